@@ -1,0 +1,99 @@
+# Proxact: one non-recursive makefile. `make help` explains the targets.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+VERSION := 0.1.0
+# SAN=address|undefined|thread builds with that sanitizer into its own folder
+# ("address" includes undefined); RELEASE=1 drops -Werror.
+SAN ?=
+B := build$(if $(SAN),-$(SAN))
+CC := gcc
+
+san_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+san_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined
+san_thread := -fsanitize=thread
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-sign-conversion \
+        $(if $(RELEASE),,-Werror)
+HARD := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+# -march is the portable x86-64 baseline; kernels that gain from more choose at
+# run time (function multiversioning). -ffp-contract=off keeps results equal
+# between compilers; never -ffast-math: NaN checks are part of training.
+CFLAGS := -std=c11 -D_GNU_SOURCE -DPX_VERSION='"$(VERSION)"' -O3 -g -I. $(WARN) $(HARD) -ffp-contract=off -fno-math-errno $(san_$(SAN))
+LDFLAGS := -pie -Wl,-z,relro,-z,now $(san_$(SAN))
+
+PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd zlib libcrypto libseccomp
+# -isystem: other projects' headers do not answer to our warnings.
+PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
+lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd zlib libcrypto libseccomp) -lm -lpthread
+server_LIBS = $(shell pkg-config --libs libmicrohttpd)
+worker_LIBS = -lmujoco -ldnnl -lopenblas
+client_LIBS = $(shell pkg-config --libs libcurl)
+
+sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+LIB_C := $(call sources,lib/base lib/data lib/flow lib/store lib/queue)
+SERVER_C := $(filter-out server/main.c,$(call sources,server))
+WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env))
+CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
+SUPPORT_C := $(call sources,tests/support)
+# A test is one CUnit program per file; it links everything.
+TESTS_C := $(call sources,tests/unit tests/golden tests/integration)
+BENCH_C := $(call sources,tests/bench)
+FUZZ_C := $(call sources,tests/fuzz)
+
+BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
+tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
+
+.PHONY: help all deps demo up down test check check-golden check-integration check-e2e check-fault bench bench-build fuzz clean version
+
+help: ## What each target does
+	@echo "Proxact $(VERSION). Targets:"
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "Variables: SAN=address|undefined|thread, PORT=, KEEP=1, RELEASE=1"
+
+all: $(BINARIES) ## Build the server, the worker and the command line client
+
+deps: ## Install the missing Debian packages for building
+	@deploy/install-deps.sh build
+
+$(B)/proxact-server: $(call objects,server/main.c) $(B)/libserver.a $(B)/libproxact.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(lib_LIBS)
+$(B)/proxact-worker: $(call objects,worker/main.c) $(B)/libworker.a $(B)/libproxact.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(worker_LIBS) $(lib_LIBS)
+$(B)/proxact: $(call objects,clients/c/main.c) $(B)/libclient.a $(B)/libproxact.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(client_LIBS) $(lib_LIBS)
+
+$(B)/libproxact.a: $(call objects,$(LIB_C))
+$(B)/libserver.a: $(call objects,$(SERVER_C))
+$(B)/libworker.a: $(call objects,$(WORKER_C))
+$(B)/libclient.a: $(call objects,$(CLIENT_C))
+$(B)/libsupport.a: $(call objects,$(SUPPORT_C))
+%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $(filter %.o,$^)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a $(B)/libclient.a $(B)/libproxact.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
+
+check: $(call tests_in,unit) ## Unit and architecture tests: seconds
+	@tests/support/run.sh $^ $(wildcard tests/arch/*.sh)
+
+check-golden: $(call tests_in,golden) ## Models against vectors of an independent implementation
+	@tests/support/run.sh $^
+
+clean: ## Remove what was built
+	rm -rf build build-address build-undefined build-thread
+
+version:
+	@echo $(VERSION)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,14 @@
+/* Time. Durations use the monotonic clock; leases use the database's clock and
+ * never one of these. Thread safe. */
+#ifndef PX_BASE_CLOCK_H
+#define PX_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t px_clock_ms(void);      /* monotonic, milliseconds since an arbitrary start */
+double px_clock_s(void);        /* the same in seconds */
+int64_t px_clock_wall_ms(void); /* since 1970-01-01 UTC, for logs only */
+/* "2026-01-31T12:34:56.789Z" (RFC 3339) into text[25]. */
+void px_clock_rfc3339(int64_t wall_ms, char text[25]);
+
+#endif

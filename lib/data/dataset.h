@@ -1,0 +1,64 @@
+/*
+ * A dataset snapshot in memory: what every trainer, labeller and report reads.
+ *
+ * Observations are stored once: the next state of step t is row t + 1 of the
+ * same trajectory. Loaded from segments in order; read-only after masking, and
+ * then shared between threads. The owner frees it.
+ */
+#ifndef PX_DATA_DATASET_H
+#define PX_DATA_DATASET_H
+
+#include "lib/data/traj.h"
+
+struct px_dataset {
+  struct px_spaces spaces;
+  uint32_t traj_n;
+  uint64_t steps_n, obs_n;   /* sum T, sum (T + f) */
+  float *observations;       /* [obs_n, O] */
+  float *actions;            /* [steps_n, A]; 0 where not labelled */
+  uint8_t *labelled;         /* [steps_n] */
+  float *rewards;            /* [steps_n] */
+  uint64_t *step_start;      /* [traj_n + 1] first step of each trajectory */
+  uint64_t *obs_start;       /* [traj_n + 1] first observation of each trajectory */
+  uint8_t *terminated, *truncated, *has_final; /* [traj_n] */
+  uint32_t segments_n;
+  uint32_t *segment_traj;    /* [segments_n + 1] first trajectory of each segment */
+};
+
+struct px_dataset_builder;
+struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces);
+/* Appends one segment's bytes (segment.h). BAD_DATA if it does not parse. */
+enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n, struct px_err *err)
+  PX_MUST_CHECK;
+/* Gives the dataset and frees the builder. */
+enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out, struct px_err *err)
+  PX_MUST_CHECK;
+void px_dataset_builder_free(struct px_dataset_builder *b);
+void px_dataset_free(struct px_dataset *ds);
+
+/* Which trajectory a step belongs to (binary search). */
+uint32_t px_dataset_traj_of_step(const struct px_dataset *ds, uint64_t step);
+/* Whether the state after step t (0-based in the trajectory) is known. */
+static inline bool px_dataset_next_known(const struct px_dataset *ds, uint32_t traj, uint64_t t) {
+  return ds->has_final[traj] || t + 1 < ds->step_start[traj + 1] - ds->step_start[traj];
+}
+double px_dataset_return(const struct px_dataset *ds, uint32_t traj); /* undiscounted, float64 sum */
+
+/* Mean and population standard deviation per observation dimension over all
+ * observation rows, in float64 (Welford by chunks). mean, std: [O]. */
+void px_dataset_obs_stats(const struct px_dataset *ds, double *mean, double *std);
+
+/* Hiding known actions, so that a pipeline can measure itself (the paper's
+ * coupled protocol, section 5.1): sort the fully labelled trajectories by
+ * return, take the bottom floor(n q), and keep the labels of
+ * min(floor(n q), floor(n p)) of them, at least 1, drawn uniformly with `seed`.
+ * keep: [traj_n] 1 where labels stay. n counts the labelled trajectories. */
+enum px_mask_protocol { PX_MASK_NONE, PX_MASK_COUPLED };
+struct px_mask { enum px_mask_protocol protocol; double p, q; uint64_t seed; };
+enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,
+                              uint32_t traj_n, uint8_t *keep, struct px_err *err) PX_MUST_CHECK;
+/* Zeroes the actions of trajectories that keep[] drops, and marks them not
+ * labelled: what is hidden is gone from this copy. */
+void px_dataset_hide(struct px_dataset *ds, const uint8_t *keep);
+
+#endif

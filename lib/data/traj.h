@@ -1,0 +1,47 @@
+/*
+ * Trajectories: the shape in which data moves between readers, segments and
+ * everything that learns from it. Readers push them into a sink one by one, so
+ * no file is ever whole in memory.
+ *
+ * Letters: O observation dims, A action dims, T steps, f 1 if the final
+ * observation is known, else 0.
+ */
+#ifndef PX_DATA_TRAJ_H
+#define PX_DATA_TRAJ_H
+
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+enum { PX_OBS_MAX = 4096, PX_ACT_MAX = 1024, PX_STEPS_MAX = 100000 };
+
+/* What a dataset declares. Actions outside [low - tol, high + tol] are refused,
+ * tol = 1e-3 (high - low); those within the tolerance are clamped. */
+struct px_spaces {
+  uint32_t obs_dim, act_dim;
+  float act_low[PX_ACT_MAX], act_high[PX_ACT_MAX]; /* finite, low < high */
+};
+
+/* A view; whoever made it owns the arrays, and a sink must copy what it keeps.
+ * Row-major float32, all finite. */
+struct px_traj {
+  uint32_t steps;             /* T >= 1 */
+  const float *observations;  /* [T + f, O] */
+  const float *actions;       /* [T, A], or NULL: nothing is labelled */
+  const uint8_t *labelled;    /* [T] 1 where the action is known, or NULL: all, if there are actions */
+  const float *rewards;       /* [T] */
+  bool terminated, truncated; /* bootstrap 0 / bootstrap; an unfinished trailing episode is truncated */
+  bool has_final;             /* f: observations[T] is the state after the last action */
+};
+
+struct px_traj_sink {
+  void *ctx;
+  enum px_status (*put)(void *ctx, const struct px_traj *traj, struct px_err *err);
+};
+
+/* Checks a trajectory against the spaces: T, finite numbers, action range.
+ * BAD_DATA with the place "trajectory n, step t, actions[j]". */
+enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n, struct px_err *err)
+  PX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,145 @@
+/* lib/base: sizes, buffers, random numbers, hashes, configuration. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/config.h"
+#include "lib/base/hash.h"
+#include "lib/base/mem.h"
+#include "lib/base/rng.h"
+#include "tests/support/cu.h"
+
+static void sizes_that_overflow_are_refused(void) {
+  size_t out = 7;
+  CU_ASSERT_FALSE(px_mul(SIZE_MAX / 2, 3, &out));
+  CU_ASSERT_FALSE(px_add(SIZE_MAX, 1, &out));
+  CU_ASSERT_EQUAL(out, 7);
+  CU_ASSERT_PTR_NULL(px_calloc(SIZE_MAX / 2, 3));
+  CU_ASSERT_PTR_NULL(px_calloc(SIZE_MAX, 1));
+}
+
+static void buffer_stops_at_its_maximum_untouched(void) {
+  struct px_buf buf = PX_BUF(8);
+  CU_ASSERT_EQUAL(px_buf_puts(&buf, "12345678"), PX_OK);
+  CU_ASSERT_EQUAL(px_buf_puts(&buf, "9"), PX_E_TOO_LARGE);
+  CU_ASSERT_STRING_EQUAL(buf.data, "12345678");
+  px_buf_free(&buf);
+}
+
+static void arena_is_zeroed_aligned_and_bounded(void) {
+  struct px_arena *arena = px_arena_new(200000);
+  const char *small = px_arena_take(arena, 3, 1), *large = px_arena_take(arena, 100000, 1);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(small);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(large);
+  CU_ASSERT_EQUAL((size_t)large % 64, 0);
+  CU_ASSERT_EQUAL(large[99999], 0);
+  CU_ASSERT_PTR_NULL(px_arena_take(arena, 100000, 1));
+  CU_ASSERT_STRING_EQUAL(px_arena_fmt(arena, "%d-%s", 7, "x"), "7-x");
+  px_arena_free(arena);
+}
+
+/* Known answers of Philox4x32-10 from Random123's kat_vectors. */
+static void philox_gives_the_published_vectors(void) {
+  uint32_t out[4];
+  px_philox(0, 0, 0, out);
+  CU_ASSERT_EQUAL(out[0], 0x6627e8d5u);
+  CU_ASSERT_EQUAL(out[3], 0x9b00dbd8u);
+  px_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, out);
+  CU_ASSERT_EQUAL(out[0], 0x408f276du);
+  CU_ASSERT_EQUAL(out[3], 0x6d5451fdu);
+}
+
+static void rng_resumes_at_any_block(void) {
+  struct px_rng whole = px_rng_at(7, 9, 0), later = px_rng_at(7, 9, 1);
+  for (int i = 0; i < 4; i++) px_rng_u32(&whole);
+  for (int i = 0; i < 8; i++) CU_ASSERT_EQUAL(px_rng_u32(&whole), px_rng_u32(&later));
+}
+
+static void normals_have_the_right_moments(void) {
+  enum { N = 100000 };
+  float *x = px_calloc(N, sizeof *x);
+  struct px_rng rng = px_rng_at(1, px_rng_stream("test", 0), 0);
+  px_rng_normal(&rng, x, N);
+  double sum = 0, squares = 0, fourth = 0;
+  for (int i = 0; i < N; i++) {
+    sum += x[i];
+    squares += (double)x[i] * x[i];
+    fourth += pow(x[i], 4);
+  }
+  CU_ASSERT_DOUBLE_EQUAL(sum / N, 0, 0.02);
+  CU_ASSERT_DOUBLE_EQUAL(squares / N, 1, 0.02);
+  CU_ASSERT_DOUBLE_EQUAL(fourth / N, 3, 0.15);
+  free(x);
+}
+
+static void below_is_uniform(void) {
+  int counts[7] = { 0 };
+  struct px_rng rng = px_rng_at(3, 0, 0);
+  for (int i = 0; i < 70000; i++) counts[px_rng_below(&rng, 7)]++;
+  for (int i = 0; i < 7; i++) CU_ASSERT(abs(counts[i] - 10000) < 400);
+}
+
+static void sha256_gives_the_standard_vector(void) {
+  uint8_t digest[PX_SHA256_BYTES];
+  char text[PX_SHA256_HEX];
+  px_sha256("abc", 3, digest);
+  px_hex(digest, sizeof digest, text);
+  CU_ASSERT_STRING_EQUAL(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static const struct px_option OPTIONS[] = {
+  { "lease_ms", PX_OPT_INT, "30000", 100, 600000, false, "Length of a lease" },
+  { "name", PX_OPT_TEXT, "", 0, 0, false, "A name" },
+  { "quiet", PX_OPT_FLAG, "false", 0, 0, false, "Say less" },
+  { "token", PX_OPT_TEXT, "", 0, 0, true, "A secret" },
+};
+
+static void flag_overrides_environment_overrides_file(void) {
+  char path[] = "/tmp/proxact-config-XXXXXX";
+  const int fd = mkstemp(path);
+  CU_ASSERT_FATAL(fd >= 0);
+  FILE *f = fdopen(fd, "w");
+  fputs("# comment\nlease_ms = 111\nname = from file\n", f);
+  fclose(f);
+  setenv("PROXACT_LEASE_MS", "222", 1);
+  setenv("PROXACT_TOKEN_FILE", path, 1);
+  char *argv[] = { "x", "--config", path, "--name=flag", "verb", "--quiet" };
+  struct px_config *config = NULL;
+  struct px_err err;
+  CU_OK(px_config_read(OPTIONS, 4, 6, argv, &config, &err), err);
+  CU_ASSERT_EQUAL(px_config_int(config, "lease_ms"), 222);
+  CU_ASSERT_STRING_EQUAL(px_config_text(config, "name"), "flag");
+  CU_ASSERT_TRUE(px_config_flag(config, "quiet"));
+  CU_ASSERT_STRING_EQUAL(px_config_text(config, "token"), "# comment");
+  CU_ASSERT_STRING_EQUAL(px_config_arg(config, 0), "verb");
+  px_config_free(config);
+  unsetenv("PROXACT_LEASE_MS");
+  unsetenv("PROXACT_TOKEN_FILE");
+  remove(path);
+}
+
+static void bad_options_are_named(void) {
+  struct px_config *config = NULL;
+  struct px_err err;
+  char *unknown[] = { "x", "--leese-ms=1" }, *out_of_range[] = { "x", "--lease-ms", "5" };
+  CU_ASSERT_EQUAL(px_config_read(OPTIONS, 4, 2, unknown, &config, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "leese"));
+  CU_ASSERT_EQUAL(px_config_read(OPTIONS, 4, 3, out_of_range, &config, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "lease_ms");
+  CU_ASSERT_PTR_NULL(config);
+}
+
+static void errors_wrap_themselves(void) {
+  struct px_err err;
+  px_fail_at(&err, PX_E_BAD_DATA, "trajectory 3", "dims %d", 5);
+  CU_ASSERT_EQUAL(px_fail(&err, err.code, "file a: %s", err.message), PX_E_BAD_DATA);
+  CU_ASSERT_STRING_EQUAL(err.message, "file a: dims 5");
+  CU_ASSERT_EQUAL(px_status_from_slug("nan_loss"), PX_E_NAN_LOSS);
+  CU_ASSERT_EQUAL(px_status_http(PX_E_TOO_LARGE), 413);
+}
+
+CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
+        T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
+        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
+        T(flag_overrides_environment_overrides_file), T(bad_options_are_named), T(errors_wrap_themselves))
