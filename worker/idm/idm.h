@@ -1,0 +1,129 @@
+/*
+ * Inverse dynamics models: which action led from one state to the next.
+ *
+ * A member is a pair of nets over a window of states s_{t-k} .. s_{t+1+f}: the
+ * mu net gives the action, the y net its spread, a Gaussian squashed by tanh.
+ * An ensemble is several members, each trained apart (a job of its own) and
+ * each validated on another fold of the labelled trajectories; labelling
+ * averages them. Used by the jobs train_idm and label, and by the bench.
+ *
+ * Ownership: models and labels belong to the caller, datasets and specs are
+ * borrowed. Thread safety: none is shared while it is written; a model may be
+ * read by several threads. Results are pure functions of dataset, spec and
+ * member: the same seed gives the same bytes.
+ *
+ * Sources: SS-ORL (arXiv 2210.06518) section 3 and appendix for the window and
+ * the squashed heads; VPT (arXiv 2206.11795) for f > 0; Seitzer et al. 2022
+ * (arXiv 2203.09168) for beta-NLL; Lakshminarayanan et al. 2017 for ensembles.
+ *
+ * Letters: O observation dims, A action dims, k past transitions, f future
+ * observations, E members, B batch, H hidden units.
+ */
+#ifndef PX_IDM_IDM_H
+#define PX_IDM_IDM_H
+
+#include <stdint.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/progress.h"
+#include "lib/data/dataset.h"
+
+enum { IDM_K_MAX = 8, IDM_F_MAX = 4, IDM_LAYERS_MAX = 4, IDM_HIDDEN_MAX = 2048, IDM_MEMBERS_MAX = 16 };
+enum { IDM_BATCH_MAX = 8192 };
+/* Bytes that a stored model takes at most. */
+#define IDM_MODEL_BYTES_MAX ((size_t)512 << 20)
+
+/* fast: what labels best per second of one core (the default). paper: SS-ORL's
+ * recipe as published, for comparison. */
+enum idm_profile { IDM_FAST, IDM_PAPER };
+/* states: the window as it is. difference: beside it s_{t+1} - s_t, in units of
+ * that difference's own spread, which is what the action explains. */
+enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
+/* What trains the mean. squared: the error of tanh(mu) itself, the spread is
+ * fitted beside it by likelihood; nll: both by likelihood (the paper);
+ * beta_nll: likelihood weighted by sigma^(2 beta). */
+enum idm_mean_loss { IDM_SQUARED, IDM_NLL, IDM_BETA_NLL };
+
+struct idm_spec {
+  enum idm_profile profile;     /* where the defaults came from; kept with the model */
+  enum idm_inputs inputs;
+  enum idm_mean_loss mean_loss;
+  uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
+  uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
+  uint32_t members;             /* E */
+  uint32_t steps, batch;        /* at most `steps` Adam steps of `batch` transitions */
+  uint32_t validate_every;      /* steps between validations */
+  uint32_t patience;            /* validations without a better one before it stops; 0: never */
+  double lr, dropout, weight_decay, beta;
+  bool linear;                  /* ridge solution as a skip path beside the mu net (see model.c) */
+  uint64_t seed;
+};
+
+/* The profile's defaults, seed 0. */
+void idm_spec_default(enum idm_profile profile, struct idm_spec *spec);
+/* BAD_FIELD with the JSON pointer of the field that is out of bounds. */
+enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* Words used in JSON and in stored models: "fast", "difference", "beta_nll".
+ * false and *out untouched when the word is none of them. */
+const char *idm_profile_name(enum idm_profile v);
+const char *idm_inputs_name(enum idm_inputs v);
+const char *idm_mean_loss_name(enum idm_mean_loss v);
+bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;
+bool idm_inputs_from(const char *name, enum idm_inputs *out) PX_MUST_CHECK;
+bool idm_mean_loss_from(const char *name, enum idm_mean_loss *out) PX_MUST_CHECK;
+
+/* Errors are in the units of actions mapped to (-1, 1). Validation is the
+ * member's own fold of labelled trajectories. */
+struct idm_metrics {
+  double val_mse, val_r2, val_nll;
+  double val_r2_dim[PX_ACT_MAX]; /* [A] */
+  uint64_t train_n, val_n;       /* transitions */
+  uint32_t best_step, steps;     /* step of the kept iterate; steps taken */
+  bool val_by_transition;        /* fewer than two labelled trajectories: transitions were split */
+  double seconds;
+};
+
+struct idm_model;
+void idm_model_free(struct idm_model *model);
+const struct idm_spec *idm_model_spec(const struct idm_model *model);
+uint32_t idm_model_member(const struct idm_model *model);
+uint32_t idm_model_obs_dim(const struct idm_model *model);
+uint32_t idm_model_act_dim(const struct idm_model *model);
+
+/* Trains member `member` < spec->members on the labelled transitions of `ds`
+ * whose next state is known. NO_LABELS when there are none, NAN_LOSS when the
+ * loss diverges, CANCELLED or FENCED from progress (phases "train",
+ * "validate"; step of total; metrics loss, val_mse), about twice a second. */
+enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
+                                const struct px_progress *progress, struct idm_model **out,
+                                struct idm_metrics *metrics, struct px_err *err) PX_MUST_CHECK;
+
+/* A model as safetensors bytes, appended to buf (PX_BUF(IDM_MODEL_BYTES_MAX)).
+ * `lineage` is pairs of key and value (dataset, job, ...), kept as metadata
+ * beside the spec, the normalisation, the metrics and the numeric profile. */
+enum px_status idm_model_save(const struct idm_model *model, const char *const (*lineage)[2], size_t lineage_n,
+                              struct px_buf *buf, struct px_err *err) PX_MUST_CHECK;
+/* BAD_DATA when the bytes are not such a model. Borrows nothing of them. */
+enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out, struct px_err *err) PX_MUST_CHECK;
+
+/* Proxy actions for the steps of trajectories [traj_from, traj_to), in order.
+ * Rows of steps whose next state is unknown are 0, with known 0. */
+struct idm_labels {
+  uint32_t traj_from, traj_to, act_dim;
+  uint64_t steps_n;
+  float *actions;   /* [steps_n, A] in the dataset's action units, inside its declared range */
+  float *std;       /* [steps_n, A] aleatoric standard deviation, action units */
+  float *epistemic; /* [steps_n, A] standard deviation between the members, action units; 0 for one member */
+  float *score;     /* [steps_n] root mean square over dims of both together, in (-1, 1) units; small is certain */
+  uint8_t *known;   /* [steps_n] */
+};
+void idm_labels_free(struct idm_labels *labels);
+
+/* Labels every step of the range, labelled or not. Members must come from one
+ * ensemble (same dims and window; else BAD_DATA). Phase "label", transitions
+ * done of total, about twice a second. */
+enum px_status idm_label(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *ds,
+                         uint32_t traj_from, uint32_t traj_to, const struct px_progress *progress,
+                         struct idm_labels **out, struct px_err *err) PX_MUST_CHECK;
+
+#endif
