@@ -1,0 +1,48 @@
+/*
+ * Writing a dataset out for other programs, segment by segment, so that memory
+ * stays bounded. Used by the export job. Upload order is kept.
+ *
+ * Which action a step carries: `true` the uploaded one; `proxy` the label set's,
+ * also where the true one is known; `both` the true one, or else the proxy.
+ * action_source says which it is (0 absent, 1 true, 2 proxy), and action_std is
+ * the proxy's aleatoric standard deviation (0 for true ones). Where the source
+ * is 0 the action is 0 (null in JSON lines).
+ *
+ *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
+ *          next_observations; and action_source u8, action_std, next_known u8
+ *   npz    the same arrays, stored (not compressed)
+ *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
+ *          "action_std", "terminated", "truncated"}; has_final is said by the number of observations
+ *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std
+ *
+ * D4RL has no way to say that a final next state is unknown: next_observations
+ * then repeats the state itself, next_known is 0 at that step (1 at all others),
+ * and timeouts is 1 unless the episode terminated. A reader that knows
+ * next_known gets the same trajectories back; others see a step that stays.
+ */
+#ifndef PX_DATA_EXPORT_H
+#define PX_DATA_EXPORT_H
+
+#include "lib/data/labels.h"
+
+enum px_export_format { PX_EXPORT_HDF5, PX_EXPORT_NPZ, PX_EXPORT_JSONL, PX_EXPORT_SAFETENSORS, PX_EXPORT_FORMAT_N };
+enum px_export_which { PX_EXPORT_TRUE, PX_EXPORT_PROXY, PX_EXPORT_BOTH, PX_EXPORT_WHICH_N };
+/* "hdf5" ... and "true" ...; BAD_FIELD for another word. */
+enum px_status px_export_format_parse(const char *word, enum px_export_format *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_export_which_parse(const char *word, enum px_export_which *out, struct px_err *err) PX_MUST_CHECK;
+const char *px_export_media_type(enum px_export_format format);
+const char *px_export_suffix(enum px_export_format format); /* ".hdf5" ... */
+
+struct px_export;
+/* Creates `path`, replacing what is there; unnamed temporary files live in the
+ * same directory and take up to the size of the result. */
+enum px_status px_export_new(enum px_export_format format, enum px_export_which which, const struct px_spaces *spaces,
+                             const char *path, struct px_export **out, struct px_err *err) PX_MUST_CHECK;
+/* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
+enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
+                                 struct px_err *err) PX_MUST_CHECK;
+/* Completes and syncs the file. Free it all the same; a file not ended is not valid. */
+enum px_status px_export_end(struct px_export *e, struct px_err *err) PX_MUST_CHECK;
+void px_export_free(struct px_export *e);
+
+#endif

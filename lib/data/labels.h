@@ -1,0 +1,67 @@
+/*
+ * Label segments: the proxy actions of one dataset segment, as safetensors.
+ * Truth and proxy never mix: uploaded actions stay in dataset segments.
+ *
+ *   actions   [steps, A] f32   proxy action, within the action range
+ *   std       [steps, A] f32   aleatoric standard deviation, in the action's units
+ *   epistemic [steps, A] f32   standard deviation between the ensemble's means, in the action's units
+ *   score     [steps] f32      uncertainty, higher = less certain: see px_label_scores
+ *   known     [steps] u8       0 where the next state is unknown, so that no label can be given; all else is 0 there
+ *
+ * Written by the label job, read by RL and exports. Nothing is shared between threads.
+ */
+#ifndef PX_DATA_LABELS_H
+#define PX_DATA_LABELS_H
+
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+
+struct px_label_rows {
+  uint64_t steps_n;
+  const float *actions, *std, *epistemic; /* [steps_n, A] */
+  const float *score;                     /* [steps_n] */
+  const uint8_t *known;                   /* [steps_n] */
+};
+
+/* score = mean over j of sqrt(std_j^2 + epistemic_j^2) * 2 / (high_j - low_j): the
+ * total standard deviation in units of an action range normalised to [-1, 1]. */
+void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
+                     uint64_t steps_n, float *score);
+
+/* Appends the file; the same rows give the same bytes. BAD_DATA if they break a rule above. */
+enum px_status px_label_write(const struct px_spaces *spaces, const struct px_label_rows *rows, struct px_buf *out,
+                              struct px_err *err) PX_MUST_CHECK;
+
+/* An opened label segment; borrows the bytes given, which must outlive it. */
+struct px_label_view {
+  struct px_label_rows rows;
+  void *owned; /* a copy, when the bytes were not aligned */
+};
+/* BAD_DATA unless it labels exactly steps_n steps and keeps every rule above. */
+enum px_status px_label_open(const void *bytes, size_t n, const struct px_spaces *spaces, uint64_t steps_n,
+                             struct px_label_view *view, struct px_err *err) PX_MUST_CHECK;
+void px_label_close(struct px_label_view *view);
+
+/* The union that offline RL learns from: true actions where the (masked)
+ * dataset is labelled, proxy actions elsewhere. Borrows the dataset. */
+enum px_source { PX_SOURCE_NONE = 0, PX_SOURCE_TRUE = 1, PX_SOURCE_PROXY = 2 };
+struct px_union {
+  const struct px_dataset *ds;
+  float *actions;          /* [steps_n, A]; 0 where the source is none */
+  uint8_t *source;         /* [steps_n] enum px_source */
+  float *score;            /* [steps_n]; 0 unless proxy */
+  uint64_t true_n, proxy_n;
+};
+/* True actions only, so far. */
+enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, struct px_err *err) PX_MUST_CHECK;
+/* Adds the labels of dataset segment `segment` (0-based), once each. */
+enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err)
+  PX_MUST_CHECK;
+void px_union_free(struct px_union *u);
+
+struct px_label_bytes { const void *bytes; size_t n; };
+/* All at once: one label segment per dataset segment, in order. */
+enum px_status px_dataset_apply_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
+                                       uint32_t labels_n, struct px_union **out, struct px_err *err) PX_MUST_CHECK;
+
+#endif
