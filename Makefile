@@ -90,6 +90,9 @@ check: $(call tests_in,unit) ## Unit and architecture tests: seconds
 check-golden: $(call tests_in,golden) ## Models against vectors of an independent implementation
 	@tests/support/run.sh $^
 
+check-integration: $(call tests_in,integration) ## Tests that need PostgreSQL and Redis, on a private throw-away stack
+	@tests/support/stack.sh tests/support/run.sh $^ $(wildcard tests/integration/*.sh)
+
 clean: ## Remove what was built
 	rm -rf build build-address build-undefined build-thread
 
