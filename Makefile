@@ -30,7 +30,7 @@ PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd zlib lib
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
 lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd zlib libcrypto libseccomp) -lm -lpthread
 server_LIBS = $(shell pkg-config --libs libmicrohttpd)
-worker_LIBS = -lmujoco -ldnnl -lopenblas
+worker_LIBS = -lmujoco -ldnnl -lgomp
 client_LIBS = $(shell pkg-config --libs libcurl)
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))

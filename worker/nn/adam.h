@@ -1,0 +1,34 @@
+/*
+ * Adam (Kingma and Ba 2015) over one contiguous parameter array, and Polyak
+ * averaging. Used by every trainer. A struct px_adam owns its two moments and
+ * belongs to one thread; a step allocates nothing.
+ *
+ * Semantics are those of torch.optim.Adam: bias correction, eps added to the
+ * corrected root, weight decay (if any) added to the gradient.
+ */
+#ifndef PX_NN_ADAM_H
+#define PX_NN_ADAM_H
+
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+struct px_adam_options { float lr, beta1, beta2, eps, weight_decay; };
+#define PX_ADAM_DEFAULTS(rate) ((struct px_adam_options){ (rate), 0.9F, 0.999F, 1e-8F, 0 })
+
+struct px_adam {
+  struct px_adam_options options; /* lr may be changed between steps */
+  uint64_t steps;                 /* taken so far */
+  size_t n;
+  float *m, *v;                   /* [n], owned */
+};
+
+enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_options options) PX_MUST_CHECK;
+void px_adam_free(struct px_adam *adam);
+/* params[n] -= the step for grads[n]. */
+void px_adam_step(struct px_adam *adam, float *params, const float *grads);
+
+/* target[n] += tau (source - target). */
+void px_polyak(size_t n, float tau, const float *source, float *target);
+
+#endif

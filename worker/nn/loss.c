@@ -1,0 +1,40 @@
+#include "worker/nn/loss.h"
+
+#include <math.h>
+#include <stddef.h>
+
+double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *target, const float *weight, double scale,
+                   float *dy) {
+  double loss = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double w = (weight ? (double)weight[i] : 1) * scale;
+    double row = 0;
+    for (size_t j = i * dims; j < (i + 1) * dims; j++) {
+      const double diff = (double)y[j] - (double)target[j];
+      row += diff * diff;
+      dy[j] = (float)(2 * w * diff);
+    }
+    loss += w * row;
+  }
+  return loss;
+}
+
+double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
+                            const float *weight, double scale, float *dmu, float *dy) {
+  const float edge = 1 - 1e-6F, half_log_2pi = 0.918938533204672742F;
+  double loss = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double w = (weight ? (double)weight[i] : 1) * scale;
+    double row = 0;
+    for (size_t j = i * dims; j < (i + 1) * dims; j++) {
+      const float a = fminf(fmaxf(action[j], -edge), edge), t = tanhf(y[j]);
+      const float log_sigma = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t;
+      const float inv_sigma = expf(-log_sigma), z = (atanhf(a) - mu[j]) * inv_sigma;
+      row += (double)(0.5F * z * z + log_sigma + half_log_2pi + logf((1 - a) * (1 + a)));
+      dmu[j] = (float)(w * (double)(-z * inv_sigma));
+      dy[j] = (float)(w * (double)((1 - z * z) * PX_LOSS_LOG_SIGMA_RANGE * (1 - t * t)));
+    }
+    loss += w * row;
+  }
+  return loss;
+}

@@ -1,0 +1,50 @@
+/*
+ * Dense float32 products: the only caller of BLAS. Used by the layers in this
+ * folder and by whoever fits something linear (ridge, nearest neighbour).
+ *
+ * All matrices are row-major and contiguous. One thread computes, always: the
+ * libraries are kept from starting others, so results do not depend on the
+ * machine's core count. Thread safe, except px_mat_choose, which belongs at a
+ * program's start. Nothing is owned here.
+ *
+ * Source: oneDNN's dnnl_sgemm (Debian libdnnl), measured faster than OpenBLAS
+ * on every shape that the networks use; any CBLAS is the portable fallback.
+ */
+#ifndef PX_NN_MAT_H
+#define PX_NN_MAT_H
+
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+enum px_mat_library { PX_MAT_ONEDNN, PX_MAT_CBLAS, PX_MAT_NAIVE };
+enum px_mat_op { PX_MAT_N, PX_MAT_T };
+
+/* The default is oneDNN on x86-64 and CBLAS elsewhere. CBLAS is loaded when it
+ * is chosen (libopenblas, libblis, libcblas: whichever is there); UNAVAILABLE if none is. */
+enum px_status px_mat_choose(enum px_mat_library library, struct px_err *err) PX_MUST_CHECK;
+
+/* C[m,n] = op(A)[m,k] op(B)[k,n] + beta C. A is [m,k], or [k,m] if transposed;
+ * B is [k,n], or [n,k]. C overlaps neither. beta 0 does not read C. */
+void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                const float *b, float beta, float *c);
+/* The same by three plain loops in float64: what the tests compare with. */
+void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                      const float *b, float beta, float *c);
+
+/* y[m,n] = max(y + bias[n], 0), in place. */
+void px_mat_bias_relu(uint32_t m, uint32_t n, const float *bias, float *y);
+/* y[m,n] += bias[n]. */
+void px_mat_bias(uint32_t m, uint32_t n, const float *bias, float *y);
+/* d[m,n] = h > 0 ? scale d : 0: the gradient behind a ReLU whose output was h.
+ * sum[n] (+)= its column sums, unless sum is NULL; `add` keeps what sum holds. */
+void px_mat_relu_back(uint32_t m, uint32_t n, const float *h, float scale, float *d, bool add, float *sum);
+/* sum[n] (+)= the column sums of d[m,n]. */
+void px_mat_col_sums(uint32_t m, uint32_t n, const float *d, bool add, float *sum);
+
+/* What the bits of a result depend on, for the metadata of models: library,
+ * version, instruction set, libm. At most PX_MAT_PROFILE_MAX bytes with the NUL. */
+enum { PX_MAT_PROFILE_MAX = 128 };
+void px_mat_profile(char *out);
+
+#endif

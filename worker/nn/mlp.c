@@ -1,0 +1,217 @@
+#include "worker/nn/mlp.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/rng.h"
+#include "worker/nn/mat.h"
+#include "worker/nn/simd.h"
+
+struct px_mlp_work {
+  uint32_t rows_max;
+  float scale;                             /* of kept units in the last forward: 1 / (1 - dropout), or 1 */
+  float *h[PX_MLP_HIDDEN_LAYERS_MAX];      /* [rows_max, hidden] each: outputs of the hidden layers */
+  float *y;                                /* [rows_max, out] */
+  float *d[2];                             /* [rows_max, hidden]: gradients at two neighbouring layers */
+};
+
+struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
+  const struct px_mlp_shape *s = &net->shape;
+  struct px_mlp_layer layer = { 0, 0, 0, 0 };
+  size_t at = 0;
+  for (uint32_t i = 0; i <= l; i++) {
+    layer.in = i == 0 ? s->in : s->hidden;
+    layer.out = i == s->layers ? s->out : s->hidden;
+    layer.weight = at;
+    layer.bias = at + (size_t)layer.in * layer.out;
+    at = layer.bias + layer.out;
+  }
+  return layer;
+}
+
+enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out, struct px_err *err) {
+  if (!shape->in || shape->in > PX_MLP_WIDTH_MAX || !shape->out || shape->out > PX_MLP_WIDTH_MAX || !shape->hidden
+      || shape->hidden > PX_MLP_WIDTH_MAX || !shape->layers || shape->layers > PX_MLP_HIDDEN_LAYERS_MAX
+      || !(shape->dropout >= 0 && shape->dropout < 1))
+    return px_fail(err, PX_E_BAD_FIELD, "a net of %u inputs, %u layers of %u units and %u outputs is out of bounds",
+                   shape->in, shape->layers, shape->hidden, shape->out);
+  struct px_mlp *net = px_calloc(1, sizeof *net);
+  if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  net->shape = *shape;
+  const struct px_mlp_layer last = px_mlp_layer(net, shape->layers);
+  net->params_n = last.bias + last.out;
+  net->params = px_calloc(net->params_n, sizeof *net->params);
+  if (!net->params) {
+    px_mlp_free(net);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  }
+  *out = net;
+  return PX_OK;
+}
+
+void px_mlp_free(struct px_mlp *net) {
+  if (!net) return;
+  free(net->params);
+  free(net);
+}
+
+/* ---- initial parameters */
+
+static double dot(size_t n, const double *a, const double *b) {
+  double part[8] = { 0 }, sum = 0;
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (size_t lane = 0; lane < 8; lane++) part[lane] += a[i + lane] * b[i + lane];
+  for (; i < n; i++) sum += a[i] * b[i];
+  for (size_t lane = 0; lane < 8; lane++) sum += part[lane];
+  return sum;
+}
+
+/* q[rows, n], rows <= n, of normal numbers: made orthonormal by modified Gram-Schmidt. */
+static void orthonormalise(size_t rows, size_t n, double *q) {
+  for (size_t i = 0; i < rows; i++) {
+    double *row = q + i * n;
+    const double norm = 1 / sqrt(dot(n, row, row));
+    for (size_t j = 0; j < n; j++) row[j] *= norm;
+    for (size_t k = i + 1; k < rows; k++) {
+      double *other = q + k * n;
+      const double along = dot(n, row, other);
+      for (size_t j = 0; j < n; j++) other[j] -= along * row[j];
+    }
+  }
+}
+
+static enum px_status orthogonal(const struct px_mlp_layer *layer, struct px_rng *rng, float *weight) {
+  const size_t size = (size_t)layer->in * layer->out;
+  const bool tall = layer->out > layer->in; /* then the columns are orthonormal, else the rows */
+  const size_t rows = tall ? layer->in : layer->out, n = tall ? layer->out : layer->in;
+  double *q = px_calloc(size, sizeof *q);
+  if (!q) return PX_E_NO_MEMORY;
+  px_rng_normal(rng, weight, size);
+  for (size_t i = 0; i < size; i++) q[i] = (double)weight[i];
+  orthonormalise(rows, n, q);
+  for (size_t i = 0; i < rows; i++)
+    for (size_t j = 0; j < n; j++) weight[tall ? j * rows + i : i * n + j] = (float)q[i * n + j];
+  free(q);
+  return PX_OK;
+}
+
+enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed, uint64_t stream) {
+  struct px_rng rng = px_rng_at(seed, stream, 0);
+  for (uint32_t l = 0; l <= net->shape.layers; l++) {
+    const struct px_mlp_layer layer = px_mlp_layer(net, l);
+    const size_t end = layer.bias + layer.out;
+    const float bound = 1 / sqrtf((float)layer.in);
+    if (how == PX_MLP_UNIFORM) {
+      for (size_t i = layer.weight; i < end; i++) net->params[i] = bound * (2 * px_rng_float(&rng) - 1);
+      continue;
+    }
+    const enum px_status status = orthogonal(&layer, &rng, net->params + layer.weight);
+    if (status) return status;
+    for (size_t i = layer.bias; i < end; i++) net->params[i] = 0;
+  }
+  return PX_OK;
+}
+
+/* ---- activations */
+
+enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out) {
+  struct px_mlp_work *work = px_calloc(1, sizeof *work);
+  if (!work) return PX_E_NO_MEMORY;
+  const size_t hidden_bytes = sizeof(float) * shape->hidden;
+  work->rows_max = rows_max;
+  work->scale = 1;
+  work->y = px_calloc(rows_max, sizeof(float) * shape->out);
+  bool complete = work->y != NULL;
+  for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_calloc(rows_max, hidden_bytes)) && complete;
+  for (int i = 0; i < 2; i++) complete = (work->d[i] = px_calloc(rows_max, hidden_bytes)) && complete;
+  if (!complete) {
+    px_mlp_work_free(work);
+    return PX_E_NO_MEMORY;
+  }
+  *out = work;
+  return PX_OK;
+}
+
+void px_mlp_work_free(struct px_mlp_work *work) {
+  if (!work) return;
+  for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++) free(work->h[l]);
+  free(work->d[0]);
+  free(work->d[1]);
+  free(work->y);
+  free(work);
+}
+
+/* A 32-bit mix (two rounds of MurmurHash3's finaliser): enough for masks, and
+ * gcc makes vectors of it, which it cannot of Philox. */
+static inline uint32_t mix(uint32_t x) {
+  x ^= x >> 16;
+  x *= 0x85ebca6bU;
+  x ^= x >> 13;
+  x *= 0xc2b2ae35U;
+  return x ^ x >> 16;
+}
+
+/* h [n, hidden]: dropped units become 0, kept ones grow by 1 / (1 - p). A unit
+ * at 0 passes no gradient, so the backward pass needs no mask of its own. */
+PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, const struct px_mlp_drop *drop, float p, float scale,
+                                 float *restrict h) {
+  uint32_t key[4];
+  px_philox(drop->seed, px_rng_stream("dropout", 0), drop->step, key);
+  const uint32_t below = (uint32_t)(p * 16777216.0F);
+  for (uint32_t i = 0; i < n; i++) {
+    const uint32_t row = mix(key[0] ^ (drop->row0 + i)) + key[1];
+    for (uint32_t j = 0; j < hidden; j++) {
+      const float keep = mix(mix(j ^ row) ^ key[2]) >> 8 < below ? 0 : scale;
+      h[(size_t)i * hidden + j] *= keep;
+    }
+  }
+}
+
+/* h_0 = x; h_{l+1} = relu(h_l W_l^T + b_l); y = h_L W_L^T + b_L */
+float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
+                      const struct px_mlp_drop *drop) {
+  const struct px_mlp_shape *s = &net->shape;
+  assert(n <= work->rows_max);
+  const float *in = x;
+  for (uint32_t l = 0; l < s->layers; l++) {
+    const struct px_mlp_layer layer = px_mlp_layer(net, l);
+    px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, in, net->params + layer.weight, 0, work->h[l]);
+    px_mat_bias_relu(n, layer.out, net->params + layer.bias, work->h[l]);
+    in = work->h[l];
+  }
+  work->scale = 1;
+  if (drop && s->dropout > 0) {
+    work->scale = 1 / (1 - s->dropout);
+    drop_units(n, s->hidden, drop, s->dropout, work->scale, work->h[s->layers - 1]);
+  }
+  const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, head.out, head.in, in, net->params + head.weight, 0, work->y);
+  px_mat_bias(n, head.out, net->params + head.bias, work->y);
+  return work->y;
+}
+
+/* With d_l = dL/d(h_l W_l^T + b_l): dW_l = d_l^T h_l; db_l = column sums of d_l; d_{l-1} = (d_l W_l) where h_l > 0 */
+void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
+                     float *grads, bool add, float *dx) {
+  const struct px_mlp_shape *s = &net->shape;
+  const float *d = dy;
+  if (grads) px_mat_col_sums(n, s->out, dy, add, grads + px_mlp_layer(net, s->layers).bias);
+  for (uint32_t l = s->layers;; l--) {
+    const struct px_mlp_layer layer = px_mlp_layer(net, l);
+    const float *w = net->params + layer.weight, *in = l ? work->h[l - 1] : x;
+    if (grads)
+      px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, in, add ? 1 : 0, grads + layer.weight);
+    if (l == 0) {
+      if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, w, 0, dx);
+      return;
+    }
+    float *below = work->d[l % 2];
+    px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, w, 0, below);
+    px_mat_relu_back(n, s->hidden, in, l == s->layers ? work->scale : 1, below, add,
+                     grads ? grads + px_mlp_layer(net, l - 1).bias : NULL);
+    d = below;
+  }
+}

@@ -1,0 +1,75 @@
+/*
+ * Multi-layer perceptrons: Linear-ReLU-...-Linear-ReLU-(Dropout)-Linear. Used
+ * by inverse dynamics models, actors and critics.
+ *
+ * All parameters of a net lie in ONE array (per layer: weight [out,in], then
+ * bias [out], as in torch), so Adam, averaging and saving are single loops. A
+ * struct px_mlp_work holds the activations of one forward pass for the backward
+ * pass; a net may have several. Everything is allocated by the two _new
+ * functions and nothing by a step. A net is shared between threads for reading;
+ * a work belongs to one.
+ *
+ * One training step, in row chunks so that activations stay in the cache:
+ *
+ *   for (row = 0; row < batch; row += n) {
+ *     n = min(PX_MLP_CHUNK, batch - row);
+ *     y = px_mlp_forward(net, work, x + row * in, n, NULL);
+ *     ... dy[n,out] = dL/dy, scaled by 1 / batch ...
+ *     px_mlp_backward(net, work, x + row * in, n, dy, grads, row > 0, NULL);
+ *   }
+ *   px_adam_step(&adam, net->params, grads);
+ */
+#ifndef PX_NN_MLP_H
+#define PX_NN_MLP_H
+
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+enum { PX_MLP_HIDDEN_LAYERS_MAX = 8, PX_MLP_WIDTH_MAX = 65536, PX_MLP_CHUNK = 256 };
+
+struct px_mlp_shape {
+  uint32_t in, out;
+  uint32_t hidden, layers; /* width and number of hidden layers, 1 .. PX_MLP_HIDDEN_LAYERS_MAX */
+  float dropout;           /* probability, on the last hidden layer, while training; 0: none */
+};
+
+struct px_mlp {
+  struct px_mlp_shape shape;
+  size_t params_n;
+  float *params; /* [params_n], owned */
+};
+
+/* One layer's place in params: l from 0 to shape.layers. */
+struct px_mlp_layer { uint32_t in, out; size_t weight, bias; };
+struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l);
+
+/* BAD_FIELD for a shape out of bounds. Parameters are zero until initialised. */
+enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out, struct px_err *err) PX_MUST_CHECK;
+void px_mlp_free(struct px_mlp *net);
+
+/* UNIFORM: weight and bias in +-1/sqrt(in), torch's default for Linear.
+ * ORTHOGONAL: gain 1, zero bias (Saxe et al. 2014). Stream: px_rng_stream("init", n). */
+enum px_mlp_init { PX_MLP_UNIFORM, PX_MLP_ORTHOGONAL };
+enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed, uint64_t stream) PX_MUST_CHECK;
+
+struct px_mlp_work;
+enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out)
+  PX_MUST_CHECK;
+void px_mlp_work_free(struct px_mlp_work *work);
+
+/* Which hidden units to drop: a pure function of (seed, step, row0 + row, unit).
+ * row0 keeps chunks of one batch apart. */
+struct px_mlp_drop { uint64_t seed, step; uint32_t row0; };
+
+/* x [n,in] -> [n,out], which lies in `work` until the next forward; the caller
+ * may change it in place (a final tanh). drop NULL: evaluation, no dropout. n <= rows_max. */
+float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
+                      const struct px_mlp_drop *drop);
+/* After px_mlp_forward with the same x, n and drop: dy [n,out] = dL/dy before any change in place.
+ * grads [params_n] = dL/dparams (+= if `add`); NULL: not computed (a frozen net).
+ * dx [n,in] = dL/dx; NULL: not computed. dy is not changed. */
+void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
+                     float *grads, bool add, float *dx);
+
+#endif
