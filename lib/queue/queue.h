@@ -1,0 +1,40 @@
+/*
+ * Redis: wake-ups and live progress, hints only. Nothing here is ever the
+ * truth: a missed wake-up costs one poll of at most a second, and with Redis
+ * gone everything still completes. The only user of hiredis.
+ *
+ * Every call is bounded (100 ms to connect, the given time to wait). After a
+ * failure a circuit breaker keeps quiet for a second before it tries again.
+ * A struct queue belongs to one thread.
+ */
+#ifndef PX_QUEUE_QUEUE_H
+#define PX_QUEUE_QUEUE_H
+
+#include <stdint.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/status.h"
+
+struct queue;
+/* url: redis://host:port/db or unix:///path?db=n (also redis+unix://); "" for none. Never fails
+ * because Redis is away. */
+enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) PX_MUST_CHECK;
+void queue_close(struct queue *q);
+bool queue_up(const struct queue *q);
+
+/* Tells waiting workers that n jobs may have become ready. */
+void queue_wake(struct queue *q, int n);
+/* Waits for a wake-up, at most timeout_ms; true if one came. Without Redis it
+ * sleeps that long (at most a second) and answers false. stop_fd (or -1)
+ * readable ends the wait at once. */
+bool queue_wait(struct queue *q, int timeout_ms, int stop_fd);
+
+/* Live progress of a job between heartbeats, and that a job changed at all. */
+void queue_progress(struct queue *q, const char *job, const char *json);
+bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json);
+void queue_changed(struct queue *q, const char *job);
+/* Waits until any job changed (subscribe); as queue_wait otherwise. Use a
+ * struct queue of its own for this. */
+bool queue_wait_changed(struct queue *q, int timeout_ms, int stop_fd);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * Datasets, their segments and trajectories. Documents are JSON text made by
+ * PostgreSQL (schema/queries): the API passes them on as they are.
+ */
+#ifndef PX_STORE_DATASETS_H
+#define PX_STORE_DATASETS_H
+
+#include "lib/data/segment.h"
+#include "lib/data/traj.h"
+#include "lib/store/blob.h"
+
+/* Fills id. CONFLICT when the name is taken. env: NULL or "" for none. */
+enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
+                                    const char *env, char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+
+struct store_dataset {
+  char id[STORE_ID_MAX], name[201], env[64], label_set[STORE_ID_MAX];
+  struct px_spaces spaces;
+  uint32_t segments_n;
+  uint64_t trajectories_n, steps_n, labelled_steps_n, size_bytes;
+};
+/* By id or by name. NOT_FOUND otherwise. */
+enum px_status store_dataset_get(struct store *store, const char *id_or_name, struct store_dataset *out,
+                                 struct px_err *err) PX_MUST_CHECK;
+
+/* API documents into out (JSON text), and the ETag's version. */
+enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
+                                      struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
+                                  struct px_err *err) PX_MUST_CHECK;
+enum px_status store_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
+                                     struct px_err *err) PX_MUST_CHECK;
+/* Where trajectory n is: its segment's number and its index within the segment. */
+enum px_status store_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
+                                     struct px_err *err) PX_MUST_CHECK;
+
+/* An append: blobs are stored as segments arrive, possibly on several
+ * connections; one transaction at the end numbers and attaches them all, so the
+ * dataset gets all of an upload or nothing. When job is not NULL, the same
+ * transaction finishes that ingest job (jobs.h) with `result` under its fence. */
+struct store_append;
+enum px_status store_append_begin(const char *dataset_id, struct store_append **out, struct px_err *err) PX_MUST_CHECK;
+/* Stores one sealed segment (segment.h) on this connection. */
+enum px_status store_append_segment(struct store_append *append, struct store *store, const struct px_segment *segment,
+                                    struct px_err *err) PX_MUST_CHECK;
+struct store_hold; /* jobs.h */
+enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_hold *hold,
+                                   const char *result_json, struct px_err *err) PX_MUST_CHECK;
+void store_append_free(struct store_append *append);
+
+/* The bytes of segments first .. first + count - 1, in order. */
+typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
+enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
+                                  store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
+/* Returns and label flags of all trajectories of the first segments_n segments
+ * (for px_mask_choose). Arrays from malloc, owned by the caller. */
+enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
+                                        double **returns, uint8_t **has_labels, uint32_t *n, struct px_err *err)
+  PX_MUST_CHECK;
+
+/* Uploads waiting for their ingest job. */
+struct store_upload { char id[STORE_ID_MAX], dataset_id[STORE_ID_MAX], file_name[256], format[16]; int64_t blob_id; };
+/* Records the file and submits its ingest job, in one transaction. */
+enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name,
+                                   const char *format, const char *options_json, int64_t blob_id,
+                                   char job_id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
+enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
+                                struct px_err *err) PX_MUST_CHECK;
+
+#endif

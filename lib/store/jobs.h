@@ -1,0 +1,93 @@
+/*
+ * Jobs: submit, claim, heartbeat, finish, fail, give back, reap. The law itself
+ * is in the database (migrations/0001_foundation.sql); these functions are its
+ * legal moves. Whoever holds a job proves it with a struct store_hold: every
+ * write on its behalf carries (id, epoch) and answers FENCED when the hold is
+ * lost.
+ */
+#ifndef PX_STORE_JOBS_H
+#define PX_STORE_JOBS_H
+
+#include "lib/store/store.h"
+
+struct store_hold { char job[STORE_ID_MAX]; int64_t epoch; };
+
+/* A job to be submitted. `needs` names jobs of the same submission or older
+ * ones; a job without unfinished needs starts ready. Borrowed. */
+struct store_job_draft {
+  const char *id, *kind, *name, *spec_json, *dataset_id, *parent_id, *dedupe_key; /* the last three may be NULL */
+  const char *const *needs;
+  size_t needs_n;
+  int priority;
+};
+/* All or none, in one transaction. CONFLICT on a dedupe key in use (err->hint
+ * names the job); NOT_FOUND when a need does not exist; DEPENDENCY_FAILED when
+ * one has already failed. */
+enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n,
+                                 struct px_err *err) PX_MUST_CHECK;
+void store_job_new_id(char id[STORE_ID_MAX]); /* "job_" and 20 random hex digits */
+
+/* API documents. The list filters by dataset, kind, state, parent (NULL: any). */
+enum px_status store_job_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
+                                  struct px_err *err) PX_MUST_CHECK;
+struct store_job_filter { const char *dataset, *kind, *state, *parent, *before; int limit; };
+enum px_status store_job_list(struct store *store, const struct store_job_filter *filter, struct px_buf *out,
+                              struct px_err *err) PX_MUST_CHECK;
+enum px_status store_job_events(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_job_metrics(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+/* Versions of many jobs in one round trip, for long polls; -1 where there is
+ * none. A pipeline's version counts its children's changes too. */
+enum px_status store_job_versions(struct store *store, const char *const *ids, size_t n, int64_t *versions,
+                                  bool *final, struct px_err *err) PX_MUST_CHECK;
+/* A pending job is cancelled at once (a pipeline with all its children), a
+ * running one at its next heartbeat. CONFLICT when it has ended. */
+enum px_status store_job_cancel(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+
+/* A claimed job. Owned by the caller: store_job_free. */
+struct store_job {
+  struct store_hold hold;
+  char kind[32], name[128], dataset_id[STORE_ID_MAX], parent_id[STORE_ID_MAX];
+  int attempt, max_attempts;
+  char *spec_json;
+};
+/* Takes the best ready job of these kinds, or gives NULL. One statement. */
+enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
+                               int lease_ms, struct store_job **out, struct px_err *err) PX_MUST_CHECK;
+void store_job_free(struct store_job *job);
+
+/* Extends the lease and records progress (phase may be NULL). FENCED when the
+ * hold is lost. */
+enum px_status store_job_heartbeat(struct store *store, const struct store_hold *hold, int lease_ms, const char *phase,
+                                   int64_t step, int64_t total, bool *cancel_requested, struct px_err *err) PX_MUST_CHECK;
+struct store_metric { const char *name; int64_t step; double value; };
+enum px_status store_job_metrics_put(struct store *store, const struct store_hold *hold, const struct store_metric *metrics,
+                                     size_t n, struct px_err *err) PX_MUST_CHECK;
+
+/* Ends the job. Doing it again under the same epoch answers PX_OK (`already`),
+ * which settles an unknown commit. */
+enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
+                                 struct px_err *err) PX_MUST_CHECK;
+/* Back to ready after a back-off while attempts are left and the code's retry
+ * class (errors.def) allows it; else failed. CANCELLED cancels. */
+enum px_status store_job_fail(struct store *store, const struct store_hold *hold, const struct px_err *why,
+                              struct px_err *err) PX_MUST_CHECK;
+/* Drain: back to ready at once, the attempt given back. */
+enum px_status store_job_give_back(struct store *store, const struct store_hold *hold, struct px_err *err) PX_MUST_CHECK;
+
+struct store_reaped { int returned, failed, cancelled, sessions_ended; };
+/* Takes back jobs whose lease ran out (three lost leases fail), ends the
+ * database sessions of their children, and cancels the open children of ended
+ * pipelines. */
+enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, struct px_err *err) PX_MUST_CHECK;
+/* Removes blobs nothing took up within a day, label segments of dead epochs,
+ * uploads whose job has ended, workers unseen for a day. */
+enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
+
+enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,
+                                 struct px_err *err) PX_MUST_CHECK;
+enum px_status store_worker_gone(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_worker_list(struct store *store, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+/* Counts by kind and state, for the metrics page: JSON rows. */
+enum px_status store_job_counts(struct store *store, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * What jobs leave: models, artifacts, label segments and label sets. Every
+ * function that writes takes the hold, passes the fence and, where it ends the
+ * job, does so in the same transaction: a result is visible if and only if its
+ * job succeeded.
+ */
+#ifndef PX_STORE_RESULTS_H
+#define PX_STORE_RESULTS_H
+
+#include "lib/store/blob.h"
+#include "lib/store/jobs.h"
+
+/* "job_x" -> "mdl_x" or "ls_x". */
+void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_MAX]);
+
+/* Publishes a model and ends its job with metrics as the result. */
+enum px_status store_model_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+                                   const char *role, const char *algo, const void *bytes, size_t n,
+                                   const char *metrics_json, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_list(struct store *store, const char *dataset, const char *role, int limit, struct px_buf *out,
+                                struct px_err *err) PX_MUST_CHECK;
+/* The weights (safetensors) into out. */
+enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+
+/* Stages one label segment under the shard's hold. Writing the same (segment,
+ * epoch) again is harmless. */
+enum px_status store_label_stage(struct store *store, const struct store_hold *shard, const char *label_job,
+                                 uint32_t seq, const void *bytes, size_t n, uint64_t steps_n, uint64_t known_n,
+                                 double score_sum, struct px_err *err) PX_MUST_CHECK;
+/* One transaction: fence, check that segments 0..segments_n-1 are all there from
+ * shards that succeeded, with the steps of the dataset's segments; digest; insert the label set; drop
+ * dead-epoch rows; flip the dataset's current label set; end the job with
+ * `result_json`. CONFLICT names a missing segment. */
+enum px_status store_label_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+                                   uint32_t segments_n, const char *result_json, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err)
+  PX_MUST_CHECK;
+enum px_status store_label_set_list(struct store *store, const char *dataset, int limit, struct px_buf *out,
+                                    struct px_err *err) PX_MUST_CHECK;
+typedef enum px_status (*store_label_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
+/* Label segments first .. first + count - 1 of a published set, in order. */
+enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first, uint32_t count,
+                                store_label_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
+
+/* Publishes files and ends the job. */
+struct store_artifact { const char *name, *media_type; struct store_blob blob; };
+enum px_status store_artifacts_publish(struct store *store, const struct store_hold *hold,
+                                       const struct store_artifact *artifacts, size_t n, const char *result_json,
+                                       struct px_err *err) PX_MUST_CHECK;
+enum px_status store_artifact_list(struct store *store, const char *job, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_artifact_find(struct store *store, const char *job, const char *name, char media_type[128],
+                                   struct store_blob *out, struct px_err *err) PX_MUST_CHECK;
+/* A finished job's result as JSON text (reports read their evaluations). */
+enum px_status store_job_result(struct store *store, const char *job, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+
+#endif

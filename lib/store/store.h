@@ -1,0 +1,45 @@
+/*
+ * The store: one connection to PostgreSQL, the truth of everything. lib/store
+ * is the only user of libpq; SQL lives in schema/queries as named statements.
+ *
+ * One function is one domain operation and, where it writes, one transaction;
+ * serialization failures and deadlocks rerun it. A lost connection is opened
+ * again at the next call; a call that was cut answers UNAVAILABLE. Not thread
+ * safe: a struct store belongs to one thread (or one process after fork, which
+ * must open its own).
+ */
+#ifndef PX_STORE_STORE_H
+#define PX_STORE_STORE_H
+
+#include <stdint.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/status.h"
+
+struct store;
+
+/* url: libpq connection URI or keywords. application: shown in
+ * pg_stat_activity (a job's child uses "px JOB EPOCH", so that the reaper can
+ * end it). UNAVAILABLE when the server does not answer. */
+enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) PX_MUST_CHECK;
+void store_close(struct store *store);
+/* One round trip; opens the connection again if it was lost. */
+enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
+
+/* Brings the schema to head: each missing migration in its own transaction,
+ * under an advisory lock, so that several may start at once. `applied` may be
+ * NULL. CONFLICT when an applied file has changed or the schema is newer. */
+enum px_status store_migrate(struct store *store, int *applied, struct px_err *err) PX_MUST_CHECK;
+/* UNAVAILABLE with a hint unless the schema is at this build's head. */
+enum px_status store_check_schema(struct store *store, struct px_err *err) PX_MUST_CHECK;
+
+enum { STORE_ID_MAX = 40 }; /* ids with their NUL */
+
+/* Tokens: digest is SHA-256 of the token text. UNAUTHORIZED if unknown or expired. */
+enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32], struct px_err *err)
+  PX_MUST_CHECK;
+enum px_status store_token_check(struct store *store, const uint8_t digest[32], struct px_err *err) PX_MUST_CHECK;
+/* Whether there is any token at all: a server on a public address refuses to start without. */
+enum px_status store_token_any(struct store *store, bool *any, struct px_err *err) PX_MUST_CHECK;
+
+#endif
