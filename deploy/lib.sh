@@ -78,3 +78,19 @@ spawn() {
   setsid "$@" </dev/null >>"$log" 2>&1 9>&- &
   pid_record "$file" $!
 }
+
+# True when something listens on the port of this machine.
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# free_port FIRST: the first free port from there on, of a hundred.
+free_port() {
+  local port
+  for ((port = $1; port < $1 + 100; port++)); do
+    if ! port_taken "$port"; then printf '%s\n' "$port"; return 0; fi
+  done
+  return 1
+}
+
+# as_time SECONDS: "42 s", "3 min 05 s".
+as_time() {
+  if [ "$1" -lt 60 ]; then printf '%d s' "$1"; else printf '%d min %02d s' $(($1 / 60)) $(($1 % 60)); fi
+}

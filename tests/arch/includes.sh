@@ -1,0 +1,64 @@
+#!/bin/bash
+# Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
+#   lib/base <- lib/data, lib/flow <- lib/store, lib/queue <- server | worker | clients
+#   worker/nn <- worker/idm, worker/rl <- worker/*.c
+# Usage: tests/arch/includes.sh [ROOT]     ROOT: another tree, for this test's own test
+set -u
+cd "${1:-$(dirname "$0")/../..}" || exit 2
+{ find lib server worker clients -name '*.[ch]' 2>/dev/null | sort | xargs -r grep -nE '^[[:space:]]*#[[:space:]]*include' /dev/null; } |
+awk '
+  BEGIN {
+    # A folder may include these folders (and itself). Longest prefix wins.
+    allow["lib/base"] = "schema"
+    allow["lib/data"] = "lib/base"
+    allow["lib/flow"] = "lib/base"
+    allow["lib/store"] = "lib/base lib/data lib/flow"
+    allow["lib/queue"] = "lib/base lib/flow"
+    allow["server"] = "lib/base lib/data lib/flow lib/store lib/queue"
+    allow["worker"] = "lib/base lib/data lib/flow lib/store lib/queue worker/nn worker/idm worker/rl worker/env"
+    allow["worker/nn"] = "lib/base lib/data"
+    allow["worker/idm"] = "lib/base lib/data worker/nn"
+    allow["worker/rl"] = "lib/base lib/data worker/nn"
+    allow["worker/env"] = "lib/base lib/data"
+    allow["clients/c"] = "lib/base lib/data"
+    # header pattern -> files that may include it
+    owner["^(libpq-fe|libpq/|postgres)"] = "^lib/store/"
+    owner["^hiredis/"] = "^lib/queue/"
+    owner["^microhttpd"] = "^server/http[a-z_]*[.][ch]$"
+    owner["^(cblas|dnnl|lapacke|openblas)"] = "^worker/nn/mat[a-z_]*[.]c$"
+    owner["^mujoco"] = "^worker/env/"
+    owner["^curl/"] = "^clients/c/"
+    owner["^(hdf5|H5|zip[.]h|zstd|zlib)"] = "^lib/data/"
+    owner["^(seccomp|linux/landlock)"] = "^lib/data/"
+  }
+  function folder(path,   best, f) {
+    best = ""
+    for (f in allow) if (index(path, f "/") == 1 && length(f) > length(best)) best = f
+    return best
+  }
+  function bad(why) { print place ": " why; failed = 1 }
+  {
+    match($0, /^[^:]+:[0-9]+:/)
+    place = substr($0, 1, RLENGTH - 1)
+    file = place; sub(/:[0-9]+$/, "", file)
+    rest = substr($0, RLENGTH + 1)
+    if (!match(rest, /[<"][^">]+[">]/)) next
+    quoted = substr(rest, RSTART, 1) == "\""
+    header = substr(rest, RSTART + 1, RLENGTH - 2)
+    seen++
+    from = folder(file)
+    if (from == "") { bad("no rule for this folder"); next }
+    if (quoted) {
+      to = folder(header)
+      if (to == "" && header ~ /^schema\//) to = "schema"
+      if (to == "") bad("include \"" header "\" from the root of the project")
+      else if (to != from && index(" " allow[from] " ", " " to " ") == 0) bad(from " must not include " header)
+    } else {
+      for (pattern in owner)
+        if (header ~ pattern && file !~ owner[pattern]) bad("<" header "> belongs to " owner[pattern])
+    }
+  }
+  END {
+    if (!seen) { print "no include was found: the test looks in the wrong place"; exit 1 }
+    exit failed
+  }'

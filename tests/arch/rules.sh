@@ -1,0 +1,41 @@
+#!/bin/bash
+# The architecture tests themselves: a tree that breaks a rule is caught, one that keeps them passes.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+failures=0
+# check EXPECTED TEST FILE LINE: a tree holding FILE with LINE passes (0) or fails (1) TEST.
+check() {
+  rm -rf "${tree:?}"/*
+  mkdir -p "$tree"/{lib,server,worker,clients,tests} "$tree/$(dirname "$3")"
+  printf '%s\n' "$4" >"$tree/$3"
+  "$here/$2" "$tree" >/dev/null 2>&1
+  [ $? -eq "$1" ] || { echo "$2 should exit $1 for $3: $4"; failures=$((failures + 1)); }
+}
+check 0 includes.sh lib/data/a.c '#include "lib/base/status.h"'
+check 1 includes.sh lib/base/a.c '#include "lib/data/traj.h"'
+check 1 includes.sh lib/flow/a.c '#include "lib/store/store.h"'
+check 1 includes.sh server/a.c '#include "worker/worker.h"'
+check 1 includes.sh worker/a.c '#include "server/http.h"'
+check 1 includes.sh worker/nn/a.c '#include "worker/idm/idm.h"'
+check 1 includes.sh worker/idm/a.c '#include "worker/rl/rl.h"'
+check 0 includes.sh worker/rl/a.c '#include "worker/nn/net.h"'
+check 1 includes.sh server/api.c '#include <libpq-fe.h>'
+check 0 includes.sh lib/store/a.c '#include <libpq-fe.h>'
+check 1 includes.sh worker/a.c '#include <hiredis/hiredis.h>'
+check 1 includes.sh server/api.c '#include <microhttpd.h>'
+check 0 includes.sh server/http_guard.c '#include <microhttpd.h>'
+check 1 includes.sh worker/nn/layer.c '#include <cblas.h>'
+check 0 includes.sh worker/nn/mat.c '#include <cblas.h>'
+check 1 includes.sh worker/idm/a.c '#include <mujoco/mujoco.h>'
+check 1 includes.sh lib/base/a.c '#include <curl/curl.h>'
+check 1 includes.sh lib/data/a.c '#include "traj.h"'
+check 1 includes.sh lib/base/a.c 'nothing is included'
+check 0 banned.sh lib/base/a.c 'int n = snprintf(a, b, c); /* strcpy(x) */ puts("strcpy(");'
+check 1 banned.sh lib/base/a.c 'strcpy(a, b);'
+check 1 banned.sh server/a.c 'char *p = strtok (a, b);'
+check 1 banned.sh lib/base/a.c 'exit(1);'
+check 0 banned.sh worker/main.c 'exit(1);'
+check 0 banned.sh worker/job.c '_exit(1);'
+[ "$failures" -eq 0 ]
