@@ -1,0 +1,170 @@
+/* Field tables: see fields.h. */
+#include "lib/flow/fields.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
+
+static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
+                                  struct px_err *err);
+
+static enum px_status wrong(const struct flow_field *field, const char *at, const char *what, struct px_err *err) {
+  px_fail_at(err, PX_E_BAD_FIELD, at, "%s must be %s", field->name, what);
+  px_err_hint(err, "%s: %s", field->name, field->help);
+  return PX_E_BAD_FIELD;
+}
+
+static enum px_status check_number(const struct flow_field *field, const json_t *in, const char *at, struct px_err *err) {
+  char what[96];
+  const bool whole = field->type == FLOW_INT;
+  snprintf(what, sizeof what, whole ? "a whole number from %.0f to %.0f" : "a number from %g to %g", field->min, field->max);
+  if (whole ? !json_is_integer(in) : !json_is_number(in)) return wrong(field, at, what, err);
+  const double x = json_number_value(in);
+  return isfinite(x) && x >= field->min && x <= field->max ? PX_OK : wrong(field, at, what, err);
+}
+
+static bool is_word(const char *words, const char *text) {
+  const size_t n = strlen(text);
+  for (const char *word = words; word; word = strchr(word, '|')) {
+    if (*word == '|') word++;
+    const char *end = strchr(word, '|');
+    const size_t len = end ? (size_t)(end - word) : strlen(word);
+    if (len == n && memcmp(word, text, n) == 0) return true;
+  }
+  return false;
+}
+
+static bool is_id(const char *prefix, const char *text) {
+  const size_t n = strlen(text);
+  if (strncmp(text, prefix, strlen(prefix)) != 0 || n == strlen(prefix) || n > ID_CHARS_MAX) return false;
+  return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
+}
+
+static enum px_status check_text(const struct flow_field *field, const json_t *in, const char *at, struct px_err *err) {
+  char what[192];
+  const char *text = json_string_value(in);
+  bool good = text && strlen(text) == json_string_length(in); /* no NUL inside */
+  switch (field->type) {
+    case FLOW_ENUM:
+      snprintf(what, sizeof what, "one of %s", field->words);
+      good = good && is_word(field->words, text);
+      break;
+    case FLOW_ID:
+      snprintf(what, sizeof what, "an id such as %s0123456789abcdef0123", field->words);
+      good = good && is_id(field->words, text);
+      break;
+    default:
+      snprintf(what, sizeof what, "a text of 1 to %.0f characters", field->max);
+      good = good && *text && (double)strlen(text) <= field->max;
+  }
+  return good ? PX_OK : wrong(field, at, what, err);
+}
+
+static enum px_status check_list(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
+                                 struct px_err *err) {
+  char what[96];
+  snprintf(what, sizeof what, "a list of %.0f to %.0f items", field->min, field->max);
+  const double n = (double)json_array_size(in);
+  if (!json_is_array(in) || n < field->min || n > field->max) return wrong(field, at, what, err);
+  json_t *list = json_array();
+  for (size_t i = 0; i < json_array_size(in); i++) {
+    char place[POINTER_MAX];
+    snprintf(place, sizeof place, "%s/%zu", at, i);
+    json_t *item = NULL;
+    const enum px_status status = check_value(&field->sub[0], json_array_get(in, i), place, &item, err);
+    if (status || json_array_append_new(list, item) < 0) {
+      json_decref(list);
+      return status ? status : px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
+    }
+  }
+  *out = list;
+  return PX_OK;
+}
+
+static enum px_status check_object(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
+                                   struct px_err *err) {
+  if (json_is_string(in)) {
+    json_t *whole = json_pack("{s:O}", field->sub[0].name, in);
+    if (!whole) return px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
+    const enum px_status status = flow_fields_check(field->sub, whole, at, out, err);
+    json_decref(whole);
+    return status;
+  }
+  return json_is_object(in) ? flow_fields_check(field->sub, in, at, out, err) : wrong(field, at, "an object", err);
+}
+
+static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
+                                  struct px_err *err) {
+  enum px_status status = PX_OK;
+  switch (field->type) {
+    case FLOW_LIST: return check_list(field, in, at, out, err);
+    case FLOW_OBJECT: return check_object(field, in, at, out, err);
+    case FLOW_BOOL: status = json_is_boolean(in) ? PX_OK : wrong(field, at, "true or false", err); break;
+    case FLOW_INT:
+    case FLOW_NUMBER: status = check_number(field, in, at, err); break;
+    default: status = check_text(field, in, at, err);
+  }
+  if (!status) *out = json_deep_copy(in);
+  return status ? status : *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
+}
+
+static enum px_status refuse_unknown(const struct flow_field *fields, const json_t *in, const char *pointer,
+                                     struct px_err *err) {
+  const char *name;
+  json_t *value;
+  json_object_foreach((json_t *)in, name, value) {
+    const struct flow_field *field = fields;
+    while (field->name && strcmp(field->name, name) != 0) field++;
+    if (field->name) continue;
+    char place[POINTER_MAX], known[200] = "";
+    snprintf(place, sizeof place, "%s/%.64s", pointer, name);
+    for (field = fields; field->name; field++) {
+      const size_t used = strlen(known);
+      snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", field->name);
+    }
+    px_fail_at(err, PX_E_BAD_FIELD, place, "there is no field '%.64s' here", name);
+    px_err_hint(err, "Known fields: %s.", known);
+    return PX_E_BAD_FIELD;
+  }
+  return PX_OK;
+}
+
+static enum px_status check_field(const struct flow_field *field, const json_t *in, const char *at, json_t *object,
+                                  struct px_err *err) {
+  json_t *given = json_object_get(in, field->name), *fallback = NULL, *value = NULL;
+  if (!given || json_is_null(given)) {
+    if (!field->initial) return PX_OK;
+    if (strcmp(field->initial, "!") == 0) {
+      px_fail_at(err, PX_E_BAD_FIELD, at, "%s is missing", field->name);
+      px_err_hint(err, "%s: %s", field->name, field->help);
+      return PX_E_BAD_FIELD;
+    }
+    given = fallback = json_loads(field->initial, JSON_DECODE_ANY, NULL);
+  }
+  enum px_status status = check_value(field, given, at, &value, err);
+  if (!status && json_object_set_new(object, field->name, value) < 0)
+    status = px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
+  json_decref(fallback);
+  return status;
+}
+
+enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
+                                 struct px_err *err) {
+  if (!json_is_object(in)) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "an object is needed here");
+  enum px_status status = refuse_unknown(fields, in, pointer, err);
+  if (status) return status;
+  json_t *object = json_object();
+  if (!object) return px_fail(err, PX_E_NO_MEMORY, "checking fields");
+  for (const struct flow_field *field = fields; !status && field->name; field++) {
+    char at[POINTER_MAX];
+    snprintf(at, sizeof at, "%s/%s", pointer, field->name);
+    status = check_field(field, in, at, object, err);
+  }
+  if (status)
+    json_decref(object);
+  else
+    *out = object;
+  return status;
+}

@@ -1,0 +1,45 @@
+/*
+ * Field tables: what a JSON object may hold, with bounds, defaults and help.
+ *
+ * Job specs are closed: enums, bounded numbers, ids and lists of these, never
+ * code or paths. One table serves the server (check, fill in defaults), the
+ * worker (reads what was checked), the OpenAPI document (a test compares it)
+ * and the documentation. Pure: no I/O, no state.
+ */
+#ifndef PX_FLOW_FIELDS_H
+#define PX_FLOW_FIELDS_H
+
+#include <jansson.h>
+
+#include "lib/base/status.h"
+
+enum flow_type {
+  FLOW_INT,    /* min <= x <= max */
+  FLOW_NUMBER, /* finite, min <= x <= max */
+  FLOW_BOOL,
+  FLOW_TEXT,   /* 1 to max characters */
+  FLOW_ENUM,   /* one of `words`, separated by '|' */
+  FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
+  FLOW_OBJECT, /* `sub` */
+  FLOW_LIST    /* min to max items, each checked as `sub[0]` */
+};
+
+struct flow_field {
+  const char *name;
+  enum flow_type type;
+  double min, max;
+  const char *initial; /* JSON text of the default; NULL: optional and left out; "!": required */
+  const char *words;
+  const struct flow_field *sub; /* ends with a field whose name is NULL */
+  const char *help;
+};
+
+/* Checks `in` against the table and gives a new object in the table's order,
+ * defaults filled in. An object field may also be given as a string: it becomes
+ * {<its first field>: string}, so "td3bc" stands for {"algo": "td3bc"}.
+ * BAD_FIELD with the JSON pointer below `pointer` ("" at the root). The caller
+ * owns *out. */
+enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
+                                 struct px_err *err) PX_MUST_CHECK;
+
+#endif

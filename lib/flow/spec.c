@@ -1,0 +1,165 @@
+/* Job kinds and their specs: see spec.h. Bounds keep a single job within what
+ * one worker can do; the learning code checks combinations again. */
+#include "lib/flow/spec.h"
+
+#include <string.h>
+
+#define END { .name = NULL }
+#define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
+#define ENVS "hopper|walker2d|halfcheetah"
+
+static const struct flow_field MASK[] = {
+  { "protocol", FLOW_ENUM, 0, 0, "\"none\"", "none|coupled", NULL,
+    "coupled hides the actions of all but p% of the labelled trajectories, drawn from the bottom q% by return" },
+  { "p", FLOW_NUMBER, 0.01, 100, "10", NULL, NULL, "Percent of the labelled trajectories that keep their actions" },
+  { "q", FLOW_NUMBER, 0.01, 100, "50", NULL, NULL, "Percent, lowest returns first, that they are drawn from" },
+  { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the draw" },
+  END
+};
+
+static const struct flow_field IDM[] = {
+  { "profile", FLOW_ENUM, 0, 0, "\"fast\"", "fast|paper", NULL, "Where the defaults of the other fields come from" },
+  { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "Whether the standardised change of state is an input too" },
+  { "mean_loss", FLOW_ENUM, 0, 0, NULL, "squared|nll|beta_nll", NULL, "What trains the mean action" },
+  { "k", FLOW_INT, 0, 8, NULL, NULL, NULL, "Past transitions in the window" },
+  { "f", FLOW_INT, 0, 4, NULL, NULL, NULL, "Future observations in the window" },
+  { "hidden", FLOW_INT, 8, 2048, NULL, NULL, NULL, "Units of each hidden layer" },
+  { "layers", FLOW_INT, 1, 4, NULL, NULL, NULL, "Hidden layers" },
+  { "members", FLOW_INT, 1, 16, NULL, NULL, NULL, "Ensemble members; each validates on its own fold" },
+  { "steps", FLOW_INT, 1, 1000000, NULL, NULL, NULL, "Most optimiser steps" },
+  { "batch", FLOW_INT, 1, 8192, NULL, NULL, NULL, "Transitions in a step" },
+  { "validate_every", FLOW_INT, 1, 100000, NULL, NULL, NULL, "Steps between validations" },
+  { "patience", FLOW_INT, 0, 10000, NULL, NULL, NULL, "Validations without a better one before it stops; 0: never" },
+  { "lr", FLOW_NUMBER, 1e-8, 1, NULL, NULL, NULL, "Adam's learning rate" },
+  { "dropout", FLOW_NUMBER, 0, 0.9, NULL, NULL, NULL, "Share of the last hidden layer that is dropped" },
+  { "weight_decay", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Decoupled weight decay" },
+  { "beta", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Exponent of beta_nll" },
+  { "linear", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the ridge solution is a skip path beside the net" },
+  { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of initial weights, folds and batches" },
+  END
+};
+
+static const struct flow_field POLICY[] = {
+  { "algo", FLOW_ENUM, 0, 0, "!", "td3bc|bc|10%bc", NULL, "Algorithm; 10%bc is bc with top_percent 10" },
+  { "updates", FLOW_INT, 1, 10000000, NULL, NULL, NULL, "Gradient steps" },
+  { "batch", FLOW_INT, 1, 8192, NULL, NULL, NULL, "Transitions in a step" },
+  { "hidden", FLOW_INT, 8, 2048, NULL, NULL, NULL, "Units of each hidden layer" },
+  { "layers", FLOW_INT, 1, 4, NULL, NULL, NULL, "Hidden layers" },
+  { "lr", FLOW_NUMBER, 1e-8, 1, NULL, NULL, NULL, "Adam's learning rate" },
+  { "gamma", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Discount" },
+  { "tau", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "td3bc: share by which the target nets follow" },
+  { "alpha", FLOW_NUMBER, 0, 1000, NULL, NULL, NULL, "td3bc: weight of the value beside imitation" },
+  { "policy_noise", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "td3bc: standard deviation of the target action's noise" },
+  { "noise_clip", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "td3bc: bound of that noise" },
+  { "policy_every", FLOW_INT, 1, 100, NULL, NULL, NULL, "td3bc: critic steps between actor steps" },
+  { "top_percent", FLOW_NUMBER, 0.01, 100, NULL, NULL, NULL, "bc: trajectories learned from, best returns first" },
+  { "labels", FLOW_ENUM, 0, 0, "\"all\"", "all|true_only|proxy_below", NULL, "Which actions are learned from" },
+  { "max_score", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "proxy_below: highest uncertainty score that is learned from" },
+  { "weighting", FLOW_ENUM, 0, 0, "\"none\"", "none|exp", NULL, "exp: a proxy transition weighs exp(-score / temperature)" },
+  { "temperature", FLOW_NUMBER, 1e-6, 1000, NULL, NULL, NULL, "exp: how fast the weight falls with the score" },
+  { "weight_floor", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "exp: least weight" },
+  END
+};
+
+#define DATASET { "dataset", FLOW_ID, 0, 0, "!", "ds_", NULL, "Dataset id" }
+/* Filled in at submission, so that a job sees the same snapshot whenever it runs. */
+#define SEGMENTS { "segments", FLOW_INT, 1, 1e9, NULL, NULL, NULL, "Snapshot: the first so many segments; all, if not given" }
+#define MASKED { "mask", FLOW_OBJECT, 0, 0, "{}", NULL, MASK, "Known actions to hide, to measure with" }
+
+static const struct flow_field A_MODEL[] = { { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Model id" }, END };
+static const struct flow_field A_SEED[] = { { "seed", FLOW_INT, 0, SEED_MAX, "!", NULL, NULL, "A seed" }, END };
+static const struct flow_field A_POLICY[] = { { "policy", FLOW_OBJECT, 0, 0, "!", NULL, POLICY, "Algorithm and its options, or just its name" }, END };
+static const struct flow_field A_BASELINE[] = {
+  { "baseline", FLOW_ENUM, 0, 0, "!", "labelled_only|oracle", NULL,
+    "labelled_only: the same algorithm on the labelled trajectories alone; oracle: with all true actions" },
+  END
+};
+static const struct flow_field RUN[] = {
+  { "variant", FLOW_ENUM, 0, 0, "!", "ss|labelled_only|oracle", NULL, "Which actions it learned from" },
+  { "policy", FLOW_TEXT, 0, 64, "!", NULL, NULL, "Algorithm" },
+  { "seed", FLOW_INT, 0, SEED_MAX, "!", NULL, NULL, "Seed" },
+  { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "The policy" },
+  { "evaluation", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its evaluate job" },
+  END
+};
+static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL, RUN, "A trained policy and its evaluation" }, END };
+
+#define MODELS(help_text) { "models", FLOW_LIST, 1, 16, "!", NULL, A_MODEL, help_text }
+#define LABEL_SET(initial_text) { "label_set", FLOW_ID, 0, 0, initial_text, "ls_", NULL, "Label set id" }
+#define POLICY_FIELD { "policy", FLOW_OBJECT, 0, 0, "\"td3bc\"", NULL, POLICY, "Algorithm and its options, or just its name" }
+#define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, ENVS, NULL, help_text }
+#define EPISODES { "episodes", FLOW_INT, 1, 1000, "20", NULL, NULL, "Episodes rolled out" }
+#define SEED_FIELD(help_text) { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, help_text }
+
+static const struct flow_field INGEST[] = {
+  DATASET, { "upload", FLOW_ID, 0, 0, "!", "up_", NULL, "Upload id" }, END
+};
+static const struct flow_field TRAIN_IDM[] = {
+  DATASET, SEGMENTS, MASKED,
+  { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The model, or just its profile" },
+  { "member", FLOW_INT, 0, 15, "0", NULL, NULL, "Which member of the ensemble this job trains" },
+  END
+};
+static const struct flow_field LABEL_SHARD[] = {
+  DATASET, SEGMENTS, MODELS("Ensemble members"),
+  { "label_job", FLOW_ID, 0, 0, "!", "job_", NULL, "Label job that publishes" },
+  { "first", FLOW_INT, 0, 1e9, "!", NULL, NULL, "First segment" },
+  { "count", FLOW_INT, 1, 1e9, "!", NULL, NULL, "Segments" },
+  END
+};
+#define SHARDS { "shards", FLOW_INT, 1, 64, NULL, NULL, NULL, "Parts that workers label at the same time; 8 or as many as there are segments" }
+static const struct flow_field LABEL[] = { DATASET, SEGMENTS, MODELS("Ensemble members"), SHARDS, END };
+static const struct flow_field TRAIN_POLICY[] = {
+  DATASET, SEGMENTS, MASKED, LABEL_SET(NULL), POLICY_FIELD, SEED_FIELD("Seed of initial weights and batches"), END
+};
+static const struct flow_field EVALUATE[] = {
+  { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
+  ENV("!", "Simulator to roll out in"), EPISODES, SEED_FIELD("Seed of the initial states"), END
+};
+static const struct flow_field REPORT[] = {
+  DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS("Ensemble members that gave the labels"),
+  ENV(NULL, "Simulator of the evaluations"),
+  { "runs", FLOW_LIST, 0, 1000, "[]", NULL, A_RUN, "Policies to compare" },
+  END
+};
+static const struct flow_field EXPORT[] = {
+  DATASET, SEGMENTS,
+  { "format", FLOW_ENUM, 0, 0, "\"hdf5\"", "hdf5|npz|jsonl|safetensors", NULL, "File format" },
+  { "actions", FLOW_ENUM, 0, 0, "\"both\"", "true|proxy|both", NULL, "Which actions are written" },
+  LABEL_SET(NULL), END
+};
+static const struct flow_field PIPELINE[] = {
+  DATASET, SEGMENTS, MASKED,
+  { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The inverse dynamics model, or just its profile" },
+  SHARDS,
+  { "policies", FLOW_LIST, 0, 20, "[\"td3bc\"]", NULL, A_POLICY, "Algorithms to train" },
+  { "seeds", FLOW_LIST, 1, 50, "[0]", NULL, A_SEED, "Each policy is trained once with each" },
+  { "baselines", FLOW_LIST, 0, 2, "[]", NULL, A_BASELINE, "Comparisons trained beside" },
+  ENV(NULL, "Simulator to roll out in; the dataset's, if not given"), EPISODES,
+  END
+};
+
+static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
+  [FLOW_INGEST] = { "ingest", INGEST, false, "Reads an uploaded file into segments" },
+  [FLOW_TRAIN_IDM] = { "train_idm", TRAIN_IDM, true, "Trains one member of an inverse dynamics model" },
+  [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, false, "Labels a range of segments" },
+  [FLOW_LABEL] = { "label", LABEL, true, "Publishes proxy actions for all segments" },
+  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
+  [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },
+  [FLOW_REPORT] = { "report", REPORT, true, "Gathers label quality and returns" },
+  [FLOW_EXPORT] = { "export", EXPORT, true, "Writes the dataset to a file" },
+  [FLOW_PIPELINE] = { "pipeline", PIPELINE, false, "All of the above, from dataset to report" },
+};
+
+const struct flow_kind_info *flow_kind_info(enum flow_kind kind) { return &KINDS[kind]; }
+
+enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) {
+  for (int i = 0; i < FLOW_KIND_N; i++) {
+    if (strcmp(KINDS[i].name, name) != 0) continue;
+    *out = (enum flow_kind)i;
+    return PX_OK;
+  }
+  px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
+  px_err_hint(err, "Kinds: train_idm, label, train_policy, evaluate, report, export.");
+  return PX_E_BAD_FIELD;
+}

@@ -1,0 +1,36 @@
+/*
+ * Job kinds and their specs: the one table that says what each kind takes.
+ *
+ * Used by the server (POST), the worker (which kinds it runs) and the tests that
+ * compare the OpenAPI document with it. Pure.
+ */
+#ifndef PX_FLOW_SPEC_H
+#define PX_FLOW_SPEC_H
+
+#include "lib/flow/fields.h"
+
+enum flow_kind {
+  FLOW_INGEST,
+  FLOW_TRAIN_IDM,
+  FLOW_LABEL_SHARD,
+  FLOW_LABEL,
+  FLOW_TRAIN_POLICY,
+  FLOW_EVALUATE,
+  FLOW_REPORT,
+  FLOW_EXPORT,
+  FLOW_PIPELINE,
+  FLOW_KIND_N
+};
+
+struct flow_kind_info {
+  const char *name;
+  const struct flow_field *fields;
+  bool submittable; /* by POST /v1/jobs; a pipeline has its own route, the others are made by the server */
+  const char *help;
+};
+
+const struct flow_kind_info *flow_kind_info(enum flow_kind kind);
+/* NOT a kind: BAD_FIELD at /kind. */
+enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) PX_MUST_CHECK;
+
+#endif
