@@ -48,11 +48,13 @@ FUZZ_C := $(call sources,tests/fuzz)
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
-.PHONY: help all deps demo up down test check check-golden check-integration check-e2e check-fault bench bench-build fuzz clean version
+.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
+        check-arch bench bench-build fuzz clean version
+JOBS ?= $(shell nproc)
 
 help: ## What each target does
 	@echo "Proxact $(VERSION). Targets:"
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: SAN=address|undefined|thread, PORT=, KEEP=1, RELEASE=1"
 
 all: $(BINARIES) ## Build the server, the worker and the command line client
@@ -85,13 +87,44 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
 
 check: $(call tests_in,unit) ## Unit and architecture tests: seconds
-	@tests/support/run.sh $^ $(wildcard tests/arch/*.sh)
+	@tests/support/run.sh $^ $(ARCH)
+
+ARCH := $(wildcard tests/arch/*.sh tests/arch/*.py)
+check-arch: ## The architecture tests alone
+	@tests/support/run.sh $(ARCH)
 
 check-golden: $(call tests_in,golden) ## Models against vectors of an independent implementation
 	@tests/support/run.sh $^
 
 check-integration: $(call tests_in,integration) ## Tests that need PostgreSQL and Redis, on a private throw-away stack
 	@tests/support/stack.sh tests/support/run.sh $^ $(wildcard tests/integration/*.sh)
+
+check-e2e: all ## The whole service, through its own programs, curl and jq
+	@tests/support/run.sh $(wildcard tests/e2e/*.sh)
+
+check-image: ## The Dockerfile's steps in a debootstrap root: root, some minutes
+	@deploy/prove-image.sh
+
+test: ## Install what tests need, build, run every tier
+	@deploy/install-deps.sh test
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all tests
+	+@tests/support/all.sh check check-golden check-integration check-e2e
+
+tests: $(patsubst %.c,$(B)/%,$(TESTS_C))
+
+demo: ## From upload to policy on a real dataset, in minutes
+	@deploy/install-deps.sh build
+	@echo "building (the first time takes a minute)"
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@deploy/demo.sh
+
+up: ## Start the service and keep it: PORT=, WORKERS=
+	@deploy/install-deps.sh build
+	@$(MAKE) --no-print-directory -s -j$(JOBS) all
+	@PORT=$(PORT) deploy/up.sh
+
+down: ## Stop what `make up` started; the data stays
+	@deploy/down.sh
 
 clean: ## Remove what was built
 	rm -rf build build-address build-undefined build-thread

@@ -1,31 +1,40 @@
 #!/bin/sh
 # Installs the Debian 12 packages Proxact needs, and only those that are missing.
-# Usage: deploy/install-deps.sh [run|build|test|bench] ...     (default: build)
-#   run    what a running server, worker and private stack need
-#   build  run + compiler and -dev packages
-#   test   build + what the test suite calls
-#   bench  test + the peers the benchmarks compare with (PyTorch)
+# Usage: deploy/install-deps.sh [lib|compile|run|build|test|bench|image] ...     (default: build)
+#   lib      the shared libraries of the server, the worker and the client (a container's run stage)
+#   compile  compiler and -dev packages (a container's build stage)
+#   run      lib + what the private stack and its scripts need
+#   build    run + compile
+#   test     build + what the test suite calls
+#   bench    test + the peers the benchmarks compare with (PyTorch)
+#   image    what deploy/prove-image.sh needs
 # Runs as root, or asks sudo, and only when something has to be installed.
 set -eu
 
-run="postgresql-15 postgresql-client-15 redis-server ca-certificates curl jq zstd
- libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libcurl4 libhdf5-103-1 libzip4 libzstd1 zlib1g
- libssl3 libseccomp2 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
-build="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-dev libjansson-dev
+lib="ca-certificates curl libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libcurl4 libhdf5-103-1 libzip4 libzstd1
+ zlib1g libssl3 libseccomp2 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
+compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-dev libjansson-dev
  libcurl4-openssl-dev libcunit1-dev libhdf5-dev libzip-dev libzstd-dev zlib1g-dev libssl-dev
  libseccomp-dev libopenblas-pthread-dev libdnnl-dev libmujoco-dev"
-test="python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py xz-utils util-linux procps valgrind"
-bench="python3-torch"
+run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
+build="$run $compile"
+test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py xz-utils util-linux procps
+ valgrind"
+bench="$test python3-torch"
+image="debootstrap"
 
 want=""
 [ $# -gt 0 ] || set -- build
 for tier in "$@"; do
   case $tier in
-    run)   want="$want $run" ;;
-    build) want="$want $run $build" ;;
-    test)  want="$want $run $build $test" ;;
-    bench) want="$want $run $build $test $bench" ;;
-    *) echo "install-deps.sh: unknown tier '$tier' (run, build, test, bench)" >&2; exit 2 ;;
+    lib)     want="$want $lib" ;;
+    compile) want="$want $compile" ;;
+    run)     want="$want $run" ;;
+    build)   want="$want $build" ;;
+    test)    want="$want $test" ;;
+    bench)   want="$want $bench" ;;
+    image)   want="$want $image" ;;
+    *) echo "install-deps.sh: unknown tier '$tier' (lib, compile, run, build, test, bench, image)" >&2; exit 2 ;;
   esac
 done
 
