@@ -1,0 +1,315 @@
+/* What follows what: see plan.h. */
+#include "lib/flow/plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+enum { SHARDS_DEFAULT = 8, PROFILE_MEMBERS_FAST = 5, PROFILE_MEMBERS_PAPER = 1 };
+/* Within a pipeline what the most waits for goes first. */
+enum { FIRST = 3, SECOND = 2, THIRD = 1 };
+
+struct planner {
+  const struct flow_snapshot *snapshot;
+  struct flow_plan *plan;
+  const char *parent; /* "" for none */
+};
+
+static enum px_status no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
+
+static enum px_status need(struct flow_job *job, const char *id, struct px_err *err) {
+  for (size_t i = 0; i < job->needs_n; i++)
+    if (strcmp(job->needs[i], id) == 0) return PX_OK;
+  void *grown = px_realloc_n(job->needs, job->needs_n + 1, sizeof *job->needs);
+  if (!grown) return no_memory(err);
+  job->needs = grown;
+  snprintf(job->needs[job->needs_n++], FLOW_ID_MAX, "%s", id);
+  return PX_OK;
+}
+
+/* The job that makes a result: mdl_x and ls_x come from job_x. */
+static enum px_status need_maker(struct flow_job *job, const char *result, struct px_err *err) {
+  char id[FLOW_ID_MAX];
+  snprintf(id, sizeof id, "job_%s", strchr(result, '_') + 1);
+  return need(job, id, err);
+}
+
+static enum px_status need_references(struct flow_job *job, const json_t *spec, struct px_err *err) {
+  enum px_status status = PX_OK;
+  size_t i;
+  json_t *item;
+  json_array_foreach(json_object_get(spec, "models"), i, item)
+    if (!status) status = need_maker(job, json_string_value(item), err);
+  json_array_foreach(json_object_get(spec, "runs"), i, item) {
+    if (!status) status = need_maker(job, json_string_value(json_object_get(item, "model")), err);
+    const char *evaluation = json_string_value(json_object_get(item, "evaluation"));
+    if (!status && evaluation) status = need(job, evaluation, err);
+  }
+  const char *one = json_string_value(json_object_get(spec, "model"));
+  if (!status && one) status = need_maker(job, one, err);
+  one = json_string_value(json_object_get(spec, "label_set"));
+  if (!status && one) status = need_maker(job, one, err);
+  return status;
+}
+
+/* Adds a job with a checked spec, which it takes over. *at is its index: the
+ * array moves when it grows. */
+static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
+                          const char *name, ...) PX_PRINTF(7, 8);
+static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
+                          const char *name, ...) {
+  if (!spec) return no_memory(err);
+  struct flow_plan *plan = p->plan;
+  struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_realloc_n(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
+  if (!jobs) {
+    json_decref(spec);
+    return plan->n < FLOW_PLAN_MAX ? no_memory(err)
+                                   : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
+  }
+  plan->jobs = jobs;
+  struct flow_job *job = &jobs[plan->n++];
+  *job = (struct flow_job){ .kind = kind, .priority = p->snapshot->priority + urgency };
+  p->snapshot->new_id(job->id);
+  snprintf(job->parent, sizeof job->parent, "%s", p->parent);
+  va_list args;
+  va_start(args, name);
+  vsnprintf(job->name, sizeof job->name, name, args);
+  va_end(args);
+  job->spec_json = json_dumps(spec, JSON_COMPACT);
+  const enum px_status status = job->spec_json ? need_references(job, spec, err) : no_memory(err);
+  json_decref(spec);
+  *at = plan->n - 1;
+  return status;
+}
+
+static void result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]) {
+  snprintf(out, FLOW_ID_MAX, "%s%s", prefix, strchr(job_id, '_'));
+}
+
+/* The parts that every job of a pipeline takes from it. */
+static json_t *base(const json_t *from, bool masked) {
+  json_t *spec = json_pack("{s:O, s:O}", "dataset", json_object_get(from, "dataset"), "segments",
+                           json_object_get(from, "segments"));
+  if (spec && masked && json_object_set(spec, "mask", json_object_get(from, "mask")) < 0) {
+    json_decref(spec);
+    return NULL;
+  }
+  return spec;
+}
+
+static int members_of(const json_t *idm) {
+  const json_t *given = json_object_get(idm, "members");
+  if (given) return (int)json_integer_value(given);
+  const char *profile = json_string_value(json_object_get(idm, "profile"));
+  return strcmp(profile, "paper") == 0 ? PROFILE_MEMBERS_PAPER : PROFILE_MEMBERS_FAST;
+}
+
+/* A label job with its shards. `spec` is a checked label spec. The label job is
+ * at *at; the shards come after it, and it needs them. */
+static enum px_status add_label(struct planner *p, const json_t *spec, int urgency, size_t *at, struct px_err *err) {
+  const uint32_t segments = (uint32_t)json_integer_value(json_object_get(spec, "segments"));
+  const json_t *given = json_object_get(spec, "shards");
+  uint32_t shards = given ? (uint32_t)json_integer_value(given) : SHARDS_DEFAULT;
+  if (shards > segments) shards = segments;
+  json_t *whole = json_deep_copy(spec);
+  if (!whole || json_object_set_new(whole, "shards", json_integer(shards)) < 0) {
+    json_decref(whole);
+    return no_memory(err);
+  }
+  enum px_status status = add(p, FLOW_LABEL, whole, urgency, at, err, "label");
+  for (uint32_t i = 0; !status && i < shards; i++) {
+    const uint32_t first = (uint32_t)((uint64_t)segments * i / shards);
+    const uint32_t after = (uint32_t)((uint64_t)segments * (i + 1) / shards);
+    json_t *part = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I}", "dataset", json_object_get(spec, "dataset"), "segments",
+                             json_object_get(spec, "segments"), "models", json_object_get(spec, "models"), "label_job",
+                             p->plan->jobs[*at].id, "first", (json_int_t)first, "count", (json_int_t)(after - first));
+    size_t shard;
+    status = add(p, FLOW_LABEL_SHARD, part, urgency, &shard, err, "label/%u", i);
+    if (!status) {
+      char id[FLOW_ID_MAX];
+      snprintf(id, sizeof id, "%s", p->plan->jobs[shard].id);
+      status = need(&p->plan->jobs[*at], id, err);
+    }
+  }
+  return status;
+}
+
+static enum px_status add_members(struct planner *p, const json_t *spec, json_t *models, struct px_err *err) {
+  const json_t *idm = json_object_get(spec, "idm");
+  const int members = members_of(idm);
+  enum px_status status = PX_OK;
+  for (int m = 0; !status && m < members; m++) {
+    json_t *one = base(spec, true), *net = json_deep_copy(idm);
+    if (!one || !net || json_object_set_new(net, "members", json_integer(members)) < 0 ||
+        json_object_set(one, "idm", net) < 0 || json_object_set_new(one, "member", json_integer(m)) < 0) {
+      json_decref(net);
+      json_decref(one);
+      return no_memory(err);
+    }
+    json_decref(net);
+    size_t at;
+    status = add(p, FLOW_TRAIN_IDM, one, FIRST, &at, err, "idm/%d", m);
+    char id[FLOW_ID_MAX];
+    if (!status) result_id("mdl", p->plan->jobs[at].id, id);
+    if (!status && json_array_append_new(models, json_string(id)) < 0) status = no_memory(err);
+  }
+  return status;
+}
+
+/* One policy with one seed: train, then evaluate where there is a simulator. */
+static enum px_status add_run(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
+                              const json_t *policy, const json_t *seed, json_t *runs, struct px_err *err) {
+  const bool ss = strcmp(variant, "ss") == 0;
+  const int urgency = ss ? SECOND : 0;
+  const char *algo = json_string_value(json_object_get(policy, "algo"));
+  const long long number = json_integer_value(seed);
+  json_t *train = base(spec, strcmp(variant, "oracle") != 0);
+  if (!train || json_object_set(train, "policy", (json_t *)policy) < 0 || json_object_set(train, "seed", (json_t *)seed) < 0 ||
+      (ss && json_object_set_new(train, "label_set", json_string(label_set)) < 0)) {
+    json_decref(train);
+    return no_memory(err);
+  }
+  size_t at;
+  enum px_status status = add(p, FLOW_TRAIN_POLICY, train, urgency, &at, err, "train/%s/%s/%lld", variant, algo, number);
+  if (status) return status;
+  char model[FLOW_ID_MAX];
+  result_id("mdl", p->plan->jobs[at].id, model);
+  json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", algo, "seed", seed, "model", model);
+  if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
+  const json_t *env = json_object_get(spec, "env");
+  if (!env) return PX_OK;
+  json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", env, "episodes",
+                               json_object_get(spec, "episodes"), "seed", seed);
+  status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, algo, number);
+  if (!status && json_object_set_new(run, "evaluation", json_string(p->plan->jobs[at].id)) < 0) status = no_memory(err);
+  return status;
+}
+
+static enum px_status add_runs(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
+                               json_t *runs, struct px_err *err) {
+  enum px_status status = PX_OK;
+  size_t i, k;
+  json_t *policy, *seed;
+  json_array_foreach(json_object_get(spec, "policies"), i, policy)
+    json_array_foreach(json_object_get(spec, "seeds"), k, seed)
+      if (!status) status = add_run(p, spec, variant, label_set, policy, seed, runs, err);
+  return status;
+}
+
+static bool hides(const json_t *spec) {
+  const char *protocol = json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
+  return protocol && strcmp(protocol, "none") != 0;
+}
+
+/* NO_LABELS, or an oracle without truth, before anything starts. */
+static enum px_status check_learnable(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+  if (snapshot->labelled_trajectories_n == 0) {
+    px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "none of the dataset's %llu trajectories has true actions",
+               (unsigned long long)snapshot->trajectories_n);
+    return PX_E_NO_LABELS;
+  }
+  size_t i;
+  json_t *baseline;
+  json_array_foreach(json_object_get(spec, "baselines"), i, baseline)
+    if (strcmp(json_string_value(baseline), "oracle") == 0 && !hides(spec) &&
+        snapshot->labelled_trajectories_n < snapshot->trajectories_n) {
+      px_fail_at(err, PX_E_BAD_FIELD, "/spec/baselines", "an oracle needs all true actions; %llu of %llu trajectories have them",
+                 (unsigned long long)snapshot->labelled_trajectories_n, (unsigned long long)snapshot->trajectories_n);
+      px_err_hint(err, "Leave the oracle out, or use a mask: then the labelled trajectories are the whole experiment's truth.");
+      return PX_E_BAD_FIELD;
+    }
+  return PX_OK;
+}
+
+static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px_err *err) {
+  size_t top, label, report;
+  json_t *models = json_array(), *runs = json_array();
+  enum px_status status = models && runs ? add(p, FLOW_PIPELINE, json_incref(spec), 0, &top, err, "pipeline") : no_memory(err);
+  char parent[FLOW_ID_MAX] = "", label_set[FLOW_ID_MAX] = "";
+  if (!status) {
+    snprintf(parent, sizeof parent, "%s", p->plan->jobs[top].id);
+    p->parent = parent;
+    status = add_members(p, spec, models, err);
+  }
+  json_t *labelling = status ? NULL : base(spec, false);
+  if (labelling && (json_object_set(labelling, "models", models) < 0 ||
+                    (json_object_get(spec, "shards") && json_object_set(labelling, "shards", json_object_get(spec, "shards")) < 0)))
+    status = no_memory(err);
+  if (!status) status = labelling ? add_label(p, labelling, SECOND, &label, err) : no_memory(err);
+  if (!status) result_id("ls", p->plan->jobs[label].id, label_set);
+  if (!status) status = add_runs(p, spec, "ss", label_set, runs, err);
+  size_t i;
+  json_t *baseline;
+  json_array_foreach(json_object_get(spec, "baselines"), i, baseline)
+    if (!status) status = add_runs(p, spec, json_string_value(baseline), label_set, runs, err);
+  json_t *summary = status ? NULL : base(spec, true);
+  if (summary && (json_object_set_new(summary, "label_set", json_string(label_set)) < 0 ||
+                  json_object_set(summary, "models", models) < 0 || json_object_set(summary, "runs", runs) < 0 ||
+                  (json_object_get(spec, "env") && json_object_set(summary, "env", json_object_get(spec, "env")) < 0)))
+    status = no_memory(err);
+  if (!status) status = add(p, FLOW_REPORT, json_incref(summary), FIRST, &report, err, "report");
+  for (size_t j = top + 1; !status && j < p->plan->n; j++) {
+    char id[FLOW_ID_MAX];
+    snprintf(id, sizeof id, "%s", p->plan->jobs[j].id);
+    status = need(&p->plan->jobs[top], id, err);
+  }
+  json_decref(summary);
+  json_decref(labelling);
+  json_decref(runs);
+  json_decref(models);
+  return status;
+}
+
+/* Fills in the snapshot and the dataset's simulator. */
+static enum px_status complete(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+  if (kind == FLOW_EVALUATE || kind == FLOW_INGEST) return PX_OK;
+  const json_t *given = json_object_get(spec, "segments");
+  if (given && json_integer_value(given) > snapshot->segments_n)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/segments", "the dataset has %u segments only", snapshot->segments_n);
+  if (snapshot->segments_n == 0) {
+    px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "the dataset is empty");
+    px_err_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
+    return PX_E_NO_LABELS;
+  }
+  if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) return no_memory(err);
+  if (kind == FLOW_PIPELINE && !json_object_get(spec, "env") && *snapshot->env &&
+      json_object_set_new(spec, "env", json_string(snapshot->env)) < 0)
+    return no_memory(err);
+  return PX_OK;
+}
+
+enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,
+                         struct flow_plan *out, struct px_err *err) {
+  json_t *spec = NULL;
+  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, given, "/spec", &spec, err);
+  if (status) return status;
+  struct flow_plan plan = { NULL, 0 };
+  struct planner p = { snapshot, &plan, "" };
+  size_t at;
+  status = complete(kind, spec, snapshot, err);
+  if (!status && (kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM)) status = check_learnable(spec, snapshot, err);
+  if (!status && kind == FLOW_PIPELINE)
+    status = expand_pipeline(&p, spec, err);
+  else if (!status && kind == FLOW_LABEL)
+    status = add_label(&p, spec, 0, &at, err);
+  else if (!status)
+    status = add(&p, kind, json_incref(spec), 0, &at, err, "%s", flow_kind_info(kind)->name);
+  json_decref(spec);
+  if (status)
+    flow_plan_free(&plan);
+  else
+    *out = plan;
+  return status;
+}
+
+void flow_plan_free(struct flow_plan *plan) {
+  for (size_t i = 0; i < plan->n; i++) {
+    free(plan->jobs[i].spec_json);
+    free(plan->jobs[i].needs);
+  }
+  free(plan->jobs);
+  *plan = (struct flow_plan){ NULL, 0 };
+}

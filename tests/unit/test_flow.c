@@ -1,0 +1,180 @@
+/* lib/flow: spec tables and the expansion of pipelines. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/flow/plan.h"
+#include "tests/support/cu.h"
+
+static int next_id;
+static void numbered_id(char id[FLOW_ID_MAX]) { snprintf(id, FLOW_ID_MAX, "job_%05d", next_id++); }
+
+static struct flow_snapshot snapshot(void) {
+  next_id = 0;
+  return (struct flow_snapshot){ .segments_n = 10, .trajectories_n = 100, .labelled_trajectories_n = 100,
+                                 .env = "hopper", .priority = 0, .new_id = numbered_id };
+}
+
+static enum px_status plan_of(enum flow_kind kind, const char *spec, const struct flow_snapshot *s, struct flow_plan *plan,
+                              struct px_err *err) {
+  json_t *json = json_loads(spec, 0, NULL);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+  const enum px_status status = flow_plan(kind, json, s, plan, err);
+  json_decref(json);
+  return status;
+}
+
+static int count(const struct flow_plan *plan, enum flow_kind kind) {
+  int n = 0;
+  for (size_t i = 0; i < plan->n; i++) n += plan->jobs[i].kind == kind;
+  return n;
+}
+
+static const struct flow_job *named(const struct flow_plan *plan, const char *name) {
+  for (size_t i = 0; i < plan->n; i++)
+    if (strcmp(plan->jobs[i].name, name) == 0) return &plan->jobs[i];
+  return NULL;
+}
+
+static bool needs(const struct flow_job *job, const struct flow_job *other) {
+  for (size_t i = 0; i < job->needs_n; i++)
+    if (strcmp(job->needs[i], other->id) == 0) return true;
+  return false;
+}
+
+#define DS "\"dataset\": \"ds_00000000000000000001\""
+
+static void every_default_satisfies_its_own_bounds(void) {
+  for (int kind = 0; kind < FLOW_KIND_N; kind++)
+    for (const struct flow_field *f = flow_kind_info((enum flow_kind)kind)->fields; f->name; f++) {
+      if (!f->initial || strcmp(f->initial, "!") == 0) continue;
+      struct flow_field alone[2] = { *f, { .name = NULL } };
+      json_t *empty = json_object(), *out = NULL;
+      struct px_err err;
+      CU_OK(flow_fields_check(alone, empty, "", &out, &err), err);
+      CU_ASSERT_PTR_NOT_NULL(json_object_get(out, f->name));
+      json_decref(out);
+      json_decref(empty);
+    }
+}
+
+static void pipeline_expands_into_every_stage(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"mask\": {\"protocol\": \"coupled\", \"p\": 10, \"q\": 50},"
+                " \"policies\": [\"td3bc\", {\"algo\": \"bc\", \"updates\": 5}], \"seeds\": [0, 1, 2],"
+                " \"baselines\": [\"labelled_only\", \"oracle\"]}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(plan.jobs[0].kind, FLOW_PIPELINE);
+  CU_ASSERT_EQUAL(plan.jobs[0].needs_n, plan.n - 1);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_IDM), 5);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_LABEL_SHARD), 8);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_LABEL), 1);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 18);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 18);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_REPORT), 1);
+  const struct flow_job *label = named(&plan, "label"), *ss = named(&plan, "train/ss/bc/2");
+  CU_ASSERT(needs(label, named(&plan, "label/7")) && needs(label, named(&plan, "idm/4")));
+  CU_ASSERT(needs(ss, label) && !needs(named(&plan, "train/oracle/bc/2"), label));
+  CU_ASSERT(needs(named(&plan, "report"), named(&plan, "evaluate/oracle/td3bc/1")));
+  flow_plan_free(&plan);
+}
+
+/* Hidden actions reach nothing but the oracle and the report. */
+static void only_oracle_and_labels_go_without_the_mask(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"mask\": {\"protocol\": \"coupled\"}, \"baselines\": [\"labelled_only\", \"oracle\"]}",
+                &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "idm/0")->spec_json, "coupled"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/ss/td3bc/0")->spec_json, "coupled"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/labelled_only/td3bc/0")->spec_json, "coupled"));
+  CU_ASSERT_PTR_NULL(strstr(named(&plan, "train/oracle/td3bc/0")->spec_json, "coupled"));
+  CU_ASSERT_PTR_NULL(strstr(named(&plan, "train/oracle/td3bc/0")->spec_json, "label_set"));
+  CU_ASSERT_PTR_NULL(strstr(named(&plan, "train/labelled_only/td3bc/0")->spec_json, "label_set"));
+  flow_plan_free(&plan);
+}
+
+static void shards_cover_every_segment_once(void) {
+  struct flow_snapshot s = snapshot();
+  s.segments_n = 11;
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_LABEL, "{" DS ", \"models\": [\"mdl_a\"], \"shards\": 4}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(plan.n, 5);
+  int next = 0;
+  for (size_t i = 1; i < plan.n; i++) {
+    json_t *spec = json_loads(plan.jobs[i].spec_json, 0, NULL);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(spec, "first")), next);
+    next += (int)json_integer_value(json_object_get(spec, "count"));
+    json_decref(spec);
+  }
+  CU_ASSERT_EQUAL(next, 11);
+  CU_ASSERT_STRING_EQUAL(plan.jobs[1].needs[0], "job_a");
+  flow_plan_free(&plan);
+}
+
+static void refused(enum flow_kind kind, const char *spec, const struct flow_snapshot *s, enum px_status code,
+                    const char *pointer, const char *word) {
+  struct flow_plan plan;
+  struct px_err err = { .code = PX_OK };
+  CU_ASSERT_EQUAL(plan_of(kind, spec, s, &plan, &err), code);
+  CU_ASSERT_STRING_EQUAL(err.pointer, pointer);
+  if (!strstr(err.message, word)) printf("\n  '%s' lacks '%s'\n", err.message, word);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, word));
+}
+
+static void bad_specs_name_the_field(void) {
+  struct flow_snapshot s = snapshot();
+  refused(FLOW_PIPELINE, "{" DS ", \"polices\": []}", &s, PX_E_BAD_FIELD, "/spec/polices", "no field 'polices'");
+  refused(FLOW_PIPELINE, "{}", &s, PX_E_BAD_FIELD, "/spec/dataset", "missing");
+  refused(FLOW_PIPELINE, "{\"dataset\": \"x'; drop table jobs\"}", &s, PX_E_BAD_FIELD, "/spec/dataset", "id");
+  refused(FLOW_PIPELINE, "{" DS ", \"policies\": [\"td3bc\", \"ppo\"]}", &s, PX_E_BAD_FIELD, "/spec/policies/1/algo", "one of");
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"k\": 9}}", &s, PX_E_BAD_FIELD, "/spec/idm/k", "0 to 8");
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"k\": 1.5}}", &s, PX_E_BAD_FIELD, "/spec/idm/k", "whole number");
+  refused(FLOW_PIPELINE, "{" DS ", \"mask\": {\"p\": 0}}", &s, PX_E_BAD_FIELD, "/spec/mask/p", "0.01 to 100");
+  refused(FLOW_PIPELINE, "{" DS ", \"seeds\": []}", &s, PX_E_BAD_FIELD, "/spec/seeds", "1 to 50");
+  refused(FLOW_PIPELINE, "{" DS ", \"segments\": 11}", &s, PX_E_BAD_FIELD, "/spec/segments", "10 segments");
+  refused(FLOW_TRAIN_IDM, "{" DS ", \"member\": true}", &s, PX_E_BAD_FIELD, "/spec/member", "whole number");
+}
+
+static void empty_labelled_subset_is_told_before_the_start(void) {
+  struct flow_snapshot s = snapshot();
+  s.labelled_trajectories_n = 0;
+  refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "none of the dataset's 100");
+  refused(FLOW_TRAIN_IDM, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "none");
+  s.labelled_trajectories_n = 40;
+  refused(FLOW_PIPELINE, "{" DS ", \"baselines\": [\"oracle\"]}", &s, PX_E_BAD_FIELD, "/spec/baselines", "40 of 100");
+  s.segments_n = 0;
+  refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "empty");
+}
+
+static void without_a_simulator_nothing_is_evaluated(void) {
+  struct flow_snapshot s = snapshot();
+  s.env = "";
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS "}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 0);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 1);
+  flow_plan_free(&plan);
+}
+
+static void plans_are_bounded(void) {
+  struct flow_snapshot s = snapshot();
+  char spec[4096] = "{" DS ", \"policies\": [";
+  for (int i = 0; i < 20; i++) strncat(spec, i ? ",\"bc\"" : "\"bc\"", 8);
+  strncat(spec, "], \"seeds\": [", 16);
+  for (int i = 0; i < 50; i++) strncat(spec, i ? ",1" : "1", 3);
+  strncat(spec, "], \"baselines\": [\"labelled_only\"]}", 64);
+  struct flow_plan plan;
+  struct px_err err;
+  const enum px_status status = plan_of(FLOW_PIPELINE, spec, &s, &plan, &err);
+  CU_ASSERT(status == PX_OK && plan.n <= FLOW_PLAN_MAX);
+  if (!status) flow_plan_free(&plan);
+}
+
+CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
+        T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
+        T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_nothing_is_evaluated),
+        T(plans_are_bounded))
