@@ -26,11 +26,13 @@ struct px_dataset {
 };
 
 struct px_dataset_builder;
+/* NULL when out of memory. */
 struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces);
-/* Appends one segment's bytes (segment.h). BAD_DATA if it does not parse. */
+/* Appends one segment's bytes (segment.h), copied. BAD_DATA if it does not parse;
+ * the builder is then as before. */
 enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n, struct px_err *err)
   PX_MUST_CHECK;
-/* Gives the dataset and frees the builder. */
+/* Gives the dataset, which the caller owns, and frees the builder (not on failure). */
 enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out, struct px_err *err)
   PX_MUST_CHECK;
 void px_dataset_builder_free(struct px_dataset_builder *b);
@@ -52,7 +54,10 @@ void px_dataset_obs_stats(const struct px_dataset *ds, double *mean, double *std
  * coupled protocol, section 5.1): sort the fully labelled trajectories by
  * return, take the bottom floor(n q), and keep the labels of
  * min(floor(n q), floor(n p)) of them, at least 1, drawn uniformly with `seed`.
- * keep: [traj_n] 1 where labels stay. n counts the labelled trajectories. */
+ * keep: [traj_n] 1 where labels stay. n counts the fully labelled trajectories,
+ * which has_labels marks; the labels of all others are dropped. With
+ * PX_MASK_NONE keep is has_labels. BAD_FIELD unless p and q are in (0, 1];
+ * NO_LABELS if n is 0. */
 enum px_mask_protocol { PX_MASK_NONE, PX_MASK_COUPLED };
 struct px_mask { enum px_mask_protocol protocol; double p, q; uint64_t seed; };
 enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,

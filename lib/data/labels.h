@@ -35,7 +35,7 @@ enum px_status px_label_write(const struct px_spaces *spaces, const struct px_la
 /* An opened label segment; borrows the bytes given, which must outlive it. */
 struct px_label_view {
   struct px_label_rows rows;
-  void *owned; /* a copy, when the bytes were not aligned */
+  void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
 };
 /* BAD_DATA unless it labels exactly steps_n steps and keeps every rule above. */
 enum px_status px_label_open(const void *bytes, size_t n, const struct px_spaces *spaces, uint64_t steps_n,

@@ -40,7 +40,7 @@ struct px_st_meta { const char *key, *value; };
  * order of `offset`. BAD_DATA for a name or a shape that cannot be written. */
 enum px_status px_st_header(struct px_st_tensor *tensors, size_t tensors_n, const struct px_st_meta *meta, size_t meta_n,
                             struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-/* Appends header and data. `out` is exactly as long as the file needs, if it was empty. */
+/* Appends header and data. */
 enum px_status px_st_write(struct px_st_tensor *tensors, size_t tensors_n, const struct px_st_meta *meta, size_t meta_n,
                            struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 

@@ -18,21 +18,12 @@
 #define PX_DATA_SEGMENT_H
 
 #include "lib/base/hash.h"
+#include "lib/data/moments.h"
 #include "lib/data/traj.h"
 
 /* A segment is sealed before it would pass PX_SEGMENT_BYTES; a longer
  * trajectory has one of its own, up to PX_SEGMENT_MAX_BYTES. */
 enum { PX_SEGMENT_BYTES = 4 << 20, PX_SEGMENT_MAX_BYTES = 256 << 20 };
-
-/* Count, mean and sum of squared deviations per dimension. */
-struct px_moments {
-  uint64_t n;
-  double *mean, *m2; /* [O] */
-};
-/* a += b, both over `dims` dimensions (Chan, Golub, LeVeque 1979). The order of merging decides the last bits. */
-void px_moments_merge(struct px_moments *a, const struct px_moments *b, uint32_t dims);
-/* Adds `rows` rows of `dims` float32. `scratch` holds 2 * dims doubles. */
-void px_moments_add(struct px_moments *m, const float *x, uint64_t rows, uint32_t dims, double *scratch);
 
 struct px_segment_row {
   uint32_t steps, labelled_n;
@@ -74,7 +65,7 @@ struct px_segment_view {
   const int64_t *length;
   const float *observations, *actions /* or NULL */, *rewards;
   const uint8_t *labelled, *label_mask /* or NULL */, *terminated, *truncated, *has_final;
-  void *owned; /* a copy, when the bytes were not aligned */
+  void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
 };
 /* BAD_DATA unless everything above holds and all numbers are finite. */
 enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spaces *spaces, struct px_segment_view *view,
@@ -83,8 +74,5 @@ void px_segment_close(struct px_segment_view *view);
 /* Trajectory i of the segment, whose first step and observation are given. */
 struct px_traj px_segment_traj(const struct px_segment_view *view, uint32_t i, uint64_t first_step, uint64_t first_obs,
                                const struct px_spaces *spaces);
-
-/* True if all n numbers are finite; else *at is the first that is not. */
-bool px_all_finite(const float *x, size_t n, size_t *at);
 
 #endif

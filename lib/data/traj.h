@@ -34,12 +34,18 @@ struct px_traj {
   bool has_final;             /* f: observations[T] is the state after the last action */
 };
 
+/* True if all n numbers are finite; else *at (if not NULL) is the first that is not. */
+bool px_all_finite(const float *x, size_t n, size_t *at);
+/* BAD_FIELD unless dims are in range and every action range is finite with low < high. */
+enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *err) PX_MUST_CHECK;
+
 struct px_traj_sink {
   void *ctx;
   enum px_status (*put)(void *ctx, const struct px_traj *traj, struct px_err *err);
 };
 
-/* Checks a trajectory against the spaces: T, finite numbers, action range.
+/* Checks a trajectory against the spaces: T, finite numbers, action range. What
+ * stands in the actions of steps that are not labelled is not looked at.
  * BAD_DATA with the place "trajectory n, step t, actions[j]". */
 enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n, struct px_err *err)
   PX_MUST_CHECK;

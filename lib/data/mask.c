@@ -1,0 +1,60 @@
+/* Choosing which known actions to hide: see dataset.h. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/rng.h"
+#include "lib/data/dataset.h"
+
+struct ranked { double ret; uint32_t traj; };
+
+static int by_return(const void *a, const void *b) {
+  const struct ranked *x = a, *y = b;
+  if (x->ret != y->ret) return x->ret < y->ret ? -1 : 1;
+  return x->traj < y->traj ? -1 : 1; /* upload order settles ties */
+}
+
+/* floor(n x), where 100 * 0.29 means 29 in spite of binary fractions. */
+static uint32_t part_of(uint32_t n, double x) { return (uint32_t)floor(n * x + 1e-9); }
+
+static uint32_t at_least_one(uint32_t n) { return n ? n : 1; }
+
+static void choose(const struct px_mask *mask, const struct ranked *ranked, uint32_t n, uint32_t *items, uint8_t *keep) {
+  const uint32_t bottom = at_least_one(part_of(n, mask->q)), share = at_least_one(part_of(n, mask->p));
+  for (uint32_t i = 0; i < bottom; i++) items[i] = ranked[i].traj;
+  struct px_rng rng = px_rng_at(mask->seed, px_rng_stream("mask", 0), 0);
+  px_rng_shuffle(&rng, items, bottom);
+  for (uint32_t i = 0; i < bottom && i < share; i++) keep[items[i]] = 1;
+}
+
+enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,
+                              uint32_t traj_n, uint8_t *keep, struct px_err *err) {
+  if (mask->protocol == PX_MASK_NONE) {
+    for (uint32_t i = 0; i < traj_n; i++) keep[i] = has_labels[i] != 0;
+    return PX_OK;
+  }
+  if (!(mask->p > 0 && mask->p <= 1) || !(mask->q > 0 && mask->q <= 1))
+    return px_fail(err, PX_E_BAD_FIELD, "a mask needs p and q in (0, 1], not %g and %g", mask->p, mask->q);
+  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
+  uint32_t *items = px_calloc(traj_n, sizeof *items);
+  enum px_status status = PX_OK;
+  uint32_t n = 0;
+  if (!ranked || !items) {
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to choose among the trajectories");
+    goto out;
+  }
+  for (uint32_t i = 0; i < traj_n; i++)
+    if (has_labels[i]) ranked[n++] = (struct ranked){ returns[i], i };
+  if (n == 0) {
+    status = px_fail(err, PX_E_NO_LABELS, "no trajectory is fully labelled, so there is nothing to hide");
+    goto out;
+  }
+  qsort(ranked, n, sizeof *ranked, by_return);
+  memset(keep, 0, traj_n);
+  choose(mask, ranked, n, items, keep);
+out:
+  free(items);
+  free(ranked);
+  return status;
+}

@@ -1,0 +1,22 @@
+/*
+ * Running mean and variance per dimension, in float64: observation statistics
+ * of a segment, and of a dataset by merging its segments'. Used by the segment
+ * builder, the dataset loader and ingest. Stateless functions.
+ */
+#ifndef PX_DATA_MOMENTS_H
+#define PX_DATA_MOMENTS_H
+
+#include <stdint.h>
+
+/* Count, mean and sum of squared deviations per dimension; whoever made it owns the arrays. */
+struct px_moments {
+  uint64_t n;
+  double *mean, *m2; /* [dims] */
+};
+/* a += b (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for
+ * computing sample variances", 1979). The order of merging decides the last bits. */
+void px_moments_merge(struct px_moments *a, const struct px_moments *b, uint32_t dims);
+/* Adds `rows` finite rows of `dims` numbers. scratch: 2 * dims doubles. */
+void px_moments_add(struct px_moments *m, const float *x, uint64_t rows, uint32_t dims, double *scratch);
+
+#endif
