@@ -32,7 +32,7 @@ void px_label_scores(const struct px_spaces *spaces, const float *std, const flo
 enum px_status px_label_write(const struct px_spaces *spaces, const struct px_label_rows *rows, struct px_buf *out,
                               struct px_err *err) PX_MUST_CHECK;
 
-/* An opened label segment; borrows the bytes given, which must outlive it. */
+/* An opened label segment; `rows` borrows the bytes given, which must outlive it. */
 struct px_label_view {
   struct px_label_rows rows;
   void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
@@ -51,6 +51,7 @@ struct px_union {
   uint8_t *source;         /* [steps_n] enum px_source */
   float *score;            /* [steps_n]; 0 unless proxy */
   uint64_t true_n, proxy_n;
+  uint8_t *added;          /* [segments_n] 1 where labels were added */
 };
 /* True actions only, so far. */
 enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, struct px_err *err) PX_MUST_CHECK;

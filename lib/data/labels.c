@@ -1,0 +1,180 @@
+/* Label segments, and the union of true and proxy actions: see labels.h. */
+#include "lib/data/labels.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/safetensors.h"
+
+void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
+                     uint64_t steps_n, float *score) {
+  const uint32_t dims = spaces->act_dim;
+  for (uint64_t t = 0; t < steps_n; t++, std += dims, epistemic += dims) {
+    double sum = 0;
+    for (uint32_t j = 0; j < dims && known[t]; j++) {
+      const double range = (double)spaces->act_high[j] - (double)spaces->act_low[j];
+      sum += sqrt((double)std[j] * (double)std[j] + (double)epistemic[j] * (double)epistemic[j]) * 2 / range;
+    }
+    score[t] = (float)(sum / dims);
+  }
+}
+
+/* ---- one segment ---- */
+
+static const char *check_known(const struct px_spaces *spaces, const struct px_label_rows *r, uint64_t t) {
+  for (uint64_t j = 0, k = t * spaces->act_dim; j < spaces->act_dim; j++, k++) {
+    if (r->actions[k] < spaces->act_low[j] || r->actions[k] > spaces->act_high[j]) return "an action out of range";
+    if (r->std[k] < 0 || r->epistemic[k] < 0) return "a negative deviation";
+  }
+  return r->score[t] < 0 ? "a negative score" : NULL;
+}
+
+static const char *check_unknown(const struct px_spaces *spaces, const struct px_label_rows *r, uint64_t t) {
+  bool zero = r->score[t] == 0;
+  for (uint64_t j = 0, k = t * spaces->act_dim; j < spaces->act_dim; j++, k++)
+    zero = zero && r->actions[k] == 0 && r->std[k] == 0 && r->epistemic[k] == 0;
+  return zero ? NULL : "a label where none can be known";
+}
+
+static enum px_status check(const struct px_spaces *spaces, const struct px_label_rows *r, struct px_err *err) {
+  const uint64_t n = r->steps_n * spaces->act_dim;
+  if (!px_all_finite(r->actions, n, NULL) || !px_all_finite(r->std, n, NULL) || !px_all_finite(r->epistemic, n, NULL) ||
+      !px_all_finite(r->score, r->steps_n, NULL))
+    return px_fail(err, PX_E_BAD_DATA, "a number in the labels is not finite");
+  for (uint64_t t = 0; t < r->steps_n; t++) {
+    const char *why = r->known[t] > 1 ? "a flag that is neither 0 nor 1"
+                      : r->known[t]   ? check_known(spaces, r, t)
+                                      : check_unknown(spaces, r, t);
+    if (why) return px_fail(err, PX_E_BAD_DATA, "step %" PRIu64 " of the labels has %s", t, why);
+  }
+  return PX_OK;
+}
+
+enum px_status px_label_write(const struct px_spaces *spaces, const struct px_label_rows *rows, struct px_buf *out,
+                              struct px_err *err) {
+  enum px_status status = check(spaces, rows, err);
+  if (status) return status;
+  const uint64_t s = rows->steps_n, a = spaces->act_dim;
+  struct px_st_tensor tensors[] = {
+    { "actions", PX_DTYPE_F32, 2, { s, a }, rows->actions, 0, 0 },
+    { "std", PX_DTYPE_F32, 2, { s, a }, rows->std, 0, 0 },
+    { "epistemic", PX_DTYPE_F32, 2, { s, a }, rows->epistemic, 0, 0 },
+    { "score", PX_DTYPE_F32, 1, { s }, rows->score, 0, 0 },
+    { "known", PX_DTYPE_U8, 1, { s }, rows->known, 0, 0 },
+  };
+  const struct px_st_meta meta = { "format", "proxact.labels.1" };
+  return px_st_write(tensors, sizeof tensors / sizeof *tensors, &meta, 1, out, err);
+}
+
+void px_label_close(struct px_label_view *view) {
+  px_st_free(view->file);
+  free(view->owned);
+  *view = (struct px_label_view){ 0 };
+}
+
+static enum px_status take_all(const struct px_st *st, const struct px_spaces *spaces, struct px_label_rows *r,
+                               struct px_err *err) {
+  const uint64_t matrix[2] = { r->steps_n, spaces->act_dim };
+  const void *data[5] = { NULL };
+  enum px_status status = px_st_take(st, "actions", PX_DTYPE_F32, 2, matrix, &data[0], err);
+  if (!status) status = px_st_take(st, "std", PX_DTYPE_F32, 2, matrix, &data[1], err);
+  if (!status) status = px_st_take(st, "epistemic", PX_DTYPE_F32, 2, matrix, &data[2], err);
+  if (!status) status = px_st_take(st, "score", PX_DTYPE_F32, 1, matrix, &data[3], err);
+  if (!status) status = px_st_take(st, "known", PX_DTYPE_U8, 1, matrix, &data[4], err);
+  r->actions = data[0];
+  r->std = data[1];
+  r->epistemic = data[2];
+  r->score = data[3];
+  r->known = data[4];
+  return status;
+}
+
+enum px_status px_label_open(const void *bytes, size_t n, const struct px_spaces *spaces, uint64_t steps_n,
+                             struct px_label_view *view, struct px_err *err) {
+  struct px_label_view v = { .rows.steps_n = steps_n };
+  struct px_st *st = NULL;
+  if ((uintptr_t)bytes % 8 != 0) { /* a row inside a database's answer, say */
+    v.owned = px_calloc(n, 1);
+    if (!v.owned) return px_fail(err, PX_E_NO_MEMORY, "no memory to open %zu bytes of labels", n);
+    memcpy(v.owned, bytes, n);
+    bytes = v.owned;
+  }
+  enum px_status status = px_st_parse(bytes, n, &st, err);
+  v.file = st;
+  if (!status) status = take_all(st, spaces, &v.rows, err);
+  if (!status) status = check(spaces, &v.rows, err);
+  if (status) px_label_close(&v);
+  else *view = v;
+  return status;
+}
+
+/* ---- the union ---- */
+
+void px_union_free(struct px_union *u) {
+  if (!u) return;
+  free(u->actions);
+  free(u->source);
+  free(u->score);
+  free(u->added);
+  free(u);
+}
+
+enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, struct px_err *err) {
+  struct px_union *u = calloc(1, sizeof *u);
+  size_t numbers;
+  if (u && px_mul(ds->steps_n, ds->spaces.act_dim, &numbers)) {
+    u->ds = ds;
+    u->actions = px_calloc(numbers, sizeof *u->actions);
+    u->source = px_calloc(ds->steps_n, 1);
+    u->score = px_calloc(ds->steps_n, sizeof *u->score);
+    u->added = px_calloc(ds->segments_n, 1);
+  }
+  if (!u || !u->actions || !u->source || !u->score || !u->added) {
+    px_union_free(u);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the actions of %" PRIu64 " steps", ds->steps_n);
+  }
+  memcpy(u->actions, ds->actions, numbers * sizeof *u->actions); /* 0 where not labelled */
+  for (uint64_t t = 0; t < ds->steps_n; t++) {
+    u->source[t] = ds->labelled[t] ? PX_SOURCE_TRUE : PX_SOURCE_NONE;
+    u->true_n += ds->labelled[t];
+  }
+  *out = u;
+  return PX_OK;
+}
+
+enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err) {
+  const struct px_dataset *ds = u->ds;
+  if (segment >= ds->segments_n || u->added[segment])
+    return px_fail(err, PX_E_BAD_DATA, "labels for segment %" PRIu32 " do not belong to this dataset, or came twice", segment);
+  const uint64_t first = ds->step_start[ds->segment_traj[segment]];
+  const uint64_t steps = ds->step_start[ds->segment_traj[segment + 1]] - first;
+  const size_t dims = ds->spaces.act_dim;
+  struct px_label_view view;
+  const enum px_status status = px_label_open(bytes, n, &ds->spaces, steps, &view, err);
+  if (status) return status;
+  for (uint64_t t = 0; t < steps; t++) {
+    if (!view.rows.known[t] || u->source[first + t] == PX_SOURCE_TRUE) continue;
+    memcpy(u->actions + (first + t) * dims, view.rows.actions + t * dims, dims * sizeof(float));
+    u->score[first + t] = view.rows.score[t];
+    u->source[first + t] = PX_SOURCE_PROXY;
+    u->proxy_n++;
+  }
+  u->added[segment] = 1;
+  px_label_close(&view);
+  return PX_OK;
+}
+
+enum px_status px_dataset_apply_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
+                                       uint32_t labels_n, struct px_union **out, struct px_err *err) {
+  if (labels_n != ds->segments_n)
+    return px_fail(err, PX_E_BAD_DATA, "%" PRIu32 " label segments for %" PRIu32 " dataset segments", labels_n,
+                   ds->segments_n);
+  struct px_union *u = NULL;
+  enum px_status status = px_union_new(ds, &u, err);
+  for (uint32_t i = 0; i < labels_n && !status; i++) status = px_union_add(u, i, labels[i].bytes, labels[i].n, err);
+  if (status) px_union_free(u);
+  else *out = u;
+  return status;
+}

@@ -1,0 +1,161 @@
+/* Label segments, and the union of true and proxy actions. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "lib/data/labels.h"
+#include "tests/support/cu.h"
+#include "tests/support/trajs.h"
+
+enum { A = 2 };
+
+/* Made-up labels; every seventh step is unknown. */
+struct made { float *actions, *std, *epistemic, *score; uint8_t *known; struct px_label_rows rows; };
+
+static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t seed) {
+  struct made m = { px_calloc(n * A, 4), px_calloc(n * A, 4), px_calloc(n * A, 4), px_calloc(n, 4), px_calloc(n, 1), { 0 } };
+  struct px_rng rng = px_rng_at(seed, 0, 0);
+  for (uint64_t k = 0; k < n * A; k++) {
+    m.known[k / A] = (k / A) % 7 != 3;
+    if (!m.known[k / A]) continue;
+    m.actions[k] = px_rng_float(&rng) - 0.5f;
+    m.std[k] = px_rng_float(&rng);
+    m.epistemic[k] = px_rng_float(&rng);
+  }
+  px_label_scores(spaces, m.std, m.epistemic, m.known, n, m.score);
+  m.rows = (struct px_label_rows){ n, m.actions, m.std, m.epistemic, m.score, m.known };
+  return m;
+}
+
+static void drop(struct made *m) {
+  free(m->actions);
+  free(m->std);
+  free(m->epistemic);
+  free(m->score);
+  free(m->known);
+}
+
+static struct px_buf written(const struct px_spaces *spaces, const struct px_label_rows *rows) {
+  struct px_buf out = PX_BUF(1 << 24);
+  struct px_err err = { 0 };
+  CU_OK(px_label_write(spaces, rows, &out, &err), err);
+  return out;
+}
+
+static void labels_come_back_at_any_address(void) {
+  const struct px_spaces spaces = trajs_spaces(3, A);
+  struct made m = make(&spaces, 100, 1);
+  struct px_buf file = written(&spaces, &m.rows);
+  char *shifted = malloc(file.len + 1);
+  for (size_t shift = 0; shift < 2; shift++) {
+    memcpy(shifted + shift, file.data, file.len);
+    struct px_label_view view;
+    struct px_err err = { 0 };
+    CU_OK(px_label_open(shifted + shift, file.len, &spaces, 100, &view, &err), err);
+    CU_ASSERT_EQUAL(memcmp(view.rows.actions, m.actions, 100 * A * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(view.rows.std, m.std, 100 * A * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(view.rows.epistemic, m.epistemic, 100 * A * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(view.rows.score, m.score, 100 * 4), 0);
+    CU_ASSERT_EQUAL(memcmp(view.rows.known, m.known, 100), 0);
+    px_label_close(&view);
+    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len, &spaces, 99, &view, &err), PX_E_BAD_DATA);
+    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len - 1, &spaces, 100, &view, &err), PX_E_BAD_DATA);
+  }
+  free(shifted);
+  px_buf_free(&file);
+  drop(&m);
+}
+
+static void the_score_is_the_total_deviation_in_units_of_the_range(void) {
+  const struct px_spaces spaces = trajs_spaces(3, 2); /* [-1, 1] and [-2, 2] */
+  const float std[] = { 0.3f, 0.6f, 9, 9 }, epistemic[] = { 0.4f, 0.8f, 9, 9 };
+  const uint8_t known[] = { 1, 0 };
+  float score[2];
+  px_label_scores(&spaces, std, epistemic, known, 2, score);
+  CU_ASSERT_DOUBLE_EQUAL((double)score[0], (0.5 + 1.0 / 2) / 2, 1e-6);
+  CU_ASSERT_EQUAL(score[1], 0.0f);
+}
+
+static void rows_that_break_a_rule_are_refused(void) {
+  const struct px_spaces spaces = trajs_spaces(3, A);
+  struct made m = make(&spaces, 10, 1);
+  struct px_buf out = PX_BUF(1 << 20);
+  struct px_err err = { 0 };
+  struct { float *at; float value; } cases[] = {
+    { &m.actions[0], NAN }, { &m.actions[0], 1.5f }, { &m.std[1], -0.1f }, { &m.epistemic[2], INFINITY },
+    { &m.score[0], -1 },    { &m.score[0], NAN },    { &m.actions[3 * A], 0.5f }, { &m.score[3], 0.5f },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const float good = *cases[i].at;
+    *cases[i].at = cases[i].value;
+    CU_ASSERT_EQUAL(px_label_write(&spaces, &m.rows, &out, &err), PX_E_BAD_DATA);
+    *cases[i].at = good;
+  }
+  m.known[0] = 2;
+  CU_ASSERT_EQUAL(px_label_write(&spaces, &m.rows, &out, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(out.len, 0);
+  px_buf_free(&out);
+  drop(&m);
+}
+
+static struct px_dataset *loaded(const struct segments *segments) {
+  struct px_err err = { 0 };
+  struct px_dataset *ds = NULL;
+  struct px_dataset_builder *b = px_dataset_builder_new(&segments->spaces);
+  for (size_t i = 0; i < segments->n; i++)
+    CU_OK(px_dataset_builder_segment(b, segments->items[i].bytes, segments->items[i].size, &err), err);
+  CU_OK(px_dataset_builder_end(b, &ds, &err), err);
+  return ds;
+}
+
+static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
+  struct trajs list = { .spaces = trajs_spaces(11, A) };
+  trajs_fill(&list, 400, 700, 9);
+  struct segments segments = { 0 };
+  CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &list), PX_OK);
+  CU_ASSERT_TRUE_FATAL(segments.n > 1 && segments.n < 8);
+  struct px_dataset *ds = loaded(&segments);
+  struct made made[8];
+  struct px_buf files[8];
+  struct px_label_bytes bytes[8];
+  for (size_t i = 0; i < segments.n; i++) {
+    made[i] = make(&list.spaces, segments.items[i].info.steps_n, i);
+    files[i] = written(&list.spaces, &made[i].rows);
+    bytes[i] = (struct px_label_bytes){ files[i].data, files[i].len };
+  }
+  struct px_union *u = NULL;
+  struct px_err err = { 0 };
+  CU_ASSERT_EQUAL(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err), PX_E_BAD_DATA);
+  CU_OK(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n, &u, &err), err);
+  uint64_t at = 0, true_n = 0, proxy_n = 0;
+  for (size_t i = 0; i < segments.n; i++) {
+    for (uint64_t t = 0; t < made[i].rows.steps_n; t++, at++) {
+      const enum px_source source = ds->labelled[at] ? PX_SOURCE_TRUE : made[i].known[t] ? PX_SOURCE_PROXY : PX_SOURCE_NONE;
+      const float zero[A] = { 0 };
+      const float *action = source == PX_SOURCE_TRUE ? ds->actions + at * A : source ? made[i].actions + t * A : zero;
+      CU_ASSERT_EQUAL(u->source[at], source);
+      CU_ASSERT_EQUAL(memcmp(u->actions + at * A, action, sizeof zero), 0);
+      CU_ASSERT_EQUAL(u->score[at], source == PX_SOURCE_PROXY ? made[i].score[t] : 0.0f);
+      true_n += source == PX_SOURCE_TRUE;
+      proxy_n += source == PX_SOURCE_PROXY;
+    }
+  }
+  CU_ASSERT_EQUAL(at, ds->steps_n);
+  CU_ASSERT_EQUAL(u->true_n, true_n);
+  CU_ASSERT_EQUAL(u->proxy_n, proxy_n);
+  CU_ASSERT_TRUE(true_n > 0 && proxy_n > 0 && true_n + proxy_n < at);
+  CU_ASSERT_EQUAL(px_union_add(u, 0, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA); /* once only */
+  CU_ASSERT_EQUAL(px_union_add(u, 8, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA);
+  px_union_free(u);
+  for (size_t i = 0; i < segments.n; i++) {
+    drop(&made[i]);
+    px_buf_free(&files[i]);
+  }
+  px_dataset_free(ds);
+  trajs_free(&list);
+  segments_free(&segments);
+}
+
+CU_MAIN("labels", T(labels_come_back_at_any_address), T(the_score_is_the_total_deviation_in_units_of_the_range),
+        T(rows_that_break_a_rule_are_refused), T(the_union_takes_truth_first_then_proxy_then_nothing))
