@@ -1,0 +1,33 @@
+/* Behaviour cloning against PyTorch in float64 (gen_bc.py); tolerances as in test_mlp.c. */
+#include "tests/support/cu.h"
+#include "tests/support/golden.h"
+#include "worker/rl/bc.h"
+
+enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10 };
+
+static void ten_updates_agree(void) {
+  struct golden g;
+  struct rl_spec spec;
+  struct bc *bc;
+  struct px_err err;
+  size_t n;
+  golden_open(&g, "bc");
+  CU_OK(rl_spec_defaults("bc", &spec, &err), err);
+  spec.hidden = H;
+  spec.batch = B;
+  CU_OK(bc_new(&spec, O, A, &bc, &err), err);
+  golden_floats(&g, "actor", 0, bc->actor->params_n, bc->actor->params);
+  const double *losses = golden_take(&g, "losses", &n);
+  for (size_t step = 0; step < STEPS; step++) {
+    golden_floats(&g, "s", step * B * O, B * O, bc->batch.s);
+    golden_floats(&g, "action", step * B * A, B * A, bc->batch.action);
+    golden_floats(&g, "weight", step * B, B, bc->batch.weight);
+    CU_ASSERT_DOUBLE_EQUAL(bc_update(bc), losses[step], 2e-6 * losses[step]);
+    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "actor_grads", bc->grads, bc->actor->params_n) < 2e-6);
+  }
+  CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor->params, bc->actor->params_n) < 2e-5);
+  bc_free(bc);
+  golden_close(&g);
+}
+
+CU_MAIN("bc", T(ten_updates_agree))

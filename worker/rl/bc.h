@@ -1,0 +1,33 @@
+/*
+ * Behaviour cloning: L = mean w (pi(s) - a)^2. With top_percent 10 it is the
+ * 10%BC of Chen et al. 2021 (arXiv 2106.01345), by trajectories. Used through
+ * the table in rl.c; open for the golden test. One struct bc belongs to one
+ * thread and owns all it points to.
+ */
+#ifndef PX_RL_BC_H
+#define PX_RL_BC_H
+
+#include "worker/nn/adam.h"
+#include "worker/rl/rl.h"
+
+struct bc {
+  struct rl_spec spec;
+  const struct rl_data *data; /* borrowed */
+  struct px_mlp *actor;
+  struct px_adam adam;
+  struct px_mlp_work *work;
+  float *grads;               /* [actor->params_n] */
+  struct rl_batch batch;
+  float *dy;                  /* [chunk, A] */
+};
+
+/* The net initialised from spec->seed; data is NULL, so the caller fills batch itself. */
+enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct bc **out,
+                      struct px_err *err) PX_MUST_CHECK;
+void bc_free(struct bc *bc);
+/* One update from bc->batch as it stands; gives the loss. */
+double bc_update(struct bc *bc);
+
+extern const struct rl_algo bc_algo;
+
+#endif

@@ -1,0 +1,201 @@
+/* Which transitions a spec uses, and batches of them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "worker/nn/gather.h"
+#include "worker/rl/rl.h"
+
+struct ranked { double value; uint32_t traj; };
+
+/* Highest return first; equal ones in the order of the dataset. */
+static int by_return(const void *left, const void *right) {
+  const struct ranked *a = left, *b = right;
+  if (a->value != b->value) return a->value < b->value ? 1 : -1;
+  return a->traj < b->traj ? -1 : a->traj > b->traj;
+}
+
+static bool step_used(const struct px_union *u, const struct rl_spec *spec, uint32_t traj, uint64_t t) {
+  const struct px_dataset *ds = u->ds;
+  const uint64_t step = ds->step_start[traj] + t;
+  const bool last = step + 1 == ds->step_start[traj + 1];
+  if (!px_dataset_next_known(ds, traj, t) && !(last && ds->terminated[traj])) return false;
+  if (u->source[step] == PX_SOURCE_TRUE) return true;
+  if (u->source[step] != PX_SOURCE_PROXY || spec->labels == RL_LABELS_TRUE_ONLY) return false;
+  return spec->labels == RL_LABELS_ALL || (double)u->score[step] < spec->proxy_below;
+}
+
+static uint64_t steps_used(const struct px_union *u, const struct rl_spec *spec, uint32_t traj) {
+  const uint64_t steps = u->ds->step_start[traj + 1] - u->ds->step_start[traj];
+  uint64_t n = 0;
+  for (uint64_t t = 0; t < steps; t++) n += step_used(u, spec, traj, t);
+  return n;
+}
+
+/* chosen[traj_n]: the top_percent of the trajectories that have usable
+ * transitions, at least one. Gives their transitions' number. */
+static enum px_status choose(const struct px_union *u, const struct rl_spec *spec, uint8_t *chosen, uint64_t *n,
+                             struct px_err *err) {
+  const uint32_t traj_n = u->ds->traj_n;
+  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
+  if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
+  uint32_t usable_n = 0;
+  uint64_t total = 0;
+  for (uint32_t i = 0; i < traj_n; i++)
+    if (steps_used(u, spec, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
+  if (spec->top_percent < 100) qsort(ranked, usable_n, sizeof *ranked, by_return);
+  const uint32_t wanted = (uint32_t)ceil(usable_n * spec->top_percent / 100 - 1e-9);
+  for (uint32_t i = 0; i < wanted; i++) {
+    chosen[ranked[i].traj] = 1;
+    total += steps_used(u, spec, ranked[i].traj);
+  }
+  free(ranked);
+  *n = total;
+  return PX_OK;
+}
+
+static float weight_of(const struct px_union *u, const struct rl_spec *spec, uint64_t step) {
+  if (spec->weighting == RL_WEIGHT_NONE || u->source[step] == PX_SOURCE_TRUE) return 1;
+  return (float)fmax(exp(-(double)u->score[step] / spec->weight_temperature), spec->weight_floor);
+}
+
+static void put(struct rl_data *d, const struct px_union *u, const struct rl_spec *spec, uint32_t traj, uint64_t t) {
+  const struct px_dataset *ds = u->ds;
+  const uint64_t step = ds->step_start[traj] + t;
+  const uint32_t i = d->n++, a = d->act_dim;
+  d->row[i] = ds->obs_start[traj] + t;
+  d->reward[i] = ds->rewards[step];
+  d->not_done[i] = step + 1 == ds->step_start[traj + 1] && ds->terminated[traj] ? 0 : 1;
+  d->weight[i] = weight_of(u, spec, step);
+  for (uint32_t j = 0; j < a; j++) {
+    const float low = ds->spaces.act_low[j], high = ds->spaces.act_high[j];
+    const float scaled = (u->actions[step * a + j] - 0.5F * (low + high)) / (0.5F * (high - low));
+    d->action[(size_t)i * a + j] = fminf(fmaxf(scaled, -1), 1);
+  }
+  if (u->source[step] == PX_SOURCE_TRUE) d->true_n++;
+  else d->proxy_n++;
+}
+
+static void normalise_weights(struct rl_data *d) {
+  double sum = 0, squares = 0;
+  for (uint32_t i = 0; i < d->n; i++) sum += (double)d->weight[i], squares += (double)d->weight[i] * (double)d->weight[i];
+  d->effective_n = sum * sum / squares;
+  for (uint32_t i = 0; i < d->n; i++) d->weight[i] = (float)((double)d->weight[i] * d->n / sum);
+}
+
+static enum px_status statistics(struct rl_data *d, struct px_err *err) {
+  double *stats = px_calloc(d->obs_dim, 2 * sizeof *stats);
+  if (!stats) return px_fail(err, PX_E_NO_MEMORY, "no memory for statistics");
+  px_dataset_obs_stats(d->ds, stats, stats + d->obs_dim);
+  for (uint32_t j = 0; j < d->obs_dim; j++) {
+    d->mean[j] = (float)stats[j];
+    d->scale[j] = (float)(stats[d->obs_dim + j] + 1e-3);
+    d->inv_scale[j] = 1 / d->scale[j];
+  }
+  free(stats);
+  return PX_OK;
+}
+
+static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *err) {
+  d->row = px_calloc(n, sizeof *d->row);
+  d->action = px_calloc(n, sizeof(float) * d->act_dim);
+  d->reward = px_calloc(n, sizeof(float));
+  d->not_done = px_calloc(n, sizeof(float));
+  d->weight = px_calloc(n, sizeof(float));
+  d->mean = px_calloc(d->obs_dim, sizeof(float));
+  d->scale = px_calloc(d->obs_dim, sizeof(float));
+  d->inv_scale = px_calloc(d->obs_dim, sizeof(float));
+  if (d->row && d->action && d->reward && d->not_done && d->weight && d->mean && d->scale && d->inv_scale) return PX_OK;
+  return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
+}
+
+enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
+                           struct px_err *err) {
+  const struct px_dataset *ds = u->ds;
+  enum px_status status;
+  uint64_t n = 0;
+  struct rl_data *d = px_calloc(1, sizeof *d);
+  uint8_t *chosen = px_calloc(ds->traj_n ? ds->traj_n : 1, 1);
+  if (!d || !chosen) {
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for transitions");
+    goto out;
+  }
+  d->ds = ds;
+  d->obs_dim = ds->spaces.obs_dim;
+  d->act_dim = ds->spaces.act_dim;
+  if ((status = choose(u, spec, chosen, &n, err))) goto out;
+  if (n == 0 || n > UINT32_MAX) {
+    status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
+               : px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
+    goto out;
+  }
+  if ((status = take_memory(d, n, err))) goto out;
+  for (uint32_t i = 0; i < ds->traj_n; i++)
+    for (uint64_t t = 0; chosen[i] && t < ds->step_start[i + 1] - ds->step_start[i]; t++)
+      if (step_used(u, spec, i, t)) put(d, u, spec, i, t);
+  normalise_weights(d);
+  status = statistics(d, err);
+out:
+  free(chosen);
+  if (status) rl_data_free(d);
+  else *out = d;
+  return status;
+}
+
+void rl_data_free(struct rl_data *d) {
+  if (!d) return;
+  free(d->row);
+  free(d->action);
+  free(d->reward);
+  free(d->not_done);
+  free(d->weight);
+  free(d->mean);
+  free(d->scale);
+  free(d->inv_scale);
+  free(d);
+}
+
+enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {
+  *b = (struct rl_batch){ .n = n, .obs_dim = obs_dim, .act_dim = act_dim };
+  b->index = px_calloc(n, sizeof *b->index);
+  b->rows = px_calloc(n, sizeof *b->rows);
+  b->s = px_calloc(n, sizeof(float) * obs_dim);
+  b->s2 = px_calloc(n, sizeof(float) * obs_dim);
+  b->action = px_calloc(n, sizeof(float) * act_dim);
+  b->reward = px_calloc(n, sizeof(float));
+  b->not_done = px_calloc(n, sizeof(float));
+  b->weight = px_calloc(n, sizeof(float));
+  if (b->index && b->rows && b->s && b->s2 && b->action && b->reward && b->not_done && b->weight) return PX_OK;
+  rl_batch_free(b);
+  return PX_E_NO_MEMORY;
+}
+
+void rl_batch_free(struct rl_batch *b) {
+  free(b->index);
+  free(b->rows);
+  free(b->s);
+  free(b->s2);
+  free(b->action);
+  free(b->reward);
+  free(b->not_done);
+  free(b->weight);
+  *b = (struct rl_batch){ 0 };
+}
+
+void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, uint64_t step) {
+  struct px_rng rng = px_rng_at(seed, px_rng_stream("batch", step), 0);
+  for (uint32_t i = 0; i < b->n; i++) {
+    const uint32_t at = px_rng_below(&rng, d->n);
+    b->index[i] = at;
+    b->rows[i] = d->row[at];
+    b->reward[i] = d->reward[at];
+    b->not_done[i] = d->not_done[at];
+    b->weight[i] = d->weight[at];
+    memcpy(b->action + (size_t)i * d->act_dim, d->action + (size_t)at * d->act_dim, sizeof(float) * d->act_dim);
+  }
+  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, d->mean, d->inv_scale, b->s, d->obs_dim);
+  /* A terminal transition may have no next row: any row does, for its value is multiplied by 0. */
+  for (uint32_t i = 0; i < b->n; i++) b->rows[i] += b->rows[i] + 1 < d->ds->obs_n;
+  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, d->mean, d->inv_scale, b->s2, d->obs_dim);
+}

@@ -1,0 +1,208 @@
+#include "worker/rl/td3bc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "worker/nn/loss.h"
+
+static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
+
+static enum px_status net_init(struct td3bc_net *n, const struct rl_spec *spec, uint32_t in, uint32_t out,
+                               uint32_t rows, uint64_t which, struct px_err *err) {
+  const struct px_mlp_shape shape = { in, out, spec->hidden, spec->layers, 0 };
+  enum px_status status = px_mlp_new(&shape, &n->net, err);
+  if (!status) status = px_mlp_new(&shape, &n->target, err);
+  if (status) return status;
+  status = px_mlp_init(n->net, PX_MLP_UNIFORM, spec->seed, px_rng_stream("init", which));
+  if (!status) status = px_mlp_work_new(&shape, rows, &n->work);
+  if (!status) status = px_adam_init(&n->adam, n->net->params_n, PX_ADAM_DEFAULTS((float)spec->lr));
+  n->grads = px_calloc(n->net->params_n, sizeof *n->grads);
+  if (status || !n->grads) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  memcpy(n->target->params, n->net->params, n->net->params_n * sizeof *n->net->params);
+  return PX_OK;
+}
+
+static void net_free(struct td3bc_net *n) {
+  px_mlp_free(n->net);
+  px_mlp_free(n->target);
+  px_mlp_work_free(n->work);
+  px_adam_free(&n->adam);
+  free(n->grads);
+}
+
+enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
+                         struct px_err *err) {
+  const uint32_t both = obs_dim + act_dim, chunk = min_u32(spec->batch, PX_MLP_CHUNK);
+  struct td3bc *t = px_calloc(1, sizeof *t);
+  if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
+  t->spec = *spec;
+  enum px_status status = net_init(&t->actor, spec, obs_dim, act_dim, chunk, 0, err);
+  for (uint64_t i = 0; i < 2 && !status; i++) status = net_init(&t->critic[i], spec, both, 1, chunk, 1 + i, err);
+  if (status) goto out;
+  t->noise = px_calloc(spec->batch, sizeof(float) * act_dim);
+  t->pi = px_calloc(spec->batch, sizeof(float) * act_dim);
+  t->da = px_calloc(spec->batch, sizeof(float) * act_dim);
+  t->sa = px_calloc(chunk, sizeof(float) * both);
+  t->dsa = px_calloc(chunk, sizeof(float) * both);
+  t->q_target = px_calloc(chunk, sizeof(float));
+  t->dq = px_calloc(chunk, sizeof(float));
+  if (rl_batch_init(&t->batch, spec->batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da || !t->sa || !t->dsa
+      || !t->q_target || !t->dq)
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", spec->batch);
+out:
+  if (status) td3bc_free(t);
+  else *out = t;
+  return status;
+}
+
+void td3bc_free(struct td3bc *t) {
+  if (!t) return;
+  net_free(&t->actor);
+  net_free(&t->critic[0]);
+  net_free(&t->critic[1]);
+  rl_batch_free(&t->batch);
+  free(t->noise);
+  free(t->pi);
+  free(t->da);
+  free(t->sa);
+  free(t->dsa);
+  free(t->q_target);
+  free(t->dq);
+  free(t);
+}
+
+/* out[n, O + A] = (s, a) by rows. */
+static void join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out) {
+  for (uint32_t i = 0; i < n; i++, out += o + a) {
+    memcpy(out, s + (size_t)i * o, o * sizeof *out);
+    memcpy(out + o, actions + (size_t)i * a, a * sizeof *out);
+  }
+}
+
+/* t->q_target for rows row .. row + n. */
+static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
+  const struct rl_batch *b = &t->batch;
+  const uint32_t o = b->obs_dim, a = b->act_dim;
+  const float sd = (float)t->spec.policy_noise, clip = (float)t->spec.noise_clip, gamma = (float)t->spec.gamma;
+  const float *s2 = b->s2 + (size_t)row * o, *noise = t->noise + (size_t)row * a;
+  float *next = px_mlp_forward(t->actor.target, t->actor.work, s2, n, NULL);
+  for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(sd * noise[i], clip), 1);
+  join(n, o, a, s2, next, t->sa);
+  const float *q[2];
+  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
+  for (uint32_t i = 0; i < n; i++)
+    t->q_target[i] = b->reward[row + i] + gamma * b->not_done[row + i] * fminf(q[0][i], q[1][i]);
+}
+
+static double update_critics(struct td3bc *t) {
+  const struct rl_batch *b = &t->batch;
+  const uint32_t o = b->obs_dim, a = b->act_dim;
+  double loss = 0;
+  for (uint32_t row = 0, n; row < b->n; row += n) {
+    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    target_values(t, row, n);
+    join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
+    for (int i = 0; i < 2; i++) {
+      struct td3bc_net *c = &t->critic[i];
+      const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
+      loss += px_loss_mse(n, 1, q, t->q_target, b->weight + row, 1.0 / b->n, t->dq);
+      px_mlp_backward(c->net, c->work, t->sa, n, t->dq, c->grads, row > 0, NULL);
+    }
+  }
+  for (int i = 0; i < 2; i++) px_adam_step(&t->critic[i].adam, t->critic[i].net->params, t->critic[i].grads);
+  return loss;
+}
+
+/* t->pi and t->da for the batch; gives sum Q_1 and sum |Q_1|. The critic is
+ * frozen here: only its input's gradient is computed. */
+static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
+  const struct rl_batch *b = &t->batch;
+  const uint32_t o = b->obs_dim, a = b->act_dim;
+  struct td3bc_net *c = &t->critic[0];
+  *sum = *sum_abs = 0;
+  for (uint32_t row = 0, n; row < b->n; row += n) {
+    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    const float *s = b->s + (size_t)row * o, *y = px_mlp_forward(t->actor.net, t->actor.work, s, n, NULL);
+    float *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
+    for (uint32_t i = 0; i < n * a; i++) pi[i] = tanhf(y[i]);
+    join(n, o, a, s, pi, t->sa);
+    const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
+    for (uint32_t i = 0; i < n; i++) {
+      *sum += (double)q[i];
+      *sum_abs += fabs((double)q[i]);
+      t->dq[i] = 1;
+    }
+    px_mlp_backward(c->net, c->work, t->sa, n, t->dq, NULL, false, t->dsa);
+    for (uint32_t i = 0; i < n; i++) memcpy(da + (size_t)i * a, t->dsa + (size_t)i * (o + a) + o, a * sizeof *da);
+  }
+}
+
+static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
+  const struct rl_batch *b = &t->batch;
+  const uint32_t o = b->obs_dim, a = b->act_dim;
+  struct td3bc_net *actor = &t->actor;
+  double sum, sum_abs, bc = 0;
+  ask_critic(t, &sum, &sum_abs);
+  const double lambda = t->spec.alpha * b->n / fmax(sum_abs, 1e-12);
+  for (uint32_t row = 0, n; row < b->n; row += n) {
+    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    const float *s = b->s + (size_t)row * o, *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
+    /* With one chunk the activations of ask_critic are still there. */
+    if (b->n > PX_MLP_CHUNK) px_mlp_forward(actor->net, actor->work, s, n, NULL);
+    float *dy = t->dsa; /* [n, A] fits into [n, O + A] */
+    bc += px_loss_mse(n, a, pi, b->action + (size_t)row * a, b->weight + row, 1.0 / ((double)b->n * a), dy);
+    const float pull = (float)(lambda / b->n);
+    for (uint32_t i = 0; i < n * a; i++) dy[i] = (dy[i] - pull * da[i]) * (1 - pi[i] * pi[i]);
+    px_mlp_backward(actor->net, actor->work, s, n, dy, actor->grads, row > 0, NULL);
+  }
+  px_adam_step(&actor->adam, actor->net->params, actor->grads);
+  losses[TD3BC_LOSS_ACTOR] = bc - lambda * sum / b->n;
+  losses[TD3BC_LOSS_BC] = bc;
+  losses[TD3BC_LOSS_Q] = sum / b->n;
+}
+
+void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
+  losses[TD3BC_LOSS_CRITIC] = update_critics(t);
+  if ((step + 1) % t->spec.policy_every) return;
+  update_actor(t, losses);
+  struct td3bc_net *nets[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  for (int i = 0; i < 3; i++)
+    px_polyak(nets[i]->net->params_n, (float)t->spec.tau, nets[i]->net->params, nets[i]->target->params);
+}
+
+/* ---- behind the table */
+
+static void defaults(struct rl_spec *spec) { (void)spec; }
+
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+  struct td3bc *t;
+  const enum px_status status = td3bc_new(spec, data->obs_dim, data->act_dim, &t, err);
+  if (status) return status;
+  t->data = data;
+  *state = t;
+  return PX_OK;
+}
+
+static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
+  struct td3bc *t = state;
+  rl_batch_draw(&t->batch, t->data, t->spec.seed, at);
+  struct px_rng rng = px_rng_at(t->spec.seed, px_rng_stream("noise", at), 0);
+  px_rng_normal(&rng, t->noise, (size_t)t->batch.n * t->batch.act_dim);
+  td3bc_update(t, at, losses);
+}
+
+static void take(void *state, struct px_mlp **actor, struct px_mlp **critic) {
+  struct td3bc *t = state;
+  *actor = t->actor.net;
+  *critic = t->critic[0].net;
+  t->actor.net = t->critic[0].net = NULL;
+}
+
+static void free_state(void *state) { td3bc_free(state); }
+
+const struct rl_algo td3bc_algo = {
+  "td3bc", { "critic_loss", "actor_loss", "bc_loss", "q_mean" }, defaults, init, step, take, free_state
+};
