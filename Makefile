@@ -126,6 +126,10 @@ up: ## Start the service and keep it: PORT=, WORKERS=
 down: ## Stop what `make up` started; the data stays
 	@deploy/down.sh
 
+bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling against PyTorch (QUICK=1: under a minute)
+	@mkdir -p $(B)/bench
+	$< $(B)/bench/learning.csv
+
 clean: ## Remove what was built
 	rm -rf build build-address build-undefined build-thread
 
