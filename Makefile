@@ -46,6 +46,7 @@ BENCH_C := $(call sources,tests/bench)
 FUZZ_C := $(call sources,tests/fuzz)
 
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
+FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
@@ -86,12 +87,17 @@ $(B)/%.o: %.c
 $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a $(B)/libclient.a $(B)/libproxact.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
 
-check: $(call tests_in,unit) ## Unit and architecture tests: seconds
+check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a few thousand hostile inputs: seconds
 	@tests/support/run.sh $^ $(ARCH)
 
 ARCH := $(wildcard tests/arch/*.sh tests/arch/*.py)
 check-arch: ## The architecture tests alone
 	@tests/support/run.sh $(ARCH)
+
+FUZZ_RUNS ?= 1000000
+FUZZ_SEED ?= 1
+fuzz: $(FUZZERS) ## Hostile inputs for every parser: FUZZ_RUNS= FUZZ_SEED=
+	@for f in $^; do echo "$$f" && "$$f" --runs $(FUZZ_RUNS) --seed $(FUZZ_SEED) || exit 1; done
 
 check-golden: $(call tests_in,golden) ## Models against vectors of an independent implementation
 	@tests/support/run.sh $^
