@@ -109,7 +109,7 @@ static void faults_name_their_place(void) {
   refused((struct px_st_tensor[]){ obs_f64(5), bad_act, rewards(), length(), terminated() }, 5, "trajectory 1, step 0, actions[0]");
   refused((struct px_st_tensor[]){ obs_f64(5), actions(), bad_rew, length(), terminated() }, 5, "trajectory 0, step 1, rewards");
   refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), bad_len, terminated() }, 5, "trajectory 1, length");
-  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), long_len, terminated() }, 5, "observations");
+  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), long_len, terminated() }, 5, "actions");
   refused((struct px_st_tensor[]){ obs_f64(4), actions(), rewards(), length(), terminated() }, 5, "observations");
   refused((struct px_st_tensor[]){ obs_f64(5), actions(), length(), terminated() }, 4, "rewards");
   refused((struct px_st_tensor[]){ obs_f64(5), rewards(), length(), terminated(), steps_u8("label_mask", MASK) }, 5, "label_mask");
