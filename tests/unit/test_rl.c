@@ -1,0 +1,456 @@
+/* Offline RL: which transitions are used, training's guarantees, policies and their files. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "tests/support/cu.h"
+#include "worker/rl/bc.h"
+#include "worker/rl/td3bc.h"
+
+/* ---- allocations made by our own code, counted from the outside
+ * Libraries' allocations (oneDNN's packing buffers) are theirs: only callers inside this program count. */
+
+static uint64_t allocations;
+
+#ifndef __SANITIZE_ADDRESS__
+extern char __executable_start, etext;
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t n);
+void *__libc_memalign(size_t align, size_t n);
+
+static void count(const void *caller) {
+  allocations += (const char *)caller >= &__executable_start && (const char *)caller < &etext;
+}
+void *malloc(size_t n) {
+  count(__builtin_return_address(0));
+  return __libc_malloc(n);
+}
+void *calloc(size_t n, size_t size) {
+  count(__builtin_return_address(0));
+  return __libc_calloc(n, size);
+}
+void *realloc(void *p, size_t n) {
+  count(__builtin_return_address(0));
+  return __libc_realloc(p, n);
+}
+void *aligned_alloc(size_t align, size_t n) {
+  count(__builtin_return_address(0));
+  return __libc_memalign(align, n);
+}
+#endif
+
+/* ---- a small world: s' = s + a / 2, reward -|s'|^2, behaviour a = clip(-s) + noise, range [-2, 2] */
+
+enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50 };
+
+struct world { struct px_dataset ds; struct px_union u; };
+
+static void world_open(struct world *w) {
+  struct px_dataset *ds = &w->ds;
+  struct px_rng rng = px_rng_at(1, 2, 3);
+  memset(w, 0, sizeof *w);
+  ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
+  for (int j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
+  ds->traj_n = TRAJ_N, ds->steps_n = TRAJ_N * STEPS, ds->obs_n = TRAJ_N * (STEPS + 1);
+  ds->observations = px_calloc(ds->obs_n, O * sizeof(float));
+  ds->rewards = px_calloc(ds->steps_n, sizeof(float));
+  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
+  w->u = (struct px_union){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
+                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)) };
+  for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
+  memset(ds->has_final, 1, TRAJ_N);
+  memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
+  px_rng_normal(&rng, ds->observations, ds->obs_n * O);
+  for (uint64_t step = 0; step < ds->steps_n; step++) {
+    const float *s = ds->observations + (ds->obs_start[step / STEPS] + step % STEPS) * O;
+    for (int j = 0; j < A; j++) w->u.actions[step * A + j] = fminf(fmaxf(-s[j], -2), 2);
+    ds->rewards[step] = -(float)(step / STEPS); /* the return of trajectory i is -50 i */
+  }
+}
+
+static void world_close(struct world *w) {
+  struct px_dataset *ds = &w->ds;
+  free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
+  free(ds->terminated), free(ds->truncated), free(ds->has_final);
+  free(w->u.actions), free(w->u.source), free(w->u.score);
+}
+
+static struct rl_spec small(const char *algo, uint64_t updates) {
+  struct rl_spec spec;
+  struct px_err err;
+  CU_OK(rl_spec_defaults(algo, &spec, &err), err);
+  spec.hidden = 32, spec.batch = 32, spec.updates = updates;
+  return spec;
+}
+
+static uint32_t transitions(const struct world *w, const struct rl_spec *spec) {
+  struct rl_data *d;
+  struct px_err err;
+  CU_OK(rl_data_new(&w->u, spec, &d, &err), err);
+  const uint32_t n = d->n;
+  CU_ASSERT_EQUAL(d->true_n + d->proxy_n, n);
+  rl_data_free(d);
+  return n;
+}
+
+/* ---- transitions */
+
+static void a_step_without_next_state_is_used_only_if_the_episode_terminates_there(void) {
+  struct world w;
+  world_open(&w);
+  const struct rl_spec spec = small("td3bc", 1);
+  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS);
+  w.ds.has_final[TRAJ_N - 1] = 0;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1);
+  w.ds.terminated[TRAJ_N - 1] = 1;
+  w.ds.obs_n--; /* the last transition's next row lies beyond the observations now */
+  struct rl_data *d;
+  struct rl_batch b;
+  struct px_err err;
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_ASSERT_EQUAL(d->n, TRAJ_N * STEPS);
+  CU_ASSERT_EQUAL(d->not_done[d->n - 1], 0);
+  CU_ASSERT_EQUAL(d->not_done[d->n - 2], 1);
+  CU_ASSERT_EQUAL(d->not_done[STEPS - 1], 1);
+  CU_OK(rl_batch_init(&b, 4096, O, A), err);
+  rl_batch_draw(&b, d, 1, 1);
+  CU_ASSERT_TRUE(isfinite(b.s2[0]));
+  rl_batch_free(&b);
+  rl_data_free(d);
+  world_close(&w);
+}
+
+static void proxies_are_chosen_and_weighed_by_their_score(void) {
+  struct world w;
+  world_open(&w);
+  struct rl_spec spec = small("bc", 1);
+  for (int step = 0; step < 3 * STEPS; step++) {
+    w.u.source[step] = PX_SOURCE_PROXY;
+    w.u.score[step] = 0.01F * (float)(step % 10);
+  }
+  w.u.source[200] = PX_SOURCE_NONE;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1);
+  spec.labels = RL_LABELS_TRUE_ONLY;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1);
+  spec.labels = RL_LABELS_PROXY_BELOW, spec.proxy_below = 0.045;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + 3 * STEPS / 2);
+  spec.labels = RL_LABELS_ALL, spec.weighting = RL_WEIGHT_EXP, spec.weight_temperature = 0.02, spec.weight_floor = 0.1;
+  struct rl_data *d;
+  struct px_err err;
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  const float one = d->weight[d->n - 1]; /* a true one's */
+  CU_ASSERT_DOUBLE_EQUAL(d->weight[0] / one, 1, 1e-6);
+  CU_ASSERT_DOUBLE_EQUAL(d->weight[2] / one, exp(-1), 1e-6);
+  CU_ASSERT_DOUBLE_EQUAL(d->weight[9] / one, 0.1, 1e-6);
+  double sum = 0, squares = 0;
+  for (uint32_t i = 0; i < d->n; i++) sum += (double)d->weight[i], squares += pow((double)d->weight[i], 2);
+  CU_ASSERT_DOUBLE_EQUAL(sum, d->n, 1e-3);
+  CU_ASSERT_DOUBLE_EQUAL(d->effective_n, sum * sum / squares, 1e-3);
+  CU_ASSERT_TRUE(d->effective_n < d->n);
+  rl_data_free(d);
+  world_close(&w);
+}
+
+static void top_percent_takes_the_trajectories_of_highest_return(void) {
+  struct world w;
+  struct rl_data *d;
+  struct px_err err;
+  world_open(&w);
+  struct rl_spec spec = small("bc", 1);
+  spec.top_percent = 34; /* of six: the upper 2.04, so three */
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_ASSERT_EQUAL(d->n, 3 * STEPS);
+  for (uint32_t i = 0; i < d->n; i++) CU_ASSERT_TRUE(d->reward[i] >= -2);
+  rl_data_free(d);
+  spec.top_percent = 1;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), STEPS);
+  memset(w.u.source, PX_SOURCE_NONE, STEPS); /* the best one has no actions: the next best is taken */
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_ASSERT_EQUAL(d->reward[0], -1);
+  rl_data_free(d);
+  memset(w.u.source, PX_SOURCE_NONE, TRAJ_N * STEPS);
+  CU_ASSERT_EQUAL(rl_data_new(&w.u, &spec, &d, &err), PX_E_NO_LABELS);
+  world_close(&w);
+}
+
+static void batches_hold_normalised_states_and_scaled_actions(void) {
+  struct world w;
+  struct rl_data *d;
+  struct rl_batch b;
+  struct px_err err;
+  world_open(&w);
+  const struct rl_spec spec = small("bc", 1);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_OK(rl_batch_init(&b, 100, O, A), err);
+  rl_batch_draw(&b, d, 5, 7);
+  for (uint32_t i = 0; i < b.n; i++) {
+    const uint64_t row = d->row[b.index[i]], step = row - row / (STEPS + 1);
+    for (int j = 0; j < O; j++) {
+      const float *raw = w.ds.observations + row * O + j;
+      CU_ASSERT_DOUBLE_EQUAL(b.s[i * O + j], (raw[0] - d->mean[j]) / d->scale[j], 1e-6);
+      CU_ASSERT_DOUBLE_EQUAL(b.s2[i * O + j], (raw[O] - d->mean[j]) / d->scale[j], 1e-6);
+    }
+    for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(b.action[i * A + j], w.u.actions[step * A + j] / 2, 1e-6);
+  }
+  const uint32_t first = b.index[0], last = b.index[99];
+  rl_batch_draw(&b, d, 5, 8);
+  CU_ASSERT_TRUE(b.index[0] != first || b.index[99] != last);
+  rl_batch_draw(&b, d, 5, 7);
+  CU_ASSERT_TRUE(b.index[0] == first && b.index[99] == last);
+  rl_batch_free(&b);
+  rl_data_free(d);
+  world_close(&w);
+}
+
+/* ---- training */
+
+static struct px_buf trained(const struct world *w, const struct rl_spec *spec) {
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  struct px_buf file = PX_BUF(1 << 22);
+  CU_OK(rl_train(spec, &w->u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
+  rl_policy_free(policy);
+  return file;
+}
+
+static void equal_seeds_give_equal_bytes_and_others_do_not(void) {
+  struct world w;
+  world_open(&w);
+  for (int i = 0; i < 2; i++) {
+    struct rl_spec spec = small(i ? "bc" : "td3bc", 60);
+    struct px_buf one = trained(&w, &spec), two = trained(&w, &spec);
+    spec.seed = 1;
+    struct px_buf other = trained(&w, &spec);
+    CU_ASSERT_EQUAL_FATAL(one.len, two.len);
+    CU_ASSERT_EQUAL(memcmp(one.data, two.data, one.len), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(one.data, other.data, one.len), 0);
+    px_buf_free(&one), px_buf_free(&two), px_buf_free(&other);
+  }
+  world_close(&w);
+}
+
+static void updates_allocate_nothing(void) {
+#ifdef __SANITIZE_ADDRESS__
+  CU_PASS("the sanitizer owns malloc: counted in the ordinary build");
+#else
+  struct world w;
+  world_open(&w);
+  for (int i = 0; i < 2; i++) {
+    struct rl_spec spec = small(i ? "bc" : "td3bc", 1);
+    const struct rl_algo *algo = rl_algo_find(spec.algo);
+    struct rl_data *d;
+    struct px_err err;
+    void *state;
+    double losses[RL_LOSSES_MAX] = { 0 };
+    uint64_t before = allocations;
+    spec.batch = 300; /* more than one chunk */
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    CU_OK(algo->init(&spec, d, &state, &err), err);
+    CU_ASSERT_TRUE(allocations > before); /* so the count works */
+    before = allocations;
+    for (uint64_t step = 0; step < 10; step++) algo->step(state, step, losses);
+    CU_ASSERT_EQUAL(allocations, before);
+    algo->free(state);
+    rl_data_free(d);
+  }
+  world_close(&w);
+#endif
+}
+
+static void batches_over_one_chunk_update_like_one_chunk(void) {
+  enum { N = PX_MLP_CHUNK };
+  struct px_err err;
+  struct td3bc *t[2];
+  struct px_rng rng = px_rng_at(3, 1, 4);
+  double losses[2][RL_LOSSES_MAX];
+  for (uint32_t i = 0; i < 2; i++) {
+    struct rl_spec spec = small("td3bc", 1);
+    spec.policy_every = 1, spec.batch = N * (i + 1);
+    CU_OK(td3bc_new(&spec, O, A, &t[i], &err), err);
+  }
+  struct rl_batch *one = &t[0]->batch, *two = &t[1]->batch;
+  px_rng_normal(&rng, one->s, N * O);
+  px_rng_normal(&rng, one->s2, N * O);
+  px_rng_normal(&rng, one->reward, N);
+  px_rng_normal(&rng, t[0]->noise, N * A);
+  for (int i = 0; i < N * A; i++) one->action[i] = 2 * px_rng_float(&rng) - 1;
+  for (int i = 0; i < N; i++) one->not_done[i] = one->weight[i] = 1;
+  for (int copy = 0; copy < 2; copy++) { /* the same batch twice has the same mean loss and gradients */
+    memcpy(two->s + copy * N * O, one->s, N * O * sizeof(float));
+    memcpy(two->s2 + copy * N * O, one->s2, N * O * sizeof(float));
+    memcpy(two->reward + copy * N, one->reward, N * sizeof(float));
+    memcpy(two->not_done + copy * N, one->not_done, N * sizeof(float));
+    memcpy(two->weight + copy * N, one->weight, N * sizeof(float));
+    memcpy(two->action + copy * N * A, one->action, N * A * sizeof(float));
+    memcpy(t[1]->noise + copy * N * A, t[0]->noise, N * A * sizeof(float));
+  }
+  for (int i = 0; i < 2; i++) td3bc_update(t[i], 0, losses[i]);
+  for (int i = 0; i < RL_LOSSES_MAX; i++) CU_ASSERT_DOUBLE_EQUAL(losses[0][i], losses[1][i], 1e-5);
+  for (size_t i = 0; i < t[0]->actor.net->params_n; i++)
+    CU_ASSERT_DOUBLE_EQUAL(t[0]->actor.grads[i], t[1]->actor.grads[i], 1e-6);
+  for (size_t i = 0; i < t[0]->critic[1].net->params_n; i++)
+    CU_ASSERT_DOUBLE_EQUAL(t[0]->critic[1].grads[i], t[1]->critic[1].grads[i], 1e-5);
+  td3bc_free(t[0]);
+  td3bc_free(t[1]);
+}
+
+static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  world_open(&w);
+  struct rl_spec spec = small("bc", 3000);
+  spec.lr = 1e-3;
+  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_ASSERT_EQUAL(metrics.updates, 3000);
+  CU_ASSERT_EQUAL(metrics.transitions_n, TRAJ_N * STEPS);
+  CU_ASSERT_EQUAL(metrics.effective_n, TRAJ_N * STEPS);
+  float actions[300 * A], far[O] = { -100, 100, 0 };
+  rl_policy_act(policy, w.ds.observations, 300, actions);
+  double error = 0;
+  for (int i = 0; i < 300; i++)
+    for (int j = 0; j < A; j++)
+      error += pow((double)(actions[i * A + j] - fminf(fmaxf(-w.ds.observations[i * O + j], -2), 2)), 2);
+  CU_ASSERT_TRUE(error / (300 * A) < 0.02); /* the actions' own variance is 0.9 */
+  rl_policy_act(policy, far, 1, actions);
+  for (int j = 0; j < A; j++) CU_ASSERT_TRUE(fabsf(actions[j]) <= 2);
+  float value;
+  CU_ASSERT_FALSE(rl_policy_value(policy, far, 1, &value));
+  rl_policy_free(policy);
+  world_close(&w);
+}
+
+static void td3bc_prefers_actions_of_higher_reward_over_the_behaviour(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  struct px_rng rng = px_rng_at(4, 4, 4);
+  world_open(&w);
+  /* Uniform behaviour of mean 0; the reward is the first action, so td3bc should take it high and bc should not. */
+  for (uint64_t step = 0; step < w.ds.steps_n; step++) {
+    for (int j = 0; j < A; j++) w.u.actions[step * A + j] = 4 * px_rng_float(&rng) - 2;
+    w.ds.rewards[step] = w.u.actions[step * A];
+  }
+  double means[2] = { 0 };
+  for (int i = 0; i < 2; i++) {
+    struct rl_spec spec = small(i ? "td3bc" : "bc", 2000);
+    spec.lr = 1e-3, spec.gamma = 0;
+    CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+    float actions[100 * A], values[100];
+    rl_policy_act(policy, w.ds.observations, 100, actions);
+    for (int k = 0; k < 100; k++) means[i] += (double)actions[k * A] / 100;
+    CU_ASSERT_EQUAL(rl_policy_value(policy, w.ds.observations, 100, values), i == 1);
+    rl_policy_free(policy);
+  }
+  CU_ASSERT_TRUE(fabs(means[0]) < 0.7);
+  CU_ASSERT_TRUE(means[1] > 1.2);
+  world_close(&w);
+}
+
+static void divergence_is_reported_with_its_update(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  world_open(&w);
+  const struct rl_spec spec = small("td3bc", 100);
+  w.ds.rewards[0] = 1e30F;
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), PX_E_NAN_LOSS);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "critic_loss"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at update "));
+  world_close(&w);
+}
+
+static enum px_status stop_at_once(void *ctx, const char *phase, int64_t step, int64_t total,
+                                   const struct px_metric *metrics, size_t metrics_n) {
+  (void)metrics;
+  *(int *)ctx += metrics_n == 4 && step <= total && strcmp(phase, "train") == 0;
+  return PX_E_CANCELLED;
+}
+
+static void training_stops_when_progress_says_so(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  int calls = 0;
+  const struct px_progress progress = { &calls, stop_at_once };
+  world_open(&w);
+  const struct rl_spec spec = small("td3bc", 1000000);
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, &progress, &policy, &metrics, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(calls, 1);
+  world_close(&w);
+}
+
+static void specs_out_of_bounds_are_refused_by_name(void) {
+  struct px_err err;
+  struct rl_spec spec;
+  CU_ASSERT_EQUAL(rl_spec_defaults("nothing", &spec, &err), PX_E_BAD_FIELD);
+  spec = small("td3bc", 1);
+  CU_OK(rl_spec_check(&spec, &err), err);
+  spec.gamma = 1.5;
+  CU_ASSERT_EQUAL(rl_spec_check(&spec, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/gamma");
+  spec = small("td3bc", 1);
+  spec.lr = NAN;
+  CU_ASSERT_EQUAL(rl_spec_check(&spec, &err), PX_E_BAD_FIELD);
+}
+
+/* ---- files */
+
+static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
+  struct world w;
+  struct rl_policy *policy, *loaded;
+  struct rl_metrics metrics;
+  struct px_err err;
+  struct px_st *st;
+  struct px_buf file = PX_BUF(1 << 22);
+  world_open(&w);
+  const struct rl_spec spec = small("td3bc", 10);
+  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_policy_save(policy, &(struct px_st_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
+  CU_OK(rl_policy_load(file.data, file.len, &loaded, &err), err);
+  float before[300 * A], after[300 * A], values[2][300];
+  rl_policy_act(policy, w.ds.observations, 300, before);
+  rl_policy_act(loaded, w.ds.observations, 300, after);
+  CU_ASSERT_EQUAL(memcmp(before, after, sizeof before), 0);
+  CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 300, values[0]));
+  CU_ASSERT_TRUE(rl_policy_value(loaded, w.ds.observations, 300, values[1]));
+  CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
+  CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
+  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "dataset"), "ds_1");
+  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "algo"), "td3bc");
+  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "gamma"), "0.99");
+  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "updates"), "10");
+  CU_ASSERT_PTR_NOT_NULL(px_st_meta(st, "numeric_profile"));
+  px_st_free(st);
+  rl_policy_free(loaded);
+  /* Cut anywhere, or something else altogether, it is refused. */
+  for (size_t n = 0; n < file.len; n += file.len / 50 + 1)
+    CU_ASSERT_NOT_EQUAL(rl_policy_load(file.data, n, &loaded, &err), PX_OK);
+  char *hidden = memmem(file.data, file.len, "actor.1.weight", 14);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(hidden);
+  hidden[6] = '7';
+  CU_ASSERT_EQUAL(rl_policy_load(file.data, file.len, &loaded, &err), PX_E_BAD_DATA);
+  px_buf_free(&file);
+  rl_policy_free(policy);
+  world_close(&w);
+}
+
+CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
+        T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
+        T(batches_hold_normalised_states_and_scaled_actions), T(equal_seeds_give_equal_bytes_and_others_do_not),
+        T(updates_allocate_nothing), T(batches_over_one_chunk_update_like_one_chunk),
+        T(cloning_finds_the_behaviour_and_acts_in_its_range),
+        T(td3bc_prefers_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
+        T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
+        T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))
