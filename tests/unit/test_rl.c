@@ -12,9 +12,9 @@
 /* ---- allocations made by our own code, counted from the outside
  * Libraries' allocations (oneDNN's packing buffers) are theirs: only callers inside this program count. */
 
+#ifndef __SANITIZE_ADDRESS__
 static uint64_t allocations;
 
-#ifndef __SANITIZE_ADDRESS__
 extern char __executable_start, etext;
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
