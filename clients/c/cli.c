@@ -1,0 +1,184 @@
+/* Commands, options and help: see cli.h. */
+#include "clients/c/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct cli_option COMMON[] = {
+  { "json", NULL, "Print the server's answer as JSON" },
+  { "url", "URL", "The server (default: PROXACT_URL, or the one of 'proxact login')" },
+  { NULL, NULL, NULL },
+};
+
+static size_t options_n(const struct cli_option *options) {
+  size_t n = 0;
+  while (options && options[n].name) n++;
+  return n;
+}
+
+/* The option's place in cli->values, or -1. */
+static int option_index(const struct cli_command *command, const char *name, size_t len) {
+  const size_t own = options_n(command->options);
+  for (size_t i = 0; i < own; i++)
+    if (strncmp(command->options[i].name, name, len) == 0 && !command->options[i].name[len]) return (int)i;
+  for (size_t i = 0; COMMON[i].name; i++)
+    if (strncmp(COMMON[i].name, name, len) == 0 && !COMMON[i].name[len]) return (int)(own + i);
+  return -1;
+}
+
+static const struct cli_option *option_at(const struct cli_command *command, int index) {
+  const size_t own = options_n(command->options);
+  return (size_t)index < own ? &command->options[index] : &COMMON[(size_t)index - own];
+}
+
+static const struct cli_command *find(const char *group, const char *verb) {
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      if (strcmp(c->group, group) != 0) continue;
+      if (!verb || !c->verb || strcmp(c->verb, verb) == 0) return c;
+    }
+  return NULL;
+}
+
+static enum px_status wrong(const struct cli_command *command, struct px_err *err, const char *what, const char *text) {
+  px_fail(err, PX_E_BAD_FIELD, "%s '%.200s'", what, text);
+  if (command) px_err_hint(err, "'proxact help %s' shows how it is used.", command->group);
+  else px_err_hint(err, "'proxact help' lists the commands.");
+  return PX_E_BAD_FIELD;
+}
+
+/* "--name=value" or "--name value"; moves *at on. */
+static enum px_status read_option(struct cli *cli, int argc, char **argv, int *at, struct px_err *err) {
+  const char *name = argv[*at] + 2, *equals = strchr(name, '=');
+  const int index = option_index(cli->command, name, equals ? (size_t)(equals - name) : strlen(name));
+  if (index < 0) return wrong(cli->command, err, "there is no option", argv[*at]);
+  const bool flag = option_at(cli->command, index)->value == NULL;
+  if (flag && equals) return wrong(cli->command, err, "this option takes no value:", argv[*at]);
+  if (!flag && !equals && *at + 1 >= argc) return wrong(cli->command, err, "this option needs a value:", argv[*at]);
+  cli->values[index] = flag ? "" : equals ? equals + 1 : argv[++*at];
+  return PX_OK;
+}
+
+enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) {
+  *cli = (struct cli){ 0 };
+  const bool has_verb = argc > 2 && argv[2][0] != '-';
+  cli->command = find(argv[1], has_verb ? argv[2] : NULL);
+  if (!cli->command)
+    return find(argv[1], NULL) ? wrong(find(argv[1], NULL), err, "there is no command", argv[2])
+                               : wrong(NULL, err, "there is no command", argv[1]);
+  bool plain_only = false;
+  for (int at = cli->command->verb && has_verb ? 3 : 2; at < argc; at++) {
+    if (!plain_only && strcmp(argv[at], "--") == 0) {
+      plain_only = true;
+    } else if (!plain_only && strncmp(argv[at], "--", 2) == 0) {
+      const enum px_status status = read_option(cli, argc, argv, &at, err);
+      if (status) return status;
+    } else if (cli->args_n == cli->command->args_max) {
+      return wrong(cli->command, err, "there is one argument too many:", argv[at]);
+    } else {
+      cli->args[cli->args_n++] = argv[at];
+    }
+  }
+  if (cli->args_n < cli->command->args_min) return wrong(cli->command, err, "it needs", cli->command->args);
+  return PX_OK;
+}
+
+const char *cli_option(const struct cli *cli, const char *name) {
+  const int index = option_index(cli->command, name, strlen(name));
+  return index < 0 ? NULL : cli->values[index];
+}
+
+static enum px_status to_int(const char *name, const char *text, long long min, long long max, long long *out,
+                             struct px_err *err) {
+  char *end;
+  errno = 0;
+  const long long value = strtoll(text, &end, 10);
+  if (end == text || *end || errno || value < min || value > max)
+    return px_fail_at(err, PX_E_BAD_FIELD, name, "--%s takes a whole number from %lld to %lld, not '%.64s'", name, min, max,
+                      text);
+  *out = value;
+  return PX_OK;
+}
+
+enum px_status cli_option_int(const struct cli *cli, const char *name, long long min, long long max, long long *out,
+                              struct px_err *err) {
+  const char *text = cli_option(cli, name);
+  return text ? to_int(name, text, min, max, out, err) : PX_OK;
+}
+
+enum px_status cli_option_list(const struct cli *cli, const char *name, bool whole, json_t **out, struct px_err *err) {
+  const char *text = cli_option(cli, name);
+  json_t *list = json_array();
+  enum px_status status = list ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "list");
+  while (!status && text && *text) {
+    const size_t len = strcspn(text, ",");
+    char item[64];
+    long long number = 0;
+    if (len == 0 || len >= sizeof item) {
+      status = px_fail_at(err, PX_E_BAD_FIELD, name, "--%s takes values separated by commas", name);
+      break;
+    }
+    snprintf(item, sizeof item, "%.*s", (int)len, text);
+    if (whole) status = to_int(name, item, 0, (1LL << 53) - 1, &number, err);
+    if (!status && json_array_append_new(list, whole ? json_integer(number) : json_string(item)) != 0)
+      status = px_fail(err, PX_E_BAD_FIELD, "--%s is not UTF-8 text", name);
+    text += len + (text[len] == ',');
+  }
+  if (status) json_decref(list);
+  else *out = list;
+  return status;
+}
+
+static void help_options(const struct cli_option *options, FILE *out) {
+  for (size_t i = 0; options && options[i].name; i++) {
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", options[i].name, options[i].value ? " " : "",
+             options[i].value ? options[i].value : "");
+    fprintf(out, "      %-24s %s\n", left, options[i].help);
+  }
+}
+
+bool cli_help(const char *group, FILE *out) {
+  bool found = false;
+  if (!group) fprintf(out, "proxact " PX_VERSION ": trajectories in, proxy action labels and policies out\n\n");
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      if (group && strcmp(c->group, group) != 0) continue;
+      char left[80];
+      snprintf(left, sizeof left, "%s%s%s %s", c->group, c->verb ? " " : "", c->verb ? c->verb : "", c->args);
+      fprintf(out, group ? "  proxact %s\n      %s\n" : "  proxact %-34s %s\n", left, c->help);
+      if (group) help_options(c->options, out);
+      found = true;
+    }
+  if (!found) return false;
+  fprintf(out, group ? "  everywhere\n" : "\nOptions everywhere:\n");
+  help_options(COMMON, out);
+  if (!group) fprintf(out, "\n'proxact help COMMAND' shows a command's own options.\n");
+  return true;
+}
+
+enum px_status cli_connect(struct cli *cli, struct px_err *err) {
+  struct cli_credentials known;
+  const char *url = cli_option(cli, "url");
+  if (url && setenv("PROXACT_URL", url, 1) != 0) return px_fail(err, PX_E_NO_MEMORY, "address");
+  enum px_status status = cli_credentials_load(&known, err);
+  if (!status) status = client_open(known.url, known.token, &cli->client, err);
+  explicit_bzero(&known, sizeof known);
+  return status;
+}
+
+bool cli_wants_json(const struct cli *cli) { return cli_option(cli, "json") != NULL; }
+
+void cli_print_json(const json_t *json) {
+  json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+  putchar('\n');
+}
+
+enum px_status cli_items(const json_t *answer, const json_t **items, struct px_err *err) {
+  const json_t *list = json_is_array(answer) ? answer : json_object_get(answer, "items");
+  if (!json_is_array(list)) return px_fail(err, PX_E_BAD_DATA, "the server's answer holds no list");
+  *items = list;
+  return PX_OK;
+}

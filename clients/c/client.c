@@ -1,0 +1,300 @@
+/* Requests: see client.h. */
+#include "clients/c/client.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { URL_MAX_BYTES = 2048, ANSWER_MAX_BYTES = 64 << 20, CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 120 };
+
+struct client {
+  CURL *curl;
+  char url[URL_MAX_BYTES], token[512];
+  char curl_error[CURL_ERROR_SIZE];
+};
+
+/* One exchange. The answer goes to `file` while it is a success, otherwise, being
+ * a problem document or plain JSON, to `body`. */
+struct exchange {
+  struct client *client;
+  struct client_reply reply;
+  struct px_buf body;
+  FILE *file;
+  client_meter meter;
+  void *meter_ctx;
+  bool upload, failed;
+};
+
+enum px_status client_global_setup(struct px_err *err) {
+  return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? PX_OK : px_fail(err, PX_E_INTERNAL, "libcurl cannot start");
+}
+
+void client_global_end(void) { curl_global_cleanup(); }
+
+enum px_status client_open(const char *url, const char *token, struct client **out, struct px_err *err) {
+  if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+    return px_fail_at(err, PX_E_BAD_FIELD, "url", "'%.200s' is not a URL that starts with http:// or https://", url);
+  struct client *client = calloc(1, sizeof *client);
+  if (client) client->curl = curl_easy_init();
+  if (!client || !client->curl) {
+    free(client);
+    return px_fail(err, PX_E_NO_MEMORY, "client");
+  }
+  const int n = snprintf(client->url, sizeof client->url, "%s", url);
+  if ((size_t)n >= sizeof client->url || strlen(token) >= sizeof client->token) {
+    client_close(client);
+    return px_fail(err, PX_E_TOO_LARGE, "the URL or the token is too long");
+  }
+  for (char *end = client->url + n; end > client->url && end[-1] == '/';) *--end = '\0';
+  snprintf(client->token, sizeof client->token, "%s", token);
+  *out = client;
+  return PX_OK;
+}
+
+void client_close(struct client *client) {
+  if (!client) return;
+  curl_easy_cleanup(client->curl);
+  explicit_bzero(client->token, sizeof client->token);
+  free(client);
+}
+
+/* Appends text percent-encoded; false when it does not fit. */
+static bool put_encoded(char *out, size_t out_bytes, size_t *len, const char *text) {
+  for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+    const bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ||
+                       strchr("-._~", *c) != NULL;
+    const int n = snprintf(out + *len, out_bytes - *len, plain ? "%c" : "%%%02X", *c);
+    *len += (size_t)n;
+    if (*len >= out_bytes) return false;
+  }
+  return true;
+}
+
+enum px_status client_path(char *out, size_t out_bytes, struct px_err *err, const char *pattern, ...) {
+  va_list args;
+  va_start(args, pattern);
+  enum px_status status = PX_OK;
+  size_t len = 0;
+  for (const char *c = pattern; *c && !status;) {
+    if (strncmp(c, "{}", 2) == 0) {
+      const char *value = va_arg(args, const char *);
+      /* "." and ".." would be taken for path segments, whatever is encoded. */
+      if (!*value || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+        status = px_fail(err, PX_E_BAD_FIELD, "'%s' is not a name or an id", value);
+      else if (!put_encoded(out, out_bytes, &len, value))
+        status = px_fail(err, PX_E_TOO_LARGE, "the path is too long");
+      c += 2;
+    } else if (len + 1 < out_bytes) {
+      out[len++] = *c++;
+    } else {
+      status = px_fail(err, PX_E_TOO_LARGE, "the path is too long");
+    }
+  }
+  va_end(args);
+  if (!status) out[len] = '\0';
+  return status;
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx) {
+  struct exchange *ex = ctx;
+  const int len = (int)(size * n);
+  if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) ex->reply = (struct client_reply){ 0 }; /* a new answer (100, 302) */
+  const char *colon = memchr(line, ':', (size_t)len);
+  if (!colon) return size * n;
+  const int name = (int)(colon - line);
+  const char *value = colon + 1, *end = line + len;
+  while (value < end && (*value == ' ' || *value == '\t')) value++;
+  while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ')) end--;
+  const int value_n = (int)(end - value);
+  if (name == 4 && strncasecmp(line, "ETag", 4) == 0)
+    snprintf(ex->reply.etag, sizeof ex->reply.etag, "%.*s", value_n, value);
+  else if (name == 8 && strncasecmp(line, "Location", 8) == 0)
+    snprintf(ex->reply.location, sizeof ex->reply.location, "%.*s", value_n, value);
+  else if (name == 11 && strncasecmp(line, "Retry-After", 11) == 0)
+    ex->reply.retry_after_s = strtol(value, NULL, 10); /* the header's line ends in CR LF, which stops it */
+  return size * n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *ctx) {
+  struct exchange *ex = ctx;
+  long http = 0;
+  curl_easy_getinfo(ex->client->curl, CURLINFO_RESPONSE_CODE, &http);
+  if (ex->file && http < 300) return fwrite(bytes, 1, size * n, ex->file);
+  return px_buf_put(&ex->body, bytes, size * n) == PX_OK ? size * n : 0;
+}
+
+static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
+  struct exchange *ex = ctx;
+  if (ex->meter)
+    ex->meter(ex->meter_ctx, (uint64_t)(ex->upload ? up : down), (uint64_t)(ex->upload ? up_total : down_total));
+  return 0;
+}
+
+static enum px_status add_header(struct curl_slist **headers, struct px_err *err, const char *fmt, ...) PX_PRINTF(3, 4);
+static enum px_status add_header(struct curl_slist **headers, struct px_err *err, const char *fmt, ...) {
+  char line[1024];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(line, sizeof line, fmt, args);
+  va_end(args);
+  struct curl_slist *longer = curl_slist_append(*headers, line);
+  explicit_bzero(line, sizeof line); /* it may have held the token */
+  if (!longer) return px_fail(err, PX_E_NO_MEMORY, "request headers");
+  *headers = longer;
+  return PX_OK;
+}
+
+static enum px_status transport_error(const struct client *client, CURLcode code, struct px_err *err) {
+  const char *why = *client->curl_error ? client->curl_error : curl_easy_strerror(code);
+  const enum px_status status = code == CURLE_OPERATION_TIMEDOUT ? PX_E_TIMEOUT
+                                : code == CURLE_WRITE_ERROR      ? PX_E_IO
+                                                                 : PX_E_UNAVAILABLE;
+  px_fail(err, status, "%s: %s", client->url, why);
+  if (status == PX_E_UNAVAILABLE) px_err_hint(err, "Is the server running there? 'proxact login' sets another address.");
+  return status;
+}
+
+/* Carries out what was set on the handle, and leaves the answer in *ex. */
+static enum px_status perform(struct exchange *ex, const char *path, struct curl_slist *headers, struct px_err *err) {
+  struct client *client = ex->client;
+  CURL *curl = client->curl;
+  char url[2 * URL_MAX_BYTES];
+  snprintf(url, sizeof url, "%s%s", client->url, path);
+  client->curl_error[0] = '\0';
+  curl_easy_setopt(curl, CURLOPT_URL, url);
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, client->curl_error);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxact/" PX_VERSION);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, ex);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, ex);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, ex);
+  const CURLcode code = curl_easy_perform(curl);
+  long http = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
+  ex->reply.http = http;
+  /* A server that refuses an upload may answer and close before all is sent: its answer says more. */
+  if (code != CURLE_OK && http < 400) return transport_error(client, code, err);
+  return PX_OK;
+}
+
+static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_err *err) {
+  json_t *json = ex->body.len ? json_loadb(ex->body.data, ex->body.len, JSON_DECODE_ANY, NULL) : NULL;
+  if (ex->reply.http >= 400) {
+    const enum px_status status = client_problem(ex->reply.http, json, err);
+    json_decref(json);
+    return status;
+  }
+  if (ex->body.len && !json)
+    return px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);
+  if (out) *out = json;
+  else json_decref(json);
+  return PX_OK;
+}
+
+/* What every request needs; the method's own options are set by `set`, on the reset handle. */
+struct request {
+  const char *path, *etag, *media_type;
+  void (*set)(CURL *curl, const void *arg);
+  const void *arg;
+};
+
+static enum px_status run(struct exchange *ex, const struct request *request, json_t **out, struct px_err *err) {
+  struct curl_slist *headers = NULL;
+  curl_easy_reset(ex->client->curl); /* keeps the connection */
+  enum px_status status = add_header(&headers, err, "Accept: %s", ex->file ? "*/*" : "application/json");
+  if (!status && *ex->client->token) status = add_header(&headers, err, "Authorization: Bearer %s", ex->client->token);
+  if (!status && request->etag && *request->etag) status = add_header(&headers, err, "If-None-Match: %s", request->etag);
+  if (!status && request->media_type) status = add_header(&headers, err, "Content-Type: %s", request->media_type);
+  /* Large bodies ask first (Expect: 100-continue), so that a refusal costs no upload; libcurl's own rule. */
+  if (!status && request->set) request->set(ex->client->curl, request->arg);
+  if (!status) status = perform(ex, request->path, headers, err);
+  if (!status) status = parse_answer(ex, out, err);
+  curl_slist_free_all(headers);
+  px_buf_free(&ex->body);
+  return status;
+}
+
+enum px_status client_get(struct client *client, const char *path, const char *etag, json_t **out,
+                          struct client_reply *reply, struct px_err *err) {
+  struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
+  const enum px_status status = run(&ex, &(struct request){ .path = path, .etag = etag }, out, err);
+  if (reply) *reply = ex.reply;
+  return status;
+}
+
+static void set_body(CURL *curl, const void *arg) {
+  const char *text = arg;
+  curl_easy_setopt(curl, CURLOPT_POST, 1L);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(text));
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
+}
+
+enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
+                           struct client_reply *reply, struct px_err *err) {
+  char *text = body ? json_dumps(body, JSON_COMPACT) : strdup("");
+  if (!text) return px_fail(err, PX_E_NO_MEMORY, "request");
+  struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
+  const struct request request = { path, NULL, body ? "application/json" : NULL, set_body, text };
+  const enum px_status status = run(&ex, &request, out, err);
+  if (reply) *reply = ex.reply;
+  free(text);
+  return status;
+}
+
+struct upload { FILE *file; curl_off_t size_bytes; };
+static void set_upload(CURL *curl, const void *arg) {
+  const struct upload *upload = arg;
+  curl_easy_setopt(curl, CURLOPT_POST, 1L);
+  curl_easy_setopt(curl, CURLOPT_READDATA, upload->file);
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, upload->size_bytes);
+  curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
+}
+
+enum px_status client_upload(struct client *client, const char *path, const char *file, const char *media_type,
+                             client_meter meter, void *ctx, json_t **out, struct client_reply *reply,
+                             struct px_err *err) {
+  struct upload upload = { .file = fopen(file, "rbe") };
+  if (!upload.file) return px_fail_errno(err, "opening %s", file);
+  enum px_status status = PX_OK;
+  if (fseeko(upload.file, 0, SEEK_END) != 0 || (upload.size_bytes = ftello(upload.file)) < 0 ||
+      fseeko(upload.file, 0, SEEK_SET) != 0)
+    status = px_fail_errno(err, "reading %s", file);
+  struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .meter = meter, .meter_ctx = ctx,
+                         .upload = true };
+  if (!status) status = run(&ex, &(struct request){ path, NULL, media_type, set_upload, &upload }, out, err);
+  if (reply) *reply = ex.reply;
+  fclose(upload.file);
+  return status;
+}
+
+enum px_status client_download(struct client *client, const char *path, const char *file, client_meter meter, void *ctx,
+                               struct px_err *err) {
+  char part[4096];
+  const bool to_stdout = strcmp(file, "-") == 0;
+  if ((size_t)snprintf(part, sizeof part, "%s.part", file) >= sizeof part)
+    return px_fail(err, PX_E_TOO_LARGE, "the file name is too long");
+  FILE *f = to_stdout ? stdout : fopen(part, "wbe");
+  if (!f) return px_fail_errno(err, "opening %s", part);
+  struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .file = f, .meter = meter, .meter_ctx = ctx };
+  enum px_status status = run(&ex, &(struct request){ .path = path }, NULL, err);
+  if (fflush(f) != 0 && !status) status = px_fail_errno(err, "writing %s", file);
+  if (to_stdout) return status;
+  if (fclose(f) != 0 && !status) status = px_fail_errno(err, "writing %s", part);
+  if (!status && rename(part, file) != 0) status = px_fail_errno(err, "naming %s", file);
+  if (status) unlink(part);
+  return status;
+}

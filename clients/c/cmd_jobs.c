@@ -1,0 +1,79 @@
+/* jobs: list, show, watch, cancel. */
+#include <stdio.h>
+#include <string.h>
+
+#include "clients/c/cli.h"
+
+#include "clients/c/text.h"
+
+static enum px_status list(struct cli *cli, struct px_err *err) {
+  static const struct text_column COLUMNS[] = {
+    { "ID", "id" }, { "KIND", "kind" }, { "STATE", "state" }, { "PHASE", "phase" }, { "STEP", "progress.step" },
+    { "OF", "progress.total" }, { "REASON", "reason" }, { "NAME", "name" },
+  };
+  char path[CLI_PATH_MAX];
+  json_t *answer = NULL;
+  const json_t *items = NULL;
+  const char *filter[] = { "dataset", "kind", "state", "parent" };
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs?limit=100", NULL);
+  for (size_t i = 0; i < sizeof filter / sizeof *filter && !status; i++) {
+    const size_t used = strlen(path);
+    const char *value = cli_option(cli, filter[i]);
+    if (value) status = client_path(path + used, sizeof path - used, err, "&{}={}", filter[i], value, NULL);
+  }
+  if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
+  if (!status) status = cli_items(answer, &items, err);
+  if (!status && cli_wants_json(cli)) cli_print_json(answer);
+  else if (!status) text_table(stdout, items, COLUMNS, sizeof COLUMNS / sizeof *COLUMNS);
+  json_decref(answer);
+  return status;
+}
+
+static enum px_status show(struct cli *cli, struct px_err *err) {
+  char path[CLI_PATH_MAX];
+  json_t *answer = NULL;
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}", cli->args[0], NULL);
+  if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
+  if (!status) cli_print_json(answer);
+  json_decref(answer);
+  return status;
+}
+
+static enum px_status watch(struct cli *cli, struct px_err *err) {
+  json_t *last = NULL;
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = cli_watch(cli, cli->args[0], &last, err);
+  if (last && cli_wants_json(cli)) cli_print_json(last);
+  json_decref(last);
+  return status;
+}
+
+static enum px_status cancel(struct cli *cli, struct px_err *err) {
+  char path[CLI_PATH_MAX];
+  json_t *answer = NULL;
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}:cancel", cli->args[0], NULL);
+  if (!status) status = client_post(cli->client, path, NULL, &answer, NULL, err);
+  if (!status && cli_wants_json(cli)) cli_print_json(answer);
+  else if (!status) puts("cancelled, or will be at its next heartbeat");
+  json_decref(answer);
+  return status;
+}
+
+static const struct cli_option LIST[] = {
+  { "dataset", "ID", "Only those of this dataset" },
+  { "kind", "KIND", "Only of this kind" },
+  { "state", "STATE", "Only in this state" },
+  { "parent", "JOB", "Only those of this pipeline" },
+  { NULL, NULL, NULL },
+};
+
+const struct cli_command CLI_JOBS[] = {
+  { "jobs", "list", "", 0, 0, LIST, "Jobs, newest first", list },
+  { "jobs", "show", "JOB", 1, 1, NULL, "One job: state, progress, result or error", show },
+  { "jobs", "watch", "JOB", 1, 1, NULL, "Follow a job or a pipeline to its end; fails if it fails", watch },
+  { "jobs", "cancel", "JOB", 1, 1, NULL, "Cancel a job, or a pipeline with all its jobs", cancel },
+  { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
+};

@@ -1,0 +1,222 @@
+/* The command line client without a server: paths, problems, arguments, credentials. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clients/c/cli.h"
+#include "clients/c/text.h"
+#include "tests/support/cu.h"
+
+/* main.c is not part of the library; the tests parse against the same tables. */
+const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE, CLI_JOBS, CLI_RESULTS, NULL };
+
+static void path_arguments_are_percent_encoded(void) {
+  struct px_err err;
+  char path[64];
+  CU_OK(client_path(path, sizeof path, &err, "/v1/datasets/{}/export?format={}", "a b/c?d%e", "hdf5", NULL), err);
+  CU_ASSERT_STRING_EQUAL(path, "/v1/datasets/a%20b%2Fc%3Fd%25e/export?format=hdf5");
+  CU_OK(client_path(path, sizeof path, &err, "/v1/{}", "\xc3\xa9~-._", NULL), err);
+  CU_ASSERT_STRING_EQUAL(path, "/v1/%C3%A9~-._");
+}
+
+static void path_refuses_empty_dot_and_overlong_arguments(void) {
+  struct px_err err;
+  char path[32] = "kept";
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "", NULL), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "..", NULL), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", ".", NULL), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "////////////", NULL), PX_E_TOO_LARGE);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/01234567890123456789012", NULL), PX_E_TOO_LARGE);
+  CU_OK(client_path(path, sizeof path, &err, "/v1/jobs/{}", "0123456789012345678901", NULL), err);
+  CU_ASSERT_EQUAL(strlen(path), 31);
+}
+
+static void problem_document_becomes_an_error(void) {
+  json_t *problem = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "code", "bad_data", "detail", "ragged lengths", "hint",
+                              "look there", "errors", "pointer", "trajectory 3", "detail", "rewards are 5, not 6");
+  struct px_err err;
+  CU_ASSERT_EQUAL(client_problem(422, problem, &err), PX_E_BAD_DATA);
+  CU_ASSERT_STRING_EQUAL(err.message, "ragged lengths");
+  CU_ASSERT_STRING_EQUAL(err.pointer, "trajectory 3");
+  CU_ASSERT_STRING_EQUAL(err.hint, "look there");
+  json_decref(problem);
+}
+
+static void answer_without_problem_keeps_its_status(void) {
+  struct px_err err;
+  CU_ASSERT_EQUAL(client_problem(401, NULL, &err), PX_E_UNAUTHORIZED);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "401"));
+  CU_ASSERT_EQUAL(client_problem(502, NULL, &err), PX_E_UNAVAILABLE);
+  CU_ASSERT_EQUAL(client_problem(418, NULL, &err), PX_E_BAD_REQUEST);
+}
+
+static void media_type_comes_from_the_ending(void) {
+  CU_ASSERT_STRING_EQUAL(client_media_type("a/hopper.HDF5"), "application/x-hdf5");
+  CU_ASSERT_STRING_EQUAL(client_media_type("b.jsonl"), "application/jsonl");
+  CU_ASSERT_PTR_NULL(client_media_type("hopper.csv"));
+  CU_ASSERT_PTR_NULL(client_media_type(".npz"));
+}
+
+static enum px_status parse(struct cli *cli, struct px_err *err, int argc, const char **argv) {
+  return cli_parse(cli, argc, (char **)argv, err);
+}
+#define PARSE(cli, err, ...) \
+  parse(cli, err, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), (const char *[]){ __VA_ARGS__ })
+
+static void commands_are_found_with_and_without_a_verb(void) {
+  struct cli cli;
+  struct px_err err;
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs"), err);
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "list");
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "--json"), err);
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "list");
+  CU_ASSERT_TRUE(cli_wants_json(&cli));
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "watch", "job_1"), err);
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "watch");
+  CU_ASSERT_STRING_EQUAL(cli.args[0], "job_1");
+  CU_OK(PARSE(&cli, &err, "proxact", "upload", "ds_1", "--watch", "--", "--odd.npz"), err);
+  CU_ASSERT_STRING_EQUAL(cli.args[1], "--odd.npz");
+}
+
+static void wrong_calls_name_what_is_wrong(void) {
+  struct cli cli;
+  struct px_err err;
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "nonsense"), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "nonsense"), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "nonsense"));
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "watch"), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "watch", "a", "b"), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "upload", "a", "b", "--color"), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "upload", "a", "b", "--watch=yes"), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "list", "--state"), PX_E_BAD_FIELD);
+}
+
+static void options_take_both_spellings_and_are_bounded(void) {
+  struct cli cli;
+  struct px_err err;
+  long long n = 7;
+  json_t *list = NULL;
+  CU_OK(PARSE(&cli, &err, "proxact", "eval", "mdl_1", "--episodes=5", "--env", "hopper"), err);
+  CU_OK(cli_option_int(&cli, "episodes", 1, 10, &n, &err), err);
+  CU_ASSERT_EQUAL(n, 5);
+  CU_ASSERT_STRING_EQUAL(cli_option(&cli, "env"), "hopper");
+  CU_OK(cli_option_int(&cli, "seed", 0, 10, &n, &err), err);
+  CU_ASSERT_EQUAL(n, 5);
+  CU_ASSERT_EQUAL(cli_option_int(&cli, "episodes", 6, 10, &n, &err), PX_E_BAD_FIELD);
+  CU_OK(PARSE(&cli, &err, "proxact", "pipeline", "ds_1", "--seeds", "0,12,9007199254740991"), err);
+  CU_OK(cli_option_list(&cli, "seeds", true, &list, &err), err);
+  CU_ASSERT_EQUAL(json_array_size(list), 3);
+  CU_ASSERT_EQUAL(json_integer_value(json_array_get(list, 2)), 9007199254740991);
+  json_decref(list);
+  CU_OK(PARSE(&cli, &err, "proxact", "pipeline", "ds_1", "--seeds", "1,x"), err);
+  CU_ASSERT_EQUAL(cli_option_list(&cli, "seeds", true, &list, &err), PX_E_BAD_FIELD);
+  CU_OK(PARSE(&cli, &err, "proxact", "pipeline", "ds_1", "--seeds", "1,,2"), err);
+  CU_ASSERT_EQUAL(cli_option_list(&cli, "seeds", true, &list, &err), PX_E_BAD_FIELD);
+}
+
+static void every_command_is_in_the_help(void) {
+  char *text = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+  CU_ASSERT_TRUE(cli_help(NULL, out));
+  CU_ASSERT_FALSE(cli_help("nonsense", out));
+  fclose(out);
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      CU_ASSERT_PTR_NOT_NULL(strstr(text, c->help));
+      CU_ASSERT_TRUE(c->args_max <= CLI_ARGS_MAX);
+      size_t options_n = 2; /* the common ones */
+      while (c->options && c->options[options_n - 2].name) options_n++;
+      CU_ASSERT_TRUE(options_n <= CLI_OPTIONS_MAX);
+    }
+  free(text);
+}
+
+static char home[64];
+static void in_new_home(void) {
+  snprintf(home, sizeof home, "/tmp/proxact-home-XXXXXX");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(home));
+  setenv("XDG_CONFIG_HOME", home, 1);
+  unsetenv("PROXACT_URL");
+  unsetenv("PROXACT_TOKEN");
+}
+static void leave_home(void) {
+  char path[128];
+  snprintf(path, sizeof path, "%s/proxact/credentials", home);
+  unlink(path);
+  snprintf(path, sizeof path, "%s/proxact", home);
+  rmdir(path);
+  CU_ASSERT_EQUAL(rmdir(home), 0); /* nothing else was left */
+}
+
+static void credentials_are_kept_for_their_owner_only(void) {
+  struct cli_credentials out, in = { "http://h:1", "secret" };
+  struct px_err err;
+  struct stat st;
+  char path[256];
+  in_new_home();
+  CU_ASSERT_EQUAL(cli_credentials_load(&out, &err), PX_E_UNAUTHORIZED);
+  CU_OK(cli_credentials_save(&in, path, sizeof path, &err), err);
+  CU_OK(cli_credentials_save(&in, path, sizeof path, &err), err);
+  CU_ASSERT_EQUAL_FATAL(stat(path, &st), 0);
+  CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+  CU_OK(cli_credentials_load(&out, &err), err);
+  CU_ASSERT_STRING_EQUAL(out.url, "http://h:1");
+  CU_ASSERT_STRING_EQUAL(out.token, "secret");
+  leave_home();
+}
+
+static void stored_token_is_never_sent_to_another_address(void) {
+  struct cli_credentials out, in = { "http://h:1", "secret" };
+  struct px_err err;
+  char path[256];
+  in_new_home();
+  CU_OK(cli_credentials_save(&in, path, sizeof path, &err), err);
+  setenv("PROXACT_URL", "http://other:1", 1);
+  CU_OK(cli_credentials_load(&out, &err), err);
+  CU_ASSERT_STRING_EQUAL(out.url, "http://other:1");
+  CU_ASSERT_STRING_EQUAL(out.token, "");
+  setenv("PROXACT_TOKEN", "theirs", 1);
+  CU_OK(cli_credentials_load(&out, &err), err);
+  CU_ASSERT_STRING_EQUAL(out.token, "theirs");
+  leave_home();
+}
+
+static void sizes_and_times_read_well(void) {
+  char text[32];
+  text_bytes(999, text, sizeof text);
+  CU_ASSERT_STRING_EQUAL(text, "999 B");
+  text_bytes(17172831, text, sizeof text);
+  CU_ASSERT_STRING_EQUAL(text, "17.2 MB");
+  text_bytes(999999, text, sizeof text);
+  CU_ASSERT_STRING_EQUAL(text, "1.0 MB");
+  text_duration(59.4, text, sizeof text);
+  CU_ASSERT_STRING_EQUAL(text, "59 s");
+  text_duration(185, text, sizeof text);
+  CU_ASSERT_STRING_EQUAL(text, "3 min 05 s");
+}
+
+static void cells_hold_no_control_characters(void) {
+  json_t *row = json_pack("{s:s, s:{s:f}, s:n}", "name", "a\x1b[31mb", "progress", "step", 0.25, "env");
+  char cell[32];
+  text_cell(row, "name", cell, sizeof cell);
+  CU_ASSERT_STRING_EQUAL(cell, "a?[31mb");
+  text_cell(row, "progress.step", cell, sizeof cell);
+  CU_ASSERT_STRING_EQUAL(cell, "0.25");
+  text_cell(row, "env", cell, sizeof cell);
+  CU_ASSERT_STRING_EQUAL(cell, "-");
+  text_cell(row, "missing.at.all", cell, sizeof cell);
+  CU_ASSERT_STRING_EQUAL(cell, "-");
+  json_decref(row);
+}
+
+CU_MAIN("client", T(path_arguments_are_percent_encoded), T(path_refuses_empty_dot_and_overlong_arguments),
+        T(problem_document_becomes_an_error), T(answer_without_problem_keeps_its_status),
+        T(media_type_comes_from_the_ending), T(commands_are_found_with_and_without_a_verb),
+        T(wrong_calls_name_what_is_wrong), T(options_take_both_spellings_and_are_bounded),
+        T(every_command_is_in_the_help), T(credentials_are_kept_for_their_owner_only),
+        T(stored_token_is_never_sent_to_another_address), T(sizes_and_times_read_well),
+        T(cells_hold_no_control_characters))
