@@ -84,6 +84,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The MJCF files are part of this object (.incbin), which -MMD cannot see.
+$(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)
+
 $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a $(B)/libclient.a $(B)/libproxact.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
 
