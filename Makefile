@@ -139,6 +139,10 @@ bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling agains
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/learning.csv
 
+bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
+	@mkdir -p $(B)/bench
+	$< $(B)/bench/env.csv
+
 clean: ## Remove what was built
 	rm -rf build build-address build-undefined build-thread
 

@@ -10,10 +10,10 @@
  *   state from the observation (float32), where no velocity was clipped: the
  *   same for the reward, and |x_j - y_j| <= 1e-4 max(1, max_k |y_k|) for the
  *   observation. The state is then only known to 6e-8 of its size, and near a
- *   contact or a joint's stop one step magnifies that ten thousand times in one
- *   component: the same files replay without any difference from float64.
+ *   contact or a joint's stop one step magnifies that up to 1e5 times in one
+ *   component: halfcheetah-medium replays from float64 without any difference.
  *
- * Both fractions are printed for both.
+ * Both fractions are printed for every file.
  *
  * data/replay-*.hdf5 are small cuts with their provenance as attributes
  * (make_replay_sample.py). The whole files are read from $PROXACT_DATA, default
