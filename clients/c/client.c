@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { URL_MAX_BYTES = 2048, ANSWER_MAX_BYTES = 64 << 20, CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 120 };
+enum { URL_MAX_BYTES = 2048, ANSWER_MAX_BYTES = 64 << 20, CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 900 };
 
 struct client {
   CURL *curl;

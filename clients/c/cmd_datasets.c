@@ -7,8 +7,8 @@
 
 static enum px_status list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "NAME", "name" }, { "TRAJECTORIES", "trajectories" }, { "TRANSITIONS", "transitions" },
-    { "LABELLED", "labelled_transitions" }, { "ENV", "env" }, { "LABELS", "label_set" },
+    { "ID", "id" }, { "NAME", "name" }, { "TRAJECTORIES", "trajectories" }, { "STEPS", "steps" },
+    { "LABELLED", "labelled_steps" }, { "ENV", "env" }, { "LABEL SET", "label_set_id" },
   };
   json_t *answer = NULL;
   const json_t *items = NULL;
@@ -33,17 +33,16 @@ static enum px_status show(struct cli *cli, struct px_err *err) {
 }
 
 static enum px_status create(struct cli *cli, struct px_err *err) {
-  long long observation_n = 0, action_n = 0;
-  enum px_status status = cli_option_int(cli, "observations", 1, 4096, &observation_n, err);
-  if (!status) status = cli_option_int(cli, "actions", 1, 4096, &action_n, err);
-  if (!status && (!observation_n || !action_n)) {
-    status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --observations and --actions");
+  long long obs_dim = 0, act_dim = 0;
+  enum px_status status = cli_option_int(cli, "obs", 1, 4096, &obs_dim, err);
+  if (!status) status = cli_option_int(cli, "act", 1, 4096, &act_dim, err);
+  if (!status && (!obs_dim || !act_dim)) {
+    status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --obs and --act");
     px_err_hint(err, "They are the lengths of one observation and one action, such as 11 and 3.");
   }
-  const char *env = cli_option(cli, "env");
   json_t *answer = NULL;
-  json_t *body = json_pack("{s:s, s:{s:i}, s:{s:i}, s:s*}", "name", cli->args[0], "observation_space", "dim",
-                           (int)observation_n, "action_space", "dim", (int)action_n, "env", env);
+  json_t *body = json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim, "act_dim",
+                           (json_int_t)act_dim, "env", cli_option(cli, "env"));
   if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the name is not UTF-8 text");
   if (!status) status = cli_connect(cli, err);
   if (!status) status = client_post(cli->client, "/v1/datasets", body, &answer, NULL, err);
@@ -58,9 +57,37 @@ static enum px_status create(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+/* What came of an upload: stored at once (a summary), or a job that reads it later. */
+static enum px_status show_upload(struct cli *cli, const json_t *answer, struct px_err *err) {
+  if (cli_wants_json(cli)) cli_print_json(answer);
+  const char *job = json_string_value(json_object_get(answer, "id"));
+  if (job) {
+    if (!cli_wants_json(cli)) puts(job);
+    fflush(stdout);
+    return cli_option(cli, "watch") ? cli_watch(cli, job, NULL, err) : PX_OK;
+  }
+  if (cli_wants_json(cli)) return PX_OK;
+  char trajectories[32], steps[32], labelled[32];
+  text_cell(answer, "trajectories", trajectories, sizeof trajectories);
+  text_cell(answer, "steps", steps, sizeof steps);
+  text_cell(answer, "labelled_steps", labelled, sizeof labelled);
+  printf("stored %s trajectories, %s steps, %s of them with actions\n", trajectories, steps, labelled);
+  const json_t *notes = json_object_get(answer, "notes");
+  for (size_t i = 0; i < json_array_size(notes); i++) printf("note: %s\n", json_string_value(json_array_get(notes, i)));
+  return PX_OK;
+}
+
+static enum px_status upload_path(const struct cli *cli, char *path, size_t n, struct px_err *err) {
+  const char *slash = strrchr(cli->args[1], '/');
+  const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
+  return client_path(path, n, err, later ? "/v1/datasets/{}/trajectories?filename={}&async=true"
+                                         : "/v1/datasets/{}/trajectories?filename={}",
+                     cli->args[0], slash ? slash + 1 : cli->args[1], NULL);
+}
+
 static enum px_status upload(struct cli *cli, struct px_err *err) {
-  const char *dataset = cli->args[0], *file = cli->args[1], *type = client_media_type(file);
-  char path[CLI_PATH_MAX], job[64];
+  const char *file = cli->args[1], *type = client_media_type(file);
+  char path[CLI_PATH_MAX];
   json_t *answer = NULL;
   if (!type) {
     px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of %s is not known from its name", file);
@@ -68,29 +95,25 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
     return PX_E_UNSUPPORTED_MEDIA;
   }
   enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, "/v1/datasets/{}/trajectories", dataset, NULL);
+  if (!status) status = upload_path(cli, path, sizeof path, err);
   if (status) return status;
   struct text_meter meter = text_meter_start(file);
   status = client_upload(cli->client, path, file, type, text_meter_show, &meter, &answer, NULL, err);
   text_meter_end(&meter);
-  if (!status) {
-    text_cell(answer, "id", job, sizeof job);
-    if (cli_wants_json(cli)) cli_print_json(answer);
-    else printf("%s\n", job);
-    if (cli_option(cli, "watch")) status = cli_watch(cli, job, NULL, err);
-  }
+  if (!status) status = show_upload(cli, answer, err);
   json_decref(answer);
   return status;
 }
 
 static const struct cli_option CREATE[] = {
-  { "observations", "N", "Length of one observation" },
-  { "actions", "N", "Length of one action" },
+  { "obs", "N", "Numbers in an observation" },
+  { "act", "N", "Numbers in an action" },
   { "env", "NAME", "Simulator it comes from: hopper, walker2d or halfcheetah" },
   { NULL, NULL, NULL },
 };
 static const struct cli_option UPLOAD[] = {
-  { "watch", NULL, "Wait until the file has been read into the dataset" },
+  { "async", NULL, "Leave reading it to a worker; prints the job" },
+  { "watch", NULL, "The same, and follow the job to its end" },
   { NULL, NULL, NULL },
 };
 
@@ -98,6 +121,6 @@ const struct cli_command CLI_DATASETS[] = {
   { "datasets", "list", "", 0, 0, NULL, "Datasets, with how much of each is labelled", list },
   { "datasets", "show", "DATASET", 1, 1, NULL, "Counts, statistics and the current label set", show },
   { "datasets", "create", "NAME", 1, 1, CREATE, "Make an empty dataset; prints its id", create },
-  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD, "Send a file of trajectories; prints the job that reads it", upload },
+  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD, "Send a file of trajectories; all of it is stored, or nothing", upload },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

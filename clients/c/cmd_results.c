@@ -31,13 +31,16 @@ static enum px_status list_of(struct cli *cli, const char *what, const struct te
 }
 
 static enum px_status labels_list(struct cli *cli, struct px_err *err) {
-  static const struct text_column COLUMNS[] = { { "ID", "id" }, { "DATASET", "dataset" }, { "CREATED", "created_at" } };
+  static const struct text_column COLUMNS[] = {
+    { "ID", "id" }, { "DATASET", "dataset_id" }, { "STEPS", "steps" }, { "MEAN SCORE", "mean_score" },
+    { "CURRENT", "current" }, { "CREATED", "created_at" },
+  };
   return list_of(cli, "label_sets", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
 }
 
 static enum px_status policy_list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "ROLE", "role" }, { "ALGORITHM", "algo" }, { "DATASET", "dataset" }, { "CREATED", "created_at" },
+    { "ID", "id" }, { "ROLE", "role" }, { "ALGORITHM", "algo" }, { "DATASET", "dataset_id" }, { "CREATED", "created_at" },
   };
   return list_of(cli, "models", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
 }

@@ -1,0 +1,142 @@
+#!/bin/bash
+# From upload to policy on a small real dataset, with the commands a user would type. (make demo)
+#   KEEP=1   leaves the service running; `. var/env` points curl and proxact at it, `make down` stops it
+# Leaves var/demo/report.json. What already runs (make up) is used and left running.
+set -u
+# shellcheck source=deploy/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+var=$(var_dir) || die "cannot write to the folder for the stack; PROXACT_VAR names another"
+data=$PX_ROOT/deploy/demo/hopper-demo.hdf5
+[ -f "$data" ] || die "$data is missing"
+started_s=$SECONDS
+mkdir -p "$var/demo"
+rm -f "$var/demo/report.json"
+
+started_here=""
+pid_of "$var/server.pid" >/dev/null || started_here=yes
+finish() {
+  local rc=$?
+  if [ -n "$started_here" ] && [ "${KEEP:-}" != 1 ]; then "$PX_ROOT/deploy/down.sh"; fi
+  exit $rc
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+"$PX_ROOT/deploy/up.sh" || exit 1
+# shellcheck source=/dev/null
+. "$var/env"
+
+# api METHOD PATH [curl's options]: prints the answer, or says what the server said and ends.
+api() {
+  local method=$1 path=$2 http
+  shift 2
+  rm -f "$var/demo/answer" # a 304 writes none
+  http=$(curl -sS -X "$method" -o "$var/demo/answer" -w '%{http_code}' -H "Authorization: Bearer $PROXACT_TOKEN" "$@" \
+    "$PROXACT_URL$path") || die_log "$var/log/server.log" "is the server still running?" "$method $path failed"
+  if [ "$http" -ge 400 ]; then
+    die_log "$var/log/server.log" "$(jq -r '.hint // "see the log above"' "$var/demo/answer")" \
+      "$method $path answered $http: $(jq -r '.detail // .title' "$var/demo/answer")"
+  fi
+  if [ -e "$var/demo/answer" ]; then cat "$var/demo/answer"; fi
+}
+
+# On a terminal the line is rewritten; elsewhere a line appears when a stage begins or ends, or every ten seconds.
+shown="" shown_s=0
+show() {
+  local stage=$1 line=$2
+  if [ -t 1 ]; then
+    [ "$stage" = "$shown" ] || printf '\n'
+    printf '\r\033[K%s' "$line"
+  elif [ "$stage" != "$shown" ] || [ $((SECONDS - shown_s)) -ge 10 ]; then
+    say "$line"
+    shown_s=$SECONDS
+  fi
+  shown=$stage
+}
+
+# One line of the stage in work: how many of its jobs are done, how far the running ones are, seconds left.
+# shellcheck disable=SC2016  # jq's variables
+describe='
+  ["train_idm", "label_shard", "label", "train_policy", "evaluate", "report"] as $stages
+  | [.children[] | .kind |= (if . == "label_shard" then "label" else . end)] as $jobs
+  | ($stages - ["label_shard"] | map(select(. as $s | $jobs | any(.kind == $s and .state != "succeeded"))) | first // "report") as $stage
+  | [$jobs[] | select(.kind == $stage)] as $of
+  | [$of[] | select(.state == "running")] as $running
+  | ([$of[] | if .state == "succeeded" then 1 elif .progress.total > 0 then .progress.step / .progress.total else 0 end]
+     | if length > 0 then add / length else 0 end) as $share
+  | ([$running[].progress.eta_s // empty] | if length > 0 then max else null end) as $eta
+  | ([$of[] | select(.state == "succeeded")] | length) as $done
+  | "\($stage)\t\($done)\t\($of | length)\t\($share * 100 | floor)\t\($running | length)\t\($eta // "" | if . == "" then . else floor end)"'
+
+# follow PIPELINE: to its end. Long polls: the answer comes when something changed, or after the wait.
+follow() {
+  local job=$1 document state etag="" stage done_n all_n percent running eta line
+  while :; do
+    document=$(api GET "/v1/jobs/$job?wait=2s" -H "If-None-Match: $etag" -D "$var/demo/headers") || exit 1
+    if [ -n "$document" ]; then
+      printf '%s' "$document" >"$var/demo/job.json"
+      etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *\(.*\)\r$/\1/p' "$var/demo/headers" | tail -n 1)
+    fi
+    state=$(jq -r .state "$var/demo/job.json")
+    IFS=$'\t' read -r stage done_n all_n percent running eta < <(jq -r "$describe" "$var/demo/job.json")
+    line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" "$percent" "$done_n" "$all_n" "$running")
+    [ -z "$eta" ] || line+=", about $(as_time "$eta") left"
+    show "$stage" "$line  [$(as_time $((SECONDS - started_s)))]"
+    case $state in
+      succeeded) [ ! -t 1 ] || printf '\n'; return 0 ;;
+      failed | cancelled)
+        die_log "$var/log/worker-1.log" "$(jq -r '.error.hint // "the logs are in var/log/"' "$var/demo/job.json")" \
+          "$job $state: $(jq -r '.error.detail // ([.children[]? | select(.state == "failed") | "\(.name): \(.reason)"] | first) // .reason' "$var/demo/job.json")" ;;
+    esac
+  done
+}
+
+say "upload: $(basename "$data"), $(du -k "$data" | cut -f1) kB"
+# A name can be had once; a second demo makes a second dataset.
+dataset=$(api POST /v1/datasets --json "{\"name\": \"hopper-demo-$(date +%s)-$$\", \"obs_dim\": 11, \"act_dim\": 3, \"env\": \"hopper\"}") || exit 1
+dataset=$(jq -r .id <<<"$dataset")
+api POST "/v1/datasets/$dataset/trajectories" -H 'Content-Type: application/x-hdf5' --data-binary "@$data" \
+  >"$var/demo/upload.json" || exit 1
+api GET "/v1/datasets/$dataset" >"$var/demo/dataset.json" || exit 1
+jq -r '"  \(.trajectories) trajectories, \(.steps) transitions, \(.labelled_steps) with actions"' "$var/demo/dataset.json"
+
+# 90% of the known actions are hidden, to measure with: what is left comes from the worse half by return.
+say "pipeline: IDM, labels, policies with and without them, evaluation in MuJoCo"
+job=$(api POST /v1/pipelines --json @- <<SPEC
+{
+  "dataset": "$dataset",
+  "mask": {"protocol": "coupled", "p": 10, "q": 50, "seed": 0},
+  "baselines": ["labelled_only", "oracle"],
+  "policies": ["td3bc"],
+  "seeds": [0]
+}
+SPEC
+) || exit 1
+job=$(jq -r .id <<<"$job")
+follow "$job"
+
+jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_s)) --arg job "$job" '
+  .result | {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s, label, policies} + .' \
+  "$var/demo/job.json" >"$var/demo/report.json" || die "the report has not the shape expected"
+
+jq -r '
+  def short: if . == null then "-" elif fabs >= 100 then round | tostring else (. * 1000 | round / 1000 | tostring) end;
+  def left(n): . + (" " * ([n - length, 0] | max));
+  def right(n): (" " * ([n - length, 0] | max)) + .;
+  "",
+  "Labels on the hidden actions         mse     R2",
+  ("  proxact" | left(34)) + (.label.mse | short | right(6)) + (.label.r2 | short | right(7)),
+  (.label.yardsticks // {} | to_entries[] | ("  yardstick: " + .key | left(34)) +
+    ((if .value | type == "object" then .value.mse else .value end) | short | right(6))),
+  "",
+  "Policies                   return   95% interval      normalised   episodes",
+  ((["labelled_only", "labelled only"], ["ss", "proxact (semi-supervised)"], ["oracle", "all true actions"]) as [$key, $name]
+    | .policies[$key] | select(. != null)
+    | ("  " + $name | left(27)) + (.return_mean | short | right(6)) +
+      (("  [" + (.return_ci95[0] | short) + ", " + (.return_ci95[1] | short) + "]") | left(18)) +
+      (.normalized | short | right(10)) + (.episodes | tostring | right(10)))' "$var/demo/report.json"
+say
+say "wall time $(as_time $((SECONDS - started_s))); report: ${var/#$PX_ROOT\//}/demo/report.json"
+if [ "${KEEP:-}" = 1 ] || [ -z "$started_here" ]; then
+  say "It keeps running at $PROXACT_URL: '. ${var/#$PX_ROOT\//}/env' sets curl and proxact up, 'make down' stops it."
+fi
