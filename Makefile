@@ -22,7 +22,7 @@ HARD := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 # -march is the portable x86-64 baseline; kernels that gain from more choose at
 # run time (function multiversioning). -ffp-contract=off keeps results equal
 # between compilers; never -ffast-math: NaN checks are part of training.
-CFLAGS := -std=c11 -D_GNU_SOURCE -DPX_VERSION='"$(VERSION)"' -O3 -g -I. $(WARN) $(HARD) -ffp-contract=off -fno-math-errno $(san_$(SAN))
+CFLAGS := -std=c11 -D_GNU_SOURCE -DPX_VERSION='"$(VERSION)"' -O3 -g -I. -I$(B)/gen $(WARN) $(HARD) -ffp-contract=off -fno-math-errno $(san_$(SAN))
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(san_$(SAN))
 
 PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd zlib libcrypto libseccomp
@@ -79,6 +79,15 @@ $(B)/libsupport.a: $(call objects,$(SUPPORT_C))
 	@mkdir -p $(@D)
 	@rm -f $@
 	ar rcs $@ $(filter %.o,$^)
+
+# SQL goes into the programs as text: see schema/embed.sh.
+$(B)/gen/schema/queries.def: $(sort $(wildcard schema/queries/*.sql)) schema/embed.sh
+	@mkdir -p $(@D)
+	schema/embed.sh queries $(filter %.sql,$^) > $@
+$(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embed.sh
+	@mkdir -p $(@D)
+	schema/embed.sh migrations $(filter %.sql,$^) > $@
+$(call objects,$(call sources,lib/store)): | $(B)/gen/schema/queries.def $(B)/gen/schema/migrations.def
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

@@ -8,6 +8,10 @@ create function new_id(prefix text) returns text language sql volatile
   return prefix || '_' || left(replace(gen_random_uuid()::text, '-', ''), 20);
 comment on function new_id is 'A fresh random id such as ds_1b9d6bcd0f3e4a5b8c7d';
 
+create function rfc3339(at timestamptz) returns text language sql stable
+  return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+comment on function rfc3339 is 'A time as documents show it: 2026-01-31T12:34:56.789Z';
+
 -- Access --------------------------------------------------------------------------------------
 
 create table api_tokens (
@@ -33,6 +37,7 @@ create table blobs (
   attached    boolean not null default false,
   created_at  timestamptz not null default clock_timestamp()
 );
+create index blobs_loose on blobs (created_at) where not attached;
 comment on table blobs is 'Byte strings: segments, label segments, models, artifacts, uploads';
 comment on column blobs.id is 'Internal number; never shown';
 comment on column blobs.size_bytes is 'Length of all chunks together';
@@ -67,6 +72,7 @@ create table datasets (
   trajectories_n    bigint not null default 0 check (trajectories_n >= 0),
   steps_n           bigint not null default 0 check (steps_n >= 0),
   labelled_steps_n  bigint not null default 0 check (labelled_steps_n between 0 and steps_n),
+  labelled_n        bigint not null default 0 check (labelled_n between 0 and trajectories_n),
   obs_n             bigint not null default 0 check (obs_n >= 0),
   obs_mean          float8[],
   obs_m2            float8[],
@@ -89,6 +95,7 @@ comment on column datasets.segments_n is 'Sealed segments';
 comment on column datasets.trajectories_n is 'Trajectories in them';
 comment on column datasets.steps_n is 'Transitions in them';
 comment on column datasets.labelled_steps_n is 'Transitions with a true action';
+comment on column datasets.labelled_n is 'Trajectories with at least one true action';
 comment on column datasets.obs_n is 'Observation rows, final observations included';
 comment on column datasets.obs_mean is 'Mean observation per dimension, float64';
 comment on column datasets.obs_m2 is 'Sum of squared deviations per dimension, float64 (Chan et al. 1979)';
@@ -203,10 +210,13 @@ create table jobs (
   check (attempt between 0 and max_attempts),
   check (state <> 'running' or kind <> 'pipeline')
 );
-create index jobs_claim on jobs (priority desc, ready_at, id) where state = 'ready';
+create index jobs_claim on jobs (priority desc, created_at, id) where state = 'ready';
 create index jobs_lease on jobs (lease_expires_at) where state = 'running';
 create index jobs_parent on jobs (parent_id) where parent_id is not null;
-create index jobs_created on jobs (created_at desc, id);
+create index jobs_open_child on jobs (parent_id)
+  where parent_id is not null and state in ('blocked', 'ready', 'running');
+create index jobs_dataset on jobs (dataset_id, created_at desc);
+create index jobs_created on jobs (created_at desc, id desc);
 create unique index jobs_dedupe on jobs (dedupe_key)
   where dedupe_key is not null and state in ('blocked', 'ready', 'running');
 comment on table jobs is 'Work to do, with its own law: see the triggers below';
@@ -295,6 +305,7 @@ create table uploads (
   format        text not null check (format in ('hdf5', 'npz', 'jsonl', 'safetensors')),
   options       jsonb not null default '{}',
   blob_id       bigint not null unique references blobs,
+  job_id        text not null unique references jobs on delete cascade,
   created_at    timestamptz not null default clock_timestamp()
 );
 comment on table uploads is 'Files received whole and waiting for their ingest job';
@@ -304,6 +315,7 @@ comment on column uploads.file_name is 'Name used in errors';
 comment on column uploads.format is 'How to read it';
 comment on column uploads.options is 'Reader options';
 comment on column uploads.blob_id is 'The bytes';
+comment on column uploads.job_id is 'Its ingest job; the file is removed after that has ended';
 comment on column uploads.created_at is 'When it arrived';
 
 create table models (
@@ -410,7 +422,8 @@ begin
   if job_is_final(old.state) then
     raise exception 'job % is % and does not change any more', old.id, old.state using errcode = 'PX002';
   end if;
-  if new.id <> old.id or new.kind <> old.kind or new.spec <> old.spec or new.created_at <> old.created_at then
+  if new.id <> old.id or new.kind <> old.kind or new.spec <> old.spec or new.created_at <> old.created_at
+     or new.dataset_id is distinct from old.dataset_id or new.parent_id is distinct from old.parent_id then
     raise exception 'what job % is cannot be changed', old.id using errcode = 'PX002';
   end if;
   if new.state = 'running' and old.state = 'ready' then
@@ -419,6 +432,9 @@ begin
     end if;
   elsif new.epoch <> old.epoch then
     raise exception 'the epoch of job % grows only when it is claimed', old.id using errcode = 'PX002';
+  end if;
+  if old.state = 'running' and new.state = 'running' and new.lease_owner <> old.lease_owner then
+    raise exception 'job % is held by %', old.id, old.lease_owner using errcode = 'PX002';
   end if;
   if new.state <> old.state and not (
        (old.state = 'blocked' and new.state in ('ready', 'failed', 'cancelled'))
@@ -458,7 +474,7 @@ begin
   elsif new.state <> old.state then
     insert into job_events (job_id, from_state, to_state, epoch, worker, reason)
     values (new.id, old.state, new.state, new.epoch, coalesce(new.lease_owner, old.lease_owner),
-            case when new.state = 'succeeded' then null else new.reason end);
+            case when old.state = 'running' or new.state in ('failed', 'cancelled') then new.reason end);
   end if;
   return null;
 end $$;
@@ -478,10 +494,13 @@ begin
     if new.state = 'cancelled' then
       update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id;
     elsif new.state = 'failed' then
+      -- The root cause travels unchanged, however long the chain.
       update jobs set state = 'failed', reason = 'dependency_failed',
-        error = jsonb_build_object('code', 'dependency_failed', 'job', coalesce(new.error->>'job', new.id),
-          'detail', format('%s %s failed: %s', new.kind, new.id,
-                           coalesce(new.error->>'detail', new.reason, 'no reason was given')))
+        error = case when new.reason = 'dependency_failed' then new.error else
+          jsonb_build_object('code', 'dependency_failed', 'job', new.id, 'cause', new.reason,
+            'detail', format('%s %s failed: %s', new.kind, new.id,
+                             coalesce(new.error->>'detail', new.reason, 'no reason was given')))
+          end
       where id = waiting.id;
     elsif not exists (select from job_deps d join jobs n on n.id = d.needs_id
                       where d.job_id = waiting.id and n.state <> 'succeeded') then
@@ -545,3 +564,56 @@ create trigger drop_blob after delete on label_segments for each row execute fun
 create trigger drop_blob after delete on models for each row execute function drop_blob();
 create trigger drop_blob after delete on artifacts for each row execute function drop_blob();
 create trigger drop_blob after delete on uploads for each row execute function drop_blob();
+
+create view label_rows as
+  select l.* from label_segments l join jobs shard on shard.id = l.job_id
+  where shard.state = 'succeeded' and shard.epoch = l.epoch
+    and exists (select from job_deps d where d.job_id = l.label_job_id and d.needs_id = l.job_id);
+comment on view label_rows is 'Label segments that count: written by the attempt under which their shard succeeded';
+
+-- Documents ------------------------------------------------------------------------------------
+
+create function job_state_shown(j jobs) returns text language sql stable
+  return case when j.state = 'ready' then 'queued'
+              when j.state = 'blocked' and j.kind = 'pipeline' then
+                case when exists (select from jobs c where c.parent_id = j.id and c.started_at is not null)
+                  then 'running' else 'queued' end
+              else j.state end;
+comment on function job_state_shown is 'The state as users see it: ready is queued, a pipeline runs when a child has begun';
+
+-- What is left takes as long per step as what this attempt has done.
+create function job_progress(j jobs) returns jsonb language sql stable
+  return case when j.kind = 'pipeline' then
+    (select jsonb_build_object('step', count(*) filter (where c.state = 'succeeded'), 'total', count(*), 'eta_s', null)
+     from jobs c where c.parent_id = j.id)
+  else jsonb_build_object('step', j.step, 'total', j.total, 'eta_s',
+    case when j.state = 'running' and j.step > 0 and j.total >= j.step then
+      round((extract(epoch from clock_timestamp() - j.started_at) * (j.total - j.step) / j.step)::numeric, 1) end)
+  end;
+comment on function job_progress is 'step of total and the seconds left; of a pipeline, its children that succeeded';
+
+create function job_summary(j jobs) returns jsonb language sql stable
+  return jsonb_build_object(
+    'id', j.id, 'kind', j.kind, 'name', j.name, 'state', job_state_shown(j), 'phase', j.phase, 'reason', j.reason,
+    'attempt', j.attempt, 'max_attempts', j.max_attempts, 'epoch', j.epoch, 'dataset_id', j.dataset_id,
+    'parent_id', j.parent_id, 'priority', j.priority, 'progress', job_progress(j),
+    'cancel_requested', j.cancel_requested, 'created_at', rfc3339(j.created_at), 'started_at', rfc3339(j.started_at),
+    'finished_at', rfc3339(j.finished_at))
+  || case when j.state <> 'succeeded' then '{}'
+          when j.kind in ('train_idm', 'train_policy') then jsonb_build_object('model_id', 'mdl_' || substr(j.id, 5))
+          when j.kind = 'label' then jsonb_build_object('label_set_id', 'ls_' || substr(j.id, 5))
+          else '{}' end;
+comment on function job_summary is 'A job as lists show it';
+
+create function job_version(j jobs) returns bigint language sql stable
+  return j.version + coalesce((select sum(c.version) from jobs c where c.parent_id = j.id), 0)::bigint;
+comment on function job_version is 'The ETag: a pipeline changes with its children';
+
+create function dataset_summary(d datasets) returns jsonb language sql stable
+  return jsonb_build_object(
+    'id', d.id, 'name', d.name, 'env', d.env, 'observation_dim', d.obs_dim, 'action_dim', d.act_dim,
+    'action_low', d.act_low, 'action_high', d.act_high, 'segments', d.segments_n, 'trajectories', d.trajectories_n,
+    'steps', d.steps_n, 'labelled_trajectories', d.labelled_n, 'labelled_steps', d.labelled_steps_n,
+    'size_bytes', d.size_bytes, 'label_set_id', d.label_set_id, 'version', d.version,
+    'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at));
+comment on function dataset_summary is 'A dataset as lists show it';

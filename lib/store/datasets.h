@@ -40,7 +40,8 @@ enum px_status store_trajectory_find(struct store *store, const char *id, int64_
  * dataset gets all of an upload or nothing. When job is not NULL, the same
  * transaction finishes that ingest job (jobs.h) with `result` under its fence. */
 struct store_append;
-enum px_status store_append_begin(const char *dataset_id, struct store_append **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, struct store_append **out,
+                                   struct px_err *err) PX_MUST_CHECK;
 /* Stores one sealed segment (segment.h) on this connection. */
 enum px_status store_append_segment(struct store_append *append, struct store *store, const struct px_segment *segment,
                                     struct px_err *err) PX_MUST_CHECK;
@@ -49,7 +50,8 @@ enum px_status store_append_commit(struct store_append *append, struct store *st
                                    const char *result_json, struct px_err *err) PX_MUST_CHECK;
 void store_append_free(struct store_append *append);
 
-/* The bytes of segments first .. first + count - 1, in order. */
+/* The bytes of segments first .. first + count - 1, in order. The sink may use
+ * the same store. NOT_FOUND unless the dataset has them all. */
 typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
 enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
                                   store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;

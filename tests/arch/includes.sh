@@ -12,7 +12,7 @@ awk '
     allow["lib/base"] = "schema"
     allow["lib/data"] = "lib/base"
     allow["lib/flow"] = "lib/base"
-    allow["lib/store"] = "lib/base lib/data lib/flow"
+    allow["lib/store"] = "lib/base lib/data lib/flow schema"
     allow["lib/queue"] = "lib/base lib/flow"
     allow["server"] = "lib/base lib/data lib/flow lib/store lib/queue"
     allow["worker"] = "lib/base lib/data lib/flow lib/store lib/queue worker/nn worker/idm worker/rl worker/env"

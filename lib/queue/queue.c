@@ -1,0 +1,274 @@
+/* Wake-ups and live progress over Redis: see queue.h. */
+#include "lib/queue/queue.h"
+
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "lib/base/clock.h"
+
+enum { CALL_MS = 50, BREAKER_MS = 1000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
+#define WAKE_KEY "proxact:wake"
+#define CHANGED_CHANNEL "proxact:changed"
+
+struct address { char path[128], host[128], user[64], password[128]; int port, db; };
+
+/* One for commands, one that only listens: a subscriber may send nothing else. */
+struct line { redisContext *context; };
+struct queue {
+  bool configured;
+  struct address at;
+  struct line command, listen;
+  int64_t quiet_until_ms; /* the circuit breaker */
+};
+
+/* --- address --- */
+
+/* Copies n characters; false if they do not fit. */
+static bool copy(char *out, size_t size, const char *text, size_t n) {
+  if (n >= size) return false;
+  memcpy(out, text, n);
+  out[n] = '\0';
+  return true;
+}
+
+static bool parse_unix(const char *rest, struct address *at) {
+  const size_t n = strcspn(rest, "?");
+  const char *db = strstr(rest + n, "db=");
+  at->db = db ? (int)strtol(db + 3, NULL, 10) : 0;
+  return n > 0 && copy(at->path, sizeof at->path, rest, n);
+}
+
+static bool parse_tcp(const char *rest, struct address *at) {
+  const char *sign = strchr(rest, '@');
+  if (sign) {
+    const size_t user = strcspn(rest, ":@");
+    if (!copy(at->user, sizeof at->user, rest, user)) return false;
+    const char *password = rest + user + (rest[user] == ':');
+    if (!copy(at->password, sizeof at->password, password, (size_t)(sign - password))) return false;
+    rest = sign + 1;
+  }
+  const size_t host = strcspn(rest, ":/?");
+  if (host == 0 || !copy(at->host, sizeof at->host, rest, host)) return false;
+  rest += host;
+  char *end = (char *)rest;
+  at->port = *rest == ':' ? (int)strtol(rest + 1, &end, 10) : 6379;
+  at->db = *end == '/' ? (int)strtol(end + 1, NULL, 10) : 0;
+  return at->port > 0 && at->port < 65536;
+}
+
+static bool parse(const char *url, struct address *at) {
+  if (strncmp(url, "redis://", 8) == 0) return parse_tcp(url + 8, at);
+  if (strncmp(url, "redis+unix://", 13) == 0) return parse_unix(url + 13, at);
+  return strncmp(url, "unix://", 7) == 0 && parse_unix(url + 7, at);
+}
+
+enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) {
+  struct queue *q = calloc(1, sizeof *q);
+  if (!q) return px_fail(err, PX_E_NO_MEMORY, "no memory for a connection to Redis");
+  q->configured = url && *url;
+  if (q->configured && !parse(url, &q->at)) {
+    free(q);
+    px_fail(err, PX_E_BAD_FIELD, "redis_url is not understood");
+    px_err_hint(err, "redis://[user:password@]host:port/db or unix:///path?db=n");
+    return PX_E_BAD_FIELD;
+  }
+  *out = q;
+  return PX_OK;
+}
+
+static void drop(struct line *line) {
+  if (line->context) redisFree(line->context);
+  line->context = NULL;
+}
+
+void queue_close(struct queue *q) {
+  if (!q) return;
+  drop(&q->command);
+  drop(&q->listen);
+  free(q);
+}
+
+bool queue_up(const struct queue *q) { return q->configured && px_clock_ms() >= q->quiet_until_ms; }
+
+static void trip(struct queue *q, struct line *line) {
+  drop(line);
+  q->quiet_until_ms = px_clock_ms() + BREAKER_MS;
+}
+
+/* --- connection --- */
+
+/* True if the reply is there and is no error. */
+static bool fine(redisReply *reply) {
+  const bool ok = reply && reply->type != REDIS_REPLY_ERROR;
+  if (reply) freeReplyObject(reply);
+  return ok;
+}
+
+static bool greet(redisContext *c, const struct address *at) {
+  if (at->user[0] && !fine(redisCommand(c, "AUTH %s %s", at->user, at->password))) return false;
+  if (!at->user[0] && at->password[0] && !fine(redisCommand(c, "AUTH %s", at->password))) return false;
+  return at->db == 0 || fine(redisCommand(c, "SELECT %d", at->db));
+}
+
+/* The line, connected; false while the breaker keeps quiet. */
+static bool ready(struct queue *q, struct line *line) {
+  if (!queue_up(q)) return false;
+  if (line->context) return true;
+  const struct timeval limit = { .tv_usec = CALL_MS * 1000 };
+  redisContext *c = q->at.path[0] ? redisConnectUnixWithTimeout(q->at.path, limit)
+                                  : redisConnectWithTimeout(q->at.host, q->at.port, limit);
+  line->context = c;
+  if (c && !c->err && redisSetTimeout(c, limit) == REDIS_OK && greet(c, &q->at)) return true;
+  trip(q, line);
+  return false;
+}
+
+/* Runs a command whose arguments are given; NULL when Redis is away. */
+static redisReply *command(struct queue *q, int argc, const char **argv) {
+  if (!ready(q, &q->command)) return NULL;
+  redisReply *reply = redisCommandArgv(q->command.context, argc, argv, NULL);
+  if (!reply) trip(q, &q->command);
+  return reply;
+}
+
+/* --- waiting --- */
+
+/* Waits until fd or stop_fd is readable; true if it was fd. A descriptor of -1 is ignored. */
+static bool wait_for(int fd, int timeout_ms, int stop_fd) {
+  struct pollfd fds[2] = { { .fd = fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
+  const int64_t until = px_clock_ms() + timeout_ms;
+  for (;;) {
+    const int64_t left = until - px_clock_ms();
+    const int n = poll(fds, 2, left > 0 ? (int)left : 0);
+    if (n >= 0) return n > 0 && fds[0].revents && !fds[1].revents;
+    if (errno != EINTR) return false;
+  }
+}
+
+static bool stopping(int stop_fd) {
+  struct pollfd fd = { .fd = stop_fd, .events = POLLIN };
+  return poll(&fd, 1, 0) > 0;
+}
+
+/* What is left of a wait when Redis is away. */
+static bool sleep_out(int64_t until_ms, int stop_fd) {
+  const int64_t left = until_ms - px_clock_ms();
+  if (left > 0) wait_for(-1, left < BREAKER_MS ? (int)left : BREAKER_MS, stop_fd);
+  return false;
+}
+
+void queue_wake(struct queue *q, int n) {
+  if (n < 1 || !ready(q, &q->command)) return;
+  redisContext *c = q->command.context;
+  const int pushes = n < WAKE_MAX ? n : WAKE_MAX;
+  for (int i = 0; i < pushes; i++) redisAppendCommand(c, "LPUSH " WAKE_KEY " 1");
+  /* Nobody may be listening: the list stays short. */
+  redisAppendCommand(c, "LTRIM " WAKE_KEY " 0 %d", WAKE_MAX - 1);
+  for (int i = 0; i <= pushes; i++) {
+    redisReply *reply = NULL;
+    if (redisGetReply(c, (void **)&reply) != REDIS_OK) {
+      trip(q, &q->command);
+      return;
+    }
+    freeReplyObject(reply);
+  }
+}
+
+/* Sends without waiting for the answer. */
+static bool send_all(redisContext *c) {
+  int done = 0;
+  while (!done)
+    if (redisBufferWrite(c, &done) != REDIS_OK) return false;
+  return true;
+}
+
+bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
+  const int64_t until = px_clock_ms() + timeout_ms;
+  if (stopping(stop_fd)) return false;
+  if (!ready(q, &q->command)) return sleep_out(until, stop_fd);
+  redisContext *c = q->command.context;
+  char seconds[16];
+  /* 0 would mean for ever. */
+  snprintf(seconds, sizeof seconds, "%.3f", (timeout_ms > 0 ? timeout_ms : 1) / 1000.0);
+  redisReply *reply = NULL;
+  if (redisAppendCommand(c, "BRPOP " WAKE_KEY " %s", seconds) != REDIS_OK || !send_all(c)) {
+    trip(q, &q->command);
+    return sleep_out(until, stop_fd);
+  }
+  if (!wait_for(c->fd, timeout_ms + WAIT_GRACE_MS, stop_fd)) {
+    /* The answer may still come, to a wait that is over: this connection is of no more use. Asked to stop is no
+     * failure; silence past the time is. */
+    if (stopping(stop_fd)) drop(&q->command);
+    else trip(q, &q->command);
+    return false;
+  }
+  if (redisGetReply(c, (void **)&reply) != REDIS_OK) {
+    trip(q, &q->command);
+    return sleep_out(until, stop_fd);
+  }
+  const bool woken = reply->type == REDIS_REPLY_ARRAY;
+  freeReplyObject(reply);
+  return woken;
+}
+
+/* --- progress and changes --- */
+
+void queue_progress(struct queue *q, const char *job, const char *json) {
+  char name[96], seconds[8];
+  snprintf(name, sizeof name, "proxact:progress:%s", job);
+  snprintf(seconds, sizeof seconds, "%d", PROGRESS_S);
+  const char *argv[] = { "SET", name, json, "EX", seconds };
+  fine(command(q, 5, argv));
+}
+
+bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json) {
+  char name[96];
+  snprintf(name, sizeof name, "proxact:progress:%s", job);
+  const char *argv[] = { "GET", name };
+  redisReply *reply = command(q, 2, argv);
+  const bool found = reply && reply->type == REDIS_REPLY_STRING && px_buf_put(json, reply->str, reply->len) == PX_OK;
+  if (reply) freeReplyObject(reply);
+  return found;
+}
+
+void queue_changed(struct queue *q, const char *job) {
+  const char *argv[] = { "PUBLISH", CHANGED_CHANNEL, job };
+  fine(command(q, 3, argv));
+}
+
+static bool subscribed(struct queue *q) {
+  const bool fresh = !q->listen.context;
+  if (!ready(q, &q->listen)) return false;
+  if (!fresh || fine(redisCommand(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
+  trip(q, &q->listen);
+  return false;
+}
+
+/* Takes every message that is there; counts them, or -1 when the line broke. */
+static int take_messages(redisContext *c) {
+  int n = 0;
+  if (redisBufferRead(c) != REDIS_OK) return -1;
+  for (;;) {
+    redisReply *reply = NULL;
+    if (redisGetReplyFromReader(c, (void **)&reply) != REDIS_OK) return -1;
+    if (!reply) return n;
+    freeReplyObject(reply);
+    n++;
+  }
+}
+
+bool queue_wait_changed(struct queue *q, int timeout_ms, int stop_fd) {
+  const int64_t until = px_clock_ms() + timeout_ms;
+  if (stopping(stop_fd)) return false;
+  if (!subscribed(q)) return sleep_out(until, stop_fd);
+  if (!wait_for(q->listen.context->fd, timeout_ms, stop_fd)) return false;
+  const int messages = take_messages(q->listen.context);
+  if (messages >= 0) return messages > 0;
+  trip(q, &q->listen);
+  return sleep_out(until, stop_fd);
+}

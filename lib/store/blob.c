@@ -1,0 +1,168 @@
+/* Bulk bytes: see blob.h. */
+#include "lib/store/blob.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/hash.h"
+#include "lib/store/blob_write.h"
+
+static enum px_status create(struct store *store, uint64_t size, const uint8_t sha256[32], int64_t *id,
+                             struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_int(&p, (int64_t)size);
+  db_bytes(&p, sha256, PX_SHA256_BYTES);
+  PGresult *result;
+  const enum px_status status = db_run(store, SQL_blob_create, &p, DB_TEXT, &result, err);
+  if (status) return status;
+  *id = db_get_int(result, 0, 0);
+  PQclear(result);
+  return PX_OK;
+}
+
+static enum px_status put_chunk(struct store *store, int64_t id, int no, const void *bytes, size_t n, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_int(&p, id);
+  db_int(&p, no);
+  db_bytes(&p, bytes, n);
+  return db_run(store, SQL_blob_chunk_put, &p, DB_TEXT, NULL, err);
+}
+
+enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
+                          struct store_blob *out, struct px_err *err) {
+  struct store_blob blob = { .size_bytes = n };
+  memcpy(blob.sha256, sha256, sizeof blob.sha256);
+  enum px_status status = create(store, n, sha256, &blob.id, err);
+  int no = 0;
+  for (uint64_t at = 0; !status && at < n; at += STORE_CHUNK_BYTES, no++) {
+    const size_t take = n - at < STORE_CHUNK_BYTES ? (size_t)(n - at) : STORE_CHUNK_BYTES;
+    status = put_chunk(store, blob.id, no, (const char *)bytes + at, take, err);
+  }
+  if (!status) *out = blob;
+  return status;
+}
+
+struct put { const void *bytes; uint64_t n; const uint8_t *sha256; struct store_blob blob; };
+static enum px_status put_work(struct store *store, void *ctx, struct px_err *err) {
+  struct put *put = ctx;
+  return blob_write(store, put->bytes, put->n, put->sha256, &put->blob, err);
+}
+
+enum px_status store_blob_put(struct store *store, const void *bytes, uint64_t n, const uint8_t *known_sha256,
+                              struct store_blob *out, struct px_err *err) {
+  uint8_t digest[PX_SHA256_BYTES];
+  if (!known_sha256) px_sha256(bytes, n, digest);
+  struct put put = { bytes, n, known_sha256 ? known_sha256 : digest, { 0 } };
+  const enum px_status status = db_transaction(store, put_work, &put, err);
+  if (!status) *out = put.blob;
+  return status;
+}
+
+struct put_fd { int fd; char *chunk; struct store_blob blob; };
+
+/* As many bytes as there are, up to a chunk. */
+static enum px_status fill(int fd, char *chunk, off_t at, size_t *n, struct px_err *err) {
+  *n = 0;
+  while (*n < STORE_CHUNK_BYTES) {
+    const ssize_t got = pread(fd, chunk + *n, STORE_CHUNK_BYTES - *n, at + (off_t)*n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return px_fail_errno(err, "reading the file to be stored");
+    if (got == 0) break;
+    *n += (size_t)got;
+  }
+  return PX_OK;
+}
+
+static enum px_status put_fd_work(struct store *store, void *ctx, struct px_err *err) {
+  struct put_fd *put = ctx;
+  struct store_blob blob = { 0 };
+  struct px_sha256 *hash = px_sha256_new();
+  if (!hash) return px_fail(err, PX_E_NO_MEMORY, "no memory for a digest");
+  /* The digest is known only at the end: the row is completed then. */
+  enum px_status status = create(store, 0, blob.sha256, &blob.id, err);
+  for (int no = 0; !status; no++) {
+    size_t n;
+    status = fill(put->fd, put->chunk, (off_t)blob.size_bytes, &n, err);
+    if (status || n == 0) break;
+    px_sha256_put(hash, put->chunk, n);
+    status = put_chunk(store, blob.id, no, put->chunk, n, err);
+    blob.size_bytes += n;
+  }
+  px_sha256_end(hash, blob.sha256);
+  if (status) return status;
+  struct db_params p = DB_PARAMS;
+  db_int(&p, blob.id);
+  db_int(&p, (int64_t)blob.size_bytes);
+  db_bytes(&p, blob.sha256, sizeof blob.sha256);
+  put->blob = blob;
+  return db_run(store, SQL_blob_seal, &p, DB_TEXT, NULL, err);
+}
+
+enum px_status store_blob_put_fd(struct store *store, int fd, struct store_blob *out, struct px_err *err) {
+  struct put_fd put = { .fd = fd, .chunk = malloc(STORE_CHUNK_BYTES) };
+  if (!put.chunk) return px_fail(err, PX_E_NO_MEMORY, "no memory for a chunk");
+  const enum px_status status = db_transaction(store, put_fd_work, &put, err);
+  if (!status) *out = put.blob;
+  free(put.chunk);
+  return status;
+}
+
+enum px_status store_blob_get(struct store *store, int64_t id, store_blob_sink sink, void *ctx, struct px_err *err) {
+  char number[24];
+  snprintf(number, sizeof number, "%lld", (long long)id);
+  struct db_params size = DB_PARAMS;
+  db_int(&size, id);
+  PGresult *result;
+  enum px_status status = db_one(store, SQL_blob_size, &size, &result, err, "there is no blob %s", number);
+  if (status) return status;
+  const uint64_t total = (uint64_t)db_get_int(result, 0, 0);
+  PQclear(result);
+  uint64_t at = 0;
+  for (int no = 0; !status && at < total; no++) {
+    struct db_params p = DB_PARAMS;
+    db_int(&p, id);
+    db_int(&p, no);
+    status = db_run(store, SQL_blob_chunk_get, &p, DB_BINARY, &result, err);
+    if (status) break;
+    if (PQntuples(result) == 1) {
+      status = sink(ctx, PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0), err);
+      at += (uint64_t)PQgetlength(result, 0, 0);
+    } else {
+      status = px_fail(err, PX_E_INTERNAL, "chunk %d of blob %s is missing", no, number);
+    }
+    PQclear(result);
+  }
+  return status;
+}
+
+static enum px_status into_buffer(void *ctx, const void *bytes, size_t n, struct px_err *err) {
+  const enum px_status status = px_buf_put(ctx, bytes, n);
+  return status ? px_fail(err, status, "a stored file is larger than its reader allows") : PX_OK;
+}
+
+enum px_status store_blob_read(struct store *store, int64_t id, struct px_buf *out, struct px_err *err) {
+  return store_blob_get(store, id, into_buffer, out, err);
+}
+
+enum { NUMBERED_MAX_BYTES = 1 << 29 };
+
+enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
+                              blob_sink sink, void *ctx, struct px_err *err, const char *missing) {
+  PGresult *rows;
+  enum px_status status = db_run(store, sql, params, DB_TEXT, &rows, err);
+  if (status) return status;
+  struct px_buf bytes = PX_BUF(NUMBERED_MAX_BYTES);
+  if ((uint32_t)PQntuples(rows) != count)
+    status = px_fail(err, PX_E_NOT_FOUND, "%s has %d of the %u segments asked for", missing, PQntuples(rows), count);
+  for (int i = 0; i < PQntuples(rows) && !status; i++) {
+    bytes.len = 0;
+    status = store_blob_read(store, db_get_int(rows, i, 1), &bytes, err);
+    if (!status) status = sink(ctx, (uint32_t)db_get_int(rows, i, 0), bytes.data, bytes.len, err);
+  }
+  px_buf_free(&bytes);
+  PQclear(rows);
+  return status;
+}

@@ -1,0 +1,17 @@
+/* Writing a blob inside a transaction that does more, and reading numbered ones: only lib/store includes this. */
+#ifndef PX_STORE_BLOB_WRITE_H
+#define PX_STORE_BLOB_WRITE_H
+
+#include "lib/store/blob.h"
+#include "lib/store/db.h"
+
+enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
+                          struct store_blob *out, struct px_err *err) PX_MUST_CHECK;
+
+/* Reads the blobs of a statement's rows (number, blob id), in order. Fewer than
+ * `count` rows is NOT_FOUND: `missing` says of what. */
+typedef enum px_status (*blob_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
+enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
+                              blob_sink sink, void *ctx, struct px_err *err, const char *missing) PX_MUST_CHECK;
+
+#endif

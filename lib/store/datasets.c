@@ -1,0 +1,210 @@
+/* Datasets, their trajectories and uploads: see datasets.h. Appending is in append.c. */
+#include "lib/store/datasets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/blob_write.h"
+
+static enum px_status float_array(struct px_buf *array, const float *x, uint32_t n) {
+  enum px_status status = PX_OK;
+  for (uint32_t i = 0; i < n && !status; i++) status = db_array_float(array, (double)x[i]);
+  return status ? status : db_array_end(array);
+}
+
+enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
+                                    const char *env, char id[STORE_ID_MAX], struct px_err *err) {
+  struct px_buf low = PX_BUF(1 << 16), high = PX_BUF(1 << 16);
+  enum px_status status = float_array(&low, spaces->act_low, spaces->act_dim);
+  if (!status) status = float_array(&high, spaces->act_high, spaces->act_dim);
+  PGresult *row = NULL;
+  if (status) {
+    status = px_fail(err, status, "no memory for the action range");
+  } else {
+    struct db_params p = DB_PARAMS;
+    db_text(&p, name);
+    db_int(&p, spaces->obs_dim);
+    db_int(&p, spaces->act_dim);
+    db_text(&p, low.data);
+    db_text(&p, high.data);
+    db_text(&p, env ? env : "");
+    status = db_run(store, SQL_dataset_create, &p, DB_TEXT, &row, err);
+    if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a dataset named '%s'", name);
+  }
+  if (!status) db_get_text(row, 0, 0, id, STORE_ID_MAX);
+  PQclear(row);
+  px_buf_free(&low);
+  px_buf_free(&high);
+  return status;
+}
+
+static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
+  const char *id = ctx;
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  enum px_status status = db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
+  if (status) return status;
+  PQclear(row);
+  status = db_run(store, SQL_dataset_busy, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row)) {
+    status = px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", PQgetvalue(row, 0, 0));
+    px_err_hint(err, "Cancel its unfinished jobs first, or wait for them.");
+  }
+  PQclear(row);
+  return status ? status : db_run(store, SQL_dataset_delete, &p, DB_TEXT, NULL, err);
+}
+
+enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) {
+  char copy[STORE_ID_MAX];
+  snprintf(copy, sizeof copy, "%s", id);
+  return db_transaction(store, delete_work, copy, err);
+}
+
+/* "{1,2.5}" as PostgreSQL prints it. */
+static void read_floats(const char *text, float *out, uint32_t n) {
+  for (uint32_t i = 0; i < n && *text; i++) {
+    char *end;
+    out[i] = strtof(text + 1, &end);
+    text = end;
+  }
+}
+
+enum px_status store_dataset_get(struct store *store, const char *id_or_name, struct store_dataset *out,
+                                 struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id_or_name);
+  PGresult *row;
+  const enum px_status status = db_one(store, SQL_dataset_get, &p, &row, err, "there is no dataset %s", id_or_name);
+  if (status) return status;
+  memset(out, 0, sizeof *out);
+  db_get_text(row, 0, 0, out->id, sizeof out->id);
+  db_get_text(row, 0, 1, out->name, sizeof out->name);
+  db_get_text(row, 0, 2, out->env, sizeof out->env);
+  db_get_text(row, 0, 3, out->label_set, sizeof out->label_set);
+  out->spaces.obs_dim = (uint32_t)db_get_int(row, 0, 4);
+  out->spaces.act_dim = (uint32_t)db_get_int(row, 0, 5);
+  read_floats(PQgetvalue(row, 0, 6), out->spaces.act_low, out->spaces.act_dim);
+  read_floats(PQgetvalue(row, 0, 7), out->spaces.act_high, out->spaces.act_dim);
+  out->segments_n = (uint32_t)db_get_int(row, 0, 8);
+  out->trajectories_n = (uint64_t)db_get_int(row, 0, 9);
+  out->steps_n = (uint64_t)db_get_int(row, 0, 10);
+  out->labelled_steps_n = (uint64_t)db_get_int(row, 0, 11);
+  out->size_bytes = (uint64_t)db_get_int(row, 0, 12);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
+                                      struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_dataset_document, &p, out, version, err, "there is no dataset %s", id);
+}
+
+enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
+                                  struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, after);
+  db_int(&p, limit);
+  return db_document(store, SQL_dataset_list, &p, out, NULL, err, "%s", "there are no datasets");
+}
+
+enum px_status store_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
+                                     struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  db_int(&p, from);
+  db_int(&p, limit);
+  return db_document(store, SQL_trajectory_list, &p, out, NULL, err, "there is no dataset %s", id);
+}
+
+enum px_status store_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
+                                     struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  db_int(&p, n);
+  PGresult *row;
+  const enum px_status status = db_one(store, SQL_trajectory_find, &p, &row, err, "dataset %s has no such trajectory", id);
+  if (status) return status;
+  *seq = (uint32_t)db_get_int(row, 0, 0);
+  *index = (uint32_t)db_get_int(row, 0, 1);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
+                                        double **returns, uint8_t **has_labels, uint32_t *n, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset_id);
+  db_int(&p, segments_n);
+  PGresult *rows;
+  const enum px_status status = db_run(store, SQL_trajectory_returns, &p, DB_BINARY, &rows, err);
+  if (status) return status;
+  const int rows_n = PQntuples(rows);
+  double *values = px_calloc((size_t)rows_n, sizeof *values);
+  uint8_t *flags = px_calloc((size_t)rows_n, 1);
+  if (!values || !flags) {
+    free(values);
+    free(flags);
+    PQclear(rows);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %d trajectories", rows_n);
+  }
+  for (int i = 0; i < rows_n; i++) {
+    values[i] = db_get_float8(rows, i, 0);
+    flags[i] = PQgetvalue(rows, i, 1)[0] != 0;
+  }
+  PQclear(rows);
+  *returns = values;
+  *has_labels = flags;
+  *n = (uint32_t)rows_n;
+  return PX_OK;
+}
+
+enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name,
+                                   const char *format, const char *options_json, int64_t blob_id,
+                                   char job_id[STORE_ID_MAX], struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset_id);
+  db_text(&p, file_name);
+  db_text(&p, format);
+  db_text(&p, options_json);
+  db_int(&p, blob_id);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
+  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", dataset_id);
+  if (status) return status;
+  db_get_text(row, 0, 0, job_id, STORE_ID_MAX);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
+                                struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  enum px_status status = db_one(store, SQL_upload_get, &p, &row, err, "there is no upload %s", id);
+  if (status) return status;
+  memset(out, 0, sizeof *out);
+  db_get_text(row, 0, 0, out->id, sizeof out->id);
+  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
+  db_get_text(row, 0, 2, out->file_name, sizeof out->file_name);
+  db_get_text(row, 0, 3, out->format, sizeof out->format);
+  out->blob_id = db_get_int(row, 0, 4);
+  if (options) status = px_buf_put(options, PQgetvalue(row, 0, 5), (size_t)PQgetlength(row, 0, 5));
+  if (status) px_fail(err, status, "the options of upload %s are too long", id);
+  PQclear(row);
+  return status;
+}
+
+enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
+                                  store_segment_sink sink, void *ctx, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset_id);
+  db_int(&p, first);
+  db_int(&p, (int64_t)first + count);
+  return blob_read_rows(store, SQL_segment_blobs, &p, count, sink, ctx, err, dataset_id);
+}

@@ -1,0 +1,104 @@
+/* Parameters and results of statements: see db.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/db.h"
+
+static void push(struct db_params *p, const char *value, int length, int format) {
+  p->value[p->n] = value;
+  p->length[p->n] = length;
+  p->format[p->n] = format;
+  p->n++;
+}
+
+void db_text(struct db_params *p, const char *text) { push(p, text, 0, DB_TEXT); }
+
+void db_int(struct db_params *p, int64_t value) {
+  char *text = p->number[p->n];
+  snprintf(text, sizeof p->number[0], "%" PRId64, value);
+  push(p, text, 0, DB_TEXT);
+}
+
+void db_float(struct db_params *p, double value) {
+  char *text = p->number[p->n];
+  snprintf(text, sizeof p->number[0], "%.17g", value);
+  push(p, text, 0, DB_TEXT);
+}
+
+void db_bool(struct db_params *p, bool value) { push(p, value ? "t" : "f", 0, DB_TEXT); }
+
+void db_bytes(struct db_params *p, const void *bytes, size_t n) { push(p, n ? bytes : "", (int)n, DB_BINARY); }
+
+int64_t db_get_int(const PGresult *result, int row, int column) {
+  return strtoll(PQgetvalue(result, row, column), NULL, 10);
+}
+
+double db_get_float(const PGresult *result, int row, int column) {
+  return strtod(PQgetvalue(result, row, column), NULL);
+}
+
+bool db_get_bool(const PGresult *result, int row, int column) { return PQgetvalue(result, row, column)[0] == 't'; }
+
+void db_get_text(const PGresult *result, int row, int column, char *out, size_t size) {
+  snprintf(out, size, "%s", PQgetvalue(result, row, column));
+}
+
+static uint64_t big_endian(const char *bytes, size_t n) {
+  uint64_t value = 0;
+  for (size_t i = 0; i < n; i++) value = value << 8 | (uint8_t)bytes[i];
+  return value;
+}
+
+int64_t db_get_int8(const PGresult *result, int row, int column) {
+  return (int64_t)big_endian(PQgetvalue(result, row, column), 8);
+}
+
+int32_t db_get_int4(const PGresult *result, int row, int column) {
+  return (int32_t)(uint32_t)big_endian(PQgetvalue(result, row, column), 4);
+}
+
+double db_get_float8(const PGresult *result, int row, int column) {
+  const uint64_t bits = big_endian(PQgetvalue(result, row, column), 8);
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params, struct px_buf *out,
+                           int64_t *version, struct px_err *err, const char *missing_fmt, const char *missing_arg) {
+  PGresult *row;
+  enum px_status status = db_one(store, sql, params, &row, err, missing_fmt, missing_arg);
+  if (status) return status;
+  const int length = PQgetlength(row, 0, 0);
+  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)length);
+  if (status) px_fail(err, status, "a document of %d bytes is too large", length);
+  else if (version) *version = db_get_int(row, 0, 1);
+  PQclear(row);
+  return status;
+}
+
+static enum px_status begin_element(struct px_buf *array) { return px_buf_puts(array, array->len ? "," : "{"); }
+
+enum px_status db_array_text(struct px_buf *array, const char *text) {
+  enum px_status status = begin_element(array);
+  if (!status) status = px_buf_puts(array, "\"");
+  for (; !status && *text; text++) {
+    if (*text == '"' || *text == '\\') status = px_buf_puts(array, "\\");
+    if (!status) status = px_buf_put(array, text, 1);
+  }
+  return status ? status : px_buf_puts(array, "\"");
+}
+
+enum px_status db_array_int(struct px_buf *array, int64_t value) {
+  const enum px_status status = begin_element(array);
+  return status ? status : px_buf_fmt(array, "%" PRId64, value);
+}
+
+enum px_status db_array_float(struct px_buf *array, double value) {
+  const enum px_status status = begin_element(array);
+  return status ? status : px_buf_fmt(array, "%.17g", value);
+}
+
+enum px_status db_array_end(struct px_buf *array) { return px_buf_puts(array, array->len ? "}" : "{}"); }

@@ -1,0 +1,68 @@
+/* Jobs as the API shows them: see jobs.h. */
+#include "lib/store/db.h"
+#include "lib/store/jobs.h"
+#include "lib/store/results.h"
+
+enum px_status store_job_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
+                                  struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_job_document, &p, out, version, err, "there is no job %s", id);
+}
+
+enum px_status store_job_list(struct store *store, const struct store_job_filter *filter, struct px_buf *out,
+                              struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, filter->dataset);
+  db_text(&p, filter->kind);
+  db_text(&p, filter->state);
+  db_text(&p, filter->parent);
+  db_text(&p, filter->before);
+  db_int(&p, filter->limit);
+  return db_document(store, SQL_job_list, &p, out, NULL, err, "%s", "there are no jobs");
+}
+
+enum px_status store_job_events(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_job_events, &p, out, NULL, err, "there is no job %s", id);
+}
+
+enum px_status store_job_metrics(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_job_metrics, &p, out, NULL, err, "there is no job %s", id);
+}
+
+enum px_status store_job_result(struct store *store, const char *job, struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, job);
+  return db_document(store, SQL_job_result, &p, out, NULL, err, "job %s has no result", job);
+}
+
+enum px_status store_job_counts(struct store *store, struct px_buf *out, struct px_err *err) {
+  return db_document(store, SQL_job_counts, &DB_PARAMS, out, NULL, err, "%s", "there are no jobs");
+}
+
+enum px_status store_job_versions(struct store *store, const char *const *ids, size_t n, int64_t *versions, bool *final,
+                                  struct px_err *err) {
+  struct px_buf array = PX_BUF(1 << 20);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < n && !status; i++) status = db_array_text(&array, ids[i]);
+  if (!status) status = db_array_end(&array);
+  if (status) {
+    px_buf_free(&array);
+    return px_fail(err, status, "too many jobs at once");
+  }
+  struct db_params p = DB_PARAMS;
+  db_text(&p, array.data);
+  PGresult *rows = NULL;
+  status = db_run(store, SQL_job_versions, &p, DB_TEXT, &rows, err);
+  for (int i = 0; !status && i < PQntuples(rows) && (size_t)i < n; i++) {
+    versions[i] = db_get_int(rows, i, 0);
+    final[i] = db_get_bool(rows, i, 1);
+  }
+  PQclear(rows);
+  px_buf_free(&array);
+  return status;
+}

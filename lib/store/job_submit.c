@@ -1,0 +1,194 @@
+/* Submitting and cancelling jobs: see jobs.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/store/db.h"
+#include "lib/store/jobs.h"
+
+void store_job_new_id(char id[STORE_ID_MAX]) {
+  uint8_t bytes[10] = { 0 };
+  /* Without random numbers ids repeat, and the database refuses the second. */
+  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
+  memcpy(id, "job_", 4);
+  px_hex(bytes, sizeof bytes, id + 4);
+}
+
+struct submission { const struct store_job_draft *drafts; size_t n; };
+
+static bool in_submission(const struct submission *s, const char *id) {
+  for (size_t i = 0; i < s->n; i++)
+    if (strcmp(s->drafts[i].id, id) == 0) return true;
+  return false;
+}
+
+/* The older jobs that the drafts need, locked. */
+static enum px_status lock_older(struct store *store, const struct submission *s, PGresult **out, struct px_err *err) {
+  struct px_buf ids = PX_BUF(1 << 22);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < s->n; i++)
+    for (size_t k = 0; k < s->drafts[i].needs_n && !status; k++)
+      if (!in_submission(s, s->drafts[i].needs[k])) status = db_array_text(&ids, s->drafts[i].needs[k]);
+  if (!status) status = db_array_end(&ids);
+  if (status) {
+    status = px_fail(err, status, "the jobs need too many others");
+  } else {
+    struct db_params p = DB_PARAMS;
+    db_text(&p, ids.data);
+    status = db_run(store, SQL_job_lock_needs, &p, DB_TEXT, out, err);
+  }
+  px_buf_free(&ids);
+  return status;
+}
+
+/* Whether the draft has to wait, and whether all it needs exists. */
+static enum px_status is_blocked(const struct submission *s, const struct store_job_draft *draft, const PGresult *older,
+                                 bool *blocked, struct px_err *err) {
+  *blocked = false;
+  for (size_t k = 0; k < draft->needs_n; k++) {
+    const char *need = draft->needs[k];
+    if (in_submission(s, need)) {
+      *blocked = true;
+      continue;
+    }
+    int row = 0;
+    while (row < PQntuples(older) && strcmp(PQgetvalue(older, row, 0), need) != 0) row++;
+    if (row == PQntuples(older)) return px_fail(err, PX_E_NOT_FOUND, "there is no job %s, which '%s' needs", need, draft->name);
+    const char *state = PQgetvalue(older, row, 1);
+    if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0)
+      return px_fail(err, PX_E_DEPENDENCY_FAILED, "%s %s, which '%s' needs, is %s", PQgetvalue(older, row, 2), need,
+                     draft->name, state);
+    if (strcmp(state, "succeeded") != 0) *blocked = true;
+  }
+  if (strcmp(draft->kind, "pipeline") == 0 && !*blocked)
+    return px_fail(err, PX_E_BAD_FIELD, "a pipeline needs at least one unfinished job");
+  return PX_OK;
+}
+
+static enum px_status insert_draft(struct store *store, const struct store_job_draft *d, bool blocked, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, d->id);
+  db_text(&p, d->kind);
+  db_text(&p, d->name ? d->name : "");
+  db_text(&p, blocked ? "blocked" : "ready");
+  db_text(&p, d->spec_json);
+  db_text(&p, d->dataset_id);
+  db_text(&p, d->parent_id);
+  db_text(&p, d->dedupe_key);
+  db_int(&p, d->priority);
+  return db_run(store, SQL_job_insert, &p, DB_TEXT, NULL, err);
+}
+
+static enum px_status insert_needs(struct store *store, const struct store_job_draft *d, struct px_err *err) {
+  if (!d->needs_n) return PX_OK;
+  struct px_buf needs = PX_BUF(1 << 20);
+  enum px_status status = PX_OK;
+  for (size_t k = 0; k < d->needs_n && !status; k++) status = db_array_text(&needs, d->needs[k]);
+  if (!status) status = db_array_end(&needs);
+  if (status) {
+    status = px_fail(err, status, "job '%s' needs too many others", d->name);
+  } else {
+    struct db_params p = DB_PARAMS;
+    db_text(&p, d->id);
+    db_text(&p, needs.data);
+    status = db_run(store, SQL_job_dep_insert, &p, DB_TEXT, NULL, err);
+  }
+  px_buf_free(&needs);
+  return status;
+}
+
+static enum px_status submit_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct submission *s = ctx;
+  PGresult *older = NULL;
+  enum px_status status = lock_older(store, s, &older, err);
+  /* Parents first, whatever the order of the drafts. */
+  for (int children = 0; children < 2; children++)
+    for (size_t i = 0; i < s->n && !status; i++) {
+      bool blocked;
+      if ((s->drafts[i].parent_id != NULL) != children) continue;
+      status = is_blocked(s, &s->drafts[i], older, &blocked, err);
+      if (!status) status = insert_draft(store, &s->drafts[i], blocked, err);
+    }
+  for (size_t i = 0; i < s->n && !status; i++) status = insert_needs(store, &s->drafts[i], err);
+  PQclear(older);
+  return status;
+}
+
+/* Names the unfinished job that has the key of one of the drafts. */
+static void name_duplicate(struct store *store, const struct submission *s, struct px_err *err) {
+  for (size_t i = 0; i < s->n; i++) {
+    struct db_params p = DB_PARAMS;
+    if (!s->drafts[i].dedupe_key) continue;
+    db_text(&p, s->drafts[i].dedupe_key);
+    PGresult *row;
+    struct px_err ignored;
+    if (db_run(store, SQL_job_dedupe_find, &p, DB_TEXT, &row, &ignored)) return;
+    if (PQntuples(row) == 1) {
+      px_fail(err, PX_E_CONFLICT, "the same job is not finished yet");
+      px_err_hint(err, "%s", PQgetvalue(row, 0, 0));
+    }
+    const bool found = PQntuples(row) == 1;
+    PQclear(row);
+    if (found) return;
+  }
+}
+
+enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n, struct px_err *err) {
+  struct submission s = { drafts, n };
+  const enum px_status status = db_transaction(store, submit_work, &s, err);
+  if (status == PX_E_CONFLICT && strcmp(db_last_constraint(store), "jobs_dedupe") == 0) name_duplicate(store, &s, err);
+  return status;
+}
+
+/* --- cancelling --- */
+
+static enum px_status cancel_one(struct store *store, const char *id, const char *state, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_run(store, strcmp(state, "running") == 0 ? SQL_job_ask_cancel : SQL_job_cancel, &p, DB_TEXT, NULL, err);
+}
+
+/* The end of one child may already have ended the next, so each is looked at anew. */
+static enum px_status cancel_children(struct store *store, const char *id, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *children;
+  enum px_status status = db_run(store, SQL_job_open_children, &p, DB_TEXT, &children, err);
+  if (status) return status;
+  for (int i = 0; i < PQntuples(children) && !status; i++) {
+    struct db_params child = DB_PARAMS;
+    db_text(&child, PQgetvalue(children, i, 0));
+    PGresult *row;
+    status = db_run(store, SQL_job_lock, &child, DB_TEXT, &row, err);
+    if (status) break;
+    const char *state = PQgetvalue(row, 0, 0);
+    if (strcmp(state, "blocked") == 0 || strcmp(state, "ready") == 0 || strcmp(state, "running") == 0)
+      status = cancel_one(store, PQgetvalue(children, i, 0), state, err);
+    PQclear(row);
+  }
+  PQclear(children);
+  return status;
+}
+
+static enum px_status cancel_work(struct store *store, void *ctx, struct px_err *err) {
+  const char *id = ctx;
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  enum px_status status = db_one(store, SQL_job_lock, &p, &row, err, "there is no job %s", id);
+  if (status) return status;
+  char state[16];
+  db_get_text(row, 0, 0, state, sizeof state);
+  const bool pipeline = strcmp(PQgetvalue(row, 0, 2), "pipeline") == 0;
+  PQclear(row);
+  if (strcmp(state, "blocked") != 0 && strcmp(state, "ready") != 0 && strcmp(state, "running") != 0)
+    return px_fail(err, PX_E_CONFLICT, "job %s is already %s", id, state);
+  status = cancel_one(store, id, state, err);
+  return status || !pipeline ? status : cancel_children(store, id, err);
+}
+
+enum px_status store_job_cancel(struct store *store, const char *id, struct px_err *err) {
+  char copy[STORE_ID_MAX];
+  snprintf(copy, sizeof copy, "%s", id);
+  return db_transaction(store, cancel_work, copy, err);
+}

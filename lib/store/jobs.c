@@ -1,0 +1,198 @@
+/* The moves of a job that somebody holds: see jobs.h. */
+#include "lib/store/jobs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/job_hold.h"
+
+/* --- claim --- */
+
+static enum px_status job_from_row(const PGresult *row, struct store_job **out, struct px_err *err) {
+  struct store_job *job = calloc(1, sizeof *job);
+  char *spec = strdup(PQgetvalue(row, 0, 8));
+  if (!job || !spec) {
+    free(job);
+    free(spec);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for a job");
+  }
+  db_get_text(row, 0, 0, job->hold.job, sizeof job->hold.job);
+  job->hold.epoch = db_get_int(row, 0, 1);
+  db_get_text(row, 0, 2, job->kind, sizeof job->kind);
+  db_get_text(row, 0, 3, job->name, sizeof job->name);
+  db_get_text(row, 0, 4, job->dataset_id, sizeof job->dataset_id);
+  db_get_text(row, 0, 5, job->parent_id, sizeof job->parent_id);
+  job->attempt = (int)db_get_int(row, 0, 6);
+  job->max_attempts = (int)db_get_int(row, 0, 7);
+  job->spec_json = spec;
+  *out = job;
+  return PX_OK;
+}
+
+enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
+                               int lease_ms, struct store_job **out, struct px_err *err) {
+  struct px_buf array = PX_BUF(4096);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < kinds_n && !status; i++) status = db_array_text(&array, kinds[i]);
+  if (!status) status = db_array_end(&array);
+  if (status) {
+    px_buf_free(&array);
+    return px_fail(err, status, "the list of job kinds is too long");
+  }
+  struct db_params p = DB_PARAMS;
+  db_text(&p, worker);
+  db_text(&p, array.data);
+  db_int(&p, lease_ms);
+  PGresult *row = NULL;
+  status = db_run(store, SQL_job_claim, &p, DB_TEXT, &row, err);
+  if (!status && PQntuples(row) == 0) *out = NULL;
+  else if (!status) status = job_from_row(row, out, err);
+  PQclear(row);
+  px_buf_free(&array);
+  return status;
+}
+
+void store_job_free(struct store_job *job) {
+  if (!job) return;
+  free(job->spec_json);
+  free(job);
+}
+
+/* --- while it runs --- */
+
+static void held(struct db_params *p, const struct store_hold *hold) {
+  db_text(p, hold->job);
+  db_int(p, hold->epoch);
+}
+
+static enum px_status fenced(const struct store_hold *hold, struct px_err *err) {
+  return px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more", hold->job, hold->epoch);
+}
+
+enum px_status store_job_heartbeat(struct store *store, const struct store_hold *hold, int lease_ms, const char *phase,
+                                   int64_t step, int64_t total, bool *cancel_requested, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  held(&p, hold);
+  db_int(&p, lease_ms);
+  db_text(&p, phase);
+  db_int(&p, step);
+  db_int(&p, total);
+  PGresult *result;
+  enum px_status status = db_run(store, SQL_job_heartbeat, &p, DB_TEXT, &result, err);
+  if (status) return status;
+  if (PQntuples(result) == 0) status = fenced(hold, err);
+  else *cancel_requested = db_get_bool(result, 0, 0);
+  PQclear(result);
+  return status;
+}
+
+enum px_status store_job_metrics_put(struct store *store, const struct store_hold *hold, const struct store_metric *metrics,
+                                     size_t n, struct px_err *err) {
+  struct px_buf names = PX_BUF(1 << 22), steps = PX_BUF(1 << 22), values = PX_BUF(1 << 22);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < n && !status; i++) {
+    status = db_array_text(&names, metrics[i].name);
+    if (!status) status = db_array_int(&steps, metrics[i].step);
+    if (!status) status = db_array_float(&values, metrics[i].value);
+  }
+  if (!status) status = db_array_end(&names);
+  if (!status) status = db_array_end(&steps);
+  if (!status) status = db_array_end(&values);
+  if (status) {
+    status = px_fail(err, status, "too many metrics at once");
+  } else if (n) {
+    struct db_params p = DB_PARAMS;
+    held(&p, hold);
+    db_text(&p, names.data);
+    db_text(&p, steps.data);
+    db_text(&p, values.data);
+    status = db_run(store, SQL_job_metrics_put, &p, DB_TEXT, NULL, err);
+  }
+  px_buf_free(&names);
+  px_buf_free(&steps);
+  px_buf_free(&values);
+  return status;
+}
+
+/* --- its end --- */
+
+enum px_status job_hold(struct store *store, const struct store_hold *hold, bool *already, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, hold->job);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_job_lock, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  const bool same = PQntuples(row) == 1 && db_get_int(row, 0, 1) == hold->epoch;
+  *already = same && strcmp(PQgetvalue(row, 0, 0), "succeeded") == 0;
+  if (!*already && !(same && strcmp(PQgetvalue(row, 0, 0), "running") == 0)) status = fenced(hold, err);
+  PQclear(row);
+  return status;
+}
+
+enum px_status job_end(struct store *store, const struct store_hold *hold, const char *result_json, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  held(&p, hold);
+  db_text(&p, result_json);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_job_succeed, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row) == 0) status = fenced(hold, err);
+  PQclear(row);
+  return status;
+}
+
+struct ending { const struct store_hold *hold; const char *result_json; };
+static enum px_status succeed_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct ending *ending = ctx;
+  bool already;
+  const enum px_status status = job_hold(store, ending->hold, &already, err);
+  return status || already ? status : job_end(store, ending->hold, ending->result_json, err);
+}
+
+enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
+                                 struct px_err *err) {
+  struct ending ending = { hold, result_json };
+  return db_transaction(store, succeed_work, &ending, err);
+}
+
+/* What cannot be stored as UTF-8 must not keep a failure from being told: a
+ * message may quote an upload, or end in the middle of a character. */
+static void printable(char *text) {
+  for (unsigned char *c = (unsigned char *)text; *c; c++)
+    if (*c >= 0x80 || *c < 0x20 || *c == 0x7f) *c = '?';
+}
+
+/* Runs a move out of `running`; no row means that the hold is lost. */
+static enum px_status leave(struct store *store, enum db_sql sql, const struct db_params *p, const struct store_hold *hold,
+                            struct px_err *err) {
+  PGresult *row;
+  enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row) == 0) status = fenced(hold, err);
+  PQclear(row);
+  return status;
+}
+
+enum px_status store_job_fail(struct store *store, const struct store_hold *hold, const struct px_err *why,
+                              struct px_err *err) {
+  struct px_err told = *why;
+  printable(told.message);
+  printable(told.hint);
+  printable(told.pointer);
+  struct db_params p = DB_PARAMS;
+  held(&p, hold);
+  db_text(&p, px_status_slug(told.code));
+  db_text(&p, px_status_title(told.code));
+  db_text(&p, told.message);
+  db_text(&p, told.hint[0] ? told.hint : px_status_hint(told.code));
+  db_text(&p, told.pointer);
+  db_bool(&p, px_status_retry(told.code) != PX_RETRY_NEVER);
+  return leave(store, SQL_job_fail, &p, hold, err);
+}
+
+enum px_status store_job_give_back(struct store *store, const struct store_hold *hold, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  held(&p, hold);
+  return leave(store, SQL_job_give_back, &p, hold, err);
+}

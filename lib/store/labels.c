@@ -1,0 +1,126 @@
+/* Label segments and label sets: see results.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/hash.h"
+#include "lib/store/blob_write.h"
+#include "lib/store/job_hold.h"
+#include "lib/store/results.h"
+
+struct stage {
+  const struct store_hold *shard;
+  const char *label_job;
+  uint32_t seq;
+  const void *bytes;
+  size_t n;
+  uint64_t steps_n, known_n;
+  double score_sum;
+  uint8_t digest[PX_SHA256_BYTES];
+};
+
+static void key(struct db_params *p, const struct stage *stage) {
+  db_text(p, stage->label_job);
+  db_int(p, stage->seq);
+  db_text(p, stage->shard->job);
+  db_int(p, stage->shard->epoch);
+}
+
+/* The bytes and the row that reaches them together, or neither. The shard's row is not locked: its heartbeats go on. */
+static enum px_status stage_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct stage *stage = ctx;
+  struct db_params staged = DB_PARAMS;
+  key(&staged, stage);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_label_staged, &staged, DB_TEXT, &row, err);
+  if (status) return status;
+  const bool already = PQntuples(row) > 0;
+  PQclear(row);
+  if (already) return PX_OK;
+  struct store_blob blob;
+  status = blob_write(store, stage->bytes, stage->n, stage->digest, &blob, err);
+  if (status) return status;
+  struct db_params p = DB_PARAMS;
+  key(&p, stage);
+  db_int(&p, blob.id);
+  db_bytes(&p, blob.sha256, sizeof blob.sha256);
+  db_int(&p, (int64_t)stage->steps_n);
+  db_int(&p, (int64_t)stage->known_n);
+  db_float(&p, stage->score_sum);
+  return db_run(store, SQL_label_stage, &p, DB_TEXT, NULL, err);
+}
+
+enum px_status store_label_stage(struct store *store, const struct store_hold *shard, const char *label_job,
+                                 uint32_t seq, const void *bytes, size_t n, uint64_t steps_n, uint64_t known_n,
+                                 double score_sum, struct px_err *err) {
+  struct stage stage = { shard, label_job, seq, bytes, n, steps_n, known_n, score_sum, { 0 } };
+  px_sha256(bytes, n, stage.digest);
+  return db_transaction(store, stage_work, &stage, err);
+}
+
+struct publish { const struct store_hold *hold; const char *dataset_id; uint32_t segments_n; const char *result_json; };
+
+static enum px_status check_complete(struct store *store, const struct publish *publish, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, publish->hold->job);
+  db_text(&p, publish->dataset_id);
+  db_int(&p, publish->segments_n);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_label_missing, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row)) status = px_fail(err, PX_E_CONFLICT, "segment %s has no labels from a shard that succeeded", PQgetvalue(row, 0, 0));
+  PQclear(row);
+  return status;
+}
+
+static enum px_status publish_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct publish *publish = ctx;
+  bool already;
+  enum px_status status = job_hold(store, publish->hold, &already, err);
+  if (status || already) return status;
+  status = check_complete(store, publish, err);
+  if (status) return status;
+  char id[STORE_ID_MAX];
+  store_result_id("ls", publish->hold->job, id);
+  struct db_params drop = DB_PARAMS, set = DB_PARAMS, flip = DB_PARAMS;
+  db_text(&drop, publish->hold->job);
+  db_int(&drop, publish->segments_n);
+  db_text(&set, id);
+  db_text(&set, publish->dataset_id);
+  db_text(&set, publish->hold->job);
+  db_int(&set, publish->hold->epoch);
+  db_text(&flip, publish->dataset_id);
+  db_text(&flip, id);
+  status = db_run(store, SQL_label_drop_dead, &drop, DB_TEXT, NULL, err);
+  if (!status) status = db_run(store, SQL_label_publish, &set, DB_TEXT, NULL, err);
+  if (!status) status = db_run(store, SQL_label_flip, &flip, DB_TEXT, NULL, err);
+  return status ? status : job_end(store, publish->hold, publish->result_json, err);
+}
+
+enum px_status store_label_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+                                   uint32_t segments_n, const char *result_json, struct px_err *err) {
+  struct publish publish = { hold, dataset_id, segments_n, result_json };
+  return db_transaction(store, publish_work, &publish, err);
+}
+
+enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_label_set_document, &p, out, NULL, err, "there is no label set %s", id);
+}
+
+enum px_status store_label_set_list(struct store *store, const char *dataset, int limit, struct px_buf *out,
+                                    struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset);
+  db_int(&p, limit);
+  return db_document(store, SQL_label_set_list, &p, out, NULL, err, "%s", "there are no label sets");
+}
+
+enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first, uint32_t count,
+                                store_label_sink sink, void *ctx, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, label_set);
+  db_int(&p, first);
+  db_int(&p, (int64_t)first + count);
+  return blob_read_rows(store, SQL_label_blobs, &p, count, sink, ctx, err, label_set);
+}

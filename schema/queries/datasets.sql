@@ -1,0 +1,109 @@
+-- Datasets, segments, trajectories, uploads.
+
+-- name: dataset_create
+insert into datasets (name, obs_dim, act_dim, act_low, act_high, env)
+values ($1, $2, $3, $4::float8[]::real[], $5::float8[]::real[], nullif($6, ''))
+returning id
+
+-- The row is locked first: a job submitted meanwhile waits, and then finds no dataset.
+-- name: dataset_lock_all
+select id from datasets where id = $1 for update
+
+-- name: dataset_busy
+select id from jobs where dataset_id = $1 and not job_is_final(state) order by created_at limit 1
+
+-- name: dataset_delete
+delete from datasets where id = $1
+
+-- name: dataset_get
+select id, name, coalesce(env, ''), coalesce(label_set_id, ''), obs_dim, act_dim, act_low::float8[], act_high::float8[],
+       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes
+from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
+
+-- name: dataset_document
+with spread as (
+  select jsonb_build_object('mean', avg(return), 'std', stddev_pop(return), 'min', min(return),
+           'p10', percentile_cont(0.1) within group (order by return),
+           'p50', percentile_cont(0.5) within group (order by return),
+           'p90', percentile_cont(0.9) within group (order by return), 'max', max(return)) as returns,
+         jsonb_build_object('mean', avg(length::float8), 'std', stddev_pop(length::float8), 'min', min(length),
+           'p10', percentile_cont(0.1) within group (order by length),
+           'p50', percentile_cont(0.5) within group (order by length),
+           'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)) as lengths
+  from trajectories where dataset_id = $1
+)
+select dataset_summary(d) || jsonb_build_object(
+         'observation_mean', d.obs_mean,
+         'observation_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
+                             from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0),
+         'returns', case when d.trajectories_n > 0 then spread.returns end,
+         'lengths', case when d.trajectories_n > 0 then spread.lengths end),
+       d.version
+from datasets d, spread where d.id = $1
+
+-- The cursor is the last name: names are unique, and it still works when that dataset is gone.
+-- name: dataset_list
+with page as (
+  select d, d.name, row_number() over (order by d.name) as i
+  from datasets d where $1::text is null or d.name > $1 order by d.name limit $2::bigint + 1
+)
+select jsonb_build_object(
+  'items', coalesce(jsonb_agg(dataset_summary(d) order by name) filter (where i <= $2::bigint), '[]'),
+  'next', case when count(*) > $2::bigint then max(name) filter (where i = $2::bigint) end)
+from page
+
+-- name: trajectory_list
+with page as (
+  select * from trajectories where dataset_id = $1 and n >= $2 order by n limit $3::bigint + 1
+), numbered as (select page.*, row_number() over (order by n) as i from page)
+select jsonb_build_object(
+  'items', coalesce(jsonb_agg(jsonb_build_object('n', n, 'segment', segment_seq, 'length', length, 'return', return,
+             'labelled_steps', labelled_steps_n, 'has_final', has_final, 'terminated', terminated,
+             'truncated', truncated) order by n) filter (where i <= $3::bigint), '[]'),
+  'next', max(n) filter (where i > $3::bigint))
+from numbered
+
+-- name: trajectory_find
+select t.segment_seq, t.n - s.first_trajectory
+from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t.segment_seq
+where t.dataset_id = $1 and t.n = $2
+
+-- name: trajectory_returns
+select return, labelled_steps_n > 0 from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+
+-- name: append_lock
+select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}')
+from datasets where id = $1 for no key update
+
+-- name: append_segment
+insert into segments (dataset_id, seq, blob_id, sha256, first_trajectory, trajectories_n, steps_n, labelled_steps_n,
+                      size_bytes)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: append_trajectories
+insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_steps_n, has_final, terminated, truncated)
+select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0
+from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[]) with ordinality
+     as u (length, return, labelled, flags, i)
+
+-- name: append_count
+update datasets set
+  segments_n = segments_n + $2, trajectories_n = trajectories_n + $3, steps_n = steps_n + $4,
+  labelled_steps_n = labelled_steps_n + $5, labelled_n = labelled_n + $6, size_bytes = size_bytes + $7,
+  obs_n = $8, obs_mean = $9, obs_m2 = $10, version = version + 1, updated_at = clock_timestamp()
+where id = $1
+
+-- name: segment_blobs
+select seq, blob_id from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
+
+-- name: upload_submit
+with made as (select new_id('job') as job, new_id('up') as upload), job as (
+  insert into jobs (id, kind, name, spec, dataset_id)
+  select made.job, 'ingest', left($2, 100), jsonb_build_object('upload_id', made.upload), $1 from made returning id
+)
+insert into uploads (id, dataset_id, file_name, format, options, blob_id, job_id)
+select made.upload, $1, $2, $3, $4::jsonb, $5, job.id from made, job
+returning job_id
+
+-- name: upload_get
+select id, dataset_id, file_name, format, blob_id, options from uploads where id = $1

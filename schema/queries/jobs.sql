@@ -1,0 +1,195 @@
+-- The legal moves of jobs. The law itself is in the triggers of migrations/0001_foundation.sql.
+
+-- Locked against their end until the submission is committed, or a job could wait for what has just ended.
+-- name: job_lock_needs
+select id, state, kind from jobs where id = any($1::text[]) order by id for share
+
+-- name: job_insert
+insert into jobs (id, kind, name, state, spec, dataset_id, parent_id, dedupe_key, priority)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- name: job_dep_insert
+insert into job_deps (job_id, needs_id) select distinct $1, needs from unnest($2::text[]) as needs
+
+-- name: job_dedupe_find
+select id from jobs where dedupe_key = $1 and state in ('blocked', 'ready', 'running')
+
+-- name: job_document
+select job_summary(j) || jsonb_build_object(
+         'spec', j.spec, 'error', j.error, 'result', j.result,
+         'transitions', (select jsonb_agg(jsonb_build_object('at', rfc3339(e.at), 'from', e.from_state, 'to', e.to_state,
+                                   'reason', e.reason, 'worker', e.worker) order by e.no)
+                         from job_events e where e.job_id = j.id),
+         'needs', (select coalesce(jsonb_agg(d.needs_id order by d.needs_id), '[]')
+                   from job_deps d where d.job_id = j.id))
+       || case when j.kind <> 'pipeline' then '{}' else jsonb_build_object('children',
+            (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'name', c.name,
+                      'state', job_state_shown(c), 'phase', c.phase, 'progress', job_progress(c), 'reason', c.reason)
+                    order by c.created_at, c.id), '[]')
+             from jobs c where c.parent_id = j.id)) end,
+       job_version(j)
+from jobs j where j.id = $1
+
+-- name: job_list
+with page as (
+  select j, j.id, row_number() over (order by j.created_at desc, j.id desc) as i
+  from jobs j
+  where ($1::text is null or j.dataset_id = $1) and ($2::text is null or j.kind = $2)
+    and ($3::text is null or job_state_shown(j) = $3) and ($4::text is null or j.parent_id = $4)
+    and ($5::text is null or (j.created_at, j.id) < (select b.created_at, b.id from jobs b where b.id = $5))
+  order by j.created_at desc, j.id desc limit $6::bigint + 1
+)
+select jsonb_build_object(
+  'items', coalesce(jsonb_agg(job_summary(j) order by i) filter (where i <= $6::bigint), '[]'),
+  'next', case when count(*) > $6::bigint then max(id) filter (where i = $6::bigint) end)
+from page
+
+-- name: job_events
+select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at', rfc3339(e.at), 'from', e.from_state,
+         'to', e.to_state, 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
+from job_events e where e.job_id = $1 having count(*) > 0
+
+-- name: job_metrics
+select jsonb_build_object('items', coalesce((
+         select jsonb_agg(jsonb_build_object('name', m.name, 'step', m.step, 'value', m.value) order by m.name, m.step)
+         from job_metrics m where m.job_id = j.id and m.epoch = j.epoch), '[]'), 'next', null)
+from jobs j where j.id = $1
+
+-- name: job_versions
+select case when j.id is null then -1 else job_version(j) end, coalesce(job_is_final(j.state), false)
+from unnest($1::text[]) with ordinality as asked (id, i) left join jobs j on j.id = asked.id order by asked.i
+
+-- name: job_lock
+select state, epoch, kind from jobs where id = $1 for no key update
+
+-- name: job_cancel
+update jobs set state = 'cancelled', reason = 'cancelled' where id = $1
+
+-- One that the end of another has ended meanwhile is left alone.
+-- name: job_cancel_open
+update jobs set state = 'cancelled', reason = 'cancelled' where id = $1 and state in ('blocked', 'ready')
+
+-- name: job_ask_cancel
+update jobs set cancel_requested = true where id = $1 and not cancel_requested
+
+-- name: job_open_children
+select id, state from jobs where parent_id = $1 and state in ('blocked', 'ready', 'running') order by id
+for no key update
+
+-- One statement: two claimers never wait for each other and never get the same job. FOR UPDATE would be starved
+-- by the key share locks that foreign keys take.
+-- name: job_claim
+with best as materialized (
+  select id from jobs
+  where state = 'ready' and kind = any($2::text[]) and run_after <= clock_timestamp()
+  order by priority desc, created_at, id limit 1
+  for no key update skip locked
+)
+update jobs j set state = 'running', epoch = j.epoch + 1, attempt = j.attempt + 1, lease_owner = $1,
+  lease_expires_at = clock_timestamp() + $3::bigint * interval '1 millisecond', started_at = clock_timestamp(),
+  phase = null, step = 0, total = 0
+from best where j.id = best.id
+returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
+  j.max_attempts, j.spec
+
+-- name: job_heartbeat
+update jobs set lease_expires_at = clock_timestamp() + $3::bigint * interval '1 millisecond',
+  phase = coalesce($4, phase), step = $5, total = $6
+where id = $1 and epoch = $2 and state = 'running'
+returning cancel_requested
+
+-- name: job_metrics_put
+insert into job_metrics (job_id, epoch, name, step, value)
+select $1, $2::bigint, name, step, value from unnest($3::text[], $4::bigint[], $5::float8[]) as u (name, step, value)
+on conflict (job_id, epoch, name, step) do update set value = excluded.value
+
+-- name: job_succeed
+update jobs set state = 'succeeded', result = $3::jsonb, reason = null, error = null, phase = null,
+  step = greatest(step, total)
+where id = $1 and epoch = $2 and state = 'running'
+returning id
+
+-- Back to ready while the code may be retried ($8) and attempts are left; the pause doubles, from 1 s to 60 s, and
+-- jitters by a quarter either way.
+-- name: job_fail
+update jobs set
+  state = case when cancel_requested or $3 = 'cancelled' then 'cancelled'
+               when $8::boolean and attempt < max_attempts then 'ready' else 'failed' end,
+  reason = case when cancel_requested then 'cancelled' else $3 end,
+  error = jsonb_strip_nulls(jsonb_build_object('code', $3::text, 'title', $4::text, 'detail', $5::text,
+            'hint', nullif($6::text, ''), 'pointer', nullif($7::text, ''))),
+  run_after = clock_timestamp() + least(60, 2 ^ least(attempt - 1, 6)) * (0.75 + 0.5 * random()) * interval '1 second',
+  phase = null
+where id = $1 and epoch = $2 and state = 'running'
+returning state
+
+-- name: job_give_back
+update jobs set state = case when cancel_requested then 'cancelled' else 'ready' end, attempt = attempt - 1,
+  reason = case when cancel_requested then 'cancelled' else 'drained' end, phase = null
+where id = $1 and epoch = $2 and state = 'running'
+returning state
+
+-- Skips whoever is being heartbeaten right now; the lock rechecks state and expiry.
+-- name: jobs_reap_expired
+with expired as materialized (
+  select id from jobs where state = 'running' and lease_expires_at < clock_timestamp()
+  order by id limit 1000 for no key update skip locked
+)
+update jobs j set lost_leases = lost_leases + 1,
+  state = case when cancel_requested then 'cancelled'
+               when lost_leases >= 2 or attempt >= max_attempts then 'failed' else 'ready' end,
+  reason = case when cancel_requested then 'cancelled' else 'worker_lost' end,
+  error = jsonb_build_object('code', 'worker_lost', 'title', $1::text, 'hint', $2::text, 'detail',
+            format('worker %s stopped answering (lease %s of 3 lost)', lease_owner, lost_leases + 1)),
+  run_after = clock_timestamp(), phase = null
+from expired where j.id = expired.id
+returning j.state
+
+-- A child's session is named "px JOB EPOCH"; epochs only grow, so another one means an older one.
+-- name: jobs_end_sessions
+select count(*) filter (where pg_terminate_backend(a.pid))
+from pg_stat_activity a join jobs j on j.id = split_part(a.application_name, ' ', 2)
+where a.datname = current_database() and a.application_name like 'px job\_%' and a.pid <> pg_backend_pid()
+  and (j.epoch::text <> split_part(a.application_name, ' ', 3) or j.state not in ('running', 'succeeded'))
+
+-- name: jobs_orphans
+select c.id, c.state from jobs c join jobs p on p.id = c.parent_id
+where c.parent_id is not null and c.state in ('blocked', 'ready', 'running') and not c.cancel_requested
+  and job_is_final(p.state)
+order by c.id for no key update of c
+
+-- name: janitor_blobs
+delete from blobs where not attached and created_at < clock_timestamp() - interval '1 day'
+
+-- name: janitor_labels
+delete from label_segments l using jobs shard, jobs label
+where shard.id = l.job_id and label.id = l.label_job_id
+  and (label.state in ('failed', 'cancelled') or shard.epoch <> l.epoch or shard.state not in ('running', 'succeeded'))
+
+-- A file whose ingest failed is kept for a day, to look at.
+-- name: janitor_uploads
+delete from uploads u using jobs j where j.id = u.job_id and job_is_final(j.state)
+  and (j.state = 'succeeded' or j.finished_at < clock_timestamp() - interval '1 day')
+
+-- name: janitor_workers
+delete from workers where last_seen_at < clock_timestamp() - interval '1 day'
+
+-- name: worker_seen
+insert into workers (id, host, pid, version, draining) values ($1, $2, $3, $4, $5)
+on conflict (id) do update set last_seen_at = clock_timestamp(), draining = excluded.draining
+
+-- name: worker_gone
+delete from workers where id = $1
+
+-- name: worker_list
+select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'host', w.host, 'pid', w.pid,
+         'version', w.version, 'draining', w.draining, 'started_at', rfc3339(w.started_at),
+         'last_seen_at', rfc3339(w.last_seen_at),
+         'jobs', (select coalesce(jsonb_agg(j.id order by j.id), '[]') from jobs j
+                  where j.state = 'running' and j.lease_owner = w.id)) order by w.id), '[]'), 'next', null)
+from workers w
+
+-- name: job_counts
+select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'state', state, 'n', n) order by kind, state), '[]')
+from (select kind, case when state = 'ready' then 'queued' else state end as state, count(*) as n
+      from jobs group by 1, 2) as counted

@@ -1,0 +1,92 @@
+-- What jobs leave: models, label sets, artifacts.
+
+-- name: model_publish
+insert into models (id, job_id, epoch, dataset_id, role, algo, blob_id, sha256, size_bytes, metrics)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- name: model_document
+select jsonb_build_object('id', id, 'job_id', job_id, 'dataset_id', dataset_id, 'role', role, 'algo', algo,
+         'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes, 'metrics', metrics,
+         'created_at', rfc3339(created_at))
+from models where id = $1
+
+-- name: model_list
+with page as (
+  select m.* from models m where ($1::text is null or dataset_id = $1) and ($2::text is null or role = $2)
+  order by created_at desc, id limit $3
+)
+select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'job_id', job_id,
+         'dataset_id', dataset_id, 'role', role, 'algo', algo, 'size_bytes', size_bytes,
+         'created_at', rfc3339(created_at)) order by created_at desc, id), '[]'), 'next', null)
+from page
+
+-- name: model_blob
+select blob_id from models where id = $1
+
+-- name: label_staged
+select 1 from label_segments where label_job_id = $1 and seq = $2 and job_id = $3 and epoch = $4
+
+-- name: label_stage
+insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n, score_sum)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+
+-- The first segment that no successful shard has labelled, or whose length does not fit.
+-- name: label_missing
+select s.seq from generate_series(0, $3::integer - 1) as s (seq)
+where not exists (select from label_rows l join segments d on d.dataset_id = $2 and d.seq = l.seq
+                  where l.label_job_id = $1 and l.seq = s.seq and l.steps_n = d.steps_n)
+order by s.seq limit 1
+
+-- Should two shards have labelled the same segment, the first of them counts.
+-- name: label_drop_dead
+delete from label_segments l
+where l.label_job_id = $1
+  and (l.seq >= $2::integer
+       or (l.job_id, l.epoch) is distinct from (select r.job_id, r.epoch from label_rows r
+            where r.label_job_id = $1 and r.seq = l.seq order by r.job_id limit 1))
+
+-- name: label_publish
+insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256)
+select $1, $2, $3, $4::bigint, count(*), sum(steps_n), sum(known_n), coalesce(sum(score_sum) / nullif(sum(known_n), 0), 0),
+       sha256(string_agg(sha256, ''::bytea order by seq))
+from label_rows where label_job_id = $3
+
+-- name: label_flip
+update datasets set label_set_id = $2, version = version + 1, updated_at = clock_timestamp() where id = $1
+
+-- name: label_set_document
+select jsonb_build_object('id', l.id, 'dataset_id', l.dataset_id, 'job_id', l.job_id, 'segments', l.segments_n,
+         'steps', l.steps_n, 'known_steps', l.known_n, 'mean_score', l.mean_score, 'sha256', encode(l.sha256, 'hex'),
+         'current', coalesce(d.label_set_id = l.id, false), 'created_at', rfc3339(l.created_at), 'quality', j.result)
+from label_sets l join datasets d on d.id = l.dataset_id join jobs j on j.id = l.job_id where l.id = $1
+
+-- name: label_set_list
+with page as (
+  select l.*, coalesce(d.label_set_id = l.id, false) as current
+  from label_sets l join datasets d on d.id = l.dataset_id
+  where $1::text is null or l.dataset_id = $1 order by l.created_at desc, l.id limit $2
+)
+select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'dataset_id', dataset_id,
+         'job_id', job_id, 'segments', segments_n, 'steps', steps_n, 'known_steps', known_n, 'mean_score', mean_score,
+         'current', current, 'created_at', rfc3339(created_at)) order by created_at desc, id), '[]'), 'next', null)
+from page
+
+-- name: label_blobs
+select r.seq, r.blob_id from label_sets s join label_rows r on r.label_job_id = s.job_id
+where s.id = $1 and r.seq >= $2 and r.seq < $3 and r.seq < s.segments_n order by r.seq
+
+-- name: artifact_publish
+insert into artifacts (job_id, name, epoch, media_type, blob_id, size_bytes) values ($1, $2, $3, $4, $5, $6)
+
+-- name: artifact_list
+select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('name', a.name, 'media_type', a.media_type,
+         'size_bytes', a.size_bytes, 'sha256', encode(b.sha256, 'hex'), 'created_at', rfc3339(a.created_at))
+         order by a.name), '[]'), 'next', null)
+from artifacts a join blobs b on b.id = a.blob_id where a.job_id = $1
+
+-- name: artifact_find
+select a.media_type, a.blob_id, a.size_bytes, b.sha256
+from artifacts a join blobs b on b.id = a.blob_id where a.job_id = $1 and a.name = $2
+
+-- name: job_result
+select result from jobs where id = $1 and state = 'succeeded' and result is not null

@@ -1,0 +1,16 @@
+-- The connection, tokens and migrations.
+
+-- name: ping
+select 1
+
+-- name: migrations_applied
+select version, sha256 from schema_migrations order by version
+
+-- name: token_create
+insert into api_tokens (name, sha256) values ($1, $2)
+
+-- name: token_check
+select 1 from api_tokens where sha256 = $1 and (expires_at is null or expires_at > clock_timestamp())
+
+-- name: token_any
+select exists (select from api_tokens)
