@@ -128,7 +128,7 @@ test: ## Install what tests need, build, run every tier
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all tests
 	+@tests/support/all.sh check check-golden check-integration check-e2e
 
-tests: $(patsubst %.c,$(B)/%,$(TESTS_C))
+tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS)
 
 demo: ## From upload to policy on a real dataset, in minutes
 	@deploy/install-deps.sh build

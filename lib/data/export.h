@@ -12,13 +12,16 @@
  *          next_observations; and action_source u8, action_std, next_known u8
  *   npz    the same arrays, stored (not compressed)
  *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
- *          "action_std", "terminated", "truncated"}; has_final is said by the number of observations
- *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std
+ *          "action_std" (null unless proxy), "terminated", "truncated"}; has_final is said by the number of observations
+ *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std; labelled and
+ *          label_mask say where there is an action, whatever its source
  *
  * D4RL has no way to say that a final next state is unknown: next_observations
  * then repeats the state itself, next_known is 0 at that step (1 at all others),
  * and timeouts is 1 unless the episode terminated. A reader that knows
  * next_known gets the same trajectories back; others see a step that stays.
+ * Our own readers take only actions with action_source 1 for true: proxies that
+ * come back by an upload do not turn into truth. Equal content gives equal bytes.
  */
 #ifndef PX_DATA_EXPORT_H
 #define PX_DATA_EXPORT_H
@@ -41,8 +44,9 @@ enum px_status px_export_new(enum px_export_format format, enum px_export_which 
 /* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
 enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
                                  struct px_err *err) PX_MUST_CHECK;
-/* Completes and syncs the file. Free it all the same; a file not ended is not valid. */
+/* Completes and syncs the file. BAD_DATA if there was no segment. */
 enum px_status px_export_end(struct px_export *e, struct px_err *err) PX_MUST_CHECK;
+/* Removes the file unless it was ended. */
 void px_export_free(struct px_export *e);
 
 #endif

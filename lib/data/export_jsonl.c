@@ -1,0 +1,81 @@
+/* JSON lines: a trajectory a line. See export.h. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/data/export_parts.h"
+
+enum { BUFFER_BYTES = 1 << 20 };
+
+static enum px_status jsonl_open(const char *path, void **writer, struct px_err *err) {
+  FILE *f = fopen(path, "we");
+  if (!f) return px_fail_errno(err, "creating the export");
+  setvbuf(f, NULL, _IOFBF, BUFFER_BYTES); /* slower without, but right */
+  *writer = f;
+  return PX_OK;
+}
+
+/* Nine digits give every float32 back exactly. */
+static void put_row(FILE *f, const float *x, uint32_t n) {
+  for (uint32_t j = 0; j < n; j++) fprintf(f, "%c%.9g", j ? ',' : '[', (double)x[j]);
+  fputc(']', f);
+}
+
+static void put_matrix(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width) {
+  fprintf(f, "\"%s\":[", name);
+  for (uint64_t t = 0; t < rows; t++) {
+    if (t) fputc(',', f);
+    put_row(f, x + t * width, width);
+  }
+  fputs("],", f);
+}
+
+/* Rows of steps whose source is one of two; null for others. */
+static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width, const uint8_t *source,
+                     enum px_source either, enum px_source other) {
+  fprintf(f, "\"%s\":[", name);
+  for (uint64_t t = 0; t < rows; t++) {
+    if (t) fputc(',', f);
+    if (source[t] == either || source[t] == other) put_row(f, x + t * width, width);
+    else fputs("null", f);
+  }
+  fputs("],", f);
+}
+
+static void put_trajectory(FILE *f, const struct px_export_rows *r, uint32_t i, uint64_t step, uint64_t obs) {
+  const struct px_segment_view *v = r->view;
+  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim;
+  const uint64_t steps = (uint64_t)v->length[i];
+  fputc('{', f);
+  put_matrix(f, "observations", v->observations + obs * o, steps + v->has_final[i], o);
+  put_some(f, "actions", r->actions + step * a, steps, a, r->source + step, PX_SOURCE_TRUE, PX_SOURCE_PROXY);
+  put_some(f, "action_std", r->std + step * a, steps, a, r->source + step, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
+  fputs("\"action_source\":", f);
+  for (uint64_t t = 0; t < steps; t++) fprintf(f, "%c%d", t ? ',' : '[', r->source[step + t]);
+  fputs("],\"rewards\":", f);
+  put_row(f, v->rewards + step, (uint32_t)steps);
+  fprintf(f, ",\"terminated\":%s,\"truncated\":%s}\n", v->terminated[i] ? "true" : "false",
+          v->truncated[i] ? "true" : "false");
+}
+
+static enum px_status jsonl_put(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+                                struct px_err *err) {
+  (void)columns;
+  uint64_t step = 0, obs = 0;
+  for (uint32_t i = 0; i < rows->view->traj_n; i++) {
+    put_trajectory(writer, rows, i, step, obs);
+    step += (uint64_t)rows->view->length[i];
+    obs += (uint64_t)rows->view->length[i] + rows->view->has_final[i];
+  }
+  return ferror((FILE *)writer) ? px_fail_errno(err, "writing the export") : PX_OK;
+}
+
+static enum px_status jsonl_end(void *writer, struct px_err *err) {
+  return fflush(writer) != 0 || ferror((FILE *)writer) ? px_fail_errno(err, "writing the export") : PX_OK;
+}
+
+static void jsonl_free(void *writer) {
+  if (writer) fclose(writer);
+}
+
+const struct px_export_writer px_export_jsonl = { NULL, jsonl_open, jsonl_put, jsonl_end, jsonl_free };

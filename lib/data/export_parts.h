@@ -1,0 +1,63 @@
+/*
+ * What export.c and its writers share; for nobody else. A writer gets the
+ * dataset segment by segment, either as columns of equal meaning (export_hdf5.c,
+ * export_spool.c) or as the segment itself (export_jsonl.c).
+ */
+#ifndef PX_DATA_EXPORT_PARTS_H
+#define PX_DATA_EXPORT_PARTS_H
+
+#include "lib/data/export.h"
+#include "lib/data/safetensors.h"
+#include "lib/data/segment.h"
+
+/* A segment with its chosen actions; all borrowed. */
+struct px_export_rows {
+  const struct px_spaces *spaces;
+  const struct px_segment_view *view;
+  const float *actions, *std; /* [steps_n, A] */
+  const uint8_t *source;      /* [steps_n] */
+};
+
+enum { PX_EXPORT_COLUMNS_MAX = 12 };
+/* New rows of one array; the same names, types and widths every time. */
+struct px_export_column {
+  const char *name;
+  enum px_dtype dtype;
+  uint32_t width;             /* 0: a number per row, so one dimension */
+  uint64_t rows;
+  const void *data;
+};
+struct px_export_columns {
+  struct px_export_column column[PX_EXPORT_COLUMNS_MAX];
+  uint32_t n;
+};
+/* Adds a column. */
+void px_export_column_add(struct px_export_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
+                          uint64_t rows, const void *data);
+
+/* Growing memory for the columns that a segment does not hold as they are. */
+struct px_export_scratch {
+  struct px_buf next, flat, terminals, timeouts, known, labelled, mask;
+};
+void px_export_scratch_free(struct px_export_scratch *scratch);
+/* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */
+enum px_status px_export_columns_d4rl(const struct px_export_rows *rows, struct px_export_scratch *scratch,
+                                      struct px_export_columns *out) PX_MUST_CHECK;
+enum px_status px_export_columns_segment(const struct px_export_rows *rows, struct px_export_scratch *scratch,
+                                         struct px_export_columns *out) PX_MUST_CHECK;
+
+/* One row of the table of formats. `put` gets columns, or NULL where `columns` is NULL. */
+struct px_export_writer {
+  enum px_status (*columns)(const struct px_export_rows *, struct px_export_scratch *, struct px_export_columns *);
+  enum px_status (*open)(const char *path, void **writer, struct px_err *err);
+  enum px_status (*put)(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+                        struct px_err *err);
+  enum px_status (*end)(void *writer, struct px_err *err);
+  void (*free)(void *writer); /* NULL is fine */
+};
+extern const struct px_export_writer px_export_hdf5, px_export_npz, px_export_jsonl, px_export_safetensors;
+
+/* Writes all n bytes, whatever write(2) takes at a time. */
+enum px_status px_export_write(int fd, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+
+#endif

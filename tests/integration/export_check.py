@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+"""Compares the four exports of one dataset, read by h5py, numpy and json only.
+
+Usage: export_check.py DIR    (DIR holds both.hdf5, both.npz, both.jsonl, both.safetensors)
+"""
+import json
+import struct
+import sys
+
+import h5py
+import numpy as np
+
+TYPES = {"F32": "<f4", "I64": "<i8", "U8": "u1", "BOOL": "?"}
+FLAT = ("observations actions rewards terminals timeouts next_observations next_known action_source action_std").split()
+
+
+def read_safetensors(path):
+    raw = open(path, "rb").read()
+    n = struct.unpack("<Q", raw[:8])[0]
+    assert (n + 8) % 64 == 0
+    out = {}
+    for name, t in json.loads(raw[8 : 8 + n]).items():
+        if name != "__metadata__":
+            begin, end = t["data_offsets"]
+            out[name] = np.frombuffer(raw[8 + n + begin : 8 + n + end], TYPES[t["dtype"]]).reshape(t["shape"])
+    return out
+
+
+def same(a, b, what):
+    assert a.shape == b.shape and a.dtype == b.dtype, (what, a.shape, b.shape, a.dtype, b.dtype)
+    assert a.tobytes() == b.tobytes(), what
+
+
+def check_flat(st, flat, name):
+    """The D4RL arrays against the trajectories, one by one."""
+    assert sorted(flat) == sorted(FLAT), (name, sorted(flat))
+    assert flat["terminals"].dtype == bool and flat["timeouts"].dtype == bool
+    for key in ("actions", "rewards", "action_source", "action_std"):
+        same(flat[key], st[key], (name, key))
+    step = obs = 0
+    for i, steps in enumerate(st["length"]):
+        rows, final = st["observations"][obs:], st["has_final"][i]
+        part = slice(step, step + steps)
+        same(flat["observations"][part], rows[:steps], (name, i))
+        following = np.concatenate([rows[1:steps], rows[steps : steps + 1] if final else rows[steps - 1 : steps]])
+        same(flat["next_observations"][part], following, (name, i))
+        ends = np.zeros(steps, bool)
+        ends[-1] = True
+        same(flat["terminals"][part], ends & bool(st["terminated"][i]), (name, i))
+        same(flat["timeouts"][part], ends & bool(st["truncated"][i]), (name, i))
+        same(flat["next_known"][part], (~ends | bool(final)).astype("u1"), (name, i))
+        step, obs = step + steps, obs + steps + final
+    assert step == len(flat["rewards"])
+
+
+def rows_of(values, width):
+    return np.array([[0.0] * width if v is None else v for v in values], "f4")
+
+
+def check_jsonl(st, path):
+    step = obs = 0
+    width = st["actions"].shape[1]
+    for i, line in enumerate(open(path)):
+        t = json.loads(line)
+        steps, n_obs = int(st["length"][i]), int(st["length"][i] + st["has_final"][i])
+        part = slice(step, step + steps)
+        same(np.array(t["observations"], "f4"), st["observations"][obs : obs + n_obs], i)
+        same(np.array(t["rewards"], "f4"), st["rewards"][part], i)
+        same(rows_of(t["actions"], width), st["actions"][part], i)
+        same(rows_of(t["action_std"], width), st["action_std"][part], i)
+        same(np.array(t["action_source"], "u1"), st["action_source"][part], i)
+        assert [a is None for a in t["actions"]] == list(st["action_source"][part] == 0)
+        assert [t["terminated"], t["truncated"]] == [bool(st["terminated"][i]), bool(st["truncated"][i])]
+        step, obs = step + steps, obs + n_obs
+    assert i + 1 == len(st["length"])
+
+
+def main(folder):
+    st = read_safetensors(folder + "/both.safetensors")
+    assert set(st["action_source"]) == {0, 1, 2}
+    with h5py.File(folder + "/both.hdf5") as f:
+        check_flat(st, {k: f[k][()] for k in f}, "hdf5")
+    with np.load(folder + "/both.npz", allow_pickle=False) as f:
+        check_flat(st, dict(f), "npz")
+    check_jsonl(st, folder + "/both.jsonl")
+    print(f"{len(st['length'])} trajectories, {int(st['length'].sum())} steps: all formats agree")
+
+
+main(sys.argv[1])

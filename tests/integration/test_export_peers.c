@@ -1,0 +1,27 @@
+/* Exports as other programs read them: h5py, numpy and Python's json. */
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "tests/support/cu.h"
+#include "tests/support/exports.h"
+
+extern char **environ;
+
+static int run(const char *program, const char *script, const char *folder) {
+  char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)script, (char *)(uintptr_t)folder, NULL };
+  pid_t pid;
+  int status = -1;
+  if (posix_spawn(&pid, program, NULL, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid) return -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void h5py_numpy_and_json_read_the_same_trajectories(void) {
+  struct exported x;
+  exports_make(&x);
+  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) free(exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "both"));
+  CU_ASSERT_EQUAL(run("/usr/bin/python3", "tests/integration/export_check.py", x.dir), 0);
+  exports_free(&x);
+}
+
+CU_MAIN("export_peers", T(h5py_numpy_and_json_read_the_same_trajectories))

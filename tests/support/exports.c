@@ -1,0 +1,74 @@
+/* Exports for tests: see exports.h. */
+#include "tests/support/exports.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/rng.h"
+
+static void need(enum px_status status, const struct px_err *err) {
+  if (status == PX_OK) return;
+  fprintf(stderr, "exports: %s\n", err->message);
+  abort();
+}
+
+static void make_labels(struct exported *x, size_t i) {
+  const struct px_spaces *spaces = &x->list.spaces;
+  const uint64_t n = x->segments.items[i].info.steps_n, a = spaces->act_dim;
+  float *actions = px_calloc(n * a, 4), *std = px_calloc(n * a, 4), *epistemic = px_calloc(n * a, 4), *score = px_calloc(n, 4);
+  uint8_t *known = px_calloc(n, 1);
+  struct px_rng rng = px_rng_at(i, 0, 0);
+  for (uint64_t k = 0; k < n * a; k++) {
+    known[k / a] = (k / a) % 5 != 0;
+    if (!known[k / a]) continue;
+    actions[k] = px_rng_float(&rng) - 0.5f;
+    std[k] = px_rng_float(&rng);
+  }
+  struct px_err err = { 0 };
+  x->labels[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
+  need(px_label_write(spaces, &(struct px_label_rows){ n, actions, std, epistemic, score, known }, &x->labels[i], &err), &err);
+  free(actions);
+  free(std);
+  free(epistemic);
+  free(score);
+  free(known);
+}
+
+void exports_make(struct exported *x) {
+  struct px_err err = { .message = "a directory or memory" };
+  *x = (struct exported){ .list.spaces = trajs_spaces(4, 2), .dir = "/tmp/proxact-export-XXXXXX" };
+  trajs_fill(&x->list, 800, 400, 21);
+  need(segments_pack(&x->segments, &x->list), &err);
+  x->labels = calloc(x->segments.n, sizeof *x->labels);
+  need(x->labels && x->segments.n > 1 && mkdtemp(x->dir) ? PX_OK : PX_E_IO, &err);
+  for (size_t i = 0; i < x->segments.n; i++) make_labels(x, i);
+}
+
+char *exports_write(const struct exported *x, enum px_export_format format, enum px_export_which which, const char *name) {
+  struct px_err err = { 0 };
+  struct px_export *e = NULL;
+  char *path = NULL;
+  if (asprintf(&path, "%s/%s%s", x->dir, name, px_export_suffix(format)) < 0) abort();
+  need(px_export_new(format, which, &x->list.spaces, path, &e, &err), &err);
+  for (size_t i = 0; i < x->segments.n; i++)
+    need(px_export_segment(e, x->segments.items[i].bytes, x->segments.items[i].size, x->labels[i].data, x->labels[i].len, &err),
+         &err);
+  need(px_export_end(e, &err), &err);
+  px_export_free(e);
+  return path;
+}
+
+void exports_free(struct exported *x) {
+  DIR *dir = opendir(x->dir);
+  for (const struct dirent *entry; dir && (entry = readdir(dir));) unlinkat(dirfd(dir), entry->d_name, 0);
+  if (dir) closedir(dir);
+  rmdir(x->dir);
+  for (size_t i = 0; i < x->segments.n; i++) px_buf_free(&x->labels[i]);
+  free(x->labels);
+  trajs_free(&x->list);
+  segments_free(&x->segments);
+}

@@ -1,0 +1,20 @@
+/* Exports for tests: a made-up dataset with proxy labels, written out. */
+#ifndef PX_TESTS_SUPPORT_EXPORTS_H
+#define PX_TESTS_SUPPORT_EXPORTS_H
+
+#include "lib/data/export.h"
+#include "tests/support/trajs.h"
+
+struct exported {
+  struct trajs list;          /* two segments' worth, of all kinds */
+  struct segments segments;
+  struct px_buf *labels;      /* one per segment; every fifth step is not known */
+  char dir[64];               /* a directory of its own */
+};
+/* Ends the program when it cannot be made. */
+void exports_make(struct exported *x);
+void exports_free(struct exported *x); /* and removes the directory with what is in it */
+/* Writes DIR/<name><suffix> and gives its path (owned by the caller). */
+char *exports_write(const struct exported *x, enum px_export_format format, enum px_export_which which, const char *name);
+
+#endif

@@ -1,0 +1,146 @@
+/* Exports: what is written, that it is the same each time, and what is left behind. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/data/read_safetensors.h"
+#include "lib/data/safetensors.h"
+#include "tests/support/cu.h"
+#include "tests/support/exports.h"
+
+static struct px_buf bytes_of(const char *path) {
+  struct px_buf out = PX_BUF(1u << 30);
+  FILE *f = fopen(path, "rb");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+  for (size_t n = 1; n > 0; out.len += n) {
+    CU_ASSERT_EQUAL_FATAL(px_buf_room(&out, 1 << 20), PX_OK);
+    n = fread(out.data + out.len, 1, 1 << 20, f);
+  }
+  fclose(f);
+  return out;
+}
+
+static void an_exported_dataset_reads_back_as_it_was(void) {
+  struct exported x;
+  exports_make(&x);
+  for (int which = PX_EXPORT_TRUE; which <= PX_EXPORT_BOTH; which += 2) { /* true, both */
+    char *path = exports_write(&x, PX_EXPORT_SAFETENSORS, (enum px_export_which)which, "all");
+    struct trajs back = { .spaces = x.list.spaces };
+    const struct px_traj_sink sink = trajs_sink(&back);
+    struct px_err err = { 0 };
+    CU_OK(px_read_safetensors_file(path, &x.list.spaces, &sink, &err), err);
+    CU_ASSERT_STRING_EQUAL(trajs_differ(&x.list, &back), ""); /* proxies do not become truth */
+    trajs_free(&back);
+    free(path);
+  }
+  exports_free(&x);
+}
+
+static void which_decides_between_truth_and_proxy(void) {
+  struct exported x;
+  exports_make(&x);
+  static const char *const NAMES[] = { "true", "proxy", "both" };
+  for (int which = 0; which < PX_EXPORT_WHICH_N; which++) {
+    char *path = exports_write(&x, PX_EXPORT_SAFETENSORS, (enum px_export_which)which, NAMES[which]);
+    struct px_buf file = bytes_of(path);
+    struct px_st *st = NULL;
+    struct px_err err = { 0 };
+    CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
+    const struct px_st_tensor *source = px_st_find(st, "action_source"), *actions = px_st_find(st, "actions");
+    uint64_t at = 0;
+    for (size_t i = 0; i < x.segments.n; i++) {
+      struct px_segment_view v;
+      struct px_label_view l;
+      const struct sealed *s = &x.segments.items[i];
+      CU_OK(px_segment_open(s->bytes, s->size, &x.list.spaces, &v, &err), err);
+      CU_OK(px_label_open(x.labels[i].data, x.labels[i].len, &x.list.spaces, v.steps_n, &l, &err), err);
+      uint64_t t = 0;
+      for (uint32_t k = 0; k < v.traj_n; k++) {
+        for (const uint64_t end = t + (uint64_t)v.length[k]; t < end; t++, at++) {
+          const bool truth = v.label_mask ? v.label_mask[t] : v.labelled[k], proxy = l.rows.known[t];
+          const int expected = which == PX_EXPORT_TRUE    ? truth
+                               : which == PX_EXPORT_PROXY ? 2 * proxy
+                               : truth                    ? 1
+                                                          : 2 * proxy;
+          const float zero[2] = { 0 };
+          const float *action = expected == 1 ? v.actions + 2 * t : expected == 2 ? l.rows.actions + 2 * t : zero;
+          CU_ASSERT_EQUAL(((const uint8_t *)source->data)[at], expected);
+          CU_ASSERT_EQUAL(memcmp((const char *)actions->data + at * 8, action, 8), 0);
+        }
+      }
+      px_segment_close(&v);
+      px_label_close(&l);
+    }
+    CU_ASSERT_EQUAL(source->dims[0], at);
+    px_st_free(st);
+    px_buf_free(&file);
+    free(path);
+  }
+  exports_free(&x);
+}
+
+static void every_format_gives_the_same_bytes_each_time(void) {
+  struct exported x;
+  exports_make(&x);
+  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) {
+    char *one = exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "one");
+    char *two = exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "two");
+    struct px_buf a = bytes_of(one), b = bytes_of(two);
+    CU_ASSERT_TRUE(a.len > x.segments.items[0].size);
+    CU_ASSERT_EQUAL_FATAL(a.len, b.len);
+    CU_ASSERT_EQUAL(memcmp(a.data, b.data, a.len), 0);
+    px_buf_free(&a);
+    px_buf_free(&b);
+    free(one);
+    free(two);
+  }
+  exports_free(&x);
+}
+
+static size_t files_in(const char *path) {
+  size_t n = 0;
+  DIR *dir = opendir(path);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
+  for (const struct dirent *entry; (entry = readdir(dir));) n += entry->d_name[0] != '.';
+  closedir(dir);
+  return n;
+}
+
+static void an_export_given_up_leaves_nothing_behind(void) {
+  struct exported x;
+  exports_make(&x);
+  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/given-up", x.dir);
+    struct px_err err = { 0 };
+    struct px_export *e = NULL;
+    CU_OK(px_export_new((enum px_export_format)f, PX_EXPORT_TRUE, &x.list.spaces, path, &e, &err), err);
+    CU_ASSERT_EQUAL(px_export_end(e, &err), PX_E_BAD_DATA); /* nothing to export */
+    CU_OK(px_export_segment(e, x.segments.items[0].bytes, x.segments.items[0].size, NULL, 0, &err), err);
+    CU_ASSERT_EQUAL(px_export_segment(e, x.segments.items[0].bytes, 100, NULL, 0, &err), PX_E_BAD_DATA);
+    px_export_free(e);
+    CU_ASSERT_EQUAL(files_in(x.dir), 0);
+    CU_ASSERT_EQUAL(px_export_new((enum px_export_format)f, PX_EXPORT_TRUE, &x.list.spaces, "/nowhere/x", &e, &err), PX_E_IO);
+  }
+  exports_free(&x);
+}
+
+static void words_name_formats_and_choices(void) {
+  enum px_export_format format;
+  enum px_export_which which;
+  struct px_err err = { 0 };
+  CU_OK(px_export_format_parse("npz", &format, &err), err);
+  CU_ASSERT_EQUAL(format, PX_EXPORT_NPZ);
+  CU_ASSERT_STRING_EQUAL(px_export_suffix(format), ".npz");
+  CU_ASSERT_STRING_EQUAL(px_export_media_type(PX_EXPORT_HDF5), "application/x-hdf5");
+  CU_OK(px_export_which_parse("both", &which, &err), err);
+  CU_ASSERT_EQUAL(which, PX_EXPORT_BOTH);
+  CU_ASSERT_EQUAL(px_export_format_parse("csv", &format, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(px_export_which_parse("", &which, &err), PX_E_BAD_FIELD);
+}
+
+CU_MAIN("export", T(an_exported_dataset_reads_back_as_it_was), T(which_decides_between_truth_and_proxy),
+        T(every_format_gives_the_same_bytes_each_time), T(an_export_given_up_leaves_nothing_behind),
+        T(words_name_formats_and_choices))
