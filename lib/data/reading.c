@@ -1,0 +1,115 @@
+/* What the readers of upload formats share: see reading.h. */
+#include "lib/data/reading.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/data/decode.h"
+
+enum { DEFAULT_RATIO = 100 };
+static const uint64_t DEFAULT_LOGICAL_BYTES = 10ull << 30;
+
+enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) {
+  const enum px_status status = r->sink->put(r->sink->ctx, traj, err);
+  if (!status) {
+    r->report->trajectories_n++;
+    r->report->steps_n += traj->steps;
+    if (traj->actions)
+      for (uint32_t t = 0; t < traj->steps; t++) r->report->labelled_n += !traj->labelled || traj->labelled[t];
+  }
+  return status;
+}
+
+void px_reading_note(struct px_reading *r, const char *fmt, ...) {
+  if (r->report->notes_n == PX_READ_NOTES_MAX) return;
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(r->report->notes[r->report->notes_n++], PX_READ_NOTE_BYTES, fmt, args);
+  va_end(args);
+}
+
+enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
+                               const char *fmt, ...) {
+  char place[160], message[400];
+  snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s", r->report->trajectories_n, step, field);
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(message, sizeof message, fmt, args);
+  va_end(args);
+  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
+}
+
+uint64_t px_reading_max_bytes(const struct px_reading *r) {
+  return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
+}
+
+enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
+                                 struct px_err *err) {
+  if (cols > PX_OBS_MAX)
+    return px_fail_at(err, PX_E_BAD_DATA, name, "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
+                      PX_OBS_MAX);
+  const uint64_t max = px_reading_max_bytes(r);
+  const uint64_t ratio = r->options->max_ratio ? r->options->max_ratio : DEFAULT_RATIO;
+  size_t size;
+  if (!px_mul(rows, cols, &size) || !px_mul(size, bytes, &size) || !px_add(size, r->logical_bytes, &size) || size > max)
+    return px_fail_at(err, PX_E_TOO_LARGE, name,
+                      "with '%s' [%" PRIu64 ", %" PRIu64 "] the arrays unpack to more than %" PRIu64 " bytes", name, rows,
+                      cols, max);
+  if (size > PX_DECODE_FREE_BYTES && size / ratio > r->file_bytes)
+    return px_fail_at(err, PX_E_TOO_LARGE, name,
+                      "with '%s' [%" PRIu64 ", %" PRIu64 "] the arrays unpack to more than %" PRIu64
+                      " times the file's %" PRIu64 " bytes", name, rows, cols, ratio, r->file_bytes);
+  r->logical_bytes = size;
+  return PX_OK;
+}
+
+void px_column_close(struct px_column *column) {
+  if (column->close) column->close(column->ctx);
+  *column = (struct px_column){ 0 };
+}
+
+enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err) {
+  if (column->cols == cols) return PX_OK;
+  return px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' has %u columns, but %s %u", column->name, column->cols, what,
+                    cols);
+}
+
+void px_room_init(struct px_room *room, const struct px_spaces *spaces) {
+  *room = (struct px_room){ .obs_dim = spaces->obs_dim, .act_dim = spaces->act_dim };
+}
+
+static bool grow(void *array, size_t n, size_t size) {
+  void **p = array;
+  void *bigger = px_realloc_n(*p, n, size);
+  if (bigger) *p = bigger;
+  return bigger;
+}
+
+enum px_status px_room_steps(struct px_room *room, size_t steps, struct px_err *err) {
+  if (steps <= room->cap) return PX_OK;
+  const size_t step_bytes = sizeof(float) * ((size_t)room->obs_dim + room->act_dim + 1) + 1;
+  const size_t max = PX_TRAJ_MAX_BYTES / step_bytes;
+  if (steps > max)
+    return px_fail(err, PX_E_TOO_LARGE, "a trajectory takes more than %d MiB", PX_TRAJ_MAX_BYTES >> 20);
+  size_t cap = room->cap < 512 ? 1024 : room->cap * 2;
+  if (cap > max) cap = max;
+  if (cap < steps) cap = steps;
+  if (!grow(&room->observations, (cap + 1) * room->obs_dim, sizeof(float)) ||
+      !grow(&room->actions, cap * room->act_dim, sizeof(float)) || !grow(&room->rewards, cap, sizeof(float)) ||
+      !grow(&room->labelled, cap, 1))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for a trajectory of %zu steps", steps);
+  room->cap = cap;
+  return PX_OK;
+}
+
+void px_room_free(struct px_room *room) {
+  free(room->observations);
+  free(room->actions);
+  free(room->rewards);
+  free(room->labelled);
+  *room = (struct px_room){ 0 };
+}

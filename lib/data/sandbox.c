@@ -1,0 +1,225 @@
+/* The parent's side of the sandbox: start the helper, check what it says. See sandbox.h. */
+#include "lib/data/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/data/reading.h"
+#include "lib/data/sandbox_frame.h"
+
+enum { PIPE_BYTES = 1 << 20, DEFAULT_IDLE_S = 60, HIGH_FD = 16 };
+
+struct helper {
+  pid_t pid;
+  int answer;     /* read end */
+  int idle_ms;
+  bool ready, timed_out;
+};
+
+/* A copy of the descriptor that no number used in the helper collides with. */
+static int high_copy(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD); }
+
+static int spawn_with(pid_t *pid, int file, int request, int answer) {
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  char *const argv[] = { (char *)"proxact-parse-helper", (char *)PX_SANDBOX_ARG, NULL };
+  /* No plugins for the HDF5 library; no threads for a BLAS the program may be linked with. */
+  char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1", (char *)"OMP_NUM_THREADS=1",
+                         NULL };
+  int failed = posix_spawn_file_actions_init(&actions);
+  if (failed) return failed;
+  failed = posix_spawnattr_init(&attributes);
+  if (!failed) {
+    for (int fd = 0; fd < 3 && !failed; fd++)
+      failed = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
+    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, file, PX_SANDBOX_FILE_FD);
+    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, request, PX_SANDBOX_REQUEST_FD);
+    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, answer, PX_SANDBOX_ANSWER_FD);
+    if (!failed) failed = posix_spawn_file_actions_addclosefrom_np(&actions, PX_SANDBOX_ANSWER_FD + 1);
+    if (!failed) failed = posix_spawnattr_setsigdefault(&attributes, &all);
+    if (!failed) failed = posix_spawnattr_setsigmask(&attributes, &none);
+    if (!failed) failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    if (!failed) failed = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, envp);
+    posix_spawnattr_destroy(&attributes);
+  }
+  posix_spawn_file_actions_destroy(&actions);
+  return failed;
+}
+
+static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request, struct px_err *err) {
+  int ask[2] = { -1, -1 }, answer[2] = { -1, -1 }, copies[3] = { -1, -1, -1 };
+  enum px_status status = PX_OK;
+  h->answer = -1;
+  if (pipe2(ask, O_CLOEXEC) || pipe2(answer, O_CLOEXEC)) {
+    status = px_fail_errno(err, "no pipe to the parse helper");
+    goto out;
+  }
+  fcntl(answer[0], F_SETPIPE_SZ, PIPE_BYTES); /* faster where allowed; the default works */
+  if (write(ask[1], request, sizeof *request) != (ssize_t)sizeof *request) {
+    status = px_fail_errno(err, "no pipe to the parse helper");
+    goto out;
+  }
+  const int sources[3] = { fd, ask[0], answer[1] };
+  for (int i = 0; i < 3; i++)
+    if ((copies[i] = high_copy(sources[i])) < 0) {
+      status = px_fail_errno(err, "no descriptor for the parse helper");
+      goto out;
+    }
+  errno = spawn_with(&h->pid, copies[0], copies[1], copies[2]);
+  if (errno) {
+    status = px_fail_errno(err, "cannot start the parse helper");
+    goto out;
+  }
+  h->answer = answer[0];
+  answer[0] = -1;
+out:
+  for (int i = 0; i < 3; i++)
+    if (copies[i] >= 0) close(copies[i]);
+  for (int i = 0; i < 2; i++) {
+    if (ask[i] >= 0) close(ask[i]);
+    if (answer[i] >= 0) close(answer[i]);
+  }
+  return status;
+}
+
+/* Exactly n bytes; false when the helper is silent or gone. */
+static bool take(struct helper *h, void *dst, size_t n) {
+  for (size_t done = 0; done < n;) {
+    struct pollfd p = { h->answer, POLLIN, 0 };
+    const int polled = poll(&p, 1, h->idle_ms);
+    if (polled < 0 && errno == EINTR) continue;
+    if (polled <= 0) {
+      h->timed_out = polled == 0;
+      return false;
+    }
+    const ssize_t got = read(h->answer, (char *)dst + done, n - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += (size_t)got;
+  }
+  return true;
+}
+
+/* Why a helper that did not finish ended; it has been waited for. */
+static enum px_status explain(const struct helper *h, int ended, struct px_err *err) {
+  if (h->timed_out) return px_fail(err, PX_E_BAD_DATA, "parsing it made no progress for %d s", h->idle_ms / 1000);
+  if (!h->ready)
+    return px_fail(err, PX_E_INTERNAL, "the parse helper could not lock itself up (%s %d)",
+                   WIFSIGNALED(ended) ? "signal" : "step", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
+  if (!WIFSIGNALED(ended)) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", WEXITSTATUS(ended));
+  const int signal = WTERMSIG(ended);
+  if (signal == SIGSYS) return px_fail(err, PX_E_BAD_DATA, "its parser was refused a system call: the file is malformed");
+  if (signal == SIGXCPU) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time");
+  if (signal == SIGKILL) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time or memory");
+  return px_fail(err, PX_E_BAD_DATA, "its parser died of signal %d (%s): the file is malformed", signal, strsignal(signal));
+}
+
+/* Text from the helper: ended, and printable ASCII. */
+static void clean(char *text, size_t size) {
+  text[size - 1] = '\0';
+  for (; *text; text++)
+    if (*text < ' ' || *text > '~') *text = '?';
+}
+
+static enum px_status take_trajectory(struct helper *h, struct px_reading *r, struct px_room *room,
+                                      const struct px_sandbox_frame *frame, bool *lost, struct px_err *err) {
+  const size_t T = frame->steps, O = r->spaces->obs_dim, A = r->spaces->act_dim;
+  if (!T || T > PX_STEPS_MAX || frame->flags >= PX_SANDBOX_HAS_MASK * 2)
+    return px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
+  const enum px_status status = px_room_steps(room, T, err);
+  if (status) return status;
+  const bool final = frame->flags & PX_SANDBOX_HAS_FINAL, actions = frame->flags & PX_SANDBOX_HAS_ACTIONS;
+  const bool mask = frame->flags & PX_SANDBOX_HAS_MASK;
+  if (!take(h, room->observations, (T + final) * O * sizeof(float)) || !take(h, room->rewards, T * sizeof(float)) ||
+      (actions && !take(h, room->actions, T * A * sizeof(float))) || (mask && !take(h, room->labelled, T))) {
+    *lost = true;
+    return PX_OK;
+  }
+  for (size_t t = 0; mask && t < T; t++) room->labelled[t] = room->labelled[t] != 0;
+  const struct px_traj traj = {
+    .steps = frame->steps, .observations = room->observations, .actions = actions ? room->actions : NULL,
+    .labelled = actions && mask ? room->labelled : NULL, .rewards = room->rewards,
+    .terminated = frame->flags & PX_SANDBOX_TERMINATED, .truncated = frame->flags & PX_SANDBOX_TRUNCATED, .has_final = final,
+  };
+  return px_reading_put(r, &traj, err);
+}
+
+static enum px_status take_error(struct helper *h, bool *lost, struct px_err *err) {
+  struct px_err said;
+  if (!take(h, &said, sizeof said)) {
+    *lost = true;
+    return PX_OK;
+  }
+  clean(said.message, sizeof said.message);
+  clean(said.pointer, sizeof said.pointer);
+  clean(said.hint, sizeof said.hint);
+  /* A helper that was taken over must not pass its trouble off as ours. */
+  const bool known = said.code == PX_E_TOO_LARGE || said.code == PX_E_NO_MEMORY;
+  const enum px_status status = px_fail_at(err, known ? said.code : PX_E_BAD_DATA, said.pointer, "%s", said.message);
+  if (*said.hint) px_err_hint(err, "%s", said.hint);
+  return status;
+}
+
+static bool take_report(struct helper *h, struct px_reading *r) {
+  struct px_read_report *said = calloc(1, sizeof *said);
+  const bool taken = said && take(h, said, sizeof *said) && said->notes_n <= PX_READ_NOTES_MAX;
+  if (taken) {
+    clean(said->layout, sizeof said->layout);
+    memcpy(r->report->layout, said->layout, sizeof said->layout);
+    r->report->notes_n = said->notes_n;
+    for (uint32_t i = 0; i < said->notes_n; i++) {
+      clean(said->notes[i], sizeof said->notes[i]);
+      memcpy(r->report->notes[i], said->notes[i], sizeof said->notes[i]);
+    }
+  }
+  free(said);
+  return taken;
+}
+
+/* Frames until the last; *lost when the helper ended before. */
+static enum px_status converse(struct helper *h, struct px_reading *r, bool *lost, struct px_err *err) {
+  struct px_room room;
+  px_room_init(&room, r->spaces);
+  enum px_status status = PX_OK;
+  for (bool done = false; !done && !*lost && !status;) {
+    struct px_sandbox_frame frame;
+    if (!take(h, &frame, sizeof frame)) *lost = true;
+    else if (!h->ready) *lost = !(h->ready = frame.kind == PX_SANDBOX_READY);
+    else if (frame.kind == PX_SANDBOX_TRAJECTORY) status = take_trajectory(h, r, &room, &frame, lost, err);
+    else if (frame.kind == PX_SANDBOX_ERROR) status = take_error(h, lost, err);
+    else if (frame.kind == PX_SANDBOX_REPORT) *lost = !(done = take_report(h, r));
+    else status = px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
+  }
+  px_room_free(&room);
+  return status;
+}
+
+enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format format, struct px_err *err) {
+  const struct px_sandbox_request request = {
+    format, r->spaces->obs_dim, r->spaces->act_dim, r->file_bytes, *r->options,
+  };
+  struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s : DEFAULT_IDLE_S) };
+  enum px_status status = start(&h, fd, &request, err);
+  if (status) return status;
+  bool lost = false;
+  status = converse(&h, r, &lost, err);
+  close(h.answer);
+  /* It may still run: silent, talking nonsense, or not wanted any more. One that
+   * ended by itself keeps its own exit status. */
+  kill(h.pid, SIGKILL);
+  int ended = 0;
+  while (waitpid(h.pid, &ended, 0) < 0 && errno == EINTR) continue;
+  return status || !lost ? status : explain(&h, ended, err);
+}

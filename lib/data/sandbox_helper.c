@@ -1,0 +1,147 @@
+/* The helper's side of the sandbox: lock up, parse, answer. See sandbox.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/data/reading.h"
+#include "lib/data/sandbox.h"
+#include "lib/data/sandbox_frame.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+enum { DEFAULT_CPU_S = 600, MEMORY_BYTES_LOG2 = 31 }; /* besides the mapped file: chunks, caches, one trajectory */
+
+static bool write_all(const void *bytes, size_t n) {
+  for (const char *p = bytes; n;) {
+    const ssize_t put = write(PX_SANDBOX_ANSWER_FD, p, n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return false;
+    p += put;
+    n -= (size_t)put;
+  }
+  return true;
+}
+
+static bool write_frame(enum px_sandbox_kind kind, uint32_t steps, uint32_t flags) {
+  const struct px_sandbox_frame frame = { kind, steps, flags };
+  return write_all(&frame, sizeof frame);
+}
+
+static enum px_status put(void *ctx, const struct px_traj *traj, struct px_err *err) {
+  const struct px_spaces *spaces = ctx;
+  const size_t T = traj->steps;
+  const uint32_t flags = (traj->terminated ? PX_SANDBOX_TERMINATED : 0) | (traj->truncated ? PX_SANDBOX_TRUNCATED : 0) |
+                         (traj->has_final ? PX_SANDBOX_HAS_FINAL : 0) | (traj->actions ? PX_SANDBOX_HAS_ACTIONS : 0) |
+                         (traj->labelled ? PX_SANDBOX_HAS_MASK : 0);
+  const bool sent = write_frame(PX_SANDBOX_TRAJECTORY, traj->steps, flags) &&
+                    write_all(traj->observations, (T + traj->has_final) * spaces->obs_dim * sizeof(float)) &&
+                    write_all(traj->rewards, T * sizeof(float)) &&
+                    (!traj->actions || write_all(traj->actions, T * spaces->act_dim * sizeof(float))) &&
+                    (!traj->labelled || write_all(traj->labelled, T));
+  return sent ? PX_OK : px_fail(err, PX_E_IO, "the parent is gone");
+}
+
+static bool limit(int resource, rlim_t soft, rlim_t hard) {
+  const struct rlimit l = { soft, hard };
+  return !setrlimit(resource, &l);
+}
+
+static bool limit_resources(const struct px_sandbox_request *request) {
+  const rlim_t cpu = request->options.max_cpu_s ? request->options.max_cpu_s : DEFAULT_CPU_S;
+  const rlim_t memory = request->file_bytes + (1ull << MEMORY_BYTES_LOG2);
+  return limit(RLIMIT_CPU, cpu, cpu + 5) && limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, 0, 0) &&
+         limit(RLIMIT_NOFILE, 0, 0) && limit(RLIMIT_NPROC, 0, 0) && (SANITIZED || limit(RLIMIT_AS, memory, memory));
+}
+
+/* No file can be reached any more. Kernels without Landlock leave that to seccomp. */
+static bool close_file_system(void) {
+  const struct landlock_ruleset_attr all = { .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1 };
+  const int rules = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof all, 0);
+  if (rules < 0) return errno == ENOSYS || errno == EOPNOTSUPP;
+  const bool closed = !syscall(SYS_landlock_restrict_self, rules, 0);
+  close(rules);
+  return closed;
+}
+
+static bool allow_memory(scmp_filter_ctx filter) {
+  const struct scmp_arg_cmp not_executable = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+  return !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, not_executable,
+                           SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS)) &&
+         !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable);
+}
+
+/* What computing, answering and dying take; anything else kills the process. */
+static bool close_system_calls(void) {
+  static const int allowed[] = {
+    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(exit),
+    SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(getpid), SCMP_SYS(gettid),
+    SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
+  };
+  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+  bool good = filter && !seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) && allow_memory(filter) &&
+              !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, PX_SANDBOX_ANSWER_FD)) &&
+              !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, SIGABRT));
+  for (size_t i = 0; i < sizeof allowed / sizeof *allowed && good; i++)
+    good = !seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+  good = good && !seccomp_load(filter);
+  if (filter) seccomp_release(filter);
+  return good;
+}
+
+static bool lock_up(const struct px_sandbox_request *request) {
+  return !prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && close_file_system() &&
+         limit_resources(request) && (SANITIZED || close_system_calls());
+}
+
+/* All of the request, which the parent has written before we began. */
+static bool read_request(struct px_sandbox_request *request) {
+  size_t done = 0;
+  while (done < sizeof *request) {
+    const ssize_t got = read(PX_SANDBOX_REQUEST_FD, (char *)request + done, sizeof *request - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    done += (size_t)got;
+  }
+  return true;
+}
+
+static bool serve(const struct px_sandbox_request *request, const void *bytes) {
+  static struct px_spaces spaces;
+  static struct px_read_report report;
+  spaces.obs_dim = request->obs_dim;
+  spaces.act_dim = request->act_dim;
+  const struct px_traj_sink sink = { &spaces, put };
+  struct px_reading r = { &request->options, &spaces, &sink, &report, request->file_bytes, 0 };
+  struct px_err err = { 0 };
+  const enum px_status status = request->format == PX_FORMAT_NPZ ? px_read_npz(&r, bytes, request->file_bytes, &err)
+                                                                 : px_read_hdf5(&r, bytes, request->file_bytes, &err);
+  err.code = status;
+  return status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
+                : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report);
+}
+
+int px_sandbox_main(int argc, char **argv) {
+  static struct px_sandbox_request request;
+  if (argc != 2 || strcmp(argv[1], PX_SANDBOX_ARG)) return -1;
+  if (!read_request(&request)) return 2;
+  void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
+  if (bytes == MAP_FAILED) return 3;
+  close(PX_SANDBOX_FILE_FD);
+  close(PX_SANDBOX_REQUEST_FD);
+  if (!lock_up(&request)) return 4;
+  const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && serve(&request, bytes);
+  _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
+}
