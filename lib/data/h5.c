@@ -11,7 +11,7 @@
 enum {
   CHUNK_MAX_BYTES = 256 << 20, /* a chunk is unpacked whole */
   CACHE_MAX_BYTES = 64 << 20,  /* for a row of chunks, so that each is unpacked once */
-  SCRATCH_MAX_BYTES = 4 << 20,
+  SCRATCH_MAX_BYTES = 256 << 10,
 };
 
 /* The innermost message of the library's error stack. */

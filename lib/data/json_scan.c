@@ -17,8 +17,9 @@ char px_scan_peek(struct px_scan *s) {
 
 bool px_scan_take(struct px_scan *s, const char *token) {
   spaces(s);
-  const size_t n = strlen(token);
-  if (strncmp(s->p, token, n)) return false;
+  size_t n = 0;
+  for (; token[n]; n++)
+    if (s->p[n] != token[n]) return false;
   s->p += n;
   return true;
 }

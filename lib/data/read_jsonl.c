@@ -39,23 +39,28 @@ static enum px_status fail_syntax(struct jsonl *j, const char *expected, struct 
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s: expected %s, but there is: %s", place, expected, px_scan_near(&j->s, near));
 }
 
+static enum px_status fail_number(struct jsonl *j, enum px_scan_number why, size_t step, const char *place,
+                                  struct px_err *err) {
+  char near[32];
+  return px_reading_fail(j->r, step, place, err, "%s: %s",
+                         why == PX_SCAN_TOO_LARGE ? "is too large for a float32" : "must be a finite number, but there is",
+                         px_scan_near(&j->s, near));
+}
+
 /* [x, y, ...] of exactly n numbers; errors name the step and the number. */
 static enum px_status read_row(struct jsonl *j, enum field field, size_t step, uint32_t n, float *dst, struct px_err *err) {
   if (!px_scan_take(&j->s, "[")) return fail_syntax(j, "a list of numbers", err);
   uint32_t i = 0;
-  while (!px_scan_take(&j->s, "]")) {
+  for (; !px_scan_take(&j->s, "]") && i <= PX_OBS_MAX; i++) {
     float value = 0;
     if (i && !px_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
     const enum px_scan_number got = px_scan_float(&j->s, &value);
-    char place[48], near[32];
-    snprintf(place, sizeof place, "%s[%u]", field_names[field], i);
-    if (got == PX_SCAN_NOT_A_NUMBER)
-      return px_reading_fail(j->r, step, place, err, "must be a finite number, but there is: %s", px_scan_near(&j->s, near));
-    if (got == PX_SCAN_TOO_LARGE)
-      return px_reading_fail(j->r, step, place, err, "is too large for a float32: %s", px_scan_near(&j->s, near));
+    if (got != PX_SCAN_NUMBER) {
+      char place[48];
+      snprintf(place, sizeof place, "%s[%u]", field_names[field], i);
+      return fail_number(j, got, step, place, err);
+    }
     if (i < n) dst[i] = value;
-    else if (i > PX_OBS_MAX) break;
-    i++;
   }
   return i == n ? PX_OK
                 : px_reading_fail(j->r, step, field_names[field], err, "has %u numbers, but the dataset declares %u", i, n);
@@ -78,10 +83,8 @@ static enum px_status more_room(struct jsonl *j, enum field field, size_t row, s
 
 static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   float value;
-  char near[32];
-  if (px_scan_float(&j->s, &value) != PX_SCAN_NUMBER)
-    return px_reading_fail(j->r, row, field_names[field], err, "must be a finite number, but there is: %s",
-                           px_scan_near(&j->s, near));
+  const enum px_scan_number got = px_scan_float(&j->s, &value);
+  if (got != PX_SCAN_NUMBER) return fail_number(j, got, row, field_names[field], err);
   if (field == REWARDS) {
     j->room.rewards[row] = value;
     return PX_OK;

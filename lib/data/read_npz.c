@@ -12,7 +12,7 @@
 #include "lib/data/npy.h"
 #include "lib/data/reading.h"
 
-enum { MEMBERS_MAX = 10000, FORTRAN_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 1 << 20 };
+enum { MEMBERS_MAX = 10000, FORTRAN_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 256 << 10 };
 
 struct npz { struct px_reading *r; zip_t *zip; };
 
@@ -133,7 +133,8 @@ static enum px_status load_fortran(struct npz_column *c, struct px_err *err) {
     return px_fail_at(err, PX_E_TOO_LARGE, c->name, "'%s' is in Fortran order, which is accepted up to %d MiB; save it after "
                       "numpy.ascontiguousarray", c->name, FORTRAN_MAX_BYTES >> 20);
   c->whole = px_calloc(bytes, 1);
-  if (!c->whole) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
+  c->floats = px_calloc(c->scratch_n, sizeof *c->floats);
+  if (!c->whole || !c->floats) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   const enum px_status status = read_exactly(c, c->whole, bytes, err);
   return status ? status : check_end(c, err);
 }
@@ -153,8 +154,7 @@ static enum px_status prepare(const struct npz *z, struct npz_column *c, struct 
   if (status) return status;
   c->scratch_n = SCRATCH_MAX_BYTES / c->npy.number.bytes;
   c->scratch = px_calloc(c->scratch_n, c->npy.number.bytes);
-  c->floats = px_calloc(c->scratch_n, sizeof *c->floats);
-  if (!c->scratch || !c->floats) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
+  if (!c->scratch) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   return c->npy.fortran_order && c->cols > 1 ? load_fortran(c, err) : PX_OK;
 }
 

@@ -1,0 +1,488 @@
+/* HDF5 uploads: the four layouts, their pitfalls, and what is refused. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/cu.h"
+#include "tests/support/uploads.h"
+
+/* Five steps of 2 numbers and 1 action: an episode that terminates at step 1,
+ * one that times out at step 3, and one left open. */
+static const float obs[5 * 2] = { 0, 1, 2, 3, 10, 11, 12, 13, 20, 21 };
+static const float next_obs[5 * 2] = { 2, 3, 4, 5, 12, 13, 14, 15, 22, 23 };
+static const float act[5] = { .1f, .2f, .3f, .4f, .5f }, rew[5] = { 1, 2, 3, 4, 5 };
+static const uint8_t term[5] = { 0, 1, 0, 0, 0 }, tmo[5] = { 0, 0, 0, 1, 0 };
+
+static void fill_base(hid_t f) {
+  uploads_floats(f, "observations", 5, 2, obs);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+  uploads_bools(f, "timeouts", 5, tmo);
+}
+static void fill_d4rl(hid_t f) {
+  fill_base(f);
+  uploads_floats(f, "next_observations", 5, 2, next_obs);
+  uploads_floats(f, "actions", 5, 1, act);
+  uploads_group(f, "infos");
+}
+static void fill_no_next(hid_t f) {
+  fill_base(f);
+  uploads_floats(f, "actions", 5, 1, act);
+}
+
+static enum px_status read_as(void (*fill)(hid_t), const struct px_read_options *options, struct trajs *list,
+                              struct px_read_report *report, struct px_err *err) {
+  return uploads_read(uploads_hdf5(fill), PX_FORMAT_HDF5, options, list, report, err);
+}
+
+static void d4rl_splits_on_terminals_and_timeouts(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_d4rl, NULL, &list, &report, &err), err);
+  CU_ASSERT_EQUAL_FATAL(list.n, 3);
+  CU_ASSERT_STRING_EQUAL(report.layout, "d4rl");
+  CU_ASSERT_EQUAL(report.trajectories_n, 3);
+  CU_ASSERT_EQUAL(report.steps_n, 5);
+  CU_ASSERT_EQUAL(report.labelled_n, 5);
+  const struct px_traj *t = list.items;
+  CU_ASSERT(t[0].terminated && !t[0].truncated && t[0].steps == 2);
+  CU_ASSERT(!t[1].terminated && t[1].truncated && t[1].steps == 2);
+  CU_ASSERT(!t[2].terminated && t[2].truncated && t[2].steps == 1);
+  CU_ASSERT(t[0].has_final && t[0].observations[4] == 4 && t[0].observations[5] == 5);
+  CU_ASSERT(t[1].has_final && t[1].observations[0] == 10 && t[1].observations[4] == 14);
+  CU_ASSERT(t[2].has_final && t[2].observations[0] == 20 && t[2].observations[2] == 22);
+  CU_ASSERT(t[1].actions[1] == .4f && t[1].rewards[0] == 3);
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "trajectory 2") && strstr(report.notes[0], "truncated"));
+  trajs_free(&list);
+}
+
+static void without_next_observations_the_final_state_is_unknown(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_OK(read_as(fill_no_next, NULL, &list, NULL, &err), err);
+  CU_ASSERT_EQUAL_FATAL(list.n, 3);
+  for (size_t i = 0; i < list.n; i++) CU_ASSERT_FALSE(list.items[i].has_final);
+  trajs_free(&list);
+}
+
+static void fill_next_known(hid_t f) {
+  const uint8_t known[5] = { 1, 0, 1, 1, 1 };
+  fill_d4rl(f);
+  uploads_put(f, "next_known", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, known, H5P_DEFAULT);
+}
+static void next_known_withdraws_a_next_observation(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_OK(read_as(fill_next_known, NULL, &list, NULL, &err), err);
+  CU_ASSERT_FALSE(list.items[0].has_final);
+  CU_ASSERT_TRUE(list.items[1].has_final);
+  trajs_free(&list);
+}
+
+/* Everything in another type: big endian doubles, halves, columns of one, floats and bytes as flags. */
+static void fill_types(hid_t f) {
+  const float flags[5] = { 0, 1, 0, 0, 0 };
+  const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
+  H5Tset_fields(half, 15, 10, 5, 0, 10);
+  H5Tset_size(half, 2);
+  H5Tset_ebias(half, 15);
+  uploads_put(f, "observations", H5T_IEEE_F64BE, H5T_NATIVE_FLOAT, 5, 2, obs, H5P_DEFAULT);
+  uploads_put(f, "next_observations", half, H5T_NATIVE_FLOAT, 5, 2, next_obs, H5P_DEFAULT);
+  uploads_floats(f, "actions", 5, 0, act);
+  uploads_put(f, "rewards", H5T_STD_I16BE, H5T_NATIVE_FLOAT, 5, 1, rew, H5P_DEFAULT);
+  uploads_floats(f, "terminals", 5, 1, flags);
+  uploads_put(f, "timeouts", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, tmo, H5P_DEFAULT);
+  H5Tclose(half);
+}
+static void number_types_make_no_difference(void) {
+  struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_OK(read_as(fill_d4rl, NULL, &a, NULL, &err), err);
+  CU_OK(read_as(fill_types, NULL, &b, NULL, &err), err);
+  CU_ASSERT_STRING_EQUAL(trajs_differ(&a, &b), "");
+  trajs_free(&a);
+  trajs_free(&b);
+}
+
+static void fill_packed(hid_t f) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[2] = { 2, 1 };
+  H5Pset_chunk(p, 2, chunk);
+  H5Pset_shuffle(p);
+  H5Pset_deflate(p, 4);
+  H5Pset_fletcher32(p);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 2, obs, p);
+  uploads_put(f, "next_observations", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 5, 2, next_obs, p);
+  uploads_put(f, "actions", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 1, act, p);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+  uploads_bools(f, "timeouts", 5, tmo);
+  H5Pclose(p);
+}
+static void gzip_shuffle_and_checksums_are_read(void) {
+  struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_OK(read_as(fill_d4rl, NULL, &a, NULL, &err), err);
+  CU_OK(read_as(fill_packed, NULL, &b, NULL, &err), err);
+  CU_ASSERT_STRING_EQUAL(trajs_differ(&a, &b), "");
+  trajs_free(&a);
+  trajs_free(&b);
+}
+
+static void fill_mask(hid_t f) {
+  const uint8_t mask[5] = { 1, 0, 0, 0, 1 };
+  const float holes[5] = { .1f, NAN, 7, NAN, .5f };
+  fill_base(f);
+  uploads_floats(f, "actions", 5, 1, holes);
+  uploads_bools(f, "action_mask", 5, mask);
+}
+static void action_mask_leaves_steps_unlabelled(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_mask, NULL, &list, &report, &err), err);
+  CU_ASSERT_EQUAL(report.labelled_n, 2);
+  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0);
+  CU_ASSERT(list.items[0].actions[1] == 0 && list.items[1].labelled[0] == 0 && list.items[2].labelled[0] == 1);
+  trajs_free(&list);
+}
+
+static void fill_source(hid_t f) {
+  const uint8_t source[5] = { 1, 2, 0, 1, 2 };
+  fill_no_next(f);
+  uploads_put(f, "action_source", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, source, H5P_DEFAULT);
+}
+static void exported_proxy_actions_do_not_come_back_as_true_ones(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_source, NULL, &list, &report, &err), err);
+  CU_ASSERT_EQUAL(report.labelled_n, 2);
+  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0 && list.items[1].labelled[1] == 1);
+  trajs_free(&list);
+}
+
+static void actions_are_optional_and_can_be_ignored(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  const struct px_read_options ignore = { .ignore_actions = true };
+  struct px_err err;
+  CU_OK(read_as(fill_base, NULL, &list, NULL, &err), err);
+  CU_ASSERT(list.n == 3 && !list.items[0].actions);
+  trajs_free(&list);
+  CU_OK(read_as(fill_d4rl, &ignore, &list, NULL, &err), err);
+  CU_ASSERT(list.n == 3 && !list.items[0].actions);
+  trajs_free(&list);
+}
+
+static void fill_endless(hid_t f) {
+  enum { N = 100001 };
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, N, 2, NULL, p);
+  uploads_put(f, "rewards", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, N, 0, NULL, p);
+  uploads_put(f, "terminals", H5T_STD_U8LE, H5T_NATIVE_UINT8, N, 0, NULL, p);
+  H5Pclose(p);
+}
+static void an_episode_without_end_is_refused(void) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_endless), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "timeouts",
+                            "more than 100000 steps"));
+}
+
+static void minari_episode(hid_t f, int i, float first, int steps) {
+  char name[64];
+  float rows[8];
+  const uint8_t no[4] = { 0 }, end[4] = { [1] = steps == 2, [2] = steps == 3 };
+  for (int k = 0; k < 8; k++) rows[k] = first + (float)k;
+  snprintf(name, sizeof name, "episode_%d", i);
+  uploads_group(f, name);
+  snprintf(name, sizeof name, "episode_%d/observations", i);
+  uploads_put(f, name, H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, (hsize_t)steps + 1, 2, rows, H5P_DEFAULT);
+  if (i != 2) {
+    snprintf(name, sizeof name, "episode_%d/actions", i);
+    uploads_floats(f, name, (hsize_t)steps, 1, act);
+  }
+  snprintf(name, sizeof name, "episode_%d/rewards", i);
+  uploads_floats(f, name, (hsize_t)steps, 0, rew);
+  snprintf(name, sizeof name, "episode_%d/terminations", i);
+  uploads_bools(f, name, (hsize_t)steps, i == 10 ? no : end);
+  snprintf(name, sizeof name, "episode_%d/truncations", i);
+  uploads_bools(f, name, (hsize_t)steps, i == 10 ? end : no);
+}
+static void fill_minari(hid_t f) {
+  minari_episode(f, 0, 0, 2);
+  minari_episode(f, 10, 100, 3);
+  minari_episode(f, 2, 20, 2);
+}
+static void minari_episodes_come_in_numeric_order(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_minari, NULL, &list, &report, &err), err);
+  CU_ASSERT_STRING_EQUAL(report.layout, "minari");
+  CU_ASSERT_EQUAL_FATAL(list.n, 3);
+  const struct px_traj *t = list.items;
+  CU_ASSERT(t[0].observations[0] == 0 && t[1].observations[0] == 20 && t[2].observations[0] == 100);
+  CU_ASSERT(t[0].has_final && t[2].has_final && t[2].observations[7] == 107);
+  CU_ASSERT(t[0].terminated && !t[0].truncated && !t[2].terminated && t[2].truncated);
+  CU_ASSERT(t[0].actions && !t[1].actions); /* an episode without actions is unlabelled */
+  trajs_free(&list);
+}
+
+static void fill_dict(hid_t f) {
+  const float b[3] = { 1, 2, 3 }, a[6] = { 10, 11, 20, 21, 30, 31 };
+  const uint8_t no[2] = { 0 }, end[2] = { 0, 1 };
+  uploads_group(f, "episode_0");
+  uploads_group(f, "episode_0/observations");
+  uploads_group(f, "episode_0/observations/goal");
+  uploads_floats(f, "episode_0/observations/zeta", 3, 0, b);
+  uploads_floats(f, "episode_0/observations/goal/pos", 3, 2, a);
+  uploads_floats(f, "episode_0/actions", 2, 1, act);
+  uploads_floats(f, "episode_0/rewards", 2, 0, rew);
+  uploads_bools(f, "episode_0/terminations", 2, no);
+  uploads_bools(f, "episode_0/truncations", 2, end);
+}
+static void dict_observations_lie_side_by_side(void) {
+  struct trajs list = { .spaces = trajs_spaces(3, 1) };
+  struct px_read_options swapped = { .obs_keys_n = 2, .obs_keys = { "zeta", "goal" } };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_dict, NULL, &list, &report, &err), err);
+  const float sorted[9] = { 10, 11, 1, 20, 21, 2, 30, 31, 3 }, asked[9] = { 1, 10, 11, 2, 20, 21, 3, 30, 31 };
+  CU_ASSERT(!memcmp(list.items[0].observations, sorted, sizeof sorted));
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "goal/pos, zeta"));
+  trajs_free(&list);
+  CU_OK(read_as(fill_dict, &swapped, &list, NULL, &err), err);
+  CU_ASSERT(!memcmp(list.items[0].observations, asked, sizeof asked));
+  trajs_free(&list);
+}
+
+static void fill_robomimic(hid_t f) {
+  const uint8_t done[5] = { 0, 0, 0, 1, 1 };
+  uploads_group(f, "data");
+  uploads_group(f, "data/demo_0");
+  uploads_group(f, "data/demo_0/obs");
+  uploads_group(f, "data/demo_0/next_obs");
+  uploads_floats(f, "data/demo_0/obs/eef", 5, 2, obs);
+  uploads_floats(f, "data/demo_0/next_obs/eef", 5, 2, next_obs);
+  uploads_put(f, "data/demo_0/actions", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 5, 1, act, H5P_DEFAULT);
+  uploads_floats(f, "data/demo_0/rewards", 5, 0, rew);
+  uploads_put(f, "data/demo_0/dones", H5T_STD_I64LE, H5T_NATIVE_UINT8, 5, 0, done, H5P_DEFAULT);
+  uploads_group(f, "mask");
+}
+static void robomimic_takes_the_last_next_observation(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_robomimic, NULL, &list, &report, &err), err);
+  CU_ASSERT_STRING_EQUAL(report.layout, "robomimic");
+  CU_ASSERT(list.n == 1 && list.items[0].steps == 5 && list.items[0].has_final && list.items[0].terminated);
+  CU_ASSERT(list.items[0].observations[10] == 22 && list.items[0].observations[11] == 23);
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "before their last step"));
+  trajs_free(&list);
+}
+
+static void fill_d3rlpy(hid_t f) {
+  const uint8_t yes = 1, no = 0;
+  uploads_floats(f, "observations_0", 3, 2, obs);
+  uploads_floats(f, "actions_0", 3, 1, act);
+  uploads_floats(f, "rewards_0", 3, 1, rew);
+  uploads_bools(f, "terminated_0", 1, &no);
+  uploads_floats(f, "observations_1", 2, 2, obs + 6);
+  uploads_floats(f, "actions_1", 2, 1, act);
+  uploads_floats(f, "rewards_1", 2, 1, rew);
+  const hid_t scalar = H5Screate(H5S_SCALAR);
+  const hid_t flag = H5Dcreate2(f, "terminated_1", H5T_STD_U8LE, scalar, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  H5Dwrite(flag, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, &yes);
+  H5Dclose(flag);
+  H5Sclose(scalar);
+}
+static void d3rlpy_keeps_one_flag_per_episode(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_d3rlpy, NULL, &list, &report, &err), err);
+  CU_ASSERT_STRING_EQUAL(report.layout, "d3rlpy");
+  CU_ASSERT_EQUAL_FATAL(list.n, 2);
+  CU_ASSERT(list.items[0].truncated && !list.items[0].terminated && list.items[1].terminated);
+  CU_ASSERT(!list.items[0].has_final && list.items[0].steps == 3 && list.items[1].observations[0] == 12);
+  trajs_free(&list);
+}
+
+static bool refused(void (*fill)(hid_t), enum px_status status, const char *place, const char *words) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  return uploads_refused(uploads_hdf5(fill), PX_FORMAT_HDF5, &spaces, NULL, status, place, words);
+}
+
+static void fill_nan(hid_t f) {
+  float bad[10];
+  memcpy(bad, obs, sizeof bad);
+  bad[7] = NAN;
+  uploads_floats(f, "observations", 5, 2, bad);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+}
+static void fill_far_action(hid_t f) {
+  const float far[5] = { 0, 0, 0, -1.5f, 0 };
+  fill_base(f);
+  uploads_floats(f, "actions", 5, 1, far);
+}
+static void fill_half_flag(hid_t f) {
+  const float flags[5] = { 0, 0, .5f, 0, 0 };
+  uploads_floats(f, "observations", 5, 2, obs);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_floats(f, "terminals", 5, 0, flags);
+}
+static void bad_numbers_are_named_by_place(void) {
+  CU_ASSERT(refused(fill_nan, PX_E_BAD_DATA, "trajectory 1, step 1, observations[1]", "nan"));
+  CU_ASSERT(refused(fill_far_action, PX_E_BAD_DATA, "trajectory 1, step 1, actions[0]", "-1.5"));
+  CU_ASSERT(refused(fill_half_flag, PX_E_BAD_DATA, "trajectory 0, step 2, terminals", "0.5"));
+}
+
+static void fill_wide(hid_t f) { uploads_floats(f, "observations", 2, 5, obs); }
+static void fill_ragged(hid_t f) {
+  uploads_floats(f, "observations", 5, 2, obs);
+  uploads_floats(f, "rewards", 4, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+}
+static void fill_no_rewards(hid_t f) {
+  uploads_floats(f, "observations", 5, 2, obs);
+  uploads_bools(f, "terminals", 5, term);
+}
+static void fill_empty(hid_t f) {
+  uploads_floats(f, "observations", 0, 2, NULL);
+  uploads_floats(f, "rewards", 0, 0, NULL);
+  uploads_put(f, "terminals", H5T_STD_U8LE, H5T_NATIVE_UINT8, 0, 0, NULL, H5P_DEFAULT);
+}
+static void fill_empty_episode(hid_t f) {
+  uploads_group(f, "episode_7");
+  uploads_floats(f, "episode_7/observations", 1, 2, obs);
+  uploads_floats(f, "episode_7/rewards", 0, 0, NULL);
+}
+static void fill_ragged_episode(hid_t f) {
+  minari_episode(f, 0, 0, 2);
+  H5Ldelete(f, "episode_0/observations", H5P_DEFAULT);
+  uploads_floats(f, "episode_0/observations", 4, 2, obs);
+}
+static void fill_image(hid_t f) {
+  const hsize_t dims[3] = { 2, 2, 2 };
+  const hid_t space = H5Screate_simple(3, dims, NULL);
+  H5Dclose(H5Dcreate2(f, "observations", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  H5Sclose(space);
+}
+static void fill_unknown(hid_t f) { uploads_floats(f, "states", 5, 2, obs); }
+static void bad_shapes_are_named(void) {
+  CU_ASSERT(refused(fill_wide, PX_E_BAD_DATA, "observations", "has 5 columns, but the dataset declares observations of 2"));
+  CU_ASSERT(refused(fill_ragged, PX_E_BAD_DATA, "rewards", "'rewards' has 4 rows, but 'observations' 5"));
+  CU_ASSERT(refused(fill_no_rewards, PX_E_BAD_DATA, "rewards", "'rewards' is missing"));
+  CU_ASSERT(refused(fill_empty, PX_E_BAD_DATA, "", "there are no steps"));
+  CU_ASSERT(refused(fill_empty_episode, PX_E_BAD_DATA, "episode_7/rewards", "has 0 steps"));
+  CU_ASSERT(refused(fill_ragged_episode, PX_E_BAD_DATA, "episode_0/observations", "has 4 rows, but there are 2 rewards"));
+  CU_ASSERT(refused(fill_image, PX_E_BAD_DATA, "observations", "3 dimensions"));
+  CU_ASSERT(refused(fill_unknown, PX_E_BAD_DATA, "", "no layout that is known"));
+}
+
+static void fill_external_link(hid_t f) {
+  fill_base(f);
+  H5Lcreate_external("/etc/passwd", "/x", f, "actions", H5P_DEFAULT, H5P_DEFAULT);
+}
+static void fill_soft_link(hid_t f) {
+  fill_base(f);
+  H5Lcreate_soft("/observations", f, "next_observations", H5P_DEFAULT, H5P_DEFAULT);
+}
+static void fill_linked_group(hid_t f) {
+  minari_episode(f, 0, 0, 2);
+  H5Lcreate_external("/tmp/other.h5", "/episode_0", f, "episode_1", H5P_DEFAULT, H5P_DEFAULT);
+}
+static void fill_external_storage(hid_t f) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_external(p, "/etc/hostname", 0, 40);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 2, NULL, p);
+  H5Pclose(p);
+}
+static void fill_virtual(hid_t f) {
+  const hsize_t dims[2] = { 5, 2 };
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, dims, NULL);
+  H5Pset_virtual(p, space, "/tmp/other.h5", "/observations", space);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 2, NULL, p);
+  H5Sclose(space);
+  H5Pclose(p);
+}
+static void fill_filter(hid_t f) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[2] = { 5, 2 };
+  H5Pset_chunk(p, 2, chunk);
+  H5Pset_nbit(p);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 2, obs, p);
+  H5Pclose(p);
+}
+static void fill_strings(hid_t f) {
+  const hid_t type = H5Tcopy(H5T_C_S1);
+  H5Tset_size(type, H5T_VARIABLE);
+  uploads_put(f, "observations", type, type, 5, 2, NULL, H5P_DEFAULT);
+  H5Tclose(type);
+}
+static void fill_references(hid_t f) {
+  uploads_put(f, "observations", H5T_STD_REF_OBJ, H5T_STD_REF_OBJ, 5, 2, NULL, H5P_DEFAULT);
+}
+static void what_leaves_the_file_is_refused_before_reading(void) {
+  CU_ASSERT(refused(fill_external_link, PX_E_BAD_DATA, "actions", "an external link"));
+  CU_ASSERT(refused(fill_soft_link, PX_E_BAD_DATA, "next_observations", "a soft link"));
+  CU_ASSERT(refused(fill_linked_group, PX_E_BAD_DATA, "episode_1", "an external link"));
+  CU_ASSERT(refused(fill_external_storage, PX_E_BAD_DATA, "observations", "in another file"));
+  CU_ASSERT(refused(fill_virtual, PX_E_BAD_DATA, "observations", "virtual dataset"));
+  CU_ASSERT(refused(fill_filter, PX_E_BAD_DATA, "observations", "HDF5 filter 5"));
+  CU_ASSERT(refused(fill_strings, PX_E_BAD_DATA, "observations", "plain numbers"));
+  CU_ASSERT(refused(fill_references, PX_E_BAD_DATA, "observations", "plain numbers"));
+}
+
+static void fill_bomb(hid_t f) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[2] = { 100000, 2 };
+  H5Pset_chunk(p, 2, chunk);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 2000000, 2, NULL, p);
+  H5Pclose(p);
+}
+static void fill_giant_chunk(hid_t f) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[2] = { 100000000, 2 }, most[2] = { H5S_UNLIMITED, 2 }, dims[2] = { 5, 2 };
+  H5Pset_chunk(p, 2, chunk);
+  const hid_t space = H5Screate_simple(2, dims, most);
+  H5Dclose(H5Dcreate2(f, "observations", H5T_IEEE_F32LE, space, H5P_DEFAULT, p, H5P_DEFAULT));
+  H5Sclose(space);
+  H5Pclose(p);
+}
+static void fill_wide_row(hid_t f) { uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, 5000, NULL, H5P_DEFAULT); }
+static void sizes_are_limited_before_reading(void) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  const struct px_read_options small = { .max_logical_bytes = 50 };
+  CU_ASSERT(refused(fill_bomb, PX_E_TOO_LARGE, "observations", "more than 100 times"));
+  CU_ASSERT(refused(fill_giant_chunk, PX_E_TOO_LARGE, "observations", "chunks of more than"));
+  CU_ASSERT(refused(fill_wide_row, PX_E_BAD_DATA, "observations", "5000 columns"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_d4rl), PX_FORMAT_HDF5, &spaces, &small, PX_E_TOO_LARGE, "actions",
+                            "more than 50 bytes"));
+}
+
+static void a_cut_file_is_refused(void) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  const int fd = uploads_hdf5(fill_d4rl);
+  size_t n;
+  char *bytes = uploads_contents(fd, &n);
+  close(fd);
+  for (size_t keep = 8; keep < n; keep = keep * 2 + 1)
+    CU_ASSERT(uploads_refused(uploads_bytes(bytes, keep), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "HDF5"));
+  CU_ASSERT(uploads_refused(uploads_text("not HDF5"), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "not a complete HDF5"));
+  CU_ASSERT(uploads_refused(uploads_text(""), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "empty"));
+  free(bytes);
+}
+
+CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts), T(without_next_observations_the_final_state_is_unknown),
+        T(next_known_withdraws_a_next_observation), T(number_types_make_no_difference), T(gzip_shuffle_and_checksums_are_read),
+        T(action_mask_leaves_steps_unlabelled), T(exported_proxy_actions_do_not_come_back_as_true_ones),
+        T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
+        T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),
+        T(robomimic_takes_the_last_next_observation), T(d3rlpy_keeps_one_flag_per_episode), T(bad_numbers_are_named_by_place),
+        T(bad_shapes_are_named), T(what_leaves_the_file_is_refused_before_reading), T(sizes_are_limited_before_reading),
+        T(a_cut_file_is_refused))
