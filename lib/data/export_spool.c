@@ -146,6 +146,7 @@ static bool add_entry(zip_t *zip, int fd, const char *name) {
     if (copy >= 0) close(copy);
     return false;
   }
+  rewind(f); /* libzip counts from where the FILE stands */
   zip_source_t *source = zip_source_filep(zip, f, 0, -1);
   if (!source) {
     fclose(f);
