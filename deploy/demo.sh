@@ -1,5 +1,6 @@
 #!/bin/bash
 # From upload to policy on a small real dataset, with the commands a user would type. (make demo)
+#   PIPELINE='{"seeds": [0, 1, 2]}' changes fields of the pipeline
 #   KEEP=1   leaves the service running; `. var/env` points curl and proxact at it, `make down` stops it
 # Leaves var/demo/report.json. What already runs (make up) is used and left running.
 set -u
@@ -102,16 +103,14 @@ jq -r '"  \(.trajectories) trajectories, \(.steps) transitions, \(.labelled_step
 
 # 90% of the known actions are hidden, to measure with: what is left comes from the worse half by return.
 say "pipeline: IDM, labels, policies with and without them, evaluation in MuJoCo"
-job=$(api POST /v1/pipelines --json @- <<SPEC
-{
-  "dataset": "$dataset",
-  "mask": {"protocol": "coupled", "p": 10, "q": 50, "seed": 0},
-  "baselines": ["labelled_only", "oracle"],
-  "policies": ["td3bc"],
-  "seeds": [0]
-}
-SPEC
-) || exit 1
+jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{
+  dataset: $dataset,
+  mask: {protocol: "coupled", p: 10, q: 50, seed: 0},
+  baselines: ["labelled_only", "oracle"],
+  policies: ["td3bc"],
+  seeds: [0]
+} + $more' >"$var/demo/pipeline.json" || die "PIPELINE holds no JSON object"
+job=$(api POST /v1/pipelines --json "@$var/demo/pipeline.json") || exit 1
 job=$(jq -r .id <<<"$job")
 follow "$job"
 

@@ -51,6 +51,23 @@ static enum px_status put_text(const struct cli *cli, json_t *body, const char *
                                                                    : px_fail(err, PX_E_BAD_FIELD, "--%s is not text", name);
 }
 
+/* The options' fields win over those of --spec. */
+static enum px_status new_body(const struct cli *cli, json_t **out, struct px_err *err) {
+  const char *spec = cli_option(cli, "spec");
+  json_error_t where;
+  json_t *body = json_loads(spec ? spec : "{}", JSON_REJECT_DUPLICATES, &where);
+  if (!json_is_object(body)) {
+    json_decref(body);
+    return px_fail_at(err, PX_E_BAD_FIELD, "spec", "--spec takes a JSON object: %s", *where.text ? where.text : "not an object");
+  }
+  if (json_object_set_new(body, "dataset", json_string(cli->args[0])) != 0) {
+    json_decref(body);
+    return px_fail(err, PX_E_BAD_FIELD, "the dataset is not UTF-8 text");
+  }
+  *out = body;
+  return PX_OK;
+}
+
 static enum px_status put_body(const struct cli *cli, json_t *body, struct px_err *err) {
   long long episodes = 0;
   enum px_status status = put_mask(cli, body, err);
@@ -66,8 +83,9 @@ static enum px_status put_body(const struct cli *cli, json_t *body, struct px_er
 }
 
 static enum px_status pipeline(struct cli *cli, struct px_err *err) {
-  json_t *body = json_pack("{s:s}", "dataset", cli->args[0]);
-  enum px_status status = body ? put_body(cli, body, err) : px_fail(err, PX_E_BAD_FIELD, "the dataset is not text");
+  json_t *body = NULL;
+  enum px_status status = new_body(cli, &body, err);
+  if (!status) status = put_body(cli, body, err);
   if (!status) status = cli_connect(cli, err);
   if (!status) status = cli_submit(cli, "/v1/pipelines", body, err);
   json_decref(body);
@@ -82,6 +100,7 @@ static const struct cli_option PIPELINE[] = {
   { "idm", "PROFILE", "fast or paper (default: fast)" },
   { "env", "NAME", "Simulator to roll out in (default: the dataset's)" },
   { "episodes", "N", "Episodes to roll out" },
+  { "spec", "JSON", "More fields as JSON, such as '{\"idm\": {\"members\": 5}}'; the options win" },
   { "watch", NULL, "Follow it to its end" },
   { NULL, NULL, NULL },
 };
