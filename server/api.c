@@ -1,0 +1,82 @@
+/* What the handlers share: see api.h. */
+#include "server/api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/store/blob.h"
+#include "server/files.h"
+
+enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
+                             int64_t fallback, int64_t *out, struct px_err *err) {
+  const char *text = http_query(req, name);
+  if (!text) {
+    *out = fallback;
+    return PX_OK;
+  }
+  char *end;
+  errno = 0;
+  const long long value = strtoll(text, &end, 10);
+  if (errno || end == text || *end || value < min || value > max)
+    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be a whole number from %lld to %lld", name, (long long)min,
+                      (long long)max);
+  *out = value;
+  return PX_OK;
+}
+
+enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out, struct px_err *err) {
+  const char *text = http_query(req, name);
+  if (text && *text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be true or false", name);
+  *out = text && strcmp(text, "false") != 0;
+  return PX_OK;
+}
+
+enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) {
+  const size_t n = strlen(prefix);
+  if (strncmp(id, prefix, n) == 0 && id[n] && strlen(id) < STORE_ID_MAX &&
+      strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(id))
+    return PX_OK;
+  px_fail(err, PX_E_NOT_FOUND, "there is no %s %.64s", what, id);
+  px_err_hint(err, "Ids of this kind begin with %s.", prefix);
+  return PX_E_NOT_FOUND;
+}
+
+const char *api_etag(struct http_request *req, int64_t version) {
+  return px_arena_fmt(req->arena, "\"%lld\"", (long long)version);
+}
+
+void api_reply_file_name(struct http_request *req, struct http_reply *reply, const char *name) {
+  char *safe = px_arena_str(req->arena, name);
+  if (!safe) return;
+  for (char *c = safe; *c; c++)
+    if (*c < 0x20 || *c > 0x7e || *c == '"' || *c == '\\' || *c == '/') *c = '_';
+  http_reply_header(reply, "Content-Disposition", px_arena_fmt(req->arena, "attachment; filename=\"%s\"", safe));
+}
+
+static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
+  return files_write(*(const int *)ctx, bytes, n, err);
+}
+
+enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id, const char *media_type,
+                              const char *file_name, struct px_err *err) {
+  struct store *store;
+  int fd = -1;
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = service_spool(req->service, &fd, err);
+  if (!status) status = store_blob_get(store, blob_id, write_chunk, &fd, err);
+  uint64_t bytes;
+  if (!status) status = files_size(fd, &bytes, err);
+  if (status) {
+    if (fd >= 0) close(fd);
+    return status;
+  }
+  reply->fd = fd;
+  reply->fd_bytes = bytes;
+  reply->media_type = media_type;
+  api_reply_file_name(req, reply, file_name);
+  return PX_OK;
+}

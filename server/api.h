@@ -1,0 +1,77 @@
+/*
+ * Handlers, one file per resource, and what they share. The route table
+ * (routes.c) is their only user.
+ */
+#ifndef PX_SERVER_API_H
+#define PX_SERVER_API_H
+
+#include "lib/flow/spec.h"
+#include "lib/store/datasets.h"
+#include "server/http.h"
+#include "server/service.h"
+
+extern const struct http_route API_ROUTES[];
+extern const size_t API_ROUTES_N;
+const char *api_operation(int route);
+
+#define API_HANDLER(name) enum px_status name(struct http_request *req, struct http_reply *reply, struct px_err *err)
+API_HANDLER(api_dataset_create);
+API_HANDLER(api_dataset_list);
+API_HANDLER(api_dataset_get);
+API_HANDLER(api_dataset_delete);
+API_HANDLER(api_upload);
+extern const struct http_stream API_UPLOAD_STREAM;
+API_HANDLER(api_trajectory_list);
+API_HANDLER(api_trajectory_get);
+API_HANDLER(api_export);
+API_HANDLER(api_job_create);
+API_HANDLER(api_job_list);
+API_HANDLER(api_job_get);
+API_HANDLER(api_job_events);
+API_HANDLER(api_job_metrics);
+API_HANDLER(api_job_artifacts);
+API_HANDLER(api_job_artifact);
+API_HANDLER(api_job_cancel);
+API_HANDLER(api_job_retry);
+API_HANDLER(api_pipeline_create);
+API_HANDLER(api_label_set_list);
+API_HANDLER(api_label_set_get);
+API_HANDLER(api_model_list);
+API_HANDLER(api_model_get);
+API_HANDLER(api_model_weights);
+API_HANDLER(api_worker_list);
+API_HANDLER(api_index);
+API_HANDLER(api_healthz);
+API_HANDLER(api_readyz);
+API_HANDLER(api_metrics);
+API_HANDLER(api_version);
+API_HANDLER(api_openapi);
+
+/* The store of this thread. */
+static inline enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
+  return service_store(req->service, out, err);
+}
+/* A whole number from the query within bounds, or `fallback` when it is not given. */
+enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
+                             int64_t fallback, int64_t *out, struct px_err *err) PX_MUST_CHECK;
+/* "true" or "false" (or nothing, as in ?async), false when it is not given. */
+enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out, struct px_err *err)
+  PX_MUST_CHECK;
+/* The dataset that the first path parameter names by id or name, in the arena. */
+enum px_status api_dataset(struct http_request *req, struct store_dataset **out, struct px_err *err) PX_MUST_CHECK;
+/* Ids have a prefix; anything else is answered NOT_FOUND without asking. */
+enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) PX_MUST_CHECK;
+/* "version" in quotes, in the request's arena. */
+const char *api_etag(struct http_request *req, int64_t version);
+/* Sends a blob: through an unlinked file, so that memory stays bounded. */
+enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id, const char *media_type,
+                              const char *file_name, struct px_err *err) PX_MUST_CHECK;
+/* Content-Disposition with a name in which nothing can break the header. */
+void api_reply_file_name(struct http_request *req, struct http_reply *reply, const char *name);
+
+/* Jobs. Plans and submits; answers 202 with the first job's document, or the
+ * plan itself when dry_run. */
+enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind, const json_t *spec,
+                          bool dry_run, struct px_err *err) PX_MUST_CHECK;
+
+#endif

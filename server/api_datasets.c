@@ -1,0 +1,118 @@
+/* Datasets: create, list, document, delete. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/flow/fields.h"
+#include "server/api.h"
+
+static const struct flow_field FIELDS[] = {
+  { "name", FLOW_TEXT, 1, 200, "!", NULL, NULL, "a name of your choice; unique" },
+  { "observation_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
+  { "action_dim", FLOW_INT, 1, PX_ACT_MAX, "!", NULL, NULL, "numbers in an action" },
+  { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah", NULL,
+    "simulator in which policies can be evaluated, if the data came from one" },
+  { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
+};
+
+/* A bound is one number for all dimensions, or a list with one for each. */
+static enum px_status read_bound(const json_t *body, const char *name, double initial, uint32_t dims, float *out,
+                                 struct px_err *err) {
+  char pointer[32];
+  snprintf(pointer, sizeof pointer, "/%s", name);
+  const json_t *given = json_object_get(body, name);
+  if (given && !json_is_number(given) && (!json_is_array(given) || json_array_size(given) != dims))
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s must be a number, or a list of action_dim = %u numbers", name, dims);
+  for (uint32_t j = 0; j < dims; j++) {
+    const json_t *item = json_is_array(given) ? json_array_get(given, j) : given;
+    if (item && !json_is_number(item))
+      return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s[%u] must be a number", name, j);
+    const double value = item ? json_number_value(item) : initial;
+    if (!(fabs(value) <= 1e30)) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s[%u] is too large", name, j);
+    out[j] = (float)value;
+  }
+  return PX_OK;
+}
+
+static enum px_status read_spaces(const json_t *body, const json_t *checked, struct px_spaces *spaces, struct px_err *err) {
+  spaces->obs_dim = (uint32_t)json_integer_value(json_object_get(checked, "observation_dim"));
+  spaces->act_dim = (uint32_t)json_integer_value(json_object_get(checked, "action_dim"));
+  enum px_status status = read_bound(body, "action_low", -1, spaces->act_dim, spaces->act_low, err);
+  if (!status) status = read_bound(body, "action_high", 1, spaces->act_dim, spaces->act_high, err);
+  for (uint32_t j = 0; !status && j < spaces->act_dim; j++)
+    if (!(spaces->act_low[j] < spaces->act_high[j]))
+      status = px_fail_at(err, PX_E_BAD_FIELD, "/action_low", "action_low[%u] = %g is not below action_high[%u] = %g", j,
+                          (double)spaces->act_low[j], j, (double)spaces->act_high[j]);
+  return status;
+}
+
+static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, struct px_err *err) {
+  struct store *store;
+  int64_t version;
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = store_dataset_document(store, id, &reply->body, &version, err);
+  if (!status) reply->etag = api_etag(req, version);
+  return status;
+}
+
+API_HANDLER(api_dataset_create) {
+  /* The two bounds are a number or a list, which a field table cannot say. */
+  json_t *plain = json_copy(req->json), *checked = NULL;
+  struct px_spaces *spaces = px_arena_take(req->arena, 1, sizeof *spaces);
+  if (!plain || !spaces) {
+    json_decref(plain);
+    return px_fail(err, PX_E_NO_MEMORY, "dataset");
+  }
+  json_object_del(plain, "action_low");
+  json_object_del(plain, "action_high");
+  enum px_status status = flow_fields_check(FIELDS, plain, "", &checked, err);
+  if (!status) status = read_spaces(req->json, checked, spaces, err);
+  struct store *store;
+  char id[STORE_ID_MAX];
+  if (!status) status = api_store(req, &store, err);
+  if (!status)
+    status = store_dataset_create(store, json_string_value(json_object_get(checked, "name")), spaces,
+                                  json_string_value(json_object_get(checked, "env")), id, err);
+  if (!status) status = reply_document(req, reply, id, err);
+  if (!status) {
+    reply->status = 201;
+    http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", id));
+  }
+  json_decref(checked);
+  json_decref(plain);
+  return status;
+}
+
+API_HANDLER(api_dataset_list) {
+  int64_t limit;
+  struct store *store;
+  enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
+  if (!status) status = api_store(req, &store, err);
+  return status ? status : store_dataset_list(store, http_query(req, "after"), (int)limit, &reply->body, err);
+}
+
+enum px_status api_dataset(struct http_request *req, struct store_dataset **out, struct px_err *err) {
+  struct store_dataset *ds = px_arena_take(req->arena, 1, sizeof *ds);
+  struct store *store;
+  if (!ds) return px_fail(err, PX_E_NO_MEMORY, "dataset");
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = store_dataset_get(store, req->params[0], ds, err);
+  if (!status) *out = ds;
+  return status;
+}
+
+API_HANDLER(api_dataset_get) {
+  struct store_dataset *ds;
+  const enum px_status status = api_dataset(req, &ds, err);
+  return status ? status : reply_document(req, reply, ds->id, err);
+}
+
+API_HANDLER(api_dataset_delete) {
+  struct store_dataset *ds;
+  struct store *store;
+  enum px_status status = api_dataset(req, &ds, err);
+  if (!status) status = api_store(req, &store, err);
+  if (!status) status = store_dataset_delete(store, ds->id, err);
+  if (!status) reply->status = 204;
+  return status;
+}

@@ -1,0 +1,74 @@
+/* GET /v1/datasets/{dataset}/export: written to a file, segment by segment, then sent. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/hash.h"
+#include "lib/data/export.h"
+#include "server/api.h"
+#include "server/files.h"
+#include "server/snapshot.h"
+
+struct plan {
+  struct store_dataset *ds;
+  enum px_export_format format;
+  enum px_export_which which;
+  struct snapshot_labels labels;
+};
+
+static enum px_status read_query(struct http_request *req, struct store *store, struct plan *plan, struct px_err *err) {
+  const char *format = http_query(req, "format"), *which = http_query(req, "actions");
+  enum px_status status = px_export_format_parse(format ? format : "hdf5", &plan->format, err);
+  if (!status) status = px_export_which_parse(which ? which : "both", &plan->which, err);
+  if (!status) status = api_dataset(req, &plan->ds, err);
+  if (!status && plan->ds->segments_n == 0) status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
+  if (!status) status = snapshot_labels(store, plan->ds, http_query(req, "label_set"), &plan->labels, err);
+  if (!status && plan->which == PX_EXPORT_PROXY && !plan->labels.id[0]) {
+    status = px_fail(err, PX_E_CONFLICT, "the dataset has no proxy actions yet");
+    px_err_hint(err, "POST /v1/pipelines makes them.");
+  }
+  return status;
+}
+
+static enum px_status write_file(struct store *store, const struct plan *plan, const char *path, struct px_err *err) {
+  struct px_export *e = NULL;
+  struct snapshot_pair pair = SNAPSHOT_PAIR;
+  enum px_status status = px_export_new(plan->format, plan->which, &plan->ds->spaces, path, &e, err);
+  for (uint32_t seq = 0; !status && seq < plan->ds->segments_n; seq++) {
+    status = snapshot_read(store, plan->ds, &plan->labels, seq, &pair, err);
+    if (!status)
+      status = px_export_segment(e, pair.segment.data, pair.segment.len, pair.labels.len ? pair.labels.data : NULL,
+                                 pair.labels.len, err);
+  }
+  if (!status) status = px_export_end(e, err);
+  px_export_free(e);
+  snapshot_pair_free(&pair);
+  return status;
+}
+
+API_HANDLER(api_export) {
+  struct plan plan;
+  struct store *store;
+  uint8_t random[8];
+  char digits[2 * sizeof random + 1];
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = read_query(req, store, &plan, err);
+  if (!status && px_random(random, sizeof random)) status = px_fail(err, PX_E_IO, "the system gave no random bytes");
+  if (status) return status;
+  px_hex(random, sizeof random, digits);
+  const char *path = px_arena_fmt(req->arena, "%s/export-%s", service_options(req->service)->spool_dir, digits);
+  if (!path) return px_fail(err, PX_E_NO_MEMORY, "export");
+  status = write_file(store, &plan, path, err);
+  const int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+  if (!status && fd < 0) status = px_fail_errno(err, "opening the export");
+  unlink(path);
+  if (!status) status = files_size(fd, &reply->fd_bytes, err);
+  if (status) {
+    if (fd >= 0) close(fd);
+    return status;
+  }
+  reply->fd = fd;
+  reply->media_type = px_export_media_type(plan.format);
+  api_reply_file_name(req, reply, px_arena_fmt(req->arena, "%s%s", plan.ds->name, px_export_suffix(plan.format)));
+  return PX_OK;
+}

@@ -1,0 +1,169 @@
+/* Jobs: submit, follow, cancel, retry, and what they leave. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/jobs.h"
+#include "lib/store/results.h"
+#include "server/api.h"
+#include "server/wait.h"
+
+static const struct flow_field JOB_FIELDS[] = {
+  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|label|train_policy|evaluate|report|export", NULL, "what is to be done" },
+  { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
+};
+
+API_HANDLER(api_job_create) {
+  bool dry_run;
+  json_t *plain = json_copy(req->json), *checked = NULL;
+  if (!plain) return px_fail(err, PX_E_NO_MEMORY, "job");
+  json_object_del(plain, "spec"); /* its own table depends on the kind */
+  enum flow_kind kind;
+  const json_t *spec = json_object_get(req->json, "spec");
+  enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
+  if (!status) status = flow_fields_check(JOB_FIELDS, plain, "", &checked, err);
+  if (!status) status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
+  if (!status && !json_is_object(spec)) status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
+  if (!status) status = api_submit(req, reply, kind, spec, dry_run, err);
+  json_decref(checked);
+  json_decref(plain);
+  return status;
+}
+
+/* NULL, or one of the words. */
+static enum px_status check_word(const struct http_request *req, const char *name, const char *words, struct px_err *err) {
+  const char *text = http_query(req, name);
+  if (!text) return PX_OK;
+  const size_t n = strlen(text);
+  for (const char *at = words; *at;) {
+    const size_t len = strcspn(at, " ");
+    if (len == n && memcmp(at, text, n) == 0) return PX_OK;
+    at += len + (at[len] == ' ');
+  }
+  return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be one of: %s", name, words);
+}
+
+API_HANDLER(api_job_list) {
+  int64_t limit;
+  struct store *store;
+  enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
+  if (!status)
+    status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate report export pipeline", err);
+  if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
+  if (!status) status = api_store(req, &store, err);
+  if (status) return status;
+  const struct store_job_filter filter = { .dataset = http_query(req, "dataset"), .kind = http_query(req, "kind"),
+                                           .state = http_query(req, "state"), .parent = http_query(req, "parent"),
+                                           .before = http_query(req, "before"), .limit = (int)limit };
+  return store_job_list(store, &filter, &reply->body, err);
+}
+
+/* "30s", "500ms" or "30". */
+static enum px_status read_wait(const struct http_request *req, int *ms, struct px_err *err) {
+  const char *text = http_query(req, "wait");
+  *ms = 0;
+  if (!text) return PX_OK;
+  char *end;
+  errno = 0;
+  const long value = strtol(text, &end, 10);
+  const long unit = strcmp(end, "ms") == 0 ? 1 : strcmp(end, "s") == 0 || !*end ? 1000 : 0;
+  if (errno || end == text || !unit || value < 0 || value > WAIT_LONGEST_MS / unit)
+    return px_fail_at(err, PX_E_BAD_FIELD, "wait", "wait must be a time of at most 60s, such as 30s or 500ms");
+  *ms = (int)(value * unit);
+  return PX_OK;
+}
+
+static bool is_final(const struct px_buf *document) {
+  json_t *json = json_loadb(document->data, document->len, 0, NULL);
+  const bool final = json_is_string(json_object_get(json, "finished_at"));
+  json_decref(json);
+  return final;
+}
+
+API_HANDLER(api_job_get) {
+  int wait_ms;
+  int64_t version;
+  struct store *store;
+  enum px_status status = read_wait(req, &wait_ms, err);
+  if (!status) status = api_check_id(req->params[0], "job_", "job", err);
+  if (!status) status = api_store(req, &store, err);
+  if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
+  if (status) return status;
+  reply->etag = api_etag(req, version);
+  if (is_final(&reply->body)) return PX_OK;
+  http_reply_header(reply, "Retry-After", "1");
+  /* Whoever knows another version than this one is told at once. */
+  const char *known = http_header(req, "If-None-Match");
+  if (wait_ms == 0 || req->waited || !reply->etag || (known && !strstr(known, reply->etag))) return PX_OK;
+  snprintf(reply->wait_job, sizeof reply->wait_job, "%s", req->params[0]);
+  reply->wait_version = version;
+  reply->wait_ms = wait_ms;
+  return PX_OK;
+}
+
+static enum px_status job_store(struct http_request *req, struct store **store, struct px_err *err) {
+  const enum px_status status = api_check_id(req->params[0], "job_", "job", err);
+  return status ? status : api_store(req, store, err);
+}
+
+API_HANDLER(api_job_events) {
+  struct store *store;
+  const enum px_status status = job_store(req, &store, err);
+  return status ? status : store_job_events(store, req->params[0], &reply->body, err);
+}
+
+API_HANDLER(api_job_metrics) {
+  struct store *store;
+  const enum px_status status = job_store(req, &store, err);
+  return status ? status : store_job_metrics(store, req->params[0], &reply->body, err);
+}
+
+API_HANDLER(api_job_artifacts) {
+  struct store *store;
+  const enum px_status status = job_store(req, &store, err);
+  return status ? status : store_artifact_list(store, req->params[0], &reply->body, err);
+}
+
+API_HANDLER(api_job_artifact) {
+  struct store *store;
+  struct store_blob blob;
+  char *type = px_arena_take(req->arena, 128, 1);
+  enum px_status status = type ? job_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "artifact");
+  if (!status) status = store_artifact_find(store, req->params[0], req->params[1], type, &blob, err);
+  return status ? status : api_reply_blob(req, reply, blob.id, type, req->params[1], err);
+}
+
+API_HANDLER(api_job_cancel) {
+  struct store *store;
+  int64_t version;
+  enum px_status status = job_store(req, &store, err);
+  if (!status) status = store_job_cancel(store, req->params[0], err);
+  if (!status) service_job_changed(req->service, req->params[0]);
+  if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
+  if (!status) reply->etag = api_etag(req, version);
+  return status;
+}
+
+/* A fresh copy of the job, or of the whole pipeline. */
+API_HANDLER(api_job_retry) {
+  struct store *store;
+  struct px_buf text = PX_BUF(64 << 20);
+  int64_t version;
+  enum flow_kind kind = FLOW_INGEST;
+  enum px_status status = job_store(req, &store, err);
+  if (!status) status = store_job_document(store, req->params[0], &text, &version, err);
+  json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
+  if (!status && !document) status = px_fail(err, PX_E_INTERNAL, "the job's document is broken");
+  if (!status) status = flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
+  if (!status && !json_is_string(json_object_get(document, "finished_at")))
+    status = px_fail(err, PX_E_CONFLICT, "the job has not ended yet");
+  if (!status && kind != FLOW_PIPELINE && !flow_kind_info(kind)->submittable) {
+    status = px_fail(err, PX_E_CONFLICT, "a job of kind %s cannot be retried by itself", flow_kind_info(kind)->name);
+    px_err_hint(err, kind == FLOW_INGEST ? "Send the file again." : "Retry the job or the pipeline that made it.");
+  }
+  if (!status) status = api_submit(req, reply, kind, json_object_get(document, "spec"), false, err);
+  json_decref(document);
+  px_buf_free(&text);
+  return status;
+}

@@ -1,0 +1,87 @@
+/* The service about itself: health, metrics, version, its own description. */
+#include <string.h>
+
+#include "lib/store/jobs.h"
+#include "server/api.h"
+#include "server/metrics.h"
+
+/* schema/openapi.yaml as it is: JSON is YAML. */
+__asm__(".section .rodata\n"
+        "openapi_begin: .incbin \"schema/openapi.yaml\"\n"
+        "openapi_end: .byte 0\n"
+        ".previous\n");
+extern const char openapi_begin[] __attribute__((visibility("hidden")));
+extern const char openapi_end[] __attribute__((visibility("hidden")));
+
+API_HANDLER(api_openapi) {
+  (void)req, (void)err;
+  reply->still = openapi_begin;
+  reply->still_n = (size_t)(openapi_end - openapi_begin);
+  return PX_OK;
+}
+
+API_HANDLER(api_index) {
+  (void)req, (void)err;
+  static const char PAGE[] =
+    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Proxact</title>"
+    "<h1>Proxact " PX_VERSION "</h1><p>Proxy action labels for trajectories, and policies learned from them.</p>"
+    "<ul><li><a href=\"/openapi.json\">/openapi.json</a> describes every route</li>"
+    "<li><a href=\"/healthz\">/healthz</a>, <a href=\"/readyz\">/readyz</a>, <a href=\"/version\">/version</a></li>"
+    "<li>/v1/datasets, /v1/jobs, /v1/pipelines, /v1/models, /v1/label_sets, /v1/workers and /metrics need the header "
+    "<code>Authorization: Bearer $PROXACT_TOKEN</code></li></ul>\n";
+  reply->still = PAGE;
+  reply->still_n = sizeof PAGE - 1;
+  reply->media_type = "text/html; charset=utf-8";
+  return PX_OK;
+}
+
+API_HANDLER(api_healthz) {
+  (void)req;
+  return http_reply_json(reply, json_pack("{s:s}", "status", "ok"), err);
+}
+
+API_HANDLER(api_version) {
+  (void)req;
+  return http_reply_json(reply, json_pack("{s:s s:s}", "name", "proxact", "version", PX_VERSION), err);
+}
+
+/* Ready: the database answers and has this build's schema. Redis is only a
+ * convenience, so its absence is told but does not count. */
+API_HANDLER(api_readyz) {
+  struct store *store;
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = store_ping(store, err);
+  if (!status) status = store_check_schema(store, err);
+  if (status) return status == PX_E_UNAVAILABLE ? status : px_fail(err, PX_E_UNAVAILABLE, "the database is not ready");
+  return http_reply_json(reply, json_pack("{s:s s:s}", "status", "ok", "redis",
+                                          service_queue_up(req->service) ? "up" : "down"), err);
+}
+
+static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
+  size_t i;
+  json_t *row;
+  enum px_status status = px_buf_puts(out, "# HELP proxact_jobs Jobs by kind and state.\n# TYPE proxact_jobs gauge\n");
+  json_array_foreach(counts, i, row)
+    if (!status)
+      status = px_buf_fmt(out, "proxact_jobs{kind=\"%s\",state=\"%s\"} %lld\n",
+                          json_string_value(json_object_get(row, "kind")), json_string_value(json_object_get(row, "state")),
+                          (long long)json_integer_value(json_object_get(row, "n")));
+  return status;
+}
+
+API_HANDLER(api_metrics) {
+  struct store *store;
+  struct px_buf text = PX_BUF(1 << 20);
+  enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
+  if (status) return px_fail(err, status, "metrics");
+  /* Without the database the server's own numbers are still worth having. */
+  struct px_err unused;
+  json_t *counts = NULL;
+  if (!api_store(req, &store, &unused) && !store_job_counts(store, &text, &unused))
+    counts = json_loadb(text.data, text.len, 0, NULL);
+  status = put_jobs(counts, &reply->body);
+  json_decref(counts);
+  px_buf_free(&text);
+  reply->media_type = "text/plain; version=0.0.4; charset=utf-8";
+  return status ? px_fail(err, status, "metrics") : PX_OK;
+}

@@ -1,0 +1,115 @@
+/* Trajectories: pages, and one of them as JSON with true and proxy actions. */
+#include <stdlib.h>
+
+#include "lib/data/labels.h"
+#include "lib/store/results.h"
+#include "server/api.h"
+#include "server/snapshot.h"
+
+enum { JSON_MAX_NUMBERS = 4000000 };
+
+API_HANDLER(api_trajectory_list) {
+  int64_t from, limit;
+  struct store_dataset *ds;
+  struct store *store;
+  enum px_status status = api_query_int(req, "from", 0, INT64_MAX, 0, &from, err);
+  if (!status) status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
+  if (!status) status = api_dataset(req, &ds, err);
+  if (!status) status = api_store(req, &store, err);
+  return status ? status : store_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
+}
+
+/* [1,2.5] or, without numbers, null. */
+static enum px_status put_row(struct px_buf *out, const float *row, uint32_t n) {
+  if (!row) return px_buf_puts(out, "null");
+  enum px_status status = px_buf_puts(out, "[");
+  for (uint32_t j = 0; !status && j < n; j++) status = px_buf_fmt(out, "%s%.9g", j ? "," : "", (double)row[j]);
+  return status ? status : px_buf_puts(out, "]");
+}
+
+static enum px_status put_rows(struct px_buf *out, const char *name, const float *rows, const uint8_t *present, uint64_t n,
+                               uint32_t dims) {
+  enum px_status status = px_buf_fmt(out, ",\"%s\":[", name);
+  for (uint64_t i = 0; !status && i < n; i++) {
+    if (i) status = px_buf_puts(out, ",");
+    const bool there = rows && (!present || present[i]);
+    if (!status) status = put_row(out, there ? rows + i * dims : NULL, dims);
+  }
+  return status ? status : px_buf_puts(out, "]");
+}
+
+static enum px_status put_source(struct px_buf *out, const struct px_traj *t, const uint8_t *known) {
+  enum px_status status = px_buf_puts(out, ",\"action_source\":[");
+  for (uint32_t i = 0; !status && i < t->steps; i++) {
+    const bool is_true = t->actions && (!t->labelled || t->labelled[i]);
+    status = px_buf_fmt(out, "%s\"%s\"", i ? "," : "", is_true ? "true" : known && known[i] ? "proxy" : "absent");
+  }
+  return status ? status : px_buf_puts(out, "]");
+}
+
+struct place { int64_t n; uint64_t first_step, first_obs; };
+
+static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t, const struct px_spaces *spaces,
+                                     const struct place *place, const struct px_label_rows *labels) {
+  const uint64_t s = place->first_step;
+  const uint32_t A = spaces->act_dim;
+  const uint8_t *known = labels ? labels->known + s : NULL;
+  enum px_status status =
+    px_buf_fmt(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s", (long long)place->n,
+               t->steps, t->terminated ? "true" : "false", t->truncated ? "true" : "false", t->has_final ? "true" : "false");
+  if (!status) status = put_rows(out, "observations", t->observations, NULL, t->steps + (t->has_final ? 1U : 0U), spaces->obs_dim);
+  if (!status) status = put_rows(out, "actions", t->actions, t->labelled, t->steps, A);
+  if (!status) status = put_rows(out, "proxy_actions", labels ? labels->actions + s * A : NULL, known, t->steps, A);
+  if (!status) status = put_rows(out, "proxy_std", labels ? labels->std + s * A : NULL, known, t->steps, A);
+  if (!status) status = put_source(out, t, known);
+  if (!status) status = px_buf_puts(out, ",\"rewards\":");
+  if (!status) status = put_row(out, t->rewards, t->steps);
+  return status ? status : px_buf_puts(out, "}\n");
+}
+
+static enum px_status reply_trajectory(struct http_reply *reply, const struct store_dataset *ds, const struct snapshot_pair *pair,
+                                       int64_t n, uint32_t index, struct px_err *err) {
+  struct px_segment_view view = { 0 };
+  struct px_label_view labels = { 0 };
+  enum px_status status = px_segment_open(pair->segment.data, pair->segment.len, &ds->spaces, &view, err);
+  if (!status && index >= view.traj_n) status = px_fail(err, PX_E_INTERNAL, "segment without trajectory %u", index);
+  if (!status && pair->labels.len)
+    status = px_label_open(pair->labels.data, pair->labels.len, &ds->spaces, view.steps_n, &labels, err);
+  struct place place = { .n = n };
+  for (uint32_t i = 0; !status && i < index; i++) {
+    place.first_step += (uint64_t)view.length[i];
+    place.first_obs += (uint64_t)view.length[i] + view.has_final[i];
+  }
+  if (!status) {
+    const struct px_traj t = px_segment_traj(&view, index, place.first_step, place.first_obs, &ds->spaces);
+    if ((uint64_t)t.steps * (ds->spaces.obs_dim + 3 * ds->spaces.act_dim) > JSON_MAX_NUMBERS) {
+      status = px_fail(err, PX_E_TOO_LARGE, "the trajectory has more than %d numbers", JSON_MAX_NUMBERS);
+      px_err_hint(err, "GET .../export gives it in a binary format.");
+    } else if (put_trajectory(&reply->body, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL)) {
+      status = px_fail(err, PX_E_NO_MEMORY, "trajectory");
+    }
+  }
+  px_label_close(&labels);
+  px_segment_close(&view);
+  return status;
+}
+
+API_HANDLER(api_trajectory_get) {
+  struct store_dataset *ds;
+  struct store *store;
+  struct snapshot_labels labels;
+  struct snapshot_pair pair = SNAPSHOT_PAIR;
+  uint32_t seq, index;
+  char *end;
+  const long long n = strtoll(req->params[1], &end, 10);
+  if (end == req->params[1] || *end || n < 0)
+    return px_fail(err, PX_E_NOT_FOUND, "there is no trajectory %.32s; they are numbered from 0", req->params[1]);
+  enum px_status status = api_dataset(req, &ds, err);
+  if (!status) status = api_store(req, &store, err);
+  if (!status) status = store_trajectory_find(store, ds->id, n, &seq, &index, err);
+  if (!status) status = snapshot_labels(store, ds, http_query(req, "label_set"), &labels, err);
+  if (!status) status = snapshot_read(store, ds, &labels, seq, &pair, err);
+  if (!status) status = reply_trajectory(reply, ds, &pair, n, index, err);
+  snapshot_pair_free(&pair);
+  return status;
+}

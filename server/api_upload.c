@@ -1,0 +1,245 @@
+/*
+ * POST /v1/datasets/{dataset}/trajectories: the body goes to an unlinked file as
+ * it arrives, decoded on the way; then a thread of the work pool reads it into
+ * segments, or hands it to an ingest job.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/data/decode.h"
+#include "lib/store/jobs.h"
+#include "server/api.h"
+#include "server/files.h"
+#include "server/ingest.h"
+#include "server/metrics.h"
+
+enum { DIGEST_TEXT_MAX = 64 };
+
+struct upload {
+  int fd;
+  struct px_decoder *decoder;
+  struct px_sha256 *sha256;         /* of the bytes received; NULL unless a digest was announced */
+  char digest[DIGEST_TEXT_MAX];     /* base64, as announced */
+  const char *digest_header;
+  struct store_dataset *dataset;    /* in the request's arena */
+  enum px_format format;
+  char name[128];
+  struct px_read_options options;
+  bool async;
+};
+
+static void upload_free(void *stream) {
+  struct upload *u = stream;
+  uint8_t unused[PX_SHA256_BYTES];
+  if (u->sha256) px_sha256_end(u->sha256, unused);
+  px_decoder_free(u->decoder);
+  if (u->fd >= 0) close(u->fd);
+  free(u);
+}
+
+static bool starts_with(const char *text, const char *prefix) { return strncasecmp(text, prefix, strlen(prefix)) == 0; }
+
+static enum px_status choose_format(const struct http_request *req, struct upload *u, struct px_err *err) {
+  const char *type = http_header(req, "Content-Type"), *format = http_query(req, "format");
+  if (type && starts_with(type, "multipart/")) {
+    px_fail(err, PX_E_UNSUPPORTED_MEDIA, "a form (multipart) is not taken; the body must be the file itself");
+    px_err_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
+    return PX_E_UNSUPPORTED_MEDIA;
+  }
+  if (format) return px_format_from_name(format, &u->format, err);
+  /* These two say nothing: curl sends the second for every --data-binary. */
+  const bool silent = !type || starts_with(type, "application/octet-stream") ||
+                      starts_with(type, "application/x-www-form-urlencoded");
+  if (!silent) return px_format_from_media_type(type, &u->format, err);
+  if (strchr(u->name, '.')) return px_format_from_name(u->name, &u->format, err);
+  px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
+  px_err_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
+                   "application/x-safetensors), or ?format= or ?filename=.");
+  return PX_E_UNSUPPORTED_MEDIA;
+}
+
+/* The last part of the path given; used in errors only. */
+static void choose_name(const struct http_request *req, struct upload *u) {
+  const char *given = http_query(req, "filename");
+  if (!given) given = http_header(req, "X-Filename");
+  if (!given || !*given) given = "upload";
+  const char *slash = strrchr(given, '/');
+  snprintf(u->name, sizeof u->name, "%s", slash ? slash + 1 : given);
+  for (char *c = u->name; *c; c++)
+    if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '_';
+}
+
+static enum px_status read_keys(const char *text, struct px_read_options *options, struct px_err *err) {
+  while (text && *text) {
+    const size_t n = strcspn(text, ",");
+    if (n == 0 || n >= PX_READ_KEY_BYTES || options->obs_keys_n == PX_READ_KEYS_MAX)
+      return px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys must be 1 to %d names of 1 to %d characters, with commas",
+                        PX_READ_KEYS_MAX, PX_READ_KEY_BYTES - 1);
+    memcpy(options->obs_keys[options->obs_keys_n++], text, n);
+    text += n + (text[n] == ',');
+  }
+  return PX_OK;
+}
+
+/* RFC 9530: sha-256=:base64: among others, of the body as it is sent. */
+static enum px_status read_digest(const struct http_request *req, struct upload *u, struct px_err *err) {
+  u->digest_header = "Content-Digest";
+  const char *value = http_header(req, "Content-Digest");
+  if (!value) {
+    u->digest_header = "Repr-Digest";
+    value = http_header(req, "Repr-Digest");
+  }
+  const char *at = value ? strstr(value, "sha-256=") : NULL;
+  if (!at) return PX_OK;
+  at += strlen("sha-256=");
+  const size_t n = *at == ':' ? strcspn(at + 1, ":") : 0;
+  if (n != 44 || at[1 + n] != ':')
+    return px_fail(err, PX_E_BAD_REQUEST, "%s must be sha-256=:BASE64: with 44 characters of base64", u->digest_header);
+  memcpy(u->digest, at + 1, n);
+  u->sha256 = px_sha256_new();
+  return u->sha256 ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "digest");
+}
+
+static enum px_status read_headers(struct http_request *req, struct upload *u, struct px_err *err) {
+  enum px_encoding encoding;
+  choose_name(req, u);
+  enum px_status status = choose_format(req, u, err);
+  if (!status) status = read_digest(req, u, err);
+  if (!status) status = api_query_flag(req, "ignore_actions", &u->options.ignore_actions, err);
+  if (!status) status = api_query_flag(req, "async", &u->async, err);
+  if (!status) status = read_keys(http_query(req, "obs_keys"), &u->options, err);
+  if (!status) status = px_encoding_parse(http_header(req, "Content-Encoding"), &encoding, err);
+  if (!status) status = api_dataset(req, &u->dataset, err);
+  if (!status) status = service_spool(req->service, &u->fd, err);
+  if (status) return status;
+  const char *prefer = http_header(req, "Prefer");
+  if (prefer && strstr(prefer, "respond-async")) u->async = true;
+  u->options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
+  u->decoder = px_decoder_new(encoding, u->fd, service_options(req->service)->max_upload_bytes, 0);
+  return u->decoder ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "decoder");
+}
+
+static enum px_status upload_begin(struct http_request *req, struct px_err *err) {
+  struct upload *u = calloc(1, sizeof *u);
+  if (!u) return px_fail(err, PX_E_NO_MEMORY, "upload");
+  u->fd = -1;
+  req->stream = u;
+  if (http_body_bytes(req) == 0) return px_fail(err, PX_E_BAD_REQUEST, "the body is empty");
+  return read_headers(req, u, err);
+}
+
+static enum px_status upload_feed(struct http_request *req, const void *bytes, size_t n, struct px_err *err) {
+  struct upload *u = req->stream;
+  if (u->sha256) px_sha256_put(u->sha256, bytes, n);
+  return px_decoder_feed(u->decoder, bytes, n, err);
+}
+
+const struct http_stream API_UPLOAD_STREAM = { upload_begin, upload_feed, upload_free };
+
+static void base64(const uint8_t *bytes, size_t n, char *out) {
+  static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < n; i += 3) {
+    const size_t left = n - i;
+    const uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                           (left > 2 ? bytes[i + 2] : 0);
+    for (unsigned d = 0; d < 4; d++) *out++ = d <= left ? DIGITS[group >> (18 - 6 * d) & 63] : '=';
+  }
+  *out = '\0';
+}
+
+static enum px_status check_whole(struct upload *u, struct px_err *err) {
+  const enum px_status status = px_decoder_end(u->decoder, err);
+  if (status || !u->sha256) return status;
+  uint8_t digest[PX_SHA256_BYTES];
+  char text[DIGEST_TEXT_MAX];
+  px_sha256_end(u->sha256, digest);
+  u->sha256 = NULL;
+  base64(digest, sizeof digest, text);
+  if (strcmp(text, u->digest) == 0) return PX_OK;
+  return px_fail_at(err, PX_E_BAD_DATA, u->digest_header, "the body's SHA-256 is not the one announced in %s",
+                    u->digest_header);
+}
+
+static json_t *notes_json(const struct px_read_report *report) {
+  json_t *notes = json_array();
+  for (uint32_t i = 0; notes && i < report->notes_n; i++) json_array_append_new(notes, json_string(report->notes[i]));
+  return notes;
+}
+
+static enum px_status answer_stored(struct http_request *req, struct http_reply *reply, const struct ingest_result *r,
+                                    double seconds, struct px_err *err) {
+  const struct upload *u = req->stream;
+  struct px_buf document = PX_BUF(16 << 20);
+  struct store *store;
+  int64_t version = 0;
+  enum px_status status = api_store(req, &store, err);
+  if (!status) status = store_dataset_document(store, u->dataset->id, &document, &version, err);
+  px_buf_free(&document);
+  if (status) return status;
+  reply->status = 201;
+  http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", u->dataset->id));
+  return http_reply_json(
+    reply,
+    json_pack("{s:s s:s s:s s:s s:I s:I s:I s:I s:I s:o s:I s:f}", "dataset_id", u->dataset->id, "file", u->name, "format",
+              px_format_name(u->format), "layout", r->report.layout, "trajectories", (json_int_t)r->trajectories_n, "steps",
+              (json_int_t)r->steps_n, "labelled_steps", (json_int_t)r->labelled_n, "segments", (json_int_t)r->segments_n,
+              "size_bytes", (json_int_t)r->size_bytes, "notes", notes_json(&r->report), "version", (json_int_t)version,
+              "seconds", seconds),
+    err);
+}
+
+static enum px_status store_now(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+  struct upload *u = req->stream;
+  const double began = px_clock_s();
+  struct ingest_job job = { .service = req->service, .dataset = u->dataset, .fd = u->fd, .format = u->format,
+                            .bytes = px_decoder_bytes(u->decoder), .name = u->name, .options = &u->options };
+  struct ingest_result *result = px_arena_take(req->arena, 1, sizeof *result);
+  if (!result) return px_fail(err, PX_E_NO_MEMORY, "upload");
+  enum px_status status = api_store(req, &job.store, err);
+  if (!status) status = ingest_run(&job, result, err);
+  if (status) return status;
+  const double seconds = px_clock_s() - began;
+  metrics_uploaded(job.bytes, result->steps_n, seconds);
+  return answer_stored(req, reply, result, seconds, err);
+}
+
+static char *options_json(const struct px_read_options *options) {
+  json_t *keys = json_array();
+  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
+  json_t *json = json_pack("{s:b s:o}", "ignore_actions", options->ignore_actions, "obs_keys", keys);
+  char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+  json_decref(json);
+  return text;
+}
+
+static enum px_status store_later(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+  struct upload *u = req->stream;
+  struct store *store;
+  struct store_blob blob;
+  char job[STORE_ID_MAX];
+  int64_t version;
+  char *options = options_json(&u->options);
+  enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
+  if (!status) status = store_blob_put_fd(store, u->fd, &blob, err);
+  if (!status)
+    status = store_upload_submit(store, u->dataset->id, u->name, px_format_name(u->format), options, blob.id, job, err);
+  free(options);
+  if (status) return status;
+  service_wake(req->service, 1);
+  reply->status = 202;
+  http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", job));
+  http_reply_header(reply, "Preference-Applied", "respond-async");
+  return store_job_document(store, job, &reply->body, &version, err);
+}
+
+API_HANDLER(api_upload) {
+  struct upload *u = req->stream;
+  const enum px_status status = check_whole(u, err);
+  if (status) return status;
+  return u->async ? store_later(req, reply, err) : store_now(req, reply, err);
+}

@@ -1,0 +1,76 @@
+/* The work pool: see defer.h. */
+#include "server/defer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "server/http.h"
+
+enum { THREADS_MAX = 64 };
+
+struct defer {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct http_request *queue[DEFER_QUEUE_MAX]; /* a ring */
+  size_t first, n;
+  bool stopping;
+  pthread_t threads[THREADS_MAX];
+  int threads_n;
+};
+
+static void *defer_main(void *arg) {
+  struct defer *defer = arg;
+  pthread_mutex_lock(&defer->lock);
+  for (;;) {
+    while (!defer->stopping && defer->n == 0) pthread_cond_wait(&defer->changed, &defer->lock);
+    if (defer->n == 0) break;
+    struct http_request *req = defer->queue[defer->first];
+    defer->first = (defer->first + 1) % DEFER_QUEUE_MAX;
+    defer->n--;
+    pthread_mutex_unlock(&defer->lock);
+    http_run_deferred(req);
+    pthread_mutex_lock(&defer->lock);
+  }
+  pthread_mutex_unlock(&defer->lock);
+  return NULL;
+}
+
+enum px_status defer_new(int threads, struct defer **out, struct px_err *err) {
+  struct defer *defer = calloc(1, sizeof *defer);
+  if (!defer) return px_fail(err, PX_E_NO_MEMORY, "work pool");
+  pthread_mutex_init(&defer->lock, NULL);
+  pthread_cond_init(&defer->changed, NULL);
+  if (threads > THREADS_MAX) threads = THREADS_MAX;
+  for (; defer->threads_n < threads; defer->threads_n++)
+    if (pthread_create(&defer->threads[defer->threads_n], NULL, defer_main, defer) != 0) {
+      defer_free(defer);
+      return px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+    }
+  *out = defer;
+  return PX_OK;
+}
+
+void defer_free(struct defer *defer) {
+  if (!defer) return;
+  pthread_mutex_lock(&defer->lock);
+  defer->stopping = true;
+  pthread_cond_broadcast(&defer->changed);
+  pthread_mutex_unlock(&defer->lock);
+  for (int i = 0; i < defer->threads_n; i++) pthread_join(defer->threads[i], NULL);
+  pthread_cond_destroy(&defer->changed);
+  pthread_mutex_destroy(&defer->lock);
+  free(defer);
+}
+
+enum px_status defer_put(struct defer *defer, struct http_request *req, struct px_err *err) {
+  enum px_status status = PX_OK;
+  pthread_mutex_lock(&defer->lock);
+  if (defer->n == DEFER_QUEUE_MAX) {
+    status = px_fail(err, PX_E_UNAVAILABLE, "%d requests wait for the work pool already", DEFER_QUEUE_MAX);
+  } else {
+    defer->queue[(defer->first + defer->n++) % DEFER_QUEUE_MAX] = req;
+    pthread_cond_signal(&defer->changed);
+  }
+  pthread_mutex_unlock(&defer->lock);
+  return status;
+}

@@ -1,0 +1,25 @@
+/* Small helpers on file descriptors: see files.h. */
+#include "server/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *err) {
+  for (const char *at = bytes; n > 0;) {
+    const ssize_t written = write(fd, at, n);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return px_fail_errno(err, "writing a temporary file");
+    at += written;
+    n -= (size_t)written;
+  }
+  return PX_OK;
+}
+
+enum px_status files_size(int fd, uint64_t *bytes, struct px_err *err) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) return px_fail_errno(err, "looking at a temporary file");
+  *bytes = (uint64_t)st.st_size;
+  return PX_OK;
+}

@@ -1,0 +1,500 @@
+/* The life of a request on libmicrohttpd 0.9.75: see http.h. */
+#include "server/http.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "server/http_conn.h"
+#include "server/http_guard.h"
+#include "server/http_route.h"
+#include "server/metrics.h"
+#include "server/service.h"
+
+enum {
+  CONNECTIONS_PER_THREAD = 127,      /* the epoll loop of 0.9.75 stalls when 128 are ready at once */
+  CONNECTION_MEMORY_BYTES = 1 << 20, /* large reads: what makes uploads fast */
+  ARENA_MAX_BYTES = 256 << 10,
+  DISCARD_MAX_BYTES = 64 << 20,      /* of a body whose request has failed already */
+  HEADERS_MS = 20000,
+  BODY_MS = 60000,                   /* and a second for every BYTES_PER_S */
+  BYTES_PER_S = 64 << 10,
+  REPLY_MAX_BYTES = 256 << 20
+};
+
+struct http {
+  struct http_options options;
+  struct MHD_Daemon *daemon;
+  struct conn_watch *watch;
+  atomic_int in_flight;
+  atomic_bool draining;
+};
+
+enum stage { STAGE_HEADERS, STAGE_BODY, STAGE_AWAY, STAGE_AGAIN, STAGE_READY, STAGE_SENT };
+
+/* One request and its answer. */
+struct exchange {
+  struct http_request req;
+  struct http_reply reply;
+  struct http *http;
+  struct MHD_Connection *connection;
+  struct conn *conn;
+  char *uri, method[16];             /* uri: raw, owned */
+  enum stage stage;
+  enum px_status failed;             /* then err says why */
+  struct px_err err;
+  struct http_match match;
+  struct http_guard guard;
+  struct px_buf json;
+  uint64_t received, discarded, sent;
+  int64_t began_ms;
+  bool close_after;
+};
+
+static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
+
+const char *http_query(const struct http_request *req, const char *name) {
+  for (size_t i = 0; i < req->query_n; i++)
+    if (strcmp(req->query[i].name, name) == 0) return req->query[i].value;
+  return NULL;
+}
+
+const char *http_header(const struct http_request *req, const char *name) {
+  return MHD_lookup_connection_value(exchange_of(req)->connection, MHD_HEADER_KIND, name);
+}
+
+int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
+
+uint64_t http_body_bytes(const struct http_request *req) {
+  const struct http_guard *g = &exchange_of(req)->guard;
+  return g->codings ? UINT64_MAX : g->length;
+}
+
+/* --- the beginning ------------------------------------------------------------------------ */
+
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
+  struct http *http = cls;
+  struct exchange *x = calloc(1, sizeof *x);
+  if (!x) return NULL;
+  x->uri = strdup(uri);
+  x->req.arena = px_arena_new(ARENA_MAX_BYTES);
+  if (!x->uri || !x->req.arena) {
+    free(x->uri);
+    px_arena_free(x->req.arena);
+    free(x);
+    return NULL;
+  }
+  x->http = http;
+  x->connection = connection;
+  x->req.service = http->options.service;
+  x->req.exchange = x;
+  x->reply.fd = -1;
+  x->reply.body = PX_BUF(REPLY_MAX_BYTES);
+  x->json = PX_BUF(HTTP_JSON_MAX_BYTES + 1);
+  x->began_ms = px_clock_ms();
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  x->conn = info ? info->socket_context : NULL;
+  http_conn_idle(x->conn, false);
+  http_conn_deadline(x->conn, x->began_ms + HEADERS_MS);
+  http->in_flight++;
+  return x;
+}
+
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
+                                 size_t value_n) {
+  (void)kind;
+  http_guard_header(cls, name, name_n, value, value_n);
+  return MHD_YES;
+}
+
+static void choose_id(struct http_request *req) {
+  const char *given = http_header(req, "X-Request-Id");
+  const size_t n = given ? strlen(given) : 0;
+  if (n > 0 && n < sizeof req->id &&
+      strspn(given, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n) {
+    memcpy(req->id, given, n + 1);
+    return;
+  }
+  uint8_t bytes[8] = { 0 };
+  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes); /* an id in a log, not a secret */
+  memcpy(req->id, "req_", 4);
+  px_hex(bytes, sizeof bytes, req->id + 4);
+}
+
+static enum px_status check_type_json(const struct http_request *req, struct px_err *err) {
+  const char *type = http_header(req, "Content-Type");
+  const size_t n = type ? strcspn(type, "; ") : 0;
+  if (n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0) return PX_OK;
+  px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the body must be application/json");
+  px_err_hint(err, "With curl: --json '{...}', or -H 'Content-Type: application/json'.");
+  return PX_E_UNSUPPORTED_MEDIA;
+}
+
+static enum px_status check_body(struct exchange *x, struct px_err *err) {
+  const uint64_t declared = http_body_bytes(&x->req);
+  switch (x->req.route->body) {
+    case HTTP_NO_BODY:
+      return declared == 0 ? PX_OK : px_fail(err, PX_E_BAD_REQUEST, "this request takes no body");
+    case HTTP_OPTIONAL_JSON:
+      if (declared == 0) return PX_OK;
+      /* fallthrough */
+    case HTTP_JSON:
+      if (declared != UINT64_MAX && declared > HTTP_JSON_MAX_BYTES)
+        return px_fail(err, PX_E_TOO_LARGE, "the JSON body has %llu bytes; at most %d are read",
+                       (unsigned long long)declared, HTTP_JSON_MAX_BYTES);
+      return check_type_json(&x->req, err);
+    case HTTP_STREAM:
+      if (declared != UINT64_MAX && declared > x->http->options.max_upload_bytes)
+        return px_fail(err, PX_E_TOO_LARGE, "the body has %llu bytes; at most %llu are accepted",
+                       (unsigned long long)declared, (unsigned long long)x->http->options.max_upload_bytes);
+      return x->req.route->stream->begin(&x->req, err);
+  }
+  return PX_OK;
+}
+
+/* Everything that the headers decide. */
+static enum px_status admit(struct exchange *x, struct px_err *err) {
+  char *query = strchr(x->uri, '?');
+  if (query) *query++ = '\0';
+  enum px_status status = http_route_find(x->http->options.routes, x->http->options.routes_n, x->method, x->uri,
+                                          x->req.arena, &x->match, err);
+  x->req.route = x->match.route;
+  /* Who may not come in learns nothing of what is inside. */
+  if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN))
+    status = service_authorize(x->req.service, http_header(&x->req, "Authorization"), err);
+  if (status) return status;
+  if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
+  if (!x->req.route)
+    return px_fail(err, PX_E_METHOD_NOT_ALLOWED, "%.200s does not take %s", x->uri, x->method);
+  memcpy(x->req.params, x->match.params, sizeof x->req.params);
+  status = http_route_query(&x->req, query ? query : "", err);
+  return status ? status : check_body(x, err);
+}
+
+/* --- the answer --------------------------------------------------------------------------- */
+
+static void answer_error(struct exchange *x) {
+  const struct px_err *why = &x->err;
+  struct http_reply *reply = &x->reply;
+  px_buf_free(&reply->body);
+  if (reply->fd >= 0) close(reply->fd);
+  *reply = (struct http_reply){ .status = px_status_http(why->code), .fd = -1, .body = PX_BUF(REPLY_MAX_BYTES),
+                                .media_type = "application/problem+json" };
+  if (http_problem(why, x->req.id, &reply->body)) px_buf_free(&reply->body);
+  if (why->code == PX_E_UNAUTHORIZED) http_reply_header(reply, "WWW-Authenticate", "Bearer realm=\"proxact\"");
+  if (why->code == PX_E_METHOD_NOT_ALLOWED) http_reply_header(reply, "Allow", x->match.allow);
+  if (px_status_retry(why->code) != PX_RETRY_NEVER) http_reply_header(reply, "Retry-After", "2");
+  if (reply->status >= 500) px_log_err("request_failed", why, "request", x->req.id);
+}
+
+/* RFC 9110 section 13.1.2; weak comparison. */
+static bool etag_listed(const char *list, const char *etag) {
+  const size_t n = strlen(etag);
+  for (const char *at = list; at && *at;) {
+    at += strspn(at, " ,");
+    if (*at == '*') return true;
+    if (strncmp(at, "W/", 2) == 0) at += 2;
+    if (strncmp(at, etag, n) == 0 && (at[n] == '\0' || at[n] == ',' || at[n] == ' ')) return true;
+    at += strcspn(at, ",");
+  }
+  return false;
+}
+
+static struct MHD_Response *make_response(struct exchange *x) {
+  struct http_reply *reply = &x->reply;
+  if (reply->etag && reply->status == 200 && etag_listed(http_header(&x->req, "If-None-Match"), reply->etag)) {
+    reply->status = MHD_HTTP_NOT_MODIFIED;
+    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+  }
+  struct MHD_Response *response;
+  if (reply->fd >= 0) {
+    response = MHD_create_response_from_fd64(reply->fd_bytes, reply->fd);
+    if (response) reply->fd = -1; /* libmicrohttpd closes it */
+    x->sent = reply->fd_bytes;
+  } else if (reply->still) {
+    response = MHD_create_response_from_buffer(reply->still_n, (void *)(uintptr_t)reply->still, MHD_RESPMEM_PERSISTENT);
+    x->sent = reply->still_n;
+  } else {
+    x->sent = reply->body.len;
+    response = MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_MUST_FREE);
+    if (response) reply->body = PX_BUF(0);
+  }
+  return response;
+}
+
+static void add_headers(struct exchange *x, struct MHD_Response *response) {
+  const struct http_reply *reply = &x->reply;
+  const struct http_pair fixed[] = {
+    { "Content-Type", reply->status == MHD_HTTP_NOT_MODIFIED || reply->status == MHD_HTTP_NO_CONTENT ? NULL
+                      : reply->media_type ? reply->media_type : "application/json" },
+    { "X-Request-Id", x->req.id },
+    { "Cache-Control", "no-cache" },
+    { "X-Content-Type-Options", "nosniff" },
+    { "ETag", reply->etag },
+    { "Connection", x->close_after || x->http->draining ? "close" : NULL },
+  };
+  for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+    if (fixed[i].value) MHD_add_response_header(response, fixed[i].name, fixed[i].value);
+  for (size_t i = 0; i < reply->headers_n; i++)
+    MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
+}
+
+static enum MHD_Result answer(struct exchange *x) {
+  if (x->failed) answer_error(x);
+  if (x->reply.status == 0) x->reply.status = 200;
+  struct MHD_Response *response = make_response(x);
+  if (!response) return MHD_NO;
+  add_headers(x, response);
+  x->stage = STAGE_SENT;
+  http_conn_deadline(x->conn, px_clock_ms() + BODY_MS + (int64_t)(x->sent / BYTES_PER_S) * 1000);
+  const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);
+  MHD_destroy_response(response);
+  return queued;
+}
+
+/* --- the work ----------------------------------------------------------------------------- */
+
+static void run_handler(struct exchange *x) {
+  x->err = (struct px_err){ 0 };
+  x->failed = x->req.route->handle(&x->req, &x->reply, &x->err);
+  x->err.code = x->failed;
+}
+
+void http_run_deferred(struct http_request *req) {
+  run_handler(exchange_of(req));
+  exchange_of(req)->stage = STAGE_READY;
+  http_resume(req);
+}
+
+void http_resume(struct http_request *req) { MHD_resume_connection(exchange_of(req)->connection); }
+
+/* The connection sleeps before the work is handed over, so that it cannot be woken too early. */
+static enum MHD_Result send_away(struct exchange *x) {
+  http_conn_deadline(x->conn, INT64_MAX);
+  x->stage = STAGE_AWAY;
+  MHD_suspend_connection(x->connection);
+  struct px_err err = { 0 };
+  const enum px_status status = service_defer(x->req.service, &x->req, &err);
+  if (!status) return MHD_YES;
+  x->failed = status;
+  x->err = err;
+  x->stage = STAGE_READY;
+  http_resume(&x->req);
+  return MHD_YES;
+}
+
+static enum MHD_Result hold(struct exchange *x) {
+  const struct http_reply asked = x->reply;
+  px_buf_free(&x->reply.body); /* the answer will be made afresh */
+  x->reply = (struct http_reply){ .fd = -1, .body = PX_BUF(REPLY_MAX_BYTES) };
+  x->req.waited = true;
+  http_conn_deadline(x->conn, INT64_MAX);
+  x->stage = STAGE_AGAIN;
+  MHD_suspend_connection(x->connection);
+  struct px_err err = { 0 };
+  /* If it cannot be held it is answered now, as after a wait. */
+  if (service_wait(x->req.service, &x->req, asked.wait_job, asked.wait_version, asked.wait_ms, &err)) http_resume(&x->req);
+  return MHD_YES;
+}
+
+static enum MHD_Result run_here(struct exchange *x) {
+  run_handler(x);
+  if (!x->failed && x->reply.wait_ms > 0) return hold(x);
+  return answer(x);
+}
+
+static enum px_status parse_json(struct exchange *x, struct px_err *err) {
+  if (x->json.len == 0 && x->req.route->body == HTTP_OPTIONAL_JSON) return PX_OK;
+  if (x->json.len == 0) return px_fail(err, PX_E_BAD_REQUEST, "the body is empty; a JSON object is needed");
+  if (!http_guard_depth(x->json.data, x->json.len, HTTP_JSON_MAX_DEPTH))
+    return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels", HTTP_JSON_MAX_DEPTH);
+  json_error_t why;
+  x->req.json = json_loadb(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
+  if (!x->req.json)
+    return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line, why.column, why.text);
+  return json_is_object(x->req.json) ? PX_OK : px_fail(err, PX_E_BAD_REQUEST, "the body must be a JSON object");
+}
+
+/* The body is complete. */
+static enum MHD_Result work(struct exchange *x) {
+  const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
+  if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
+  if (x->failed) return answer(x);
+  return x->req.route->deferred ? send_away(x) : run_here(x);
+}
+
+static enum px_status take_body(struct exchange *x, const char *bytes, size_t n, struct px_err *err) {
+  if (x->req.route->body == HTTP_STREAM) return x->req.route->stream->feed(&x->req, bytes, n, err);
+  const enum px_status status = px_buf_put(&x->json, bytes, n);
+  if (status || x->json.len > HTTP_JSON_MAX_BYTES)
+    return px_fail(err, PX_E_TOO_LARGE, "the JSON body is longer than %d bytes", HTTP_JSON_MAX_BYTES);
+  return PX_OK;
+}
+
+static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n) {
+  x->received += *n;
+  if (!x->failed) {
+    x->failed = take_body(x, bytes, *n, &x->err);
+    if (x->failed) x->close_after = true;
+    if (x->failed) http_conn_deadline(x->conn, px_clock_ms() + BODY_MS);
+  } else {
+    x->discarded += *n;
+    if (x->discarded > DISCARD_MAX_BYTES) return MHD_NO; /* in the middle of a body there is no way to answer */
+  }
+  *n = 0;
+  return MHD_YES;
+}
+
+/* A body that nobody wants is read all the same when it is short: a client that
+ * is still writing when the connection closes would not see the answer. */
+static bool must_answer_now(struct exchange *x) {
+  const uint64_t declared = http_body_bytes(&x->req);
+  const char *expect = http_header(&x->req, "Expect");
+  return x->guard.fault || x->close_after || expect || declared > DISCARD_MAX_BYTES;
+}
+
+static enum MHD_Result on_headers(struct exchange *x, const char *method, const char *version) {
+  snprintf(x->method, sizeof x->method, "%s", method);
+  choose_id(&x->req);
+  MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, on_header, &x->guard);
+  x->failed = http_guard_verdict(&x->guard, x->uri, version, &x->err);
+  if (x->failed) x->close_after = true;
+  if (!x->failed) x->failed = admit(x, &x->err);
+  x->stage = STAGE_BODY;
+  const uint64_t declared = http_body_bytes(&x->req);
+  const uint64_t bytes = declared == UINT64_MAX ? x->http->options.max_upload_bytes : declared;
+  http_conn_deadline(x->conn, px_clock_ms() + BODY_MS + (int64_t)(bytes / BYTES_PER_S) * 1000);
+  if (x->failed && must_answer_now(x)) {
+    x->close_after = true;
+    return answer(x);
+  }
+  return MHD_YES;
+}
+
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                 const char *version, const char *bytes, size_t *n, void **ctx) {
+  (void)cls, (void)connection, (void)url;
+  struct exchange *x = *ctx;
+  if (!x) return MHD_NO; /* there was no memory for it */
+  switch (x->stage) {
+    case STAGE_HEADERS: return on_headers(x, method, version);
+    case STAGE_BODY: return *n > 0 ? on_body(x, bytes, n) : work(x);
+    case STAGE_AGAIN: return run_here(x);
+    case STAGE_READY: return answer(x);
+    case STAGE_AWAY:
+    case STAGE_SENT: break;
+  }
+  return MHD_YES;
+}
+
+/* --- the end ------------------------------------------------------------------------------ */
+
+static void log_request(const struct exchange *x, bool whole) {
+  const double seconds = (double)(px_clock_ms() - x->began_ms) / 1000;
+  const int status = x->stage == STAGE_SENT ? x->reply.status : 0;
+  const struct http_route *route = x->req.route;
+  metrics_request(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
+  px_log(PX_LOG_INFO, "request", "request", x->req.id, "method", x->method, "path", x->uri, "status", PX_I(status), "ms",
+         PX_I(px_clock_ms() - x->began_ms), "received_bytes", PX_I(x->received), "sent_bytes", PX_I(x->sent), "code",
+         x->failed ? px_status_slug(x->failed) : "ok", "whole", whole ? "true" : "false", NULL);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **ctx, enum MHD_RequestTerminationCode code) {
+  (void)cls, (void)connection;
+  struct exchange *x = *ctx;
+  if (!x) return;
+  log_request(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == STAGE_SENT);
+  http_conn_idle(x->conn, true);
+  http_conn_deadline(x->conn, px_clock_ms() + (int64_t)x->http->options.idle_s * 1000);
+  if (x->req.stream) x->req.route->stream->free(x->req.stream);
+  if (x->reply.fd >= 0) close(x->reply.fd);
+  px_buf_free(&x->reply.body);
+  px_buf_free(&x->json);
+  json_decref(x->req.json);
+  px_arena_free(x->req.arena);
+  x->http->in_flight--;
+  free(x->uri);
+  free(x);
+  *ctx = NULL;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code) {
+  struct http *http = cls;
+  if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+    http_conn_close(http->watch, *socket_context);
+    *socket_context = NULL;
+    return;
+  }
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  if (info) *socket_context = http_conn_open(http->watch, info->connect_fd, px_clock_ms() + http->options.idle_s * 1000);
+}
+
+/* Paths are decoded by http_route.c, strictly; here they stay as they came. */
+static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *text) {
+  (void)cls, (void)connection;
+  return strlen(text);
+}
+
+static void log_library(void *cls, const char *fmt, va_list args) {
+  (void)cls;
+  char text[512];
+  vsnprintf(text, sizeof text, fmt, args);
+  px_log(PX_LOG_DEBUG, "libmicrohttpd", "message", text, NULL);
+}
+
+enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) {
+  struct http *http = calloc(1, sizeof *http);
+  if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
+  http->options = *options;
+  enum px_status status = http_conn_watch_new(&http->watch, err);
+  if (status) {
+    free(http);
+    return status;
+  }
+  http->daemon = MHD_start_daemon(
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, http,
+    MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+    MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
+    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(options->threads > 1 ? options->threads : 0),
+    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(CONNECTIONS_PER_THREAD * options->threads),
+    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->idle_s,
+    MHD_OPTION_STRICT_FOR_CLIENT, 1,
+    MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
+    MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+    MHD_OPTION_END);
+  if (!http->daemon) {
+    http_conn_watch_free(http->watch);
+    free(http);
+    return px_fail(err, PX_E_INTERNAL, "libmicrohttpd did not start");
+  }
+  *out = http;
+  return PX_OK;
+}
+
+void http_drain(struct http *http) {
+  http->draining = true;
+  const MHD_socket fd = MHD_quiesce_daemon(http->daemon);
+  if (fd != MHD_INVALID_SOCKET) close(fd);
+  http_conn_shut_idle(http->watch);
+}
+
+int http_in_flight(const struct http *http) { return atomic_load(&http->in_flight); }
+
+void http_stop(struct http *http) {
+  if (!http) return;
+  MHD_stop_daemon(http->daemon);
+  http_conn_watch_free(http->watch);
+  free(http);
+}

@@ -1,0 +1,120 @@
+/*
+ * HTTP/1.1: what handlers see of a request, and what they answer.
+ *
+ * server/http*.c are the only users of libmicrohttpd. Everything the server
+ * answers is in one route table (routes.c): what is not in it is 404, and what
+ * is not marked open needs a token. A handler fills a reply or fails with a
+ * px_err, which becomes a problem document (RFC 9457).
+ *
+ * Threads: a handler runs on one of the HTTP threads, or, when its route is
+ * `deferred`, on a thread of the work pool while the connection sleeps. A
+ * request belongs to one thread at a time.
+ */
+#ifndef PX_SERVER_HTTP_H
+#define PX_SERVER_HTTP_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "lib/base/mem.h"
+
+struct service;
+struct http_request;
+struct http_reply;
+
+typedef enum px_status (*http_handler)(struct http_request *req, struct http_reply *reply, struct px_err *err);
+
+/* A body that is taken piece by piece. begin sees the headers (the token was
+ * checked) and sets req->stream; free gets it back in every case. */
+struct http_stream {
+  enum px_status (*begin)(struct http_request *req, struct px_err *err);
+  enum px_status (*feed)(struct http_request *req, const void *bytes, size_t n, struct px_err *err);
+  void (*free)(void *stream);
+};
+
+enum http_access { HTTP_TOKEN = 0, HTTP_OPEN };
+enum http_body { HTTP_NO_BODY = 0, HTTP_JSON, HTTP_OPTIONAL_JSON, HTTP_STREAM };
+enum { HTTP_PARAMS_MAX = 2, HTTP_QUERY_MAX = 16, HTTP_HEADERS_MAX_BYTES = 16 << 10, HTTP_URI_MAX_BYTES = 8 << 10,
+       HTTP_JSON_MAX_BYTES = 1 << 20, HTTP_JSON_MAX_DEPTH = 32, HTTP_REPLY_HEADERS_MAX = 8 };
+
+struct http_route {
+  const char *method, *path;    /* "/v1/jobs/{id}:cancel": a parameter is a whole segment, or stands before :verb */
+  const char *operation;        /* operationId in schema/openapi.yaml, and the label in /metrics */
+  const char *query;            /* names of the query parameters it takes, separated by spaces, or NULL */
+  enum http_access access;
+  enum http_body body;
+  bool deferred;                /* long work: runs in the work pool */
+  http_handler handle;
+  const struct http_stream *stream; /* HTTP_STREAM only */
+};
+
+struct http_pair { const char *name, *value; };
+
+struct http_request {
+  struct service *service;      /* borrowed */
+  const struct http_route *route;
+  struct px_arena *arena;       /* dies with the request */
+  char id[65];                  /* X-Request-Id, taken from the client or made here */
+  const char *params[HTTP_PARAMS_MAX]; /* decoded path parameters, in order */
+  struct http_pair query[HTTP_QUERY_MAX];
+  size_t query_n;
+  json_t *json;                 /* the body of a JSON route, an object; NULL if optional and absent */
+  void *stream;
+  bool waited;                  /* the handler runs again, after the wait it asked for */
+  void *exchange;               /* of http.c */
+};
+
+/* NULL when absent; a query parameter without a value is "". */
+const char *http_query(const struct http_request *req, const char *name);
+const char *http_header(const struct http_request *req, const char *name);
+int http_requests_in_flight(const struct http_request *req);
+/* The declared length of the body; UINT64_MAX when it is not known before. */
+uint64_t http_body_bytes(const struct http_request *req);
+
+struct http_reply {
+  int status;                   /* 200 when the handler sets nothing */
+  const char *media_type;       /* application/json when NULL */
+  struct px_buf body;
+  int fd;                       /* or -1; the whole file is sent from its beginning, and closed */
+  uint64_t fd_bytes;
+  const char *still;            /* or a body that lives as long as the process */
+  size_t still_n;
+  struct http_pair headers[HTTP_REPLY_HEADERS_MAX];
+  size_t headers_n;
+  const char *etag;             /* with its quotes; If-None-Match is answered from it */
+  /* A long poll: instead of an answer now, run the handler again when the job's
+   * version is no longer this one, or the time has passed. */
+  char wait_job[40];
+  int64_t wait_version;
+  int wait_ms;
+};
+/* Both strings must live as long as the request (arena). */
+void http_reply_header(struct http_reply *reply, const char *name, const char *value);
+/* JSON text into the body. Takes over `json`, and fails when it is NULL. */
+enum px_status http_reply_json(struct http_reply *reply, json_t *json, struct px_err *err) PX_MUST_CHECK;
+/* The problem document (RFC 9457) of an error. */
+enum px_status http_problem(const struct px_err *why, const char *request_id, struct px_buf *out) PX_MUST_CHECK;
+
+struct http_options {
+  int listen_fd;                /* owned by http from now on */
+  int threads;
+  int idle_s;                   /* a connection without a request is closed after this time */
+  uint64_t max_upload_bytes;
+  struct service *service;
+  const struct http_route *routes;
+  size_t routes_n;
+};
+struct http;
+enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) PX_MUST_CHECK;
+/* Takes no more connections; requests in progress go on, and their connections close after them. */
+void http_drain(struct http *http);
+/* Requests that are not answered yet. */
+int http_in_flight(const struct http *http);
+/* Only when none is in flight. */
+void http_stop(struct http *http);
+/* For the work pool and the waiter: the request goes on, on its HTTP thread. */
+void http_resume(struct http_request *req);
+/* Runs the handler on this thread, then resumes (work pool). */
+void http_run_deferred(struct http_request *req);
+
+#endif

@@ -1,0 +1,120 @@
+/* Deadlines of connections: see http_conn.h. */
+#include "server/http_conn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+struct conn {
+  struct conn *prev, *next;
+  int fd;
+  _Atomic int64_t deadline_ms;
+  atomic_bool idle;
+};
+
+struct conn_watch {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  pthread_t thread;
+  bool stopping;
+  struct conn *first;
+};
+
+/* The socket is only shut down here; libmicrohttpd sees its end and closes it. */
+static void shut_late(struct conn_watch *watch, int64_t now) {
+  for (struct conn *c = watch->first; c; c = c->next)
+    if (atomic_load(&c->deadline_ms) <= now) {
+      px_log(PX_LOG_INFO, "connection_late", "idle", atomic_load(&c->idle) ? "true" : "false", NULL);
+      shutdown(c->fd, SHUT_RDWR);
+      atomic_store(&c->deadline_ms, INT64_MAX);
+    }
+}
+
+static void *watch_main(void *arg) {
+  struct conn_watch *watch = arg;
+  pthread_mutex_lock(&watch->lock);
+  while (!watch->stopping) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += 1;
+    pthread_cond_timedwait(&watch->changed, &watch->lock, &until);
+    shut_late(watch, px_clock_ms());
+  }
+  pthread_mutex_unlock(&watch->lock);
+  return NULL;
+}
+
+enum px_status http_conn_watch_new(struct conn_watch **out, struct px_err *err) {
+  struct conn_watch *watch = calloc(1, sizeof *watch);
+  if (!watch) return px_fail(err, PX_E_NO_MEMORY, "connections");
+  pthread_mutex_init(&watch->lock, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&watch->changed, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  if (pthread_create(&watch->thread, NULL, watch_main, watch) != 0) {
+    pthread_cond_destroy(&watch->changed);
+    pthread_mutex_destroy(&watch->lock);
+    free(watch);
+    return px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+  }
+  *out = watch;
+  return PX_OK;
+}
+
+void http_conn_watch_free(struct conn_watch *watch) {
+  if (!watch) return;
+  pthread_mutex_lock(&watch->lock);
+  watch->stopping = true;
+  pthread_cond_signal(&watch->changed);
+  pthread_mutex_unlock(&watch->lock);
+  pthread_join(watch->thread, NULL);
+  pthread_cond_destroy(&watch->changed);
+  pthread_mutex_destroy(&watch->lock);
+  free(watch);
+}
+
+struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, int64_t deadline_ms) {
+  struct conn *conn = calloc(1, sizeof *conn);
+  if (!conn) return NULL;
+  conn->fd = socket_fd;
+  conn->deadline_ms = deadline_ms;
+  conn->idle = true;
+  pthread_mutex_lock(&watch->lock);
+  conn->next = watch->first;
+  if (watch->first) watch->first->prev = conn;
+  watch->first = conn;
+  pthread_mutex_unlock(&watch->lock);
+  return conn;
+}
+
+void http_conn_close(struct conn_watch *watch, struct conn *conn) {
+  if (!conn) return;
+  pthread_mutex_lock(&watch->lock);
+  if (conn->prev) conn->prev->next = conn->next;
+  else watch->first = conn->next;
+  if (conn->next) conn->next->prev = conn->prev;
+  pthread_mutex_unlock(&watch->lock);
+  free(conn);
+}
+
+void http_conn_deadline(struct conn *conn, int64_t deadline_ms) {
+  if (conn) atomic_store(&conn->deadline_ms, deadline_ms);
+}
+
+void http_conn_idle(struct conn *conn, bool idle) {
+  if (conn) atomic_store(&conn->idle, idle);
+}
+
+void http_conn_shut_idle(struct conn_watch *watch) {
+  pthread_mutex_lock(&watch->lock);
+  for (struct conn *c = watch->first; c; c = c->next)
+    if (atomic_load(&c->idle)) shutdown(c->fd, SHUT_RDWR);
+  pthread_mutex_unlock(&watch->lock);
+}

@@ -1,0 +1,148 @@
+/* From a file on disk to segments in a dataset: see ingest.h. */
+#include "server/ingest.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
+       QUEUE_MAX = 3 };
+
+/* A segment that outlives the builder's call, in one piece of memory. */
+struct copy { struct px_segment segment; };
+
+struct ingest {
+  const struct ingest_job *job;
+  struct store_append *append;
+  struct ingest_result result;
+  bool beside;                   /* a second thread stores */
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct copy *queue[QUEUE_MAX]; /* in order */
+  size_t queue_n;
+  bool parsed;                   /* nothing more will be put in */
+  enum px_status failed;         /* of the second thread, with err */
+  struct px_err err;
+};
+
+static struct copy *copy_segment(const struct px_segment *from, uint32_t dims) {
+  size_t rows_bytes, moments_bytes, all;
+  if (!px_mul(from->traj_n, sizeof *from->rows, &rows_bytes) || !px_mul(dims, 2 * sizeof(double), &moments_bytes) ||
+      !px_add(rows_bytes, moments_bytes, &all) || !px_add(all, from->size, &all) || !px_add(all, sizeof(struct copy), &all))
+    return NULL;
+  struct copy *copy = malloc(all);
+  if (!copy) return NULL;
+  copy->segment = *from;
+  /* Widest alignment first: doubles, rows, bytes. */
+  double *moments = (double *)(void *)(copy + 1);
+  memcpy(moments, from->obs.mean, dims * sizeof(double));
+  memcpy(moments + dims, from->obs.m2, dims * sizeof(double));
+  struct px_segment_row *rows = (struct px_segment_row *)(void *)(moments + 2 * (size_t)dims);
+  memcpy(rows, from->rows, rows_bytes);
+  char *bytes = (char *)rows + rows_bytes;
+  memcpy(bytes, from->bytes, from->size);
+  copy->segment.obs.mean = moments;
+  copy->segment.obs.m2 = moments + dims;
+  copy->segment.rows = rows;
+  copy->segment.bytes = bytes;
+  return copy;
+}
+
+static void *store_main(void *arg) {
+  struct ingest *in = arg;
+  struct store *store;
+  struct px_err err = { 0 };
+  enum px_status status = service_store(in->job->service, &store, &err);
+  pthread_mutex_lock(&in->lock);
+  while (!status) {
+    while (in->queue_n == 0 && !in->parsed) pthread_cond_wait(&in->changed, &in->lock);
+    if (in->queue_n == 0) break;
+    struct copy *copy = in->queue[0];
+    memmove(in->queue, in->queue + 1, --in->queue_n * sizeof *in->queue);
+    pthread_cond_signal(&in->changed);
+    pthread_mutex_unlock(&in->lock);
+    status = store_append_segment(in->append, store, &copy->segment, &err);
+    free(copy);
+    pthread_mutex_lock(&in->lock);
+  }
+  if (status) {
+    in->failed = status;
+    in->err = err;
+    pthread_cond_signal(&in->changed);
+  }
+  pthread_mutex_unlock(&in->lock);
+  return NULL;
+}
+
+static enum px_status put_beside(struct ingest *in, const struct px_segment *segment, struct px_err *err) {
+  struct copy *copy = copy_segment(segment, in->job->dataset->spaces.obs_dim);
+  if (!copy) return px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
+  pthread_mutex_lock(&in->lock);
+  while (in->queue_n == QUEUE_MAX && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
+  const enum px_status status = in->failed;
+  if (status) {
+    if (err) *err = in->err;
+    free(copy);
+  } else {
+    in->queue[in->queue_n++] = copy;
+    pthread_cond_signal(&in->changed);
+  }
+  pthread_mutex_unlock(&in->lock);
+  return status;
+}
+
+static enum px_status put_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
+  struct ingest *in = ctx;
+  in->result.segments_n++;
+  in->result.trajectories_n += segment->traj_n;
+  in->result.steps_n += segment->steps_n;
+  in->result.labelled_n += segment->labelled_n;
+  in->result.size_bytes += segment->size;
+  return in->beside ? put_beside(in, segment, err) : store_append_segment(in->append, in->job->store, segment, err);
+}
+
+static enum px_status read_all(struct ingest *in, struct px_err *err) {
+  const struct ingest_job *job = in->job;
+  struct px_segment_builder *builder =
+    px_segment_builder_new(&job->dataset->spaces, (struct px_segment_sink){ in, put_segment });
+  if (!builder) return px_fail(err, PX_E_NO_MEMORY, "segments");
+  const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
+  enum px_status status = px_read_file(job->fd, job->format, job->name, job->options, &job->dataset->spaces, &sink,
+                                       &in->result.report, err);
+  if (!status) status = px_segment_builder_end(builder, err);
+  px_segment_builder_free(builder);
+  if (!status && in->result.trajectories_n == 0) status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", job->name);
+  return status;
+}
+
+/* Waits for the second thread; what it could not store fails the whole. */
+static enum px_status join(struct ingest *in, enum px_status status, struct px_err *err) {
+  pthread_mutex_lock(&in->lock);
+  in->parsed = true;
+  /* After a failure what is still queued need not be stored. */
+  for (; status && in->queue_n > 0; in->queue_n--) free(in->queue[in->queue_n - 1]);
+  pthread_cond_signal(&in->changed);
+  pthread_mutex_unlock(&in->lock);
+  pthread_join(in->thread, NULL);
+  for (; in->queue_n > 0; in->queue_n--) free(in->queue[in->queue_n - 1]);
+  if (status || !in->failed) return status;
+  if (err) *err = in->err;
+  return in->failed;
+}
+
+enum px_status ingest_run(const struct ingest_job *job, struct ingest_result *out, struct px_err *err) {
+  struct ingest in = { .job = job };
+  pthread_mutex_init(&in.lock, NULL);
+  pthread_cond_init(&in.changed, NULL);
+  enum px_status status = store_append_begin(job->dataset->id, &in.append, err);
+  if (!status && job->bytes >= BESIDE_BYTES) in.beside = pthread_create(&in.thread, NULL, store_main, &in) == 0;
+  if (!status) status = read_all(&in, err);
+  if (in.beside) status = join(&in, status, err);
+  if (!status) status = store_append_commit(in.append, job->store, NULL, NULL, err);
+  store_append_free(in.append);
+  pthread_cond_destroy(&in.changed);
+  pthread_mutex_destroy(&in.lock);
+  if (!status) *out = in.result;
+  return status;
+}

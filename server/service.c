@@ -1,0 +1,181 @@
+/* What handlers share: see service.h. */
+#include "server/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "server/defer.h"
+#include "server/wait.h"
+
+enum { TRUSTED_MAX = 32, TRUST_MS = 5000, TOKEN_BYTES = 32 };
+static const char TOKEN_PREFIX[] = "pxa_";
+
+struct trusted { uint8_t digest[PX_SHA256_BYTES]; int64_t until_ms; };
+
+struct service {
+  struct service_options options;
+  pthread_key_t store_key;
+  bool has_key;
+  pthread_mutex_t token_lock, queue_lock;
+  struct trusted trusted[TRUSTED_MAX];
+  size_t next_trusted;
+  struct queue *queue;
+  struct defer *defer;
+  struct waiter *waiter;
+};
+
+static void close_store(void *store) { store_close(store); }
+
+enum px_status service_new(const struct service_options *options, struct service **out, struct px_err *err) {
+  struct service *s = calloc(1, sizeof *s);
+  if (!s) return px_fail(err, PX_E_NO_MEMORY, "service");
+  s->options = *options;
+  pthread_mutex_init(&s->token_lock, NULL);
+  pthread_mutex_init(&s->queue_lock, NULL);
+  enum px_status status = PX_OK;
+  s->has_key = pthread_key_create(&s->store_key, close_store) == 0;
+  if (!s->has_key) status = px_fail(err, PX_E_NO_MEMORY, "a key for connections");
+  if (!status) status = queue_open(options->redis_url, &s->queue, err);
+  if (!status) status = defer_new(options->work_threads, &s->defer, err);
+  if (!status) status = wait_new(s, &s->waiter, err);
+  if (status) {
+    service_free(s);
+    return status;
+  }
+  *out = s;
+  return PX_OK;
+}
+
+void service_free(struct service *s) {
+  if (!s) return;
+  wait_free(s->waiter);
+  defer_free(s->defer);
+  queue_close(s->queue);
+  if (s->has_key) {
+    /* Destructors run when a thread ends; this one goes on. */
+    store_close(pthread_getspecific(s->store_key));
+    pthread_key_delete(s->store_key);
+  }
+  pthread_mutex_destroy(&s->queue_lock);
+  pthread_mutex_destroy(&s->token_lock);
+  free(s);
+}
+
+const struct service_options *service_options(const struct service *s) { return &s->options; }
+
+enum px_status service_store(struct service *s, struct store **out, struct px_err *err) {
+  struct store *store = pthread_getspecific(s->store_key);
+  if (!store) {
+    const enum px_status status = store_open(s->options.db_url, "proxact-server", &store, err);
+    if (status) return status;
+    if (pthread_setspecific(s->store_key, store) != 0) {
+      store_close(store);
+      return px_fail(err, PX_E_NO_MEMORY, "keeping a connection");
+    }
+  }
+  *out = store;
+  return PX_OK;
+}
+
+void service_wake(struct service *s, int n) {
+  pthread_mutex_lock(&s->queue_lock);
+  queue_wake(s->queue, n);
+  pthread_mutex_unlock(&s->queue_lock);
+}
+
+bool service_queue_up(struct service *s) {
+  pthread_mutex_lock(&s->queue_lock);
+  const bool up = queue_up(s->queue);
+  pthread_mutex_unlock(&s->queue_lock);
+  return up;
+}
+
+void service_job_changed(struct service *s, const char *job) {
+  pthread_mutex_lock(&s->queue_lock);
+  queue_changed(s->queue, job);
+  pthread_mutex_unlock(&s->queue_lock);
+}
+
+static bool is_trusted(struct service *s, const uint8_t *digest) {
+  const int64_t now = px_clock_ms();
+  bool found = false;
+  pthread_mutex_lock(&s->token_lock);
+  for (size_t i = 0; i < TRUSTED_MAX; i++)
+    if (s->trusted[i].until_ms > now && px_same_secret(s->trusted[i].digest, digest, PX_SHA256_BYTES)) found = true;
+  pthread_mutex_unlock(&s->token_lock);
+  return found;
+}
+
+static void trust(struct service *s, const uint8_t *digest) {
+  pthread_mutex_lock(&s->token_lock);
+  struct trusted *t = &s->trusted[s->next_trusted++ % TRUSTED_MAX];
+  memcpy(t->digest, digest, PX_SHA256_BYTES);
+  t->until_ms = px_clock_ms() + TRUST_MS;
+  pthread_mutex_unlock(&s->token_lock);
+}
+
+enum px_status service_authorize(struct service *s, const char *authorization, struct px_err *err) {
+  if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
+  if (strncasecmp(authorization, "Bearer ", 7) != 0)
+    return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
+  const char *token = authorization + 7 + strspn(authorization + 7, " ");
+  uint8_t digest[PX_SHA256_BYTES];
+  px_sha256(token, strlen(token), digest);
+  if (is_trusted(s, digest)) return PX_OK;
+  struct store *store;
+  enum px_status status = service_store(s, &store, err);
+  if (!status) status = store_token_check(store, digest, err);
+  if (!status) trust(s, digest);
+  return status;
+}
+
+enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
+                                    struct px_err *err) {
+  uint8_t bytes[TOKEN_BYTES], digest[PX_SHA256_BYTES];
+  if (px_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
+  char text[SERVICE_TOKEN_MAX];
+  snprintf(text, sizeof text, "%s", TOKEN_PREFIX);
+  px_hex(bytes, sizeof bytes, text + sizeof TOKEN_PREFIX - 1);
+  px_sha256(text, strlen(text), digest);
+  const enum px_status status = store_token_create(store, name, digest, err);
+  if (!status) memcpy(token, text, sizeof text);
+  return status;
+}
+
+enum px_status service_spool(struct service *s, int *fd, struct px_err *err) {
+  const int made = open(s->options.spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (made >= 0) {
+    *fd = made;
+    return PX_OK;
+  }
+  if (errno != EOPNOTSUPP && errno != EISDIR)
+    return px_fail_errno(err, "making a temporary file in %s", s->options.spool_dir);
+  /* A file system without unnamed files (overlay, NFS). */
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/upload-XXXXXX", s->options.spool_dir);
+  const int named = mkostemp(path, O_CLOEXEC);
+  if (named < 0) return px_fail_errno(err, "making a temporary file in %s", s->options.spool_dir);
+  unlink(path);
+  *fd = named;
+  return PX_OK;
+}
+
+enum px_status service_defer(struct service *s, struct http_request *req, struct px_err *err) {
+  return defer_put(s->defer, req, err);
+}
+
+enum px_status service_wait(struct service *s, struct http_request *req, const char *job, int64_t version, int wait_ms,
+                            struct px_err *err) {
+  return wait_put(s->waiter, req, job, version, wait_ms, err);
+}
+
+void service_end_waits(struct service *s) { wait_end_all(s->waiter); }

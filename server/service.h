@@ -1,0 +1,50 @@
+/*
+ * What handlers share: the configuration, a store per thread, the work pool, the
+ * waiter, checked tokens. Made by main.c, lives as long as the server. Thread safe.
+ */
+#ifndef PX_SERVER_SERVICE_H
+#define PX_SERVER_SERVICE_H
+
+#include <stdint.h>
+
+#include "lib/queue/queue.h"
+#include "lib/store/store.h"
+
+struct service_options {
+  const char *db_url, *redis_url, *spool_dir; /* borrowed */
+  uint64_t max_upload_bytes;
+  int work_threads;
+};
+struct service;
+enum px_status service_new(const struct service_options *options, struct service **out, struct px_err *err) PX_MUST_CHECK;
+void service_free(struct service *service); /* after every thread but this one has ended */
+const struct service_options *service_options(const struct service *service);
+
+/* This thread's connection, opened at its first use and closed when the thread ends. */
+enum px_status service_store(struct service *service, struct store **out, struct px_err *err) PX_MUST_CHECK;
+/* Tells workers that n jobs may be ready, and long polls that a job changed. */
+void service_wake(struct service *service, int n);
+bool service_queue_up(struct service *service);
+void service_job_changed(struct service *service, const char *job);
+
+/* The value of an Authorization header (may be NULL). A good token is believed
+ * for some seconds without asking the database. */
+enum px_status service_authorize(struct service *service, const char *authorization, struct px_err *err) PX_MUST_CHECK;
+/* Makes, stores and gives a token: "pxa_" and 64 hex digits. */
+enum { SERVICE_TOKEN_MAX = 72 };
+enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
+                                    struct px_err *err) PX_MUST_CHECK;
+
+/* An unlinked temporary file in the spool folder. */
+enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;
+
+struct http_request;
+/* The work pool. UNAVAILABLE when too many wait already. */
+enum px_status service_defer(struct service *service, struct http_request *req, struct px_err *err) PX_MUST_CHECK;
+/* Resumes the request when the job's version is no longer `version`, or after wait_ms. */
+enum px_status service_wait(struct service *service, struct http_request *req, const char *job, int64_t version,
+                            int wait_ms, struct px_err *err) PX_MUST_CHECK;
+/* Ends every wait now, and from now on at once (drain). */
+void service_end_waits(struct service *service);
+
+#endif

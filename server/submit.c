@@ -1,0 +1,158 @@
+/* From a spec to submitted jobs: api_submit. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/dataset.h"
+#include "lib/flow/plan.h"
+#include "lib/store/jobs.h"
+#include "lib/store/results.h"
+#include "server/api.h"
+
+/* What is known of the dataset, for the plan. */
+struct ground {
+  struct store_dataset ds;
+  double *returns;
+  uint8_t *has_labels;
+  uint32_t trajectories_n;
+};
+
+static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
+
+/* The dataset that the spec names by id or by name; of an evaluation, its model's. */
+static enum px_status find_dataset(struct store *store, json_t *spec, struct store_dataset *out, struct px_err *err) {
+  const char *dataset = json_string_value(json_object_get(spec, "dataset"));
+  const char *model = json_string_value(json_object_get(spec, "model"));
+  enum px_status status = PX_OK;
+  if (dataset) {
+    status = store_dataset_get(store, dataset, out, err);
+    if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/dataset");
+    if (!status && json_object_set_new(spec, "dataset", json_string(out->id)) < 0)
+      status = px_fail(err, PX_E_NO_MEMORY, "spec");
+  } else if (model) {
+    struct px_buf text = PX_BUF(4 << 20);
+    status = store_model_document(store, model, &text, err);
+    if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
+    json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
+    const char *id = json_string_value(json_object_get(document, "dataset_id"));
+    if (!status) status = store_dataset_get(store, id ? id : "", out, err);
+    json_decref(document);
+    px_buf_free(&text);
+  }
+  return status; /* neither: the field table will say what is missing */
+}
+
+static enum px_status look_around(struct store *store, enum flow_kind kind, json_t *spec, struct ground *ground,
+                                  struct px_err *err) {
+  enum px_status status = find_dataset(store, spec, &ground->ds, err);
+  if (status || (kind != FLOW_PIPELINE && kind != FLOW_TRAIN_IDM) || ground->ds.segments_n == 0) return status;
+  const json_t *given = json_object_get(spec, "segments");
+  uint32_t segments = ground->ds.segments_n;
+  if (json_is_integer(given) && json_integer_value(given) > 0 && json_integer_value(given) < segments)
+    segments = (uint32_t)json_integer_value(given);
+  return store_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->has_labels,
+                                  &ground->trajectories_n, err);
+}
+
+/* A mask that leaves nothing to learn from is refused before anything starts. */
+static enum px_status check_mask(const struct ground *ground, const char *spec_json, struct px_err *err) {
+  json_t *spec = json_loads(spec_json, 0, NULL);
+  const json_t *given = json_object_get(spec, "mask");
+  const char *protocol = json_string_value(json_object_get(given, "protocol"));
+  enum px_status status = PX_OK;
+  if (protocol && strcmp(protocol, "coupled") == 0) {
+    const struct px_mask mask = { .protocol = PX_MASK_COUPLED,
+                                  .p = json_number_value(json_object_get(given, "p")) / 100,
+                                  .q = json_number_value(json_object_get(given, "q")) / 100,
+                                  .seed = (uint64_t)json_integer_value(json_object_get(given, "seed")) };
+    uint8_t *keep = px_calloc(ground->trajectories_n, 1);
+    status = keep ? px_mask_choose(&mask, ground->returns, ground->has_labels, ground->trajectories_n, keep, err)
+                  : px_fail(err, PX_E_NO_MEMORY, "mask");
+    uint64_t kept = 0;
+    for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) kept += keep[i];
+    if (!status && kept == 0) status = px_fail(err, PX_E_NO_LABELS, "the mask leaves no labelled trajectory");
+    if (status && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
+    free(keep);
+  }
+  json_decref(spec);
+  return status;
+}
+
+static const char *name_of(const struct flow_plan *plan, const char *id) {
+  for (size_t i = 0; i < plan->n; i++)
+    if (strcmp(plan->jobs[i].id, id) == 0) return plan->jobs[i].name;
+  return id; /* an older job */
+}
+
+/* What would be done, without ids: nothing has been made. */
+static enum px_status reply_plan(struct http_reply *reply, const struct flow_plan *plan, struct px_err *err) {
+  json_t *jobs = json_array();
+  for (size_t i = 0; jobs && i < plan->n; i++) {
+    const struct flow_job *job = &plan->jobs[i];
+    json_t *needs = json_array();
+    for (size_t k = 0; needs && k < job->needs_n; k++) json_array_append_new(needs, json_string(name_of(plan, job->needs[k])));
+    json_array_append_new(jobs, json_pack("{s:s s:s s:o}", "kind", flow_kind_info(job->kind)->name, "name", job->name,
+                                          "needs", needs));
+  }
+  json_t *spec = json_loads(plan->jobs[0].spec_json, 0, NULL);
+  return http_reply_json(reply, json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n, "spec", spec,
+                                          "jobs", jobs), err);
+}
+
+static enum px_status submit_plan(struct store *store, const struct flow_plan *plan, const char *dataset_id, struct px_err *err) {
+  struct store_job_draft *drafts = px_calloc(plan->n, sizeof *drafts);
+  size_t needs_n = 0, used = 0;
+  for (size_t i = 0; i < plan->n; i++) needs_n += plan->jobs[i].needs_n;
+  const char **needs = px_calloc(needs_n + 1, sizeof *needs);
+  enum px_status status = drafts && needs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "submitting %zu jobs", plan->n);
+  for (size_t i = 0; !status && i < plan->n; i++) {
+    const struct flow_job *job = &plan->jobs[i];
+    drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
+                                          .spec_json = job->spec_json, .dataset_id = *dataset_id ? dataset_id : NULL,
+                                          .parent_id = *job->parent ? job->parent : NULL, .needs = needs + used,
+                                          .needs_n = job->needs_n, .priority = job->priority };
+    for (size_t k = 0; k < job->needs_n; k++) needs[used++] = job->needs[k];
+  }
+  if (!status) status = store_jobs_submit(store, drafts, plan->n, err);
+  free(needs);
+  free(drafts);
+  return status;
+}
+
+static enum px_status reply_submitted(struct http_request *req, struct http_reply *reply, struct store *store,
+                                      const struct flow_plan *plan, struct px_err *err) {
+  int64_t version;
+  service_wake(req->service, (int)plan->n);
+  reply->status = 202;
+  http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", plan->jobs[0].id));
+  const enum px_status status = store_job_document(store, plan->jobs[0].id, &reply->body, &version, err);
+  if (!status) reply->etag = api_etag(req, version);
+  return status;
+}
+
+enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind, const json_t *given,
+                          bool dry_run, struct px_err *err) {
+  struct store *store;
+  struct flow_plan plan = { NULL, 0 };
+  struct ground *ground = px_arena_take(req->arena, 1, sizeof *ground);
+  json_t *spec = json_copy((json_t *)(uintptr_t)given);
+  enum px_status status = ground && spec ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "spec");
+  if (!status) status = look_around(store, kind, spec, ground, err);
+  if (!status) {
+    struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
+                                      .env = ground->ds.env, .new_id = new_id };
+    for (uint32_t i = 0; i < ground->trajectories_n; i++) snapshot.labelled_trajectories_n += ground->has_labels[i] != 0;
+    status = flow_plan(kind, spec, &snapshot, &plan, err);
+  }
+  if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
+  if (!status && dry_run) status = reply_plan(reply, &plan, err);
+  else if (!status) status = submit_plan(store, &plan, ground->ds.id, err);
+  if (!status && !dry_run) status = reply_submitted(req, reply, store, &plan, err);
+  flow_plan_free(&plan);
+  json_decref(spec);
+  if (ground) {
+    free(ground->returns);
+    free(ground->has_labels);
+  }
+  return status;
+}
