@@ -102,13 +102,13 @@ enum px_status api_dataset(struct http_request *req, struct store_dataset **out,
 }
 
 API_HANDLER(api_dataset_get) {
-  struct store_dataset *ds;
+  struct store_dataset *ds = NULL;
   const enum px_status status = api_dataset(req, &ds, err);
   return status ? status : reply_document(req, reply, ds->id, err);
 }
 
 API_HANDLER(api_dataset_delete) {
-  struct store_dataset *ds;
+  struct store_dataset *ds = NULL;
   struct store *store;
   enum px_status status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);

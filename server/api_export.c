@@ -10,7 +10,7 @@
 #include "server/snapshot.h"
 
 struct plan {
-  struct store_dataset *ds;
+  struct store_dataset *ds = NULL;
   enum px_export_format format;
   enum px_export_which which;
   struct snapshot_labels labels;

@@ -10,7 +10,7 @@ enum { JSON_MAX_NUMBERS = 4000000 };
 
 API_HANDLER(api_trajectory_list) {
   int64_t from, limit;
-  struct store_dataset *ds;
+  struct store_dataset *ds = NULL;
   struct store *store;
   enum px_status status = api_query_int(req, "from", 0, INT64_MAX, 0, &from, err);
   if (!status) status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
@@ -95,7 +95,7 @@ static enum px_status reply_trajectory(struct http_reply *reply, const struct st
 }
 
 API_HANDLER(api_trajectory_get) {
-  struct store_dataset *ds;
+  struct store_dataset *ds = NULL;
   struct store *store;
   struct snapshot_labels labels;
   struct snapshot_pair pair = SNAPSHOT_PAIR;

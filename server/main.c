@@ -1,0 +1,193 @@
+/* proxact-server: serve, migrate, token, config. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/config.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/stop.h"
+#include "lib/data/sandbox.h"
+#include "server/api.h"
+#include "server/listen.h"
+
+static const struct px_option OPTIONS[] = {
+  { "listen", PX_OPT_TEXT, "127.0.0.1:8080", 0, 0, false, "Address and port; port 0 takes a free one" },
+  { "db_url", PX_OPT_TEXT, "postgresql:///proxact", 0, 0, true, "PostgreSQL, as a libpq URI" },
+  { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis (redis://HOST:PORT/DB or unix://PATH); empty: none" },
+  { "threads", PX_OPT_INT, "8", 1, 64, false, "HTTP threads; each has a connection to the database" },
+  { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for uploads, exports and other long requests" },
+  { "spool_dir", PX_OPT_TEXT, "/var/tmp", 0, 0, false, "Folder for uploads on their way; needs room for the largest, twice" },
+  { "max_upload_bytes", PX_OPT_INT, "10737418240", 1, 1LL << 50, false, "Largest upload, received and decoded" },
+  { "idle_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds after which a silent connection is closed" },
+  { "drain_s", PX_OPT_INT, "25", 0, 3600, false, "Seconds that requests in progress get after SIGTERM" },
+  { "token_file", PX_OPT_TEXT, "", 0, 0, false, "File with a token to accept from the start; empty: none" },
+  { "log_level", PX_OPT_INT, "1", 0, 3, false, "0 debug, 1 info, 2 warnings, 3 errors" },
+  { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log lines as JSON" },
+};
+enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, TOKEN_LINE_MAX = 256, DRAIN_POLL_US = 20000 };
+
+static void print_help(void) {
+  fputs("proxact-server " PX_VERSION ": the HTTP API\n\n"
+        "  proxact-server serve               answer requests until SIGTERM\n"
+        "  proxact-server migrate             bring the database's schema up to date\n"
+        "  proxact-server token create NAME   make a token and print it; it is not shown again\n"
+        "  proxact-server config              print a sample configuration\n\n"
+        "Options, also as NAME = VALUE in --config FILE and as PROXACT_NAME in the environment;\n"
+        "db_url and redis_url also from the file that PROXACT_DB_URL_FILE or PROXACT_REDIS_URL_FILE names:\n", stdout);
+  px_config_help(OPTIONS, OPTIONS_N, stdout);
+}
+
+static enum px_status migrate(const struct px_config *config, struct px_err *err) {
+  struct store *store = NULL;
+  int applied = 0;
+  enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-migrate", &store, err);
+  if (!status) status = store_migrate(store, &applied, err);
+  if (!status) printf("the schema is up to date; %d migration%s applied\n", applied, applied == 1 ? "" : "s");
+  store_close(store);
+  return status;
+}
+
+static enum px_status token(const struct px_config *config, struct px_err *err) {
+  const char *verb = px_config_arg(config, 1), *name = px_config_arg(config, 2);
+  if (!verb || strcmp(verb, "create") != 0 || !name || !*name)
+    return px_fail(err, PX_E_BAD_FIELD, "expected: token create NAME");
+  struct store *store = NULL;
+  char text[SERVICE_TOKEN_MAX];
+  enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-token", &store, err);
+  if (!status) status = store_check_schema(store, err);
+  if (!status) status = service_token_create(store, name, text, err);
+  if (!status) printf("%s\n", text);
+  store_close(store);
+  return status;
+}
+
+/* A token by file, for machines that are set up without a person. */
+static enum px_status accept_token_file(struct store *store, const char *path, struct px_err *err) {
+  if (!*path) return PX_OK;
+  char line[TOKEN_LINE_MAX];
+  FILE *f = fopen(path, "re");
+  if (!f) return px_fail_errno(err, "opening the token file %s", path);
+  const bool got = fgets(line, sizeof line, f) != NULL;
+  fclose(f);
+  const size_t n = got ? strcspn(line, " \t\r\n") : 0;
+  if (n < 32) return px_fail(err, PX_E_BAD_FIELD, "the token in %s is shorter than 32 characters", path);
+  uint8_t digest[PX_SHA256_BYTES];
+  px_sha256(line, n, digest);
+  const enum px_status status = store_token_check(store, digest, err);
+  return status == PX_E_UNAUTHORIZED ? store_token_create(store, "token_file", digest, err) : status;
+}
+
+/* The database is there, has this build's schema, and nobody from outside gets in without a token. */
+static enum px_status check_start(const struct px_config *config, const struct listen_address *at, struct px_err *err) {
+  struct store *store = NULL;
+  bool any = false;
+  enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-server", &store, err);
+  if (!status) status = store_check_schema(store, err);
+  if (!status) status = accept_token_file(store, px_config_text(config, "token_file"), err);
+  if (!status) status = store_token_any(store, &any, err);
+  if (!status && !any && !at->loopback) {
+    status = px_fail(err, PX_E_UNAUTHORIZED, "%s can be reached from outside, and there is no token yet", at->text);
+    px_err_hint(err, "Make one first: proxact-server token create NAME");
+  }
+  store_close(store);
+  return status;
+}
+
+/* The usual 1024 are fewer than the connections that all threads may have. */
+static void raise_descriptors(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max < 65536 ? limit.rlim_max : 65536;
+  if (setrlimit(RLIMIT_NOFILE, &limit) < 0) px_log(PX_LOG_WARN, "descriptor_limit_kept", NULL);
+}
+
+/* True when every request was answered in time. */
+static bool drain(struct http *http, struct service *service, int64_t drain_ms) {
+  px_log(PX_LOG_INFO, "draining", "in_flight", PX_I(http_in_flight(http)), NULL);
+  http_drain(http);
+  service_end_waits(service);
+  const int64_t until = px_clock_ms() + drain_ms;
+  while (http_in_flight(http) > 0 && px_clock_ms() < until) usleep(DRAIN_POLL_US);
+  return http_in_flight(http) == 0;
+}
+
+static enum px_status serve(const struct px_config *config, struct px_err *err) {
+  struct listen_address at = { .fd = -1 };
+  struct service *service = NULL;
+  struct http *http = NULL;
+  int stop_fd, spool_fd = -1;
+  enum px_status status = px_stop_setup(&stop_fd, err);
+  if (status) return status;
+  raise_descriptors();
+  status = listen_open(px_config_text(config, "listen"), &at, err);
+  if (!status) status = check_start(config, &at, err);
+  const struct service_options options = { .db_url = px_config_text(config, "db_url"),
+                                           .redis_url = px_config_text(config, "redis_url"),
+                                           .spool_dir = px_config_text(config, "spool_dir"),
+                                           .max_upload_bytes = (uint64_t)px_config_int(config, "max_upload_bytes"),
+                                           .work_threads = (int)px_config_int(config, "work_threads") };
+  if (!status) status = service_new(&options, &service, err);
+  if (!status) status = service_spool(service, &spool_fd, err);
+  if (spool_fd >= 0) close(spool_fd);
+  const struct http_options http_options = { .listen_fd = at.fd, .threads = (int)px_config_int(config, "threads"),
+                                             .idle_s = (int)px_config_int(config, "idle_s"),
+                                             .max_upload_bytes = options.max_upload_bytes, .service = service,
+                                             .routes = API_ROUTES, .routes_n = API_ROUTES_N };
+  if (!status) status = http_start(&http_options, &http, err);
+  if (!status) {
+    px_log(PX_LOG_INFO, "listening", "address", at.text, "version", PX_VERSION, NULL);
+    while (!px_stop_wait(stop_fd, -1)) continue;
+    if (!drain(http, service, px_config_int(config, "drain_s") * 1000)) {
+      px_log(PX_LOG_WARN, "requests_cut", "in_flight", PX_I(http_in_flight(http)), NULL);
+      _exit(1); /* a thread still works for a connection: nothing can be freed under it */
+    }
+    http_stop(http);
+    px_log(PX_LOG_INFO, "stopped", NULL);
+  } else if (at.fd >= 0) {
+    close(at.fd);
+  }
+  service_free(service);
+  close(stop_fd);
+  return status;
+}
+
+static enum px_status run(const struct px_config *config, struct px_err *err) {
+  const char *command = px_config_arg(config, 0);
+  px_log_setup("server", (enum px_log_level)px_config_int(config, "log_level"), px_config_flag(config, "log_json"));
+  if (strcmp(command, "serve") == 0) return serve(config, err);
+  if (strcmp(command, "migrate") == 0) return migrate(config, err);
+  if (strcmp(command, "token") == 0) return token(config, err);
+  return px_fail(err, PX_E_BAD_FIELD, "there is no command '%.64s'; --help lists them", command);
+}
+
+int main(int argc, char **argv) {
+  const int helper = px_sandbox_main(argc, argv);
+  if (helper >= 0) return helper;
+  const char *first = argc > 1 ? argv[1] : "--help";
+  if (strcmp(first, "--help") == 0 || strcmp(first, "help") == 0) {
+    print_help();
+    return argc > 1 ? 0 : 2;
+  }
+  if (strcmp(first, "--version") == 0) {
+    puts("proxact-server " PX_VERSION);
+    return 0;
+  }
+  if (strcmp(first, "config") == 0) {
+    px_config_sample(OPTIONS, OPTIONS_N, stdout);
+    return 0;
+  }
+  struct px_config *config = NULL;
+  struct px_err err = { 0 };
+  enum px_status status = px_config_read(OPTIONS, OPTIONS_N, argc, argv, &config, &err);
+  if (!status && !px_config_arg(config, 0)) status = px_fail(&err, PX_E_BAD_FIELD, "a command is missing; --help lists them");
+  if (!status) status = run(config, &err);
+  px_config_free(config);
+  if (!status) return 0;
+  fprintf(stderr, "proxact-server: %s\n", err.message);
+  fprintf(stderr, "  hint: %s\n", err.hint[0] ? err.hint : px_status_hint(status));
+  return 1;
+}
