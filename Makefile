@@ -89,6 +89,9 @@ $(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embe
 	schema/embed.sh migrations $(filter %.sql,$^) > $@
 $(call objects,$(call sources,lib/store)): | $(B)/gen/schema/queries.def $(B)/gen/schema/migrations.def
 
+# The description of the API goes into the server as it is (.incbin, which -MMD does not see).
+$(B)/server/api_meta.o: schema/openapi.yaml
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<

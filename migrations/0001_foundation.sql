@@ -611,8 +611,8 @@ comment on function job_version is 'The ETag: a pipeline changes with its childr
 
 create function dataset_summary(d datasets) returns jsonb language sql stable
   return jsonb_build_object(
-    'id', d.id, 'name', d.name, 'env', d.env, 'observation_dim', d.obs_dim, 'action_dim', d.act_dim,
-    'action_low', d.act_low, 'action_high', d.act_high, 'segments', d.segments_n, 'trajectories', d.trajectories_n,
+    'id', d.id, 'name', d.name, 'env', d.env, 'obs_dim', d.obs_dim, 'act_dim', d.act_dim,
+    'act_low', d.act_low, 'act_high', d.act_high, 'segments', d.segments_n, 'trajectories', d.trajectories_n,
     'steps', d.steps_n, 'labelled_trajectories', d.labelled_n, 'labelled_steps', d.labelled_steps_n,
     'size_bytes', d.size_bytes, 'label_set_id', d.label_set_id, 'version', d.version,
     'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at));

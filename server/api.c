@@ -63,7 +63,7 @@ static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct
 
 enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id, const char *media_type,
                               const char *file_name, struct px_err *err) {
-  struct store *store;
+  struct store *store = NULL;
   int fd = -1;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = service_spool(req->service, &fd, err);

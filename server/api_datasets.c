@@ -8,8 +8,8 @@
 
 static const struct flow_field FIELDS[] = {
   { "name", FLOW_TEXT, 1, 200, "!", NULL, NULL, "a name of your choice; unique" },
-  { "observation_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
-  { "action_dim", FLOW_INT, 1, PX_ACT_MAX, "!", NULL, NULL, "numbers in an action" },
+  { "obs_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
+  { "act_dim", FLOW_INT, 1, PX_ACT_MAX, "!", NULL, NULL, "numbers in an action" },
   { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah", NULL,
     "simulator in which policies can be evaluated, if the data came from one" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
@@ -22,7 +22,7 @@ static enum px_status read_bound(const json_t *body, const char *name, double in
   snprintf(pointer, sizeof pointer, "/%s", name);
   const json_t *given = json_object_get(body, name);
   if (given && !json_is_number(given) && (!json_is_array(given) || json_array_size(given) != dims))
-    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s must be a number, or a list of action_dim = %u numbers", name, dims);
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s must be a number, or a list of act_dim = %u numbers", name, dims);
   for (uint32_t j = 0; j < dims; j++) {
     const json_t *item = json_is_array(given) ? json_array_get(given, j) : given;
     if (item && !json_is_number(item))
@@ -35,19 +35,19 @@ static enum px_status read_bound(const json_t *body, const char *name, double in
 }
 
 static enum px_status read_spaces(const json_t *body, const json_t *checked, struct px_spaces *spaces, struct px_err *err) {
-  spaces->obs_dim = (uint32_t)json_integer_value(json_object_get(checked, "observation_dim"));
-  spaces->act_dim = (uint32_t)json_integer_value(json_object_get(checked, "action_dim"));
-  enum px_status status = read_bound(body, "action_low", -1, spaces->act_dim, spaces->act_low, err);
-  if (!status) status = read_bound(body, "action_high", 1, spaces->act_dim, spaces->act_high, err);
+  spaces->obs_dim = (uint32_t)json_integer_value(json_object_get(checked, "obs_dim"));
+  spaces->act_dim = (uint32_t)json_integer_value(json_object_get(checked, "act_dim"));
+  enum px_status status = read_bound(body, "act_low", -1, spaces->act_dim, spaces->act_low, err);
+  if (!status) status = read_bound(body, "act_high", 1, spaces->act_dim, spaces->act_high, err);
   for (uint32_t j = 0; !status && j < spaces->act_dim; j++)
     if (!(spaces->act_low[j] < spaces->act_high[j]))
-      status = px_fail_at(err, PX_E_BAD_FIELD, "/action_low", "action_low[%u] = %g is not below action_high[%u] = %g", j,
+      status = px_fail_at(err, PX_E_BAD_FIELD, "/act_low", "act_low[%u] = %g is not below act_high[%u] = %g", j,
                           (double)spaces->act_low[j], j, (double)spaces->act_high[j]);
   return status;
 }
 
 static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, struct px_err *err) {
-  struct store *store;
+  struct store *store = NULL;
   int64_t version;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_dataset_document(store, id, &reply->body, &version, err);
@@ -63,11 +63,11 @@ API_HANDLER(api_dataset_create) {
     json_decref(plain);
     return px_fail(err, PX_E_NO_MEMORY, "dataset");
   }
-  json_object_del(plain, "action_low");
-  json_object_del(plain, "action_high");
+  json_object_del(plain, "act_low");
+  json_object_del(plain, "act_high");
   enum px_status status = flow_fields_check(FIELDS, plain, "", &checked, err);
   if (!status) status = read_spaces(req->json, checked, spaces, err);
-  struct store *store;
+  struct store *store = NULL;
   char id[STORE_ID_MAX];
   if (!status) status = api_store(req, &store, err);
   if (!status)
@@ -85,7 +85,7 @@ API_HANDLER(api_dataset_create) {
 
 API_HANDLER(api_dataset_list) {
   int64_t limit;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_store(req, &store, err);
   return status ? status : store_dataset_list(store, http_query(req, "after"), (int)limit, &reply->body, err);
@@ -93,7 +93,7 @@ API_HANDLER(api_dataset_list) {
 
 enum px_status api_dataset(struct http_request *req, struct store_dataset **out, struct px_err *err) {
   struct store_dataset *ds = px_arena_take(req->arena, 1, sizeof *ds);
-  struct store *store;
+  struct store *store = NULL;
   if (!ds) return px_fail(err, PX_E_NO_MEMORY, "dataset");
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_dataset_get(store, req->params[0], ds, err);
@@ -109,7 +109,7 @@ API_HANDLER(api_dataset_get) {
 
 API_HANDLER(api_dataset_delete) {
   struct store_dataset *ds = NULL;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
   if (!status) status = store_dataset_delete(store, ds->id, err);

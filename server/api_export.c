@@ -10,7 +10,7 @@
 #include "server/snapshot.h"
 
 struct plan {
-  struct store_dataset *ds = NULL;
+  struct store_dataset *ds;
   enum px_export_format format;
   enum px_export_which which;
   struct snapshot_labels labels;
@@ -48,7 +48,7 @@ static enum px_status write_file(struct store *store, const struct plan *plan, c
 
 API_HANDLER(api_export) {
   struct plan plan;
-  struct store *store;
+  struct store *store = NULL;
   uint8_t random[8];
   char digits[2 * sizeof random + 1];
   enum px_status status = api_store(req, &store, err);

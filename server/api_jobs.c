@@ -46,7 +46,7 @@ static enum px_status check_word(const struct http_request *req, const char *nam
 
 API_HANDLER(api_job_list) {
   int64_t limit;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status)
     status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate report export pipeline", err);
@@ -84,7 +84,7 @@ static bool is_final(const struct px_buf *document) {
 API_HANDLER(api_job_get) {
   int wait_ms;
   int64_t version;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = read_wait(req, &wait_ms, err);
   if (!status) status = api_check_id(req->params[0], "job_", "job", err);
   if (!status) status = api_store(req, &store, err);
@@ -108,25 +108,25 @@ static enum px_status job_store(struct http_request *req, struct store **store, 
 }
 
 API_HANDLER(api_job_events) {
-  struct store *store;
+  struct store *store = NULL;
   const enum px_status status = job_store(req, &store, err);
   return status ? status : store_job_events(store, req->params[0], &reply->body, err);
 }
 
 API_HANDLER(api_job_metrics) {
-  struct store *store;
+  struct store *store = NULL;
   const enum px_status status = job_store(req, &store, err);
   return status ? status : store_job_metrics(store, req->params[0], &reply->body, err);
 }
 
 API_HANDLER(api_job_artifacts) {
-  struct store *store;
+  struct store *store = NULL;
   const enum px_status status = job_store(req, &store, err);
   return status ? status : store_artifact_list(store, req->params[0], &reply->body, err);
 }
 
 API_HANDLER(api_job_artifact) {
-  struct store *store;
+  struct store *store = NULL;
   struct store_blob blob;
   char *type = px_arena_take(req->arena, 128, 1);
   enum px_status status = type ? job_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "artifact");
@@ -135,7 +135,7 @@ API_HANDLER(api_job_artifact) {
 }
 
 API_HANDLER(api_job_cancel) {
-  struct store *store;
+  struct store *store = NULL;
   int64_t version;
   enum px_status status = job_store(req, &store, err);
   if (!status) status = store_job_cancel(store, req->params[0], err);
@@ -147,7 +147,7 @@ API_HANDLER(api_job_cancel) {
 
 /* A fresh copy of the job, or of the whole pipeline. */
 API_HANDLER(api_job_retry) {
-  struct store *store;
+  struct store *store = NULL;
   struct px_buf text = PX_BUF(64 << 20);
   int64_t version;
   enum flow_kind kind = FLOW_INGEST;

@@ -48,7 +48,7 @@ API_HANDLER(api_version) {
 /* Ready: the database answers and has this build's schema. Redis is only a
  * convenience, so its absence is told but does not count. */
 API_HANDLER(api_readyz) {
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_ping(store, err);
   if (!status) status = store_check_schema(store, err);
@@ -70,7 +70,7 @@ static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
 }
 
 API_HANDLER(api_metrics) {
-  struct store *store;
+  struct store *store = NULL;
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
   if (status) return px_fail(err, status, "metrics");

@@ -7,14 +7,14 @@
 
 API_HANDLER(api_label_set_list) {
   int64_t limit;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_store(req, &store, err);
   return status ? status : store_label_set_list(store, http_query(req, "dataset"), (int)limit, &reply->body, err);
 }
 
 API_HANDLER(api_label_set_get) {
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_check_id(req->params[0], "ls_", "label set", err);
   if (!status) status = api_store(req, &store, err);
   return status ? status : store_label_set_document(store, req->params[0], &reply->body, err);
@@ -22,7 +22,7 @@ API_HANDLER(api_label_set_get) {
 
 API_HANDLER(api_model_list) {
   int64_t limit;
-  struct store *store;
+  struct store *store = NULL;
   const char *role = http_query(req, "role");
   if (role && strcmp(role, "idm") != 0 && strcmp(role, "policy") != 0)
     return px_fail_at(err, PX_E_BAD_FIELD, "role", "role must be idm or policy");
@@ -32,14 +32,14 @@ API_HANDLER(api_model_list) {
 }
 
 API_HANDLER(api_model_get) {
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_check_id(req->params[0], "mdl_", "model", err);
   if (!status) status = api_store(req, &store, err);
   return status ? status : store_model_document(store, req->params[0], &reply->body, err);
 }
 
 API_HANDLER(api_model_weights) {
-  struct store *store;
+  struct store *store = NULL;
   const char *format = http_query(req, "format");
   if (format && strcmp(format, "safetensors") != 0)
     return px_fail_at(err, PX_E_BAD_FIELD, "format", "format must be safetensors");
@@ -53,7 +53,7 @@ API_HANDLER(api_model_weights) {
 }
 
 API_HANDLER(api_worker_list) {
-  struct store *store;
+  struct store *store = NULL;
   const enum px_status status = api_store(req, &store, err);
   return status ? status : store_worker_list(store, &reply->body, err);
 }

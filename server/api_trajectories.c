@@ -11,7 +11,7 @@ enum { JSON_MAX_NUMBERS = 4000000 };
 API_HANDLER(api_trajectory_list) {
   int64_t from, limit;
   struct store_dataset *ds = NULL;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = api_query_int(req, "from", 0, INT64_MAX, 0, &from, err);
   if (!status) status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_dataset(req, &ds, err);
@@ -96,7 +96,7 @@ static enum px_status reply_trajectory(struct http_reply *reply, const struct st
 
 API_HANDLER(api_trajectory_get) {
   struct store_dataset *ds = NULL;
-  struct store *store;
+  struct store *store = NULL;
   struct snapshot_labels labels;
   struct snapshot_pair pair = SNAPSHOT_PAIR;
   uint32_t seq, index;

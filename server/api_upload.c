@@ -175,7 +175,7 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
                                     double seconds, struct px_err *err) {
   const struct upload *u = req->stream;
   struct px_buf document = PX_BUF(16 << 20);
-  struct store *store;
+  struct store *store = NULL;
   int64_t version = 0;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_dataset_document(store, u->dataset->id, &document, &version, err);
@@ -219,7 +219,7 @@ static char *options_json(const struct px_read_options *options) {
 
 static enum px_status store_later(struct http_request *req, struct http_reply *reply, struct px_err *err) {
   struct upload *u = req->stream;
-  struct store *store;
+  struct store *store = NULL;
   struct store_blob blob;
   char job[STORE_ID_MAX];
   int64_t version;

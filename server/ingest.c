@@ -51,7 +51,7 @@ static struct copy *copy_segment(const struct px_segment *from, uint32_t dims) {
 
 static void *store_main(void *arg) {
   struct ingest *in = arg;
-  struct store *store;
+  struct store *store = NULL;
   struct px_err err = { 0 };
   enum px_status status = service_store(in->job->service, &store, &err);
   pthread_mutex_lock(&in->lock);
@@ -135,7 +135,7 @@ enum px_status ingest_run(const struct ingest_job *job, struct ingest_result *ou
   struct ingest in = { .job = job };
   pthread_mutex_init(&in.lock, NULL);
   pthread_cond_init(&in.changed, NULL);
-  enum px_status status = store_append_begin(job->dataset->id, &in.append, err);
+  enum px_status status = store_append_begin(job->dataset->id, job->dataset->spaces.obs_dim, &in.append, err);
   if (!status && job->bytes >= BESIDE_BYTES) in.beside = pthread_create(&in.thread, NULL, store_main, &in) == 0;
   if (!status) status = read_all(&in, err);
   if (in.beside) status = join(&in, status, err);

@@ -132,7 +132,7 @@ enum px_status service_authorize(struct service *s, const char *authorization, s
   uint8_t digest[PX_SHA256_BYTES];
   px_sha256(token, strlen(token), digest);
   if (is_trusted(s, digest)) return PX_OK;
-  struct store *store;
+  struct store *store = NULL;
   enum px_status status = service_store(s, &store, err);
   if (!status) status = store_token_check(store, digest, err);
   if (!status) trust(s, digest);

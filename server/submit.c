@@ -132,7 +132,7 @@ static enum px_status reply_submitted(struct http_request *req, struct http_repl
 
 enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind, const json_t *given,
                           bool dry_run, struct px_err *err) {
-  struct store *store;
+  struct store *store = NULL;
   struct flow_plan plan = { NULL, 0 };
   struct ground *ground = px_arena_take(req->arena, 1, sizeof *ground);
   json_t *spec = json_copy((json_t *)(uintptr_t)given);

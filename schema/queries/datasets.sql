@@ -33,8 +33,8 @@ with spread as (
   from trajectories where dataset_id = $1
 )
 select dataset_summary(d) || jsonb_build_object(
-         'observation_mean', d.obs_mean,
-         'observation_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
+         'obs_mean', d.obs_mean,
+         'obs_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
                              from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0),
          'returns', case when d.trajectories_n > 0 then spread.returns end,
          'lengths', case when d.trajectories_n > 0 then spread.lengths end),
