@@ -50,7 +50,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch bench bench-build fuzz clean version
+        check-arch samples bench bench-build fuzz clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -132,6 +132,10 @@ test: ## Install what tests need, build, run every tier
 	+@tests/support/all.sh check check-golden check-integration check-e2e
 
 tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS)
+
+samples: all ## Write the sample configurations in deploy/ anew
+	$(B)/proxact-server config >deploy/proxact-server.conf
+	$(B)/proxact-worker config >deploy/proxact-worker.conf
 
 demo: ## From upload to policy on a real dataset, in minutes
 	@deploy/install-deps.sh build

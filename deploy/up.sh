@@ -13,6 +13,20 @@ for program in proxact-server proxact-worker; do
   [ -x "$build/$program" ] || die "$build/$program is missing; 'make all' builds it"
 done
 
+[[ ${PORT:-0} =~ ^[0-9]+$ ]] || die "PORT must be a number, not '$PORT'"
+
+# What could not be started whole is stopped again, unless some of it ran before.
+running_before=""
+for file in "$var"/*.pid; do
+  if pid_of "$file" >/dev/null; then running_before=yes; fi
+done
+finish() {
+  local rc=$?
+  [ $rc -eq 0 ] || [ -n "$running_before" ] || "$PX_ROOT/deploy/down.sh"
+  exit $rc
+}
+trap finish EXIT
+
 "$PX_ROOT/deploy/stack.sh" start "$@" || exit 1
 eval "$("$PX_ROOT/deploy/stack.sh" env)"
 export PROXACT_SPOOL_DIR=$var/spool
