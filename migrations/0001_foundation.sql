@@ -482,7 +482,8 @@ comment on function jobs_record is 'Appends every change of state to job_events'
 create trigger jobs_record after insert or update on jobs for each row execute function jobs_record();
 
 -- Dependants are locked in order of id before their other needs are looked at, so of two needs that
--- end at once the later one sees the earlier one's end and nobody stays blocked.
+-- end at once the later one sees the earlier one's end and nobody stays blocked. The end of one may have ended
+-- another of the list already (a diamond), so each update looks at the state again.
 create function jobs_resolve() returns trigger language plpgsql as $$
 declare
   waiting jobs;
@@ -492,7 +493,7 @@ begin
     where d.needs_id = new.id and j.state = 'blocked' order by j.id for no key update of j
   loop
     if new.state = 'cancelled' then
-      update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id;
+      update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id and state = 'blocked';
     elsif new.state = 'failed' then
       -- The root cause travels unchanged, however long the chain.
       update jobs set state = 'failed', reason = 'dependency_failed',
@@ -501,16 +502,16 @@ begin
             'detail', format('%s %s failed: %s', new.kind, new.id,
                              coalesce(new.error->>'detail', new.reason, 'no reason was given')))
           end
-      where id = waiting.id;
+      where id = waiting.id and state = 'blocked';
     elsif not exists (select from job_deps d join jobs n on n.id = d.needs_id
                       where d.job_id = waiting.id and n.state <> 'succeeded') then
       if waiting.kind = 'pipeline' then
         update jobs set state = 'succeeded',
           result = (select r.result from job_deps d join jobs r on r.id = d.needs_id
                     where d.job_id = waiting.id and r.kind = 'report' limit 1)
-        where id = waiting.id;
+        where id = waiting.id and state = 'blocked';
       else
-        update jobs set state = 'ready' where id = waiting.id;
+        update jobs set state = 'ready' where id = waiting.id and state = 'blocked';
       end if;
     end if;
   end loop;
