@@ -1,0 +1,198 @@
+/* The API's description against what is built: the route table, the job specs' tables, the error codes. */
+#include <jansson.h>
+#include <string.h>
+
+#include "lib/flow/spec.h"
+#include "server/api.h"
+#include "tests/support/cu.h"
+
+static json_t *document(void) {
+  static json_t *doc; /* read once; the process ends with it */
+  json_error_t why;
+  if (!doc) doc = json_load_file("schema/openapi.yaml", JSON_REJECT_DUPLICATES, &why);
+  if (!doc) printf("\n  schema/openapi.yaml:%d: %s\n", why.line, why.text);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(doc);
+  return doc;
+}
+
+static const json_t *at(const json_t *json, const char *a, const char *b) {
+  return json_object_get(json_object_get(json, a), b);
+}
+
+static const json_t *operation_of(const struct http_route *route) {
+  char method[8] = "";
+  for (size_t i = 0; route->method[i] && i + 1 < sizeof method; i++) method[i] = (char)(route->method[i] | 0x20);
+  return at(json_object_get(document(), "paths"), route->path, method);
+}
+
+static void says(bool good, const char *what, const char *name) {
+  if (!good) printf("\n  %s: %s\n", name, what);
+  CU_ASSERT(good);
+}
+
+static void every_route_is_described(void) {
+  for (size_t i = 0; i < API_ROUTES_N; i++) {
+    const struct http_route *route = &API_ROUTES[i];
+    const json_t *op = operation_of(route);
+    says(op != NULL, "is not described", route->path);
+    const char *id = json_string_value(json_object_get(op, "operationId"));
+    says(id && strcmp(id, route->operation) == 0, "has another operationId", route->operation);
+    const json_t *security = json_object_get(op, "security");
+    says((json_is_array(security) && json_array_size(security) == 0) == (route->access == HTTP_OPEN),
+         "is open here and closed there", route->operation);
+    says((json_object_get(op, "requestBody") != NULL) == (route->body != HTTP_NO_BODY), "disagrees about a body",
+         route->operation);
+  }
+}
+
+static void every_described_path_is_a_route(void) {
+  const char *path, *method;
+  json_t *item, *op;
+  size_t described = 0;
+  json_object_foreach(json_object_get(document(), "paths"), path, item)
+    json_object_foreach(item, method, op) {
+      if (strcmp(method, "parameters") == 0) continue;
+      bool found = false;
+      for (size_t i = 0; i < API_ROUTES_N; i++)
+        found = found || (operation_of(&API_ROUTES[i]) == op);
+      says(found, "is described but no route", path);
+      described++;
+    }
+  CU_ASSERT_EQUAL(described, API_ROUTES_N);
+}
+
+static bool has_word(const char *words, const char *word) {
+  const size_t n = strlen(word);
+  for (const char *p = words; p && *p; p += strcspn(p, " "), p += *p == ' ')
+    if (strcspn(p, " ") == n && memcmp(p, word, n) == 0) return true;
+  return false;
+}
+
+static size_t count_words(const char *words) {
+  size_t n = words && *words;
+  for (const char *p = words; p && *p; p++) n += *p == ' ';
+  return n;
+}
+
+static void query_parameters_are_those_of_the_routes(void) {
+  for (size_t i = 0; i < API_ROUTES_N; i++) {
+    const struct http_route *route = &API_ROUTES[i];
+    size_t k, queries = 0, paths = 0, braces = 0;
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation_of(route), "parameters"), k, parameter) {
+      const char *name = json_string_value(json_object_get(parameter, "name"));
+      const char *in = json_string_value(json_object_get(parameter, "in"));
+      char braced[64];
+      snprintf(braced, sizeof braced, "{%s}", name);
+      if (strcmp(in, "query") == 0) {
+        says(has_word(route->query, name), "has a parameter that the route does not take", route->operation);
+        queries++;
+      } else if (strcmp(in, "path") == 0) {
+        says(strstr(route->path, braced) != NULL, "has a parameter that is not in the path", route->operation);
+        paths++;
+      }
+    }
+    for (const char *c = route->path; *c; c++) braces += *c == '{';
+    says(queries == count_words(route->query), "does not describe every query parameter", route->operation);
+    says(paths == braces, "does not describe every path parameter", route->operation);
+  }
+}
+
+/* --- job specs ----------------------------------------------------------------------------- */
+
+static json_t *schema_of_table(const struct flow_field *fields);
+
+static json_t *number(double x) { return x == (double)(json_int_t)x ? json_integer((json_int_t)x) : json_real(x); }
+
+static json_t *words_of(const char *words) {
+  json_t *list = json_array();
+  for (const char *p = words; p && *p; p += strcspn(p, "|"), p += *p == '|')
+    json_array_append_new(list, json_stringn(p, strcspn(p, "|")));
+  return list;
+}
+
+static json_t *schema_of(const struct flow_field *f) {
+  char pattern[64];
+  switch (f->type) {
+    case FLOW_INT: return json_pack("{s:s s:o s:o}", "type", "integer", "minimum", number(f->min), "maximum", number(f->max));
+    case FLOW_NUMBER: return json_pack("{s:s s:o s:o}", "type", "number", "minimum", number(f->min), "maximum", number(f->max));
+    case FLOW_BOOL: return json_pack("{s:s}", "type", "boolean");
+    case FLOW_TEXT: return json_pack("{s:s s:i s:o}", "type", "string", "minLength", 1, "maxLength", number(f->max));
+    case FLOW_ENUM: return json_pack("{s:s s:o}", "type", "string", "enum", words_of(f->words));
+    case FLOW_ID:
+      snprintf(pattern, sizeof pattern, "^%s[a-z0-9_]+$", f->words);
+      return json_pack("{s:s s:s s:i}", "type", "string", "pattern", pattern, "maxLength", 39);
+    case FLOW_OBJECT:
+      return json_pack("{s:[{s:s s:s} o]}", "anyOf", "type", "string", "description", f->sub[0].name, schema_of_table(f->sub));
+    case FLOW_LIST:
+      return json_pack("{s:s s:o s:o s:o}", "type", "array", "minItems", number(f->min), "maxItems", number(f->max), "items",
+                       schema_of(&f->sub[0]));
+  }
+  return NULL;
+}
+
+static json_t *schema_of_table(const struct flow_field *fields) {
+  json_t *properties = json_object(), *required = json_array();
+  for (const struct flow_field *f = fields; f->name; f++) {
+    json_t *schema = schema_of(f);
+    json_object_set_new(schema, "description", json_string(f->help));
+    if (f->initial && strcmp(f->initial, "!") == 0) json_array_append_new(required, json_string(f->name));
+    else if (f->initial) json_object_set_new(schema, "default", json_loads(f->initial, JSON_DECODE_ANY, NULL));
+    json_object_set_new(properties, f->name, schema);
+  }
+  return json_pack("{s:s s:b s:o s:o}", "type", "object", "additionalProperties", 0, "required", required, "properties",
+                   properties);
+}
+
+static void specs_are_those_of_the_field_tables(void) {
+  for (int kind = 0; kind < FLOW_KIND_N; kind++) {
+    const struct flow_kind_info *info = flow_kind_info((enum flow_kind)kind);
+    char name[64];
+    snprintf(name, sizeof name, "spec_%s", info->name);
+    const json_t *described = at(json_object_get(document(), "components"), "schemas", name);
+    if (!info->submittable && kind != FLOW_PIPELINE) {
+      says(described == NULL, "is described, but nobody may submit it", name);
+      continue;
+    }
+    json_t *expected = schema_of_table(info->fields);
+    if (!json_equal(described, expected)) {
+      printf("\n  %s should be:\n", name);
+      json_dumpf(expected, stdout, JSON_INDENT(1));
+    }
+    CU_ASSERT(json_equal(described, expected));
+    json_decref(expected);
+  }
+}
+
+static void job_kinds_are_those_that_can_be_submitted(void) {
+  json_t *expected = json_array();
+  for (int kind = 0; kind < FLOW_KIND_N; kind++)
+    if (flow_kind_info((enum flow_kind)kind)->submittable)
+      json_array_append_new(expected, json_string(flow_kind_info((enum flow_kind)kind)->name));
+  const json_t *schemas = at(document(), "components", "schemas");
+  const json_t *kinds = json_object_get(at(json_object_get(schemas, "JobRequest"), "properties", "kind"), "enum");
+  CU_ASSERT(json_equal(kinds, expected));
+  json_decref(expected);
+}
+
+static void error_codes_are_those_of_the_table(void) {
+  json_t *expected = json_array();
+  for (int code = 1; code < PX_STATUS_N; code++) json_array_append_new(expected, json_string(px_status_slug((enum px_status)code)));
+  const json_t *schemas = at(document(), "components", "schemas");
+  CU_ASSERT(json_equal(json_object_get(at(json_object_get(schemas, "Problem"), "properties", "code"), "enum"), expected));
+  json_decref(expected);
+}
+
+/* What the server sends is this file. */
+static void served_document_is_the_file(void) {
+  struct http_reply reply = { .fd = -1 };
+  struct px_err err;
+  CU_OK(api_openapi(NULL, &reply, &err), err);
+  json_t *served = json_loadb(reply.still, reply.still_n, 0, NULL);
+  CU_ASSERT(json_equal(served, document()));
+  json_decref(served);
+}
+
+CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
+        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables),
+        T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table), T(served_document_is_the_file))
