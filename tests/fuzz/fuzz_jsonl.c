@@ -1,0 +1,44 @@
+/* Hostile JSON lines, read in this process. */
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/data/reading.h"
+#include "tests/support/fuzz.h"
+#include "tests/support/trajs.h"
+
+static struct px_spaces spaces;
+static int file;
+
+static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err *err) {
+  (void)ctx;
+  FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
+  FUZZ_HOLDS(px_all_finite(traj->observations, ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
+  FUZZ_HOLDS(px_all_finite(traj->rewards, traj->steps, NULL));
+  FUZZ_HOLDS(!traj->actions || px_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
+  (void)err;
+  return PX_OK;
+}
+
+static void one(const uint8_t *bytes, size_t n) {
+  const struct px_read_options options = { 0 };
+  const struct px_traj_sink sink = { NULL, look };
+  struct px_read_report report = { 0 };
+  struct px_reading r = { &options, &spaces, &sink, &report, n, 0 };
+  struct px_err err = { 0 };
+  FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n && lseek(file, 0, SEEK_SET) == 0);
+  const enum px_status status = px_read_jsonl(&r, file, &err);
+  FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
+  FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
+}
+
+int main(int argc, char **argv) {
+  spaces = trajs_spaces(2, 1);
+  file = memfd_create("jsonl", MFD_CLOEXEC);
+  static const char WHOLE[] = "{\"observations\":[[1,2],[3.5e-1,-4],[5,6]],\"rewards\":[1,-0.5],\"actions\":[[0.25],null],"
+                              "\"terminated\":true,\"truncated\":false}\n{\"terminated\":false,\"rewards\":[1e0],"
+                              "\"actions\":null,\"observations\":[[7,8E0]]}\n";
+  static const char EXPORTED[] = "{\"observations\":[[1,2]],\"actions\":[[0.5]],\"action_std\":[null],\"action_source\":[1],"
+                                 "\"rewards\":[0.125],\"terminated\":false,\"truncated\":true}\n";
+  const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 }, { EXPORTED, sizeof EXPORTED - 1 } };
+  return fuzz_run(argc, argv, one, seeds, 2, 20000);
+}
