@@ -1,9 +1,12 @@
 /* Dataset snapshots: loading, statistics, hiding actions. */
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/data/dataset.h"
+#include "lib/data/read.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 
@@ -144,6 +147,34 @@ static void hidden_actions_are_gone_and_others_stay(void) {
   let_go(&list, &segments, ds);
 }
 
+static void the_demo_dataset_is_what_its_readme_says(void) {
+  struct trajs list = { .spaces = { .obs_dim = 11, .act_dim = 3, .act_low = { -1, -1, -1 }, .act_high = { 1, 1, 1 } } };
+  struct segments segments = { 0 };
+  struct px_read_report report;
+  struct px_err err = { 0 };
+  const struct px_traj_sink sink = trajs_sink(&list);
+  const int fd = open("deploy/demo/hopper-demo.hdf5", O_RDONLY | O_CLOEXEC);
+  CU_ASSERT_TRUE_FATAL(fd >= 0);
+  CU_OK(px_read_file(fd, PX_FORMAT_HDF5, "hopper-demo.hdf5", NULL, &list.spaces, &sink, &report, &err), err);
+  close(fd);
+  CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &list), PX_OK);
+  struct px_dataset *ds = loaded(&segments);
+  CU_ASSERT_EQUAL(ds->traj_n, 88);
+  CU_ASSERT_EQUAL(ds->steps_n, 58204);
+  double low = INFINITY, high = -INFINITY;
+  uint32_t falls = 0;
+  for (uint32_t i = 0; i < ds->traj_n; i++) {
+    low = fmin(low, px_dataset_return(ds, i));
+    high = fmax(high, px_dataset_return(ds, i));
+    falls += ds->terminated[i];
+    CU_ASSERT_TRUE(ds->has_final[i]);
+  }
+  CU_ASSERT_EQUAL(falls, 70);
+  CU_ASSERT_DOUBLE_EQUAL(low, 996.179, 1e-3);
+  CU_ASSERT_DOUBLE_EQUAL(high, 3699.754, 1e-3);
+  let_go(&list, &segments, ds);
+}
+
 enum { N = 100 };
 
 /* Returns 99, 98, ... 0; every tenth has no labels. Gives how many are kept. */
@@ -214,5 +245,6 @@ static void masks_out_of_range_or_without_labels_are_refused(void) {
 CU_MAIN("dataset", T(a_loaded_dataset_holds_every_trajectory), T(steps_find_their_trajectory_and_know_their_next_state),
         T(statistics_are_those_of_all_observation_rows), T(a_segment_that_does_not_parse_leaves_the_builder_as_it_was),
         T(an_empty_dataset_is_a_dataset), T(hidden_actions_are_gone_and_others_stay),
-        T(the_coupled_mask_keeps_a_share_from_the_bottom), T(a_mask_is_a_function_of_its_seed),
+        T(the_demo_dataset_is_what_its_readme_says), T(the_coupled_mask_keeps_a_share_from_the_bottom),
+        T(a_mask_is_a_function_of_its_seed),
         T(masks_out_of_range_or_without_labels_are_refused))
