@@ -1,7 +1,7 @@
 /*
  * Training and labelling against PyTorch on the same core in the same run.
  *
- *   build/tests/bench/bench_learning OUT.csv      (make bench-learning)
+ *   build/tests/bench/bench_learning OUT.csv [PART-OF-A-NAME]      (make bench-learning)
  *
  * Every work is measured in rounds, ours and torch's by turns, since machines
  * drift, in CPU seconds of the one thread that computes, so that neighbours on
@@ -335,9 +335,9 @@ int main(int argc, char **argv) {
   const bool quick = quick_text && *quick_text && strcmp(quick_text, "0") != 0;
   char profile[PX_MAT_PROFILE_MAX];
   struct peer peer;
-  FILE *csv = argc == 2 ? fopen(argv[1], "w") : NULL;
+  FILE *csv = argc == 2 || argc == 3 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr, "usage: %s OUT.csv\n", argv[0]);
+    fprintf(stderr, "usage: %s OUT.csv [PART-OF-A-NAME]\n", argv[0]);
     return 2;
   }
   px_mat_profile(profile);
@@ -347,6 +347,7 @@ int main(int argc, char **argv) {
   fprintf(csv, "work,threads,ours_per_s,torch_per_s,ratio,gflops,peak_gflops,fraction\n");
   for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
     struct work *w = &works[i];
+    if (argc == 3 && !strstr(w->name, argv[2])) continue;
     if (w->open == td3bc_open) w->gflop = td3bc_gflop(w);
     else if (w->run == idm_train) w->gflop = idm_train_gflop(w);
     else w->gflop = 2 * mlp_flops(2 * w->obs_dim, w->hidden, w->act_dim) / 1e9;

@@ -250,7 +250,7 @@ static void updates_allocate_nothing(void) {
     void *state;
     double losses[RL_LOSSES_MAX] = { 0 };
     uint64_t before = allocations;
-    spec.batch = 300; /* more than one chunk */
+    spec.batch = PX_MLP_CHUNK + 1;
     CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
     CU_OK(algo->init(&spec, d, &state, &err), err);
     CU_ASSERT_TRUE(allocations > before); /* so the count works */

@@ -81,6 +81,13 @@ void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint
 
 enum { SKINNY_MAX = 6 };
 
+/* Halves at a time: the same order on every machine, and vectors all the way. */
+static inline float sum_lanes(float part[PX_LANES]) {
+  for (size_t half = PX_LANES / 2; half > 0; half /= 2)
+    for (size_t lane = 0; lane < half; lane++) part[lane] += part[lane + half];
+  return part[0];
+}
+
 /* C[m,n] = A[m,k] B[n,k]^T: dot products, PX_LANES partial sums each. */
 PX_CLONES static void skinny_nt(size_t m, size_t n, size_t k, const float *restrict a, const float *restrict b,
                                 float beta, float *restrict c) {
@@ -93,7 +100,7 @@ PX_CLONES static void skinny_nt(size_t m, size_t n, size_t k, const float *restr
         for (size_t lane = 0; lane < PX_LANES; lane++) part[lane] += x[l + lane] * y[l + lane];
       float sum = 0;
       for (; l < k; l++) sum += x[l] * y[l];
-      for (size_t lane = 0; lane < PX_LANES; lane++) sum += part[lane];
+      sum += sum_lanes(part);
       c[i * n + j] = sum + (beta != 0 ? beta * c[i * n + j] : 0);
     }
 }
@@ -109,17 +116,18 @@ PX_CLONES static void skinny_nn(size_t m, size_t n, size_t k, const float *restr
   }
 }
 
-/* C[m,n] (+)= A[k,m]^T B[k,n] with few m: rows of B scaled into each row of C,
- * PX_LANES columns at a time, so that the sums stay in a register. */
+/* C[m,n] (+)= A[k,m]^T B[k,n] with few m: a row of C is a sum of scaled rows of
+ * B, as many columns at a time as registers hold. */
 PX_CLONES static void skinny_tn(size_t m, size_t n, size_t k, const float *restrict a, const float *restrict b,
                                 float beta, float *restrict c) {
-  for (size_t i = 0; i < m; i++)
-    for (size_t j = 0; j < n; j += PX_LANES) {
-      const size_t width = n - j < PX_LANES ? n - j : PX_LANES;
-      float part[PX_LANES] = { 0 };
-      if (width == PX_LANES) {
+  enum { COLUMNS = 4 * PX_LANES };
+  for (size_t j = 0; j < n; j += COLUMNS)
+    for (size_t i = 0; i < m; i++) {
+      const size_t width = n - j < COLUMNS ? n - j : COLUMNS;
+      float part[COLUMNS] = { 0 };
+      if (width == COLUMNS) {
         for (size_t l = 0; l < k; l++)
-          for (size_t lane = 0; lane < PX_LANES; lane++) part[lane] += a[l * m + i] * b[l * n + j + lane];
+          for (size_t lane = 0; lane < COLUMNS; lane++) part[lane] += a[l * m + i] * b[l * n + j + lane];
       } else {
         for (size_t l = 0; l < k; l++)
           for (size_t lane = 0; lane < width; lane++) part[lane] += a[l * m + i] * b[l * n + j + lane];

@@ -26,7 +26,9 @@
 
 #include "lib/base/status.h"
 
-enum { PX_MLP_HIDDEN_LAYERS_MAX = 8, PX_MLP_WIDTH_MAX = 65536, PX_MLP_CHUNK = 256 };
+/* Rows taken at a time: measured best all in all. With 256 units 256 to 1024 rows
+ * are alike; with 1024 units 256 rows lose 5% and 1024 would gain 2%. */
+enum { PX_MLP_HIDDEN_LAYERS_MAX = 8, PX_MLP_WIDTH_MAX = 65536, PX_MLP_CHUNK = 512 };
 
 struct px_mlp_shape {
   uint32_t in, out;

@@ -185,9 +185,15 @@ void rl_batch_free(struct rl_batch *b) {
 
 void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, uint64_t step) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("batch", step), 0);
+  /* The rows lie anywhere in memory: ask for all of them before the first is needed. */
   for (uint32_t i = 0; i < b->n; i++) {
-    const uint32_t at = px_rng_below(&rng, d->n);
-    b->index[i] = at;
+    const uint32_t at = b->index[i] = px_rng_below(&rng, d->n);
+    const float *s = d->ds->observations + d->row[at] * d->obs_dim;
+    __builtin_prefetch(s);
+    __builtin_prefetch(s + 2 * d->obs_dim - 1);
+  }
+  for (uint32_t i = 0; i < b->n; i++) {
+    const uint32_t at = b->index[i];
     b->rows[i] = d->row[at];
     b->reward[i] = d->reward[at];
     b->not_done[i] = d->not_done[at];
