@@ -15,7 +15,7 @@ lib="ca-certificates curl libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libc
  zlib1g libssl3 libseccomp2 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
 compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-dev libjansson-dev
  libcurl4-openssl-dev libcunit1-dev libhdf5-dev libzip-dev libzstd-dev zlib1g-dev libssl-dev
- libseccomp-dev libopenblas-pthread-dev libdnnl-dev libmujoco-dev"
+ libseccomp-dev libdnnl-dev libmujoco-dev"
 run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
 build="$run $compile"
 test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py xz-utils util-linux procps

@@ -1,0 +1,98 @@
+/*
+ * What a training is worth: reads a dataset, trains a policy on all its actions
+ * and plays it in the environment.
+ *
+ *   bench_policy FILE ENV ALGO UPDATES [SEED [TOP-PERCENT]]
+ *
+ * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
+ * of wall clock, mean return with its 95% interval over 10 episodes, and the
+ * normalised score.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/data/read.h"
+#include "lib/data/sandbox.h"
+#include "lib/data/segment.h"
+#include "worker/env/rollout.h"
+#include "worker/rl/rl.h"
+
+static enum px_status keep_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
+  return px_dataset_builder_segment(ctx, segment->bytes, segment->size, err);
+}
+
+static enum px_status load(const char *path, const struct px_spaces *spaces, struct px_dataset **out, struct px_err *err) {
+  struct px_dataset_builder *dataset = px_dataset_builder_new(spaces);
+  struct px_segment_builder *segments = px_segment_builder_new(spaces, (struct px_segment_sink){ dataset, keep_segment });
+  struct px_read_report report;
+  enum px_format format;
+  enum px_status status = px_format_from_name(path, &format, err);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (!status && (fd < 0 || !dataset || !segments)) status = px_fail_errno(err, "cannot open %s", path);
+  if (!status) {
+    const struct px_traj_sink sink = px_segment_builder_traj_sink(segments);
+    status = px_read_file(fd, format, path, NULL, spaces, &sink, &report, err);
+  }
+  if (!status) status = px_segment_builder_end(segments, err);
+  if (fd >= 0) close(fd);
+  px_segment_builder_free(segments);
+  if (status) px_dataset_builder_free(dataset);
+  return status ? status : px_dataset_builder_end(dataset, out, err);
+}
+
+static enum px_status act(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *err) {
+  (void)err;
+  rl_policy_act(ctx, view->obs, view->n, actions);
+  return PX_OK;
+}
+
+static enum px_status bench(int argc, char **argv, struct px_err *err) {
+  const struct px_env_info *env;
+  struct px_dataset *ds = NULL;
+  struct px_union *u = NULL;
+  struct rl_policy *policy = NULL;
+  struct px_rollout_result result = { 0 };
+  struct rl_metrics metrics;
+  struct rl_spec spec;
+  struct px_spaces *spaces = px_calloc(1, sizeof *spaces);
+  enum px_status status = spaces ? px_env_find(argv[2], &env, err) : PX_E_NO_MEMORY;
+  if (!status) status = rl_spec_defaults(argv[3], &spec, err);
+  if (status) goto out;
+  spec.updates = strtoull(argv[4], NULL, 10);
+  if (argc > 5) spec.seed = strtoull(argv[5], NULL, 10);
+  if (argc > 6) spec.top_percent = strtod(argv[6], NULL);
+  spaces->obs_dim = env->obs_dim, spaces->act_dim = env->act_dim;
+  for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
+  if ((status = load(argv[1], spaces, &ds, err))) goto out;
+  if ((status = px_union_new(ds, &u, err))) goto out;
+  if ((status = rl_train(&spec, u, NULL, &policy, &metrics, err))) goto out;
+  const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000 };
+  const struct px_rollout_policy player = { policy, act };
+  if ((status = px_rollout_run(&rollout, &player, NULL, &result, err))) goto out;
+  printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, spec.updates, spec.seed,
+         metrics.transitions_n, (double)metrics.updates / metrics.seconds, result.return_mean, result.return_ci95[0],
+         result.return_ci95[1], result.score_mean);
+out:
+  px_rollout_free(&result);
+  rl_policy_free(policy);
+  px_union_free(u);
+  px_dataset_free(ds);
+  free(spaces);
+  return status;
+}
+
+int main(int argc, char **argv) {
+  struct px_err err = { 0 };
+  const int helper = px_sandbox_main(argc, argv);
+  if (helper >= 0) return helper;
+  if (argc < 5 || argc > 7) {
+    fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [TOP-PERCENT]]\n", argv[0]);
+    return 2;
+  }
+  if (bench(argc, argv, &err) == PX_OK) return 0;
+  fprintf(stderr, "%s\n", err.message);
+  return 1;
+}
