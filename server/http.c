@@ -354,11 +354,12 @@ static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n)
 }
 
 /* A body that nobody wants is read all the same when it is short: a client that
- * is still writing when the connection closes would not see the answer. */
+ * is still writing when the connection closes would not see the answer. One that
+ * asks first (Expect), or has much to send, is told now. */
 static bool must_answer_now(struct exchange *x) {
   const uint64_t declared = http_body_bytes(&x->req);
-  const char *expect = http_header(&x->req, "Expect");
-  return x->guard.fault || x->close_after || expect || declared > DISCARD_MAX_BYTES;
+  const bool endless = x->guard.fault && x->guard.codings; /* a coding that is not understood has no known end */
+  return endless || http_header(&x->req, "Expect") || (declared != UINT64_MAX && declared > DISCARD_MAX_BYTES);
 }
 
 static enum MHD_Result on_headers(struct exchange *x, const char *method, const char *version) {
