@@ -50,7 +50,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build fuzz clean version
+        check-arch samples bench bench-build fuzz schema clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -158,6 +158,9 @@ bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling agains
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/env.csv
+
+schema: ## Write schema/schema.sql anew from the migrations
+	@tests/support/stack.sh sh -c 'schema/dump.sh > schema/schema.sql.new' && mv schema/schema.sql.new schema/schema.sql
 
 clean: ## Remove what was built
 	rm -rf build build-address build-undefined build-thread

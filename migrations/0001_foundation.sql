@@ -574,12 +574,15 @@ comment on view label_rows is 'Label segments that count: written by the attempt
 
 -- Documents ------------------------------------------------------------------------------------
 
+create function shown_state(state text) returns text language sql immutable
+  return case state when 'ready' then 'queued' else state end;
+comment on function shown_state is 'What users call a state';
+
 create function job_state_shown(j jobs) returns text language sql stable
-  return case when j.state = 'ready' then 'queued'
-              when j.state = 'blocked' and j.kind = 'pipeline' then
+  return case when j.state = 'blocked' and j.kind = 'pipeline' then
                 case when exists (select from jobs c where c.parent_id = j.id and c.started_at is not null)
                   then 'running' else 'queued' end
-              else j.state end;
+              else shown_state(j.state) end;
 comment on function job_state_shown is 'The state as users see it: ready is queued, a pipeline runs when a child has begun';
 
 -- What is left takes as long per step as what this attempt has done.

@@ -5,7 +5,8 @@
  *
  * Every call is bounded (100 ms to connect, the given time to wait). After a
  * failure a circuit breaker keeps quiet for a second before it tries again.
- * A struct queue belongs to one thread.
+ * A struct queue belongs to one thread. The process must ignore SIGPIPE, as
+ * px_stop_setup does.
  */
 #ifndef PX_QUEUE_QUEUE_H
 #define PX_QUEUE_QUEUE_H
@@ -33,8 +34,8 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd);
 void queue_progress(struct queue *q, const char *job, const char *json);
 bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json);
 void queue_changed(struct queue *q, const char *job);
-/* Waits until any job changed (subscribe); as queue_wait otherwise. Use a
- * struct queue of its own for this. */
+/* Waits until any job changed; as queue_wait otherwise. The first call begins to
+ * listen, so a change before it is not heard. */
 bool queue_wait_changed(struct queue *q, int timeout_ms, int stop_fd);
 
 #endif

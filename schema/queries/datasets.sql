@@ -99,7 +99,7 @@ select seq, blob_id from segments where dataset_id = $1 and seq >= $2 and seq < 
 -- name: upload_submit
 with made as (select new_id('job') as job, new_id('up') as upload), job as (
   insert into jobs (id, kind, name, spec, dataset_id)
-  select made.job, 'ingest', left($2, 100), jsonb_build_object('upload_id', made.upload), $1 from made returning id
+  select made.job, 'ingest', left($2, 100), jsonb_build_object('dataset', $1::text, 'upload', made.upload), $1 from made returning id
 )
 insert into uploads (id, dataset_id, file_name, format, options, blob_id, job_id)
 select made.upload, $1, $2, $3, $4::jsonb, $5, job.id from made, job

@@ -17,8 +17,8 @@ select id from jobs where dedupe_key = $1 and state in ('blocked', 'ready', 'run
 -- name: job_document
 select job_summary(j) || jsonb_build_object(
          'spec', j.spec, 'error', j.error, 'result', j.result,
-         'transitions', (select jsonb_agg(jsonb_build_object('at', rfc3339(e.at), 'from', e.from_state, 'to', e.to_state,
-                                   'reason', e.reason, 'worker', e.worker) order by e.no)
+         'transitions', (select jsonb_agg(jsonb_build_object('at', rfc3339(e.at),
+                                   'from', shown_state(e.from_state), 'to', shown_state(e.to_state), 'reason', e.reason, 'worker', e.worker) order by e.no)
                          from job_events e where e.job_id = j.id),
          'needs', (select coalesce(jsonb_agg(d.needs_id order by d.needs_id), '[]')
                    from job_deps d where d.job_id = j.id))
@@ -45,8 +45,8 @@ select jsonb_build_object(
 from page
 
 -- name: job_events
-select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at', rfc3339(e.at), 'from', e.from_state,
-         'to', e.to_state, 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
+select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at', rfc3339(e.at), 'from', shown_state(e.from_state),
+         'to', shown_state(e.to_state), 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
 from job_events e where e.job_id = $1 having count(*) > 0
 
 -- name: job_metrics
@@ -191,5 +191,5 @@ from workers w
 
 -- name: job_counts
 select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'state', state, 'n', n) order by kind, state), '[]')
-from (select kind, case when state = 'ready' then 'queued' else state end as state, count(*) as n
+from (select kind, shown_state(state) as state, count(*) as n
       from jobs group by 1, 2) as counted

@@ -42,7 +42,7 @@ order by s.seq limit 1
 delete from label_segments l
 where l.label_job_id = $1
   and (l.seq >= $2::integer
-       or (l.job_id, l.epoch) is distinct from (select r.job_id, r.epoch from label_rows r
+       or array[l.job_id, l.epoch::text] is distinct from (select array[r.job_id, r.epoch::text] from label_rows r
             where r.label_job_id = $1 and r.seq = l.seq order by r.job_id limit 1))
 
 -- name: label_publish

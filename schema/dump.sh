@@ -1,0 +1,13 @@
+#!/bin/sh
+# Prints the schema at head, as schema/schema.sql keeps it: migrations/*.sql applied to an empty database, dumped.
+# Usage: schema/dump.sh > schema/schema.sql    (make schema), inside tests/support/stack.sh, which sets PROXACT_DB_URL
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+url=${PROXACT_DB_URL:?set by tests/support/stack.sh}
+for file in "$root"/migrations/*.sql; do
+  psql -Xq1 -v ON_ERROR_STOP=1 -f "$file" "$url" >&2
+done
+echo "-- Made by 'make schema' from migrations/; do not edit."
+# What names a version, a session's settings or an owner is not the schema.
+pg_dump --schema-only --no-owner --no-privileges "$url" |
+  sed '/^--/d; /^SET /d; /^SELECT pg_catalog.set_config/d; /^\\\(un\)\{0,1\}restrict/d' | cat -s

@@ -1,0 +1,1041 @@
+-- Made by 'make schema' from migrations/; do not edit.
+
+CREATE FUNCTION public.attach_blob() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update blobs set attached = true where id = new.blob_id and not attached;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.attach_blob() IS 'Marks a blob as taken up, so that the janitor leaves it';
+
+CREATE FUNCTION public.new_id(prefix text) RETURNS text
+    LANGUAGE sql
+    RETURN ((prefix || '_'::text) || "left"(replace((gen_random_uuid())::text, '-'::text, ''::text), 20));
+
+COMMENT ON FUNCTION public.new_id(prefix text) IS 'A fresh random id such as ds_1b9d6bcd0f3e4a5b8c7d';
+
+CREATE FUNCTION public.rfc3339(at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
+
+COMMENT ON FUNCTION public.rfc3339(at timestamp with time zone) IS 'A time as documents show it: 2026-01-31T12:34:56.789Z';
+
+CREATE TABLE public.datasets (
+    id text DEFAULT public.new_id('ds'::text) NOT NULL,
+    name text NOT NULL,
+    obs_dim integer NOT NULL,
+    act_dim integer NOT NULL,
+    act_low real[] NOT NULL,
+    act_high real[] NOT NULL,
+    env text,
+    segments_n integer DEFAULT 0 NOT NULL,
+    trajectories_n bigint DEFAULT 0 NOT NULL,
+    steps_n bigint DEFAULT 0 NOT NULL,
+    labelled_steps_n bigint DEFAULT 0 NOT NULL,
+    labelled_n bigint DEFAULT 0 NOT NULL,
+    obs_n bigint DEFAULT 0 NOT NULL,
+    obs_mean double precision[],
+    obs_m2 double precision[],
+    size_bytes bigint DEFAULT 0 NOT NULL,
+    label_set_id text,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT datasets_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 1024))),
+    CONSTRAINT datasets_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
+    CONSTRAINT datasets_check1 CHECK (((labelled_n >= 0) AND (labelled_n <= trajectories_n))),
+    CONSTRAINT datasets_check2 CHECK (((cardinality(act_low) = act_dim) AND (cardinality(act_high) = act_dim))),
+    CONSTRAINT datasets_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT datasets_obs_dim_check CHECK (((obs_dim >= 1) AND (obs_dim <= 4096))),
+    CONSTRAINT datasets_obs_n_check CHECK ((obs_n >= 0)),
+    CONSTRAINT datasets_segments_n_check CHECK ((segments_n >= 0)),
+    CONSTRAINT datasets_size_bytes_check CHECK ((size_bytes >= 0)),
+    CONSTRAINT datasets_steps_n_check CHECK ((steps_n >= 0)),
+    CONSTRAINT datasets_trajectories_n_check CHECK ((trajectories_n >= 0))
+);
+
+COMMENT ON TABLE public.datasets IS 'Append-only lists of sealed segments; the first n segments are a snapshot';
+
+COMMENT ON COLUMN public.datasets.id IS 'Public id';
+
+COMMENT ON COLUMN public.datasets.name IS 'Unique name given by the user';
+
+COMMENT ON COLUMN public.datasets.obs_dim IS 'O, observation dimensions';
+
+COMMENT ON COLUMN public.datasets.act_dim IS 'A, action dimensions';
+
+COMMENT ON COLUMN public.datasets.act_low IS 'Lowest action per dimension';
+
+COMMENT ON COLUMN public.datasets.act_high IS 'Highest action per dimension';
+
+COMMENT ON COLUMN public.datasets.env IS 'Simulator the data came from, when policies can be rolled out in it';
+
+COMMENT ON COLUMN public.datasets.segments_n IS 'Sealed segments';
+
+COMMENT ON COLUMN public.datasets.trajectories_n IS 'Trajectories in them';
+
+COMMENT ON COLUMN public.datasets.steps_n IS 'Transitions in them';
+
+COMMENT ON COLUMN public.datasets.labelled_steps_n IS 'Transitions with a true action';
+
+COMMENT ON COLUMN public.datasets.labelled_n IS 'Trajectories with at least one true action';
+
+COMMENT ON COLUMN public.datasets.obs_n IS 'Observation rows, final observations included';
+
+COMMENT ON COLUMN public.datasets.obs_mean IS 'Mean observation per dimension, float64';
+
+COMMENT ON COLUMN public.datasets.obs_m2 IS 'Sum of squared deviations per dimension, float64 (Chan et al. 1979)';
+
+COMMENT ON COLUMN public.datasets.size_bytes IS 'Bytes of all segments';
+
+COMMENT ON COLUMN public.datasets.label_set_id IS 'The current label set: flipped when one is published';
+
+COMMENT ON COLUMN public.datasets.version IS 'Grows with every change; the ETag';
+
+COMMENT ON COLUMN public.datasets.created_at IS 'When it was made';
+
+COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
+
+CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'observation_dim', (d).obs_dim, 'action_dim', (d).act_dim, 'action_low', (d).act_low, 'action_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
+
+COMMENT ON FUNCTION public.dataset_summary(d public.datasets) IS 'A dataset as lists show it';
+
+CREATE FUNCTION public.drop_blob() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from blobs where id = old.blob_id;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.drop_blob() IS 'A blob goes with the one row that refers to it';
+
+CREATE FUNCTION public.fence_row() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform job_fence(new.job_id, new.epoch);
+  return new;
+end $$;
+
+COMMENT ON FUNCTION public.fence_row() IS 'Every row written on a job''s behalf passes the fence';
+
+CREATE FUNCTION public.job_fence(job text, token bigint) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from jobs where id = job and epoch = token and state = 'running';
+  if not found then
+    raise exception 'job % is not running under epoch %', job, token using errcode = 'PX001';
+  end if;
+end $$;
+
+COMMENT ON FUNCTION public.job_fence(job text, token bigint) IS 'Refuses (PX001) whoever does not hold the job now';
+
+CREATE FUNCTION public.job_is_final(state text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    RETURN (state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text]));
+
+COMMENT ON FUNCTION public.job_is_final(state text) IS 'Whether a job in this state never changes again';
+
+CREATE TABLE public.jobs (
+    id text DEFAULT public.new_id('job'::text) NOT NULL,
+    kind text NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    spec jsonb NOT NULL,
+    dataset_id text,
+    parent_id text,
+    priority integer DEFAULT 0 NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    max_attempts integer DEFAULT 5 NOT NULL,
+    lost_leases integer DEFAULT 0 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    lease_owner text,
+    lease_expires_at timestamp with time zone,
+    run_after timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    cancel_requested boolean DEFAULT false NOT NULL,
+    phase text,
+    step bigint DEFAULT 0 NOT NULL,
+    total bigint DEFAULT 0 NOT NULL,
+    reason text,
+    error jsonb,
+    result jsonb,
+    dedupe_key text,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    ready_at timestamp with time zone,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (lease_owner IS NOT NULL))),
+    CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
+    CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT jobs_check3 CHECK (((attempt >= 0) AND (attempt <= max_attempts))),
+    CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
+    CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
+    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
+    CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
+    CONSTRAINT jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
+    CONSTRAINT jobs_spec_check CHECK ((jsonb_typeof(spec) = 'object'::text)),
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT jobs_step_check CHECK ((step >= 0)),
+    CONSTRAINT jobs_total_check CHECK ((total >= 0))
+);
+
+COMMENT ON TABLE public.jobs IS 'Work to do, with its own law: see the triggers below';
+
+COMMENT ON COLUMN public.jobs.id IS 'Public id; its model is mdl_ and its label set ls_ with the same digits';
+
+COMMENT ON COLUMN public.jobs.kind IS 'What is to be done; a pipeline is never run, only resolved from its children';
+
+COMMENT ON COLUMN public.jobs.name IS 'Its role in the pipeline, such as train/ss/td3bc/0';
+
+COMMENT ON COLUMN public.jobs.state IS 'blocked -> ready -> running -> succeeded | failed | cancelled; running -> ready again';
+
+COMMENT ON COLUMN public.jobs.spec IS 'Validated parameters, defaults filled in';
+
+COMMENT ON COLUMN public.jobs.dataset_id IS 'Dataset it works on';
+
+COMMENT ON COLUMN public.jobs.parent_id IS 'Pipeline it belongs to';
+
+COMMENT ON COLUMN public.jobs.priority IS 'Higher is claimed first';
+
+COMMENT ON COLUMN public.jobs.attempt IS 'Times it was claimed, less those given back';
+
+COMMENT ON COLUMN public.jobs.max_attempts IS 'Claims after which it fails';
+
+COMMENT ON COLUMN public.jobs.lost_leases IS 'Leases that ran out; three make it fail';
+
+COMMENT ON COLUMN public.jobs.epoch IS 'Fencing token: grows by one with each claim';
+
+COMMENT ON COLUMN public.jobs.lease_owner IS 'Worker that holds it';
+
+COMMENT ON COLUMN public.jobs.lease_expires_at IS 'When the reaper may take it back';
+
+COMMENT ON COLUMN public.jobs.run_after IS 'Not claimed before (back-off)';
+
+COMMENT ON COLUMN public.jobs.cancel_requested IS 'Told to the worker at its next heartbeat';
+
+COMMENT ON COLUMN public.jobs.phase IS 'What it is doing now, one word';
+
+COMMENT ON COLUMN public.jobs.step IS 'Progress within total';
+
+COMMENT ON COLUMN public.jobs.total IS 'Steps of the whole, 0 while unknown';
+
+COMMENT ON COLUMN public.jobs.reason IS 'Error code of the last failure or loss';
+
+COMMENT ON COLUMN public.jobs.error IS 'Problem details of the last failure';
+
+COMMENT ON COLUMN public.jobs.result IS 'What it found; only when succeeded';
+
+COMMENT ON COLUMN public.jobs.dedupe_key IS 'At most one unfinished job has it';
+
+COMMENT ON COLUMN public.jobs.version IS 'Grows with every change; the ETag';
+
+COMMENT ON COLUMN public.jobs.created_at IS 'When it was submitted';
+
+COMMENT ON COLUMN public.jobs.ready_at IS 'When it last became ready';
+
+COMMENT ON COLUMN public.jobs.started_at IS 'When its current or last attempt began';
+
+COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended for good';
+
+CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN ((j).kind = 'pipeline'::text) THEN (SELECT jsonb_build_object('step', count(*) FILTER (WHERE (c.state = 'succeeded'::text)), 'total', count(*), 'eta_s', NULL::unknown) AS jsonb_build_object FROM public.jobs c WHERE (c.parent_id = (job_progress.j).id)) ELSE jsonb_build_object('step', (j).step, 'total', (j).total, 'eta_s', CASE WHEN (((j).state = 'running'::text) AND ((j).step > 0) AND ((j).total >= (j).step)) THEN round(((EXTRACT(epoch FROM (clock_timestamp() - (j).started_at)) * (((j).total - (j).step))::numeric) / ((j).step)::numeric), 1) ELSE NULL::numeric END) END;
+
+COMMENT ON FUNCTION public.job_progress(j public.jobs) IS 'step of total and the seconds left; of a pipeline, its children that succeeded';
+
+CREATE FUNCTION public.shown_state(state text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE state WHEN 'ready'::text THEN 'queued'::text ELSE state END;
+
+COMMENT ON FUNCTION public.shown_state(state text) IS 'What users call a state';
+
+CREATE FUNCTION public.job_state_shown(j public.jobs) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN (((j).state = 'blocked'::text) AND ((j).kind = 'pipeline'::text)) THEN CASE WHEN (EXISTS (SELECT FROM public.jobs c WHERE ((c.parent_id = (job_state_shown.j).id) AND (c.started_at IS NOT NULL)))) THEN 'running'::text ELSE 'queued'::text END ELSE public.shown_state((j).state) END;
+
+COMMENT ON FUNCTION public.job_state_shown(j public.jobs) IS 'The state as users see it: ready is queued, a pipeline runs when a child has begun';
+
+CREATE FUNCTION public.job_summary(j public.jobs) RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN (jsonb_build_object('id', (j).id, 'kind', (j).kind, 'name', (j).name, 'state', public.job_state_shown(j), 'phase', (j).phase, 'reason', (j).reason, 'attempt', (j).attempt, 'max_attempts', (j).max_attempts, 'epoch', (j).epoch, 'dataset_id', (j).dataset_id, 'parent_id', (j).parent_id, 'priority', (j).priority, 'progress', public.job_progress(j), 'cancel_requested', (j).cancel_requested, 'created_at', public.rfc3339((j).created_at), 'started_at', public.rfc3339((j).started_at), 'finished_at', public.rfc3339((j).finished_at)) || CASE WHEN ((j).state <> 'succeeded'::text) THEN '{}'::jsonb WHEN ((j).kind = ANY (ARRAY['train_idm'::text, 'train_policy'::text])) THEN jsonb_build_object('model_id', ('mdl_'::text || substr((j).id, 5))) WHEN ((j).kind = 'label'::text) THEN jsonb_build_object('label_set_id', ('ls_'::text || substr((j).id, 5))) ELSE '{}'::jsonb END);
+
+COMMENT ON FUNCTION public.job_summary(j public.jobs) IS 'A job as lists show it';
+
+CREATE FUNCTION public.job_version(j public.jobs) RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN ((j).version + (COALESCE((SELECT sum(c.version) AS sum FROM public.jobs c WHERE (c.parent_id = (job_version.j).id)), (0)::numeric))::bigint);
+
+COMMENT ON FUNCTION public.job_version(j public.jobs) IS 'The ETag: a pipeline changes with its children';
+
+CREATE FUNCTION public.jobs_begin() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if new.kind = 'pipeline' then new.state := 'blocked'; end if;
+  if new.state not in ('blocked', 'ready') or new.epoch <> 0 or new.attempt <> 0 then
+    raise exception 'a job begins blocked or ready, with epoch and attempt 0' using errcode = 'PX002';
+  end if;
+  if new.state = 'ready' then new.ready_at := clock_timestamp(); end if;
+  return new;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_begin() IS 'How a job may come into being';
+
+CREATE FUNCTION public.jobs_law() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if job_is_final(old.state) then
+    raise exception 'job % is % and does not change any more', old.id, old.state using errcode = 'PX002';
+  end if;
+  if new.id <> old.id or new.kind <> old.kind or new.spec <> old.spec or new.created_at <> old.created_at
+     or new.dataset_id is distinct from old.dataset_id or new.parent_id is distinct from old.parent_id then
+    raise exception 'what job % is cannot be changed', old.id using errcode = 'PX002';
+  end if;
+  if new.state = 'running' and old.state = 'ready' then
+    if new.epoch <> old.epoch + 1 then
+      raise exception 'claiming job % needs epoch %', old.id, old.epoch + 1 using errcode = 'PX002';
+    end if;
+  elsif new.epoch <> old.epoch then
+    raise exception 'the epoch of job % grows only when it is claimed', old.id using errcode = 'PX002';
+  end if;
+  if old.state = 'running' and new.state = 'running' and new.lease_owner <> old.lease_owner then
+    raise exception 'job % is held by %', old.id, old.lease_owner using errcode = 'PX002';
+  end if;
+  if new.state <> old.state and not (
+       (old.state = 'blocked' and new.state in ('ready', 'failed', 'cancelled'))
+    or (old.state = 'blocked' and new.state = 'succeeded' and old.kind = 'pipeline')
+    or (old.state = 'ready' and new.state in ('running', 'failed', 'cancelled') and old.kind <> 'pipeline')
+    or (old.state = 'running' and new.state in ('ready', 'succeeded', 'failed', 'cancelled'))) then
+    raise exception 'job % cannot go from % to %', old.id, old.state, new.state using errcode = 'PX002';
+  end if;
+  if new.state <> old.state and new.state = 'ready' then new.ready_at := clock_timestamp(); end if;
+  if new.state <> old.state and job_is_final(new.state) then new.finished_at := clock_timestamp(); end if;
+  if old.state = 'running' and new.state <> 'running' then
+    new.lease_owner := null;
+    new.lease_expires_at := null;
+  end if;
+  new.version := old.version + 1;
+  return new;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_law() IS 'Refuses every illegal change of a job (PX002), sets times and version';
+
+CREATE FUNCTION public.jobs_record() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'INSERT' then
+    insert into job_events (job_id, from_state, to_state, epoch) values (new.id, null, new.state, new.epoch);
+  elsif new.state <> old.state then
+    insert into job_events (job_id, from_state, to_state, epoch, worker, reason)
+    values (new.id, old.state, new.state, new.epoch, coalesce(new.lease_owner, old.lease_owner),
+            case when old.state = 'running' or new.state in ('failed', 'cancelled') then new.reason end);
+  end if;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_record() IS 'Appends every change of state to job_events';
+
+CREATE FUNCTION public.jobs_resolve() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  waiting jobs;
+begin
+  for waiting in
+    select j.* from jobs j join job_deps d on d.job_id = j.id
+    where d.needs_id = new.id and j.state = 'blocked' order by j.id for no key update of j
+  loop
+    if new.state = 'cancelled' then
+      update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id;
+    elsif new.state = 'failed' then
+      -- The root cause travels unchanged, however long the chain.
+      update jobs set state = 'failed', reason = 'dependency_failed',
+        error = case when new.reason = 'dependency_failed' then new.error else
+          jsonb_build_object('code', 'dependency_failed', 'job', new.id, 'cause', new.reason,
+            'detail', format('%s %s failed: %s', new.kind, new.id,
+                             coalesce(new.error->>'detail', new.reason, 'no reason was given')))
+          end
+      where id = waiting.id;
+    elsif not exists (select from job_deps d join jobs n on n.id = d.needs_id
+                      where d.job_id = waiting.id and n.state <> 'succeeded') then
+      if waiting.kind = 'pipeline' then
+        update jobs set state = 'succeeded',
+          result = (select r.result from job_deps d join jobs r on r.id = d.needs_id
+                    where d.job_id = waiting.id and r.kind = 'report' limit 1)
+        where id = waiting.id;
+      else
+        update jobs set state = 'ready' where id = waiting.id;
+      end if;
+    end if;
+  end loop;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_resolve() IS 'When a job ends: readies, fails or cancels what waited for it';
+
+CREATE TABLE public.api_tokens (
+    id text DEFAULT public.new_id('tok'::text) NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT api_tokens_sha256_check CHECK ((length(sha256) = 32))
+);
+
+COMMENT ON TABLE public.api_tokens IS 'Bearer tokens; the token itself is shown once and never stored';
+
+COMMENT ON COLUMN public.api_tokens.id IS 'Names the token in lists';
+
+COMMENT ON COLUMN public.api_tokens.name IS 'What the owner calls it';
+
+COMMENT ON COLUMN public.api_tokens.sha256 IS 'SHA-256 of the whole token text';
+
+COMMENT ON COLUMN public.api_tokens.created_at IS 'When it was made';
+
+COMMENT ON COLUMN public.api_tokens.expires_at IS 'When it stops working; null: never';
+
+CREATE TABLE public.artifacts (
+    job_id text NOT NULL,
+    name text NOT NULL,
+    epoch bigint NOT NULL,
+    media_type text NOT NULL,
+    blob_id bigint NOT NULL,
+    size_bytes bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT artifacts_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+
+COMMENT ON TABLE public.artifacts IS 'Files a job leaves: reports, exports';
+
+COMMENT ON COLUMN public.artifacts.job_id IS 'The job';
+
+COMMENT ON COLUMN public.artifacts.name IS 'File name';
+
+COMMENT ON COLUMN public.artifacts.epoch IS 'Attempt that published it';
+
+COMMENT ON COLUMN public.artifacts.media_type IS 'Its media type';
+
+COMMENT ON COLUMN public.artifacts.blob_id IS 'The bytes';
+
+COMMENT ON COLUMN public.artifacts.size_bytes IS 'Length of the bytes';
+
+COMMENT ON COLUMN public.artifacts.created_at IS 'When it was published';
+
+CREATE TABLE public.blob_chunks (
+    blob_id bigint NOT NULL,
+    no integer NOT NULL,
+    bytes bytea NOT NULL,
+    CONSTRAINT blob_chunks_no_check CHECK ((no >= 0))
+);
+ALTER TABLE ONLY public.blob_chunks ALTER COLUMN bytes SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE public.blob_chunks IS 'Content of blobs in pieces of at most 8 MiB, so that no reader needs it whole';
+
+COMMENT ON COLUMN public.blob_chunks.blob_id IS 'The blob';
+
+COMMENT ON COLUMN public.blob_chunks.no IS 'Position, from 0';
+
+COMMENT ON COLUMN public.blob_chunks.bytes IS 'The piece';
+
+CREATE TABLE public.blobs (
+    id bigint NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    attached boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT blobs_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT blobs_size_bytes_check CHECK ((size_bytes >= 0))
+);
+
+COMMENT ON TABLE public.blobs IS 'Byte strings: segments, label segments, models, artifacts, uploads';
+
+COMMENT ON COLUMN public.blobs.id IS 'Internal number; never shown';
+
+COMMENT ON COLUMN public.blobs.size_bytes IS 'Length of all chunks together';
+
+COMMENT ON COLUMN public.blobs.sha256 IS 'Digest of the whole content';
+
+COMMENT ON COLUMN public.blobs.attached IS 'Whether some row refers to it; the janitor removes those that nothing took up';
+
+COMMENT ON COLUMN public.blobs.created_at IS 'When it was written';
+
+ALTER TABLE public.blobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.blobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.job_deps (
+    job_id text NOT NULL,
+    needs_id text NOT NULL,
+    CONSTRAINT job_deps_check CHECK ((job_id <> needs_id))
+);
+
+COMMENT ON TABLE public.job_deps IS 'A blocked job becomes ready when all it needs have succeeded';
+
+COMMENT ON COLUMN public.job_deps.job_id IS 'The job that waits';
+
+COMMENT ON COLUMN public.job_deps.needs_id IS 'What it waits for';
+
+CREATE TABLE public.job_events (
+    job_id text NOT NULL,
+    no bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    from_state text,
+    to_state text NOT NULL,
+    epoch bigint NOT NULL,
+    worker text,
+    reason text
+);
+
+COMMENT ON TABLE public.job_events IS 'Every change of state, appended by a trigger';
+
+COMMENT ON COLUMN public.job_events.job_id IS 'The job';
+
+COMMENT ON COLUMN public.job_events.no IS 'Order';
+
+COMMENT ON COLUMN public.job_events.at IS 'When';
+
+COMMENT ON COLUMN public.job_events.from_state IS 'State before; null when it was submitted';
+
+COMMENT ON COLUMN public.job_events.to_state IS 'State after';
+
+COMMENT ON COLUMN public.job_events.epoch IS 'Fencing token then';
+
+COMMENT ON COLUMN public.job_events.worker IS 'Worker that held or took it';
+
+COMMENT ON COLUMN public.job_events.reason IS 'Error code, if any';
+
+ALTER TABLE public.job_events ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.job_events_no_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.job_metrics (
+    job_id text NOT NULL,
+    epoch bigint NOT NULL,
+    name text NOT NULL,
+    step bigint NOT NULL,
+    value double precision NOT NULL,
+    CONSTRAINT job_metrics_name_check CHECK ((length(name) <= 64))
+);
+
+COMMENT ON TABLE public.job_metrics IS 'Curves a job reports while it runs';
+
+COMMENT ON COLUMN public.job_metrics.job_id IS 'The job';
+
+COMMENT ON COLUMN public.job_metrics.epoch IS 'Attempt that reported it';
+
+COMMENT ON COLUMN public.job_metrics.name IS 'Such as loss_q';
+
+COMMENT ON COLUMN public.job_metrics.step IS 'Optimiser step';
+
+COMMENT ON COLUMN public.job_metrics.value IS 'The value';
+
+CREATE TABLE public.label_segments (
+    label_job_id text NOT NULL,
+    seq integer NOT NULL,
+    job_id text NOT NULL,
+    epoch bigint NOT NULL,
+    blob_id bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    steps_n bigint NOT NULL,
+    known_n bigint NOT NULL,
+    score_sum double precision NOT NULL,
+    CONSTRAINT label_segments_check CHECK (((known_n >= 0) AND (known_n <= steps_n))),
+    CONSTRAINT label_segments_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT label_segments_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT label_segments_steps_n_check CHECK ((steps_n > 0))
+);
+
+COMMENT ON TABLE public.label_segments IS 'Proxy actions, one file per dataset segment; staged by shards, reachable only once published';
+
+COMMENT ON COLUMN public.label_segments.label_job_id IS 'The label job that will publish it';
+
+COMMENT ON COLUMN public.label_segments.seq IS 'Dataset segment it labels';
+
+COMMENT ON COLUMN public.label_segments.job_id IS 'The shard that wrote it';
+
+COMMENT ON COLUMN public.label_segments.epoch IS 'Attempt of the shard';
+
+COMMENT ON COLUMN public.label_segments.blob_id IS 'actions, std, epistemic, score, known, as safetensors';
+
+COMMENT ON COLUMN public.label_segments.sha256 IS 'Digest of the bytes';
+
+COMMENT ON COLUMN public.label_segments.steps_n IS 'Transitions in it';
+
+COMMENT ON COLUMN public.label_segments.known_n IS 'Transitions that could be labelled (their next state is known)';
+
+COMMENT ON COLUMN public.label_segments.score_sum IS 'Sum of the uncertainty scores over known_n';
+
+CREATE VIEW public.label_rows AS
+ SELECT l.label_job_id,
+    l.seq,
+    l.job_id,
+    l.epoch,
+    l.blob_id,
+    l.sha256,
+    l.steps_n,
+    l.known_n,
+    l.score_sum
+   FROM (public.label_segments l
+     JOIN public.jobs shard ON ((shard.id = l.job_id)))
+  WHERE ((shard.state = 'succeeded'::text) AND (shard.epoch = l.epoch) AND (EXISTS ( SELECT
+           FROM public.job_deps d
+          WHERE ((d.job_id = l.label_job_id) AND (d.needs_id = l.job_id)))));
+
+COMMENT ON VIEW public.label_rows IS 'Label segments that count: written by the attempt under which their shard succeeded';
+
+CREATE TABLE public.label_sets (
+    id text NOT NULL,
+    dataset_id text NOT NULL,
+    job_id text NOT NULL,
+    epoch bigint NOT NULL,
+    segments_n integer NOT NULL,
+    steps_n bigint NOT NULL,
+    known_n bigint NOT NULL,
+    mean_score double precision NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT label_sets_segments_n_check CHECK ((segments_n > 0)),
+    CONSTRAINT label_sets_sha256_check CHECK ((length(sha256) = 32))
+);
+
+COMMENT ON TABLE public.label_sets IS 'Published, immutable proxy actions for the first segments_n segments of a dataset';
+
+COMMENT ON COLUMN public.label_sets.id IS 'ls_ and the digits of the label job';
+
+COMMENT ON COLUMN public.label_sets.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.label_sets.job_id IS 'Label job that published it';
+
+COMMENT ON COLUMN public.label_sets.epoch IS 'Attempt that published it';
+
+COMMENT ON COLUMN public.label_sets.segments_n IS 'Snapshot it covers';
+
+COMMENT ON COLUMN public.label_sets.steps_n IS 'Transitions covered';
+
+COMMENT ON COLUMN public.label_sets.known_n IS 'Transitions that have a proxy action';
+
+COMMENT ON COLUMN public.label_sets.mean_score IS 'Mean uncertainty score';
+
+COMMENT ON COLUMN public.label_sets.sha256 IS 'Digest over the digests of its segments in order';
+
+COMMENT ON COLUMN public.label_sets.created_at IS 'When it was published';
+
+CREATE TABLE public.models (
+    id text NOT NULL,
+    job_id text NOT NULL,
+    epoch bigint NOT NULL,
+    dataset_id text NOT NULL,
+    role text NOT NULL,
+    algo text NOT NULL,
+    blob_id bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    size_bytes bigint NOT NULL,
+    metrics jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT models_role_check CHECK ((role = ANY (ARRAY['idm'::text, 'policy'::text]))),
+    CONSTRAINT models_sha256_check CHECK ((length(sha256) = 32))
+);
+
+COMMENT ON TABLE public.models IS 'Trained networks: inverse dynamics models and policies';
+
+COMMENT ON COLUMN public.models.id IS 'mdl_ and the digits of the job that trained it';
+
+COMMENT ON COLUMN public.models.job_id IS 'That job';
+
+COMMENT ON COLUMN public.models.epoch IS 'Attempt that published it';
+
+COMMENT ON COLUMN public.models.dataset_id IS 'Dataset it was trained on';
+
+COMMENT ON COLUMN public.models.role IS 'idm or policy';
+
+COMMENT ON COLUMN public.models.algo IS 'Algorithm and profile';
+
+COMMENT ON COLUMN public.models.blob_id IS 'Weights, normalisation and action scaling, as safetensors';
+
+COMMENT ON COLUMN public.models.sha256 IS 'Digest of those bytes';
+
+COMMENT ON COLUMN public.models.size_bytes IS 'Length of those bytes';
+
+COMMENT ON COLUMN public.models.metrics IS 'Final metrics';
+
+COMMENT ON COLUMN public.models.created_at IS 'When it was published';
+
+CREATE TABLE public.schema_migrations (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.schema_migrations IS 'Migrations that have been applied';
+
+COMMENT ON COLUMN public.schema_migrations.version IS 'The number its file name begins with';
+
+COMMENT ON COLUMN public.schema_migrations.name IS 'The rest of its file name';
+
+COMMENT ON COLUMN public.schema_migrations.sha256 IS 'Digest of the file, so that a later change to it is noticed';
+
+COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied';
+
+CREATE TABLE public.segments (
+    dataset_id text NOT NULL,
+    seq integer NOT NULL,
+    blob_id bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    first_trajectory bigint NOT NULL,
+    trajectories_n integer NOT NULL,
+    steps_n bigint NOT NULL,
+    labelled_steps_n bigint NOT NULL,
+    size_bytes bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT segments_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
+    CONSTRAINT segments_first_trajectory_check CHECK ((first_trajectory >= 0)),
+    CONSTRAINT segments_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT segments_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT segments_size_bytes_check CHECK ((size_bytes > 0)),
+    CONSTRAINT segments_steps_n_check CHECK ((steps_n > 0)),
+    CONSTRAINT segments_trajectories_n_check CHECK ((trajectories_n > 0))
+);
+
+COMMENT ON TABLE public.segments IS 'Sealed safetensors files of whole trajectories, about 4 MiB each, in upload order';
+
+COMMENT ON COLUMN public.segments.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.segments.seq IS 'Position in the dataset, from 0 without gaps';
+
+COMMENT ON COLUMN public.segments.blob_id IS 'The bytes';
+
+COMMENT ON COLUMN public.segments.sha256 IS 'Digest of the bytes';
+
+COMMENT ON COLUMN public.segments.first_trajectory IS 'Number in the dataset of its first trajectory';
+
+COMMENT ON COLUMN public.segments.trajectories_n IS 'Trajectories in it';
+
+COMMENT ON COLUMN public.segments.steps_n IS 'Transitions in it';
+
+COMMENT ON COLUMN public.segments.labelled_steps_n IS 'Transitions with a true action';
+
+COMMENT ON COLUMN public.segments.size_bytes IS 'Length of the bytes';
+
+COMMENT ON COLUMN public.segments.created_at IS 'When it was sealed';
+
+CREATE TABLE public.trajectories (
+    dataset_id text NOT NULL,
+    n bigint NOT NULL,
+    segment_seq integer NOT NULL,
+    length integer NOT NULL,
+    return double precision NOT NULL,
+    labelled_steps_n integer NOT NULL,
+    has_final boolean NOT NULL,
+    terminated boolean NOT NULL,
+    truncated boolean NOT NULL,
+    CONSTRAINT trajectories_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= length))),
+    CONSTRAINT trajectories_length_check CHECK ((length > 0)),
+    CONSTRAINT trajectories_n_check CHECK ((n >= 0))
+);
+
+COMMENT ON TABLE public.trajectories IS 'Index of the trajectories in the segments';
+
+COMMENT ON COLUMN public.trajectories.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.trajectories.n IS 'Number in the dataset, upload order, from 0';
+
+COMMENT ON COLUMN public.trajectories.segment_seq IS 'Segment that holds it';
+
+COMMENT ON COLUMN public.trajectories.length IS 'T, transitions';
+
+COMMENT ON COLUMN public.trajectories.return IS 'Undiscounted sum of rewards, float64';
+
+COMMENT ON COLUMN public.trajectories.labelled_steps_n IS 'Transitions with a true action';
+
+COMMENT ON COLUMN public.trajectories.has_final IS 'Whether the observation after the last action is known';
+
+COMMENT ON COLUMN public.trajectories.terminated IS 'Ended in a terminal state (bootstrap 0)';
+
+COMMENT ON COLUMN public.trajectories.truncated IS 'Cut by a time limit or the end of the file (bootstrap)';
+
+CREATE TABLE public.uploads (
+    id text DEFAULT public.new_id('up'::text) NOT NULL,
+    dataset_id text NOT NULL,
+    file_name text NOT NULL,
+    format text NOT NULL,
+    options jsonb DEFAULT '{}'::jsonb NOT NULL,
+    blob_id bigint NOT NULL,
+    job_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT uploads_format_check CHECK ((format = ANY (ARRAY['hdf5'::text, 'npz'::text, 'jsonl'::text, 'safetensors'::text])))
+);
+
+COMMENT ON TABLE public.uploads IS 'Files received whole and waiting for their ingest job';
+
+COMMENT ON COLUMN public.uploads.id IS 'Public id';
+
+COMMENT ON COLUMN public.uploads.dataset_id IS 'Where its trajectories go';
+
+COMMENT ON COLUMN public.uploads.file_name IS 'Name used in errors';
+
+COMMENT ON COLUMN public.uploads.format IS 'How to read it';
+
+COMMENT ON COLUMN public.uploads.options IS 'Reader options';
+
+COMMENT ON COLUMN public.uploads.blob_id IS 'The bytes';
+
+COMMENT ON COLUMN public.uploads.job_id IS 'Its ingest job; the file is removed after that has ended';
+
+COMMENT ON COLUMN public.uploads.created_at IS 'When it arrived';
+
+CREATE TABLE public.workers (
+    id text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    draining boolean DEFAULT false NOT NULL
+);
+
+COMMENT ON TABLE public.workers IS 'Worker processes that have shown themselves';
+
+COMMENT ON COLUMN public.workers.id IS 'host:pid:random, chosen by the worker';
+
+COMMENT ON COLUMN public.workers.host IS 'Its host name';
+
+COMMENT ON COLUMN public.workers.pid IS 'Its process id there';
+
+COMMENT ON COLUMN public.workers.version IS 'Its build';
+
+COMMENT ON COLUMN public.workers.started_at IS 'When it registered';
+
+COMMENT ON COLUMN public.workers.last_seen_at IS 'Its last heartbeat';
+
+COMMENT ON COLUMN public.workers.draining IS 'Whether it takes no more jobs';
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_tokens
+    ADD CONSTRAINT api_tokens_sha256_key UNIQUE (sha256);
+
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_pkey PRIMARY KEY (job_id, name);
+
+ALTER TABLE ONLY public.blob_chunks
+    ADD CONSTRAINT blob_chunks_pkey PRIMARY KEY (blob_id, no);
+
+ALTER TABLE ONLY public.blobs
+    ADD CONSTRAINT blobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.datasets
+    ADD CONSTRAINT datasets_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.datasets
+    ADD CONSTRAINT datasets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.job_deps
+    ADD CONSTRAINT job_deps_pkey PRIMARY KEY (job_id, needs_id);
+
+ALTER TABLE ONLY public.job_events
+    ADD CONSTRAINT job_events_pkey PRIMARY KEY (job_id, no);
+
+ALTER TABLE ONLY public.job_metrics
+    ADD CONSTRAINT job_metrics_pkey PRIMARY KEY (job_id, epoch, name, step);
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.label_segments
+    ADD CONSTRAINT label_segments_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.label_segments
+    ADD CONSTRAINT label_segments_pkey PRIMARY KEY (label_job_id, seq, job_id, epoch);
+
+ALTER TABLE ONLY public.label_sets
+    ADD CONSTRAINT label_sets_job_id_key UNIQUE (job_id);
+
+ALTER TABLE ONLY public.label_sets
+    ADD CONSTRAINT label_sets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_job_id_key UNIQUE (job_id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.segments
+    ADD CONSTRAINT segments_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.segments
+    ADD CONSTRAINT segments_pkey PRIMARY KEY (dataset_id, seq);
+
+ALTER TABLE ONLY public.trajectories
+    ADD CONSTRAINT trajectories_pkey PRIMARY KEY (dataset_id, n);
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_job_id_key UNIQUE (job_id);
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.workers
+    ADD CONSTRAINT workers_pkey PRIMARY KEY (id);
+
+CREATE INDEX blobs_loose ON public.blobs USING btree (created_at) WHERE (NOT attached);
+
+CREATE INDEX job_deps_needs ON public.job_deps USING btree (needs_id);
+
+CREATE INDEX jobs_claim ON public.jobs USING btree (priority DESC, created_at, id) WHERE (state = 'ready'::text);
+
+CREATE INDEX jobs_created ON public.jobs USING btree (created_at DESC, id DESC);
+
+CREATE INDEX jobs_dataset ON public.jobs USING btree (dataset_id, created_at DESC);
+
+CREATE UNIQUE INDEX jobs_dedupe ON public.jobs USING btree (dedupe_key) WHERE ((dedupe_key IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
+
+CREATE INDEX jobs_lease ON public.jobs USING btree (lease_expires_at) WHERE (state = 'running'::text);
+
+CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
+
+CREATE INDEX jobs_parent ON public.jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE TRIGGER attach AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER attach AFTER INSERT ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER attach AFTER INSERT ON public.models FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER attach AFTER INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER attach AFTER INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.models FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.job_metrics FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_sets FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.models FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE TRIGGER jobs_begin BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_begin();
+
+CREATE TRIGGER jobs_law BEFORE UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_law();
+
+CREATE TRIGGER jobs_record AFTER INSERT OR UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_record();
+
+CREATE TRIGGER jobs_resolve AFTER UPDATE ON public.jobs FOR EACH ROW WHEN (((old.state <> new.state) AND (new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.jobs_resolve();
+
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.artifacts
+    ADD CONSTRAINT artifacts_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.blob_chunks
+    ADD CONSTRAINT blob_chunks_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.datasets
+    ADD CONSTRAINT datasets_label_set_id_fkey FOREIGN KEY (label_set_id) REFERENCES public.label_sets(id) ON DELETE SET NULL DEFERRABLE;
+
+ALTER TABLE ONLY public.job_deps
+    ADD CONSTRAINT job_deps_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.job_deps
+    ADD CONSTRAINT job_deps_needs_id_fkey FOREIGN KEY (needs_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.job_events
+    ADD CONSTRAINT job_events_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.job_metrics
+    ADD CONSTRAINT job_metrics_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.jobs
+    ADD CONSTRAINT jobs_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label_segments
+    ADD CONSTRAINT label_segments_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.label_segments
+    ADD CONSTRAINT label_segments_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label_segments
+    ADD CONSTRAINT label_segments_label_job_id_fkey FOREIGN KEY (label_job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label_sets
+    ADD CONSTRAINT label_sets_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.label_sets
+    ADD CONSTRAINT label_sets_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.models
+    ADD CONSTRAINT models_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.segments
+    ADD CONSTRAINT segments_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.segments
+    ADD CONSTRAINT segments_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.trajectories
+    ADD CONSTRAINT trajectories_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.uploads
+    ADD CONSTRAINT uploads_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
