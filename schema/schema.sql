@@ -100,7 +100,7 @@ COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
 
 CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
     LANGUAGE sql STABLE
-    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'observation_dim', (d).obs_dim, 'action_dim', (d).act_dim, 'action_low', (d).act_low, 'action_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
+    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
 
 COMMENT ON FUNCTION public.dataset_summary(d public.datasets) IS 'A dataset as lists show it';
 
@@ -356,7 +356,7 @@ begin
     where d.needs_id = new.id and j.state = 'blocked' order by j.id for no key update of j
   loop
     if new.state = 'cancelled' then
-      update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id;
+      update jobs set state = 'cancelled', reason = 'cancelled' where id = waiting.id and state = 'blocked';
     elsif new.state = 'failed' then
       -- The root cause travels unchanged, however long the chain.
       update jobs set state = 'failed', reason = 'dependency_failed',
@@ -365,16 +365,16 @@ begin
             'detail', format('%s %s failed: %s', new.kind, new.id,
                              coalesce(new.error->>'detail', new.reason, 'no reason was given')))
           end
-      where id = waiting.id;
+      where id = waiting.id and state = 'blocked';
     elsif not exists (select from job_deps d join jobs n on n.id = d.needs_id
                       where d.job_id = waiting.id and n.state <> 'succeeded') then
       if waiting.kind = 'pipeline' then
         update jobs set state = 'succeeded',
           result = (select r.result from job_deps d join jobs r on r.id = d.needs_id
                     where d.job_id = waiting.id and r.kind = 'report' limit 1)
-        where id = waiting.id;
+        where id = waiting.id and state = 'blocked';
       else
-        update jobs set state = 'ready' where id = waiting.id;
+        update jobs set state = 'ready' where id = waiting.id and state = 'blocked';
       end if;
     end if;
   end loop;

@@ -205,8 +205,8 @@ static void the_document_tells_the_numbers_of_what_was_appended(void) {
   CU_ASSERT(at(doc, "segments") >= 4);
   for (int j = 0; j < O; j++) {
     const double mean = p.sum[j] / (double)p.obs_n, std = sqrt(p.sum2[j] / (double)p.obs_n - mean * mean);
-    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "observation_mean"), (size_t)j)), mean, 1e-9 * mean);
-    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "observation_std"), (size_t)j)), std, 1e-7 * std);
+    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "obs_mean"), (size_t)j)), mean, 1e-9 * mean);
+    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "obs_std"), (size_t)j)), std, 1e-7 * std);
   }
   double sum = 0, sum2 = 0;
   for (int i = 0; i < p.n; i++) {

@@ -461,6 +461,23 @@ static void the_reaper_cancels_pending_children_of_ended_pipelines(void) {
   store_close(store);
 }
 
+/* d needs b and c, c needs b too: the end of b reaches d twice. */
+static void a_diamond_of_dependants_ends_each_of_them_once(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  for (int cancel = 0; cancel < 2; cancel++) {
+    char b[STORE_ID_MAX], c[STORE_ID_MAX], d[STORE_ID_MAX];
+    db_submit(store, "train_idm", NULL, b);
+    db_submit(store, "label", (const char *[]){ b, NULL }, c);
+    db_submit(store, "report", (const char *[]){ b, c, NULL }, d);
+    if (cancel) CU_OK(store_job_cancel(store, b, &err), err);
+    else fail_with(store, db_claim(store, "train_idm"), PX_E_NAN_LOSS);
+    CU_ASSERT_STRING_EQUAL(db_state(d), cancel ? "cancelled" : "failed");
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events where job_id = '%s'", d), "2");
+  }
+  store_close(store);
+}
+
 struct ender { struct store *store; struct store_hold hold; enum px_status status; pthread_barrier_t *gate; };
 static void *end_job(void *arg) {
   struct ender *e = arg;
@@ -650,7 +667,7 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(a_cancelled_job_does_not_come_back_whichever_way_it_leaves),
         T(dependants_become_ready_and_the_pipeline_takes_the_reports_result),
         T(failure_reaches_the_pipeline_with_the_root_cause), T(cancelling_a_pipeline_cancels_all_its_children),
-        T(the_reaper_cancels_pending_children_of_ended_pipelines), T(two_needs_that_end_at_once_leave_nobody_blocked),
+        T(a_diamond_of_dependants_ends_each_of_them_once), T(the_reaper_cancels_pending_children_of_ended_pipelines), T(two_needs_that_end_at_once_leave_nobody_blocked),
         T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named),
         T(a_need_that_ends_during_the_submission_is_not_missed), T(lists_filter_and_page),
         T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))
