@@ -50,7 +50,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build fuzz schema clean version
+        check-arch samples bench bench-build bench-learning fuzz schema clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
