@@ -36,17 +36,25 @@ enum { IDM_BATCH_MAX = 8192 };
 /* fast: what labels best per second of one core (the default). paper: SS-ORL's
  * recipe as published, for comparison. */
 enum idm_profile { IDM_FAST, IDM_PAPER };
-/* states: the window as it is. difference: beside it s_{t+1} - s_t, in units of
- * that difference's own spread, which is what the action explains. */
+/* states: the window as it is. difference: s_t, and for the other places in the
+ * window the change from one state to the next in units of that change's own
+ * spread, since the change is what the action explains. */
 enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
-/* What trains the mean. squared: the error of tanh(mu) itself, the spread is
- * fitted beside it by likelihood; nll: both by likelihood (the paper);
- * beta_nll: likelihood weighted by sigma^(2 beta). */
+/* squashed: a = tanh(u), u Gaussian (SS-ORL); the label is the median, tanh(mu).
+ * gaussian: a Gaussian in action space; the label is mu clipped to the range.
+ * Actions at the edge of the range then cost no curvature, and mu keeps a
+ * linear model's way of going on where nothing is labelled. */
+enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN };
+/* What trains the mean. squared: the error of the label itself; the spread is
+ * fitted beside it by likelihood, then scaled to the errors on the held-out
+ * fold. nll: both by likelihood (the paper). beta_nll: each element's
+ * likelihood weighted by sigma^(2 beta). */
 enum idm_mean_loss { IDM_SQUARED, IDM_NLL, IDM_BETA_NLL };
 
 struct idm_spec {
   enum idm_profile profile;     /* where the defaults came from; kept with the model */
   enum idm_inputs inputs;
+  enum idm_head head;
   enum idm_mean_loss mean_loss;
   uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
   uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
@@ -55,7 +63,8 @@ struct idm_spec {
   uint32_t validate_every;      /* steps between validations */
   uint32_t patience;            /* validations without a better one before it stops; 0: never */
   double lr, dropout, weight_decay, beta;
-  bool linear;                  /* ridge solution as a skip path beside the mu net (see model.c) */
+  bool cosine;                  /* the learning rate falls to 0 by half a cosine over `steps`; else it is constant */
+  bool linear;                  /* mu = ridge solution + net: the net learns what a line leaves over */
   uint64_t seed;
 };
 
@@ -67,9 +76,11 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) P
  * false and *out untouched when the word is none of them. */
 const char *idm_profile_name(enum idm_profile v);
 const char *idm_inputs_name(enum idm_inputs v);
+const char *idm_head_name(enum idm_head v);
 const char *idm_mean_loss_name(enum idm_mean_loss v);
 bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;
 bool idm_inputs_from(const char *name, enum idm_inputs *out) PX_MUST_CHECK;
+bool idm_head_from(const char *name, enum idm_head *out) PX_MUST_CHECK;
 bool idm_mean_loss_from(const char *name, enum idm_mean_loss *out) PX_MUST_CHECK;
 
 /* Errors are in the units of actions mapped to (-1, 1). Validation is the
@@ -114,7 +125,7 @@ struct idm_labels {
   float *actions;   /* [steps_n, A] in the dataset's action units, inside its declared range */
   float *std;       /* [steps_n, A] aleatoric standard deviation, action units */
   float *epistemic; /* [steps_n, A] standard deviation between the members, action units; 0 for one member */
-  float *score;     /* [steps_n] root mean square over dims of both together, in (-1, 1) units; small is certain */
+  float *score;     /* [steps_n] px_label_scores: small is certain */
   uint8_t *known;   /* [steps_n] */
 };
 void idm_labels_free(struct idm_labels *labels);

@@ -1,0 +1,75 @@
+/* Folds: see fold.h. */
+#include "worker/idm/fold.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "lib/base/rng.h"
+
+enum { LONE_MEMBER_FOLDS = 10 };
+
+/* held[i] = 1 for the transitions of every trajectory dealt into the member's fold. */
+static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t member, uint32_t folds,
+                                        const struct idm_step *steps, uint32_t n, uint32_t trajs, uint8_t *held) {
+  uint32_t *order = px_calloc(trajs, sizeof *order);
+  uint8_t *chosen = px_calloc(trajs, 1);
+  if (order && chosen) {
+    for (uint32_t i = 0; i < trajs; i++) order[i] = i;
+    struct px_rng rng = px_rng_at(spec->seed, px_rng_stream("idm folds", 0), 0);
+    px_rng_shuffle(&rng, order, trajs);
+    for (uint32_t i = member % folds; i < trajs; i += folds) chosen[order[i]] = 1;
+    for (uint32_t i = 0, traj = 0; i < n; i++) {
+      if (i && steps[i].traj != steps[i - 1].traj) traj++;
+      held[i] = chosen[traj];
+    }
+  }
+  const enum px_status status = order && chosen ? PX_OK : PX_E_NO_MEMORY;
+  free(order);
+  free(chosen);
+  return status;
+}
+
+/* held[i] = 1 in the member's block of consecutive transitions. */
+static void hold_block(uint32_t member, uint32_t folds, uint32_t n, uint8_t *held) {
+  if (folds > n) folds = n;
+  const uint64_t block = member % folds;
+  for (uint64_t i = block * n / folds; i < (block + 1) * n / folds; i++) held[i] = 1;
+}
+
+enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
+                              struct idm_fold *out) {
+  uint32_t trajs = 1, folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS;
+  for (uint32_t i = 1; i < n; i++) trajs += steps[i].traj != steps[i - 1].traj;
+  struct idm_fold fold = { .by_transition = trajs < 2 };
+  enum px_status status = PX_E_NO_MEMORY;
+  uint8_t *held = px_calloc(n, 1);
+  fold.train = px_calloc(n < 2 ? 2 : n, sizeof *fold.train);
+  if (!held || !fold.train) goto out;
+  if (fold.by_transition) {
+    hold_block(member, folds, n, held);
+  } else {
+    status = hold_trajectories(spec, member, folds < trajs ? folds : trajs, steps, n, trajs, held);
+    if (status) goto out;
+  }
+  for (uint32_t i = 0; i < n; i++) fold.held_n += held[i];
+  fold.train_n = n - fold.held_n;
+  if (n == 1) fold.train_n = 1;
+  fold.held = fold.train + fold.train_n;
+  for (uint32_t i = 0, train = 0, kept = 0; i < n; i++) {
+    if (held[i]) fold.held[kept++] = steps[i];
+    if (!held[i] || n == 1) fold.train[train++] = steps[i];
+  }
+  *out = fold;
+  fold.train = NULL;
+  status = PX_OK;
+out:
+  free(held);
+  free(fold.train);
+  return status;
+}
+
+void idm_fold_free(struct idm_fold *fold) {
+  free(fold->train);
+  *fold = (struct idm_fold){ 0 };
+}

@@ -1,0 +1,26 @@
+/*
+ * Which labelled transitions a member learns from, and which it is validated
+ * on. Used by this folder only; the caller owns a struct idm_fold.
+ *
+ * The labelled trajectories are shuffled once for the whole ensemble and dealt
+ * into folds; member m holds out fold m, so that no transition goes unused and
+ * validation never sees its own trajectory. One member alone holds out a tenth.
+ * A single labelled trajectory is cut into consecutive blocks instead.
+ */
+#ifndef PX_IDM_FOLD_H
+#define PX_IDM_FOLD_H
+
+#include "worker/idm/window.h"
+
+struct idm_fold {
+  struct idm_step *train, *held; /* in order of the dataset; `held` lies behind `train` in one block */
+  uint32_t train_n, held_n;      /* each at least 1; the same rows only where there is but one transition */
+  bool by_transition;
+};
+
+/* steps[n], n > 0, in order (idm_steps_labelled). */
+enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
+                              struct idm_fold *out) PX_MUST_CHECK;
+void idm_fold_free(struct idm_fold *fold);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * Ensemble prediction: see idm.h. With m_i the members' labels in (-1, 1) and
+ * s_i their spread there:
+ *
+ *   label = mean m_i;  aleatoric = mean s_i^2;  epistemic = mean (m_i - label)^2
+ *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
+ *         sigma_i for a Gaussian one
+ *
+ * Rows go through in chunks, so nearly all time is in the matrix products.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/data/labels.h"
+#include "worker/idm/model.h"
+
+enum { ROWS = 512 }; /* activations of a chunk stay in the second-level cache */
+static const double report_every_s = 0.5;
+
+struct labeller {
+  struct idm_model *const *models;
+  uint32_t models_n, dims;
+  const struct px_dataset *ds;
+  struct idm_labels *labels;
+  uint64_t first;              /* step number of the first row of labels */
+  struct px_mlp_work *work;
+  struct idm_step *steps;      /* [ROWS] */
+  float *x, *one;              /* [ROWS, in], [ROWS, A] */
+  double *mean, *square, *spread; /* [ROWS, A] sums of m_i, m_i^2, s_i^2 */
+};
+
+void idm_labels_free(struct idm_labels *labels) {
+  if (!labels) return;
+  free(labels->actions);
+  free(labels->std);
+  free(labels->epistemic);
+  free(labels->score);
+  free(labels->known);
+  free(labels);
+}
+
+static struct idm_labels *labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
+  struct idm_labels *labels = px_calloc(1, sizeof *labels);
+  if (!labels) return NULL;
+  const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
+  labels->traj_from = from;
+  labels->traj_to = to;
+  labels->act_dim = (uint32_t)dims;
+  labels->steps_n = n;
+  labels->actions = px_calloc(n, sizeof(float) * dims);
+  labels->std = px_calloc(n, sizeof(float) * dims);
+  labels->epistemic = px_calloc(n, sizeof(float) * dims);
+  labels->score = px_calloc(n, sizeof(float));
+  labels->known = px_calloc(n, 1);
+  if (labels->actions && labels->std && labels->epistemic && labels->score && labels->known) return labels;
+  idm_labels_free(labels);
+  return NULL;
+}
+
+/* One ensemble: the same windows, normalised alike, and the dataset's dims and range. */
+static enum px_status check(struct idm_model *const *models, uint32_t n, const struct px_dataset *ds,
+                            struct px_err *err) {
+  const struct px_spaces *spaces = &ds->spaces;
+  if (n == 0 || n > IDM_MEMBERS_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX, n);
+  const struct idm_model *a = models[0];
+  if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim
+      || memcmp(a->act_low, spaces->act_low, sizeof(float) * a->act_dim) != 0
+      || memcmp(a->act_high, spaces->act_high, sizeof(float) * a->act_dim) != 0)
+    return px_fail(err, PX_E_BAD_DATA, "the model was trained for another observation or action space");
+  for (uint32_t i = 1; i < n; i++) {
+    const struct idm_model *b = models[i];
+    const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
+    if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
+        || a->spec.inputs != b->spec.inputs || p->hidden != q->hidden || p->layers != q->layers
+        || memcmp(a->norm->stats, b->norm->stats, sizeof(double) * IDM_STATS_N * a->obs_dim) != 0)
+      return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
+  }
+  return PX_OK;
+}
+
+static bool labeller_init(struct labeller *l) {
+  const struct idm_model *model = l->models[0];
+  const size_t cells = (size_t)ROWS * l->dims;
+  l->steps = px_calloc(ROWS, sizeof *l->steps);
+  l->x = px_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
+  l->one = px_calloc(cells, sizeof *l->one);
+  l->mean = px_calloc(cells, sizeof *l->mean);
+  l->square = px_calloc(cells, sizeof *l->square);
+  l->spread = px_calloc(cells, sizeof *l->spread);
+  return l->steps && l->x && l->one && l->mean && l->square && l->spread
+         && px_mlp_work_new(&model->mu->shape, ROWS, &l->work) == PX_OK;
+}
+
+static void labeller_free(struct labeller *l) {
+  free(l->steps);
+  free(l->x);
+  free(l->one);
+  free(l->mean);
+  free(l->square);
+  free(l->spread);
+  px_mlp_work_free(l->work);
+}
+
+static void add_member(struct labeller *l, const struct idm_model *model, uint32_t n) {
+  const size_t cells = (size_t)n * l->dims;
+  const bool squashed = model->spec.head == IDM_SQUASHED;
+  idm_head_label(model->spec.head, cells, idm_model_mu(model, l->work, l->x, n, NULL), l->one);
+  const float *y = px_mlp_forward(model->y, l->work, l->x, n, NULL);
+  for (size_t i = 0; i < cells; i++) {
+    const double m = (double)l->one[i];
+    const double s = (double)(idm_head_sigma(y[i]) * model->spread[i % l->dims]) * (squashed ? 1 - m * m : 1);
+    l->mean[i] += m;
+    l->square[i] += m * m;
+    l->spread[i] += s * s;
+  }
+}
+
+/* Into the rows of the chunk's steps, in the dataset's units. */
+static void write_rows(struct labeller *l, uint32_t n) {
+  const struct px_spaces *spaces = &l->ds->spaces;
+  const double members = l->models_n;
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t row = l->ds->step_start[l->steps[i].traj] + l->steps[i].t - l->first;
+    l->labels->known[row] = 1;
+    for (uint32_t j = 0; j < l->dims; j++) {
+      const size_t cell = i * l->dims + j, at = row * l->dims + j;
+      const double half = ((double)spaces->act_high[j] - (double)spaces->act_low[j]) / 2;
+      const double m = l->mean[cell] / members, variance = fmax(l->square[cell] / members - m * m, 0);
+      const float action = (float)((double)spaces->act_low[j] + half * (m + 1));
+      l->labels->actions[at] = fminf(fmaxf(action, spaces->act_low[j]), spaces->act_high[j]);
+      l->labels->std[at] = (float)(half * sqrt(l->spread[cell] / members));
+      l->labels->epistemic[at] = (float)(half * sqrt(variance));
+    }
+  }
+}
+
+static void label_chunk(struct labeller *l, uint32_t n) {
+  const size_t cells = sizeof(double) * n * l->dims;
+  memset(l->mean, 0, cells);
+  memset(l->square, 0, cells);
+  memset(l->spread, 0, cells);
+  idm_window_gather(l->models[0]->norm, &l->models[0]->spec, l->ds, l->steps, n, l->x);
+  for (uint32_t i = 0; i < l->models_n; i++) add_member(l, l->models[i], n);
+  write_rows(l, n);
+}
+
+static enum px_status label_range(struct labeller *l, const struct px_progress *progress) {
+  const struct px_dataset *ds = l->ds;
+  uint32_t n = 0;
+  double reported_s = 0;
+  for (uint32_t traj = l->labels->traj_from; traj < l->labels->traj_to; traj++) {
+    const uint64_t steps = ds->step_start[traj + 1] - ds->step_start[traj];
+    for (uint64_t t = 0; t < steps; t++) {
+      if (px_dataset_next_known(ds, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      if (n < ROWS) continue;
+      label_chunk(l, n);
+      n = 0;
+      const double now_s = px_clock_s();
+      if (now_s - reported_s < report_every_s) continue;
+      reported_s = now_s;
+      const uint64_t done = ds->step_start[traj] + t - l->first;
+      const enum px_status status =
+        px_progress_report(progress, "label", (int64_t)done, (int64_t)l->labels->steps_n, NULL, 0);
+      if (status) return status;
+    }
+  }
+  if (n) label_chunk(l, n);
+  return PX_OK;
+}
+
+enum px_status idm_label(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *ds,
+                         uint32_t traj_from, uint32_t traj_to, const struct px_progress *progress,
+                         struct idm_labels **out, struct px_err *err) {
+  enum px_status status = check(models, models_n, ds, err);
+  if (status) return status;
+  if (traj_from > traj_to || traj_to > ds->traj_n)
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
+  struct labeller l = { .models = models, .models_n = models_n, .dims = ds->spaces.act_dim, .ds = ds };
+  l.first = ds->step_start[traj_from];
+  l.labels = labels_new(ds, traj_from, traj_to);
+  if (l.labels && labeller_init(&l))
+    status = label_range(&l, progress);
+  else
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+  labeller_free(&l);
+  if (status) {
+    idm_labels_free(l.labels);
+    return status;
+  }
+  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known, l.labels->steps_n, l.labels->score);
+  *out = l.labels;
+  return PX_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * Ridge regression on windows, by float64 normal equations. Used by the skip
+ * path of a member and by the yardsticks. A struct idm_gram belongs to one
+ * thread and to whoever made it.
+ *
+ * The last input is a constant 1, appended here, which is not penalised. The
+ * penalty is lambda n: inputs are of unit variance, so lambda has no unit.
+ */
+#ifndef PX_IDM_LINEAR_H
+#define PX_IDM_LINEAR_H
+
+#include <stdint.h>
+
+#include "lib/base/status.h"
+
+struct idm_gram {
+  uint32_t in, out;  /* without the constant */
+  double n;
+  double *xx;        /* [in + 1, in + 1], upper triangle filled */
+  double *xy;        /* [in + 1, out] */
+  double *yy;        /* [out] */
+};
+
+enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) PX_MUST_CHECK;
+void idm_gram_free(struct idm_gram *gram);
+/* Adds n rows x[n,in], y[n,out]. */
+void idm_gram_add(struct idm_gram *gram, uint32_t n, const float *x, const float *y);
+/* a += sign b. */
+void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign);
+
+/* w[in + 1, out] minimises |X w - Y|^2 + lambda n |w|^2. INTERNAL when the
+ * matrix is not positive definite, which lambda > 0 and n > 0 rule out but for rounding. */
+enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) PX_MUST_CHECK;
+/* |X w - Y|^2 over the gram's rows, from its sums alone. */
+double idm_gram_error(const struct idm_gram *gram, const double *w);
+/* Of a fixed grid of lambdas, the one whose solution of `train` errs least on `held`. */
+enum px_status idm_gram_choose(const struct idm_gram *train, const struct idm_gram *held, double *lambda) PX_MUST_CHECK;
+
+#endif

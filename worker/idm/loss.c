@@ -1,0 +1,91 @@
+/*
+ * The heads and what trains them: see model.h. Per element, with sigma =
+ * exp(-1.5 + 3.5 tanh y) and z the residual in units of sigma:
+ *
+ *   squashed: u = atanh(a), z = (u - mu) / sigma, label tanh(mu)
+ *             NLL = z^2/2 + log sigma + log(2 pi)/2 + log(1 - a^2)
+ *   gaussian: z = (a - mu) / sigma, label mu clipped to the range
+ *             NLL = z^2/2 + log sigma + log(2 pi)/2
+ *   d NLL / d mu = -z / sigma;  d NLL / d y = (1 - z^2) 3.5 (1 - tanh^2 y)
+ *
+ * mean_loss nll keeps both; squared replaces mu's by that of the squared error
+ * of the label (for the Gaussian head: of mu before the clip, which would stop
+ * its gradient) and leaves y's; beta_nll multiplies both by sigma^(2 beta),
+ * taken as a constant.
+ */
+#include <math.h>
+
+#include "worker/idm/model.h"
+#include "worker/nn/loss.h"
+
+static const float half_log_2pi = 0.918938533204672742F;
+
+static float clip(float v) { return fminf(fmaxf(v, -IDM_EDGE), IDM_EDGE); }
+
+static float log_sigma(float y) { return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * tanhf(y); }
+
+float idm_head_sigma(float y) { return expf(log_sigma(y)); }
+
+void idm_head_label(enum idm_head head, size_t n, const float *mu, float *label) {
+  for (size_t i = 0; i < n; i++) label[i] = clip(head == IDM_SQUASHED ? tanhf(mu[i]) : mu[i]);
+}
+
+static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
+                           double scale, float *dmu, float *dy) {
+  double loss = 0;
+  const float weight = (float)scale;
+  for (size_t i = 0; i < (size_t)n * dims; i++) {
+    const float t = tanhf(y[i]), log_s = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t, inverse = expf(-log_s);
+    const float z = (clip(action[i]) - mu[i]) * inverse;
+    loss += (double)(0.5F * z * z + log_s + half_log_2pi);
+    dmu[i] = weight * -z * inverse;
+    dy[i] = weight * (1 - z * z) * PX_LOSS_LOG_SIGMA_RANGE * (1 - t * t);
+  }
+  return loss * scale;
+}
+
+/* The squared error, and its gradient in place of dmu. */
+static double squared(enum idm_head head, size_t n, const float *mu, const float *action, double scale, float *dmu) {
+  double loss = 0;
+  const float weight = (float)scale;
+  for (size_t i = 0; i < n; i++) {
+    const float label = head == IDM_SQUASHED ? tanhf(mu[i]) : mu[i], off = label - clip(action[i]);
+    loss += (double)(off * off);
+    dmu[i] = weight * 2 * off * (head == IDM_SQUASHED ? 1 - label * label : 1);
+  }
+  return loss * scale;
+}
+
+double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+                const float *action, double scale, float *dmu, float *dy) {
+  const size_t elements = (size_t)n * act_dim;
+  double loss = spec->head == IDM_SQUASHED
+                  ? px_loss_squashed_nll(n, act_dim, mu, y, action, NULL, scale, dmu, dy)
+                  : gaussian_nll(n, act_dim, mu, y, action, scale, dmu, dy);
+  if (spec->mean_loss == IDM_SQUARED) loss += squared(spec->head, elements, mu, action, scale, dmu);
+  if (spec->mean_loss == IDM_BETA_NLL)
+    for (size_t i = 0; i < elements; i++) {
+      const float weight = expf(2 * (float)spec->beta * log_sigma(y[i]));
+      dmu[i] *= weight;
+      dy[i] *= weight;
+    }
+  return loss;
+}
+
+void idm_loss_sums(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+                   const float *action, float *label, struct idm_sums *sums) {
+  idm_head_label(spec->head, (size_t)n * act_dim, mu, label);
+  for (size_t i = 0; i < (size_t)n * act_dim; i++) {
+    const uint32_t j = (uint32_t)(i % act_dim);
+    const float a = clip(action[i]), off = label[i] - a, log_s = log_sigma(y[i]);
+    const bool squashed = spec->head == IDM_SQUASHED;
+    /* The spread is judged about the label, so a Gaussian's mu counts as clipped. */
+    const float z = (squashed ? atanhf(a) - mu[i] : -off) * expf(-log_s);
+    sums->squared[j] += (double)off * (double)off;
+    sums->z2[j] += (double)z * (double)z;
+    sums->log_scale[j] += (double)(log_s + half_log_2pi + (squashed ? logf((1 - a) * (1 + a)) : 0));
+    sums->action[j] += (double)a;
+    sums->action2[j] += (double)a * (double)a;
+  }
+  sums->n += n;
+}

@@ -1,0 +1,66 @@
+/* A member's parts and its forward pass: see model.h. */
+#include "worker/idm/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+#include "worker/nn/mat.h"
+
+enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
+                             struct idm_model **out, struct px_err *err) {
+  const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
+  struct idm_model *model = px_calloc(1, sizeof *model);
+  if (!model) return px_fail(err, PX_E_NO_MEMORY, "no memory for an inverse dynamics model");
+  model->spec = *spec;
+  model->member = member;
+  model->obs_dim = spaces->obs_dim;
+  model->act_dim = dims;
+  const struct px_mlp_shape shape = { in, dims, spec->hidden, spec->layers, (float)spec->dropout };
+  enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
+  if (!status) status = px_mlp_new(&shape, &model->mu, err);
+  if (!status) status = px_mlp_new(&shape, &model->y, err);
+  model->act_low = px_calloc(dims, sizeof *model->act_low);
+  model->act_high = px_calloc(dims, sizeof *model->act_high);
+  model->spread = px_calloc(dims, sizeof *model->spread);
+  if (spec->linear) model->linear = px_calloc((size_t)dims * (in + 1), sizeof *model->linear);
+  if (!status && (!model->act_low || !model->act_high || !model->spread || (spec->linear && !model->linear)))
+    status = PX_E_NO_MEMORY;
+  if (status) {
+    idm_model_free(model);
+    return status == PX_E_NO_MEMORY ? px_fail(err, status, "no memory for an inverse dynamics model") : status;
+  }
+  memcpy(model->act_low, spaces->act_low, sizeof(float) * dims);
+  memcpy(model->act_high, spaces->act_high, sizeof(float) * dims);
+  for (uint32_t j = 0; j < dims; j++) model->spread[j] = 1;
+  *out = model;
+  return PX_OK;
+}
+
+void idm_model_free(struct idm_model *model) {
+  if (!model) return;
+  idm_norm_free(model->norm);
+  px_mlp_free(model->mu);
+  px_mlp_free(model->y);
+  free(model->act_low);
+  free(model->act_high);
+  free(model->spread);
+  free(model->linear);
+  free(model);
+}
+
+float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
+                    const struct px_mlp_drop *drop) {
+  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  float *mu = px_mlp_forward(model->mu, work, x, n, drop);
+  if (model->linear) {
+    px_mat_mul(PX_MAT_N, PX_MAT_T, n, dims, in, x, model->linear, 1, mu);
+    px_mat_bias(n, dims, model->linear + (size_t)dims * in, mu);
+  }
+  return mu;
+}
+
+const struct idm_spec *idm_model_spec(const struct idm_model *model) { return &model->spec; }
+uint32_t idm_model_member(const struct idm_model *model) { return model->member; }
+uint32_t idm_model_obs_dim(const struct idm_model *model) { return model->obs_dim; }
+uint32_t idm_model_act_dim(const struct idm_model *model) { return model->act_dim; }

@@ -1,0 +1,50 @@
+/*
+ * What a trained member consists of, for the files of this folder only.
+ *
+ * mu(x) = linear(x) + net(x), x the normalised window; the spread's net is
+ * apart. Everything that prediction needs is in here, and all of it is stored.
+ */
+#ifndef PX_IDM_MODEL_H
+#define PX_IDM_MODEL_H
+
+#include "worker/idm/idm.h"
+#include "worker/idm/window.h"
+#include "worker/nn/mlp.h"
+
+/* Labels lie in +-IDM_EDGE before they are mapped back, so atanh stays finite. */
+#define IDM_EDGE (1 - 1e-6F)
+
+struct idm_model {
+  struct idm_spec spec;
+  struct idm_metrics metrics;
+  uint32_t member, obs_dim, act_dim;
+  struct idm_norm *norm;
+  float *act_low, *act_high; /* [A] the range that was declared */
+  float *linear;             /* [A, in] then [A] bias, or NULL */
+  float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
+  struct px_mlp *mu, *y;
+};
+
+/* Allocated, parameters zero; spread 1. */
+enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
+                             struct idm_model **out, struct px_err *err) PX_MUST_CHECK;
+
+/* mu[n,A] of n windows, in place in the work of the mu net. */
+float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
+                    const struct px_mlp_drop *drop);
+/* The label in (-1, 1) that mu stands for. */
+void idm_head_label(enum idm_head head, size_t n, const float *mu, float *label);
+/* sigma before the spread's factor, from the y net's output. */
+float idm_head_sigma(float y);
+
+/* One chunk of training: both gradients, and the loss that is minimised, times
+ * scale (1 / batch). action in (-1, 1), clamped here. All [n,A]. */
+double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+                const float *action, double scale, float *dmu, float *dy);
+/* Sums over validation rows, per dim; the arrays [A] belong to the caller. */
+struct idm_sums { double *squared, *z2, *log_scale, *action, *action2; uint64_t n; };
+/* Adds n rows; label is scratch [n,A]. NLL = (z2 / 2 + log_scale) / n. */
+void idm_loss_sums(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+                   const float *action, float *label, struct idm_sums *sums);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * A member as safetensors bytes: see idm.h. Tensors, float32 unless said:
+ *
+ *   norm [4, O] f64          mean and std of states, mean and std of changes
+ *   act_low, act_high [A]    declared range;  spread [A] factor on sigma
+ *   mu.<l>.weight [out, in], mu.<l>.bias [out] per layer, y.<l>.* likewise
+ *   linear.weight [A, in], linear.bias [A]     where the spec has it
+ *   val_r2_dim [A] f64
+ *
+ * Metadata: "format", "kernels" (the numeric profile), the spec's fields and
+ * the metrics by name, then the lineage.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/safetensors.h"
+#include "worker/idm/model.h"
+#include "worker/nn/mat.h"
+
+static const char format_name[] = "proxact-idm-1";
+enum { TENSORS_MAX = 8 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
+
+/* ---- tensors: one table, walked by saving and by loading */
+
+struct tensors {
+  struct px_st_tensor list[TENSORS_MAX];
+  char names[TENSORS_MAX][NAME_MAX_BYTES];
+  size_t n;
+};
+
+static void add(struct tensors *t, enum px_dtype dtype, uint64_t rows, uint64_t cols, void *data, const char *net,
+                const char *part) {
+  char *name = t->names[t->n];
+  (void)snprintf(name, NAME_MAX_BYTES, "%s%s", net, part);
+  struct px_st_tensor *tensor = &t->list[t->n++];
+  *tensor = (struct px_st_tensor){ .name = name, .dtype = dtype, .rank = cols ? 2 : 1, .data = data };
+  tensor->dims[0] = rows;
+  tensor->dims[1] = cols;
+}
+
+static void add_net(struct tensors *t, const struct px_mlp *net, const char *name) {
+  for (uint32_t l = 0; l <= net->shape.layers; l++) {
+    const struct px_mlp_layer layer = px_mlp_layer(net, l);
+    char weight[NAME_MAX_BYTES], bias[NAME_MAX_BYTES];
+    (void)snprintf(weight, sizeof weight, ".%u.weight", l);
+    (void)snprintf(bias, sizeof bias, ".%u.bias", l);
+    add(t, PX_DTYPE_F32, layer.out, layer.in, net->params + layer.weight, name, weight);
+    add(t, PX_DTYPE_F32, layer.out, 0, net->params + layer.bias, name, bias);
+  }
+}
+
+static void list_tensors(const struct idm_model *model, struct tensors *t) {
+  const uint32_t dims = model->act_dim, in = model->mu->shape.in;
+  t->n = 0;
+  add(t, PX_DTYPE_F64, IDM_STATS_N, model->obs_dim, model->norm->stats, "", "norm");
+  add(t, PX_DTYPE_F64, dims, 0, (void *)(uintptr_t)model->metrics.val_r2_dim, "", "val_r2_dim");
+  add(t, PX_DTYPE_F32, dims, 0, model->act_low, "", "act_low");
+  add(t, PX_DTYPE_F32, dims, 0, model->act_high, "", "act_high");
+  add(t, PX_DTYPE_F32, dims, 0, model->spread, "", "spread");
+  add_net(t, model->mu, "mu");
+  add_net(t, model->y, "y");
+  if (!model->linear) return;
+  add(t, PX_DTYPE_F32, dims, in, model->linear, "linear", ".weight");
+  add(t, PX_DTYPE_F32, dims, 0, model->linear + (size_t)dims * in, "linear", ".bias");
+}
+
+/* ---- metadata: numbers by name */
+
+struct number { const char *name; enum { U32, U64, F64, BOOL } type; void *at; };
+
+static size_t list_numbers(struct idm_model *m, struct number *list) {
+  struct idm_spec *s = &m->spec;
+  struct idm_metrics *r = &m->metrics;
+  const struct number numbers[] = {
+    { "member", U32, &m->member }, { "obs_dim", U32, &m->obs_dim }, { "act_dim", U32, &m->act_dim },
+    { "k", U32, &s->k }, { "f", U32, &s->f }, { "hidden", U32, &s->hidden }, { "layers", U32, &s->layers },
+    { "members", U32, &s->members }, { "steps", U32, &s->steps }, { "batch", U32, &s->batch },
+    { "validate_every", U32, &s->validate_every }, { "patience", U32, &s->patience }, { "lr", F64, &s->lr },
+    { "dropout", F64, &s->dropout }, { "weight_decay", F64, &s->weight_decay }, { "beta", F64, &s->beta },
+    { "cosine", BOOL, &s->cosine }, { "linear", BOOL, &s->linear }, { "seed", U64, &s->seed },
+    { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
+    { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
+    { "steps_taken", U32, &r->steps }, { "val_by_transition", BOOL, &r->val_by_transition },
+  };
+  memcpy(list, numbers, sizeof numbers);
+  return sizeof numbers / sizeof *numbers;
+}
+
+static void print_number(const struct number *number, char text[TEXT_MAX]) {
+  switch (number->type) {
+  case U32: (void)snprintf(text, TEXT_MAX, "%u", *(const uint32_t *)number->at); break;
+  case U64: (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at); break;
+  case F64: (void)snprintf(text, TEXT_MAX, "%.17g", *(const double *)number->at); break;
+  case BOOL: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
+  }
+}
+
+static bool read_number(const struct number *number, const char *text) {
+  char *end;
+  if (!text || !*text) return false;
+  if (number->type == F64) {
+    *(double *)number->at = strtod(text, &end);
+    return *end == '\0';
+  }
+  const unsigned long long value = strtoull(text, &end, 10);
+  if (*end || *text == '-') return false;
+  if (number->type == U64) {
+    *(uint64_t *)number->at = value;
+  } else if (number->type == U32 && value <= UINT32_MAX) {
+    *(uint32_t *)number->at = (uint32_t)value;
+  } else if (number->type == BOOL && value <= 1) {
+    *(bool *)number->at = value;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/* ---- saving */
+
+enum px_status idm_model_save(const struct idm_model *model, const char *const (*lineage)[2], size_t lineage_n,
+                              struct px_buf *buf, struct px_err *err) {
+  struct tensors tensors;
+  struct idm_model copy = *model; /* the table wants pointers that loading may write through */
+  struct number numbers[META_MAX];
+  char texts[META_MAX][TEXT_MAX], kernels[PX_MAT_PROFILE_MAX];
+  const size_t numbers_n = list_numbers(&copy, numbers), words_n = 6;
+  struct px_st_meta *meta = px_calloc(words_n + numbers_n + lineage_n, sizeof *meta);
+  if (!meta) return px_fail(err, PX_E_NO_MEMORY, "no memory to save a model");
+  px_mat_profile(kernels);
+  size_t n = 0;
+  meta[n++] = (struct px_st_meta){ "format", format_name };
+  meta[n++] = (struct px_st_meta){ "kernels", kernels };
+  meta[n++] = (struct px_st_meta){ "profile", idm_profile_name(model->spec.profile) };
+  meta[n++] = (struct px_st_meta){ "inputs", idm_inputs_name(model->spec.inputs) };
+  meta[n++] = (struct px_st_meta){ "head", idm_head_name(model->spec.head) };
+  meta[n++] = (struct px_st_meta){ "mean_loss", idm_mean_loss_name(model->spec.mean_loss) };
+  for (size_t i = 0; i < numbers_n; i++) {
+    print_number(&numbers[i], texts[i]);
+    meta[n++] = (struct px_st_meta){ numbers[i].name, texts[i] };
+  }
+  for (size_t i = 0; i < lineage_n; i++) meta[n++] = (struct px_st_meta){ lineage[i][0], lineage[i][1] };
+  list_tensors(model, &tensors);
+  const enum px_status status = px_st_write(tensors.list, tensors.n, meta, n, buf, err);
+  free(meta);
+  return status;
+}
+
+/* ---- loading */
+
+static enum px_status read_meta(const struct px_st *st, struct idm_model *head, struct px_err *err) {
+  const char *name = px_st_meta(st, "format"), *words[4];
+  if (!name || strcmp(name, format_name) != 0) return px_fail(err, PX_E_BAD_DATA, "this is not a %s file", format_name);
+  static const char *const keys[] = { "profile", "inputs", "head", "mean_loss" };
+  for (int i = 0; i < 4; i++)
+    if (!(words[i] = px_st_meta(st, keys[i]))) words[i] = "";
+  if (!idm_profile_from(words[0], &head->spec.profile) || !idm_inputs_from(words[1], &head->spec.inputs)
+      || !idm_head_from(words[2], &head->spec.head) || !idm_mean_loss_from(words[3], &head->spec.mean_loss))
+    return px_fail(err, PX_E_BAD_DATA, "the model's metadata has an unknown profile, inputs, head or mean_loss");
+  struct number numbers[META_MAX];
+  const size_t n = list_numbers(head, numbers);
+  for (size_t i = 0; i < n; i++)
+    if (!read_number(&numbers[i], px_st_meta(st, numbers[i].name)))
+      return px_fail(err, PX_E_BAD_DATA, "the model's metadata '%s' is missing or no number", numbers[i].name);
+  if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "the model's dimensions %u and %u are out of bounds", head->obs_dim,
+                   head->act_dim);
+  return idm_spec_check(&head->spec, err) ? PX_E_BAD_DATA : PX_OK;
+}
+
+static enum px_status read_tensors(const struct px_st *st, struct idm_model *model, struct px_err *err) {
+  struct tensors tensors;
+  list_tensors(model, &tensors);
+  for (size_t i = 0; i < tensors.n; i++) {
+    struct px_st_tensor *tensor = &tensors.list[i];
+    const void *data;
+    const enum px_status status = px_st_take(st, tensor->name, tensor->dtype, tensor->rank, tensor->dims, &data, err);
+    if (status) return status;
+    size_t count = (size_t)tensor->dims[0] * (tensor->rank == 2 ? (size_t)tensor->dims[1] : 1);
+    memcpy((void *)(uintptr_t)tensor->data, data, count * px_dtype_bytes(tensor->dtype));
+  }
+  idm_norm_ready(model->norm);
+  return PX_OK;
+}
+
+enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out, struct px_err *err) {
+  struct px_st *st = NULL;
+  struct idm_model *head = px_calloc(1, sizeof *head), *model = NULL;
+  struct px_spaces *spaces = px_calloc(1, sizeof *spaces);
+  enum px_status status = PX_E_NO_MEMORY;
+  if (!head || !spaces) {
+    (void)px_fail(err, status, "no memory to load a model");
+    goto out;
+  }
+  status = px_st_parse(bytes, n, &st, err);
+  if (!status) status = read_meta(st, head, err);
+  if (status) goto out;
+  spaces->obs_dim = head->obs_dim;
+  spaces->act_dim = head->act_dim;
+  status = idm_model_new(&head->spec, head->member, spaces, &model, err);
+  if (status) goto out;
+  model->metrics = head->metrics;
+  status = read_tensors(st, model, err);
+  if (status) goto out;
+  *out = model;
+  model = NULL;
+out:
+  idm_model_free(model);
+  px_st_free(st);
+  free(spaces);
+  free(head);
+  return status;
+}

@@ -1,0 +1,317 @@
+/*
+ * Training one member: see idm.h. Each step draws a batch with replacement,
+ * takes it in chunks that stay in the cache, and moves every part by Adam.
+ * Memory is taken before the first step. The iterate kept is the best on the
+ * held-out fold, by squared error of the labels, or by likelihood where that
+ * trains the mean (mean_loss nll).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/base/rng.h"
+#include "worker/idm/fold.h"
+#include "worker/idm/linear.h"
+#include "worker/idm/model.h"
+#include "worker/nn/adam.h"
+#include "worker/nn/mat.h"
+
+enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
+static const double report_every_s = 0.5;
+
+/* Parameters that Adam moves: a net's, or those of the linear path. */
+struct part { float *params, *grads, *best; size_t n; struct px_adam adam; };
+enum { MU, SPREAD, LINEAR, PARTS_N };
+
+struct trainer {
+  const struct px_dataset *ds;
+  const struct px_progress *progress;
+  struct idm_model *model;
+  struct idm_fold fold;
+  struct part parts[PARTS_N];
+  struct px_mlp_work *mu_work, *y_work;
+  struct px_arena *arena;
+  struct idm_step *batch;             /* [B] */
+  float *x, *action, *dmu, *dy;       /* one chunk */
+  struct idm_sums sums;
+  double reported_s, loss, score;     /* of the last report, step and validation */
+};
+
+/* ---- setting up */
+
+static bool part_init(struct trainer *t, int which, float *params, size_t n) {
+  struct part *part = &t->parts[which];
+  *part = (struct part){ .params = params, .n = n };
+  part->grads = px_arena_take(t->arena, n, sizeof(float));
+  part->best = px_arena_take(t->arena, n, sizeof(float));
+  struct px_adam_options options = PX_ADAM_DEFAULTS((float)t->model->spec.lr);
+  options.weight_decay = (float)t->model->spec.weight_decay;
+  return part->grads && part->best && px_adam_init(&part->adam, n, options) == PX_OK;
+}
+
+static bool buffers(struct trainer *t) {
+  const struct idm_model *model = t->model;
+  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const size_t chunk = PX_MLP_CHUNK;
+  t->batch = px_arena_take(t->arena, model->spec.batch, sizeof *t->batch);
+  t->x = px_arena_take(t->arena, chunk * in, sizeof(float));
+  t->action = px_arena_take(t->arena, chunk * dims, sizeof(float));
+  t->dmu = px_arena_take(t->arena, chunk * dims, sizeof(float));
+  t->dy = px_arena_take(t->arena, chunk * dims, sizeof(float));
+  double *sums = px_arena_take(t->arena, (size_t)5 * dims, sizeof(double));
+  if (!t->batch || !t->x || !t->action || !t->dmu || !t->dy || !sums) return false;
+  t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, 0 };
+  return part_init(t, MU, model->mu->params, model->mu->params_n)
+         && part_init(t, SPREAD, model->y->params, model->y->params_n)
+         && (!model->linear || part_init(t, LINEAR, model->linear, (size_t)dims * (in + 1)));
+}
+
+/* A gram of the given steps. */
+static enum px_status sum_up(struct trainer *t, const struct idm_step *steps, uint32_t n, struct idm_gram *gram) {
+  for (uint32_t at = 0; at < n; at += PX_MLP_CHUNK) {
+    const uint32_t rows = n - at < PX_MLP_CHUNK ? n - at : PX_MLP_CHUNK;
+    idm_window_gather(t->model->norm, &t->model->spec, t->ds, steps + at, rows, t->x);
+    idm_window_actions(t->ds, steps + at, rows, t->action);
+    idm_gram_add(gram, rows, t->x, t->action);
+    const enum px_status status = px_progress_report(t->progress, "ridge", at, n, NULL, 0);
+    if (status) return status;
+  }
+  return PX_OK;
+}
+
+/* The skip path starts at the ridge solution and the net's last layer at 0. */
+static enum px_status start_at_ridge(struct trainer *t) {
+  struct idm_model *model = t->model;
+  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  struct idm_gram *train = NULL, *held = NULL;
+  double lambda, *w = px_calloc((size_t)(in + 1) * dims, sizeof *w);
+  enum px_status status = w ? idm_gram_new(in, dims, &train) : PX_E_NO_MEMORY;
+  if (!status) status = idm_gram_new(in, dims, &held);
+  if (!status) status = sum_up(t, t->fold.train, t->fold.train_n, train);
+  if (!status) status = sum_up(t, t->fold.held, t->fold.held_n, held);
+  if (!status) status = idm_gram_choose(train, held, &lambda);
+  if (!status) status = idm_gram_solve(train, lambda, w);
+  if (!status) {
+    for (uint32_t i = 0; i < in; i++)
+      for (uint32_t j = 0; j < dims; j++) model->linear[(size_t)j * in + i] = (float)w[(size_t)i * dims + j];
+    for (uint32_t j = 0; j < dims; j++) model->linear[(size_t)dims * in + j] = (float)w[(size_t)in * dims + j];
+    const struct px_mlp_layer last = px_mlp_layer(model->mu, model->spec.layers);
+    memset(model->mu->params + last.weight, 0, sizeof(float) * (model->mu->params_n - last.weight));
+  }
+  idm_gram_free(train);
+  idm_gram_free(held);
+  free(w);
+  return status;
+}
+
+static enum px_status trainer_init(struct trainer *t, struct px_err *err) {
+  struct idm_model *model = t->model;
+  const uint64_t seed = model->spec.seed;
+  struct idm_step *steps = NULL;
+  uint32_t n = 0;
+  enum px_status status = idm_steps_labelled(t->ds, &steps, &n);
+  if (!status && n == 0) return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
+  if (!status) status = idm_fold_split(&model->spec, model->member, steps, n, &t->fold);
+  free(steps);
+  if (!status && !(t->arena = px_arena_new(IDM_MODEL_BYTES_MAX))) status = PX_E_NO_MEMORY;
+  if (!status && !buffers(t)) status = PX_E_NO_MEMORY;
+  if (!status) status = px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &t->mu_work);
+  if (!status) status = px_mlp_work_new(&model->y->shape, PX_MLP_CHUNK, &t->y_work);
+  if (!status) status = px_mlp_init(model->mu, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm mu", model->member));
+  if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
+  if (status) return px_fail(err, status, "no memory to train an inverse dynamics model");
+  idm_norm_measure(model->norm, t->ds);
+  status = model->linear ? start_at_ridge(t) : PX_OK;
+  return status ? px_fail(err, status, "the linear part could not be fitted (%s)", px_status_slug(status)) : PX_OK;
+}
+
+static void trainer_free(struct trainer *t) {
+  for (int i = 0; i < PARTS_N; i++) px_adam_free(&t->parts[i].adam);
+  px_mlp_work_free(t->mu_work);
+  px_mlp_work_free(t->y_work);
+  px_arena_free(t->arena);
+  idm_fold_free(&t->fold);
+}
+
+/* ---- steps */
+
+static void draw_batch(struct trainer *t, uint32_t step) {
+  const struct idm_spec *spec = &t->model->spec;
+  const uint64_t stream = px_rng_stream("idm batch", (uint64_t)t->model->member << 32 | step);
+  struct px_rng rng = px_rng_at(spec->seed, stream, 0);
+  for (uint32_t i = 0; i < spec->batch; i++) t->batch[i] = t->fold.train[px_rng_below(&rng, t->fold.train_n)];
+}
+
+/* Gradients of rows [row, row + n) of the batch are added to those of the rows before. */
+static double chunk_gradients(struct trainer *t, uint32_t step, uint32_t row, uint32_t n) {
+  const struct idm_model *model = t->model;
+  const struct idm_spec *spec = &model->spec;
+  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const struct px_mlp_drop mu_drop = { spec->seed ^ px_rng_stream("idm mu drop", model->member), step, row };
+  const struct px_mlp_drop y_drop = { spec->seed ^ px_rng_stream("idm y drop", model->member), step, row };
+  idm_window_gather(model->norm, spec, t->ds, t->batch + row, n, t->x);
+  idm_window_actions(t->ds, t->batch + row, n, t->action);
+  const float *mu = idm_model_mu(model, t->mu_work, t->x, n, &mu_drop);
+  const float *y = px_mlp_forward(model->y, t->y_work, t->x, n, &y_drop);
+  const double loss = idm_loss(spec, n, dims, mu, y, t->action, 1.0 / spec->batch, t->dmu, t->dy);
+  px_mlp_backward(model->mu, t->mu_work, t->x, n, t->dmu, t->parts[MU].grads, row > 0, NULL);
+  px_mlp_backward(model->y, t->y_work, t->x, n, t->dy, t->parts[SPREAD].grads, row > 0, NULL);
+  if (model->linear) {
+    float *grads = t->parts[LINEAR].grads;
+    px_mat_mul(PX_MAT_T, PX_MAT_N, dims, in, n, t->dmu, t->x, row > 0 ? 1 : 0, grads);
+    px_mat_col_sums(n, dims, t->dmu, row > 0, grads + (size_t)dims * in);
+  }
+  return loss;
+}
+
+static void take_step(struct trainer *t, uint32_t step) {
+  const struct idm_spec *spec = &t->model->spec;
+  draw_batch(t, step);
+  t->loss = 0;
+  for (uint32_t row = 0; row < spec->batch; row += PX_MLP_CHUNK)
+    t->loss += chunk_gradients(t, step, row, spec->batch - row < PX_MLP_CHUNK ? spec->batch - row : PX_MLP_CHUNK);
+  const double share = (double)step / spec->steps, rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
+  for (int i = 0; i < PARTS_N; i++) {
+    if (!t->parts[i].n) continue;
+    t->parts[i].adam.options.lr = (float)(spec->lr * rate);
+    px_adam_step(&t->parts[i].adam, t->parts[i].params, t->parts[i].grads);
+  }
+}
+
+/* About twice a second. */
+static enum px_status tell(struct trainer *t, const char *phase, uint32_t step) {
+  const double now_s = px_clock_s();
+  if (now_s - t->reported_s < report_every_s) return PX_OK;
+  t->reported_s = now_s;
+  const struct px_metric metrics[] = { { "loss", t->loss }, { "val_mse", t->score } };
+  return px_progress_report(t->progress, phase, step, t->model->spec.steps, metrics, isfinite(t->score) ? 2 : 1);
+}
+
+/* ---- validation */
+
+/* Sums over every stride-th held-out transition. */
+static enum px_status validate(struct trainer *t, uint32_t step, uint32_t stride) {
+  const struct idm_model *model = t->model;
+  const uint32_t dims = model->act_dim;
+  struct idm_step rows[PX_MLP_CHUNK];
+  memset(t->sums.squared, 0, sizeof(double) * 5 * dims);
+  t->sums.n = 0;
+  for (uint32_t at = 0; at < t->fold.held_n;) {
+    uint32_t n = 0;
+    for (; n < PX_MLP_CHUNK && at < t->fold.held_n; at += stride) rows[n++] = t->fold.held[at];
+    idm_window_gather(model->norm, &model->spec, t->ds, rows, n, t->x);
+    idm_window_actions(t->ds, rows, n, t->action);
+    const float *mu = idm_model_mu(model, t->mu_work, t->x, n, NULL);
+    const float *y = px_mlp_forward(model->y, t->y_work, t->x, n, NULL);
+    idm_loss_sums(&model->spec, n, dims, mu, y, t->action, t->dmu, &t->sums);
+    const enum px_status status = tell(t, "validate", step);
+    if (status) return status;
+  }
+  return PX_OK;
+}
+
+static double mean_of(const struct trainer *t, const double *sums) {
+  double sum = 0;
+  for (uint32_t j = 0; j < t->model->act_dim; j++) sum += sums[j];
+  return sum / (double)t->sums.n / t->model->act_dim;
+}
+
+static double sums_nll(const struct trainer *t) {
+  return t->model->act_dim * (mean_of(t, t->sums.z2) / 2 + mean_of(t, t->sums.log_scale));
+}
+
+static void copy_parts(struct trainer *t, bool keep) {
+  for (int i = 0; i < PARTS_N; i++) {
+    struct part *part = &t->parts[i];
+    if (part->n) memcpy(keep ? part->best : part->params, keep ? part->params : part->best, sizeof(float) * part->n);
+  }
+}
+
+static enum px_status train(struct trainer *t, struct idm_metrics *metrics, struct px_err *err) {
+  const struct idm_spec *spec = &t->model->spec;
+  const uint32_t stride = 1 + (t->fold.held_n - 1) / HELD_MAX;
+  double best = HUGE_VAL;
+  uint32_t worse = 0;
+  enum px_status status;
+  t->score = HUGE_VAL;
+  for (uint32_t step = 0; step < spec->steps;) {
+    take_step(t, step++);
+    metrics->steps = step;
+    if (!isfinite(t->loss))
+      return px_fail(err, PX_E_NAN_LOSS, "the loss of member %u is not finite at step %u", t->model->member, step);
+    if ((status = tell(t, "train", step))) return status;
+    if (step % spec->validate_every && step < spec->steps) continue;
+    if ((status = validate(t, step, stride))) return status;
+    t->score = mean_of(t, t->sums.squared);
+    const double score = spec->mean_loss == IDM_NLL ? sums_nll(t) : t->score;
+    if (!isfinite(score))
+      return px_fail(err, PX_E_NAN_LOSS, "the validation of member %u is not finite at step %u", t->model->member, step);
+    worse++;
+    if (score < best) {
+      best = score;
+      worse = 0;
+      metrics->best_step = step;
+      copy_parts(t, true);
+    }
+    if (spec->patience && worse >= spec->patience) break;
+  }
+  copy_parts(t, false);
+  return PX_OK;
+}
+
+/* The kept iterate on the whole fold. Where the spread only follows the mean,
+ * it has seen nothing but errors on its own training rows: scale it to the
+ * held-out ones, so that z has variance 1 there. */
+static enum px_status measure(struct trainer *t, struct idm_metrics *metrics) {
+  struct idm_model *model = t->model;
+  const enum px_status status = validate(t, metrics->steps, 1);
+  if (status) return status;
+  const struct idm_sums *sums = &t->sums;
+  const double n = (double)sums->n;
+  double error = 0, total = 0, nll = 0;
+  for (uint32_t j = 0; j < model->act_dim; j++) {
+    double variance = 1;
+    if (model->spec.mean_loss != IDM_NLL) variance = fmin(fmax(sums->z2[j] / n, 1e-4), 1e4);
+    model->spread[j] = (float)sqrt(variance);
+    nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
+    const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
+    metrics->val_r2_dim[j] = about_mean > 0 ? 1 - sums->squared[j] / about_mean : 0;
+    error += sums->squared[j];
+    total += about_mean;
+  }
+  metrics->val_mse = error / n / model->act_dim;
+  metrics->val_r2 = total > 0 ? 1 - error / total : 0;
+  metrics->val_nll = nll;
+  metrics->train_n = t->fold.train_n;
+  metrics->val_n = t->fold.held_n;
+  metrics->val_by_transition = t->fold.by_transition;
+  return PX_OK;
+}
+
+enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
+                                const struct px_progress *progress, struct idm_model **out,
+                                struct idm_metrics *metrics, struct px_err *err) {
+  const double start_s = px_clock_s();
+  struct trainer t = { .ds = ds, .progress = progress };
+  enum px_status status = idm_spec_check(spec, err);
+  if (status) return status;
+  if (member >= spec->members)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member, spec->members);
+  status = idm_model_new(spec, member, &ds->spaces, &t.model, err);
+  if (status) return status;
+  struct idm_metrics *found = &t.model->metrics;
+  status = trainer_init(&t, err);
+  if (!status) status = train(&t, found, err);
+  if (!status) status = measure(&t, found);
+  found->seconds = px_clock_s() - start_s;
+  trainer_free(&t);
+  if (status) {
+    idm_model_free(t.model);
+    return status;
+  }
+  *metrics = *found;
+  *out = t.model;
+  return PX_OK;
+}

@@ -1,0 +1,135 @@
+/* Normalisation and windows: see window.h. */
+#include "worker/idm/window.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) {
+  struct idm_norm *norm = px_calloc(1, sizeof *norm);
+  if (!norm) return PX_E_NO_MEMORY;
+  norm->obs_dim = obs_dim;
+  norm->stats = px_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->stats);
+  norm->scales = px_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->scales);
+  if (!norm->stats || !norm->scales) {
+    idm_norm_free(norm);
+    return PX_E_NO_MEMORY;
+  }
+  *out = norm;
+  return PX_OK;
+}
+
+void idm_norm_free(struct idm_norm *norm) {
+  if (!norm) return;
+  free(norm->stats);
+  free(norm->scales);
+  free(norm);
+}
+
+/* Mean and population variance of the changes, by Welford's recurrence. */
+static void measure_changes(const struct px_dataset *ds, double *mean, double *std) {
+  const uint32_t dims = ds->spaces.obs_dim;
+  double n = 0;
+  for (uint32_t traj = 0; traj < ds->traj_n; traj++)
+    for (uint64_t row = ds->obs_start[traj]; row + 1 < ds->obs_start[traj + 1]; row++) {
+      const float *s = ds->observations + row * dims;
+      n += 1;
+      for (uint32_t j = 0; j < dims; j++) {
+        const double change = (double)s[dims + j] - (double)s[j], off = change - mean[j];
+        mean[j] += off / n;
+        std[j] += off * (change - mean[j]);
+      }
+    }
+  for (uint32_t j = 0; j < dims; j++) std[j] = n > 0 ? sqrt(std[j] / n) : 0;
+}
+
+void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds) {
+  const uint32_t dims = norm->obs_dim;
+  double *stats = norm->stats;
+  memset(stats, 0, sizeof *stats * IDM_STATS_N * dims);
+  px_dataset_obs_stats(ds, stats + IDM_STATE_MEAN * dims, stats + IDM_STATE_STD * dims);
+  measure_changes(ds, stats + IDM_CHANGE_MEAN * dims, stats + IDM_CHANGE_STD * dims);
+  for (uint32_t j = 0; j < dims; j++) {
+    stats[IDM_STATE_STD * dims + j] += 1e-6;
+    stats[IDM_CHANGE_STD * dims + j] += 1e-6;
+  }
+  idm_norm_ready(norm);
+}
+
+void idm_norm_ready(struct idm_norm *norm) {
+  for (uint32_t i = 0; i < IDM_STATS_N; i++)
+    for (size_t j = (size_t)i * norm->obs_dim; j < (size_t)(i + 1) * norm->obs_dim; j++)
+      norm->scales[j] = (float)(i % 2 ? 1 / norm->stats[j] : norm->stats[j]);
+}
+
+uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim) {
+  return obs_dim * (spec->k + 2 + spec->f) + spec->f;
+}
+
+static void put_state(const struct idm_norm *norm, const float *s, float *out) {
+  const float *mean = norm->scales + IDM_STATE_MEAN * norm->obs_dim, *inverse = norm->scales + IDM_STATE_STD * norm->obs_dim;
+  for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (s[j] - mean[j]) * inverse[j];
+}
+
+static void put_change(const struct idm_norm *norm, const float *from, const float *to, float *out) {
+  const float *mean = norm->scales + IDM_CHANGE_MEAN * norm->obs_dim;
+  const float *inverse = norm->scales + IDM_CHANGE_STD * norm->obs_dim;
+  for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (to[j] - from[j] - mean[j]) * inverse[j];
+}
+
+void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
+                       const struct idm_step *steps, uint32_t n, float *x) {
+  const uint32_t dims = norm->obs_dim, inputs = idm_window_inputs(spec, dims);
+  const int64_t before = spec->k, after = (int64_t)spec->f + 1;
+  for (uint32_t i = 0; i < n; i++, x += inputs) {
+    const uint64_t start = ds->obs_start[steps[i].traj];
+    const float *s = ds->observations + start * dims;
+    const int64_t t = steps[i].t, last = (int64_t)(ds->obs_start[steps[i].traj + 1] - start) - 1;
+    float *out = x, *mask = x + dims * (spec->k + 2 + spec->f);
+    for (int64_t place = -before; place <= after; place++, out += dims) {
+      const int64_t at = t + place;
+      const float *here = s + (at < 0 ? 0 : at > last ? last : at) * dims;
+      if (place > 1) *mask++ = at > last ? 1 : 0;
+      if (at < 0)
+        memset(out, 0, sizeof *out * dims);
+      else if (spec->inputs == IDM_STATES || place == 0)
+        put_state(norm, here, out);
+      else if (place < 0)
+        put_change(norm, here, here + dims, out);
+      else
+        put_change(norm, at > last ? here : here - dims, here, out);
+    }
+  }
+}
+
+void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a) {
+  const struct px_spaces *spaces = &ds->spaces;
+  const uint32_t dims = spaces->act_dim;
+  for (uint32_t i = 0; i < n; i++, a += dims) {
+    const float *from = ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims;
+    for (uint32_t j = 0; j < dims; j++)
+      a[j] = 2 * (from[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
+  }
+}
+
+enum px_status idm_steps_labelled(const struct px_dataset *ds, struct idm_step **out, uint32_t *n) {
+  struct idm_step *steps = NULL;
+  for (int pass = 0; pass < 2; pass++) {
+    size_t count = 0;
+    for (uint32_t traj = 0; traj < ds->traj_n; traj++)
+      for (uint64_t t = 0; t < ds->step_start[traj + 1] - ds->step_start[traj]; t++) {
+        if (!ds->labelled[ds->step_start[traj] + t] || !px_dataset_next_known(ds, traj, t)) continue;
+        if (steps) steps[count] = (struct idm_step){ traj, (uint32_t)t };
+        count++;
+      }
+    if (count == 0 || steps) {
+      *out = steps;
+      *n = (uint32_t)count;
+      return PX_OK;
+    }
+    if (count > UINT32_MAX || !(steps = px_calloc(count, sizeof *steps))) return PX_E_NO_MEMORY;
+  }
+  return PX_OK;
+}

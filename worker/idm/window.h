@@ -1,0 +1,49 @@
+/*
+ * Windows: the inputs of an inverse dynamics model, gathered from a dataset by
+ * step, so that nothing of it is copied. Used by this folder only. A struct
+ * idm_norm is read-only after it is made, and its maker frees it.
+ *
+ * A window has W = k + 2 + f places, s_{t-k} .. s_{t+1+f}, oldest first, O
+ * numbers each, and then f masks.
+ *   states:     (s - mean) / std in every place
+ *   difference: that in the place of s_t; before it the change to the next
+ *               place's state, after it the change from the place before, each
+ *               (change - mean) / std of changes
+ * Places before the episode's start are 0. Past its end the last state that is
+ * known is repeated, and the place's mask, one of f, is 1.
+ */
+#ifndef PX_IDM_WINDOW_H
+#define PX_IDM_WINDOW_H
+
+#include "lib/data/dataset.h"
+#include "worker/idm/idm.h"
+
+struct idm_norm {
+  uint32_t obs_dim;
+  double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories */
+  float *scales; /* [4, O] the same as mean and 1 / std, in float32 */
+};
+enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS_N };
+
+/* stats all 0: idm_norm_measure or the caller fills them, then idm_norm_ready. */
+enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) PX_MUST_CHECK;
+void idm_norm_free(struct idm_norm *norm);
+/* Population statistics in float64; std + 1e-6. */
+void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);
+void idm_norm_ready(struct idm_norm *norm);
+
+/* A transition: step t of trajectory traj. */
+struct idm_step { uint32_t traj, t; };
+
+uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim);
+/* x[n, inputs]. Every step's next state must be known. */
+void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
+                       const struct idm_step *steps, uint32_t n, float *x);
+/* a[n, A]: the actions mapped to (-1, 1). */
+void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a);
+
+/* All transitions that are labelled and whose next state is known, in order.
+ * *out is the caller's, NULL if there are none. */
+enum px_status idm_steps_labelled(const struct px_dataset *ds, struct idm_step **out, uint32_t *n) PX_MUST_CHECK;
+
+#endif
