@@ -9,6 +9,18 @@
 
 enum { LONE_MEMBER_FOLDS = 10 };
 
+static uint32_t trajectories(const struct idm_step *steps, uint32_t n) {
+  uint32_t trajs = 1;
+  for (uint32_t i = 1; i < n; i++) trajs += steps[i].traj != steps[i - 1].traj;
+  return trajs;
+}
+
+uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n) {
+  const uint32_t folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS, trajs = trajectories(steps, n);
+  const uint32_t most = trajs < 2 ? n : trajs;
+  return folds < most ? folds : most;
+}
+
 /* held[i] = 1 for the transitions of every trajectory dealt into the member's fold. */
 static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t member, uint32_t folds,
                                         const struct idm_step *steps, uint32_t n, uint32_t trajs, uint8_t *held) {
@@ -32,15 +44,13 @@ static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t me
 
 /* held[i] = 1 in the member's block of consecutive transitions. */
 static void hold_block(uint32_t member, uint32_t folds, uint32_t n, uint8_t *held) {
-  if (folds > n) folds = n;
   const uint64_t block = member % folds;
   for (uint64_t i = block * n / folds; i < (block + 1) * n / folds; i++) held[i] = 1;
 }
 
 enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
                               struct idm_fold *out) {
-  uint32_t trajs = 1, folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS;
-  for (uint32_t i = 1; i < n; i++) trajs += steps[i].traj != steps[i - 1].traj;
+  const uint32_t trajs = trajectories(steps, n), folds = idm_folds_n(spec, steps, n);
   struct idm_fold fold = { .by_transition = trajs < 2 };
   enum px_status status = PX_E_NO_MEMORY;
   uint8_t *held = px_calloc(n, 1);
@@ -49,7 +59,7 @@ enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, cons
   if (fold.by_transition) {
     hold_block(member, folds, n, held);
   } else {
-    status = hold_trajectories(spec, member, folds < trajs ? folds : trajs, steps, n, trajs, held);
+    status = hold_trajectories(spec, member, folds, steps, n, trajs, held);
     if (status) goto out;
   }
   for (uint32_t i = 0; i < n; i++) fold.held_n += held[i];

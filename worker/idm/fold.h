@@ -18,6 +18,8 @@ struct idm_fold {
   bool by_transition;
 };
 
+/* How many folds there are: every transition is held out in exactly one. */
+uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n);
 /* steps[n], n > 0, in order (idm_steps_labelled). */
 enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
                               struct idm_fold *out) PX_MUST_CHECK;

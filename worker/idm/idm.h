@@ -128,6 +128,8 @@ struct idm_labels {
   float *score;     /* [steps_n] px_label_scores: small is certain */
   uint8_t *known;   /* [steps_n] */
 };
+/* All zero: nothing known yet. NULL when out of memory. */
+struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to);
 void idm_labels_free(struct idm_labels *labels);
 
 /* Labels every step of the range, labelled or not. Members must come from one

@@ -26,7 +26,7 @@ struct labeller {
   const struct px_dataset *ds;
   struct idm_labels *labels;
   uint64_t first;              /* step number of the first row of labels */
-  struct px_mlp_work *work;
+  struct px_mlp_work *mu_work, *y_work;
   struct idm_step *steps;      /* [ROWS] */
   float *x, *one;              /* [ROWS, in], [ROWS, A] */
   double *mean, *square, *spread; /* [ROWS, A] sums of m_i, m_i^2, s_i^2 */
@@ -42,7 +42,7 @@ void idm_labels_free(struct idm_labels *labels) {
   free(labels);
 }
 
-static struct idm_labels *labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
+struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
   struct idm_labels *labels = px_calloc(1, sizeof *labels);
   if (!labels) return NULL;
   const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
@@ -73,9 +73,9 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     return px_fail(err, PX_E_BAD_DATA, "the model was trained for another observation or action space");
   for (uint32_t i = 1; i < n; i++) {
     const struct idm_model *b = models[i];
-    const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
+    const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape, *r = &a->y->shape, *s = &b->y->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
-        || a->spec.inputs != b->spec.inputs || p->hidden != q->hidden || p->layers != q->layers
+        || a->spec.inputs != b->spec.inputs || p->hidden != q->hidden || p->layers != q->layers || r->hidden != s->hidden
         || memcmp(a->norm->stats, b->norm->stats, sizeof(double) * IDM_STATS_N * a->obs_dim) != 0)
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
   }
@@ -92,7 +92,8 @@ static bool labeller_init(struct labeller *l) {
   l->square = px_calloc(cells, sizeof *l->square);
   l->spread = px_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread
-         && px_mlp_work_new(&model->mu->shape, ROWS, &l->work) == PX_OK;
+         && px_mlp_work_new(&model->mu->shape, ROWS, &l->mu_work) == PX_OK
+         && px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK;
 }
 
 static void labeller_free(struct labeller *l) {
@@ -102,14 +103,15 @@ static void labeller_free(struct labeller *l) {
   free(l->mean);
   free(l->square);
   free(l->spread);
-  px_mlp_work_free(l->work);
+  px_mlp_work_free(l->mu_work);
+  px_mlp_work_free(l->y_work);
 }
 
 static void add_member(struct labeller *l, const struct idm_model *model, uint32_t n) {
   const size_t cells = (size_t)n * l->dims;
   const bool squashed = model->spec.head == IDM_SQUASHED;
-  idm_head_label(model->spec.head, cells, idm_model_mu(model, l->work, l->x, n, NULL), l->one);
-  const float *y = px_mlp_forward(model->y, l->work, l->x, n, NULL);
+  idm_head_label(model->spec.head, cells, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
+  const float *y = px_mlp_forward(model->y, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];
     const double s = (double)(idm_head_sigma(y[i]) * model->spread[i % l->dims]) * (squashed ? 1 - m * m : 1);
@@ -181,7 +183,7 @@ enum px_status idm_label(struct idm_model *const *models, uint32_t models_n, con
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
   struct labeller l = { .models = models, .models_n = models_n, .dims = ds->spaces.act_dim, .ds = ds };
   l.first = ds->step_start[traj_from];
-  l.labels = labels_new(ds, traj_from, traj_to);
+  l.labels = idm_labels_new(ds, traj_from, traj_to);
   if (l.labels && labeller_init(&l))
     status = label_range(&l, progress);
   else

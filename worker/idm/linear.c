@@ -7,9 +7,6 @@
 
 #include "lib/base/mem.h"
 
-static const double lambdas[] = { 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1 };
-enum { LAMBDAS_N = sizeof lambdas / sizeof *lambdas };
-
 enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) {
   struct idm_gram *g = px_calloc(1, sizeof *g);
   if (!g) return PX_E_NO_MEMORY;
@@ -109,25 +106,4 @@ double idm_gram_error(const struct idm_gram *gram, const double *w) {
       error += (k == i ? 1 : 2) * gram->xx[i * n + k] * product;
     }
   return error;
-}
-
-enum px_status idm_gram_choose(const struct idm_gram *train, const struct idm_gram *held, double *lambda) {
-  double *w = px_calloc(((size_t)train->in + 1) * train->out, sizeof *w);
-  if (!w) return PX_E_NO_MEMORY;
-  enum px_status status = PX_OK;
-  double best = HUGE_VAL, chosen = lambdas[LAMBDAS_N / 2];
-  for (int i = 0; i < LAMBDAS_N; i++) {
-    status = idm_gram_solve(train, lambdas[i], w);
-    if (status == PX_E_INTERNAL) continue; /* too small a lambda for so few rows */
-    if (status) goto out;
-    const double error = idm_gram_error(held, w);
-    if (!(error < best)) continue;
-    best = error;
-    chosen = lambdas[i];
-  }
-  status = PX_OK;
-  *lambda = chosen;
-out:
-  free(w);
-  return status;
 }

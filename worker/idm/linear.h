@@ -33,7 +33,5 @@ void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign)
 enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) PX_MUST_CHECK;
 /* |X w - Y|^2 over the gram's rows, from its sums alone. */
 double idm_gram_error(const struct idm_gram *gram, const double *w);
-/* Of a fixed grid of lambdas, the one whose solution of `train` errs least on `held`. */
-enum px_status idm_gram_choose(const struct idm_gram *train, const struct idm_gram *held, double *lambda) PX_MUST_CHECK;
 
 #endif

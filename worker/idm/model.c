@@ -7,6 +7,11 @@
 #include "lib/base/mem.h"
 #include "worker/nn/mat.h"
 
+/* Where the spread only follows the mean, a quarter of the width is enough. */
+static uint32_t y_hidden(const struct idm_spec *spec) {
+  return spec->mean_loss == IDM_SQUARED && spec->hidden >= 32 ? spec->hidden / 4 : spec->hidden;
+}
+
 enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
                              struct idm_model **out, struct px_err *err) {
   const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
@@ -17,9 +22,11 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->obs_dim = spaces->obs_dim;
   model->act_dim = dims;
   const struct px_mlp_shape shape = { in, dims, spec->hidden, spec->layers, (float)spec->dropout };
+  struct px_mlp_shape y_shape = shape;
+  y_shape.hidden = y_hidden(spec);
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
-  if (!status) status = px_mlp_new(&shape, &model->y, err);
+  if (!status) status = px_mlp_new(&y_shape, &model->y, err);
   model->act_low = px_calloc(dims, sizeof *model->act_low);
   model->act_high = px_calloc(dims, sizeof *model->act_high);
   model->spread = px_calloc(dims, sizeof *model->spread);

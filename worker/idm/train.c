@@ -13,8 +13,8 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/idm/fold.h"
-#include "worker/idm/linear.h"
 #include "worker/idm/model.h"
+#include "worker/idm/ridge.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/mat.h"
 
@@ -68,63 +68,38 @@ static bool buffers(struct trainer *t) {
          && (!model->linear || part_init(t, LINEAR, model->linear, (size_t)dims * (in + 1)));
 }
 
-/* A gram of the given steps. */
-static enum px_status sum_up(struct trainer *t, const struct idm_step *steps, uint32_t n, struct idm_gram *gram) {
-  for (uint32_t at = 0; at < n; at += PX_MLP_CHUNK) {
-    const uint32_t rows = n - at < PX_MLP_CHUNK ? n - at : PX_MLP_CHUNK;
-    idm_window_gather(t->model->norm, &t->model->spec, t->ds, steps + at, rows, t->x);
-    idm_window_actions(t->ds, steps + at, rows, t->action);
-    idm_gram_add(gram, rows, t->x, t->action);
-    const enum px_status status = px_progress_report(t->progress, "ridge", at, n, NULL, 0);
-    if (status) return status;
-  }
-  return PX_OK;
-}
-
-/* The skip path starts at the ridge solution and the net's last layer at 0. */
-static enum px_status start_at_ridge(struct trainer *t) {
+/* The linear path starts at the ridge solution and the net's last layer at 0. */
+static enum px_status start_at_ridge(struct trainer *t, const struct idm_step *labelled, uint32_t n) {
   struct idm_model *model = t->model;
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
-  struct idm_gram *train = NULL, *held = NULL;
-  double lambda, *w = px_calloc((size_t)(in + 1) * dims, sizeof *w);
-  enum px_status status = w ? idm_gram_new(in, dims, &train) : PX_E_NO_MEMORY;
-  if (!status) status = idm_gram_new(in, dims, &held);
-  if (!status) status = sum_up(t, t->fold.train, t->fold.train_n, train);
-  if (!status) status = sum_up(t, t->fold.held, t->fold.held_n, held);
-  if (!status) status = idm_gram_choose(train, held, &lambda);
-  if (!status) status = idm_gram_solve(train, lambda, w);
-  if (!status) {
-    for (uint32_t i = 0; i < in; i++)
-      for (uint32_t j = 0; j < dims; j++) model->linear[(size_t)j * in + i] = (float)w[(size_t)i * dims + j];
-    for (uint32_t j = 0; j < dims; j++) model->linear[(size_t)dims * in + j] = (float)w[(size_t)in * dims + j];
-    const struct px_mlp_layer last = px_mlp_layer(model->mu, model->spec.layers);
-    memset(model->mu->params + last.weight, 0, sizeof(float) * (model->mu->params_n - last.weight));
-  }
-  idm_gram_free(train);
-  idm_gram_free(held);
-  free(w);
-  return status;
+  const struct px_mlp_layer last = px_mlp_layer(model->mu, model->spec.layers);
+  memset(model->mu->params + last.weight, 0, sizeof(float) * (model->mu->params_n - last.weight));
+  return idm_ridge_fit(t->ds, model->norm, &model->spec, labelled, n, t->fold.train, t->fold.train_n, t->progress,
+                       model->linear);
 }
 
-static enum px_status trainer_init(struct trainer *t, struct px_err *err) {
+static enum px_status prepare(struct trainer *t, const struct idm_step *labelled, uint32_t n) {
   struct idm_model *model = t->model;
   const uint64_t seed = model->spec.seed;
-  struct idm_step *steps = NULL;
-  uint32_t n = 0;
-  enum px_status status = idm_steps_labelled(t->ds, &steps, &n);
-  if (!status && n == 0) return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
-  if (!status) status = idm_fold_split(&model->spec, model->member, steps, n, &t->fold);
-  free(steps);
+  enum px_status status = idm_fold_split(&model->spec, model->member, labelled, n, &t->fold);
   if (!status && !(t->arena = px_arena_new(IDM_MODEL_BYTES_MAX))) status = PX_E_NO_MEMORY;
   if (!status && !buffers(t)) status = PX_E_NO_MEMORY;
   if (!status) status = px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &t->mu_work);
   if (!status) status = px_mlp_work_new(&model->y->shape, PX_MLP_CHUNK, &t->y_work);
   if (!status) status = px_mlp_init(model->mu, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm mu", model->member));
   if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
-  if (status) return px_fail(err, status, "no memory to train an inverse dynamics model");
+  if (status) return status;
   idm_norm_measure(model->norm, t->ds);
-  status = model->linear ? start_at_ridge(t) : PX_OK;
-  return status ? px_fail(err, status, "the linear part could not be fitted (%s)", px_status_slug(status)) : PX_OK;
+  return model->linear ? start_at_ridge(t, labelled, n) : PX_OK;
+}
+
+static enum px_status trainer_init(struct trainer *t, struct px_err *err) {
+  struct idm_step *labelled = NULL;
+  uint32_t n = 0;
+  enum px_status status = idm_steps_labelled(t->ds, &labelled, &n);
+  if (!status && n == 0) return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
+  if (!status) status = prepare(t, labelled, n);
+  free(labelled);
+  return status ? px_fail(err, status, "training could not be prepared (%s)", px_status_slug(status)) : PX_OK;
 }
 
 static void trainer_free(struct trainer *t) {
@@ -172,7 +147,7 @@ static void take_step(struct trainer *t, uint32_t step) {
   t->loss = 0;
   for (uint32_t row = 0; row < spec->batch; row += PX_MLP_CHUNK)
     t->loss += chunk_gradients(t, step, row, spec->batch - row < PX_MLP_CHUNK ? spec->batch - row : PX_MLP_CHUNK);
-  const double share = (double)step / spec->steps, rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
+  const double share = (double)(step - 1) / spec->steps, rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
   for (int i = 0; i < PARTS_N; i++) {
     if (!t->parts[i].n) continue;
     t->parts[i].adam.options.lr = (float)(spec->lr * rate);
@@ -236,12 +211,13 @@ static enum px_status train(struct trainer *t, struct idm_metrics *metrics, stru
   uint32_t worse = 0;
   enum px_status status;
   t->score = HUGE_VAL;
-  for (uint32_t step = 0; step < spec->steps;) {
-    take_step(t, step++);
+  for (uint32_t step = 0; step <= spec->steps; step++) {
+    if (step > 0) take_step(t, step);
     metrics->steps = step;
     if (!isfinite(t->loss))
       return px_fail(err, PX_E_NAN_LOSS, "the loss of member %u is not finite at step %u", t->model->member, step);
     if ((status = tell(t, "train", step))) return status;
+    /* Iterate 0 is a candidate too: with a linear path it is the ridge solution. */
     if (step % spec->validate_every && step < spec->steps) continue;
     if ((status = validate(t, step, stride))) return status;
     t->score = mean_of(t, t->sums.squared);

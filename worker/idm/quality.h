@@ -1,0 +1,42 @@
+/*
+ * How good labels are, where the truth is known: a pipeline that hid known
+ * actions compares them afterwards. Used by the report job and the bench. One
+ * struct idm_quality gathers the sums of one label set and belongs to one
+ * thread and its maker.
+ *
+ * Judged are the steps that are labelled in `truth`, are not in `masked`, and
+ * for which a label could be given. Errors are in the units of actions mapped
+ * to (-1, 1), so datasets compare. Inside and outside: trajectories whose return
+ * lies within, or not, the range of returns of the labelled trajectories.
+ */
+#ifndef PX_IDM_QUALITY_H
+#define PX_IDM_QUALITY_H
+
+#include "worker/idm/idm.h"
+
+enum { IDM_INTERVALS_N = 3 };
+extern const double idm_interval_levels[IDM_INTERVALS_N]; /* 0.5, 0.8, 0.95 */
+
+enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_PARTS_N };
+
+struct idm_quality_figures {
+  uint64_t n;                       /* transitions; 0: all else is 0 */
+  double mse, r2;                   /* r2: 1 - squared error / squared distance from the mean, all dims together */
+  /* Of a Gaussian with the label's total spread, sqrt(std^2 + epistemic^2). */
+  double nll;                       /* per transition, summed over dims */
+  double coverage[IDM_INTERVALS_N]; /* share of elements inside the central interval of that level */
+};
+
+struct idm_quality;
+enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_dataset *masked,
+                               struct idm_quality **out, struct px_err *err) PX_MUST_CHECK;
+void idm_quality_free(struct idm_quality *q);
+/* Adds the labels of trajectories [traj_from, ...); arrays as in struct
+ * idm_labels, all of them that range's. May be called range by range. */
+void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to, const float *actions,
+                     const float *std, const float *epistemic, const uint8_t *known);
+void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out);
+/* R^2 of each dim over all judged steps: r2[A]. */
+void idm_quality_r2_dims(const struct idm_quality *q, double *r2);
+
+#endif

@@ -1,0 +1,227 @@
+/* Yardsticks: see yardstick.h. */
+#include "worker/idm/yardstick.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/idm/ridge.h"
+#include "worker/idm/window.h"
+#include "worker/nn/mat.h"
+
+enum { ROWS = 256, FOLDS = 5 };
+
+struct idm_yardsticks {
+  struct idm_norm *norm;
+  struct idm_spec window, pair; /* the ridge's inputs, and (s_t, s_{t+1}) */
+  float *mean;                  /* [A] in (-1, 1), as all below */
+  float *ridge;                 /* [A, in], then [A] */
+  float *near_x, *near_half;    /* [near_n, pair in], and half of each row's squared length */
+  float *near_a;                /* [near_n, A] */
+  uint32_t near_n, act_dim;
+};
+
+const char *idm_yardstick_name(enum idm_yardstick which) {
+  static const char *const names[IDM_YARDSTICKS_N] = { "mean", "ridge", "nearest" };
+  return names[which];
+}
+
+void idm_yardsticks_free(struct idm_yardsticks *y) {
+  if (!y) return;
+  idm_norm_free(y->norm);
+  free(y->mean);
+  free(y->ridge);
+  free(y->near_x);
+  free(y->near_half);
+  free(y->near_a);
+  free(y);
+}
+
+/* ---- fitting */
+
+static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
+                               uint32_t n) {
+  float *a = px_calloc(y->act_dim, sizeof *a);
+  double *sum = px_calloc(y->act_dim, sizeof *sum);
+  for (uint32_t i = 0; i < n && a && sum; i++) {
+    idm_window_actions(ds, steps + i, 1, a);
+    for (uint32_t j = 0; j < y->act_dim; j++) sum[j] += (double)a[j];
+  }
+  for (uint32_t j = 0; j < y->act_dim && sum; j++) y->mean[j] = (float)(sum[j] / n);
+  const enum px_status status = a && sum ? PX_OK : PX_E_NO_MEMORY;
+  free(a);
+  free(sum);
+  return status;
+}
+
+static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
+                        uint32_t n) {
+  const uint32_t in = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
+  for (uint32_t i = 0; i < y->near_n; i++) {
+    const struct idm_step *step = steps + (uint64_t)i * n / y->near_n;
+    float *x = y->near_x + (size_t)i * in;
+    idm_window_gather(y->norm, &y->pair, ds, step, 1, x);
+    idm_window_actions(ds, step, 1, y->near_a + (size_t)i * y->act_dim);
+    double length = 0;
+    for (uint32_t j = 0; j < in; j++) length += (double)x[j] * (double)x[j];
+    y->near_half[i] = (float)(length / 2);
+  }
+}
+
+static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
+                          uint32_t n, const struct px_progress *progress) {
+  const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->act_dim;
+  const uint32_t pair = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
+  y->near_n = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
+  y->mean = px_calloc(dims, sizeof *y->mean);
+  y->ridge = px_calloc((size_t)dims * (in + 1), sizeof *y->ridge);
+  y->near_x = px_calloc((size_t)y->near_n * pair, sizeof *y->near_x);
+  y->near_half = px_calloc(y->near_n, sizeof *y->near_half);
+  y->near_a = px_calloc((size_t)y->near_n * dims, sizeof *y->near_a);
+  if (!y->mean || !y->ridge || !y->near_x || !y->near_half || !y->near_a) return PX_E_NO_MEMORY;
+  fit_nearest(y, ds, steps, n);
+  const enum px_status status = fit_mean(y, ds, steps, n);
+  return status ? status : idm_ridge_fit(ds, y->norm, &y->window, steps, n, steps, n, progress, y->ridge);
+}
+
+enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint32_t f,
+                                  const struct px_progress *progress, struct idm_yardsticks **out,
+                                  struct px_err *err) {
+  struct idm_step *steps = NULL;
+  uint32_t n = 0;
+  struct idm_yardsticks *y = px_calloc(1, sizeof *y);
+  enum px_status status = y ? idm_steps_labelled(ds, &steps, &n) : PX_E_NO_MEMORY;
+  if (!status && n == 0) {
+    idm_yardsticks_free(y);
+    return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
+  }
+  if (!status) {
+    y->act_dim = ds->spaces.act_dim;
+    idm_spec_default(IDM_PAPER, &y->window);
+    y->pair = y->window;
+    y->window.members = FOLDS;
+    y->window.k = k;
+    y->window.f = f;
+    y->pair.k = y->pair.f = 0;
+    status = idm_norm_new(ds->spaces.obs_dim, &y->norm);
+  }
+  if (!status) {
+    idm_norm_measure(y->norm, ds);
+    status = fit(y, ds, steps, n, progress);
+  }
+  free(steps);
+  if (status) {
+    idm_yardsticks_free(y);
+    return px_fail(err, status, "the yardsticks could not be fitted (%s)", px_status_slug(status));
+  }
+  *out = y;
+  return PX_OK;
+}
+
+/* ---- predicting */
+
+struct predictor {
+  const struct idm_yardsticks *y;
+  const struct px_dataset *ds;
+  float *x, *a, *near; /* one chunk: windows, actions, [ROWS, near_n] products */
+};
+
+static void predict_ridge(const struct predictor *p, const struct idm_step *steps, uint32_t n) {
+  const uint32_t in = idm_window_inputs(&p->y->window, p->ds->spaces.obs_dim), dims = p->y->act_dim;
+  idm_window_gather(p->y->norm, &p->y->window, p->ds, steps, n, p->x);
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, dims, in, p->x, p->y->ridge, 0, p->a);
+  px_mat_bias(n, dims, p->y->ridge + (size_t)dims * in, p->a);
+  for (size_t i = 0; i < (size_t)n * dims; i++) p->a[i] = fminf(fmaxf(p->a[i], -1), 1);
+}
+
+/* argmin |x - r|^2 = argmin |r|^2 / 2 - x r */
+static void predict_nearest(const struct predictor *p, const struct idm_step *steps, uint32_t n) {
+  const struct idm_yardsticks *y = p->y;
+  const uint32_t in = idm_window_inputs(&y->pair, p->ds->spaces.obs_dim);
+  idm_window_gather(y->norm, &y->pair, p->ds, steps, n, p->x);
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, y->near_n, in, p->x, y->near_x, 0, p->near);
+  for (uint32_t i = 0; i < n; i++) {
+    const float *products = p->near + (size_t)i * y->near_n;
+    float least = y->near_half[0] - products[0];
+    uint32_t best = 0;
+    for (uint32_t r = 1; r < y->near_n; r++) {
+      const float distance = y->near_half[r] - products[r];
+      if (distance >= least) continue;
+      least = distance;
+      best = r;
+    }
+    memcpy(p->a + (size_t)i * y->act_dim, y->near_a + (size_t)best * y->act_dim, sizeof(float) * y->act_dim);
+  }
+}
+
+static void predict(const struct predictor *p, enum idm_yardstick which, const struct idm_step *steps, uint32_t n) {
+  switch (which) {
+  case IDM_RIDGE: predict_ridge(p, steps, n); break;
+  case IDM_NEAREST: predict_nearest(p, steps, n); break;
+  default:
+    for (uint32_t i = 0; i < n; i++)
+      memcpy(p->a + (size_t)i * p->y->act_dim, p->y->mean, sizeof(float) * p->y->act_dim);
+  }
+}
+
+/* Trajectory by trajectory, in chunks of steps. */
+static enum px_status predict_range(const struct predictor *p, enum idm_yardstick which,
+                                    const struct px_progress *progress, struct idm_labels *labels) {
+  const struct px_dataset *ds = p->ds;
+  const uint64_t first = ds->step_start[labels->traj_from];
+  const uint32_t dims = p->y->act_dim;
+  for (uint32_t traj = labels->traj_from; traj < labels->traj_to; traj++) {
+    uint64_t steps_n = ds->step_start[traj + 1] - ds->step_start[traj];
+    if (!px_dataset_next_known(ds, traj, steps_n - 1)) steps_n--;
+    for (uint64_t t = 0; t < steps_n;) {
+      struct idm_step steps[ROWS];
+      uint32_t n = 0;
+      const uint64_t row = ds->step_start[traj] + t - first;
+      for (; n < ROWS && t < steps_n; t++) steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      predict(p, which, steps, n);
+      for (uint32_t i = 0; i < n; i++) {
+        labels->known[row + i] = 1;
+        for (uint32_t j = 0; j < dims; j++) {
+          const float low = ds->spaces.act_low[j], half = (ds->spaces.act_high[j] - low) / 2;
+          labels->actions[(row + i) * dims + j] = low + half * (p->a[(size_t)i * dims + j] + 1);
+        }
+      }
+    }
+    const enum px_status status =
+      px_progress_report(progress, idm_yardstick_name(which), traj - labels->traj_from,
+                         labels->traj_to - labels->traj_from, NULL, 0);
+    if (status) return status;
+  }
+  return PX_OK;
+}
+
+enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yardstick which,
+                                    const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                                    const struct px_progress *progress, struct idm_labels **out,
+                                    struct px_err *err) {
+  if (ds->spaces.obs_dim != y->norm->obs_dim || ds->spaces.act_dim != y->act_dim)
+    return px_fail(err, PX_E_BAD_DATA, "the yardsticks were fitted for other spaces");
+  if (traj_from > traj_to || traj_to > ds->traj_n)
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
+  const uint32_t a = idm_window_inputs(&y->window, ds->spaces.obs_dim);
+  const uint32_t b = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
+  struct predictor p = { .y = y, .ds = ds };
+  p.x = px_calloc((size_t)ROWS * (a > b ? a : b), sizeof *p.x);
+  p.a = px_calloc((size_t)ROWS * y->act_dim, sizeof *p.a);
+  p.near = which == IDM_NEAREST ? px_calloc((size_t)ROWS * y->near_n, sizeof *p.near) : NULL;
+  struct idm_labels *labels = idm_labels_new(ds, traj_from, traj_to);
+  enum px_status status;
+  if (p.x && p.a && labels && (p.near || which != IDM_NEAREST))
+    status = predict_range(&p, which, progress, labels);
+  else
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for the yardsticks' predictions");
+  free(p.x);
+  free(p.a);
+  free(p.near);
+  if (status) {
+    idm_labels_free(labels);
+    return status;
+  }
+  *out = labels;
+  return PX_OK;
+}

@@ -1,0 +1,37 @@
+/*
+ * Yardsticks: what simple models make of the same labels, fitted beside every
+ * inverse dynamics model so that its figures mean something. Used by the report
+ * job and the bench. The caller owns what fit and predict give; after fitting,
+ * struct idm_yardsticks is read-only.
+ *
+ *   mean     the mean labelled action
+ *   ridge    linear on the window of normalised states s_{t-k} .. s_{t+1+f},
+ *            clipped to the range; lambda by cross-validation over trajectories
+ *   nearest  the action of the nearest labelled transition in (s_t, s_{t+1}),
+ *            both normalised, among at most IDM_NEAREST_MAX evenly spaced ones
+ */
+#ifndef PX_IDM_YARDSTICK_H
+#define PX_IDM_YARDSTICK_H
+
+#include "worker/idm/idm.h"
+
+enum idm_yardstick { IDM_MEAN, IDM_RIDGE, IDM_NEAREST, IDM_YARDSTICKS_N };
+enum { IDM_NEAREST_MAX = 20000 };
+const char *idm_yardstick_name(enum idm_yardstick which); /* "mean", "ridge", "nearest" */
+
+struct idm_yardsticks;
+/* Fits all three on the labelled transitions of ds; k and f are the window's.
+ * NO_LABELS when there are none. */
+enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint32_t f,
+                                  const struct px_progress *progress, struct idm_yardsticks **out,
+                                  struct px_err *err) PX_MUST_CHECK;
+void idm_yardsticks_free(struct idm_yardsticks *y);
+
+/* Predictions of one of them for trajectories [traj_from, traj_to) of a dataset
+ * with the same spaces, as idm_label gives them; std, epistemic and score are 0. */
+enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yardstick which,
+                                    const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                                    const struct px_progress *progress, struct idm_labels **out,
+                                    struct px_err *err) PX_MUST_CHECK;
+
+#endif
