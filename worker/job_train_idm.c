@@ -1,0 +1,74 @@
+/* train_idm: one member of an inverse dynamics model, published as a model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/results.h"
+#include "worker/idm/idm.h"
+#include "worker/snapshot.h"
+
+/* Fields left out keep the profile's default. */
+static enum px_status read_spec(const json_t *given, struct idm_spec *spec, struct px_err *err) {
+  enum idm_profile profile;
+  if (!idm_profile_from(spec_text(given, "profile"), &profile)) return px_fail(err, PX_E_BAD_FIELD, "unknown profile");
+  idm_spec_default(profile, spec);
+  const char *inputs = spec_text(given, "inputs"), *mean_loss = spec_text(given, "mean_loss");
+  if (inputs && !idm_inputs_from(inputs, &spec->inputs)) return px_fail(err, PX_E_BAD_FIELD, "unknown inputs");
+  if (mean_loss && !idm_mean_loss_from(mean_loss, &spec->mean_loss)) return px_fail(err, PX_E_BAD_FIELD, "unknown mean_loss");
+  uint32_t *const whole[] = { &spec->k, &spec->f, &spec->hidden, &spec->layers, &spec->members, &spec->steps, &spec->batch,
+                              &spec->validate_every, &spec->patience };
+  static const char *const WHOLE[] = { "k", "f", "hidden", "layers", "members", "steps", "batch", "validate_every", "patience" };
+  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) *whole[i] = (uint32_t)spec_uint(given, WHOLE[i], *whole[i]);
+  spec->lr = spec_number(given, "lr", spec->lr);
+  spec->dropout = spec_number(given, "dropout", spec->dropout);
+  spec->weight_decay = spec_number(given, "weight_decay", spec->weight_decay);
+  spec->beta = spec_number(given, "beta", spec->beta);
+  const json_t *linear = json_object_get(given, "linear");
+  if (linear) spec->linear = json_is_true(linear);
+  spec->seed = spec_uint(given, "seed", 0);
+  return idm_spec_check(spec, err);
+}
+
+static json_t *metrics_document(const struct idm_metrics *m, uint32_t act_dim) {
+  json_t *dims = json_array();
+  for (uint32_t j = 0; j < act_dim; j++) json_array_append_new(dims, json_real(m->val_r2_dim[j]));
+  return json_pack("{s:f, s:f, s:f, s:o, s:I, s:I, s:i, s:i, s:b, s:f}", "val_mse", m->val_mse, "val_r2", m->val_r2, "val_nll",
+                   m->val_nll, "val_r2_per_dim", dims, "train_transitions", (json_int_t)m->train_n, "val_transitions",
+                   (json_int_t)m->val_n, "best_step", (int)m->best_step, "steps", (int)m->steps, "val_by_transition",
+                   (int)m->val_by_transition, "seconds", m->seconds);
+}
+
+static enum px_status publish(struct job *job, const struct idm_model *model, const struct idm_metrics *metrics,
+                              struct px_err *err) {
+  struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
+  const char *const lineage[][2] = { { "dataset", spec_text(job->spec, "dataset") }, { "job", job->hold.job } };
+  json_t *document = metrics_document(metrics, idm_model_act_dim(model));
+  char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+  json_decref(document);
+  enum px_status status = text ? idm_model_save(model, lineage, 2, &bytes, err)
+                               : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
+  if (!status)
+    status = store_model_publish(job->store, &job->hold, spec_text(job->spec, "dataset"), "idm",
+                                 idm_profile_name(idm_model_spec(model)->profile), bytes.data, bytes.len, text, err);
+  free(text);
+  px_buf_free(&bytes);
+  return status;
+}
+
+enum px_status job_train_idm(struct job *job, struct px_err *err) {
+  struct idm_spec spec;
+  struct px_dataset *ds = NULL;
+  struct idm_model *model = NULL;
+  struct idm_metrics *metrics = calloc(1, sizeof *metrics);
+  if (!metrics) return px_fail(err, PX_E_NO_MEMORY, "train_idm");
+  const uint32_t member = (uint32_t)spec_uint(job->spec, "member", 0);
+  enum px_status status = read_spec(json_object_get(job->spec, "idm"), &spec, err);
+  if (!status && member >= spec.members)
+    status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);
+  if (!status) status = snapshot_visible(job, &ds, err);
+  if (!status) status = idm_train_member(ds, &spec, member, &job->progress, &model, metrics, err);
+  if (!status) status = publish(job, model, metrics, err);
+  idm_model_free(model);
+  px_dataset_free(ds);
+  free(metrics);
+  return status;
+}

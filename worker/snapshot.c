@@ -1,0 +1,140 @@
+/* What jobs read from the store: see snapshot.h. */
+#include "worker/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/datasets.h"
+#include "lib/store/results.h"
+
+const char *spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
+
+uint64_t spec_uint(const json_t *spec, const char *name, uint64_t fallback) {
+  const json_t *value = json_object_get(spec, name);
+  return value ? (uint64_t)json_integer_value(value) : fallback;
+}
+
+double spec_number(const json_t *spec, const char *name, double fallback) {
+  const json_t *value = json_object_get(spec, name);
+  return value ? json_number_value(value) : fallback;
+}
+
+struct loading {
+  struct job *job;
+  struct px_dataset_builder *builder;
+  uint32_t done, count;
+};
+
+static enum px_status take_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+  (void)seq;
+  struct loading *l = ctx;
+  const enum px_status status = px_dataset_builder_segment(l->builder, bytes, n, err);
+  if (status) return status;
+  return px_progress_report(&l->job->progress, "load", ++l->done, l->count, NULL, 0);
+}
+
+enum px_status snapshot_segments(struct job *job, uint32_t first, uint32_t count, struct px_dataset **out,
+                                 struct px_err *err) {
+  struct store_dataset *about = malloc(sizeof *about);
+  if (!about) return px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
+  enum px_status status = store_dataset_get(job->store, spec_text(job->spec, "dataset"), about, err);
+  struct loading l = { .job = job, .count = count };
+  if (!status && !(l.builder = px_dataset_builder_new(&about->spaces)))
+    status = px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
+  if (!status) status = store_segment_read(job->store, about->id, first, count, take_segment, &l, err);
+  if (!status) {
+    status = px_dataset_builder_end(l.builder, out, err);
+    l.builder = NULL;
+  }
+  px_dataset_builder_free(l.builder);
+  free(about);
+  return status;
+}
+
+enum px_status snapshot_truth(struct job *job, struct px_dataset **out, struct px_err *err) {
+  return snapshot_segments(job, 0, (uint32_t)spec_uint(job->spec, "segments", 0), out, err);
+}
+
+static bool fully_labelled(const struct px_dataset *ds, uint32_t traj) {
+  const uint64_t from = ds->step_start[traj], n = ds->step_start[traj + 1] - from;
+  return memchr(ds->labelled + from, 0, n) == NULL;
+}
+
+enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err) {
+  const json_t *given = json_object_get(job->spec, "mask");
+  const char *protocol = given ? spec_text(given, "protocol") : "none";
+  struct px_mask mask = { .protocol = strcmp(protocol, "coupled") == 0 ? PX_MASK_COUPLED : PX_MASK_NONE,
+                          .p = spec_number(given, "p", 100) / 100, .q = spec_number(given, "q", 100) / 100,
+                          .seed = spec_uint(given, "seed", 0) };
+  uint8_t *chosen = px_calloc(ds->traj_n, 1), *has_labels = px_calloc(ds->traj_n, 1);
+  double *returns = px_calloc(ds->traj_n, sizeof *returns);
+  enum px_status status = chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");
+  for (uint32_t i = 0; !status && i < ds->traj_n; i++) {
+    returns[i] = px_dataset_return(ds, i);
+    has_labels[i] = fully_labelled(ds, i);
+  }
+  if (!status) status = px_mask_choose(&mask, returns, has_labels, ds->traj_n, chosen, err);
+  free(returns);
+  free(has_labels);
+  if (status)
+    free(chosen);
+  else
+    *keep = chosen;
+  return status;
+}
+
+enum px_status snapshot_visible(struct job *job, struct px_dataset **out, struct px_err *err) {
+  struct px_dataset *ds = NULL;
+  uint8_t *keep = NULL;
+  enum px_status status = snapshot_truth(job, &ds, err);
+  if (!status) status = snapshot_keep(job, ds, &keep, err);
+  if (!status) {
+    px_dataset_hide(ds, keep);
+    *out = ds;
+    ds = NULL;
+  }
+  free(keep);
+  px_dataset_free(ds);
+  return status;
+}
+
+static enum px_status take_labels(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+  return px_union_add(ctx, seq, bytes, n, err);
+}
+
+enum px_status snapshot_union(struct job *job, const struct px_dataset *ds, const char *label_set, struct px_union **out,
+                              struct px_err *err) {
+  struct px_union *u = NULL;
+  enum px_status status = px_union_new(ds, &u, err);
+  if (!status && label_set) status = store_label_read(job->store, label_set, 0, ds->segments_n, take_labels, u, err);
+  if (status)
+    px_union_free(u);
+  else
+    *out = u;
+  return status;
+}
+
+enum px_status snapshot_idm(struct job *job, struct snapshot_idm *out, struct px_err *err) {
+  struct snapshot_idm idm = { .n = 0 };
+  enum px_status status = PX_OK;
+  size_t i;
+  json_t *id;
+  json_array_foreach(json_object_get(job->spec, "models"), i, id) {
+    struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
+    status = store_model_read(job->store, json_string_value(id), &bytes, err);
+    if (!status) status = idm_model_load(bytes.data, bytes.len, &idm.models[idm.n], err);
+    px_buf_free(&bytes);
+    if (status) break;
+    idm.n++;
+  }
+  if (status)
+    snapshot_idm_free(&idm);
+  else
+    *out = idm;
+  return status;
+}
+
+void snapshot_idm_free(struct snapshot_idm *idm) {
+  for (uint32_t i = 0; i < idm->n; i++) idm_model_free(idm->models[i]);
+  idm->n = 0;
+}
