@@ -1,0 +1,19 @@
+/*
+ * The report's part on policies: returns by algorithm and variant, pooled over
+ * seeds. Used by job_report.c.
+ */
+#ifndef PX_WORKER_REPORT_RUNS_H
+#define PX_WORKER_REPORT_RUNS_H
+
+#include "worker/jobs.h"
+
+/* Reads the evaluations that the spec's `runs` name and adds to `report`:
+ *   runs        [{variant, policy, seed, model, return_mean, ...}]
+ *   algorithms  {td3bc: {ss: summary, labelled_only: summary, oracle: summary}}
+ *   policies    the first algorithm's summaries
+ * where a summary is {return_mean, return_ci95, ci95_over, normalized, episodes, seeds} and, under ss, `gap` =
+ * (oracle - ss) / oracle in normalised score. The interval is Student's t over the seeds' means, or over the
+ * episodes when there is one seed. */
+enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
+
+#endif
