@@ -1,0 +1,161 @@
+/* The report's part on labels: see report_labels.h. */
+#include "worker/report_labels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/results.h"
+#include "worker/idm/quality.h"
+#include "worker/idm/yardstick.h"
+#include "worker/snapshot.h"
+
+enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
+
+struct judging {
+  const struct px_dataset *truth;
+  struct idm_quality *quality;
+};
+
+static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+  struct judging *j = ctx;
+  const struct px_dataset *ds = j->truth;
+  if (seq >= ds->segments_n) return px_fail(err, PX_E_BAD_DATA, "labels of segment %u, which the snapshot lacks", seq);
+  const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
+  struct px_label_view view;
+  const enum px_status status = px_label_open(bytes, n, &ds->spaces, ds->step_start[to] - ds->step_start[from], &view, err);
+  if (status) return status;
+  idm_quality_add(j->quality, from, to, view.rows.actions, view.rows.std, view.rows.epistemic, view.rows.known);
+  px_label_close(&view);
+  return PX_OK;
+}
+
+static json_t *part(const struct idm_quality *q, enum idm_quality_part which) {
+  struct idm_quality_figures f;
+  idm_quality_figures(q, which, &f);
+  if (f.n == 0) return json_null();
+  return json_pack("{s:I, s:f, s:f}", "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2);
+}
+
+static json_t *coverage(const struct idm_quality_figures *f) {
+  json_t *out = json_object();
+  for (int i = 0; i < IDM_INTERVALS_N; i++) {
+    char level[16];
+    snprintf(level, sizeof level, "%.0f", 100 * idm_interval_levels[i]);
+    json_object_set_new(out, level, json_real(f->coverage[i]));
+  }
+  return out;
+}
+
+static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, const char *label_set) {
+  struct idm_quality_figures f;
+  idm_quality_figures(q, IDM_ALL, &f);
+  double *r2 = px_calloc(act_dim, sizeof *r2);
+  json_t *dims = json_array();
+  if (r2) idm_quality_r2_dims(q, r2);
+  for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, json_real(r2[j]));
+  free(r2);
+  return json_pack("{s:s, s:s, s:I, s:f, s:f, s:o, s:f, s:o, s:o, s:o}", "label_set", label_set, "basis", "hidden",
+                   "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2, "r2_per_dim", dims, "nll", f.nll, "coverage",
+                   coverage(&f), "inside", part(q, IDM_INSIDE), "outside", part(q, IDM_OUTSIDE));
+}
+
+/* One yardstick's error on the same steps, a few trajectories at a time. */
+static enum px_status judge_yardstick(struct job *job, const struct idm_yardsticks *yardsticks, enum idm_yardstick which,
+                                      const struct px_dataset *truth, const struct px_dataset *visible, json_t *out,
+                                      struct px_err *err) {
+  struct idm_quality *q = NULL;
+  enum px_status status = idm_quality_new(truth, visible, &q, err);
+  for (uint32_t from = 0; !status && from < truth->traj_n; from += TRAJ_AT_ONCE) {
+    const uint32_t to = truth->traj_n - from < TRAJ_AT_ONCE ? truth->traj_n : from + TRAJ_AT_ONCE;
+    struct idm_labels *labels = NULL;
+    status = idm_yardsticks_label(yardsticks, which, visible, from, to, NULL, &labels, err);
+    if (!status) idm_quality_add(q, from, to, labels->actions, labels->std, labels->epistemic, labels->known);
+    if (!status) status = px_progress_report(&job->progress, idm_yardstick_name(which), to, truth->traj_n, NULL, 0);
+    idm_labels_free(labels);
+  }
+  if (!status) {
+    json_t *found = part(q, IDM_ALL);
+    json_object_set_new(found, "inside", part(q, IDM_INSIDE));
+    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE));
+    json_object_set_new(out, idm_yardstick_name(which), found);
+  }
+  idm_quality_free(q);
+  return status;
+}
+
+static enum px_status judge_yardsticks(struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
+                                       json_t *label, struct px_err *err) {
+  struct snapshot_idm idm = { .n = 0 };
+  struct idm_yardsticks *yardsticks = NULL;
+  json_t *out = json_object();
+  enum px_status status = snapshot_idm(job, &idm, err);
+  if (!status) {
+    const struct idm_spec *spec = idm_model_spec(idm.models[0]);
+    status = idm_yardsticks_fit(visible, spec->k, spec->f, &job->progress, &yardsticks, err);
+  }
+  for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
+    status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out, err);
+  json_object_set_new(label, "yardsticks", out);
+  idm_yardsticks_free(yardsticks);
+  snapshot_idm_free(&idm);
+  return status;
+}
+
+/* Nothing was hidden: the members' own held-out folds, weighted by size. */
+static enum px_status held_out(struct job *job, const char *label_set, json_t **out, struct px_err *err) {
+  double mse = 0, r2 = 0, n = 0;
+  enum px_status status = PX_OK;
+  size_t i;
+  json_t *model;
+  json_array_foreach(json_object_get(job->spec, "models"), i, model) {
+    char id[STORE_ID_MAX];
+    struct px_buf text = PX_BUF(RESULT_MAX);
+    store_result_id("job", json_string_value(model), id);
+    status = store_job_result(job->store, id, &text, err);
+    json_t *result = status ? NULL : json_loads(text.data, 0, NULL);
+    px_buf_free(&text);
+    if (status) return status;
+    const double size = spec_number(result, "val_transitions", 0);
+    mse += size * spec_number(result, "val_mse", 0);
+    r2 += size * spec_number(result, "val_r2", 0);
+    n += size;
+    json_decref(result);
+  }
+  *out = json_pack("{s:s, s:s, s:I, s:f, s:f}", "label_set", label_set, "basis", "held_out", "transitions", (json_int_t)n, "mse",
+                   n > 0 ? mse / n : 0.0, "r2", n > 0 ? r2 / n : 0.0);
+  return *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+}
+
+static enum px_status judge(struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
+                            const char *label_set, json_t **out, struct px_err *err) {
+  struct judging j = { .truth = truth };
+  struct idm_quality_figures all = { .n = 0 };
+  json_t *label = NULL;
+  enum px_status status = idm_quality_new(truth, visible, &j.quality, err);
+  if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
+  if (!status) idm_quality_figures(j.quality, IDM_ALL, &all);
+  if (!status && all.n == 0) {
+    status = held_out(job, label_set, &label, err);
+  } else if (!status) {
+    label = hidden_document(j.quality, truth->spaces.act_dim, label_set);
+    status = label ? judge_yardsticks(job, truth, visible, label, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  }
+  idm_quality_free(j.quality);
+  if (status)
+    json_decref(label);
+  else
+    *out = label;
+  return status;
+}
+
+enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) {
+  struct px_dataset *truth = NULL, *visible = NULL;
+  json_t *label = NULL;
+  enum px_status status = snapshot_truth(job, &truth, err);
+  if (!status) status = snapshot_visible(job, &visible, err);
+  if (!status) status = judge(job, truth, visible, spec_text(job->spec, "label_set"), &label, err);
+  if (!status && json_object_set_new(report, "label", label) < 0) status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  px_dataset_free(visible);
+  px_dataset_free(truth);
+  return status;
+}

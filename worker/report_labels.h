@@ -1,0 +1,18 @@
+/*
+ * The report's part on labels: how good they are, and what simpler models make
+ * of the same. Used by job_report.c.
+ */
+#ifndef PX_WORKER_REPORT_LABELS_H
+#define PX_WORKER_REPORT_LABELS_H
+
+#include "worker/jobs.h"
+
+/* Adds `label` to the report. Where the mask hid known actions (basis
+ * "hidden"): {label_set, basis, transitions, mse, r2, r2_per_dim, nll,
+ * coverage {50, 80, 95}, inside, outside {transitions, mse, r2}, yardsticks
+ * {mean, ridge, nearest: {mse, r2, inside, outside}}}. Otherwise (basis
+ * "held_out"): mse and r2 of the members on the labelled trajectories each held
+ * out. Errors are in actions mapped to (-1, 1). */
+enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
+
+#endif
