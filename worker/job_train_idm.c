@@ -11,7 +11,8 @@ static enum px_status read_spec(const json_t *given, struct idm_spec *spec, stru
   enum idm_profile profile;
   if (!idm_profile_from(spec_text(given, "profile"), &profile)) return px_fail(err, PX_E_BAD_FIELD, "unknown profile");
   idm_spec_default(profile, spec);
-  const char *inputs = spec_text(given, "inputs"), *mean_loss = spec_text(given, "mean_loss");
+  const char *inputs = spec_text(given, "inputs"), *head = spec_text(given, "head"), *mean_loss = spec_text(given, "mean_loss");
+  if (head && !idm_head_from(head, &spec->head)) return px_fail(err, PX_E_BAD_FIELD, "unknown head");
   if (inputs && !idm_inputs_from(inputs, &spec->inputs)) return px_fail(err, PX_E_BAD_FIELD, "unknown inputs");
   if (mean_loss && !idm_mean_loss_from(mean_loss, &spec->mean_loss)) return px_fail(err, PX_E_BAD_FIELD, "unknown mean_loss");
   uint32_t *const whole[] = { &spec->k, &spec->f, &spec->hidden, &spec->layers, &spec->members, &spec->steps, &spec->batch,
@@ -22,8 +23,9 @@ static enum px_status read_spec(const json_t *given, struct idm_spec *spec, stru
   spec->dropout = spec_number(given, "dropout", spec->dropout);
   spec->weight_decay = spec_number(given, "weight_decay", spec->weight_decay);
   spec->beta = spec_number(given, "beta", spec->beta);
-  const json_t *linear = json_object_get(given, "linear");
+  const json_t *linear = json_object_get(given, "linear"), *cosine = json_object_get(given, "cosine");
   if (linear) spec->linear = json_is_true(linear);
+  if (cosine) spec->cosine = json_is_true(cosine);
   spec->seed = spec_uint(given, "seed", 0);
   return idm_spec_check(spec, err);
 }

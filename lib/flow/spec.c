@@ -20,6 +20,7 @@ static const struct flow_field MASK[] = {
 static const struct flow_field IDM[] = {
   { "profile", FLOW_ENUM, 0, 0, "\"fast\"", "fast|paper", NULL, "Where the defaults of the other fields come from" },
   { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "Whether the standardised change of state is an input too" },
+  { "head", FLOW_ENUM, 0, 0, NULL, "squashed|gaussian", NULL, "squashed: tanh of a Gaussian; gaussian: clipped to the range" },
   { "mean_loss", FLOW_ENUM, 0, 0, NULL, "squared|nll|beta_nll", NULL, "What trains the mean action" },
   { "k", FLOW_INT, 0, 8, NULL, NULL, NULL, "Past transitions in the window" },
   { "f", FLOW_INT, 0, 4, NULL, NULL, NULL, "Future observations in the window" },
@@ -34,6 +35,7 @@ static const struct flow_field IDM[] = {
   { "dropout", FLOW_NUMBER, 0, 0.9, NULL, NULL, NULL, "Share of the last hidden layer that is dropped" },
   { "weight_decay", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Decoupled weight decay" },
   { "beta", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Exponent of beta_nll" },
+  { "cosine", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the learning rate falls to 0 along half a cosine" },
   { "linear", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the ridge solution is a skip path beside the net" },
   { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of initial weights, folds and batches" },
   END
