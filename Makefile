@@ -11,6 +11,9 @@ VERSION := 0.1.0
 SAN ?=
 B := build$(if $(SAN),-$(SAN))
 CC := gcc
+# V=1 shows whole commands, -s none.
+Q := $(if $(V),,@)
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@echo '  $(1)')
 
 san_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 san_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined
@@ -64,11 +67,14 @@ deps: ## Install the missing Debian packages for building
 	@deploy/install-deps.sh build
 
 $(B)/proxact-server: $(call objects,server/main.c) $(B)/libserver.a $(B)/libproxact.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(lib_LIBS)
+	$(call say,ld $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(lib_LIBS)
 $(B)/proxact-worker: $(call objects,worker/main.c) $(B)/libworker.a $(B)/libproxact.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(worker_LIBS) $(lib_LIBS)
+	$(call say,ld $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(worker_LIBS) $(lib_LIBS)
 $(B)/proxact: $(call objects,clients/c/main.c) $(B)/libclient.a $(B)/libproxact.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(client_LIBS) $(lib_LIBS)
+	$(call say,ld $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(client_LIBS) $(lib_LIBS)
 
 $(B)/libproxact.a: $(call objects,$(LIB_C))
 $(B)/libserver.a: $(call objects,$(SERVER_C))
@@ -78,7 +84,7 @@ $(B)/libsupport.a: $(call objects,$(SUPPORT_C))
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
 # SQL goes into the programs as text: see schema/embed.sh.
 $(B)/gen/schema/queries.def: $(sort $(wildcard schema/queries/*.sql)) schema/embed.sh
@@ -94,13 +100,15 @@ $(B)/server/api_meta.o: schema/openapi.yaml
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,cc $<)
+	$(Q)$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The MJCF files are part of this object (.incbin), which -MMD cannot see.
 $(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a $(B)/libclient.a $(B)/libproxact.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
+	$(call say,ld $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
 
 check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a few thousand hostile inputs: seconds
 	@tests/support/run.sh $^ $(ARCH)

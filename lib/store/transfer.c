@@ -52,7 +52,7 @@ enum px_status store_ingest_file(struct store *store, const struct store_dataset
   struct storing s = { .store = store, .progress = progress };
   struct px_read_report *report = calloc(1, sizeof *report);
   if (!report) return px_fail(err, PX_E_NO_MEMORY, "reading %s", file->name);
-  enum px_status status = store_append_begin(dataset->id, &s.append, err);
+  enum px_status status = store_append_begin(dataset->id, dataset->spaces.obs_dim, &s.append, err);
   if (!status) status = read_into(&s, dataset, file, report, err);
   if (!status && s.segments_n == 0) status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", file->name);
   if (!status) status = summarise(report, s.segments_n, summary, err);
