@@ -1,0 +1,241 @@
+/* Real workers on a real database: a whole pipeline, and what happens when they
+ * are killed, stopped, drained or told to cancel. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/store/results.h"
+#include "tests/support/workers.h"
+
+#define QUICK_IDM "\"idm\": {\"members\": 2, \"steps\": 400, \"validate_every\": 50, \"hidden\": 32, \"layers\": 1, \"batch\": 64}"
+#define QUICK "\"mask\": {\"protocol\": \"coupled\", \"p\": 30, \"q\": 60}, " QUICK_IDM
+#define POLICY "\"policies\": [{\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
+/* Long enough to be in the middle of whatever a test does to it. */
+#define LONG_POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64}}"
+
+static struct store *store;
+static void open_store(void) {
+  if (!store) store = db_test_open("test_worker");
+}
+
+static json_t *result_of(const char *job) {
+  struct px_buf text = PX_BUF(4 << 20);
+  struct px_err err;
+  CU_OK(store_job_result(store, job, &text, &err), err);
+  json_t *json = json_loads(text.data, 0, NULL);
+  px_buf_free(&text);
+  return json;
+}
+
+static double number_at(const json_t *json, const char *a, const char *b, const char *c) {
+  const json_t *at = json_object_get(json_object_get(json, a), b);
+  if (c) at = json_object_get(at, c);
+  CU_ASSERT(json_is_number(at));
+  return json_number_value(at);
+}
+
+static void pipeline_goes_from_trajectories_to_report(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "pipeline", 60, 0));
+  workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK ", " POLICY ", \"baselines\": [\"labelled_only\", \"oracle\"]}", id);
+  const pid_t one = workers_start(NULL), two = workers_start(NULL);
+  workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
+  CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
+  CU_ASSERT_EQUAL(workers_end(two, SIGTERM), 0);
+  json_t *report = result_of(id);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(report, "label"), "basis")), "hidden");
+  CU_ASSERT(number_at(report, "label", "r2", NULL) > 0.8);
+  const json_t *yardsticks = json_object_get(json_object_get(report, "label"), "yardsticks");
+  CU_ASSERT(number_at(report, "label", "mse", NULL) < number_at(yardsticks, "mean", "mse", NULL));
+  CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "runs")), 3);
+  json_decref(report);
+  CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id is not null from datasets where id = '%s'", dataset), "t");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where parent_id = '%s' and attempt <> 1", id), "0");
+}
+
+/* Two datasets that differ in hidden actions only give the same networks. */
+static void hidden_actions_reach_nothing_that_learns(void) {
+  open_store();
+  char id[2][STORE_ID_MAX];
+  for (int flip = 0; flip < 2; flip++) {
+    char dataset[STORE_ID_MAX];
+    snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, flip ? "hidden b" : "hidden a", 40, flip));
+    /* The bottom half keeps its labels; what flips is above. */
+    workers_submit(store, dataset, FLOW_PIPELINE,
+                   "{\"mask\": {\"protocol\": \"coupled\", \"p\": 50, \"q\": 50}, " QUICK_IDM ", " POLICY
+                   ", \"baselines\": [\"labelled_only\", \"oracle\"]}", id[flip]);
+  }
+  const pid_t one = workers_start(NULL), two = workers_start(NULL);
+  for (int i = 0; i < 2; i++) workers_await("succeeded", 60, "select state from jobs where id = '%s'", id[i]);
+  workers_end(one, SIGTERM);
+  workers_end(two, SIGTERM);
+  char weights[2][256];
+  for (int i = 0; i < 2; i++)
+    snprintf(weights[i], sizeof weights[i], "%s",
+             db_sql("select string_agg(a.name, ',' order by a.name) from jobs a join jobs b on b.name = a.name"
+                    " where a.parent_id = '%s' and b.parent_id = '%s'"
+                    " and (a.result - 'seconds') = (b.result - 'seconds') and a.kind in ('train_idm', 'train_policy')",
+                    id[i], id[1 - i]));
+  CU_ASSERT_STRING_EQUAL(weights[0], "idm/0,idm/1,train/labelled_only/td3bc/0,train/ss/td3bc/0");
+}
+
+static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0));
+  workers_submit(store, dataset, FLOW_PIPELINE,
+                 "{" QUICK ", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 6000, \"hidden\": 64}]}", id);
+  pid_t one = workers_start(NULL);
+  workers_await("t", 30, "select count(*) > 0 from jobs where parent_id = '%s' and kind = 'train_policy' and step > 0"
+                " and state = 'running'", id);
+  CU_ASSERT_EQUAL(workers_end(one, SIGKILL), -SIGKILL);
+  const double killed = px_clock_s();
+  one = workers_start(NULL);
+  workers_await("2", 10, "select max(epoch) from jobs where parent_id = '%s'", id);
+  /* Lease 1.5 s, reaper 0.2 s, and a second. */
+  CU_ASSERT(px_clock_s() - killed < 2.7);
+  workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events e join jobs j on j.id = e.job_id where j.parent_id = '%s'"
+                                " and e.reason = 'worker_lost' and e.to_state = 'ready'", id), "1");
+  workers_end(one, SIGTERM);
+}
+
+static void stopped_worker_wakes_up_fenced(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "stopped", 10, 0));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start(NULL);
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  const pid_t child = workers_child(one);
+  CU_ASSERT_FATAL(child > 0);
+  kill(one, SIGSTOP);
+  const pid_t two = workers_start(NULL);
+  workers_await("2", 10, "select epoch from jobs where id = '%s'", id);
+  kill(one, SIGCONT);
+  workers_await("0", 10, "select count(*) from pg_stat_activity where application_name = 'px %s 1'", id);
+  /* The newer attempt goes on. */
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 10, "select state from jobs where id = '%s'", id);
+  workers_end(one, SIGTERM);
+  workers_end(two, SIGTERM);
+}
+
+static void drained_worker_gives_its_job_back_unspent(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "drained", 10, 0));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start((const char *const[]){ "--drain-ms=300", NULL });
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt || lost_leases from jobs where id = '%s'", id), "ready00");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from workers where pid = %d", (int)one), "0");
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+}
+
+static void cancel_reaches_a_running_job(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "cancelled", 10, 0));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start(NULL);
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 5, "select state from jobs where id = '%s'", id);
+  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where id = '%s'", id), "cancelled");
+  CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
+}
+
+static void crashed_child_is_reported_at_once_and_tried_again(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "crashed", 10, 0));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start(NULL);
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  kill(workers_child(one), SIGSEGV);
+  workers_await("child_crashed", 1, "select reason from job_events where job_id = '%s' and to_state = 'ready'"
+                " and reason is not null", id);
+  workers_await("t", 10, "select state = 'running' and epoch = 2 and lost_leases = 0 from jobs where id = '%s'", id);
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 5, "select state from jobs where id = '%s'", id);
+  workers_end(one, SIGTERM);
+}
+
+static void bad_input_is_never_retried_and_names_its_place(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], train[STORE_ID_MAX], evaluate[STORE_ID_MAX], model[STORE_ID_MAX], spec[128];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "bad", 10, 0));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, "{\"policy\": {\"algo\": \"bc\", \"updates\": 5}}", train);
+  store_result_id("mdl", train, model);
+  snprintf(spec, sizeof spec, "{\"model\": \"%s\", \"env\": \"hopper\"}", model);
+  workers_submit(store, dataset, FLOW_EVALUATE, spec, evaluate);
+  const pid_t one = workers_start(NULL);
+  workers_await("failed", 20, "select state from jobs where id = '%s'", evaluate);
+  CU_ASSERT_STRING_EQUAL(db_sql("select attempt || reason from jobs where id = '%s'", evaluate), "1bad_field");
+  CU_ASSERT_PTR_NOT_NULL(strstr(db_sql("select error::text from jobs where id = '%s'", evaluate), "11 observation"));
+  workers_end(one, SIGTERM);
+}
+
+static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0));
+  workers_submit(store, dataset, FLOW_PIPELINE,
+                 "{" QUICK_IDM ", \"policies\": [{\"algo\": \"td3bc\", \"lr\": 1, \"updates\": 20000, \"hidden\": 64}]}", id);
+  const pid_t one = workers_start(NULL);
+  workers_await("failed", 60, "select state from jobs where id = '%s'", id);
+  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where parent_id = '%s' and kind = 'train_policy'", id), "nan_loss");
+  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where id = '%s'", id), "dependency_failed");
+  CU_ASSERT_PTR_NOT_NULL(strstr(db_sql("select error::text from jobs where id = '%s'", id), "train_policy"));
+  workers_end(one, SIGTERM);
+}
+
+static void everything_completes_without_redis(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "no redis", 20, 0));
+  workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK_IDM ", " POLICY "}", id);
+  const pid_t one = workers_start((const char *const[]){ "--redis-url=unix:///nowhere/redis.sock", NULL });
+  workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
+  json_t *report = result_of(id);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(report, "label"), "basis")), "held_out");
+  json_decref(report);
+  workers_end(one, SIGTERM);
+}
+
+static void exports_leave_an_artifact(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "exported", 10, 0));
+  workers_submit(store, dataset, FLOW_EXPORT, "{\"format\": \"jsonl\"}", id);
+  const pid_t one = workers_start(NULL);
+  workers_await("succeeded", 20, "select state from jobs where id = '%s'", id);
+  char media_type[128];
+  struct store_blob blob;
+  struct px_buf bytes = PX_BUF(16 << 20);
+  struct px_err err;
+  CU_OK(store_artifact_find(store, id, "dataset.jsonl", media_type, &blob, &err), err);
+  CU_OK(store_blob_read(store, blob.id, &bytes, &err), err);
+  int lines = 0;
+  for (size_t i = 0; i < bytes.len; i++) lines += bytes.data[i] == '\n';
+  CU_ASSERT_EQUAL(lines, 10);
+  px_buf_free(&bytes);
+  workers_end(one, SIGTERM);
+}
+
+CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report), T(hidden_actions_reach_nothing_that_learns),
+        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
+        T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
+        T(crashed_child_is_reported_at_once_and_tried_again), T(bad_input_is_never_retried_and_names_its_place),
+        T(divergence_fails_with_nan_loss_and_fails_what_waits), T(everything_completes_without_redis),
+        T(exports_leave_an_artifact))

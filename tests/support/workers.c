@@ -1,0 +1,162 @@
+/* Real worker processes for tests: see workers.h. */
+#include "tests/support/workers.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/rng.h"
+#include "lib/data/segment.h"
+
+enum { ARGS_MAX = 24, O = 5, A = 2, STEPS = 40 };
+
+/* build/tests/integration/test_x -> build/proxact-worker */
+static const char *worker_path(void) {
+  static char path[4096];
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 32);
+  CU_ASSERT_FATAL(n > 0);
+  path[n] = '\0';
+  for (int up = 0; up < 3; up++) *strrchr(path, '/') = '\0';
+  const size_t used = strlen(path);
+  snprintf(path + used, sizeof path - used, "/proxact-worker");
+  return path;
+}
+
+pid_t workers_start(const char *const *options) {
+  char *argv[ARGS_MAX] = { (char *)worker_path(), "--lease-ms=1500", "--heartbeat-ms=300", "--reap-ms=200", "--poll-ms=100" };
+  int n = 5;
+  for (; options && *options && n < ARGS_MAX - 1; options++) argv[n++] = (char *)*options;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  const char *var = getenv("PROXACT_VAR");
+  char log[512];
+  snprintf(log, sizeof log, "%s/log/test-workers.log", var ? var : "/tmp");
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  pid_t pid = 0;
+  CU_ASSERT_EQUAL_FATAL(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
+  posix_spawn_file_actions_destroy(&actions);
+  return pid;
+}
+
+int workers_end(pid_t worker, int signal) {
+  int how = 0;
+  kill(worker, signal);
+  while (waitpid(worker, &how, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(how) ? WEXITSTATUS(how) : -WTERMSIG(how);
+}
+
+pid_t workers_child(pid_t worker) {
+  char path[64], text[64] = "";
+  snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)worker, (int)worker);
+  FILE *f = fopen(path, "re");
+  if (!f) return 0;
+  const bool any = fgets(text, sizeof text, f) != NULL;
+  fclose(f);
+  return any ? (pid_t)strtol(text, NULL, 10) : 0;
+}
+
+struct made { struct store *store; struct store_append *append; };
+
+static enum px_status put_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
+  const struct made *m = ctx;
+  return store_append_segment(m->append, m->store, segment, err);
+}
+
+/* State i moves by a linear map of the action and a little noise. */
+static void make_trajectory(int n, bool flipped, float *obs, float *act, float *rewards) {
+  struct px_rng rng = px_rng_at(7, px_rng_stream("trajectory", (uint64_t)n), 0);
+  for (int i = 0; i < O; i++) obs[i] = px_rng_float(&rng);
+  for (int t = 0; t < STEPS; t++) {
+    for (int j = 0; j < A; j++) act[t * A + j] = 1.8f * px_rng_float(&rng) - 0.9f;
+    for (int i = 0; i < O; i++)
+      obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.3f * act[t * A + i % A] * (float)(1 + i) + 0.01f * px_rng_float(&rng);
+    rewards[t] = (float)n * 0.01f + 0.1f * px_rng_float(&rng);
+    for (int j = 0; j < A && flipped; j++) act[t * A + j] *= -0.5f;
+  }
+}
+
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip) {
+  static char id[STORE_ID_MAX];
+  static float obs[(STEPS + 1) * O], act[STEPS * A], rewards[STEPS];
+  struct px_spaces *spaces = calloc(1, sizeof *spaces);
+  struct px_err err;
+  CU_ASSERT_PTR_NOT_NULL_FATAL(spaces);
+  *spaces = (struct px_spaces){ .obs_dim = O, .act_dim = A, .act_low = { -1, -1 }, .act_high = { 1, 1 } };
+  CU_OK(store_dataset_create(store, name, spaces, NULL, id, &err), err);
+  struct made m = { .store = store };
+  CU_OK(store_append_begin(id, O, &m.append, &err), err);
+  struct px_segment_builder *builder = px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
+  const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
+  for (int n = 0; n < trajectories; n++) {
+    make_trajectory(n, flip && n >= trajectories / 2, obs, act, rewards);
+    const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = act, .rewards = rewards,
+                                  .truncated = true, .has_final = true };
+    CU_OK(sink.put(sink.ctx, &traj, &err), err);
+  }
+  CU_OK(px_segment_builder_end(builder, &err), err);
+  CU_OK(store_append_commit(m.append, store, NULL, NULL, &err), err);
+  store_append_free(m.append);
+  px_segment_builder_free(builder);
+  free(spaces);
+  return id;
+}
+
+void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]) {
+  struct store_dataset *about = calloc(1, sizeof *about);
+  struct px_err err;
+  CU_OK(store_dataset_get(store, dataset, about, &err), err);
+  const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
+                                          .labelled_trajectories_n = about->trajectories_n, .env = about->env,
+                                          .new_id = store_job_new_id };
+  json_t *json = json_loads(spec, 0, NULL);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+  if (kind != FLOW_EVALUATE) json_object_set_new(json, "dataset", json_string(dataset));
+  struct flow_plan plan;
+  CU_OK(flow_plan(kind, json, &snapshot, &plan, &err), err);
+  json_decref(json);
+  struct store_job_draft *drafts = calloc(plan.n, sizeof *drafts);
+  const char **needs = calloc(plan.n * plan.n, sizeof *needs);
+  for (size_t i = 0; i < plan.n; i++) {
+    const struct flow_job *job = &plan.jobs[i];
+    for (size_t k = 0; k < job->needs_n; k++) needs[i * plan.n + k] = job->needs[k];
+    drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
+                                          .spec_json = job->spec_json, .dataset_id = dataset,
+                                          .parent_id = *job->parent ? job->parent : NULL, .needs = needs + i * plan.n,
+                                          .needs_n = job->needs_n, .priority = job->priority };
+  }
+  CU_OK(store_jobs_submit(store, drafts, plan.n, &err), err);
+  snprintf(id, STORE_ID_MAX, "%s", plan.jobs[0].id);
+  free(needs);
+  free(drafts);
+  flow_plan_free(&plan);
+  free(about);
+}
+
+void workers_await(const char *expected, double timeout_s, const char *sql, ...) {
+  char query[1024];
+  va_list args;
+  va_start(args, sql);
+  vsnprintf(query, sizeof query, sql, args);
+  va_end(args);
+  const double until = px_clock_s() + timeout_s;
+  const char *found = "";
+  while (px_clock_s() < until) {
+    found = db_sql("%s", query);
+    if (strcmp(found, expected) == 0) return;
+    const struct timespec pause = { 0, 20000000 };
+    nanosleep(&pause, NULL);
+  }
+  printf("\n  '%s' and not '%s' after %g s: %s\n", found, expected, timeout_s, query);
+  CU_FAIL_FATAL("waited in vain");
+}

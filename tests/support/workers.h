@@ -1,0 +1,32 @@
+/*
+ * Real worker processes for tests, and a small dataset they can learn from.
+ * Everything fails the running test on error.
+ */
+#ifndef PX_TESTS_SUPPORT_WORKERS_H
+#define PX_TESTS_SUPPORT_WORKERS_H
+
+#include <sys/types.h>
+
+#include "lib/flow/plan.h"
+#include "lib/store/datasets.h"
+#include "tests/support/db.h"
+
+/* Starts the worker built beside this program, with short leases and the given
+ * further options (NULL-terminated; may be NULL). */
+pid_t workers_start(const char *const *options);
+/* Sends the signal and waits for the end; the exit status, or minus the signal. */
+int workers_end(pid_t worker, int signal);
+/* The process running `worker`'s job, or 0 while there is none. */
+pid_t workers_child(pid_t worker);
+
+/* A dataset of made-up trajectories whose actions are a smooth function of the
+ * change of state, all labelled; `flip` > 0 changes the actions of those whose
+ * return is in the upper half. Returns its id, in a static buffer. */
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip);
+
+/* Plans and submits; id of the first job (the pipeline's). `spec` is JSON text. */
+void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]);
+/* Waits until `sql` gives `expected`, at most `timeout_s`; fails the test otherwise. */
+void workers_await(const char *expected, double timeout_s, const char *sql, ...) PX_PRINTF(3, 4);
+
+#endif
