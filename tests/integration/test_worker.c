@@ -16,8 +16,11 @@
 #define LONG_POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64}}"
 
 static struct store *store;
+/* Each test begins without workers and without open jobs of the one before. */
 static void open_store(void) {
+  workers_end_all();
   if (!store) store = db_test_open("test_worker");
+  db_sql("delete from datasets");
 }
 
 static json_t *result_of(const char *job) {

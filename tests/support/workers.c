@@ -19,7 +19,7 @@
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
 
-enum { ARGS_MAX = 24, O = 5, A = 2, STEPS = 40 };
+enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = 40 };
 
 /* build/tests/integration/test_x -> build/proxact-worker */
 static const char *worker_path(void) {
@@ -33,7 +33,25 @@ static const char *worker_path(void) {
   return path;
 }
 
+/* What a failed test left running must not take the next one's jobs. */
+static pid_t running[WORKERS_MAX];
+
+static void remember(pid_t worker, pid_t in_place_of) {
+  for (int i = 0; i < WORKERS_MAX; i++)
+    if (running[i] == in_place_of) {
+      running[i] = worker;
+      return;
+    }
+}
+
+void workers_end_all(void) {
+  for (int i = 0; i < WORKERS_MAX; i++)
+    if (running[i]) workers_end(running[i], SIGKILL);
+}
+
 pid_t workers_start(const char *const *options) {
+  static bool cleaned;
+  if (!cleaned) cleaned = atexit(workers_end_all) == 0;
   char *argv[ARGS_MAX] = { (char *)worker_path(), "--lease-ms=1500", "--heartbeat-ms=300", "--reap-ms=200", "--poll-ms=100" };
   int n = 5;
   for (; options && *options && n < ARGS_MAX - 1; options++) argv[n++] = (char *)*options;
@@ -42,16 +60,19 @@ pid_t workers_start(const char *const *options) {
   const char *var = getenv("PROXACT_VAR");
   char log[512];
   snprintf(log, sizeof log, "%s/log/test-workers.log", var ? var : "/tmp");
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   pid_t pid = 0;
   CU_ASSERT_EQUAL_FATAL(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
   posix_spawn_file_actions_destroy(&actions);
+  remember(pid, 0);
   return pid;
 }
 
 int workers_end(pid_t worker, int signal) {
   int how = 0;
   kill(worker, signal);
+  remember(0, worker);
   while (waitpid(worker, &how, 0) < 0 && errno == EINTR) continue;
   return WIFEXITED(how) ? WEXITSTATUS(how) : -WTERMSIG(how);
 }

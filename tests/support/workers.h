@@ -16,6 +16,8 @@
 pid_t workers_start(const char *const *options);
 /* Sends the signal and waits for the end; the exit status, or minus the signal. */
 int workers_end(pid_t worker, int signal);
+/* Kills those still running: what a failed test left behind. */
+void workers_end_all(void);
 /* The process running `worker`'s job, or 0 while there is none. */
 pid_t workers_child(pid_t worker);
 
