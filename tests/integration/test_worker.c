@@ -42,7 +42,7 @@ static double number_at(const json_t *json, const char *a, const char *b, const 
 static void pipeline_goes_from_trajectories_to_report(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "pipeline", 60, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "pipeline", 60, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK ", " POLICY ", \"baselines\": [\"labelled_only\", \"oracle\"]}", id);
   const pid_t one = workers_start(NULL), two = workers_start(NULL);
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
@@ -65,7 +65,7 @@ static void hidden_actions_reach_nothing_that_learns(void) {
   char id[2][STORE_ID_MAX];
   for (int flip = 0; flip < 2; flip++) {
     char dataset[STORE_ID_MAX];
-    snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, flip ? "hidden b" : "hidden a", 40, flip));
+    snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, flip ? "hidden b" : "hidden a", 40, flip, 1));
     /* The bottom half keeps its labels; what flips is above. */
     workers_submit(store, dataset, FLOW_PIPELINE,
                    "{\"mask\": {\"protocol\": \"coupled\", \"p\": 50, \"q\": 50}, " QUICK_IDM ", " POLICY
@@ -88,7 +88,7 @@ static void hidden_actions_reach_nothing_that_learns(void) {
 static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE,
                  "{" QUICK ", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 6000, \"hidden\": 64}]}", id);
   pid_t one = workers_start(NULL);
@@ -109,7 +109,7 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
 static void stopped_worker_wakes_up_fenced(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "stopped", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "stopped", 10, 0, 1));
   workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
   const pid_t one = workers_start(NULL);
   workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
@@ -132,7 +132,7 @@ static void stopped_worker_wakes_up_fenced(void) {
 static void drained_worker_gives_its_job_back_unspent(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "drained", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "drained", 10, 0, 1));
   workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
   const pid_t one = workers_start((const char *const[]){ "--drain-ms=300", NULL });
   workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
@@ -146,7 +146,7 @@ static void drained_worker_gives_its_job_back_unspent(void) {
 static void cancel_reaches_a_running_job(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "cancelled", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "cancelled", 10, 0, 1));
   workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
   const pid_t one = workers_start(NULL);
   workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
@@ -160,7 +160,7 @@ static void cancel_reaches_a_running_job(void) {
 static void crashed_child_is_reported_at_once_and_tried_again(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "crashed", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "crashed", 10, 0, 1));
   workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
   const pid_t one = workers_start(NULL);
   workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
@@ -177,7 +177,7 @@ static void crashed_child_is_reported_at_once_and_tried_again(void) {
 static void bad_input_is_never_retried_and_names_its_place(void) {
   open_store();
   char dataset[STORE_ID_MAX], train[STORE_ID_MAX], evaluate[STORE_ID_MAX], model[STORE_ID_MAX], spec[128];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "bad", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "bad", 10, 0, 1));
   workers_submit(store, dataset, FLOW_TRAIN_POLICY, "{\"policy\": {\"algo\": \"bc\", \"updates\": 5}}", train);
   store_result_id("mdl", train, model);
   snprintf(spec, sizeof spec, "{\"model\": \"%s\", \"env\": \"hopper\"}", model);
@@ -192,9 +192,9 @@ static void bad_input_is_never_retried_and_names_its_place(void) {
 static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0, 1e30f));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK_IDM ", \"policies\": [{\"algo\": \"td3bc\", \"lr\": 1, \"updates\": 20000, \"hidden\": 64}]}", id);
+                 "{" QUICK_IDM ", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 20000, \"hidden\": 16}]}", id);
   const pid_t one = workers_start(NULL);
   workers_await("failed", 60, "select state from jobs where id = '%s'", id);
   CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where parent_id = '%s' and kind = 'train_policy'", id), "nan_loss");
@@ -206,7 +206,7 @@ static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
 static void everything_completes_without_redis(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "no redis", 20, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "no redis", 20, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK_IDM ", " POLICY "}", id);
   const pid_t one = workers_start((const char *const[]){ "--redis-url=unix:///nowhere/redis.sock", NULL });
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
@@ -219,7 +219,7 @@ static void everything_completes_without_redis(void) {
 static void exports_leave_an_artifact(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "exported", 10, 0));
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "exported", 10, 0, 1));
   workers_submit(store, dataset, FLOW_EXPORT, "{\"format\": \"jsonl\"}", id);
   const pid_t one = workers_start(NULL);
   workers_await("succeeded", 20, "select state from jobs where id = '%s'", id);

@@ -95,19 +95,19 @@ static enum px_status put_segment(void *ctx, const struct px_segment *segment, s
 }
 
 /* State i moves by a linear map of the action and a little noise. */
-static void make_trajectory(int n, bool flipped, float *obs, float *act, float *rewards) {
+static void make_trajectory(int n, bool flipped, float reward_scale, float *obs, float *act, float *rewards) {
   struct px_rng rng = px_rng_at(7, px_rng_stream("trajectory", (uint64_t)n), 0);
   for (int i = 0; i < O; i++) obs[i] = px_rng_float(&rng);
   for (int t = 0; t < STEPS; t++) {
     for (int j = 0; j < A; j++) act[t * A + j] = 1.8f * px_rng_float(&rng) - 0.9f;
     for (int i = 0; i < O; i++)
       obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.3f * act[t * A + i % A] * (float)(1 + i) + 0.01f * px_rng_float(&rng);
-    rewards[t] = (float)n * 0.01f + 0.1f * px_rng_float(&rng);
+    rewards[t] = reward_scale * ((float)n * 0.01f + 0.1f * px_rng_float(&rng));
     for (int j = 0; j < A && flipped; j++) act[t * A + j] *= -0.5f;
   }
 }
 
-const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip) {
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale) {
   static char id[STORE_ID_MAX];
   static float obs[(STEPS + 1) * O], act[STEPS * A], rewards[STEPS];
   struct px_spaces *spaces = calloc(1, sizeof *spaces);
@@ -120,7 +120,7 @@ const char *workers_dataset(struct store *store, const char *name, int trajector
   struct px_segment_builder *builder = px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
   for (int n = 0; n < trajectories; n++) {
-    make_trajectory(n, flip && n >= trajectories / 2, obs, act, rewards);
+    make_trajectory(n, flip && n >= trajectories / 2, reward_scale, obs, act, rewards);
     const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = act, .rewards = rewards,
                                   .truncated = true, .has_final = true };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);

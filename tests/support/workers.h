@@ -23,8 +23,8 @@ pid_t workers_child(pid_t worker);
 
 /* A dataset of made-up trajectories whose actions are a smooth function of the
  * change of state, all labelled; `flip` > 0 changes the actions of those whose
- * return is in the upper half. Returns its id, in a static buffer. */
-const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip);
+ * return is in the upper half. Rewards are about 1, times reward_scale. Returns its id, in a static buffer. */
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale);
 
 /* Plans and submits; id of the first job (the pipeline's). `spec` is JSON text. */
 void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]);
