@@ -7,7 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 
-enum { LONE_MEMBER_FOLDS = 10 };
+enum { LONE_MEMBER_FOLDS = 10, BLOCKS_PER_FOLD = 5 };
 
 static uint32_t trajectories(const struct idm_step *steps, uint32_t n) {
   uint32_t trajs = 1;
@@ -42,10 +42,12 @@ static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t me
   return status;
 }
 
-/* held[i] = 1 in the member's block of consecutive transitions. */
-static void hold_block(uint32_t member, uint32_t folds, uint32_t n, uint8_t *held) {
-  const uint64_t block = member % folds;
-  for (uint64_t i = block * n / folds; i < (block + 1) * n / folds; i++) held[i] = 1;
+/* held[i] = 1 in every folds-th of short blocks of consecutive transitions:
+ * long enough that neighbours, which are near copies, mostly stay together,
+ * short enough that no phase of the trajectory is kept from a member. */
+static void hold_blocks(uint32_t member, uint32_t folds, uint32_t n, uint8_t *held) {
+  const uint32_t length = n / (folds * BLOCKS_PER_FOLD) ? n / (folds * BLOCKS_PER_FOLD) : 1;
+  for (uint32_t i = 0; i < n; i++) held[i] = i / length % folds == member % folds;
 }
 
 enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
@@ -57,7 +59,7 @@ enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, cons
   fold.train = px_calloc(n < 2 ? 2 : n, sizeof *fold.train);
   if (!held || !fold.train) goto out;
   if (fold.by_transition) {
-    hold_block(member, folds, n, held);
+    hold_blocks(member, folds, n, held);
   } else {
     status = hold_trajectories(spec, member, folds, steps, n, trajs, held);
     if (status) goto out;

@@ -110,7 +110,7 @@ static void labeller_free(struct labeller *l) {
 static void add_member(struct labeller *l, const struct idm_model *model, uint32_t n) {
   const size_t cells = (size_t)n * l->dims;
   const bool squashed = model->spec.head == IDM_SQUASHED;
-  idm_head_label(model->spec.head, cells, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
+  idm_model_label(model, n, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
   const float *y = px_mlp_forward(model->y, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];

@@ -26,10 +26,6 @@ static float log_sigma(float y) { return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_
 
 float idm_head_sigma(float y) { return expf(log_sigma(y)); }
 
-void idm_head_label(enum idm_head head, size_t n, const float *mu, float *label) {
-  for (size_t i = 0; i < n; i++) label[i] = clip(head == IDM_SQUASHED ? tanhf(mu[i]) : mu[i]);
-}
-
 static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
                            double scale, float *dmu, float *dy) {
   double loss = 0;
@@ -72,13 +68,14 @@ double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const
   return loss;
 }
 
-void idm_loss_sums(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
-                   const float *action, float *label, struct idm_sums *sums) {
-  idm_head_label(spec->head, (size_t)n * act_dim, mu, label);
+void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
+                   float *label, struct idm_sums *sums) {
+  const bool squashed = model->spec.head == IDM_SQUASHED;
+  const uint32_t act_dim = model->act_dim;
+  idm_model_label(model, n, mu, label);
   for (size_t i = 0; i < (size_t)n * act_dim; i++) {
     const uint32_t j = (uint32_t)(i % act_dim);
     const float a = clip(action[i]), off = label[i] - a, log_s = log_sigma(y[i]);
-    const bool squashed = spec->head == IDM_SQUASHED;
     /* The spread is judged about the label, so a Gaussian's mu counts as clipped. */
     const float z = (squashed ? atanhf(a) - mu[i] : -off) * expf(-log_s);
     sums->squared[j] += (double)off * (double)off;

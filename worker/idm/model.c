@@ -1,6 +1,7 @@
 /* A member's parts and its forward pass: see model.h. */
 #include "worker/idm/model.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +31,12 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->act_low = px_calloc(dims, sizeof *model->act_low);
   model->act_high = px_calloc(dims, sizeof *model->act_high);
   model->spread = px_calloc(dims, sizeof *model->spread);
+  model->least = px_calloc(dims, sizeof *model->least);
+  model->most = px_calloc(dims, sizeof *model->most);
   if (spec->linear) model->linear = px_calloc((size_t)dims * (in + 1), sizeof *model->linear);
-  if (!status && (!model->act_low || !model->act_high || !model->spread || (spec->linear && !model->linear)))
+  const bool complete = model->act_low && model->act_high && model->spread && model->least && model->most
+                        && (model->linear || !spec->linear);
+  if (!status && !complete)
     status = PX_E_NO_MEMORY;
   if (status) {
     idm_model_free(model);
@@ -39,7 +44,11 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   }
   memcpy(model->act_low, spaces->act_low, sizeof(float) * dims);
   memcpy(model->act_high, spaces->act_high, sizeof(float) * dims);
-  for (uint32_t j = 0; j < dims; j++) model->spread[j] = 1;
+  for (uint32_t j = 0; j < dims; j++) {
+    model->spread[j] = 1;
+    model->least[j] = -IDM_EDGE;
+    model->most[j] = IDM_EDGE;
+  }
   *out = model;
   return PX_OK;
 }
@@ -52,6 +61,8 @@ void idm_model_free(struct idm_model *model) {
   free(model->act_low);
   free(model->act_high);
   free(model->spread);
+  free(model->least);
+  free(model->most);
   free(model->linear);
   free(model);
 }
@@ -65,6 +76,14 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
     px_mat_bias(n, dims, model->linear + (size_t)dims * in, mu);
   }
   return mu;
+}
+
+void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label) {
+  const uint32_t dims = model->act_dim;
+  for (size_t i = 0; i < (size_t)n * dims; i++) {
+    const float m = model->spec.head == IDM_SQUASHED ? tanhf(mu[i]) : mu[i];
+    label[i] = fminf(fmaxf(m, model->least[i % dims]), model->most[i % dims]);
+  }
 }
 
 const struct idm_spec *idm_model_spec(const struct idm_model *model) { return &model->spec; }

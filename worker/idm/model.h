@@ -13,6 +13,10 @@
 
 /* Labels lie in +-IDM_EDGE before they are mapped back, so atanh stays finite. */
 #define IDM_EDGE (1 - 1e-6F)
+/* A Gaussian head's labels stay within the actions it was trained on, widened
+ * by this share of their range on either side: where a linear path runs far
+ * out of its data, nothing supports more. */
+#define IDM_MARGIN 0.1F
 
 struct idm_model {
   struct idm_spec spec;
@@ -20,6 +24,7 @@ struct idm_model {
   uint32_t member, obs_dim, act_dim;
   struct idm_norm *norm;
   float *act_low, *act_high; /* [A] the range that was declared */
+  float *least, *most;       /* [A] bounds of labels in (-1, 1) */
   float *linear;             /* [A, in] then [A] bias, or NULL */
   float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
   struct px_mlp *mu, *y;
@@ -32,8 +37,8 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
 /* mu[n,A] of n windows, in place in the work of the mu net. */
 float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
                     const struct px_mlp_drop *drop);
-/* The label in (-1, 1) that mu stands for. */
-void idm_head_label(enum idm_head head, size_t n, const float *mu, float *label);
+/* The labels in (-1, 1) that mu[n,A] stands for. */
+void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label);
 /* sigma before the spread's factor, from the y net's output. */
 float idm_head_sigma(float y);
 
@@ -44,7 +49,7 @@ double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const
 /* Sums over validation rows, per dim; the arrays [A] belong to the caller. */
 struct idm_sums { double *squared, *z2, *log_scale, *action, *action2; uint64_t n; };
 /* Adds n rows; label is scratch [n,A]. NLL = (z2 / 2 + log_scale) / n. */
-void idm_loss_sums(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
-                   const float *action, float *label, struct idm_sums *sums);
+void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
+                   float *label, struct idm_sums *sums);
 
 #endif

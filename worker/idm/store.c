@@ -3,6 +3,7 @@
  *
  *   norm [4, O] f64          mean and std of states, mean and std of changes
  *   act_low, act_high [A]    declared range;  spread [A] factor on sigma
+ *   least, most [A]          bounds of labels, in actions mapped to (-1, 1)
  *   mu.<l>.weight [out, in], mu.<l>.bias [out] per layer, y.<l>.* likewise
  *   linear.weight [A, in], linear.bias [A]     where the spec has it
  *   val_r2_dim [A] f64
@@ -20,7 +21,7 @@
 #include "worker/nn/mat.h"
 
 static const char format_name[] = "proxact-idm-1";
-enum { TENSORS_MAX = 8 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
+enum { TENSORS_MAX = 9 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
 
 /* ---- tensors: one table, walked by saving and by loading */
 
@@ -59,6 +60,8 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   add(t, PX_DTYPE_F32, dims, 0, model->act_low, "", "act_low");
   add(t, PX_DTYPE_F32, dims, 0, model->act_high, "", "act_high");
   add(t, PX_DTYPE_F32, dims, 0, model->spread, "", "spread");
+  add(t, PX_DTYPE_F32, dims, 0, model->least, "", "least");
+  add(t, PX_DTYPE_F32, dims, 0, model->most, "", "most");
   add_net(t, model->mu, "mu");
   add_net(t, model->y, "y");
   if (!model->linear) return;

@@ -77,6 +77,24 @@ static enum px_status start_at_ridge(struct trainer *t, const struct idm_step *l
                        model->linear);
 }
 
+/* Bounds of labels: see IDM_MARGIN. */
+static void bound_labels(struct trainer *t) {
+  struct idm_model *model = t->model;
+  const uint32_t dims = model->act_dim;
+  for (uint32_t i = 0; i < t->fold.train_n; i++) {
+    idm_window_actions(t->ds, t->fold.train + i, 1, t->action);
+    for (uint32_t j = 0; j < dims; j++) {
+      model->least[j] = i ? fminf(model->least[j], t->action[j]) : t->action[j];
+      model->most[j] = i ? fmaxf(model->most[j], t->action[j]) : t->action[j];
+    }
+  }
+  for (uint32_t j = 0; j < dims; j++) {
+    const float margin = IDM_MARGIN * (model->most[j] - model->least[j]);
+    model->least[j] = fmaxf(fminf(model->least[j] - margin, IDM_EDGE), -IDM_EDGE);
+    model->most[j] = fmaxf(fminf(model->most[j] + margin, IDM_EDGE), -IDM_EDGE);
+  }
+}
+
 static enum px_status prepare(struct trainer *t, const struct idm_step *labelled, uint32_t n) {
   struct idm_model *model = t->model;
   const uint64_t seed = model->spec.seed;
@@ -89,6 +107,7 @@ static enum px_status prepare(struct trainer *t, const struct idm_step *labelled
   if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
   if (status) return status;
   idm_norm_measure(model->norm, t->ds);
+  if (model->spec.head == IDM_GAUSSIAN) bound_labels(t);
   return model->linear ? start_at_ridge(t, labelled, n) : PX_OK;
 }
 
@@ -169,9 +188,8 @@ static enum px_status tell(struct trainer *t, const char *phase, uint32_t step) 
 /* Sums over every stride-th held-out transition. */
 static enum px_status validate(struct trainer *t, uint32_t step, uint32_t stride) {
   const struct idm_model *model = t->model;
-  const uint32_t dims = model->act_dim;
   struct idm_step rows[PX_MLP_CHUNK];
-  memset(t->sums.squared, 0, sizeof(double) * 5 * dims);
+  memset(t->sums.squared, 0, sizeof(double) * 5 * model->act_dim);
   t->sums.n = 0;
   for (uint32_t at = 0; at < t->fold.held_n;) {
     uint32_t n = 0;
@@ -180,7 +198,7 @@ static enum px_status validate(struct trainer *t, uint32_t step, uint32_t stride
     idm_window_actions(t->ds, rows, n, t->action);
     const float *mu = idm_model_mu(model, t->mu_work, t->x, n, NULL);
     const float *y = px_mlp_forward(model->y, t->y_work, t->x, n, NULL);
-    idm_loss_sums(&model->spec, n, dims, mu, y, t->action, t->dmu, &t->sums);
+    idm_loss_sums(model, n, mu, y, t->action, t->dmu, &t->sums);
     const enum px_status status = tell(t, "validate", step);
     if (status) return status;
   }
@@ -249,7 +267,7 @@ static enum px_status measure(struct trainer *t, struct idm_metrics *metrics) {
   double error = 0, total = 0, nll = 0;
   for (uint32_t j = 0; j < model->act_dim; j++) {
     double variance = 1;
-    if (model->spec.mean_loss != IDM_NLL) variance = fmin(fmax(sums->z2[j] / n, 1e-4), 1e4);
+    if (model->spec.mean_loss != IDM_NLL) variance = fmin(fmax(sums->z2[j] / n, 0.01), 1e4);
     model->spread[j] = (float)sqrt(variance);
     nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
     const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
