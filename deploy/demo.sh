@@ -69,6 +69,14 @@ describe='
   | ([$of[] | select(.state == "succeeded")] | length) as $done
   | "\($stage)\t\($done)\t\($of | length)\t\($share * 100 | floor)\t\($running | length)\t\($eta // "" | if . == "" then . else floor end)"'
 
+some_worker() {
+  local file
+  for file in "$var"/worker-*.pid; do
+    if pid_of "$file" >/dev/null; then return 0; fi
+  done
+  return 1
+}
+
 # follow PIPELINE: to its end. Long polls: the answer comes when something changed, or after the wait.
 follow() {
   local job=$1 document state etag="" stage done_n all_n percent running eta line
@@ -83,9 +91,11 @@ follow() {
     line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" "$percent" "$done_n" "$all_n" "$running")
     [ -z "$eta" ] || line+=", about $(as_time "$eta") left"
     show "$stage" "$line  [$(as_time $((SECONDS - started_s)))]"
+    some_worker || die_log "$var/log/worker-1.log" "'make down', then 'make demo'" "no worker is running any more"
     case $state in
       succeeded) [ ! -t 1 ] || printf '\n'; return 0 ;;
       failed | cancelled)
+        [ ! -t 1 ] || printf '\n'
         die_log "$var/log/worker-1.log" "$(jq -r '.error.hint // "the logs are in var/log/"' "$var/demo/job.json")" \
           "$job $state: $(jq -r '.error.detail // ([.children[]? | select(.state == "failed") | "\(.name): \(.reason)"] | first) // .reason' "$var/demo/job.json")" ;;
     esac
