@@ -41,33 +41,46 @@ api() {
   if [ -e "$var/demo/answer" ]; then cat "$var/demo/answer"; fi
 }
 
-# On a terminal the line is rewritten; elsewhere a line appears when a stage begins or ends, or every ten seconds.
-shown="" shown_s=0
-show() {
-  local stage=$1 line=$2
-  if [ -t 1 ]; then
-    [ "$stage" = "$shown" ] || printf '\n'
-    printf '\r\033[K%s' "$line"
-  elif [ "$stage" != "$shown" ] || [ $((SECONDS - shown_s)) -ge 10 ]; then
-    say "$line"
-    shown_s=$SECONDS
-  fi
-  shown=$stage
-}
-
-# One line of the stage in work: how many of its jobs are done, how far the running ones are, seconds left.
+# The stages in order, with how many of their jobs are done, are running and are there in all, the share of the work
+# that is done, and the seconds left (-: unknown).
 # shellcheck disable=SC2016  # jq's variables
-describe='
-  ["train_idm", "label_shard", "label", "train_policy", "evaluate", "report"] as $stages
-  | [.children[] | .kind |= (if . == "label_shard" then "label" else . end)] as $jobs
-  | ($stages - ["label_shard"] | map(select(. as $s | $jobs | any(.kind == $s and .state != "succeeded"))) | first // "report") as $stage
-  | [$jobs[] | select(.kind == $stage)] as $of
-  | [$of[] | select(.state == "running")] as $running
-  | ([$of[] | if .state == "succeeded" then 1 elif .progress.total > 0 then .progress.step / .progress.total else 0 end]
-     | if length > 0 then add / length else 0 end) as $share
-  | ([$running[].progress.eta_s // empty] | if length > 0 then max else null end) as $eta
-  | ([$of[] | select(.state == "succeeded")] | length) as $done
-  | "\($stage)\t\($done)\t\($of | length)\t\($share * 100 | floor)\t\($running | length)\t\($eta // "" | if . == "" then . else floor end)"'
+stages='
+  [.children[] | .kind |= (if . == "label_shard" then "label" else . end)] as $jobs
+  | ("train_idm", "label", "train_policy", "evaluate", "report") as $stage
+  | [$jobs[] | select(.kind == $stage)] | select(length > 0)
+  | [$stage, ([.[] | select(.state == "succeeded")] | length), ([.[] | select(.state == "running")] | length), length,
+     ([.[] | if .state == "succeeded" then 1 elif .progress.total > 0 then .progress.step / .progress.total else 0 end]
+      | 100 * add / length | floor),
+     ([.[] | select(.state == "running") | .progress.eta_s // empty] | max // "-" | if . == "-" then . else floor end)]
+  | @tsv'
+
+# Each stage that has ended leaves one line. The one in work has a line that is rewritten on a terminal; elsewhere it
+# is printed when it begins and every ten seconds.
+declare -A told
+live="" live_s=0
+show() {
+  local stage done_n running_n all_n percent eta line
+  while IFS=$'\t' read -r stage done_n running_n all_n percent eta; do
+    if [ "$done_n" -eq "$all_n" ]; then
+      [ -n "${told[$stage]:-}" ] && continue
+      told[$stage]=yes
+      [ ! -t 1 ] || printf '\r\033[K'
+      say "$(printf '  %-13s done, %d %s  [%s]' "$stage" "$all_n" "$([ "$all_n" = 1 ] && echo job || echo jobs)" "$(as_time $((SECONDS - started_s)))")"
+    elif [ "$running_n" -gt 0 ] || [ "$done_n" -gt 0 ]; then
+      line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" "$percent" "$done_n" "$all_n" "$running_n")
+      [ "$eta" = - ] || line+=", about $(as_time "$eta") left"
+      line+="  [$(as_time $((SECONDS - started_s)))]"
+      if [ -t 1 ]; then
+        printf '\r\033[K%s' "$line"
+      elif [ "$stage" != "$live" ] || [ $((SECONDS - live_s)) -ge 10 ]; then
+        say "$line"
+        live_s=$SECONDS
+      fi
+      live=$stage
+      return
+    fi
+  done < <(jq -r "$stages" "$var/demo/job.json")
+}
 
 some_worker() {
   local file
@@ -79,7 +92,7 @@ some_worker() {
 
 # follow PIPELINE: to its end. Long polls: the answer comes when something changed, or after the wait.
 follow() {
-  local job=$1 document state etag="" stage done_n all_n percent running eta line
+  local job=$1 document state etag=""
   while :; do
     document=$(api GET "/v1/jobs/$job?wait=2s" -H "If-None-Match: $etag" -D "$var/demo/headers") || exit 1
     if [ -n "$document" ]; then
@@ -87,13 +100,10 @@ follow() {
       etag=$(sed -n 's/^[Ee][Tt][Aa][Gg]: *\(.*\)\r$/\1/p' "$var/demo/headers" | tail -n 1)
     fi
     state=$(jq -r .state "$var/demo/job.json")
-    IFS=$'\t' read -r stage done_n all_n percent running eta < <(jq -r "$describe" "$var/demo/job.json")
-    line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" "$percent" "$done_n" "$all_n" "$running")
-    [ -z "$eta" ] || line+=", about $(as_time "$eta") left"
-    show "$stage" "$line  [$(as_time $((SECONDS - started_s)))]"
+    show
     some_worker || die_log "$var/log/worker-1.log" "'make down', then 'make demo'" "no worker is running any more"
     case $state in
-      succeeded) [ ! -t 1 ] || printf '\n'; return 0 ;;
+      succeeded) return 0 ;;
       failed | cancelled)
         [ ! -t 1 ] || printf '\n'
         die_log "$var/log/worker-1.log" "$(jq -r '.error.hint // "the logs are in var/log/"' "$var/demo/job.json")" \
@@ -125,7 +135,7 @@ job=$(jq -r .id <<<"$job")
 follow "$job"
 
 jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_s)) --arg job "$job" '
-  .result | {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s, label, policies} + .' \
+  .result | {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s, label: .label, policies} + .' \
   "$var/demo/job.json" >"$var/demo/report.json" || die "the report has not the shape expected"
 
 jq -r '

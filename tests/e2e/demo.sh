@@ -17,7 +17,7 @@ jq -e '.dataset and .wall_s >= 0 and (.label | has("mse") and has("r2") and has(
     | all(has("return_mean") and has("return_ci95") and has("normalized") and .episodes == 2))' \
   "$PROXACT_VAR/demo/report.json" >>"$work/out" || fail "the report has every field"
 for stage in train_idm label train_policy evaluate report; do
-  grep -q "$stage" "$work/out" || fail "stage $stage is shown"
+  grep -qE "^  $stage +done" "$work/out" || fail "stage $stage is shown"
 done
 grep -q 'all true actions' "$work/out" || fail "the table is shown"
 for file in server worker-1 worker-2 postgres redis; do

@@ -5,9 +5,27 @@ set -u
 . "$(dirname "$0")/../support/service.sh"
 service_start 2
 cd "$work" || exit 1
+# A dataset as it comes in life: most trajectories without actions.
+cat >mixed.py <<'PY'
+import h5py
+import json
+import sys
+with h5py.File(sys.argv[1]) as f:
+    data = {k: f[k][:] for k in ("observations", "actions", "rewards", "terminals", "timeouts")}
+begin = 0
+out = open("mixed.jsonl", "w")
+for n, end in enumerate([i + 1 for i in range(len(data["rewards"])) if data["terminals"][i] or data["timeouts"][i]][:20]):
+    line = {k: data[k][begin:end].tolist() for k in ("observations", "rewards")}
+    line |= {"terminated": bool(data["terminals"][end - 1]), "truncated": bool(data["timeouts"][end - 1])}
+    if n % 2 == 0:
+        line["actions"] = data["actions"][begin:end].tolist()
+    out.write(json.dumps(line) + "\n")
+    begin = end
+PY
+expect "a partly labelled file is made" /usr/bin/python3 mixed.py "$demo_data"
 export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2,
-  "mask": {"protocol": "coupled"}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}]}'
-expect "the example runs" "$root/clients/examples/pipeline.sh" "$demo_data" walk-through 11 3 hopper
+  "mask": {"protocol": "coupled", "p": 50, "q": 100}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}]}'
+expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-through 11 3 hopper
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json
 expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
@@ -15,7 +33,6 @@ cat >check.py <<'PY'
 import h5py
 import json
 import struct
-import sys
 import numpy
 with h5py.File("labelled.hdf5") as f:
     actions, source = f["actions"][:], f["action_source"][:]

@@ -48,7 +48,7 @@ expect_said() {
 refused() { ! "$@"; }
 same() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'"; return 1; }; }
 finish() {
-  if [ "$failures" -gt 0 ]; then tail -n 20 "$PROXACT_VAR"/log/*.log; fi
+  if [ "$failures" -gt 0 ]; then tail -n 15 "$PROXACT_VAR"/log/server.log "$PROXACT_VAR"/log/worker-*.log; fi
   [ "$failures" -eq 0 ]
   exit
 }
