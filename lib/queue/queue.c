@@ -11,7 +11,7 @@
 
 #include "lib/base/clock.h"
 
-enum { CALL_MS = 50, BREAKER_MS = 1000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
+enum { CALL_MS = 100, BREAKER_MS = 1000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
 #define WAKE_KEY "proxact:wake"
 #define CHANGED_CHANNEL "proxact:changed"
 

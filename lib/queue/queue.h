@@ -3,7 +3,7 @@
  * truth: a missed wake-up costs one poll of at most a second, and with Redis
  * gone everything still completes. The only user of hiredis.
  *
- * Every call is bounded (100 ms to connect, the given time to wait). After a
+ * Every call is bounded (100 ms for an answer, the given time to wait). After a
  * failure a circuit breaker keeps quiet for a second before it tries again.
  * A struct queue belongs to one thread. The process must ignore SIGPIPE, as
  * px_stop_setup does.

@@ -110,32 +110,40 @@ enum px_status store_blob_put_fd(struct store *store, int fd, struct store_blob 
   return status;
 }
 
-enum px_status store_blob_get(struct store *store, int64_t id, store_blob_sink sink, void *ctx, struct px_err *err) {
-  char number[24];
-  snprintf(number, sizeof number, "%lld", (long long)id);
-  struct db_params size = DB_PARAMS;
-  db_int(&size, id);
-  PGresult *result;
-  enum px_status status = db_one(store, SQL_blob_size, &size, &result, err, "there is no blob %s", number);
-  if (status) return status;
-  const uint64_t total = (uint64_t)db_get_int(result, 0, 0);
-  PQclear(result);
+/* Hands over the chunks of a blob of this size. */
+static enum px_status get_chunks(struct store *store, int64_t id, uint64_t size, store_blob_sink sink, void *ctx,
+                                 struct px_err *err) {
+  enum px_status status = PX_OK;
   uint64_t at = 0;
-  for (int no = 0; !status && at < total; no++) {
+  for (int no = 0; !status && at < size; no++) {
     struct db_params p = DB_PARAMS;
     db_int(&p, id);
     db_int(&p, no);
+    PGresult *result;
     status = db_run(store, SQL_blob_chunk_get, &p, DB_BINARY, &result, err);
     if (status) break;
     if (PQntuples(result) == 1) {
       status = sink(ctx, PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0), err);
       at += (uint64_t)PQgetlength(result, 0, 0);
     } else {
-      status = px_fail(err, PX_E_INTERNAL, "chunk %d of blob %s is missing", no, number);
+      status = px_fail(err, PX_E_INTERNAL, "chunk %d of blob %lld is missing", no, (long long)id);
     }
     PQclear(result);
   }
   return status;
+}
+
+enum px_status store_blob_get(struct store *store, int64_t id, store_blob_sink sink, void *ctx, struct px_err *err) {
+  char number[24];
+  snprintf(number, sizeof number, "%lld", (long long)id);
+  struct db_params p = DB_PARAMS;
+  db_int(&p, id);
+  PGresult *result;
+  const enum px_status status = db_one(store, SQL_blob_size, &p, &result, err, "there is no blob %s", number);
+  if (status) return status;
+  const uint64_t size = (uint64_t)db_get_int(result, 0, 0);
+  PQclear(result);
+  return get_chunks(store, id, size, sink, ctx, err);
 }
 
 static enum px_status into_buffer(void *ctx, const void *bytes, size_t n, struct px_err *err) {
@@ -147,22 +155,32 @@ enum px_status store_blob_read(struct store *store, int64_t id, struct px_buf *o
   return store_blob_get(store, id, into_buffer, out, err);
 }
 
+/* One numbered blob on its way to a sink that wants it whole. */
 enum { NUMBERED_MAX_BYTES = 1 << 29 };
+struct whole { uint64_t size; uint32_t number; struct px_buf bytes; blob_sink sink; void *ctx; };
+
+static enum px_status make_whole(void *ctx, const void *bytes, size_t n, struct px_err *err) {
+  struct whole *w = ctx;
+  if (n == w->size) return w->sink(w->ctx, w->number, bytes, n, err); /* the usual case: one chunk, no copy */
+  const enum px_status status = into_buffer(&w->bytes, bytes, n, err);
+  return status || w->bytes.len < w->size ? status : w->sink(w->ctx, w->number, w->bytes.data, w->bytes.len, err);
+}
 
 enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
                               blob_sink sink, void *ctx, struct px_err *err, const char *missing) {
   PGresult *rows;
   enum px_status status = db_run(store, sql, params, DB_TEXT, &rows, err);
   if (status) return status;
-  struct px_buf bytes = PX_BUF(NUMBERED_MAX_BYTES);
+  struct whole w = { .bytes = PX_BUF(NUMBERED_MAX_BYTES), .sink = sink, .ctx = ctx };
   if ((uint32_t)PQntuples(rows) != count)
     status = px_fail(err, PX_E_NOT_FOUND, "%s has %d of the %u segments asked for", missing, PQntuples(rows), count);
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
-    bytes.len = 0;
-    status = store_blob_read(store, db_get_int(rows, i, 1), &bytes, err);
-    if (!status) status = sink(ctx, (uint32_t)db_get_int(rows, i, 0), bytes.data, bytes.len, err);
+    w.bytes.len = 0;
+    w.number = (uint32_t)db_get_int(rows, i, 0);
+    w.size = (uint64_t)db_get_int(rows, i, 2);
+    status = get_chunks(store, db_get_int(rows, i, 1), w.size, make_whole, &w, err);
   }
-  px_buf_free(&bytes);
+  px_buf_free(&w.bytes);
   PQclear(rows);
   return status;
 }

@@ -8,7 +8,7 @@
 enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
                           struct store_blob *out, struct px_err *err) PX_MUST_CHECK;
 
-/* Reads the blobs of a statement's rows (number, blob id), in order. Fewer than
+/* Reads the blobs of a statement's rows (number, blob id, size), in order. Fewer than
  * `count` rows is NOT_FOUND: `missing` says of what. */
 typedef enum px_status (*blob_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
 enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,

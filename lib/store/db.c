@@ -125,7 +125,9 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   snprintf(store->state, sizeof store->state, "%s", state ? state : "");
   snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
   if (PQstatus(store->conn) != CONNECTION_OK || !state) return unreachable(store, err);
-  const enum px_status status = meaning(state);
+  /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
+  const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
+  const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
   char text[256], detail[200];
   tidy(text, sizeof text, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
   tidy(detail, sizeof detail, PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));

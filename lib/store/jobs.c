@@ -142,18 +142,11 @@ enum px_status job_end(struct store *store, const struct store_hold *hold, const
   return status;
 }
 
-struct ending { const struct store_hold *hold; const char *result_json; };
-static enum px_status succeed_work(struct store *store, void *ctx, struct px_err *err) {
-  const struct ending *ending = ctx;
-  bool already;
-  const enum px_status status = job_hold(store, ending->hold, &already, err);
-  return status || already ? status : job_end(store, ending->hold, ending->result_json, err);
-}
-
 enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
                                  struct px_err *err) {
-  struct ending ending = { hold, result_json };
-  return db_transaction(store, succeed_work, &ending, err);
+  const enum px_status status = job_end(store, hold, result_json, err);
+  bool already;
+  return status == PX_E_FENCED ? job_hold(store, hold, &already, err) : status;
 }
 
 /* What cannot be stored as UTF-8 must not keep a failure from being told: a

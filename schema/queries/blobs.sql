@@ -1,7 +1,9 @@
 -- Bulk bytes.
 
+-- No wait for the disk here: a blob is reachable only through a row committed later, and that commit syncs the log up to
+-- itself, this blob's part included. After a crash in between, the row's foreign key finds no blob.
 -- name: blob_create
-insert into blobs (size_bytes, sha256) values ($1, $2) returning id
+insert into blobs (size_bytes, sha256) values ($1, $2) returning id, set_config('synchronous_commit', 'off', true)
 
 -- name: blob_chunk_put
 insert into blob_chunks (blob_id, no, bytes) values ($1, $2, $3)

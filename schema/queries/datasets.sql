@@ -94,7 +94,7 @@ update datasets set
 where id = $1
 
 -- name: segment_blobs
-select seq, blob_id from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
+select seq, blob_id, size_bytes from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
 
 -- name: upload_submit
 with made as (select new_id('job') as job, new_id('up') as upload), job as (

@@ -92,11 +92,13 @@ from best where j.id = best.id
 returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
   j.max_attempts, j.spec
 
+-- No wait for the disk: a heartbeat lost in a crash only makes a lease end earlier. A claim must wait, because an epoch
+-- that is forgotten would be given out twice.
 -- name: job_heartbeat
 update jobs set lease_expires_at = clock_timestamp() + $3::bigint * interval '1 millisecond',
   phase = coalesce($4, phase), step = $5, total = $6
 where id = $1 and epoch = $2 and state = 'running'
-returning cancel_requested
+returning cancel_requested, set_config('synchronous_commit', 'off', true)
 
 -- name: job_metrics_put
 insert into job_metrics (job_id, epoch, name, step, value)
