@@ -2,7 +2,9 @@
  * What a training is worth: reads a dataset, trains a policy on all its actions
  * and plays it in the environment.
  *
- *   bench_policy FILE ENV ALGO UPDATES [SEED [TOP-PERCENT]]
+ *   bench_policy FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]
+ *
+ * NAME is one of alpha, lr, batch, hidden, gamma, tau, top_percent.
  *
  * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
  * of wall clock, mean return with its 95% interval over 10 episodes, and the
@@ -12,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/data/read.h"
@@ -49,6 +52,22 @@ static enum px_status act(void *ctx, const struct px_rollout_view *view, float *
   return PX_OK;
 }
 
+static enum px_status set(struct rl_spec *spec, const char *text, struct px_err *err) {
+  const struct { const char *name; double *real; uint32_t *whole; } fields[] = {
+    { "alpha", &spec->alpha, NULL }, { "lr", &spec->lr, NULL }, { "gamma", &spec->gamma, NULL }, { "tau", &spec->tau, NULL },
+    { "top_percent", &spec->top_percent, NULL }, { "batch", NULL, &spec->batch }, { "hidden", NULL, &spec->hidden },
+  };
+  const size_t n = strcspn(text, "=");
+  for (size_t i = 0; i < sizeof fields / sizeof *fields && text[n]; i++) {
+    if (strlen(fields[i].name) != n || strncmp(text, fields[i].name, n) != 0) continue;
+    const double value = strtod(text + n + 1, NULL);
+    if (fields[i].real) *fields[i].real = value;
+    else *fields[i].whole = (uint32_t)value;
+    return PX_OK;
+  }
+  return px_fail(err, PX_E_BAD_FIELD, "'%s' is not NAME=NUMBER with a name listed at the top of this file", text);
+}
+
 static enum px_status bench(int argc, char **argv, struct px_err *err) {
   const struct px_env_info *env;
   struct px_dataset *ds = NULL;
@@ -63,7 +82,9 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if (status) goto out;
   spec.updates = strtoull(argv[4], NULL, 10);
   if (argc > 5) spec.seed = strtoull(argv[5], NULL, 10);
-  if (argc > 6) spec.top_percent = strtod(argv[6], NULL);
+  for (int i = 6; !status && i < argc; i++) status = set(&spec, argv[i], err);
+  if (!status) status = rl_spec_check(&spec, err);
+  if (status) goto out;
   spaces->obs_dim = env->obs_dim, spaces->act_dim = env->act_dim;
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
@@ -88,8 +109,8 @@ int main(int argc, char **argv) {
   struct px_err err = { 0 };
   const int helper = px_sandbox_main(argc, argv);
   if (helper >= 0) return helper;
-  if (argc < 5 || argc > 7) {
-    fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [TOP-PERCENT]]\n", argv[0]);
+  if (argc < 5 || argc > 16) {
+    fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]\n", argv[0]);
     return 2;
   }
   if (bench(argc, argv, &err) == PX_OK) return 0;
