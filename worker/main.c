@@ -18,6 +18,7 @@ static const struct px_option OPTIONS[] = {
   { "drain_ms", PX_OPT_INT, "10000", 0, 3600000, false, "How long a running job may go on after SIGTERM" },
   { "stall_ms", PX_OPT_INT, "600000", 1000, 86400000, false, "A job without progress for so long is stopped and tried again" },
   { "memory_mb", PX_OPT_INT, "0", 0, 1 << 24, false, "Address space of a job's process; 0: no bound" },
+  { "health_file", PX_OPT_TEXT, "", 0, 0, false, "File touched after each heartbeat that reached the database; empty: none" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log as JSON" },
 };
 enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, EXIT_USAGE = 2 };

@@ -2,10 +2,12 @@
 #include "worker/supervisor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -71,6 +73,16 @@ static void reap(struct supervisor *s, int64_t now) {
            PX_I(reaped.cancelled), "sessions_ended", PX_I(reaped.sessions_ended), NULL);
 }
 
+/* For whoever watches from outside, such as a container's health check: its age tells a worker that hangs, or has lost
+ * the database, from one that is busy. */
+static void touch_health_file(const struct supervisor *s) {
+  const char *path = px_config_text(s->config, "health_file");
+  if (!*path) return;
+  const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0 || futimens(fd, NULL) < 0) px_log(PX_LOG_WARN, "health_file_failed", "path", path, NULL);
+  if (fd >= 0) close(fd);
+}
+
 /* What every worker does beside its job, on the supervisor's own connection. */
 static void keep_house(struct supervisor *s) {
   const int64_t now = px_clock_ms();
@@ -80,6 +92,8 @@ static void keep_house(struct supervisor *s) {
     s->seen_at_ms = now + s->heartbeat_ms;
     if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err))
       px_log_err("registration_failed", &err, "worker", s->id);
+    else
+      touch_health_file(s);
   }
   if (now >= s->janitor_at_ms) {
     s->janitor_at_ms = now + jittered(s, JANITOR_EVERY_MS);

@@ -37,7 +37,7 @@ def rule_findings(compose):
         need(service.get("cap_drop") == ["ALL"], f"{name}: cap_drop ALL")
         need("cap_add" not in service and not service.get("privileged"), f"{name}: no capability is given back")
         need("no-new-privileges:true" in service.get("security_opt", []), f"{name}: no-new-privileges")
-        need(name in ("migrate", "worker") or "healthcheck" in service, f"{name}: healthcheck")
+        need(name == "migrate" or "healthcheck" in service, f"{name}: healthcheck")
         need(name == "server" or "ports" not in service, f"{name}: publishes no port")
         need(name in APP or str(service.get("user", "0"))[0] != "0", f"{name}: not as root")
         need(name == "server" or service["networks"] == ["inside"], f"{name}: only on the inner network")

@@ -3,6 +3,7 @@
 set -u
 # shellcheck source=tests/support/service.sh
 . "$(dirname "$0")/../support/service.sh"
+export PROXACT_HEALTH_FILE=$work/alive
 service_start 2
 cd "$work" || exit 1
 
@@ -44,4 +45,9 @@ expect "they come down with the data" "$proxact" labels export "$dataset" --form
 expect "a download that fails leaves no file" refused "$proxact" policy download mdl_none --output none.safetensors
 expect "none at all" refused ls none.safetensors none.safetensors.part
 expect "a policy is evaluated" "$proxact" eval "$policy" --env hopper --episodes 1 --watch
+# The command of docker-compose.yml, on a worker that runs and on one that has long been silent.
+alive() { test -n "$(find "$PROXACT_HEALTH_FILE" -newermt "-30 seconds")"; }
+expect "a worker keeps its health file young" alive
+touch -d "31 seconds ago" "$work/old"
+PROXACT_HEALTH_FILE=$work/old expect "an old one is told apart" refused alive
 finish
