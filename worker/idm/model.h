@@ -42,10 +42,24 @@ void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu,
 /* sigma before the spread's factor, from the y net's output. */
 float idm_head_sigma(float y);
 
-/* One chunk of training: both gradients, and the loss that is minimised, times
- * scale (1 / batch). action in (-1, 1), clamped here. All [n,A]. */
+/* Both gradients of one chunk, and the loss that is minimised, times scale
+ * (1 / batch). action in (-1, 1), clamped here. All [n,A]. */
 double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
                 const float *action, double scale, float *dmu, float *dy);
+
+/* Buffers of one pass over at most PX_MLP_CHUNK rows, and its gradients. */
+struct idm_pass {
+  struct px_mlp_work *mu_work, *y_work;
+  float *x, *action;                    /* [n, in], [n, A]: the caller fills them */
+  float *dmu, *dy;                      /* [n, A] */
+  float *mu_grads, *y_grads, *linear_grads; /* as the parameters; linear_grads NULL without a linear path */
+};
+enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) PX_MUST_CHECK;
+void idm_pass_free(struct idm_pass *pass);
+/* Forward, loss and backward of n rows; gradients are written, or added to. */
+double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
+                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add);
+
 /* Sums over validation rows, per dim; the arrays [A] belong to the caller. */
 struct idm_sums { double *squared, *z2, *log_scale, *action, *action2; uint64_t n; };
 /* Adds n rows; label is scratch [n,A]. NLL = (z2 / 2 + log_scale) / n. */

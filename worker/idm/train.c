@@ -16,13 +16,12 @@
 #include "worker/idm/model.h"
 #include "worker/idm/ridge.h"
 #include "worker/nn/adam.h"
-#include "worker/nn/mat.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
 static const double report_every_s = 0.5;
 
 /* Parameters that Adam moves: a net's, or those of the linear path. */
-struct part { float *params, *grads, *best; size_t n; struct px_adam adam; };
+struct part { float *params, *best; const float *grads; size_t n; struct px_adam adam; };
 enum { MU, SPREAD, LINEAR, PARTS_N };
 
 struct trainer {
@@ -31,41 +30,36 @@ struct trainer {
   struct idm_model *model;
   struct idm_fold fold;
   struct part parts[PARTS_N];
-  struct px_mlp_work *mu_work, *y_work;
+  struct idm_pass pass;
   struct px_arena *arena;
   struct idm_step *batch;             /* [B] */
-  float *x, *action, *dmu, *dy;       /* one chunk */
   struct idm_sums sums;
   double reported_s, loss, score;     /* of the last report, step and validation */
 };
 
 /* ---- setting up */
 
-static bool part_init(struct trainer *t, int which, float *params, size_t n) {
+static bool part_init(struct trainer *t, int which, float *params, const float *grads, size_t n) {
   struct part *part = &t->parts[which];
-  *part = (struct part){ .params = params, .n = n };
-  part->grads = px_arena_take(t->arena, n, sizeof(float));
+  *part = (struct part){ .params = params, .grads = grads, .n = n };
   part->best = px_arena_take(t->arena, n, sizeof(float));
   struct px_adam_options options = PX_ADAM_DEFAULTS((float)t->model->spec.lr);
   options.weight_decay = (float)t->model->spec.weight_decay;
-  return part->grads && part->best && px_adam_init(&part->adam, n, options) == PX_OK;
+  return part->best && px_adam_init(&part->adam, n, options) == PX_OK;
 }
 
 static bool buffers(struct trainer *t) {
   const struct idm_model *model = t->model;
+  const struct idm_pass *pass = &t->pass;
   const uint32_t in = model->mu->shape.in, dims = model->act_dim;
-  const size_t chunk = PX_MLP_CHUNK;
+  if (idm_pass_new(model, &t->pass)) return false;
   t->batch = px_arena_take(t->arena, model->spec.batch, sizeof *t->batch);
-  t->x = px_arena_take(t->arena, chunk * in, sizeof(float));
-  t->action = px_arena_take(t->arena, chunk * dims, sizeof(float));
-  t->dmu = px_arena_take(t->arena, chunk * dims, sizeof(float));
-  t->dy = px_arena_take(t->arena, chunk * dims, sizeof(float));
   double *sums = px_arena_take(t->arena, (size_t)5 * dims, sizeof(double));
-  if (!t->batch || !t->x || !t->action || !t->dmu || !t->dy || !sums) return false;
+  if (!t->batch || !sums) return false;
   t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, 0 };
-  return part_init(t, MU, model->mu->params, model->mu->params_n)
-         && part_init(t, SPREAD, model->y->params, model->y->params_n)
-         && (!model->linear || part_init(t, LINEAR, model->linear, (size_t)dims * (in + 1)));
+  return part_init(t, MU, model->mu->params, pass->mu_grads, model->mu->params_n)
+         && part_init(t, SPREAD, model->y->params, pass->y_grads, model->y->params_n)
+         && (!model->linear || part_init(t, LINEAR, model->linear, pass->linear_grads, (size_t)dims * (in + 1)));
 }
 
 /* The linear path starts at the ridge solution and the net's last layer at 0. */
@@ -82,10 +76,10 @@ static void bound_labels(struct trainer *t) {
   struct idm_model *model = t->model;
   const uint32_t dims = model->act_dim;
   for (uint32_t i = 0; i < t->fold.train_n; i++) {
-    idm_window_actions(t->ds, t->fold.train + i, 1, t->action);
+    idm_window_actions(t->ds, t->fold.train + i, 1, t->pass.action);
     for (uint32_t j = 0; j < dims; j++) {
-      model->least[j] = i ? fminf(model->least[j], t->action[j]) : t->action[j];
-      model->most[j] = i ? fmaxf(model->most[j], t->action[j]) : t->action[j];
+      model->least[j] = i ? fminf(model->least[j], t->pass.action[j]) : t->pass.action[j];
+      model->most[j] = i ? fmaxf(model->most[j], t->pass.action[j]) : t->pass.action[j];
     }
   }
   for (uint32_t j = 0; j < dims; j++) {
@@ -101,8 +95,6 @@ static enum px_status prepare(struct trainer *t, const struct idm_step *labelled
   enum px_status status = idm_fold_split(&model->spec, model->member, labelled, n, &t->fold);
   if (!status && !(t->arena = px_arena_new(IDM_MODEL_BYTES_MAX))) status = PX_E_NO_MEMORY;
   if (!status && !buffers(t)) status = PX_E_NO_MEMORY;
-  if (!status) status = px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &t->mu_work);
-  if (!status) status = px_mlp_work_new(&model->y->shape, PX_MLP_CHUNK, &t->y_work);
   if (!status) status = px_mlp_init(model->mu, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm mu", model->member));
   if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
   if (status) return status;
@@ -123,8 +115,7 @@ static enum px_status trainer_init(struct trainer *t, struct px_err *err) {
 
 static void trainer_free(struct trainer *t) {
   for (int i = 0; i < PARTS_N; i++) px_adam_free(&t->parts[i].adam);
-  px_mlp_work_free(t->mu_work);
-  px_mlp_work_free(t->y_work);
+  idm_pass_free(&t->pass);
   px_arena_free(t->arena);
   idm_fold_free(&t->fold);
 }
@@ -142,22 +133,11 @@ static void draw_batch(struct trainer *t, uint32_t step) {
 static double chunk_gradients(struct trainer *t, uint32_t step, uint32_t row, uint32_t n) {
   const struct idm_model *model = t->model;
   const struct idm_spec *spec = &model->spec;
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
   const struct px_mlp_drop mu_drop = { spec->seed ^ px_rng_stream("idm mu drop", model->member), step, row };
   const struct px_mlp_drop y_drop = { spec->seed ^ px_rng_stream("idm y drop", model->member), step, row };
-  idm_window_gather(model->norm, spec, t->ds, t->batch + row, n, t->x);
-  idm_window_actions(t->ds, t->batch + row, n, t->action);
-  const float *mu = idm_model_mu(model, t->mu_work, t->x, n, &mu_drop);
-  const float *y = px_mlp_forward(model->y, t->y_work, t->x, n, &y_drop);
-  const double loss = idm_loss(spec, n, dims, mu, y, t->action, 1.0 / spec->batch, t->dmu, t->dy);
-  px_mlp_backward(model->mu, t->mu_work, t->x, n, t->dmu, t->parts[MU].grads, row > 0, NULL);
-  px_mlp_backward(model->y, t->y_work, t->x, n, t->dy, t->parts[SPREAD].grads, row > 0, NULL);
-  if (model->linear) {
-    float *grads = t->parts[LINEAR].grads;
-    px_mat_mul(PX_MAT_T, PX_MAT_N, dims, in, n, t->dmu, t->x, row > 0 ? 1 : 0, grads);
-    px_mat_col_sums(n, dims, t->dmu, row > 0, grads + (size_t)dims * in);
-  }
-  return loss;
+  idm_window_gather(model->norm, spec, t->ds, t->batch + row, n, t->pass.x);
+  idm_window_actions(t->ds, t->batch + row, n, t->pass.action);
+  return idm_pass_gradients(model, &t->pass, n, &mu_drop, &y_drop, 1.0 / spec->batch, row > 0);
 }
 
 static void take_step(struct trainer *t, uint32_t step) {
@@ -194,11 +174,11 @@ static enum px_status validate(struct trainer *t, uint32_t step, uint32_t stride
   for (uint32_t at = 0; at < t->fold.held_n;) {
     uint32_t n = 0;
     for (; n < PX_MLP_CHUNK && at < t->fold.held_n; at += stride) rows[n++] = t->fold.held[at];
-    idm_window_gather(model->norm, &model->spec, t->ds, rows, n, t->x);
-    idm_window_actions(t->ds, rows, n, t->action);
-    const float *mu = idm_model_mu(model, t->mu_work, t->x, n, NULL);
-    const float *y = px_mlp_forward(model->y, t->y_work, t->x, n, NULL);
-    idm_loss_sums(model, n, mu, y, t->action, t->dmu, &t->sums);
+    idm_window_gather(model->norm, &model->spec, t->ds, rows, n, t->pass.x);
+    idm_window_actions(t->ds, rows, n, t->pass.action);
+    const float *mu = idm_model_mu(model, t->pass.mu_work, t->pass.x, n, NULL);
+    const float *y = px_mlp_forward(model->y, t->pass.y_work, t->pass.x, n, NULL);
+    idm_loss_sums(model, n, mu, y, t->pass.action, t->pass.dmu, &t->sums);
     const enum px_status status = tell(t, "validate", step);
     if (status) return status;
   }
