@@ -5,42 +5,10 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
+#include "tests/support/allocations.h"
 #include "tests/support/cu.h"
 #include "worker/rl/bc.h"
 #include "worker/rl/td3bc.h"
-
-/* ---- allocations made by our own code, counted from the outside
- * Libraries' allocations (oneDNN's packing buffers) are theirs: only callers inside this program count. */
-
-#ifndef __SANITIZE_ADDRESS__
-static uint64_t allocations;
-
-extern char __executable_start, etext;
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-void *__libc_memalign(size_t align, size_t n);
-
-static void count(const void *caller) {
-  allocations += (const char *)caller >= &__executable_start && (const char *)caller < &etext;
-}
-void *malloc(size_t n) {
-  count(__builtin_return_address(0));
-  return __libc_malloc(n);
-}
-void *calloc(size_t n, size_t size) {
-  count(__builtin_return_address(0));
-  return __libc_calloc(n, size);
-}
-void *realloc(void *p, size_t n) {
-  count(__builtin_return_address(0));
-  return __libc_realloc(p, n);
-}
-void *aligned_alloc(size_t align, size_t n) {
-  count(__builtin_return_address(0));
-  return __libc_memalign(align, n);
-}
-#endif
 
 /* ---- a small world: s' = s + a / 2, reward -|s'|^2, behaviour a = clip(-s) + noise, range [-2, 2] */
 

@@ -75,7 +75,7 @@ enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double
   if (!u) return PX_E_NO_MEMORY;
   memcpy(u, gram->xx, sizeof *u * n * n);
   for (size_t i = 0; i + 1 < n; i++) u[i * n + i] += lambda * gram->n;
-  enum px_status status = cholesky(n, u) ? PX_OK : PX_E_INTERNAL;
+  enum px_status status = cholesky(n, u) ? PX_OK : PX_E_NAN_LOSS;
   if (status) goto out;
   memcpy(w, gram->xy, sizeof *w * n * out);
   for (size_t i = 0; i < n; i++) { /* U^T v = X^T y */

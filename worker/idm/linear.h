@@ -28,8 +28,8 @@ void idm_gram_add(struct idm_gram *gram, uint32_t n, const float *x, const float
 /* a += sign b. */
 void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign);
 
-/* w[in + 1, out] minimises |X w - Y|^2 + lambda n |w|^2. INTERNAL when the
- * matrix is not positive definite, which lambda > 0 and n > 0 rule out but for rounding. */
+/* w[in + 1, out] minimises |X w - Y|^2 + lambda n |w|^2. NAN_LOSS when
+ * the matrix is not positive definite: numbers that are not finite, or lambda below rounding. */
 enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) PX_MUST_CHECK;
 /* |X w - Y|^2 over the gram's rows, from its sums alone. */
 double idm_gram_error(const struct idm_gram *gram, const double *w);

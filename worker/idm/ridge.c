@@ -43,7 +43,7 @@ static enum px_status add_rows(const struct ridge *r, const struct idm_step *ste
 static enum px_status add_errors(const struct ridge *r, double errors[LAMBDAS_N]) {
   for (int i = 0; i < LAMBDAS_N; i++) {
     const enum px_status status = idm_gram_solve(r->all, lambdas[i], r->w);
-    if (status && status != PX_E_INTERNAL) return status;
+    if (status && status != PX_E_NAN_LOSS) return status;
     errors[i] += status ? HUGE_VAL : idm_gram_error(r->held, r->w);
   }
   return PX_OK;

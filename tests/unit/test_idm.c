@@ -1,0 +1,497 @@
+/* Inverse dynamics models: windows, folds, training's guarantees, files, labels. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "tests/support/allocations.h"
+#include "tests/support/cu.h"
+#include "worker/idm/fold.h"
+#include "worker/idm/model.h"
+
+/* ---- a small world: s' = s + B(a), range [-2, 2]; trajectory i has i % 3 + 8 steps, every third an unknown end */
+
+enum { O = 3, A = 2, TRAJ_N = 12, LONGEST = 10 };
+static const float effect[O][A] = { { 0.5F, 0 }, { 0, 0.3F }, { 0.1F, -0.2F } };
+
+static struct px_dataset *world(uint32_t labelled_trajs) {
+  struct px_dataset *ds = px_calloc(1, sizeof *ds);
+  struct px_rng rng = px_rng_at(7, 0, 0);
+  ds->spaces.obs_dim = O, ds->spaces.act_dim = A, ds->traj_n = TRAJ_N;
+  for (uint32_t j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
+  ds->observations = px_calloc((size_t)TRAJ_N * (LONGEST + 1) * O, sizeof(float));
+  ds->actions = px_calloc((size_t)TRAJ_N * LONGEST * A, sizeof(float));
+  ds->rewards = px_calloc((size_t)TRAJ_N * LONGEST, sizeof(float));
+  ds->labelled = px_calloc((size_t)TRAJ_N * LONGEST, 1);
+  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t)), ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
+  for (uint32_t i = 0; i < TRAJ_N; i++) {
+    const uint32_t steps = 8 + i % 3;
+    ds->has_final[i] = i % 3 != 2;
+    float *s = ds->observations + ds->obs_start[i] * O, *a = ds->actions + ds->step_start[i] * A;
+    px_rng_normal(&rng, s, O);
+    for (uint32_t t = 0; t < steps; t++, a += A) {
+      ds->labelled[ds->step_start[i] + t] = i < labelled_trajs;
+      for (uint32_t j = 0; j < A; j++) a[j] = 4 * px_rng_float(&rng) - 2;
+      for (uint32_t j = 0; j < O && t + 1 < steps + ds->has_final[i]; j++)
+        s[(t + 1) * O + j] = s[t * O + j] + effect[j][0] * a[0] + effect[j][1] * a[1];
+      if (i >= labelled_trajs) memset(a, 0, sizeof(float) * A);
+    }
+    ds->step_start[i + 1] = ds->step_start[i] + steps;
+    ds->obs_start[i + 1] = ds->obs_start[i] + steps + ds->has_final[i];
+  }
+  ds->steps_n = ds->step_start[TRAJ_N], ds->obs_n = ds->obs_start[TRAJ_N];
+  return ds;
+}
+
+static void world_free(struct px_dataset *ds) {
+  free(ds->observations), free(ds->actions), free(ds->rewards), free(ds->labelled), free(ds->step_start);
+  free(ds->obs_start), free(ds->terminated), free(ds->truncated), free(ds->has_final), free(ds);
+}
+
+static struct idm_spec small(uint32_t members, uint32_t steps) {
+  struct idm_spec spec;
+  idm_spec_default(IDM_FAST, &spec);
+  spec.hidden = 32, spec.layers = 2, spec.members = members, spec.steps = steps, spec.batch = 64;
+  spec.validate_every = 10, spec.seed = 5;
+  return spec;
+}
+
+static struct idm_model *trained(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
+                                 struct idm_metrics *metrics) {
+  struct idm_model *model = NULL;
+  struct px_err err;
+  CU_OK(idm_train_member(ds, spec, member, NULL, &model, metrics, &err), err);
+  return model;
+}
+
+static struct px_buf saved(const struct idm_model *model) {
+  static const char *const lineage[][2] = { { "job", "job_1" } };
+  struct px_buf buf = PX_BUF(IDM_MODEL_BYTES_MAX);
+  struct px_err err;
+  CU_OK(idm_model_save(model, lineage, 1, &buf, &err), err);
+  return buf;
+}
+
+/* ---- windows */
+
+/* A window's place, counted from the oldest, is zero / the state of row `row`. */
+static bool is_zero(const float *x, uint32_t place) {
+  for (uint32_t j = 0; j < O; j++)
+    if (x[place * O + j] != 0) return false;
+  return true;
+}
+static bool is_state(const float *x, uint32_t place, const struct idm_norm *norm, const float *s) {
+  for (uint32_t j = 0; j < O; j++)
+    if (fabs((double)x[place * O + j] - ((double)s[j] - norm->stats[j]) / norm->stats[O + j]) > 1e-5) return false;
+  return true;
+}
+
+static void windows_are_padded_at_both_ends(void) {
+  struct px_dataset *ds = world(TRAJ_N);
+  struct idm_spec spec = small(1, 1);
+  struct idm_norm *norm;
+  spec.k = 2, spec.f = 2, spec.inputs = IDM_STATES;
+  float x[3][O * 6 + 2];
+  const struct idm_step steps[3] = { { 0, 0 }, { 0, 4 }, { 0, 7 } }; /* 8 steps, the state after the last is known */
+  CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
+  idm_norm_measure(norm, ds);
+  CU_ASSERT_EQUAL_FATAL(idm_window_inputs(&spec, O), O * 6 + 2);
+  idm_window_gather(norm, &spec, ds, steps, 3, x[0]);
+  const float *s = ds->observations;
+  CU_ASSERT_TRUE(is_zero(x[0], 0) && is_zero(x[0], 1)); /* before the start */
+  CU_ASSERT_TRUE(is_state(x[0], 2, norm, s) && is_state(x[0], 5, norm, s + 3 * O));
+  CU_ASSERT_TRUE(x[0][O * 6] == 0 && x[0][O * 6 + 1] == 0);
+  for (uint32_t place = 0; place < 6; place++) CU_ASSERT_TRUE(is_state(x[1], place, norm, s + (2 + place) * O));
+  CU_ASSERT_TRUE(is_state(x[2], 3, norm, s + 8 * O)); /* past the end: repeated, and marked */
+  CU_ASSERT_TRUE(is_state(x[2], 4, norm, s + 8 * O) && is_state(x[2], 5, norm, s + 8 * O));
+  CU_ASSERT_TRUE(x[2][O * 6] == 1 && x[2][O * 6 + 1] == 1);
+  idm_norm_free(norm);
+  world_free(ds);
+}
+
+static void windows_do_not_cross_trajectories(void) {
+  struct px_dataset *ds = world(TRAJ_N);
+  struct idm_spec spec = small(1, 1);
+  struct idm_norm *norm;
+  spec.k = 3, spec.f = 3;
+  const uint32_t in = idm_window_inputs(&spec, O), steps_n = 10;
+  struct idm_step steps[10];
+  float *before = px_calloc((size_t)steps_n * in, sizeof *before), *after = px_calloc((size_t)steps_n * in, sizeof *after);
+  for (uint32_t t = 0; t < 9; t++) steps[t] = (struct idm_step){ 1, t };
+  CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
+  idm_norm_measure(norm, ds);
+  idm_window_gather(norm, &spec, ds, steps, 9, before);
+  for (uint64_t row = 0; row < ds->obs_n; row++)
+    if (row < ds->obs_start[1] || row >= ds->obs_start[2]) ds->observations[row * O] = NAN;
+  idm_window_gather(norm, &spec, ds, steps, 9, after);
+  CU_ASSERT_EQUAL(memcmp(before, after, sizeof *before * 9 * in), 0);
+  free(before), free(after);
+  idm_norm_free(norm);
+  world_free(ds);
+}
+
+static void changes_have_unit_variance_and_actions_map_to_one(void) {
+  struct px_dataset *ds = world(TRAJ_N);
+  struct idm_spec spec = small(1, 1);
+  struct idm_norm *norm;
+  struct idm_step *steps;
+  uint32_t n;
+  spec.k = 0;
+  CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL(n, ds->steps_n - TRAJ_N / 3); /* the last step of every third trajectory cannot be used */
+  idm_norm_measure(norm, ds);
+  double sum = 0, square = 0;
+  for (uint32_t i = 0; i < n; i++) {
+    float x[2 * O], a[A];
+    idm_window_gather(norm, &spec, ds, steps + i, 1, x);
+    idm_window_actions(ds, steps + i, 1, a);
+    CU_ASSERT_DOUBLE_EQUAL(a[1], ds->actions[(ds->step_start[steps[i].traj] + steps[i].t) * A + 1] / 2, 1e-6);
+    sum += (double)x[O];
+    square += (double)x[O] * (double)x[O];
+  }
+  CU_ASSERT_DOUBLE_EQUAL(sum / n, 0, 1e-4);
+  CU_ASSERT_DOUBLE_EQUAL(square / n, 1, 1e-3);
+  free(steps);
+  idm_norm_free(norm);
+  world_free(ds);
+}
+
+/* ---- the loss */
+
+/* The largest difference of a gradient from central differences, relative to its largest number. */
+static double gradient_error(struct idm_model *model, struct idm_pass *pass, uint32_t n, float *params,
+                             const float *grads, size_t count) {
+  const float step = 2e-3F;
+  double worst = 0, size = 0;
+  float *kept = px_calloc(count, sizeof *kept);
+  memcpy(kept, grads, sizeof *kept * count);
+  for (size_t i = 0; i < count; i++) {
+    const float was = params[i];
+    params[i] = was + step;
+    const double up = idm_pass_gradients(model, pass, n, NULL, NULL, 1.0 / n, false);
+    params[i] = was - step;
+    const double down = idm_pass_gradients(model, pass, n, NULL, NULL, 1.0 / n, false);
+    params[i] = was;
+    worst = fmax(worst, fabs((up - down) / (2 * (double)step) - (double)kept[i]));
+    size = fmax(size, fabs((double)kept[i]));
+  }
+  free(kept);
+  return worst / size;
+}
+
+static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
+  enum { N = 16 };
+  struct px_dataset *ds = world(TRAJ_N);
+  struct idm_spec spec = small(1, 1);
+  struct idm_model *model;
+  struct idm_pass pass;
+  struct px_err err;
+  struct idm_step *steps;
+  struct px_rng rng = px_rng_at(1, 2, 3);
+  uint32_t n;
+  spec.hidden = 8, spec.k = 0, spec.head = head, spec.mean_loss = mean_loss;
+  CU_OK(idm_model_new(&spec, 0, &ds->spaces, &model, &err), err);
+  CU_OK(idm_pass_new(model, &pass), err);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
+  const size_t linear_n = A * (model->mu->shape.in + 1);
+  px_rng_normal(&rng, model->linear, linear_n);
+  for (size_t i = 0; i < linear_n; i++) model->linear[i] *= 0.1F;
+  idm_norm_measure(model->norm, ds);
+  idm_window_gather(model->norm, &spec, ds, steps, N, pass.x);
+  idm_window_actions(ds, steps, N, pass.action);
+  (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
+  CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
+  (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
+  if (mean_loss == IDM_NLL) { /* else the likelihood in the loss moves with mu and its gradient does not */
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->mu->params, pass.mu_grads, model->mu->params_n) < 5e-3);
+    (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->linear, pass.linear_grads, linear_n) < 5e-3);
+  }
+  free(steps);
+  idm_pass_free(&pass);
+  idm_model_free(model);
+  world_free(ds);
+}
+
+static void gradients_agree_with_finite_differences(void) {
+  check_gradients(IDM_SQUASHED, IDM_NLL);
+  check_gradients(IDM_GAUSSIAN, IDM_NLL);
+  check_gradients(IDM_SQUASHED, IDM_SQUARED);
+  check_gradients(IDM_GAUSSIAN, IDM_SQUARED);
+}
+
+/* ---- folds */
+
+static void folds_part_whole_trajectories_and_cover_all(void) {
+  struct px_dataset *ds = world(7);
+  const struct idm_spec spec = small(5, 1);
+  struct idm_step *steps;
+  uint32_t n, held = 0;
+  bool seen[TRAJ_N] = { false };
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL(idm_folds_n(&spec, steps, n), 5);
+  for (uint32_t member = 0; member < 5; member++) {
+    struct idm_fold fold;
+    CU_ASSERT_EQUAL_FATAL(idm_fold_split(&spec, member, steps, n, &fold), PX_OK);
+    CU_ASSERT_FALSE(fold.by_transition);
+    CU_ASSERT_TRUE(fold.held_n > 0 && fold.train_n > 0);
+    for (uint32_t i = 0; i < fold.held_n; i++) {
+      CU_ASSERT_FALSE(seen[fold.held[i].traj] && (i == 0 || fold.held[i - 1].traj != fold.held[i].traj));
+      seen[fold.held[i].traj] = true;
+      for (uint32_t k = 0; k < fold.train_n; k++) CU_ASSERT_NOT_EQUAL(fold.train[k].traj, fold.held[i].traj);
+    }
+    held += fold.held_n;
+    idm_fold_free(&fold);
+  }
+  CU_ASSERT_EQUAL(held, n);
+  free(steps);
+  world_free(ds);
+}
+
+static void one_labelled_trajectory_or_transition_is_enough(void) {
+  struct px_dataset *ds = world(1);
+  const struct idm_spec spec = small(3, 30);
+  struct idm_metrics metrics;
+  for (int only_one = 0; only_one < 2; only_one++) {
+    if (only_one) memset(ds->labelled + 1, 0, ds->steps_n - 1);
+    struct idm_model *model = trained(ds, &spec, 1, &metrics);
+    CU_ASSERT_TRUE(metrics.val_by_transition);
+    CU_ASSERT_TRUE(metrics.val_n > 0 && metrics.train_n > 0 && isfinite(metrics.val_mse));
+    idm_model_free(model);
+  }
+  world_free(ds);
+}
+
+/* ---- training */
+
+static void nothing_labelled_is_an_error(void) {
+  struct px_dataset *ds = world(0);
+  const struct idm_spec spec = small(1, 10);
+  struct idm_metrics metrics;
+  struct idm_model *model = NULL;
+  struct px_err err;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
+  ds->labelled[ds->step_start[3] - 1] = 1; /* the last step of trajectory 2, whose next state is unknown */
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
+  CU_ASSERT_PTR_NULL(model);
+  world_free(ds);
+}
+
+static void bad_specs_name_the_field(void) {
+  struct px_dataset *ds = world(3);
+  struct idm_spec spec = small(2, 10);
+  struct idm_metrics metrics;
+  struct idm_model *model;
+  struct px_err err;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 2, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/member");
+  spec.k = IDM_K_MAX + 1;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/k");
+  spec.k = 0, spec.lr = NAN;
+  CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/lr");
+  world_free(ds);
+}
+
+static void a_loss_that_is_not_finite_is_an_error(void) {
+  struct px_dataset *ds = world(6);
+  struct idm_spec spec = small(2, 50);
+  struct idm_metrics metrics;
+  struct idm_model *model = NULL;
+  struct px_err err;
+  ds->observations[0] = 3e38F, ds->observations[O] = -3e38F; /* finite, but their difference is not */
+  for (int linear = 0; linear < 2; linear++) {
+    spec.linear = linear;
+    CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NAN_LOSS);
+    CU_ASSERT_PTR_NULL(model);
+  }
+  world_free(ds);
+}
+
+static enum px_status cancel(void *ctx, const char *phase, int64_t step, int64_t total,
+                             const struct px_metric *metrics, size_t metrics_n) {
+  (void)ctx, (void)phase, (void)step, (void)total, (void)metrics, (void)metrics_n;
+  return PX_E_CANCELLED;
+}
+
+static void cancelling_stops_training_and_labelling(void) {
+  struct px_dataset *ds = world(6);
+  const struct idm_spec spec = small(2, 20);
+  const struct px_progress progress = { NULL, cancel };
+  struct idm_metrics metrics;
+  struct idm_model *model = NULL;
+  struct px_err err;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, &progress, &model, &metrics, &err), PX_E_CANCELLED);
+  CU_ASSERT_PTR_NULL(model);
+  world_free(ds);
+}
+
+static void same_seed_gives_the_same_bytes(void) {
+  struct px_dataset *ds = world(8);
+  struct idm_spec spec = small(3, 40);
+  struct idm_metrics metrics;
+  spec.dropout = 0.1;
+  struct idm_model *first = trained(ds, &spec, 1, &metrics);
+  /* What hidden actions were must not matter. */
+  for (uint64_t i = 0; i < ds->steps_n * A; i++)
+    if (!ds->labelled[i / A]) ds->actions[i] = 1e6F;
+  struct idm_model *again = trained(ds, &spec, 1, &metrics), *other = trained(ds, &spec, 2, &metrics);
+  struct px_buf a = saved(first), b = saved(again), c = saved(other);
+  CU_ASSERT_EQUAL(a.len, b.len);
+  CU_ASSERT_EQUAL(memcmp(a.data, b.data, a.len), 0);
+  CU_ASSERT_FALSE(a.len == c.len && memcmp(a.data, c.data, a.len) == 0);
+  px_buf_free(&a), px_buf_free(&b), px_buf_free(&c);
+  idm_model_free(first), idm_model_free(again), idm_model_free(other);
+  world_free(ds);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+static uint64_t allocations_of(const struct px_dataset *ds, uint32_t steps) {
+  struct idm_spec spec = small(2, steps);
+  struct idm_metrics metrics;
+  spec.patience = 0;
+  const uint64_t before = allocations;
+  idm_model_free(trained(ds, &spec, 0, &metrics));
+  CU_ASSERT_EQUAL(metrics.steps, steps);
+  return allocations - before;
+}
+
+static void steps_allocate_nothing(void) {
+  struct px_dataset *ds = world(8);
+  const uint64_t few = allocations_of(ds, 10);
+  CU_ASSERT_TRUE(few > 0);
+  CU_ASSERT_EQUAL(allocations_of(ds, 150), few);
+  world_free(ds);
+}
+#endif
+
+/* ---- files */
+
+static void a_loaded_model_labels_alike(void) {
+  struct px_dataset *ds = world(8);
+  const struct idm_spec spec = small(2, 60);
+  struct idm_metrics metrics;
+  struct px_err err;
+  struct idm_model *model = trained(ds, &spec, 1, &metrics), *loaded = NULL;
+  struct px_buf bytes = saved(model), again;
+  struct idm_labels *a, *b;
+  CU_OK(idm_model_load(bytes.data, bytes.len, &loaded, &err), err);
+  CU_ASSERT_EQUAL(idm_model_member(loaded), 1);
+  CU_ASSERT_EQUAL(idm_model_spec(loaded)->steps, 60);
+  CU_OK(idm_label(&model, 1, ds, 0, TRAJ_N, NULL, &a, &err), err);
+  CU_OK(idm_label(&loaded, 1, ds, 0, TRAJ_N, NULL, &b, &err), err);
+  CU_ASSERT_EQUAL(memcmp(a->actions, b->actions, sizeof(float) * A * a->steps_n), 0);
+  CU_ASSERT_EQUAL(memcmp(a->std, b->std, sizeof(float) * A * a->steps_n), 0);
+  again = saved(loaded);
+  CU_ASSERT_TRUE(again.len == bytes.len && memcmp(again.data, bytes.data, bytes.len) == 0);
+  idm_labels_free(a), idm_labels_free(b);
+  px_buf_free(&bytes), px_buf_free(&again);
+  idm_model_free(model), idm_model_free(loaded);
+  world_free(ds);
+}
+
+static void broken_model_bytes_are_refused(void) {
+  struct px_dataset *ds = world(4);
+  const struct idm_spec spec = small(1, 5);
+  struct idm_metrics metrics;
+  struct px_err err;
+  struct idm_model *model = trained(ds, &spec, 0, &metrics), *loaded = NULL;
+  struct px_buf bytes = saved(model);
+  for (size_t n = 0; n < bytes.len; n += 1 + bytes.len / 50)
+    CU_ASSERT_EQUAL(idm_model_load(bytes.data, n, &loaded, &err), PX_E_BAD_DATA);
+  char *field = strstr(bytes.data + 8, "\"hidden\":\"32\""); /* then the tensors do not fit */
+  CU_ASSERT_PTR_NOT_NULL_FATAL(field);
+  field[strlen("\"hidden\":\"")] = '6';
+  CU_ASSERT_EQUAL(idm_model_load(bytes.data, bytes.len, &loaded, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NULL(loaded);
+  px_buf_free(&bytes);
+  idm_model_free(model);
+  world_free(ds);
+}
+
+/* ---- labels */
+
+static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
+  struct px_dataset *ds = world(9), *truth = world(TRAJ_N);
+  const struct idm_spec spec = small(3, 100);
+  struct idm_metrics metrics;
+  struct px_err err;
+  struct idm_model *models[3];
+  struct idm_labels *labels, *part;
+  for (uint32_t i = 0; i < 3; i++) models[i] = trained(ds, &spec, i, &metrics);
+  CU_ASSERT_TRUE(metrics.val_r2 > 0.99 && metrics.val_r2_dim[0] > 0.99 && metrics.val_r2_dim[1] > 0.99);
+  CU_OK(idm_label(models, 3, ds, 0, TRAJ_N, NULL, &labels, &err), err);
+  double worst = 0;
+  for (uint32_t traj = 0; traj < TRAJ_N; traj++)
+    for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++) {
+      CU_ASSERT_EQUAL(labels->known[i], px_dataset_next_known(ds, traj, i - ds->step_start[traj]));
+      for (uint64_t j = i * A; j < (i + 1) * A; j++) {
+        if (labels->known[i]) {
+          worst = fmax(worst, fabs((double)labels->actions[j] - (double)truth->actions[j]));
+          CU_ASSERT_TRUE(labels->std[j] > 0 && labels->epistemic[j] >= 0 && labels->score[i] > 0);
+        } else {
+          CU_ASSERT_TRUE(labels->actions[j] == 0 && labels->std[j] == 0 && labels->score[i] == 0);
+        }
+      }
+    }
+  CU_ASSERT_TRUE(worst < 0.2); /* of a range of 4 */
+  CU_OK(idm_label(models, 3, ds, 4, 7, NULL, &part, &err), err); /* a shard's rows are the whole's */
+  CU_ASSERT_EQUAL(part->steps_n, ds->step_start[7] - ds->step_start[4]);
+  for (uint64_t j = 0; j < part->steps_n * A; j++)
+    CU_ASSERT_DOUBLE_EQUAL(part->actions[j], labels->actions[ds->step_start[4] * A + j], 1e-5);
+  idm_labels_free(part), idm_labels_free(labels);
+  for (uint32_t i = 0; i < 3; i++) idm_model_free(models[i]);
+  world_free(ds), world_free(truth);
+}
+
+/* With the linear path as the only thing that differs from 0, mu is its bias. */
+static void label_spread_and_disagreement_follow_their_formulas(void) {
+  struct px_dataset *ds = world(TRAJ_N);
+  struct idm_spec spec = small(2, 1);
+  struct idm_model *models[2];
+  struct idm_labels *labels;
+  struct px_err err;
+  const double mu[2] = { 0.3, -0.5 }, y[2] = { 0.2, -0.1 };
+  for (int head = 0; head < 2; head++) {
+    double m[2], variance = 0;
+    spec.head = head ? IDM_GAUSSIAN : IDM_SQUASHED;
+    for (uint32_t i = 0; i < 2; i++) {
+      CU_OK(idm_model_new(&spec, i, &ds->spaces, &models[i], &err), err);
+      idm_norm_measure(models[i]->norm, ds);
+      models[i]->linear[(size_t)A * models[i]->mu->shape.in] = (float)mu[i];
+      models[i]->y->params[models[i]->y->params_n - A] = (float)y[i];
+      m[i] = head ? mu[i] : tanh(mu[i]);
+      const double s = exp(-1.5 + 3.5 * tanh(y[i])) * (head ? 1 : 1 - m[i] * m[i]);
+      variance += s * s / 2;
+    }
+    CU_OK(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), err);
+    CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], 2 * (m[0] + m[1]) / 2, 1e-5); /* the range is [-2, 2] */
+    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], 2 * fabs(m[0] - m[1]) / 2, 1e-5);
+    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], 2 * sqrt(variance), 1e-5);
+    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[1], 0, 1e-5);
+    idm_labels_free(labels);
+    idm_model_free(models[1]);
+    spec.k = 2;
+    CU_OK(idm_model_new(&spec, 1, &ds->spaces, &models[1], &err), err);
+    CU_ASSERT_EQUAL(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), PX_E_BAD_DATA); /* another window */
+    spec.k = 1;
+    idm_model_free(models[0]), idm_model_free(models[1]);
+  }
+  world_free(ds);
+}
+
+CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajectories),
+        T(changes_have_unit_variance_and_actions_map_to_one), T(gradients_agree_with_finite_differences),
+        T(folds_part_whole_trajectories_and_cover_all), T(one_labelled_trajectory_or_transition_is_enough),
+        T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(a_loss_that_is_not_finite_is_an_error),
+        T(cancelling_stops_training_and_labelling), T(same_seed_gives_the_same_bytes),
+#ifndef __SANITIZE_ADDRESS__
+        T(steps_allocate_nothing),
+#endif
+        T(a_loaded_model_labels_alike), T(broken_model_bytes_are_refused),
+        T(an_ensemble_finds_the_law_and_marks_what_is_unknown), T(label_spread_and_disagreement_follow_their_formulas))
