@@ -74,11 +74,36 @@ static enum px_status read_wait(const struct http_request *req, int *ms, struct 
   return PX_OK;
 }
 
-static bool is_final(const struct px_buf *document) {
-  json_t *json = json_loadb(document->data, document->len, 0, NULL);
-  const bool final = json_is_string(json_object_get(json, "finished_at"));
-  json_decref(json);
-  return final;
+/* A running job's phase and progress are as old as its last heartbeat in the
+ * database; Redis, when it is there, has newer ones of the same attempt. */
+static enum px_status lay_over_live(struct http_request *req, json_t *document, struct px_buf *body) {
+  struct px_buf text = PX_BUF(1024);
+  json_t *live = service_job_progress(req->service, req->params[0], &text) ? json_loadb(text.data, text.len, 0, NULL) : NULL;
+  px_buf_free(&text);
+  char *merged = NULL;
+  if (json_is_object(json_object_get(live, "progress")) && json_is_string(json_object_get(live, "phase")) &&
+      json_equal(json_object_get(live, "epoch"), json_object_get(document, "epoch"))) {
+    json_object_set(document, "phase", json_object_get(live, "phase"));
+    json_object_set(document, "progress", json_object_get(live, "progress"));
+    merged = json_dumps(document, JSON_COMPACT);
+  }
+  json_decref(live);
+  if (!merged) return PX_OK;
+  body->len = 0;
+  const enum px_status status = px_buf_puts(body, merged);
+  free(merged);
+  return status;
+}
+
+/* Completes the document; *final tells whether the job has ended. */
+static enum px_status complete(struct http_request *req, struct px_buf *body, bool *final) {
+  json_t *document = json_loadb(body->data, body->len, 0, NULL);
+  const char *state = json_string_value(json_object_get(document, "state"));
+  *final = json_is_string(json_object_get(document, "finished_at"));
+  const bool runs = state && strcmp(state, "running") == 0 && !json_object_get(document, "children"); /* a pipeline has */
+  const enum px_status status = runs ? lay_over_live(req, document, body) : PX_OK;
+  json_decref(document);
+  return status;
 }
 
 API_HANDLER(api_job_get) {
@@ -91,7 +116,10 @@ API_HANDLER(api_job_get) {
   if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
   if (status) return status;
   reply->etag = api_etag(req, version);
-  if (is_final(&reply->body)) return PX_OK;
+  bool final;
+  status = complete(req, &reply->body, &final);
+  if (status) return px_fail(err, status, "the job's document");
+  if (final) return PX_OK;
   http_reply_header(reply, "Retry-After", "1");
   /* Whoever knows another version than this one is told at once. */
   const char *known = http_header(req, "If-None-Match");

@@ -100,6 +100,13 @@ bool service_queue_up(struct service *s) {
   return up;
 }
 
+bool service_job_progress(struct service *s, const char *job, struct px_buf *json) {
+  pthread_mutex_lock(&s->queue_lock);
+  const bool any = queue_progress_get(s->queue, job, json);
+  pthread_mutex_unlock(&s->queue_lock);
+  return any;
+}
+
 void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_lock(&s->queue_lock);
   queue_changed(s->queue, job);

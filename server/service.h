@@ -25,6 +25,8 @@ enum px_status service_store(struct service *service, struct store **out, struct
 /* Tells workers that n jobs may be ready, and long polls that a job changed. */
 void service_wake(struct service *service, int n);
 bool service_queue_up(struct service *service);
+/* A running job's live progress as the worker told it last; false if there is none. */
+bool service_job_progress(struct service *service, const char *job, struct px_buf *json);
 void service_job_changed(struct service *service, const char *job);
 
 /* The value of an Authorization header (may be NULL). A good token is believed

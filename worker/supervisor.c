@@ -39,7 +39,7 @@ struct watch {
   struct child child;
   char phase[24];
   int64_t step, total;
-  int64_t beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
+  int64_t started_ms, beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
   bool done, told; /* the child said how it ended; ... that it succeeded */
   bool fenced;     /* the hold is lost: nothing may be said of the job any more */
   struct px_err why;
@@ -133,10 +133,14 @@ static void beat(struct supervisor *s, struct watch *w) {
   if (!status) queue_changed(s->queue, w->job->hold.job);
 }
 
+/* As job documents have it; the server lays it over the last heartbeat's. */
 static void tell_progress(struct supervisor *s, const struct watch *w) {
-  char json[160];
-  snprintf(json, sizeof json, "{\"phase\":\"%s\",\"step\":%lld,\"total\":%lld}", w->phase, (long long)w->step,
-           (long long)w->total);
+  char json[200], eta[32] = "null";
+  const double elapsed_s = (double)(px_clock_ms() - w->started_ms) / 1000;
+  if (w->step > 0 && w->total >= w->step)
+    snprintf(eta, sizeof eta, "%.1f", elapsed_s * (double)(w->total - w->step) / (double)w->step);
+  snprintf(json, sizeof json, "{\"epoch\":%lld,\"phase\":\"%s\",\"progress\":{\"step\":%lld,\"total\":%lld,\"eta_s\":%s}}",
+           (long long)w->job->hold.epoch, w->phase, (long long)w->step, (long long)w->total, eta);
   queue_progress(s->queue, w->job->hold.job, json);
 }
 
@@ -206,7 +210,7 @@ static void settle(struct supervisor *s, const struct watch *w) {
 
 static void work(struct supervisor *s, const struct store_job *job) {
   const int64_t start = px_clock_ms();
-  struct watch w = { .job = job, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
+  struct watch w = { .job = job, .started_ms = start, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
   px_log(PX_LOG_INFO, "job_claimed", "job", job->hold.job, "kind", job->kind, "name", job->name, "attempt",
          PX_I(job->attempt), "epoch", PX_I(job->hold.epoch), NULL);
   queue_changed(s->queue, job->hold.job);
