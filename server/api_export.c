@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/hash.h"
-#include "lib/data/export.h"
+#include "lib/store/transfer.h"
 #include "server/api.h"
 #include "server/files.h"
 #include "server/snapshot.h"
@@ -30,22 +30,6 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   return status;
 }
 
-static enum px_status write_file(struct store *store, const struct plan *plan, const char *path, struct px_err *err) {
-  struct px_export *e = NULL;
-  struct snapshot_pair pair = SNAPSHOT_PAIR;
-  enum px_status status = px_export_new(plan->format, plan->which, &plan->ds->spaces, path, &e, err);
-  for (uint32_t seq = 0; !status && seq < plan->ds->segments_n; seq++) {
-    status = snapshot_read(store, plan->ds, &plan->labels, seq, &pair, err);
-    if (!status)
-      status = px_export_segment(e, pair.segment.data, pair.segment.len, pair.labels.len ? pair.labels.data : NULL,
-                                 pair.labels.len, err);
-  }
-  if (!status) status = px_export_end(e, err);
-  px_export_free(e);
-  snapshot_pair_free(&pair);
-  return status;
-}
-
 API_HANDLER(api_export) {
   struct plan plan;
   struct store *store = NULL;
@@ -58,7 +42,9 @@ API_HANDLER(api_export) {
   px_hex(random, sizeof random, digits);
   const char *path = px_arena_fmt(req->arena, "%s/export-%s", service_options(req->service)->spool_dir, digits);
   if (!path) return px_fail(err, PX_E_NO_MEMORY, "export");
-  status = write_file(store, &plan, path, err);
+  const struct store_export what = { .segments_n = plan.ds->segments_n, .format = plan.format, .which = plan.which,
+                                     .label_set = plan.labels.id[0] ? plan.labels.id : NULL };
+  status = store_export_file(store, plan.ds, &what, path, NULL, err);
   const int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (!status && fd < 0) status = px_fail_errno(err, "opening the export");
   unlink(path);

@@ -13,9 +13,9 @@
 #include "lib/base/hash.h"
 #include "lib/data/decode.h"
 #include "lib/store/jobs.h"
+#include "lib/store/transfer.h"
 #include "server/api.h"
 #include "server/files.h"
-#include "server/ingest.h"
 #include "server/metrics.h"
 
 enum { DIGEST_TEXT_MAX = 64 };
@@ -165,13 +165,7 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
                     u->digest_header);
 }
 
-static json_t *notes_json(const struct px_read_report *report) {
-  json_t *notes = json_array();
-  for (uint32_t i = 0; notes && i < report->notes_n; i++) json_array_append_new(notes, json_string(report->notes[i]));
-  return notes;
-}
-
-static enum px_status answer_stored(struct http_request *req, struct http_reply *reply, const struct ingest_result *r,
+static enum px_status answer_stored(struct http_request *req, struct http_reply *reply, const struct store_ingested *r,
                                     double seconds, struct px_err *err) {
   const struct upload *u = req->stream;
   struct px_buf document = PX_BUF(16 << 20);
@@ -183,38 +177,28 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
   if (status) return status;
   reply->status = 201;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", u->dataset->id));
-  return http_reply_json(
-    reply,
-    json_pack("{s:s s:s s:s s:s s:I s:I s:I s:I s:I s:o s:I s:f}", "dataset_id", u->dataset->id, "file", u->name, "format",
-              px_format_name(u->format), "layout", r->report.layout, "trajectories", (json_int_t)r->trajectories_n, "steps",
-              (json_int_t)r->steps_n, "labelled_steps", (json_int_t)r->labelled_n, "segments", (json_int_t)r->segments_n,
-              "size_bytes", (json_int_t)r->size_bytes, "notes", notes_json(&r->report), "version", (json_int_t)version,
-              "seconds", seconds),
-    err);
+  json_t *json = store_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->name,
+                                                            "format", px_format_name(u->format), "version",
+                                                            (json_int_t)version, "seconds", seconds);
+  if (json) json_object_update(json, about);
+  json_decref(about);
+  return http_reply_json(reply, json, err);
 }
 
 static enum px_status store_now(struct http_request *req, struct http_reply *reply, struct px_err *err) {
   struct upload *u = req->stream;
   const double began = px_clock_s();
-  struct ingest_job job = { .service = req->service, .dataset = u->dataset, .fd = u->fd, .format = u->format,
-                            .bytes = px_decoder_bytes(u->decoder), .name = u->name, .options = &u->options };
-  struct ingest_result *result = px_arena_take(req->arena, 1, sizeof *result);
+  struct store_ingest job = { .beside_url = service_options(req->service)->db_url, .dataset = u->dataset, .fd = u->fd,
+                              .format = u->format, .bytes = px_decoder_bytes(u->decoder), .name = u->name,
+                              .options = &u->options };
+  struct store_ingested *result = px_arena_take(req->arena, 1, sizeof *result);
   if (!result) return px_fail(err, PX_E_NO_MEMORY, "upload");
   enum px_status status = api_store(req, &job.store, err);
-  if (!status) status = ingest_run(&job, result, err);
+  if (!status) status = store_ingest_file(&job, result, err);
   if (status) return status;
   const double seconds = px_clock_s() - began;
   metrics_uploaded(job.bytes, result->steps_n, seconds);
   return answer_stored(req, reply, result, seconds, err);
-}
-
-static char *options_json(const struct px_read_options *options) {
-  json_t *keys = json_array();
-  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
-  json_t *json = json_pack("{s:b s:o}", "ignore_actions", options->ignore_actions, "obs_keys", keys);
-  char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-  json_decref(json);
-  return text;
 }
 
 static enum px_status store_later(struct http_request *req, struct http_reply *reply, struct px_err *err) {
@@ -223,7 +207,7 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   struct store_blob blob;
   char job[STORE_ID_MAX];
   int64_t version;
-  char *options = options_json(&u->options);
+  char *options = store_options_json(&u->options);
   enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (!status) status = store_blob_put_fd(store, u->fd, &blob, err);
   if (!status)

@@ -6,8 +6,6 @@
 #include "worker/scratch.h"
 #include "worker/snapshot.h"
 
-enum { SUMMARY_MAX = 1 << 16 };
-
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   const int fd = *(const int *)ctx;
   for (const char *at = bytes; n > 0;) {
@@ -34,31 +32,34 @@ static enum px_status fetch(struct job *job, int64_t blob, int *out, struct px_e
   return status;
 }
 
-static enum px_status ingest(struct job *job, const struct store_upload *upload, const json_t *given, struct px_err *err) {
-  const struct px_read_options options = { .ignore_actions = json_is_true(json_object_get(given, "ignore_actions")) };
-  struct store_file file = { .fd = -1, .name = upload->file_name, .options = &options };
-  struct px_buf summary = PX_BUF(SUMMARY_MAX);
+static enum px_status ingest(struct job *job, const struct store_upload *upload, const struct px_read_options *options,
+                             struct px_err *err) {
   struct store_dataset *dataset = malloc(sizeof *dataset);
-  enum px_status status = dataset ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
-                                  : px_fail(err, PX_E_NO_MEMORY, "ingest");
-  if (!status) status = px_format_from_name(upload->format, &file.format, err);
-  if (!status) status = fetch(job, upload->blob_id, &file.fd, err);
-  if (!status) status = store_ingest_file(job->store, dataset, &file, &job->hold, &job->progress, &summary, err);
-  if (file.fd >= 0) close(file.fd);
+  struct store_ingested *found = malloc(sizeof *found);
+  struct store_ingest what = { .store = job->store, .dataset = dataset, .fd = -1, .name = upload->file_name, .options = options,
+                               .hold = &job->hold, .progress = &job->progress };
+  enum px_status status = dataset && found ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
+                                           : px_fail(err, PX_E_NO_MEMORY, "ingest");
+  if (!status) status = px_format_from_name(upload->format, &what.format, err);
+  if (!status) status = fetch(job, upload->blob_id, &what.fd, err);
+  if (!status) status = store_ingest_file(&what, found, err);
+  if (what.fd >= 0) close(what.fd);
+  free(found);
   free(dataset);
-  px_buf_free(&summary);
   return status;
 }
 
 enum px_status job_ingest(struct job *job, struct px_err *err) {
-  struct px_buf options = PX_BUF(1 << 16);
+  struct px_buf text = PX_BUF(1 << 16);
   struct store_upload upload;
-  enum px_status status = store_upload_get(job->store, spec_text(job->spec, "upload"), &upload, &options, err);
+  struct px_read_options *options = malloc(sizeof *options);
+  enum px_status status = options ? store_upload_get(job->store, spec_text(job->spec, "upload"), &upload, &text, err)
+                                  : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) {
-    json_t *given = json_loads(options.data, 0, NULL);
-    status = ingest(job, &upload, given, err);
-    json_decref(given);
+    store_options_parse(text.data, options);
+    status = ingest(job, &upload, options, err);
   }
-  px_buf_free(&options);
+  free(options);
+  px_buf_free(&text);
   return status;
 }

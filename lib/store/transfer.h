@@ -1,12 +1,15 @@
 /*
- * Whole files in and out of a dataset: reading an upload into segments and
- * writing segments out. Used by the server (direct uploads and downloads) and
- * by the worker (jobs ingest and export), so that both do the same.
+ * Whole files in and out of a dataset: reading an upload into segments
+ * (ingest.c) and writing segments out (transfer.c). Used by the server (direct
+ * uploads and downloads) and by the worker (jobs ingest and export), so that
+ * both do the same.
  *
  * Memory is bounded by a few segments. Thread safety as the store's.
  */
 #ifndef PX_STORE_TRANSFER_H
 #define PX_STORE_TRANSFER_H
+
+#include <jansson.h>
 
 #include "lib/base/progress.h"
 #include "lib/data/export.h"
@@ -14,20 +17,36 @@
 #include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
 
-struct store_file {
-  int fd;                 /* regular file, borrowed */
+struct store_ingest {
+  struct store *store;
+  const char *beside_url;          /* where a second connection stores the segments of a large file while this
+                                      thread parses; NULL: no second one */
+  const struct store_dataset *dataset;
+  int fd;                          /* regular file, borrowed */
+  uint64_t bytes;                  /* its size */
   enum px_format format;
-  const char *name;       /* used in errors */
-  const struct px_read_options *options; /* or NULL */
+  const char *name;                /* in errors */
+  const struct px_read_options *options;  /* or NULL */
+  const struct store_hold *hold;          /* NULL, or the ingest job that ends in the same transaction */
+  const struct px_progress *progress;     /* or NULL; phase "store", in segments */
 };
+struct store_ingested {
+  struct px_read_report report;
+  uint32_t segments_n;
+  uint64_t trajectories_n, steps_n, labelled_n, size_bytes;
+};
+/* Appends all trajectories of the file to the dataset in one transaction, or
+ * none. Errors as px_read_file's and store_append_commit's. */
+enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err)
+  PX_MUST_CHECK;
+/* {layout, trajectories, steps, labelled_steps, segments, size_bytes, notes[]}: what the API answers and what an
+ * ingest job's result is. Owned by the caller; NULL when out of memory. */
+json_t *store_ingested_json(const struct store_ingested *found);
 
-/* Reads the file and appends all its trajectories to the dataset in one
- * transaction, or none. `summary` gets a JSON object: layout, trajectories,
- * steps, labelled_steps, segments, notes[]. With a hold the same transaction ends that ingest job with the summary as
- * its result. Errors as px_read_file's and store_append_commit's. */
-enum px_status store_ingest_file(struct store *store, const struct store_dataset *dataset, const struct store_file *file,
-                                 const struct store_hold *hold, const struct px_progress *progress, struct px_buf *summary,
-                                 struct px_err *err) PX_MUST_CHECK;
+/* Reader options as JSON text, for uploads that wait for their job. The text is
+ * from malloc (NULL when out of memory); what does not parse is the default. */
+char *store_options_json(const struct px_read_options *options);
+void store_options_parse(const char *text, struct px_read_options *options);
 
 struct store_export {
   uint32_t segments_n;          /* snapshot */

@@ -1,6 +1,7 @@
-/* From a file on disk to segments in a dataset: see ingest.h. */
-#include "server/ingest.h"
+/* From a file on disk to segments in a dataset: see transfer.h. */
+#include "lib/store/transfer.h"
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@ enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connectio
 struct copy { struct px_segment segment; };
 
 struct ingest {
-  const struct ingest_job *job;
+  const struct store_ingest *what;
   struct store_append *append;
-  struct ingest_result result;
+  struct store_ingested result;
   bool beside;                   /* a second thread stores */
   pthread_t thread;
   pthread_mutex_t lock;
@@ -53,7 +54,7 @@ static void *store_main(void *arg) {
   struct ingest *in = arg;
   struct store *store = NULL;
   struct px_err err = { 0 };
-  enum px_status status = service_store(in->job->service, &store, &err);
+  enum px_status status = store_open(in->what->beside_url, "px ingest", &store, &err);
   pthread_mutex_lock(&in->lock);
   while (!status) {
     while (in->queue_n == 0 && !in->parsed) pthread_cond_wait(&in->changed, &in->lock);
@@ -72,11 +73,12 @@ static void *store_main(void *arg) {
     pthread_cond_signal(&in->changed);
   }
   pthread_mutex_unlock(&in->lock);
+  store_close(store);
   return NULL;
 }
 
 static enum px_status put_beside(struct ingest *in, const struct px_segment *segment, struct px_err *err) {
-  struct copy *copy = copy_segment(segment, in->job->dataset->spaces.obs_dim);
+  struct copy *copy = copy_segment(segment, in->what->dataset->spaces.obs_dim);
   if (!copy) return px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
   pthread_mutex_lock(&in->lock);
   while (in->queue_n == QUEUE_MAX && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
@@ -99,20 +101,23 @@ static enum px_status put_segment(void *ctx, const struct px_segment *segment, s
   in->result.steps_n += segment->steps_n;
   in->result.labelled_n += segment->labelled_n;
   in->result.size_bytes += segment->size;
-  return in->beside ? put_beside(in, segment, err) : store_append_segment(in->append, in->job->store, segment, err);
+  enum px_status status = in->beside ? put_beside(in, segment, err)
+                                     : store_append_segment(in->append, in->what->store, segment, err);
+  if (!status) status = px_progress_report(in->what->progress, "store", in->result.segments_n, 0, NULL, 0);
+  return status;
 }
 
 static enum px_status read_all(struct ingest *in, struct px_err *err) {
-  const struct ingest_job *job = in->job;
+  const struct store_ingest *what = in->what;
   struct px_segment_builder *builder =
-    px_segment_builder_new(&job->dataset->spaces, (struct px_segment_sink){ in, put_segment });
+    px_segment_builder_new(&what->dataset->spaces, (struct px_segment_sink){ in, put_segment });
   if (!builder) return px_fail(err, PX_E_NO_MEMORY, "segments");
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
-  enum px_status status = px_read_file(job->fd, job->format, job->name, job->options, &job->dataset->spaces, &sink,
+  enum px_status status = px_read_file(what->fd, what->format, what->name, what->options, &what->dataset->spaces, &sink,
                                        &in->result.report, err);
   if (!status) status = px_segment_builder_end(builder, err);
   px_segment_builder_free(builder);
-  if (!status && in->result.trajectories_n == 0) status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", job->name);
+  if (!status && in->result.trajectories_n == 0) status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", what->name);
   return status;
 }
 
@@ -131,18 +136,64 @@ static enum px_status join(struct ingest *in, enum px_status status, struct px_e
   return in->failed;
 }
 
-enum px_status ingest_run(const struct ingest_job *job, struct ingest_result *out, struct px_err *err) {
-  struct ingest in = { .job = job };
-  pthread_mutex_init(&in.lock, NULL);
-  pthread_cond_init(&in.changed, NULL);
-  enum px_status status = store_append_begin(job->dataset->id, job->dataset->spaces.obs_dim, &in.append, err);
-  if (!status && job->bytes >= BESIDE_BYTES) in.beside = pthread_create(&in.thread, NULL, store_main, &in) == 0;
-  if (!status) status = read_all(&in, err);
-  if (in.beside) status = join(&in, status, err);
-  if (!status) status = store_append_commit(in.append, job->store, NULL, NULL, err);
-  store_append_free(in.append);
-  pthread_cond_destroy(&in.changed);
-  pthread_mutex_destroy(&in.lock);
-  if (!status) *out = in.result;
+json_t *store_ingested_json(const struct store_ingested *found) {
+  json_t *notes = json_array();
+  for (uint32_t i = 0; notes && i < found->report.notes_n; i++)
+    json_array_append_new(notes, json_string(found->report.notes[i]));
+  return json_pack("{s:s s:I s:I s:I s:I s:I s:o}", "layout", found->report.layout, "trajectories",
+                   (json_int_t)found->trajectories_n, "steps", (json_int_t)found->steps_n, "labelled_steps",
+                   (json_int_t)found->labelled_n, "segments", (json_int_t)found->segments_n, "size_bytes",
+                   (json_int_t)found->size_bytes, "notes", notes);
+}
+
+static enum px_status commit(struct ingest *in, struct px_err *err) {
+  json_t *result = in->what->hold ? store_ingested_json(&in->result) : NULL;
+  char *text = result ? json_dumps(result, JSON_COMPACT) : NULL;
+  json_decref(result);
+  const enum px_status status = in->what->hold && !text
+                                  ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read")
+                                  : store_append_commit(in->append, in->what->store, in->what->hold, text, err);
+  free(text);
   return status;
+}
+
+enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
+  struct ingest *in = calloc(1, sizeof *in); /* the report is too large for a stack */
+  if (!in) return px_fail(err, PX_E_NO_MEMORY, "reading %s", what->name);
+  in->what = what;
+  pthread_mutex_init(&in->lock, NULL);
+  pthread_cond_init(&in->changed, NULL);
+  enum px_status status = store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
+  if (!status && what->beside_url && what->bytes >= BESIDE_BYTES)
+    in->beside = pthread_create(&in->thread, NULL, store_main, in) == 0;
+  if (!status) status = read_all(in, err);
+  if (in->beside) status = join(in, status, err);
+  if (!status) status = commit(in, err);
+  store_append_free(in->append);
+  pthread_cond_destroy(&in->changed);
+  pthread_mutex_destroy(&in->lock);
+  if (!status) *out = in->result;
+  free(in);
+  return status;
+}
+
+/* ---- how readers are told, kept beside an upload until its job runs */
+
+char *store_options_json(const struct px_read_options *options) {
+  json_t *keys = json_array();
+  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
+  json_t *json = json_pack("{s:b s:o}", "ignore_actions", options->ignore_actions, "obs_keys", keys);
+  char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+  json_decref(json);
+  return text;
+}
+
+void store_options_parse(const char *text, struct px_read_options *options) {
+  json_t *json = text ? json_loads(text, 0, NULL) : NULL, *key;
+  *options = (struct px_read_options){ .ignore_actions = json_is_true(json_object_get(json, "ignore_actions")) };
+  size_t i;
+  json_array_foreach(json_object_get(json, "obs_keys"), i, key)
+    if (i < PX_READ_KEYS_MAX && json_is_string(key))
+      snprintf(options->obs_keys[options->obs_keys_n++], PX_READ_KEY_BYTES, "%s", json_string_value(key));
+  json_decref(json);
 }
