@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the secrets of deploy/docker-compose.yml once: a random database password, and the URL with it.
+# Writes the secrets of deploy/docker-compose.yml once: a random database password, the URL with it, and an API token.
 # Usage: deploy/make-secrets.sh [FOLDER]       (default: deploy/secrets)
 set -eu
 folder=${1:-$(dirname "$0")/secrets}
@@ -14,4 +14,6 @@ umask 022
 password=$(od -An -N 24 -tx1 /dev/urandom | tr -d ' \n')
 printf 'postgresql://proxact:%s@postgres:5432/proxact\n' "$password" >"$folder/db_url"
 printf '%s\n' "$password" >"$folder/db_password"
-echo "wrote $folder/db_password and $folder/db_url"
+# The first API token: a server that others can reach does not start without one.
+printf 'pxa_%s\n' "$(od -An -N 32 -tx1 /dev/urandom | tr -d ' \n')" >"$folder/api_token"
+echo "wrote $folder/db_password, $folder/db_url and $folder/api_token"
