@@ -53,7 +53,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build bench-learning fuzz schema clean version
+        check-arch samples bench bench-build bench-learning bench-labels fuzz schema clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -162,6 +162,10 @@ down: ## Stop what `make up` started; the data stays
 bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling against PyTorch (QUICK=1: under a minute)
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/learning.csv
+
+bench-labels: $(B)/tests/bench/bench_labels ## Label quality on the datasets of PROXACT_DATA, beside the yardsticks
+	@mkdir -p $(B)/bench
+	$< $(B)/bench/labels.csv
 
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench

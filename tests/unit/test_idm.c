@@ -252,6 +252,25 @@ static void folds_part_whole_trajectories_and_cover_all(void) {
   world_free(ds);
 }
 
+static void fewer_trajectories_than_members_are_dealt_in_blocks(void) {
+  struct px_dataset *ds = world(3);
+  const struct idm_spec spec = small(5, 1);
+  struct idm_step *steps;
+  uint32_t n, held[TRAJ_N * LONGEST] = { 0 };
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  for (uint32_t member = 0; member < 5; member++) {
+    struct idm_fold fold;
+    CU_ASSERT_EQUAL_FATAL(idm_fold_split(&spec, member, steps, n, &fold), PX_OK);
+    CU_ASSERT_TRUE(fold.by_transition);
+    CU_ASSERT_EQUAL(fold.train_n + fold.held_n, n);
+    for (uint32_t i = 0; i < fold.held_n; i++) held[ds->step_start[fold.held[i].traj] + fold.held[i].t]++;
+    idm_fold_free(&fold);
+  }
+  for (uint32_t i = 0; i < n; i++) CU_ASSERT_EQUAL(held[ds->step_start[steps[i].traj] + steps[i].t], 1);
+  free(steps);
+  world_free(ds);
+}
+
 static void one_labelled_trajectory_or_transition_is_enough(void) {
   struct px_dataset *ds = world(1);
   const struct idm_spec spec = small(3, 30);
@@ -487,7 +506,8 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
 
 CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajectories),
         T(changes_have_unit_variance_and_actions_map_to_one), T(gradients_agree_with_finite_differences),
-        T(folds_part_whole_trajectories_and_cover_all), T(one_labelled_trajectory_or_transition_is_enough),
+        T(folds_part_whole_trajectories_and_cover_all), T(fewer_trajectories_than_members_are_dealt_in_blocks),
+        T(one_labelled_trajectory_or_transition_is_enough),
         T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(a_loss_that_is_not_finite_is_an_error),
         T(cancelling_stops_training_and_labelling), T(same_seed_gives_the_same_bytes),
 #ifndef __SANITIZE_ADDRESS__

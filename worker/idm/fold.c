@@ -15,9 +15,12 @@ static uint32_t trajectories(const struct idm_step *steps, uint32_t n) {
   return trajs;
 }
 
+/* Too few trajectories to hold one out without a member losing much of what there is. */
+static bool few(const struct idm_spec *spec, uint32_t trajs) { return trajs < 2 || trajs < spec->members; }
+
 uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n) {
   const uint32_t folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS, trajs = trajectories(steps, n);
-  const uint32_t most = trajs < 2 ? n : trajs;
+  const uint32_t most = few(spec, trajs) ? n : trajs;
   return folds < most ? folds : most;
 }
 
@@ -53,7 +56,7 @@ static void hold_blocks(uint32_t member, uint32_t folds, uint32_t n, uint8_t *he
 enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
                               struct idm_fold *out) {
   const uint32_t trajs = trajectories(steps, n), folds = idm_folds_n(spec, steps, n);
-  struct idm_fold fold = { .by_transition = trajs < 2 };
+  struct idm_fold fold = { .by_transition = few(spec, trajs) };
   enum px_status status = PX_E_NO_MEMORY;
   uint8_t *held = px_calloc(n, 1);
   fold.train = px_calloc(n < 2 ? 2 : n, sizeof *fold.train);

@@ -5,7 +5,8 @@
  * The labelled trajectories are shuffled once for the whole ensemble and dealt
  * into folds; member m holds out fold m, so that no transition goes unused and
  * validation never sees its own trajectory. One member alone holds out a tenth.
- * A single labelled trajectory is cut into short blocks, dealt likewise.
+ * A single labelled trajectory, or fewer than there are members, are cut into
+ * short blocks of transitions, dealt likewise.
  */
 #ifndef PX_IDM_FOLD_H
 #define PX_IDM_FOLD_H

@@ -59,7 +59,7 @@ struct idm_spec {
   uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
   uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
   uint32_t members;             /* E */
-  uint32_t steps, batch;        /* at most `steps` Adam steps of `batch` transitions */
+  uint32_t steps, batch;        /* at most `steps` Adam steps of `batch` transitions; with patience, at most 200 passes */
   uint32_t validate_every;      /* steps between validations */
   uint32_t patience;            /* validations without a better one before it stops; 0: never */
   double lr, dropout, weight_decay, beta;
@@ -90,7 +90,7 @@ struct idm_metrics {
   double val_r2_dim[PX_ACT_MAX]; /* [A] */
   uint64_t train_n, val_n;       /* transitions */
   uint32_t best_step, steps;     /* step of the kept iterate; steps taken */
-  bool val_by_transition;        /* fewer than two labelled trajectories: transitions were split */
+  bool val_by_transition;        /* one labelled trajectory, or fewer than members: transitions were split */
   double seconds;
 };
 

@@ -18,6 +18,9 @@
 #include "worker/nn/adam.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
+/* Where it may stop early, it makes no more passes than this over few
+ * transitions, and validates at least so often. */
+enum { PASSES_MAX = 200, VALIDATIONS_MIN = 10 };
 static const double report_every_s = 0.5;
 
 /* Parameters that Adam moves: a net's, or those of the linear path. */
@@ -34,6 +37,7 @@ struct trainer {
   struct px_arena *arena;
   struct idm_step *batch;             /* [B] */
   struct idm_sums sums;
+  uint32_t steps_max, validate_every;
   double reported_s, loss, score;     /* of the last report, step and validation */
 };
 
@@ -89,6 +93,17 @@ static void bound_labels(struct trainer *t) {
   }
 }
 
+static void limit_steps(struct trainer *t) {
+  const struct idm_spec *spec = &t->model->spec;
+  t->steps_max = spec->steps;
+  t->validate_every = spec->validate_every;
+  const uint64_t passes = 1 + (uint64_t)t->fold.train_n * PASSES_MAX / spec->batch;
+  if (!spec->patience || passes >= t->steps_max) return;
+  t->steps_max = (uint32_t)passes;
+  const uint32_t often = 1 + t->steps_max / VALIDATIONS_MIN;
+  if (often < t->validate_every) t->validate_every = often;
+}
+
 static enum px_status prepare(struct trainer *t, const struct idm_step *labelled, uint32_t n) {
   struct idm_model *model = t->model;
   const uint64_t seed = model->spec.seed;
@@ -98,6 +113,7 @@ static enum px_status prepare(struct trainer *t, const struct idm_step *labelled
   if (!status) status = px_mlp_init(model->mu, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm mu", model->member));
   if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
   if (status) return status;
+  limit_steps(t);
   idm_norm_measure(model->norm, t->ds);
   if (model->spec.head == IDM_GAUSSIAN) bound_labels(t);
   return model->linear ? start_at_ridge(t, labelled, n) : PX_OK;
@@ -146,7 +162,7 @@ static void take_step(struct trainer *t, uint32_t step) {
   t->loss = 0;
   for (uint32_t row = 0; row < spec->batch; row += PX_MLP_CHUNK)
     t->loss += chunk_gradients(t, step, row, spec->batch - row < PX_MLP_CHUNK ? spec->batch - row : PX_MLP_CHUNK);
-  const double share = (double)(step - 1) / spec->steps, rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
+  const double share = (double)(step - 1) / t->steps_max, rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
   for (int i = 0; i < PARTS_N; i++) {
     if (!t->parts[i].n) continue;
     t->parts[i].adam.options.lr = (float)(spec->lr * rate);
@@ -160,7 +176,7 @@ static enum px_status tell(struct trainer *t, const char *phase, uint32_t step) 
   if (now_s - t->reported_s < report_every_s) return PX_OK;
   t->reported_s = now_s;
   const struct px_metric metrics[] = { { "loss", t->loss }, { "val_mse", t->score } };
-  return px_progress_report(t->progress, phase, step, t->model->spec.steps, metrics, isfinite(t->score) ? 2 : 1);
+  return px_progress_report(t->progress, phase, step, t->steps_max, metrics, isfinite(t->score) ? 2 : 1);
 }
 
 /* ---- validation */
@@ -209,14 +225,14 @@ static enum px_status train(struct trainer *t, struct idm_metrics *metrics, stru
   uint32_t worse = 0;
   enum px_status status;
   t->score = HUGE_VAL;
-  for (uint32_t step = 0; step <= spec->steps; step++) {
+  for (uint32_t step = 0; step <= t->steps_max; step++) {
     if (step > 0) take_step(t, step);
     metrics->steps = step;
     if (!isfinite(t->loss))
       return px_fail(err, PX_E_NAN_LOSS, "the loss of member %u is not finite at step %u", t->model->member, step);
     if ((status = tell(t, "train", step))) return status;
     /* Iterate 0 is a candidate too: with a linear path it is the ridge solution. */
-    if (step % spec->validate_every && step < spec->steps) continue;
+    if (step % t->validate_every && step < t->steps_max) continue;
     if ((status = validate(t, step, stride))) return status;
     t->score = mean_of(t, t->sums.squared);
     const double score = spec->mean_loss == IDM_NLL ? sums_nll(t) : t->score;

@@ -1,0 +1,240 @@
+/*
+ * Label quality on real trajectories: the coupled protocol (10% of the
+ * trajectories keep their actions, drawn from the bottom half by return), the
+ * ensemble beside the yardsticks, judged on the hidden actions.
+ *
+ *   build/tests/bench/bench_labels OUT.csv [-s seeds] [-p fast|paper] [-o field=value]... [FILE.hdf5...]
+ *                                                                          (make bench-labels)
+ *
+ * Without files: every *.hdf5 in $PROXACT_DATA (default ../shared/data); none
+ * there prints SKIP. Seed s is the mask's and the model's. -o changes a field
+ * of the IDM, to compare recipes. Seconds are CPU seconds of the one thread
+ * that computes, so that neighbours on the machine disturb little.
+ */
+#include <fcntl.h>
+#include <glob.h>
+#include <hdf5.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/data/read.h"
+#include "lib/data/sandbox.h"
+#include "lib/data/segment.h"
+#include "worker/idm/quality.h"
+#include "worker/idm/yardstick.h"
+
+enum { FIGURES_N = 1 + IDM_YARDSTICKS_N };
+
+static double cpu_s(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void must(enum px_status status, const struct px_err *err) {
+  if (!status) return;
+  fprintf(stderr, "%s %s\n", err->message, err->pointer);
+  exit(1);
+}
+
+/* ---- a D4RL file as a dataset, the way an upload goes */
+
+static uint32_t width(hid_t file, const char *name) {
+  hsize_t dims[2] = { 0, 0 };
+  const hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set < 0 ? set : H5Dget_space(set);
+  if (space >= 0 && H5Sget_simple_extent_ndims(space) == 2) H5Sget_simple_extent_dims(space, dims, NULL);
+  if (space >= 0) H5Sclose(space);
+  if (set >= 0) H5Dclose(set);
+  return (uint32_t)dims[1];
+}
+
+static void measure_spaces(const char *path, struct px_spaces *spaces) {
+  const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  spaces->obs_dim = width(file, "observations");
+  spaces->act_dim = width(file, "actions");
+  for (uint32_t j = 0; j < spaces->act_dim; j++) spaces->act_low[j] = -1, spaces->act_high[j] = 1;
+  H5Fclose(file);
+}
+
+static enum px_status take_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
+  return px_dataset_builder_segment(ctx, segment->bytes, segment->size, err);
+}
+
+static struct px_dataset *load(const char *path) {
+  static struct px_spaces spaces;
+  struct px_err err = { 0 };
+  struct px_read_report report;
+  struct px_dataset *ds = NULL;
+  measure_spaces(path, &spaces);
+  struct px_dataset_builder *dataset = px_dataset_builder_new(&spaces);
+  const struct px_segment_sink sealed = { dataset, take_segment };
+  struct px_segment_builder *segments = dataset ? px_segment_builder_new(&spaces, sealed) : NULL;
+  if (!segments) must(px_fail(&err, PX_E_NO_MEMORY, "no memory to read %s", path), &err);
+  const struct px_traj_sink sink = px_segment_builder_traj_sink(segments);
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  must(px_read_file(fd, PX_FORMAT_HDF5, path, NULL, &spaces, &sink, &report, &err), &err);
+  must(px_segment_builder_end(segments, &err), &err);
+  must(px_dataset_builder_end(dataset, &ds, &err), &err);
+  px_segment_builder_free(segments);
+  close(fd);
+  return ds;
+}
+
+static void hide(struct px_dataset *ds, uint64_t seed) {
+  const struct px_mask mask = { PX_MASK_COUPLED, 0.1, 0.5, seed };
+  struct px_err err = { 0 };
+  double *returns = px_calloc(ds->traj_n, sizeof *returns);
+  uint8_t *labelled = px_calloc(ds->traj_n, 1), *keep = px_calloc(ds->traj_n, 1);
+  if (!returns || !labelled || !keep) must(px_fail(&err, PX_E_NO_MEMORY, "no memory for a mask"), &err);
+  for (uint32_t i = 0; i < ds->traj_n; i++) returns[i] = px_dataset_return(ds, i), labelled[i] = 1;
+  must(px_mask_choose(&mask, returns, labelled, ds->traj_n, keep, &err), &err);
+  px_dataset_hide(ds, keep);
+  free(returns), free(labelled), free(keep);
+}
+
+/* ---- one dataset, one seed */
+
+struct result {
+  struct idm_quality_figures all[FIGURES_N], inside, outside; /* the IDM's first, then the yardsticks' */
+  double train_s, label_s;
+};
+
+static struct idm_quality *judge(const struct px_dataset *truth, const struct px_dataset *masked,
+                                 const struct idm_labels *l, struct idm_quality_figures *all) {
+  struct px_err err = { 0 };
+  struct idm_quality *q;
+  must(idm_quality_new(truth, masked, &q, &err), &err);
+  idm_quality_add(q, 0, truth->traj_n, l->actions, l->std, l->epistemic, l->known);
+  idm_quality_figures(q, IDM_ALL, all);
+  return q;
+}
+
+static void run_idm(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_spec *spec,
+                    struct result *r) {
+  struct idm_model *models[IDM_MEMBERS_MAX];
+  struct idm_metrics metrics;
+  struct idm_labels *labels;
+  struct px_err err = { 0 };
+  double start = cpu_s();
+  for (uint32_t i = 0; i < spec->members; i++)
+    must(idm_train_member(masked, spec, i, NULL, &models[i], &metrics, &err), &err);
+  r->train_s = cpu_s() - start;
+  start = cpu_s();
+  must(idm_label(models, spec->members, masked, 0, masked->traj_n, NULL, &labels, &err), &err);
+  r->label_s = cpu_s() - start;
+  struct idm_quality *q = judge(truth, masked, labels, &r->all[0]);
+  idm_quality_figures(q, IDM_INSIDE, &r->inside);
+  idm_quality_figures(q, IDM_OUTSIDE, &r->outside);
+  idm_quality_free(q);
+  idm_labels_free(labels);
+  for (uint32_t i = 0; i < spec->members; i++) idm_model_free(models[i]);
+}
+
+static void run_yardsticks(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_spec *spec,
+                           struct result *r) {
+  struct idm_yardsticks *yardsticks;
+  struct idm_labels *labels;
+  struct px_err err = { 0 };
+  must(idm_yardsticks_fit(masked, spec->k, spec->f, NULL, &yardsticks, &err), &err);
+  for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
+    must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0, masked->traj_n, NULL, &labels, &err), &err);
+    idm_quality_free(judge(truth, masked, labels, &r->all[1 + which]));
+    idm_labels_free(labels);
+  }
+  idm_yardsticks_free(yardsticks);
+}
+
+static void print_row(FILE *csv, const char *name, uint32_t seed, const struct px_dataset *ds, const struct result *r) {
+  const struct idm_quality_figures *idm = &r->all[0];
+  const double rate = (double)ds->steps_n / r->label_s;
+  printf("%-32s %4u  %.4f (%.4f / %.4f)  %6.3f | %.4f %.4f %.4f | %.2f %.2f %.2f | %6.1f %8.0f\n", name, seed, idm->mse,
+         r->inside.mse, r->outside.mse, idm->r2, r->all[1].mse, r->all[2].mse, r->all[3].mse, idm->coverage[0],
+         idm->coverage[1], idm->coverage[2], r->train_s, rate);
+  fprintf(csv, "%s,%u,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.4f,%.2f,%.0f\n", name, seed,
+          idm->mse, r->inside.mse, r->outside.mse, idm->r2, r->inside.r2, r->outside.r2, r->all[1].mse, r->all[2].mse,
+          r->all[3].mse, idm->nll, idm->coverage[0], idm->coverage[1], idm->coverage[2], r->train_s, rate);
+  fflush(csv);
+}
+
+static void run_file(const char *path, const struct idm_spec *given, uint32_t seeds, FILE *csv) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  struct px_dataset *truth = load(path);
+  double mean[FIGURES_N] = { 0 };
+  for (uint32_t seed = 0; seed < seeds; seed++) {
+    struct px_dataset *masked = load(path);
+    struct idm_spec spec = *given;
+    struct result r;
+    spec.seed = seed;
+    hide(masked, seed);
+    run_idm(truth, masked, &spec, &r);
+    run_yardsticks(truth, masked, &spec, &r);
+    print_row(csv, name, seed, truth, &r);
+    for (int i = 0; i < FIGURES_N; i++) mean[i] += r.all[i].mse / seeds;
+    px_dataset_free(masked);
+  }
+  printf("%-32s mean  %.4f %27s %.4f %.4f %.4f\n", name, mean[0], "|", mean[1], mean[2], mean[3]);
+  px_dataset_free(truth);
+}
+
+/* ---- command line */
+
+static bool set_field(struct idm_spec *spec, const char *text) {
+  const char *equals = strchr(text, '=');
+  if (!equals) return false;
+  const struct { const char *name; uint32_t *whole; double *real; bool *flag; } fields[] = {
+    { "k", &spec->k, 0, 0 }, { "f", &spec->f, 0, 0 }, { "hidden", &spec->hidden, 0, 0 },
+    { "layers", &spec->layers, 0, 0 }, { "members", &spec->members, 0, 0 }, { "steps", &spec->steps, 0, 0 },
+    { "batch", &spec->batch, 0, 0 }, { "validate_every", &spec->validate_every, 0, 0 },
+    { "patience", &spec->patience, 0, 0 }, { "lr", 0, &spec->lr, 0 }, { "dropout", 0, &spec->dropout, 0 },
+    { "weight_decay", 0, &spec->weight_decay, 0 }, { "beta", 0, &spec->beta, 0 }, { "cosine", 0, 0, &spec->cosine },
+    { "linear", 0, 0, &spec->linear },
+  };
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    if (strlen(fields[i].name) != (size_t)(equals - text) || strncmp(fields[i].name, text, (size_t)(equals - text)) != 0)
+      continue;
+    const double value = strtod(equals + 1, NULL);
+    if (fields[i].whole) *fields[i].whole = (uint32_t)value;
+    if (fields[i].real) *fields[i].real = value;
+    if (fields[i].flag) *fields[i].flag = value > 0;
+    return true;
+  }
+  if (strncmp(text, "inputs=", 7) == 0) return idm_inputs_from(equals + 1, &spec->inputs);
+  if (strncmp(text, "head=", 5) == 0) return idm_head_from(equals + 1, &spec->head);
+  return strncmp(text, "mean_loss=", 10) == 0 && idm_mean_loss_from(equals + 1, &spec->mean_loss);
+}
+
+int main(int argc, char **argv) {
+  const int helper = px_sandbox_main(argc, argv);
+  if (helper >= 0) return helper;
+  struct idm_spec spec;
+  enum idm_profile profile;
+  uint32_t seeds = 3;
+  struct px_err err = { 0 };
+  idm_spec_default(IDM_FAST, &spec);
+  for (int option; (option = getopt(argc, argv, "s:p:o:")) != -1;) {
+    if (option == 's') seeds = (uint32_t)strtoul(optarg, NULL, 10);
+    else if (option == 'p' && idm_profile_from(optarg, &profile)) idm_spec_default(profile, &spec);
+    else if (option != 'o' || !set_field(&spec, optarg)) return 2;
+  }
+  must(idm_spec_check(&spec, &err), &err);
+  FILE *csv = optind < argc ? fopen(argv[optind++], "w") : NULL;
+  if (!csv) return 2;
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  fprintf(csv, "dataset,seed,mse,mse_inside,mse_outside,r2,r2_inside,r2_outside,mse_mean,mse_ridge,mse_nearest,nll,"
+               "coverage_50,coverage_80,coverage_95,train_cpu_s,label_per_cpu_s\n");
+  printf("%-32s seed  idm mse (inside / outside)  r2     | mean   ridge  nearest| coverage       | train s  label/s\n",
+         "dataset");
+  glob_t found = { 0 };
+  char pattern[4096];
+  const char *folder = getenv("PROXACT_DATA");
+  (void)snprintf(pattern, sizeof pattern, "%s/*.hdf5", folder ? folder : "../shared/data");
+  if (optind == argc && glob(pattern, 0, NULL, &found)) printf("SKIP bench_labels: no %s\n", pattern);
+  for (size_t i = 0; i < found.gl_pathc; i++) run_file(found.gl_pathv[i], &spec, seeds, csv);
+  for (; optind < argc; optind++) run_file(argv[optind], &spec, seeds, csv);
+  globfree(&found);
+  fclose(csv);
+  return 0;
+}
