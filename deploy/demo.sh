@@ -148,10 +148,11 @@ jq -r '
   (.label.yardsticks // {} | to_entries[] | ("  yardstick: " + .key | left(34)) +
     ((if .value | type == "object" then .value.mse else .value end) | short | right(6))),
   "",
-  "Policies                   return   95% interval      normalised   episodes",
-  ((["labelled_only", "labelled only"], ["ss", "proxact (semi-supervised)"], ["oracle", "all true actions"]) as [$key, $name]
-    | .policies[$key] | select(. != null)
-    | ("  " + $name | left(27)) + (.return_mean | short | right(6)) +
+  "Policies                            return   95% interval      normalised   episodes",
+  (.algorithms | to_entries[] | .key as $algo | .value as $variants
+    | (["labelled_only", "labelled only"], ["ss", "proxact (semi-supervised)"], ["oracle", "all true actions"]) as [$key, $name]
+    | $variants[$key] | select(. != null)
+    | ("  " + ($algo | left(8)) + $name | left(36)) + (.return_mean | short | right(6)) +
       (("  [" + (.return_ci95[0] | short) + ", " + (.return_ci95[1] | short) + "]") | left(18)) +
       (.normalized | short | right(10)) + (.episodes | tostring | right(10)))' "$var/demo/report.json"
 say
