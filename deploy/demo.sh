@@ -127,7 +127,7 @@ jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{
   dataset: $dataset,
   mask: {protocol: "coupled", p: 10, q: 50, seed: 0},
   baselines: ["labelled_only", "oracle"],
-  policies: [{algo: "td3bc", updates: 30000}],
+  policies: [{algo: "bc", top_percent: 40, updates: 10000}, {algo: "td3bc", updates: 10000, alpha: 0.5, lr: 0.001}],
   seeds: [0]
 } + $more' >"$var/demo/pipeline.json" || die "PIPELINE holds no JSON object"
 job=$(api POST /v1/pipelines --json "@$var/demo/pipeline.json") || exit 1
