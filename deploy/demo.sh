@@ -41,8 +41,8 @@ api() {
   if [ -e "$var/demo/answer" ]; then cat "$var/demo/answer"; fi
 }
 
-# The stages in order, with how many of their jobs are done, are running and are there in all, the share of the work
-# that is done, and the seconds left (-: unknown).
+# The stages in order, with how many of their jobs are done, are running and are there in all, and the share of the
+# work that is done, in thousandths.
 # shellcheck disable=SC2016  # jq's variables
 stages='
   [.children[] | .kind |= (if . == "label_shard" then "label" else . end)] as $jobs
@@ -50,26 +50,35 @@ stages='
   | [$jobs[] | select(.kind == $stage)] | select(length > 0)
   | [$stage, ([.[] | select(.state == "succeeded")] | length), ([.[] | select(.state == "running")] | length), length,
      ([.[] | if .state == "succeeded" then 1 elif .progress.total > 0 then .progress.step / .progress.total else 0 end]
-      | 100 * add / length | floor),
-     ([.[] | select(.state == "running") | .progress.eta_s // empty] | max // "-" | if . == "-" then . else floor end)]
+      | 1000 * add / length | floor)]
   | @tsv'
+
+# time_left STAGE SHARE: from the pace since the stage was first seen, once it has gone 2% further. A single job says
+# how long it needs itself, but not how long the ones need that wait for a worker.
+declare -A first_s first_share
+time_left() {
+  local elapsed_s moved
+  : "${first_s[$1]:=$SECONDS}" "${first_share[$1]:=$2}"
+  elapsed_s=$((SECONDS - first_s[$1])) moved=$(($2 - first_share[$1]))
+  if [ "$moved" -ge 20 ]; then printf -v left ', about %s left' "$(as_time $((elapsed_s * (1000 - $2) / moved)))"; else left=""; fi
+}
 
 # Each stage that has ended leaves one line. The one in work has a line that is rewritten on a terminal; elsewhere it
 # is printed when it begins and every ten seconds.
 declare -A told
 live="" live_s=0
 show() {
-  local stage done_n running_n all_n percent eta line
-  while IFS=$'\t' read -r stage done_n running_n all_n percent eta; do
+  local stage done_n running_n all_n share left line
+  while IFS=$'\t' read -r stage done_n running_n all_n share; do
     if [ "$done_n" -eq "$all_n" ]; then
       [ -n "${told[$stage]:-}" ] && continue
       told[$stage]=yes
       [ ! -t 1 ] || printf '\r\033[K'
       say "$(printf '  %-13s done, %d %s  [%s]' "$stage" "$all_n" "$([ "$all_n" = 1 ] && echo job || echo jobs)" "$(as_time $((SECONDS - started_s)))")"
     elif [ "$running_n" -gt 0 ] || [ "$done_n" -gt 0 ]; then
-      line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" "$percent" "$done_n" "$all_n" "$running_n")
-      [ "$eta" = - ] || line+=", about $(as_time "$eta") left"
-      line+="  [$(as_time $((SECONDS - started_s)))]"
+      line=$(printf '  %-13s %3d%%  %d of %d jobs done, %d running' "$stage" $((share / 10)) "$done_n" "$all_n" "$running_n")
+      time_left "$stage" "$share"
+      line+="$left  [$(as_time $((SECONDS - started_s)))]"
       if [ -t 1 ]; then
         printf '\r\033[K%s' "$line"
       elif [ "$stage" != "$live" ] || [ $((SECONDS - live_s)) -ge 10 ]; then
