@@ -53,7 +53,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build bench-learning bench-labels fuzz schema clean version
+        check-arch samples bench bench-build bench-learning bench-labels bench-pipeline fuzz schema clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -166,6 +166,10 @@ bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling agains
 bench-labels: $(B)/tests/bench/bench_labels ## Label quality on the datasets of PROXACT_DATA, beside the yardsticks
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/labels.csv
+
+PROXACT_DATA ?= ../shared/data
+bench-pipeline: all ## The whole service on hopper-medium-expert of PROXACT_DATA, three masks: a quarter of an hour
+	@tests/bench/bench_pipeline.sh $(PROXACT_DATA)/hopper-medium-expert.hdf5 11 3 hopper
 
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench
