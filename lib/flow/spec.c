@@ -19,7 +19,7 @@ static const struct flow_field MASK[] = {
 
 static const struct flow_field IDM[] = {
   { "profile", FLOW_ENUM, 0, 0, "\"fast\"", "fast|paper", NULL, "Where the defaults of the other fields come from" },
-  { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "Whether the standardised change of state is an input too" },
+  { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "states: the window as it is; difference: beside s_t, standardised changes of state in place of states" },
   { "head", FLOW_ENUM, 0, 0, NULL, "squashed|gaussian", NULL, "squashed: tanh of a Gaussian; gaussian: clipped to the range" },
   { "mean_loss", FLOW_ENUM, 0, 0, NULL, "squared|nll|beta_nll", NULL, "What trains the mean action" },
   { "k", FLOW_INT, 0, 8, NULL, NULL, NULL, "Past transitions in the window" },
@@ -33,7 +33,7 @@ static const struct flow_field IDM[] = {
   { "patience", FLOW_INT, 0, 10000, NULL, NULL, NULL, "Validations without a better one before it stops; 0: never" },
   { "lr", FLOW_NUMBER, 1e-8, 1, NULL, NULL, NULL, "Adam's learning rate" },
   { "dropout", FLOW_NUMBER, 0, 0.9, NULL, NULL, NULL, "Share of the last hidden layer that is dropped" },
-  { "weight_decay", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Decoupled weight decay" },
+  { "weight_decay", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "L2 penalty, added to the gradient" },
   { "beta", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Exponent of beta_nll" },
   { "cosine", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the learning rate falls to 0 along half a cosine" },
   { "linear", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the ridge solution is a skip path beside the net" },
