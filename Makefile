@@ -53,7 +53,8 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build bench-learning bench-labels bench-pipeline fuzz schema clean version
+        check-arch samples bench bench-build bench-learning bench-labels bench-pipeline bench-env bench-service fuzz \
+        schema clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -174,6 +175,10 @@ bench-pipeline: all ## The whole service on hopper-medium-expert of PROXACT_DATA
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/env.csv
+
+bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
+	@mkdir -p $(B)/bench
+	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_service.sh $(B)/bench/service.csv
 
 schema: ## Write schema/schema.sql anew from the migrations
 	@tests/support/stack.sh sh -c 'schema/dump.sh > schema/schema.sql.new' && mv schema/schema.sql.new schema/schema.sql
