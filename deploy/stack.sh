@@ -62,6 +62,7 @@ init_database() {
   mv "$home/pg.new" "$home/pg"
 }
 
+# wal_buffers: while an upload's segments come in, the log writer writes one part as they fill another.
 start_postgres() {
   pid_of "$var/postgres.pid" >/dev/null && return 0
   init_database
@@ -70,7 +71,7 @@ start_postgres() {
   rm -f "$home/pg/postmaster.pid" "$home"/run/.s.PGSQL.*
   (cd "$home" && spawn "$var/postgres.pid" "$var/log/postgres.log" "${as_service[@]}" "$pg_bin/postgres" -D "$home/pg" \
     -c listen_addresses= -c unix_socket_directories="$home/run" -c unix_socket_permissions=0700 \
-    -c max_connections=200 -c shared_buffers=128MB -c max_wal_size=2GB -c timezone=UTC "${pg_options[@]}")
+    -c max_connections=200 -c shared_buffers=128MB -c max_wal_size=2GB -c wal_buffers=16MB -c timezone=UTC "${pg_options[@]}")
 }
 
 start_redis() {

@@ -19,7 +19,8 @@
 #include "worker/child.h"
 #include "worker/jobs.h"
 
-enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, KILL_AFTER_MS = 2000, WORKER_ID_MAX = 96, WATCH_MS = 250 };
+enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, KILL_AFTER_MS = 2000, EAGER_FOR_MS = 2000, EAGER_MS = 100,
+       WORKER_ID_MAX = 96, WATCH_MS = 250 };
 
 struct supervisor {
   const struct px_config *config;
@@ -29,6 +30,7 @@ struct supervisor {
   char id[WORKER_ID_MAX], host[64];
   struct px_rng jitter;
   int64_t reap_at_ms, janitor_at_ms, seen_at_ms;
+  int64_t eager_until_ms; /* a job that failed here is ready again after a short pause, which no wake-up tells of */
   int lease_ms, heartbeat_ms, reap_ms, poll_ms, drain_ms, stall_ms;
   bool stopping;
 };
@@ -196,6 +198,7 @@ static void settle(struct supervisor *s, const struct watch *w) {
   const int64_t until_ms = px_clock_ms() + s->lease_ms;
   struct px_err err;
   enum px_status status;
+  s->eager_until_ms = px_clock_ms() + EAGER_FOR_MS;
   const bool give_back = w->kill_at_ms && w->why.code == PX_E_WORKER_LOST;
   do {
     status = give_back ? store_job_give_back(s->store, &w->job->hold, &err)
@@ -249,6 +252,7 @@ static void loop(struct supervisor *s) {
     } else {
       const int64_t until_reap = s->reap_at_ms - px_clock_ms();
       int wait_ms = away ? RETRY_MS : s->poll_ms;
+      if (!away && px_clock_ms() < s->eager_until_ms && wait_ms > EAGER_MS) wait_ms = EAGER_MS;
       if (until_reap >= 0 && until_reap < wait_ms) wait_ms = (int)until_reap + 1;
       queue_wait(s->queue, wait_ms, s->stop_fd);
     }

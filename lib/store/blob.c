@@ -161,7 +161,7 @@ struct whole { uint64_t size; uint32_t number; struct px_buf bytes; blob_sink si
 
 static enum px_status make_whole(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   struct whole *w = ctx;
-  if (n == w->size) return w->sink(w->ctx, w->number, bytes, n, err); /* the usual case: one chunk, no copy */
+  if (n == w->size) return w->sink(w->ctx, w->number, bytes, n, err); /* one chunk: no copy */
   const enum px_status status = into_buffer(&w->bytes, bytes, n, err);
   return status || w->bytes.len < w->size ? status : w->sink(w->ctx, w->number, w->bytes.data, w->bytes.len, err);
 }

@@ -10,7 +10,9 @@
 
 #include "lib/store/store.h"
 
-enum { STORE_CHUNK_BYTES = 4 << 20 };
+/* Measured: with chunks of 4 MiB the database spends up to twice the processor time on a write, because each chunk is
+ * memory that it takes from the system anew; below 512 KiB the statements cost more. Reading is alike. */
+enum { STORE_CHUNK_BYTES = 1 << 20 };
 
 struct store_blob { int64_t id; uint64_t size_bytes; uint8_t sha256[32]; };
 

@@ -111,7 +111,7 @@ update jobs set state = 'succeeded', result = $3::jsonb, reason = null, error = 
 where id = $1 and epoch = $2 and state = 'running'
 returning id
 
--- Back to ready while the code may be retried ($8) and attempts are left; the pause doubles, from 1 s to 60 s, and
+-- Back to ready while the code may be retried ($8) and attempts are left; the pause doubles, from half a second to 60 s, and
 -- jitters by a quarter either way.
 -- name: job_fail
 update jobs set
@@ -120,7 +120,7 @@ update jobs set
   reason = case when cancel_requested then 'cancelled' else $3 end,
   error = jsonb_strip_nulls(jsonb_build_object('code', $3::text, 'title', $4::text, 'detail', $5::text,
             'hint', nullif($6::text, ''), 'pointer', nullif($7::text, ''))),
-  run_after = clock_timestamp() + least(60, 2 ^ least(attempt - 1, 6)) * (0.75 + 0.5 * random()) * interval '1 second',
+  run_after = clock_timestamp() + least(60, 2 ^ least(attempt - 2, 6)) * (0.75 + 0.5 * random()) * interval '1 second',
   phase = null
 where id = $1 and epoch = $2 and state = 'running'
 returning state

@@ -18,8 +18,8 @@
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
 
-enum { REPEATS = 5, PIECES = 24, CLIENTS_MAX = 4, JOBS = 2000 };
-static const double MB = (double)PIECES * STORE_CHUNK_BYTES / 1e6;
+enum { REPEATS = 5, PIECES = 24, PIECE_BYTES = 4 << 20, CLIENTS_MAX = 4, JOBS = 2000 };
+static const double MB = (double)PIECES * PIECE_BYTES / 1e6;
 
 static char *bytes; /* one blob of noise */
 static const char *url, *folder;
@@ -66,7 +66,7 @@ static void raw_write(int arg) {
   snprintf(path, sizeof path, "%s/bench_store.raw", folder);
   const int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
   need(fd >= 0, "opening a file in the folder", NULL);
-  for (int i = 0; i < PIECES; i++) need(write(fd, bytes, STORE_CHUNK_BYTES) == STORE_CHUNK_BYTES, "writing", NULL);
+  for (int i = 0; i < PIECES; i++) need(write(fd, bytes, PIECE_BYTES) == PIECE_BYTES, "writing", NULL);
   need(fsync(fd) == 0, "fsync", NULL);
   close(fd);
   unlink(path);
@@ -79,7 +79,7 @@ static void *write_part(void *arg) {
   for (int i = part->first; i < PIECES; i += part->step) {
     struct store_blob blob;
     struct px_err err;
-    need(!store_blob_put(part->store, bytes, STORE_CHUNK_BYTES, digest, &blob, &err), "storing", &err);
+    need(!store_blob_put(part->store, bytes, PIECE_BYTES, digest, &blob, &err), "storing", &err);
     made[i] = blob.id;
   }
   return NULL;
@@ -107,7 +107,7 @@ static void read_blobs(int arg) {
   size_t n = 0;
   struct px_err err;
   for (int i = 0; i < PIECES; i++) need(!store_blob_get(stores[0], made[i], count, &n, &err), "reading", &err);
-  need(n == (size_t)PIECES * STORE_CHUNK_BYTES, "reading all", NULL);
+  need(n == (size_t)PIECES * PIECE_BYTES, "reading all", NULL);
 }
 
 static void submit_jobs(void) {
@@ -146,10 +146,10 @@ int main(int argc, char **argv) {
   }
   folder = argv[1];
   if (argc > 2) need((csv = fopen(argv[2], "a")) != NULL, "opening the CSV file", NULL);
-  bytes = malloc(STORE_CHUNK_BYTES);
+  bytes = malloc(PIECE_BYTES);
   need(bytes != NULL, "memory", NULL);
   struct px_rng rng = px_rng_at(1, 0, 0);
-  for (size_t i = 0; i < STORE_CHUNK_BYTES; i += 4) {
+  for (size_t i = 0; i < PIECE_BYTES; i += 4) {
     const uint32_t word = px_rng_u32(&rng);
     memcpy(bytes + i, &word, 4);
   }

@@ -9,24 +9,6 @@ raw_write() {
   rm -f "$work/raw"
 }
 
-# The processes of a tree: its root and all below.
-tree() {
-  local children child
-  echo "$1"
-  read -ra children -d '' <<<"$(cat "/proc/$1/task/"*/children 2>/dev/null)"
-  for child in "${children[@]}"; do tree "$child"; done
-}
-# cpu_s PID: seconds of processor time of the tree so far, of children that have ended too.
-cpu_s() {
-  local pid ticks=0 fields
-  for pid in $(tree "$1"); do
-    fields=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) || continue
-    # shellcheck disable=SC2086  # split on purpose
-    set -- $fields
-    ticks=$((ticks + ${12} + ${13} + ${14} + ${15}))
-  done
-  calc "$ticks / $(getconf CLK_TCK)"
-}
 # Writing 5 makes the kernel forget the highest resident size so far.
 forget_peak() { echo 5 2>/dev/null >"/proc/$1/clear_refs" || say "  (peaks are since the start: clear_refs is not writable)"; }
 peak_mb() { awk '/^VmHWM/ { print $2 / 1000 }' "/proc/$1/status"; }

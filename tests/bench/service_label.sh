@@ -33,43 +33,49 @@ label_once() {
          and needs_id in (select id from jobs where kind = 'label_shard'))"
 }
 
-# label_with N: transitions a second with so many workers
+# label_with N: sets rate, transitions a second with so many workers, and per_cpu_s, by their processor time
 label_with() {
-  local i seconds rate=()
+  local i seconds before after worker
+  rate=() per_cpu_s=()
   for ((i = 0; i < label_repeats; i++)); do
+    before=0 after=0
+    for ((worker = 1; worker <= $1; worker++)); do before=$(calc "$before + $(cpu_s "$(worker_pid $worker)")"); done
     seconds=$(label_once) || exit 1
     [ -n "$seconds" ] || die "the labelling failed"
+    for ((worker = 1; worker <= $1; worker++)); do after=$(calc "$after + $(cpu_s "$(worker_pid $worker)")"); done
     rate+=("$(calc "$transitions / $seconds")")
+    per_cpu_s+=("$(calc "$transitions / ($after - $before)")")
   done
-  row "labelling end to end, $1 worker$([ "$1" = 1 ] || echo s)" transitions/s "${rate[@]}"
-  rate_median=$(median "${rate[@]}")
 }
 
 bench_label() {
-  local one two alone products
+  local one two what unit numbers alone products whole
   label_data
   row "labelling: the dataset" transitions "$transitions"
   worker_start 1
   worker_start 2
   train_members
-  two=0
   label_with 2
-  two=$rate_median
+  row "labelling end to end, 2 workers" transitions/s "${rate[@]}"
+  two=$(median "${rate[@]}")
   worker_stop 2
   label_with 1
-  one=$rate_median
+  row "labelling end to end, 1 worker" transitions/s "${rate[@]}"
+  row "labelling end to end, 1 worker" transitions/cpu-s "${per_cpu_s[@]}"
+  one=$(median "${rate[@]}")
+  whole=$(median "${per_cpu_s[@]}")
   worker_stop 1
-  row "labelling: two workers against one" times "$(calc "$two / $one")"
+  row "labelling: 2 workers against 1" times "$(calc "$two / $one")"
   "$build/tests/bench/bench_worker" "$labelling" "$(jq -r 'join(",")' <<<"$models")" "$repeats" >"$work/steps" ||
     die "bench_worker failed"
-  local what unit numbers
   while IFS=$'\t' read -r what unit numbers; do
     # shellcheck disable=SC2086  # split on purpose
-    row "$what" "$unit" $numbers
+    {
+      row "$what" "$unit" $numbers
+      case $what in *idm_label*) alone=$(median $numbers) ;; *products*) products=$(median $numbers) ;; esac
+    }
   done <"$work/steps"
-  alone=$(awk -F'\t' '$1 ~ /idm_label/ { print $3 }' "$work/steps" | tr ' ' '\n' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }')
-  products=$(awk -F'\t' '$1 ~ /products/ { print $3 }' "$work/steps" | tr ' ' '\n' | sort -g | awk '{ x[NR] = $1 } END { print x[int((NR + 1) / 2)] }')
-  row "labelling: end to end (1 worker) of idm_label alone" % "$(calc "100 * $one / $alone")"
-  row "labelling: time outside matrix products, idm_label alone" % "$(calc "100 * (1 - $alone / $products)")"
-  row "labelling: time outside matrix products, end to end" % "$(calc "100 * (1 - $one / $products)")"
+  row "labelling: end to end of idm_label alone" % "$(calc "100 * $whole / $alone")"
+  row "labelling: time outside matrix products, idm_label" % "$(calc "100 * (1 - $alone / $products)")"
+  row "labelling: time outside matrix products, end to end" % "$(calc "100 * (1 - $whole / $products)")"
 }

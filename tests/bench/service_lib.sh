@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2154  # csv is the caller's
 #   row WHAT UNIT NUMBER...      one line of the table and of the CSV: median, lowest, highest
 #   median NUMBER...
+#   cpu_s PID   processor time of a process and all below it, of those that have ended too
 #   api METHOD PATH [curl's options]   prints the answer; ends the benchmark on an error
 #   sql QUERY                    one value out of the database
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -79,6 +80,24 @@ job_await() {
 cancel() {
   api POST "/v1/jobs/$1:cancel" >/dev/null
   job_await "$1" 60 "job_is_final(state)"
+}
+
+# The processes of a tree: its root and all below.
+tree() {
+  local children child
+  echo "$1"
+  read -ra children -d '' <<<"$(cat "/proc/$1/task/"*/children 2>/dev/null)"
+  for child in "${children[@]}"; do tree "$child"; done
+}
+cpu_s() {
+  local pid ticks=0 fields
+  for pid in $(tree "$1"); do
+    fields=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) || continue
+    # shellcheck disable=SC2086  # split on purpose
+    set -- $fields
+    ticks=$((ticks + ${12} + ${13} + ${14} + ${15}))
+  done
+  calc "$ticks / $(getconf CLK_TCK)"
 }
 
 calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }

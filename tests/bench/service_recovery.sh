@@ -9,6 +9,15 @@ since() {
   sql "select extract(epoch from min(at)) - $1 from job_events where job_id = '$2' and epoch = $3 and to_state = '$4' and at > to_timestamp($1)"
 }
 
+# worker_kill N: at once and without a word; sets begun
+worker_kill() {
+  local pid
+  pid=$(worker_pid "$1") || die "worker $1 has ended by itself"
+  begun=$EPOCHREALTIME
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null # or the shell would tell of it
+}
+
 # supervisor_killed WHAT REPEATS [worker options]: the second worker is idle when the first is killed.
 supervisor_killed() {
   local what=$1 times=$2 i job seconds=() begun
@@ -18,8 +27,7 @@ supervisor_killed() {
     job=$(long_policy) || exit 1
     job_await "$job" 60 "state = 'running' and step > 0"
     worker_start 2 "$@"
-    begun=$EPOCHREALTIME
-    kill -KILL "$(worker_pid 1)"
+    worker_kill 1
     job_await "$job" 120 "state = 'running' and epoch = 2"
     seconds+=("$(since "$begun" "$job" 2 running)")
     cancel "$job"
@@ -56,8 +64,7 @@ pipeline_completes() {
   policy=$(sql "select id from jobs where parent_id = '$job' and kind = 'train_policy'")
   job_await "$policy" 120 "state = 'running' and step > 0"
   worker_start 2 "${test_profile[@]}"
-  begun=$EPOCHREALTIME
-  kill -KILL "$(worker_pid 1)"
+  worker_kill 1
   job_await "$job" 300 "job_is_final(state)"
   [ "$(sql "select state from jobs where id = '$job'")" = succeeded ] || die "the pipeline did not survive its worker's death"
   [ "$(sql "select epoch from jobs where id = '$policy'")" = 2 ] || die "the policy was trained before its worker was killed"

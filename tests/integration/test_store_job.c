@@ -239,7 +239,7 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
     if (attempt == 5) break;
     CU_ASSERT_STRING_EQUAL(db_state(id), "ready");
     const double pause = strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
-    CU_ASSERT(pause > 0.6 * (1 << (attempt - 1)) && pause < 1.3 * (1 << (attempt - 1)));
+    CU_ASSERT(pause > 0.3 * (1 << (attempt - 1)) && pause < 0.65 * (1 << (attempt - 1)));
     CU_ASSERT(pause > last);
     last = pause;
     db_sql("update jobs set run_after = clock_timestamp()");
