@@ -15,8 +15,11 @@ rm -f "$var/demo/report.json"
 
 started_here=""
 pid_of "$var/server.pid" >/dev/null || started_here=yes
+job="" # while it is not finished
 finish() {
   local rc=$?
+  # Left alone, it would go on beside whatever is started next.
+  [ -z "$job" ] || curl -sS -o /dev/null -X POST -H "Authorization: Bearer $PROXACT_TOKEN" "$PROXACT_URL/v1/jobs/$job:cancel"
   if [ -n "$started_here" ] && [ "${KEEP:-}" != 1 ]; then "$PX_ROOT/deploy/down.sh"; fi
   exit $rc
 }
@@ -142,8 +145,9 @@ jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{
 job=$(api POST /v1/pipelines --json "@$var/demo/pipeline.json") || exit 1
 job=$(jq -r .id <<<"$job")
 follow "$job"
+pipeline=$job job=""
 
-jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_s)) --arg job "$job" '
+jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_s)) --arg job "$pipeline" '
   .result | {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s, label: .label, policies} + .' \
   "$var/demo/job.json" >"$var/demo/report.json" || die "the report has not the shape expected"
 
