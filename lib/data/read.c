@@ -74,11 +74,28 @@ static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struc
   return status;
 }
 
+/* What was read of a mapped file counts as this process's memory until the mapping is told otherwise. Telling it now and
+ * then keeps the resident size small however large the upload is; a page needed again comes back from the file. */
+enum { MAPPED_BYTES = 16 << 20 };
+struct mapped { const struct px_traj_sink *sink; void *bytes; size_t n; uint64_t step_bytes, read; };
+
+static enum px_status put_and_forget(void *ctx, const struct px_traj *traj, struct px_err *err) {
+  struct mapped *m = ctx;
+  const enum px_status status = m->sink->put(m->sink->ctx, traj, err);
+  m->read += traj->steps * m->step_bytes;
+  if (m->read < MAPPED_BYTES) return status;
+  madvise(m->bytes, m->n, MADV_DONTNEED);
+  m->read = 0;
+  return status;
+}
+
 static enum px_status read_safetensors(struct px_reading *r, int fd, struct px_err *err) {
   void *bytes = mmap(NULL, r->file_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
   if (bytes == MAP_FAILED) return px_fail_errno(err, "cannot map the upload");
   memcpy(r->report->layout, "safetensors", 12);
-  const enum px_status status = px_read_safetensors(bytes, r->file_bytes, r->spaces, r->sink, err);
+  struct mapped mapped = { r->sink, bytes, r->file_bytes, sizeof(float) * (r->spaces->obs_dim + r->spaces->act_dim + 1ull), 0 };
+  const struct px_traj_sink sink = { &mapped, put_and_forget };
+  const enum px_status status = px_read_safetensors(bytes, r->file_bytes, r->spaces, &sink, err);
   munmap(bytes, r->file_bytes);
   return status;
 }
