@@ -23,7 +23,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 if [ "${QUICK:-}" = 1 ]; then
   megabytes=20 repeats=2 label_repeats=1 test_kills=2 default_kills=1
 else
-  megabytes=100 repeats=5 label_repeats=2 test_kills=10 default_kills=3
+  megabytes=100 repeats=5 label_repeats=3 test_kills=10 default_kills=3
 fi
 demo=$root/deploy/demo/hopper-demo.hdf5
 hopper=${PROXACT_DATA:-$root/../shared/data}/hopper-medium-expert.hdf5

@@ -57,6 +57,7 @@ bench_label() {
   train_members
   label_with 2
   row "labelling end to end, 2 workers" transitions/s "${rate[@]}"
+  row "labelling end to end, 2 workers" transitions/cpu-s "${per_cpu_s[@]}"
   two=$(median "${rate[@]}")
   worker_stop 2
   label_with 1
