@@ -44,8 +44,8 @@ api -X POST -T "$file" "$PROXACT_URL/v1/datasets/$dataset/trajectories?filename=
 
 # shellcheck disable=SC2016  # jq's variables
 row='.result as $r | [$file, $seed, ($seconds | tonumber), $r.label.mse, $r.label.r2, $r.label.inside.mse, $r.label.outside.mse,
-  $r.label.yardsticks.mean.mse, $r.label.yardsticks.ridge.mse, $r.label.yardsticks.nearest.mse] as $label
-  | $r.algorithms | to_entries[] | $label + [.key, .value.labelled_only.normalized, .value.ss.normalized, .value.oracle.normalized]'
+  $r.label.yardsticks.mean.mse, $r.label.yardsticks.ridge.mse, $r.label.yardsticks.nearest.mse] as $head
+  | $r.algorithms | to_entries[] | $head + [.key, .value.labelled_only.normalized, .value.ss.normalized, .value.oracle.normalized]'
 header="file,seed,seconds,mse,r2,mse_inside,mse_outside,mean,ridge,nearest,policy,labelled_only,ss,oracle"
 mkdir -p "$root/build/bench"
 csv=$root/build/bench/pipeline.csv
