@@ -24,7 +24,7 @@ ok "without a schema" refused "$server" serve --listen=127.0.0.1:0 --spool-dir="
 ok "on a public address without a token" grep -q 'there is no token' <("$server" serve --listen=0.0.0.0:0 --spool-dir="$work/spool" 2>&1)
 ok "with a spool folder that is not there" refused "$server" serve --listen=127.0.0.1:0 --spool-dir=/nowhere
 ok "with a listen address that is none" grep -q 'listen must be' <("$server" serve --listen=8080 2>&1)
-ok "with a database that is away" grep -q 'database' <(PROXACT_DB_URL=postgresql:///x?host=/nowhere "$server" serve 2>&1)
+ok "with a database that is away" grep -q 'database' <(PROXACT_DB_URL=postgresql:///x?host=/nowhere "$server" serve --listen=127.0.0.1:0 2>&1)
 ok "token create needs a name" refused "$server" token create
 printf 'short\n' >"$work/token"
 ok "with a token by file that is too short" refused "$server" serve --listen=127.0.0.1:0 --token-file="$work/token"

@@ -105,6 +105,8 @@ api GET "/v1/datasets/$ds/trajectories/60"
 is "there is no trajectory 60" 404
 api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\", \"mask\": {\"protocol\": \"coupled\", \"p\": 20, \"q\": 50}}"
 is "a mask that leaves something" 200
+api POST "/v1/jobs?dry_run=true" --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$ds\", \"mask\": {\"protocol\": \"coupled\"}}}"
+is "a mask for a policy alone" 200 '.spec.mask.p == 10'
 
 # --- export and back
 mixed=$ds
