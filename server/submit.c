@@ -19,6 +19,16 @@ struct ground {
 
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 
+/* A model that is still being trained: the document of its job, which names the dataset too. */
+static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text, struct px_err *err) {
+  char job[STORE_ID_MAX];
+  int64_t version;
+  struct px_err unknown;
+  store_result_id("job", model, job);
+  if (strncmp(model, "mdl_", 4) == 0 && store_job_document(store, job, text, &version, &unknown) == PX_OK) return PX_OK;
+  return err ? err->code : PX_E_NOT_FOUND; /* as it was said of the model */
+}
+
 /* The dataset that the spec names by id or by name; of an evaluation, its model's. */
 static enum px_status find_dataset(struct store *store, json_t *spec, struct store_dataset *out, struct px_err *err) {
   const char *dataset = json_string_value(json_object_get(spec, "dataset"));
@@ -32,6 +42,7 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
   } else if (model) {
     struct px_buf text = PX_BUF(4 << 20);
     status = store_model_document(store, model, &text, err);
+    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text, err);
     if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
     json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
     const char *id = json_string_value(json_object_get(document, "dataset_id"));

@@ -107,6 +107,15 @@ api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\", \"mask\": {
 is "a mask that leaves something" 200
 api POST "/v1/jobs?dry_run=true" --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$ds\", \"mask\": {\"protocol\": \"coupled\"}}}"
 is "a mask for a policy alone" 200 '.spec.mask.p == 10'
+api POST /v1/jobs --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$ds\", \"policy\": \"bc\"}}"
+is "a policy to be trained" 202
+training=$(field .id)
+api POST /v1/jobs --json "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"mdl_${training#job_}\", \"env\": \"hopper\"}}"
+is "its evaluation waits for it" 202 ".state == \"blocked\" and .needs == [\"$training\"]"
+api POST /v1/jobs --json '{"kind": "evaluate", "spec": {"model": "mdl_00000000000000000000", "env": "hopper"}}'
+is "a model that nothing makes" 404 '.errors[0].pointer == "/spec/model"'
+api POST "/v1/jobs/$training:cancel"
+is "the training is cancelled" 200 '.state == "cancelled"'
 
 # --- export and back
 mixed=$ds
