@@ -52,8 +52,8 @@ BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
-.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-fault \
-        check-arch samples bench bench-build bench-learning bench-labels bench-pipeline bench-env bench-service fuzz \
+.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
+        bench-learning bench-labels bench-pipeline bench-env bench-service fuzz \
         schema clean version
 JOBS ?= $(shell nproc)
 

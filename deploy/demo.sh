@@ -148,7 +148,7 @@ follow "$job"
 pipeline=$job job=""
 
 jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_s)) --arg job "$pipeline" '
-  .result | {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s, label: .label, policies} + .' \
+  .result + {dataset: ($d[0] | {id, name, env, trajectories, steps}), pipeline: $job, wall_s: $wall_s}' \
   "$var/demo/job.json" >"$var/demo/report.json" || die "the report has not the shape expected"
 
 jq -r '

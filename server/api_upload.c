@@ -168,18 +168,11 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
 static enum px_status answer_stored(struct http_request *req, struct http_reply *reply, const struct store_ingested *r,
                                     double seconds, struct px_err *err) {
   const struct upload *u = req->stream;
-  struct px_buf document = PX_BUF(16 << 20);
-  struct store *store = NULL;
-  int64_t version = 0;
-  enum px_status status = api_store(req, &store, err);
-  if (!status) status = store_dataset_document(store, u->dataset->id, &document, &version, err);
-  px_buf_free(&document);
-  if (status) return status;
   reply->status = 201;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", u->dataset->id));
   json_t *json = store_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->name,
                                                             "format", px_format_name(u->format), "version",
-                                                            (json_int_t)version, "seconds", seconds);
+                                                            (json_int_t)r->version, "seconds", seconds);
   if (json) json_object_update(json, about);
   json_decref(about);
   return http_reply_json(reply, json, err);

@@ -13,20 +13,20 @@
 struct ground {
   struct store_dataset ds;
   double *returns;
-  uint8_t *has_labels;
+  uint8_t *labelled; /* enum store_labelled */
   uint32_t trajectories_n;
 };
 
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 
 /* A model that is still being trained: the document of its job, which names the dataset too. */
-static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text, struct px_err *err) {
+static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text) {
   char job[STORE_ID_MAX];
   int64_t version;
   struct px_err unknown;
   store_result_id("job", model, job);
   if (strncmp(model, "mdl_", 4) == 0 && store_job_document(store, job, text, &version, &unknown) == PX_OK) return PX_OK;
-  return err ? err->code : PX_E_NOT_FOUND; /* as it was said of the model */
+  return PX_E_NOT_FOUND; /* the caller's error says it of the model */
 }
 
 /* The dataset that the spec names by id or by name; of an evaluation, its model's. */
@@ -42,7 +42,7 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
   } else if (model) {
     struct px_buf text = PX_BUF(4 << 20);
     status = store_model_document(store, model, &text, err);
-    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text, err);
+    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text);
     if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
     json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
     const char *id = json_string_value(json_object_get(document, "dataset_id"));
@@ -62,31 +62,23 @@ static enum px_status look_around(struct store *store, enum flow_kind kind, json
   uint32_t segments = ground->ds.segments_n;
   if (json_is_integer(given) && json_integer_value(given) > 0 && json_integer_value(given) < segments)
     segments = (uint32_t)json_integer_value(given);
-  return store_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->has_labels,
+  return store_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->labelled,
                                   &ground->trajectories_n, err);
 }
 
 /* A mask that leaves nothing to learn from is refused before anything starts. */
 static enum px_status check_mask(const struct ground *ground, const char *spec_json, struct px_err *err) {
   json_t *spec = json_loads(spec_json, 0, NULL);
-  const json_t *given = json_object_get(spec, "mask");
-  const char *protocol = json_string_value(json_object_get(given, "protocol"));
-  enum px_status status = PX_OK;
-  if (protocol && strcmp(protocol, "coupled") == 0) {
-    const struct px_mask mask = { .protocol = PX_MASK_COUPLED,
-                                  .p = json_number_value(json_object_get(given, "p")) / 100,
-                                  .q = json_number_value(json_object_get(given, "q")) / 100,
-                                  .seed = (uint64_t)json_integer_value(json_object_get(given, "seed")) };
-    uint8_t *keep = px_calloc(ground->trajectories_n, 1);
-    status = keep ? px_mask_choose(&mask, ground->returns, ground->has_labels, ground->trajectories_n, keep, err)
-                  : px_fail(err, PX_E_NO_MEMORY, "mask");
-    uint64_t kept = 0;
-    for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) kept += keep[i];
-    if (!status && kept == 0) status = px_fail(err, PX_E_NO_LABELS, "the mask leaves no labelled trajectory");
-    if (status && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
-    free(keep);
-  }
+  const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
+  if (mask.protocol == PX_MASK_NONE) return PX_OK;
+  uint8_t *keep = px_calloc(ground->trajectories_n, 1), *whole = px_calloc(ground->trajectories_n, 1);
+  enum px_status status = keep && whole ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
+  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) whole[i] = ground->labelled[i] == STORE_LABELLED_ALL;
+  if (!status) status = px_mask_choose(&mask, ground->returns, whole, ground->trajectories_n, keep, err);
+  if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
+  free(whole);
+  free(keep);
   return status;
 }
 
@@ -153,7 +145,7 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   if (!status) {
     struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
                                       .env = ground->ds.env, .new_id = new_id };
-    for (uint32_t i = 0; i < ground->trajectories_n; i++) snapshot.labelled_trajectories_n += ground->has_labels[i] != 0;
+    for (uint32_t i = 0; i < ground->trajectories_n; i++) snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
     status = flow_plan(kind, spec, &snapshot, &plan, err);
   }
   if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
@@ -164,7 +156,7 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   json_decref(spec);
   if (ground) {
     free(ground->returns);
-    free(ground->has_labels);
+    free(ground->labelled);
   }
   return status;
 }

@@ -61,11 +61,7 @@ static bool fully_labelled(const struct px_dataset *ds, uint32_t traj) {
 }
 
 enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err) {
-  const json_t *given = json_object_get(job->spec, "mask");
-  const char *protocol = given ? spec_text(given, "protocol") : "none";
-  struct px_mask mask = { .protocol = strcmp(protocol, "coupled") == 0 ? PX_MASK_COUPLED : PX_MASK_NONE,
-                          .p = spec_number(given, "p", 100) / 100, .q = spec_number(given, "q", 100) / 100,
-                          .seed = spec_uint(given, "seed", 0) };
+  const struct px_mask mask = px_mask_from_json(json_object_get(job->spec, "mask"));
   uint8_t *chosen = px_calloc(ds->traj_n, 1), *has_labels = px_calloc(ds->traj_n, 1);
   double *returns = px_calloc(ds->traj_n, sizeof *returns);
   enum px_status status = chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");

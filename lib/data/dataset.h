@@ -62,6 +62,9 @@ enum px_mask_protocol { PX_MASK_NONE, PX_MASK_COUPLED };
 struct px_mask { enum px_mask_protocol protocol; double p, q; uint64_t seed; };
 enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,
                               uint32_t traj_n, uint8_t *keep, struct px_err *err) PX_MUST_CHECK;
+/* The `mask` of a checked job spec: {protocol, p and q in percent, seed}; NULL is no mask. */
+struct json_t;
+struct px_mask px_mask_from_json(const struct json_t *mask);
 /* Zeroes the actions of trajectories that keep[] drops, and marks them not
  * labelled: what is hidden is gone from this copy. */
 void px_dataset_hide(struct px_dataset *ds, const uint8_t *keep);

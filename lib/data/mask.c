@@ -1,4 +1,5 @@
 /* Choosing which known actions to hide: see dataset.h. */
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,14 @@ static void choose(const struct px_mask *mask, const struct ranked *ranked, uint
   struct px_rng rng = px_rng_at(mask->seed, px_rng_stream("mask", 0), 0);
   px_rng_shuffle(&rng, items, bottom);
   for (uint32_t i = 0; i < bottom && i < share; i++) keep[items[i]] = 1;
+}
+
+struct px_mask px_mask_from_json(const json_t *mask) {
+  const char *protocol = json_string_value(json_object_get(mask, "protocol"));
+  if (!protocol || strcmp(protocol, "coupled") != 0) return (struct px_mask){ .protocol = PX_MASK_NONE };
+  return (struct px_mask){ .protocol = PX_MASK_COUPLED, .p = json_number_value(json_object_get(mask, "p")) / 100,
+                           .q = json_number_value(json_object_get(mask, "q")) / 100,
+                           .seed = (uint64_t)json_integer_value(json_object_get(mask, "seed")) };
 }
 
 enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,

@@ -159,12 +159,17 @@ static enum px_status add_members(struct planner *p, const json_t *spec, json_t 
   return status;
 }
 
+static const char *policy_name(const json_t *policy) {
+  const char *given = json_string_value(json_object_get(policy, "name"));
+  return given ? given : json_string_value(json_object_get(policy, "algo"));
+}
+
 /* One policy with one seed: train, then evaluate where there is a simulator. */
 static enum px_status add_run(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
                               const json_t *policy, const json_t *seed, json_t *runs, struct px_err *err) {
   const bool ss = strcmp(variant, "ss") == 0;
   const int urgency = ss ? SECOND : 0;
-  const char *algo = json_string_value(json_object_get(policy, "algo"));
+  const char *name = policy_name(policy);
   const long long number = json_integer_value(seed);
   json_t *train = base(spec, strcmp(variant, "oracle") != 0);
   if (!train || json_object_set(train, "policy", (json_t *)policy) < 0 || json_object_set(train, "seed", (json_t *)seed) < 0 ||
@@ -173,17 +178,17 @@ static enum px_status add_run(struct planner *p, const json_t *spec, const char 
     return no_memory(err);
   }
   size_t at;
-  enum px_status status = add(p, FLOW_TRAIN_POLICY, train, urgency, &at, err, "train/%s/%s/%lld", variant, algo, number);
+  enum px_status status = add(p, FLOW_TRAIN_POLICY, train, urgency, &at, err, "train/%s/%s/%lld", variant, name, number);
   if (status) return status;
   char model[FLOW_ID_MAX];
   result_id("mdl", p->plan->jobs[at].id, model);
-  json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", algo, "seed", seed, "model", model);
+  json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", name, "seed", seed, "model", model);
   if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
   const json_t *env = json_object_get(spec, "env");
   if (!env) return PX_OK;
   json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", env, "episodes",
                                json_object_get(spec, "episodes"), "seed", seed);
-  status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, algo, number);
+  status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
   if (!status && json_object_set_new(run, "evaluation", json_string(p->plan->jobs[at].id)) < 0) status = no_memory(err);
   return status;
 }
@@ -202,6 +207,25 @@ static enum px_status add_runs(struct planner *p, const json_t *spec, const char
 static bool hides(const json_t *spec) {
   const char *protocol = json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
   return protocol && strcmp(protocol, "none") != 0;
+}
+
+/* The report pools what has one name over the seeds: a name, a seed or a baseline given twice would count as more. */
+static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
+  static const char *const LISTS[] = { "policies", "seeds", "baselines" };
+  for (size_t l = 0; l < sizeof LISTS / sizeof *LISTS; l++) {
+    const json_t *list = json_object_get(spec, LISTS[l]);
+    for (size_t i = 0; i < json_array_size(list); i++)
+      for (size_t k = 0; k < i; k++) {
+        const json_t *a = json_array_get(list, i), *b = json_array_get(list, k);
+        if (json_is_object(a) ? strcmp(policy_name(a), policy_name(b)) != 0 : !json_equal(a, b)) continue;
+        char at[64];
+        snprintf(at, sizeof at, "/spec/%s/%zu", LISTS[l], i);
+        px_fail_at(err, PX_E_BAD_FIELD, at, "%s %zu and %zu are the same", LISTS[l], k, i);
+        if (json_is_object(a)) px_err_hint(err, "Give one of the policies called '%s' another name.", policy_name(a));
+        return PX_E_BAD_FIELD;
+      }
+  }
+  return PX_OK;
 }
 
 /* NO_LABELS, or an oracle without truth, before anything starts. */
@@ -290,6 +314,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   struct planner p = { snapshot, &plan, "" };
   size_t at;
   status = complete(kind, spec, snapshot, err);
+  if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
   if (!status && (kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM)) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);

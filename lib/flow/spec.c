@@ -43,6 +43,7 @@ static const struct flow_field IDM[] = {
 
 static const struct flow_field POLICY[] = {
   { "algo", FLOW_ENUM, 0, 0, "!", "td3bc|bc|10%bc", NULL, "Algorithm; 10%bc is bc with top_percent 10" },
+  { "name", FLOW_TEXT, 0, 40, NULL, NULL, NULL, "What the report calls it; the algorithm, if not given" },
   { "updates", FLOW_INT, 1, 10000000, NULL, NULL, NULL, "Gradient steps" },
   { "batch", FLOW_INT, 1, 8192, NULL, NULL, NULL, "Transitions in a step" },
   { "hidden", FLOW_INT, 8, 2048, NULL, NULL, NULL, "Units of each hidden layer" },

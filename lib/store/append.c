@@ -21,6 +21,7 @@ struct store_append {
   uint32_t obs_dim;
   struct piece *pieces;
   size_t n, cap;
+  int64_t version; /* the dataset's, once committed */
 };
 
 enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, struct store_append **out, struct px_err *err) {
@@ -134,7 +135,7 @@ static enum px_status array_out(struct px_buf *array, const double *x, uint32_t 
   return status ? status : db_array_end(array);
 }
 
-static enum px_status count(struct store *store, const struct store_append *append, const struct px_moments *obs,
+static enum px_status count(struct store *store, struct store_append *append, const struct px_moments *obs,
                             struct px_err *err) {
   uint64_t trajectories = 0, steps = 0, labelled_steps = 0, labelled = 0, bytes = 0;
   for (size_t i = 0; i < append->n; i++) {
@@ -162,7 +163,10 @@ static enum px_status count(struct store *store, const struct store_append *appe
     db_int(&p, (int64_t)obs->n);
     db_text(&p, mean.data);
     db_text(&p, m2.data);
-    status = db_run(store, SQL_append_count, &p, DB_TEXT, NULL, err);
+    PGresult *row = NULL;
+    status = db_run(store, SQL_append_count, &p, DB_TEXT, &row, err);
+    if (!status) append->version = db_get_int(row, 0, 0);
+    PQclear(row);
   }
   px_buf_free(&mean);
   px_buf_free(&m2);
@@ -179,7 +183,7 @@ static void array_in(const char *text, double *out, uint32_t n) {
 }
 
 /* Numbers the segments behind those that are there; the dataset's row, locked, keeps others from doing the same. */
-static enum px_status attach(struct store *store, const struct store_append *append, const PGresult *row,
+static enum px_status attach(struct store *store, struct store_append *append, const PGresult *row,
                              struct px_moments *obs, struct px_err *err) {
   int64_t seq = db_get_int(row, 0, 1), first = db_get_int(row, 0, 2);
   obs->n = (uint64_t)db_get_int(row, 0, 3);
@@ -197,7 +201,7 @@ static enum px_status attach(struct store *store, const struct store_append *app
   return status ? status : count(store, append, obs, err);
 }
 
-static enum px_status append_locked(struct store *store, const struct store_append *append, struct px_err *err) {
+static enum px_status append_locked(struct store *store, struct store_append *append, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, append->dataset_id);
   PGresult *row;
@@ -229,3 +233,5 @@ enum px_status store_append_commit(struct store_append *append, struct store *st
   struct commit commit = { append, hold, result_json };
   return db_transaction(store, commit_work, &commit, err);
 }
+
+int64_t store_append_version(const struct store_append *append) { return append->version; }

@@ -136,7 +136,7 @@ enum px_status store_trajectory_find(struct store *store, const char *id, int64_
 }
 
 enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
-                                        double **returns, uint8_t **has_labels, uint32_t *n, struct px_err *err) {
+                                        double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset_id);
   db_int(&p, segments_n);
@@ -154,11 +154,11 @@ enum px_status store_trajectory_returns(struct store *store, const char *dataset
   }
   for (int i = 0; i < rows_n; i++) {
     values[i] = db_get_float8(rows, i, 0);
-    flags[i] = PQgetvalue(rows, i, 1)[0] != 0;
+    flags[i] = (uint8_t)PQgetvalue(rows, i, 1)[0];
   }
   PQclear(rows);
   *returns = values;
-  *has_labels = flags;
+  *labelled = flags;
   *n = (uint32_t)rows_n;
   return PX_OK;
 }

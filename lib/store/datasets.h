@@ -48,6 +48,8 @@ enum px_status store_append_segment(struct store_append *append, struct store *s
 struct store_hold; /* jobs.h */
 enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_hold *hold,
                                    const char *result_json, struct px_err *err) PX_MUST_CHECK;
+/* The dataset's version that the commit made; 0 before it. */
+int64_t store_append_version(const struct store_append *append);
 void store_append_free(struct store_append *append);
 
 /* The bytes of segments first .. first + count - 1, in order. The sink may use
@@ -55,10 +57,11 @@ void store_append_free(struct store_append *append);
 typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
 enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
                                   store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
-/* Returns and label flags of all trajectories of the first segments_n segments
- * (for px_mask_choose). Arrays from malloc, owned by the caller. */
+/* Returns of all trajectories of the first segments_n segments, and how much of
+ * each has true actions. Arrays from malloc, owned by the caller. */
+enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED_ALL };
 enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
-                                        double **returns, uint8_t **has_labels, uint32_t *n, struct px_err *err)
+                                        double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err)
   PX_MUST_CHECK;
 
 /* Uploads waiting for their ingest job. */

@@ -9,9 +9,6 @@
 enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
        QUEUE_MAX = 3 };
 
-/* A segment that outlives the builder's call, in one piece of memory. */
-struct copy { struct px_segment segment; };
-
 struct ingest {
   const struct store_ingest *what;
   struct store_append *append;
@@ -20,21 +17,22 @@ struct ingest {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  struct copy *queue[QUEUE_MAX]; /* in order */
+  struct px_segment *queue[QUEUE_MAX]; /* in order; copies */
   size_t queue_n;
   bool parsed;                   /* nothing more will be put in */
   enum px_status failed;         /* of the second thread, with err */
   struct px_err err;
 };
 
-static struct copy *copy_segment(const struct px_segment *from, uint32_t dims) {
+/* A segment that outlives the builder's call, in one piece of memory. */
+static struct px_segment *copy_segment(const struct px_segment *from, uint32_t dims) {
   size_t rows_bytes, moments_bytes, all;
   if (!px_mul(from->traj_n, sizeof *from->rows, &rows_bytes) || !px_mul(dims, 2 * sizeof(double), &moments_bytes) ||
-      !px_add(rows_bytes, moments_bytes, &all) || !px_add(all, from->size, &all) || !px_add(all, sizeof(struct copy), &all))
+      !px_add(rows_bytes, moments_bytes, &all) || !px_add(all, from->size, &all) || !px_add(all, sizeof *from, &all))
     return NULL;
-  struct copy *copy = malloc(all);
+  struct px_segment *copy = malloc(all);
   if (!copy) return NULL;
-  copy->segment = *from;
+  *copy = *from;
   /* Widest alignment first: doubles, rows, bytes. */
   double *moments = (double *)(void *)(copy + 1);
   memcpy(moments, from->obs.mean, dims * sizeof(double));
@@ -43,10 +41,10 @@ static struct copy *copy_segment(const struct px_segment *from, uint32_t dims) {
   memcpy(rows, from->rows, rows_bytes);
   char *bytes = (char *)rows + rows_bytes;
   memcpy(bytes, from->bytes, from->size);
-  copy->segment.obs.mean = moments;
-  copy->segment.obs.m2 = moments + dims;
-  copy->segment.rows = rows;
-  copy->segment.bytes = bytes;
+  copy->obs.mean = moments;
+  copy->obs.m2 = moments + dims;
+  copy->rows = rows;
+  copy->bytes = bytes;
   return copy;
 }
 
@@ -59,11 +57,11 @@ static void *store_main(void *arg) {
   while (!status) {
     while (in->queue_n == 0 && !in->parsed) pthread_cond_wait(&in->changed, &in->lock);
     if (in->queue_n == 0) break;
-    struct copy *copy = in->queue[0];
+    struct px_segment *copy = in->queue[0];
     memmove(in->queue, in->queue + 1, --in->queue_n * sizeof *in->queue);
     pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
-    status = store_append_segment(in->append, store, &copy->segment, &err);
+    status = store_append_segment(in->append, store, copy, &err);
     free(copy);
     pthread_mutex_lock(&in->lock);
   }
@@ -78,7 +76,7 @@ static void *store_main(void *arg) {
 }
 
 static enum px_status put_beside(struct ingest *in, const struct px_segment *segment, struct px_err *err) {
-  struct copy *copy = copy_segment(segment, in->what->dataset->spaces.obs_dim);
+  struct px_segment *copy = copy_segment(segment, in->what->dataset->spaces.obs_dim);
   if (!copy) return px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
   pthread_mutex_lock(&in->lock);
   while (in->queue_n == QUEUE_MAX && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
@@ -169,6 +167,7 @@ enum px_status store_ingest_file(const struct store_ingest *what, struct store_i
   if (!status) status = read_all(in, err);
   if (in->beside) status = join(in, status, err);
   if (!status) status = commit(in, err);
+  if (!status) in->result.version = store_append_version(in->append);
   store_append_free(in->append);
   pthread_cond_destroy(&in->changed);
   pthread_mutex_destroy(&in->lock);

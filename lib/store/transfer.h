@@ -34,6 +34,7 @@ struct store_ingested {
   struct px_read_report report;
   uint32_t segments_n;
   uint64_t trajectories_n, steps_n, labelled_n, size_bytes;
+  int64_t version; /* the dataset's, after it */
 };
 /* Appends all trajectories of the file to the dataset in one transaction, or
  * none. Errors as px_read_file's and store_append_commit's. */

@@ -69,7 +69,7 @@ from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t
 where t.dataset_id = $1 and t.n = $2
 
 -- name: trajectory_returns
-select return, labelled_steps_n > 0 from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" from trajectories where dataset_id = $1 and segment_seq < $2 order by n
 
 -- name: append_lock
 select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}')
@@ -92,6 +92,7 @@ update datasets set
   labelled_steps_n = labelled_steps_n + $5, labelled_n = labelled_n + $6, size_bytes = size_bytes + $7,
   obs_n = $8, obs_mean = $9, obs_m2 = $10, version = version + 1, updated_at = clock_timestamp()
 where id = $1
+returning version
 
 -- name: segment_blobs
 select seq, blob_id, size_bytes from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq

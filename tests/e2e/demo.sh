@@ -13,6 +13,7 @@ export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_eve
 fail() { echo "FAIL $*"; cat "$work/out"; tail -n 20 "$PROXACT_VAR"/log/*.log; exit 1; }
 PROXACT_FIRST_PORT=$((20000 + $$ % 10000)) "$root/deploy/demo.sh" >"$work/out" 2>&1 || fail "the demo runs"
 jq -e '.dataset and .wall_s >= 0 and (.label | has("mse") and has("r2") and has("yardsticks"))
+  and .dataset.trajectories == 88
   and ([.policies.ss, .policies.labelled_only, .policies.oracle]
     | all(has("return_mean") and has("return_ci95") and has("normalized") and .episodes == 2))' \
   "$PROXACT_VAR/demo/report.json" >>"$work/out" || fail "the report has every field"

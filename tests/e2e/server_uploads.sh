@@ -76,6 +76,17 @@ send jsonl "$files/good.jsonl" -H 'Prefer: respond-async'
 is "to be read by a job" 202 '.kind == "ingest" and .state == "queued"'
 ok "whose Location is told" same "$(header location)" "/v1/jobs/$(field .id)"
 
+# --- labelled step by step: enough to learn from, but a mask hides whole trajectories
+new_dataset steps
+printf '%s\n' '{"observations": [[0,0,0],[1,1,1],[2,2,2]], "rewards": [0,1], "actions": [[0.1,0.2],null], "terminated": false, "truncated": true}' \
+  >"$work/steps.jsonl"
+send jsonl "$work/steps.jsonl"
+is "one labelled step" 201 '.steps == 2 and .labelled_steps == 1 and .version == 2'
+api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\"}"
+is "is something to learn from" 200
+api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\", \"mask\": {\"protocol\": \"coupled\"}}"
+is "but nothing that a mask could keep" 422 '.code == "no_labels" and .errors[0].pointer == "/mask"'
+
 # --- labelled, action-free and mixed, in several parts
 new_dataset mixed
 send hdf5 "$files/free.hdf5"

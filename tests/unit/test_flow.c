@@ -161,13 +161,29 @@ static void without_a_simulator_nothing_is_evaluated(void) {
   flow_plan_free(&plan);
 }
 
+/* The report pools by name over seeds: what is given twice would count as more evidence. */
+static void what_is_given_twice_is_refused(void) {
+  struct flow_snapshot s = snapshot();
+  refused(FLOW_PIPELINE, "{" DS ", \"policies\": [\"bc\", {\"algo\": \"bc\", \"updates\": 9}]}", &s, PX_E_BAD_FIELD,
+          "/spec/policies/1", "the same");
+  refused(FLOW_PIPELINE, "{" DS ", \"seeds\": [3, 1, 3]}", &s, PX_E_BAD_FIELD, "/spec/seeds/2", "the same");
+  refused(FLOW_PIPELINE, "{" DS ", \"baselines\": [\"oracle\", \"oracle\"]}", &s, PX_E_BAD_FIELD, "/spec/baselines/1", "the same");
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"policies\": [\"bc\", {\"algo\": \"bc\", \"name\": \"short bc\", \"updates\": 9}]}", &s,
+                &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(named(&plan, "train/ss/short bc/0"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "report")->spec_json, "short bc"));
+  flow_plan_free(&plan);
+}
+
 static void plans_are_bounded(void) {
   struct flow_snapshot s = snapshot();
-  struct px_buf spec = PX_BUF(4096);
+  struct px_buf spec = PX_BUF(8192);
   enum px_status built = px_buf_puts(&spec, "{" DS ", \"policies\": [");
-  for (int i = 0; i < 20 && !built; i++) built = px_buf_puts(&spec, i ? ",\"bc\"" : "\"bc\"");
+  for (int i = 0; i < 20 && !built; i++) built = px_buf_fmt(&spec, "%s{\"algo\": \"bc\", \"name\": \"%d\"}", i ? "," : "", i);
   if (!built) built = px_buf_puts(&spec, "], \"seeds\": [");
-  for (int i = 0; i < 50 && !built; i++) built = px_buf_puts(&spec, i ? ",1" : "1");
+  for (int i = 0; i < 50 && !built; i++) built = px_buf_fmt(&spec, "%s%d", i ? "," : "", i);
   if (!built) built = px_buf_puts(&spec, "], \"baselines\": [\"labelled_only\", \"oracle\"]}");
   CU_ASSERT_EQUAL_FATAL(built, PX_OK);
   struct flow_plan plan;
@@ -179,4 +195,4 @@ static void plans_are_bounded(void) {
 CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
         T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_nothing_is_evaluated),
-        T(plans_are_bounded))
+        T(what_is_given_twice_is_refused), T(plans_are_bounded))

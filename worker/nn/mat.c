@@ -19,7 +19,7 @@ typedef void cblas_sgemm_fn(int order, int op_a, int op_b, int m, int n, int k, 
 void omp_set_num_threads(int n);
 
 static struct {
-  enum px_mat_library library;
+  enum px_mat_library products; /* who computes them */
   cblas_sgemm_fn *cblas;
   const char *cblas_name;
 } chosen = {
@@ -55,14 +55,14 @@ enum px_status px_mat_choose(enum px_mat_library library, struct px_err *err) {
     const enum px_status status = load_cblas(err);
     if (status) return status;
   }
-  chosen.library = library;
+  chosen.products = library;
   return PX_OK;
 }
 
 /* Elsewhere than on x86-64 oneDNN has no fast product: look for a CBLAS first. */
 #ifndef __x86_64__
 __attribute__((constructor)) static void choose_default(void) {
-  if (px_mat_choose(PX_MAT_CBLAS, NULL)) chosen.library = PX_MAT_ONEDNN;
+  if (px_mat_choose(PX_MAT_CBLAS, NULL)) chosen.products = PX_MAT_ONEDNN;
 }
 #endif
 
@@ -162,9 +162,9 @@ static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uin
 
 void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                 const float *b, float beta, float *c) {
-  if (chosen.library == PX_MAT_NAIVE) px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, c);
+  if (chosen.products == PX_MAT_NAIVE) px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, c);
   else if (skinny(op_a, op_b, m, n, k, a, b, beta, c)) return;
-  else if (chosen.library == PX_MAT_ONEDNN) onednn_mul(op_a, op_b, m, n, k, a, b, beta, c);
+  else if (chosen.products == PX_MAT_ONEDNN) onednn_mul(op_a, op_b, m, n, k, a, b, beta, c);
   else
     chosen.cblas(CBLAS_ROW_MAJOR, op_a ? CBLAS_T : CBLAS_N, op_b ? CBLAS_T : CBLAS_N, (int)m, (int)n, (int)k, 1, a,
                  (int)(op_a ? m : k), b, (int)(op_b ? k : n), beta, c, (int)n);
@@ -205,10 +205,10 @@ PX_CLONES void px_mat_col_sums(uint32_t m, uint32_t n, const float *restrict d, 
 
 void px_mat_profile(char *out) {
   const dnnl_version_t *v = dnnl_version();
-  if (chosen.library == PX_MAT_ONEDNN)
+  if (chosen.products == PX_MAT_ONEDNN)
     snprintf(out, PX_MAT_PROFILE_MAX, "onednn %d.%d.%d isa %#x, glibc %s", v->major, v->minor, v->patch,
              (unsigned)dnnl_get_effective_cpu_isa(), gnu_get_libc_version());
   else
-    snprintf(out, PX_MAT_PROFILE_MAX, "%s, glibc %s", chosen.library == PX_MAT_NAIVE ? "naive" : chosen.cblas_name,
+    snprintf(out, PX_MAT_PROFILE_MAX, "%s, glibc %s", chosen.products == PX_MAT_NAIVE ? "naive" : chosen.cblas_name,
              gnu_get_libc_version());
 }
