@@ -43,10 +43,13 @@ CREATE TABLE public.datasets (
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    act_count integer DEFAULT 0 NOT NULL,
+    CONSTRAINT datasets_act_count_check CHECK (((act_count = 0) OR ((act_count >= 2) AND (act_count <= 1024)))),
     CONSTRAINT datasets_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 1024))),
     CONSTRAINT datasets_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
     CONSTRAINT datasets_check1 CHECK (((labelled_n >= 0) AND (labelled_n <= trajectories_n))),
     CONSTRAINT datasets_check2 CHECK (((cardinality(act_low) = act_dim) AND (cardinality(act_high) = act_dim))),
+    CONSTRAINT datasets_check3 CHECK (((act_count = 0) OR ((act_dim = 1) AND (act_low[1] = (0)::double precision) AND (act_high[1] = ((act_count - 1))::double precision)))),
     CONSTRAINT datasets_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT datasets_obs_dim_check CHECK (((obs_dim >= 1) AND (obs_dim <= 4096))),
     CONSTRAINT datasets_obs_n_check CHECK ((obs_n >= 0)),
@@ -98,9 +101,11 @@ COMMENT ON COLUMN public.datasets.created_at IS 'When it was made';
 
 COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
 
+COMMENT ON COLUMN public.datasets.act_count IS 'Discrete actions, 0 to act_count - 1; 0: actions are continuous';
+
 CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
     LANGUAGE sql STABLE
-    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
+    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_count', (d).act_count, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
 
 COMMENT ON FUNCTION public.dataset_summary(d public.datasets) IS 'A dataset as lists show it';
 

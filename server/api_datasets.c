@@ -9,7 +9,8 @@
 static const struct flow_field FIELDS[] = {
   { "name", FLOW_TEXT, 1, 200, "!", NULL, NULL, "a name of your choice; unique" },
   { "obs_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
-  { "act_dim", FLOW_INT, 1, PX_ACT_MAX, "!", NULL, NULL, "numbers in an action" },
+  { "act_dim", FLOW_INT, 1, PX_ACT_MAX, NULL, NULL, NULL, "numbers in an action, where actions are continuous" },
+  { "act_count", FLOW_INT, 2, PX_ACT_COUNT_MAX, NULL, NULL, NULL, "how many discrete actions there are" },
   { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah", NULL,
     "simulator in which policies can be evaluated, if the data came from one" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
@@ -34,9 +35,31 @@ static enum px_status read_bound(const json_t *body, const char *name, double in
   return PX_OK;
 }
 
+/* What has no meaning beside act_count is refused, so that nobody believes that it does something. */
+static enum px_status read_count(const json_t *body, const json_t *checked, struct px_spaces *spaces,
+                                 struct px_err *err) {
+  static const char *const bounds[] = { "act_low", "act_high" };
+  px_spaces_set_discrete(spaces, (uint32_t)json_integer_value(json_object_get(checked, "act_count")));
+  const json_t *dim = json_object_get(checked, "act_dim");
+  if (dim && json_integer_value(dim) != 1)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/act_dim", "act_dim is 1 where act_count is given: an action is its index");
+  for (int i = 0; i < 2; i++)
+    if (json_object_get(body, bounds[i]))
+      return px_fail_at(err, PX_E_BAD_FIELD, i ? "/act_high" : "/act_low",
+                        "%s goes with continuous actions; act_count declares the indices 0 to %u", bounds[i],
+                        spaces->act_count - 1);
+  return PX_OK;
+}
+
 static enum px_status read_spaces(const json_t *body, const json_t *checked, struct px_spaces *spaces, struct px_err *err) {
   spaces->obs_dim = (uint32_t)json_integer_value(json_object_get(checked, "obs_dim"));
+  if (json_object_get(checked, "act_count")) return read_count(body, checked, spaces, err);
   spaces->act_dim = (uint32_t)json_integer_value(json_object_get(checked, "act_dim"));
+  if (!spaces->act_dim) {
+    (void)px_fail_at(err, PX_E_BAD_FIELD, "/act_dim", "act_dim is required");
+    px_err_hint(err, "Give act_dim, the numbers in an action, or act_count, how many discrete actions there are.");
+    return PX_E_BAD_FIELD;
+  }
   enum px_status status = read_bound(body, "act_low", -1, spaces->act_dim, spaces->act_low, err);
   if (!status) status = read_bound(body, "act_high", 1, spaces->act_dim, spaces->act_high, err);
   for (uint32_t j = 0; !status && j < spaces->act_dim; j++)

@@ -128,6 +128,7 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_read_report report;
   spaces.obs_dim = request->obs_dim;
   spaces.act_dim = request->act_dim;
+  spaces.act_count = request->act_count;
   const struct px_traj_sink sink = { &spaces, put };
   struct px_reading r = { &request->options, &spaces, &sink, &report, request->file_bytes, 0 };
   struct px_err err = { 0 };

@@ -2,6 +2,7 @@
 #include "lib/data/segment.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,8 +184,10 @@ static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   tensors[k++] = (struct px_st_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
   tensors[k++] = (struct px_st_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
   tensors[k++] = (struct px_st_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
-  const struct px_st_meta meta = { "format", "proxact.segment.1" };
-  const enum px_status status = px_st_write(tensors, k, &meta, 1, &b->file, err);
+  char count[16];
+  snprintf(count, sizeof count, "%" PRIu32, b->spaces.act_count);
+  const struct px_st_meta meta[] = { { "format", "proxact.segment.1" }, { "act_count", count } };
+  const enum px_status status = px_st_write(tensors, k, meta, b->spaces.act_count ? 2 : 1, &b->file, err);
   if (status) return status;
   struct px_segment segment = { .bytes = b->file.data, .size = b->file.len, .traj_n = b->traj_n, .steps_n = s,
                                 .obs_n = b->obs_n, .labelled_n = b->labelled_n,

@@ -10,6 +10,8 @@
  *   label_mask   [sum T] u8      absent unless a trajectory is partly labelled; then 1 exactly at labelled steps
  *   terminated, truncated, has_final [n] u8   at least one of terminated and truncated is 1
  *
+ * Metadata: "format", and "act_count" where actions are discrete.
+ *
  * Readers push trajectories into a builder, which checks them, packs them and
  * hands over sealed segments. The dataset loader, the label job and the
  * exporter open them again. A builder belongs to one thread.
@@ -67,7 +69,7 @@ struct px_segment_view {
   const uint8_t *labelled, *label_mask /* or NULL */, *terminated, *truncated, *has_final;
   void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
 };
-/* BAD_DATA unless everything above holds and all numbers are finite. */
+/* BAD_DATA unless everything above holds, all numbers are finite, and discrete actions are class indices. */
 enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spaces *spaces, struct px_segment_view *view,
                                struct px_err *err) PX_MUST_CHECK;
 void px_segment_close(struct px_segment_view *view);

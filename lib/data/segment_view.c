@@ -71,6 +71,13 @@ static uint64_t count(const uint8_t *x, uint64_t n) {
   return sum;
 }
 
+/* Whoever counts classes, or looks a class up, may rely on them. */
+static bool all_classes(const float *x, uint64_t n, uint32_t count) {
+  bool good = true;
+  for (uint64_t i = 0; i < n && good; i++) good = px_is_class(x[i], count);
+  return good;
+}
+
 static enum px_status bad(struct px_err *err, uint32_t i, const char *what) {
   return px_fail(err, PX_E_BAD_DATA, "trajectory %" PRIu32 " of the segment: %s", i, what);
 }
@@ -119,6 +126,9 @@ static enum px_status check(struct px_segment_view *v, const struct px_spaces *s
   if (!px_all_finite(v->observations, v->obs_n * spaces->obs_dim, NULL) || !px_all_finite(v->rewards, v->steps_n, NULL) ||
       (v->actions && !px_all_finite(v->actions, v->steps_n * spaces->act_dim, NULL)))
     return px_fail(err, PX_E_BAD_DATA, "a number in the segment is not finite");
+  if (spaces->act_count && v->actions && !all_classes(v->actions, v->steps_n, spaces->act_count))
+    return px_fail(err, PX_E_BAD_DATA, "an action in the segment is none of the %" PRIu32 " discrete ones",
+                   spaces->act_count);
   return check_trajectories(v, spaces, err);
 }
 

@@ -26,6 +26,23 @@ bool px_all_finite(const float *x, size_t n, size_t *at) {
   return false;
 }
 
+void px_spaces_set_discrete(struct px_spaces *spaces, uint32_t count) {
+  spaces->act_dim = 1;
+  spaces->act_count = count;
+  spaces->act_low[0] = 0;
+  spaces->act_high[0] = (float)count - 1;
+}
+
+static enum px_status check_count(const struct px_spaces *spaces, struct px_err *err) {
+  const uint32_t n = spaces->act_count;
+  if (n < 2 || n > PX_ACT_COUNT_MAX)
+    return px_fail(err, PX_E_BAD_FIELD, "there are %" PRIu32 " discrete actions; 2 to %d are allowed", n,
+                   PX_ACT_COUNT_MAX);
+  if (spaces->act_dim != 1 || spaces->act_low[0] != 0 || spaces->act_high[0] != (float)n - 1)
+    return px_fail(err, PX_E_BAD_FIELD, "discrete actions are one number in [0, %" PRIu32 "]", n - 1);
+  return PX_OK;
+}
+
 enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *err) {
   if (spaces->obs_dim < 1 || spaces->obs_dim > PX_OBS_MAX)
     return px_fail(err, PX_E_BAD_FIELD, "observations have %" PRIu32 " dimensions; 1 to %d are allowed",
@@ -40,7 +57,7 @@ enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *er
       return px_fail(err, PX_E_BAD_FIELD, "the range [%g, %g] of action dimension %" PRIu32 " is not finite with low < high",
                      (double)low, (double)high, j);
   }
-  return PX_OK;
+  return spaces->act_count ? check_count(spaces, err) : PX_OK;
 }
 
 static enum px_status fail_step(struct px_err *err, uint64_t n, uint64_t step, const char *field, uint64_t j, bool vector,
@@ -51,6 +68,19 @@ static enum px_status fail_step(struct px_err *err, uint64_t n, uint64_t step, c
   else
     snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s", n, step, field);
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s is %g: %s", place, (double)value, what);
+}
+
+static enum px_status check_classes(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
+                                    struct px_err *err) {
+  for (uint32_t t = 0; t < traj->steps; t++) {
+    const float action = traj->actions[t];
+    if ((traj->labelled && !traj->labelled[t]) || px_is_class(action, spaces->act_count)) continue;
+    char range[96];
+    snprintf(range, sizeof range, "the dataset's %" PRIu32 " discrete actions are the whole numbers from 0 to %" PRIu32,
+             spaces->act_count, spaces->act_count - 1);
+    return fail_step(err, n, t, "actions", 0, false, action, range);
+  }
+  return PX_OK;
 }
 
 static enum px_status check_actions(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
@@ -96,5 +126,5 @@ enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_tra
   for (uint32_t t = 0; traj->labelled && t < traj->steps; t++)
     if (traj->labelled[t] > 1)
       return fail_step(err, n, t, "labelled", 0, false, traj->labelled[t], "neither 0 nor 1");
-  return check_actions(spaces, traj, n, err);
+  return spaces->act_count ? check_classes(spaces, traj, n, err) : check_actions(spaces, traj, n, err);
 }

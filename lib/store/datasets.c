@@ -29,6 +29,7 @@ enum px_status store_dataset_create(struct store *store, const char *name, const
     db_text(&p, low.data);
     db_text(&p, high.data);
     db_text(&p, env ? env : "");
+    db_int(&p, spaces->act_count);
     status = db_run(store, SQL_dataset_create, &p, DB_TEXT, &row, err);
     if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a dataset named '%s'", name);
   }
@@ -93,6 +94,7 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name, st
   out->steps_n = (uint64_t)db_get_int(row, 0, 10);
   out->labelled_steps_n = (uint64_t)db_get_int(row, 0, 11);
   out->size_bytes = (uint64_t)db_get_int(row, 0, 12);
+  out->spaces.act_count = (uint32_t)db_get_int(row, 0, 13);
   PQclear(row);
   return PX_OK;
 }

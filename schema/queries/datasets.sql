@@ -1,8 +1,8 @@
 -- Datasets, segments, trajectories, uploads.
 
 -- name: dataset_create
-insert into datasets (name, obs_dim, act_dim, act_low, act_high, env)
-values ($1, $2, $3, $4::float8[]::real[], $5::float8[]::real[], nullif($6, ''))
+insert into datasets (name, obs_dim, act_dim, act_low, act_high, env, act_count)
+values ($1, $2, $3, $4::float8[]::real[], $5::float8[]::real[], nullif($6, ''), $7)
 returning id
 
 -- The row is locked first: a job submitted meanwhile waits, and then finds no dataset.
@@ -17,7 +17,7 @@ delete from datasets where id = $1
 
 -- name: dataset_get
 select id, name, coalesce(env, ''), coalesce(label_set_id, ''), obs_dim, act_dim, act_low::float8[], act_high::float8[],
-       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes
+       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
 -- name: dataset_document

@@ -67,6 +67,12 @@ bad_dataset "dims out of bounds are named" '{"name": "x", "obs_dim": 5000, "act_
 bad_dataset "a bound of another length is named" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": [1]}' /act_low
 bad_dataset "low above high is refused" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": 1}' /act_low
 bad_dataset "an unknown simulator is refused" '{"name": "x", "obs_dim": 3, "act_dim": 2, "env": "doom"}' /env
+api POST /v1/datasets --json '{"name": "classes", "obs_dim": 4, "act_count": 6}'
+is "discrete actions are declared by their count" 201 '.act_count == 6 and .act_dim == 1 and .act_low == [0] and .act_high == [5]'
+api DELETE "/v1/datasets/$(field .id)"
+bad_dataset "one discrete action is too few" '{"name": "x", "obs_dim": 3, "act_count": 1}' /act_count
+bad_dataset "discrete actions have one number" '{"name": "x", "obs_dim": 3, "act_count": 2, "act_dim": 2}' /act_dim
+bad_dataset "discrete actions have no range of their own" '{"name": "x", "obs_dim": 3, "act_count": 2, "act_high": 1}' /act_high
 for name in two three; do api POST /v1/datasets --json "{\"name\": \"$name\", \"obs_dim\": 3, \"act_dim\": 2}"; done
 api GET '/v1/datasets?limit=2'
 is "lists come in pages" 200 '[.items[].name] == ["one", "three"] and .next == "three"'

@@ -119,6 +119,30 @@ static void spaces_come_back_exactly(void) {
   store_close(store);
 }
 
+static void discrete_spaces_come_back_and_are_shown(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  struct px_spaces *spaces = calloc(1, sizeof *spaces);
+  struct store_dataset *got = calloc(1, sizeof *got);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(spaces);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(got);
+  spaces->obs_dim = 4;
+  px_spaces_set_discrete(spaces, 5);
+  CU_OK(store_dataset_create(store, "five", spaces, NULL, id, &err), err);
+  CU_OK(store_dataset_get(store, id, got, &err), err);
+  CU_ASSERT_EQUAL(memcmp(&got->spaces, spaces, sizeof *spaces), 0);
+  int64_t version;
+  json_t *doc = document(store, id, &version);
+  CU_ASSERT_EQUAL(at(doc, "act_count"), 5);
+  CU_ASSERT_EQUAL(at(doc, "act_dim"), 1);
+  CU_ASSERT_EQUAL(json_number_value(json_array_get(json_object_get(doc, "act_high"), 0)), 4);
+  json_decref(doc);
+  free(got);
+  free(spaces);
+  store_close(store);
+}
+
 /* What was pushed, for the sums. */
 struct pushed { double sum[O], sum2[O], returns[400]; int lengths[400]; int n; uint64_t obs_n, steps_n, labelled_n, labelled_steps_n; };
 struct target { struct store_append *append; struct store *store[2]; int turn; };
@@ -466,6 +490,7 @@ static void datasets_are_paged_by_name(void) {
 }
 
 CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
+        T(discrete_spaces_come_back_and_are_shown),
         T(the_document_tells_the_numbers_of_what_was_appended), T(segments_and_their_index_keep_upload_order),
         T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),

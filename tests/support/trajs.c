@@ -23,6 +23,12 @@ struct px_spaces trajs_spaces(uint32_t obs_dim, uint32_t act_dim) {
   return spaces;
 }
 
+struct px_spaces trajs_discrete(uint32_t obs_dim, uint32_t act_count) {
+  struct px_spaces spaces = { .obs_dim = obs_dim };
+  px_spaces_set_discrete(&spaces, act_count);
+  return spaces;
+}
+
 static enum px_status collect(void *ctx, const struct px_traj *traj, struct px_err *err) {
   (void)err;
   struct trajs *list = ctx;
@@ -55,7 +61,7 @@ void trajs_free(struct trajs *list) {
 
 void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uint64_t seed) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("trajs", 0), 0);
-  const uint32_t o = list->spaces.obs_dim, a = list->spaces.act_dim, end = px_rng_below(&rng, 3);
+  const uint32_t o = list->spaces.obs_dim, a = list->spaces.act_dim, classes = list->spaces.act_count, end = px_rng_below(&rng, 3);
   struct px_traj t = { .steps = steps, .terminated = end == 0, .truncated = end != 0, .has_final = px_rng_below(&rng, 2) };
   float *observations = need(malloc((steps + 1ul) * o * sizeof(float)));
   float *actions = need(malloc((size_t)steps * a * sizeof(float)));
@@ -66,8 +72,9 @@ void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uin
   for (uint32_t s = 0; s < steps; s++) {
     labelled[s] = (uint8_t)px_rng_below(&rng, 2);
     for (uint32_t j = 0; j < a; j++)
-      actions[s * a + j] = list->spaces.act_low[j] +
-                           (list->spaces.act_high[j] - list->spaces.act_low[j]) * px_rng_float(&rng);
+      actions[s * a + j] = classes ? (float)px_rng_below(&rng, classes)
+                                   : list->spaces.act_low[j] +
+                                       (list->spaces.act_high[j] - list->spaces.act_low[j]) * px_rng_float(&rng);
   }
   t.observations = observations;
   t.rewards = rewards;

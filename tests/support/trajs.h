@@ -10,6 +10,8 @@
 
 /* Action range [-1, 1] (of dimension j: [-1 - j, 1 + j]). */
 struct px_spaces trajs_spaces(uint32_t obs_dim, uint32_t act_dim);
+/* That many discrete actions. */
+struct px_spaces trajs_discrete(uint32_t obs_dim, uint32_t act_count);
 
 /* A growing list of owned copies. */
 struct trajs {

@@ -176,6 +176,58 @@ static void bad_trajectories_are_refused_with_their_place(void) {
   CU_ASSERT_EQUAL(px_traj_check(&spaces, &traj, 4, &err), PX_E_BAD_DATA);
 }
 
+static void what_is_no_class_index_is_refused_with_its_place(void) {
+  const struct px_spaces spaces = trajs_discrete(1, 4);
+  float observations[] = { 0, 1, 2, 3 }, actions[] = { 0, 3, 1, 2 }, rewards[] = { 1, 2, 3, 4 };
+  uint8_t labelled[] = { 1, 0, 1, 1 };
+  const struct px_traj traj = { .steps = 4, .observations = observations, .actions = actions, .rewards = rewards,
+                                .truncated = true };
+  struct px_err err = { 0 };
+  CU_OK(px_traj_check(&spaces, &traj, 7, &err), err);
+  static const float wrong[] = { 0.5f, 3.0001f, 4, -1, -0.001f, 1e30f, NAN, INFINITY };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    actions[1] = wrong[i];
+    CU_ASSERT_EQUAL(px_traj_check(&spaces, &traj, 7, &err), PX_E_BAD_DATA);
+    CU_ASSERT_STRING_EQUAL(err.pointer, "trajectory 7, step 1, actions");
+  }
+  struct px_traj part = traj;
+  part.labelled = labelled; /* what is not labelled is not looked at */
+  CU_OK(px_traj_check(&spaces, &part, 7, &err), err);
+}
+
+static void discrete_actions_come_back_as_their_indices(void) {
+  struct trajs in = { .spaces = trajs_discrete(5, 7) }, out = { 0 };
+  trajs_fill(&in, 200, 300, 3);
+  struct segments segments = { 0 };
+  CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &in), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(segments_unpack(&segments, &out), PX_OK);
+  CU_ASSERT_STRING_EQUAL(trajs_differ(&in, &out), "");
+  /* Opened as a dataset of fewer actions, the highest index is none of them. */
+  struct px_spaces fewer = trajs_discrete(5, 6);
+  struct px_segment_view view;
+  struct px_err err = { 0 };
+  CU_ASSERT_EQUAL(px_segment_open(segments.items[0].bytes, segments.items[0].size, &fewer, &view, &err), PX_E_BAD_DATA);
+  struct px_st *st = NULL;
+  CU_OK(px_st_parse(segments.items[0].bytes, segments.items[0].size, &st, &err), err);
+  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "act_count"), "7");
+  px_st_free(st);
+  trajs_free(&in);
+  trajs_free(&out);
+  segments_free(&segments);
+}
+
+/* Nothing that is added later may change what is stored already, or its digest. */
+static void continuous_segments_keep_their_bytes(void) {
+  struct trajs in = filled(20, 30);
+  struct segments segments = { 0 };
+  CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &in), PX_OK);
+  char hex[2 * PX_SHA256_BYTES + 1];
+  px_hex(segments.items[0].info.digest, PX_SHA256_BYTES, hex);
+  CU_ASSERT_STRING_EQUAL(hex, "d25176b51723eca829fa59a52c4a58c3c0a94e956937c51b7bc0e87fd4b152fc");
+  trajs_free(&in);
+  segments_free(&segments);
+}
+
 static void actions_within_the_tolerance_are_clamped(void) {
   struct trajs in = { .spaces = trajs_spaces(2, 1) }, out = { 0 };
   const float observations[] = { 0, 1, 2, 3 }, actions[] = { 1.001f, -1.001f }, rewards[] = { 1, 2 };
@@ -289,11 +341,19 @@ static void spaces_must_be_finite_and_ordered(void) {
   spaces = trajs_spaces(2, 1);
   spaces.act_high[0] = INFINITY;
   CU_ASSERT_EQUAL(px_spaces_check(&spaces, &err), PX_E_BAD_FIELD);
+  spaces = trajs_discrete(2, PX_ACT_COUNT_MAX);
+  CU_OK(px_spaces_check(&spaces, &err), err);
+  spaces.act_high[0] = 1;
+  CU_ASSERT_EQUAL(px_spaces_check(&spaces, &err), PX_E_BAD_FIELD);
+  spaces = trajs_discrete(2, PX_ACT_COUNT_MAX + 1);
+  CU_ASSERT_EQUAL(px_spaces_check(&spaces, &err), PX_E_BAD_FIELD);
 }
 
 CU_MAIN("segment", T(packed_trajectories_come_back_in_order), T(segments_fill_up_to_4_mib_and_never_pass_it),
         T(a_long_trajectory_is_not_split), T(a_trajectory_over_the_maximum_is_refused),
         T(equal_trajectories_give_equal_digests), T(actions_and_mask_are_stored_only_where_needed),
         T(rows_and_moments_match_a_plain_computation), T(bad_trajectories_are_refused_with_their_place),
+        T(what_is_no_class_index_is_refused_with_its_place), T(discrete_actions_come_back_as_their_indices),
+        T(continuous_segments_keep_their_bytes),
         T(actions_within_the_tolerance_are_clamped), T(segments_open_at_any_address), T(damaged_segments_are_refused),
         T(a_failure_of_the_segment_sink_reaches_the_reader), T(spaces_must_be_finite_and_ordered))

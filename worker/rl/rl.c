@@ -168,6 +168,8 @@ enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, co
   enum px_status status = rl_spec_check(spec, err);
   if (status) return status;
   const struct rl_algo *algo = rl_algo_find(spec->algo);
+  if (u->ds->spaces.act_count)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "%s learns continuous actions; this dataset's are discrete", algo->name);
   if ((status = rl_data_new(u, spec, &data, err))) goto out;
   if ((status = algo->init(spec, data, &state, err))) goto out;
   found.transitions_n = data->n, found.true_n = data->true_n, found.proxy_n = data->proxy_n;
