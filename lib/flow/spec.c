@@ -20,7 +20,7 @@ static const struct flow_field MASK[] = {
 static const struct flow_field IDM[] = {
   { "profile", FLOW_ENUM, 0, 0, "\"fast\"", "fast|paper", NULL, "Where the defaults of the other fields come from" },
   { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "states: the window as it is; difference: beside s_t, standardised changes of state in place of states" },
-  { "head", FLOW_ENUM, 0, 0, NULL, "squashed|gaussian", NULL, "squashed: tanh of a Gaussian; gaussian: clipped to the range" },
+  { "head", FLOW_ENUM, 0, 0, NULL, "squashed|gaussian|deterministic", NULL, "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone" },
   { "mean_loss", FLOW_ENUM, 0, 0, NULL, "squared|nll|beta_nll", NULL, "What trains the mean action" },
   { "k", FLOW_INT, 0, 8, NULL, NULL, NULL, "Past transitions in the window" },
   { "f", FLOW_INT, 0, 4, NULL, NULL, NULL, "Future observations in the window" },

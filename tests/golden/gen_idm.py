@@ -41,16 +41,18 @@ def window(i, t, k, f, difference):
 out = {"observations": states, "actions": np.concatenate(actions), "low": LOW, "high": HIGH}
 target = np.stack([2 * (actions[i][t] - LOW) / (HIGH - LOW) - 1 for i, t in rows])
 a = torch.tensor(np.clip(target, -EDGE, EDGE))
-for name, k, f, difference, squashed, mean_loss, linear in [
-        ("nll", 1, 0, False, True, "nll", False), ("squared", 2, 1, True, False, "squared", True),
-        ("beta", 0, 2, True, True, "beta_nll", False), ("tanh", 1, 0, True, True, "squared", True),
-        ("gaussian", 1, 0, False, False, "nll", True)]:
+for name, k, f, difference, head, mean_loss, linear in [
+        ("nll", 1, 0, False, "squashed", "nll", False), ("squared", 2, 1, True, "gaussian", "squared", True),
+        ("beta", 0, 2, True, "squashed", "beta_nll", False), ("tanh", 1, 0, True, "squashed", "squared", True),
+        ("gaussian", 1, 0, False, "gaussian", "nll", True),
+        ("deterministic", 1, 1, True, "deterministic", "squared", True)]:
+    squashed, spread = head == "squashed", head != "deterministic"
     x = np.stack([window(i, t, k, f, difference) for i, t in rows])
     inputs, inner = x.shape[1], [H] * LAYERS
     mu_net, y_net = mlp(rng, [inputs] + inner + [A]), mlp(rng, [inputs] + inner + [A])
     skip = mlp(rng, [inputs, A])
     out.update({f"{name}.x": x, f"{name}.mu": params(mu_net), f"{name}.y": params(y_net), f"{name}.linear": params(skip)})
-    every = list(mu_net.parameters()) + list(y_net.parameters()) + (list(skip.parameters()) if linear else [])
+    every = [*mu_net.parameters(), *(y_net.parameters() if spread else []), *(skip.parameters() if linear else [])]
     optimiser = torch.optim.Adam(every, lr=1e-3)
     data, losses = torch.tensor(x), []
     for step in range(10):
@@ -59,15 +61,20 @@ for name, k, f, difference, squashed, mean_loss, linear in [
         free = mu.detach() if mean_loss == "squared" else mu
         z = ((torch.atanh(a) if squashed else a) - free) / torch.exp(log_sigma)
         nll = z ** 2 / 2 + log_sigma + math.log(2 * math.pi) / 2 + (torch.log(1 - a ** 2) if squashed else 0)
+        label = torch.tanh(mu) if squashed else mu
+        if step == 0:
+            out[f"{name}.label"] = torch.clamp(label, -EDGE, EDGE).detach().numpy()
         loss = nll
         if mean_loss == "squared":
-            loss = nll + ((torch.tanh(mu) if squashed else mu) - a) ** 2
+            loss = (nll if spread else 0) + (label - a) ** 2
         if mean_loss == "beta_nll":
             loss = nll * torch.exp(2 * 0.5 * log_sigma).detach()
         optimiser.zero_grad()
         loss.sum(1).mean().backward()
         if step == 0:
-            out.update({f"{name}.mu_grads": grads(mu_net), f"{name}.y_grads": grads(y_net)})
+            out[f"{name}.mu_grads"] = grads(mu_net)
+            if spread:
+                out[f"{name}.y_grads"] = grads(y_net)
             if linear:
                 out[f"{name}.linear_grads"] = grads(skip)
         optimiser.step()

@@ -196,7 +196,7 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   CU_OK(idm_pass_new(model, &pass), err);
   CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
+  if (model->y) CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
   const size_t linear_n = A * (model->mu->shape.in + 1);
   px_rng_normal(&rng, model->linear, linear_n);
   for (size_t i = 0; i < linear_n; i++) model->linear[i] *= 0.1F;
@@ -204,9 +204,10 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   idm_window_gather(model->norm, &spec, ds, steps, N, pass.x);
   idm_window_actions(ds, steps, N, pass.action);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
-  CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
+  if (model->y)
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
-  if (mean_loss == IDM_NLL) { /* else the likelihood in the loss moves with mu and its gradient does not */
+  if (mean_loss == IDM_NLL || !model->y) { /* else the likelihood in the loss moves with mu and its gradient does not */
     CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->mu->params, pass.mu_grads, model->mu->params_n) < 5e-3);
     (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
     CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->linear, pass.linear_grads, linear_n) < 5e-3);
@@ -222,6 +223,7 @@ static void gradients_agree_with_finite_differences(void) {
   check_gradients(IDM_GAUSSIAN, IDM_NLL);
   check_gradients(IDM_SQUASHED, IDM_SQUARED);
   check_gradients(IDM_GAUSSIAN, IDM_SQUARED);
+  check_gradients(IDM_DETERMINISTIC, IDM_SQUARED);
 }
 
 /* ---- folds */
@@ -314,6 +316,9 @@ static void bad_specs_name_the_field(void) {
   spec.k = 0, spec.lr = NAN;
   CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/lr");
+  spec.lr = 1e-3, spec.head = IDM_DETERMINISTIC, spec.mean_loss = IDM_NLL;
+  CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/mean_loss");
   world_free(ds);
 }
 
@@ -391,10 +396,11 @@ static void steps_allocate_nothing(void) {
 
 /* ---- files */
 
-static void a_loaded_model_labels_alike(void) {
+static void check_loaded(enum idm_head head) {
   struct px_dataset *ds = world(8);
-  const struct idm_spec spec = small(2, 60);
+  struct idm_spec spec = small(2, 60);
   struct idm_metrics metrics;
+  spec.head = head;
   struct px_err err;
   struct idm_model *model = trained(ds, &spec, 1, &metrics), *loaded = NULL;
   struct px_buf bytes = saved(model), again;
@@ -412,6 +418,12 @@ static void a_loaded_model_labels_alike(void) {
   px_buf_free(&bytes), px_buf_free(&again);
   idm_model_free(model), idm_model_free(loaded);
   world_free(ds);
+}
+
+static void a_loaded_model_labels_alike(void) {
+  check_loaded(IDM_GAUSSIAN);
+  check_loaded(IDM_SQUASHED);
+  check_loaded(IDM_DETERMINISTIC);
 }
 
 static void broken_model_bytes_are_refused(void) {
@@ -468,6 +480,26 @@ static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
   world_free(ds), world_free(truth);
 }
 
+static void a_deterministic_head_states_its_held_out_error(void) {
+  struct px_dataset *ds = world(9);
+  struct idm_spec spec = small(3, 5);
+  struct idm_metrics metrics;
+  struct px_err err;
+  struct idm_labels *labels;
+  spec.head = IDM_DETERMINISTIC;
+  struct idm_model *model = trained(ds, &spec, 0, &metrics);
+  CU_OK(idm_label(&model, 1, ds, 0, TRAJ_N, NULL, &labels, &err), err);
+  double square = 0;
+  for (uint64_t i = 0; i < labels->steps_n; i++)
+    for (uint32_t j = 0; j < A && labels->known[i]; j++) CU_ASSERT_EQUAL(labels->std[i * A + j], labels->std[j]);
+  for (uint32_t j = 0; j < A; j++) square += (double)labels->std[j] * (double)labels->std[j] / A;
+  CU_ASSERT_TRUE(metrics.val_mse > 0);
+  CU_ASSERT_DOUBLE_EQUAL(square, 4 * metrics.val_mse, 1e-5 * square); /* the range is [-2, 2] */
+  idm_labels_free(labels);
+  idm_model_free(model);
+  world_free(ds);
+}
+
 /* With the linear path as the only thing that differs from 0, mu is its bias. */
 static void label_spread_and_disagreement_follow_their_formulas(void) {
   struct px_dataset *ds = world(TRAJ_N);
@@ -514,4 +546,5 @@ CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajec
         T(steps_allocate_nothing),
 #endif
         T(a_loaded_model_labels_alike), T(broken_model_bytes_are_refused),
-        T(an_ensemble_finds_the_law_and_marks_what_is_unknown), T(label_spread_and_disagreement_follow_their_formulas))
+        T(an_ensemble_finds_the_law_and_marks_what_is_unknown), T(label_spread_and_disagreement_follow_their_formulas),
+        T(a_deterministic_head_states_its_held_out_error))

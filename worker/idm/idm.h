@@ -2,7 +2,7 @@
  * Inverse dynamics models: which action led from one state to the next.
  *
  * A member is a pair of nets over a window of states s_{t-k} .. s_{t+1+f}: the
- * mu net gives the action, the y net its spread, a Gaussian squashed by tanh.
+ * mu net gives the action, the y net its spread (a deterministic one has none).
  * An ensemble is several members, each trained apart (a job of its own) and
  * each validated on another fold of the labelled trajectories; labelling
  * averages them. Used by the jobs train_idm and label, and by the bench.
@@ -43,8 +43,11 @@ enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
 /* squashed: a = tanh(u), u Gaussian (SS-ORL); the label is the median, tanh(mu).
  * gaussian: a Gaussian in action space; the label is mu clipped to the range.
  * Actions at the edge of the range then cost no curvature, and mu keeps a
- * linear model's way of going on where nothing is labelled. */
-enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN };
+ * linear model's way of going on where nothing is labelled.
+ * deterministic: that mu alone, with squared error. It has no spread net: its
+ * std is one number per dim, the root mean square error on the held-out fold,
+ * and what differs between labels is only how far the members disagree. */
+enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC };
 /* What trains the mean. squared: the error of the label itself; the spread is
  * fitted beside it by likelihood, then scaled to the errors on the held-out
  * fold. nll: both by likelihood (the paper). beta_nll: each element's

@@ -4,7 +4,7 @@
  *
  *   label = mean m_i;  aleatoric = mean s_i^2;  epistemic = mean (m_i - label)^2
  *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
- *         sigma_i for a Gaussian one
+ *         sigma_i for the others
  *
  * Rows go through in chunks, so nearly all time is in the matrix products.
  */
@@ -73,9 +73,10 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     return px_fail(err, PX_E_BAD_DATA, "the model was trained for another observation or action space");
   for (uint32_t i = 1; i < n; i++) {
     const struct idm_model *b = models[i];
-    const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape, *r = &a->y->shape, *s = &b->y->shape;
+    const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
-        || a->spec.inputs != b->spec.inputs || p->hidden != q->hidden || p->layers != q->layers || r->hidden != s->hidden
+        || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || p->hidden != q->hidden || p->layers != q->layers
+        || (a->y && a->y->shape.hidden != b->y->shape.hidden)
         || memcmp(a->norm->stats, b->norm->stats, sizeof(double) * IDM_STATS_N * a->obs_dim) != 0)
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
   }
@@ -93,7 +94,7 @@ static bool labeller_init(struct labeller *l) {
   l->spread = px_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread
          && px_mlp_work_new(&model->mu->shape, ROWS, &l->mu_work) == PX_OK
-         && px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK;
+         && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK);
 }
 
 static void labeller_free(struct labeller *l) {
@@ -111,10 +112,11 @@ static void add_member(struct labeller *l, const struct idm_model *model, uint32
   const size_t cells = (size_t)n * l->dims;
   const bool squashed = model->spec.head == IDM_SQUASHED;
   idm_model_label(model, n, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
-  const float *y = px_mlp_forward(model->y, l->y_work, l->x, n, NULL);
+  const float *y = idm_model_y(model, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];
-    const double s = (double)(idm_head_sigma(y[i]) * model->spread[i % l->dims]) * (squashed ? 1 - m * m : 1);
+    const float sigma = (y ? idm_head_sigma(y[i]) : 1) * model->spread[i % l->dims];
+    const double s = (double)sigma * (squashed ? 1 - m * m : 1);
     l->mean[i] += m;
     l->square[i] += m * m;
     l->spread[i] += s * s;

@@ -7,6 +7,8 @@
  *   gaussian: z = (a - mu) / sigma, label mu clipped to the range
  *             NLL = z^2/2 + log sigma + log(2 pi)/2
  *   d NLL / d mu = -z / sigma;  d NLL / d y = (1 - z^2) 3.5 (1 - tanh^2 y)
+ *   deterministic: label mu clipped to the range; no likelihood, only the
+ *             squared error
  *
  * mean_loss nll keeps both; squared replaces mu's by that of the squared error
  * of the label (for the Gaussian head: of mu before the clip, which would stop
@@ -55,6 +57,7 @@ static double squared(enum idm_head head, size_t n, const float *mu, const float
 double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
                 const float *action, double scale, float *dmu, float *dy) {
   const size_t elements = (size_t)n * act_dim;
+  if (spec->head == IDM_DETERMINISTIC) return squared(spec->head, elements, mu, action, scale, dmu);
   double loss = spec->head == IDM_SQUASHED
                   ? px_loss_squashed_nll(n, act_dim, mu, y, action, NULL, scale, dmu, dy)
                   : gaussian_nll(n, act_dim, mu, y, action, scale, dmu, dy);
@@ -75,7 +78,7 @@ void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, c
   idm_model_label(model, n, mu, label);
   for (size_t i = 0; i < (size_t)n * act_dim; i++) {
     const uint32_t j = (uint32_t)(i % act_dim);
-    const float a = clip(action[i]), off = label[i] - a, log_s = log_sigma(y[i]);
+    const float a = clip(action[i]), off = label[i] - a, log_s = y ? log_sigma(y[i]) : 0;
     /* The spread is judged about the label, so a Gaussian's mu counts as clipped. */
     const float z = (squashed ? atanhf(a) - mu[i] : -off) * expf(-log_s);
     sums->squared[j] += (double)off * (double)off;

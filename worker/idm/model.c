@@ -27,7 +27,7 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   y_shape.hidden = y_hidden(spec);
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
-  if (!status) status = px_mlp_new(&y_shape, &model->y, err);
+  if (!status && spec->head != IDM_DETERMINISTIC) status = px_mlp_new(&y_shape, &model->y, err);
   model->act_low = px_calloc(dims, sizeof *model->act_low);
   model->act_high = px_calloc(dims, sizeof *model->act_high);
   model->spread = px_calloc(dims, sizeof *model->spread);
@@ -76,6 +76,11 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
     px_mat_bias(n, dims, model->linear + (size_t)dims * in, mu);
   }
   return mu;
+}
+
+const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
+                         const struct px_mlp_drop *drop) {
+  return model->y ? px_mlp_forward(model->y, work, x, n, drop) : NULL;
 }
 
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label) {

@@ -27,7 +27,7 @@ struct idm_model {
   float *least, *most;       /* [A] bounds of labels in (-1, 1) */
   float *linear;             /* [A, in] then [A] bias, or NULL */
   float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
-  struct px_mlp *mu, *y;
+  struct px_mlp *mu, *y;     /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
 };
 
 /* Allocated, parameters zero; spread 1. */
@@ -39,11 +39,15 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
                     const struct px_mlp_drop *drop);
 /* The labels in (-1, 1) that mu[n,A] stands for. */
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label);
+/* What the spread's net says of n windows: y[n,A], in its work; NULL if there is none. */
+const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
+                         const struct px_mlp_drop *drop);
 /* sigma before the spread's factor, from the y net's output. */
 float idm_head_sigma(float y);
 
 /* Both gradients of one chunk, and the loss that is minimised, times scale
- * (1 / batch). action in (-1, 1), clamped here. All [n,A]. */
+ * (1 / batch). action in (-1, 1), clamped here. All [n,A]; without a spread
+ * net y is NULL and dy is not touched. */
 double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
                 const float *action, double scale, float *dmu, float *dy);
 
@@ -52,7 +56,7 @@ struct idm_pass {
   struct px_mlp_work *mu_work, *y_work;
   float *x, *action;                    /* [n, in], [n, A]: the caller fills them */
   float *dmu, *dy;                      /* [n, A] */
-  float *mu_grads, *y_grads, *linear_grads; /* as the parameters; linear_grads NULL without a linear path */
+  float *mu_grads, *y_grads, *linear_grads; /* as the parameters; NULL where the model has no such part */
 };
 enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) PX_MUST_CHECK;
 void idm_pass_free(struct idm_pass *pass);

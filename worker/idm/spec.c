@@ -42,12 +42,17 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
     if (!(bounds[i].value >= bounds[i].low && bounds[i].value <= bounds[i].high))
       return px_fail_at(err, PX_E_BAD_FIELD, bounds[i].pointer, "%g is not between %g and %g", bounds[i].value,
                         bounds[i].low, bounds[i].high);
+  if (spec->head == IDM_DETERMINISTIC && spec->mean_loss != IDM_SQUARED) {
+    px_fail_at(err, PX_E_BAD_FIELD, "/mean_loss", "head deterministic has no likelihood to train by");
+    px_err_hint(err, "Set mean_loss to squared, or choose head gaussian.");
+    return PX_E_BAD_FIELD;
+  }
   return PX_OK;
 }
 
 static const char *const profiles[] = { "fast", "paper" };
 static const char *const inputs[] = { "states", "difference" };
-static const char *const heads[] = { "squashed", "gaussian" };
+static const char *const heads[] = { "squashed", "gaussian", "deterministic" };
 static const char *const mean_losses[] = { "squared", "nll", "beta_nll" };
 
 static int find(const char *const *words, int n, const char *name) {
@@ -74,7 +79,7 @@ bool idm_inputs_from(const char *name, enum idm_inputs *out) {
 }
 
 bool idm_head_from(const char *name, enum idm_head *out) {
-  const int i = find(heads, 2, name);
+  const int i = find(heads, 3, name);
   if (i >= 0) *out = (enum idm_head)i;
   return i >= 0;
 }

@@ -5,6 +5,7 @@
  *   act_low, act_high [A]    declared range;  spread [A] factor on sigma
  *   least, most [A]          bounds of labels, in actions mapped to (-1, 1)
  *   mu.<l>.weight [out, in], mu.<l>.bias [out] per layer, y.<l>.* likewise
+ *                            (no y.* with the deterministic head)
  *   linear.weight [A, in], linear.bias [A]     where the spec has it
  *   val_r2_dim [A] f64
  *
@@ -63,7 +64,7 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   add(t, PX_DTYPE_F32, dims, 0, model->least, "", "least");
   add(t, PX_DTYPE_F32, dims, 0, model->most, "", "most");
   add_net(t, model->mu, "mu");
-  add_net(t, model->y, "y");
+  if (model->y) add_net(t, model->y, "y");
   if (!model->linear) return;
   add(t, PX_DTYPE_F32, dims, in, model->linear, "linear", ".weight");
   add(t, PX_DTYPE_F32, dims, 0, model->linear + (size_t)dims * in, "linear", ".bias");

@@ -62,7 +62,7 @@ static bool buffers(struct trainer *t) {
   if (!t->batch || !sums) return false;
   t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, 0 };
   return part_init(t, MU, model->mu->params, pass->mu_grads, model->mu->params_n)
-         && part_init(t, SPREAD, model->y->params, pass->y_grads, model->y->params_n)
+         && (!model->y || part_init(t, SPREAD, model->y->params, pass->y_grads, model->y->params_n))
          && (!model->linear || part_init(t, LINEAR, model->linear, pass->linear_grads, (size_t)dims * (in + 1)));
 }
 
@@ -111,11 +111,11 @@ static enum px_status prepare(struct trainer *t, const struct idm_step *labelled
   if (!status && !(t->arena = px_arena_new(IDM_MODEL_BYTES_MAX))) status = PX_E_NO_MEMORY;
   if (!status && !buffers(t)) status = PX_E_NO_MEMORY;
   if (!status) status = px_mlp_init(model->mu, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm mu", model->member));
-  if (!status) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
+  if (!status && model->y) status = px_mlp_init(model->y, PX_MLP_ORTHOGONAL, seed, px_rng_stream("idm y", model->member));
   if (status) return status;
   limit_steps(t);
   idm_norm_measure(model->norm, t->ds);
-  if (model->spec.head == IDM_GAUSSIAN) bound_labels(t);
+  if (model->spec.head != IDM_SQUASHED) bound_labels(t);
   return model->linear ? start_at_ridge(t, labelled, n) : PX_OK;
 }
 
@@ -193,7 +193,7 @@ static enum px_status validate(struct trainer *t, uint32_t step, uint32_t stride
     idm_window_gather(model->norm, &model->spec, t->ds, rows, n, t->pass.x);
     idm_window_actions(t->ds, rows, n, t->pass.action);
     const float *mu = idm_model_mu(model, t->pass.mu_work, t->pass.x, n, NULL);
-    const float *y = px_mlp_forward(model->y, t->pass.y_work, t->pass.x, n, NULL);
+    const float *y = idm_model_y(model, t->pass.y_work, t->pass.x, n, NULL);
     idm_loss_sums(model, n, mu, y, t->pass.action, t->pass.dmu, &t->sums);
     const enum px_status status = tell(t, "validate", step);
     if (status) return status;
@@ -262,8 +262,10 @@ static enum px_status measure(struct trainer *t, struct idm_metrics *metrics) {
   const double n = (double)sums->n;
   double error = 0, total = 0, nll = 0;
   for (uint32_t j = 0; j < model->act_dim; j++) {
+    /* Without a spread net sigma is 1, and this is the squared error itself. */
+    const double least = model->y ? 0.01 : 1e-12;
     double variance = 1;
-    if (model->spec.mean_loss != IDM_NLL) variance = fmin(fmax(sums->z2[j] / n, 0.01), 1e4);
+    if (model->spec.mean_loss != IDM_NLL) variance = fmin(fmax(sums->z2[j] / n, least), 1e4);
     model->spread[j] = (float)sqrt(variance);
     nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
     const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
