@@ -54,7 +54,7 @@ tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
         bench-learning bench-labels bench-pipeline bench-env bench-service fuzz \
-        schema clean version
+        schema openapi clean version
 JOBS ?= $(shell nproc)
 
 help: ## What each target does
@@ -179,6 +179,9 @@ bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one cor
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
 	@mkdir -p $(B)/bench
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_service.sh $(B)/bench/service.csv
+
+openapi: build/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
+	@schema/openapi_specs.py $<
 
 schema: ## Write schema/schema.sql anew from the migrations
 	@tests/support/stack.sh sh -c 'schema/dump.sh > schema/schema.sql.new' && mv schema/schema.sql.new schema/schema.sql

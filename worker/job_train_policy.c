@@ -8,30 +8,6 @@
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
-static enum px_status read_spec(const json_t *given, uint64_t seed, struct rl_spec *spec, struct px_err *err) {
-  const char *algo = spec_text(given, "algo");
-  const bool tenth = strcmp(algo, "10%bc") == 0;
-  enum px_status status = rl_spec_defaults(tenth ? "bc" : algo, spec, err);
-  if (status) return status;
-  if (tenth) spec->top_percent = 10;
-  spec->seed = seed;
-  spec->updates = spec_uint(given, "updates", spec->updates);
-  uint32_t *const whole[] = { &spec->batch, &spec->hidden, &spec->layers, &spec->policy_every };
-  static const char *const WHOLE[] = { "batch", "hidden", "layers", "policy_every" };
-  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) *whole[i] = (uint32_t)spec_uint(given, WHOLE[i], *whole[i]);
-  double *const real[] = { &spec->lr, &spec->gamma, &spec->tau, &spec->alpha, &spec->policy_noise, &spec->noise_clip,
-                           &spec->top_percent, &spec->proxy_below, &spec->weight_temperature, &spec->weight_floor };
-  static const char *const REAL[] = { "lr", "gamma", "tau", "alpha", "policy_noise", "noise_clip", "top_percent", "max_score",
-                                      "temperature", "weight_floor" };
-  for (size_t i = 0; i < sizeof real / sizeof *real; i++) *real[i] = spec_number(given, REAL[i], *real[i]);
-  const char *labels = spec_text(given, "labels");
-  spec->labels = strcmp(labels, "true_only") == 0     ? RL_LABELS_TRUE_ONLY
-                 : strcmp(labels, "proxy_below") == 0 ? RL_LABELS_PROXY_BELOW
-                                                      : RL_LABELS_ALL;
-  spec->weighting = strcmp(spec_text(given, "weighting"), "exp") == 0 ? RL_WEIGHT_EXP : RL_WEIGHT_NONE;
-  return rl_spec_check(spec, err);
-}
-
 static char *metrics_text(const struct rl_metrics *m) {
   json_t *document = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f}", "updates", (json_int_t)m->updates, "transitions",
                                (int)m->transitions_n, "true_transitions", (int)m->true_n, "proxy_transitions", (int)m->proxy_n,
@@ -66,7 +42,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct px_union *u = NULL;
   struct rl_policy *policy = NULL;
   struct rl_metrics metrics;
-  enum px_status status = read_spec(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
+  enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = snapshot_visible(job, &ds, err);
   if (!status) status = snapshot_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
   if (!status) status = rl_train(&spec, u, &job->progress, &policy, &metrics, err);

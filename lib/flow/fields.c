@@ -95,10 +95,43 @@ static enum px_status check_object(const struct flow_field *field, const json_t 
   return json_is_object(in) ? flow_fields_check(field->sub, in, at, out, err) : wrong(field, at, "an object", err);
 }
 
+static enum px_status wrong_choice(const struct flow_field *field, const char *at, struct px_err *err) {
+  char place[POINTER_MAX], names[160] = "";
+  for (const struct flow_field *one = field->sub; one->name; one++) {
+    const size_t used = strlen(names);
+    snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", one->name);
+  }
+  snprintf(place, sizeof place, "%s/%s", at, field->words);
+  px_fail_at(err, PX_E_BAD_FIELD, place, "%s must be one of %s", field->words, names);
+  px_err_hint(err, "%s: %s", field->name, field->help);
+  return PX_E_BAD_FIELD;
+}
+
+static enum px_status check_choice(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
+                                   struct px_err *err) {
+  if (!json_is_object(in) && !json_is_string(in)) return wrong(field, at, "an object or a name", err);
+  const char *name = json_string_value(json_is_string(in) ? in : json_object_get(in, field->words));
+  const struct flow_field *one = field->sub;
+  while (name && one->name && strcmp(one->name, name) != 0) one++;
+  if (!name || !one->name) return wrong_choice(field, at, err);
+  json_t *rest = json_is_string(in) ? json_object() : json_copy((json_t *)in);
+  json_t *checked = NULL, *whole = json_pack("{s:s}", field->words, name);
+  if (rest && json_is_object(in)) json_object_del(rest, field->words);
+  enum px_status status = rest ? flow_fields_check(one->sub, rest, at, &checked, err) : PX_E_NO_MEMORY;
+  if (!status && (!whole || json_object_update(whole, checked) < 0))
+    status = px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
+  json_decref(rest);
+  json_decref(checked);
+  if (status) json_decref(whole);
+  else *out = whole;
+  return status;
+}
+
 static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
                                   struct px_err *err) {
   enum px_status status = PX_OK;
   switch (field->type) {
+    case FLOW_CHOICE: return check_choice(field, in, at, out, err);
     case FLOW_LIST: return check_list(field, in, at, out, err);
     case FLOW_OBJECT: return check_object(field, in, at, out, err);
     case FLOW_BOOL: status = json_is_boolean(in) ? PX_OK : wrong(field, at, "true or false", err); break;
@@ -118,7 +151,7 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const json
     const struct flow_field *field = fields;
     while (field->name && strcmp(field->name, name) != 0) field++;
     if (field->name) continue;
-    char place[POINTER_MAX], known[200] = "";
+    char place[POINTER_MAX], known[480] = "";
     snprintf(place, sizeof place, "%s/%.64s", pointer, name);
     for (field = fields; field->name; field++) {
       const size_t used = strlen(known);

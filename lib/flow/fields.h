@@ -21,6 +21,7 @@ enum flow_type {
   FLOW_ENUM,   /* one of `words`, separated by '|' */
   FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
   FLOW_OBJECT, /* `sub` */
+  FLOW_CHOICE, /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked as that */
   FLOW_LIST    /* min to max items, each checked as `sub[0]` */
 };
 
@@ -36,7 +37,8 @@ struct flow_field {
 
 /* Checks `in` against the table and gives a new object in the table's order,
  * defaults filled in. An object field may also be given as a string: it becomes
- * {<its first field>: string}, so "td3bc" stands for {"algo": "td3bc"}.
+ * {<its first field>: string}, so "paper" stands for {"profile": "paper"}; of a
+ * choice it is the member that chooses, so "td3bc" stands for {"algo": "td3bc"}.
  * BAD_FIELD with the JSON pointer below `pointer` ("" at the root). The caller
  * owns *out. */
 enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,

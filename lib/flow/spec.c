@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "lib/flow/algos.h"
+
 #define END { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
 #define ENVS "hopper|walker2d|halfcheetah"
@@ -41,29 +43,6 @@ static const struct flow_field IDM[] = {
   END
 };
 
-static const struct flow_field POLICY[] = {
-  { "algo", FLOW_ENUM, 0, 0, "!", "td3bc|bc|10%bc", NULL, "Algorithm; 10%bc is bc with top_percent 10" },
-  { "name", FLOW_TEXT, 0, 40, NULL, NULL, NULL, "What the report calls it; the algorithm, if not given" },
-  { "updates", FLOW_INT, 1, 10000000, NULL, NULL, NULL, "Gradient steps" },
-  { "batch", FLOW_INT, 1, 8192, NULL, NULL, NULL, "Transitions in a step" },
-  { "hidden", FLOW_INT, 8, 2048, NULL, NULL, NULL, "Units of each hidden layer" },
-  { "layers", FLOW_INT, 1, 4, NULL, NULL, NULL, "Hidden layers" },
-  { "lr", FLOW_NUMBER, 1e-8, 1, NULL, NULL, NULL, "Adam's learning rate" },
-  { "gamma", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Discount" },
-  { "tau", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "td3bc: share by which the target nets follow" },
-  { "alpha", FLOW_NUMBER, 0, 1000, NULL, NULL, NULL, "td3bc: weight of the value beside imitation" },
-  { "policy_noise", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "td3bc: standard deviation of the target action's noise" },
-  { "noise_clip", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "td3bc: bound of that noise" },
-  { "policy_every", FLOW_INT, 1, 100, NULL, NULL, NULL, "td3bc: critic steps between actor steps" },
-  { "top_percent", FLOW_NUMBER, 0.01, 100, NULL, NULL, NULL, "bc: trajectories learned from, best returns first" },
-  { "labels", FLOW_ENUM, 0, 0, "\"all\"", "all|true_only|proxy_below", NULL, "Which actions are learned from" },
-  { "max_score", FLOW_NUMBER, 0, 10, NULL, NULL, NULL, "proxy_below: highest uncertainty score that is learned from" },
-  { "weighting", FLOW_ENUM, 0, 0, "\"none\"", "none|exp", NULL, "exp: a proxy transition weighs exp(-score / temperature)" },
-  { "temperature", FLOW_NUMBER, 1e-6, 1000, NULL, NULL, NULL, "exp: how fast the weight falls with the score" },
-  { "weight_floor", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "exp: least weight" },
-  END
-};
-
 #define DATASET { "dataset", FLOW_ID, 0, 0, "!", "ds_", NULL, "Dataset id" }
 /* Filled in at submission, so that a job sees the same snapshot whenever it runs. */
 #define SEGMENTS { "segments", FLOW_INT, 1, 1e9, NULL, NULL, NULL, "Snapshot: the first so many segments; all, if not given" }
@@ -71,7 +50,7 @@ static const struct flow_field POLICY[] = {
 
 static const struct flow_field A_MODEL[] = { { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Model id" }, END };
 static const struct flow_field A_SEED[] = { { "seed", FLOW_INT, 0, SEED_MAX, "!", NULL, NULL, "A seed" }, END };
-static const struct flow_field A_POLICY[] = { { "policy", FLOW_OBJECT, 0, 0, "!", NULL, POLICY, "Algorithm and its options, or just its name" }, END };
+static const struct flow_field A_POLICY[] = { { "policy", FLOW_CHOICE, 0, 0, "!", "algo", flow_algos, "Algorithm and its options, or just its name" }, END };
 static const struct flow_field A_BASELINE[] = {
   { "baseline", FLOW_ENUM, 0, 0, "!", "labelled_only|oracle", NULL,
     "labelled_only: the same algorithm on the labelled trajectories alone; oracle: with all true actions" },
@@ -89,7 +68,7 @@ static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL
 
 #define MODELS(help_text) { "models", FLOW_LIST, 1, 16, "!", NULL, A_MODEL, help_text }
 #define LABEL_SET(initial_text) { "label_set", FLOW_ID, 0, 0, initial_text, "ls_", NULL, "Label set id" }
-#define POLICY_FIELD { "policy", FLOW_OBJECT, 0, 0, "\"td3bc\"", NULL, POLICY, "Algorithm and its options, or just its name" }
+#define POLICY_FIELD { "policy", FLOW_CHOICE, 0, 0, "\"td3bc\"", "algo", flow_algos, "Algorithm and its options, or just its name" }
 #define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, ENVS, NULL, help_text }
 #define EPISODES { "episodes", FLOW_INT, 1, 1000, "20", NULL, NULL, "Episodes rolled out" }
 #define SEED_FIELD(help_text) { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, help_text }

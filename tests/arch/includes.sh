@@ -17,8 +17,8 @@ awk '
     allow["server"] = "lib/base lib/data lib/flow lib/store lib/queue"
     allow["worker"] = "lib/base lib/data lib/flow lib/store lib/queue worker/nn worker/idm worker/rl worker/env"
     allow["worker/nn"] = "lib/base lib/data"
-    allow["worker/idm"] = "lib/base lib/data worker/nn"
-    allow["worker/rl"] = "lib/base lib/data worker/nn"
+    allow["worker/idm"] = "lib/base lib/data lib/flow worker/nn"
+    allow["worker/rl"] = "lib/base lib/data lib/flow worker/nn"
     allow["worker/env"] = "lib/base lib/data"
     allow["clients/c"] = "lib/base lib/data"
     # header pattern -> files that may include it

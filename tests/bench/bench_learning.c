@@ -133,7 +133,8 @@ static void *td3bc_open(const struct work *w) {
   struct px_err err;
   synthetic(r, w->obs_dim, w->act_dim);
   must_ok(rl_spec_defaults("td3bc", &r->spec, &err), &err);
-  r->spec.batch = w->batch, r->spec.hidden = w->hidden;
+  must_ok(rl_spec_set(&r->spec, "batch", w->batch, &err), &err);
+  must_ok(rl_spec_set(&r->spec, "hidden", w->hidden, &err), &err);
   must_ok(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
   must_ok(rl_algo_find("td3bc")->init(&r->spec, r->data, &r->state, &err), &err);
   return r;

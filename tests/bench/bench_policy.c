@@ -4,7 +4,7 @@
  *
  *   bench_policy FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]
  *
- * NAME is one of alpha, lr, batch, hidden, gamma, tau, top_percent.
+ * NAME is an option of the algorithm (lib/flow/algos.c), but for words and names.
  *
  * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
  * of wall clock, mean return with its 95% interval over 10 episodes, and the
@@ -53,19 +53,11 @@ static enum px_status act(void *ctx, const struct px_rollout_view *view, float *
 }
 
 static enum px_status set(struct rl_spec *spec, const char *text, struct px_err *err) {
-  const struct { const char *name; double *real; uint32_t *whole; } fields[] = {
-    { "alpha", &spec->alpha, NULL }, { "lr", &spec->lr, NULL }, { "gamma", &spec->gamma, NULL }, { "tau", &spec->tau, NULL },
-    { "top_percent", &spec->top_percent, NULL }, { "batch", NULL, &spec->batch }, { "hidden", NULL, &spec->hidden },
-  };
+  char name[64];
   const size_t n = strcspn(text, "=");
-  for (size_t i = 0; i < sizeof fields / sizeof *fields && text[n]; i++) {
-    if (strlen(fields[i].name) != n || strncmp(text, fields[i].name, n) != 0) continue;
-    const double value = strtod(text + n + 1, NULL);
-    if (fields[i].real) *fields[i].real = value;
-    else *fields[i].whole = (uint32_t)value;
-    return PX_OK;
-  }
-  return px_fail(err, PX_E_BAD_FIELD, "'%s' is not NAME=NUMBER with a name listed at the top of this file", text);
+  if (!text[n] || n >= sizeof name) return px_fail(err, PX_E_BAD_FIELD, "'%s' is not NAME=NUMBER", text);
+  snprintf(name, sizeof name, "%.*s", (int)n, text);
+  return rl_spec_set(spec, name, strtod(text + n + 1, NULL), err);
 }
 
 static enum px_status bench(int argc, char **argv, struct px_err *err) {
@@ -80,10 +72,9 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   enum px_status status = spaces ? px_env_find(argv[2], &env, err) : PX_E_NO_MEMORY;
   if (!status) status = rl_spec_defaults(argv[3], &spec, err);
   if (status) goto out;
-  spec.updates = strtoull(argv[4], NULL, 10);
+  if ((status = rl_spec_set(&spec, "updates", strtod(argv[4], NULL), err))) goto out;
   if (argc > 5) spec.seed = strtoull(argv[5], NULL, 10);
   for (int i = 6; !status && i < argc; i++) status = set(&spec, argv[i], err);
-  if (!status) status = rl_spec_check(&spec, err);
   if (status) goto out;
   spaces->obs_dim = env->obs_dim, spaces->act_dim = env->act_dim;
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
@@ -93,7 +84,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000 };
   const struct px_rollout_policy player = { policy, act };
   if ((status = px_rollout_run(&rollout, &player, NULL, &result, err))) goto out;
-  printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, spec.updates, spec.seed,
+  printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, metrics.updates, spec.seed,
          metrics.transitions_n, (double)metrics.updates / metrics.seconds, result.return_mean, result.return_ci95[0],
          result.return_ci95[1], result.score_mean);
 out:

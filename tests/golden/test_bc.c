@@ -13,8 +13,8 @@ static void ten_updates_agree(void) {
   size_t n;
   golden_open(&g, "bc");
   CU_OK(rl_spec_defaults("bc", &spec, &err), err);
-  spec.hidden = H;
-  spec.batch = B;
+  CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
+  CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(bc_new(&spec, O, A, &bc, &err), err);
   golden_floats(&g, "actor", 0, bc->actor->params_n, bc->actor->params);
   const double *losses = golden_take(&g, "losses", &n);

@@ -6,7 +6,7 @@
 #include "tests/support/golden.h"
 #include "worker/rl/td3bc.h"
 
-enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10 };
+enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, LOSSES = 4 };
 
 static const char *name(const char *net, const char *suffix) {
   static char text[64];
@@ -34,8 +34,8 @@ static void ten_updates_agree(void) {
   size_t n;
   golden_open(&g, "td3bc");
   CU_OK(rl_spec_defaults("td3bc", &spec, &err), err);
-  spec.hidden = H;
-  spec.batch = B;
+  CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
+  CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(td3bc_new(&spec, O, A, &t, &err), err);
   struct td3bc_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++) {
@@ -46,8 +46,8 @@ static void ten_updates_agree(void) {
   for (size_t step = 0; step < STEPS; step++) {
     load_batch(&g, t, step);
     td3bc_update(t, step, losses);
-    for (int i = 0; i < RL_LOSSES_MAX; i++) {
-      const double want = expected[step * RL_LOSSES_MAX + i];
+    for (int i = 0; i < LOSSES; i++) {
+      const double want = expected[step * LOSSES + (size_t)i];
       CU_ASSERT_DOUBLE_EQUAL(losses[i], want, 1e-5 * (1 + fabs(want)));
     }
     for (int i = 0; i < 3; i++) /* the actor's first update is the second one */

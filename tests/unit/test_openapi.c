@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "lib/flow/algos.h"
 #include "lib/flow/spec.h"
 #include "server/api.h"
 #include "tests/support/cu.h"
@@ -124,6 +125,9 @@ static json_t *schema_of(const struct flow_field *f) {
       return json_pack("{s:s s:s s:i}", "type", "string", "pattern", pattern, "maxLength", 39);
     case FLOW_OBJECT:
       return json_pack("{s:[{s:s s:s} o]}", "anyOf", "type", "string", "description", f->sub[0].name, schema_of_table(f->sub));
+    case FLOW_CHOICE: /* described once, by the choice's name */
+      snprintf(pattern, sizeof pattern, "#/components/schemas/choice_%s", f->name);
+      return json_pack("{s:s}", "$ref", pattern);
     case FLOW_LIST:
       return json_pack("{s:s s:o s:o s:o}", "type", "array", "minItems", number(f->min), "maxItems", number(f->max), "items",
                        schema_of(&f->sub[0]));
@@ -142,6 +146,31 @@ static json_t *schema_of_table(const struct flow_field *fields) {
   }
   return json_pack("{s:s s:b s:o s:o}", "type", "object", "additionalProperties", 0, "required", required, "properties",
                    properties);
+}
+
+/* A variant's name alone stands for it with all its defaults. */
+static json_t *schema_of_choice(const struct flow_field *variants, const char *word) {
+  json_t *names = json_array(), *list = json_pack("[{s:s s:o}]", "type", "string", "enum", names);
+  for (const struct flow_field *one = variants; one->name; one++) {
+    json_t *schema = schema_of_table(one->sub);
+    json_array_append_new(names, json_string(one->name));
+    json_object_set_new(json_object_get(schema, "properties"), word, json_pack("{s:s}", "const", one->name));
+    json_array_insert_new(json_object_get(schema, "required"), 0, json_string(word));
+    json_object_set_new(schema, "description", json_string(one->help));
+    json_array_append_new(list, schema);
+  }
+  return json_pack("{s:o}", "anyOf", list);
+}
+
+static void algorithms_are_those_of_their_table(void) {
+  const json_t *described = at(json_object_get(document(), "components"), "schemas", "choice_policy");
+  json_t *expected = schema_of_choice(flow_algos, "algo");
+  if (!json_equal(described, expected)) {
+    printf("\n  choice_policy should be:\n");
+    json_dumpf(expected, stdout, JSON_INDENT(1));
+  }
+  CU_ASSERT(json_equal(described, expected));
+  json_decref(expected);
 }
 
 static void specs_are_those_of_the_field_tables(void) {
@@ -194,5 +223,5 @@ static void served_document_is_the_file(void) {
 }
 
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
-        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables),
+        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables), T(algorithms_are_those_of_their_table),
         T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table), T(served_document_is_the_file))

@@ -13,6 +13,9 @@
 /* ---- a small world: s' = s + a / 2, reward -|s'|^2, behaviour a = clip(-s) + noise, range [-2, 2] */
 
 enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50 };
+/* Places of the words of `labels` and `weighting`. */
+enum { ALL, TRUE_ONLY, PROXY_BELOW };
+enum { NONE, EXP };
 
 struct world { struct px_dataset ds; struct px_union u; };
 
@@ -48,11 +51,16 @@ static void world_close(struct world *w) {
   free(w->u.actions), free(w->u.source), free(w->u.score);
 }
 
+static void set(struct rl_spec *spec, const char *name, double value) {
+  struct px_err err;
+  CU_OK(rl_spec_set(spec, name, value, &err), err);
+}
+
 static struct rl_spec small(const char *algo, uint64_t updates) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults(algo, &spec, &err), err);
-  spec.hidden = 32, spec.batch = 32, spec.updates = updates;
+  set(&spec, "hidden", 32), set(&spec, "batch", 32), set(&spec, "updates", (double)updates);
   return spec;
 }
 
@@ -103,11 +111,12 @@ static void proxies_are_chosen_and_weighed_by_their_score(void) {
   }
   w.u.source[200] = PX_SOURCE_NONE;
   CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1);
-  spec.labels = RL_LABELS_TRUE_ONLY;
+  set(&spec, "labels", TRUE_ONLY);
   CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1);
-  spec.labels = RL_LABELS_PROXY_BELOW, spec.proxy_below = 0.045;
+  set(&spec, "labels", PROXY_BELOW), set(&spec, "max_score", 0.045);
   CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + 3 * STEPS / 2);
-  spec.labels = RL_LABELS_ALL, spec.weighting = RL_WEIGHT_EXP, spec.weight_temperature = 0.02, spec.weight_floor = 0.1;
+  set(&spec, "labels", ALL), set(&spec, "weighting", EXP), set(&spec, "weight_temperature", 0.02);
+  set(&spec, "weight_floor", 0.1);
   struct rl_data *d;
   struct px_err err;
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
@@ -130,12 +139,12 @@ static void top_percent_takes_the_trajectories_of_highest_return(void) {
   struct px_err err;
   world_open(&w);
   struct rl_spec spec = small("bc", 1);
-  spec.top_percent = 34; /* of six: the upper 2.04, so three */
+  set(&spec, "top_percent", 34); /* of six: the upper 2.04, so three */
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
   CU_ASSERT_EQUAL(d->n, 3 * STEPS);
   for (uint32_t i = 0; i < d->n; i++) CU_ASSERT_TRUE(d->reward[i] >= -2);
   rl_data_free(d);
-  spec.top_percent = 1;
+  set(&spec, "top_percent", 1);
   CU_ASSERT_EQUAL(transitions(&w, &spec), STEPS);
   memset(w.u.source, PX_SOURCE_NONE, STEPS); /* the best one has no actions: the next best is taken */
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
@@ -191,8 +200,8 @@ static struct px_buf trained(const struct world *w, const struct rl_spec *spec) 
 static void equal_seeds_give_equal_bytes_and_others_do_not(void) {
   struct world w;
   world_open(&w);
-  for (int i = 0; i < 2; i++) {
-    struct rl_spec spec = small(i ? "bc" : "td3bc", 60);
+  for (const struct flow_field *algo = flow_algos; algo->name; algo++) {
+    struct rl_spec spec = small(algo->name, 20);
     struct px_buf one = trained(&w, &spec), two = trained(&w, &spec);
     spec.seed = 1;
     struct px_buf other = trained(&w, &spec);
@@ -210,15 +219,15 @@ static void updates_allocate_nothing(void) {
 #else
   struct world w;
   world_open(&w);
-  for (int i = 0; i < 2; i++) {
-    struct rl_spec spec = small(i ? "bc" : "td3bc", 1);
+  for (const struct flow_field *one = flow_algos; one->name; one++) {
+    struct rl_spec spec = small(one->name, 1);
     const struct rl_algo *algo = rl_algo_find(spec.algo);
     struct rl_data *d;
     struct px_err err;
     void *state;
     double losses[RL_LOSSES_MAX] = { 0 };
     uint64_t before = allocations;
-    spec.batch = PX_MLP_CHUNK + 1;
+    set(&spec, "batch", PX_MLP_CHUNK + 1);
     CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
     CU_OK(algo->init(&spec, d, &state, &err), err);
     CU_ASSERT_TRUE(allocations > before); /* so the count works */
@@ -232,15 +241,66 @@ static void updates_allocate_nothing(void) {
 #endif
 }
 
+static void steps(const struct rl_algo *algo, void *state, uint64_t from, uint64_t to) {
+  double losses[RL_LOSSES_MAX] = { 0 };
+  for (uint64_t step = from; step < to; step++) algo->step(state, step, losses);
+}
+
+static struct px_buf written(const struct rl_algo *algo, void *state, const struct px_state **list) {
+  static struct px_state arrays;
+  struct px_err err;
+  struct px_buf file = PX_BUF(1 << 24);
+  arrays.n = 0;
+  algo->arrays(state, &arrays);
+  CU_ASSERT_TRUE(px_state_finite(&arrays));
+  CU_OK(px_state_write(&arrays, NULL, 0, &file, &err), err);
+  *list = &arrays;
+  return file;
+}
+
+static void a_training_goes_on_from_its_arrays_bit_for_bit(void) {
+  struct world w;
+  world_open(&w);
+  for (const struct flow_field *one = flow_algos; one->name; one++) {
+    const struct rl_algo *algo = rl_algo_find(one->name);
+    const struct rl_spec spec = small(one->name, 20);
+    const struct px_state *list;
+    struct rl_data *d;
+    struct px_st *st;
+    struct px_err err;
+    void *state[2];
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    for (int i = 0; i < 2; i++) CU_OK(algo->init(&spec, d, &state[i], &err), err);
+    steps(algo, state[0], 0, 7);
+    struct px_buf half = written(algo, state[0], &list), end[2];
+    steps(algo, state[0], 7, 15);
+    end[0] = written(algo, state[0], &list);
+    CU_OK(px_st_parse(half.data, half.len, &st, &err), err);
+    end[1] = written(algo, state[1], &list); /* so that the list is that of the fresh one */
+    px_buf_free(&end[1]);
+    CU_OK(px_state_read(list, st, &err), err);
+    steps(algo, state[1], 7, 15);
+    end[1] = written(algo, state[1], &list);
+    CU_ASSERT_EQUAL_FATAL(end[0].len, end[1].len);
+    CU_ASSERT_EQUAL(memcmp(end[0].data, end[1].data, end[0].len), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(end[0].data, half.data, half.len), 0);
+    px_st_free(st);
+    px_buf_free(&half), px_buf_free(&end[0]), px_buf_free(&end[1]);
+    for (int i = 0; i < 2; i++) algo->free(state[i]);
+    rl_data_free(d);
+  }
+  world_close(&w);
+}
+
 static void batches_over_one_chunk_update_like_one_chunk(void) {
   enum { N = PX_MLP_CHUNK };
   struct px_err err;
   struct td3bc *t[2];
   struct px_rng rng = px_rng_at(3, 1, 4);
-  double losses[2][RL_LOSSES_MAX];
+  double losses[2][RL_LOSSES_MAX] = { { 0 } };
   for (uint32_t i = 0; i < 2; i++) {
     struct rl_spec spec = small("td3bc", 1);
-    spec.policy_every = 1, spec.batch = N * (i + 1);
+    set(&spec, "policy_every", 1), set(&spec, "batch", N * (i + 1));
     CU_OK(td3bc_new(&spec, O, A, &t[i], &err), err);
   }
   struct rl_batch *one = &t[0]->batch, *two = &t[1]->batch;
@@ -276,7 +336,7 @@ static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
   struct px_err err;
   world_open(&w);
   struct rl_spec spec = small("bc", 3000);
-  spec.lr = 1e-3;
+  set(&spec, "lr", 1e-3);
   CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
   CU_ASSERT_EQUAL(metrics.updates, 3000);
   CU_ASSERT_EQUAL(metrics.transitions_n, TRAJ_N * STEPS);
@@ -311,7 +371,8 @@ static void td3bc_prefers_actions_of_higher_reward_over_the_behaviour(void) {
   double means[2] = { 0 };
   for (int i = 0; i < 2; i++) {
     struct rl_spec spec = small(i ? "td3bc" : "bc", 2000);
-    spec.lr = 1e-3, spec.gamma = 0;
+    set(&spec, "lr", 1e-3);
+    if (i) set(&spec, "gamma", 0);
     CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
     float actions[100 * A], values[100];
     rl_policy_act(policy, w.ds.observations, 100, actions);
@@ -364,13 +425,13 @@ static void specs_out_of_bounds_are_refused_by_name(void) {
   struct rl_spec spec;
   CU_ASSERT_EQUAL(rl_spec_defaults("nothing", &spec, &err), PX_E_BAD_FIELD);
   spec = small("td3bc", 1);
-  CU_OK(rl_spec_check(&spec, &err), err);
-  spec.gamma = 1.5;
-  CU_ASSERT_EQUAL(rl_spec_check(&spec, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(rl_spec_set(&spec, "gamma", 1.5, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/gamma");
-  spec = small("td3bc", 1);
-  spec.lr = NAN;
-  CU_ASSERT_EQUAL(rl_spec_check(&spec, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(rl_option(&spec, "gamma"), 0.99);
+  CU_ASSERT_EQUAL(rl_spec_set(&spec, "lr", NAN, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(rl_spec_set(&spec, "weighting", EXP + 1, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(rl_spec_set(&spec, "expectile", 0.7, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/expectile");
 }
 
 /* ---- files */
@@ -417,7 +478,7 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
 CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
         T(batches_hold_normalised_states_and_scaled_actions), T(equal_seeds_give_equal_bytes_and_others_do_not),
-        T(updates_allocate_nothing), T(batches_over_one_chunk_update_like_one_chunk),
+        T(updates_allocate_nothing), T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(td3bc_prefers_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
         T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),

@@ -8,18 +8,18 @@
 
 enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct bc **out,
                       struct px_err *err) {
-  const uint32_t chunk = spec->batch < PX_MLP_CHUNK ? spec->batch : PX_MLP_CHUNK;
-  const struct px_mlp_shape shape = { obs_dim, act_dim, spec->hidden, spec->layers, 0 };
+  const uint32_t batch = rl_whole(spec, "batch"), chunk = batch < PX_MLP_CHUNK ? batch : PX_MLP_CHUNK;
+  const struct px_mlp_shape shape = { obs_dim, act_dim, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
   struct bc *bc = px_calloc(1, sizeof *bc);
   if (!bc) return px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
-  bc->spec = *spec;
+  bc->seed = spec->seed;
   enum px_status status = px_mlp_new(&shape, &bc->actor, err);
   if (status) goto out;
   bc->grads = px_calloc(bc->actor->params_n, sizeof *bc->grads);
   bc->dy = px_calloc(chunk, sizeof(float) * act_dim);
   if (!bc->grads || !bc->dy || px_mlp_init(bc->actor, PX_MLP_UNIFORM, spec->seed, px_rng_stream("init", 0))
-      || px_mlp_work_new(&shape, chunk, &bc->work) || rl_batch_init(&bc->batch, spec->batch, obs_dim, act_dim)
-      || px_adam_init(&bc->adam, bc->actor->params_n, PX_ADAM_DEFAULTS((float)spec->lr)))
+      || px_mlp_work_new(&shape, chunk, &bc->work) || rl_batch_init(&bc->batch, batch, obs_dim, act_dim)
+      || px_adam_init(&bc->adam, bc->actor->params_n, PX_ADAM_DEFAULTS((float)rl_option(spec, "lr"))))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
 out:
   if (status) bc_free(bc);
@@ -57,8 +57,6 @@ double bc_update(struct bc *bc) {
 
 /* ---- behind the table */
 
-static void defaults(struct rl_spec *spec) { spec->updates = 20000; }
-
 static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
   struct bc *bc;
   const enum px_status status = bc_new(spec, data->obs_dim, data->act_dim, &bc, err);
@@ -70,17 +68,22 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
 
 static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   struct bc *bc = state;
-  rl_batch_draw(&bc->batch, bc->data, bc->spec.seed, at);
+  rl_batch_draw(&bc->batch, bc->data, bc->seed, at);
   losses[0] = bc_update(bc);
 }
 
-static void take(void *state, struct px_mlp **actor, struct px_mlp **critic) {
+static void arrays(void *state, struct px_state *list) {
   struct bc *bc = state;
-  *actor = bc->actor;
-  *critic = NULL;
+  px_state_net(list, "actor", bc->actor);
+  px_state_adam(list, "actor", &bc->adam);
+}
+
+static void take(void *state, struct rl_nets *nets) {
+  struct bc *bc = state;
+  *nets = (struct rl_nets){ RL_TANH, bc->actor, NULL };
   bc->actor = NULL;
 }
 
 static void free_state(void *state) { bc_free(state); }
 
-const struct rl_algo bc_algo = { "bc", { "bc_loss", NULL, NULL, NULL }, defaults, init, step, take, free_state };
+const struct rl_algo bc_algo = { RL_CONTINUOUS, { "bc_loss" }, init, step, arrays, take, free_state };

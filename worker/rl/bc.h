@@ -11,7 +11,7 @@
 #include "worker/rl/rl.h"
 
 struct bc {
-  struct rl_spec spec;
+  uint64_t seed;
   const struct rl_data *data; /* borrowed */
   struct px_mlp *actor;
   struct px_adam adam;
@@ -21,7 +21,7 @@ struct bc {
   float *dy;                  /* [chunk, A] */
 };
 
-/* The net initialised from spec->seed; data is NULL, so the caller fills batch itself. */
+/* The net initialised from the seed; data is NULL, so the caller fills batch itself. */
 enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct bc **out,
                       struct px_err *err) PX_MUST_CHECK;
 void bc_free(struct bc *bc);

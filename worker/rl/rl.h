@@ -2,9 +2,9 @@
  * Offline RL on true and proxy transitions: one small interface and a table of
  * algorithms. Used by the policy jobs, rollouts, golden tests and benchmarks.
  *
- * A new algorithm is one file with one struct rl_algo, and a row in rl.c. The
- * policy is a tanh MLP on normalised observations; it carries all that is
- * needed to act on raw observations and in the declared action range.
+ * A new algorithm is one file with one struct rl_algo, a row in rl.c and its
+ * options in lib/flow/algos.c. A policy carries all that is needed to act on raw
+ * observations and in the declared action range.
  *
  * Observations are normalised by mean and std + 1e-3 over ALL trajectories,
  * labelled or not, as TD3+BC does. Actions are mapped affinely from the
@@ -19,29 +19,35 @@
 #include "lib/base/progress.h"
 #include "lib/data/labels.h"
 #include "lib/data/safetensors.h"
+#include "lib/flow/algos.h"
 #include "worker/nn/mlp.h"
+#include "worker/nn/state.h"
 
-enum rl_labels { RL_LABELS_ALL, RL_LABELS_TRUE_ONLY, RL_LABELS_PROXY_BELOW };
-enum rl_weighting { RL_WEIGHT_NONE, RL_WEIGHT_EXP };
+/* ---- specs (rl_spec.c) */
 
+/* An algorithm's options, by the names and with the defaults of lib/flow/algos.c. */
 struct rl_spec {
   char algo[16];
-  uint32_t hidden, layers, batch;
-  uint64_t updates, seed;
-  double lr, gamma;
-  double tau, policy_noise, noise_clip, alpha; /* td3bc */
-  uint32_t policy_every;                       /* td3bc */
-  double top_percent;          /* trajectories used, by return, highest first; 100: all */
-  uint32_t labels;             /* enum rl_labels: which transitions are used */
-  double proxy_below;          /* with PROXY_BELOW: proxy transitions whose score is below it */
-  uint32_t weighting;          /* enum rl_weighting; EXP: proxy transitions weigh max(exp(-score / T), floor), true ones 1 */
-  double weight_temperature, weight_floor;
+  uint64_t seed;
+  double value[FLOW_OPTIONS_MAX]; /* in the order of flow_algo_options; a word is its place among its field's words */
 };
 
 /* BAD_FIELD for an algorithm that is not in the table, naming those that are. */
 enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
-/* BAD_FIELD naming the first field out of bounds, with the bounds. */
-enum px_status rl_spec_check(const struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* From a policy that flow_fields_check has passed: {"algo": ..., options}. */
+enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* BAD_FIELD at /<name> for an option that the algorithm does not have, or out of its bounds. */
+enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value, struct px_err *err) PX_MUST_CHECK;
+/* An option's value; the algorithm must have it. Not for inner loops. */
+double rl_option(const struct rl_spec *spec, const char *name);
+uint32_t rl_whole(const struct rl_spec *spec, const char *name);
+/* Whether a word option says `word`. */
+bool rl_says(const struct rl_spec *spec, const char *name, const char *word);
+
+/* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[RL_SPEC_META_MAX]. */
+enum { RL_SPEC_META_MAX = FLOW_OPTIONS_MAX + 2, RL_SPEC_VALUE_MAX = 32 };
+struct rl_spec_text { char value[RL_SPEC_META_MAX][RL_SPEC_VALUE_MAX]; };
+size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta);
 
 /* ---- the transitions that a spec uses (rl_data.c) */
 
@@ -81,10 +87,21 @@ void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t 
 
 /* ---- policies (rl_policy.c) */
 
+/* How an actor's outputs become an action. tanh: the first A outputs, each through tanh, in the declared range
+ * (a stochastic actor's spread, if any, follows them: acting takes the mean). */
+enum rl_policy_kind { RL_TANH };
+
+/* What a finished training gives. */
+struct rl_nets {
+  enum rl_policy_kind kind;
+  struct px_mlp *actor;  /* [O] normalised -> outputs */
+  struct px_mlp *critic; /* [O + A] (s, a in [-1, 1]) -> Q; NULL if the algorithm has none */
+};
+
 struct rl_policy;
-/* Takes actor (and critic, Q(s, a) in [s, a] order, or NULL) over, also when it fails; the statistics are copied. */
-enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, struct px_mlp *actor,
-                             struct px_mlp *critic, struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;
+/* Takes the nets over, also when it fails; the statistics are copied. */
+enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, const struct rl_nets *nets,
+                             struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;
 void rl_policy_free(struct rl_policy *policy);
 /* obs [n, O] as in the dataset -> actions [n, A] in the declared range. Deterministic. */
 void rl_policy_act(struct rl_policy *policy, const float *obs, uint32_t n, float *actions);
@@ -100,28 +117,26 @@ enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st
 /* BAD_DATA if it is not such a file. */
 enum px_status rl_policy_load(const void *bytes, size_t n, struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;
 
-/* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta. */
-enum { RL_SPEC_FIELDS_MAX = 24, RL_SPEC_VALUE_MAX = 32 };
-struct rl_spec_text { char value[RL_SPEC_FIELDS_MAX][RL_SPEC_VALUE_MAX]; };
-size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta);
-
 /* ---- training (rl.c) */
 
-enum { RL_LOSSES_MAX = 4 };
+enum { RL_LOSSES_MAX = 6 };
 
+/* One training algorithm. Its options are in lib/flow/algos.c; a row in rl.c binds both. */
+enum { RL_CONTINUOUS = 1, RL_DISCRETE = 2 };
 struct rl_algo {
-  const char *name;
+  unsigned actions; /* RL_CONTINUOUS | RL_DISCRETE: which it can learn */
   const char *losses[RL_LOSSES_MAX]; /* names of what step reports; NULL: unused */
-  /* What differs from the common defaults. */
-  void (*defaults)(struct rl_spec *spec);
   enum px_status (*init)(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err);
   /* One update; step counts from 0. losses keeps what a step does not write. */
   void (*step)(void *state, uint64_t step, double losses[RL_LOSSES_MAX]);
-  /* Hands the nets over to the caller; critic may become NULL. */
-  void (*take)(void *state, struct px_mlp **actor, struct px_mlp **critic);
+  /* Lists all that the next steps depend on beside spec, data and their number. */
+  void (*arrays)(void *state, struct px_state *list);
+  /* Hands the finished nets over to the caller. */
+  void (*take)(void *state, struct rl_nets *nets);
   void (*free)(void *state);
 };
-const struct rl_algo *rl_algo_find(const char *name); /* NULL if there is none */
+/* NULL if there is none. */
+const struct rl_algo *rl_algo_find(const char *name);
 
 struct rl_metrics {
   uint64_t updates;

@@ -7,6 +7,15 @@
 #include "worker/nn/gather.h"
 #include "worker/rl/rl.h"
 
+/* What of a spec is asked for every step. */
+struct choice { bool true_only, below; double max_score; bool weigh; double temperature, floor; };
+
+static struct choice choice_of(const struct rl_spec *spec) {
+  return (struct choice){ rl_says(spec, "labels", "true_only"), rl_says(spec, "labels", "proxy_below"),
+                          rl_option(spec, "max_score"), rl_says(spec, "weighting", "exp"),
+                          rl_option(spec, "weight_temperature"), rl_option(spec, "weight_floor") };
+}
+
 struct ranked { double value; uint32_t traj; };
 
 /* Highest return first; equal ones in the order of the dataset. */
@@ -16,58 +25,58 @@ static int by_return(const void *left, const void *right) {
   return a->traj < b->traj ? -1 : a->traj > b->traj;
 }
 
-static bool step_used(const struct px_union *u, const struct rl_spec *spec, uint32_t traj, uint64_t t) {
+static bool step_used(const struct px_union *u, const struct choice *choice, uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const bool last = step + 1 == ds->step_start[traj + 1];
   if (!px_dataset_next_known(ds, traj, t) && !(last && ds->terminated[traj])) return false;
   if (u->source[step] == PX_SOURCE_TRUE) return true;
-  if (u->source[step] != PX_SOURCE_PROXY || spec->labels == RL_LABELS_TRUE_ONLY) return false;
-  return spec->labels == RL_LABELS_ALL || (double)u->score[step] < spec->proxy_below;
+  if (u->source[step] != PX_SOURCE_PROXY || choice->true_only) return false;
+  return !choice->below || (double)u->score[step] < choice->max_score;
 }
 
-static uint64_t steps_used(const struct px_union *u, const struct rl_spec *spec, uint32_t traj) {
+static uint64_t steps_used(const struct px_union *u, const struct choice *choice, uint32_t traj) {
   const uint64_t steps = u->ds->step_start[traj + 1] - u->ds->step_start[traj];
   uint64_t n = 0;
-  for (uint64_t t = 0; t < steps; t++) n += step_used(u, spec, traj, t);
+  for (uint64_t t = 0; t < steps; t++) n += step_used(u, choice, traj, t);
   return n;
 }
 
 /* chosen[traj_n]: the top_percent of the trajectories that have usable
  * transitions, at least one. Gives their transitions' number. */
-static enum px_status choose(const struct px_union *u, const struct rl_spec *spec, uint8_t *chosen, uint64_t *n,
-                             struct px_err *err) {
+static enum px_status choose(const struct px_union *u, const struct choice *choice, double top_percent, uint8_t *chosen,
+                             uint64_t *n, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
   uint32_t usable_n = 0;
   uint64_t total = 0;
   for (uint32_t i = 0; i < traj_n; i++)
-    if (steps_used(u, spec, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
-  if (spec->top_percent < 100) qsort(ranked, usable_n, sizeof *ranked, by_return);
-  const uint32_t wanted = (uint32_t)ceil(usable_n * spec->top_percent / 100 - 1e-9);
+    if (steps_used(u, choice, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
+  if (top_percent < 100) qsort(ranked, usable_n, sizeof *ranked, by_return);
+  const uint32_t wanted = (uint32_t)ceil(usable_n * top_percent / 100 - 1e-9);
   for (uint32_t i = 0; i < wanted; i++) {
     chosen[ranked[i].traj] = 1;
-    total += steps_used(u, spec, ranked[i].traj);
+    total += steps_used(u, choice, ranked[i].traj);
   }
   free(ranked);
   *n = total;
   return PX_OK;
 }
 
-static float weight_of(const struct px_union *u, const struct rl_spec *spec, uint64_t step) {
-  if (spec->weighting == RL_WEIGHT_NONE || u->source[step] == PX_SOURCE_TRUE) return 1;
-  return (float)fmax(exp(-(double)u->score[step] / spec->weight_temperature), spec->weight_floor);
+static float weight_of(const struct px_union *u, const struct choice *choice, uint64_t step) {
+  if (!choice->weigh || u->source[step] == PX_SOURCE_TRUE) return 1;
+  return (float)fmax(exp(-(double)u->score[step] / choice->temperature), choice->floor);
 }
 
-static void put(struct rl_data *d, const struct px_union *u, const struct rl_spec *spec, uint32_t traj, uint64_t t) {
+static void put(struct rl_data *d, const struct px_union *u, const struct choice *choice, uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const uint32_t i = d->n++, a = d->act_dim;
   d->row[i] = ds->obs_start[traj] + t;
   d->reward[i] = ds->rewards[step];
   d->not_done[i] = step + 1 == ds->step_start[traj + 1] && ds->terminated[traj] ? 0 : 1;
-  d->weight[i] = weight_of(u, spec, step);
+  d->weight[i] = weight_of(u, choice, step);
   for (uint32_t j = 0; j < a; j++) {
     const float low = ds->spaces.act_low[j], high = ds->spaces.act_high[j];
     const float scaled = (u->actions[step * a + j] - 0.5F * (low + high)) / (0.5F * (high - low));
@@ -113,6 +122,7 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
 enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) {
   const struct px_dataset *ds = u->ds;
+  const struct choice choice = choice_of(spec);
   enum px_status status;
   uint64_t n = 0;
   struct rl_data *d = px_calloc(1, sizeof *d);
@@ -124,7 +134,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   d->ds = ds;
   d->obs_dim = ds->spaces.obs_dim;
   d->act_dim = ds->spaces.act_dim;
-  if ((status = choose(u, spec, chosen, &n, err))) goto out;
+  if ((status = choose(u, &choice, rl_option(spec, "top_percent"), chosen, &n, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
     status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
                : px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
@@ -133,7 +143,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   if ((status = take_memory(d, n, err))) goto out;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     for (uint64_t t = 0; chosen[i] && t < ds->step_start[i + 1] - ds->step_start[i]; t++)
-      if (step_used(u, spec, i, t)) put(d, u, spec, i, t);
+      if (step_used(u, &choice, i, t)) put(d, u, &choice, i, t);
   normalise_weights(d);
   status = statistics(d, err);
 out:

@@ -9,12 +9,16 @@
 
 static const char format_name[] = "proxact.policy.v1";
 
+static const char *const kind_names[] = { "tanh" }; /* by enum rl_policy_kind */
+enum { KINDS_N = sizeof kind_names / sizeof *kind_names };
+
 enum { NET_ACTOR, NET_CRITIC, NETS_N };
 static const char *const net_names[NETS_N] = { "actor", "critic" };
 
 struct rl_policy {
   struct rl_spec spec;
   bool has_spec;               /* a loaded policy keeps no spec: its metadata has it */
+  enum rl_policy_kind kind;
   uint32_t obs_dim, act_dim;
   float *mean, *scale;         /* [O] */
   float *low, *high;           /* [A] */
@@ -61,18 +65,19 @@ static enum px_status add_works(struct rl_policy *p, struct px_err *err) {
   return PX_OK;
 }
 
-enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, struct px_mlp *actor,
-                             struct px_mlp *critic, struct rl_policy **out, struct px_err *err) {
+enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, const struct rl_nets *nets,
+                             struct rl_policy **out, struct px_err *err) {
   struct rl_policy *p = policy_alloc(data->obs_dim, data->act_dim);
   if (!p) {
-    px_mlp_free(actor);
-    px_mlp_free(critic);
+    px_mlp_free(nets->actor);
+    px_mlp_free(nets->critic);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for a policy");
   }
   p->spec = *spec;
   p->has_spec = true;
-  p->nets[NET_ACTOR] = actor;
-  p->nets[NET_CRITIC] = critic;
+  p->kind = nets->kind;
+  p->nets[NET_ACTOR] = nets->actor;
+  p->nets[NET_CRITIC] = nets->critic;
   memcpy(p->mean, data->mean, sizeof(float) * p->obs_dim);
   memcpy(p->scale, data->scale, sizeof(float) * p->obs_dim);
   memcpy(p->low, data->ds->spaces.act_low, sizeof(float) * p->act_dim);
@@ -86,13 +91,15 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
 uint32_t rl_policy_obs_dim(const struct rl_policy *p) { return p->obs_dim; }
 uint32_t rl_policy_act_dim(const struct rl_policy *p) { return p->act_dim; }
 
-/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives tanh(actor) [n, A] in (-1, 1). */
+/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives the actions [n, A] in (-1, 1). */
 static const float *act_chunk(struct rl_policy *p, const float *obs, uint32_t n) {
+  const size_t a = p->act_dim, out = p->nets[NET_ACTOR]->shape.out;
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < p->obs_dim; j++)
       p->s[i * p->obs_dim + j] = (obs[i * p->obs_dim + j] - p->mean[j]) * (1 / p->scale[j]);
   float *y = px_mlp_forward(p->nets[NET_ACTOR], p->works[NET_ACTOR], p->s, n, NULL);
-  for (size_t i = 0; i < (size_t)n * p->act_dim; i++) y[i] = tanhf(y[i]);
+  for (size_t i = 0; i < n; i++) /* in place: row i is read at i * out >= i * a */
+    for (size_t j = 0; j < a; j++) y[i * a + j] = tanhf(y[i * out + j]);
   return y;
 }
 
@@ -161,7 +168,7 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
   struct rl_spec_text text;
   char profile[PX_MAT_PROFILE_MAX];
   struct tensor_list *list = px_calloc(1, sizeof *list);
-  struct px_st_meta *meta = px_calloc(2 + RL_SPEC_FIELDS_MAX + lineage_n, sizeof *meta);
+  struct px_st_meta *meta = px_calloc(3 + RL_SPEC_META_MAX + lineage_n, sizeof *meta);
   enum px_status status = PX_E_NO_MEMORY;
   if (!list || !meta) {
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to write a policy");
@@ -175,6 +182,7 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
   px_mat_profile(profile);
   size_t n = 0;
   meta[n++] = (struct px_st_meta){ "format", format_name };
+  meta[n++] = (struct px_st_meta){ "kind", kind_names[p->kind] };
   meta[n++] = (struct px_st_meta){ "numeric_profile", profile };
   if (p->has_spec) n += rl_spec_meta(&p->spec, &text, meta + n);
   for (size_t i = 0; i < lineage_n; i++) meta[n++] = lineage[i];
@@ -207,30 +215,49 @@ static enum px_status take_layer(const struct px_st *st, int net, uint32_t l, st
   return take_vector(st, name, layer.out, mlp->params + layer.bias, err);
 }
 
-/* The hidden layers' number and width follow from the tensors' names and shapes. */
-static enum px_status take_net(const struct px_st *st, int net, uint32_t in, uint32_t out_dim, struct px_mlp **out,
-                               struct px_err *err) {
+/* A layer's width, from its bias. */
+static enum px_status take_width(const struct px_st *st, int net, uint32_t l, uint32_t *width, struct px_err *err) {
+  char name[NAME_MAX_BYTES];
+  layer_name(net, l, "bias", name);
+  const struct px_st_tensor *bias = px_st_find(st, name);
+  if (!bias || bias->rank != 1 || bias->dims[0] > HIDDEN_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "the tensor %s is missing or malformed", name);
+  *width = (uint32_t)bias->dims[0];
+  return PX_OK;
+}
+
+/* The layers' number and widths follow from the tensors' names and shapes. */
+static enum px_status take_net(const struct px_st *st, int net, uint32_t in, struct px_mlp **out, struct px_err *err) {
   char name[NAME_MAX_BYTES];
   uint32_t layers = 0;
   for (layer_name(net, 0, "weight", name); layers <= LAYERS_MAX && px_st_find(st, name); )
     layer_name(net, ++layers, "weight", name);
   if (layers < 2 || layers > LAYERS_MAX)
     return px_fail(err, PX_E_BAD_DATA, "%u layers of the %s were found", layers, net_names[net]);
-  layer_name(net, 0, "bias", name);
-  const struct px_st_tensor *first = px_st_find(st, name);
-  if (!first || first->rank != 1 || first->dims[0] > HIDDEN_MAX)
-    return px_fail(err, PX_E_BAD_DATA, "the tensor %s is missing or malformed", name);
-  const struct px_mlp_shape shape = { in, out_dim, (uint32_t)first->dims[0], layers - 1, 0 };
+  uint32_t hidden = 0, width = 0;
+  enum px_status status = take_width(st, net, 0, &hidden, err);
+  if (!status) status = take_width(st, net, layers - 1, &width, err);
+  if (status) return status;
+  const struct px_mlp_shape shape = { in, width, hidden, layers - 1, 0 };
   struct px_mlp *mlp;
   if (px_mlp_new(&shape, &mlp, err)) return px_fail(err, PX_E_BAD_DATA, "the %s has an impossible shape", net_names[net]);
   for (uint32_t l = 0; l < layers; l++) {
-    const enum px_status status = take_layer(st, net, l, mlp, err);
-    if (!status) continue;
+    if (!(status = take_layer(st, net, l, mlp, err))) continue;
     px_mlp_free(mlp);
     return status;
   }
   *out = mlp;
   return PX_OK;
+}
+
+static enum px_status take_kind(const struct px_st *st, enum rl_policy_kind *kind, struct px_err *err) {
+  const char *name = px_st_meta(st, "kind");
+  for (int i = 0; name && i < KINDS_N; i++) {
+    if (strcmp(name, kind_names[i]) != 0) continue;
+    *kind = (enum rl_policy_kind)i;
+    return PX_OK;
+  }
+  return px_fail(err, PX_E_BAD_DATA, "this build cannot act with a policy of kind '%.32s'", name ? name : "");
 }
 
 static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
@@ -241,10 +268,14 @@ static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, s
   if ((status = take_vector(st, "act_high", p->act_dim, p->high, err))) return status;
   for (uint32_t j = 0; j < p->obs_dim; j++)
     if (!(p->scale[j] > 0)) return px_fail(err, PX_E_BAD_DATA, "obs_scale[%u] is not above 0", j);
-  if ((status = take_net(st, NET_ACTOR, p->obs_dim, p->act_dim, &p->nets[NET_ACTOR], err))) return status;
+  if ((status = take_kind(st, &p->kind, err))) return status;
+  if ((status = take_net(st, NET_ACTOR, p->obs_dim, &p->nets[NET_ACTOR], err))) return status;
   if (px_st_find(st, "critic.0.weight")
-      && (status = take_net(st, NET_CRITIC, p->obs_dim + p->act_dim, 1, &p->nets[NET_CRITIC], err)))
+      && (status = take_net(st, NET_CRITIC, p->obs_dim + p->act_dim, &p->nets[NET_CRITIC], err)))
     return status;
+  const struct px_mlp *critic = p->nets[NET_CRITIC];
+  if (p->nets[NET_ACTOR]->shape.out < p->act_dim || (critic && critic->shape.out != 1))
+    return px_fail(err, PX_E_BAD_DATA, "the nets' outputs do not fit %u action dimensions", p->act_dim);
   return add_works(p, err);
 }
 

@@ -12,13 +12,13 @@ static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound)
 
 static enum px_status net_init(struct td3bc_net *n, const struct rl_spec *spec, uint32_t in, uint32_t out,
                                uint32_t rows, uint64_t which, struct px_err *err) {
-  const struct px_mlp_shape shape = { in, out, spec->hidden, spec->layers, 0 };
+  const struct px_mlp_shape shape = { in, out, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
   enum px_status status = px_mlp_new(&shape, &n->net, err);
   if (!status) status = px_mlp_new(&shape, &n->target, err);
   if (status) return status;
   status = px_mlp_init(n->net, PX_MLP_UNIFORM, spec->seed, px_rng_stream("init", which));
   if (!status) status = px_mlp_work_new(&shape, rows, &n->work);
-  if (!status) status = px_adam_init(&n->adam, n->net->params_n, PX_ADAM_DEFAULTS((float)spec->lr));
+  if (!status) status = px_adam_init(&n->adam, n->net->params_n, PX_ADAM_DEFAULTS((float)rl_option(spec, "lr")));
   n->grads = px_calloc(n->net->params_n, sizeof *n->grads);
   if (status || !n->grads) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   memcpy(n->target->params, n->net->params, n->net->params_n * sizeof *n->net->params);
@@ -35,23 +35,29 @@ static void net_free(struct td3bc_net *n) {
 
 enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
                          struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, chunk = min_u32(spec->batch, PX_MLP_CHUNK);
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = min_u32(batch, PX_MLP_CHUNK);
   struct td3bc *t = px_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
-  t->spec = *spec;
+  t->seed = spec->seed;
+  t->policy_every = rl_whole(spec, "policy_every");
+  t->alpha = rl_option(spec, "alpha");
+  t->gamma = (float)rl_option(spec, "gamma");
+  t->tau = (float)rl_option(spec, "tau");
+  t->policy_noise = (float)rl_option(spec, "policy_noise");
+  t->noise_clip = (float)rl_option(spec, "noise_clip");
   enum px_status status = net_init(&t->actor, spec, obs_dim, act_dim, chunk, 0, err);
   for (uint64_t i = 0; i < 2 && !status; i++) status = net_init(&t->critic[i], spec, both, 1, chunk, 1 + i, err);
   if (status) goto out;
-  t->noise = px_calloc(spec->batch, sizeof(float) * act_dim);
-  t->pi = px_calloc(spec->batch, sizeof(float) * act_dim);
-  t->da = px_calloc(spec->batch, sizeof(float) * act_dim);
+  t->noise = px_calloc(batch, sizeof(float) * act_dim);
+  t->pi = px_calloc(batch, sizeof(float) * act_dim);
+  t->da = px_calloc(batch, sizeof(float) * act_dim);
   t->sa = px_calloc(chunk, sizeof(float) * both);
   t->dsa = px_calloc(chunk, sizeof(float) * both);
   t->q_target = px_calloc(chunk, sizeof(float));
   t->dq = px_calloc(chunk, sizeof(float));
-  if (rl_batch_init(&t->batch, spec->batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da || !t->sa || !t->dsa
+  if (rl_batch_init(&t->batch, batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da || !t->sa || !t->dsa
       || !t->q_target || !t->dq)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", spec->batch);
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
   if (status) td3bc_free(t);
   else *out = t;
@@ -86,15 +92,14 @@ static void join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float
 static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const uint32_t o = b->obs_dim, a = b->act_dim;
-  const float sd = (float)t->spec.policy_noise, clip = (float)t->spec.noise_clip, gamma = (float)t->spec.gamma;
   const float *s2 = b->s2 + (size_t)row * o, *noise = t->noise + (size_t)row * a;
   float *next = px_mlp_forward(t->actor.target, t->actor.work, s2, n, NULL);
-  for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(sd * noise[i], clip), 1);
+  for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(t->policy_noise * noise[i], t->noise_clip), 1);
   join(n, o, a, s2, next, t->sa);
   const float *q[2];
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
-    t->q_target[i] = b->reward[row + i] + gamma * b->not_done[row + i] * fminf(q[0][i], q[1][i]);
+    t->q_target[i] = b->reward[row + i] + t->gamma * b->not_done[row + i] * fminf(q[0][i], q[1][i]);
 }
 
 static double update_critics(struct td3bc *t) {
@@ -146,7 +151,7 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
   struct td3bc_net *actor = &t->actor;
   double sum, sum_abs, bc = 0;
   ask_critic(t, &sum, &sum_abs);
-  const double lambda = t->spec.alpha * b->n / fmax(sum_abs, 1e-12);
+  const double lambda = t->alpha * b->n / fmax(sum_abs, 1e-12);
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = min_u32(PX_MLP_CHUNK, b->n - row);
     const float *s = b->s + (size_t)row * o, *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
@@ -166,16 +171,14 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
 
 void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
   losses[TD3BC_LOSS_CRITIC] = update_critics(t);
-  if ((step + 1) % t->spec.policy_every) return;
+  if ((step + 1) % t->policy_every) return;
   update_actor(t, losses);
   struct td3bc_net *nets[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++)
-    px_polyak(nets[i]->net->params_n, (float)t->spec.tau, nets[i]->net->params, nets[i]->target->params);
+    px_polyak(nets[i]->net->params_n, t->tau, nets[i]->net->params, nets[i]->target->params);
 }
 
 /* ---- behind the table */
-
-static void defaults(struct rl_spec *spec) { (void)spec; }
 
 static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
   struct td3bc *t;
@@ -188,21 +191,31 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
 
 static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   struct td3bc *t = state;
-  rl_batch_draw(&t->batch, t->data, t->spec.seed, at);
-  struct px_rng rng = px_rng_at(t->spec.seed, px_rng_stream("noise", at), 0);
+  rl_batch_draw(&t->batch, t->data, t->seed, at);
+  struct px_rng rng = px_rng_at(t->seed, px_rng_stream("noise", at), 0);
   px_rng_normal(&rng, t->noise, (size_t)t->batch.n * t->batch.act_dim);
   td3bc_update(t, at, losses);
 }
 
-static void take(void *state, struct px_mlp **actor, struct px_mlp **critic) {
+static void arrays(void *state, struct px_state *list) {
+  static const char *const names[] = { "actor", "critic0", "critic1" };
   struct td3bc *t = state;
-  *actor = t->actor.net;
-  *critic = t->critic[0].net;
+  struct td3bc_net *const nets[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  for (int i = 0; i < 3; i++) {
+    px_state_net(list, names[i], nets[i]->net);
+    px_state_adam(list, names[i], &nets[i]->adam);
+    px_state_floats(list, names[i], "target", nets[i]->target->params, nets[i]->target->params_n);
+  }
+}
+
+static void take(void *state, struct rl_nets *nets) {
+  struct td3bc *t = state;
+  *nets = (struct rl_nets){ RL_TANH, t->actor.net, t->critic[0].net };
   t->actor.net = t->critic[0].net = NULL;
 }
 
 static void free_state(void *state) { td3bc_free(state); }
 
 const struct rl_algo td3bc_algo = {
-  "td3bc", { "critic_loss", "actor_loss", "bc_loss", "q_mean" }, defaults, init, step, take, free_state
+  RL_CONTINUOUS, { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, take, free_state
 };

@@ -25,7 +25,10 @@ struct td3bc_net {
 };
 
 struct td3bc {
-  struct rl_spec spec;
+  uint64_t seed;
+  uint32_t policy_every;
+  double alpha;
+  float gamma, tau, policy_noise, noise_clip;
   const struct rl_data *data; /* borrowed */
   struct td3bc_net actor, critic[2];
   struct rl_batch batch;
@@ -39,7 +42,7 @@ struct td3bc {
 
 enum { TD3BC_LOSS_CRITIC, TD3BC_LOSS_ACTOR, TD3BC_LOSS_BC, TD3BC_LOSS_Q };
 
-/* Nets initialised from spec->seed; data is NULL, so the caller fills batch and noise itself. */
+/* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
 enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
                          struct px_err *err) PX_MUST_CHECK;
 void td3bc_free(struct td3bc *t);

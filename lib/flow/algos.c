@@ -1,0 +1,59 @@
+/* Algorithms and their options: see algos.h. Bounds keep a training within what
+ * one worker can do. A default is what pays per second of one core, measured
+ * (docs/learning.md), unless the paper's own is named. */
+#include "lib/flow/algos.h"
+
+#include <string.h>
+
+#define END { .name = NULL }
+#define WHOLE(name, low, high, initial, help) { name, FLOW_INT, low, high, initial, NULL, NULL, help }
+#define NUMBER(name, low, high, initial, help) { name, FLOW_NUMBER, low, high, initial, NULL, NULL, help }
+#define WORD(name, initial, words, help) { name, FLOW_ENUM, 0, 0, initial, words, NULL, help }
+
+/* ---- options of all algorithms */
+
+#define NAME { "name", FLOW_TEXT, 0, 40, NULL, NULL, NULL, "What the report calls it; the algorithm, if not given" }
+#define TRAINING(updates, batch) \
+  NAME, WHOLE("updates", 1, 10000000, updates, "Gradient steps"), \
+    WHOLE("batch", 1, 8192, batch, "Transitions in a step")
+#define NETS(hidden, layers) \
+  WHOLE("hidden", 8, 2048, hidden, "Units of each hidden layer"), WHOLE("layers", 1, 4, layers, "Hidden layers")
+#define LR(initial) NUMBER("lr", 1e-8, 1, initial, "Adam's learning rate")
+/* Which transitions are learned from, and how much each counts. */
+#define TRANSITIONS(top_percent) \
+  NUMBER("top_percent", 0.01, 100, top_percent, "Percent of the trajectories learned from, best returns first"), \
+    WORD("labels", "\"all\"", "all|true_only|proxy_below", "Which actions are learned from"), \
+    NUMBER("max_score", 0, 1000000, "0.1", "proxy_below: proxy actions whose uncertainty score is below it"), \
+    WORD("weighting", "\"none\"", "none|exp", "exp: a proxy transition weighs exp(-score / weight_temperature)"), \
+    NUMBER("weight_temperature", 1e-6, 1000000, "0.1", "exp: how slowly the weight falls with the score"), \
+    NUMBER("weight_floor", 0, 1, "0.05", "exp: least weight")
+#define GAMMA NUMBER("gamma", 0, 1, "0.99", "Discount")
+#define TAU NUMBER("tau", 0, 1, "0.005", "Share by which the target nets follow")
+
+/* ---- each algorithm */
+
+static const struct flow_field TD3BC[] = {
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
+  NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
+  NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
+  WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
+  TRANSITIONS("100"), END
+};
+
+static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("100"), END };
+static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
+
+#define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
+const struct flow_field flow_algos[] = {
+  ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
+  ALGO("bc", BC, "Behaviour cloning by squared error"),
+  ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
+  END
+};
+
+const struct flow_field *flow_algo_options(const char *algo) {
+  for (const struct flow_field *one = flow_algos; one->name; one++)
+    if (strcmp(one->name, algo) == 0) return one->sub;
+  return NULL;
+}

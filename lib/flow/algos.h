@@ -1,0 +1,24 @@
+/*
+ * The offline RL algorithms and their options: the one place that says what
+ * each takes, with bounds, default and help.
+ *
+ * Used by the server (checks a policy and fills the defaults in, so that a job's
+ * spec says all that was used), by worker/rl (reads the options by their names)
+ * and by the API's description. Pure.
+ */
+#ifndef PX_FLOW_ALGOS_H
+#define PX_FLOW_ALGOS_H
+
+#include "lib/flow/fields.h"
+
+/* Every option, except the optional `name`, has a default. */
+enum { FLOW_OPTIONS_MAX = 40 };
+
+/* The variants of a FLOW_CHOICE by "algo": a FLOW_OBJECT per algorithm, ended by
+ * a field without a name. */
+extern const struct flow_field flow_algos[];
+
+/* The options of one algorithm; NULL if there is none of that name. */
+const struct flow_field *flow_algo_options(const char *algo);
+
+#endif

@@ -1,0 +1,119 @@
+/* An algorithm's options as numbers, read by their names: see rl.h. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "worker/rl/rl.h"
+
+/* `name` is no option: it names the run in reports. */
+static bool is_option(const struct flow_field *field) { return field->type != FLOW_TEXT; }
+
+static const struct flow_field *option(const struct rl_spec *spec, const char *name, size_t *at) {
+  const struct flow_field *fields = flow_algo_options(spec->algo);
+  for (*at = 0; fields && fields[*at].name; ++*at)
+    if (is_option(&fields[*at]) && strcmp(fields[*at].name, name) == 0) return &fields[*at];
+  return NULL;
+}
+
+/* The n-th of "a|b|c"; its length is *len. NULL if there is none. */
+static const char *word_at(const char *words, size_t n, size_t *len) {
+  for (; n; n--) {
+    words = strchr(words, '|');
+    if (!words) return NULL;
+    words++;
+  }
+  *len = strcspn(words, "|");
+  return words;
+}
+
+static double place_of(const char *words, const char *word) {
+  size_t len;
+  for (size_t i = 0;; i++) {
+    const char *at = word_at(words, i, &len);
+    if (!at) return -1;
+    if (strlen(word) == len && memcmp(at, word, len) == 0) return (double)i;
+  }
+}
+
+enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) {
+  const char *algo = json_string_value(json_object_get(policy, "algo"));
+  const struct flow_field *fields = algo ? flow_algo_options(algo) : NULL;
+  if (!fields) return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%.32s'", algo ? algo : "");
+  *spec = (struct rl_spec){ .seed = seed };
+  snprintf(spec->algo, sizeof spec->algo, "%s", algo);
+  for (size_t i = 0; fields[i].name; i++) {
+    const json_t *given = json_object_get(policy, fields[i].name);
+    assert(i < FLOW_OPTIONS_MAX);
+    if (!is_option(&fields[i])) continue;
+    if (!given) return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "the option %s of %s was left out", fields[i].name, algo);
+    spec->value[i] = json_is_string(given)    ? place_of(fields[i].words, json_string_value(given))
+                     : json_is_boolean(given) ? json_is_true(given)
+                                              : json_number_value(given);
+  }
+  return PX_OK;
+}
+
+enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct px_err *err) {
+  const struct flow_field policy[] = {
+    { "policy", FLOW_CHOICE, 0, 0, "!", "algo", flow_algos, "Algorithm" }, { .name = NULL }
+  };
+  json_t *given = json_pack("{s:s}", "policy", algo), *checked = NULL;
+  enum px_status status = given ? flow_fields_check(policy, given, "", &checked, err)
+                                : px_fail(err, PX_E_NO_MEMORY, "no memory for a spec");
+  if (!status) status = rl_spec_read(json_object_get(checked, "policy"), 0, spec, err);
+  json_decref(given);
+  json_decref(checked);
+  return status;
+}
+
+enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value, struct px_err *err) {
+  char pointer[64];
+  size_t at;
+  const struct flow_field *field = option(spec, name, &at);
+  snprintf(pointer, sizeof pointer, "/%.48s", name);
+  if (!field) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s'", spec->algo, name);
+  double low = field->min, high = field->max;
+  size_t len;
+  if (field->type == FLOW_BOOL) low = 0, high = 1;
+  if (field->type == FLOW_ENUM)
+    for (low = 0, high = 0; word_at(field->words, (size_t)high + 1, &len);) high++;
+  if (!(value >= low && value <= high))
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s is %g; it must be from %g to %g", name, value, low, high);
+  spec->value[at] = value;
+  return PX_OK;
+}
+
+double rl_option(const struct rl_spec *spec, const char *name) {
+  size_t at;
+  const struct flow_field *field = option(spec, name, &at);
+  assert(field);
+  return field ? spec->value[at] : 0;
+}
+
+uint32_t rl_whole(const struct rl_spec *spec, const char *name) { return (uint32_t)rl_option(spec, name); }
+
+bool rl_says(const struct rl_spec *spec, const char *name, const char *word) {
+  size_t at;
+  const struct flow_field *field = option(spec, name, &at);
+  assert(field && field->type == FLOW_ENUM);
+  return field && spec->value[at] == place_of(field->words, word);
+}
+
+size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta) {
+  const struct flow_field *fields = flow_algo_options(spec->algo);
+  size_t n = 0, len;
+  meta[n++] = (struct px_st_meta){ "algo", spec->algo };
+  snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%" PRIu64, spec->seed);
+  meta[n] = (struct px_st_meta){ "seed", text->value[n] };
+  n++;
+  for (size_t i = 0; fields[i].name; i++) {
+    if (!is_option(&fields[i])) continue;
+    const char *word = fields[i].type == FLOW_ENUM ? word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
+    if (word) snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.*s", (int)len, word);
+    else snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.9g", spec->value[i]);
+    meta[n] = (struct px_st_meta){ fields[i].name, text->value[n] };
+    n++;
+  }
+  return n;
+}
