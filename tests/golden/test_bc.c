@@ -16,16 +16,16 @@ static void ten_updates_agree(void) {
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(bc_new(&spec, O, A, &bc, &err), err);
-  golden_floats(&g, "actor", 0, bc->actor->params_n, bc->actor->params);
+  golden_floats(&g, "actor", 0, bc->actor.net->params_n, bc->actor.net->params);
   const double *losses = golden_take(&g, "losses", &n);
   for (size_t step = 0; step < STEPS; step++) {
     golden_floats(&g, "s", step * B * O, B * O, bc->batch.s);
     golden_floats(&g, "action", step * B * A, B * A, bc->batch.action);
     golden_floats(&g, "weight", step * B, B, bc->batch.weight);
     CU_ASSERT_DOUBLE_EQUAL(bc_update(bc), losses[step], 2e-6 * losses[step]);
-    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "actor_grads", bc->grads, bc->actor->params_n) < 2e-6);
+    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "actor_grads", bc->actor.grads, bc->actor.net->params_n) < 2e-6);
   }
-  CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor->params, bc->actor->params_n) < 2e-5);
+  CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor.net->params, bc->actor.net->params_n) < 2e-5);
   bc_free(bc);
   golden_close(&g);
 }

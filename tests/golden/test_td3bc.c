@@ -37,7 +37,7 @@ static void ten_updates_agree(void) {
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(td3bc_new(&spec, O, A, &t, &err), err);
-  struct td3bc_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++) {
     golden_floats(&g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
     golden_floats(&g, name(nets[i], "_target"), 0, mine[i]->net->params_n, mine[i]->target->params);

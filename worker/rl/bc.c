@@ -10,16 +10,14 @@ enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
                       struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = batch < PX_MLP_CHUNK ? batch : PX_MLP_CHUNK;
   const struct px_mlp_shape shape = { obs_dim, act_dim, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
+  const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
   struct bc *bc = px_calloc(1, sizeof *bc);
   if (!bc) return px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
   bc->seed = spec->seed;
-  enum px_status status = px_mlp_new(&shape, &bc->actor, err);
+  enum px_status status = rl_net_init(&bc->actor, &actor, err);
   if (status) goto out;
-  bc->grads = px_calloc(bc->actor->params_n, sizeof *bc->grads);
   bc->dy = px_calloc(chunk, sizeof(float) * act_dim);
-  if (!bc->grads || !bc->dy || px_mlp_init(bc->actor, PX_MLP_UNIFORM, spec->seed, px_rng_stream("init", 0))
-      || px_mlp_work_new(&shape, chunk, &bc->work) || rl_batch_init(&bc->batch, batch, obs_dim, act_dim)
-      || px_adam_init(&bc->adam, bc->actor->params_n, PX_ADAM_DEFAULTS((float)rl_option(spec, "lr"))))
+  if (!bc->dy || rl_batch_init(&bc->batch, batch, obs_dim, act_dim))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
 out:
   if (status) bc_free(bc);
@@ -29,11 +27,8 @@ out:
 
 void bc_free(struct bc *bc) {
   if (!bc) return;
-  px_mlp_free(bc->actor);
-  px_mlp_work_free(bc->work);
-  px_adam_free(&bc->adam);
+  rl_net_free(&bc->actor);
   rl_batch_free(&bc->batch);
-  free(bc->grads);
   free(bc->dy);
   free(bc);
 }
@@ -45,13 +40,13 @@ double bc_update(struct bc *bc) {
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = b->n - row < PX_MLP_CHUNK ? b->n - row : PX_MLP_CHUNK;
     const float *s = b->s + (size_t)row * o;
-    float *pi = px_mlp_forward(bc->actor, bc->work, s, n, NULL);
+    float *pi = px_mlp_forward(bc->actor.net, bc->actor.work, s, n, NULL);
     for (uint32_t i = 0; i < n * a; i++) pi[i] = tanhf(pi[i]);
     loss += px_loss_mse(n, a, pi, b->action + (size_t)row * a, b->weight + row, 1.0 / ((double)b->n * a), bc->dy);
     for (uint32_t i = 0; i < n * a; i++) bc->dy[i] *= 1 - pi[i] * pi[i];
-    px_mlp_backward(bc->actor, bc->work, s, n, bc->dy, bc->grads, row > 0, NULL);
+    px_mlp_backward(bc->actor.net, bc->actor.work, s, n, bc->dy, bc->actor.grads, row > 0, NULL);
   }
-  px_adam_step(&bc->adam, bc->actor->params, bc->grads);
+  rl_net_step(&bc->actor);
   return loss;
 }
 
@@ -74,14 +69,13 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
 
 static void arrays(void *state, struct px_state *list) {
   struct bc *bc = state;
-  px_state_net(list, "actor", bc->actor);
-  px_state_adam(list, "actor", &bc->adam);
+  rl_net_arrays(&bc->actor, "actor", list);
 }
 
 static void take(void *state, struct rl_nets *nets) {
   struct bc *bc = state;
-  *nets = (struct rl_nets){ RL_TANH, bc->actor, NULL };
-  bc->actor = NULL;
+  *nets = (struct rl_nets){ RL_TANH, bc->actor.net, NULL };
+  bc->actor.net = NULL;
 }
 
 static void free_state(void *state) { bc_free(state); }

@@ -7,16 +7,13 @@
 #ifndef PX_RL_BC_H
 #define PX_RL_BC_H
 
-#include "worker/nn/adam.h"
 #include "worker/rl/rl.h"
+#include "worker/rl/rl_net.h"
 
 struct bc {
   uint64_t seed;
   const struct rl_data *data; /* borrowed */
-  struct px_mlp *actor;
-  struct px_adam adam;
-  struct px_mlp_work *work;
-  float *grads;               /* [actor->params_n] */
+  struct rl_net actor;
   struct rl_batch batch;
   float *dy;                  /* [chunk, A] */
 };

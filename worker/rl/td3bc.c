@@ -10,29 +10,6 @@
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
 
-static enum px_status net_init(struct td3bc_net *n, const struct rl_spec *spec, uint32_t in, uint32_t out,
-                               uint32_t rows, uint64_t which, struct px_err *err) {
-  const struct px_mlp_shape shape = { in, out, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
-  enum px_status status = px_mlp_new(&shape, &n->net, err);
-  if (!status) status = px_mlp_new(&shape, &n->target, err);
-  if (status) return status;
-  status = px_mlp_init(n->net, PX_MLP_UNIFORM, spec->seed, px_rng_stream("init", which));
-  if (!status) status = px_mlp_work_new(&shape, rows, &n->work);
-  if (!status) status = px_adam_init(&n->adam, n->net->params_n, PX_ADAM_DEFAULTS((float)rl_option(spec, "lr")));
-  n->grads = px_calloc(n->net->params_n, sizeof *n->grads);
-  if (status || !n->grads) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
-  memcpy(n->target->params, n->net->params, n->net->params_n * sizeof *n->net->params);
-  return PX_OK;
-}
-
-static void net_free(struct td3bc_net *n) {
-  px_mlp_free(n->net);
-  px_mlp_free(n->target);
-  px_mlp_work_free(n->work);
-  px_adam_free(&n->adam);
-  free(n->grads);
-}
-
 enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
                          struct px_err *err) {
   const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = min_u32(batch, PX_MLP_CHUNK);
@@ -45,8 +22,14 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   t->tau = (float)rl_option(spec, "tau");
   t->policy_noise = (float)rl_option(spec, "policy_noise");
   t->noise_clip = (float)rl_option(spec, "noise_clip");
-  enum px_status status = net_init(&t->actor, spec, obs_dim, act_dim, chunk, 0, err);
-  for (uint64_t i = 0; i < 2 && !status; i++) status = net_init(&t->critic[i], spec, both, 1, chunk, 1 + i, err);
+  const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers");
+  struct rl_net_spec net = { { obs_dim, act_dim, hidden, layers, 0 }, spec->seed, 0, rl_option(spec, "lr"), chunk, true };
+  enum px_status status = rl_net_init(&t->actor, &net, err);
+  net.shape.in = both, net.shape.out = 1;
+  for (uint64_t i = 0; i < 2 && !status; i++) {
+    net.which = 1 + i;
+    status = rl_net_init(&t->critic[i], &net, err);
+  }
   if (status) goto out;
   t->noise = px_calloc(batch, sizeof(float) * act_dim);
   t->pi = px_calloc(batch, sizeof(float) * act_dim);
@@ -66,9 +49,9 @@ out:
 
 void td3bc_free(struct td3bc *t) {
   if (!t) return;
-  net_free(&t->actor);
-  net_free(&t->critic[0]);
-  net_free(&t->critic[1]);
+  rl_net_free(&t->actor);
+  rl_net_free(&t->critic[0]);
+  rl_net_free(&t->critic[1]);
   rl_batch_free(&t->batch);
   free(t->noise);
   free(t->pi);
@@ -111,13 +94,13 @@ static double update_critics(struct td3bc *t) {
     target_values(t, row, n);
     join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
     for (int i = 0; i < 2; i++) {
-      struct td3bc_net *c = &t->critic[i];
+      struct rl_net *c = &t->critic[i];
       const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
       loss += px_loss_mse(n, 1, q, t->q_target, b->weight + row, 1.0 / b->n, t->dq);
       px_mlp_backward(c->net, c->work, t->sa, n, t->dq, c->grads, row > 0, NULL);
     }
   }
-  for (int i = 0; i < 2; i++) px_adam_step(&t->critic[i].adam, t->critic[i].net->params, t->critic[i].grads);
+  for (int i = 0; i < 2; i++) rl_net_step(&t->critic[i]);
   return loss;
 }
 
@@ -126,7 +109,7 @@ static double update_critics(struct td3bc *t) {
 static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
   const struct rl_batch *b = &t->batch;
   const uint32_t o = b->obs_dim, a = b->act_dim;
-  struct td3bc_net *c = &t->critic[0];
+  struct rl_net *c = &t->critic[0];
   *sum = *sum_abs = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = min_u32(PX_MLP_CHUNK, b->n - row);
@@ -148,7 +131,7 @@ static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
 static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
   const uint32_t o = b->obs_dim, a = b->act_dim;
-  struct td3bc_net *actor = &t->actor;
+  struct rl_net *actor = &t->actor;
   double sum, sum_abs, bc = 0;
   ask_critic(t, &sum, &sum_abs);
   const double lambda = t->alpha * b->n / fmax(sum_abs, 1e-12);
@@ -163,7 +146,7 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
     for (uint32_t i = 0; i < n * a; i++) dy[i] = (dy[i] - pull * da[i]) * (1 - pi[i] * pi[i]);
     px_mlp_backward(actor->net, actor->work, s, n, dy, actor->grads, row > 0, NULL);
   }
-  px_adam_step(&actor->adam, actor->net->params, actor->grads);
+  rl_net_step(actor);
   losses[TD3BC_LOSS_ACTOR] = bc - lambda * sum / b->n;
   losses[TD3BC_LOSS_BC] = bc;
   losses[TD3BC_LOSS_Q] = sum / b->n;
@@ -173,9 +156,8 @@ void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) 
   losses[TD3BC_LOSS_CRITIC] = update_critics(t);
   if ((step + 1) % t->policy_every) return;
   update_actor(t, losses);
-  struct td3bc_net *nets[] = { &t->actor, &t->critic[0], &t->critic[1] };
-  for (int i = 0; i < 3; i++)
-    px_polyak(nets[i]->net->params_n, t->tau, nets[i]->net->params, nets[i]->target->params);
+  rl_net_follow(&t->actor, t->tau);
+  for (int i = 0; i < 2; i++) rl_net_follow(&t->critic[i], t->tau);
 }
 
 /* ---- behind the table */
@@ -198,14 +180,10 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
 }
 
 static void arrays(void *state, struct px_state *list) {
-  static const char *const names[] = { "actor", "critic0", "critic1" };
   struct td3bc *t = state;
-  struct td3bc_net *const nets[] = { &t->actor, &t->critic[0], &t->critic[1] };
-  for (int i = 0; i < 3; i++) {
-    px_state_net(list, names[i], nets[i]->net);
-    px_state_adam(list, names[i], &nets[i]->adam);
-    px_state_floats(list, names[i], "target", nets[i]->target->params, nets[i]->target->params_n);
-  }
+  rl_net_arrays(&t->actor, "actor", list);
+  rl_net_arrays(&t->critic[0], "critic0", list);
+  rl_net_arrays(&t->critic[1], "critic1", list);
 }
 
 static void take(void *state, struct rl_nets *nets) {

@@ -14,15 +14,8 @@
 #ifndef PX_RL_TD3BC_H
 #define PX_RL_TD3BC_H
 
-#include "worker/nn/adam.h"
 #include "worker/rl/rl.h"
-
-struct td3bc_net {
-  struct px_mlp *net, *target;
-  struct px_adam adam;
-  float *grads;              /* [net->params_n] */
-  struct px_mlp_work *work;  /* PX_MLP_CHUNK rows at most */
-};
+#include "worker/rl/rl_net.h"
 
 struct td3bc {
   uint64_t seed;
@@ -30,7 +23,7 @@ struct td3bc {
   double alpha;
   float gamma, tau, policy_noise, noise_clip;
   const struct rl_data *data; /* borrowed */
-  struct td3bc_net actor, critic[2];
+  struct rl_net actor, critic[2];
   struct rl_batch batch;
   float *noise;               /* [B, A] unit normal */
   float *pi, *da;             /* [B, A] the actor's actions; dQ_1/da */

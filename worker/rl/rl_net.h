@@ -1,0 +1,32 @@
+/*
+ * A net that is being trained: parameters, gradients, optimiser, activations
+ * and, where an algorithm wants one, a target net that follows it. Used by the
+ * algorithms in this folder, so that each lists only what is its own. All is
+ * taken by rl_net_init and nothing by a step; owned by whoever holds the struct.
+ */
+#ifndef PX_RL_RL_NET_H
+#define PX_RL_RL_NET_H
+
+#include "worker/nn/adam.h"
+#include "worker/nn/state.h"
+
+struct rl_net {
+  struct px_mlp *net, *target; /* target NULL: none */
+  struct px_adam adam;
+  float *grads;                /* [net->params_n] */
+  struct px_mlp_work *work;    /* for both nets, one at a time */
+};
+
+/* Which of its algorithm's nets it is, so that no two start alike; rows: the most
+ * that a forward pass takes. On failure rl_net_free still has to be called. */
+struct rl_net_spec { struct px_mlp_shape shape; uint64_t seed, which; double lr; uint32_t rows; bool target; };
+enum px_status rl_net_init(struct rl_net *n, const struct rl_net_spec *spec, struct px_err *err) PX_MUST_CHECK;
+void rl_net_free(struct rl_net *n);
+/* One Adam step along grads. */
+void rl_net_step(struct rl_net *n);
+/* target += tau (net - target). */
+void rl_net_follow(struct rl_net *n, float tau);
+/* Lists <name>.params, .m, .v, .steps and .target. */
+void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list);
+
+#endif
