@@ -27,13 +27,15 @@ static enum px_status put_row(struct px_buf *out, const float *row, uint32_t n) 
   return status ? status : px_buf_puts(out, "]");
 }
 
+/* Discrete actions (dims 0) are a number, not a row of one. */
 static enum px_status put_rows(struct px_buf *out, const char *name, const float *rows, const uint8_t *present, uint64_t n,
                                uint32_t dims) {
   enum px_status status = px_buf_fmt(out, ",\"%s\":[", name);
   for (uint64_t i = 0; !status && i < n; i++) {
     if (i) status = px_buf_puts(out, ",");
     const bool there = rows && (!present || present[i]);
-    if (!status) status = put_row(out, there ? rows + i * dims : NULL, dims);
+    if (!status && there && !dims) status = px_buf_fmt(out, "%.9g", (double)rows[i]);
+    else if (!status) status = put_row(out, there ? rows + i * dims : NULL, dims);
   }
   return status ? status : px_buf_puts(out, "]");
 }
@@ -52,15 +54,15 @@ struct place { int64_t n; uint64_t first_step, first_obs; };
 static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t, const struct px_spaces *spaces,
                                      const struct place *place, const struct px_label_rows *labels) {
   const uint64_t s = place->first_step;
-  const uint32_t A = spaces->act_dim;
+  const uint32_t A = spaces->act_dim, width = spaces->act_count ? 0 : A;
   const uint8_t *known = labels ? labels->known + s : NULL;
   enum px_status status =
     px_buf_fmt(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s", (long long)place->n,
                t->steps, t->terminated ? "true" : "false", t->truncated ? "true" : "false", t->has_final ? "true" : "false");
   if (!status) status = put_rows(out, "observations", t->observations, NULL, t->steps + (t->has_final ? 1U : 0U), spaces->obs_dim);
-  if (!status) status = put_rows(out, "actions", t->actions, t->labelled, t->steps, A);
-  if (!status) status = put_rows(out, "proxy_actions", labels ? labels->actions + s * A : NULL, known, t->steps, A);
-  if (!status) status = put_rows(out, "proxy_std", labels ? labels->std + s * A : NULL, known, t->steps, A);
+  if (!status) status = put_rows(out, "actions", t->actions, t->labelled, t->steps, width);
+  if (!status) status = put_rows(out, "proxy_actions", labels ? labels->actions + s * A : NULL, known, t->steps, width);
+  if (!status) status = put_rows(out, "proxy_std", labels ? labels->std + s * A : NULL, known, t->steps, width);
   if (!status) status = put_source(out, t, known);
   if (!status) status = px_buf_puts(out, ",\"rewards\":");
   if (!status) status = put_row(out, t->rewards, t->steps);

@@ -33,16 +33,18 @@ static enum px_status show(struct cli *cli, struct px_err *err) {
 }
 
 static enum px_status create(struct cli *cli, struct px_err *err) {
-  long long obs_dim = 0, act_dim = 0;
+  long long obs_dim = 0, act_dim = 0, act_count = 0;
   enum px_status status = cli_option_int(cli, "obs", 1, 4096, &obs_dim, err);
   if (!status) status = cli_option_int(cli, "act", 1, 4096, &act_dim, err);
-  if (!status && (!obs_dim || !act_dim)) {
-    status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --obs and --act");
-    px_err_hint(err, "They are the lengths of one observation and one action, such as 11 and 3.");
+  if (!status) status = cli_option_int(cli, "act-count", 2, 1024, &act_count, err);
+  if (!status && (!obs_dim || !act_dim == !act_count)) {
+    status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --obs and either --act or --act-count");
+    px_err_hint(err, "--obs and --act are the lengths of one observation and one action, such as 11 and 3.");
   }
   json_t *answer = NULL;
-  json_t *body = json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim, "act_dim",
-                           (json_int_t)act_dim, "env", cli_option(cli, "env"));
+  json_t *body = json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim,
+                           act_count ? "act_count" : "act_dim", (json_int_t)(act_count ? act_count : act_dim), "env",
+                           cli_option(cli, "env"));
   if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the name is not UTF-8 text");
   if (!status) status = cli_connect(cli, err);
   if (!status) status = client_post(cli->client, "/v1/datasets", body, &answer, NULL, err);
@@ -108,6 +110,7 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
 static const struct cli_option CREATE[] = {
   { "obs", "N", "Numbers in an observation" },
   { "act", "N", "Numbers in an action" },
+  { "act-count", "N", "Instead of --act: how many discrete actions there are" },
   { "env", "NAME", "Simulator it comes from: hopper, walker2d or halfcheetah" },
   { NULL, NULL, NULL },
 };

@@ -65,7 +65,7 @@ enum px_status px_export_new(enum px_export_format format, enum px_export_which 
   e->path = strdup(path);
   struct px_buf *bufs[] = { &e->actions,          &e->std,           &e->source,         &e->scratch.next,
                             &e->scratch.flat,     &e->scratch.terminals, &e->scratch.timeouts, &e->scratch.known,
-                            &e->scratch.labelled, &e->scratch.mask };
+                            &e->scratch.labelled, &e->scratch.mask, &e->scratch.classes };
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) *bufs[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   const enum px_status status = e->path ? e->ops->open(path, &e->writer, err)
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");

@@ -5,8 +5,9 @@
  * Which action a step carries: `true` the uploaded one; `proxy` the label set's,
  * also where the true one is known; `both` the true one, or else the proxy.
  * action_source says which it is (0 absent, 1 true, 2 proxy), and action_std is
- * the proxy's aleatoric standard deviation (0 for true ones). Where the source
- * is 0 the action is 0 (null in JSON lines).
+ * the proxy's aleatoric standard deviation (0 for true ones; for discrete actions
+ * what labels.h says). Where the source is 0 the action is 0 (null in JSON lines).
+ * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
  *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
  *          next_observations; and action_source u8, action_std, next_known u8

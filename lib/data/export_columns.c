@@ -16,6 +16,7 @@ void px_export_scratch_free(struct px_export_scratch *s) {
   px_buf_free(&s->known);
   px_buf_free(&s->labelled);
   px_buf_free(&s->mask);
+  px_buf_free(&s->classes);
 }
 
 static enum px_status sized(struct px_buf *buf, size_t n, int fill) {
@@ -23,6 +24,26 @@ static enum px_status sized(struct px_buf *buf, size_t n, int fill) {
   const enum px_status status = px_buf_room(buf, n);
   if (!status) memset(buf->data, fill, n);
   return status;
+}
+
+/* Class indices as whole numbers, one to a step, as Gymnasium's Discrete has them. */
+static enum px_status add_actions(const struct px_export_rows *r, struct px_export_scratch *s, struct px_export_columns *out) {
+  const uint64_t n = r->view->steps_n;
+  if (!r->spaces->act_count) {
+    px_export_column_add(out, "actions", PX_DTYPE_F32, r->spaces->act_dim, n, r->actions);
+    return PX_OK;
+  }
+  const enum px_status status = sized(&s->classes, n * sizeof(int64_t), 0);
+  if (status) return status;
+  int64_t *classes = (int64_t *)(void *)s->classes.data;
+  for (uint64_t t = 0; t < n; t++) classes[t] = (int64_t)r->actions[t];
+  px_export_column_add(out, "actions", PX_DTYPE_I64, 0, n, classes);
+  return PX_OK;
+}
+
+static void add_std(const struct px_export_rows *r, struct px_export_columns *out) {
+  const uint32_t width = r->spaces->act_count ? 0 : r->spaces->act_dim;
+  px_export_column_add(out, "action_std", PX_DTYPE_F32, width, r->view->steps_n, r->std);
 }
 
 /* observations without, and next_observations with, each trajectory's last row. */
@@ -48,7 +69,7 @@ static void split_observations(const struct px_export_rows *r, struct px_export_
 enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_export_scratch *s,
                                       struct px_export_columns *out) {
   const uint64_t n = r->view->steps_n;
-  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim;
+  const uint32_t o = r->spaces->obs_dim;
   enum px_status status = sized(&s->flat, n * o * sizeof(float), 0);
   if (!status) status = sized(&s->next, n * o * sizeof(float), 0);
   if (!status) status = sized(&s->terminals, n, 0);
@@ -57,14 +78,15 @@ enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_
   if (status) return status;
   split_observations(r, s);
   px_export_column_add(out, "observations", PX_DTYPE_F32, o, n, s->flat.data);
-  px_export_column_add(out, "actions", PX_DTYPE_F32, a, n, r->actions);
+  status = add_actions(r, s, out);
+  if (status) return status;
   px_export_column_add(out, "rewards", PX_DTYPE_F32, 0, n, r->view->rewards);
   px_export_column_add(out, "terminals", PX_DTYPE_BOOL, 0, n, s->terminals.data);
   px_export_column_add(out, "timeouts", PX_DTYPE_BOOL, 0, n, s->timeouts.data);
   px_export_column_add(out, "next_observations", PX_DTYPE_F32, o, n, s->next.data);
   px_export_column_add(out, "next_known", PX_DTYPE_U8, 0, n, s->known.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, n, r->source);
-  px_export_column_add(out, "action_std", PX_DTYPE_F32, a, n, r->std);
+  add_std(r, out);
   return PX_OK;
 }
 
@@ -82,16 +104,18 @@ static void mark_actions(const struct px_export_rows *r, struct px_export_scratc
 enum px_status px_export_columns_segment(const struct px_export_rows *r, struct px_export_scratch *s,
                                          struct px_export_columns *out) {
   const struct px_segment_view *v = r->view;
-  const uint32_t a = r->spaces->act_dim;
   enum px_status status = sized(&s->labelled, v->traj_n, 0);
   if (!status) status = sized(&s->mask, v->steps_n, 0);
   if (status) return status;
   mark_actions(r, s);
+  const bool whole = r->spaces->act_count > 0; /* the file wants its widest elements first */
   px_export_column_add(out, "length", PX_DTYPE_I64, 0, v->traj_n, v->length);
+  if (whole) status = add_actions(r, s, out);
   px_export_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n, v->observations);
-  px_export_column_add(out, "actions", PX_DTYPE_F32, a, v->steps_n, r->actions);
+  if (!whole) status = add_actions(r, s, out);
+  if (status) return status;
   px_export_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);
-  px_export_column_add(out, "action_std", PX_DTYPE_F32, a, v->steps_n, r->std);
+  add_std(r, out);
   px_export_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
   px_export_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, v->steps_n, r->source);

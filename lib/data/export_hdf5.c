@@ -46,6 +46,7 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
 static hid_t type_of(const struct hdf5 *h, enum px_dtype dtype) {
   switch (dtype) {
     case PX_DTYPE_F32: return H5T_IEEE_F32LE;
+    case PX_DTYPE_I64: return H5T_STD_I64LE;
     case PX_DTYPE_BOOL: return h->boolean;
     default: return H5T_STD_U8LE;
   }

@@ -37,7 +37,7 @@ void px_export_column_add(struct px_export_columns *columns, const char *name, e
 
 /* Growing memory for the columns that a segment does not hold as they are. */
 struct px_export_scratch {
-  struct px_buf next, flat, terminals, timeouts, known, labelled, mask;
+  struct px_buf next, flat, terminals, timeouts, known, labelled, mask, classes;
 };
 void px_export_scratch_free(struct px_export_scratch *scratch);
 /* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */

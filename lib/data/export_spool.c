@@ -126,7 +126,10 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
 /* The .npy format, version 1.0 (NEP 1): magic, length, a Python literal padded with spaces. */
 static enum px_status put_npy_header(int fd, const struct px_export_column *c, struct px_err *err) {
   char header[NPY_HEADER_BYTES + 1], shape[64];
-  const char *type = c->dtype == PX_DTYPE_F32 ? "<f4" : c->dtype == PX_DTYPE_BOOL ? "|b1" : "|u1";
+  const char *type = c->dtype == PX_DTYPE_F32    ? "<f4"
+                     : c->dtype == PX_DTYPE_I64  ? "<i8"
+                     : c->dtype == PX_DTYPE_BOOL ? "|b1"
+                                                 : "|u1";
   if (c->width) snprintf(shape, sizeof shape, "(%" PRIu64 ", %" PRIu32 ")", c->rows, c->width);
   else snprintf(shape, sizeof shape, "(%" PRIu64 ",)", c->rows);
   memset(header, ' ', sizeof header);

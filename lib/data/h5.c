@@ -295,7 +295,8 @@ enum px_status px_h5_column(struct px_reading *r, hid_t file, const char *path, 
     h5_close(c);
     return status;
   }
-  *out = (struct px_column){ .rows = dims[0], .cols = (uint32_t)dims[1], .ctx = c, .next = h5_next, .close = h5_close };
+  *out = (struct px_column){ .rows = dims[0], .cols = (uint32_t)dims[1], .ctx = c, .next = h5_next, .close = h5_close,
+                              .integers = c->number.kind != PX_NUMBER_FLOAT };
   snprintf(out->name, sizeof out->name, "%s", path);
   return PX_OK;
 }

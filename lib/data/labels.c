@@ -11,6 +11,10 @@
 void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
                      uint64_t steps_n, float *score) {
   const uint32_t dims = spaces->act_dim;
+  if (spaces->act_count) {
+    for (uint64_t t = 0; t < steps_n; t++) score[t] = known[t] ? std[t] + epistemic[t] : 0;
+    return;
+  }
   for (uint64_t t = 0; t < steps_n; t++, std += dims, epistemic += dims) {
     double sum = 0;
     for (uint32_t j = 0; j < dims && known[t]; j++) {
@@ -28,6 +32,7 @@ static const char *check_known(const struct px_spaces *spaces, const struct px_l
     if (r->actions[k] < spaces->act_low[j] || r->actions[k] > spaces->act_high[j]) return "an action out of range";
     if (r->std[k] < 0 || r->epistemic[k] < 0) return "a negative deviation";
   }
+  if (spaces->act_count && !px_is_class(r->actions[t], spaces->act_count)) return "an action that is no class";
   return r->score[t] < 0 ? "a negative score" : NULL;
 }
 

@@ -8,6 +8,12 @@
  *   score     [steps] f32      uncertainty, higher = less certain: see px_label_scores
  *   known     [steps] u8       0 where the next state is unknown, so that no label can be given; all else is 0 there
  *
+ * Where actions are discrete, `actions` is the most probable class, and the
+ * entropy of the predicted probabilities, as a share of log(act_count), is
+ * split: `std` is the aleatoric part, the mean entropy of the members;
+ * `epistemic` the mutual information, which is what averaging the members adds;
+ * `score` their sum, from 0 (certain) to 1 (all classes alike).
+ *
  * Written by the label job, read by RL and exports. Nothing is shared between threads.
  */
 #ifndef PX_DATA_LABELS_H
@@ -24,7 +30,8 @@ struct px_label_rows {
 };
 
 /* score = mean over j of sqrt(std_j^2 + epistemic_j^2) * 2 / (high_j - low_j): the
- * total standard deviation in units of an action range normalised to [-1, 1]. */
+ * total standard deviation in units of an action range normalised to [-1, 1].
+ * Discrete: std + epistemic, the total entropy. */
 void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
                      uint64_t steps_n, float *score);
 

@@ -128,7 +128,8 @@ enum px_status px_read_file(int fd, enum px_format format, const char *name, con
                             struct px_read_report *report, struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report found = { 0 };
-  struct px_reading r = { .options = options ? options : &defaults, .spaces = spaces, .report = &found };
+  struct px_reading r = { .options = options ? options : &defaults, .spaces = spaces, .report = &found,
+                          .no_integers = px_spaces_take_no_integers(spaces) };
   struct gate gate = { &r, sink, false };
   const struct px_traj_sink checked = { &gate, check_and_put };
   r.sink = &checked;

@@ -22,6 +22,8 @@
  *   safetensors  see read_safetensors.h
  *
  * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32.
+ * Discrete actions are [N] or [N,1] of any of these, in jsonl a number (or a list of one) for each step. Integers
+ * for actions that are continuous with the usual range are refused: they may well be classes nobody declared.
  */
 #ifndef PX_DATA_READ_H
 #define PX_DATA_READ_H

@@ -191,19 +191,6 @@ static enum px_status read_observations(struct reader *e, const char *root, size
   return status;
 }
 
-/* Reads a whole array [T] or [T, cols] into dst. */
-static enum px_status read_array(struct reader *e, const char *path, size_t T, uint32_t cols, const char *what, float *dst,
-                                 struct px_err *err) {
-  struct px_column c = { 0 };
-  enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
-  if (!status) status = px_column_expect(&c, cols, what, err);
-  if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
-  if (!status) status = c.next(c.ctx, T, dst, err);
-  px_column_close(&c);
-  return status;
-}
-
 /* Whether the flag is up at the last step. d3rlpy keeps one flag per episode. */
 static enum px_status read_end(struct reader *e, const struct place *place, struct number number, size_t T, bool *end,
                                struct px_err *err) {
@@ -262,8 +249,15 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
     if (status) return status;
   }
   *labelled = kind != PX_H5_NONE;
-  return *labelled ? read_array(e, path, T, e->r->spaces->act_dim, "the dataset declares actions of", e->room.actions, err)
-                   : PX_OK;
+  if (!*labelled) return PX_OK;
+  struct px_column c = { 0 };
+  enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
+  if (!status) status = px_column_expect_actions(e->r, &c, err);
+  if (!status && c.rows != T)
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+  if (!status) status = c.next(c.ctx, T, e->room.actions, err);
+  px_column_close(&c);
+  return status;
 }
 
 /* The state after the last step, from next observations, when they are there. */

@@ -47,7 +47,7 @@ static enum px_status open_members(struct flat *f, const struct px_flat_source *
     const struct px_column *c = &f->columns[m], *first = &f->columns[OBSERVATIONS];
     status = m == OBSERVATIONS || m == NEXT_OBSERVATIONS
                ? px_column_expect(c, spaces->obs_dim, "the dataset declares observations of", err)
-             : m == ACTIONS ? px_column_expect(c, spaces->act_dim, "the dataset declares actions of", err)
+             : m == ACTIONS ? px_column_expect_actions(f->r, c, err)
                             : px_column_expect(c, 1, "there must be", err);
     if (status) return status;
     if (c->rows != first->rows)

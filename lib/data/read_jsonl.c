@@ -95,11 +95,25 @@ static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
   return PX_OK;
 }
 
+/* A list of A numbers. A class needs no list. */
+static enum px_status read_action_row(struct jsonl *j, enum field field, size_t row, float *dst, struct px_err *err) {
+  const struct px_spaces *spaces = j->r->spaces;
+  if (px_scan_peek(&j->s) == '[') return read_row(j, field, row, spaces->act_dim, dst, err);
+  if (spaces->act_count) {
+    const enum px_scan_number got = px_scan_float(&j->s, dst);
+    return got == PX_SCAN_NUMBER ? PX_OK : fail_number(j, got, row, field_names[field], err);
+  }
+  (void)fail_syntax(j, "a list of numbers", err);
+  float value;
+  if (px_scan_float(&j->s, &value) == PX_SCAN_NUMBER) px_err_hint(err, "%s", px_spaces_discrete_hint);
+  return PX_E_BAD_DATA;
+}
+
 static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *err) {
   const uint32_t A = j->r->spaces->act_dim;
   float *dst = j->room.actions + row * A;
   j->room.labelled[row] = !px_scan_take(&j->s, "null");
-  if (j->room.labelled[row]) return read_row(j, ACTIONS, row, A, dst, err);
+  if (j->room.labelled[row]) return read_action_row(j, ACTIONS, row, dst, err);
   j->partly = true;
   memset(dst, 0, A * sizeof *dst);
   return PX_OK;
@@ -108,7 +122,7 @@ static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *er
 /* Of no use to us, but our own export writes it. */
 static enum px_status skip_std(struct jsonl *j, size_t row, struct px_err *err) {
   float unused[PX_ACT_MAX];
-  return px_scan_take(&j->s, "null") ? PX_OK : read_row(j, ACTION_STD, row, j->r->spaces->act_dim, unused, err);
+  return px_scan_take(&j->s, "null") ? PX_OK : read_action_row(j, ACTION_STD, row, unused, err);
 }
 
 static enum px_status read_array(struct jsonl *j, enum field field, struct px_err *err) {

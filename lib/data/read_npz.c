@@ -167,7 +167,8 @@ static enum px_status npz_open(void *ctx, const char *name, struct px_column *ou
     npz_close(c);
     return status;
   }
-  *out = (struct px_column){ .rows = c->rows, .cols = (uint32_t)c->cols, .ctx = c, .next = npz_next, .close = npz_close };
+  *out = (struct px_column){ .rows = c->rows, .cols = (uint32_t)c->cols, .ctx = c, .next = npz_next, .close = npz_close,
+                              .integers = c->npy.number.kind != PX_NUMBER_FLOAT };
   snprintf(out->name, sizeof out->name, "%s", name);
   return PX_OK;
 }

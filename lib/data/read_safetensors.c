@@ -57,18 +57,24 @@ static enum px_status check_shape(const struct upload *u, enum column c, uint64_
   return bad_column(err, c, what);
 }
 
-static uint64_t count_at(const struct px_st_tensor *t, uint64_t i) {
+static uint8_t flag_at(const struct px_st_tensor *t, uint64_t i) { return ((const uint8_t *)t->data)[i]; }
+
+static int64_t integer_at(const struct px_st_tensor *t, uint64_t i) {
   int64_t wide;
   int32_t narrow;
-  if (t->dtype == PX_DTYPE_I64) memcpy(&wide, (const char *)t->data + i * sizeof wide, sizeof wide);
-  else {
-    memcpy(&narrow, (const char *)t->data + i * sizeof narrow, sizeof narrow);
-    wide = narrow;
+  if (t->dtype == PX_DTYPE_I64) {
+    memcpy(&wide, (const char *)t->data + i * sizeof wide, sizeof wide);
+    return wide;
   }
-  return wide < 0 ? UINT64_MAX : (uint64_t)wide;
+  if (t->dtype != PX_DTYPE_I32) return flag_at(t, i);
+  memcpy(&narrow, (const char *)t->data + i * sizeof narrow, sizeof narrow);
+  return narrow;
 }
 
-static uint8_t flag_at(const struct px_st_tensor *t, uint64_t i) { return ((const uint8_t *)t->data)[i]; }
+static uint64_t count_at(const struct px_st_tensor *t, uint64_t i) {
+  const int64_t n = integer_at(t, i);
+  return n < 0 ? UINT64_MAX : (uint64_t)n;
+}
 
 static enum px_status check_lengths(struct upload *u, struct px_err *err) {
   for (uint64_t i = 0; i < u->traj_n; i++) {
@@ -109,8 +115,11 @@ static enum px_status find_columns(struct upload *u, const struct px_st *st, str
   for (enum column c = 0; c < COLUMNS_N; c++) {
     u->col[c] = px_st_find(st, COLUMNS[c].name);
     if (!u->col[c] && COLUMNS[c].needed) return bad_column(err, c, "is missing");
-    if (u->col[c] && !right_kind(COLUMNS[c].kind, u->col[c]->dtype))
-      return bad_column(err, c, "has a type that is not read here (numbers F32 or F64, length I64 or I32, flags U8 or BOOL)");
+    const bool classes = c == ACTIONS && u->col[c] && u->col[c]->dtype != PX_DTYPE_F32 && u->col[c]->dtype != PX_DTYPE_F64;
+    if (!u->col[c] || right_kind(COLUMNS[c].kind, u->col[c]->dtype) || (classes && u->spaces->act_count)) continue;
+    (void)bad_column(err, c, "has a type that is not read here (numbers F32 or F64, length I64 or I32, flags U8 or BOOL)");
+    if (classes) px_err_hint(err, "%s", px_spaces_discrete_hint);
+    return PX_E_BAD_DATA;
   }
   return PX_OK;
 }
@@ -156,12 +165,14 @@ static enum px_status floats_at(const struct px_st_tensor *t, uint64_t first, ui
   float *numbers = (float *)(void *)copy->data;
   if (t->dtype == PX_DTYPE_F32) {
     memcpy(numbers, (const char *)t->data + first * sizeof(float), n * sizeof(float));
-  } else {
+  } else if (t->dtype == PX_DTYPE_F64) {
     for (uint64_t i = 0; i < n; i++) {
       double wide;
       memcpy(&wide, (const char *)t->data + (first + i) * sizeof wide, sizeof wide);
       numbers[i] = (float)wide; /* infinite if too large, which px_traj_check refuses */
     }
+  } else { /* classes */
+    for (uint64_t i = 0; i < n; i++) numbers[i] = (float)integer_at(t, first + i);
   }
   *out = numbers;
   return PX_OK;

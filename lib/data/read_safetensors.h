@@ -4,6 +4,7 @@
  * by hand in Python:
  *
  *   observations, actions, rewards   F32 or F64; rewards [sum T] or [sum T, 1]
+ *   actions     also I64, I32, U8 or BOOL where they are discrete, [sum T] or [sum T, 1]
  *   length                           I64 or I32
  *   terminated, truncated, has_final, labelled, label_mask   U8 or BOOL
  *   truncated   may be absent: then what did not terminate was truncated

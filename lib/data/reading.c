@@ -78,6 +78,15 @@ enum px_status px_column_expect(const struct px_column *column, uint32_t cols, c
                     cols);
 }
 
+enum px_status px_column_expect_actions(const struct px_reading *r, const struct px_column *column, struct px_err *err) {
+  const enum px_status status = px_column_expect(column, r->spaces->act_dim, "the dataset declares actions of", err);
+  if (status || !column->integers || !r->no_integers) return status;
+  (void)px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' holds integers, but the dataset declares continuous actions "
+                   "from -1 to 1", column->name);
+  px_err_hint(err, "%s", px_spaces_discrete_hint);
+  return PX_E_BAD_DATA;
+}
+
 void px_room_init(struct px_room *room, const struct px_spaces *spaces) {
   *room = (struct px_room){ .obs_dim = spaces->obs_dim, .act_dim = spaces->act_dim };
 }

@@ -18,6 +18,7 @@ struct px_reading {
   const struct px_spaces *spaces;
   const struct px_traj_sink *sink;
   struct px_read_report *report;
+  bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
 };
 
@@ -45,7 +46,8 @@ struct px_column {
   char name[128];
   uint64_t rows;
   uint32_t cols;
-  void *ctx; /* owned: freed by close */
+  bool integers; /* in the file; what is read are floats always */
+  void *ctx;     /* owned: freed by close */
   enum px_status (*next)(void *ctx, size_t rows, float *dst, struct px_err *err);
   void (*close)(void *ctx);
 };
@@ -53,6 +55,10 @@ struct px_column {
 void px_column_close(struct px_column *column);
 /* BAD_DATA unless it has that many columns (`what` declares them). */
 enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err)
+  PX_MUST_CHECK;
+
+/* The same for actions, which moreover may have to be floats: see no_integers. */
+enum px_status px_column_expect_actions(const struct px_reading *r, const struct px_column *column, struct px_err *err)
   PX_MUST_CHECK;
 
 /* Room for a trajectory, grown on demand; owns its arrays. */

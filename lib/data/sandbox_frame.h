@@ -11,6 +11,7 @@ enum { PX_SANDBOX_FILE_FD = 3, PX_SANDBOX_REQUEST_FD = 4, PX_SANDBOX_ANSWER_FD =
 /* Parent to helper, once. It fits into a pipe, so writing it never waits. */
 struct px_sandbox_request {
   uint32_t format, obs_dim, act_dim, act_count;
+  bool no_integers;
   uint64_t file_bytes;
   struct px_read_options options;
 };

@@ -130,7 +130,8 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   spaces.act_dim = request->act_dim;
   spaces.act_count = request->act_count;
   const struct px_traj_sink sink = { &spaces, put };
-  struct px_reading r = { &request->options, &spaces, &sink, &report, request->file_bytes, 0 };
+  struct px_reading r = { .options = &request->options, .spaces = &spaces, .sink = &sink, .report = &report,
+                          .no_integers = request->no_integers, .file_bytes = request->file_bytes };
   struct px_err err = { 0 };
   const enum px_status status = request->format == PX_FORMAT_NPZ ? px_read_npz(&r, bytes, request->file_bytes, &err)
                                                                  : px_read_hdf5(&r, bytes, request->file_bytes, &err);

@@ -33,6 +33,15 @@ void px_spaces_set_discrete(struct px_spaces *spaces, uint32_t count) {
   spaces->act_high[0] = (float)count - 1;
 }
 
+const char px_spaces_discrete_hint[] =
+  "Class indices need a dataset that was created with act_count; continuous actions are saved as floats.";
+
+bool px_spaces_take_no_integers(const struct px_spaces *spaces) {
+  bool usual = !spaces->act_count;
+  for (uint32_t j = 0; j < spaces->act_dim && usual; j++) usual = spaces->act_low[j] == -1 && spaces->act_high[j] == 1;
+  return usual;
+}
+
 static enum px_status check_count(const struct px_spaces *spaces, struct px_err *err) {
   const uint32_t n = spaces->act_count;
   if (n < 2 || n > PX_ACT_COUNT_MAX)
@@ -104,7 +113,10 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
     char range[96];
     snprintf(range, sizeof range, "outside the declared range [%g, %g]", (double)spaces->act_low[j],
              (double)spaces->act_high[j]);
-    return fail_step(err, n, t, "actions", j, true, action[j], range);
+    (void)fail_step(err, n, t, "actions", j, true, action[j], range);
+    if (px_spaces_take_no_integers(spaces) && px_is_class(action[j], PX_ACT_COUNT_MAX))
+      px_err_hint(err, "%s", px_spaces_discrete_hint);
+    return PX_E_BAD_DATA;
   }
   return PX_OK;
 }

@@ -49,6 +49,11 @@ void px_spaces_set_discrete(struct px_spaces *spaces, uint32_t count);
 static inline bool px_is_class(float x, uint32_t count) {
   return x >= 0 && x < (float)count && x == (float)(uint32_t)x;
 }
+/* Whether integers may well be classes that nobody declared: the actions are
+ * continuous, and their range is what it is unless somebody gives one, [-1, 1]. */
+bool px_spaces_take_no_integers(const struct px_spaces *spaces);
+/* What to do about it, for px_err_hint. */
+extern const char px_spaces_discrete_hint[];
 /* BAD_FIELD unless dims are in range, every action range is finite with low < high, and discrete actions have theirs. */
 enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *err) PX_MUST_CHECK;
 

@@ -23,7 +23,7 @@ static void one(const uint8_t *bytes, size_t n) {
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
   struct px_read_report report = { 0 };
-  struct px_reading r = { &options, &spaces, &sink, &report, n, 0 };
+  struct px_reading r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
   struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n && lseek(file, 0, SEEK_SET) == 0);
   const enum px_status status = px_read_jsonl(&r, file, &err);

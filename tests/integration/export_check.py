@@ -53,21 +53,21 @@ def check_flat(st, flat, name):
     assert step == len(flat["rewards"])
 
 
-def rows_of(values, width):
-    return np.array([[0.0] * width if v is None else v for v in values], "f4")
+def rows_of(values, like):
+    absent = [0] * like.shape[1] if like.ndim == 2 else 0
+    return np.array([absent if v is None else v for v in values], like.dtype)
 
 
 def check_jsonl(st, path):
     step = obs = 0
-    width = st["actions"].shape[1]
     for i, line in enumerate(open(path)):
         t = json.loads(line)
         steps, n_obs = int(st["length"][i]), int(st["length"][i] + st["has_final"][i])
         part = slice(step, step + steps)
         same(np.array(t["observations"], "f4"), st["observations"][obs : obs + n_obs], i)
         same(np.array(t["rewards"], "f4"), st["rewards"][part], i)
-        same(rows_of(t["actions"], width), st["actions"][part], i)
-        same(rows_of(t["action_std"], width), st["action_std"][part], i)
+        same(rows_of(t["actions"], st["actions"]), st["actions"][part], i)
+        same(rows_of(t["action_std"], st["action_std"]), st["action_std"][part], i)
         same(np.array(t["action_source"], "u1"), st["action_source"][part], i)
         assert [a is None for a in t["actions"]] == list(st["action_source"][part] == 0)
         assert [t["terminated"], t["truncated"]] == [bool(st["terminated"][i]), bool(st["truncated"][i])]
@@ -78,12 +78,14 @@ def check_jsonl(st, path):
 def main(folder):
     st = read_safetensors(folder + "/both.safetensors")
     assert set(st["action_source"]) == {0, 1, 2}
+    kind = "discrete" if st["actions"].dtype == np.int64 else "continuous"
+    assert (st["actions"].ndim, st["action_std"].ndim) == ((1, 1) if kind == "discrete" else (2, 2))
     with h5py.File(folder + "/both.hdf5") as f:
         check_flat(st, {k: f[k][()] for k in f}, "hdf5")
     with np.load(folder + "/both.npz", allow_pickle=False) as f:
         check_flat(st, dict(f), "npz")
     check_jsonl(st, folder + "/both.jsonl")
-    print(f"{len(st['length'])} trajectories, {int(st['length'].sum())} steps: all formats agree")
+    print(f"{len(st['length'])} trajectories, {int(st['length'].sum())} {kind} steps: all formats agree")
 
 
 main(sys.argv[1])

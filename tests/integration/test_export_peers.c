@@ -16,12 +16,16 @@ static int run(const char *program, const char *script, const char *folder) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static void h5py_numpy_and_json_read_the_same_trajectories(void) {
+static void read_by_peers(struct px_spaces spaces) {
   struct exported x;
-  exports_make(&x);
+  exports_make_of(&x, spaces);
   for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) free(exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "both"));
   CU_ASSERT_EQUAL(run("/usr/bin/python3", "tests/integration/export_check.py", x.dir), 0);
   exports_free(&x);
 }
 
-CU_MAIN("export_peers", T(h5py_numpy_and_json_read_the_same_trajectories))
+static void h5py_numpy_and_json_read_the_same_trajectories(void) { read_by_peers(trajs_spaces(4, 2)); }
+static void they_read_discrete_actions_as_whole_numbers(void) { read_by_peers(trajs_discrete(6, 6)); }
+
+CU_MAIN("export_peers", T(h5py_numpy_and_json_read_the_same_trajectories),
+        T(they_read_discrete_actions_as_whole_numbers))

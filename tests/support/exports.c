@@ -25,7 +25,7 @@ static void make_labels(struct exported *x, size_t i) {
   for (uint64_t k = 0; k < n * a; k++) {
     known[k / a] = (k / a) % 5 != 0;
     if (!known[k / a]) continue;
-    actions[k] = px_rng_float(&rng) - 0.5f;
+    actions[k] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count) : px_rng_float(&rng) - 0.5f;
     std[k] = px_rng_float(&rng);
   }
   struct px_err err = { 0 };
@@ -38,9 +38,11 @@ static void make_labels(struct exported *x, size_t i) {
   free(known);
 }
 
-void exports_make(struct exported *x) {
+void exports_make(struct exported *x) { exports_make_of(x, trajs_spaces(4, 2)); }
+
+void exports_make_of(struct exported *x, struct px_spaces spaces) {
   struct px_err err = { .message = "a directory or memory" };
-  *x = (struct exported){ .list.spaces = trajs_spaces(4, 2), .dir = "/tmp/proxact-export-XXXXXX" };
+  *x = (struct exported){ .list.spaces = spaces, .dir = "/tmp/proxact-export-XXXXXX" };
   trajs_fill(&x->list, 800, 400, 21);
   need(segments_pack(&x->segments, &x->list), &err);
   x->labels = calloc(x->segments.n, sizeof *x->labels);

@@ -11,8 +11,10 @@ struct exported {
   struct px_buf *labels;      /* one per segment; every fifth step is not known */
   char dir[64];               /* a directory of its own */
 };
-/* Ends the program when it cannot be made. */
+/* Ends the program when it cannot be made. Four observation dims, two action dims. */
 void exports_make(struct exported *x);
+/* The same with other spaces. */
+void exports_make_of(struct exported *x, struct px_spaces spaces);
 void exports_free(struct exported *x); /* and removes the directory with what is in it */
 /* Writes DIR/<name><suffix> and gives its path (owned by the caller). */
 char *exports_write(const struct exported *x, enum px_export_format format, enum px_export_which which, const char *name);
