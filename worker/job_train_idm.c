@@ -6,30 +6,6 @@
 #include "worker/idm/idm.h"
 #include "worker/snapshot.h"
 
-/* Fields left out keep the profile's default. */
-static enum px_status read_spec(const json_t *given, struct idm_spec *spec, struct px_err *err) {
-  enum idm_profile profile;
-  if (!idm_profile_from(spec_text(given, "profile"), &profile)) return px_fail(err, PX_E_BAD_FIELD, "unknown profile");
-  idm_spec_default(profile, spec);
-  const char *inputs = spec_text(given, "inputs"), *head = spec_text(given, "head"), *mean_loss = spec_text(given, "mean_loss");
-  if (head && !idm_head_from(head, &spec->head)) return px_fail(err, PX_E_BAD_FIELD, "unknown head");
-  if (inputs && !idm_inputs_from(inputs, &spec->inputs)) return px_fail(err, PX_E_BAD_FIELD, "unknown inputs");
-  if (mean_loss && !idm_mean_loss_from(mean_loss, &spec->mean_loss)) return px_fail(err, PX_E_BAD_FIELD, "unknown mean_loss");
-  uint32_t *const whole[] = { &spec->k, &spec->f, &spec->hidden, &spec->layers, &spec->members, &spec->steps, &spec->batch,
-                              &spec->validate_every, &spec->patience };
-  static const char *const WHOLE[] = { "k", "f", "hidden", "layers", "members", "steps", "batch", "validate_every", "patience" };
-  for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) *whole[i] = (uint32_t)spec_uint(given, WHOLE[i], *whole[i]);
-  spec->lr = spec_number(given, "lr", spec->lr);
-  spec->dropout = spec_number(given, "dropout", spec->dropout);
-  spec->weight_decay = spec_number(given, "weight_decay", spec->weight_decay);
-  spec->beta = spec_number(given, "beta", spec->beta);
-  const json_t *linear = json_object_get(given, "linear"), *cosine = json_object_get(given, "cosine");
-  if (linear) spec->linear = json_is_true(linear);
-  if (cosine) spec->cosine = json_is_true(cosine);
-  spec->seed = spec_uint(given, "seed", 0);
-  return idm_spec_check(spec, err);
-}
-
 static json_t *metrics_document(const struct idm_metrics *m, uint32_t act_dim) {
   json_t *dims = json_array();
   for (uint32_t j = 0; j < act_dim; j++) json_array_append_new(dims, json_real(m->val_r2_dim[j]));
@@ -63,7 +39,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   struct idm_metrics *metrics = calloc(1, sizeof *metrics);
   if (!metrics) return px_fail(err, PX_E_NO_MEMORY, "train_idm");
   const uint32_t member = (uint32_t)spec_uint(job->spec, "member", 0);
-  enum px_status status = read_spec(json_object_get(job->spec, "idm"), &spec, err);
+  enum px_status status = idm_spec_read(json_object_get(job->spec, "idm"), &spec, err);
   if (!status && member >= spec.members)
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);
   if (!status) status = snapshot_visible(job, &ds, err);

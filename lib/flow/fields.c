@@ -25,15 +25,22 @@ static enum px_status check_number(const struct flow_field *field, const json_t 
   return isfinite(x) && x >= field->min && x <= field->max ? PX_OK : wrong(field, at, what, err);
 }
 
-static bool is_word(const char *words, const char *text) {
-  const size_t n = strlen(text);
-  for (const char *word = words; word; word = strchr(word, '|')) {
-    if (*word == '|') word++;
-    const char *end = strchr(word, '|');
-    const size_t len = end ? (size_t)(end - word) : strlen(word);
-    if (len == n && memcmp(word, text, n) == 0) return true;
+const char *flow_word_at(const char *words, size_t n, size_t *len) {
+  for (; n; n--) {
+    words = strchr(words, '|');
+    if (!words) return NULL;
+    words++;
   }
-  return false;
+  *len = strcspn(words, "|");
+  return words;
+}
+
+int flow_word_place(const char *words, const char *word) {
+  const char *at;
+  size_t len;
+  for (int i = 0; (at = flow_word_at(words, (size_t)i, &len)) != NULL; i++)
+    if (strlen(word) == len && memcmp(at, word, len) == 0) return i;
+  return -1;
 }
 
 static bool is_id(const char *prefix, const char *text) {
@@ -49,7 +56,7 @@ static enum px_status check_text(const struct flow_field *field, const json_t *i
   switch (field->type) {
     case FLOW_ENUM:
       snprintf(what, sizeof what, "one of %s", field->words);
-      good = good && is_word(field->words, text);
+      good = good && flow_word_place(field->words, text) >= 0;
       break;
     case FLOW_ID:
       snprintf(what, sizeof what, "an id such as %s0123456789abcdef0123", field->words);
@@ -110,12 +117,13 @@ static enum px_status wrong_choice(const struct flow_field *field, const char *a
 static enum px_status check_choice(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
                                    struct px_err *err) {
   if (!json_is_object(in) && !json_is_string(in)) return wrong(field, at, "an object or a name", err);
-  const char *name = json_string_value(json_is_string(in) ? in : json_object_get(in, field->words));
+  const json_t *named = json_is_string(in) ? in : json_object_get(in, field->words);
+  const char *name = json_string_value(named);
   const struct flow_field *one = field->sub;
-  while (name && one->name && strcmp(one->name, name) != 0) one++;
-  if (!name || !one->name) return wrong_choice(field, at, err);
+  while (one->name && (named ? !name || strcmp(one->name, name) != 0 : !one->initial)) one++;
+  if (!one->name) return wrong_choice(field, at, err);
   json_t *rest = json_is_string(in) ? json_object() : json_copy((json_t *)in);
-  json_t *checked = NULL, *whole = json_pack("{s:s}", field->words, name);
+  json_t *checked = NULL, *whole = json_pack("{s:s}", field->words, one->name);
   if (rest && json_is_object(in)) json_object_del(rest, field->words);
   enum px_status status = rest ? flow_fields_check(one->sub, rest, at, &checked, err) : PX_E_NO_MEMORY;
   if (!status && (!whole || json_object_update(whole, checked) < 0))

@@ -21,7 +21,8 @@ enum flow_type {
   FLOW_ENUM,   /* one of `words`, separated by '|' */
   FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
   FLOW_OBJECT, /* `sub` */
-  FLOW_CHOICE, /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked as that */
+  FLOW_CHOICE, /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked as that;
+                * a variant with an `initial` is meant where the member is left out */
   FLOW_LIST    /* min to max items, each checked as `sub[0]` */
 };
 
@@ -43,5 +44,10 @@ struct flow_field {
  * owns *out. */
 enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
                                  struct px_err *err) PX_MUST_CHECK;
+
+/* The n-th of "a|b|c", of *len bytes, without a NUL; NULL if there is none. */
+const char *flow_word_at(const char *words, size_t n, size_t *len);
+/* Which of "a|b|c" a word is; -1 if none. */
+int flow_word_place(const char *words, const char *word);
 
 #endif

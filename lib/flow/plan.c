@@ -8,7 +8,7 @@
 
 #include "lib/base/mem.h"
 
-enum { SHARDS_DEFAULT = 8, PROFILE_MEMBERS_FAST = 5, PROFILE_MEMBERS_PAPER = 1 };
+enum { SHARDS_DEFAULT = 8 };
 /* Within a pipeline what the most waits for goes first. */
 enum { FIRST = 3, SECOND = 2, THIRD = 1 };
 
@@ -100,13 +100,6 @@ static json_t *base(const json_t *from, bool masked) {
   return spec;
 }
 
-static int members_of(const json_t *idm) {
-  const json_t *given = json_object_get(idm, "members");
-  if (given) return (int)json_integer_value(given);
-  const char *profile = json_string_value(json_object_get(idm, "profile"));
-  return strcmp(profile, "paper") == 0 ? PROFILE_MEMBERS_PAPER : PROFILE_MEMBERS_FAST;
-}
-
 /* A label job with its shards. `spec` is a checked label spec. The label job is
  * at *at; the shards come after it, and it needs them. */
 static enum px_status add_label(struct planner *p, const json_t *spec, int urgency, size_t *at, struct px_err *err) {
@@ -139,17 +132,15 @@ static enum px_status add_label(struct planner *p, const json_t *spec, int urgen
 
 static enum px_status add_members(struct planner *p, const json_t *spec, json_t *models, struct px_err *err) {
   const json_t *idm = json_object_get(spec, "idm");
-  const int members = members_of(idm);
+  const int members = (int)json_integer_value(json_object_get(idm, "members"));
   enum px_status status = PX_OK;
   for (int m = 0; !status && m < members; m++) {
-    json_t *one = base(spec, true), *net = json_deep_copy(idm);
-    if (!one || !net || json_object_set_new(net, "members", json_integer(members)) < 0 ||
-        json_object_set(one, "idm", net) < 0 || json_object_set_new(one, "member", json_integer(m)) < 0) {
-      json_decref(net);
+    json_t *one = base(spec, true);
+    if (!one || json_object_set(one, "idm", (json_t *)(uintptr_t)idm) < 0 ||
+        json_object_set_new(one, "member", json_integer(m)) < 0) {
       json_decref(one);
       return no_memory(err);
     }
-    json_decref(net);
     size_t at;
     status = add(p, FLOW_TRAIN_IDM, one, FIRST, &at, err, "idm/%d", m);
     char id[FLOW_ID_MAX];

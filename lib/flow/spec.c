@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/flow/algos.h"
+#include "lib/flow/idm.h"
 
 #define END { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
@@ -16,30 +17,6 @@ static const struct flow_field MASK[] = {
   { "p", FLOW_NUMBER, 0.01, 100, "10", NULL, NULL, "Percent of the labelled trajectories that keep their actions" },
   { "q", FLOW_NUMBER, 0.01, 100, "50", NULL, NULL, "Percent, lowest returns first, that they are drawn from" },
   { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the draw" },
-  END
-};
-
-static const struct flow_field IDM[] = {
-  { "profile", FLOW_ENUM, 0, 0, "\"fast\"", "fast|paper", NULL, "Where the defaults of the other fields come from" },
-  { "inputs", FLOW_ENUM, 0, 0, NULL, "states|difference", NULL, "states: the window as it is; difference: beside s_t, standardised changes of state in place of states" },
-  { "head", FLOW_ENUM, 0, 0, NULL, "squashed|gaussian|deterministic", NULL, "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone" },
-  { "mean_loss", FLOW_ENUM, 0, 0, NULL, "squared|nll|beta_nll", NULL, "What trains the mean action" },
-  { "k", FLOW_INT, 0, 8, NULL, NULL, NULL, "Past transitions in the window" },
-  { "f", FLOW_INT, 0, 4, NULL, NULL, NULL, "Future observations in the window" },
-  { "hidden", FLOW_INT, 8, 2048, NULL, NULL, NULL, "Units of each hidden layer" },
-  { "layers", FLOW_INT, 1, 4, NULL, NULL, NULL, "Hidden layers" },
-  { "members", FLOW_INT, 1, 16, NULL, NULL, NULL, "Ensemble members; each validates on its own fold" },
-  { "steps", FLOW_INT, 1, 1000000, NULL, NULL, NULL, "Most optimiser steps" },
-  { "batch", FLOW_INT, 1, 8192, NULL, NULL, NULL, "Transitions in a step" },
-  { "validate_every", FLOW_INT, 1, 100000, NULL, NULL, NULL, "Steps between validations" },
-  { "patience", FLOW_INT, 0, 10000, NULL, NULL, NULL, "Validations without a better one before it stops; 0: never" },
-  { "lr", FLOW_NUMBER, 1e-8, 1, NULL, NULL, NULL, "Adam's learning rate" },
-  { "dropout", FLOW_NUMBER, 0, 0.9, NULL, NULL, NULL, "Share of the last hidden layer that is dropped" },
-  { "weight_decay", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "L2 penalty, added to the gradient" },
-  { "beta", FLOW_NUMBER, 0, 1, NULL, NULL, NULL, "Exponent of beta_nll" },
-  { "cosine", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the learning rate falls to 0 along half a cosine" },
-  { "linear", FLOW_BOOL, 0, 0, NULL, NULL, NULL, "Whether the ridge solution is a skip path beside the net" },
-  { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of initial weights, folds and batches" },
   END
 };
 
@@ -66,6 +43,7 @@ static const struct flow_field RUN[] = {
 };
 static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL, RUN, "A trained policy and its evaluation" }, END };
 
+#define IDM { "idm", FLOW_CHOICE, 0, 0, "\"fast\"", "profile", flow_idm_profiles, "The inverse dynamics model, or just its profile" }
 #define MODELS(help_text) { "models", FLOW_LIST, 1, 16, "!", NULL, A_MODEL, help_text }
 #define LABEL_SET(initial_text) { "label_set", FLOW_ID, 0, 0, initial_text, "ls_", NULL, "Label set id" }
 #define POLICY_FIELD { "policy", FLOW_CHOICE, 0, 0, "\"td3bc\"", "algo", flow_algos, "Algorithm and its options, or just its name" }
@@ -78,7 +56,7 @@ static const struct flow_field INGEST[] = {
 };
 static const struct flow_field TRAIN_IDM[] = {
   DATASET, SEGMENTS, MASKED,
-  { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The model, or just its profile" },
+  IDM,
   { "member", FLOW_INT, 0, 15, "0", NULL, NULL, "Which member of the ensemble this job trains" },
   END
 };
@@ -112,7 +90,7 @@ static const struct flow_field EXPORT[] = {
 };
 static const struct flow_field PIPELINE[] = {
   DATASET, SEGMENTS, MASKED,
-  { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The inverse dynamics model, or just its profile" },
+  IDM,
   SHARDS,
   { "policies", FLOW_LIST, 0, 20, "[\"td3bc\"]", NULL, A_POLICY, "Algorithms to train" },
   { "seeds", FLOW_LIST, 1, 50, "[0]", NULL, A_SEED, "Each policy is trained once with each" },

@@ -181,29 +181,11 @@ static void run_file(const char *path, const struct idm_spec *given, uint32_t se
 
 /* ---- command line */
 
-static bool set_field(struct idm_spec *spec, const char *text) {
-  const char *equals = strchr(text, '=');
-  if (!equals) return false;
-  const struct { const char *name; uint32_t *whole; double *real; bool *flag; } fields[] = {
-    { "k", &spec->k, 0, 0 }, { "f", &spec->f, 0, 0 }, { "hidden", &spec->hidden, 0, 0 },
-    { "layers", &spec->layers, 0, 0 }, { "members", &spec->members, 0, 0 }, { "steps", &spec->steps, 0, 0 },
-    { "batch", &spec->batch, 0, 0 }, { "validate_every", &spec->validate_every, 0, 0 },
-    { "patience", &spec->patience, 0, 0 }, { "lr", 0, &spec->lr, 0 }, { "dropout", 0, &spec->dropout, 0 },
-    { "weight_decay", 0, &spec->weight_decay, 0 }, { "beta", 0, &spec->beta, 0 }, { "cosine", 0, 0, &spec->cosine },
-    { "linear", 0, 0, &spec->linear },
-  };
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-    if (strlen(fields[i].name) != (size_t)(equals - text) || strncmp(fields[i].name, text, (size_t)(equals - text)) != 0)
-      continue;
-    const double value = strtod(equals + 1, NULL);
-    if (fields[i].whole) *fields[i].whole = (uint32_t)value;
-    if (fields[i].real) *fields[i].real = value;
-    if (fields[i].flag) *fields[i].flag = value > 0;
-    return true;
-  }
-  if (strncmp(text, "inputs=", 7) == 0) return idm_inputs_from(equals + 1, &spec->inputs);
-  if (strncmp(text, "head=", 5) == 0) return idm_head_from(equals + 1, &spec->head);
-  return strncmp(text, "mean_loss=", 10) == 0 && idm_mean_loss_from(equals + 1, &spec->mean_loss);
+static enum px_status set_option(struct idm_spec *spec, char *text, struct px_err *err) {
+  char *equals = strchr(text, '=');
+  if (!equals) return px_fail(err, PX_E_BAD_FIELD, "-o takes option=value, not %s", text);
+  *equals = '\0';
+  return idm_spec_set(spec, text, equals + 1, err);
 }
 
 int main(int argc, char **argv) {
@@ -217,7 +199,8 @@ int main(int argc, char **argv) {
   for (int option; (option = getopt(argc, argv, "s:p:o:")) != -1;) {
     if (option == 's') seeds = (uint32_t)strtoul(optarg, NULL, 10);
     else if (option == 'p' && idm_profile_from(optarg, &profile)) idm_spec_default(profile, &spec);
-    else if (option != 'o' || !set_field(&spec, optarg)) return 2;
+    else if (option == 'o') must(set_option(&spec, optarg, &err), &err);
+    else return 2;
   }
   must(idm_spec_check(&spec, &err), &err);
   FILE *csv = optind < argc ? fopen(argv[optind++], "w") : NULL;

@@ -80,6 +80,26 @@ static void pipeline_expands_into_every_stage(void) {
   flow_plan_free(&plan);
 }
 
+static void a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses(void) {
+  static const struct { const char *given; int members; const char *says; } cases[] = {
+    { ", \"idm\": {\"k\": 2}", 5, "\"k\":2" },
+    { "", 5, "\"profile\":\"fast\"" },
+    { ", \"idm\": \"paper\"", 1, "\"hidden\":1024" },
+    { ", \"idm\": {\"profile\": \"paper\", \"members\": 3}", 3, "\"steps\":100000" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct flow_snapshot s = snapshot();
+    struct flow_plan plan;
+    struct px_err err;
+    char text[200];
+    snprintf(text, sizeof text, "{" DS "%s}", cases[i].given);
+    CU_OK(plan_of(FLOW_PIPELINE, text, &s, &plan, &err), err);
+    CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_IDM), cases[i].members);
+    CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "idm/0")->spec_json, cases[i].says));
+    flow_plan_free(&plan);
+  }
+}
+
 /* Hidden actions reach nothing but the oracle and the report. */
 static void only_oracle_and_labels_go_without_the_mask(void) {
   struct flow_snapshot s = snapshot();
@@ -133,6 +153,7 @@ static void bad_specs_name_the_field(void) {
   refused(FLOW_PIPELINE, "{" DS ", \"policies\": [\"td3bc\", \"ppo\"]}", &s, PX_E_BAD_FIELD, "/spec/policies/1/algo", "one of");
   refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"k\": 9}}", &s, PX_E_BAD_FIELD, "/spec/idm/k", "0 to 8");
   refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"k\": 1.5}}", &s, PX_E_BAD_FIELD, "/spec/idm/k", "whole number");
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": \"slow\"}", &s, PX_E_BAD_FIELD, "/spec/idm/profile", "fast, paper");
   refused(FLOW_PIPELINE, "{" DS ", \"mask\": {\"p\": 0}}", &s, PX_E_BAD_FIELD, "/spec/mask/p", "0.01 to 100");
   refused(FLOW_PIPELINE, "{" DS ", \"seeds\": []}", &s, PX_E_BAD_FIELD, "/spec/seeds", "1 to 50");
   refused(FLOW_PIPELINE, "{" DS ", \"segments\": 11}", &s, PX_E_BAD_FIELD, "/spec/segments", "10 segments");
@@ -193,6 +214,7 @@ static void plans_are_bounded(void) {
 }
 
 CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
+        T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
         T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_nothing_is_evaluated),
         T(what_is_given_twice_is_refused), T(plans_are_bounded))

@@ -322,6 +322,42 @@ static void bad_specs_name_the_field(void) {
   world_free(ds);
 }
 
+/* Words are kept as their places, which the enums must follow. */
+static void options_have_their_words_and_profiles(void) {
+  struct idm_spec spec, again;
+  struct idm_spec_text text, text_again;
+  struct px_st_meta meta[IDM_SPEC_META_MAX], meta_again[IDM_SPEC_META_MAX];
+  struct px_err err;
+  static const enum idm_head head[] = { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC };
+  static const enum idm_mean_loss loss[] = { IDM_SQUARED, IDM_NLL, IDM_BETA_NLL };
+  static const char *const heads[] = { "squashed", "gaussian", "deterministic" };
+  static const char *const losses[] = { "squared", "nll", "beta_nll" };
+  for (int i = 0; i < 3; i++) {
+    CU_OK(idm_spec_set(&spec, "head", heads[i], &err), err);
+    CU_ASSERT_EQUAL(spec.head, head[i]);
+    CU_OK(idm_spec_set(&spec, "mean_loss", losses[i], &err), err);
+    CU_ASSERT_EQUAL(spec.mean_loss, loss[i]);
+  }
+  idm_spec_default(IDM_PAPER, &spec);
+  CU_OK(idm_spec_check(&spec, &err), err);
+  CU_ASSERT_TRUE(spec.inputs == IDM_STATES && spec.head == IDM_SQUASHED && spec.mean_loss == IDM_NLL && !spec.linear);
+  CU_ASSERT_TRUE(spec.k == 1 && spec.hidden == 1024 && spec.layers == 2 && spec.batch == 1024 && spec.steps == 100000);
+  CU_ASSERT_TRUE(spec.lr == 1e-4 && spec.dropout == 0.1 && spec.members == 1 && !spec.cosine && spec.patience == 0);
+  json_t *given = json_pack("{s:s s:i s:f s:b s:s}", "profile", "paper", "k", 3, "lr", 0.1, "linear", 1, "head", "gaussian");
+  CU_OK(idm_spec_read(given, &again, &err), err);
+  json_decref(given);
+  CU_ASSERT_TRUE(again.k == 3 && again.lr == 0.1 && again.linear && again.head == IDM_GAUSSIAN && again.hidden == 1024);
+  const size_t n = idm_spec_meta(&again, &text, meta);
+  idm_spec_default(IDM_PAPER, &spec);
+  for (size_t i = 1; i < n; i++) CU_OK(idm_spec_set(&spec, meta[i].key, meta[i].value, &err), err);
+  CU_ASSERT_EQUAL(idm_spec_meta(&spec, &text_again, meta_again), n);
+  for (size_t i = 0; i < n; i++) CU_ASSERT_STRING_EQUAL(meta[i].value, meta_again[i].value);
+  CU_ASSERT_EQUAL(idm_spec_set(&spec, "head", "square", &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/head");
+  CU_ASSERT_EQUAL(idm_spec_set(&spec, "k", "1.5", &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_spec_set(&spec, "kk", "1", &err), PX_E_BAD_FIELD);
+}
+
 static void a_loss_that_is_not_finite_is_an_error(void) {
   struct px_dataset *ds = world(6);
   struct idm_spec spec = small(2, 50);
@@ -540,7 +576,8 @@ CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajec
         T(changes_have_unit_variance_and_actions_map_to_one), T(gradients_agree_with_finite_differences),
         T(folds_part_whole_trajectories_and_cover_all), T(fewer_trajectories_than_members_are_dealt_in_blocks),
         T(one_labelled_trajectory_or_transition_is_enough),
-        T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(a_loss_that_is_not_finite_is_an_error),
+        T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(options_have_their_words_and_profiles),
+        T(a_loss_that_is_not_finite_is_an_error),
         T(cancelling_stops_training_and_labelling), T(same_seed_gives_the_same_bytes),
 #ifndef __SANITIZE_ADDRESS__
         T(steps_allocate_nothing),

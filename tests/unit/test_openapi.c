@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/flow/algos.h"
+#include "lib/flow/idm.h"
 #include "lib/flow/spec.h"
 #include "server/api.h"
 #include "tests/support/cu.h"
@@ -155,22 +156,27 @@ static json_t *schema_of_choice(const struct flow_field *variants, const char *w
     json_t *schema = schema_of_table(one->sub);
     json_array_append_new(names, json_string(one->name));
     json_object_set_new(json_object_get(schema, "properties"), word, json_pack("{s:s}", "const", one->name));
-    json_array_insert_new(json_object_get(schema, "required"), 0, json_string(word));
+    if (!one->initial) json_array_insert_new(json_object_get(schema, "required"), 0, json_string(word));
     json_object_set_new(schema, "description", json_string(one->help));
     json_array_append_new(list, schema);
   }
   return json_pack("{s:o}", "anyOf", list);
 }
 
-static void algorithms_are_those_of_their_table(void) {
-  const json_t *described = at(json_object_get(document(), "components"), "schemas", "choice_policy");
-  json_t *expected = schema_of_choice(flow_algos, "algo");
+static void check_choice(const char *name, const struct flow_field *variants, const char *word) {
+  const json_t *described = at(json_object_get(document(), "components"), "schemas", name);
+  json_t *expected = schema_of_choice(variants, word);
   if (!json_equal(described, expected)) {
-    printf("\n  choice_policy should be:\n");
+    printf("\n  %s should be:\n", name);
     json_dumpf(expected, stdout, JSON_INDENT(1));
   }
   CU_ASSERT(json_equal(described, expected));
   json_decref(expected);
+}
+
+static void choices_are_those_of_their_tables(void) {
+  check_choice("choice_policy", flow_algos, "algo");
+  check_choice("choice_idm", flow_idm_profiles, "profile");
 }
 
 static void specs_are_those_of_the_field_tables(void) {
@@ -223,5 +229,5 @@ static void served_document_is_the_file(void) {
 }
 
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
-        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables), T(algorithms_are_those_of_their_table),
+        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
         T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table), T(served_document_is_the_file))

@@ -22,16 +22,20 @@
 #ifndef PX_IDM_IDM_H
 #define PX_IDM_IDM_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
+#include "lib/data/safetensors.h"
 
 enum { IDM_K_MAX = 8, IDM_F_MAX = 4, IDM_LAYERS_MAX = 4, IDM_HIDDEN_MAX = 2048, IDM_MEMBERS_MAX = 16 };
 enum { IDM_BATCH_MAX = 8192 };
 /* Bytes that a stored model takes at most. */
 #define IDM_MODEL_BYTES_MAX ((size_t)512 << 20)
+
+/* The enums are in the order of their words in lib/flow/idm.c. */
 
 /* fast: what labels best per second of one core (the default). paper: SS-ORL's
  * recipe as published, for comparison. */
@@ -71,20 +75,24 @@ struct idm_spec {
   uint64_t seed;
 };
 
-/* The profile's defaults, seed 0. */
+/* The profile's defaults (lib/flow/idm.c), seed 0. */
 void idm_spec_default(enum idm_profile profile, struct idm_spec *spec);
-/* BAD_FIELD with the JSON pointer of the field that is out of bounds. */
+/* From options that the server has checked: {"profile": ..., options}; those left out keep the profile's default. */
+enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* One option by name, as text: "3", "0.001", "true", "squashed". BAD_FIELD at
+ * /<name> unless it is one and within its bounds. */
+enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text, struct px_err *err) PX_MUST_CHECK;
+/* BAD_FIELD with the JSON pointer of the option that is out of bounds, or that does not go with another. */
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
-/* Words used in JSON and in stored models: "fast", "difference", "beta_nll".
- * false and *out untouched when the word is none of them. */
-const char *idm_profile_name(enum idm_profile v);
-const char *idm_inputs_name(enum idm_inputs v);
-const char *idm_head_name(enum idm_head v);
-const char *idm_mean_loss_name(enum idm_mean_loss v);
+/* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[IDM_SPEC_META_MAX]. */
+enum { IDM_SPEC_META_MAX = 32, IDM_SPEC_VALUE_MAX = 32 };
+struct idm_spec_text { char value[IDM_SPEC_META_MAX][IDM_SPEC_VALUE_MAX]; };
+size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta);
+/* BAD_DATA for what no spec is. An option that a file of an older version lacks keeps its profile's default. */
+enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* false and *out untouched when there is no such profile. */
 bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;
-bool idm_inputs_from(const char *name, enum idm_inputs *out) PX_MUST_CHECK;
-bool idm_head_from(const char *name, enum idm_head *out) PX_MUST_CHECK;
-bool idm_mean_loss_from(const char *name, enum idm_mean_loss *out) PX_MUST_CHECK;
+const char *idm_profile_name(enum idm_profile v);
 
 /* Errors are in the units of actions mapped to (-1, 1). Validation is the
  * member's own fold of labelled trajectories. */

@@ -1,47 +1,149 @@
-/* Profiles, bounds and words of the specification: see idm.h. */
+/* Options by their names, and which of them go together: see idm.h. */
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/flow/idm.h"
 #include "worker/idm/idm.h"
 
-void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
-  /* Measured on eight datasets (tests/bench/bench_labels.c). */
-  static const struct idm_spec fast = {
-    .profile = IDM_FAST, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN, .mean_loss = IDM_SQUARED,
-    .k = 1, .f = 0, .hidden = 256, .layers = 3, .members = 5, .steps = 3000, .batch = 256,
-    .validate_every = 100, .patience = 15, .lr = 1e-3, .beta = 0.5, .cosine = true, .linear = true,
-  };
-  /* SS-ORL, appendix; its validation share and the kept iterate: see train.c. */
-  static const struct idm_spec paper = {
-    .profile = IDM_PAPER, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL,
-    .k = 1, .f = 0, .hidden = 1024, .layers = 2, .members = 1, .steps = 100000, .batch = 1024,
-    .validate_every = 1000, .patience = 0, .lr = 1e-4, .dropout = 0.1, .beta = 0.5,
-  };
-  *spec = profile == IDM_PAPER ? paper : fast;
+/* Where each option lives; bounds, words and defaults are in lib/flow/idm.c. A
+ * word is its enum's value, which is its place among the words. */
+enum type { U32, U64, F64, FLAG };
+static const struct option { const char *name; enum type type; size_t at; } options[] = {
+#define AT(type, name) { #name, type, offsetof(struct idm_spec, name) }
+  AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, k), AT(U32, f), AT(U32, hidden), AT(U32, layers),
+  AT(F64, dropout), AT(FLAG, linear), AT(U32, members), AT(U32, steps), AT(U32, batch), AT(F64, lr),
+  AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every), AT(U32, patience), AT(U64, seed),
+#undef AT
+};
+enum { OPTIONS_N = sizeof options / sizeof *options };
+_Static_assert((int)OPTIONS_N < (int)IDM_SPEC_META_MAX, "idm_spec_meta's room");
+_Static_assert(sizeof(enum idm_head) == sizeof(uint32_t) && sizeof(enum idm_inputs) == sizeof(uint32_t)
+               && sizeof(enum idm_mean_loss) == sizeof(uint32_t), "enums are read as whole numbers");
+
+static double get(const struct idm_spec *spec, const struct option *option) {
+  const void *at = (const char *)spec + option->at;
+  switch (option->type) {
+    case U32: return *(const uint32_t *)at;
+    case U64: return (double)*(const uint64_t *)at;
+    case FLAG: return *(const bool *)at;
+    case F64: break;
+  }
+  return *(const double *)at;
 }
 
-struct bound { const char *pointer; double value, low, high; };
+static void put(struct idm_spec *spec, const struct option *option, double value) {
+  void *at = (char *)spec + option->at;
+  switch (option->type) {
+    case U32: *(uint32_t *)at = (uint32_t)value; break;
+    case U64: *(uint64_t *)at = (uint64_t)value; break;
+    case FLAG: *(bool *)at = value > 0; break;
+    case F64: *(double *)at = value; break;
+  }
+}
+
+static const struct flow_field *field_of(const char *name) {
+  const struct flow_field *field = flow_idm_profiles[0].sub;
+  while (field->name && strcmp(field->name, name) != 0) field++;
+  return field->name ? field : NULL;
+}
+
+static const struct option *option_of(const char *name) {
+  for (size_t i = 0; i < OPTIONS_N; i++)
+    if (strcmp(options[i].name, name) == 0) return &options[i];
+  return NULL;
+}
+
+/* A word, true or false, or a number as a double; NAN for anything else. */
+static double value_of(const struct flow_field *field, const char *text) {
+  if (field->type == FLOW_ENUM) {
+    const int place = flow_word_place(field->words, text);
+    return place < 0 ? (double)NAN : place;
+  }
+  if (field->type == FLOW_BOOL && strcmp(text, "true") == 0) return 1;
+  if (field->type == FLOW_BOOL && strcmp(text, "false") == 0) return 0;
+  char *end;
+  const double value = strtod(text, &end);
+  return *text && !*end ? value : (double)NAN;
+}
+
+static bool in_bounds(const struct flow_field *field, double value) {
+  size_t len;
+  if (field->type == FLOW_ENUM) return value >= 0 && flow_word_at(field->words, (size_t)value, &len);
+  if (field->type == FLOW_BOOL) return value >= 0 && value <= 1;
+  return value >= field->min && value <= field->max && (field->type != FLOW_INT || value == floor(value));
+}
+
+static enum px_status wrong(const struct flow_field *field, const char *text, struct px_err *err) {
+  char pointer[64];
+  snprintf(pointer, sizeof pointer, "/%s", field->name);
+  if (field->type == FLOW_ENUM) px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is none of %s", text, field->words);
+  else if (field->type == FLOW_BOOL) px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is not true or false", text);
+  else px_fail_at(err, PX_E_BAD_FIELD, pointer, "%.32s is not between %g and %g", text, field->min, field->max);
+  return PX_E_BAD_FIELD;
+}
+
+enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text, struct px_err *err) {
+  const struct option *option = option_of(name);
+  const struct flow_field *field = option ? field_of(name) : NULL;
+  if (!field) return px_fail_at(err, PX_E_BAD_FIELD, "", "an inverse dynamics model has no option '%.32s'", name);
+  const double value = value_of(field, text);
+  if (!in_bounds(field, value)) return wrong(field, text, err);
+  put(spec, option, value);
+  return PX_OK;
+}
+
+bool idm_profile_from(const char *name, enum idm_profile *out) {
+  for (int i = 0; flow_idm_profiles[i].name; i++) {
+    if (strcmp(flow_idm_profiles[i].name, name) != 0) continue;
+    *out = (enum idm_profile)i;
+    return true;
+  }
+  return false;
+}
+
+const char *idm_profile_name(enum idm_profile v) { return flow_idm_profiles[v].name; }
+
+void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
+  *spec = (struct idm_spec){ .profile = profile };
+  for (const struct flow_field *field = flow_idm_profiles[profile].sub; field->name; field++) {
+    char text[32]; /* JSON text: a word is quoted */
+    const size_t quoted = *field->initial == '"', len = strlen(field->initial) - 2 * quoted;
+    snprintf(text, sizeof text, "%.*s", (int)len, field->initial + quoted);
+    const enum px_status status = idm_spec_set(spec, field->name, text, &(struct px_err){ 0 });
+    assert(status == PX_OK);
+    (void)status;
+  }
+}
+
+enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct px_err *err) {
+  const char *profile = json_string_value(json_object_get(given, "profile")), *name;
+  enum idm_profile base = IDM_FAST;
+  if (profile && !idm_profile_from(profile, &base)) return px_fail_at(err, PX_E_BAD_FIELD, "/profile", "unknown profile");
+  idm_spec_default(base, spec);
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)given, name, value) {
+    char text[32];
+    if (strcmp(name, "profile") == 0) continue;
+    if (json_is_string(value)) snprintf(text, sizeof text, "%s", json_string_value(value));
+    else if (json_is_boolean(value)) snprintf(text, sizeof text, "%s", json_is_true(value) ? "true" : "false");
+    else snprintf(text, sizeof text, "%.17g", json_number_value(value));
+    const enum px_status status = idm_spec_set(spec, name, text, err);
+    if (status) return status;
+  }
+  return idm_spec_check(spec, err);
+}
 
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
-  const struct bound bounds[] = {
-    { "/k", spec->k, 0, IDM_K_MAX },
-    { "/f", spec->f, 0, IDM_F_MAX },
-    { "/hidden", spec->hidden, 8, IDM_HIDDEN_MAX },
-    { "/layers", spec->layers, 1, IDM_LAYERS_MAX },
-    { "/members", spec->members, 1, IDM_MEMBERS_MAX },
-    { "/steps", spec->steps, 1, 1e6 },
-    { "/batch", spec->batch, 1, IDM_BATCH_MAX },
-    { "/validate_every", spec->validate_every, 1, 1e5 },
-    { "/patience", spec->patience, 0, 1e4 },
-    { "/lr", spec->lr, 1e-8, 1 },
-    { "/dropout", spec->dropout, 0, 0.9 },
-    { "/weight_decay", spec->weight_decay, 0, 1 },
-    { "/beta", spec->beta, 0, 1 },
-  };
-  for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
-    if (!(bounds[i].value >= bounds[i].low && bounds[i].value <= bounds[i].high))
-      return px_fail_at(err, PX_E_BAD_FIELD, bounds[i].pointer, "%g is not between %g and %g", bounds[i].value,
-                        bounds[i].low, bounds[i].high);
+  for (size_t i = 0; i < OPTIONS_N; i++) {
+    const struct flow_field *field = field_of(options[i].name);
+    const double value = get(spec, &options[i]);
+    char text[32];
+    snprintf(text, sizeof text, "%g", value);
+    if (!in_bounds(field, value)) return wrong(field, text, err);
+  }
   if (spec->head == IDM_DETERMINISTIC && spec->mean_loss != IDM_SQUARED) {
     px_fail_at(err, PX_E_BAD_FIELD, "/mean_loss", "head deterministic has no likelihood to train by");
     px_err_hint(err, "Set mean_loss to squared, or choose head gaussian.");
@@ -50,42 +152,31 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
   return PX_OK;
 }
 
-static const char *const profiles[] = { "fast", "paper" };
-static const char *const inputs[] = { "states", "difference" };
-static const char *const heads[] = { "squashed", "gaussian", "deterministic" };
-static const char *const mean_losses[] = { "squared", "nll", "beta_nll" };
-
-static int find(const char *const *words, int n, const char *name) {
-  for (int i = 0; i < n; i++)
-    if (strcmp(words[i], name) == 0) return i;
-  return -1;
+size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta) {
+  meta[0] = (struct px_st_meta){ "profile", idm_profile_name(spec->profile) };
+  for (size_t i = 0; i < OPTIONS_N; i++) {
+    const struct flow_field *field = field_of(options[i].name);
+    const double value = get(spec, &options[i]);
+    size_t len;
+    if (field->type == FLOW_ENUM) {
+      const char *word = flow_word_at(field->words, (size_t)value, &len);
+      snprintf(text->value[i], IDM_SPEC_VALUE_MAX, "%.*s", (int)len, word);
+    } else {
+      snprintf(text->value[i], IDM_SPEC_VALUE_MAX, "%.17g", value);
+    }
+    meta[i + 1] = (struct px_st_meta){ options[i].name, text->value[i] };
+  }
+  return OPTIONS_N + 1;
 }
 
-const char *idm_profile_name(enum idm_profile v) { return profiles[v]; }
-const char *idm_inputs_name(enum idm_inputs v) { return inputs[v]; }
-const char *idm_head_name(enum idm_head v) { return heads[v]; }
-const char *idm_mean_loss_name(enum idm_mean_loss v) { return mean_losses[v]; }
-
-bool idm_profile_from(const char *name, enum idm_profile *out) {
-  const int i = find(profiles, 2, name);
-  if (i >= 0) *out = (enum idm_profile)i;
-  return i >= 0;
-}
-
-bool idm_inputs_from(const char *name, enum idm_inputs *out) {
-  const int i = find(inputs, 2, name);
-  if (i >= 0) *out = (enum idm_inputs)i;
-  return i >= 0;
-}
-
-bool idm_head_from(const char *name, enum idm_head *out) {
-  const int i = find(heads, 3, name);
-  if (i >= 0) *out = (enum idm_head)i;
-  return i >= 0;
-}
-
-bool idm_mean_loss_from(const char *name, enum idm_mean_loss *out) {
-  const int i = find(mean_losses, 3, name);
-  if (i >= 0) *out = (enum idm_mean_loss)i;
-  return i >= 0;
+enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) {
+  const char *profile = px_st_meta(st, "profile");
+  enum idm_profile base;
+  if (!profile || !idm_profile_from(profile, &base)) return px_fail(err, PX_E_BAD_DATA, "the model's profile is unknown");
+  idm_spec_default(base, spec);
+  for (size_t i = 0; i < OPTIONS_N; i++) {
+    const char *text = px_st_meta(st, options[i].name);
+    if (text && idm_spec_set(spec, options[i].name, text, err)) return PX_E_BAD_DATA;
+  }
+  return idm_spec_check(spec, err) ? PX_E_BAD_DATA : PX_OK;
 }

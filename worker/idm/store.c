@@ -72,21 +72,15 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
 
 /* ---- metadata: numbers by name */
 
-struct number { const char *name; enum { U32, U64, F64, BOOL } type; void *at; };
+struct number { const char *name; enum { U32, U64, F64, FLAG } type; void *at; };
 
 static size_t list_numbers(struct idm_model *m, struct number *list) {
-  struct idm_spec *s = &m->spec;
   struct idm_metrics *r = &m->metrics;
   const struct number numbers[] = {
     { "member", U32, &m->member }, { "obs_dim", U32, &m->obs_dim }, { "act_dim", U32, &m->act_dim },
-    { "k", U32, &s->k }, { "f", U32, &s->f }, { "hidden", U32, &s->hidden }, { "layers", U32, &s->layers },
-    { "members", U32, &s->members }, { "steps", U32, &s->steps }, { "batch", U32, &s->batch },
-    { "validate_every", U32, &s->validate_every }, { "patience", U32, &s->patience }, { "lr", F64, &s->lr },
-    { "dropout", F64, &s->dropout }, { "weight_decay", F64, &s->weight_decay }, { "beta", F64, &s->beta },
-    { "cosine", BOOL, &s->cosine }, { "linear", BOOL, &s->linear }, { "seed", U64, &s->seed },
     { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
     { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
-    { "steps_taken", U32, &r->steps }, { "val_by_transition", BOOL, &r->val_by_transition },
+    { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
   };
   memcpy(list, numbers, sizeof numbers);
   return sizeof numbers / sizeof *numbers;
@@ -97,7 +91,7 @@ static void print_number(const struct number *number, char text[TEXT_MAX]) {
   case U32: (void)snprintf(text, TEXT_MAX, "%u", *(const uint32_t *)number->at); break;
   case U64: (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at); break;
   case F64: (void)snprintf(text, TEXT_MAX, "%.17g", *(const double *)number->at); break;
-  case BOOL: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
+  case FLAG: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
   }
 }
 
@@ -114,7 +108,7 @@ static bool read_number(const struct number *number, const char *text) {
     *(uint64_t *)number->at = value;
   } else if (number->type == U32 && value <= UINT32_MAX) {
     *(uint32_t *)number->at = (uint32_t)value;
-  } else if (number->type == BOOL && value <= 1) {
+  } else if (number->type == FLAG && value <= 1) {
     *(bool *)number->at = value;
   } else {
     return false;
@@ -130,17 +124,15 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
   struct idm_model copy = *model; /* the table wants pointers that loading may write through */
   struct number numbers[META_MAX];
   char texts[META_MAX][TEXT_MAX], kernels[PX_MAT_PROFILE_MAX];
-  const size_t numbers_n = list_numbers(&copy, numbers), words_n = 6;
-  struct px_st_meta *meta = px_calloc(words_n + numbers_n + lineage_n, sizeof *meta);
+  struct idm_spec_text spec;
+  const size_t numbers_n = list_numbers(&copy, numbers);
+  struct px_st_meta *meta = px_calloc(2 + IDM_SPEC_META_MAX + numbers_n + lineage_n, sizeof *meta);
   if (!meta) return px_fail(err, PX_E_NO_MEMORY, "no memory to save a model");
   px_mat_profile(kernels);
   size_t n = 0;
   meta[n++] = (struct px_st_meta){ "format", format_name };
   meta[n++] = (struct px_st_meta){ "kernels", kernels };
-  meta[n++] = (struct px_st_meta){ "profile", idm_profile_name(model->spec.profile) };
-  meta[n++] = (struct px_st_meta){ "inputs", idm_inputs_name(model->spec.inputs) };
-  meta[n++] = (struct px_st_meta){ "head", idm_head_name(model->spec.head) };
-  meta[n++] = (struct px_st_meta){ "mean_loss", idm_mean_loss_name(model->spec.mean_loss) };
+  n += idm_spec_meta(&model->spec, &spec, meta + n);
   for (size_t i = 0; i < numbers_n; i++) {
     print_number(&numbers[i], texts[i]);
     meta[n++] = (struct px_st_meta){ numbers[i].name, texts[i] };
@@ -155,14 +147,10 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
 /* ---- loading */
 
 static enum px_status read_meta(const struct px_st *st, struct idm_model *head, struct px_err *err) {
-  const char *name = px_st_meta(st, "format"), *words[4];
+  const char *name = px_st_meta(st, "format");
   if (!name || strcmp(name, format_name) != 0) return px_fail(err, PX_E_BAD_DATA, "this is not a %s file", format_name);
-  static const char *const keys[] = { "profile", "inputs", "head", "mean_loss" };
-  for (int i = 0; i < 4; i++)
-    if (!(words[i] = px_st_meta(st, keys[i]))) words[i] = "";
-  if (!idm_profile_from(words[0], &head->spec.profile) || !idm_inputs_from(words[1], &head->spec.inputs)
-      || !idm_head_from(words[2], &head->spec.head) || !idm_mean_loss_from(words[3], &head->spec.mean_loss))
-    return px_fail(err, PX_E_BAD_DATA, "the model's metadata has an unknown profile, inputs, head or mean_loss");
+  const enum px_status status = idm_spec_from_meta(st, &head->spec, err);
+  if (status) return status;
   struct number numbers[META_MAX];
   const size_t n = list_numbers(head, numbers);
   for (size_t i = 0; i < n; i++)
@@ -171,7 +159,7 @@ static enum px_status read_meta(const struct px_st *st, struct idm_model *head, 
   if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX)
     return px_fail(err, PX_E_BAD_DATA, "the model's dimensions %u and %u are out of bounds", head->obs_dim,
                    head->act_dim);
-  return idm_spec_check(&head->spec, err) ? PX_E_BAD_DATA : PX_OK;
+  return PX_OK;
 }
 
 static enum px_status read_tensors(const struct px_st *st, struct idm_model *model, struct px_err *err) {

@@ -292,8 +292,7 @@ enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_sp
   if (member >= spec->members)
     return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member, spec->members);
   if (ds->spaces.act_count)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/head", "the head %s learns continuous actions; this dataset's are discrete",
-                      idm_head_name(spec->head));
+    return px_fail_at(err, PX_E_BAD_FIELD, "/head", "this head learns continuous actions; the dataset's are discrete");
   status = idm_model_new(spec, member, &ds->spaces, &t.model, err);
   if (status) return status;
   struct idm_metrics *found = &t.model->metrics;

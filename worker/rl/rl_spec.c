@@ -16,26 +16,6 @@ static const struct flow_field *option(const struct rl_spec *spec, const char *n
   return NULL;
 }
 
-/* The n-th of "a|b|c"; its length is *len. NULL if there is none. */
-static const char *word_at(const char *words, size_t n, size_t *len) {
-  for (; n; n--) {
-    words = strchr(words, '|');
-    if (!words) return NULL;
-    words++;
-  }
-  *len = strcspn(words, "|");
-  return words;
-}
-
-static double place_of(const char *words, const char *word) {
-  size_t len;
-  for (size_t i = 0;; i++) {
-    const char *at = word_at(words, i, &len);
-    if (!at) return -1;
-    if (strlen(word) == len && memcmp(at, word, len) == 0) return (double)i;
-  }
-}
-
 enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) {
   const char *algo = json_string_value(json_object_get(policy, "algo"));
   const struct flow_field *fields = algo ? flow_algo_options(algo) : NULL;
@@ -47,7 +27,7 @@ enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec 
     assert(i < FLOW_OPTIONS_MAX);
     if (!is_option(&fields[i])) continue;
     if (!given) return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "the option %s of %s was left out", fields[i].name, algo);
-    spec->value[i] = json_is_string(given)    ? place_of(fields[i].words, json_string_value(given))
+    spec->value[i] = json_is_string(given)    ? flow_word_place(fields[i].words, json_string_value(given))
                      : json_is_boolean(given) ? json_is_true(given)
                                               : json_number_value(given);
   }
@@ -77,7 +57,7 @@ enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
   size_t len;
   if (field->type == FLOW_BOOL) low = 0, high = 1;
   if (field->type == FLOW_ENUM)
-    for (low = 0, high = 0; word_at(field->words, (size_t)high + 1, &len);) high++;
+    for (low = 0, high = 0; flow_word_at(field->words, (size_t)high + 1, &len);) high++;
   if (!(value >= low && value <= high))
     return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s is %g; it must be from %g to %g", name, value, low, high);
   spec->value[at] = value;
@@ -97,7 +77,7 @@ bool rl_says(const struct rl_spec *spec, const char *name, const char *word) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
   assert(field && field->type == FLOW_ENUM);
-  return field && spec->value[at] == place_of(field->words, word);
+  return field && spec->value[at] == flow_word_place(field->words, word);
 }
 
 size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta) {
@@ -109,7 +89,7 @@ size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struc
   n++;
   for (size_t i = 0; fields[i].name; i++) {
     if (!is_option(&fields[i])) continue;
-    const char *word = fields[i].type == FLOW_ENUM ? word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
+    const char *word = fields[i].type == FLOW_ENUM ? flow_word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
     if (word) snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.*s", (int)len, word);
     else snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.9g", spec->value[i]);
     meta[n] = (struct px_st_meta){ fields[i].name, text->value[n] };

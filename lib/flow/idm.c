@@ -1,0 +1,54 @@
+/* Options of inverse dynamics models: see idm.h. Bounds keep a training within
+ * what one worker can do; worker/idm checks combinations. */
+#include "lib/flow/idm.h"
+
+#define WHOLE(name, low, high, initial, help) { name, FLOW_INT, low, high, initial, NULL, NULL, help }
+#define NUMBER(name, low, high, initial, help) { name, FLOW_NUMBER, low, high, initial, NULL, NULL, help }
+#define WORD(name, initial, words, help) { name, FLOW_ENUM, 0, 0, initial, words, NULL, help }
+#define FLAG(name, initial, help) { name, FLOW_BOOL, 0, 0, initial, NULL, NULL, help }
+#define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
+
+#define INPUTS(initial) \
+  WORD("inputs", initial, "states|difference", \
+       "states: the window as it is; difference: beside s_t, standardised changes of state in place of states")
+#define MEAN(head, loss) \
+  WORD("head", head, "squashed|gaussian|deterministic", \
+       "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone"), \
+    WORD("mean_loss", loss, "squared|nll|beta_nll", "What trains the mean action")
+#define WINDOW \
+  WHOLE("k", 0, 8, "1", "Past transitions in the window"), WHOLE("f", 0, 4, "0", "Future observations in the window")
+#define NETS(hidden, layers, dropout, linear) \
+  WHOLE("hidden", 8, 2048, hidden, "Units of each hidden layer"), WHOLE("layers", 1, 4, layers, "Hidden layers"), \
+    NUMBER("dropout", 0, 0.9, dropout, "Share of the last hidden layer that is dropped"), \
+    FLAG("linear", linear, "Whether the ridge solution is a skip path beside the net")
+#define MEMBERS(initial) WHOLE("members", 1, 16, initial, "Ensemble members; each validates on its own fold")
+#define STEPS(steps, batch, lr, cosine) \
+  WHOLE("steps", 1, 1000000, steps, "Most optimiser steps"), WHOLE("batch", 1, 8192, batch, "Transitions in a step"), \
+    NUMBER("lr", 1e-8, 1, lr, "Adam's learning rate"), \
+    FLAG("cosine", cosine, "Whether the learning rate falls to 0 along half a cosine"), \
+    NUMBER("weight_decay", 0, 1, "0", "L2 penalty, added to the gradient"), \
+    NUMBER("beta", 0, 1, "0.5", "Exponent of beta_nll")
+#define VALIDATION(every, patience) \
+  WHOLE("validate_every", 1, 100000, every, "Steps between validations"), \
+    WHOLE("patience", 0, 10000, patience, "Validations without a better one before it stops; 0: never")
+#define SEED WHOLE("seed", 0, SEED_MAX, "0", "Seed of initial weights, folds and batches")
+#define END { .name = NULL }
+
+/* Measured on eight datasets (tests/bench/bench_labels.c). */
+static const struct flow_field FAST[] = {
+  INPUTS("\"difference\""), MEAN("\"gaussian\"", "\"squared\""), WINDOW, NETS("256", "3", "0", "true"), MEMBERS("5"),
+  STEPS("3000", "256", "0.001", "true"), VALIDATION("100", "15"), SEED, END
+};
+
+/* SS-ORL, appendix. */
+static const struct flow_field PAPER[] = {
+  INPUTS("\"states\""), MEAN("\"squashed\"", "\"nll\""), WINDOW, NETS("1024", "2", "0.1", "false"), MEMBERS("1"),
+  STEPS("100000", "1024", "0.0001", "false"), VALIDATION("1000", "0"), SEED, END
+};
+
+#define PROFILE(name, initial, options, help) { name, FLOW_OBJECT, 0, 0, initial, NULL, options, help }
+const struct flow_field flow_idm_profiles[] = {
+  PROFILE("fast", "\"fast\"", FAST, "What labels best per second of one core"),
+  PROFILE("paper", NULL, PAPER, "SS-ORL's recipe (arXiv 2210.06518), for comparison"),
+  END
+};
