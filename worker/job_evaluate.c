@@ -17,6 +17,9 @@ static enum px_status act(void *ctx, const struct px_rollout_view *view, float *
 static enum px_status check_dims(const struct rl_policy *policy, const char *env, struct px_err *err) {
   const struct px_env_info *info;
   const enum px_status status = px_env_find(env, &info, err);
+  if (!status && rl_policy_act_count(policy))
+    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has continuous actions, the policy %u discrete ones", env,
+                      rl_policy_act_count(policy));
   if (status || (info->obs_dim == rl_policy_obs_dim(policy) && info->act_dim == rl_policy_act_dim(policy))) return status;
   return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has %u observation and %u action dimensions, the policy %u and %u", env,
                     info->obs_dim, info->act_dim, rl_policy_obs_dim(policy), rl_policy_act_dim(policy));

@@ -47,7 +47,7 @@ static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", 
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
 const struct flow_field flow_algos[] = {
   ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
-  ALGO("bc", BC, "Behaviour cloning by squared error"),
+  ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
   END
 };

@@ -169,6 +169,25 @@ static void squashed_likelihood_gradients_are_those_of_finite_differences(void) 
   free(mu), free(y);
 }
 
+static void cross_entropy_gradients_are_those_of_finite_differences(void) {
+  struct px_rng rng = px_rng_at(9, 8, 0);
+  enum { N = 6, D = 4 };
+  float *y = normals(&rng, N * D), target[N], weight[N], dy[N * D], other[N * D];
+  for (int i = 0; i < N; i++) target[i] = (float)(i % D), weight[i] = px_rng_float(&rng);
+  y[0] = 200; /* its exponential alone is not finite */
+  CU_ASSERT_TRUE(isfinite(px_loss_softmax(N, D, y, target, weight, 1.0 / N, dy)));
+  for (int i = 0; i < N * D; i++) {
+    const float was = y[i], step = 1e-2F;
+    y[i] = was + step;
+    const double above = px_loss_softmax(N, D, y, target, weight, 1.0 / N, other);
+    y[i] = was - step;
+    const double below = px_loss_softmax(N, D, y, target, weight, 1.0 / N, other);
+    y[i] = was;
+    CU_ASSERT_DOUBLE_EQUAL((above - below) / (2 * (double)step), dy[i], 1e-4);
+  }
+  free(y);
+}
+
 /* ---- the rest */
 
 static void orthogonal_weights_have_orthonormal_rows_or_columns(void) {
@@ -267,6 +286,7 @@ static void impossible_shapes_are_refused(void) {
 CU_MAIN("nn", T(products_agree_with_three_plain_loops), T(beta_zero_does_not_read_the_result),
         T(relu_passes_not_a_number_on), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(squashed_likelihood_gradients_are_those_of_finite_differences),
+        T(cross_entropy_gradients_are_those_of_finite_differences),
         T(orthogonal_weights_have_orthonormal_rows_or_columns), T(dropout_keeps_the_stated_share_and_the_mean),
         T(adam_takes_the_steps_of_its_definition), T(gather_normalises_the_rows_it_is_given),
         T(impossible_shapes_are_refused))

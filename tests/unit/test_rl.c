@@ -44,6 +44,17 @@ static void world_open(struct world *w) {
   }
 }
 
+enum { CLASSES = 3 };
+
+/* The same states with discrete actions: which third of the first coordinate's range it is in. */
+static void world_discrete(struct world *w) {
+  px_spaces_set_discrete(&w->ds.spaces, CLASSES);
+  for (uint64_t step = 0; step < w->ds.steps_n; step++) {
+    const float s = w->ds.observations[(w->ds.obs_start[step / STEPS] + step % STEPS) * O];
+    w->u.actions[step] = s < -0.5F ? 0 : s < 0.5F ? 1 : 2;
+  }
+}
+
 static void world_close(struct world *w) {
   struct px_dataset *ds = &w->ds;
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
@@ -186,6 +197,19 @@ static void batches_hold_normalised_states_and_scaled_actions(void) {
 
 /* ---- training */
 
+/* Each algorithm, with continuous actions and with discrete ones, where it learns such. */
+static void with_every_algorithm(void (*check)(const struct world *w, const char *algo)) {
+  for (const struct flow_field *one = flow_algos; one->name; one++)
+    for (unsigned actions = RL_CONTINUOUS; actions <= RL_DISCRETE; actions++) {
+      struct world w;
+      if (!(rl_algo_find(one->name)->actions & actions)) continue;
+      world_open(&w);
+      if (actions == RL_DISCRETE) world_discrete(&w);
+      check(&w, one->name);
+      world_close(&w);
+    }
+}
+
 static struct px_buf trained(const struct world *w, const struct rl_spec *spec) {
   struct rl_policy *policy;
   struct rl_metrics metrics;
@@ -197,47 +221,45 @@ static struct px_buf trained(const struct world *w, const struct rl_spec *spec) 
   return file;
 }
 
-static void equal_seeds_give_equal_bytes_and_others_do_not(void) {
-  struct world w;
-  world_open(&w);
-  for (const struct flow_field *algo = flow_algos; algo->name; algo++) {
-    struct rl_spec spec = small(algo->name, 20);
-    struct px_buf one = trained(&w, &spec), two = trained(&w, &spec);
-    spec.seed = 1;
-    struct px_buf other = trained(&w, &spec);
-    CU_ASSERT_EQUAL_FATAL(one.len, two.len);
-    CU_ASSERT_EQUAL(memcmp(one.data, two.data, one.len), 0);
-    CU_ASSERT_NOT_EQUAL(memcmp(one.data, other.data, one.len), 0);
-    px_buf_free(&one), px_buf_free(&two), px_buf_free(&other);
-  }
-  world_close(&w);
+static void trains_alike_from_equal_seeds(const struct world *w, const char *algo) {
+  struct rl_spec spec = small(algo, 20);
+  struct px_buf one = trained(w, &spec), two = trained(w, &spec);
+  spec.seed = 1;
+  struct px_buf other = trained(w, &spec);
+  CU_ASSERT_EQUAL_FATAL(one.len, two.len);
+  CU_ASSERT_EQUAL(memcmp(one.data, two.data, one.len), 0);
+  CU_ASSERT_NOT_EQUAL(memcmp(one.data, other.data, one.len), 0);
+  px_buf_free(&one), px_buf_free(&two), px_buf_free(&other);
 }
+
+static void equal_seeds_give_equal_bytes_and_others_do_not(void) { with_every_algorithm(trains_alike_from_equal_seeds); }
+
+#ifndef __SANITIZE_ADDRESS__
+static void steps_without_allocating(const struct world *w, const char *name) {
+  struct rl_spec spec = small(name, 1);
+  const struct rl_algo *algo = rl_algo_find(name);
+  struct rl_data *d;
+  struct px_err err;
+  void *state;
+  double losses[RL_LOSSES_MAX] = { 0 };
+  uint64_t before = allocations;
+  set(&spec, "batch", PX_MLP_CHUNK + 1);
+  CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
+  CU_OK(algo->init(&spec, d, &state, &err), err);
+  CU_ASSERT_TRUE(allocations > before); /* so the count works */
+  before = allocations;
+  for (uint64_t step = 0; step < 10; step++) algo->step(state, step, losses);
+  CU_ASSERT_EQUAL(allocations, before);
+  algo->free(state);
+  rl_data_free(d);
+}
+#endif
 
 static void updates_allocate_nothing(void) {
 #ifdef __SANITIZE_ADDRESS__
   CU_PASS("the sanitizer owns malloc: counted in the ordinary build");
 #else
-  struct world w;
-  world_open(&w);
-  for (const struct flow_field *one = flow_algos; one->name; one++) {
-    struct rl_spec spec = small(one->name, 1);
-    const struct rl_algo *algo = rl_algo_find(spec.algo);
-    struct rl_data *d;
-    struct px_err err;
-    void *state;
-    double losses[RL_LOSSES_MAX] = { 0 };
-    uint64_t before = allocations;
-    set(&spec, "batch", PX_MLP_CHUNK + 1);
-    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-    CU_OK(algo->init(&spec, d, &state, &err), err);
-    CU_ASSERT_TRUE(allocations > before); /* so the count works */
-    before = allocations;
-    for (uint64_t step = 0; step < 10; step++) algo->step(state, step, losses);
-    CU_ASSERT_EQUAL(allocations, before);
-    algo->free(state);
-    rl_data_free(d);
-  }
-  world_close(&w);
+  with_every_algorithm(steps_without_allocating);
 #endif
 }
 
@@ -258,39 +280,36 @@ static struct px_buf written(const struct rl_algo *algo, void *state, const stru
   return file;
 }
 
-static void a_training_goes_on_from_its_arrays_bit_for_bit(void) {
-  struct world w;
-  world_open(&w);
-  for (const struct flow_field *one = flow_algos; one->name; one++) {
-    const struct rl_algo *algo = rl_algo_find(one->name);
-    const struct rl_spec spec = small(one->name, 20);
-    const struct px_state *list;
-    struct rl_data *d;
-    struct px_st *st;
-    struct px_err err;
-    void *state[2];
-    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-    for (int i = 0; i < 2; i++) CU_OK(algo->init(&spec, d, &state[i], &err), err);
-    steps(algo, state[0], 0, 7);
-    struct px_buf half = written(algo, state[0], &list), end[2];
-    steps(algo, state[0], 7, 15);
-    end[0] = written(algo, state[0], &list);
-    CU_OK(px_st_parse(half.data, half.len, &st, &err), err);
-    end[1] = written(algo, state[1], &list); /* so that the list is that of the fresh one */
-    px_buf_free(&end[1]);
-    CU_OK(px_state_read(list, st, &err), err);
-    steps(algo, state[1], 7, 15);
-    end[1] = written(algo, state[1], &list);
-    CU_ASSERT_EQUAL_FATAL(end[0].len, end[1].len);
-    CU_ASSERT_EQUAL(memcmp(end[0].data, end[1].data, end[0].len), 0);
-    CU_ASSERT_NOT_EQUAL(memcmp(end[0].data, half.data, half.len), 0);
-    px_st_free(st);
-    px_buf_free(&half), px_buf_free(&end[0]), px_buf_free(&end[1]);
-    for (int i = 0; i < 2; i++) algo->free(state[i]);
-    rl_data_free(d);
-  }
-  world_close(&w);
+static void goes_on_from_its_arrays(const struct world *w, const char *name) {
+  const struct rl_algo *algo = rl_algo_find(name);
+  const struct rl_spec spec = small(name, 20);
+  const struct px_state *list;
+  struct rl_data *d;
+  struct px_st *st;
+  struct px_err err;
+  void *state[2];
+  CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
+  for (int i = 0; i < 2; i++) CU_OK(algo->init(&spec, d, &state[i], &err), err);
+  steps(algo, state[0], 0, 7);
+  struct px_buf half = written(algo, state[0], &list), end[2];
+  steps(algo, state[0], 7, 15);
+  end[0] = written(algo, state[0], &list);
+  CU_OK(px_st_parse(half.data, half.len, &st, &err), err);
+  end[1] = written(algo, state[1], &list); /* so that the list is that of the fresh one */
+  px_buf_free(&end[1]);
+  CU_OK(px_state_read(list, st, &err), err);
+  steps(algo, state[1], 7, 15);
+  end[1] = written(algo, state[1], &list);
+  CU_ASSERT_EQUAL_FATAL(end[0].len, end[1].len);
+  CU_ASSERT_EQUAL(memcmp(end[0].data, end[1].data, end[0].len), 0);
+  CU_ASSERT_NOT_EQUAL(memcmp(end[0].data, half.data, half.len), 0);
+  px_st_free(st);
+  px_buf_free(&half), px_buf_free(&end[0]), px_buf_free(&end[1]);
+  for (int i = 0; i < 2; i++) algo->free(state[i]);
+  rl_data_free(d);
 }
+
+static void a_training_goes_on_from_its_arrays_bit_for_bit(void) { with_every_algorithm(goes_on_from_its_arrays); }
 
 static void batches_over_one_chunk_update_like_one_chunk(void) {
   enum { N = PX_MLP_CHUNK };
@@ -352,6 +371,32 @@ static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
   for (int j = 0; j < A; j++) CU_ASSERT_TRUE(fabsf(actions[j]) <= 2);
   float value;
   CU_ASSERT_FALSE(rl_policy_value(policy, far, 1, &value));
+  rl_policy_free(policy);
+  world_close(&w);
+}
+
+static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  world_open(&w);
+  struct rl_spec spec = small("td3bc", 1);
+  world_discrete(&w);
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/algo");
+  spec = small("bc", 2000);
+  set(&spec, "lr", 1e-3);
+  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_ASSERT_EQUAL(rl_policy_act_dim(policy), 1);
+  CU_ASSERT_EQUAL(rl_policy_act_count(policy), CLASSES);
+  float actions[STEPS], far[O] = { -1000, 0, 0 }, other;
+  rl_policy_act(policy, w.ds.observations, STEPS, actions);
+  int right = 0;
+  for (int i = 0; i < STEPS; i++) right += actions[i] == w.u.actions[i];
+  CU_ASSERT_TRUE(right >= STEPS - 2);
+  rl_policy_act(policy, far, 1, &other);
+  CU_ASSERT_EQUAL(other, 0);
   rl_policy_free(policy);
   world_close(&w);
 }
@@ -436,6 +481,34 @@ static void specs_out_of_bounds_are_refused_by_name(void) {
 
 /* ---- files */
 
+static void acts_alike_when_loaded(const struct world *w, const char *algo) {
+  enum { N = TRAJ_N * STEPS };
+  const struct rl_spec spec = small(algo, 10);
+  struct rl_policy *policy[2];
+  struct rl_metrics metrics;
+  struct px_buf file = PX_BUF(1 << 22);
+  struct px_err err;
+  float actions[2][N * A] = { { 0 } }, values[2][N];
+  bool valued[2];
+  CU_OK(rl_train(&spec, &w->u, NULL, &policy[0], &metrics, &err), err);
+  CU_OK(rl_policy_save(policy[0], NULL, 0, &file, &err), err);
+  CU_OK(rl_policy_load(file.data, file.len, &policy[1], &err), err);
+  for (int i = 0; i < 2; i++) {
+    rl_policy_act(policy[i], w->ds.observations, N, actions[i]);
+    valued[i] = rl_policy_value(policy[i], w->ds.observations, N, values[i]);
+    CU_ASSERT_EQUAL(rl_policy_act_count(policy[i]), w->ds.spaces.act_count);
+  }
+  CU_ASSERT_EQUAL(memcmp(actions[0], actions[1], sizeof actions[0]), 0);
+  CU_ASSERT_EQUAL_FATAL(valued[0], valued[1]);
+  if (valued[0]) CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
+  for (uint32_t i = 0; w->ds.spaces.act_count && i < N; i++)
+    CU_ASSERT_TRUE(px_is_class(actions[0][i], w->ds.spaces.act_count));
+  px_buf_free(&file);
+  for (int i = 0; i < 2; i++) rl_policy_free(policy[i]);
+}
+
+static void every_saved_policy_acts_as_before(void) { with_every_algorithm(acts_alike_when_loaded); }
+
 static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   struct world w;
   struct rl_policy *policy, *loaded;
@@ -480,6 +553,7 @@ CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates
         T(batches_hold_normalised_states_and_scaled_actions), T(equal_seeds_give_equal_bytes_and_others_do_not),
         T(updates_allocate_nothing), T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
+        T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
         T(td3bc_prefers_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
         T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
         T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

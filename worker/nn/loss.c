@@ -19,6 +19,22 @@ double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *targe
   return loss;
 }
 
+double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float *target, const float *weight,
+                       double scale, float *dy) {
+  double loss = 0;
+  for (size_t i = 0; i < n; i++, y += classes, dy += classes) {
+    const double w = (weight ? (double)weight[i] : 1) * scale;
+    const size_t class = (size_t)target[i];
+    float largest = y[0]; /* subtracted first, so that no exponential overflows */
+    for (size_t j = 1; j < classes; j++) largest = fmaxf(largest, y[j]);
+    double sum = 0;
+    for (size_t j = 0; j < classes; j++) sum += (double)(dy[j] = expf(y[j] - largest));
+    for (size_t j = 0; j < classes; j++) dy[j] = (float)(w * ((double)dy[j] / sum - (j == class)));
+    loss += w * (log(sum) + (double)largest - (double)y[class]);
+  }
+  return loss;
+}
+
 double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
                             const float *weight, double scale, float *dmu, float *dy) {
   const float edge = 1 - 1e-6F, half_log_2pi = 0.918938533204672742F;

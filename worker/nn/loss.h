@@ -15,6 +15,11 @@
 double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *target, const float *weight, double scale,
                    float *dy);
 
+/* Softmax cross entropy: sum_i w_i (log sum_j exp y_ij - y_i,target_i) for the class indices target [n];
+ * dy [n,classes] = scale w (softmax(y) - [j = target]). */
+double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float *target, const float *weight,
+                       double scale, float *dy);
+
 /* log sigma = CENTER + RANGE tanh(y): sigma is in [0.0067, 7.39]. */
 #define PX_LOSS_LOG_SIGMA_CENTER (-1.5F)
 #define PX_LOSS_LOG_SIGMA_RANGE 3.5F

@@ -8,7 +8,7 @@
  *
  * Observations are normalised by mean and std + 1e-3 over ALL trajectories,
  * labelled or not, as TD3+BC does. Actions are mapped affinely from the
- * declared range to [-1, 1]. Equal spec and data give equal bits, for one
+ * declared range to [-1, 1]; discrete ones stay class indices. Equal spec and data give equal bits, for one
  * numeric profile (px_mat_profile). One training belongs to one thread; it
  * allocates before the first update and not after.
  */
@@ -57,10 +57,11 @@ size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struc
 struct rl_data {
   const struct px_dataset *ds;
   uint32_t obs_dim, act_dim;
+  uint32_t act_count;  /* of discrete actions; 0: they are continuous */
   uint32_t n, true_n, proxy_n;
   double effective_n;  /* Kish: (sum w)^2 / sum w^2 */
   uint64_t *row;       /* [n] observation row of s; that of s' is the next */
-  float *action;       /* [n, A] in [-1, 1] */
+  float *action;       /* [n, A] in [-1, 1]; discrete: [n, 1] the class index */
   float *reward;       /* [n] */
   float *not_done;     /* [n] 0 where the episode terminates */
   float *weight;       /* [n] of mean 1, so that weighting does not change the learning rate */
@@ -77,7 +78,7 @@ struct rl_batch {
   uint32_t *index;          /* [n] transitions drawn */
   uint64_t *rows;           /* [n] scratch */
   float *s, *s2;            /* [n, O] normalised; s2 is read only where not_done */
-  float *action;            /* [n, A] */
+  float *action;            /* [n, A], as in rl_data */
   float *reward, *not_done, *weight; /* [n] */
 };
 enum px_status rl_batch_init(struct rl_batch *batch, uint32_t n, uint32_t obs_dim, uint32_t act_dim) PX_MUST_CHECK;
@@ -88,14 +89,15 @@ void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t 
 /* ---- policies (rl_policy.c) */
 
 /* How an actor's outputs become an action. tanh: the first A outputs, each through tanh, in the declared range
- * (a stochastic actor's spread, if any, follows them: acting takes the mean). */
-enum rl_policy_kind { RL_TANH };
+ * (a stochastic actor's spread, if any, follows them: acting takes the mean). argmax, for discrete actions: of
+ * act_count outputs the index of the largest; the action is that index. */
+enum rl_policy_kind { RL_TANH, RL_ARGMAX };
 
 /* What a finished training gives. */
 struct rl_nets {
   enum rl_policy_kind kind;
   struct px_mlp *actor;  /* [O] normalised -> outputs */
-  struct px_mlp *critic; /* [O + A] (s, a in [-1, 1]) -> Q; NULL if the algorithm has none */
+  struct px_mlp *critic; /* [O + A] (s, a in [-1, 1]) -> Q; argmax: [O] -> Q [act_count]; NULL: the algorithm has none */
 };
 
 struct rl_policy;
@@ -109,9 +111,10 @@ void rl_policy_act(struct rl_policy *policy, const float *obs, uint32_t n, float
 bool rl_policy_value(struct rl_policy *policy, const float *obs, uint32_t n, float *values);
 uint32_t rl_policy_obs_dim(const struct rl_policy *policy);
 uint32_t rl_policy_act_dim(const struct rl_policy *policy);
+uint32_t rl_policy_act_count(const struct rl_policy *policy); /* 0: continuous actions */
 /* Appends a safetensors file: obs_mean, obs_scale [O], act_low, act_high [A],
  * actor.<l>.weight [out,in], actor.<l>.bias [out], likewise critic; metadata
- * format, spec, numeric profile, and the caller's lineage. */
+ * format, kind, act_count if discrete, spec, numeric profile, and the caller's lineage. */
 enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* BAD_DATA if it is not such a file. */

@@ -77,7 +77,8 @@ static void put(struct rl_data *d, const struct px_union *u, const struct choice
   d->reward[i] = ds->rewards[step];
   d->not_done[i] = step + 1 == ds->step_start[traj + 1] && ds->terminated[traj] ? 0 : 1;
   d->weight[i] = weight_of(u, choice, step);
-  for (uint32_t j = 0; j < a; j++) {
+  if (d->act_count) d->action[i] = u->actions[step];
+  for (uint32_t j = 0; j < a && !d->act_count; j++) {
     const float low = ds->spaces.act_low[j], high = ds->spaces.act_high[j];
     const float scaled = (u->actions[step * a + j] - 0.5F * (low + high)) / (0.5F * (high - low));
     d->action[(size_t)i * a + j] = fminf(fmaxf(scaled, -1), 1);
@@ -134,6 +135,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   d->ds = ds;
   d->obs_dim = ds->spaces.obs_dim;
   d->act_dim = ds->spaces.act_dim;
+  d->act_count = ds->spaces.act_count;
   if ((status = choose(u, &choice, rl_option(spec, "top_percent"), chosen, &n, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
     status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)

@@ -9,7 +9,7 @@
 
 static const char format_name[] = "proxact.policy.v1";
 
-static const char *const kind_names[] = { "tanh" }; /* by enum rl_policy_kind */
+static const char *const kind_names[] = { "tanh", "argmax" }; /* by enum rl_policy_kind */
 enum { KINDS_N = sizeof kind_names / sizeof *kind_names };
 
 enum { NET_ACTOR, NET_CRITIC, NETS_N };
@@ -20,6 +20,7 @@ struct rl_policy {
   bool has_spec;               /* a loaded policy keeps no spec: its metadata has it */
   enum rl_policy_kind kind;
   uint32_t obs_dim, act_dim;
+  uint32_t act_count;          /* of discrete actions; 0: they are continuous */
   float *mean, *scale;         /* [O] */
   float *low, *high;           /* [A] */
   struct px_mlp *nets[NETS_N]; /* the critic may be NULL */
@@ -76,6 +77,7 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
   p->spec = *spec;
   p->has_spec = true;
   p->kind = nets->kind;
+  p->act_count = data->act_count;
   p->nets[NET_ACTOR] = nets->actor;
   p->nets[NET_CRITIC] = nets->critic;
   memcpy(p->mean, data->mean, sizeof(float) * p->obs_dim);
@@ -90,16 +92,28 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
 
 uint32_t rl_policy_obs_dim(const struct rl_policy *p) { return p->obs_dim; }
 uint32_t rl_policy_act_dim(const struct rl_policy *p) { return p->act_dim; }
+uint32_t rl_policy_act_count(const struct rl_policy *p) { return p->act_count; }
 
-/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives the actions [n, A] in (-1, 1). */
+/* The first of the largest. */
+static float index_of_largest(const float *y, size_t n) {
+  size_t best = 0;
+  for (size_t j = 1; j < n; j++)
+    if (y[j] > y[best]) best = j;
+  return (float)best;
+}
+
+/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives the actions [n, A], in (-1, 1) or class indices. */
 static const float *act_chunk(struct rl_policy *p, const float *obs, uint32_t n) {
   const size_t a = p->act_dim, out = p->nets[NET_ACTOR]->shape.out;
   for (size_t i = 0; i < n; i++)
     for (size_t j = 0; j < p->obs_dim; j++)
       p->s[i * p->obs_dim + j] = (obs[i * p->obs_dim + j] - p->mean[j]) * (1 / p->scale[j]);
   float *y = px_mlp_forward(p->nets[NET_ACTOR], p->works[NET_ACTOR], p->s, n, NULL);
-  for (size_t i = 0; i < n; i++) /* in place: row i is read at i * out >= i * a */
-    for (size_t j = 0; j < a; j++) y[i * a + j] = tanhf(y[i * out + j]);
+  for (size_t i = 0; i < n; i++) { /* in place: row i is read at i * out >= i * a */
+    if (p->kind == RL_ARGMAX) y[i] = index_of_largest(y + i * out, out);
+    else
+      for (size_t j = 0; j < a; j++) y[i * a + j] = tanhf(y[i * out + j]);
+  }
   return y;
 }
 
@@ -111,22 +125,31 @@ void rl_policy_act(struct rl_policy *p, const float *obs, uint32_t n, float *act
     float *out = actions + row * a;
     for (size_t i = 0; i < rows; i++)
       for (size_t j = 0; j < a; j++)
-        out[i * a + j] = 0.5F * (p->low[j] + p->high[j]) + 0.5F * (p->high[j] - p->low[j]) * y[i * a + j];
+        out[i * a + j] = p->kind == RL_ARGMAX ? y[i] : 0.5F * (p->low[j] + p->high[j]) + 0.5F * (p->high[j] - p->low[j]) * y[i * a + j];
   }
 }
 
-bool rl_policy_value(struct rl_policy *p, const float *obs, uint32_t n, float *values) {
+/* Q [rows] of p->s and the actions y given. */
+static void value_chunk(struct rl_policy *p, const float *y, uint32_t rows, float *values) {
   const size_t o = p->obs_dim, a = p->act_dim;
+  struct px_mlp *critic = p->nets[NET_CRITIC];
+  if (p->kind == RL_ARGMAX) {
+    const float *q = px_mlp_forward(critic, p->works[NET_CRITIC], p->s, rows, NULL);
+    for (size_t i = 0; i < rows; i++) values[i] = q[i * p->act_count + (size_t)y[i]];
+    return;
+  }
+  for (size_t i = 0; i < rows; i++) {
+    memcpy(p->sa + i * (o + a), p->s + i * o, o * sizeof(float));
+    memcpy(p->sa + i * (o + a) + o, y + i * a, a * sizeof(float));
+  }
+  memcpy(values, px_mlp_forward(critic, p->works[NET_CRITIC], p->sa, rows, NULL), rows * sizeof(float));
+}
+
+bool rl_policy_value(struct rl_policy *p, const float *obs, uint32_t n, float *values) {
   if (!p->nets[NET_CRITIC]) return false;
   for (uint32_t row = 0; row < n; row += PX_MLP_CHUNK) {
     const uint32_t rows = n - row < PX_MLP_CHUNK ? n - row : PX_MLP_CHUNK;
-    const float *y = act_chunk(p, obs + (size_t)row * o, rows);
-    for (size_t i = 0; i < rows; i++) {
-      memcpy(p->sa + i * (o + a), p->s + i * o, o * sizeof(float));
-      memcpy(p->sa + i * (o + a) + o, y + i * a, a * sizeof(float));
-    }
-    memcpy(values + row, px_mlp_forward(p->nets[NET_CRITIC], p->works[NET_CRITIC], p->sa, rows, NULL),
-           rows * sizeof(float));
+    value_chunk(p, act_chunk(p, obs + (size_t)row * p->obs_dim, rows), rows, values + row);
   }
   return true;
 }
@@ -166,9 +189,9 @@ static void list_net(struct tensor_list *list, int net, const struct px_mlp *mlp
 enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) {
   struct rl_spec_text text;
-  char profile[PX_MAT_PROFILE_MAX];
+  char profile[PX_MAT_PROFILE_MAX], count[16];
   struct tensor_list *list = px_calloc(1, sizeof *list);
-  struct px_st_meta *meta = px_calloc(3 + RL_SPEC_META_MAX + lineage_n, sizeof *meta);
+  struct px_st_meta *meta = px_calloc(4 + RL_SPEC_META_MAX + lineage_n, sizeof *meta);
   enum px_status status = PX_E_NO_MEMORY;
   if (!list || !meta) {
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to write a policy");
@@ -184,6 +207,8 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
   meta[n++] = (struct px_st_meta){ "format", format_name };
   meta[n++] = (struct px_st_meta){ "kind", kind_names[p->kind] };
   meta[n++] = (struct px_st_meta){ "numeric_profile", profile };
+  snprintf(count, sizeof count, "%u", p->act_count);
+  if (p->act_count) meta[n++] = (struct px_st_meta){ "act_count", count };
   if (p->has_spec) n += rl_spec_meta(&p->spec, &text, meta + n);
   for (size_t i = 0; i < lineage_n; i++) meta[n++] = lineage[i];
   status = px_st_write(list->tensors, list->n, meta, n, out, err);
@@ -260,6 +285,28 @@ static enum px_status take_kind(const struct px_st *st, enum rl_policy_kind *kin
   return px_fail(err, PX_E_BAD_DATA, "this build cannot act with a policy of kind '%.32s'", name ? name : "");
 }
 
+/* The kind fits the nets' outputs. */
+static enum px_status check_outputs(const struct rl_policy *p, struct px_err *err) {
+  const struct px_mlp *actor = p->nets[NET_ACTOR], *critic = p->nets[NET_CRITIC];
+  if (p->kind == RL_ARGMAX
+        ? p->act_dim == 1 && p->act_count >= 2 && actor->shape.out == p->act_count
+            && (!critic || critic->shape.out == p->act_count)
+        : !p->act_count && actor->shape.out >= p->act_dim && (!critic || critic->shape.out == 1))
+    return PX_OK;
+  return px_fail(err, PX_E_BAD_DATA, "the nets' outputs do not fit %u action dimensions, %u discrete actions", p->act_dim,
+                 p->act_count);
+}
+
+static enum px_status take_count(const struct px_st *st, uint32_t *count, struct px_err *err) {
+  const char *text = px_st_meta(st, "act_count");
+  char *end;
+  const unsigned long n = text ? strtoul(text, &end, 10) : 0;
+  if (text && (*end || n < 2 || n > PX_ACT_COUNT_MAX))
+    return px_fail(err, PX_E_BAD_DATA, "act_count is '%.32s'", text);
+  *count = (uint32_t)n;
+  return PX_OK;
+}
+
 static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
   enum px_status status;
   if ((status = take_vector(st, "obs_mean", p->obs_dim, p->mean, err))) return status;
@@ -269,13 +316,12 @@ static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, s
   for (uint32_t j = 0; j < p->obs_dim; j++)
     if (!(p->scale[j] > 0)) return px_fail(err, PX_E_BAD_DATA, "obs_scale[%u] is not above 0", j);
   if ((status = take_kind(st, &p->kind, err))) return status;
+  if ((status = take_count(st, &p->act_count, err))) return status;
   if ((status = take_net(st, NET_ACTOR, p->obs_dim, &p->nets[NET_ACTOR], err))) return status;
-  if (px_st_find(st, "critic.0.weight")
-      && (status = take_net(st, NET_CRITIC, p->obs_dim + p->act_dim, &p->nets[NET_CRITIC], err)))
+  const uint32_t critic_in = p->obs_dim + (p->kind == RL_ARGMAX ? 0 : p->act_dim);
+  if (px_st_find(st, "critic.0.weight") && (status = take_net(st, NET_CRITIC, critic_in, &p->nets[NET_CRITIC], err)))
     return status;
-  const struct px_mlp *critic = p->nets[NET_CRITIC];
-  if (p->nets[NET_ACTOR]->shape.out < p->act_dim || (critic && critic->shape.out != 1))
-    return px_fail(err, PX_E_BAD_DATA, "the nets' outputs do not fit %u action dimensions", p->act_dim);
+  if ((status = check_outputs(p, err))) return status;
   return add_works(p, err);
 }
 
