@@ -53,7 +53,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-env bench-service fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-env bench-service fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -171,6 +171,9 @@ bench-labels: $(B)/tests/bench/bench_labels ## Label quality on the datasets of 
 PROXACT_DATA ?= ../shared/data
 bench-pipeline: all ## The whole service on hopper-medium-expert of PROXACT_DATA, three masks: a quarter of an hour
 	@tests/bench/bench_pipeline.sh $(PROXACT_DATA)/hopper-medium-expert.hdf5 11 3 hopper
+
+bench-returns: $(B)/tests/bench/bench_policy ## Every algorithm on the datasets of PROXACT_DATA, all labels: hours; ALGOS= SEEDS=
+	@tests/bench/bench_returns.sh $(PROXACT_DATA)
 
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench

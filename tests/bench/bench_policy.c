@@ -4,6 +4,7 @@
  *
  *   bench_policy FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]
  *
+ * UPDATES may be -, the algorithm's own default.
  * NAME is an option of the algorithm (lib/flow/algos.c), but for words and names.
  *
  * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
@@ -72,7 +73,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   enum px_status status = spaces ? px_env_find(argv[2], &env, err) : PX_E_NO_MEMORY;
   if (!status) status = rl_spec_defaults(argv[3], &spec, err);
   if (status) goto out;
-  if ((status = rl_spec_set(&spec, "updates", strtod(argv[4], NULL), err))) goto out;
+  if (strcmp(argv[4], "-") != 0 && (status = rl_spec_set(&spec, "updates", strtod(argv[4], NULL), err))) goto out;
   if (argc > 5) spec.seed = strtoull(argv[5], NULL, 10);
   for (int i = 6; !status && i < argc; i++) status = set(&spec, argv[i], err);
   if (status) goto out;
