@@ -11,7 +11,7 @@ static const struct flow_field FIELDS[] = {
   { "obs_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
   { "act_dim", FLOW_INT, 1, PX_ACT_MAX, NULL, NULL, NULL, "numbers in an action, where actions are continuous" },
   { "act_count", FLOW_INT, 2, PX_ACT_COUNT_MAX, NULL, NULL, NULL, "how many discrete actions there are" },
-  { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah", NULL,
+  { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah|cartpole", NULL,
     "simulator in which policies can be evaluated, if the data came from one" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
 };

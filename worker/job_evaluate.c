@@ -1,4 +1,5 @@
 /* evaluate: a policy's return in its simulator. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/store/results.h"
@@ -14,40 +15,46 @@ static enum px_status act(void *ctx, const struct px_rollout_view *view, float *
   return PX_OK;
 }
 
-static enum px_status check_dims(const struct rl_policy *policy, const char *env, struct px_err *err) {
-  const struct px_env_info *info;
-  const enum px_status status = px_env_find(env, &info, err);
-  if (!status && rl_policy_act_count(policy))
-    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has continuous actions, the policy %u discrete ones", env,
-                      rl_policy_act_count(policy));
-  if (status || (info->obs_dim == rl_policy_obs_dim(policy) && info->act_dim == rl_policy_act_dim(policy))) return status;
-  return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has %u observation and %u action dimensions, the policy %u and %u", env,
-                    info->obs_dim, info->act_dim, rl_policy_obs_dim(policy), rl_policy_act_dim(policy));
+/* "4 observation dimensions and 2 discrete actions" */
+static void describe(uint32_t obs_dim, uint32_t act_dim, uint32_t act_count, char text[96]) {
+  if (act_count) (void)snprintf(text, 96, "%u observation dimensions and %u discrete actions", obs_dim, act_count);
+  else (void)snprintf(text, 96, "%u observation and %u action dimensions", obs_dim, act_dim);
 }
 
-static char *result_text(const struct px_rollout_result *r, const char *env) {
+static enum px_status check_dims(const struct rl_policy *policy, const struct px_env_info *info, struct px_err *err) {
+  const uint32_t obs_dim = rl_policy_obs_dim(policy), act_dim = rl_policy_act_dim(policy);
+  const uint32_t act_count = rl_policy_act_count(policy);
+  if (info->obs_dim == obs_dim && info->act_count == act_count && (act_count || info->act_dim == act_dim)) return PX_OK;
+  char theirs[96], ours[96];
+  describe(info->obs_dim, info->act_dim, info->act_count, theirs);
+  describe(obs_dim, act_dim, act_count, ours);
+  return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has %s, the policy %s", info->name, theirs, ours);
+}
+
+static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env) {
   json_t *returns = json_array();
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
-  json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:I, s:o, s:s}", "env", env, "episodes", (int)r->episodes,
+  json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes", (int)r->episodes,
                                "return_mean", r->return_mean, "return_ci95", r->return_ci95[0], r->return_ci95[1], "normalized",
                                r->score_mean, "length_mean", r->length_mean, "steps", (json_int_t)r->steps, "returns", returns,
-                               "note", PX_ENV_SCORE_NOTE);
+                               "note", env->score_note);
   char *text = json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
 }
 
 enum px_status job_evaluate(struct job *job, struct px_err *err) {
-  const char *env = spec_text(job->spec, "env");
+  const struct px_env_info *env = NULL;
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   struct rl_policy *policy = NULL;
   struct px_rollout_result result = { .episodes = 0 };
   char *text = NULL;
   enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
   if (!status) status = rl_policy_load(bytes.data, bytes.len, &policy, err);
+  if (!status) status = px_env_find(spec_text(job->spec, "env"), &env, err);
   if (!status) status = check_dims(policy, env, err);
   const uint32_t episodes = (uint32_t)spec_uint(job->spec, "episodes", 0);
-  const struct px_rollout_spec spec = { .env = env, .episodes = episodes, .lanes = episodes < LANES ? episodes : LANES,
+  const struct px_rollout_spec spec = { .env = env ? env->name : "", .episodes = episodes, .lanes = episodes < LANES ? episodes : LANES,
                                         .seed = spec_uint(job->spec, "seed", 0) };
   if (!status) status = px_rollout_run(&spec, &(struct px_rollout_policy){ policy, act }, &job->progress, &result, err);
   if (!status && !(text = result_text(&result, env))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");

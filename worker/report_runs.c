@@ -104,7 +104,7 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
   }
   if (!status && (json_object_set(report, "runs", runs) < 0 || json_object_set(report, "algorithms", algorithms) < 0 ||
                   json_object_set_new(report, "policies", first ? json_deep_copy(first) : json_object()) < 0 ||
-                  (env && json_object_set_new(report, "note", json_string(PX_ENV_SCORE_NOTE)) < 0)))
+                  (env && json_object_set_new(report, "note", json_string(env->score_note)) < 0)))
     status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
   json_decref(algorithms);
   json_decref(runs);

@@ -111,7 +111,7 @@ static const struct cli_option CREATE[] = {
   { "obs", "N", "Numbers in an observation" },
   { "act", "N", "Numbers in an action" },
   { "act-count", "N", "Instead of --act: how many discrete actions there are" },
-  { "env", "NAME", "Simulator it comes from: hopper, walker2d or halfcheetah" },
+  { "env", "NAME", "Simulator it comes from: hopper, walker2d, halfcheetah or cartpole" },
   { NULL, NULL, NULL },
 };
 static const struct cli_option UPLOAD[] = {

@@ -80,7 +80,7 @@ static enum px_status policy_show(struct cli *cli, struct px_err *err) {
 static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   long long episodes = 20, seed = 0;
   const char *env = cli_option(cli, "env");
-  if (!env) return px_fail_at(err, PX_E_BAD_FIELD, "env", "an evaluation needs --env: hopper, walker2d or halfcheetah");
+  if (!env) return px_fail_at(err, PX_E_BAD_FIELD, "env", "an evaluation needs --env: hopper, walker2d, halfcheetah or cartpole");
   enum px_status status = cli_option_int(cli, "episodes", 1, 1000, &episodes, err);
   if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
   json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I}}", "kind", "evaluate", "spec", "model", cli->args[0], "env", env,
@@ -104,7 +104,7 @@ static const struct cli_option OUTPUT[] = {
   { NULL, NULL, NULL },
 };
 static const struct cli_option EVAL[] = {
-  { "env", "NAME", "Simulator: hopper, walker2d or halfcheetah" },
+  { "env", "NAME", "Simulator: hopper, walker2d, halfcheetah or cartpole" },
   { "episodes", "N", "Episodes to roll out (default: 20)" },
   { "seed", "N", "Seed of the initial states (default: 0)" },
   { "watch", NULL, "Follow it to its end" },

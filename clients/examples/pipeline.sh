@@ -2,7 +2,7 @@
 # The whole job in curl and jq: a dataset, a pipeline, the report, labels and policy.
 # Usage: . var/env; clients/examples/pipeline.sh FILE NAME OBS_DIM ACT_DIM [ENV]
 #   FILE     trajectories: .hdf5 (D4RL or Minari), .npz, .jsonl or .safetensors; some or all with actions
-#   NAME     of the dataset; ENV: hopper, walker2d or halfcheetah, to measure the policy in a simulator
+#   NAME     of the dataset; ENV: hopper, walker2d, halfcheetah or cartpole, to measure the policy in a simulator
 # PIPELINE holds more fields of the pipeline as JSON, for example '{"seeds": [0, 1, 2]}'.
 # Leaves report.json, labelled.hdf5 and policy.safetensors in the current folder.
 set -euo pipefail

@@ -9,7 +9,7 @@
 
 #define END { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
-#define ENVS "hopper|walker2d|halfcheetah"
+#define ENVS "hopper|walker2d|halfcheetah|cartpole"
 
 static const struct flow_field MASK[] = {
   { "protocol", FLOW_ENUM, 0, 0, "\"none\"", "none|coupled", NULL,

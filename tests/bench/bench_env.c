@@ -38,7 +38,9 @@ static enum px_status run_env(struct bench *bench, double *per_s, struct px_err 
   for (uint64_t i = 0; i < STEPS; i++) {
     enum px_status status = PX_OK;
     if (step.terminated || step.truncated) status = px_env_reset(bench->env, 1, i, obs, err);
-    for (uint32_t j = 0; j < bench->info->act_dim; j++) action[j] = 2 * px_rng_float(&bench->rng) - 1;
+    for (uint32_t j = 0; j < bench->info->act_dim; j++)
+      action[j] = bench->info->act_count ? (float)px_rng_below(&bench->rng, bench->info->act_count)
+                                         : 2 * px_rng_float(&bench->rng) - 1;
     if (!status) status = px_env_step(bench->env, action, obs, &step, err);
     if (status) return status;
   }
@@ -71,17 +73,17 @@ static enum px_status measure(const char *name, FILE *csv, struct px_err *err) {
   enum px_status status = px_env_open(name, &bench.env, err);
   if (status) return status;
   bench.info = px_env_info(bench.env);
-  bench.data = mj_makeData(px_env_model(bench.env));
+  if (px_env_model(bench.env)) bench.data = mj_makeData(px_env_model(bench.env));
   for (int i = 0; i <= ROUNDS && !status; i++) { /* round 0 warms up */
     status = run_env(&bench, &ours[i], err);
-    mujoco[i] = run_mujoco(&bench);
+    mujoco[i] = bench.data ? run_mujoco(&bench) : NAN;
   }
-  mj_deleteData(bench.data);
+  if (bench.data) mj_deleteData(bench.data);
   px_env_close(bench.env);
   if (status) return status;
   qsort(ours + 1, ROUNDS, sizeof *ours, ascending);
   qsort(mujoco + 1, ROUNDS, sizeof *mujoco, ascending);
-  const double median = ours[1 + ROUNDS / 2], alone = mujoco[1 + ROUNDS / 2];
+  const double median = ours[1 + ROUNDS / 2], alone = mujoco[1 + ROUNDS / 2]; /* nan: without MuJoCo */
   printf("%-12s %6.0f steps/s [%.0f, %.0f]   MuJoCo alone %6.0f   share %.2f\n", name, median, ours[1], ours[ROUNDS],
          alone, median / alone);
   fprintf(csv, "%s,%.0f,%.0f,%.0f,%.0f,%.3f\n", name, median, ours[1], ours[ROUNDS], alone, median / alone);

@@ -15,13 +15,16 @@ static struct px_env *opened(const char *name) {
   return env;
 }
 
-/* Uniform in the range, keyed by episode and step, so the same for every number of lanes. */
+/* Uniform in the range or among the classes, keyed by episode and step, so the same for every number of lanes. */
 static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *e) {
-  const uint32_t act_dim = *(const uint32_t *)ctx;
+  const struct px_env_info *info = ctx;
+  const uint32_t act_dim = info->act_dim;
   (void)e;
   for (uint32_t i = 0; i < view->n; i++) {
     struct px_rng rng = px_rng_at(11, px_rng_stream("random_policy", view->episode[i]), (uint64_t)view->step[i] << 8);
-    for (uint32_t j = 0; j < act_dim; j++) actions[i * act_dim + j] = 2 * px_rng_float(&rng) - 1;
+    for (uint32_t j = 0; j < act_dim; j++)
+      actions[i * act_dim + j] =
+        info->act_count ? (float)px_rng_below(&rng, info->act_count) : 2 * px_rng_float(&rng) - 1;
   }
   return PX_OK;
 }
@@ -29,9 +32,8 @@ static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view
 static struct px_rollout_result roll(const char *name, uint32_t episodes, uint32_t lanes, uint64_t seed) {
   const struct px_env_info *info = NULL;
   CU_OK(px_env_find(name, &info, &err), err);
-  uint32_t act_dim = info->act_dim;
   const struct px_rollout_spec spec = { name, episodes, lanes, seed };
-  const struct px_rollout_policy policy = { &act_dim, act_randomly };
+  const struct px_rollout_policy policy = { (void *)(uintptr_t)info, act_randomly };
   struct px_rollout_result result;
   CU_OK(px_rollout_run(&spec, &policy, NULL, &result, &err), err);
   return result;
@@ -50,10 +52,13 @@ static void models_have_the_declared_shapes(void) {
     const struct px_env_info *info = px_env_at(i);
     struct px_env *env = opened(info->name);
     const mjModel *model = px_env_model(env);
-    CU_ASSERT_EQUAL(model->nq, info->qpos_n);
-    CU_ASSERT_EQUAL(model->nv, info->qvel_n);
-    CU_ASSERT_EQUAL(model->nu, info->act_dim);
-    CU_ASSERT_EQUAL(model->nq + model->nv - 1, info->obs_dim);
+    CU_ASSERT_TRUE(!model == (info->act_count > 0)); /* cartpole has none */
+    if (model) {
+      CU_ASSERT_EQUAL(model->nq, info->qpos_n);
+      CU_ASSERT_EQUAL(model->nv, info->qvel_n);
+      CU_ASSERT_EQUAL(model->nu, info->act_dim);
+      CU_ASSERT_EQUAL(model->nq + model->nv - 1, info->obs_dim);
+    }
     CU_ASSERT(info->obs_dim <= PX_ENV_OBS_MAX && info->act_dim <= PX_ENV_ACT_MAX);
     px_env_close(env);
   }
@@ -135,6 +140,63 @@ static void actions_beyond_the_range_count_as_its_ends(void) {
   px_env_close(env);
 }
 
+/* ---- cartpole */
+
+static bool cart_ends_at(double x, double theta) {
+  struct px_env *env = opened("cartpole");
+  const double qpos[2] = { x, theta }, qvel[2] = { 0 };
+  const float left = 0;
+  float obs[PX_ENV_OBS_MAX];
+  struct px_env_step step;
+  CU_OK(px_env_set_state(env, qpos, qvel, obs, &err), err);
+  CU_OK(px_env_step(env, &left, obs, &step, &err), err);
+  CU_ASSERT_EQUAL(step.reward, 1);
+  px_env_close(env);
+  return step.terminated;
+}
+
+static void leaving_the_track_or_leaning_too_far_ends_cartpole(void) {
+  const double lean = 12 * M_PI / 180;
+  CU_ASSERT_FALSE(cart_ends_at(2.4, 0)); /* without velocity a step leaves it where it is */
+  CU_ASSERT_TRUE(cart_ends_at(2.4001, 0));
+  CU_ASSERT_TRUE(cart_ends_at(-2.4001, 0));
+  CU_ASSERT_FALSE(cart_ends_at(0, lean - 1e-9));
+  CU_ASSERT_TRUE(cart_ends_at(0, lean + 1e-9));
+  CU_ASSERT_TRUE(cart_ends_at(0, -lean - 1e-9));
+}
+
+/* Pushes against where the pole will lean, and against drifting: it never falls. */
+static float balance(const float *obs) { return obs[2] + 0.5f * obs[3] + 0.05f * obs[0] + 0.1f * obs[1] > 0; }
+
+static void cartpole_truncates_a_balanced_pole_after_500_steps(void) {
+  struct px_env *env = opened("cartpole");
+  float obs[PX_ENV_OBS_MAX];
+  struct px_env_step step = { 0 };
+  for (uint64_t episode = 0; episode < 20; episode++) {
+    CU_OK(px_env_reset(env, 1, episode, obs, &err), err);
+    int steps = 0;
+    do {
+      const float action = balance(obs);
+      CU_OK(px_env_step(env, &action, obs, &step, &err), err);
+      steps++;
+    } while (!step.terminated && !step.truncated);
+    CU_ASSERT_EQUAL(steps, 500);
+    CU_ASSERT_FALSE(step.terminated);
+  }
+  px_env_close(env);
+}
+
+static void cartpole_takes_its_two_actions_only(void) {
+  struct px_env *env = opened("cartpole");
+  static const float wrong[] = { -1, 2, 0.5f, NAN };
+  float obs[PX_ENV_OBS_MAX];
+  struct px_env_step step;
+  CU_OK(px_env_reset(env, 0, 0, obs, &err), err);
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    CU_ASSERT_EQUAL(px_env_step(env, &wrong[i], obs, &step, &err), PX_E_BAD_DATA);
+  px_env_close(env);
+}
+
 static void action_that_is_not_finite_is_refused(void) {
   struct px_env *env = opened("hopper");
   const float action[3] = { 0, NAN, 0 };
@@ -199,7 +261,7 @@ static void start_noise_has_the_tasks_spread(void) {
   const struct { const char *name; double position, velocity; } cases[] = {
     { "hopper", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
     { "walker2d", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
-    { "halfcheetah", 0.1 / sqrt(3), 0.1 } };
+    { "halfcheetah", 0.1 / sqrt(3), 0.1 }, { "cartpole", 0.05 / sqrt(3), 0.05 / sqrt(3) } };
   enum { EPISODES = 2000 };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct px_env *env = opened(cases[c].name);
@@ -208,8 +270,9 @@ static void start_noise_has_the_tasks_spread(void) {
     float obs[PX_ENV_OBS_MAX];
     for (uint64_t i = 0; i < EPISODES; i++) {
       CU_OK(px_env_reset(env, 5, i, obs, &err), err);
-      position += (double)obs[1] * obs[1]; /* the pitch, around 0 */
-      for (uint32_t j = info->qpos_n - 1; j < info->obs_dim; j++) velocity += (double)obs[j] * obs[j] / info->qvel_n;
+      position += (double)obs[1] * obs[1]; /* the pitch, or the cart's velocity, around 0 */
+      const uint32_t first = info->act_count ? 2 : info->qpos_n - 1; /* cartpole: the pole alone */
+      for (uint32_t j = first; j < info->obs_dim; j++) velocity += (double)obs[j] * obs[j] / info->qvel_n;
     }
     CU_ASSERT_DOUBLE_EQUAL(sqrt(position / EPISODES) / cases[c].position, 1, 0.05);
     CU_ASSERT_DOUBLE_EQUAL(sqrt(velocity / EPISODES) / cases[c].velocity, 1, 0.05);
@@ -233,11 +296,11 @@ static void same_seed_gives_the_same_returns_with_any_lanes(void) {
 }
 
 /* A uniform policy with Gym's files on this MuJoCo version: 19, 2.8 and -288
- * (D4RL's own constants are -20, 1.6 and -280; the first is known to be odd).
- * The tolerance is about four standard errors of this many episodes. */
+ * (D4RL's own constants are -20, 1.6 and -280; the first is known to be odd);
+ * cartpole's mean of 300,000 episodes. The tolerance is about four standard errors of this many episodes. */
 static void random_policy_returns_what_is_published(void) {
   const struct { const char *name; uint32_t episodes; double mean, tolerance; } cases[] = {
-    { "hopper", 500, 19, 2.5 }, { "walker2d", 500, 2.8, 1.2 }, { "halfcheetah", 20, -288, 70 } };
+    { "hopper", 500, 19, 2.5 }, { "walker2d", 500, 2.8, 1.2 }, { "halfcheetah", 20, -288, 70 }, { "cartpole", 10000, 22.25, 0.5 } };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct px_rollout_result result = roll(cases[i].name, cases[i].episodes, 16, 1);
     printf("\n  %s: random policy %.2f [%.2f, %.2f], length %.1f, score %.2f ", cases[i].name, result.return_mean,
@@ -284,10 +347,11 @@ static enum px_status cancel_after_two(void *ctx, const char *phase, int64_t ste
 }
 
 static void progress_can_cancel_a_rollout(void) {
-  uint32_t act_dim = 6;
+  const struct px_env_info *info = NULL;
+  CU_OK(px_env_find("halfcheetah", &info, &err), err);
   int reports = 0;
   const struct px_rollout_spec spec = { "halfcheetah", 100000, 4, 0 };
-  const struct px_rollout_policy policy = { &act_dim, act_randomly };
+  const struct px_rollout_policy policy = { (void *)(uintptr_t)info, act_randomly };
   const struct px_progress progress = { &reports, cancel_after_two };
   struct px_rollout_result result;
   CU_ASSERT_EQUAL(px_rollout_run(&spec, &policy, &progress, &result, &err), PX_E_CANCELLED);
@@ -306,6 +370,8 @@ static void bad_rollout_specs_are_refused(void) {
 CU_MAIN("env", T(unknown_name_is_refused_with_the_known_ones), T(models_have_the_declared_shapes),
         T(falling_ends_an_episode), T(time_limit_truncates_and_does_not_terminate),
         T(observation_leaves_out_x_and_clips_velocities), T(actions_beyond_the_range_count_as_its_ends),
+        T(leaving_the_track_or_leaning_too_far_ends_cartpole),
+        T(cartpole_truncates_a_balanced_pole_after_500_steps), T(cartpole_takes_its_two_actions_only),
         T(action_that_is_not_finite_is_refused), T(unstable_simulation_is_an_error_and_reset_mends_it),
         T(error_inside_mujoco_comes_back_as_a_status), T(start_states_depend_on_seed_and_episode_alone),
         T(start_noise_has_the_tasks_spread), T(same_seed_gives_the_same_returns_with_any_lanes),

@@ -1,8 +1,9 @@
 /*
- * Locomotion environments on MuJoCo: where a policy's true return is measured.
- * Used by rollout.h and through it by evaluation jobs.
+ * Environments: where a policy's true return is measured. Locomotion on MuJoCo,
+ * and CartPole, whose actions are discrete, in closed form. Used by rollout.h
+ * and through it by evaluation jobs.
  *
- * Observations, rewards, terminations and start noise follow Gym's v2 tasks (v3
+ * Observations, rewards, terminations and start noise of the locomotion tasks follow Gym's v2 (v3
  * with default arguments); the models are our own MJCF files (mjcf/), compiled
  * into the binary. That one step gives what recorded data says is shown by
  * tests/golden/test_replay.c.
@@ -14,7 +15,15 @@
  *   halfcheetah O 17, A 6   0.01 s x 5    dx/dt - 0.1 sum a^2, never ends
  *
  * The observation is qpos without x, then qvel (clipped to +-10 for hopper and
- * walker2d). Every task truncates after 1000 steps.
+ * walker2d). They truncate after 1000 steps.
+ *
+ *   cartpole    O 4, 2 discrete actions (push left, push right)   0.02 s, Euler   1 for every step
+ *               ends when |x| > 2.4 or the pole leans more than 12 degrees; truncates after 500 steps
+ *
+ * Barto, Sutton and Anderson 1983, with the equations (Florian 2007, without
+ * friction) and constants that Gymnasium publishes as CartPole-v1. The
+ * observation is x, its velocity, the angle, its velocity; qpos is x and the
+ * angle, qvel their velocities.
  *
  * A struct px_env belongs to one thread; different ones are independent. A step
  * allocates nothing.
@@ -26,16 +35,20 @@
 
 #include "lib/base/status.h"
 
-enum { PX_ENV_OBS_MAX = 17, PX_ENV_ACT_MAX = 6, PX_ENV_TIME_LIMIT = 1000 };
+enum { PX_ENV_OBS_MAX = 17, PX_ENV_ACT_MAX = 6, PX_ENV_TIME_LIMIT = 1000 /* the longest of all */ };
 
 struct px_env_info {
   const char *name;
   uint32_t obs_dim, act_dim;
+  uint32_t act_count;      /* 0, or how many discrete actions there are: then act_dim is 1 */
   uint32_t qpos_n, qvel_n;
   float act_low, act_high; /* of every action dimension */
-  /* Returns of D4RL's random and expert policies (Fu et al. 2020, arXiv
-   * 2004.07219; the constants of its infos.py). */
+  uint32_t time_limit;     /* steps after which an episode is truncated */
+  /* Locomotion: returns of D4RL's random and expert policies (Fu et al. 2020,
+   * arXiv 2004.07219; the constants of its infos.py). CartPole: the return of
+   * uniformly random actions, measured, and the highest there is. */
   double random_return, expert_return;
+  const char *score_note;  /* to be shown beside a score */
 };
 
 /* BAD_FIELD, naming the known ones, unless `name` is exactly one of them. */
@@ -43,12 +56,9 @@ enum px_status px_env_find(const char *name, const struct px_env_info **info, st
 /* The i-th environment, or NULL after the last. */
 const struct px_env_info *px_env_at(size_t i);
 
-/* 100 (R - random) / (expert - random). D4RL took its constants with MuJoCo 2.0
- * and earlier; this is 2.2.2, so compare scores with published ones with care,
- * and say so wherever one is shown: PX_ENV_SCORE_NOTE. */
+/* 100 (R - random) / (expert - random); info->score_note says what they are. D4RL took its constants with MuJoCo 2.0
+ * and earlier; this is 2.2.2, so compare scores with published ones with care. */
 double px_env_score(const struct px_env_info *info, double episode_return);
-#define PX_ENV_SCORE_NOTE \
-  "normalised with D4RL's constants, which were taken with another MuJoCo version than the 2.2.2 used here"
 
 struct px_env;
 /* BAD_FIELD for an unknown name. The caller owns *out; call reset before step. */
@@ -69,12 +79,12 @@ struct px_env_step {
   bool truncated;  /* the time limit, without an end of the task's own */
 };
 /* action[A] is clipped to the range first, and the reward charges the clipped
- * one. BAD_DATA if it is not finite; INTERNAL if the simulation went unstable
+ * one. BAD_DATA if it is not finite, or no class index where they are discrete; INTERNAL if the simulation went unstable
  * (MuJoCo's own words in the message): reset before going on. */
 enum px_status px_env_step(struct px_env *env, const float *action, float *obs, struct px_env_step *out,
                            struct px_err *err) PX_MUST_CHECK;
 
-/* The compiled model, for tests that compare it; borrowed. An mjModel. */
+/* The compiled model, for tests that compare it; borrowed. An mjModel; NULL without MuJoCo. */
 const void *px_env_model(const struct px_env *env);
 
 #endif

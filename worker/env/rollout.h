@@ -49,7 +49,7 @@ struct px_rollout_result {
   uint64_t steps;    /* in all */
   double return_mean, length_mean;
   double return_ci95[2]; /* see px_rollout_ci95 */
-  double score_mean;     /* px_env_score of return_mean; show PX_ENV_SCORE_NOTE beside it */
+  double score_mean;     /* px_env_score of return_mean; show score_note beside it */
 };
 
 /* Reports phase "evaluate", episodes finished of all, with the metrics
