@@ -19,7 +19,8 @@ san_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno
 san_undefined := -fsanitize=undefined -fno-sanitize-recover=undefined
 san_thread := -fsanitize=thread
 
-WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-sign-conversion \
+# -Wno-psabi: functions on vectors are always inlined, so how a call would pass one does not matter.
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-sign-conversion -Wno-psabi \
         $(if $(RELEASE),,-Werror)
 HARD := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 # -march is the portable x86-64 baseline; kernels that gain from more choose at
@@ -103,6 +104,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,cc $<)
 	$(Q)$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Kernels that are as fast as their multiply-adds (see worker/nn/simd.h).
+$(addprefix $(B)/worker/nn/,attention.o gelu.o layer_norm.o): CFLAGS += -ffp-contract=fast
 
 # The MJCF files are part of this object (.incbin), which -MMD cannot see.
 $(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)

@@ -66,27 +66,25 @@ __attribute__((constructor)) static void choose_default(void) {
 }
 #endif
 
-void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
-                      const float *b, float beta, float *c) {
-  const size_t ai = op_a ? 1 : k, ak = op_a ? m : 1, bj = op_b ? k : 1, bk = op_b ? 1 : n;
+static void naive_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                      uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
+  const size_t ai = op_a ? 1 : lda, ak = op_a ? lda : 1, bj = op_b ? ldb : 1, bk = op_b ? 1 : ldb;
   for (size_t i = 0; i < m; i++)
     for (size_t j = 0; j < n; j++) {
       double sum = 0;
       for (size_t l = 0; l < k; l++) sum += (double)a[i * ai + l * ak] * (double)b[j * bj + l * bk];
-      c[i * n + j] = (float)(sum + (beta != 0 ? (double)beta * (double)c[i * n + j] : 0));
+      c[i * ldc + j] = (float)(sum + (beta != 0 ? (double)beta * (double)c[i * ldc + j] : 0));
     }
+}
+
+void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                      const float *b, float beta, float *c) {
+  naive_mul(op_a, op_b, m, n, k, a, op_a ? m : k, b, op_b ? k : n, beta, c, n);
 }
 
 /* ---- products with few columns: a library's packing costs more than the work */
 
 enum { SKINNY_MAX = 6 };
-
-/* Halves at a time: the same order on every machine, and vectors all the way. */
-static inline float sum_lanes(float part[PX_LANES]) {
-  for (size_t half = PX_LANES / 2; half > 0; half /= 2)
-    for (size_t lane = 0; lane < half; lane++) part[lane] += part[lane + half];
-  return part[0];
-}
 
 /* C[m,n] = A[m,k] B[n,k]^T: dot products, PX_LANES partial sums each. */
 PX_CLONES static void skinny_nt(size_t m, size_t n, size_t k, const float *restrict a, const float *restrict b,
@@ -100,7 +98,7 @@ PX_CLONES static void skinny_nt(size_t m, size_t n, size_t k, const float *restr
         for (size_t lane = 0; lane < PX_LANES; lane++) part[lane] += x[l + lane] * y[l + lane];
       float sum = 0;
       for (; l < k; l++) sum += x[l] * y[l];
-      sum += sum_lanes(part);
+      sum += px_sum_lanes(part);
       c[i * n + j] = sum + (beta != 0 ? beta * c[i * n + j] : 0);
     }
 }
@@ -147,27 +145,32 @@ static bool skinny(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_
 }
 
 static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
-                       const float *b, float beta, float *c) {
+                       uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
   /* The number of threads belongs to the calling thread. */
   static _Thread_local bool single;
   if (!single) {
     omp_set_num_threads(1);
     single = true;
   }
-  const dnnl_status_t status = dnnl_sgemm(op_a ? 'T' : 'N', op_b ? 'T' : 'N', m, n, k, 1, a, op_a ? m : k, b,
-                                          op_b ? k : n, beta, c, n);
+  const dnnl_status_t status =
+    dnnl_sgemm(op_a ? 'T' : 'N', op_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
   /* It fails only for want of memory for its packing: slower is better than wrong. */
-  if (status != dnnl_success) px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, c);
+  if (status != dnnl_success) naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+void px_mat_mul_ld(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                   uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
+  if (chosen.products == PX_MAT_NAIVE) naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  else if (chosen.products == PX_MAT_ONEDNN) onednn_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  else
+    chosen.cblas(CBLAS_ROW_MAJOR, op_a ? CBLAS_T : CBLAS_N, op_b ? CBLAS_T : CBLAS_N, (int)m, (int)n, (int)k, 1, a,
+                 (int)lda, b, (int)ldb, beta, c, (int)ldc);
 }
 
 void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                 const float *b, float beta, float *c) {
-  if (chosen.products == PX_MAT_NAIVE) px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, c);
-  else if (skinny(op_a, op_b, m, n, k, a, b, beta, c)) return;
-  else if (chosen.products == PX_MAT_ONEDNN) onednn_mul(op_a, op_b, m, n, k, a, b, beta, c);
-  else
-    chosen.cblas(CBLAS_ROW_MAJOR, op_a ? CBLAS_T : CBLAS_N, op_b ? CBLAS_T : CBLAS_N, (int)m, (int)n, (int)k, 1, a,
-                 (int)(op_a ? m : k), b, (int)(op_b ? k : n), beta, c, (int)n);
+  if (chosen.products != PX_MAT_NAIVE && skinny(op_a, op_b, m, n, k, a, b, beta, c)) return;
+  px_mat_mul_ld(op_a, op_b, m, n, k, a, op_a ? m : k, b, op_b ? k : n, beta, c, n);
 }
 
 /* ---- what stands between two products */

@@ -28,7 +28,10 @@ enum px_status px_mat_choose(enum px_mat_library library, struct px_err *err) PX
  * B is [k,n], or [n,k]. C overlaps neither. beta 0 does not read C. */
 void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                 const float *b, float beta, float *c);
-/* The same by three plain loops in float64: what the tests compare with. */
+/* The same on parts of larger matrices: a row begins lda, ldb or ldc numbers after the one before. */
+void px_mat_mul_ld(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                   uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc);
+/* px_mat_mul by three plain loops in float64: what the tests compare with. */
 void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                       const float *b, float beta, float *c);
 

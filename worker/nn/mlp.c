@@ -6,6 +6,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "worker/nn/dropout.h"
 #include "worker/nn/mat.h"
 #include "worker/nn/simd.h"
 
@@ -144,29 +145,12 @@ void px_mlp_work_free(struct px_mlp_work *work) {
   free(work);
 }
 
-/* A 32-bit mix (two rounds of MurmurHash3's finaliser): enough for masks, and
- * gcc makes vectors of it, which it cannot of Philox. */
-static inline uint32_t mix(uint32_t x) {
-  x ^= x >> 16;
-  x *= 0x85ebca6bU;
-  x ^= x >> 13;
-  x *= 0xc2b2ae35U;
-  return x ^ x >> 16;
-}
-
 /* h [n, hidden]: dropped units become 0, kept ones grow by 1 / (1 - p). A unit
  * at 0 passes no gradient, so the backward pass needs no mask of its own. */
-PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, const struct px_mlp_drop *drop, float p, float scale,
-                                 float *restrict h) {
-  uint32_t key[4];
-  px_philox(drop->seed, px_rng_stream("dropout", 0), drop->step, key);
-  const uint32_t below = (uint32_t)(p * 16777216.0F);
+PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout drop, uint32_t row0, float *restrict h) {
   for (uint32_t i = 0; i < n; i++) {
-    const uint32_t row = mix(key[0] ^ (drop->row0 + i)) + key[1];
-    for (uint32_t j = 0; j < hidden; j++) {
-      const float keep = mix(mix(j ^ row) ^ key[2]) >> 8 < below ? 0 : scale;
-      h[(size_t)i * hidden + j] *= keep;
-    }
+    const uint32_t row = px_dropout_row(&drop, row0 + i);
+    for (uint32_t j = 0; j < hidden; j++) h[(size_t)i * hidden + j] *= px_dropout_keep(&drop, row, j);
   }
 }
 
@@ -184,8 +168,9 @@ float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const 
   }
   work->scale = 1;
   if (drop && s->dropout > 0) {
-    work->scale = 1 / (1 - s->dropout);
-    drop_units(n, s->hidden, drop, s->dropout, work->scale, work->h[s->layers - 1]);
+    const struct px_dropout mask = px_dropout_at(drop->seed, px_rng_stream("dropout", 0), drop->step, s->dropout);
+    work->scale = mask.scale;
+    drop_units(n, s->hidden, mask, drop->row0, work->h[s->layers - 1]);
   }
   const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
   px_mat_mul(PX_MAT_N, PX_MAT_T, n, head.out, head.in, in, net->params + head.weight, 0, work->y);
