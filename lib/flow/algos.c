@@ -44,11 +44,22 @@ static const struct flow_field TD3BC[] = {
 static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("100"), END };
 static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
 
+static const struct flow_field IQL[] = {
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
+  NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
+  NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
+  WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Trained by likelihood or by squared error; discrete actions: by cross entropy"),
+  WORD("rewards", "\"return_range\"", "raw|return_range", "return_range: scaled so that the returns' range is 1000, as the paper does for locomotion"),
+  TRANSITIONS("100"), END
+};
+
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
 const struct flow_field flow_algos[] = {
   ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
   ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
+  ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
   END
 };
 

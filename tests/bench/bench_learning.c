@@ -93,7 +93,7 @@ static void must_ok(enum px_status status, const struct px_err *err) {
 /* Multiply-adds times two of a net's forward pass for one row; of its weights' gradients likewise. */
 static double mlp_flops(double in, double hidden, double out) { return 2 * (in * hidden + hidden * hidden + hidden * out); }
 
-struct td3bc_run {
+struct rl_run {
   struct px_dataset ds;
   struct px_union u;
   struct rl_spec spec;
@@ -104,7 +104,7 @@ struct td3bc_run {
 
 enum { TRAJ_N = 100, STEPS = 1000 };
 
-static void synthetic(struct td3bc_run *r, uint32_t o, uint32_t a) {
+static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
   struct px_dataset *ds = &r->ds;
   struct px_rng rng = px_rng_at(1, px_rng_stream("bench", 0), 0);
   ds->spaces.obs_dim = o, ds->spaces.act_dim = a;
@@ -128,27 +128,30 @@ static void synthetic(struct td3bc_run *r, uint32_t o, uint32_t a) {
   memset(r->u.source, PX_SOURCE_TRUE, ds->steps_n);
 }
 
-static void *td3bc_open(const struct work *w) {
-  struct td3bc_run *r = must(px_calloc(1, sizeof *r));
+/* A policy algorithm, by the name that the work's begins with. */
+static void *rl_open(const struct work *w) {
+  struct rl_run *r = must(px_calloc(1, sizeof *r));
   struct px_err err;
+  char algo[sizeof r->spec.algo];
+  snprintf(algo, sizeof algo, "%.*s", (int)strcspn(w->name, "_"), w->name);
   synthetic(r, w->obs_dim, w->act_dim);
-  must_ok(rl_spec_defaults("td3bc", &r->spec, &err), &err);
+  must_ok(rl_spec_defaults(algo, &r->spec, &err), &err);
   must_ok(rl_spec_set(&r->spec, "batch", w->batch, &err), &err);
   must_ok(rl_spec_set(&r->spec, "hidden", w->hidden, &err), &err);
   must_ok(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
-  must_ok(rl_algo_find("td3bc")->init(&r->spec, r->data, &r->state, &err), &err);
+  must_ok(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
   return r;
 }
 
-static void td3bc_run(void *state) {
-  struct td3bc_run *r = state;
+static void rl_run(void *state) {
+  struct rl_run *r = state;
   double losses[RL_LOSSES_MAX];
-  rl_algo_find("td3bc")->step(r->state, r->step++, losses);
+  rl_algo_find(r->spec.algo)->step(r->state, r->step++, losses);
 }
 
-static void td3bc_close(void *state) {
-  struct td3bc_run *r = state;
-  rl_algo_find("td3bc")->free(r->state);
+static void rl_close(void *state) {
+  struct rl_run *r = state;
+  rl_algo_find(r->spec.algo)->free(r->state);
   rl_data_free(r->data);
   struct px_dataset *ds = &r->ds;
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
@@ -164,6 +167,14 @@ static double td3bc_gflop(const struct work *w) {
   const double always = actor + 4 * critic + 2 * (critic + inner_q);
   const double often = actor + 2 * critic + actor + inner_pi;
   return w->batch * (always + often / 2) / 1e9;
+}
+
+/* Forward: V of two states, two Q', two Q, pi; backward: weights and inner layers of V, two Q and pi. */
+static double iql_gflop(const struct work *w) {
+  const double h = w->hidden, both = w->obs_dim + w->act_dim;
+  const double value = mlp_flops(w->obs_dim, h, 1), critic = mlp_flops(both, h, 1), actor = mlp_flops(w->obs_dim, h, w->act_dim);
+  const double inner_q = 2 * (h * h + h), inner_pi = 2 * (h * h + h * w->act_dim);
+  return w->batch * (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) / 1e9;
 }
 
 /* Two nets, mu and y, on windows of two states; the squashed likelihood; Adam. */
@@ -326,9 +337,10 @@ static void measure(const struct work *w, struct peer *peer, int rounds, double 
 
 int main(int argc, char **argv) {
   struct work works[] = {
-    { "td3bc_hopper", 11, 3, 256, 256, 0, 1, td3bc_open, td3bc_run, td3bc_close },
-    { "td3bc_halfcheetah", 17, 6, 256, 256, 0, 1, td3bc_open, td3bc_run, td3bc_close },
-    { "td3bc_hopper_5120", 11, 3, 5120, 256, 0, 1, td3bc_open, td3bc_run, td3bc_close },
+    { "td3bc_hopper", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
+    { "td3bc_halfcheetah", 17, 6, 256, 256, 0, 1, rl_open, rl_run, rl_close },
+    { "td3bc_hopper_5120", 11, 3, 5120, 256, 0, 1, rl_open, rl_run, rl_close },
+    { "iql", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "idm_train", 11, 3, 1024, 1024, 0, 1, idm_open, idm_train, idm_close },
     { "idm_label", 11, 3, 4096, 1024, 0, 4096, idm_open, idm_label, idm_close },
   };
@@ -349,7 +361,8 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
     struct work *w = &works[i];
     if (argc == 3 && !strstr(w->name, argv[2])) continue;
-    if (w->open == td3bc_open) w->gflop = td3bc_gflop(w);
+    if (strncmp(w->name, "td3bc", 5) == 0) w->gflop = td3bc_gflop(w);
+    else if (strcmp(w->name, "iql") == 0) w->gflop = iql_gflop(w);
     else if (w->run == idm_train) w->gflop = idm_train_gflop(w);
     else w->gflop = 2 * mlp_flops(2 * w->obs_dim, w->hidden, w->act_dim) / 1e9;
     measure(w, has_peer ? &peer : NULL, quick ? 3 : 7, quick ? 1.0 : 2.0, csv);

@@ -67,6 +67,55 @@ class TD3BC:
         return 1
 
 
+class IQL:
+    """Implicit Q-learning in the order that CORL takes: V(s'), V's step, the critics' and their targets', the actor's."""
+
+    def __init__(self, o, a, batch, hidden):
+        self.batch = batch
+        self.s, self.s2 = torch.randn(TRANSITIONS, o), torch.randn(TRANSITIONS, o)
+        self.a = torch.rand(TRANSITIONS, a) * 2 - 1
+        self.r, self.d = torch.randn(TRANSITIONS, 1), torch.zeros(TRANSITIONS, 1)
+        self.v, self.q1, self.q2 = mlp(o, hidden, 1), mlp(o + a, hidden, 1), mlp(o + a, hidden, 1)
+        self.q1_t, self.q2_t = (copy.deepcopy(n).requires_grad_(False) for n in (self.q1, self.q2))
+        self.mean, self.log_sigma = nn.Sequential(mlp(o, hidden, a), nn.Tanh()), nn.Parameter(torch.zeros(a))
+        self.v_opt = torch.optim.Adam(self.v.parameters(), lr=3e-4)
+        self.q_opt = torch.optim.Adam([*self.q1.parameters(), *self.q2.parameters()], lr=3e-4)
+        self.actor_opt = torch.optim.Adam([*self.mean.parameters(), self.log_sigma], lr=3e-4)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.actor_opt, 1000000)
+
+    def run(self):
+        i = np.random.randint(0, TRANSITIONS, size=self.batch)
+        s, a, r, s2, d = self.s[i], self.a[i], self.r[i], self.s2[i], self.d[i]
+        with torch.no_grad():
+            y = r + (1 - d) * 0.99 * self.v(s2)
+            sa = torch.cat([s, a], 1)
+            worth = torch.min(self.q1_t(sa), self.q2_t(sa))
+        advantage = worth - self.v(s)
+        value_loss = (torch.abs(0.7 - (advantage < 0).float()) * advantage ** 2).mean()
+        log = {"value_loss": value_loss.item()}
+        self.v_opt.zero_grad()
+        value_loss.backward()
+        self.v_opt.step()
+        sa = torch.cat([s, a], 1)
+        critic_loss = (F.mse_loss(self.q1(sa), y) + F.mse_loss(self.q2(sa), y)) / 2
+        log["critic_loss"] = critic_loss.item()
+        self.q_opt.zero_grad()
+        critic_loss.backward()
+        self.q_opt.step()
+        for net, target in ((self.q1, self.q1_t), (self.q2, self.q2_t)):
+            for p, t in zip(net.parameters(), target.parameters()):
+                t.data.copy_(0.005 * p.data + 0.995 * t.data)
+        weight = torch.exp(3 * advantage.detach()).clamp(max=100)
+        law = torch.distributions.Normal(self.mean(s), torch.exp(self.log_sigma.clamp(-20, 2)))
+        actor_loss = (weight * -law.log_prob(a).sum(-1, keepdim=True)).mean()
+        log["actor_loss"] = actor_loss.item()
+        self.actor_opt.zero_grad()
+        actor_loss.backward()
+        self.actor_opt.step()
+        self.schedule.step()
+        return 1
+
+
 class Idm:
     def __init__(self, o, a, batch, hidden):
         self.batch = batch
@@ -96,6 +145,8 @@ class Idm:
 def make(name, o, a, batch, hidden):
     if name.startswith("td3bc"):
         return TD3BC(o, a, batch, hidden).run
+    if name == "iql":
+        return IQL(o, a, batch, hidden).run
     idm = Idm(o, a, batch, hidden)
     if name == "idm_train":
         return idm.train

@@ -9,7 +9,7 @@
 enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
                       struct bc **out, struct px_err *err) {
   const uint32_t outputs = act_count ? act_count : act_dim;
-  const uint32_t batch = rl_whole(spec, "batch"), chunk = batch < PX_MLP_CHUNK ? batch : PX_MLP_CHUNK;
+  const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
   const struct px_mlp_shape shape = { obs_dim, outputs, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
   const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
   struct bc *bc = px_calloc(1, sizeof *bc);
@@ -51,7 +51,7 @@ double bc_update(struct bc *bc) {
   const struct rl_batch *b = &bc->batch;
   double loss = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
-    n = b->n - row < PX_MLP_CHUNK ? b->n - row : PX_MLP_CHUNK;
+    n = rl_rows(b->n, row);
     const float *s = b->s + (size_t)row * b->obs_dim;
     loss += loss_of(bc, row, n, px_mlp_forward(bc->actor.net, bc->actor.work, s, n, NULL));
     px_mlp_backward(bc->actor.net, bc->actor.work, s, n, bc->dy, bc->actor.grads, row > 0, NULL);

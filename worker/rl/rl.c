@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "worker/rl/bc.h"
+#include "worker/rl/iql.h"
 #include "worker/rl/td3bc.h"
 
 /* Names as in lib/flow/algos.c. */
@@ -14,6 +15,7 @@ static const struct { const char *name; const struct rl_algo *algo; } algos[] = 
   { "td3bc", &td3bc_algo },
   { "bc", &bc_algo },
   { "10%bc", &bc_algo },
+  { "iql", &iql_algo },
 };
 
 const struct rl_algo *rl_algo_find(const char *name) {

@@ -60,6 +60,7 @@ struct rl_data {
   uint32_t act_count;  /* of discrete actions; 0: they are continuous */
   uint32_t n, true_n, proxy_n;
   double effective_n;  /* Kish: (sum w)^2 / sum w^2 */
+  double return_min, return_max; /* of the trajectories used; undiscounted */
   uint64_t *row;       /* [n] observation row of s; that of s' is the next */
   float *action;       /* [n, A] in [-1, 1]; discrete: [n, 1] the class index */
   float *reward;       /* [n] */

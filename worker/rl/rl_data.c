@@ -43,9 +43,9 @@ static uint64_t steps_used(const struct px_union *u, const struct choice *choice
 }
 
 /* chosen[traj_n]: the top_percent of the trajectories that have usable
- * transitions, at least one. Gives their transitions' number. */
+ * transitions, at least one. Gives their transitions' number, and d their returns' range. */
 static enum px_status choose(const struct px_union *u, const struct choice *choice, double top_percent, uint8_t *chosen,
-                             uint64_t *n, struct px_err *err) {
+                             uint64_t *n, struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
@@ -53,12 +53,14 @@ static enum px_status choose(const struct px_union *u, const struct choice *choi
   uint64_t total = 0;
   for (uint32_t i = 0; i < traj_n; i++)
     if (steps_used(u, choice, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
-  if (top_percent < 100) qsort(ranked, usable_n, sizeof *ranked, by_return);
+  qsort(ranked, usable_n, sizeof *ranked, by_return);
   const uint32_t wanted = (uint32_t)ceil(usable_n * top_percent / 100 - 1e-9);
   for (uint32_t i = 0; i < wanted; i++) {
     chosen[ranked[i].traj] = 1;
+    d->return_min = ranked[i].value;
     total += steps_used(u, choice, ranked[i].traj);
   }
+  d->return_max = usable_n ? ranked[0].value : 0;
   free(ranked);
   *n = total;
   return PX_OK;
@@ -136,7 +138,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   d->obs_dim = ds->spaces.obs_dim;
   d->act_dim = ds->spaces.act_dim;
   d->act_count = ds->spaces.act_count;
-  if ((status = choose(u, &choice, rl_option(spec, "top_percent"), chosen, &n, err))) goto out;
+  if ((status = choose(u, &choice, rl_option(spec, "top_percent"), chosen, &n, d, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
     status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
                : px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");

@@ -37,3 +37,14 @@ void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list) {
   px_state_adam(list, name, &n->adam);
   if (n->target) px_state_floats(list, name, "target", n->target->params, n->target->params_n);
 }
+
+void rl_net_scale_output(struct px_mlp *net, float factor) {
+  for (size_t i = px_mlp_layer(net, net->shape.layers).weight; i < net->params_n; i++) net->params[i] *= factor;
+}
+
+void rl_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out) {
+  for (uint32_t i = 0; i < n; i++, out += o + a) {
+    memcpy(out, s + (size_t)i * o, o * sizeof *out);
+    memcpy(out + o, actions + (size_t)i * a, a * sizeof *out);
+  }
+}

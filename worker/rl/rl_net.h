@@ -28,5 +28,12 @@ void rl_net_step(struct rl_net *n);
 void rl_net_follow(struct rl_net *n, float tau);
 /* Lists <name>.params, .m, .v, .steps and .target. */
 void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list);
+/* Multiplies what a net gives: its last layer. */
+void rl_net_scale_output(struct px_mlp *net, float factor);
+
+/* How many rows the chunk at `row` of n has. */
+static inline uint32_t rl_rows(uint32_t n, uint32_t row) { return n - row < PX_MLP_CHUNK ? n - row : PX_MLP_CHUNK; }
+/* out [n, O + A] = (s, a) by rows. */
+void rl_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out);
 
 #endif

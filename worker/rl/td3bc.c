@@ -7,12 +7,11 @@
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
-static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
 
 enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
                          struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = min_u32(batch, PX_MLP_CHUNK);
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
   struct td3bc *t = px_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
   t->seed = spec->seed;
@@ -63,14 +62,6 @@ void td3bc_free(struct td3bc *t) {
   free(t);
 }
 
-/* out[n, O + A] = (s, a) by rows. */
-static void join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out) {
-  for (uint32_t i = 0; i < n; i++, out += o + a) {
-    memcpy(out, s + (size_t)i * o, o * sizeof *out);
-    memcpy(out + o, actions + (size_t)i * a, a * sizeof *out);
-  }
-}
-
 /* t->q_target for rows row .. row + n. */
 static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
@@ -78,7 +69,7 @@ static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
   const float *s2 = b->s2 + (size_t)row * o, *noise = t->noise + (size_t)row * a;
   float *next = px_mlp_forward(t->actor.target, t->actor.work, s2, n, NULL);
   for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(t->policy_noise * noise[i], t->noise_clip), 1);
-  join(n, o, a, s2, next, t->sa);
+  rl_join(n, o, a, s2, next, t->sa);
   const float *q[2];
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
@@ -90,9 +81,9 @@ static double update_critics(struct td3bc *t) {
   const uint32_t o = b->obs_dim, a = b->act_dim;
   double loss = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
-    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    n = rl_rows(b->n, row);
     target_values(t, row, n);
-    join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
+    rl_join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
     for (int i = 0; i < 2; i++) {
       struct rl_net *c = &t->critic[i];
       const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
@@ -112,11 +103,11 @@ static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
   struct rl_net *c = &t->critic[0];
   *sum = *sum_abs = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
-    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    n = rl_rows(b->n, row);
     const float *s = b->s + (size_t)row * o, *y = px_mlp_forward(t->actor.net, t->actor.work, s, n, NULL);
     float *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
     for (uint32_t i = 0; i < n * a; i++) pi[i] = tanhf(y[i]);
-    join(n, o, a, s, pi, t->sa);
+    rl_join(n, o, a, s, pi, t->sa);
     const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
     for (uint32_t i = 0; i < n; i++) {
       *sum += (double)q[i];
@@ -136,7 +127,7 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
   ask_critic(t, &sum, &sum_abs);
   const double lambda = t->alpha * b->n / fmax(sum_abs, 1e-12);
   for (uint32_t row = 0, n; row < b->n; row += n) {
-    n = min_u32(PX_MLP_CHUNK, b->n - row);
+    n = rl_rows(b->n, row);
     const float *s = b->s + (size_t)row * o, *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
     /* With one chunk the activations of ask_critic are still there. */
     if (b->n > PX_MLP_CHUNK) px_mlp_forward(actor->net, actor->work, s, n, NULL);
