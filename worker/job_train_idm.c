@@ -43,7 +43,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   if (!status && member >= spec.members)
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);
   if (!status) status = snapshot_visible(job, &ds, err);
-  if (!status) status = idm_train_member(ds, &spec, member, &job->progress, &model, metrics, err);
+  if (!status) status = idm_train_member(ds, &spec, member, &job->progress, NULL, &model, metrics, err);
   if (!status) status = publish(job, model, metrics, err);
   idm_model_free(model);
   px_dataset_free(ds);

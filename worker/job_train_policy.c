@@ -45,7 +45,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = snapshot_visible(job, &ds, err);
   if (!status) status = snapshot_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
-  if (!status) status = rl_train(&spec, u, &job->progress, &policy, &metrics, err);
+  if (!status) status = rl_train(&spec, u, &job->progress, NULL, &policy, &metrics, err);
   if (!status) status = publish(job, policy, &metrics, err);
   rl_policy_free(policy);
   px_union_free(u);

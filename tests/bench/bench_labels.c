@@ -120,7 +120,7 @@ static void run_idm(const struct px_dataset *truth, const struct px_dataset *mas
   struct px_err err = { 0 };
   double start = cpu_s();
   for (uint32_t i = 0; i < spec->members; i++)
-    must(idm_train_member(masked, spec, i, NULL, &models[i], &metrics, &err), &err);
+    must(idm_train_member(masked, spec, i, NULL, NULL, &models[i], &metrics, &err), &err);
   r->train_s = cpu_s() - start;
   start = cpu_s();
   must(idm_label(models, spec->members, masked, 0, masked->traj_n, NULL, &labels, &err), &err);

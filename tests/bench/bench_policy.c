@@ -81,7 +81,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
   if ((status = px_union_new(ds, &u, err))) goto out;
-  if ((status = rl_train(&spec, u, NULL, &policy, &metrics, err))) goto out;
+  if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
   const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000 };
   const struct px_rollout_policy player = { policy, act };
   if ((status = px_rollout_run(&rollout, &player, NULL, &result, err))) goto out;

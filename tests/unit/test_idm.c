@@ -61,7 +61,7 @@ static struct idm_model *trained(const struct px_dataset *ds, const struct idm_s
                                  struct idm_metrics *metrics) {
   struct idm_model *model = NULL;
   struct px_err err;
-  CU_OK(idm_train_member(ds, spec, member, NULL, &model, metrics, &err), err);
+  CU_OK(idm_train_member(ds, spec, member, NULL, NULL, &model, metrics, &err), err);
   return model;
 }
 
@@ -295,9 +295,9 @@ static void nothing_labelled_is_an_error(void) {
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
   ds->labelled[ds->step_start[3] - 1] = 1; /* the last step of trajectory 2, whose next state is unknown */
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
   CU_ASSERT_PTR_NULL(model);
   world_free(ds);
 }
@@ -308,10 +308,10 @@ static void bad_specs_name_the_field(void) {
   struct idm_metrics metrics;
   struct idm_model *model;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 2, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 2, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/member");
   spec.k = IDM_K_MAX + 1;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/k");
   spec.k = 0, spec.lr = NAN;
   CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
@@ -367,7 +367,7 @@ static void a_loss_that_is_not_finite_is_an_error(void) {
   ds->observations[0] = 3e38F, ds->observations[O] = -3e38F; /* finite, but their difference is not */
   for (int linear = 0; linear < 2; linear++) {
     spec.linear = linear;
-    CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, &model, &metrics, &err), PX_E_NAN_LOSS);
+    CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NAN_LOSS);
     CU_ASSERT_PTR_NULL(model);
   }
   world_free(ds);
@@ -386,7 +386,7 @@ static void cancelling_stops_training_and_labelling(void) {
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, &progress, &model, &metrics, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, &progress, NULL, &model, &metrics, &err), PX_E_CANCELLED);
   CU_ASSERT_PTR_NULL(model);
   world_free(ds);
 }

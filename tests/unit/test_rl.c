@@ -215,7 +215,7 @@ static struct px_buf trained(const struct world *w, const struct rl_spec *spec) 
   struct rl_metrics metrics;
   struct px_err err;
   struct px_buf file = PX_BUF(1 << 22);
-  CU_OK(rl_train(spec, &w->u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_train(spec, &w->u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
   rl_policy_free(policy);
   return file;
@@ -356,7 +356,7 @@ static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
   world_open(&w);
   struct rl_spec spec = small("bc", 3000);
   set(&spec, "lr", 1e-3);
-  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_ASSERT_EQUAL(metrics.updates, 3000);
   CU_ASSERT_EQUAL(metrics.transitions_n, TRAJ_N * STEPS);
   CU_ASSERT_EQUAL(metrics.effective_n, TRAJ_N * STEPS);
@@ -383,11 +383,11 @@ static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
   world_open(&w);
   struct rl_spec spec = small("td3bc", 1);
   world_discrete(&w);
-  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/algo");
   spec = small("bc", 2000);
   set(&spec, "lr", 1e-3);
-  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_ASSERT_EQUAL(rl_policy_act_dim(policy), 1);
   CU_ASSERT_EQUAL(rl_policy_act_count(policy), CLASSES);
   float actions[STEPS], far[O] = { -1000, 0, 0 }, other;
@@ -418,7 +418,7 @@ static void td3bc_prefers_actions_of_higher_reward_over_the_behaviour(void) {
     struct rl_spec spec = small(i ? "td3bc" : "bc", 2000);
     set(&spec, "lr", 1e-3);
     if (i) set(&spec, "gamma", 0);
-    CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+    CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
     float actions[100 * A], values[100];
     rl_policy_act(policy, w.ds.observations, 100, actions);
     for (int k = 0; k < 100; k++) means[i] += (double)actions[k * A] / 100;
@@ -438,7 +438,7 @@ static void divergence_is_reported_with_its_update(void) {
   world_open(&w);
   const struct rl_spec spec = small("td3bc", 100);
   w.ds.rewards[0] = 1e30F;
-  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), PX_E_NAN_LOSS);
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "critic_loss"));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at update "));
   world_close(&w);
@@ -460,7 +460,7 @@ static void training_stops_when_progress_says_so(void) {
   const struct px_progress progress = { &calls, stop_at_once };
   world_open(&w);
   const struct rl_spec spec = small("td3bc", 1000000);
-  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, &progress, &policy, &metrics, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(rl_train(&spec, &w.u, &progress, NULL, &policy, &metrics, &err), PX_E_CANCELLED);
   CU_ASSERT_EQUAL(calls, 1);
   world_close(&w);
 }
@@ -490,7 +490,7 @@ static void acts_alike_when_loaded(const struct world *w, const char *algo) {
   struct px_err err;
   float actions[2][N * A] = { { 0 } }, values[2][N];
   bool valued[2];
-  CU_OK(rl_train(&spec, &w->u, NULL, &policy[0], &metrics, &err), err);
+  CU_OK(rl_train(&spec, &w->u, NULL, NULL, &policy[0], &metrics, &err), err);
   CU_OK(rl_policy_save(policy[0], NULL, 0, &file, &err), err);
   CU_OK(rl_policy_load(file.data, file.len, &policy[1], &err), err);
   for (int i = 0; i < 2; i++) {
@@ -518,7 +518,7 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   struct px_buf file = PX_BUF(1 << 22);
   world_open(&w);
   const struct rl_spec spec = small("td3bc", 10);
-  CU_OK(rl_train(&spec, &w.u, NULL, &policy, &metrics, &err), err);
+  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, &(struct px_st_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
   CU_OK(rl_policy_load(file.data, file.len, &loaded, &err), err);
   float before[300 * A], after[300 * A], values[2][300];

@@ -29,6 +29,7 @@
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
 #include "lib/data/safetensors.h"
+#include "worker/nn/checkpoint.h"
 
 enum { IDM_K_MAX = 8, IDM_F_MAX = 4, IDM_LAYERS_MAX = 4, IDM_HIDDEN_MAX = 2048, IDM_MEMBERS_MAX = 16 };
 enum { IDM_BATCH_MAX = 8192 };
@@ -115,10 +116,12 @@ uint32_t idm_model_act_dim(const struct idm_model *model);
 /* Trains member `member` < spec->members on the labelled transitions of `ds`
  * whose next state is known. NO_LABELS when there are none, NAN_LOSS when the
  * loss diverges, CANCELLED or FENCED from progress (phases "train",
- * "validate"; step of total; metrics loss, val_mse), about twice a second. */
+ * "validate"; step of total; metrics loss, val_mse), about twice a second.
+ * Model and metrics, but for the seconds, are the same however often the
+ * training was cut off and went on from its checkpoint (which may be NULL). */
 enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                const struct px_progress *progress, struct idm_model **out,
-                                struct idm_metrics *metrics, struct px_err *err) PX_MUST_CHECK;
+                                const struct px_progress *progress, struct px_checkpoint *checkpoint,
+                                struct idm_model **out, struct idm_metrics *metrics, struct px_err *err) PX_MUST_CHECK;
 
 /* A model as safetensors bytes, appended to buf (PX_BUF(IDM_MODEL_BYTES_MAX)).
  * `lineage` is pairs of key and value (dataset, job, ...), kept as metadata

@@ -16,6 +16,7 @@
 #include "worker/idm/model.h"
 #include "worker/idm/ridge.h"
 #include "worker/nn/adam.h"
+#include "worker/nn/checkpoint.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
 /* Where it may stop early, it makes no more passes than this over few
@@ -39,6 +40,9 @@ struct trainer {
   struct idm_sums sums;
   uint32_t steps_max, validate_every;
   double reported_s, loss, score;     /* of the last report, step and validation */
+  double seconds, since_s;            /* spent until since_s, in earlier attempts too */
+  double best;                        /* the kept iterate's score */
+  uint64_t best_step, worse;          /* ... its step, and the validations since */
 };
 
 /* ---- setting up */
@@ -64,6 +68,24 @@ static bool buffers(struct trainer *t) {
   return part_init(t, MU, model->mu->params, pass->mu_grads, model->mu->params_n)
          && (!model->y || part_init(t, SPREAD, model->y->params, pass->y_grads, model->y->params_n))
          && (!model->linear || part_init(t, LINEAR, model->linear, pass->linear_grads, (size_t)dims * (in + 1)));
+}
+
+/* All that the next steps depend on, and what is published; a new part of a member is listed here. */
+static void list_arrays(struct trainer *t, struct px_state *list) {
+  static const char *const NAME[PARTS_N] = { "mu", "spread", "linear" };
+  for (int i = 0; i < PARTS_N; i++) {
+    struct part *part = &t->parts[i];
+    if (!part->n) continue;
+    px_state_floats(list, NAME[i], "params", part->params, part->n);
+    px_state_floats(list, NAME[i], "best", part->best, part->n);
+    px_state_adam(list, NAME[i], &part->adam);
+  }
+  px_state_doubles(list, "loss", NULL, &t->loss, 1);
+  px_state_doubles(list, "val_mse", NULL, &t->score, 1);
+  px_state_doubles(list, "best_score", NULL, &t->best, 1);
+  px_state_whole(list, "best_step", NULL, &t->best_step, 1);
+  px_state_whole(list, "worse", NULL, &t->worse, 1);
+  px_state_doubles(list, "seconds", NULL, &t->seconds, 1);
 }
 
 /* The linear path starts at the ridge solution and the net's last layer at 0. */
@@ -173,6 +195,8 @@ static void take_step(struct trainer *t, uint32_t step) {
 /* About twice a second. */
 static enum px_status tell(struct trainer *t, const char *phase, uint32_t step) {
   const double now_s = px_clock_s();
+  t->seconds += now_s - t->since_s;
+  t->since_s = now_s;
   if (now_s - t->reported_s < report_every_s) return PX_OK;
   t->reported_s = now_s;
   const struct px_metric metrics[] = { { "loss", t->loss }, { "val_mse", t->score } };
@@ -218,35 +242,53 @@ static void copy_parts(struct trainer *t, bool keep) {
   }
 }
 
-static enum px_status train(struct trainer *t, struct idm_metrics *metrics, struct px_err *err) {
-  const struct idm_spec *spec = &t->model->spec;
+static enum px_status diverged(const struct trainer *t, const char *what, uint32_t step, struct px_err *err) {
+  px_fail(err, PX_E_NAN_LOSS, "the %s of member %u is not finite at step %u", what, t->model->member, step);
+  px_err_hint(err, "Try an lr below %g, and look for observations or actions of extreme size.", t->model->spec.lr);
+  return PX_E_NAN_LOSS;
+}
+
+/* Keeps the iterate if it is the best so far. */
+static enum px_status judge(struct trainer *t, uint32_t step, struct px_err *err) {
   const uint32_t stride = 1 + (t->fold.held_n - 1) / HELD_MAX;
-  double best = HUGE_VAL;
-  uint32_t worse = 0;
-  enum px_status status;
-  t->score = HUGE_VAL;
-  for (uint32_t step = 0; step <= t->steps_max; step++) {
+  const enum px_status status = validate(t, step, stride);
+  if (status) return status;
+  t->score = mean_of(t, t->sums.squared);
+  const double score = t->model->spec.mean_loss == IDM_NLL ? sums_nll(t) : t->score;
+  if (!isfinite(score)) return diverged(t, "validation", step, err);
+  t->worse++;
+  if (score < t->best) {
+    t->best = score;
+    t->best_step = step;
+    t->worse = 0;
+    copy_parts(t, true);
+  }
+  return PX_OK;
+}
+
+static enum px_status train(struct trainer *t, struct px_checkpoint *checkpoint, struct idm_metrics *metrics,
+                            struct px_err *err) {
+  const struct idm_spec *spec = &t->model->spec;
+  struct px_state list = { .n = 0 };
+  uint64_t done = 0;
+  t->score = t->best = HUGE_VAL;
+  list_arrays(t, &list);
+  enum px_status status = px_checkpoint_resume(checkpoint, &list, &done, err);
+  if (!status && done) metrics->steps = (uint32_t)done;
+  for (uint32_t step = done ? (uint32_t)done + 1 : 0; !status && step <= t->steps_max; step++) {
     if (step > 0) take_step(t, step);
     metrics->steps = step;
-    if (!isfinite(t->loss))
-      return px_fail(err, PX_E_NAN_LOSS, "the loss of member %u is not finite at step %u", t->model->member, step);
+    if (!isfinite(t->loss)) return diverged(t, "loss", step, err);
     if ((status = tell(t, "train", step))) return status;
     /* Iterate 0 is a candidate too: with a linear path it is the ridge solution. */
-    if (step % t->validate_every && step < t->steps_max) continue;
-    if ((status = validate(t, step, stride))) return status;
-    t->score = mean_of(t, t->sums.squared);
-    const double score = spec->mean_loss == IDM_NLL ? sums_nll(t) : t->score;
-    if (!isfinite(score))
-      return px_fail(err, PX_E_NAN_LOSS, "the validation of member %u is not finite at step %u", t->model->member, step);
-    worse++;
-    if (score < best) {
-      best = score;
-      worse = 0;
-      metrics->best_step = step;
-      copy_parts(t, true);
+    if (step % t->validate_every == 0 || step == t->steps_max) {
+      if ((status = judge(t, step, err))) return status;
+      if (spec->patience && t->worse >= spec->patience) break;
     }
-    if (spec->patience && worse >= spec->patience) break;
+    if (step) status = px_checkpoint_step(checkpoint, &list, step, err);
   }
+  if (status) return status;
+  metrics->best_step = (uint32_t)t->best_step;
   copy_parts(t, false);
   return PX_OK;
 }
@@ -283,10 +325,9 @@ static enum px_status measure(struct trainer *t, struct idm_metrics *metrics) {
 }
 
 enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                const struct px_progress *progress, struct idm_model **out,
-                                struct idm_metrics *metrics, struct px_err *err) {
-  const double start_s = px_clock_s();
-  struct trainer t = { .ds = ds, .progress = progress };
+                                const struct px_progress *progress, struct px_checkpoint *checkpoint,
+                                struct idm_model **out, struct idm_metrics *metrics, struct px_err *err) {
+  struct trainer t = { .ds = ds, .progress = progress, .since_s = px_clock_s() };
   enum px_status status = idm_spec_check(spec, err);
   if (status) return status;
   if (member >= spec->members)
@@ -297,9 +338,9 @@ enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_sp
   if (status) return status;
   struct idm_metrics *found = &t.model->metrics;
   status = trainer_init(&t, err);
-  if (!status) status = train(&t, found, err);
+  if (!status) status = train(&t, checkpoint, found, err);
   if (!status) status = measure(&t, found);
-  found->seconds = px_clock_s() - start_s;
+  found->seconds = t.seconds + px_clock_s() - t.since_s;
   trainer_free(&t);
   if (status) {
     idm_model_free(t.model);

@@ -28,75 +28,118 @@ const struct rl_algo *rl_algo_find(const char *name) {
 
 /* No loss of a training that works comes near it, whatever the rewards' scale. */
 static const double loss_max = 1e15;
+/* Published losses are means over so many of the last updates: a number and not a time, so that they are equal
+ * however fast the training went and however often it was cut off. */
+enum { TAIL = 1000, CLOCK_EVERY = 8, REPORT_MS = 500 };
 
-struct window { double sums[RL_LOSSES_MAX], last[RL_LOSSES_MAX]; uint64_t n; };
+struct run {
+  const struct rl_spec *spec;
+  const struct rl_algo *algo;
+  const struct rl_data *data;
+  const struct px_progress *progress;
+  void *state;
+  uint64_t updates;
+  double last[RL_LOSSES_MAX], tail[RL_LOSSES_MAX], seconds; /* of the last update; sums over TAIL; so far */
+  double recent[RL_LOSSES_MAX]; /* sums since the last report: for the curves only */
+  uint64_t recent_n;
+  int64_t from_ms, report_ms;
+};
 
-static enum px_status look_at(const struct rl_algo *algo, struct window *w, uint64_t step, struct px_err *err) {
+/* All that the next updates and what is published depend on. */
+static void list_arrays(struct run *r, struct px_state *list) {
+  r->algo->arrays(r->state, list);
+  px_state_doubles(list, "losses", "last", r->last, RL_LOSSES_MAX);
+  px_state_doubles(list, "losses", "tail", r->tail, RL_LOSSES_MAX);
+  px_state_doubles(list, "seconds", NULL, &r->seconds, 1);
+}
+
+static enum px_status diverged(const struct run *r, size_t loss, uint64_t step, struct px_err *err) {
+  const float usual = 100; /* rewards up to here have not made a training diverge by themselves */
+  float largest = 0;
+  for (uint32_t i = 0; i < r->data->n; i++) largest = fmaxf(largest, fabsf(r->data->reward[i]));
+  px_fail(err, PX_E_NAN_LOSS, "%s is %g at update %" PRIu64, r->algo->losses[loss], r->last[loss], step + 1);
+  const double lr = rl_option(r->spec, "lr");
+  if (largest > usual)
+    px_err_hint(err, "Divide the rewards, which reach %g, so that they are about 1; or try an lr below %g.", (double)largest, lr);
+  else
+    px_err_hint(err, "Try an lr below %g.", lr);
+  return PX_E_NAN_LOSS;
+}
+
+static enum px_status look_at(struct run *r, uint64_t step, struct px_err *err) {
   for (size_t i = 0; i < RL_LOSSES_MAX; i++) {
-    if (!(fabs(w->last[i]) < loss_max))
-      return px_fail(err, PX_E_NAN_LOSS, "%s is %g at update %" PRIu64, algo->losses[i], w->last[i], step + 1);
-    w->sums[i] += w->last[i];
+    if (!(fabs(r->last[i]) < loss_max)) return diverged(r, i, step, err);
+    r->recent[i] += r->last[i];
+    if (step + TAIL >= r->updates) r->tail[i] += r->last[i];
   }
-  w->n++;
+  r->recent_n++;
   return PX_OK;
 }
 
-/* The window's means become the metrics, and a new window starts. */
-static size_t take_means(const struct rl_algo *algo, struct window *w, struct rl_metrics *metrics) {
+/* `done` updates of all; the curves' values are means since the last report. */
+static enum px_status report(struct run *r, uint64_t done, struct px_err *err) {
+  const int64_t now = px_clock_ms();
+  struct px_metric means[RL_LOSSES_MAX];
   size_t n = 0;
-  for (; n < RL_LOSSES_MAX && algo->losses[n]; n++) {
-    metrics->losses[n] = (struct px_metric){ algo->losses[n], w->n ? w->sums[n] / (double)w->n : w->last[n] };
-    w->sums[n] = 0;
+  for (; r->recent_n && n < RL_LOSSES_MAX && r->algo->losses[n]; n++) {
+    means[n] = (struct px_metric){ r->algo->losses[n], r->recent[n] / (double)r->recent_n };
+    r->recent[n] = 0;
   }
-  w->n = 0;
-  return n;
+  r->recent_n = 0;
+  r->seconds += (double)(now - r->from_ms) * 1e-3;
+  r->from_ms = now;
+  r->report_ms = now + REPORT_MS;
+  const enum px_status status = px_progress_report(r->progress, "train", (int64_t)done, (int64_t)r->updates, means, n);
+  return status ? px_fail(err, status, "training stopped at update %" PRIu64, done) : PX_OK;
 }
 
-static enum px_status run(const struct rl_spec *spec, const struct rl_algo *algo, void *state,
-                          const struct px_progress *progress, struct rl_metrics *metrics, struct px_err *err) {
-  enum { CLOCK_EVERY = 8, REPORT_MS = 500 };
-  struct window window = { 0 };
-  const int64_t start = px_clock_ms();
-  int64_t next = start + REPORT_MS;
-  const uint64_t updates = (uint64_t)rl_option(spec, "updates");
-  for (uint64_t step = 0; step < updates; step++) {
-    algo->step(state, step, window.last);
-    enum px_status status = look_at(algo, &window, step, err);
-    if (status) return status;
-    metrics->updates = step + 1;
-    const bool last = step + 1 == updates;
-    if (!last && (step % CLOCK_EVERY || px_clock_ms() < next)) continue;
-    next = px_clock_ms() + REPORT_MS;
-    metrics->seconds = (double)(px_clock_ms() - start) * 1e-3;
-    const size_t losses_n = take_means(algo, &window, metrics);
-    status = px_progress_report(progress, "train", (int64_t)step + 1, (int64_t)updates, metrics->losses, losses_n);
-    if (status) return px_fail(err, status, "training stopped at update %" PRIu64, step + 1);
+static enum px_status run(struct run *r, struct px_checkpoint *checkpoint, struct px_err *err) {
+  struct px_state list = { .n = 0 };
+  uint64_t done = 0;
+  list_arrays(r, &list);
+  enum px_status status = px_checkpoint_resume(checkpoint, &list, &done, err);
+  r->from_ms = px_clock_ms();
+  if (!status && done) status = report(r, done, err);
+  for (r->report_ms = r->from_ms + REPORT_MS; !status && done < r->updates; done++) {
+    const uint64_t step = done;
+    r->algo->step(r->state, step, r->last);
+    status = look_at(r, step, err);
+    const bool last = step + 1 == r->updates;
+    if (!status && (last || (step % CLOCK_EVERY == 0 && px_clock_ms() >= r->report_ms))) status = report(r, step + 1, err);
+    if (!status) status = px_checkpoint_step(checkpoint, &list, step + 1, err);
   }
-  return PX_OK;
+  return status;
+}
+
+static void publish(const struct run *r, struct rl_metrics *metrics) {
+  const uint64_t tail_n = r->updates < TAIL ? r->updates : TAIL;
+  *metrics = (struct rl_metrics){ .updates = r->updates, .transitions_n = r->data->n, .true_n = r->data->true_n,
+                                  .proxy_n = r->data->proxy_n, .effective_n = r->data->effective_n, .seconds = r->seconds };
+  for (size_t i = 0; i < RL_LOSSES_MAX && r->algo->losses[i]; i++)
+    metrics->losses[i] = (struct px_metric){ r->algo->losses[i], r->tail[i] / (double)tail_n };
 }
 
 enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, const struct px_progress *progress,
-                        struct rl_policy **policy, struct rl_metrics *metrics, struct px_err *err) {
+                        struct px_checkpoint *checkpoint, struct rl_policy **policy, struct rl_metrics *metrics,
+                        struct px_err *err) {
   struct rl_data *data = NULL;
-  void *state = NULL;
   struct rl_nets nets = { 0 };
-  struct rl_metrics found = { 0 };
-  const struct rl_algo *algo = rl_algo_find(spec->algo);
-  enum px_status status = algo ? PX_OK : px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%s'", spec->algo);
-  if (!status && !(algo->actions & (u->ds->spaces.act_count ? RL_DISCRETE : RL_CONTINUOUS)))
+  struct run r = { .spec = spec, .algo = rl_algo_find(spec->algo), .progress = progress };
+  enum px_status status = r.algo ? PX_OK : px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%s'", spec->algo);
+  if (!status && !(r.algo->actions & (u->ds->spaces.act_count ? RL_DISCRETE : RL_CONTINUOUS)))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/algo", "%s cannot learn %s actions, which this dataset has", spec->algo,
                         u->ds->spaces.act_count ? "discrete" : "continuous");
   if (status) return status;
+  r.updates = (uint64_t)rl_option(spec, "updates");
   if ((status = rl_data_new(u, spec, &data, err))) goto out;
-  if ((status = algo->init(spec, data, &state, err))) goto out;
-  found.transitions_n = data->n, found.true_n = data->true_n, found.proxy_n = data->proxy_n;
-  found.effective_n = data->effective_n;
-  if ((status = run(spec, algo, state, progress, &found, err))) goto out;
-  algo->take(state, &nets);
+  r.data = data;
+  if ((status = r.algo->init(spec, data, &r.state, err))) goto out;
+  if ((status = run(&r, checkpoint, err))) goto out;
+  r.algo->take(r.state, &nets);
   if ((status = rl_policy_new(spec, data, &nets, policy, err))) goto out;
-  *metrics = found;
+  publish(&r, metrics);
 out:
-  if (state) algo->free(state);
+  if (r.state) r.algo->free(r.state);
   rl_data_free(data);
   return status;
 }

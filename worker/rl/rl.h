@@ -20,8 +20,8 @@
 #include "lib/data/labels.h"
 #include "lib/data/safetensors.h"
 #include "lib/flow/algos.h"
+#include "worker/nn/checkpoint.h"
 #include "worker/nn/mlp.h"
-#include "worker/nn/state.h"
 
 /* ---- specs (rl_spec.c) */
 
@@ -146,13 +146,16 @@ struct rl_metrics {
   uint64_t updates;
   uint32_t transitions_n, true_n, proxy_n;
   double effective_n, seconds;
-  struct px_metric losses[RL_LOSSES_MAX]; /* means over the last report's interval; name NULL: unused */
+  struct px_metric losses[RL_LOSSES_MAX]; /* means over the last 1,000 updates, or all; name NULL: unused */
 };
 
 /* Trains to the end and reports about twice a second in phase "train". Fails
  * with NAN_LOSS naming the update when a loss is not finite or explodes, and
- * with what `progress` returns when it asks to stop. */
+ * with what `progress` or `checkpoint` returns when it asks to stop. Policy and
+ * metrics, but for the seconds, are the same however often the training was cut
+ * off and went on from its checkpoint (which may be NULL). */
 enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, const struct px_progress *progress,
-                        struct rl_policy **policy, struct rl_metrics *metrics, struct px_err *err) PX_MUST_CHECK;
+                        struct px_checkpoint *checkpoint, struct rl_policy **policy, struct rl_metrics *metrics,
+                        struct px_err *err) PX_MUST_CHECK;
 
 #endif
