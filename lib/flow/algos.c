@@ -8,6 +8,7 @@
 #define END { .name = NULL }
 #define WHOLE(name, low, high, initial, help) { name, FLOW_INT, low, high, initial, NULL, NULL, help }
 #define NUMBER(name, low, high, initial, help) { name, FLOW_NUMBER, low, high, initial, NULL, NULL, help }
+#define FLAG(name, initial, help) { name, FLOW_BOOL, 0, 0, initial, NULL, NULL, help }
 #define WORD(name, initial, words, help) { name, FLOW_ENUM, 0, 0, initial, words, NULL, help }
 
 /* ---- options of all algorithms */
@@ -41,6 +42,19 @@ static const struct flow_field TD3BC[] = {
   TRANSITIONS("100"), END
 };
 
+static const struct flow_field CQL[] = {
+  TRAINING("50000", "256"), NETS("256", "3"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"),
+  NUMBER("actor_lr", 1e-8, 1, "0.0001", "Adam's learning rate, actor"),
+  NUMBER("temperature_lr", 1e-8, 1, "0.0003", "Adam's learning rate, entropy temperature"), GAMMA, TAU,
+  NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
+  NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
+  WHOLE("actions", 1, 64, "10", "Actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
+  NUMBER("target_entropy", -10, 10, "-1", "Entropy that the actor is held to, per action dimension"),
+  FLAG("backup_entropy", "false", "Whether the targets' values count the entropy"),
+  WHOLE("bc_updates", 0, 10000000, "0", "First updates in which the actor only imitates"),
+  TRANSITIONS("100"), END
+};
+
 static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("100"), END };
 static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
 
@@ -57,6 +71,7 @@ static const struct flow_field IQL[] = {
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
 const struct flow_field flow_algos[] = {
   ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
+  ALGO("cql", CQL, "Conservative Q-learning (arXiv 2006.04779): critics pushed down on actions that the data lacks"),
   ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
   ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),

@@ -154,17 +154,25 @@ PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout 
   }
 }
 
-/* h_0 = x; h_{l+1} = relu(h_l W_l^T + b_l); y = h_L W_L^T + b_L */
+float *px_mlp_first(struct px_mlp_work *work) { return work->h[0]; }
+
+/* h_0 = relu(x W_0^T + b_0); h_l = relu(h_{l-1} W_l^T + b_l); y = h_{L-1} W_L^T + b_L */
 float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
                       const struct px_mlp_drop *drop) {
-  const struct px_mlp_shape *s = &net->shape;
+  const struct px_mlp_layer first = px_mlp_layer(net, 0);
   assert(n <= work->rows_max);
-  const float *in = x;
-  for (uint32_t l = 0; l < s->layers; l++) {
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, first.out, first.in, x, net->params + first.weight, 0, work->h[0]);
+  px_mat_bias_relu(n, first.out, net->params + first.bias, work->h[0]);
+  return px_mlp_forward_rest(net, work, n, drop);
+}
+
+float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,
+                           const struct px_mlp_drop *drop) {
+  const struct px_mlp_shape *s = &net->shape;
+  for (uint32_t l = 1; l < s->layers; l++) {
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
-    px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, in, net->params + layer.weight, 0, work->h[l]);
+    px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, work->h[l - 1], net->params + layer.weight, 0, work->h[l]);
     px_mat_bias_relu(n, layer.out, net->params + layer.bias, work->h[l]);
-    in = work->h[l];
   }
   work->scale = 1;
   if (drop && s->dropout > 0) {
@@ -173,29 +181,36 @@ float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const 
     drop_units(n, s->hidden, mask, drop->row0, work->h[s->layers - 1]);
   }
   const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
-  px_mat_mul(PX_MAT_N, PX_MAT_T, n, head.out, head.in, in, net->params + head.weight, 0, work->y);
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight, 0, work->y);
   px_mat_bias(n, head.out, net->params + head.bias, work->y);
   return work->y;
 }
 
-/* With d_l = dL/d(h_l W_l^T + b_l): dW_l = d_l^T h_l; db_l = column sums of d_l; d_{l-1} = (d_l W_l) where h_l > 0 */
+/* With d_l = dL/d(h_{l-1} W_l^T + b_l): dW_l = d_l^T h_{l-1}; db_l = column sums of d_l;
+ * d_{l-1} = (d_l W_l) where h_{l-1} > 0 */
 void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
                      float *grads, bool add, float *dx) {
+  const struct px_mlp_layer first = px_mlp_layer(net, 0);
+  float *d = px_mlp_backward_rest(net, work, n, dy, grads, add);
+  px_mat_relu_back(n, first.out, work->h[0], net->shape.layers == 1 ? work->scale : 1, d, add,
+                   grads ? grads + first.bias : NULL);
+  if (grads) px_mat_mul(PX_MAT_T, PX_MAT_N, first.out, first.in, n, d, x, add ? 1 : 0, grads + first.weight);
+  if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, first.in, first.out, d, net->params + first.weight, 0, dx);
+}
+
+float *px_mlp_backward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy,
+                            float *grads, bool add) {
   const struct px_mlp_shape *s = &net->shape;
   const float *d = dy;
   if (grads) px_mat_col_sums(n, s->out, dy, add, grads + px_mlp_layer(net, s->layers).bias);
   for (uint32_t l = s->layers;; l--) {
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
-    const float *w = net->params + layer.weight, *in = l ? work->h[l - 1] : x;
-    if (grads)
-      px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, in, add ? 1 : 0, grads + layer.weight);
-    if (l == 0) {
-      if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, w, 0, dx);
-      return;
-    }
     float *below = work->d[l % 2];
-    px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, w, 0, below);
-    px_mat_relu_back(n, s->hidden, in, l == s->layers ? work->scale : 1, below, add,
+    if (grads)
+      px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
+    px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, net->params + layer.weight, 0, below);
+    if (l == 1) return below;
+    px_mat_relu_back(n, s->hidden, work->h[l - 1], l == s->layers ? work->scale : 1, below, add,
                      grads ? grads + px_mlp_layer(net, l - 1).bias : NULL);
     d = below;
   }

@@ -7,12 +7,14 @@
 
 #include "lib/base/clock.h"
 #include "worker/rl/bc.h"
+#include "worker/rl/cql.h"
 #include "worker/rl/iql.h"
 #include "worker/rl/td3bc.h"
 
 /* Names as in lib/flow/algos.c. */
 static const struct { const char *name; const struct rl_algo *algo; } algos[] = {
   { "td3bc", &td3bc_algo },
+  { "cql", &cql_algo },
   { "bc", &bc_algo },
   { "10%bc", &bc_algo },
   { "iql", &iql_algo },

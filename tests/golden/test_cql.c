@@ -1,0 +1,111 @@
+/* Conservative Q-learning against PyTorch in float64 (gen_cql.py), which evaluates every sampled
+ * action as a row of its own; tolerances as in test_mlp.c. */
+#include <math.h>
+#include <stdio.h>
+
+#include "tests/support/cu.h"
+#include "tests/support/golden.h"
+#include "worker/rl/cql.h"
+
+enum { B = 16, O = 11, A = 3, H = 20, N = 4, STEPS = 10 };
+static const char *const nets[] = { "actor", "critic0", "critic1" };
+
+static const char *name(const char *run, const char *net, const char *suffix) {
+  static char text[64];
+  snprintf(text, sizeof text, "%s%s%s", run, net, suffix);
+  return text;
+}
+
+static void load_batch(const struct golden *g, struct cql *t, size_t step) {
+  golden_floats(g, "s", step * B * O, B * O, t->batch.s);
+  golden_floats(g, "s2", step * B * O, B * O, t->batch.s2);
+  golden_floats(g, "action", step * B * A, B * A, t->batch.action);
+  golden_floats(g, "reward", step * B, B, t->batch.reward);
+  golden_floats(g, "not_done", step * B, B, t->batch.not_done);
+  golden_floats(g, "weight", step * B, B, t->batch.weight);
+  golden_floats(g, "noise_pi", step * B * A, B * A, t->noise.pi);
+  golden_floats(g, "noise_next", step * B * A, B * A, t->noise.next);
+  golden_floats(g, "noise_here", step * B * N * A, B * N * A, t->noise.here);
+  golden_floats(g, "noise_there", step * B * N * A, B * N * A, t->noise.there);
+  golden_floats(g, "uniform", step * B * N * A, B * N * A, t->noise.uniform);
+}
+
+static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
+  struct cql *t;
+  struct px_err err;
+  CU_OK(rl_spec_set(spec, "hidden", H, &err), err);
+  CU_OK(rl_spec_set(spec, "layers", 3, &err), err);
+  CU_OK(rl_spec_set(spec, "batch", B, &err), err);
+  CU_OK(rl_spec_set(spec, "actions", N, &err), err);
+  CU_OK(rl_spec_set(spec, "lr", 3e-4, &err), err);
+  CU_OK(rl_spec_set(spec, "actor_lr", 1e-4, &err), err);
+  CU_OK(rl_spec_set(spec, "temperature_lr", 3e-4, &err), err);
+  CU_OK(cql_new(spec, O, A, &t, &err), err);
+  struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  for (int i = 0; i < 3; i++) golden_floats(g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
+  for (int i = 1; i < 3; i++)
+    golden_floats(g, name("", nets[i], "_target"), 0, mine[i]->net->params_n, mine[i]->target->params);
+  return t;
+}
+
+static void expect_gradients(const struct golden *g, const char *run, const struct cql *t) {
+  const struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  for (int i = 0; i < 3; i++)
+    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
+  CU_ASSERT_TRUE(golden_error(g, name(run, "spread", "_grads"), t->spread_grads, 2) < 5e-6);
+  CU_ASSERT_TRUE(golden_error(g, name(run, "log_alpha", "_grads"), &t->log_alpha_grad, 1) < 5e-6);
+}
+
+static void ten_updates(const struct golden *g, const char *run, struct rl_spec *spec) {
+  double losses[RL_LOSSES_MAX];
+  size_t n;
+  struct cql *t = fresh(g, spec);
+  const struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
+  const double *expected = golden_take(g, name(run, "losses", ""), &n);
+  CU_ASSERT_EQUAL_FATAL(n, STEPS * RL_LOSSES_MAX);
+  for (size_t step = 0; step < STEPS; step++) {
+    load_batch(g, t, step);
+    cql_update(t, step, losses);
+    for (size_t i = 0; i < RL_LOSSES_MAX; i++) {
+      const double want = expected[step * RL_LOSSES_MAX + i];
+      CU_ASSERT_DOUBLE_EQUAL(losses[i], want, 1e-5 * (1 + fabs(want)));
+    }
+    if (step == 0) expect_gradients(g, run, t);
+  }
+  for (int i = 0; i < 3; i++)
+    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 2e-5);
+  for (int i = 1; i < 3; i++)
+    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
+                   < 1e-6);
+  CU_ASSERT_TRUE(golden_error(g, name(run, "spread", "_after"), t->spread, 2) < 1e-6);
+  CU_ASSERT_TRUE(golden_error(g, name(run, "log_alpha", "_after"), &t->log_alpha, 1) < 1e-4);
+  cql_free(t);
+}
+
+static void ten_updates_agree(void) {
+  struct golden g;
+  struct rl_spec spec;
+  struct px_err err;
+  golden_open(&g, "cql");
+  CU_OK(rl_spec_defaults("cql", &spec, &err), err);
+  CU_OK(rl_spec_set(&spec, "cql_weight", 5, &err), err);
+  ten_updates(&g, "plain_", &spec);
+  golden_close(&g);
+}
+
+static void ten_updates_with_other_options_and_cloning_first_agree(void) {
+  struct golden g;
+  struct rl_spec spec;
+  struct px_err err;
+  golden_open(&g, "cql");
+  CU_OK(rl_spec_defaults("cql", &spec, &err), err);
+  CU_OK(rl_spec_set(&spec, "cql_weight", 3, &err), err);
+  CU_OK(rl_spec_set(&spec, "cql_temperature", 0.7, &err), err);
+  CU_OK(rl_spec_set(&spec, "target_entropy", -0.5, &err), err);
+  CU_OK(rl_spec_set(&spec, "backup_entropy", 1, &err), err);
+  CU_OK(rl_spec_set(&spec, "bc_updates", 2, &err), err);
+  ten_updates(&g, "other_", &spec);
+  golden_close(&g);
+}
+
+CU_MAIN("cql", T(ten_updates_agree), T(ten_updates_with_other_options_and_cloning_first_agree))

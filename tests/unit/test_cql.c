@@ -1,0 +1,149 @@
+/* Conservative Q-learning: its fan of actions against its naive twin, batches over a chunk, what it learns. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/rng.h"
+#include "tests/support/cu.h"
+#include "worker/rl/cql.h"
+
+enum { O = 5, A = 2 };
+
+static float *normals(struct px_rng *rng, size_t n) {
+  float *x = px_calloc(n, sizeof *x);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(x);
+  px_rng_normal(rng, x, n);
+  return x;
+}
+
+/* ---- the fan */
+
+/* As the fan, by a row (s, a) for every action. */
+static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const float *s, const float *actions,
+                  const float *dy, float *y, float *grads) {
+  struct px_mlp_work *work;
+  const uint32_t rows = n * times;
+  float *x = px_calloc(rows, (O + A) * sizeof *x);
+  CU_ASSERT_EQUAL_FATAL(px_mlp_work_new(&net->shape, rows, &work), PX_OK);
+  for (uint32_t i = 0; i < rows; i++) {
+    memcpy(x + i * (O + A), s + i / times * O, O * sizeof *x);
+    memcpy(x + i * (O + A) + O, actions + i * A, A * sizeof *x);
+  }
+  memcpy(y, px_mlp_forward(net, work, x, rows, NULL), rows * sizeof *y);
+  px_mlp_backward(net, work, x, rows, dy, grads, false, NULL);
+  px_mlp_work_free(work);
+  free(x);
+}
+
+/* hidden: also beyond whole blocks of units, and below one. */
+static void check_fan(uint32_t hidden, uint32_t layers) {
+  enum { N = 6, TIMES = 7, ROWS = N * TIMES };
+  const struct px_mlp_shape shape = { O + A, 1, hidden, layers, 0 };
+  struct px_rng rng = px_rng_at(1, hidden, layers);
+  struct px_mlp *net;
+  struct px_fan *fan;
+  struct px_err err;
+  float y[ROWS];
+  CU_OK(px_mlp_new(&shape, &net, &err), err);
+  CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, hidden), err);
+  CU_OK(px_fan_new(&shape, A, N, TIMES, &fan), err);
+  float *s = normals(&rng, N * O), *actions = normals(&rng, ROWS * A), *dy = normals(&rng, ROWS);
+  float *grads = normals(&rng, net->params_n), *expected = normals(&rng, net->params_n);
+  naive(net, N, TIMES, s, actions, dy, y, expected);
+  for (uint32_t at = 0, n; at < N; at += n) { /* four states, then the other two */
+    n = at ? N - at : 4;
+    const float *found = px_fan_forward(net, fan, s + at * O, actions + at * TIMES * A, n);
+    for (uint32_t i = 0; i < n * TIMES; i++) CU_ASSERT_DOUBLE_EQUAL(found[i], y[at * TIMES + i], 2e-6);
+    px_fan_backward(net, fan, s + at * O, actions + at * TIMES * A, n, dy + at * TIMES, grads, at > 0);
+  }
+  for (size_t i = 0; i < net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(grads[i], expected[i], 2e-5);
+  free(s), free(actions), free(dy), free(grads), free(expected);
+  px_fan_free(fan);
+  px_mlp_free(net);
+}
+
+static void a_fan_of_actions_gives_what_repeated_states_give(void) {
+  check_fan(32, 1);
+  check_fan(64, 2);
+  check_fan(150, 3);
+}
+
+static void a_fan_passes_not_a_number_on(void) {
+  const struct px_mlp_shape shape = { O + A, 1, 64, 2, 0 };
+  struct px_mlp *net;
+  struct px_fan *fan;
+  struct px_err err;
+  const float s[O] = { NAN }, actions[3 * A] = { 0 };
+  CU_OK(px_mlp_new(&shape, &net, &err), err);
+  CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, 1), err);
+  CU_OK(px_fan_new(&shape, A, 1, 3, &fan), err);
+  CU_ASSERT_TRUE(isnan(px_fan_forward(net, fan, s, actions, 1)[2]));
+  px_fan_free(fan);
+  px_mlp_free(net);
+}
+
+/* ---- updates */
+
+static struct rl_spec small(uint32_t batch) {
+  struct rl_spec spec;
+  struct px_err err;
+  CU_OK(rl_spec_defaults("cql", &spec, &err), err);
+  CU_OK(rl_spec_set(&spec, "hidden", 32, &err), err);
+  CU_OK(rl_spec_set(&spec, "actions", 4, &err), err);
+  CU_OK(rl_spec_set(&spec, "batch", batch, &err), err);
+  return spec;
+}
+
+static void copy(float *to, const float *from, size_t n, int times) {
+  for (int i = 0; i < times; i++) memcpy(to + (size_t)i * n, from, n * sizeof *to);
+}
+
+/* The same batch `times` times over has the same mean losses and gradients. */
+static void repeat(struct cql *to, const struct cql *from, int times) {
+  const size_t n = from->batch.n, many = n * from->times * A;
+  copy(to->batch.s, from->batch.s, n * O, times), copy(to->batch.s2, from->batch.s2, n * O, times);
+  copy(to->batch.action, from->batch.action, n * A, times), copy(to->batch.reward, from->batch.reward, n, times);
+  copy(to->batch.not_done, from->batch.not_done, n, times), copy(to->batch.weight, from->batch.weight, n, times);
+  copy(to->noise.pi, from->noise.pi, n * A, times), copy(to->noise.next, from->noise.next, n * A, times);
+  copy(to->noise.here, from->noise.here, many, times), copy(to->noise.there, from->noise.there, many, times);
+  copy(to->noise.uniform, from->noise.uniform, many, times);
+}
+
+static void fill(struct cql *t) {
+  struct px_rng rng = px_rng_at(3, 1, 4);
+  const size_t n = t->batch.n, many = n * t->times * A;
+  px_rng_normal(&rng, t->batch.s, n * O), px_rng_normal(&rng, t->batch.s2, n * O);
+  px_rng_normal(&rng, t->batch.reward, n);
+  px_rng_normal(&rng, t->noise.pi, n * A), px_rng_normal(&rng, t->noise.next, n * A);
+  px_rng_normal(&rng, t->noise.here, many), px_rng_normal(&rng, t->noise.there, many);
+  for (size_t i = 0; i < n * A; i++) t->batch.action[i] = 2 * px_rng_float(&rng) - 1;
+  for (size_t i = 0; i < many; i++) t->noise.uniform[i] = 2 * px_rng_float(&rng) - 1;
+  for (size_t i = 0; i < n; i++) t->batch.not_done[i] = 1, t->batch.weight[i] = 2 * px_rng_float(&rng);
+}
+
+static void expect_same(const struct rl_net *one, const struct rl_net *two) {
+  for (size_t i = 0; i < one->net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(one->grads[i], two->grads[i], 2e-5);
+}
+
+static void batches_over_one_chunk_update_like_one_chunk(void) {
+  struct px_err err;
+  struct cql *t[2];
+  double losses[2][RL_LOSSES_MAX];
+  for (uint32_t i = 0; i < 2; i++) {
+    const struct rl_spec spec = small(i ? 3 * 220 : 220); /* 660 rows are two chunks */
+    CU_OK(cql_new(&spec, O, A, &t[i], &err), err);
+  }
+  fill(t[0]);
+  repeat(t[1], t[0], 3);
+  for (int i = 0; i < 2; i++) cql_update(t[i], 0, losses[i]);
+  for (int i = 0; i < RL_LOSSES_MAX; i++) CU_ASSERT_DOUBLE_EQUAL(losses[0][i], losses[1][i], 1e-5);
+  expect_same(&t[0]->actor, &t[1]->actor);
+  expect_same(&t[0]->critic[0], &t[1]->critic[0]);
+  expect_same(&t[0]->critic[1], &t[1]->critic[1]);
+  for (int k = 0; k < 2; k++) CU_ASSERT_DOUBLE_EQUAL(t[0]->spread_grads[k], t[1]->spread_grads[k], 1e-5);
+  cql_free(t[0]);
+  cql_free(t[1]);
+}
+
+CU_MAIN("cql", T(a_fan_of_actions_gives_what_repeated_states_give), T(a_fan_passes_not_a_number_on),
+        T(batches_over_one_chunk_update_like_one_chunk))

@@ -1,0 +1,74 @@
+/*
+ * Conservative Q-learning (Kumar et al. 2020, arXiv 2006.04779): critics that
+ * are pushed down on actions which the data does not have, as CQL(H) with
+ * importance sampling; with continuous actions a tanh-Gaussian actor whose
+ * entropy is held (SAC, arXiv 1812.05905), with discrete ones the critic itself
+ * is the policy (cql_discrete.h). Used through the table in rl.c; open so that
+ * the golden test can feed it and look at every gradient.
+ *
+ *   a_k  = a, then N each from uniform, pi(s) and pi(s');  z_k = Q_i(s, a_k) - log density of a_k
+ *   y    = r + gamma nd (min_i Q'_i(s', a') [- alpha log pi(a'|s')]),  a' ~ pi(s')
+ *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2 + cql_weight mean w (T logsumexp_k>0 (z_k / T) - Q_i(s, a))
+ *   L_pi = mean w (alpha log pi(a~|s) - min_i Q_i(s, a~)),  a~ ~ pi(s), reparameterised
+ *          in the first bc_updates: mean w (alpha log pi(a~|s) - log pi(a|s))
+ *   L_al = -log alpha mean w (log pi(a~|s) + target entropy)
+ *
+ * w are the transition weights (1 unless the spec weighs proxies). All gradients
+ * are taken at the same parameters, then every optimiser steps. The actor is
+ * evaluated once per state and not once per sampled action, and the critics'
+ * first layer shares what depends on the state alone (worker/nn/fan.h). One
+ * struct cql belongs to one thread and owns all it points to.
+ */
+#ifndef PX_RL_CQL_H
+#define PX_RL_CQL_H
+
+#include "worker/nn/fan.h"
+#include "worker/rl/gaussian.h"
+#include "worker/rl/rl.h"
+#include "worker/rl/rl_net.h"
+
+/* Standard normal, but for `uniform`, which is so in [-1, 1]. */
+struct cql_noise {
+  float *pi, *next;   /* [B, A] for a~ and a' */
+  float *here, *there; /* [B, N, A] for the sampled actions of pi(s) and of pi(s') */
+  float *uniform;     /* [B, N, A] */
+};
+
+struct cql {
+  uint64_t seed, bc_updates;
+  uint32_t times, fan_states; /* N; states that the fan takes at a time */
+  float gamma, tau, weight, temperature, target_entropy;
+  bool backup_entropy;
+  const struct rl_data *data; /* borrowed */
+  struct rl_net actor, critic[2];
+  struct px_fan *fan;         /* for both critics, one at a time */
+  float spread[2], spread_grads[2]; /* m and b of log sigma = m o + b */
+  float log_alpha, log_alpha_grad;
+  struct px_adam spread_adam, alpha_adam;
+  struct rl_batch batch;
+  struct cql_noise noise;
+  /* Of one chunk of states. */
+  float *actions;             /* [chunk, 1 + 3 N, A] */
+  float *log_density;         /* [chunk, 3 N] */
+  float *drawn, *log_drawn;   /* [chunk, N, A], [chunk, N] */
+  float *next, *log_next;     /* [chunk, A], [chunk] a' */
+  float *pi, *log_pi;         /* [chunk, A], [chunk] a~ */
+  float *sa, *dsa;            /* [chunk, O + A] */
+  float *q_target, *dq;       /* [chunk] */
+  float *dfan;                /* [fan's states, 1 + 3 N] */
+  float *da, *dy;             /* [chunk, A], [chunk, 2 A] */
+};
+
+/* cql: sum_i mean w (T logsumexp - Q_i(s, a)), without its weight. */
+enum { CQL_LOSS_CRITIC, CQL_LOSS_CQL, CQL_LOSS_Q, CQL_LOSS_ACTOR, CQL_LOSS_ALPHA, CQL_LOSS_ENTROPY };
+
+/* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
+enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct cql **out,
+                       struct px_err *err) PX_MUST_CHECK;
+void cql_free(struct cql *t);
+/* One update from t->batch and t->noise as they stand. */
+void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]);
+
+extern const struct rl_algo cql_algo;
+
+#endif
