@@ -29,6 +29,8 @@
     NUMBER("weight_temperature", 1e-6, 1000000, "0.1", "exp: how slowly the weight falls with the score"), \
     NUMBER("weight_floor", 0, 1, "0.05", "exp: least weight")
 #define GAMMA NUMBER("gamma", 0, 1, "0.99", "Discount")
+#define REWARDS(initial) \
+  WORD("rewards", initial, "raw|return_range", "return_range: scaled so that the returns' range is 1000")
 #define TAU NUMBER("tau", 0, 1, "0.005", "Share by which the target nets follow")
 
 /* ---- each algorithm */
@@ -64,8 +66,14 @@ static const struct flow_field IQL[] = {
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Trained by likelihood or by squared error; discrete actions: by cross entropy"),
-  WORD("rewards", "\"return_range\"", "raw|return_range", "return_range: scaled so that the returns' range is 1000, as the paper does for locomotion"),
-  TRANSITIONS("100"), END
+  REWARDS("\"return_range\""), TRANSITIONS("100"), END
+};
+
+static const struct flow_field AWAC[] = {
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
+  NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
+  REWARDS("\"raw\""), TRANSITIONS("100"), END
 };
 
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
@@ -75,6 +83,7 @@ const struct flow_field flow_algos[] = {
   ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
   ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
+  ALGO("awac", AWAC, "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
   END
 };
 

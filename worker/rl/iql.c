@@ -199,8 +199,7 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
   struct iql *q;
   const enum px_status status = iql_new(spec, data->obs_dim, data->act_dim, data->act_count, &q, err);
   if (status) return status;
-  const double range = data->return_max - data->return_min;
-  if (rl_says(spec, "rewards", "return_range") && range > 0) q->reward_scale = (float)(1000 / range);
+  q->reward_scale = rl_reward_scale(spec, data);
   q->data = data;
   *state = q;
   return PX_OK;

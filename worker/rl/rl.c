@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "worker/rl/awac.h"
 #include "worker/rl/bc.h"
 #include "worker/rl/cql.h"
 #include "worker/rl/iql.h"
@@ -18,6 +19,7 @@ static const struct { const char *name; const struct rl_algo *algo; } algos[] = 
   { "bc", &bc_algo },
   { "10%bc", &bc_algo },
   { "iql", &iql_algo },
+  { "awac", &awac_algo },
 };
 
 const struct rl_algo *rl_algo_find(const char *name) {

@@ -170,6 +170,11 @@ void rl_data_free(struct rl_data *d) {
   free(d);
 }
 
+float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
+  const double range = d->return_max - d->return_min;
+  return rl_says(spec, "rewards", "return_range") && range > 0 ? (float)(1000 / range) : 1;
+}
+
 enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {
   *b = (struct rl_batch){ .n = n, .obs_dim = obs_dim, .act_dim = act_dim };
   b->index = px_calloc(n, sizeof *b->index);
