@@ -144,7 +144,7 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   if (!status) status = look_around(store, kind, spec, ground, err);
   if (!status) {
     struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
-                                      .env = ground->ds.env, .new_id = new_id };
+                                      .env = ground->ds.env, .act_count = ground->ds.spaces.act_count, .new_id = new_id };
     for (uint32_t i = 0; i < ground->trajectories_n; i++) snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
     status = flow_plan(kind, spec, &snapshot, &plan, err);
   }

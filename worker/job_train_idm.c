@@ -6,21 +6,28 @@
 #include "worker/idm/idm.h"
 #include "worker/snapshot.h"
 
-static json_t *metrics_document(const struct idm_metrics *m, uint32_t act_dim) {
-  json_t *dims = json_array();
-  for (uint32_t j = 0; j < act_dim; j++) json_array_append_new(dims, json_real(m->val_r2_dim[j]));
-  return json_pack("{s:f, s:f, s:f, s:o, s:I, s:I, s:i, s:i, s:b, s:f}", "val_mse", m->val_mse, "val_r2", m->val_r2, "val_nll",
-                   m->val_nll, "val_r2_per_dim", dims, "train_transitions", (json_int_t)m->train_n, "val_transitions",
+static json_t *training(const struct idm_metrics *m) {
+  return json_pack("{s:I, s:I, s:i, s:i, s:b, s:f}", "train_transitions", (json_int_t)m->train_n, "val_transitions",
                    (json_int_t)m->val_n, "best_step", (int)m->best_step, "steps", (int)m->steps, "val_by_transition",
                    (int)m->val_by_transition, "seconds", m->seconds);
+}
+
+static json_t *judged(const struct idm_metrics *m, const struct idm_model *model) {
+  if (idm_model_act_count(model)) return json_pack("{s:f, s:f}", "val_accuracy", m->val_accuracy, "val_cross_entropy", m->val_nll);
+  const uint32_t act_dim = idm_model_act_dim(model);
+  json_t *dims = json_array();
+  for (uint32_t j = 0; j < act_dim; j++) json_array_append_new(dims, json_real(m->val_r2_dim[j]));
+  return json_pack("{s:f, s:f, s:f, s:o}", "val_mse", m->val_mse, "val_r2", m->val_r2, "val_nll", m->val_nll, "val_r2_per_dim",
+                   dims);
 }
 
 static enum px_status publish(struct job *job, const struct idm_model *model, const struct idm_metrics *metrics,
                               struct px_err *err) {
   struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
   const char *const lineage[][2] = { { "dataset", spec_text(job->spec, "dataset") }, { "job", job->hold.job } };
-  json_t *document = metrics_document(metrics, idm_model_act_dim(model));
-  char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+  json_t *document = judged(metrics, model), *how = training(metrics);
+  char *text = document && how && !json_object_update(document, how) ? json_dumps(document, JSON_COMPACT) : NULL;
+  json_decref(how);
   json_decref(document);
   enum px_status status = text ? idm_model_save(model, lineage, 2, &bytes, err)
                                : px_fail(err, PX_E_NO_MEMORY, "reporting the training");

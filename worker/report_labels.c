@@ -1,6 +1,7 @@
 /* The report's part on labels: see report_labels.h. */
 #include "worker/report_labels.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,11 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
   return PX_OK;
 }
 
-static json_t *part(const struct idm_quality *q, enum idm_quality_part which) {
+static json_t *part(const struct idm_quality *q, enum idm_quality_part which, bool discrete) {
   struct idm_quality_figures f;
   idm_quality_figures(q, which, &f);
   if (f.n == 0) return json_null();
+  if (discrete) return json_pack("{s:I, s:f}", "transitions", (json_int_t)f.n, "accuracy", f.accuracy);
   return json_pack("{s:I, s:f, s:f}", "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2);
 }
 
@@ -46,6 +48,22 @@ static json_t *coverage(const struct idm_quality_figures *f) {
   return out;
 }
 
+static json_t *classes_document(const struct idm_quality *q, uint32_t classes, double cross_entropy,
+                                const char *label_set) {
+  struct idm_quality_figures f;
+  idm_quality_figures(q, IDM_ALL, &f);
+  double *recall = px_calloc(classes, sizeof *recall);
+  json_t *each = json_array();
+  if (recall) idm_quality_recall(q, recall);
+  for (uint32_t j = 0; recall && j < classes; j++)
+    json_array_append_new(each, isnan(recall[j]) ? json_null() : json_real(recall[j]));
+  free(recall);
+  return json_pack("{s:s, s:s, s:I, s:f, s:o, s:f, s:f, s:f, s:o, s:o}", "label_set", label_set, "basis", "hidden",
+                   "transitions", (json_int_t)f.n, "accuracy", f.accuracy, "accuracy_per_class", each, "cross_entropy",
+                   cross_entropy, "score_right", f.score_right, "score_wrong", f.score_wrong, "inside",
+                   part(q, IDM_INSIDE, true), "outside", part(q, IDM_OUTSIDE, true));
+}
+
 static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, const char *label_set) {
   struct idm_quality_figures f;
   idm_quality_figures(q, IDM_ALL, &f);
@@ -56,7 +74,7 @@ static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, co
   free(r2);
   return json_pack("{s:s, s:s, s:I, s:f, s:f, s:o, s:f, s:o, s:o, s:o}", "label_set", label_set, "basis", "hidden",
                    "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2, "r2_per_dim", dims, "nll", f.nll, "coverage",
-                   coverage(&f), "inside", part(q, IDM_INSIDE), "outside", part(q, IDM_OUTSIDE));
+                   coverage(&f), "inside", part(q, IDM_INSIDE, false), "outside", part(q, IDM_OUTSIDE, false));
 }
 
 /* One yardstick's error on the same steps, a few trajectories at a time. */
@@ -64,46 +82,64 @@ static enum px_status judge_yardstick(struct job *job, const struct idm_yardstic
                                       const struct px_dataset *truth, const struct px_dataset *visible, json_t *out,
                                       struct px_err *err) {
   struct idm_quality *q = NULL;
+  const bool discrete = truth->spaces.act_count > 0;
+  const char *name = idm_yardstick_name(which, discrete);
   enum px_status status = idm_quality_new(truth, visible, &q, err);
   for (uint32_t from = 0; !status && from < truth->traj_n; from += TRAJ_AT_ONCE) {
     const uint32_t to = truth->traj_n - from < TRAJ_AT_ONCE ? truth->traj_n : from + TRAJ_AT_ONCE;
     struct idm_labels *labels = NULL;
     status = idm_yardsticks_label(yardsticks, which, visible, from, to, NULL, &labels, err);
     if (!status) idm_quality_add(q, from, to, labels->actions, labels->std, labels->epistemic, labels->known);
-    if (!status) status = px_progress_report(&job->progress, idm_yardstick_name(which), to, truth->traj_n, NULL, 0);
+    if (!status) status = px_progress_report(&job->progress, name, to, truth->traj_n, NULL, 0);
     idm_labels_free(labels);
   }
   if (!status) {
-    json_t *found = part(q, IDM_ALL);
-    json_object_set_new(found, "inside", part(q, IDM_INSIDE));
-    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE));
-    json_object_set_new(out, idm_yardstick_name(which), found);
+    json_t *found = part(q, IDM_ALL, discrete);
+    json_object_set_new(found, "inside", part(q, IDM_INSIDE, discrete));
+    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE, discrete));
+    json_object_set_new(out, name, found);
   }
   idm_quality_free(q);
   return status;
 }
 
-static enum px_status judge_yardsticks(struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
-                                       json_t *label, struct px_err *err) {
-  struct snapshot_idm idm = { .n = 0 };
+static enum px_status judge_yardsticks(struct job *job, const struct idm_spec *spec, const struct px_dataset *truth,
+                                       const struct px_dataset *visible, json_t *label, struct px_err *err) {
   struct idm_yardsticks *yardsticks = NULL;
   json_t *out = json_object();
-  enum px_status status = snapshot_idm(job, &idm, err);
-  if (!status) {
-    const struct idm_spec *spec = idm_model_spec(idm.models[0]);
-    status = idm_yardsticks_fit(visible, spec->k, spec->f, &job->progress, &yardsticks, err);
-  }
+  enum px_status status = idm_yardsticks_fit(visible, spec->k, spec->f, &job->progress, &yardsticks, err);
   for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
     status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out, err);
   json_object_set_new(label, "yardsticks", out);
   idm_yardsticks_free(yardsticks);
+  return status;
+}
+
+/* What was hidden is known: labels and yardsticks against it. */
+static enum px_status judge_hidden(struct job *job, const struct idm_quality *q, const struct px_dataset *truth,
+                                   const struct px_dataset *visible, const char *label_set, json_t **out,
+                                   struct px_err *err) {
+  const uint32_t classes = truth->spaces.act_count;
+  struct snapshot_idm idm = { .n = 0 };
+  double cross_entropy = 0;
+  enum px_status status = snapshot_idm(job, &idm, err);
+  if (!status && classes)
+    status = idm_cross_entropy(idm.models, idm.n, truth, visible, &job->progress, &cross_entropy, err);
+  if (!status) {
+    *out = classes ? classes_document(q, classes, cross_entropy, label_set)
+                   : hidden_document(q, truth->spaces.act_dim, label_set);
+    status = *out ? judge_yardsticks(job, idm_model_spec(idm.models[0]), truth, visible, *out, err)
+                  : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  }
   snapshot_idm_free(&idm);
   return status;
 }
 
 /* Nothing was hidden: the members' own held-out folds, weighted by size. */
-static enum px_status held_out(struct job *job, const char *label_set, json_t **out, struct px_err *err) {
-  double mse = 0, r2 = 0, n = 0;
+static enum px_status held_out(struct job *job, bool discrete, const char *label_set, json_t **out, struct px_err *err) {
+  static const char *const SOURCES[2][2] = { { "val_mse", "val_r2" }, { "val_accuracy", "val_cross_entropy" } };
+  static const char *const NAMES[2][2] = { { "mse", "r2" }, { "accuracy", "cross_entropy" } };
+  double figures[2] = { 0 }, n = 0;
   enum px_status status = PX_OK;
   size_t i;
   json_t *model;
@@ -116,13 +152,12 @@ static enum px_status held_out(struct job *job, const char *label_set, json_t **
     px_buf_free(&text);
     if (status) return status;
     const double size = spec_number(result, "val_transitions", 0);
-    mse += size * spec_number(result, "val_mse", 0);
-    r2 += size * spec_number(result, "val_r2", 0);
+    for (int f = 0; f < 2; f++) figures[f] += size * spec_number(result, SOURCES[discrete][f], 0);
     n += size;
     json_decref(result);
   }
-  *out = json_pack("{s:s, s:s, s:I, s:f, s:f}", "label_set", label_set, "basis", "held_out", "transitions", (json_int_t)n, "mse",
-                   n > 0 ? mse / n : 0.0, "r2", n > 0 ? r2 / n : 0.0);
+  *out = json_pack("{s:s, s:s, s:I, s:f, s:f}", "label_set", label_set, "basis", "held_out", "transitions", (json_int_t)n,
+                   NAMES[discrete][0], n > 0 ? figures[0] / n : 0.0, NAMES[discrete][1], n > 0 ? figures[1] / n : 0.0);
   return *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
 }
 
@@ -135,10 +170,9 @@ static enum px_status judge(struct job *job, const struct px_dataset *truth, con
   if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
   if (!status) idm_quality_figures(j.quality, IDM_ALL, &all);
   if (!status && all.n == 0) {
-    status = held_out(job, label_set, &label, err);
+    status = held_out(job, truth->spaces.act_count > 0, label_set, &label, err);
   } else if (!status) {
-    label = hidden_document(j.quality, truth->spaces.act_dim, label_set);
-    status = label ? judge_yardsticks(job, truth, visible, label, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+    status = judge_hidden(job, j.quality, truth, visible, label_set, &label, err);
   }
   idm_quality_free(j.quality);
   if (status)

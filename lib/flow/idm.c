@@ -12,9 +12,11 @@
   WORD("inputs", initial, "states|difference", \
        "states: the window as it is; difference: beside s_t, standardised changes of state in place of states")
 #define MEAN(head, loss) \
-  WORD("head", head, "squashed|gaussian|deterministic", \
-       "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone"), \
-    WORD("mean_loss", loss, "squared|nll|beta_nll", "What trains the mean action")
+  WORD("head", head, "squashed|gaussian|deterministic|softmax", \
+       "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone; softmax: for " \
+       "discrete actions, whose default it is"), \
+    WORD("mean_loss", loss, "squared|nll|beta_nll", \
+         "What trains the mean action; head softmax takes nll, and has it as default")
 #define WINDOW \
   WHOLE("k", 0, 8, "1", "Past transitions in the window"), WHOLE("f", 0, 4, "0", "Future observations in the window")
 #define NETS(hidden, layers, dropout, linear) \

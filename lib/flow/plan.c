@@ -296,17 +296,51 @@ static enum px_status complete(enum flow_kind kind, json_t *spec, const struct f
   return PX_OK;
 }
 
+/* `given` with what discrete actions want where the user left it open: their
+ * head, and the loss that trains it. What is no object is left to the check. */
+static json_t *with_discrete_defaults(const json_t *given) {
+  const json_t *idm = json_object_get(given, "idm");
+  json_t *out = json_copy((json_t *)(uintptr_t)given);
+  json_t *options = json_is_string(idm)   ? json_pack("{s:s}", "profile", json_string_value(idm))
+                    : json_is_object(idm) ? json_copy((json_t *)(uintptr_t)idm)
+                                          : json_object();
+  if (idm && !json_is_string(idm) && !json_is_object(idm)) {
+    json_decref(options);
+    return out;
+  }
+  if (!json_object_get(options, "head")) json_object_set_new(options, "head", json_string("softmax"));
+  if (!json_object_get(options, "mean_loss")) json_object_set_new(options, "mean_loss", json_string("nll"));
+  if (json_object_set_new(out, "idm", options) == 0) return out;
+  json_decref(out);
+  return NULL;
+}
+
+static enum px_status check_head(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+  const char *head = json_string_value(json_object_get(json_object_get(spec, "idm"), "head"));
+  if ((strcmp(head, "softmax") == 0) == (snapshot->act_count > 0)) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/idm/head", "head %s is not for the dataset's %s actions", head,
+             snapshot->act_count ? "discrete" : "continuous");
+  px_err_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
+  return PX_E_BAD_FIELD;
+}
+
 enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) {
   json_t *spec = NULL;
-  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, given, "/spec", &spec, err);
+  const bool trains_idm = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM;
+  json_t *fitted = trains_idm && snapshot->act_count && json_is_object(given) ? with_discrete_defaults(given)
+                                                                              : json_incref((json_t *)(uintptr_t)given);
+  if (!fitted) return no_memory(err);
+  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);
+  json_decref(fitted);
   if (status) return status;
   struct flow_plan plan = { NULL, 0 };
   struct planner p = { snapshot, &plan, "" };
   size_t at;
   status = complete(kind, spec, snapshot, err);
+  if (!status && trains_idm) status = check_head(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
-  if (!status && (kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM)) status = check_learnable(spec, snapshot, err);
+  if (!status && trains_idm) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);
   else if (!status && kind == FLOW_LABEL)

@@ -18,6 +18,7 @@ struct flow_snapshot {
   uint32_t segments_n;
   uint64_t trajectories_n, labelled_trajectories_n; /* of the snapshot; labelled: with any true action */
   const char *env;                                  /* "" for none */
+  uint32_t act_count;                               /* discrete actions; 0: continuous */
   int priority;
   void (*new_id)(char id[FLOW_ID_MAX]);             /* gives "job_..." */
 };

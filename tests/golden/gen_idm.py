@@ -82,3 +82,28 @@ for name, k, f, difference, head, mean_loss, linear in [
     out.update({f"{name}.losses": np.array(losses), f"{name}.mu_after": params(mu_net), f"{name}.y_after": params(y_net),
                 f"{name}.linear_after": params(skip)})
 write("tests/golden/data/idm.safetensors", out)
+
+# Discrete actions: the softmax head, on the same observations. Numbers of its own, so that the above stays as it is.
+C, rng = 5, np.random.default_rng(4)
+classes = np.concatenate([rng.integers(0, C, t) for t in LENGTHS])
+first = np.concatenate([[0], np.cumsum(LENGTHS)])
+true = torch.tensor([int(classes[first[i] + t]) for i, t in rows])
+x = np.stack([window(i, t, 1, 0, True) for i, t in rows])
+mu_net, skip, data = mlp(rng, [x.shape[1]] + [H] * LAYERS + [C]), mlp(rng, [x.shape[1], C]), torch.tensor(x)
+out = {"observations": states, "actions": classes.astype(float), "softmax.x": x, "softmax.mu": params(mu_net),
+       "softmax.linear": params(skip)}
+optimiser, losses = torch.optim.Adam([*mu_net.parameters(), *skip.parameters()], lr=1e-3), []
+for step in range(10):
+    logits = mu_net(data) + skip(data)
+    loss = torch.nn.functional.cross_entropy(logits, true)
+    optimiser.zero_grad()
+    loss.backward()
+    if step == 0:
+        p = torch.softmax(logits, 1).detach()
+        out.update({"softmax.label": p.argmax(1).double().numpy(), "softmax.mu_grads": grads(mu_net),
+                    "softmax.linear_grads": grads(skip), "softmax.p": p.numpy(),
+                    "softmax.entropy": -(p * torch.log(p)).sum(1).numpy()})
+    optimiser.step()
+    losses.append(loss.item())
+out.update({"softmax.losses": np.array(losses), "softmax.mu_after": params(mu_net), "softmax.linear_after": params(skip)})
+write("tests/golden/data/idm_softmax.safetensors", out)

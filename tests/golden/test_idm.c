@@ -2,7 +2,8 @@
  * for each head and loss labels, the first gradients and ten Adam steps. Tolerances are
  * relative to a tensor's largest number. A squashed head meets an action at the
  * edge, where float32 knows atanh(1 - 1e-6) to a hundredth only; its share of
- * gradients is what the wider tolerances of those cases are for. */
+ * gradients is what the wider tolerances of those cases are for. The softmax head
+ * has a file of its own, where the actions are classes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,10 @@
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/idm/model.h"
+#include "worker/idm/softmax.h"
 #include "worker/nn/adam.h"
 
-enum { O = 4, A = 2, TRAJS = 4, STEPS = 22, OBS = 25, ROWS = 21, TRAINED = 10, PARAMS_MAX = 4096 };
+enum { O = 4, A = 2, TRAJS = 4, STEPS = 22, OBS = 25, ROWS = 21, TRAINED = 10, PARAMS_MAX = 4096, CLASSES = 5 };
 
 struct data {
   struct golden g;
@@ -27,21 +29,21 @@ struct data {
 static uint64_t step_start[TRAJS + 1] = { 0, 7, 8, 13, 22 }, obs_start[TRAJS + 1] = { 0, 8, 10, 15, 25 };
 static uint8_t has_final[TRAJS] = { 1, 1, 0, 1 };
 
-static void open_data(struct data *d) {
+static void open_data(struct data *d, bool discrete) {
   float low[A], high[A];
   uint32_t n = 0;
   struct idm_step *labelled;
   memset(d, 0, sizeof *d);
-  golden_open(&d->g, "idm");
+  golden_open(&d->g, discrete ? "idm_softmax" : "idm");
   golden_floats(&d->g, "observations", 0, OBS * O, d->observations);
-  golden_floats(&d->g, "actions", 0, STEPS * A, d->actions);
-  golden_floats(&d->g, "low", 0, A, low);
-  golden_floats(&d->g, "high", 0, A, high);
+  golden_floats(&d->g, "actions", 0, discrete ? STEPS : STEPS * A, d->actions);
+  if (!discrete) golden_floats(&d->g, "low", 0, A, low);
+  if (!discrete) golden_floats(&d->g, "high", 0, A, high);
   memset(d->labelled, 1, sizeof d->labelled);
   struct px_dataset *ds = &d->ds;
   ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
-  memcpy(ds->spaces.act_low, low, sizeof low);
-  memcpy(ds->spaces.act_high, high, sizeof high);
+  if (discrete) px_spaces_set_discrete(&ds->spaces, CLASSES);
+  if (!discrete) memcpy(ds->spaces.act_low, low, sizeof low), memcpy(ds->spaces.act_high, high, sizeof high);
   ds->traj_n = TRAJS, ds->steps_n = STEPS, ds->obs_n = OBS;
   ds->observations = d->observations, ds->actions = d->actions, ds->labelled = d->labelled;
   ds->step_start = step_start, ds->obs_start = obs_start, ds->has_final = has_final;
@@ -65,7 +67,7 @@ static double error_of(const char *what, const float *found, size_t n) {
 }
 
 static void take_steps(const struct data *d, struct idm_model *model, struct idm_pass *pass, double loose) {
-  const size_t linear_n = A * (model->mu->shape.in + 1);
+  const size_t linear_n = model->outputs * (model->mu->shape.in + 1);
   struct px_adam adam[3];
   size_t n;
   CU_ASSERT_EQUAL_FATAL(px_adam_init(&adam[0], model->mu->params_n, PX_ADAM_DEFAULTS(1e-3F)), PX_OK);
@@ -90,12 +92,24 @@ static void take_steps(const struct data *d, struct idm_model *model, struct idm
   for (int i = 0; i < 3; i++) px_adam_free(&adam[i]);
 }
 
+static void compare_probabilities(const struct idm_model *model, const struct idm_pass *pass) {
+  float p[ROWS * CLASSES], entropy[ROWS];
+  double wide[CLASSES];
+  idm_softmax(ROWS, CLASSES, idm_model_mu(model, pass->mu_work, pass->x, ROWS, NULL), p);
+  for (size_t i = 0; i < ROWS; i++) {
+    for (size_t j = 0; j < CLASSES; j++) wide[j] = (double)p[i * CLASSES + j];
+    entropy[i] = (float)idm_softmax_entropy(CLASSES, wide, 1);
+  }
+  CU_ASSERT_TRUE(error_of("p", p, ROWS * CLASSES) < 1e-5);
+  CU_ASSERT_TRUE(error_of("entropy", entropy, ROWS) < 1e-5);
+}
+
 static void compare(const char *name, struct idm_spec spec, double loose) {
   struct data *d = px_calloc(1, sizeof *d);
   struct idm_model *model;
   struct idm_pass pass;
   struct px_err err;
-  open_data(d);
+  open_data(d, spec.head == IDM_SOFTMAX);
   golden_of = &d->g;
   case_of = name;
   spec.profile = IDM_FAST, spec.hidden = 16, spec.layers = 2, spec.members = 1, spec.beta = 0.5;
@@ -107,9 +121,10 @@ static void compare(const char *name, struct idm_spec spec, double loose) {
   CU_ASSERT_TRUE(error_of("x", pass.x, (size_t)ROWS * model->mu->shape.in) < 1e-6);
   golden_floats(&d->g, named("mu"), 0, model->mu->params_n, model->mu->params);
   if (model->y) golden_floats(&d->g, named("y"), 0, model->y->params_n, model->y->params);
-  if (spec.linear) golden_floats(&d->g, named("linear"), 0, A * (model->mu->shape.in + 1), model->linear);
+  if (spec.linear) golden_floats(&d->g, named("linear"), 0, model->outputs * (model->mu->shape.in + 1), model->linear);
   idm_model_label(model, ROWS, idm_model_mu(model, pass.mu_work, pass.x, ROWS, NULL), pass.dmu);
-  CU_ASSERT_TRUE(error_of("label", pass.dmu, (size_t)ROWS * A) < 1e-5);
+  CU_ASSERT_TRUE(error_of("label", pass.dmu, (size_t)ROWS * model->act_dim) < 1e-5);
+  if (model->act_count) compare_probabilities(model, &pass);
   take_steps(d, model, &pass, loose);
   idm_pass_free(&pass);
   idm_model_free(model);
@@ -140,6 +155,11 @@ static void deterministic_agrees(void) {
   compare("deterministic", (struct idm_spec){ .k = 1, .f = 1, .inputs = IDM_DIFFERENCE, .head = IDM_DETERMINISTIC,
                                               .mean_loss = IDM_SQUARED, .linear = true }, 1e-5);
 }
+static void softmax_agrees(void) {
+  compare("softmax", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_SOFTMAX, .mean_loss = IDM_NLL,
+                                        .linear = true }, 1e-5);
+}
 
 CU_MAIN("idm", T(squashed_likelihood_agrees), T(squared_error_with_linear_path_and_future_agrees),
-        T(beta_likelihood_agrees), T(squared_error_of_tanh_agrees), T(gaussian_likelihood_agrees), T(deterministic_agrees))
+        T(beta_likelihood_agrees), T(squared_error_of_tanh_agrees), T(gaussian_likelihood_agrees), T(deterministic_agrees),
+        T(softmax_agrees))

@@ -16,6 +16,8 @@
  * the squashed heads; VPT (arXiv 2206.11795) for f > 0; Seitzer et al. 2022
  * (arXiv 2203.09168) for beta-NLL; Lakshminarayanan et al. 2017 for ensembles.
  *
+ * Discrete actions take the softmax head: mu are the classes' logits.
+ *
  * Letters: O observation dims, A action dims, k past transitions, f future
  * observations, E members, B batch, H hidden units.
  */
@@ -51,8 +53,11 @@ enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
  * linear model's way of going on where nothing is labelled.
  * deterministic: that mu alone, with squared error. It has no spread net: its
  * std is one number per dim, the root mean square error on the held-out fold,
- * and what differs between labels is only how far the members disagree. */
-enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC };
+ * and what differs between labels is only how far the members disagree.
+ * softmax: for discrete actions, and for them alone: a probability for each,
+ * trained by cross entropy (mean_loss nll); the label is the most probable
+ * class of the members' mean. */
+enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC, IDM_SOFTMAX };
 /* What trains the mean. squared: the error of the label itself; the spread is
  * fitted beside it by likelihood, then scaled to the errors on the held-out
  * fold. nll: both by likelihood (the paper). beta_nll: each element's
@@ -85,6 +90,9 @@ enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct 
 enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text, struct px_err *err) PX_MUST_CHECK;
 /* BAD_FIELD with the JSON pointer of the option that is out of bounds, or that does not go with another. */
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
+/* BAD_FIELD at /head unless the head is one for these actions. */
+enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct px_spaces *spaces, struct px_err *err)
+  PX_MUST_CHECK;
 /* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[IDM_SPEC_META_MAX]. */
 enum { IDM_SPEC_META_MAX = 32, IDM_SPEC_VALUE_MAX = 32 };
 struct idm_spec_text { char value[IDM_SPEC_META_MAX][IDM_SPEC_VALUE_MAX]; };
@@ -96,9 +104,10 @@ bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;
 const char *idm_profile_name(enum idm_profile v);
 
 /* Errors are in the units of actions mapped to (-1, 1). Validation is the
- * member's own fold of labelled trajectories. */
+ * member's own fold of labelled trajectories. Of discrete actions val_nll is the
+ * cross entropy in nats, and mse and R^2 are 0; val_accuracy is 0 for others. */
 struct idm_metrics {
-  double val_mse, val_r2, val_nll;
+  double val_mse, val_r2, val_nll, val_accuracy;
   double val_r2_dim[PX_ACT_MAX]; /* [A] */
   uint64_t train_n, val_n;       /* transitions */
   uint32_t best_step, steps;     /* step of the kept iterate; steps taken */
@@ -112,11 +121,13 @@ const struct idm_spec *idm_model_spec(const struct idm_model *model);
 uint32_t idm_model_member(const struct idm_model *model);
 uint32_t idm_model_obs_dim(const struct idm_model *model);
 uint32_t idm_model_act_dim(const struct idm_model *model);
+uint32_t idm_model_act_count(const struct idm_model *model); /* 0: continuous actions */
 
 /* Trains member `member` < spec->members on the labelled transitions of `ds`
  * whose next state is known. NO_LABELS when there are none, NAN_LOSS when the
  * loss diverges, CANCELLED or FENCED from progress (phases "train",
- * "validate"; step of total; metrics loss, val_mse), about twice a second.
+ * "validate"; step of total; metrics loss, val_mse or val_accuracy), about twice a
+ * second.
  * Model and metrics, but for the seconds, are the same however often the
  * training was cut off and went on from its checkpoint (which may be NULL). */
 enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
@@ -132,7 +143,8 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
 enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out, struct px_err *err) PX_MUST_CHECK;
 
 /* Proxy actions for the steps of trajectories [traj_from, traj_to), in order.
- * Rows of steps whose next state is unknown are 0, with known 0. */
+ * Rows of steps whose next state is unknown are 0, with known 0. What std and
+ * epistemic are where actions are discrete: see lib/data/labels.h. */
 struct idm_labels {
   uint32_t traj_from, traj_to, act_dim;
   uint64_t steps_n;
@@ -145,6 +157,14 @@ struct idm_labels {
 /* All zero: nothing known yet. NULL when out of memory. */
 struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to);
 void idm_labels_free(struct idm_labels *labels);
+
+/* What an ensemble of softmax heads makes of classes that were hidden: the mean
+ * of -log p in nats, p the members' mean probability of the true class, over the
+ * steps that `truth` labels and `masked` does not and whose next state is known,
+ * or 20,000 evenly spaced ones. 0 if there are none. Phase "cross entropy". */
+enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *truth,
+                                 const struct px_dataset *masked, const struct px_progress *progress, double *out,
+                                 struct px_err *err) PX_MUST_CHECK;
 
 /* Labels every step of the range, labelled or not. Members must come from one
  * ensemble (same dims and window; else BAD_DATA). Phase "label", transitions

@@ -6,8 +6,14 @@
  *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
  *         sigma_i for the others
  *
+ * With a softmax head p_i are the members' probabilities, p = mean p_i and H the
+ * entropy as a share of log act_count (Depeweg et al. 2018, arXiv 1710.07283):
+ *
+ *   label = argmax p;  aleatoric = mean H(p_i);  epistemic = H(p) - mean H(p_i)
+ *
  * Rows go through in chunks, so nearly all time is in the matrix products.
  */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,20 +22,22 @@
 #include "lib/base/mem.h"
 #include "lib/data/labels.h"
 #include "worker/idm/model.h"
+#include "worker/idm/softmax.h"
 
 enum { ROWS = 512 }; /* activations of a chunk stay in the second-level cache */
+enum { JUDGED_MAX = 20000 };
 static const double report_every_s = 0.5;
 
 struct labeller {
   struct idm_model *const *models;
-  uint32_t models_n, dims;
+  uint32_t models_n, dims, outputs;
   const struct px_dataset *ds;
   struct idm_labels *labels;
   uint64_t first;              /* step number of the first row of labels */
   struct px_mlp_work *mu_work, *y_work;
   struct idm_step *steps;      /* [ROWS] */
-  float *x, *one;              /* [ROWS, in], [ROWS, A] */
-  double *mean, *square, *spread; /* [ROWS, A] sums of m_i, m_i^2, s_i^2 */
+  float *x, *one;              /* [ROWS, in], [ROWS, M] */
+  double *mean, *square, *spread; /* [ROWS, M] sums of m_i, m_i^2, s_i^2; or of p_i, and spread [ROWS] of H(p_i) */
 };
 
 void idm_labels_free(struct idm_labels *labels) {
@@ -67,7 +75,7 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
   if (n == 0 || n > IDM_MEMBERS_MAX)
     return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX, n);
   const struct idm_model *a = models[0];
-  if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim
+  if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim || a->act_count != spaces->act_count
       || memcmp(a->act_low, spaces->act_low, sizeof(float) * a->act_dim) != 0
       || memcmp(a->act_high, spaces->act_high, sizeof(float) * a->act_dim) != 0)
     return px_fail(err, PX_E_BAD_DATA, "the model was trained for another observation or action space");
@@ -85,7 +93,7 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
 
 static bool labeller_init(struct labeller *l) {
   const struct idm_model *model = l->models[0];
-  const size_t cells = (size_t)ROWS * l->dims;
+  const size_t cells = (size_t)ROWS * l->outputs;
   l->steps = px_calloc(ROWS, sizeof *l->steps);
   l->x = px_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
   l->one = px_calloc(cells, sizeof *l->one);
@@ -108,7 +116,21 @@ static void labeller_free(struct labeller *l) {
   px_mlp_work_free(l->y_work);
 }
 
+static void add_probabilities(struct labeller *l, const struct idm_model *model, uint32_t n) {
+  const uint32_t classes = l->outputs;
+  idm_softmax(n, classes, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
+  for (size_t i = 0; i < n; i++) {
+    double *sum = l->mean + i * classes, *p = l->square; /* p: scratch for one row */
+    for (uint32_t j = 0; j < classes; j++) sum[j] += p[j] = (double)l->one[i * classes + j];
+    l->spread[i] += idm_softmax_entropy(classes, p, 1);
+  }
+}
+
 static void add_member(struct labeller *l, const struct idm_model *model, uint32_t n) {
+  if (model->act_count) {
+    add_probabilities(l, model, n);
+    return;
+  }
   const size_t cells = (size_t)n * l->dims;
   const bool squashed = model->spec.head == IDM_SQUASHED;
   idm_model_label(model, n, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
@@ -123,6 +145,18 @@ static void add_member(struct labeller *l, const struct idm_model *model, uint32
   }
 }
 
+static void write_class(struct labeller *l, size_t i, uint64_t row) {
+  const uint32_t classes = l->outputs;
+  const double members = l->models_n, most = log(classes), *sum = l->mean + i * classes;
+  const double all = idm_softmax_entropy(classes, sum, 1 / members) / most, noise = fmin(l->spread[i] / members / most, all);
+  uint32_t best = 0;
+  for (uint32_t j = 1; j < classes; j++)
+    if (sum[j] > sum[best]) best = j;
+  l->labels->actions[row] = (float)best;
+  l->labels->std[row] = (float)noise;
+  l->labels->epistemic[row] = (float)(all - noise);
+}
+
 /* Into the rows of the chunk's steps, in the dataset's units. */
 static void write_rows(struct labeller *l, uint32_t n) {
   const struct px_spaces *spaces = &l->ds->spaces;
@@ -130,7 +164,8 @@ static void write_rows(struct labeller *l, uint32_t n) {
   for (size_t i = 0; i < n; i++) {
     const uint64_t row = l->ds->step_start[l->steps[i].traj] + l->steps[i].t - l->first;
     l->labels->known[row] = 1;
-    for (uint32_t j = 0; j < l->dims; j++) {
+    if (spaces->act_count) write_class(l, i, row);
+    for (uint32_t j = 0; j < l->dims && !spaces->act_count; j++) {
       const size_t cell = i * l->dims + j, at = row * l->dims + j;
       const double half = ((double)spaces->act_high[j] - (double)spaces->act_low[j]) / 2;
       const double m = l->mean[cell] / members, variance = fmax(l->square[cell] / members - m * m, 0);
@@ -143,13 +178,67 @@ static void write_rows(struct labeller *l, uint32_t n) {
 }
 
 static void label_chunk(struct labeller *l, uint32_t n) {
-  const size_t cells = sizeof(double) * n * l->dims;
+  const size_t cells = sizeof(double) * n * l->outputs;
   memset(l->mean, 0, cells);
   memset(l->square, 0, cells);
   memset(l->spread, 0, cells);
   idm_window_gather(l->models[0]->norm, &l->models[0]->spec, l->ds, l->steps, n, l->x);
   for (uint32_t i = 0; i < l->models_n; i++) add_member(l, l->models[i], n);
   write_rows(l, n);
+}
+
+/* -log p of the true classes of the chunk's steps. */
+static double chunk_cross_entropy(struct labeller *l, uint32_t n) {
+  double sum = 0;
+  memset(l->mean, 0, sizeof(double) * n * l->outputs);
+  idm_window_gather(l->models[0]->norm, &l->models[0]->spec, l->ds, l->steps, n, l->x);
+  for (uint32_t i = 0; i < l->models_n; i++) add_probabilities(l, l->models[i], n);
+  for (size_t i = 0; i < n; i++) {
+    const uint64_t step = l->ds->step_start[l->steps[i].traj] + l->steps[i].t;
+    const double p = l->mean[i * l->outputs + (size_t)l->ds->actions[step]] / l->models_n;
+    sum -= log(fmax(p, FLT_MIN));
+  }
+  return sum;
+}
+
+/* Every stride-th hidden step; stride 0 counts them. */
+static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *masked, uint64_t stride,
+                                   const struct px_progress *progress, uint64_t *seen, double *sum) {
+  const struct px_dataset *ds = l->ds;
+  enum px_status status = PX_OK;
+  uint32_t n = 0;
+  *seen = 0;
+  for (uint32_t traj = 0; traj < ds->traj_n; traj++)
+    for (uint64_t step = ds->step_start[traj]; step < ds->step_start[traj + 1]; step++) {
+      const uint64_t t = step - ds->step_start[traj];
+      if (!ds->labelled[step] || masked->labelled[step] || !px_dataset_next_known(ds, traj, t)) continue;
+      if ((*seen)++ % (stride ? stride : 1) || !stride) continue;
+      l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      if (n < ROWS) continue;
+      *sum += chunk_cross_entropy(l, n);
+      n = 0;
+      status = px_progress_report(progress, "cross entropy", traj, ds->traj_n, NULL, 0);
+      if (status) return status;
+    }
+  if (n) *sum += chunk_cross_entropy(l, n);
+  return status;
+}
+
+enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *truth,
+                                 const struct px_dataset *masked, const struct px_progress *progress, double *out,
+                                 struct px_err *err) {
+  enum px_status status = check(models, models_n, truth, err);
+  if (status) return status;
+  struct labeller l = { .models = models, .models_n = models_n, .ds = truth, .outputs = models[0]->outputs };
+  uint64_t n = 0, seen;
+  double sum = 0;
+  if (!labeller_init(&l)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
+  if (!status) status = hidden_steps(&l, masked, 0, progress, &n, &sum);
+  const uint64_t stride = 1 + (n ? (n - 1) / JUDGED_MAX : 0);
+  if (!status && n) status = hidden_steps(&l, masked, stride, progress, &seen, &sum);
+  labeller_free(&l);
+  if (!status) *out = n ? sum / (double)((n + stride - 1) / stride) : 0;
+  return status;
 }
 
 static enum px_status label_range(struct labeller *l, const struct px_progress *progress) {
@@ -183,7 +272,8 @@ enum px_status idm_label(struct idm_model *const *models, uint32_t models_n, con
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
-  struct labeller l = { .models = models, .models_n = models_n, .dims = ds->spaces.act_dim, .ds = ds };
+  struct labeller l = { .models = models, .models_n = models_n, .dims = ds->spaces.act_dim, .ds = ds,
+                        .outputs = models[0]->outputs };
   l.first = ds->step_start[traj_from];
   l.labels = idm_labels_new(ds, traj_from, traj_to);
   if (l.labels && labeller_init(&l))

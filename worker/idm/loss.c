@@ -9,6 +9,8 @@
  *   d NLL / d mu = -z / sigma;  d NLL / d y = (1 - z^2) 3.5 (1 - tanh^2 y)
  *   deterministic: label mu clipped to the range; no likelihood, only the
  *             squared error
+ *   softmax: label the class of the largest mu; NLL the cross entropy,
+ *             log sum_j exp mu_j - mu_a;  d NLL / d mu_j = softmax(mu)_j - [j = a]
  *
  * mean_loss nll keeps both; squared replaces mu's by that of the squared error
  * of the label (for the Gaussian head: of mu before the clip, which would stop
@@ -18,6 +20,7 @@
 #include <math.h>
 
 #include "worker/idm/model.h"
+#include "worker/idm/softmax.h"
 #include "worker/nn/loss.h"
 
 static const float half_log_2pi = 0.918938533204672742F;
@@ -54,13 +57,22 @@ static double squared(enum idm_head head, size_t n, const float *mu, const float
   return loss * scale;
 }
 
-double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+/* targets[n, classes] to the classes' indices. */
+static double cross_entropy(uint32_t n, uint32_t classes, const float *logits, const float *targets, double scale,
+                            float *dlogits) {
+  float class[PX_MLP_CHUNK];
+  for (size_t i = 0; i < n; i++) class[i] = (float)idm_softmax_class(classes, targets + i * classes);
+  return px_loss_softmax(n, classes, logits, class, NULL, scale, dlogits);
+}
+
+double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu, const float *y,
                 const float *action, double scale, float *dmu, float *dy) {
-  const size_t elements = (size_t)n * act_dim;
+  const size_t elements = (size_t)n * outputs;
+  if (spec->head == IDM_SOFTMAX) return cross_entropy(n, outputs, mu, action, scale, dmu);
   if (spec->head == IDM_DETERMINISTIC) return squared(spec->head, elements, mu, action, scale, dmu);
   double loss = spec->head == IDM_SQUASHED
-                  ? px_loss_squashed_nll(n, act_dim, mu, y, action, NULL, scale, dmu, dy)
-                  : gaussian_nll(n, act_dim, mu, y, action, scale, dmu, dy);
+                  ? px_loss_squashed_nll(n, outputs, mu, y, action, NULL, scale, dmu, dy)
+                  : gaussian_nll(n, outputs, mu, y, action, scale, dmu, dy);
   if (spec->mean_loss == IDM_SQUARED) loss += squared(spec->head, elements, mu, action, scale, dmu);
   if (spec->mean_loss == IDM_BETA_NLL)
     for (size_t i = 0; i < elements; i++) {
@@ -71,10 +83,23 @@ double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const
   return loss;
 }
 
+static void softmax_sums(uint32_t n, uint32_t classes, const float *logits, const float *targets, float *scratch,
+                         struct idm_sums *sums) {
+  sums->log_scale[0] += cross_entropy(n, classes, logits, targets, 1, scratch);
+  for (size_t i = 0; i < n; i++)
+    sums->squared[0] +=
+      idm_softmax_class(classes, logits + i * classes) != idm_softmax_class(classes, targets + i * classes);
+  sums->n += n;
+}
+
 void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
                    float *label, struct idm_sums *sums) {
   const bool squashed = model->spec.head == IDM_SQUASHED;
   const uint32_t act_dim = model->act_dim;
+  if (model->act_count) {
+    softmax_sums(n, model->outputs, mu, action, label, sums);
+    return;
+  }
   idm_model_label(model, n, mu, label);
   for (size_t i = 0; i < (size_t)n * act_dim; i++) {
     const uint32_t j = (uint32_t)(i % act_dim);

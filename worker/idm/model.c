@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "worker/idm/softmax.h"
 #include "worker/nn/mat.h"
 
 /* Where the spread only follows the mean, a quarter of the width is enough. */
@@ -16,24 +17,27 @@ static uint32_t y_hidden(const struct idm_spec *spec) {
 enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
                              struct idm_model **out, struct px_err *err) {
   const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
+  const uint32_t outputs = idm_window_outputs(spaces);
   struct idm_model *model = px_calloc(1, sizeof *model);
   if (!model) return px_fail(err, PX_E_NO_MEMORY, "no memory for an inverse dynamics model");
   model->spec = *spec;
   model->member = member;
   model->obs_dim = spaces->obs_dim;
   model->act_dim = dims;
-  const struct px_mlp_shape shape = { in, dims, spec->hidden, spec->layers, (float)spec->dropout };
+  model->act_count = spaces->act_count;
+  model->outputs = outputs;
+  const struct px_mlp_shape shape = { in, outputs, spec->hidden, spec->layers, (float)spec->dropout };
   struct px_mlp_shape y_shape = shape;
   y_shape.hidden = y_hidden(spec);
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
-  if (!status && spec->head != IDM_DETERMINISTIC) status = px_mlp_new(&y_shape, &model->y, err);
+  if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX) status = px_mlp_new(&y_shape, &model->y, err);
   model->act_low = px_calloc(dims, sizeof *model->act_low);
   model->act_high = px_calloc(dims, sizeof *model->act_high);
   model->spread = px_calloc(dims, sizeof *model->spread);
   model->least = px_calloc(dims, sizeof *model->least);
   model->most = px_calloc(dims, sizeof *model->most);
-  if (spec->linear) model->linear = px_calloc((size_t)dims * (in + 1), sizeof *model->linear);
+  if (spec->linear) model->linear = px_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
   const bool complete = model->act_low && model->act_high && model->spread && model->least && model->most
                         && (model->linear || !spec->linear);
   if (!status && !complete)
@@ -69,11 +73,11 @@ void idm_model_free(struct idm_model *model) {
 
 float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
                     const struct px_mlp_drop *drop) {
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const uint32_t in = model->mu->shape.in, outputs = model->outputs;
   float *mu = px_mlp_forward(model->mu, work, x, n, drop);
   if (model->linear) {
-    px_mat_mul(PX_MAT_N, PX_MAT_T, n, dims, in, x, model->linear, 1, mu);
-    px_mat_bias(n, dims, model->linear + (size_t)dims * in, mu);
+    px_mat_mul(PX_MAT_N, PX_MAT_T, n, outputs, in, x, model->linear, 1, mu);
+    px_mat_bias(n, outputs, model->linear + (size_t)outputs * in, mu);
   }
   return mu;
 }
@@ -85,6 +89,10 @@ const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work
 
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label) {
   const uint32_t dims = model->act_dim;
+  if (model->act_count) {
+    for (size_t i = 0; i < n; i++) label[i] = (float)idm_softmax_class(model->outputs, mu + i * model->outputs);
+    return;
+  }
   for (size_t i = 0; i < (size_t)n * dims; i++) {
     const float m = model->spec.head == IDM_SQUASHED ? tanhf(mu[i]) : mu[i];
     label[i] = fminf(fmaxf(m, model->least[i % dims]), model->most[i % dims]);
@@ -94,4 +102,5 @@ void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu,
 const struct idm_spec *idm_model_spec(const struct idm_model *model) { return &model->spec; }
 uint32_t idm_model_member(const struct idm_model *model) { return model->member; }
 uint32_t idm_model_obs_dim(const struct idm_model *model) { return model->obs_dim; }
+uint32_t idm_model_act_count(const struct idm_model *model) { return model->act_count; }
 uint32_t idm_model_act_dim(const struct idm_model *model) { return model->act_dim; }

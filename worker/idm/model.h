@@ -3,6 +3,10 @@
  *
  * mu(x) = linear(x) + net(x), x the normalised window; the spread's net is
  * apart. Everything that prediction needs is in here, and all of it is stored.
+ *
+ * The letter M: outputs of mu, and numbers in a target. M = A, but for the
+ * softmax head: there it is the number of discrete actions, mu are their
+ * logits, and a target is 1 in its class's place.
  */
 #ifndef PX_IDM_MODEL_H
 #define PX_IDM_MODEL_H
@@ -22,10 +26,11 @@ struct idm_model {
   struct idm_spec spec;
   struct idm_metrics metrics;
   uint32_t member, obs_dim, act_dim;
+  uint32_t act_count, outputs; /* discrete actions, or 0; M */
   struct idm_norm *norm;
   float *act_low, *act_high; /* [A] the range that was declared */
   float *least, *most;       /* [A] bounds of labels in (-1, 1) */
-  float *linear;             /* [A, in] then [A] bias, or NULL */
+  float *linear;             /* [M, in] then [M] bias, or NULL */
   float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
   struct px_mlp *mu, *y;     /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
 };
@@ -34,10 +39,10 @@ struct idm_model {
 enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
                              struct idm_model **out, struct px_err *err) PX_MUST_CHECK;
 
-/* mu[n,A] of n windows, in place in the work of the mu net. */
+/* mu[n,M] of n windows, in place in the work of the mu net. */
 float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
                     const struct px_mlp_drop *drop);
-/* The labels in (-1, 1) that mu[n,A] stands for. */
+/* The labels [n,A] in (-1, 1) that mu[n,M] stands for; of discrete actions the class index. */
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label);
 /* What the spread's net says of n windows: y[n,A], in its work; NULL if there is none. */
 const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
@@ -46,16 +51,16 @@ const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work
 float idm_head_sigma(float y);
 
 /* Both gradients of one chunk, and the loss that is minimised, times scale
- * (1 / batch). action in (-1, 1), clamped here. All [n,A]; without a spread
- * net y is NULL and dy is not touched. */
-double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t act_dim, const float *mu, const float *y,
+ * (1 / batch). action in (-1, 1), clamped here. All [n,M]; without a spread
+ * net y is NULL and dy is not touched. n is at most PX_MLP_CHUNK. */
+double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu, const float *y,
                 const float *action, double scale, float *dmu, float *dy);
 
 /* Buffers of one pass over at most PX_MLP_CHUNK rows, and its gradients. */
 struct idm_pass {
   struct px_mlp_work *mu_work, *y_work;
-  float *x, *action;                    /* [n, in], [n, A]: the caller fills them */
-  float *dmu, *dy;                      /* [n, A] */
+  float *x, *action;                    /* [n, in], [n, M]: the caller fills them */
+  float *dmu, *dy;                      /* [n, M] */
   float *mu_grads, *y_grads, *linear_grads; /* as the parameters; NULL where the model has no such part */
 };
 enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) PX_MUST_CHECK;
@@ -64,9 +69,10 @@ void idm_pass_free(struct idm_pass *pass);
 double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
                           const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add);
 
-/* Sums over validation rows, per dim; the arrays [A] belong to the caller. */
+/* Sums over validation rows, per dim; the arrays [A] belong to the caller. Of a
+ * softmax head squared counts wrong labels and log_scale sums the cross entropy. */
 struct idm_sums { double *squared, *z2, *log_scale, *action, *action2; uint64_t n; };
-/* Adds n rows; label is scratch [n,A]. NLL = (z2 / 2 + log_scale) / n. */
+/* Adds n rows; label is scratch [n,M]. NLL = (z2 / 2 + log_scale) / n. */
 void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
                    float *label, struct idm_sums *sums);
 

@@ -6,7 +6,7 @@
 #include "worker/nn/mat.h"
 
 enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) {
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const uint32_t in = model->mu->shape.in, dims = model->outputs;
   const size_t rows = PX_MLP_CHUNK;
   *pass = (struct idm_pass){ 0 };
   pass->x = px_calloc(rows * in, sizeof(float));
@@ -39,7 +39,7 @@ void idm_pass_free(struct idm_pass *pass) {
 
 double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
                           const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add) {
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const uint32_t in = model->mu->shape.in, dims = model->outputs;
   const float *mu = idm_model_mu(model, pass->mu_work, pass->x, n, mu_drop);
   const float *y = idm_model_y(model, pass->y_work, pass->x, n, y_drop);
   const double loss = idm_loss(&model->spec, n, dims, mu, y, pass->action, scale, pass->dmu, pass->dy);

@@ -16,6 +16,8 @@ struct sums {
   double *squared, *truth, *truth2; /* [A] */
   double nll;
   uint64_t covered[IDM_INTERVALS_N];
+  /* Of discrete actions: squared and truth are then [act_count], right labels and steps of each class. */
+  double score_right, score_wrong;
 };
 
 struct idm_quality {
@@ -25,12 +27,17 @@ struct idm_quality {
   double *cells;
 };
 
+/* Cells of each kind of sum: one for a dim, or for a class. */
+static size_t cells_of(const struct px_dataset *ds) {
+  return ds->spaces.act_count ? ds->spaces.act_count : ds->spaces.act_dim;
+}
+
 enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_dataset *masked,
                                struct idm_quality **out, struct px_err *err) {
   if (truth->traj_n != masked->traj_n || truth->steps_n != masked->steps_n
-      || truth->spaces.act_dim != masked->spaces.act_dim)
+      || truth->spaces.act_dim != masked->spaces.act_dim || truth->spaces.act_count != masked->spaces.act_count)
     return px_fail(err, PX_E_BAD_DATA, "the dataset that was labelled is not the one with the truth");
-  const size_t dims = truth->spaces.act_dim;
+  const size_t dims = cells_of(truth);
   struct idm_quality *q = px_calloc(1, sizeof *q);
   double *cells = px_calloc(6 * dims, sizeof *cells);
   if (!q || !cells) {
@@ -78,6 +85,14 @@ static void add_step(const struct idm_quality *q, struct sums *sums, const float
   sums->n++;
 }
 
+static void add_class(struct sums *sums, float truth, float action, float std, float epistemic) {
+  const bool right = action == truth;
+  sums->truth[(size_t)truth]++;
+  sums->squared[(size_t)truth] += right;
+  *(right ? &sums->score_right : &sums->score_wrong) += (double)std + (double)epistemic;
+  sums->n++;
+}
+
 void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to, const float *actions,
                      const float *std, const float *epistemic, const uint8_t *known) {
   const uint64_t first = q->truth->step_start[traj_from], dims = q->truth->spaces.act_dim;
@@ -87,14 +102,15 @@ void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to
     for (uint64_t step = q->truth->step_start[traj]; step < q->truth->step_start[traj + 1]; step++) {
       const uint64_t row = step - first;
       if (!q->truth->labelled[step] || q->masked->labelled[step] || !known[row]) continue;
-      add_step(q, sums, q->truth->actions + step * dims, actions + row * dims, std + row * dims, epistemic + row * dims);
+      if (q->truth->spaces.act_count) add_class(sums, q->truth->actions[step], actions[row], std[row], epistemic[row]);
+      else add_step(q, sums, q->truth->actions + step * dims, actions + row * dims, std + row * dims, epistemic + row * dims);
     }
   }
 }
 
 /* The sums of both halves, or of one. */
 static double total(const struct idm_quality *q, enum idm_quality_part part, size_t cell) {
-  const size_t half = 3 * (size_t)q->truth->spaces.act_dim;
+  const size_t half = 3 * cells_of(q->truth);
   return (part == IDM_OUTSIDE ? 0 : q->cells[cell]) + (part == IDM_INSIDE ? 0 : q->cells[half + cell]);
 }
 
@@ -105,6 +121,28 @@ static void deviations(const struct idm_quality *q, enum idm_quality_part part, 
   const double sum = total(q, part, dims + j);
   *error = total(q, part, j);
   *about_mean = total(q, part, 2 * dims + j) - sum * sum / (double)n;
+}
+
+static void class_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out) {
+  double right = 0, certain[2] = { 0 };
+  for (size_t j = 0; j < q->truth->spaces.act_count; j++) right += total(q, part, j);
+  for (int i = 0; i < 2; i++) {
+    if (part != IDM_ALL && i != (int)part - (int)IDM_INSIDE) continue;
+    certain[0] += q->parts[i].score_right;
+    certain[1] += q->parts[i].score_wrong;
+  }
+  const double wrong = (double)out->n - right;
+  out->accuracy = right / (double)out->n;
+  out->score_right = right > 0 ? certain[0] / right : 0;
+  out->score_wrong = wrong > 0 ? certain[1] / wrong : 0;
+}
+
+void idm_quality_recall(const struct idm_quality *q, double *recall) {
+  const uint32_t classes = q->truth->spaces.act_count;
+  for (uint32_t j = 0; j < classes; j++) {
+    const double n = total(q, IDM_ALL, classes + j);
+    recall[j] = n > 0 ? total(q, IDM_ALL, j) / n : (double)NAN;
+  }
 }
 
 void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out) {
@@ -118,6 +156,10 @@ void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part
     for (int level = 0; level < IDM_INTERVALS_N; level++) out->coverage[level] += (double)q->parts[i].covered[level];
   }
   if (out->n == 0) return;
+  if (q->truth->spaces.act_count) {
+    class_figures(q, part, out);
+    return;
+  }
   for (uint32_t j = 0; j < dims; j++) {
     double e, m;
     deviations(q, part, out->n, j, &e, &m);

@@ -8,6 +8,9 @@
  * for which a label could be given. Errors are in the units of actions mapped
  * to (-1, 1), so datasets compare. Inside and outside: trajectories whose return
  * lies within, or not, the range of returns of the labelled trajectories.
+ *
+ * Of discrete actions the figures are the accuracy and how certain right and
+ * wrong labels were; the others are 0.
  */
 #ifndef PX_IDM_QUALITY_H
 #define PX_IDM_QUALITY_H
@@ -25,6 +28,9 @@ struct idm_quality_figures {
   /* Of a Gaussian with the label's total spread, sqrt(std^2 + epistemic^2). */
   double nll;                       /* per transition, summed over dims */
   double coverage[IDM_INTERVALS_N]; /* share of elements inside the central interval of that level */
+  /* Of discrete actions. */
+  double accuracy;                  /* share of labels that are the true class */
+  double score_right, score_wrong;  /* mean std + epistemic of right and of wrong labels; 0 if there are none */
 };
 
 struct idm_quality;
@@ -38,5 +44,8 @@ void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to
 void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out);
 /* R^2 of each dim over all judged steps: r2[A]. */
 void idm_quality_r2_dims(const struct idm_quality *q, double *r2);
+/* Of discrete actions: the share of each class's steps that were labelled right,
+ * over all judged steps: recall[act_count], NAN where no step is of the class. */
+void idm_quality_recall(const struct idm_quality *q, double *recall);
 
 #endif

@@ -19,8 +19,8 @@ struct ridge {
   const struct idm_spec *spec;
   const struct px_progress *progress;
   struct idm_gram *all, *held;
-  float *x, *a; /* [ROWS, in], [ROWS, A] */
-  double *w;    /* [in + 1, A] */
+  float *x, *a; /* [ROWS, in], [ROWS, M] */
+  double *w;    /* [in + 1, M] */
 };
 
 static void gram_clear(struct idm_gram *gram) { idm_gram_combine(gram, gram, -1); }
@@ -89,7 +89,7 @@ static enum px_status fit(const struct ridge *r, const struct idm_step *labelled
 enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm *norm, const struct idm_spec *spec,
                              const struct idm_step *labelled, uint32_t n, const struct idm_step *train,
                              uint32_t train_n, const struct px_progress *progress, float *linear) {
-  const uint32_t in = idm_window_inputs(spec, ds->spaces.obs_dim), dims = ds->spaces.act_dim;
+  const uint32_t in = idm_window_inputs(spec, ds->spaces.obs_dim), dims = idm_window_outputs(&ds->spaces);
   struct ridge r = { .ds = ds, .norm = norm, .spec = spec, .progress = progress };
   r.x = px_calloc((size_t)ROWS * in, sizeof *r.x);
   r.a = px_calloc((size_t)ROWS * dims, sizeof *r.a);

@@ -149,7 +149,21 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
     px_err_hint(err, "Set mean_loss to squared, or choose head gaussian.");
     return PX_E_BAD_FIELD;
   }
+  if (spec->head == IDM_SOFTMAX && spec->mean_loss != IDM_NLL) {
+    px_fail_at(err, PX_E_BAD_FIELD, "/mean_loss", "head softmax is trained by its likelihood");
+    px_err_hint(err, "Set mean_loss to nll.");
+    return PX_E_BAD_FIELD;
+  }
   return PX_OK;
+}
+
+enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct px_spaces *spaces, struct px_err *err) {
+  if ((spec->head == IDM_SOFTMAX) == (spaces->act_count > 0)) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/head",
+             spaces->act_count ? "this head is for continuous actions; the dataset's are discrete"
+                               : "head softmax is for discrete actions; the dataset's are continuous");
+  px_err_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
+  return PX_E_BAD_FIELD;
 }
 
 size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta) {

@@ -6,7 +6,8 @@
  *   least, most [A]          bounds of labels, in actions mapped to (-1, 1)
  *   mu.<l>.weight [out, in], mu.<l>.bias [out] per layer, y.<l>.* likewise
  *                            (no y.* with the deterministic head)
- *   linear.weight [A, in], linear.bias [A]     where the spec has it
+ *                            (nor with softmax, whose mu has an output for each class)
+ *   linear.weight [A, in], linear.bias [A]     where the spec has it; a row for each class likewise
  *   val_r2_dim [A] f64
  *
  * Metadata: "format", "kernels" (the numeric profile), the spec's fields and
@@ -66,8 +67,9 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   add_net(t, model->mu, "mu");
   if (model->y) add_net(t, model->y, "y");
   if (!model->linear) return;
-  add(t, PX_DTYPE_F32, dims, in, model->linear, "linear", ".weight");
-  add(t, PX_DTYPE_F32, dims, 0, model->linear + (size_t)dims * in, "linear", ".bias");
+  const uint32_t outputs = model->outputs;
+  add(t, PX_DTYPE_F32, outputs, in, model->linear, "linear", ".weight");
+  add(t, PX_DTYPE_F32, outputs, 0, model->linear + (size_t)outputs * in, "linear", ".bias");
 }
 
 /* ---- metadata: numbers by name */
@@ -81,9 +83,10 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
     { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
     { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
     { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
+    { "act_count", U32, &m->act_count }, { "val_accuracy", F64, &r->val_accuracy }, /* discrete actions alone */
   };
   memcpy(list, numbers, sizeof numbers);
-  return sizeof numbers / sizeof *numbers;
+  return sizeof numbers / sizeof *numbers - (m->act_count ? 0 : 2);
 }
 
 static void print_number(const struct number *number, char text[TEXT_MAX]) {
@@ -152,11 +155,13 @@ static enum px_status read_meta(const struct px_st *st, struct idm_model *head, 
   const enum px_status status = idm_spec_from_meta(st, &head->spec, err);
   if (status) return status;
   struct number numbers[META_MAX];
+  head->act_count = px_st_meta(st, "act_count") != NULL; /* then the numbers say how many */
   const size_t n = list_numbers(head, numbers);
   for (size_t i = 0; i < n; i++)
     if (!read_number(&numbers[i], px_st_meta(st, numbers[i].name)))
       return px_fail(err, PX_E_BAD_DATA, "the model's metadata '%s' is missing or no number", numbers[i].name);
-  if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX)
+  if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX
+      || head->act_count == 1 || head->act_count > PX_ACT_COUNT_MAX || (head->act_count && head->act_dim != 1))
     return px_fail(err, PX_E_BAD_DATA, "the model's dimensions %u and %u are out of bounds", head->obs_dim,
                    head->act_dim);
   return PX_OK;
@@ -191,6 +196,9 @@ enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **ou
   if (status) goto out;
   spaces->obs_dim = head->obs_dim;
   spaces->act_dim = head->act_dim;
+  spaces->act_count = head->act_count;
+  if (idm_spec_check_spaces(&head->spec, spaces, err)) status = PX_E_BAD_DATA;
+  if (status) goto out;
   status = idm_model_new(&head->spec, head->member, spaces, &model, err);
   if (status) goto out;
   model->metrics = head->metrics;

@@ -3,7 +3,7 @@
  * takes it in chunks that stay in the cache, and moves every part by Adam.
  * Memory is taken before the first step. The iterate kept is the best on the
  * held-out fold, by squared error of the labels, or by likelihood where that
- * trains the mean (mean_loss nll).
+ * trains the mean (mean_loss nll; of a softmax head always, as cross entropy).
  */
 #include <math.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ static bool part_init(struct trainer *t, int which, float *params, const float *
 static bool buffers(struct trainer *t) {
   const struct idm_model *model = t->model;
   const struct idm_pass *pass = &t->pass;
-  const uint32_t in = model->mu->shape.in, dims = model->act_dim;
+  const uint32_t in = model->mu->shape.in, dims = model->act_dim, outputs = model->outputs;
   if (idm_pass_new(model, &t->pass)) return false;
   t->batch = px_arena_take(t->arena, model->spec.batch, sizeof *t->batch);
   double *sums = px_arena_take(t->arena, (size_t)5 * dims, sizeof(double));
@@ -67,7 +67,7 @@ static bool buffers(struct trainer *t) {
   t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, 0 };
   return part_init(t, MU, model->mu->params, pass->mu_grads, model->mu->params_n)
          && (!model->y || part_init(t, SPREAD, model->y->params, pass->y_grads, model->y->params_n))
-         && (!model->linear || part_init(t, LINEAR, model->linear, pass->linear_grads, (size_t)dims * (in + 1)));
+         && (!model->linear || part_init(t, LINEAR, model->linear, pass->linear_grads, (size_t)outputs * (in + 1)));
 }
 
 /* All that the next steps depend on, and what is published; a new part of a member is listed here. */
@@ -88,13 +88,18 @@ static void list_arrays(struct trainer *t, struct px_state *list) {
   px_state_doubles(list, "seconds", NULL, &t->seconds, 1);
 }
 
-/* The linear path starts at the ridge solution and the net's last layer at 0. */
+/* The linear path starts at the ridge solution and the net's last layer at 0.
+ * Where that predicts classes' probabilities, it is turned into logits by the
+ * inverse of the softmax near equal probabilities: M times as large. */
 static enum px_status start_at_ridge(struct trainer *t, const struct idm_step *labelled, uint32_t n) {
   struct idm_model *model = t->model;
   const struct px_mlp_layer last = px_mlp_layer(model->mu, model->spec.layers);
   memset(model->mu->params + last.weight, 0, sizeof(float) * (model->mu->params_n - last.weight));
-  return idm_ridge_fit(t->ds, model->norm, &model->spec, labelled, n, t->fold.train, t->fold.train_n, t->progress,
-                       model->linear);
+  const enum px_status status = idm_ridge_fit(t->ds, model->norm, &model->spec, labelled, n, t->fold.train,
+                                              t->fold.train_n, t->progress, model->linear);
+  const size_t linear_n = (size_t)model->outputs * (model->mu->shape.in + 1);
+  for (size_t i = 0; i < linear_n && model->act_count && !status; i++) model->linear[i] *= (float)model->outputs;
+  return status;
 }
 
 /* Bounds of labels: see IDM_MARGIN. */
@@ -137,7 +142,7 @@ static enum px_status prepare(struct trainer *t, const struct idm_step *labelled
   if (status) return status;
   limit_steps(t);
   idm_norm_measure(model->norm, t->ds);
-  if (model->spec.head != IDM_SQUASHED) bound_labels(t);
+  if (model->spec.head != IDM_SQUASHED && !model->act_count) bound_labels(t);
   return model->linear ? start_at_ridge(t, labelled, n) : PX_OK;
 }
 
@@ -199,7 +204,9 @@ static enum px_status tell(struct trainer *t, const char *phase, uint32_t step) 
   t->since_s = now_s;
   if (now_s - t->reported_s < report_every_s) return PX_OK;
   t->reported_s = now_s;
-  const struct px_metric metrics[] = { { "loss", t->loss }, { "val_mse", t->score } };
+  const struct px_metric judged = t->model->act_count ? (struct px_metric){ "val_accuracy", 1 - t->score }
+                                                      : (struct px_metric){ "val_mse", t->score };
+  const struct px_metric metrics[] = { { "loss", t->loss }, judged };
   return px_progress_report(t->progress, phase, step, t->steps_max, metrics, isfinite(t->score) ? 2 : 1);
 }
 
@@ -315,9 +322,10 @@ static enum px_status measure(struct trainer *t, struct idm_metrics *metrics) {
     error += sums->squared[j];
     total += about_mean;
   }
-  metrics->val_mse = error / n / model->act_dim;
+  metrics->val_mse = model->act_count ? 0 : error / n / model->act_dim;
   metrics->val_r2 = total > 0 ? 1 - error / total : 0;
   metrics->val_nll = nll;
+  metrics->val_accuracy = model->act_count ? 1 - error / n : 0;
   metrics->train_n = t->fold.train_n;
   metrics->val_n = t->fold.held_n;
   metrics->val_by_transition = t->fold.by_transition;
@@ -332,8 +340,8 @@ enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_sp
   if (status) return status;
   if (member >= spec->members)
     return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member, spec->members);
-  if (ds->spaces.act_count)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/head", "this head learns continuous actions; the dataset's are discrete");
+  status = idm_spec_check_spaces(spec, &ds->spaces, err);
+  if (status) return status;
   status = idm_model_new(spec, member, &ds->spaces, &t.model, err);
   if (status) return status;
   struct idm_metrics *found = &t.model->metrics;

@@ -106,9 +106,14 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
 
 void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a) {
   const struct px_spaces *spaces = &ds->spaces;
-  const uint32_t dims = spaces->act_dim;
-  for (uint32_t i = 0; i < n; i++, a += dims) {
+  const uint32_t dims = spaces->act_dim, outputs = idm_window_outputs(spaces);
+  for (uint32_t i = 0; i < n; i++, a += outputs) {
     const float *from = ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims;
+    if (spaces->act_count) {
+      memset(a, 0, sizeof *a * outputs);
+      a[(uint32_t)from[0]] = 1;
+      continue;
+    }
     for (uint32_t j = 0; j < dims; j++)
       a[j] = 2 * (from[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
   }

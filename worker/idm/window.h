@@ -39,7 +39,11 @@ uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim);
 /* x[n, inputs]. Every step's next state must be known. */
 void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
                        const struct idm_step *steps, uint32_t n, float *x);
-/* a[n, A]: the actions mapped to (-1, 1). */
+/* Numbers in a target: A, or one for each discrete action. */
+static inline uint32_t idm_window_outputs(const struct px_spaces *spaces) {
+  return spaces->act_count ? spaces->act_count : spaces->act_dim;
+}
+/* a[n, outputs]: the actions mapped to (-1, 1); of discrete ones 1 in the class's place and 0 elsewhere. */
 void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a);
 
 /* All transitions that are labelled and whose next state is known, in order.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "worker/idm/ridge.h"
+#include "worker/idm/softmax.h"
 #include "worker/idm/window.h"
 #include "worker/nn/mat.h"
 
@@ -14,16 +15,16 @@ enum { ROWS = 256, FOLDS = 5 };
 struct idm_yardsticks {
   struct idm_norm *norm;
   struct idm_spec window, pair; /* the ridge's inputs, and (s_t, s_{t+1}) */
-  float *mean;                  /* [A] in (-1, 1), as all below */
-  float *ridge;                 /* [A, in], then [A] */
+  float *mean;                  /* [M] targets (idm_window_actions), as all below */
+  float *ridge;                 /* [M, in], then [M] */
   float *near_x, *near_half;    /* [near_n, pair in], and half of each row's squared length */
-  float *near_a;                /* [near_n, A] */
-  uint32_t near_n, act_dim;
+  float *near_a;                /* [near_n, M] */
+  uint32_t near_n, outputs;     /* M: A, or one for each discrete action */
 };
 
-const char *idm_yardstick_name(enum idm_yardstick which) {
+const char *idm_yardstick_name(enum idm_yardstick which, bool discrete) {
   static const char *const names[IDM_YARDSTICKS_N] = { "mean", "ridge", "nearest" };
-  return names[which];
+  return which == IDM_MEAN && discrete ? "majority" : names[which];
 }
 
 void idm_yardsticks_free(struct idm_yardsticks *y) {
@@ -41,13 +42,13 @@ void idm_yardsticks_free(struct idm_yardsticks *y) {
 
 static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
                                uint32_t n) {
-  float *a = px_calloc(y->act_dim, sizeof *a);
-  double *sum = px_calloc(y->act_dim, sizeof *sum);
+  float *a = px_calloc(y->outputs, sizeof *a);
+  double *sum = px_calloc(y->outputs, sizeof *sum);
   for (uint32_t i = 0; i < n && a && sum; i++) {
     idm_window_actions(ds, steps + i, 1, a);
-    for (uint32_t j = 0; j < y->act_dim; j++) sum[j] += (double)a[j];
+    for (uint32_t j = 0; j < y->outputs; j++) sum[j] += (double)a[j];
   }
-  for (uint32_t j = 0; j < y->act_dim && sum; j++) y->mean[j] = (float)(sum[j] / n);
+  for (uint32_t j = 0; j < y->outputs && sum; j++) y->mean[j] = (float)(sum[j] / n);
   const enum px_status status = a && sum ? PX_OK : PX_E_NO_MEMORY;
   free(a);
   free(sum);
@@ -61,7 +62,7 @@ static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, c
     const struct idm_step *step = steps + (uint64_t)i * n / y->near_n;
     float *x = y->near_x + (size_t)i * in;
     idm_window_gather(y->norm, &y->pair, ds, step, 1, x);
-    idm_window_actions(ds, step, 1, y->near_a + (size_t)i * y->act_dim);
+    idm_window_actions(ds, step, 1, y->near_a + (size_t)i * y->outputs);
     double length = 0;
     for (uint32_t j = 0; j < in; j++) length += (double)x[j] * (double)x[j];
     y->near_half[i] = (float)(length / 2);
@@ -70,7 +71,7 @@ static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, c
 
 static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
                           uint32_t n, const struct px_progress *progress) {
-  const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->act_dim;
+  const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->outputs;
   const uint32_t pair = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   y->near_n = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
   y->mean = px_calloc(dims, sizeof *y->mean);
@@ -96,7 +97,7 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
     return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
   }
   if (!status) {
-    y->act_dim = ds->spaces.act_dim;
+    y->outputs = idm_window_outputs(&ds->spaces);
     idm_spec_default(IDM_PAPER, &y->window);
     y->pair = y->window;
     y->window.members = FOLDS;
@@ -127,11 +128,11 @@ struct predictor {
 };
 
 static void predict_ridge(const struct predictor *p, const struct idm_step *steps, uint32_t n) {
-  const uint32_t in = idm_window_inputs(&p->y->window, p->ds->spaces.obs_dim), dims = p->y->act_dim;
+  const uint32_t in = idm_window_inputs(&p->y->window, p->ds->spaces.obs_dim), dims = p->y->outputs;
   idm_window_gather(p->y->norm, &p->y->window, p->ds, steps, n, p->x);
   px_mat_mul(PX_MAT_N, PX_MAT_T, n, dims, in, p->x, p->y->ridge, 0, p->a);
   px_mat_bias(n, dims, p->y->ridge + (size_t)dims * in, p->a);
-  for (size_t i = 0; i < (size_t)n * dims; i++) p->a[i] = fminf(fmaxf(p->a[i], -1), 1);
+  for (size_t i = 0; i < (size_t)n * dims && !p->ds->spaces.act_count; i++) p->a[i] = fminf(fmaxf(p->a[i], -1), 1);
 }
 
 /* argmin |x - r|^2 = argmin |r|^2 / 2 - x r */
@@ -150,7 +151,7 @@ static void predict_nearest(const struct predictor *p, const struct idm_step *st
       least = distance;
       best = r;
     }
-    memcpy(p->a + (size_t)i * y->act_dim, y->near_a + (size_t)best * y->act_dim, sizeof(float) * y->act_dim);
+    memcpy(p->a + (size_t)i * y->outputs, y->near_a + (size_t)best * y->outputs, sizeof(float) * y->outputs);
   }
 }
 
@@ -160,7 +161,21 @@ static void predict(const struct predictor *p, enum idm_yardstick which, const s
   case IDM_NEAREST: predict_nearest(p, steps, n); break;
   default:
     for (uint32_t i = 0; i < n; i++)
-      memcpy(p->a + (size_t)i * p->y->act_dim, p->y->mean, sizeof(float) * p->y->act_dim);
+      memcpy(p->a + (size_t)i * p->y->outputs, p->y->mean, sizeof(float) * p->y->outputs);
+  }
+}
+
+/* The i-th prediction in the dataset's units. */
+static void put_action(const struct predictor *p, uint32_t i, float *action) {
+  const struct px_spaces *spaces = &p->ds->spaces;
+  const float *a = p->a + (size_t)i * p->y->outputs;
+  if (spaces->act_count) {
+    action[0] = (float)idm_softmax_class(spaces->act_count, a);
+    return;
+  }
+  for (uint32_t j = 0; j < spaces->act_dim; j++) {
+    const float low = spaces->act_low[j], half = (spaces->act_high[j] - low) / 2;
+    action[j] = low + half * (a[j] + 1);
   }
 }
 
@@ -169,7 +184,6 @@ static enum px_status predict_range(const struct predictor *p, enum idm_yardstic
                                     const struct px_progress *progress, struct idm_labels *labels) {
   const struct px_dataset *ds = p->ds;
   const uint64_t first = ds->step_start[labels->traj_from];
-  const uint32_t dims = p->y->act_dim;
   for (uint32_t traj = labels->traj_from; traj < labels->traj_to; traj++) {
     uint64_t steps_n = ds->step_start[traj + 1] - ds->step_start[traj];
     if (!px_dataset_next_known(ds, traj, steps_n - 1)) steps_n--;
@@ -181,14 +195,11 @@ static enum px_status predict_range(const struct predictor *p, enum idm_yardstic
       predict(p, which, steps, n);
       for (uint32_t i = 0; i < n; i++) {
         labels->known[row + i] = 1;
-        for (uint32_t j = 0; j < dims; j++) {
-          const float low = ds->spaces.act_low[j], half = (ds->spaces.act_high[j] - low) / 2;
-          labels->actions[(row + i) * dims + j] = low + half * (p->a[(size_t)i * dims + j] + 1);
-        }
+        put_action(p, i, labels->actions + (row + i) * ds->spaces.act_dim);
       }
     }
     const enum px_status status =
-      px_progress_report(progress, idm_yardstick_name(which), traj - labels->traj_from,
+      px_progress_report(progress, idm_yardstick_name(which, ds->spaces.act_count > 0), traj - labels->traj_from,
                          labels->traj_to - labels->traj_from, NULL, 0);
     if (status) return status;
   }
@@ -199,7 +210,7 @@ enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yar
                                     const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
                                     const struct px_progress *progress, struct idm_labels **out,
                                     struct px_err *err) {
-  if (ds->spaces.obs_dim != y->norm->obs_dim || ds->spaces.act_dim != y->act_dim)
+  if (ds->spaces.obs_dim != y->norm->obs_dim || idm_window_outputs(&ds->spaces) != y->outputs)
     return px_fail(err, PX_E_BAD_DATA, "the yardsticks were fitted for other spaces");
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
@@ -207,7 +218,7 @@ enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yar
   const uint32_t b = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   struct predictor p = { .y = y, .ds = ds };
   p.x = px_calloc((size_t)ROWS * (a > b ? a : b), sizeof *p.x);
-  p.a = px_calloc((size_t)ROWS * y->act_dim, sizeof *p.a);
+  p.a = px_calloc((size_t)ROWS * y->outputs, sizeof *p.a);
   p.near = which == IDM_NEAREST ? px_calloc((size_t)ROWS * y->near_n, sizeof *p.near) : NULL;
   struct idm_labels *labels = idm_labels_new(ds, traj_from, traj_to);
   enum px_status status;

@@ -4,9 +4,10 @@
  * job and the bench. The caller owns what fit and predict give; after fitting,
  * struct idm_yardsticks is read-only.
  *
- *   mean     the mean labelled action
+ *   mean     the mean labelled action; of discrete ones `majority`, the most frequent
  *   ridge    linear on the window of normalised states s_{t-k} .. s_{t+1+f},
  *            clipped to the range; lambda by cross-validation over trajectories
+ *            (of discrete actions: linear in the classes' indicators, and the largest)
  *   nearest  the action of the nearest labelled transition in (s_t, s_{t+1}),
  *            both normalised, among at most IDM_NEAREST_MAX evenly spaced ones
  */
@@ -17,7 +18,8 @@
 
 enum idm_yardstick { IDM_MEAN, IDM_RIDGE, IDM_NEAREST, IDM_YARDSTICKS_N };
 enum { IDM_NEAREST_MAX = 20000 };
-const char *idm_yardstick_name(enum idm_yardstick which); /* "mean", "ridge", "nearest" */
+/* "mean", or "majority" where actions are discrete; "ridge"; "nearest". */
+const char *idm_yardstick_name(enum idm_yardstick which, bool discrete);
 
 struct idm_yardsticks;
 /* Fits all three on the labelled transitions of ds; k and f are the window's.
