@@ -181,6 +181,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
     CONSTRAINT jobs_check3 CHECK (((attempt >= 0) AND (attempt <= max_attempts))),
     CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
+    CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
     CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
@@ -455,7 +456,7 @@ COMMENT ON COLUMN public.blob_chunks.bytes IS 'The piece';
 CREATE TABLE public.blobs (
     id bigint NOT NULL,
     size_bytes bigint NOT NULL,
-    sha256 bytea NOT NULL,
+    sha256 bytea,
     attached boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT blobs_sha256_check CHECK ((length(sha256) = 32)),
@@ -468,7 +469,7 @@ COMMENT ON COLUMN public.blobs.id IS 'Internal number; never shown';
 
 COMMENT ON COLUMN public.blobs.size_bytes IS 'Length of all chunks together';
 
-COMMENT ON COLUMN public.blobs.sha256 IS 'Digest of the whole content';
+COMMENT ON COLUMN public.blobs.sha256 IS 'Digest of the whole content; null when it came in parts';
 
 COMMENT ON COLUMN public.blobs.attached IS 'Whether some row refers to it; the janitor removes those that nothing took up';
 
@@ -482,6 +483,32 @@ ALTER TABLE public.blobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.idempotency_keys (
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status integer NOT NULL,
+    head jsonb NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_keys_fingerprint_check CHECK ((length(fingerprint) = 32)),
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT idempotency_keys_status_check CHECK (((status >= 200) AND (status <= 299)))
+);
+
+COMMENT ON TABLE public.idempotency_keys IS 'Answers to requests that changed something, written together with what they did';
+
+COMMENT ON COLUMN public.idempotency_keys.key IS 'The client''s Idempotency-Key';
+
+COMMENT ON COLUMN public.idempotency_keys.fingerprint IS 'SHA-256 of the request: method, path, headers that matter, body';
+
+COMMENT ON COLUMN public.idempotency_keys.status IS 'Status of the answer';
+
+COMMENT ON COLUMN public.idempotency_keys.head IS 'Headers of the answer';
+
+COMMENT ON COLUMN public.idempotency_keys.body IS 'Body of the answer';
+
+COMMENT ON COLUMN public.idempotency_keys.created_at IS 'When it was carried out; kept for 24 hours';
 
 CREATE TABLE public.job_deps (
     job_id text NOT NULL,
@@ -785,13 +812,23 @@ CREATE TABLE public.uploads (
     file_name text NOT NULL,
     format text NOT NULL,
     options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    blob_id bigint NOT NULL,
-    job_id text NOT NULL,
+    blob_id bigint,
+    job_id text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT uploads_format_check CHECK ((format = ANY (ARRAY['hdf5'::text, 'npz'::text, 'jsonl'::text, 'safetensors'::text])))
+    size_bytes bigint DEFAULT 0 NOT NULL,
+    received_bytes bigint DEFAULT 0 NOT NULL,
+    parts_n integer DEFAULT 0 NOT NULL,
+    metadata text DEFAULT ''::text NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '1 day'::interval) NOT NULL,
+    CONSTRAINT uploads_check CHECK ((received_bytes <= size_bytes)),
+    CONSTRAINT uploads_check1 CHECK (((job_id IS NULL) OR (received_bytes = size_bytes))),
+    CONSTRAINT uploads_format_check CHECK ((format = ANY (ARRAY['hdf5'::text, 'npz'::text, 'jsonl'::text, 'safetensors'::text]))),
+    CONSTRAINT uploads_parts_n_check CHECK ((parts_n >= 0)),
+    CONSTRAINT uploads_received_bytes_check CHECK ((received_bytes >= 0)),
+    CONSTRAINT uploads_size_bytes_check CHECK ((size_bytes >= 0))
 );
 
-COMMENT ON TABLE public.uploads IS 'Files received whole and waiting for their ingest job';
+COMMENT ON TABLE public.uploads IS 'Files on their way into a dataset: being received in parts, or whole and waiting for their ingest job';
 
 COMMENT ON COLUMN public.uploads.id IS 'Public id';
 
@@ -803,11 +840,21 @@ COMMENT ON COLUMN public.uploads.format IS 'How to read it';
 
 COMMENT ON COLUMN public.uploads.options IS 'Reader options';
 
-COMMENT ON COLUMN public.uploads.blob_id IS 'The bytes';
+COMMENT ON COLUMN public.uploads.blob_id IS 'The bytes received so far; null once they are not needed any more';
 
-COMMENT ON COLUMN public.uploads.job_id IS 'Its ingest job; the file is removed after that has ended';
+COMMENT ON COLUMN public.uploads.job_id IS 'Its ingest job, made with the last byte';
 
-COMMENT ON COLUMN public.uploads.created_at IS 'When it arrived';
+COMMENT ON COLUMN public.uploads.created_at IS 'When it was begun';
+
+COMMENT ON COLUMN public.uploads.size_bytes IS 'Length announced';
+
+COMMENT ON COLUMN public.uploads.received_bytes IS 'Length that is stored: the tus offset';
+
+COMMENT ON COLUMN public.uploads.parts_n IS 'Chunks of the blob so far';
+
+COMMENT ON COLUMN public.uploads.metadata IS 'Upload-Metadata as it came';
+
+COMMENT ON COLUMN public.uploads.expires_at IS 'When what was received is dropped, unless more arrives; for a whole file, when its row is';
 
 CREATE TABLE public.workers (
     id text NOT NULL,
@@ -858,6 +905,9 @@ ALTER TABLE ONLY public.datasets
 
 ALTER TABLE ONLY public.datasets
     ADD CONSTRAINT datasets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key);
 
 ALTER TABLE ONLY public.job_deps
     ADD CONSTRAINT job_deps_pkey PRIMARY KEY (job_id, needs_id);
@@ -918,6 +968,8 @@ ALTER TABLE ONLY public.workers
 
 CREATE INDEX blobs_loose ON public.blobs USING btree (created_at) WHERE (NOT attached);
 
+CREATE INDEX idempotency_keys_created ON public.idempotency_keys USING btree (created_at);
+
 CREATE INDEX job_deps_needs ON public.job_deps USING btree (needs_id);
 
 CREATE INDEX jobs_claim ON public.jobs USING btree (priority DESC, created_at, id) WHERE (state = 'ready'::text);
@@ -933,6 +985,8 @@ CREATE INDEX jobs_lease ON public.jobs USING btree (lease_expires_at) WHERE (sta
 CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 
 CREATE INDEX jobs_parent ON public.jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX uploads_expires ON public.uploads USING btree (expires_at);
 
 CREATE TRIGGER attach AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
@@ -953,6 +1007,8 @@ CREATE TRIGGER drop_blob AFTER DELETE ON public.models FOR EACH ROW EXECUTE FUNC
 CREATE TRIGGER drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
 CREATE TRIGGER drop_blob AFTER DELETE ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_old_blob AFTER UPDATE OF blob_id ON public.uploads FOR EACH ROW WHEN (((old.blob_id IS NOT NULL) AND (new.blob_id IS NULL))) EXECUTE FUNCTION public.drop_blob();
 
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.fence_row();
 

@@ -167,7 +167,7 @@ API_HANDLER(api_job_cancel) {
   int64_t version;
   enum px_status status = job_store(req, &store, err);
   if (!status) status = store_job_cancel(store, req->params[0], err);
-  if (!status) service_job_changed(req->service, req->params[0]);
+  reply->changed = req->params[0];
   if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
   if (!status) reply->etag = api_etag(req, version);
   return status;

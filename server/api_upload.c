@@ -14,6 +14,7 @@
 #include "lib/data/decode.h"
 #include "lib/store/jobs.h"
 #include "lib/store/transfer.h"
+#include "lib/store/uploads.h"
 #include "server/api.h"
 #include "server/files.h"
 #include "server/metrics.h"
@@ -31,12 +32,21 @@ struct upload {
   char name[128];
   struct px_read_options options;
   bool async;
+  struct service *service;
+  struct store_ingesting *ingesting; /* read; its segments are not the dataset's yet */
+  struct store_blob blob;            /* or, async, the file as it is */
+  double began_s;
 };
 
-static void upload_free(void *stream) {
+static void upload_free(void *stream, bool done) {
   struct upload *u = stream;
+  struct store *store = NULL;
+  struct px_err unused_err;
   uint8_t unused[PX_SHA256_BYTES];
   if (u->sha256) px_sha256_end(u->sha256, unused);
+  /* What a failed upload has stored goes at once: it may have been a full disk. */
+  if (u->ingesting && !done && service_store(u->service, &store, &unused_err)) store = NULL;
+  store_ingest_free(u->ingesting, store);
   px_decoder_free(u->decoder);
   if (u->fd >= 0) close(u->fd);
   free(u);
@@ -128,6 +138,7 @@ static enum px_status upload_begin(struct http_request *req, struct px_err *err)
   struct upload *u = calloc(1, sizeof *u);
   if (!u) return px_fail(err, PX_E_NO_MEMORY, "upload");
   u->fd = -1;
+  u->service = req->service;
   req->stream = u;
   if (http_body_bytes(req) == 0) return px_fail(err, PX_E_BAD_REQUEST, "the body is empty");
   return read_headers(req, u, err);
@@ -138,8 +149,6 @@ static enum px_status upload_feed(struct http_request *req, const void *bytes, s
   if (u->sha256) px_sha256_put(u->sha256, bytes, n);
   return px_decoder_feed(u->decoder, bytes, n, err);
 }
-
-const struct http_stream API_UPLOAD_STREAM = { upload_begin, upload_feed, upload_free };
 
 static void base64(const uint8_t *bytes, size_t n, char *out) {
   static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -178,36 +187,49 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
   return http_reply_json(reply, json, err);
 }
 
+static enum px_status read_segments(struct http_request *req, struct upload *u, struct store *store, struct px_err *err) {
+  const struct store_ingest what = { .store = store, .beside_url = service_options(req->service)->db_url,
+                                     .dataset = u->dataset, .fd = u->fd, .format = u->format,
+                                     .bytes = px_decoder_bytes(u->decoder), .name = u->name, .options = &u->options };
+  return store_ingest_read(&what, &u->ingesting, err);
+}
+
+/* All that takes long. Nothing refers to what it stores before the handler's transaction. */
+static enum px_status upload_ready(struct http_request *req, struct px_err *err) {
+  struct upload *u = req->stream;
+  struct store *store = NULL;
+  u->began_s = px_clock_s();
+  enum px_status status = check_whole(u, err);
+  if (!status) status = api_store(req, &store, err);
+  if (status) return status;
+  return u->async ? store_blob_put_fd(store, u->fd, &u->blob, err) : read_segments(req, u, store, err);
+}
+
+const struct http_stream API_UPLOAD_STREAM = { upload_begin, upload_feed, NULL, upload_ready, upload_free };
+
 static enum px_status store_now(struct http_request *req, struct http_reply *reply, struct px_err *err) {
   struct upload *u = req->stream;
-  const double began = px_clock_s();
-  struct store_ingest job = { .beside_url = service_options(req->service)->db_url, .dataset = u->dataset, .fd = u->fd,
-                              .format = u->format, .bytes = px_decoder_bytes(u->decoder), .name = u->name,
-                              .options = &u->options };
   struct store_ingested *result = px_arena_take(req->arena, 1, sizeof *result);
   if (!result) return px_fail(err, PX_E_NO_MEMORY, "upload");
-  enum px_status status = api_store(req, &job.store, err);
-  if (!status) status = store_ingest_file(&job, result, err);
+  const enum px_status status = store_ingest_commit(u->ingesting, result, err);
   if (status) return status;
-  const double seconds = px_clock_s() - began;
-  metrics_uploaded(job.bytes, result->steps_n, seconds);
+  const double seconds = px_clock_s() - u->began_s;
+  metrics_uploaded(px_decoder_bytes(u->decoder), result->steps_n, seconds);
   return answer_stored(req, reply, result, seconds, err);
 }
 
 static enum px_status store_later(struct http_request *req, struct http_reply *reply, struct px_err *err) {
-  struct upload *u = req->stream;
+  const struct upload *u = req->stream;
   struct store *store = NULL;
-  struct store_blob blob;
   char job[STORE_ID_MAX];
   int64_t version;
   char *options = store_options_json(&u->options);
   enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
-  if (!status) status = store_blob_put_fd(store, u->fd, &blob, err);
   if (!status)
-    status = store_upload_submit(store, u->dataset->id, u->name, px_format_name(u->format), options, blob.id, job, err);
+    status = store_upload_submit(store, u->dataset->id, u->name, px_format_name(u->format), options, &u->blob, job, err);
   free(options);
   if (status) return status;
-  service_wake(req->service, 1);
+  reply->wake = 1;
   reply->status = 202;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", job));
   http_reply_header(reply, "Preference-Applied", "respond-async");
@@ -215,8 +237,6 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
 }
 
 API_HANDLER(api_upload) {
-  struct upload *u = req->stream;
-  const enum px_status status = check_whole(u, err);
-  if (status) return status;
+  const struct upload *u = req->stream;
   return u->async ? store_later(req, reply, err) : store_now(req, reply, err);
 }

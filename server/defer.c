@@ -11,8 +11,8 @@ enum { THREADS_MAX = 64 };
 struct defer {
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  struct http_request *queue[DEFER_QUEUE_MAX]; /* a ring */
-  size_t first, n;
+  struct http_request *first, *last; /* linked through next_deferred */
+  size_t n;
   bool stopping;
   pthread_t threads[THREADS_MAX];
   int threads_n;
@@ -24,8 +24,8 @@ static void *defer_main(void *arg) {
   for (;;) {
     while (!defer->stopping && defer->n == 0) pthread_cond_wait(&defer->changed, &defer->lock);
     if (defer->n == 0) break;
-    struct http_request *req = defer->queue[defer->first];
-    defer->first = (defer->first + 1) % DEFER_QUEUE_MAX;
+    struct http_request *req = defer->first;
+    defer->first = req->next_deferred;
     defer->n--;
     pthread_mutex_unlock(&defer->lock);
     http_run_deferred(req);
@@ -62,13 +62,16 @@ void defer_free(struct defer *defer) {
   free(defer);
 }
 
-enum px_status defer_put(struct defer *defer, struct http_request *req, struct px_err *err) {
+enum px_status defer_put(struct defer *defer, struct http_request *req, bool begun, struct px_err *err) {
   enum px_status status = PX_OK;
   pthread_mutex_lock(&defer->lock);
-  if (defer->n == DEFER_QUEUE_MAX) {
+  if (!begun && defer->n >= DEFER_QUEUE_MAX) {
     status = px_fail(err, PX_E_UNAVAILABLE, "%d requests wait for the work pool already", DEFER_QUEUE_MAX);
   } else {
-    defer->queue[(defer->first + defer->n++) % DEFER_QUEUE_MAX] = req;
+    req->next_deferred = NULL;
+    if (defer->n++) defer->last->next_deferred = req;
+    else defer->first = req;
+    defer->last = req;
     pthread_cond_signal(&defer->changed);
   }
   pthread_mutex_unlock(&defer->lock);

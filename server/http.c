@@ -1,9 +1,7 @@
 /* The life of a request on libmicrohttpd 0.9.75: see http.h. */
-#include "server/http.h"
+#include "server/http_exchange.h"
 
-#include <microhttpd.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +9,9 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
-#include "server/http_conn.h"
-#include "server/http_guard.h"
-#include "server/http_route.h"
 #include "server/metrics.h"
+#include "server/once.h"
 #include "server/service.h"
 
 enum {
@@ -24,39 +19,7 @@ enum {
   CONNECTION_MEMORY_BYTES = 1 << 20, /* large reads: what makes uploads fast */
   ARENA_MAX_BYTES = 256 << 10,
   DISCARD_MAX_BYTES = 64 << 20,      /* of a body whose request has failed already */
-  HEADERS_MS = 20000,
-  BODY_MS = 60000,                   /* and a second for every BYTES_PER_S */
-  BYTES_PER_S = 64 << 10,
-  REPLY_MAX_BYTES = 256 << 20
-};
-
-struct http {
-  struct http_options options;
-  struct MHD_Daemon *daemon;
-  struct conn_watch *watch;
-  atomic_int in_flight;
-  atomic_bool draining;
-};
-
-enum stage { STAGE_HEADERS, STAGE_BODY, STAGE_AWAY, STAGE_AGAIN, STAGE_READY, STAGE_SENT };
-
-/* One request and its answer. */
-struct exchange {
-  struct http_request req;
-  struct http_reply reply;
-  struct http *http;
-  struct MHD_Connection *connection;
-  struct conn *conn;
-  char *uri, method[16];             /* uri: raw, owned */
-  enum stage stage;
-  enum px_status failed;             /* then err says why */
-  struct px_err err;
-  struct http_match match;
-  struct http_guard guard;
-  struct px_buf json;
-  uint64_t received, discarded, sent;
-  int64_t began_ms;
-  bool close_after;
+  HEADERS_MS = 20000
 };
 
 static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
@@ -72,6 +35,13 @@ const char *http_header(const struct http_request *req, const char *name) {
 }
 
 int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
+
+void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]) {
+  struct exchange *x = exchange_of(req);
+  memset(digest, 0, PX_SHA256_BYTES);
+  if (x->digest) px_sha256_end(x->digest, digest);
+  x->digest = NULL;
+}
 
 uint64_t http_body_bytes(const struct http_request *req) {
   const struct http_guard *g = &exchange_of(req)->guard;
@@ -97,11 +67,14 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
   x->req.service = http->options.service;
   x->req.exchange = x;
   x->reply.fd = -1;
-  x->reply.body = PX_BUF(REPLY_MAX_BYTES);
+  x->reply.body = PX_BUF(HTTP_REPLY_MAX_BYTES);
   x->json = PX_BUF(HTTP_JSON_MAX_BYTES + 1);
   x->began_ms = px_clock_ms();
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   x->conn = info ? info->socket_context : NULL;
+  x->req.method = x->method;
+  x->req.path = x->uri;
+  x->req.query_text = "";
   http_conn_idle(x->conn, false);
   http_conn_deadline(x->conn, x->began_ms + HEADERS_MS);
   http->in_flight++;
@@ -127,6 +100,13 @@ static void choose_id(struct http_request *req) {
   if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes); /* an id in a log, not a secret */
   memcpy(req->id, "req_", 4);
   px_hex(bytes, sizeof bytes, req->id + 4);
+}
+
+/* For clients that can only GET and POST: tus 1.0.0, "X-HTTP-Method-Override". */
+static void choose_method(struct exchange *x, const char *method) {
+  const char *meant = strcmp(method, "POST") == 0 ? http_header(&x->req, "X-HTTP-Method-Override") : NULL;
+  const bool known = meant && (strcmp(meant, "PATCH") == 0 || strcmp(meant, "DELETE") == 0);
+  snprintf(x->method, sizeof x->method, "%s", known ? meant : method);
 }
 
 static enum px_status check_type_json(const struct http_request *req, struct px_err *err) {
@@ -163,7 +143,10 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 /* Everything that the headers decide. */
 static enum px_status admit(struct exchange *x, struct px_err *err) {
   char *query = strchr(x->uri, '?');
-  if (query) *query++ = '\0';
+  if (query) {
+    *query++ = '\0';
+    x->req.query_text = query;
+  }
   enum px_status status = http_route_find(x->http->options.routes, x->http->options.routes_n, x->method, x->uri,
                                           x->req.arena, &x->match, err);
   x->req.route = x->match.route;
@@ -175,118 +158,74 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   if (!x->req.route)
     return px_fail(err, PX_E_METHOD_NOT_ALLOWED, "%.200s does not take %s", x->uri, x->method);
   memcpy(x->req.params, x->match.params, sizeof x->req.params);
-  status = http_route_query(&x->req, query ? query : "", err);
+  status = http_route_query(&x->req, x->req.query_text, err);
+  if (!status && once_asked(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
   return status ? status : check_body(x, err);
-}
-
-/* --- the answer --------------------------------------------------------------------------- */
-
-static void answer_error(struct exchange *x) {
-  const struct px_err *why = &x->err;
-  struct http_reply *reply = &x->reply;
-  px_buf_free(&reply->body);
-  if (reply->fd >= 0) close(reply->fd);
-  *reply = (struct http_reply){ .status = px_status_http(why->code), .fd = -1, .body = PX_BUF(REPLY_MAX_BYTES),
-                                .media_type = "application/problem+json" };
-  if (http_problem(why, x->req.id, &reply->body)) px_buf_free(&reply->body);
-  if (why->code == PX_E_UNAUTHORIZED) http_reply_header(reply, "WWW-Authenticate", "Bearer realm=\"proxact\"");
-  if (why->code == PX_E_METHOD_NOT_ALLOWED) http_reply_header(reply, "Allow", x->match.allow);
-  if (px_status_retry(why->code) != PX_RETRY_NEVER) http_reply_header(reply, "Retry-After", "2");
-  if (reply->status >= 500) px_log_err("request_failed", why, "request", x->req.id);
-}
-
-/* RFC 9110 section 13.1.2; weak comparison. */
-static bool etag_listed(const char *list, const char *etag) {
-  const size_t n = strlen(etag);
-  for (const char *at = list; at && *at;) {
-    at += strspn(at, " ,");
-    if (*at == '*') return true;
-    if (strncmp(at, "W/", 2) == 0) at += 2;
-    if (strncmp(at, etag, n) == 0 && (at[n] == '\0' || at[n] == ',' || at[n] == ' ')) return true;
-    at += strcspn(at, ",");
-  }
-  return false;
-}
-
-static struct MHD_Response *make_response(struct exchange *x) {
-  struct http_reply *reply = &x->reply;
-  if (reply->etag && reply->status == 200 && etag_listed(http_header(&x->req, "If-None-Match"), reply->etag)) {
-    reply->status = MHD_HTTP_NOT_MODIFIED;
-    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-  }
-  struct MHD_Response *response;
-  if (reply->fd >= 0) {
-    response = MHD_create_response_from_fd64(reply->fd_bytes, reply->fd);
-    if (response) reply->fd = -1; /* libmicrohttpd closes it */
-    x->sent = reply->fd_bytes;
-  } else if (reply->still) {
-    response = MHD_create_response_from_buffer(reply->still_n, (void *)(uintptr_t)reply->still, MHD_RESPMEM_PERSISTENT);
-    x->sent = reply->still_n;
-  } else {
-    x->sent = reply->body.len;
-    response = MHD_create_response_from_buffer(reply->body.len, reply->body.data, MHD_RESPMEM_MUST_FREE);
-    if (response) reply->body = PX_BUF(0);
-  }
-  return response;
-}
-
-static void add_headers(struct exchange *x, struct MHD_Response *response) {
-  const struct http_reply *reply = &x->reply;
-  const struct http_pair fixed[] = {
-    { "Content-Type", reply->status == MHD_HTTP_NOT_MODIFIED || reply->status == MHD_HTTP_NO_CONTENT ? NULL
-                      : reply->media_type ? reply->media_type : "application/json" },
-    { "X-Request-Id", x->req.id },
-    { "Cache-Control", "no-cache" },
-    { "X-Content-Type-Options", "nosniff" },
-    { "ETag", reply->etag },
-    { "Connection", x->close_after || x->http->draining ? "close" : NULL },
-  };
-  for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-    if (fixed[i].value) MHD_add_response_header(response, fixed[i].name, fixed[i].value);
-  for (size_t i = 0; i < reply->headers_n; i++)
-    MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
-}
-
-static enum MHD_Result answer(struct exchange *x) {
-  if (x->failed) answer_error(x);
-  if (x->reply.status == 0) x->reply.status = 200;
-  struct MHD_Response *response = make_response(x);
-  if (!response) return MHD_NO;
-  add_headers(x, response);
-  x->stage = STAGE_SENT;
-  http_conn_deadline(x->conn, px_clock_ms() + BODY_MS + (int64_t)(x->sent / BYTES_PER_S) * 1000);
-  const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);
-  MHD_destroy_response(response);
-  return queued;
 }
 
 /* --- the work ----------------------------------------------------------------------------- */
 
+enum px_status http_ready(struct http_request *req, struct px_err *err) {
+  const struct http_stream *stream = req->route->stream;
+  return stream && stream->ready ? stream->ready(req, err) : PX_OK;
+}
+
 static void run_handler(struct exchange *x) {
+  struct http_request *req = &x->req;
   x->err = (struct px_err){ 0 };
-  x->failed = x->req.route->handle(&x->req, &x->reply, &x->err);
+  if (once_asked(req)) {
+    x->failed = once_run(req, &x->reply, &x->err);
+  } else {
+    x->failed = http_ready(req, &x->err);
+    if (!x->failed) x->failed = req->route->handle(req, &x->reply, &x->err);
+  }
   x->err.code = x->failed;
+  if (!x->failed && x->reply.wake) service_wake(req->service, x->reply.wake);
+  if (!x->failed && x->reply.changed) service_job_changed(req->service, x->reply.changed);
+}
+
+/* Nobody reads the rest of a body that has failed; it gets a time of its own. */
+static void give_up_body(struct exchange *x) {
+  x->close_after = true;
+  http_conn_deadline(x->conn, px_clock_ms() + HTTP_BODY_MS);
+}
+
+static void flush(struct exchange *x) {
+  x->err = (struct px_err){ 0 };
+  x->failed = x->req.route->stream->flush(&x->req, &x->err);
+  x->err.code = x->failed;
+  x->req.full = false;
+  if (x->failed) give_up_body(x);
+  x->body_until_ms += px_clock_ms() - x->away_ms; /* the client did not wait: we did */
+  if (!x->failed) http_conn_deadline(x->conn, x->body_until_ms);
 }
 
 void http_run_deferred(struct http_request *req) {
-  run_handler(exchange_of(req));
-  exchange_of(req)->stage = STAGE_READY;
+  struct exchange *x = exchange_of(req);
+  if (x->stage == STAGE_FLUSHING) {
+    flush(x);
+    x->stage = STAGE_BODY;
+  } else {
+    run_handler(x);
+    x->stage = STAGE_READY;
+  }
   http_resume(req);
 }
 
 void http_resume(struct http_request *req) { MHD_resume_connection(exchange_of(req)->connection); }
 
 /* The connection sleeps before the work is handed over, so that it cannot be woken too early. */
-static enum MHD_Result send_away(struct exchange *x) {
+static enum MHD_Result send_away(struct exchange *x, enum stage away, enum stage back) {
   http_conn_deadline(x->conn, INT64_MAX);
-  x->stage = STAGE_AWAY;
+  x->stage = away;
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
-  const enum px_status status = service_defer(x->req.service, &x->req, &err);
+  const enum px_status status = service_defer(x->req.service, &x->req, away == STAGE_FLUSHING, &err);
   if (!status) return MHD_YES;
   x->failed = status;
   x->err = err;
-  x->stage = STAGE_READY;
+  give_up_body(x);
+  x->stage = back;
   http_resume(&x->req);
   return MHD_YES;
 }
@@ -294,7 +233,7 @@ static enum MHD_Result send_away(struct exchange *x) {
 static enum MHD_Result hold(struct exchange *x) {
   const struct http_reply asked = x->reply;
   px_buf_free(&x->reply.body); /* the answer will be made afresh */
-  x->reply = (struct http_reply){ .fd = -1, .body = PX_BUF(REPLY_MAX_BYTES) };
+  x->reply = (struct http_reply){ .fd = -1, .body = PX_BUF(HTTP_REPLY_MAX_BYTES) };
   x->req.waited = true;
   http_conn_deadline(x->conn, INT64_MAX);
   x->stage = STAGE_AGAIN;
@@ -308,7 +247,7 @@ static enum MHD_Result hold(struct exchange *x) {
 static enum MHD_Result run_here(struct exchange *x) {
   run_handler(x);
   if (!x->failed && x->reply.wait_ms > 0) return hold(x);
-  return answer(x);
+  return http_answer(x);
 }
 
 static enum px_status parse_json(struct exchange *x, struct px_err *err) {
@@ -327,8 +266,8 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
 static enum MHD_Result work(struct exchange *x) {
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
-  if (x->failed) return answer(x);
-  return x->req.route->deferred ? send_away(x) : run_here(x);
+  if (x->failed) return http_answer(x);
+  return x->req.route->deferred ? send_away(x, STAGE_AWAY, STAGE_READY) : run_here(x);
 }
 
 static enum px_status take_body(struct exchange *x, const char *bytes, size_t n, struct px_err *err) {
@@ -339,18 +278,34 @@ static enum px_status take_body(struct exchange *x, const char *bytes, size_t n,
   return PX_OK;
 }
 
-static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n) {
-  x->received += *n;
-  if (!x->failed) {
-    x->failed = take_body(x, bytes, *n, &x->err);
-    if (x->failed) x->close_after = true;
-    if (x->failed) http_conn_deadline(x->conn, px_clock_ms() + BODY_MS);
-  } else {
-    x->discarded += *n;
-    if (x->discarded > DISCARD_MAX_BYTES) return MHD_NO; /* in the middle of a body there is no way to answer */
-  }
-  *n = 0;
+/* Whether the rest of a body that nobody wants is too much to wait for. */
+static bool is_long(const struct exchange *x) {
+  const uint64_t declared = http_body_bytes(&x->req);
+  return declared == UINT64_MAX ? x->discarded > DISCARD_MAX_BYTES : declared - x->received > DISCARD_MAX_BYTES;
+}
+
+/* Drops what comes after a failure. A long rest is answered at once, and dropped for a while so that the answer is read. */
+static enum MHD_Result drop(struct exchange *x, size_t n) {
+  x->discarded += n;
+  if (x->early) return x->discarded < 2 * (uint64_t)DISCARD_MAX_BYTES ? MHD_YES : MHD_NO;
+  if (is_long(x)) http_answer_early(x);
   return MHD_YES;
+}
+
+static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n) {
+  const size_t got = *n;
+  *n = 0;
+  x->received += got;
+  if (x->failed) return drop(x, got);
+  if (x->digest) px_sha256_put(x->digest, bytes, got);
+  x->failed = take_body(x, bytes, got, &x->err);
+  if (x->failed) {
+    give_up_body(x);
+    return drop(x, 0);
+  }
+  if (!x->req.full) return MHD_YES;
+  x->away_ms = px_clock_ms();
+  return send_away(x, STAGE_FLUSHING, STAGE_BODY);
 }
 
 /* A body that nobody wants is read all the same when it is short: a client that
@@ -363,7 +318,7 @@ static bool must_answer_now(struct exchange *x) {
 }
 
 static enum MHD_Result on_headers(struct exchange *x, const char *method, const char *version) {
-  snprintf(x->method, sizeof x->method, "%s", method);
+  choose_method(x, method);
   choose_id(&x->req);
   MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, on_header, &x->guard);
   x->failed = http_guard_verdict(&x->guard, x->uri, version, &x->err);
@@ -372,10 +327,11 @@ static enum MHD_Result on_headers(struct exchange *x, const char *method, const 
   x->stage = STAGE_BODY;
   const uint64_t declared = http_body_bytes(&x->req);
   const uint64_t bytes = declared == UINT64_MAX ? x->http->options.max_upload_bytes : declared;
-  http_conn_deadline(x->conn, px_clock_ms() + BODY_MS + (int64_t)(bytes / BYTES_PER_S) * 1000);
+  x->body_until_ms = px_clock_ms() + HTTP_BODY_MS + (int64_t)(bytes / HTTP_BYTES_PER_S) * 1000;
+  http_conn_deadline(x->conn, x->body_until_ms);
   if (x->failed && must_answer_now(x)) {
     x->close_after = true;
-    return answer(x);
+    return http_answer(x);
   }
   return MHD_YES;
 }
@@ -389,9 +345,10 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
     case STAGE_HEADERS: return on_headers(x, method, version);
     case STAGE_BODY: return *n > 0 ? on_body(x, bytes, n) : work(x);
     case STAGE_AGAIN: return run_here(x);
-    case STAGE_READY: return answer(x);
-    case STAGE_AWAY:
-    case STAGE_SENT: break;
+    case STAGE_READY: return http_answer(x);
+    case STAGE_SENT: return !x->early ? MHD_YES : *n > 0 ? on_body(x, bytes, n) : MHD_NO;
+    case STAGE_FLUSHING: /* the next chunk is there already: it stays where it is */
+    case STAGE_AWAY: break;
   }
   return MHD_YES;
 }
@@ -415,10 +372,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
   log_request(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == STAGE_SENT);
   http_conn_idle(x->conn, true);
   http_conn_deadline(x->conn, px_clock_ms() + (int64_t)x->http->options.idle_s * 1000);
-  if (x->req.stream) x->req.route->stream->free(x->req.stream);
+  if (x->req.stream) x->req.route->stream->free(x->req.stream, !x->failed);
   if (x->reply.fd >= 0) close(x->reply.fd);
   px_buf_free(&x->reply.body);
   px_buf_free(&x->json);
+  uint8_t unused[PX_SHA256_BYTES];
+  if (x->digest) px_sha256_end(x->digest, unused);
   json_decref(x->req.json);
   px_arena_free(x->req.arena);
   x->http->in_flight--;

@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 
 struct service;
@@ -25,17 +26,25 @@ struct http_reply;
 typedef enum px_status (*http_handler)(struct http_request *req, struct http_reply *reply, struct px_err *err);
 
 /* A body that is taken piece by piece. begin sees the headers (the token was
- * checked) and sets req->stream; free gets it back in every case. */
+ * checked) and sets req->stream; free gets it back in every case. feed may set
+ * req->full: then flush runs in the work pool, while the connection sleeps,
+ * before the next feed. ready, when the body is complete, is for long work before
+ * the handler, which should be short: it may run within a transaction. */
 struct http_stream {
   enum px_status (*begin)(struct http_request *req, struct px_err *err);
   enum px_status (*feed)(struct http_request *req, const void *bytes, size_t n, struct px_err *err);
-  void (*free)(void *stream);
+  enum px_status (*flush)(struct http_request *req, struct px_err *err); /* or NULL, when never full */
+  enum px_status (*ready)(struct http_request *req, struct px_err *err); /* or NULL */
+  void (*free)(void *stream, bool done);                                 /* done: the request succeeded */
 };
 
 enum http_access { HTTP_TOKEN = 0, HTTP_OPEN };
 enum http_body { HTTP_NO_BODY = 0, HTTP_JSON, HTTP_OPTIONAL_JSON, HTTP_STREAM };
 enum { HTTP_PARAMS_MAX = 2, HTTP_QUERY_MAX = 16, HTTP_HEADERS_MAX_BYTES = 16 << 10, HTTP_URI_MAX_BYTES = 8 << 10,
-       HTTP_JSON_MAX_BYTES = 1 << 20, HTTP_JSON_MAX_DEPTH = 32, HTTP_REPLY_HEADERS_MAX = 8 };
+       HTTP_JSON_MAX_BYTES = 1 << 20, HTTP_JSON_MAX_DEPTH = 32, HTTP_REPLY_HEADERS_MAX = 12,
+       HTTP_ROUTE_HEADERS_MAX = 4 };
+
+struct http_pair { const char *name, *value; };
 
 struct http_route {
   const char *method, *path;    /* "/v1/jobs/{id}:cancel": a parameter is a whole segment, or stands before :verb */
@@ -46,28 +55,33 @@ struct http_route {
   bool deferred;                /* long work: runs in the work pool */
   http_handler handle;
   const struct http_stream *stream; /* HTTP_STREAM only */
+  const struct http_pair *headers;  /* in every answer, problems too; ended by a NULL name; or NULL */
 };
-
-struct http_pair { const char *name, *value; };
 
 struct http_request {
   struct service *service;      /* borrowed */
   const struct http_route *route;
   struct px_arena *arena;       /* dies with the request */
+  const char *method;           /* as sent, or as X-HTTP-Method-Override says */
+  const char *path, *query_text; /* raw */
   char id[65];                  /* X-Request-Id, taken from the client or made here */
   const char *params[HTTP_PARAMS_MAX]; /* decoded path parameters, in order */
   struct http_pair query[HTTP_QUERY_MAX];
   size_t query_n;
   json_t *json;                 /* the body of a JSON route, an object; NULL if optional and absent */
   void *stream;
+  bool full;                    /* set by a stream's feed */
   bool waited;                  /* the handler runs again, after the wait it asked for */
   void *exchange;               /* of http.c */
+  struct http_request *next_deferred; /* of defer.c */
 };
 
 /* NULL when absent; a query parameter without a value is "". */
 const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
 int http_requests_in_flight(const struct http_request *req);
+/* SHA-256 of the body as it came, once, for a request with an Idempotency-Key; zeros otherwise. */
+void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]);
 /* The declared length of the body; UINT64_MAX when it is not known before. */
 uint64_t http_body_bytes(const struct http_request *req);
 
@@ -82,6 +96,9 @@ struct http_reply {
   struct http_pair headers[HTTP_REPLY_HEADERS_MAX];
   size_t headers_n;
   const char *etag;             /* with its quotes; If-None-Match is answered from it */
+  const char *cache;            /* Cache-Control; no-cache when NULL */
+  int wake;                     /* jobs that may be ready now: told to workers after the handler's success */
+  const char *changed;          /* a job that changed: told to long polls then */
   /* A long poll: instead of an answer now, run the handler again when the job's
    * version is no longer this one, or the time has passed. */
   char wait_job[40];
@@ -112,9 +129,11 @@ void http_drain(struct http *http);
 int http_in_flight(const struct http *http);
 /* Only when none is in flight. */
 void http_stop(struct http *http);
+/* The route's own work on a complete request: `ready`, then the handler. */
+enum px_status http_ready(struct http_request *req, struct px_err *err) PX_MUST_CHECK;
 /* For the work pool and the waiter: the request goes on, on its HTTP thread. */
 void http_resume(struct http_request *req);
-/* Runs the handler on this thread, then resumes (work pool). */
+/* Flushes the stream or runs the handler on this thread, then resumes (work pool). */
 void http_run_deferred(struct http_request *req);
 
 #endif

@@ -53,6 +53,8 @@ void http_guard_header(struct http_guard *g, const char *name, size_t name_n, co
     if (++g->hosts > 1) fault = "there are two Host headers";
   } else if (named(name, name_n, "authorization")) {
     if (++g->authorizations > 1) fault = "there are two Authorization headers";
+  } else if (named(name, name_n, "idempotency-key")) {
+    if (++g->keys > 1) fault = "there are two Idempotency-Key headers";
   }
   if (fault && !g->fault) g->fault = fault;
 }

@@ -13,7 +13,7 @@
 
 struct http_guard {
   size_t bytes;                    /* of all headers */
-  unsigned hosts, lengths, codings, authorizations;
+  unsigned hosts, lengths, codings, authorizations, keys;
   uint64_t length;
   const char *fault;               /* the first thing wrong, or NULL */
 };

@@ -1,48 +1,50 @@
 /* The route table: everything this server answers. What is not here does not exist. */
 #include "server/api.h"
 
+/* no stream, no headers of its own */
+#define PLAIN NULL, NULL
 #define JOB_FILTER "dataset kind state parent before limit"
 
 const struct http_route API_ROUTES[] = {
-  /* method, path, operation, query, access, body, deferred, handler, stream */
-  { "GET", "/", "index", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_index, NULL },
-  { "GET", "/healthz", "healthz", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_healthz, NULL },
-  { "GET", "/readyz", "readyz", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_readyz, NULL },
-  { "GET", "/version", "version", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_version, NULL },
-  { "GET", "/openapi.json", "openapi", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_openapi, NULL },
-  { "GET", "/metrics", "metrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_metrics, NULL },
+  /* method, path, operation, query, access, body, deferred, handler, stream, headers */
+  { "GET", "/", "index", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_index, PLAIN },
+  { "GET", "/healthz", "healthz", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_healthz, PLAIN },
+  { "GET", "/readyz", "readyz", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_readyz, PLAIN },
+  { "GET", "/version", "version", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_version, PLAIN },
+  { "GET", "/openapi.json", "openapi", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_openapi, PLAIN },
+  { "GET", "/metrics", "metrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_metrics, PLAIN },
 
-  { "POST", "/v1/datasets", "createDataset", NULL, HTTP_TOKEN, HTTP_JSON, false, api_dataset_create, NULL },
-  { "GET", "/v1/datasets", "listDatasets", "after limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_list, NULL },
-  { "GET", "/v1/datasets/{dataset}", "getDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_get, NULL },
-  { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_dataset_delete, NULL },
+  { "POST", "/v1/datasets", "createDataset", NULL, HTTP_TOKEN, HTTP_JSON, false, api_dataset_create, PLAIN },
+  { "GET", "/v1/datasets", "listDatasets", "after limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_list, PLAIN },
+  { "GET", "/v1/datasets/{dataset}", "getDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_get, PLAIN },
+  { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_dataset_delete, PLAIN },
   { "POST", "/v1/datasets/{dataset}/trajectories", "uploadTrajectories", "format filename ignore_actions obs_keys async",
-    HTTP_TOKEN, HTTP_STREAM, true, api_upload, &API_UPLOAD_STREAM },
+    HTTP_TOKEN, HTTP_STREAM, true, api_upload, &API_UPLOAD_STREAM, NULL },
   { "GET", "/v1/datasets/{dataset}/trajectories", "listTrajectories", "from limit", HTTP_TOKEN, HTTP_NO_BODY, false,
-    api_trajectory_list, NULL },
+    api_trajectory_list, PLAIN },
   { "GET", "/v1/datasets/{dataset}/trajectories/{n}", "getTrajectory", "label_set", HTTP_TOKEN, HTTP_NO_BODY, true,
-    api_trajectory_get, NULL },
+    api_trajectory_get, PLAIN },
   { "GET", "/v1/datasets/{dataset}/export", "exportDataset", "format actions label_set", HTTP_TOKEN, HTTP_NO_BODY, true,
-    api_export, NULL },
+    api_export, PLAIN },
 
-  { "POST", "/v1/pipelines", "createPipeline", "dry_run", HTTP_TOKEN, HTTP_JSON, true, api_pipeline_create, NULL },
-  { "POST", "/v1/jobs", "createJob", "dry_run", HTTP_TOKEN, HTTP_JSON, true, api_job_create, NULL },
-  { "GET", "/v1/jobs", "listJobs", JOB_FILTER, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_list, NULL },
-  { "GET", "/v1/jobs/{job}", "getJob", "wait", HTTP_TOKEN, HTTP_NO_BODY, false, api_job_get, NULL },
-  { "POST", "/v1/jobs/{job}:cancel", "cancelJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_cancel, NULL },
-  { "POST", "/v1/jobs/{job}:retry", "retryJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_retry, NULL },
-  { "GET", "/v1/jobs/{job}/events", "listJobEvents", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_events, NULL },
-  { "GET", "/v1/jobs/{job}/metrics", "listJobMetrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_metrics, NULL },
-  { "GET", "/v1/jobs/{job}/artifacts", "listArtifacts", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_artifacts, NULL },
-  { "GET", "/v1/jobs/{job}/artifacts/{name}", "getArtifact", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_artifact, NULL },
+  { "POST", "/v1/pipelines", "createPipeline", "dry_run dedupe_key", HTTP_TOKEN, HTTP_JSON, true, api_pipeline_create, PLAIN },
+  { "POST", "/v1/jobs", "createJob", "dry_run dedupe_key", HTTP_TOKEN, HTTP_JSON, true, api_job_create, PLAIN },
+  { "GET", "/v1/jobs", "listJobs", JOB_FILTER, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_list, PLAIN },
+  { "GET", "/v1/jobs/{job}", "getJob", "wait", HTTP_TOKEN, HTTP_NO_BODY, false, api_job_get, PLAIN },
+  { "POST", "/v1/jobs/{job}:cancel", "cancelJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_cancel, PLAIN },
+  { "POST", "/v1/jobs/{job}:retry", "retryJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_retry, PLAIN },
+  { "GET", "/v1/jobs/{job}/events", "listJobEvents", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_events, PLAIN },
+  { "GET", "/v1/jobs/{job}/metrics", "listJobMetrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_metrics, PLAIN },
+  { "GET", "/v1/jobs/{job}/artifacts", "listArtifacts", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_artifacts, PLAIN },
+  { "GET", "/v1/jobs/{job}/artifacts/{name}", "getArtifact", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_artifact, PLAIN },
 
-  { "GET", "/v1/label_sets", "listLabelSets", "dataset limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_label_set_list, NULL },
-  { "GET", "/v1/label_sets/{label_set}", "getLabelSet", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_label_set_get, NULL },
-  { "GET", "/v1/models", "listModels", "dataset role limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_model_list, NULL },
-  { "GET", "/v1/models/{model}", "getModel", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_model_get, NULL },
+  { "GET", "/v1/label_sets", "listLabelSets", "dataset limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_label_set_list, PLAIN },
+  { "GET", "/v1/label_sets/{label_set}", "getLabelSet", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_label_set_get, PLAIN },
+  { "GET", "/v1/models", "listModels", "dataset role limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_model_list, PLAIN },
+  { "GET", "/v1/models/{model}", "getModel", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_model_get, PLAIN },
   { "GET", "/v1/models/{model}/weights", "getModelWeights", "format", HTTP_TOKEN, HTTP_NO_BODY, true, api_model_weights,
-    NULL },
-  { "GET", "/v1/workers", "listWorkers", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_worker_list, NULL },
+    PLAIN },
+  { "GET", "/v1/workers", "listWorkers", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_worker_list, PLAIN },
 };
 const size_t API_ROUTES_N = sizeof API_ROUTES / sizeof *API_ROUTES;
 

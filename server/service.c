@@ -177,8 +177,8 @@ enum px_status service_spool(struct service *s, int *fd, struct px_err *err) {
   return PX_OK;
 }
 
-enum px_status service_defer(struct service *s, struct http_request *req, struct px_err *err) {
-  return defer_put(s->defer, req, err);
+enum px_status service_defer(struct service *s, struct http_request *req, bool begun, struct px_err *err) {
+  return defer_put(s->defer, req, begun, err);
 }
 
 enum px_status service_wait(struct service *s, struct http_request *req, const char *job, int64_t version, int wait_ms,

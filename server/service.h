@@ -41,8 +41,9 @@ enum px_status service_token_create(struct store *store, const char *name, char 
 enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;
 
 struct http_request;
-/* The work pool. UNAVAILABLE when too many wait already. */
-enum px_status service_defer(struct service *service, struct http_request *req, struct px_err *err) PX_MUST_CHECK;
+/* The work pool. UNAVAILABLE when too many wait already and this one is not `begun` (defer.h). */
+enum px_status service_defer(struct service *service, struct http_request *req, bool begun, struct px_err *err)
+  PX_MUST_CHECK;
 /* Resumes the request when the job's version is no longer `version`, or after wait_ms. */
 enum px_status service_wait(struct service *service, struct http_request *req, const char *job, int64_t version,
                             int wait_ms, struct px_err *err) PX_MUST_CHECK;

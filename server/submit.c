@@ -9,6 +9,8 @@
 #include "lib/store/results.h"
 #include "server/api.h"
 
+enum { DEDUPE_KEY_MAX = 200 };
+
 /* What is known of the dataset, for the plan. */
 struct ground {
   struct store_dataset ds;
@@ -103,7 +105,18 @@ static enum px_status reply_plan(struct http_reply *reply, const struct flow_pla
                                           "jobs", jobs), err);
 }
 
-static enum px_status submit_plan(struct store *store, const struct flow_plan *plan, const char *dataset_id, struct px_err *err) {
+/* NULL, or what ?dedupe_key= says. */
+static enum px_status read_dedupe_key(const struct http_request *req, const char **key, struct px_err *err) {
+  *key = http_query(req, "dedupe_key");
+  const size_t n = *key ? strlen(*key) : 1;
+  return n >= 1 && n <= DEDUPE_KEY_MAX ? PX_OK
+                                       : px_fail_at(err, PX_E_BAD_FIELD, "dedupe_key", "dedupe_key must have 1 to %d bytes",
+                                                    DEDUPE_KEY_MAX);
+}
+
+/* `existing`: the unfinished job with the same key, instead of a new one; otherwise "". */
+static enum px_status submit_plan(struct store *store, const struct flow_plan *plan, const char *dataset_id,
+                                  const char *dedupe_key, char existing[STORE_ID_MAX], struct px_err *err) {
   struct store_job_draft *drafts = px_calloc(plan->n, sizeof *drafts);
   size_t needs_n = 0, used = 0;
   for (size_t i = 0; i < plan->n; i++) needs_n += plan->jobs[i].needs_n;
@@ -117,19 +130,21 @@ static enum px_status submit_plan(struct store *store, const struct flow_plan *p
                                           .needs_n = job->needs_n, .priority = job->priority };
     for (size_t k = 0; k < job->needs_n; k++) needs[used++] = job->needs[k];
   }
-  if (!status) status = store_jobs_submit(store, drafts, plan->n, err);
+  if (!status) drafts[0].dedupe_key = dedupe_key;
+  if (!status) status = store_jobs_submit_once(store, drafts, plan->n, existing, err);
   free(needs);
   free(drafts);
   return status;
 }
 
 static enum px_status reply_submitted(struct http_request *req, struct http_reply *reply, struct store *store,
-                                      const struct flow_plan *plan, struct px_err *err) {
+                                      const struct flow_plan *plan, const char *existing, struct px_err *err) {
+  const char *id = *existing ? existing : plan->jobs[0].id;
   int64_t version;
-  service_wake(req->service, (int)plan->n);
-  reply->status = 202;
-  http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", plan->jobs[0].id));
-  const enum px_status status = store_job_document(store, plan->jobs[0].id, &reply->body, &version, err);
+  reply->wake = *existing ? 0 : (int)plan->n;
+  reply->status = *existing ? 200 : 202;
+  http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", id));
+  const enum px_status status = store_job_document(store, id, &reply->body, &version, err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }
@@ -137,10 +152,13 @@ static enum px_status reply_submitted(struct http_request *req, struct http_repl
 enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind, const json_t *given,
                           bool dry_run, struct px_err *err) {
   struct store *store = NULL;
+  const char *dedupe_key;
+  char existing[STORE_ID_MAX] = "";
   struct flow_plan plan = { NULL, 0 };
   struct ground *ground = px_arena_take(req->arena, 1, sizeof *ground);
   json_t *spec = json_copy((json_t *)(uintptr_t)given);
   enum px_status status = ground && spec ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "spec");
+  if (!status) status = read_dedupe_key(req, &dedupe_key, err);
   if (!status) status = look_around(store, kind, spec, ground, err);
   if (!status) {
     struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
@@ -150,8 +168,8 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   }
   if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
   if (!status && dry_run) status = reply_plan(reply, &plan, err);
-  else if (!status) status = submit_plan(store, &plan, ground->ds.id, err);
-  if (!status && !dry_run) status = reply_submitted(req, reply, store, &plan, err);
+  else if (!status) status = submit_plan(store, &plan, ground->ds.id, dedupe_key, existing, err);
+  if (!status && !dry_run) status = reply_submitted(req, reply, store, &plan, existing, err);
   flow_plan_free(&plan);
   json_decref(spec);
   if (ground) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "lib/store/transfer.h"
+#include "lib/store/uploads.h"
 #include "worker/scratch.h"
 #include "worker/snapshot.h"
 

@@ -235,3 +235,15 @@ enum px_status store_append_commit(struct store_append *append, struct store *st
 }
 
 int64_t store_append_version(const struct store_append *append) { return append->version; }
+
+void store_append_discard(const struct store_append *append, struct store *store) {
+  struct px_buf ids = PX_BUF((size_t)SEGMENTS_MAX * 24);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; append && i < append->n && !status; i++) status = db_array_int(&ids, append->pieces[i].blob.id);
+  if (!status) status = db_array_end(&ids);
+  struct db_params p = DB_PARAMS;
+  db_text(&p, ids.data);
+  struct px_err err;
+  if (!status && append && append->n) status = db_run(store, SQL_blob_discard, &p, DB_TEXT, NULL, &err);
+  px_buf_free(&ids);
+}

@@ -110,6 +110,22 @@ enum px_status store_blob_put_fd(struct store *store, int fd, struct store_blob 
   return status;
 }
 
+enum px_status blob_chunks_from_fd(struct store *store, int64_t id, int first, int fd, uint64_t n, struct px_err *err) {
+  char *chunk = malloc(STORE_CHUNK_BYTES);
+  enum px_status status = chunk ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a chunk");
+  int no = first;
+  for (uint64_t at = 0; !status && at < n; no++) {
+    size_t got;
+    status = fill(fd, chunk, (off_t)at, &got, err);
+    if (!status && got > n - at) got = (size_t)(n - at);
+    if (!status && got == 0) status = px_fail(err, PX_E_IO, "the file to be stored ends too early");
+    if (!status) status = put_chunk(store, id, no, chunk, got, err);
+    at += got;
+  }
+  free(chunk);
+  return status;
+}
+
 /* Hands over the chunks of a blob of this size. */
 static enum px_status get_chunks(struct store *store, int64_t id, uint64_t size, store_blob_sink sink, void *ctx,
                                  struct px_err *err) {

@@ -8,6 +8,10 @@
 enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
                           struct store_blob *out, struct px_err *err) PX_MUST_CHECK;
 
+/* The first n bytes of fd as chunks first, first + 1, ... of a blob that is there. IO when there are fewer. */
+enum px_status blob_chunks_from_fd(struct store *store, int64_t id, int first, int fd, uint64_t n, struct px_err *err)
+  PX_MUST_CHECK;
+
 /* Reads the blobs of a statement's rows (number, blob id, size), in order. Fewer than
  * `count` rows is NOT_FOUND: `missing` says of what. */
 typedef enum px_status (*blob_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);

@@ -1,4 +1,4 @@
-/* Datasets, their trajectories and uploads: see datasets.h. Appending is in append.c. */
+/* Datasets and their trajectories: see datasets.h. Appending is in append.c. */
 #include "lib/store/datasets.h"
 
 #include <stdio.h>
@@ -163,43 +163,6 @@ enum px_status store_trajectory_returns(struct store *store, const char *dataset
   *labelled = flags;
   *n = (uint32_t)rows_n;
   return PX_OK;
-}
-
-enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name,
-                                   const char *format, const char *options_json, int64_t blob_id,
-                                   char job_id[STORE_ID_MAX], struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, dataset_id);
-  db_text(&p, file_name);
-  db_text(&p, format);
-  db_text(&p, options_json);
-  db_int(&p, blob_id);
-  PGresult *row;
-  const enum px_status status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
-  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", dataset_id);
-  if (status) return status;
-  db_get_text(row, 0, 0, job_id, STORE_ID_MAX);
-  PQclear(row);
-  return PX_OK;
-}
-
-enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
-                                struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, id);
-  PGresult *row;
-  enum px_status status = db_one(store, SQL_upload_get, &p, &row, err, "there is no upload %s", id);
-  if (status) return status;
-  memset(out, 0, sizeof *out);
-  db_get_text(row, 0, 0, out->id, sizeof out->id);
-  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
-  db_get_text(row, 0, 2, out->file_name, sizeof out->file_name);
-  db_get_text(row, 0, 3, out->format, sizeof out->format);
-  out->blob_id = db_get_int(row, 0, 4);
-  if (options) status = px_buf_put(options, PQgetvalue(row, 0, 5), (size_t)PQgetlength(row, 0, 5));
-  if (status) px_fail(err, status, "the options of upload %s are too long", id);
-  PQclear(row);
-  return status;
 }
 
 enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,

@@ -50,6 +50,9 @@ enum px_status store_append_commit(struct store_append *append, struct store *st
                                    const char *result_json, struct px_err *err) PX_MUST_CHECK;
 /* The dataset's version that the commit made; 0 before it. */
 int64_t store_append_version(const struct store_append *append);
+/* Removes the segments of an append that failed, as far as the database allows; the janitor removes the rest. One whose
+ * commit succeeded unnoticed keeps them. */
+void store_append_discard(const struct store_append *append, struct store *store);
 void store_append_free(struct store_append *append);
 
 /* The bytes of segments first .. first + count - 1, in order. The sink may use
@@ -63,14 +66,5 @@ enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED
 enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
                                         double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err)
   PX_MUST_CHECK;
-
-/* Uploads waiting for their ingest job. */
-struct store_upload { char id[STORE_ID_MAX], dataset_id[STORE_ID_MAX], file_name[256], format[16]; int64_t blob_id; };
-/* Records the file and submits its ingest job, in one transaction. */
-enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name,
-                                   const char *format, const char *options_json, int64_t blob_id,
-                                   char job_id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
-enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
-                                struct px_err *err) PX_MUST_CHECK;
 
 #endif

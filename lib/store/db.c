@@ -209,9 +209,13 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   if (status) return status;
   store->in_transaction = true;
   status = fn(store, ctx, err);
+  /* PostgreSQL answers a commit after an error with a quiet rollback. */
+  if (!status && PQtransactionStatus(store->conn) == PQTRANS_INERROR)
+    status = px_fail(err, PX_E_INTERNAL, "a statement of the transaction failed unnoticed");
   if (!status) {
     status = db_exec(store, "commit", err);
-    if (status && PQstatus(store->conn) != CONNECTION_OK) px_err_hint(err, "Whether it was committed is unknown.");
+    if (status && PQstatus(store->conn) != CONNECTION_OK)
+      px_err_hint(err, "Whether it was committed is unknown; the same request with the same Idempotency-Key settles it.");
   }
   if (status && PQstatus(store->conn) == CONNECTION_OK) {
     char state[sizeof store->state]; /* the cause must survive the rollback */
@@ -224,12 +228,19 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
 }
 
 enum px_status db_transaction(struct store *store, db_work fn, void *ctx, struct px_err *err) {
+  if (store->in_transaction) return fn(store, ctx, err);
   for (int attempt = 0;; attempt++) {
     store->state[0] = '\0';
     const enum px_status status = transaction_once(store, fn, ctx, err);
     if (!status || !may_rerun(store) || attempt == RERUNS_MAX) return status;
     rerun_pause(store, attempt);
   }
+}
+
+void db_drop(struct store *store) {
+  PQfinish(store->conn);
+  store->conn = NULL;
+  store->in_transaction = false;
 }
 
 enum px_status store_ping(struct store *store, struct px_err *err) {

@@ -51,12 +51,15 @@ enum px_status db_one(struct store *store, enum db_sql sql, const struct db_para
 enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) PX_MUST_CHECK;
 
 /* Runs fn between begin and commit, and all of it again (a few times) after a
- * serialization failure or a deadlock: fn has no side effects elsewhere. */
+ * serialization failure or a deadlock: fn has no side effects elsewhere. Within
+ * another transaction it becomes a part of that one. */
 typedef enum px_status (*db_work)(struct store *store, void *ctx, struct px_err *err);
 enum px_status db_transaction(struct store *store, db_work fn, void *ctx, struct px_err *err) PX_MUST_CHECK;
 
 /* The connection, opened again if it was lost. */
 enum px_status db_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;
+/* Closes it, with everything that the session holds; the next call opens another. */
+void db_drop(struct store *store);
 /* What a failed result means. Fills err; PX_OK for a result that did not fail. */
 enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err);
 /* SQLSTATE of the last failure on this store ("" if the server gave none) and the constraint it names. */

@@ -9,8 +9,8 @@
 enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
        QUEUE_MAX = 3 };
 
-struct ingest {
-  const struct store_ingest *what;
+struct store_ingesting {
+  struct store_ingest what;
   struct store_append *append;
   struct store_ingested result;
   bool beside;                   /* a second thread stores */
@@ -49,10 +49,10 @@ static struct px_segment *copy_segment(const struct px_segment *from, uint32_t d
 }
 
 static void *store_main(void *arg) {
-  struct ingest *in = arg;
+  struct store_ingesting *in = arg;
   struct store *store = NULL;
   struct px_err err = { 0 };
-  enum px_status status = store_open(in->what->beside_url, "px ingest", &store, &err);
+  enum px_status status = store_open(in->what.beside_url, "px ingest", &store, &err);
   pthread_mutex_lock(&in->lock);
   while (!status) {
     while (in->queue_n == 0 && !in->parsed) pthread_cond_wait(&in->changed, &in->lock);
@@ -75,8 +75,8 @@ static void *store_main(void *arg) {
   return NULL;
 }
 
-static enum px_status put_beside(struct ingest *in, const struct px_segment *segment, struct px_err *err) {
-  struct px_segment *copy = copy_segment(segment, in->what->dataset->spaces.obs_dim);
+static enum px_status put_beside(struct store_ingesting *in, const struct px_segment *segment, struct px_err *err) {
+  struct px_segment *copy = copy_segment(segment, in->what.dataset->spaces.obs_dim);
   if (!copy) return px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
   pthread_mutex_lock(&in->lock);
   while (in->queue_n == QUEUE_MAX && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
@@ -93,20 +93,20 @@ static enum px_status put_beside(struct ingest *in, const struct px_segment *seg
 }
 
 static enum px_status put_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
-  struct ingest *in = ctx;
+  struct store_ingesting *in = ctx;
   in->result.segments_n++;
   in->result.trajectories_n += segment->traj_n;
   in->result.steps_n += segment->steps_n;
   in->result.labelled_n += segment->labelled_n;
   in->result.size_bytes += segment->size;
   enum px_status status = in->beside ? put_beside(in, segment, err)
-                                     : store_append_segment(in->append, in->what->store, segment, err);
-  if (!status) status = px_progress_report(in->what->progress, "store", in->result.segments_n, 0, NULL, 0);
+                                     : store_append_segment(in->append, in->what.store, segment, err);
+  if (!status) status = px_progress_report(in->what.progress, "store", in->result.segments_n, 0, NULL, 0);
   return status;
 }
 
-static enum px_status read_all(struct ingest *in, struct px_err *err) {
-  const struct store_ingest *what = in->what;
+static enum px_status read_all(struct store_ingesting *in, struct px_err *err) {
+  const struct store_ingest *what = &in->what;
   struct px_segment_builder *builder =
     px_segment_builder_new(&what->dataset->spaces, (struct px_segment_sink){ in, put_segment });
   if (!builder) return px_fail(err, PX_E_NO_MEMORY, "segments");
@@ -120,7 +120,7 @@ static enum px_status read_all(struct ingest *in, struct px_err *err) {
 }
 
 /* Waits for the second thread; what it could not store fails the whole. */
-static enum px_status join(struct ingest *in, enum px_status status, struct px_err *err) {
+static enum px_status join(struct store_ingesting *in, enum px_status status, struct px_err *err) {
   pthread_mutex_lock(&in->lock);
   in->parsed = true;
   /* After a failure what is still queued need not be stored. */
@@ -144,21 +144,10 @@ json_t *store_ingested_json(const struct store_ingested *found) {
                    (json_int_t)found->size_bytes, "notes", notes);
 }
 
-static enum px_status commit(struct ingest *in, struct px_err *err) {
-  json_t *result = in->what->hold ? store_ingested_json(&in->result) : NULL;
-  char *text = result ? json_dumps(result, JSON_COMPACT) : NULL;
-  json_decref(result);
-  const enum px_status status = in->what->hold && !text
-                                  ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read")
-                                  : store_append_commit(in->append, in->what->store, in->what->hold, text, err);
-  free(text);
-  return status;
-}
-
-enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
-  struct ingest *in = calloc(1, sizeof *in); /* the report is too large for a stack */
+enum px_status store_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err) {
+  struct store_ingesting *in = calloc(1, sizeof *in);
   if (!in) return px_fail(err, PX_E_NO_MEMORY, "reading %s", what->name);
-  in->what = what;
+  in->what = *what;
   pthread_mutex_init(&in->lock, NULL);
   pthread_cond_init(&in->changed, NULL);
   enum px_status status = store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
@@ -166,13 +155,40 @@ enum px_status store_ingest_file(const struct store_ingest *what, struct store_i
     in->beside = pthread_create(&in->thread, NULL, store_main, in) == 0;
   if (!status) status = read_all(in, err);
   if (in->beside) status = join(in, status, err);
-  if (!status) status = commit(in, err);
-  if (!status) in->result.version = store_append_version(in->append);
+  if (status) store_ingest_free(in, what->store);
+  else *out = in;
+  return status;
+}
+
+enum px_status store_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) {
+  json_t *result = in->what.hold ? store_ingested_json(&in->result) : NULL;
+  char *text = result ? json_dumps(result, JSON_COMPACT) : NULL;
+  json_decref(result);
+  const enum px_status status = in->what.hold && !text
+                                  ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read")
+                                  : store_append_commit(in->append, in->what.store, in->what.hold, text, err);
+  free(text);
+  if (status) return status;
+  *out = in->result;
+  out->version = store_append_version(in->append);
+  return PX_OK;
+}
+
+void store_ingest_free(struct store_ingesting *in, struct store *store) {
+  if (!in) return;
+  if (store) store_append_discard(in->append, store);
   store_append_free(in->append);
   pthread_cond_destroy(&in->changed);
   pthread_mutex_destroy(&in->lock);
-  if (!status) *out = in->result;
   free(in);
+}
+
+enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
+  struct store_ingesting *in = NULL;
+  enum px_status status = store_ingest_read(what, &in, err);
+  if (status) return status;
+  status = store_ingest_commit(in, out, err);
+  store_ingest_free(in, status ? what->store : NULL);
   return status;
 }
 

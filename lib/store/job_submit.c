@@ -14,7 +14,7 @@ void store_job_new_id(char id[STORE_ID_MAX]) {
   px_hex(bytes, sizeof bytes, id + 4);
 }
 
-struct submission { const struct store_job_draft *drafts; size_t n; };
+struct submission { const struct store_job_draft *drafts; size_t n; char existing[STORE_ID_MAX]; };
 
 static bool in_submission(const struct submission *s, const char *id) {
   for (size_t i = 0; i < s->n; i++)
@@ -65,7 +65,9 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
   return PX_OK;
 }
 
-static enum px_status insert_draft(struct store *store, const struct store_job_draft *d, bool blocked, struct px_err *err) {
+/* *inserted is false when an unfinished job has the draft's dedupe key. */
+static enum px_status insert_draft(struct store *store, const struct store_job_draft *d, bool blocked, bool *inserted,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, d->id);
   db_text(&p, d->kind);
@@ -76,7 +78,35 @@ static enum px_status insert_draft(struct store *store, const struct store_job_d
   db_text(&p, d->parent_id);
   db_text(&p, d->dedupe_key);
   db_int(&p, d->priority);
-  return db_run(store, SQL_job_insert, &p, DB_TEXT, NULL, err);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_job_insert, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  *inserted = PQntuples(row) == 1;
+  PQclear(row);
+  return PX_OK;
+}
+
+static enum px_status find_duplicate(struct store *store, const char *key, char id[STORE_ID_MAX], struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, key);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_job_dedupe_find, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row)) db_get_text(row, 0, 0, id, STORE_ID_MAX);
+  PQclear(row);
+  return PX_OK;
+}
+
+/* Inserts the draft, or finds the unfinished job with its key; should that end in between, the key is free again. */
+static enum px_status insert_or_find(struct store *store, struct submission *s, const struct store_job_draft *d,
+                                     bool blocked, struct px_err *err) {
+  bool inserted = false;
+  enum px_status status = PX_OK;
+  while (!status && !inserted && !*s->existing) {
+    status = insert_draft(store, d, blocked, &inserted, err);
+    if (!status && !inserted) status = find_duplicate(store, d->dedupe_key, s->existing, err);
+  }
+  return status;
 }
 
 static enum px_status insert_needs(struct store *store, const struct store_job_draft *d, struct px_err *err) {
@@ -98,45 +128,40 @@ static enum px_status insert_needs(struct store *store, const struct store_job_d
 }
 
 static enum px_status submit_work(struct store *store, void *ctx, struct px_err *err) {
-  const struct submission *s = ctx;
+  struct submission *s = ctx;
+  s->existing[0] = '\0'; /* it may run again */
   PGresult *older = NULL;
   enum px_status status = lock_older(store, s, &older, err);
-  /* Parents first, whatever the order of the drafts. */
+  /* Parents first, whatever the order of the drafts; and so the one with the key before any other. */
   for (int children = 0; children < 2; children++)
-    for (size_t i = 0; i < s->n && !status; i++) {
+    for (size_t i = 0; i < s->n && !status && !*s->existing; i++) {
       bool blocked;
       if ((s->drafts[i].parent_id != NULL) != children) continue;
       status = is_blocked(s, &s->drafts[i], older, &blocked, err);
-      if (!status) status = insert_draft(store, &s->drafts[i], blocked, err);
+      if (!status) status = insert_or_find(store, s, &s->drafts[i], blocked, err);
     }
-  for (size_t i = 0; i < s->n && !status; i++) status = insert_needs(store, &s->drafts[i], err);
+  for (size_t i = 0; i < s->n && !status && !*s->existing; i++) status = insert_needs(store, &s->drafts[i], err);
   PQclear(older);
   return status;
 }
 
-/* Names the unfinished job that has the key of one of the drafts. */
-static void name_duplicate(struct store *store, const struct submission *s, struct px_err *err) {
-  for (size_t i = 0; i < s->n; i++) {
-    struct db_params p = DB_PARAMS;
-    if (!s->drafts[i].dedupe_key) continue;
-    db_text(&p, s->drafts[i].dedupe_key);
-    PGresult *row;
-    struct px_err ignored;
-    if (db_run(store, SQL_job_dedupe_find, &p, DB_TEXT, &row, &ignored)) return;
-    if (PQntuples(row) == 1) {
-      px_fail(err, PX_E_CONFLICT, "the same job is not finished yet");
-      px_err_hint(err, "%s", PQgetvalue(row, 0, 0));
-    }
-    const bool found = PQntuples(row) == 1;
-    PQclear(row);
-    if (found) return;
-  }
+enum px_status store_jobs_submit_once(struct store *store, const struct store_job_draft *drafts, size_t n,
+                                      char existing[STORE_ID_MAX], struct px_err *err) {
+  struct submission s = { drafts, n, "" };
+  for (size_t i = 1; i < n; i++)
+    if (drafts[i].dedupe_key) return px_fail(err, PX_E_INTERNAL, "only the first job of a submission may have a dedupe key");
+  const enum px_status status = db_transaction(store, submit_work, &s, err);
+  if (!status) memcpy(existing, s.existing, STORE_ID_MAX);
+  return status;
 }
 
 enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n, struct px_err *err) {
-  struct submission s = { drafts, n };
-  const enum px_status status = db_transaction(store, submit_work, &s, err);
-  if (status == PX_E_CONFLICT && strcmp(db_last_constraint(store), "jobs_dedupe") == 0) name_duplicate(store, &s, err);
+  char existing[STORE_ID_MAX];
+  enum px_status status = store_jobs_submit_once(store, drafts, n, existing, err);
+  if (!status && *existing) {
+    status = px_fail(err, PX_E_CONFLICT, "the same job is not finished yet");
+    px_err_hint(err, "%s", existing);
+  }
   return status;
 }
 

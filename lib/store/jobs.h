@@ -20,11 +20,16 @@ struct store_job_draft {
   size_t needs_n;
   int priority;
 };
-/* All or none, in one transaction. CONFLICT on a dedupe key in use (err->hint
- * names the job); NOT_FOUND when a need does not exist; DEPENDENCY_FAILED when
- * one has already failed. */
+/* All or none, in one transaction. CONFLICT when an unfinished job has the dedupe
+ * key of the first draft (err->hint names the job; no other draft may have a key,
+ * and the first has no parent); NOT_FOUND when a need does not exist;
+ * DEPENDENCY_FAILED when one has already failed. */
 enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n,
                                  struct px_err *err) PX_MUST_CHECK;
+/* The same, but a key in use is no failure: nothing is submitted, and `existing`
+ * is the unfinished job's id; otherwise it is "". */
+enum px_status store_jobs_submit_once(struct store *store, const struct store_job_draft *drafts, size_t n,
+                                      char existing[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
 void store_job_new_id(char id[STORE_ID_MAX]); /* "job_" and 20 random hex digits */
 
 /* API documents. The list filters by dataset, kind, state, parent (NULL: any). */
@@ -79,8 +84,9 @@ struct store_reaped { int returned, failed, cancelled, sessions_ended; };
  * database sessions of their children, and cancels the open children of ended
  * pipelines. */
 enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, struct px_err *err) PX_MUST_CHECK;
-/* Removes blobs nothing took up within a day, label segments of dead epochs,
- * uploads whose job has ended, workers unseen for a day. */
+/* Removes blobs nothing took up within a day, label segments and metrics of dead
+ * epochs, content of uploads whose job has ended, uploads that expired,
+ * idempotency keys after 24 hours, workers unseen for a day. */
 enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
 
 enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,

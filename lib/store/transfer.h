@@ -36,8 +36,17 @@ struct store_ingested {
   uint64_t trajectories_n, steps_n, labelled_n, size_bytes;
   int64_t version; /* the dataset's, after it */
 };
-/* Appends all trajectories of the file to the dataset in one transaction, or
- * none. Errors as px_read_file's and store_append_commit's. */
+/* In two steps: read stores the file's segments, to which nothing refers yet;
+ * commit appends them to the dataset in one short transaction, all or none.
+ * What *what points to must live until free, which also removes the segments from
+ * the database again when `store` is not NULL: after a failure. Errors as
+ * px_read_file's and store_append_commit's. */
+struct store_ingesting;
+enum px_status store_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err)
+  PX_MUST_CHECK;
+enum px_status store_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) PX_MUST_CHECK;
+void store_ingest_free(struct store_ingesting *in, struct store *store);
+/* Both. */
 enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err)
   PX_MUST_CHECK;
 /* {layout, trajectories, steps, labelled_steps, segments, size_bytes, notes[]}: what the API answers and what an

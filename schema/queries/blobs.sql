@@ -16,3 +16,6 @@ select size_bytes from blobs where id = $1
 
 -- name: blob_chunk_get
 select bytes from blob_chunks where blob_id = $1 and no = $2
+
+-- name: blob_discard
+delete from blobs where id = any($1::bigint[]) and not attached

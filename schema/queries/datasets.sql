@@ -1,4 +1,4 @@
--- Datasets, segments, trajectories, uploads.
+-- Datasets, segments, trajectories.
 
 -- name: dataset_create
 insert into datasets (name, obs_dim, act_dim, act_low, act_high, env, act_count)
@@ -96,15 +96,3 @@ returning version
 
 -- name: segment_blobs
 select seq, blob_id, size_bytes from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
-
--- name: upload_submit
-with made as (select new_id('job') as job, new_id('up') as upload), job as (
-  insert into jobs (id, kind, name, spec, dataset_id)
-  select made.job, 'ingest', left($2, 100), jsonb_build_object('dataset', $1::text, 'upload', made.upload), $1 from made returning id
-)
-insert into uploads (id, dataset_id, file_name, format, options, blob_id, job_id)
-select made.upload, $1, $2, $3, $4::jsonb, $5, job.id from made, job
-returning job_id
-
--- name: upload_get
-select id, dataset_id, file_name, format, blob_id, options from uploads where id = $1

@@ -4,9 +4,12 @@
 -- name: job_lock_needs
 select id, state, kind from jobs where id = any($1::text[]) order by id for share
 
+-- No row: an unfinished job has the dedupe key.
 -- name: job_insert
 insert into jobs (id, kind, name, state, spec, dataset_id, parent_id, dedupe_key, priority)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (dedupe_key) where dedupe_key is not null and state in ('blocked', 'ready', 'running') do nothing
+returning id
 
 -- name: job_dep_insert
 insert into job_deps (job_id, needs_id) select distinct $1, needs from unnest($2::text[]) as needs
@@ -168,10 +171,9 @@ delete from label_segments l using jobs shard, jobs label
 where shard.id = l.job_id and label.id = l.label_job_id
   and (label.state in ('failed', 'cancelled') or shard.epoch <> l.epoch or shard.state not in ('running', 'succeeded'))
 
--- A file whose ingest failed is kept for a day, to look at.
--- name: janitor_uploads
-delete from uploads u using jobs j where j.id = u.job_id and job_is_final(j.state)
-  and (j.state = 'succeeded' or j.finished_at < clock_timestamp() - interval '1 day')
+-- Curves of attempts that were lost: nobody is shown them.
+-- name: janitor_metrics
+delete from job_metrics m using jobs j where j.id = m.job_id and m.epoch < j.epoch
 
 -- name: janitor_workers
 delete from workers where last_seen_at < clock_timestamp() - interval '1 day'

@@ -9,6 +9,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/rng.h"
 #include "lib/store/datasets.h"
+#include "lib/store/uploads.h"
 #include "tests/support/db.h"
 
 enum { O = 3, A = 2 };
@@ -409,7 +410,7 @@ static void a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it(void) {
   append(store, store, id, 1, 10, &p);
   struct store_blob file;
   CU_OK(store_blob_put(store, "file", 4, NULL, &file, &err), err);
-  CU_OK(store_upload_submit(store, id, "a \"b\".npz", "npz", "{\"x\": 1}", file.id, job, &err), err);
+  CU_OK(store_upload_submit(store, id, "a \"b\".npz", "npz", "{\"x\": 1}", &file, job, &err), err);
   CU_ASSERT_EQUAL(store_dataset_delete(store, id, &err), PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, job));
   CU_OK(store_job_cancel(store, job, &err), err);
@@ -427,8 +428,8 @@ static void an_upload_waits_for_its_ingest_job_and_goes_after_it(void) {
   CU_OK(store_dataset_create(store, "uploads", &SPACES, NULL, id, &err), err);
   struct store_blob file;
   CU_OK(store_blob_put(store, "file", 4, NULL, &file, &err), err);
-  CU_ASSERT_EQUAL(store_upload_submit(store, "ds_none", "a.npz", "npz", "{}", file.id, job, &err), PX_E_NOT_FOUND);
-  CU_OK(store_upload_submit(store, id, "a.npz", "npz", "{\"x\": 1}", file.id, job, &err), err);
+  CU_ASSERT_EQUAL(store_upload_submit(store, "ds_none", "a.npz", "npz", "{}", &file, job, &err), PX_E_NOT_FOUND);
+  CU_OK(store_upload_submit(store, id, "a.npz", "npz", "{\"x\": 1}", &file, job, &err), err);
   char upload[STORE_ID_MAX];
   snprintf(upload, sizeof upload, "%s", db_sql("select spec->>'upload' from jobs where spec->>'dataset' = '%s'", id));
   struct store_upload got;

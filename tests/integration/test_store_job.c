@@ -545,9 +545,53 @@ static void an_unfinished_job_with_the_same_key_is_named(void) {
   draft.id = id;
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_CONFLICT);
   CU_ASSERT_STRING_EQUAL(err.hint, first);
+  char existing[STORE_ID_MAX];
+  const char *needs[] = { id };
+  struct store_job_draft both[] = { draft, { .id = "job_x", .kind = "label", .name = "m", .spec_json = "{}", .needs = needs, .needs_n = 1 } };
+  CU_OK(store_jobs_submit_once(store, both, 2, existing, &err), err);
+  CU_ASSERT_STRING_EQUAL(existing, first);
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "1");
   CU_OK(store_job_cancel(store, first, &err), err);
-  CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
+  CU_OK(store_jobs_submit_once(store, both, 2, existing, &err), err);
+  CU_ASSERT_STRING_EQUAL(existing, "");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "3");
   store_close(store);
+}
+
+struct twin { struct store *store; pthread_barrier_t *gate; char id[STORE_ID_MAX], existing[STORE_ID_MAX]; enum px_status status; };
+static void *submit_twin(void *arg) {
+  struct twin *t = arg;
+  struct px_err err;
+  store_job_new_id(t->id);
+  const struct store_job_draft draft = { .id = t->id, .kind = "label", .name = "l", .spec_json = "{}", .dedupe_key = "twin" };
+  pthread_barrier_wait(t->gate);
+  t->status = store_jobs_submit_once(t->store, &draft, 1, t->existing, &err);
+  return NULL;
+}
+
+static void of_two_submissions_at_once_one_makes_the_job(void) {
+  enum { ROUNDS = 40 };
+  struct store *store = fresh(), *other = db_test_open("other");
+  pthread_barrier_t gate;
+  pthread_barrier_init(&gate, NULL, 2);
+  for (int round = 0; round < ROUNDS; round++) {
+    struct twin a = { .store = store, .gate = &gate }, b = { .store = other, .gate = &gate };
+    pthread_t thread;
+    struct px_err err;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, submit_twin, &b), 0);
+    submit_twin(&a);
+    pthread_join(thread, NULL);
+    CU_ASSERT_EQUAL(a.status, PX_OK);
+    CU_ASSERT_EQUAL(b.status, PX_OK);
+    const struct twin *winner = *a.existing ? &b : &a, *loser = *a.existing ? &a : &b;
+    CU_ASSERT_STRING_EQUAL(winner->existing, "");
+    CU_ASSERT_STRING_EQUAL(loser->existing, winner->id);
+    CU_OK(store_job_cancel(store, winner->id, &err), err);
+  }
+  CU_ASSERT_EQUAL(strtol(db_sql("select count(*) from jobs"), NULL, 10), ROUNDS);
+  pthread_barrier_destroy(&gate);
+  store_close(store);
+  store_close(other);
 }
 
 struct racer { struct store *store; char need[STORE_ID_MAX]; pthread_barrier_t *gate; char id[STORE_ID_MAX]; };
@@ -668,6 +712,6 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(dependants_become_ready_and_the_pipeline_takes_the_reports_result),
         T(failure_reaches_the_pipeline_with_the_root_cause), T(cancelling_a_pipeline_cancels_all_its_children),
         T(a_diamond_of_dependants_ends_each_of_them_once), T(the_reaper_cancels_pending_children_of_ended_pipelines), T(two_needs_that_end_at_once_leave_nobody_blocked),
-        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named),
+        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named), T(of_two_submissions_at_once_one_makes_the_job),
         T(a_need_that_ends_during_the_submission_is_not_missed), T(lists_filter_and_page),
         T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))

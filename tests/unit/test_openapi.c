@@ -76,6 +76,19 @@ static size_t count_words(const char *words) {
   return n;
 }
 
+static void every_post_takes_an_idempotency_key(void) {
+  for (size_t i = 0; i < API_ROUTES_N; i++) {
+    bool said = false;
+    size_t k;
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation_of(&API_ROUTES[i]), "parameters"), k, parameter) {
+      const char *ref = json_string_value(json_object_get(parameter, "$ref"));
+      said = said || (ref && strcmp(ref, "#/components/parameters/IdempotencyKey") == 0);
+    }
+    says(said == (strcmp(API_ROUTES[i].method, "POST") == 0), "disagrees about Idempotency-Key", API_ROUTES[i].operation);
+  }
+}
+
 static void query_parameters_are_those_of_the_routes(void) {
   for (size_t i = 0; i < API_ROUTES_N; i++) {
     const struct http_route *route = &API_ROUTES[i];
@@ -84,6 +97,7 @@ static void query_parameters_are_those_of_the_routes(void) {
     json_array_foreach(json_object_get(operation_of(route), "parameters"), k, parameter) {
       const char *name = json_string_value(json_object_get(parameter, "name"));
       const char *in = json_string_value(json_object_get(parameter, "in"));
+      if (!name || !in) continue; /* a header, by reference */
       char braced[64];
       snprintf(braced, sizeof braced, "{%s}", name);
       if (strcmp(in, "query") == 0) {
@@ -229,5 +243,6 @@ static void served_document_is_the_file(void) {
 }
 
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
-        T(query_parameters_are_those_of_the_routes), T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
+        T(query_parameters_are_those_of_the_routes), T(every_post_takes_an_idempotency_key),
+        T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
         T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table), T(served_document_is_the_file))

@@ -1,0 +1,178 @@
+/* Files on their way into a dataset: see uploads.h. */
+#include "lib/store/uploads.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/blob_write.h"
+
+enum { PARTS_MAX = 1 << 20 };
+
+enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name, const char *format,
+                                   const char *options_json, const struct store_blob *blob, char job_id[STORE_ID_MAX],
+                                   struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset_id);
+  db_text(&p, file_name);
+  db_text(&p, format);
+  db_text(&p, options_json);
+  db_int(&p, blob->id);
+  db_int(&p, (int64_t)blob->size_bytes);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
+  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", dataset_id);
+  if (status) return status;
+  db_get_text(row, 0, 0, job_id, STORE_ID_MAX);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
+                                struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  enum px_status status = db_one(store, SQL_upload_get, &p, &row, err, "there is no upload %s", id);
+  if (status) return status;
+  memset(out, 0, sizeof *out);
+  db_get_text(row, 0, 0, out->id, sizeof out->id);
+  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
+  db_get_text(row, 0, 2, out->file_name, sizeof out->file_name);
+  db_get_text(row, 0, 3, out->format, sizeof out->format);
+  out->blob_id = db_get_int(row, 0, 4);
+  if (options) status = px_buf_put(options, PQgetvalue(row, 0, 5), (size_t)PQgetlength(row, 0, 5));
+  if (status) px_fail(err, status, "the options of upload %s are too long", id);
+  PQclear(row);
+  return status;
+}
+
+/* --- in parts --- */
+
+static void take_state(const PGresult *row, struct store_upload_state *out) {
+  memset(out, 0, sizeof *out);
+  db_get_text(row, 0, 0, out->id, sizeof out->id);
+  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
+  db_get_text(row, 0, 2, out->job_id, sizeof out->job_id);
+  out->size_bytes = (uint64_t)db_get_int(row, 0, 3);
+  out->received_bytes = (uint64_t)db_get_int(row, 0, 4);
+  db_get_text(row, 0, 5, out->metadata, sizeof out->metadata);
+  out->expires_at_s = db_get_int(row, 0, 6);
+}
+
+enum px_status store_upload_create(struct store *store, const struct store_upload_draft *draft,
+                                   struct store_upload_state *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, draft->dataset_id);
+  db_text(&p, draft->file_name);
+  db_text(&p, draft->format);
+  db_text(&p, draft->options_json);
+  db_int(&p, (int64_t)draft->size_bytes);
+  db_text(&p, draft->metadata);
+  db_int(&p, draft->expires_s);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
+  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", draft->dataset_id);
+  if (status) return status;
+  take_state(row, out);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_upload_state(struct store *store, const char *id, struct store_upload_state *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  const enum px_status status = db_one(store, SQL_upload_state, &p, &row, err, "there is no upload %s, or it has expired", id);
+  if (status) return status;
+  take_state(row, out);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_upload_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  return db_document(store, SQL_upload_document, &p, out, NULL, err, "there is no upload %s, or it has expired", id);
+}
+
+struct append {
+  const char *id;
+  uint64_t offset, n;
+  int fd;
+  int64_t expires_s;
+  struct store_upload_state state;
+};
+
+/* Why the offset could not be moved from `offset` by n. */
+static enum px_status refuse(const struct append *a, struct px_err *err) {
+  const struct store_upload_state *s = &a->state;
+  if (s->received_bytes != a->offset)
+    return px_fail(err, PX_E_CONFLICT, "the upload is at offset %" PRIu64 ", not %" PRIu64, s->received_bytes, a->offset);
+  return px_fail(err, PX_E_TOO_LARGE, "the upload has %" PRIu64 " bytes; %" PRIu64 " more than it needs were sent",
+                 s->size_bytes, s->received_bytes + a->n - s->size_bytes);
+}
+
+static enum px_status append_work(struct store *store, void *ctx, struct px_err *err) {
+  struct append *a = ctx;
+  const int parts = (int)((a->n + STORE_CHUNK_BYTES - 1) / STORE_CHUNK_BYTES);
+  struct db_params p = DB_PARAMS;
+  db_text(&p, a->id);
+  db_int(&p, (int64_t)a->offset);
+  db_int(&p, (int64_t)a->n);
+  db_int(&p, parts);
+  db_int(&p, a->expires_s);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_upload_grow, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  if (PQntuples(row) == 1) {
+    const int64_t first = db_get_int(row, 0, 1);
+    if (first + parts > PARTS_MAX) status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
+    else status = blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
+    struct db_params id = DB_PARAMS;
+    db_text(&id, a->id);
+    if (!status && db_get_bool(row, 0, 2)) status = db_run(store, SQL_upload_complete, &id, DB_TEXT, NULL, err);
+    if (!status) status = store_upload_state(store, a->id, &a->state, err);
+  } else {
+    status = store_upload_state(store, a->id, &a->state, err);
+    if (!status) status = refuse(a, err);
+  }
+  PQclear(row);
+  return status;
+}
+
+enum px_status store_upload_append(struct store *store, const char *id, uint64_t offset, int fd, uint64_t n,
+                                   int64_t expires_s, struct store_upload_state *out, struct px_err *err) {
+  struct append a = { .id = id, .offset = offset, .n = n, .fd = fd, .expires_s = expires_s };
+  enum px_status status;
+  if (n == 0) {
+    status = store_upload_state(store, id, &a.state, err);
+    if (!status && a.state.received_bytes != offset) status = refuse(&a, err);
+  } else {
+    status = db_transaction(store, append_work, &a, err);
+  }
+  if (!status) *out = a.state;
+  return status;
+}
+
+static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
+  const char *id = ctx;
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  enum px_status status = db_one(store, SQL_upload_lock, &p, &row, err, "there is no upload %s, or it has expired", id);
+  if (status) return status;
+  if (!db_get_bool(row, 0, 1)) {
+    status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", PQgetvalue(row, 0, 0));
+    px_err_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", PQgetvalue(row, 0, 0));
+  }
+  PQclear(row);
+  return status ? status : db_run(store, SQL_upload_delete, &p, DB_TEXT, NULL, err);
+}
+
+enum px_status store_upload_delete(struct store *store, const char *id, struct px_err *err) {
+  char copy[STORE_ID_MAX];
+  snprintf(copy, sizeof copy, "%s", id);
+  return db_transaction(store, delete_work, copy, err);
+}

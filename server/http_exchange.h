@@ -1,0 +1,56 @@
+/* One request and its answer on libmicrohttpd: shared by http.c (its life) and http_answer.c (what is sent). */
+#ifndef PX_SERVER_HTTP_EXCHANGE_H
+#define PX_SERVER_HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#include "lib/base/hash.h"
+#include "server/http.h"
+#include "server/http_conn.h"
+#include "server/http_guard.h"
+#include "server/http_route.h"
+
+enum {
+  HTTP_BODY_MS = 60000,              /* and a second for every HTTP_BYTES_PER_S */
+  HTTP_BYTES_PER_S = 64 << 10,
+  HTTP_REPLY_MAX_BYTES = 256 << 20,
+  HTTP_EARLY_MAX_BYTES = 16 << 10
+};
+
+struct http {
+  struct http_options options;
+  struct MHD_Daemon *daemon;
+  struct conn_watch *watch;
+  atomic_int in_flight;
+  atomic_bool draining;
+};
+
+/* FLUSHING: in the work pool, in the middle of the body. AWAY: there with all of it. AGAIN: after a wait. */
+enum stage { STAGE_HEADERS, STAGE_BODY, STAGE_FLUSHING, STAGE_AWAY, STAGE_AGAIN, STAGE_READY, STAGE_SENT };
+
+struct exchange {
+  struct http_request req;
+  struct http_reply reply;
+  struct http *http;
+  struct MHD_Connection *connection;
+  struct conn *conn;
+  char *uri, method[16];             /* uri: raw, owned; cut before the query */
+  _Atomic enum stage stage;          /* atomic: the next chunk may be offered while the stream is flushed */
+  enum px_status failed;             /* then err says why */
+  struct px_err err;
+  struct http_match match;
+  struct http_guard guard;
+  struct px_buf json;
+  struct px_sha256 *digest;          /* of the body received; NULL unless it will be asked for */
+  uint64_t received, discarded, sent;
+  int64_t began_ms, body_until_ms, away_ms;
+  bool close_after, early;           /* early: answered in the middle of the body */
+};
+
+/* Queues the answer: the reply, or the problem document of x->err. */
+enum MHD_Result http_answer(struct exchange *x);
+/* Sends the problem document of x->err while the body still comes. Whatever follows is to be dropped. */
+void http_answer_early(struct exchange *x);
+
+#endif
