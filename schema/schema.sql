@@ -44,6 +44,7 @@ CREATE TABLE public.datasets (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     act_count integer DEFAULT 0 NOT NULL,
+    class_counts bigint[],
     CONSTRAINT datasets_act_count_check CHECK (((act_count = 0) OR ((act_count >= 2) AND (act_count <= 1024)))),
     CONSTRAINT datasets_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 1024))),
     CONSTRAINT datasets_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
@@ -102,6 +103,8 @@ COMMENT ON COLUMN public.datasets.created_at IS 'When it was made';
 COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
 
 COMMENT ON COLUMN public.datasets.act_count IS 'Discrete actions, 0 to act_count - 1; 0: actions are continuous';
+
+COMMENT ON COLUMN public.datasets.class_counts IS 'Labelled steps of each discrete action; null: continuous, or nothing appended yet';
 
 CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
     LANGUAGE sql STABLE

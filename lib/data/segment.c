@@ -22,6 +22,7 @@ struct px_segment_builder {
   struct px_buf rows, file;
   struct px_moments moments;
   double *scratch;                 /* [2 O] for px_moments_add */
+  uint64_t class_n[PX_ACT_COUNT_MAX];
 };
 
 static void columns(struct px_segment_builder *b, struct px_buf *out[10]) {
@@ -39,6 +40,7 @@ static void begin(struct px_segment_builder *b) {
   b->steps_n = b->obs_n = b->labelled_n = 0;
   b->has_actions = b->has_mask = false;
   b->moments.n = 0;
+  memset(b->class_n, 0, sizeof b->class_n);
   memset(b->moments.mean, 0, b->spaces.obs_dim * sizeof(double));
   memset(b->moments.m2, 0, b->spaces.obs_dim * sizeof(double));
 }
@@ -124,6 +126,7 @@ static enum px_status put_actions(struct px_segment_builder *b, const struct px_
       const float inside = above < high[j] ? above : high[j];
       out[t * dims + j] = known ? inside : 0.0f;
     }
+    if (known && b->spaces.act_count) b->class_n[(size_t)in[0]]++;
   }
   b->actions.len += traj->steps * dims * sizeof(float);
   return PX_OK;
@@ -192,6 +195,7 @@ static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   struct px_segment segment = { .bytes = b->file.data, .size = b->file.len, .traj_n = b->traj_n, .steps_n = s,
                                 .obs_n = b->obs_n, .labelled_n = b->labelled_n,
                                 .rows = (const struct px_segment_row *)(const void *)b->rows.data, .obs = b->moments };
+  memcpy(segment.class_n, b->class_n, sizeof segment.class_n);
   px_sha256(segment.bytes, segment.size, segment.digest);
   const enum px_status given = b->sink.put(b->sink.ctx, &segment, err);
   begin(b);

@@ -42,6 +42,7 @@ struct px_segment {
   uint64_t steps_n, obs_n, labelled_n; /* labelled steps */
   const struct px_segment_row *rows;   /* [traj_n] */
   struct px_moments obs;               /* over all obs_n rows of this segment */
+  uint64_t class_n[PX_ACT_COUNT_MAX];  /* labelled steps of each discrete action; 0 where they are continuous */
 };
 struct px_segment_sink {
   void *ctx;

@@ -21,6 +21,7 @@ struct store_append {
   uint32_t obs_dim;
   struct piece *pieces;
   size_t n, cap;
+  uint64_t class_n[PX_ACT_COUNT_MAX]; /* of all pieces, as in struct px_segment */
   int64_t version; /* the dataset's, once committed */
 };
 
@@ -78,9 +79,13 @@ enum px_status store_append_segment(struct store_append *append, struct store *s
   enum px_status status = piece_new(segment, append->obs_dim, &piece, err);
   if (status) return status;
   status = store_blob_put(store, segment->bytes, segment->size, segment->digest, &piece.blob, err);
-  if (status) piece_free(&piece);
-  else append->pieces[append->n++] = piece;
-  return status;
+  if (status) {
+    piece_free(&piece);
+    return status;
+  }
+  append->pieces[append->n++] = piece;
+  for (size_t i = 0; i < PX_ACT_COUNT_MAX; i++) append->class_n[i] += segment->class_n[i];
+  return PX_OK;
 }
 
 /* --- the one transaction --- */
@@ -135,8 +140,14 @@ static enum px_status array_out(struct px_buf *array, const double *x, uint32_t 
   return status ? status : db_array_end(array);
 }
 
+static enum px_status classes_out(struct px_buf *array, const uint64_t *class_n, uint32_t n) {
+  enum px_status status = PX_OK;
+  for (uint32_t i = 0; i < n && !status; i++) status = db_array_int(array, (int64_t)class_n[i]);
+  return status ? status : db_array_end(array);
+}
+
 static enum px_status count(struct store *store, struct store_append *append, const struct px_moments *obs,
-                            struct px_err *err) {
+                            uint32_t act_count, struct px_err *err) {
   uint64_t trajectories = 0, steps = 0, labelled_steps = 0, labelled = 0, bytes = 0;
   for (size_t i = 0; i < append->n; i++) {
     const struct piece *piece = &append->pieces[i];
@@ -146,11 +157,12 @@ static enum px_status count(struct store *store, struct store_append *append, co
     bytes += piece->blob.size_bytes;
     for (uint32_t k = 0; k < piece->traj_n; k++) labelled += piece->rows[k].labelled_n > 0;
   }
-  struct px_buf mean = PX_BUF(1 << 20), m2 = PX_BUF(1 << 20);
+  struct px_buf mean = PX_BUF(1 << 20), m2 = PX_BUF(1 << 20), classes = PX_BUF(1 << 20);
   enum px_status status = array_out(&mean, obs->mean, append->obs_dim);
   if (!status) status = array_out(&m2, obs->m2, append->obs_dim);
+  if (!status) status = classes_out(&classes, append->class_n, act_count);
   if (status) {
-    status = px_fail(err, status, "no memory for the observation statistics");
+    status = px_fail(err, status, "no memory for the dataset's statistics");
   } else {
     struct db_params p = DB_PARAMS;
     db_text(&p, append->dataset_id);
@@ -163,6 +175,7 @@ static enum px_status count(struct store *store, struct store_append *append, co
     db_int(&p, (int64_t)obs->n);
     db_text(&p, mean.data);
     db_text(&p, m2.data);
+    db_text(&p, classes.data);
     PGresult *row = NULL;
     status = db_run(store, SQL_append_count, &p, DB_TEXT, &row, err);
     if (!status) append->version = db_get_int(row, 0, 0);
@@ -170,6 +183,7 @@ static enum px_status count(struct store *store, struct store_append *append, co
   }
   px_buf_free(&mean);
   px_buf_free(&m2);
+  px_buf_free(&classes);
   return status;
 }
 
@@ -198,7 +212,7 @@ static enum px_status attach(struct store *store, struct store_append *append, c
     first += piece->traj_n;
     seq++;
   }
-  return status ? status : count(store, append, obs, err);
+  return status ? status : count(store, append, obs, (uint32_t)db_get_int(row, 0, 6), err);
 }
 
 static enum px_status append_locked(struct store *store, struct store_append *append, struct px_err *err) {

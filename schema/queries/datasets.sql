@@ -33,7 +33,7 @@ with spread as (
   from trajectories where dataset_id = $1
 )
 select dataset_summary(d) || jsonb_build_object(
-         'obs_mean', d.obs_mean,
+         'class_counts', d.class_counts, 'obs_mean', d.obs_mean,
          'obs_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
                              from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0),
          'returns', case when d.trajectories_n > 0 then spread.returns end,
@@ -72,7 +72,7 @@ where t.dataset_id = $1 and t.n = $2
 select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" from trajectories where dataset_id = $1 and segment_seq < $2 order by n
 
 -- name: append_lock
-select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}')
+select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}'), act_count
 from datasets where id = $1 for no key update
 
 -- name: append_segment
@@ -90,7 +90,10 @@ from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[]) with ordi
 update datasets set
   segments_n = segments_n + $2, trajectories_n = trajectories_n + $3, steps_n = steps_n + $4,
   labelled_steps_n = labelled_steps_n + $5, labelled_n = labelled_n + $6, size_bytes = size_bytes + $7,
-  obs_n = $8, obs_mean = $9, obs_m2 = $10, version = version + 1, updated_at = clock_timestamp()
+  obs_n = $8, obs_mean = $9, obs_m2 = $10,
+  class_counts = (select array_agg(n + coalesce(class_counts[i], 0) order by i)
+                  from unnest($11::bigint[]) with ordinality as u (n, i)),
+  version = version + 1, updated_at = clock_timestamp()
 where id = $1
 returning version
 

@@ -11,6 +11,7 @@
 #include "lib/store/datasets.h"
 #include "lib/store/uploads.h"
 #include "tests/support/db.h"
+#include "tests/support/trajs.h"
 
 enum { O = 3, A = 2 };
 static const struct px_spaces SPACES = { .obs_dim = O, .act_dim = A, .act_low = { -1, -2 }, .act_high = { 1, 2.5f } };
@@ -138,6 +139,7 @@ static void discrete_spaces_come_back_and_are_shown(void) {
   CU_ASSERT_EQUAL(at(doc, "act_count"), 5);
   CU_ASSERT_EQUAL(at(doc, "act_dim"), 1);
   CU_ASSERT_EQUAL(json_number_value(json_array_get(json_object_get(doc, "act_high"), 0)), 4);
+  CU_ASSERT_TRUE(json_is_null(json_object_get(doc, "class_counts")));
   json_decref(doc);
   free(got);
   free(spaces);
@@ -151,6 +153,41 @@ struct target { struct store_append *append; struct store *store[2]; int turn; }
 static enum px_status to_store(void *ctx, const struct px_segment *segment, struct px_err *err) {
   struct target *t = ctx;
   return store_append_segment(t->append, t->store[t->turn++ % 2], segment, err);
+}
+
+static void each_class_is_counted_where_it_is_known(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  struct trajs list = { .spaces = trajs_discrete(O, 3) };
+  uint64_t counts[3] = { 0 };
+  CU_OK(store_dataset_create(store, "counted", &list.spaces, NULL, id, &err), err);
+  for (int upload = 0; upload < 2; upload++) {
+    struct target target = { .store = { store, store } };
+    CU_OK(store_append_begin(id, O, &target.append, &err), err);
+    struct px_segment_builder *builder = px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &target, to_store });
+    const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
+    trajs_fill(&list, 300, 1500, 5 + (uint64_t)upload); /* several segments */
+    for (size_t i = 0; i < list.n; i++) {
+      const struct px_traj *t = &list.items[i];
+      CU_OK(sink.put(sink.ctx, t, &err), err);
+      for (uint32_t s = 0; t->actions && s < t->steps; s++)
+        if (!t->labelled || t->labelled[s]) counts[(int)t->actions[s]]++;
+    }
+    CU_OK(px_segment_builder_end(builder, &err), err);
+    CU_ASSERT_TRUE(target.turn > 1);
+    px_segment_builder_free(builder);
+    CU_OK(store_append_commit(target.append, store, NULL, NULL, &err), err);
+    store_append_free(target.append);
+    trajs_free(&list);
+  }
+  int64_t version;
+  json_t *doc = document(store, id, &version);
+  for (size_t i = 0; i < 3; i++)
+    CU_ASSERT_EQUAL(json_integer_value(json_array_get(json_object_get(doc, "class_counts"), i)), (json_int_t)counts[i]);
+  CU_ASSERT_EQUAL(at(doc, "labelled_steps"), (double)(counts[0] + counts[1] + counts[2]));
+  json_decref(doc);
+  store_close(store);
 }
 
 static void push_one(struct px_traj_sink sink, struct px_rng *rng, struct pushed *p) {
@@ -491,7 +528,7 @@ static void datasets_are_paged_by_name(void) {
 }
 
 CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
-        T(discrete_spaces_come_back_and_are_shown),
+        T(discrete_spaces_come_back_and_are_shown), T(each_class_is_counted_where_it_is_known),
         T(the_document_tells_the_numbers_of_what_was_appended), T(segments_and_their_index_keep_upload_order),
         T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),
