@@ -17,8 +17,10 @@ torch.set_num_threads(1)
 TRANSITIONS, POOL = 100000, 8192
 
 
-def mlp(i, hidden, o, dropout=0.0):
-    layers = [nn.Linear(i, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()]
+def mlp(i, hidden, o, dropout=0.0, depth=2):
+    layers = [nn.Linear(i, hidden), nn.ReLU()]
+    for _ in range(depth - 1):
+        layers += [nn.Linear(hidden, hidden), nn.ReLU()]
     return nn.Sequential(*layers, *([nn.Dropout(dropout)] if dropout else []), nn.Linear(hidden, o))
 
 
@@ -116,6 +118,77 @@ class IQL:
         return 1
 
 
+class CQL:
+    """As single-file implementations do it: the states repeated for every sampled action, for actor and critics."""
+    ACTIONS, WEIGHT = 10, 5.0
+
+    def __init__(self, o, a, batch, hidden):
+        self.batch, self.a_dim = batch, a
+        self.s, self.s2 = torch.randn(TRANSITIONS, o), torch.randn(TRANSITIONS, o)
+        self.a = torch.rand(TRANSITIONS, a) * 2 - 1
+        self.r, self.d = torch.randn(TRANSITIONS), torch.zeros(TRANSITIONS)
+        self.actor = mlp(o, hidden, 2 * a, depth=3)
+        self.m, self.b = nn.Parameter(torch.tensor(1.0)), nn.Parameter(torch.tensor(-1.0))
+        self.log_alpha = nn.Parameter(torch.zeros(1))
+        self.q1, self.q2 = mlp(o + a, hidden, 1, depth=3), mlp(o + a, hidden, 1, depth=3)
+        self.q1_t, self.q2_t = copy.deepcopy(self.q1), copy.deepcopy(self.q2)
+        self.actor_opt = torch.optim.Adam([*self.actor.parameters(), self.m, self.b], lr=1e-4)
+        self.q_opt = torch.optim.Adam([*self.q1.parameters(), *self.q2.parameters()], lr=3e-4)
+        self.alpha_opt = torch.optim.Adam([self.log_alpha], lr=3e-4)
+
+    def draw(self, s, repeat=None):
+        if repeat:
+            s = s.unsqueeze(1).repeat(1, repeat, 1)
+        mu, o = self.actor(s).chunk(2, -1)
+        sigma = (self.m * o + self.b).clamp(-20, 2).exp()
+        law = torch.distributions.TransformedDistribution(
+            torch.distributions.Normal(mu, sigma), torch.distributions.TanhTransform(cache_size=1))
+        a = law.rsample()
+        return a, law.log_prob(a).sum(-1)
+
+    @staticmethod
+    def q(net, s, a):
+        if a.ndim == 3 and s.ndim == 2:
+            s = s.unsqueeze(1).repeat(1, a.shape[1], 1)
+        return net(torch.cat([s, a], -1)).squeeze(-1)
+
+    def run(self):
+        i = np.random.randint(0, TRANSITIONS, size=self.batch)
+        s, a, r, s2, d = self.s[i], self.a[i], self.r[i], self.s2[i], self.d[i]
+        pi, log_pi = self.draw(s)
+        alpha_loss = -(self.log_alpha * (log_pi - self.a_dim).detach()).mean()
+        alpha = self.log_alpha.exp()
+        actor_loss = (alpha.detach() * log_pi - torch.min(self.q(self.q1, s, pi), self.q(self.q2, s, pi))).mean()
+        with torch.no_grad():
+            a2, _ = self.draw(s2)
+            y = r + (1 - d) * 0.99 * torch.min(self.q(self.q1_t, s2, a2), self.q(self.q2_t, s2, a2))
+        rand = torch.empty(self.batch, self.ACTIONS, self.a_dim).uniform_(-1, 1)
+        here, log_here = (x.detach() for x in self.draw(s, self.ACTIONS))
+        there, log_there = (x.detach() for x in self.draw(s2, self.ACTIONS))
+        td = gap = 0
+        for net in (self.q1, self.q2):
+            data = self.q(net, s, a)
+            z = torch.cat([self.q(net, s, rand) - self.a_dim * np.log(0.5), self.q(net, s, here) - log_here,
+                           self.q(net, s, there) - log_there], 1)
+            td = td + F.mse_loss(data, y)
+            gap = gap + (torch.logsumexp(z, 1) - data).mean()
+        self.alpha_opt.zero_grad()
+        alpha_loss.backward()
+        self.alpha_opt.step()
+        self.actor_opt.zero_grad()
+        actor_loss.backward()
+        self.actor_opt.step()
+        self.q_opt.zero_grad()
+        (td + self.WEIGHT * gap).backward()
+        self.q_opt.step()
+        with torch.no_grad():
+            for net, target in ((self.q1, self.q1_t), (self.q2, self.q2_t)):
+                for p, t in zip(net.parameters(), target.parameters()):
+                    t.data.copy_(0.005 * p.data + 0.995 * t.data)
+        {"critic_loss": td.item(), "cql_loss": gap.item(), "actor_loss": actor_loss.item(), "alpha": alpha.item()}
+        return 1
+
+
 class Idm:
     def __init__(self, o, a, batch, hidden):
         self.batch = batch
@@ -147,6 +220,8 @@ def make(name, o, a, batch, hidden):
         return TD3BC(o, a, batch, hidden).run
     if name == "iql":
         return IQL(o, a, batch, hidden).run
+    if name == "cql":
+        return CQL(o, a, batch, hidden).run
     idm = Idm(o, a, batch, hidden)
     if name == "idm_train":
         return idm.train

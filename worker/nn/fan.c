@@ -46,7 +46,7 @@ enum { UNITS = 4 * PX_LANES }; /* taken at a time: their sums stay in registers 
 struct part { size_t n, times, a, hidden; };
 
 /* h [n, times, hidden] = relu(from_state + W_a a), for `width` <= UNITS hidden units from j on. */
-static inline void first_units(struct part p, size_t j, size_t width, const float *restrict from_state,
+PX_INLINE void first_units(struct part p, size_t j, size_t width, const float *restrict from_state,
                                const float *restrict w, const float *restrict actions, float *restrict h) {
   for (size_t i = 0; i < p.n; i++)
     for (size_t row = i * p.times; row < (i + 1) * p.times; row++) {
@@ -68,7 +68,7 @@ PX_CLONES static void first_layer(struct part p, const float *restrict from_stat
 
 /* d [n, times, hidden] = dL/dh, counted where h > 0: its sums over a state's actions -> dstate [n, hidden];
  * sum over rows of a d -> dw [A, hidden]. */
-static inline void back_units(struct part p, size_t j, size_t width, const float *restrict h, const float *restrict d,
+PX_INLINE void back_units(struct part p, size_t j, size_t width, const float *restrict h, const float *restrict d,
                               const float *restrict actions, float *restrict dstate, float *restrict dw) {
   for (size_t l = 0; l < p.a; l++)
     for (size_t lane = 0; lane < width; lane++) dw[l * p.hidden + j + lane] = 0;
