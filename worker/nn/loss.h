@@ -32,4 +32,10 @@ double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float
 double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
                             const float *weight, double scale, float *dmu, float *dy);
 
+/* Minus the entropy of the same law, estimated by one draw u = mu + sigma noise for each row (unit normal noise
+ * [n,dims]): -sum_i w_i sum_j noise^2/2 + log sigma + log(2 pi)/2 + log(1 - tanh(u)^2). Its gradients through the
+ * draw are ADDED to dmu, dy [n,dims]. Source: Online DT (Zheng et al. 2022, arXiv 2202.05607). */
+double px_loss_squashed_entropy(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *noise,
+                                const float *weight, double scale, float *dmu, float *dy);
+
 #endif
