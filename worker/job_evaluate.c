@@ -11,7 +11,7 @@ enum { POLICY_BYTES_MAX = 512 << 20, LANES = 16 };
 
 static enum px_status act(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *err) {
   (void)err;
-  rl_policy_act(ctx, view->obs, view->n, actions);
+  rl_player_act(ctx, &(struct rl_view){ view->n, view->obs, view->lane, view->step, view->reward }, actions);
   return PX_OK;
 }
 
@@ -31,13 +31,15 @@ static enum px_status check_dims(const struct rl_policy *policy, const struct px
   return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has %s, the policy %s", info->name, theirs, ours);
 }
 
-static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env) {
+/* target: the return that the policy aimed at; NULL: it aims at none. */
+static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env, const double *target) {
   json_t *returns = json_array();
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
   json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes", (int)r->episodes,
                                "return_mean", r->return_mean, "return_ci95", r->return_ci95[0], r->return_ci95[1], "normalized",
                                r->score_mean, "length_mean", r->length_mean, "steps", (json_int_t)r->steps, "returns", returns,
                                "note", env->score_note);
+  if (target) json_object_set_new(document, "target_return", json_real(*target));
   char *text = json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
@@ -47,6 +49,7 @@ enum px_status job_evaluate(struct job *job, struct px_err *err) {
   const struct px_env_info *env = NULL;
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   struct rl_policy *policy = NULL;
+  struct rl_player *player = NULL;
   struct px_rollout_result result = { .episodes = 0 };
   char *text = NULL;
   enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
@@ -56,11 +59,16 @@ enum px_status job_evaluate(struct job *job, struct px_err *err) {
   const uint32_t episodes = (uint32_t)spec_uint(job->spec, "episodes", 0);
   const struct px_rollout_spec spec = { .env = env ? env->name : "", .episodes = episodes, .lanes = episodes < LANES ? episodes : LANES,
                                         .seed = spec_uint(job->spec, "seed", 0) };
-  if (!status) status = px_rollout_run(&spec, &(struct px_rollout_policy){ policy, act }, &job->progress, &result, err);
-  if (!status && !(text = result_text(&result, env))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
+  const json_t *given = json_object_get(job->spec, "target_return");
+  double target = json_number_value(given);
+  if (!status) status = rl_player_new(policy, spec.lanes, given ? &target : NULL, &player, err);
+  if (!status) status = px_rollout_run(&spec, &(struct px_rollout_policy){ player, act }, &job->progress, &result, err);
+  const bool aims = !status && (given || rl_policy_target(policy, &target));
+  if (!status && !(text = result_text(&result, env, aims ? &target : NULL))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   free(text);
   px_rollout_free(&result);
+  rl_player_free(player);
   rl_policy_free(policy);
   px_buf_free(&bytes);
   return status;

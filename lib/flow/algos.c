@@ -76,6 +76,21 @@ static const struct flow_field AWAC[] = {
   REWARDS("\"raw\""), TRANSITIONS("100"), END
 };
 
+static const struct flow_field DT[] = {
+  NAME, WHOLE("updates", 1, 10000000, "10000", "Gradient steps"), WHOLE("batch", 1, 8192, "64", "Stretches of trajectories in a step"),
+  WHOLE("context", 1, 128, "20", "Steps of a stretch, and how far back the policy looks"),
+  WHOLE("hidden", 16, 1024, "64", "Width; a multiple of 16 for each head (paper: 512)"),
+  WHOLE("layers", 1, 12, "3", "Layers (paper: 4)"), WHOLE("heads", 1, 16, "1", "Attention heads (paper: 4)"),
+  NUMBER("dropout", 0, 0.9, "0.1", "Share of attention and of each layer's additions that is dropped in training"),
+  NUMBER("lr", 1e-8, 1, "0.001", "LAMB's learning rate (paper: 0.0001)"),
+  NUMBER("weight_decay", 0, 1, "0.001", "Pull of the weights towards 0"),
+  WHOLE("warmup", 0, 1000000, "1000", "Updates in which the learning rate grows to its value (paper: 10000)"),
+  NUMBER("clip", 0, 1000000, "0.25", "Bound of the gradient's norm; 0: none"),
+  NUMBER("temperature", 0, 100, "0.1", "Weight of the policy's entropy; discrete actions: not used"),
+  NUMBER("return_scale", 1e-9, 1000000, "0.001", "What returns are multiplied by before they become tokens"),
+  TRANSITIONS("100"), END
+};
+
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
 const struct flow_field flow_algos[] = {
   ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
@@ -84,6 +99,7 @@ const struct flow_field flow_algos[] = {
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
   ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
   ALGO("awac", AWAC, "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
+  ALGO("dt", DT, "Decision Transformer (arXiv 2106.01345, 2202.05607): what action came next in trajectories that reached such a return"),
   END
 };
 

@@ -74,7 +74,9 @@ static const struct flow_field TRAIN_POLICY[] = {
 };
 static const struct flow_field EVALUATE[] = {
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
-  ENV("!", "Simulator to roll out in"), EPISODES, SEED_FIELD("Seed of the initial states"), END
+  ENV("!", "Simulator to roll out in"), EPISODES, SEED_FIELD("Seed of the initial states"),
+  { "target_return", FLOW_NUMBER, -1e9, 1e9, NULL, NULL, NULL, "dt: the return to aim at; the best of the trajectories it learned from, if not given" },
+  END
 };
 static const struct flow_field REPORT[] = {
   DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS("Ensemble members that gave the labels"),

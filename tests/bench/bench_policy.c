@@ -5,7 +5,8 @@
  *   bench_policy FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]
  *
  * UPDATES may be -, the algorithm's own default.
- * NAME is an option of the algorithm (lib/flow/algos.c), but for words and names.
+ * NAME is an option of the algorithm (lib/flow/algos.c), but for words and names; or
+ * target_return, what a policy that aims at a return is to aim at.
  *
  * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
  * of wall clock, mean return with its 95% interval over 10 episodes, and the
@@ -13,6 +14,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,15 +51,20 @@ static enum px_status load(const char *path, const struct px_spaces *spaces, str
 
 static enum px_status act(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *err) {
   (void)err;
-  rl_policy_act(ctx, view->obs, view->n, actions);
+  rl_player_act(ctx, &(struct rl_view){ view->n, view->obs, view->lane, view->step, view->reward }, actions);
   return PX_OK;
 }
 
-static enum px_status set(struct rl_spec *spec, const char *text, struct px_err *err) {
+/* target_return stays NAN unless given. */
+static enum px_status set(struct rl_spec *spec, double *target_return, const char *text, struct px_err *err) {
   char name[64];
   const size_t n = strcspn(text, "=");
   if (!text[n] || n >= sizeof name) return px_fail(err, PX_E_BAD_FIELD, "'%s' is not NAME=NUMBER", text);
   snprintf(name, sizeof name, "%.*s", (int)n, text);
+  if (strcmp(name, "target_return") == 0) {
+    *target_return = strtod(text + n + 1, NULL);
+    return PX_OK;
+  }
   return rl_spec_set(spec, name, strtod(text + n + 1, NULL), err);
 }
 
@@ -66,6 +73,8 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   struct px_dataset *ds = NULL;
   struct px_union *u = NULL;
   struct rl_policy *policy = NULL;
+  struct rl_player *player = NULL;
+  double target_return = NAN;
   struct px_rollout_result result = { 0 };
   struct rl_metrics metrics;
   struct rl_spec spec;
@@ -75,7 +84,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if (status) goto out;
   if (strcmp(argv[4], "-") != 0 && (status = rl_spec_set(&spec, "updates", strtod(argv[4], NULL), err))) goto out;
   if (argc > 5) spec.seed = strtoull(argv[5], NULL, 10);
-  for (int i = 6; !status && i < argc; i++) status = set(&spec, argv[i], err);
+  for (int i = 6; !status && i < argc; i++) status = set(&spec, &target_return, argv[i], err);
   if (status) goto out;
   spaces->obs_dim = env->obs_dim, spaces->act_dim = env->act_dim;
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
@@ -83,13 +92,14 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if ((status = px_union_new(ds, &u, err))) goto out;
   if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
   const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000 };
-  const struct px_rollout_policy player = { policy, act };
-  if ((status = px_rollout_run(&rollout, &player, NULL, &result, err))) goto out;
+  if ((status = rl_player_new(policy, rollout.lanes, isnan(target_return) ? NULL : &target_return, &player, err))) goto out;
+  if ((status = px_rollout_run(&rollout, &(struct px_rollout_policy){ player, act }, NULL, &result, err))) goto out;
   printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, metrics.updates, spec.seed,
          metrics.transitions_n, (double)metrics.updates / metrics.seconds, result.return_mean, result.return_ci95[0],
          result.return_ci95[1], result.score_mean);
 out:
   px_rollout_free(&result);
+  rl_player_free(player);
   rl_policy_free(policy);
   px_union_free(u);
   px_dataset_free(ds);

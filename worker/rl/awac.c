@@ -176,7 +176,7 @@ static void arrays(void *state, struct px_state *list) {
 static void take(void *state, struct rl_nets *nets) {
   struct awac *w = state;
   rl_net_scale_output(w->critic[0].net, 1 / w->reward_scale); /* back to the rewards' own units */
-  *nets = (struct rl_nets){ RL_TANH, w->actor.net, w->critic[0].net };
+  *nets = (struct rl_nets){ .kind = RL_TANH, .actor = w->actor.net, .critic = w->critic[0].net };
   w->actor.net = w->critic[0].net = NULL;
 }
 

@@ -84,7 +84,7 @@ static void arrays(void *state, struct px_state *list) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct bc *bc = state;
-  *nets = (struct rl_nets){ bc->act_count ? RL_ARGMAX : RL_TANH, bc->actor.net, NULL };
+  *nets = (struct rl_nets){ .kind = bc->act_count ? RL_ARGMAX : RL_TANH, .actor = bc->actor.net };
   bc->actor.net = NULL;
 }
 

@@ -311,7 +311,7 @@ static void fold_spread(struct cql *t) {
 static void take(void *state, struct rl_nets *nets) {
   struct cql *t = state;
   fold_spread(t);
-  *nets = (struct rl_nets){ RL_TANH, t->actor.net, t->critic[0].net };
+  *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
   t->actor.net = t->critic[0].net = NULL;
 }
 

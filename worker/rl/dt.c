@@ -14,7 +14,7 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   const uint32_t context = rl_whole(spec, "context"), batch = rl_whole(spec, "batch");
   const struct dt_shape shape = {
     .obs_dim = obs_dim, .act_dim = act_dim, .discrete = discrete, .context = context, .timesteps = timesteps,
-    .width = rl_whole(spec, "width"), .layers = rl_whole(spec, "layers"), .heads = rl_whole(spec, "heads"),
+    .width = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers"), .heads = rl_whole(spec, "heads"),
     .dropout = (float)rl_option(spec, "dropout"),
   };
   const struct px_lamb_options options = { 0.9F, 0.999F, 1e-8F, (float)rl_option(spec, "weight_decay"),
@@ -25,6 +25,7 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   if (status) goto out;
   dt->seed = spec->seed;
   dt->lr = (float)rl_option(spec, "lr"), dt->temperature = (float)rl_option(spec, "temperature");
+  dt->return_scale = rl_option(spec, "return_scale");
   dt->warmup = (uint64_t)rl_option(spec, "warmup");
   dt->chunk = CHUNK_TOKENS / (DT_TOKENS * context);
   dt->chunk = !dt->chunk ? 1 : dt->chunk > batch ? batch : dt->chunk;
@@ -96,3 +97,50 @@ void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]) {
   dt_gradients(dt, step, losses);
   losses[DT_LOSS_NORM] = px_lamb_step(&dt->lamb, dt->net->tensors, dt->net->tensors_n, dt->lr * grown, dt->net->params, dt->grads);
 }
+
+/* ---- behind the table */
+
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+  struct dt_windows *windows = NULL;
+  struct dt *dt = NULL;
+  enum px_status status = dt_windows_new(data, rl_option(spec, "return_scale"), &windows, err);
+  if (status) return status;
+  const uint32_t timesteps = windows->longest < DT_TIMESTEPS_MAX ? windows->longest : DT_TIMESTEPS_MAX;
+  status = dt_new(spec, data->obs_dim, data->act_count ? data->act_count : data->act_dim, data->act_count > 0, timesteps, &dt, err);
+  if (status) {
+    dt_windows_free(windows);
+    return status;
+  }
+  dt->windows = windows;
+  *state = dt;
+  return PX_OK;
+}
+
+static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
+  struct dt *dt = state;
+  struct dt_batch *b = &dt->batch;
+  dt_batch_draw(b, dt->windows, dt->seed, at);
+  struct px_rng rng = px_rng_at(dt->seed, px_rng_stream("entropy", at), 0);
+  if (!dt->net->shape.discrete) px_rng_normal(&rng, dt->noise, (size_t)b->start[b->seqs] * b->act_dim);
+  dt_update(dt, at, losses);
+}
+
+static void arrays(void *state, struct px_state *list) {
+  struct dt *dt = state;
+  px_state_floats(list, "net", "params", dt->net->params, dt->net->params_n);
+  px_state_floats(list, "net", "m", dt->lamb.m, dt->lamb.n);
+  px_state_floats(list, "net", "v", dt->lamb.v, dt->lamb.n);
+  px_state_whole(list, "net", "steps", &dt->lamb.steps, 1);
+}
+
+static void take(void *state, struct rl_nets *nets) {
+  struct dt *dt = state;
+  *nets = (struct rl_nets){ .kind = RL_TRANSFORMER,
+                            .sequence = { dt->net, dt->return_scale, dt->windows->data->return_max } };
+  dt->net = NULL;
+}
+
+static void free_state(void *state) { dt_free(state); }
+
+const struct rl_algo dt_algo = { RL_CONTINUOUS | RL_DISCRETE, { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take,
+                                 free_state };

@@ -28,6 +28,7 @@ struct dt {
   float lr, temperature;
   uint64_t warmup;            /* updates in which the learning rate grows to lr */
   struct dt_windows *windows; /* NULL: the caller fills batch and noise itself */
+  double return_scale;
   struct dt_net *net;
   struct px_lamb lamb;
   struct dt_work *work;       /* for `chunk` sequences */
@@ -46,5 +47,7 @@ void dt_free(struct dt *dt);
 void dt_gradients(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);
 /* One update: gradients, then LAMB with the step's learning rate. */
 void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);
+
+extern const struct rl_algo dt_algo;
 
 #endif

@@ -119,7 +119,7 @@ void dt_actor_act(struct dt_actor *a, const struct dt_sight *sight, float *actio
     for (uint32_t i = 0; i < n; i++) {
       const uint32_t seen = first + i;
       struct history *h = &a->lanes[sight->lane[seen]];
-      remember(a, h, sight->state + seen * o, sight->step[seen], sight->reward[seen]);
+      remember(a, h, sight->state + seen * o, sight->step[seen], sight->step[seen] ? sight->reward[seen] : 0);
       lay_out(a, h, a->start[i]);
       a->start[i + 1] = a->start[i] + h->steps;
     }

@@ -1,6 +1,5 @@
 #include "worker/rl/dt_windows.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +11,7 @@ static uint64_t steps_of(const struct px_dataset *ds, uint32_t traj) { return ds
 static void choose(struct dt_windows *w) {
   const struct rl_data *data = w->data;
   const struct px_dataset *ds = data->ds;
-  w->return_max = -INFINITY;
   for (uint32_t traj = 0, i = 0; traj < ds->traj_n; traj++) {
-    w->return_max = fmax(w->return_max, px_dataset_return(ds, traj));
     const bool used = i < data->n && data->row[i] < ds->obs_start[traj + 1];
     while (i < data->n && data->row[i] < ds->obs_start[traj + 1]) i++;
     if (!used) continue;

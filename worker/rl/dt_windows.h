@@ -23,7 +23,6 @@ struct dt_windows {
   uint32_t *transition;         /* [steps] 1 + its number in data; 0: unknown action */
   float *to_go;                 /* [steps] sum of rewards from it to the end, scaled */
   uint32_t longest;             /* steps of the longest trajectory */
-  double return_max;            /* of all trajectories of the dataset */
 };
 enum px_status dt_windows_new(const struct rl_data *data, double return_scale, struct dt_windows **out,
                               struct px_err *err) PX_MUST_CHECK;

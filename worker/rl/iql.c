@@ -224,7 +224,8 @@ static void arrays(void *state, struct px_state *list) {
 static void take(void *state, struct rl_nets *nets) {
   struct iql *q = state;
   rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale); /* back to the rewards' own units */
-  *nets = (struct rl_nets){ q->act_count ? RL_ARGMAX : RL_TANH, q->actor.net, q->critic[0].net };
+  *nets = (struct rl_nets){ .kind = q->act_count ? RL_ARGMAX : RL_TANH, .actor = q->actor.net,
+                            .critic = q->critic[0].net };
   q->actor.net = q->critic[0].net = NULL;
 }
 

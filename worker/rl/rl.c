@@ -9,6 +9,7 @@
 #include "worker/rl/awac.h"
 #include "worker/rl/bc.h"
 #include "worker/rl/cql.h"
+#include "worker/rl/dt.h"
 #include "worker/rl/iql.h"
 #include "worker/rl/td3bc.h"
 
@@ -20,6 +21,7 @@ static const struct { const char *name; const struct rl_algo *algo; } algos[] = 
   { "10%bc", &bc_algo },
   { "iql", &iql_algo },
   { "awac", &awac_algo },
+  { "dt", &dt_algo },
 };
 
 const struct rl_algo *rl_algo_find(const char *name) {

@@ -93,14 +93,20 @@ void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t 
 
 /* How an actor's outputs become an action. tanh: the first A outputs, each through tanh, in the declared range
  * (a stochastic actor's spread, if any, follows them: acting takes the mean). argmax, for discrete actions: of
- * act_count outputs the index of the largest; the action is that index. */
-enum rl_policy_kind { RL_TANH, RL_ARGMAX };
+ * act_count outputs the index of the largest; the action is that index. transformer: remembers an episode's last steps
+ * and aims at a return (dt_net.h); rl_player lets it. */
+enum rl_policy_kind { RL_TANH, RL_ARGMAX, RL_TRANSFORMER };
+
+struct dt_net;
+/* A net on sequences; target_return: what it aims at unless told otherwise, in the rewards' units. */
+struct rl_sequence { struct dt_net *net; double return_scale, target_return; };
 
 /* What a finished training gives. */
 struct rl_nets {
   enum rl_policy_kind kind;
   struct px_mlp *actor;  /* [O] normalised -> outputs */
   struct px_mlp *critic; /* [O + A] (s, a in [-1, 1]) -> Q; argmax: [O] -> Q [act_count]; NULL: the algorithm has none */
+  struct rl_sequence sequence; /* transformer: instead of both */
 };
 
 struct rl_policy;
@@ -108,20 +114,43 @@ struct rl_policy;
 enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, const struct rl_nets *nets,
                              struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;
 void rl_policy_free(struct rl_policy *policy);
-/* obs [n, O] as in the dataset -> actions [n, A] in the declared range. Deterministic. */
+/* obs [n, O] as in the dataset -> actions [n, A] in the declared range. Deterministic. A policy with memory acts as at
+ * the first step of an episode: in episodes use rl_player. */
 void rl_policy_act(struct rl_policy *policy, const float *obs, uint32_t n, float *actions);
 /* values [n] = Q(obs, policy's action); false if the algorithm has no critic. */
 bool rl_policy_value(struct rl_policy *policy, const float *obs, uint32_t n, float *values);
 uint32_t rl_policy_obs_dim(const struct rl_policy *policy);
 uint32_t rl_policy_act_dim(const struct rl_policy *policy);
 uint32_t rl_policy_act_count(const struct rl_policy *policy); /* 0: continuous actions */
+/* What the policy aims at, if it aims at a return; else false. */
+bool rl_policy_target(const struct rl_policy *policy, double *target_return);
 /* Appends a safetensors file: obs_mean, obs_scale [O], act_low, act_high [A],
- * actor.<l>.weight [out,in], actor.<l>.bias [out], likewise critic; metadata
+ * actor.<l>.weight [out,in], actor.<l>.bias [out], likewise critic, or transformer.<tensor>
+ * (dt_net.c) and metadata transformer_heads, _context, _return_scale, _target_return; metadata
  * format, kind, act_count if discrete, spec, numeric profile, and the caller's lineage. */
 enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* BAD_DATA if it is not such a file. */
 enum px_status rl_policy_load(const void *bytes, size_t n, struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;
+
+/* ---- playing: acting in episodes side by side (rl_player.c) */
+
+/* What a policy sees of n running episodes; the same as an environment's rollout shows. */
+struct rl_view {
+  uint32_t n;
+  const float *obs;      /* [n, O] as in the dataset */
+  const uint32_t *lane;  /* [n] below the player's lanes, no two alike */
+  const uint32_t *step;  /* [n] 0 begins an episode in the lane */
+  const double *reward;  /* [n] of the step before */
+};
+
+struct rl_player;
+/* Borrows the policy. target_return: NULL for the policy's own; BAD_FIELD at /target_return if it aims at none. */
+enum px_status rl_player_new(struct rl_policy *policy, uint32_t lanes, const double *target_return, struct rl_player **out,
+                             struct px_err *err) PX_MUST_CHECK;
+void rl_player_free(struct rl_player *player);
+/* actions [n, A] in the declared range. Deterministic. */
+void rl_player_act(struct rl_player *player, const struct rl_view *view, float *actions);
 
 /* ---- training (rl.c) */
 

@@ -179,7 +179,7 @@ static void arrays(void *state, struct px_state *list) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct td3bc *t = state;
-  *nets = (struct rl_nets){ RL_TANH, t->actor.net, t->critic[0].net };
+  *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
   t->actor.net = t->critic[0].net = NULL;
 }
 
