@@ -88,11 +88,11 @@ $(B)/libsupport.a: $(call objects,$(SUPPORT_C))
 	@rm -f $@
 	$(Q)ar rcs $@ $(filter %.o,$^)
 
-# SQL goes into the programs as text: see schema/embed.sh.
-$(B)/gen/schema/queries.def: $(sort $(wildcard schema/queries/*.sql)) schema/embed.sh
+# SQL goes into the programs as text: see schema/embed.sh. The folders are named too, for a file that was renamed.
+$(B)/gen/schema/queries.def: $(sort $(wildcard schema/queries/*.sql)) schema/embed.sh schema/queries
 	@mkdir -p $(@D)
 	schema/embed.sh queries $(filter %.sql,$^) > $@
-$(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embed.sh
+$(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embed.sh migrations
 	@mkdir -p $(@D)
 	schema/embed.sh migrations $(filter %.sql,$^) > $@
 $(call objects,$(call sources,lib/store)): | $(B)/gen/schema/queries.def $(B)/gen/schema/migrations.def

@@ -10,7 +10,7 @@
 #include "server/wait.h"
 
 static const struct flow_field JOB_FIELDS[] = {
-  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|label|train_policy|evaluate|report|export", NULL, "what is to be done" },
+  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|label|train_policy|evaluate|assess|report|export", NULL, "what is to be done" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
 };
 
@@ -49,7 +49,7 @@ API_HANDLER(api_job_list) {
   struct store *store = NULL;
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status)
-    status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate report export pipeline", err);
+    status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate assess report export pipeline", err);
   if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
   if (!status) status = api_store(req, &store, err);
   if (status) return status;

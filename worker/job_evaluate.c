@@ -32,12 +32,14 @@ static enum px_status check_dims(const struct rl_policy *policy, const struct px
 }
 
 /* target: the return that the policy aimed at; NULL: it aims at none. */
-static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env, const double *target) {
+static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env, double gamma,
+                         const double *target) {
   json_t *returns = json_array();
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
-  json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes", (int)r->episodes,
+  json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes", (int)r->episodes,
                                "return_mean", r->return_mean, "return_ci95", r->return_ci95[0], r->return_ci95[1], "normalized",
-                               r->score_mean, "length_mean", r->length_mean, "steps", (json_int_t)r->steps, "returns", returns,
+                               r->score_mean, "discounted_return_mean", r->discounted_mean, "gamma", gamma,
+                               "length_mean", r->length_mean, "steps", (json_int_t)r->steps, "returns", returns,
                                "note", env->score_note);
   if (target) json_object_set_new(document, "target_return", json_real(*target));
   char *text = json_dumps(document, JSON_COMPACT);
@@ -57,14 +59,15 @@ enum px_status job_evaluate(struct job *job, struct px_err *err) {
   if (!status) status = px_env_find(spec_text(job->spec, "env"), &env, err);
   if (!status) status = check_dims(policy, env, err);
   const uint32_t episodes = (uint32_t)spec_uint(job->spec, "episodes", 0);
-  const struct px_rollout_spec spec = { .env = env ? env->name : "", .episodes = episodes, .lanes = episodes < LANES ? episodes : LANES,
-                                        .seed = spec_uint(job->spec, "seed", 0) };
+  const struct px_rollout_spec spec = { .env = env ? env->name : "", .episodes = episodes,
+                                        .lanes = episodes < LANES ? episodes : LANES, .seed = spec_uint(job->spec, "seed", 0),
+                                        .gamma = spec_number(job->spec, "gamma", 0) };
   const json_t *given = json_object_get(job->spec, "target_return");
   double target = json_number_value(given);
   if (!status) status = rl_player_new(policy, spec.lanes, given ? &target : NULL, &player, err);
   if (!status) status = px_rollout_run(&spec, &(struct px_rollout_policy){ player, act }, &job->progress, &result, err);
   const bool aims = !status && (given || rl_policy_target(policy, &target));
-  if (!status && !(text = result_text(&result, env, aims ? &target : NULL))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
+  if (!status && !(text = result_text(&result, env, spec.gamma, aims ? &target : NULL))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   free(text);
   px_rollout_free(&result);

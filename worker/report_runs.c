@@ -14,24 +14,31 @@ enum { RESULT_MAX = 4 << 20 };
 static const char *const VARIANTS[] = { "ss", "labelled_only", "oracle" };
 enum { VARIANTS_N = 3 };
 
-/* Copies of the runs with what their evaluations found. */
+static enum px_status read_result(struct job *job, const char *id, json_t **out, struct px_err *err) {
+  struct px_buf text = PX_BUF(RESULT_MAX);
+  enum px_status status = store_job_result(job->store, id, &text, err);
+  json_t *result = status ? NULL : json_loads(text.data, 0, NULL);
+  px_buf_free(&text);
+  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
+  *out = result;
+  return status;
+}
+
+/* Copies of the runs with what their evaluations found; an assessment's findings under `assessed`. */
 static enum px_status with_results(struct job *job, json_t **out, struct px_err *err) {
   json_t *runs = json_array();
   enum px_status status = PX_OK;
   size_t i;
   json_t *run;
   json_array_foreach(json_object_get(job->spec, "runs"), i, run) {
-    json_t *copy = json_deep_copy(run);
-    const char *evaluation = spec_text(run, "evaluation");
-    if (evaluation) {
-      struct px_buf text = PX_BUF(RESULT_MAX);
-      status = store_job_result(job->store, evaluation, &text, err);
-      json_t *result = status ? NULL : json_loads(text.data, 0, NULL);
-      px_buf_free(&text);
-      if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", evaluation);
-      if (!status) json_object_update(copy, result);
-      json_decref(result);
-    }
+    json_t *copy = json_deep_copy(run), *result = NULL;
+    const char *evaluation = spec_text(run, "evaluation"), *assessment = spec_text(run, "assessment");
+    if (evaluation) status = read_result(job, evaluation, &result, err);
+    if (result) json_object_update(copy, result);
+    json_decref(result);
+    result = NULL;
+    if (!status && assessment) status = read_result(job, assessment, &result, err);
+    if (result) json_object_set_new(copy, "assessed", result);
     json_array_append_new(runs, copy);
     if (status) break;
   }
@@ -43,8 +50,7 @@ static enum px_status with_results(struct job *job, json_t **out, struct px_err 
 }
 
 static bool is_run(const json_t *run, const char *algo, const char *variant) {
-  return strcmp(spec_text(run, "policy"), algo) == 0 && strcmp(spec_text(run, "variant"), variant) == 0 &&
-         json_object_get(run, "returns");
+  return strcmp(spec_text(run, "policy"), algo) == 0 && strcmp(spec_text(run, "variant"), variant) == 0;
 }
 
 /* Means of the seeds, or the episodes of the only one. NULL when nothing was evaluated. */
@@ -53,7 +59,7 @@ static json_t *summary(const json_t *runs, const char *algo, const char *variant
   size_t i, k;
   long long episodes = 0;
   json_array_foreach(runs, i, run) {
-    if (!is_run(run, algo, variant)) continue;
+    if (!is_run(run, algo, variant) || !json_object_get(run, "returns")) continue;
     only = json_object_get(run, "returns");
     json_array_append(means, json_object_get(run, "return_mean"));
     episodes += (long long)json_array_size(only);
@@ -74,10 +80,41 @@ static json_t *summary(const json_t *runs, const char *algo, const char *variant
   return out;
 }
 
+/* The mean over seeds of one number in the runs' assessments, if they have it. */
+static void add_mean(const json_t *runs, const char *algo, const char *variant, const char *part, const char *number,
+                     const char *as, json_t *out) {
+  json_t *run;
+  size_t i, n = 0;
+  double sum = 0;
+  json_array_foreach(runs, i, run) {
+    const json_t *assessed = json_object_get(run, "assessed"), *found = json_object_get(assessed, part);
+    if (!found && assessed) found = json_object_get(json_object_get(assessed, "action_agreement"), part);
+    found = json_object_get(found, number);
+    if (!is_run(run, algo, variant) || !found) continue;
+    sum += json_number_value(found);
+    n++;
+  }
+  if (n) json_object_set_new(out, as, json_real(sum / (double)n));
+}
+
+/* What the runs of one algorithm and variant came to; NULL if nothing judged them. */
+static json_t *judged(const json_t *runs, const char *algo, const char *variant, const struct px_env_info *env) {
+  json_t *out = env ? summary(runs, algo, variant, env) : NULL;
+  if (!out) out = json_object();
+  add_mean(runs, algo, variant, "fqe", "mean", "fqe_value", out);
+  add_mean(runs, algo, variant, "initial_state_value", "mean", "initial_state_value", out);
+  add_mean(runs, algo, variant, "behaviour_value", "mean", "behaviour_value", out);
+  add_mean(runs, algo, variant, "held_out", "mse", "held_out_action_mse", out);
+  add_mean(runs, algo, variant, "held_out", "accuracy", "held_out_action_accuracy", out);
+  if (json_object_size(out) > 0) return out;
+  json_decref(out);
+  return NULL;
+}
+
 static void add_gap(json_t *variants) {
   const json_t *oracle = json_object_get(variants, "oracle");
   json_t *ss = json_object_get(variants, "ss");
-  if (!oracle || !ss) return;
+  if (!json_object_get(oracle, "normalized") || !json_object_get(ss, "normalized")) return;
   const double best = json_number_value(json_object_get(oracle, "normalized"));
   const double ours = json_number_value(json_object_get(ss, "normalized"));
   if (fabs(best) > 1e-9) json_object_set_new(ss, "gap", json_real((best - ours) / best));
@@ -92,10 +129,10 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
   size_t i;
   json_array_foreach(runs, i, run) {
     const char *algo = spec_text(run, "policy");
-    if (status || !env || json_object_get(algorithms, algo)) continue;
+    if (status || json_object_get(algorithms, algo)) continue;
     json_t *variants = json_object();
     for (int v = 0; v < VARIANTS_N; v++) {
-      json_t *found = summary(runs, algo, VARIANTS[v], env);
+      json_t *found = judged(runs, algo, VARIANTS[v], env);
       if (found) json_object_set_new(variants, VARIANTS[v], found);
     }
     add_gap(variants);

@@ -45,8 +45,11 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
     if (!status) status = need_maker(job, json_string_value(item), err);
   json_array_foreach(json_object_get(spec, "runs"), i, item) {
     if (!status) status = need_maker(job, json_string_value(json_object_get(item, "model")), err);
-    const char *evaluation = json_string_value(json_object_get(item, "evaluation"));
-    if (!status && evaluation) status = need(job, evaluation, err);
+    static const char *const JUDGES[] = { "evaluation", "assessment" };
+    for (size_t k = 0; k < sizeof JUDGES / sizeof *JUDGES; k++) {
+      const char *id = json_string_value(json_object_get(item, JUDGES[k]));
+      if (!status && id) status = need(job, id, err);
+    }
   }
   const char *one = json_string_value(json_object_get(spec, "model"));
   if (!status && one) status = need_maker(job, one, err);
@@ -55,17 +58,21 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
   return status;
 }
 
-/* Adds a job with a checked spec, which it takes over. *at is its index: the
- * array moves when it grows. */
+/* Adds a job, taking the spec over and filling in what it leaves out, so that it
+ * says all that will be used. *at is the job's index: the array moves when it grows. */
 static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
                           const char *name, ...) PX_PRINTF(7, 8);
 static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
                           const char *name, ...) {
   if (!spec) return no_memory(err);
   struct flow_plan *plan = p->plan;
+  json_t *whole = NULL;
+  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
+  json_decref(spec);
+  if (status) return status;
   struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_realloc_n(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
   if (!jobs) {
-    json_decref(spec);
+    json_decref(whole);
     return plan->n < FLOW_PLAN_MAX ? no_memory(err)
                                    : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
   }
@@ -78,9 +85,9 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   va_start(args, name);
   vsnprintf(job->name, sizeof job->name, name, args);
   va_end(args);
-  job->spec_json = json_dumps(spec, JSON_COMPACT);
-  const enum px_status status = job->spec_json ? need_references(job, spec, err) : no_memory(err);
-  json_decref(spec);
+  job->spec_json = json_dumps(whole, JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.99 stays 0.99 */
+  status = job->spec_json ? need_references(job, whole, err) : no_memory(err);
+  json_decref(whole);
   *at = plan->n - 1;
   return status;
 }
@@ -155,7 +162,18 @@ static const char *policy_name(const json_t *policy) {
   return given ? given : json_string_value(json_object_get(policy, "algo"));
 }
 
-/* One policy with one seed: train, then evaluate where there is a simulator. */
+static bool judged_by(const json_t *spec, const char *how) {
+  const char *judge = json_string_value(json_object_get(spec, "judge"));
+  const char *automatic = json_object_get(spec, "env") ? "evaluate" : "assess";
+  return strcmp(judge, how) == 0 || strcmp(judge, "both") == 0 || (strcmp(judge, "auto") == 0 && strcmp(automatic, how) == 0);
+}
+
+/* Names a job of the run, so that the report finds its result. */
+static enum px_status remember(struct planner *p, size_t at, const char *as, json_t *run, struct px_err *err) {
+  return json_object_set_new(run, as, json_string(p->plan->jobs[at].id)) < 0 ? no_memory(err) : PX_OK;
+}
+
+/* One policy with one seed: train, then judge. */
 static enum px_status add_run(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
                               const json_t *policy, const json_t *seed, json_t *runs, struct px_err *err) {
   const bool ss = strcmp(variant, "ss") == 0;
@@ -175,13 +193,22 @@ static enum px_status add_run(struct planner *p, const json_t *spec, const char 
   result_id("mdl", p->plan->jobs[at].id, model);
   json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", name, "seed", seed, "model", model);
   if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
-  const json_t *env = json_object_get(spec, "env");
-  if (!env) return PX_OK;
-  json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", env, "episodes",
-                               json_object_get(spec, "episodes"), "seed", seed);
-  status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
-  if (!status && json_object_set_new(run, "evaluation", json_string(p->plan->jobs[at].id)) < 0) status = no_memory(err);
-  return status;
+  if (judged_by(spec, "evaluate")) {
+    json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", json_object_get(spec, "env"), "episodes",
+                                 json_object_get(spec, "episodes"), "seed", seed);
+    status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
+    if (!status) status = remember(p, at, "evaluation", run, err);
+  }
+  if (status || !judged_by(spec, "assess")) return status;
+  json_t *assess = base(spec, strcmp(variant, "oracle") != 0);
+  if (!assess || json_object_update(assess, json_object_get(spec, "assess")) < 0 || json_object_set_new(assess, "model", json_string(model)) < 0 ||
+      json_object_set(assess, "seed", (json_t *)seed) < 0 ||
+      (ss && json_object_set_new(assess, "label_set", json_string(label_set)) < 0)) {
+    json_decref(assess);
+    return no_memory(err);
+  }
+  status = add(p, FLOW_ASSESS, assess, urgency + THIRD, &at, err, "assess/%s/%s/%lld", variant, name, number);
+  return status ? status : remember(p, at, "assessment", run, err);
 }
 
 static enum px_status add_runs(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
@@ -217,6 +244,13 @@ static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
       }
   }
   return PX_OK;
+}
+
+static enum px_status check_judge(const json_t *spec, struct px_err *err) {
+  if (!judged_by(spec, "evaluate") || json_object_get(spec, "env")) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/judge", "evaluating needs a simulator, and the dataset names none");
+  px_err_hint(err, "Give env, or choose assess, which judges policies from data.");
+  return PX_E_BAD_FIELD;
 }
 
 /* NO_LABELS, or an oracle without truth, before anything starts. */
@@ -340,6 +374,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   status = complete(kind, spec, snapshot, err);
   if (!status && trains_idm) status = check_head(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
+  if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, err);
   if (!status && trains_idm) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);

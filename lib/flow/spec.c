@@ -39,6 +39,7 @@ static const struct flow_field RUN[] = {
   { "seed", FLOW_INT, 0, SEED_MAX, "!", NULL, NULL, "Seed" },
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "The policy" },
   { "evaluation", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its evaluate job" },
+  { "assessment", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its assess job" },
   END
 };
 static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL, RUN, "A trained policy and its evaluation" }, END };
@@ -76,7 +77,22 @@ static const struct flow_field EVALUATE[] = {
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
   ENV("!", "Simulator to roll out in"), EPISODES, SEED_FIELD("Seed of the initial states"),
   { "target_return", FLOW_NUMBER, -1e9, 1e9, NULL, NULL, NULL, "dt: the return to aim at; the best of the trajectories it learned from, if not given" },
-  END
+  { "gamma", FLOW_NUMBER, 0.0001, 1, "0.99", NULL, NULL, "Discount of discounted_return_mean" }, END
+};
+/* Fitted Q evaluation. */
+#define FQE_FIELDS \
+  { "updates", FLOW_INT, 1, 1000000, "20000", NULL, NULL, "Gradient steps of fitted Q evaluation" }, \
+  { "batch", FLOW_INT, 1, 8192, "256", NULL, NULL, "Transitions in a step" }, \
+  { "hidden", FLOW_INT, 8, 2048, "256", NULL, NULL, "Units of each hidden layer" }, \
+  { "layers", FLOW_INT, 1, 4, "2", NULL, NULL, "Hidden layers" }, \
+  { "lr", FLOW_NUMBER, 1e-8, 1, "0.0003", NULL, NULL, "Adam's learning rate" }, \
+  { "gamma", FLOW_NUMBER, 0, 0.9999, "0.99", NULL, NULL, "Discount" }, \
+  { "tau", FLOW_NUMBER, 1e-6, 1, "0.005", NULL, NULL, "Share by which the target net follows" }
+static const struct flow_field FQE[] = { FQE_FIELDS, END };
+static const struct flow_field ASSESS[] = {
+  { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
+  DATASET, SEGMENTS, MASKED, LABEL_SET(NULL),
+  FQE_FIELDS, SEED_FIELD("Seed of initial weights and batches"), END
 };
 static const struct flow_field REPORT[] = {
   DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS("Ensemble members that gave the labels"),
@@ -98,6 +114,9 @@ static const struct flow_field PIPELINE[] = {
   { "seeds", FLOW_LIST, 1, 50, "[0]", NULL, A_SEED, "Each policy is trained once with each" },
   { "baselines", FLOW_LIST, 0, 2, "[]", NULL, A_BASELINE, "Comparisons trained beside" },
   ENV(NULL, "Simulator to roll out in; the dataset's, if not given"), EPISODES,
+  { "judge", FLOW_ENUM, 0, 0, "\"auto\"", "auto|evaluate|assess|both|none", NULL,
+    "evaluate: roll the policies out; assess: judge them from data; auto: evaluate where there is a simulator, else assess" },
+  { "assess", FLOW_OBJECT, 0, 0, "{}", NULL, FQE, "Options of judging from data" },
   END
 };
 
@@ -108,6 +127,7 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
   [FLOW_LABEL] = { "label", LABEL, true, "Publishes proxy actions for all segments" },
   [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
   [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },
+  [FLOW_ASSESS] = { "assess", ASSESS, true, "Judges a policy from data alone: fitted Q evaluation, action agreement" },
   [FLOW_REPORT] = { "report", REPORT, true, "Gathers label quality and returns" },
   [FLOW_EXPORT] = { "export", EXPORT, true, "Writes the dataset to a file" },
   [FLOW_PIPELINE] = { "pipeline", PIPELINE, false, "All of the above, from dataset to report" },
@@ -122,6 +142,6 @@ enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_e
     return PX_OK;
   }
   px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
-  px_err_hint(err, "Kinds: train_idm, label, train_policy, evaluate, report, export.");
+  px_err_hint(err, "Kinds: train_idm, label, train_policy, evaluate, assess, report, export.");
   return PX_E_BAD_FIELD;
 }

@@ -91,7 +91,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
   if ((status = px_union_new(ds, &u, err))) goto out;
   if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
-  const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000 };
+  const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000, 1 };
   if ((status = rl_player_new(policy, rollout.lanes, isnan(target_return) ? NULL : &target_return, &player, err))) goto out;
   if ((status = px_rollout_run(&rollout, &(struct px_rollout_policy){ player, act }, NULL, &result, err))) goto out;
   printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, metrics.updates, spec.seed,

@@ -24,11 +24,16 @@ for n, end in enumerate([i + 1 for i in range(len(data["rewards"])) if data["ter
 PY
 expect "a partly labelled file is made" /usr/bin/python3 mixed.py "$demo_data"
 export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2,
-  "mask": {"protocol": "coupled", "p": 50, "q": 100}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}]}'
+  "mask": {"protocol": "coupled", "p": 50, "q": 100}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}],
+  "judge": "both", "assess": {"updates": 300, "hidden": 32}}'
 expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-through 11 3 hopper
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json
 expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
+expect "the report judges from data too" jq -e '.policies.ss | .fqe_value and .initial_state_value and .behaviour_value > 0
+  and .held_out_action_mse > 0' report.json
+expect "and says how sure it is" jq -e '.runs[0].assessed | .fqe.td_rms > 0 and .fqe.transitions > 0
+  and (.action_agreement | .held_out.steps > 0 and .seen.steps > 0)' report.json
 cat >check.py <<'PY'
 import h5py
 import json

@@ -11,7 +11,7 @@
 
 #define QUICK_IDM "\"idm\": {\"members\": 2, \"steps\": 400, \"validate_every\": 50, \"hidden\": 32, \"layers\": 1, \"batch\": 64}"
 #define QUICK "\"mask\": {\"protocol\": \"coupled\", \"p\": 30, \"q\": 60}, " QUICK_IDM
-#define POLICY "\"policies\": [{\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
+#define POLICY "\"assess\": {\"updates\": 60, \"hidden\": 16}, \"policies\": [{\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
 /* Long enough to be in the middle of whatever a test does to it. */
 #define LONG_POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64}}"
 
@@ -90,7 +90,7 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK ", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 6000, \"hidden\": 64}]}", id);
+                 "{" QUICK ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 6000, \"hidden\": 64}]}", id);
   pid_t one = workers_start(NULL);
   workers_await("t", 30, "select count(*) > 0 from jobs where parent_id = '%s' and kind = 'train_policy' and step > 0"
                 " and state = 'running'", id);
@@ -194,7 +194,7 @@ static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0, 1e30f));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK_IDM ", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 20000, \"hidden\": 16}]}", id);
+                 "{" QUICK_IDM ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 20000, \"hidden\": 16}]}", id);
   const pid_t one = workers_start(NULL);
   workers_await("failed", 60, "select state from jobs where id = '%s'", id);
   CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where parent_id = '%s' and kind = 'train_policy'", id), "nan_loss");

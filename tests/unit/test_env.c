@@ -32,7 +32,7 @@ static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view
 static struct px_rollout_result roll(const char *name, uint32_t episodes, uint32_t lanes, uint64_t seed) {
   const struct px_env_info *info = NULL;
   CU_OK(px_env_find(name, &info, &err), err);
-  const struct px_rollout_spec spec = { name, episodes, lanes, seed };
+  const struct px_rollout_spec spec = { name, episodes, lanes, seed, 1 };
   const struct px_rollout_policy policy = { (void *)(uintptr_t)info, act_randomly };
   struct px_rollout_result result;
   CU_OK(px_rollout_run(&spec, &policy, NULL, &result, &err), err);
@@ -350,7 +350,7 @@ static void progress_can_cancel_a_rollout(void) {
   const struct px_env_info *info = NULL;
   CU_OK(px_env_find("halfcheetah", &info, &err), err);
   int reports = 0;
-  const struct px_rollout_spec spec = { "halfcheetah", 100000, 4, 0 };
+  const struct px_rollout_spec spec = { "halfcheetah", 100000, 4, 0, 1 };
   const struct px_rollout_policy policy = { (void *)(uintptr_t)info, act_randomly };
   const struct px_progress progress = { &reports, cancel_after_two };
   struct px_rollout_result result;
@@ -359,8 +359,8 @@ static void progress_can_cancel_a_rollout(void) {
 }
 
 static void bad_rollout_specs_are_refused(void) {
-  const struct px_rollout_spec specs[] = { { "hopper", 0, 1, 0 }, { "hopper", 1, 0, 0 }, { "hopper", 1, 257, 0 },
-                                           { "hopper", 100001, 1, 0 }, { "", 1, 1, 0 } };
+  const struct px_rollout_spec specs[] = { { "hopper", 0, 1, 0, 1 }, { "hopper", 1, 0, 0, 1 }, { "hopper", 1, 257, 0, 1 },
+                                           { "hopper", 100001, 1, 0, 1 }, { "", 1, 1, 0, 1 } };
   const struct px_rollout_policy policy = { NULL, act_randomly };
   struct px_rollout_result result;
   for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)

@@ -171,14 +171,23 @@ static void empty_labelled_subset_is_told_before_the_start(void) {
   refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "empty");
 }
 
-static void without_a_simulator_nothing_is_evaluated(void) {
+static void without_a_simulator_policies_are_judged_from_data(void) {
   struct flow_snapshot s = snapshot();
   s.env = "";
   struct flow_plan plan;
   struct px_err err;
   CU_OK(plan_of(FLOW_PIPELINE, "{" DS "}", &s, &plan, &err), err);
   CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 0);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_ASSESS), 1);
   CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 1);
+  const struct flow_job *assess = named(&plan, "assess/ss/td3bc/0");
+  CU_ASSERT(needs(assess, named(&plan, "label")) && needs(assess, named(&plan, "train/ss/td3bc/0")));
+  CU_ASSERT(needs(named(&plan, "report"), assess));
+  CU_ASSERT_PTR_NOT_NULL(strstr(assess->spec_json, "\"gamma\":0.99")); /* defaults are filled in */
+  flow_plan_free(&plan);
+  refused(FLOW_PIPELINE, "{" DS ", \"judge\": \"both\"}", &s, PX_E_BAD_FIELD, "/spec/judge", "simulator");
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"judge\": \"none\"}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_ASSESS), 0);
   flow_plan_free(&plan);
 }
 
@@ -216,5 +225,5 @@ static void plans_are_bounded(void) {
 CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
-        T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_nothing_is_evaluated),
+        T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_policies_are_judged_from_data),
         T(what_is_given_twice_is_refused), T(plans_are_bounded))

@@ -47,7 +47,7 @@ void px_rollout_ci95(const double *x, uint32_t n, double *mean, double ci95[2]) 
 struct lane {
   struct px_env *env; /* owned; NULL once there is no episode left for it */
   uint32_t episode, step;
-  double reward, total;
+  double reward, total, discounted, discount; /* discount: gamma^step */
   float obs[PX_ENV_OBS_MAX];
 };
 
@@ -56,7 +56,7 @@ struct rollout {
   const struct px_env_info *info;
   struct px_rollout_result *result;
   uint32_t lanes_n, started, finished;
-  double finished_return;
+  double finished_return, finished_discounted, gamma;
   struct lane *lanes; /* [lanes_n] */
   /* What the policy is shown and answers, [lanes_n] each. */
   uint32_t *lane, *episode, *step;
@@ -67,7 +67,8 @@ struct rollout {
 static enum px_status start_episode(struct rollout *run, struct lane *lane, struct px_err *err) {
   lane->episode = run->started++;
   lane->step = 0;
-  lane->reward = lane->total = 0;
+  lane->reward = lane->total = lane->discounted = 0;
+  lane->discount = 1;
   return px_env_reset(lane->env, run->spec->seed, lane->episode, lane->obs, err);
 }
 
@@ -102,12 +103,15 @@ static enum px_status step_lane(struct rollout *run, struct lane *lane, const fl
   lane->step++;
   lane->reward = step.reward;
   lane->total += step.reward;
+  lane->discounted += lane->discount * step.reward;
+  lane->discount *= run->gamma;
   run->result->steps++;
   if (!step.terminated && !step.truncated) return PX_OK;
   run->result->returns[lane->episode] = lane->total;
   run->result->lengths[lane->episode] = lane->step;
   run->finished++;
   run->finished_return += lane->total;
+  run->finished_discounted += lane->discounted;
   if (run->started < run->spec->episodes) return start_episode(run, lane, err);
   px_env_close(lane->env);
   lane->env = NULL;
@@ -158,6 +162,7 @@ static void summarise(struct rollout *run) {
   struct px_rollout_result *result = run->result;
   result->episodes = run->spec->episodes;
   px_rollout_ci95(result->returns, result->episodes, &result->return_mean, result->return_ci95);
+  result->discounted_mean = run->finished_discounted / result->episodes;
   result->length_mean = (double)result->steps / result->episodes;
   result->score_mean = px_env_score(run->info, result->return_mean);
 }
@@ -175,7 +180,7 @@ static enum px_status check_spec(const struct px_rollout_spec *spec, const struc
 enum px_status px_rollout_run(const struct px_rollout_spec *spec, const struct px_rollout_policy *policy,
                               const struct px_progress *progress, struct px_rollout_result *out, struct px_err *err) {
   struct px_rollout_result result = { 0 };
-  struct rollout run = { .spec = spec, .result = &result };
+  struct rollout run = { .spec = spec, .result = &result, .gamma = spec->gamma > 0 ? spec->gamma : 1 };
   enum px_status status = check_spec(spec, &run.info, err);
   if (status) return status;
   run.lanes_n = spec->lanes < spec->episodes ? spec->lanes : spec->episodes;

@@ -40,6 +40,7 @@ struct px_rollout_spec {
   uint32_t episodes; /* 1 .. PX_ROLLOUT_EPISODES_MAX */
   uint32_t lanes;    /* 1 .. PX_ROLLOUT_LANES_MAX; more than `episodes` is no use */
   uint64_t seed;
+  double gamma;      /* discount of discounted_mean; 0 stands for 1 */
 };
 
 struct px_rollout_result {
@@ -48,6 +49,7 @@ struct px_rollout_result {
   uint32_t *lengths; /* [episodes] in steps */
   uint64_t steps;    /* in all */
   double return_mean, length_mean;
+  double discounted_mean; /* mean of sum_t gamma^t r_t: what an estimate from data is compared with */
   double return_ci95[2]; /* see px_rollout_ci95 */
   double score_mean;     /* px_env_score of return_mean; show score_note beside it */
 };

@@ -71,6 +71,8 @@ struct rl_data {
 /* NO_LABELS if no transition is left. */
 enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) PX_MUST_CHECK;
+/* Every transition whose action is known, each of weight 1. */
+enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) PX_MUST_CHECK;
 void rl_data_free(struct rl_data *data);
 /* What the option `rewards` multiplies them with: raw 1; return_range 1000 / (return_max - return_min). */
 float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *data);

@@ -8,12 +8,13 @@
 #include "worker/rl/rl.h"
 
 /* What of a spec is asked for every step. */
-struct choice { bool true_only, below; double max_score; bool weigh; double temperature, floor; };
+struct choice { bool true_only, below; double max_score; bool weigh; double temperature, floor, top_percent; };
 
 static struct choice choice_of(const struct rl_spec *spec) {
   return (struct choice){ rl_says(spec, "labels", "true_only"), rl_says(spec, "labels", "proxy_below"),
                           rl_option(spec, "max_score"), rl_says(spec, "weighting", "exp"),
-                          rl_option(spec, "weight_temperature"), rl_option(spec, "weight_floor") };
+                          rl_option(spec, "weight_temperature"), rl_option(spec, "weight_floor"),
+                          rl_option(spec, "top_percent") };
 }
 
 struct ranked { double value; uint32_t traj; };
@@ -44,8 +45,8 @@ static uint64_t steps_used(const struct px_union *u, const struct choice *choice
 
 /* chosen[traj_n]: the top_percent of the trajectories that have usable
  * transitions, at least one. Gives their transitions' number, and d their returns' range. */
-static enum px_status choose(const struct px_union *u, const struct choice *choice, double top_percent, uint8_t *chosen,
-                             uint64_t *n, struct rl_data *d, struct px_err *err) {
+static enum px_status choose(const struct px_union *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
+                             struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
@@ -54,7 +55,7 @@ static enum px_status choose(const struct px_union *u, const struct choice *choi
   for (uint32_t i = 0; i < traj_n; i++)
     if (steps_used(u, choice, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
   qsort(ranked, usable_n, sizeof *ranked, by_return);
-  const uint32_t wanted = (uint32_t)ceil(usable_n * top_percent / 100 - 1e-9);
+  const uint32_t wanted = (uint32_t)ceil(usable_n * choice->top_percent / 100 - 1e-9);
   for (uint32_t i = 0; i < wanted; i++) {
     chosen[ranked[i].traj] = 1;
     d->return_min = ranked[i].value;
@@ -122,10 +123,9 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
   return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
 }
 
-enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
-                           struct px_err *err) {
+static enum px_status data_new(const struct px_union *u, const struct choice *choice, struct rl_data **out,
+                               struct px_err *err) {
   const struct px_dataset *ds = u->ds;
-  const struct choice choice = choice_of(spec);
   enum px_status status;
   uint64_t n = 0;
   struct rl_data *d = px_calloc(1, sizeof *d);
@@ -138,7 +138,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   d->obs_dim = ds->spaces.obs_dim;
   d->act_dim = ds->spaces.act_dim;
   d->act_count = ds->spaces.act_count;
-  if ((status = choose(u, &choice, rl_option(spec, "top_percent"), chosen, &n, d, err))) goto out;
+  if ((status = choose(u, choice, chosen, &n, d, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
     status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
                : px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
@@ -147,7 +147,7 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
   if ((status = take_memory(d, n, err))) goto out;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     for (uint64_t t = 0; chosen[i] && t < ds->step_start[i + 1] - ds->step_start[i]; t++)
-      if (step_used(u, &choice, i, t)) put(d, u, &choice, i, t);
+      if (step_used(u, choice, i, t)) put(d, u, choice, i, t);
   normalise_weights(d);
   status = statistics(d, err);
 out:
@@ -155,6 +155,17 @@ out:
   if (status) rl_data_free(d);
   else *out = d;
   return status;
+}
+
+enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
+                           struct px_err *err) {
+  const struct choice choice = choice_of(spec);
+  return data_new(u, &choice, out, err);
+}
+
+enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) {
+  const struct choice everything = { .top_percent = 100 };
+  return data_new(u, &everything, out, err);
 }
 
 void rl_data_free(struct rl_data *d) {

@@ -1,0 +1,210 @@
+/* assess: what a policy is worth, from data alone. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/store/results.h"
+#include "worker/env/rollout.h"
+#include "worker/rl/fqe.h"
+#include "worker/snapshot.h"
+
+enum { POLICY_BYTES_MAX = 512 << 20 };
+
+/* How near a policy's actions are to true ones; errors in units of actions mapped to [-1, 1]. */
+struct agreement { uint64_t n, equal; double squared, sum[PX_ACT_MAX], sum2[PX_ACT_MAX]; };
+
+static void agree(const struct px_spaces *spaces, const float *ours, const float *theirs, struct agreement *g) {
+  g->n++;
+  g->equal += spaces->act_count && ours[0] == theirs[0];
+  for (uint32_t j = 0; j < spaces->act_dim; j++) {
+    const double half = 0.5 * ((double)spaces->act_high[j] - (double)spaces->act_low[j]);
+    const double x = (double)theirs[j] / half, off = (double)ours[j] / half - x;
+    g->squared += off * off;
+    g->sum[j] += x;
+    g->sum2[j] += x * x;
+  }
+}
+
+/* null where there is nothing to compare with. */
+static json_t *agreement_document(const struct px_spaces *spaces, const struct agreement *g) {
+  if (g->n == 0) return json_null();
+  const double n = (double)g->n;
+  if (spaces->act_count) return json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "accuracy", (double)g->equal / n);
+  double variance = 0;
+  for (uint32_t j = 0; j < spaces->act_dim; j++) variance += g->sum2[j] - g->sum[j] * g->sum[j] / n;
+  json_t *out = json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "mse", g->squared / n / spaces->act_dim);
+  if (variance > 0) json_object_set_new(out, "r2", json_real(1 - g->squared / variance));
+  return out;
+}
+
+/* True actions that the mask hides are held out: the policy did not learn from them. Of those kept, and of all
+ * without a mask, it may have seen each. */
+static json_t *agreements(const struct px_dataset *ds, const uint8_t *keep, const float *actions) {
+  struct agreement *parts = px_calloc(2, sizeof *parts);
+  const size_t a = ds->spaces.act_dim;
+  if (!parts) return NULL;
+  for (uint32_t i = 0; i < ds->traj_n; i++)
+    for (uint64_t t = 0; t < ds->step_start[i + 1] - ds->step_start[i]; t++) {
+      const uint64_t step = ds->step_start[i] + t;
+      if (ds->labelled[step])
+        agree(&ds->spaces, actions + (ds->obs_start[i] + t) * a, ds->actions + step * a, &parts[keep[i] ? 1 : 0]);
+    }
+  json_t *out = json_pack("{s:o, s:o}", "held_out", agreement_document(&ds->spaces, &parts[0]), "seen",
+                          agreement_document(&ds->spaces, &parts[1]));
+  free(parts);
+  return out;
+}
+
+static json_t *mean_document(const double *x, uint32_t n) {
+  double mean, ci95[2];
+  px_rollout_ci95(x, n, &mean, ci95);
+  return json_pack("{s:f, s:[f,f]}", "mean", mean, "ci95", ci95[0], ci95[1]);
+}
+
+static json_t *values_document(const float *values, double *scratch, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) scratch[i] = (double)values[i];
+  return mean_document(scratch, n);
+}
+
+/* What the data itself earned, discounted, as far as it was recorded. */
+static json_t *behaviour_document(const struct px_dataset *ds, double gamma, double *scratch) {
+  for (uint32_t i = 0; i < ds->traj_n; i++) {
+    scratch[i] = 0;
+    for (uint64_t step = ds->step_start[i + 1]; step > ds->step_start[i]; step--)
+      scratch[i] = (double)ds->rewards[step - 1] + gamma * scratch[i];
+  }
+  return mean_document(scratch, ds->traj_n);
+}
+
+struct assessment {
+  struct px_dataset *ds;
+  struct rl_policy *policy;
+  float *actions; /* [obs_n, A] the policy's at every observation */
+  float *values;  /* [traj_n] */
+  double *scratch;
+  json_t *result;
+};
+
+static enum px_status check_dims(const struct rl_policy *policy, const struct px_spaces *spaces, struct px_err *err) {
+  if (rl_policy_obs_dim(policy) == spaces->obs_dim && rl_policy_act_dim(policy) == spaces->act_dim
+      && rl_policy_act_count(policy) == spaces->act_count)
+    return PX_OK;
+  return px_fail_at(err, PX_E_BAD_FIELD, "/spec/model", "the policy takes %u observation and %u action dimensions, the dataset has %u and %u",
+                    rl_policy_obs_dim(policy), rl_policy_act_dim(policy), spaces->obs_dim, spaces->act_dim);
+}
+
+static enum px_status load(struct job *job, struct assessment *a, struct px_err *err) {
+  struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
+  enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
+  if (!status) status = rl_policy_load(bytes.data, bytes.len, &a->policy, err);
+  px_buf_free(&bytes);
+  if (!status) status = snapshot_truth(job, &a->ds, err);
+  if (!status) status = check_dims(a->policy, &a->ds->spaces, err);
+  if (status) return status;
+  a->actions = px_calloc(a->ds->obs_n, sizeof(float) * a->ds->spaces.act_dim);
+  a->values = px_calloc(a->ds->traj_n, sizeof *a->values);
+  a->scratch = px_calloc(a->ds->traj_n, sizeof *a->scratch);
+  return a->actions && a->values && a->scratch ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
+}
+
+enum { LANES = 64 };
+
+/* Trajectories [first, first + n) side by side, from their first observation to their last: the policy sees what was
+ * recorded, and remembers what it would have done. */
+static void act_along(struct rl_player *player, const struct px_dataset *ds, uint32_t first, uint32_t n, float *obs,
+                      float *acted, float *actions) {
+  const size_t o = ds->spaces.obs_dim, a = ds->spaces.act_dim;
+  uint32_t lane[LANES], step[LANES], running = n;
+  double reward[LANES];
+  for (uint32_t t = 0; running; t++) {
+    running = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      const uint64_t row = ds->obs_start[first + i] + t;
+      if (row >= ds->obs_start[first + i + 1]) continue;
+      memcpy(obs + running * o, ds->observations + row * o, o * sizeof *obs);
+      reward[running] = t ? (double)ds->rewards[ds->step_start[first + i] + t - 1] : 0;
+      lane[running] = i;
+      step[running++] = t;
+    }
+    const struct rl_view view = { running, obs, lane, step, reward };
+    if (running) rl_player_act(player, &view, acted);
+    for (uint32_t k = 0; k < running; k++)
+      memcpy(actions + (ds->obs_start[first + lane[k]] + t) * a, acted + k * a, a * sizeof *acted);
+  }
+}
+
+static enum px_status act(struct job *job, struct assessment *a, struct px_err *err) {
+  const struct px_dataset *ds = a->ds;
+  struct rl_player *player = NULL;
+  float *obs = px_calloc(LANES, sizeof(float) * ds->spaces.obs_dim), *acted = px_calloc(LANES, sizeof(float) * ds->spaces.act_dim);
+  enum px_status status = obs && acted ? rl_player_new(a->policy, LANES, NULL, &player, err)
+                                       : px_fail(err, PX_E_NO_MEMORY, "no memory to act on the data");
+  for (uint32_t first = 0, n; !status && first < ds->traj_n; first += n) {
+    n = ds->traj_n - first < LANES ? ds->traj_n - first : LANES;
+    act_along(player, ds, first, n, obs, acted, a->actions);
+    status = px_progress_report(&job->progress, "act", first + n, ds->traj_n, NULL, 0);
+    if (status) px_fail(err, status, "stopped while the policy acted on the data");
+  }
+  rl_player_free(player);
+  free(obs);
+  free(acted);
+  return status;
+}
+
+/* The policy's own critic at the first states; null if it has none. */
+static json_t *own_values(struct assessment *a) {
+  const struct px_dataset *ds = a->ds;
+  for (uint32_t i = 0; i < ds->traj_n; i++)
+    if (!rl_policy_value(a->policy, ds->observations + ds->obs_start[i] * ds->spaces.obs_dim, 1, &a->values[i]))
+      return json_null();
+  return values_document(a->values, a->scratch, ds->traj_n);
+}
+
+static enum px_status evaluate(struct job *job, struct assessment *a, struct px_err *err) {
+  const json_t *spec = job->spec;
+  const struct fqe_spec fqe = {
+    .hidden = (uint32_t)spec_uint(spec, "hidden", 0), .layers = (uint32_t)spec_uint(spec, "layers", 0),
+    .batch = (uint32_t)spec_uint(spec, "batch", 0), .updates = spec_uint(spec, "updates", 0),
+    .seed = spec_uint(spec, "seed", 0), .lr = spec_number(spec, "lr", 0), .gamma = spec_number(spec, "gamma", 0),
+    .tau = spec_number(spec, "tau", 0),
+  };
+  struct fqe_result found = { 0 };
+  struct px_union *u = NULL;
+  enum px_status status = snapshot_union(job, a->ds, spec_text(spec, "label_set"), &u, err);
+  if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, a->values, &found, err);
+  px_union_free(u);
+  if (status) return status;
+  json_t *fqe_document = values_document(a->values, a->scratch, a->ds->traj_n);
+  json_object_set_new(fqe_document, "td_rms", json_real(found.td_rms));
+  json_object_set_new(fqe_document, "transitions", json_integer(found.transitions_n));
+  json_object_set_new(a->result, "fqe", fqe_document);
+  json_object_set_new(a->result, "initial_state_value", own_values(a));
+  json_object_set_new(a->result, "behaviour_value", behaviour_document(a->ds, fqe.gamma, a->scratch));
+  json_object_set_new(a->result, "gamma", json_real(fqe.gamma));
+  return PX_OK;
+}
+
+enum px_status job_assess(struct job *job, struct px_err *err) {
+  struct assessment a = { .result = json_object() };
+  uint8_t *keep = NULL;
+  char *text = NULL;
+  enum px_status status = load(job, &a, err);
+  if (!status) status = act(job, &a, err);
+  if (!status) status = snapshot_keep(job, a.ds, &keep, err);
+  if (!status) {
+    json_object_set_new(a.result, "action_agreement", agreements(a.ds, keep, a.actions));
+    px_dataset_hide(a.ds, keep); /* from here on only what the policy's training could see */
+    status = evaluate(job, &a, err);
+  }
+  if (!status && !(text = json_dumps(a.result, JSON_COMPACT))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
+  if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
+  json_decref(a.result);
+  free(text);
+  free(keep);
+  free(a.actions);
+  free(a.values);
+  free(a.scratch);
+  rl_policy_free(a.policy);
+  px_dataset_free(a.ds);
+  return status;
+}
