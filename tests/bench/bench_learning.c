@@ -210,7 +210,7 @@ enum { POOL = 8192 };
 
 static void *idm_open(const struct work *w) {
   struct idm_run *r = must(px_calloc(1, sizeof *r));
-  const struct px_mlp_shape shape = { 2 * w->obs_dim, w->act_dim, w->hidden, 2, 0.1F };
+  const struct px_mlp_shape shape = { .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2, .dropout = 0.1F };
   struct px_rng rng = px_rng_at(1, px_rng_stream("bench", 1), 0);
   struct px_err err;
   r->batch = w->batch, r->in = shape.in, r->out = shape.out;

@@ -13,7 +13,7 @@
 enum { B = 20, I = 7, O = 3, H = 24, LAYERS = 3, STEPS = 10 };
 
 static void net_loss_gradients_and_ten_steps_agree(void) {
-  const struct px_mlp_shape shape = { I, O, H, LAYERS, 0 };
+  const struct px_mlp_shape shape = { .in = I, .out = O, .hidden = H, .layers = LAYERS };
   struct golden g;
   struct px_mlp *net;
   struct px_mlp_work *work;

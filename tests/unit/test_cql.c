@@ -38,7 +38,7 @@ static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const fl
 /* hidden: also beyond whole blocks of units, and below one. */
 static void check_fan(uint32_t hidden, uint32_t layers) {
   enum { N = 6, TIMES = 7, ROWS = N * TIMES };
-  const struct px_mlp_shape shape = { O + A, 1, hidden, layers, 0 };
+  const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = hidden, .layers = layers };
   struct px_rng rng = px_rng_at(1, hidden, layers);
   struct px_mlp *net;
   struct px_fan *fan;
@@ -69,7 +69,7 @@ static void a_fan_of_actions_gives_what_repeated_states_give(void) {
 }
 
 static void a_fan_passes_not_a_number_on(void) {
-  const struct px_mlp_shape shape = { O + A, 1, 64, 2, 0 };
+  const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = 64, .layers = 2 };
   struct px_mlp *net;
   struct px_fan *fan;
   struct px_err err;

@@ -15,7 +15,7 @@ struct normed { struct px_mlp *net; struct px_mlp_work *work; struct px_spectral
 
 /* Uniform weights: unlike orthogonal ones their singular values differ. */
 static struct normed normed_net(void) {
-  const struct px_mlp_shape shape = { IN, OUT, HIDDEN, LAYERS, 0 };
+  const struct px_mlp_shape shape = { .in = IN, .out = OUT, .hidden = HIDDEN, .layers = LAYERS };
   struct normed c;
   struct px_err err;
   struct px_rng rng = px_rng_at(7, 7, 0);

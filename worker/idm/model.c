@@ -26,7 +26,8 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->act_dim = dims;
   model->act_count = spaces->act_count;
   model->outputs = outputs;
-  const struct px_mlp_shape shape = { in, outputs, spec->hidden, spec->layers, (float)spec->dropout };
+  const struct px_mlp_shape shape = { .in = in, .out = outputs, .hidden = spec->hidden, .layers = spec->layers,
+                                      .dropout = (float)spec->dropout };
   struct px_mlp_shape y_shape = shape;
   y_shape.hidden = y_hidden(spec);
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);

@@ -17,7 +17,8 @@
 #include "worker/nn/mlp.h"
 
 struct px_fan;
-/* For nets of one output, without dropout, whose inputs are a state [shape.in - act_dim] and an action [act_dim]. */
+/* For nets of one output, without dropout and layer norms, whose inputs are a state [shape.in - act_dim] and an action
+ * [act_dim]. */
 enum px_status px_fan_new(const struct px_mlp_shape *shape, uint32_t act_dim, uint32_t states_max, uint32_t times,
                           struct px_fan **out) PX_MUST_CHECK;
 void px_fan_free(struct px_fan *fan);

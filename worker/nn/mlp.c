@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/dropout.h"
+#include "worker/nn/layer_norm.h"
 #include "worker/nn/mat.h"
 #include "worker/nn/simd.h"
 
@@ -16,18 +18,27 @@ struct px_mlp_work {
   float *h[PX_MLP_HIDDEN_LAYERS_MAX];      /* [rows_max, hidden] each: outputs of the hidden layers */
   float *y;                                /* [rows_max, out] */
   float *d[2];                             /* [rows_max, hidden]: gradients at two neighbouring layers */
+  /* With layer_norm: */
+  float *relu[PX_MLP_HIDDEN_LAYERS_MAX];   /* [rows_max, hidden] each: what is normalised */
+  float *normal[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max, hidden] each: the same with mean 0 and deviation 1 */
+  float *inverse[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max] each: 1 / deviation */
+  float *through;                          /* [rows_max, hidden]: gradients that have passed a norm */
+  float *unused;                           /* [2, hidden]: gradients of a frozen net's norms */
 };
 
 struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
   const struct px_mlp_shape *s = &net->shape;
-  struct px_mlp_layer layer = { 0, 0, 0, 0 };
+  struct px_mlp_layer layer = { 0 };
   size_t at = 0;
   for (uint32_t i = 0; i <= l; i++) {
     layer.in = i == 0 ? s->in : s->hidden;
     layer.out = i == s->layers ? s->out : s->hidden;
     layer.weight = at;
     layer.bias = at + (size_t)layer.in * layer.out;
-    at = layer.bias + layer.out;
+    at = layer.gain = layer.shift = layer.bias + layer.out;
+    if (!s->layer_norm || i == s->layers) continue;
+    layer.shift = layer.gain + layer.out;
+    at = layer.shift + layer.out;
   }
   return layer;
 }
@@ -38,6 +49,9 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
       || !(shape->dropout >= 0 && shape->dropout < 1))
     return px_fail(err, PX_E_BAD_FIELD, "a net of %u inputs, %u layers of %u units and %u outputs is out of bounds",
                    shape->in, shape->layers, shape->hidden, shape->out);
+  if (shape->layer_norm && (shape->hidden % PX_LANES || shape->dropout > 0))
+    return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has a multiple of %d hidden units, not %u, and no dropout",
+                   PX_LANES, shape->hidden);
   struct px_mlp *net = px_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   net->shape = *shape;
@@ -105,6 +119,7 @@ enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t se
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
     const size_t end = layer.bias + layer.out;
     const float bound = 1 / sqrtf((float)layer.in);
+    for (size_t i = layer.gain; i < layer.shift; i++) net->params[i] = 1;
     if (how == PX_MLP_UNIFORM) {
       for (size_t i = layer.weight; i < end; i++) net->params[i] = bound * (2 * px_rng_float(&rng) - 1);
       continue;
@@ -118,6 +133,18 @@ enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t se
 
 /* ---- activations */
 
+static bool new_norms(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
+  const size_t hidden_bytes = sizeof(float) * shape->hidden;
+  bool complete = (work->through = px_calloc(work->rows_max, hidden_bytes)) != NULL;
+  complete = (work->unused = px_calloc(2, hidden_bytes)) && complete;
+  for (uint32_t l = 0; l < shape->layers; l++) {
+    complete = (work->relu[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
+    complete = (work->normal[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
+    complete = (work->inverse[l] = px_calloc(work->rows_max, sizeof(float))) && complete;
+  }
+  return complete;
+}
+
 enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out) {
   struct px_mlp_work *work = px_calloc(1, sizeof *work);
   if (!work) return PX_E_NO_MEMORY;
@@ -128,6 +155,7 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
   bool complete = work->y != NULL;
   for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_calloc(rows_max, hidden_bytes)) && complete;
   for (int i = 0; i < 2; i++) complete = (work->d[i] = px_calloc(rows_max, hidden_bytes)) && complete;
+  if (shape->layer_norm) complete = new_norms(work, shape) && complete;
   if (!complete) {
     px_mlp_work_free(work);
     return PX_E_NO_MEMORY;
@@ -138,7 +166,10 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
 
 void px_mlp_work_free(struct px_mlp_work *work) {
   if (!work) return;
-  for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++) free(work->h[l]);
+  for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++)
+    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]);
+  free(work->through);
+  free(work->unused);
   free(work->d[0]);
   free(work->d[1]);
   free(work->y);
@@ -156,24 +187,44 @@ PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout 
 
 float *px_mlp_first(struct px_mlp_work *work) { return work->h[0]; }
 
+/* work->h[l] from the layer's inputs: h = relu(in W^T + b), or LayerNorm of that. */
+static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *in) {
+  const struct px_mlp_layer layer = px_mlp_layer(net, l);
+  const float *p = net->params;
+  float *relu = net->shape.layer_norm ? work->relu[l] : work->h[l];
+  px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, in, p + layer.weight, 0, relu);
+  px_mat_bias_relu(n, layer.out, p + layer.bias, relu);
+  if (net->shape.layer_norm)
+    px_layer_norm(n, layer.out, relu, p + layer.gain, p + layer.shift, work->normal[l], work->inverse[l], work->h[l]);
+}
+
+/* From d = dL/dh_l, which may be changed, those of the layer's sums in W h + b, with the gradients of all but W. */
+static float *hidden_backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, float *d,
+                              float *grads, bool add) {
+  const struct px_mlp_layer layer = px_mlp_layer(net, l);
+  const float *relu = work->h[l];
+  if (net->shape.layer_norm) {
+    memset(work->through, 0, sizeof *d * n * layer.out);
+    px_layer_norm_back(n, layer.out, work->normal[l], work->inverse[l], net->params + layer.gain, d, work->through, add,
+                       grads ? grads + layer.gain : work->unused, grads ? grads + layer.shift : work->unused + layer.out);
+    d = work->through, relu = work->relu[l];
+  }
+  px_mat_relu_back(n, layer.out, relu, l + 1 == net->shape.layers ? work->scale : 1, d, add, grads ? grads + layer.bias : NULL);
+  return d;
+}
+
 /* h_0 = relu(x W_0^T + b_0); h_l = relu(h_{l-1} W_l^T + b_l); y = h_{L-1} W_L^T + b_L */
 float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
                       const struct px_mlp_drop *drop) {
-  const struct px_mlp_layer first = px_mlp_layer(net, 0);
   assert(n <= work->rows_max);
-  px_mat_mul(PX_MAT_N, PX_MAT_T, n, first.out, first.in, x, net->params + first.weight, 0, work->h[0]);
-  px_mat_bias_relu(n, first.out, net->params + first.bias, work->h[0]);
+  hidden_forward(net, work, 0, n, x);
   return px_mlp_forward_rest(net, work, n, drop);
 }
 
 float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,
                            const struct px_mlp_drop *drop) {
   const struct px_mlp_shape *s = &net->shape;
-  for (uint32_t l = 1; l < s->layers; l++) {
-    const struct px_mlp_layer layer = px_mlp_layer(net, l);
-    px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, work->h[l - 1], net->params + layer.weight, 0, work->h[l]);
-    px_mat_bias_relu(n, layer.out, net->params + layer.bias, work->h[l]);
-  }
+  for (uint32_t l = 1; l < s->layers; l++) hidden_forward(net, work, l, n, work->h[l - 1]);
   work->scale = 1;
   if (drop && s->dropout > 0) {
     const struct px_dropout mask = px_dropout_at(drop->seed, px_rng_stream("dropout", 0), drop->step, s->dropout);
@@ -187,13 +238,11 @@ float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, u
 }
 
 /* With d_l = dL/d(h_{l-1} W_l^T + b_l): dW_l = d_l^T h_{l-1}; db_l = column sums of d_l;
- * d_{l-1} = (d_l W_l) where h_{l-1} > 0 */
+ * d_{l-1} = (d_l W_l) where h_{l-1} > 0; with layer norms their own backward pass stands between */
 void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
                      float *grads, bool add, float *dx) {
   const struct px_mlp_layer first = px_mlp_layer(net, 0);
-  float *d = px_mlp_backward_rest(net, work, n, dy, grads, add);
-  px_mat_relu_back(n, first.out, work->h[0], net->shape.layers == 1 ? work->scale : 1, d, add,
-                   grads ? grads + first.bias : NULL);
+  const float *d = hidden_backward(net, work, 0, n, px_mlp_backward_rest(net, work, n, dy, grads, add), grads, add);
   if (grads) px_mat_mul(PX_MAT_T, PX_MAT_N, first.out, first.in, n, d, x, add ? 1 : 0, grads + first.weight);
   if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, first.in, first.out, d, net->params + first.weight, 0, dx);
 }
@@ -210,8 +259,6 @@ float *px_mlp_backward_rest(const struct px_mlp *net, struct px_mlp_work *work, 
       px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
     px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, net->params + layer.weight, 0, below);
     if (l == 1) return below;
-    px_mat_relu_back(n, s->hidden, work->h[l - 1], l == s->layers ? work->scale : 1, below, add,
-                     grads ? grads + px_mlp_layer(net, l - 1).bias : NULL);
-    d = below;
+    d = hidden_backward(net, work, l - 1, n, below, grads, add);
   }
 }

@@ -1,9 +1,10 @@
 /*
- * Multi-layer perceptrons: Linear-ReLU-...-Linear-ReLU-(Dropout)-Linear. Used
- * by inverse dynamics models, actors and critics.
+ * Multi-layer perceptrons: Linear-ReLU-(LayerNorm)-...-Linear-ReLU-(Dropout)-Linear.
+ * Used by inverse dynamics models, actors and critics.
  *
  * All parameters of a net lie in ONE array (per layer: weight [out,in], then
- * bias [out], as in torch), so Adam, averaging and saving are single loops. A
+ * bias [out], as in torch; then, of hidden layers with a layer norm, gain and
+ * shift [out]), so Adam, averaging and saving are single loops. A
  * struct px_mlp_work holds the activations of one forward pass for the backward
  * pass; a net may have several. Everything is allocated by the two _new
  * functions and nothing by a step. A net is shared between threads for reading;
@@ -22,6 +23,7 @@
 #ifndef PX_NN_MLP_H
 #define PX_NN_MLP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/status.h"
@@ -34,6 +36,8 @@ struct px_mlp_shape {
   uint32_t in, out;
   uint32_t hidden, layers; /* width and number of hidden layers, 1 .. PX_MLP_HIDDEN_LAYERS_MAX */
   float dropout;           /* probability, on the last hidden layer, while training; 0: none */
+  bool layer_norm;         /* of each hidden layer, after its ReLU (layer_norm.h); then hidden is a multiple of
+                              PX_LANES, and there is no dropout */
 };
 
 struct px_mlp {
@@ -43,7 +47,7 @@ struct px_mlp {
 };
 
 /* One layer's place in params: l from 0 to shape.layers. */
-struct px_mlp_layer { uint32_t in, out; size_t weight, bias; };
+struct px_mlp_layer { uint32_t in, out; size_t weight, bias, gain, shift; /* the last two with layer_norm */ };
 struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l);
 
 /* BAD_FIELD for a shape out of bounds. Parameters are zero until initialised. */
@@ -51,7 +55,7 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
 void px_mlp_free(struct px_mlp *net);
 
 /* UNIFORM: weight and bias in +-1/sqrt(in), torch's default for Linear.
- * ORTHOGONAL: gain 1, zero bias (Saxe et al. 2014). Stream: px_rng_stream("init", n). */
+ * ORTHOGONAL: gain 1, zero bias (Saxe et al. 2014). Layer norms start with gain 1 and shift 0. Stream: px_rng_stream("init", n). */
 enum px_mlp_init { PX_MLP_UNIFORM, PX_MLP_ORTHOGONAL };
 enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed, uint64_t stream) PX_MUST_CHECK;
 
@@ -74,8 +78,8 @@ float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const 
 void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
                      float *grads, bool add, float *dx);
 
-/* The same behind the first hidden layer, for who computes that one in its own way (fan.h): its outputs [n, hidden]
- * are left in px_mlp_first before the forward pass; the backward pass gives dL/d of them [n, hidden], in `work`. */
+/* The same behind the first hidden layer, for who computes that one in its own way (fan.h): its outputs [n, hidden],
+ * normalised if the net has layer norms, are left in px_mlp_first before the forward pass; the backward pass gives dL/d of them [n, hidden], in `work`. */
 float *px_mlp_first(struct px_mlp_work *work);
 float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,
                            const struct px_mlp_drop *drop);

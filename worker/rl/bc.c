@@ -10,7 +10,8 @@ enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
                       struct bc **out, struct px_err *err) {
   const uint32_t outputs = act_count ? act_count : act_dim;
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  const struct px_mlp_shape shape = { obs_dim, outputs, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
+  const struct px_mlp_shape shape = { .in = obs_dim, .out = outputs, .hidden = rl_whole(spec, "hidden"),
+                                      .layers = rl_whole(spec, "layers") };
   const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
   struct bc *bc = px_calloc(1, sizeof *bc);
   if (!bc) return px_fail(err, PX_E_NO_MEMORY, "no memory for bc");

@@ -59,7 +59,7 @@ void cql_free(struct cql *t) {
 
 static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
                                 struct px_err *err) {
-  const struct px_mlp_shape critic = { o + a, 1, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
+  const struct px_mlp_shape critic = { .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers") };
   struct px_mlp_shape actor = critic;
   actor.in = o, actor.out = 2 * a;
   const double actor_lr = rl_option(spec, "actor_lr");

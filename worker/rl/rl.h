@@ -127,7 +127,8 @@ uint32_t rl_policy_act_count(const struct rl_policy *policy); /* 0: continuous a
 /* What the policy aims at, if it aims at a return; else false. */
 bool rl_policy_target(const struct rl_policy *policy, double *target_return);
 /* Appends a safetensors file: obs_mean, obs_scale [O], act_low, act_high [A],
- * actor.<l>.weight [out,in], actor.<l>.bias [out], likewise critic, or transformer.<tensor>
+ * actor.<l>.weight [out,in], actor.<l>.bias [out] and, where layer norms follow ReLUs,
+ * actor.<l>.gain and .shift [out]; likewise critic; or transformer.<tensor>
  * (dt_net.c) and metadata transformer_heads, _context, _return_scale, _target_return; metadata
  * format, kind, act_count if discrete, spec, numeric profile, and the caller's lineage. */
 enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st_meta *lineage, size_t lineage_n,

@@ -16,7 +16,7 @@ static const char *const net_names[RL_NETS_N] = { "actor", "critic" };
 
 enum {
   LAYERS_MAX = PX_MLP_HIDDEN_LAYERS_MAX + 1,
-  TENSORS_MAX = 4 + RL_NETS_N * 2 * LAYERS_MAX + DT_TENSORS_MAX,
+  TENSORS_MAX = 4 + RL_NETS_N * 4 * LAYERS_MAX + DT_TENSORS_MAX,
   NAME_MAX_BYTES = 16 + PX_TENSOR_NAME_MAX,
   HIDDEN_MAX = 4096
 };
@@ -46,6 +46,11 @@ static void list_net(struct tensor_list *list, int net, const struct px_mlp *mlp
     list_tensor(list, mlp->params + layer.weight, layer.out, layer.in);
     layer_name(net, l, "bias", list->names[list->n]);
     list_tensor(list, mlp->params + layer.bias, layer.out, 0);
+    if (layer.gain == layer.shift) continue;
+    layer_name(net, l, "gain", list->names[list->n]);
+    list_tensor(list, mlp->params + layer.gain, layer.out, 0);
+    layer_name(net, l, "shift", list->names[list->n]);
+    list_tensor(list, mlp->params + layer.shift, layer.out, 0);
   }
 }
 
@@ -126,11 +131,16 @@ static enum px_status take_layer(const struct px_st *st, int net, uint32_t l, st
   const void *data;
   char name[NAME_MAX_BYTES];
   layer_name(net, l, "weight", name);
-  const enum px_status status = px_st_take(st, name, PX_DTYPE_F32, 2, dims, &data, err);
+  enum px_status status = px_st_take(st, name, PX_DTYPE_F32, 2, dims, &data, err);
   if (status) return status;
   memcpy(mlp->params + layer.weight, data, sizeof(float) * layer.out * layer.in);
   layer_name(net, l, "bias", name);
-  return take_vector(st, name, layer.out, mlp->params + layer.bias, err);
+  status = take_vector(st, name, layer.out, mlp->params + layer.bias, err);
+  if (status || layer.gain == layer.shift) return status;
+  layer_name(net, l, "gain", name);
+  if ((status = take_vector(st, name, layer.out, mlp->params + layer.gain, err))) return status;
+  layer_name(net, l, "shift", name);
+  return take_vector(st, name, layer.out, mlp->params + layer.shift, err);
 }
 
 /* A layer's width, from its bias. */
@@ -144,7 +154,7 @@ static enum px_status take_width(const struct px_st *st, int net, uint32_t l, ui
   return PX_OK;
 }
 
-/* The layers' number and widths follow from the tensors' names and shapes. */
+/* The layers' number and widths follow from the tensors' names and shapes; nets with layer norms have their gains. */
 static enum px_status take_net(const struct px_st *st, int net, uint32_t in, struct px_mlp **out, struct px_err *err) {
   char name[NAME_MAX_BYTES];
   uint32_t layers = 0;
@@ -156,7 +166,9 @@ static enum px_status take_net(const struct px_st *st, int net, uint32_t in, str
   enum px_status status = take_width(st, net, 0, &hidden, err);
   if (!status) status = take_width(st, net, layers - 1, &width, err);
   if (status) return status;
-  const struct px_mlp_shape shape = { in, width, hidden, layers - 1, 0 };
+  layer_name(net, 0, "gain", name);
+  const struct px_mlp_shape shape = { .in = in, .out = width, .hidden = hidden, .layers = layers - 1,
+                                      .layer_norm = px_st_find(st, name) != NULL };
   struct px_mlp *mlp;
   if (px_mlp_new(&shape, &mlp, err)) return px_fail(err, PX_E_BAD_DATA, "the %s has an impossible shape", net_names[net]);
   for (uint32_t l = 0; l < layers; l++) {

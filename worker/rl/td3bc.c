@@ -22,7 +22,8 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   t->policy_noise = (float)rl_option(spec, "policy_noise");
   t->noise_clip = (float)rl_option(spec, "noise_clip");
   const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers");
-  struct rl_net_spec net = { { obs_dim, act_dim, hidden, layers, 0 }, spec->seed, 0, rl_option(spec, "lr"), chunk, true };
+  struct rl_net_spec net = { .shape = { .in = obs_dim, .out = act_dim, .hidden = hidden, .layers = layers },
+                             .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
   enum px_status status = rl_net_init(&t->actor, &net, err);
   net.shape.in = both, net.shape.out = 1;
   for (uint64_t i = 0; i < 2 && !status; i++) {
