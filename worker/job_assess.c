@@ -107,50 +107,6 @@ static enum px_status load(struct job *job, struct assessment *a, struct px_err 
   return a->actions && a->values && a->scratch ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
 }
 
-enum { LANES = 64 };
-
-/* Trajectories [first, first + n) side by side, from their first observation to their last: the policy sees what was
- * recorded, and remembers what it would have done. */
-static void act_along(struct rl_player *player, const struct px_dataset *ds, uint32_t first, uint32_t n, float *obs,
-                      float *acted, float *actions) {
-  const size_t o = ds->spaces.obs_dim, a = ds->spaces.act_dim;
-  uint32_t lane[LANES], step[LANES], running = n;
-  double reward[LANES];
-  for (uint32_t t = 0; running; t++) {
-    running = 0;
-    for (uint32_t i = 0; i < n; i++) {
-      const uint64_t row = ds->obs_start[first + i] + t;
-      if (row >= ds->obs_start[first + i + 1]) continue;
-      memcpy(obs + running * o, ds->observations + row * o, o * sizeof *obs);
-      reward[running] = t ? (double)ds->rewards[ds->step_start[first + i] + t - 1] : 0;
-      lane[running] = i;
-      step[running++] = t;
-    }
-    const struct rl_view view = { running, obs, lane, step, reward };
-    if (running) rl_player_act(player, &view, acted);
-    for (uint32_t k = 0; k < running; k++)
-      memcpy(actions + (ds->obs_start[first + lane[k]] + t) * a, acted + k * a, a * sizeof *acted);
-  }
-}
-
-static enum px_status act(struct job *job, struct assessment *a, struct px_err *err) {
-  const struct px_dataset *ds = a->ds;
-  struct rl_player *player = NULL;
-  float *obs = px_calloc(LANES, sizeof(float) * ds->spaces.obs_dim), *acted = px_calloc(LANES, sizeof(float) * ds->spaces.act_dim);
-  enum px_status status = obs && acted ? rl_player_new(a->policy, LANES, NULL, &player, err)
-                                       : px_fail(err, PX_E_NO_MEMORY, "no memory to act on the data");
-  for (uint32_t first = 0, n; !status && first < ds->traj_n; first += n) {
-    n = ds->traj_n - first < LANES ? ds->traj_n - first : LANES;
-    act_along(player, ds, first, n, obs, acted, a->actions);
-    status = px_progress_report(&job->progress, "act", first + n, ds->traj_n, NULL, 0);
-    if (status) px_fail(err, status, "stopped while the policy acted on the data");
-  }
-  rl_player_free(player);
-  free(obs);
-  free(acted);
-  return status;
-}
-
 /* The policy's own critic at the first states; null if it has none. */
 static json_t *own_values(struct assessment *a) {
   const struct px_dataset *ds = a->ds;
@@ -189,7 +145,7 @@ enum px_status job_assess(struct job *job, struct px_err *err) {
   uint8_t *keep = NULL;
   char *text = NULL;
   enum px_status status = load(job, &a, err);
-  if (!status) status = act(job, &a, err);
+  if (!status) status = rl_policy_along(a.policy, a.ds, &job->progress, a.actions, err);
   if (!status) status = snapshot_keep(job, a.ds, &keep, err);
   if (!status) {
     json_object_set_new(a.result, "action_agreement", agreements(a.ds, keep, a.actions));

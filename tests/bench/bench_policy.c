@@ -9,8 +9,9 @@
  * target_return, what a policy that aims at a return is to aim at.
  *
  * Prints a CSV line: file, algo, updates, seed, transitions, updates per second
- * of wall clock, mean return with its 95% interval over 10 episodes, and the
- * normalised score.
+ * of wall clock, mean return with its 95% interval over 10 episodes, the
+ * normalised score, the discounted return (0.99), and what data alone says of
+ * that (with FQE=UPDATES in the environment, else nan): see judge.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,6 +25,7 @@
 #include "lib/data/sandbox.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"
+#include "worker/rl/fqe.h"
 #include "worker/rl/rl.h"
 
 static enum px_status keep_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
@@ -68,13 +70,40 @@ static enum px_status set(struct rl_spec *spec, double *target_return, const cha
   return rl_spec_set(spec, name, strtod(text + n + 1, NULL), err);
 }
 
+/* FQE=UPDATES in the environment: what data alone says of the policy's discounted return, as the mean over the first
+ * states, by fitted Q evaluation and by the policy's own critic; NAN where there is none. */
+static enum px_status judge(struct rl_policy *policy, const struct px_union *u, double *fqe, double *own, struct px_err *err) {
+  const char *updates = getenv("FQE");
+  const struct px_dataset *ds = u->ds;
+  *fqe = *own = NAN;
+  if (!updates) return PX_OK;
+  const struct fqe_spec spec = { .hidden = 256, .layers = 2, .batch = 256, .updates = strtoull(updates, NULL, 10), .lr = 3e-4,
+                                 .gamma = 0.99, .tau = 0.005 };
+  struct fqe_result result;
+  float *actions = px_calloc(ds->obs_n, sizeof(float) * ds->spaces.act_dim), *values = px_calloc(ds->traj_n, sizeof(float));
+  enum px_status status = actions && values ? rl_policy_along(policy, ds, NULL, actions, err) : PX_E_NO_MEMORY;
+  if (!status) status = fqe_run(&spec, u, actions, NULL, values, &result, err);
+  if (!status) {
+    *fqe = 0;
+    for (uint32_t i = 0; i < ds->traj_n; i++) *fqe += (double)values[i] / ds->traj_n;
+    bool has = true;
+    for (uint32_t i = 0; has && i < ds->traj_n; i++)
+      has = rl_policy_value(policy, ds->observations + ds->obs_start[i] * ds->spaces.obs_dim, 1, &values[i]);
+    *own = has ? 0 : NAN;
+    for (uint32_t i = 0; has && i < ds->traj_n; i++) *own += (double)values[i] / ds->traj_n;
+  }
+  free(actions);
+  free(values);
+  return status;
+}
+
 static enum px_status bench(int argc, char **argv, struct px_err *err) {
   const struct px_env_info *env;
   struct px_dataset *ds = NULL;
   struct px_union *u = NULL;
   struct rl_policy *policy = NULL;
   struct rl_player *player = NULL;
-  double target_return = NAN;
+  double target_return = NAN, fqe, own;
   struct px_rollout_result result = { 0 };
   struct rl_metrics metrics;
   struct rl_spec spec;
@@ -91,12 +120,13 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
   if ((status = px_union_new(ds, &u, err))) goto out;
   if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
-  const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000, 1 };
+  const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000, 0.99 };
   if ((status = rl_player_new(policy, rollout.lanes, isnan(target_return) ? NULL : &target_return, &player, err))) goto out;
   if ((status = px_rollout_run(&rollout, &(struct px_rollout_policy){ player, act }, NULL, &result, err))) goto out;
-  printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, metrics.updates, spec.seed,
+  if ((status = judge(policy, u, &fqe, &own, err))) goto out;
+  printf("%s,%s,%" PRIu64 ",%" PRIu64 ",%u,%.1f,%.1f,%.1f,%.1f,%.1f,%.1f,%.1f,%.1f\n", argv[1], spec.algo, metrics.updates, spec.seed,
          metrics.transitions_n, (double)metrics.updates / metrics.seconds, result.return_mean, result.return_ci95[0],
-         result.return_ci95[1], result.score_mean);
+         result.return_ci95[1], result.score_mean, result.discounted_mean, fqe, own);
 out:
   px_rollout_free(&result);
   rl_player_free(player);

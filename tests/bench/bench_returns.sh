@@ -15,7 +15,7 @@ algos=${ALGOS:-bc 10%bc td3bc iql awac rebrac cql dt}
 csv=${CSV:-build/bench/returns.csv}
 export RUNNER=${RUNNER:-build/tests/bench/bench_policy}
 mkdir -p "$(dirname "$csv")"
-echo "dataset,algo,updates,seed,transitions,updates_per_s,return_mean,ci95_low,ci95_high,normalized" >"$csv"
+echo "dataset,algo,updates,seed,transitions,updates_per_s,return_mean,ci95_low,ci95_high,normalized,discounted,fqe,own_value" >"$csv"
 
 # train FILE ENV ALGO[:UPDATES[:OPTION=NUMBER]...] SEED
 train() {

@@ -155,6 +155,11 @@ void rl_player_free(struct rl_player *player);
 /* actions [n, A] in the declared range. Deterministic. */
 void rl_player_act(struct rl_player *player, const struct rl_view *view, float *actions);
 
+/* actions [obs_n, A]: what the policy does at every observation of the dataset. One with memory sees each trajectory as it
+ * was recorded and remembers what it would have done. Reports phase "act", trajectories of all. */
+enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset *ds, const struct px_progress *progress,
+                               float *actions, struct px_err *err) PX_MUST_CHECK;
+
 /* ---- training (rl.c) */
 
 enum { RL_LOSSES_MAX = 6 };

@@ -1,5 +1,6 @@
 /* Acting in episodes: policies without memory see each observation alone, others keep a history for each lane. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "worker/rl/rl_policy.h"
 
@@ -44,4 +45,49 @@ void rl_player_act(struct rl_player *player, const struct rl_view *view, float *
     dt_actor_act(player->actor, &(struct dt_sight){ n, p->s, view->lane + row, view->step + row, view->reward + row }, y);
     rl_policy_scale(p, y, n, y);
   }
+}
+
+/* ---- along recorded trajectories */
+
+enum { LANES = 64 };
+
+/* Trajectories [first, first + n) side by side, from their first observation to their last. */
+static void act_along(struct rl_player *player, const struct px_dataset *ds, uint32_t first, uint32_t n, float *obs,
+                      float *acted, float *actions) {
+  const size_t o = ds->spaces.obs_dim, a = ds->spaces.act_dim;
+  uint32_t lane[LANES], step[LANES], running = n;
+  double reward[LANES];
+  for (uint32_t t = 0; running; t++) {
+    running = 0;
+    for (uint32_t i = 0; i < n; i++) {
+      const uint64_t row = ds->obs_start[first + i] + t;
+      if (row >= ds->obs_start[first + i + 1]) continue;
+      memcpy(obs + running * o, ds->observations + row * o, o * sizeof *obs);
+      reward[running] = t ? (double)ds->rewards[ds->step_start[first + i] + t - 1] : 0;
+      lane[running] = i;
+      step[running++] = t;
+    }
+    const struct rl_view view = { running, obs, lane, step, reward };
+    if (running) rl_player_act(player, &view, acted);
+    for (uint32_t k = 0; k < running; k++)
+      memcpy(actions + (ds->obs_start[first + lane[k]] + t) * a, acted + k * a, a * sizeof *acted);
+  }
+}
+
+enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset *ds, const struct px_progress *progress,
+                               float *actions, struct px_err *err) {
+  struct rl_player *player = NULL;
+  float *obs = px_calloc(LANES, sizeof(float) * ds->spaces.obs_dim), *acted = px_calloc(LANES, sizeof(float) * ds->spaces.act_dim);
+  enum px_status status = obs && acted ? rl_player_new(policy, LANES, NULL, &player, err)
+                                       : px_fail(err, PX_E_NO_MEMORY, "no memory to act on the data");
+  for (uint32_t first = 0, n; !status && first < ds->traj_n; first += n) {
+    n = ds->traj_n - first < LANES ? ds->traj_n - first : LANES;
+    act_along(player, ds, first, n, obs, acted, actions);
+    status = px_progress_report(progress, "act", first + n, ds->traj_n, NULL, 0);
+    if (status) px_fail(err, status, "stopped while the policy acted on the data");
+  }
+  rl_player_free(player);
+  free(obs);
+  free(acted);
+  return status;
 }
