@@ -9,6 +9,7 @@
 
 #include "lib/store/blob.h"
 #include "server/files.h"
+#include "server/incoming.h"
 
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
                              int64_t fallback, int64_t *out, struct px_err *err) {
@@ -28,11 +29,7 @@ enum px_status api_query_int(const struct http_request *req, const char *name, i
 }
 
 enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out, struct px_err *err) {
-  const char *text = http_query(req, name);
-  if (text && *text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be true or false", name);
-  *out = text && strcmp(text, "false") != 0;
-  return PX_OK;
+  return incoming_flag(name, http_query(req, name), out, err);
 }
 
 enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) {

@@ -46,15 +46,36 @@ API_HANDLER(api_version) {
 }
 
 /* Ready: the database answers and has this build's schema. Redis is only a
- * convenience, so its absence is told but does not count. */
+ * convenience, so its absence is told but does not count; nor does a full
+ * volume, with which all but uploads goes on. */
 API_HANDLER(api_readyz) {
   struct store *store = NULL;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_ping(store, err);
   if (!status) status = store_check_schema(store, err);
   if (status) return status == PX_E_UNAVAILABLE ? status : px_fail(err, PX_E_UNAVAILABLE, "the database is not ready");
-  return http_reply_json(reply, json_pack("{s:s s:s}", "status", "ok", "redis",
-                                          service_queue_up(req->service) ? "up" : "down"), err);
+  struct room_volume volumes[ROOM_VOLUMES_MAX];
+  const int n = room_look(&service_options(req->service)->room, volumes);
+  bool low = false;
+  for (int i = 0; i < n; i++) low = low || volumes[i].low;
+  return http_reply_json(reply, json_pack("{s:s s:s s:s}", "status", "ok", "redis",
+                                          service_queue_up(req->service) ? "up" : "down", "space", low ? "low" : "ok"), err);
+}
+
+static enum px_status put_volumes(const struct room_options *room, struct px_buf *out) {
+  struct room_volume volumes[ROOM_VOLUMES_MAX];
+  const int n = room_look(room, volumes);
+  enum px_status status = px_buf_puts(out, "# HELP proxact_volume_free_bytes Free space where uploads go.\n"
+                                           "# TYPE proxact_volume_free_bytes gauge\n");
+  for (int i = 0; i < n && !status; i++)
+    status = px_buf_fmt(out, "proxact_volume_free_bytes{volume=\"%s\"} %llu\n", volumes[i].name,
+                        (unsigned long long)volumes[i].free_bytes);
+  if (!status) status = px_buf_puts(out, "# HELP proxact_volume_floor_bytes Below this uploads are refused.\n"
+                                         "# TYPE proxact_volume_floor_bytes gauge\n");
+  for (int i = 0; i < n && !status; i++)
+    status = px_buf_fmt(out, "proxact_volume_floor_bytes{volume=\"%s\"} %llu\n", volumes[i].name,
+                        (unsigned long long)volumes[i].floor_bytes);
+  return status;
 }
 
 static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
@@ -73,6 +94,7 @@ API_HANDLER(api_metrics) {
   struct store *store = NULL;
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
+  if (!status) status = put_volumes(&service_options(req->service)->room, &reply->body);
   if (status) return px_fail(err, status, "metrics");
   /* Without the database the server's own numbers are still worth having. */
   struct px_err unused;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "lib/base/clock.h"
@@ -17,6 +16,7 @@
 #include "lib/store/uploads.h"
 #include "server/api.h"
 #include "server/files.h"
+#include "server/incoming.h"
 #include "server/metrics.h"
 
 enum { DIGEST_TEXT_MAX = 64 };
@@ -28,9 +28,7 @@ struct upload {
   char digest[DIGEST_TEXT_MAX];     /* base64, as announced */
   const char *digest_header;
   struct store_dataset *dataset;    /* in the request's arena */
-  enum px_format format;
-  char name[128];
-  struct px_read_options options;
+  struct incoming what;
   bool async;
   struct service *service;
   struct store_ingesting *ingesting; /* read; its segments are not the dataset's yet */
@@ -50,50 +48,6 @@ static void upload_free(void *stream, bool done) {
   px_decoder_free(u->decoder);
   if (u->fd >= 0) close(u->fd);
   free(u);
-}
-
-static bool starts_with(const char *text, const char *prefix) { return strncasecmp(text, prefix, strlen(prefix)) == 0; }
-
-static enum px_status choose_format(const struct http_request *req, struct upload *u, struct px_err *err) {
-  const char *type = http_header(req, "Content-Type"), *format = http_query(req, "format");
-  if (type && starts_with(type, "multipart/")) {
-    px_fail(err, PX_E_UNSUPPORTED_MEDIA, "a form (multipart) is not taken; the body must be the file itself");
-    px_err_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
-    return PX_E_UNSUPPORTED_MEDIA;
-  }
-  if (format) return px_format_from_name(format, &u->format, err);
-  /* These two say nothing: curl sends the second for every --data-binary. */
-  const bool silent = !type || starts_with(type, "application/octet-stream") ||
-                      starts_with(type, "application/x-www-form-urlencoded");
-  if (!silent) return px_format_from_media_type(type, &u->format, err);
-  if (strchr(u->name, '.')) return px_format_from_name(u->name, &u->format, err);
-  px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
-  px_err_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
-                   "application/x-safetensors), or ?format= or ?filename=.");
-  return PX_E_UNSUPPORTED_MEDIA;
-}
-
-/* The last part of the path given; used in errors only. */
-static void choose_name(const struct http_request *req, struct upload *u) {
-  const char *given = http_query(req, "filename");
-  if (!given) given = http_header(req, "X-Filename");
-  if (!given || !*given) given = "upload";
-  const char *slash = strrchr(given, '/');
-  snprintf(u->name, sizeof u->name, "%s", slash ? slash + 1 : given);
-  for (char *c = u->name; *c; c++)
-    if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '_';
-}
-
-static enum px_status read_keys(const char *text, struct px_read_options *options, struct px_err *err) {
-  while (text && *text) {
-    const size_t n = strcspn(text, ",");
-    if (n == 0 || n >= PX_READ_KEY_BYTES || options->obs_keys_n == PX_READ_KEYS_MAX)
-      return px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys must be 1 to %d names of 1 to %d characters, with commas",
-                        PX_READ_KEYS_MAX, PX_READ_KEY_BYTES - 1);
-    memcpy(options->obs_keys[options->obs_keys_n++], text, n);
-    text += n + (text[n] == ',');
-  }
-  return PX_OK;
 }
 
 /* RFC 9530: sha-256=:base64: among others, of the body as it is sent. */
@@ -117,19 +71,23 @@ static enum px_status read_digest(const struct http_request *req, struct upload 
 
 static enum px_status read_headers(struct http_request *req, struct upload *u, struct px_err *err) {
   enum px_encoding encoding;
-  choose_name(req, u);
-  enum px_status status = choose_format(req, u, err);
+  const char *name = http_query(req, "filename");
+  const struct incoming_words words = { .file_name = name ? name : http_header(req, "X-Filename"),
+                                        .format = http_query(req, "format"), .media_type = http_header(req, "Content-Type"),
+                                        .ignore_actions = http_query(req, "ignore_actions"),
+                                        .obs_keys = http_query(req, "obs_keys") };
+  enum px_status status = incoming_read(&words, &u->what, err);
   if (!status) status = read_digest(req, u, err);
-  if (!status) status = api_query_flag(req, "ignore_actions", &u->options.ignore_actions, err);
   if (!status) status = api_query_flag(req, "async", &u->async, err);
-  if (!status) status = read_keys(http_query(req, "obs_keys"), &u->options, err);
   if (!status) status = px_encoding_parse(http_header(req, "Content-Encoding"), &encoding, err);
   if (!status) status = api_dataset(req, &u->dataset, err);
+  const uint64_t bytes = http_body_bytes(req), wanted = bytes == UINT64_MAX ? 0 : bytes;
+  if (!status) status = room_check(&service_options(req->service)->room, wanted, wanted, err);
   if (!status) status = service_spool(req->service, &u->fd, err);
   if (status) return status;
   const char *prefer = http_header(req, "Prefer");
   if (prefer && strstr(prefer, "respond-async")) u->async = true;
-  u->options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
+  u->what.options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
   u->decoder = px_decoder_new(encoding, u->fd, service_options(req->service)->max_upload_bytes, 0);
   return u->decoder ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "decoder");
 }
@@ -150,17 +108,6 @@ static enum px_status upload_feed(struct http_request *req, const void *bytes, s
   return px_decoder_feed(u->decoder, bytes, n, err);
 }
 
-static void base64(const uint8_t *bytes, size_t n, char *out) {
-  static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < n; i += 3) {
-    const size_t left = n - i;
-    const uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                           (left > 2 ? bytes[i + 2] : 0);
-    for (unsigned d = 0; d < 4; d++) *out++ = d <= left ? DIGITS[group >> (18 - 6 * d) & 63] : '=';
-  }
-  *out = '\0';
-}
-
 static enum px_status check_whole(struct upload *u, struct px_err *err) {
   const enum px_status status = px_decoder_end(u->decoder, err);
   if (status || !u->sha256) return status;
@@ -168,7 +115,7 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
   char text[DIGEST_TEXT_MAX];
   px_sha256_end(u->sha256, digest);
   u->sha256 = NULL;
-  base64(digest, sizeof digest, text);
+  px_base64(digest, sizeof digest, text);
   if (strcmp(text, u->digest) == 0) return PX_OK;
   return px_fail_at(err, PX_E_BAD_DATA, u->digest_header, "the body's SHA-256 is not the one announced in %s",
                     u->digest_header);
@@ -179,8 +126,8 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
   const struct upload *u = req->stream;
   reply->status = 201;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", u->dataset->id));
-  json_t *json = store_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->name,
-                                                            "format", px_format_name(u->format), "version",
+  json_t *json = store_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->what.name,
+                                                            "format", px_format_name(u->what.format), "version",
                                                             (json_int_t)r->version, "seconds", seconds);
   if (json) json_object_update(json, about);
   json_decref(about);
@@ -189,8 +136,8 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
 
 static enum px_status read_segments(struct http_request *req, struct upload *u, struct store *store, struct px_err *err) {
   const struct store_ingest what = { .store = store, .beside_url = service_options(req->service)->db_url,
-                                     .dataset = u->dataset, .fd = u->fd, .format = u->format,
-                                     .bytes = px_decoder_bytes(u->decoder), .name = u->name, .options = &u->options };
+                                     .dataset = u->dataset, .fd = u->fd, .format = u->what.format,
+                                     .bytes = px_decoder_bytes(u->decoder), .name = u->what.name, .options = &u->what.options };
   return store_ingest_read(&what, &u->ingesting, err);
 }
 
@@ -223,10 +170,10 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   struct store *store = NULL;
   char job[STORE_ID_MAX];
   int64_t version;
-  char *options = store_options_json(&u->options);
+  char *options = store_options_json(&u->what.options);
   enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (!status)
-    status = store_upload_submit(store, u->dataset->id, u->name, px_format_name(u->format), options, &u->blob, job, err);
+    status = store_upload_submit(store, u->dataset->id, u->what.name, px_format_name(u->what.format), options, &u->blob, job, err);
   free(options);
   if (status) return status;
   reply->wake = 1;

@@ -17,6 +17,11 @@ enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *e
   return PX_OK;
 }
 
+enum px_status files_empty(int fd, struct px_err *err) {
+  if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "emptying a temporary file");
+  return PX_OK;
+}
+
 enum px_status files_size(int fd, uint64_t *bytes, struct px_err *err) {
   struct stat st;
   if (fstat(fd, &st) < 0) return px_fail_errno(err, "looking at a temporary file");

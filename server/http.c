@@ -187,7 +187,7 @@ static void run_handler(struct exchange *x) {
 /* Nobody reads the rest of a body that has failed; it gets a time of its own. */
 static void give_up_body(struct exchange *x) {
   x->close_after = true;
-  http_conn_deadline(x->conn, px_clock_ms() + HTTP_BODY_MS);
+  http_conn_deadline(x->conn, http_until_ms(x, 0));
 }
 
 static void flush(struct exchange *x) {
@@ -327,7 +327,7 @@ static enum MHD_Result on_headers(struct exchange *x, const char *method, const 
   x->stage = STAGE_BODY;
   const uint64_t declared = http_body_bytes(&x->req);
   const uint64_t bytes = declared == UINT64_MAX ? x->http->options.max_upload_bytes : declared;
-  x->body_until_ms = px_clock_ms() + HTTP_BODY_MS + (int64_t)(bytes / HTTP_BYTES_PER_S) * 1000;
+  x->body_until_ms = http_until_ms(x, bytes);
   http_conn_deadline(x->conn, x->body_until_ms);
   if (x->failed && must_answer_now(x)) {
     x->close_after = true;

@@ -116,6 +116,7 @@ struct http_options {
   int listen_fd;                /* owned by http from now on */
   int threads;
   int idle_s;                   /* a connection without a request is closed after this time */
+  int body_s;                   /* that a body or an answer may take, and one more for each 64 KiB */
   uint64_t max_upload_bytes;
   struct service *service;
   const struct http_route *routes;

@@ -9,6 +9,10 @@
 #include "lib/base/log.h"
 #include "server/http_exchange.h"
 
+int64_t http_until_ms(const struct exchange *x, uint64_t bytes) {
+  return px_clock_ms() + ((int64_t)x->http->options.body_s + (int64_t)(bytes / HTTP_BYTES_PER_S)) * 1000;
+}
+
 static void answer_error(struct exchange *x) {
   const struct px_err *why = &x->err;
   struct http_reply *reply = &x->reply;
@@ -90,7 +94,7 @@ enum MHD_Result http_answer(struct exchange *x) {
   const size_t n = list_headers(x, headers);
   for (size_t i = 0; i < n; i++) MHD_add_response_header(response, headers[i].name, headers[i].value);
   x->stage = STAGE_SENT;
-  http_conn_deadline(x->conn, px_clock_ms() + HTTP_BODY_MS + (int64_t)(x->sent / HTTP_BYTES_PER_S) * 1000);
+  http_conn_deadline(x->conn, http_until_ms(x, x->sent));
   const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);
   MHD_destroy_response(response);
   return queued;
@@ -116,6 +120,6 @@ void http_answer_early(struct exchange *x) {
     shutdown(info->connect_fd, SHUT_WR);
   x->sent = x->reply.body.len;
   x->stage = STAGE_SENT;
-  http_conn_deadline(x->conn, px_clock_ms() + HTTP_BODY_MS);
+  http_conn_deadline(x->conn, http_until_ms(x, 0));
   px_buf_free(&text);
 }

@@ -12,8 +12,7 @@
 #include "server/http_route.h"
 
 enum {
-  HTTP_BODY_MS = 60000,              /* and a second for every HTTP_BYTES_PER_S */
-  HTTP_BYTES_PER_S = 64 << 10,
+  HTTP_BYTES_PER_S = 64 << 10,       /* slower than this nobody sends or reads for long */
   HTTP_REPLY_MAX_BYTES = 256 << 20,
   HTTP_EARLY_MAX_BYTES = 16 << 10
 };
@@ -48,6 +47,8 @@ struct exchange {
   bool close_after, early;           /* early: answered in the middle of the body */
 };
 
+/* When `bytes` of a body or an answer must be through: milliseconds of px_clock_ms. */
+int64_t http_until_ms(const struct exchange *x, uint64_t bytes);
 /* Queues the answer: the reply, or the problem document of x->err. */
 enum MHD_Result http_answer(struct exchange *x);
 /* Sends the problem document of x->err while the body still comes. Whatever follows is to be dropped. */

@@ -22,7 +22,13 @@ static const struct px_option OPTIONS[] = {
   { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for uploads, exports and other long requests" },
   { "spool_dir", PX_OPT_TEXT, "/var/tmp", 0, 0, false, "Folder for uploads on their way; needs room for the largest, twice" },
   { "max_upload_bytes", PX_OPT_INT, "10737418240", 1, 1LL << 50, false, "Largest upload, received and decoded" },
+  { "upload_expires_s", PX_OPT_INT, "86400", 1, 31536000, false, "Seconds after its last part when an unfinished upload is dropped" },
+  { "free_floor_bytes", PX_OPT_INT, "0", 0, 1LL << 50, false,
+    "Uploads are refused when less would be left free; 0: 1 GiB, or 5% of a smaller volume" },
+  { "db_volume", PX_OPT_TEXT, "", 0, 0, false,
+    "Folder on the database's volume, if it can be seen from here, to watch its free space too; empty: none" },
   { "idle_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds after which a silent connection is closed" },
+  { "body_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds that a request's body or answer may take, and one more for each 64 KiB of it" },
   { "drain_s", PX_OPT_INT, "25", 0, 3600, false, "Seconds that requests in progress get after SIGTERM" },
   { "token_file", PX_OPT_TEXT, "", 0, 0, false, "File with a token to accept from the start; empty: none" },
   { "log_level", PX_OPT_INT, "1", 0, 3, false, "0 debug, 1 info, 2 warnings, 3 errors" },
@@ -129,12 +135,17 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                            .redis_url = px_config_text(config, "redis_url"),
                                            .spool_dir = px_config_text(config, "spool_dir"),
                                            .max_upload_bytes = (uint64_t)px_config_int(config, "max_upload_bytes"),
-                                           .work_threads = (int)px_config_int(config, "work_threads") };
+                                           .upload_expires_s = px_config_int(config, "upload_expires_s"),
+                                           .work_threads = (int)px_config_int(config, "work_threads"),
+                                           .room = { .spool_dir = px_config_text(config, "spool_dir"),
+                                                     .db_volume = px_config_text(config, "db_volume"),
+                                                     .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
   if (!status) status = service_new(&options, &service, err);
   if (!status) status = service_spool(service, &spool_fd, err);
   if (spool_fd >= 0) close(spool_fd);
   const struct http_options http_options = { .listen_fd = at.fd, .threads = (int)px_config_int(config, "threads"),
                                              .idle_s = (int)px_config_int(config, "idle_s"),
+                                             .body_s = (int)px_config_int(config, "body_s"),
                                              .max_upload_bytes = options.max_upload_bytes, .service = service,
                                              .routes = API_ROUTES, .routes_n = API_ROUTES_N };
   if (!status) status = http_start(&http_options, &http, err);

@@ -27,6 +27,16 @@ const struct http_route API_ROUTES[] = {
   { "GET", "/v1/datasets/{dataset}/export", "exportDataset", "format actions label_set", HTTP_TOKEN, HTTP_NO_BODY, true,
     api_export, PLAIN },
 
+  { "OPTIONS", "/v1/uploads", "discoverUploads", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_tus_options, NULL,
+    API_TUS_HEADERS },
+  { "POST", "/v1/uploads", "createUpload", NULL, HTTP_TOKEN, HTTP_STREAM, true, api_tus_create, &API_TUS_CREATE,
+    API_TUS_HEADERS },
+  { "PATCH", "/v1/uploads/{upload}", "appendUpload", NULL, HTTP_TOKEN, HTTP_STREAM, true, api_tus_append, &API_TUS_APPEND,
+    API_TUS_HEADERS },
+  { "GET", "/v1/uploads/{upload}", "getUpload", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_tus_get, NULL, API_TUS_HEADERS },
+  { "DELETE", "/v1/uploads/{upload}", "deleteUpload", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_tus_delete, NULL,
+    API_TUS_HEADERS },
+
   { "POST", "/v1/pipelines", "createPipeline", "dry_run dedupe_key", HTTP_TOKEN, HTTP_JSON, true, api_pipeline_create, PLAIN },
   { "POST", "/v1/jobs", "createJob", "dry_run dedupe_key", HTTP_TOKEN, HTTP_JSON, true, api_job_create, PLAIN },
   { "GET", "/v1/jobs", "listJobs", JOB_FILTER, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_list, PLAIN },

@@ -9,11 +9,14 @@
 
 #include "lib/queue/queue.h"
 #include "lib/store/store.h"
+#include "server/room.h"
 
 struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
   uint64_t max_upload_bytes;
+  int64_t upload_expires_s;
   int work_threads;
+  struct room_options room;
 };
 struct service;
 enum px_status service_new(const struct service_options *options, struct service **out, struct px_err *err) PX_MUST_CHECK;

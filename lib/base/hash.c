@@ -1,5 +1,7 @@
-/* SHA-256, random bytes, hexadecimal: see hash.h. */
+/* Digests, random bytes, hexadecimal, base64: see hash.h. */
 #include "lib/base/hash.h"
+
+#include <string.h>
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -23,6 +25,59 @@ void px_sha256_end(struct px_sha256 *h, uint8_t digest[PX_SHA256_BYTES]) {
 
 void px_sha256(const void *bytes, size_t n, uint8_t digest[PX_SHA256_BYTES]) {
   EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL);
+}
+
+struct px_digest *px_digest_new(enum px_digest_kind kind) {
+  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+  if (ctx && EVP_DigestInit_ex(ctx, kind == PX_DIGEST_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) != 1) {
+    EVP_MD_CTX_free(ctx);
+    ctx = NULL;
+  }
+  return (struct px_digest *)ctx;
+}
+
+void px_digest_put(struct px_digest *d, const void *bytes, size_t n) { EVP_DigestUpdate((EVP_MD_CTX *)d, bytes, n); }
+
+size_t px_digest_end(struct px_digest *d, uint8_t digest[PX_DIGEST_MAX_BYTES]) {
+  unsigned n = 0;
+  EVP_DigestFinal_ex((EVP_MD_CTX *)d, digest, &n);
+  return n;
+}
+
+void px_digest_free(struct px_digest *d) { EVP_MD_CTX_free((EVP_MD_CTX *)d); }
+
+static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void px_base64(const uint8_t *bytes, size_t n, char *text) {
+  for (size_t i = 0; i < n; i += 3) {
+    const size_t left = n - i;
+    const uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                           (left > 2 ? bytes[i + 2] : 0);
+    for (unsigned d = 0; d < 4; d++) *text++ = d <= left ? BASE64[group >> (18 - 6 * d) & 63] : '=';
+  }
+  *text = '\0';
+}
+
+bool px_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) {
+  if (n % 4 != 0) return false;
+  const size_t padding = n > 0 && text[n - 1] == '=' ? 1 + (text[n - 2] == '=') : 0;
+  const size_t out_n = n / 4 * 3 - padding;
+  if (out_n > max) return false;
+  for (size_t i = 0, out = 0; i < n; i += 4) {
+    uint32_t group = 0;
+    for (size_t d = 0; d < 4; d++) {
+      const char *digit = i + d < n - padding && text[i + d] ? strchr(BASE64, text[i + d]) : NULL;
+      if (!digit && i + d < n - padding) return false;
+      group = group << 6 | (digit ? (uint32_t)(digit - BASE64) : 0);
+    }
+    for (unsigned b = 0; b < 3; b++, out++) {
+      const uint8_t byte = (uint8_t)(group >> (16 - 8 * b));
+      if (out < out_n) bytes[out] = byte;
+      else if (byte) return false; /* bits that no encoder leaves */
+    }
+  }
+  *bytes_n = out_n;
+  return true;
 }
 
 void px_hex(const uint8_t *bytes, size_t n, char *text) {

@@ -39,9 +39,8 @@ server_start --token-file="$work/token" --idle-s=2
 ok "and again at the next start" same "$(psql -XAtqc 'select count(*) from api_tokens' "$PROXACT_DB_URL")" 1
 
 # --- slow clients: libmicrohttpd alone would wait for ever, for each byte begins its time anew
-dripped() {
+dripping() {
   local i
-  exec 5<>"/dev/tcp/127.0.0.1/$port"
   for ((i = 0; i < 60; i++)); do
     printf a >&5 2>/dev/null || return 0
     read -r -t 0.2 -u 5 && return 0
@@ -49,10 +48,26 @@ dripped() {
   done
   return 1
 }
+dripped() {
+  exec 5<>"/dev/tcp/127.0.0.1/$port"
+  dripping
+}
 trap '' PIPE
 ok "a connection that drips is closed" dripped
 exec 5>&-
 ok "by its deadline" grep -q event=connection_late "$work/server.log"
+server_stop
+server_start --token-file="$work/token" --idle-s=30 --body-s=1
+dripped_body() { # a byte now and then is no silence, but the body takes too long
+  exec 5<>"/dev/tcp/127.0.0.1/$port"
+  printf 'POST /v1/datasets HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{' "$token" >&5
+  dripping
+}
+ok "a body that drips is ended" dripped_body
+exec 5>&-
+ok "by its own deadline" grep -q 'event=connection_late idle=false' "$work/server.log"
+server_stop
+server_start --token-file="$work/token" --idle-s=2
 
 # --- the end
 api POST /v1/datasets --json '{"name": "d", "obs_dim": 1, "act_dim": 1}'

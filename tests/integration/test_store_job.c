@@ -558,6 +558,26 @@ static void an_unfinished_job_with_the_same_key_is_named(void) {
   store_close(store);
 }
 
+static void curves_of_a_lost_attempt_are_dropped(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  int removed;
+  db_submit(store, "label", NULL, id);
+  const struct store_metric metric = { "loss", 1, 0.5 };
+  const struct store_hold lost = db_claim(store, "label");
+  CU_OK(store_job_metrics_put(store, &lost, &metric, 1, &err), err);
+  CU_OK(store_job_give_back(store, &lost, &err), err);
+  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_ASSERT_EQUAL(removed, 0); /* nobody has taken it up yet: these are the newest */
+  const struct store_hold next = db_claim(store, "label");
+  CU_OK(store_job_metrics_put(store, &next, &metric, 1, &err), err);
+  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_ASSERT_EQUAL(removed, 1);
+  CU_ASSERT_STRING_EQUAL(db_sql("select epoch from job_metrics"), "2");
+  store_close(store);
+}
+
 struct twin { struct store *store; pthread_barrier_t *gate; char id[STORE_ID_MAX], existing[STORE_ID_MAX]; enum px_status status; };
 static void *submit_twin(void *arg) {
   struct twin *t = arg;
@@ -712,6 +732,7 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(dependants_become_ready_and_the_pipeline_takes_the_reports_result),
         T(failure_reaches_the_pipeline_with_the_root_cause), T(cancelling_a_pipeline_cancels_all_its_children),
         T(a_diamond_of_dependants_ends_each_of_them_once), T(the_reaper_cancels_pending_children_of_ended_pipelines), T(two_needs_that_end_at_once_leave_nobody_blocked),
-        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named), T(of_two_submissions_at_once_one_makes_the_job),
+        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named), T(curves_of_a_lost_attempt_are_dropped),
+        T(of_two_submissions_at_once_one_makes_the_job),
         T(a_need_that_ends_during_the_submission_is_not_missed), T(lists_filter_and_page),
         T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))

@@ -130,6 +130,40 @@ static void bad_options_are_named(void) {
   CU_ASSERT_PTR_NULL(config);
 }
 
+static void base64_is_that_of_rfc_4648(void) {
+  static const char *const PLAIN[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
+  static const char *const CODED[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
+  for (size_t i = 0; i < 7; i++) {
+    char text[16];
+    uint8_t bytes[8];
+    size_t n = 99;
+    px_base64((const uint8_t *)PLAIN[i], strlen(PLAIN[i]), text);
+    CU_ASSERT_STRING_EQUAL(text, CODED[i]);
+    CU_ASSERT_TRUE(px_base64_decode(text, strlen(text), bytes, i, &n));
+    CU_ASSERT_EQUAL(n, i);
+    CU_ASSERT_EQUAL(memcmp(bytes, PLAIN[i], n), 0);
+    CU_ASSERT_TRUE(i == 0 || !px_base64_decode(text, strlen(text), bytes, i - 1, &n)); /* too long for the buffer */
+  }
+  static const char *const BAD[] = { "Zg=", "Zg", "Z===", "====", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm-_", "=Zm9" };
+  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+    uint8_t bytes[8];
+    size_t n;
+    CU_ASSERT_FALSE(px_base64_decode(BAD[i], strlen(BAD[i]), bytes, sizeof bytes, &n));
+  }
+}
+
+static void sha1_gives_the_standard_vector(void) {
+  uint8_t digest[PX_DIGEST_MAX_BYTES];
+  char text[2 * 20 + 1];
+  struct px_digest *d = px_digest_new(PX_DIGEST_SHA1);
+  px_digest_put(d, "a", 1);
+  px_digest_put(d, "bc", 2);
+  CU_ASSERT_EQUAL(px_digest_end(d, digest), 20);
+  px_digest_free(d);
+  px_hex(digest, 20, text);
+  CU_ASSERT_STRING_EQUAL(text, "a9993e364706816aba3e25717850c26c9cd0d89d"); /* FIPS 180 */
+}
+
 static void errors_wrap_themselves(void) {
   struct px_err err;
   px_fail_at(&err, PX_E_BAD_DATA, "trajectory 3", "dims %d", 5);
@@ -141,5 +175,5 @@ static void errors_wrap_themselves(void) {
 
 CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
         T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
-        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
+        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector), T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648),
         T(flag_overrides_environment_overrides_file), T(bad_options_are_named), T(errors_wrap_themselves))

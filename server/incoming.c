@@ -1,0 +1,63 @@
+/* What a file on its way in is said to be: see incoming.h. */
+#include "server/incoming.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool starts_with(const char *text, const char *prefix) { return strncasecmp(text, prefix, strlen(prefix)) == 0; }
+
+static enum px_status choose_format(const struct incoming_words *words, struct incoming *in, struct px_err *err) {
+  const char *type = words->media_type;
+  if (type && starts_with(type, "multipart/")) {
+    px_fail(err, PX_E_UNSUPPORTED_MEDIA, "a form (multipart) is not taken; the body must be the file itself");
+    px_err_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
+    return PX_E_UNSUPPORTED_MEDIA;
+  }
+  if (words->format) return px_format_from_name(words->format, &in->format, err);
+  /* These say nothing: curl sends the last for every --data-binary, browsers the others for what they do not know. */
+  const bool silent = !type || !*type || starts_with(type, "application/octet-stream") ||
+                      starts_with(type, "application/x-www-form-urlencoded");
+  if (!silent) return px_format_from_media_type(type, &in->format, err);
+  if (strchr(in->name, '.')) return px_format_from_name(in->name, &in->format, err);
+  px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
+  px_err_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
+                   "application/x-safetensors), or ?format= or ?filename=.");
+  return PX_E_UNSUPPORTED_MEDIA;
+}
+
+/* The last part of the path given; used in errors only. */
+static void choose_name(const char *given, struct incoming *in) {
+  if (!given || !*given) given = "upload";
+  const char *slash = strrchr(given, '/');
+  snprintf(in->name, sizeof in->name, "%s", slash ? slash + 1 : given);
+  for (char *c = in->name; *c; c++)
+    if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '_';
+}
+
+static enum px_status read_keys(const char *text, struct px_read_options *options, struct px_err *err) {
+  while (text && *text) {
+    const size_t n = strcspn(text, ",");
+    if (n == 0 || n >= PX_READ_KEY_BYTES || options->obs_keys_n == PX_READ_KEYS_MAX)
+      return px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys must be 1 to %d names of 1 to %d characters, with commas",
+                        PX_READ_KEYS_MAX, PX_READ_KEY_BYTES - 1);
+    memcpy(options->obs_keys[options->obs_keys_n++], text, n);
+    text += n + (text[n] == ',');
+  }
+  return PX_OK;
+}
+
+enum px_status incoming_flag(const char *name, const char *text, bool *out, struct px_err *err) {
+  if (text && *text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be true or false", name);
+  *out = text && strcmp(text, "false") != 0;
+  return PX_OK;
+}
+
+enum px_status incoming_read(const struct incoming_words *words, struct incoming *out, struct px_err *err) {
+  memset(out, 0, sizeof *out);
+  choose_name(words->file_name, out);
+  enum px_status status = choose_format(words, out, err);
+  if (!status) status = incoming_flag("ignore_actions", words->ignore_actions, &out->options.ignore_actions, err);
+  return status ? status : read_keys(words->obs_keys, &out->options, err);
+}

@@ -1,0 +1,23 @@
+/*
+ * What a file on its way in is said to be: its name, its format, how to read it.
+ * Used by both ways of uploading, so that they understand the same words. Pure.
+ */
+#ifndef PX_SERVER_INCOMING_H
+#define PX_SERVER_INCOMING_H
+
+#include "lib/data/read.h"
+
+/* As the client gave them; NULL where it did not. The format is what `format` says, else the media type, else the
+ * ending of the name. */
+struct incoming_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys; };
+struct incoming {
+  char name[128]; /* for errors: printable ASCII, no folders */
+  enum px_format format;
+  struct px_read_options options;
+};
+/* UNSUPPORTED_MEDIA when no format can be told; BAD_FIELD names a word. */
+enum px_status incoming_read(const struct incoming_words *words, struct incoming *out, struct px_err *err) PX_MUST_CHECK;
+/* Absent: false; "": true, as in ?async. */
+enum px_status incoming_flag(const char *name, const char *text, bool *out, struct px_err *err) PX_MUST_CHECK;
+
+#endif
