@@ -91,6 +91,17 @@ static const struct flow_field DT[] = {
   TRANSITIONS("100"), END
 };
 
+static const struct flow_field REBRAC[] = {
+  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), GAMMA, TAU,
+  NUMBER("actor_bc", 0, 1000, "0.01", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
+  NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
+  FLAG("layer_norm", "true", "Layer norms in the critics; then hidden is a multiple of 16"),
+  NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
+  NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
+  WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
+  TRANSITIONS("100"), END
+};
+
 #define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
 const struct flow_field flow_algos[] = {
   ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
@@ -98,6 +109,7 @@ const struct flow_field flow_algos[] = {
   ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
   ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
   ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
+  ALGO("rebrac", REBRAC, "ReBRAC (arXiv 2305.09836): TD3+BC with a penalty in the critics' targets, deeper nets, layer norms"),
   ALGO("awac", AWAC, "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
   ALGO("dt", DT, "Decision Transformer (arXiv 2106.01345, 2202.05607): what action came next in trajectories that reached such a return"),
   END

@@ -33,8 +33,8 @@ def single(rng, *shape):
     return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
-def mlp(rng, sizes):
-    """Linear-ReLU-...-Linear with exactly representable parameters in +-1/sqrt(in)."""
+def mlp(rng, sizes, layer_norm=False):
+    """Linear-ReLU-(LayerNorm)-...-Linear with exactly representable parameters: weights in +-1/sqrt(in), gains near 1."""
     layers = []
     for i, (a, b) in enumerate(zip(sizes, sizes[1:])):
         linear = torch.nn.Linear(a, b)
@@ -42,6 +42,11 @@ def mlp(rng, sizes):
             for p in linear.parameters():
                 p.copy_(torch.tensor((rng.uniform(-1, 1, p.shape) / a ** 0.5).astype(np.float32)))
         layers += [linear] + ([torch.nn.ReLU()] if i + 2 < len(sizes) else [])
+        if layer_norm and i + 2 < len(sizes):
+            layers.append(torch.nn.LayerNorm(b))
+            with torch.no_grad():
+                for p, middle in zip(layers[-1].parameters(), (1, 0)):
+                    p.copy_(torch.tensor((middle + rng.uniform(-0.25, 0.25, p.shape)).astype(np.float32)))
     return torch.nn.Sequential(*layers)
 
 

@@ -195,6 +195,44 @@ static void batches_hold_normalised_states_and_scaled_actions(void) {
   world_close(&w);
 }
 
+static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from(void) {
+  struct world w;
+  struct rl_data *d;
+  struct rl_batch b;
+  struct px_err err;
+  bool seen[4] = { false };
+  world_open(&w);
+  struct rl_spec spec = small("bc", 1);
+  w.ds.has_final[0] = 0, w.ds.terminated[0] = 1;
+  for (int i = 1; i <= TRAJ_N; i++) w.ds.obs_start[i]--; /* so behind its last row comes the next trajectory's first */
+  for (uint64_t step = STEPS; step < w.ds.steps_n; step++) {
+    if (step % 7 == 0) w.u.source[step] = PX_SOURCE_NONE;
+    if (step % 5 == 0) w.u.source[step] = PX_SOURCE_PROXY, w.u.score[step] = 0.1F;
+  }
+  set(&spec, "weighting", EXP), set(&spec, "weight_temperature", 0.1);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_OK(rl_batch_init(&b, 4096, O, A), err);
+  rl_batch_draw(&b, d, 5, 7);
+  CU_ASSERT_PTR_NULL(b.next_action);
+  CU_OK(rl_batch_want_next(&b), err);
+  rl_batch_draw(&b, d, 5, 7);
+  for (uint32_t i = 0; i < b.n; i++) {
+    const uint64_t row = d->row[b.index[i]], step = row < STEPS ? row : row + 1 - (row + 1) / (STEPS + 1);
+    const bool last = step % STEPS == STEPS - 1, used = !last && w.u.source[step + 1] != PX_SOURCE_NONE;
+    const bool proxy = used && w.u.source[step + 1] == PX_SOURCE_PROXY;
+    const float weight = used ? d->weight[b.index[i] + 1] : 0;
+    CU_ASSERT_EQUAL(b.next_weight[i], weight);
+    if (proxy) CU_ASSERT_DOUBLE_EQUAL(weight / d->weight[0], exp(-1), 1e-5); /* the first one is true */
+    for (int j = 0; j < A; j++)
+      CU_ASSERT_DOUBLE_EQUAL(b.next_action[i * A + j], used ? w.u.actions[(step + 1) * A + j] / 2 : 0, 1e-6);
+    seen[used ? 1 + proxy : last ? 3 : 0] = true;
+  }
+  for (int i = 0; i < 4; i++) CU_ASSERT_TRUE(seen[i]);
+  rl_batch_free(&b);
+  rl_data_free(d);
+  world_close(&w);
+}
+
 /* ---- training */
 
 /* Each algorithm, with continuous actions and with discrete ones, where it learns such. */
@@ -401,32 +439,71 @@ static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
   world_close(&w);
 }
 
-static void td3bc_prefers_actions_of_higher_reward_over_the_behaviour(void) {
-  struct world w;
+/* The mean first action of a policy trained on uniform behaviour whose reward is that action: about 0 if it only clones. */
+static double mean_first_action(const struct world *w, struct rl_spec *spec, bool has_critic) {
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
+  float actions[100 * A], values[100];
+  double mean = 0, value = 0;
+  set(spec, "lr", 1e-3);
+  if (has_critic) set(spec, "gamma", 0);
+  CU_OK(rl_train(spec, &w->u, NULL, NULL, &policy, &metrics, &err), err);
+  rl_policy_act(policy, w->ds.observations, 100, actions);
+  for (int k = 0; k < 100; k++) mean += (double)actions[k * A] / 100;
+  CU_ASSERT_EQUAL(rl_policy_value(policy, w->ds.observations, 100, values), has_critic);
+  for (int k = 0; has_critic && k < 100; k++) value += (double)values[k] / 100;
+  if (has_critic) CU_ASSERT_DOUBLE_EQUAL(value, mean, 0.5); /* in the rewards' own units */
+  rl_policy_free(policy);
+  return mean;
+}
+
+static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour(void) {
+  struct world w;
   struct px_rng rng = px_rng_at(4, 4, 4);
   world_open(&w);
-  /* Uniform behaviour of mean 0; the reward is the first action, so td3bc should take it high and bc should not. */
   for (uint64_t step = 0; step < w.ds.steps_n; step++) {
     for (int j = 0; j < A; j++) w.u.actions[step * A + j] = 4 * px_rng_float(&rng) - 2;
     w.ds.rewards[step] = w.u.actions[step * A];
   }
-  double means[2] = { 0 };
-  for (int i = 0; i < 2; i++) {
-    struct rl_spec spec = small(i ? "td3bc" : "bc", 2000);
-    set(&spec, "lr", 1e-3);
-    if (i) set(&spec, "gamma", 0);
-    CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
-    float actions[100 * A], values[100];
-    rl_policy_act(policy, w.ds.observations, 100, actions);
-    for (int k = 0; k < 100; k++) means[i] += (double)actions[k * A] / 100;
-    CU_ASSERT_EQUAL(rl_policy_value(policy, w.ds.observations, 100, values), i == 1);
-    rl_policy_free(policy);
+  struct rl_spec bc = small("bc", 2000), td3bc = small("td3bc", 2000), iql = small("iql", 2000), awac = small("awac", 2000),
+                 rebrac = small("rebrac", 2000);
+  set(&awac, "lambda", 0.3);
+  CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
+  CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
+  CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
+  CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
+  CU_ASSERT_TRUE(mean_first_action(&w, &rebrac, true) > 1.2);
+  world_close(&w);
+}
+
+static void iql_prefers_discrete_actions_of_higher_reward(void) {
+  struct world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  struct px_rng rng = px_rng_at(4, 5, 4);
+  float actions[100], values[100];
+  world_open(&w);
+  world_discrete(&w);
+  /* The middle class is done half of the time, and cloning would do it; the last one is worth more. */
+  for (uint64_t step = 0; step < w.ds.steps_n; step++) {
+    const uint32_t draw = px_rng_below(&rng, 4);
+    w.u.actions[step] = draw < 2 ? 1 : draw == 2 ? 0 : 2;
+    w.ds.rewards[step] = w.u.actions[step];
   }
-  CU_ASSERT_TRUE(fabs(means[0]) < 0.7);
-  CU_ASSERT_TRUE(means[1] > 1.2);
+  struct rl_spec spec = small("iql", 2000);
+  set(&spec, "lr", 1e-3), set(&spec, "gamma", 0);
+  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
+  rl_policy_act(policy, w.ds.observations, 100, actions);
+  CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 100, values));
+  int best = 0;
+  for (int k = 0; k < 100; k++) {
+    best += actions[k] == 2;
+    CU_ASSERT_DOUBLE_EQUAL(values[k], actions[k], 0.5);
+  }
+  CU_ASSERT_TRUE(best >= 95);
+  rl_policy_free(policy);
   world_close(&w);
 }
 
@@ -550,10 +627,12 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
 
 CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
-        T(batches_hold_normalised_states_and_scaled_actions), T(equal_seeds_give_equal_bytes_and_others_do_not),
+        T(batches_hold_normalised_states_and_scaled_actions),
+        T(next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from), T(equal_seeds_give_equal_bytes_and_others_do_not),
         T(updates_allocate_nothing), T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
-        T(td3bc_prefers_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
+        T(iql_prefers_discrete_actions_of_higher_reward),
+        T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
         T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
         T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

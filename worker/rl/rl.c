@@ -11,6 +11,7 @@
 #include "worker/rl/cql.h"
 #include "worker/rl/dt.h"
 #include "worker/rl/iql.h"
+#include "worker/rl/rebrac.h"
 #include "worker/rl/td3bc.h"
 
 /* Names as in lib/flow/algos.c. */
@@ -21,6 +22,7 @@ static const struct { const char *name; const struct rl_algo *algo; } algos[] = 
   { "10%bc", &bc_algo },
   { "iql", &iql_algo },
   { "awac", &awac_algo },
+  { "rebrac", &rebrac_algo },
   { "dt", &dt_algo },
 };
 

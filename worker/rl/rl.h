@@ -85,8 +85,13 @@ struct rl_batch {
   float *s, *s2;            /* [n, O] normalised; s2 is read only where not_done */
   float *action;            /* [n, A], as in rl_data */
   float *reward, *not_done, *weight; /* [n] */
+  /* Of the transition that follows in the trajectory, for who asks with rl_batch_want_next; else NULL. */
+  float *next_action;       /* [n, A] */
+  float *next_weight;       /* [n]; 0 where none follows or its action may not be used: then next_action is 0 */
 };
 enum px_status rl_batch_init(struct rl_batch *batch, uint32_t n, uint32_t obs_dim, uint32_t act_dim) PX_MUST_CHECK;
+/* Makes room for the next actions, which rl_batch_draw then fills. */
+enum px_status rl_batch_want_next(struct rl_batch *batch) PX_MUST_CHECK;
 void rl_batch_free(struct rl_batch *batch);
 /* Draws batch->n transitions uniformly with replacement: a pure function of (seed, step). */
 void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t seed, uint64_t step);

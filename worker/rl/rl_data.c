@@ -201,7 +201,15 @@ enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, u
   return PX_E_NO_MEMORY;
 }
 
+enum px_status rl_batch_want_next(struct rl_batch *b) {
+  b->next_action = px_calloc(b->n, sizeof(float) * b->act_dim);
+  b->next_weight = px_calloc(b->n, sizeof(float));
+  return b->next_action && b->next_weight ? PX_OK : PX_E_NO_MEMORY;
+}
+
 void rl_batch_free(struct rl_batch *b) {
+  free(b->next_action);
+  free(b->next_weight);
   free(b->index);
   free(b->rows);
   free(b->s);
@@ -211,6 +219,18 @@ void rl_batch_free(struct rl_batch *b) {
   free(b->not_done);
   free(b->weight);
   *b = (struct rl_batch){ 0 };
+}
+
+/* Transitions lie in the order of their trajectories: the one after is the next step if it starts where this one ends. A
+ * trajectory without final state is followed by another's first row, but then it ended there. */
+static void draw_next(struct rl_batch *b, const struct rl_data *d) {
+  const size_t a = d->act_dim;
+  for (size_t i = 0; i < b->n; i++) {
+    const uint32_t at = b->index[i];
+    const bool follows = d->not_done[at] > 0 && at + 1 < d->n && d->row[at + 1] == d->row[at] + 1;
+    b->next_weight[i] = follows ? d->weight[at + 1] : 0;
+    for (size_t j = 0; j < a; j++) b->next_action[i * a + j] = follows ? d->action[(at + 1) * a + j] : 0;
+  }
 }
 
 void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, uint64_t step) {
@@ -234,4 +254,5 @@ void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, u
   /* A terminal transition may have no next row: any row does, for its value is multiplied by 0. */
   for (uint32_t i = 0; i < b->n; i++) b->rows[i] += b->rows[i] + 1 < d->ds->obs_n;
   px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, d->mean, d->inv_scale, b->s2, d->obs_dim);
+  if (b->next_action) draw_next(b, d);
 }
