@@ -7,9 +7,9 @@
 #include "worker/snapshot.h"
 
 static json_t *training(const struct idm_metrics *m) {
-  return json_pack("{s:I, s:I, s:i, s:i, s:b, s:f}", "train_transitions", (json_int_t)m->train_n, "val_transitions",
-                   (json_int_t)m->val_n, "best_step", (int)m->best_step, "steps", (int)m->steps, "val_by_transition",
-                   (int)m->val_by_transition, "seconds", m->seconds);
+  return json_pack("{s:I, s:I, s:I, s:i, s:i, s:b, s:f}", "train_transitions", (json_int_t)m->train_n, "pseudo_transitions",
+                   (json_int_t)m->pseudo_n, "val_transitions", (json_int_t)m->val_n, "best_step", (int)m->best_step,
+                   "steps", (int)m->steps, "val_by_transition", (int)m->val_by_transition, "seconds", m->seconds);
 }
 
 static json_t *judged(const struct idm_metrics *m, const struct idm_model *model) {

@@ -16,12 +16,14 @@
        "squashed: tanh of a Gaussian; gaussian: clipped to the range; deterministic: the mean alone; softmax: for " \
        "discrete actions, whose default it is"), \
     WORD("mean_loss", loss, "squared|nll|beta_nll", \
-         "What trains the mean action; head softmax takes nll, and has it as default")
+         "What trains the mean action; head softmax takes nll, and has it as default"), \
+    WORD("compat", "\"none\"", "none|reference", "reference: what the paper's public code does where it differs")
 #define WINDOW \
   WHOLE("k", 0, 8, "1", "Past transitions in the window"), WHOLE("f", 0, 4, "0", "Future observations in the window")
 #define NETS(hidden, layers, dropout, linear) \
   WHOLE("hidden", 8, 2048, hidden, "Units of each hidden layer"), WHOLE("layers", 1, 4, layers, "Hidden layers"), \
     NUMBER("dropout", 0, 0.9, dropout, "Share of the last hidden layer that is dropped"), \
+    FLAG("spectral_norm", "false", "Whether hidden weights are divided by their largest singular value"), \
     FLAG("linear", linear, "Whether the ridge solution is a skip path beside the net")
 #define MEMBERS(initial) WHOLE("members", 1, 16, initial, "Ensemble members; each validates on its own fold")
 #define STEPS(steps, batch, lr, cosine) \
@@ -33,19 +35,23 @@
 #define VALIDATION(every, patience) \
   WHOLE("validate_every", 1, 100000, every, "Steps between validations"), \
     WHOLE("patience", 0, 10000, patience, "Validations without a better one before it stops; 0: never")
+#define SELF_TRAINING \
+  WHOLE("rounds", 0, 10, "0", "Rounds of self-training, each a training of its own"), \
+    NUMBER("add_percent", 0.01, 100, "10", \
+           "Percent of the unlabelled transitions, most certain first, that a round adds")
 #define SEED WHOLE("seed", 0, SEED_MAX, "0", "Seed of initial weights, folds and batches")
 #define END { .name = NULL }
 
 /* Measured on eight datasets (tests/bench/bench_labels.c). */
 static const struct flow_field FAST[] = {
   INPUTS("\"difference\""), MEAN("\"gaussian\"", "\"squared\""), WINDOW, NETS("256", "3", "0", "true"), MEMBERS("5"),
-  STEPS("3000", "256", "0.001", "true"), VALIDATION("100", "15"), SEED, END
+  STEPS("3000", "256", "0.001", "true"), VALIDATION("100", "15"), SELF_TRAINING, SEED, END
 };
 
 /* SS-ORL, appendix. */
 static const struct flow_field PAPER[] = {
   INPUTS("\"states\""), MEAN("\"squashed\"", "\"nll\""), WINDOW, NETS("1024", "2", "0.1", "false"), MEMBERS("1"),
-  STEPS("100000", "1024", "0.0001", "false"), VALIDATION("1000", "0"), SEED, END
+  STEPS("100000", "1024", "0.0001", "false"), VALIDATION("1000", "0"), SELF_TRAINING, SEED, END
 };
 
 #define PROFILE(name, initial, options, help) { name, FLOW_OBJECT, 0, 0, initial, NULL, options, help }

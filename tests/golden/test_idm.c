@@ -47,7 +47,7 @@ static void open_data(struct data *d, bool discrete) {
   ds->traj_n = TRAJS, ds->steps_n = STEPS, ds->obs_n = OBS;
   ds->observations = d->observations, ds->actions = d->actions, ds->labelled = d->labelled;
   ds->step_start = step_start, ds->obs_start = obs_start, ds->has_final = has_final;
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &labelled, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &(struct idm_spec){ .k = 1 }, &labelled, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(n, ROWS);
   memcpy(d->rows, labelled, sizeof d->rows);
   free(labelled);

@@ -6,72 +6,11 @@
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
+#include "tests/support/idm_world.h"
 #include "worker/idm/fold.h"
 #include "worker/idm/model.h"
 
-/* ---- a small world: s' = s + B(a), range [-2, 2]; trajectory i has i % 3 + 8 steps, every third an unknown end */
-
-enum { O = 3, A = 2, TRAJ_N = 12, LONGEST = 10 };
-static const float effect[O][A] = { { 0.5F, 0 }, { 0, 0.3F }, { 0.1F, -0.2F } };
-
-static struct px_dataset *world(uint32_t labelled_trajs) {
-  struct px_dataset *ds = px_calloc(1, sizeof *ds);
-  struct px_rng rng = px_rng_at(7, 0, 0);
-  ds->spaces.obs_dim = O, ds->spaces.act_dim = A, ds->traj_n = TRAJ_N;
-  for (uint32_t j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
-  ds->observations = px_calloc((size_t)TRAJ_N * (LONGEST + 1) * O, sizeof(float));
-  ds->actions = px_calloc((size_t)TRAJ_N * LONGEST * A, sizeof(float));
-  ds->rewards = px_calloc((size_t)TRAJ_N * LONGEST, sizeof(float));
-  ds->labelled = px_calloc((size_t)TRAJ_N * LONGEST, 1);
-  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t)), ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  for (uint32_t i = 0; i < TRAJ_N; i++) {
-    const uint32_t steps = 8 + i % 3;
-    ds->has_final[i] = i % 3 != 2;
-    float *s = ds->observations + ds->obs_start[i] * O, *a = ds->actions + ds->step_start[i] * A;
-    px_rng_normal(&rng, s, O);
-    for (uint32_t t = 0; t < steps; t++, a += A) {
-      ds->labelled[ds->step_start[i] + t] = i < labelled_trajs;
-      for (uint32_t j = 0; j < A; j++) a[j] = 4 * px_rng_float(&rng) - 2;
-      for (uint32_t j = 0; j < O && t + 1 < steps + ds->has_final[i]; j++)
-        s[(t + 1) * O + j] = s[t * O + j] + effect[j][0] * a[0] + effect[j][1] * a[1];
-      if (i >= labelled_trajs) memset(a, 0, sizeof(float) * A);
-    }
-    ds->step_start[i + 1] = ds->step_start[i] + steps;
-    ds->obs_start[i + 1] = ds->obs_start[i] + steps + ds->has_final[i];
-  }
-  ds->steps_n = ds->step_start[TRAJ_N], ds->obs_n = ds->obs_start[TRAJ_N];
-  return ds;
-}
-
-static void world_free(struct px_dataset *ds) {
-  free(ds->observations), free(ds->actions), free(ds->rewards), free(ds->labelled), free(ds->step_start);
-  free(ds->obs_start), free(ds->terminated), free(ds->truncated), free(ds->has_final), free(ds);
-}
-
-static struct idm_spec small(uint32_t members, uint32_t steps) {
-  struct idm_spec spec;
-  idm_spec_default(IDM_FAST, &spec);
-  spec.hidden = 32, spec.layers = 2, spec.members = members, spec.steps = steps, spec.batch = 64;
-  spec.validate_every = 10, spec.seed = 5;
-  return spec;
-}
-
-static struct idm_model *trained(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                 struct idm_metrics *metrics) {
-  struct idm_model *model = NULL;
-  struct px_err err;
-  CU_OK(idm_train_member(ds, spec, member, NULL, NULL, &model, metrics, &err), err);
-  return model;
-}
-
-static struct px_buf saved(const struct idm_model *model) {
-  static const char *const lineage[][2] = { { "job", "job_1" } };
-  struct px_buf buf = PX_BUF(IDM_MODEL_BYTES_MAX);
-  struct px_err err;
-  CU_OK(idm_model_save(model, lineage, 1, &buf, &err), err);
-  return buf;
-}
+enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS, LONGEST = WORLD_LONGEST };
 
 /* ---- windows */
 
@@ -88,8 +27,8 @@ static bool is_state(const float *x, uint32_t place, const struct idm_norm *norm
 }
 
 static void windows_are_padded_at_both_ends(void) {
-  struct px_dataset *ds = world(TRAJ_N);
-  struct idm_spec spec = small(1, 1);
+  struct px_dataset *ds = world_new(TRAJ_N);
+  struct idm_spec spec = world_spec(1, 1);
   struct idm_norm *norm;
   spec.k = 2, spec.f = 2, spec.inputs = IDM_STATES;
   float x[3][O * 6 + 2];
@@ -111,8 +50,8 @@ static void windows_are_padded_at_both_ends(void) {
 }
 
 static void windows_do_not_cross_trajectories(void) {
-  struct px_dataset *ds = world(TRAJ_N);
-  struct idm_spec spec = small(1, 1);
+  struct px_dataset *ds = world_new(TRAJ_N);
+  struct idm_spec spec = world_spec(1, 1);
   struct idm_norm *norm;
   spec.k = 3, spec.f = 3;
   const uint32_t in = idm_window_inputs(&spec, O), steps_n = 10;
@@ -132,14 +71,14 @@ static void windows_do_not_cross_trajectories(void) {
 }
 
 static void changes_have_unit_variance_and_actions_map_to_one(void) {
-  struct px_dataset *ds = world(TRAJ_N);
-  struct idm_spec spec = small(1, 1);
+  struct px_dataset *ds = world_new(TRAJ_N);
+  struct idm_spec spec = world_spec(1, 1);
   struct idm_norm *norm;
   struct idm_step *steps;
   uint32_t n;
   spec.k = 0;
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL(n, ds->steps_n - TRAJ_N / 3); /* the last step of every third trajectory cannot be used */
   idm_norm_measure(norm, ds);
   double sum = 0, square = 0;
@@ -183,8 +122,8 @@ static double gradient_error(struct idm_model *model, struct idm_pass *pass, uin
 
 static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   enum { N = 16 };
-  struct px_dataset *ds = world(TRAJ_N);
-  struct idm_spec spec = small(1, 1);
+  struct px_dataset *ds = world_new(TRAJ_N);
+  struct idm_spec spec = world_spec(1, 1);
   struct idm_model *model;
   struct idm_pass pass;
   struct px_err err;
@@ -194,7 +133,7 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   spec.hidden = 8, spec.k = 0, spec.head = head, spec.mean_loss = mean_loss;
   CU_OK(idm_model_new(&spec, 0, &ds->spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
   if (model->y) CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
   const size_t linear_n = A * (model->mu->shape.in + 1);
@@ -229,12 +168,12 @@ static void gradients_agree_with_finite_differences(void) {
 /* ---- folds */
 
 static void folds_part_whole_trajectories_and_cover_all(void) {
-  struct px_dataset *ds = world(7);
-  const struct idm_spec spec = small(5, 1);
+  struct px_dataset *ds = world_new(7);
+  const struct idm_spec spec = world_spec(5, 1);
   struct idm_step *steps;
   uint32_t n, held = 0;
   bool seen[TRAJ_N] = { false };
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL(idm_folds_n(&spec, steps, n), 5);
   for (uint32_t member = 0; member < 5; member++) {
     struct idm_fold fold;
@@ -255,11 +194,11 @@ static void folds_part_whole_trajectories_and_cover_all(void) {
 }
 
 static void fewer_trajectories_than_members_are_dealt_in_blocks(void) {
-  struct px_dataset *ds = world(3);
-  const struct idm_spec spec = small(5, 1);
+  struct px_dataset *ds = world_new(3);
+  const struct idm_spec spec = world_spec(5, 1);
   struct idm_step *steps;
   uint32_t n, held[TRAJ_N * LONGEST] = { 0 };
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   for (uint32_t member = 0; member < 5; member++) {
     struct idm_fold fold;
     CU_ASSERT_EQUAL_FATAL(idm_fold_split(&spec, member, steps, n, &fold), PX_OK);
@@ -274,12 +213,12 @@ static void fewer_trajectories_than_members_are_dealt_in_blocks(void) {
 }
 
 static void one_labelled_trajectory_or_transition_is_enough(void) {
-  struct px_dataset *ds = world(1);
-  const struct idm_spec spec = small(3, 30);
+  struct px_dataset *ds = world_new(1);
+  const struct idm_spec spec = world_spec(3, 30);
   struct idm_metrics metrics;
   for (int only_one = 0; only_one < 2; only_one++) {
     if (only_one) memset(ds->labelled + 1, 0, ds->steps_n - 1);
-    struct idm_model *model = trained(ds, &spec, 1, &metrics);
+    struct idm_model *model = world_trained(ds, &spec, 1, &metrics);
     CU_ASSERT_TRUE(metrics.val_by_transition);
     CU_ASSERT_TRUE(metrics.val_n > 0 && metrics.train_n > 0 && isfinite(metrics.val_mse));
     idm_model_free(model);
@@ -290,8 +229,8 @@ static void one_labelled_trajectory_or_transition_is_enough(void) {
 /* ---- training */
 
 static void nothing_labelled_is_an_error(void) {
-  struct px_dataset *ds = world(0);
-  const struct idm_spec spec = small(1, 10);
+  struct px_dataset *ds = world_new(0);
+  const struct idm_spec spec = world_spec(1, 10);
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
@@ -303,8 +242,8 @@ static void nothing_labelled_is_an_error(void) {
 }
 
 static void bad_specs_name_the_field(void) {
-  struct px_dataset *ds = world(3);
-  struct idm_spec spec = small(2, 10);
+  struct px_dataset *ds = world_new(3);
+  struct idm_spec spec = world_spec(2, 10);
   struct idm_metrics metrics;
   struct idm_model *model;
   struct px_err err;
@@ -359,8 +298,8 @@ static void options_have_their_words_and_profiles(void) {
 }
 
 static void a_loss_that_is_not_finite_is_an_error(void) {
-  struct px_dataset *ds = world(6);
-  struct idm_spec spec = small(2, 50);
+  struct px_dataset *ds = world_new(6);
+  struct idm_spec spec = world_spec(2, 50);
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
@@ -380,8 +319,8 @@ static enum px_status cancel(void *ctx, const char *phase, int64_t step, int64_t
 }
 
 static void cancelling_stops_training_and_labelling(void) {
-  struct px_dataset *ds = world(6);
-  const struct idm_spec spec = small(2, 20);
+  struct px_dataset *ds = world_new(6);
+  const struct idm_spec spec = world_spec(2, 20);
   const struct px_progress progress = { NULL, cancel };
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
@@ -392,16 +331,16 @@ static void cancelling_stops_training_and_labelling(void) {
 }
 
 static void same_seed_gives_the_same_bytes(void) {
-  struct px_dataset *ds = world(8);
-  struct idm_spec spec = small(3, 40);
+  struct px_dataset *ds = world_new(8);
+  struct idm_spec spec = world_spec(3, 40);
   struct idm_metrics metrics;
   spec.dropout = 0.1;
-  struct idm_model *first = trained(ds, &spec, 1, &metrics);
+  struct idm_model *first = world_trained(ds, &spec, 1, &metrics);
   /* What hidden actions were must not matter. */
   for (uint64_t i = 0; i < ds->steps_n * A; i++)
     if (!ds->labelled[i / A]) ds->actions[i] = 1e6F;
-  struct idm_model *again = trained(ds, &spec, 1, &metrics), *other = trained(ds, &spec, 2, &metrics);
-  struct px_buf a = saved(first), b = saved(again), c = saved(other);
+  struct idm_model *again = world_trained(ds, &spec, 1, &metrics), *other = world_trained(ds, &spec, 2, &metrics);
+  struct px_buf a = world_saved(first), b = world_saved(again), c = world_saved(other);
   CU_ASSERT_EQUAL(a.len, b.len);
   CU_ASSERT_EQUAL(memcmp(a.data, b.data, a.len), 0);
   CU_ASSERT_FALSE(a.len == c.len && memcmp(a.data, c.data, a.len) == 0);
@@ -412,17 +351,17 @@ static void same_seed_gives_the_same_bytes(void) {
 
 #ifndef __SANITIZE_ADDRESS__
 static uint64_t allocations_of(const struct px_dataset *ds, uint32_t steps) {
-  struct idm_spec spec = small(2, steps);
+  struct idm_spec spec = world_spec(2, steps);
   struct idm_metrics metrics;
   spec.patience = 0;
   const uint64_t before = allocations;
-  idm_model_free(trained(ds, &spec, 0, &metrics));
+  idm_model_free(world_trained(ds, &spec, 0, &metrics));
   CU_ASSERT_EQUAL(metrics.steps, steps);
   return allocations - before;
 }
 
 static void steps_allocate_nothing(void) {
-  struct px_dataset *ds = world(8);
+  struct px_dataset *ds = world_new(8);
   const uint64_t few = allocations_of(ds, 10);
   CU_ASSERT_TRUE(few > 0);
   CU_ASSERT_EQUAL(allocations_of(ds, 150), few);
@@ -433,13 +372,13 @@ static void steps_allocate_nothing(void) {
 /* ---- files */
 
 static void check_loaded(enum idm_head head) {
-  struct px_dataset *ds = world(8);
-  struct idm_spec spec = small(2, 60);
+  struct px_dataset *ds = world_new(8);
+  struct idm_spec spec = world_spec(2, 60);
   struct idm_metrics metrics;
   spec.head = head;
   struct px_err err;
-  struct idm_model *model = trained(ds, &spec, 1, &metrics), *loaded = NULL;
-  struct px_buf bytes = saved(model), again;
+  struct idm_model *model = world_trained(ds, &spec, 1, &metrics), *loaded = NULL;
+  struct px_buf bytes = world_saved(model), again;
   struct idm_labels *a, *b;
   CU_OK(idm_model_load(bytes.data, bytes.len, &loaded, &err), err);
   CU_ASSERT_EQUAL(idm_model_member(loaded), 1);
@@ -448,7 +387,7 @@ static void check_loaded(enum idm_head head) {
   CU_OK(idm_label(&loaded, 1, ds, 0, TRAJ_N, NULL, &b, &err), err);
   CU_ASSERT_EQUAL(memcmp(a->actions, b->actions, sizeof(float) * A * a->steps_n), 0);
   CU_ASSERT_EQUAL(memcmp(a->std, b->std, sizeof(float) * A * a->steps_n), 0);
-  again = saved(loaded);
+  again = world_saved(loaded);
   CU_ASSERT_TRUE(again.len == bytes.len && memcmp(again.data, bytes.data, bytes.len) == 0);
   idm_labels_free(a), idm_labels_free(b);
   px_buf_free(&bytes), px_buf_free(&again);
@@ -463,12 +402,12 @@ static void a_loaded_model_labels_alike(void) {
 }
 
 static void broken_model_bytes_are_refused(void) {
-  struct px_dataset *ds = world(4);
-  const struct idm_spec spec = small(1, 5);
+  struct px_dataset *ds = world_new(4);
+  const struct idm_spec spec = world_spec(1, 5);
   struct idm_metrics metrics;
   struct px_err err;
-  struct idm_model *model = trained(ds, &spec, 0, &metrics), *loaded = NULL;
-  struct px_buf bytes = saved(model);
+  struct idm_model *model = world_trained(ds, &spec, 0, &metrics), *loaded = NULL;
+  struct px_buf bytes = world_saved(model);
   for (size_t n = 0; n < bytes.len; n += 1 + bytes.len / 50)
     CU_ASSERT_EQUAL(idm_model_load(bytes.data, n, &loaded, &err), PX_E_BAD_DATA);
   char *field = strstr(bytes.data + 8, "\"hidden\":\"32\""); /* then the tensors do not fit */
@@ -484,13 +423,13 @@ static void broken_model_bytes_are_refused(void) {
 /* ---- labels */
 
 static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
-  struct px_dataset *ds = world(9), *truth = world(TRAJ_N);
-  const struct idm_spec spec = small(3, 100);
+  struct px_dataset *ds = world_new(9), *truth = world_new(TRAJ_N);
+  const struct idm_spec spec = world_spec(3, 100);
   struct idm_metrics metrics;
   struct px_err err;
   struct idm_model *models[3];
   struct idm_labels *labels, *part;
-  for (uint32_t i = 0; i < 3; i++) models[i] = trained(ds, &spec, i, &metrics);
+  for (uint32_t i = 0; i < 3; i++) models[i] = world_trained(ds, &spec, i, &metrics);
   CU_ASSERT_TRUE(metrics.val_r2 > 0.99 && metrics.val_r2_dim[0] > 0.99 && metrics.val_r2_dim[1] > 0.99);
   CU_OK(idm_label(models, 3, ds, 0, TRAJ_N, NULL, &labels, &err), err);
   double worst = 0;
@@ -517,13 +456,13 @@ static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
 }
 
 static void a_deterministic_head_states_its_held_out_error(void) {
-  struct px_dataset *ds = world(9);
-  struct idm_spec spec = small(3, 5);
+  struct px_dataset *ds = world_new(9);
+  struct idm_spec spec = world_spec(3, 5);
   struct idm_metrics metrics;
   struct px_err err;
   struct idm_labels *labels;
   spec.head = IDM_DETERMINISTIC;
-  struct idm_model *model = trained(ds, &spec, 0, &metrics);
+  struct idm_model *model = world_trained(ds, &spec, 0, &metrics);
   CU_OK(idm_label(&model, 1, ds, 0, TRAJ_N, NULL, &labels, &err), err);
   double square = 0;
   for (uint64_t i = 0; i < labels->steps_n; i++)
@@ -538,8 +477,8 @@ static void a_deterministic_head_states_its_held_out_error(void) {
 
 /* With the linear path as the only thing that differs from 0, mu is its bias. */
 static void label_spread_and_disagreement_follow_their_formulas(void) {
-  struct px_dataset *ds = world(TRAJ_N);
-  struct idm_spec spec = small(2, 1);
+  struct px_dataset *ds = world_new(TRAJ_N);
+  struct idm_spec spec = world_spec(2, 1);
   struct idm_model *models[2];
   struct idm_labels *labels;
   struct px_err err;

@@ -147,7 +147,7 @@ static void gradients_of_net_and_linear_path_agree_with_finite_differences(void)
   CU_OK(idm_model_new(&spec, 0, &w->truth.spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
   CU_ASSERT_PTR_NULL(model->y);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&w->truth, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&w->truth, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
   const size_t linear_n = C * (model->mu->shape.in + 1);
   px_rng_normal(&rng, model->linear, linear_n);

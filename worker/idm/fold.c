@@ -16,7 +16,9 @@ static uint32_t trajectories(const struct idm_step *steps, uint32_t n) {
 }
 
 /* Too few trajectories to hold one out without a member losing much of what there is. */
-static bool few(const struct idm_spec *spec, uint32_t trajs) { return trajs < 2 || trajs < spec->members; }
+static bool few(const struct idm_spec *spec, uint32_t trajs) {
+  return trajs < 2 || (trajs < spec->members && spec->compat != IDM_REFERENCE);
+}
 
 uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n) {
   const uint32_t folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS, trajs = trajectories(steps, n);
@@ -33,7 +35,10 @@ static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t me
     for (uint32_t i = 0; i < trajs; i++) order[i] = i;
     struct px_rng rng = px_rng_at(spec->seed, px_rng_stream("idm folds", 0), 0);
     px_rng_shuffle(&rng, order, trajs);
-    for (uint32_t i = member % folds; i < trajs; i += folds) chosen[order[i]] = 1;
+    if (spec->compat == IDM_REFERENCE) /* one tenth for all members, rounded down */
+      for (uint32_t i = 0; i == 0 || i < trajs / LONE_MEMBER_FOLDS; i++) chosen[order[i]] = 1;
+    else
+      for (uint32_t i = member % folds; i < trajs; i += folds) chosen[order[i]] = 1;
     for (uint32_t i = 0, traj = 0; i < n; i++) {
       if (i && steps[i].traj != steps[i - 1].traj) traj++;
       held[i] = chosen[traj];

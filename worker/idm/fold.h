@@ -6,7 +6,9 @@
  * into folds; member m holds out fold m, so that no transition goes unused and
  * validation never sees its own trajectory. One member alone holds out a tenth.
  * A single labelled trajectory, or fewer than there are members, are cut into
- * short blocks of transitions, dealt likewise.
+ * short blocks of transitions, dealt likewise. With compat: reference all
+ * members hold out the same tenth of the trajectories, rounded down, but at
+ * least one.
  */
 #ifndef PX_IDM_FOLD_H
 #define PX_IDM_FOLD_H

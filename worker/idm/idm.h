@@ -58,6 +58,9 @@ enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
  * trained by cross entropy (mean_loss nll); the label is the most probable
  * class of the members' mean. */
 enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC, IDM_SOFTMAX };
+/* reference: what SS-ORL's public code does, where that differs from the above
+ * (docs/learning.md lists it): to compare with it, not to label well. */
+enum idm_compat { IDM_NONE, IDM_REFERENCE };
 /* What trains the mean. squared: the error of the label itself; the spread is
  * fitted beside it by likelihood, then scaled to the errors on the held-out
  * fold. nll: both by likelihood (the paper). beta_nll: each element's
@@ -69,14 +72,18 @@ struct idm_spec {
   enum idm_inputs inputs;
   enum idm_head head;
   enum idm_mean_loss mean_loss;
+  enum idm_compat compat;
   uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
   uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
   uint32_t members;             /* E */
   uint32_t steps, batch;        /* at most `steps` Adam steps of `batch` transitions; with patience, at most 200 passes */
   uint32_t validate_every;      /* steps between validations */
+  uint32_t rounds;              /* of self-training, after the first training; each takes `steps` again */
   uint32_t patience;            /* validations without a better one before it stops; 0: never */
   double lr, dropout, weight_decay, beta;
+  double add_percent;           /* of the unlabelled transitions: what a round adds */
   bool cosine;                  /* the learning rate falls to 0 by half a cosine over `steps`; else it is constant */
+  bool spectral_norm;           /* hidden weights are divided by their largest singular value, in both nets */
   bool linear;                  /* mu = ridge solution + net: the net learns what a line leaves over */
   uint64_t seed;
 };
@@ -109,8 +116,9 @@ const char *idm_profile_name(enum idm_profile v);
 struct idm_metrics {
   double val_mse, val_r2, val_nll, val_accuracy;
   double val_r2_dim[PX_ACT_MAX]; /* [A] */
-  uint64_t train_n, val_n;       /* transitions */
-  uint32_t best_step, steps;     /* step of the kept iterate; steps taken */
+  uint64_t train_n, val_n;       /* labelled transitions */
+  uint64_t pseudo_n;             /* of self-training, learned from beside train_n */
+  uint32_t best_step, steps;     /* step of the kept iterate within its round; steps taken in all rounds */
   bool val_by_transition;        /* one labelled trajectory, or fewer than members: transitions were split */
   double seconds;
 };
@@ -133,6 +141,23 @@ uint32_t idm_model_act_count(const struct idm_model *model); /* 0: continuous ac
 enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
                                 const struct px_progress *progress, struct px_checkpoint *checkpoint,
                                 struct idm_model **out, struct idm_metrics *metrics, struct px_err *err) PX_MUST_CHECK;
+
+/* The same in parts, for whoever wants what a training that failed had reached.
+ * A training borrows dataset and progress, allocates in _new and between rounds
+ * of self-training, and belongs to one thread. */
+struct idm_training;
+enum px_status idm_training_new(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
+                                const struct px_progress *progress, struct idm_training **out,
+                                struct px_err *err) PX_MUST_CHECK;
+void idm_training_free(struct idm_training *t);
+/* To the end, from where it stands. */
+enum px_status idm_training_run(struct idm_training *t, struct px_checkpoint *checkpoint,
+                                struct px_err *err) PX_MUST_CHECK;
+/* The kept iterate, the best validated one, as a finished model; also after
+ * idm_training_run failed. NOT_FOUND while none is validated. Afterwards t can
+ * only be freed. */
+enum px_status idm_training_take(struct idm_training *t, struct idm_model **out, struct idm_metrics *metrics,
+                                 struct px_err *err) PX_MUST_CHECK;
 
 /* A model as safetensors bytes, appended to buf (PX_BUF(IDM_MODEL_BYTES_MAX)).
  * `lineage` is pairs of key and value (dataset, job, ...), kept as metadata

@@ -4,7 +4,7 @@
  *
  *   label = mean m_i;  aleatoric = mean s_i^2;  epistemic = mean (m_i - label)^2
  *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
- *         sigma_i for the others
+ *         sigma_i for the others, and for all with compat: reference
  *
  * With a softmax head p_i are the members' probabilities, p = mean p_i and H the
  * entropy as a share of log act_count (Depeweg et al. 2018, arXiv 1710.07283):
@@ -83,7 +83,8 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     const struct idm_model *b = models[i];
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
-        || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || p->hidden != q->hidden || p->layers != q->layers
+        || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || a->spec.compat != b->spec.compat
+        || p->hidden != q->hidden || p->layers != q->layers
         || (a->y && a->y->shape.hidden != b->y->shape.hidden)
         || memcmp(a->norm->stats, b->norm->stats, sizeof(double) * IDM_STATS_N * a->obs_dim) != 0)
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
@@ -132,7 +133,8 @@ static void add_member(struct labeller *l, const struct idm_model *model, uint32
     return;
   }
   const size_t cells = (size_t)n * l->dims;
-  const bool squashed = model->spec.head == IDM_SQUASHED;
+  /* The reference takes the spread before the tanh for the action's. */
+  const bool squashed = model->spec.head == IDM_SQUASHED && model->spec.compat != IDM_REFERENCE;
   idm_model_label(model, n, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
   const float *y = idm_model_y(model, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
@@ -248,7 +250,7 @@ static enum px_status label_range(struct labeller *l, const struct px_progress *
   for (uint32_t traj = l->labels->traj_from; traj < l->labels->traj_to; traj++) {
     const uint64_t steps = ds->step_start[traj + 1] - ds->step_start[traj];
     for (uint64_t t = 0; t < steps; t++) {
-      if (px_dataset_next_known(ds, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      if (idm_step_has_window(ds, &l->models[0]->spec, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
       if (n < ROWS) continue;
       label_chunk(l, n);
       n = 0;

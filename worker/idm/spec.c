@@ -13,15 +13,15 @@
 enum type { U32, U64, F64, FLAG };
 static const struct option { const char *name; enum type type; size_t at; } options[] = {
 #define AT(type, name) { #name, type, offsetof(struct idm_spec, name) }
-  AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, k), AT(U32, f), AT(U32, hidden), AT(U32, layers),
-  AT(F64, dropout), AT(FLAG, linear), AT(U32, members), AT(U32, steps), AT(U32, batch), AT(F64, lr),
-  AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every), AT(U32, patience), AT(U64, seed),
+  AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, compat), AT(U32, k), AT(U32, f), AT(U32, hidden),
+  AT(U32, layers), AT(F64, dropout), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, steps),
+  AT(U32, batch), AT(F64, lr), AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every),
+  AT(U32, patience), AT(U32, rounds), AT(F64, add_percent), AT(U64, seed),
 #undef AT
 };
 enum { OPTIONS_N = sizeof options / sizeof *options };
 _Static_assert((int)OPTIONS_N < (int)IDM_SPEC_META_MAX, "idm_spec_meta's room");
-_Static_assert(sizeof(enum idm_head) == sizeof(uint32_t) && sizeof(enum idm_inputs) == sizeof(uint32_t)
-               && sizeof(enum idm_mean_loss) == sizeof(uint32_t), "enums are read as whole numbers");
+_Static_assert(sizeof(enum idm_head) == sizeof(uint32_t), "enums are read as whole numbers");
 
 static double get(const struct idm_spec *spec, const struct option *option) {
   const void *at = (const char *)spec + option->at;
@@ -121,7 +121,8 @@ void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
 enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct px_err *err) {
   const char *profile = json_string_value(json_object_get(given, "profile")), *name;
   enum idm_profile base = IDM_FAST;
-  if (profile && !idm_profile_from(profile, &base)) return px_fail_at(err, PX_E_BAD_FIELD, "/profile", "unknown profile");
+  if (profile && !idm_profile_from(profile, &base))
+    return px_fail_at(err, PX_E_BAD_FIELD, "/profile", "there is no profile '%.32s'", profile);
   idm_spec_default(base, spec);
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)given, name, value) {
@@ -136,6 +137,31 @@ enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct 
   return idm_spec_check(spec, err);
 }
 
+/* Options that do not go together. */
+static enum px_status check_pairs(const struct idm_spec *spec, struct px_err *err) {
+  const bool constant = spec->head == IDM_DETERMINISTIC, reference = spec->compat == IDM_REFERENCE;
+  const struct { bool wrong; const char *pointer, *message, *hint; } pairs[] = {
+    { constant && spec->mean_loss != IDM_SQUARED, "/mean_loss", "head deterministic has no likelihood to train by",
+      "Set mean_loss to squared, or choose head gaussian." },
+    { spec->head == IDM_SOFTMAX && spec->mean_loss != IDM_NLL, "/mean_loss", "head softmax is trained by its likelihood",
+      "Set mean_loss to nll." },
+    { constant && spec->rounds > 0, "/rounds", "head deterministic is as certain of each transition as of all others",
+      "Set rounds to 0, or choose head gaussian." },
+    { reference && spec->inputs != IDM_STATES, "/inputs", "compat reference is defined for inputs states",
+      "Set profile to paper, or compat to none." },
+    { reference && spec->head != IDM_SQUASHED, "/head", "compat reference is defined for head squashed",
+      "Set profile to paper, or compat to none." },
+    { reference && spec->f > 0, "/f", "compat reference has no future observations", "Set f to 0, or compat to none." },
+  };
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    if (!pairs[i].wrong) continue;
+    px_fail_at(err, PX_E_BAD_FIELD, pairs[i].pointer, "%s", pairs[i].message);
+    px_err_hint(err, "%s", pairs[i].hint);
+    return PX_E_BAD_FIELD;
+  }
+  return PX_OK;
+}
+
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
   for (size_t i = 0; i < OPTIONS_N; i++) {
     const struct flow_field *field = field_of(options[i].name);
@@ -144,17 +170,7 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
     snprintf(text, sizeof text, "%g", value);
     if (!in_bounds(field, value)) return wrong(field, text, err);
   }
-  if (spec->head == IDM_DETERMINISTIC && spec->mean_loss != IDM_SQUARED) {
-    px_fail_at(err, PX_E_BAD_FIELD, "/mean_loss", "head deterministic has no likelihood to train by");
-    px_err_hint(err, "Set mean_loss to squared, or choose head gaussian.");
-    return PX_E_BAD_FIELD;
-  }
-  if (spec->head == IDM_SOFTMAX && spec->mean_loss != IDM_NLL) {
-    px_fail_at(err, PX_E_BAD_FIELD, "/mean_loss", "head softmax is trained by its likelihood");
-    px_err_hint(err, "Set mean_loss to nll.");
-    return PX_E_BAD_FIELD;
-  }
-  return PX_OK;
+  return check_pairs(spec, err);
 }
 
 enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct px_spaces *spaces, struct px_err *err) {
@@ -186,7 +202,8 @@ size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, st
 enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) {
   const char *profile = px_st_meta(st, "profile");
   enum idm_profile base;
-  if (!profile || !idm_profile_from(profile, &base)) return px_fail(err, PX_E_BAD_DATA, "the model's profile is unknown");
+  if (!profile || !idm_profile_from(profile, &base))
+    return px_fail(err, PX_E_BAD_DATA, "the model's profile is unknown");
   idm_spec_default(base, spec);
   for (size_t i = 0; i < OPTIONS_N; i++) {
     const char *text = px_st_meta(st, options[i].name);

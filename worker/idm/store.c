@@ -74,7 +74,8 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
 
 /* ---- metadata: numbers by name */
 
-struct number { const char *name; enum { U32, U64, F64, FLAG } type; void *at; };
+/* LATER_U64: files of older versions lack it, and mean 0. */
+struct number { const char *name; enum { U32, U64, LATER_U64, F64, FLAG } type; void *at; };
 
 static size_t list_numbers(struct idm_model *m, struct number *list) {
   struct idm_metrics *r = &m->metrics;
@@ -83,6 +84,7 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
     { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
     { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
     { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
+    { "pseudo_n", LATER_U64, &r->pseudo_n },
     { "act_count", U32, &m->act_count }, { "val_accuracy", F64, &r->val_accuracy }, /* discrete actions alone */
   };
   memcpy(list, numbers, sizeof numbers);
@@ -92,7 +94,8 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
 static void print_number(const struct number *number, char text[TEXT_MAX]) {
   switch (number->type) {
   case U32: (void)snprintf(text, TEXT_MAX, "%u", *(const uint32_t *)number->at); break;
-  case U64: (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at); break;
+  case U64:
+  case LATER_U64: (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at); break;
   case F64: (void)snprintf(text, TEXT_MAX, "%.17g", *(const double *)number->at); break;
   case FLAG: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
   }
@@ -100,14 +103,14 @@ static void print_number(const struct number *number, char text[TEXT_MAX]) {
 
 static bool read_number(const struct number *number, const char *text) {
   char *end;
-  if (!text || !*text) return false;
+  if (!text || !*text) return number->type == LATER_U64;
   if (number->type == F64) {
     *(double *)number->at = strtod(text, &end);
     return *end == '\0';
   }
   const unsigned long long value = strtoull(text, &end, 10);
   if (*end || *text == '-') return false;
-  if (number->type == U64) {
+  if (number->type == U64 || number->type == LATER_U64) {
     *(uint64_t *)number->at = value;
   } else if (number->type == U32 && value <= UINT32_MAX) {
     *(uint32_t *)number->at = (uint32_t)value;

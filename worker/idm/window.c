@@ -68,9 +68,10 @@ uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim) {
   return obs_dim * (spec->k + 2 + spec->f) + spec->f;
 }
 
+/* s NULL: the state 0. */
 static void put_state(const struct idm_norm *norm, const float *s, float *out) {
   const float *mean = norm->scales + IDM_STATE_MEAN * norm->obs_dim, *inverse = norm->scales + IDM_STATE_STD * norm->obs_dim;
-  for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (s[j] - mean[j]) * inverse[j];
+  for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = ((s ? s[j] : 0) - mean[j]) * inverse[j];
 }
 
 static void put_change(const struct idm_norm *norm, const float *from, const float *to, float *out) {
@@ -83,16 +84,21 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
                        const struct idm_step *steps, uint32_t n, float *x) {
   const uint32_t dims = norm->obs_dim, inputs = idm_window_inputs(spec, dims);
   const int64_t before = spec->k, after = (int64_t)spec->f + 1;
+  const bool reference = spec->compat == IDM_REFERENCE;
   for (uint32_t i = 0; i < n; i++, x += inputs) {
     const uint64_t start = ds->obs_start[steps[i].traj];
     const float *s = ds->observations + start * dims;
-    const int64_t t = steps[i].t, last = (int64_t)(ds->obs_start[steps[i].traj + 1] - start) - 1;
+    const uint64_t steps_n = ds->step_start[steps[i].traj + 1] - ds->step_start[steps[i].traj];
+    const int64_t last = (int64_t)(ds->obs_start[steps[i].traj + 1] - start) - 1;
+    const int64_t t = (int64_t)steps[i].t - (reference && spec->k > 0 && steps[i].t + 1 == steps_n);
     float *out = x, *mask = x + dims * (spec->k + 2 + spec->f);
     for (int64_t place = -before; place <= after; place++, out += dims) {
       const int64_t at = t + place;
       const float *here = s + (at < 0 ? 0 : at > last ? last : at) * dims;
       if (place > 1) *mask++ = at > last ? 1 : 0;
-      if (at < 0)
+      if (at < 0 && reference)
+        put_state(norm, NULL, out);
+      else if (at < 0)
         memset(out, 0, sizeof *out * dims);
       else if (spec->inputs == IDM_STATES || place == 0)
         put_state(norm, here, out);
@@ -104,28 +110,35 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
   }
 }
 
+void idm_action_target(const struct px_spaces *spaces, const float *action, float *target) {
+  if (spaces->act_count) {
+    memset(target, 0, sizeof *target * spaces->act_count);
+    target[(uint32_t)action[0]] = 1;
+    return;
+  }
+  for (uint32_t j = 0; j < spaces->act_dim; j++)
+    target[j] = 2 * (action[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
+}
+
 void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a) {
   const struct px_spaces *spaces = &ds->spaces;
   const uint32_t dims = spaces->act_dim, outputs = idm_window_outputs(spaces);
-  for (uint32_t i = 0; i < n; i++, a += outputs) {
-    const float *from = ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims;
-    if (spaces->act_count) {
-      memset(a, 0, sizeof *a * outputs);
-      a[(uint32_t)from[0]] = 1;
-      continue;
-    }
-    for (uint32_t j = 0; j < dims; j++)
-      a[j] = 2 * (from[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
-  }
+  for (uint32_t i = 0; i < n; i++, a += outputs)
+    idm_action_target(spaces, ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims, a);
 }
 
-enum px_status idm_steps_labelled(const struct px_dataset *ds, struct idm_step **out, uint32_t *n) {
+bool idm_step_has_window(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
+  return (spec->compat == IDM_REFERENCE && spec->k > 0) || px_dataset_next_known(ds, traj, t);
+}
+
+enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
+                                  uint32_t *n) {
   struct idm_step *steps = NULL;
   for (int pass = 0; pass < 2; pass++) {
     size_t count = 0;
     for (uint32_t traj = 0; traj < ds->traj_n; traj++)
       for (uint64_t t = 0; t < ds->step_start[traj + 1] - ds->step_start[traj]; t++) {
-        if (!ds->labelled[ds->step_start[traj] + t] || !px_dataset_next_known(ds, traj, t)) continue;
+        if (!ds->labelled[ds->step_start[traj] + t] || !idm_step_has_window(ds, spec, traj, t)) continue;
         if (steps) steps[count] = (struct idm_step){ traj, (uint32_t)t };
         count++;
       }

@@ -11,6 +11,10 @@
  *               (change - mean) / std of changes
  * Places before the episode's start are 0. Past its end the last state that is
  * known is repeated, and the place's mask, one of f, is 1.
+ *
+ * With compat: reference, places before the start hold the state 0 as it is
+ * before normalisation, and with k > 0 the window of an episode's last step is
+ * s_{t-k-1} .. s_t: shifted by one, so that it never sees the final state.
  */
 #ifndef PX_IDM_WINDOW_H
 #define PX_IDM_WINDOW_H
@@ -35,19 +39,26 @@ void idm_norm_ready(struct idm_norm *norm);
 /* A transition: step t of trajectory traj. */
 struct idm_step { uint32_t traj, t; };
 
+/* Whether a window can be made of it: its next state must be known. (With
+ * compat: reference and k > 0 it need not be: see below.) */
+bool idm_step_has_window(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t);
+
 uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim);
-/* x[n, inputs]. Every step's next state must be known. */
+/* x[n, inputs]. Every step must have a window. */
 void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
                        const struct idm_step *steps, uint32_t n, float *x);
 /* Numbers in a target: A, or one for each discrete action. */
 static inline uint32_t idm_window_outputs(const struct px_spaces *spaces) {
   return spaces->act_count ? spaces->act_count : spaces->act_dim;
 }
-/* a[n, outputs]: the actions mapped to (-1, 1); of discrete ones 1 in the class's place and 0 elsewhere. */
+/* action[A] as a target[outputs]: mapped to (-1, 1); of discrete ones 1 in the class's place and 0 elsewhere. */
+void idm_action_target(const struct px_spaces *spaces, const float *action, float *target);
+/* a[n, outputs]: the steps' actions as targets. */
 void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a);
 
-/* All transitions that are labelled and whose next state is known, in order.
- * *out is the caller's, NULL if there are none. */
-enum px_status idm_steps_labelled(const struct px_dataset *ds, struct idm_step **out, uint32_t *n) PX_MUST_CHECK;
+/* All transitions that are labelled and have a window, in order. *out is the
+ * caller's, NULL if there are none. */
+enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
+                                  uint32_t *n) PX_MUST_CHECK;
 
 #endif

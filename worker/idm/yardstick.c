@@ -91,14 +91,17 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
   struct idm_step *steps = NULL;
   uint32_t n = 0;
   struct idm_yardsticks *y = px_calloc(1, sizeof *y);
-  enum px_status status = y ? idm_steps_labelled(ds, &steps, &n) : PX_E_NO_MEMORY;
+  enum px_status status = PX_E_NO_MEMORY;
+  if (y) {
+    idm_spec_default(IDM_PAPER, &y->window);
+    status = idm_steps_labelled(ds, &y->window, &steps, &n);
+  }
   if (!status && n == 0) {
     idm_yardsticks_free(y);
     return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
   }
   if (!status) {
     y->outputs = idm_window_outputs(&ds->spaces);
-    idm_spec_default(IDM_PAPER, &y->window);
     y->pair = y->window;
     y->window.members = FOLDS;
     y->window.k = k;

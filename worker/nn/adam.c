@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 #include "worker/nn/simd.h"
@@ -17,6 +18,12 @@ void px_adam_free(struct px_adam *adam) {
   free(adam->m);
   free(adam->v);
   adam->m = adam->v = NULL;
+}
+
+void px_adam_restart(struct px_adam *adam) {
+  memset(adam->m, 0, sizeof *adam->m * adam->n);
+  memset(adam->v, 0, sizeof *adam->v * adam->n);
+  adam->steps = 0;
 }
 
 /* One pass over four arrays. rate = lr / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t). */

@@ -25,6 +25,8 @@ struct px_adam {
 
 enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_options options) PX_MUST_CHECK;
 void px_adam_free(struct px_adam *adam);
+/* As it was before its first step. */
+void px_adam_restart(struct px_adam *adam);
 /* params[n] -= the step for grads[n]. */
 void px_adam_step(struct px_adam *adam, float *params, const float *grads);
 
