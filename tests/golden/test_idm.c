@@ -15,15 +15,15 @@
 #include "worker/idm/model.h"
 #include "worker/idm/softmax.h"
 #include "worker/nn/adam.h"
+#include "worker/nn/spectral.h"
 
-enum { O = 4, A = 2, TRAJS = 4, STEPS = 22, OBS = 25, ROWS = 21, TRAINED = 10, PARAMS_MAX = 4096, CLASSES = 5 };
+enum { O = 4, A = 2, TRAJS = 4, STEPS = 22, OBS = 25, TRAINED = 10, CLASSES = 5 };
 
 struct data {
   struct golden g;
   struct px_dataset ds;
   float observations[OBS * O], actions[STEPS * A];
   uint8_t labelled[STEPS];
-  struct idm_step rows[ROWS];
 };
 
 static uint64_t step_start[TRAJS + 1] = { 0, 7, 8, 13, 22 }, obs_start[TRAJS + 1] = { 0, 8, 10, 15, 25 };
@@ -31,8 +31,6 @@ static uint8_t has_final[TRAJS] = { 1, 1, 0, 1 };
 
 static void open_data(struct data *d, bool discrete) {
   float low[A], high[A];
-  uint32_t n = 0;
-  struct idm_step *labelled;
   memset(d, 0, sizeof *d);
   golden_open(&d->g, discrete ? "idm_softmax" : "idm");
   golden_floats(&d->g, "observations", 0, OBS * O, d->observations);
@@ -47,10 +45,6 @@ static void open_data(struct data *d, bool discrete) {
   ds->traj_n = TRAJS, ds->steps_n = STEPS, ds->obs_n = OBS;
   ds->observations = d->observations, ds->actions = d->actions, ds->labelled = d->labelled;
   ds->step_start = step_start, ds->obs_start = obs_start, ds->has_final = has_final;
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &(struct idm_spec){ .k = 1 }, &labelled, &n), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(n, ROWS);
-  memcpy(d->rows, labelled, sizeof d->rows);
-  free(labelled);
 }
 
 static struct golden *golden_of;
@@ -66,66 +60,91 @@ static double error_of(const char *what, const float *found, size_t n) {
   return golden_error(golden_of, named(what), found, n);
 }
 
-static void take_steps(const struct data *d, struct idm_model *model, struct idm_pass *pass, double loose) {
-  const size_t linear_n = model->outputs * (model->mu->shape.in + 1);
-  struct px_adam adam[3];
-  size_t n;
-  CU_ASSERT_EQUAL_FATAL(px_adam_init(&adam[0], model->mu->params_n, PX_ADAM_DEFAULTS(1e-3F)), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(px_adam_init(&adam[1], model->y ? model->y->params_n : 1, PX_ADAM_DEFAULTS(1e-3F)), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(px_adam_init(&adam[2], linear_n, PX_ADAM_DEFAULTS(1e-3F)), PX_OK);
-  const double *losses = golden_take(&d->g, named("losses"), &n);
-  for (int step = 0; step < TRAINED; step++) {
-    const double loss = idm_pass_gradients(model, pass, ROWS, NULL, NULL, 1.0 / ROWS, false);
-    CU_ASSERT_DOUBLE_EQUAL(loss, losses[step], loose * (1 + fabs(losses[step])));
-    if (step == 0) {
-      CU_ASSERT_TRUE(error_of("mu_grads", pass->mu_grads, model->mu->params_n) < loose);
-      if (model->y) CU_ASSERT_TRUE(error_of("y_grads", pass->y_grads, model->y->params_n) < loose);
-      if (model->linear) CU_ASSERT_TRUE(error_of("linear_grads", pass->linear_grads, linear_n) < loose);
-    }
-    px_adam_step(&adam[0], model->mu->params, pass->mu_grads);
-    if (model->y) px_adam_step(&adam[1], model->y->params, pass->y_grads);
-    if (model->linear) px_adam_step(&adam[2], model->linear, pass->linear_grads);
+/* A net under training: what Adam moves, and its gradients. */
+struct moved { struct px_mlp *net; struct px_spectral *spectral; float *params, *grads; size_t n; struct px_adam adam; };
+
+static struct moved moved_of(const struct idm_spec *spec, struct px_mlp *net, float *params, float *grads, size_t n,
+                             const char *start, const char *u) {
+  struct moved m = { .net = net, .params = params, .grads = grads, .n = n };
+  if (!n) return m;
+  if (spec->spectral_norm && net) {
+    CU_ASSERT_EQUAL_FATAL(px_spectral_new(net, &m.spectral), PX_OK);
+    golden_floats(golden_of, named(u), 0, m.spectral->u_n, m.spectral->u);
+    m.params = m.spectral->raw;
   }
-  CU_ASSERT_TRUE(error_of("mu_after", model->mu->params, model->mu->params_n) < 1e-4);
-  if (model->y) CU_ASSERT_TRUE(error_of("y_after", model->y->params, model->y->params_n) < 1e-4);
-  if (model->linear) CU_ASSERT_TRUE(error_of("linear_after", model->linear, linear_n) < 1e-4);
-  for (int i = 0; i < 3; i++) px_adam_free(&adam[i]);
+  golden_floats(golden_of, named(start), 0, n, m.params);
+  CU_ASSERT_EQUAL_FATAL(px_adam_init(&m.adam, n, PX_ADAM_DEFAULTS(1e-3F)), PX_OK);
+  return m;
 }
 
-static void compare_probabilities(const struct idm_model *model, const struct idm_pass *pass) {
-  float p[ROWS * CLASSES], entropy[ROWS];
+static void compare_probabilities(const struct idm_model *model, const struct idm_pass *pass, uint32_t rows) {
+  float p[STEPS * CLASSES], entropy[STEPS];
   double wide[CLASSES];
-  idm_softmax(ROWS, CLASSES, idm_model_mu(model, pass->mu_work, pass->x, ROWS, NULL), p);
-  for (size_t i = 0; i < ROWS; i++) {
+  idm_softmax(rows, CLASSES, idm_model_mu(model, pass->mu_work, pass->x, rows, NULL), p);
+  for (size_t i = 0; i < rows; i++) {
     for (size_t j = 0; j < CLASSES; j++) wide[j] = (double)p[i * CLASSES + j];
     entropy[i] = (float)idm_softmax_entropy(CLASSES, wide, 1);
   }
-  CU_ASSERT_TRUE(error_of("p", p, ROWS * CLASSES) < 1e-5);
-  CU_ASSERT_TRUE(error_of("entropy", entropy, ROWS) < 1e-5);
+  CU_ASSERT_TRUE(error_of("p", p, rows * CLASSES) < 1e-5);
+  CU_ASSERT_TRUE(error_of("entropy", entropy, rows) < 1e-5);
+}
+
+static void take_steps(struct idm_model *model, struct idm_pass *pass, uint32_t rows, struct moved moved[3], double loose) {
+  static const char *const grads[] = { "mu_grads", "y_grads", "linear_grads" };
+  static const char *const after[] = { "mu_after", "y_after", "linear_after" };
+  size_t n;
+  const double *losses = golden_take(golden_of, named("losses"), &n);
+  for (int step = 0; step < TRAINED; step++) {
+    for (int i = 0; i < 3; i++)
+      if (moved[i].spectral) px_spectral_apply(moved[i].spectral, true);
+    if (step == 0) {
+      idm_model_label(model, rows, idm_model_mu(model, pass->mu_work, pass->x, rows, NULL), pass->dmu);
+      CU_ASSERT_TRUE(error_of("label", pass->dmu, (size_t)rows * model->act_dim) < 1e-5);
+      if (model->act_count) compare_probabilities(model, pass, rows);
+    }
+    const double loss = idm_pass_gradients(model, pass, rows, NULL, NULL, 1.0 / rows, false);
+    CU_ASSERT_DOUBLE_EQUAL(loss, losses[step], loose * (1 + fabs(losses[step])));
+    for (int i = 0; i < 3; i++) {
+      if (!moved[i].n) continue;
+      if (moved[i].spectral) px_spectral_gradients(moved[i].spectral, moved[i].grads);
+      if (step == 0) CU_ASSERT_TRUE(error_of(grads[i], moved[i].grads, moved[i].n) < loose);
+      px_adam_step(&moved[i].adam, moved[i].params, moved[i].grads);
+    }
+  }
+  for (int i = 0; i < 3; i++)
+    if (moved[i].n) CU_ASSERT_TRUE(error_of(after[i], moved[i].params, moved[i].n) < 1e-4);
 }
 
 static void compare(const char *name, struct idm_spec spec, double loose) {
   struct data *d = px_calloc(1, sizeof *d);
   struct idm_model *model;
   struct idm_pass pass;
+  struct idm_step *rows;
   struct px_err err;
+  uint32_t n;
   open_data(d, spec.head == IDM_SOFTMAX);
   golden_of = &d->g;
   case_of = name;
   spec.profile = IDM_FAST, spec.hidden = 16, spec.layers = 2, spec.members = 1, spec.beta = 0.5;
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&d->ds, &spec, &rows, &n), PX_OK);
   CU_OK(idm_model_new(&spec, 0, &d->ds.spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
   idm_norm_measure(model->norm, &d->ds);
-  idm_window_gather(model->norm, &spec, &d->ds, d->rows, ROWS, pass.x);
-  idm_window_actions(&d->ds, d->rows, ROWS, pass.action);
-  CU_ASSERT_TRUE(error_of("x", pass.x, (size_t)ROWS * model->mu->shape.in) < 1e-6);
-  golden_floats(&d->g, named("mu"), 0, model->mu->params_n, model->mu->params);
-  if (model->y) golden_floats(&d->g, named("y"), 0, model->y->params_n, model->y->params);
-  if (spec.linear) golden_floats(&d->g, named("linear"), 0, model->outputs * (model->mu->shape.in + 1), model->linear);
-  idm_model_label(model, ROWS, idm_model_mu(model, pass.mu_work, pass.x, ROWS, NULL), pass.dmu);
-  CU_ASSERT_TRUE(error_of("label", pass.dmu, (size_t)ROWS * model->act_dim) < 1e-5);
-  if (model->act_count) compare_probabilities(model, &pass);
-  take_steps(d, model, &pass, loose);
+  idm_window_gather(model->norm, &spec, &d->ds, rows, n, pass.x);
+  idm_window_actions(&d->ds, rows, n, pass.action);
+  CU_ASSERT_TRUE(error_of("x", pass.x, (size_t)n * model->mu->shape.in) < 1e-6);
+  const size_t linear_n = spec.linear ? model->outputs * (model->mu->shape.in + 1) : 0;
+  struct moved moved[] = {
+    moved_of(&spec, model->mu, model->mu->params, pass.mu_grads, model->mu->params_n, "mu", "mu_u"),
+    moved_of(&spec, model->y, model->y ? model->y->params : NULL, pass.y_grads, model->y ? model->y->params_n : 0, "y", "y_u"),
+    moved_of(&spec, NULL, model->linear, pass.linear_grads, linear_n, "linear", NULL),
+  };
+  take_steps(model, &pass, n, moved, loose);
+  for (int i = 0; i < 3; i++) {
+    px_spectral_free(moved[i].spectral);
+    px_adam_free(&moved[i].adam);
+  }
+  free(rows);
   idm_pass_free(&pass);
   idm_model_free(model);
   golden_close(&d->g);
@@ -159,7 +178,24 @@ static void softmax_agrees(void) {
   compare("softmax", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_SOFTMAX, .mean_loss = IDM_NLL,
                                         .linear = true }, 1e-5);
 }
+static void beta_likelihood_of_a_gaussian_agrees(void) {
+  compare("gaussian_beta", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN,
+                                              .mean_loss = IDM_BETA_NLL }, 1e-5);
+}
+static void likelihood_with_spectral_normalisation_agrees(void) {
+  compare("spectral_nll", (struct idm_spec){ .k = 1, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL,
+                                             .spectral_norm = true }, 2e-4);
+}
+static void squared_error_with_spectral_normalisation_agrees(void) {
+  compare("spectral_squared", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN,
+                                                 .mean_loss = IDM_SQUARED, .linear = true, .spectral_norm = true }, 1e-5);
+}
+static void compat_with_the_reference_agrees(void) {
+  compare("reference", (struct idm_spec){ .k = 2, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL,
+                                          .compat = IDM_REFERENCE }, 2e-4);
+}
 
 CU_MAIN("idm", T(squashed_likelihood_agrees), T(squared_error_with_linear_path_and_future_agrees),
         T(beta_likelihood_agrees), T(squared_error_of_tanh_agrees), T(gaussian_likelihood_agrees), T(deterministic_agrees),
-        T(softmax_agrees))
+        T(softmax_agrees), T(beta_likelihood_of_a_gaussian_agrees), T(likelihood_with_spectral_normalisation_agrees),
+        T(squared_error_with_spectral_normalisation_agrees), T(compat_with_the_reference_agrees))

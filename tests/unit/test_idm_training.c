@@ -286,7 +286,7 @@ static void reference_windows_shift_at_the_last_step_and_pad_before_normalising(
   struct idm_norm *norm;
   const struct idm_step steps[3] = { { 0, 0 }, { 0, 1 }, { 0, 2 } };
   /* In raw states; 0 is the pad. k = 1: three places. */
-  static const double theirs[3][3] = { { 0, 10, 20 }, { 10, 20, 40 }, { 10, 20, 40 } };
+  static const double theirs[3][3] = { { 0, 10, 20 }, { 10, 20, 40 }, { 0, 20, 40 } };
   static const double ours[3][3] = { { NAN, 10, 20 }, { 10, 20, 40 }, { 20, 40, 80 } };
   float x[9];
   tiny_init(&d, true);

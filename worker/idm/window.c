@@ -80,25 +80,34 @@ static void put_change(const struct idm_norm *norm, const float *from, const flo
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (to[j] - from[j] - mean[j]) * inverse[j];
 }
 
+/* What the public reference sees: with k > 0 never the final state, and what is missing stands at the left. */
+static void put_reference(const struct idm_norm *norm, int64_t k, const struct px_dataset *ds, struct idm_step step,
+                          float *out) {
+  const float *s = ds->observations + ds->obs_start[step.traj] * norm->obs_dim;
+  const int64_t t = step.t, steps_n = (int64_t)(ds->step_start[step.traj + 1] - ds->step_start[step.traj]);
+  const int64_t shift = k > 0 && t + 1 == steps_n, oldest = t > k ? t - k : 0;
+  for (int64_t at = t - k - shift; at <= t + 1 - shift; at++, out += norm->obs_dim)
+    put_state(norm, at < oldest ? NULL : s + at * norm->obs_dim, out);
+}
+
 void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
                        const struct idm_step *steps, uint32_t n, float *x) {
   const uint32_t dims = norm->obs_dim, inputs = idm_window_inputs(spec, dims);
   const int64_t before = spec->k, after = (int64_t)spec->f + 1;
-  const bool reference = spec->compat == IDM_REFERENCE;
   for (uint32_t i = 0; i < n; i++, x += inputs) {
+    if (spec->compat == IDM_REFERENCE) {
+      put_reference(norm, spec->k, ds, steps[i], x);
+      continue;
+    }
     const uint64_t start = ds->obs_start[steps[i].traj];
     const float *s = ds->observations + start * dims;
-    const uint64_t steps_n = ds->step_start[steps[i].traj + 1] - ds->step_start[steps[i].traj];
-    const int64_t last = (int64_t)(ds->obs_start[steps[i].traj + 1] - start) - 1;
-    const int64_t t = (int64_t)steps[i].t - (reference && spec->k > 0 && steps[i].t + 1 == steps_n);
+    const int64_t t = steps[i].t, last = (int64_t)(ds->obs_start[steps[i].traj + 1] - start) - 1;
     float *out = x, *mask = x + dims * (spec->k + 2 + spec->f);
     for (int64_t place = -before; place <= after; place++, out += dims) {
       const int64_t at = t + place;
       const float *here = s + (at < 0 ? 0 : at > last ? last : at) * dims;
       if (place > 1) *mask++ = at > last ? 1 : 0;
-      if (at < 0 && reference)
-        put_state(norm, NULL, out);
-      else if (at < 0)
+      if (at < 0)
         memset(out, 0, sizeof *out * dims);
       else if (spec->inputs == IDM_STATES || place == 0)
         put_state(norm, here, out);

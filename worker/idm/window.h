@@ -12,9 +12,9 @@
  * Places before the episode's start are 0. Past its end the last state that is
  * known is repeated, and the place's mask, one of f, is 1.
  *
- * With compat: reference, places before the start hold the state 0 as it is
+ * With compat: reference, a place without a state holds the state 0 as it is
  * before normalisation, and with k > 0 the window of an episode's last step is
- * s_{t-k-1} .. s_t: shifted by one, so that it never sees the final state.
+ * one such place and s_{t-k} .. s_t: it never sees the final state.
  */
 #ifndef PX_IDM_WINDOW_H
 #define PX_IDM_WINDOW_H
