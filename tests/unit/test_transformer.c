@@ -130,7 +130,7 @@ static void naive_attention(const struct px_attention *s, const struct px_sequen
         double dot = 0;
         for (size_t c = 0; c < dims; c++) dot += (double)q[own + c] * (double)kv[(first + j) * 2 * w + h * dims + c];
         sum += p[j] = exp(dot / sqrt((double)dims));
-        keep[j] = drop ? (double)px_dropout_keep(drop, px_dropout_row(drop, row0 + (uint32_t)r), (uint32_t)(h * stride + j)) : 1;
+        keep[j] = drop ? (double)px_dropout_keep(drop, px_dropout_row(drop, row0 + (uint32_t)token), (uint32_t)(h * stride + j)) : 1;
       }
       for (size_t j = 0; j < seen; j++) {
         p[j] /= sum, d[j] = 0;

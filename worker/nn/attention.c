@@ -158,8 +158,8 @@ PX_CLONES static void head_forward(struct head h, const float *q, const float *k
     for (size_t i = 0; i < rows; i++) {
       softmax(seen(&h, r + i), vectors * PX_LANES, h.scale, p + i * h.stride);
       if (drop)
-        drop_row(vectors * PX_LANES, drop, px_dropout_row(drop, row0 + (uint32_t)(r + i)), unit0, p + i * h.stride,
-                 dropped + i * h.stride);
+        drop_row(vectors * PX_LANES, drop, px_dropout_row(drop, row0 + h.first + (uint32_t)seen(&h, r + i) - 1), unit0,
+                 p + i * h.stride, dropped + i * h.stride);
     }
     product(rows, h.dims / PX_LANES, depth, (struct left){ drop ? dropped : p, h.stride, 1 },
             (struct right){ v, 2 * h.width }, (struct result){ out + r * h.width, h.width });
@@ -222,7 +222,7 @@ void px_attention_forward(const struct px_attention *s, const struct px_sequence
     const struct head h = describe(s, seqs, i, (uint32_t)at);
     const float *k = kv + (size_t)h.first * 2 * s->width;
     for (size_t j = 0; j < s->heads; j++)
-      head_forward(h, q + at * s->width + j * dims, k + j * dims, k + s->width + j * dims, drop, row0 + (uint32_t)at,
+      head_forward(h, q + at * s->width + j * dims, k + j * dims, k + s->width + j * dims, drop, row0,
                    (uint32_t)(j * stride), scratch, probs + (j * seqs->asks_n + at) * stride,
                    out + at * s->width + j * dims);
     at += h.asks;

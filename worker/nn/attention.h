@@ -37,7 +37,8 @@ uint32_t px_attention_stride(const struct px_attention *shape);
 size_t px_attention_scratch_n(const struct px_attention *shape);
 
 /* q [asks_n, width]; kv [tokens, 2 width]: k, then v -> out [asks_n, width]. probs [heads, asks_n, stride] is
- * kept for the backward pass. drop (NULL: none) acts on probabilities: row row0 + r, unit head * stride + j. */
+ * kept for the backward pass. drop (NULL: none) acts on probabilities: row row0 + token, unit
+ * head * stride + the token seen. */
 void px_attention_forward(const struct px_attention *shape, const struct px_sequences *seqs, const float *q,
                           const float *kv, const struct px_dropout *drop, uint32_t row0, float *scratch, float *probs,
                           float *out);

@@ -165,29 +165,36 @@ void px_transformer_work_free(struct px_transformer_work *w) {
 /* The places where units are dropped, each with a stream of its own. */
 enum { DROP_PROBABILITIES, DROP_ATTENTION, DROP_MLP, DROPS_N };
 
+/* Which rows of a batch the rows in hand are, for dropout: row0 + token[i], or row0 + i. drop NULL: no dropout. */
+struct masked { const struct px_dropout *drop; uint32_t row0; const uint32_t *token; };
+
+static inline uint32_t mask_row(const struct masked *m, size_t i) {
+  return m->drop ? px_dropout_row(m->drop, m->row0 + (m->token ? m->token[i] : (uint32_t)i)) : 0;
+}
+
 /* x[n,d] += drop(branch + bias). */
 PX_CLONES static void add_branch(size_t n, size_t d, const float *restrict branch, const float *restrict bias,
-                                 const struct px_dropout *drop, uint32_t row0, float *restrict x) {
+                                 struct masked m, float *restrict x) {
   for (size_t i = 0; i < n; i++, x += d, branch += d) {
-    const uint32_t row = drop ? px_dropout_row(drop, row0 + (uint32_t)i) : 0;
+    const uint32_t row = mask_row(&m, i);
     for (size_t j = 0; j < d; j += PX_LANES) {
       px_vec y = px_vec_load(branch + j) + px_vec_load(bias + j);
-      if (drop) y *= px_dropout_keep_lanes(drop, row, (uint32_t)j);
+      if (m.drop) y *= px_dropout_keep_lanes(m.drop, row, (uint32_t)j);
       px_vec_store(x + j, px_vec_load(x + j) + y);
     }
   }
 }
 
 /* branch[n,d] = drop's gradient of dx; sum[d] (+)= its column sums. */
-PX_CLONES static void branch_back(size_t n, size_t d, const float *restrict dx, const struct px_dropout *drop,
-                                  uint32_t row0, float *restrict branch, bool add, float *restrict sum) {
+PX_CLONES static void branch_back(size_t n, size_t d, const float *restrict dx, struct masked m, float *restrict branch,
+                                  bool add, float *restrict sum) {
   if (!add)
     for (size_t j = 0; j < d; j++) sum[j] = 0;
   for (size_t i = 0; i < n; i++, dx += d, branch += d) {
-    const uint32_t row = drop ? px_dropout_row(drop, row0 + (uint32_t)i) : 0;
+    const uint32_t row = mask_row(&m, i);
     for (size_t j = 0; j < d; j += PX_LANES) {
       px_vec y = px_vec_load(dx + j);
-      if (drop) y *= px_dropout_keep_lanes(drop, row, (uint32_t)j);
+      if (m.drop) y *= px_dropout_keep_lanes(m.drop, row, (uint32_t)j);
       px_vec_store(branch + j, y);
       px_vec_store(sum + j, px_vec_load(sum + j) + y);
     }
@@ -207,9 +214,9 @@ static void scatter_rows(const struct px_sequences *seqs, size_t d, const float 
 struct pass {
   struct px_attention attention;
   struct px_sequences seqs;          /* without asks, unless it is the last layer */
-  uint32_t n, m, d, row0;            /* tokens, rows behind the attention, width */
+  uint32_t n, m, d;                  /* tokens, rows behind the attention, width */
   struct px_dropout rooms[DROPS_N];
-  const struct px_dropout *drop[DROPS_N]; /* NULL: nothing is dropped */
+  struct masked mask[DROPS_N];
 };
 
 static void describe(const struct px_transformer_shape *s, const struct px_sequences *seqs,
@@ -219,11 +226,10 @@ static void describe(const struct px_transformer_shape *s, const struct px_seque
   if (l + 1 == s->layers) p->m = seqs->asks_n;
   else p->seqs.ask = NULL, p->seqs.asks_n = p->n;
   if (!drop || s->dropout <= 0) return;
-  p->row0 = drop->row0;
   for (uint32_t i = 0; i < DROPS_N; i++) {
     p->rooms[i] =
       px_dropout_at(drop->seed, px_rng_stream("transformer dropout", l * DROPS_N + i), drop->step, s->dropout);
-    p->drop[i] = &p->rooms[i];
+    p->mask[i] = (struct masked){ &p->rooms[i], drop->row0, p->seqs.ask };
   }
 }
 
@@ -259,15 +265,16 @@ static float *layer_forward(const struct pass *p, const float *params, struct pl
   px_mat_bias(m, d, params + at.in_bias, k->q);
   linear(n, d, 2 * d, k->x1, params + at.in + square, k->kv);
   px_mat_bias(n, 2 * d, params + at.in_bias + d, k->kv);
-  px_attention_forward(&p->attention, &p->seqs, k->q, k->kv, p->drop[DROP_PROBABILITIES], p->row0, w->attention, k->probs,
+  px_attention_forward(&p->attention, &p->seqs, k->q, k->kv, p->mask[DROP_PROBABILITIES].drop,
+                       p->mask[DROP_PROBABILITIES].row0, w->attention, k->probs,
                        k->heads_out);
   linear(m, d, d, k->heads_out, params + at.out, w->branch);
-  add_branch(m, d, w->branch, params + at.out_bias, p->drop[DROP_ATTENTION], p->row0, x);
+  add_branch(m, d, w->branch, params + at.out_bias, p->mask[DROP_ATTENTION], x);
   px_layer_norm(m, d, x, params + at.norm2, params + at.norm2_bias, k->normal2, k->inverse2, k->x2);
   linear(m, d, INNER * d, k->x2, params + at.up, k->hidden);
   px_gelu(m, INNER * d, params + at.up_bias, k->hidden, k->slope);
   linear(m, INNER * d, d, k->hidden, params + at.down, w->branch);
-  add_branch(m, d, w->branch, params + at.down_bias, p->drop[DROP_MLP], p->row0, x);
+  add_branch(m, d, w->branch, params + at.down_bias, p->mask[DROP_MLP], x);
   return x;
 }
 
@@ -275,7 +282,7 @@ static float *layer_forward(const struct pass *p, const float *params, struct pl
 static void mlp_backward(const struct pass *p, const float *params, struct places at, struct px_transformer_work *w,
                          const struct layer_work *k, float *grads, bool add, float *dx) {
   const uint32_t m = p->m, d = p->d, inner = INNER * d;
-  branch_back(m, d, dx, p->drop[DROP_MLP], p->row0, w->branch, add, grads + at.down_bias);
+  branch_back(m, d, dx, p->mask[DROP_MLP], w->branch, add, grads + at.down_bias);
   linear_grads(m, inner, d, k->hidden, w->branch, add, grads + at.down);
   linear_back(m, inner, d, w->branch, params + at.down, 0, w->wide);
   px_gelu_back(m, inner, k->slope, w->wide, add, grads + at.up_bias);
@@ -290,10 +297,10 @@ static void attention_backward(const struct pass *p, const float *params, struct
                                const struct layer_work *k, float *grads, bool add, const float *dx, float *before) {
   const uint32_t n = p->n, m = p->m, d = p->d;
   const size_t square = (size_t)d * d;
-  branch_back(m, d, dx, p->drop[DROP_ATTENTION], p->row0, w->branch, add, grads + at.out_bias);
+  branch_back(m, d, dx, p->mask[DROP_ATTENTION], w->branch, add, grads + at.out_bias);
   linear_grads(m, d, d, k->heads_out, w->branch, add, grads + at.out);
   linear_back(m, d, d, w->branch, params + at.out, 0, w->wide);
-  px_attention_backward(&p->attention, &p->seqs, k->q, k->kv, p->drop[DROP_PROBABILITIES], k->probs, w->wide, w->attention,
+  px_attention_backward(&p->attention, &p->seqs, k->q, k->kv, p->mask[DROP_PROBABILITIES].drop, k->probs, w->wide, w->attention,
                         w->dq, w->dkv);
   px_mat_col_sums(m, d, w->dq, add, grads + at.in_bias);
   px_mat_col_sums(n, 2 * d, w->dkv, add, grads + at.in_bias + d);

@@ -17,7 +17,7 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
     .width = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers"), .heads = rl_whole(spec, "heads"),
     .dropout = (float)rl_option(spec, "dropout"),
   };
-  const struct px_lamb_options options = { 0.9F, 0.999F, 1e-8F, (float)rl_option(spec, "weight_decay"),
+  const struct px_lamb_options options = { 0.9F, 0.999F, 1e-6F, (float)rl_option(spec, "weight_decay"),
                                            (float)rl_option(spec, "clip") };
   struct dt *dt = px_calloc(1, sizeof *dt);
   if (!dt) return px_fail(err, PX_E_NO_MEMORY, "no memory for a transformer");

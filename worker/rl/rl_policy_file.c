@@ -16,7 +16,8 @@ static const char *const net_names[RL_NETS_N] = { "actor", "critic" };
 
 enum {
   LAYERS_MAX = PX_MLP_HIDDEN_LAYERS_MAX + 1,
-  TENSORS_MAX = 4 + RL_NETS_N * 4 * LAYERS_MAX + DT_TENSORS_MAX,
+  STATISTICS_N = 4, /* obs_mean, obs_scale, act_low, act_high */
+  TENSORS_MAX = STATISTICS_N + RL_NETS_N * 4 * LAYERS_MAX + DT_TENSORS_MAX,
   NAME_MAX_BYTES = 16 + PX_TENSOR_NAME_MAX,
   HIDDEN_MAX = 4096
 };
@@ -211,6 +212,9 @@ static uint32_t count_layers(const struct px_st *st) {
 }
 
 static enum px_status take_tensors(const struct px_st *st, struct dt_net *net, struct px_err *err) {
+  if (px_st_tensors_n(st) != STATISTICS_N + net->tensors_n)
+    return px_fail(err, PX_E_BAD_DATA, "%zu tensors of a policy, where a transformer of %u layers has %zu",
+                   px_st_tensors_n(st), net->shape.layers, STATISTICS_N + net->tensors_n);
   for (size_t i = 0; i < net->tensors_n; i++) {
     const struct px_tensor *t = &net->tensors[i];
     const uint64_t dims[] = { t->rows, t->cols };
