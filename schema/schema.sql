@@ -179,6 +179,7 @@ CREATE TABLE public.jobs (
     ready_at timestamp with time zone,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
+    resumed_from bigint,
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (lease_owner IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -190,6 +191,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
     CONSTRAINT jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
+    CONSTRAINT jobs_resumed_from_check CHECK ((resumed_from > 0)),
     CONSTRAINT jobs_spec_check CHECK ((jsonb_typeof(spec) = 'object'::text)),
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT jobs_step_check CHECK ((step >= 0)),
@@ -254,9 +256,11 @@ COMMENT ON COLUMN public.jobs.started_at IS 'When its current or last attempt be
 
 COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended for good';
 
+COMMENT ON COLUMN public.jobs.resumed_from IS 'Step of the checkpoint that the current or last attempt went on from; null: from the start';
+
 CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
     LANGUAGE sql STABLE
-    RETURN CASE WHEN ((j).kind = 'pipeline'::text) THEN (SELECT jsonb_build_object('step', count(*) FILTER (WHERE (c.state = 'succeeded'::text)), 'total', count(*), 'eta_s', NULL::unknown) AS jsonb_build_object FROM public.jobs c WHERE (c.parent_id = (job_progress.j).id)) ELSE jsonb_build_object('step', (j).step, 'total', (j).total, 'eta_s', CASE WHEN (((j).state = 'running'::text) AND ((j).step > 0) AND ((j).total >= (j).step)) THEN round(((EXTRACT(epoch FROM (clock_timestamp() - (j).started_at)) * (((j).total - (j).step))::numeric) / ((j).step)::numeric), 1) ELSE NULL::numeric END) END;
+    RETURN CASE WHEN ((j).kind = 'pipeline'::text) THEN (SELECT jsonb_build_object('step', count(*) FILTER (WHERE (c.state = 'succeeded'::text)), 'total', count(*), 'eta_s', NULL::unknown) AS jsonb_build_object FROM public.jobs c WHERE (c.parent_id = (job_progress.j).id)) ELSE jsonb_build_object('step', (j).step, 'total', (j).total, 'eta_s', CASE WHEN (((j).state = 'running'::text) AND ((j).step > COALESCE((j).resumed_from, (0)::bigint)) AND ((j).total >= (j).step)) THEN round(((EXTRACT(epoch FROM (clock_timestamp() - (j).started_at)) * (((j).total - (j).step))::numeric) / (((j).step - COALESCE((j).resumed_from, (0)::bigint)))::numeric), 1) ELSE NULL::numeric END) END;
 
 COMMENT ON FUNCTION public.job_progress(j public.jobs) IS 'step of total and the seconds left; of a pipeline, its children that succeeded';
 
@@ -297,6 +301,16 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.jobs_begin() IS 'How a job may come into being';
+
+CREATE FUNCTION public.jobs_drop_checkpoints() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from job_checkpoints where job_id = new.id;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_drop_checkpoints() IS 'What succeeded has its result and what was cancelled is not wanted; a failed job keeps its last state to look at';
 
 CREATE FUNCTION public.jobs_law() RETURNS trigger
     LANGUAGE plpgsql
@@ -512,6 +526,38 @@ COMMENT ON COLUMN public.idempotency_keys.head IS 'Headers of the answer';
 COMMENT ON COLUMN public.idempotency_keys.body IS 'Body of the answer';
 
 COMMENT ON COLUMN public.idempotency_keys.created_at IS 'When it was carried out; kept for 24 hours';
+
+CREATE TABLE public.job_checkpoints (
+    job_id text NOT NULL,
+    epoch bigint NOT NULL,
+    step bigint NOT NULL,
+    blob_id bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    size_bytes bigint NOT NULL,
+    profile text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT job_checkpoints_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT job_checkpoints_size_bytes_check CHECK ((size_bytes > 0)),
+    CONSTRAINT job_checkpoints_step_check CHECK ((step > 0))
+);
+
+COMMENT ON TABLE public.job_checkpoints IS 'What a training needs to go on: the last two of a job, until it succeeds';
+
+COMMENT ON COLUMN public.job_checkpoints.job_id IS 'The job';
+
+COMMENT ON COLUMN public.job_checkpoints.epoch IS 'Attempt that kept it';
+
+COMMENT ON COLUMN public.job_checkpoints.step IS 'Steps behind it';
+
+COMMENT ON COLUMN public.job_checkpoints.blob_id IS 'Parameters, optimiser, counters, as safetensors';
+
+COMMENT ON COLUMN public.job_checkpoints.sha256 IS 'Digest of those bytes';
+
+COMMENT ON COLUMN public.job_checkpoints.size_bytes IS 'Length of those bytes';
+
+COMMENT ON COLUMN public.job_checkpoints.profile IS 'Instruction set and libraries: going on under others would give other bits';
+
+COMMENT ON COLUMN public.job_checkpoints.created_at IS 'When it was kept';
 
 CREATE TABLE public.job_deps (
     job_id text NOT NULL,
@@ -912,6 +958,12 @@ ALTER TABLE ONLY public.datasets
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key);
 
+ALTER TABLE ONLY public.job_checkpoints
+    ADD CONSTRAINT job_checkpoints_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.job_checkpoints
+    ADD CONSTRAINT job_checkpoints_pkey PRIMARY KEY (job_id, epoch, step);
+
 ALTER TABLE ONLY public.job_deps
     ADD CONSTRAINT job_deps_pkey PRIMARY KEY (job_id, needs_id);
 
@@ -993,6 +1045,8 @@ CREATE INDEX uploads_expires ON public.uploads USING btree (expires_at);
 
 CREATE TRIGGER attach AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
+CREATE TRIGGER attach AFTER INSERT ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
 CREATE TRIGGER attach AFTER INSERT ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
 CREATE TRIGGER attach AFTER INSERT ON public.models FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
@@ -1002,6 +1056,8 @@ CREATE TRIGGER attach AFTER INSERT ON public.segments FOR EACH ROW EXECUTE FUNCT
 CREATE TRIGGER attach AFTER INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
 CREATE TRIGGER drop_blob AFTER DELETE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER drop_blob AFTER DELETE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
 CREATE TRIGGER drop_blob AFTER DELETE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
@@ -1015,6 +1071,8 @@ CREATE TRIGGER drop_old_blob AFTER UPDATE OF blob_id ON public.uploads FOR EACH 
 
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.fence_row();
 
+CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.job_metrics FOR EACH ROW EXECUTE FUNCTION public.fence_row();
 
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.fence_row();
@@ -1024,6 +1082,8 @@ CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_sets FOR EACH ROW E
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.models FOR EACH ROW EXECUTE FUNCTION public.fence_row();
 
 CREATE TRIGGER jobs_begin BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_begin();
+
+CREATE TRIGGER jobs_drop_checkpoints AFTER UPDATE ON public.jobs FOR EACH ROW WHEN (((old.state <> new.state) AND (new.state = ANY (ARRAY['succeeded'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.jobs_drop_checkpoints();
 
 CREATE TRIGGER jobs_law BEFORE UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_law();
 
@@ -1042,6 +1102,12 @@ ALTER TABLE ONLY public.blob_chunks
 
 ALTER TABLE ONLY public.datasets
     ADD CONSTRAINT datasets_label_set_id_fkey FOREIGN KEY (label_set_id) REFERENCES public.label_sets(id) ON DELETE SET NULL DEFERRABLE;
+
+ALTER TABLE ONLY public.job_checkpoints
+    ADD CONSTRAINT job_checkpoints_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.job_checkpoints
+    ADD CONSTRAINT job_checkpoints_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.job_deps
     ADD CONSTRAINT job_deps_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;

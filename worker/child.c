@@ -25,16 +25,20 @@ _Static_assert(sizeof(struct child_frame) <= 4096, "a frame must be written to a
 
 /* ---- the supervisor's side ---- */
 
-static json_t *job_document(const struct store_job *job, long long memory_mb) {
+/* The job, and what the child has to know of the configuration, wherever that came from. */
+static json_t *job_document(const struct store_job *job, const struct px_config *config) {
   json_t *spec = json_loads(job->spec_json, 0, NULL);
-  return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:I}", "job", job->hold.job, "epoch", (json_int_t)job->hold.epoch,
-                          "kind", job->kind, "dataset", job->dataset_id, "spec", spec, "memory_mb", (json_int_t)memory_mb)
+  return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:b}", "job", job->hold.job, "epoch",
+                          (json_int_t)job->hold.epoch, "kind", job->kind, "dataset", job->dataset_id, "spec", spec, "db_url",
+                          px_config_text(config, "db_url"), "memory_mb", (json_int_t)px_config_int(config, "memory_mb"),
+                          "checkpoint_ms", (json_int_t)px_config_int(config, "checkpoint_ms"), "log_json",
+                          (int)px_config_flag(config, "log_json"))
               : NULL;
 }
 
 /* Specs are at most 1 MiB, more than a pipe holds: a file in memory never blocks. */
-static int job_input(const struct store_job *job, long long memory_mb) {
-  json_t *document = job_document(job, memory_mb);
+static int job_input(const struct store_job *job, const struct px_config *config) {
+  json_t *document = job_document(job, config);
   char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
   int fd = text ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;
@@ -65,9 +69,10 @@ static int spawn(int input, int output, pid_t *pid) {
   return rc;
 }
 
-enum px_status child_start(const struct store_job *job, long long memory_mb, struct child *out, struct px_err *err) {
+enum px_status child_start(const struct store_job *job, const struct px_config *config, struct child *out,
+                           struct px_err *err) {
   int pipe_fds[2] = { -1, -1 };
-  const int input = job_input(job, memory_mb);
+  const int input = job_input(job, config);
   enum px_status status = PX_OK;
   if (input < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0) {
     status = px_fail_errno(err, "starting a process for job %s", job->hold.job);
@@ -174,8 +179,9 @@ static void limit_memory(long long mb) {
   setrlimit(RLIMIT_AS, &limit);
 }
 
-static enum px_status run(const struct px_config *config, const json_t *document, struct px_err *err) {
-  struct job job = { .spec = json_object_get(document, "spec"),
+static enum px_status run(const json_t *document, struct px_err *err) {
+  struct job job = { .checkpoint_ms = (int)json_integer_value(json_object_get(document, "checkpoint_ms")),
+                     .spec = json_object_get(document, "spec"),
                      .dataset_id = json_string_value(json_object_get(document, "dataset")),
                      .hold.epoch = json_integer_value(json_object_get(document, "epoch")) };
   snprintf(job.hold.job, sizeof job.hold.job, "%s", json_string_value(json_object_get(document, "job")));
@@ -187,19 +193,20 @@ static enum px_status run(const struct px_config *config, const json_t *document
   char application[64];
   snprintf(application, sizeof application, "px %s %lld", job.hold.job, (long long)job.hold.epoch);
   limit_memory(json_integer_value(json_object_get(document, "memory_mb")));
-  status = store_open(px_config_text(config, "db_url"), application, &job.store, err);
+  px_log_setup("worker", PX_LOG_INFO, json_is_true(json_object_get(document, "log_json")));
+  status = store_open(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);
   if (!status) status = jobs_function(kind)(&job, err);
   store_close(job.store);
   return status;
 }
 
-int child_main(const struct px_config *config) {
+int child_main(void) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   struct child_frame frame;
   memset(&frame, 0, sizeof frame);
   json_t *document = NULL;
   enum px_status status = read_job(&document, &frame.err);
-  if (!status) status = run(config, document, &frame.err);
+  if (!status) status = run(document, &frame.err);
   json_decref(document);
   frame.err.code = status; /* a lower layer may have answered a code without details */
   frame.kind = status ? CHILD_FAILED : CHILD_DONE;

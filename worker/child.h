@@ -33,10 +33,10 @@ struct child {
   int frames_fd;
 };
 
-/* Starts the child for `job`. memory_bytes bounds its address space (0: no
- * bound). IO when no process can be made. */
-enum px_status child_start(const struct store_job *job, long long memory_mb, struct child *out, struct px_err *err)
-  PX_MUST_CHECK;
+/* Starts the child for `job`. Of the configuration it is told db_url, memory_mb
+ * (bound of its address space), checkpoint_ms and log_json. IO when no process can be made. */
+enum px_status child_start(const struct store_job *job, const struct px_config *config, struct child *out,
+                           struct px_err *err) PX_MUST_CHECK;
 /* Reads one frame if there is one: 1, 0 for none now, -1 at the end. */
 int child_read(const struct child *child, struct child_frame *frame);
 /* Waits for the end of a child whose pipe has ended or that was killed, and says
@@ -45,6 +45,6 @@ enum px_status child_reap(struct child *child, struct px_err *err) PX_MUST_CHECK
 
 /* The child's own main: reads the job, runs it (jobs.h), reports. The result is
  * its exit status. */
-int child_main(const struct px_config *config);
+int child_main(void);
 
 #endif

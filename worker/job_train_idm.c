@@ -4,6 +4,7 @@
 
 #include "lib/store/results.h"
 #include "worker/idm/idm.h"
+#include "worker/keeper.h"
 #include "worker/snapshot.h"
 
 static json_t *training(const struct idm_metrics *m) {
@@ -43,6 +44,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   struct idm_spec spec;
   struct px_dataset *ds = NULL;
   struct idm_model *model = NULL;
+  struct keeper keeper = { .job = NULL };
   struct idm_metrics *metrics = calloc(1, sizeof *metrics);
   if (!metrics) return px_fail(err, PX_E_NO_MEMORY, "train_idm");
   const uint32_t member = (uint32_t)spec_uint(job->spec, "member", 0);
@@ -50,7 +52,10 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   if (!status && member >= spec.members)
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);
   if (!status) status = snapshot_visible(job, &ds, err);
-  if (!status) status = idm_train_member(ds, &spec, member, &job->progress, NULL, &model, metrics, err);
+  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = idm_train_member(ds, &spec, member, &job->progress, &keeper.checkpoint, &model, metrics, err);
+  if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
+  keeper_close(&keeper);
   if (!status) status = publish(job, model, metrics, err);
   idm_model_free(model);
   px_dataset_free(ds);

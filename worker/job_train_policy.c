@@ -4,6 +4,7 @@
 
 #include "lib/store/results.h"
 #include "worker/rl/rl.h"
+#include "worker/keeper.h"
 #include "worker/snapshot.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
@@ -42,10 +43,14 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct px_union *u = NULL;
   struct rl_policy *policy = NULL;
   struct rl_metrics metrics;
+  struct keeper keeper = { .job = NULL };
   enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = snapshot_visible(job, &ds, err);
   if (!status) status = snapshot_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
-  if (!status) status = rl_train(&spec, u, &job->progress, NULL, &policy, &metrics, err);
+  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = rl_train(&spec, u, &job->progress, &keeper.checkpoint, &policy, &metrics, err);
+  if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
+  keeper_close(&keeper);
   if (!status) status = publish(job, policy, &metrics, err);
   rl_policy_free(policy);
   px_union_free(u);

@@ -21,6 +21,7 @@ struct job {
   const char *dataset_id; /* "" for none */
   const json_t *spec;     /* checked against flow_kind_info(kind)->fields */
   struct px_progress progress;
+  int checkpoint_ms;      /* the longest pause between two checkpoints */
 };
 
 /* One per kind, each in its own file. */

@@ -17,6 +17,7 @@ static const struct px_option OPTIONS[] = {
   { "poll_ms", PX_OPT_INT, "1000", 10, 60000, false, "Longest wait for a wake-up before the database is asked" },
   { "drain_ms", PX_OPT_INT, "10000", 0, 3600000, false, "How long a running job may go on after SIGTERM" },
   { "stall_ms", PX_OPT_INT, "600000", 1000, 86400000, false, "A job without progress for so long is stopped and tried again" },
+  { "checkpoint_ms", PX_OPT_INT, "30000", 0, 3600000, false, "Longest time between two checkpoints of a training; 0: every step" },
   { "memory_mb", PX_OPT_INT, "0", 0, 1 << 24, false, "Address space of a job's process; 0: no bound" },
   { "health_file", PX_OPT_TEXT, "", 0, 0, false, "File touched after each heartbeat that reached the database; empty: none" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log as JSON" },
@@ -54,7 +55,7 @@ int main(int argc, char **argv) {
   const char *verb = px_config_arg(config, 0);
   int rc = 0, stop_fd = -1;
   if (verb && strcmp(verb, "child") == 0)
-    rc = child_main(config);
+    rc = child_main();
   else if (verb && strcmp(verb, "config") == 0)
     px_config_sample(OPTIONS, OPTIONS_N, stdout);
   else if (verb && px_fail(&err, PX_E_BAD_FIELD, "there is no command '%s'; --help lists them", verb))

@@ -19,7 +19,7 @@
 #include "worker/child.h"
 #include "worker/jobs.h"
 
-enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, KILL_AFTER_MS = 2000, EAGER_FOR_MS = 2000, EAGER_MS = 100,
+enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, CHECKPOINT_WITHIN_MS = 5000, EAGER_FOR_MS = 2000, EAGER_MS = 100,
        WORKER_ID_MAX = 96, WATCH_MS = 250 };
 
 struct supervisor {
@@ -41,7 +41,8 @@ struct watch {
   struct child child;
   char phase[24];
   int64_t step, total;
-  int64_t started_ms, beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
+  int64_t first_step, first_ms; /* where and when counting to this total began: a resumed training begins in the middle */
+  int64_t beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
   bool done, told; /* the child said how it ended; ... that it succeeded */
   bool fenced;     /* the hold is lost: nothing may be said of the job any more */
   struct px_err why;
@@ -107,12 +108,14 @@ static void keep_house(struct supervisor *s) {
   }
 }
 
+/* One that is given back is asked to keep a training's state first (keeper.h); nobody waits for the others. */
 static void kill_child(struct watch *w, enum px_status why, const char *message, struct supervisor *s) {
   if (w->kill_at_ms) return;
+  const bool give_back = why == PX_E_WORKER_LOST;
   px_fail(&w->why, why, "%s", message);
   px_log(PX_LOG_WARN, "child_stopped", "job", w->job->hold.job, "why", px_status_slug(why), "worker", s->id, NULL);
-  kill(w->child.pid, SIGTERM);
-  w->kill_at_ms = px_clock_ms() + KILL_AFTER_MS;
+  kill(w->child.pid, give_back ? SIGTERM : SIGKILL);
+  w->kill_at_ms = px_clock_ms() + (give_back ? CHECKPOINT_WITHIN_MS : 0);
 }
 
 static void beat(struct supervisor *s, struct watch *w) {
@@ -138,9 +141,9 @@ static void beat(struct supervisor *s, struct watch *w) {
 /* As job documents have it; the server lays it over the last heartbeat's. */
 static void tell_progress(struct supervisor *s, const struct watch *w) {
   char json[200], eta[32] = "null";
-  const double elapsed_s = (double)(px_clock_ms() - w->started_ms) / 1000;
-  if (w->step > 0 && w->total >= w->step)
-    snprintf(eta, sizeof eta, "%.1f", elapsed_s * (double)(w->total - w->step) / (double)w->step);
+  const double elapsed_s = (double)(px_clock_ms() - w->first_ms) / 1000;
+  const int64_t done = w->step - w->first_step;
+  if (done > 0 && w->total >= w->step) snprintf(eta, sizeof eta, "%.1f", elapsed_s * (double)(w->total - w->step) / (double)done);
   snprintf(json, sizeof json, "{\"epoch\":%lld,\"phase\":\"%s\",\"progress\":{\"step\":%lld,\"total\":%lld,\"eta_s\":%s}}",
            (long long)w->job->hold.epoch, w->phase, (long long)w->step, (long long)w->total, eta);
   queue_progress(s->queue, w->job->hold.job, json);
@@ -148,11 +151,13 @@ static void tell_progress(struct supervisor *s, const struct watch *w) {
 
 static void take_frame(struct supervisor *s, struct watch *w, const struct child_frame *frame) {
   if (frame->kind == CHILD_PROGRESS) {
+    const bool fresh = frame->step < w->step || frame->total != w->total;
     memcpy(w->phase, frame->phase, sizeof w->phase);
     w->phase[sizeof w->phase - 1] = '\0';
     w->step = frame->step > 0 ? frame->step : 0;
     w->total = frame->total > 0 ? frame->total : 0;
     w->moved_ms = px_clock_ms();
+    if (fresh) w->first_step = w->step, w->first_ms = w->moved_ms;
     tell_progress(s, w);
     return;
   }
@@ -213,11 +218,11 @@ static void settle(struct supervisor *s, const struct watch *w) {
 
 static void work(struct supervisor *s, const struct store_job *job) {
   const int64_t start = px_clock_ms();
-  struct watch w = { .job = job, .started_ms = start, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
+  struct watch w = { .job = job, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
   px_log(PX_LOG_INFO, "job_claimed", "job", job->hold.job, "kind", job->kind, "name", job->name, "attempt",
          PX_I(job->attempt), "epoch", PX_I(job->hold.epoch), NULL);
   queue_changed(s->queue, job->hold.job);
-  enum px_status status = child_start(job, px_config_int(s->config, "memory_mb"), &w.child, &w.why);
+  enum px_status status = child_start(job, s->config, &w.child, &w.why);
   if (!status) {
     watch_child(s, &w);
     struct px_err death;

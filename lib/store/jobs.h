@@ -86,7 +86,8 @@ struct store_reaped { int returned, failed, cancelled, sessions_ended; };
 enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, struct px_err *err) PX_MUST_CHECK;
 /* Removes blobs nothing took up within a day, label segments and metrics of dead
  * epochs, content of uploads whose job has ended, uploads that expired,
- * idempotency keys after 24 hours, workers unseen for a day. */
+ * checkpoints of jobs that failed a week ago, idempotency keys after 24 hours,
+ * workers unseen for a day. */
 enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
 
 enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,

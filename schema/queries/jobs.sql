@@ -24,7 +24,11 @@ select job_summary(j) || jsonb_build_object(
                                    'from', shown_state(e.from_state), 'to', shown_state(e.to_state), 'reason', e.reason, 'worker', e.worker) order by e.no)
                          from job_events e where e.job_id = j.id),
          'needs', (select coalesce(jsonb_agg(d.needs_id order by d.needs_id), '[]')
-                   from job_deps d where d.job_id = j.id))
+                   from job_deps d where d.job_id = j.id),
+         'resumed_from', j.resumed_from,
+         'checkpoint', (select jsonb_build_object('step', c.step, 'size_bytes', c.size_bytes, 'sha256', encode(c.sha256, 'hex'),
+                                 'created_at', rfc3339(c.created_at))
+                        from job_checkpoints c where c.job_id = j.id order by c.epoch desc, c.step desc limit 1))
        || case when j.kind <> 'pipeline' then '{}' else jsonb_build_object('children',
             (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'name', c.name,
                       'state', job_state_shown(c), 'phase', c.phase, 'progress', job_progress(c), 'reason', c.reason)
@@ -52,10 +56,13 @@ select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at'
          'to', shown_state(e.to_state), 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
 from job_events e where e.job_id = $1 having count(*) > 0
 
+-- The present attempt's, and those of the attempts before it up to where it went on.
 -- name: job_metrics
 select jsonb_build_object('items', coalesce((
          select jsonb_agg(jsonb_build_object('name', m.name, 'step', m.step, 'value', m.value) order by m.name, m.step)
-         from job_metrics m where m.job_id = j.id and m.epoch = j.epoch), '[]'), 'next', null)
+         from (select distinct on (name, step) name, step, value from job_metrics
+               where job_id = j.id and (epoch = j.epoch or step <= j.resumed_from)
+               order by name, step, epoch desc) m), '[]'), 'next', null)
 from jobs j where j.id = $1
 
 -- name: job_versions
@@ -90,7 +97,7 @@ with best as materialized (
 )
 update jobs j set state = 'running', epoch = j.epoch + 1, attempt = j.attempt + 1, lease_owner = $1,
   lease_expires_at = clock_timestamp() + $3::bigint * interval '1 millisecond', started_at = clock_timestamp(),
-  phase = null, step = 0, total = 0
+  phase = null, step = 0, total = 0, resumed_from = null
 from best where j.id = best.id
 returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
   j.max_attempts, j.spec
@@ -171,9 +178,10 @@ delete from label_segments l using jobs shard, jobs label
 where shard.id = l.job_id and label.id = l.label_job_id
   and (label.state in ('failed', 'cancelled') or shard.epoch <> l.epoch or shard.state not in ('running', 'succeeded'))
 
--- Curves of attempts that were lost: nobody is shown them.
+-- Curves of attempts that were lost, beyond the step from which the last one went on: nobody is shown them.
 -- name: janitor_metrics
-delete from job_metrics m using jobs j where j.id = m.job_id and m.epoch < j.epoch
+delete from job_metrics m using jobs j
+where j.id = m.job_id and m.epoch < j.epoch and job_is_final(j.state) and m.step > coalesce(j.resumed_from, 0)
 
 -- name: janitor_workers
 delete from workers where last_seen_at < clock_timestamp() - interval '1 day'

@@ -128,6 +128,8 @@ static const char *const FENCED_ROWS[] = {
   "insert into label_segments values (" JOB ", 0, " JOB ", " EPOCH ", " BLOB ", sha256(''), 1, 1, 0)",
   "insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256)"
   " values ('ls_' || " JOB ", " DATASET ", " JOB ", " EPOCH ", 1, 1, 1, 0, sha256(''))",
+  "insert into job_checkpoints (job_id, epoch, step, blob_id, sha256, size_bytes, profile)"
+  " values (" JOB ", " EPOCH ", 1, " BLOB ", sha256(''), 1, 'p')",
 };
 
 static const char *try_row(const char *row, const char *job, int epoch) {

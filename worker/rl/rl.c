@@ -107,7 +107,7 @@ static enum px_status run(struct run *r, struct px_checkpoint *checkpoint, struc
   list_arrays(r, &list);
   enum px_status status = px_checkpoint_resume(checkpoint, &list, &done, err);
   r->from_ms = px_clock_ms();
-  if (!status && done) status = report(r, done, err);
+  if (!status) status = report(r, done, err); /* where it begins, which the time left is reckoned from */
   for (r->report_ms = r->from_ms + REPORT_MS; !status && done < r->updates; done++) {
     const uint64_t step = done;
     r->algo->step(r->state, step, r->last);

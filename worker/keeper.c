@@ -1,0 +1,88 @@
+/* A training's checkpoints in the store: see keeper.h. */
+#include "worker/keeper.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/store/checkpoints.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal) {
+  (void)signal;
+  stop_asked = 1;
+}
+
+static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
+  const struct keeper *k = ctx;
+  return store_checkpoint_keep(k->job->store, &k->job->hold, (int64_t)step, k->profile, bytes, n, err);
+}
+
+static enum px_status resumed(void *ctx, uint64_t step, const struct px_err *refused, struct px_err *err) {
+  struct keeper *k = ctx;
+  const char *job = k->job->hold.job;
+  px_buf_free(&k->from);
+  if (refused) px_log_err("checkpoint_refused", refused, "job", job);
+  if (step == 0) return PX_OK;
+  px_log(PX_LOG_INFO, "training_resumed", "job", job, "step", PX_I(step), "epoch", PX_I(k->job->hold.epoch), NULL);
+  return store_checkpoint_resumed(k->job->store, &k->job->hold, (int64_t)step, err);
+}
+
+static void pass_over(const struct keeper *k, const struct store_checkpoint *c, const char *why) {
+  px_log(PX_LOG_WARN, "checkpoint_passed_over", "job", k->job->hold.job, "step", PX_I(c->step), "epoch", PX_I(c->epoch), "why",
+         why, "kept_under", c->profile, "running_under", k->profile, NULL);
+}
+
+/* Going on under another profile would end with bytes that no undisturbed training gives: neither this machine's nor the
+ * other's. So such a state is left for a machine that it fits. */
+static enum px_status find(struct keeper *k, struct px_err *err) {
+  struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
+  size_t n = 0;
+  enum px_status status = store_checkpoint_list(k->job->store, k->job->hold.job, list, &n, err);
+  for (size_t i = 0; !status && i < n; i++) {
+    if (strcmp(list[i].profile, k->profile) != 0) {
+      pass_over(k, &list[i], "another numeric profile");
+      continue;
+    }
+    status = store_checkpoint_read(k->job->store, &list[i], &k->from, err);
+    if (!status) break;
+    if (status != PX_E_BAD_DATA && status != PX_E_INTERNAL) return status;
+    pass_over(k, &list[i], err->message);
+    px_buf_free(&k->from);
+    status = PX_OK;
+  }
+  return status;
+}
+
+enum px_status keeper_open(struct keeper *keeper, struct job *job, struct px_err *err) {
+  *keeper = (struct keeper){ .job = job, .from = PX_BUF(PX_CHECKPOINT_BYTES_MAX) };
+  px_mat_profile(keeper->profile);
+  stop_asked = 0;
+  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART };
+  if (sigaction(SIGTERM, &action, NULL) < 0) return px_fail_errno(err, "catching SIGTERM");
+  const enum px_status status = find(keeper, err);
+  keeper->checkpoint = (struct px_checkpoint){ .name = job->hold.job, .ctx = keeper, .keep = keep, .resumed = resumed,
+                                               .from = keeper->from.data, .from_n = keeper->from.len,
+                                               .every_ms = job->checkpoint_ms, .stop = &stop_asked };
+  return status;
+}
+
+void keeper_explain(const struct keeper *keeper, struct px_err *err) {
+  const struct px_checkpoint *c = &keeper->checkpoint;
+  const uint64_t last = c->kept_step ? c->kept_step : c->resumed_step;
+  const size_t said = strlen(err->message), hinted = strlen(err->hint);
+  if (!last) {
+    snprintf(err->message + said, sizeof err->message - said, "; no state had been kept yet");
+    return;
+  }
+  snprintf(err->message + said, sizeof err->message - said, "; the last good state, after step %" PRIu64 ", was kept", last);
+  snprintf(err->hint + hinted, sizeof err->hint - hinted, " GET /v1/jobs/%s/checkpoint gives the state of step %" PRIu64 ".",
+           keeper->job->hold.job, last);
+}
+
+void keeper_close(struct keeper *keeper) {
+  px_checkpoint_free(&keeper->checkpoint);
+  px_buf_free(&keeper->from);
+}
