@@ -330,23 +330,27 @@ static enum px_status complete(enum flow_kind kind, json_t *spec, const struct f
   return PX_OK;
 }
 
-/* `given` with what discrete actions want where the user left it open: their
- * head, and the loss that trains it. What is no object is left to the check. */
-static json_t *with_discrete_defaults(const json_t *given) {
-  const json_t *idm = json_object_get(given, "idm");
+static bool trains_idm(enum flow_kind kind) { return kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM; }
+
+/* The model's options with the head of discrete actions and the loss that trains
+ * it, where the user left them open; NULL for what is no model. */
+static json_t *discrete_idm(const json_t *given) {
+  if (given && !json_is_string(given) && !json_is_object(given)) return NULL;
+  json_t *out = json_is_string(given) ? json_pack("{s:s}", "profile", json_string_value(given)) : json_object();
+  if (json_is_object(given)) json_object_update(out, (json_t *)(uintptr_t)given);
+  if (!json_object_get(out, "head")) json_object_set_new(out, "head", json_string("softmax"));
+  if (!json_object_get(out, "mean_loss")) json_object_set_new(out, "mean_loss", json_string("nll"));
+  return out;
+}
+
+/* A copy of `given` with the defaults that discrete actions have. */
+static json_t *with_discrete_defaults(enum flow_kind kind, const json_t *given) {
   json_t *out = json_copy((json_t *)(uintptr_t)given);
-  json_t *options = json_is_string(idm)   ? json_pack("{s:s}", "profile", json_string_value(idm))
-                    : json_is_object(idm) ? json_copy((json_t *)(uintptr_t)idm)
-                                          : json_object();
-  if (idm && !json_is_string(idm) && !json_is_object(idm)) {
-    json_decref(options);
-    return out;
-  }
-  if (!json_object_get(options, "head")) json_object_set_new(options, "head", json_string("softmax"));
-  if (!json_object_get(options, "mean_loss")) json_object_set_new(options, "mean_loss", json_string("nll"));
-  if (json_object_set_new(out, "idm", options) == 0) return out;
-  json_decref(out);
-  return NULL;
+  json_t *idm = trains_idm(kind) ? discrete_idm(json_object_get(given, "idm")) : NULL;
+  if (idm) json_object_set_new(out, "idm", idm);
+  if (kind == FLOW_PIPELINE && !json_object_get(given, "policies")) json_object_set_new(out, "policies", json_pack("[s]", "bc"));
+  if (kind == FLOW_TRAIN_POLICY && !json_object_get(given, "policy")) json_object_set_new(out, "policy", json_string("bc"));
+  return out;
 }
 
 static enum px_status check_head(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
@@ -361,9 +365,8 @@ static enum px_status check_head(const json_t *spec, const struct flow_snapshot 
 enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) {
   json_t *spec = NULL;
-  const bool trains_idm = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM;
-  json_t *fitted = trains_idm && snapshot->act_count && json_is_object(given) ? with_discrete_defaults(given)
-                                                                              : json_incref((json_t *)(uintptr_t)given);
+  json_t *fitted = snapshot->act_count && json_is_object(given) ? with_discrete_defaults(kind, given)
+                                                                : json_incref((json_t *)(uintptr_t)given);
   if (!fitted) return no_memory(err);
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);
   json_decref(fitted);
@@ -372,10 +375,10 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   struct planner p = { snapshot, &plan, "" };
   size_t at;
   status = complete(kind, spec, snapshot, err);
-  if (!status && trains_idm) status = check_head(spec, snapshot, err);
+  if (!status && trains_idm(kind)) status = check_head(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
   if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, err);
-  if (!status && trains_idm) status = check_learnable(spec, snapshot, err);
+  if (!status && trains_idm(kind)) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);
   else if (!status && kind == FLOW_LABEL)

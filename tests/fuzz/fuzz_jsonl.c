@@ -19,7 +19,8 @@ static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err 
   return PX_OK;
 }
 
-static void one(const uint8_t *bytes, size_t n) {
+static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
+  spaces = declared;
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
   struct px_read_report report = { 0 };
@@ -31,14 +32,21 @@ static void one(const uint8_t *bytes, size_t n) {
   FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
 }
 
+static void one(const uint8_t *bytes, size_t n) {
+  read_as(trajs_spaces(2, 1), bytes, n);
+  read_as(trajs_discrete(2, 3), bytes, n);
+}
+
 int main(int argc, char **argv) {
-  spaces = trajs_spaces(2, 1);
   file = memfd_create("jsonl", MFD_CLOEXEC);
   static const char WHOLE[] = "{\"observations\":[[1,2],[3.5e-1,-4],[5,6]],\"rewards\":[1,-0.5],\"actions\":[[0.25],null],"
                               "\"terminated\":true,\"truncated\":false}\n{\"terminated\":false,\"rewards\":[1e0],"
                               "\"actions\":null,\"observations\":[[7,8E0]]}\n";
   static const char EXPORTED[] = "{\"observations\":[[1,2]],\"actions\":[[0.5]],\"action_std\":[null],\"action_source\":[1],"
                                  "\"rewards\":[0.125],\"terminated\":false,\"truncated\":true}\n";
-  const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 }, { EXPORTED, sizeof EXPORTED - 1 } };
-  return fuzz_run(argc, argv, one, seeds, 2, 20000);
+  static const char CLASSES[] = "{\"observations\":[[1,2],[3,4]],\"actions\":[2,null],\"action_std\":[null,0.5],"
+                                "\"rewards\":[1,0],\"terminated\":true}\n";
+  const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 }, { EXPORTED, sizeof EXPORTED - 1 },
+                                     { CLASSES, sizeof CLASSES - 1 } };
+  return fuzz_run(argc, argv, one, seeds, 3, 20000);
 }

@@ -46,7 +46,7 @@ static void segment(const uint8_t *bytes, size_t n) {
   if (px_segment_open(bytes, n, &spaces, &v, &err) != PX_OK) return;
   uint64_t step = 0, obs = 0;
   struct px_spaces wide = spaces; /* opening does not check the range again */
-  for (int j = 0; j < A; j++) {
+  for (uint32_t j = 0; j < spaces.act_dim && !spaces.act_count; j++) {
     wide.act_low[j] = -1e38f;
     wide.act_high[j] = 1e38f;
   }
@@ -67,15 +67,34 @@ static void labels(const uint8_t *bytes, size_t n) {
   struct px_err err = { 0 };
   if (px_label_open(bytes, n, &spaces, 20, &v, &err) != PX_OK) return;
   double sum = 0;
-  for (uint64_t k = 0; k < 20 * A; k++) sum += (double)(v.rows.actions[k] + v.rows.std[k] + v.rows.epistemic[k]);
+  for (uint64_t k = 0; k < 20 * spaces.act_dim; k++) sum += (double)(v.rows.actions[k] + v.rows.std[k] + v.rows.epistemic[k]);
   FUZZ_HOLDS(sum == sum);
   px_label_close(&v);
 }
 
 static void one(const uint8_t *bytes, size_t n) {
   container(bytes, n);
-  segment(bytes, n);
-  labels(bytes, n);
+  for (int discrete = 0; discrete < 2; discrete++) {
+    spaces = discrete ? trajs_discrete(O, 3) : trajs_spaces(O, A);
+    segment(bytes, n);
+    labels(bytes, n);
+  }
+}
+
+/* An upload of two trajectories whose actions are integers. */
+static void put_classes(struct px_buf *out) {
+  static const int64_t length[] = { 2, 1 }, classes[] = { 0, 2, 1 };
+  static const float observations[3 * O], rewards[3];
+  static const uint8_t terminated[] = { 1, 0 };
+  struct px_st_tensor tensors[] = {
+    { "length", PX_DTYPE_I64, 1, { 2 }, length, 0, 0 },
+    { "actions", PX_DTYPE_I64, 1, { 3 }, classes, 0, 0 },
+    { "observations", PX_DTYPE_F32, 2, { 3, O }, observations, 0, 0 },
+    { "rewards", PX_DTYPE_F32, 1, { 3 }, rewards, 0, 0 },
+    { "terminated", PX_DTYPE_U8, 1, { 2 }, terminated, 0, 0 },
+  };
+  struct px_err err = { 0 };
+  FUZZ_HOLDS(px_st_write(tensors, sizeof tensors / sizeof *tensors, NULL, 0, out, &err) == PX_OK);
 }
 
 int main(int argc, char **argv) {
@@ -99,8 +118,12 @@ int main(int argc, char **argv) {
   seeds[n++] = (struct fuzz_seed){ file.data, file.len };
   static const char BARE[] = "\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]}}            abcd";
   seeds[n++] = (struct fuzz_seed){ BARE, sizeof BARE - 1 };
+  struct px_buf classes = PX_BUF(FUZZ_BYTES_MAX);
+  put_classes(&classes);
+  seeds[n++] = (struct fuzz_seed){ classes.data, classes.len };
   const int rc = fuzz_run(argc, argv, one, seeds, n, 20000);
   for (int kind = 0; kind < 3; kind++) segments_free(&packed[kind]);
   px_buf_free(&file);
+  px_buf_free(&classes);
   return rc;
 }

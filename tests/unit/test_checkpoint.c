@@ -298,6 +298,7 @@ static void same_model(struct idm_training *a, struct idm_training *b) {
   CU_ASSERT_EQUAL(a->metrics.best_step, b->metrics.best_step);
   CU_ASSERT_EQUAL(a->metrics.val_mse, b->metrics.val_mse);
   CU_ASSERT_EQUAL(a->metrics.val_nll, b->metrics.val_nll);
+  CU_ASSERT_EQUAL(a->metrics.val_accuracy, b->metrics.val_accuracy);
   struct px_st *st[2];
   struct px_err err;
   CU_OK(px_st_parse(a->file.data, a->file.len, &st[0], &err), err);
@@ -312,9 +313,10 @@ static void same_model(struct idm_training *a, struct idm_training *b) {
 
 static struct idm_training idm_training_of(const struct px_dataset *ds, int which) {
   struct idm_training t = { .ds = ds, .file = PX_BUF(IDM_MODEL_BYTES_MAX) };
-  static const enum idm_head heads[] = { IDM_GAUSSIAN, IDM_SQUASHED, IDM_DETERMINISTIC };
+  static const enum idm_head heads[] = { IDM_GAUSSIAN, IDM_SQUASHED, IDM_DETERMINISTIC, IDM_SOFTMAX };
   idm_spec_default(which ? IDM_FAST : IDM_PAPER, &t.spec);
   if (which) t.spec.head = heads[which - 1];
+  if (t.spec.head == IDM_SOFTMAX) t.spec.mean_loss = IDM_NLL;
   t.spec.hidden = 16, t.spec.batch = 32, t.spec.members = 2, t.spec.steps = 60, t.spec.validate_every = 7;
   t.spec.dropout = which % 2 ? 0.2 : 0, t.spec.weight_decay = 1e-3, t.spec.patience = which == 2 ? 3 : 0;
   if (which == 2) t.spec.lr = 0.05; /* so that patience ends it */
@@ -322,8 +324,9 @@ static struct idm_training idm_training_of(const struct px_dataset *ds, int whic
 }
 
 static void members_end_with_the_same_bytes_however_often_they_were_cut_off(void) {
-  struct px_dataset *ds = dataset(false);
-  for (int which = 0; which < 4; which++) {
+  struct px_dataset *continuous = dataset(false), *discrete = dataset(true);
+  for (int which = 0; which < 5; which++) {
+    const struct px_dataset *ds = which == 4 ? discrete : continuous;
     struct idm_training whole = idm_training_of(ds, which), cut = idm_training_of(ds, which);
     struct px_err err;
     CU_OK(train_idm(&whole, NULL, &err), err);
@@ -334,7 +337,7 @@ static void members_end_with_the_same_bytes_however_often_they_were_cut_off(void
     }
     px_buf_free(&whole.file), px_buf_free(&cut.file);
   }
-  px_dataset_free(ds);
+  px_dataset_free(continuous), px_dataset_free(discrete);
 }
 
 CU_MAIN("checkpoint", T(pauses_are_a_hundredth_of_the_time_within_bounds), T(a_state_is_kept_when_it_is_time_and_comes_back),

@@ -100,6 +100,33 @@ static void a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses(void) {
   }
 }
 
+static void discrete_actions_have_defaults_of_their_own(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  s.act_count = 4;
+  static const char *const GIVEN[] = { "", ", \"idm\": \"paper\"", ", \"idm\": {\"k\": 2, \"head\": \"softmax\"}" };
+  for (size_t i = 0; i < sizeof GIVEN / sizeof *GIVEN; i++) {
+    char text[200];
+    snprintf(text, sizeof text, "{" DS "%s}", GIVEN[i]);
+    CU_OK(plan_of(FLOW_PIPELINE, text, &s, &plan, &err), err);
+    const char *idm = named(&plan, "idm/0")->spec_json;
+    CU_ASSERT_TRUE(strstr(idm, "\"head\":\"softmax\"") && strstr(idm, "\"mean_loss\":\"nll\""));
+    CU_ASSERT_TRUE(strstr(idm, i == 1 ? "\"profile\":\"paper\"" : "\"profile\":\"fast\"") != NULL);
+    CU_ASSERT_PTR_NOT_NULL(named(&plan, "train/ss/bc/0")); /* td3bc does not learn them */
+    flow_plan_free(&plan);
+  }
+  CU_OK(plan_of(FLOW_TRAIN_IDM, "{" DS "}", &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(plan.jobs[0].spec_json, "\"head\":\"softmax\""));
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_TRAIN_POLICY, "{" DS "}", &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(plan.jobs[0].spec_json, "\"algo\":\"bc\""));
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"policies\": [\"iql\"]}", &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(named(&plan, "train/ss/iql/0"));
+  flow_plan_free(&plan);
+}
+
 /* Hidden actions reach nothing but the oracle and the report. */
 static void only_oracle_and_labels_go_without_the_mask(void) {
   struct flow_snapshot s = snapshot();
@@ -158,6 +185,16 @@ static void bad_specs_name_the_field(void) {
   refused(FLOW_PIPELINE, "{" DS ", \"seeds\": []}", &s, PX_E_BAD_FIELD, "/spec/seeds", "1 to 50");
   refused(FLOW_PIPELINE, "{" DS ", \"segments\": 11}", &s, PX_E_BAD_FIELD, "/spec/segments", "10 segments");
   refused(FLOW_TRAIN_IDM, "{" DS ", \"member\": true}", &s, PX_E_BAD_FIELD, "/spec/member", "whole number");
+}
+
+static void heads_that_do_not_fit_the_actions_are_refused(void) {
+  struct flow_snapshot s = snapshot();
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"head\": \"softmax\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "continuous");
+  s.act_count = 4;
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"head\": \"squashed\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "discrete");
+  refused(FLOW_TRAIN_IDM, "{" DS ", \"idm\": {\"head\": \"gaussian\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "discrete");
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": 3}", &s, PX_E_BAD_FIELD, "/spec/idm", "");
+  refused(FLOW_PIPELINE, "{" DS ", \"idm\": \"slow\"}", &s, PX_E_BAD_FIELD, "/spec/idm/profile", "fast, paper");
 }
 
 static void empty_labelled_subset_is_told_before_the_start(void) {
@@ -225,5 +262,6 @@ static void plans_are_bounded(void) {
 CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
+        T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_policies_are_judged_from_data),
         T(what_is_given_twice_is_refused), T(plans_are_bounded))
