@@ -51,6 +51,7 @@ static const struct flow_field CQL[] = {
   NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
   WHOLE("actions", 1, 64, "10", "Actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
+  WHOLE("backward_actions", 0, 192, "0", "Of these, how many the gradient goes through, drawn by their share in it; 0: all"),
   NUMBER("target_entropy", -10, 10, "-1", "Entropy that the actor is held to, per action dimension"),
   FLAG("backup_entropy", "false", "Whether the targets' values count the entropy"),
   WHOLE("bc_updates", 0, 10000000, "0", "First updates in which the actor only imitates"),

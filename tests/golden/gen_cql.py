@@ -1,5 +1,6 @@
 """Ten updates of conservative Q-learning (Kumar et al. 2020) with transition weights, written from the equations of
-worker/rl/cql.h the ordinary way: every sampled action is a row of its own for actor and critics.
+worker/rl/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
+actions, from those of worker/rl/cql_discrete.h.
 Run from the repository's root: python3 tests/golden/gen_cql.py"""
 import copy
 
@@ -24,10 +25,21 @@ batch = {
     "noise_pi": single(rng, STEPS, B, A), "noise_next": single(rng, STEPS, B, A),
     "noise_here": single(rng, STEPS, B, N, A), "noise_there": single(rng, STEPS, B, N, A),
     "uniform": rng.uniform(-1, 1, (STEPS, B, N, A)).astype(np.float32).astype(np.float64),
+    "pick": rng.uniform(0, 1, (STEPS, 2, B)).astype(np.float32).astype(np.float64),
 }
 
 
-def train(out, prefix, weight=5.0, temperature=1.0, target_entropy=-1.0, backup_entropy=False, bc_updates=0):
+def drawn_share(p, first, m):
+    """[B, 3N] like p: how often each action is among m evenly spaced places in the cumulated p, from `first` on, / m."""
+    reached = p.cumsum(1)
+    share = torch.zeros_like(p)
+    for j in range(m):
+        at = (reached < (j + first[:, None]) / m).sum(1, keepdim=True).clamp(max=p.shape[1] - 1)
+        share.scatter_add_(1, at, torch.full_like(at, 1 / m, dtype=p.dtype))
+    return share
+
+
+def train(out, prefix, weight=5.0, temperature=1.0, target_entropy=-1.0, backup_entropy=False, bc_updates=0, backward=0):
     nets = copy.deepcopy(first)
     actor, q1, q2 = nets["actor"], nets["critic0"], nets["critic1"]
     spread = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
@@ -70,20 +82,22 @@ def train(out, prefix, weight=5.0, temperature=1.0, target_entropy=-1.0, backup_
             y = b["reward"] + GAMMA * b["not_done"] * value
             here, log_here = draw(s_repeated, b["noise_here"])
             there, log_there = draw(s2_repeated, b["noise_there"])
-        td = conservative = 0
-        for net in (q1, q2):
+        td = conservative = pushed = 0
+        for i, net in enumerate((q1, q2)):
             data = q(net, b["s"], b["action"])
             z = torch.cat([q(net, s_repeated, b["uniform"]) - A * np.log(0.5), q(net, s_repeated, here) - log_here,
                            q(net, s_repeated, there) - log_there], 1)
             td = td + (w * (data - y) ** 2).mean()
             conservative = conservative + (w * (temperature * torch.logsumexp(z / temperature, 1) - data)).mean()
+            share = drawn_share(torch.softmax(z / temperature, 1).detach(), b["pick"][i], backward) if backward else 0
+            pushed = pushed + (w * ((share * z).sum(1) - data)).mean()
         losses[step] = (td.item(), conservative.item(), q(q1, b["s"], b["action"]).mean().item(), actor_loss.item(),
                         alpha.item(), -(w * log_pi).mean().item())
         for optimiser in (actor_optimiser, alpha_optimiser, critic_optimiser):
             optimiser.zero_grad()
         actor_grads = torch.autograd.grad(actor_loss, [*actor.parameters(), spread])
         alpha_loss.backward()
-        (td + weight * conservative).backward()
+        (td + weight * (pushed if backward else conservative)).backward()
         for p, g in zip([*actor.parameters(), spread], actor_grads):
             p.grad = g
         if step == 0:
@@ -105,4 +119,34 @@ out = dict(batch)
 out.update({k: params(v) for k, v in first.items()})
 train(out, "plain_")
 train(out, "other_", weight=3.0, temperature=0.7, target_entropy=-0.5, backup_entropy=True, bc_updates=2)
+train(out, "drawn_", backward=3)
 write("tests/golden/data/cql.safetensors", out)
+
+ACTIONS, WEIGHT, TEMPERATURE = 5, 4.0, 0.8
+net, target = mlp(rng, [O, H, H, H, ACTIONS]), mlp(rng, [O, H, H, H, ACTIONS])
+action = rng.integers(0, ACTIONS, (STEPS, B))
+out = {k: batch[k] for k in ("s", "s2", "reward", "not_done", "weight")}
+out.update(action=action.astype(np.float64), critic=params(net), critic_target=params(target))
+optimiser = torch.optim.Adam(net.parameters(), lr=LR)
+losses = np.zeros((STEPS, 3))  # critic, cql, mean Q
+for step in range(STEPS):
+    b = {k: torch.tensor(batch[k][step]) for k in ("s", "s2", "reward", "not_done", "weight")}
+    w = b["weight"]
+    with torch.no_grad():
+        best = net(b["s2"]).argmax(1, keepdim=True)
+        y = b["reward"] + GAMMA * b["not_done"] * target(b["s2"]).gather(1, best)[:, 0]
+    q = net(b["s"])
+    data = q.gather(1, torch.tensor(action[step])[:, None])[:, 0]
+    td = (w * (data - y) ** 2).mean()
+    conservative = (w * (TEMPERATURE * torch.logsumexp(q / TEMPERATURE, 1) - data)).mean()
+    optimiser.zero_grad()
+    (td + WEIGHT * conservative).backward()
+    if step == 0:
+        out["critic_grads"] = grads(net)
+    optimiser.step()
+    losses[step] = td.item(), conservative.item(), data.mean().item()
+    with torch.no_grad():
+        for p, t in zip(net.parameters(), target.parameters()):
+            t.add_(TAU * (p - t))
+out.update(losses=losses, critic_after=params(net), critic_target_after=params(target))
+write("tests/golden/data/cql_discrete.safetensors", out)

@@ -6,6 +6,7 @@
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/rl/cql.h"
+#include "worker/rl/cql_discrete.h"
 
 enum { B = 16, O = 11, A = 3, H = 20, N = 4, STEPS = 10 };
 static const char *const nets[] = { "actor", "critic0", "critic1" };
@@ -28,16 +29,22 @@ static void load_batch(const struct golden *g, struct cql *t, size_t step) {
   golden_floats(g, "noise_here", step * B * N * A, B * N * A, t->noise.here);
   golden_floats(g, "noise_there", step * B * N * A, B * N * A, t->noise.there);
   golden_floats(g, "uniform", step * B * N * A, B * N * A, t->noise.uniform);
+  golden_floats(g, "pick", step * 2 * B, 2 * B, t->noise.pick);
+}
+
+static void sizes(struct rl_spec *spec) {
+  struct px_err err;
+  CU_OK(rl_spec_set(spec, "hidden", H, &err), err);
+  CU_OK(rl_spec_set(spec, "layers", 3, &err), err);
+  CU_OK(rl_spec_set(spec, "batch", B, &err), err);
+  CU_OK(rl_spec_set(spec, "lr", 3e-4, &err), err);
 }
 
 static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
   struct cql *t;
   struct px_err err;
-  CU_OK(rl_spec_set(spec, "hidden", H, &err), err);
-  CU_OK(rl_spec_set(spec, "layers", 3, &err), err);
-  CU_OK(rl_spec_set(spec, "batch", B, &err), err);
+  sizes(spec);
   CU_OK(rl_spec_set(spec, "actions", N, &err), err);
-  CU_OK(rl_spec_set(spec, "lr", 3e-4, &err), err);
   CU_OK(rl_spec_set(spec, "actor_lr", 1e-4, &err), err);
   CU_OK(rl_spec_set(spec, "temperature_lr", 3e-4, &err), err);
   CU_OK(cql_new(spec, O, A, &t, &err), err);
@@ -89,7 +96,20 @@ static void ten_updates_agree(void) {
   golden_open(&g, "cql");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_weight", 5, &err), err);
+  CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   ten_updates(&g, "plain_", &spec);
+  golden_close(&g);
+}
+
+static void ten_updates_through_drawn_actions_agree(void) {
+  struct golden g;
+  struct rl_spec spec;
+  struct px_err err;
+  golden_open(&g, "cql");
+  CU_OK(rl_spec_defaults("cql", &spec, &err), err);
+  CU_OK(rl_spec_set(&spec, "cql_weight", 5, &err), err);
+  CU_OK(rl_spec_set(&spec, "backward_actions", 3, &err), err);
+  ten_updates(&g, "drawn_", &spec);
   golden_close(&g);
 }
 
@@ -100,6 +120,7 @@ static void ten_updates_with_other_options_and_cloning_first_agree(void) {
   golden_open(&g, "cql");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_weight", 3, &err), err);
+  CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_temperature", 0.7, &err), err);
   CU_OK(rl_spec_set(&spec, "target_entropy", -0.5, &err), err);
   CU_OK(rl_spec_set(&spec, "backup_entropy", 1, &err), err);
@@ -108,4 +129,44 @@ static void ten_updates_with_other_options_and_cloning_first_agree(void) {
   golden_close(&g);
 }
 
-CU_MAIN("cql", T(ten_updates_agree), T(ten_updates_with_other_options_and_cloning_first_agree))
+static void ten_updates_of_discrete_actions_agree(void) {
+  enum { ACTIONS = 5, LOSSES = 3 };
+  struct golden g;
+  struct rl_spec spec;
+  struct cql_discrete *t;
+  struct px_err err;
+  double losses[RL_LOSSES_MAX];
+  size_t n;
+  golden_open(&g, "cql_discrete");
+  CU_OK(rl_spec_defaults("cql", &spec, &err), err);
+  sizes(&spec);
+  CU_OK(rl_spec_set(&spec, "cql_weight", 4, &err), err);
+  CU_OK(rl_spec_set(&spec, "cql_temperature", 0.8, &err), err);
+  CU_OK(cql_discrete_new(&spec, O, ACTIONS, &t, &err), err);
+  const size_t params_n = t->critic.net->params_n;
+  golden_floats(&g, "critic", 0, params_n, t->critic.net->params);
+  golden_floats(&g, "critic_target", 0, params_n, t->critic.target->params);
+  const double *expected = golden_take(&g, "losses", &n);
+  CU_ASSERT_EQUAL_FATAL(n, STEPS * LOSSES);
+  for (size_t step = 0; step < STEPS; step++) {
+    golden_floats(&g, "s", step * B * O, B * O, t->batch.s);
+    golden_floats(&g, "s2", step * B * O, B * O, t->batch.s2);
+    golden_floats(&g, "action", step * B, B, t->batch.action);
+    golden_floats(&g, "reward", step * B, B, t->batch.reward);
+    golden_floats(&g, "not_done", step * B, B, t->batch.not_done);
+    golden_floats(&g, "weight", step * B, B, t->batch.weight);
+    cql_discrete_update(t, losses);
+    for (size_t i = 0; i < LOSSES; i++) {
+      const double want = expected[step * LOSSES + i];
+      CU_ASSERT_DOUBLE_EQUAL(losses[i], want, 1e-5 * (1 + fabs(want)));
+    }
+    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "critic_grads", t->critic.grads, params_n) < 5e-6);
+  }
+  CU_ASSERT_TRUE(golden_error(&g, "critic_after", t->critic.net->params, params_n) < 2e-5);
+  CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", t->critic.target->params, params_n) < 1e-6);
+  cql_discrete_free(t);
+  golden_close(&g);
+}
+
+CU_MAIN("cql", T(ten_updates_agree), T(ten_updates_with_other_options_and_cloning_first_agree),
+        T(ten_updates_through_drawn_actions_agree), T(ten_updates_of_discrete_actions_agree))

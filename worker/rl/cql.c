@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
+#include "worker/rl/cql_discrete.h"
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
@@ -16,28 +17,27 @@ static uint32_t asked_n(const struct cql *t) { return 1 + sampled_n(t); }
 /* ---- memory */
 
 struct room { float **place; size_t n; };
-enum { ROOMS = 20 };
+enum { ROOMS = 23 };
 
-static void list_rooms(struct cql *t, size_t batch, size_t chunk, size_t fan_states, size_t o, size_t a,
-                       struct room list[ROOMS]) {
-  const size_t n = t->times, of_batch = batch * n * a;
+static void list_rooms(struct cql *t, size_t batch, size_t chunk, size_t o, size_t a, struct room list[ROOMS]) {
+  const size_t n = t->times, of_batch = batch * n * a, few = 1 + t->backward;
   const struct room rooms[ROOMS] = {
     { &t->noise.pi, batch * a }, { &t->noise.next, batch * a }, { &t->noise.here, of_batch },
     { &t->noise.there, of_batch }, { &t->noise.uniform, of_batch },
+    { &t->noise.pick, 2 * batch }, { &t->few_actions, chunk * few * a }, { &t->few_dq, chunk * few },
     { &t->actions, chunk * asked_n(t) * a }, { &t->log_density, chunk * sampled_n(t) },
     { &t->drawn, chunk * n * a }, { &t->log_drawn, chunk * n },
     { &t->next, chunk * a }, { &t->log_next, chunk }, { &t->pi, chunk * a }, { &t->log_pi, chunk },
     { &t->sa, chunk * (o + a) }, { &t->dsa, chunk * (o + a) }, { &t->q_target, chunk }, { &t->dq, chunk },
-    { &t->dfan, fan_states * asked_n(t) }, { &t->da, chunk * a }, { &t->dy, chunk * 2 * a },
+    { &t->dfan, (size_t)t->fan_states * asked_n(t) }, { &t->da, chunk * a }, { &t->dy, chunk * 2 * a },
   };
   memcpy(list, rooms, sizeof rooms);
 }
 
-static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, uint32_t fan_states, uint32_t o,
-                                 uint32_t a) {
+static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, uint32_t o, uint32_t a) {
   struct room list[ROOMS];
   bool complete = true;
-  list_rooms(t, batch, chunk, fan_states, o, a, list);
+  list_rooms(t, batch, chunk, o, a, list);
   for (size_t i = 0; i < ROOMS; i++) complete = (*list[i].place = px_calloc(list[i].n, sizeof(float))) && complete;
   return complete ? PX_OK : PX_E_NO_MEMORY;
 }
@@ -49,12 +49,18 @@ void cql_free(struct cql *t) {
   rl_net_free(&t->critic[0]);
   rl_net_free(&t->critic[1]);
   px_fan_free(t->fan);
+  px_fan_free(t->few);
   px_adam_free(&t->spread_adam);
   px_adam_free(&t->alpha_adam);
   rl_batch_free(&t->batch);
-  list_rooms(t, 0, 0, 0, 0, 0, list);
+  list_rooms(t, 0, 0, 0, 0, list);
   for (size_t i = 0; i < ROOMS; i++) free(*list[i].place);
   free(t);
+}
+
+/* So that they fill a chunk of rows. */
+static uint32_t states_at_a_time(uint32_t chunk, uint32_t actions) {
+  return min_u32(chunk, actions < PX_MLP_CHUNK ? PX_MLP_CHUNK / actions : 1);
 }
 
 static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
@@ -68,14 +74,15 @@ static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint3
   net = (struct rl_net_spec){ critic, spec->seed, 1, rl_option(spec, "lr"), chunk, true };
   for (; net.which <= 2 && !status; net.which++) status = rl_net_init(&t->critic[net.which - 1], &net, err);
   if (status) return status;
-  const uint32_t fan_states = min_u32(chunk, PX_MLP_CHUNK / asked_n(t) + (PX_MLP_CHUNK < asked_n(t)));
-  if (px_fan_new(&critic, a, fan_states, asked_n(t), &t->fan)
+  t->fan_states = states_at_a_time(chunk, asked_n(t));
+  t->few_states = states_at_a_time(chunk, 1 + t->backward);
+  if (px_fan_new(&critic, a, t->fan_states, asked_n(t), &t->fan)
+      || (t->backward && px_fan_new(&critic, a, t->few_states, 1 + t->backward, &t->few))
       || px_adam_init(&t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr))
       || px_adam_init(&t->alpha_adam, 1, PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr")))
       || rl_batch_init(&t->batch, rl_whole(spec, "batch"), o, a)
-      || take_rooms(t, t->batch.n, chunk, fan_states, o, a))
+      || take_rooms(t, t->batch.n, chunk, o, a))
     return px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", rl_whole(spec, "batch"));
-  t->fan_states = fan_states;
   return PX_OK;
 }
 
@@ -87,6 +94,7 @@ enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t ac
   t->seed = spec->seed;
   t->bc_updates = rl_whole(spec, "bc_updates");
   t->times = rl_whole(spec, "actions");
+  t->backward = min_u32(rl_whole(spec, "backward_actions"), sampled_n(t));
   t->gamma = (float)rl_option(spec, "gamma");
   t->tau = (float)rl_option(spec, "tau");
   t->weight = (float)rl_option(spec, "cql_weight");
@@ -224,23 +232,55 @@ static void look_at_state(const struct cql *t, const float *q, const float *log_
   losses[CQL_LOSS_CQL] += (double)scale * ((double)t->temperature * (double)(most + logf(sum)) - (double)q[0]);
 }
 
-/* Adds the chunk's part to both critics' gradients. */
-static void improve_critics(struct cql *t, uint32_t row, uint32_t n, double losses[RL_LOSSES_MAX]) {
+/* A state's action of the data and `backward` of its others, drawn by their shares in the gradient: evenly spaced
+ * places from a random first one (systematic resampling), so that the sum's mean is that of all. */
+static void draw_few(const struct cql *t, const float *dq, const float *actions, float first, float *few_dq, float *few) {
+  const uint32_t k = sampled_n(t), m = t->backward;
+  const size_t a = t->batch.act_dim;
+  float total = 0, reached = 0;
+  for (uint32_t i = 1; i <= k; i++) total += dq[i];
+  few_dq[0] = dq[0];
+  memcpy(few, actions, a * sizeof *few);
+  for (uint32_t j = 0, i = 0; j < m; j++) {
+    while (i < k && reached <= total * ((float)j + first) / (float)m) reached += dq[++i];
+    few_dq[1 + j] = total / (float)m;
+    memcpy(few + (1 + j) * a, actions + i * a, a * sizeof *few);
+  }
+}
+
+/* t->dfan for `states` from the chunk's at-th on, by critic i. */
+static void look_at_states(struct cql *t, int i, uint32_t row, uint32_t at, uint32_t states, double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
   const size_t k = asked_n(t), a = b->act_dim;
+  const float *actions = t->actions + at * k * a;
+  const float *q = px_fan_forward(t->critic[i].net, t->fan, b->s + (size_t)(row + at) * b->obs_dim, actions, states);
+  for (size_t j = 0; j < states; j++) {
+    float *dq = t->dfan + j * k;
+    look_at_state(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j], b->weight[row + at + j], dq, losses);
+    if (i == 0) losses[CQL_LOSS_Q] += (double)q[j * k] / b->n;
+    if (t->backward)
+      draw_few(t, dq, actions + j * k * a, t->noise.pick[(size_t)i * b->n + row + at + j],
+               t->few_dq + (at + j) * (1 + t->backward), t->few_actions + (at + j) * (1 + t->backward) * a);
+  }
+}
+
+/* Adds the chunk's part to a critic's gradients. */
+static void improve_critic(struct cql *t, int i, uint32_t row, uint32_t n, double losses[RL_LOSSES_MAX]) {
+  const struct rl_batch *b = &t->batch;
+  const size_t o = b->obs_dim, a = b->act_dim, few = 1 + t->backward;
+  struct rl_net *c = &t->critic[i];
   for (uint32_t at = 0, states; at < n; at += states) {
     states = min_u32(t->fan_states, n - at);
-    const float *s = b->s + (size_t)(row + at) * b->obs_dim, *actions = t->actions + at * k * a;
-    for (int i = 0; i < 2; i++) {
-      struct rl_net *c = &t->critic[i];
-      const float *q = px_fan_forward(c->net, t->fan, s, actions, states);
-      for (size_t j = 0; j < states; j++) {
-        look_at_state(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j], b->weight[row + at + j],
-                      t->dfan + j * k, losses);
-        if (i == 0) losses[CQL_LOSS_Q] += (double)q[j * k] / b->n;
-      }
-      px_fan_backward(c->net, t->fan, s, actions, states, t->dfan, c->grads, row + at > 0);
-    }
+    look_at_states(t, i, row, at, states, losses);
+    if (!t->backward)
+      px_fan_backward(c->net, t->fan, b->s + (row + at) * o, t->actions + at * asked_n(t) * a, states, t->dfan, c->grads,
+                      row + at > 0);
+  }
+  for (uint32_t at = 0, states; t->backward && at < n; at += states) {
+    states = min_u32(t->few_states, n - at);
+    const float *s = b->s + (row + at) * o, *actions = t->few_actions + at * few * a;
+    px_fan_forward(c->net, t->few, s, actions, states);
+    px_fan_backward(c->net, t->few, s, actions, states, t->few_dq + at * few, c->grads, row + at > 0);
   }
 }
 
@@ -253,7 +293,7 @@ void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
     const float *y = propose(t, row, n);
     improve_actor(t, step, row, n, y, losses);
     target_values(t, row, n);
-    improve_critics(t, row, n, losses);
+    for (int i = 0; i < 2; i++) improve_critic(t, i, row, n, losses);
   }
   rl_net_step(&t->actor);
   px_adam_step(&t->spread_adam, t->spread, t->spread_grads);
@@ -262,41 +302,6 @@ void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
     rl_net_step(&t->critic[i]);
     rl_net_follow(&t->critic[i], t->tau);
   }
-}
-
-/* ---- behind the table */
-
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
-  struct cql *t;
-  const enum px_status status = cql_new(spec, data->obs_dim, data->act_dim, &t, err);
-  if (status) return status;
-  t->data = data;
-  *state = t;
-  return PX_OK;
-}
-
-static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
-  struct cql *t = state;
-  const size_t one = (size_t)t->batch.n * t->batch.act_dim, many = one * t->times;
-  struct px_rng rng = px_rng_at(t->seed, px_rng_stream("noise", at), 0);
-  rl_batch_draw(&t->batch, t->data, t->seed, at);
-  px_rng_normal(&rng, t->noise.pi, one);
-  px_rng_normal(&rng, t->noise.next, one);
-  px_rng_normal(&rng, t->noise.here, many);
-  px_rng_normal(&rng, t->noise.there, many);
-  for (size_t i = 0; i < many; i++) t->noise.uniform[i] = 2 * px_rng_float(&rng) - 1;
-  cql_update(t, at, losses);
-}
-
-static void arrays(void *state, struct px_state *list) {
-  struct cql *t = state;
-  rl_net_arrays(&t->actor, "actor", list);
-  rl_net_arrays(&t->critic[0], "critic0", list);
-  rl_net_arrays(&t->critic[1], "critic1", list);
-  px_state_floats(list, "spread", "params", t->spread, 2);
-  px_state_adam(list, "spread", &t->spread_adam);
-  px_state_floats(list, "log_alpha", "params", &t->log_alpha, 1);
-  px_state_adam(list, "log_alpha", &t->alpha_adam);
 }
 
 /* m and b go into the last layer, so that the actor's outputs are mu and log sigma for whoever reads them. */
@@ -308,16 +313,86 @@ static void fold_spread(struct cql *t) {
   for (size_t j = a; j < 2 * a; j++) bias[j] = t->spread[0] * bias[j] + t->spread[1];
 }
 
+static void draw_noise(struct cql *t, uint64_t at) {
+  const size_t one = (size_t)t->batch.n * t->batch.act_dim, many = one * t->times;
+  struct px_rng rng = px_rng_at(t->seed, px_rng_stream("noise", at), 0);
+  px_rng_normal(&rng, t->noise.pi, one);
+  px_rng_normal(&rng, t->noise.next, one);
+  px_rng_normal(&rng, t->noise.here, many);
+  px_rng_normal(&rng, t->noise.there, many);
+  for (size_t i = 0; i < many; i++) t->noise.uniform[i] = 2 * px_rng_float(&rng) - 1;
+  for (size_t i = 0; i < 2 * (size_t)t->batch.n; i++) t->noise.pick[i] = px_rng_float(&rng);
+}
+
+/* ---- behind the table: one of the two, by the dataset's actions */
+
+struct either { struct cql *continuous; struct cql_discrete *discrete; };
+
+static void free_state(void *state) {
+  struct either *e = state;
+  cql_free(e->continuous);
+  cql_discrete_free(e->discrete);
+  free(e);
+}
+
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+  struct either *e = px_calloc(1, sizeof *e);
+  if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
+  const enum px_status status = data->act_count
+                                  ? cql_discrete_new(spec, data->obs_dim, data->act_count, &e->discrete, err)
+                                  : cql_new(spec, data->obs_dim, data->act_dim, &e->continuous, err);
+  if (status) {
+    free(e);
+    return status;
+  }
+  if (e->discrete) e->discrete->data = data;
+  else e->continuous->data = data;
+  *state = e;
+  return PX_OK;
+}
+
+static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
+  struct cql *t = ((struct either *)state)->continuous;
+  struct cql_discrete *d = ((struct either *)state)->discrete;
+  if (d) {
+    rl_batch_draw(&d->batch, d->data, d->seed, at);
+    cql_discrete_update(d, losses);
+    return;
+  }
+  rl_batch_draw(&t->batch, t->data, t->seed, at);
+  draw_noise(t, at);
+  cql_update(t, at, losses);
+}
+
+static void arrays(void *state, struct px_state *list) {
+  struct cql *t = ((struct either *)state)->continuous;
+  struct cql_discrete *d = ((struct either *)state)->discrete;
+  if (d) {
+    rl_net_arrays(&d->critic, "critic", list);
+    return;
+  }
+  rl_net_arrays(&t->actor, "actor", list);
+  rl_net_arrays(&t->critic[0], "critic0", list);
+  rl_net_arrays(&t->critic[1], "critic1", list);
+  px_state_floats(list, "spread", "params", t->spread, 2);
+  px_state_adam(list, "spread", &t->spread_adam);
+  px_state_floats(list, "log_alpha", "params", &t->log_alpha, 1);
+  px_state_adam(list, "log_alpha", &t->alpha_adam);
+}
+
 static void take(void *state, struct rl_nets *nets) {
-  struct cql *t = state;
+  struct cql *t = ((struct either *)state)->continuous;
+  struct cql_discrete *d = ((struct either *)state)->discrete;
+  if (d) {
+    cql_discrete_take(d, nets);
+    return;
+  }
   fold_spread(t);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
   t->actor.net = t->critic[0].net = NULL;
 }
 
-static void free_state(void *state) { cql_free(state); }
-
 const struct rl_algo cql_algo = {
-  RL_CONTINUOUS, { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
+  RL_CONTINUOUS | RL_DISCRETE, { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
   init, step, arrays, take, free_state
 };

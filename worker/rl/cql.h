@@ -13,6 +13,10 @@
  *          in the first bc_updates: mean w (alpha log pi(a~|s) - log pi(a|s))
  *   L_al = -log alpha mean w (log pi(a~|s) + target entropy)
  *
+ * With backward_actions m > 0 the gradient of logsumexp, sum_k p_k dQ(s, a_k), goes
+ * through m actions drawn by p instead of all 3 N: its mean is the same, and the
+ * backward pass, two thirds of the work, shrinks to (1 + m) / (1 + 3 N) of it.
+ *
  * w are the transition weights (1 unless the spec weighs proxies). All gradients
  * are taken at the same parameters, then every optimiser steps. The actor is
  * evaluated once per state and not once per sampled action, and the critics'
@@ -27,21 +31,23 @@
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"
 
-/* Standard normal, but for `uniform`, which is so in [-1, 1]. */
+/* Standard normal, but for `uniform`, which is so in [-1, 1], and `pick`. */
 struct cql_noise {
-  float *pi, *next;   /* [B, A] for a~ and a' */
+  float *pi, *next;    /* [B, A] for a~ and a' */
   float *here, *there; /* [B, N, A] for the sampled actions of pi(s) and of pi(s') */
-  float *uniform;     /* [B, N, A] */
+  float *uniform;      /* [B, N, A] */
+  float *pick;         /* [2, B] in [0, 1): which actions are drawn for the gradient, if not all */
 };
 
 struct cql {
   uint64_t seed, bc_updates;
-  uint32_t times, fan_states; /* N; states that the fan takes at a time */
+  uint32_t times, backward;   /* N; sampled actions in the gradient, 0: all */
   float gamma, tau, weight, temperature, target_entropy;
   bool backup_entropy;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
-  struct px_fan *fan;         /* for both critics, one at a time */
+  struct px_fan *fan, *few;   /* for both critics, one at a time: all actions; those in the gradient, if not all */
+  uint32_t fan_states, few_states; /* that they take at a time */
   float spread[2], spread_grads[2]; /* m and b of log sigma = m o + b */
   float log_alpha, log_alpha_grad;
   struct px_adam spread_adam, alpha_adam;
@@ -55,7 +61,8 @@ struct cql {
   float *pi, *log_pi;         /* [chunk, A], [chunk] a~ */
   float *sa, *dsa;            /* [chunk, O + A] */
   float *q_target, *dq;       /* [chunk] */
-  float *dfan;                /* [fan's states, 1 + 3 N] */
+  float *dfan;                /* [fan_states, 1 + 3 N] */
+  float *few_actions, *few_dq; /* [chunk, 1 + backward, A], [chunk, 1 + backward] */
   float *da, *dy;             /* [chunk, A], [chunk, 2 A] */
 };
 
