@@ -90,6 +90,7 @@ static struct rl_spec small(uint32_t batch) {
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "hidden", 32, &err), err);
   CU_OK(rl_spec_set(&spec, "actions", 4, &err), err);
+  CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", batch, &err), err);
   return spec;
 }
@@ -145,5 +146,70 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   cql_free(t[1]);
 }
 
+static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
+  enum { DRAWS = 300 };
+  struct px_err err;
+  struct cql *t[2];
+  double losses[RL_LOSSES_MAX];
+  for (uint32_t i = 0; i < 2; i++) {
+    struct rl_spec spec = small(6);
+    CU_OK(rl_spec_set(&spec, "backward_actions", i * 2, &err), err);
+    CU_OK(rl_spec_set(&spec, "lr", 1e-8, &err), err); /* so that the nets stay as they are */
+    CU_OK(rl_spec_set(&spec, "actor_lr", 1e-8, &err), err);
+    CU_OK(cql_new(&spec, O, A, &t[i], &err), err);
+  }
+  fill(t[0]);
+  repeat(t[1], t[0], 1);
+  cql_update(t[0], 0, losses);
+  const struct rl_net *all = &t[0]->critic[1], *few = &t[1]->critic[1];
+  double *mean = px_calloc(all->net->params_n, sizeof *mean), apart = 0, off = 0, size = 0;
+  for (int draw = 0; draw < DRAWS; draw++) {
+    for (int i = 0; i < 2 * 6; i++) t[1]->noise.pick[i] = ((float)draw + 0.5F) / DRAWS;
+    cql_update(t[1], 0, losses);
+    for (size_t i = 0; i < all->net->params_n; i++) {
+      mean[i] += (double)few->grads[i] / DRAWS;
+      apart += pow((double)few->grads[i] - (double)all->grads[i], 2) / DRAWS;
+    }
+  }
+  for (size_t i = 0; i < all->net->params_n; i++) {
+    off += pow(mean[i] - (double)all->grads[i], 2);
+    size += pow((double)all->grads[i], 2);
+  }
+  CU_ASSERT_TRUE(sqrt(off / size) < 0.01);
+  CU_ASSERT_TRUE(sqrt(apart / size) > 0.05); /* each by itself is another gradient */
+  free(mean);
+  cql_free(t[0]);
+  cql_free(t[1]);
+}
+
+/* How much more an action like the data's is worth than ones at the range's edges, after some updates. */
+static double preference(double cql_weight) {
+  struct px_err err;
+  struct cql *t;
+  double losses[RL_LOSSES_MAX], sum = 0;
+  struct rl_spec spec = small(64);
+  CU_OK(rl_spec_set(&spec, "cql_weight", cql_weight, &err), err);
+  CU_OK(rl_spec_set(&spec, "lr", 3e-3, &err), err);
+  CU_OK(cql_new(&spec, O, A, &t, &err), err);
+  fill(t);
+  for (uint32_t i = 0; i < t->batch.n * A; i++) t->batch.action[i] *= 0.2F;
+  for (uint64_t step = 0; step < 200; step++) cql_update(t, step, losses);
+  for (uint32_t i = 0; i < t->batch.n; i++) {
+    float sa[3 * (O + A)] = { 0 };
+    for (int k = 0; k < 3; k++) memcpy(sa + k * (O + A), t->batch.s + i * O, O * sizeof *sa);
+    for (int j = 0; j < A; j++) sa[O + A + O + j] = 0.9F, sa[2 * (O + A) + O + j] = -0.9F;
+    const float *q = px_mlp_forward(t->critic[0].net, t->critic[0].work, sa, 3, NULL);
+    sum += (double)(q[0] - 0.5F * (q[1] + q[2])) / t->batch.n;
+  }
+  cql_free(t);
+  return sum;
+}
+
+static void actions_that_the_data_lacks_are_worth_less(void) {
+  CU_ASSERT_TRUE(fabs(preference(0)) < 1);
+  CU_ASSERT_TRUE(preference(5) > 2);
+}
+
 CU_MAIN("cql", T(a_fan_of_actions_gives_what_repeated_states_give), T(a_fan_passes_not_a_number_on),
-        T(batches_over_one_chunk_update_like_one_chunk))
+        T(batches_over_one_chunk_update_like_one_chunk), T(the_gradient_through_drawn_actions_has_the_mean_of_all),
+        T(actions_that_the_data_lacks_are_worth_less))

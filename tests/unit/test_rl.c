@@ -467,17 +467,19 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
     w.ds.rewards[step] = w.u.actions[step * A];
   }
   struct rl_spec bc = small("bc", 2000), td3bc = small("td3bc", 2000), iql = small("iql", 2000), awac = small("awac", 2000),
-                 rebrac = small("rebrac", 2000);
+                 rebrac = small("rebrac", 2000), cql = small("cql", 2000);
   set(&awac, "lambda", 0.3);
+  set(&cql, "cql_weight", 0.1), set(&cql, "actions", 4), set(&cql, "actor_lr", 1e-3);
   CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
   CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &rebrac, true) > 1.2);
+  CU_ASSERT_TRUE(mean_first_action(&w, &cql, true) > 1.2);
   world_close(&w);
 }
 
-static void iql_prefers_discrete_actions_of_higher_reward(void) {
+static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
   struct world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
@@ -492,9 +494,8 @@ static void iql_prefers_discrete_actions_of_higher_reward(void) {
     w.u.actions[step] = draw < 2 ? 1 : draw == 2 ? 0 : 2;
     w.ds.rewards[step] = w.u.actions[step];
   }
-  struct rl_spec spec = small("iql", 2000);
-  set(&spec, "lr", 1e-3), set(&spec, "gamma", 0);
-  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
+  set(spec, "lr", 1e-3), set(spec, "gamma", 0);
+  CU_OK(rl_train(spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   rl_policy_act(policy, w.ds.observations, 100, actions);
   CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 100, values));
   int best = 0;
@@ -507,18 +508,34 @@ static void iql_prefers_discrete_actions_of_higher_reward(void) {
   world_close(&w);
 }
 
-static void divergence_is_reported_with_its_update(void) {
+static void iql_and_cql_prefer_discrete_actions_of_higher_reward(void) {
+  struct rl_spec iql = small("iql", 2000), cql = small("cql", 2000);
+  set(&cql, "cql_weight", 0.1);
+  prefers_discrete_actions_of_higher_reward(&iql);
+  prefers_discrete_actions_of_higher_reward(&cql);
+}
+
+static void diverges(const char *algo) {
   struct world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
   world_open(&w);
-  const struct rl_spec spec = small("td3bc", 100);
+  const struct rl_spec spec = small(algo, 100);
   w.ds.rewards[0] = 1e30F;
   CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "critic_loss"));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at update "));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "Divide the rewards"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "lr below 0.0003, "));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "batch above 32"));
+  CU_ASSERT_EQUAL(strstr(err.hint, "cql_weight above 5") != NULL, strcmp(algo, "cql") == 0);
   world_close(&w);
+}
+
+static void divergence_is_reported_with_its_update_and_what_to_change(void) {
+  diverges("td3bc");
+  diverges("cql");
 }
 
 static enum px_status stop_at_once_it_moves(void *ctx, const char *phase, int64_t step, int64_t total,
@@ -633,7 +650,8 @@ CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates
         T(updates_allocate_nothing), T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
-        T(iql_prefers_discrete_actions_of_higher_reward),
-        T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour), T(divergence_is_reported_with_its_update),
+        T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
+        T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
+        T(divergence_is_reported_with_its_update_and_what_to_change),
         T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
         T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

@@ -93,6 +93,6 @@ void cql_discrete_update(struct cql_discrete *t, double losses[RL_LOSSES_MAX]) {
 
 void cql_discrete_take(struct cql_discrete *t, struct rl_nets *nets) {
   memcpy(t->critic.target->params, t->critic.net->params, t->critic.net->params_n * sizeof(float));
-  *nets = (struct rl_nets){ RL_ARGMAX, t->critic.net, t->critic.target };
+  *nets = (struct rl_nets){ .kind = RL_ARGMAX, .actor = t->critic.net, .critic = t->critic.target };
   t->critic.net = t->critic.target = NULL;
 }

@@ -61,16 +61,31 @@ static void list_arrays(struct run *r, struct px_state *list) {
   px_state_doubles(list, "seconds", NULL, &r->seconds, 1);
 }
 
+/* "lr below 0.0003, batch above 256, ...": those of the algorithm's options that calm a training, and which way. */
+static void list_remedies(const struct rl_spec *spec, char *out, size_t size) {
+  static const struct { const char *option, *way; } remedies[] = {
+    { "lr", "below" }, { "tau", "below" }, { "batch", "above" }, { "cql_weight", "above" }
+  };
+  size_t n = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++) {
+    const char *option = remedies[i].option;
+    if (!rl_has(spec, option) || n >= size) continue;
+    n += (size_t)snprintf(out + n, size - n, "%s%s %s %g", n ? ", " : "", option, remedies[i].way, rl_option(spec, option));
+  }
+}
+
 static enum px_status diverged(const struct run *r, size_t loss, uint64_t step, struct px_err *err) {
   const float usual = 100; /* rewards up to here have not made a training diverge by themselves */
   float largest = 0;
+  char remedies[128];
   for (uint32_t i = 0; i < r->data->n; i++) largest = fmaxf(largest, fabsf(r->data->reward[i]));
   px_fail(err, PX_E_NAN_LOSS, "%s is %g at update %" PRIu64, r->algo->losses[loss], r->last[loss], step + 1);
-  const double lr = rl_option(r->spec, "lr");
+  list_remedies(r->spec, remedies, sizeof remedies);
   if (largest > usual)
-    px_err_hint(err, "Divide the rewards, which reach %g, so that they are about 1; or try an lr below %g.", (double)largest, lr);
+    px_err_hint(err, "Divide the rewards, which reach %g, so that they are about 1; or try one of: %s.", (double)largest, remedies);
   else
-    px_err_hint(err, "Try an lr below %g.", lr);
+    px_err_hint(err, "Try one of: %s.", remedies);
   return PX_E_NAN_LOSS;
 }
 

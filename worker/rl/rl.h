@@ -41,6 +41,8 @@ enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
 /* An option's value; the algorithm must have it. Not for inner loops. */
 double rl_option(const struct rl_spec *spec, const char *name);
 uint32_t rl_whole(const struct rl_spec *spec, const char *name);
+/* Whether the algorithm has this option. */
+bool rl_has(const struct rl_spec *spec, const char *name);
 /* Whether a word option says `word`. */
 bool rl_says(const struct rl_spec *spec, const char *name, const char *word);
 

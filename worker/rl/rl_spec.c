@@ -73,6 +73,11 @@ double rl_option(const struct rl_spec *spec, const char *name) {
 
 uint32_t rl_whole(const struct rl_spec *spec, const char *name) { return (uint32_t)rl_option(spec, name); }
 
+bool rl_has(const struct rl_spec *spec, const char *name) {
+  size_t at;
+  return option(spec, name, &at) != NULL;
+}
+
 bool rl_says(const struct rl_spec *spec, const char *name, const char *word) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
