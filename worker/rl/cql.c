@@ -65,7 +65,8 @@ static uint32_t states_at_a_time(uint32_t chunk, uint32_t actions) {
 
 static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
                                 struct px_err *err) {
-  const struct px_mlp_shape critic = { .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers") };
+  const struct px_mlp_shape critic = { .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"),
+                                       .layers = rl_whole(spec, "layers") };
   struct px_mlp_shape actor = critic;
   actor.in = o, actor.out = 2 * a;
   const double actor_lr = rl_option(spec, "actor_lr");

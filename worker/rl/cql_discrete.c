@@ -10,8 +10,9 @@
 enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_count,
                                 struct cql_discrete **out, struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  const struct px_mlp_shape shape = { obs_dim, act_count, rl_whole(spec, "hidden"), rl_whole(spec, "layers"), 0 };
-  const struct rl_net_spec critic = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, true };
+  const struct rl_net_spec critic = { .shape = { .in = obs_dim, .out = act_count, .hidden = rl_whole(spec, "hidden"),
+                                                 .layers = rl_whole(spec, "layers") },
+                                      .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
   struct cql_discrete *t = px_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
   t->seed = spec->seed;
