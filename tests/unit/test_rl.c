@@ -509,8 +509,8 @@ static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
 }
 
 static void iql_and_cql_prefer_discrete_actions_of_higher_reward(void) {
-  struct rl_spec iql = small("iql", 2000), cql = small("cql", 2000);
-  set(&cql, "cql_weight", 0.1);
+  struct rl_spec iql = small("iql", 2000), cql = small("cql", 800);
+  set(&cql, "cql_weight", 0.1), set(&cql, "layers", 2);
   prefers_discrete_actions_of_higher_reward(&iql);
   prefers_discrete_actions_of_higher_reward(&cql);
 }
