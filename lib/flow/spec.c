@@ -79,15 +79,16 @@ static const struct flow_field EVALUATE[] = {
   { "target_return", FLOW_NUMBER, -1e9, 1e9, NULL, NULL, NULL, "dt: the return to aim at; the best of the trajectories it learned from, if not given" },
   { "gamma", FLOW_NUMBER, 0.0001, 1, "0.99", NULL, NULL, "Discount of discounted_return_mean" }, END
 };
-/* Fitted Q evaluation. */
+/* Fitted Q evaluation. A value spreads backwards over 1 / (1 - gamma) steps in about 1 / ((1 - gamma) tau) updates, so
+ * tau is larger than where a policy is learned: 2,000 updates here. */
 #define FQE_FIELDS \
-  { "updates", FLOW_INT, 1, 1000000, "20000", NULL, NULL, "Gradient steps of fitted Q evaluation" }, \
+  { "updates", FLOW_INT, 1, 1000000, "10000", NULL, NULL, "Gradient steps of fitted Q evaluation" }, \
   { "batch", FLOW_INT, 1, 8192, "256", NULL, NULL, "Transitions in a step" }, \
   { "hidden", FLOW_INT, 8, 2048, "256", NULL, NULL, "Units of each hidden layer" }, \
   { "layers", FLOW_INT, 1, 4, "2", NULL, NULL, "Hidden layers" }, \
   { "lr", FLOW_NUMBER, 1e-8, 1, "0.0003", NULL, NULL, "Adam's learning rate" }, \
   { "gamma", FLOW_NUMBER, 0, 0.9999, "0.99", NULL, NULL, "Discount" }, \
-  { "tau", FLOW_NUMBER, 1e-6, 1, "0.005", NULL, NULL, "Share by which the target net follows" }
+  { "tau", FLOW_NUMBER, 1e-6, 1, "0.05", NULL, NULL, "Share by which the target net follows" }
 static const struct flow_field FQE[] = { FQE_FIELDS, END };
 static const struct flow_field ASSESS[] = {
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },

@@ -78,7 +78,7 @@ static enum px_status judge(struct rl_policy *policy, const struct px_union *u, 
   *fqe = *own = NAN;
   if (!updates) return PX_OK;
   const struct fqe_spec spec = { .hidden = 256, .layers = 2, .batch = 256, .updates = strtoull(updates, NULL, 10), .lr = 3e-4,
-                                 .gamma = 0.99, .tau = 0.005 };
+                                 .gamma = 0.99, .tau = 0.05 };
   struct fqe_result result;
   float *actions = px_calloc(ds->obs_n, sizeof(float) * ds->spaces.act_dim), *values = px_calloc(ds->traj_n, sizeof(float));
   enum px_status status = actions && values ? rl_policy_along(policy, ds, NULL, actions, err) : PX_E_NO_MEMORY;
