@@ -1,34 +1,18 @@
 /* Requests: see client.h. */
-#include "clients/c/client.h"
+#include "clients/c/request.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { URL_MAX_BYTES = 2048, ANSWER_MAX_BYTES = 64 << 20, CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 900 };
+#include "lib/base/hash.h"
 
-struct client {
-  CURL *curl;
-  char url[URL_MAX_BYTES], token[512];
-  char curl_error[CURL_ERROR_SIZE];
-};
-
-/* One exchange. The answer goes to `file` while it is a success, otherwise, being
- * a problem document or plain JSON, to `body`. */
-struct exchange {
-  struct client *client;
-  struct client_reply reply;
-  struct px_buf body;
-  FILE *file;
-  client_meter meter;
-  void *meter_ctx;
-  bool upload, failed;
-};
+enum { CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 900, POST_TRIES_MAX = 8 };
 
 enum px_status client_global_setup(struct px_err *err) {
   return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? PX_OK : px_fail(err, PX_E_INTERNAL, "libcurl cannot start");
@@ -62,6 +46,8 @@ void client_close(struct client *client) {
   explicit_bzero(client->token, sizeof client->token);
   free(client);
 }
+
+bool client_reached(const struct client *client) { return client->reached; }
 
 /* Appends text percent-encoded; false when it does not fit. */
 static bool put_encoded(char *out, size_t out_bytes, size_t *len, const char *text) {
@@ -103,7 +89,7 @@ enum px_status client_path(char *out, size_t out_bytes, struct px_err *err, cons
 static size_t on_header(char *line, size_t size, size_t n, void *ctx) {
   struct exchange *ex = ctx;
   const int len = (int)(size * n);
-  if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) ex->reply = (struct client_reply){ 0 }; /* a new answer (100, 302) */
+  if (len > 5 && strncasecmp(line, "HTTP/", 5) == 0) ex->reply = (struct client_reply){ .upload_offset = -1 }; /* a new answer (100, 302) */
   const char *colon = memchr(line, ':', (size_t)len);
   if (!colon) return size * n;
   const int name = (int)(colon - line);
@@ -117,6 +103,8 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx) {
     snprintf(ex->reply.location, sizeof ex->reply.location, "%.*s", value_n, value);
   else if (name == 11 && strncasecmp(line, "Retry-After", 11) == 0)
     ex->reply.retry_after_s = strtol(value, NULL, 10); /* the header's line ends in CR LF, which stops it */
+  else if (name == 13 && strncasecmp(line, "Upload-Offset", 13) == 0)
+    ex->reply.upload_offset = strtoll(value, NULL, 10);
   return size * n;
 }
 
@@ -131,7 +119,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx) {
 static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
   struct exchange *ex = ctx;
   if (ex->meter)
-    ex->meter(ex->meter_ctx, (uint64_t)(ex->upload ? up : down), (uint64_t)(ex->upload ? up_total : down_total));
+    ex->meter(ex->meter_ctx, ex->before_bytes + (uint64_t)(ex->upload ? up : down),
+              ex->before_bytes + (uint64_t)(ex->upload ? up_total : down_total));
   return 0;
 }
 
@@ -174,7 +163,7 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALL_TIMEOUT_S);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, ex->stall_s ? ex->stall_s : (long)STALL_TIMEOUT_S);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, ex);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -183,12 +172,14 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, ex);
   const CURLcode code = curl_easy_perform(curl);
+  if (code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST) client->reached = true;
   long http = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &http);
   ex->reply.http = http;
   /* A server that refuses an upload may answer and close before all is sent: its answer says more. */
-  if (code != CURLE_OK && http < 400) return transport_error(client, code, err);
-  return PX_OK;
+  if (code == CURLE_OK || http >= 400) return PX_OK;
+  ex->reply.http = 0; /* an interim 100, or half an answer */
+  return transport_error(client, code, err);
 }
 
 static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_err *err) {
@@ -205,20 +196,17 @@ static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_
   return PX_OK;
 }
 
-/* What every request needs; the method's own options are set by `set`, on the reset handle. */
-struct request {
-  const char *path, *etag, *media_type;
-  void (*set)(CURL *curl, const void *arg);
-  const void *arg;
-};
-
-static enum px_status run(struct exchange *ex, const struct request *request, json_t **out, struct px_err *err) {
+enum px_status request_run(struct exchange *ex, const struct request *request, json_t **out, struct px_err *err) {
   struct curl_slist *headers = NULL;
   curl_easy_reset(ex->client->curl); /* keeps the connection */
+  ex->reply = (struct client_reply){ .upload_offset = -1 };
   enum px_status status = add_header(&headers, err, "Accept: %s", ex->file ? "*/*" : "application/json");
   if (!status && *ex->client->token) status = add_header(&headers, err, "Authorization: Bearer %s", ex->client->token);
   if (!status && request->etag && *request->etag) status = add_header(&headers, err, "If-None-Match: %s", request->etag);
   if (!status && request->media_type) status = add_header(&headers, err, "Content-Type: %s", request->media_type);
+  if (!status && request->key) status = add_header(&headers, err, "Idempotency-Key: %s", request->key);
+  for (const char *const *line = request->headers; line && *line && !status; line++)
+    status = add_header(&headers, err, "%s", *line);
   /* Large bodies ask first (Expect: 100-continue), so that a refusal costs no upload; libcurl's own rule. */
   if (!status && request->set) request->set(ex->client->curl, request->arg);
   if (!status) status = perform(ex, request->path, headers, err);
@@ -228,10 +216,33 @@ static enum px_status run(struct exchange *ex, const struct request *request, js
   return status;
 }
 
+/* --- trying again --- */
+
+enum px_status request_key(char key[REQUEST_KEY_MAX], struct px_err *err) {
+  uint8_t bytes[16];
+  if (px_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
+  px_hex(bytes, sizeof bytes, key);
+  return PX_OK;
+}
+
+bool request_may_pass(const struct client *client, enum px_status status, const struct client_reply *reply) {
+  if (status == PX_E_KEY_IN_USE) return true;
+  if (reply->http) return reply->http == 408 || reply->http == 429 || (reply->http >= 502 && reply->http <= 504);
+  /* No answer. Where nobody has ever answered there is nothing to wait for. */
+  return client->reached && (status == PX_E_UNAVAILABLE || status == PX_E_TIMEOUT);
+}
+
+void request_pause(int tries, const struct client_reply *reply) {
+  const unsigned ms = tries < 6 ? 250U << tries : 8000U;
+  const unsigned told_ms = reply->retry_after_s > 0 && reply->retry_after_s < 30 ? (unsigned)reply->retry_after_s * 1000 : 0;
+  const unsigned wait_ms = told_ms > ms ? told_ms : ms;
+  nanosleep(&(struct timespec){ .tv_sec = wait_ms / 1000, .tv_nsec = (long)(wait_ms % 1000) * 1000000 }, NULL);
+}
+
 enum px_status client_get(struct client *client, const char *path, const char *etag, json_t **out,
                           struct client_reply *reply, struct px_err *err) {
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
-  const enum px_status status = run(&ex, &(struct request){ .path = path, .etag = etag }, out, err);
+  const enum px_status status = request_run(&ex, &(struct request){ .path = path, .etag = etag }, out, err);
   if (reply) *reply = ex.reply;
   return status;
 }
@@ -245,11 +256,18 @@ static void set_body(CURL *curl, const void *arg) {
 
 enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
                            struct client_reply *reply, struct px_err *err) {
-  char *text = body ? json_dumps(body, JSON_COMPACT) : strdup("");
-  if (!text) return px_fail(err, PX_E_NO_MEMORY, "request");
+  char *text = body ? json_dumps(body, JSON_COMPACT) : strdup(""), key[REQUEST_KEY_MAX];
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
-  const struct request request = { path, NULL, body ? "application/json" : NULL, set_body, text };
-  const enum px_status status = run(&ex, &request, out, err);
+  const struct request request = { .path = path, .media_type = body ? "application/json" : NULL, .set = set_body, .arg = text,
+                                   .key = key };
+  enum px_status status = text ? request_key(key, err) : px_fail(err, PX_E_NO_MEMORY, "request");
+  /* With its key a request whose answer was lost can be sent again. */
+  for (int tries = 0; text && !status;) {
+    status = request_run(&ex, &request, out, err);
+    if (!status || ++tries == POST_TRIES_MAX || !request_may_pass(client, status, &ex.reply)) break;
+    request_pause(tries, &ex.reply);
+    status = PX_OK;
+  }
   if (reply) *reply = ex.reply;
   free(text);
   return status;
@@ -267,15 +285,24 @@ static void set_upload(CURL *curl, const void *arg) {
 enum px_status client_upload(struct client *client, const char *path, const char *file, const char *media_type,
                              client_meter meter, void *ctx, json_t **out, struct client_reply *reply,
                              struct px_err *err) {
+  char key[REQUEST_KEY_MAX];
   struct upload upload = { .file = fopen(file, "rbe") };
   if (!upload.file) return px_fail_errno(err, "opening %s", file);
-  enum px_status status = PX_OK;
-  if (fseeko(upload.file, 0, SEEK_END) != 0 || (upload.size_bytes = ftello(upload.file)) < 0 ||
-      fseeko(upload.file, 0, SEEK_SET) != 0)
-    status = px_fail_errno(err, "reading %s", file);
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .meter = meter, .meter_ctx = ctx,
                          .upload = true };
-  if (!status) status = run(&ex, &(struct request){ path, NULL, media_type, set_upload, &upload }, out, err);
+  const struct request request = { .path = path, .media_type = media_type, .set = set_upload, .arg = &upload, .key = key };
+  enum px_status status = request_key(key, err);
+  for (int tries = 0; !status;) {
+    if (fseeko(upload.file, 0, SEEK_END) != 0 || (upload.size_bytes = ftello(upload.file)) < 0 ||
+        fseeko(upload.file, 0, SEEK_SET) != 0) {
+      status = px_fail_errno(err, "reading %s", file);
+      break;
+    }
+    status = request_run(&ex, &request, out, err);
+    if (!status || ++tries == POST_TRIES_MAX || !request_may_pass(client, status, &ex.reply)) break;
+    request_pause(tries, &ex.reply);
+    status = PX_OK;
+  }
   if (reply) *reply = ex.reply;
   fclose(upload.file);
   return status;
@@ -290,7 +317,7 @@ enum px_status client_download(struct client *client, const char *path, const ch
   FILE *f = to_stdout ? stdout : fopen(part, "wbe");
   if (!f) return px_fail_errno(err, "opening %s", part);
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .file = f, .meter = meter, .meter_ctx = ctx };
-  enum px_status status = run(&ex, &(struct request){ .path = path }, NULL, err);
+  enum px_status status = request_run(&ex, &(struct request){ .path = path }, NULL, err);
   if (fflush(f) != 0 && !status) status = px_fail_errno(err, "writing %s", file);
   if (to_stdout) return status;
   if (fclose(f) != 0 && !status) status = px_fail_errno(err, "writing %s", part);

@@ -23,6 +23,8 @@ void client_global_end(void);
  * are copied. */
 enum px_status client_open(const char *url, const char *token, struct client **out, struct px_err *err) PX_MUST_CHECK;
 void client_close(struct client *client);
+/* Whether anything has answered at this address yet: if so, it may again. */
+bool client_reached(const struct client *client);
 
 /* Builds a path: every "{}" in the pattern becomes the next argument, percent-
  * encoded (RFC 3986); the arguments end with NULL. BAD_FIELD when an argument is
@@ -34,7 +36,8 @@ enum px_status client_path(char *out, size_t out_bytes, struct px_err *err, cons
 struct client_reply {
   long http;
   char etag[96], location[256];
-  long retry_after_s; /* 0 if not said */
+  long retry_after_s;    /* 0 if not said */
+  int64_t upload_offset; /* -1 if not said */
 };
 
 /* A status of 400 or more is a failure: its problem document fills *err. *out is
@@ -42,16 +45,22 @@ struct client_reply {
  * NULL. An `etag` that is not "" asks for a body only if it changed. */
 enum px_status client_get(struct client *client, const char *path, const char *etag, json_t **out,
                           struct client_reply *reply, struct px_err *err) PX_MUST_CHECK;
+/* With an Idempotency-Key: when no answer comes, or "later", it is sent again a few times, and done once. */
 enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
                            struct client_reply *reply, struct px_err *err) PX_MUST_CHECK;
 
 /* Told the bytes so far and in all (0 while unknown), many times a second. */
 typedef void (*client_meter)(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 
-/* Streams a file as the body of a POST. */
+/* Streams a file as the body of a POST; again from its beginning when the line is cut. */
 enum px_status client_upload(struct client *client, const char *path, const char *file, const char *media_type,
                              client_meter meter, void *ctx, json_t **out, struct client_reply *reply,
                              struct px_err *err) PX_MUST_CHECK;
+/* Sends a file in parts (tus 1.0.0) into a dataset: after a cut it goes on where it
+ * was, with growing pauses, until nothing got through for five minutes. *job (of
+ * size job_n) is the ingest job. */
+enum px_status client_upload_parts(struct client *client, const char *dataset, const char *file, const char *file_name,
+                                   client_meter meter, void *ctx, char *job, size_t job_n, struct px_err *err) PX_MUST_CHECK;
 /* Streams the answer into a new file beside `file`, renamed when complete, so
  * that `file` is whole or untouched; "-" is standard output. */
 enum px_status client_download(struct client *client, const char *path, const char *file, client_meter meter, void *ctx,

@@ -1,9 +1,12 @@
 /* datasets, upload. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+
+enum { WHOLE_MAX_BYTES = 8 << 20 }; /* larger files are sent in parts */
 
 static enum px_status list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
@@ -59,6 +62,16 @@ static enum px_status create(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+static void show_stored(const json_t *result) {
+  char trajectories[32], steps[32], labelled[32];
+  text_cell(result, "trajectories", trajectories, sizeof trajectories);
+  text_cell(result, "steps", steps, sizeof steps);
+  text_cell(result, "labelled_steps", labelled, sizeof labelled);
+  printf("stored %s trajectories, %s steps, %s of them with actions\n", trajectories, steps, labelled);
+  const json_t *notes = json_object_get(result, "notes");
+  for (size_t i = 0; i < json_array_size(notes); i++) printf("note: %s\n", json_string_value(json_array_get(notes, i)));
+}
+
 /* What came of an upload: stored at once (a summary), or a job that reads it later. */
 static enum px_status show_upload(struct cli *cli, const json_t *answer, struct px_err *err) {
   if (cli_wants_json(cli)) cli_print_json(answer);
@@ -68,15 +81,38 @@ static enum px_status show_upload(struct cli *cli, const json_t *answer, struct 
     fflush(stdout);
     return cli_option(cli, "watch") ? cli_watch(cli, job, NULL, err) : PX_OK;
   }
-  if (cli_wants_json(cli)) return PX_OK;
-  char trajectories[32], steps[32], labelled[32];
-  text_cell(answer, "trajectories", trajectories, sizeof trajectories);
-  text_cell(answer, "steps", steps, sizeof steps);
-  text_cell(answer, "labelled_steps", labelled, sizeof labelled);
-  printf("stored %s trajectories, %s steps, %s of them with actions\n", trajectories, steps, labelled);
-  const json_t *notes = json_object_get(answer, "notes");
-  for (size_t i = 0; i < json_array_size(notes); i++) printf("note: %s\n", json_string_value(json_array_get(notes, i)));
+  if (!cli_wants_json(cli)) show_stored(answer);
   return PX_OK;
+}
+
+/* A large file in parts. Its job is the server's way of reading it: one that did not ask for a job sees what was stored. */
+static enum px_status upload_parts(struct cli *cli, struct px_err *err) {
+  const char *file = cli->args[1], *slash = strrchr(file, '/');
+  char job[64];
+  json_t *document = NULL;
+  struct text_meter meter = text_meter_start(file);
+  enum px_status status = client_upload_parts(cli->client, cli->args[0], file, slash ? slash + 1 : file, text_meter_show,
+                                              &meter, job, sizeof job, err);
+  text_meter_end(&meter);
+  if (status) return status;
+  const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
+  if (later && !cli_wants_json(cli)) puts(job);
+  fflush(stdout);
+  if (!cli_option(cli, "async")) status = cli_watch(cli, job, &document, err);
+  if (!status && cli_wants_json(cli) && !document) {
+    char path[CLI_PATH_MAX];
+    status = client_path(path, sizeof path, err, "/v1/jobs/{}", job, NULL);
+    if (!status) status = client_get(cli->client, path, NULL, &document, NULL, err);
+  }
+  if (!status && cli_wants_json(cli)) cli_print_json(document);
+  else if (!status && !later) show_stored(json_object_get(document, "result"));
+  json_decref(document);
+  return status;
+}
+
+static bool is_large(const char *file) {
+  struct stat st;
+  return stat(file, &st) == 0 && st.st_size > WHOLE_MAX_BYTES;
 }
 
 static enum px_status upload_path(const struct cli *cli, char *path, size_t n, struct px_err *err) {
@@ -97,6 +133,7 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
     return PX_E_UNSUPPORTED_MEDIA;
   }
   enum px_status status = cli_connect(cli, err);
+  if (!status && is_large(file)) return upload_parts(cli, err);
   if (!status) status = upload_path(cli, path, sizeof path, err);
   if (status) return status;
   struct text_meter meter = text_meter_start(file);
@@ -124,6 +161,6 @@ const struct cli_command CLI_DATASETS[] = {
   { "datasets", "list", "", 0, 0, NULL, "Datasets, with how much of each is labelled", list },
   { "datasets", "show", "DATASET", 1, 1, NULL, "Counts, statistics and the current label set", show },
   { "datasets", "create", "NAME", 1, 1, CREATE, "Make an empty dataset; prints its id", create },
-  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD, "Send a file of trajectories; all of it is stored, or nothing", upload },
+  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD, "Send a file of trajectories, a large one in parts that survive cuts; all of it is stored, or nothing", upload },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -21,6 +21,7 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
   const enum px_status code = *slug ? px_status_from_slug(slug) : code_from_http(http);
   const json_t *first = json_array_get(json_object_get(problem, "errors"), 0);
   const char *place = text_of(first, "pointer"), *why = text_of(first, "detail");
+  if (!*place) place = text_of(problem, "pointer"); /* a job's error has it there */
   if (!*detail) detail = *why ? why : *title ? title : "";
   if (*detail)
     px_fail_at(err, code, place, "%s", detail);

@@ -68,7 +68,8 @@ enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct 
     json_t *next = NULL;
     memcpy(etag, reply.etag, sizeof etag);
     status = client_get(cli->client, path, etag, &next, &reply, err);
-    if (status && last && px_status_retry(status) != PX_RETRY_NEVER && px_clock_s() - answered_s < GIVE_UP_AFTER_S) {
+    if (status && client_reached(cli->client) && px_status_retry(status) != PX_RETRY_NEVER &&
+        px_clock_s() - answered_s < GIVE_UP_AFTER_S) {
       /* The server restarts, or the network fails: the job goes on without us. */
       memcpy(reply.etag, etag, sizeof etag);
       sleep((unsigned)(reply.retry_after_s > 0 && reply.retry_after_s < 10 ? reply.retry_after_s : 1));

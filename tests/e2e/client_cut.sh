@@ -1,0 +1,88 @@
+#!/bin/bash
+# The command line client on a bad line: the server is killed while a file is sent, while a request is carried out, and
+# while the client waits for a job.
+set -u
+[ -n "${PX_TEST_STACK:-}" ] || exec "$(dirname "$0")/../support/stack.sh" "$0" "$@"
+# shellcheck source=tests/support/server.sh
+. "$(dirname "$0")/../support/server.sh"
+proxact=$build/proxact
+export XDG_CONFIG_HOME=$work/config
+
+"$build/proxact-server" migrate >"$work/out" || exit 1
+token=$("$build/proxact-server" token create e2e)
+server_start
+export PROXACT_URL=$url PROXACT_TOKEN=$token
+spawn "$work/worker.pid" "$work/worker.log" "$build/proxact-worker" --poll-ms=200
+trap 'server_stop; pid_stop "$work/worker.pid" KILL 5; rm -rf "$work"' EXIT
+sql() { psql -XAtqc "$1" "$PROXACT_DB_URL"; }
+/usr/bin/python3 - "$work/large.hdf5" <<'PY'
+import sys
+import h5py
+import numpy as np
+n, every = 1_000_000, 500
+rng = np.random.default_rng(1)
+with h5py.File(sys.argv[1], "w") as f:
+    f["observations"] = rng.standard_normal((n, 3), np.float32)
+    f["actions"] = rng.uniform(-1, 1, (n, 2)).astype(np.float32)
+    f["rewards"] = rng.standard_normal(n, np.float32)
+    f["terminals"] = np.arange(n) % every == every - 1
+PY
+size=$(stat -c %s "$work/large.hdf5")
+again() { # the next server, at the same port; 6 is not for it
+  kill -KILL "$(server_pid)"
+  rm -f "$work/server.pid"
+  server_start --listen="127.0.0.1:$port" 6>&-
+}
+
+# --- a large file, in parts, of which a mebibyte takes 50 ms to store
+ok "a dataset" "$proxact" datasets create d --obs 3 --act 2
+sql "create function slow_disk() returns trigger language plpgsql as \$\$ begin perform pg_sleep(0.05); return new; end \$\$;
+  create trigger slow_disk before insert on blob_chunks for each row execute function slow_disk()"
+received_more() { [ "$(sql 'select coalesce(max(received_bytes), 0) from uploads')" -gt "$1" ]; }
+"$proxact" upload d "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
+client=$!
+kill_at() { wait_until 20 received_more "$1" && [ "$(sql 'select count(*) from jobs')" = 0 ] && again; }
+ok "the server is killed while a file is sent" kill_at 0
+ok "and once more" kill_at $((size / 3))
+sent() { [ "$(sql 'select count(*) from jobs')" = 1 ]; }
+ok "all of it arrives" wait_until 60 sent
+sql 'drop trigger slow_disk on blob_chunks'
+again
+ok "the client comes to its end, also when the server is killed while it waits for the job" wait $client
+ok "and says what was stored" same "$(head -n 1 "$work/said")" "stored 2000 trajectories, 1000000 steps, 1000000 of them with actions"
+ok "which is the file, once" same "$(sql "select trajectories_n || ' ' || steps_n from datasets") $(sql 'select count(*) from uploads')" "2000 1000000 1"
+ok "with --async it names the job" grep -qE '^job_' <("$proxact" upload d "$work/large.hdf5" --async)
+printf '{"observations": [[1, 2]], "rewards": [0]}\n%9000000s\n' '' >"$work/wrong.jsonl"
+"$proxact" upload d "$work/wrong.jsonl" 2>"$work/complained"
+ok "a large file that is wrong fails" test $? = 1
+ok "and the place is named" grep -q 'at: *trajectory 0' "$work/complained"
+ok "an unknown dataset is refused" refused "$proxact" upload none "$work/large.hdf5"
+
+# --- a small file, in one request, whose answer is lost
+hold_table() {
+  mkfifo "$work/hold"
+  psql -XAtq "$PROXACT_DB_URL" <"$work/hold" >"$work/held" &
+  holder=$!
+  exec 6>"$work/hold"
+  printf 'begin; lock table datasets in share row exclusive mode; select 1;\n' >&6
+  wait_until 10 test -s "$work/held"
+}
+waits_for_table() { [ "$(sql "select count(*) from pg_locks where not granted and relation = 'datasets'::regclass")" -ge 1 ]; }
+ok "another dataset" "$proxact" datasets create small --obs 3 --act 2
+printf '{"observations": [[0,0,0],[1,1,1]], "rewards": [1], "actions": [[0.5,0.5]], "terminated": true, "truncated": false}\n' >"$work/t.jsonl"
+hold_table
+"$proxact" upload small "$work/t.jsonl" >"$work/said" 2>"$work/complained" 6>&- &
+client=$!
+ok "a small file is being stored" wait_until 20 waits_for_table
+again
+exec 6>&-
+wait $holder
+ok "the server was killed in the middle of it; the client comes to its end" wait $client
+ok "it was stored once" same "$(sql "select trajectories_n from datasets where name = 'small'")" 1
+
+# --- nobody there
+server_stop
+began=$SECONDS
+ok "where nobody answers the client gives up" refused "$proxact" datasets create none --obs 3 --act 2
+ok "at once" test $((SECONDS - began)) -le 3
+[ "$failures" -eq 0 ]
