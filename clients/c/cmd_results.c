@@ -92,6 +92,20 @@ static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+static enum px_status assess(struct cli *cli, struct px_err *err) {
+  long long updates = 10000, seed = 0;
+  const char *label_set = cli_option(cli, "labels");
+  enum px_status status = cli_option_int(cli, "updates", 1, 1000000, &updates, err);
+  if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
+  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I, s:s*}}", "kind", "assess", "spec", "model", cli->args[0], "dataset",
+                           cli->args[1], "updates", (json_int_t)updates, "seed", (json_int_t)seed, "label_set", label_set);
+  if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the model, the dataset or the label set is not text");
+  if (!status) status = cli_connect(cli, err);
+  if (!status) status = cli_submit(cli, "/v1/jobs", body, err);
+  json_decref(body);
+  return status;
+}
+
 static const struct cli_option LIST[] = { { "dataset", "ID", "Only those of this dataset" }, { NULL, NULL, NULL } };
 static const struct cli_option EXPORT[] = {
   { "format", "NAME", "hdf5, npz, jsonl or safetensors (default: hdf5)" },
@@ -111,6 +125,14 @@ static const struct cli_option EVAL[] = {
   { NULL, NULL, NULL },
 };
 
+static const struct cli_option ASSESS[] = {
+  { "labels", "ID", "Label set whose proxy actions count too" },
+  { "updates", "N", "Gradient steps of fitted Q evaluation (default: 10000)" },
+  { "seed", "N", "Seed of its initial weights and batches (default: 0)" },
+  { "watch", NULL, "Follow it to its end" },
+  { NULL, NULL, NULL },
+};
+
 const struct cli_command CLI_RESULTS[] = {
   { "labels", "list", "", 0, 0, LIST, "Label sets: proxy actions, published", labels_list },
   { "labels", "export", "DATASET", 1, 1, EXPORT, "Write the dataset to a file, with its proxy actions", labels_export },
@@ -118,5 +140,6 @@ const struct cli_command CLI_RESULTS[] = {
   { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from", policy_show },
   { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file (safetensors)", policy_download },
   { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job", evaluate },
+  { "assess", NULL, "MODEL DATASET", 2, 2, ASSESS, "Judge a policy from data alone; prints the job", assess },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -45,6 +45,7 @@ expect "they come down with the data" "$proxact" labels export "$dataset" --form
 expect "a download that fails leaves no file" refused "$proxact" policy download mdl_none --output none.safetensors
 expect "none at all" refused ls none.safetensors none.safetensors.part
 expect "a policy is evaluated" "$proxact" eval "$policy" --env hopper --episodes 1 --watch
+expect "a policy is judged from data" "$proxact" assess "$policy" "$dataset" --updates 100 --watch
 # The command of docker-compose.yml, on a worker that runs and on one that has long been silent.
 alive() { test -n "$(find "$PROXACT_HEALTH_FILE" -newermt "-30 seconds")"; }
 expect "a worker keeps its health file young" alive
