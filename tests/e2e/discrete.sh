@@ -16,6 +16,14 @@ answers() {
   expect "$what" jq -e --arg c "$code" --arg p "$pointer" '.code == $c and .errors[0].pointer == $p' answer.json
 }
 
+# follow JOB: leaves its document in job.json once it has ended. A long poll answers at every change.
+follow() {
+  SECONDS=0
+  until state=$(api "$url/jobs/$1?wait=10s" | tee job.json | jq -r .state) && [[ $state =~ ^(succeeded|failed|cancelled)$ ]]; do
+    [ "$SECONDS" -lt 300 ] || break
+  done
+}
+
 expect "a partly labelled file is made" /usr/bin/python3 "$root/clients/examples/cartpole.py" cartpole.npz --episodes 90
 expect "a dataset of discrete actions is created" \
   api --json '{"name": "cartpole", "obs_dim": 4, "act_count": 2, "env": "cartpole"}' "$url/datasets"
@@ -37,10 +45,7 @@ body='{"dataset": "cartpole", "policies": [{"algo": "bc", "updates": 1500, "hidd
 job=$(api --json "$body" "$url/pipelines" | jq -r .id)
 expect "the ensemble's head is softmax, unasked" \
   jq -e '.spec.idm | .head == "softmax" and .mean_loss == "nll"' <(api "$url/jobs/$job")
-for _ in $(seq 30); do
-  state=$(api "$url/jobs/$job?wait=10s" | tee job.json | jq -r .state)
-  case $state in succeeded | failed | cancelled) break ;; esac
-done
+follow "$job"
 expect "the pipeline succeeds" test "$state" = succeeded || jq . job.json
 jq .result job.json >report.json
 expect "the report judges classes by the members' held-out folds" \
@@ -94,10 +99,7 @@ api -X POST -T whole.npz "$url/datasets/whole/trajectories?filename=whole.npz" >
 body='{"dataset": "whole", "policies": [], "mask": {"protocol": "coupled", "p": 10, "q": 50},
   "idm": {"members": 2, "hidden": 32, "layers": 2, "steps": 300}}'
 job=$(api --json "$body" "$url/pipelines" | jq -r .id)
-for _ in $(seq 30); do
-  state=$(api "$url/jobs/$job?wait=10s" | tee job.json | jq -r .state)
-  case $state in succeeded | failed | cancelled) break ;; esac
-done
+follow "$job"
 jq .result.label job.json >label.json
 expect "the report on hidden classes has accuracy beside the yardsticks'" jq -e '.basis == "hidden" and .accuracy > 0.9
   and .cross_entropy >= 0 and (.accuracy_per_class | length) == 2 and .inside.accuracy and .outside.accuracy

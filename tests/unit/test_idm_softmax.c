@@ -225,6 +225,24 @@ static void an_ensemble_finds_the_classes(void) {
   free(w);
 }
 
+static void self_training_adds_classes(void) {
+  struct world *w = world_new(0, 4);
+  struct idm_spec spec = small(1, 150);
+  struct idm_metrics metrics;
+  struct idm_labels *labels;
+  struct px_err err;
+  spec.rounds = 2, spec.add_percent = 25;
+  struct idm_model *model = trained(&w->masked, &spec, 0, &metrics);
+  CU_ASSERT_TRUE(metrics.pseudo_n > 0);
+  CU_OK(idm_label(&model, 1, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
+  uint32_t right = 0, known = 0;
+  for (uint32_t i = 0; i < N; i++) known += labels->known[i], right += labels->known[i] && labels->actions[i] == w->actions[i];
+  CU_ASSERT_TRUE(right > known * 9 / 10);
+  idm_labels_free(labels);
+  idm_model_free(model);
+  free(w);
+}
+
 static struct px_buf saved(const struct idm_model *model) {
   struct px_buf buf = PX_BUF(IDM_MODEL_BYTES_MAX);
   struct px_err err;
@@ -420,7 +438,8 @@ static void quality_of_classes_is_their_accuracy(void) {
 
 CU_MAIN("idm_softmax", T(the_loss_is_the_cross_entropy_and_its_gradient),
         T(gradients_of_net_and_linear_path_agree_with_finite_differences), T(heads_and_actions_must_fit),
-        T(an_ensemble_finds_the_classes), T(same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike),
+        T(an_ensemble_finds_the_classes), T(self_training_adds_classes),
+        T(same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike),
 #ifndef __SANITIZE_ADDRESS__
         T(steps_allocate_nothing),
 #endif
