@@ -103,21 +103,32 @@ static const struct flow_field REBRAC[] = {
   TRANSITIONS("100"), END
 };
 
-#define ALGO(name, options, help) { name, FLOW_OBJECT, 0, 0, NULL, NULL, options, help }
+#define ALGO(name, options, actions, help) { name, FLOW_OBJECT, 0, 0, NULL, actions, options, help }
+#define BOTH "continuous|discrete"
 const struct flow_field flow_algos[] = {
-  ALGO("td3bc", TD3BC, "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
-  ALGO("cql", CQL, "Conservative Q-learning (arXiv 2006.04779): critics pushed down on actions that the data lacks"),
-  ALGO("bc", BC, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
-  ALGO("10%bc", BC10, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
-  ALGO("iql", IQL, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
-  ALGO("rebrac", REBRAC, "ReBRAC (arXiv 2305.09836): TD3+BC with a penalty in the critics' targets, deeper nets, layer norms"),
-  ALGO("awac", AWAC, "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
-  ALGO("dt", DT, "Decision Transformer (arXiv 2106.01345, 2202.05607): what action came next in trajectories that reached such a return"),
+  ALGO("td3bc", TD3BC, "continuous", "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
+  ALGO("cql", CQL, BOTH, "Conservative Q-learning (arXiv 2006.04779): critics pushed down on actions that the data lacks"),
+  ALGO("bc", BC, BOTH, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
+  ALGO("10%bc", BC10, BOTH, "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
+  ALGO("iql", IQL, BOTH, "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, advantage-weighted cloning"),
+  ALGO("rebrac", REBRAC, "continuous", "ReBRAC (arXiv 2305.09836): TD3+BC with a penalty in the critics' targets, deeper nets, layer norms"),
+  ALGO("awac", AWAC, "continuous", "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
+  ALGO("dt", DT, BOTH, "Decision Transformer (arXiv 2106.01345, 2202.05607): what action came next in trajectories that reached such a return"),
   END
 };
 
-const struct flow_field *flow_algo_options(const char *algo) {
+static const struct flow_field *find(const char *algo) {
   for (const struct flow_field *one = flow_algos; one->name; one++)
-    if (strcmp(one->name, algo) == 0) return one->sub;
+    if (strcmp(one->name, algo) == 0) return one;
   return NULL;
+}
+
+const struct flow_field *flow_algo_options(const char *algo) {
+  const struct flow_field *one = find(algo);
+  return one ? one->sub : NULL;
+}
+
+bool flow_algo_learns(const char *algo, bool discrete) {
+  const struct flow_field *one = find(algo);
+  return one && strstr(one->words, discrete ? "discrete" : "continuous");
 }

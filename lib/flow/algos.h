@@ -14,11 +14,13 @@
 /* Every option, except the optional `name`, has a default. */
 enum { FLOW_OPTIONS_MAX = 40 };
 
-/* The variants of a FLOW_CHOICE by "algo": a FLOW_OBJECT per algorithm, ended by
- * a field without a name. */
+/* The variants of a FLOW_CHOICE by "algo": a FLOW_OBJECT per algorithm, whose
+ * words are the kinds of actions that it learns; ended by a field without a name. */
 extern const struct flow_field flow_algos[];
 
 /* The options of one algorithm; NULL if there is none of that name. */
 const struct flow_field *flow_algo_options(const char *algo);
+/* Whether it learns discrete actions, or continuous ones. */
+bool flow_algo_learns(const char *algo, bool discrete);
 
 #endif

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/flow/algos.h"
+
 #include "lib/base/mem.h"
 
 enum { SHARDS_DEFAULT = 8 };
@@ -246,6 +248,37 @@ static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
   return PX_OK;
 }
 
+/* A policy that cannot learn the dataset's kind of actions. */
+static enum px_status check_actions(const json_t *policy, const char *at, const struct flow_snapshot *snapshot,
+                                    struct px_err *err) {
+  const bool discrete = snapshot->act_count > 0;
+  const char *algo = json_string_value(json_object_get(policy, "algo"));
+  char names[128] = "";
+  if (flow_algo_learns(algo, discrete)) return PX_OK;
+  for (const struct flow_field *one = flow_algos; one->name; one++) {
+    const size_t used = strlen(names);
+    if (flow_algo_learns(one->name, discrete)) snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", one->name);
+  }
+  px_fail_at(err, PX_E_BAD_FIELD, at, "%s cannot learn %s actions, which this dataset has", algo,
+             discrete ? "discrete" : "continuous");
+  px_err_hint(err, "These can: %s.", names);
+  return PX_E_BAD_FIELD;
+}
+
+static enum px_status check_policies(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
+                                     struct px_err *err) {
+  if (kind == FLOW_TRAIN_POLICY) return check_actions(json_object_get(spec, "policy"), "/spec/policy/algo", snapshot, err);
+  enum px_status status = PX_OK;
+  size_t i;
+  json_t *policy;
+  json_array_foreach(json_object_get(spec, "policies"), i, policy) {
+    char at[64];
+    snprintf(at, sizeof at, "/spec/policies/%zu/algo", i);
+    if (!status) status = check_actions(policy, at, snapshot, err);
+  }
+  return status;
+}
+
 static enum px_status check_judge(const json_t *spec, struct px_err *err) {
   if (!judged_by(spec, "evaluate") || json_object_get(spec, "env")) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/judge", "evaluating needs a simulator, and the dataset names none");
@@ -377,6 +410,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   status = complete(kind, spec, snapshot, err);
   if (!status && trains_idm(kind)) status = check_head(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
+  if (!status) status = check_policies(kind, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, err);
   if (!status && trains_idm(kind)) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)

@@ -256,7 +256,7 @@ static void policies_end_with_the_same_bytes_however_often_they_were_cut_off(voi
   struct px_dataset *ds[2] = { dataset(false), dataset(true) };
   for (const struct flow_field *algo = flow_algos; algo->name; algo++)
     for (int discrete = 0; discrete < 2; discrete++) {
-      if (!(rl_algo_find(algo->name)->actions & (discrete ? RL_DISCRETE : RL_CONTINUOUS))) continue;
+      if (!flow_algo_learns(algo->name, discrete)) continue;
       struct px_union *u;
       struct px_err err;
       CU_OK(px_union_new(ds[discrete], &u, &err), err);

@@ -228,6 +228,17 @@ static void without_a_simulator_policies_are_judged_from_data(void) {
   flow_plan_free(&plan);
 }
 
+static void a_policy_must_be_able_to_learn_the_dataset_s_actions(void) {
+  struct flow_snapshot s = snapshot();
+  s.act_count = 4;
+  refused(FLOW_PIPELINE, "{" DS ", \"policies\": [\"bc\", \"td3bc\"]}", &s, PX_E_BAD_FIELD, "/spec/policies/1/algo", "discrete");
+  refused(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": \"awac\"}", &s, PX_E_BAD_FIELD, "/spec/policy/algo", "cannot learn");
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"policies\": [\"bc\", \"cql\", \"dt\"]}", &s, &plan, &err), err);
+  flow_plan_free(&plan);
+}
+
 /* The report pools by name over seeds: what is given twice would count as more evidence. */
 static void what_is_given_twice_is_refused(void) {
   struct flow_snapshot s = snapshot();
@@ -264,4 +275,4 @@ CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_in
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_policies_are_judged_from_data),
-        T(what_is_given_twice_is_refused), T(plans_are_bounded))
+        T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded))

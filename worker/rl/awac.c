@@ -183,5 +183,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { awac_free(state); }
 
 const struct rl_algo awac_algo = {
-  RL_CONTINUOUS, { "critic_loss", "actor_loss", "q_mean", "weight_mean" }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "q_mean", "weight_mean" }, init, step, arrays, take, free_state
 };

@@ -91,4 +91,4 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { bc_free(state); }
 
-const struct rl_algo bc_algo = { RL_CONTINUOUS | RL_DISCRETE, { "bc_loss" }, init, step, arrays, take, free_state };
+const struct rl_algo bc_algo = { { "bc_loss" }, init, step, arrays, take, free_state };

@@ -394,6 +394,6 @@ static void take(void *state, struct rl_nets *nets) {
 }
 
 const struct rl_algo cql_algo = {
-  RL_CONTINUOUS | RL_DISCRETE, { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
+  { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
   init, step, arrays, take, free_state
 };

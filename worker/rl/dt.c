@@ -142,5 +142,5 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { dt_free(state); }
 
-const struct rl_algo dt_algo = { RL_CONTINUOUS | RL_DISCRETE, { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take,
+const struct rl_algo dt_algo = { { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take,
                                  free_state };

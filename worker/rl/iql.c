@@ -231,6 +231,5 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { iql_free(state); }
 
-const struct rl_algo iql_algo = { RL_CONTINUOUS | RL_DISCRETE,
-                                  { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean" },
+const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean" },
                                   init, step, arrays, take, free_state };

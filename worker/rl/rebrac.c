@@ -235,5 +235,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { rebrac_free(state); }
 
 const struct rl_algo rebrac_algo = {
-  RL_CONTINUOUS, { "critic_loss", "actor_loss", "bc_loss", "q_mean", "penalty" }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "bc_loss", "q_mean", "penalty" }, init, step, arrays, take, free_state
 };

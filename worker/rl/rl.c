@@ -149,7 +149,7 @@ enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, co
   struct rl_nets nets = { 0 };
   struct run r = { .spec = spec, .algo = rl_algo_find(spec->algo), .progress = progress };
   enum px_status status = r.algo ? PX_OK : px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%s'", spec->algo);
-  if (!status && !(r.algo->actions & (u->ds->spaces.act_count ? RL_DISCRETE : RL_CONTINUOUS)))
+  if (!status && !flow_algo_learns(spec->algo, u->ds->spaces.act_count > 0))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/algo", "%s cannot learn %s actions, which this dataset has", spec->algo,
                         u->ds->spaces.act_count ? "discrete" : "continuous");
   if (status) return status;

@@ -172,9 +172,7 @@ enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset
 enum { RL_LOSSES_MAX = 6 };
 
 /* One training algorithm. Its options are in lib/flow/algos.c; a row in rl.c binds both. */
-enum { RL_CONTINUOUS = 1, RL_DISCRETE = 2 };
 struct rl_algo {
-  unsigned actions; /* RL_CONTINUOUS | RL_DISCRETE: which it can learn */
   const char *losses[RL_LOSSES_MAX]; /* names of what step reports; NULL: unused */
   enum px_status (*init)(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err);
   /* One update; step counts from 0. losses keeps what a step does not write. */

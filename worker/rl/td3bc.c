@@ -187,5 +187,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { td3bc_free(state); }
 
 const struct rl_algo td3bc_algo = {
-  RL_CONTINUOUS, { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, take, free_state
 };
