@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/scratch.h"
 #include "lib/store/transfer.h"
 #include "server/api.h"
 #include "server/files.h"
@@ -33,21 +33,19 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
 API_HANDLER(api_export) {
   struct plan plan;
   struct store *store = NULL;
-  uint8_t random[8];
-  char digits[2 * sizeof random + 1];
+  struct px_scratch scratch = { .fd = -1 };
+  char path[PX_SCRATCH_PATH_MAX + 8];
   enum px_status status = api_store(req, &store, err);
   if (!status) status = read_query(req, store, &plan, err);
-  if (!status && px_random(random, sizeof random)) status = px_fail(err, PX_E_IO, "the system gave no random bytes");
+  if (!status) status = px_scratch_open(service_options(req->service)->spool_dir, &scratch, err);
   if (status) return status;
-  px_hex(random, sizeof random, digits);
-  const char *path = px_arena_fmt(req->arena, "%s/export-%s", service_options(req->service)->spool_dir, digits);
-  if (!path) return px_fail(err, PX_E_NO_MEMORY, "export");
+  snprintf(path, sizeof path, "%s/export", scratch.path);
   const struct store_export what = { .segments_n = plan.ds->segments_n, .format = plan.format, .which = plan.which,
                                      .label_set = plan.labels.id[0] ? plan.labels.id : NULL };
   status = store_export_file(store, plan.ds, &what, path, NULL, err);
   const int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (!status && fd < 0) status = px_fail_errno(err, "opening the export");
-  unlink(path);
+  px_scratch_close(&scratch); /* the open file stays until it is sent */
   if (!status) status = files_size(fd, &reply->fd_bytes, err);
   if (status) {
     if (fd >= 0) close(fd);

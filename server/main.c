@@ -9,6 +9,7 @@
 #include "lib/base/config.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/scratch.h"
 #include "lib/base/stop.h"
 #include "lib/data/sandbox.h"
 #include "server/api.h"
@@ -140,6 +141,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                            .room = { .spool_dir = px_config_text(config, "spool_dir"),
                                                      .db_volume = px_config_text(config, "db_volume"),
                                                      .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
+  px_scratch_sweep(options.spool_dir); /* of servers that were killed */
   if (!status) status = service_new(&options, &service, err);
   if (!status) status = service_spool(service, &spool_fd, err);
   if (spool_fd >= 0) close(spool_fd);

@@ -1,9 +1,6 @@
 /* What handlers share: see service.h. */
 #include "server/service.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +11,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "lib/base/scratch.h"
 #include "server/defer.h"
 #include "server/wait.h"
 
@@ -160,21 +158,7 @@ enum px_status service_token_create(struct store *store, const char *name, char 
 }
 
 enum px_status service_spool(struct service *s, int *fd, struct px_err *err) {
-  const int made = open(s->options.spool_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (made >= 0) {
-    *fd = made;
-    return PX_OK;
-  }
-  if (errno != EOPNOTSUPP && errno != EISDIR)
-    return px_fail_errno(err, "making a temporary file in %s", s->options.spool_dir);
-  /* A file system without unnamed files (overlay, NFS). */
-  char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/upload-XXXXXX", s->options.spool_dir);
-  const int named = mkostemp(path, O_CLOEXEC);
-  if (named < 0) return px_fail_errno(err, "making a temporary file in %s", s->options.spool_dir);
-  unlink(path);
-  *fd = named;
-  return PX_OK;
+  return px_scratch_file(s->options.spool_dir, fd, err);
 }
 
 enum px_status service_defer(struct service *s, struct http_request *req, bool begun, struct px_err *err) {

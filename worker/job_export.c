@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/scratch.h"
 #include "lib/store/results.h"
 #include "lib/store/transfer.h"
-#include "worker/scratch.h"
 #include "worker/snapshot.h"
 
 static enum px_status publish(struct job *job, const char *path, enum px_export_format format, struct px_err *err) {
@@ -25,18 +25,18 @@ enum px_status job_export(struct job *job, struct px_err *err) {
   struct store_export what = { .segments_n = (uint32_t)spec_uint(job->spec, "segments", 0),
                                .label_set = spec_text(job->spec, "label_set") };
   struct store_dataset *dataset = malloc(sizeof *dataset);
-  char path[SCRATCH_PATH_MAX] = "";
-  int fd = -1;
+  struct px_scratch scratch = { .fd = -1 };
+  char path[PX_SCRATCH_PATH_MAX + 8];
   if (!dataset) return px_fail(err, PX_E_NO_MEMORY, "export");
   enum px_status status = store_dataset_get(job->store, spec_text(job->spec, "dataset"), dataset, err);
   if (!status) status = px_export_format_parse(spec_text(job->spec, "format"), &what.format, err);
   if (!status) status = px_export_which_parse(spec_text(job->spec, "actions"), &what.which, err);
   if (!status && !what.label_set && *dataset->label_set) what.label_set = dataset->label_set;
-  if (!status) status = scratch_file(path, &fd, err);
-  if (fd >= 0) close(fd);
+  if (!status) status = px_scratch_open(px_scratch_home(), &scratch, err);
+  snprintf(path, sizeof path, "%s/export", scratch.path);
   if (!status) status = store_export_file(job->store, dataset, &what, path, &job->progress, err);
   if (!status) status = publish(job, path, what.format, err);
-  if (*path) unlink(path);
+  px_scratch_close(&scratch);
   free(dataset);
   return status;
 }

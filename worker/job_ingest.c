@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/scratch.h"
 #include "lib/store/transfer.h"
 #include "lib/store/uploads.h"
-#include "worker/scratch.h"
 #include "worker/snapshot.h"
 
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
@@ -20,11 +20,9 @@ static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct
 
 /* Readers need a file they can map; it has no name and goes with its descriptor. */
 static enum px_status fetch(struct job *job, int64_t blob, int *out, struct px_err *err) {
-  char path[SCRATCH_PATH_MAX];
   int fd;
-  enum px_status status = scratch_file(path, &fd, err);
+  enum px_status status = px_scratch_file(px_scratch_home(), &fd, err);
   if (status) return status;
-  unlink(path);
   status = store_blob_get(job->store, blob, write_chunk, &fd, err);
   if (status)
     close(fd);

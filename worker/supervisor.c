@@ -14,6 +14,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
+#include "lib/base/scratch.h"
 #include "lib/base/stop.h"
 #include "lib/queue/queue.h"
 #include "worker/child.h"
@@ -100,6 +101,8 @@ static void keep_house(struct supervisor *s) {
   }
   if (now >= s->janitor_at_ms) {
     s->janitor_at_ms = now + jittered(s, JANITOR_EVERY_MS);
+    const int folders = px_scratch_sweep(px_scratch_home());
+    if (folders) px_log(PX_LOG_INFO, "janitor", "scratch_folders_removed", PX_I(folders), NULL);
     int removed = 0;
     if (store_janitor(s->store, &removed, &err))
       px_log_err("janitor_failed", &err, "worker", s->id);
@@ -228,6 +231,7 @@ static void work(struct supervisor *s, const struct store_job *job) {
     struct px_err death;
     status = child_reap(&w.child, &death);
     if (status && !w.done && !w.kill_at_ms) w.why = death;
+    if (status) px_scratch_sweep(px_scratch_home()); /* what it could not tidy up itself */
   }
   if (w.told) {
     px_log(PX_LOG_INFO, "job_succeeded", "job", job->hold.job, "kind", job->kind, "name", job->name, "seconds",

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/scratch.h"
 #include "lib/store/results.h"
 #include "tests/support/workers.h"
 
@@ -236,9 +239,42 @@ static void exports_leave_an_artifact(void) {
   workers_end(one, SIGTERM);
 }
 
+/* What a worker that is killed leaves in TMPDIR, the next one removes. */
+static void files_of_a_killed_worker_are_removed(void) {
+  open_store();
+  char home[] = "/tmp/proxact-worker-XXXXXX", left[PX_SCRATCH_PATH_MAX];
+  CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(home));
+  const char *before = getenv("TMPDIR");
+  char *kept = before ? strdup(before) : NULL;
+  setenv("TMPDIR", home, 1);
+  int pipe_fds[2];
+  CU_ASSERT_EQUAL_FATAL(pipe(pipe_fds), 0);
+  const pid_t owner = fork();
+  if (owner == 0) {
+    struct px_scratch scratch;
+    if (px_scratch_open(home, &scratch, NULL) || write(pipe_fds[1], scratch.path, sizeof scratch.path) < 0) _exit(1);
+    for (;;) pause();
+  }
+  CU_ASSERT_EQUAL(read(pipe_fds[0], left, sizeof left), sizeof left);
+  close(pipe_fds[0]);
+  close(pipe_fds[1]);
+  CU_ASSERT_EQUAL(access(left, F_OK), 0);
+  kill(owner, SIGKILL);
+  waitpid(owner, NULL, 0);
+  const pid_t one = workers_start(NULL);
+  const double until_s = px_clock_s() + 20;
+  while (access(left, F_OK) == 0 && px_clock_s() < until_s) usleep(20000);
+  CU_ASSERT_NOT_EQUAL(access(left, F_OK), 0);
+  workers_end(one, SIGTERM);
+  CU_ASSERT_EQUAL(rmdir(home), 0); /* nothing else is in it */
+  if (kept) setenv("TMPDIR", kept, 1);
+  else unsetenv("TMPDIR");
+  free(kept);
+}
+
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report), T(hidden_actions_reach_nothing_that_learns),
         T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
         T(crashed_child_is_reported_at_once_and_tried_again), T(bad_input_is_never_retried_and_names_its_place),
         T(divergence_fails_with_nan_loss_and_fails_what_waits), T(everything_completes_without_redis),
-        T(exports_leave_an_artifact))
+        T(exports_leave_an_artifact), T(files_of_a_killed_worker_are_removed))
