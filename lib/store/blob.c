@@ -173,27 +173,47 @@ enum px_status store_blob_read(struct store *store, int64_t id, struct px_buf *o
 
 /* One numbered blob on its way to a sink that wants it whole. */
 enum { NUMBERED_MAX_BYTES = 1 << 29 };
-struct whole { uint64_t size; uint32_t number; struct px_buf bytes; blob_sink sink; void *ctx; };
+struct whole {
+  const char *of;      /* whose segment it is, in errors */
+  const char *digest;  /* recorded: "\\x" and hexadecimal */
+  uint64_t size;
+  uint32_t number;
+  struct px_buf bytes;
+  blob_sink sink;
+  void *ctx;
+};
+
+static enum px_status hand_over(const struct whole *w, const void *bytes, size_t n, struct px_err *err) {
+  uint8_t digest[PX_SHA256_BYTES];
+  char hex[PX_SHA256_HEX];
+  px_sha256(bytes, n, digest);
+  px_hex(digest, sizeof digest, hex);
+  if (strcmp(hex, w->digest + 2) == 0) return w->sink(w->ctx, w->number, bytes, n, err);
+  px_fail(err, PX_E_BAD_DATA, "segment %u of %s is damaged: its digest is not the one recorded when it was stored", w->number, w->of);
+  px_err_hint(err, "Restore the database from a backup, or upload the data again into a new dataset.");
+  return PX_E_BAD_DATA;
+}
 
 static enum px_status make_whole(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   struct whole *w = ctx;
-  if (n == w->size) return w->sink(w->ctx, w->number, bytes, n, err); /* one chunk: no copy */
+  if (n == w->size) return hand_over(w, bytes, n, err); /* one chunk: no copy */
   const enum px_status status = into_buffer(&w->bytes, bytes, n, err);
-  return status || w->bytes.len < w->size ? status : w->sink(w->ctx, w->number, w->bytes.data, w->bytes.len, err);
+  return status || w->bytes.len < w->size ? status : hand_over(w, w->bytes.data, w->bytes.len, err);
 }
 
 enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
-                              blob_sink sink, void *ctx, struct px_err *err, const char *missing) {
+                              blob_sink sink, void *ctx, struct px_err *err, const char *of) {
   PGresult *rows;
   enum px_status status = db_run(store, sql, params, DB_TEXT, &rows, err);
   if (status) return status;
-  struct whole w = { .bytes = PX_BUF(NUMBERED_MAX_BYTES), .sink = sink, .ctx = ctx };
+  struct whole w = { .of = of, .bytes = PX_BUF(NUMBERED_MAX_BYTES), .sink = sink, .ctx = ctx };
   if ((uint32_t)PQntuples(rows) != count)
-    status = px_fail(err, PX_E_NOT_FOUND, "%s has %d of the %u segments asked for", missing, PQntuples(rows), count);
+    status = px_fail(err, PX_E_NOT_FOUND, "%s has %d of the %u segments asked for", of, PQntuples(rows), count);
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
     w.bytes.len = 0;
     w.number = (uint32_t)db_get_int(rows, i, 0);
     w.size = (uint64_t)db_get_int(rows, i, 2);
+    w.digest = PQgetvalue(rows, i, 3);
     status = get_chunks(store, db_get_int(rows, i, 1), w.size, make_whole, &w, err);
   }
   px_buf_free(&w.bytes);

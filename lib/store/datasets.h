@@ -56,7 +56,8 @@ void store_append_discard(const struct store_append *append, struct store *store
 void store_append_free(struct store_append *append);
 
 /* The bytes of segments first .. first + count - 1, in order. The sink may use
- * the same store. NOT_FOUND unless the dataset has them all. */
+ * the same store. NOT_FOUND unless the dataset has them all, BAD_DATA naming
+ * a segment whose bytes do not have the digest recorded with it. */
 typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
 enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
                                   store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;

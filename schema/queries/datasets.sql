@@ -98,4 +98,4 @@ where id = $1
 returning version
 
 -- name: segment_blobs
-select seq, blob_id, size_bytes from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
+select seq, blob_id, size_bytes, sha256 from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq

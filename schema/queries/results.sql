@@ -72,7 +72,7 @@ select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', i
 from page
 
 -- name: label_blobs
-select r.seq, r.blob_id, b.size_bytes
+select r.seq, r.blob_id, b.size_bytes, r.sha256
 from label_sets s join label_rows r on r.label_job_id = s.job_id join blobs b on b.id = r.blob_id
 where s.id = $1 and r.seq >= $2 and r.seq < $3 and r.seq < s.segments_n order by r.seq
 

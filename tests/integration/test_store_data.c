@@ -302,7 +302,7 @@ static enum px_status check_segment(void *ctx, uint32_t seq, const void *bytes, 
   return PX_OK;
 }
 
-static void segments_and_their_index_keep_upload_order(void) {
+static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   struct store *store = fresh();
   struct px_err err;
   char id[STORE_ID_MAX];
@@ -319,6 +319,17 @@ static void segments_and_their_index_keep_upload_order(void) {
   CU_ASSERT_FALSE(reading.wrong);
   CU_ASSERT_EQUAL(reading.trajectories, 400);
   CU_ASSERT_EQUAL(store_segment_read(store, id, 0, ds->segments_n + 1, check_segment, &reading, &err), PX_E_NOT_FOUND);
+  /* One byte of the last segment changes: it is named, and those before it are still read. */
+  const int last = (int)ds->segments_n - 1;
+  db_sql("update blob_chunks set bytes = overlay(bytes placing '\\x77'::bytea from length(bytes)) where (blob_id, no) ="
+         " (select c.blob_id, max(c.no) from blob_chunks c join segments s on s.blob_id = c.blob_id where s.seq = %d group by 1)",
+         last);
+  char place[STORE_ID_MAX + 32];
+  snprintf(place, sizeof place, "segment %d of %s", last, id);
+  CU_ASSERT_EQUAL(store_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, place));
+  reading = (struct reading){ .p = &p };
+  CU_OK(store_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err), err);
   double *returns;
   uint8_t *labelled;
   uint32_t n, with = 0, seq, index;
@@ -529,7 +540,7 @@ static void datasets_are_paged_by_name(void) {
 
 CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
         T(discrete_spaces_come_back_and_are_shown), T(each_class_is_counted_where_it_is_known),
-        T(the_document_tells_the_numbers_of_what_was_appended), T(segments_and_their_index_keep_upload_order),
+        T(the_document_tells_the_numbers_of_what_was_appended), T(segments_keep_upload_order_and_a_damaged_one_is_named),
         T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),
         T(a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it),

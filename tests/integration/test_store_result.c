@@ -137,6 +137,10 @@ static void labels_are_published_whole_and_become_current(void) {
   CU_OK(store_job_document(store, l.job, &text, &(int64_t){ 0 }, &err), err);
   CU_ASSERT_TRUE(contains(&text, set));
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs where not attached"), "0");
+  db_sql("update blob_chunks set bytes = 'zerO' where bytes = 'zero'");
+  CU_ASSERT_EQUAL(store_label_read(store, set, 0, 2, collect, &text, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "segment 0 of ls_"));
+  px_buf_free(&text);
   store_close(store);
 }
 
