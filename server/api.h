@@ -38,6 +38,7 @@ API_HANDLER(api_job_events);
 API_HANDLER(api_job_metrics);
 API_HANDLER(api_job_artifacts);
 API_HANDLER(api_job_artifact);
+API_HANDLER(api_job_checkpoint);
 API_HANDLER(api_job_cancel);
 API_HANDLER(api_job_retry);
 API_HANDLER(api_pipeline_create);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
 #include "server/api.h"
@@ -160,6 +161,24 @@ API_HANDLER(api_job_artifact) {
   enum px_status status = type ? job_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "artifact");
   if (!status) status = store_artifact_find(store, req->params[0], req->params[1], type, &blob, err);
   return status ? status : api_reply_blob(req, reply, blob.id, type, req->params[1], err);
+}
+
+/* The last kept state of a training. */
+API_HANDLER(api_job_checkpoint) {
+  struct store *store = NULL;
+  struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
+  size_t n = 0;
+  enum px_status status = job_store(req, &store, err);
+  if (!status) status = store_checkpoint_list(store, req->params[0], list, &n, err);
+  if (status) return status;
+  if (n == 0) {
+    px_fail(err, PX_E_NOT_FOUND, "job %s has no checkpoint", req->params[0]);
+    px_err_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week after it has failed; one that"
+                     " succeeded has its model instead.");
+    return PX_E_NOT_FOUND;
+  }
+  const char *name = px_arena_fmt(req->arena, "%s-step-%lld.safetensors", req->params[0], (long long)list[0].step);
+  return api_reply_blob(req, reply, list[0].blob.id, "application/x-safetensors", name, err);
 }
 
 API_HANDLER(api_job_cancel) {

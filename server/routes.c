@@ -45,6 +45,7 @@ const struct http_route API_ROUTES[] = {
   { "POST", "/v1/jobs/{job}:retry", "retryJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_retry, PLAIN },
   { "GET", "/v1/jobs/{job}/events", "listJobEvents", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_events, PLAIN },
   { "GET", "/v1/jobs/{job}/metrics", "listJobMetrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_metrics, PLAIN },
+  { "GET", "/v1/jobs/{job}/checkpoint", "getCheckpoint", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_checkpoint, NULL, NULL },
   { "GET", "/v1/jobs/{job}/artifacts", "listArtifacts", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_artifacts, PLAIN },
   { "GET", "/v1/jobs/{job}/artifacts/{name}", "getArtifact", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_artifact, PLAIN },
 

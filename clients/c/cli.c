@@ -2,9 +2,12 @@
 #include "clients/c/cli.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "clients/c/text.h"
 
 static const struct cli_option COMMON[] = {
   { "json", NULL, "Print the server's answer as JSON" },
@@ -181,4 +184,12 @@ enum px_status cli_items(const json_t *answer, const json_t **items, struct px_e
   if (!json_is_array(list)) return px_fail(err, PX_E_BAD_DATA, "the server's answer holds no list");
   *items = list;
   return PX_OK;
+}
+
+enum px_status cli_download(struct cli *cli, const char *path, const char *file, struct px_err *err) {
+  struct text_meter meter = text_meter_start(file);
+  const enum px_status status = client_download(cli->client, path, file, text_meter_show, &meter, err);
+  text_meter_end(&meter);
+  if (!status && strcmp(file, "-") != 0) fprintf(stderr, "wrote %s\n", file);
+  return status;
 }

@@ -1,4 +1,4 @@
-/* jobs: list, show, watch, cancel. */
+/* jobs: list, show, watch, cancel, checkpoint. */
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +62,15 @@ static enum px_status cancel(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+static enum px_status checkpoint(struct cli *cli, struct px_err *err) {
+  const char *file = cli_option(cli, "output");
+  char path[CLI_PATH_MAX], name[256];
+  snprintf(name, sizeof name, "%.200s.safetensors", cli->args[0]);
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}/checkpoint", cli->args[0], NULL);
+  return status ? status : cli_download(cli, path, file ? file : name, err);
+}
+
 static const struct cli_option LIST[] = {
   { "dataset", "ID", "Only those of this dataset" },
   { "kind", "KIND", "Only of this kind" },
@@ -70,10 +79,16 @@ static const struct cli_option LIST[] = {
   { NULL, NULL, NULL },
 };
 
+static const struct cli_option OUTPUT[] = {
+  { "output", "FILE", "Where to write; '-' is standard output (default: JOB.safetensors)" },
+  { NULL, NULL, NULL },
+};
+
 const struct cli_command CLI_JOBS[] = {
   { "jobs", "list", "", 0, 0, LIST, "Jobs, newest first", list },
   { "jobs", "show", "JOB", 1, 1, NULL, "One job: state, progress, result or error", show },
   { "jobs", "watch", "JOB", 1, 1, NULL, "Follow a job or a pipeline to its end; fails if it fails", watch },
   { "jobs", "cancel", "JOB", 1, 1, NULL, "Cancel a job, or a pipeline with all its jobs", cancel },
+  { "jobs", "checkpoint", "JOB", 1, 1, OUTPUT, "Write the last kept state of a training that runs or failed (safetensors)", checkpoint },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

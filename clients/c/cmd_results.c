@@ -5,14 +5,6 @@
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
 
-static enum px_status download(struct cli *cli, const char *path, const char *file, struct px_err *err) {
-  struct text_meter meter = text_meter_start(file);
-  const enum px_status status = client_download(cli->client, path, file, text_meter_show, &meter, err);
-  text_meter_end(&meter);
-  if (!status && strcmp(file, "-") != 0) fprintf(stderr, "wrote %s\n", file);
-  return status;
-}
-
 static enum px_status list_of(struct cli *cli, const char *what, const struct text_column *columns, size_t columns_n,
                               struct px_err *err) {
   char path[CLI_PATH_MAX];
@@ -54,7 +46,7 @@ static enum px_status labels_export(struct cli *cli, struct px_err *err) {
   if (!status)
     status = client_path(path, sizeof path, err, "/v1/datasets/{}/export?format={}&actions={}", cli->args[0], format,
                          actions ? actions : "both", NULL);
-  return status ? status : download(cli, path, file ? file : name, err);
+  return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
 static enum px_status policy_download(struct cli *cli, struct px_err *err) {
@@ -63,7 +55,7 @@ static enum px_status policy_download(struct cli *cli, struct px_err *err) {
   snprintf(name, sizeof name, "%.200s.safetensors", cli->args[0]);
   enum px_status status = cli_connect(cli, err);
   if (!status) status = client_path(path, sizeof path, err, "/v1/models/{}/weights", cli->args[0], NULL);
-  return status ? status : download(cli, path, file ? file : name, err);
+  return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
 static enum px_status policy_show(struct cli *cli, struct px_err *err) {
