@@ -640,6 +640,7 @@ CREATE TABLE public.label_segments (
     steps_n bigint NOT NULL,
     known_n bigint NOT NULL,
     score_sum double precision NOT NULL,
+    profile text DEFAULT ''::text NOT NULL,
     CONSTRAINT label_segments_check CHECK (((known_n >= 0) AND (known_n <= steps_n))),
     CONSTRAINT label_segments_seq_check CHECK ((seq >= 0)),
     CONSTRAINT label_segments_sha256_check CHECK ((length(sha256) = 32)),
@@ -665,6 +666,8 @@ COMMENT ON COLUMN public.label_segments.steps_n IS 'Transitions in it';
 COMMENT ON COLUMN public.label_segments.known_n IS 'Transitions that could be labelled (their next state is known)';
 
 COMMENT ON COLUMN public.label_segments.score_sum IS 'Sum of the uncertainty scores over known_n';
+
+COMMENT ON COLUMN public.label_segments.profile IS 'Instruction set and libraries it was computed under; empty: before they were recorded';
 
 CREATE VIEW public.label_rows AS
  SELECT l.label_job_id,

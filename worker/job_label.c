@@ -2,13 +2,23 @@
  * label_shard: proxy actions for a range of segments, staged under the shard's
  * epoch. label: one transaction that makes all shards' work visible at once.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/store/results.h"
+#include "worker/nn/mat.h"
 #include "worker/snapshot.h"
 
-enum { LABEL_SEGMENT_MAX = 512 << 20 };
+enum { LABEL_SEGMENT_MAX = 512 << 20, PROFILE_MAX = PX_MAT_PROFILE_MAX + 16 };
+
+/* What a label's bits depend on beside models and data: how labels are computed (raise the number when that changes),
+ * and on what. */
+static void label_profile(char out[PROFILE_MAX]) {
+  char machine[PX_MAT_PROFILE_MAX];
+  px_mat_profile(machine);
+  snprintf(out, PROFILE_MAX, "labels-1, %s", machine);
+}
 
 /* The rows of one segment out of a range's labels. */
 static struct px_label_rows rows_of(const struct idm_labels *l, const struct px_dataset *ds, uint32_t segment) {
@@ -19,38 +29,48 @@ static struct px_label_rows rows_of(const struct idm_labels *l, const struct px_
 }
 
 static enum px_status stage(struct job *job, const struct px_dataset *ds, const struct idm_labels *labels, uint32_t segment,
-                            uint32_t seq, struct px_err *err) {
+                            uint32_t seq, const char *profile, struct px_err *err) {
   const struct px_label_rows rows = rows_of(labels, ds, segment);
-  uint64_t known_n = 0;
-  double score_sum = 0;
+  struct store_label_segment out = { .label_job = spec_text(job->spec, "label_job"), .seq = seq, .steps_n = rows.steps_n,
+                                     .profile = profile };
   for (uint64_t i = 0; i < rows.steps_n; i++) {
-    known_n += rows.known[i];
-    if (rows.known[i]) score_sum += (double)rows.score[i];
+    out.known_n += rows.known[i];
+    if (rows.known[i]) out.score_sum += (double)rows.score[i];
   }
   struct px_buf bytes = PX_BUF(LABEL_SEGMENT_MAX);
   enum px_status status = px_label_write(&ds->spaces, &rows, &bytes, err);
-  if (!status)
-    status = store_label_stage(job->store, &job->hold, spec_text(job->spec, "label_job"), seq, bytes.data, bytes.len,
-                               rows.steps_n, known_n, score_sum, err);
+  out.bytes = bytes.data, out.n = bytes.len;
+  if (!status) status = store_label_stage(job->store, &job->hold, &out, err);
   px_buf_free(&bytes);
   return status;
 }
 
-/* Segment by segment, so that memory and the loss of a crash stay small. */
+static enum px_status label_segment(struct job *job, const struct snapshot_idm *idm, uint32_t seq, const char *profile,
+                                    struct px_err *err) {
+  struct px_dataset *ds = NULL;
+  struct idm_labels *labels = NULL;
+  enum px_status status = snapshot_segments(job, seq, 1, &ds, err);
+  if (!status) status = idm_label(idm->models, idm->n, ds, 0, ds->traj_n, &job->progress, &labels, err);
+  if (!status) status = stage(job, ds, labels, 0, seq, profile, err);
+  idm_labels_free(labels);
+  px_dataset_free(ds);
+  return status;
+}
+
+/* Segment by segment, so that memory and the loss of a crash stay small: what an earlier attempt has staged is kept. */
 static enum px_status label_segments(struct job *job, const struct snapshot_idm *idm, struct px_err *err) {
   const uint32_t first = (uint32_t)spec_uint(job->spec, "first", 0), count = (uint32_t)spec_uint(job->spec, "count", 0);
-  enum px_status status = PX_OK;
-  struct px_dataset *ds = NULL;
+  char profile[PROFILE_MAX];
+  label_profile(profile);
+  uint8_t *staged = px_calloc(count, 1);
+  enum px_status status = staged ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "labelling");
+  if (!status)
+    status = store_label_adopt(job->store, &job->hold, spec_text(job->spec, "label_job"), profile, first, count, staged, err);
   for (uint32_t i = 0; !status && i < count; i++) {
-    struct idm_labels *labels = NULL;
-    status = snapshot_segments(job, first + i, 1, &ds, err);
-    if (!status) status = idm_label(idm->models, idm->n, ds, 0, ds->traj_n, &job->progress, &labels, err);
-    if (!status) status = stage(job, ds, labels, 0, first + i, err);
+    if (!staged[i]) status = label_segment(job, idm, first + i, profile, err);
     if (!status) status = px_progress_report(&job->progress, "stage", i + 1, count, NULL, 0);
-    idm_labels_free(labels);
-    px_dataset_free(ds);
-    ds = NULL;
   }
+  free(staged);
   return status;
 }
 

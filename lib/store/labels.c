@@ -9,18 +9,13 @@
 
 struct stage {
   const struct store_hold *shard;
-  const char *label_job;
-  uint32_t seq;
-  const void *bytes;
-  size_t n;
-  uint64_t steps_n, known_n;
-  double score_sum;
+  const struct store_label_segment *segment;
   uint8_t digest[PX_SHA256_BYTES];
 };
 
 static void key(struct db_params *p, const struct stage *stage) {
-  db_text(p, stage->label_job);
-  db_int(p, stage->seq);
+  db_text(p, stage->segment->label_job);
+  db_int(p, stage->segment->seq);
   db_text(p, stage->shard->job);
   db_int(p, stage->shard->epoch);
 }
@@ -28,6 +23,7 @@ static void key(struct db_params *p, const struct stage *stage) {
 /* The bytes and the row that reaches them together, or neither. The shard's row is not locked: its heartbeats go on. */
 static enum px_status stage_work(struct store *store, void *ctx, struct px_err *err) {
   const struct stage *stage = ctx;
+  const struct store_label_segment *s = stage->segment;
   struct db_params staged = DB_PARAMS;
   key(&staged, stage);
   PGresult *row;
@@ -37,24 +33,42 @@ static enum px_status stage_work(struct store *store, void *ctx, struct px_err *
   PQclear(row);
   if (already) return PX_OK;
   struct store_blob blob;
-  status = blob_write(store, stage->bytes, stage->n, stage->digest, &blob, err);
+  status = blob_write(store, s->bytes, s->n, stage->digest, &blob, err);
   if (status) return status;
   struct db_params p = DB_PARAMS;
   key(&p, stage);
   db_int(&p, blob.id);
   db_bytes(&p, blob.sha256, sizeof blob.sha256);
-  db_int(&p, (int64_t)stage->steps_n);
-  db_int(&p, (int64_t)stage->known_n);
-  db_float(&p, stage->score_sum);
+  db_int(&p, (int64_t)s->steps_n);
+  db_int(&p, (int64_t)s->known_n);
+  db_float(&p, s->score_sum);
+  db_text(&p, s->profile);
   return db_run(store, SQL_label_stage, &p, DB_TEXT, NULL, err);
 }
 
-enum px_status store_label_stage(struct store *store, const struct store_hold *shard, const char *label_job,
-                                 uint32_t seq, const void *bytes, size_t n, uint64_t steps_n, uint64_t known_n,
-                                 double score_sum, struct px_err *err) {
-  struct stage stage = { shard, label_job, seq, bytes, n, steps_n, known_n, score_sum, { 0 } };
-  px_sha256(bytes, n, stage.digest);
+enum px_status store_label_stage(struct store *store, const struct store_hold *shard,
+                                 const struct store_label_segment *segment, struct px_err *err) {
+  struct stage stage = { shard, segment, { 0 } };
+  px_sha256(segment->bytes, segment->n, stage.digest);
   return db_transaction(store, stage_work, &stage, err);
+}
+
+enum px_status store_label_adopt(struct store *store, const struct store_hold *shard, const char *label_job,
+                                 const char *profile, uint32_t first, uint32_t count, uint8_t *staged, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, label_job);
+  db_text(&p, shard->job);
+  db_int(&p, shard->epoch);
+  db_text(&p, profile);
+  PGresult *rows;
+  const enum px_status status = db_run(store, SQL_label_adopt, &p, DB_TEXT, &rows, err);
+  if (status) return status;
+  for (int i = 0; i < PQntuples(rows); i++) {
+    const int64_t at = db_get_int(rows, i, 0) - first;
+    if (at >= 0 && at < count) staged[at] = 1;
+  }
+  PQclear(rows);
+  return PX_OK;
 }
 
 struct publish { const struct store_hold *hold; const char *dataset_id; uint32_t segments_n; const char *result_json; };

@@ -23,11 +23,24 @@ enum px_status store_model_list(struct store *store, const char *dataset, const 
 /* The weights (safetensors) into out. */
 enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 
-/* Stages one label segment under the shard's hold. Writing the same (segment,
- * epoch) again is harmless. */
-enum px_status store_label_stage(struct store *store, const struct store_hold *shard, const char *label_job,
-                                 uint32_t seq, const void *bytes, size_t n, uint64_t steps_n, uint64_t known_n,
-                                 double score_sum, struct px_err *err) PX_MUST_CHECK;
+/* One label segment on its way to the store; all borrowed. */
+struct store_label_segment {
+  const char *label_job; /* that will publish it */
+  uint32_t seq;
+  const void *bytes;
+  size_t n;
+  uint64_t steps_n, known_n;
+  double score_sum;
+  const char *profile;   /* what the bits depend on */
+};
+/* Stages one under the shard's hold. Writing the same (segment, epoch) again is harmless. */
+enum px_status store_label_stage(struct store *store, const struct store_hold *shard,
+                                 const struct store_label_segment *segment, struct px_err *err) PX_MUST_CHECK;
+/* Takes over what earlier attempts of the shard have staged under the same profile: staged[seq - first] = 1 for those
+ * of first .. first + count - 1. */
+enum px_status store_label_adopt(struct store *store, const struct store_hold *shard, const char *label_job,
+                                 const char *profile, uint32_t first, uint32_t count, uint8_t *staged, struct px_err *err)
+  PX_MUST_CHECK;
 /* One transaction: fence, check that segments 0..segments_n-1 are all there from
  * shards that succeeded, with the steps of the dataset's segments; digest; insert the label set; drop
  * dead-epoch rows; flip the dataset's current label set; end the job with

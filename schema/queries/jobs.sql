@@ -173,10 +173,12 @@ order by c.id for no key update of c
 -- name: janitor_blobs
 delete from blobs where not attached and created_at < clock_timestamp() - interval '1 day'
 
+-- A shard that is still to end may keep what its earlier attempts have staged.
 -- name: janitor_labels
 delete from label_segments l using jobs shard, jobs label
 where shard.id = l.job_id and label.id = l.label_job_id
-  and (label.state in ('failed', 'cancelled') or shard.epoch <> l.epoch or shard.state not in ('running', 'succeeded'))
+  and (label.state in ('failed', 'cancelled') or shard.state in ('failed', 'cancelled')
+       or (shard.state = 'succeeded' and shard.epoch <> l.epoch))
 
 -- Curves of attempts that were lost, beyond the step from which the last one went on: nobody is shown them.
 -- name: janitor_metrics

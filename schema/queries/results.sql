@@ -27,8 +27,18 @@ select blob_id from models where id = $1
 select 1 from label_segments where label_job_id = $1 and seq = $2 and job_id = $3 and epoch = $4
 
 -- name: label_stage
-insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n, score_sum)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n, score_sum, profile)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+
+-- What an earlier attempt of the same shard staged under the same profile has the bytes that this one would give.
+-- name: label_adopt
+with last as (
+  select distinct on (seq) seq, epoch from label_segments
+  where label_job_id = $1 and job_id = $2 and epoch < $3 and profile = $4 order by seq, epoch desc
+)
+update label_segments l set epoch = $3 from last
+where l.label_job_id = $1 and l.job_id = $2 and l.seq = last.seq and l.epoch = last.epoch
+returning l.seq
 
 -- The first segment that no successful shard has labelled, or whose length does not fit.
 -- name: label_missing

@@ -337,6 +337,52 @@ static void divergence_keeps_the_last_good_state_and_says_so(void) {
   workers_end(worker, SIGTERM);
 }
 
+/* ---- labels */
+
+static enum px_status first_bytes(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+  (void)seq, (void)err;
+  return px_buf_put(ctx, bytes, n);
+}
+
+/* Labels the dataset, whose only segment an earlier attempt of the shard has staged as `bytes` under `profile`. */
+static struct px_buf labels_after(const char *dataset, const char *models, const char *bytes, const char *profile) {
+  char job[STORE_ID_MAX], set[STORE_ID_MAX], spec[256];
+  struct px_err err;
+  struct px_buf found = PX_BUF(64 << 20);
+  snprintf(spec, sizeof spec, "{\"models\": %s}", models);
+  workers_submit(store, dataset, FLOW_LABEL, spec, job);
+  const struct store_hold shard = db_claim(store, "label_shard");
+  const uint64_t steps = strtoull(db_sql("select steps_n from segments where dataset_id = '%s'", dataset), NULL, 10);
+  const struct store_label_segment staged = { .label_job = job, .bytes = bytes, .n = strlen(bytes), .steps_n = steps,
+                                              .known_n = steps, .profile = profile };
+  CU_OK(store_label_stage(store, &shard, &staged, &err), err);
+  CU_OK(store_job_give_back(store, &shard, &err), err);
+  const pid_t worker = workers_start(NULL);
+  workers_await("succeeded", 30, "select state from jobs where id = '%s'", job);
+  workers_end(worker, SIGTERM);
+  store_result_id("ls", job, set);
+  CU_OK(store_label_read(store, set, 0, 1, first_bytes, &found, &err), err);
+  return found;
+}
+
+static void a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machine(void) {
+  char dataset[STORE_ID_MAX], job[STORE_ID_MAX], models[128], profile[256];
+  open_store();
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "shards", 10, 0, 1));
+  workers_submit(store, dataset, FLOW_PIPELINE,
+                 "{\"idm\": {\"members\": 1, \"steps\": 20, \"hidden\": 16}, \"policies\": [{\"algo\": \"bc\", \"updates\": 5}]}", job);
+  const pid_t worker = workers_start(NULL);
+  workers_await("succeeded", 60, "select state from jobs where id = '%s'", job);
+  workers_end(worker, SIGTERM);
+  snprintf(models, sizeof models, "%s", db_sql("select json_agg(id) from models where role = 'idm'"));
+  snprintf(profile, sizeof profile, "%s", db_sql("select profile from label_segments"));
+  struct px_buf kept = labels_after(dataset, models, "as it was staged", profile);
+  CU_ASSERT_STRING_EQUAL(kept.data, "as it was staged");
+  struct px_buf done_again = labels_after(dataset, models, "as it was staged", "abacus");
+  CU_ASSERT_TRUE(done_again.len > 1000);
+  px_buf_free(&kept), px_buf_free(&done_again);
+}
+
 /* A child knows its configuration from its supervisor, not from the environment alone. */
 static void a_worker_set_up_by_flags_alone_runs_jobs(void) {
   char dataset[STORE_ID_MAX], job[STORE_ID_MAX], url[1024], flag[1100];
@@ -411,4 +457,5 @@ CU_MAIN("checkpoint", T(the_last_two_are_kept_newest_first), T(whoever_lost_the_
         T(killed_often_a_policy_ends_with_the_same_bytes), T(killed_often_a_member_ends_with_the_same_bytes),
         T(a_drained_training_loses_nothing), T(a_damaged_state_is_passed_over_for_the_one_before),
         T(a_state_of_another_numeric_profile_is_not_used), T(divergence_keeps_the_last_good_state_and_says_so),
+        T(a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machine),
         T(a_worker_set_up_by_flags_alone_runs_jobs), T(bytes_depend_on_neither_workers_nor_threads))

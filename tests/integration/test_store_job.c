@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/db.h"
 
@@ -192,6 +193,7 @@ static void zombies_are_fenced_everywhere(void) {
   CU_ASSERT_EQUAL(reap(store).returned, 1);
   bool cancel;
   const struct store_metric metric = { "loss", 1, 0.5 };
+  const struct store_label_segment labels = { .label_job = id, .bytes = "abc", .n = 3, .steps_n = 1, .known_n = 1, .profile = "p" };
   px_fail(&why, PX_E_OOM, "late");
   for (int claimed = 0; claimed < 2; claimed++) {
     CU_ASSERT_EQUAL(store_job_heartbeat(store, &old, LEASE_MS, NULL, 0, 0, &cancel, &err), PX_E_FENCED);
@@ -200,7 +202,7 @@ static void zombies_are_fenced_everywhere(void) {
     CU_ASSERT_EQUAL(store_job_fail(store, &old, &why, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_job_give_back(store, &old, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_model_publish(store, &old, "ds_x", "idm", "x", "abc", 3, "{}", &err), PX_E_FENCED);
-    CU_ASSERT_EQUAL(store_label_stage(store, &old, id, 0, "abc", 3, 1, 1, 0, &err), PX_E_FENCED);
+    CU_ASSERT_EQUAL(store_label_stage(store, &old, &labels, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_label_publish(store, &old, "ds_x", 1, "{}", &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_artifacts_publish(store, &old, NULL, 0, "{}", &err), PX_E_FENCED);
     if (!claimed) CU_ASSERT_EQUAL(db_claim(store, "label").epoch, 2);
@@ -558,24 +560,30 @@ static void an_unfinished_job_with_the_same_key_is_named(void) {
   store_close(store);
 }
 
-static void curves_of_a_lost_attempt_are_dropped(void) {
+static void curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on(void) {
   struct store *store = fresh();
   struct px_err err;
   char id[STORE_ID_MAX];
   int removed;
   db_submit(store, "label", NULL, id);
-  const struct store_metric metric = { "loss", 1, 0.5 };
+  const struct store_metric early = { "loss", 1, 0.5 }, late = { "loss", 9, 0.5 }, end = { "loss", 10, 0.5 };
   const struct store_hold lost = db_claim(store, "label");
-  CU_OK(store_job_metrics_put(store, &lost, &metric, 1, &err), err);
+  CU_OK(store_job_metrics_put(store, &lost, &early, 1, &err), err);
+  CU_OK(store_job_metrics_put(store, &lost, &late, 1, &err), err);
   CU_OK(store_job_give_back(store, &lost, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
-  CU_ASSERT_EQUAL(removed, 0); /* the next attempt may go on from what this one has done */
   const struct store_hold next = db_claim(store, "label");
-  CU_OK(store_job_metrics_put(store, &next, &metric, 1, &err), err);
+  CU_OK(store_checkpoint_resumed(store, &next, 5, &err), err);
+  CU_OK(store_job_metrics_put(store, &next, &end, 1, &err), err);
+  struct px_buf text = PX_BUF(4096);
+  CU_OK(store_job_metrics(store, id, &text, &err), err);
+  CU_ASSERT_TRUE(strstr(text.data, "\"step\": 1,") && strstr(text.data, "\"step\": 10,") && !strstr(text.data, "\"step\": 9,"));
+  px_buf_free(&text);
+  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_ASSERT_EQUAL(removed, 0); /* another attempt may yet go on from further on */
   CU_OK(store_job_succeed(store, &next, "{}", &err), err);
   CU_OK(store_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
-  CU_ASSERT_STRING_EQUAL(db_sql("select epoch from job_metrics"), "2");
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(step || ' ' || epoch, ', ' order by step) from job_metrics"), "1 1, 10 2");
   store_close(store);
 }
 
@@ -733,7 +741,8 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(dependants_become_ready_and_the_pipeline_takes_the_reports_result),
         T(failure_reaches_the_pipeline_with_the_root_cause), T(cancelling_a_pipeline_cancels_all_its_children),
         T(a_diamond_of_dependants_ends_each_of_them_once), T(the_reaper_cancels_pending_children_of_ended_pipelines), T(two_needs_that_end_at_once_leave_nobody_blocked),
-        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named), T(curves_of_a_lost_attempt_are_dropped),
+        T(submitting_looks_at_what_older_needs_have_become), T(an_unfinished_job_with_the_same_key_is_named),
+        T(curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on),
         T(of_two_submissions_at_once_one_makes_the_job),
         T(a_need_that_ends_during_the_submission_is_not_missed), T(lists_filter_and_page),
         T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))
