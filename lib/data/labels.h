@@ -4,7 +4,7 @@
  *
  *   actions   [steps, A] f32   proxy action, within the action range
  *   std       [steps, A] f32   aleatoric standard deviation, in the action's units
- *   epistemic [steps, A] f32   standard deviation between the ensemble's means, in the action's units
+ *   epistemic [steps, A] f32   standard deviation of the label itself, by how the ensemble's members differ, likewise
  *   score     [steps] f32      uncertainty, higher = less certain: see px_label_scores
  *   known     [steps] u8       0 where the next state is unknown, so that no label can be given; all else is 0 there
  *

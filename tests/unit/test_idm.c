@@ -482,23 +482,27 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
   struct idm_model *models[2];
   struct idm_labels *labels;
   struct px_err err;
-  const double mu[2] = { 0.3, -0.5 }, y[2] = { 0.2, -0.1 };
-  for (int head = 0; head < 2; head++) {
-    double m[2], variance = 0;
+  const double mu[2] = { 0.3, -0.5 }, y[2] = { 0.4, 0.3 };
+  for (int i = 0; i < 4; i++) {
+    const bool head = i % 2;
+    double m[2], whole = 0;
     spec.head = head ? IDM_GAUSSIAN : IDM_SQUASHED;
-    for (uint32_t i = 0; i < 2; i++) {
-      CU_OK(idm_model_new(&spec, i, &ds->spaces, &models[i], &err), err);
-      idm_norm_measure(models[i]->norm, ds);
-      models[i]->linear[(size_t)A * models[i]->mu->shape.in] = (float)mu[i];
-      models[i]->y->params[models[i]->y->params_n - A] = (float)y[i];
-      m[i] = head ? mu[i] : tanh(mu[i]);
-      const double s = exp(-1.5 + 3.5 * tanh(y[i])) * (head ? 1 : 1 - m[i] * m[i]);
-      variance += s * s / 2;
+    spec.members = i < 2 ? 2 : 9; /* of 9 replicates these are two: then all is put down to what they differ by */
+    for (uint32_t e = 0; e < 2; e++) {
+      CU_OK(idm_model_new(&spec, e, &ds->spaces, &models[e], &err), err);
+      idm_norm_measure(models[e]->norm, ds);
+      models[e]->linear[(size_t)A * models[e]->mu->shape.in] = (float)mu[e];
+      models[e]->y->params[models[e]->y->params_n - A] = (float)y[e];
+      m[e] = head ? mu[e] : tanh(mu[e]);
+      const double s = exp(-1.5 + 3.5 * tanh(y[e])) * (head ? 1 : 1 - m[e] * m[e]);
+      whole += s * s / 2;
     }
+    const double epistemic = (spec.members - 1) * (m[0] - m[1]) * (m[0] - m[1]) / 4;
     CU_OK(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), err);
     CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], 2 * (m[0] + m[1]) / 2, 1e-5); /* the range is [-2, 2] */
-    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], 2 * fabs(m[0] - m[1]) / 2, 1e-5);
-    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], 2 * sqrt(variance), 1e-5);
+    CU_ASSERT_EQUAL(epistemic > whole, i >= 2);
+    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], 2 * sqrt(epistemic), 1e-5);
+    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], 2 * sqrt(fmax(whole - epistemic, 0)), 1e-5);
     CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[1], 0, 1e-5);
     idm_labels_free(labels);
     idm_model_free(models[1]);

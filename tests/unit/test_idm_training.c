@@ -337,7 +337,7 @@ static void the_reference_learns_and_labels_last_steps_whose_next_state_is_unkno
 static void the_references_spread_is_the_one_before_the_tanh(void) {
   struct tiny d;
   struct px_err err;
-  const double mu[2] = { 0.3, -0.5 }, y[2] = { 0.2, -0.1 };
+  const double mu[2] = { 0.3, -0.5 }, y[2] = { 0.4, 0.3 }, differ = (tanh(0.3) - tanh(-0.5)) / 2;
   tiny_init(&d, true);
   for (int reference = 0; reference < 2; reference++) {
     struct idm_spec spec = paper_spec(1);
@@ -355,8 +355,8 @@ static void the_references_spread_is_the_one_before_the_tanh(void) {
     }
     CU_OK(idm_label(models, 2, &d.ds, 0, 1, NULL, &labels, &err), err);
     CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], (tanh(0.3) + tanh(-0.5)) / 2, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], (tanh(0.3) - tanh(-0.5)) / 2, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], sqrt(variance), 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], differ, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], sqrt(variance - (reference ? 0 : differ * differ)), 1e-6);
     idm_labels_free(labels);
     idm_model_free(models[0]), idm_model_free(models[1]);
   }

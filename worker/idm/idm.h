@@ -175,7 +175,7 @@ struct idm_labels {
   uint64_t steps_n;
   float *actions;   /* [steps_n, A] in the dataset's action units, inside its declared range */
   float *std;       /* [steps_n, A] aleatoric standard deviation, action units */
-  float *epistemic; /* [steps_n, A] standard deviation between the members, action units; 0 for one member */
+  float *epistemic; /* [steps_n, A] the label's own, by how the members differ, action units; 0 for one member */
   float *score;     /* [steps_n] px_label_scores: small is certain */
   uint8_t *known;   /* [steps_n] */
 };

@@ -2,9 +2,19 @@
  * Ensemble prediction: see idm.h. With m_i the members' labels in (-1, 1) and
  * s_i their spread there:
  *
- *   label = mean m_i;  aleatoric = mean s_i^2;  epistemic = mean (m_i - label)^2
+ *   label = mean m_i;  epistemic = (E - 1) mean (m_i - label)^2
  *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
- *         sigma_i for the others, and for all with compat: reference
+ *         sigma_i for the others
+ *   aleatoric = max(mean s_i^2 - epistemic, 0)
+ *
+ * Each of the E members left out one fold, so they are replicates of the grouped
+ * jackknife, whose variance of the mean that is (Efron and Stein 1981): members
+ * that share most of their data differ by less than they err. s_i is fitted to
+ * a member's whole error on its own fold, which holds what the members differ by
+ * (Krogh and Vedelsby 1995): only the rest of it is the data's own.
+ *
+ * With compat: reference epistemic = mean (m_i - label)^2, aleatoric = mean s_i^2
+ * and s_i = sigma_i.
  *
  * With a softmax head p_i are the members' probabilities, p = mean p_i and H the
  * entropy as a share of log act_count (Depeweg et al. 2018, arXiv 1710.07283):
@@ -162,7 +172,8 @@ static void write_class(struct labeller *l, size_t i, uint64_t row) {
 /* Into the rows of the chunk's steps, in the dataset's units. */
 static void write_rows(struct labeller *l, uint32_t n) {
   const struct px_spaces *spaces = &l->ds->spaces;
-  const double members = l->models_n;
+  const bool reference = l->models[0]->spec.compat == IDM_REFERENCE;
+  const double members = l->models_n, replicates = reference ? 1 : l->models[0]->spec.members - 1;
   for (size_t i = 0; i < n; i++) {
     const uint64_t row = l->ds->step_start[l->steps[i].traj] + l->steps[i].t - l->first;
     l->labels->known[row] = 1;
@@ -170,11 +181,13 @@ static void write_rows(struct labeller *l, uint32_t n) {
     for (uint32_t j = 0; j < l->dims && !spaces->act_count; j++) {
       const size_t cell = i * l->dims + j, at = row * l->dims + j;
       const double half = ((double)spaces->act_high[j] - (double)spaces->act_low[j]) / 2;
-      const double m = l->mean[cell] / members, variance = fmax(l->square[cell] / members - m * m, 0);
+      const double m = l->mean[cell] / members, differ = fmax(l->square[cell] / members - m * m, 0);
+      const double whole = l->spread[cell] / members, epistemic = differ * replicates;
+      const double noise = reference ? whole : fmax(whole - epistemic, 0);
       const float action = (float)((double)spaces->act_low[j] + half * (m + 1));
       l->labels->actions[at] = fminf(fmaxf(action, spaces->act_low[j]), spaces->act_high[j]);
-      l->labels->std[at] = (float)(half * sqrt(l->spread[cell] / members));
-      l->labels->epistemic[at] = (float)(half * sqrt(variance));
+      l->labels->std[at] = (float)(half * sqrt(noise));
+      l->labels->epistemic[at] = (float)(half * sqrt(epistemic));
     }
   }
 }

@@ -106,7 +106,9 @@ void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, c
     const float a = clip(action[i]), off = label[i] - a, log_s = y ? log_sigma(y[i]) : 0;
     /* The spread is judged about the label, so a Gaussian's mu counts as clipped. */
     const float z = (squashed ? atanhf(a) - mu[i] : -off) * expf(-log_s);
+    const double s = (double)expf(log_s) * (squashed ? 1 - (double)label[i] * (double)label[i] : 1);
     sums->squared[j] += (double)off * (double)off;
+    sums->stated[j] += s * s;
     sums->z2[j] += (double)z * (double)z;
     sums->log_scale[j] += (double)(log_s + half_log_2pi + (squashed ? logf((1 - a) * (1 + a)) : 0));
     sums->action[j] += (double)a;

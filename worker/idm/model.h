@@ -70,8 +70,10 @@ double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, 
                           const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add);
 
 /* Sums over validation rows, per dim; the arrays [A] belong to the caller. Of a
- * softmax head squared counts wrong labels and log_scale sums the cross entropy. */
-struct idm_sums { double *squared, *z2, *log_scale, *action, *action2; uint64_t n; };
+ * softmax head squared counts wrong labels and log_scale sums the cross entropy.
+ * stated: squares of the label's standard deviation, before the spread's factor. */
+struct idm_sums { double *squared, *stated, *z2, *log_scale, *action, *action2; uint64_t n; };
+enum { IDM_SUMS_N = 6 };
 /* Adds n rows; label is scratch [n,M]. NLL = (z2 / 2 + log_scale) / n. */
 void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
                    float *label, struct idm_sums *sums);

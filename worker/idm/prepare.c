@@ -39,10 +39,10 @@ static enum px_status buffers(struct idm_training *t) {
   if (status) return status;
   t->batch = px_arena_take(t->arena, model->spec.batch, sizeof *t->batch);
   t->rows = px_arena_take(t->arena, PX_MLP_CHUNK, sizeof *t->rows);
-  double *sums = px_arena_take(t->arena, (size_t)5 * dims, sizeof(double));
+  double *sums = px_arena_take(t->arena, (size_t)IDM_SUMS_N * dims, sizeof(double));
   if (model->linear) t->ridge = px_arena_take(t->arena, linear_n, sizeof(float));
   if (!t->batch || !t->rows || !sums || (model->linear && !t->ridge)) return PX_E_NO_MEMORY;
-  t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, 0 };
+  t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, sums + 5 * dims, 0 };
   status = part_init(t, IDM_MU, model->mu, model->mu->params, pass->mu_grads, model->mu->params_n);
   if (!status && model->y)
     status = part_init(t, IDM_SPREAD, model->y, model->y->params, pass->y_grads, model->y->params_n);

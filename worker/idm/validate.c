@@ -23,7 +23,7 @@ static enum px_status add_rows(struct idm_training *t, uint32_t from, uint32_t t
 }
 
 static void clear(struct idm_training *t) {
-  memset(t->sums.squared, 0, sizeof(double) * 5 * t->model->act_dim);
+  memset(t->sums.squared, 0, sizeof(double) * IDM_SUMS_N * t->model->act_dim);
   t->sums.n = 0;
 }
 
@@ -45,11 +45,13 @@ double idm_sums_nll(const struct idm_training *t) {
 }
 
 /* Where the spread only follows the mean, it has seen nothing but errors on its
- * own training rows: scale it to the held-out ones, so that z has variance 1
- * there. Without a spread net sigma is 1, and that is the squared error itself. */
-static double spread_variance(const struct idm_model *model, double z2) {
-  if (model->spec.mean_loss == IDM_NLL) return 1;
-  return fmin(fmax(z2, model->y ? 0.01 : 1e-12), 1e4);
+ * own training rows: scale it to the held-out ones, so that the variances that
+ * are stated there have the squared errors' mean. (To make z^2 average 1 instead
+ * would let the few rows whose spread is far too small widen all others.)
+ * Without a spread net sigma is 1, and this is the squared error itself. */
+static double spread_variance(const struct idm_model *model, double squared, double stated) {
+  if (model->spec.mean_loss == IDM_NLL || !(stated > 0)) return 1;
+  return fmin(fmax(squared / stated, model->y ? 1e-4 : 1e-12), 1e4);
 }
 
 static void take_figures(struct idm_training *t) {
@@ -59,7 +61,7 @@ static void take_figures(struct idm_training *t) {
   const double n = (double)sums->n;
   double error = 0, total = 0, nll = 0;
   for (uint32_t j = 0; j < model->act_dim; j++) {
-    const double variance = spread_variance(model, sums->z2[j] / n);
+    const double variance = spread_variance(model, sums->squared[j], sums->stated[j]);
     model->spread[j] = (float)sqrt(variance);
     nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
     const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
