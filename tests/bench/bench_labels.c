@@ -11,18 +11,15 @@
  * of the IDM, to compare recipes. Seconds are CPU seconds of the one thread
  * that computes, so that neighbours on the machine disturb little.
  */
-#include <fcntl.h>
 #include <glob.h>
-#include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/data/read.h"
 #include "lib/data/sandbox.h"
-#include "lib/data/segment.h"
+#include "tests/support/d4rl.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
 
@@ -40,59 +37,11 @@ static void must(enum px_status status, const struct px_err *err) {
   exit(1);
 }
 
-/* ---- a D4RL file as a dataset, the way an upload goes */
-
-static uint32_t width(hid_t file, const char *name) {
-  hsize_t dims[2] = { 0, 0 };
-  const hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = set < 0 ? set : H5Dget_space(set);
-  if (space >= 0 && H5Sget_simple_extent_ndims(space) == 2) H5Sget_simple_extent_dims(space, dims, NULL);
-  if (space >= 0) H5Sclose(space);
-  if (set >= 0) H5Dclose(set);
-  return (uint32_t)dims[1];
-}
-
-static void measure_spaces(const char *path, struct px_spaces *spaces) {
-  const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  spaces->obs_dim = width(file, "observations");
-  spaces->act_dim = width(file, "actions");
-  for (uint32_t j = 0; j < spaces->act_dim; j++) spaces->act_low[j] = -1, spaces->act_high[j] = 1;
-  H5Fclose(file);
-}
-
-static enum px_status take_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
-  return px_dataset_builder_segment(ctx, segment->bytes, segment->size, err);
-}
-
 static struct px_dataset *load(const char *path) {
-  static struct px_spaces spaces;
   struct px_err err = { 0 };
-  struct px_read_report report;
   struct px_dataset *ds = NULL;
-  measure_spaces(path, &spaces);
-  struct px_dataset_builder *dataset = px_dataset_builder_new(&spaces);
-  const struct px_segment_sink sealed = { dataset, take_segment };
-  struct px_segment_builder *segments = dataset ? px_segment_builder_new(&spaces, sealed) : NULL;
-  if (!segments) must(px_fail(&err, PX_E_NO_MEMORY, "no memory to read %s", path), &err);
-  const struct px_traj_sink sink = px_segment_builder_traj_sink(segments);
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  must(px_read_file(fd, PX_FORMAT_HDF5, path, NULL, &spaces, &sink, &report, &err), &err);
-  must(px_segment_builder_end(segments, &err), &err);
-  must(px_dataset_builder_end(dataset, &ds, &err), &err);
-  px_segment_builder_free(segments);
-  close(fd);
+  must(d4rl_load(path, &ds, &err), &err);
   return ds;
-}
-
-static void hide(struct px_dataset *ds, uint64_t seed) {
-  const struct px_mask mask = { PX_MASK_COUPLED, 0.1, 0.5, seed };
-  struct px_err err = { 0 };
-  double *returns = px_calloc(ds->traj_n, sizeof *returns);
-  uint8_t *labelled = px_calloc(ds->traj_n, 1), *keep = px_calloc(ds->traj_n, 1);
-  if (!returns || !labelled || !keep) must(px_fail(&err, PX_E_NO_MEMORY, "no memory for a mask"), &err);
-  for (uint32_t i = 0; i < ds->traj_n; i++) returns[i] = px_dataset_return(ds, i), labelled[i] = 1;
-  must(px_mask_choose(&mask, returns, labelled, ds->traj_n, keep, &err), &err);
-  px_dataset_hide(ds, keep);
-  free(returns), free(labelled), free(keep);
 }
 
 /* ---- one dataset, one seed */
@@ -168,7 +117,8 @@ static void run_file(const char *path, const struct idm_spec *given, uint32_t se
     struct idm_spec spec = *given;
     struct result r;
     spec.seed = seed;
-    hide(masked, seed);
+    struct px_err err = { 0 };
+    must(d4rl_hide(masked, seed, &err), &err);
     run_idm(truth, masked, &spec, &r);
     run_yardsticks(truth, masked, &spec, &r);
     print_row(csv, name, seed, truth, &r);

@@ -15,9 +15,9 @@
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
 static const double report_every_s = 0.5;
-/* A label anywhere in the range costs less than 1e6 a dim, even with the least
- * spread and an action at the edge. */
-static const double loss_max = 1e9;
+/* A label anywhere in the range costs less than 3e6 a dim, even with the least
+ * spread and an action at the other edge. */
+static const double loss_max = 1e10;
 
 /* ---- steps */
 
@@ -40,14 +40,12 @@ static void gather(struct idm_training *t, uint32_t row, uint32_t n) {
   const uint32_t true_n = t->fold.train_n;
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t at = t->batch[row + i];
+    float *target = t->pass.action + (size_t)i * model->outputs;
     t->rows[i] = at < true_n ? t->fold.train[at] : idm_pseudo_step(&t->pseudo, at - true_n);
+    if (at < true_n) idm_window_actions(t->ds, t->rows + i, 1, target);
+    else idm_action_target(&t->ds->spaces, t->pseudo.actions + (size_t)(at - true_n) * model->act_dim, target);
   }
   idm_window_gather(model->norm, &model->spec, t->ds, t->rows, n, t->pass.x);
-  idm_window_actions(t->ds, t->rows, n, t->pass.action);
-  for (uint32_t i = 0; i < n && t->pseudo.n; i++)
-    if (t->batch[row + i] >= true_n)
-      idm_action_target(&t->ds->spaces, t->pseudo.actions + (size_t)(t->batch[row + i] - true_n) * model->act_dim,
-                        t->pass.action + (size_t)i * model->outputs);
 }
 
 /* Gradients of rows [row, row + n) of the batch are added to those of the rows before. */
@@ -118,7 +116,7 @@ static enum px_status judge(struct idm_training *t, struct px_err *err) {
   if (!(score < t->seen.best) && spec->compat != IDM_REFERENCE) return PX_OK; /* the reference keeps the last one */
   t->seen.best = score;
   t->place.worse = 0;
-  t->place.best_round = t->place.round, t->place.best_step = t->place.step, t->place.kept = 1;
+  t->place.best_step = t->place.step, t->place.kept = 1;
   for (int i = 0; i < IDM_PARTS_N; i++)
     if (t->parts[i].n) memcpy(t->parts[i].best, t->parts[i].used, sizeof(float) * t->parts[i].n);
   return PX_OK;

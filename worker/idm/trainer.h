@@ -29,7 +29,7 @@ enum { IDM_MU, IDM_SPREAD, IDM_LINEAR, IDM_PARTS_N };
 struct idm_place {
   uint64_t round, step;          /* the round of self-training, and its step that comes next */
   uint64_t worse;                /* validations since the kept iterate */
-  uint64_t best_round, best_step, kept; /* the kept iterate; kept 0: none yet */
+  uint64_t best_step, kept;      /* the kept iterate's step within its round; kept 0: none yet */
   uint64_t steps;                /* taken in all rounds */
 };
 

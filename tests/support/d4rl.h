@@ -1,0 +1,16 @@
+/*
+ * D4RL files as datasets, the way an upload goes, for tests and benchmarks on
+ * real data (folder PROXACT_DATA). The caller owns what is returned.
+ */
+#ifndef PX_TESTS_SUPPORT_D4RL_H
+#define PX_TESTS_SUPPORT_D4RL_H
+
+#include "lib/data/dataset.h"
+
+/* Actions in [-1, 1], dimensions as in the file. The calling program must begin
+ * with px_sandbox_main (lib/data/sandbox.h). */
+enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
+/* Hides the actions of all but a tenth of the trajectories, drawn from the lower half by return. */
+enum px_status d4rl_hide(struct px_dataset *ds, uint64_t seed, struct px_err *err) PX_MUST_CHECK;
+
+#endif
