@@ -17,7 +17,7 @@ enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows tha
 static const double report_every_s = 0.5;
 /* A label anywhere in the range costs less than 3e6 a dim, even with the least
  * spread and an action at the other edge. */
-static const double loss_max = 1e10;
+static const double loss_max_dim = 1e7;
 
 /* ---- steps */
 
@@ -127,7 +127,7 @@ static enum px_status train_round(struct idm_training *t, struct px_checkpoint *
   const uint32_t patience = t->model->spec.patience;
   while (t->place.step <= t->steps_max && !(patience && t->place.worse >= patience)) {
     if (t->place.step > 0) take_step(t);
-    if (!(fabs(t->seen.loss) < loss_max)) return diverged(t, "the loss", t->seen.loss, err);
+    if (!(fabs(t->seen.loss) < loss_max_dim * t->model->act_dim)) return diverged(t, "the loss", t->seen.loss, err);
     enum px_status status = idm_training_tell(t, "train");
     if (!status && (t->place.step % t->validate_every == 0 || t->place.step == t->steps_max)) status = judge(t, err);
     t->place.step++;
