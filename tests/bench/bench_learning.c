@@ -128,8 +128,9 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
   memset(r->u.source, PX_SOURCE_TRUE, ds->steps_n);
 }
 
-/* What cql is measured with, whatever its defaults: the paper's sizes. */
-enum { CQL_LAYERS = 3, CQL_ACTIONS = 10 };
+/* What cql is measured with, whatever its defaults: the paper's sizes; every action in the gradient, or few (cql.h). */
+enum { CQL_LAYERS = 3, CQL_ACTIONS = 10, CQL_FEW = 2 };
+static uint32_t cql_backward(const struct work *w) { return strstr(w->name, "few") ? CQL_FEW : 0; }
 
 /* A policy algorithm, by the name that the work's begins with. */
 static void *rl_open(const struct work *w) {
@@ -144,6 +145,7 @@ static void *rl_open(const struct work *w) {
   if (strcmp(algo, "cql") == 0) {
     must_ok(rl_spec_set(&r->spec, "layers", CQL_LAYERS, &err), &err);
     must_ok(rl_spec_set(&r->spec, "actions", CQL_ACTIONS, &err), &err);
+    must_ok(rl_spec_set(&r->spec, "backward_actions", cql_backward(w), &err), &err);
   }
   must_ok(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
   must_ok(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
@@ -184,15 +186,18 @@ static double iql_gflop(const struct work *w) {
   return w->batch * (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) / 1e9;
 }
 
-/* The operations that are executed. The critics' losses: forward, weights' and inner layers' gradients for every
- * action of a state, but the state's part of the first layer once. Beside it the actor's forward for s and s' and its
- * gradients; two Q with their inputs' gradient for its loss; two Q'. hopper, batch 256: 13.3 GFLOP; with the first
- * layer for every action 13.4, and 14.8 with the actor on repeated states too, as the peer does it. */
+/* The operations that are executed. Critics' losses: forward, weights' and inner layers' gradients for every action of a
+ * state, but the state's part of the first layer once; with few in the gradient, forward of all, and all three of those.
+ * Beside it the actor's forward for s and s' and its gradients; two Q with their inputs' gradient for its loss; two Q'.
+ * hopper, batch 256: 13.3 GFLOP (few: 6.1); with the first layer for every action 13.4, and 14.8 with the actor on
+ * repeated states too, as the peer does it. */
 static double cql_gflop(const struct work *w) {
-  const double h = w->hidden, o = w->obs_dim, a = w->act_dim, asked = 1 + 3 * CQL_ACTIONS;
+  const double h = w->hidden, o = w->obs_dim, a = w->act_dim, asked = 1 + 3 * CQL_ACTIONS, few = 1 + cql_backward(w);
   const double between = 2 * h * h * (CQL_LAYERS - 1), inner_q = between + 2 * h, inner_pi = between + 4 * a * h;
   const double critic = 2 * (o + a) * h + inner_q, actor = 2 * o * h + inner_pi;
-  const double fan = 2 * (2 * o * h + asked * 2 * a * h) + asked * 3 * inner_q;
+  const double state = 2 * o * h, action = 2 * a * h + inner_q;
+  const double all = 2 * (state + asked * action) + asked * inner_q, drawn = 2 * (state + few * action) + few * inner_q;
+  const double fan = few > 1 ? state + asked * action + drawn : all;
   return w->batch * (2 * fan + 3 * actor + inner_pi + 4 * critic + 2 * critic) / 1e9;
 }
 
@@ -361,6 +366,7 @@ int main(int argc, char **argv) {
     { "td3bc_hopper_5120", 11, 3, 5120, 256, 0, 1, rl_open, rl_run, rl_close },
     { "iql", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "cql", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
+    { "cql_few", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "idm_train", 11, 3, 1024, 1024, 0, 1, idm_open, idm_train, idm_close },
     { "idm_label", 11, 3, 4096, 1024, 0, 4096, idm_open, idm_label, idm_close },
   };
@@ -383,7 +389,7 @@ int main(int argc, char **argv) {
     if (argc == 3 && !strstr(w->name, argv[2])) continue;
     if (strncmp(w->name, "td3bc", 5) == 0) w->gflop = td3bc_gflop(w);
     else if (strcmp(w->name, "iql") == 0) w->gflop = iql_gflop(w);
-    else if (strcmp(w->name, "cql") == 0) w->gflop = cql_gflop(w);
+    else if (strncmp(w->name, "cql", 3) == 0) w->gflop = cql_gflop(w);
     else if (w->run == idm_train) w->gflop = idm_train_gflop(w);
     else w->gflop = 2 * mlp_flops(2 * w->obs_dim, w->hidden, w->act_dim) / 1e9;
     measure(w, has_peer ? &peer : NULL, quick ? 3 : 7, quick ? 0.8 : 2.0, csv);

@@ -220,7 +220,7 @@ def make(name, o, a, batch, hidden):
         return TD3BC(o, a, batch, hidden).run
     if name == "iql":
         return IQL(o, a, batch, hidden).run
-    if name == "cql":
+    if name.startswith("cql"):
         return CQL(o, a, batch, hidden).run
     idm = Idm(o, a, batch, hidden)
     if name == "idm_train":
