@@ -44,17 +44,18 @@ static const struct flow_field TD3BC[] = {
   TRANSITIONS("100"), END
 };
 
+/* The paper's: 3 layers, 10 actions, all of them in the gradient. */
 static const struct flow_field CQL[] = {
-  TRAINING("50000", "256"), NETS("256", "3"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"),
-  NUMBER("actor_lr", 1e-8, 1, "0.0001", "Adam's learning rate, actor"),
-  NUMBER("temperature_lr", 1e-8, 1, "0.0003", "Adam's learning rate, entropy temperature"), GAMMA, TAU,
+  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU,
   NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
-  WHOLE("actions", 1, 64, "10", "Actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
-  WHOLE("backward_actions", 0, 192, "0", "Of these, how many the gradient goes through, drawn by their share in it; 0: all"),
-  NUMBER("target_entropy", -10, 10, "-1", "Entropy that the actor is held to, per action dimension"),
-  FLAG("backup_entropy", "false", "Whether the targets' values count the entropy"),
-  WHOLE("bc_updates", 0, 10000000, "0", "First updates in which the actor only imitates"),
+  WHOLE("actions", 1, 64, "4", "Continuous: actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
+  WHOLE("backward_actions", 0, 192, "1", "Continuous: of these, how many the gradient goes through, drawn by their share in it; 0: all"),
+  NUMBER("actor_lr", 1e-8, 1, "0.0001", "Continuous: Adam's learning rate, actor"),
+  NUMBER("temperature_lr", 1e-8, 1, "0.0003", "Continuous: Adam's learning rate, entropy temperature"),
+  NUMBER("target_entropy", -10, 10, "-1", "Continuous: entropy that the actor is held to, per action dimension"),
+  FLAG("backup_entropy", "false", "Continuous: whether the targets' values count the entropy"),
+  WHOLE("bc_updates", 0, 10000000, "0", "Continuous: first updates in which the actor only imitates"),
   TRANSITIONS("100"), END
 };
 

@@ -117,6 +117,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   if (status) goto out;
   spaces->obs_dim = env->obs_dim, spaces->act_dim = env->act_dim;
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
+  if (env->act_count) px_spaces_set_discrete(spaces, env->act_count);
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
   if ((status = px_union_new(ds, &u, err))) goto out;
   if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
