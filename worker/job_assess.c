@@ -5,6 +5,7 @@
 
 #include "lib/store/results.h"
 #include "worker/env/rollout.h"
+#include "worker/keeper.h"
 #include "worker/rl/fqe.h"
 #include "worker/snapshot.h"
 
@@ -126,8 +127,12 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   };
   struct fqe_result found = { 0 };
   struct px_union *u = NULL;
+  struct keeper keeper = { .job = NULL };
   enum px_status status = snapshot_union(job, a->ds, spec_text(spec, "label_set"), &u, err);
-  if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, a->values, &found, err);
+  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, &keeper.checkpoint, a->values, &found, err);
+  if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
+  keeper_close(&keeper);
   px_union_free(u);
   if (status) return status;
   json_t *fqe_document = values_document(a->values, a->scratch, a->ds->traj_n);

@@ -82,7 +82,7 @@ static enum px_status judge(struct rl_policy *policy, const struct px_union *u, 
   struct fqe_result result;
   float *actions = px_calloc(ds->obs_n, sizeof(float) * ds->spaces.act_dim), *values = px_calloc(ds->traj_n, sizeof(float));
   enum px_status status = actions && values ? rl_policy_along(policy, ds, NULL, actions, err) : PX_E_NO_MEMORY;
-  if (!status) status = fqe_run(&spec, u, actions, NULL, values, &result, err);
+  if (!status) status = fqe_run(&spec, u, actions, NULL, NULL, values, &result, err);
   if (!status) {
     *fqe = 0;
     for (uint32_t i = 0; i < ds->traj_n; i++) *fqe += (double)values[i] / ds->traj_n;

@@ -7,6 +7,7 @@
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 #include "worker/idm/idm.h"
+#include "worker/rl/fqe.h"
 #include "worker/rl/rl.h"
 
 /* ---- a keeper in memory, which dies when it is asked to keep once too often */
@@ -340,8 +341,41 @@ static void members_end_with_the_same_bytes_however_often_they_were_cut_off(void
   px_dataset_free(continuous), px_dataset_free(discrete);
 }
 
+struct value_training {
+  const struct px_union *u;
+  const float *actions;
+  float values[TRAJ_N];
+  struct fqe_result result;
+};
+
+static enum px_status train_values(void *ctx, struct px_checkpoint *c, struct px_err *err) {
+  struct value_training *t = ctx;
+  const struct fqe_spec spec = { .hidden = 16, .layers = 1, .batch = 16, .updates = 60, .lr = 1e-3, .gamma = 0.9, .tau = 0.1 };
+  return fqe_run(&spec, t->u, t->actions, NULL, c, t->values, &t->result, err);
+}
+
+static void fitted_values_are_the_same_however_often_they_were_cut_off(void) {
+  struct px_dataset *ds = dataset(false);
+  struct px_union *u;
+  struct px_err err;
+  float *actions = px_calloc(ds->obs_n, A * sizeof *actions);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(actions);
+  CU_OK(px_union_new(ds, &u, &err), err);
+  struct value_training whole = { .u = u, .actions = actions }, cut = whole;
+  CU_OK(train_values(&whole, NULL, &err), err);
+  for (uint32_t cuts = 1; cuts < 5; cuts++) {
+    CU_ASSERT_TRUE(run_with_cuts(train_values, &cut, cuts, cuts) > 0);
+    CU_ASSERT_EQUAL(memcmp(cut.values, whole.values, sizeof whole.values), 0);
+    CU_ASSERT_EQUAL(cut.result.td_rms, whole.result.td_rms);
+  }
+  free(actions);
+  px_union_free(u);
+  px_dataset_free(ds);
+}
+
 CU_MAIN("checkpoint", T(pauses_are_a_hundredth_of_the_time_within_bounds), T(a_state_is_kept_when_it_is_time_and_comes_back),
         T(asked_to_stop_it_keeps_the_state_first), T(a_state_that_is_not_finite_is_never_kept),
         T(only_a_lost_hold_ends_the_training), T(a_foreign_state_is_refused_and_training_starts_afresh),
         T(policies_end_with_the_same_bytes_however_often_they_were_cut_off),
+        T(fitted_values_are_the_same_however_often_they_were_cut_off),
         T(members_end_with_the_same_bytes_however_often_they_were_cut_off))

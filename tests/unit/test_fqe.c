@@ -57,7 +57,7 @@ static double value_of(struct world *w, float action) {
   struct px_err err;
   double mean = 0;
   for (uint64_t i = 0; i < w->ds->obs_n; i++) w->policy[i] = action;
-  CU_OK(fqe_run(&small, w->u, w->policy, NULL, values, &result, &err), err);
+  CU_OK(fqe_run(&small, w->u, w->policy, NULL, NULL, values, &result, &err), err);
   CU_ASSERT_EQUAL(result.transitions_n, w->ds->steps_n);
   CU_ASSERT_TRUE(result.td_rms < 0.3);
   for (int i = 0; i < TRAJ_N; i++) mean += (double)values[i] / TRAJ_N;
@@ -101,15 +101,15 @@ static void it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges(voi
   struct px_err err;
   float values[2][TRAJ_N];
   spec.updates = 50;
-  for (int i = 0; i < 2; i++) CU_OK(fqe_run(&spec, w.u, w.policy, NULL, values[i], &result, &err), err);
+  for (int i = 0; i < 2; i++) CU_OK(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[i], &result, &err), err);
   CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
   const struct px_progress progress = { NULL, stop_at_once };
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, &progress, values[0], &result, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, &progress, NULL, values[0], &result, &err), PX_E_CANCELLED);
   spec.lr = 1e6;
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, values[0], &result, &err), PX_E_NAN_LOSS);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err), PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at update "));
   memset(w.u->source, PX_SOURCE_NONE, w.ds->steps_n);
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, values[0], &result, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err), PX_E_NO_LABELS);
   world_close(&w);
 }
 

@@ -113,29 +113,38 @@ static float root_mean_square(const float *x, uint32_t n) {
   return rms > 1e-9 ? (float)rms : 1;
 }
 
+static enum px_status diverged(double loss, uint64_t step, struct px_err *err) {
+  px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation", loss, step + 1);
+  px_err_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
+  return PX_E_NAN_LOSS;
+}
+
 static enum px_status train(struct fqe *f, const struct rl_data *data, const float *policy_actions,
-                            const struct px_progress *progress, struct fqe_result *result, struct px_err *err) {
+                            const struct px_progress *progress, struct px_checkpoint *checkpoint,
+                            struct fqe_result *result, struct px_err *err) {
   enum { CLOCK_EVERY = 8, REPORT_MS = 500 };
   const uint64_t updates = f->spec.updates, tail = updates - (updates + 9) / 10;
   double tail_sum = 0;
-  int64_t next = px_clock_ms() + REPORT_MS;
-  for (uint64_t step = 0; step < updates; step++) {
+  uint64_t step = 0;
+  struct px_state list = { .n = 0 };
+  rl_net_arrays(&f->critic, "critic", &list);
+  px_state_doubles(&list, "tail", NULL, &tail_sum, 1);
+  enum px_status status = px_checkpoint_resume(checkpoint, &list, &step, err);
+  for (int64_t next = px_clock_ms() + REPORT_MS; !status && step < updates; step++) {
     draw(f, data, policy_actions, step);
     const double loss = fqe_update(f);
-    if (!(loss < 1e15)) {
-      px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation", loss, step + 1);
-      px_err_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
-      return PX_E_NAN_LOSS;
-    }
+    if (!(loss < 1e15)) return diverged(loss, step, err);
     if (step >= tail) tail_sum += loss;
-    if (step + 1 < updates && (step % CLOCK_EVERY || px_clock_ms() < next)) continue;
-    next = px_clock_ms() + REPORT_MS;
-    const struct px_metric metrics[] = { { "td_rms", sqrt(loss) * (double)f->reward_scale } };
-    const enum px_status status = px_progress_report(progress, "fqe", (int64_t)step + 1, (int64_t)updates, metrics, 1);
-    if (status) return px_fail(err, status, "fitted Q evaluation stopped at update %" PRIu64, step + 1);
+    if (step + 1 == updates || (step % CLOCK_EVERY == 0 && px_clock_ms() >= next)) {
+      next = px_clock_ms() + REPORT_MS;
+      const struct px_metric metrics[] = { { "td_rms", sqrt(loss) * (double)f->reward_scale } };
+      status = px_progress_report(progress, "fqe", (int64_t)step + 1, (int64_t)updates, metrics, 1);
+      if (status) return px_fail(err, status, "fitted Q evaluation stopped at update %" PRIu64, step + 1);
+    }
+    status = px_checkpoint_step(checkpoint, &list, step + 1, err);
   }
   result->td_rms = sqrt(tail_sum / (double)(updates - tail)) * (double)f->reward_scale;
-  return PX_OK;
+  return status;
 }
 
 /* Q(s_0, pi(s_0)) of every trajectory, in units of reward. */
@@ -151,7 +160,8 @@ static void first_values(struct fqe *f, const struct rl_data *data, const float 
 }
 
 enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, const float *policy_actions,
-                       const struct px_progress *progress, float *values, struct fqe_result *result, struct px_err *err) {
+                       const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
+                       struct fqe_result *result, struct px_err *err) {
   const struct px_spaces *spaces = &u->ds->spaces;
   struct rl_data *data = NULL;
   struct fqe *f = NULL;
@@ -160,7 +170,7 @@ enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, co
   if (!status) {
     f->reward_scale = root_mean_square(data->reward, data->n);
     *result = (struct fqe_result){ .transitions_n = data->n };
-    status = train(f, data, policy_actions, progress, result, err);
+    status = train(f, data, policy_actions, progress, checkpoint, result, err);
   }
   if (!status) first_values(f, data, policy_actions, values);
   fqe_free(f);

@@ -34,10 +34,11 @@ struct fqe_result {
 /* policy_actions [obs_n, A]: what the policy does at every observation row of
  * the dataset, in the dataset's units. values [traj_n]: the discounted value of
  * each trajectory's first state under the policy. Reports phase "fqe". NO_LABELS
- * without a usable transition, NAN_LOSS when it diverges. */
+ * without a usable transition, NAN_LOSS when it diverges. The same bits however
+ * often it went on from its checkpoint (which may be NULL). */
 enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, const float *policy_actions,
-                       const struct px_progress *progress, float *values, struct fqe_result *result, struct px_err *err)
-  PX_MUST_CHECK;
+                       const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
+                       struct fqe_result *result, struct px_err *err) PX_MUST_CHECK;
 
 /* Open for the golden test: one update of `fqe` from its batch as it stands,
  * next_action [B, D] encoded as batch actions are. Gives the loss. */
