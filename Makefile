@@ -113,7 +113,8 @@ $(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a $(B)/libclient.a $(B)/libproxact.a
 	$(call say,ld $@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
+$(B)/tests/bench/bench_learning: $(call objects,$(call sources,tests/bench/learning))
 
 check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a few thousand hostile inputs: seconds
 	@tests/support/run.sh $^ $(ARCH)

@@ -5,80 +5,24 @@
  *
  * Every work is measured in rounds, ours and torch's by turns, since machines
  * drift, in CPU seconds of the one thread that computes, so that neighbours on
- * the machine disturb little; the medians are reported, with the share of this core's float32 peak,
- * which is measured beside. QUICK=1 takes shorter rounds. tests/bench/bench_torch.py
- * is the peer, run as a child with one thread; without torch its column is 0.
+ * the machine disturb little; the medians are reported, with the share of this
+ * core's float32 peak, which is measured beside. Two works are also run by two
+ * processes at a time, in wall time. QUICK=1 takes shorter rounds. tests/bench/bench_torch.py
+ * is the peer, run as a child with one thread; without torch its column is 0. At the
+ * end stands which kinds of functions ours spent its time in. learning/ has the parts.
  */
-#include <errno.h>
-#include <immintrin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "lib/base/rng.h"
+#include "tests/bench/learning/learning.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/loss.h"
 #include "worker/nn/mat.h"
 #include "worker/rl/rl.h"
 
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* ---- the peak of one core: independent fused multiply-adds in registers */
-
-#define PEAK(function, isa, vector, set1, fma, lanes)                                                     \
-  __attribute__((target(isa))) static double function(void) {                                             \
-    enum { CHAINS = 12, TIMES = 4000000 };                                                                \
-    vector a0 = set1(0.1F), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, \
-           a10 = a0, a11 = a0;                                                                            \
-    const vector x = set1(0.999F), y = set1(1e-3F);                                                       \
-    const double start = cpu_s();                                                                    \
-    for (int i = 0; i < TIMES; i++) {                                                                     \
-      a0 = fma(a0, x, y), a1 = fma(a1, x, y), a2 = fma(a2, x, y), a3 = fma(a3, x, y);                     \
-      a4 = fma(a4, x, y), a5 = fma(a5, x, y), a6 = fma(a6, x, y), a7 = fma(a7, x, y);                     \
-      a8 = fma(a8, x, y), a9 = fma(a9, x, y), a10 = fma(a10, x, y), a11 = fma(a11, x, y);                 \
-      /* Each chain is kept apart, or the compiler would see that all are equal. */                       \
-      __asm__ volatile("" : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7)); \
-      __asm__ volatile("" : "+x"(a8), "+x"(a9), "+x"(a10), "+x"(a11));                                    \
-    }                                                                                                     \
-    return (double)CHAINS * TIMES * 2 * lanes / (cpu_s() - start) / 1e9;                             \
-  }
-
-#ifdef __x86_64__
-PEAK(peak_avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_fmadd_ps, 16)
-PEAK(peak_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, 8)
-
-static double peak_gflops(void) {
-  double best = 0;
-  for (int i = 0; i < 3; i++) {
-    const double wide = __builtin_cpu_supports("avx512f") ? peak_avx512() : 0;
-    const double narrow = __builtin_cpu_supports("fma") ? peak_avx2() : 0;
-    best = wide > best ? wide : best;
-    best = narrow > best ? narrow : best;
-  }
-  return best;
-}
-#else
-static double peak_gflops(void) { return 0; }
-#endif
-
 /* ---- works */
-
-struct work {
-  const char *name;           /* as bench_torch.py knows it */
-  uint32_t obs_dim, act_dim, batch, hidden;
-  double gflop;               /* of one unit */
-  double units;               /* that one call of run makes */
-  void *(*open)(const struct work *w);
-  void (*run)(void *state);
-  void (*close)(void *state);
-};
 
 static void *must(void *p) {
   if (!p) exit(1);
@@ -91,7 +35,9 @@ static void must_ok(enum px_status status, const struct px_err *err) {
 }
 
 /* Multiply-adds times two of a net's forward pass for one row; of its weights' gradients likewise. */
-static double mlp_flops(double in, double hidden, double out) { return 2 * (in * hidden + hidden * hidden + hidden * out); }
+static double mlp_flops(double in, double hidden, double out) {
+  return 2 * (in * hidden + hidden * hidden + hidden * out);
+}
 
 struct rl_run {
   struct px_dataset ds;
@@ -130,10 +76,10 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
 
 /* What cql is measured with, whatever its defaults: the paper's sizes; every action in the gradient, or few (cql.h). */
 enum { CQL_LAYERS = 3, CQL_ACTIONS = 10, CQL_FEW = 2 };
-static uint32_t cql_backward(const struct work *w) { return strstr(w->name, "few") ? CQL_FEW : 0; }
+static uint32_t cql_backward(const struct learning_work *w) { return strstr(w->name, "few") ? CQL_FEW : 0; }
 
 /* A policy algorithm, by the name that the work's begins with. */
-static void *rl_open(const struct work *w) {
+static void *rl_open(const struct learning_work *w) {
   struct rl_run *r = must(px_calloc(1, sizeof *r));
   struct px_err err;
   char algo[sizeof r->spec.algo];
@@ -169,7 +115,7 @@ static void rl_close(void *state) {
 
 /* Forward: pi', two Q', two Q; backward: weights and inner layers of two Q. Every other update
  * the actor's forward and backward, Q_1's forward and its inputs' gradient. */
-static double td3bc_gflop(const struct work *w) {
+static double td3bc_gflop(const struct learning_work *w) {
   const double h = w->hidden, both = w->obs_dim + w->act_dim;
   const double actor = mlp_flops(w->obs_dim, h, w->act_dim), critic = mlp_flops(both, h, 1);
   const double inner_q = 2 * (h * h + h), inner_pi = 2 * (h * h + h * w->act_dim);
@@ -179,9 +125,10 @@ static double td3bc_gflop(const struct work *w) {
 }
 
 /* Forward: V of two states, two Q', two Q, pi; backward: weights and inner layers of V, two Q and pi. */
-static double iql_gflop(const struct work *w) {
+static double iql_gflop(const struct learning_work *w) {
   const double h = w->hidden, both = w->obs_dim + w->act_dim;
-  const double value = mlp_flops(w->obs_dim, h, 1), critic = mlp_flops(both, h, 1), actor = mlp_flops(w->obs_dim, h, w->act_dim);
+  const double value = mlp_flops(w->obs_dim, h, 1), critic = mlp_flops(both, h, 1);
+  const double actor = mlp_flops(w->obs_dim, h, w->act_dim);
   const double inner_q = 2 * (h * h + h), inner_pi = 2 * (h * h + h * w->act_dim);
   return w->batch * (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) / 1e9;
 }
@@ -191,7 +138,7 @@ static double iql_gflop(const struct work *w) {
  * Beside it the actor's forward for s and s' and its gradients; two Q with their inputs' gradient for its loss; two Q'.
  * hopper, batch 256: 13.3 GFLOP (few: 6.1); with the first layer for every action 13.4, and 14.8 with the actor on
  * repeated states too, as the peer does it. */
-static double cql_gflop(const struct work *w) {
+static double cql_gflop(const struct learning_work *w) {
   const double h = w->hidden, o = w->obs_dim, a = w->act_dim, asked = 1 + 3 * CQL_ACTIONS, few = 1 + cql_backward(w);
   const double between = 2 * h * h * (CQL_LAYERS - 1), inner_q = between + 2 * h, inner_pi = between + 4 * a * h;
   const double critic = 2 * (o + a) * h + inner_q, actor = 2 * o * h + inner_pi;
@@ -213,9 +160,10 @@ struct idm_run {
 
 enum { POOL = 8192 };
 
-static void *idm_open(const struct work *w) {
+static void *idm_open(const struct learning_work *w) {
   struct idm_run *r = must(px_calloc(1, sizeof *r));
-  const struct px_mlp_shape shape = { .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2, .dropout = 0.1F };
+  const struct px_mlp_shape shape = { .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2,
+                                      .dropout = 0.1F };
   struct px_rng rng = px_rng_at(1, px_rng_stream("bench", 1), 0);
   struct px_err err;
   r->batch = w->batch, r->in = shape.in, r->out = shape.out;
@@ -255,7 +203,8 @@ static void idm_train(void *state) {
       const struct px_mlp_drop drop = { i, r->step, row };
       y[i] = px_mlp_forward(r->nets[i], r->works[i], x, n, &drop);
     }
-    px_loss_squashed_nll(n, r->out, y[0], y[1], r->action + (first + row) * r->out, NULL, 1.0 / r->batch, r->d[0], r->d[1]);
+    px_loss_squashed_nll(n, r->out, y[0], y[1], r->action + (first + row) * r->out, NULL, 1.0 / r->batch, r->d[0],
+                         r->d[1]);
     for (int i = 0; i < 2; i++) px_mlp_backward(r->nets[i], r->works[i], x, n, r->d[i], r->grads[i], row > 0, NULL);
   }
   for (int i = 0; i < 2; i++) px_adam_step(&r->adams[i], r->nets[i]->params, r->grads[i]);
@@ -268,64 +217,21 @@ static void idm_label(void *state) {
     for (int i = 0; i < 2; i++) px_mlp_forward(r->nets[i], r->works[i], r->x + (size_t)row * r->in, PX_MLP_CHUNK, NULL);
 }
 
-static double idm_train_gflop(const struct work *w) {
+static double idm_train_gflop(const struct learning_work *w) {
   const double h = w->hidden;
   return 2 * w->batch * (2 * mlp_flops(2 * w->obs_dim, h, w->act_dim) + 2 * (h * h + h * w->act_dim)) / 1e9;
 }
 
-/* ---- the peer */
-
-struct peer { pid_t pid; FILE *to, *from; };
-
-static bool peer_start(struct peer *p) {
-  int in[2], out[2];
-  if (pipe(in) || pipe(out)) return false;
-  p->pid = fork();
-  if (p->pid == 0) {
-    dup2(in[0], 0);
-    dup2(out[1], 1);
-    close(in[1]), close(out[0]);
-    setenv("OMP_NUM_THREADS", "1", 1);
-    setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    execl("/usr/bin/python3", "python3", "tests/bench/bench_torch.py", (char *)NULL);
-    _exit(127);
-  }
-  close(in[0]), close(out[1]);
-  p->to = fdopen(in[1], "w");
-  p->from = fdopen(out[0], "r");
-  char line[128];
-  if (p->pid > 0 && p->to && p->from && fgets(line, sizeof line, p->from) && strncmp(line, "ready", 5) == 0) {
-    printf("peer: torch %s", line + 6);
-    return true;
-  }
-  printf("SKIP peer: python3-torch does not answer\n");
-  return false;
-}
-
-/* Units per second over `seconds`; 0 if the peer fails. */
-static double peer_rate(struct peer *p, const struct work *w, double seconds) {
-  char line[128];
-  fprintf(p->to, "%s %u %u %u %u %g\n", w->name, w->obs_dim, w->act_dim, w->batch, w->hidden, seconds);
-  fflush(p->to);
-  return fgets(line, sizeof line, p->from) ? strtod(line, NULL) : 0;
-}
-
-static void peer_stop(struct peer *p) {
-  fclose(p->to);
-  fclose(p->from);
-  waitpid(p->pid, NULL, 0);
-}
-
 /* ---- measuring */
 
-static double our_rate(const struct work *w, void *state, double seconds) {
+static double our_rate(const struct learning_work *w, void *state, double seconds) {
   uint64_t n = 0;
   double took;
-  const double start = cpu_s();
+  const double start = learning_cpu_s();
   do {
     w->run(state);
     n++;
-  } while ((took = cpu_s() - start) < seconds);
+  } while ((took = learning_cpu_s() - start) < seconds);
   return (double)n * w->units / took;
 }
 
@@ -341,26 +247,58 @@ static double median(double *values, size_t n) {
 
 enum { ROUNDS_MAX = 9 };
 
-static void measure(const struct work *w, struct peer *peer, int rounds, double seconds, FILE *csv) {
+struct row { uint32_t samples; double shares[LEARNING_PARTS_N]; };
+
+static void put_row(FILE *csv, const struct learning_work *w, int threads, double our, double their, double peak) {
+  const double gflops = our * w->gflop, ratio = their > 0 ? our / their : 0, share = peak > 0 ? gflops / peak : 0;
+  char name[64];
+  snprintf(name, sizeof name, "%s%s", w->name, threads > 1 ? ", 2 processes" : "");
+  printf("%-28s %10.1f %10.1f %7.2fx %8.1f %8.1f %6.0f%%\n", name, our, their, ratio, gflops, peak, 100 * share);
+  fprintf(csv, "%s,%d,%.3f,%.3f,%.3f,%.3f,%.3f,%.4f\n", w->name, threads, our, their, ratio, gflops, peak, share);
+  fflush(stdout);
+}
+
+/* In wall time, so this says something on a machine that is idle otherwise; the last column is of two cores' peak. */
+static void measure_pair(const struct learning_work *w, void *state, int rounds, double peak, FILE *csv) {
+  double one[ROUNDS_MAX], two[ROUNDS_MAX];
+  for (int i = 0; i < rounds; i++) {
+    one[i] = learning_rate_of(w, state, 1, 1);
+    two[i] = learning_rate_of(w, state, 2, 1);
+  }
+  const double alone = median(one, (size_t)rounds), both = median(two, (size_t)rounds);
+  put_row(csv, w, 2, both, 0, 2 * peak);
+  printf("  two processes at a time: %.2f times one (%.1f/s), wall time\n", both / alone, alone);
+}
+
+static void measure(const struct learning_work *w, struct learning_peer *peer, int rounds, double seconds, FILE *csv,
+                    struct row *row) {
   double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], peaks[ROUNDS_MAX];
   void *state = w->open(w);
   our_rate(w, state, 0.2);
   for (int i = 0; i < rounds; i++) {
-    peaks[i] = peak_gflops();
+    peaks[i] = learning_peak_gflops();
+    learning_profile_start();
     ours[i] = our_rate(w, state, seconds);
-    theirs[i] = peer ? peer_rate(peer, w, seconds) : 0;
+    learning_profile_stop();
+    theirs[i] = peer ? learning_peer_rate(peer, w, seconds) : 0;
   }
+  row->samples = learning_profile_shares(row->shares);
+  const double peak = median(peaks, (size_t)rounds);
+  put_row(csv, w, 1, median(ours, (size_t)rounds), median(theirs, (size_t)rounds), peak);
+  if (strcmp(w->name, "td3bc_hopper") == 0 || strcmp(w->name, "idm_train") == 0)
+    measure_pair(w, state, rounds > 3 ? 5 : 1, peak, csv);
   w->close(state);
-  const size_t n = (size_t)rounds;
-  const double our = median(ours, n), their = median(theirs, n), peak = median(peaks, n), gflops = our * w->gflop;
-  printf("%-28s %10.1f %10.1f %7.2fx %8.1f %8.1f %6.0f%%\n", w->name, our, their, their > 0 ? our / their : 0, gflops,
-         peak, peak > 0 ? 100 * gflops / peak : 0);
-  fprintf(csv, "%s,1,%.3f,%.3f,%.3f,%.3f,%.3f,%.4f\n", w->name, our, their, their > 0 ? our / their : 0, gflops, peak,
-          peak > 0 ? gflops / peak : 0);
+}
+
+static void print_shares(const char *name, const struct row *row) {
+  if (!row->samples) return;
+  printf("%-28s", name);
+  for (int i = 0; i < LEARNING_PARTS_N; i++) printf(" %14.1f%%", 100 * row->shares[i]);
+  printf("  (%u samples)\n", row->samples);
 }
 
 int main(int argc, char **argv) {
-  struct work works[] = {
+  struct learning_work works[] = {
     { "td3bc_hopper", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "td3bc_halfcheetah", 17, 6, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "td3bc_hopper_5120", 11, 3, 5120, 256, 0, 1, rl_open, rl_run, rl_close },
@@ -370,10 +308,11 @@ int main(int argc, char **argv) {
     { "idm_train", 11, 3, 1024, 1024, 0, 1, idm_open, idm_train, idm_close },
     { "idm_label", 11, 3, 4096, 1024, 0, 4096, idm_open, idm_label, idm_close },
   };
+  struct row rows[sizeof works / sizeof *works] = { 0 };
   const char *quick_text = getenv("QUICK");
   const bool quick = quick_text && *quick_text && strcmp(quick_text, "0") != 0;
   char profile[PX_MAT_PROFILE_MAX];
-  struct peer peer;
+  struct learning_peer peer;
   FILE *csv = argc == 2 || argc == 3 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
     fprintf(stderr, "usage: %s OUT.csv [PART-OF-A-NAME]\n", argv[0]);
@@ -381,20 +320,23 @@ int main(int argc, char **argv) {
   }
   px_mat_profile(profile);
   printf("ours: %s, one thread\n", profile);
-  const bool has_peer = peer_start(&peer);
+  const bool has_peer = learning_peer_start(&peer);
   printf("%-28s %10s %10s %8s %8s %8s %7s\n", "work", "ours/s", "torch/s", "ratio", "GFLOP/s", "peak", "share");
   fprintf(csv, "work,threads,ours_per_s,torch_per_s,ratio,gflops,peak_gflops,fraction\n");
   for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
-    struct work *w = &works[i];
+    struct learning_work *w = &works[i];
     if (argc == 3 && !strstr(w->name, argv[2])) continue;
     if (strncmp(w->name, "td3bc", 5) == 0) w->gflop = td3bc_gflop(w);
     else if (strcmp(w->name, "iql") == 0) w->gflop = iql_gflop(w);
     else if (strncmp(w->name, "cql", 3) == 0) w->gflop = cql_gflop(w);
     else if (w->run == idm_train) w->gflop = idm_train_gflop(w);
     else w->gflop = 2 * mlp_flops(2 * w->obs_dim, w->hidden, w->act_dim) / 1e9;
-    measure(w, has_peer ? &peer : NULL, quick ? 3 : 7, quick ? 0.8 : 2.0, csv);
-    fflush(stdout);
+    measure(w, has_peer ? &peer : NULL, quick ? 3 : 7, quick ? 0.5 : 2.0, csv, &rows[i]);
   }
-  if (has_peer) peer_stop(&peer);
+  if (has_peer) learning_peer_stop(&peer);
+  printf("%-28s", "where the time of ours goes");
+  for (int i = 0; i < LEARNING_PARTS_N; i++) printf(" %15s", learning_part_names[i]);
+  printf("\n");
+  for (size_t i = 0; i < sizeof works / sizeof *works; i++) print_shares(works[i].name, &rows[i]);
   return fclose(csv) ? 1 : 0;
 }
