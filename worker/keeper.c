@@ -9,6 +9,9 @@
 #include "lib/store/checkpoints.h"
 
 static volatile sig_atomic_t stop_asked;
+/* The handler needs a stack of its own: oneDNN's kernels keep data where the frame of one would be written (seen as a
+ * broken heap under a profiling timer). */
+static char handler_stack[65536];
 
 static void ask_to_stop(int signal) {
   (void)signal;
@@ -60,8 +63,9 @@ enum px_status keeper_open(struct keeper *keeper, struct job *job, struct px_err
   *keeper = (struct keeper){ .job = job, .from = PX_BUF(PX_CHECKPOINT_BYTES_MAX) };
   px_mat_profile(keeper->profile);
   stop_asked = 0;
-  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART };
-  if (sigaction(SIGTERM, &action, NULL) < 0) return px_fail_errno(err, "catching SIGTERM");
+  const stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof handler_stack };
+  const struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | SA_ONSTACK };
+  if (sigaltstack(&stack, NULL) < 0 || sigaction(SIGTERM, &action, NULL) < 0) return px_fail_errno(err, "catching SIGTERM");
   const enum px_status status = find(keeper, err);
   keeper->checkpoint = (struct px_checkpoint){ .name = job->hold.job, .ctx = keeper, .keep = keep, .resumed = resumed,
                                                .from = keeper->from.data, .from_n = keeper->from.len,
