@@ -133,8 +133,8 @@ static double iql_gflop(const struct learning_work *w) {
   return w->batch * (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) / 1e9;
 }
 
-/* The operations that are executed. Critics' losses: forward, weights' and inner layers' gradients for every action of a
- * state, but the state's part of the first layer once; with few in the gradient, forward of all, and all three of those.
+/* The operations that are executed. Critics' losses: forward, weights' and inner layers' gradients for every action
+ * of a state, but the state's part of the first layer once; with few in the gradient, forward of all, and all three of those.
  * Beside it the actor's forward for s and s' and its gradients; two Q with their inputs' gradient for its loss; two Q'.
  * hopper, batch 256: 13.3 GFLOP (few: 6.1); with the first layer for every action 13.4, and 14.8 with the actor on
  * repeated states too, as the peer does it. */
