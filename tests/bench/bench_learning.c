@@ -77,6 +77,8 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
 /* What cql is measured with, whatever its defaults: the paper's sizes; every action in the gradient, or few (cql.h). */
 enum { CQL_LAYERS = 3, CQL_ACTIONS = 10, CQL_FEW = 2 };
 static uint32_t cql_backward(const struct learning_work *w) { return strstr(w->name, "few") ? CQL_FEW : 0; }
+/* And dt: the reduced profile. */
+enum { DT_LAYERS = 3, DT_HEADS = 1, DT_CONTEXT = 20 };
 
 /* A policy algorithm, by the name that the work's begins with. */
 static void *rl_open(const struct learning_work *w) {
@@ -92,6 +94,12 @@ static void *rl_open(const struct learning_work *w) {
     must_ok(rl_spec_set(&r->spec, "layers", CQL_LAYERS, &err), &err);
     must_ok(rl_spec_set(&r->spec, "actions", CQL_ACTIONS, &err), &err);
     must_ok(rl_spec_set(&r->spec, "backward_actions", cql_backward(w), &err), &err);
+  }
+  if (strcmp(algo, "dt") == 0) {
+    must_ok(rl_spec_set(&r->spec, "layers", DT_LAYERS, &err), &err);
+    must_ok(rl_spec_set(&r->spec, "heads", DT_HEADS, &err), &err);
+    must_ok(rl_spec_set(&r->spec, "context", DT_CONTEXT, &err), &err);
+    must_ok(rl_spec_set(&r->spec, "dropout", 0.1, &err), &err);
   }
   must_ok(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
   must_ok(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
@@ -146,6 +154,17 @@ static double cql_gflop(const struct learning_work *w) {
   const double all = 2 * (state + asked * action) + asked * inner_q, drawn = 2 * (state + few * action) + few * inner_q;
   const double fan = few > 1 ? state + asked * action + drawn : all;
   return w->batch * (2 * fan + 3 * actor + inner_pi + 4 * critic + 2 * critic) / 1e9;
+}
+
+/* The operations that are executed: attention as far as a token may look, and the last layer's queries, and all behind
+ * them, for state tokens alone. A stretch that meets its trajectory's end is shorter. Gradients are twice the forward
+ * pass. hopper, batch 64, width 64: 3.0 GFLOP. */
+static double dt_gflop(const struct learning_work *w) {
+  const double h = w->hidden, steps = DT_CONTEXT * (1 - (DT_CONTEXT - 1) / (2.0 * STEPS)), tokens = 3 * steps;
+  const double looks = 2 * 2 * h * (tokens + 1) / 2, whole = 2 * 12 * h * h + looks;
+  const double last = tokens * 2 * 2 * h * h + steps * (2 * 10 * h * h + looks);
+  const double ends = steps * 2 * h * (w->obs_dim + w->act_dim) * 2 / 3 + steps * 2 * h * 2 * w->act_dim;
+  return 3 * w->batch * ((DT_LAYERS - 1) * tokens * whole + last + ends) / 1e9;
 }
 
 /* Two nets, mu and y, on windows of two states; the squashed likelihood; Adam. */
@@ -305,6 +324,7 @@ int main(int argc, char **argv) {
     { "iql", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "cql", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
     { "cql_few", 11, 3, 256, 256, 0, 1, rl_open, rl_run, rl_close },
+    { "dt", 11, 3, 64, 64, 0, 1, rl_open, rl_run, rl_close },
     { "idm_train", 11, 3, 1024, 1024, 0, 1, idm_open, idm_train, idm_close },
     { "idm_label", 11, 3, 4096, 1024, 0, 4096, idm_open, idm_label, idm_close },
   };
@@ -329,6 +349,7 @@ int main(int argc, char **argv) {
     if (strncmp(w->name, "td3bc", 5) == 0) w->gflop = td3bc_gflop(w);
     else if (strcmp(w->name, "iql") == 0) w->gflop = iql_gflop(w);
     else if (strncmp(w->name, "cql", 3) == 0) w->gflop = cql_gflop(w);
+    else if (strncmp(w->name, "dt", 2) == 0) w->gflop = dt_gflop(w);
     else if (w->run == idm_train) w->gflop = idm_train_gflop(w);
     else w->gflop = 2 * mlp_flops(2 * w->obs_dim, w->hidden, w->act_dim) / 1e9;
     measure(w, has_peer ? &peer : NULL, quick ? 3 : 7, quick ? 0.5 : 2.0, csv, &rows[i]);

@@ -189,6 +189,91 @@ class CQL:
         return 1
 
 
+class Lamb(torch.optim.Optimizer):
+    """As the package that Online DT uses, tensor by tensor; with bias correction, as in the paper."""
+
+    def __init__(self, params, lr, weight_decay):
+        super().__init__(params, dict(lr=lr, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                m, v = state["m"], state["v"]
+                m.mul_(0.9).add_(p.grad, alpha=0.1)
+                v.mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
+                step = m / (1 - 0.9 ** state["t"]) / (v / (1 - 0.999 ** state["t"])).sqrt().add(1e-6)
+                step.add_(p, alpha=group["weight_decay"])
+                weight, length = p.norm().clamp(0, 10), step.norm()
+                trust = 1.0 if weight == 0 or length == 0 else (weight / length).item()
+                p.add_(step, alpha=-group["lr"] * trust)
+
+
+class Block(nn.Module):
+    """GPT-2's, as minGPT writes it."""
+
+    def __init__(self, width, heads, tokens, dropout):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width),
+                                 nn.Dropout(dropout))
+        self.drop = nn.Dropout(dropout)
+        self.register_buffer("later", torch.ones(tokens, tokens).triu(1).bool())
+
+    def forward(self, x):
+        n, tokens, width = x.shape
+        q, k, v = (t.view(n, tokens, self.heads, -1).transpose(1, 2) for t in self.qkv(self.norm1(x)).split(width, 2))
+        p = (q @ k.transpose(2, 3) / (width // self.heads) ** 0.5).masked_fill(self.later, -float("inf")).softmax(3)
+        x = x + self.drop(self.out((self.drop(p) @ v).transpose(1, 2).reshape(n, tokens, width)))
+        return x + self.mlp(self.norm2(x))
+
+
+class DT(nn.Module):
+    CONTEXT, LAYERS, HEADS, DROPOUT, STEPS = 20, 3, 1, 0.1, 1000
+
+    def __init__(self, o, a, batch, width):
+        super().__init__()
+        self.batch = batch
+        n = TRANSITIONS // self.STEPS
+        self.s, self.a = torch.randn(n, self.STEPS, o), (torch.rand(n, self.STEPS, a) * 2 - 1).clamp(-0.999, 0.999)
+        self.to_go = torch.randn(n, self.STEPS).flip(1).cumsum(1).flip(1) * 0.001
+        self.returns, self.states, self.actions = nn.Linear(1, width), nn.Linear(o, width), nn.Linear(a, width)
+        self.time, self.norm = nn.Embedding(self.STEPS, width), nn.LayerNorm(width)
+        blocks = [Block(width, self.HEADS, 3 * self.CONTEXT, self.DROPOUT) for _ in range(self.LAYERS)]
+        self.blocks = nn.Sequential(*blocks, nn.LayerNorm(width))
+        self.mu, self.log_sigma = nn.Linear(width, a), nn.Linear(width, a)
+        self.opt = Lamb(self.parameters(), 1e-4, 1e-3)
+
+    def forward(self, s, a, to_go, t):
+        e = self.time(t)
+        x = torch.stack([self.returns(to_go[..., None]) + e, self.states(s) + e, self.actions(a) + e], 2)
+        x = self.blocks(self.norm(x.view(len(s), 3 * self.CONTEXT, -1)))
+        y = x.view(len(s), self.CONTEXT, 3, -1)[:, :, 1]
+        return torch.distributions.Normal(self.mu(y), (-1.5 + 3.5 * torch.tanh(self.log_sigma(y))).exp())
+
+    def run(self):
+        traj = torch.from_numpy(np.random.randint(0, len(self.s), self.batch))[:, None]
+        t = torch.from_numpy(np.random.randint(0, self.STEPS - self.CONTEXT, self.batch))[:, None] + torch.arange(self.CONTEXT)
+        s, a, to_go = self.s[traj, t], self.a[traj, t], self.to_go[traj, t]
+        law = self(s, a, to_go, t)
+        nll = -(law.log_prob(torch.atanh(a)) - torch.log(1 - a * a)).sum(2).mean()
+        u = law.rsample()
+        entropy = -(law.log_prob(u) - 2 * (np.log(2) - u - F.softplus(-2 * u))).sum(2).mean()
+        loss = nll - 0.1 * entropy
+        self.opt.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters(), 0.25)
+        self.opt.step()
+        loss.item()
+        return 1
+
+
 class Idm:
     def __init__(self, o, a, batch, hidden):
         self.batch = batch
@@ -222,6 +307,8 @@ def make(name, o, a, batch, hidden):
         return IQL(o, a, batch, hidden).run
     if name.startswith("cql"):
         return CQL(o, a, batch, hidden).run
+    if name.startswith("dt"):
+        return DT(o, a, batch, hidden).run
     idm = Idm(o, a, batch, hidden)
     if name == "idm_train":
         return idm.train

@@ -47,17 +47,21 @@ PX_INLINE float px_sum_lanes(float part[PX_LANES]) {
     for (size_t lane = 0; lane < half; lane++) part[lane] += part[lane + half];
   return part[0];
 }
+/* Lane i of the result is lane i + half of x, wrapped around. */
+PX_INLINE px_vec px_vec_turn(px_vec x, int32_t half) {
+  return __builtin_shuffle(x, (px_lane_numbers + half) & (PX_LANES - 1));
+}
 PX_INLINE float px_vec_sum(px_vec x) {
-  float part[PX_LANES];
-  px_vec_store(part, x);
-  return px_sum_lanes(part);
+  x += px_vec_turn(x, 8);
+  x += px_vec_turn(x, 4);
+  x += px_vec_turn(x, 2);
+  return x[0] + x[1];
 }
 PX_INLINE float px_vec_most(px_vec x) {
-  float part[PX_LANES];
-  px_vec_store(part, x);
-  for (size_t half = PX_LANES / 2; half > 0; half /= 2)
-    for (size_t lane = 0; lane < half; lane++) part[lane] = part[lane] > part[lane + half] ? part[lane] : part[lane + half];
-  return part[0];
+  x = px_vec_max(x, px_vec_turn(x, 8));
+  x = px_vec_max(x, px_vec_turn(x, 4));
+  x = px_vec_max(x, px_vec_turn(x, 2));
+  return x[0] > x[1] ? x[0] : x[1];
 }
 
 /* e^x with a relative error below 2e-7 from -87 to 88; beyond, the value at that bound; NaN stays NaN.

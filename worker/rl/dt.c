@@ -7,7 +7,7 @@
 #include "worker/nn/loss.h"
 
 /* Tokens taken at a time, so that a layer's activations stay in the cache. */
-enum { CHUNK_TOKENS = 480 };
+enum { CHUNK_TOKENS = 960 };
 
 enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, bool discrete, uint32_t timesteps,
                       struct dt **out, struct px_err *err) {
