@@ -38,7 +38,8 @@ static struct rl_spec spec_of_the_vectors(void) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults("dt", &spec, &err), err);
-  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", K), set(&spec, "batch", B);
+  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", K);
+  set(&spec, "batch", B);
   set(&spec, "dropout", 0), set(&spec, "lr", 0.01), set(&spec, "warmup", 4), set(&spec, "weight_decay", 1e-3);
   set(&spec, "clip", 0.25), set(&spec, "temperature", 0.1);
   return spec;

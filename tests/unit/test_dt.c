@@ -62,7 +62,8 @@ static struct rl_spec small(uint64_t updates) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults("dt", &spec, &err), err);
-  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", 6), set(&spec, "batch", 32);
+  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", 6);
+  set(&spec, "batch", 32);
   set(&spec, "updates", (double)updates), set(&spec, "warmup", 10), set(&spec, "return_scale", 0.05);
   return spec;
 }
@@ -82,7 +83,8 @@ static uint64_t step_at(const struct world *w, const struct rl_data *d, const st
   for (uint32_t traj = 0; traj < TRAJ_N; traj++) {
     if (b->time[i] > traj) continue;
     const float *s = w->ds.observations + (w->ds.obs_start[traj] + b->time[i]) * O;
-    if (fabsf(b->state[i * O] - (s[0] - d->mean[0]) * d->inv_scale[0]) < 1e-6F) return w->ds.step_start[traj] + b->time[i];
+    const float expected = (s[0] - d->mean[0]) * d->inv_scale[0];
+    if (fabsf(b->state[i * O] - expected) < 1e-6F) return w->ds.step_start[traj] + b->time[i];
   }
   CU_FAIL_FATAL("no such state");
   return 0;
@@ -281,8 +283,8 @@ static void an_unknown_action_is_neither_seen_nor_learned(void) {
 /* ---- acting */
 
 static struct dt_net *net_of(uint32_t context) {
-  const struct dt_shape shape = { .obs_dim = O, .act_dim = A, .context = context, .timesteps = 30, .width = 32, .layers = 2,
-                                  .heads = 2 };
+  const struct dt_shape shape = { .obs_dim = O, .act_dim = A, .context = context, .timesteps = 30, .width = 32,
+                                  .layers = 2, .heads = 2 };
   struct dt_net *net;
   struct px_err err;
   CU_OK(dt_net_new(&shape, &net, &err), err);
@@ -311,9 +313,11 @@ static void acting_sees_the_last_steps_as_training_does(void) {
     dt_actor_act(actor, &sight, action + t * A);
     reward = (double)action[t * A] + 1;
     const uint32_t first = t < CONTEXT ? 0 : t + 1 - CONTEXT, start[] = { first, t + 1 };
-    const struct dt_steps steps = { 1, start, to_go + first, state + first * O, action + first * A, time + first, false };
+    const struct dt_steps steps = { 1, start, to_go + first, state + first * O, action + first * A, time + first,
+                                    false };
     const struct dt_outputs y = dt_net_forward(net, work, &steps, NULL);
-    for (uint32_t j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(action[t * A + j], tanh((double)y.first[(t - first) * A + j]), 1e-5);
+    for (uint32_t j = 0; j < A; j++)
+      CU_ASSERT_DOUBLE_EQUAL(action[t * A + j], tanh((double)y.first[(t - first) * A + j]), 1e-5);
   }
   dt_work_free(work);
   dt_actor_free(actor);
@@ -361,7 +365,7 @@ static struct rl_policy *trained(const struct world *w, const struct rl_spec *sp
   return policy;
 }
 
-/* The first action at the first steps of `n` episodes, aiming at target (NAN: what the policy aims at), and at the next. */
+/* First actions at the first and the second step of n episodes, aiming at target (NAN: what the policy aims at). */
 static void play(struct rl_policy *policy, double target, uint32_t n, float *first, float *second) {
   enum { N = 8 };
   struct rl_player *player;
@@ -392,7 +396,7 @@ static void a_higher_target_gives_actions_of_higher_reward(void) {
     struct rl_policy *policy = trained(&w, &spec);
     double target;
     CU_ASSERT_TRUE(rl_policy_target(policy, &target));
-    CU_ASSERT_DOUBLE_EQUAL(target, discrete ? 2 * 39 : 1.5 * 39, 1e-3); /* trajectory 38 has 39 steps of the best reward */
+    CU_ASSERT_DOUBLE_EQUAL(target, discrete ? 2 * 39 : 1.5 * 39, 1e-3); /* 39 steps of the best reward: trajectory 38 */
     play(policy, discrete ? 0 : -1.5 * 38, 8, low, next);
     play(policy, NAN, 8, high, next);
     for (int i = 0; i < 8; i++) {
@@ -444,8 +448,10 @@ static void a_loaded_policy_plays_as_before(void) {
 
 static void a_file_whose_transformer_does_not_fit_is_refused(void) {
   static const char *const edits[][2] = {
-    { "transformer_heads\":\"2\"", "transformer_heads\":\"3\"" }, { "transformer_heads\":\"2\"", "transformer_heads\":\"-\"" },
-    { "transformer_context\":\"6\"", "transformer_context\":\"0\"" }, { "transformer.norm.bias", "transformer.norm.bxas" },
+    { "transformer_heads\":\"2\"", "transformer_heads\":\"3\"" },
+    { "transformer_heads\":\"2\"", "transformer_heads\":\"-\"" },
+    { "transformer_context\":\"6\"", "transformer_context\":\"0\"" },
+    { "transformer.norm.bias", "transformer.norm.bxas" },
     { "layer1.norm1.bias", "layer7.norm1.bias" }, { "\"kind\":\"transformer\"", "\"kind\":\"translating\"" },
   };
   struct world w;
@@ -487,6 +493,7 @@ CU_MAIN("dt", T(a_stretch_is_consecutive_steps_up_to_the_trajectorys_end),
         T(draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone),
         T(entropys_gradients_are_those_of_finite_differences), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),
-        T(acting_sees_the_last_steps_as_training_does), T(lanes_know_nothing_of_each_other_and_forget_with_a_new_episode),
+        T(acting_sees_the_last_steps_as_training_does),
+        T(lanes_know_nothing_of_each_other_and_forget_with_a_new_episode),
         T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
         T(a_file_whose_transformer_does_not_fit_is_refused), T(only_a_policy_that_aims_at_a_return_takes_a_target))

@@ -61,7 +61,8 @@ static void gelu_and_its_slope_are_those_of_its_formula(void) {
   float *y = normals(1, N * W), *bias = normals(2, W), *slope = zeros(N * W), *d = normals(3, N * W), *sum = zeros(W);
   double value[N * W], derivative[N * W], back[N * W], sums[W] = { 0 };
   for (int i = 0; i < N * W; i++) {
-    const double c = sqrt(2 / M_PI), u = (double)(y[i] *= 3) + (double)bias[i % W], t = tanh(c * (u + 0.044715 * u * u * u));
+    const double c = sqrt(2 / M_PI), u = (double)(y[i] *= 3) + (double)bias[i % W];
+    const double t = tanh(c * (u + 0.044715 * u * u * u));
     value[i] = u / 2 * (1 + t);
     derivative[i] = (1 + t) / 2 + u / 2 * (1 - t * t) * c * (1 + 3 * 0.044715 * u * u);
     back[i] = (double)d[i] * derivative[i];
@@ -82,7 +83,8 @@ static void gelu_and_its_slope_are_those_of_its_formula(void) {
 static void layer_norm_and_its_gradients_are_those_of_their_formulas(void) {
   enum { N = 9, W = 64 };
   float *x = normals(1, N * W), *gain = normals(2, W), *bias = normals(3, W), *dy = normals(4, N * W);
-  float *normal = zeros(N * W), *inverse = zeros(N), *y = zeros(N * W), *dx = zeros(N * W), *dg = zeros(W), *db = zeros(W);
+  float *normal = zeros(N * W), *inverse = zeros(N), *y = zeros(N * W), *dx = zeros(N * W);
+  float *dg = zeros(W), *db = zeros(W);
   double ey[N * W], edx[N * W], edg[W] = { 0 }, edb[W] = { 0 };
   for (int i = 0; i < N; i++) {
     double mean = 0, variance = 0, sum = 0, along = 0;
@@ -115,9 +117,9 @@ static void layer_norm_and_its_gradients_are_those_of_their_formulas(void) {
 }
 
 /* Attention's naive twin: forward, and the gradients for dout. */
-static void naive_attention(const struct px_attention *s, const struct px_sequences *seqs, const float *q, const float *kv,
-                            const struct px_dropout *drop, uint32_t row0, const float *dout, double *out, double *dq,
-                            double *dkv) {
+static void naive_attention(const struct px_attention *s, const struct px_sequences *seqs, const float *q,
+                            const float *kv, const struct px_dropout *drop, uint32_t row0, const float *dout,
+                            double *out, double *dq, double *dkv) {
   const size_t w = s->width, dims = w / s->heads, stride = px_attention_stride(s);
   for (size_t r = 0, i = 0; r < seqs->asks_n; r++) {
     const size_t token = seqs->ask ? seqs->ask[r] : r;
@@ -130,7 +132,8 @@ static void naive_attention(const struct px_attention *s, const struct px_sequen
         double dot = 0;
         for (size_t c = 0; c < dims; c++) dot += (double)q[own + c] * (double)kv[(first + j) * 2 * w + h * dims + c];
         sum += p[j] = exp(dot / sqrt((double)dims));
-        keep[j] = drop ? (double)px_dropout_keep(drop, px_dropout_row(drop, row0 + (uint32_t)token), (uint32_t)(h * stride + j)) : 1;
+        const uint32_t row = drop ? px_dropout_row(drop, row0 + (uint32_t)token) : 0;
+        keep[j] = drop ? (double)px_dropout_keep(drop, row, (uint32_t)(h * stride + j)) : 1;
       }
       for (size_t j = 0; j < seen; j++) {
         p[j] /= sum, d[j] = 0;
@@ -145,7 +148,10 @@ static void naive_attention(const struct px_attention *s, const struct px_sequen
       for (size_t j = 0; j < seen; j++) {
         const double ds = p[j] * (d[j] - along) / sqrt((double)dims);
         const size_t key = (first + j) * 2 * w + h * dims;
-        for (size_t c = 0; c < dims; c++) dq[own + c] += ds * (double)kv[key + c], dkv[key + c] += ds * (double)q[own + c];
+        for (size_t c = 0; c < dims; c++) {
+          dq[own + c] += ds * (double)kv[key + c];
+          dkv[key + c] += ds * (double)q[own + c];
+        }
       }
     }
   }
@@ -195,7 +201,8 @@ static void products_of_parts_of_matrices_are_those_of_plain_loops(void) {
       const int row = i / (LD - 2), col = i % (LD - 2);
       double sum = (double)was[i];
       for (int k = 0; row < M && col < N && k < K; k++)
-        sum += (double)a[ops & 1 ? k * LD + row : row * LD + k] * (double)b[ops >> 1 ? col * (LD - 1) + k : k * (LD - 1) + col];
+        sum += (double)a[ops & 1 ? k * LD + row : row * LD + k]
+               * (double)b[ops >> 1 ? col * (LD - 1) + k : k * (LD - 1) + col];
       CU_ASSERT_DOUBLE_EQUAL(c[i], sum, 1e-5);
     }
   }
@@ -318,7 +325,8 @@ static void gradients_add_up_if_asked(void) {
   px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, t.grads, false, t.dx);
   for (int i = 0; i < 2; i++)
     px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, twice, i > 0, t.dx);
-  for (size_t i = 0; i < t.n; i++) CU_ASSERT_DOUBLE_EQUAL(twice[i], 2 * t.grads[i], 1e-4 * (1 + fabs((double)twice[i])));
+  for (size_t i = 0; i < t.n; i++)
+    CU_ASSERT_DOUBLE_EQUAL(twice[i], 2 * t.grads[i], 1e-4 * (1 + fabs((double)twice[i])));
   free(twice);
   net_close(&t);
 }
@@ -351,7 +359,8 @@ static void a_sequence_alone_gives_what_it_gives_among_others(void) {
     uint32_t ask[ASKS], n = 0;
     while (r + n < ASKS && asks[r + n] < starts[i + 1]) ask[n] = asks[r + n] - starts[i], n++;
     memcpy(t.used, t.x + starts[i] * WIDTH, sizeof(float) * tokens * WIDTH);
-    const float *y = px_transformer_forward(&t.shape, t.params, t.work, t.used, &(struct px_sequences){ 1, start, n, ask }, NULL);
+    const struct px_sequences alone = { 1, start, n, ask };
+    const float *y = px_transformer_forward(&t.shape, t.params, t.work, t.used, &alone, NULL);
     for (uint32_t j = 0; j < n * WIDTH; j++) CU_ASSERT_DOUBLE_EQUAL(y[j], all[r * WIDTH + j], 1e-5);
     r += n;
   }

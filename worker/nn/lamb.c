@@ -36,7 +36,7 @@ PX_CLONES static double sum_of_squares(size_t n, const float *x) {
 
 struct pass { struct px_lamb_options o; float cut, m_debias, v_debias; };
 
-/* The moments, and in place of the gradient m' / (sqrt(v') + eps) + weight_decay p, where m' and v' are without bias. */
+/* The moments; and in place of the gradient m' / (sqrt(v') + eps) + weight_decay p, m' and v' being without bias. */
 PX_CLONES static void direction(size_t n, const struct pass *pass, const float *restrict p, float *restrict m,
                                 float *restrict v, float *restrict grads) {
   const struct px_lamb_options o = pass->o;

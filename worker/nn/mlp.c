@@ -178,7 +178,8 @@ void px_mlp_work_free(struct px_mlp_work *work) {
 
 /* h [n, hidden]: dropped units become 0, kept ones grow by 1 / (1 - p). A unit
  * at 0 passes no gradient, so the backward pass needs no mask of its own. */
-PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout drop, uint32_t row0, float *restrict h) {
+PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout drop, uint32_t row0,
+                                 float *restrict h) {
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t row = px_dropout_row(&drop, row0 + i);
     for (uint32_t j = 0; j < hidden; j++) h[(size_t)i * hidden + j] *= px_dropout_keep(&drop, row, j);

@@ -39,7 +39,9 @@ static const px_ivec px_lane_numbers = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1
 PX_INLINE px_vec px_vec_load(const float *at) { return *(const px_vec_anywhere *)at; }
 PX_INLINE void px_vec_store(float *at, px_vec x) { *(px_vec_anywhere *)at = x; }
 /* mask: all bits of a lane or none, as comparisons give. */
-PX_INLINE px_vec px_vec_choose(px_ivec mask, px_vec a, px_vec b) { return (px_vec)(((px_ivec)a & mask) | ((px_ivec)b & ~mask)); }
+PX_INLINE px_vec px_vec_choose(px_ivec mask, px_vec a, px_vec b) {
+  return (px_vec)(((px_ivec)a & mask) | ((px_ivec)b & ~mask));
+}
 PX_INLINE px_vec px_vec_max(px_vec a, px_vec b) { return px_vec_choose(a > b, a, b); }
 /* Halves at a time: the same order on every machine, and vectors all the way. */
 PX_INLINE float px_sum_lanes(float part[PX_LANES]) {

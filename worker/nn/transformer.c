@@ -60,7 +60,8 @@ size_t px_transformer_tensors(const struct px_transformer_shape *s, size_t at, s
   static const struct { const char *name; uint32_t rows, cols; } kinds[PX_TRANSFORMER_TENSORS] = {
     { "norm1.weight", 1, 0 }, { "norm1.bias", 1, 0 }, { "attention_in.weight", 3, 1 },  { "attention_in.bias", 3, 0 },
     { "attention_out.weight", 1, 1 }, { "attention_out.bias", 1, 0 }, { "norm2.weight", 1, 0 }, { "norm2.bias", 1, 0 },
-    { "mlp_in.weight", INNER, 1 }, { "mlp_in.bias", INNER, 0 }, { "mlp_out.weight", 1, INNER }, { "mlp_out.bias", 1, 0 },
+    { "mlp_in.weight", INNER, 1 }, { "mlp_in.bias", INNER, 0 }, { "mlp_out.weight", 1, INNER },
+    { "mlp_out.bias", 1, 0 },
   };
   const size_t n = (size_t)s->layers * PX_TRANSFORMER_TENSORS + 2;
   for (size_t i = 0; out && i < n; i++) {
@@ -117,8 +118,8 @@ static float *take(struct px_transformer_work *w, size_t rows, size_t cols) {
   return px_arena_take(w->arena, rows, cols * sizeof(float));
 }
 
-static bool take_layer(const struct px_transformer_shape *s, struct px_transformer_work *w, size_t n, size_t m, bool last,
-                       struct layer_work *k) {
+static bool take_layer(const struct px_transformer_shape *s, struct px_transformer_work *w, size_t n, size_t m,
+                       bool last, struct layer_work *k) {
   const struct px_attention attention = { s->width, s->heads, s->tokens_max };
   const size_t d = s->width;
   k->normal1 = take(w, n, d), k->inverse1 = take(w, n, 1), k->x1 = take(w, n, d);
@@ -139,7 +140,8 @@ enum px_status px_transformer_work_new(const struct px_transformer_shape *s, uin
   bool complete = w && (w->arena = px_arena_new(bytes_max));
   if (complete) {
     w->tokens_n = tokens_n, w->asks_n = asks_n;
-    w->normal = take(w, asks_n, d), w->inverse = take(w, asks_n, 1), w->y = take(w, asks_n, d), w->x = take(w, asks_n, d);
+    w->normal = take(w, asks_n, d), w->inverse = take(w, asks_n, 1);
+    w->y = take(w, asks_n, d), w->x = take(w, asks_n, d);
     w->branch = take(w, tokens_n, d), w->wide = take(w, tokens_n, INNER * d);
     w->dq = take(w, tokens_n, d), w->dkv = take(w, tokens_n, 2 * d);
     w->attention = take(w, px_attention_scratch_n(&attention), 1);
@@ -239,12 +241,14 @@ static void linear(uint32_t n, uint32_t in, uint32_t out, const float *x, const 
 }
 
 /* dW (+)= dy^T x */
-static void linear_grads(uint32_t n, uint32_t in, uint32_t out, const float *x, const float *dy, bool add, float *dweight) {
+static void linear_grads(uint32_t n, uint32_t in, uint32_t out, const float *x, const float *dy, bool add,
+                         float *dweight) {
   px_mat_mul(PX_MAT_T, PX_MAT_N, out, in, n, dy, x, add ? 1 : 0, dweight);
 }
 
 /* dx (+)= dy W */
-static void linear_back(uint32_t n, uint32_t in, uint32_t out, const float *dy, const float *weight, float beta, float *dx) {
+static void linear_back(uint32_t n, uint32_t in, uint32_t out, const float *dy, const float *weight, float beta,
+                        float *dx) {
   px_mat_mul(PX_MAT_N, PX_MAT_N, n, in, out, dy, weight, beta, dx);
 }
 
@@ -293,15 +297,16 @@ static void mlp_backward(const struct pass *p, const float *params, struct place
 }
 
 /* dx [m, D] behind the first half becomes `before` [n, D] before it; they are the same unless only some tokens ask. */
-static void attention_backward(const struct pass *p, const float *params, struct places at, struct px_transformer_work *w,
-                               const struct layer_work *k, float *grads, bool add, const float *dx, float *before) {
+static void attention_backward(const struct pass *p, const float *params, struct places at,
+                               struct px_transformer_work *w, const struct layer_work *k, float *grads, bool add,
+                               const float *dx, float *before) {
   const uint32_t n = p->n, m = p->m, d = p->d;
   const size_t square = (size_t)d * d;
   branch_back(m, d, dx, p->mask[DROP_ATTENTION], w->branch, add, grads + at.out_bias);
   linear_grads(m, d, d, k->heads_out, w->branch, add, grads + at.out);
   linear_back(m, d, d, w->branch, params + at.out, 0, w->wide);
-  px_attention_backward(&p->attention, &p->seqs, k->q, k->kv, p->mask[DROP_PROBABILITIES].drop, k->probs, w->wide, w->attention,
-                        w->dq, w->dkv);
+  px_attention_backward(&p->attention, &p->seqs, k->q, k->kv, p->mask[DROP_PROBABILITIES].drop, k->probs, w->wide,
+                        w->attention, w->dq, w->dkv);
   px_mat_col_sums(m, d, w->dq, add, grads + at.in_bias);
   px_mat_col_sums(n, 2 * d, w->dkv, add, grads + at.in_bias + d);
   linear_grads(m, d, d, k->asked, w->dq, add, grads + at.in);
@@ -317,8 +322,8 @@ static void attention_backward(const struct pass *p, const float *params, struct
                      grads + at.norm1_bias);
 }
 
-const float *px_transformer_forward(const struct px_transformer_shape *s, const float *params, struct px_transformer_work *w,
-                                    float *x, const struct px_sequences *seqs, const struct px_transformer_drop *drop) {
+const float *px_transformer_forward(const struct px_transformer_shape *s, const float *params,
+                                    struct px_transformer_work *w, float *x, const struct px_sequences *seqs, const struct px_transformer_drop *drop) {
   const size_t norm = last_norm(s);
   assert(seqs->ask && seqs->start[seqs->n] <= w->tokens_n && seqs->asks_n <= w->asks_n);
   for (uint32_t l = 0; l < s->layers; l++) {

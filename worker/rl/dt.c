@@ -68,8 +68,8 @@ static void loss_of(struct dt *dt, uint32_t at, uint32_t n, struct dt_outputs y,
     return;
   }
   const size_t from = (size_t)at * b->act_dim;
-  losses[DT_LOSS_NLL] += px_loss_squashed_nll(n, b->act_dim, y.first, y.second, b->action + from, weight, scale, dt->dfirst,
-                                              dt->dsecond);
+  losses[DT_LOSS_NLL] += px_loss_squashed_nll(n, b->act_dim, y.first, y.second, b->action + from, weight, scale,
+                                              dt->dfirst, dt->dsecond);
   if (dt->temperature > 0)
     losses[DT_LOSS_ENTROPY] -= px_loss_squashed_entropy(n, b->act_dim, y.first, y.second, dt->noise + from, weight,
                                                         scale * (double)dt->temperature, dt->dfirst, dt->dsecond)
@@ -95,7 +95,8 @@ void dt_gradients(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]) {
 void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]) {
   const float grown = dt->warmup > step + 1 ? (float)(step + 1) / (float)dt->warmup : 1;
   dt_gradients(dt, step, losses);
-  losses[DT_LOSS_NORM] = px_lamb_step(&dt->lamb, dt->net->tensors, dt->net->tensors_n, dt->lr * grown, dt->net->params, dt->grads);
+  losses[DT_LOSS_NORM] =
+    px_lamb_step(&dt->lamb, dt->net->tensors, dt->net->tensors_n, dt->lr * grown, dt->net->params, dt->grads);
 }
 
 /* ---- behind the table */
@@ -106,7 +107,8 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
   enum px_status status = dt_windows_new(data, rl_option(spec, "return_scale"), &windows, err);
   if (status) return status;
   const uint32_t timesteps = windows->longest < DT_TIMESTEPS_MAX ? windows->longest : DT_TIMESTEPS_MAX;
-  status = dt_new(spec, data->obs_dim, data->act_count ? data->act_count : data->act_dim, data->act_count > 0, timesteps, &dt, err);
+  const bool discrete = data->act_count > 0;
+  status = dt_new(spec, data->obs_dim, discrete ? data->act_count : data->act_dim, discrete, timesteps, &dt, err);
   if (status) {
     dt_windows_free(windows);
     return status;
@@ -142,5 +144,4 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { dt_free(state); }
 
-const struct rl_algo dt_algo = { { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take,
-                                 free_state };
+const struct rl_algo dt_algo = { { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take, free_state };

@@ -28,17 +28,20 @@ struct dt_actor {
   float *returns, *state, *action;
 };
 
-static float *take(struct dt_actor *a, size_t rows, size_t cols) { return px_arena_take(a->arena, rows, cols * sizeof(float)); }
+static float *take(struct dt_actor *a, size_t rows, size_t cols) {
+  return px_arena_take(a->arena, rows, cols * sizeof(float));
+}
 
 static bool take_history(struct dt_actor *a, struct history *h) {
   const struct dt_shape *s = &a->net->shape;
-  h->returns = take(a, a->context, 1), h->state = take(a, a->context, s->obs_dim), h->action = take(a, a->context, s->act_dim);
+  h->returns = take(a, a->context, 1), h->state = take(a, a->context, s->obs_dim);
+  h->action = take(a, a->context, s->act_dim);
   h->time = px_arena_take(a->arena, a->context, sizeof *h->time);
   return h->returns && h->state && h->action && h->time;
 }
 
-enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target, double return_scale,
-                            struct dt_actor **out) {
+enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target,
+                            double return_scale, struct dt_actor **out) {
   const size_t bytes_max = (size_t)4 << 30, rows = (size_t)CHUNK * context;
   struct dt_actor *a = px_calloc(1, sizeof *a);
   if (a && (a->arena = px_arena_new(bytes_max))) {
@@ -46,9 +49,11 @@ enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t c
     a->lanes = px_arena_take(a->arena, lanes, sizeof *a->lanes);
     bool complete = a->lanes != NULL;
     for (uint32_t i = 0; complete && i < lanes; i++) complete = take_history(a, &a->lanes[i]);
-    a->start = px_arena_take(a->arena, CHUNK + 1, sizeof *a->start), a->time = px_arena_take(a->arena, rows, sizeof *a->time);
-    a->returns = take(a, rows, 1), a->state = take(a, rows, net->shape.obs_dim), a->action = take(a, rows, net->shape.act_dim);
-    if (complete && a->start && a->time && a->returns && a->state && a->action && dt_work_new(net, CHUNK, &a->work) == PX_OK) {
+    a->start = px_arena_take(a->arena, CHUNK + 1, sizeof *a->start);
+    a->time = px_arena_take(a->arena, rows, sizeof *a->time), a->returns = take(a, rows, 1);
+    a->state = take(a, rows, net->shape.obs_dim), a->action = take(a, rows, net->shape.act_dim);
+    complete = complete && a->start && a->time && a->returns && a->state && a->action;
+    if (complete && dt_work_new(net, CHUNK, &a->work) == PX_OK) {
       *out = a;
       return PX_OK;
     }

@@ -12,8 +12,8 @@
 struct dt_actor;
 /* Room for `lanes` episodes side by side. target: the return that a new episode aims at, in the data's units;
  * context: how many steps back it looks, at most the net's. */
-enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target, double return_scale,
-                            struct dt_actor **out) PX_MUST_CHECK;
+enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target,
+                            double return_scale, struct dt_actor **out) PX_MUST_CHECK;
 void dt_actor_free(struct dt_actor *actor);
 
 /* What it sees of n episodes, each in a lane of its own. */

@@ -50,8 +50,8 @@ enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, str
   const struct dt_shape *s = shape;
   const struct px_transformer_shape body = { s->width, s->layers, s->heads, DT_TOKENS * s->context, s->dropout };
   if (!s->obs_dim || !s->act_dim || !s->timesteps || s->timesteps > DT_TIMESTEPS_MAX || !s->context)
-    return px_fail(err, PX_E_BAD_FIELD, "a transformer of %u observations, %u actions, %u timesteps, context %u is out of bounds",
-                   s->obs_dim, s->act_dim, s->timesteps, s->context);
+    return px_fail(err, PX_E_BAD_FIELD,
+                   "a transformer of %u observations, %u actions, %u timesteps, context %u is out of bounds", s->obs_dim, s->act_dim, s->timesteps, s->context);
   const enum px_status status = px_transformer_check(&body, err);
   if (status) return status;
   struct dt_net *net = px_calloc(1, sizeof *net);
@@ -103,14 +103,16 @@ struct dt_work {
   struct px_arena *arena; /* owns all of it */
   uint32_t seqs;
   uint32_t *start, *ask;               /* the same sequences in tokens */
-  float *sum, *normal, *inverse, *x;   /* [tokens, D], [tokens, D], [tokens], [tokens, D]: before and behind the embeddings' norm */
+  float *sum, *normal, *inverse, *x;   /* [tokens, D]; inverse [tokens]: before and behind the embeddings' norm */
   const float *y;                      /* [asks, D] the transformer's output, in its work */
   float *first, *second;               /* [asks, A] */
   float *dy, *dx, *dsum;               /* [asks, D], [tokens, D] each */
   struct px_transformer_work *body;
 };
 
-static float *take(struct dt_work *w, size_t rows, size_t cols) { return px_arena_take(w->arena, rows, cols * sizeof(float)); }
+static float *take(struct dt_work *w, size_t rows, size_t cols) {
+  return px_arena_take(w->arena, rows, cols * sizeof(float));
+}
 
 enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_work **out) {
   const size_t bytes_max = (size_t)4 << 30, d = net->shape.width;
@@ -118,8 +120,10 @@ enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_wo
   struct dt_work *w = px_calloc(1, sizeof *w);
   if (w && (w->arena = px_arena_new(bytes_max))) {
     w->seqs = seqs;
-    w->start = px_arena_take(w->arena, seqs + 1, sizeof *w->start), w->ask = px_arena_take(w->arena, steps, sizeof *w->ask);
-    w->sum = take(w, tokens, d), w->normal = take(w, tokens, d), w->inverse = take(w, tokens, 1), w->x = take(w, tokens, d);
+    w->start = px_arena_take(w->arena, seqs + 1, sizeof *w->start);
+    w->ask = px_arena_take(w->arena, steps, sizeof *w->ask);
+    w->sum = take(w, tokens, d), w->normal = take(w, tokens, d), w->inverse = take(w, tokens, 1);
+    w->x = take(w, tokens, d);
     w->first = take(w, steps, net->shape.act_dim), w->second = take(w, steps, net->shape.act_dim);
     w->dy = take(w, steps, d), w->dx = take(w, tokens, d), w->dsum = take(w, tokens, d);
     if (w->start && w->ask && w->sum && w->normal && w->inverse && w->x && w->first && w->second && w->dy && w->dx && w->dsum
@@ -240,8 +244,8 @@ void dt_net_backward(const struct dt_net *net, struct dt_work *w, const struct d
   const struct embedding e = embedding(net, net->params);
   head_backward(net, w, seqs.asks_n, FIRST_W, dfirst, grads, add_grads);
   if (dsecond) head_backward(net, w, seqs.asks_n, SECOND_W, dsecond, grads, add_grads);
-  px_transformer_backward(&net->body, net->params + t[BODY].at, w->body, &seqs, drop, w->dy, grads + t[BODY].at, add_grads,
-                          w->dx);
+  px_transformer_backward(&net->body, net->params + t[BODY].at, w->body, &seqs, drop, w->dy, grads + t[BODY].at,
+                          add_grads, w->dx);
   memset(w->dsum, 0, (size_t)DT_TOKENS * n * d * sizeof *w->dsum);
   px_layer_norm_back(DT_TOKENS * n, d, w->normal, w->inverse, net->params + t[NORM_W].at, w->dx, w->dsum, add_grads,
                      grads + t[NORM_W].at, grads + t[NORM_B].at);
@@ -251,5 +255,6 @@ void dt_net_backward(const struct dt_net *net, struct dt_work *w, const struct d
                                         grads + t[TIME_W].at };
   embeddings_back(n, &e, s->to_go, s->time, w->dsum, &into);
   px_mat_mul_ld(PX_MAT_T, PX_MAT_N, d, o, n, w->dsum + d, DT_TOKENS * d, s->state, o, 1, grads + t[STATE_W].at, o);
-  px_mat_mul_ld(PX_MAT_T, PX_MAT_N, d, a, n, w->dsum + 2 * d, DT_TOKENS * d, s->action, a, 1, grads + t[ACTION_W].at, a);
+  px_mat_mul_ld(PX_MAT_T, PX_MAT_N, d, a, n, w->dsum + 2 * d, DT_TOKENS * d, s->action, a, 1, grads + t[ACTION_W].at,
+                a);
 }

@@ -17,7 +17,11 @@
 
 #include "worker/nn/transformer.h"
 
-enum { DT_TOKENS = 3, DT_TIMESTEPS_MAX = 4096, DT_TENSORS_MAX = 16 + PX_TRANSFORMER_LAYERS_MAX * PX_TRANSFORMER_TENSORS };
+enum {
+  DT_TOKENS = 3,
+  DT_TIMESTEPS_MAX = 4096,
+  DT_TENSORS_MAX = 16 + PX_TRANSFORMER_LAYERS_MAX * PX_TRANSFORMER_TENSORS
+};
 
 struct dt_shape {
   uint32_t obs_dim;
@@ -59,7 +63,7 @@ struct dt_work;
 enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_work **out) PX_MUST_CHECK;
 void dt_work_free(struct dt_work *work);
 
-/* Outputs [steps, or seqs if last_only, A], which lie in `work` until the next forward. discrete: first is the logits, second NULL. */
+/* [steps, or seqs if last_only, A] each: mu and y; or logits and NULL. They lie in `work` until the next forward. */
 struct dt_outputs { float *first, *second; };
 /* drop NULL: evaluation; its row0 counts tokens. */
 struct dt_outputs dt_net_forward(const struct dt_net *net, struct dt_work *work, const struct dt_steps *steps,

@@ -5,7 +5,9 @@
 
 #include "lib/base/rng.h"
 
-static uint64_t steps_of(const struct px_dataset *ds, uint32_t traj) { return ds->step_start[traj + 1] - ds->step_start[traj]; }
+static uint64_t steps_of(const struct px_dataset *ds, uint32_t traj) {
+  return ds->step_start[traj + 1] - ds->step_start[traj];
+}
 
 /* Fills traj, first and the counts; transitions are in the dataset's order. */
 static void choose(struct dt_windows *w) {

@@ -39,8 +39,8 @@ struct dt_batch {
   float *weight;          /* [steps] 0: no loss */
   uint32_t losses_n;      /* steps with a loss */
 };
-enum px_status dt_batch_init(struct dt_batch *batch, uint32_t seqs, uint32_t context, uint32_t obs_dim, uint32_t act_dim)
-  PX_MUST_CHECK;
+enum px_status dt_batch_init(struct dt_batch *batch, uint32_t seqs, uint32_t context, uint32_t obs_dim,
+                             uint32_t act_dim) PX_MUST_CHECK;
 void dt_batch_free(struct dt_batch *batch);
 /* Draws batch->seqs stretches: a pure function of (seed, step). */
 void dt_batch_draw(struct dt_batch *batch, const struct dt_windows *windows, uint64_t seed, uint64_t step);

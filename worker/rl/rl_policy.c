@@ -46,7 +46,7 @@ enum px_status rl_policy_ready(struct rl_policy *p, struct px_err *err) {
   for (int i = 0; i < RL_NETS_N; i++)
     if (p->nets[i]) complete = px_mlp_work_new(&p->nets[i]->shape, PX_MLP_CHUNK, &p->works[i]) == PX_OK && complete;
   if (q->net)
-    complete = dt_actor_new(q->net, PX_MLP_CHUNK, 1, q->target_return, q->return_scale, &p->newcomer) == PX_OK && complete;
+    complete = complete && !dt_actor_new(q->net, PX_MLP_CHUNK, 1, q->target_return, q->return_scale, &p->newcomer);
   return complete ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a policy");
 }
 

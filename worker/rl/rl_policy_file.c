@@ -74,7 +74,8 @@ struct sequence_text { char value[SEQUENCE_META][32]; };
 
 static size_t sequence_meta(const struct rl_sequence *q, struct sequence_text *text, struct px_st_meta *meta) {
   if (!q->net) return 0;
-  const double values[SEQUENCE_META] = { q->net->shape.heads, q->net->shape.context, q->return_scale, q->target_return };
+  const struct dt_shape *s = &q->net->shape;
+  const double values[SEQUENCE_META] = { s->heads, s->context, q->return_scale, q->target_return };
   for (size_t i = 0; i < SEQUENCE_META; i++) {
     snprintf(text->value[i], sizeof text->value[i], "%.17g", values[i]);
     meta[i] = (struct px_st_meta){ sequence_keys[i], text->value[i] };
@@ -183,7 +184,8 @@ static enum px_status take_net(const struct px_st *st, int net, uint32_t in, str
 
 /* ---- transformers */
 
-static enum px_status take_number(const struct px_st *st, int which, double low, double high, double *out, struct px_err *err) {
+static enum px_status take_number(const struct px_st *st, int which, double low, double high, double *out,
+                                  struct px_err *err) {
   const char *text = px_st_meta(st, sequence_keys[which]);
   char *end = NULL;
   const double value = text ? strtod(text, &end) : 0;
