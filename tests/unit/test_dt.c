@@ -408,6 +408,46 @@ static void a_higher_target_gives_actions_of_higher_reward(void) {
   }
 }
 
+static void along_a_recording_it_remembers_what_was_recorded(void) {
+  struct world w;
+  struct rl_data *d;
+  struct dt_work *work;
+  struct px_err err;
+  world_open(&w, false);
+  const struct rl_spec spec = small(20);
+  struct rl_policy *policy = trained(&w, &spec);
+  struct dt *dt = training(&w, &spec, &d); /* the same net, once it took the same updates */
+  double losses[RL_LOSSES_MAX];
+  dt_net_init(dt->net, spec.seed);
+  for (uint64_t step = 0; step < 20; step++) dt_algo.step(dt, step, losses);
+  w.ds.actions = w.u.actions, w.ds.labelled = px_calloc(w.ds.steps_n, 1);
+  memset(w.ds.labelled, 1, w.ds.steps_n);
+  float *actions = px_calloc(w.ds.obs_n * A, sizeof *actions);
+  CU_OK(rl_policy_along(policy, &w.ds, NULL, actions, &err), err);
+  enum { TRAJ = 30, FROM = 5, N = 6 }; /* six steps of a trajectory of 31 */
+  const uint64_t row = w.ds.obs_start[TRAJ] + FROM, step = w.ds.step_start[TRAJ] + FROM;
+  const uint32_t start[] = { 0, N };
+  float to_go[N], state[N * O], action[N * A];
+  uint32_t time[N];
+  double left = d->return_max;
+  for (int t = 0; t < FROM; t++) left -= (double)w.ds.rewards[step - FROM + t];
+  for (uint32_t t = 0; t < N; t++) {
+    time[t] = FROM + t, to_go[t] = (float)(left * 0.05), left -= (double)w.ds.rewards[step + t];
+    for (int j = 0; j < O; j++) state[t * O + j] = (w.ds.observations[(row + t) * O + j] - d->mean[j]) * d->inv_scale[j];
+    for (int j = 0; j < A; j++) action[t * A + j] = w.u.actions[(step + t) * A + j] / 2;
+  }
+  CU_OK(dt_work_new(dt->net, 1, &work), err);
+  const struct dt_steps steps = { 1, start, to_go, state, action, time, true };
+  const struct dt_outputs y = dt_net_forward(dt->net, work, &steps, NULL);
+  for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(actions[(row + N - 1) * A + j], 2 * tanh((double)y.first[j]), 1e-4);
+  dt_work_free(work);
+  free(actions), free(w.ds.labelled);
+  dt_free(dt);
+  rl_data_free(d);
+  rl_policy_free(policy);
+  world_close(&w);
+}
+
 static struct px_buf saved(const struct rl_policy *policy) {
   struct px_buf file = PX_BUF(1 << 22);
   struct px_err err;
@@ -495,5 +535,5 @@ CU_MAIN("dt", T(a_stretch_is_consecutive_steps_up_to_the_trajectorys_end),
         T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),
         T(acting_sees_the_last_steps_as_training_does),
         T(lanes_know_nothing_of_each_other_and_forget_with_a_new_episode),
-        T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
+        T(along_a_recording_it_remembers_what_was_recorded), T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
         T(a_file_whose_transformer_does_not_fit_is_refused), T(only_a_policy_that_aims_at_a_return_takes_a_target))

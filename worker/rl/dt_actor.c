@@ -101,20 +101,21 @@ static void lay_out(struct dt_actor *a, const struct history *h, uint32_t at) {
   memcpy(a->action + at * d, h->action, h->steps * d * sizeof *h->action);
 }
 
-/* From a lane's outputs y [A] its action, which the history keeps; returns how many numbers it is. */
-static size_t decide(const struct dt_actor *a, struct history *h, const float *y, float *action) {
-  const size_t d = a->net->shape.act_dim;
-  float *kept = h->action + (h->steps - 1) * d;
-  if (a->net->shape.discrete) {
-    size_t best = 0;
-    for (size_t j = 1; j < d; j++)
-      if (y[j] > y[best]) best = j;
-    *action = (float)best;
-    kept[best] = 1;
-    return 1;
+/* From a lane's outputs y [A] its action; returns how many numbers that is. */
+static size_t decide(const struct dt_shape *s, const float *y, float *action) {
+  size_t best = 0;
+  for (size_t j = 0; j < s->act_dim; j++) {
+    if (y[j] > y[best]) best = j;
+    if (!s->discrete) action[j] = tanhf(y[j]);
   }
-  for (size_t j = 0; j < d; j++) action[j] = kept[j] = tanhf(y[j]);
-  return d;
+  if (s->discrete) *action = (float)best;
+  return s->discrete ? 1 : s->act_dim;
+}
+
+void dt_actor_did(struct dt_actor *a, uint32_t lane, const float *action) {
+  const struct dt_shape *s = &a->net->shape;
+  float *kept = a->lanes[lane].action + (size_t)(a->lanes[lane].steps - 1) * s->act_dim;
+  for (uint32_t j = 0; j < s->act_dim; j++) kept[j] = s->discrete ? (float)j == *action : action[j];
 }
 
 void dt_actor_act(struct dt_actor *a, const struct dt_sight *sight, float *actions) {
@@ -130,7 +131,10 @@ void dt_actor_act(struct dt_actor *a, const struct dt_sight *sight, float *actio
     }
     const struct dt_steps steps = { n, a->start, a->returns, a->state, a->action, a->time, true };
     const struct dt_outputs y = dt_net_forward(a->net, a->work, &steps, NULL);
-    for (uint32_t i = 0; i < n; i++)
-      actions += decide(a, &a->lanes[sight->lane[first + i]], y.first + i * d, actions);
+    for (uint32_t i = 0; i < n; i++) {
+      float *action = actions;
+      actions += decide(&a->net->shape, y.first + i * d, action);
+      dt_actor_did(a, sight->lane[first + i], action);
+    }
   }
 }
