@@ -45,7 +45,9 @@ static const struct { const char *prefix; enum learning_part part; } functions[]
   { "px_transformer_", LEARNING_LAYERS }, { "drop_units", LEARNING_LAYERS },    { "px_adam_", LEARNING_OPTIMISER },
   { "update.", LEARNING_OPTIMISER },      { "px_polyak", LEARNING_OPTIMISER },  { "px_lamb_", LEARNING_OPTIMISER },
   { "direction", LEARNING_OPTIMISER },    { "rl_batch_", LEARNING_BATCH },      { "rl_join", LEARNING_BATCH },
-  { "px_rng_", LEARNING_BATCH },          { "dt_batch_", LEARNING_BATCH },
+  { "px_rng_", LEARNING_BATCH },          { "dt_batch_", LEARNING_BATCH },      { "head_forward", LEARNING_PRODUCTS },
+  { "head_backward", LEARNING_PRODUCTS }, { "add_branch", LEARNING_LAYERS },    { "branch_back", LEARNING_LAYERS },
+  { "add_embeddings", LEARNING_LAYERS },  { "embeddings_", LEARNING_LAYERS },   { "sum_of_squares", LEARNING_OPTIMISER },
 };
 
 /* The functions of shared objects, by the beginnings of the files' names. */
