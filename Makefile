@@ -43,14 +43,17 @@ LIB_C := $(call sources,lib/base lib/data lib/flow lib/store lib/queue)
 SERVER_C := $(filter-out server/main.c,$(call sources,server))
 WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
-SUPPORT_C := $(call sources,tests/support)
+SUPPORT_C := $(call sources,tests/support tests/fault/kit)
 # A test is one CUnit program per file; it links everything.
 TESTS_C := $(call sources,tests/unit tests/golden tests/integration)
 BENCH_C := $(call sources,tests/bench)
 FUZZ_C := $(call sources,tests/fuzz)
+# The tools of the storm (chaosproxy, nemesis, load, check) and its tests.
+FAULT_C := $(call sources,tests/fault)
 
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
+FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
@@ -137,6 +140,12 @@ check-integration: $(call tests_in,integration) ## Tests that need PostgreSQL an
 check-e2e: all ## The whole service, through its own programs, curl and jq
 	@tests/support/run.sh $(wildcard tests/e2e/*.sh)
 
+SECONDS ?= 600
+SEED ?= 1
+WORKERS ?= 3
+soak: all $(FAULT) ## A storm of faults over real work, judged in its last line: SECONDS= SEED= WORKERS=
+	@PROXACT_BUILD=$(CURDIR)/$(B) WORKERS=$(WORKERS) tests/fault/storm.sh $$(($(SECONDS) * 1000 / 340)) $(SEED)
+
 check-image: ## The Dockerfile's steps in a debootstrap root: root, some minutes
 	@deploy/prove-image.sh
 
@@ -145,7 +154,7 @@ test: ## Install what tests need, build, run every tier
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all tests
 	+@tests/support/all.sh check check-golden check-integration check-e2e
 
-tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS)
+tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS) $(FAULT)
 
 samples: all ## Write the sample configurations in deploy/ anew
 	$(B)/proxact-server config >deploy/proxact-server.conf

@@ -1,0 +1,304 @@
+/*
+ * check: what is there after a storm, against what was promised.
+ *
+ *   check --quiet=HISTORY --storm=HISTORY --faults=FILE --seed=N     (histories of load; the log of nemesis)
+ *
+ * Waits until nothing is left to do, then asks the database and the API: what was acknowledged is there, what was
+ * refused is not, an unknown request took effect at most once, no job is stuck, nothing is published twice or half,
+ * and every result has the bytes of the quiet run. Prints each finding, and last one line:
+ *
+ *   faults=N jobs=N lost=N doubled=N stuck=N digests_equal=N/N max_recovery_s=X seed=N
+ *
+ * Ends with 0 if nothing was lost, doubled or stuck and all digests are equal (and there was something to compare).
+ */
+#include <getopt.h>
+#include <libpq-fe.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "tests/fault/kit/api.h"
+#include "tests/fault/kit/digest.h"
+#include "tests/fault/kit/history.h"
+#include "tests/fault/kit/proc.h"
+
+enum { QUIET_MS = 60000, PATIENCE_MS = 20000, SQL_BYTES = 8192 };
+enum class { LOST, DOUBLED, STUCK, CLASSES };
+static const char *const CLASS_NAMES[] = { "lost", "doubled", "stuck" };
+
+static struct { PGconn *db; struct api api; long count[CLASSES]; long equal, compared; json_t *expected; } c;
+
+/* ---- the database */
+
+static PGresult *query(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static PGresult *query(const char *fmt, ...) {
+  char sql[SQL_BYTES];
+  va_list args;
+  va_start(args, fmt);
+  vsnprintf(sql, sizeof sql, fmt, args);
+  va_end(args);
+  PGresult *rows = PQexec(c.db, sql);
+  if (PQresultStatus(rows) == PGRES_TUPLES_OK || PQresultStatus(rows) == PGRES_COMMAND_OK) return rows;
+  fprintf(stderr, "check: %s\n%s\n", PQerrorMessage(c.db), sql);
+  exit(2);
+}
+
+static long number(const char *sql) {
+  PGresult *rows = query("%s", sql);
+  const long n = PQntuples(rows) ? strtol(PQgetvalue(rows, 0, 0), NULL, 10) : 0;
+  PQclear(rows);
+  return n;
+}
+
+/* The history as a table, so that the questions below are one statement each. */
+static void put_history(const char *path) {
+  json_t *lines = history_read(path), *line;
+  size_t i;
+  if (!lines) {
+    fprintf(stderr, "check: %s cannot be read\n", path);
+    exit(2);
+  }
+  json_array_foreach(lines, i, line) {
+    char *text = json_dumps(line, JSON_COMPACT);
+    const char *const values[] = { text };
+    PGresult *r = PQexecParams(c.db, "insert into history select x->>'session', (x->>'variant')::int, x->>'op', split_part(x->>'op', '.', 1),"
+                               " x->>'outcome', x->>'id', x->'jobs', x->>'error' from (select $1::jsonb as x) as x",
+                               1, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK) fprintf(stderr, "check: %s\n", PQerrorMessage(c.db));
+    PQclear(r);
+    free(text);
+  }
+  json_decref(lines);
+}
+
+/* ---- rules: each gives the rows that break it */
+
+#define TOP "select j.* from jobs j where j.parent_id is null"
+/* What was sent, per dataset and kind: taken for sure, and perhaps. */
+#define SENT                                                                                                               \
+  "select d.id as dataset_id, k.kind, count(*) filter (where h.outcome = 'acked') as acked,"                               \
+  " count(*) filter (where h.outcome = 'unknown') as unknown"                                                              \
+  " from history h join datasets d on d.name = h.session join (values ('pipeline', 'pipeline'), ('policy', 'train_policy')," \
+  " ('export_true', 'export'), ('export_both', 'export'), ('evaluate', 'evaluate'), ('label', 'label'), ('upload', 'upload'))" \
+  " as k (role, kind) on k.role = h.role and h.outcome in ('acked', 'unknown') group by 1, 2"
+
+static const struct rule { enum class class; const char *what, *sql; } RULES[] = {
+  { LOST, "acknowledged dataset is not there",
+    "select h.session, h.id from history h where role = 'dataset' and outcome = 'acked' and not exists (select from datasets d where d.id = h.id)" },
+  { LOST, "acknowledged job is not there",
+    "select h.session, h.op, h.id from history h where outcome = 'acked' and id like 'job\\_%' and not exists (select from jobs j where j.id = h.id)" },
+  { LOST, "acknowledged upload's trajectories are not there",
+    "select d.name, d.trajectories_n, count(*) from history h join datasets d on d.name = h.session"
+    " where h.role = 'upload' and h.outcome = 'acked' and (h.op <> 'upload.2' or exists (select from jobs j where j.id = h.id and j.state = 'succeeded'))"
+    " group by 1, 2 having d.trajectories_n < 12 * count(*)" },
+  { LOST, "job that was seen to succeed has not",
+    "select h.session, r.value from history h, jsonb_each_text(h.jobs) r left join jobs j on j.id = r.value where j.state is distinct from 'succeeded'" },
+  { LOST, "job failed for no reason of its surroundings",
+    "select j.id, j.kind, j.reason, j.error->>'detail' from jobs j where j.state in ('failed', 'cancelled') and j.reason not in"
+    " ('worker_lost', 'oom', 'child_crashed', 'unavailable', 'io_error', 'timeout', 'internal', 'no_memory', 'dependency_failed')" },
+  { LOST, "client saw something wrong", "select session, op, id, error from history where outcome = 'wrong'" },
+  { LOST, "bytes are not those of their digest",
+    "select b.id from blobs b left join lateral (select sha256(string_agg(bytes, ''::bytea order by no)) as sum from blob_chunks where blob_id = b.id) s"
+    " on true where b.attached and s.sum is distinct from b.sha256" },
+  { LOST, "label set is not what its digest says",
+    "select s.id from label_sets s left join lateral (select count(*) as n, sum(steps_n) as steps, sha256(string_agg(sha256, ''::bytea order by seq)) as sum"
+    " from label_rows r where r.label_job_id = s.job_id) r on true where (r.n, r.steps, r.sum) is distinct from (s.segments_n, s.steps_n, s.sha256)" },
+  { LOST, "dataset's counts are not those of its segments",
+    "select d.id from datasets d left join lateral (select count(*) as n, sum(trajectories_n) as t, sum(steps_n) as s, max(seq) + 1 as next from segments"
+    " where dataset_id = d.id) x on true where (x.n, coalesce(x.t, 0), coalesce(x.s, 0), coalesce(x.next, 0)) <>"
+    " (d.segments_n, d.trajectories_n, d.steps_n, d.segments_n)"
+    " or d.trajectories_n <> (select count(*) from trajectories t where t.dataset_id = d.id)" },
+  { LOST, "succeeded job has no result",
+    "select j.id, j.kind from jobs j where j.state = 'succeeded' and ((j.kind in ('train_idm', 'train_policy') and not exists (select from models m where"
+    " m.job_id = j.id and m.epoch = j.epoch)) or (j.kind = 'label' and not exists (select from label_sets s where s.job_id = j.id and s.epoch = j.epoch))"
+    " or (j.kind in ('export', 'report') and not exists (select from artifacts a where a.job_id = j.id and a.epoch = j.epoch)))" },
+  { DOUBLED, "refused dataset is there",
+    "select d.name from datasets d where d.name in (select session from history) and not exists (select from history h where h.session = d.name and h.role = 'dataset'"
+    " and h.outcome in ('acked', 'unknown'))" },
+  { DOUBLED, "more jobs than were asked for",
+    "select j.dataset_id, j.kind, count(*), coalesce(s.acked, 0), coalesce(s.unknown, 0) from (" TOP ") j join datasets d on d.id = j.dataset_id"
+    " left join (" SENT ") s on s.dataset_id = j.dataset_id and s.kind = j.kind"
+    " where j.kind not in ('label_shard', 'ingest', 'report') and d.name in (select session from history)"
+    " group by 1, 2, 4, 5 having count(*) > coalesce(s.acked, 0) + coalesce(s.unknown, 0)" },
+  { DOUBLED, "more trajectories than were sent",
+    "select d.name, d.trajectories_n, s.acked, s.unknown from datasets d left join (" SENT ") s on s.dataset_id = d.id and s.kind = 'upload'"
+    " where d.name in (select session from history) and d.trajectories_n > 12 * (coalesce(s.acked, 0) + coalesce(s.unknown, 0))" },
+  { DOUBLED, "job succeeded twice", "select job_id, count(*) from job_events where to_state = 'succeeded' group by 1 having count(*) > 1" },
+  { DOUBLED, "epoch was given out twice", "select job_id, epoch, count(*) from job_events where to_state = 'running' group by 1, 2 having count(*) > 1" },
+  { DOUBLED, "epochs and claims differ",
+    "select j.id, j.epoch, count(e.*) from jobs j left join job_events e on e.job_id = j.id and e.to_state = 'running' group by 1, 2 having count(e.*) <> j.epoch" },
+  { DOUBLED, "segment is labelled twice in a set",
+    "select r.label_job_id, r.seq, count(*) from label_rows r join label_sets s on s.job_id = r.label_job_id group by 1, 2 having count(*) > 1" },
+  { DOUBLED, "job has two results",
+    "select job_id, count(*) from (select job_id, 'model' as what from models union all select job_id, 'set' from label_sets union all"
+    " select job_id, name from artifacts) r group by job_id, what having count(*) > 1" },
+  { DOUBLED, "result of a job that has not succeeded",
+    "select r.job_id, j.state from (select job_id, epoch from models union all select job_id, epoch from label_sets union all select job_id, epoch from artifacts) r"
+    " join jobs j on j.id = r.job_id where j.state <> 'succeeded' or j.epoch <> r.epoch" },
+  { STUCK, "job has not ended", "select id, kind, state, lease_owner, attempt, run_after from jobs where not job_is_final(state)" },
+  { STUCK, "client waited in vain", "select session, op, id from history where outcome = 'stuck'" },
+};
+
+static void judge(const struct rule *rule) {
+  PGresult *rows = query("%s", rule->sql);
+  for (int i = 0; i < PQntuples(rows); i++) {
+    printf("%s: %s:", CLASS_NAMES[rule->class], rule->what);
+    for (int k = 0; k < PQnfields(rows); k++) printf(" %s=%s", PQfname(rows, k), PQgetvalue(rows, i, k));
+    putchar('\n');
+  }
+  c.count[rule->class] += PQntuples(rows);
+  PQclear(rows);
+}
+
+/* Until nothing is left to do, or nothing has happened for a long time. */
+static void wait_for_quiet(void) {
+  int64_t changed = px_clock_ms();
+  for (long last = -1; px_clock_ms() - changed < QUIET_MS; proc_sleep_ms(200)) {
+    if (number("select count(*) from jobs where not job_is_final(state)") == 0) return;
+    const long now = number("select count(*) from job_events");
+    if (now != last) changed = px_clock_ms();
+    last = now;
+  }
+}
+
+/* ---- digests */
+
+static void of_path(const char *path, bool model, char out[DIGEST_BYTES]) {
+  struct px_buf bytes;
+  *out = '\0';
+  if (!api_get_bytes(&c.api, path, PATIENCE_MS, &bytes)) return;
+  if (model) digest_model(bytes.data, bytes.len, out);
+  else digest_bytes(bytes.data, bytes.len, out);
+  px_buf_free(&bytes);
+}
+
+/* The digest of what a job left, by its kind. */
+static void of_job(const char *kind, const char *id, const char *result, char out[DIGEST_BYTES]) {
+  char path[160];
+  json_t *json = json_loads(result, 0, NULL);
+  *out = '\0';
+  if (strcmp(kind, "train_idm") == 0 || strcmp(kind, "train_policy") == 0) {
+    snprintf(path, sizeof path, "/v1/models/mdl_%s/weights", id + 4);
+    of_path(path, true, out);
+  } else if (strcmp(kind, "export") == 0) {
+    snprintf(path, sizeof path, "/v1/jobs/%s/artifacts/%s", id, json_string_value(json_object_get(json, "artifact")));
+    of_path(path, false, out);
+  } else if (strcmp(kind, "label") == 0) {
+    snprintf(path, sizeof path, "/v1/label_sets/ls_%s", id + 4);
+    json_t *set = api_get(&c.api, path, PATIENCE_MS);
+    const char *sum = json_string_value(json_object_get(set, "sha256"));
+    snprintf(out, DIGEST_BYTES, "%s", sum ? sum : "");
+    json_decref(set);
+  } else {
+    digest_json(json, out);
+  }
+  json_decref(json);
+}
+
+/* The first of a variant is what the others are compared with. */
+static void compare(int variant, const char *role, const char *session, bool storm, const char *digest) {
+  char key[160];
+  snprintf(key, sizeof key, "%d %s", variant, role);
+  const char *expected = json_string_value(json_object_get(c.expected, key));
+  if (!storm && !expected) {
+    json_object_set_new(c.expected, key, json_string(digest));
+    return;
+  }
+  c.compared++;
+  if (expected && *digest && strcmp(expected, digest) == 0) c.equal++;
+  else printf("differs: %s %s: %s and not %s\n", session, role, digest, expected ? expected : "(nothing of the kind)");
+}
+
+/* All that a finished session left: its dataset, its jobs, its pipeline's jobs. Ingest and shards show in what is built on them. */
+static void compare_sessions(bool storm) {
+  PGresult *rows = query(
+    "select h.variant, h.session, 'dataset', 'dataset', d.id, encode(sha256(string_agg(s.sha256, ''::bytea order by s.seq)), 'hex')"
+    " from history h join datasets d on d.id = h.id join segments s on s.dataset_id = d.id where h.op = 'done' and h.storm = %d group by 1, 2, 5"
+    " union all select h.variant, h.session, r.key, j.kind, j.id, j.result::text from history h, jsonb_each_text(h.jobs) r"
+    " join jobs j on j.id = r.value where h.op = 'done' and h.storm = %d and j.kind not in ('ingest', 'pipeline')"
+    " union all select h.variant, h.session, 'pipeline/' || j.name, j.kind, j.id, j.result::text from history h"
+    " join jobs j on j.parent_id = h.jobs->>'pipeline' where h.op = 'done' and h.storm = %d and j.kind <> 'label_shard' order by 2, 3",
+    storm, storm, storm);
+  for (int i = 0; i < PQntuples(rows); i++) {
+    char digest[DIGEST_BYTES];
+    const char *kind = PQgetvalue(rows, i, 3), *value = PQgetvalue(rows, i, 5);
+    if (strcmp(kind, "dataset") == 0) snprintf(digest, sizeof digest, "%s", value);
+    else of_job(kind, PQgetvalue(rows, i, 4), value, digest);
+    compare((int)strtol(PQgetvalue(rows, i, 0), NULL, 10), PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 1), storm, digest);
+  }
+  PQclear(rows);
+}
+
+/* ---- recovery: a killed worker's job is somebody else's, or known to be nobody's */
+
+static long put_faults(const char *path) {
+  FILE *f = fopen(path, "re");
+  char line[256], kind[64];
+  long long at;
+  int pid;
+  long n = 0;
+  while (f && fgets(line, sizeof line, f))
+    if (strstr(line, " hit") && sscanf(line, "%lld %63s %*u %d", &at, kind, &pid) == 3) {
+      n++;
+      PQclear(query("insert into faults values (to_timestamp(%lld / 1000.0), '%s', %d)", at, kind, pid));
+    }
+  if (f) fclose(f);
+  return n;
+}
+
+static double recovery(double at_percent) {
+  PGresult *rows = query(
+    "with held as (select f.at, e.job_id, e.no from faults f join lateral (select * from job_events e where e.worker like '%%:' || f.pid || ':%%'"
+    " and e.at <= f.at and e.at > f.at - interval '10 min' order by e.no desc limit 1) e on e.to_state = 'running' where f.kind = 'worker_kill'),"
+    " back as (select (select min(n.at) from job_events n where n.job_id = held.job_id and n.no > held.no) - held.at as took from held)"
+    " select coalesce(extract(epoch from percentile_disc(%f) within group (order by took)), 0), count(*) from back", at_percent);
+  const double s = strtod(PQgetvalue(rows, 0, 0), NULL);
+  PQclear(rows);
+  return s;
+}
+
+static void read_all(const char *quiet, const char *storm) {
+  PQclear(query("create temp table history (session text, variant int, op text, role text, outcome text, id text, jobs jsonb, error text, storm int default 0);"
+                "create temp table faults (at timestamptz, kind text, pid int)"));
+  put_history(quiet);
+  if (!storm) return;
+  PQclear(query("alter table history alter storm set default 1"));
+  put_history(storm);
+}
+
+int main(int argc, char **argv) {
+  static const struct option OPTIONS[] = { { "quiet", 1, NULL, 'q' }, { "storm", 1, NULL, 's' }, { "faults", 1, NULL, 'f' },
+                                           { "seed", 1, NULL, 'r' }, { NULL, 0, NULL, 0 } };
+  const char *quiet = NULL, *storm = NULL, *faults = "", *seed = "0", *url = getenv("PROXACT_DB_URL");
+  int option;
+  while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+    if (option == 'q') quiet = optarg;
+    else if (option == 's') storm = optarg;
+    else if (option == 'f') faults = optarg;
+    else if (option == 'r') seed = optarg;
+    else return 2;
+  }
+  if (!quiet || !url || !api_from_env(&c.api)) return fprintf(stderr, "usage: check --quiet=FILE [--storm=FILE ...]\n"), 2;
+  c.db = PQconnectdb(url);
+  c.expected = json_object();
+  PQclear(query("set client_min_messages to warning; set timezone to 'UTC'"));
+  read_all(quiet, storm);
+  const long faults_n = put_faults(faults);
+  wait_for_quiet();
+  for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) judge(&RULES[i]);
+  compare_sessions(false);
+  compare_sessions(true);
+  const long jobs = number("select count(*) from jobs j join datasets d on d.id = j.dataset_id where d.name in (select session from history where storm = 1)");
+  printf("jobs tried again by the client: %ld, given up after three lost leases: %ld, claims: %ld, median recovery: %.2f s\n",
+         number("select count(*) from history where outcome = 'failed' and storm = 1"),
+         number("select count(*) from jobs where state = 'failed' and lost_leases >= 3"),
+         number("select count(*) from job_events where to_state = 'running'"), recovery(0.5));
+  printf("faults=%ld jobs=%ld lost=%ld doubled=%ld stuck=%ld digests_equal=%ld/%ld max_recovery_s=%.2f seed=%s\n", faults_n, jobs,
+         c.count[LOST], c.count[DOUBLED], c.count[STUCK], c.equal, c.compared, recovery(1), seed);
+  const bool good = !c.count[LOST] && !c.count[DOUBLED] && !c.count[STUCK] && c.equal == c.compared && c.compared > 0;
+  json_decref(c.expected);
+  PQfinish(c.db);
+  return !good;
+}
