@@ -10,6 +10,7 @@
 #include "lib/store/blob.h"
 #include "server/files.h"
 #include "server/incoming.h"
+#include "server/once.h"
 
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
                              int64_t fallback, int64_t *out, struct px_err *err) {
@@ -40,6 +41,15 @@ enum px_status api_check_id(const char *id, const char *prefix, const char *what
   px_fail(err, PX_E_NOT_FOUND, "there is no %s %.64s", what, id);
   px_err_hint(err, "Ids of this kind begin with %s.", prefix);
   return PX_E_NOT_FOUND;
+}
+
+enum px_status api_done(const struct http_request *req, enum px_status status, const char *what, const char *id, struct px_err *err) {
+  if (!status || once_asked(req)) return status;
+  char why[256];
+  snprintf(why, sizeof why, "%.200s", err->message);
+  px_fail(err, PX_E_UNSETTLED, "%s %s was made, but cannot be read back: %s", what, id, why);
+  px_err_hint(err, "It is there: GET it by its id.");
+  return PX_E_UNSETTLED;
 }
 
 const char *api_etag(struct http_request *req, int64_t version) {

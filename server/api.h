@@ -57,7 +57,7 @@ API_HANDLER(api_openapi);
 
 /* The store of this thread. */
 static inline enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
-  return service_store(req->service, out, err);
+  return service_store(req->service, req->route->deferred, out, err);
 }
 /* A whole number from the query within bounds, or `fallback` when it is not given. */
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
@@ -69,6 +69,9 @@ enum px_status api_query_flag(const struct http_request *req, const char *name, 
 enum px_status api_dataset(struct http_request *req, struct store_dataset **out, struct px_err *err) PX_MUST_CHECK;
 /* Ids have a prefix; anything else is answered NOT_FOUND without asking. */
 enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) PX_MUST_CHECK;
+/* What has been committed is not refused any more: a failure to read it back becomes UNSETTLED, naming it. A request with
+ * an Idempotency-Key has not been committed yet. */
+enum px_status api_done(const struct http_request *req, enum px_status status, const char *what, const char *id, struct px_err *err) PX_MUST_CHECK;
 /* "version" in quotes, in the request's arena. */
 const char *api_etag(struct http_request *req, int64_t version);
 /* Sends a blob: through an unlinked file, so that memory stays bounded. */

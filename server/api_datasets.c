@@ -96,7 +96,7 @@ API_HANDLER(api_dataset_create) {
   if (!status)
     status = store_dataset_create(store, json_string_value(json_object_get(checked, "name")), spaces,
                                   json_string_value(json_object_get(checked, "env")), id, err);
-  if (!status) status = reply_document(req, reply, id, err);
+  if (!status) status = api_done(req, reply_document(req, reply, id, err), "dataset", id, err);
   if (!status) {
     reply->status = 201;
     http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", id));

@@ -43,7 +43,7 @@ static void upload_free(void *stream, bool done) {
   uint8_t unused[PX_SHA256_BYTES];
   if (u->sha256) px_sha256_end(u->sha256, unused);
   /* What a failed upload has stored goes at once: it may have been a full disk. */
-  if (u->ingesting && !done && service_store(u->service, &store, &unused_err)) store = NULL;
+  if (u->ingesting && !done && service_store(u->service, true, &store, &unused_err)) store = NULL;
   store_ingest_free(u->ingesting, store);
   px_decoder_free(u->decoder);
   if (u->fd >= 0) close(u->fd);
@@ -180,7 +180,7 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   reply->status = 202;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", job));
   http_reply_header(reply, "Preference-Applied", "respond-async");
-  return store_job_document(store, job, &reply->body, &version, err);
+  return api_done(req, store_job_document(store, job, &reply->body, &version, err), "job", job, err);
 }
 
 API_HANDLER(api_upload) {

@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/config.h"
+#include "lib/base/crash.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
@@ -21,6 +22,7 @@ static const struct px_option OPTIONS[] = {
   { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis (redis://HOST:PORT/DB or unix://PATH); empty: none" },
   { "threads", PX_OPT_INT, "8", 1, 64, false, "HTTP threads; each has a connection to the database" },
   { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for uploads, exports and other long requests" },
+  { "db_wait_ms", PX_OPT_INT, "5000", 0, 600000, false, "How long a long request waits for a database that does not answer" },
   { "spool_dir", PX_OPT_TEXT, "/var/tmp", 0, 0, false, "Folder for uploads on their way; needs room for the largest, twice" },
   { "max_upload_bytes", PX_OPT_INT, "10737418240", 1, 1LL << 50, false, "Largest upload, received and decoded" },
   { "upload_expires_s", PX_OPT_INT, "86400", 1, 31536000, false, "Seconds after its last part when an unfinished upload is dropped" },
@@ -138,6 +140,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                            .max_upload_bytes = (uint64_t)px_config_int(config, "max_upload_bytes"),
                                            .upload_expires_s = px_config_int(config, "upload_expires_s"),
                                            .work_threads = (int)px_config_int(config, "work_threads"),
+                                           .db_wait_ms = (int)px_config_int(config, "db_wait_ms"),
                                            .room = { .spool_dir = px_config_text(config, "spool_dir"),
                                                      .db_volume = px_config_text(config, "db_volume"),
                                                      .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
@@ -180,6 +183,7 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
 int main(int argc, char **argv) {
   const int helper = px_sandbox_main(argc, argv);
   if (helper >= 0) return helper;
+  px_crash_setup("server");
   const char *first = argc > 1 ? argv[1] : "--help";
   if (strcmp(first, "--help") == 0 || strcmp(first, "help") == 0) {
     print_help();

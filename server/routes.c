@@ -14,7 +14,7 @@ const struct http_route API_ROUTES[] = {
   { "GET", "/openapi.json", "openapi", NULL, HTTP_OPEN, HTTP_NO_BODY, false, api_openapi, PLAIN },
   { "GET", "/metrics", "metrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_metrics, PLAIN },
 
-  { "POST", "/v1/datasets", "createDataset", NULL, HTTP_TOKEN, HTTP_JSON, false, api_dataset_create, PLAIN },
+  { "POST", "/v1/datasets", "createDataset", NULL, HTTP_TOKEN, HTTP_JSON, true, api_dataset_create, PLAIN },
   { "GET", "/v1/datasets", "listDatasets", "after limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_list, PLAIN },
   { "GET", "/v1/datasets/{dataset}", "getDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_get, PLAIN },
   { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_dataset_delete, PLAIN },
@@ -41,7 +41,7 @@ const struct http_route API_ROUTES[] = {
   { "POST", "/v1/jobs", "createJob", "dry_run dedupe_key", HTTP_TOKEN, HTTP_JSON, true, api_job_create, PLAIN },
   { "GET", "/v1/jobs", "listJobs", JOB_FILTER, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_list, PLAIN },
   { "GET", "/v1/jobs/{job}", "getJob", "wait", HTTP_TOKEN, HTTP_NO_BODY, false, api_job_get, PLAIN },
-  { "POST", "/v1/jobs/{job}:cancel", "cancelJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_cancel, PLAIN },
+  { "POST", "/v1/jobs/{job}:cancel", "cancelJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_cancel, PLAIN },
   { "POST", "/v1/jobs/{job}:retry", "retryJob", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_job_retry, PLAIN },
   { "GET", "/v1/jobs/{job}/events", "listJobEvents", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_events, PLAIN },
   { "GET", "/v1/jobs/{job}/metrics", "listJobMetrics", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_job_metrics, PLAIN },

@@ -71,16 +71,17 @@ void service_free(struct service *s) {
 
 const struct service_options *service_options(const struct service *s) { return &s->options; }
 
-enum px_status service_store(struct service *s, struct store **out, struct px_err *err) {
+enum px_status service_store(struct service *s, bool patient, struct store **out, struct px_err *err) {
   struct store *store = pthread_getspecific(s->store_key);
   if (!store) {
-    const enum px_status status = store_open(s->options.db_url, "proxact-server", &store, err);
+    const enum px_status status = store_new(s->options.db_url, "proxact-server", &store, err);
     if (status) return status;
     if (pthread_setspecific(s->store_key, store) != 0) {
       store_close(store);
       return px_fail(err, PX_E_NO_MEMORY, "keeping a connection");
     }
   }
+  store_set_patience(store, patient ? s->options.db_wait_ms : 0);
   *out = store;
   return PX_OK;
 }
@@ -138,7 +139,7 @@ enum px_status service_authorize(struct service *s, const char *authorization, s
   px_sha256(token, strlen(token), digest);
   if (is_trusted(s, digest)) return PX_OK;
   struct store *store = NULL;
-  enum px_status status = service_store(s, &store, err);
+  enum px_status status = service_store(s, false, &store, err);
   if (!status) status = store_token_check(store, digest, err);
   if (!status) trust(s, digest);
   return status;

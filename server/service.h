@@ -15,7 +15,7 @@ struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
   uint64_t max_upload_bytes;
   int64_t upload_expires_s;
-  int work_threads;
+  int work_threads, db_wait_ms;
   struct room_options room;
 };
 struct service;
@@ -23,8 +23,9 @@ enum px_status service_new(const struct service_options *options, struct service
 void service_free(struct service *service); /* after every thread but this one has ended */
 const struct service_options *service_options(const struct service *service);
 
-/* This thread's connection, opened at its first use and closed when the thread ends. */
-enum px_status service_store(struct service *service, struct store **out, struct px_err *err) PX_MUST_CHECK;
+/* This thread's connection, opened at its first use and closed when the thread ends. `patient`: calls on it wait for a
+ * database that is away (db_wait_ms), as only a thread of the work pool may; otherwise they fail at once. */
+enum px_status service_store(struct service *service, bool patient, struct store **out, struct px_err *err) PX_MUST_CHECK;
 /* Tells workers that n jobs may be ready, and long polls that a job changed. */
 void service_wake(struct service *service, int n);
 bool service_queue_up(struct service *service);

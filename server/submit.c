@@ -144,7 +144,7 @@ static enum px_status reply_submitted(struct http_request *req, struct http_repl
   reply->wake = *existing ? 0 : (int)plan->n;
   reply->status = *existing ? 200 : 202;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", id));
-  const enum px_status status = store_job_document(store, id, &reply->body, &version, err);
+  const enum px_status status = api_done(req, store_job_document(store, id, &reply->body, &version, err), "job", id, err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }

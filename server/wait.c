@@ -95,7 +95,7 @@ static void *wait_main(void *arg) {
     const size_t n = copy_ids(w, look);
     struct px_err err = { 0 };
     struct store *store;
-    enum px_status status = n ? service_store(w->service, &store, &err) : PX_OK;
+    enum px_status status = n ? service_store(w->service, false, &store, &err) : PX_OK;
     if (n && !status) status = store_job_versions(store, look->pointers, n, look->versions, look->final, &err);
     if (status) px_log_err("waiter_failed", &err, "requests", PX_I(n));
     resume_changed(w, look, n, n && !status);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "worker/jobs.h"
 
@@ -28,11 +29,11 @@ _Static_assert(sizeof(struct child_frame) <= 4096, "a frame must be written to a
 /* The job, and what the child has to know of the configuration, wherever that came from. */
 static json_t *job_document(const struct store_job *job, const struct px_config *config) {
   json_t *spec = json_loads(job->spec_json, 0, NULL);
-  return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:b}", "job", job->hold.job, "epoch",
+  return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:b}", "job", job->hold.job, "epoch",
                           (json_int_t)job->hold.epoch, "kind", job->kind, "dataset", job->dataset_id, "spec", spec, "db_url",
                           px_config_text(config, "db_url"), "memory_mb", (json_int_t)px_config_int(config, "memory_mb"),
-                          "checkpoint_ms", (json_int_t)px_config_int(config, "checkpoint_ms"), "log_json",
-                          (int)px_config_flag(config, "log_json"))
+                          "checkpoint_ms", (json_int_t)px_config_int(config, "checkpoint_ms"), "db_wait_ms",
+                          (json_int_t)px_config_int(config, "db_wait_ms"), "log_json", (int)px_config_flag(config, "log_json"))
               : NULL;
 }
 
@@ -193,8 +194,10 @@ static enum px_status run(const json_t *document, struct px_err *err) {
   char application[64];
   snprintf(application, sizeof application, "px %s %lld", job.hold.job, (long long)job.hold.epoch);
   limit_memory(json_integer_value(json_object_get(document, "memory_mb")));
+  px_crash_context(json_string_value(json_object_get(document, "kind")));
   px_log_setup("worker", PX_LOG_INFO, json_is_true(json_object_get(document, "log_json")));
-  status = store_open(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);
+  status = store_new(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);
+  if (!status) store_set_patience(job.store, (int)json_integer_value(json_object_get(document, "db_wait_ms")));
   if (!status) status = jobs_function(kind)(&job, err);
   store_close(job.store);
   return status;

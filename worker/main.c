@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/base/stop.h"
 #include "lib/data/sandbox.h"
@@ -18,6 +19,7 @@ static const struct px_option OPTIONS[] = {
   { "drain_ms", PX_OPT_INT, "10000", 0, 3600000, false, "How long a running job may go on after SIGTERM" },
   { "stall_ms", PX_OPT_INT, "600000", 1000, 86400000, false, "A job without progress for so long is stopped and tried again" },
   { "checkpoint_ms", PX_OPT_INT, "30000", 0, 3600000, false, "Longest time between two checkpoints of a training; 0: every step" },
+  { "db_wait_ms", PX_OPT_INT, "300000", 0, 86400000, false, "How long a running job waits for a database that does not answer before it fails" },
   { "memory_mb", PX_OPT_INT, "0", 0, 1 << 24, false, "Address space of a job's process; 0: no bound" },
   { "health_file", PX_OPT_TEXT, "", 0, 0, false, "File touched after each heartbeat that reached the database; empty: none" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log as JSON" },
@@ -44,6 +46,7 @@ static void help(void) {
 int main(int argc, char **argv) {
   const int helper = px_sandbox_main(argc, argv);
   if (helper >= 0) return helper;
+  px_crash_setup("worker");
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0) return help(), 0;
     if (strcmp(argv[i], "--version") == 0) return puts("proxact-worker " PX_VERSION), 0;

@@ -33,7 +33,7 @@ struct supervisor {
   int64_t reap_at_ms, janitor_at_ms, seen_at_ms;
   int64_t eager_until_ms; /* a job that failed here is ready again after a short pause, which no wake-up tells of */
   int lease_ms, heartbeat_ms, reap_ms, poll_ms, drain_ms, stall_ms;
-  bool stopping;
+  bool stopping, claimed_blind; /* ... a claim's answer was lost: it may have taken a job */
 };
 
 /* The job being watched. */
@@ -211,7 +211,7 @@ static void settle(struct supervisor *s, const struct watch *w) {
   do {
     status = give_back ? store_job_give_back(s->store, &w->job->hold, &err)
                        : store_job_fail(s->store, &w->job->hold, &w->why, &err);
-    if (status != PX_E_UNAVAILABLE) break;
+    if (status != PX_E_UNAVAILABLE && status != PX_E_UNSETTLED) break;
     px_stop_wait(-1, RETRY_MS);
   } while (px_clock_ms() < until_ms);
   if (status && status != PX_E_FENCED) px_log_err("settling_failed", &err, "job", w->job->hold.job);
@@ -252,7 +252,9 @@ static void loop(struct supervisor *s) {
     keep_house(s);
     struct store_job *job = NULL;
     struct px_err err;
-    const enum px_status status = store_job_claim(s->store, s->id, kinds, kinds_n, s->lease_ms, &job, &err);
+    const enum px_status status = s->claimed_blind ? store_job_adopt(s->store, s->id, s->lease_ms, &job, &err)
+                                                   : store_job_claim(s->store, s->id, kinds, kinds_n, s->lease_ms, &job, &err);
+    if (status == PX_E_UNSETTLED || !status) s->claimed_blind = status == PX_E_UNSETTLED;
     if (status && !away) px_log_err("claim_failed", &err, "worker", s->id);
     away = status != PX_OK;
     if (job) {
@@ -286,6 +288,7 @@ static enum px_status set_up(struct supervisor *s, struct px_err *err) {
   snprintf(s->id, sizeof s->id, "%s:%d:%08x", s->host, (int)getpid(), (unsigned)seed);
   status = store_open(px_config_text(c, "db_url"), s->id, &s->store, err);
   if (!status) status = store_check_schema(s->store, err);
+  if (!status) store_set_answer(s->store, s->lease_ms / 3); /* a silent connection must not cost the lease */
   if (!status) status = queue_open(px_config_text(c, "redis_url"), &s->queue, err);
   return status;
 }

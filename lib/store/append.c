@@ -233,10 +233,28 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
   return status;
 }
 
+/* Whether a commit whose answer was lost attached the segments: all or none are there. The dataset's row is locked
+ * first, so that such a commit is over. */
+static enum px_status is_attached(struct store *store, struct store_append *append, bool *already, struct px_err *err) {
+  struct db_params lock = DB_PARAMS, p = DB_PARAMS;
+  db_text(&lock, append->dataset_id);
+  db_int(&p, append->pieces[0].blob.id);
+  PGresult *row;
+  enum px_status status = db_run(store, SQL_append_lock, &lock, DB_TEXT, NULL, err);
+  if (!status) status = db_run(store, SQL_append_attached, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  *already = PQntuples(row) > 0;
+  if (*already) append->version = db_get_int(row, 0, 0);
+  PQclear(row);
+  return PX_OK;
+}
+
 static enum px_status commit_work(struct store *store, void *ctx, struct px_err *err) {
   const struct commit *commit = ctx;
   bool already = false;
-  enum px_status status = commit->hold ? job_hold(store, commit->hold, &already, err) : PX_OK;
+  enum px_status status = PX_OK;
+  if (commit->hold) status = job_hold(store, commit->hold, &already, err);
+  else if (db_unsettled(store) && commit->append->n) status = is_attached(store, commit->append, &already, err);
   if (status || already) return status;
   if (commit->append->n) status = append_locked(store, commit->append, err);
   return status || !commit->hold ? status : job_end(store, commit->hold, commit->result_json, err);
@@ -245,7 +263,7 @@ static enum px_status commit_work(struct store *store, void *ctx, struct px_err 
 enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_hold *hold,
                                    const char *result_json, struct px_err *err) {
   struct commit commit = { append, hold, result_json };
-  return db_transaction(store, commit_work, &commit, err);
+  return db_transaction(store, "append", commit_work, &commit, err);
 }
 
 int64_t store_append_version(const struct store_append *append) { return append->version; }

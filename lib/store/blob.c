@@ -56,7 +56,7 @@ enum px_status store_blob_put(struct store *store, const void *bytes, uint64_t n
   uint8_t digest[PX_SHA256_BYTES];
   if (!known_sha256) px_sha256(bytes, n, digest);
   struct put put = { bytes, n, known_sha256 ? known_sha256 : digest, { 0 } };
-  const enum px_status status = db_transaction(store, put_work, &put, err);
+  const enum px_status status = db_transaction(store, "blob_put", put_work, &put, err);
   if (!status) *out = put.blob;
   return status;
 }
@@ -104,7 +104,7 @@ static enum px_status put_fd_work(struct store *store, void *ctx, struct px_err 
 enum px_status store_blob_put_fd(struct store *store, int fd, struct store_blob *out, struct px_err *err) {
   struct put_fd put = { .fd = fd, .chunk = malloc(STORE_CHUNK_BYTES) };
   if (!put.chunk) return px_fail(err, PX_E_NO_MEMORY, "no memory for a chunk");
-  const enum px_status status = db_transaction(store, put_fd_work, &put, err);
+  const enum px_status status = db_transaction(store, "blob_put_fd", put_fd_work, &put, err);
   if (!status) *out = put.blob;
   free(put.chunk);
   return status;

@@ -13,28 +13,46 @@ static enum px_status float_array(struct px_buf *array, const float *x, uint32_t
   return status ? status : db_array_end(array);
 }
 
+/* The id is chosen here, so that work whose answer was lost is known again. */
+struct creation { struct db_params params; const char *id, *name; };
+
+static enum px_status create_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct creation *c = ctx;
+  struct db_params id = DB_PARAMS;
+  db_text(&id, c->id);
+  PGresult *row = NULL;
+  enum px_status status = db_unsettled(store) ? db_run(store, SQL_dataset_lock_all, &id, DB_TEXT, &row, err) : PX_OK;
+  const bool already = row && PQntuples(row) > 0;
+  PQclear(row);
+  if (status || already) return status;
+  status = db_run(store, SQL_dataset_create, &c->params, DB_TEXT, NULL, err);
+  if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a dataset named '%s'", c->name);
+  return status;
+}
+
 enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
                                     const char *env, char id[STORE_ID_MAX], struct px_err *err) {
   struct px_buf low = PX_BUF(1 << 16), high = PX_BUF(1 << 16);
   enum px_status status = float_array(&low, spaces->act_low, spaces->act_dim);
   if (!status) status = float_array(&high, spaces->act_high, spaces->act_dim);
-  PGresult *row = NULL;
+  char fresh[STORE_ID_MAX];
+  struct creation creation = { DB_PARAMS, fresh, name };
   if (status) {
     status = px_fail(err, status, "no memory for the action range");
   } else {
-    struct db_params p = DB_PARAMS;
-    db_text(&p, name);
-    db_int(&p, spaces->obs_dim);
-    db_int(&p, spaces->act_dim);
-    db_text(&p, low.data);
-    db_text(&p, high.data);
-    db_text(&p, env ? env : "");
-    db_int(&p, spaces->act_count);
-    status = db_run(store, SQL_dataset_create, &p, DB_TEXT, &row, err);
-    if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a dataset named '%s'", name);
+    struct db_params *p = &creation.params;
+    store_new_id("ds", fresh);
+    db_text(p, fresh);
+    db_text(p, name);
+    db_int(p, spaces->obs_dim);
+    db_int(p, spaces->act_dim);
+    db_text(p, low.data);
+    db_text(p, high.data);
+    db_text(p, env ? env : "");
+    db_int(p, spaces->act_count);
+    status = db_transaction(store, "dataset_create", create_work, &creation, err);
   }
-  if (!status) db_get_text(row, 0, 0, id, STORE_ID_MAX);
-  PQclear(row);
+  if (!status) memcpy(id, fresh, sizeof fresh);
   px_buf_free(&low);
   px_buf_free(&high);
   return status;
@@ -46,6 +64,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   db_text(&p, id);
   PGresult *row;
   enum px_status status = db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
+  if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
   PQclear(row);
   status = db_run(store, SQL_dataset_busy, &p, DB_TEXT, &row, err);
@@ -61,7 +80,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
 enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) {
   char copy[STORE_ID_MAX];
   snprintf(copy, sizeof copy, "%s", id);
-  return db_transaction(store, delete_work, copy, err);
+  return db_transaction(store, "dataset_delete", delete_work, copy, err);
 }
 
 /* "{1,2.5}" as PostgreSQL prints it. */

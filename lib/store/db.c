@@ -1,16 +1,15 @@
-/* The connection under the store: see db.h. */
-#include "lib/store/db.h"
-
-#include <inttypes.h>
+/* Statements, transactions and what failures mean: see db.h. The connection is in db_conn.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/hash.h"
-#include "lib/base/rng.h"
+#include "lib/store/db_conn.h"
 
-enum { RERUNS_MAX = 8, CONNECT_TIMEOUT_S = 5 };
+enum { RERUNS_MAX = 8 };
 
 static const struct { const char *name, *text; } STATEMENT[DB_SQL_N] = {
 #define SQL(name, text) { #name, text },
@@ -18,89 +17,11 @@ static const struct { const char *name, *text; } STATEMENT[DB_SQL_N] = {
 #undef SQL
 };
 
-struct store {
-  PGconn *conn;
-  char *url, *application;
-  bool prepared[DB_SQL_N];
-  bool in_transaction;
-  char state[6], constraint[64]; /* of the last failure */
-  struct px_rng rng;             /* jitter of reruns only */
-};
-
-/* --- connection --- */
-
-enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) {
-  struct store *store = calloc(1, sizeof *store);
-  if (!store) return px_fail(err, PX_E_NO_MEMORY, "no memory for a database connection");
-  store->url = strdup(url);
-  store->application = strdup(application);
-  uint64_t seed = 0;
-  enum px_status status = px_random(&seed, sizeof seed);
-  store->rng = px_rng_at(seed, 0, 0);
-  if (status || !store->url || !store->application) {
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for a database connection");
-  } else {
-    status = db_ensure(store, err);
-  }
-  if (status) {
-    store_close(store);
-    return status;
-  }
-  *out = store;
-  return PX_OK;
-}
-
-void store_close(struct store *store) {
-  if (!store) return;
-  PQfinish(store->conn);
-  free(store->url);
-  free(store->application);
-  free(store);
-}
-
-/* libpq's messages end with a newline and may hold several lines. */
-static void tidy(char *out, size_t size, const char *text) {
-  snprintf(out, size, "%s", text ? text : "");
-  size_t n = strlen(out);
-  while (n && (out[n - 1] == '\n' || out[n - 1] == ' ')) out[--n] = '\0';
-  for (size_t i = 0; i < n; i++)
-    if (out[i] == '\n') out[i] = ' ';
-}
-
-static enum px_status unreachable(struct store *store, struct px_err *err) {
-  char text[256];
-  tidy(text, sizeof text, store->conn ? PQerrorMessage(store->conn) : "out of memory");
-  px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
-  px_err_hint(err, "Is PostgreSQL running, and is db_url right?");
-  return PX_E_UNAVAILABLE;
-}
-
-static void ignore_notice(void *arg, const PGresult *result) {
-  (void)arg;
-  (void)result;
-}
-
-enum px_status db_ensure(struct store *store, struct px_err *err) {
-  if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
-  PQfinish(store->conn);
-  char timeout[8];
-  snprintf(timeout, sizeof timeout, "%d", CONNECT_TIMEOUT_S);
-  const char *const keys[] = { "dbname", "application_name", "connect_timeout", "keepalives_idle", "tcp_user_timeout", NULL };
-  const char *const values[] = { store->url, store->application, timeout, "10", "20000", NULL };
-  store->conn = PQconnectdbParams(keys, values, 1);
-  memset(store->prepared, 0, sizeof store->prepared);
-  store->in_transaction = false;
-  if (PQstatus(store->conn) != CONNECTION_OK) return unreachable(store, err);
-  PQsetNoticeReceiver(store->conn, ignore_notice, NULL);
-  /* A process stopped in the middle of a transaction must not hold its locks for ever. */
-  return db_exec(store, "set timezone to 'UTC'; set extra_float_digits to 1; set bytea_output to hex;"
-                        "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
-}
-
-/* --- what a failure means --- */
+/* ---- what a failure means */
 
 const char *db_last_state(const struct store *store) { return store->state; }
 const char *db_last_constraint(const struct store *store) { return store->constraint; }
+bool db_unsettled(const struct store *store) { return store->unsettled; }
 
 static enum px_status meaning(const char *state) {
   static const struct { const char *prefix; enum px_status status; } TABLE[] = {
@@ -124,15 +45,14 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
   snprintf(store->state, sizeof store->state, "%s", state ? state : "");
   snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
-  if (PQstatus(store->conn) != CONNECTION_OK || !state) return unreachable(store, err);
+  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_unreachable(store, err);
   /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
   const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
   const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
-  char text[256], detail[200];
-  tidy(text, sizeof text, PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
-  tidy(detail, sizeof detail, PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
+  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
   if (strncmp(state, "PX", 2) == 0) px_fail(err, status, "%s", text);
-  else px_fail(err, status, "the database says (%s): %s%s%s", state, text, *detail ? ": " : "", detail);
+  else px_fail(err, status, "the database says (%s): %s%s%s", state, text, detail ? ": " : "", detail ? detail : "");
   const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
   if (hint) px_err_hint(err, "%s", hint);
   return status;
@@ -148,38 +68,66 @@ static void rerun_pause(struct store *store, int attempt) {
   nanosleep(&(struct timespec){ .tv_nsec = (long)(ms * 1e6) }, NULL);
 }
 
-/* --- statements --- */
+static enum px_status unsettled(struct px_err *err, const char *what) {
+  px_fail(err, PX_E_UNSETTLED, "the connection to the database was lost while %s was committed", what);
+  return PX_E_UNSETTLED;
+}
+
+/* ---- statements */
+
+enum px_status db_ensure(struct store *store, struct px_err *err) { return conn_ensure(store, err); }
 
 static enum px_status prepare(struct store *store, enum db_sql sql, struct px_err *err) {
   if (store->prepared[sql]) return PX_OK;
-  PGresult *result = PQprepare(store->conn, STATEMENT[sql].name, STATEMENT[sql].text, 0, NULL);
+  PGresult *result = conn_prepare(store, STATEMENT[sql].name, STATEMENT[sql].text);
   const enum px_status status = db_status(store, result, err);
   PQclear(result);
   store->prepared[sql] = !status;
   return status;
 }
 
+/* *sent: the statement went out, so that it may have been done whatever came back. */
 static enum px_status run_once(struct store *store, enum db_sql sql, const struct db_params *params,
-                               enum db_format format, PGresult **out, struct px_err *err) {
+                               enum db_format format, PGresult **out, bool *sent, struct px_err *err) {
+  *sent = false;
   /* A transaction that lost its connection is over: it must not go on outside of one. */
-  enum px_status status = store->in_transaction ? PX_OK : db_ensure(store, err);
+  enum px_status status = store->in_transaction ? PX_OK : conn_ensure(store, err);
   if (!status) status = prepare(store, sql, err);
   if (status) return status;
-  PGresult *result = PQexecPrepared(store->conn, STATEMENT[sql].name, params->n, params->value, params->length,
-                                    params->format, format);
+  *sent = true;
+  PGresult *result = conn_run(store, STATEMENT[sql].name, params, format);
   status = db_status(store, result, err);
   if (status || !out) PQclear(result);
   else *out = result;
   return status;
 }
 
+/* These would do something else the second time: their callers find out what became of the first. */
+static bool only_once(enum db_sql sql) { return sql == SQL_job_claim || sql == SQL_token_create; }
+
+static bool changes_something(enum db_sql sql) { return strncmp(STATEMENT[sql].text, "select", 6) != 0; }
+
 enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params, enum db_format format,
                       PGresult **out, struct px_err *err) {
-  for (int attempt = 0;; attempt++) {
+  bool sent;
+  store->state[0] = '\0';
+  if (store->in_transaction) return run_once(store, sql, params, format, out, &sent, err);
+  const int64_t until_ms = px_clock_ms() + store->patience_ms;
+  const bool durable = changes_something(sql);
+  for (int reruns = 0, losses = 0;;) {
+    if (durable) PX_CRASH_POINT(STATEMENT[sql].name, "before");
     store->state[0] = '\0';
-    const enum px_status status = run_once(store, sql, params, format, out, err);
-    if (!status || store->in_transaction || !may_rerun(store) || attempt == RERUNS_MAX) return status;
-    rerun_pause(store, attempt);
+    const enum px_status status = run_once(store, sql, params, format, out, &sent, err);
+    if (durable && !status) PX_CRASH_POINT(STATEMENT[sql].name, "after");
+    if (!status) return status;
+    if (may_rerun(store) && reruns < RERUNS_MAX) {
+      rerun_pause(store, reruns++);
+      continue;
+    }
+    if (!conn_is_lost(store)) return status;
+    conn_drop(store);
+    if (sent && only_once(sql)) return unsettled(err, STATEMENT[sql].name);
+    if (!conn_pause(store, until_ms, losses++)) return status;
   }
 }
 
@@ -197,14 +145,19 @@ enum px_status db_one(struct store *store, enum db_sql sql, const struct db_para
 }
 
 enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) {
-  PGresult *result = PQexec(store->conn, sql);
+  PGresult *result = conn_exec(store, sql);
   const enum px_status status = db_status(store, result, err);
   PQclear(result);
   return status;
 }
 
-static enum px_status transaction_once(struct store *store, db_work fn, void *ctx, struct px_err *err) {
-  enum px_status status = db_ensure(store, err);
+/* ---- transactions */
+
+/* *asked: the commit went out, so that it may have happened whatever came back. */
+static enum px_status transaction_once(struct store *store, db_work fn, void *ctx, const char *name, bool *asked,
+                                       struct px_err *err) {
+  *asked = false;
+  enum px_status status = conn_ensure(store, err);
   if (!status) status = db_exec(store, "begin", err);
   if (status) return status;
   store->in_transaction = true;
@@ -213,35 +166,59 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   if (!status && PQtransactionStatus(store->conn) == PQTRANS_INERROR)
     status = px_fail(err, PX_E_INTERNAL, "a statement of the transaction failed unnoticed");
   if (!status) {
+    PX_CRASH_POINT(name, "commit");
+    *asked = true;
     status = db_exec(store, "commit", err);
-    if (status && PQstatus(store->conn) != CONNECTION_OK)
-      px_err_hint(err, "Whether it was committed is unknown; the same request with the same Idempotency-Key settles it.");
   }
   if (status && PQstatus(store->conn) == CONNECTION_OK) {
     char state[sizeof store->state]; /* the cause must survive the rollback */
     memcpy(state, store->state, sizeof state);
-    PQclear(PQexec(store->conn, "rollback"));
+    PQclear(conn_exec(store, "rollback"));
     memcpy(store->state, state, sizeof state);
   }
   store->in_transaction = false;
   return status;
 }
 
-enum px_status db_transaction(struct store *store, db_work fn, void *ctx, struct px_err *err) {
+enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx, struct px_err *err) {
   if (store->in_transaction) return fn(store, ctx, err);
-  for (int attempt = 0;; attempt++) {
+  const int64_t until_ms = px_clock_ms() + store->patience_ms;
+  enum px_status status;
+  store->unsettled = false;
+  PX_CRASH_POINT(name, "before");
+  for (int reruns = 0, losses = 0;;) {
+    bool asked;
     store->state[0] = '\0';
-    const enum px_status status = transaction_once(store, fn, ctx, err);
-    if (!status || !may_rerun(store) || attempt == RERUNS_MAX) return status;
-    rerun_pause(store, attempt);
+    status = transaction_once(store, fn, ctx, name, &asked, err);
+    if (!status) break;
+    /* Done between the look at what the lost commit did and now, or losing against another. */
+    const bool raced = store->unsettled && strcmp(store->state, "23505") == 0;
+    if ((may_rerun(store) || raced) && reruns < RERUNS_MAX) {
+      rerun_pause(store, reruns++);
+      continue;
+    }
+    if (!conn_is_lost(store)) break;
+    store->unsettled |= asked;
+    conn_drop(store);
+    if (conn_pause(store, until_ms, losses++)) continue;
+    if (store->unsettled) status = unsettled(err, name);
+    break;
   }
+  store->unsettled = false;
+  if (!status) PX_CRASH_POINT(name, "after");
+  return status;
 }
 
-void db_drop(struct store *store) {
-  PQfinish(store->conn);
-  store->conn = NULL;
-  store->in_transaction = false;
+void store_new_id(const char *prefix, char id[STORE_ID_MAX]) {
+  uint8_t bytes[10] = { 0 };
+  char digits[2 * sizeof bytes + 1];
+  /* Without random numbers ids repeat, and the database refuses the second. */
+  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
+  px_hex(bytes, sizeof bytes, digits);
+  snprintf(id, STORE_ID_MAX, "%.8s_%s", prefix, digits);
 }
+
+void db_drop(struct store *store) { conn_drop(store); }
 
 enum px_status store_ping(struct store *store, struct px_err *err) {
   return db_run(store, SQL_ping, &DB_PARAMS, DB_TEXT, NULL, err);

@@ -38,8 +38,9 @@ void db_bytes(struct db_params *p, const void *bytes, size_t n);
 
 enum db_format { DB_TEXT = 0, DB_BINARY = 1 };
 
-/* Runs one statement. Outside a transaction it reruns by itself when it lost
- * against another; *out may be NULL. */
+/* Runs one statement; *out may be NULL. Outside a transaction it runs again when it lost against another, and when the
+ * connection was lost, as long as the store has patience (store.h): every statement used so is harmless to repeat but
+ * those of only_once in db.c, which answer UNSETTLED. */
 enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params, enum db_format format,
                       PGresult **out, struct px_err *err) PX_MUST_CHECK;
 /* The same for a statement that must give a row: NOT_FOUND with this message
@@ -51,10 +52,16 @@ enum px_status db_one(struct store *store, enum db_sql sql, const struct db_para
 enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) PX_MUST_CHECK;
 
 /* Runs fn between begin and commit, and all of it again (a few times) after a
- * serialization failure or a deadlock: fn has no side effects elsewhere. Within
- * another transaction it becomes a part of that one. */
+ * serialization failure or a deadlock: fn has no side effects elsewhere. When the
+ * connection is lost it runs again as long as the store has patience; if the
+ * commit's own answer was lost, db_unsettled says so to fn, which must then look
+ * whether its work is there already (a hold's `already`, an id of its own choice)
+ * before it does it. UNSETTLED when patience ends before that is known. `name` is
+ * for crash points and errors. Within another transaction it becomes a part of
+ * that one. */
 typedef enum px_status (*db_work)(struct store *store, void *ctx, struct px_err *err);
-enum px_status db_transaction(struct store *store, db_work fn, void *ctx, struct px_err *err) PX_MUST_CHECK;
+enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx, struct px_err *err) PX_MUST_CHECK;
+bool db_unsettled(const struct store *store);
 
 /* The connection, opened again if it was lost. */
 enum px_status db_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;

@@ -52,7 +52,8 @@ static void *store_main(void *arg) {
   struct store_ingesting *in = arg;
   struct store *store = NULL;
   struct px_err err = { 0 };
-  enum px_status status = store_open(in->what.beside_url, "px ingest", &store, &err);
+  enum px_status status = store_new(in->what.beside_url, "px ingest", &store, &err);
+  if (!status) store_set_patience(store, store_patience(in->what.store));
   pthread_mutex_lock(&in->lock);
   while (!status) {
     while (in->queue_n == 0 && !in->parsed) pthread_cond_wait(&in->changed, &in->lock);

@@ -2,17 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 
-void store_job_new_id(char id[STORE_ID_MAX]) {
-  uint8_t bytes[10] = { 0 };
-  /* Without random numbers ids repeat, and the database refuses the second. */
-  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
-  memcpy(id, "job_", 4);
-  px_hex(bytes, sizeof bytes, id + 4);
-}
+void store_job_new_id(char id[STORE_ID_MAX]) { store_new_id("job", id); }
 
 struct submission { const struct store_job_draft *drafts; size_t n; char existing[STORE_ID_MAX]; };
 
@@ -127,11 +120,26 @@ static enum px_status insert_needs(struct store *store, const struct store_job_d
   return status;
 }
 
+/* Whether a commit whose answer was lost took the submission: all of its jobs are there, or none is. */
+static enum px_status is_submitted(struct store *store, const struct submission *s, bool *already, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, s->drafts[0].id);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_job_lock, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  *already = PQntuples(row) > 0;
+  PQclear(row);
+  return PX_OK;
+}
+
 static enum px_status submit_work(struct store *store, void *ctx, struct px_err *err) {
   struct submission *s = ctx;
   s->existing[0] = '\0'; /* it may run again */
+  bool already = false;
+  enum px_status status = db_unsettled(store) ? is_submitted(store, s, &already, err) : PX_OK;
+  if (status || already) return status;
   PGresult *older = NULL;
-  enum px_status status = lock_older(store, s, &older, err);
+  status = lock_older(store, s, &older, err);
   /* Parents first, whatever the order of the drafts; and so the one with the key before any other. */
   for (int children = 0; children < 2; children++)
     for (size_t i = 0; i < s->n && !status && !*s->existing; i++) {
@@ -150,7 +158,7 @@ enum px_status store_jobs_submit_once(struct store *store, const struct store_jo
   struct submission s = { drafts, n, "" };
   for (size_t i = 1; i < n; i++)
     if (drafts[i].dedupe_key) return px_fail(err, PX_E_INTERNAL, "only the first job of a submission may have a dedupe key");
-  const enum px_status status = db_transaction(store, submit_work, &s, err);
+  const enum px_status status = db_transaction(store, "submit", submit_work, &s, err);
   if (!status) memcpy(existing, s.existing, STORE_ID_MAX);
   return status;
 }
@@ -206,6 +214,7 @@ static enum px_status cancel_work(struct store *store, void *ctx, struct px_err 
   db_get_text(row, 0, 0, state, sizeof state);
   const bool pipeline = strcmp(PQgetvalue(row, 0, 2), "pipeline") == 0;
   PQclear(row);
+  if (db_unsettled(store) && strcmp(state, "cancelled") == 0) return PX_OK;
   if (strcmp(state, "blocked") != 0 && strcmp(state, "ready") != 0 && strcmp(state, "running") != 0)
     return px_fail(err, PX_E_CONFLICT, "job %s is already %s", id, state);
   status = cancel_one(store, id, state, err);
@@ -215,5 +224,5 @@ static enum px_status cancel_work(struct store *store, void *ctx, struct px_err 
 enum px_status store_job_cancel(struct store *store, const char *id, struct px_err *err) {
   char copy[STORE_ID_MAX];
   snprintf(copy, sizeof copy, "%s", id);
-  return db_transaction(store, cancel_work, copy, err);
+  return db_transaction(store, "cancel", cancel_work, copy, err);
 }

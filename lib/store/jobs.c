@@ -30,6 +30,16 @@ static enum px_status job_from_row(const PGresult *row, struct store_job **out, 
   return PX_OK;
 }
 
+static enum px_status take(struct store *store, enum db_sql sql, const struct db_params *p, struct store_job **out,
+                           struct px_err *err) {
+  PGresult *row = NULL;
+  enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
+  if (!status && PQntuples(row) == 0) *out = NULL;
+  else if (!status) status = job_from_row(row, out, err);
+  PQclear(row);
+  return status;
+}
+
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
                                int lease_ms, struct store_job **out, struct px_err *err) {
   struct px_buf array = PX_BUF(4096);
@@ -44,13 +54,17 @@ enum px_status store_job_claim(struct store *store, const char *worker, const ch
   db_text(&p, worker);
   db_text(&p, array.data);
   db_int(&p, lease_ms);
-  PGresult *row = NULL;
-  status = db_run(store, SQL_job_claim, &p, DB_TEXT, &row, err);
-  if (!status && PQntuples(row) == 0) *out = NULL;
-  else if (!status) status = job_from_row(row, out, err);
-  PQclear(row);
+  status = take(store, SQL_job_claim, &p, out, err);
   px_buf_free(&array);
   return status;
+}
+
+enum px_status store_job_adopt(struct store *store, const char *worker, int lease_ms, struct store_job **out,
+                               struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, worker);
+  db_int(&p, lease_ms);
+  return take(store, SQL_job_adopt, &p, out, err);
 }
 
 void store_job_free(struct store_job *job) {

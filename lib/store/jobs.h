@@ -55,9 +55,14 @@ struct store_job {
   int attempt, max_attempts;
   char *spec_json;
 };
-/* Takes the best ready job of these kinds, or gives NULL. One statement. */
+/* Takes the best ready job of these kinds, or gives NULL. One statement. UNSETTLED when its answer was lost: then
+ * store_job_adopt finds what it took, if anything. */
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
                                int lease_ms, struct store_job **out, struct px_err *err) PX_MUST_CHECK;
+/* The job that is held in this worker's name, its lease begun anew, or NULL: for a worker that has none and whose last
+ * claim was UNSETTLED. */
+enum px_status store_job_adopt(struct store *store, const char *worker, int lease_ms, struct store_job **out,
+                               struct px_err *err) PX_MUST_CHECK;
 void store_job_free(struct store_job *job);
 
 /* Extends the lease and records progress (phase may be NULL). FENCED when the

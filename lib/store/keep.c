@@ -48,7 +48,7 @@ enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, st
   if (!status) {
     reaped.sessions_ended = (int)db_get_int(row, 0, 0);
     PQclear(row);
-    status = db_transaction(store, cancel_orphans, &orphans, err);
+    status = db_transaction(store, "orphans", cancel_orphans, &orphans, err);
   }
   reaped.cancelled += orphans;
   if (!status) *out = reaped;

@@ -50,7 +50,7 @@ enum px_status store_label_stage(struct store *store, const struct store_hold *s
                                  const struct store_label_segment *segment, struct px_err *err) {
   struct stage stage = { shard, segment, { 0 } };
   px_sha256(segment->bytes, segment->n, stage.digest);
-  return db_transaction(store, stage_work, &stage, err);
+  return db_transaction(store, "label_stage", stage_work, &stage, err);
 }
 
 enum px_status store_label_adopt(struct store *store, const struct store_hold *shard, const char *label_job,
@@ -113,7 +113,7 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
 enum px_status store_label_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
                                    uint32_t segments_n, const char *result_json, struct px_err *err) {
   struct publish publish = { hold, dataset_id, segments_n, result_json };
-  return db_transaction(store, publish_work, &publish, err);
+  return db_transaction(store, "label_publish", publish_work, &publish, err);
 }
 
 enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {

@@ -54,8 +54,12 @@ struct run { const struct store_once *once; store_once_work work; void *ctx; str
 static enum px_status run_work(struct store *store, void *ctx, struct px_err *err) {
   const struct run *run = ctx;
   struct store_answer *answer = run->answer;
+  bool already = false;
   answer->head.len = answer->body.len = 0;
-  enum px_status status = run->work(run->ctx, answer, err);
+  /* The commit whose answer was lost may have kept the answer of the work: then that has been given already. */
+  enum px_status status = db_unsettled(store) ? look(store, run->once, answer, &already, err) : PX_OK;
+  if (status || already) return status;
+  status = run->work(run->ctx, answer, err);
   if (status) return status;
   struct db_params p = DB_PARAMS;
   db_text(&p, run->once->key);
@@ -72,7 +76,7 @@ static enum px_status run_work(struct store *store, void *ctx, struct px_err *er
 enum px_status store_once_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
                               struct store_answer *answer, struct px_err *err) {
   struct run run = { once, work, ctx, answer };
-  return db_transaction(store, run_work, &run, err);
+  return db_transaction(store, "once", run_work, &run, err);
 }
 
 void store_once_end(struct store *store, const struct store_once *once) {

@@ -44,7 +44,7 @@ enum px_status store_model_publish(struct store *store, const struct store_hold 
                                    const char *metrics_json, struct px_err *err) {
   struct model model = { hold, dataset_id, role, algo, metrics_json, { 0 } };
   const enum px_status status = store_blob_put(store, bytes, n, NULL, &model.blob, err);
-  return status ? status : db_transaction(store, model_work, &model, err);
+  return status ? status : db_transaction(store, "model_publish", model_work, &model, err);
 }
 
 enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
@@ -103,7 +103,7 @@ enum px_status store_artifacts_publish(struct store *store, const struct store_h
                                        const struct store_artifact *artifacts, size_t n, const char *result_json,
                                        struct px_err *err) {
   struct files files = { hold, artifacts, n, result_json };
-  return db_transaction(store, artifacts_work, &files, err);
+  return db_transaction(store, "artifacts_publish", artifacts_work, &files, err);
 }
 
 enum px_status store_artifact_list(struct store *store, const char *job, struct px_buf *out, struct px_err *err) {

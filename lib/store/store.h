@@ -4,9 +4,12 @@
  *
  * One function is one domain operation and, where it writes, one transaction;
  * serialization failures and deadlocks rerun it. A lost connection is opened
- * again at the next call; a call that was cut answers UNAVAILABLE. Not thread
- * safe: a struct store belongs to one thread (or one process after fork, which
- * must open its own).
+ * again: at once, and then as long as the store has patience; after that a call
+ * answers UNAVAILABLE: nothing was done. Where that cannot be said, because the
+ * answer to a commit was lost and the database stayed away, it answers UNSETTLED.
+ * With several hosts in the URL (target_session_attrs=read-write) a new
+ * connection goes to the one that is the primary. Not thread safe: a struct
+ * store belongs to one thread (or one process after fork, which must open its own).
  */
 #ifndef PX_STORE_STORE_H
 #define PX_STORE_STORE_H
@@ -22,7 +25,14 @@ struct store;
  * pg_stat_activity (a job's child uses "px JOB EPOCH", so that the reaper can
  * end it). UNAVAILABLE when the server does not answer. */
 enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) PX_MUST_CHECK;
+/* The same without connecting: the first call does, with the patience of calls. */
+enum px_status store_new(const char *url, const char *application, struct store **out, struct px_err *err) PX_MUST_CHECK;
 void store_close(struct store *store);
+/* How long a call goes on trying while there is no connection (0 at first: one more try). */
+void store_set_patience(struct store *store, int patience_ms);
+int store_patience(const struct store *store);
+/* How long an answer may take before the connection is given up (90 s at first). */
+void store_set_answer(struct store *store, int answer_ms);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
@@ -34,6 +44,7 @@ enum px_status store_migrate(struct store *store, int *applied, struct px_err *e
 enum px_status store_check_schema(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 enum { STORE_ID_MAX = 40 }; /* ids with their NUL */
+void store_new_id(const char *prefix, char id[STORE_ID_MAX]); /* "ds": "ds_" and 20 random hex digits */
 
 /* Tokens: digest is SHA-256 of the token text. UNAUTHORIZED if unknown or expired. */
 enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32], struct px_err *err)

@@ -1,9 +1,8 @@
 -- Datasets, segments, trajectories.
 
 -- name: dataset_create
-insert into datasets (name, obs_dim, act_dim, act_low, act_high, env, act_count)
-values ($1, $2, $3, $4::float8[]::real[], $5::float8[]::real[], nullif($6, ''), $7)
-returning id
+insert into datasets (id, name, obs_dim, act_dim, act_low, act_high, env, act_count)
+values ($1, $2, $3, $4, $5::float8[]::real[], $6::float8[]::real[], nullif($7, ''), $8)
 
 -- The row is locked first: a job submitted meanwhile waits, and then finds no dataset.
 -- name: dataset_lock_all
@@ -74,6 +73,9 @@ select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 en
 -- name: append_lock
 select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}'), act_count
 from datasets where id = $1 for no key update
+
+-- name: append_attached
+select d.version from segments s join datasets d on d.id = s.dataset_id where s.blob_id = $1
 
 -- name: append_segment
 insert into segments (dataset_id, seq, blob_id, sha256, first_trajectory, trajectories_n, steps_n, labelled_steps_n,

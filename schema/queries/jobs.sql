@@ -102,6 +102,13 @@ from best where j.id = best.id
 returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
   j.max_attempts, j.spec
 
+-- What a claim took whose answer was lost. A worker has one job at a time, and this one knows of none.
+-- name: job_adopt
+update jobs j set lease_expires_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
+where j.state = 'running' and j.lease_owner = $1 and j.lease_expires_at > clock_timestamp()
+returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
+  j.max_attempts, j.spec
+
 -- No wait for the disk: a heartbeat lost in a crash only makes a lease end earlier. A claim must wait, because an epoch
 -- that is forgotten would be given out twice.
 -- name: job_heartbeat

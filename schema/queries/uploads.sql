@@ -9,6 +9,9 @@ insert into uploads (id, dataset_id, file_name, format, options, blob_id, job_id
 select made.upload, $1, $2, $3, $4::jsonb, $5, job.id, $6, $6 from made, job
 returning job_id
 
+-- name: upload_of_blob
+select job_id from uploads where blob_id = $1
+
 -- name: upload_get
 select id, dataset_id, file_name, format, coalesce(blob_id, 0), options from uploads where id = $1 and job_id is not null
 

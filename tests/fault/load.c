@@ -7,8 +7,9 @@
  * submits a pipeline, a policy, exports, a labelling and an evaluation, and follows them to their end. Session i is of
  * variant i modulo `variants`: sessions of a variant ask for the same things, so their results must be the same bytes.
  *
- * A request without an answer is never sent again: that session ends, and another of the same variant begins on a
- * fresh dataset, so what became of the unknown request can be told from the database. A job that failed for a reason
+ * Every other session sends an Idempotency-Key, and sends a request without an answer again until it has one. The others
+ * never do: such a session ends, and another of the same variant begins on a fresh dataset, so what became of the
+ * unknown request can be told from the database. A job that failed for a reason
  * of the surroundings (a lost worker, an outage) is submitted again, as a user would.
  */
 #include <getopt.h>
@@ -39,6 +40,7 @@ static struct {
 struct session {
   char name[NAME_BYTES], dataset[ID_BYTES];
   int variant;
+  bool keys;    /* it sends an Idempotency-Key */
   json_t *jobs; /* role -> id of the job that succeeded */
 };
 
@@ -84,22 +86,25 @@ static void note(const struct session *s, const char *op, const char *outcome, i
                         outcome, "http", http, "id", id, "error", detail));
 }
 
-/* Sends a request once, and again only while it was surely not taken. The outcome; id gets the answer's "id", if any. */
+/* Sends a request once, and again only while it was surely not taken, or has a key. The outcome; id gets the answer's
+ * "id", if any. */
 static const char *ask(const struct session *s, const char *op, const char *path, const char *type, const void *body,
                        size_t n, char id[ID_BYTES]) {
   const int64_t until = px_clock_ms() + PATIENCE_MS;
+  char headers[160] = "";
+  if (s->keys) snprintf(headers, sizeof headers, "Idempotency-Key: \"%s-%s\"\r\n", s->name, op);
   for (;;) {
     struct api_answer answer = { 0 };
-    const enum api_outcome outcome = api_call(&load.api, "POST", path, "", type, body, n, &answer);
+    const enum api_outcome outcome = api_call(&load.api, "POST", path, headers, type, body, n, &answer);
     json_t *json = outcome == API_ANSWERED && answer.body.data ? json_loadb(answer.body.data, answer.body.len, 0, NULL) : NULL;
     const char *given = json_string_value(json_object_get(json, "id"));
-    const char *told = outcome == API_UNKNOWN ? UNKNOWN : outcome == API_ANSWERED && answer.http < 300 ? ACKED : REFUSED;
+    const char *told = outcome == API_UNKNOWN || answer.http == 504 ? UNKNOWN : outcome == API_ANSWERED && answer.http < 300 ? ACKED : REFUSED;
     snprintf(id, ID_BYTES, "%s", given ? given : "");
     note(s, op, told, answer.http, id, json_string_value(json_object_get(json, "detail")));
     json_decref(json);
     px_buf_free(&answer.body);
-    const bool again = told == REFUSED && (answer.http == 0 || answer.http == 429 || answer.http >= 500) && px_clock_ms() < until;
-    if (!again) return told;
+    const bool untaken = told == REFUSED && (answer.http == 0 || (answer.http == 409 && s->keys) || answer.http == 429 || answer.http >= 500);
+    if (px_clock_ms() > until || !(untaken || (told == UNKNOWN && s->keys))) return told;
     proc_sleep_ms(PAUSE_MS);
   }
 }
@@ -291,7 +296,7 @@ static void *load_main(void *arg) {
     const int64_t until = px_clock_ms() + PATIENCE_MS;
     for (int attempt = 0; end == END_UNKNOWN && px_clock_ms() < until; attempt++) {
       if (attempt) proc_sleep_ms(PAUSE_MS);
-      struct session s = { .variant = i % load.variants, .jobs = json_object() };
+      struct session s = { .variant = i % load.variants, .keys = i / load.variants % 2, .jobs = json_object() };
       snprintf(s.name, sizeof s.name, "%s-%d-%d", load.prefix, i, attempt);
       end = run_session(&s);
       json_decref(s.jobs);

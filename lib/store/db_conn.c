@@ -1,0 +1,171 @@
+/* The connection under the statements: see db_conn.h. */
+#include "lib/store/db_conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+
+/* An answer may have to wait for a lock (lock_timeout) and then for the disk. */
+enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };
+
+/* ---- opening and closing */
+
+enum px_status store_new(const char *url, const char *application, struct store **out, struct px_err *err) {
+  struct store *store = calloc(1, sizeof *store);
+  if (!store) return px_fail(err, PX_E_NO_MEMORY, "no memory for a database connection");
+  store->url = strdup(url);
+  store->application = strdup(application);
+  store->answer_ms = ANSWER_MS;
+  uint64_t seed = 0;
+  const enum px_status status = px_random(&seed, sizeof seed);
+  store->rng = px_rng_at(seed, 0, 0);
+  if (status || !store->url || !store->application) {
+    store_close(store);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for a database connection");
+  }
+  *out = store;
+  return PX_OK;
+}
+
+enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) {
+  struct store *store = NULL;
+  enum px_status status = store_new(url, application, &store, err);
+  if (!status) status = conn_ensure(store, err);
+  if (!status) *out = store;
+  else store_close(store);
+  return status;
+}
+
+void store_close(struct store *store) {
+  if (!store) return;
+  PQfinish(store->conn);
+  free(store->url);
+  free(store->application);
+  free(store);
+}
+
+void store_set_patience(struct store *store, int patience_ms) { store->patience_ms = patience_ms; }
+int store_patience(const struct store *store) { return store->patience_ms; }
+void store_set_answer(struct store *store, int answer_ms) { store->answer_ms = answer_ms; }
+
+void conn_drop(struct store *store) {
+  PQfinish(store->conn);
+  store->conn = NULL;
+  store->in_transaction = false;
+}
+
+/* libpq's messages end with a newline and may hold several lines. */
+static void tidy(char *out, size_t size, const char *text) {
+  snprintf(out, size, "%s", text ? text : "");
+  size_t n = strlen(out);
+  while (n && (out[n - 1] == '\n' || out[n - 1] == ' ')) out[--n] = '\0';
+  for (size_t i = 0; i < n; i++)
+    if (out[i] == '\n' || out[i] == '\t') out[i] = ' ';
+}
+
+enum px_status conn_unreachable(struct store *store, struct px_err *err) {
+  char text[256];
+  if (store->late) snprintf(text, sizeof text, "nothing came for %d ms", store->answer_ms);
+  else tidy(text, sizeof text, store->conn ? PQerrorMessage(store->conn) : "the connection was given up");
+  px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
+  px_err_hint(err, "Is PostgreSQL running, and is db_url right?");
+  return PX_E_UNAVAILABLE;
+}
+
+static void ignore_notice(void *arg, const PGresult *result) {
+  (void)arg;
+  (void)result;
+}
+
+static int connect_timeout_s(const struct store *store) {
+  const int s = store->answer_ms / 1000;
+  return s < CONNECT_MIN_S ? CONNECT_MIN_S : s > CONNECT_MAX_S ? CONNECT_MAX_S : s;
+}
+
+enum px_status conn_ensure(struct store *store, struct px_err *err) {
+  if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
+  conn_drop(store);
+  char timeout[16];
+  snprintf(timeout, sizeof timeout, "%d", connect_timeout_s(store));
+  const char *const keys[] = { "dbname", "application_name", "connect_timeout", "keepalives_idle", "tcp_user_timeout", NULL };
+  const char *const values[] = { store->url, store->application, timeout, "10", "20000", NULL };
+  store->late = false;
+  store->conn = PQconnectdbParams(keys, values, 1);
+  memset(store->prepared, 0, sizeof store->prepared);
+  store->in_transaction = false;
+  if (PQstatus(store->conn) != CONNECTION_OK) return conn_unreachable(store, err);
+  PQsetNoticeReceiver(store->conn, ignore_notice, NULL);
+  PQsetnonblocking(store->conn, 1);
+  /* A process stopped in the middle of a transaction must not hold its locks for ever. */
+  return db_exec(store, "set timezone to 'UTC'; set extra_float_digits to 1; set bytea_output to hex;"
+                        "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
+}
+
+bool conn_is_lost(const struct store *store) {
+  /* 57P01 to 57P03: it is shutting down, has crashed, or is starting; 25006: it became a standby. */
+  return !store->conn || PQstatus(store->conn) != CONNECTION_OK || strncmp(store->state, "57P0", 4) == 0 ||
+         strcmp(store->state, "25006") == 0;
+}
+
+bool conn_pause(struct store *store, int64_t until_ms, int tries) {
+  if (tries == 0 && !store->late) return true;
+  const int doubled = PAUSE_MS << (tries < 6 ? tries : 6);
+  const double ms = (doubled < PAUSE_MAX_MS ? doubled : PAUSE_MAX_MS) * (0.5 + px_rng_double(&store->rng) / 2);
+  if (px_clock_ms() + (int64_t)ms > until_ms) return false;
+  nanosleep(&(struct timespec){ .tv_nsec = (long)(ms * 1e6) }, NULL);
+  return true;
+}
+
+/* ---- waiting for answers */
+
+/* Waits until libpq can give a result without blocking; false when time is up. */
+static bool await_result(struct store *store, int64_t until_ms) {
+  for (;;) {
+    const int unsent = PQflush(store->conn);
+    if (unsent < 0 || (unsent == 0 && !PQisBusy(store->conn))) return true; /* what broke shows in the result */
+    const int64_t left = until_ms - px_clock_ms();
+    if (left <= 0) return false;
+    struct pollfd fd = { .fd = PQsocket(store->conn), .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
+    if (poll(&fd, 1, (int)left) < 0 && errno != EINTR) return false;
+    if (fd.revents & (POLLIN | POLLHUP | POLLERR) && !PQconsumeInput(store->conn)) return true;
+  }
+}
+
+/* The last result of what was sent, as PQexec gives it. */
+static PGresult *answer(struct store *store, int sent) {
+  PGresult *last = NULL;
+  const int64_t until_ms = px_clock_ms() + store->answer_ms;
+  store->late = false;
+  while (sent) {
+    if (!await_result(store, until_ms)) {
+      PQclear(last);
+      conn_drop(store);
+      store->late = true;
+      return NULL;
+    }
+    PGresult *next = PQgetResult(store->conn);
+    if (!next) break;
+    PQclear(last);
+    last = next;
+  }
+  return last;
+}
+
+PGresult *conn_exec(struct store *store, const char *sql) {
+  return store->conn ? answer(store, PQsendQuery(store->conn, sql)) : NULL;
+}
+
+PGresult *conn_prepare(struct store *store, const char *name, const char *sql) {
+  return store->conn ? answer(store, PQsendPrepare(store->conn, name, sql, 0, NULL)) : NULL;
+}
+
+PGresult *conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format) {
+  if (!store->conn) return NULL;
+  return answer(store, PQsendQueryPrepared(store->conn, name, params->n, params->value, params->length, params->format, format));
+}

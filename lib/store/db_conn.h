@@ -1,0 +1,40 @@
+/*
+ * The connection itself, between libpq and db.c: opening it, opening it again, and waiting for answers with a bound on
+ * the time, so that a database that is silent is known from one that is slow. Only db.c includes this, and db_conn.c.
+ */
+#ifndef PX_STORE_DB_CONN_H
+#define PX_STORE_DB_CONN_H
+
+#include "lib/base/rng.h"
+#include "lib/store/db.h"
+
+struct store {
+  PGconn *conn;
+  char *url, *application;
+  bool prepared[DB_SQL_N];
+  bool in_transaction;
+  bool unsettled;                /* the answer to a commit was lost, and this is the work again */
+  bool late;                     /* the last failure: no answer in time */
+  int answer_ms, patience_ms;
+  char state[6], constraint[64]; /* of the last failure */
+  struct px_rng rng;             /* jitter of pauses only */
+};
+
+/* Opens it if there is none: one try. */
+enum px_status conn_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;
+/* Ends it: nothing that was asked on it is known. */
+void conn_drop(struct store *store);
+/* True when the last failure was the connection's, or the database's that is going away: another connection may do. */
+bool conn_is_lost(const struct store *store);
+enum px_status conn_unreachable(struct store *store, struct px_err *err);
+
+/* As PQexec, PQprepare and PQexecPrepared; NULL when no answer came in time, and then there is no connection any more. */
+PGresult *conn_exec(struct store *store, const char *sql);
+PGresult *conn_prepare(struct store *store, const char *name, const char *sql);
+PGresult *conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format);
+
+/* A pause before the next try, growing with `tries` (0, 1, ...) up to a second; false when it would end after until_ms. The
+ * first try follows at once, for a connection that was cut while nobody used it. */
+bool conn_pause(struct store *store, int64_t until_ms, int tries);
+
+#endif
