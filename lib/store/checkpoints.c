@@ -50,7 +50,7 @@ enum px_status store_checkpoint_keep(struct store *store, const struct store_hol
                                      const char *profile, const void *bytes, size_t n, struct px_err *err) {
   struct keeping keeping = { hold, step, profile, bytes, n, { 0 } };
   px_sha256(bytes, n, keeping.digest);
-  return db_transaction(store, keep_work, &keeping, err);
+  return db_transaction(store, "checkpoint", keep_work, &keeping, err);
 }
 
 enum px_status store_checkpoint_list(struct store *store, const char *job, struct store_checkpoint out[STORE_CHECKPOINTS_MAX],
