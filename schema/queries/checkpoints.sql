@@ -6,9 +6,10 @@ update jobs set attempt = 1, lost_leases = 0
 where id = $1 and epoch = $2 and (attempt > 1 or lost_leases > 0)
   and not exists (select from job_checkpoints c where c.job_id = $1 and c.step >= $3)
 
+-- Again after a commit whose answer was lost: what is kept stays.
 -- name: checkpoint_insert
 insert into job_checkpoints (job_id, epoch, step, blob_id, sha256, size_bytes, profile)
-values ($1, $2, $3, $4, $5, $6, $7)
+values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing
 
 -- The last two stay: one to go on from, one for the case that it is damaged.
 -- name: checkpoint_trim
