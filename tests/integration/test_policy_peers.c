@@ -66,7 +66,7 @@ static void put_acted(const char *dir, const char *name, const struct px_dataset
   px_buf_free(&file);
 }
 
-static void train_and_act(const char *algo, const char *dir, const struct px_dataset *ds) {
+static void train_and_act(const char *algo, const char *dir, struct px_dataset *ds) {
   struct rl_spec spec;
   struct rl_policy *policy;
   struct rl_metrics metrics;
@@ -80,7 +80,9 @@ static void train_and_act(const char *algo, const char *dir, const struct px_dat
   CU_OK(px_union_new(ds, &u, &err), err);
   CU_OK(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
+  memset(ds->labelled, 0, ds->steps_n); /* so that a policy with memory remembers its own actions, as in an episode */
   CU_OK(rl_policy_along(policy, ds, NULL, actions, &err), err);
+  memset(ds->labelled, 1, ds->steps_n);
   put_file(dir, algo, ".policy", &file);
   put_acted(dir, algo, ds, actions);
   px_buf_free(&file);
