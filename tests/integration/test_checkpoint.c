@@ -1,5 +1,6 @@
 /* Checkpoints in the store and real workers: a training that is killed, drained or finds its last state damaged goes on
  * and ends with the bytes of a quiet one. */
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -481,10 +482,35 @@ static void bytes_depend_on_neither_workers_nor_threads(void) {
   }
 }
 
+/* Equal bytes alone would not show it: a product may be split over threads without changing a bit. */
+static void a_training_computes_on_one_thread_whatever_the_environment_asks_for(void) {
+  char dataset[STORE_ID_MAX], job[STORE_ID_MAX], path[64];
+  open_store();
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "threads", 10, 0, 1));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY,
+                 "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 256, \"batch\": 256}}", job);
+  setenv("OMP_NUM_THREADS", "4", 1);
+  const pid_t worker = workers_start(NULL);
+  unsetenv("OMP_NUM_THREADS");
+  workers_await("t", 30, "select step > 0 from jobs where id = '%s'", job);
+  snprintf(path, sizeof path, "/proc/%d/task", (int)workers_child(worker));
+  DIR *tasks = opendir(path);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(tasks);
+  int threads = 0;
+  for (const struct dirent *entry; (entry = readdir(tasks));) threads += entry->d_name[0] != '.';
+  closedir(tasks);
+  CU_ASSERT_EQUAL(threads, 1);
+  struct px_err err;
+  CU_OK(store_job_cancel(store, job, &err), err);
+  workers_await("cancelled", 10, "select state from jobs where id = '%s'", job);
+  workers_end(worker, SIGTERM);
+}
+
 CU_MAIN("checkpoint", T(the_last_two_are_kept_newest_first), T(whoever_lost_the_job_keeps_nothing),
         T(states_go_with_success_and_stay_a_week_with_failure), T(an_attempt_that_comes_further_has_earlier_failures_forgotten),
         T(killed_often_a_policy_ends_with_the_same_bytes), T(killed_often_a_member_ends_with_the_same_bytes),
         T(a_drained_training_loses_nothing), T(a_damaged_state_is_passed_over_for_the_one_before),
         T(a_state_of_another_numeric_profile_is_not_used), T(divergence_keeps_the_last_good_state_and_says_so),
         T(a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machine),
-        T(a_worker_set_up_by_flags_alone_runs_jobs), T(bytes_depend_on_neither_workers_nor_threads))
+        T(a_worker_set_up_by_flags_alone_runs_jobs), T(bytes_depend_on_neither_workers_nor_threads),
+        T(a_training_computes_on_one_thread_whatever_the_environment_asks_for))
