@@ -57,7 +57,7 @@ FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-returns bench-env bench-service fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -188,6 +188,9 @@ bench-pipeline: all ## The whole service on hopper-medium-expert of PROXACT_DATA
 
 bench-returns: $(B)/tests/bench/bench_policy ## Every algorithm on the datasets of PROXACT_DATA, all labels: hours; ALGOS= SEEDS=
 	@tests/bench/bench_returns.sh $(PROXACT_DATA)
+
+bench-checkpoint: all $(B)/tests/bench/bench_checkpoint ## What checkpoints cost, and what a crash loses: CHECKPOINT_S=60
+	@tests/support/stack.sh $(B)/tests/bench/bench_checkpoint
 
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench
