@@ -80,6 +80,20 @@ wait $holder
 ok "the server was killed in the middle of it; the client comes to its end" wait $client
 ok "it was stored once" same "$(sql "select trajectories_n from datasets where name = 'small'")" 1
 
+# --- the example in curl
+ok "a dataset for the example" "$proxact" datasets create example --obs 3 --act 2
+sql 'delete from uploads where job_id is not null and blob_id is null; create trigger slow_disk before insert on blob_chunks for each row execute function slow_disk()'
+example_more() { [ "$(sql "select coalesce(max(received_bytes), 0) from uploads u join datasets d on d.id = u.dataset_id where d.name = 'example'")" -gt "$1" ]; }
+"$root/clients/examples/upload.sh" example "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
+client=$!
+example_killed() { wait_until 20 example_more $((size / 3)) && kill -0 $client && again; }
+ok "the server is killed while the example sends" example_killed
+ok "the example comes to its end" wait $client
+sql 'drop trigger slow_disk on blob_chunks'
+ok "and names the job" grep -qxE 'job_[0-9a-f]{20}' "$work/said"
+ok "which reads the file" "$proxact" jobs watch "$(cat "$work/said")"
+ok "once" same "$(sql "select trajectories_n from datasets where name = 'example'")" 2000
+
 # --- nobody there
 server_stop
 began=$SECONDS

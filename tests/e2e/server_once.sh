@@ -122,12 +122,13 @@ is "one that is too long" 422
 
 # --- many at once
 race() {
-  local i statuses
+  local i statuses pids=()
   for i in {1..8}; do
     curl -sS -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $token" -H 'Idempotency-Key: race' \
       --json "$(dataset raced)" "$url/v1/datasets" >"$work/race.$i" &
+    pids+=($!)
   done
-  wait $(jobs -p | tail -n 8)
+  wait "${pids[@]}"
   statuses=$(sort "$work"/race.* | uniq | tr '\n' ' ')
   case $statuses in "201 " | "201 409 ") ;; *) echo "$statuses"; return 1 ;; esac
   [ "$(sql "select count(*) from datasets where name = 'raced'")" = 1 ]

@@ -243,13 +243,14 @@ tus DELETE "$up"
 
 # --- two writers at one place: one is taken
 two_writers() {
-  local i codes
+  local i codes pids=()
   create "$large"
   for i in 1 2; do
     curl -sS -o /dev/null -w '%{http_code}\n' -X PATCH --data-binary @"$work/large" -H "Authorization: Bearer $token" \
       -H 'Tus-Resumable: 1.0.0' -H "$octets" -H 'Upload-Offset: 0' "$url$up" >"$work/writer.$i" &
+    pids+=($!)
   done
-  wait $(jobs -p | tail -n 2)
+  wait "${pids[@]}"
   codes=$(sort "$work"/writer.* | tr '\n' ' ')
   [ "$codes" = "204 409 " ] || { echo "$codes"; return 1; }
   [ "$(sql "select encode(sha256(string_agg(bytes, ''::bytea order by no)), 'hex') from blob_chunks c join uploads u using (blob_id) where u.id = '${up##*/}'")" = \
