@@ -140,7 +140,8 @@ static void an_attempt_that_comes_further_has_earlier_failures_forgotten(void) {
 /* ---- workers */
 
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 4000, \"hidden\": 64, \"batch\": 64}, \"seed\": 3}"
+/* Long enough (some seconds on an idle core) for kills, drains and questions to come in the middle. */
+#define POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 16000, \"hidden\": 64, \"batch\": 64}, \"seed\": 3}"
 #define MEMBER \
   "{\"idm\": {\"members\": 2, \"steps\": 3000, \"validate_every\": 100, \"hidden\": 64, \"batch\": 128, \"patience\": 0," \
   " \"dropout\": 0.1, \"seed\": 3}, \"member\": 1}"
@@ -254,7 +255,7 @@ static void killed_often_a_policy_ends_with_the_same_bytes(void) {
   kill_at_random(worker, job, 3);
   end_alike(job, quiet);
   CU_ASSERT_STRING_EQUAL(db_sql("select epoch || ' ' || (resumed_from > 0) from jobs where id = '%s'", job), "4 true");
-  curves_are_whole(job, strtoll(db_sql("select resumed_from from jobs where id = '%s'", job), NULL, 10), 4000);
+  curves_are_whole(job, strtoll(db_sql("select resumed_from from jobs where id = '%s'", job), NULL, 10), 16000);
   workers_end(worker, SIGTERM);
 }
 
