@@ -124,6 +124,19 @@ static bool drain(struct http *http, struct service *service, int64_t drain_ms) 
   return http_in_flight(http) == 0;
 }
 
+static struct service_options service_options_of(const struct px_config *config) {
+  return (struct service_options){ .db_url = px_config_text(config, "db_url"),
+                                   .redis_url = px_config_text(config, "redis_url"),
+                                   .spool_dir = px_config_text(config, "spool_dir"),
+                                   .max_upload_bytes = (uint64_t)px_config_int(config, "max_upload_bytes"),
+                                   .upload_expires_s = px_config_int(config, "upload_expires_s"),
+                                   .work_threads = (int)px_config_int(config, "work_threads"),
+                                   .db_wait_ms = (int)px_config_int(config, "db_wait_ms"),
+                                   .room = { .spool_dir = px_config_text(config, "spool_dir"),
+                                             .db_volume = px_config_text(config, "db_volume"),
+                                             .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
+}
+
 static enum px_status serve(const struct px_config *config, struct px_err *err) {
   struct listen_address at = { .fd = -1 };
   struct service *service = NULL;
@@ -134,16 +147,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
   raise_descriptors();
   status = listen_open(px_config_text(config, "listen"), &at, err);
   if (!status) status = check_start(config, &at, err);
-  const struct service_options options = { .db_url = px_config_text(config, "db_url"),
-                                           .redis_url = px_config_text(config, "redis_url"),
-                                           .spool_dir = px_config_text(config, "spool_dir"),
-                                           .max_upload_bytes = (uint64_t)px_config_int(config, "max_upload_bytes"),
-                                           .upload_expires_s = px_config_int(config, "upload_expires_s"),
-                                           .work_threads = (int)px_config_int(config, "work_threads"),
-                                           .db_wait_ms = (int)px_config_int(config, "db_wait_ms"),
-                                           .room = { .spool_dir = px_config_text(config, "spool_dir"),
-                                                     .db_volume = px_config_text(config, "db_volume"),
-                                                     .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
+  const struct service_options options = service_options_of(config);
   px_scratch_sweep(options.spool_dir); /* of servers that were killed */
   if (!status) status = service_new(&options, &service, err);
   if (!status) status = service_spool(service, &spool_fd, err);

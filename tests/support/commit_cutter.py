@@ -2,9 +2,9 @@
 
 Usage: commit_cutter.py LISTEN_SOCKET SERVER_SOCKET CONTROL_FILE
 
-Relays bytes between unix sockets. While CONTROL_FILE holds "after", the next connection that sends a commit is cut when
-the server has carried it out, before its answer comes through; with "before", before the commit reaches the server.
-Each cut empties the file, so that a test sees it. Runs until it is ended.
+Relays bytes between unix sockets. While the first word of CONTROL_FILE is "after", the next connection that sends a commit
+is cut when the server has carried it out, before its answer comes through; with "before", before the commit reaches the
+server. Each cut takes its word out of the file, so that a test sees it. Runs until it is ended.
 """
 import pathlib
 import select
@@ -15,20 +15,19 @@ import threading
 COMMIT = b"Q\x00\x00\x00\x0bcommit\x00"  # a simple query, as libpq sends it
 
 
-def armed(control):
-    word = control.read_text().strip()
-    return word if word in ("after", "before") else None
+def take_word(control):
+    words = control.read_text().split()
+    control.write_text(" ".join(words[1:]))
+    return words[0] if words else None
 
 
 def from_client(data, server, control):
     """Whether the connection goes on."""
-    word = armed(control) if COMMIT in data else None
+    word = take_word(control) if COMMIT in data else None
     if word != "before":
         server.sendall(data)
     if word == "after":
         server.recv(65536)  # what it answers: the commit is done
-    if word:
-        control.write_text("")
     return not word
 
 
