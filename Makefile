@@ -48,7 +48,7 @@ SUPPORT_C := $(call sources,tests/support tests/fault/kit)
 TESTS_C := $(call sources,tests/unit tests/golden tests/integration)
 BENCH_C := $(call sources,tests/bench)
 FUZZ_C := $(call sources,tests/fuzz)
-# The tools of the storm (chaosproxy, nemesis, load, check) and its tests.
+# The tools of the storm (chaosproxy, nemesis, load, check), and tests of faults (test_*).
 FAULT_C := $(call sources,tests/fault)
 
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
@@ -56,7 +56,7 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
 FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C))
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
-.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-image check-arch samples \
+.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-image check-arch samples \
         bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
@@ -140,6 +140,11 @@ check-integration: $(call tests_in,integration) ## Tests that need PostgreSQL an
 check-e2e: all ## The whole service, through its own programs, curl and jq
 	@tests/support/run.sh $(wildcard tests/e2e/*.sh)
 
+fault_tests = $(filter $(B)/tests/fault/test_%,$(FAULT))
+check-fault: all $(FAULT) ## Real processes killed, cut off and starved: minutes (make soak has the long storm)
+	$(if $(fault_tests),@tests/support/stack.sh tests/support/run.sh $(fault_tests))
+	@PROXACT_BUILD=$(CURDIR)/$(B) tests/support/run.sh $(wildcard tests/fault/test_*.sh)
+
 SECONDS ?= 600
 SEED ?= 1
 WORKERS ?= 3
@@ -152,7 +157,7 @@ check-image: ## The Dockerfile's steps in a debootstrap root: root, some minutes
 test: ## Install what tests need, build, run every tier
 	@deploy/install-deps.sh test
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all tests
-	+@tests/support/all.sh check check-golden check-integration check-e2e
+	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
 
 tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS) $(FAULT)
 
