@@ -122,6 +122,19 @@ end $$;
 
 COMMENT ON FUNCTION public.drop_blob() IS 'A blob goes with the one row that refers to it';
 
+CREATE FUNCTION public.fence_commit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from jobs where id = new.job_id and epoch = new.epoch and state in ('running', 'succeeded') for share;
+  if not found then
+    raise exception 'job % was taken from epoch % before the commit', new.job_id, new.epoch using errcode = 'PX001';
+  end if;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.fence_commit() IS 'Every row written on a job''s behalf passes the fence again when it is committed';
+
 CREATE FUNCTION public.fence_row() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1083,6 +1096,18 @@ CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_segments FOR EACH R
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_sets FOR EACH ROW EXECUTE FUNCTION public.fence_row();
 
 CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.models FOR EACH ROW EXECUTE FUNCTION public.fence_row();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.artifacts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.job_checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.job_metrics DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.label_segments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.label_sets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
+
+CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.models DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
 
 CREATE TRIGGER jobs_begin BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_begin();
 

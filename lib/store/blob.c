@@ -10,11 +10,13 @@
 #include "lib/base/hash.h"
 #include "lib/store/blob_write.h"
 
-static enum px_status create(struct store *store, uint64_t size, const uint8_t sha256[32], int64_t *id,
+/* alone: nothing in this transaction refers to it. */
+static enum px_status create(struct store *store, uint64_t size, const uint8_t sha256[32], bool alone, int64_t *id,
                              struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_int(&p, (int64_t)size);
   db_bytes(&p, sha256, PX_SHA256_BYTES);
+  db_bool(&p, alone);
   PGresult *result;
   const enum px_status status = db_run(store, SQL_blob_create, &p, DB_TEXT, &result, err);
   if (status) return status;
@@ -31,11 +33,11 @@ static enum px_status put_chunk(struct store *store, int64_t id, int no, const v
   return db_run(store, SQL_blob_chunk_put, &p, DB_TEXT, NULL, err);
 }
 
-enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
-                          struct store_blob *out, struct px_err *err) {
+static enum px_status write_blob(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32], bool alone,
+                                 struct store_blob *out, struct px_err *err) {
   struct store_blob blob = { .size_bytes = n };
   memcpy(blob.sha256, sha256, sizeof blob.sha256);
-  enum px_status status = create(store, n, sha256, &blob.id, err);
+  enum px_status status = create(store, n, sha256, alone, &blob.id, err);
   int no = 0;
   for (uint64_t at = 0; !status && at < n; at += STORE_CHUNK_BYTES, no++) {
     const size_t take = n - at < STORE_CHUNK_BYTES ? (size_t)(n - at) : STORE_CHUNK_BYTES;
@@ -45,10 +47,15 @@ enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, co
   return status;
 }
 
+enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
+                          struct store_blob *out, struct px_err *err) {
+  return write_blob(store, bytes, n, sha256, false, out, err);
+}
+
 struct put { const void *bytes; uint64_t n; const uint8_t *sha256; struct store_blob blob; };
 static enum px_status put_work(struct store *store, void *ctx, struct px_err *err) {
   struct put *put = ctx;
-  return blob_write(store, put->bytes, put->n, put->sha256, &put->blob, err);
+  return write_blob(store, put->bytes, put->n, put->sha256, true, &put->blob, err);
 }
 
 enum px_status store_blob_put(struct store *store, const void *bytes, uint64_t n, const uint8_t *known_sha256,
@@ -82,7 +89,7 @@ static enum px_status put_fd_work(struct store *store, void *ctx, struct px_err 
   struct px_sha256 *hash = px_sha256_new();
   if (!hash) return px_fail(err, PX_E_NO_MEMORY, "no memory for a digest");
   /* The digest is known only at the end: the row is completed then. */
-  enum px_status status = create(store, 0, blob.sha256, &blob.id, err);
+  enum px_status status = create(store, 0, blob.sha256, true, &blob.id, err);
   for (int no = 0; !status; no++) {
     size_t n;
     status = fill(put->fd, put->chunk, (off_t)blob.size_bytes, &n, err);

@@ -1,9 +1,11 @@
 -- Bulk bytes.
 
--- No wait for the disk here: a blob is reachable only through a row committed later, and that commit syncs the log up to
--- itself, this blob's part included. After a crash in between, the row's foreign key finds no blob.
+-- No wait for the disk where a blob is committed by itself ($3): it is reachable only through a row committed later, and
+-- that commit syncs the log up to itself, this blob's part included. After a crash in between, the row's foreign key finds
+-- no blob. Where that row is part of the transaction, the commit waits as ever.
 -- name: blob_create
-insert into blobs (size_bytes, sha256) values ($1, $2) returning id, set_config('synchronous_commit', 'off', true)
+insert into blobs (size_bytes, sha256) values ($1, $2)
+returning id, case when $3 then set_config('synchronous_commit', 'off', true) end
 
 -- name: blob_chunk_put
 insert into blob_chunks (blob_id, no, bytes) values ($1, $2, $3)

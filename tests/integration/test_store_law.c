@@ -155,6 +155,48 @@ static void every_table_a_job_writes_is_fenced(void) {
   store_close(store);
 }
 
+/* Passing the fence and then sleeping past the lease must not be a way around it. */
+static void a_hold_lost_before_the_commit_is_refused_at_the_commit(void) {
+  struct store *store = db_test_open("law");
+  struct store_reaped reaped;
+  struct px_err err;
+  db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, '{-1}', '{1}')"
+         " on conflict do nothing");
+  for (size_t i = 0; i < sizeof FENCED_ROWS / sizeof *FENCED_ROWS; i++) {
+    char id[STORE_ID_MAX];
+    db_sql("insert into blobs (size_bytes, sha256) values (1, sha256(''))");
+    snprintf(id, sizeof id, "%s", job_in("label", "running"));
+    db_sql("update jobs set lease_expires_at = clock_timestamp() where id = '%s'", id);
+    db_sql("begin");
+    CU_ASSERT_STRING_EQUAL(try_row(FENCED_ROWS[i], id, 1), "");
+    CU_OK(store_jobs_reap(store, &reaped, &err), err);
+    CU_ASSERT_STRING_EQUAL(db_sql_state("commit"), "PX001");
+    CU_ASSERT_STRING_EQUAL(db_state(id), "ready");
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_metrics where job_id = '%s'", id), "0");
+    db_sql("delete from jobs where id = '%s'", id);
+  }
+  store_close(store);
+}
+
+/* Whoever takes the job away waits for a commit that has begun; one that has not begun does not hold it. */
+static void an_open_transaction_does_not_keep_a_job_from_the_reaper(void) {
+  struct store *store = db_test_open("law");
+  struct store_reaped reaped;
+  struct px_err err;
+  const char *id = job_in("label", "running");
+  db_sql("update jobs set lease_expires_at = clock_timestamp() where id = '%s'", id);
+  db_sql("begin");
+  CU_ASSERT_STRING_EQUAL(try_row(FENCED_ROWS[0], id, 1), "");
+  db_sql("set constraints all immediate"); /* as the commit does */
+  CU_OK(store_jobs_reap(store, &reaped, &err), err);
+  CU_ASSERT_EQUAL(reaped.returned, 0);
+  db_sql("commit");
+  CU_OK(store_jobs_reap(store, &reaped, &err), err);
+  CU_ASSERT_EQUAL(reaped.returned, 1);
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_metrics where job_id = '%s'", id), "1");
+  store_close(store);
+}
+
 static void every_table_column_view_and_function_has_a_comment(void) {
   struct store *store = db_test_open("law");
   CU_ASSERT_STRING_EQUAL(db_sql(
@@ -225,6 +267,7 @@ static void a_database_without_schema_says_what_to_do(void) {
 CU_MAIN("store_law", T(only_legal_transitions_pass), T(a_pipeline_never_runs_and_resolves_from_blocked),
         T(terminal_jobs_never_change), T(the_epoch_grows_by_one_with_a_claim_and_only_then),
         T(checks_tie_lease_and_end_to_the_state), T(every_transition_is_recorded_in_order),
-        T(every_table_a_job_writes_is_fenced), T(every_table_column_view_and_function_has_a_comment),
+        T(every_table_a_job_writes_is_fenced), T(a_hold_lost_before_the_commit_is_refused_at_the_commit),
+        T(an_open_transaction_does_not_keep_a_job_from_the_reaper), T(every_table_column_view_and_function_has_a_comment),
         T(migrating_again_does_nothing_and_a_changed_file_is_refused), T(several_may_migrate_at_once),
         T(a_database_without_schema_says_what_to_do))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/db.h"
 
@@ -245,6 +246,35 @@ static void labels_of_a_shard_that_is_not_the_jobs_own_do_not_count(void) {
   store_close(store);
 }
 
+/* A blob alone need not be on disk, for what makes it reachable comes later; what is reachable must be. */
+static void what_makes_bytes_reachable_waits_for_the_disk(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char url[512];
+  snprintf(url, sizeof url, "%s%coptions=-csynchronous_commit%%3Don", db_test_url(), strchr(db_test_url(), '?') ? '&' : '?');
+  store_close(store);
+  CU_OK(store_open(url, "results", &store, &err), err);
+  db_sql("create table if not exists commits (what text, sync text)");
+  db_sql("create or replace function note_commit() returns trigger language plpgsql as $$"
+         " begin insert into commits values (tg_table_name, current_setting('synchronous_commit')); return null; end $$");
+  static const char *const TABLES[] = { "label_segments", "job_checkpoints", "blobs" };
+  for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++)
+    db_sql("create constraint trigger note_commit after insert on %s deferrable initially deferred for each row"
+           " execute function note_commit()", TABLES[i]);
+  struct store_blob blob;
+  CU_OK(store_blob_put(store, "{}", 2, NULL, &blob, &err), err);
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits"), "blobs off");
+  const struct label l = submit_label(store, 1);
+  const struct store_hold shard = db_claim(store, "label_shard");
+  stage(store, &shard, &l, 0, "zero");
+  CU_OK(store_checkpoint_keep(store, &shard, 1, "here", "state", 5, &err), err);
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits where what <> 'blobs'"),
+                         "label_segments on, job_checkpoints on");
+  for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) db_sql("drop trigger note_commit on %s", TABLES[i]);
+  db_sql("drop table commits; drop function note_commit()");
+  store_close(store);
+}
+
 static void the_janitor_drops_staged_labels_that_can_never_count(void) {
   struct store *store = fresh();
   struct px_err err;
@@ -296,5 +326,5 @@ CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together), T(art
         T(labels_are_published_whole_and_become_current), T(a_missing_or_misfitting_segment_stops_the_publication),
         T(rows_of_dead_epochs_are_never_published), T(labels_of_a_shard_that_is_not_the_jobs_own_do_not_count),
         T(a_shard_takes_over_what_its_earlier_attempts_staged_alike),
-        T(the_janitor_drops_staged_labels_that_can_never_count),
+        T(what_makes_bytes_reachable_waits_for_the_disk), T(the_janitor_drops_staged_labels_that_can_never_count),
         T(a_newer_label_set_takes_over_and_the_older_stays_readable))
