@@ -51,9 +51,11 @@ FUZZ_C := $(call sources,tests/fuzz)
 # The tools of the storm (chaosproxy, nemesis, load, check), and tests of faults (test_*).
 FAULT_C := $(call sources,tests/fault)
 
+# What scripts start is what was built here, with its sanitizer.
+export PROXACT_BUILD ?= $(CURDIR)/$(B)
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
-FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C))
+FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(B)/tests/fault/failing.so
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-image check-arch samples \
@@ -118,6 +120,12 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a
 	$(call say,ld $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(server_LIBS) $(worker_LIBS) $(client_LIBS) $(lib_LIBS) -lcunit
 $(B)/tests/bench/bench_learning: $(call objects,$(call sources,tests/bench/learning))
+
+# Loaded in front of programs under test, which may have a sanitizer: it has none.
+$(B)/tests/fault/failing.so: tests/fault/preload/failing.c tests/fault/kit/failing.h
+	@mkdir -p $(@D)
+	$(call say,ld $@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -I. $(WARN) -fPIC -shared -o $@ $<
 
 check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a few thousand hostile inputs: seconds
 	@tests/support/run.sh $^ $(ARCH)

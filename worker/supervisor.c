@@ -200,8 +200,8 @@ static void watch_child(struct supervisor *s, struct watch *w) {
   }
 }
 
-/* Says how the job ended, trying again while the database is away: as long as
- * the lease could still be ours. */
+/* Says how the job ended, trying again while the database is away or has no room: as long as the lease could still be
+ * ours. */
 static void settle(struct supervisor *s, const struct watch *w) {
   const int64_t until_ms = px_clock_ms() + s->lease_ms;
   struct px_err err;
@@ -211,7 +211,7 @@ static void settle(struct supervisor *s, const struct watch *w) {
   do {
     status = give_back ? store_job_give_back(s->store, &w->job->hold, &err)
                        : store_job_fail(s->store, &w->job->hold, &w->why, &err);
-    if (status != PX_E_UNAVAILABLE && status != PX_E_UNSETTLED) break;
+    if (!status || px_status_retry(status) == PX_RETRY_NEVER) break;
     px_stop_wait(-1, RETRY_MS);
   } while (px_clock_ms() < until_ms);
   if (status && status != PX_E_FENCED) px_log_err("settling_failed", &err, "job", w->job->hold.job);

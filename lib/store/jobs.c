@@ -195,6 +195,7 @@ enum px_status store_job_fail(struct store *store, const struct store_hold *hold
   db_text(&p, told.hint[0] ? told.hint : px_status_hint(told.code));
   db_text(&p, told.pointer);
   db_bool(&p, px_status_retry(told.code) != PX_RETRY_NEVER);
+  db_bool(&p, told.code == PX_E_NO_SPACE);
   return leave(store, SQL_job_fail, &p, hold, err);
 }
 

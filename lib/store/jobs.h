@@ -78,7 +78,8 @@ enum px_status store_job_metrics_put(struct store *store, const struct store_hol
 enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
                                  struct px_err *err) PX_MUST_CHECK;
 /* Back to ready after a back-off while attempts are left and the code's retry
- * class (errors.def) allows it; else failed. CANCELLED cancels. */
+ * class (errors.def) allows it; else failed. NO_SPACE spends no attempt: the job
+ * waits until there is room. CANCELLED cancels. */
 enum px_status store_job_fail(struct store *store, const struct store_hold *hold, const struct px_err *why,
                               struct px_err *err) PX_MUST_CHECK;
 /* Drain: back to ready at once, the attempt given back. */

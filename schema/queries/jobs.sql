@@ -129,15 +129,18 @@ where id = $1 and epoch = $2 and state = 'running'
 returning id
 
 -- Back to ready while the code may be retried ($8) and attempts are left; the pause doubles, from half a second to 60 s, and
--- jitters by a quarter either way.
+-- jitters by a quarter either way. Want of room ($9) is no fault of the job: it spends no attempt, however long it lasts,
+-- and the pause grows with the times that it was met.
 -- name: job_fail
 update jobs set
   state = case when cancel_requested or $3 = 'cancelled' then 'cancelled'
-               when $8::boolean and attempt < max_attempts then 'ready' else 'failed' end,
+               when $9::boolean or ($8::boolean and attempt < max_attempts) then 'ready' else 'failed' end,
+  attempt = attempt - $9::boolean::int,
   reason = case when cancel_requested then 'cancelled' else $3 end,
   error = jsonb_strip_nulls(jsonb_build_object('code', $3::text, 'title', $4::text, 'detail', $5::text,
             'hint', nullif($6::text, ''), 'pointer', nullif($7::text, ''))),
-  run_after = clock_timestamp() + least(60, 2 ^ least(attempt - 2, 6)) * (0.75 + 0.5 * random()) * interval '1 second',
+  run_after = clock_timestamp() + (0.75 + 0.5 * random()) * interval '1 second' * least(60, 2 ^ least(6, -1 + case when $9::boolean
+    then (select count(*) from job_events e where e.job_id = jobs.id and e.reason = $3) else attempt - 1 end)),
   phase = null
 where id = $1 and epoch = $2 and state = 'running'
 returning state

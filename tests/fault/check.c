@@ -22,13 +22,13 @@
 #include "tests/fault/kit/api.h"
 #include "tests/fault/kit/digest.h"
 #include "tests/fault/kit/history.h"
+#include "tests/fault/kit/law.h"
 #include "tests/fault/kit/proc.h"
 
-enum { QUIET_MS = 60000, PATIENCE_MS = 20000, SQL_BYTES = 8192 };
-enum class { LOST, DOUBLED, STUCK, CLASSES };
+enum { QUIET_MS = 60000, SQL_BYTES = 8192 };
 static const char *const CLASS_NAMES[] = { "lost", "doubled", "stuck" };
 
-static struct { PGconn *db; struct api api; long count[CLASSES]; long equal, compared; json_t *expected; } c;
+static struct { PGconn *db; struct api api; long count[LAW_CLASSES]; long equal, compared; json_t *expected; } c;
 
 /* ---- the database */
 
@@ -84,64 +84,36 @@ static void put_history(const char *path) {
   " ('export_true', 'export'), ('export_both', 'export'), ('evaluate', 'evaluate'), ('label', 'label'), ('upload', 'upload'))" \
   " as k (role, kind) on k.role = h.role and h.outcome in ('acked', 'unknown') group by 1, 2"
 
-static const struct rule { enum class class; const char *what, *sql; } RULES[] = {
-  { LOST, "acknowledged dataset is not there",
+static const struct law_rule OF_HISTORY[] = {
+  { LAW_LOST, "acknowledged dataset is not there",
     "select h.session, h.id from history h where role = 'dataset' and outcome = 'acked' and not exists (select from datasets d where d.id = h.id)" },
-  { LOST, "acknowledged job is not there",
+  { LAW_LOST, "acknowledged job is not there",
     "select h.session, h.op, h.id from history h where outcome = 'acked' and id like 'job\\_%' and not exists (select from jobs j where j.id = h.id)" },
-  { LOST, "acknowledged upload's trajectories are not there",
+  { LAW_LOST, "acknowledged upload's trajectories are not there",
     "select d.name, d.trajectories_n, count(*) from history h join datasets d on d.name = h.session"
     " where h.role = 'upload' and h.outcome = 'acked' and (h.op <> 'upload.2' or exists (select from jobs j where j.id = h.id and j.state = 'succeeded'))"
     " group by 1, 2 having d.trajectories_n < 12 * count(*)" },
-  { LOST, "job that was seen to succeed has not",
+  { LAW_LOST, "job that was seen to succeed has not",
     "select h.session, r.value from history h, jsonb_each_text(h.jobs) r left join jobs j on j.id = r.value where j.state is distinct from 'succeeded'" },
-  { LOST, "job failed for no reason of its surroundings",
+  { LAW_LOST, "job failed for no reason of its surroundings",
     "select j.id, j.kind, j.reason, j.error->>'detail' from jobs j where j.state in ('failed', 'cancelled') and j.reason not in"
     " ('worker_lost', 'oom', 'child_crashed', 'unavailable', 'io_error', 'timeout', 'internal', 'no_memory', 'dependency_failed')" },
-  { LOST, "client saw something wrong", "select session, op, id, error from history where outcome = 'wrong'" },
-  { LOST, "bytes are not those of their digest",
-    "select b.id from blobs b left join lateral (select sha256(string_agg(bytes, ''::bytea order by no)) as sum from blob_chunks where blob_id = b.id) s"
-    " on true where b.attached and s.sum is distinct from b.sha256" },
-  { LOST, "label set is not what its digest says",
-    "select s.id from label_sets s left join lateral (select count(*) as n, sum(steps_n) as steps, sha256(string_agg(sha256, ''::bytea order by seq)) as sum"
-    " from label_rows r where r.label_job_id = s.job_id) r on true where (r.n, r.steps, r.sum) is distinct from (s.segments_n, s.steps_n, s.sha256)" },
-  { LOST, "dataset's counts are not those of its segments",
-    "select d.id from datasets d left join lateral (select count(*) as n, sum(trajectories_n) as t, sum(steps_n) as s, max(seq) + 1 as next from segments"
-    " where dataset_id = d.id) x on true where (x.n, coalesce(x.t, 0), coalesce(x.s, 0), coalesce(x.next, 0)) <>"
-    " (d.segments_n, d.trajectories_n, d.steps_n, d.segments_n)"
-    " or d.trajectories_n <> (select count(*) from trajectories t where t.dataset_id = d.id)" },
-  { LOST, "succeeded job has no result",
-    "select j.id, j.kind from jobs j where j.state = 'succeeded' and ((j.kind in ('train_idm', 'train_policy') and not exists (select from models m where"
-    " m.job_id = j.id and m.epoch = j.epoch)) or (j.kind = 'label' and not exists (select from label_sets s where s.job_id = j.id and s.epoch = j.epoch))"
-    " or (j.kind in ('export', 'report') and not exists (select from artifacts a where a.job_id = j.id and a.epoch = j.epoch)))" },
-  { DOUBLED, "refused dataset is there",
+  { LAW_LOST, "client saw something wrong", "select session, op, id, error from history where outcome = 'wrong'" },
+  { LAW_DOUBLED, "refused dataset is there",
     "select d.name from datasets d where d.name in (select session from history) and not exists (select from history h where h.session = d.name and h.role = 'dataset'"
     " and h.outcome in ('acked', 'unknown'))" },
-  { DOUBLED, "more jobs than were asked for",
+  { LAW_DOUBLED, "more jobs than were asked for",
     "select j.dataset_id, j.kind, count(*), coalesce(s.acked, 0), coalesce(s.unknown, 0) from (" TOP ") j join datasets d on d.id = j.dataset_id"
     " left join (" SENT ") s on s.dataset_id = j.dataset_id and s.kind = j.kind"
     " where j.kind not in ('label_shard', 'ingest', 'report') and d.name in (select session from history)"
     " group by 1, 2, 4, 5 having count(*) > coalesce(s.acked, 0) + coalesce(s.unknown, 0)" },
-  { DOUBLED, "more trajectories than were sent",
+  { LAW_DOUBLED, "more trajectories than were sent",
     "select d.name, d.trajectories_n, s.acked, s.unknown from datasets d left join (" SENT ") s on s.dataset_id = d.id and s.kind = 'upload'"
     " where d.name in (select session from history) and d.trajectories_n > 12 * (coalesce(s.acked, 0) + coalesce(s.unknown, 0))" },
-  { DOUBLED, "job succeeded twice", "select job_id, count(*) from job_events where to_state = 'succeeded' group by 1 having count(*) > 1" },
-  { DOUBLED, "epoch was given out twice", "select job_id, epoch, count(*) from job_events where to_state = 'running' group by 1, 2 having count(*) > 1" },
-  { DOUBLED, "epochs and claims differ",
-    "select j.id, j.epoch, count(e.*) from jobs j left join job_events e on e.job_id = j.id and e.to_state = 'running' group by 1, 2 having count(e.*) <> j.epoch" },
-  { DOUBLED, "segment is labelled twice in a set",
-    "select r.label_job_id, r.seq, count(*) from label_rows r join label_sets s on s.job_id = r.label_job_id group by 1, 2 having count(*) > 1" },
-  { DOUBLED, "job has two results",
-    "select job_id, count(*) from (select job_id, 'model' as what from models union all select job_id, 'set' from label_sets union all"
-    " select job_id, name from artifacts) r group by job_id, what having count(*) > 1" },
-  { DOUBLED, "result of a job that has not succeeded",
-    "select r.job_id, j.state from (select job_id, epoch from models union all select job_id, epoch from label_sets union all select job_id, epoch from artifacts) r"
-    " join jobs j on j.id = r.job_id where j.state <> 'succeeded' or j.epoch <> r.epoch" },
-  { STUCK, "job has not ended", "select id, kind, state, lease_owner, attempt, run_after from jobs where not job_is_final(state)" },
-  { STUCK, "client waited in vain", "select session, op, id from history where outcome = 'stuck'" },
+  { LAW_STUCK, "client waited in vain", "select session, op, id from history where outcome = 'stuck'" },
 };
 
-static void judge(const struct rule *rule) {
+static void judge(const struct law_rule *rule) {
   PGresult *rows = query("%s", rule->sql);
   for (int i = 0; i < PQntuples(rows); i++) {
     printf("%s: %s:", CLASS_NAMES[rule->class], rule->what);
@@ -164,38 +136,6 @@ static void wait_for_quiet(void) {
 }
 
 /* ---- digests */
-
-static void of_path(const char *path, bool model, char out[DIGEST_BYTES]) {
-  struct px_buf bytes;
-  *out = '\0';
-  if (!api_get_bytes(&c.api, path, PATIENCE_MS, &bytes)) return;
-  if (model) digest_model(bytes.data, bytes.len, out);
-  else digest_bytes(bytes.data, bytes.len, out);
-  px_buf_free(&bytes);
-}
-
-/* The digest of what a job left, by its kind. */
-static void of_job(const char *kind, const char *id, const char *result, char out[DIGEST_BYTES]) {
-  char path[160];
-  json_t *json = json_loads(result, 0, NULL);
-  *out = '\0';
-  if (strcmp(kind, "train_idm") == 0 || strcmp(kind, "train_policy") == 0) {
-    snprintf(path, sizeof path, "/v1/models/mdl_%s/weights", id + 4);
-    of_path(path, true, out);
-  } else if (strcmp(kind, "export") == 0) {
-    snprintf(path, sizeof path, "/v1/jobs/%s/artifacts/%s", id, json_string_value(json_object_get(json, "artifact")));
-    of_path(path, false, out);
-  } else if (strcmp(kind, "label") == 0) {
-    snprintf(path, sizeof path, "/v1/label_sets/ls_%s", id + 4);
-    json_t *set = api_get(&c.api, path, PATIENCE_MS);
-    const char *sum = json_string_value(json_object_get(set, "sha256"));
-    snprintf(out, DIGEST_BYTES, "%s", sum ? sum : "");
-    json_decref(set);
-  } else {
-    digest_json(json, out);
-  }
-  json_decref(json);
-}
 
 /* The first of a variant is what the others are compared with. */
 static void compare(int variant, const char *role, const char *session, bool storm, const char *digest) {
@@ -225,7 +165,7 @@ static void compare_sessions(bool storm) {
     char digest[DIGEST_BYTES];
     const char *kind = PQgetvalue(rows, i, 3), *value = PQgetvalue(rows, i, 5);
     if (strcmp(kind, "dataset") == 0) snprintf(digest, sizeof digest, "%s", value);
-    else of_job(kind, PQgetvalue(rows, i, 4), value, digest);
+    else digest_job(&c.api, kind, PQgetvalue(rows, i, 4), value, digest);
     compare((int)strtol(PQgetvalue(rows, i, 0), NULL, 10), PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 1), storm, digest);
   }
   PQclear(rows);
@@ -287,7 +227,8 @@ int main(int argc, char **argv) {
   read_all(quiet, storm);
   const long faults_n = put_faults(faults);
   wait_for_quiet();
-  for (size_t i = 0; i < sizeof RULES / sizeof *RULES; i++) judge(&RULES[i]);
+  for (size_t i = 0; i < LAW_N; i++) judge(&LAW[i]);
+  for (size_t i = 0; i < sizeof OF_HISTORY / sizeof *OF_HISTORY; i++) judge(&OF_HISTORY[i]);
   compare_sessions(false);
   compare_sessions(true);
   const long jobs = number("select count(*) from jobs j join datasets d on d.id = j.dataset_id where d.name in (select session from history where storm = 1)");
@@ -296,8 +237,8 @@ int main(int argc, char **argv) {
          number("select count(*) from jobs where state = 'failed' and lost_leases >= 3"),
          number("select count(*) from job_events where to_state = 'running'"), recovery(0.5));
   printf("faults=%ld jobs=%ld lost=%ld doubled=%ld stuck=%ld digests_equal=%ld/%ld max_recovery_s=%.2f seed=%s\n", faults_n, jobs,
-         c.count[LOST], c.count[DOUBLED], c.count[STUCK], c.equal, c.compared, recovery(1), seed);
-  const bool good = !c.count[LOST] && !c.count[DOUBLED] && !c.count[STUCK] && c.equal == c.compared && c.compared > 0;
+         c.count[LAW_LOST], c.count[LAW_DOUBLED], c.count[LAW_STUCK], c.equal, c.compared, recovery(1), seed);
+  const bool good = !c.count[LAW_LOST] && !c.count[LAW_DOUBLED] && !c.count[LAW_STUCK] && c.equal == c.compared && c.compared > 0;
   json_decref(c.expected);
   PQfinish(c.db);
   return !good;

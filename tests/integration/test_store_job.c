@@ -255,6 +255,23 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
   store_close(store);
 }
 
+static void want_of_room_spends_no_attempt_and_is_waited_out(void) {
+  struct store *store = fresh();
+  char id[STORE_ID_MAX];
+  db_submit(store, "report", NULL, id);
+  for (int times = 0; times < 9; times++) {
+    fail_with(store, db_claim(store, "report"), PX_E_NO_SPACE);
+    CU_ASSERT_STRING_EQUAL(db_sql("select concat_ws(' ', state, attempt, reason) from jobs"), "ready 0 no_space");
+    const double pause = strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
+    const double meant = times < 7 ? 0.5 * (1 << times) : 60;
+    CU_ASSERT(pause > 0.6 * meant && pause < 1.3 * meant);
+    db_sql("update jobs set run_after = clock_timestamp()");
+  }
+  fail_with(store, db_claim(store, "report"), PX_E_OOM);
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt from jobs"), "ready1");
+  store_close(store);
+}
+
 static void bad_input_is_never_retried(void) {
   struct store *store = fresh();
   char id[STORE_ID_MAX];
@@ -737,6 +754,7 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(time_left_follows_from_what_was_done), T(succeeding_twice_is_already_and_keeps_the_first_result),
         T(zombies_are_fenced_everywhere), T(metrics_of_the_running_attempt_are_listed),
         T(soft_failures_are_retried_after_a_growing_pause_until_attempts_run_out), T(bad_input_is_never_retried),
+        T(want_of_room_spends_no_attempt_and_is_waited_out),
         T(a_message_that_is_no_text_still_fails_the_job), T(giving_back_costs_no_attempt),
         T(expired_lease_returns_job_to_ready_and_the_third_fails_it), T(the_reaper_ends_sessions_of_lost_attempts_only),
         T(cancelling_pending_is_at_once_and_running_with_the_next_heartbeat),

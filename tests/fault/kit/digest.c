@@ -2,10 +2,13 @@
 #include "tests/fault/kit/digest.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/hash.h"
+
+enum { PATIENCE_MS = 20000 };
 
 void digest_bytes(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
   uint8_t sum[PX_SHA256_BYTES];
@@ -66,4 +69,35 @@ void digest_model(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
   json_t *metadata = json_object_get(header, "__metadata__");
   for (size_t i = 0; i < sizeof LINEAGE / sizeof *LINEAGE; i++) json_object_del(metadata, LINEAGE[i]);
   digest_text(header, (const char *)bytes + sizeof head + head, n - sizeof head - head, out);
+}
+
+static void of_path(const struct api *api, const char *path, bool model, char out[DIGEST_BYTES]) {
+  struct px_buf bytes;
+  *out = '\0';
+  if (!api_get_bytes(api, path, PATIENCE_MS, &bytes)) return;
+  if (model) digest_model(bytes.data, bytes.len, out);
+  else digest_bytes(bytes.data, bytes.len, out);
+  px_buf_free(&bytes);
+}
+
+void digest_job(const struct api *api, const char *kind, const char *id, const char *result, char out[DIGEST_BYTES]) {
+  char path[160];
+  json_t *json = json_loads(result, 0, NULL);
+  *out = '\0';
+  if (strcmp(kind, "train_idm") == 0 || strcmp(kind, "train_policy") == 0) {
+    snprintf(path, sizeof path, "/v1/models/mdl_%s/weights", id + 4);
+    of_path(api, path, true, out);
+  } else if (strcmp(kind, "export") == 0) {
+    snprintf(path, sizeof path, "/v1/jobs/%s/artifacts/%s", id, json_string_value(json_object_get(json, "artifact")));
+    of_path(api, path, false, out);
+  } else if (strcmp(kind, "label") == 0) {
+    snprintf(path, sizeof path, "/v1/label_sets/ls_%s", id + 4);
+    json_t *set = api_get(api, path, PATIENCE_MS);
+    const char *sum = json_string_value(json_object_get(set, "sha256"));
+    snprintf(out, DIGEST_BYTES, "%s", sum ? sum : "");
+    json_decref(set);
+  } else {
+    digest_json(json, out);
+  }
+  json_decref(json);
 }

@@ -1,0 +1,24 @@
+/*
+ * The side of failing.h that torments: the shared counters, and which calls of a flow are to fail.
+ * Used by torture. One thread.
+ */
+#ifndef PX_TESTS_FAULT_TORMENT_H
+#define PX_TESTS_FAULT_TORMENT_H
+
+#include <stddef.h>
+
+#include "tests/fault/kit/failing.h"
+
+/* Makes the file that processes started from now on share (PX_FAILING in this process's environment); NULL if it cannot. */
+struct failing *torment_open(const char *path);
+/* From now on calls of `part` count, and number `at` fails (0: none does). */
+void torment_arm(struct failing *failing, enum failing_part part, long at);
+/* Nothing counts any more; how many calls there were. */
+long torment_disarm(struct failing *failing);
+/* Where the call was that failed, on one line. */
+const char *torment_where(const struct failing *failing);
+
+/* `n` numbers out of 1 .. `of`, ascending, by the seed; all of them when there are no more. The caller frees it. */
+long *torment_sample(uint64_t seed, const char *name, long of, long *n);
+
+#endif
