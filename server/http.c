@@ -179,6 +179,9 @@ static void run_handler(struct exchange *x) {
     x->failed = http_ready(req, &x->err);
     if (!x->failed) x->failed = req->route->handle(req, &x->reply, &x->err);
   }
+  if (!x->failed && x->reply.lacking)
+    x->failed = px_fail(&x->err, x->req.route->body == HTTP_NO_BODY && strcmp(x->method, "GET") == 0 ? PX_E_NO_MEMORY : PX_E_UNSETTLED,
+                        "there was no memory for the whole answer");
   x->err.code = x->failed;
   if (!x->failed && x->reply.wake) service_wake(req->service, x->reply.wake);
   if (!x->failed && x->reply.changed) service_job_changed(req->service, x->reply.changed);

@@ -95,6 +95,7 @@ struct http_reply {
   size_t still_n;
   struct http_pair headers[HTTP_REPLY_HEADERS_MAX];
   size_t headers_n;
+  bool lacking;                 /* there was no memory for one of them */
   const char *etag;             /* with its quotes; If-None-Match is answered from it */
   const char *cache;            /* Cache-Control; no-cache when NULL */
   int wake;                     /* jobs that may be ready now: told to workers after the handler's success */
@@ -105,7 +106,7 @@ struct http_reply {
   int64_t wait_version;
   int wait_ms;
 };
-/* Both strings must live as long as the request (arena). */
+/* Both strings must live as long as the request (arena). A NULL value stands for one that there was no memory for. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
 /* JSON text into the body. Takes over `json`, and fails when it is NULL. */
 enum px_status http_reply_json(struct http_reply *reply, json_t *json, struct px_err *err) PX_MUST_CHECK;

@@ -92,7 +92,12 @@ enum MHD_Result http_answer(struct exchange *x) {
   struct MHD_Response *response = make_response(x);
   if (!response) return MHD_NO;
   const size_t n = list_headers(x, headers);
-  for (size_t i = 0; i < n; i++) MHD_add_response_header(response, headers[i].name, headers[i].value);
+  bool whole = true;
+  for (size_t i = 0; i < n && whole; i++) whole = MHD_add_response_header(response, headers[i].name, headers[i].value) == MHD_YES;
+  if (!whole) { /* an answer without its Location, say, would be worse than none */
+    MHD_destroy_response(response);
+    return MHD_NO;
+  }
   x->stage = STAGE_SENT;
   http_conn_deadline(x->conn, http_until_ms(x, x->sent));
   const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);

@@ -6,7 +6,8 @@
 #include "server/http.h"
 
 void http_reply_header(struct http_reply *reply, const char *name, const char *value) {
-  if (reply->headers_n < HTTP_REPLY_HEADERS_MAX && value)
+  if (!value) reply->lacking = true;
+  else if (reply->headers_n < HTTP_REPLY_HEADERS_MAX)
     reply->headers[reply->headers_n++] = (struct http_pair){ name, value };
 }
 
@@ -27,6 +28,13 @@ static const char *public_message(const struct px_err *why) {
   return inside ? px_status_title(why->code) : why->message;
 }
 
+/* What is left to say when there is no memory for more: all of it is known to be plain text. */
+static enum px_status bare_problem(enum px_status code, const char *request_id, struct px_buf *out) {
+  return px_buf_fmt(out, "{\"type\":\"urn:proxact:problem:%s\",\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\",\"hint\":\"\","
+                         "\"request_id\":\"%s\"}\n", px_status_slug(code), px_status_title(code), px_status_http(code), px_status_title(code),
+                    px_status_slug(code), request_id);
+}
+
 enum px_status http_problem(const struct px_err *why, const char *request_id, struct px_buf *out) {
   char type[64];
   snprintf(type, sizeof type, "urn:proxact:problem:%s", px_status_slug(why->code));
@@ -45,7 +53,7 @@ enum px_status http_problem(const struct px_err *why, const char *request_id, st
   }
   char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
   json_decref(problem);
-  if (!text) return PX_E_NO_MEMORY;
+  if (!text) return bare_problem(why->code, request_id, out);
   enum px_status status = px_buf_puts(out, text);
   if (!status) status = px_buf_puts(out, "\n");
   free(text);

@@ -59,8 +59,13 @@ static enum px_status fingerprint(const struct http_request *req, uint8_t out[PX
 
 static enum px_status write_head(const struct http_reply *reply, struct px_buf *out, struct px_err *err) {
   json_t *headers = json_array();
-  for (size_t i = 0; headers && i < reply->headers_n; i++)
-    json_array_append_new(headers, json_pack("[s s]", reply->headers[i].name, reply->headers[i].value));
+  bool whole = headers && !reply->lacking;
+  for (size_t i = 0; whole && i < reply->headers_n; i++)
+    whole = json_array_append_new(headers, json_pack("[s s]", reply->headers[i].name, reply->headers[i].value)) == 0;
+  if (!whole) {
+    json_decref(headers);
+    return px_fail(err, PX_E_NO_MEMORY, "the answer's headers");
+  }
   json_t *head = json_pack("{s:s* s:s* s:o}", "type", reply->media_type, "etag", reply->etag, "headers", headers);
   char *text = head ? json_dumps(head, JSON_COMPACT) : NULL;
   json_decref(head);

@@ -22,6 +22,9 @@ struct held {
   int64_t version, until_ms;
 };
 
+/* The jobs waited for, copied so that the query runs without the lock. */
+struct look { char ids[WAIT_MAX][STORE_ID_MAX]; const char *pointers[WAIT_MAX]; int64_t versions[WAIT_MAX]; bool final[WAIT_MAX]; };
+
 struct waiter {
   struct service *service;
   struct queue *queue;
@@ -31,15 +34,13 @@ struct waiter {
   bool stopping, ending;    /* the thread ends; every wait ends at once */
   struct held held[WAIT_MAX];
   size_t n;
+  struct look *look;        /* the thread's */
 };
 
 static void kick(struct waiter *w) {
   const uint64_t one = 1;
   if (write(w->kick_fd, &one, sizeof one) < 0) px_log(PX_LOG_WARN, "waiter_kick_failed", NULL);
 }
-
-/* The jobs waited for, copied so that the query runs without the lock. */
-struct look { char ids[WAIT_MAX][STORE_ID_MAX]; const char *pointers[WAIT_MAX]; int64_t versions[WAIT_MAX]; bool final[WAIT_MAX]; };
 
 static size_t copy_ids(struct waiter *w, struct look *look) {
   pthread_mutex_lock(&w->lock);
@@ -87,8 +88,8 @@ static bool has_to_stop(struct waiter *w) {
 
 static void *wait_main(void *arg) {
   struct waiter *w = arg;
-  struct look *look = calloc(1, sizeof *look);
-  while (look && !has_to_stop(w)) {
+  struct look *look = w->look;
+  while (!has_to_stop(w)) {
     queue_wait_changed(w->queue, next_ms(w), w->kick_fd);
     uint64_t kicks;
     if (read(w->kick_fd, &kicks, sizeof kicks) < 0) kicks = 0; /* empty: Redis or the time woke us */
@@ -100,7 +101,6 @@ static void *wait_main(void *arg) {
     if (status) px_log_err("waiter_failed", &err, "requests", PX_I(n));
     resume_changed(w, look, n, n && !status);
   }
-  free(look);
   return NULL;
 }
 
@@ -108,9 +108,11 @@ enum px_status wait_new(struct service *service, struct waiter **out, struct px_
   struct waiter *w = calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "waiter");
   w->service = service;
+  w->look = calloc(1, sizeof *w->look);
   pthread_mutex_init(&w->lock, NULL);
   w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   enum px_status status = w->kick_fd < 0 ? px_fail_errno(err, "eventfd") : PX_OK;
+  if (!status && !w->look) status = px_fail(err, PX_E_NO_MEMORY, "waiter");
   if (!status) status = queue_open(service_options(service)->redis_url, &w->queue, err);
   if (!status && pthread_create(&w->thread, NULL, wait_main, w) != 0)
     status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
@@ -118,6 +120,7 @@ enum px_status wait_new(struct service *service, struct waiter **out, struct px_
     if (w->queue) queue_close(w->queue);
     if (w->kick_fd >= 0) close(w->kick_fd);
     pthread_mutex_destroy(&w->lock);
+    free(w->look);
     free(w);
     return status;
   }
@@ -135,6 +138,7 @@ void wait_free(struct waiter *w) {
   queue_close(w->queue);
   close(w->kick_fd);
   pthread_mutex_destroy(&w->lock);
+  free(w->look);
   free(w);
 }
 
