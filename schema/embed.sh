@@ -1,7 +1,8 @@
 #!/bin/sh
 # Writes SQL files as tables of C strings, for lib/store/db.c and lib/store/migrate.c to include.
 # Usage: schema/embed.sh queries FILE...      SQL(name, "text") for each `-- name: NAME` block
-#        schema/embed.sh migrations FILE...   MIGRATION(version, "name", "sha256", "text") for each NNNN_name.sql
+#        schema/embed.sh migrations FILE...   MIGRATION(version, serves, "name", "sha256", "text") for each NNNN_name.sql
+#          serves: of its line `-- serves: N`, its own version without one
 set -eu
 kind=$1
 shift
@@ -18,7 +19,8 @@ case $kind in
     for file in "$@"; do
       base=$(basename "$file" .sql)
       version=$(printf '%s' "$base" | sed 's/^0*\([0-9][0-9]*\)_.*/\1/')
-      echo "MIGRATION($version, \"${base#*_}\", \"$(sha256sum <"$file" | cut -d' ' -f1)\","
+      serves=$(sed -n 's/^-- serves: \([0-9][0-9]*\)$/\1/p' "$file")
+      echo "MIGRATION($version, ${serves:-$version}, \"${base#*_}\", \"$(sha256sum <"$file" | cut -d' ' -f1)\","
       sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/  "&\\n"/' "$file"
       echo ")"
     done ;;

@@ -16,6 +16,37 @@ CREATE FUNCTION public.new_id(prefix text) RETURNS text
 
 COMMENT ON FUNCTION public.new_id(prefix text) IS 'A fresh random id such as ds_1b9d6bcd0f3e4a5b8c7d';
 
+CREATE TABLE public.incarnations (
+    n bigint NOT NULL,
+    id text DEFAULT public.new_id('inc'::text) NOT NULL,
+    place text NOT NULL,
+    epoch_base bigint NOT NULL,
+    reason text NOT NULL,
+    began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT incarnations_epoch_base_check CHECK ((epoch_base >= 0)),
+    CONSTRAINT incarnations_n_check CHECK ((n > 0))
+);
+
+COMMENT ON TABLE public.incarnations IS 'Lives of this database: the last one is now';
+
+COMMENT ON COLUMN public.incarnations.n IS 'Order';
+
+COMMENT ON COLUMN public.incarnations.id IS 'Random, so that two restores of one backup are told apart';
+
+COMMENT ON COLUMN public.incarnations.place IS 'database_place() in it: another one means another life';
+
+COMMENT ON COLUMN public.incarnations.epoch_base IS 'Claims get epochs above this';
+
+COMMENT ON COLUMN public.incarnations.reason IS 'What began it';
+
+COMMENT ON COLUMN public.incarnations.began_at IS 'When it began';
+
+CREATE FUNCTION public.database_place() RETURNS text
+    LANGUAGE sql
+    RETURN (((((((SELECT pg_control_system.system_identifier FROM pg_control_system() pg_control_system(pg_control_version, catalog_version_no, system_identifier, pg_control_last_modified)) || ' '::text) || "left"(pg_walfile_name(pg_current_wal_insert_lsn()), 8)) || ' '::text) || (SELECT pg_database.oid FROM pg_database WHERE (pg_database.datname = current_database()))) || ' '::text) || ('public.incarnations'::regclass)::oid);
+
+COMMENT ON FUNCTION public.database_place() IS 'System identifier, timeline, database and table: which life of which database this is';
+
 CREATE FUNCTION public.rfc3339(at timestamp with time zone) RETURNS text
     LANGUAGE sql STABLE
     RETURN to_char((at AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'::text);
@@ -144,6 +175,41 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.fence_row() IS 'Every row written on a job''s behalf passes the fence';
+
+CREATE FUNCTION public.incarnation_begin(why text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  given_back integer;
+begin
+  lock table incarnations in share row exclusive mode;
+  insert into incarnations (n, place, epoch_base, reason)
+  select coalesce(max(n), 0) + 1, database_place(), coalesce(max(epoch_base), 0) + 1 + random_40_bits(), why from incarnations;
+  perform setval('blobs_id_seq', nextval('blobs_id_seq') + random_40_bits());
+  update jobs set state = case when cancel_requested then 'cancelled' else 'ready' end, attempt = attempt - 1,
+    reason = case when cancel_requested then 'cancelled' else 'restored' end, phase = null
+  where state = 'running';
+  get diagnostics given_back = row_count;
+  return given_back;
+end $$;
+
+COMMENT ON FUNCTION public.incarnation_begin(why text) IS 'Begins another life: running jobs are given back, and no number of the one before comes again';
+
+CREATE FUNCTION public.incarnation_settle(OUT place text, OUT given_back integer) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if pg_is_in_recovery() then
+    raise exception 'the database is a standby' using errcode = 'read_only_sql_transaction';
+  end if;
+  place := database_place();
+  if place = (select i.place from incarnations i order by i.n desc limit 1) then return; end if;
+  lock table incarnations in share row exclusive mode;
+  if place = (select i.place from incarnations i order by i.n desc limit 1) then return; end if;
+  given_back := incarnation_begin('another place');
+end $$;
+
+COMMENT ON FUNCTION public.incarnation_settle(OUT place text, OUT given_back integer) IS 'Begins another life if the database is in another place than before; given_back is null if it is not';
 
 CREATE FUNCTION public.job_fence(job text, token bigint) RETURNS void
     LANGUAGE plpgsql
@@ -340,6 +406,7 @@ begin
     if new.epoch <> old.epoch + 1 then
       raise exception 'claiming job % needs epoch %', old.id, old.epoch + 1 using errcode = 'PX002';
     end if;
+    new.epoch := greatest(old.epoch, (select epoch_base from incarnations order by n desc limit 1)) + 1;
   elsif new.epoch <> old.epoch then
     raise exception 'the epoch of job % grows only when it is claimed', old.id using errcode = 'PX002';
   end if;
@@ -418,6 +485,12 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.jobs_resolve() IS 'When a job ends: readies, fails or cancels what waited for it';
+
+CREATE FUNCTION public.random_40_bits() RETURNS bigint
+    LANGUAGE sql
+    RETURN ((('x'::text || "left"(replace((gen_random_uuid())::text, '-'::text, ''::text), 10)))::bit(40))::bigint;
+
+COMMENT ON FUNCTION public.random_40_bits() IS 'A random number below 2^40: epochs stay below 2^53 for thousands of restores';
 
 CREATE TABLE public.api_tokens (
     id text DEFAULT public.new_id('tok'::text) NOT NULL,
@@ -781,7 +854,8 @@ CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
     sha256 text NOT NULL,
-    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    serves integer
 );
 
 COMMENT ON TABLE public.schema_migrations IS 'Migrations that have been applied';
@@ -793,6 +867,8 @@ COMMENT ON COLUMN public.schema_migrations.name IS 'The rest of its file name';
 COMMENT ON COLUMN public.schema_migrations.sha256 IS 'Digest of the file, so that a later change to it is noticed';
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied';
+
+COMMENT ON COLUMN public.schema_migrations.serves IS 'Builds that know the schema up to this version, or more of it, work with it; null: its own';
 
 CREATE TABLE public.segments (
     dataset_id text NOT NULL,
@@ -973,6 +1049,12 @@ ALTER TABLE ONLY public.datasets
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.incarnations
+    ADD CONSTRAINT incarnations_id_key UNIQUE (id);
+
+ALTER TABLE ONLY public.incarnations
+    ADD CONSTRAINT incarnations_pkey PRIMARY KEY (n);
 
 ALTER TABLE ONLY public.job_checkpoints
     ADD CONSTRAINT job_checkpoints_blob_id_key UNIQUE (blob_id);

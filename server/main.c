@@ -1,4 +1,4 @@
-/* proxact-server: serve, migrate, token, config. */
+/* proxact-server: serve, migrate, restored, token, config. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,7 @@ static void print_help(void) {
   fputs("proxact-server " PX_VERSION ": the HTTP API\n\n"
         "  proxact-server serve               answer requests until SIGTERM\n"
         "  proxact-server migrate             bring the database's schema up to date\n"
+        "  proxact-server restored            after a restore from a backup: nothing from before it can write any more\n"
         "  proxact-server token create NAME   make a token and print it; it is not shown again\n"
         "  proxact-server config              print a sample configuration\n\n"
         "Options, also as NAME = VALUE in --config FILE and as PROXACT_NAME in the environment;\n"
@@ -56,6 +57,17 @@ static enum px_status migrate(const struct px_config *config, struct px_err *err
   enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-migrate", &store, err);
   if (!status) status = store_migrate(store, &applied, err);
   if (!status) printf("the schema is up to date; %d migration%s applied\n", applied, applied == 1 ? "" : "s");
+  store_close(store);
+  return status;
+}
+
+static enum px_status restored(const struct px_config *config, struct px_err *err) {
+  struct store *store = NULL;
+  int given_back = 0;
+  enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-restored", &store, err);
+  if (!status) status = store_check_schema(store, err);
+  if (!status) status = store_restored(store, &given_back, err);
+  if (!status) printf("another incarnation has begun; %d running job%s given back\n", given_back, given_back == 1 ? "" : "s");
   store_close(store);
   return status;
 }
@@ -180,6 +192,7 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
   px_log_setup("server", (enum px_log_level)px_config_int(config, "log_level"), px_config_flag(config, "log_json"));
   if (strcmp(command, "serve") == 0) return serve(config, err);
   if (strcmp(command, "migrate") == 0) return migrate(config, err);
+  if (strcmp(command, "restored") == 0) return restored(config, err);
   if (strcmp(command, "token") == 0) return token(config, err);
   return px_fail(err, PX_E_BAD_FIELD, "there is no command '%.64s'; --help lists them", command);
 }

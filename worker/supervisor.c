@@ -34,6 +34,7 @@ struct supervisor {
   int64_t eager_until_ms; /* a job that failed here is ready again after a short pause, which no wake-up tells of */
   int lease_ms, heartbeat_ms, reap_ms, poll_ms, drain_ms, stall_ms;
   bool stopping, claimed_blind; /* ... a claim's answer was lost: it may have taken a job */
+  bool outdated;                /* the schema has gone on without this build */
 };
 
 /* The job being watched. */
@@ -87,18 +88,26 @@ static void touch_health_file(const struct supervisor *s) {
   if (fd >= 0) close(fd);
 }
 
+static void show_itself(struct supervisor *s, int64_t now) {
+  struct px_err err;
+  if (now < s->seen_at_ms) return;
+  s->seen_at_ms = now + s->heartbeat_ms;
+  if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err))
+    px_log_err("registration_failed", &err, "worker", s->id);
+  else
+    touch_health_file(s);
+  const bool outdated = store_check_schema(s->store, &err) != PX_OK;
+  if (outdated && !s->outdated) px_log_err("schema_not_served", &err, "worker", s->id);
+  if (outdated) s->seen_at_ms = now + RETRY_MS; /* it may only be away */
+  s->outdated = outdated;
+}
+
 /* What every worker does beside its job, on the supervisor's own connection. */
 static void keep_house(struct supervisor *s) {
   const int64_t now = px_clock_ms();
   struct px_err err;
   reap(s, now);
-  if (now >= s->seen_at_ms) {
-    s->seen_at_ms = now + s->heartbeat_ms;
-    if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err))
-      px_log_err("registration_failed", &err, "worker", s->id);
-    else
-      touch_health_file(s);
-  }
+  show_itself(s, now);
   if (now >= s->janitor_at_ms) {
     s->janitor_at_ms = now + jittered(s, JANITOR_EVERY_MS);
     const int folders = px_scratch_sweep(px_scratch_home());
@@ -253,6 +262,7 @@ static void loop(struct supervisor *s) {
     struct store_job *job = NULL;
     struct px_err err;
     const enum px_status status = s->claimed_blind ? store_job_adopt(s->store, s->id, s->lease_ms, &job, &err)
+                                  : s->outdated    ? PX_OK
                                                    : store_job_claim(s->store, s->id, kinds, kinds_n, s->lease_ms, &job, &err);
     if (status == PX_E_UNSETTLED || !status) s->claimed_blind = status == PX_E_UNSETTLED;
     if (status && !away) px_log_err("claim_failed", &err, "worker", s->id);

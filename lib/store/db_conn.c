@@ -53,6 +53,7 @@ void store_close(struct store *store) {
 void store_set_patience(struct store *store, int patience_ms) { store->patience_ms = patience_ms; }
 int store_patience(const struct store *store) { return store->patience_ms; }
 void store_set_answer(struct store *store, int answer_ms) { store->answer_ms = answer_ms; }
+int store_answer(const struct store *store) { return store->answer_ms; }
 
 void conn_drop(struct store *store) {
   PQfinish(store->conn);
@@ -88,9 +89,7 @@ static int connect_timeout_s(const struct store *store) {
   return s < CONNECT_MIN_S ? CONNECT_MIN_S : s > CONNECT_MAX_S ? CONNECT_MAX_S : s;
 }
 
-enum px_status conn_ensure(struct store *store, struct px_err *err) {
-  if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
-  conn_drop(store);
+static enum px_status conn_open(struct store *store, struct px_err *err) {
   char timeout[16];
   snprintf(timeout, sizeof timeout, "%d", connect_timeout_s(store));
   const char *const keys[] = { "dbname", "application_name", "connect_timeout", "keepalives_idle", "tcp_user_timeout", NULL };
@@ -105,6 +104,15 @@ enum px_status conn_ensure(struct store *store, struct px_err *err) {
   /* A process stopped in the middle of a transaction must not hold its locks for ever. */
   return db_exec(store, "set timezone to 'UTC'; set extra_float_digits to 1; set bytea_output to hex;"
                         "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
+}
+
+enum px_status conn_ensure(struct store *store, struct px_err *err) {
+  if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
+  conn_drop(store);
+  enum px_status status = conn_open(store, err);
+  if (!status) status = incarnation_settle(store, err);
+  if (status) conn_drop(store);
+  return status;
 }
 
 bool conn_is_lost(const struct store *store) {

@@ -1,6 +1,6 @@
 /*
  * The connection itself, between libpq and db.c: opening it, opening it again, and waiting for answers with a bound on
- * the time, so that a database that is silent is known from one that is slow. Only db.c includes this, and db_conn.c.
+ * the time, so that a database that is silent is known from one that is slow. Only db.c includes this, db_conn.c and incarnation.c.
  */
 #ifndef PX_STORE_DB_CONN_H
 #define PX_STORE_DB_CONN_H
@@ -19,6 +19,10 @@ struct store {
   char state[6], constraint[64]; /* of the last failure */
   struct px_rng rng;             /* jitter of pauses only */
 };
+
+/* Begins another incarnation of the database if it is in another place than before. UNAVAILABLE on a standby, and on a
+ * primary that a failover has left behind, as far as this process knows. */
+enum px_status incarnation_settle(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 /* Opens it if there is none: one try. */
 enum px_status conn_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;

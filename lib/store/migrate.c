@@ -1,15 +1,18 @@
 /* Bringing the schema to head: see store.h. The files of migrations/ are in here as text. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/store/db.h"
 
-static const struct migration { int version; const char *name, *sha256, *text; } MIGRATION[] = {
-#define MIGRATION(version, name, sha256, text) { version, name, sha256, text },
+static const struct migration { int version, serves; const char *name, *sha256, *text; } MIGRATION[] = {
+#define MIGRATION(version, serves, name, sha256, text) { version, serves, name, sha256, text },
 #include "schema/migrations.def"
 #undef MIGRATION
 };
-enum { MIGRATIONS_N = sizeof MIGRATION / sizeof *MIGRATION };
+/* Numbers have no gaps. A migration that has to wait for somebody's lock lets others pass before it tries again. */
+enum { MIGRATIONS_N = sizeof MIGRATION / sizeof *MIGRATION, HEAD = MIGRATIONS_N - 1, LOCK_TRIES = 100, LOCK_PAUSE_MS = 500,
+       ANSWER_MS = 24 * 3600 * 1000 };
 
 /* MIGRATION[0] makes the table that remembers the others. */
 static enum px_status read_applied(struct store *store, PGresult **out, struct px_err *err) {
@@ -22,15 +25,10 @@ static enum px_status read_applied(struct store *store, PGresult **out, struct p
   return status;
 }
 
-/* Checks what is applied against this build; *applied counts it. */
-static enum px_status compare(const PGresult *rows, int *applied, struct px_err *err) {
+/* Checks what is applied against this build; *known counts what both have. Later migrations say which builds they serve. */
+static enum px_status compare(const PGresult *rows, int *known, struct px_err *err) {
   const int n = PQntuples(rows);
-  if (n > MIGRATIONS_N - 1) {
-    px_fail(err, PX_E_CONFLICT, "the schema (version %s) is newer than this build", PQgetvalue(rows, n - 1, 0));
-    px_err_hint(err, "Install the newer version of Proxact.");
-    return PX_E_CONFLICT;
-  }
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n && i < HEAD; i++) {
     const struct migration *m = &MIGRATION[i + 1];
     if (db_get_int(rows, i, 0) != m->version || strcmp(PQgetvalue(rows, i, 1), m->sha256) != 0) {
       px_fail(err, PX_E_CONFLICT, "migration %d (%s) is not the one that was applied to this database", m->version, m->name);
@@ -38,7 +36,15 @@ static enum px_status compare(const PGresult *rows, int *applied, struct px_err 
       return PX_E_CONFLICT;
     }
   }
-  *applied = n;
+  for (int i = HEAD; i < n; i++) {
+    const int serves = (int)db_get_int(rows, i, 2);
+    if (serves <= HEAD) continue;
+    px_fail(err, PX_E_CONFLICT, "the schema (version %s) is newer than this build: it knows version %d, and %d is the least that works",
+            PQgetvalue(rows, n - 1, 0), HEAD, serves);
+    px_err_hint(err, "Install the newer version of Proxact.");
+    return PX_E_CONFLICT;
+  }
+  *known = n < HEAD ? n : HEAD;
   return PX_OK;
 }
 
@@ -47,15 +53,26 @@ static enum px_status apply(struct store *store, void *ctx, struct px_err *err) 
   PGresult *rows;
   enum px_status status = read_applied(store, &rows, err);
   if (status) return status;
-  const bool already = PQntuples(rows) >= m->version; /* numbers have no gaps */
+  const bool already = PQntuples(rows) >= m->version;
   PQclear(rows);
   if (already) return PX_OK;
   status = db_exec(store, m->text, err);
   if (status) return status;
   char record[512];
-  snprintf(record, sizeof record, "insert into schema_migrations (version, name, sha256) values (%d, '%s', '%s')",
-           m->version, m->name, m->sha256);
+  snprintf(record, sizeof record, "insert into schema_migrations (version, name, sha256, serves) values (%d, '%s', '%s', %d)",
+           m->version, m->name, m->sha256, m->serves);
   return db_exec(store, record, err);
+}
+
+/* Whoever asks for a table behind a migration that waits for it has to wait as well: so it waits for two seconds at most. */
+static enum px_status apply_patiently(struct store *store, struct migration *m, struct px_err *err) {
+  enum px_status status = PX_OK;
+  for (int i = 0; i < LOCK_TRIES; i++) {
+    status = db_transaction(store, "migrate", apply, m, err);
+    if (!status || strcmp(db_last_state(store), "55P03") != 0) break;
+    nanosleep(&(struct timespec){ .tv_nsec = LOCK_PAUSE_MS * 1000000L }, NULL);
+  }
+  return status;
 }
 
 static enum px_status apply_missing(struct store *store, int *applied, struct px_err *err) {
@@ -67,7 +84,7 @@ static enum px_status apply_missing(struct store *store, int *applied, struct px
   PQclear(rows);
   for (int i = have + 1; !status && i < MIGRATIONS_N; i++) {
     struct migration m = MIGRATION[i];
-    status = db_transaction(store, "migrate", apply, &m, err);
+    status = apply_patiently(store, &m, err);
     if (!status && applied) ++*applied;
   }
   return status;
@@ -76,13 +93,17 @@ static enum px_status apply_missing(struct store *store, int *applied, struct px
 enum px_status store_migrate(struct store *store, int *applied, struct px_err *err) {
   if (applied) *applied = 0;
   enum px_status status = db_ensure(store, err);
-  /* Waiting for another's migration may take longer than any ordinary lock. */
-  if (!status) status = db_exec(store, "set lock_timeout to 0; select pg_advisory_lock(7810112)", err);
-  if (status) return status;
-  status = apply_missing(store, applied, err);
-  struct px_err ignored;
-  const enum px_status unlocked = db_exec(store, "select pg_advisory_unlock(7810112); set lock_timeout to '30s'", &ignored);
-  return status ? status : unlocked ? px_fail(err, unlocked, "%s", ignored.message) : PX_OK;
+  const int answer_ms = store_answer(store);
+  store_set_answer(store, ANSWER_MS); /* a large table may take its time */
+  if (!status) status = db_exec(store, "set lock_timeout to 0; select pg_advisory_lock(7810112); set lock_timeout to '2s'", err);
+  if (!status) {
+    status = apply_missing(store, applied, err);
+    struct px_err ignored;
+    const enum px_status unlocked = db_exec(store, "select pg_advisory_unlock(7810112); set lock_timeout to '30s'", &ignored);
+    if (!status && unlocked) status = px_fail(err, unlocked, "%s", ignored.message);
+  }
+  store_set_answer(store, answer_ms);
+  return status;
 }
 
 enum px_status store_check_schema(struct store *store, struct px_err *err) {
@@ -91,10 +112,11 @@ enum px_status store_check_schema(struct store *store, struct px_err *err) {
   enum px_status status = read_applied(store, &rows, err);
   if (!status) status = compare(rows, &have, err);
   PQclear(rows);
-  if (!status && have < MIGRATIONS_N - 1) {
+  if (!status && have < HEAD) {
     status = px_fail(err, PX_E_UNAVAILABLE, "the database is at version %d of its schema; this build needs %d", have,
-                     MIGRATION[MIGRATIONS_N - 1].version);
+                     MIGRATION[HEAD].version);
     px_err_hint(err, "Run 'proxact-server migrate'.");
   }
-  return status == PX_E_CONFLICT ? px_fail(err, PX_E_UNAVAILABLE, "%s", err ? err->message : "another schema") : status;
+  if (status == PX_E_CONFLICT) err->code = status = PX_E_UNAVAILABLE;
+  return status;
 }

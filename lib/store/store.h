@@ -8,7 +8,8 @@
  * answers UNAVAILABLE: nothing was done. Where that cannot be said, because the
  * answer to a commit was lost and the database stayed away, it answers UNSETTLED.
  * With several hosts in the URL (target_session_attrs=read-write) a new
- * connection goes to the one that is the primary. Not thread safe: a struct
+ * connection goes to the one that is the primary. A standby, and a primary that a
+ * failover has left behind, are refused. Not thread safe: a struct
  * store belongs to one thread (or one process after fork, which must open its own).
  */
 #ifndef PX_STORE_STORE_H
@@ -33,15 +34,22 @@ void store_set_patience(struct store *store, int patience_ms);
 int store_patience(const struct store *store);
 /* How long an answer may take before the connection is given up (90 s at first). */
 void store_set_answer(struct store *store, int answer_ms);
+int store_answer(const struct store *store);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 /* Brings the schema to head: each missing migration in its own transaction,
  * under an advisory lock, so that several may start at once. `applied` may be
- * NULL. CONFLICT when an applied file has changed or the schema is newer. */
+ * NULL. CONFLICT when an applied file has changed or the schema is newer than
+ * this build can work with. */
 enum px_status store_migrate(struct store *store, int *applied, struct px_err *err) PX_MUST_CHECK;
-/* UNAVAILABLE with a hint unless the schema is at this build's head. */
+/* UNAVAILABLE with a hint unless this build works with the schema: at its own head, or at a later one whose
+ * migrations say (`-- serves: N`) that builds of this one's age do. */
 enum px_status store_check_schema(struct store *store, struct px_err *err) PX_MUST_CHECK;
+
+/* After a restore: begins another incarnation of the database (migrations/0009), whatever the database itself can tell.
+ * Every running job is given back; `given_back` counts them. */
+enum px_status store_restored(struct store *store, int *given_back, struct px_err *err) PX_MUST_CHECK;
 
 enum { STORE_ID_MAX = 40 }; /* ids with their NUL */
 void store_new_id(const char *prefix, char id[STORE_ID_MAX]); /* "ds": "ds_" and 20 random hex digits */

@@ -4,7 +4,7 @@
 select 1
 
 -- name: migrations_applied
-select version, sha256 from schema_migrations order by version
+select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer from schema_migrations m order by version
 
 -- name: token_create
 insert into api_tokens (name, sha256) values ($1, $2)
@@ -14,3 +14,7 @@ select 1 from api_tokens where sha256 = $1 and (expires_at is null or expires_at
 
 -- name: token_any
 select exists (select from api_tokens)
+
+-- Twice, after an answer that was lost, is harmless.
+-- name: incarnation_begin
+select incarnation_begin('restored')

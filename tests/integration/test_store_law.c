@@ -226,6 +226,23 @@ static void migrating_again_does_nothing_and_a_changed_file_is_refused(void) {
   store_close(store);
 }
 
+static void a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not(void) {
+  struct store *store = db_test_open("law");
+  struct px_err err;
+  int applied = -1;
+  db_sql("insert into schema_migrations (version, name, sha256, serves)"
+         " select max(version) + 1, 'later', 'x', max(version) from schema_migrations");
+  CU_OK(store_check_schema(store, &err), err);
+  CU_OK(store_migrate(store, &applied, &err), err);
+  CU_ASSERT_EQUAL(applied, 0);
+  db_sql("update schema_migrations set serves = version where name = 'later'");
+  CU_ASSERT_EQUAL(store_check_schema(store, &err), PX_E_UNAVAILABLE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "newer version"));
+  CU_ASSERT_EQUAL(store_migrate(store, &applied, &err), PX_E_CONFLICT);
+  db_sql("delete from schema_migrations where name = 'later'");
+  store_close(store);
+}
+
 static void several_may_migrate_at_once(void) {
   /* An empty schema of its own, so that there is something to do. */
   db_sql("drop schema if exists race cascade; create schema race");
@@ -269,5 +286,6 @@ CU_MAIN("store_law", T(only_legal_transitions_pass), T(a_pipeline_never_runs_and
         T(checks_tie_lease_and_end_to_the_state), T(every_transition_is_recorded_in_order),
         T(every_table_a_job_writes_is_fenced), T(a_hold_lost_before_the_commit_is_refused_at_the_commit),
         T(an_open_transaction_does_not_keep_a_job_from_the_reaper), T(every_table_column_view_and_function_has_a_comment),
-        T(migrating_again_does_nothing_and_a_changed_file_is_refused), T(several_may_migrate_at_once),
+        T(migrating_again_does_nothing_and_a_changed_file_is_refused),
+        T(a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not), T(several_may_migrate_at_once),
         T(a_database_without_schema_says_what_to_do))

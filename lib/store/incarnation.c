@@ -1,0 +1,46 @@
+/* Which life of the database a session is in: see migrations/0009_incarnations.sql. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/log.h"
+#include "lib/store/db_conn.h"
+
+/* The latest timeline that this process has seen, of the cluster it saw last: what a failover left behind has an older one. */
+static struct { pthread_mutex_t lock; uint64_t system; unsigned timeline; } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static enum px_status look(const char *place, struct px_err *err) {
+  char *end;
+  const uint64_t system = strtoull(place, &end, 10);
+  const unsigned timeline = (unsigned)strtoul(end, NULL, 16);
+  pthread_mutex_lock(&seen.lock);
+  const unsigned latest = system == seen.system ? seen.timeline : 0;
+  if (timeline >= latest) seen.system = system, seen.timeline = timeline;
+  pthread_mutex_unlock(&seen.lock);
+  if (timeline >= latest) return PX_OK;
+  px_fail(err, PX_E_UNAVAILABLE, "the database is at timeline %u, but %u has been seen: a failover left it behind", timeline, latest);
+  px_err_hint(err, "Stop it, and make it a standby. If it is a restored backup, start servers and workers again.");
+  return PX_E_UNAVAILABLE;
+}
+
+enum px_status incarnation_settle(struct store *store, struct px_err *err) {
+  PGresult *row = conn_exec(store, "select place, given_back from incarnation_settle()");
+  enum px_status status = db_status(store, row, err);
+  if (status && strcmp(store->state, "42883") == 0) status = PX_OK; /* the schema is older: store_check_schema tells */
+  else if (!status) status = look(PQgetvalue(row, 0, 0), err);
+  if (!status && row && PQntuples(row) == 1 && !PQgetisnull(row, 0, 1))
+    px_log(PX_LOG_WARN, "incarnation_begun", "place", PQgetvalue(row, 0, 0), "jobs_given_back", PQgetvalue(row, 0, 1), NULL);
+  PQclear(row);
+  return status;
+}
+
+enum px_status store_restored(struct store *store, int *given_back, struct px_err *err) {
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_incarnation_begin, &DB_PARAMS, DB_TEXT, &row, err);
+  if (status) return status;
+  *given_back = (int)db_get_int(row, 0, 0);
+  PQclear(row);
+  return PX_OK;
+}
