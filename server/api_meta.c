@@ -50,6 +50,7 @@ API_HANDLER(api_version) {
  * volume, with which all but uploads goes on. */
 API_HANDLER(api_readyz) {
   struct store *store = NULL;
+  if (http_draining(req)) return px_fail(err, PX_E_UNAVAILABLE, "the server is about to end");
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_ping(store, err);
   if (!status) status = store_check_schema(store, err);

@@ -35,6 +35,7 @@ const char *http_header(const struct http_request *req, const char *name) {
 }
 
 int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
+bool http_draining(const struct http_request *req) { return exchange_of(req)->http->draining; }
 
 void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]) {
   struct exchange *x = exchange_of(req);
@@ -52,8 +53,12 @@ uint64_t http_body_bytes(const struct http_request *req) {
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
   struct http *http = cls;
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  struct conn *conn = info ? info->socket_context : NULL;
+  if (!http_conn_begin(conn)) return NULL;
   struct exchange *x = calloc(1, sizeof *x);
   if (!x) return NULL;
+  x->conn = conn;
   x->uri = strdup(uri);
   x->req.arena = px_arena_new(ARENA_MAX_BYTES);
   if (!x->uri || !x->req.arena) {
@@ -70,12 +75,9 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
   x->reply.body = PX_BUF(HTTP_REPLY_MAX_BYTES);
   x->json = PX_BUF(HTTP_JSON_MAX_BYTES + 1);
   x->began_ms = px_clock_ms();
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-  x->conn = info ? info->socket_context : NULL;
   x->req.method = x->method;
   x->req.path = x->uri;
   x->req.query_text = "";
-  http_conn_idle(x->conn, false);
   http_conn_deadline(x->conn, x->began_ms + HEADERS_MS);
   http->in_flight++;
   return x;
@@ -343,7 +345,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
                                  const char *version, const char *bytes, size_t *n, void **ctx) {
   (void)cls, (void)connection, (void)url;
   struct exchange *x = *ctx;
-  if (!x) return MHD_NO; /* there was no memory for it */
+  if (!x) return MHD_NO; /* there was no memory for it, or the server is ending */
   switch (x->stage) {
     case STAGE_HEADERS: return on_headers(x, method, version);
     case STAGE_BODY: return *n > 0 ? on_body(x, bytes, n) : work(x);
@@ -373,7 +375,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
   struct exchange *x = *ctx;
   if (!x) return;
   log_request(x, code == MHD_REQUEST_TERMINATED_COMPLETED_OK && x->stage == STAGE_SENT);
-  http_conn_idle(x->conn, true);
+  http_conn_end(x->conn);
   http_conn_deadline(x->conn, px_clock_ms() + (int64_t)x->http->options.idle_s * 1000);
   if (x->req.stream) x->req.route->stream->free(x->req.stream, !x->failed);
   if (x->reply.fd >= 0) close(x->reply.fd);
@@ -444,13 +446,6 @@ enum px_status http_start(const struct http_options *options, struct http **out,
   }
   *out = http;
   return PX_OK;
-}
-
-void http_drain(struct http *http) {
-  http->draining = true;
-  const MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-  if (fd != MHD_INVALID_SOCKET) close(fd);
-  http_conn_shut_idle(http->watch);
 }
 
 int http_in_flight(const struct http *http) { return atomic_load(&http->in_flight); }

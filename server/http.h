@@ -80,6 +80,7 @@ struct http_request {
 const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
 int http_requests_in_flight(const struct http_request *req);
+bool http_draining(const struct http_request *req); /* the server is about to end */
 /* SHA-256 of the body as it came, once, for a request with an Idempotency-Key; zeros otherwise. */
 void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]);
 /* The declared length of the body; UINT64_MAX when it is not known before. */
@@ -125,8 +126,10 @@ struct http_options {
 };
 struct http;
 enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) PX_MUST_CHECK;
-/* Takes no more connections; requests in progress go on, and their connections close after them. */
-void http_drain(struct http *http);
+/* Begins to end: answers say so (Connection: close, /readyz 503), and for listen_ms more new connections are taken. */
+void http_drain(struct http *http, int listen_ms);
+/* Then none is, and those that have nothing to ask are shut. True when all requests were answered within drain_ms. */
+bool http_drained(struct http *http, int64_t drain_ms) PX_MUST_CHECK;
 /* Requests that are not answered yet. */
 int http_in_flight(const struct http *http);
 /* Only when none is in flight. */

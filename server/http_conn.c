@@ -10,11 +10,17 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+/* How long a client that has just connected may take to ask, when the server is about to end. */
+enum { FRESH_MS = 1000 };
+
+enum state { FRESH, BUSY, WAITING, SHUT };
+
 struct conn {
   struct conn *prev, *next;
   int fd;
+  int64_t opened_ms;
   _Atomic int64_t deadline_ms;
-  atomic_bool idle;
+  _Atomic int state;
 };
 
 struct conn_watch {
@@ -29,7 +35,7 @@ struct conn_watch {
 static void shut_late(struct conn_watch *watch, int64_t now) {
   for (struct conn *c = watch->first; c; c = c->next)
     if (atomic_load(&c->deadline_ms) <= now) {
-      px_log(PX_LOG_INFO, "connection_late", "idle", atomic_load(&c->idle) ? "true" : "false", NULL);
+      px_log(PX_LOG_INFO, "connection_late", "idle", atomic_load(&c->state) != BUSY ? "true" : "false", NULL);
       shutdown(c->fd, SHUT_RDWR);
       atomic_store(&c->deadline_ms, INT64_MAX);
     }
@@ -85,7 +91,7 @@ struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, int64_t dea
   if (!conn) return NULL;
   conn->fd = socket_fd;
   conn->deadline_ms = deadline_ms;
-  conn->idle = true;
+  conn->opened_ms = px_clock_ms();
   pthread_mutex_lock(&watch->lock);
   conn->next = watch->first;
   if (watch->first) watch->first->prev = conn;
@@ -108,13 +114,33 @@ void http_conn_deadline(struct conn *conn, int64_t deadline_ms) {
   if (conn) atomic_store(&conn->deadline_ms, deadline_ms);
 }
 
-void http_conn_idle(struct conn *conn, bool idle) {
-  if (conn) atomic_store(&conn->idle, idle);
+bool http_conn_begin(struct conn *conn) {
+  int fresh = FRESH, waiting = WAITING;
+  return !conn || atomic_compare_exchange_strong(&conn->state, &fresh, BUSY) ||
+         atomic_compare_exchange_strong(&conn->state, &waiting, BUSY);
 }
 
-void http_conn_shut_idle(struct conn_watch *watch) {
+void http_conn_end(struct conn *conn) {
+  if (conn) atomic_store(&conn->state, WAITING);
+}
+
+/* A request that is there already is answered, and its connection closed after that. */
+static bool has_nothing_to_say(const struct conn *c) {
+  char byte;
+  return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+}
+
+int http_conn_drain(struct conn_watch *watch) {
+  const int64_t now = px_clock_ms();
+  int left = 0;
   pthread_mutex_lock(&watch->lock);
-  for (struct conn *c = watch->first; c; c = c->next)
-    if (atomic_load(&c->idle)) shutdown(c->fd, SHUT_RDWR);
+  for (struct conn *c = watch->first; c; c = c->next) {
+    int state = atomic_load(&c->state);
+    const bool idle = state == WAITING || (state == FRESH && now - c->opened_ms > FRESH_MS);
+    /* libmicrohttpd sees the end, and closes it. */
+    if (idle && has_nothing_to_say(c) && atomic_compare_exchange_strong(&c->state, &state, SHUT)) shutdown(c->fd, SHUT_RDWR);
+    left += state != SHUT;
+  }
   pthread_mutex_unlock(&watch->lock);
+  return left;
 }

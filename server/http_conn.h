@@ -9,6 +9,7 @@
 #ifndef PX_SERVER_HTTP_CONN_H
 #define PX_SERVER_HTTP_CONN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/status.h"
@@ -23,8 +24,11 @@ struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, int64_t dea
 void http_conn_close(struct conn_watch *watch, struct conn *conn);
 /* From now on, milliseconds of px_clock_ms; INT64_MAX: no deadline. */
 void http_conn_deadline(struct conn *conn, int64_t deadline_ms);
-/* Connections whose stage is `idle` are shut down now (drain). */
-void http_conn_idle(struct conn *conn, bool idle);
-void http_conn_shut_idle(struct conn_watch *watch);
+/* A request begins; false when the connection has been shut already: then nothing may be done for it. */
+bool http_conn_begin(struct conn *conn) PX_MUST_CHECK;
+void http_conn_end(struct conn *conn);
+/* For a drain, again and again: shuts connections that wait for a next request, and those that have waited long for a first one.
+ * A client whose connection is shut without an answer may be sure that its request was not carried out. How many are left. */
+int http_conn_drain(struct conn_watch *watch);
 
 #endif

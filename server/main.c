@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "lib/base/clock.h"
 #include "lib/base/config.h"
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
@@ -32,12 +31,14 @@ static const struct px_option OPTIONS[] = {
     "Folder on the database's volume, if it can be seen from here, to watch its free space too; empty: none" },
   { "idle_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds after which a silent connection is closed" },
   { "body_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds that a request's body or answer may take, and one more for each 64 KiB of it" },
+  { "drain_listen_ms", PX_OPT_INT, "200", 0, 600000, false,
+    "How long new connections are taken after SIGTERM, while /readyz says 503: longer than a balancer's pause between two looks" },
   { "drain_s", PX_OPT_INT, "25", 0, 3600, false, "Seconds that requests in progress get after SIGTERM" },
   { "token_file", PX_OPT_TEXT, "", 0, 0, false, "File with a token to accept from the start; empty: none" },
   { "log_level", PX_OPT_INT, "1", 0, 3, false, "0 debug, 1 info, 2 warnings, 3 errors" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log lines as JSON" },
 };
-enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, TOKEN_LINE_MAX = 256, DRAIN_POLL_US = 20000 };
+enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, TOKEN_LINE_MAX = 256 };
 
 static void print_help(void) {
   fputs("proxact-server " PX_VERSION ": the HTTP API\n\n"
@@ -127,13 +128,11 @@ static void raise_descriptors(void) {
 }
 
 /* True when every request was answered in time. */
-static bool drain(struct http *http, struct service *service, int64_t drain_ms) {
+static bool drain(struct http *http, struct service *service, const struct px_config *config) {
   px_log(PX_LOG_INFO, "draining", "in_flight", PX_I(http_in_flight(http)), NULL);
-  http_drain(http);
+  http_drain(http, (int)px_config_int(config, "drain_listen_ms"));
   service_end_waits(service);
-  const int64_t until = px_clock_ms() + drain_ms;
-  while (http_in_flight(http) > 0 && px_clock_ms() < until) usleep(DRAIN_POLL_US);
-  return http_in_flight(http) == 0;
+  return http_drained(http, px_config_int(config, "drain_s") * 1000);
 }
 
 static struct service_options service_options_of(const struct px_config *config) {
@@ -173,7 +172,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
   if (!status) {
     px_log(PX_LOG_INFO, "listening", "address", at.text, "version", PX_VERSION, NULL);
     while (!px_stop_wait(stop_fd, -1)) continue;
-    if (!drain(http, service, px_config_int(config, "drain_s") * 1000)) {
+    if (!drain(http, service, config)) {
       px_log(PX_LOG_WARN, "requests_cut", "in_flight", PX_I(http_in_flight(http)), NULL);
       _exit(1); /* a thread still works for a connection: nothing can be freed under it */
     }

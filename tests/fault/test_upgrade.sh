@@ -1,0 +1,86 @@
+#!/bin/bash
+# A rolling upgrade under load: a build with one more migration, made in a copy of the sources, takes the place of the
+# present one, server by server and worker by worker. No request fails, and no job loses an attempt.
+set -u
+# shellcheck source=tests/fault/kit/hosts.sh
+. "$(dirname "$0")/kit/hosts.sh"
+
+# --- the next build
+name=$(basename "$build") next=$work/next/$name san=${name#build}
+mkdir -p "$next"
+cp -a "$root"/{Makefile,lib,server,worker,clients,schema,migrations} "$work/next/" || exit 1
+cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$next/" || exit 1
+head=$(ls "$root"/migrations | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
+printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
+  >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
+must make -s -C "$work/next" SAN="${san#-}" "$name/proxact-server" "$name/proxact-worker"
+
+must pg_new one
+PROXACT_DB_URL=$(pg_url one)
+export PROXACT_DB_URL
+must service_prepare
+ok "the next build does not serve before its migration" grep -q "needs $((head + 1))" <("$next/proxact-server" serve --listen=127.0.0.1:0 2>&1)
+ok "nor does its worker start" grep -q "needs $((head + 1))" <("$next/proxact-worker" 2>&1)
+
+must server_start a
+must server_start b
+must worker_start worker-1
+must worker_start worker-2
+must make_data
+quiet=$(train 1500)
+must wait_until 120 job_is "$quiet" succeeded
+must train 20000 >/dev/null # one that is running whenever a worker goes
+for seed in 0 1 2 3 4 5 6 7; do long=$(train 1500 "$seed"); done
+"$build/tests/fault/follow" --addresses="127.0.0.1:${port[a]},127.0.0.1:${port[b]}" --token="$token" --threads=4 --acked="$work/acked" >"$work/log/follow.log" 2>&1 &
+follow=$!
+acked() { wc -l <"$work/acked" 2>/dev/null; }
+more() { [ "$(acked)" -gt "$1" ]; }
+# Some more requests are answered.
+goes_on() { wait_until 60 more $(($(acked) + 20)); }
+must goes_on
+
+ok "the migration is applied under load" "$next/proxact-server" migrate
+ok "the servers of before are ready with it" server_ready "${port[a]}"
+ok "and serve" goes_on
+server=$next/proxact-server
+for host in a b; do
+  ok "server $host drains" end "$host"
+  ok "the other one serves alone" goes_on
+  ok "the next build takes its place" server_start "$host"
+  ok "and serves" goes_on
+done
+worker=$next/proxact-worker
+for n in 1 2; do
+  ok "worker $n drains" end worker-$n
+  ok "the next build takes its place" worker_start worker-$n
+done
+nothing_left() { [ "$(sql one "select count(*) from jobs where state not in ('succeeded', 'failed', 'cancelled')")" = 0 ]; }
+ok "all work ends" wait_until 240 nothing_left
+kill -TERM "$follow"
+wait "$follow"
+ok "no request failed" test $? -eq 0
+say "  $(tail -n 1 "$work/log/follow.log")"
+grep -v '^follow:' "$work/log/follow.log"
+sql one 'select name from datasets' | sort >"$work/there"
+ok "what was acknowledged is there" same "$(sort "$work/acked" | comm -23 - "$work/there")" ""
+ok "no attempt was spent" same "$(sql one "select string_agg(distinct state || attempt || lost_leases, ' ') from jobs")" succeeded10
+ok "both workers gave a job back or had none" grep -qE '^[0-2]$' <<<"$(sql one "select count(*) from job_events where reason = 'drained'")"
+twin=$(sql one "select id from jobs where spec = (select spec from jobs where id = '$quiet') and id <> '$quiet'")
+ok "the weights are those of undisturbed work" same "$(weights_digest "$twin")" "$(weights_digest "$quiet")"
+
+# --- a migration that the present build does not work with
+sql one "update schema_migrations set serves = version where name = 'next'"
+server=$build/proxact-server worker=$build/proxact-worker
+ok "the build of before refuses a schema that does not serve it" grep -q 'Install the newer version' <("$server" serve --listen=127.0.0.1:0 2>&1)
+sql one "update schema_migrations set serves = $head where name = 'next'"
+must worker_start old
+end worker-1
+end worker-2
+sql one "update schema_migrations set serves = version where name = 'next'"
+ok "a worker of before notices" wait_until 30 grep -q 'event=schema_not_served' "$work/log/old.log"
+idle=$(train 50)
+ok "and claims nothing" same "$(sleep 1; job_field "$idle" .state)" queued
+worker=$next/proxact-worker
+must worker_start worker-1
+ok "which the next build does" wait_until 60 job_is "$idle" succeeded
+finish
