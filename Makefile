@@ -52,13 +52,14 @@ FUZZ_C := $(call sources,tests/fuzz)
 FAULT_C := $(call sources,tests/fault)
 
 # What scripts start is what was built here, with its sanitizer.
-export PROXACT_BUILD ?= $(CURDIR)/$(B)
+export PROXACT_BUILD = $(CURDIR)/$(B)
 BINARIES := $(B)/proxact-server $(B)/proxact-worker $(B)/proxact
 FUZZERS := $(patsubst %.c,$(B)/%,$(FUZZ_C))
-FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(B)/tests/fault/failing.so
+PRELOAD := $(patsubst tests/fault/preload/%.c,$(B)/tests/fault/%.so,$(call sources,tests/fault/preload))
+FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(PRELOAD)
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
-.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-image check-arch samples \
+.PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-torture check-sanitizers sanitized check-valgrind check-image check-arch samples \
         bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
@@ -122,7 +123,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a
 $(B)/tests/bench/bench_learning: $(call objects,$(call sources,tests/bench/learning))
 
 # Loaded in front of programs under test, which may have a sanitizer: it has none.
-$(B)/tests/fault/failing.so: tests/fault/preload/failing.c tests/fault/kit/failing.h
+$(PRELOAD): $(B)/tests/fault/%.so: tests/fault/preload/%.c tests/fault/kit/failing.h
 	@mkdir -p $(@D)
 	$(call say,ld $@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -I. $(WARN) -fPIC -shared -o $@ $<
@@ -169,6 +170,26 @@ test: ## Install what tests need, build, run every tier
 
 tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS) $(FAULT)
 
+CALLS ?= 0
+check-torture: ## Every allocation and system call of every flow fails once, under ASan: CALLS=0 (of a flow; 0: all) SEED= FLOWS=
+	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=address all tests
+	@PROXACT_BUILD=$(CURDIR)/build-address CALLS=$(CALLS) SEED=$(SEED) FLOWS="$(FLOWS)" tests/fault/test_torture.sh
+
+# One program at a time is what sanitizers' reports and slower code are best read from.
+check-sanitizers: ## The whole suite under ASan+UBSan, under TSan, and lib's unit tests under valgrind: an hour
+	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=address all tests
+	+@$(MAKE) --no-print-directory SAN=address sanitized
+	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=thread all tests
+	+@$(MAKE) --no-print-directory SAN=thread sanitized
+	@$(MAKE) --no-print-directory check-valgrind
+sanitized:
+	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
+
+# Those of lib/ that stay in one process: the sandbox refuses what valgrind does.
+VALGRIND_UNITS := base dataset decode export flow labels read_jsonl read_safetensors safetensors scratch segment
+check-valgrind: $(addprefix $(B)/tests/unit/test_,$(VALGRIND_UNITS)) ## Unit tests of lib/ under valgrind
+	@tests/support/valgrind.sh $^
+
 samples: all ## Write the sample configurations in deploy/ anew
 	$(B)/proxact-server config >deploy/proxact-server.conf
 	$(B)/proxact-worker config >deploy/proxact-worker.conf
@@ -213,7 +234,7 @@ bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery
 	@mkdir -p $(B)/bench
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_service.sh $(B)/bench/service.csv
 
-openapi: build/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
+openapi: $(B)/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
 	@schema/openapi_specs.py $<
 
 schema: ## Write schema/schema.sql anew from the migrations

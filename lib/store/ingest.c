@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
-       QUEUE_MAX = 3 };
+       QUEUE_MAX = 3, QUEUE_BYTES = 16 << 20 }; /* a larger segment waits until it is alone */
 
 struct store_ingesting {
   struct store_ingest what;
@@ -18,7 +18,7 @@ struct store_ingesting {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct px_segment *queue[QUEUE_MAX]; /* in order; copies */
-  size_t queue_n;
+  size_t queue_n, copied_bytes;  /* copied_bytes: of all copies, with the one that is being stored */
   bool parsed;                   /* nothing more will be put in */
   enum px_status failed;         /* of the second thread, with err */
   struct px_err err;
@@ -60,11 +60,13 @@ static void *store_main(void *arg) {
     if (in->queue_n == 0) break;
     struct px_segment *copy = in->queue[0];
     memmove(in->queue, in->queue + 1, --in->queue_n * sizeof *in->queue);
-    pthread_cond_signal(&in->changed);
     pthread_mutex_unlock(&in->lock);
     status = store_append_segment(in->append, store, copy, &err);
+    const size_t bytes = copy->size;
     free(copy);
     pthread_mutex_lock(&in->lock);
+    in->copied_bytes -= bytes;
+    pthread_cond_signal(&in->changed);
   }
   if (status) {
     in->failed = status;
@@ -76,17 +78,23 @@ static void *store_main(void *arg) {
   return NULL;
 }
 
+/* One trajectory may make a segment of PX_SEGMENT_MAX_BYTES: there are never several copies of such. */
+static bool has_room(const struct store_ingesting *in, size_t bytes) {
+  return in->copied_bytes == 0 || (in->queue_n < QUEUE_MAX && in->copied_bytes + bytes <= QUEUE_BYTES);
+}
+
 static enum px_status put_beside(struct store_ingesting *in, const struct px_segment *segment, struct px_err *err) {
-  struct px_segment *copy = copy_segment(segment, in->what.dataset->spaces.obs_dim);
-  if (!copy) return px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
   pthread_mutex_lock(&in->lock);
-  while (in->queue_n == QUEUE_MAX && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
-  const enum px_status status = in->failed;
+  while (!has_room(in, segment->size) && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
+  enum px_status status = in->failed;
+  struct px_segment *copy = status ? NULL : copy_segment(segment, in->what.dataset->spaces.obs_dim);
   if (status) {
     if (err) *err = in->err;
-    free(copy);
+  } else if (!copy) {
+    status = px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", segment->size);
   } else {
     in->queue[in->queue_n++] = copy;
+    in->copied_bytes += copy->size;
     pthread_cond_signal(&in->changed);
   }
   pthread_mutex_unlock(&in->lock);

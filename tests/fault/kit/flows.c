@@ -197,6 +197,9 @@ static struct flow_end run_client(struct torture *t, const struct flow *flow) {
 #define PART "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
 #define TUS TUS_FOR("%Z")
 
+const struct flow FIRST_UPLOAD = { SERVER("first upload", "POST", "/v1/datasets/base/trajectories?format=jsonl"), NULL, "application/jsonl",
+                                   "@partly.jsonl", NULL, true, NULL, run_request };
+
 const struct flow FLOWS[] = {
   { SERVER("get version", "GET", "/version"), NO_BODY, NULL, false, NULL, run_request },
   { SERVER("get readyz", "GET", "/readyz"), NO_BODY, NULL, true, NULL, run_request },
@@ -229,7 +232,6 @@ const struct flow FLOWS[] = {
   { SERVER("create dataset, with key", "POST", "/v1/datasets"), "Idempotency-Key: k-%N\r\n", NULL, "{\"name\":\"k-%N\",\"obs_dim\":3,\"act_dim\":2}",
     "select count(*) from datasets", true, fresh, run_request },
   { SERVER("delete dataset", "DELETE", "/v1/datasets/d-%N"), NO_BODY, "select -count(*) from datasets", true, make_dataset, run_request },
-  { SERVER("upload base", "POST", "/v1/datasets/base/trajectories?format=jsonl"), NULL, "application/jsonl", "@partly.jsonl", NULL, true, NULL, NULL },
   { SERVER("upload jsonl", "POST", "/v1/datasets/sink/trajectories?format=jsonl"), NULL, "application/jsonl", "@good.jsonl", UPLOADED, true, NULL, run_request },
   { SERVER("upload jsonl, with key", "POST", "/v1/datasets/sink/trajectories?format=jsonl"), "Idempotency-Key: u-%N\r\n", "application/jsonl",
     "@good.jsonl", UPLOADED, true, fresh, run_request },

@@ -51,6 +51,7 @@ struct flow {
   void (*prepare)(struct torture *t, const struct flow *flow);
   struct flow_end (*run)(struct torture *t, const struct flow *flow);
 };
+extern const struct flow FIRST_UPLOAD; /* what is in the dataset "base" */
 extern const struct flow FLOWS[];
 extern const size_t FLOWS_N;
 

@@ -44,7 +44,7 @@ static bool is_up(struct torture *t) {
 int torture_start_server(struct torture *t) {
   static char spool[PATH_BYTES];
   snprintf(spool, sizeof spool, "--spool-dir=%s/spool", var());
-  const char *const options[] = { "serve", "--listen=127.0.0.1:0", spool, "--threads=1", "--work-threads=1", "--log-level=2", NULL };
+  const char *const options[] = { "serve", "--listen=127.0.0.1:0", spool, "--threads=1", "--work-threads=1", NULL };
   const int how = proc_end(t->server, SIGKILL);
   t->server = start("proxact-server", "torture-server.log", options);
   for (const int64_t until = px_clock_ms() + UP_MS; px_clock_ms() < until && !is_up(t);) proc_sleep_ms(50);
@@ -105,7 +105,7 @@ static bool make_world(struct torture *t) {
   snprintf(t->dataset, sizeof t->dataset, "%s", id ? id : "");
   json_decref(json);
   px_buf_free(&answer.body);
-  return id && make(t, "upload base", NULL) && make(t, "job train_idm", t->idm) && make(t, "job label", t->label) &&
+  return id && FIRST_UPLOAD.run(t, &FIRST_UPLOAD).how == FLOW_DONE && make(t, "job train_idm", t->idm) && make(t, "job label", t->label) &&
          make(t, "job train_policy", t->policy) && make(t, "job export", t->export);
 }
 
