@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/jsonmem.h"
 #include "lib/base/log.h"
 #include "server/metrics.h"
 #include "server/once.h"
@@ -172,18 +173,26 @@ enum px_status http_ready(struct http_request *req, struct px_err *err) {
   return stream && stream->ready ? stream->ready(req, err) : PX_OK;
 }
 
+static bool is_read(const struct exchange *x) { return strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0; }
+
+/* What there was no memory for is not told in part, nor as if it were the client's mistake. */
+static void tell_want_of_memory(struct exchange *x) {
+  const bool json = px_json_lacking();
+  if (x->failed ? json && px_status_retry(x->failed) == PX_RETRY_NEVER : json || x->reply.lacking)
+    x->failed = px_fail(&x->err, x->failed || is_read(x) ? PX_E_NO_MEMORY : PX_E_UNSETTLED, "no memory for the whole answer");
+}
+
 static void run_handler(struct exchange *x) {
   struct http_request *req = &x->req;
   x->err = (struct px_err){ 0 };
+  px_json_forget();
   if (once_asked(req)) {
     x->failed = once_run(req, &x->reply, &x->err);
   } else {
     x->failed = http_ready(req, &x->err);
     if (!x->failed) x->failed = req->route->handle(req, &x->reply, &x->err);
   }
-  if (!x->failed && x->reply.lacking)
-    x->failed = px_fail(&x->err, x->req.route->body == HTTP_NO_BODY && strcmp(x->method, "GET") == 0 ? PX_E_NO_MEMORY : PX_E_UNSETTLED,
-                        "there was no memory for the whole answer");
+  tell_want_of_memory(x);
   x->err.code = x->failed;
   if (!x->failed && x->reply.wake) service_wake(req->service, x->reply.wake);
   if (!x->failed && x->reply.changed) service_job_changed(req->service, x->reply.changed);
@@ -261,7 +270,9 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
   if (!http_guard_depth(x->json.data, x->json.len, HTTP_JSON_MAX_DEPTH))
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels", HTTP_JSON_MAX_DEPTH);
   json_error_t why;
+  px_json_forget();
   x->req.json = json_loadb(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
+  if (px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the JSON body");
   if (!x->req.json)
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line, why.column, why.text);
   return json_is_object(x->req.json) ? PX_OK : px_fail(err, PX_E_BAD_REQUEST, "the body must be a JSON object");

@@ -22,13 +22,15 @@ struct ground {
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 
 /* A model that is still being trained: the document of its job, which names the dataset too. */
-static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text) {
+static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text, struct px_err *err) {
   char job[STORE_ID_MAX];
   int64_t version;
-  struct px_err unknown;
+  struct px_err why;
+  if (strncmp(model, "mdl_", 4) != 0) return PX_E_NOT_FOUND;
   store_result_id("job", model, job);
-  if (strncmp(model, "mdl_", 4) == 0 && store_job_document(store, job, text, &version, &unknown) == PX_OK) return PX_OK;
-  return PX_E_NOT_FOUND; /* the caller's error says it of the model */
+  const enum px_status status = store_job_document(store, job, text, &version, &why);
+  if (status && status != PX_E_NOT_FOUND) *err = why; /* else the caller's error says it of the model */
+  return status;
 }
 
 /* The dataset that the spec names by id or by name; of an evaluation, its model's. */
@@ -44,7 +46,7 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
   } else if (model) {
     struct px_buf text = PX_BUF(4 << 20);
     status = store_model_document(store, model, &text, err);
-    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text);
+    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text, err);
     if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
     json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
     const char *id = json_string_value(json_object_get(document, "dataset_id"));

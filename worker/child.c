@@ -17,6 +17,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
+#include "lib/base/jsonmem.h"
 #include "lib/base/log.h"
 #include "worker/jobs.h"
 
@@ -210,6 +211,8 @@ int child_main(void) {
   json_t *document = NULL;
   enum px_status status = read_job(&document, &frame.err);
   if (!status) status = run(document, &frame.err);
+  if (px_json_lacking() && px_status_retry(status) == PX_RETRY_NEVER && status && status != PX_E_FENCED)
+    status = px_fail(&frame.err, PX_E_NO_MEMORY, "no memory for a document");
   json_decref(document);
   frame.err.code = status; /* a lower layer may have answered a code without details */
   frame.kind = status ? CHILD_FAILED : CHILD_DONE;

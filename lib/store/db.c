@@ -7,6 +7,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
+#include "lib/base/jsonmem.h"
 #include "lib/store/db_conn.h"
 
 enum { RERUNS_MAX = 8 };
@@ -165,6 +166,7 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   /* PostgreSQL answers a commit after an error with a quiet rollback. */
   if (!status && PQtransactionStatus(store->conn) == PQTRANS_INERROR)
     status = px_fail(err, PX_E_INTERNAL, "a statement of the transaction failed unnoticed");
+  if (!status && px_json_lacking()) status = px_fail(err, PX_E_NO_MEMORY, "no memory for a document of %s", name);
   if (!status) {
     PX_CRASH_POINT(name, "commit");
     *asked = true;

@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
   }
   struct torture t;
   signal(SIGPIPE, SIG_IGN);
-  if (!torture_begin(&t)) return 2;
+  if (!torture_begin(&t)) return fprintf(stderr, "torture: the service could not be made ready\n"), torture_end(&t), 2;
   for (size_t i = 0; i < FLOWS_N; i++)
     if (strncmp(FLOWS[i].name, only, strlen(only)) == 0) torture_flow(&t, &FLOWS[i], seed, calls);
   const int ended_badly = torture_end(&t);

@@ -256,7 +256,7 @@ const struct flow FLOWS[] = {
   { SERVER("plan pipeline", "POST", "/v1/pipelines?dry_run=true"), JSON_OF("{\"dataset\":\"%D\",\"policies\":[\"bc\",\"td3bc\"],\"seeds\":[1,2]}"), NULL, true, NULL, run_request },
   { SERVER("cancel job", "POST", "/v1/jobs/%J:cancel"), NO_BODY, "select count(*) from jobs where state = 'cancelled'", true, make_waiting, run_request },
   { SERVER("retry job", "POST", "/v1/jobs/%J:retry"), NO_BODY, "select -count(*) from jobs where state = 'cancelled'", true, make_cancelled, run_request },
-  JOB("job train_idm", FAILING_CHILD, "{\"kind\":\"train_idm\",\"spec\":{\"dataset\":\"%D\",\"steps\":40,\"validate_every\":20,\"hidden\":8,\"layers\":1,\"batch\":16}}"),
+  JOB("job train_idm", FAILING_CHILD, "{\"kind\":\"train_idm\",\"spec\":{\"dataset\":\"%D\",\"idm\":{\"steps\":40,\"validate_every\":20,\"hidden\":8,\"layers\":1,\"batch\":16}}}"),
   JOB("job label", FAILING_CHILD, "{\"kind\":\"label\",\"spec\":{\"dataset\":\"%D\",\"models\":[\"mdl_%I\"],\"shards\":1}}"),
   JOB("job train_policy", FAILING_CHILD,
       "{\"kind\":\"train_policy\",\"spec\":{\"dataset\":\"%D\",\"policy\":{\"algo\":\"td3bc\",\"updates\":30,\"hidden\":8,\"batch\":16},\"seed\":1}}"),
