@@ -1,9 +1,12 @@
 /* Jobs through the store: submit, claim, heartbeat, end, retry, lost leases, cancel, dependencies. */
 #include <jansson.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/jsonmem.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/db.h"
@@ -269,6 +272,25 @@ static void want_of_room_spends_no_attempt_and_is_waited_out(void) {
   }
   fail_with(store, db_claim(store, "report"), PX_E_OOM);
   CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt from jobs"), "ready1");
+  store_close(store);
+}
+
+static void what_there_was_no_memory_for_is_not_committed(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  json_malloc_t take;
+  json_free_t give;
+  px_json_setup();
+  json_get_alloc_funcs(&take, &give);
+  CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX)); /* a part of a document, say */
+  store_job_new_id(id);
+  const struct store_job_draft draft = { .id = id, .kind = "report", .name = "report", .spec_json = "{}" };
+  CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_NO_MEMORY);
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "0");
+  px_json_forget();
+  CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "1");
   store_close(store);
 }
 
@@ -754,7 +776,7 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(time_left_follows_from_what_was_done), T(succeeding_twice_is_already_and_keeps_the_first_result),
         T(zombies_are_fenced_everywhere), T(metrics_of_the_running_attempt_are_listed),
         T(soft_failures_are_retried_after_a_growing_pause_until_attempts_run_out), T(bad_input_is_never_retried),
-        T(want_of_room_spends_no_attempt_and_is_waited_out),
+        T(want_of_room_spends_no_attempt_and_is_waited_out), T(what_there_was_no_memory_for_is_not_committed),
         T(a_message_that_is_no_text_still_fails_the_job), T(giving_back_costs_no_attempt),
         T(expired_lease_returns_job_to_ready_and_the_third_fails_it), T(the_reaper_ends_sessions_of_lost_attempts_only),
         T(cancelling_pending_is_at_once_and_running_with_the_next_heartbeat),
