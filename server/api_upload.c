@@ -131,7 +131,7 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
                                                             (json_int_t)r->version, "seconds", seconds);
   if (json) json_object_update(json, about);
   json_decref(about);
-  return http_reply_json(reply, json, err);
+  return api_done(req, http_reply_json(reply, json, err), "upload into", u->dataset->id, err);
 }
 
 static enum px_status read_segments(struct http_request *req, struct upload *u, struct store *store, struct px_err *err) {

@@ -289,6 +289,7 @@ static enum MHD_Result work(struct exchange *x) {
 static enum px_status take_body(struct exchange *x, const char *bytes, size_t n, struct px_err *err) {
   if (x->req.route->body == HTTP_STREAM) return x->req.route->stream->feed(&x->req, bytes, n, err);
   const enum px_status status = px_buf_put(&x->json, bytes, n);
+  if (status == PX_E_NO_MEMORY) return px_fail(err, status, "no memory for the JSON body");
   if (status || x->json.len > HTTP_JSON_MAX_BYTES)
     return px_fail(err, PX_E_TOO_LARGE, "the JSON body is longer than %d bytes", HTTP_JSON_MAX_BYTES);
   return PX_OK;

@@ -23,6 +23,7 @@ struct helper {
   int answer;     /* read end */
   int idle_ms;
   bool ready, timed_out;
+  int trouble;    /* errno of what failed on this side: no fault of the file */
 };
 
 /* A copy of the descriptor that no number used in the helper collides with. */
@@ -102,10 +103,12 @@ static bool take(struct helper *h, void *dst, size_t n) {
     if (polled < 0 && errno == EINTR) continue;
     if (polled <= 0) {
       h->timed_out = polled == 0;
+      if (polled < 0) h->trouble = errno;
       return false;
     }
     const ssize_t got = read(h->answer, (char *)dst + done, n - done);
     if (got < 0 && errno == EINTR) continue;
+    if (got < 0) h->trouble = errno;
     if (got <= 0) return false;
     done += (size_t)got;
   }
@@ -114,6 +117,8 @@ static bool take(struct helper *h, void *dst, size_t n) {
 
 /* Why a helper that did not finish ended; it has been waited for. */
 static enum px_status explain(const struct helper *h, int ended, struct px_err *err) {
+  errno = h->trouble;
+  if (h->trouble) return px_fail_errno(err, "reading what the parse helper says");
   if (h->timed_out) return px_fail(err, PX_E_BAD_DATA, "parsing it made no progress for %d s", h->idle_ms / 1000);
   if (!h->ready)
     return px_fail(err, PX_E_INTERNAL, "the parse helper could not lock itself up (%s %d)",
@@ -174,6 +179,7 @@ static enum px_status take_error(struct helper *h, bool *lost, struct px_err *er
 
 static bool take_report(struct helper *h, struct px_reading *r) {
   struct px_read_report *said = calloc(1, sizeof *said);
+  if (!said) h->trouble = ENOMEM;
   const bool taken = said && take(h, said, sizeof *said) && said->notes_n <= PX_READ_NOTES_MAX;
   if (taken) {
     clean(said->layout, sizeof said->layout);

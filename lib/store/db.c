@@ -74,6 +74,10 @@ static enum px_status unsettled(struct px_err *err, const char *what) {
   return PX_E_UNSETTLED;
 }
 
+/* A failure without an SQLSTATE is not the server's: what it has answered, there was no memory to read, say. What was sent may
+ * have been done, and the connection is somewhere in the middle of an answer. */
+static bool is_lost(const struct store *store, bool sent) { return conn_is_lost(store) || (sent && !*store->state); }
+
 /* ---- statements */
 
 enum px_status db_ensure(struct store *store, struct px_err *err) { return conn_ensure(store, err); }
@@ -125,7 +129,7 @@ enum px_status db_run(struct store *store, enum db_sql sql, const struct db_para
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!conn_is_lost(store)) return status;
+    if (!is_lost(store, sent)) return status;
     conn_drop(store);
     if (sent && only_once(sql)) return unsettled(err, STATEMENT[sql].name);
     if (!conn_pause(store, until_ms, losses++)) return status;
@@ -199,7 +203,7 @@ enum px_status db_transaction(struct store *store, const char *name, db_work fn,
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!conn_is_lost(store)) break;
+    if (!is_lost(store, asked)) break;
     store->unsettled |= asked;
     conn_drop(store);
     if (conn_pause(store, until_ms, losses++)) continue;

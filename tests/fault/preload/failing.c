@@ -149,10 +149,6 @@ CALL(ssize_t, read, EIO, (int fd, void *p, size_t n), fd, p, n)
 CALL(ssize_t, write, ENOSPC, (int fd, const void *p, size_t n), fd, p, n)
 CALL(ssize_t, pread, EIO, (int fd, void *p, size_t n, off_t at), fd, p, n, at)
 CALL(ssize_t, pwrite, ENOSPC, (int fd, const void *p, size_t n, off_t at), fd, p, n, at)
-CALL(ssize_t, send, ECONNRESET, (int fd, const void *p, size_t n, int flags), fd, p, n, flags)
-CALL(ssize_t, recv, ECONNRESET, (int fd, void *p, size_t n, int flags), fd, p, n, flags)
-CALL(ssize_t, sendmsg, ECONNRESET, (int fd, const struct msghdr *m, int flags), fd, m, flags)
-CALL(ssize_t, writev, ECONNRESET, (int fd, const struct iovec *v, int n), fd, v, n)
 CALL(int, connect, ECONNREFUSED, (int fd, const struct sockaddr *to, socklen_t n), fd, to, n)
 CALL(int, socket, EMFILE, (int family, int type, int protocol), family, type, protocol)
 CALL(int, accept4, EMFILE, (int fd, struct sockaddr *from, socklen_t *n, int flags), fd, from, n, flags)
@@ -166,6 +162,16 @@ CALL(int, pipe2, EMFILE, (int fds[2], int flags), fds, flags)
 CALL(int, mkostemp, ENOSPC, (char *path, int flags), path, flags)
 CALL(int, memfd_create, EMFILE, (const char *name, unsigned flags), name, flags)
 CALL(pid_t, fork, EAGAIN, (void))
+
+/* A connection that is reset is so for both directions, and stays so. */
+static int reset(int fd) {
+  shutdown(fd, SHUT_RDWR);
+  return ECONNRESET;
+}
+CALL(ssize_t, send, reset(fd), (int fd, const void *p, size_t n, int flags), fd, p, n, flags)
+CALL(ssize_t, recv, reset(fd), (int fd, void *p, size_t n, int flags), fd, p, n, flags)
+CALL(ssize_t, sendmsg, reset(fd), (int fd, const struct msghdr *m, int flags), fd, m, flags)
+CALL(ssize_t, writev, reset(fd), (int fd, const struct iovec *v, int n), fd, v, n)
 
 char *mkdtemp(char *path) {
   REAL(char *, "mkdtemp", char *)
