@@ -145,8 +145,15 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset) {
   }
 #define SIGNATURE(...) __VA_ARGS__
 
-CALL(ssize_t, read, EIO, (int fd, void *p, size_t n), fd, p, n)
-CALL(ssize_t, write, ENOSPC, (int fd, const void *p, size_t n), fd, p, n)
+/* Eight bytes are an eventfd's: a wake-up between threads, which cannot fail. */
+ssize_t read(int fd, void *p, size_t n) {
+  REAL(ssize_t, "read", int, void *, size_t)
+  return n != 8 && fails("read") ? errno = EIO, -1 : real(fd, p, n);
+}
+ssize_t write(int fd, const void *p, size_t n) {
+  REAL(ssize_t, "write", int, const void *, size_t)
+  return n != 8 && fails("write") ? errno = ENOSPC, -1 : real(fd, p, n);
+}
 CALL(ssize_t, pread, EIO, (int fd, void *p, size_t n, off_t at), fd, p, n, at)
 CALL(ssize_t, pwrite, ENOSPC, (int fd, const void *p, size_t n, off_t at), fd, p, n, at)
 CALL(int, connect, ECONNREFUSED, (int fd, const struct sockaddr *to, socklen_t n), fd, to, n)
