@@ -271,7 +271,7 @@ const struct flow FLOWS[] = {
   { "job ingest", FAILING_CHILD, false, "POST", "/v1/datasets/sink/trajectories?format=jsonl&async=true", NULL, "application/jsonl", "@good.jsonl", UPLOADED, true,
     NULL, run_job },
   { "client list", FAILING_CLIENT, false, NULL, NULL, NULL, NULL, "datasets list", NULL, true, NULL, run_client },
-  { "client create", FAILING_CLIENT, false, NULL, NULL, NULL, NULL, "datasets create c-%N --obs-dim 3 --act-dim 2", "select count(*) from datasets", true, fresh, run_client },
+  { "client create", FAILING_CLIENT, false, NULL, NULL, NULL, NULL, "datasets create c-%N --obs 3 --act 2", "select count(*) from datasets", true, fresh, run_client },
   { "client upload", FAILING_CLIENT, false, NULL, NULL, NULL, NULL, "upload sink @FILE", UPLOADED, true, NULL, run_client },
 };
 const size_t FLOWS_N = sizeof FLOWS / sizeof *FLOWS;
