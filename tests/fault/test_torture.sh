@@ -1,6 +1,6 @@
 #!/bin/bash
 # A sample of `make check-torture`: calls of every flow fail once, one after another. See torture.c.
-#   CALLS=N   at most so many of each flow (2; 0: all)   SEED=N (1)   FLOWS=PREFIX   only flows whose name begins so
+#   CALLS=N   at most so many of each flow (1; 0: all)   SEED=N (1)   FLOWS=PREFIX   only flows whose name begins so
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 [ -n "${PX_TEST_STACK:-}" ] || exec tests/support/stack.sh "$0" "$@"
@@ -14,7 +14,7 @@ mkdir -p "$PX_UPLOADS" "$PROXACT_VAR/spool" && /usr/bin/python3 tests/support/ma
   gzip -k "$PX_UPLOADS/good.jsonl" && "$build/proxact-server" migrate >"$log/migrate.log" || exit 1
 PROXACT_TOKEN=$("$build/proxact-server" token create torture) || exit 1
 export PROXACT_TOKEN
-"$build/tests/fault/torture" --seed="${SEED:-1}" --calls="${CALLS:-2}" --flows="${FLOWS:-}"
+"$build/tests/fault/torture" --seed="${SEED:-1}" --calls="${CALLS:-1}" --flows="${FLOWS:-}"
 rc=$?
 reports() { grep -a -A30 'ERROR: .*Sanitizer\|runtime error' "$log"/torture-*.log; }
 if reports >"$log/reports"; then head -n 400 "$log/reports"; rc=1; fi
