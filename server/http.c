@@ -145,6 +145,7 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 
 /* Everything that the headers decide. */
 static enum px_status admit(struct exchange *x, struct px_err *err) {
+  px_json_forget(); /* of the request before */
   char *query = strchr(x->uri, '?');
   if (query) {
     *query++ = '\0';
@@ -205,6 +206,7 @@ static void give_up_body(struct exchange *x) {
 }
 
 static void flush(struct exchange *x) {
+  px_json_forget();
   x->err = (struct px_err){ 0 };
   x->failed = x->req.route->stream->flush(&x->req, &x->err);
   x->err.code = x->failed;
