@@ -112,7 +112,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Kernels that are as fast as their multiply-adds (see worker/nn/simd.h).
-$(addprefix $(B)/worker/nn/,attention.o gelu.o layer_norm.o): CFLAGS += -ffp-contract=fast
+$(addprefix $(B)/worker/nn/,attention.o gelu.o gemm.o layer_norm.o): CFLAGS += -ffp-contract=fast
 
 # The MJCF files are part of this object (.incbin), which -MMD cannot see.
 $(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)

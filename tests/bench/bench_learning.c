@@ -7,7 +7,8 @@
  * drift, in CPU seconds of the one thread that computes, so that neighbours on
  * the machine disturb little; the medians are reported, with the share of this
  * core's float32 peak, which is measured beside. Two works are also run by two
- * processes at a time, in wall time. QUICK=1 takes shorter rounds. tests/bench/bench_torch.py
+ * processes at a time, in wall time. QUICK=1 takes shorter rounds;
+ * PRODUCTS=onednn|cblas leaves products to that library. tests/bench/bench_torch.py
  * is the peer, run as a child with one thread; without torch its column is 0. At the
  * end stands which kinds of functions ours spent its time in. learning/ has the parts.
  */
@@ -333,11 +334,14 @@ int main(int argc, char **argv) {
   const bool quick = quick_text && *quick_text && strcmp(quick_text, "0") != 0;
   char profile[PX_MAT_PROFILE_MAX];
   struct learning_peer peer;
+  struct px_err err;
   FILE *csv = argc == 2 || argc == 3 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
     fprintf(stderr, "usage: %s OUT.csv [PART-OF-A-NAME]\n", argv[0]);
     return 2;
   }
+  const char *products = getenv("PRODUCTS");
+  if (products) must_ok(px_mat_choose(strcmp(products, "onednn") == 0 ? PX_MAT_ONEDNN : PX_MAT_CBLAS, &err), &err);
   px_mat_profile(profile);
   printf("ours: %s, one thread\n", profile);
   const bool has_peer = learning_peer_start(&peer);

@@ -31,7 +31,7 @@ PX_INLINE void block(size_t rows, size_t vectors, size_t depth, struct left a, s
     for (size_t v = 0; v < vectors; v++) right[v] = px_vec_load(b.at + l * b.step + v * PX_LANES);
 #pragma GCC unroll 4
     for (size_t r = 0; r < rows; r++) {
-      const px_vec left = a.at[r * a.row + l * a.step] + zero;
+      const px_vec left = a.at[r * a.row + l * a.step] - zero; /* in all lanes; adding zero would be an addition */
 #pragma GCC unroll 4
       for (size_t v = 0; v < vectors; v++) sum[r][v] = left * right[v] + sum[r][v];
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/nn/gemm.h"
 #include "worker/nn/simd.h"
 
 /* CBLAS's interface as its reference implementation fixes it; loaded at run
@@ -20,16 +21,10 @@ void omp_set_num_threads(int n);
 
 static struct {
   enum px_mat_library products; /* who computes them */
+  enum px_gemm_isa isa;         /* of our own kernels */
   cblas_sgemm_fn *cblas;
   const char *cblas_name;
-} chosen = {
-#ifdef __x86_64__
-  PX_MAT_ONEDNN,
-#else
-  PX_MAT_NAIVE,
-#endif
-  NULL, ""
-};
+} chosen = { PX_MAT_ONEDNN, PX_GEMM_NONE, NULL, "" };
 
 static enum px_status load_cblas(struct px_err *err) {
   static const char *const names[] = { "libopenblas.so.0", "libblis.so.4", "libcblas.so.3", "libblas.so.3" };
@@ -55,16 +50,21 @@ enum px_status px_mat_choose(enum px_mat_library library, struct px_err *err) {
     const enum px_status status = load_cblas(err);
     if (status) return status;
   }
+  if (library == PX_MAT_OWN && (chosen.isa = px_gemm_best()) == PX_GEMM_NONE)
+    return px_fail(err, PX_E_UNAVAILABLE, "this processor has no fused multiply-adds of eight numbers");
   chosen.products = library;
   return PX_OK;
 }
 
 /* Elsewhere than on x86-64 oneDNN has no fast product: look for a CBLAS first. */
-#ifndef __x86_64__
 __attribute__((constructor)) static void choose_default(void) {
-  if (px_mat_choose(PX_MAT_CBLAS, NULL)) chosen.products = PX_MAT_ONEDNN;
-}
+#ifdef __x86_64__
+  const enum px_mat_library best = PX_MAT_OWN;
+#else
+  const enum px_mat_library best = PX_MAT_CBLAS;
 #endif
+  if (px_mat_choose(best, NULL)) chosen.products = PX_MAT_ONEDNN;
+}
 
 static void naive_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                       uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
@@ -158,10 +158,26 @@ static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uin
   if (status != dnnl_success) naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
+/* Whether our own kernels take a product. Large weights are faster in oneDNN, which cuts them for the second cache too.
+ * It is the weights' size that decides, never the number of rows: chunks of a batch are computed alike. */
+static bool own_takes(enum px_mat_op op_a, uint32_t m, uint32_t n, uint32_t k) {
+  const uint32_t large = 768;
+  return chosen.products == PX_MAT_OWN && !(n >= large && (op_a ? m : k) >= large);
+}
+
+static struct px_gemm own(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                          uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
+  return (struct px_gemm){ .m = m, .n = n, .k = k, .a = a, .a_row = op_a ? 1 : lda, .a_step = op_a ? lda : 1, .b = b,
+                           .b_step = op_b ? 1 : ldb, .b_col = op_b ? ldb : 1, .c = c, .c_row = ldc, .beta = beta };
+}
+
 void px_mat_mul_ld(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                    uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
-  if (chosen.products == PX_MAT_NAIVE) naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-  else if (chosen.products == PX_MAT_ONEDNN) onednn_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  if (own_takes(op_a, m, n, k)) {
+    const struct px_gemm g = own(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    px_gemm(chosen.isa, &g);
+  } else if (chosen.products == PX_MAT_NAIVE) naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  else if (chosen.products != PX_MAT_CBLAS) onednn_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
   else
     chosen.cblas(CBLAS_ROW_MAJOR, op_a ? CBLAS_T : CBLAS_N, op_b ? CBLAS_T : CBLAS_N, (int)m, (int)n, (int)k, 1, a,
                  (int)lda, b, (int)ldb, beta, c, (int)ldc);
@@ -171,6 +187,32 @@ void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n
                 const float *b, float beta, float *c) {
   if (chosen.products != PX_MAT_NAIVE && skinny(op_a, op_b, m, n, k, a, b, beta, c)) return;
   px_mat_mul_ld(op_a, op_b, m, n, k, a, op_a ? m : k, b, op_b ? k : n, beta, c, n);
+}
+
+void px_mat_layer(uint32_t m, uint32_t n, uint32_t k, const float *x, const float *w, const float *bias, bool relu,
+                  float *y) {
+  if (own_takes(PX_MAT_N, m, n, k) && n > SKINNY_MAX) {
+    struct px_gemm g = own(PX_MAT_N, PX_MAT_T, m, n, k, x, k, w, k, 0, y, n);
+    g.bias = bias, g.relu = relu;
+    px_gemm(chosen.isa, &g);
+    return;
+  }
+  px_mat_mul(PX_MAT_N, PX_MAT_T, m, n, k, x, w, 0, y);
+  if (relu) px_mat_bias_relu(m, n, bias, y);
+  else px_mat_bias(m, n, bias, y);
+}
+
+void px_mat_layer_back(uint32_t m, uint32_t n, uint32_t k, const float *e, const float *w, const float *behind,
+                       float scale, float *d, bool add, float *sum) {
+  if (own_takes(PX_MAT_N, m, n, k)) {
+    struct px_gemm g = own(PX_MAT_N, PX_MAT_N, m, n, k, e, k, w, n, 0, d, n);
+    g.behind = behind, g.behind_row = n, g.scale = scale, g.sum = sum;
+    if (sum && !add) memset(sum, 0, n * sizeof *sum);
+    px_gemm(chosen.isa, &g);
+    return;
+  }
+  px_mat_mul(PX_MAT_N, PX_MAT_N, m, n, k, e, w, 0, d);
+  px_mat_relu_back(m, n, behind, scale, d, add, sum);
 }
 
 /* ---- what stands between two products */
@@ -208,8 +250,10 @@ PX_CLONES void px_mat_col_sums(uint32_t m, uint32_t n, const float *restrict d, 
 
 void px_mat_profile(char *out) {
   const dnnl_version_t *v = dnnl_version();
-  if (chosen.products == PX_MAT_ONEDNN)
-    snprintf(out, PX_MAT_PROFILE_MAX, "onednn %d.%d.%d isa %#x, glibc %s", v->major, v->minor, v->patch,
+  /* Own products have a number, which changes when their bits do; they are the same on every processor (gemm.h). */
+  if (chosen.products == PX_MAT_OWN || chosen.products == PX_MAT_ONEDNN)
+    snprintf(out, PX_MAT_PROFILE_MAX, "%sonednn %d.%d.%d isa %#x, glibc %s",
+             chosen.products == PX_MAT_OWN ? "own products 1, " : "", v->major, v->minor, v->patch,
              (unsigned)dnnl_get_effective_cpu_isa(), gnu_get_libc_version());
   else
     snprintf(out, PX_MAT_PROFILE_MAX, "%s, glibc %s", chosen.products == PX_MAT_NAIVE ? "naive" : chosen.cblas_name,

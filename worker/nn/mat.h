@@ -7,8 +7,9 @@
  * machine's core count. Thread safe, except px_mat_choose, which belongs at a
  * program's start. Nothing is owned here.
  *
- * Source: oneDNN's dnnl_sgemm (Debian libdnnl), measured faster than OpenBLAS
- * on every shape that the networks use; any CBLAS is the portable fallback.
+ * Our own kernels (gemm.h) where the processor has fused multiply-adds; large
+ * weights, and all others, are oneDNN's (dnnl_sgemm, Debian libdnnl), or those of
+ * any CBLAS elsewhere than on x86-64.
  */
 #ifndef PX_NN_MAT_H
 #define PX_NN_MAT_H
@@ -17,11 +18,11 @@
 
 #include "lib/base/status.h"
 
-enum px_mat_library { PX_MAT_ONEDNN, PX_MAT_CBLAS, PX_MAT_NAIVE };
+enum px_mat_library { PX_MAT_OWN, PX_MAT_ONEDNN, PX_MAT_CBLAS, PX_MAT_NAIVE };
 enum px_mat_op { PX_MAT_N, PX_MAT_T };
 
-/* The default is oneDNN on x86-64 and CBLAS elsewhere. CBLAS is loaded when it
- * is chosen (libopenblas, libblis, libcblas: whichever is there); UNAVAILABLE if none is. */
+/* CBLAS is loaded when it is chosen (libopenblas, libblis, libcblas: whichever is there). UNAVAILABLE if none is, or
+ * if the processor cannot run our own kernels. */
 enum px_status px_mat_choose(enum px_mat_library library, struct px_err *err) PX_MUST_CHECK;
 
 /* C[m,n] = op(A)[m,k] op(B)[k,n] + beta C. A is [m,k], or [k,m] if transposed;
@@ -34,6 +35,14 @@ void px_mat_mul_ld(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_
 /* px_mat_mul by three plain loops in float64: what the tests compare with. */
 void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
                       const float *b, float beta, float *c);
+
+/* Y[m,n] = X[m,k] W[n,k]^T + bias[n]; max of that and 0 if `relu`. */
+void px_mat_layer(uint32_t m, uint32_t n, uint32_t k, const float *x, const float *w, const float *bias, bool relu,
+                  float *y);
+/* D[m,n] = behind > 0 ? scale (E[m,k] W[k,n]) : 0: a gradient through a layer's weights and the ReLU in front of them,
+ * whose output was `behind` [m,n]. sum[n] (+)= its column sums, unless sum is NULL; `add` keeps what sum holds. */
+void px_mat_layer_back(uint32_t m, uint32_t n, uint32_t k, const float *e, const float *w, const float *behind,
+                       float scale, float *d, bool add, float *sum);
 
 /* y[m,n] = max(y + bias[n], 0), in place. */
 void px_mat_bias_relu(uint32_t m, uint32_t n, const float *bias, float *y);

@@ -193,25 +193,9 @@ static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, u
   const struct px_mlp_layer layer = px_mlp_layer(net, l);
   const float *p = net->params;
   float *relu = net->shape.layer_norm ? work->relu[l] : work->h[l];
-  px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, in, p + layer.weight, 0, relu);
-  px_mat_bias_relu(n, layer.out, p + layer.bias, relu);
+  px_mat_layer(n, layer.out, layer.in, in, p + layer.weight, p + layer.bias, true, relu);
   if (net->shape.layer_norm)
     px_layer_norm(n, layer.out, relu, p + layer.gain, p + layer.shift, work->normal[l], work->inverse[l], work->h[l]);
-}
-
-/* From d = dL/dh_l, which may be changed, those of the layer's sums in W h + b, with the gradients of all but W. */
-static float *hidden_backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, float *d,
-                              float *grads, bool add) {
-  const struct px_mlp_layer layer = px_mlp_layer(net, l);
-  const float *relu = work->h[l];
-  if (net->shape.layer_norm) {
-    memset(work->through, 0, sizeof *d * n * layer.out);
-    px_layer_norm_back(n, layer.out, work->normal[l], work->inverse[l], net->params + layer.gain, d, work->through, add,
-                       grads ? grads + layer.gain : work->unused, grads ? grads + layer.shift : work->unused + layer.out);
-    d = work->through, relu = work->relu[l];
-  }
-  px_mat_relu_back(n, layer.out, relu, l + 1 == net->shape.layers ? work->scale : 1, d, add, grads ? grads + layer.bias : NULL);
-  return d;
 }
 
 /* h_0 = relu(x W_0^T + b_0); h_l = relu(h_{l-1} W_l^T + b_l); y = h_{L-1} W_L^T + b_L */
@@ -233,33 +217,52 @@ float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, u
     drop_units(n, s->hidden, mask, drop->row0, work->h[s->layers - 1]);
   }
   const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
-  px_mat_mul(PX_MAT_N, PX_MAT_T, n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight, 0, work->y);
-  px_mat_bias(n, head.out, net->params + head.bias, work->y);
+  px_mat_layer(n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight, net->params + head.bias, false,
+               work->y);
   return work->y;
+}
+
+/* Through layer l's weights: from d = dL/d(W_l h_{l-1} + b_l), with the gradient of W_l, to dL/dh_{l-1}, or to that of
+ * the layer below's sums in W h + b with the gradients of all but its W. */
+static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *d,
+                             float *grads, bool add, bool to_sums) {
+  const struct px_mlp_layer layer = px_mlp_layer(net, l), low = px_mlp_layer(net, l - 1);
+  const float *weight = net->params + layer.weight, scale = l == net->shape.layers ? work->scale : 1;
+  float *below = work->d[l % 2], *bias = grads ? grads + low.bias : NULL;
+  if (grads)
+    px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
+  if (to_sums && !net->shape.layer_norm) {
+    px_mat_layer_back(n, layer.in, layer.out, d, weight, work->h[l - 1], scale, below, add, bias);
+    return below;
+  }
+  px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, weight, 0, below);
+  if (!to_sums) return below;
+  memset(work->through, 0, sizeof *d * n * low.out);
+  px_layer_norm_back(n, low.out, work->normal[l - 1], work->inverse[l - 1], net->params + low.gain, below, work->through,
+                     add, grads ? grads + low.gain : work->unused, grads ? grads + low.shift : work->unused + low.out);
+  px_mat_relu_back(n, low.out, work->relu[l - 1], scale, work->through, add, bias);
+  return work->through;
 }
 
 /* With d_l = dL/d(h_{l-1} W_l^T + b_l): dW_l = d_l^T h_{l-1}; db_l = column sums of d_l;
  * d_{l-1} = (d_l W_l) where h_{l-1} > 0; with layer norms their own backward pass stands between */
+static float *backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy, float *grads,
+                       bool add, bool to_sums) {
+  const struct px_mlp_shape *s = &net->shape;
+  if (grads) px_mat_col_sums(n, s->out, dy, add, grads + px_mlp_layer(net, s->layers).bias);
+  for (uint32_t l = s->layers; l > 1; l--) dy = layer_backward(net, work, l, n, dy, grads, add, true);
+  return layer_backward(net, work, 1, n, dy, grads, add, to_sums);
+}
+
 void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
                      float *grads, bool add, float *dx) {
   const struct px_mlp_layer first = px_mlp_layer(net, 0);
-  const float *d = hidden_backward(net, work, 0, n, px_mlp_backward_rest(net, work, n, dy, grads, add), grads, add);
+  const float *d = backward(net, work, n, dy, grads, add, true);
   if (grads) px_mat_mul(PX_MAT_T, PX_MAT_N, first.out, first.in, n, d, x, add ? 1 : 0, grads + first.weight);
   if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, first.in, first.out, d, net->params + first.weight, 0, dx);
 }
 
 float *px_mlp_backward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy,
                             float *grads, bool add) {
-  const struct px_mlp_shape *s = &net->shape;
-  const float *d = dy;
-  if (grads) px_mat_col_sums(n, s->out, dy, add, grads + px_mlp_layer(net, s->layers).bias);
-  for (uint32_t l = s->layers;; l--) {
-    const struct px_mlp_layer layer = px_mlp_layer(net, l);
-    float *below = work->d[l % 2];
-    if (grads)
-      px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
-    px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, net->params + layer.weight, 0, below);
-    if (l == 1) return below;
-    d = hidden_backward(net, work, l - 1, n, below, grads, add);
-  }
+  return backward(net, work, n, dy, grads, add, false);
 }

@@ -39,6 +39,8 @@ static void sample(int signal, siginfo_t *info, void *context) {
 
 /* Functions by the beginnings of their names; the first that fits. What the compiler inlined counts as its caller. */
 static const struct { const char *prefix; enum learning_part part; } functions[] = {
+  { "wide_", LEARNING_PRODUCTS },         { "narrow_", LEARNING_PRODUCTS },     { "product", LEARNING_PRODUCTS },
+  { "run_narrow", LEARNING_PRODUCTS },    { "multiply", LEARNING_PRODUCTS },    { "px_gemm", LEARNING_PRODUCTS },
   { "skinny_", LEARNING_PRODUCTS },       { "px_mat_mul", LEARNING_PRODUCTS },  { "px_attention", LEARNING_PRODUCTS },
   { "px_mat_", LEARNING_LAYERS },         { "px_mlp_", LEARNING_LAYERS },       { "px_loss_", LEARNING_LAYERS },
   { "px_layer_norm", LEARNING_LAYERS },   { "px_gelu", LEARNING_LAYERS },       { "px_fan_", LEARNING_LAYERS },
