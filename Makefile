@@ -60,7 +60,7 @@ FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(PRELOAD)
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-torture check-sanitizers sanitized check-valgrind check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service bench-recovery bench-jobs fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -233,6 +233,14 @@ bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one cor
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
 	@mkdir -p $(B)/bench
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_service.sh $(B)/bench/service.csv
+
+bench-recovery: all ## Workers, PostgreSQL and Redis killed: how long until jobs go on (QUICK=1: shorter)
+	@mkdir -p $(B)/bench
+	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_service.sh $(B)/bench/recovery.csv recovery
+
+bench-jobs: all $(B)/tests/bench/bench_jobs $(B)/tests/bench/bench_store $(FAULT) ## Jobs a second quiet and in a storm, wake-ups with Redis and without: SECONDS= SEED=
+	@mkdir -p $(B)/bench
+	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_jobs.sh $(B)/bench/jobs.csv $(if $(filter file,$(origin SECONDS)),30,$(SECONDS)) $(SEED)
 
 openapi: $(B)/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
 	@schema/openapi_specs.py $<

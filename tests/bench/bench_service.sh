@@ -21,9 +21,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/service_recovery.sh"
 # shellcheck disable=SC2034  # the parts read these
 if [ "${QUICK:-}" = 1 ]; then
-  megabytes=20 repeats=2 label_repeats=1 test_kills=2 default_kills=1
+  megabytes=20 repeats=2 label_repeats=1 test_kills=2 default_kills=1 outages=2
 else
-  megabytes=100 repeats=5 label_repeats=3 test_kills=10 default_kills=3
+  megabytes=100 repeats=5 label_repeats=3 test_kills=10 default_kills=3 outages=5
 fi
 demo=$root/deploy/demo/hopper-demo.hdf5
 hopper=${PROXACT_DATA:-$root/../shared/data}/hopper-medium-expert.hdf5
@@ -45,9 +45,12 @@ bench_requests() {
 mkdir -p "$(dirname "$csv")"
 printf 'what,median,lowest,highest,times,unit\n' >"$csv"
 service_start
+say "$(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
 big=$work/big.safetensors
-/usr/bin/python3 "$here/make_service_data.py" "$hopper" "$big" "$megabytes" >/dev/null || die "making the upload failed"
-say "$(basename "$hopper"), repeated: $(($(stat -c %s "$big") / 1000000)) MB; $(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
+if [[ " $* " =~ \ (ingest|label)\  ]]; then
+  /usr/bin/python3 "$here/make_service_data.py" "$hopper" "$big" "$megabytes" >/dev/null || die "making the upload failed"
+  say "$(basename "$hopper"), repeated: $(($(stat -c %s "$big") / 1000000)) MB"
+fi
 for part in "$@"; do
   case $part in
     ingest | label | recovery | requests) "bench_$part" ;;

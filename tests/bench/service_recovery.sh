@@ -1,4 +1,4 @@
-# Killed workers and children: seconds until the job runs again. Sourced by bench_service.sh.
+# Killed workers and children, PostgreSQL and Redis gone and back: seconds until jobs go on. Sourced by bench_service.sh.
 # shellcheck shell=bash disable=SC2154
 
 long_policy() {
@@ -73,6 +73,65 @@ pipeline_completes() {
   worker_stop 2
 }
 
+# Submits a small job, again until the server takes it; sets job.
+small_job() {
+  until job=$(curl -sS --fail -X POST -H "Authorization: Bearer $PROXACT_TOKEN" "$PROXACT_URL/v1/jobs" --json \
+    "{\"kind\": \"export\", \"spec\": {\"dataset\": \"$small\", \"format\": \"jsonl\", \"actions\": \"true\"}}" 2>>"$work/refused" | jq -er .id); do
+    sleep 0.02
+  done
+}
+# away NAME SIGNAL: the stack's process of that name is gone; sets begun
+away() {
+  begun=$EPOCHREALTIME
+  kill -s "$2" "$(pid_of "$PROXACT_VAR/$1.pid")"
+  wait_until 30 has_ended "$PROXACT_VAR/$1.pid" || die "$1 goes on"
+}
+
+# One worker is training, the other idle, while PostgreSQL crashes and is started again at once.
+postgres_back() {
+  local times=$1 i job training answers=() runs=() begun
+  worker_start 1
+  training=$(long_policy) || exit 1
+  job_await "$training" 60 "state = 'running' and step > 0"
+  worker_start 2
+  for ((i = 0; i < times; i++)); do
+    away postgres QUIT
+    "$root/deploy/stack.sh" start >"$work/stack.log" || die "PostgreSQL did not come back"
+    answers+=("$(calc "$EPOCHREALTIME - $begun")")
+    small_job
+    job_await "$job" 60 "state = 'succeeded'"
+    runs+=("$(since "$begun" "$job" 1 running)")
+  done
+  job_await "$training" 60 "state = 'running' and epoch = 1 and lease_expires_at > clock_timestamp()"
+  cancel "$training"
+  worker_stop 1
+  worker_stop 2
+  row "PostgreSQL crashed: started again, and it answers" s "${answers[@]}"
+  row "PostgreSQL crashed: a job submitted then runs" s "${runs[@]}"
+}
+
+# claim_delays REPEATS WHAT: from ready to running
+claim_delays() {
+  local times=$1 i job took=()
+  for ((i = 0; i < times; i++)); do
+    small_job
+    job_await "$job" 60 "state = 'succeeded'"
+    took+=("$(sql "select extract(epoch from min(at) filter (where to_state = 'running') - min(at)) from job_events where job_id = '$job'")")
+  done
+  row "$2" s "${took[@]}"
+}
+redis_back() {
+  local times=$1 begun
+  worker_start 1
+  claim_delays "$times" "with Redis: a ready job is claimed after"
+  away redis KILL
+  claim_delays "$times" "Redis gone: a ready job is claimed after"
+  "$root/deploy/stack.sh" start >"$work/stack.log" || die "Redis did not come back"
+  sleep 1.5 # a worker asks for it again after a second
+  claim_delays "$times" "Redis back: a ready job is claimed after"
+  worker_stop 1
+}
+
 bench_recovery() {
   test_profile=(--lease-ms=2000 --heartbeat-ms=400 --reap-ms=200)
   small=$(new_dataset recovery) || exit 1
@@ -80,5 +139,7 @@ bench_recovery() {
   supervisor_killed "worker killed, lease 2 s: runs elsewhere" "$test_kills" "${test_profile[@]}"
   child_killed "$test_kills"
   pipeline_completes
+  postgres_back "$outages"
+  redis_back "$test_kills"
   supervisor_killed "worker killed, lease 30 s: runs elsewhere" "$default_kills"
 }

@@ -18,6 +18,9 @@
  *       runs the prepared statement MATCH, the client is cut off right before it was forwarded or right after. What was
  *       forwarded reaches the server whole.
  *   untrap LINK
+ *   audit LINK FILE           PostgreSQL only: adds a line to FILE for each thing asked: time in ms, connection, application,
+ *                             statement, two parameters, answer (none: the connection ended first; cut before, cut after:
+ *                             a trap), with tabs between them
  *   heal LINK                 all of the above off; connections stay
  *   stats LINK                connections=N cut=N trapped=N open=N
  *
@@ -52,6 +55,7 @@ struct link {
   double rate; /* bytes per second; 0: no bound */
   bool hold[2], refuse;
   struct pgtrap trap;
+  FILE *audit;
   unsigned long connections, cut, trapped;
 };
 
@@ -60,6 +64,8 @@ struct conn {
   int fd[2];         /* the client's (read for UP) and the server's */
   struct flow flow[2];
   struct pgwatch watch;
+  unsigned long no;  /* of the link's connections */
+  int64_t asked_ms;  /* when the watched call came */
   int64_t close_ms;  /* the client is gone: the server's side only drains, until then */
 };
 
@@ -78,7 +84,15 @@ static void flow_clear(struct flow *f) {
   *f = (struct flow){ .ended = true };
 }
 
+static void audit(const struct conn *c, const char *answer) {
+  const struct pgcall *call = &c->watch.call;
+  if (c->link->audit)
+    fprintf(c->link->audit, "%lld\t%lu\t%s\t%.60s\t%s\t%s\t%s\n", (long long)c->asked_ms, c->no, c->watch.application, call->statement,
+            call->param[0], call->param[1], answer);
+}
+
 static void conn_close(struct conn *c, bool reset) {
+  if (c->watch.call.open) audit(c, "none");
   for (int way = UP; way <= DOWN; way++) {
     if (c->fd[way] >= 0) sock_close(c->fd[way], reset);
     flow_clear(&c->flow[way]);
@@ -96,13 +110,14 @@ static void conn_open(struct link *link) {
     sock_close(client, true);
     return;
   }
-  conns[i] = (struct conn){ .link = link, .fd = { client, server } };
-  link->connections++;
+  conns[i] = (struct conn){ .link = link, .fd = { client, server }, .no = ++link->connections };
 }
 
 /* What the client said last goes to the server whole, and no answer comes back: the server's side stays until it ends. */
 static void spring(struct conn *c) {
   c->link->trapped++;
+  audit(c, c->link->trap.before ? "cut before" : "cut after");
+  c->watch.call.open = false;
   sock_close(c->fd[UP], true);
   c->fd[UP] = -1;
   flow_clear(&c->flow[DOWN]);
@@ -131,7 +146,12 @@ static void take(struct conn *c, enum way way) {
   }
   if (c->close_ms) return; /* an answer that nobody is to hear */
   size_t keep = (size_t)n;
-  const bool sprung = way == UP && pgwatch_put(&c->watch, &c->link->trap, bytes, &keep);
+  bool sprung = false;
+  if (way == DOWN && pgwatch_answer(&c->watch, bytes, keep)) audit(c, c->watch.call.answer);
+  if (way == UP) {
+    sprung = pgwatch_put(&c->watch, &c->link->trap, bytes, &keep);
+    c->asked_ms = px_clock_wall_ms();
+  }
   flow_put(&c->flow[way], bytes, keep, px_clock_ms() + c->link->delay_ms);
   if (sprung) spring(c);
 }
@@ -251,6 +271,12 @@ static bool set_trap(struct link *l, char *const word[], int n) {
   return true;
 }
 
+static bool set_audit(struct link *l, const char *path, char *out) {
+  if (l->audit) fclose(l->audit);
+  l->audit = fopen(path, "ae");
+  return l->audit || answer(out, "error opening %s: %s", path, strerror(errno));
+}
+
 /* Words of a command; false when it is not understood. */
 static bool obey(char *const word[], int n, char *out) {
   answer(out, "ok");
@@ -265,6 +291,7 @@ static bool obey(char *const word[], int n, char *out) {
   if (n == 2 && strcmp(verb, "untrap") == 0) return l->trap.armed = false, true;
   if (strcmp(verb, "trap") == 0) return set_trap(l, word, n);
   if (n != 3) return false;
+  if (strcmp(verb, "audit") == 0) return set_audit(l, word[2], out);
   if (strcmp(verb, "target") == 0) return snprintf(l->target, sizeof l->target, "%s", word[2]) > 0;
   if (strcmp(verb, "delay") == 0) return l->delay_ms = (int)strtol(word[2], NULL, 10), true;
   if (strcmp(verb, "throttle") == 0) return l->rate = strtod(word[2], NULL), true;
@@ -367,6 +394,9 @@ int main(int argc, char **argv) {
   const int control = sock_listen(at, bound);
   if (control < 0) return fprintf(stderr, "chaosproxy: %s: %s\n", argv[1], strerror(errno)), 1;
   run(control, stop_fd);
-  for (size_t i = 0; i < links_n; i++) end_all(&links[i], false);
+  for (size_t i = 0; i < links_n; i++) {
+    end_all(&links[i], false);
+    if (links[i].audit) fclose(links[i].audit);
+  }
   return 0;
 }

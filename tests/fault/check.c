@@ -1,11 +1,14 @@
 /*
  * check: what is there after a storm, against what was promised.
  *
- *   check --quiet=HISTORY --storm=HISTORY --faults=FILE --seed=N     (histories of load; the log of nemesis)
+ *   check --quiet=HISTORY --storm=HISTORY --faults=FILE --asked=FILE --seed=N
+ *
+ * (histories of load; the log of nemesis; the audit of the workers' connections by chaosproxy)
  *
  * Waits until nothing is left to do, then asks the database and the API: what was acknowledged is there, what was
  * refused is not, an unknown request took effect at most once, no job is stuck, nothing is published twice or half,
- * and every result has the bytes of the quiet run. Prints each finding, and last one line:
+ * every result has the bytes of the quiet run, and whatever was asked on behalf of a job after its hold was lost was
+ * refused. The database keeps commit times for this (track_commit_timestamp). Prints each finding, and last one line:
  *
  *   faults=N jobs=N lost=N doubled=N stuck=N digests_equal=N/N max_recovery_s=X seed=N
  *
@@ -76,10 +79,11 @@ static void put_history(const char *path) {
 /* ---- rules: each gives the rows that break it */
 
 #define TOP "select j.* from jobs j where j.parent_id is null"
-/* What was sent, per dataset and kind: taken for sure, and perhaps. */
+/* What was sent, per dataset and kind: taken for sure, and perhaps. A request has one op however often it was sent. */
 #define SENT                                                                                                               \
-  "select d.id as dataset_id, k.kind, count(*) filter (where h.outcome = 'acked') as acked,"                               \
-  " count(*) filter (where h.outcome = 'unknown') as unknown"                                                              \
+  "select d.id as dataset_id, k.kind, count(distinct h.op) filter (where h.outcome = 'acked') as acked,"                      \
+  " count(distinct h.op) filter (where h.outcome = 'unknown' and not exists (select from history a where a.session = h.session" \
+  " and a.op = h.op and a.outcome = 'acked')) as unknown"                                                                  \
   " from history h join datasets d on d.name = h.session join (values ('pipeline', 'pipeline'), ('policy', 'train_policy')," \
   " ('export_true', 'export'), ('export_both', 'export'), ('evaluate', 'evaluate'), ('label', 'label'), ('upload', 'upload'))" \
   " as k (role, kind) on k.role = h.role and h.outcome in ('acked', 'unknown') group by 1, 2"
@@ -110,6 +114,13 @@ static const struct law_rule OF_HISTORY[] = {
   { LAW_DOUBLED, "more trajectories than were sent",
     "select d.name, d.trajectories_n, s.acked, s.unknown from datasets d left join (" SENT ") s on s.dataset_id = d.id and s.kind = 'upload'"
     " where d.name in (select session from history) and d.trajectories_n > 12 * (coalesce(s.acked, 0) + coalesce(s.unknown, 0))" },
+  { LAW_DOUBLED, "row was committed after its hold was lost",
+    "select r.what, r.job_id, r.epoch, pg_xact_commit_timestamp(r.xmin), l.at from (select 'metric' as what, job_id, epoch, xmin from job_metrics"
+    " union all select 'staged', job_id, epoch, xmin from label_segments union all select 'checkpoint', job_id, epoch, xmin from job_checkpoints"
+    " union all select 'model', job_id, epoch, xmin from models union all select 'set', job_id, epoch, xmin from label_sets"
+    " union all select 'artifact', job_id, epoch, xmin from artifacts) r join lost l on l.job_id = r.job_id and l.epoch = r.epoch"
+    " where pg_xact_commit_timestamp(r.xmin) > l.committed" },
+  { LAW_DOUBLED, "write under a lost hold was taken", "select at_ms, application, statement, job, epoch, answer from stale where fate = 'taken'" },
   { LAW_STUCK, "client waited in vain", "select session, op, id from history where outcome = 'stuck'" },
 };
 
@@ -199,6 +210,70 @@ static double recovery(double at_percent) {
   return s;
 }
 
+/* ---- stale writes: asked on behalf of a job after the hold was lost, by the clock that proxy and database share */
+
+/* A process of a job is named "px JOB EPOCH"; a supervisor names both in what it asks. A commit counts where something was
+ * written before it. Whoever finds with job_lock that the hold is lost rolls back. */
+static const char STALE[] =
+  "create temp view lost as select job_id, epoch, at, pg_xact_commit_timestamp(xmin) as committed from job_events"
+  " where from_state = 'running' and to_state <> 'succeeded';"
+  "create temp table stale as with named as (select *, application like 'px job%' as own, statement = any ('{job_metrics_put,label_stage,"
+  "label_adopt,label_drop_dead,label_publish,label_flip,model_publish,artifact_publish,checkpoint_advance,checkpoint_insert,checkpoint_trim,"
+  "checkpoint_resumed,job_succeed,job_fail,job_give_back,job_heartbeat}') as writes, lead(statement) over (partition by conn order by no) as next,"
+  " count(*) filter (where statement = 'begin') over (partition by conn order by no) as transaction from asked),"
+  " held as (select *, case when own then split_part(application, ' ', 2) else p1 end as job, case when own then split_part(application, ' ', 3)"
+  " else p2 end as epoch, bool_or(writes and answer ~ ' [1-9]') over (partition by conn, transaction) as wrote from named)"
+  " select h.*, case when answer = 'none' or answer like 'cut %' then 'unanswered' when answer ~ '^[0-9A-Z]{5}$' or answer ~ ' 0$'"
+  " or answer = 'ROLLBACK' or (statement = 'job_lock' and next = 'rollback') then 'refused' else 'taken' end as fate from held h"
+  " join lost l on l.job_id = h.job and l.epoch::text = h.epoch and h.at_ms > extract(epoch from l.at) * 1000"
+  " where writes or (own and (statement = 'job_lock' or (statement = 'commit' and wrote)))";
+
+static void put_asked(const char *path) {
+  PQclear(query("create temp table asked (no bigint generated always as identity, at_ms bigint, conn bigint, application text, statement text,"
+                " p1 text, p2 text, answer text)"));
+  PGresult *copy = PQexec(c.db, "copy asked (at_ms, conn, application, statement, p1, p2, answer) from stdin");
+  FILE *f = fopen(path, "re");
+  char piece[65536];
+  for (size_t n; f && (n = fread(piece, 1, sizeof piece, f)) > 0;)
+    if (PQputCopyData(c.db, piece, (int)n) != 1) break;
+  if (f) fclose(f);
+  PQclear(copy);
+  PQputCopyEnd(c.db, NULL);
+  for (PGresult *r; (r = PQgetResult(c.db)) != NULL; PQclear(r))
+    if (PQresultStatus(r) != PGRES_COMMAND_OK) fprintf(stderr, "check: %s: %s\n", path, PQerrorMessage(c.db)), exit(2);
+  PQclear(query("%s", STALE));
+}
+
+static void tell_stale(void) {
+  printf("stale writes: tried=%ld refused=%ld (supervisors %ld, jobs' processes %ld), and without an answer, of which nothing is there: %ld\n",
+         number("select count(*) from stale where fate <> 'unanswered'"), number("select count(*) from stale where fate = 'refused'"),
+         number("select count(*) from stale where fate = 'refused' and not own"), number("select count(*) from stale where fate = 'refused' and own"),
+         number("select count(*) from stale where fate = 'unanswered'"));
+}
+
+/* ---- commits and claims whose answer was cut off */
+
+#define CUT_PUBLISH "from asked a join jobs j on j.id = split_part(a.application, ' ', 2) where a.answer like 'cut %' and a.statement = 'commit' and a.application like 'px job%'"
+#define CUT_CLAIM "from asked a where a.answer like 'cut %' and a.statement = 'job_claim'"
+
+static void tell_cuts(void) {
+  printf("cut at the commit: transactions of jobs %ld, of whose jobs succeeded once %ld and failed in the end %ld; claims %ld, of which were adopted %ld;"
+         " transactions of the server %ld\n",
+         number("select count(*) " CUT_PUBLISH),
+         number("select count(*) " CUT_PUBLISH " and j.state = 'succeeded' and (select count(*) from job_events e where e.job_id = j.id and e.to_state = 'succeeded') = 1"),
+         number("select count(*) " CUT_PUBLISH " and j.state <> 'succeeded'"), number("select count(*) " CUT_CLAIM),
+         number("select count(*) from asked where statement = 'job_adopt' and answer = 'UPDATE 1'"),
+         number("select count(*) from faults where kind = 'submit_cut'"));
+  printf("requests: acknowledged %ld, of which are there once %ld; without an answer %ld, of which took effect %ld\n",
+         number("select count(distinct (session, op)) from history where outcome = 'acked' and op <> 'done' and id <> ''"),
+         number("select count(distinct (session, op)) from history h where outcome = 'acked' and op <> 'done' and (exists (select from jobs j where j.id = h.id)"
+                " or exists (select from datasets d where d.id = h.id))"),
+         number("select count(distinct (session, op)) from history u where outcome = 'unknown' and not exists (select from history a where a.session = u.session"
+                " and a.op = u.op and a.outcome = 'acked')"),
+         number("select (select count(*) from jobs where parent_id is null and kind <> 'label_shard' and id not in (select id from history where outcome = 'acked'))"
+                " + (select count(*) from datasets where id not in (select id from history where outcome = 'acked'))"));
+}
+
 static void read_all(const char *quiet, const char *storm) {
   PQclear(query("create temp table history (session text, variant int, op text, role text, outcome text, id text, jobs jsonb, error text, storm int default 0);"
                 "create temp table faults (at timestamptz, kind text, pid int)"));
@@ -210,14 +285,15 @@ static void read_all(const char *quiet, const char *storm) {
 
 int main(int argc, char **argv) {
   static const struct option OPTIONS[] = { { "quiet", 1, NULL, 'q' }, { "storm", 1, NULL, 's' }, { "faults", 1, NULL, 'f' },
-                                           { "seed", 1, NULL, 'r' }, { NULL, 0, NULL, 0 } };
-  const char *quiet = NULL, *storm = NULL, *faults = "", *seed = "0", *url = getenv("PROXACT_DB_URL");
+                                           { "seed", 1, NULL, 'r' }, { "asked", 1, NULL, 'a' }, { NULL, 0, NULL, 0 } };
+  const char *quiet = NULL, *storm = NULL, *faults = "", *asked = "", *seed = "0", *url = getenv("PROXACT_DB_URL");
   int option;
   while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
     if (option == 'q') quiet = optarg;
     else if (option == 's') storm = optarg;
     else if (option == 'f') faults = optarg;
     else if (option == 'r') seed = optarg;
+    else if (option == 'a') asked = optarg;
     else return 2;
   }
   if (!quiet || !url || !api_from_env(&c.api)) return fprintf(stderr, "usage: check --quiet=FILE [--storm=FILE ...]\n"), 2;
@@ -227,6 +303,7 @@ int main(int argc, char **argv) {
   read_all(quiet, storm);
   const long faults_n = put_faults(faults);
   wait_for_quiet();
+  put_asked(asked);
   for (size_t i = 0; i < LAW_N; i++) judge(&LAW[i]);
   for (size_t i = 0; i < sizeof OF_HISTORY / sizeof *OF_HISTORY; i++) judge(&OF_HISTORY[i]);
   compare_sessions(false);
@@ -236,6 +313,8 @@ int main(int argc, char **argv) {
          number("select count(*) from history where outcome = 'failed' and storm = 1"),
          number("select count(*) from jobs where state = 'failed' and lost_leases >= 3"),
          number("select count(*) from job_events where to_state = 'running'"), recovery(0.5));
+  tell_stale();
+  tell_cuts();
   printf("faults=%ld jobs=%ld lost=%ld doubled=%ld stuck=%ld digests_equal=%ld/%ld max_recovery_s=%.2f seed=%s\n", faults_n, jobs,
          c.count[LAW_LOST], c.count[LAW_DOUBLED], c.count[LAW_STUCK], c.equal, c.compared, recovery(1), seed);
   const bool good = !c.count[LAW_LOST] && !c.count[LAW_DOUBLED] && !c.count[LAW_STUCK] && c.equal == c.compared && c.compared > 0;

@@ -44,6 +44,12 @@ struct session {
   json_t *jobs; /* role -> id of the job that succeeded */
 };
 
+/* Patience begins when the storm is over: before, all that a client may expect is that nothing is lost. */
+static int64_t patience_end(void) {
+  const int64_t now = px_clock_ms();
+  return (now > load.until_ms ? now : load.until_ms) + PATIENCE_MS;
+}
+
 static const char *const ACKED = "acked", *const REFUSED = "refused", *const UNKNOWN = "unknown";
 
 /* ---- data: a pure function of (variant, part) */
@@ -90,7 +96,7 @@ static void note(const struct session *s, const char *op, const char *outcome, i
  * "id", if any. */
 static const char *ask(const struct session *s, const char *op, const char *path, const char *type, const void *body,
                        size_t n, char id[ID_BYTES]) {
-  const int64_t until = px_clock_ms() + PATIENCE_MS;
+  const int64_t until = patience_end();
   char headers[160] = "";
   if (s->keys) snprintf(headers, sizeof headers, "Idempotency-Key: \"%s-%s\"\r\n", s->name, op);
   for (;;) {
@@ -119,7 +125,7 @@ static const char *ask_json(const struct session *s, const char *op, const char 
 
 /* The job's last document, once it has ended; NULL when it has not in all that time. */
 static json_t *await_end(const char *id) {
-  const int64_t until = px_clock_ms() + PATIENCE_MS;
+  const int64_t until = patience_end();
   char path[128];
   snprintf(path, sizeof path, "/v1/jobs/%s?wait=2s", id);
   while (px_clock_ms() < until) {
@@ -293,7 +299,7 @@ static void *load_main(void *arg) {
     const int i = atomic_fetch_add(&load.next, 1);
     if (load.seconds ? px_clock_ms() >= load.until_ms : i >= load.sessions) return NULL;
     enum end end = END_UNKNOWN;
-    const int64_t until = px_clock_ms() + PATIENCE_MS;
+    const int64_t until = patience_end();
     for (int attempt = 0; end == END_UNKNOWN && px_clock_ms() < until; attempt++) {
       if (attempt) proc_sleep_ms(PAUSE_MS);
       struct session s = { .variant = i % load.variants, .keys = i / load.variants % 2, .jobs = json_object() };

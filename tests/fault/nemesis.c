@@ -7,9 +7,10 @@
  *
  * The schedule is a pure function of the seed (kit/schedule.c); --faults=0 is a quiet run. A process that ended is
  * started again as a service manager would. After the last fault everything is healed; when COMMAND ends the service
- * is stopped and nemesis ends with COMMAND's status. COMMAND sees PROXACT_URL (through the proxy), PROXACT_TOKEN and
- * PROXACT_DB_URL (the database itself). $PROXACT_VAR/faults.log has a line per fault: time in ms, kind, target, pid,
- * duration, and whether it did anything.
+ * is stopped and nemesis ends with COMMAND's status. COMMAND sees PROXACT_URL (through the proxy), PROXACT_TOKEN,
+ * PROXACT_DB_URL (the database itself) and PROXACT_WORKER_DB_URL (as workers reach it). $PROXACT_VAR/faults.log has a
+ * line per fault: time in ms, kind, target, pid, duration, and whether it did anything; $PROXACT_VAR/asked.log has what
+ * workers asked of the database (chaosproxy's audit).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -101,8 +102,10 @@ static bool start_proxy(const char *redis_url) {
     if (mkdir(folder, 0700) < 0 && errno != EEXIST) return fail("%s: %s", folder, strerror(errno));
     if (!proxy("link %s unix:%s/.s.PGSQL.5432 unix:%s/.s.PGSQL.5432", fault_link_name((enum fault_link)i), folder, run + 5)) return false;
   }
+  if (!proxy("audit worker_db %s/asked.log", n.var)) return false;
   through(n.worker_db, sizeof n.worker_db, "PROXACT_DB_URL", n.db_url, "worker_db");
   through(n.server_db, sizeof n.server_db, "PROXACT_DB_URL", n.db_url, "server_db");
+  setenv("PROXACT_WORKER_DB_URL", strchr(n.worker_db, '=') + 1, 1);
   snprintf(n.redis_env, sizeof n.redis_env, "PROXACT_REDIS_URL=unix://%s/redis.sock", n.var);
   snprintf(n.redis, sizeof n.redis, "unix:%s", redis_url + 7);
   return proxy("link redis unix:%s/redis.sock %s", n.var, n.redis);
@@ -189,7 +192,9 @@ static void let_go(struct unit *u) {
 /* ---- faults */
 
 /* What it hit: the pid, or 1 for something without one; 0 when there was nothing to hit. */
-static pid_t hit_worker(const struct fault *f, struct unit *u, int64_t now) {
+static pid_t hit_worker(const struct fault *f, int64_t now) {
+  if (n.workers_n == 0) return 0;
+  struct unit *u = &n.worker[f->target % (uint32_t)n.workers_n];
   const pid_t child = proc_child(u->pid);
   const bool needs_child = f->kind == FAULT_CHILD_KILL || f->kind == FAULT_CHILD_STOP;
   if (!u->pid || u->cont_ms || (needs_child && !child)) return 0;
@@ -289,7 +294,7 @@ static void open_traps(int64_t now) {
 static void strike(const struct fault *f) {
   const int64_t now = px_clock_ms();
   pid_t hit = 0;
-  if (f->kind <= FAULT_WORKER_TERM) hit = hit_worker(f, &n.worker[f->target % (uint32_t)n.workers_n], now);
+  if (f->kind <= FAULT_WORKER_TERM) hit = hit_worker(f, now);
   else if (f->kind <= FAULT_SERVER_TERM) hit = hit_server(f, now);
   else if (f->kind == FAULT_POSTGRES_STOP) hit = hit_stack("postgres.pid", SIGQUIT, &n.postgres_ms, now + f->duration_ms);
   else if (f->kind == FAULT_REDIS_KILL) hit = hit_stack("redis.pid", SIGKILL, &n.redis_ms, now + f->duration_ms);
@@ -444,7 +449,7 @@ int main(int argc, char **argv) {
     else return 2;
   }
   if (print) return print_schedule(seed, faults), 0;
-  if (optind == argc || n.workers_n < 1 || n.workers_n > WORKERS_MAX) return fail("usage: nemesis [OPTIONS] -- COMMAND..."), 2;
+  if (optind == argc || n.workers_n < 0 || n.workers_n > WORKERS_MAX) return fail("usage: nemesis [OPTIONS] -- COMMAND..."), 2;
   if (!set_up() || !start_command(argv + optind)) return 1;
   const int how = storm(seed, faults, start_ms);
   const bool ended_well = end_service();

@@ -3,7 +3,7 @@
 # Usage: tests/fault/storm.sh [FAULTS [SEED]]
 #   FAULTS   how many faults (default 60); one comes every 340 ms
 #   SEED     of the schedule (default: from the clock); the same seed gives the same schedule
-#   WORKERS=N (3)  PARALLEL=N users at a time (4)  KEEP=1 keeps the folder with logs and histories
+#   WORKERS=N (3)  PARALLEL=N users at a time (4)  KEEP=1 keeps the folder with logs, histories and database
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 2
@@ -19,8 +19,13 @@ chmod 755 "$work"
 export PROXACT_VAR=$work PROXACT_BUILD=$build
 cleanup() {
   [ -z "${nemesis:-}" ] || { kill "$nemesis" 2>/dev/null && wait "$nemesis"; }
-  deploy/stack.sh destroy
-  if [ -n "${KEEP:-}" ]; then echo "kept: $work"; else rm -rf "$work"; fi
+  if [ -n "${KEEP:-}" ]; then
+    deploy/stack.sh stop
+    echo "kept: $work (PROXACT_VAR=$work deploy/stack.sh start | destroy)"
+  else
+    deploy/stack.sh destroy
+    rm -rf "$work"
+  fi
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
@@ -28,6 +33,8 @@ trap 'exit 130' INT TERM
 # Not a throw-away stack: what was acknowledged has to outlast an immediate stop.
 deploy/stack.sh start || exit 1
 eval "$(deploy/stack.sh env)"
+# check compares when rows were committed; a start is what it takes to switch that on.
+psql -XAtqc 'alter system set track_commit_timestamp = on' "$PROXACT_DB_URL" && deploy/stack.sh stop && deploy/stack.sh start || exit 1
 "$build/proxact-server" migrate >"$work/log/migrate.log" || exit 1
 PROXACT_TOKEN=$("$build/proxact-server" token create storm) || exit 1
 export PROXACT_TOKEN
@@ -50,7 +57,9 @@ under 0 "$build/tests/fault/load" --history="$work/quiet.history" --prefix=quiet
 under "$faults" "$build/tests/fault/load" --history="$work/storm.history" --prefix=storm --seconds="$seconds" \
   --variants=$variants --parallel="${PARALLEL:-4}"
 stormed=$?
+mv "$work/asked.log" "$work/storm.asked"
 under 0 "$build/tests/fault/check" --quiet="$work/quiet.history" --storm="$work/storm.history" --faults="$work/faults.log" \
+  --asked="$work/storm.asked" \
   --seed="$seed" >"$work/verdict"
 checked=$?
 [ $stormed -eq 0 ] || echo "not every session came to its end"

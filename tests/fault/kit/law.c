@@ -21,6 +21,9 @@ const struct law_rule LAW[] = {
   { LAW_DOUBLED, "epoch was given out twice", "select job_id, epoch, count(*) from job_events where to_state = 'running' group by 1, 2 having count(*) > 1" },
   { LAW_DOUBLED, "epochs and claims differ",
     "select j.id, j.epoch, count(e.*) from jobs j left join job_events e on e.job_id = j.id and e.to_state = 'running' group by 1, 2 having count(e.*) <> j.epoch" },
+  { LAW_DOUBLED, "hold of an ended job has not ended exactly once",
+    "select r.job_id, r.epoch, count(e.*) from job_events r left join job_events e on e.job_id = r.job_id and e.epoch = r.epoch and e.from_state = 'running'"
+    " join jobs j on j.id = r.job_id where r.to_state = 'running' and job_is_final(j.state) group by 1, 2 having count(e.*) <> 1" },
   { LAW_DOUBLED, "segment is labelled twice in a set",
     "select r.label_job_id, r.seq, count(*) from label_rows r join label_sets s on s.job_id = r.label_job_id group by 1, 2 having count(*) > 1" },
   { LAW_DOUBLED, "job has two results",
