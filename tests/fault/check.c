@@ -100,8 +100,10 @@ static const struct law_rule OF_HISTORY[] = {
   { LAW_LOST, "job that was seen to succeed has not",
     "select h.session, r.value from history h, jsonb_each_text(h.jobs) r left join jobs j on j.id = r.value where j.state is distinct from 'succeeded'" },
   { LAW_LOST, "job failed for no reason of its surroundings",
-    "select j.id, j.kind, j.reason, j.error->>'detail' from jobs j where j.state in ('failed', 'cancelled') and j.reason not in"
-    " ('worker_lost', 'oom', 'child_crashed', 'unavailable', 'io_error', 'timeout', 'internal', 'no_memory', 'dependency_failed')" },
+    "select j.id, j.kind, j.reason, j.error->>'detail' from jobs j left join jobs p on p.id = j.parent_id where j.state in ('failed', 'cancelled')"
+    " and j.reason not in ('worker_lost', 'oom', 'child_crashed', 'unavailable', 'io_error', 'timeout', 'internal', 'no_memory', 'dependency_failed')"
+    /* what is left of a pipeline that failed is cancelled */
+    " and not (j.state = 'cancelled' and p.state is not distinct from 'failed')" },
   { LAW_LOST, "client saw something wrong", "select session, op, id, error from history where outcome = 'wrong'" },
   { LAW_DOUBLED, "refused dataset is there",
     "select d.name from datasets d where d.name in (select session from history) and not exists (select from history h where h.session = d.name and h.role = 'dataset'"
