@@ -1,6 +1,7 @@
 /* The service about itself: health, metrics, version, its own description. */
 #include <string.h>
 
+#include "lib/queue/queue.h"
 #include "lib/store/jobs.h"
 #include "server/api.h"
 #include "server/metrics.h"
@@ -79,6 +80,20 @@ static enum px_status put_volumes(const struct room_options *room, struct px_buf
   return status;
 }
 
+/* Redis is only asked for hints: a breaker that is open costs nobody anything but a wake-up. */
+static enum px_status put_redis(struct px_buf *out) {
+  struct queue_counts counts;
+  queue_counts(&counts);
+  return px_buf_fmt(out,
+                    "# HELP proxact_redis_breaker_open Connections (of 2) over which Redis is left alone, because it failed.\n"
+                    "# TYPE proxact_redis_breaker_open gauge\nproxact_redis_breaker_open %d\n"
+                    "# HELP proxact_redis_failures_total Times that Redis could not be reached, or did not answer as it should.\n"
+                    "# TYPE proxact_redis_failures_total counter\nproxact_redis_failures_total %llu\n"
+                    "# HELP proxact_redis_skipped_total Calls that were not tried while a breaker was open.\n"
+                    "# TYPE proxact_redis_skipped_total counter\nproxact_redis_skipped_total %llu\n",
+                    counts.open, (unsigned long long)counts.failures, (unsigned long long)counts.skipped);
+}
+
 static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
   size_t i;
   json_t *row;
@@ -96,6 +111,7 @@ API_HANDLER(api_metrics) {
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
   if (!status) status = put_volumes(&service_options(req->service)->room, &reply->body);
+  if (!status) status = put_redis(&reply->body);
   if (status) return px_fail(err, status, "metrics");
   /* Without the database the server's own numbers are still worth having. */
   struct px_err unused;

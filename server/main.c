@@ -19,7 +19,7 @@
 static const struct px_option OPTIONS[] = {
   { "listen", PX_OPT_TEXT, "127.0.0.1:8080", 0, 0, false, "Address and port; port 0 takes a free one" },
   { "db_url", PX_OPT_TEXT, "postgresql:///proxact", 0, 0, true, "PostgreSQL, as a libpq URI" },
-  { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis (redis://HOST:PORT/DB or unix://PATH); empty: none" },
+  { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis (redis://HOST:PORT/DB, unix://PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER); empty: none" },
   { "threads", PX_OPT_INT, "8", 1, 64, false, "HTTP threads; each has a connection to the database" },
   { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for uploads, exports and other long requests" },
   { "db_wait_ms", PX_OPT_INT, "5000", 0, 600000, false, "How long a long request waits for a database that does not answer" },

@@ -12,7 +12,7 @@
 
 static const struct px_option OPTIONS[] = {
   { "db_url", PX_OPT_TEXT, "postgresql:///proxact", 0, 0, true, "PostgreSQL connection URI" },
-  { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis: redis://HOST:PORT or unix:///PATH; empty: poll the database only" },
+  { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis: redis://HOST:PORT, unix:///PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER; empty: poll the database only" },
   { "lease_ms", PX_OPT_INT, "30000", 200, 3600000, false, "How long a job stays with a worker that says nothing" },
   { "heartbeat_ms", PX_OPT_INT, "5000", 50, 600000, false, "Time between heartbeats; at most half a lease" },
   { "reap_ms", PX_OPT_INT, "2000", 50, 600000, false, "Time between looks for lost leases" },

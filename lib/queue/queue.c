@@ -2,20 +2,17 @@
 #include "lib/queue/queue.h"
 
 #include <errno.h>
-#include <hiredis/hiredis.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/time.h>
 
 #include "lib/base/clock.h"
+#include "lib/queue/address.h"
 
-enum { CALL_MS = 100, BREAKER_MS = 1000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
+enum { BREAKER_MS = 1000, BREAKER_MAX_MS = 4000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
 #define WAKE_KEY "proxact:wake"
 #define CHANGED_CHANNEL "proxact:changed"
-
-struct address { char path[128], host[128], user[64], password[128]; int port, db; };
 
 /* One for commands, one that only listens: a subscriber may send nothing else. */
 struct line { redisContext *context; };
@@ -23,58 +20,24 @@ struct queue {
   bool configured;
   struct address at;
   struct line command, listen;
-  int64_t quiet_until_ms; /* the circuit breaker */
+  int64_t quiet_until_ms; /* the circuit breaker: nothing is tried before */
+  int quiet_ms;           /* how long it keeps quiet, more each time; 0: closed, all is well */
 };
 
-/* --- address --- */
+static struct { _Atomic uint64_t failures, skipped; atomic_int open; } counted;
 
-/* Copies n characters; false if they do not fit. */
-static bool copy(char *out, size_t size, const char *text, size_t n) {
-  if (n >= size) return false;
-  memcpy(out, text, n);
-  out[n] = '\0';
-  return true;
-}
-
-static bool parse_unix(const char *rest, struct address *at) {
-  const size_t n = strcspn(rest, "?");
-  const char *db = strstr(rest + n, "db=");
-  at->db = db ? (int)strtol(db + 3, NULL, 10) : 0;
-  return n > 0 && copy(at->path, sizeof at->path, rest, n);
-}
-
-static bool parse_tcp(const char *rest, struct address *at) {
-  const char *sign = strchr(rest, '@');
-  if (sign) {
-    const size_t user = strcspn(rest, ":@");
-    if (!copy(at->user, sizeof at->user, rest, user)) return false;
-    const char *password = rest + user + (rest[user] == ':');
-    if (!copy(at->password, sizeof at->password, password, (size_t)(sign - password))) return false;
-    rest = sign + 1;
-  }
-  const size_t host = strcspn(rest, ":/?");
-  if (host == 0 || !copy(at->host, sizeof at->host, rest, host)) return false;
-  rest += host;
-  char *end = (char *)rest;
-  at->port = *rest == ':' ? (int)strtol(rest + 1, &end, 10) : 6379;
-  at->db = *end == '/' ? (int)strtol(end + 1, NULL, 10) : 0;
-  return at->port > 0 && at->port < 65536;
-}
-
-static bool parse(const char *url, struct address *at) {
-  if (strncmp(url, "redis://", 8) == 0) return parse_tcp(url + 8, at);
-  if (strncmp(url, "redis+unix://", 13) == 0) return parse_unix(url + 13, at);
-  return strncmp(url, "unix://", 7) == 0 && parse_unix(url + 7, at);
+void queue_counts(struct queue_counts *out) {
+  *out = (struct queue_counts){ .failures = counted.failures, .skipped = counted.skipped, .open = counted.open };
 }
 
 enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) {
   struct queue *q = calloc(1, sizeof *q);
   if (!q) return px_fail(err, PX_E_NO_MEMORY, "no memory for a connection to Redis");
   q->configured = url && *url;
-  if (q->configured && !parse(url, &q->at)) {
+  if (q->configured && !address_parse(url, &q->at)) {
     free(q);
     px_fail(err, PX_E_BAD_FIELD, "redis_url is not understood");
-    px_err_hint(err, "redis://[user:password@]host:port/db or unix:///path?db=n");
+    px_err_hint(err, "redis://[user:password@]host:port/db, unix:///path?db=n, or redis+sentinel://host:port,host:port/master/db");
     return PX_E_BAD_FIELD;
   }
   *out = q;
@@ -90,6 +53,7 @@ void queue_close(struct queue *q) {
   if (!q) return;
   drop(&q->command);
   drop(&q->listen);
+  counted.open -= q->quiet_ms > 0;
   free(q);
 }
 
@@ -97,7 +61,16 @@ bool queue_up(const struct queue *q) { return q->configured && px_clock_ms() >= 
 
 static void trip(struct queue *q, struct line *line) {
   drop(line);
-  q->quiet_until_ms = px_clock_ms() + BREAKER_MS;
+  counted.failures++;
+  counted.open += q->quiet_ms == 0;
+  q->quiet_ms = q->quiet_ms == 0 ? BREAKER_MS : q->quiet_ms < BREAKER_MAX_MS ? 2 * q->quiet_ms : BREAKER_MAX_MS;
+  q->quiet_until_ms = px_clock_ms() + q->quiet_ms;
+}
+
+/* Redis has answered. */
+static void mend(struct queue *q) {
+  counted.open -= q->quiet_ms > 0;
+  q->quiet_ms = 0;
 }
 
 /* --- connection --- */
@@ -109,31 +82,27 @@ static bool fine(redisReply *reply) {
   return ok;
 }
 
-static bool greet(redisContext *c, const struct address *at) {
-  if (at->user[0] && !fine(redisCommand(c, "AUTH %s %s", at->user, at->password))) return false;
-  if (!at->user[0] && at->password[0] && !fine(redisCommand(c, "AUTH %s", at->password))) return false;
-  return at->db == 0 || fine(redisCommand(c, "SELECT %d", at->db));
-}
-
 /* The line, connected; false while the breaker keeps quiet. */
 static bool ready(struct queue *q, struct line *line) {
-  if (!queue_up(q)) return false;
+  if (!queue_up(q)) {
+    counted.skipped += q->configured;
+    return false;
+  }
   if (line->context) return true;
-  const struct timeval limit = { .tv_usec = CALL_MS * 1000 };
-  redisContext *c = q->at.path[0] ? redisConnectUnixWithTimeout(q->at.path, limit)
-                                  : redisConnectWithTimeout(q->at.host, q->at.port, limit);
-  line->context = c;
-  if (c && !c->err && redisSetTimeout(c, limit) == REDIS_OK && greet(c, &q->at)) return true;
-  trip(q, line);
-  return false;
+  line->context = address_connect(&q->at);
+  if (line->context) mend(q);
+  else trip(q, line);
+  return line->context != NULL;
 }
 
 /* Runs a command whose arguments are given; NULL when Redis is away. */
 static redisReply *command(struct queue *q, int argc, const char **argv) {
   if (!ready(q, &q->command)) return NULL;
   redisReply *reply = redisCommandArgv(q->command.context, argc, argv, NULL);
-  if (!reply) trip(q, &q->command);
-  return reply;
+  if (reply && reply->type != REDIS_REPLY_ERROR) return reply;
+  if (reply) freeReplyObject(reply); /* such as a master that has become a replica */
+  trip(q, &q->command);
+  return NULL;
 }
 
 /* --- waiting --- */
@@ -171,11 +140,10 @@ void queue_wake(struct queue *q, int n) {
   redisAppendCommand(c, "LTRIM " WAKE_KEY " 0 %d", WAKE_MAX - 1);
   for (int i = 0; i <= pushes; i++) {
     redisReply *reply = NULL;
-    if (redisGetReply(c, (void **)&reply) != REDIS_OK) {
+    if (redisGetReply(c, (void **)&reply) != REDIS_OK || !fine(reply)) {
       trip(q, &q->command);
       return;
     }
-    freeReplyObject(reply);
   }
 }
 
@@ -212,8 +180,9 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
     return sleep_out(until, stop_fd);
   }
   const bool woken = reply->type == REDIS_REPLY_ARRAY;
-  freeReplyObject(reply);
-  return woken;
+  if (fine(reply)) return woken;
+  trip(q, &q->command);
+  return sleep_out(until, stop_fd);
 }
 
 /* --- progress and changes --- */

@@ -3,8 +3,9 @@
  * truth: a missed wake-up costs one poll of at most a second, and with Redis
  * gone everything still completes. The only user of hiredis.
  *
- * Every call is bounded (100 ms for an answer, the given time to wait). After a
- * failure a circuit breaker keeps quiet for a second before it tries again.
+ * Every call is bounded (100 ms for an answer, 300 ms to find a master, the given
+ * time to wait). After a failure a circuit breaker keeps quiet for a second, after
+ * more of them for up to four, before one call tries again.
  * A struct queue belongs to one thread. The process must ignore SIGPIPE, as
  * px_stop_setup does.
  */
@@ -17,11 +18,15 @@
 #include "lib/base/status.h"
 
 struct queue;
-/* url: redis://host:port/db or unix:///path?db=n (also redis+unix://); "" for none. Never fails
- * because Redis is away. */
+/* url: redis://[user:password@]host:port/db, unix:///path?db=n (also redis+unix://), or
+ * redis+sentinel://[user:password@]host:port[,host:port...]/master[/db], where sentinels say who is the master now (user and
+ * password are Redis's); "" for none. Never fails because Redis is away. */
 enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) PX_MUST_CHECK;
 void queue_close(struct queue *q);
 bool queue_up(const struct queue *q);
+/* Of all queues of this process: failures, calls that were not tried because a breaker was open, breakers open now. Any thread. */
+struct queue_counts { uint64_t failures, skipped; int open; };
+void queue_counts(struct queue_counts *out);
 
 /* Tells waiting workers that n jobs may have become ready. */
 void queue_wake(struct queue *q, int n);

@@ -2,11 +2,13 @@
 #include "lib/queue/queue.h"
 
 #include <pthread.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -231,8 +233,45 @@ static void unread_wake_ups_stay_few_and_a_flush_is_survived(void) {
   own_end(&own);
 }
 
+/* It takes connections, as a stopped process does, and never says a word. */
+static int silent_listener(char url[64]) {
+  struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  socklen_t n = sizeof at;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  CU_ASSERT_FATAL(fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 64) == 0);
+  CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+  snprintf(url, 64, "redis://127.0.0.1:%d/1", ntohs(at.sin_port));
+  return fd;
+}
+
+static void a_redis_that_is_away_is_tried_once_per_pause_and_counted(void) {
+  char url[64];
+  const int fd = silent_listener(url);
+  struct queue_counts before, after;
+  struct queue *q = open_url(url);
+  queue_counts(&before);
+  const int64_t start = px_clock_ms();
+  for (int i = 0; i < 1500; i++) {
+    queue_wake(q, 1);
+    CU_ASSERT_FALSE(queue_wait(q, 1, -1));
+  }
+  const int most = 1 + (int)((px_clock_ms() - start) / 1000);
+  queue_counts(&after);
+  int tries = 0;
+  for (int at; (at = accept(fd, NULL, NULL)) >= 0; tries++) close(at);
+  CU_ASSERT(tries >= 1 && tries <= most);
+  CU_ASSERT_EQUAL((int)(after.failures - before.failures), tries);
+  CU_ASSERT_EQUAL((int)(after.skipped - before.skipped), 3000 - tries);
+  CU_ASSERT_EQUAL(after.open - before.open, 1);
+  queue_close(q);
+  queue_counts(&after);
+  CU_ASSERT_EQUAL(after.open, before.open);
+  close(fd);
+}
+
 static void addresses_that_are_none_are_refused(void) {
-  static const char *const BAD[] = { "http://x", "redis://", "unix://", "redis://h:0/1", "redis://h:99999", "x" };
+  static const char *const BAD[] = { "http://x", "redis://", "unix://", "redis://h:0/1", "redis://h:99999", "x", "redis://a,b",
+                                     "redis+sentinel://a:1,b:2", "redis+sentinel://a:1,/m", "redis+sentinel://a/", "redis+sentinel:///m" };
   for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
     struct px_err err;
     struct queue *q;
@@ -243,4 +282,5 @@ static void addresses_that_are_none_are_refused(void) {
 CU_MAIN("queue", T(a_wake_up_ends_a_wait_and_each_is_taken_once), T(a_sleeping_waiter_is_woken), T(a_change_reaches_every_listener),
         T(a_stop_ends_a_wait_at_once), T(progress_is_kept_for_a_while), T(without_redis_every_wait_is_a_bounded_sleep),
         T(a_hanging_redis_costs_little_and_is_left_alone_for_a_second), T(a_wait_that_redis_abandons_stays_bounded),
-        T(unread_wake_ups_stay_few_and_a_flush_is_survived), T(addresses_that_are_none_are_refused))
+        T(unread_wake_ups_stay_few_and_a_flush_is_survived), T(a_redis_that_is_away_is_tried_once_per_pause_and_counted),
+        T(addresses_that_are_none_are_refused))
