@@ -93,13 +93,13 @@ static void show_itself(struct supervisor *s, int64_t now) {
   struct px_err err;
   if (now < s->seen_at_ms) return;
   s->seen_at_ms = now + s->heartbeat_ms;
-  if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err))
+  if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err)) {
     px_log_err("registration_failed", &err, "worker", s->id);
-  else
-    touch_health_file(s);
+    return;
+  }
+  touch_health_file(s);
   const bool outdated = store_check_schema(s->store, &err) != PX_OK;
   if (outdated && !s->outdated) px_log_err("schema_not_served", &err, "worker", s->id);
-  if (outdated) s->seen_at_ms = now + RETRY_MS; /* it may only be away */
   s->outdated = outdated;
 }
 

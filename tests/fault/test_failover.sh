@@ -19,12 +19,12 @@ must worker_start worker-1
 must worker_start worker-2
 must make_data
 
-long=$(train 6000)
+long=$(train 3000)
 # The same work, undisturbed, is the other worker's.
-quiet=$(train 6000)
+quiet=$(train 3000)
 ok "undisturbed work ends" wait_until 120 job_is "$quiet" succeeded
 must wait_until 60 job_has_ended "$long"
-storm=$(train 20000) storm_two=$(train 6000)
+storm=$(train 10000) storm_two=$(train 3000)
 must wait_until 60 job_is "$storm" running
 "$build/tests/fault/follow" --addresses="127.0.0.1:${port[server]}" --token="$token" --threads=2 --acked="$work/acked" >"$work/log/follow.log" 2>&1 &
 follow=$!

@@ -2,6 +2,7 @@
 # $work, on unix sockets and free ports of 127.0.0.1, and gone at the end.
 #   pg_new NAME; pg_copy NAME FROM; pg_start NAME [OPTIONS]; pg_end NAME [SIGNAL]; pg_url NAME; sql NAME TEXT
 #   server_start NAME [OPTIONS]   sets $url and ${port[NAME]};   worker_start NAME [OPTIONS];   end NAME [SIGNAL]
+#   with here=(ip netns exec NAME) before any of these, it is done there
 #   api METHOD PATH [curl's options]   prints the answer;   ok WHAT COMMAND...; finish
 # PROXACT_DB_URL is the database of servers and workers.
 # shellcheck shell=bash disable=SC2034
@@ -14,6 +15,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/proxact-hosts-XXXXXX") || exit 1
 chmod 755 "$work"
 mkdir -p "$work/log" "$work/spool"
 declare -A port
+here=()
 failures=0 token=""
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PROXACT_SPOOL_DIR=$work/spool
 unset PROXACT_REDIS_URL PROXACT_DB_URL
@@ -76,7 +78,7 @@ pg_start() {
   local name=$1
   shift
   rm -f "$work/$name.pg/data/postmaster.pid" "$work/$name.run"/.s.PGSQL.*
-  (cd "$work" && spawn "$work/$name.pid" "$work/log/$name.log" "${as_pg[@]}" "$pg_bin/postgres" -D "$work/$name.pg/data" \
+  (cd "$work" && spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${as_pg[@]}" "$pg_bin/postgres" -D "$work/$name.pg/data" \
     -c listen_addresses= -c unix_socket_directories="$work/$name.run" -c unix_socket_permissions=0700 -c max_connections=60 \
     -c shared_buffers=64MB -c timezone=UTC "$@")
   wait_until 60 pg_answers "$name"
@@ -86,13 +88,13 @@ pg_end() { pid_stop "$work/$1.pid" "${2:-INT}" 60; }
 pg_promote() { (cd "$work" && "${as_pg[@]}" "$pg_bin/pg_ctl" promote -w -t 60 -D "$work/$1.pg/data"); }
 
 # --- the service
-server_ready() { curl -fsS -o /dev/null "http://127.0.0.1:$1/readyz" 2>/dev/null; }
+server_ready() { "${here[@]}" curl -fsS -o /dev/null "http://127.0.0.1:$1/readyz" 2>/dev/null; }
 # Its port stays the same from start to start.
 server_start() {
   local name=$1 at=${port[$1]:-0}
   shift
   : >"$work/log/$name.log"
-  spawn "$work/$name.pid" "$work/log/$name.log" "${server:-$build/proxact-server}" serve --listen="127.0.0.1:$at" --threads=2 --work-threads=2 "$@"
+  spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${server:-$build/proxact-server}" serve --listen="127.0.0.1:$at" --threads=2 --work-threads=2 "$@"
   wait_until 30 grep -q 'event=listening' "$work/log/$name.log" || return 1
   port[$name]=$(sed -n 's/.*event=listening address=[^ ]*:\([0-9]*\).*/\1/p' "$work/log/$name.log")
   url=http://127.0.0.1:${port[$name]}
@@ -101,7 +103,7 @@ server_start() {
 worker_start() {
   local name=$1
   shift
-  spawn "$work/$name.pid" "$work/log/$name.log" "${worker:-$build/proxact-worker}" --lease-ms=3000 --heartbeat-ms=500 --reap-ms=300 \
+  spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${worker:-$build/proxact-worker}" --lease-ms=3000 --heartbeat-ms=500 --reap-ms=300 \
     --poll-ms=200 "$@"
   wait_until 30 grep -q 'event=worker_started' "$work/log/$name.log"
 }
@@ -109,7 +111,7 @@ end() { pid_stop "$work/$1.pid" "${2:-TERM}" 60; }
 is_running() { pid_of "$work/$1.pid" >/dev/null; }
 # migrate, and the first token.
 service_prepare() { "$build/proxact-server" migrate >"$work/log/migrate.log" && token=$("$build/proxact-server" token create test); }
-api() { curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $token" -X "$1" "${@:3}" "$url$2"; }
+api() { "${here[@]}" curl -sS --fail-with-body --max-time 60 -H "Authorization: Bearer $token" -X "$1" "${@:3}" "$url$2"; }
 
 # A dataset "d" of made-up steps, enough to train on.
 make_data() {
