@@ -160,6 +160,7 @@ WORKERS ?= 3
 soak: all $(FAULT) ## A storm of faults over real work, judged in its last line: SECONDS= SEED= WORKERS=
 	@PROXACT_BUILD=$(CURDIR)/$(B) WORKERS=$(WORKERS) tests/fault/storm.sh $$(($(SECONDS) * 1000 / 340)) $(SEED)
 
+.PHONY: drill
 drill: all $(FAULT) ## Restores of backups and rolling upgrades, at length: some minutes
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/fault/test_backup.sh 40
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/fault/test_upgrade.sh 8

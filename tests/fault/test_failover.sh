@@ -31,9 +31,13 @@ follow=$!
 many() { [ "$(wc -l <"$work/acked")" -gt "$1" ]; }
 must wait_until 30 many 20
 before=$(wc -l <"$work/acked")
+away=$(date +%s%N)
 pg_end one QUIT
 must pg_promote two
-say "  $(wc -l <"$work/acked") acknowledged when the standby was promoted"
+at_promotion=$(wc -l <"$work/acked") promoted=$(date +%s%N)
+must wait_until 60 many "$at_promotion"
+say "  $at_promotion acknowledged when the standby was promoted, $(((promoted - away) / 1000000)) ms after the primary was stopped; the next one" \
+  "$((($(date +%s%N) - promoted) / 1000000)) ms later"
 ok "requests go on at the standby that became primary" wait_until 60 many $((before + 40))
 kill -TERM "$follow"
 wait "$follow"

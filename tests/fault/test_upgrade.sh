@@ -39,6 +39,10 @@ more() { [ "$(acked)" -gt "$1" ]; }
 # Some more requests are answered.
 goes_on() { wait_until 60 more $(($(acked) + 20)); }
 must goes_on
+busy() { [ -n "$(sql one "select id from jobs where state = 'running' and lease_owner like '%:$(pid_of "$work/$1.pid"):%'")" ]; }
+open_jobs() { sql one "select count(*) from jobs where state in ('ready', 'running')"; }
+# Two at a time, until this worker has one.
+made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 6000 $RANDOM >/dev/null; false; }; }
 
 ok "the migration is applied under load" "$next/proxact-server" migrate
 ok "the servers of before are ready with it" server_ready "${port[a]}"
@@ -53,6 +57,7 @@ for ((round = 0; round < ${1:-1}; round++)); do
     ok "and serves" goes_on
   done
   for n in 1 2; do
+    must wait_until 120 made_busy worker-$n
     ok "worker $n drains" end worker-$n
     ok "another build takes its place" worker_start worker-$n
   done
@@ -67,7 +72,9 @@ grep -v '^follow:' "$work/log/follow.log"
 sql one 'select name from datasets' | sort >"$work/there"
 ok "what was acknowledged is there" same "$(sort "$work/acked" | comm -23 - "$work/there")" ""
 ok "no attempt was spent" same "$(sql one "select string_agg(distinct state || attempt || lost_leases, ' ') from jobs")" succeeded10
-say "  given back by workers that went: $(sql one "select count(*) from job_events where reason = 'drained'")"
+given_back=$(sql one "select count(*) from job_events where reason = 'drained'")
+say "  given back by workers that drained: $given_back"
+ok "a worker that drains gives its job back" test "$given_back" -ge 1
 twin=$(sql one "select id from jobs where spec = (select spec from jobs where id = '$quiet') and id <> '$quiet'")
 ok "the weights are those of undisturbed work" same "$(weights_digest "$twin")" "$(weights_digest "$quiet")"
 

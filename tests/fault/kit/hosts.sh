@@ -104,7 +104,7 @@ worker_start() {
   local name=$1
   shift
   spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${worker:-$build/proxact-worker}" --lease-ms=3000 --heartbeat-ms=500 --reap-ms=300 \
-    --poll-ms=200 "$@"
+    --poll-ms=200 --drain-ms=100 "$@"
   wait_until 30 grep -q 'event=worker_started' "$work/log/$name.log"
 }
 end() { pid_stop "$work/$1.pid" "${2:-TERM}" 60; }
