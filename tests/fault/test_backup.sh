@@ -40,7 +40,7 @@ api POST /v1/pipelines --json '{"dataset": "d", "idm": {"members": 2, "steps": 1
   "shards": 2, "policies": [{"algo": "bc", "updates": 200, "hidden": 16, "batch": 32}]}' >"$work/pipeline"
 api POST /v1/jobs --json '{"kind": "export", "spec": {"dataset": "d", "format": "npz", "actions": "true"}}' >/dev/null
 for ((i = 0; i < jobs; i++)); do train 1500 "$i" >/dev/null; done
-train 12000 99 >/dev/null
+train 20000 99 >/dev/null
 must wait_until 120 ended one 3
 must wait_until 60 running one
 segments_of one >"$work/segments"
