@@ -162,8 +162,8 @@ soak: all $(FAULT) ## A storm of faults over real work, judged in its last line:
 
 .PHONY: drill
 drill: all $(FAULT) ## Restores of backups and rolling upgrades, at length: some minutes
-	@PROXACT_BUILD=$(CURDIR)/$(B) tests/fault/test_backup.sh 40
-	@PROXACT_BUILD=$(CURDIR)/$(B) tests/fault/test_upgrade.sh 8
+	@tests/fault/test_backup.sh 40
+	@tests/fault/test_upgrade.sh 8
 
 check-image: ## The Dockerfile's steps in a debootstrap root: root, some minutes
 	@deploy/prove-image.sh
