@@ -6,7 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/crash.h"
+
 enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *err) {
+  PX_CRASH_POINT("spool_write", "before");
   for (const char *at = bytes; n > 0;) {
     const ssize_t written = write(fd, at, n);
     if (written < 0 && errno == EINTR) continue;
@@ -14,6 +17,7 @@ enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *e
     at += written;
     n -= (size_t)written;
   }
+  PX_CRASH_POINT("spool_write", "after");
   return PX_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/crash.h"
 #include "lib/base/scratch.h"
 #include "lib/store/results.h"
 #include "lib/store/transfer.h"
@@ -34,7 +35,9 @@ enum px_status job_export(struct job *job, struct px_err *err) {
   if (!status && !what.label_set && *dataset->label_set) what.label_set = dataset->label_set;
   if (!status) status = px_scratch_open(px_scratch_home(), &scratch, err);
   snprintf(path, sizeof path, "%s/export", scratch.path);
+  PX_CRASH_POINT("export_file", "before");
   if (!status) status = store_export_file(job->store, dataset, &what, path, &job->progress, err);
+  PX_CRASH_POINT("export_file", "after");
   if (!status) status = publish(job, path, what.format, err);
   px_scratch_close(&scratch);
   free(dataset);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/crash.h"
 #include "lib/base/scratch.h"
 #include "lib/store/transfer.h"
 #include "lib/store/uploads.h"
@@ -9,12 +10,14 @@
 
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   const int fd = *(const int *)ctx;
+  PX_CRASH_POINT("spool_write", "before");
   for (const char *at = bytes; n > 0;) {
     const ssize_t done = write(fd, at, n);
     if (done < 0) return px_fail_errno(err, "writing the upload to a temporary file");
     at += done;
     n -= (size_t)done;
   }
+  PX_CRASH_POINT("spool_write", "after");
   return PX_OK;
 }
 

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/crash.h"
+
 #define PREFIX "proxact-scratch-"
 enum { TRIES_MAX = 8 };
 
@@ -20,7 +22,7 @@ const char *px_scratch_home(void) {
   return home && *home ? home : "/tmp";
 }
 
-enum px_status px_scratch_file(const char *home, int *fd, struct px_err *err) {
+static enum px_status make_file(const char *home, int *fd, struct px_err *err) {
   const int made = open(home, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (made >= 0) {
     *fd = made;
@@ -37,6 +39,13 @@ enum px_status px_scratch_file(const char *home, int *fd, struct px_err *err) {
   return PX_OK;
 }
 
+enum px_status px_scratch_file(const char *home, int *fd, struct px_err *err) {
+  PX_CRASH_POINT("scratch_file", "before");
+  const enum px_status status = make_file(home, fd, err);
+  if (!status) PX_CRASH_POINT("scratch_file", "after");
+  return status;
+}
+
 /* Locks the folder just made; -1 when a sweep was faster, which takes it for one of a dead process. */
 static int own(const char *path) {
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -47,6 +56,7 @@ static int own(const char *path) {
 }
 
 enum px_status px_scratch_open(const char *home, struct px_scratch *out, struct px_err *err) {
+  PX_CRASH_POINT("scratch_folder", "before");
   for (int tries = 0; tries < TRIES_MAX; tries++) {
     struct px_scratch made = { .fd = -1 };
     const int n = snprintf(made.path, sizeof made.path, "%s/" PREFIX "XXXXXX", home);
@@ -55,6 +65,7 @@ enum px_status px_scratch_open(const char *home, struct px_scratch *out, struct 
     made.fd = own(made.path);
     if (made.fd >= 0) {
       *out = made;
+      PX_CRASH_POINT("scratch_folder", "after");
       return PX_OK;
     }
   }
@@ -77,7 +88,9 @@ static bool clear(int fd, int home_fd, const char *name) {
 
 void px_scratch_close(struct px_scratch *scratch) {
   if (scratch->fd < 0) return;
+  PX_CRASH_POINT("scratch_remove", "before");
   clear(scratch->fd, AT_FDCWD, scratch->path);
+  PX_CRASH_POINT("scratch_remove", "after");
   close(scratch->fd);
   scratch->fd = -1;
 }

@@ -10,6 +10,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "lib/base/crash.h"
+
 enum { OUT_BYTES = 256 * 1024, DEFAULT_RATIO = 100, WINDOW_LOG_MAX = 23, GZIP_WINDOW = 15 + 16 };
 
 struct px_decoder {
@@ -62,6 +64,7 @@ static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n, 
   if (d->encoding != PX_ENCODING_IDENTITY && d->out_bytes > PX_DECODE_FREE_BYTES &&
       d->out_bytes / d->max_ratio > d->in_bytes)
     return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " times its size", d->max_ratio);
+  PX_CRASH_POINT("spool_write", "before");
   while (n) {
     const ssize_t put = write(d->fd, bytes, n);
     if (put < 0 && errno == EINTR) continue;
@@ -69,6 +72,7 @@ static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n, 
     bytes += put;
     n -= (size_t)put;
   }
+  PX_CRASH_POINT("spool_write", "after");
   return PX_OK;
 }
 
