@@ -428,6 +428,25 @@ static void an_append_under_a_lost_hold_leaves_nothing_behind(void) {
   store_close(store);
 }
 
+/* The bytes of the last segment are gone, as after a crash of the database: none of the others is attached either. */
+static void an_append_that_fails_in_the_middle_leaves_nothing_behind(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  static struct pushed p;
+  p = (struct pushed){ .n = 0 };
+  CU_OK(store_dataset_create(store, "middle", &SPACES, NULL, id, &err), err);
+  struct store_append *made = prepare(store, store, id, 1, 200, &p);
+  CU_ASSERT(strtol(db_sql("select count(*) from blobs where not attached"), NULL, 10) > 1);
+  db_sql("delete from blobs where id = (select max(id) from blobs)");
+  CU_ASSERT_EQUAL(store_append_commit(made, store, NULL, NULL, &err), PX_E_UNAVAILABLE);
+  CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from segments where dataset_id = '%s') +"
+                                " (select count(*) from trajectories where dataset_id = '%s')", id, id), "0");
+  CU_ASSERT_STRING_EQUAL(db_sql("select segments_n + trajectories_n from datasets where id = '%s'", id), "0");
+  store_append_free(made);
+  store_close(store);
+}
+
 static void the_janitor_removes_only_old_blobs_that_nothing_took_up(void) {
   struct store *store = fresh();
   struct px_err err;
@@ -542,6 +561,7 @@ CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_
         T(discrete_spaces_come_back_and_are_shown), T(each_class_is_counted_where_it_is_known),
         T(the_document_tells_the_numbers_of_what_was_appended), T(segments_keep_upload_order_and_a_damaged_one_is_named),
         T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
+        T(an_append_that_fails_in_the_middle_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),
         T(a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it),
         T(an_upload_waits_for_its_ingest_job_and_goes_after_it), T(tokens_are_known_by_their_digest_until_they_expire),

@@ -177,6 +177,37 @@ static void crashed_child_is_reported_at_once_and_tried_again(void) {
   workers_end(one, SIGTERM);
 }
 
+static void child_without_progress_is_stopped_and_its_job_tried_again(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "hanging", 10, 0, 1));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start((const char *const[]){ "--stall-ms=1000", NULL });
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  /* Heartbeats go on meanwhile: only its silence tells. */
+  kill(workers_child(one), SIGSTOP);
+  workers_await("timeout", 30, "select reason from job_events where job_id = '%s' and to_state = 'ready' and reason is not null", id);
+  workers_await("t", 20, "select state = 'running' and epoch > 1 and lost_leases = 0 from jobs where id = '%s'", id);
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 20, "select state from jobs where id = '%s'", id);
+  workers_end(one, SIGTERM);
+}
+
+/* A wake-up may be lost (Redis was restarted, say): the database is asked anyhow, from time to time. */
+static void a_job_that_woke_nobody_is_found(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "unheard", 10, 0, 1));
+  const pid_t one = workers_start((const char *const[]){ "--reap-ms=600000", NULL });
+  /* It has asked once and sleeps. */
+  workers_await("1", 20, "select count(*) from pg_stat_activity where application_name like '%%:%d:%%' and state = 'idle'"
+                " and query like '%%skip locked%%' and query like '%%kind = any%%'", (int)one);
+  workers_submit(store, dataset, FLOW_EXPORT, "{\"format\": \"jsonl\"}", id);
+  workers_await("succeeded", 30, "select state from jobs where id = '%s'", id);
+  workers_end(one, SIGTERM);
+}
+
 static void bad_input_is_never_retried_and_names_its_place(void) {
   open_store();
   char dataset[STORE_ID_MAX], train[STORE_ID_MAX], evaluate[STORE_ID_MAX], model[STORE_ID_MAX], spec[128];
@@ -275,6 +306,7 @@ static void files_of_a_killed_worker_are_removed(void) {
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report), T(hidden_actions_reach_nothing_that_learns),
         T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
-        T(crashed_child_is_reported_at_once_and_tried_again), T(bad_input_is_never_retried_and_names_its_place),
+        T(crashed_child_is_reported_at_once_and_tried_again), T(child_without_progress_is_stopped_and_its_job_tried_again),
+        T(a_job_that_woke_nobody_is_found), T(bad_input_is_never_retried_and_names_its_place),
         T(divergence_fails_with_nan_loss_and_fails_what_waits), T(everything_completes_without_redis),
         T(exports_leave_an_artifact), T(files_of_a_killed_worker_are_removed))
