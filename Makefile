@@ -140,6 +140,15 @@ FUZZ_SEED ?= 1
 fuzz: $(FUZZERS) ## Hostile inputs for every parser: FUZZ_RUNS= FUZZ_SEED=
 	@for f in $^; do echo "$$f" && "$$f" --runs $(FUZZ_RUNS) --seed $(FUZZ_SEED) || exit 1; done
 
+.PHONY: check-crash check-mutants
+CRASH_ARGS ?=
+check-crash: all $(B)/tests/fault/crash ## Dies at every crash point of every kind of work, and compares: minutes; SEED= CRASH_ARGS=--only=WORK
+	@tests/support/stack.sh $(B)/tests/fault/crash --seed=$(or $(SEED),1) $(CRASH_ARGS)
+
+MUTANTS ?=
+check-mutants: ## Takes one safeguard out at a time and shows that a test notices: half an hour; MUTANTS="word ..."
+	@CC="$(CC)" tests/fault/mutants.sh $(MUTANTS)
+
 check-golden: $(call tests_in,golden) ## Models against vectors of an independent implementation
 	@tests/support/run.sh $^
 

@@ -21,12 +21,12 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/rng.h"
 #include "tests/fault/kit/api.h"
 #include "tests/fault/kit/history.h"
+#include "tests/fault/kit/made_up.h"
 #include "tests/fault/kit/proc.h"
 
-enum { PARTS = 3, TRAJECTORIES = 12, STEPS = 30, O = 11, A = 3, RESUBMITS = 12, PATIENCE_MS = 240000,
+enum { PARTS = 3, RESUBMITS = 12, PATIENCE_MS = 240000,
        UPLOAD_MAX = 1 << 22, PAUSE_MS = 200, NAME_BYTES = 64, ID_BYTES = 48 };
 
 static struct {
@@ -51,39 +51,6 @@ static int64_t patience_end(void) {
 }
 
 static const char *const ACKED = "acked", *const REFUSED = "refused", *const UNKNOWN = "unknown";
-
-/* ---- data: a pure function of (variant, part) */
-
-static bool put_row(struct px_buf *out, const float *x, int n, const char *after) {
-  bool ok = px_buf_puts(out, "[") == PX_OK;
-  for (int i = 0; i < n && ok; i++) ok = px_buf_fmt(out, "%s%.5f", i ? "," : "", (double)x[i]) == PX_OK;
-  return ok && px_buf_fmt(out, "]%s", after) == PX_OK;
-}
-
-/* Upright and nearly at rest, as a hopper begins; the state follows the action. */
-static bool put_trajectory(struct px_buf *out, struct px_rng *rng, bool labelled) {
-  float obs[(STEPS + 1) * O], act[STEPS * A];
-  for (int i = 0; i < O; i++) obs[i] = 0.1f * px_rng_float(rng) + (i == 0 ? 1.2f : 0);
-  for (int t = 0; t < STEPS; t++) {
-    for (int j = 0; j < A; j++) act[t * A + j] = 1.8f * px_rng_float(rng) - 0.9f;
-    for (int i = 0; i < O; i++)
-      obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.2f * act[t * A + i % A] + 0.01f * px_rng_float(rng);
-  }
-  bool ok = px_buf_puts(out, "{\"observations\":[") == PX_OK;
-  for (int t = 0; t <= STEPS && ok; t++) ok = put_row(out, obs + t * O, O, t < STEPS ? "," : "]");
-  ok = ok && px_buf_puts(out, ",\"rewards\":[") == PX_OK;
-  for (int t = 0; t < STEPS && ok; t++) ok = px_buf_fmt(out, "%s%.5f", t ? "," : "", (double)px_rng_float(rng)) == PX_OK;
-  ok = ok && px_buf_puts(out, labelled ? "],\"actions\":[" : "],\"actions\":null") == PX_OK;
-  for (int t = 0; t < STEPS && ok && labelled; t++) ok = put_row(out, act + t * A, A, t + 1 < STEPS ? "," : "]");
-  return ok && px_buf_puts(out, ",\"terminated\":false,\"truncated\":true}\n") == PX_OK;
-}
-
-static bool make_part(int variant, int part, struct px_buf *out) {
-  struct px_rng rng = px_rng_at((uint64_t)variant, px_rng_stream("part", (uint64_t)part), 0);
-  bool ok = true;
-  for (int i = 0; i < TRAJECTORIES && ok; i++) ok = put_trajectory(out, &rng, part != 1);
-  return ok;
-}
 
 /* ---- requests */
 
@@ -262,8 +229,8 @@ static enum end run_roles(struct session *s, const char *const *roles, int n) {
 }
 
 static enum end make_dataset(struct session *s) {
-  const char *told = ask_json(s, "dataset.0", "/v1/datasets", json_pack("{s:s, s:i, s:i, s:s}", "name", s->name, "obs_dim", O,
-                                                                       "act_dim", A, "env", "hopper"), s->dataset);
+  const char *told = ask_json(s, "dataset.0", "/v1/datasets", json_pack("{s:s, s:i, s:i, s:s}", "name", s->name, "obs_dim", MADE_UP_O,
+                                                                       "act_dim", MADE_UP_A, "env", "hopper"), s->dataset);
   if (told != ACKED) return told == UNKNOWN ? END_UNKNOWN : END_WRONG;
   for (int part = 0; part < PARTS; part++) {
     char path[192], op[NAME_BYTES], id[ID_BYTES];
@@ -271,7 +238,7 @@ static enum end make_dataset(struct session *s) {
     const bool async = part == 2;
     snprintf(path, sizeof path, "/v1/datasets/%s/trajectories?format=jsonl%s", s->dataset, async ? "&async=true" : "");
     snprintf(op, sizeof op, "upload.%d", part);
-    told = make_part(s->variant, part, &body) ? ask(s, op, path, "application/jsonl", body.data, body.len, id) : REFUSED;
+    told = made_up_part(s->variant, part, part != 1, &body) ? ask(s, op, path, "application/jsonl", body.data, body.len, id) : REFUSED;
     px_buf_free(&body);
     if (told != ACKED) return told == UNKNOWN ? END_UNKNOWN : END_WRONG;
     if (async) {

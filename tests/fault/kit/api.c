@@ -66,6 +66,9 @@ static bool parse(struct px_buf *all, struct api_answer *out) {
   const char *length = header_of(all->data, "Content-Length"), *coding = header_of(all->data, "Transfer-Encoding");
   if (coding && !unchunk(end + 4, &n)) return false;
   if (length && strtoul(length, NULL, 10) != n) return false;
+  const char *place = header_of(all->data, "Location");
+  const size_t place_n = place ? strcspn(place += strspn(place, " "), "\r\n") : 0;
+  snprintf(out->location, sizeof out->location, "%.*s", (int)place_n, place ? place : "");
   out->http = (int)strtol(all->data + 9, NULL, 10);
   out->body = PX_BUF(ANSWER_MAX);
   return px_buf_put(&out->body, end + 4, n) == PX_OK;

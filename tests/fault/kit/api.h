@@ -19,7 +19,7 @@ struct api { char address[128], token[96]; int timeout_ms; };
 /* From PROXACT_URL (http://HOST:PORT) and PROXACT_TOKEN; false if one is missing. */
 bool api_from_env(struct api *api);
 
-struct api_answer { int http; struct px_buf body; };
+struct api_answer { int http; char location[128]; struct px_buf body; }; /* location: "" if there is none */
 /* type NULL: JSON. body NULL: none. `headers` is "" or lines that end with \r\n. */
 enum api_outcome api_call(const struct api *api, const char *method, const char *path, const char *headers,
                           const char *type, const void *body, size_t n, struct api_answer *out);
