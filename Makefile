@@ -60,7 +60,7 @@ FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(PRELOAD)
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-torture check-sanitizers sanitized check-valgrind check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service bench-recovery bench-jobs fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service bench-recovery bench-jobs bench-load fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -255,6 +255,10 @@ bench-recovery: all ## Workers, PostgreSQL and Redis killed: how long until jobs
 bench-jobs: all $(B)/tests/bench/bench_jobs $(B)/tests/bench/bench_store $(FAULT) ## Jobs a second quiet and in a storm, wake-ups with Redis and without: SECONDS= SEED=
 	@mkdir -p $(B)/bench
 	@PROXACT_BUILD=$(CURDIR)/$(B) tests/bench/bench_jobs.sh $(B)/bench/jobs.csv $(if $(filter file,$(origin SECONDS)),30,$(SECONDS)) $(SEED)
+
+bench-load: all $(B)/tests/bench/bench_load ## Idle and polling clients, uploads and long polls at once, beside nginx: CLIENTS= RATE= SECONDS_EACH=
+	@mkdir -p $(B)/bench
+	@tests/bench/bench_load.sh $(B)/bench/load.csv
 
 openapi: $(B)/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
 	@schema/openapi_specs.py $<

@@ -6,7 +6,7 @@
 #   run      lib + what the private stack and its scripts need
 #   build    run + compile
 #   test     build + what the test suite calls
-#   bench    test + the peers the benchmarks compare with (PyTorch)
+#   bench    test + the peers the benchmarks compare with (PyTorch, nginx)
 #   image    what deploy/prove-image.sh needs
 # Runs as root, or asks sudo, and only when something has to be installed.
 set -eu
@@ -23,7 +23,7 @@ test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy pytho
 # For a client of resumable uploads. It is often there from elsewhere, and Debian's brings hundreds of packages.
 command -v npm >/dev/null || test="$test npm"
 test="$test iproute2" # hosts that are network namespaces
-bench="$test python3-torch"
+bench="$test python3-torch nginx-light"
 image="debootstrap"
 
 want=""

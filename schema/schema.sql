@@ -338,20 +338,29 @@ COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended for good';
 COMMENT ON COLUMN public.jobs.resumed_from IS 'Step of the checkpoint that the current or last attempt went on from; null: from the start';
 
 CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN ((j).kind = 'pipeline'::text) THEN (SELECT jsonb_build_object('step', count(*) FILTER (WHERE (c.state = 'succeeded'::text)), 'total', count(*), 'eta_s', NULL::unknown) AS jsonb_build_object FROM public.jobs c WHERE (c.parent_id = (job_progress.j).id)) ELSE jsonb_build_object('step', (j).step, 'total', (j).total, 'eta_s', CASE WHEN (((j).state = 'running'::text) AND ((j).step > COALESCE((j).resumed_from, (0)::bigint)) AND ((j).total >= (j).step)) THEN round(((EXTRACT(epoch FROM (clock_timestamp() - (j).started_at)) * (((j).total - (j).step))::numeric) / (((j).step - COALESCE((j).resumed_from, (0)::bigint)))::numeric), 1) ELSE NULL::numeric END) END;
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if j.kind = 'pipeline' then
+    return (select jsonb_build_object('step', count(*) filter (where c.state = 'succeeded'), 'total', count(*), 'eta_s', null)
+            from jobs c where c.parent_id = j.id);
+  end if;
+  return jsonb_build_object('step', j.step, 'total', j.total, 'eta_s',
+    case when j.state = 'running' and j.step > coalesce(j.resumed_from, 0) and j.total >= j.step then
+      round((extract(epoch from clock_timestamp() - j.started_at) * (j.total - j.step)
+             / (j.step - coalesce(j.resumed_from, 0)))::numeric, 1) end);
+end $$;
 
 COMMENT ON FUNCTION public.job_progress(j public.jobs) IS 'step of total and the seconds left; of a pipeline, its children that succeeded';
 
-CREATE FUNCTION public.shown_state(state text) RETURNS text
-    LANGUAGE sql IMMUTABLE
-    RETURN CASE state WHEN 'ready'::text THEN 'queued'::text ELSE state END;
-
-COMMENT ON FUNCTION public.shown_state(state text) IS 'What users call a state';
-
 CREATE FUNCTION public.job_state_shown(j public.jobs) RETURNS text
-    LANGUAGE sql STABLE
-    RETURN CASE WHEN (((j).state = 'blocked'::text) AND ((j).kind = 'pipeline'::text)) THEN CASE WHEN (EXISTS (SELECT FROM public.jobs c WHERE ((c.parent_id = (job_state_shown.j).id) AND (c.started_at IS NOT NULL)))) THEN 'running'::text ELSE 'queued'::text END ELSE public.shown_state((j).state) END;
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if j.kind <> 'pipeline' or j.state <> 'blocked' then return shown_state(j.state); end if;
+  return case when exists (select from jobs c where c.parent_id = j.id and c.started_at is not null)
+              then 'running' else 'queued' end;
+end $$;
 
 COMMENT ON FUNCTION public.job_state_shown(j public.jobs) IS 'The state as users see it: ready is queued, a pipeline runs when a child has begun';
 
@@ -362,8 +371,12 @@ CREATE FUNCTION public.job_summary(j public.jobs) RETURNS jsonb
 COMMENT ON FUNCTION public.job_summary(j public.jobs) IS 'A job as lists show it';
 
 CREATE FUNCTION public.job_version(j public.jobs) RETURNS bigint
-    LANGUAGE sql STABLE
-    RETURN ((j).version + (COALESCE((SELECT sum(c.version) AS sum FROM public.jobs c WHERE (c.parent_id = (job_version.j).id)), (0)::numeric))::bigint);
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if j.kind <> 'pipeline' then return j.version; end if;
+  return j.version + coalesce((select sum(c.version) from jobs c where c.parent_id = j.id), 0)::bigint;
+end $$;
 
 COMMENT ON FUNCTION public.job_version(j public.jobs) IS 'The ETag: a pipeline changes with its children';
 
@@ -491,6 +504,12 @@ CREATE FUNCTION public.random_40_bits() RETURNS bigint
     RETURN ((('x'::text || "left"(replace((gen_random_uuid())::text, '-'::text, ''::text), 10)))::bit(40))::bigint;
 
 COMMENT ON FUNCTION public.random_40_bits() IS 'A random number below 2^40: epochs stay below 2^53 for thousands of restores';
+
+CREATE FUNCTION public.shown_state(state text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN CASE state WHEN 'ready'::text THEN 'queued'::text ELSE state END;
+
+COMMENT ON FUNCTION public.shown_state(state text) IS 'What users call a state';
 
 CREATE TABLE public.api_tokens (
     id text DEFAULT public.new_id('tok'::text) NOT NULL,

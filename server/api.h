@@ -55,9 +55,10 @@ API_HANDLER(api_metrics);
 API_HANDLER(api_version);
 API_HANDLER(api_openapi);
 
-/* The store of this thread. */
+/* The store of this thread. Only in the work pool does it wait for a database that is away: an HTTP thread, which reads the
+ * beginnings of uploads too, has other connections to serve. */
 static inline enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
-  return service_store(req->service, req->route->deferred, out, err);
+  return service_store(req->service, req->pooled, out, err);
 }
 /* A whole number from the query within bounds, or `fallback` when it is not given. */
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,

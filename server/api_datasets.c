@@ -69,13 +69,23 @@ static enum px_status read_spaces(const json_t *body, const json_t *checked, str
   return status;
 }
 
-static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, struct px_err *err) {
+static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, int64_t segments_n,
+                                     struct px_err *err) {
   struct store *store = NULL;
   int64_t version;
+  struct px_buf known = PX_BUF(RECENT_TEXT_MAX);
+  struct store_spread spread = { .segments_n = -1 };
+  if (recent_get(service_recent(req->service), id, segments_n, &known) && known.len < sizeof spread.json) {
+    memcpy(spread.json, known.data, known.len + 1);
+    spread.segments_n = segments_n;
+  }
+  px_buf_free(&known);
   enum px_status status = api_store(req, &store, err);
-  if (!status) status = store_dataset_document(store, id, &reply->body, &version, err);
-  if (!status) reply->etag = api_etag(req, version);
-  return status;
+  if (!status) status = store_dataset_show(store, id, &spread, &reply->body, &version, err);
+  if (status) return status;
+  recent_put(service_recent(req->service), id, spread.segments_n, spread.json);
+  reply->etag = api_etag(req, version);
+  return PX_OK;
 }
 
 API_HANDLER(api_dataset_create) {
@@ -96,7 +106,7 @@ API_HANDLER(api_dataset_create) {
   if (!status)
     status = store_dataset_create(store, json_string_value(json_object_get(checked, "name")), spaces,
                                   json_string_value(json_object_get(checked, "env")), id, err);
-  if (!status) status = api_done(req, reply_document(req, reply, id, err), "dataset", id, err);
+  if (!status) status = api_done(req, reply_document(req, reply, id, 0, err), "dataset", id, err);
   if (!status) {
     reply->status = 201;
     http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", id));
@@ -127,7 +137,7 @@ enum px_status api_dataset(struct http_request *req, struct store_dataset **out,
 API_HANDLER(api_dataset_get) {
   struct store_dataset *ds = NULL;
   const enum px_status status = api_dataset(req, &ds, err);
-  return status ? status : reply_document(req, reply, ds->id, err);
+  return status ? status : reply_document(req, reply, ds->id, ds->segments_n, err);
 }
 
 API_HANDLER(api_dataset_delete) {

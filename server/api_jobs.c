@@ -75,60 +75,66 @@ static enum px_status read_wait(const struct http_request *req, int *ms, struct 
   return PX_OK;
 }
 
-/* A running job's phase and progress are as old as its last heartbeat in the
- * database; Redis, when it is there, has newer ones of the same attempt. */
-static enum px_status lay_over_live(struct http_request *req, json_t *document, struct px_buf *body) {
-  struct px_buf text = PX_BUF(1024);
-  json_t *live = service_job_progress(req->service, req->params[0], &text) ? json_loadb(text.data, text.len, 0, NULL) : NULL;
-  px_buf_free(&text);
-  char *merged = NULL;
-  if (json_is_object(json_object_get(live, "progress")) && json_is_string(json_object_get(live, "phase")) &&
-      json_equal(json_object_get(live, "epoch"), json_object_get(document, "epoch"))) {
-    json_object_set(document, "phase", json_object_get(live, "phase"));
-    json_object_set(document, "progress", json_object_get(live, "progress"));
-    merged = json_dumps(document, JSON_COMPACT);
-  }
+/* A running job's phase and progress are as old as its last heartbeat in the database; Redis, when it is there, has newer
+ * ones. False when it has none that make sense. */
+static bool read_live(struct http_request *req, struct px_buf *text) {
+  if (!service_job_progress(req->service, req->params[0], text)) return false;
+  json_t *live = json_loadb(text->data, text->len, 0, NULL);
+  const bool good = json_is_object(json_object_get(live, "progress")) && json_is_string(json_object_get(live, "phase"));
   json_decref(live);
-  if (!merged) return PX_OK;
-  body->len = 0;
-  const enum px_status status = px_buf_puts(body, merged);
-  free(merged);
-  return status;
+  return good;
 }
 
-/* Completes the document; *final tells whether the job has ended. */
-static enum px_status complete(struct http_request *req, struct px_buf *body, bool *final) {
-  json_t *document = json_loadb(body->data, body->len, 0, NULL);
-  const char *state = json_string_value(json_object_get(document, "state"));
-  *final = json_is_string(json_object_get(document, "finished_at"));
-  const bool runs = state && strcmp(state, "running") == 0 && !json_object_get(document, "children"); /* a pipeline has */
-  const enum px_status status = runs ? lay_over_live(req, document, body) : PX_OK;
-  json_decref(document);
-  return status;
+static enum px_status reply_job(struct http_request *req, struct http_reply *reply, struct store *store, struct px_err *err) {
+  struct px_buf live = PX_BUF(1024);
+  struct store_job_seen seen;
+  const bool lives = read_live(req, &live);
+  const enum px_status status = store_job_show(store, req->params[0], lives ? live.data : NULL, &reply->body, &seen, err);
+  px_buf_free(&live);
+  if (status) return status;
+  reply->etag = api_etag(req, seen.version);
+  if (!seen.final) http_reply_header(reply, "Retry-After", "1");
+  return PX_OK;
+}
+
+/* What needs no document, which costs several times as much as a look at the version: a long poll before its wait, and an
+ * answer to a client that has the document already. True when that is all there is to do. */
+static enum px_status look_first(struct http_request *req, struct http_reply *reply, struct store *store, int wait_ms, bool *all,
+                                 struct px_err *err) {
+  const char *known = http_header(req, "If-None-Match");
+  const bool waits = wait_ms > 0 && !req->waited;
+  *all = false;
+  if (!known && !waits) return PX_OK;
+  struct store_job_seen seen;
+  const enum px_status status = store_job_versions(store, (const char *const[]){ req->params[0] }, 1, &seen.version, &seen.final, err);
+  if (status || seen.version < 0) return status; /* the document's query says that there is no such job */
+  const char *etag = api_etag(req, seen.version);
+  if (!etag) return px_fail(err, PX_E_NO_MEMORY, "job");
+  /* Whoever knows another version than this one is told at once. */
+  if (known && !http_etag_listed(known, etag)) return PX_OK;
+  if (waits && !seen.final) {
+    snprintf(reply->wait_job, sizeof reply->wait_job, "%s", req->params[0]);
+    reply->wait_version = seen.version;
+    reply->wait_ms = wait_ms;
+    *all = true;
+  } else if (known) {
+    reply->etag = etag; /* becomes 304 */
+    if (!seen.final) http_reply_header(reply, "Retry-After", "1");
+    *all = true;
+  }
+  return PX_OK;
 }
 
 API_HANDLER(api_job_get) {
   int wait_ms;
-  int64_t version;
+  bool all;
   struct store *store = NULL;
   enum px_status status = read_wait(req, &wait_ms, err);
   if (!status) status = api_check_id(req->params[0], "job_", "job", err);
   if (!status) status = api_store(req, &store, err);
-  if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
-  if (status) return status;
-  reply->etag = api_etag(req, version);
-  bool final;
-  status = complete(req, &reply->body, &final);
-  if (status) return px_fail(err, status, "the job's document");
-  if (final) return PX_OK;
-  http_reply_header(reply, "Retry-After", "1");
-  /* Whoever knows another version than this one is told at once. */
-  const char *known = http_header(req, "If-None-Match");
-  if (wait_ms == 0 || req->waited || !reply->etag || (known && !strstr(known, reply->etag))) return PX_OK;
-  snprintf(reply->wait_job, sizeof reply->wait_job, "%s", req->params[0]);
-  reply->wait_version = version;
-  reply->wait_ms = wait_ms;
-  return PX_OK;
+  if (!status) status = look_first(req, reply, store, wait_ms, &all, err);
+  if (status || all) return status;
+  return reply_job(req, reply, store, err);
 }
 
 static enum px_status job_store(struct http_request *req, struct store **store, struct px_err *err) {

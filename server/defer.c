@@ -66,7 +66,7 @@ enum px_status defer_put(struct defer *defer, struct http_request *req, bool beg
   enum px_status status = PX_OK;
   pthread_mutex_lock(&defer->lock);
   if (!begun && defer->n >= DEFER_QUEUE_MAX) {
-    status = px_fail(err, PX_E_UNAVAILABLE, "%d requests wait for the work pool already", DEFER_QUEUE_MAX);
+    status = px_fail(err, PX_E_RATE_LIMITED, "%d requests wait for the work pool already", DEFER_QUEUE_MAX);
   } else {
     req->next_deferred = NULL;
     if (defer->n++) defer->last->next_deferred = req;

@@ -13,8 +13,8 @@ enum { DEFER_QUEUE_MAX = 64 };
 enum px_status defer_new(int threads, struct defer **out, struct px_err *err) PX_MUST_CHECK;
 /* Only when nothing is queued or running. */
 void defer_free(struct defer *defer);
-/* UNAVAILABLE when DEFER_QUEUE_MAX wait; one whose body is half received (`begun`) is taken all the same, and there are
- * never more of them than connections. */
+/* RATE_LIMITED when DEFER_QUEUE_MAX wait; one whose body was received (`begun`) is taken all the same, for its client would
+ * have to send all of it again, and there are never more of them than connections. */
 enum px_status defer_put(struct defer *defer, struct http_request *req, bool begun, struct px_err *err) PX_MUST_CHECK;
 
 #endif

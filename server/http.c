@@ -1,6 +1,7 @@
 /* The life of a request on libmicrohttpd 0.9.75: see http.h. */
 #include "server/http_exchange.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 #include "server/service.h"
 
 enum {
-  CONNECTIONS_PER_THREAD = 127,      /* the epoll loop of 0.9.75 stalls when 128 are ready at once */
-  CONNECTION_MEMORY_BYTES = 1 << 20, /* large reads: what makes uploads fast */
+  /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes resident. Bodies come in
+   * pieces of half of it: more makes uploads no faster. */
+  CONNECTION_MEMORY_BYTES = 64 << 10,
   ARENA_MAX_BYTES = 256 << 10,
   DISCARD_MAX_BYTES = 64 << 20,      /* of a body whose request has failed already */
   HEADERS_MS = 20000
@@ -37,6 +39,12 @@ const char *http_header(const struct http_request *req, const char *name) {
 
 int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
 bool http_draining(const struct http_request *req) { return exchange_of(req)->http->draining; }
+
+bool http_client_gone(const struct http_request *req) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange_of(req)->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  struct pollfd fd = { .fd = info ? info->connect_fd : -1, .events = POLLRDHUP };
+  return poll(&fd, 1, 0) > 0;
+}
 
 void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]) {
   struct exchange *x = exchange_of(req);
@@ -218,13 +226,12 @@ static void flush(struct exchange *x) {
 
 void http_run_deferred(struct http_request *req) {
   struct exchange *x = exchange_of(req);
-  if (x->stage == STAGE_FLUSHING) {
-    flush(x);
-    x->stage = STAGE_BODY;
-  } else {
-    run_handler(x);
-    x->stage = STAGE_READY;
-  }
+  const bool flushing = x->stage == STAGE_FLUSHING;
+  req->pooled = true;
+  if (flushing) flush(x);
+  else run_handler(x);
+  req->pooled = false;
+  x->stage = flushing ? STAGE_BODY : STAGE_READY;
   http_resume(req);
 }
 
@@ -236,7 +243,7 @@ static enum MHD_Result send_away(struct exchange *x, enum stage away, enum stage
   x->stage = away;
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
-  const enum px_status status = service_defer(x->req.service, &x->req, away == STAGE_FLUSHING, &err);
+  const enum px_status status = service_defer(x->req.service, &x->req, x->req.route->body == HTTP_STREAM, &err);
   if (!status) return MHD_YES;
   x->failed = status;
   x->err = err;
@@ -407,10 +414,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code) {
-  struct http *http = cls;
+  struct http_loop *loop = cls;
+  struct http *http = loop->http;
   if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
     http_conn_close(http->watch, *socket_context);
     *socket_context = NULL;
+    loop->connections--;
     return;
   }
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -430,33 +439,44 @@ static void log_library(void *cls, const char *fmt, va_list args) {
   px_log(PX_LOG_DEBUG, "libmicrohttpd", "message", text, NULL);
 }
 
-enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) {
-  struct http *http = calloc(1, sizeof *http);
-  if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
-  http->options = *options;
-  enum px_status status = http_conn_watch_new(&http->watch, err);
-  if (status) {
-    free(http);
-    return status;
-  }
-  http->daemon = MHD_start_daemon(
-    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, http,
+static enum px_status start_loop(struct http *http, struct http_loop *loop, struct px_err *err) {
+  loop->http = http;
+  loop->daemon = MHD_start_daemon(
+    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
+    NULL, NULL, on_access, http,
     MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-    MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
-    MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(options->threads > 1 ? options->threads : 0),
-    MHD_OPTION_CONNECTION_LIMIT, (unsigned)(CONNECTIONS_PER_THREAD * options->threads),
+    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_LOOP_CONNECTIONS_MAX + 1, /* it counts one down after it has said so */
     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->idle_s,
+    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)http->options.idle_s,
     MHD_OPTION_STRICT_FOR_CLIENT, 1,
     MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
     MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-    MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+    MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
     MHD_OPTION_END);
-  if (!http->daemon) {
-    http_conn_watch_free(http->watch);
-    free(http);
-    return px_fail(err, PX_E_INTERNAL, "libmicrohttpd did not start");
+  return loop->daemon ? PX_OK : px_fail(err, PX_E_INTERNAL, "libmicrohttpd did not start");
+}
+
+/* Whatever of it was started. */
+static void stop_all(struct http *http) {
+  for (int i = 0; http->loops && i < http->options.threads; i++)
+    if (http->loops[i].daemon) MHD_stop_daemon(http->loops[i].daemon);
+  http_conn_watch_free(http->watch);
+  free(http->loops);
+  free(http);
+}
+
+enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) {
+  struct http *http = calloc(1, sizeof *http);
+  if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
+  http->options = *options;
+  http->loops = calloc((size_t)options->threads, sizeof *http->loops);
+  enum px_status status = http->loops ? http_conn_watch_new(&http->watch, err) : px_fail(err, PX_E_NO_MEMORY, "http");
+  for (int i = 0; !status && i < options->threads; i++) status = start_loop(http, &http->loops[i], err);
+  if (!status) status = http_accept_start(options->listen_fd, http->loops, options->threads, http->watch, &http->acceptor, err);
+  if (status) {
+    stop_all(http);
+    return status;
   }
   *out = http;
   return PX_OK;
@@ -466,7 +486,6 @@ int http_in_flight(const struct http *http) { return atomic_load(&http->in_fligh
 
 void http_stop(struct http *http) {
   if (!http) return;
-  MHD_stop_daemon(http->daemon);
-  http_conn_watch_free(http->watch);
-  free(http);
+  http_accept_stop(http->acceptor);
+  stop_all(http);
 }

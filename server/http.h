@@ -71,6 +71,7 @@ struct http_request {
   json_t *json;                 /* the body of a JSON route, an object; NULL if optional and absent */
   void *stream;
   bool full;                    /* set by a stream's feed */
+  bool pooled;                  /* a thread of the work pool has it: it may take its time */
   bool waited;                  /* the handler runs again, after the wait it asked for */
   void *exchange;               /* of http.c */
   struct http_request *next_deferred; /* of defer.c */
@@ -79,6 +80,10 @@ struct http_request {
 /* NULL when absent; a query parameter without a value is "". */
 const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
+/* Whether an If-None-Match header's value names the ETag (RFC 9110 section 13.1.2; weak comparison). */
+bool http_etag_listed(const char *list, const char *etag);
+/* Whether the client has closed its side; for a request whose connection sleeps. */
+bool http_client_gone(const struct http_request *req);
 int http_requests_in_flight(const struct http_request *req);
 bool http_draining(const struct http_request *req); /* the server is about to end */
 /* SHA-256 of the body as it came, once, for a request with an Idempotency-Key; zeros otherwise. */

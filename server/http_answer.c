@@ -23,12 +23,11 @@ static void answer_error(struct exchange *x) {
   if (http_problem(why, x->req.id, &reply->body)) px_buf_free(&reply->body);
   if (why->code == PX_E_UNAUTHORIZED) http_reply_header(reply, "WWW-Authenticate", "Bearer realm=\"proxact\"");
   if (why->code == PX_E_METHOD_NOT_ALLOWED) http_reply_header(reply, "Allow", x->match.allow);
-  if (px_status_retry(why->code) != PX_RETRY_NEVER) http_reply_header(reply, "Retry-After", "2");
+  if (px_status_retry(why->code) != PX_RETRY_NEVER) http_reply_header(reply, "Retry-After", why->code == PX_E_RATE_LIMITED ? "1" : "2");
   if (reply->status >= 500) px_log_err("request_failed", why, "request", x->req.id);
 }
 
-/* RFC 9110 section 13.1.2; weak comparison. */
-static bool etag_listed(const char *list, const char *etag) {
+bool http_etag_listed(const char *list, const char *etag) {
   const size_t n = strlen(etag);
   for (const char *at = list; at && *at;) {
     at += strspn(at, " ,");
@@ -42,7 +41,7 @@ static bool etag_listed(const char *list, const char *etag) {
 
 static struct MHD_Response *make_response(struct exchange *x) {
   struct http_reply *reply = &x->reply;
-  if (reply->etag && reply->status == 200 && etag_listed(http_header(&x->req, "If-None-Match"), reply->etag)) {
+  if (reply->etag && reply->status == 200 && http_etag_listed(http_header(&x->req, "If-None-Match"), reply->etag)) {
     reply->status = MHD_HTTP_NOT_MODIFIED;
     return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
   }

@@ -11,15 +11,14 @@
 #include "lib/base/log.h"
 
 /* How long a client that has just connected may take to ask, when the server is about to end. */
-enum { FRESH_MS = 1000 };
+enum { FRESH_MS = 1000, IDLE_AT_LEAST_MS = 1000 };
 
 enum state { FRESH, BUSY, WAITING, SHUT };
 
 struct conn {
   struct conn *prev, *next;
   int fd;
-  int64_t opened_ms;
-  _Atomic int64_t deadline_ms;
+  _Atomic int64_t deadline_ms, idle_since_ms; /* since it was opened, or its last request ended */
   _Atomic int state;
 };
 
@@ -91,7 +90,7 @@ struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, int64_t dea
   if (!conn) return NULL;
   conn->fd = socket_fd;
   conn->deadline_ms = deadline_ms;
-  conn->opened_ms = px_clock_ms();
+  conn->idle_since_ms = px_clock_ms();
   pthread_mutex_lock(&watch->lock);
   conn->next = watch->first;
   if (watch->first) watch->first->prev = conn;
@@ -121,7 +120,9 @@ bool http_conn_begin(struct conn *conn) {
 }
 
 void http_conn_end(struct conn *conn) {
-  if (conn) atomic_store(&conn->state, WAITING);
+  if (!conn) return;
+  atomic_store(&conn->idle_since_ms, px_clock_ms());
+  atomic_store(&conn->state, WAITING);
 }
 
 /* A request that is there already is answered, and its connection closed after that. */
@@ -136,11 +137,26 @@ int http_conn_drain(struct conn_watch *watch) {
   pthread_mutex_lock(&watch->lock);
   for (struct conn *c = watch->first; c; c = c->next) {
     int state = atomic_load(&c->state);
-    const bool idle = state == WAITING || (state == FRESH && now - c->opened_ms > FRESH_MS);
+    const bool idle = state == WAITING || (state == FRESH && now - atomic_load(&c->idle_since_ms) > FRESH_MS);
     /* libmicrohttpd sees the end, and closes it. */
     if (idle && has_nothing_to_say(c) && atomic_compare_exchange_strong(&c->state, &state, SHUT)) shutdown(c->fd, SHUT_RDWR);
     left += state != SHUT;
   }
   pthread_mutex_unlock(&watch->lock);
   return left;
+}
+
+void http_conn_shut_oldest_idle(struct conn_watch *watch) {
+  struct conn *oldest = NULL;
+  int64_t since_ms = px_clock_ms() - IDLE_AT_LEAST_MS;
+  pthread_mutex_lock(&watch->lock);
+  for (struct conn *c = watch->first; c; c = c->next) {
+    const int state = atomic_load(&c->state);
+    if ((state != FRESH && state != WAITING) || atomic_load(&c->idle_since_ms) > since_ms || !has_nothing_to_say(c)) continue;
+    oldest = c;
+    since_ms = atomic_load(&c->idle_since_ms);
+  }
+  int state = oldest ? atomic_load(&oldest->state) : BUSY;
+  if (state != BUSY && atomic_compare_exchange_strong(&oldest->state, &state, SHUT)) shutdown(oldest->fd, SHUT_RDWR);
+  pthread_mutex_unlock(&watch->lock);
 }

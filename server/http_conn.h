@@ -30,5 +30,8 @@ void http_conn_end(struct conn *conn);
 /* For a drain, again and again: shuts connections that wait for a next request, and those that have waited long for a first one.
  * A client whose connection is shut without an answer may be sure that its request was not carried out. How many are left. */
 int http_conn_drain(struct conn_watch *watch);
+/* Shuts down the one that is idle for longest. One that came or was answered within the last second is left alone: its next
+ * request may be on its way. */
+void http_conn_shut_oldest_idle(struct conn_watch *watch);
 
 #endif

@@ -39,14 +39,21 @@ void http_drain(struct http *http, int listen_ms) {
   while (px_clock_ms() < until_ms) usleep(POLL_US);
 }
 
+/* Those too that were handed to a loop and that it has not seen yet. */
+static bool any_connection(const struct http *http) {
+  for (int i = 0; i < http->options.threads; i++)
+    if (http->loops[i].connections > 0) return true;
+  return false;
+}
+
 bool http_drained(struct http *http, int64_t drain_ms) {
   const int listener = http->options.listen_fd;
   const int64_t now = px_clock_ms(), accepted_ms = now + ACCEPT_MS, until_ms = now + drain_ms;
   refuse_new(listener);
   do usleep(POLL_US); /* handshakes that have begun come to their end */
   while (somebody_waits(listener) && px_clock_ms() < accepted_ms);
-  const MHD_socket fd = MHD_quiesce_daemon(http->daemon);
-  if (fd != MHD_INVALID_SOCKET) close(fd);
-  while (http_conn_drain(http->watch) > 0 && px_clock_ms() < until_ms) usleep(POLL_US);
+  http_accept_stop(http->acceptor);
+  http->acceptor = NULL;
+  while ((http_conn_drain(http->watch) > 0 || any_connection(http)) && px_clock_ms() < until_ms) usleep(POLL_US);
   return http_in_flight(http) == 0;
 }

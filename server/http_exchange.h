@@ -7,6 +7,7 @@
 
 #include "lib/base/hash.h"
 #include "server/http.h"
+#include "server/http_accept.h"
 #include "server/http_conn.h"
 #include "server/http_guard.h"
 #include "server/http_route.h"
@@ -19,7 +20,8 @@ enum {
 
 struct http {
   struct http_options options;
-  struct MHD_Daemon *daemon;
+  struct http_loop *loops;           /* options.threads of them */
+  struct acceptor *acceptor;
   struct conn_watch *watch;
   atomic_int in_flight;
   atomic_bool draining;

@@ -122,7 +122,7 @@ enum px_status once_run(struct http_request *req, struct http_reply *reply, stru
   bool found = false;
   enum px_status status = read_key(req, once.key, err);
   if (!status) status = fingerprint(req, once.fingerprint, err);
-  if (!status) status = service_store(req->service, req->route->deferred, &store, err);
+  if (!status) status = service_store(req->service, req->pooled, &store, err);
   if (!status) status = store_once_begin(store, &once, &answer, &found, err);
   if (!status && found) status = replay(req, reply, &answer, err);
   else if (!status) {

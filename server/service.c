@@ -13,21 +13,20 @@
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "server/defer.h"
+#include "server/tokens.h"
 #include "server/wait.h"
 
-enum { TRUSTED_MAX = 32, TRUST_MS = 5000, TOKEN_BYTES = 32 };
+enum { TOKEN_BYTES = 32, LIVE_MS = 250 };
 static const char TOKEN_PREFIX[] = "pxa_";
-
-struct trusted { uint8_t digest[PX_SHA256_BYTES]; int64_t until_ms; };
 
 struct service {
   struct service_options options;
   pthread_key_t store_key;
   bool has_key;
-  pthread_mutex_t token_lock, queue_lock;
-  struct trusted trusted[TRUSTED_MAX];
-  size_t next_trusted;
+  struct tokens *tokens;
+  pthread_mutex_t queue_lock;
   struct queue *queue;
+  struct recent *recent;
   struct defer *defer;
   struct waiter *waiter;
 };
@@ -38,11 +37,13 @@ enum px_status service_new(const struct service_options *options, struct service
   struct service *s = calloc(1, sizeof *s);
   if (!s) return px_fail(err, PX_E_NO_MEMORY, "service");
   s->options = *options;
-  pthread_mutex_init(&s->token_lock, NULL);
   pthread_mutex_init(&s->queue_lock, NULL);
   enum px_status status = PX_OK;
   s->has_key = pthread_key_create(&s->store_key, close_store) == 0;
   if (!s->has_key) status = px_fail(err, PX_E_NO_MEMORY, "a key for connections");
+  if (!status && !(s->tokens = tokens_new(options->rate_per_s, options->rate_burst)))
+    status = px_fail(err, PX_E_NO_MEMORY, "tokens");
+  if (!status && !(s->recent = recent_new())) status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
   if (!status) status = defer_new(options->work_threads, &s->defer, err);
   if (!status) status = wait_new(s, &s->waiter, err);
@@ -65,7 +66,8 @@ void service_free(struct service *s) {
     pthread_key_delete(s->store_key);
   }
   pthread_mutex_destroy(&s->queue_lock);
-  pthread_mutex_destroy(&s->token_lock);
+  tokens_free(s->tokens);
+  recent_free(s->recent);
   free(s);
 }
 
@@ -99,35 +101,23 @@ bool service_queue_up(struct service *s) {
   return up;
 }
 
+/* Many clients that follow one job ask Redis a few times a second together. */
 bool service_job_progress(struct service *s, const char *job, struct px_buf *json) {
+  const int64_t now = px_clock_ms() / LIVE_MS;
+  if (recent_get(s->recent, job, now, json)) return json->len > 0;
   pthread_mutex_lock(&s->queue_lock);
   const bool any = queue_progress_get(s->queue, job, json);
   pthread_mutex_unlock(&s->queue_lock);
+  recent_put(s->recent, job, now, any ? json->data : "");
   return any;
 }
+
+struct recent *service_recent(struct service *s) { return s->recent; }
 
 void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_lock(&s->queue_lock);
   queue_changed(s->queue, job);
   pthread_mutex_unlock(&s->queue_lock);
-}
-
-static bool is_trusted(struct service *s, const uint8_t *digest) {
-  const int64_t now = px_clock_ms();
-  bool found = false;
-  pthread_mutex_lock(&s->token_lock);
-  for (size_t i = 0; i < TRUSTED_MAX; i++)
-    if (s->trusted[i].until_ms > now && px_same_secret(s->trusted[i].digest, digest, PX_SHA256_BYTES)) found = true;
-  pthread_mutex_unlock(&s->token_lock);
-  return found;
-}
-
-static void trust(struct service *s, const uint8_t *digest) {
-  pthread_mutex_lock(&s->token_lock);
-  struct trusted *t = &s->trusted[s->next_trusted++ % TRUSTED_MAX];
-  memcpy(t->digest, digest, PX_SHA256_BYTES);
-  t->until_ms = px_clock_ms() + TRUST_MS;
-  pthread_mutex_unlock(&s->token_lock);
 }
 
 enum px_status service_authorize(struct service *s, const char *authorization, struct px_err *err) {
@@ -137,12 +127,17 @@ enum px_status service_authorize(struct service *s, const char *authorization, s
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   uint8_t digest[PX_SHA256_BYTES];
   px_sha256(token, strlen(token), digest);
-  if (is_trusted(s, digest)) return PX_OK;
-  struct store *store = NULL;
-  enum px_status status = service_store(s, false, &store, err);
-  if (!status) status = store_token_check(store, digest, err);
-  if (!status) trust(s, digest);
-  return status;
+  enum tokens_answer answer = tokens_take(s->tokens, digest);
+  if (answer == TOKENS_UNKNOWN) {
+    struct store *store = NULL;
+    enum px_status status = service_store(s, false, &store, err);
+    if (!status) status = store_token_check(store, digest, err);
+    if (status) return status;
+    tokens_trust(s->tokens, digest);
+    answer = tokens_take(s->tokens, digest);
+  }
+  if (answer == TOKENS_GOOD) return PX_OK;
+  return px_fail(err, PX_E_RATE_LIMITED, "this token sends more than %lld requests a second", (long long)s->options.rate_per_s);
 }
 
 enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],

@@ -9,12 +9,13 @@
 
 #include "lib/queue/queue.h"
 #include "lib/store/store.h"
+#include "server/recent.h"
 #include "server/room.h"
 
 struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
   uint64_t max_upload_bytes;
-  int64_t upload_expires_s;
+  int64_t upload_expires_s, rate_per_s, rate_burst;
   int work_threads, db_wait_ms;
   struct room_options room;
 };
@@ -32,9 +33,10 @@ bool service_queue_up(struct service *service);
 /* A running job's live progress as the worker told it last; false if there is none. */
 bool service_job_progress(struct service *service, const char *job, struct px_buf *json);
 void service_job_changed(struct service *service, const char *job);
+struct recent *service_recent(struct service *service);
 
 /* The value of an Authorization header (may be NULL). A good token is believed
- * for some seconds without asking the database. */
+ * for some seconds without asking the database, and held to its rate (RATE_LIMITED). */
 enum px_status service_authorize(struct service *service, const char *authorization, struct px_err *err) PX_MUST_CHECK;
 /* Makes, stores and gives a token: "pxa_" and 64 hex digits. */
 enum { SERVICE_TOKEN_MAX = 72 };
@@ -45,7 +47,7 @@ enum px_status service_token_create(struct store *store, const char *name, char 
 enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;
 
 struct http_request;
-/* The work pool. UNAVAILABLE when too many wait already and this one is not `begun` (defer.h). */
+/* The work pool. RATE_LIMITED when too many wait already and this one is not `begun` (defer.h). */
 enum px_status service_defer(struct service *service, struct http_request *req, bool begun, struct px_err *err)
   PX_MUST_CHECK;
 /* Resumes the request when the job's version is no longer `version`, or after wait_ms. */

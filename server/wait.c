@@ -34,6 +34,7 @@ struct waiter {
   bool stopping, ending;    /* the thread ends; every wait ends at once */
   struct held held[WAIT_MAX];
   size_t n;
+  int64_t heard_ms;         /* when it looked last whether the clients are still there */
   struct look *look;        /* the thread's */
 };
 
@@ -69,6 +70,18 @@ static void resume_changed(struct waiter *w, const struct look *look, size_t loo
   pthread_mutex_unlock(&w->lock);
 }
 
+/* libmicrohttpd does not look at a connection that sleeps: a client that has gone would keep its place until its time is
+ * over. Its wait ends now, and what is answered to nobody ends the connection. */
+static void end_of_gone(struct waiter *w) {
+  const int64_t now = px_clock_ms();
+  if (now - w->heard_ms < POLL_MS) return;
+  w->heard_ms = now;
+  pthread_mutex_lock(&w->lock);
+  for (size_t i = 0; i < w->n; i++)
+    if (http_client_gone(w->held[i].req)) w->held[i].until_ms = now;
+  pthread_mutex_unlock(&w->lock);
+}
+
 static int next_ms(struct waiter *w) {
   const int64_t now = px_clock_ms();
   int64_t soonest = now + POLL_MS;
@@ -99,6 +112,7 @@ static void *wait_main(void *arg) {
     enum px_status status = n ? service_store(w->service, false, &store, &err) : PX_OK;
     if (n && !status) status = store_job_versions(store, look->pointers, n, look->versions, look->final, &err);
     if (status) px_log_err("waiter_failed", &err, "requests", PX_I(n));
+    end_of_gone(w);
     resume_changed(w, look, n, n && !status);
   }
   return NULL;

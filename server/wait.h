@@ -14,7 +14,8 @@
 struct http_request;
 struct service;
 struct waiter;
-enum { WAIT_MAX = 1024, WAIT_LONGEST_MS = 60000 };
+/* More than there can be connections: whoever could not wait would ask again at once. */
+enum { WAIT_MAX = 8192, WAIT_LONGEST_MS = 60000 };
 /* The thread makes connections of its own from the service's options. */
 enum px_status wait_new(struct service *service, struct waiter **out, struct px_err *err) PX_MUST_CHECK;
 void wait_free(struct waiter *waiter);

@@ -230,6 +230,14 @@ static void settle(struct supervisor *s, const struct watch *w) {
          w->job->kind, "code", px_status_slug(w->why.code), "message", w->why.message, NULL);
 }
 
+/* A worker for each job that this one has readied: one alone would leave the others to the next poll. */
+static void wake_others(struct supervisor *s, const char *job) {
+  struct px_err err;
+  int n = 1;
+  if (store_job_readied(s->store, job, &n, &err)) px_log_err("wake_failed", &err, "job", job);
+  queue_wake(s->queue, n);
+}
+
 static void work(struct supervisor *s, const struct store_job *job) {
   const int64_t start = px_clock_ms();
   struct watch w = { .job = job, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
@@ -247,7 +255,7 @@ static void work(struct supervisor *s, const struct store_job *job) {
   if (w.told) {
     px_log(PX_LOG_INFO, "job_succeeded", "job", job->hold.job, "kind", job->kind, "name", job->name, "seconds",
            PX_F((double)(px_clock_ms() - start) / 1000), NULL);
-    queue_wake(s->queue, 1);
+    wake_others(s, job->hold.job);
   } else if (!w.fenced && w.why.code != PX_E_FENCED) {
     settle(s, &w);
   }

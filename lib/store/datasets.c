@@ -118,11 +118,31 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name, st
   return PX_OK;
 }
 
+enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread, struct px_buf *out,
+                                  int64_t *version, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  PGresult *row;
+  db_text(&p, id);
+  db_int(&p, spread->segments_n);
+  db_text(&p, *spread->json ? spread->json : NULL);
+  enum px_status status = db_one(store, SQL_dataset_document, &p, &row, err, "there is no dataset %s", id);
+  if (status) return status;
+  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0));
+  if (status) {
+    px_fail(err, status, "the document of dataset %s is too large", id);
+  } else {
+    *version = db_get_int(row, 0, 1);
+    spread->segments_n = db_get_int(row, 0, 2);
+    db_get_text(row, 0, 3, spread->json, sizeof spread->json);
+  }
+  PQclear(row);
+  return status;
+}
+
 enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
                                       struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, id);
-  return db_document(store, SQL_dataset_document, &p, out, version, err, "there is no dataset %s", id);
+  struct store_spread unknown = { .segments_n = -1 };
+  return store_dataset_show(store, id, &unknown, out, version, err);
 }
 
 enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,

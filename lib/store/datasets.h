@@ -27,6 +27,11 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name, st
 /* API documents into out (JSON text), and the ETag's version. */
 enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
                                       struct px_err *err) PX_MUST_CHECK;
+/* How returns and lengths are spread, as JSON, at so many segments; -1: not known. Its percentiles are most of a document's
+ * cost: whoever keeps them gives them back, and gets those of now. */
+struct store_spread { int64_t segments_n; char json[1024]; };
+enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread, struct px_buf *out,
+                                  int64_t *version, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
                                   struct px_err *err) PX_MUST_CHECK;
 enum px_status store_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,

@@ -3,11 +3,27 @@
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
 
+enum px_status store_job_show(struct store *store, const char *id, const char *live, struct px_buf *out,
+                              struct store_job_seen *seen, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  PGresult *row;
+  db_text(&p, id);
+  db_text(&p, live);
+  enum px_status status = db_one(store, SQL_job_document, &p, &row, err, "there is no job %s", id);
+  if (status) return status;
+  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0));
+  if (status) px_fail(err, status, "the document of job %s is too large", id);
+  else *seen = (struct store_job_seen){ .version = db_get_int(row, 0, 1), .final = db_get_bool(row, 0, 2) };
+  PQclear(row);
+  return status;
+}
+
 enum px_status store_job_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
                                   struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, id);
-  return db_document(store, SQL_job_document, &p, out, version, err, "there is no job %s", id);
+  struct store_job_seen seen;
+  const enum px_status status = store_job_show(store, id, NULL, out, &seen, err);
+  if (!status) *version = seen.version;
+  return status;
 }
 
 enum px_status store_job_list(struct store *store, const struct store_job_filter *filter, struct px_buf *out,
@@ -64,5 +80,15 @@ enum px_status store_job_versions(struct store *store, const char *const *ids, s
   }
   PQclear(rows);
   px_buf_free(&array);
+  return status;
+}
+
+enum px_status store_job_readied(struct store *store, const char *id, int *n, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  PGresult *row = NULL;
+  db_text(&p, id);
+  const enum px_status status = db_run(store, SQL_job_readied, &p, DB_TEXT, &row, err);
+  if (!status) *n = (int)db_get_int(row, 0, 0);
+  PQclear(row);
   return status;
 }

@@ -35,6 +35,11 @@ void store_job_new_id(char id[STORE_ID_MAX]); /* "job_" and 20 random hex digits
 /* API documents. The list filters by dataset, kind, state, parent (NULL: any). */
 enum px_status store_job_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
                                   struct px_err *err) PX_MUST_CHECK;
+struct store_job_seen { int64_t version; bool final; };
+/* The same as of now: `live` is NULL or valid JSON with the epoch, phase and progress that its worker told last, which a
+ * running job of that epoch is shown with. */
+enum px_status store_job_show(struct store *store, const char *id, const char *live, struct px_buf *out,
+                              struct store_job_seen *seen, struct px_err *err) PX_MUST_CHECK;
 struct store_job_filter { const char *dataset, *kind, *state, *parent, *before; int limit; };
 enum px_status store_job_list(struct store *store, const struct store_job_filter *filter, struct px_buf *out,
                               struct px_err *err) PX_MUST_CHECK;
@@ -44,6 +49,8 @@ enum px_status store_job_metrics(struct store *store, const char *id, struct px_
  * none. A pipeline's version counts its children's changes too. */
 enum px_status store_job_versions(struct store *store, const char *const *ids, size_t n, int64_t *versions,
                                   bool *final, struct px_err *err) PX_MUST_CHECK;
+/* How many jobs the end of this one has made ready, of those that nobody has claimed yet: so many workers are woken. */
+enum px_status store_job_readied(struct store *store, const char *id, int *n, struct px_err *err) PX_MUST_CHECK;
 /* A pending job is cancelled at once (a pipeline with all its children), a
  * running one at its next heartbeat. CONFLICT when it has ended. */
 enum px_status store_job_cancel(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;

@@ -19,26 +19,32 @@ select id, name, coalesce(env, ''), coalesce(label_set_id, ''), obs_dim, act_dim
        segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
+-- Percentiles over all trajectories take long, and change only with the segments: $3 is what they were at $2 segments, or
+-- null. Gives them back with their number of segments.
 -- name: dataset_document
-with spread as (
-  select jsonb_build_object('mean', avg(return), 'std', stddev_pop(return), 'min', min(return),
-           'p10', percentile_cont(0.1) within group (order by return),
-           'p50', percentile_cont(0.5) within group (order by return),
-           'p90', percentile_cont(0.9) within group (order by return), 'max', max(return)) as returns,
-         jsonb_build_object('mean', avg(length::float8), 'std', stddev_pop(length::float8), 'min', min(length),
-           'p10', percentile_cont(0.1) within group (order by length),
-           'p50', percentile_cont(0.5) within group (order by length),
-           'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)) as lengths
-  from trajectories where dataset_id = $1
-)
 select dataset_summary(d) || jsonb_build_object(
          'class_counts', d.class_counts, 'obs_mean', d.obs_mean,
          'obs_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
-                             from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0),
-         'returns', case when d.trajectories_n > 0 then spread.returns end,
-         'lengths', case when d.trajectories_n > 0 then spread.lengths end),
-       d.version
-from datasets d, spread where d.id = $1
+                             from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0))
+       || spread.of_it,
+       d.version, d.segments_n, spread.of_it
+from datasets d cross join lateral (
+  select case when d.segments_n = $2::bigint then $3::jsonb
+              when d.trajectories_n = 0 then '{"returns": null, "lengths": null}'
+              else (
+    select jsonb_build_object(
+      'returns', jsonb_build_object('mean', avg(return), 'std', stddev_pop(return), 'min', min(return),
+         'p10', percentile_cont(0.1) within group (order by return),
+         'p50', percentile_cont(0.5) within group (order by return),
+         'p90', percentile_cont(0.9) within group (order by return), 'max', max(return)),
+      'lengths', jsonb_build_object('mean', avg(length::float8), 'std', stddev_pop(length::float8), 'min', min(length),
+         'p10', percentile_cont(0.1) within group (order by length),
+         'p50', percentile_cont(0.5) within group (order by length),
+         'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)))
+    from trajectories where dataset_id = d.id) end as of_it
+  offset 0 -- or it would be worked out for each use
+) spread
+where d.id = $1
 
 -- The cursor is the last name: names are unique, and it still works when that dataset is gone.
 -- name: dataset_list

@@ -17,8 +17,12 @@ insert into job_deps (job_id, needs_id) select distinct $1, needs from unnest($2
 -- name: job_dedupe_find
 select id from jobs where dedupe_key = $1 and state in ('blocked', 'ready', 'running')
 
+-- $2: null, or what the job's worker told last ({epoch, phase, progress}), newer than its last heartbeat.
 -- name: job_document
-select job_summary(j) || jsonb_build_object(
+select job_summary(j)
+       || case when j.state = 'running' and $2::jsonb -> 'epoch' = to_jsonb(j.epoch)
+               then jsonb_build_object('phase', $2::jsonb -> 'phase', 'progress', $2::jsonb -> 'progress') else '{}' end
+       || jsonb_build_object(
          'spec', j.spec, 'error', j.error, 'result', j.result,
          'transitions', (select jsonb_agg(jsonb_build_object('at', rfc3339(e.at),
                                    'from', shown_state(e.from_state), 'to', shown_state(e.to_state), 'reason', e.reason, 'worker', e.worker) order by e.no)
@@ -34,7 +38,7 @@ select job_summary(j) || jsonb_build_object(
                       'state', job_state_shown(c), 'phase', c.phase, 'progress', job_progress(c), 'reason', c.reason)
                     order by c.created_at, c.id), '[]')
              from jobs c where c.parent_id = j.id)) end,
-       job_version(j)
+       job_version(j), job_is_final(j.state)
 from jobs j where j.id = $1
 
 -- name: job_list
@@ -65,9 +69,17 @@ select jsonb_build_object('items', coalesce((
                order by name, step, epoch desc) m), '[]'), 'next', null)
 from jobs j where j.id = $1
 
+-- Many may ask for the same job: it is looked at once.
 -- name: job_versions
-select case when j.id is null then -1 else job_version(j) end, coalesce(job_is_final(j.state), false)
-from unnest($1::text[]) with ordinality as asked (id, i) left join jobs j on j.id = asked.id order by asked.i
+with seen as materialized (
+  select j.id, job_version(j) as version, job_is_final(j.state) as final from jobs j where j.id = any($1::text[])
+)
+select coalesce(seen.version, -1), coalesce(seen.final, false)
+from unnest($1::text[]) with ordinality as asked (id, i) left join seen on seen.id = asked.id order by asked.i
+
+-- Jobs that this one's end has made ready and nobody has claimed.
+-- name: job_readied
+select count(*) from job_deps d join jobs j on j.id = d.job_id where d.needs_id = $1 and j.state = 'ready'
 
 -- name: job_lock
 select state, epoch, kind from jobs where id = $1 for no key update

@@ -302,6 +302,35 @@ static enum px_status check_segment(void *ctx, uint32_t seq, const void *bytes, 
   return PX_OK;
 }
 
+static void what_is_known_of_the_spread_serves_until_segments_are_added(void) {
+  struct store *store = fresh(), *other = db_test_open("other");
+  struct px_err err;
+  char id[STORE_ID_MAX];
+  static struct pushed pushed;
+  pushed = (struct pushed){ .n = 0 };
+  CU_OK(store_dataset_create(store, "spread", &SPACES, NULL, id, &err), err);
+  append(store, other, id, 1, 3, &pushed);
+  struct store_spread spread = { .segments_n = -1 };
+  struct px_buf first = PX_BUF(1 << 20), second = PX_BUF(1 << 20), third = PX_BUF(1 << 20);
+  int64_t version;
+  CU_OK(store_dataset_show(store, id, &spread, &first, &version, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(spread.json, "\"p90\""));
+  struct store_spread given = { spread.segments_n, "{\"returns\": 1, \"lengths\": 2}" };
+  CU_OK(store_dataset_show(store, id, &given, &second, &version, &err), err);
+  json_t *doc = parsed(&second);
+  CU_ASSERT(at(doc, "returns") == 1 && at(doc, "lengths") == 2);
+  json_decref(doc);
+  append(store, other, id, 2, 3, &pushed);
+  CU_OK(store_dataset_show(store, id, &given, &third, &version, &err), err);
+  CU_ASSERT(given.segments_n > spread.segments_n);
+  doc = parsed(&third);
+  CU_ASSERT_PTR_NOT_NULL(json_object_get(json_object_get(doc, "returns"), "p90"));
+  json_decref(doc);
+  px_buf_free(&first);
+  store_close(other);
+  store_close(store);
+}
+
 static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   struct store *store = fresh();
   struct px_err err;
@@ -559,7 +588,8 @@ static void datasets_are_paged_by_name(void) {
 
 CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
         T(discrete_spaces_come_back_and_are_shown), T(each_class_is_counted_where_it_is_known),
-        T(the_document_tells_the_numbers_of_what_was_appended), T(segments_keep_upload_order_and_a_damaged_one_is_named),
+        T(the_document_tells_the_numbers_of_what_was_appended), T(what_is_known_of_the_spread_serves_until_segments_are_added),
+        T(segments_keep_upload_order_and_a_damaged_one_is_named),
         T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
         T(an_append_that_fails_in_the_middle_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),

@@ -739,6 +739,39 @@ static void lists_filter_and_page(void) {
   store_close(store);
 }
 
+static int readied(struct store *store, const char *id) {
+  struct px_err err;
+  int n = -1;
+  CU_OK(store_job_readied(store, id, &n, &err), err);
+  return n;
+}
+
+/* a and b; c and d need a; e needs a and b. */
+static void the_end_of_a_job_tells_how_many_it_has_readied(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char id[5][STORE_ID_MAX];
+  for (int i = 0; i < 5; i++) store_job_new_id(id[i]);
+  const char *needs[] = { id[0], id[1] };
+  struct store_job_draft drafts[5];
+  for (int i = 0; i < 5; i++)
+    drafts[i] = (struct store_job_draft){ .id = id[i], .kind = i ? "label" : "train_idm", .name = "x", .spec_json = "{}",
+                                          .needs = needs, .needs_n = i < 2 ? 0 : i < 4 ? 1 : 2 };
+  CU_OK(store_jobs_submit(store, drafts, 5, &err), err);
+  CU_ASSERT_EQUAL(readied(store, id[0]), 0);
+  const struct store_hold a = db_claim(store, "train_idm");
+  CU_OK(store_job_succeed(store, &a, "{}", &err), err);
+  CU_ASSERT_EQUAL(readied(store, id[0]), 2);
+  struct store_hold b = db_claim(store, "label"); /* the oldest */
+  CU_ASSERT_STRING_EQUAL(b.job, id[1]);
+  CU_OK(store_job_succeed(store, &b, "{}", &err), err);
+  CU_ASSERT_EQUAL(readied(store, id[1]), 1);
+  CU_ASSERT_EQUAL(readied(store, id[0]), 3);
+  (void)db_claim(store, "label");
+  CU_ASSERT_EQUAL(readied(store, id[0]), 2);
+  store_close(store);
+}
+
 static void a_pipelines_version_grows_with_its_children(void) {
   struct store *store = fresh();
   struct px_err err;
@@ -791,4 +824,4 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds), T(a_
         T(curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on),
         T(of_two_submissions_at_once_one_makes_the_job),
         T(a_need_that_ends_during_the_submission_is_not_missed), T(lists_filter_and_page),
-        T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))
+        T(the_end_of_a_job_tells_how_many_it_has_readied), T(a_pipelines_version_grows_with_its_children), T(workers_are_listed_with_their_jobs))

@@ -1,0 +1,161 @@
+/* Who takes connections: see http_accept.h. */
+#include "server/http_accept.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "server/http.h"
+
+enum { TURN_MAX = 64,          /* accepted before the thread looks round */
+       HEADROOM_PART = 16,     /* a sixteenth of the connections is kept free while idle ones can give way */
+       LINGER_MAX = 64, LINGER_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048 };
+
+/* A connection that was refused stays open for a moment: closed at once, with its request unread, the answer would be lost. */
+struct lingering { int fd; int64_t until_ms; };
+
+struct acceptor {
+  int listen_fd, stop_fd;
+  pthread_t thread;
+  struct http_loop *loops;
+  int loops_n;
+  struct conn_watch *watch;
+  struct px_buf full;         /* the answer to whoever finds no place */
+  struct lingering lingering[LINGER_MAX];
+  size_t next_lingering;
+  int64_t logged_ms;
+};
+
+static enum px_status write_full(struct px_buf *out, struct px_err *err) {
+  struct px_err why = { .code = PX_E_UNAVAILABLE };
+  struct px_buf body = PX_BUF(FULL_MAX_BYTES);
+  (void)px_fail(&why, PX_E_UNAVAILABLE, "all connections that the server may have are busy");
+  enum px_status status = http_problem(&why, "req_unread", &body);
+  if (!status)
+    status = px_buf_fmt(out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                             "Content-Length: %zu\r\nRetry-After: 2\r\nConnection: close\r\n\r\n%s", body.len, body.data);
+  px_buf_free(&body);
+  return status ? px_fail(err, status, "connections") : PX_OK;
+}
+
+static void close_lingering(struct lingering *l) {
+  if (l->fd >= 0) close(l->fd);
+  l->fd = -1;
+}
+
+static bool close_past(struct acceptor *a) {
+  const int64_t now = px_clock_ms();
+  bool any = false;
+  for (size_t i = 0; i < LINGER_MAX; i++) {
+    if (a->lingering[i].until_ms <= now) close_lingering(&a->lingering[i]);
+    if (a->lingering[i].fd >= 0) any = true;
+  }
+  return any;
+}
+
+static void refuse(struct acceptor *a, int fd) {
+  const int64_t now = px_clock_ms();
+  if (send(fd, a->full.data, a->full.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) shutdown(fd, SHUT_WR);
+  struct lingering *l = &a->lingering[a->next_lingering++ % LINGER_MAX];
+  close_lingering(l);
+  *l = (struct lingering){ fd, now + LINGER_MS };
+  if (now - a->logged_ms < LINGER_MS) return;
+  a->logged_ms = now;
+  px_log(PX_LOG_WARN, "connections_full", "connections", PX_I(a->loops_n * HTTP_LOOP_CONNECTIONS_MAX), NULL);
+}
+
+/* The loop with the fewest; *free: how many more all of them could take. */
+static struct http_loop *emptiest(struct acceptor *a, int *free_n) {
+  struct http_loop *best = &a->loops[0];
+  *free_n = 0;
+  for (int i = 0; i < a->loops_n; i++) {
+    struct http_loop *loop = &a->loops[i];
+    *free_n += HTTP_LOOP_CONNECTIONS_MAX - loop->connections;
+    if (loop->connections < best->connections) best = loop;
+  }
+  return best;
+}
+
+static void place(struct acceptor *a, int fd, const struct sockaddr *from, socklen_t from_n) {
+  int free_n;
+  struct http_loop *loop = emptiest(a, &free_n);
+  if (free_n <= a->loops_n * HTTP_LOOP_CONNECTIONS_MAX / HEADROOM_PART) http_conn_shut_oldest_idle(a->watch);
+  if (loop->connections >= HTTP_LOOP_CONNECTIONS_MAX) {
+    refuse(a, fd);
+    return;
+  }
+  loop->connections++;
+  if (MHD_add_connection(loop->daemon, fd, from, from_n) != MHD_YES) loop->connections--; /* it has closed it */
+}
+
+/* False when descriptors or memory have run out. */
+static bool take(struct acceptor *a) {
+  for (int i = 0; i < TURN_MAX; i++) {
+    struct sockaddr_storage from;
+    socklen_t from_n = sizeof from;
+    const int fd = accept4(a->listen_fd, (struct sockaddr *)&from, &from_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    place(a, fd, (const struct sockaddr *)&from, from_n);
+  }
+  return true;
+}
+
+static void *accept_main(void *arg) {
+  struct acceptor *a = arg;
+  struct pollfd fds[2] = { { .fd = a->stop_fd, .events = POLLIN }, { .fd = a->listen_fd, .events = POLLIN } };
+  bool lingers = false;
+  for (;;) {
+    const int n = poll(fds, 2, lingers ? LINGER_MS : -1);
+    if (n > 0 && fds[0].revents) break;
+    if (n > 0 && fds[1].revents && !take(a)) {
+      http_conn_shut_oldest_idle(a->watch);
+      px_log(PX_LOG_WARN, "accept_failed", NULL);
+      if (poll(fds, 1, SHORT_MS) > 0) break;
+    }
+    lingers = close_past(a);
+  }
+  return NULL;
+}
+
+static void acceptor_free(struct acceptor *a) {
+  for (size_t i = 0; i < LINGER_MAX; i++) close_lingering(&a->lingering[i]);
+  if (a->stop_fd >= 0) close(a->stop_fd);
+  px_buf_free(&a->full);
+  free(a);
+}
+
+enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct acceptor **out,
+                                 struct px_err *err) {
+  struct acceptor *a = calloc(1, sizeof *a);
+  if (!a) return px_fail(err, PX_E_NO_MEMORY, "connections");
+  for (size_t i = 0; i < LINGER_MAX; i++) a->lingering[i].fd = -1;
+  a->listen_fd = listen_fd;
+  a->loops = loops;
+  a->loops_n = n;
+  a->watch = watch;
+  a->full = PX_BUF(FULL_MAX_BYTES);
+  a->stop_fd = eventfd(0, EFD_CLOEXEC);
+  enum px_status status = a->stop_fd < 0 ? px_fail_errno(err, "eventfd") : write_full(&a->full, err);
+  if (!status && pthread_create(&a->thread, NULL, accept_main, a) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+  if (status) {
+    acceptor_free(a);
+    return status;
+  }
+  *out = a;
+  return PX_OK;
+}
+
+void http_accept_stop(struct acceptor *a) {
+  if (!a) return;
+  const uint64_t one = 1;
+  if (write(a->stop_fd, &one, sizeof one) < 0) px_log(PX_LOG_WARN, "acceptor_stop_failed", NULL);
+  pthread_join(a->thread, NULL);
+  close(a->listen_fd);
+  acceptor_free(a);
+}

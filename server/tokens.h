@@ -1,0 +1,26 @@
+/*
+ * Tokens that were found good: believed for some seconds without asking the
+ * database, and held to a rate. A token may send `burst` requests at once and
+ * `rate_per_s` a second in the long run; what it has left is kept here, in
+ * memory, so each server counts for itself.
+ *
+ * Used by service.c. Thread safe.
+ */
+#ifndef PX_SERVER_TOKENS_H
+#define PX_SERVER_TOKENS_H
+
+#include <stdint.h>
+
+#include "lib/base/hash.h"
+
+struct tokens;
+/* rate_per_s 0: any number of requests. NULL when out of memory. */
+struct tokens *tokens_new(int64_t rate_per_s, int64_t burst);
+void tokens_free(struct tokens *tokens);
+
+enum tokens_answer { TOKENS_UNKNOWN, TOKENS_GOOD, TOKENS_TOO_MANY };
+/* One request with the token of this digest. UNKNOWN: ask the database, then trust or refuse it. */
+enum tokens_answer tokens_take(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
+void tokens_trust(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
+
+#endif
