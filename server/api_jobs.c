@@ -193,7 +193,9 @@ API_HANDLER(api_job_cancel) {
   enum px_status status = job_store(req, &store, err);
   if (!status) status = store_job_cancel(store, req->params[0], err);
   reply->changed = req->params[0];
-  if (!status) status = store_job_document(store, req->params[0], &reply->body, &version, err);
+  if (!status)
+    status = api_done(req, store_job_document(store, req->params[0], &reply->body, &version, err), "the cancellation of",
+                      req->params[0], err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }
