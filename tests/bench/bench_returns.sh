@@ -27,9 +27,10 @@ train() {
 }
 export -f train
 
-for algo in $algos; do
-  for dataset in $datasets; do
-    for seed in ${SEEDS:-0 1 2}; do
+# Seeds outermost: what has come so far is a whole table with fewer seeds.
+for seed in ${SEEDS:-0 1 2}; do
+  for algo in $algos; do
+    for dataset in $datasets; do
       printf '%s\0%s\0%s\0%s\0' "$folder/$dataset.$suffix" "${dataset%%-*}" "$algo" "$seed"
     done
   done
