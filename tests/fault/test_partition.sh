@@ -49,9 +49,9 @@ export PROXACT_DB_URL=postgresql://proxact@10.77.0.1/proxact
 on w1
 must worker_start one-worker
 on db
-quiet=$(train 25000)
+quiet=$(train 50000)
 ok "undisturbed work ends" wait_until 120 job_is "$quiet" succeeded
-job=$(train 25000)
+job=$(train 50000)
 must wait_until 60 job_is "$job" running
 on w2
 must worker_start other-worker

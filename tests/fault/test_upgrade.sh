@@ -42,7 +42,7 @@ must goes_on
 busy() { [ -n "$(sql one "select id from jobs where state = 'running' and lease_owner like '%:$(pid_of "$work/$1.pid"):%'")" ]; }
 open_jobs() { sql one "select count(*) from jobs where state in ('ready', 'running')"; }
 # Two at a time, until this worker has one.
-made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 6000 $RANDOM >/dev/null; false; }; }
+made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 40000 $RANDOM >/dev/null; false; }; }
 
 ok "the migration is applied under load" "$next/proxact-server" migrate
 ok "the servers of before are ready with it" server_ready "${port[a]}"
