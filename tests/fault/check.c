@@ -8,7 +8,7 @@
  * Waits until nothing is left to do, then asks the database and the API: what was acknowledged is there, what was
  * refused is not, an unknown request took effect at most once, no job is stuck, nothing is published twice or half,
  * every result has the bytes of the quiet run, and whatever was asked on behalf of a job after its hold was lost was
- * refused. The database keeps commit times for this (track_commit_timestamp). Prints each finding, and last one line:
+ * refused. When rows were committed is compared where the database keeps it (track_commit_timestamp). Prints each finding, and last one line:
  *
  *   faults=N jobs=N lost=N doubled=N stuck=N digests_equal=N/N max_recovery_s=X seed=N
  *
@@ -79,9 +79,9 @@ static void put_history(const char *path) {
 /* ---- rules: each gives the rows that break it */
 
 #define TOP "select j.* from jobs j where j.parent_id is null"
-/* What was sent, per dataset and kind: taken for sure, and perhaps. A request has one op however often it was sent. */
+/* What was sent, per dataset and kind: taken for sure, and perhaps. A request has one op, and one id, however often it was sent. */
 #define SENT                                                                                                               \
-  "select d.id as dataset_id, k.kind, count(distinct h.op) filter (where h.outcome = 'acked') as acked,"                      \
+  "select d.id as dataset_id, k.kind, count(distinct (h.op, h.id)) filter (where h.outcome = 'acked') as acked,"                      \
   " count(distinct h.op) filter (where h.outcome = 'unknown' and not exists (select from history a where a.session = h.session" \
   " and a.op = h.op and a.outcome = 'acked')) as unknown"                                                                  \
   " from history h join datasets d on d.name = h.session join (values ('pipeline', 'pipeline'), ('policy', 'train_policy')," \
@@ -117,11 +117,11 @@ static const struct law_rule OF_HISTORY[] = {
     "select d.name, d.trajectories_n, s.acked, s.unknown from datasets d left join (" SENT ") s on s.dataset_id = d.id and s.kind = 'upload'"
     " where d.name in (select session from history) and d.trajectories_n > 12 * (coalesce(s.acked, 0) + coalesce(s.unknown, 0))" },
   { LAW_DOUBLED, "row was committed after its hold was lost",
-    "select r.what, r.job_id, r.epoch, pg_xact_commit_timestamp(r.xmin), l.at from (select 'metric' as what, job_id, epoch, xmin from job_metrics"
+    "select r.what, r.job_id, r.epoch, pg_temp.committed(r.xmin), l.at from (select 'metric' as what, job_id, epoch, xmin from job_metrics"
     " union all select 'staged', job_id, epoch, xmin from label_segments union all select 'checkpoint', job_id, epoch, xmin from job_checkpoints"
     " union all select 'model', job_id, epoch, xmin from models union all select 'set', job_id, epoch, xmin from label_sets"
     " union all select 'artifact', job_id, epoch, xmin from artifacts) r join lost l on l.job_id = r.job_id and l.epoch = r.epoch"
-    " where pg_xact_commit_timestamp(r.xmin) > l.committed" },
+    " where pg_temp.committed(r.xmin) > l.committed" },
   { LAW_DOUBLED, "write under a lost hold was taken", "select at_ms, application, statement, job, epoch, answer from stale where fate = 'taken'" },
   { LAW_STUCK, "client waited in vain", "select session, op, id from history where outcome = 'stuck'" },
 };
@@ -217,7 +217,9 @@ static double recovery(double at_percent) {
 /* A process of a job is named "px JOB EPOCH"; a supervisor names both in what it asks. A commit counts where something was
  * written before it. Whoever finds with job_lock that the hold is lost rolls back. */
 static const char STALE[] =
-  "create temp view lost as select job_id, epoch, at, pg_xact_commit_timestamp(xmin) as committed from job_events"
+  "create function pg_temp.committed(row_of xid) returns timestamptz language sql as $$ select case when"
+  " current_setting('track_commit_timestamp')::boolean then pg_xact_commit_timestamp(row_of) end $$;"
+  "create temp view lost as select job_id, epoch, at, pg_temp.committed(xmin) as committed from job_events"
   " where from_state = 'running' and to_state <> 'succeeded';"
   "create temp table stale as with named as (select *, application like 'px job%' as own, statement = any ('{job_metrics_put,label_stage,"
   "label_adopt,label_drop_dead,label_publish,label_flip,model_publish,artifact_publish,checkpoint_advance,checkpoint_insert,checkpoint_trim,"
