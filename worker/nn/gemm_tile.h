@@ -76,9 +76,11 @@ PX_INLINE void TILE(turn)(const float *in, size_t in_row, float *out, size_t out
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; i++) x[i] = *(const TILE(eight_anywhere) *)(in + i * in_row);
 #pragma GCC unroll 8
-  for (size_t i = 0; i < 8; i++) y[i] = i & 4 ? __builtin_shuffle(x[i - 4], x[i], high4) : __builtin_shuffle(x[i], x[i + 4], low4);
+  for (size_t i = 0; i < 8; i++)
+    y[i] = i & 4 ? __builtin_shuffle(x[i - 4], x[i], high4) : __builtin_shuffle(x[i], x[i + 4], low4);
 #pragma GCC unroll 8
-  for (size_t i = 0; i < 8; i++) x[i] = i & 2 ? __builtin_shuffle(y[i - 2], y[i], high2) : __builtin_shuffle(y[i], y[i + 2], low2);
+  for (size_t i = 0; i < 8; i++)
+    x[i] = i & 2 ? __builtin_shuffle(y[i - 2], y[i], high2) : __builtin_shuffle(y[i], y[i + 2], low2);
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; i++) {
     const TILE(eight) z = i & 1 ? __builtin_shuffle(x[i - 1], x[i], high1) : __builtin_shuffle(x[i], x[i + 1], low1);
