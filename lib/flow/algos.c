@@ -31,12 +31,14 @@
 #define GAMMA NUMBER("gamma", 0, 1, "0.99", "Discount")
 #define REWARDS(initial) \
   WORD("rewards", initial, "raw|return_range", "return_range: scaled so that the returns' range is 1000")
-#define TAU NUMBER("tau", 0, 1, "0.005", "Share by which the target nets follow")
+/* A value spreads back over 1 / (1 - gamma) steps in about 1 / ((1 - gamma) tau) updates: 20,000 with the papers' 0.005, who
+ * train for a million. */
+#define TAU(initial) NUMBER("tau", 0, 1, initial, "Share by which the target nets follow (papers: 0.005)")
 
 /* ---- each algorithm */
 
 static const struct flow_field TD3BC[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
   NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
@@ -46,7 +48,7 @@ static const struct flow_field TD3BC[] = {
 
 /* The paper's: 3 layers, 10 actions, all of them in the gradient. */
 static const struct flow_field CQL[] = {
-  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU,
+  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU("0.005"),
   NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
   WHOLE("actions", 1, 64, "4", "Continuous: actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
@@ -63,7 +65,7 @@ static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2
 static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
 
 static const struct flow_field IQL[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.005"),
   NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
@@ -72,7 +74,7 @@ static const struct flow_field IQL[] = {
 };
 
 static const struct flow_field AWAC[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU,
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.005"),
   NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   REWARDS("\"raw\""), TRANSITIONS("100"), END
@@ -94,7 +96,7 @@ static const struct flow_field DT[] = {
 };
 
 static const struct flow_field REBRAC[] = {
-  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), GAMMA, TAU,
+  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), GAMMA, TAU("0.005"),
   NUMBER("actor_bc", 0, 1000, "0.01", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
   FLAG("layer_norm", "true", "Layer norms in the critics; then hidden is a multiple of 16"),
