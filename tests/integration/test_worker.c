@@ -1,5 +1,6 @@
 /* Real workers on a real database: a whole pipeline, and what happens when they
  * are killed, stopped, drained or told to cancel. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,34 @@ static void stopped_worker_wakes_up_fenced(void) {
   kill(one, SIGCONT);
   workers_await("0", 10, "select count(*) from pg_stat_activity where application_name = 'px %s 1'", id);
   /* The newer attempt goes on. */
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 10, "select state from jobs where id = '%s'", id);
+  workers_end(one, SIGTERM);
+  workers_end(two, SIGTERM);
+}
+
+/* A process that hangs writes nothing that could be refused: it is its supervisor who ends it. */
+static void a_process_that_hangs_ends_when_its_job_is_lost(void) {
+  open_store();
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "hanging", 10, 0, 1));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t one = workers_start(NULL);
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  const pid_t child = workers_child(one);
+  CU_ASSERT_FATAL(child > 0);
+  kill(child, SIGSTOP);
+  kill(one, SIGSTOP);
+  const pid_t two = workers_start(NULL);
+  workers_await("2", 10, "select epoch from jobs where id = '%s'", id);
+  kill(one, SIGCONT);
+  const double until = px_clock_s() + 10;
+  while (kill(child, 0) == 0 && px_clock_s() < until) workers_await("t", 1, "select pg_sleep(0.02) is not null");
+  const bool gone = kill(child, 0) < 0 && errno == ESRCH;
+  CU_ASSERT_TRUE(gone);
+  if (!gone) kill(child, SIGKILL);
   CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
   struct px_err err;
   CU_OK(store_job_cancel(store, id, &err), err);
@@ -304,7 +333,7 @@ static void files_of_a_killed_worker_are_removed(void) {
 }
 
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report), T(hidden_actions_reach_nothing_that_learns),
-        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
+        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced), T(a_process_that_hangs_ends_when_its_job_is_lost),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
         T(crashed_child_is_reported_at_once_and_tried_again), T(child_without_progress_is_stopped_and_its_job_tried_again),
         T(a_job_that_woke_nobody_is_found), T(bad_input_is_never_retried_and_names_its_place),
