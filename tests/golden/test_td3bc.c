@@ -36,6 +36,7 @@ static void ten_updates_agree(void) {
   CU_OK(rl_spec_defaults("td3bc", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
+  CU_OK(rl_spec_set(&spec, "tau", 0.005, &err), err);
   CU_OK(td3bc_new(&spec, O, A, &t, &err), err);
   struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++) {
