@@ -258,6 +258,8 @@ static void work(struct supervisor *s, const struct store_job *job) {
     wake_others(s, job->hold.job);
   } else if (!w.fenced && w.why.code != PX_E_FENCED) {
     settle(s, &w);
+  } else {
+    px_log(PX_LOG_WARN, "job_lost", "job", job->hold.job, "kind", job->kind, "epoch", PX_I(job->hold.epoch), NULL);
   }
   queue_changed(s->queue, job->hold.job);
   if (*job->parent_id) queue_changed(s->queue, job->parent_id);

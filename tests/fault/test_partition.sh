@@ -71,7 +71,7 @@ written() {
 }
 before=$(written)
 mend w1
-noticed() { grep -q 'another worker holds the job\|why=fenced' "$work/log/one-worker.log"; }
+noticed() { grep -q 'event=job_lost' "$work/log/one-worker.log"; }
 ok "behind the partition, mended, that is noticed" wait_until 60 noticed
 ok "the job ends elsewhere" wait_until 120 job_is "$job" succeeded
 ok "nothing was written under the lost epoch" same "$(written)" "$before"
