@@ -88,16 +88,16 @@ static redisContext *connect_to(const char *host, int port) {
   return connected(redisConnectWithTimeout(host, port, (struct timeval){ .tv_usec = CALL_MS * 1000 }));
 }
 
-static bool fine(redisReply *reply) {
+bool address_fine(redisReply *reply) {
   const bool ok = reply && reply->type != REDIS_REPLY_ERROR;
   if (reply) freeReplyObject(reply);
   return ok;
 }
 
 static bool greet(redisContext *c, const struct address *at) {
-  if (at->user[0] && !fine(redisCommand(c, "AUTH %s %s", at->user, at->password))) return false;
-  if (!at->user[0] && at->password[0] && !fine(redisCommand(c, "AUTH %s", at->password))) return false;
-  return at->db == 0 || fine(redisCommand(c, "SELECT %d", at->db));
+  if (at->user[0] && !address_fine(redisCommand(c, "AUTH %s %s", at->user, at->password))) return false;
+  if (!at->user[0] && at->password[0] && !address_fine(redisCommand(c, "AUTH %s", at->password))) return false;
+  return at->db == 0 || address_fine(redisCommand(c, "SELECT %d", at->db));
 }
 
 /* A sentinel may not know yet that its master has become a replica. */

@@ -75,13 +75,6 @@ static void mend(struct queue *q) {
 
 /* --- connection --- */
 
-/* True if the reply is there and is no error. */
-static bool fine(redisReply *reply) {
-  const bool ok = reply && reply->type != REDIS_REPLY_ERROR;
-  if (reply) freeReplyObject(reply);
-  return ok;
-}
-
 /* The line, connected; false while the breaker keeps quiet. */
 static bool ready(struct queue *q, struct line *line) {
   if (!queue_up(q)) {
@@ -140,7 +133,7 @@ void queue_wake(struct queue *q, int n) {
   redisAppendCommand(c, "LTRIM " WAKE_KEY " 0 %d", WAKE_MAX - 1);
   for (int i = 0; i <= pushes; i++) {
     redisReply *reply = NULL;
-    if (redisGetReply(c, (void **)&reply) != REDIS_OK || !fine(reply)) {
+    if (redisGetReply(c, (void **)&reply) != REDIS_OK || !address_fine(reply)) {
       trip(q, &q->command);
       return;
     }
@@ -180,7 +173,7 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
     return sleep_out(until, stop_fd);
   }
   const bool woken = reply->type == REDIS_REPLY_ARRAY;
-  if (fine(reply)) return woken;
+  if (address_fine(reply)) return woken;
   trip(q, &q->command);
   return sleep_out(until, stop_fd);
 }
@@ -192,7 +185,7 @@ void queue_progress(struct queue *q, const char *job, const char *json) {
   snprintf(name, sizeof name, "proxact:progress:%s", job);
   snprintf(seconds, sizeof seconds, "%d", PROGRESS_S);
   const char *argv[] = { "SET", name, json, "EX", seconds };
-  fine(command(q, 5, argv));
+  address_fine(command(q, 5, argv));
 }
 
 bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json) {
@@ -207,13 +200,13 @@ bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json) {
 
 void queue_changed(struct queue *q, const char *job) {
   const char *argv[] = { "PUBLISH", CHANGED_CHANNEL, job };
-  fine(command(q, 3, argv));
+  address_fine(command(q, 3, argv));
 }
 
 static bool subscribed(struct queue *q) {
   const bool fresh = !q->listen.context;
   if (!ready(q, &q->listen)) return false;
-  if (!fresh || fine(redisCommand(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
+  if (!fresh || address_fine(redisCommand(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
   trip(q, &q->listen);
   return false;
 }
