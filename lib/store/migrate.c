@@ -117,6 +117,7 @@ enum px_status store_check_schema(struct store *store, struct px_err *err) {
                      MIGRATION[HEAD].version);
     px_err_hint(err, "Run 'proxact-server migrate'.");
   }
-  if (status == PX_E_CONFLICT) err->code = status = PX_E_UNAVAILABLE;
+  if (status == PX_E_CONFLICT) status = PX_E_UNAVAILABLE;
+  if (status && err) err->code = status;
   return status;
 }

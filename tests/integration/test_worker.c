@@ -27,6 +27,34 @@ static void open_store(void) {
   db_sql("delete from datasets");
 }
 
+/* A worker in the middle of a training that does not end by itself. */
+static pid_t training(const char *name, const char *const *options, char id[STORE_ID_MAX]) {
+  char dataset[STORE_ID_MAX];
+  open_store();
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, name, 10, 0, 1));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
+  const pid_t worker = workers_start(options);
+  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  return worker;
+}
+
+static void cancel(const char *id) {
+  struct px_err err;
+  CU_OK(store_job_cancel(store, id, &err), err);
+  workers_await("cancelled", 20, "select state from jobs where id = '%s'", id);
+}
+
+/* The worker is stopped until another has its job, and wakes up. */
+static pid_t lose_to_another(pid_t worker, const char *id) {
+  kill(worker, SIGSTOP);
+  const pid_t other = workers_start(NULL);
+  workers_await("2", 10, "select epoch from jobs where id = '%s'", id);
+  kill(worker, SIGCONT);
+  return other;
+}
+
+static bool is_gone(pid_t pid) { return kill(pid, 0) < 0 && errno == ESRCH; }
+
 static json_t *result_of(const char *job) {
   struct px_buf text = PX_BUF(4 << 20);
   struct px_err err;
@@ -111,115 +139,70 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
 }
 
 static void stopped_worker_wakes_up_fenced(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "stopped", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start(NULL);
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
-  const pid_t child = workers_child(one);
-  CU_ASSERT_FATAL(child > 0);
-  kill(one, SIGSTOP);
-  const pid_t two = workers_start(NULL);
-  workers_await("2", 10, "select epoch from jobs where id = '%s'", id);
-  kill(one, SIGCONT);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("stopped", NULL, id);
+  const pid_t two = lose_to_another(one, id);
   workers_await("0", 10, "select count(*) from pg_stat_activity where application_name = 'px %s 1'", id);
   /* The newer attempt goes on. */
   CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
-  workers_await("cancelled", 10, "select state from jobs where id = '%s'", id);
+  cancel(id);
   workers_end(one, SIGTERM);
   workers_end(two, SIGTERM);
 }
 
 /* A process that hangs writes nothing that could be refused: it is its supervisor who ends it. */
 static void a_process_that_hangs_ends_when_its_job_is_lost(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "hanging", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start(NULL);
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("hanging", NULL, id);
   const pid_t child = workers_child(one);
   CU_ASSERT_FATAL(child > 0);
   kill(child, SIGSTOP);
-  kill(one, SIGSTOP);
-  const pid_t two = workers_start(NULL);
-  workers_await("2", 10, "select epoch from jobs where id = '%s'", id);
-  kill(one, SIGCONT);
-  const double until = px_clock_s() + 10;
-  while (kill(child, 0) == 0 && px_clock_s() < until) workers_await("t", 1, "select pg_sleep(0.02) is not null");
-  const bool gone = kill(child, 0) < 0 && errno == ESRCH;
-  CU_ASSERT_TRUE(gone);
-  if (!gone) kill(child, SIGKILL);
+  const pid_t two = lose_to_another(one, id);
+  const double until_s = px_clock_s() + 10;
+  while (!is_gone(child) && px_clock_s() < until_s) usleep(20000);
+  CU_ASSERT_TRUE(is_gone(child));
   CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
-  workers_await("cancelled", 10, "select state from jobs where id = '%s'", id);
+  cancel(id);
   workers_end(one, SIGTERM);
   workers_end(two, SIGTERM);
 }
 
 static void drained_worker_gives_its_job_back_unspent(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "drained", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start((const char *const[]){ "--drain-ms=300", NULL });
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("drained", (const char *const[]){ "--drain-ms=300", NULL }, id);
   CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
   CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt || lost_leases from jobs where id = '%s'", id), "ready00");
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from workers where pid = %d", (int)one), "0");
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
+  cancel(id);
 }
 
 static void cancel_reaches_a_running_job(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "cancelled", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start(NULL);
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
-  workers_await("cancelled", 5, "select state from jobs where id = '%s'", id);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("cancelled", NULL, id);
+  cancel(id);
   CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where id = '%s'", id), "cancelled");
   CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
 }
 
 static void crashed_child_is_reported_at_once_and_tried_again(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "crashed", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start(NULL);
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("crashed", NULL, id);
   kill(workers_child(one), SIGSEGV);
   workers_await("child_crashed", 1, "select reason from job_events where job_id = '%s' and to_state = 'ready'"
                 " and reason is not null", id);
   workers_await("t", 10, "select state = 'running' and epoch = 2 and lost_leases = 0 from jobs where id = '%s'", id);
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
-  workers_await("cancelled", 5, "select state from jobs where id = '%s'", id);
+  cancel(id);
   workers_end(one, SIGTERM);
 }
 
 static void child_without_progress_is_stopped_and_its_job_tried_again(void) {
-  open_store();
-  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "hanging", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, LONG_POLICY, id);
-  const pid_t one = workers_start((const char *const[]){ "--stall-ms=1000", NULL });
-  workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
+  char id[STORE_ID_MAX];
+  const pid_t one = training("hanging", (const char *const[]){ "--stall-ms=1000", NULL }, id);
   /* Heartbeats go on meanwhile: only its silence tells. */
   kill(workers_child(one), SIGSTOP);
   workers_await("timeout", 30, "select reason from job_events where job_id = '%s' and to_state = 'ready' and reason is not null", id);
   workers_await("t", 20, "select state = 'running' and epoch > 1 and lost_leases = 0 from jobs where id = '%s'", id);
-  struct px_err err;
-  CU_OK(store_job_cancel(store, id, &err), err);
-  workers_await("cancelled", 20, "select state from jobs where id = '%s'", id);
+  cancel(id);
   workers_end(one, SIGTERM);
 }
 
@@ -333,7 +316,8 @@ static void files_of_a_killed_worker_are_removed(void) {
 }
 
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report), T(hidden_actions_reach_nothing_that_learns),
-        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced), T(a_process_that_hangs_ends_when_its_job_is_lost),
+        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
+        T(a_process_that_hangs_ends_when_its_job_is_lost),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
         T(crashed_child_is_reported_at_once_and_tried_again), T(child_without_progress_is_stopped_and_its_job_tried_again),
         T(a_job_that_woke_nobody_is_found), T(bad_input_is_never_retried_and_names_its_place),
