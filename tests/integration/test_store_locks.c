@@ -3,15 +3,9 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "tests/support/db.h"
+#include "tests/support/jobs.h"
 
 enum { LEASE_MS = 30000 };
-
-static struct store *fresh(void) {
-  struct store *store = db_test_open("locks");
-  db_sql("truncate jobs, workers cascade");
-  return store;
-}
 
 /* Somebody else's transaction, in the middle of which the test goes on. */
 static PGconn *begin(const char *sql, const char *job) {
@@ -57,7 +51,7 @@ static void call_beside(struct call *c, void *(*fn)(void *), PGconn *other) {
 
 /* As when another worker claims it in this moment, or a heartbeat is on its way. */
 static void a_claim_passes_by_a_job_that_is_being_changed(void) {
-  struct call c = { .store = fresh() };
+  struct call c = { .store = jobs_fresh() };
   char first[STORE_ID_MAX], second[STORE_ID_MAX];
   db_submit(c.store, "report", NULL, first);
   db_submit(c.store, "report", NULL, second);
@@ -72,7 +66,7 @@ static void a_claim_passes_by_a_job_that_is_being_changed(void) {
 
 /* A row that refers to a job locks its key as long as its transaction lasts. */
 static void a_reference_to_a_job_does_not_keep_it_from_being_claimed(void) {
-  struct call c = { .store = fresh() };
+  struct call c = { .store = jobs_fresh() };
   char id[STORE_ID_MAX];
   db_submit(c.store, "report", NULL, id);
   call_beside(&c, claim, begin("select from jobs where id = $1 for key share", id));
@@ -85,7 +79,7 @@ static void a_reference_to_a_job_does_not_keep_it_from_being_claimed(void) {
 }
 
 static void a_heartbeat_that_is_on_its_way_saves_its_job_from_the_reaper(void) {
-  struct call c = { .store = fresh() };
+  struct call c = { .store = jobs_fresh() };
   char id[STORE_ID_MAX];
   db_submit(c.store, "report", NULL, id);
   db_claim(c.store, "report");
