@@ -1,4 +1,4 @@
-/* Offline RL: which transitions are used, training's guarantees, policies and their files. */
+/* Offline RL: training's guarantees, policies and their files. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -6,249 +6,25 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"
-#include "tests/support/cu.h"
-#include "worker/rl/bc.h"
+#include "tests/support/rl_world.h"
 #include "worker/rl/td3bc.h"
-
-/* ---- a small world: s' = s + a / 2, reward -|s'|^2, behaviour a = clip(-s) + noise, range [-2, 2] */
-
-enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50 };
-/* Places of the words of `labels` and `weighting`. */
-enum { ALL, TRUE_ONLY, PROXY_BELOW };
-enum { NONE, EXP };
-
-struct world { struct px_dataset ds; struct px_union u; };
-
-static void world_open(struct world *w) {
-  struct px_dataset *ds = &w->ds;
-  struct px_rng rng = px_rng_at(1, 2, 3);
-  memset(w, 0, sizeof *w);
-  ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
-  for (int j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
-  ds->traj_n = TRAJ_N, ds->steps_n = TRAJ_N * STEPS, ds->obs_n = TRAJ_N * (STEPS + 1);
-  ds->observations = px_calloc(ds->obs_n, O * sizeof(float));
-  ds->rewards = px_calloc(ds->steps_n, sizeof(float));
-  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  w->u = (struct px_union){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
-                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)) };
-  for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
-  memset(ds->has_final, 1, TRAJ_N);
-  memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
-  px_rng_normal(&rng, ds->observations, ds->obs_n * O);
-  for (uint64_t step = 0; step < ds->steps_n; step++) {
-    const float *s = ds->observations + (ds->obs_start[step / STEPS] + step % STEPS) * O;
-    for (int j = 0; j < A; j++) w->u.actions[step * A + j] = fminf(fmaxf(-s[j], -2), 2);
-    ds->rewards[step] = -(float)(step / STEPS); /* the return of trajectory i is -50 i */
-  }
-}
-
-enum { CLASSES = 3 };
-
-/* The same states with discrete actions: which third of the first coordinate's range it is in. */
-static void world_discrete(struct world *w) {
-  px_spaces_set_discrete(&w->ds.spaces, CLASSES);
-  for (uint64_t step = 0; step < w->ds.steps_n; step++) {
-    const float s = w->ds.observations[(w->ds.obs_start[step / STEPS] + step % STEPS) * O];
-    w->u.actions[step] = s < -0.5F ? 0 : s < 0.5F ? 1 : 2;
-  }
-}
-
-static void world_close(struct world *w) {
-  struct px_dataset *ds = &w->ds;
-  free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
-  free(ds->terminated), free(ds->truncated), free(ds->has_final);
-  free(w->u.actions), free(w->u.source), free(w->u.score);
-}
-
-static void set(struct rl_spec *spec, const char *name, double value) {
-  struct px_err err;
-  CU_OK(rl_spec_set(spec, name, value, &err), err);
-}
-
-static struct rl_spec small(const char *algo, uint64_t updates) {
-  struct rl_spec spec;
-  struct px_err err;
-  CU_OK(rl_spec_defaults(algo, &spec, &err), err);
-  set(&spec, "hidden", 32), set(&spec, "batch", 32), set(&spec, "updates", (double)updates);
-  return spec;
-}
-
-static uint32_t transitions(const struct world *w, const struct rl_spec *spec) {
-  struct rl_data *d;
-  struct px_err err;
-  CU_OK(rl_data_new(&w->u, spec, &d, &err), err);
-  const uint32_t n = d->n;
-  CU_ASSERT_EQUAL(d->true_n + d->proxy_n, n);
-  rl_data_free(d);
-  return n;
-}
-
-/* ---- transitions */
-
-static void a_step_without_next_state_is_used_only_if_the_episode_terminates_there(void) {
-  struct world w;
-  world_open(&w);
-  const struct rl_spec spec = small("td3bc", 1);
-  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS);
-  w.ds.has_final[TRAJ_N - 1] = 0;
-  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1);
-  w.ds.terminated[TRAJ_N - 1] = 1;
-  w.ds.obs_n--; /* the last transition's next row lies beyond the observations now */
-  struct rl_data *d;
-  struct rl_batch b;
-  struct px_err err;
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_ASSERT_EQUAL(d->n, TRAJ_N * STEPS);
-  CU_ASSERT_EQUAL(d->not_done[d->n - 1], 0);
-  CU_ASSERT_EQUAL(d->not_done[d->n - 2], 1);
-  CU_ASSERT_EQUAL(d->not_done[STEPS - 1], 1);
-  CU_OK(rl_batch_init(&b, 4096, O, A), err);
-  rl_batch_draw(&b, d, 1, 1);
-  CU_ASSERT_TRUE(isfinite(b.s2[0]));
-  rl_batch_free(&b);
-  rl_data_free(d);
-  world_close(&w);
-}
-
-static void proxies_are_chosen_and_weighed_by_their_score(void) {
-  struct world w;
-  world_open(&w);
-  struct rl_spec spec = small("bc", 1);
-  for (int step = 0; step < 3 * STEPS; step++) {
-    w.u.source[step] = PX_SOURCE_PROXY;
-    w.u.score[step] = 0.01F * (float)(step % 10);
-  }
-  w.u.source[200] = PX_SOURCE_NONE;
-  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1);
-  set(&spec, "labels", TRUE_ONLY);
-  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1);
-  set(&spec, "labels", PROXY_BELOW), set(&spec, "max_score", 0.045);
-  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + 3 * STEPS / 2);
-  set(&spec, "labels", ALL), set(&spec, "weighting", EXP), set(&spec, "weight_temperature", 0.02);
-  set(&spec, "weight_floor", 0.1);
-  struct rl_data *d;
-  struct px_err err;
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  const float one = d->weight[d->n - 1]; /* a true one's */
-  CU_ASSERT_DOUBLE_EQUAL(d->weight[0] / one, 1, 1e-6);
-  CU_ASSERT_DOUBLE_EQUAL(d->weight[2] / one, exp(-1), 1e-6);
-  CU_ASSERT_DOUBLE_EQUAL(d->weight[9] / one, 0.1, 1e-6);
-  double sum = 0, squares = 0;
-  for (uint32_t i = 0; i < d->n; i++) sum += (double)d->weight[i], squares += pow((double)d->weight[i], 2);
-  CU_ASSERT_DOUBLE_EQUAL(sum, d->n, 1e-3);
-  CU_ASSERT_DOUBLE_EQUAL(d->effective_n, sum * sum / squares, 1e-3);
-  CU_ASSERT_TRUE(d->effective_n < d->n);
-  rl_data_free(d);
-  world_close(&w);
-}
-
-static void top_percent_takes_the_trajectories_of_highest_return(void) {
-  struct world w;
-  struct rl_data *d;
-  struct px_err err;
-  world_open(&w);
-  struct rl_spec spec = small("bc", 1);
-  set(&spec, "top_percent", 34); /* of six: the upper 2.04, so three */
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_ASSERT_EQUAL(d->n, 3 * STEPS);
-  for (uint32_t i = 0; i < d->n; i++) CU_ASSERT_TRUE(d->reward[i] >= -2);
-  rl_data_free(d);
-  set(&spec, "top_percent", 1);
-  CU_ASSERT_EQUAL(transitions(&w, &spec), STEPS);
-  memset(w.u.source, PX_SOURCE_NONE, STEPS); /* the best one has no actions: the next best is taken */
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_ASSERT_EQUAL(d->reward[0], -1);
-  rl_data_free(d);
-  memset(w.u.source, PX_SOURCE_NONE, TRAJ_N * STEPS);
-  CU_ASSERT_EQUAL(rl_data_new(&w.u, &spec, &d, &err), PX_E_NO_LABELS);
-  world_close(&w);
-}
-
-static void batches_hold_normalised_states_and_scaled_actions(void) {
-  struct world w;
-  struct rl_data *d;
-  struct rl_batch b;
-  struct px_err err;
-  world_open(&w);
-  const struct rl_spec spec = small("bc", 1);
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_OK(rl_batch_init(&b, 100, O, A), err);
-  rl_batch_draw(&b, d, 5, 7);
-  for (uint32_t i = 0; i < b.n; i++) {
-    const uint64_t row = d->row[b.index[i]], step = row - row / (STEPS + 1);
-    for (int j = 0; j < O; j++) {
-      const float *raw = w.ds.observations + row * O + j;
-      CU_ASSERT_DOUBLE_EQUAL(b.s[i * O + j], (raw[0] - d->mean[j]) / d->scale[j], 1e-6);
-      CU_ASSERT_DOUBLE_EQUAL(b.s2[i * O + j], (raw[O] - d->mean[j]) / d->scale[j], 1e-6);
-    }
-    for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(b.action[i * A + j], w.u.actions[step * A + j] / 2, 1e-6);
-  }
-  const uint32_t first = b.index[0], last = b.index[99];
-  rl_batch_draw(&b, d, 5, 8);
-  CU_ASSERT_TRUE(b.index[0] != first || b.index[99] != last);
-  rl_batch_draw(&b, d, 5, 7);
-  CU_ASSERT_TRUE(b.index[0] == first && b.index[99] == last);
-  rl_batch_free(&b);
-  rl_data_free(d);
-  world_close(&w);
-}
-
-static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from(void) {
-  struct world w;
-  struct rl_data *d;
-  struct rl_batch b;
-  struct px_err err;
-  bool seen[4] = { false };
-  world_open(&w);
-  struct rl_spec spec = small("bc", 1);
-  w.ds.has_final[0] = 0, w.ds.terminated[0] = 1;
-  for (int i = 1; i <= TRAJ_N; i++) w.ds.obs_start[i]--; /* so behind its last row comes the next trajectory's first */
-  for (uint64_t step = STEPS; step < w.ds.steps_n; step++) {
-    if (step % 7 == 0) w.u.source[step] = PX_SOURCE_NONE;
-    if (step % 5 == 0) w.u.source[step] = PX_SOURCE_PROXY, w.u.score[step] = 0.1F;
-  }
-  set(&spec, "weighting", EXP), set(&spec, "weight_temperature", 0.1);
-  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_OK(rl_batch_init(&b, 4096, O, A), err);
-  rl_batch_draw(&b, d, 5, 7);
-  CU_ASSERT_PTR_NULL(b.next_action);
-  CU_OK(rl_batch_want_next(&b), err);
-  rl_batch_draw(&b, d, 5, 7);
-  for (uint32_t i = 0; i < b.n; i++) {
-    const uint64_t row = d->row[b.index[i]], step = row < STEPS ? row : row + 1 - (row + 1) / (STEPS + 1);
-    const bool last = step % STEPS == STEPS - 1, used = !last && w.u.source[step + 1] != PX_SOURCE_NONE;
-    const bool proxy = used && w.u.source[step + 1] == PX_SOURCE_PROXY;
-    const float weight = used ? d->weight[b.index[i] + 1] : 0;
-    CU_ASSERT_EQUAL(b.next_weight[i], weight);
-    if (proxy) CU_ASSERT_DOUBLE_EQUAL(weight / d->weight[0], exp(-1), 1e-5); /* the first one is true */
-    for (int j = 0; j < A; j++)
-      CU_ASSERT_DOUBLE_EQUAL(b.next_action[i * A + j], used ? w.u.actions[(step + 1) * A + j] / 2 : 0, 1e-6);
-    seen[used ? 1 + proxy : last ? 3 : 0] = true;
-  }
-  for (int i = 0; i < 4; i++) CU_ASSERT_TRUE(seen[i]);
-  rl_batch_free(&b);
-  rl_data_free(d);
-  world_close(&w);
-}
 
 /* ---- training */
 
 /* Each algorithm, with continuous actions and with discrete ones, where it learns such. */
-static void with_every_algorithm(void (*check)(const struct world *w, const char *algo)) {
+static void with_every_algorithm(void (*check)(const struct rl_world *w, const char *algo)) {
   for (const struct flow_field *one = flow_algos; one->name; one++)
     for (int discrete = 0; discrete <= 1; discrete++) {
-      struct world w;
+      struct rl_world w;
       if (!flow_algo_learns(one->name, discrete)) continue;
-      world_open(&w);
-      if (discrete) world_discrete(&w);
+      rl_world_open(&w);
+      if (discrete) rl_world_discrete(&w);
       check(&w, one->name);
-      world_close(&w);
+      rl_world_close(&w);
     }
 }
 
-static struct px_buf trained(const struct world *w, const struct rl_spec *spec) {
+static struct px_buf trained(const struct rl_world *w, const struct rl_spec *spec) {
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
@@ -259,8 +35,8 @@ static struct px_buf trained(const struct world *w, const struct rl_spec *spec) 
   return file;
 }
 
-static void trains_alike_from_equal_seeds(const struct world *w, const char *algo) {
-  struct rl_spec spec = small(algo, 20);
+static void trains_alike_from_equal_seeds(const struct rl_world *w, const char *algo) {
+  struct rl_spec spec = rl_world_spec(algo, 20);
   struct px_buf one = trained(w, &spec), two = trained(w, &spec);
   spec.seed = 1;
   struct px_buf other = trained(w, &spec);
@@ -273,15 +49,15 @@ static void trains_alike_from_equal_seeds(const struct world *w, const char *alg
 static void equal_seeds_give_equal_bytes_and_others_do_not(void) { with_every_algorithm(trains_alike_from_equal_seeds); }
 
 #ifndef __SANITIZE_ADDRESS__
-static void steps_without_allocating(const struct world *w, const char *name) {
-  struct rl_spec spec = small(name, 1);
+static void steps_without_allocating(const struct rl_world *w, const char *name) {
+  struct rl_spec spec = rl_world_spec(name, 1);
   const struct rl_algo *algo = rl_algo_find(name);
   struct rl_data *d;
   struct px_err err;
   void *state;
   double losses[RL_LOSSES_MAX] = { 0 };
   uint64_t before = allocations;
-  set(&spec, "batch", PX_MLP_CHUNK + 1);
+  rl_world_set(&spec, "batch", PX_MLP_CHUNK + 1);
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
   CU_OK(algo->init(&spec, d, &state, &err), err);
   CU_ASSERT_TRUE(allocations > before); /* so the count works */
@@ -318,9 +94,9 @@ static struct px_buf written(const struct rl_algo *algo, void *state, const stru
   return file;
 }
 
-static void goes_on_from_its_arrays(const struct world *w, const char *name) {
+static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) {
   const struct rl_algo *algo = rl_algo_find(name);
-  const struct rl_spec spec = small(name, 20);
+  const struct rl_spec spec = rl_world_spec(name, 20);
   const struct px_state *list;
   struct rl_data *d;
   struct px_st *st;
@@ -356,8 +132,8 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   struct px_rng rng = px_rng_at(3, 1, 4);
   double losses[2][RL_LOSSES_MAX] = { { 0 } };
   for (uint32_t i = 0; i < 2; i++) {
-    struct rl_spec spec = small("td3bc", 1);
-    set(&spec, "policy_every", 1), set(&spec, "batch", N * (i + 1));
+    struct rl_spec spec = rl_world_spec("td3bc", 1);
+    rl_world_set(&spec, "policy_every", 1), rl_world_set(&spec, "batch", N * (i + 1));
     CU_OK(td3bc_new(&spec, O, A, &t[i], &err), err);
   }
   struct rl_batch *one = &t[0]->batch, *two = &t[1]->batch;
@@ -387,13 +163,13 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
 }
 
 static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
-  world_open(&w);
-  struct rl_spec spec = small("bc", 3000);
-  set(&spec, "lr", 1e-3);
+  rl_world_open(&w);
+  struct rl_spec spec = rl_world_spec("bc", 3000);
+  rl_world_set(&spec, "lr", 1e-3);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_ASSERT_EQUAL(metrics.updates, 3000);
   CU_ASSERT_EQUAL(metrics.transitions_n, TRAJ_N * STEPS);
@@ -410,21 +186,21 @@ static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
   float value;
   CU_ASSERT_FALSE(rl_policy_value(policy, far, 1, &value));
   rl_policy_free(policy);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
-  world_open(&w);
-  struct rl_spec spec = small("td3bc", 1);
-  world_discrete(&w);
+  rl_world_open(&w);
+  struct rl_spec spec = rl_world_spec("td3bc", 1);
+  rl_world_discrete(&w);
   CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/algo");
-  spec = small("bc", 2000);
-  set(&spec, "lr", 1e-3);
+  spec = rl_world_spec("bc", 2000);
+  rl_world_set(&spec, "lr", 1e-3);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_ASSERT_EQUAL(rl_policy_act_dim(policy), 1);
   CU_ASSERT_EQUAL(rl_policy_act_count(policy), CLASSES);
@@ -436,18 +212,18 @@ static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
   rl_policy_act(policy, far, 1, &other);
   CU_ASSERT_EQUAL(other, 0);
   rl_policy_free(policy);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 /* The mean first action of a policy trained on uniform behaviour whose reward is that action: about 0 if it only clones. */
-static double mean_first_action(const struct world *w, struct rl_spec *spec, bool has_critic) {
+static double mean_first_action(const struct rl_world *w, struct rl_spec *spec, bool has_critic) {
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
   float actions[100 * A], values[100];
   double mean = 0, value = 0;
-  set(spec, "lr", 1e-3);
-  if (has_critic) set(spec, "gamma", 0);
+  rl_world_set(spec, "lr", 1e-3);
+  if (has_critic) rl_world_set(spec, "gamma", 0);
   CU_OK(rl_train(spec, &w->u, NULL, NULL, &policy, &metrics, &err), err);
   rl_policy_act(policy, w->ds.observations, 100, actions);
   for (int k = 0; k < 100; k++) mean += (double)actions[k * A] / 100;
@@ -459,42 +235,42 @@ static double mean_first_action(const struct world *w, struct rl_spec *spec, boo
 }
 
 static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour(void) {
-  struct world w;
+  struct rl_world w;
   struct px_rng rng = px_rng_at(4, 4, 4);
-  world_open(&w);
+  rl_world_open(&w);
   for (uint64_t step = 0; step < w.ds.steps_n; step++) {
     for (int j = 0; j < A; j++) w.u.actions[step * A + j] = 4 * px_rng_float(&rng) - 2;
     w.ds.rewards[step] = w.u.actions[step * A];
   }
-  struct rl_spec bc = small("bc", 2000), td3bc = small("td3bc", 2000), iql = small("iql", 2000), awac = small("awac", 2000),
-                 rebrac = small("rebrac", 2000), cql = small("cql", 2000);
-  set(&awac, "lambda", 0.3);
-  set(&cql, "cql_weight", 0.1), set(&cql, "actions", 4), set(&cql, "actor_lr", 1e-3);
+  struct rl_spec bc = rl_world_spec("bc", 2000), td3bc = rl_world_spec("td3bc", 2000), iql = rl_world_spec("iql", 2000), awac = rl_world_spec("awac", 2000),
+                 rebrac = rl_world_spec("rebrac", 2000), cql = rl_world_spec("cql", 2000);
+  rl_world_set(&awac, "lambda", 0.3);
+  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "actions", 4), rl_world_set(&cql, "actor_lr", 1e-3);
   CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
   CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &rebrac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &cql, true) > 1.2);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
   struct px_rng rng = px_rng_at(4, 5, 4);
   float actions[100], values[100];
-  world_open(&w);
-  world_discrete(&w);
+  rl_world_open(&w);
+  rl_world_discrete(&w);
   /* The middle class is done half of the time, and cloning would do it; the last one is worth more. */
   for (uint64_t step = 0; step < w.ds.steps_n; step++) {
     const uint32_t draw = px_rng_below(&rng, 4);
     w.u.actions[step] = draw < 2 ? 1 : draw == 2 ? 0 : 2;
     w.ds.rewards[step] = w.u.actions[step];
   }
-  set(spec, "lr", 1e-3), set(spec, "gamma", 0);
+  rl_world_set(spec, "lr", 1e-3), rl_world_set(spec, "gamma", 0);
   CU_OK(rl_train(spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   rl_policy_act(policy, w.ds.observations, 100, actions);
   CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 100, values));
@@ -505,23 +281,23 @@ static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
   }
   CU_ASSERT_TRUE(best >= 95);
   rl_policy_free(policy);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 static void iql_and_cql_prefer_discrete_actions_of_higher_reward(void) {
-  struct rl_spec iql = small("iql", 2000), cql = small("cql", 800);
-  set(&cql, "cql_weight", 0.1), set(&cql, "layers", 2);
+  struct rl_spec iql = rl_world_spec("iql", 2000), cql = rl_world_spec("cql", 800);
+  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "layers", 2);
   prefers_discrete_actions_of_higher_reward(&iql);
   prefers_discrete_actions_of_higher_reward(&cql);
 }
 
 static void diverges(const char *algo) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
-  world_open(&w);
-  const struct rl_spec spec = small(algo, 100);
+  rl_world_open(&w);
+  const struct rl_spec spec = rl_world_spec(algo, 100);
   w.ds.rewards[0] = 1e30F;
   CU_ASSERT_EQUAL(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "critic_loss"));
@@ -530,7 +306,7 @@ static void diverges(const char *algo) {
   CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "lr below 0.0003, "));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "batch above 32"));
   CU_ASSERT_EQUAL(strstr(err.hint, "cql_weight above 5") != NULL, strcmp(algo, "cql") == 0);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 static void divergence_is_reported_with_its_update_and_what_to_change(void) {
@@ -547,24 +323,24 @@ static enum px_status stop_at_once_it_moves(void *ctx, const char *phase, int64_
 }
 
 static void training_stops_when_progress_says_so(void) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy;
   struct rl_metrics metrics;
   struct px_err err;
   int calls = 0;
   const struct px_progress progress = { &calls, stop_at_once_it_moves };
-  world_open(&w);
-  const struct rl_spec spec = small("td3bc", 1000000);
+  rl_world_open(&w);
+  const struct rl_spec spec = rl_world_spec("td3bc", 1000000);
   CU_ASSERT_EQUAL(rl_train(&spec, &w.u, &progress, NULL, &policy, &metrics, &err), PX_E_CANCELLED);
   CU_ASSERT_EQUAL(calls, 1);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
 static void specs_out_of_bounds_are_refused_by_name(void) {
   struct px_err err;
   struct rl_spec spec;
   CU_ASSERT_EQUAL(rl_spec_defaults("nothing", &spec, &err), PX_E_BAD_FIELD);
-  spec = small("td3bc", 1);
+  spec = rl_world_spec("td3bc", 1);
   CU_ASSERT_EQUAL(rl_spec_set(&spec, "gamma", 1.5, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/gamma");
   CU_ASSERT_EQUAL(rl_option(&spec, "gamma"), 0.99);
@@ -576,9 +352,9 @@ static void specs_out_of_bounds_are_refused_by_name(void) {
 
 /* ---- files */
 
-static void acts_alike_when_loaded(const struct world *w, const char *algo) {
+static void acts_alike_when_loaded(const struct rl_world *w, const char *algo) {
   enum { N = TRAJ_N * STEPS };
-  const struct rl_spec spec = small(algo, 10);
+  const struct rl_spec spec = rl_world_spec(algo, 10);
   struct rl_policy *policy[2];
   struct rl_metrics metrics;
   struct px_buf file = PX_BUF(1 << 22);
@@ -605,14 +381,14 @@ static void acts_alike_when_loaded(const struct world *w, const char *algo) {
 static void every_saved_policy_acts_as_before(void) { with_every_algorithm(acts_alike_when_loaded); }
 
 static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
-  struct world w;
+  struct rl_world w;
   struct rl_policy *policy, *loaded;
   struct rl_metrics metrics;
   struct px_err err;
   struct px_st *st;
   struct px_buf file = PX_BUF(1 << 22);
-  world_open(&w);
-  const struct rl_spec spec = small("td3bc", 10);
+  rl_world_open(&w);
+  const struct rl_spec spec = rl_world_spec("td3bc", 10);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, &(struct px_st_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
   CU_OK(rl_policy_load(file.data, file.len, &loaded, &err), err);
@@ -640,18 +416,14 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   CU_ASSERT_EQUAL(rl_policy_load(file.data, file.len, &loaded, &err), PX_E_BAD_DATA);
   px_buf_free(&file);
   rl_policy_free(policy);
-  world_close(&w);
+  rl_world_close(&w);
 }
 
-CU_MAIN("rl", T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
-        T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
-        T(batches_hold_normalised_states_and_scaled_actions),
-        T(next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from), T(equal_seeds_give_equal_bytes_and_others_do_not),
-        T(updates_allocate_nothing), T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
+CU_MAIN("rl", T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
+        T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
         T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
         T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
-        T(divergence_is_reported_with_its_update_and_what_to_change),
-        T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
-        T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))
+        T(divergence_is_reported_with_its_update_and_what_to_change), T(training_stops_when_progress_says_so),
+        T(specs_out_of_bounds_are_refused_by_name), T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))
