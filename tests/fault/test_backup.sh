@@ -45,15 +45,13 @@ must wait_until 120 ended one 3
 must wait_until 60 running one
 segments_of one >"$work/segments"
 sql one "select 'job', id, state, true from jobs where state = 'succeeded'" >"$work/committed"
-"$build/tests/fault/follow" --addresses="127.0.0.1:${port[server]}" --token="$token" --threads=1 --acked="$work/acked" >"$work/log/follow.log" 2>&1 &
-follow=$!
+follow_begin 1 server
 writing() { [ -s "$work/acked" ]; }
 must wait_until 30 writing
 cp "$work/acked" "$work/acked.before"
 ok "pg_dump while work goes on" pg_dump -Fc -f "$work/dump" "$(pg_url one)"
 ok "pg_basebackup while work goes on" pg_copy copy one
-kill -TERM "$follow"
-wait "$follow"
+follow_end
 ok "the original goes on meanwhile" wait_until 240 nothing_left one
 results_of one >"$work/results"
 ok "and has done nothing wrong" refused grep -qE '\|f$' "$work/results"

@@ -26,8 +26,7 @@ ok "undisturbed work ends" wait_until 120 job_is "$quiet" succeeded
 must wait_until 60 job_has_ended "$long"
 storm=$(train 10000) storm_two=$(train 3000)
 must wait_until 60 job_is "$storm" running
-"$build/tests/fault/follow" --addresses="127.0.0.1:${port[server]}" --token="$token" --threads=2 --acked="$work/acked" >"$work/log/follow.log" 2>&1 &
-follow=$!
+follow_begin 2 server
 many() { [ "$(wc -l <"$work/acked")" -gt "$1" ]; }
 must wait_until 30 many 20
 before=$(wc -l <"$work/acked")
@@ -39,8 +38,7 @@ must wait_until 60 many "$at_promotion"
 say "  $at_promotion acknowledged when the standby was promoted, $(((promoted - away) / 1000000)) ms after the primary was stopped; the next one" \
   "$((($(date +%s%N) - promoted) / 1000000)) ms later"
 ok "requests go on at the standby that became primary" wait_until 60 many $((before + 40))
-kill -TERM "$follow"
-wait "$follow"
+follow_end
 say "  $(tail -n 1 "$work/log/follow.log")"
 sql two 'select name from datasets order by name' | sort >"$work/there"
 lost() { sort "$work/acked" | comm -23 - "$work/there"; }

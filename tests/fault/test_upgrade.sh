@@ -32,8 +32,7 @@ quiet=$(train 1000)
 must wait_until 120 job_is "$quiet" succeeded
 must train 10000 >/dev/null # one that is running whenever a worker goes
 for seed in 0 1 2 3 4 5 6 7; do long=$(train 1000 "$seed"); done
-"$build/tests/fault/follow" --addresses="127.0.0.1:${port[a]},127.0.0.1:${port[b]}" --token="$token" --threads=4 --acked="$work/acked" >"$work/log/follow.log" 2>&1 &
-follow=$!
+follow_begin 4 a b
 acked() { wc -l <"$work/acked" 2>/dev/null; }
 more() { [ "$(acked)" -gt "$1" ]; }
 # Some more requests are answered.
@@ -64,9 +63,7 @@ for ((round = 0; round < ${1:-1}; round++)); do
 done
 nothing_left() { [ "$(sql one "select count(*) from jobs where state not in ('succeeded', 'failed', 'cancelled')")" = 0 ]; }
 ok "all work ends" wait_until 240 nothing_left
-kill -TERM "$follow"
-wait "$follow"
-ok "no request failed" test $? -eq 0
+ok "no request failed" follow_end
 say "  $(tail -n 1 "$work/log/follow.log")"
 grep -v '^follow:' "$work/log/follow.log"
 sql one 'select name from datasets' | sort >"$work/there"

@@ -3,6 +3,7 @@
 #   pg_new NAME; pg_copy NAME FROM; pg_start NAME [OPTIONS]; pg_end NAME [SIGNAL]; pg_url NAME; sql NAME TEXT
 #   server_start NAME [OPTIONS]   sets $url and ${port[NAME]};   worker_start NAME [OPTIONS];   end NAME [SIGNAL]
 #   with here=(ip netns exec NAME) before any of these, it is done there
+#   follow_begin THREADS SERVER...   clients that keep asking, and keep what was acknowledged in $work/acked;   follow_end
 #   api METHOD PATH [curl's options]   prints the answer;   ok WHAT COMMAND...; finish
 # PROXACT_DB_URL is the database of servers and workers.
 # shellcheck shell=bash disable=SC2034
@@ -16,7 +17,7 @@ chmod 755 "$work"
 mkdir -p "$work/log" "$work/spool"
 declare -A port
 here=()
-failures=0 token=""
+failures=0 token="" follow=""
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PROXACT_SPOOL_DIR=$work/spool
 unset PROXACT_REDIS_URL PROXACT_DB_URL
 
@@ -30,6 +31,7 @@ fi
 
 hosts_cleanup() {
   local file
+  [ -z "$follow" ] || kill "$follow"
   for file in "$work"/*.pid; do [ ! -e "$file" ] || pid_stop "$file" KILL 10; done
   [ -n "${KEEP:-}" ] && say "kept: $work" || rm -rf "$work"
 }
@@ -135,4 +137,20 @@ weights_digest() {
   local n
   api GET "/v1/models/mdl_${1#job_}/weights" -o "$work/weights" && n=$(od -An -tu8 -N8 "$work/weights" | tr -d ' ') &&
     tail -c +$((n + 9)) "$work/weights" | sha256sum | cut -d' ' -f1
+}
+
+# Its status is that of the clients: 0 when no request failed.
+follow_begin() {
+  local threads=$1 addresses="" server
+  shift
+  for server in "$@"; do addresses+=,127.0.0.1:${port[$server]}; done
+  "$build/tests/fault/follow" --addresses="${addresses#,}" --token="$token" --threads="$threads" --acked="$work/acked" \
+    >"$work/log/follow.log" 2>&1 &
+  follow=$!
+}
+follow_end() {
+  local pid=$follow
+  follow=""
+  kill -TERM "$pid"
+  wait "$pid"
 }
