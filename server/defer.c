@@ -3,10 +3,12 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "server/http.h"
 
-enum { THREADS_MAX = 64 };
+enum { THREADS_MAX = 64, NICE = 10 };
 
 struct defer {
   pthread_mutex_t lock;
@@ -20,6 +22,8 @@ struct defer {
 
 static void *defer_main(void *arg) {
   struct defer *defer = arg;
+  /* Of this thread and of the helpers that it starts: when processors are short, answers come before long work. */
+  setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
   pthread_mutex_lock(&defer->lock);
   for (;;) {
     while (!defer->stopping && defer->n == 0) pthread_cond_wait(&defer->changed, &defer->lock);

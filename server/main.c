@@ -12,7 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
-#include "lib/data/sandbox.h"
+#include "lib/data/helper.h"
 #include "server/api.h"
 #include "server/listen.h"
 
@@ -202,7 +202,7 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_sandbox_main(argc, argv);
+  const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("server");
   px_json_setup();

@@ -6,7 +6,7 @@
 #include "lib/base/jsonmem.h"
 #include "lib/base/log.h"
 #include "lib/base/stop.h"
-#include "lib/data/sandbox.h"
+#include "lib/data/helper.h"
 #include "worker/child.h"
 #include "worker/supervisor.h"
 
@@ -45,7 +45,7 @@ static void help(void) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_sandbox_main(argc, argv);
+  const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("worker");
   px_json_setup();

@@ -3,7 +3,7 @@
  *
  * The file is untrusted. HDF5 and zip are parsed in a locked-down helper process
  * (sandbox.h), so main() of a program that reads them must begin with
- * px_sandbox_main; JSON lines and safetensors are parsed in this process by our
+ * px_helper_main; JSON lines and safetensors are parsed in this process by our
  * own code. Trajectories come to the sink one by one, in the order of the file;
  * memory is bounded by one trajectory. Nothing here is shared between threads:
  * any number may read at the same time.

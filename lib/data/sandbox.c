@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/data/helper.h"
 #include "lib/data/reading.h"
 #include "lib/data/sandbox_frame.h"
 
-enum { PIPE_BYTES = 1 << 20, DEFAULT_IDLE_S = 60, HIGH_FD = 16 };
+enum { PIPE_BYTES = 1 << 20, DEFAULT_IDLE_S = 60 };
 
 struct helper {
   pid_t pid;
@@ -26,41 +26,8 @@ struct helper {
   int trouble;    /* errno of what failed on this side: no fault of the file */
 };
 
-/* A copy of the descriptor that no number used in the helper collides with. */
-static int high_copy(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD); }
-
-static int spawn_with(pid_t *pid, int file, int request, int answer) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t all, none;
-  sigfillset(&all);
-  sigemptyset(&none);
-  char *const argv[] = { (char *)"proxact-parse-helper", (char *)PX_SANDBOX_ARG, NULL };
-  /* No plugins for the HDF5 library; no threads for a BLAS the program may be linked with. */
-  char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1", (char *)"OMP_NUM_THREADS=1",
-                         NULL };
-  int failed = posix_spawn_file_actions_init(&actions);
-  if (failed) return failed;
-  failed = posix_spawnattr_init(&attributes);
-  if (!failed) {
-    for (int fd = 0; fd < 3 && !failed; fd++)
-      failed = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
-    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, file, PX_SANDBOX_FILE_FD);
-    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, request, PX_SANDBOX_REQUEST_FD);
-    if (!failed) failed = posix_spawn_file_actions_adddup2(&actions, answer, PX_SANDBOX_ANSWER_FD);
-    if (!failed) failed = posix_spawn_file_actions_addclosefrom_np(&actions, PX_SANDBOX_ANSWER_FD + 1);
-    if (!failed) failed = posix_spawnattr_setsigdefault(&attributes, &all);
-    if (!failed) failed = posix_spawnattr_setsigmask(&attributes, &none);
-    if (!failed) failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    if (!failed) failed = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, envp);
-    posix_spawnattr_destroy(&attributes);
-  }
-  posix_spawn_file_actions_destroy(&actions);
-  return failed;
-}
-
 static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request, struct px_err *err) {
-  int ask[2] = { -1, -1 }, answer[2] = { -1, -1 }, copies[3] = { -1, -1, -1 };
+  int ask[2] = { -1, -1 }, answer[2] = { -1, -1 };
   enum px_status status = PX_OK;
   h->answer = -1;
   if (pipe2(ask, O_CLOEXEC) || pipe2(answer, O_CLOEXEC)) {
@@ -72,22 +39,11 @@ static enum px_status start(struct helper *h, int fd, const struct px_sandbox_re
     status = px_fail_errno(err, "no pipe to the parse helper");
     goto out;
   }
-  const int sources[3] = { fd, ask[0], answer[1] };
-  for (int i = 0; i < 3; i++)
-    if ((copies[i] = high_copy(sources[i])) < 0) {
-      status = px_fail_errno(err, "no descriptor for the parse helper");
-      goto out;
-    }
-  errno = spawn_with(&h->pid, copies[0], copies[1], copies[2]);
-  if (errno) {
-    status = px_fail_errno(err, "cannot start the parse helper");
-    goto out;
-  }
+  status = px_helper_start(&px_helper_parse, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
+  if (status) goto out;
   h->answer = answer[0];
   answer[0] = -1;
 out:
-  for (int i = 0; i < 3; i++)
-    if (copies[i] >= 0) close(copies[i]);
   for (int i = 0; i < 2; i++) {
     if (ask[i] >= 0) close(ask[i]);
     if (answer[i] >= 0) close(answer[i]);
@@ -223,10 +179,6 @@ enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format form
   bool lost = false;
   status = converse(&h, r, &lost, err);
   close(h.answer);
-  /* It may still run: silent, talking nonsense, or not wanted any more. One that
-   * ended by itself keeps its own exit status. */
-  kill(h.pid, SIGKILL);
-  int ended = 0;
-  while (waitpid(h.pid, &ended, 0) < 0 && errno == EINTR) continue;
+  const int ended = px_helper_end(h.pid); /* it may still run: silent, talking nonsense, or not wanted any more */
   return status || !lost ? status : explain(&h, ended, err);
 }

@@ -3,10 +3,10 @@
 #ifndef PX_DATA_SANDBOX_FRAME_H
 #define PX_DATA_SANDBOX_FRAME_H
 
+#include "lib/data/helper.h"
 #include "lib/data/read.h"
 
-#define PX_SANDBOX_ARG "--proxact-parse-helper"
-enum { PX_SANDBOX_FILE_FD = 3, PX_SANDBOX_REQUEST_FD = 4, PX_SANDBOX_ANSWER_FD = 5 };
+enum { PX_SANDBOX_FILE_FD = PX_HELPER_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSWER_FD };
 
 /* Parent to helper, once. It fits into a pipe, so writing it never waits. */
 struct px_sandbox_request {

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/data/helper.h"
 #include "lib/data/reading.h"
 #include "lib/data/sandbox.h"
 #include "lib/data/sandbox_frame.h"
@@ -140,9 +141,8 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
                 : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report);
 }
 
-int px_sandbox_main(int argc, char **argv) {
+static int serve_request(void) {
   static struct px_sandbox_request request;
-  if (argc != 2 || strcmp(argv[1], PX_SANDBOX_ARG)) return -1;
   if (!read_request(&request)) return 2;
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
@@ -152,3 +152,5 @@ int px_sandbox_main(int argc, char **argv) {
   const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && serve(&request, bytes);
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
 }
+
+const struct px_helper_kind px_helper_parse = { "proxact-parse-helper", "--proxact-parse-helper", serve_request };

@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/data/helper.h"
 #include "lib/data/read.h"
-#include "lib/data/sandbox.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"
 #include "worker/rl/fqe.h"
@@ -140,7 +140,7 @@ out:
 
 int main(int argc, char **argv) {
   struct px_err err = { 0 };
-  const int helper = px_sandbox_main(argc, argv);
+  const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 5 || argc > 16) {
     fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]\n", argv[0]);

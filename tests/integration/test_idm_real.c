@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/data/sandbox.h"
+#include "lib/data/helper.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/quality.h"
@@ -75,7 +75,7 @@ static void every_option_learns(void) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_sandbox_main(argc, argv);
+  const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   static const struct cu_test tests[] = { T(windows_of_every_kind_learn), T(every_option_learns) };
   folder = getenv("PROXACT_DATA");

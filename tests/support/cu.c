@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/data/sandbox.h"
+#include "lib/data/helper.h"
 
 int cu_run(const char *suite, const struct cu_test *tests, size_t n, int argc, char **argv) {
-  const int helper = px_sandbox_main(argc, argv); /* a test that reads uploads starts itself again */
+  const int helper = px_helper_main(argc, argv); /* a test that reads uploads starts itself again */
   if (helper >= 0) return helper;
   if (CU_initialize_registry() != CUE_SUCCESS) return 2;
   CU_pSuite s = CU_add_suite(suite, NULL, NULL);

@@ -1,6 +1,7 @@
 /* Exports: what is written, that it is the same each time, and what is left behind. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +148,43 @@ static void an_export_given_up_leaves_nothing_behind(void) {
   exports_free(&x);
 }
 
+/* The only child of this process. */
+static pid_t only_child(void) {
+  char path[64], text[64] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+  FILE *f = fopen(path, "r");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(fgets(text, sizeof text, f));
+  fclose(f);
+  char *rest;
+  const long pid = strtol(text, &rest, 10);
+  CU_ASSERT_TRUE_FATAL(pid > 1 && strspn(rest, " ") == strlen(rest));
+  return (pid_t)pid;
+}
+
+/* Whatever the HDF5 library does to its process, ours goes on and says what happened. */
+static void an_hdf5_writer_that_dies_is_an_error(void) {
+  struct exported x;
+  exports_make(&x);
+  const struct sealed *segment = &x.segments.items[0];
+  for (int after = 0; after < 2; after++) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/cut-off", x.dir);
+    struct px_err err = { 0 };
+    struct px_export *e = NULL;
+    CU_OK(px_export_new(PX_EXPORT_HDF5, PX_EXPORT_TRUE, &x.list.spaces, path, &e, &err), err);
+    CU_OK(px_export_segment(e, segment->bytes, segment->size, NULL, 0, &err), err);
+    kill(only_child(), SIGKILL);
+    enum px_status status = after ? PX_OK : px_export_segment(e, segment->bytes, segment->size, NULL, 0, &err);
+    if (!status) status = px_export_end(e, &err); /* what was sent may still have gone to its socket */
+    CU_ASSERT_EQUAL(status, PX_E_NO_MEMORY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "signal 9"));
+    px_export_free(e);
+    CU_ASSERT_EQUAL(files_in(x.dir), 0);
+  }
+  exports_free(&x);
+}
+
 static void words_name_formats_and_choices(void) {
   enum px_export_format format;
   enum px_export_which which;
@@ -163,4 +201,5 @@ static void words_name_formats_and_choices(void) {
 
 CU_MAIN("export", T(every_format_reads_back_as_it_was), T(which_decides_between_truth_and_proxy),
         T(every_format_gives_the_same_bytes_each_time), T(an_export_given_up_leaves_nothing_behind),
+        T(an_hdf5_writer_that_dies_is_an_error),
         T(words_name_formats_and_choices))

@@ -1,0 +1,38 @@
+/*
+ * Processes of its own for libraries that a server must outlive: the parse helper (sandbox.h) and the HDF5 writer
+ * (export_hdf5.c).
+ *
+ * The parent may have many threads, so forking it and going on is not safe (a lock of any library may be held); instead the
+ * running program is executed again (/proc/self/exe) with a hidden argument, and px_helper_main takes over at the start of
+ * main. A helper gets an almost empty environment, the descriptors it is meant to have, and nothing else of the parent's.
+ * It is always waited for, so do not reap children one did not start. Thread safe: there is no shared state.
+ */
+#ifndef PX_DATA_HELPER_H
+#define PX_DATA_HELPER_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "lib/base/status.h"
+
+/* First line of main() in every program that reads or exports files:
+ *   const int helper = px_helper_main(argc, argv);
+ *   if (helper >= 0) return helper;
+ * -1 when this process is no helper, at once and without side effects. */
+int px_helper_main(int argc, char **argv);
+
+/* A kind of helper. */
+struct px_helper_kind {
+  const char *name, *argument; /* in the list of processes; the hidden argument */
+  int (*main)(void);           /* its exit status */
+};
+extern const struct px_helper_kind px_helper_parse, px_helper_write_hdf5;
+
+enum { PX_HELPER_FDS_MAX = 3, PX_HELPER_FD = 3 }; /* the helper finds them from PX_HELPER_FD on, in order */
+enum px_status px_helper_start(const struct px_helper_kind *kind, const int *fds, size_t n, pid_t *pid, struct px_err *err)
+  PX_MUST_CHECK;
+/* Ends it if it still runs, and gives its wait status; one that ended by itself keeps its own. 0: there is
+ * none. */
+int px_helper_end(pid_t pid);
+
+#endif
