@@ -115,12 +115,18 @@ static void expected_path(unsigned work, const char *what, char out[PATH_BYTES])
   snprintf(out, PATH_BYTES, "%s/quiet-%s.%s", c.var, WORKS[work].name, what);
 }
 
-/* Runs it; what it left, or NULL (why: stand->why). */
-static json_t *run_work(struct stand *stand, unsigned work, const char *crash, json_t **tries) {
+/* A point may lie behind the commit by which the work is seen to be done: its process gets the time to come there. */
+static void await_death(const char *died) {
+  for (int i = 0; i < 200 && access(died, F_OK) < 0; i++) usleep(10000);
+}
+
+/* Runs it; what it left, or NULL (why: stand->why). died: the file that a crash leaves, NULL where none is meant to be. */
+static json_t *run_work(struct stand *stand, unsigned work, const char *crash, const char *died, json_t **tries) {
   struct found_mark mark;
   stand_begin(stand, crash);
   found_begin(stand, &mark);
   WORKS[work].run(stand, &c.ground);
+  if (died) await_death(died);
   stand_end(stand);
   json_t *found = found_since(stand, &mark);
   *tries = found_tries(stand, &mark);
@@ -136,7 +142,7 @@ static void run_quiet(struct stand *stand, unsigned work, struct outcome *out) {
   expected_path(work, "trace", path);
   unlink(path);
   snprintf(crash, sizeof crash, "PROXACT_CRASH_TRACE=%s", path);
-  json_t *found = run_work(stand, work, crash, &tries);
+  json_t *found = run_work(stand, work, crash, NULL, &tries);
   expected_path(work, "json", path);
   if (!found || json_dump_file(json_pack("{s:o, s:o}", "found", found, "tries", tries), path, JSON_INDENT(1)) < 0)
     snprintf(out->why, sizeof out->why, "%s", *stand->why ? stand->why : "cannot be written down");
@@ -160,7 +166,7 @@ static void run_case(struct stand *stand, const struct one *one, struct outcome 
   snprintf(died, sizeof died, "%s/died", stand->folder);
   unlink(died);
   snprintf(crash, sizeof crash, "PROXACT_CRASH_AT=%s:%u:%s", one->point, one->nth, died);
-  json_t *found = run_work(stand, one->work, crash, &tries);
+  json_t *found = run_work(stand, one->work, crash, died, &tries);
   expected_path(one->work, "json", path);
   json_t *quiet = json_load_file(path, 0, NULL);
   if (!found) snprintf(out->why, sizeof out->why, "%s", stand->why);
