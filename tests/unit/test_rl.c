@@ -255,6 +255,35 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   rl_world_close(&w);
 }
 
+static double metric_of(const struct rl_metrics *metrics, const char *name) {
+  for (int i = 0; i < RL_LOSSES_MAX; i++)
+    if (metrics->losses[i].name && strcmp(metrics->losses[i].name, name) == 0) return metrics->losses[i].value;
+  CU_FAIL_FATAL("no such metric");
+  return NAN;
+}
+
+static void weighted_cloning_says_how_much_of_a_batch_counts(void) {
+  struct rl_world w;
+  struct px_err err;
+  rl_world_open(&w);
+  for (int sharp = 0; sharp < 2; sharp++) {
+    struct rl_spec iql = rl_world_spec("iql", 300), awac = rl_world_spec("awac", 300);
+    rl_world_set(&iql, "beta", sharp ? 100 : 0);
+    rl_world_set(&awac, "lambda", sharp ? 0.5 : 1e6);
+    const struct rl_spec *specs[] = { &iql, &awac };
+    for (int i = 0; i < 2; i++) {
+      struct rl_policy *policy;
+      struct rl_metrics metrics;
+      CU_OK(rl_train(specs[i], &w.u, NULL, NULL, &policy, &metrics, &err), err);
+      const double share = metric_of(&metrics, "effective_share");
+      if (sharp) CU_ASSERT_TRUE(share > 0 && share < 0.9);
+      if (!sharp) CU_ASSERT_DOUBLE_EQUAL(share, 1, 1e-4);
+      rl_policy_free(policy);
+    }
+  }
+  rl_world_close(&w);
+}
+
 static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
   struct rl_world w;
   struct rl_policy *policy;
@@ -423,7 +452,7 @@ CU_MAIN("rl", T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_alloc
         T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
-        T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
+        T(weighted_cloning_says_how_much_of_a_batch_counts), T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
         T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
         T(divergence_is_reported_with_its_update_and_what_to_change), T(training_stops_when_progress_says_so),
         T(specs_out_of_bounds_are_refused_by_name), T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

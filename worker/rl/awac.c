@@ -115,6 +115,7 @@ static void learn_actor(struct awac *w, const struct chunk *c, const float *y, d
     const double advantage = (double)w->worth[i] - (double)w->own[i];
     const double weight = fmin(exp(advantage / w->lambda), w->weight_max);
     losses[AWAC_WEIGHT] += scale * weight;
+    losses[AWAC_EFFECTIVE] += scale * weight * weight;
     w->dlog_pi[i] = (float)(-scale * weight * (double)c->weight[i]);
     losses[AWAC_LOSS_ACTOR] += (double)w->dlog_pi[i] * (double)w->log_pi[i];
   }
@@ -137,6 +138,7 @@ void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]) {
     learn_critics(w, &c, losses);
     learn_actor(w, &c, y, losses);
   }
+  losses[AWAC_EFFECTIVE] = rl_effective_share(losses[AWAC_WEIGHT], losses[AWAC_EFFECTIVE]);
   rl_net_step(&w->actor);
   for (int i = 0; i < 2; i++) {
     rl_net_step(&w->critic[i]);
@@ -183,5 +185,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { awac_free(state); }
 
 const struct rl_algo awac_algo = {
-  { "critic_loss", "actor_loss", "q_mean", "weight_mean" }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "q_mean", "weight_mean", "effective_share" }, init, step, arrays, take, free_state
 };

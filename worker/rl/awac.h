@@ -37,7 +37,7 @@ struct awac {
   float *dy;                    /* [chunk, 2 A] */
 };
 
-enum { AWAC_LOSS_CRITIC, AWAC_LOSS_ACTOR, AWAC_Q, AWAC_WEIGHT };
+enum { AWAC_LOSS_CRITIC, AWAC_LOSS_ACTOR, AWAC_Q, AWAC_WEIGHT, AWAC_EFFECTIVE };
 
 /* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch and both noises itself. */
 enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct awac **out,

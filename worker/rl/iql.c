@@ -159,6 +159,7 @@ static void learn_actor(struct iql *q, const struct chunk *c, double losses[RL_L
   for (uint32_t i = 0; i < c->n; i++) {
     const double weight = fmin(exp(q->beta * (double)q->advantage[i]), q->weight_max);
     losses[IQL_WEIGHT] += scale * weight;
+    losses[IQL_EFFECTIVE] += scale * weight * weight;
     q->weight[i] = (float)weight * c->weight[i];
   }
   float *y = px_mlp_forward(q->actor.net, q->actor.work, c->s, c->n, NULL);
@@ -182,6 +183,7 @@ void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]) {
     for (int i = 0; i < 2; i++) learn_critic(q, &q->critic[i], &c, losses);
     learn_actor(q, &c, losses);
   }
+  losses[IQL_EFFECTIVE] = rl_effective_share(losses[IQL_WEIGHT], losses[IQL_EFFECTIVE]);
   const double pi = 3.14159265358979323846, done = fmin((double)step / (double)q->updates, 1);
   q->actor.adam.options.lr = q->sigma_adam.options.lr = (float)(0.5 * q->lr * (1 + cos(pi * done)));
   rl_net_step(&q->value);
@@ -231,5 +233,5 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { iql_free(state); }
 
-const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean" },
+const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean", "effective_share" },
                                   init, step, arrays, take, free_state };

@@ -40,7 +40,7 @@ struct iql {
   float *dy;                  /* [chunk, the widest net's outputs] */
 };
 
-enum { IQL_LOSS_VALUE, IQL_LOSS_CRITIC, IQL_LOSS_ACTOR, IQL_V, IQL_WEIGHT };
+enum { IQL_LOSS_VALUE, IQL_LOSS_CRITIC, IQL_LOSS_ACTOR, IQL_V, IQL_WEIGHT, IQL_EFFECTIVE };
 
 /* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch itself. */
 enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,

@@ -98,6 +98,9 @@ void rl_batch_free(struct rl_batch *batch);
 /* Draws batch->n transitions uniformly with replacement: a pure function of (seed, step). */
 void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t seed, uint64_t step);
 
+/* Share of a batch that counts, of weights with this mean and mean square: Kish's effective size over n. 1: all alike. */
+static inline double rl_effective_share(double mean, double mean_square) { return mean_square > 0 ? mean * mean / mean_square : 0; }
+
 /* ---- policies (rl_policy.c) */
 
 /* How an actor's outputs become an action. tanh: the first A outputs, each through tanh, in the declared range
