@@ -265,10 +265,8 @@ static float *layer_forward(const struct pass *p, const float *params, struct pl
     gather_rows(&p->seqs, d, x, w->x);
     x = w->x;
   }
-  linear(m, d, d, k->asked, params + at.in, k->q);
-  px_mat_bias(m, d, params + at.in_bias, k->q);
-  linear(n, d, 2 * d, k->x1, params + at.in + square, k->kv);
-  px_mat_bias(n, 2 * d, params + at.in_bias + d, k->kv);
+  px_mat_layer(m, d, d, k->asked, params + at.in, params + at.in_bias, false, k->q);
+  px_mat_layer(n, 2 * d, d, k->x1, params + at.in + square, params + at.in_bias + d, false, k->kv);
   px_attention_forward(&p->attention, &p->seqs, k->q, k->kv, p->mask[DROP_PROBABILITIES].drop,
                        p->mask[DROP_PROBABILITIES].row0, w->attention, k->probs,
                        k->heads_out);
