@@ -200,7 +200,7 @@ sanitized:
 	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
 
 # Those of lib/ that stay in one process: the sandbox refuses what valgrind does.
-VALGRIND_UNITS := base dataset decode flow labels read_jsonl read_safetensors safetensors scratch segment
+VALGRIND_UNITS := base decode flow labels read_jsonl read_safetensors safetensors scratch segment
 check-valgrind: $(addprefix $(B)/tests/unit/test_,$(VALGRIND_UNITS)) ## Unit tests of lib/ under valgrind
 	@tests/support/valgrind.sh $^
 

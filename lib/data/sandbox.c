@@ -169,10 +169,13 @@ static enum px_status converse(struct helper *h, struct px_reading *r, bool *los
 }
 
 enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format format, struct px_err *err) {
-  const struct px_sandbox_request request = {
-    format, r->spaces->obs_dim, r->spaces->act_dim, r->spaces->act_count, r->no_integers, r->file_bytes,
-    *r->options,
-  };
+  struct px_sandbox_request request;
+  memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
+  request.format = format;
+  request.obs_dim = r->spaces->obs_dim, request.act_dim = r->spaces->act_dim, request.act_count = r->spaces->act_count;
+  request.no_integers = r->no_integers;
+  request.file_bytes = r->file_bytes;
+  request.options = *r->options;
   struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s : DEFAULT_IDLE_S) };
   enum px_status status = start(&h, fd, &request, err);
   if (status) return status;
