@@ -156,7 +156,7 @@ check-integration: $(call tests_in,integration) ## Tests that need PostgreSQL an
 	@tests/support/stack.sh tests/support/run.sh $^ $(wildcard tests/integration/*.sh)
 
 check-e2e: all ## The whole service, through its own programs, curl and jq
-	@tests/support/run.sh $(wildcard tests/e2e/*.sh)
+	@PROXACT_BUILD=$(CURDIR)/$(B) tests/support/run.sh $(wildcard tests/e2e/*.sh)
 
 fault_tests = $(filter $(B)/tests/fault/test_%,$(FAULT))
 check-fault: all $(FAULT) ## Real processes killed, cut off and starved: minutes (make soak has the long storm)
@@ -196,6 +196,9 @@ check-sanitizers: ## The whole suite under ASan+UBSan, under TSan, and lib's uni
 	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=thread all tests
 	+@$(MAKE) --no-print-directory SAN=thread sanitized
 	@$(MAKE) --no-print-directory check-valgrind
+# What asks for too much memory on purpose is told NULL, as malloc would.
+sanitized: export ASAN_OPTIONS := allocator_may_return_null=1
+sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/fault/leaks-of-others.txt:print_suppressions=0
 sanitized:
 	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
 

@@ -169,22 +169,42 @@ API_HANDLER(api_job_artifact) {
   return status ? status : api_reply_blob(req, reply, blob.id, type, req->params[1], err);
 }
 
-/* The last kept state of a training. */
-API_HANDLER(api_job_checkpoint) {
-  struct store *store = NULL;
+static enum px_status last_checkpoint(struct store *store, const char *job, struct store_checkpoint *last, struct px_err *err) {
   struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
   size_t n = 0;
-  enum px_status status = job_store(req, &store, err);
-  if (!status) status = store_checkpoint_list(store, req->params[0], list, &n, err);
+  const enum px_status status = store_checkpoint_list(store, job, list, &n, err);
   if (status) return status;
   if (n == 0) {
-    px_fail(err, PX_E_NOT_FOUND, "job %s has no checkpoint", req->params[0]);
+    px_fail(err, PX_E_NOT_FOUND, "job %s has no checkpoint", job);
     px_err_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week after it has failed; one that"
                      " succeeded has its model instead.");
     return PX_E_NOT_FOUND;
   }
-  const char *name = px_arena_fmt(req->arena, "%s-step-%lld.safetensors", req->params[0], (long long)list[0].step);
-  return api_reply_blob(req, reply, list[0].blob.id, "application/x-safetensors", name, err);
+  *last = list[0];
+  return PX_OK;
+}
+
+/* The last kept state of a training. One that the training replaces while it is read is followed by the next. */
+API_HANDLER(api_job_checkpoint) {
+  const int tries = 10;
+  struct store *store = NULL;
+  struct store_checkpoint last = { 0 };
+  const char *const job = req->params[0];
+  enum px_status status = job_store(req, &store, err);
+  if (!status) status = last_checkpoint(store, job, &last, err);
+  for (int i = 0; !status && i < tries; i++) {
+    struct px_err why = { 0 };
+    const int64_t was = last.blob.id;
+    const char *name = px_arena_fmt(req->arena, "%s-step-%lld.safetensors", job, (long long)last.step);
+    const enum px_status sent = api_reply_blob(req, reply, was, "application/x-safetensors", name, &why);
+    if (!sent) return PX_OK;
+    status = last_checkpoint(store, job, &last, err);
+    if (!status && (last.blob.id == was || i + 1 == tries)) {
+      *err = why;
+      return sent;
+    }
+  }
+  return status;
 }
 
 API_HANDLER(api_job_cancel) {

@@ -2,8 +2,8 @@
  * server with exports under way must not end with it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,7 +78,7 @@ static enum px_status hdf5_put(void *writer, const struct px_export_rows *rows, 
   for (uint32_t i = 0; i < columns->n; i++) {
     const struct px_export_column *c = &columns->column[i];
     struct px_write_hdf5_frame frame = { .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows };
-    strncpy(frame.name, c->name, sizeof frame.name - 1);
+    snprintf(frame.name, sizeof frame.name, "%s", c->name);
     if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
   }
   return PX_OK;
