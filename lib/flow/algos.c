@@ -65,7 +65,7 @@ static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2
 static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
 
 static const struct flow_field IQL[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.005"),
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
   NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),

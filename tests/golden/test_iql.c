@@ -27,7 +27,7 @@ static struct iql *open_iql(int actor, uint32_t act_dim, uint32_t act_count) {
   struct px_err err;
   CU_OK(rl_spec_defaults("iql", &spec, &err), err);
   set(&spec, "hidden", H), set(&spec, "batch", B), set(&spec, "updates", STEPS);
-  set(&spec, "beta", 10), set(&spec, "weight_max", 20), set(&spec, "actor", actor);
+  set(&spec, "beta", 10), set(&spec, "weight_max", 20), set(&spec, "actor", actor), set(&spec, "tau", 0.005);
   CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
   return q;
 }
