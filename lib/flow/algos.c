@@ -74,7 +74,7 @@ static const struct flow_field IQL[] = {
 };
 
 static const struct flow_field AWAC[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.005"),
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
   NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   REWARDS("\"raw\""), TRANSITIONS("100"), END

@@ -22,6 +22,7 @@ static struct awac *open_awac(void) {
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(rl_spec_set(&spec, "lr", 3e-4, &err), err);
+  CU_OK(rl_spec_set(&spec, "tau", 0.005, &err), err);
   CU_OK(rl_spec_set(&spec, "lambda", 0.05, &err), err);
   CU_OK(rl_spec_set(&spec, "weight_max", 3, &err), err);
   CU_OK(awac_new(&spec, O, A, &w, &err), err);
