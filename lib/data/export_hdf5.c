@@ -18,16 +18,10 @@ struct hdf5 {
 /* What the helper says at its end, or else what its end says. */
 static enum px_status hear(struct hdf5 *h, struct px_err *err) {
   struct px_err said;
-  size_t done = 0;
-  while (done < sizeof said) {
-    const ssize_t got = recv(h->talk, (char *)&said + done, sizeof said - done, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    done += (size_t)got;
-  }
+  const bool heard = px_helper_take(h->talk, &said, sizeof said);
   const int ended = px_helper_end(h->pid);
   h->pid = 0;
-  if (done == sizeof said) return said.code ? px_fail(err, said.code, "%s", said.message) : PX_OK;
+  if (heard) return said.code ? px_fail(err, said.code, "%s", said.message) : PX_OK;
   return px_fail(err, PX_E_NO_MEMORY, "the HDF5 library ended its process (%s %d), as it does when memory is short",
                  WIFSIGNALED(ended) ? "signal" : "status", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }

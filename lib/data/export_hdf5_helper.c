@@ -1,5 +1,4 @@
 /* The helper that writes D4RL's HDF5 (export.h): one extendible, chunked dataset per column. */
-#include <errno.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -90,23 +89,12 @@ static enum px_status complete(struct hdf5 *h, struct px_err *err) {
   return good ? PX_OK : fail(err, "completed");
 }
 
-static bool take(void *dst, size_t n) {
-  for (char *at = dst; n > 0;) {
-    const ssize_t got = recv(PX_WRITE_HDF5_TALK_FD, at, n, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    at += got;
-    n -= (size_t)got;
-  }
-  return true;
-}
-
 /* False if the parent has gone, or does not want the file any more. */
 static bool converse(struct hdf5 *h, struct px_buf *data, struct px_err *err) {
   enum px_status status = begin(h, err);
   while (!status) {
     struct px_write_hdf5_frame frame;
-    if (!take(&frame, sizeof frame)) return false;
+    if (!px_helper_take(PX_WRITE_HDF5_TALK_FD, &frame, sizeof frame)) return false;
     if (!frame.name[0]) {
       status = complete(h, err);
       break;
@@ -115,7 +103,7 @@ static bool converse(struct hdf5 *h, struct px_buf *data, struct px_err *err) {
     const size_t n = px_write_hdf5_bytes(&frame);
     status = px_buf_room(data, n);
     if (status) px_fail(err, status, "no memory to write a segment of an export");
-    else if (!take(data->data, n)) return false;
+    else if (!px_helper_take(PX_WRITE_HDF5_TALK_FD, data->data, n)) return false;
     else status = put(h, &frame, data->data, err);
   }
   err->code = status;

@@ -63,3 +63,14 @@ int px_helper_end(pid_t pid) {
   while (waitpid(pid, &ended, 0) < 0 && errno == EINTR) continue;
   return ended;
 }
+
+bool px_helper_take(int fd, void *dst, size_t n) {
+  for (char *at = dst; n > 0;) {
+    const ssize_t got = read(fd, at, n);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    n -= (size_t)got;
+  }
+  return true;
+}

@@ -34,5 +34,7 @@ enum px_status px_helper_start(const struct px_helper_kind *kind, const int *fds
 /* Ends it if it still runs, and gives its wait status; one that ended by itself keeps its own. 0: there is
  * none. */
 int px_helper_end(pid_t pid);
+/* Exactly n bytes, on either side; false when the other has gone. Waits without bound. */
+bool px_helper_take(int fd, void *dst, size_t n);
 
 #endif

@@ -112,18 +112,6 @@ static bool lock_up(const struct px_sandbox_request *request) {
          limit_resources(request) && (SANITIZED || close_system_calls());
 }
 
-/* All of the request, which the parent has written before we began. */
-static bool read_request(struct px_sandbox_request *request) {
-  size_t done = 0;
-  while (done < sizeof *request) {
-    const ssize_t got = read(PX_SANDBOX_REQUEST_FD, (char *)request + done, sizeof *request - done);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    done += (size_t)got;
-  }
-  return true;
-}
-
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_spaces spaces;
   static struct px_read_report report;
@@ -143,7 +131,7 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
 
 static int serve_request(void) {
   static struct px_sandbox_request request;
-  if (!read_request(&request)) return 2;
+  if (!px_helper_take(PX_SANDBOX_REQUEST_FD, &request, sizeof request)) return 2; /* written before we began */
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
   close(PX_SANDBOX_FILE_FD);
