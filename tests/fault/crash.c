@@ -154,8 +154,8 @@ static void judge_tries(const json_t *quiet, const json_t *tries, const char *po
              (long long)more(quiet, tries, "claims"), (long long)more(quiet, tries, "attempts"), (long long)more(quiet, tries, "lost"));
 }
 
-/* False when all is well, but nobody came to the point: the work was over before. That happens behind the commit that ends a job, when the
- * supervisor ends the process first, and in a drain that comes late. */
+/* False when all is well, but nobody came to the point: the work was over before. That happens behind the commit that ends
+ * a job, when the supervisor ends the process first, and in a drain that comes late. */
 static bool run_case(struct stand *stand, const struct one *one, struct outcome *out) {
   char crash[PATH_BYTES + POINT_BYTES], path[PATH_BYTES], died[PATH_BYTES];
   json_t *tries;
