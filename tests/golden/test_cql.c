@@ -38,6 +38,7 @@ static void sizes(struct rl_spec *spec) {
   CU_OK(rl_spec_set(spec, "layers", 3, &err), err);
   CU_OK(rl_spec_set(spec, "batch", B, &err), err);
   CU_OK(rl_spec_set(spec, "lr", 3e-4, &err), err);
+  CU_OK(rl_spec_set(spec, "tau", 0.005, &err), err);
 }
 
 static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
