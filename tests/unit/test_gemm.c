@@ -72,7 +72,8 @@ static void own_products_are_chains_of_fused_multiply_adds_on_every_instruction_
     return;
   }
   static const size_t large[][3] = { { 29, 64, 256 }, { 43, 33, 257 }, { 15, 515, 300 }, { 70, 14, 512 }, { 31, 97, 640 },
-                                     { 64, 3, 521 },  { 1, 512, 64 }, { 512, 7, 64 },  { 28, 256, 1 },  { 6, 48, 0 } };
+                                     { 64, 3, 521 },  { 1, 512, 64 }, { 512, 7, 64 },  { 28, 256, 1 },  { 6, 48, 0 },
+                                     { 460, 40, 290 }, { 226, 259, 581 } };
   static const size_t primes[] = { 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67 };
   enum { N = sizeof primes / sizeof *primes };
   struct px_rng rng = px_rng_at(11, 12, 0);

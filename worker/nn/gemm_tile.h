@@ -22,7 +22,7 @@ PX_INLINE TILE(vec) TILE(where)(TILE(mask) mask, TILE(vec) x) { return (TILE(vec
   _Pragma("GCC unroll 2") for (size_t v = 0; v < 2; v++)
 
 /* `rows` is a constant in each call, or the sums would not be registers. */
-PX_INLINE void TILE(sums)(size_t rows, const struct tile *t) {
+PX_INLINE void TILE(sums)(size_t rows, bool fetch, const struct tile *t) {
   const TILE(vec) zero = { 0 };
   TILE(vec) s[ROWS][2];
   if (t->bias) EACH_SUM s[r][v] = TILE(load)(t->bias + v * LANES);
@@ -30,8 +30,13 @@ PX_INLINE void TILE(sums)(size_t rows, const struct tile *t) {
   else EACH_SUM s[r][v] = zero;
   const size_t a_row = t->a_row, a_step = t->a_step;
   const float *a = t->a, *b = t->b;
+  struct ahead ahead = t->ahead;
   for (size_t l = t->k; l > 0; l--, a += a_step, b += 2 * LANES) {
     const TILE(vec) left = TILE(load)(b), right = TILE(load)(b + LANES);
+    if (fetch) {
+      __builtin_prefetch(ahead.at);
+      ahead.at += l % LINE != 1 ? ahead.step : ahead.turn;
+    }
 #pragma GCC unroll 16
     for (size_t r = 0; r < rows; r++) {
       const TILE(vec) x = a[r * a_row] - zero; /* in all lanes; adding zero would change -0 */
@@ -53,7 +58,9 @@ PX_INLINE void TILE(sums)(size_t rows, const struct tile *t) {
 
 #define CASE(n) \
   case n: \
-    if (n <= ROWS) TILE(sums)(n <= ROWS ? n : 1, t); \
+    if (n > ROWS) break; \
+    if (t->ahead.at) TILE(sums)(n <= ROWS ? n : 1, true, t); \
+    else TILE(sums)(n <= ROWS ? n : 1, false, t); \
     break;
 
 static void TILE(run)(size_t rows, const struct tile *t) {
