@@ -11,6 +11,7 @@
 #include "worker/nn/loss.h"
 #include "worker/nn/mat.h"
 #include "worker/nn/mlp.h"
+#include "worker/nn/packed.h"
 
 static float *normals(struct px_rng *rng, size_t n) {
   float *x = px_calloc(n, sizeof *x);
@@ -42,6 +43,54 @@ static void check_products(void) {
                                          sizes[i][1], sizes[i][2], (float)(ops >> 2));
       CU_ASSERT_TRUE(error < 2e-6);
     }
+}
+
+/* Twice, into what held something else: only the result is there, whoever the primitive's scratch memory was used by. */
+static void packed_weights_give_the_products_of_plain_ones(void) {
+  static const uint32_t sizes[][3] = { { 512, 1024, 1024 }, { 3, 800, 770 }, { 33, 17, 65 }, { 1, 1, 1 } };
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const uint32_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+    struct px_rng rng = px_rng_at(3, m, n);
+    float *w = normals(&rng, (size_t)n * k), *expected = normals(&rng, (size_t)m * n), *y = normals(&rng, (size_t)m * n);
+    struct px_packed *packed;
+    CU_ASSERT_FATAL(px_packed_new(m, n, k, w, &packed) == PX_OK);
+    for (int time = 0; time < 2; time++) {
+      float *x = normals(&rng, (size_t)m * k);
+      px_packed_mul(packed, x, y);
+      px_mat_mul_naive(PX_MAT_N, PX_MAT_T, m, n, k, x, w, 0, expected);
+      double worst = 0;
+      for (size_t j = 0; j < (size_t)m * n; j++) worst = fmax(worst, fabs((double)y[j] - (double)expected[j]));
+      CU_ASSERT_TRUE(worst < 5e-6 * sqrt((double)k)); /* of half a million sums of a thousand terms */
+      free(x);
+    }
+    px_packed_free(packed);
+    free(w), free(expected), free(y);
+  }
+}
+
+/* A packed net gives what it gave, whatever the rows are that nobody asked about, and the same bits for a row in any chunk. */
+static void packed_nets_predict_as_before(void) {
+  enum { ROWS = 24, IN = 9, HIDDEN = 800 };
+  const struct px_mlp_shape shape = { .in = IN, .out = 5, .hidden = HIDDEN, .layers = 2 };
+  struct px_rng rng = px_rng_at(4, 5, 0);
+  struct px_mlp *net;
+  struct px_mlp_work *work;
+  struct px_err err;
+  CU_OK(px_mlp_new(&shape, &net, &err), err);
+  CU_ASSERT_FATAL(px_mlp_init(net, PX_MLP_UNIFORM, 1, 2) == PX_OK && px_mlp_work_new(&shape, ROWS, &work) == PX_OK);
+  float *x = normals(&rng, (size_t)ROWS * IN), plain[ROWS * 5], all[ROWS * 5];
+  memcpy(plain, px_mlp_forward(net, work, x, ROWS, NULL), sizeof plain);
+  CU_ASSERT_FATAL(px_mlp_pack(net, ROWS) == PX_OK);
+  CU_ASSERT_TRUE((net->packed[1] != NULL) == px_mat_packs(HIDDEN, HIDDEN));
+  memcpy(all, px_mlp_forward(net, work, x, ROWS, NULL), sizeof all);
+  for (size_t i = 0; i < ROWS * 5; i++) CU_ASSERT_DOUBLE_EQUAL(all[i], plain[i], 1e-5);
+  for (size_t i = 0; i < ROWS * IN; i++) x[i] = i < 7 * IN ? x[(10 * IN) + i] : NAN;
+  CU_ASSERT_EQUAL(memcmp(px_mlp_forward(net, work, x, 7, NULL), all + 10 * 5, sizeof *all * 7 * 5), 0);
+  px_mlp_unpack(net);
+  CU_ASSERT_PTR_NULL(net->packed[1]);
+  px_mlp_work_free(work);
+  px_mlp_free(net);
+  free(x);
 }
 
 static void products_agree_with_three_plain_loops(void) {
@@ -311,7 +360,8 @@ static void impossible_shapes_are_refused(void) {
     CU_ASSERT_EQUAL(px_mlp_new(&impossible[i], &net, &err), PX_E_BAD_FIELD);
 }
 
-CU_MAIN("nn", T(products_agree_with_three_plain_loops), T(beta_zero_does_not_read_the_result),
+CU_MAIN("nn", T(products_agree_with_three_plain_loops), T(packed_weights_give_the_products_of_plain_ones),
+        T(packed_nets_predict_as_before), T(beta_zero_does_not_read_the_result),
         T(relu_passes_not_a_number_on), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(squashed_likelihood_gradients_are_those_of_finite_differences),
         T(cross_entropy_gradients_are_those_of_finite_differences),

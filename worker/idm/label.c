@@ -102,6 +102,15 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
   return PX_OK;
 }
 
+/* Their nets do not change while they label. */
+static bool pack_models(struct labeller *l) {
+  for (uint32_t i = 0; i < l->models_n; i++) {
+    const struct idm_model *model = l->models[i];
+    if (px_mlp_pack(model->mu, ROWS) || (model->y && px_mlp_pack(model->y, ROWS))) return false;
+  }
+  return true;
+}
+
 static bool labeller_init(struct labeller *l) {
   const struct idm_model *model = l->models[0];
   const size_t cells = (size_t)ROWS * l->outputs;
@@ -113,7 +122,7 @@ static bool labeller_init(struct labeller *l) {
   l->spread = px_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread
          && px_mlp_work_new(&model->mu->shape, ROWS, &l->mu_work) == PX_OK
-         && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK);
+         && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) && pack_models(l);
 }
 
 static void labeller_free(struct labeller *l) {
@@ -125,6 +134,10 @@ static void labeller_free(struct labeller *l) {
   free(l->spread);
   px_mlp_work_free(l->mu_work);
   px_mlp_work_free(l->y_work);
+  for (uint32_t i = 0; i < l->models_n; i++) {
+    px_mlp_unpack(l->models[i]->mu);
+    if (l->models[i]->y) px_mlp_unpack(l->models[i]->y);
+  }
 }
 
 static void add_probabilities(struct labeller *l, const struct idm_model *model, uint32_t n) {

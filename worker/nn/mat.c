@@ -144,14 +144,17 @@ static bool skinny(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_
   return true;
 }
 
-static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
-                       uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
+void px_mat_one_thread(void) {
   /* The number of threads belongs to the calling thread. */
   static _Thread_local bool single;
-  if (!single) {
-    omp_set_num_threads(1);
-    single = true;
-  }
+  if (single) return;
+  omp_set_num_threads(1);
+  single = true;
+}
+
+static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,
+                       uint32_t lda, const float *b, uint32_t ldb, float beta, float *c, uint32_t ldc) {
+  px_mat_one_thread();
   const dnnl_status_t status =
     dnnl_sgemm(op_a ? 'T' : 'N', op_b ? 'T' : 'N', m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
   /* It fails only for want of memory for its packing: slower is better than wrong. */
@@ -163,6 +166,10 @@ static void onednn_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uin
 static bool own_takes(enum px_mat_op op_a, uint32_t m, uint32_t n, uint32_t k) {
   const uint32_t large = 768;
   return chosen.products == PX_MAT_OWN && !(n >= large && (op_a ? m : k) >= large);
+}
+
+bool px_mat_packs(uint32_t n, uint32_t k) {
+  return chosen.products == PX_MAT_OWN ? !own_takes(PX_MAT_N, 1, n, k) : chosen.products == PX_MAT_ONEDNN && n > SKINNY_MAX;
 }
 
 static struct px_gemm own(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, const float *a,

@@ -1,5 +1,5 @@
 /*
- * Dense float32 products: the only caller of BLAS. Used by the layers in this
+ * Dense float32 products: with packed.h the only caller of BLAS. Used by the layers in this
  * folder and by whoever fits something linear (ridge, nearest neighbour).
  *
  * All matrices are row-major and contiguous. One thread computes, always: the
@@ -39,6 +39,10 @@ void px_mat_mul_naive(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint
 /* Y[m,n] = X[m,k] W[n,k]^T + bias[n]; max of that and 0 if `relu`. */
 void px_mat_layer(uint32_t m, uint32_t n, uint32_t k, const float *x, const float *w, const float *bias, bool relu,
                   float *y);
+/* Whether a layer's weights [n,k] are worth packing (packed.h): products with them are oneDNN's. */
+bool px_mat_packs(uint32_t n, uint32_t k);
+/* From now on oneDNN computes in the calling thread, without others. */
+void px_mat_one_thread(void);
 /* D[m,n] = behind > 0 ? scale (E[m,k] W[k,n]) : 0: a gradient through a layer's weights and the ReLU in front of them,
  * whose output was `behind` [m,n]. sum[n] (+)= its column sums, unless sum is NULL; `add` keeps what sum holds. */
 void px_mat_layer_back(uint32_t m, uint32_t n, uint32_t k, const float *e, const float *w, const float *behind,

@@ -10,6 +10,7 @@
 #include "worker/nn/dropout.h"
 #include "worker/nn/layer_norm.h"
 #include "worker/nn/mat.h"
+#include "worker/nn/packed.h"
 #include "worker/nn/simd.h"
 
 struct px_mlp_work {
@@ -68,8 +69,28 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
 
 void px_mlp_free(struct px_mlp *net) {
   if (!net) return;
+  px_mlp_unpack(net);
   free(net->params);
   free(net);
+}
+
+enum px_status px_mlp_pack(struct px_mlp *net, uint32_t rows_max) {
+  for (uint32_t l = 0; l < net->shape.layers; l++) {
+    const struct px_mlp_layer layer = px_mlp_layer(net, l);
+    if (net->packed[l] || !px_mat_packs(layer.out, layer.in)) continue;
+    const enum px_status status = px_packed_new(rows_max, layer.out, layer.in, net->params + layer.weight, &net->packed[l]);
+    if (!status) continue;
+    px_mlp_unpack(net);
+    return status;
+  }
+  return PX_OK;
+}
+
+void px_mlp_unpack(struct px_mlp *net) {
+  for (uint32_t l = 0; l < net->shape.layers; l++) {
+    px_packed_free(net->packed[l]);
+    net->packed[l] = NULL;
+  }
 }
 
 /* ---- initial parameters */
@@ -193,7 +214,10 @@ static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, u
   const struct px_mlp_layer layer = px_mlp_layer(net, l);
   const float *p = net->params;
   float *relu = net->shape.layer_norm ? work->relu[l] : work->h[l];
-  px_mat_layer(n, layer.out, layer.in, in, p + layer.weight, p + layer.bias, true, relu);
+  if (net->packed[l]) {
+    px_packed_mul(net->packed[l], in, relu);
+    px_mat_bias_relu(n, layer.out, p + layer.bias, relu);
+  } else px_mat_layer(n, layer.out, layer.in, in, p + layer.weight, p + layer.bias, true, relu);
   if (net->shape.layer_norm)
     px_layer_norm(n, layer.out, relu, p + layer.gain, p + layer.shift, work->normal[l], work->inverse[l], work->h[l]);
 }

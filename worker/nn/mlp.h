@@ -40,10 +40,12 @@ struct px_mlp_shape {
                               PX_LANES, and there is no dropout */
 };
 
+struct px_packed;
 struct px_mlp {
   struct px_mlp_shape shape;
   size_t params_n;
   float *params; /* [params_n], owned */
+  struct px_packed *packed[PX_MLP_HIDDEN_LAYERS_MAX]; /* the hidden layers' weights again, where px_mlp_pack made them */
 };
 
 /* One layer's place in params: l from 0 to shape.layers. */
@@ -58,6 +60,11 @@ void px_mlp_free(struct px_mlp *net);
  * ORTHOGONAL: gain 1, zero bias (Saxe et al. 2014). Layer norms start with gain 1 and shift 0. Stream: px_rng_stream("init", n). */
 enum px_mlp_init { PX_MLP_UNIFORM, PX_MLP_ORTHOGONAL };
 enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed, uint64_t stream) PX_MUST_CHECK;
+
+/* Forward passes of `rows_max` rows, from now on until px_mlp_unpack, read large layers' weights in a faster order. Meanwhile
+ * params stay as they are, and an x that is passed has rows_max rows, of which n count. NO_MEMORY: nothing has changed. */
+enum px_status px_mlp_pack(struct px_mlp *net, uint32_t rows_max) PX_MUST_CHECK;
+void px_mlp_unpack(struct px_mlp *net);
 
 struct px_mlp_work;
 enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out)
