@@ -2,7 +2,8 @@
  * Counting the allocations made by our own code. A test program includes this
  * once and reads `allocations` before and after what must not allocate.
  * Libraries' allocations (oneDNN's packing buffers) are theirs: only callers
- * inside the program count. Not with the address sanitizer, whose malloc it is.
+ * inside the program count. Not under sanitizers whose malloc it is: then
+ * COUNTS_ALLOCATIONS is not defined.
  */
 #ifndef PX_TESTS_SUPPORT_ALLOCATIONS_H
 #define PX_TESTS_SUPPORT_ALLOCATIONS_H
@@ -10,7 +11,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#ifndef __SANITIZE_ADDRESS__
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_ALLOCATIONS
 static uint64_t allocations;
 
 extern char __executable_start, etext;

@@ -349,7 +349,7 @@ static void same_seed_gives_the_same_bytes(void) {
   world_free(ds);
 }
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef COUNTS_ALLOCATIONS
 static uint64_t allocations_of(const struct px_dataset *ds, uint32_t steps) {
   struct idm_spec spec = world_spec(2, steps);
   struct idm_metrics metrics;
@@ -522,7 +522,7 @@ CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajec
         T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(options_have_their_words_and_profiles),
         T(a_loss_that_is_not_finite_is_an_error),
         T(cancelling_stops_training_and_labelling), T(same_seed_gives_the_same_bytes),
-#ifndef __SANITIZE_ADDRESS__
+#ifdef COUNTS_ALLOCATIONS
         T(steps_allocate_nothing),
 #endif
         T(a_loaded_model_labels_alike), T(broken_model_bytes_are_refused),

@@ -279,7 +279,7 @@ static void same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike(void)
   free(w);
 }
 
-#ifndef __SANITIZE_ADDRESS__
+#ifdef COUNTS_ALLOCATIONS
 static void steps_allocate_nothing(void) {
   struct world *w = world_new(0, 6);
   struct idm_metrics metrics;
@@ -440,7 +440,7 @@ CU_MAIN("idm_softmax", T(the_loss_is_the_cross_entropy_and_its_gradient),
         T(gradients_of_net_and_linear_path_agree_with_finite_differences), T(heads_and_actions_must_fit),
         T(an_ensemble_finds_the_classes), T(self_training_adds_classes),
         T(same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike),
-#ifndef __SANITIZE_ADDRESS__
+#ifdef COUNTS_ALLOCATIONS
         T(steps_allocate_nothing),
 #endif
         T(entropy_is_split_into_noise_and_disagreement), T(entropy_is_right_at_its_ends),
