@@ -198,7 +198,7 @@ check-sanitizers: ## The whole suite under ASan+UBSan, under TSan, and lib's uni
 	@$(MAKE) --no-print-directory check-valgrind
 # What asks for too much memory on purpose is told NULL, as malloc would; some tests preload a library of their own.
 sanitized: export ASAN_OPTIONS := allocator_may_return_null=1:verify_asan_link_order=0
-sanitized: export TSAN_OPTIONS := allocator_may_return_null=1
+sanitized: export TSAN_OPTIONS := allocator_may_return_null=1:suppressions=$(CURDIR)/tests/fault/races-of-others.txt
 sanitized: export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/fault/leaks-of-others.txt:print_suppressions=0
 sanitized:
 	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
