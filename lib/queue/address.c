@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "lib/base/clock.h"
+#include "lib/queue/talk.h"
 
 enum { CALL_MS = 100, SENTINEL_MS = 300, PORT = 6379, SENTINEL_PORT = 26379 };
 
@@ -88,21 +89,15 @@ static redisContext *connect_to(const char *host, int port) {
   return connected(redisConnectWithTimeout(host, port, (struct timeval){ .tv_usec = CALL_MS * 1000 }));
 }
 
-bool address_fine(redisReply *reply) {
-  const bool ok = reply && reply->type != REDIS_REPLY_ERROR;
-  if (reply) freeReplyObject(reply);
-  return ok;
-}
-
 static bool greet(redisContext *c, const struct address *at) {
-  if (at->user[0] && !address_fine(redisCommand(c, "AUTH %s %s", at->user, at->password))) return false;
-  if (!at->user[0] && at->password[0] && !address_fine(redisCommand(c, "AUTH %s", at->password))) return false;
-  return at->db == 0 || address_fine(redisCommand(c, "SELECT %d", at->db));
+  if (at->user[0] && !talk_fine(talk_ask(c, "AUTH %s %s", at->user, at->password))) return false;
+  if (!at->user[0] && at->password[0] && !talk_fine(talk_ask(c, "AUTH %s", at->password))) return false;
+  return at->db == 0 || talk_fine(talk_ask(c, "SELECT %d", at->db));
 }
 
 /* A sentinel may not know yet that its master has become a replica. */
 static bool is_master(redisContext *c) {
-  redisReply *role = redisCommand(c, "ROLE");
+  redisReply *role = talk_ask(c, "ROLE");
   const bool master = role && role->type == REDIS_REPLY_ARRAY && role->elements > 0 && role->element[0]->type == REDIS_REPLY_STRING &&
                       strcmp(role->element[0]->str, "master") == 0;
   if (role) freeReplyObject(role);
@@ -112,7 +107,7 @@ static bool is_master(redisContext *c) {
 /* Asks a sentinel for the master and connects to that. */
 static redisContext *connect_through(const char *host, int port, const struct address *at) {
   redisContext *sentinel = connect_to(host, port), *master = NULL;
-  redisReply *where = sentinel ? redisCommand(sentinel, "SENTINEL get-master-addr-by-name %s", at->master) : NULL;
+  redisReply *where = sentinel ? talk_ask(sentinel, "SENTINEL get-master-addr-by-name %s", at->master) : NULL;
   if (where && where->type == REDIS_REPLY_ARRAY && where->elements == 2)
     master = connect_to(where->element[0]->str, (int)strtol(where->element[1]->str, NULL, 10));
   if (where) freeReplyObject(where);

@@ -17,7 +17,5 @@ struct address {
 bool address_parse(const char *url, struct address *out);
 /* A connection that may be used, or NULL. Takes 100 ms, with sentinels 300 ms at most. */
 redisContext *address_connect(const struct address *at);
-/* Whether it is an answer and no error; frees it. */
-bool address_fine(redisReply *reply);
 
 #endif

@@ -9,9 +9,11 @@
 
 #include "lib/base/clock.h"
 #include "lib/queue/address.h"
+#include "lib/queue/talk.h"
 
 enum { BREAKER_MS = 1000, BREAKER_MAX_MS = 4000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
 #define WAKE_KEY "proxact:wake"
+#define PROGRESS_KEY "proxact:progress:%s"
 #define CHANGED_CHANNEL "proxact:changed"
 
 /* One for commands, one that only listens: a subscriber may send nothing else. */
@@ -88,10 +90,13 @@ static bool ready(struct queue *q, struct line *line) {
   return line->context != NULL;
 }
 
-/* Runs a command whose arguments are given; NULL when Redis is away. */
-static redisReply *command(struct queue *q, int argc, const char **argv) {
+/* The reply to a command; NULL when Redis is away. */
+PX_PRINTF(2, 3) static redisReply *command(struct queue *q, const char *format, ...) {
   if (!ready(q, &q->command)) return NULL;
-  redisReply *reply = redisCommandArgv(q->command.context, argc, argv, NULL);
+  va_list args;
+  va_start(args, format);
+  redisReply *reply = talk_vask(q->command.context, format, args);
+  va_end(args);
   if (reply && reply->type != REDIS_REPLY_ERROR) return reply;
   if (reply) freeReplyObject(reply); /* such as a master that has become a replica */
   trip(q, &q->command);
@@ -128,24 +133,12 @@ void queue_wake(struct queue *q, int n) {
   if (n < 1 || !ready(q, &q->command)) return;
   redisContext *c = q->command.context;
   const int pushes = n < WAKE_MAX ? n : WAKE_MAX;
-  for (int i = 0; i < pushes; i++) redisAppendCommand(c, "LPUSH " WAKE_KEY " 1");
+  bool well = true;
+  for (int i = 0; i < pushes && well; i++) well = talk_send(c, "LPUSH " WAKE_KEY " 1");
   /* Nobody may be listening: the list stays short. */
-  redisAppendCommand(c, "LTRIM " WAKE_KEY " 0 %d", WAKE_MAX - 1);
-  for (int i = 0; i <= pushes; i++) {
-    redisReply *reply = NULL;
-    if (redisGetReply(c, (void **)&reply) != REDIS_OK || !address_fine(reply)) {
-      trip(q, &q->command);
-      return;
-    }
-  }
-}
-
-/* Sends without waiting for the answer. */
-static bool send_all(redisContext *c) {
-  int done = 0;
-  while (!done)
-    if (redisBufferWrite(c, &done) != REDIS_OK) return false;
-  return true;
+  well = well && talk_send(c, "LTRIM " WAKE_KEY " 0 %d", WAKE_MAX - 1);
+  for (int i = 0; i <= pushes && well; i++) well = talk_fine(talk_reply(c));
+  if (!well) trip(q, &q->command);
 }
 
 bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
@@ -156,8 +149,7 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
   char seconds[16];
   /* 0 would mean for ever. */
   snprintf(seconds, sizeof seconds, "%.3f", (timeout_ms > 0 ? timeout_ms : 1) / 1000.0);
-  redisReply *reply = NULL;
-  if (redisAppendCommand(c, "BRPOP " WAKE_KEY " %s", seconds) != REDIS_OK || !send_all(c)) {
+  if (!talk_send(c, "BRPOP " WAKE_KEY " %s", seconds)) {
     trip(q, &q->command);
     return sleep_out(until, stop_fd);
   }
@@ -168,12 +160,9 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
     else trip(q, &q->command);
     return false;
   }
-  if (redisGetReply(c, (void **)&reply) != REDIS_OK) {
-    trip(q, &q->command);
-    return sleep_out(until, stop_fd);
-  }
-  const bool woken = reply->type == REDIS_REPLY_ARRAY;
-  if (address_fine(reply)) return woken;
+  redisReply *reply = talk_reply(c);
+  const bool woken = reply && reply->type == REDIS_REPLY_ARRAY;
+  if (talk_fine(reply)) return woken;
   trip(q, &q->command);
   return sleep_out(until, stop_fd);
 }
@@ -181,32 +170,24 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
 /* --- progress and changes --- */
 
 void queue_progress(struct queue *q, const char *job, const char *json) {
-  char name[96], seconds[8];
-  snprintf(name, sizeof name, "proxact:progress:%s", job);
-  snprintf(seconds, sizeof seconds, "%d", PROGRESS_S);
-  const char *argv[] = { "SET", name, json, "EX", seconds };
-  address_fine(command(q, 5, argv));
+  talk_fine(command(q, "SET " PROGRESS_KEY " %s EX %d", job, json, PROGRESS_S));
 }
 
 bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json) {
-  char name[96];
-  snprintf(name, sizeof name, "proxact:progress:%s", job);
-  const char *argv[] = { "GET", name };
-  redisReply *reply = command(q, 2, argv);
+  redisReply *reply = command(q, "GET " PROGRESS_KEY, job);
   const bool found = reply && reply->type == REDIS_REPLY_STRING && px_buf_put(json, reply->str, reply->len) == PX_OK;
   if (reply) freeReplyObject(reply);
   return found;
 }
 
 void queue_changed(struct queue *q, const char *job) {
-  const char *argv[] = { "PUBLISH", CHANGED_CHANNEL, job };
-  address_fine(command(q, 3, argv));
+  talk_fine(command(q, "PUBLISH " CHANGED_CHANNEL " %s", job));
 }
 
 static bool subscribed(struct queue *q) {
   const bool fresh = !q->listen.context;
   if (!ready(q, &q->listen)) return false;
-  if (!fresh || address_fine(redisCommand(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
+  if (!fresh || talk_fine(talk_ask(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
   trip(q, &q->listen);
   return false;
 }

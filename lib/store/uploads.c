@@ -76,8 +76,13 @@ enum px_status store_upload_create(struct store *store, const struct store_uploa
   db_int(&p, (int64_t)draft->size_bytes);
   db_text(&p, draft->metadata);
   db_int(&p, draft->expires_s);
+  char id[STORE_ID_MAX];
+  store_new_id("up", id);
+  db_text(&p, id);
   PGresult *row;
-  const enum px_status status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
+  enum px_status status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
+  /* The id is only ours: a connection that was lost has used it, and its commit was still under way. */
+  if (status == PX_E_CONFLICT) status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
   if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", draft->dataset_id);
   if (status) return status;
   take_state(row, out);

@@ -15,12 +15,18 @@ select job_id from uploads where blob_id = $1
 -- name: upload_get
 select id, dataset_id, file_name, format, coalesce(blob_id, 0), options from uploads where id = $1 and job_id is not null
 
--- Its content grows in parts, so its length and digest are not known.
+-- Its content grows in parts, so its length and digest are not known. The id is the caller's choice: the statement may run
+-- again when its answer was lost, and makes one upload all the same.
 -- name: upload_create
-with content as (insert into blobs (size_bytes, sha256) values (0, null) returning id)
-insert into uploads (dataset_id, file_name, format, options, blob_id, size_bytes, metadata, expires_at)
-select $1, $2, $3, $4::jsonb, content.id, $5, $6, clock_timestamp() + $7::bigint * interval '1 second' from content
-returning id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
+with content as (
+  insert into blobs (size_bytes, sha256) select 0, null where not exists (select from uploads where id = $8) returning id
+), made as (
+  insert into uploads (id, dataset_id, file_name, format, options, blob_id, size_bytes, metadata, expires_at)
+  select $8, $1, $2, $3, $4::jsonb, content.id, $5, $6, clock_timestamp() + $7::bigint * interval '1 second' from content
+  returning *
+)
+select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
+from (select * from made union all select * from uploads where id = $8) as upload
 
 -- name: upload_state
 select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint

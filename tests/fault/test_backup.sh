@@ -52,7 +52,7 @@ cp "$work/acked" "$work/acked.before"
 ok "pg_dump while work goes on" pg_dump -Fc -f "$work/dump" "$(pg_url one)"
 ok "pg_basebackup while work goes on" pg_copy copy one
 follow_end
-ok "the original goes on meanwhile" wait_until 240 nothing_left one
+ok "the original goes on meanwhile" wait_until 1200 nothing_left one
 results_of one >"$work/results"
 ok "and has done nothing wrong" refused grep -qE '\|f$' "$work/results"
 end worker-1
@@ -77,7 +77,7 @@ restored() {
   ok "$what: the server starts" server_start server
   ok "$what: workers start" worker_start worker-1
   must worker_start worker-2
-  ok "$what: work ends" wait_until 240 nothing_left "$name"
+  ok "$what: work ends" wait_until 1200 nothing_left "$name"
   results_of "$name" >"$work/$name.results"
   ok "$what: with the bytes of undisturbed work" diff "$work/results" "$work/$name.results"
   ok "$what: no attempt was spent" same "$(sql "$name" "select string_agg(distinct attempt || ' ' || lost_leases, ',') from jobs where kind <> 'pipeline'")" "1 0"

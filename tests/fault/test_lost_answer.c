@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/store/datasets.h"
+#include "lib/store/uploads.h"
 #include "tests/fault/kit/proc.h"
 #include "tests/fault/kit/sock.h"
 #include "tests/support/db.h"
@@ -50,7 +51,7 @@ static struct store *cut_at(const char *what, const char *when) {
   struct store *store;
   char line[128];
   store_close(db_test_open("lost"));
-  db_sql("truncate jobs, workers, datasets cascade");
+  db_sql("truncate jobs, workers, datasets, blobs cascade");
   CU_OK(store_open(through, "lost", &store, &err), err);
   store_set_patience(store, PATIENCE_MS);
   snprintf(line, sizeof line, "trap db %s %s", what, when);
@@ -92,6 +93,27 @@ static void a_dataset_is_made_once_and_its_id_is_told(void) {
     CU_OK(store_dataset_create(store, "cut", &SPACES, NULL, id, &err), err);
     was_cut();
     CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(id, ',') from datasets"), id);
+    store_close(store);
+  }
+}
+
+static void an_upload_in_parts_is_made_once(void) {
+  static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
+  for (int i = 0; i < 2; i++) {
+    struct store *store = cut_at("never", "after"), *direct = db_test_open("lost direct");
+    struct px_err err;
+    char dataset[STORE_ID_MAX];
+    CU_OK(store_dataset_create(direct, "cut", &SPACES, NULL, dataset, &err), err);
+    const struct store_upload_draft draft = { .dataset_id = dataset, .file_name = "part.npz", .format = "npz",
+                                              .options_json = "{}", .metadata = "", .size_bytes = 9, .expires_s = 60 };
+    struct store_upload_state made;
+    tell(i ? "trap db upload_create after" : "trap db upload_create before");
+    CU_OK(store_upload_create(store, &draft, &made, &err), err);
+    was_cut();
+    CU_ASSERT_EQUAL(made.size_bytes, 9);
+    CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(id, ',') from uploads"), made.id);
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs b where not exists (select from uploads u where u.blob_id = b.id)"), "0");
+    store_close(direct);
     store_close(store);
   }
 }
@@ -139,4 +161,5 @@ static void a_claim_is_taken_up_by_whoever_made_it(void) {
 }
 
 CU_MAIN("lost_answer", T(a_submission_is_there_once), T(a_dataset_is_made_once_and_its_id_is_told),
+        T(an_upload_in_parts_is_made_once),
         T(a_cancellation_is_no_conflict_with_itself), T(a_claim_is_taken_up_by_whoever_made_it))
