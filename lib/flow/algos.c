@@ -97,7 +97,7 @@ static const struct flow_field DT[] = {
 
 static const struct flow_field REBRAC[] = {
   TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), GAMMA, TAU("0.05"),
-  NUMBER("actor_bc", 0, 1000, "0.01", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
+  NUMBER("actor_bc", 0, 1000, "0.1", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
   FLAG("layer_norm", "true", "Layer norms in the critics; then hidden is a multiple of 16"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
