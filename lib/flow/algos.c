@@ -48,7 +48,7 @@ static const struct flow_field TD3BC[] = {
 
 /* The paper's: 3 layers, 10 actions, all of them in the gradient. */
 static const struct flow_field CQL[] = {
-  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU("0.05"),
+  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU("0.005"),
   NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
   WHOLE("actions", 1, 64, "4", "Continuous: actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),

@@ -37,7 +37,7 @@ must worker_start worker-1
 must worker_start worker-2
 must make_data
 api POST /v1/pipelines --json '{"dataset": "d", "idm": {"members": 2, "steps": 150, "hidden": 16, "layers": 1, "batch": 64, "validate_every": 50},
-  "shards": 2, "judge": "none", "policies": [{"algo": "bc", "updates": 200, "hidden": 16, "batch": 32}]}' >"$work/pipeline"
+  "shards": 2, "policies": [{"algo": "bc", "updates": 200, "hidden": 16, "batch": 32}]}' >"$work/pipeline"
 api POST /v1/jobs --json '{"kind": "export", "spec": {"dataset": "d", "format": "npz", "actions": "true"}}' >/dev/null
 for ((i = 0; i < jobs; i++)); do train 1500 "$i" >/dev/null; done
 train 20000 99 >/dev/null
