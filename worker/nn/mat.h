@@ -1,6 +1,6 @@
 /*
- * Dense float32 products: with packed.h the only caller of BLAS. Used by the layers in this
- * folder and by whoever fits something linear (ridge, nearest neighbour).
+ * Dense float32 products: with packed.h the only caller of BLAS. Used by the
+ * layers in this folder and by whoever fits something linear (ridge, nearest neighbour).
  *
  * All matrices are row-major and contiguous. One thread computes, always: the
  * libraries are kept from starting others, so results do not depend on the
