@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
@@ -79,7 +80,7 @@ static enum px_status read_wait(const struct http_request *req, int *ms, struct 
  * ones. False when it has none that make sense. */
 static bool read_live(struct http_request *req, struct px_buf *text) {
   if (!service_job_progress(req->service, req->params[0], text)) return false;
-  json_t *live = json_loadb(text->data, text->len, 0, NULL);
+  json_t *live = px_json_parse(text->data, text->len, 0, NULL);
   const bool good = json_is_object(json_object_get(live, "progress")) && json_is_string(json_object_get(live, "phase"));
   json_decref(live);
   return good;
@@ -228,7 +229,7 @@ API_HANDLER(api_job_retry) {
   enum flow_kind kind = FLOW_INGEST;
   enum px_status status = job_store(req, &store, err);
   if (!status) status = store_job_document(store, req->params[0], &text, &version, err);
-  json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
+  json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   if (!status && !document) status = px_fail(err, PX_E_INTERNAL, "the job's document is broken");
   if (!status) status = flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
   if (!status && !json_is_string(json_object_get(document, "finished_at")))

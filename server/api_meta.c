@@ -1,6 +1,7 @@
 /* The service about itself: health, metrics, version, its own description. */
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/queue/queue.h"
 #include "lib/store/jobs.h"
 #include "server/api.h"
@@ -117,7 +118,7 @@ API_HANDLER(api_metrics) {
   struct px_err unused;
   json_t *counts = NULL;
   if (!api_store(req, &store, &unused) && !store_job_counts(store, &text, &unused))
-    counts = json_loadb(text.data, text.len, 0, NULL);
+    counts = px_json_parse(text.data, text.len, 0, NULL);
   status = put_jobs(counts, &reply->body);
   json_decref(counts);
   px_buf_free(&text);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/jsonmem.h"
+#include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "server/metrics.h"
 #include "server/once.h"
@@ -280,7 +280,7 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels", HTTP_JSON_MAX_DEPTH);
   json_error_t why;
   px_json_forget();
-  x->req.json = json_loadb(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
+  x->req.json = px_json_parse(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
   if (px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the JSON body");
   if (!x->req.json)
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line, why.column, why.text);

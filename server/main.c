@@ -8,7 +8,6 @@
 #include "lib/base/config.h"
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
-#include "lib/base/jsonmem.h"
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
@@ -205,7 +204,6 @@ int main(int argc, char **argv) {
   const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("server");
-  px_json_setup();
   const char *first = argc > 1 ? argv[1] : "--help";
   if (strcmp(first, "--help") == 0 || strcmp(first, "help") == 0) {
     print_help();

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/once.h"
 #include "server/service.h"
 
@@ -80,7 +81,7 @@ static const char *keep_text(struct http_request *req, const json_t *text) {
 
 static enum px_status replay(struct http_request *req, struct http_reply *reply, struct store_answer *answer,
                              struct px_err *err) {
-  json_t *head = json_loadb(answer->head.data, answer->head.len, 0, NULL), *pair;
+  json_t *head = px_json_parse(answer->head.data, answer->head.len, 0, NULL), *pair;
   if (!head) return px_fail(err, PX_E_INTERNAL, "the stored answer does not parse");
   reply->status = answer->status;
   reply->media_type = keep_text(req, json_object_get(head, "type"));

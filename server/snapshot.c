@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 
 enum px_status snapshot_labels(struct store *store, const struct store_dataset *ds, const char *asked,
@@ -17,7 +18,7 @@ enum px_status snapshot_labels(struct store *store, const struct store_dataset *
   }
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = store_label_set_document(store, id, &text, err);
-  json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
+  json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   const char *dataset = json_string_value(json_object_get(document, "dataset_id"));
   if (!status && (!dataset || strcmp(dataset, ds->id) != 0))
     status = px_fail_at(err, PX_E_NOT_FOUND, "label_set", "the dataset has no label set %.64s", id);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/data/dataset.h"
 #include "lib/flow/plan.h"
 #include "lib/store/jobs.h"
@@ -48,7 +49,7 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
     status = store_model_document(store, model, &text, err);
     if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text, err);
     if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
-    json_t *document = status ? NULL : json_loadb(text.data, text.len, 0, NULL);
+    json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
     const char *id = json_string_value(json_object_get(document, "dataset_id"));
     if (!status) status = store_dataset_get(store, id ? id : "", out, err);
     json_decref(document);
@@ -72,7 +73,7 @@ static enum px_status look_around(struct store *store, enum flow_kind kind, json
 
 /* A mask that leaves nothing to learn from is refused before anything starts. */
 static enum px_status check_mask(const struct ground *ground, const char *spec_json, struct px_err *err) {
-  json_t *spec = json_loads(spec_json, 0, NULL);
+  json_t *spec = px_json_parse(spec_json, strlen(spec_json), 0, NULL);
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
@@ -102,7 +103,7 @@ static enum px_status reply_plan(struct http_reply *reply, const struct flow_pla
     json_array_append_new(jobs, json_pack("{s:s s:s s:o}", "kind", flow_kind_info(job->kind)->name, "name", job->name,
                                           "needs", needs));
   }
-  json_t *spec = json_loads(plan->jobs[0].spec_json, 0, NULL);
+  json_t *spec = px_json_parse(plan->jobs[0].spec_json, strlen(plan->jobs[0].spec_json), 0, NULL);
   return http_reply_json(reply, json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n, "spec", spec,
                                           "jobs", jobs), err);
 }

@@ -17,7 +17,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
-#include "lib/base/jsonmem.h"
+#include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "worker/jobs.h"
 
@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct child_frame) <= 4096, "a frame must be written to a
 
 /* The job, and what the child has to know of the configuration, wherever that came from. */
 static json_t *job_document(const struct store_job *job, const struct px_config *config) {
-  json_t *spec = json_loads(job->spec_json, 0, NULL);
+  json_t *spec = px_json_parse(job->spec_json, strlen(job->spec_json), 0, NULL);
   return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:b}", "job", job->hold.job, "epoch",
                           (json_int_t)job->hold.epoch, "kind", job->kind, "dataset", job->dataset_id, "spec", spec, "db_url",
                           px_config_text(config, "db_url"), "memory_mb", (json_int_t)px_config_int(config, "memory_mb"),
@@ -43,7 +43,8 @@ static int job_input(const struct store_job *job, const struct px_config *config
   json_t *document = job_document(job, config);
   char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
-  int fd = text ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;
+  if (px_json_lacking()) errno = ENOMEM; /* and parts of it may be missing */
+  int fd = text && !px_json_lacking() ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;
   const size_t n = text ? strlen(text) : 0;
   if (fd >= 0 && (write(fd, text, n) != (ssize_t)n || lseek(fd, 0, SEEK_SET) < 0)) {
     close(fd);
@@ -166,10 +167,13 @@ static enum px_status read_job(json_t **out, struct px_err *err) {
   for (ssize_t n = 1; !status && n > 0;) {
     char piece[65536];
     n = read(STDIN_FILENO, piece, sizeof piece);
-    if (n > 0) status = px_buf_put(&text, piece, (size_t)n);
+    if (n < 0) status = px_fail_errno(err, "reading the job given to the child");
+    if (n > 0 && px_buf_put(&text, piece, (size_t)n)) status = px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   }
-  json_t *document = status || !text.data ? NULL : json_loads(text.data, 0, NULL);
+  json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   px_buf_free(&text);
+  if (status) return status;
+  if (!document && px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   if (!document) return px_fail(err, PX_E_INTERNAL, "the job given to the child does not parse");
   *out = document;
   return PX_OK;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "lib/base/crash.h"
-#include "lib/base/jsonmem.h"
 #include "lib/base/log.h"
 #include "lib/base/stop.h"
 #include "lib/data/helper.h"
@@ -48,7 +47,6 @@ int main(int argc, char **argv) {
   const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("worker");
-  px_json_setup();
   for (int i = 1; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0) return help(), 0;
     if (strcmp(argv[i], "--version") == 0) return puts("proxact-worker " PX_VERSION), 0;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
@@ -148,7 +149,7 @@ static enum px_status held_out(struct job *job, bool discrete, const char *label
     struct px_buf text = PX_BUF(RESULT_MAX);
     store_result_id("job", json_string_value(model), id);
     status = store_job_result(job->store, id, &text, err);
-    json_t *result = status ? NULL : json_loads(text.data, 0, NULL);
+    json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
     px_buf_free(&text);
     if (status) return status;
     const double size = spec_number(result, "val_transitions", 0);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/env/rollout.h"
 #include "worker/snapshot.h"
@@ -17,7 +18,7 @@ enum { VARIANTS_N = 3 };
 static enum px_status read_result(struct job *job, const char *id, json_t **out, struct px_err *err) {
   struct px_buf text = PX_BUF(RESULT_MAX);
   enum px_status status = store_job_result(job->store, id, &text, err);
-  json_t *result = status ? NULL : json_loads(text.data, 0, NULL);
+  json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   px_buf_free(&text);
   if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
   *out = result;

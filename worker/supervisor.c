@@ -12,7 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
-#include "lib/base/jsonmem.h"
+#include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
 #include "lib/base/scratch.h"

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/json.h"
 
 enum { CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 900, POST_TRIES_MAX = 8 };
 
@@ -183,12 +184,13 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
 }
 
 static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_err *err) {
-  json_t *json = ex->body.len ? json_loadb(ex->body.data, ex->body.len, JSON_DECODE_ANY, NULL) : NULL;
+  json_t *json = ex->body.len ? px_json_parse(ex->body.data, ex->body.len, JSON_DECODE_ANY, NULL) : NULL;
   if (ex->reply.http >= 400) {
     const enum px_status status = client_problem(ex->reply.http, json, err);
     json_decref(json);
     return status;
   }
+  if (ex->body.len && !json && px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the answer");
   if (ex->body.len && !json)
     return px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);
   if (out) *out = json;

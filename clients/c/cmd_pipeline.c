@@ -5,6 +5,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+#include "lib/base/json.h"
 
 enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body, struct px_err *err) {
   json_t *answer = NULL;
@@ -55,7 +56,7 @@ static enum px_status put_text(const struct cli *cli, json_t *body, const char *
 static enum px_status new_body(const struct cli *cli, json_t **out, struct px_err *err) {
   const char *spec = cli_option(cli, "spec");
   json_error_t where;
-  json_t *body = json_loads(spec ? spec : "{}", JSON_REJECT_DUPLICATES, &where);
+  json_t *body = px_json_parse(spec ? spec : "{}", spec ? strlen(spec) : 2, JSON_REJECT_DUPLICATES, &where);
   if (!json_is_object(body)) {
     json_decref(body);
     return px_fail_at(err, PX_E_BAD_FIELD, "spec", "--spec takes a JSON object: %s", *where.text ? where.text : "not an object");

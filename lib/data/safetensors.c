@@ -1,4 +1,5 @@
 /* safetensors, reading and writing: see safetensors.h. */
+#include "lib/base/json.h"
 #include "lib/data/safetensors.h"
 
 #include <endian.h>
@@ -263,7 +264,7 @@ enum px_status px_st_parse(const void *bytes, size_t n, struct px_st **out, stru
   struct px_st *st = calloc(1, sizeof *st);
   if (!st) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
   json_error_t why;
-  st->header = json_loadb(header, (size_t)header_n, JSON_REJECT_DUPLICATES, &why);
+  st->header = px_json_parse(header, (size_t)header_n, JSON_REJECT_DUPLICATES, &why);
   enum px_status status;
   if (!st->header || !json_is_object(st->header))
     status = px_fail(err, PX_E_BAD_DATA, "safetensors: the header is not a JSON object: %s",

@@ -1,4 +1,5 @@
 /* Field tables: see fields.h. */
+#include "lib/base/json.h"
 #include "lib/flow/fields.h"
 
 #include <math.h>
@@ -182,7 +183,7 @@ static enum px_status check_field(const struct flow_field *field, const json_t *
       px_err_hint(err, "%s: %s", field->name, field->help);
       return PX_E_BAD_FIELD;
     }
-    given = fallback = json_loads(field->initial, JSON_DECODE_ANY, NULL);
+    given = fallback = px_json_parse(field->initial, strlen(field->initial), JSON_DECODE_ANY, NULL);
   }
   enum px_status status = check_value(field, given, at, &value, err);
   if (!status && json_object_set_new(object, field->name, value) < 0)

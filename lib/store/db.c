@@ -7,7 +7,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
-#include "lib/base/jsonmem.h"
+#include "lib/base/json.h"
 #include "lib/store/db_conn.h"
 
 enum { RERUNS_MAX = 8 };

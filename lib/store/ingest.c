@@ -1,4 +1,5 @@
 /* From a file on disk to segments in a dataset: see transfer.h. */
+#include "lib/base/json.h"
 #include "lib/store/transfer.h"
 
 #include <jansson.h>
@@ -213,7 +214,7 @@ char *store_options_json(const struct px_read_options *options) {
 }
 
 void store_options_parse(const char *text, struct px_read_options *options) {
-  json_t *json = text ? json_loads(text, 0, NULL) : NULL, *key;
+  json_t *json = text ? px_json_parse(text, strlen(text), 0, NULL) : NULL, *key;
   *options = (struct px_read_options){ .ignore_actions = json_is_true(json_object_get(json, "ignore_actions")) };
   size_t i;
   json_array_foreach(json_object_get(json, "obs_keys"), i, key)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/jsonmem.h"
+#include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/jobs.h"
@@ -272,7 +272,6 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   char id[STORE_ID_MAX];
   json_malloc_t take;
   json_free_t give;
-  px_json_setup();
   json_get_alloc_funcs(&take, &give);
   CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX)); /* a part of a document, say */
   store_job_new_id(id);

@@ -1,4 +1,4 @@
-/* lib/base: sizes, buffers, random numbers, hashes, configuration. */
+/* lib/base: sizes, buffers, random numbers, hashes, JSON, configuration. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +6,10 @@
 
 #include "lib/base/config.h"
 #include "lib/base/hash.h"
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "tests/support/allocations.h"
 #include "tests/support/cu.h"
 
 static void sizes_that_overflow_are_refused(void) {
@@ -173,7 +175,58 @@ static void errors_wrap_themselves(void) {
   CU_ASSERT_EQUAL(px_status_http(PX_E_TOO_LARGE), 413);
 }
 
+static void json_is_parsed_as_jansson_does(void) {
+  static const char TEXT[] = "{\"a\":[1,-2.5,\"\u00e9\",null,true,{}],\"b\":{\"c\":[]}}";
+  json_error_t why;
+  json_t *parsed = px_json_parse(TEXT, strlen(TEXT), 0, &why);
+  char *again = json_dumps(parsed, JSON_COMPACT);
+  CU_ASSERT_STRING_EQUAL(again, TEXT);
+  free(again);
+  json_decref(parsed);
+  CU_ASSERT_PTR_NULL(px_json_parse("{\n1}", 4, 0, &why));
+  CU_ASSERT_EQUAL(why.line, 2);
+  CU_ASSERT_FALSE(px_json_lacking());
+}
+
+#ifdef COUNTS_ALLOCATIONS
+/* Numbers and texts longer than what jansson begins with, in a document that takes several blocks. */
+static char *long_document(void) {
+  struct px_buf text = PX_BUF(1 << 20);
+  bool good = px_buf_puts(&text, "[0.1234567890123456789") == PX_OK;
+  for (int i = 0; i < 1000; i++)
+    good = good && px_buf_puts(&text, i % 2 ? ",123456789012345" : ",\"as long as this, and longer than that\"") == PX_OK;
+  CU_ASSERT_TRUE_FATAL(good && px_buf_puts(&text, "]") == PX_OK);
+  return text.data;
+}
+#endif
+
+static void json_without_memory_is_nothing_and_not_less(void) {
+#ifndef COUNTS_ALLOCATIONS
+  CU_PASS("the sanitizer owns malloc: done in the ordinary build");
+#else
+  char *text = long_document();
+  const uint64_t before = allocations;
+  json_t *whole = px_json_parse(text, strlen(text), 0, NULL);
+  const uint64_t needed = allocations - before;
+  CU_ASSERT_TRUE(needed > 1000 || allocations == 0); /* none are seen under valgrind, whose malloc it is */
+  for (uint64_t n = 0; needed && n <= needed; n++) {
+    json_error_t why;
+    px_json_forget();
+    allocations_allowed = allocations + n;
+    json_t *parsed = px_json_parse(text, strlen(text), 0, &why);
+    allocations_allowed = UINT64_MAX;
+    CU_ASSERT_EQUAL(parsed == NULL, n < needed);
+    CU_ASSERT_EQUAL(px_json_lacking(), n < needed);
+    CU_ASSERT_TRUE(n < needed ? strcmp(why.text, "no memory") == 0 : json_equal(parsed, whole));
+    json_decref(parsed);
+  }
+  json_decref(whole);
+  free(text);
+#endif
+}
+
 CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
         T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
-        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector), T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648),
-        T(flag_overrides_environment_overrides_file), T(bad_options_are_named), T(errors_wrap_themselves))
+        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
+        T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
+        T(json_is_parsed_as_jansson_does), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))

@@ -1,0 +1,25 @@
+/*
+ * JSON when there is no memory. jansson leaves out what it cannot allocate: a document made of many parts would be sent or
+ * stored without one of them, a default would stand in for what was asked. So its failed allocations are remembered, for
+ * each thread: what was made meanwhile is not committed (lib/store/db.c), not answered (server/http.c), and what was
+ * refused meanwhile was refused for want of memory.
+ */
+#ifndef PX_BASE_JSON_H
+#define PX_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * As json_loadb; use nothing else. jansson's own functions lose a byte of a string or a number whose buffer cannot grow,
+ * and take what is left of it, or end the program when it is a number's last.
+ * Returns a new reference. NULL: malformed, as `why` (may be NULL) says, or px_json_lacking().
+ */
+json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *why);
+
+/* Whether an allocation of jansson's has failed in this thread since px_json_forget. */
+bool px_json_lacking(void);
+void px_json_forget(void);
+
+#endif
