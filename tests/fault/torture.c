@@ -1,11 +1,12 @@
 /*
  * torture: every allocation and every call to the system that a flow makes fails once, one after another.
  *
- *   torture [--seed=N] [--calls=N] [--flows=PREFIX]   inside tests/support/stack.sh; needs failing.so and the upload
- *                                                     files (PX_UPLOADS), see test_torture.sh
+ *   torture [--seed=N] [--calls=N|places] [--flows=PREFIX]   inside tests/support/stack.sh; needs failing.so and the
+ *                                                            upload files (PX_UPLOADS), see test_torture.sh
  *
- * A flow (kit/flows.h) is run once undisturbed, to count its calls and to see what it gives; then again and again, each
- * time with another call failing (--calls: at most so many a flow, drawn by the seed; 0: all). Each time
+ * A flow (kit/flows.h) is run undisturbed, to count its calls and to see what it gives; then again and again, each time
+ * with another call failing (--calls: at most so many a flow, drawn by the seed; 0: all; places: one of those that have
+ * the same callers, drawn by the seed). Each time
  *   - nothing of the service may end: the server and the supervisor stay the processes they were;
  *   - a client gets the same answer as ever, or a problem of class 5xx, or none;
  *   - what was acknowledged has happened, what was refused has not;
@@ -39,6 +40,8 @@ static void found(const struct torture *t, const struct flow *flow, long at, con
   printf("FOUND %s call %ld: %s\n  %s\n", flow->name, at, text, torment_where(t->failing));
   fflush(stdout);
 }
+
+enum { EVERY_PLACE = -1 };
 
 /* What an undisturbed run does. */
 struct expected { struct flow_end end; long effect, calls; };
@@ -115,13 +118,22 @@ static void keep_the_law(struct torture *t, const struct flow *flow) {
   }
 }
 
+static long *choose(struct torture *t, const struct flow *flow, uint64_t seed, long calls, long of, long *n) {
+  if (calls == EVERY_PLACE) return torment_places(t->failing, seed, flow->name, of, n);
+  *n = calls ? calls : of;
+  return torment_sample(seed, flow->name, of, n);
+}
+
 static void torture_flow(struct torture *t, const struct flow *flow, uint64_t seed, long calls) {
   struct expected expected;
   const int64_t begun = px_clock_ms();
   const long found_before = sum.findings, refused = sum.refused, cut = sum.cut, fired = sum.fired;
+  torment_note(t->failing, calls == EVERY_PLACE);
   if (!learn(t, flow, &expected)) return;
-  long n = calls ? calls : expected.calls;
-  long *sample = torment_sample(seed, flow->name, expected.calls, &n);
+  torment_note(t->failing, false);
+  long n = 0;
+  long *sample = choose(t, flow, seed, calls, expected.calls, &n);
+  if (!sample) found(t, flow, 0, "its %ld calls are too many to choose from", expected.calls);
   for (long i = 0; i < n; i++) torment(t, flow, sample[i], &expected);
   free(sample);
   keep_the_law(t, flow);
@@ -140,7 +152,7 @@ int main(int argc, char **argv) {
   int c;
   while ((c = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
     if (c == 's') seed = strtoull(optarg, NULL, 10);
-    else if (c == 'c') calls = strtol(optarg, NULL, 10);
+    else if (c == 'c') calls = strcmp(optarg, "places") == 0 ? EVERY_PLACE : strtol(optarg, NULL, 10);
     else if (c == 'f') only = optarg;
     else return 2;
   }

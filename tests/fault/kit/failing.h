@@ -13,11 +13,13 @@
 #include <stdint.h>
 
 enum failing_part { FAILING_NONE, FAILING_SERVER, FAILING_SUPERVISOR, FAILING_CHILD, FAILING_CLIENT };
-enum { FAILING_FRAMES = 12, FAILING_NAME = 24 };
+enum { FAILING_FRAMES = 12, FAILING_NAME = 24, FAILING_NOTED = 1 << 16 };
 
 struct failing {
   _Atomic(enum failing_part) part; /* whose calls count; NONE: nobody's */
   atomic_long count, at;           /* calls so far; which one fails, from 1 (0: none) */
+  atomic_int noting;               /* where each call is made is written into `place` */
+  uint64_t place[FAILING_NOTED];   /* of the call of that number, counted from 0: a digest of its name and its callers */
   atomic_int fired;                /* it has failed */
   char call[FAILING_NAME];         /* which function that was */
   int frames_n;

@@ -39,6 +39,35 @@ const char *torment_where(const struct failing *failing) {
   return line;
 }
 
+void torment_note(struct failing *failing, bool noting) { atomic_store(&failing->noting, noting); }
+
+struct drawn { uint64_t place, lot; long number; };
+
+static int by_place_and_lot(const void *a, const void *b) {
+  const struct drawn *x = a, *y = b;
+  if (x->place != y->place) return x->place < y->place ? -1 : 1;
+  return (x->lot > y->lot) - (x->lot < y->lot);
+}
+
+static int by_number(const void *a, const void *b) {
+  const long x = *(const long *)a, y = *(const long *)b;
+  return (x > y) - (x < y);
+}
+
+long *torment_places(const struct failing *failing, uint64_t seed, const char *name, long of, long *n) {
+  struct px_rng rng = px_rng_at(seed, px_rng_stream(name, 0), 0);
+  struct drawn *calls = of <= FAILING_NOTED ? calloc((size_t)of + 1, sizeof *calls) : NULL;
+  long *places = calls ? calloc((size_t)of + 1, sizeof *places) : NULL;
+  for (long i = 0; places && i < of; i++) calls[i] = (struct drawn){ failing->place[i], px_rng_u32(&rng), i + 1 };
+  *n = 0;
+  if (places) qsort(calls, (size_t)of, sizeof *calls, by_place_and_lot);
+  for (long i = 0; places && i < of; i++)
+    if (i == 0 || calls[i].place != calls[i - 1].place) places[(*n)++] = calls[i].number;
+  if (places) qsort(places, (size_t)*n, sizeof *places, by_number);
+  free(calls);
+  return places;
+}
+
 /* Each of the numbers still to be looked at is taken with the chance that is left. */
 long *torment_sample(uint64_t seed, const char *name, long of, long *n) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream(name, 0), 0);

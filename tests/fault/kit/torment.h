@@ -5,6 +5,7 @@
 #ifndef PX_TESTS_FAULT_TORMENT_H
 #define PX_TESTS_FAULT_TORMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "tests/fault/kit/failing.h"
@@ -20,5 +21,12 @@ const char *torment_where(const struct failing *failing);
 
 /* `n` numbers out of 1 .. `of`, ascending, by the seed; all of them when there are no more. The caller frees it. */
 long *torment_sample(uint64_t seed, const char *name, long of, long *n);
+/* Whether the places of calls are noted from now on. */
+void torment_note(struct failing *failing, bool noting);
+/*
+ * One number for each place at which the last `of` calls were noted, drawn by the seed; *n is how many. A place is a
+ * function and the FAILING_FRAMES callers above it. NULL: no memory, or more calls than can be noted. The caller frees it.
+ */
+long *torment_places(const struct failing *failing, uint64_t seed, const char *name, long of, long *n);
 
 #endif

@@ -71,9 +71,24 @@ static void describe(const char *call) {
   }
 }
 
+/* FNV-1a over the name's and the callers' addresses, which do not change while the process lives. */
+static uint64_t place_of(const char *call) {
+  uintptr_t parts[FAILING_FRAMES + 3] = { (uintptr_t)call };
+  const int n = backtrace((void **)(parts + 1), FAILING_FRAMES + 2);
+  uint64_t digest = 0xcbf29ce484222325u;
+  for (int i = 0; i <= n; i++) digest = (digest ^ parts[i]) * 0x100000001b3u;
+  return digest;
+}
+
 static bool fails(const char *call) {
   if (!shared || inside || part == FAILING_NONE || atomic_load(&shared->part) != part) return false;
-  if (atomic_fetch_add(&shared->count, 1) + 1 != atomic_load(&shared->at)) return false;
+  const long number = atomic_fetch_add(&shared->count, 1) + 1;
+  if (atomic_load(&shared->noting) && number <= FAILING_NOTED) {
+    inside = true;
+    shared->place[number - 1] = place_of(call);
+    inside = false;
+  }
+  if (number != atomic_load(&shared->at)) return false;
   inside = true;
   describe(call);
   atomic_store(&shared->fired, 1);
