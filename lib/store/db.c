@@ -46,7 +46,7 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
   snprintf(store->state, sizeof store->state, "%s", state ? state : "");
   snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
-  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_unreachable(store, err);
+  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_give_up(store, err);
   /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
   const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
   const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
@@ -73,10 +73,6 @@ static enum px_status unsettled(struct px_err *err, const char *what) {
   px_fail(err, PX_E_UNSETTLED, "the connection to the database was lost while %s was committed", what);
   return PX_E_UNSETTLED;
 }
-
-/* A failure without an SQLSTATE is not the server's: what it has answered, there was no memory to read, say. What was sent may
- * have been done, and the connection is somewhere in the middle of an answer. */
-static bool is_lost(const struct store *store, bool sent) { return conn_is_lost(store) || (sent && !*store->state); }
 
 /* ---- statements */
 
@@ -129,7 +125,7 @@ enum px_status db_run(struct store *store, enum db_sql sql, const struct db_para
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!is_lost(store, sent)) return status;
+    if (!conn_is_lost(store)) return status;
     conn_drop(store);
     if (sent && only_once(sql)) return unsettled(err, STATEMENT[sql].name);
     if (!conn_pause(store, until_ms, losses++)) return status;
@@ -181,6 +177,7 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
     memcpy(state, store->state, sizeof state);
     PQclear(conn_exec(store, "rollback"));
     memcpy(store->state, state, sizeof state);
+    if (PQtransactionStatus(store->conn) != PQTRANS_IDLE) conn_drop(store);
   }
   store->in_transaction = false;
   return status;
@@ -203,7 +200,7 @@ enum px_status db_transaction(struct store *store, const char *name, db_work fn,
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!is_lost(store, asked)) break;
+    if (!conn_is_lost(store)) break;
     store->unsettled |= asked;
     conn_drop(store);
     if (conn_pause(store, until_ms, losses++)) continue;

@@ -58,7 +58,6 @@ int store_answer(const struct store *store) { return store->answer_ms; }
 void conn_drop(struct store *store) {
   PQfinish(store->conn);
   store->conn = NULL;
-  store->in_transaction = false;
 }
 
 /* libpq's messages end with a newline and may hold several lines. */
@@ -70,12 +69,13 @@ static void tidy(char *out, size_t size, const char *text) {
     if (out[i] == '\n' || out[i] == '\t') out[i] = ' ';
 }
 
-enum px_status conn_unreachable(struct store *store, struct px_err *err) {
+enum px_status conn_give_up(struct store *store, struct px_err *err) {
   char text[256];
   if (store->late) snprintf(text, sizeof text, "nothing came for %d ms", store->answer_ms);
   else tidy(text, sizeof text, store->conn ? PQerrorMessage(store->conn) : "the connection was given up");
   px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
   px_err_hint(err, "Is PostgreSQL running, and is db_url right?");
+  conn_drop(store);
   return PX_E_UNAVAILABLE;
 }
 
@@ -97,8 +97,7 @@ static enum px_status conn_open(struct store *store, struct px_err *err) {
   store->late = false;
   store->conn = PQconnectdbParams(keys, values, 1);
   memset(store->prepared, 0, sizeof store->prepared);
-  store->in_transaction = false;
-  if (PQstatus(store->conn) != CONNECTION_OK) return conn_unreachable(store, err);
+  if (PQstatus(store->conn) != CONNECTION_OK) return conn_give_up(store, err);
   PQsetNoticeReceiver(store->conn, ignore_notice, NULL);
   PQsetnonblocking(store->conn, 1);
   /* A process stopped in the middle of a transaction must not hold its locks for ever. */

@@ -30,7 +30,11 @@ enum px_status conn_ensure(struct store *store, struct px_err *err) PX_MUST_CHEC
 void conn_drop(struct store *store);
 /* True when the last failure was the connection's, or the database's that is going away: another connection may do. */
 bool conn_is_lost(const struct store *store);
-enum px_status conn_unreachable(struct store *store, struct px_err *err);
+/*
+ * Ends it because it failed, or because what came could not be understood (there was no memory to read it, say), so that it
+ * is somewhere in the middle of an answer. PX_E_UNAVAILABLE, with the reason.
+ */
+enum px_status conn_give_up(struct store *store, struct px_err *err);
 
 /* As PQexec, PQprepare and PQexecPrepared; NULL when no answer came in time, and then there is no connection any more. */
 PGresult *conn_exec(struct store *store, const char *sql);
