@@ -184,8 +184,8 @@ test: ## Install what tests need, build, run every tier
 
 tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS) $(FAULT)
 
-CALLS ?= 0
-check-torture: ## Every allocation and system call of every flow fails once, under ASan: CALLS=0 (of a flow; 0: all) SEED= FLOWS=
+CALLS ?= places
+check-torture: ## One call of each place in every flow fails once, under ASan: CALLS=places (N: so many of a flow, 0: all) SEED= FLOWS=
 	@$(MAKE) --no-print-directory -s -j$(JOBS) SAN=address all tests
 	@PROXACT_BUILD=$(CURDIR)/build-address CALLS=$(CALLS) SEED=$(SEED) FLOWS="$(FLOWS)" tests/fault/test_torture.sh
 

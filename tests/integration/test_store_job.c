@@ -8,6 +8,7 @@
 
 #include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/db.h"
 #include "lib/store/results.h"
 #include "tests/support/jobs.h"
 
@@ -284,6 +285,22 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   store_close(store);
 }
 
+/* No statement has neither a result nor an error, like an answer that there was no memory to read. */
+static void a_connection_whose_answer_makes_no_sense_is_given_up(void) {
+  struct store *store = jobs_fresh();
+  struct px_err err;
+  CU_OK(db_exec(store, "set application_name = 'px in the middle'", &err), err);
+  CU_ASSERT_EQUAL(db_exec(store, "", &err), PX_E_UNAVAILABLE);
+  CU_OK(store_ping(store, &err), err);
+  bool gone = false;
+  for (int i = 0; i < 100 && !gone; i++) {
+    usleep(20000);
+    gone = strcmp(db_sql("select count(*) from pg_stat_activity where application_name = 'px in the middle'"), "0") == 0;
+  }
+  CU_ASSERT_TRUE(gone);
+  store_close(store);
+}
+
 static void bad_input_is_never_retried(void) {
   struct store *store = jobs_fresh();
   char id[STORE_ID_MAX];
@@ -468,6 +485,7 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds),
         T(metrics_of_the_running_attempt_are_listed),
         T(soft_failures_are_retried_after_a_growing_pause_until_attempts_run_out), T(bad_input_is_never_retried),
         T(want_of_room_spends_no_attempt_and_is_waited_out), T(what_there_was_no_memory_for_is_not_committed),
+        T(a_connection_whose_answer_makes_no_sense_is_given_up),
         T(a_message_that_is_no_text_still_fails_the_job), T(giving_back_costs_no_attempt),
         T(expired_lease_returns_job_to_ready_and_the_third_fails_it), T(the_reaper_ends_sessions_of_lost_attempts_only),
         T(cancelling_pending_is_at_once_and_running_with_the_next_heartbeat),
