@@ -1,12 +1,13 @@
 /* Digests, random bytes, hexadecimal, base64: see hash.h. */
 #include "lib/base/hash.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init and the like: see px_sha256 */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 
 struct px_sha256 *px_sha256_new(void) {
@@ -96,7 +97,12 @@ void px_hex(const uint8_t *bytes, size_t n, char *text) {
 }
 
 enum px_status px_random(void *bytes, size_t n) {
-  return n <= 1 << 20 && RAND_bytes(bytes, (int)n) == 1 ? PX_OK : PX_E_IO;
+  for (size_t have = 0; have < n;) {
+    const ssize_t got = getrandom((char *)bytes + have, n - have, 0);
+    if (got < 0 && errno != EINTR) return PX_E_IO;
+    if (got > 0) have += (size_t)got;
+  }
+  return PX_OK;
 }
 
 bool px_same_secret(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }

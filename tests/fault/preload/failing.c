@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -184,6 +185,7 @@ CALL(int, pipe2, EMFILE, (int fds[2], int flags), fds, flags)
 CALL(int, mkostemp, ENOSPC, (char *path, int flags), path, flags)
 CALL(int, memfd_create, EMFILE, (const char *name, unsigned flags), name, flags)
 CALL(pid_t, fork, EAGAIN, (void))
+CALL(ssize_t, getrandom, ENOSYS, (void *p, size_t n, unsigned flags), p, n, flags)
 
 /* A connection that is reset is so for both directions, and stays so. */
 static int reset(int fd) {
