@@ -2,56 +2,64 @@
 #include "lib/base/hash.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define OPENSSL_SUPPRESS_DEPRECATED /* SHA256_Init and the like: see px_sha256 */
+/* OpenSSL's newer functions set the library up when first used. Without memory for that they crash, or leave a digest as it
+ * was (3.0). These, though deprecated, only compute. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
+struct px_sha256 { SHA256_CTX ctx; };
+
 struct px_sha256 *px_sha256_new(void) {
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  if (ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1) {
-    EVP_MD_CTX_free(ctx);
-    ctx = NULL;
-  }
-  return (struct px_sha256 *)ctx;
+  struct px_sha256 *h = malloc(sizeof *h);
+  if (h) SHA256_Init(&h->ctx);
+  return h;
 }
 
-void px_sha256_put(struct px_sha256 *h, const void *bytes, size_t n) { EVP_DigestUpdate((EVP_MD_CTX *)h, bytes, n); }
+void px_sha256_put(struct px_sha256 *h, const void *bytes, size_t n) { SHA256_Update(&h->ctx, bytes, n); }
 
 void px_sha256_end(struct px_sha256 *h, uint8_t digest[PX_SHA256_BYTES]) {
-  EVP_DigestFinal_ex((EVP_MD_CTX *)h, digest, NULL);
-  EVP_MD_CTX_free((EVP_MD_CTX *)h);
+  SHA256_Final(digest, &h->ctx);
+  free(h);
 }
 
 void px_sha256(const void *bytes, size_t n, uint8_t digest[PX_SHA256_BYTES]) {
-  /* All of OpenSSL's newer ways ask for memory, and without it leave the digest as it was. This one cannot fail. */
   SHA256_CTX ctx;
   SHA256_Init(&ctx);
   SHA256_Update(&ctx, bytes, n);
   SHA256_Final(digest, &ctx);
 }
 
+struct px_digest {
+  enum px_digest_kind kind;
+  union { SHA_CTX sha1; SHA256_CTX sha256; } ctx;
+};
+
 struct px_digest *px_digest_new(enum px_digest_kind kind) {
-  EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-  if (ctx && EVP_DigestInit_ex(ctx, kind == PX_DIGEST_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) != 1) {
-    EVP_MD_CTX_free(ctx);
-    ctx = NULL;
-  }
-  return (struct px_digest *)ctx;
+  struct px_digest *d = malloc(sizeof *d);
+  if (!d) return NULL;
+  d->kind = kind;
+  if (kind == PX_DIGEST_SHA1) SHA1_Init(&d->ctx.sha1);
+  else SHA256_Init(&d->ctx.sha256);
+  return d;
 }
 
-void px_digest_put(struct px_digest *d, const void *bytes, size_t n) { EVP_DigestUpdate((EVP_MD_CTX *)d, bytes, n); }
+void px_digest_put(struct px_digest *d, const void *bytes, size_t n) {
+  if (d->kind == PX_DIGEST_SHA1) SHA1_Update(&d->ctx.sha1, bytes, n);
+  else SHA256_Update(&d->ctx.sha256, bytes, n);
+}
 
 size_t px_digest_end(struct px_digest *d, uint8_t digest[PX_DIGEST_MAX_BYTES]) {
-  unsigned n = 0;
-  EVP_DigestFinal_ex((EVP_MD_CTX *)d, digest, &n);
-  return n;
+  if (d->kind == PX_DIGEST_SHA1) SHA1_Final(digest, &d->ctx.sha1);
+  else SHA256_Final(digest, &d->ctx.sha256);
+  return d->kind == PX_DIGEST_SHA1 ? SHA_DIGEST_LENGTH : SHA256_DIGEST_LENGTH;
 }
 
-void px_digest_free(struct px_digest *d) { EVP_MD_CTX_free((EVP_MD_CTX *)d); }
+void px_digest_free(struct px_digest *d) { free(d); }
 
 static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
