@@ -42,10 +42,8 @@ enum px_status snapshot_segments(struct job *job, uint32_t first, uint32_t count
   if (!status && !(l.builder = px_dataset_builder_new(&about->spaces)))
     status = px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
   if (!status) status = store_segment_read(job->store, about->id, first, count, take_segment, &l, err);
-  if (!status) {
-    status = px_dataset_builder_end(l.builder, out, err);
-    l.builder = NULL;
-  }
+  if (!status) status = px_dataset_builder_end(l.builder, out, err);
+  if (!status) l.builder = NULL; /* which is freed */
   px_dataset_builder_free(l.builder);
   free(about);
   return status;
