@@ -289,6 +289,7 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
 
 /* The body is complete. */
 static enum MHD_Result work(struct exchange *x) {
+  http_conn_heard(x->conn);
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
   if (x->failed) return http_answer(x);

@@ -98,6 +98,7 @@ enum MHD_Result http_answer(struct exchange *x) {
     return MHD_NO;
   }
   x->stage = STAGE_SENT;
+  http_conn_heard(x->conn);
   http_conn_deadline(x->conn, http_until_ms(x, x->sent));
   const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);
   MHD_destroy_response(response);

@@ -1,6 +1,7 @@
 /* Deadlines of connections: see http_conn.h. */
 #include "server/http_conn.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -10,10 +11,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-/* How long a client that has just connected may take to ask, when the server is about to end. */
-enum { FRESH_MS = 1000, IDLE_AT_LEAST_MS = 1000 };
+/* FRESH_MS: how long a client that has just connected may take to ask, when the server is about to end.
+ * ENDED_MS: how long libmicrohttpd may take to find in what it has read that a request of a client that is gone is whole. */
+enum { FRESH_MS = 1000, IDLE_AT_LEAST_MS = 1000, ENDED_MS = 2000 };
 
-enum state { FRESH, BUSY, WAITING, SHUT };
+/* HEARING: of a request not all has come yet. */
+enum state { FRESH, HEARING, BUSY, WAITING, SHUT };
 
 struct conn {
   struct conn *prev, *next;
@@ -30,14 +33,36 @@ struct conn_watch {
   struct conn *first;
 };
 
+/* Nothing more comes: the client has closed it, and what it sent before has been read. */
+static bool has_ended(const struct conn *c) {
+  char byte;
+  const ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/*
+ * libmicrohttpd waits for edges, and takes a short read for the last: it misses an end that came together with the bytes
+ * before it. A client may close its side and still wait for the answer to a whole request; while part of one is missing its
+ * end is the request's.
+ */
+static void hurry_ended(struct conn *c, int64_t now) {
+  int64_t deadline = atomic_load(&c->deadline_ms);
+  const int state = atomic_load(&c->state);
+  if (state != BUSY && state != SHUT && deadline != INT64_MAX && deadline > now + ENDED_MS && has_ended(c))
+    atomic_compare_exchange_strong(&c->deadline_ms, &deadline, now + ENDED_MS); /* or a new stage has begun */
+}
+
 /* The socket is only shut down here; libmicrohttpd sees its end and closes it. */
 static void shut_late(struct conn_watch *watch, int64_t now) {
-  for (struct conn *c = watch->first; c; c = c->next)
+  for (struct conn *c = watch->first; c; c = c->next) {
+    hurry_ended(c, now);
     if (atomic_load(&c->deadline_ms) <= now) {
-      px_log(PX_LOG_INFO, "connection_late", "idle", atomic_load(&c->state) != BUSY ? "true" : "false", NULL);
+      const int state = atomic_load(&c->state);
+      px_log(PX_LOG_INFO, "connection_late", "idle", state == FRESH || state == WAITING ? "true" : "false", NULL);
       shutdown(c->fd, SHUT_RDWR);
       atomic_store(&c->deadline_ms, INT64_MAX);
     }
+  }
 }
 
 static void *watch_main(void *arg) {
@@ -115,8 +140,13 @@ void http_conn_deadline(struct conn *conn, int64_t deadline_ms) {
 
 bool http_conn_begin(struct conn *conn) {
   int fresh = FRESH, waiting = WAITING;
-  return !conn || atomic_compare_exchange_strong(&conn->state, &fresh, BUSY) ||
-         atomic_compare_exchange_strong(&conn->state, &waiting, BUSY);
+  return !conn || atomic_compare_exchange_strong(&conn->state, &fresh, HEARING) ||
+         atomic_compare_exchange_strong(&conn->state, &waiting, HEARING);
+}
+
+void http_conn_heard(struct conn *conn) {
+  int hearing = HEARING;
+  if (conn) atomic_compare_exchange_strong(&conn->state, &hearing, BUSY);
 }
 
 void http_conn_end(struct conn *conn) {
@@ -128,7 +158,7 @@ void http_conn_end(struct conn *conn) {
 /* A request that is there already is answered, and its connection closed after that. */
 static bool has_nothing_to_say(const struct conn *c) {
   char byte;
-  return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+  return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 int http_conn_drain(struct conn_watch *watch) {
@@ -157,6 +187,6 @@ void http_conn_shut_oldest_idle(struct conn_watch *watch) {
     since_ms = atomic_load(&c->idle_since_ms);
   }
   int state = oldest ? atomic_load(&oldest->state) : BUSY;
-  if (state != BUSY && atomic_compare_exchange_strong(&oldest->state, &state, SHUT)) shutdown(oldest->fd, SHUT_RDWR);
+  if ((state == FRESH || state == WAITING) && atomic_compare_exchange_strong(&oldest->state, &state, SHUT)) shutdown(oldest->fd, SHUT_RDWR);
   pthread_mutex_unlock(&watch->lock);
 }

@@ -2,7 +2,8 @@
  * Deadlines of connections. libmicrohttpd's timeout only counts silence, so a
  * client that drips a byte a second holds a connection for ever. Here every
  * connection has a time by which its present stage must be over (idle, headers,
- * body, answer); one thread shuts down the sockets that are late.
+ * body, answer); one thread shuts down the sockets that are late, and those of clients
+ * that went away in the middle of a request.
  *
  * Used by http.c. Thread safe.
  */
@@ -26,6 +27,8 @@ void http_conn_close(struct conn_watch *watch, struct conn *conn);
 void http_conn_deadline(struct conn *conn, int64_t deadline_ms);
 /* A request begins; false when the connection has been shut already: then nothing may be done for it. */
 bool http_conn_begin(struct conn *conn) PX_MUST_CHECK;
+/* All of it has come, or no more of it is wanted: until then it ends soon after its client. */
+void http_conn_heard(struct conn *conn);
 void http_conn_end(struct conn *conn);
 /* For a drain, again and again: shuts connections that wait for a next request, and those that have waited long for a first one.
  * A client whose connection is shut without an answer may be sure that its request was not carried out. How many are left. */

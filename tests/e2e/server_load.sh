@@ -37,6 +37,13 @@ ok "and they are left open" crowd_end idle
 ok "every one of them" same "$(tail -n 1 "$work/idle")" "open 1000"
 server_stop
 
+# --- clients that go away
+server_start
+crowd leave 200 /v1/datasets
+ok "requests whose clients went away in the middle are not waited for" wait_until 8 in_flight 1
+ok "one whose client has only closed its side is answered" same "$(crowd close 50 /v1/datasets)" "200 50"
+server_stop
+
 # --- more than one thread's 126
 server_start --threads=1
 ok "of idle connections, all that come are served" crowd_begin many hold 118 /healthz

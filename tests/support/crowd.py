@@ -5,6 +5,8 @@ Usage: crowd.py PORT TOKEN COMMAND...     prints one line per finding; the statu
                         all open until SIGTERM; then prints how many the server still has open: "open M"
   wait N PATH           the same without reading the answers
   ask N PATH            opens N connections one after another, with one request each, and prints "CODE COUNT" lines
+  close N PATH          the same, but each closes its side before it reads its answer
+  leave N PATH          begins N requests, each on a connection that it closes at once
   spend N PATH          N requests on one connection; prints "CODE COUNT" lines and the last Retry-After
 """
 import collections
@@ -67,13 +69,22 @@ def tell(codes):
         print(code, n, flush=True)
 
 
-def ask():
+def ask(close=False):
     codes = collections.Counter()
     for _ in range(count):
         with connect() as s:
             s.sendall(REQUEST)
+            if close:
+                s.shutdown(socket.SHUT_WR)
             codes[answer(s)[0]] += 1
     tell(codes)
+
+
+def leave():
+    body = REQUEST.replace(b"GET", b"POST")[:-2] + b"Content-Length: 1000\r\n\r\nnot all of it"
+    for i in range(count):
+        with connect() as s:
+            s.sendall((REQUEST[: -1 - i % 20], body)[i % 2])
 
 
 def spend():
@@ -88,4 +99,5 @@ def spend():
     print("retry-after", again)
 
 
-{"hold": lambda: hold(True), "wait": lambda: hold(False), "ask": ask, "spend": spend}[command]()
+{"hold": lambda: hold(True), "wait": lambda: hold(False), "ask": ask, "close": lambda: ask(True),
+ "leave": leave, "spend": spend}[command]()
