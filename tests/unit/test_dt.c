@@ -90,7 +90,7 @@ static uint64_t step_at(const struct world *w, const struct rl_data *d, const st
   return 0;
 }
 
-static void a_stretch_is_consecutive_steps_up_to_the_trajectorys_end(void) {
+static void a_stretch_is_the_steps_up_to_any_step(void) {
   enum { SEQS = 300, CONTEXT = 6 };
   struct world w;
   struct rl_data *d;
@@ -107,8 +107,8 @@ static void a_stretch_is_consecutive_steps_up_to_the_trajectorys_end(void) {
   for (uint32_t i = 0; i < SEQS; i++) {
     const uint64_t first = step_at(&w, d, &b, b.start[i]);
     const uint32_t n = b.start[i + 1] - b.start[i], traj = px_dataset_traj_of_step(&w.ds, first);
-    const uint64_t left = w.ds.step_start[traj + 1] - first;
-    CU_ASSERT_EQUAL(n, left < CONTEXT ? left : CONTEXT);
+    const uint64_t left = w.ds.step_start[traj + 1] - first, until = first + n - w.ds.step_start[traj];
+    CU_ASSERT_EQUAL(n, until < CONTEXT ? until : CONTEXT);
     for (uint32_t k = 0; k < n; k++) {
       const uint32_t at = b.start[i] + k;
       const bool known = w.u.source[first + k] == PX_SOURCE_TRUE;
@@ -529,7 +529,7 @@ static void only_a_policy_that_aims_at_a_return_takes_a_target(void) {
   world_close(&w);
 }
 
-CU_MAIN("dt", T(a_stretch_is_consecutive_steps_up_to_the_trajectorys_end),
+CU_MAIN("dt", T(a_stretch_is_the_steps_up_to_any_step),
         T(draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone),
         T(entropys_gradients_are_those_of_finite_differences), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),

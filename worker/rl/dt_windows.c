@@ -144,9 +144,8 @@ void dt_batch_draw(struct dt_batch *b, const struct dt_windows *w, uint64_t seed
       if (w->first[middle] <= drawn) low = middle;
       else high = middle;
     }
-    const uint32_t t = (uint32_t)(drawn - w->first[low]), left = (uint32_t)(w->first[low + 1] - drawn);
-    const uint32_t n = left < b->context ? left : b->context;
-    put_steps(b, w, low, t, n, at);
+    const uint32_t steps = (uint32_t)(drawn - w->first[low]) + 1, n = steps < b->context ? steps : b->context;
+    put_steps(b, w, low, steps - n, n, at);
     b->start[i + 1] = at += n;
   }
 }
