@@ -33,10 +33,15 @@ struct conn_watch {
   struct conn *first;
 };
 
+/* Bytes that have come and were not read: 1 for any number, 0 none and no more to come, -1 with errno. */
+static ssize_t look(const struct conn *c) {
+  char byte;
+  return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+}
+
 /* Nothing more comes: the client has closed it, and what it sent before has been read. */
 static bool has_ended(const struct conn *c) {
-  char byte;
-  const ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t n = look(c);
   return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
@@ -156,10 +161,7 @@ void http_conn_end(struct conn *conn) {
 }
 
 /* A request that is there already is answered, and its connection closed after that. */
-static bool has_nothing_to_say(const struct conn *c) {
-  char byte;
-  return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-}
+static bool has_nothing_to_say(const struct conn *c) { return look(c) <= 0; }
 
 int http_conn_drain(struct conn_watch *watch) {
   const int64_t now = px_clock_ms();

@@ -1,5 +1,4 @@
 /* safetensors, reading and writing: see safetensors.h. */
-#include "lib/base/json.h"
 #include "lib/data/safetensors.h"
 
 #include <endian.h>
@@ -7,6 +6,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/json.h"
 
 enum { ALIGN = 64 };
 
@@ -266,7 +267,9 @@ enum px_status px_st_parse(const void *bytes, size_t n, struct px_st **out, stru
   json_error_t why;
   st->header = px_json_parse(header, (size_t)header_n, JSON_REJECT_DUPLICATES, &why);
   enum px_status status;
-  if (!st->header || !json_is_object(st->header))
+  if (!st->header && px_json_lacking())
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
+  else if (!json_is_object(st->header))
     status = px_fail(err, PX_E_BAD_DATA, "safetensors: the header is not a JSON object: %s",
                      st->header ? "another kind of value" : why.text);
   else

@@ -1,10 +1,11 @@
 /* Field tables: see fields.h. */
-#include "lib/base/json.h"
 #include "lib/flow/fields.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "lib/base/json.h"
 
 enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
 

@@ -1,11 +1,12 @@
 /* From a file on disk to segments in a dataset: see transfer.h. */
-#include "lib/base/json.h"
 #include "lib/store/transfer.h"
 
 #include <jansson.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/base/json.h"
 
 enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
        QUEUE_MAX = 3, QUEUE_BYTES = 16 << 20 }; /* a larger segment waits until it is alone */
