@@ -1,10 +1,13 @@
 /* JSON when there is no memory: see json.h. */
 #include "lib/base/json.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/mem.h"
 
@@ -40,10 +43,64 @@ static json_t *build(struct parse *parse, const char *text, size_t n, size_t fla
   return built;
 }
 
+/* ---- whole numbers beyond 64 bits */
+
+enum { DIGITS_SAFE = 18 }; /* so many digits always fit */
+
+/* Past the string that begins at text[at]. */
+static size_t skip_string(const char *text, size_t n, size_t at) {
+  for (at++; at < n && text[at] != '"'; at++) at += text[at] == '\\';
+  return at + 1;
+}
+
+/* The digits that begin at text[at] are a whole number, its sign before them, that no json_int_t holds. */
+static bool is_too_large(const char *text, size_t n, size_t at, size_t digits) {
+  static const char most[] = "9223372036854775807", least[] = "9223372036854775808";
+  const size_t fits = sizeof most - 1;
+  const bool negative = at > 0 && text[at - 1] == '-';
+  const size_t sign = at - negative;
+  if (sign > 0 && strchr(".eE+", text[sign - 1])) return false; /* a fraction, or an exponent */
+  if (at + digits < n && strchr(".eE", text[at + digits])) return false;
+  return digits > fits || (digits == fits && memcmp(text + at, negative ? least : most, fits) > 0);
+}
+
+/* How many of those numbers there are. Unless `out` is NULL: copies the text with "e0", which makes a real of it, behind each;
+ * `out` has room for two more bytes a number. */
+static size_t mark_large(const char *text, size_t n, char *out) {
+  size_t large = 0, kept = 0, put = 0;
+  for (size_t at = 0; at < n;) {
+    if (text[at] == '"') {
+      at = skip_string(text, n, at);
+      continue;
+    }
+    size_t digits = 0;
+    while (at + digits < n && isdigit((unsigned char)text[at + digits])) digits++;
+    const bool mark = digits > DIGITS_SAFE && is_too_large(text, n, at, digits);
+    at += digits ? digits : 1;
+    large += mark;
+    if (!mark || !out) continue;
+    memcpy(out + put, text + kept, at - kept);
+    put += at - kept;
+    memcpy(out + put, "e0", 2);
+    put += 2;
+    kept = at;
+  }
+  if (out) memcpy(out + put, text + kept, n - kept);
+  return large;
+}
+
 json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *why) {
   const bool lacked = lacking;
   struct parse parse = { .arena = px_arena_new(SIZE_MAX) };
   lacking = !parse.arena;
+  const size_t large = mark_large(text, n, NULL);
+  if (large && !lacking) {
+    char *marked = px_arena_take(parse.arena, n + 2 * large, 1);
+    lacking = !marked;
+    if (marked) mark_large(text, n, marked);
+    text = marked;
+    n += 2 * large;
+  }
   json_t *built = lacking ? NULL : build(&parse, text, n, flags, why);
   json_t *copy = built ? json_deep_copy(built) : NULL; /* and `built` is never given back: it goes with the arena */
   px_arena_free(parse.arena);
@@ -55,6 +112,8 @@ json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *wh
   lacking = lacking || lacked;
   return copy;
 }
+
+json_t *px_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 bool px_json_lacking(void) { return lacking; }
 void px_json_forget(void) { lacking = false; }

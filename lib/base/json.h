@@ -12,11 +12,15 @@
 #include <stddef.h>
 
 /*
- * As json_loadb; use nothing else. jansson's own functions lose a byte of a string or a number whose buffer cannot grow,
+ * As json_loadb, but for whole numbers that no json_int_t holds: they become reals instead of an error, as a figure of
+ * 2^63 or more comes out of PostgreSQL's jsonb with all its digits. Use nothing else. jansson's own functions lose a byte of a string or a number whose buffer cannot grow,
  * and take what is left of it, or end the program when it is a number's last.
  * Returns a new reference. NULL: malformed, as `why` (may be NULL) says, or px_json_lacking().
  */
 json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *why);
+
+/* A real, or null where x is not finite: JSON has no word for that, and json_real and json_pack would give NULL. */
+json_t *px_json_number(double x);
 
 /* Whether an allocation of jansson's has failed in this thread since px_json_forget. */
 bool px_json_lacking(void);

@@ -7,6 +7,7 @@
 #include "lib/base/config.h"
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
+#include "lib/base/warn.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"
@@ -175,6 +176,71 @@ static void errors_wrap_themselves(void) {
   CU_ASSERT_EQUAL(px_status_http(PX_E_TOO_LARGE), 413);
 }
 
+/* What PostgreSQL's jsonb makes of a figure of 2^63 and more, and what must not be taken for one. */
+static void whole_numbers_beyond_64_bits_are_reals(void) {
+  static const char TEXT[] = "[9223372036854775807,-9223372036854775808,9223372036854775808,-9223372036854775809,"
+                             "100000000000000000000,-1000000000000000000000000000000,1e20,1.00000000000000000000,"
+                             "1.5e-00000000000000000007,\"100000000000000000000 \\\" 100000000000000000000\"]";
+  static const double REALS[] = { 9223372036854775808.0, -9223372036854775808.0, 1e20, -1e30, 1e20, 1, 1.5e-7 };
+  json_error_t why;
+  json_t *parsed = px_json_parse(TEXT, strlen(TEXT), 0, &why);
+  CU_ASSERT_EQUAL_FATAL(json_array_size(parsed), 10);
+  CU_ASSERT_EQUAL(json_integer_value(json_array_get(parsed, 0)), INT64_MAX);
+  CU_ASSERT_EQUAL(json_integer_value(json_array_get(parsed, 1)), INT64_MIN);
+  for (size_t i = 0; i < 7; i++) {
+    CU_ASSERT_TRUE(json_is_real(json_array_get(parsed, i + 2)));
+    CU_ASSERT_EQUAL(json_real_value(json_array_get(parsed, i + 2)), REALS[i]);
+  }
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(parsed, 9)), "100000000000000000000 \" 100000000000000000000");
+  json_decref(parsed);
+  parsed = px_json_parse("{\"a\":123456789012345678901234567890}", 36, 0, &why);
+  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(parsed, "a")), 1.2345678901234568e29, 1e14);
+  json_decref(parsed);
+}
+
+static void large_numbers_do_not_make_malformed_text_pass(void) {
+  static const char *const BAD[] = { "[100000000000000000000", "100000000000000000000x", "\"100000000000000000000", "[00100000000000000000000]",
+                                     "[-]", "[1e]", "\"\\", "{100000000000000000000:1}" };
+  char digits[402] = "[";
+  memset(digits + 1, '9', 399);
+  digits[400] = ']';
+  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) CU_ASSERT_PTR_NULL(px_json_parse(BAD[i], strlen(BAD[i]), JSON_DECODE_ANY, NULL));
+  CU_ASSERT_PTR_NULL(px_json_parse(digits, strlen(digits), 0, NULL)); /* beyond a double */
+  CU_ASSERT_FALSE(px_json_lacking());
+}
+
+static void numbers_that_are_not_finite_are_null(void) {
+  json_t *all = json_pack("[o, o, o, o]", px_json_number((double)INFINITY), px_json_number((double)-INFINITY), px_json_number((double)NAN),
+                          px_json_number(1e308));
+  char *text = json_dumps(all, JSON_COMPACT);
+  CU_ASSERT_STRING_EQUAL(text, "[null,null,null,1e308]");
+  free(text);
+  json_decref(all);
+}
+
+static void a_warning_stands_once_in_its_document(void) {
+  json_t *document = json_object(), *report = json_object();
+  px_warnings_none(document);
+  CU_ASSERT_EQUAL(json_array_size(json_object_get(document, "warnings")), 0);
+  json_t *entry = px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1);
+  px_warn_figure(entry, "lag", 1);
+  px_warn_figure(entry, "r2", (double)NAN);
+  CU_ASSERT_PTR_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1), entry);
+  CU_ASSERT_PTR_NOT_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d steps late", 2), entry);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "code")), "labels_lag");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "hint")), px_warning_hint(PX_W_LABELS_LAG));
+  CU_ASSERT_TRUE(json_is_null(json_object_get(json_object_get(entry, "figures"), "r2")));
+  px_warnings_add(report, document, "job_a");
+  px_warnings_add(report, document, "job_b");
+  px_warnings_add(report, NULL, "job_c");
+  CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "warnings")), 2);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(json_object_get(report, "warnings"), 1), "job")), "job_a");
+  for (int i = 0; i < 2 * PX_WARNINGS_MAX; i++) px_warn_figure(px_warn(report, PX_W_NOT_FINITE, "%d", i), "i", i);
+  CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "warnings")), PX_WARNINGS_MAX);
+  json_decref(document);
+  json_decref(report);
+}
+
 static void json_is_parsed_as_jansson_does(void) {
   static const char TEXT[] = "{\"a\":[1,-2.5,\"\u00e9\",null,true,{}],\"b\":{\"c\":[]}}";
   json_error_t why;
@@ -229,4 +295,6 @@ CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximu
         T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
         T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
         T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
-        T(json_is_parsed_as_jansson_does), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))
+        T(json_is_parsed_as_jansson_does), T(whole_numbers_beyond_64_bits_are_reals),
+        T(large_numbers_do_not_make_malformed_text_pass), T(numbers_that_are_not_finite_are_null),
+        T(a_warning_stands_once_in_its_document), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "lib/base/warn.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
 #include "lib/flow/spec.h"
@@ -232,6 +233,15 @@ static void error_codes_are_those_of_the_table(void) {
   json_decref(expected);
 }
 
+static void warning_codes_are_those_of_the_table(void) {
+  json_t *expected = json_array();
+  for (int code = 0; code < PX_WARNING_N; code++)
+    json_array_append_new(expected, json_string(px_warning_code((enum px_warning)code)));
+  const json_t *schemas = at(document(), "components", "schemas");
+  CU_ASSERT(json_equal(json_object_get(at(json_object_get(schemas, "Warning"), "properties", "code"), "enum"), expected));
+  json_decref(expected);
+}
+
 /* What the server sends is this file. */
 static void served_document_is_the_file(void) {
   struct http_reply reply = { .fd = -1 };
@@ -245,4 +255,5 @@ static void served_document_is_the_file(void) {
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
         T(query_parameters_are_those_of_the_routes), T(every_post_takes_an_idempotency_key),
         T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
-        T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table), T(served_document_is_the_file))
+        T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table),
+        T(warning_codes_are_those_of_the_table), T(served_document_is_the_file))
