@@ -167,6 +167,21 @@ enum px_status store_upload_append(struct store *store, const char *id, uint64_t
   return status;
 }
 
+/* CONFLICT while the job that reads the upload ("": none) has not ended. */
+static enum px_status check_not_read(struct store *store, const char *job, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, job);
+  PGresult *row;
+  enum px_status status = *job ? db_run(store, SQL_upload_job_final, &p, DB_TEXT, &row, err) : PX_OK;
+  if (status || !*job) return status;
+  if (PQntuples(row) == 1 && !db_get_bool(row, 0, 0)) {
+    status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", job);
+    px_err_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", job);
+  }
+  PQclear(row);
+  return status;
+}
+
 static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
   const char *id = ctx;
   struct db_params p = DB_PARAMS;
@@ -175,10 +190,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   enum px_status status = db_one(store, SQL_upload_lock, &p, &row, err, "there is no upload %s, or it has expired", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
-  if (!db_get_bool(row, 0, 1)) {
-    status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", PQgetvalue(row, 0, 0));
-    px_err_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", PQgetvalue(row, 0, 0));
-  }
+  status = check_not_read(store, PQgetvalue(row, 0, 0), err);
   PQclear(row);
   return status ? status : db_run(store, SQL_upload_delete, &p, DB_TEXT, NULL, err);
 }

@@ -57,10 +57,13 @@ with content as (
 )
 update uploads u set job_id = job.id from job where u.id = $1
 
+-- Its job is asked for by another statement: this one may have waited for the part that made the job, and sees no row that
+-- is younger than its beginning but the locked one.
 -- name: upload_lock
-select coalesce(u.job_id, ''), coalesce(job_is_final(j.state), true)
-from uploads u left join jobs j on j.id = u.job_id where u.id = $1 and u.expires_at > clock_timestamp()
-for no key update of u
+select coalesce(job_id, '') from uploads where id = $1 and expires_at > clock_timestamp() for no key update
+
+-- name: upload_job_final
+select job_is_final(state) from jobs where id = $1
 
 -- name: upload_delete
 delete from uploads where id = $1

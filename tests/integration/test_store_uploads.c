@@ -162,6 +162,82 @@ static void of_two_writers_at_one_place_one_is_taken(void) {
   store_close(other);
 }
 
+struct remover { struct store *store; const char *id; pthread_barrier_t *gate; enum px_status status; };
+static void *remove_upload(void *arg) {
+  struct remover *r = arg;
+  struct px_err err;
+  pthread_barrier_wait(r->gate);
+  r->status = store_upload_delete(r->store, r->id, &err);
+  return NULL;
+}
+
+/* The last part is stored but not committed when the removal comes: the part wins, and its job keeps the bytes. */
+static void a_removal_that_waits_for_the_last_part_sees_its_job(void) {
+  char dataset[STORE_ID_MAX];
+  struct store *store = fresh(dataset), *other = db_test_open("other");
+  struct store_upload_state state;
+  struct px_err err;
+  pthread_barrier_t gate;
+  pthread_barrier_init(&gate, NULL, 2);
+  CU_ASSERT_EQUAL(create(store, dataset, &state), PX_OK);
+  CU_OK(append(store, state.id, 0, FILE_BYTES - 1, &state, &err), err);
+  /* The commit of the last part waits in a trigger until the removal waits for it. */
+  db_sql("create function wait_for_removal() returns trigger language plpgsql as $$ begin for i in 1..3000 loop "
+         "exit when exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'); "
+         "perform pg_sleep(0.01); perform pg_stat_clear_snapshot(); end loop; return null; end $$; "
+         "create constraint trigger wait_for_removal after update on uploads deferrable initially deferred for each row "
+         "execute function wait_for_removal()");
+  struct writer w = { store, state.id, FILE_BYTES - 1, 1, &gate, PX_OK, false };
+  struct remover r = { other, state.id, &gate, PX_OK };
+  pthread_t writes;
+  CU_ASSERT_EQUAL_FATAL(pthread_create(&writes, NULL, write_part, &w), 0);
+  pthread_barrier_wait(&gate);
+  while (strcmp(db_sql("select count(*) from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'uploads' "
+                       "and l.mode = 'RowExclusiveLock'"), "0") == 0) continue;
+  pthread_t removes;
+  CU_ASSERT_EQUAL_FATAL(pthread_create(&removes, NULL, remove_upload, &r), 0);
+  pthread_barrier_wait(&gate);
+  pthread_join(writes, NULL);
+  pthread_join(removes, NULL);
+  db_sql("drop trigger wait_for_removal on uploads; drop function wait_for_removal()");
+  CU_ASSERT_EQUAL(w.status, PX_OK);
+  CU_ASSERT_TRUE(w.last);
+  CU_ASSERT_EQUAL(r.status, PX_E_CONFLICT);
+  CU_ASSERT_TRUE(is_stored(store, state.id, FILE_BYTES));
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "1");
+  pthread_barrier_destroy(&gate);
+  store_close(store);
+  store_close(other);
+}
+
+/* At the same moment: the part that makes the job or the removal, never both. */
+static void of_the_last_part_and_a_removal_one_wins(void) {
+  enum { ROUNDS = 20 };
+  char dataset[STORE_ID_MAX];
+  struct store *store = fresh(dataset), *other = db_test_open("other");
+  struct store_upload_state state;
+  struct px_err err;
+  pthread_barrier_t gate;
+  pthread_barrier_init(&gate, NULL, 2);
+  for (int i = 0; i < ROUNDS; i++) {
+    CU_ASSERT_EQUAL(create(store, dataset, &state), PX_OK);
+    CU_OK(append(store, state.id, 0, FILE_BYTES - 1, &state, &err), err);
+    struct writer w = { store, state.id, FILE_BYTES - 1, 1, &gate, PX_OK, false };
+    struct remover r = { other, state.id, &gate, PX_OK };
+    pthread_t thread;
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, remove_upload, &r), 0);
+    write_part(&w);
+    pthread_join(thread, NULL);
+    const bool part_won = w.status == PX_OK && r.status == PX_E_CONFLICT, removal_won = w.status == PX_E_NOT_FOUND && r.status == PX_OK;
+    CU_ASSERT_TRUE(part_won || removal_won);
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where spec->>'upload' = '%s'", state.id), part_won ? "1" : "0");
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from uploads where id = '%s'", state.id), part_won ? "1" : "0");
+  }
+  pthread_barrier_destroy(&gate);
+  store_close(store);
+  store_close(other);
+}
+
 static void what_has_expired_is_gone_with_its_bytes(void) {
   char dataset[STORE_ID_MAX];
   struct store *store = fresh(dataset);
@@ -243,6 +319,7 @@ static void an_upload_goes_with_its_dataset(void) {
 }
 
 CU_MAIN("uploads", T(parts_make_the_file_and_its_last_byte_the_job), T(bytes_at_another_place_change_nothing),
-        T(a_part_that_fails_in_the_middle_leaves_the_offset), T(of_two_writers_at_one_place_one_is_taken),
+        T(a_part_that_fails_in_the_middle_leaves_the_offset), T(of_two_writers_at_one_place_one_is_taken), T(a_removal_that_waits_for_the_last_part_sees_its_job),
+        T(of_the_last_part_and_a_removal_one_wins),
         T(what_has_expired_is_gone_with_its_bytes), T(a_whole_file_goes_after_its_job_and_its_row_when_it_expires),
         T(a_file_whose_ingest_failed_is_kept_for_a_day), T(an_upload_goes_with_its_dataset))
