@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "lib/flow/fields.h"
+#include "lib/flow/names.h"
 #include "server/api.h"
 
 static const struct flow_field FIELDS[] = {
-  { "name", FLOW_TEXT, 1, 200, "!", NULL, NULL, "a name of your choice; unique" },
+  { "name", FLOW_TEXT, 1, STORE_DATASET_NAME_MAX, "!", NULL, NULL, "a name of your choice; unique" },
   { "obs_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
   { "act_dim", FLOW_INT, 1, PX_ACT_MAX, NULL, NULL, NULL, "numbers in an action, where actions are continuous" },
   { "act_count", FLOW_INT, 2, PX_ACT_COUNT_MAX, NULL, NULL, NULL, "how many discrete actions there are" },
@@ -88,6 +89,11 @@ static enum px_status reply_document(struct http_request *req, struct http_reply
   return PX_OK;
 }
 
+static enum px_status check_name(const char *name, struct px_err *err) {
+  const char *fault = flow_name_dataset_fault(name, STORE_DATASET_NAME_MAX);
+  return fault ? px_fail_at(err, PX_E_BAD_FIELD, "/name", "name must be %s", fault) : PX_OK;
+}
+
 API_HANDLER(api_dataset_create) {
   /* The two bounds are a number or a list, which a field table cannot say. */
   json_t *plain = json_copy(req->json), *checked = NULL;
@@ -99,6 +105,7 @@ API_HANDLER(api_dataset_create) {
   json_object_del(plain, "act_low");
   json_object_del(plain, "act_high");
   enum px_status status = flow_fields_check(FIELDS, plain, "", &checked, err);
+  if (!status) status = check_name(json_string_value(json_object_get(checked, "name")), err);
   if (!status) status = read_spaces(req->json, checked, spaces, err);
   struct store *store = NULL;
   char id[STORE_ID_MAX];

@@ -38,6 +38,9 @@ struct http_stream {
   void (*free)(void *stream, bool done);                                 /* done: the request succeeded */
 };
 
+/* Content-Security-Policy of every answer: none is a page that may load or run anything, or stand in another's frame. */
+#define HTTP_CONTENT_POLICY "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
 enum http_access { HTTP_TOKEN = 0, HTTP_OPEN };
 enum http_body { HTTP_NO_BODY = 0, HTTP_JSON, HTTP_OPTIONAL_JSON, HTTP_STREAM };
 enum { HTTP_PARAMS_MAX = 2, HTTP_QUERY_MAX = 16, HTTP_HEADERS_MAX_BYTES = 16 << 10, HTTP_URI_MAX_BYTES = 8 << 10,

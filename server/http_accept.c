@@ -39,6 +39,7 @@ static enum px_status write_full(struct px_buf *out, struct px_err *err) {
   enum px_status status = http_problem(&why, "req_unread", &body);
   if (!status)
     status = px_buf_fmt(out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                             "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: " HTTP_CONTENT_POLICY "\r\n"
                              "Content-Length: %zu\r\nRetry-After: 2\r\nConnection: close\r\n\r\n%s", body.len, body.data);
   px_buf_free(&body);
   return status ? px_fail(err, status, "connections") : PX_OK;

@@ -61,7 +61,7 @@ static struct MHD_Response *make_response(struct exchange *x) {
   return response;
 }
 
-enum { FIXED_N = 6, HEADERS_MAX = FIXED_N + HTTP_ROUTE_HEADERS_MAX + HTTP_REPLY_HEADERS_MAX };
+enum { FIXED_N = 8, HEADERS_MAX = FIXED_N + HTTP_ROUTE_HEADERS_MAX + HTTP_REPLY_HEADERS_MAX };
 
 /* All headers of the answer but those of its length; values of NULL are left out. */
 static size_t list_headers(const struct exchange *x, struct http_pair list[HEADERS_MAX]) {
@@ -72,6 +72,8 @@ static size_t list_headers(const struct exchange *x, struct http_pair list[HEADE
     { "X-Request-Id", x->req.id },
     { "Cache-Control", reply->cache ? reply->cache : "no-cache" },
     { "X-Content-Type-Options", "nosniff" },
+    { "Content-Security-Policy", HTTP_CONTENT_POLICY },
+    { "Referrer-Policy", "no-referrer" },
     { "ETag", reply->etag },
     { "Connection", x->close_after || x->http->draining ? "close" : NULL },
   };

@@ -12,6 +12,7 @@
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
 #include "lib/data/helper.h"
+#include "lib/flow/names.h"
 #include "server/api.h"
 #include "server/listen.h"
 
@@ -40,7 +41,7 @@ static const struct px_option OPTIONS[] = {
   { "log_level", PX_OPT_INT, "1", 0, 3, false, "0 debug, 1 info, 2 warnings, 3 errors" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log lines as JSON" },
 };
-enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, TOKEN_LINE_MAX = 256 };
+enum { OPTIONS_N = sizeof OPTIONS / sizeof *OPTIONS, TOKEN_LINE_MAX = 256, TOKEN_NAME_MAX = 200 };
 
 static void print_help(void) {
   fputs("proxact-server " PX_VERSION ": the HTTP API\n\n"
@@ -79,6 +80,8 @@ static enum px_status token(const struct px_config *config, struct px_err *err) 
   const char *verb = px_config_arg(config, 1), *name = px_config_arg(config, 2);
   if (!verb || strcmp(verb, "create") != 0 || !name || !*name)
     return px_fail(err, PX_E_BAD_FIELD, "expected: token create NAME");
+  const char *fault = flow_name_fault(name, TOKEN_NAME_MAX);
+  if (fault) return px_fail(err, PX_E_BAD_FIELD, "NAME must be a text of 1 to %d characters, %s", TOKEN_NAME_MAX, fault);
   struct store *store = NULL;
   char text[SERVICE_TOKEN_MAX];
   enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-token", &store, err);

@@ -100,6 +100,24 @@ static enum px_status read_env(struct px_config *config, struct px_err *err) {
   return PX_OK;
 }
 
+/* Whether a URL or a libpq connection string holds a password: "://user:password@", "password=". */
+static bool holds_password(const char *text) {
+  const char *rest = strstr(text, "://"), *sign = rest ? strchr(rest + 3, '@') : NULL;
+  const char *colon = rest ? strchr(rest + 3, ':') : NULL;
+  return (sign && colon && colon + 1 < sign) || strstr(text, "password=") != NULL;
+}
+
+/* Every user of the machine can read the command lines of all its processes. */
+static enum px_status refuse_password(const struct px_option *option, struct px_err *err) {
+  char name[NAME_MAX_BYTES];
+  snprintf(name, sizeof name, "PROXACT_%s", option->name);
+  for (char *c = name; *c; c++) *c = (char)toupper((unsigned char)*c);
+  px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s on the command line holds a password, which every user of this machine could read",
+             option->name);
+  px_err_hint(err, "Set %s in the environment, or %s_FILE to the path of a file that holds it.", name, name);
+  return PX_E_BAD_FIELD;
+}
+
 /* "--lease-ms=5" or "--lease-ms 5"; a flag option stands alone. Moves *at on. */
 static enum px_status read_flag(struct px_config *config, int argc, char **argv, int *at, struct px_err *err) {
   char name[NAME_MAX_BYTES];
@@ -120,6 +138,7 @@ static enum px_status read_flag(struct px_config *config, int argc, char **argv,
   if (!value && config->table[i].type == PX_OPT_FLAG) value = "true";
   if (!value && *at + 1 < argc) value = argv[++*at];
   if (!value) return px_fail_at(err, PX_E_BAD_FIELD, name, "%s needs a value", argv[*at]);
+  if (config->table[i].secret && holds_password(value)) return refuse_password(&config->table[i], err);
   return set(config, i, value, "the command line", err);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/json.h"
+#include "lib/flow/names.h"
 
 enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
 
@@ -53,7 +54,7 @@ static bool is_id(const char *prefix, const char *text) {
 
 static enum px_status check_text(const struct flow_field *field, const json_t *in, const char *at, struct px_err *err) {
   char what[192];
-  const char *text = json_string_value(in);
+  const char *text = json_string_value(in), *fault;
   bool good = text && strlen(text) == json_string_length(in); /* no NUL inside */
   switch (field->type) {
     case FLOW_ENUM:
@@ -65,8 +66,9 @@ static enum px_status check_text(const struct flow_field *field, const json_t *i
       good = good && is_id(field->words, text);
       break;
     default:
-      snprintf(what, sizeof what, "a text of 1 to %.0f characters", field->max);
-      good = good && *text && (double)strlen(text) <= field->max;
+      fault = good ? flow_name_fault(text, (size_t)field->max) : NULL;
+      snprintf(what, sizeof what, "a text of 1 to %.0f characters%s%s", field->max, fault ? ", " : "", fault ? fault : "");
+      good = good && !fault;
   }
   return good ? PX_OK : wrong(field, at, what, err);
 }

@@ -17,7 +17,7 @@ enum flow_type {
   FLOW_INT,    /* min <= x <= max */
   FLOW_NUMBER, /* finite, min <= x <= max */
   FLOW_BOOL,
-  FLOW_TEXT,   /* 1 to max characters */
+  FLOW_TEXT,   /* a name of 1 to max characters: see names.h */
   FLOW_ENUM,   /* one of `words`, separated by '|' */
   FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
   FLOW_OBJECT, /* `sub` */

@@ -14,8 +14,9 @@ enum px_status store_dataset_create(struct store *store, const char *name, const
                                     const char *env, char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
 
+enum { STORE_DATASET_NAME_MAX = 200 }; /* characters, each up to 4 bytes */
 struct store_dataset {
-  char id[STORE_ID_MAX], name[201], env[64], label_set[STORE_ID_MAX];
+  char id[STORE_ID_MAX], name[4 * STORE_DATASET_NAME_MAX + 1], env[64], label_set[STORE_ID_MAX];
   struct px_spaces spaces;
   uint32_t segments_n;
   uint64_t trajectories_n, steps_n, labelled_steps_n, size_bytes;

@@ -69,10 +69,32 @@ static void tidy(char *out, size_t size, const char *text) {
     if (out[i] == '\n' || out[i] == '\t') out[i] = ' ';
 }
 
+static void replace_all(char *text, size_t size, const char *secret) {
+  static const char MARK[] = "***";
+  const size_t n = strlen(secret), mark = sizeof MARK - 1;
+  for (char *at = text; n && (at = strstr(at, secret)) != NULL; at += mark) {
+    const size_t room = size - (size_t)(at - text) - mark - 1, rest = strlen(at + n);
+    memmove(at + mark, at + n, rest < room ? rest : room);
+    memcpy(at, MARK, mark);
+    at[mark + (rest < room ? rest : room)] = '\0';
+  }
+}
+
+/* Why there is no connection, without the password: libpq quotes a URI that it cannot read. */
+static void tell_failure(const struct store *store, char *out, size_t size) {
+  PQconninfoOption *options = PQconninfoParse(store->url, NULL);
+  tidy(out, size, PQerrorMessage(store->conn));
+  if (!options) snprintf(out, size, "db_url is not a connection URI that libpq understands");
+  for (PQconninfoOption *o = options; o && o->keyword; o++)
+    if (o->val && strstr(o->keyword, "password")) replace_all(out, size, o->val);
+  PQconninfoFree(options);
+}
+
 enum px_status conn_give_up(struct store *store, struct px_err *err) {
   char text[256];
   if (store->late) snprintf(text, sizeof text, "nothing came for %d ms", store->answer_ms);
-  else tidy(text, sizeof text, store->conn ? PQerrorMessage(store->conn) : "the connection was given up");
+  else if (store->conn) tell_failure(store, text, sizeof text);
+  else snprintf(text, sizeof text, "the connection was given up");
   px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
   px_err_hint(err, "Is PostgreSQL running, and is db_url right?");
   conn_drop(store);

@@ -28,6 +28,15 @@ opened() {
   for path in / /healthz /readyz /version /openapi.json; do curl -fsS -o /dev/null "$url$path" || return 1; done
 }
 ok "the open routes answer without a token" opened
+# What a browser is told of every answer, of good ones and of errors.
+guarded() {
+  local path
+  for path in / /healthz /openapi.json /v1/jobs /nothing; do
+    curl -sSi "$url$path" | tr -d '\r' >"$work/guarded"
+    grep -qi '^x-content-type-options: nosniff$' "$work/guarded" && grep -qi "^content-security-policy: default-src 'none'" "$work/guarded" || return 1
+  done
+}
+ok "no answer may be sniffed, or load anything" guarded
 ok "401 says how to authenticate" grep -qi '^www-authenticate: Bearer' <(curl -sSi "$url/v1/jobs")
 ok "a wrong token is refused" same "$(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer pxa_no' "$url/v1/jobs")" 401
 ok "a path that is not there is 401 without a token" same "$(curl -sS -o /dev/null -w '%{http_code}' "$url/v1/nothing")" 401
@@ -61,6 +70,13 @@ bad_dataset() {
   api POST /v1/datasets --json "$2"
   is "$1" 422 ".code == \"bad_field\" and .errors[0].pointer == \"$3\""
 }
+for name in ' ' 'a ' '..' 'a/b' 'a\nb' 'a\u202eb' "$one"; do
+  bad_dataset "the name '$name' is refused" "{\"name\": \"$name\", \"obs_dim\": 3, \"act_dim\": 2}" /name
+done
+long=$(printf 'é%.0s' {1..200})
+api POST /v1/datasets --json "{\"name\": \"$long\", \"obs_dim\": 3, \"act_dim\": 2}"
+is "a name has 200 characters, not bytes" 201 ".name == \"$long\""
+api DELETE "/v1/datasets/$(field .id)"
 bad_dataset "an unknown field is named" '{"name": "x", "obs_dim": 3, "act_dim": 2, "colour": 1}' /colour
 bad_dataset "a missing field is named" '{"name": "x", "obs_dim": 3}' /act_dim
 bad_dataset "dims out of bounds are named" '{"name": "x", "obs_dim": 5000, "act_dim": 2}' /obs_dim

@@ -133,6 +133,22 @@ static void bad_options_are_named(void) {
   CU_ASSERT_PTR_NULL(config);
 }
 
+static void passwords_are_refused_on_the_command_line(void) {
+  static const char *const WITH[] = { "postgresql://u:secret@h/d", "redis://:secret@h:6379/0", "host=h password=secret", "postgresql:///d?password=secret",
+                                      "postgresql://u:se/cret@h/d" };
+  static const char *const WITHOUT[] = { "postgresql://u@h:5432/d", "redis://h:6379", "unix:///run/redis.sock", "host=h user=u", "plain" };
+  for (size_t i = 0; i < 5; i++) {
+    struct px_config *config = NULL;
+    struct px_err err;
+    char *with[] = { "x", "--token", (char *)(uintptr_t)WITH[i] }, *without[] = { "x", "--token", (char *)(uintptr_t)WITHOUT[i] };
+    CU_ASSERT_EQUAL(px_config_read(OPTIONS, 4, 3, with, &config, &err), PX_E_BAD_FIELD);
+    CU_ASSERT_PTR_NULL(strstr(err.message, "secret"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "PROXACT_TOKEN_FILE"));
+    CU_OK(px_config_read(OPTIONS, 4, 3, without, &config, &err), err);
+    px_config_free(config);
+  }
+}
+
 static void base64_is_that_of_rfc_4648(void) {
   static const char *const PLAIN[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
   static const char *const CODED[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
@@ -295,6 +311,7 @@ CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximu
         T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
         T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
         T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
+        T(passwords_are_refused_on_the_command_line),
         T(json_is_parsed_as_jansson_does), T(whole_numbers_beyond_64_bits_are_reals),
         T(large_numbers_do_not_make_malformed_text_pass), T(numbers_that_are_not_finite_are_null),
         T(a_warning_stands_once_in_its_document), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/flow/names.h"
 #include "lib/flow/plan.h"
 #include "tests/support/cu.h"
 
@@ -43,6 +44,24 @@ static bool needs(const struct flow_job *job, const struct flow_job *other) {
 }
 
 #define DS "\"dataset\": \"ds_00000000000000000001\""
+
+static void names_are_what_can_be_seen(void) {
+  static const char *const GOOD[] = { "a", "hopper medium v2", "\xc3\xa9t\xc3\xa9", "\xe6\x95\xb0\xe6\x8d\xae", "10%bc", "\xf0\x9f\xa4\x96", "..a" };
+  static const char *const BAD[] = { "", " ", "a ", " a", "a\nb", "\x1b[2J", "a\x7f", "\xc2\x85", "\xe2\x80\xae" "gpj.exe", "a\xe2\x80\x8b",
+                                     "\xef\xbb\xbf" "a", "\xc2\xa0", "\xff", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\xc3" };
+  for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) CU_ASSERT_PTR_NULL(flow_name_fault(GOOD[i], 200));
+  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) CU_ASSERT_PTR_NOT_NULL(flow_name_fault(BAD[i], 200));
+  CU_ASSERT_EQUAL(flow_name_length("\xf0\x9f\xa4\x96\xc3\xa9"), 2);
+  CU_ASSERT_PTR_NULL(flow_name_fault("\xc3\xa9\xc3\xa9", 2));
+  CU_ASSERT_PTR_NOT_NULL(flow_name_fault("\xc3\xa9\xc3\xa9", 1));
+}
+
+static void datasets_are_not_named_like_paths_or_ids(void) {
+  static const char *const BAD[] = { ".", "..", "a/b", "/", "ds_0123456789abcdef0123", "ds_a", "\t" };
+  static const char *const GOOD[] = { "...", "ds_", "ds", "DS_1", "ds_A", "ds_0123-a", "a.b" };
+  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) CU_ASSERT_PTR_NOT_NULL(flow_name_dataset_fault(BAD[i], 200));
+  for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) CU_ASSERT_PTR_NULL(flow_name_dataset_fault(GOOD[i], 200));
+}
 
 static void every_default_satisfies_its_own_bounds(void) {
   for (int kind = 0; kind < FLOW_KIND_N; kind++)
@@ -270,7 +289,8 @@ static void plans_are_bounded(void) {
   px_buf_free(&spec);
 }
 
-CU_MAIN("flow", T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
+CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
+        T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
