@@ -6,7 +6,7 @@
     action = policy.act(observation)                  # at the start of an episode: policy.reset()
     action = policy.act(observation, reward)          # the reward of the step before; only kind transformer looks at it
 
-Every step is an operation that ONNX has (Gemm, Relu, Tanh, ArgMax, LayerNormalization, Softmax), so what is below is also
+Every step is an operation that ONNX has (Gemm, Clip, Relu, Tanh, ArgMax, LayerNormalization, Softmax), so what is below is also
 the recipe for another runtime. Tensors and metadata are described in docs/learning.md.
 """
 import json
@@ -42,6 +42,7 @@ class Policy:
     def __init__(self, path, target_return=None):
         self.t, self.meta = read_safetensors(path)
         self.kind = self.meta["kind"]
+        self.clip = float(self.meta.get("obs_clip", "inf"))  # files of older versions have none
         if self.kind == "transformer":
             self.heads = int(self.meta["transformer_heads"])
             self.context = int(self.meta["transformer_context"])
@@ -55,7 +56,8 @@ class Policy:
 
     def act(self, observation, reward=0.0):
         """An action in the dataset's units, or the index of a discrete one."""
-        s = (np.asarray(observation, "f4") - self.t["obs_mean"]) / self.t["obs_scale"]
+        s = (np.asarray(observation, "f4") - self.t["obs_mean"]) / self.t["obs_scale"]  # scale inf: left out, always 0
+        s = np.clip(s, -self.clip, self.clip)
         y = self.transformer(s, reward) if self.kind == "transformer" else self.mlp("actor", s)
         discrete = "act_count" in self.meta
         action = np.argmax(y) if discrete else np.tanh(y[: len(self.t["act_low"])])

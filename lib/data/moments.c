@@ -1,6 +1,8 @@
 /* Running mean and variance: see moments.h. */
 #include "lib/data/moments.h"
 
+#include <float.h>
+
 enum { CHUNK_ROWS = 256, LANES = 4 }; /* a chunk of a few dimensions stays in the first cache */
 
 void px_moments_merge(struct px_moments *a, const struct px_moments *b, uint32_t dims) {
@@ -48,4 +50,9 @@ void px_moments_add(struct px_moments *m, const float *x, uint64_t rows, uint32_
     }
     px_moments_merge(m, &chunk, dims);
   }
+}
+
+double px_moments_scale(double spread, double magnitude) {
+  const double rounding = 4 * (double)FLT_EPSILON * magnitude;
+  return spread > rounding && spread >= (double)FLT_MIN ? spread : 0; /* the inverse of less is infinite in float32 */
 }

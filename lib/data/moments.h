@@ -19,4 +19,10 @@ void px_moments_merge(struct px_moments *a, const struct px_moments *b, uint32_t
 /* Adds `rows` finite rows of `dims` numbers. scratch: 2 * dims doubles. */
 void px_moments_add(struct px_moments *m, const float *x, uint64_t rows, uint32_t dims, double *scratch);
 
+/* What to divide a dimension by: its spread (a standard deviation, or a range),
+ * or 0 where it is constant. Constant is what varies by no more than float32's
+ * rounding of numbers of that magnitude: 4 units in the last place. There is no
+ * epsilon in the data's units, so it is the same in metres and in kilometres. */
+double px_moments_scale(double spread, double magnitude);
+
 #endif

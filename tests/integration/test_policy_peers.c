@@ -26,6 +26,7 @@ static struct px_dataset *made_up(const struct px_spaces *spaces) {
   float obs[STEPS * O], actions[STEPS * A], rewards[STEPS];
   for (int i = 0; i < EPISODES; i++) {
     px_rng_normal(&rng, obs, STEPS * O);
+    for (int t = 0; t < STEPS; t++) obs[t * O + O - 1] = 7;
     px_rng_normal(&rng, rewards, STEPS);
     for (uint32_t j = 0; j < STEPS * spaces->act_dim; j++)
       actions[j] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count) : 2 * px_rng_float(&rng) - 1;
@@ -66,6 +67,16 @@ static void put_acted(const char *dir, const char *name, const struct px_dataset
   px_buf_free(&file);
 }
 
+/* What the policy did not see: the constant dimension moves, and another is far outside. */
+static void disturb(struct px_dataset *ds, float *kept, bool on) {
+  const size_t bytes = sizeof(float) * ROWS * O;
+  memcpy(on ? kept : ds->observations, on ? ds->observations : kept, bytes);
+  for (int row = 0; on && row < ROWS; row++) {
+    ds->observations[row * O + O - 1] += 0.05F * (float)row;
+    if (row % 10 == 0) ds->observations[row * O] *= 1e6F;
+  }
+}
+
 static void train_and_act(const char *algo, const char *dir, struct px_dataset *ds) {
   struct rl_spec spec;
   struct rl_policy *policy;
@@ -73,18 +84,20 @@ static void train_and_act(const char *algo, const char *dir, struct px_dataset *
   struct px_union *u;
   struct px_err err;
   struct px_buf file = PX_BUF(1 << 24);
-  float actions[ROWS * A];
+  float actions[ROWS * A], kept[ROWS * O];
   CU_OK(rl_spec_defaults(algo, &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "updates", 5, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", 16, &err), err);
   CU_OK(px_union_new(ds, &u, &err), err);
   CU_OK(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
+  disturb(ds, kept, true);
   memset(ds->labelled, 0, ds->steps_n); /* so that a policy with memory remembers its own actions, as in an episode */
   CU_OK(rl_policy_along(policy, ds, NULL, actions, &err), err);
   memset(ds->labelled, 1, ds->steps_n);
   put_file(dir, algo, ".policy", &file);
   put_acted(dir, algo, ds, actions);
+  disturb(ds, kept, false);
   px_buf_free(&file);
   rl_policy_free(policy);
   px_union_free(u);

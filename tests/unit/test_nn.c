@@ -338,11 +338,12 @@ static void adam_takes_the_steps_of_its_definition(void) {
 }
 
 static void gather_normalises_the_rows_it_is_given(void) {
-  const float src[6] = { 1, 2, 3, 4, 5, 6 }, mean[2] = { 1, 2 }, inv_std[2] = { 2, 0.5F };
-  const uint64_t rows[2] = { 2, 0 };
-  float dst[6] = { 0 };
-  px_gather(2, 2, src, rows, mean, inv_std, dst, 3);
-  const float expected[6] = { 8, 2, 0, 0, 0, 0 };
+  const float src[8] = { 1, 2, 3, 4, 5, 6, -9, 1e30F }, mean[2] = { 1, 2 }, inv_std[2] = { 2, 0.5F };
+  const struct px_normal normal = { mean, inv_std, 9 };
+  const uint64_t rows[3] = { 2, 0, 3 };
+  float dst[9] = { 0 };
+  px_gather(3, 2, src, rows, &normal, dst, 3);
+  const float expected[9] = { 8, 2, 0, 0, 0, 0, -9, 9, 0 };
   CU_ASSERT_EQUAL(memcmp(dst, expected, sizeof dst), 0);
 }
 

@@ -124,6 +124,8 @@ static enum px_status prepare(struct idm_training *t, const struct idm_step *lab
   if (!status) status = idm_pseudo_init(&t->pseudo, t->ds, spec);
   if (status) return status;
   idm_norm_measure(model->norm, t->ds);
+  status = idm_norm_leave_out(model->norm, t->ds, spec, labelled, n);
+  if (status) return status;
   if (spec->head != IDM_SQUASHED && !model->act_count) bound_labels(t);
   if (model->linear) status = fit_ridge(t, labelled, n);
   return status ? status : idm_training_start_round(t);

@@ -24,20 +24,26 @@
 
 struct idm_norm {
   uint32_t obs_dim;
-  double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories */
-  float *scales; /* [4, O] the same as mean and 1 / std, in float32 */
+  double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories; std 0: left out */
+  float *scales; /* [4, O] the same as mean and 1 / std (0 for 0), in float32 */
 };
 enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS_N };
 
 /* stats all 0: idm_norm_measure or the caller fills them, then idm_norm_ready. */
 enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) PX_MUST_CHECK;
 void idm_norm_free(struct idm_norm *norm);
-/* Population statistics in float64; std + 1e-6. */
+/* Population statistics in float64. The std of what is constant is 0, and its
+ * inverse in `scales` too: it is left out (px_moments_scale). */
 void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);
 void idm_norm_ready(struct idm_norm *norm);
 
 /* A transition: step t of trajectory traj. */
 struct idm_step { uint32_t traj, t; };
+
+/* Also leaves out what is constant in the windows of steps[n], from which
+ * nothing can be learned about it: it may move elsewhere. */
+enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
+                                  const struct idm_step *steps, uint32_t n) PX_MUST_CHECK;
 
 /* Whether a window can be made of it: its next state must be known. (With
  * compat: reference and k > 0 it need not be: see below.) */

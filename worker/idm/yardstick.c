@@ -111,8 +111,9 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
   }
   if (!status) {
     idm_norm_measure(y->norm, ds);
-    status = fit(y, ds, steps, n, progress);
+    status = idm_norm_leave_out(y->norm, ds, &y->window, steps, n);
   }
+  if (!status) status = fit(y, ds, steps, n, progress);
   free(steps);
   if (status) {
     idm_yardsticks_free(y);

@@ -124,9 +124,10 @@ static void put_steps(struct dt_batch *b, const struct dt_windows *w, uint32_t k
   const uint32_t o = b->obs_dim;
   const float *s = data->ds->observations + (data->ds->obs_start[w->traj[k]] + t) * o;
   float *state = b->state + (size_t)at * o;
+  const struct px_normal normal = rl_normal(data);
   for (uint32_t i = 0; i < n; i++, s += o, state += o) {
     const uint64_t step = w->first[k] + t + i;
-    for (uint32_t j = 0; j < o; j++) state[j] = (s[j] - data->mean[j]) * data->inv_scale[j];
+    px_normalise(&normal, o, s, state);
     b->to_go[at + i] = w->to_go[step];
     b->time[at + i] = t + i;
     put_action(b, data, at + i, w->transition[step]);

@@ -1,6 +1,7 @@
 /* Fitted Q evaluation: see fqe.h. */
 #include "worker/rl/fqe.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -110,7 +111,7 @@ static float root_mean_square(const float *x, uint32_t n) {
   double sum = 0;
   for (uint32_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
   const double rms = sqrt(sum / n);
-  return rms > 1e-9 ? (float)rms : 1;
+  return rms >= (double)FLT_MIN ? (float)rms : 1; /* rewards that are all 0 */
 }
 
 static enum px_status diverged(double loss, uint64_t step, struct px_err *err) {
@@ -150,10 +151,11 @@ static enum px_status train(struct fqe *f, const struct rl_data *data, const flo
 /* Q(s_0, pi(s_0)) of every trajectory, in units of reward. */
 static void first_values(struct fqe *f, const struct rl_data *data, const float *policy_actions, float *values) {
   const struct px_dataset *ds = data->ds;
-  const size_t o = data->obs_dim;
+  const uint32_t o = data->obs_dim;
+  const struct px_normal normal = rl_normal(data);
   for (uint32_t i = 0; i < ds->traj_n; i++) {
     const uint64_t row = ds->obs_start[i];
-    for (size_t j = 0; j < o; j++) f->sa[j] = (ds->observations[row * o + j] - data->mean[j]) * data->inv_scale[j];
+    px_normalise(&normal, o, ds->observations + row * o, f->sa);
     encode(&ds->spaces, policy_actions + row * data->act_dim, f->sa + o);
     values[i] = *px_mlp_forward(f->critic.net, f->critic.work, f->sa, 1, NULL) * f->reward_scale;
   }

@@ -6,8 +6,9 @@
  * options in lib/flow/algos.c. A policy carries all that is needed to act on raw
  * observations and in the declared action range.
  *
- * Observations are normalised by mean and std + 1e-3 over ALL trajectories,
- * labelled or not, as TD3+BC does. Actions are mapped affinely from the
+ * Observations are normalised by mean and std over ALL trajectories, labelled or
+ * not, and kept within +-RL_CLIP. A dimension is left out, so its input is 0,
+ * where it is constant in the transitions used or in the dataset. Actions are mapped affinely from the
  * declared range to [-1, 1]; discrete ones stay class indices. Equal spec and data give equal bits, for one
  * numeric profile (px_mat_profile). One training belongs to one thread; it
  * allocates before the first update and not after.
@@ -21,6 +22,7 @@
 #include "lib/data/safetensors.h"
 #include "lib/flow/algos.h"
 #include "worker/nn/checkpoint.h"
+#include "worker/nn/gather.h"
 #include "worker/nn/mlp.h"
 
 /* ---- specs (rl_spec.c) */
@@ -53,6 +55,9 @@ size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struc
 
 /* ---- the transitions that a spec uses (rl_data.c) */
 
+/* Bound of normalised observations, in training and where a policy acts. */
+#define RL_CLIP 10.0F
+
 /* Borrows the union and its dataset; observations are not copied. A transition
  * is used if its action is known (true or proxy, as the spec says) and its next
  * state is known or the episode terminates with it. */
@@ -68,8 +73,12 @@ struct rl_data {
   float *reward;       /* [n] */
   float *not_done;     /* [n] 0 where the episode terminates */
   float *weight;       /* [n] of mean 1, so that weighting does not change the learning rate */
-  float *mean, *scale, *inv_scale; /* [O] scale = std + 1e-3 */
+  float *mean, *scale, *inv_scale; /* [O] scale is infinite where a dimension is left out */
 };
+/* How observations are normalised, for every net; borrows the data. */
+static inline struct px_normal rl_normal(const struct rl_data *d) {
+  return (struct px_normal){ d->mean, d->inv_scale, RL_CLIP };
+}
 /* NO_LABELS if no transition is left. */
 enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) PX_MUST_CHECK;
@@ -140,7 +149,8 @@ bool rl_policy_target(const struct rl_policy *policy, double *target_return);
  * actor.<l>.weight [out,in], actor.<l>.bias [out] and, where layer norms follow ReLUs,
  * actor.<l>.gain and .shift [out]; likewise critic; or transformer.<tensor>
  * (dt_net.c) and metadata transformer_heads, _context, _return_scale, _target_return; metadata
- * format, kind, act_count if discrete, spec, numeric profile, and the caller's lineage. */
+ * format, kind, obs_clip, act_count if discrete, spec, numeric profile, and the caller's lineage. A net's input is
+ * (s - obs_mean) / obs_scale within +-obs_clip; obs_scale is infinite where a dimension is left out. */
 enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* BAD_DATA if it is not such a file. */

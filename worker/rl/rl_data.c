@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
-#include "worker/nn/gather.h"
+#include "lib/data/moments.h"
 #include "worker/rl/rl.h"
 
 /* What of a spec is asked for every step. */
@@ -97,16 +97,41 @@ static void normalise_weights(struct rl_data *d) {
   for (uint32_t i = 0; i < d->n; i++) d->weight[i] = (float)((double)d->weight[i] * d->n / sum);
 }
 
+/* Widens low and high [O] to the states that the transitions begin and end with. */
+static void measure_extremes(const struct rl_data *d, float *low, float *high) {
+  const uint32_t dims = d->obs_dim;
+  for (uint32_t i = 0; i < d->n; i++)
+    for (uint32_t next = 0; next <= (d->not_done[i] > 0); next++) {
+      const float *s = d->ds->observations + (d->row[i] + next) * dims;
+      for (uint32_t j = 0; j < dims; j++) {
+        low[j] = s[j] < low[j] ? s[j] : low[j];
+        high[j] = s[j] > high[j] ? s[j] : high[j];
+      }
+    }
+}
+
 static enum px_status statistics(struct rl_data *d, struct px_err *err) {
-  double *stats = px_calloc(d->obs_dim, 2 * sizeof *stats);
-  if (!stats) return px_fail(err, PX_E_NO_MEMORY, "no memory for statistics");
-  px_dataset_obs_stats(d->ds, stats, stats + d->obs_dim);
-  for (uint32_t j = 0; j < d->obs_dim; j++) {
+  const uint32_t dims = d->obs_dim;
+  double *stats = px_calloc(dims, 2 * sizeof *stats);
+  float *low = px_calloc(dims, 2 * sizeof *low);
+  if (!stats || !low) {
+    free(stats);
+    free(low);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for statistics");
+  }
+  px_dataset_obs_stats(d->ds, stats, stats + dims);
+  for (uint32_t j = 0; j < dims; j++) low[j] = HUGE_VALF, low[dims + j] = -HUGE_VALF;
+  measure_extremes(d, low, low + dims);
+  for (uint32_t j = 0; j < dims; j++) {
+    const double least = (double)low[j], most = (double)low[dims + j], std = stats[dims + j];
+    const bool moves = px_moments_scale(std, hypot(stats[j], std)) > 0
+                       && px_moments_scale(most - least, fmax(fabs(least), fabs(most))) > 0;
     d->mean[j] = (float)stats[j];
-    d->scale[j] = (float)(stats[d->obs_dim + j] + 1e-3);
+    d->scale[j] = moves ? (float)std : HUGE_VALF;
     d->inv_scale[j] = 1 / d->scale[j];
   }
   free(stats);
+  free(low);
   return PX_OK;
 }
 
@@ -250,9 +275,10 @@ void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, u
     b->weight[i] = d->weight[at];
     memcpy(b->action + (size_t)i * d->act_dim, d->action + (size_t)at * d->act_dim, sizeof(float) * d->act_dim);
   }
-  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, d->mean, d->inv_scale, b->s, d->obs_dim);
+  const struct px_normal normal = rl_normal(d);
+  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, &normal, b->s, d->obs_dim);
   /* A terminal transition may have no next row: any row does, for its value is multiplied by 0. */
   for (uint32_t i = 0; i < b->n; i++) b->rows[i] += b->rows[i] + 1 < d->ds->obs_n;
-  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, d->mean, d->inv_scale, b->s2, d->obs_dim);
+  px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, &normal, b->s2, d->obs_dim);
   if (b->next_action) draw_next(b, d);
 }

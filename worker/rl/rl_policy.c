@@ -15,6 +15,7 @@ void rl_policy_free(struct rl_policy *p) {
   dt_actor_free(p->newcomer);
   free(p->mean);
   free(p->scale);
+  free(p->inv_scale);
   free(p->low);
   free(p->high);
   free(p->s);
@@ -30,12 +31,13 @@ struct rl_policy *rl_policy_alloc(uint32_t obs_dim, uint32_t act_dim) {
   p->act_dim = act_dim;
   p->mean = px_calloc(obs_dim, sizeof(float));
   p->scale = px_calloc(obs_dim, sizeof(float));
+  p->inv_scale = px_calloc(obs_dim, sizeof(float));
   p->low = px_calloc(act_dim, sizeof(float));
   p->high = px_calloc(act_dim, sizeof(float));
   p->s = px_calloc(PX_MLP_CHUNK, sizeof(float) * obs_dim);
   p->sa = px_calloc(PX_MLP_CHUNK, sizeof(float) * (obs_dim + act_dim));
   p->y = px_calloc(PX_MLP_CHUNK, sizeof(float) * act_dim);
-  if (p->mean && p->scale && p->low && p->high && p->s && p->sa && p->y) return p;
+  if (p->mean && p->scale && p->inv_scale && p->low && p->high && p->s && p->sa && p->y) return p;
   rl_policy_free(p);
   return NULL;
 }
@@ -43,6 +45,7 @@ struct rl_policy *rl_policy_alloc(uint32_t obs_dim, uint32_t act_dim) {
 enum px_status rl_policy_ready(struct rl_policy *p, struct px_err *err) {
   const struct rl_sequence *q = &p->sequence;
   bool complete = true;
+  for (uint32_t j = 0; j < p->obs_dim; j++) p->inv_scale[j] = 1 / p->scale[j];
   for (int i = 0; i < RL_NETS_N; i++)
     if (p->nets[i]) complete = px_mlp_work_new(&p->nets[i]->shape, PX_MLP_CHUNK, &p->works[i]) == PX_OK && complete;
   if (q->net)
@@ -62,6 +65,7 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
   p->spec = *spec;
   p->has_spec = true;
   p->kind = nets->kind;
+  p->clip = RL_CLIP;
   p->act_count = data->act_count;
   p->nets[RL_ACTOR] = nets->actor;
   p->nets[RL_CRITIC] = nets->critic;
@@ -94,9 +98,8 @@ static float index_of_largest(const float *y, size_t n) {
 }
 
 void rl_policy_normalise(struct rl_policy *p, const float *obs, uint32_t n) {
-  for (size_t i = 0; i < n; i++)
-    for (size_t j = 0; j < p->obs_dim; j++)
-      p->s[i * p->obs_dim + j] = (obs[i * p->obs_dim + j] - p->mean[j]) * (1 / p->scale[j]);
+  const struct px_normal normal = { p->mean, p->inv_scale, p->clip };
+  for (size_t i = 0; i < n; i++) px_normalise(&normal, p->obs_dim, obs + i * p->obs_dim, p->s + i * p->obs_dim);
 }
 
 void rl_policy_scale(const struct rl_policy *p, const float *y, uint32_t n, float *actions) {

@@ -16,7 +16,8 @@ struct rl_policy {
   enum rl_policy_kind kind;
   uint32_t obs_dim, act_dim;
   uint32_t act_count;             /* of discrete actions; 0: they are continuous */
-  float *mean, *scale;            /* [O] */
+  float *mean, *scale, *inv_scale;            /* [O] scale is infinite where a dimension is left out */
+  float clip;                     /* bound of normalised observations; infinite in files of older versions */
   float *low, *high;              /* [A] */
   struct px_mlp *nets[RL_NETS_N]; /* the critic may be NULL; transformer: both are */
   struct px_mlp_work *works[RL_NETS_N];

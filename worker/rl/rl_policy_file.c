@@ -7,7 +7,7 @@
 #include "worker/nn/mat.h"
 #include "worker/rl/rl_policy.h"
 
-static const char format_name[] = "proxact.policy.v1";
+static const char format_name[] = "proxact.policy.v1", clip_key[] = "obs_clip";
 
 static const char *const kind_names[] = { "tanh", "argmax", "transformer" }; /* by enum rl_policy_kind */
 enum { KINDS_N = sizeof kind_names / sizeof *kind_names };
@@ -87,9 +87,9 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
                               struct px_buf *out, struct px_err *err) {
   struct rl_spec_text text;
   struct sequence_text sequence;
-  char profile[PX_MAT_PROFILE_MAX], count[16];
+  char profile[PX_MAT_PROFILE_MAX], count[16], clip[32];
   struct tensor_list *list = px_calloc(1, sizeof *list);
-  struct px_st_meta *meta = px_calloc(4 + RL_SPEC_META_MAX + SEQUENCE_META + lineage_n, sizeof *meta);
+  struct px_st_meta *meta = px_calloc(5 + RL_SPEC_META_MAX + SEQUENCE_META + lineage_n, sizeof *meta);
   enum px_status status = PX_E_NO_MEMORY;
   if (!list || !meta) {
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to write a policy");
@@ -106,6 +106,8 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
   meta[n++] = (struct px_st_meta){ "format", format_name };
   meta[n++] = (struct px_st_meta){ "kind", kind_names[p->kind] };
   meta[n++] = (struct px_st_meta){ "numeric_profile", profile };
+  snprintf(clip, sizeof clip, "%.9g", (double)p->clip);
+  if (isfinite(p->clip)) meta[n++] = (struct px_st_meta){ clip_key, clip };
   snprintf(count, sizeof count, "%u", p->act_count);
   if (p->act_count) meta[n++] = (struct px_st_meta){ "act_count", count };
   n += sequence_meta(&p->sequence, &sequence, meta + n);
@@ -284,6 +286,15 @@ static enum px_status take_count(const struct px_st *st, uint32_t *count, struct
   return PX_OK;
 }
 
+/* Files of older versions have none, and are not clipped. */
+static enum px_status take_clip(const struct px_st *st, float *clip, struct px_err *err) {
+  const char *text = px_st_meta(st, clip_key);
+  char *end;
+  *clip = text ? strtof(text, &end) : HUGE_VALF;
+  if (text && (end == text || *end || !(*clip > 0))) return px_fail(err, PX_E_BAD_DATA, "obs_clip is '%.32s'", text);
+  return PX_OK;
+}
+
 static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
   enum px_status status;
   if ((status = take_vector(st, "obs_mean", p->obs_dim, p->mean, err))) return status;
@@ -292,6 +303,7 @@ static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, s
   if ((status = take_vector(st, "act_high", p->act_dim, p->high, err))) return status;
   for (uint32_t j = 0; j < p->obs_dim; j++)
     if (!(p->scale[j] > 0)) return px_fail(err, PX_E_BAD_DATA, "obs_scale[%u] is not above 0", j);
+  if ((status = take_clip(st, &p->clip, err))) return status;
   if ((status = take_kind(st, &p->kind, err))) return status;
   if ((status = take_count(st, &p->act_count, err))) return status;
   if (p->kind == RL_TRANSFORMER) {
