@@ -33,7 +33,8 @@ process_identity() {
   # The name in parentheses may hold anything: count fields after the last ")".
   # shellcheck disable=SC2086  # split on purpose
   set -- "$1" ${stat##*) }
-  [ "$2" != Z ] || return 1 # a zombie has ended
+  # A zombie has ended, unless threads of it are still on their way out, with all that the process holds.
+  [ "$2" != Z ] || [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -gt 1 ] || return 1
   printf '%s %s %s\n' "$1" "${21}" "$(cat /proc/sys/kernel/random/boot_id)"
 }
 # pid_record FILE PID
@@ -45,9 +46,9 @@ pid_of() {
   [ "$(process_identity "$pid")" = "$pid $rest" ] && printf '%s\n' "$pid"
 }
 
-# wait_until SECONDS COMMAND...: polls the condition; false when time is up.
+# wait_until SECONDS COMMAND...: polls the condition; false when time is up. PX_PATIENCE multiplies the seconds.
 wait_until() {
-  local deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + $1 * ${PX_PATIENCE:-1}))
   shift
   until "$@"; do
     [ "$SECONDS" -lt "$deadline" ] || return 1
@@ -74,8 +75,8 @@ pid_stop() {
 spawn() {
   local file=$1 log=$2
   shift 2
-  # 9 is the lock of whoever starts it: a child must not hold that on.
-  setsid "$@" </dev/null >>"$log" 2>&1 9>&- &
+  # 9 is the lock of whoever starts it, 8 the output of a test: a child must not hold them.
+  setsid "$@" </dev/null >>"$log" 2>&1 8>&- 9>&- &
   pid_record "$file" $!
 }
 

@@ -13,7 +13,7 @@ token=$("$build/proxact-server" token create e2e)
 server_start
 export PROXACT_URL=$url PROXACT_TOKEN=$token
 spawn "$work/worker.pid" "$work/worker.log" "$build/proxact-worker" --poll-ms=200
-trap 'server_stop; pid_stop "$work/worker.pid" KILL 5; rm -rf "$work"' EXIT
+on_end pid_stop "$work/worker.pid" KILL 5
 sql() { psql -XAtqc "$1" "$PROXACT_DB_URL"; }
 /usr/bin/python3 - "$work/large.hdf5" <<'PY'
 import sys
@@ -29,8 +29,7 @@ with h5py.File(sys.argv[1], "w") as f:
 PY
 size=$(stat -c %s "$work/large.hdf5")
 again() { # the next server, at the same port; 6 is not for it
-  kill -KILL "$(server_pid)"
-  rm -f "$work/server.pid"
+  server_kill
   server_start --listen="127.0.0.1:$port" 6>&-
 }
 
@@ -99,4 +98,4 @@ server_stop
 began=$SECONDS
 ok "where nobody answers the client gives up" refused "$proxact" datasets create none --obs 3 --act 2
 ok "at once" test $((SECONDS - began)) -le 3
-[ "$failures" -eq 0 ]
+finish

@@ -259,4 +259,4 @@ is "a dataset with unfinished jobs stays" 409
 ok "every answer is as described" check_answers
 ok "the log has no token" refused grep -q "${token#pxa_}" "$work/server.log"
 ok "the server was never in trouble" refused grep -E 'level=error|Sanitizer' "$work/server.log"
-[ "$failures" -eq 0 ]
+finish

@@ -9,7 +9,8 @@ set -u
 token=$("$build/proxact-server" token create e2e)
 crowd() { /usr/bin/python3 "$root/tests/support/crowd.py" "$port" "$token" "$@"; }
 declare -A crowds=()
-trap 'kill -KILL "${crowds[@]}" 2>/dev/null; server_stop; rm -rf "$work"' EXIT
+end_crowds() { [ ${#crowds[@]} -eq 0 ] || kill -KILL "${crowds[@]}" 2>/dev/null; }
+on_end end_crowds
 # crowd_begin NAME COMMAND N PATH: in the background, until crowd_end NAME; what it said is in $work/NAME.
 crowd_begin() {
   local name=$1
@@ -138,4 +139,4 @@ ok "and the first is answered again" wait_until 20 again
 server_stop
 ok "nothing was leaked or misused" refused grep -q Sanitizer "$work/server.log"
 check_answers
-[ "$failures" -eq 0 ]
+finish

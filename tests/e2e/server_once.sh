@@ -168,9 +168,8 @@ ok "as a replay" replayed
 hold_table
 begin_slow killed
 ok "a request is in the middle again" wait_until 10 waits_for_table
-kill -KILL "$(server_pid)"
+server_kill
 wait $slow
-rm -f "$work/server.pid"
 server_start 6>&-
 keyed_until() { # KEY: tries as a client would, while it is told to wait
   keyed "$1" POST /v1/datasets --json "$(dataset "$1")"
@@ -188,7 +187,7 @@ socket=$(sed -n 's/.*[?&]host=\([^&]*\).*/\1/p' <<<"$PROXACT_DB_URL")/.s.PGSQL.5
 : >"$work/cut"
 spawn "$work/cutter.pid" "$work/cutter.log" /usr/bin/python3 "$root/tests/support/commit_cutter.py" \
   "$work/pg/.s.PGSQL.5432" "$socket" "$work/cut"
-trap 'server_stop; pid_stop "$work/cutter.pid" TERM 5; rm -rf "$work"' EXIT
+on_end pid_stop "$work/cutter.pid" TERM 5
 wait_until 10 test -S "$work/pg/.s.PGSQL.5432" || exit 1
 direct=$PROXACT_DB_URL
 export PROXACT_DB_URL=${PROXACT_DB_URL/host=*/host=$work\/pg}
@@ -236,4 +235,4 @@ for cut in before after "before before" "after after" "after before"; do ok "an 
 ok "every answer is as described" check_answers
 ok "the server was never in trouble but with the database" refused \
   bash -c "grep -E 'level=error|Sanitizer' '$work/server.log' | grep -vE 'unavailable|unsettled'"
-[ "$failures" -eq 0 ]
+finish

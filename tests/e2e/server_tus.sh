@@ -215,9 +215,8 @@ kill -9 $slow; wait $slow 2>/dev/null
 at=$(received)
 slow_part
 ok "after a cut it goes on from there" wait_until 20 received_more "$at"
-kill -KILL "$(server_pid)"
+server_kill
 wait $slow 2>/dev/null
-rm -f "$work/server.pid"
 at=$(received)
 server_start --idle-s=20
 ok "after the server was killed, what was acknowledged is there" offset_is "$at"
@@ -269,4 +268,4 @@ is "and takes no more" 404
 ok "every answer is as described" check_answers
 ok "nothing is left in the spool folder" same "$(ls -A "$work/spool")" ""
 ok "the server was never in trouble" refused grep -E 'level=error|Sanitizer' "$work/server.log"
-[ "$failures" -eq 0 ]
+finish

@@ -253,4 +253,4 @@ is "the server goes on" 201
 ok "every answer is as described" check_answers
 ok "no blob is left over" same "$(psql -XAtqc 'select count(*) from blobs where not attached' "$PROXACT_DB_URL")" 0
 ok "the server was never in trouble" refused grep -E 'level=error|Sanitizer' "$work/server.log"
-[ "$failures" -eq 0 ]
+finish

@@ -11,12 +11,8 @@ root_build=$build
 "$build/proxact-server" migrate >"$work/out" || exit 1
 token=$("$build/proxact-server" token create clock) || exit 1
 sql() { psql -XAtqc "$1" "$PROXACT_DB_URL"; }
-end() {
-  for file in "$work"/worker-*.pid; do [ ! -e "$file" ] || pid_stop "$file" TERM 30; done
-  server_stop
-  rm -rf "$work"
-}
-trap end EXIT
+stop_workers() { for file in "$work"/worker-*.pid; do [ ! -e "$file" ] || pid_stop "$file" TERM 30; done; }
+on_end stop_workers
 
 # server_off SECONDS [options]
 server_off() {
@@ -95,4 +91,4 @@ ok "the server's clock is behind" same "$(hours_off "$work/server.log")" -1
 look behind
 ok "nothing is lost, the bytes are those of the quiet run" "$root_build/tests/fault/check" --quiet="$work/quiet.history" --storm="$work/off.history"
 tail -n 1 "$work/out"
-[ "$failures" -eq 0 ]
+finish

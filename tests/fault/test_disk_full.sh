@@ -49,10 +49,8 @@ end() {
   umount "$home/wal" "$home/pg" "$work/spool" "$work/scratch"
   rm -rf "$home/wal"
   deploy/stack.sh destroy
-  rm -rf "$work"
 }
-trap end EXIT
-trap 'exit 130' INT TERM
+on_end end
 
 # --- the service
 start_workers() {
@@ -142,4 +140,4 @@ ok "nobody was told anything else than that it cannot be done now" lies
 echo "PostgreSQL was started again $(restarts) times; jobs that failed for want of room: $(jobs_that_felt)"
 ok "nothing acknowledged is lost, nothing is there twice or half" "$build/tests/fault/check" --quiet="$work/quiet.history" --storm="$work/full.history"
 cat "$work/out"
-[ "$failures" -eq 0 ]
+finish

@@ -15,7 +15,7 @@ net_cleanup() {
   local name
   for name in hub db w1 w2; do ip netns del "$here_we_are-$name" 2>/dev/null; done
 }
-trap net_cleanup EXIT
+at_end=(net_cleanup)
 
 # host NAME ADDRESS: joined to the hub's bridge by a cable, whose other end is called NAME.
 host() {

@@ -2,16 +2,19 @@
 # Needs PROXACT_DB_URL and PROXACT_REDIS_URL (tests/support/stack.sh). Gives $url, $token, $work, and:
 #   api METHOD PATH [curl's options]   fills $status, $work/body and $work/head; keeps every answer for check_answers
 #   is STATUS [jq filter that must be true]   one assertion about the last answer
-#   ok NAME COMMAND...                 one assertion; a failure is printed and counted
+#   server_kill                        SIGKILL, and waits until its port is free again
+# and what tests/support/checks.sh gives.
 # shellcheck shell=bash
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=deploy/lib.sh
 . "$root/deploy/lib.sh"
 build=${PROXACT_BUILD:-$root/build}
 work=$(mktemp -d)
-failures=0 answers=0
+answers=0
 mkdir -p "$work/spool" "$work/answers"
-trap 'server_stop; rm -rf "$work"' EXIT
+# shellcheck source=tests/support/checks.sh
+. "$root/tests/support/checks.sh"
+on_end server_stop
 
 server_up() { curl -fsS -o /dev/null "$url/readyz" 2>/dev/null; }
 server_up_or_ended() { server_up || has_ended "$work/server.pid"; }
@@ -26,6 +29,8 @@ server_start() {
   wait_until 20 server_up_or_ended
   server_up || die_log "$work/server.log" "" "the server did not become ready"
 }
+# A process that was killed holds its port until its last thread is gone; only then does has_ended say so.
+server_kill() { pid_stop "$work/server.pid" KILL 30; }
 server_stop() { [ ! -e "$work/server.pid" ] || pid_stop "$work/server.pid" TERM 30; }
 server_pid() { pid_of "$work/server.pid"; }
 
@@ -45,17 +50,6 @@ api() {
 header() { tr -d '\r' <"$work/head" | sed -n "s/^$1: //Ip" | tail -n 1; }
 field() { jq -r "$1" "$work/body"; }
 
-fail() {
-  echo "FAIL $*"
-  failures=$((failures + 1))
-}
-ok() {
-  local name=$1
-  shift
-  if "$@" >"$work/out" 2>&1; then echo "ok $name"; else fail "$name"; cat "$work/out"; fi
-}
-refused() { ! "$@"; }
-same() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'"; return 1; }; }
 # is NAME STATUS [FILTER]
 is() {
   local name=$1 expected=$2 filter=${3:-}

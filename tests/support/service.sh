@@ -8,14 +8,10 @@ chmod 755 "$work"
 export PROXACT_VAR=$work/var XDG_CONFIG_HOME=$work/config
 proxact=${PROXACT_BUILD:-$root/build}/proxact
 demo_data=$root/deploy/demo/hopper-demo.hdf5
-failures=0
-
-service_cleanup() {
-  "$root/deploy/down.sh" --destroy
-  rm -rf "$work"
-}
-trap service_cleanup EXIT
-trap 'exit 130' INT TERM
+# shellcheck source=tests/support/checks.sh
+. "$root/tests/support/checks.sh"
+logs() { tail -n 15 "$PROXACT_VAR"/log/server.log "$PROXACT_VAR"/log/worker-*.log; }
+on_end "$root/deploy/down.sh" --destroy
 
 service_start() {
   # A port far from the one `make up` takes, and different for tests that run at the same time.
@@ -24,31 +20,13 @@ service_start() {
   . "$PROXACT_VAR/env"
 }
 
-expect() {
-  local what=$1
-  shift
-  if "$@" >"$work/out" 2>&1; then
-    echo "ok $what"
-  else
-    echo "FAIL $what: $*"
-    tail -n 30 "$work/out"
-    failures=$((failures + 1))
-  fi
-}
+expect() { ok "$@"; }
 # expect_said WHAT TEXT: the command of the last check said so.
 expect_said() {
   if grep -qF -- "$2" "$work/out"; then
     echo "ok $1"
   else
-    echo "FAIL $1: '$2' is not in:"
+    fail "$1: '$2' is not in:"
     cat "$work/out"
-    failures=$((failures + 1))
   fi
-}
-refused() { ! "$@"; }
-same() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'"; return 1; }; }
-finish() {
-  if [ "$failures" -gt 0 ]; then tail -n 15 "$PROXACT_VAR"/log/server.log "$PROXACT_VAR"/log/worker-*.log; fi
-  [ "$failures" -eq 0 ]
-  exit
 }

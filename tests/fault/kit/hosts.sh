@@ -17,7 +17,7 @@ chmod 755 "$work"
 mkdir -p "$work/log" "$work/spool"
 declare -A port
 here=()
-failures=0 token="" follow=""
+token="" follow=""
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 PROXACT_SPOOL_DIR=$work/spool
 unset PROXACT_REDIS_URL PROXACT_DB_URL
 
@@ -29,36 +29,20 @@ if [ "$(id -u)" -eq 0 ]; then
   as_pg=(setpriv --reuid="$pg_user" --regid="$(id -gn "$pg_user")" --init-groups --inh-caps=-all --no-new-privs --)
 fi
 
+# shellcheck source=tests/support/checks.sh
+. "$root/tests/support/checks.sh"
+at_end=() # the folder stays with KEEP=1
+logs() { tail -n 12 "$work"/log/*.log; }
 hosts_cleanup() {
   local file
   [ -z "$follow" ] || kill "$follow"
   for file in "$work"/*.pid; do [ ! -e "$file" ] || pid_stop "$file" KILL 10; done
   [ -n "${KEEP:-}" ] && say "kept: $work" || rm -rf "$work"
 }
-trap hosts_cleanup EXIT
-trap 'exit 130' INT TERM
+on_end hosts_cleanup
 
-ok() {
-  local what=$1
-  shift
-  if "$@" >"$work/out" 2>&1; then
-    say "ok $what"
-  else
-    say "FAIL $what: $*"
-    tail -n 20 "$work/out"
-    failures=$((failures + 1))
-  fi
-}
 # A step without which the rest means nothing.
-must() { "$@" >"$work/out" 2>&1 || { say "FAIL $*"; tail -n 20 "$work/out"; logs; exit 1; }; }
-refused() { ! "$@"; }
-same() { [ "$1" = "$2" ] || { echo "got '$1', expected '$2'"; return 1; }; }
-logs() { tail -n 12 "$work"/log/*.log; }
-finish() {
-  [ "$failures" -eq 0 ] || logs
-  [ "$failures" -eq 0 ]
-  exit
-}
+must() { "$@" >"$work/out" 2>&1 || { say "FAIL $*"; exit 1; }; }
 
 # --- PostgreSQL
 pg_folder() { install -d -m 700 -o "$pg_user" -g "$(id -gn "$pg_user")" "$work/$1.run" && install -d -m 755 -o "$pg_user" "$work/$1.pg"; }
