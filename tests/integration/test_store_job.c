@@ -293,7 +293,7 @@ static void a_connection_whose_answer_makes_no_sense_is_given_up(void) {
   CU_ASSERT_EQUAL(db_exec(store, "", &err), PX_E_UNAVAILABLE);
   CU_OK(store_ping(store, &err), err);
   bool gone = false;
-  for (int i = 0; i < 100 && !gone; i++) {
+  for (int i = 0; i < 3000 && !gone; i++) {
     usleep(20000);
     gone = strcmp(db_sql("select count(*) from pg_stat_activity where application_name = 'px in the middle'"), "0") == 0;
   }

@@ -6,6 +6,12 @@
 
 #include "lib/data/helper.h"
 
+int cu_patience(void) {
+  const char *given = getenv("PX_PATIENCE");
+  const long n = given ? strtol(given, NULL, 10) : 0;
+  return n >= 1 && n <= 100 ? (int)n : 5;
+}
+
 int cu_run(const char *suite, const struct cu_test *tests, size_t n, int argc, char **argv) {
   const int helper = px_helper_main(argc, argv); /* a test that reads uploads starts itself again */
   if (helper >= 0) return helper;

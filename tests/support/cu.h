@@ -18,6 +18,9 @@ struct cu_test { const char *name; CU_TestFunc run; };
 /* Runs the tests whose name contains argv[1], or all; returns the exit status. */
 int cu_run(const char *suite, const struct cu_test *tests, size_t n, int argc, char **argv);
 
+/* What a test's deadlines are multiplied by: PX_PATIENCE, or 5. They end a hang, and are those of an idle machine. */
+int cu_patience(void);
+
 #define CU_MAIN(suite, ...)                                            \
   int main(int argc, char **argv) {                                    \
     static const struct cu_test tests[] = { __VA_ARGS__ };             \

@@ -170,6 +170,7 @@ void workers_await(const char *expected, double timeout_s, const char *sql, ...)
   va_start(args, sql);
   vsnprintf(query, sizeof query, sql, args);
   va_end(args);
+  timeout_s *= cu_patience();
   const double until = px_clock_s() + timeout_s;
   const char *found = "";
   while (px_clock_s() < until) {
