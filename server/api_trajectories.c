@@ -55,6 +55,9 @@ static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t
                                      const struct place *place, const struct px_label_rows *labels) {
   const uint64_t s = place->first_step;
   const uint32_t A = spaces->act_dim, width = spaces->act_count ? 0 : A;
+  float *total = labels ? px_calloc((size_t)t->steps * A, sizeof *total) : NULL;
+  if (labels && !total) return PX_E_NO_MEMORY;
+  if (labels) px_label_totals(spaces, labels->std + s * A, labels->epistemic + s * A, t->steps, total);
   const uint8_t *known = labels ? labels->known + s : NULL;
   enum px_status status =
     px_buf_fmt(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s", (long long)place->n,
@@ -62,7 +65,10 @@ static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t
   if (!status) status = put_rows(out, "observations", t->observations, NULL, t->steps + (t->has_final ? 1U : 0U), spaces->obs_dim);
   if (!status) status = put_rows(out, "actions", t->actions, t->labelled, t->steps, width);
   if (!status) status = put_rows(out, "proxy_actions", labels ? labels->actions + s * A : NULL, known, t->steps, width);
-  if (!status) status = put_rows(out, "proxy_std", labels ? labels->std + s * A : NULL, known, t->steps, width);
+  if (!status) status = put_rows(out, "proxy_std", total, known, t->steps, width);
+  if (!status) status = put_rows(out, "proxy_epistemic", labels ? labels->epistemic + s * A : NULL, known, t->steps, width);
+  if (!status) status = put_rows(out, "proxy_score", labels ? labels->score + s : NULL, known, t->steps, 0);
+  free(total);
   if (!status) status = put_source(out, t, known);
   if (!status) status = px_buf_puts(out, ",\"rewards\":");
   if (!status) status = put_row(out, t->rewards, t->steps);
@@ -84,7 +90,7 @@ static enum px_status reply_trajectory(struct http_reply *reply, const struct st
   }
   if (!status) {
     const struct px_traj t = px_segment_traj(&view, index, place.first_step, place.first_obs, &ds->spaces);
-    if ((uint64_t)t.steps * (ds->spaces.obs_dim + 3 * ds->spaces.act_dim) > JSON_MAX_NUMBERS) {
+    if ((uint64_t)t.steps * (ds->spaces.obs_dim + 4 * ds->spaces.act_dim + 1) > JSON_MAX_NUMBERS) {
       status = px_fail(err, PX_E_TOO_LARGE, "the trajectory has more than %d numbers", JSON_MAX_NUMBERS);
       px_err_hint(err, "GET .../export gives it in a binary format.");
     } else if (put_trajectory(&reply->body, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL)) {

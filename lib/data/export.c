@@ -51,7 +51,7 @@ struct px_export {
   char *path;
   bool ended;
   uint64_t segments_n;
-  struct px_buf actions, std, source; /* of one segment */
+  struct px_buf actions, std, epistemic, score, source; /* of one segment */
   struct px_export_scratch scratch;
 };
 
@@ -63,9 +63,10 @@ enum px_status px_export_new(enum px_export_format format, enum px_export_which 
   e->spaces = *spaces;
   e->ops = FORMATS[format].writer;
   e->path = strdup(path);
-  struct px_buf *bufs[] = { &e->actions,          &e->std,           &e->source,         &e->scratch.next,
-                            &e->scratch.flat,     &e->scratch.terminals, &e->scratch.timeouts, &e->scratch.known,
-                            &e->scratch.labelled, &e->scratch.mask, &e->scratch.classes };
+  struct px_buf *bufs[] = { &e->actions,          &e->std,               &e->epistemic,        &e->score,
+                            &e->source,           &e->scratch.next,      &e->scratch.flat,     &e->scratch.terminals,
+                            &e->scratch.timeouts, &e->scratch.known,     &e->scratch.labelled, &e->scratch.mask,
+                            &e->scratch.classes };
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) *bufs[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   const enum px_status status = e->path ? e->ops->open(path, &e->writer, err)
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
@@ -85,13 +86,31 @@ static enum px_status zeroed(struct px_buf *buf, size_t n) {
   return status;
 }
 
+static float *floats(struct px_buf *buf) { return (float *)(void *)buf->data; }
+
+/* A proxy action and how certain it is, where step t of the segment carries one. */
+static void put_proxy(struct px_export *e, const struct px_label_rows *proxy, uint64_t t) {
+  const size_t a = e->spaces.act_dim, width = a * sizeof(float);
+  memcpy(floats(&e->actions) + t * a, proxy->actions + t * a, width);
+  memcpy(floats(&e->epistemic) + t * a, proxy->epistemic + t * a, width);
+  px_label_totals(&e->spaces, proxy->std + t * a, proxy->epistemic + t * a, 1, floats(&e->std) + t * a);
+  floats(&e->score)[t] = proxy->score[t];
+}
+
+static enum px_status clear(struct px_export *e, uint64_t steps_n) {
+  const size_t width = e->spaces.act_dim * sizeof(float);
+  enum px_status status = zeroed(&e->actions, steps_n * width);
+  if (!status) status = zeroed(&e->std, steps_n * width);
+  if (!status) status = zeroed(&e->epistemic, steps_n * width);
+  if (!status) status = zeroed(&e->score, steps_n * sizeof(float));
+  return status ? status : zeroed(&e->source, steps_n);
+}
+
 /* Which action each step of the segment carries. */
 static enum px_status choose(struct px_export *e, const struct px_segment_view *v, const struct px_label_rows *proxy,
                              struct px_export_rows *rows) {
-  const size_t width = e->spaces.act_dim * sizeof(float);
-  enum px_status status = zeroed(&e->actions, v->steps_n * width);
-  if (!status) status = zeroed(&e->std, v->steps_n * width);
-  if (!status) status = zeroed(&e->source, v->steps_n);
+  const size_t a = e->spaces.act_dim;
+  const enum px_status status = clear(e, v->steps_n);
   if (status) return status;
   uint64_t t = 0;
   for (uint32_t i = 0; i < v->traj_n; i++) {
@@ -99,13 +118,13 @@ static enum px_status choose(struct px_export *e, const struct px_segment_view *
       const bool known = e->which != PX_EXPORT_PROXY && (v->label_mask ? v->label_mask[t] : v->labelled[i]);
       const bool guessed = !known && e->which != PX_EXPORT_TRUE && proxy && proxy->known[t];
       e->source.data[t] = known ? PX_SOURCE_TRUE : guessed ? PX_SOURCE_PROXY : PX_SOURCE_NONE;
-      const float *from = known ? v->actions : guessed ? proxy->actions : NULL;
-      if (from) memcpy(e->actions.data + t * width, (const char *)from + t * width, width);
-      if (guessed) memcpy(e->std.data + t * width, (const char *)proxy->std + t * width, width);
+      if (known) memcpy(floats(&e->actions) + t * a, v->actions + t * a, a * sizeof(float));
+      if (guessed) put_proxy(e, proxy, t);
     }
   }
-  *rows = (struct px_export_rows){ &e->spaces, v, (const float *)(const void *)e->actions.data,
-                                   (const float *)(const void *)e->std.data, (const uint8_t *)e->source.data };
+  *rows = (struct px_export_rows){ .spaces = &e->spaces, .view = v, .actions = floats(&e->actions), .std = floats(&e->std),
+                                   .epistemic = floats(&e->epistemic), .score = floats(&e->score),
+                                   .source = (const uint8_t *)e->source.data };
   return PX_OK;
 }
 
@@ -147,6 +166,8 @@ void px_export_free(struct px_export *e) {
   free(e->path);
   px_buf_free(&e->actions);
   px_buf_free(&e->std);
+  px_buf_free(&e->epistemic);
+  px_buf_free(&e->score);
   px_buf_free(&e->source);
   px_export_scratch_free(&e->scratch);
   free(e);

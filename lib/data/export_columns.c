@@ -41,9 +41,11 @@ static enum px_status add_actions(const struct px_export_rows *r, struct px_expo
   return PX_OK;
 }
 
-static void add_std(const struct px_export_rows *r, struct px_export_columns *out) {
+static void add_uncertainty(const struct px_export_rows *r, struct px_export_columns *out) {
   const uint32_t width = r->spaces->act_count ? 0 : r->spaces->act_dim;
   px_export_column_add(out, "action_std", PX_DTYPE_F32, width, r->view->steps_n, r->std);
+  px_export_column_add(out, "action_epistemic", PX_DTYPE_F32, width, r->view->steps_n, r->epistemic);
+  px_export_column_add(out, "action_score", PX_DTYPE_F32, 0, r->view->steps_n, r->score);
 }
 
 /* observations without, and next_observations with, each trajectory's last row. */
@@ -86,7 +88,7 @@ enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_
   px_export_column_add(out, "next_observations", PX_DTYPE_F32, o, n, s->next.data);
   px_export_column_add(out, "next_known", PX_DTYPE_U8, 0, n, s->known.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, n, r->source);
-  add_std(r, out);
+  add_uncertainty(r, out);
   return PX_OK;
 }
 
@@ -115,7 +117,7 @@ enum px_status px_export_columns_segment(const struct px_export_rows *r, struct 
   if (!whole) status = add_actions(r, s, out);
   if (status) return status;
   px_export_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);
-  add_std(r, out);
+  add_uncertainty(r, out);
   px_export_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
   px_export_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, v->steps_n, r->source);

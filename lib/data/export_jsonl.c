@@ -30,29 +30,32 @@ static void put_matrix(FILE *f, const char *name, const float *x, uint64_t rows,
   fputs("],", f);
 }
 
-/* Rows of steps whose source is one of two; null for others. Discrete actions are a number, not a row of one. */
-static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, const struct px_spaces *spaces,
-                     const uint8_t *source, enum px_source either, enum px_source other) {
+/* Rows of steps whose source is one of two; null for others. Width 0: a number, not a row. */
+static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width, const uint8_t *source,
+                     enum px_source either, enum px_source other) {
   fprintf(f, "\"%s\":[", name);
   for (uint64_t t = 0; t < rows; t++) {
     if (t) fputc(',', f);
     if (source[t] != either && source[t] != other) fputs("null", f);
-    else if (spaces->act_count) fprintf(f, "%.9g", (double)x[t]);
-    else put_row(f, x + t * spaces->act_dim, spaces->act_dim);
+    else if (!width) fprintf(f, "%.9g", (double)x[t]);
+    else put_row(f, x + t * width, width);
   }
   fputs("],", f);
 }
 
 static void put_trajectory(FILE *f, const struct px_export_rows *r, uint32_t i, uint64_t step, uint64_t obs) {
   const struct px_segment_view *v = r->view;
-  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim;
+  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim, width = r->spaces->act_count ? 0 : a;
   const uint64_t steps = (uint64_t)v->length[i];
+  const uint8_t *source = r->source + step;
   fputc('{', f);
   put_matrix(f, "observations", v->observations + obs * o, steps + v->has_final[i], o);
-  put_some(f, "actions", r->actions + step * a, steps, r->spaces, r->source + step, PX_SOURCE_TRUE, PX_SOURCE_PROXY);
-  put_some(f, "action_std", r->std + step * a, steps, r->spaces, r->source + step, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
+  put_some(f, "actions", r->actions + step * a, steps, width, source, PX_SOURCE_TRUE, PX_SOURCE_PROXY);
+  put_some(f, "action_std", r->std + step * a, steps, width, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
+  put_some(f, "action_epistemic", r->epistemic + step * a, steps, width, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
+  put_some(f, "action_score", r->score + step, steps, 0, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
   fputs("\"action_source\":", f);
-  for (uint64_t t = 0; t < steps; t++) fprintf(f, "%c%d", t ? ',' : '[', r->source[step + t]);
+  for (uint64_t t = 0; t < steps; t++) fprintf(f, "%c%d", t ? ',' : '[', source[t]);
   fputs("],\"rewards\":", f);
   put_row(f, v->rewards + step, (uint32_t)steps);
   fprintf(f, ",\"terminated\":%s,\"truncated\":%s}\n", v->terminated[i] ? "true" : "false",

@@ -8,6 +8,15 @@
 
 #include "lib/data/safetensors.h"
 
+/* Of one element. */
+static double total_of(const struct px_spaces *spaces, float std, float epistemic) {
+  return spaces->act_count ? (double)std + (double)epistemic : hypot((double)std, (double)epistemic);
+}
+
+void px_label_totals(const struct px_spaces *spaces, const float *std, const float *epistemic, uint64_t steps_n, float *total) {
+  for (uint64_t k = 0; k < steps_n * spaces->act_dim; k++) total[k] = (float)total_of(spaces, std[k], epistemic[k]);
+}
+
 void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
                      uint64_t steps_n, float *score) {
   const uint32_t dims = spaces->act_dim;
@@ -19,7 +28,7 @@ void px_label_scores(const struct px_spaces *spaces, const float *std, const flo
     double sum = 0;
     for (uint32_t j = 0; j < dims && known[t]; j++) {
       const double range = (double)spaces->act_high[j] - (double)spaces->act_low[j];
-      sum += sqrt((double)std[j] * (double)std[j] + (double)epistemic[j] * (double)epistemic[j]) * 2 / range;
+      sum += total_of(spaces, std[j], epistemic[j]) * 2 / range;
     }
     score[t] = (float)(sum / dims);
   }

@@ -8,6 +8,9 @@
  *   score     [steps] f32      uncertainty, higher = less certain: see px_label_scores
  *   known     [steps] u8       0 where the next state is unknown, so that no label can be given; all else is 0 there
  *
+ * What is published is the total, px_label_totals: users ask how far the true
+ * action may be from the label, and the aleatoric rest alone is often 0.
+ *
  * Where actions are discrete, `actions` is the most probable class, and the
  * entropy of the predicted probabilities, as a share of log(act_count), is
  * split: `std` is the aleatoric part, the mean entropy of the members;
@@ -34,6 +37,10 @@ struct px_label_rows {
  * Discrete: std + epistemic, the total entropy. */
 void px_label_scores(const struct px_spaces *spaces, const float *std, const float *epistemic, const uint8_t *known,
                      uint64_t steps_n, float *score);
+
+/* The label's whole uncertainty, total [steps_n, A]: sqrt(std^2 + epistemic^2), the standard deviation of the true action
+ * about the label in the action's units. Discrete: std + epistemic, the total entropy as a share of log(act_count). */
+void px_label_totals(const struct px_spaces *spaces, const float *std, const float *epistemic, uint64_t steps_n, float *total);
 
 /* Appends the file; the same rows give the same bytes. BAD_DATA if they break a rule above. */
 enum px_status px_label_write(const struct px_spaces *spaces, const struct px_label_rows *rows, struct px_buf *out,

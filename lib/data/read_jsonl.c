@@ -15,9 +15,10 @@
 
 enum { LINE_MAX_BYTES = 64 << 20, READ_BYTES = 1 << 20 };
 
-enum field { OBSERVATIONS, REWARDS, ACTIONS, TERMINATED, TRUNCATED, ACTION_SOURCE, ACTION_STD, FIELDS_N };
+enum field { OBSERVATIONS, REWARDS, ACTIONS, TERMINATED, TRUNCATED, ACTION_SOURCE, ACTION_STD, ACTION_EPISTEMIC, ACTION_SCORE, FIELDS_N };
 static const char *const field_names[FIELDS_N] = {
-  "observations", "rewards", "actions", "terminated", "truncated", "action_source", "action_std"
+  "observations", "rewards", "actions", "terminated", "truncated", "action_source", "action_std",
+  "action_epistemic", "action_score"
 };
 
 struct jsonl {
@@ -119,10 +120,13 @@ static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *er
   return PX_OK;
 }
 
-/* Of no use to us, but our own export writes it. */
-static enum px_status skip_std(struct jsonl *j, size_t row, struct px_err *err) {
+/* How certain a proxy is: of no use to us, but our own export writes it. */
+static enum px_status skip_uncertainty(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   float unused[PX_ACT_MAX];
-  return px_scan_take(&j->s, "null") ? PX_OK : read_action_row(j, ACTION_STD, row, unused, err);
+  if (px_scan_take(&j->s, "null")) return PX_OK;
+  if (field != ACTION_SCORE) return read_action_row(j, field, row, unused, err);
+  const enum px_scan_number got = px_scan_float(&j->s, unused);
+  return got == PX_SCAN_NUMBER ? PX_OK : fail_number(j, got, row, field_names[field], err);
 }
 
 static enum px_status read_array(struct jsonl *j, enum field field, struct px_err *err) {
@@ -135,7 +139,7 @@ static enum px_status read_array(struct jsonl *j, enum field field, struct px_er
     const uint32_t O = j->r->spaces->obs_dim;
     status = field == OBSERVATIONS ? read_row(j, field, row, O, j->room.observations + row * O, err)
              : field == ACTIONS    ? read_action(j, row, err)
-             : field == ACTION_STD ? skip_std(j, row, err)
+             : field >= ACTION_STD ? skip_uncertainty(j, field, row, err)
                                    : read_scalar(j, field, row, err);
     if (status) return status;
     row++;
@@ -165,7 +169,7 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   if (!px_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
   if (f == TERMINATED) return read_bool(j, &j->terminated, err);
   if (f == TRUNCATED) return read_bool(j, &j->truncated, err);
-  if ((f == ACTIONS || f == ACTION_SOURCE || f == ACTION_STD) && px_scan_take(&j->s, "null"))
+  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_scan_take(&j->s, "null"))
     return PX_OK;
   j->filled[f] = true;
   return read_array(j, (enum field)f, err);

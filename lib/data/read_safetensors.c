@@ -108,7 +108,7 @@ static enum px_status check_flags(const struct upload *u, enum column c, uint64_
 static enum px_status find_columns(struct upload *u, const struct px_st *st, struct px_err *err) {
   for (size_t i = 0; i < px_st_tensors_n(st); i++) { /* a misspelt name must not be lost silently */
     const char *name = px_st_at(st, i)->name;
-    bool known = strcmp(name, "action_std") == 0; /* our own export's */
+    bool known = strcmp(name, "action_std") == 0 || strcmp(name, "action_epistemic") == 0 || strcmp(name, "action_score") == 0;
     for (enum column c = 0; c < COLUMNS_N; c++) known = known || strcmp(name, COLUMNS[c].name) == 0;
     if (!known) return px_fail(err, PX_E_BAD_DATA, "safetensors: there is no meaning for a tensor '%.64s'", name);
   }

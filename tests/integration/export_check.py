@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 
 TYPES = {"F32": "<f4", "I64": "<i8", "U8": "u1", "BOOL": "?"}
-FLAT = ("observations actions rewards terminals timeouts next_observations next_known action_source action_std").split()
+CERTAIN = ["action_std", "action_epistemic", "action_score"]
+FLAT = "observations actions rewards terminals timeouts next_observations next_known action_source".split() + CERTAIN
 
 
 def read_safetensors(path):
@@ -35,7 +36,7 @@ def check_flat(st, flat, name):
     """The D4RL arrays against the trajectories, one by one."""
     assert sorted(flat) == sorted(FLAT), (name, sorted(flat))
     assert flat["terminals"].dtype == bool and flat["timeouts"].dtype == bool
-    for key in ("actions", "rewards", "action_source", "action_std"):
+    for key in ["actions", "rewards", "action_source"] + CERTAIN:
         same(flat[key], st[key], (name, key))
     step = obs = 0
     for i, steps in enumerate(st["length"]):
@@ -67,7 +68,9 @@ def check_jsonl(st, path):
         same(np.array(t["observations"], "f4"), st["observations"][obs : obs + n_obs], i)
         same(np.array(t["rewards"], "f4"), st["rewards"][part], i)
         same(rows_of(t["actions"], st["actions"]), st["actions"][part], i)
-        same(rows_of(t["action_std"], st["action_std"]), st["action_std"][part], i)
+        for key in CERTAIN:
+            same(rows_of(t[key], st[key]), st[key][part], (i, key))
+            assert [a is None for a in t[key]] == list(st["action_source"][part] != 2), (i, key)
         same(np.array(t["action_source"], "u1"), st["action_source"][part], i)
         assert [a is None for a in t["actions"]] == list(st["action_source"][part] == 0)
         assert [t["terminated"], t["truncated"]] == [bool(st["terminated"][i]), bool(st["truncated"][i])]
@@ -75,11 +78,23 @@ def check_jsonl(st, path):
     assert i + 1 == len(st["length"])
 
 
+def check_total(st, kind):
+    """action_std is the whole deviation: never less than its epistemic part, and the score is made of it."""
+    proxy = st["action_source"] == 2
+    std, epistemic, score = (st[key][proxy].astype("f8") for key in CERTAIN)
+    assert (std >= epistemic - 1e-6).all() and (std > 0).all() and (epistemic > 0).all()
+    assert not any(st[key][~proxy].any() for key in CERTAIN)
+    half = [1, 2]  # of the ranges that tests/support/trajs.c declares
+    whole = std if kind == "discrete" else (std / half).mean(1)
+    assert np.allclose(score, whole, atol=1e-6), np.abs(score - whole).max()
+
+
 def main(folder):
     st = read_safetensors(folder + "/both.safetensors")
     assert set(st["action_source"]) == {0, 1, 2}
     kind = "discrete" if st["actions"].dtype == np.int64 else "continuous"
     assert (st["actions"].ndim, st["action_std"].ndim) == ((1, 1) if kind == "discrete" else (2, 2))
+    check_total(st, kind)
     with h5py.File(folder + "/both.hdf5") as f:
         check_flat(st, {k: f[k][()] for k in f}, "hdf5")
     with np.load(folder + "/both.npz", allow_pickle=False) as f:

@@ -26,8 +26,10 @@ static void make_labels(struct exported *x, size_t i) {
     known[k / a] = (k / a) % 5 != 0;
     if (!known[k / a]) continue;
     actions[k] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count) : px_rng_float(&rng) - 0.5f;
-    std[k] = px_rng_float(&rng);
+    std[k] = px_rng_float(&rng) / 2;
+    epistemic[k] = px_rng_float(&rng) / 2;
   }
+  px_label_scores(spaces, std, epistemic, known, n, score);
   struct px_err err = { 0 };
   x->labels[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   need(px_label_write(spaces, &(struct px_label_rows){ n, actions, std, epistemic, score, known }, &x->labels[i], &err), &err);

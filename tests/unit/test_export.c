@@ -70,6 +70,7 @@ static void which_decides_between_truth_and_proxy(void) {
     struct px_err err = { 0 };
     CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
     const struct px_st_tensor *source = px_st_find(st, "action_source"), *actions = px_st_find(st, "actions");
+    const struct px_st_tensor *const certain[] = { px_st_find(st, "action_std"), px_st_find(st, "action_epistemic"), px_st_find(st, "action_score") };
     uint64_t at = 0;
     for (size_t i = 0; i < x.segments.n; i++) {
       struct px_segment_view v;
@@ -89,6 +90,11 @@ static void which_decides_between_truth_and_proxy(void) {
           const float *action = expected == 1 ? v.actions + 2 * t : expected == 2 ? l.rows.actions + 2 * t : zero;
           CU_ASSERT_EQUAL(((const uint8_t *)source->data)[at], expected);
           CU_ASSERT_EQUAL(memcmp((const char *)actions->data + at * 8, action, 8), 0);
+          float total[2] = { 0 };
+          if (expected == 2) px_label_totals(&x.list.spaces, l.rows.std + 2 * t, l.rows.epistemic + 2 * t, 1, total);
+          CU_ASSERT_EQUAL(memcmp((const char *)certain[0]->data + at * 8, total, 8), 0);
+          CU_ASSERT_EQUAL(memcmp((const char *)certain[1]->data + at * 8, expected == 2 ? l.rows.epistemic + 2 * t : zero, 8), 0);
+          CU_ASSERT_EQUAL(((const float *)certain[2]->data)[at], expected == 2 ? l.rows.score[t] : 0);
         }
       }
       px_segment_close(&v);

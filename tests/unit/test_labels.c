@@ -72,6 +72,10 @@ static void the_score_is_the_total_deviation_in_units_of_the_range(void) {
   const float std[] = { 0.3f, 0.6f, 9, 9 }, epistemic[] = { 0.4f, 0.8f, 9, 9 };
   const uint8_t known[] = { 1, 0 };
   float score[2];
+  float total[4];
+  px_label_totals(&spaces, std, epistemic, 2, total);
+  CU_ASSERT_DOUBLE_EQUAL(total[0], 0.5, 1e-6); /* 3, 4, 5: what is published is both parts together */
+  CU_ASSERT_DOUBLE_EQUAL(total[1], 1, 1e-6);
   px_label_scores(&spaces, std, epistemic, known, 2, score);
   CU_ASSERT_DOUBLE_EQUAL((double)score[0], (0.5 + 1.0 / 2) / 2, 1e-6);
   CU_ASSERT_EQUAL(score[1], 0.0f);
