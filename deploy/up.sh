@@ -32,6 +32,14 @@ eval "$("$PX_ROOT/deploy/stack.sh" env)"
 export PROXACT_SPOOL_DIR=$var/spool
 (umask 077 && mkdir -p "$PROXACT_SPOOL_DIR")
 
+# The programs run as the roles of deploy/roles.sql; migrations and tokens are the owner's, as which this script runs.
+db_url_as() { printf '%s\n' "${PROXACT_DB_URL/\/\/proxact@//\/$1@}"; }
+make_roles() {
+  local sql=(psql -XAtq -v ON_ERROR_STOP=1)
+  [ -n "$("${sql[@]}" -c "select 1 from pg_roles where rolname = 'proxact_worker'" "$PROXACT_DB_URL")" ] ||
+    "${sql[@]}" -1 -f "$PX_ROOT/deploy/roles.sql" "$PROXACT_DB_URL" || die "the roles of deploy/roles.sql could not be made"
+}
+
 ready() { curl -fsS -o /dev/null "$url/readyz" 2>/dev/null; }
 ready_or_ended() { ready || has_ended "$var/server.pid"; }
 accepted() { curl -fsS -o /dev/null -H "Authorization: Bearer $1" "$url/v1/datasets" 2>/dev/null; }
@@ -49,9 +57,10 @@ start_server() {
     die "port $port is in use; PORT= names another"
   fi
   url=http://127.0.0.1:$port
+  make_roles
   "$build/proxact-server" migrate >"$var/log/migrate.log" 2>&1 ||
     die_log "$var/log/migrate.log" "deploy/down.sh --destroy starts afresh, without the data" "the migration failed"
-  spawn "$var/server.pid" "$var/log/server.log" "$build/proxact-server" serve --listen="127.0.0.1:$port"
+  spawn "$var/server.pid" "$var/log/server.log" env PROXACT_DB_URL="$(db_url_as proxact_server)" "$build/proxact-server" serve --listen="127.0.0.1:$port"
   printf '%s\n' "$url" >"$var/url"
   wait_until 30 ready_or_ended
   ready || die_log "$var/log/server.log" "see the log above" "the server did not become ready"
@@ -63,6 +72,7 @@ start_workers() {
     pid_of "$var/worker-$n.pid" >/dev/null && continue
     # One thread each: more workers, not more threads, is how Proxact uses more cores.
     spawn "$var/worker-$n.pid" "$var/log/worker-$n.log" env OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 \
+      PROXACT_DB_URL="$(db_url_as proxact_worker)" \
       "$build/proxact-worker"
   done
   for ((n = 1; n <= ${WORKERS:-2}; n++)); do

@@ -176,6 +176,46 @@ end $$;
 
 COMMENT ON FUNCTION public.fence_row() IS 'Every row written on a job''s behalf passes the fence';
 
+CREATE FUNCTION public.grant_to_roles() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from pg_roles where rolname = 'proxact_server') then perform grant_to_server(); end if;
+  if exists (select from pg_roles where rolname = 'proxact_worker') then perform grant_to_worker(); end if;
+end $$;
+
+COMMENT ON FUNCTION public.grant_to_roles() IS 'Gives the roles that are there what they may do; migrate calls it each time';
+
+CREATE FUNCTION public.grant_to_server() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  grant usage on schema public to proxact_server;
+  grant select, insert, update, delete on all tables in schema public to proxact_server;
+  grant usage on all sequences in schema public to proxact_server;
+  revoke insert, update, delete on schema_migrations, incarnations from proxact_server;
+  revoke update, delete on api_tokens from proxact_server;
+end $$;
+
+COMMENT ON FUNCTION public.grant_to_server() IS 'The server reads and writes data, and changes no rule: it owns nothing';
+
+CREATE FUNCTION public.grant_to_worker() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  grant usage on schema public to proxact_worker;
+  grant select, insert, update, delete on all tables in schema public to proxact_worker;
+  grant usage on all sequences in schema public to proxact_worker;
+  revoke all on api_tokens, idempotency_keys from proxact_worker;
+  grant delete, select (created_at) on idempotency_keys to proxact_worker;
+  revoke insert, update, delete on schema_migrations, incarnations from proxact_worker;
+  revoke insert, delete on datasets from proxact_worker;
+  revoke insert on uploads from proxact_worker;
+  revoke delete on segments, trajectories from proxact_worker;
+end $$;
+
+COMMENT ON FUNCTION public.grant_to_worker() IS 'A worker makes what jobs make; it sees no token, and deletes no dataset';
+
 CREATE FUNCTION public.incarnation_begin(why text) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -196,7 +236,8 @@ end $$;
 COMMENT ON FUNCTION public.incarnation_begin(why text) IS 'Begins another life: running jobs are given back, and no number of the one before comes again';
 
 CREATE FUNCTION public.incarnation_settle(OUT place text, OUT given_back integer) RETURNS record
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public', 'pg_temp'
     AS $$
 begin
   if pg_is_in_recovery() then

@@ -98,6 +98,7 @@ enum px_status store_migrate(struct store *store, int *applied, struct px_err *e
   if (!status) status = db_exec(store, "set lock_timeout to 0; select pg_advisory_lock(7810112); set lock_timeout to '2s'", err);
   if (!status) {
     status = apply_missing(store, applied, err);
+    if (!status) status = db_exec(store, "select grant_to_roles()", err);
     struct px_err ignored;
     const enum px_status unlocked = db_exec(store, "select pg_advisory_unlock(7810112); set lock_timeout to '30s'", &ignored);
     if (!status && unlocked) status = px_fail(err, unlocked, "%s", ignored.message);
