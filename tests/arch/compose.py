@@ -23,6 +23,10 @@ def schema_findings(compose, schema):
             for e in jsonschema.Draft7Validator(schema).iter_errors(compose)]
 
 
+def service_secrets(service):
+    return set(service.get("secrets", []))
+
+
 def rule_findings(compose):
     found = []
     services = compose["services"]
@@ -38,6 +42,9 @@ def rule_findings(compose):
         need("cap_add" not in service and not service.get("privileged"), f"{name}: no capability is given back")
         need("no-new-privileges:true" in service.get("security_opt", []), f"{name}: no-new-privileges")
         need(name == "migrate" or "healthcheck" in service, f"{name}: healthcheck")
+        for bound in ("mem_limit", "pids_limit", "cpus", "logging"):
+            need(bound in service, f"{name}: {bound}")
+        need(not any("pass" in word for word in service.get("command", [])), f"{name}: a password on the command line")
         need(name == "server" or "ports" not in service, f"{name}: publishes no port")
         need(name in APP or str(service.get("user", "0"))[0] != "0", f"{name}: not as root")
         need(name == "server" or service["networks"] == ["inside"], f"{name}: only on the inner network")
@@ -48,6 +55,11 @@ def rule_findings(compose):
             need("file" in compose["secrets"].get(secret, {}), f"{name}: secret {secret} comes from a file")
     need(compose["networks"]["inside"].get("internal") is True, "the inner network is internal")
     need(services["postgres"]["image"] == "postgres:15" and services["redis"]["image"] == "redis:7", "versions")
+    for name in sorted(APP):
+        own = f"{name}_db_url"
+        need(service_secrets(services[name]) & {f"{app}_db_url" for app in APP} == {own}, f"{name}: has {own} and no other's")
+        need(services[name]["environment"].get("PROXACT_DB_URL_FILE") == f"/run/secrets/{own}", f"{name}: reads {own}")
+    need("redis_conf" in service_secrets(services["redis"]), "redis: asks for a password")
     need("container_name" not in services["worker"], "worker: a fixed name forbids --scale")
     need(services["migrate"].get("restart") == "no", "migrate: runs once")
     for name in ("server", "worker"):

@@ -52,4 +52,21 @@ expect "nor read kept answers" denied proxact_worker 'select body from idempoten
 expect "nor delete a dataset" denied proxact_worker 'delete from datasets'
 expect "nor its segments" denied proxact_worker 'delete from segments'
 expect "the server cannot remove a token" denied proxact_server 'delete from api_tokens'
+
+# The containers' way: an empty database that the migrating role owns, and passwords.
+expect "another database" as proxact 'create database second'
+second=$(sed 's|/proxact?|/second?|' <<<"$owner")
+expect "gets its roles" psql -XAtq -v ON_ERROR_STOP=1 -f "$root/deploy/roles.sql" "$second"
+own() { PROXACT_DB_URL=${second/proxact@/proxact_migrate@} "${proxact}-server" "$@"; }
+expect "a role that is no superuser migrates" own migrate
+expect "and again" own migrate
+expect "begins another incarnation" own restored
+expect "makes a token" own token create first
+answers_as() { psql -XAtqc 'select place from incarnation_settle()' "${second/proxact@/$1@}"; }
+expect "a server may ask which life it is" answers_as proxact_server
+expect "and so may a worker" answers_as proxact_worker
+printf 'proxact_migrate 0a\nproxact_server 0b\nproxact_worker 0c\n' >passwords
+give_passwords() { PGHOST=${owner##*host=} POSTGRES_USER=proxact POSTGRES_DB=second "$root/deploy/role-passwords.sh" passwords; }
+expect "the roles get passwords" give_passwords
+expect "all three" same "$(as proxact "select count(*) from pg_authid where rolname like 'proxact\_%' and rolpassword like 'SCRAM-SHA-256%'")" 3
 finish
