@@ -71,18 +71,31 @@ static enum px_status look_around(struct store *store, enum flow_kind kind, json
                                   &ground->trajectories_n, err);
 }
 
-/* A mask that leaves nothing to learn from is refused before anything starts. */
+/* A mask can hide nothing where one trajectory alone has true actions. Who keeps all of them asked for it. */
+static enum px_status check_hides(const struct px_mask *mask, const uint8_t *known, const uint8_t *keep, uint32_t n,
+                                  struct px_err *err) {
+  uint32_t known_n = 0, kept_n = 0;
+  for (uint32_t i = 0; i < n; i++) known_n += known[i], kept_n += keep[i];
+  if (kept_n < known_n || !(mask->p < 1)) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask", "the mask would hide nothing: %u of the dataset's %u trajectories %s true "
+             "actions, and at least one keeps them", known_n, n, known_n == 1 ? "has" : "have");
+  px_err_hint(err, "Leave the mask out: the report then judges labels on held-out steps. Or upload more labelled trajectories.");
+  return PX_E_BAD_FIELD;
+}
+
+/* A mask that leaves nothing to learn from, or hides nothing, is refused before anything starts. */
 static enum px_status check_mask(const struct ground *ground, const char *spec_json, struct px_err *err) {
   json_t *spec = px_json_parse(spec_json, strlen(spec_json), 0, NULL);
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
-  uint8_t *keep = px_calloc(ground->trajectories_n, 1), *whole = px_calloc(ground->trajectories_n, 1);
-  enum px_status status = keep && whole ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
-  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) whole[i] = ground->labelled[i] == STORE_LABELLED_ALL;
-  if (!status) status = px_mask_choose(&mask, ground->returns, whole, ground->trajectories_n, keep, err);
+  uint8_t *keep = px_calloc(ground->trajectories_n, 1), *known = px_calloc(ground->trajectories_n, 1);
+  enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
+  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
+  if (!status) status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
+  if (!status) status = check_hides(&mask, known, keep, ground->trajectories_n, err);
   if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
-  free(whole);
+  free(known);
   free(keep);
   return status;
 }
@@ -166,7 +179,10 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   if (!status) {
     struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
                                       .env = ground->ds.env, .act_count = ground->ds.spaces.act_count, .new_id = new_id };
-    for (uint32_t i = 0; i < ground->trajectories_n; i++) snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
+    for (uint32_t i = 0; i < ground->trajectories_n; i++) {
+      snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
+      snapshot.whole_trajectories_n += ground->labelled[i] == STORE_LABELLED_ALL;
+    }
     status = flow_plan(kind, spec, &snapshot, &plan, err);
   }
   if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);

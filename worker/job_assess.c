@@ -38,17 +38,20 @@ static json_t *agreement_document(const struct px_spaces *spaces, const struct a
   return out;
 }
 
+/* All true actions, the hidden ones too: to compare with, and for nothing else. */
+struct truth { float *actions; uint8_t *labelled; };
+
 /* True actions that the mask hides are held out: the policy did not learn from them. Of those kept, and of all
  * without a mask, it may have seen each. */
-static json_t *agreements(const struct px_dataset *ds, const uint8_t *keep, const float *actions) {
+static json_t *agreements(const struct px_dataset *ds, const struct truth *truth, const float *actions) {
   struct agreement *parts = px_calloc(2, sizeof *parts);
   const size_t a = ds->spaces.act_dim;
   if (!parts) return NULL;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     for (uint64_t t = 0; t < ds->step_start[i + 1] - ds->step_start[i]; t++) {
       const uint64_t step = ds->step_start[i] + t;
-      if (ds->labelled[step])
-        agree(&ds->spaces, actions + (ds->obs_start[i] + t) * a, ds->actions + step * a, &parts[keep[i] ? 1 : 0]);
+      if (truth->labelled[step])
+        agree(&ds->spaces, actions + (ds->obs_start[i] + t) * a, truth->actions + step * a, &parts[ds->labelled[step]]);
     }
   json_t *out = json_pack("{s:o, s:o}", "held_out", agreement_document(&ds->spaces, &parts[0]), "seen",
                           agreement_document(&ds->spaces, &parts[1]));
@@ -78,7 +81,8 @@ static json_t *behaviour_document(const struct px_dataset *ds, double gamma, dou
 }
 
 struct assessment {
-  struct px_dataset *ds;
+  struct px_dataset *ds; /* as the policy's training could see it */
+  struct truth truth;
   struct rl_policy *policy;
   float *actions; /* [obs_n, A] the policy's at every observation */
   float *values;  /* [traj_n] */
@@ -94,12 +98,29 @@ static enum px_status check_dims(const struct rl_policy *policy, const struct px
                     rl_policy_obs_dim(policy), rl_policy_act_dim(policy), spaces->obs_dim, spaces->act_dim);
 }
 
+/* The snapshot with what the mask hides set aside. */
+static enum px_status load_data(struct job *job, struct assessment *a, struct px_err *err) {
+  uint8_t *keep = NULL;
+  enum px_status status = snapshot_truth(job, &a->ds, err);
+  if (status) return status;
+  const size_t numbers = a->ds->steps_n * a->ds->spaces.act_dim;
+  a->truth.actions = px_calloc(numbers, sizeof *a->truth.actions);
+  a->truth.labelled = px_calloc(a->ds->steps_n, 1);
+  if (!a->truth.actions || !a->truth.labelled) return px_fail(err, PX_E_NO_MEMORY, "no memory for the true actions");
+  memcpy(a->truth.actions, a->ds->actions, numbers * sizeof *a->truth.actions);
+  memcpy(a->truth.labelled, a->ds->labelled, a->ds->steps_n);
+  status = snapshot_keep(job, a->ds, &keep, err);
+  if (!status) px_dataset_hide(a->ds, keep);
+  free(keep);
+  return status;
+}
+
 static enum px_status load(struct job *job, struct assessment *a, struct px_err *err) {
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
   if (!status) status = rl_policy_load(bytes.data, bytes.len, &a->policy, err);
   px_buf_free(&bytes);
-  if (!status) status = snapshot_truth(job, &a->ds, err);
+  if (!status) status = load_data(job, a, err);
   if (!status) status = check_dims(a->policy, &a->ds->spaces, err);
   if (status) return status;
   a->actions = px_calloc(a->ds->obs_n, sizeof(float) * a->ds->spaces.act_dim);
@@ -147,21 +168,19 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
 
 enum px_status job_assess(struct job *job, struct px_err *err) {
   struct assessment a = { .result = json_object() };
-  uint8_t *keep = NULL;
   char *text = NULL;
   enum px_status status = load(job, &a, err);
   if (!status) status = rl_policy_along(a.policy, a.ds, &job->progress, a.actions, err);
-  if (!status) status = snapshot_keep(job, a.ds, &keep, err);
   if (!status) {
-    json_object_set_new(a.result, "action_agreement", agreements(a.ds, keep, a.actions));
-    px_dataset_hide(a.ds, keep); /* from here on only what the policy's training could see */
+    json_object_set_new(a.result, "action_agreement", agreements(a.ds, &a.truth, a.actions));
     status = evaluate(job, &a, err);
   }
   if (!status && !(text = json_dumps(a.result, JSON_COMPACT))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   json_decref(a.result);
   free(text);
-  free(keep);
+  free(a.truth.actions);
+  free(a.truth.labelled);
   free(a.actions);
   free(a.values);
   free(a.scratch);

@@ -53,9 +53,9 @@ enum px_status snapshot_truth(struct job *job, struct px_dataset **out, struct p
   return snapshot_segments(job, 0, (uint32_t)spec_uint(job->spec, "segments", 0), out, err);
 }
 
-static bool fully_labelled(const struct px_dataset *ds, uint32_t traj) {
+static bool has_any_label(const struct px_dataset *ds, uint32_t traj) {
   const uint64_t from = ds->step_start[traj], n = ds->step_start[traj + 1] - from;
-  return memchr(ds->labelled + from, 0, n) == NULL;
+  return memchr(ds->labelled + from, 1, n) != NULL;
 }
 
 enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err) {
@@ -65,7 +65,7 @@ enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds,
   enum px_status status = chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");
   for (uint32_t i = 0; !status && i < ds->traj_n; i++) {
     returns[i] = px_dataset_return(ds, i);
-    has_labels[i] = fully_labelled(ds, i);
+    has_labels[i] = has_any_label(ds, i);
   }
   if (!status) status = px_mask_choose(&mask, returns, has_labels, ds->traj_n, chosen, err);
   free(returns);

@@ -20,8 +20,8 @@ enum px_status snapshot_segments(struct job *job, uint32_t first, uint32_t count
                                  struct px_err *err) PX_MUST_CHECK;
 /* The spec's whole snapshot, nothing hidden: for the report and exports only. */
 enum px_status snapshot_truth(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
-/* Which trajectories keep their actions under the spec's mask: keep [traj_n],
- * from malloc. Without a mask all do. */
+/* Which trajectories keep their known actions under the spec's mask, of those
+ * that have any: keep [traj_n], from malloc. Without a mask all of these do. */
 enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err)
   PX_MUST_CHECK;
 /* The snapshot as learning may see it: the mask's hidden actions are gone. */

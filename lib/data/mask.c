@@ -8,12 +8,14 @@
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
 
-struct ranked { double ret; uint32_t traj; };
+struct ranked { double ret; uint32_t traj; uint32_t lot; };
 
+/* Lots settle ties: with upload order the first to come would always be the lowest. */
 static int by_return(const void *a, const void *b) {
   const struct ranked *x = a, *y = b;
   if (x->ret != y->ret) return x->ret < y->ret ? -1 : 1;
-  return x->traj < y->traj ? -1 : 1; /* upload order settles ties */
+  if (x->lot != y->lot) return x->lot < y->lot ? -1 : 1;
+  return x->traj < y->traj ? -1 : 1;
 }
 
 /* floor(n x), where 100 * 0.29 means 29 in spite of binary fractions. */
@@ -53,10 +55,11 @@ enum px_status px_mask_choose(const struct px_mask *mask, const double *returns,
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to choose among the trajectories");
     goto out;
   }
+  struct px_rng lots = px_rng_at(mask->seed, px_rng_stream("mask ties", 0), 0);
   for (uint32_t i = 0; i < traj_n; i++)
-    if (has_labels[i]) ranked[n++] = (struct ranked){ returns[i], i };
+    if (has_labels[i]) ranked[n++] = (struct ranked){ returns[i], i, px_rng_u32(&lots) };
   if (n == 0) {
-    status = px_fail(err, PX_E_NO_LABELS, "no trajectory is fully labelled, so there is nothing to hide");
+    status = px_fail(err, PX_E_NO_LABELS, "no trajectory has a true action, so there is nothing to hide");
     goto out;
   }
   qsort(ranked, n, sizeof *ranked, by_return);

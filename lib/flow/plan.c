@@ -229,6 +229,26 @@ static bool hides(const json_t *spec) {
   return protocol && strcmp(protocol, "none") != 0;
 }
 
+/* Numbers that would be ignored, since the protocol that a mask has by default hides nothing. */
+static enum px_status check_protocol_given(const json_t *given, struct px_err *err) {
+  const json_t *mask = json_object_get(given, "mask");
+  if (!json_is_object(mask) || json_object_get(mask, "protocol")) return PX_OK;
+  if (!json_object_get(mask, "p") && !json_object_get(mask, "q") && !json_object_get(mask, "seed")) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/protocol", "the mask has numbers and no protocol, so it would hide nothing");
+  px_err_hint(err, "Add \"protocol\": \"coupled\", or leave the mask out.");
+  return PX_E_BAD_FIELD;
+}
+
+static enum px_status check_mask(const json_t *spec, struct px_err *err) {
+  const json_t *mask = json_object_get(spec, "mask");
+  const double p = json_number_value(json_object_get(mask, "p")), q = json_number_value(json_object_get(mask, "q"));
+  if (!hides(spec) || p <= q) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/p", "p is %g and q is %g: %g%% of the labelled trajectories cannot be drawn "
+             "from the lowest %g%%", p, q, p, q);
+  px_err_hint(err, "Give p at most q; q 100 draws from all of them.");
+  return PX_E_BAD_FIELD;
+}
+
 /* The report pools what has one name over the seeds: a name, a seed or a baseline given twice would count as more. */
 static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
   static const char *const LISTS[] = { "policies", "seeds", "baselines" };
@@ -297,10 +317,10 @@ static enum px_status check_learnable(const json_t *spec, const struct flow_snap
   json_t *baseline;
   json_array_foreach(json_object_get(spec, "baselines"), i, baseline)
     if (strcmp(json_string_value(baseline), "oracle") == 0 && !hides(spec) &&
-        snapshot->labelled_trajectories_n < snapshot->trajectories_n) {
-      px_fail_at(err, PX_E_BAD_FIELD, "/spec/baselines", "an oracle needs all true actions; %llu of %llu trajectories have them",
-                 (unsigned long long)snapshot->labelled_trajectories_n, (unsigned long long)snapshot->trajectories_n);
-      px_err_hint(err, "Leave the oracle out, or use a mask: then the labelled trajectories are the whole experiment's truth.");
+        snapshot->whole_trajectories_n < snapshot->trajectories_n) {
+      px_fail_at(err, PX_E_BAD_FIELD, "/spec/baselines", "an oracle needs all true actions; %llu of %llu trajectories have them at every step",
+                 (unsigned long long)snapshot->whole_trajectories_n, (unsigned long long)snapshot->trajectories_n);
+      px_err_hint(err, "Leave the oracle out, or use a mask: then the actions that are known are the whole experiment's truth.");
       return PX_E_BAD_FIELD;
     }
   return PX_OK;
@@ -403,7 +423,12 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   if (!fitted) return no_memory(err);
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);
   json_decref(fitted);
-  if (status) return status;
+  if (!status) status = check_protocol_given(given, err);
+  if (!status) status = check_mask(spec, err);
+  if (status) {
+    json_decref(spec);
+    return status;
+  }
   struct flow_plan plan = { NULL, 0 };
   struct planner p = { snapshot, &plan, "" };
   size_t at;

@@ -16,7 +16,8 @@ enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 96, FLOW_PLAN_MAX = 4096 };
 /* What the expansion has to know of the dataset. */
 struct flow_snapshot {
   uint32_t segments_n;
-  uint64_t trajectories_n, labelled_trajectories_n; /* of the snapshot; labelled: with any true action */
+  uint64_t trajectories_n;                          /* of the snapshot */
+  uint64_t labelled_trajectories_n, whole_trajectories_n; /* with any true action; with the true action of every step */
   const char *env;                                  /* "" for none */
   uint32_t act_count;                               /* discrete actions; 0: continuous */
   int priority;
@@ -39,7 +40,8 @@ struct flow_plan {
 
 /* `spec` is as given by the user: it is checked and completed here. A pipeline
  * without any labelled trajectory, or whose mask leaves none, is NO_LABELS; an
- * oracle without known truth, or an evaluation without a simulator, BAD_FIELD.
+ * oracle without known truth, an evaluation without a simulator, or a mask whose
+ * numbers name no protocol or contradict each other, BAD_FIELD.
  * Ids of models and label sets in the spec become needs. */
 enum px_status flow_plan(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) PX_MUST_CHECK;

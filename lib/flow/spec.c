@@ -13,8 +13,8 @@
 
 static const struct flow_field MASK[] = {
   { "protocol", FLOW_ENUM, 0, 0, "\"none\"", "none|coupled", NULL,
-    "coupled hides the actions of all but p% of the labelled trajectories, drawn from the bottom q% by return" },
-  { "p", FLOW_NUMBER, 0.01, 100, "10", NULL, NULL, "Percent of the labelled trajectories that keep their actions" },
+    "coupled hides the known actions of all but p% of the trajectories that have any, drawn from the bottom q% by return" },
+  { "p", FLOW_NUMBER, 0.01, 100, "10", NULL, NULL, "Percent of the trajectories with known actions that keep them, at most q" },
   { "q", FLOW_NUMBER, 0.01, 100, "50", NULL, NULL, "Percent, lowest returns first, that they are drawn from" },
   { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the draw" },
   END
@@ -30,7 +30,7 @@ static const struct flow_field A_SEED[] = { { "seed", FLOW_INT, 0, SEED_MAX, "!"
 static const struct flow_field A_POLICY[] = { { "policy", FLOW_CHOICE, 0, 0, "!", "algo", flow_algos, "Algorithm and its options, or just its name" }, END };
 static const struct flow_field A_BASELINE[] = {
   { "baseline", FLOW_ENUM, 0, 0, "!", "labelled_only|oracle", NULL,
-    "labelled_only: the same algorithm on the labelled trajectories alone; oracle: with all true actions" },
+    "labelled_only: the same algorithm on true actions alone, without proxies; oracle: with all true actions, the hidden ones too" },
   END
 };
 static const struct flow_field RUN[] = {

@@ -92,9 +92,7 @@ static void train_and_act(const char *algo, const char *dir, struct px_dataset *
   CU_OK(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
   disturb(ds, kept, true);
-  memset(ds->labelled, 0, ds->steps_n); /* so that a policy with memory remembers its own actions, as in an episode */
   CU_OK(rl_policy_along(policy, ds, NULL, actions, &err), err);
-  memset(ds->labelled, 1, ds->steps_n);
   put_file(dir, algo, ".policy", &file);
   put_acted(dir, algo, ds, actions);
   disturb(ds, kept, false);

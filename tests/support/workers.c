@@ -138,7 +138,8 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   struct px_err err;
   CU_OK(store_dataset_get(store, dataset, about, &err), err);
   const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
-                                          .labelled_trajectories_n = about->trajectories_n, .env = about->env,
+                                          .labelled_trajectories_n = about->trajectories_n,
+                                          .whole_trajectories_n = about->trajectories_n, .env = about->env,
                                           .new_id = store_job_new_id };
   json_t *json = json_loads(spec, 0, NULL);
   CU_ASSERT_PTR_NOT_NULL_FATAL(json);

@@ -224,6 +224,20 @@ static void a_mask_is_a_function_of_its_seed(void) {
     if (i % 10) CU_ASSERT_TRUE(times[i] > 310 && times[i] < 490);
 }
 
+static void equal_returns_are_drawn_from_by_the_seed(void) {
+  double returns[N] = { 0 };
+  uint8_t has[N], keep[N];
+  uint32_t times[N] = { 0 };
+  struct px_err err = { 0 };
+  memset(has, 1, N);
+  for (uint64_t seed = 0; seed < 2000; seed++) {
+    const struct px_mask mask = { PX_MASK_COUPLED, 0.1, 0.1, seed };
+    CU_OK(px_mask_choose(&mask, returns, has, N, keep, &err), err);
+    for (int i = 0; i < N; i++) times[i] += keep[i];
+  }
+  for (int i = 0; i < N; i++) CU_ASSERT_TRUE(times[i] > 130 && times[i] < 270); /* 200 times each, sigma 13 */
+}
+
 static void masks_out_of_range_or_without_labels_are_refused(void) {
   const double returns[2] = { 1, 2 };
   const uint8_t none[2] = { 0 }, all[2] = { 1, 1 };
@@ -246,5 +260,5 @@ CU_MAIN("dataset", T(a_loaded_dataset_holds_every_trajectory), T(steps_find_thei
         T(statistics_are_those_of_all_observation_rows), T(a_segment_that_does_not_parse_leaves_the_builder_as_it_was),
         T(an_empty_dataset_is_a_dataset), T(hidden_actions_are_gone_and_others_stay),
         T(the_demo_dataset_is_what_its_readme_says), T(the_coupled_mask_keeps_a_share_from_the_bottom),
-        T(a_mask_is_a_function_of_its_seed),
+        T(a_mask_is_a_function_of_its_seed), T(equal_returns_are_drawn_from_by_the_seed),
         T(masks_out_of_range_or_without_labels_are_refused))

@@ -90,7 +90,7 @@ static uint64_t step_at(const struct world *w, const struct rl_data *d, const st
   return 0;
 }
 
-static void a_stretch_is_the_steps_up_to_any_step(void) {
+static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
   enum { SEQS = 300, CONTEXT = 6 };
   struct world w;
   struct rl_data *d;
@@ -109,6 +109,7 @@ static void a_stretch_is_the_steps_up_to_any_step(void) {
     const uint32_t n = b.start[i + 1] - b.start[i], traj = px_dataset_traj_of_step(&w.ds, first);
     const uint64_t left = w.ds.step_start[traj + 1] - first, until = first + n - w.ds.step_start[traj];
     CU_ASSERT_EQUAL(n, until < CONTEXT ? until : CONTEXT);
+    CU_ASSERT_EQUAL(w.u.source[first + n - 1], PX_SOURCE_TRUE); /* it ends at one with a loss */
     for (uint32_t k = 0; k < n; k++) {
       const uint32_t at = b.start[i] + k;
       const bool known = w.u.source[first + k] == PX_SOURCE_TRUE;
@@ -408,7 +409,7 @@ static void a_higher_target_gives_actions_of_higher_reward(void) {
   }
 }
 
-static void along_a_recording_it_remembers_what_was_recorded(void) {
+static void along_a_recording_it_remembers_what_it_did_itself(void) {
   struct world w;
   struct rl_data *d;
   struct dt_work *work;
@@ -421,9 +422,11 @@ static void along_a_recording_it_remembers_what_was_recorded(void) {
   dt_net_init(dt->net, spec.seed);
   for (uint64_t step = 0; step < 20; step++) dt_algo.step(dt, step, losses);
   w.ds.actions = w.u.actions, w.ds.labelled = px_calloc(w.ds.steps_n, 1);
+  float *actions = px_calloc(w.ds.obs_n * A, sizeof *actions), *again = px_calloc(w.ds.obs_n * A, sizeof *again);
+  CU_OK(rl_policy_along(policy, &w.ds, NULL, again, &err), err);
   memset(w.ds.labelled, 1, w.ds.steps_n);
-  float *actions = px_calloc(w.ds.obs_n * A, sizeof *actions);
   CU_OK(rl_policy_along(policy, &w.ds, NULL, actions, &err), err);
+  CU_ASSERT_EQUAL(memcmp(actions, again, w.ds.obs_n * A * sizeof *actions), 0); /* known actions tell it nothing */
   enum { TRAJ = 30, FROM = 5, N = 6 }; /* six steps of a trajectory of 31 */
   const uint64_t row = w.ds.obs_start[TRAJ] + FROM, step = w.ds.step_start[TRAJ] + FROM;
   const uint32_t start[] = { 0, N };
@@ -434,14 +437,14 @@ static void along_a_recording_it_remembers_what_was_recorded(void) {
   for (uint32_t t = 0; t < N; t++) {
     time[t] = FROM + t, to_go[t] = (float)(left * 0.05), left -= (double)w.ds.rewards[step + t];
     for (int j = 0; j < O; j++) state[t * O + j] = (w.ds.observations[(row + t) * O + j] - d->mean[j]) * d->inv_scale[j];
-    for (int j = 0; j < A; j++) action[t * A + j] = w.u.actions[(step + t) * A + j] / 2;
+    for (int j = 0; j < A; j++) action[t * A + j] = actions[(row + t) * A + j] / 2;
   }
   CU_OK(dt_work_new(dt->net, 1, &work), err);
   const struct dt_steps steps = { 1, start, to_go, state, action, time, true };
   const struct dt_outputs y = dt_net_forward(dt->net, work, &steps, NULL);
   for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(actions[(row + N - 1) * A + j], 2 * tanh((double)y.first[j]), 1e-4);
   dt_work_free(work);
-  free(actions), free(w.ds.labelled);
+  free(actions), free(again), free(w.ds.labelled);
   dt_free(dt);
   rl_data_free(d);
   rl_policy_free(policy);
@@ -529,11 +532,11 @@ static void only_a_policy_that_aims_at_a_return_takes_a_target(void) {
   world_close(&w);
 }
 
-CU_MAIN("dt", T(a_stretch_is_the_steps_up_to_any_step),
+CU_MAIN("dt", T(a_stretch_is_the_steps_up_to_any_with_a_known_action),
         T(draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone),
         T(entropys_gradients_are_those_of_finite_differences), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),
         T(acting_sees_the_last_steps_as_training_does),
         T(lanes_know_nothing_of_each_other_and_forget_with_a_new_episode),
-        T(along_a_recording_it_remembers_what_was_recorded), T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
+        T(along_a_recording_it_remembers_what_it_did_itself), T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
         T(a_file_whose_transformer_does_not_fit_is_refused), T(only_a_policy_that_aims_at_a_return_takes_a_target))

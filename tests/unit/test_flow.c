@@ -12,7 +12,7 @@ static void numbered_id(char id[FLOW_ID_MAX]) { snprintf(id, FLOW_ID_MAX, "job_%
 
 static struct flow_snapshot snapshot(void) {
   next_id = 0;
-  return (struct flow_snapshot){ .segments_n = 10, .trajectories_n = 100, .labelled_trajectories_n = 100,
+  return (struct flow_snapshot){ .segments_n = 10, .trajectories_n = 100, .labelled_trajectories_n = 100, .whole_trajectories_n = 100,
                                  .env = "hopper", .priority = 0, .new_id = numbered_id };
 }
 
@@ -221,10 +221,40 @@ static void empty_labelled_subset_is_told_before_the_start(void) {
   s.labelled_trajectories_n = 0;
   refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "none of the dataset's 100");
   refused(FLOW_TRAIN_IDM, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "none");
-  s.labelled_trajectories_n = 40;
+  s.labelled_trajectories_n = 100, s.whole_trajectories_n = 40; /* the others have some actions */
   refused(FLOW_PIPELINE, "{" DS ", \"baselines\": [\"oracle\"]}", &s, PX_E_BAD_FIELD, "/spec/baselines", "40 of 100");
   s.segments_n = 0;
   refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "empty");
+}
+
+static void masks_that_would_not_hide_what_they_say_are_refused(void) {
+  static const enum flow_kind MASKED[] = { FLOW_PIPELINE, FLOW_TRAIN_IDM, FLOW_TRAIN_POLICY };
+  static const char *const WITHOUT[] = { "\"p\": 10, \"q\": 50", "\"p\": 10", "\"q\": 50", "\"seed\": 1" };
+  const struct flow_snapshot s = snapshot();
+  for (size_t k = 0; k < sizeof MASKED / sizeof *MASKED; k++) {
+    char spec[160];
+    for (size_t i = 0; i < sizeof WITHOUT / sizeof *WITHOUT; i++) {
+      snprintf(spec, sizeof spec, "{" DS ", \"mask\": {%s}}", WITHOUT[i]);
+      refused(MASKED[k], spec, &s, PX_E_BAD_FIELD, "/spec/mask/protocol", "no protocol");
+    }
+    refused(MASKED[k], "{" DS ", \"mask\": {\"protocol\": \"coupled\", \"p\": 50, \"q\": 10}}", &s, PX_E_BAD_FIELD, "/spec/mask/p",
+            "p is 50 and q is 10");
+    refused(MASKED[k], "{" DS ", \"mask\": {\"protocol\": \"coupled\", \"q\": 5}}", &s, PX_E_BAD_FIELD, "/spec/mask/p",
+            "p is 10 and q is 5"); /* p by default */
+  }
+  static const char *const GOOD[] = {
+    "{}", "{\"protocol\": \"none\", \"p\": 10, \"q\": 50, \"seed\": 0}", /* what a job's document shows may be sent again */
+    "{\"protocol\": \"none\", \"p\": 50, \"q\": 10}", "{\"protocol\": \"coupled\"}", "\"coupled\"",
+    "{\"protocol\": \"coupled\", \"p\": 50, \"q\": 50}", "{\"protocol\": \"coupled\", \"p\": 100, \"q\": 100, \"seed\": 7}",
+  };
+  for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++) {
+    struct flow_plan plan;
+    struct px_err err;
+    char spec[160];
+    snprintf(spec, sizeof spec, "{" DS ", \"mask\": %s}", GOOD[i]);
+    CU_OK(plan_of(FLOW_PIPELINE, spec, &s, &plan, &err), err);
+    flow_plan_free(&plan);
+  }
 }
 
 static void without_a_simulator_policies_are_judged_from_data(void) {
@@ -294,5 +324,5 @@ CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_pat
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
-        T(empty_labelled_subset_is_told_before_the_start), T(without_a_simulator_policies_are_judged_from_data),
+        T(empty_labelled_subset_is_told_before_the_start), T(masks_that_would_not_hide_what_they_say_are_refused), T(without_a_simulator_policies_are_judged_from_data),
         T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded))

@@ -112,7 +112,7 @@ static size_t decide(const struct dt_shape *s, const float *y, float *action) {
   return s->discrete ? 1 : s->act_dim;
 }
 
-void dt_actor_did(struct dt_actor *a, uint32_t lane, const float *action) {
+static void keep(const struct dt_actor *a, uint32_t lane, const float *action) {
   const struct dt_shape *s = &a->net->shape;
   float *kept = a->lanes[lane].action + (size_t)(a->lanes[lane].steps - 1) * s->act_dim;
   for (uint32_t j = 0; j < s->act_dim; j++) kept[j] = s->discrete ? (float)j == *action : action[j];
@@ -134,7 +134,7 @@ void dt_actor_act(struct dt_actor *a, const struct dt_sight *sight, float *actio
     for (uint32_t i = 0; i < n; i++) {
       float *action = actions;
       actions += decide(&a->net->shape, y.first + i * d, action);
-      dt_actor_did(a, sight->lane[first + i], action);
+      keep(a, sight->lane[first + i], action);
     }
   }
 }

@@ -26,7 +26,4 @@ struct dt_sight {
 };
 /* actions [n, A] = tanh(mu), in (-1, 1); discrete: [n] the index of the largest logit. It takes them as done. */
 void dt_actor_act(struct dt_actor *actor, const struct dt_sight *sight, float *actions);
-/* What was done in the lane instead, shaped as one of these actions. */
-void dt_actor_did(struct dt_actor *actor, uint32_t lane, const float *action);
-
 #endif

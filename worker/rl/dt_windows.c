@@ -138,14 +138,15 @@ void dt_batch_draw(struct dt_batch *b, const struct dt_windows *w, uint64_t seed
   struct px_rng rng = px_rng_at(seed, px_rng_stream("batch", step), 0);
   b->losses_n = 0;
   for (uint32_t i = 0, at = 0; i < b->seqs; i++) {
-    const uint64_t drawn = px_rng_below(&rng, (uint32_t)w->first[w->traj_n]);
+    const struct px_dataset *ds = w->data->ds;
+    const uint64_t row = w->data->row[px_rng_below(&rng, w->data->n)];
     uint32_t low = 0, high = w->traj_n;
     while (high - low > 1) {
       const uint32_t middle = (low + high) / 2;
-      if (w->first[middle] <= drawn) low = middle;
+      if (ds->obs_start[w->traj[middle]] <= row) low = middle;
       else high = middle;
     }
-    const uint32_t steps = (uint32_t)(drawn - w->first[low]) + 1, n = steps < b->context ? steps : b->context;
+    const uint32_t steps = (uint32_t)(row - ds->obs_start[w->traj[low]]) + 1, n = steps < b->context ? steps : b->context;
     put_steps(b, w, low, steps - n, n, at);
     b->start[i + 1] = at += n;
   }

@@ -5,12 +5,13 @@
  * Trajectories are those with a transition that may be learned from (rl_data:
  * labels, top_percent, weighting). A step whose action is not among these is
  * part of the history with a token of zeros in its action's place, and has no
- * loss. A stretch ends at a step drawn uniformly, so a trajectory is drawn in
- * proportion to its length, and begins `context` steps before or with the
- * trajectory: what an actor has seen when it acts. The papers draw where it
- * begins, and see an episode's first step, where nothing but the return tells
- * good from bad, `context` times less often. Stretches lie one after another,
- * where the papers pad them on the left and mask that: the numbers are the same.
+ * loss. A stretch ends at a step drawn uniformly from those with a loss, so that
+ * none is in vain however few actions are known, and begins `context` steps
+ * before or with the trajectory: what an actor has seen when it acts. The papers
+ * draw where it begins, and see an episode's first step, where nothing but the
+ * return tells good from bad, `context` times less often. Stretches lie one after
+ * another, where the papers pad them on the left and mask that: the numbers are
+ * the same.
  */
 #ifndef PX_RL_DT_WINDOWS_H
 #define PX_RL_DT_WINDOWS_H

@@ -174,11 +174,10 @@ enum px_status rl_player_new(struct rl_policy *policy, uint32_t lanes, const dou
 void rl_player_free(struct rl_player *player);
 /* actions [n, A] in the declared range. Deterministic. */
 void rl_player_act(struct rl_player *player, const struct rl_view *view, float *actions);
-/* That in the lane's last step `action` [A] was done, and not what the player said. */
-void rl_player_did(struct rl_player *player, uint32_t lane, const float *action);
 
-/* actions [obs_n, A]: what the policy does at every observation of the dataset. One with memory sees each trajectory as it
- * was recorded; where the recorded action is unknown it remembers what it would have done. Reports phase "act", trajectories of all. */
+/* actions [obs_n, A]: what the policy does at every observation of the dataset. One with memory sees the recorded states
+ * and rewards of each trajectory and remembers what it would have done itself, as when it is deployed: recorded actions
+ * would tell it what it is to be judged by. No action of the dataset is read. Reports phase "act", trajectories of all. */
 enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset *ds, const struct px_progress *progress,
                                float *actions, struct px_err *err) PX_MUST_CHECK;
 

@@ -1,5 +1,4 @@
 /* Acting in episodes: policies without memory see each observation alone, others keep a history for each lane. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,16 +47,6 @@ void rl_player_act(struct rl_player *player, const struct rl_view *view, float *
   }
 }
 
-void rl_player_did(struct rl_player *player, uint32_t lane, const float *action) {
-  const struct rl_policy *p = player->policy;
-  float y[PX_ACT_MAX];
-  for (uint32_t j = 0; j < p->act_dim; j++) {
-    const float half = 0.5F * (p->high[j] - p->low[j]), scaled = (action[j] - 0.5F * (p->low[j] + p->high[j])) / half;
-    y[j] = p->act_count ? action[j] : fminf(fmaxf(scaled, -1), 1);
-  }
-  if (player->actor) dt_actor_did(player->actor, lane, y);
-}
-
 /* ---- along recorded trajectories */
 
 enum { LANES = 64 };
@@ -81,10 +70,8 @@ static void act_along(struct rl_player *player, const struct px_dataset *ds, uin
     const struct rl_view view = { running, obs, lane, step, reward };
     if (running) rl_player_act(player, &view, acted);
     for (uint32_t k = 0; k < running; k++) {
-      const uint32_t traj = first + lane[k];
-      const uint64_t at = ds->step_start[traj] + t;
-      memcpy(actions + (ds->obs_start[traj] + t) * a, acted + k * a, a * sizeof *acted);
-      if (at < ds->step_start[traj + 1] && ds->labelled[at]) rl_player_did(player, lane[k], ds->actions + at * a);
+      const uint64_t row = ds->obs_start[first + lane[k]] + t;
+      memcpy(actions + row * a, acted + k * a, a * sizeof *acted);
     }
   }
 }
