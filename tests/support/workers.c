@@ -19,7 +19,7 @@
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
 
-enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = 40 };
+enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS };
 
 /* build/tests/integration/test_x -> build/proxact-worker */
 static const char *worker_path(void) {
@@ -107,22 +107,44 @@ static void make_trajectory(int n, bool flipped, float reward_scale, float *obs,
   }
 }
 
+/* The first four numbers of a state, and the first of an action as its sign. */
+static void make_discrete(bool flipped, float *obs, float *act) {
+  for (int t = 0; t <= STEPS; t++) memmove(obs + t * (O - 1), obs + t * O, (O - 1) * sizeof *obs);
+  for (int t = 0; t < STEPS; t++) act[t] = (act[t * A] > 0) != flipped ? 1 : 0;
+}
+
 const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale) {
+  const struct workers_world world = { .trajectories = trajectories, .flip = flip, .reward_scale = reward_scale };
+  return workers_dataset_of(store, name, &world);
+}
+
+const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world) {
   static char id[STORE_ID_MAX];
+  static uint8_t labelled[STEPS];
   static float obs[(STEPS + 1) * O], act[STEPS * A], rewards[STEPS];
   struct px_spaces *spaces = calloc(1, sizeof *spaces);
   struct px_err err;
   CU_ASSERT_PTR_NOT_NULL_FATAL(spaces);
   *spaces = (struct px_spaces){ .obs_dim = O, .act_dim = A, .act_low = { -1, -1 }, .act_high = { 1, 1 } };
-  CU_OK(store_dataset_create(store, name, spaces, NULL, id, &err), err);
+  if (world->discrete) spaces->obs_dim = O - 1, px_spaces_set_discrete(spaces, 2);
+  CU_OK(store_dataset_create(store, name, spaces, world->discrete ? "cartpole" : NULL, id, &err), err);
   struct made m = { .store = store };
-  CU_OK(store_append_begin(id, O, &m.append, &err), err);
+  CU_OK(store_append_begin(id, spaces->obs_dim, &m.append, &err), err);
   struct px_segment_builder *builder = px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
-  for (int n = 0; n < trajectories; n++) {
-    make_trajectory(n, flip && n >= trajectories / 2, reward_scale, obs, act, rewards);
-    const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = act, .rewards = rewards,
-                                  .truncated = true, .has_final = true };
+  for (int n = 0; n < world->trajectories; n++) {
+    const bool flipped = world->flip && n >= world->trajectories / 2;
+    make_trajectory(n, flipped && !world->discrete, world->reward_scale, obs, act, rewards);
+    if (world->discrete) make_discrete(flipped, obs, act);
+    bool any = false;
+    for (int t = 0; t < STEPS; t++) {
+      labelled[t] = !world->known || world->known(n, t);
+      any |= labelled[t];
+      for (uint32_t j = 0; j < spaces->act_dim && !labelled[t]; j++) act[t * (int)spaces->act_dim + (int)j] = 0;
+    }
+    const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = any ? act : NULL, .rewards = rewards,
+                                  .labelled = any && world->known ? labelled : NULL, .truncated = true,
+                                  .has_final = !world->without_final };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);
   }
   CU_OK(px_segment_builder_end(builder, &err), err);
@@ -140,6 +162,7 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
                                           .labelled_trajectories_n = about->trajectories_n,
                                           .whole_trajectories_n = about->trajectories_n, .env = about->env,
+                                          .act_count = about->spaces.act_count,
                                           .new_id = store_job_new_id };
   json_t *json = json_loads(spec, 0, NULL);
   CU_ASSERT_PTR_NOT_NULL_FATAL(json);

@@ -26,6 +26,17 @@ pid_t workers_child(pid_t worker);
  * return is in the upper half. Rewards are about 1, times reward_scale. Returns its id, in a static buffer. */
 const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale);
 
+/* The same with more to choose. */
+struct workers_world {
+  int trajectories, flip;
+  float reward_scale;
+  bool discrete;                        /* classes 0 and 1, and cartpole's four observations */
+  bool (*known)(int trajectory, int t); /* which steps have their action; NULL: all */
+  bool without_final;                   /* the last action's next state was not recorded */
+};
+enum { WORKERS_STEPS = 40 };            /* of each trajectory */
+const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world);
+
 /* Plans and submits; id of the first job (the pipeline's). `spec` is JSON text. */
 void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]);
 /* Waits until `sql` gives `expected`, at most `timeout_s`; fails the test otherwise. */
