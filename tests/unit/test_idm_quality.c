@@ -6,8 +6,10 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
+#include "worker/idm/dual.h"
 #include "worker/idm/linear.h"
 #include "worker/idm/quality.h"
+#include "worker/idm/ridge.h"
 #include "worker/idm/yardstick.h"
 
 /* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1, 3] */
@@ -106,6 +108,155 @@ static void ridge_error_from_sums_is_the_error(void) {
   idm_gram_free(gram);
 }
 
+static void the_dual_form_gives_the_same_ridge(void) {
+  enum { N = 30, HELD = 7, IN = 45, OUT = 2 };
+  struct px_rng rng = px_rng_at(9, 0, 1);
+  struct idm_gram *gram, *held_gram;
+  struct idm_dual *dual;
+  float x[N * IN], y[N * OUT];
+  double w[(IN + 1) * OUT], bias[OUT];
+  uint32_t rows[N], held[HELD];
+  px_rng_normal(&rng, x, N * IN);
+  px_rng_normal(&rng, y, N * OUT);
+  for (int i = 0; i < N * IN; i++) x[i] += 2;
+  CU_ASSERT_EQUAL_FATAL(idm_gram_new(IN, OUT, &gram), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_gram_new(IN, OUT, &held_gram), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_dual_new(N, OUT, &dual), PX_OK);
+  idm_gram_add(gram, N - HELD, x + HELD * IN, y + HELD * OUT);
+  idm_gram_add(held_gram, HELD, x, y);
+  for (uint32_t i = 0; i < HELD; i++) held[i] = i;
+  for (uint32_t i = HELD; i < N; i++) rows[i - HELD] = i;
+  for (int i = 0; i < N * OUT; i++) dual->y[i] = (double)y[i];
+  for (uint32_t i = 0; i < N; i += 13) /* in blocks that no tile divides */
+    for (uint32_t j = i; j < N; j += 13)
+      idm_dual_products(dual, IN, i, N - i < 13 ? N - i : 13, x + i * IN, j, N - j < 13 ? N - j : 13, x + j * IN);
+  for (double lambda = 1e-6; lambda < 2; lambda *= 1000) {
+    CU_ASSERT_EQUAL_FATAL(idm_gram_solve(gram, lambda, w), PX_OK);
+    CU_ASSERT_EQUAL_FATAL(idm_dual_solve(dual, rows, N - HELD, lambda), PX_OK);
+    const double error = idm_gram_error(held_gram, w);
+    CU_ASSERT_DOUBLE_EQUAL(idm_dual_error(dual, rows, N - HELD, held, HELD), error, 1e-6 * error);
+    idm_dual_bias(dual, rows, N - HELD, bias);
+    for (uint32_t j = 0; j < OUT; j++) {
+      CU_ASSERT_DOUBLE_EQUAL(bias[j], w[IN * OUT + j], 1e-5);
+      for (uint32_t i = 0; i < IN; i++) {
+        double weight = 0;
+        for (uint32_t r = 0; r < N - HELD; r++) weight += dual->weight[r * OUT + j] * (double)x[rows[r] * IN + i];
+        CU_ASSERT_DOUBLE_EQUAL(weight, w[i * OUT + j], 1e-5);
+      }
+    }
+  }
+  idm_gram_free(gram), idm_gram_free(held_gram), idm_dual_free(dual);
+}
+
+/* ---- wide observations */
+
+enum { WIDE_O = 300, WIDE_TRAJS = 4, WIDE_STEPS = 12 };
+struct wide {
+  struct px_dataset ds;
+  float observations[WIDE_TRAJS * (WIDE_STEPS + 1) * WIDE_O], actions[WIDE_TRAJS * WIDE_STEPS], rewards[WIDE_TRAJS * WIDE_STEPS];
+  uint8_t labelled[WIDE_TRAJS * WIDE_STEPS], flags[WIDE_TRAJS];
+  uint64_t step_start[WIDE_TRAJS + 1], obs_start[WIDE_TRAJS + 1];
+};
+
+/* The action is the mean change of all coordinates. */
+static struct wide *wide_new(void) {
+  struct wide *w = px_calloc(1, sizeof *w);
+  struct px_rng rng = px_rng_at(3, 1, 4);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(w);
+  w->ds = (struct px_dataset){ .traj_n = WIDE_TRAJS, .steps_n = WIDE_TRAJS * WIDE_STEPS, .obs_n = WIDE_TRAJS * (WIDE_STEPS + 1),
+                               .observations = w->observations, .actions = w->actions, .labelled = w->labelled,
+                               .rewards = w->rewards, .step_start = w->step_start, .obs_start = w->obs_start,
+                               .terminated = w->flags, .truncated = w->flags, .has_final = w->flags };
+  w->ds.spaces.obs_dim = WIDE_O, w->ds.spaces.act_dim = 1, w->ds.spaces.act_low[0] = -1, w->ds.spaces.act_high[0] = 1;
+  memset(w->labelled, 1, sizeof w->labelled), memset(w->flags, 1, sizeof w->flags);
+  for (uint32_t i = 0; i <= WIDE_TRAJS; i++) w->step_start[i] = i * WIDE_STEPS, w->obs_start[i] = i * (WIDE_STEPS + 1);
+  for (uint32_t i = 0; i < WIDE_TRAJS; i++)
+    for (uint32_t t = 0; t <= WIDE_STEPS; t++) {
+      float *s = w->observations + (w->obs_start[i] + t) * WIDE_O;
+      px_rng_normal(&rng, s, WIDE_O);
+      float *action = w->actions + i * WIDE_STEPS + t - 1;
+      for (uint32_t j = 0; t && j < WIDE_O; j++) {
+        *action += 0.5F * s[j] / WIDE_O;
+        s[j] = s[(ptrdiff_t)j - WIDE_O] + s[j] + *action / 10;
+      }
+    }
+  return w;
+}
+
+/* X^T (X w - y) + lambda n w, with the constant unpenalised, at what the ridge of a member gives. */
+static void ridge_of_wide_windows_is_the_minimum(void) {
+  struct wide *w = wide_new();
+  struct idm_spec spec;
+  struct idm_norm *norm;
+  struct idm_step *steps;
+  uint32_t n;
+  idm_spec_default(IDM_FAST, &spec);
+  const uint32_t in = idm_window_inputs(&spec, WIDE_O);
+  float *linear = px_calloc(in + 1, sizeof *linear), *x = px_calloc((size_t)w->ds.steps_n * in, sizeof *x), y[WIDE_TRAJS * WIDE_STEPS];
+  double *gradient = px_calloc(in, sizeof *gradient);
+  CU_ASSERT_EQUAL_FATAL(idm_norm_new(WIDE_O, &norm), PX_OK);
+  idm_norm_measure(norm, &w->ds);
+  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&w->ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_TRUE(n < in);
+  CU_ASSERT_EQUAL_FATAL(idm_ridge_fit(&w->ds, norm, &spec, steps, n, steps + 3, n - 3, NULL, linear), PX_OK);
+  idm_window_gather(norm, &spec, &w->ds, steps + 3, n - 3, x);
+  idm_window_actions(&w->ds, steps + 3, n - 3, y);
+  double offset = 0, length = 0;
+  for (uint32_t r = 0; r < n - 3; r++) {
+    double off = (double)linear[in] - (double)y[r];
+    for (uint32_t p = 0; p < in; p++) off += (double)linear[p] * (double)x[r * in + p];
+    offset += off;
+    for (uint32_t p = 0; p < in; p++) gradient[p] += off * (double)x[r * in + p];
+  }
+  CU_ASSERT_DOUBLE_EQUAL(offset / n, 0, 1e-5);
+  for (uint32_t p = 0; p < in; p++) length += (double)linear[p] * (double)linear[p];
+  CU_ASSERT_TRUE(length > 0);
+  double best = HUGE_VAL; /* of the lambdas that it may have chosen */
+  for (double lambda = 1e-6; lambda < 2; lambda *= 10) {
+    double rest = 0;
+    for (uint32_t p = 0; p < in; p++) rest += pow(gradient[p] / (n - 3) + lambda * (double)linear[p], 2);
+    best = fmin(best, sqrt(rest / length) / lambda);
+  }
+  CU_ASSERT_TRUE(best < 1e-2);
+  free(linear), free(x), free(gradient), free(steps);
+  idm_norm_free(norm);
+  free(w);
+}
+
+static void a_ridge_takes_as_many_rows_as_time_allows(void) {
+  CU_ASSERT_EQUAL(idm_ridge_rows(44, 1000000), 1000000);   /* ordinary data: all of them */
+  CU_ASSERT_EQUAL(idm_ridge_rows(400, 10), 10);
+  CU_ASSERT_EQUAL(idm_ridge_rows(12288, 480), 480);
+  CU_ASSERT_EQUAL(idm_ridge_rows(57348, 100000), IDM_RIDGE_SYSTEM_MAX);
+  for (uint32_t in = 1; in <= 57348; in += 7) {
+    const double rows = idm_ridge_rows(in, 100000000), system = fmin(in, rows);
+    CU_ASSERT_TRUE(rows >= 1 && system <= IDM_RIDGE_SYSTEM_MAX);
+    CU_ASSERT_TRUE(rows * in * system <= 2.5e11);
+  }
+}
+
+struct stopper { int64_t after, seen, total; };
+static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
+                           size_t metrics_n) {
+  struct stopper *s = ctx;
+  (void)metrics, (void)metrics_n;
+  CU_ASSERT_STRING_EQUAL(phase, "ridge");
+  s->seen = step, s->total = total;
+  return step >= s->after ? PX_E_CANCELLED : PX_OK;
+}
+
+static void a_ridge_of_wide_windows_can_be_stopped_between_solutions(void) {
+  struct wide *w = wide_new();
+  struct idm_yardsticks *y;
+  struct stopper s = { .after = 3 };
+  const struct px_progress progress = { &s, stop };
+  struct px_err err;
+  CU_ASSERT_EQUAL(idm_yardsticks_fit(&w->ds, 1, 0, &progress, &y, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(s.seen, 3);
+  CU_ASSERT_TRUE(s.total > 7);
+  free(w);
+}
+
 static void quality_is_judged_on_hidden_known_steps_alone(void) {
   struct world *w = world_new();
   struct idm_quality *q;
@@ -172,4 +323,6 @@ static void quality_splits_at_the_labelled_returns(void) {
 }
 
 CU_MAIN("idm_quality", T(yardsticks_are_what_they_say), T(ridge_error_from_sums_is_the_error),
+        T(the_dual_form_gives_the_same_ridge), T(ridge_of_wide_windows_is_the_minimum),
+        T(a_ridge_takes_as_many_rows_as_time_allows), T(a_ridge_of_wide_windows_can_be_stopped_between_solutions),
         T(quality_is_judged_on_hidden_known_steps_alone), T(quality_splits_at_the_labelled_returns))

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "worker/nn/simd.h"
+
+enum { FOUR = 4 }; /* rows taken at a time: a sum is read and written once for all */
 
 enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) {
   struct idm_gram *g = px_calloc(1, sizeof *g);
@@ -16,7 +19,8 @@ enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) {
   g->xx = px_calloc(rows * rows, sizeof *g->xx);
   g->xy = px_calloc(rows * out, sizeof *g->xy);
   g->yy = px_calloc(out, sizeof *g->yy);
-  if (!g->xx || !g->xy || !g->yy) {
+  g->four = px_calloc(FOUR * (rows + out), sizeof *g->four);
+  if (!g->xx || !g->xy || !g->yy || !g->four) {
     idm_gram_free(g);
     return PX_E_NO_MEMORY;
   }
@@ -29,20 +33,30 @@ void idm_gram_free(struct idm_gram *gram) {
   free(gram->xx);
   free(gram->xy);
   free(gram->yy);
+  free(gram->four);
   free(gram);
 }
 
+/* Row i of the products: sum over the four rows, one after the other, so that their number changes no bit. */
+PX_CLONES static void add_four(size_t i, size_t rows, size_t out, const double *restrict x, const double *restrict y,
+                               double *restrict xx, double *restrict xy) {
+  const double a = x[i], b = x[rows + i], c = x[2 * rows + i], d = x[3 * rows + i];
+  for (size_t j = i; j < rows; j++) xx[j] = xx[j] + a * x[j] + b * x[rows + j] + c * x[2 * rows + j] + d * x[3 * rows + j];
+  for (size_t j = 0; j < out; j++) xy[j] = xy[j] + a * y[j] + b * y[out + j] + c * y[2 * out + j] + d * y[3 * out + j];
+}
+
 void idm_gram_add(struct idm_gram *gram, uint32_t n, const float *x, const float *y) {
-  const uint32_t in = gram->in, out = gram->out, rows = in + 1;
-  for (uint32_t r = 0; r < n; r++, x += in, y += out) {
-    for (uint32_t i = 0; i < rows; i++) {
-      const double xi = i < in ? (double)x[i] : 1;
-      double *restrict row = gram->xx + (size_t)i * rows, *restrict cross = gram->xy + (size_t)i * out;
-      for (uint32_t j = i; j < in; j++) row[j] += xi * (double)x[j];
-      row[in] += xi;
-      for (uint32_t j = 0; j < out; j++) cross[j] += xi * (double)y[j];
+  const size_t in = gram->in, out = gram->out, rows = in + 1;
+  double *four_x = gram->four, *four_y = four_x + FOUR * rows;
+  for (uint32_t r = 0; r < n; r += FOUR) {
+    for (uint32_t k = 0; k < FOUR; k++) { /* rows past the end are 0, which adds nothing */
+      const bool there = r + k < n;
+      for (size_t i = 0; i < in; i++) four_x[k * rows + i] = there ? (double)x[(r + k) * in + i] : 0;
+      four_x[k * rows + in] = there;
+      for (size_t j = 0; j < out; j++) four_y[k * out + j] = there ? (double)y[(r + k) * out + j] : 0;
+      for (size_t j = 0; j < out; j++) gram->yy[j] += four_y[k * out + j] * four_y[k * out + j];
     }
-    for (uint32_t j = 0; j < out; j++) gram->yy[j] += (double)y[j] * (double)y[j];
+    for (size_t i = 0; i < rows; i++) add_four(i, rows, out, four_x, four_y, gram->xx + i * rows, gram->xy + i * out);
   }
   gram->n += n;
 }
@@ -55,30 +69,37 @@ void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign)
   a->n += sign * b->n;
 }
 
-/* In place: the upper triangle of a becomes U with U^T U = a. */
-static bool cholesky(size_t n, double *a) {
-  for (size_t k = 0; k < n; k++) {
-    if (!(a[k * n + k] > 0)) return false;
-    const double root = sqrt(a[k * n + k]);
-    for (size_t j = k; j < n; j++) a[k * n + j] /= root;
-    for (size_t i = k + 1; i < n; i++) {
-      const double f = a[k * n + i];
-      for (size_t j = i; j < n; j++) a[i * n + j] -= f * a[k * n + j];
+/* row -= the rows [from, to) of a, each times its own number in column i; from column i on, one row after the other. */
+PX_CLONES static void subtract_rows(size_t n, const double *restrict a, size_t from, size_t to, size_t i,
+                                    double *restrict row) {
+  size_t k = from;
+  for (; k + FOUR <= to; k += FOUR) {
+    const double *p = a + k * n, *q = p + n, *r = q + n, *s = r + n, fp = p[i], fq = q[i], fr = r[i], fs = s[i];
+    for (size_t j = i; j < n; j++) row[j] = row[j] - fp * p[j] - fq * q[j] - fr * r[j] - fs * s[j];
+  }
+  for (; k < to; k++) {
+    const double *p = a + k * n, f = p[i];
+    for (size_t j = i; j < n; j++) row[j] -= f * p[j];
+  }
+}
+
+bool idm_cholesky(size_t n, double *a) {
+  enum { BLOCK = 48 }; /* rows that stay in the cache while all below are updated */
+  for (size_t from = 0, to; from < n; from = to) {
+    to = from + BLOCK < n ? from + BLOCK : n;
+    for (size_t k = from; k < to; k++) {
+      subtract_rows(n, a, from, k, k, a + k * n);
+      if (!(a[k * n + k] > 0)) return false;
+      const double root = sqrt(a[k * n + k]);
+      for (size_t j = k; j < n; j++) a[k * n + j] /= root;
     }
+    for (size_t i = to; i < n; i++) subtract_rows(n, a, from, to, i, a + i * n);
   }
   return true;
 }
 
-enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) {
-  const size_t n = (size_t)gram->in + 1, out = gram->out;
-  double *u = px_calloc(n * n, sizeof *u);
-  if (!u) return PX_E_NO_MEMORY;
-  memcpy(u, gram->xx, sizeof *u * n * n);
-  for (size_t i = 0; i + 1 < n; i++) u[i * n + i] += lambda * gram->n;
-  enum px_status status = cholesky(n, u) ? PX_OK : PX_E_NAN_LOSS;
-  if (status) goto out;
-  memcpy(w, gram->xy, sizeof *w * n * out);
-  for (size_t i = 0; i < n; i++) { /* U^T v = X^T y */
+void idm_cholesky_solve(size_t n, size_t out, const double *u, double *w) {
+  for (size_t i = 0; i < n; i++) { /* U^T v = w */
     for (size_t j = 0; j < out; j++) w[i * out + j] /= u[i * n + i];
     for (size_t k = i + 1; k < n; k++)
       for (size_t j = 0; j < out; j++) w[k * out + j] -= u[i * n + k] * w[i * out + j];
@@ -88,7 +109,19 @@ enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double
       for (size_t j = 0; j < out; j++) w[i * out + j] -= u[i * n + k] * w[k * out + j];
     for (size_t j = 0; j < out; j++) w[i * out + j] /= u[i * n + i];
   }
-out:
+}
+
+enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) {
+  const size_t n = (size_t)gram->in + 1, out = gram->out;
+  double *u = px_calloc(n * n, sizeof *u);
+  if (!u) return PX_E_NO_MEMORY;
+  memcpy(u, gram->xx, sizeof *u * n * n);
+  for (size_t i = 0; i + 1 < n; i++) u[i * n + i] += lambda * gram->n;
+  const enum px_status status = idm_cholesky(n, u) ? PX_OK : PX_E_NAN_LOSS;
+  if (!status) {
+    memcpy(w, gram->xy, sizeof *w * n * out);
+    idm_cholesky_solve(n, out, u, w);
+  }
   free(u);
   return status;
 }

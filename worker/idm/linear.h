@@ -9,6 +9,8 @@
 #ifndef PX_IDM_LINEAR_H
 #define PX_IDM_LINEAR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/status.h"
@@ -19,6 +21,7 @@ struct idm_gram {
   double *xx;        /* [in + 1, in + 1], upper triangle filled */
   double *xy;        /* [in + 1, out] */
   double *yy;        /* [out] */
+  double *four;      /* [4, in + 1 + out] scratch: the rows that are being added */
 };
 
 enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) PX_MUST_CHECK;
@@ -33,5 +36,11 @@ void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign)
 enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) PX_MUST_CHECK;
 /* |X w - Y|^2 over the gram's rows, from its sums alone. */
 double idm_gram_error(const struct idm_gram *gram, const double *w);
+
+
+/* In place: the upper triangle of a [n, n] becomes U with U^T U = a; false when a is not positive definite. */
+bool idm_cholesky(size_t n, double *a) PX_MUST_CHECK;
+/* w [n, out] = (U^T U)^-1 w. */
+void idm_cholesky_solve(size_t n, size_t out, const double *u, double *w);
 
 #endif

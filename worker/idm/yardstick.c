@@ -10,7 +10,7 @@
 #include "worker/idm/window.h"
 #include "worker/nn/mat.h"
 
-enum { ROWS = 256, FOLDS = 5 };
+enum { ROWS = 256, FOLDS = 5, NEAREST_BYTES_MAX = 64 << 20 };
 
 struct idm_yardsticks {
   struct idm_norm *norm;
@@ -69,11 +69,17 @@ static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, c
   }
 }
 
+/* As many as IDM_NEAREST_MAX, unless wide rows would take too much memory. */
+static uint32_t near_rows(uint32_t in, uint32_t n) {
+  const uint32_t most = (uint32_t)(NEAREST_BYTES_MAX / sizeof(float) / in), rows = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
+  return rows < most ? rows : most;
+}
+
 static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
                           uint32_t n, const struct px_progress *progress) {
   const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->outputs;
   const uint32_t pair = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
-  y->near_n = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
+  y->near_n = near_rows(pair, n);
   y->mean = px_calloc(dims, sizeof *y->mean);
   y->ridge = px_calloc((size_t)dims * (in + 1), sizeof *y->ridge);
   y->near_x = px_calloc((size_t)y->near_n * pair, sizeof *y->near_x);

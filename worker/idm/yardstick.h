@@ -9,7 +9,8 @@
  *            clipped to the range; lambda by cross-validation over trajectories
  *            (of discrete actions: linear in the classes' indicators, and the largest)
  *   nearest  the action of the nearest labelled transition in (s_t, s_{t+1}),
- *            both normalised, among at most IDM_NEAREST_MAX evenly spaced ones
+ *            both normalised, among at most IDM_NEAREST_MAX evenly spaced ones (fewer
+ *            where rows are wide: 64 MiB of them)
  */
 #ifndef PX_IDM_YARDSTICK_H
 #define PX_IDM_YARDSTICK_H
