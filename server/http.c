@@ -1,6 +1,7 @@
 /* The life of a request on libmicrohttpd 0.9.75: see http.h. */
 #include "server/http_exchange.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
+#include "server/http_guard.h"
 #include "server/metrics.h"
 #include "server/once.h"
 #include "server/service.h"
@@ -20,9 +22,7 @@ enum {
   /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes resident. Bodies come in
    * pieces of half of it: more makes uploads no faster. */
   CONNECTION_MEMORY_BYTES = 64 << 10,
-  ARENA_MAX_BYTES = 256 << 10,
-  DISCARD_MAX_BYTES = 64 << 20,      /* of a body whose request has failed already */
-  HEADERS_MS = 20000
+  ARENA_MAX_BYTES = 256 << 10
 };
 
 static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
@@ -40,9 +40,13 @@ const char *http_header(const struct http_request *req, const char *name) {
 int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
 bool http_draining(const struct http_request *req) { return exchange_of(req)->http->draining; }
 
+static int socket_of(struct MHD_Connection *connection) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  return info ? info->connect_fd : -1;
+}
+
 bool http_client_gone(const struct http_request *req) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange_of(req)->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  struct pollfd fd = { .fd = info ? info->connect_fd : -1, .events = POLLRDHUP };
+  struct pollfd fd = { .fd = socket_of(exchange_of(req)->connection), .events = POLLRDHUP };
   return poll(&fd, 1, 0) > 0;
 }
 
@@ -53,10 +57,7 @@ void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_B
   x->digest = NULL;
 }
 
-uint64_t http_body_bytes(const struct http_request *req) {
-  const struct http_guard *g = &exchange_of(req)->guard;
-  return g->codings ? UINT64_MAX : g->length;
-}
+uint64_t http_body_bytes(const struct http_request *req) { return exchange_of(req)->body_bytes; }
 
 /* --- the beginning ------------------------------------------------------------------------ */
 
@@ -64,10 +65,11 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
   struct http *http = cls;
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   struct conn *conn = info ? info->socket_context : NULL;
-  if (!http_conn_begin(conn)) return NULL;
+  if (!conn || !http_conn_begin(conn)) return NULL;
   struct exchange *x = calloc(1, sizeof *x);
   if (!x) return NULL;
   x->conn = conn;
+  x->number = ++http_conn_recv(conn)->begun;
   x->uri = strdup(uri);
   x->req.arena = px_arena_new(ARENA_MAX_BYTES);
   if (!x->uri || !x->req.arena) {
@@ -87,16 +89,20 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
   x->req.method = x->method;
   x->req.path = x->uri;
   x->req.query_text = "";
-  http_conn_deadline(x->conn, x->began_ms + HEADERS_MS);
   http->in_flight++;
   return x;
 }
 
-static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
-                                 size_t value_n) {
-  (void)kind;
-  http_guard_header(cls, name, name_n, value, value_n);
-  return MHD_YES;
+static uint64_t declared_bytes(const struct http_request *req) {
+  const char *length = http_header(req, "Content-Length");
+  return http_header(req, "Transfer-Encoding") ? UINT64_MAX : length ? strtoull(length, NULL, 10) : 0;
+}
+
+/* What http_recv.c found wrong with the bytes of this very request. */
+static enum px_status check_bytes(const struct exchange *x, struct px_err *err) {
+  const struct http_wire *wire = &http_conn_recv(x->conn)->wire;
+  if (x->number > wire->heads) return px_fail(err, PX_E_INTERNAL, "libmicrohttpd has read bytes that were not judged");
+  return wire->code && x->number == wire->heads ? px_fail(err, wire->code, "%s", wire->fault) : PX_OK;
 }
 
 static void choose_id(struct http_request *req) {
@@ -166,6 +172,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN))
     status = service_authorize(x->req.service, http_header(&x->req, "Authorization"), err);
   if (status) return status;
+  if (x->req.route && x->req.route->access != HTTP_OPEN) http_conn_known(x->http->watch, x->conn);
   if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
   if (!x->req.route)
     return px_fail(err, PX_E_METHOD_NOT_ALLOWED, "%.200s does not take %s", x->uri, x->method);
@@ -207,21 +214,14 @@ static void run_handler(struct exchange *x) {
   if (!x->failed && x->reply.changed) service_job_changed(req->service, x->reply.changed);
 }
 
-/* Nobody reads the rest of a body that has failed; it gets a time of its own. */
-static void give_up_body(struct exchange *x) {
-  x->close_after = true;
-  http_conn_deadline(x->conn, http_until_ms(x, 0));
-}
-
 static void flush(struct exchange *x) {
   px_json_forget();
   x->err = (struct px_err){ 0 };
   x->failed = x->req.route->stream->flush(&x->req, &x->err);
   x->err.code = x->failed;
   x->req.full = false;
-  if (x->failed) give_up_body(x);
-  x->body_until_ms += px_clock_ms() - x->away_ms; /* the client did not wait: we did */
-  if (!x->failed) http_conn_deadline(x->conn, x->body_until_ms);
+  if (x->failed) http_answer_early(x);
+  else http_conn_pace(x->http->watch, x->conn, CONN_SENDS);
 }
 
 void http_run_deferred(struct http_request *req) {
@@ -231,7 +231,7 @@ void http_run_deferred(struct http_request *req) {
   if (flushing) flush(x);
   else run_handler(x);
   req->pooled = false;
-  x->stage = flushing ? STAGE_BODY : STAGE_READY;
+  if (!x->early) x->stage = flushing ? STAGE_BODY : STAGE_READY;
   http_resume(req);
 }
 
@@ -247,8 +247,8 @@ static enum MHD_Result send_away(struct exchange *x, enum stage away, enum stage
   if (!status) return MHD_YES;
   x->failed = status;
   x->err = err;
-  give_up_body(x);
-  x->stage = back;
+  if (back == STAGE_BODY) http_answer_early(x);
+  else x->stage = back;
   http_resume(&x->req);
   return MHD_YES;
 }
@@ -290,6 +290,10 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
 /* The body is complete. */
 static enum MHD_Result work(struct exchange *x) {
   http_conn_heard(x->conn);
+  if (!x->failed && (x->failed = check_bytes(x, &x->err))) {
+    x->close_after = true;
+    http_conn_linger(x->conn);
+  }
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
   if (x->failed) return http_answer(x);
@@ -305,75 +309,48 @@ static enum px_status take_body(struct exchange *x, const char *bytes, size_t n,
   return PX_OK;
 }
 
-/* Whether the rest of a body that nobody wants is too much to wait for. */
-static bool is_long(const struct exchange *x) {
-  const uint64_t declared = http_body_bytes(&x->req);
-  return declared == UINT64_MAX ? x->discarded > DISCARD_MAX_BYTES : declared - x->received > DISCARD_MAX_BYTES;
-}
-
-/* Drops what comes after a failure. A long rest is answered at once, and dropped for a while so that the answer is read. */
-static enum MHD_Result drop(struct exchange *x, size_t n) {
-  x->discarded += n;
-  if (x->early) return x->discarded < 2 * (uint64_t)DISCARD_MAX_BYTES ? MHD_YES : MHD_NO;
-  if (is_long(x)) http_answer_early(x);
-  return MHD_YES;
-}
-
 static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n) {
   const size_t got = *n;
   *n = 0;
   x->received += got;
-  if (x->failed) return drop(x, got);
   if (x->digest) px_sha256_put(x->digest, bytes, got);
   x->failed = take_body(x, bytes, got, &x->err);
   if (x->failed) {
-    give_up_body(x);
-    return drop(x, 0);
+    http_answer_early(x);
+    return MHD_NO;
   }
-  if (!x->req.full) return MHD_YES;
-  x->away_ms = px_clock_ms();
-  return send_away(x, STAGE_FLUSHING, STAGE_BODY);
+  return x->req.full ? send_away(x, STAGE_FLUSHING, STAGE_BODY) : MHD_YES;
 }
 
-/* A body that nobody wants is read all the same when it is short: a client that
- * is still writing when the connection closes would not see the answer. One that
- * asks first (Expect), or has much to send, is told now. */
-static bool must_answer_now(struct exchange *x) {
-  const uint64_t declared = http_body_bytes(&x->req);
-  const bool endless = x->guard.fault && x->guard.codings; /* a coding that is not understood has no known end */
-  return endless || http_header(&x->req, "Expect") || (declared != UINT64_MAX && declared > DISCARD_MAX_BYTES);
-}
-
-static enum MHD_Result on_headers(struct exchange *x, const char *method, const char *version) {
+/* A request that fails by its head is answered at once: nobody waits for a body that nobody wants. */
+static enum MHD_Result on_headers(struct exchange *x, const char *method) {
   choose_method(x, method);
   choose_id(&x->req);
-  MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, on_header, &x->guard);
-  x->failed = http_guard_verdict(&x->guard, x->uri, version, &x->err);
-  if (x->failed) x->close_after = true;
+  x->body_bytes = declared_bytes(&x->req);
+  x->failed = check_bytes(x, &x->err);
+  const bool broken = x->failed != PX_OK;
   if (!x->failed) x->failed = admit(x, &x->err);
   x->stage = STAGE_BODY;
-  const uint64_t declared = http_body_bytes(&x->req);
-  const uint64_t bytes = declared == UINT64_MAX ? x->http->options.max_upload_bytes : declared;
-  x->body_until_ms = http_until_ms(x, bytes);
-  http_conn_deadline(x->conn, x->body_until_ms);
-  if (x->failed && must_answer_now(x)) {
+  if (x->failed && (broken || x->body_bytes > 0)) {
     x->close_after = true;
+    http_conn_linger(x->conn);
     return http_answer(x);
   }
+  http_conn_pace(x->http->watch, x->conn, CONN_SENDS);
   return MHD_YES;
 }
 
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                  const char *version, const char *bytes, size_t *n, void **ctx) {
-  (void)cls, (void)connection, (void)url;
+  (void)cls, (void)connection, (void)url, (void)version;
   struct exchange *x = *ctx;
   if (!x) return MHD_NO; /* there was no memory for it, or the server is ending */
   switch (x->stage) {
-    case STAGE_HEADERS: return on_headers(x, method, version);
+    case STAGE_HEADERS: return on_headers(x, method);
     case STAGE_BODY: return *n > 0 ? on_body(x, bytes, n) : work(x);
     case STAGE_AGAIN: return run_here(x);
     case STAGE_READY: return http_answer(x);
-    case STAGE_SENT: return !x->early ? MHD_YES : *n > 0 ? on_body(x, bytes, n) : MHD_NO;
+    case STAGE_SENT: return x->early ? MHD_NO : MHD_YES;
     case STAGE_FLUSHING: /* the next chunk is there already: it stays where it is */
     case STAGE_AWAY: break;
   }
@@ -413,18 +390,37 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
   *ctx = NULL;
 }
 
+/* A request on a connection without its struct conn is not carried out: see on_uri. */
+static void on_opened(struct http *http, struct MHD_Connection *connection, void **socket_context) {
+  const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  const int fd = socket_of(connection);
+  struct conn *conn = http_conn_open(http->watch, fd, from ? from->client_addr : NULL, px_clock_ms() + http->options.idle_s * 1000);
+  if (conn && !http_recv_watch(fd, conn)) {
+    http_conn_close(http->watch, conn);
+    conn = NULL;
+  }
+  *socket_context = conn;
+}
+
+/* libmicrohttpd closes its descriptor after this, and has shut the sending side. */
+static void on_closed(struct http *http, struct MHD_Connection *connection, struct conn *conn) {
+  const int fd = socket_of(connection);
+  http_recv_forget(fd);
+  const int kept = http_conn_lingers(conn) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+  if (kept >= 0) http_linger_put(http->linger, kept);
+  http_conn_close(http->watch, conn);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code) {
   struct http_loop *loop = cls;
-  struct http *http = loop->http;
-  if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-    http_conn_close(http->watch, *socket_context);
-    *socket_context = NULL;
-    loop->connections--;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    on_opened(loop->http, connection, socket_context);
     return;
   }
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  if (info) *socket_context = http_conn_open(http->watch, info->connect_fd, px_clock_ms() + http->options.idle_s * 1000);
+  on_closed(loop->http, connection, *socket_context);
+  *socket_context = NULL;
+  loop->connections--;
 }
 
 /* Paths are decoded by http_route.c, strictly; here they stay as they came. */
@@ -463,18 +459,30 @@ static void stop_all(struct http *http) {
   for (int i = 0; http->loops && i < http->options.threads; i++)
     if (http->loops[i].daemon) MHD_stop_daemon(http->loops[i].daemon);
   http_conn_watch_free(http->watch);
+  http_linger_free(http->linger);
   free(http->loops);
   free(http);
+}
+
+/* Half of all connections, when nothing else is said. */
+static struct conn_limits limits_of(const struct http_options *o) {
+  const int all = o->threads * HTTP_LOOP_CONNECTIONS_MAX, strangers = o->unauth_connections;
+  return (struct conn_limits){ .strangers = strangers && strangers < all ? strangers : strangers ? all : all / 2,
+                               .strangers_per_address = o->unauth_per_address ? o->unauth_per_address : all,
+                               .pace_s = o->body_s, .pace_bytes = (uint64_t)o->body_s * o->min_rate_bytes };
 }
 
 enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) {
   struct http *http = calloc(1, sizeof *http);
   if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
+  const struct conn_limits limits = limits_of(options);
   http->options = *options;
   http->loops = calloc((size_t)options->threads, sizeof *http->loops);
-  enum px_status status = http->loops ? http_conn_watch_new(&http->watch, err) : px_fail(err, PX_E_NO_MEMORY, "http");
+  enum px_status status = http->loops ? http_conn_watch_new(&limits, &http->watch, err) : px_fail(err, PX_E_NO_MEMORY, "http");
+  if (!status) status = http_linger_new(&http->linger, err);
   for (int i = 0; !status && i < options->threads; i++) status = start_loop(http, &http->loops[i], err);
-  if (!status) status = http_accept_start(options->listen_fd, http->loops, options->threads, http->watch, &http->acceptor, err);
+  if (!status)
+    status = http_accept_start(options->listen_fd, http->loops, options->threads, http->watch, http->linger, &http->acceptor, err);
   if (status) {
     stop_all(http);
     return status;

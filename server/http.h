@@ -126,7 +126,10 @@ struct http_options {
   int listen_fd;                /* owned by http from now on */
   int threads;
   int idle_s;                   /* a connection without a request is closed after this time */
-  int body_s;                   /* that a body or an answer may take, and one more for each 64 KiB */
+  int body_s;                   /* over which the pace of a body or an answer is averaged */
+  uint64_t min_rate_bytes;      /* a second, that the client must send of a body or read of an answer; 0: any */
+  int unauth_connections;       /* that clients may have before they show a valid token; 0: half of all */
+  int unauth_per_address;       /* the same from one address; 0: no limit of its own */
   uint64_t max_upload_bytes;
   struct service *service;
   const struct http_route *routes;

@@ -15,10 +15,7 @@
 
 enum { TURN_MAX = 64,          /* accepted before the thread looks round */
        HEADROOM_PART = 16,     /* a sixteenth of the connections is kept free while idle ones can give way */
-       LINGER_MAX = 64, LINGER_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048 };
-
-/* A connection that was refused stays open for a moment: closed at once, with its request unread, the answer would be lost. */
-struct lingering { int fd; int64_t until_ms; };
+       LOG_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048 };
 
 struct acceptor {
   int listen_fd, stop_fd;
@@ -26,9 +23,8 @@ struct acceptor {
   struct http_loop *loops;
   int loops_n;
   struct conn_watch *watch;
+  struct lingerer *linger;
   struct px_buf full;         /* the answer to whoever finds no place */
-  struct lingering lingering[LINGER_MAX];
-  size_t next_lingering;
   int64_t logged_ms;
 };
 
@@ -45,28 +41,11 @@ static enum px_status write_full(struct px_buf *out, struct px_err *err) {
   return status ? px_fail(err, status, "connections") : PX_OK;
 }
 
-static void close_lingering(struct lingering *l) {
-  if (l->fd >= 0) close(l->fd);
-  l->fd = -1;
-}
-
-static bool close_past(struct acceptor *a) {
-  const int64_t now = px_clock_ms();
-  bool any = false;
-  for (size_t i = 0; i < LINGER_MAX; i++) {
-    if (a->lingering[i].until_ms <= now) close_lingering(&a->lingering[i]);
-    if (a->lingering[i].fd >= 0) any = true;
-  }
-  return any;
-}
-
 static void refuse(struct acceptor *a, int fd) {
   const int64_t now = px_clock_ms();
   if (send(fd, a->full.data, a->full.len, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) shutdown(fd, SHUT_WR);
-  struct lingering *l = &a->lingering[a->next_lingering++ % LINGER_MAX];
-  close_lingering(l);
-  *l = (struct lingering){ fd, now + LINGER_MS };
-  if (now - a->logged_ms < LINGER_MS) return;
+  http_linger_put(a->linger, fd);
+  if (now - a->logged_ms < LOG_MS) return;
   a->logged_ms = now;
   px_log(PX_LOG_WARN, "connections_full", "connections", PX_I(a->loops_n * HTTP_LOOP_CONNECTIONS_MAX), NULL);
 }
@@ -83,11 +62,21 @@ static struct http_loop *emptiest(struct acceptor *a, int *free_n) {
   return best;
 }
 
-static void place(struct acceptor *a, int fd, const struct sockaddr *from, socklen_t from_n) {
+/* A loop with a place. One that is shut down now has left its place within milliseconds. NULL: all are busy. */
+static struct http_loop *find_place(struct acceptor *a) {
   int free_n;
   struct http_loop *loop = emptiest(a, &free_n);
-  if (free_n <= a->loops_n * HTTP_LOOP_CONNECTIONS_MAX / HEADROOM_PART) http_conn_shut_oldest_idle(a->watch);
-  if (loop->connections >= HTTP_LOOP_CONNECTIONS_MAX) {
+  const bool left = free_n <= a->loops_n * HTTP_LOOP_CONNECTIONS_MAX / HEADROOM_PART && http_conn_make_room(a->watch);
+  for (int i = 0; left && i < SHORT_MS && loop->connections >= HTTP_LOOP_CONNECTIONS_MAX; i++) {
+    usleep(1000);
+    loop = emptiest(a, &free_n);
+  }
+  return loop->connections < HTTP_LOOP_CONNECTIONS_MAX ? loop : NULL;
+}
+
+static void place(struct acceptor *a, int fd, const struct sockaddr *from, socklen_t from_n) {
+  struct http_loop *loop = find_place(a);
+  if (!loop) {
     refuse(a, fd);
     return;
   }
@@ -110,36 +99,33 @@ static bool take(struct acceptor *a) {
 static void *accept_main(void *arg) {
   struct acceptor *a = arg;
   struct pollfd fds[2] = { { .fd = a->stop_fd, .events = POLLIN }, { .fd = a->listen_fd, .events = POLLIN } };
-  bool lingers = false;
   for (;;) {
-    const int n = poll(fds, 2, lingers ? LINGER_MS : -1);
+    const int n = poll(fds, 2, -1);
     if (n > 0 && fds[0].revents) break;
     if (n > 0 && fds[1].revents && !take(a)) {
-      http_conn_shut_oldest_idle(a->watch);
+      http_conn_make_room(a->watch);
       px_log(PX_LOG_WARN, "accept_failed", NULL);
       if (poll(fds, 1, SHORT_MS) > 0) break;
     }
-    lingers = close_past(a);
   }
   return NULL;
 }
 
 static void acceptor_free(struct acceptor *a) {
-  for (size_t i = 0; i < LINGER_MAX; i++) close_lingering(&a->lingering[i]);
   if (a->stop_fd >= 0) close(a->stop_fd);
   px_buf_free(&a->full);
   free(a);
 }
 
-enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct acceptor **out,
-                                 struct px_err *err) {
+enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct lingerer *linger,
+                                 struct acceptor **out, struct px_err *err) {
   struct acceptor *a = calloc(1, sizeof *a);
   if (!a) return px_fail(err, PX_E_NO_MEMORY, "connections");
-  for (size_t i = 0; i < LINGER_MAX; i++) a->lingering[i].fd = -1;
   a->listen_fd = listen_fd;
   a->loops = loops;
   a->loops_n = n;
   a->watch = watch;
+  a->linger = linger;
   a->full = PX_BUF(FULL_MAX_BYTES);
   a->stop_fd = eventfd(0, EFD_CLOEXEC);
   enum px_status status = a->stop_fd < 0 ? px_fail_errno(err, "eventfd") : write_full(&a->full, err);

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "server/http_conn.h"
+#include "server/http_linger.h"
 
 /* The epoll loop of libmicrohttpd 0.9.75 stalls when it gets 128 events at once: its connections and its own wake-up. */
 enum { HTTP_LOOP_CONNECTIONS_MAX = 126 };
@@ -27,8 +28,8 @@ struct http_loop {
 
 struct acceptor;
 /* Owns listen_fd from now on; the rest is borrowed until the end. */
-enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct acceptor **out,
-                                 struct px_err *err) PX_MUST_CHECK;
+enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct lingerer *linger,
+                                 struct acceptor **out, struct px_err *err) PX_MUST_CHECK;
 /* Takes no more connections, and closes the listening socket. */
 void http_accept_stop(struct acceptor *acceptor);
 

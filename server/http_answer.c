@@ -9,10 +9,6 @@
 #include "lib/base/log.h"
 #include "server/http_exchange.h"
 
-int64_t http_until_ms(const struct exchange *x, uint64_t bytes) {
-  return px_clock_ms() + ((int64_t)x->http->options.body_s + (int64_t)(bytes / HTTP_BYTES_PER_S)) * 1000;
-}
-
 static void answer_error(struct exchange *x) {
   const struct px_err *why = &x->err;
   struct http_reply *reply = &x->reply;
@@ -61,7 +57,7 @@ static struct MHD_Response *make_response(struct exchange *x) {
   return response;
 }
 
-enum { FIXED_N = 8, HEADERS_MAX = FIXED_N + HTTP_ROUTE_HEADERS_MAX + HTTP_REPLY_HEADERS_MAX };
+enum { EARLY_MS = 1000, FIXED_N = 8, HEADERS_MAX = FIXED_N + HTTP_ROUTE_HEADERS_MAX + HTTP_REPLY_HEADERS_MAX };
 
 /* All headers of the answer but those of its length; values of NULL are left out. */
 static size_t list_headers(const struct exchange *x, struct http_pair list[HEADERS_MAX]) {
@@ -101,7 +97,7 @@ enum MHD_Result http_answer(struct exchange *x) {
   }
   x->stage = STAGE_SENT;
   http_conn_heard(x->conn);
-  http_conn_deadline(x->conn, http_until_ms(x, x->sent));
+  http_conn_pace(x->http->watch, x->conn, CONN_READS);
   const enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)x->reply.status, response);
   MHD_destroy_response(response);
   return queued;
@@ -115,6 +111,7 @@ void http_answer_early(struct exchange *x) {
   struct px_buf text = PX_BUF(HTTP_EARLY_MAX_BYTES);
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   x->close_after = x->early = true;
+  http_conn_linger(x->conn);
   answer_error(x);
   enum px_status status = px_buf_fmt(&text, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n", x->reply.status,
                                      px_status_slug(x->err.code), x->reply.body.len);
@@ -127,6 +124,6 @@ void http_answer_early(struct exchange *x) {
     shutdown(info->connect_fd, SHUT_WR);
   x->sent = x->reply.body.len;
   x->stage = STAGE_SENT;
-  http_conn_deadline(x->conn, http_until_ms(x, 0));
+  http_conn_deadline(x->conn, px_clock_ms() + EARLY_MS); /* or sooner, with the next bytes */
   px_buf_free(&text);
 }

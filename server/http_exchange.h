@@ -9,11 +9,10 @@
 #include "server/http.h"
 #include "server/http_accept.h"
 #include "server/http_conn.h"
-#include "server/http_guard.h"
+#include "server/http_recv.h"
 #include "server/http_route.h"
 
 enum {
-  HTTP_BYTES_PER_S = 64 << 10,       /* slower than this nobody sends or reads for long */
   HTTP_REPLY_MAX_BYTES = 256 << 20,
   HTTP_EARLY_MAX_BYTES = 16 << 10
 };
@@ -23,6 +22,7 @@ struct http {
   struct http_loop *loops;           /* options.threads of them */
   struct acceptor *acceptor;
   struct conn_watch *watch;
+  struct lingerer *linger;
   atomic_int in_flight;
   atomic_bool draining;
 };
@@ -41,19 +41,18 @@ struct exchange {
   enum px_status failed;             /* then err says why */
   struct px_err err;
   struct http_match match;
-  struct http_guard guard;
   struct px_buf json;
   struct px_sha256 *digest;          /* of the body received; NULL unless it will be asked for */
-  uint64_t received, discarded, sent;
-  int64_t began_ms, body_until_ms, away_ms;
+  uint64_t number;                   /* of the request on its connection, from 1 */
+  uint64_t body_bytes;               /* declared; UINT64_MAX when chunked */
+  uint64_t received, sent;
+  int64_t began_ms;
   bool close_after, early;           /* early: answered in the middle of the body */
 };
 
-/* When `bytes` of a body or an answer must be through: milliseconds of px_clock_ms. */
-int64_t http_until_ms(const struct exchange *x, uint64_t bytes);
 /* Queues the answer: the reply, or the problem document of x->err. */
 enum MHD_Result http_answer(struct exchange *x);
-/* Sends the problem document of x->err while the body still comes. Whatever follows is to be dropped. */
+/* Sends the problem document of x->err while the body still comes. Then nothing more of the connection may be read. */
 void http_answer_early(struct exchange *x);
 
 #endif

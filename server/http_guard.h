@@ -1,8 +1,7 @@
 /*
- * The guard: refuses requests that two programs could read in two ways, and that
- * libmicrohttpd 0.9.75 accepts: a second Content-Length or Host, a length beside
- * Transfer-Encoding, a space before the colon, NUL in a path (RFC 9112 sections
- * 3.2, 5.1, 6.3). Used by http.c; pure functions, so that a fuzzer can feed them.
+ * The guard: what a request's head must be (RFC 9112), line by line. Refused is whatever two programs could read in two
+ * ways: folded lines, control characters, a space before the colon, a header twice that may stand only once, a length
+ * beside Transfer-Encoding. Used by http_wire.c; pure functions, so that a fuzzer can feed them.
  */
 #ifndef PX_SERVER_HTTP_GUARD_H
 #define PX_SERVER_HTTP_GUARD_H
@@ -13,15 +12,20 @@
 
 struct http_guard {
   size_t bytes;                    /* of all headers */
-  unsigned hosts, lengths, codings, authorizations, keys;
-  uint64_t length;
-  const char *fault;               /* the first thing wrong, or NULL */
+  uint32_t seen;                   /* headers that may stand only once, as bits */
+  bool old;                        /* HTTP/1.0 */
+  bool chunked;
+  uint64_t length;                 /* Content-Length, or 0 */
+  enum px_status code;             /* the first thing wrong, or PX_OK: BAD_REQUEST or HEADERS_TOO_LARGE */
+  const char *fault;
 };
-/* Looks at one header; names and values may hold any byte. */
-void http_guard_header(struct http_guard *g, const char *name, size_t name_n, const char *value, size_t value_n);
-/* BAD_REQUEST or HEADERS_TOO_LARGE. `uri` is raw; `version` as in the request line. */
-enum px_status http_guard_verdict(const struct http_guard *g, const char *uri, const char *version, struct px_err *err)
-  PX_MUST_CHECK;
+/* Lines come without their ends, and may hold any byte but CR and LF. */
+void http_guard_request_line(struct http_guard *g, const char *line, size_t n);
+void http_guard_header(struct http_guard *g, const char *line, size_t n);
+/* What only all headers together tell. */
+void http_guard_end(struct http_guard *g);
+/* The number of a chunk's line; false when it is none. Extensions are let through. */
+bool http_guard_chunk(const char *line, size_t n, uint64_t *size) PX_MUST_CHECK;
 
 /* Decodes %XX of text[n] into out[n + 1]; false for a broken or a NUL escape, or a control character. */
 bool http_guard_decode(const char *text, size_t n, bool plus_is_space, char *out) PX_MUST_CHECK;

@@ -30,8 +30,8 @@ in_flight() { api GET /metrics && grep -q "^proxact_http_in_flight $1\$" "$work/
 asked() { [ "$(crowd ask 1 /healthz)" = "$1 1" ]; }
 
 # --- idle connections
-server_start
-ok "a thousand connections, each answered" crowd_begin idle hold 1000 /healthz
+server_start --rate-per-s=0
+ok "a thousand connections, each answered" crowd_begin idle hold 1000 /v1/workers
 api GET /v1/datasets
 is "with a thousand idle ones a request is answered" 200
 ok "and they are left open" crowd_end idle
@@ -47,9 +47,9 @@ server_stop
 
 # --- more than one thread's 126
 server_start --threads=1
-ok "of idle connections, all that come are served" crowd_begin many hold 118 /healthz
+ok "of idle connections, all that come are served" crowd_begin many hold 118 /v1/workers
 sleep 1.1 # idle for less than a second is not idle: the next requests may be on their way
-ok "beyond the limit too" crowd_begin more hold 60 /healthz
+ok "beyond the limit too" crowd_begin more hold 60 /v1/workers
 api GET /v1/datasets
 is "and one more" 200
 crowd_end many
@@ -69,7 +69,7 @@ fill() { # until every connection is busy
   local i
   for ((i = 0; i < 20; i++)); do
     crowd_begin "fill-$i" wait 5 "/v1/jobs/$job?wait=60s"
-    if asked 503; then return 0; fi
+    if [ "$(crowd ask 5 /healthz)" = "503 5" ]; then return 0; fi
   done
   return 1
 }

@@ -1,4 +1,4 @@
-/* Hostile request lines and headers: the guard, the route table's search, the headers of uploads in parts. */
+/* Hostile bytes of connections: request heads and chunks, the route table's search, the headers of uploads in parts. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,6 +6,7 @@
 #include "server/api.h"
 #include "server/http_guard.h"
 #include "server/http_route.h"
+#include "server/http_wire.h"
 #include "server/tus.h"
 #include "tests/support/fuzz.h"
 
@@ -36,16 +37,30 @@ static void find_route(const char *target) {
   px_arena_free(arena);
 }
 
-static void read_headers(const char *text) {
-  struct http_guard guard = { 0 };
-  struct px_err err = { 0 };
-  for (const char *line = text; *line;) {
-    const size_t n = strcspn(line, "\n"), name_n = strcspn(line, ":\n");
-    http_guard_header(&guard, line, name_n, line + name_n + (name_n < n), n - name_n - (name_n < n));
-    line += n + (line[n] == '\n');
+static bool is_strict(const char *head, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const unsigned char c = (unsigned char)head[i];
+    if (c == '\r' ? i + 1 == n || head[i + 1] != '\n' : c == '\n' ? i == 0 || head[i - 1] != '\r' : (c < 0x20 && c != '\t') || c == 0x7f) return false;
+    if (c == '\n' && i + 1 < n && (head[i + 1] == ' ' || head[i + 1] == '\t')) return false;
   }
-  if (http_guard_verdict(&guard, text, "HTTP/1.1", &err)) return;
-  FUZZ_HOLDS(guard.hosts == 1 && guard.lengths + guard.codings <= 1 && guard.authorizations <= 1 && guard.keys <= 1);
+  return n >= 4 && memcmp(head + n - 4, "\r\n\r\n", 4) == 0;
+}
+
+/* The bytes of a connection: what passes is the same whether they come at once or one after another, and a head that passes
+ * can be read in one way only. */
+static void read_wire(const char *bytes, size_t n) {
+  struct http_wire whole = { 0 }, slow = { 0 };
+  const char *closing, *slowly;
+  const size_t passed = http_wire_judge(&whole, bytes, n, &closing);
+  FUZZ_HOLDS(passed <= n && (closing != NULL) == (whole.at == HTTP_WIRE_REFUSED) && (closing != NULL) == (whole.code != PX_OK));
+  size_t at = 0, last = 0;
+  for (size_t seen = 1; seen <= n && slow.at != HTTP_WIRE_REFUSED; seen++) {
+    const bool head = slow.at == HTTP_WIRE_HEAD;
+    at += http_wire_judge(&slow, bytes + at, seen - at, &slowly);
+    if (head && at > last) FUZZ_HOLDS(is_strict(bytes + last, at - last));
+    last = at;
+  }
+  FUZZ_HOLDS(at == passed && slow.at == whole.at && slow.left == whole.left && slow.heads == whole.heads && slow.code == whole.code);
 }
 
 static void read_upload(const char *text) {
@@ -69,7 +84,7 @@ static void one(const uint8_t *bytes, size_t n) {
   if (http_guard_decode(text, n, n & 1, decoded)) FUZZ_HOLDS(strlen(decoded) <= n && is_clean(decoded));
   (void)!http_guard_depth(text, n, 32);
   find_route(text);
-  read_headers(text);
+  read_wire(text, n < 4096 ? n : 4096);
   read_upload(text);
   free(text);
   free(decoded);
@@ -78,12 +93,14 @@ static void one(const uint8_t *bytes, size_t n) {
 int main(int argc, char **argv) {
   static const char TARGET[] = "/v1/datasets/a%20b/trajectories?from=1&limit=20%32";
   static const char VERB[] = "/v1/jobs/job_0123:cancel";
-  static const char HEADERS[] = "Host: a\nContent-Length: 12\nAuthorization: Bearer pxa_0\nIdempotency-Key: \"k\"\n";
-  static const char CHUNKED[] = "Host: a\nTransfer-Encoding: chunked\nX-Request-Id: abc\n";
+  static const char SIZED[] = "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\nAuthorization: Bearer pxa_0\r\n"
+                              "Idempotency-Key: \"k\"\r\n\r\n123456789012GET / HTTP/1.0\r\n\r\n";
+  static const char CHUNKED[] = "PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=1\r\n0123456789\r\n"
+                                "0\r\nDigest: 1\r\n\r\nGET /y HTTP/1.1\r\nHost: b\r\n\r\n";
   static const char METADATA[] = "dataset aG9wcGVy,filename Z29vZC5qc29ubA==,is_confidential";
   static const char CHECKSUM[] = "sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=";
   const struct fuzz_seed seeds[] = { { TARGET, sizeof TARGET - 1 },     { VERB, sizeof VERB - 1 },
-                                     { HEADERS, sizeof HEADERS - 1 },   { CHUNKED, sizeof CHUNKED - 1 },
+                                     { SIZED, sizeof SIZED - 1 },       { CHUNKED, sizeof CHUNKED - 1 },
                                      { METADATA, sizeof METADATA - 1 }, { CHECKSUM, sizeof CHECKSUM - 1 } };
   return fuzz_run(argc, argv, one, seeds, 6, 50000);
 }
