@@ -117,7 +117,7 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
   u->sha256 = NULL;
   px_base64(digest, sizeof digest, text);
   if (strcmp(text, u->digest) == 0) return PX_OK;
-  return px_fail_at(err, PX_E_BAD_DATA, u->digest_header, "the body's SHA-256 is not the one announced in %s",
+  return px_fail_at(err, PX_E_CHECKSUM_MISMATCH, u->digest_header, "the body's SHA-256 is not the one announced in %s",
                     u->digest_header);
 }
 

@@ -106,6 +106,8 @@ static enum px_status dispatch(struct px_reading *r, int fd, enum px_format form
   if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
   if (!st.st_size) return px_fail(err, PX_E_BAD_DATA, "it is empty");
   r->file_bytes = (uint64_t)st.st_size;
+  const enum px_status keys = format == PX_FORMAT_HDF5 ? PX_OK : px_reading_no_keys(r, err);
+  if (keys) return keys;
   if (format == PX_FORMAT_HDF5 || format == PX_FORMAT_NPZ) return px_sandbox_read(r, fd, format, err);
   if (format == PX_FORMAT_SAFETENSORS) return read_safetensors(r, fd, err);
   if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");

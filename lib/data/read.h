@@ -10,10 +10,12 @@
  *
  *   hdf5   D4RL: observations [N,O], rewards [N] or [N,1], terminals [N]; may have actions [N,A], timeouts [N],
  *            next_observations [N,O], action_mask [N] (1: labelled), action_source [N] (1: true, so labelled) and
- *            next_known [N] (0: that next observation is not real). Other members are ignored.
+ *            next_known [N] (0: that next observation is not real). Other members are ignored. A trajectory also ends,
+ *            truncated, where a next observation is not the following row; a file where nearly all are so is refused.
+ *          d3rlpy 1: the same, and episode_terminals [N] flags every end; those not in terminals were truncated
  *          Minari: episode_<i>/{observations [T+1,O], actions, rewards, terminations, truncations}
  *          robomimic: data/demo_<i>/{obs/<key>, next_obs/<key>, actions, rewards, dones}
- *          d3rlpy: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
+ *          d3rlpy 2: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
  *          Observations in a group of several keys (Dict) are laid side by side: the keys asked for in that
  *          order, or all in sorted order. Numbered episodes are ordered by number.
  *   npz    the members of D4RL, with or without .npy version 2 headers, zip64, Fortran order, big endian
@@ -21,6 +23,7 @@
  *          "terminated": bool, "truncated": bool}; observations has one row per reward, or one more (the final state)
  *   safetensors  see read_safetensors.h
  *
+ * In arrays an action of nothing but NaN is a step without one, unless action_mask or action_source says it has one.
  * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32.
  * Discrete actions are [N] or [N,1] of any of these, in jsonl a number (or a list of one) for each step. Integers
  * for actions that are continuous with the usual range are refused: they may well be classes nobody declared.

@@ -132,7 +132,8 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
   enum px_h5_kind kind;
   path_of(&e->layout->observations, e->numbers[0], root);
   enum px_status status = px_h5_kind(e->file, root, &kind, err);
-  if (status || kind != PX_H5_GROUP) return status;
+  if (status) return status;
+  if (kind != PX_H5_GROUP) return px_reading_no_keys(e->r, err);
   const struct px_read_options *o = e->r->options;
   if (!o->obs_keys_n) status = add_leaves(e, root, "", 0, err);
   for (uint32_t i = 0; i < o->obs_keys_n && !status; i++) status = add_leaves(e, root, o->obs_keys[i], 0, err);
@@ -240,6 +241,15 @@ static enum px_status read_rewards(struct reader *e, struct number number, size_
   return status;
 }
 
+/* Sets room.labelled; *partly when some step has no action. */
+static void mark_labels(struct reader *e, size_t T, bool *partly) {
+  *partly = false;
+  for (size_t t = 0; t < T; t++) {
+    e->room.labelled[t] = !px_reading_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
+    *partly = *partly || !e->room.labelled[t];
+  }
+}
+
 static enum px_status read_actions(struct reader *e, struct number number, size_t T, bool *labelled, struct px_err *err) {
   char path[PATH_BYTES];
   enum px_h5_kind kind = PX_H5_NONE;
@@ -277,7 +287,7 @@ static enum px_status read_final(struct reader *e, struct number number, size_t 
 static enum px_status read_episode(struct reader *e, struct number number, struct px_err *err) {
   char path[PATH_BYTES];
   size_t T, rows;
-  bool labelled = false, terminated = false, truncated = false, has_final = false;
+  bool labelled = false, partly = false, terminated = false, truncated = false, has_final = false;
   path_of(&e->layout->observations, number, path);
   enum px_status status = read_rewards(e, number, &T, err);
   if (!status) status = read_observations(e, path, T, 0, 0, e->room.observations, &rows, err);
@@ -287,8 +297,10 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   if (!status) status = read_end(e, &e->layout->terminated, number, T, &terminated, err);
   if (!status) status = read_end(e, &e->layout->truncated, number, T, &truncated, err);
   if (status) return status;
+  if (labelled) mark_labels(e, T, &partly);
   const struct px_traj traj = {
     .steps = (uint32_t)T, .observations = e->room.observations, .actions = labelled ? e->room.actions : NULL,
+    .labelled = partly ? e->room.labelled : NULL,
     .rewards = e->room.rewards, .terminated = terminated, .truncated = truncated || !terminated, .has_final = has_final,
   };
   return px_reading_put(e->r, &traj, err);

@@ -1,27 +1,30 @@
 /*
- * The flat layout of D4RL, in HDF5 and npz: every array holds all steps, and
- * episodes end where `terminals` or `timeouts` say so.
+ * The flat layout of D4RL, in HDF5 and npz: every array holds all steps.
+ * Episodes end where a flag says so, and where `next_observations` does not
+ * lead to the following row (flat_jumps.h).
  *
  * All arrays are read once, block by block, into a window that begins with the
  * episode not yet finished.
  */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/flat_jumps.h"
 #include "lib/data/reading.h"
 
 enum member {
-  OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
+  OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, ENDS, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
   MEMBERS_N
 };
+/* ENDS: d3rlpy's first version flags every end there, and the true terminals among them in `terminals`. */
 static const char *const member_names[MEMBERS_N] = {
-  "observations", "actions", "rewards", "terminals", "timeouts", "next_observations", "action_mask", "action_source",
-  "next_known"
+  "observations", "actions", "rewards", "terminals", "timeouts", "episode_terminals", "next_observations", "action_mask",
+  "action_source", "next_known"
 };
 enum { BLOCK_BYTES = 4 << 20, BLOCK_STEPS = 16384 };
+enum { JUDGED_EARLY_N = 10000, JUDGED_N = 8 }; /* compared rows from which on a shuffled file is told; at the end of it */
 
 struct flat {
   struct px_reading *r;
@@ -31,7 +34,9 @@ struct flat {
   size_t block;                    /* steps in a block, at most */
   float *flags[MEMBERS_N];         /* [block] the one-column members but rewards */
   float *next;                     /* [1 + block, O] next observations; row 0 is that of the step before the block */
-  uint64_t jumps_n;
+  bool next_known;                 /* of the step before the one looked at */
+  bool next_is_copy;               /* then it is as if there were no next observations */
+  struct px_jumps jumps;
 };
 
 static bool has(const struct flat *f, enum member m) { return f->columns[m].next; }
@@ -64,9 +69,9 @@ static enum px_status take_memory(struct flat *f, struct px_err *err) {
   for (int m = TERMINALS; m < MEMBERS_N; m++)
     if (m != NEXT_OBSERVATIONS && has(f, m) && !(f->flags[m] = px_calloc(f->block, sizeof(float))))
       return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
-  if (has(f, NEXT_OBSERVATIONS) && !(f->next = px_calloc(f->block + 1, row_bytes)))
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
-  return PX_OK;
+  if (!has(f, NEXT_OBSERVATIONS)) return PX_OK;
+  if (!(f->next = px_calloc(f->block + 1, row_bytes))) return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
+  return px_jumps_init(&f->jumps, f->r->spaces->obs_dim, err);
 }
 
 /* Appends the next n steps to the window. */
@@ -95,7 +100,13 @@ static enum px_status flag_at(const struct flat *f, enum member m, size_t i, boo
 }
 
 static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
+  const size_t A = f->r->spaces->act_dim;
+  float *action = f->room.actions + f->scanned_n * A;
   bool known = true;
+  if (!has(f, ACTION_MASK) && !has(f, ACTION_SOURCE)) {
+    f->room.labelled[f->scanned_n] = !px_reading_take_nan(f->r, action);
+    return PX_OK;
+  }
   if (has(f, ACTION_MASK)) {
     const enum px_status status = flag_at(f, ACTION_MASK, i, &known, err);
     if (status) return status;
@@ -103,8 +114,7 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
   if (has(f, ACTION_SOURCE)) known = known && f->flags[ACTION_SOURCE][i] == 1;
   f->room.labelled[f->scanned_n] = known;
   /* Whatever stands at an unlabelled step, even NaN, is not an action. */
-  const size_t A = f->r->spaces->act_dim;
-  if (!known) memset(f->room.actions + f->scanned_n * A, 0, A * sizeof(float));
+  if (!known) memset(action, 0, A * sizeof *action);
   return PX_OK;
 }
 
@@ -114,10 +124,11 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
   const size_t O = f->r->spaces->obs_dim, A = f->r->spaces->act_dim, steps = f->scanned_n + 1 - f->cut;
   if (steps > PX_STEPS_MAX)
     return px_fail_at(err, PX_E_BAD_DATA, "timeouts", "trajectory %" PRIu64 " has more than %d steps: neither 'terminals' "
-                      "nor 'timeouts' ends it", f->r->report->trajectories_n, PX_STEPS_MAX);
+                      "nor 'timeouts' nor a jump of 'next_observations' ends it", f->r->report->trajectories_n, PX_STEPS_MAX);
   float *after = f->room.observations + (f->scanned_n + 1) * O;
-  float keep[PX_OBS_MAX]; /* the next episode's first observation stands where the final one must */
+  const uint8_t *known = f->room.labelled + f->cut;
   const bool masked = has(f, ACTION_MASK) || has(f, ACTION_SOURCE);
+  float keep[PX_OBS_MAX]; /* the next episode's first observation stands where the final one must */
   if (next) {
     memcpy(keep, after, O * sizeof *keep);
     memcpy(after, next, O * sizeof *keep);
@@ -126,7 +137,7 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
     .steps = (uint32_t)steps,
     .observations = f->room.observations + f->cut * O,
     .actions = has(f, ACTIONS) ? f->room.actions + f->cut * A : NULL,
-    .labelled = has(f, ACTIONS) && masked ? f->room.labelled + f->cut : NULL,
+    .labelled = has(f, ACTIONS) && (masked || memchr(known, 0, steps)) ? known : NULL,
     .rewards = f->room.rewards + f->cut,
     .terminated = terminated, .truncated = truncated, .has_final = next,
   };
@@ -144,32 +155,51 @@ static enum px_status next_of(const struct flat *f, size_t i, const float **next
   return status;
 }
 
-static bool same(const float *a, const float *b, size_t n) {
-  if (!memcmp(a, b, n * sizeof *a)) return true;
-  for (size_t j = 0; j < n; j++)
-    if (a[j] != b[j] && !(isnan(a[j]) && isnan(b[j]))) return false;
-  return true;
+/* Ends the open episode before the step scanned, which is row i of the block, if it does not follow from the one before. */
+static enum px_status cut_at_jump(struct flat *f, size_t i, struct px_err *err) {
+  const size_t O = f->r->spaces->obs_dim;
+  if (!f->next || !f->next_known || f->scanned_n == f->cut) return PX_OK;
+  const float *next = f->next + i * O; /* row 0 is the step before the block */
+  if (!px_jumps_between(&f->jumps, next, f->room.observations + f->scanned_n * O)) return PX_OK;
+  if (f->jumps.jumps_n == 1) {
+    f->jumps.first_trajectory = f->r->report->trajectories_n;
+    f->jumps.first_step = f->scanned_n - 1 - f->cut;
+  }
+  f->scanned_n--;
+  const enum px_status status = put_episode(f, false, true, next, err);
+  f->scanned_n++;
+  return status;
+}
+
+static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
+  bool terminal, timeout, end;
+  const float *next = NULL;
+  enum px_status status = cut_at_jump(f, i, err);
+  if (!status) status = flag_at(f, TERMINALS, i, &terminal, err);
+  if (!status) status = flag_at(f, TIMEOUTS, i, &timeout, err);
+  if (!status) status = flag_at(f, ENDS, i, &end, err);
+  if (!status && has(f, ACTIONS)) status = mark_label(f, i, err);
+  if (!status) status = next_of(f, i, &next, err);
+  f->next_known = next;
+  if (status || (!terminal && !timeout && !end)) return status;
+  return put_episode(f, terminal, timeout || !terminal, next, err);
 }
 
 static enum px_status scan_block(struct flat *f, size_t n, struct px_err *err) {
   const size_t O = f->r->spaces->obs_dim;
-  for (size_t i = 0; i < n; i++, f->scanned_n++) {
-    bool terminal, timeout;
-    const float *next;
-    enum px_status status = flag_at(f, TERMINALS, i, &terminal, err);
-    if (!status) status = flag_at(f, TIMEOUTS, i, &timeout, err);
-    if (!status && has(f, ACTIONS) && (has(f, ACTION_MASK) || has(f, ACTION_SOURCE))) status = mark_label(f, i, err);
-    if (status) return status;
-    /* Within an episode the next observation must be the following row. */
-    if (f->next && f->scanned_n > f->cut)
-      f->jumps_n += !same(f->next + i * O, f->room.observations + f->scanned_n * O, O);
-    if (!terminal && !timeout) continue;
-    status = next_of(f, i, &next, err);
-    if (!status) status = put_episode(f, terminal, timeout, next, err);
-    if (status) return status;
+  const float *obs = f->room.observations + f->scanned_n * O;
+  if (f->next && !f->jumps.obs.n && px_jumps_is_copy(obs, f->next + O, n, f->r->spaces->obs_dim)) {
+    f->next_is_copy = true;
+    px_column_close(&f->columns[NEXT_OBSERVATIONS]);
+    free(f->next);
+    f->next = NULL;
   }
-  if (f->next) memcpy(f->next, f->next + n * O, O * sizeof(float));
-  return PX_OK;
+  if (f->next) px_jumps_learn(&f->jumps, obs, f->next + O, n);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < n && !status; i++, f->scanned_n++) status = scan_step(f, i, err);
+  if (status || !f->next) return status;
+  memcpy(f->next, f->next + n * O, O * sizeof(float));
+  return px_jumps_judge(&f->jumps, JUDGED_EARLY_N, err);
 }
 
 /* Moves the unfinished episode to the window's start. */
@@ -197,6 +227,7 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
       status = put_episode(f, false, true, NULL, err); /* refuses it */
     }
   }
+  if (!status) status = px_jumps_judge(&f->jumps, JUDGED_N, err);
   if (status || f->cut == f->window_n) return status;
   f->scanned_n = f->window_n - 1;
   const float *next;
@@ -208,18 +239,25 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
 }
 
 static void note_findings(struct flat *f) {
-  if (!has(f, TIMEOUTS)) px_reading_note(f->r, "there is no 'timeouts': episodes end at 'terminals' only");
-  if (!has(f, NEXT_OBSERVATIONS))
+  const struct px_jumps *j = &f->jumps;
+  if (!has(f, TIMEOUTS) && !has(f, ENDS) && !j->jumps_n)
+    px_reading_note(f->r, "there is no 'timeouts': episodes end at 'terminals' only");
+  if (f->next_is_copy)
+    px_reading_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the state after each trajectory's last "
+                    "step is unknown");
+  else if (!has(f, NEXT_OBSERVATIONS))
     px_reading_note(f->r, "there is no 'next_observations': the state after each trajectory's last step is unknown");
-  if (f->jumps_n)
-    px_reading_note(f->r, "at %" PRIu64 " steps inside trajectories 'next_observations' is not the following observation",
-                    f->jumps_n);
+  if (j->jumps_n)
+    px_reading_note(f->r, "at %" PRIu64 " steps without an end flag 'next_observations' is not the following row: trajectories were "
+                    "cut there and count as truncated (first: trajectory %" PRIu64 ", step %" PRIu64 ")", j->jumps_n,
+                    j->first_trajectory, j->first_step);
 }
 
 enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *source, struct px_err *err) {
   struct flat f = { .r = r };
   px_room_init(&f.room, r->spaces);
-  enum px_status status = open_members(&f, source, err);
+  enum px_status status = px_reading_no_keys(r, err);
+  if (!status) status = open_members(&f, source, err);
   if (!status) status = take_memory(&f, err);
   if (!status) status = read_all(&f, err);
   if (!status) note_findings(&f);
@@ -228,6 +266,7 @@ enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *s
     free(f.flags[m]);
   }
   free(f.next);
+  px_jumps_free(&f.jumps);
   px_room_free(&f.room);
   return status;
 }

@@ -1,4 +1,5 @@
 /* HDF5 uploads: which layout it is, and D4RL's. See read.h and read_episodes.c. */
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/data/h5.h"
@@ -36,7 +37,7 @@ static enum px_status read_layout(struct px_reading *r, hid_t file, struct px_er
   if (found.flat) {
     struct d4rl d = { r, file };
     const struct px_flat_source source = { &d, d4rl_has, d4rl_open };
-    memcpy(r->report->layout, "d4rl", 5);
+    snprintf(r->report->layout, sizeof r->report->layout, "%s", d4rl_has(&d, "episode_terminals") ? "d3rlpy" : "d4rl");
     return px_read_flat(r, &source, err);
   }
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
@@ -50,6 +51,7 @@ enum px_status px_read_hdf5(struct px_reading *r, const void *bytes, size_t n, s
   enum px_status status = px_h5_open(bytes, n, &file, err);
   if (status) return status;
   status = read_layout(r, file, err);
+  if (!status) px_reading_note_counts(r);
   H5Fclose(file);
   return status;
 }

@@ -43,9 +43,12 @@ static enum px_status fail_syntax(struct jsonl *j, const char *expected, struct 
 static enum px_status fail_number(struct jsonl *j, enum px_scan_number why, size_t step, const char *place,
                                   struct px_err *err) {
   char near[32];
-  return px_reading_fail(j->r, step, place, err, "%s: %s",
-                         why == PX_SCAN_TOO_LARGE ? "is too large for a float32" : "must be a finite number, but there is",
-                         px_scan_near(&j->s, near));
+  (void)px_reading_fail(j->r, step, place, err, "%s: %s",
+                        why == PX_SCAN_TOO_LARGE ? "is too large for a float32" : "must be a finite number, but there is",
+                        px_scan_near(&j->s, near));
+  if (!strncmp(place, field_names[ACTIONS], strlen(field_names[ACTIONS])))
+    px_err_hint(err, "A step without an action has null in the place of the whole action.");
+  return PX_E_BAD_DATA;
 }
 
 /* [x, y, ...] of exactly n numbers; errors name the step and the number. */
@@ -210,7 +213,9 @@ static enum px_status put(struct jsonl *j, struct px_err *err) {
 
 static enum px_status read_line(struct jsonl *j, const char *line, size_t n, struct px_err *err) {
   j->line++;
-  j->s = (struct px_scan){ line, line, line + n };
+  static const char MARK[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with a byte order mark */
+  const size_t mark = j->line == 1 && !strncmp(line, MARK, 3) ? 3 : 0;
+  j->s = (struct px_scan){ line, line + mark, line + n };
   if (strlen(line) != n) return px_fail(err, PX_E_BAD_DATA, "line %" PRIu64 " holds a NUL byte", j->line);
   if (!px_scan_peek(&j->s)) return PX_OK; /* an empty line */
   memset(j->seen, 0, sizeof j->seen);

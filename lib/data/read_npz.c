@@ -139,9 +139,20 @@ static enum px_status load_fortran(struct npz_column *c, struct px_err *err) {
   return status ? status : check_end(c, err);
 }
 
+/* Readers of zip files disagree on which of several entries of one name counts. */
+static bool is_twice(const struct npz *z, const struct npz_column *c, zip_uint64_t index) {
+  const zip_int64_t n = zip_get_num_entries(z->zip, 0);
+  for (zip_int64_t i = 0; i < n; i++) {
+    const char *name = zip_get_name(z->zip, (zip_uint64_t)i, 0);
+    if ((zip_uint64_t)i != index && name && !strcmp(name, c->name)) return true;
+  }
+  return false;
+}
+
 static enum px_status prepare(const struct npz *z, struct npz_column *c, struct px_err *err) {
   const zip_int64_t index = zip_name_locate(z->zip, c->name, 0);
   if (index < 0) return px_fail_at(err, PX_E_BAD_DATA, c->name, "'%s' is missing", c->name);
+  if (is_twice(z, c, (zip_uint64_t)index)) return px_fail_at(err, PX_E_BAD_DATA, c->name, "'%s' is in the file twice", c->name);
   enum px_status status = check_entry(z, c, (zip_uint64_t)index, err);
   if (status) return status;
   c->file = zip_fopen_index(z->zip, (zip_uint64_t)index, 0);
@@ -202,6 +213,7 @@ enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, st
   const enum px_status status = zip_get_num_entries(zip, 0) > MEMBERS_MAX
                                   ? px_fail(err, PX_E_BAD_DATA, "the zip file has more than %d members", MEMBERS_MAX)
                                   : px_read_flat(r, &members, err);
+  if (!status) px_reading_note_counts(r);
   zip_discard(zip);
   return status;
 }

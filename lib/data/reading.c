@@ -2,6 +2,7 @@
 #include "lib/data/reading.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,28 @@ enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const 
   vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
+}
+
+bool px_reading_take_nan(struct px_reading *r, float *action) {
+  const uint32_t A = r->spaces->act_dim;
+  for (uint32_t j = 0; j < A; j++)
+    if (!isnan(action[j])) return false;
+  memset(action, 0, A * sizeof *action);
+  r->nan_actions_n++;
+  return true;
+}
+
+void px_reading_note_counts(struct px_reading *r) {
+  if (r->nan_actions_n)
+    px_reading_note(r, "at %" PRIu64 " steps all numbers of the action are NaN: these steps are unlabelled", r->nan_actions_n);
+}
+
+enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err) {
+  if (!r->options->obs_keys_n) return PX_OK;
+  px_fail_at(err, PX_E_BAD_DATA, "obs_keys", "obs_keys choose among several arrays of observations, but here the observations are "
+             "one array");
+  px_err_hint(err, "Leave obs_keys out, or send a file whose observations are groups (Minari, robomimic).");
+  return PX_E_BAD_DATA;
 }
 
 uint64_t px_reading_max_bytes(const struct px_reading *r) {

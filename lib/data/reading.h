@@ -20,6 +20,7 @@ struct px_reading {
   struct px_read_report *report;
   bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
+  uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
 };
 
 /* Each reads a whole file in memory, and sets report->layout. In the helper process, or in tests. */
@@ -35,6 +36,12 @@ void px_reading_note(struct px_reading *r, const char *fmt, ...) PX_PRINTF(2, 3)
 /* BAD_DATA at "trajectory n, step t, field", n being the next to be put. */
 enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
                                const char *fmt, ...) PX_PRINTF(5, 6);
+/* An array cannot hold null: a row [A] of nothing but NaN is a step without an action. True for one, which becomes zeros. */
+bool px_reading_take_nan(struct px_reading *r, float *action);
+/* The notes of what was counted; once, after the last trajectory. */
+void px_reading_note_counts(struct px_reading *r);
+/* BAD_DATA when options name keys; for layouts whose observations are one array. */
+enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err) PX_MUST_CHECK;
 /* How much all arrays together may take, unpacked. */
 uint64_t px_reading_max_bytes(const struct px_reading *r);
 /* Counts an array about to be read against the limits, before anything of it is read. */

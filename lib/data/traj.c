@@ -79,6 +79,9 @@ static enum px_status fail_step(struct px_err *err, uint64_t n, uint64_t step, c
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s is %g: %s", place, (double)value, what);
 }
 
+static const char unlabelled_hint[] =
+  "A step without an action is one whose action_mask is 0; without that array, one whose action is NaN throughout (in JSON lines null).";
+
 static enum px_status check_classes(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
                                     struct px_err *err) {
   for (uint32_t t = 0; t < traj->steps; t++) {
@@ -87,7 +90,9 @@ static enum px_status check_classes(const struct px_spaces *spaces, const struct
     char range[96];
     snprintf(range, sizeof range, "the dataset's %" PRIu32 " discrete actions are the whole numbers from 0 to %" PRIu32,
              spaces->act_count, spaces->act_count - 1);
-    return fail_step(err, n, t, "actions", 0, false, action, range);
+    (void)fail_step(err, n, t, "actions", 0, false, action, range);
+    px_err_hint(err, "%s", unlabelled_hint);
+    return PX_E_BAD_DATA;
   }
   return PX_OK;
 }
@@ -109,7 +114,11 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
     if (!outside) continue;
     uint32_t j = 0;
     while (action[j] >= low[j] && action[j] <= high[j]) j++;
-    if (!isfinite(action[j])) return fail_step(err, n, t, "actions", j, true, action[j], "not finite");
+    if (!isfinite(action[j])) {
+      (void)fail_step(err, n, t, "actions", j, true, action[j], "not finite");
+      px_err_hint(err, "%s", unlabelled_hint);
+      return PX_E_BAD_DATA;
+    }
     char range[96];
     snprintf(range, sizeof range, "outside the declared range [%g, %g]", (double)spaces->act_low[j],
              (double)spaces->act_high[j]);

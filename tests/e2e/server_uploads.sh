@@ -69,7 +69,7 @@ digest=$(openssl dgst -sha256 -binary "$files/good.jsonl" | base64)
 send jsonl "$files/good.jsonl" -H "Content-Digest: sha-512=:AA==:, sha-256=:$digest:"
 is "a digest that is right" 201
 send jsonl "$files/good.jsonl" -H "Repr-Digest: sha-256=:${digest/[a-z]/0}:"
-is "a digest that is wrong" 422 '.code == "bad_data"'
+is "a digest that is wrong" 460 '.code == "checksum_mismatch"'
 send jsonl "$files/good.jsonl" -H "Content-Digest: sha-256=nonsense"
 is "a digest that is none" 400
 send jsonl "$files/good.jsonl" -H 'Prefer: respond-async'

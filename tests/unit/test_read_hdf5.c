@@ -299,6 +299,23 @@ static void fill_d3rlpy(hid_t f) {
   H5Dclose(flag);
   H5Sclose(scalar);
 }
+static void fill_nan_actions(hid_t f) {
+  const float unknown[2] = { NAN, .5f };
+  fill_minari(f);
+  H5Ldelete(f, "episode_0/actions", H5P_DEFAULT);
+  uploads_floats(f, "episode_0/actions", 2, 1, unknown);
+}
+static void a_row_of_nan_in_an_episode_is_an_unlabelled_step(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_nan_actions, NULL, &list, &report, &err), err);
+  CU_ASSERT_EQUAL_FATAL(list.n, 3);
+  CU_ASSERT(list.items[0].labelled[0] == 0 && list.items[0].labelled[1] == 1 && list.items[0].actions[1] == .5f);
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "NaN") != NULL);
+  trajs_free(&list);
+}
+
 static void d3rlpy_keeps_one_flag_per_episode(void) {
   struct trajs list = { .spaces = trajs_spaces(2, 1) };
   struct px_read_report report;
@@ -483,6 +500,6 @@ CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts), T(without_next_ob
         T(action_mask_leaves_steps_unlabelled), T(exported_proxy_actions_do_not_come_back_as_true_ones),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
         T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),
-        T(robomimic_takes_the_last_next_observation), T(d3rlpy_keeps_one_flag_per_episode), T(bad_numbers_are_named_by_place),
+        T(robomimic_takes_the_last_next_observation), T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode), T(bad_numbers_are_named_by_place),
         T(bad_shapes_are_named), T(what_leaves_the_file_is_refused_before_reading), T(sizes_are_limited_before_reading),
         T(a_cut_file_is_refused))

@@ -31,6 +31,21 @@ static void a_line_is_a_trajectory(void) {
   trajs_free(&list);
 }
 
+static void a_byte_order_mark_may_begin_the_file(void) {
+  static const char mark[] = "\xef\xbb\xbf", line[] = "{\"observations\": [[1,2]], \"rewards\": [1], \"terminated\": true}\n";
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  char text[400];
+  snprintf(text, sizeof text, "%s%s%s", mark, line, line);
+  CU_OK(read_text(text, &list, NULL, &err), err);
+  CU_ASSERT_EQUAL(list.n, 2);
+  trajs_free(&list);
+  snprintf(text, sizeof text, "%s%s%s", line, mark, line); /* two files put together: no JSON any more */
+  CU_ASSERT_EQUAL(read_text(text, &list, NULL, &err), PX_E_BAD_DATA);
+  CU_ASSERT(strstr(err.message, "line 2") != NULL);
+  trajs_free(&list);
+}
+
 static void numbers_round_as_strtod_does(void) {
   struct px_rng rng = px_rng_at(7, px_rng_stream("json", 0), 0);
   static const char *const hard[] = { "0", "-0", "0.1", "1e22", "1e23", "123456789012345678901234567890", "4.9e-324", "1e-400",
@@ -123,5 +138,5 @@ static void zero_bytes_and_binary_noise_are_refused(void) {
   CU_ASSERT(refused("\x89HDF\r\n\x1a\n", "column 1", "there is: ?HDF"));
 }
 
-CU_MAIN("read_jsonl", T(a_line_is_a_trajectory), T(numbers_round_as_strtod_does), T(bad_lines_are_named_by_place),
+CU_MAIN("read_jsonl", T(a_line_is_a_trajectory), T(a_byte_order_mark_may_begin_the_file), T(numbers_round_as_strtod_does), T(bad_lines_are_named_by_place),
         T(depth_costs_nothing), T(too_many_steps_are_refused), T(zero_bytes_and_binary_noise_are_refused))

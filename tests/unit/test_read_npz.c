@@ -187,6 +187,25 @@ static void a_zip_bomb_is_refused_by_what_it_declares(void) {
   free(zeros);
 }
 
+static void a_member_that_is_there_twice_is_refused(void) {
+  const struct parts p = plain();
+  const struct uploads_member members[] = {
+    { "observations.npy", p.members[OBS].bytes, p.members[OBS].n, false },
+    { "observationz.npy", p.members[NEXT].bytes, p.members[NEXT].n, false }, /* libzip writes no name twice */
+    { "rewards.npy", p.members[REW].bytes, p.members[REW].n, false },
+    { "terminals.npy", p.members[TERM].bytes, p.members[TERM].n, false },
+  };
+  const int fd = uploads_zip(members, 4);
+  size_t n, renamed = 0;
+  char *bytes = uploads_contents(fd, &n), *at;
+  close(fd);
+  for (; (at = memmem(bytes, n, "observationz", 12)); renamed++) at[11] = 's';
+  CU_ASSERT_EQUAL(renamed, 2); /* before the member, and in the directory */
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "observations", "in the file twice"));
+  free(bytes);
+}
+
 static void damaged_containers_are_refused(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   const struct parts p = plain();
@@ -205,4 +224,4 @@ static void damaged_containers_are_refused(void) {
 
 CU_MAIN("read_npz", T(stored_and_deflated_members_read_alike), T(number_types_and_orders_make_no_difference),
         T(header_versions_two_and_three_are_read), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
-        T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares), T(damaged_containers_are_refused))
+        T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares), T(a_member_that_is_there_twice_is_refused), T(damaged_containers_are_refused))

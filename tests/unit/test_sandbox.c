@@ -34,7 +34,7 @@ static void fill_big(hid_t f) {
 }
 
 static void fill_small(hid_t f) {
-  static const float x[20] = { 1, 2, 3 };
+  static const float x[22] = { 1, 2, 3 };
   static const uint8_t end[10] = { [4] = 1, [9] = 1 };
   const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
   const hsize_t chunk[2] = { 4, 2 };
@@ -42,7 +42,7 @@ static void fill_small(hid_t f) {
   H5Pset_deflate(p, 6);
   H5Pset_shuffle(p);
   uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 10, 2, x, p);
-  uploads_put(f, "next_observations", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 10, 2, x, p);
+  uploads_put(f, "next_observations", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 10, 2, x + 2, p);
   uploads_floats(f, "rewards", 10, 0, x);
   uploads_bools(f, "terminals", 10, end);
   uploads_group(f, "infos");

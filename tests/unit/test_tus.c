@@ -74,15 +74,19 @@ static void dates_are_those_of_http(void) {
 static void the_format_is_what_is_said_most_plainly(void) {
   struct px_err err;
   struct incoming in;
-  struct incoming_words words = { .file_name = "a/b/c.npz", .media_type = "application/x-hdf5", .format = "jsonl", .obs_keys = "x,y" };
+  struct incoming_words words = { .file_name = "a/b/c.npz", .media_type = "application/x-hdf5", .format = "jsonl" };
   CU_OK(incoming_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_JSONL);
   CU_ASSERT_STRING_EQUAL(in.name, "c.npz");
-  CU_ASSERT_EQUAL(in.options.obs_keys_n, 2);
   CU_ASSERT_FALSE(in.options.ignore_actions);
+  words.obs_keys = "x,y"; /* of no use but to HDF5 */
+  CU_ASSERT_EQUAL(incoming_read(&words, &in, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "obs_keys");
   words.format = NULL;
   CU_OK(incoming_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_HDF5);
+  CU_ASSERT_EQUAL(in.options.obs_keys_n, 2);
+  words.obs_keys = NULL;
   words.media_type = "";
   CU_OK(incoming_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_NPZ);
