@@ -22,7 +22,8 @@ enum {
   /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes resident. Bodies come in
    * pieces of half of it: more makes uploads no faster. */
   CONNECTION_MEMORY_BYTES = 64 << 10,
-  ARENA_MAX_BYTES = 256 << 10
+  ARENA_MAX_BYTES = 256 << 10,
+  UNAUTHORIZED_LOG_MS = 10000
 };
 
 static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
@@ -170,7 +171,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   x->req.route = x->match.route;
   /* Who may not come in learns nothing of what is inside. */
   if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN))
-    status = service_authorize(x->req.service, http_header(&x->req, "Authorization"), err);
+    status = service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), err);
   if (status) return status;
   if (x->req.route && x->req.route->access != HTTP_OPEN) http_conn_known(x->http->watch, x->conn);
   if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
@@ -359,11 +360,25 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 
 /* --- the end ------------------------------------------------------------------------------ */
 
+/* Requests that nobody is allowed to make are counted, not listed: their number is the senders' choice. */
+static void log_unauthorized(void) {
+  static atomic_llong unlogged, next_ms;
+  const int64_t now = px_clock_ms();
+  long long due = atomic_load(&next_ms);
+  atomic_fetch_add(&unlogged, 1);
+  if (now < due || !atomic_compare_exchange_strong(&next_ms, &due, now + UNAUTHORIZED_LOG_MS)) return;
+  px_log(PX_LOG_WARN, "requests_unauthorized", "n", PX_I(atomic_exchange(&unlogged, 0)), NULL);
+}
+
 static void log_request(const struct exchange *x, bool whole) {
   const double seconds = (double)(px_clock_ms() - x->began_ms) / 1000;
   const int status = x->stage == STAGE_SENT ? x->reply.status : 0;
   const struct http_route *route = x->req.route;
   metrics_request(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
+  if (x->failed == PX_E_UNAUTHORIZED) {
+    log_unauthorized();
+    return;
+  }
   px_log(PX_LOG_INFO, "request", "request", x->req.id, "method", x->method, "path", x->uri, "status", PX_I(status), "ms",
          PX_I(px_clock_ms() - x->began_ms), "received_bytes", PX_I(x->received), "sent_bytes", PX_I(x->sent), "code",
          x->failed ? px_status_slug(x->failed) : "ok", "whole", whole ? "true" : "false", NULL);

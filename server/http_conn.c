@@ -178,6 +178,8 @@ void http_conn_watch_free(struct conn_watch *watch) {
 
 /* ---- strangers */
 
+unsigned http_conn_address(const struct conn *conn) { return conn ? conn->address : 0; }
+
 /* SplitMix64's last step. */
 static unsigned address_of(const struct conn_watch *watch, const struct sockaddr *from) {
   uint64_t x = 0;

@@ -37,6 +37,8 @@ void http_conn_watch_free(struct conn_watch *watch); /* no connection may be lef
 struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms);
 void http_conn_close(struct conn_watch *watch, struct conn *conn);
 struct http_recv *http_conn_recv(struct conn *conn); /* what was read of it; borrowed */
+/* A hash of the client's address, the same for all that count as one; 0 for NULL. */
+unsigned http_conn_address(const struct conn *conn);
 /* A request on it has shown a valid token. */
 void http_conn_known(struct conn_watch *watch, struct conn *conn);
 /* It is answered before all of its request was read: its socket is to be closed with patience. */

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "server/defer.h"
+#include "server/pulse.h"
 #include "server/tokens.h"
 #include "server/wait.h"
 
@@ -24,6 +25,7 @@ struct service {
   pthread_key_t store_key;
   bool has_key;
   struct tokens *tokens;
+  struct pulse *pulse;
   pthread_mutex_t queue_lock;
   struct queue *queue;
   struct recent *recent;
@@ -45,6 +47,7 @@ enum px_status service_new(const struct service_options *options, struct service
     status = px_fail(err, PX_E_NO_MEMORY, "tokens");
   if (!status && !(s->recent = recent_new())) status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
+  if (!status) status = pulse_start(options->db_url, &s->pulse, err);
   if (!status) status = defer_new(options->work_threads, &s->defer, err);
   if (!status) status = wait_new(s, &s->waiter, err);
   if (status) {
@@ -59,6 +62,7 @@ void service_free(struct service *s) {
   if (!s) return;
   wait_free(s->waiter);
   defer_free(s->defer);
+  pulse_stop(s->pulse);
   queue_close(s->queue);
   if (s->has_key) {
     /* Destructors run when a thread ends; this one goes on. */
@@ -75,6 +79,7 @@ const struct service_options *service_options(const struct service *s) { return 
 
 enum px_status service_store(struct service *s, bool patient, struct store **out, struct px_err *err) {
   struct store *store = pthread_getspecific(s->store_key);
+  if (!patient && atomic_load(pulse_silent(s->pulse))) return px_fail(err, PX_E_UNAVAILABLE, "the database does not answer");
   if (!store) {
     const enum px_status status = store_new(s->options.db_url, "proxact-server", &store, err);
     if (status) return status;
@@ -84,6 +89,7 @@ enum px_status service_store(struct service *s, bool patient, struct store **out
     }
   }
   store_set_patience(store, patient ? s->options.db_wait_ms : 0);
+  store_set_silent(store, patient ? NULL : pulse_silent(s->pulse));
   *out = store;
   return PX_OK;
 }
@@ -120,23 +126,35 @@ void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_unlock(&s->queue_lock);
 }
 
-enum px_status service_authorize(struct service *s, const char *authorization, struct px_err *err) {
+static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_BYTES], struct px_err *err) {
+  struct store *store = NULL;
+  enum px_status status = service_store(s, false, &store, err);
+  if (!status) status = store_token_check(store, digest, err);
+  if (!status) tokens_trust(s->tokens, digest);
+  else if (status == PX_E_UNAUTHORIZED) tokens_refuse(s->tokens, digest);
+  return status;
+}
+
+enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, struct px_err *err) {
   if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
   if (strncasecmp(authorization, "Bearer ", 7) != 0)
     return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   uint8_t digest[PX_SHA256_BYTES];
   px_sha256(token, strlen(token), digest);
-  enum tokens_answer answer = tokens_take(s->tokens, digest);
+  enum tokens_answer answer = tokens_take(s->tokens, digest, address);
   if (answer == TOKENS_UNKNOWN) {
-    struct store *store = NULL;
-    enum px_status status = service_store(s, false, &store, err);
-    if (!status) status = store_token_check(store, digest, err);
+    const enum px_status status = look_up(s, digest, err);
     if (status) return status;
-    tokens_trust(s->tokens, digest);
-    answer = tokens_take(s->tokens, digest);
+    answer = tokens_take(s->tokens, digest, address);
   }
-  if (answer == TOKENS_GOOD) return PX_OK;
+  switch (answer) {
+    case TOKENS_GOOD: return PX_OK;
+    case TOKENS_BAD:
+    case TOKENS_UNKNOWN: return px_fail(err, PX_E_UNAUTHORIZED, "this token is not known, or has expired");
+    case TOKENS_TOO_MANY_UNKNOWN: return px_fail(err, PX_E_RATE_LIMITED, "too many unknown tokens have come from this address");
+    case TOKENS_TOO_MANY: break;
+  }
   return px_fail(err, PX_E_RATE_LIMITED, "this token sends more than %lld requests a second", (long long)s->options.rate_per_s);
 }
 

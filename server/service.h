@@ -35,9 +35,10 @@ bool service_job_progress(struct service *service, const char *job, struct px_bu
 void service_job_changed(struct service *service, const char *job);
 struct recent *service_recent(struct service *service);
 
-/* The value of an Authorization header (may be NULL). A good token is believed
- * for some seconds without asking the database, and held to its rate (RATE_LIMITED). */
-enum px_status service_authorize(struct service *service, const char *authorization, struct px_err *err) PX_MUST_CHECK;
+/* The value of an Authorization header (may be NULL), from a client of this address (a hash of it). See tokens.h for who is
+ * believed, and held to which rate (RATE_LIMITED). */
+enum px_status service_authorize(struct service *service, const char *authorization, uint64_t address, struct px_err *err)
+  PX_MUST_CHECK;
 /* Makes, stores and gives a token: "pxa_" and 64 hex digits. */
 enum { SERVICE_TOKEN_MAX = 72 };
 enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],

@@ -1,4 +1,4 @@
-/* Tokens that were found good: see tokens.h. */
+/* Tokens that were looked up: see tokens.h. */
 #include "server/tokens.h"
 
 #include <pthread.h>
@@ -7,14 +7,19 @@
 
 #include "lib/base/clock.h"
 
-enum { SLOTS = 1024, WAYS = 8, TRUST_MS = 5000 };
+enum { SLOTS = 1024, WAYS = 8, TRUST_MS = 5000, REFUSED_MS = 2000, ADDRESSES = 1024, UNKNOWN_BURST = 20 };
+#define UNKNOWN_PER_MS 0.01 /* ten a second */
 
-struct token { uint8_t digest[PX_SHA256_BYTES]; int64_t until_ms, filled_ms; double left; };
+/* What may still be spent, and when it was last filled up. */
+struct bucket { double left; int64_t filled_ms; };
+/* good: it was, at the last look; until_ms: how long that is believed. */
+struct token { uint8_t digest[PX_SHA256_BYTES]; bool good; int64_t until_ms; struct bucket requests; };
 
 struct tokens {
   double rate_per_ms, burst;
   pthread_mutex_t lock;
   struct token slots[SLOTS];
+  struct bucket unknown[ADDRESSES]; /* by the address's hash: those that share one share its rate */
 };
 
 struct tokens *tokens_new(int64_t rate_per_s, int64_t burst) {
@@ -22,6 +27,7 @@ struct tokens *tokens_new(int64_t rate_per_s, int64_t burst) {
   if (!t) return NULL;
   t->rate_per_ms = (double)rate_per_s / 1000;
   t->burst = (double)burst;
+  for (size_t i = 0; i < ADDRESSES; i++) t->unknown[i].left = UNKNOWN_BURST;
   pthread_mutex_init(&t->lock, NULL);
   return t;
 }
@@ -32,47 +38,59 @@ void tokens_free(struct tokens *t) {
   free(t);
 }
 
-/* The token's place: its own, or among the few that it may have the one that was trusted longest ago. */
+static bool is_of(const struct token *token, const uint8_t *digest) {
+  return px_same_secret(token->digest, digest, PX_SHA256_BYTES);
+}
+
+/* The token's place: its own, or among the few that it may have the one that was looked at longest ago; of these a refused
+ * one before a good one. */
 static struct token *place_of(struct tokens *t, const uint8_t *digest) {
   const size_t first = ((size_t)digest[0] << 8 | digest[1]) % SLOTS;
   struct token *oldest = &t->slots[first];
   for (size_t i = 0; i < WAYS; i++) {
     struct token *token = &t->slots[(first + i) % SLOTS];
-    if (px_same_secret(token->digest, digest, PX_SHA256_BYTES)) return token;
-    if (token->until_ms < oldest->until_ms) oldest = token;
+    if (is_of(token, digest)) return token;
+    if (token->good != oldest->good ? !token->good : token->until_ms < oldest->until_ms) oldest = token;
   }
   return oldest;
 }
 
-static bool spend(const struct tokens *t, struct token *token, int64_t now) {
-  if (t->rate_per_ms <= 0) return true;
-  token->left += t->rate_per_ms * (double)(now - token->filled_ms);
-  token->filled_ms = now;
-  if (token->left > t->burst) token->left = t->burst;
-  if (token->left < 1) return false;
-  token->left--;
+static bool spend(struct bucket *bucket, double rate_per_ms, double burst, int64_t now) {
+  bucket->left += rate_per_ms * (double)(now - bucket->filled_ms);
+  bucket->filled_ms = now;
+  if (bucket->left > burst) bucket->left = burst;
+  if (bucket->left < 1) return false;
+  bucket->left--;
   return true;
 }
 
-enum tokens_answer tokens_take(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) {
+enum tokens_answer tokens_take(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES], uint64_t address) {
   const int64_t now = px_clock_ms();
   enum tokens_answer answer = TOKENS_UNKNOWN;
   pthread_mutex_lock(&t->lock);
   struct token *token = place_of(t, digest);
-  if (token->until_ms > now && px_same_secret(token->digest, digest, PX_SHA256_BYTES))
-    answer = spend(t, token, now) ? TOKENS_GOOD : TOKENS_TOO_MANY;
+  const bool known = is_of(token, digest), believed = known && token->until_ms > now;
+  if (believed && !token->good) answer = TOKENS_BAD;
+  else if (believed && t->rate_per_ms > 0 && !spend(&token->requests, t->rate_per_ms, t->burst, now)) answer = TOKENS_TOO_MANY;
+  else if (believed) answer = TOKENS_GOOD;
+  else if (!(known && token->good) && !spend(&t->unknown[address % ADDRESSES], UNKNOWN_PER_MS, UNKNOWN_BURST, now))
+    answer = TOKENS_TOO_MANY_UNKNOWN;
   pthread_mutex_unlock(&t->lock);
   return answer;
 }
 
-void tokens_trust(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) {
+static void remember(struct tokens *t, const uint8_t *digest, bool good, int64_t ms) {
   const int64_t now = px_clock_ms();
   pthread_mutex_lock(&t->lock);
   struct token *token = place_of(t, digest);
-  if (!px_same_secret(token->digest, digest, PX_SHA256_BYTES)) {
-    *token = (struct token){ .filled_ms = now, .left = t->burst };
+  if (!is_of(token, digest)) {
+    *token = (struct token){ .requests = { t->burst, now } };
     memcpy(token->digest, digest, PX_SHA256_BYTES);
   }
-  token->until_ms = now + TRUST_MS;
+  token->good = good;
+  token->until_ms = now + ms;
   pthread_mutex_unlock(&t->lock);
 }
+
+void tokens_trust(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) { remember(t, digest, true, TRUST_MS); }
+void tokens_refuse(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) { remember(t, digest, false, REFUSED_MS); }

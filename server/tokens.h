@@ -1,8 +1,10 @@
 /*
- * Tokens that were found good: believed for some seconds without asking the
- * database, and held to a rate. A token may send `burst` requests at once and
- * `rate_per_s` a second in the long run; what it has left is kept here, in
- * memory, so each server counts for itself.
+ * Tokens that were found good are believed for some seconds without asking the
+ * database, and held to a rate: a token may send `burst` requests at once and
+ * `rate_per_s` a second in the long run. Tokens that were refused are refused
+ * again for a moment, and an address that tries ever new ones is held to a rate
+ * of its own, so that guessing costs the database nothing. All of it is kept in
+ * memory: each server counts for itself.
  *
  * Used by service.c. Thread safe.
  */
@@ -18,9 +20,11 @@ struct tokens;
 struct tokens *tokens_new(int64_t rate_per_s, int64_t burst);
 void tokens_free(struct tokens *tokens);
 
-enum tokens_answer { TOKENS_UNKNOWN, TOKENS_GOOD, TOKENS_TOO_MANY };
-/* One request with the token of this digest. UNKNOWN: ask the database, then trust or refuse it. */
-enum tokens_answer tokens_take(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
+enum tokens_answer { TOKENS_UNKNOWN, TOKENS_GOOD, TOKENS_TOO_MANY, TOKENS_BAD, TOKENS_TOO_MANY_UNKNOWN };
+/* One request with the token of this digest, from a client of this address (a hash of it). UNKNOWN: ask the database, then
+ * trust or refuse it. BAD: it was refused a moment ago. */
+enum tokens_answer tokens_take(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES], uint64_t address);
+void tokens_refuse(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
 void tokens_trust(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
 
 #endif

@@ -12,7 +12,7 @@
 #include "lib/base/hash.h"
 
 /* An answer may have to wait for a lock (lock_timeout) and then for the disk. */
-enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };
+enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, LOOK_MS = 100, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };
 
 /* ---- opening and closing */
 
@@ -53,6 +53,7 @@ void store_close(struct store *store) {
 void store_set_patience(struct store *store, int patience_ms) { store->patience_ms = patience_ms; }
 int store_patience(const struct store *store) { return store->patience_ms; }
 void store_set_answer(struct store *store, int answer_ms) { store->answer_ms = answer_ms; }
+void store_set_silent(struct store *store, const atomic_bool *silent) { store->silent = silent; }
 int store_answer(const struct store *store) { return store->answer_ms; }
 
 void conn_drop(struct store *store) {
@@ -92,7 +93,7 @@ static void tell_failure(const struct store *store, char *out, size_t size) {
 
 enum px_status conn_give_up(struct store *store, struct px_err *err) {
   char text[256];
-  if (store->late) snprintf(text, sizeof text, "nothing came for %d ms", store->answer_ms);
+  if (store->late) snprintf(text, sizeof text, "it is silent");
   else if (store->conn) tell_failure(store, text, sizeof text);
   else snprintf(text, sizeof text, "the connection was given up");
   px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
@@ -158,8 +159,9 @@ static bool await_result(struct store *store, int64_t until_ms) {
   for (;;) {
     const int unsent = PQflush(store->conn);
     if (unsent < 0 || (unsent == 0 && !PQisBusy(store->conn))) return true; /* what broke shows in the result */
-    const int64_t left = until_ms - px_clock_ms();
-    if (left <= 0) return false;
+    int64_t left = until_ms - px_clock_ms();
+    if (left <= 0 || (store->silent && atomic_load(store->silent))) return false;
+    if (store->silent && left > LOOK_MS) left = LOOK_MS;
     struct pollfd fd = { .fd = PQsocket(store->conn), .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
     if (poll(&fd, 1, (int)left) < 0 && errno != EINTR) return false;
     if (fd.revents & (POLLIN | POLLHUP | POLLERR) && !PQconsumeInput(store->conn)) return true;

@@ -16,6 +16,7 @@ struct store {
   bool unsettled;                /* the answer to a commit was lost, and this is the work again */
   bool late;                     /* the last failure: no answer in time */
   int answer_ms, patience_ms;
+  const atomic_bool *silent;     /* another thread knows that the database does not answer; or NULL */
   char state[6], constraint[64]; /* of the last failure */
   struct px_rng rng;             /* jitter of pauses only */
 };

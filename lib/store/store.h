@@ -15,6 +15,7 @@
 #ifndef PX_STORE_STORE_H
 #define PX_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "lib/base/mem.h"
@@ -35,6 +36,8 @@ int store_patience(const struct store *store);
 /* How long an answer may take before the connection is given up (90 s at first). */
 void store_set_answer(struct store *store, int answer_ms);
 int store_answer(const struct store *store);
+/* While *silent is true no answer is waited for: calls give up as they do when one is late. Borrowed; NULL: none. */
+void store_set_silent(struct store *store, const atomic_bool *silent);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 

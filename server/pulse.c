@@ -1,0 +1,87 @@
+/* Whether the database answers: see pulse.h. */
+#include "server/pulse.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/store/store.h"
+
+/* A failure that took less than SILENT_MS is an answer: of a database that is away, say, which costs nobody a wait. */
+enum { PAUSE_MS = 500, ANSWER_MS = 2000, SILENT_MS = 1000 };
+
+struct pulse {
+  struct store *store;
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool stopping;
+  atomic_bool silent;
+};
+
+static void look(struct pulse *p) {
+  struct px_err err = { 0 };
+  const int64_t began_ms = px_clock_ms();
+  const bool silent = store_ping(p->store, &err) != PX_OK && px_clock_ms() - began_ms >= SILENT_MS;
+  if (atomic_exchange(&p->silent, silent) == silent) return;
+  if (silent) px_log_err("database_silent", &err, "after_ms", PX_I(px_clock_ms() - began_ms));
+  else px_log(PX_LOG_INFO, "database_answers", NULL);
+}
+
+static void *pulse_main(void *arg) {
+  struct pulse *p = arg;
+  pthread_mutex_lock(&p->lock);
+  while (!p->stopping) {
+    pthread_mutex_unlock(&p->lock);
+    look(p);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += PAUSE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&p->lock);
+    if (!p->stopping) pthread_cond_timedwait(&p->changed, &p->lock, &until);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return NULL;
+}
+
+static void pulse_free(struct pulse *p) {
+  pthread_cond_destroy(&p->changed);
+  pthread_mutex_destroy(&p->lock);
+  store_close(p->store);
+  free(p);
+}
+
+enum px_status pulse_start(const char *db_url, struct pulse **out, struct px_err *err) {
+  struct pulse *p = calloc(1, sizeof *p);
+  if (!p) return px_fail(err, PX_E_NO_MEMORY, "watching the database");
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&p->changed, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  enum px_status status = store_new(db_url, "proxact-server pulse", &p->store, err);
+  if (!status) {
+    store_set_answer(p->store, ANSWER_MS);
+    if (pthread_create(&p->thread, NULL, pulse_main, p) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+  }
+  if (status) pulse_free(p);
+  else *out = p;
+  return status;
+}
+
+void pulse_stop(struct pulse *p) {
+  if (!p) return;
+  pthread_mutex_lock(&p->lock);
+  p->stopping = true;
+  pthread_cond_signal(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+  pthread_join(p->thread, NULL);
+  pulse_free(p);
+}
+
+const atomic_bool *pulse_silent(const struct pulse *p) { return &p->silent; }

@@ -1,0 +1,74 @@
+#!/bin/bash
+# A database that is there and says nothing (its processes are stopped): /healthz goes on answering, requests that need the
+# database are refused instead of waiting for it, and all is well again once it goes on. Then clients that guess tokens.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+[ -n "${PX_TEST_STACK:-}" ] || exec tests/support/stack.sh "$0" "$@"
+# shellcheck source=tests/support/server.sh
+. tests/support/server.sh
+"$build/proxact-server" migrate >"$work/out" || exit 1
+token=$("$build/proxact-server" token create silent) || exit 1
+server_start
+
+read -r postmaster _ <"$PROXACT_VAR/postgres.pid"
+postgres() { # SIGNAL
+  local pid
+  kill "-$1" "$postmaster"
+  for pid in $(pgrep -P "$postmaster"); do kill "-$1" "$pid" 2>/dev/null; done
+}
+on_end postgres CONT
+code() { curl -sS -m 30 -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" "$url$1"; }
+is_code() { [ "$(code "$1")" = "$2" ]; }
+
+# Each line is the milliseconds and the status of one GET /healthz, each on a connection of its own.
+probe() { # N FILE
+  local i
+  for ((i = 0; i < $1; i++)); do curl -sS -m 30 -o /dev/null -w '%{time_total} %{http_code}\n' "$url/healthz"; done | awk '{ print int($1 * 1000), $2 }' >"$2"
+}
+spread() { sort -n "$1" | awk '{ ms[NR] = $1; bad += $2 != 200 } END { printf "p50 %d ms, p99 %d ms, most %d ms, not answered %d", ms[int((NR + 1) / 2)], ms[int(NR * 0.99 + 0.5)], ms[NR], bad }'; }
+all_answered() { [ -s "$1" ] && ! grep -qv ' 200$' "$1"; }
+
+code /v1/datasets >/dev/null
+probe 50 "$work/before"
+postgres STOP
+for i in {1..40}; do code "/v1/datasets?limit=$i" >"$work/code-$i" & done
+probe 50 "$work/during"
+wait_until 30 grep -q event=database_silent "$work/server.log"
+probe 50 "$work/later"
+ok "/healthz is answered" all_answered "$work/during"
+ok "and goes on" all_answered "$work/later"
+ok "it was noticed" grep -q event=database_silent "$work/server.log"
+ok "a request that needs the database is refused" is_code /v1/datasets 503
+ok "/readyz says so" is_code /readyz 503
+# Each of those that waited gave up, or was refused; nobody waits for as long as an answer may take.
+gave_up() { [ "$(cat "$work"/code-* | sed 's/503/&\n/g' | grep -c 503)" -eq 40 ]; }
+ok "those that waited gave up" wait_until 30 gave_up
+postgres CONT
+ok "once it answers, requests are carried out" wait_until 30 is_code /v1/datasets 200
+ok "and it is ready" wait_until 30 is_code /readyz 200
+echo "GET /healthz before: $(spread "$work/before")"
+echo "  from the stop on: $(spread "$work/during")"
+echo "  once it is known: $(spread "$work/later")"
+
+# --- guessed tokens: refused without the database, and counted in the log instead of listed
+guess() { # N TOKEN: one connection; "N" in the token stands for a number
+  /usr/bin/python3 - "$1" "$2" "$port" <<'PY'
+import http.client, sys
+client = http.client.HTTPConnection("127.0.0.1", int(sys.argv[3]), timeout=60)
+for i in range(int(sys.argv[1])):
+    client.request("GET", "/v1/datasets", headers={"Authorization": "Bearer " + sys.argv[2].replace("N", str(i))})
+    answer = client.getresponse()
+    answer.read()
+    print(answer.status)
+PY
+}
+guess 1000 pxa_guessN >"$work/guesses"
+ok "most guesses are refused by their number" test "$(grep -c 429 "$work/guesses")" -ge 500
+ok "the others as unknown" same "$(grep -cv -e 429 -e 401 "$work/guesses")" 0
+ok "the known token goes on" is_code /v1/datasets 200
+ok "the log has their number" grep -q event=requests_unauthorized "$work/server.log"
+ok "and not each of them" same "$(grep -c 'code=unauthorized' "$work/server.log")" 0
+guess 1000 pxa_one >"$work/one"
+ok "one wrong token again and again is refused" same "$(grep -cv -e 429 -e 401 "$work/one")" 0
+echo "guessed tokens: $(grep -c 401 "$work/guesses") looked up, $(grep -c 429 "$work/guesses") refused by their number"
+finish
