@@ -7,7 +7,8 @@ files=$(find lib server worker clients tests -name "*.[ch]" 2>/dev/null | sort)
 [ -n "$files" ] || { echo "no source was found"; exit 1; }
 # Comments and strings may name them: blank both before looking, and keep the line numbers.
 code() {
-  awk '{
+  awk 'FNR == 1 { inside = 0 }
+  {
     line = $0; out = ""
     while (line != "") {
       if (inside) {
@@ -23,9 +24,10 @@ code() {
       } else { out = out line; line = "" }
     }
     print FILENAME ":" FNR ":" out
-  }' "$1"
+  }' "$@"
 }
-for file in $files; do code "$file"; done | awk '
+# shellcheck disable=SC2086  # no source has a space in its name
+code $files | awk '
   {
     match($0, /^[^:]+:[0-9]+:/)
     place = substr($0, 1, RLENGTH - 1); text = substr($0, RLENGTH + 1)
