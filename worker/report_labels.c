@@ -1,11 +1,13 @@
 /* The report's part on labels: see report_labels.h. */
 #include "worker/report_labels.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/json.h"
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
@@ -183,6 +185,22 @@ static enum px_status judge(struct job *job, const struct px_dataset *truth, con
   return status;
 }
 
+/* Who asks for a mask and reads figures of held-out steps takes them for those of hidden actions. */
+static void warn_of_mask(const struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
+                         json_t *report) {
+  uint64_t known_n = 0, hidden_n = 0;
+  if (px_mask_from_json(json_object_get(job->spec, "mask")).protocol == PX_MASK_NONE) return;
+  if (strcmp(spec_text(json_object_get(report, "label"), "basis"), "hidden") == 0) return;
+  for (uint64_t t = 0; t < truth->steps_n; t++) {
+    known_n += truth->labelled[t];
+    hidden_n += truth->labelled[t] && !visible->labelled[t];
+  }
+  json_t *found = px_warn(report, PX_W_HID_NOTHING, "the mask hid %" PRIu64 " of %" PRIu64 " known actions, and none that can "
+                          "be judged: the labels' figures are of held-out steps (basis held_out)", hidden_n, known_n);
+  px_warn_figure(found, "hidden", (double)hidden_n);
+  px_warn_figure(found, "known", (double)known_n);
+}
+
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) {
   struct px_dataset *truth = NULL, *visible = NULL;
   json_t *label = NULL;
@@ -190,6 +208,7 @@ enum px_status report_labels(struct job *job, json_t *report, struct px_err *err
   if (!status) status = snapshot_visible(job, &visible, err);
   if (!status) status = judge(job, truth, visible, spec_text(job->spec, "label_set"), &label, err);
   if (!status && json_object_set_new(report, "label", label) < 0) status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  if (!status) warn_of_mask(job, truth, visible, report);
   px_dataset_free(visible);
   px_dataset_free(truth);
   return status;

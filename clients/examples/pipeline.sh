@@ -45,7 +45,8 @@ pipeline=$(jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{d
   api --json @- "$PROXACT_URL/v1/pipelines" | jq -r .id)
 follow "$pipeline"
 
-# 3. What came out: the report, the dataset with its proxy actions, the policy's weights.
+# 3. What came out: the report, the dataset with its proxy actions, the policy's weights. A true action goes before its
+#    proxy, also where a mask hid it; actions=proxy gives the proxies of all steps.
 jq .result job.json | tee report.json
 policy=$(jq -r '[.children[] | select(.kind == "train_policy")][0].id' job.json)
 api -o labelled.hdf5 "$PROXACT_URL/v1/datasets/$dataset/export?format=hdf5&actions=both"

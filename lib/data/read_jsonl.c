@@ -188,9 +188,12 @@ static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
   if (j->rows[OBSERVATIONS] != T && j->rows[OBSERVATIONS] != T + 1)
     return px_reading_fail(j->r, 0, "observations", err, "has %zu rows; with %zu rewards it must have as many, or one more",
                            j->rows[OBSERVATIONS], T);
-  for (int f = ACTIONS; f < FIELDS_N; f++)
-    if (f != TERMINATED && f != TRUNCATED && j->filled[f] && j->rows[f] != T)
-      return px_reading_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards", j->rows[f], T);
+  for (int f = ACTIONS; f < FIELDS_N; f++) {
+    if (f == TERMINATED || f == TRUNCATED || !j->filled[f] || j->rows[f] == T) continue;
+    (void)px_reading_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards", j->rows[f], T);
+    if (f == ACTIONS) px_err_hint(err, "Write null where an action is unknown, such as the last one's.");
+    return PX_E_BAD_DATA;
+  }
   return PX_OK;
 }
 

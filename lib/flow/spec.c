@@ -104,7 +104,8 @@ static const struct flow_field REPORT[] = {
 static const struct flow_field EXPORT[] = {
   DATASET, SEGMENTS,
   { "format", FLOW_ENUM, 0, 0, "\"hdf5\"", "hdf5|npz|jsonl|safetensors", NULL, "File format" },
-  { "actions", FLOW_ENUM, 0, 0, "\"both\"", "true|proxy|both", NULL, "Which actions are written" },
+  { "actions", FLOW_ENUM, 0, 0, "\"both\"", "true|proxy|both", NULL,
+    "Which actions are written; proxy: at every step; both: the true one, also where a mask hid it, or else the proxy" },
   LABEL_SET(NULL), END
 };
 static const struct flow_field PIPELINE[] = {

@@ -249,6 +249,35 @@ api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"one\", \"policies\
 is "a pipeline's plan, the dataset by its name" 200 '[.jobs[] | select(.kind == "train_policy")] | length == 4'
 api POST /v1/pipelines --json "{\"dataset\": \"$one\", \"baselines\": [\"oracle\"]}"
 is "an oracle without truth is refused" 422 '.errors[0].pointer == "/baselines"'
+coupled='"protocol": "coupled"'
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$one\", \"mask\": {$coupled, \"p\": 50, \"q\": 50}}"
+is "of two labelled trajectories a mask hides one" 200 '.spec.mask.p == 50'
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$one\", \"mask\": {\"p\": 10, \"q\": 50}}"
+is "a mask's numbers without a protocol are not ignored" 422 '.errors[0].pointer == "/mask/protocol" and (.hint | contains("coupled"))'
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$one\", \"mask\": {$coupled, \"p\": 50, \"q\": 10}}"
+is "half of all cannot come from a tenth" 422 '.errors[0].pointer == "/mask/p"'
+api POST /v1/datasets --json '{"name": "partly", "obs_dim": 1, "act_dim": 1}'
+partly=$(field .id)
+steps='"observations": [[0], [1], [2]], "rewards": [1, 1], "terminated": false'
+printf '%s\n' "{$steps, \"actions\": [null, [0.5]]}" >"$work/partly.jsonl"
+upload_partly() { api POST "/v1/datasets/$partly/trajectories" -H 'Content-Type: application/jsonl' --data-binary @"$work/partly.jsonl"; }
+upload_partly
+is "a trajectory with one of its actions" 201 '.labelled_steps == 1'
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$partly\"}"
+is "is enough to learn from" 200
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$partly\", \"baselines\": [\"oracle\"]}"
+is "and no truth for an oracle" 422 '.errors[0].pointer == "/baselines" and (.detail | contains("0 of 1"))'
+for kind in pipelines jobs; do
+  spec="{\"dataset\": \"$partly\", \"mask\": {$coupled, \"p\": 10, \"q\": 50}}"
+  [ $kind = pipelines ] || spec="{\"kind\": \"train_policy\", \"spec\": $spec}"
+  api POST "/v1/$kind?dry_run=true" --json "$spec"
+  is "a mask over a single one would hide nothing ($kind)" 422 '(.detail | contains("hide nothing")) and .hint != ""'
+done
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$partly\", \"mask\": {$coupled, \"p\": 100, \"q\": 100}}"
+is "who keeps all asked for it" 200
+upload_partly
+api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"$partly\", \"mask\": {$coupled, \"p\": 10, \"q\": 50}, \"baselines\": [\"oracle\"]}"
+is "of two partly labelled ones a mask hides one" 200
 api GET "/v1/jobs?state=cancelled&kind=pipeline&limit=2"
 is "jobs are filtered" 200 '(.items | length) == 2 and .next != null'
 api GET "/v1/jobs?state=ready"

@@ -111,6 +111,22 @@ static void bad_lines_are_named_by_place(void) {
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CU_ASSERT(refused(bad[i].text, bad[i].place, bad[i].words));
 }
 
+/* As many states as rewards, and an action fewer: which one is missing has to be said. */
+static void a_missing_action_is_written_null(void) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  const char *counted = "{\"observations\":[[1,2],[3,4]],\"rewards\":[1,2],\"actions\":[[0]],\"terminated\":false}";
+  struct trajs out = { .spaces = spaces };
+  struct px_read_report report;
+  struct px_err err = { 0 };
+  CU_ASSERT_EQUAL(read_text(counted, &out, &report, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "Write null where an action is unknown"));
+  const char *said = "{\"observations\":[[1,2],[3,4]],\"rewards\":[1,2],\"actions\":[[0.5],null],\"terminated\":false}";
+  CU_OK(read_text(said, &out, &report, &err), err);
+  CU_ASSERT(report.steps_n == 2 && report.labelled_n == 1 && out.items[0].labelled[0] == 1 && out.items[0].labelled[1] == 0);
+  CU_ASSERT(!out.items[0].has_final && out.items[0].truncated);
+  trajs_free(&out);
+}
+
 static void depth_costs_nothing(void) {
   enum { DEEP = 1000000 };
   char *text = malloc(DEEP + 32);
@@ -139,4 +155,4 @@ static void zero_bytes_and_binary_noise_are_refused(void) {
 }
 
 CU_MAIN("read_jsonl", T(a_line_is_a_trajectory), T(a_byte_order_mark_may_begin_the_file), T(numbers_round_as_strtod_does), T(bad_lines_are_named_by_place),
-        T(depth_costs_nothing), T(too_many_steps_are_refused), T(zero_bytes_and_binary_noise_are_refused))
+        T(a_missing_action_is_written_null), T(depth_costs_nothing), T(too_many_steps_are_refused), T(zero_bytes_and_binary_noise_are_refused))
