@@ -16,6 +16,7 @@
  *          Minari: episode_<i>/{observations [T+1,O], actions, rewards, terminations, truncations}
  *          robomimic: data/demo_<i>/{obs/<key>, next_obs/<key>, actions, rewards, dones}
  *          d3rlpy 2: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
+ *          The last three may have action_mask beside their actions: episode_<i>/action_mask, action_mask_<i>.
  *          Observations in a group of several keys (Dict) are laid side by side: the keys asked for in that
  *          order, or all in sorted order. Numbered episodes are ordered by number.
  *   npz    the members of D4RL, with or without .npy version 2 headers, zip64, Fortran order, big endian

@@ -17,20 +17,22 @@ enum { EPISODES_MAX = 10000000, LEAVES_MAX = 64, LEAF_BYTES = 64, NAMES_MAX = 25
 struct place { const char *before, *after; };
 struct layout {
   const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
-  struct place observations, next, actions, rewards, terminated, truncated;
+  struct place observations, next, actions, known, rewards, terminated, truncated; /* known: action_mask */
   bool early_end; /* the end may be flagged before the last step (success reached) */
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
   [PX_EPISODES_MINARI] = { "minari", "", "episode_",
                            { "episode_", "/observations" }, { NULL, NULL }, { "episode_", "/actions" },
+                           { "episode_", "/action_mask" },
                            { "episode_", "/rewards" }, { "episode_", "/terminations" }, { "episode_", "/truncations" },
                            false },
   [PX_EPISODES_ROBOMIMIC] = { "robomimic", "data", "demo_",
                               { "data/demo_", "/obs" }, { "data/demo_", "/next_obs" }, { "data/demo_", "/actions" },
+                              { "data/demo_", "/action_mask" },
                               { "data/demo_", "/rewards" }, { "data/demo_", "/dones" }, { NULL, NULL }, true },
   [PX_EPISODES_D3RLPY] = { "d3rlpy", "", "observations_",
-                           { "observations_", "" }, { NULL, NULL }, { "actions_", "" }, { "rewards_", "" },
-                           { "terminated_", "" }, { NULL, NULL }, false },
+                           { "observations_", "" }, { NULL, NULL }, { "actions_", "" },
+                           { "action_mask_", "" }, { "rewards_", "" }, { "terminated_", "" }, { NULL, NULL }, false },
 };
 
 struct number { uint64_t value; int digits; }; /* digits: "demo_007" keeps its zeros */
@@ -241,13 +243,38 @@ static enum px_status read_rewards(struct reader *e, struct number number, size_
   return status;
 }
 
-/* Sets room.labelled; *partly when some step has no action. */
-static void mark_labels(struct reader *e, size_t T, bool *partly) {
-  *partly = false;
-  for (size_t t = 0; t < T; t++) {
-    e->room.labelled[t] = !px_reading_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
-    *partly = *partly || !e->room.labelled[t];
+/* Sets room.labelled as action_mask says. */
+static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T, struct px_err *err) {
+  const size_t width = e->r->spaces->act_dim * sizeof *e->room.actions;
+  struct px_column c = { 0 };
+  float *flags = px_calloc(T, sizeof *flags);
+  enum px_status status = flags ? px_h5_column(e->r, e->file, path, &c, err)
+                                : px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
+  if (!status) status = px_column_expect(&c, 1, "there must be", err);
+  if (!status && c.rows != T)
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+  if (!status) status = c.next(c.ctx, T, flags, err);
+  for (size_t t = 0; t < T && !status; t++) {
+    e->room.labelled[t] = flags[t] != 0;
+    if (flags[t] == 0) memset((char *)e->room.actions + t * width, 0, width); /* whatever stood there */
+    else if (flags[t] != 1) status = px_reading_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
   }
+  px_column_close(&c);
+  free(flags);
+  return status;
+}
+
+/* Sets room.labelled; *partly when some step has no action. */
+static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly, struct px_err *err) {
+  char path[PATH_BYTES];
+  enum px_h5_kind kind;
+  path_of(&e->layout->known, number, path);
+  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  if (!status && kind != PX_H5_NONE) status = mark_by_mask(e, path, T, err);
+  for (size_t t = 0; t < T && kind == PX_H5_NONE && !status; t++)
+    e->room.labelled[t] = !px_reading_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
+  *partly = !status && memchr(e->room.labelled, 0, T);
+  return status;
 }
 
 static enum px_status read_actions(struct reader *e, struct number number, size_t T, bool *labelled, struct px_err *err) {
@@ -296,8 +323,8 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   if (!status) status = read_actions(e, number, T, &labelled, err);
   if (!status) status = read_end(e, &e->layout->terminated, number, T, &terminated, err);
   if (!status) status = read_end(e, &e->layout->truncated, number, T, &truncated, err);
+  if (!status && labelled) status = mark_labels(e, number, T, &partly, err);
   if (status) return status;
-  if (labelled) mark_labels(e, T, &partly);
   const struct px_traj traj = {
     .steps = (uint32_t)T, .observations = e->room.observations, .actions = labelled ? e->room.actions : NULL,
     .labelled = partly ? e->room.labelled : NULL,

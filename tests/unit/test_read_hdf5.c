@@ -328,6 +328,63 @@ static void d3rlpy_keeps_one_flag_per_episode(void) {
   trajs_free(&list);
 }
 
+/* The first, the third and whatever follows; where there is no action, anything may stand. */
+static void fill_masked_minari(hid_t f) {
+  const uint8_t two[2] = { 0, 1 }, three[3] = { 1, 0, 1 };
+  fill_minari(f);
+  uploads_bools(f, "episode_0/action_mask", 2, two);
+  uploads_bools(f, "episode_10/action_mask", 3, three);
+}
+static void fill_masked_robomimic(hid_t f) {
+  const uint8_t mask[5] = { 0, 1, 1, 1, 0 };
+  fill_robomimic(f);
+  uploads_put(f, "data/demo_0/action_mask", H5T_STD_I64LE, H5T_NATIVE_UINT8, 5, 0, mask, H5P_DEFAULT);
+}
+static void fill_masked_d3rlpy(hid_t f) {
+  const uint8_t mask[3] = { 1, 0, 1 };
+  fill_d3rlpy(f);
+  uploads_bools(f, "action_mask_0", 3, mask);
+}
+static void episodes_have_masks_of_their_own(void) {
+  static const struct { void (*fill)(hid_t file); uint64_t labelled_n; uint32_t traj; uint8_t known[5]; } files[] = {
+    { fill_masked_minari, 3, 0, { 0, 1 } },
+    { fill_masked_minari, 3, 2, { 1, 0, 1 } },
+    { fill_masked_robomimic, 3, 0, { 0, 1, 1, 1, 0 } },
+    { fill_masked_d3rlpy, 4, 0, { 1, 0, 1 } }, /* 2 of 3, and 2 of the next episode */
+  };
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    struct trajs list = { .spaces = trajs_spaces(2, 1) };
+    struct px_read_report report;
+    struct px_err err;
+    CU_OK(read_as(files[i].fill, NULL, &list, &report, &err), err);
+    CU_ASSERT_EQUAL(report.labelled_n, files[i].labelled_n);
+    const struct px_traj *traj = &list.items[files[i].traj];
+    for (uint32_t t = 0; t < traj->steps; t++) {
+      CU_ASSERT_EQUAL(traj->labelled[t], files[i].known[t]);
+      CU_ASSERT_EQUAL(traj->actions[t], files[i].known[t] ? act[t] : 0);
+    }
+    trajs_free(&list);
+  }
+}
+
+static void fill_mask_of_two(hid_t f) {
+  const uint8_t mask[5] = { 0, 2, 1, 1, 0 };
+  fill_robomimic(f);
+  uploads_put(f, "data/demo_0/action_mask", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, mask, H5P_DEFAULT);
+}
+static void fill_short_mask(hid_t f) {
+  const uint8_t mask[2] = { 0, 1 };
+  fill_robomimic(f);
+  uploads_bools(f, "data/demo_0/action_mask", 2, mask);
+}
+static void masks_of_episodes_are_checked_by_place(void) {
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_of_two), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA,
+                            "trajectory 0, step 1, data/demo_0/action_mask", "is 2; it must be 0 or 1"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_short_mask), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "data/demo_0/action_mask",
+                            "has 2 rows, but there are 5 rewards"));
+}
+
 static bool refused(void (*fill)(hid_t), enum px_status status, const char *place, const char *words) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   return uploads_refused(uploads_hdf5(fill), PX_FORMAT_HDF5, &spaces, NULL, status, place, words);
@@ -500,6 +557,7 @@ CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts), T(without_next_ob
         T(action_mask_leaves_steps_unlabelled), T(exported_proxy_actions_do_not_come_back_as_true_ones),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
         T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),
-        T(robomimic_takes_the_last_next_observation), T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode), T(bad_numbers_are_named_by_place),
+        T(robomimic_takes_the_last_next_observation), T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode),
+        T(episodes_have_masks_of_their_own), T(masks_of_episodes_are_checked_by_place), T(bad_numbers_are_named_by_place),
         T(bad_shapes_are_named), T(what_leaves_the_file_is_refused_before_reading), T(sizes_are_limited_before_reading),
         T(a_cut_file_is_refused))
