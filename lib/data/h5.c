@@ -107,10 +107,12 @@ enum px_status px_h5_kind(hid_t file, const char *path, enum px_h5_kind *kind, s
 }
 
 struct h5_column {
+  struct px_reading *r;
+  struct px_precision precision;
   hid_t dataset, space, type;
   struct px_number number;
   int rank;
-  uint64_t row, cols;
+  uint64_t row, rows, cols;
   void *scratch; /* [scratch_rows, cols] as in the file */
   size_t scratch_rows;
   char path[128];
@@ -135,9 +137,9 @@ static enum px_status h5_next(void *ctx, size_t rows, float *dst, struct px_err 
     n = rows < c->scratch_rows ? rows : c->scratch_rows;
     const enum px_status status = read_rows(c, n, c->scratch, err);
     if (status) return status;
-    px_number_to_float(c->number, c->scratch, n * c->cols, dst);
+    px_reading_convert(&c->precision, PX_PRECISION_ROWS, c->number, c->scratch, n * c->cols, dst);
   }
-  return PX_OK;
+  return c->row == c->rows ? px_reading_check_precision(c->r, c->path, &c->precision, err) : PX_OK;
 }
 
 static void h5_close(void *ctx) {
@@ -146,6 +148,7 @@ static void h5_close(void *ctx) {
   if (c->space >= 0) H5Sclose(c->space);
   if (c->dataset >= 0) H5Dclose(c->dataset);
   free(c->scratch);
+  px_precision_free(&c->precision);
   free(c);
 }
 
@@ -269,7 +272,10 @@ static enum px_status prepare(struct px_reading *r, hid_t file, struct h5_column
     status = open_dataset(c, file, cache_bytes, err);
     if (status) return status;
   }
+  c->rows = dims[0];
   c->cols = dims[1];
+  if (px_precision_matters(c->number) && px_precision_init(&c->precision, (uint32_t)c->cols))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->path);
   const size_t row_bytes = (c->cols ? c->cols : 1) * c->number.bytes;
   c->scratch_rows = SCRATCH_MAX_BYTES / row_bytes;
   if (c->scratch_rows > dims[0]) c->scratch_rows = dims[0] ? dims[0] : 1;
@@ -287,7 +293,7 @@ enum px_status px_h5_column(struct px_reading *r, hid_t file, const char *path, 
     return px_fail_at(err, PX_E_BAD_DATA, path, kind == PX_H5_NONE ? "'%s' is missing" : "'%s' is not a dataset", path);
   struct h5_column *c = calloc(1, sizeof *c);
   if (!c) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
-  *c = (struct h5_column){ .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID, .type = H5I_INVALID_HID };
+  *c = (struct h5_column){ .r = r, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID, .type = H5I_INVALID_HID };
   snprintf(c->path, sizeof c->path, "%s", path);
   hsize_t dims[2];
   status = prepare(r, file, c, dims, err);

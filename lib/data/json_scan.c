@@ -64,6 +64,13 @@ static const char *scan_decimal(const char *p, struct decimal *d) {
 }
 
 enum px_scan_number px_scan_float(struct px_scan *s, float *out) {
+  double value;
+  const enum px_scan_number got = px_scan_double(s, &value);
+  if (got == PX_SCAN_NUMBER) *out = (float)value;
+  return got;
+}
+
+enum px_scan_number px_scan_double(struct px_scan *s, double *out) {
   static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
   spaces(s);
@@ -80,7 +87,7 @@ enum px_scan_number px_scan_float(struct px_scan *s, float *out) {
     value = strtod(s->p, NULL);
   }
   if (!isfinite((float)value)) return PX_SCAN_TOO_LARGE;
-  *out = (float)value;
+  *out = value;
   s->p = end;
   return PX_SCAN_NUMBER;
 }

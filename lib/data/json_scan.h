@@ -19,6 +19,8 @@ bool px_scan_take(struct px_scan *s, const char *token);
 enum px_scan_number { PX_SCAN_NUMBER, PX_SCAN_NOT_A_NUMBER, PX_SCAN_TOO_LARGE };
 /* A JSON number, rounded to double and then to float32. TOO_LARGE when that is infinite. */
 enum px_scan_number px_scan_float(struct px_scan *s, float *out);
+/* The same, before it is rounded to float32. */
+enum px_scan_number px_scan_double(struct px_scan *s, double *out);
 /* A string; *text is what stands between the quotes, escapes as written. */
 bool px_scan_string(struct px_scan *s, const char **text, size_t *n);
 /* What is next, at most 24 printable characters, for error messages. */

@@ -23,6 +23,13 @@
       memcpy(&value, src + i * size, size);                              \
       dst[i] = (float)value;                                             \
     }                                                                    \
+  }                                                                      \
+  static void wide_from_##type(const char *src, size_t n, double *dst) { \
+    for (size_t i = 0; i < n; i++) {                                     \
+      type value;                                                        \
+      memcpy(&value, src + i * size, size);                              \
+      dst[i] = (double)value;                                            \
+    }                                                                    \
   }
 NUMBER_TYPES
 #undef X
@@ -51,6 +58,13 @@ static convert_fn *const converters[PX_NUMBER_KIND_N][9] = {
 #undef X
 };
 
+typedef void widen_fn(const char *src, size_t n, double *dst);
+static widen_fn *const wideners[PX_NUMBER_KIND_N][9] = {
+#define X(kind, size, type) [PX_NUMBER_##kind][size] = wide_from_##type,
+  NUMBER_TYPES
+#undef X
+};
+
 bool px_number_known(struct px_number type) {
   return type.kind < PX_NUMBER_KIND_N && type.bytes <= 8 && converters[type.kind][type.bytes];
 }
@@ -71,4 +85,8 @@ static void swap_bytes(char *p, size_t n, uint32_t bytes) {
 void px_number_to_float(struct px_number type, void *src, size_t n, float *dst) {
   if (type.swapped) swap_bytes(src, n, type.bytes);
   converters[type.kind][type.bytes](src, n, dst);
+}
+
+void px_number_to_double(struct px_number type, const void *src, size_t n, double *dst) {
+  wideners[type.kind][type.bytes](src, n, dst);
 }

@@ -24,5 +24,7 @@ bool px_number_is_float32(struct px_number type);
 /* dst[i] = src[i] rounded to float32, infinite when it is too large for one;
  * src is swapped in place. The type must be known; src need not be aligned. */
 void px_number_to_float(struct px_number type, void *src, size_t n, float *dst);
+/* The same numbers as float64, of this machine's byte order (so after px_number_to_float). Not for float16. */
+void px_number_to_double(struct px_number type, const void *src, size_t n, double *dst);
 
 #endif

@@ -95,7 +95,7 @@ static enum px_status read_safetensors(struct px_reading *r, int fd, struct px_e
   memcpy(r->report->layout, "safetensors", 12);
   struct mapped mapped = { r->sink, bytes, r->file_bytes, sizeof(float) * (r->spaces->obs_dim + r->spaces->act_dim + 1ull), 0 };
   const struct px_traj_sink sink = { &mapped, put_and_forget };
-  const enum px_status status = px_read_safetensors(bytes, r->file_bytes, r->spaces, &sink, err);
+  const enum px_status status = px_read_safetensors_noting(r, bytes, r->file_bytes, &sink, err);
   munmap(bytes, r->file_bytes);
   return status;
 }

@@ -25,7 +25,8 @@
  *   safetensors  see read_safetensors.h
  *
  * In arrays an action of nothing but NaN is a step without one, unless action_mask or action_source says it has one.
- * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32.
+ * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32. A column that would become a staircase is
+ * refused by name, one that would become constant is noted (precision.h).
  * Discrete actions are [N] or [N,1] of any of these, in jsonl a number (or a list of one) for each step. Integers
  * for actions that are continuous with the usual range are refused: they may well be classes nobody declared.
  */

@@ -26,6 +26,7 @@ struct jsonl {
   struct px_scan s;
   uint64_t line;
   struct px_room room;
+  struct px_precision observed, rewarded; /* over all lines */
   uint8_t *source;        /* [source_cap] action_source of this line */
   size_t source_cap;
   bool seen[FIELDS_N], filled[FIELDS_N]; /* the field is there; and it is not null */
@@ -56,15 +57,17 @@ static enum px_status read_row(struct jsonl *j, enum field field, size_t step, u
   if (!px_scan_take(&j->s, "[")) return fail_syntax(j, "a list of numbers", err);
   uint32_t i = 0;
   for (; !px_scan_take(&j->s, "]") && i <= PX_OBS_MAX; i++) {
-    float value = 0;
+    double value = 0;
     if (i && !px_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
-    const enum px_scan_number got = px_scan_float(&j->s, &value);
+    const enum px_scan_number got = px_scan_double(&j->s, &value);
     if (got != PX_SCAN_NUMBER) {
       char place[48];
       snprintf(place, sizeof place, "%s[%u]", field_names[field], i);
       return fail_number(j, got, step, place, err);
     }
-    if (i < n) dst[i] = value;
+    if (i >= n) continue;
+    dst[i] = (float)value;
+    if (field == OBSERVATIONS) px_precision_see(&j->observed, i, &value, 1);
   }
   return i == n ? PX_OK
                 : px_reading_fail(j->r, step, field_names[field], err, "has %u numbers, but the dataset declares %u", i, n);
@@ -86,11 +89,12 @@ static enum px_status more_room(struct jsonl *j, enum field field, size_t row, s
 }
 
 static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
-  float value;
-  const enum px_scan_number got = px_scan_float(&j->s, &value);
+  double value;
+  const enum px_scan_number got = px_scan_double(&j->s, &value);
   if (got != PX_SCAN_NUMBER) return fail_number(j, got, row, field_names[field], err);
   if (field == REWARDS) {
-    j->room.rewards[row] = value;
+    j->room.rewards[row] = (float)value;
+    px_precision_see(&j->rewarded, 0, &value, 1);
     return PX_OK;
   }
   if (value != 0 && value != 1 && value != 2)
@@ -280,9 +284,15 @@ enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) {
   struct jsonl j = { .r = r };
   px_room_init(&j.room, r->spaces);
   memcpy(r->report->layout, "jsonl", 6);
-  enum px_status status = read_stream(&j, fd, &buf, err);
+  enum px_status status = px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
+                            ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
+                            : read_stream(&j, fd, &buf, err);
+  if (!status) status = px_reading_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
+  if (!status) status = px_reading_check_precision(r, field_names[REWARDS], &j.rewarded, err);
   if (!status && !r->report->trajectories_n) status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
   px_room_free(&j.room);
+  px_precision_free(&j.observed);
+  px_precision_free(&j.rewarded);
   free(j.source);
   px_buf_free(&buf);
   return status;

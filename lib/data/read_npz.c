@@ -17,6 +17,8 @@ enum { MEMBERS_MAX = 10000, FORTRAN_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 2
 struct npz { struct px_reading *r; zip_t *zip; };
 
 struct npz_column {
+  struct px_reading *r;
+  struct px_precision precision;
   zip_file_t *file;
   struct px_npy npy;
   uint64_t row, rows, cols;
@@ -24,7 +26,7 @@ struct npz_column {
   char *scratch; /* [scratch_n] numbers as in the file */
   float *floats; /* [scratch_n], for Fortran order */
   size_t scratch_n;
-  char name[64];
+  char name[64], field[64]; /* of the member, and without its ending */
 };
 
 static enum px_status read_exactly(struct npz_column *c, void *dst, size_t n, struct px_err *err) {
@@ -53,7 +55,7 @@ static enum px_status next_c_order(struct npz_column *c, size_t rows, float *dst
     n = left < c->scratch_n ? left : c->scratch_n;
     const enum px_status status = read_exactly(c, c->scratch, n * number.bytes, err);
     if (status) return status;
-    px_number_to_float(number, c->scratch, n, dst);
+    px_reading_convert(&c->precision, PX_PRECISION_ROWS, number, c->scratch, n, dst);
   }
   return PX_OK;
 }
@@ -63,7 +65,8 @@ static void next_fortran_order(struct npz_column *c, size_t rows, float *dst) {
   for (size_t at = 0, n; at < rows; at += n) {
     n = rows - at < c->scratch_n ? rows - at : c->scratch_n;
     for (size_t j = 0; j < c->cols; j++) {
-      px_number_to_float(number, c->whole + (j * c->rows + c->row + at) * number.bytes, n, c->floats);
+      px_reading_convert(&c->precision, (uint32_t)j, number, c->whole + (j * c->rows + c->row + at) * number.bytes, n,
+                         c->floats);
       for (size_t i = 0; i < n; i++) dst[(at + i) * c->cols + j] = c->floats[i];
     }
   }
@@ -75,8 +78,9 @@ static enum px_status npz_next(void *ctx, size_t rows, float *dst, struct px_err
   if (c->whole) next_fortran_order(c, rows, dst);
   else status = next_c_order(c, rows, dst, err);
   c->row += rows;
-  if (!status && c->row == c->rows && !c->whole) status = check_end(c, err);
-  return status;
+  if (status || c->row != c->rows) return status;
+  if (!c->whole) status = check_end(c, err);
+  return status ? status : px_reading_check_precision(c->r, c->field, &c->precision, err);
 }
 
 static void npz_close(void *ctx) {
@@ -85,6 +89,7 @@ static void npz_close(void *ctx) {
   free(c->whole);
   free(c->scratch);
   free(c->floats);
+  px_precision_free(&c->precision);
   free(c);
 }
 
@@ -163,6 +168,8 @@ static enum px_status prepare(const struct npz *z, struct npz_column *c, struct 
   c->cols = c->npy.dims[1];
   status = px_reading_charge(z->r, c->name, c->rows, c->cols, c->npy.number.bytes, err);
   if (status) return status;
+  if (px_precision_matters(c->npy.number) && px_precision_init(&c->precision, (uint32_t)c->cols))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   c->scratch_n = SCRATCH_MAX_BYTES / c->npy.number.bytes;
   c->scratch = px_calloc(c->scratch_n, c->npy.number.bytes);
   if (!c->scratch) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
@@ -172,7 +179,9 @@ static enum px_status prepare(const struct npz *z, struct npz_column *c, struct 
 static enum px_status npz_open(void *ctx, const char *name, struct px_column *out, struct px_err *err) {
   struct npz_column *c = calloc(1, sizeof *c);
   if (!c) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", name);
+  c->r = ((struct npz *)ctx)->r;
   snprintf(c->name, sizeof c->name, "%s.npy", name);
+  snprintf(c->field, sizeof c->field, "%s", name);
   const enum px_status status = prepare(ctx, c, err);
   if (status) {
     npz_close(c);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/reading.h"
 #include "lib/data/safetensors.h"
 
 enum column {
@@ -26,12 +27,14 @@ static const struct { const char *name; enum kind kind; bool needed; } COLUMNS[C
 };
 
 struct upload {
+  struct px_reading *r;
   const struct px_spaces *spaces;
   const struct px_st_tensor *col[COLUMNS_N]; /* NULL where absent */
   uint64_t traj_n, steps_n, obs_n;
   bool all_final;                            /* when has_final is absent */
   /* One trajectory: copies where the file's own floats cannot be handed on. */
   struct px_buf observations, actions, rewards, labelled;
+  struct px_precision observed, rewarded;
 };
 
 static enum px_status bad_column(struct px_err *err, enum column c, const char *what) {
@@ -152,9 +155,9 @@ static enum px_status check_columns(struct upload *u, struct px_err *err) {
 }
 
 /* n numbers from `first` on: the file's own if they can be read in place, else
- * a converted copy. */
+ * a converted copy. precision: NULL where nothing can be lost. */
 static enum px_status floats_at(const struct px_st_tensor *t, uint64_t first, uint64_t n, struct px_buf *copy,
-                                const float **out) {
+                                struct px_precision *precision, const float **out) {
   if (t->dtype == PX_DTYPE_F32 && px_st_aligned(t)) {
     *out = (const float *)t->data + first;
     return PX_OK;
@@ -170,6 +173,7 @@ static enum px_status floats_at(const struct px_st_tensor *t, uint64_t first, ui
       double wide;
       memcpy(&wide, (const char *)t->data + (first + i) * sizeof wide, sizeof wide);
       numbers[i] = (float)wide; /* infinite if too large, which px_traj_check refuses */
+      if (precision) px_precision_see(precision, PX_PRECISION_ROWS, &wide, 1);
     }
   } else { /* classes */
     for (uint64_t i = 0; i < n; i++) numbers[i] = (float)integer_at(t, first + i);
@@ -183,7 +187,7 @@ static enum px_status labels_of(struct upload *u, uint64_t i, uint64_t step, str
   traj->actions = NULL;
   if (!u->col[ACTIONS] || (u->col[LABELLED] && !flag_at(u->col[LABELLED], i))) return PX_OK;
   const uint64_t dims = u->spaces->act_dim;
-  enum px_status status = floats_at(u->col[ACTIONS], step * dims, traj->steps * dims, &u->actions, &traj->actions);
+  enum px_status status = floats_at(u->col[ACTIONS], step * dims, traj->steps * dims, &u->actions, NULL, &traj->actions);
   if (status || (!u->col[LABEL_MASK] && !u->col[ACTION_SOURCE])) return status;
   u->labelled.len = 0;
   status = px_buf_room(&u->labelled, traj->steps);
@@ -203,8 +207,9 @@ static enum px_status put_all(struct upload *u, const struct px_traj_sink *sink,
     traj.truncated = u->col[TRUNCATED] ? flag_at(u->col[TRUNCATED], i) : !traj.terminated;
     traj.has_final = u->col[HAS_FINAL] ? flag_at(u->col[HAS_FINAL], i) : u->all_final;
     const uint64_t dims = u->spaces->obs_dim, rows = traj.steps + (uint64_t)traj.has_final;
-    enum px_status status = floats_at(u->col[OBSERVATIONS], obs * dims, rows * dims, &u->observations, &traj.observations);
-    if (!status) status = floats_at(u->col[REWARDS], step, traj.steps, &u->rewards, &traj.rewards);
+    enum px_status status =
+      floats_at(u->col[OBSERVATIONS], obs * dims, rows * dims, &u->observations, &u->observed, &traj.observations);
+    if (!status) status = floats_at(u->col[REWARDS], step, traj.steps, &u->rewards, &u->rewarded, &traj.rewards);
     if (!status) status = labels_of(u, i, step, &traj);
     if (status) return px_fail(err, status, "trajectory %" PRIu64 " is too large to be read", i);
     status = px_traj_check(u->spaces, &traj, i, err);
@@ -213,23 +218,36 @@ static enum px_status put_all(struct upload *u, const struct px_traj_sink *sink,
     step += traj.steps;
     obs += rows;
   }
-  return PX_OK;
+  const enum px_status status = px_reading_check_precision(u->r, COLUMNS[OBSERVATIONS].name, &u->observed, err);
+  return status ? status : px_reading_check_precision(u->r, COLUMNS[REWARDS].name, &u->rewarded, err);
 }
 
 enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_spaces *spaces,
                                    const struct px_traj_sink *sink, struct px_err *err) {
+  struct px_read_report unread = { 0 };
+  struct px_reading r = { .spaces = spaces, .report = &unread };
+  return px_read_safetensors_noting(&r, bytes, n, sink, err);
+}
+
+enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, const struct px_traj_sink *sink,
+                                          struct px_err *err) {
+  const struct px_spaces *spaces = r->spaces;
   const size_t most = (PX_STEPS_MAX + 1ull) * PX_OBS_MAX * sizeof(float);
-  struct upload u = { .spaces = spaces, .observations = PX_BUF(most), .actions = PX_BUF(most), .rewards = PX_BUF(most),
+  struct upload u = { .r = r, .spaces = spaces, .observations = PX_BUF(most), .actions = PX_BUF(most), .rewards = PX_BUF(most),
                       .labelled = PX_BUF(most) };
   struct px_st *st = NULL;
   enum px_status status = px_st_parse(bytes, n, &st, err);
   if (!status) status = find_columns(&u, st, err);
   if (!status) status = check_columns(&u, err);
+  if (!status && (px_precision_init(&u.observed, spaces->obs_dim) || px_precision_init(&u.rewarded, 1)))
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to read it");
   if (!status) status = put_all(&u, sink, err);
   px_buf_free(&u.observations);
   px_buf_free(&u.actions);
   px_buf_free(&u.rewards);
   px_buf_free(&u.labelled);
+  px_precision_free(&u.observed);
+  px_precision_free(&u.rewarded);
   px_st_free(st);
   return status;
 }

@@ -27,4 +27,9 @@ enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_
 enum px_status px_read_safetensors_file(const char *path, const struct px_spaces *spaces,
                                         const struct px_traj_sink *sink, struct px_err *err) PX_MUST_CHECK;
 
+/* The same with notes in r's report. */
+struct px_reading;
+enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, const struct px_traj_sink *sink,
+                                          struct px_err *err) PX_MUST_CHECK;
+
 #endif

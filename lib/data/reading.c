@@ -66,6 +66,31 @@ enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err
   return PX_E_BAD_DATA;
 }
 
+enum { WIDE_N = 256 };
+
+void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_number type, void *src, size_t n, float *dst) {
+  double wide[WIDE_N];
+  px_number_to_float(type, src, n, dst);
+  for (size_t at = 0, some; precision->columns && at < n; at += some) {
+    some = n - at < WIDE_N ? n - at : WIDE_N;
+    px_number_to_double(type, (const char *)src + at * type.bytes, some, wide);
+    px_precision_see(precision, col, wide, some);
+  }
+}
+
+enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
+                                          struct px_err *err) {
+  uint32_t col = 0;
+  const enum px_precision_loss loss = px_precision_judge(precision, &col);
+  if (loss == PX_PRECISION_REFUSED) return px_precision_fail(precision, name, col, err);
+  if (loss == PX_PRECISION_NOTED && !r->precision_noted) {
+    r->precision_noted = true;
+    px_reading_note(r, "%.80s[%u] changes by less than the precision of float32, in which numbers are kept, near %g: most of its "
+                    "changes are lost; subtract its first value if they matter", name, col, precision->columns[col].largest);
+  }
+  return PX_OK;
+}
+
 uint64_t px_reading_max_bytes(const struct px_reading *r) {
   return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
 }

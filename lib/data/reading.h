@@ -6,7 +6,7 @@
 #ifndef PX_DATA_READING_H
 #define PX_DATA_READING_H
 
-#include "lib/data/number.h"
+#include "lib/data/precision.h"
 #include "lib/data/read.h"
 
 /* A trajectory may take this much, so that no file decides how much memory is used. */
@@ -21,6 +21,7 @@ struct px_reading {
   bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
   uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
+  bool precision_noted; /* one note on lost precision is enough */
 };
 
 /* Each reads a whole file in memory, and sets report->layout. In the helper process, or in tests. */
@@ -47,6 +48,12 @@ uint64_t px_reading_max_bytes(const struct px_reading *r);
 /* Counts an array about to be read against the limits, before anything of it is read. */
 enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
                                  struct px_err *err) PX_MUST_CHECK;
+
+/* px_number_to_float, with what float32 loses counted as in px_precision_see. */
+void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_number type, void *src, size_t n, float *dst);
+/* After the last row of an array: BAD_DATA at "name[col]" where float32 would make a staircase of a column, or a note. */
+enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
+                                          struct px_err *err) PX_MUST_CHECK;
 
 /* An array [rows, cols] read once from the first row to the last. */
 struct px_column {
