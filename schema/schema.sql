@@ -982,6 +982,7 @@ CREATE TABLE public.trajectories (
     has_final boolean NOT NULL,
     terminated boolean NOT NULL,
     truncated boolean NOT NULL,
+    digest uuid,
     CONSTRAINT trajectories_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= length))),
     CONSTRAINT trajectories_length_check CHECK ((length > 0)),
     CONSTRAINT trajectories_n_check CHECK ((n >= 0))
@@ -1006,6 +1007,8 @@ COMMENT ON COLUMN public.trajectories.has_final IS 'Whether the observation afte
 COMMENT ON COLUMN public.trajectories.terminated IS 'Ended in a terminal state (bootstrap 0)';
 
 COMMENT ON COLUMN public.trajectories.truncated IS 'Cut by a time limit or the end of the file (bootstrap)';
+
+COMMENT ON COLUMN public.trajectories.digest IS 'First half of the SHA-256 of all that its segment keeps of it; null: stored by an older build';
 
 CREATE TABLE public.uploads (
     id text DEFAULT public.new_id('up'::text) NOT NULL,
@@ -1198,6 +1201,8 @@ CREATE INDEX jobs_lease ON public.jobs USING btree (lease_expires_at) WHERE (sta
 CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 
 CREATE INDEX jobs_parent ON public.jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX trajectories_digest ON public.trajectories USING btree (dataset_id, digest) WHERE (digest IS NOT NULL);
 
 CREATE INDEX uploads_expires ON public.uploads USING btree (expires_at);
 

@@ -106,7 +106,7 @@ static enum px_status part_feed(struct http_request *req, const void *bytes, siz
 /* Makes the row of a new upload. */
 static enum px_status make_row(struct http_request *req, struct store *store, struct part *part,
                                struct store_upload_state *state, struct px_err *err) {
-  char *options = store_options_json(&part->announced->what.options);
+  char *options = store_options_json(&part->announced->what.options, part->announced->what.on_duplicate);
   if (!options) return px_fail(err, PX_E_NO_MEMORY, "upload");
   const struct store_upload_draft draft = { .dataset_id = part->announced->dataset->id, .file_name = part->announced->what.name,
                                             .format = px_format_name(part->announced->what.format), .options_json = options,
@@ -185,12 +185,13 @@ static enum px_status read_announced(struct http_request *req, struct announced 
   enum px_status status = tus_metadata_check(a->metadata, err);
   if (status) return status;
   char dataset[TUS_VALUE_MAX], name[TUS_VALUE_MAX], format[TUS_VALUE_MAX], type[TUS_VALUE_MAX], flag[TUS_VALUE_MAX],
-    keys[TUS_VALUE_MAX];
+    keys[TUS_VALUE_MAX], duplicate[TUS_VALUE_MAX];
   const struct incoming_words words = { .file_name = tus_metadata_get(a->metadata, "filename", name),
                                         .format = tus_metadata_get(a->metadata, "format", format),
                                         .media_type = tus_metadata_get(a->metadata, "filetype", type),
                                         .ignore_actions = tus_metadata_get(a->metadata, "ignore_actions", flag),
-                                        .obs_keys = tus_metadata_get(a->metadata, "obs_keys", keys) };
+                                        .obs_keys = tus_metadata_get(a->metadata, "obs_keys", keys),
+                                        .on_duplicate = tus_metadata_get(a->metadata, "on_duplicate", duplicate) };
   status = incoming_read(&words, &a->what, err);
   if (status) return status;
   struct store *store = NULL;

@@ -75,7 +75,8 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
   const struct incoming_words words = { .file_name = name ? name : http_header(req, "X-Filename"),
                                         .format = http_query(req, "format"), .media_type = http_header(req, "Content-Type"),
                                         .ignore_actions = http_query(req, "ignore_actions"),
-                                        .obs_keys = http_query(req, "obs_keys") };
+                                        .obs_keys = http_query(req, "obs_keys"),
+                                        .on_duplicate = http_query(req, "on_duplicate") };
   enum px_status status = incoming_read(&words, &u->what, err);
   if (!status) status = read_digest(req, u, err);
   if (!status) status = api_query_flag(req, "async", &u->async, err);
@@ -137,7 +138,8 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
 static enum px_status read_segments(struct http_request *req, struct upload *u, struct store *store, struct px_err *err) {
   const struct store_ingest what = { .store = store, .beside_url = service_options(req->service)->db_url,
                                      .dataset = u->dataset, .fd = u->fd, .format = u->what.format,
-                                     .bytes = px_decoder_bytes(u->decoder), .name = u->what.name, .options = &u->what.options };
+                                     .bytes = px_decoder_bytes(u->decoder), .name = u->what.name, .options = &u->what.options,
+                                     .on_duplicate = u->what.on_duplicate };
   return store_ingest_read(&what, &u->ingesting, err);
 }
 
@@ -170,7 +172,7 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   struct store *store = NULL;
   char job[STORE_ID_MAX];
   int64_t version;
-  char *options = store_options_json(&u->what.options);
+  char *options = store_options_json(&u->what.options, u->what.on_duplicate);
   enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (!status)
     status = store_upload_submit(store, u->dataset->id, u->what.name, px_format_name(u->what.format), options, &u->blob, job, err);

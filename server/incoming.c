@@ -59,6 +59,8 @@ enum px_status incoming_read(const struct incoming_words *words, struct incoming
   choose_name(words->file_name, out);
   enum px_status status = choose_format(words, out, err);
   if (!status) status = incoming_flag("ignore_actions", words->ignore_actions, &out->options.ignore_actions, err);
+  if (!status && words->on_duplicate && !store_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
+    status = px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
   if (!status) status = read_keys(words->obs_keys, &out->options, err);
   if (!status && out->options.obs_keys_n && out->format != PX_FORMAT_HDF5)
     status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys choose among groups of observations in HDF5; in %s they are one array",

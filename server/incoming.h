@@ -5,15 +5,16 @@
 #ifndef PX_SERVER_INCOMING_H
 #define PX_SERVER_INCOMING_H
 
-#include "lib/data/read.h"
+#include "lib/store/transfer.h"
 
 /* As the client gave them; NULL where it did not. The format is what `format` says, else the media type, else the
  * ending of the name. */
-struct incoming_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys; };
+struct incoming_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate; };
 struct incoming {
   char name[128]; /* for errors: printable ASCII, no folders */
   enum px_format format;
   struct px_read_options options;
+  enum store_on_duplicate on_duplicate;
 };
 /* UNSUPPORTED_MEDIA when no format can be told; BAD_FIELD names a word. */
 enum px_status incoming_read(const struct incoming_words *words, struct incoming *out, struct px_err *err) PX_MUST_CHECK;

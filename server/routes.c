@@ -18,7 +18,7 @@ const struct http_route API_ROUTES[] = {
   { "GET", "/v1/datasets", "listDatasets", "after limit", HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_list, PLAIN },
   { "GET", "/v1/datasets/{dataset}", "getDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, false, api_dataset_get, PLAIN },
   { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY, true, api_dataset_delete, PLAIN },
-  { "POST", "/v1/datasets/{dataset}/trajectories", "uploadTrajectories", "format filename ignore_actions obs_keys async",
+  { "POST", "/v1/datasets/{dataset}/trajectories", "uploadTrajectories", "format filename ignore_actions obs_keys on_duplicate async",
     HTTP_TOKEN, HTTP_STREAM, true, api_upload, &API_UPLOAD_STREAM, NULL },
   { "GET", "/v1/datasets/{dataset}/trajectories", "listTrajectories", "from limit", HTTP_TOKEN, HTTP_NO_BODY, false,
     api_trajectory_list, PLAIN },

@@ -35,11 +35,11 @@ static enum px_status fetch(struct job *job, int64_t blob, int *out, struct px_e
 }
 
 static enum px_status ingest(struct job *job, const struct store_upload *upload, const struct px_read_options *options,
-                             struct px_err *err) {
+                             enum store_on_duplicate on_duplicate, struct px_err *err) {
   struct store_dataset *dataset = malloc(sizeof *dataset);
   struct store_ingested *found = malloc(sizeof *found);
   struct store_ingest what = { .store = job->store, .dataset = dataset, .fd = -1, .name = upload->file_name, .options = options,
-                               .hold = &job->hold, .progress = &job->progress };
+                               .on_duplicate = on_duplicate, .hold = &job->hold, .progress = &job->progress };
   enum px_status status = dataset && found ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
                                            : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) status = px_format_from_name(upload->format, &what.format, err);
@@ -58,8 +58,9 @@ enum px_status job_ingest(struct job *job, struct px_err *err) {
   enum px_status status = options ? store_upload_get(job->store, spec_text(job->spec, "upload"), &upload, &text, err)
                                   : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) {
-    store_options_parse(text.data, options);
-    status = ingest(job, &upload, options, err);
+    enum store_on_duplicate on_duplicate;
+    store_options_parse(text.data, options, &on_duplicate);
+    status = ingest(job, &upload, options, on_duplicate, err);
   }
   free(options);
   px_buf_free(&text);

@@ -59,8 +59,9 @@ enum px_status client_upload(struct client *client, const char *path, const char
 /* Sends a file in parts (tus 1.0.0) into a dataset: after a cut it goes on where it
  * was, with growing pauses, until nothing got through for five minutes. *job (of
  * size job_n) is the ingest job. */
-enum px_status client_upload_parts(struct client *client, const char *dataset, const char *file, const char *file_name,
-                                   client_meter meter, void *ctx, char *job, size_t job_n, struct px_err *err) PX_MUST_CHECK;
+struct client_parts { const char *dataset, *file, *file_name, *on_duplicate; /* or NULL */ };
+enum px_status client_upload_parts(struct client *client, const struct client_parts *what, client_meter meter, void *ctx,
+                                   char *job, size_t job_n, struct px_err *err) PX_MUST_CHECK;
 /* Streams the answer into a new file beside `file`, renamed when complete, so
  * that `file` is whole or untouched; "-" is standard output. */
 enum px_status client_download(struct client *client, const char *path, const char *file, client_meter meter, void *ctx,

@@ -91,8 +91,8 @@ static enum px_status upload_parts(struct cli *cli, struct px_err *err) {
   char job[64];
   json_t *document = NULL;
   struct text_meter meter = text_meter_start(file);
-  enum px_status status = client_upload_parts(cli->client, cli->args[0], file, slash ? slash + 1 : file, text_meter_show,
-                                              &meter, job, sizeof job, err);
+  const struct client_parts upload = { cli->args[0], file, slash ? slash + 1 : file, cli_option(cli, "on-duplicate") };
+  enum px_status status = client_upload_parts(cli->client, &upload, text_meter_show, &meter, job, sizeof job, err);
   text_meter_end(&meter);
   if (status) return status;
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
@@ -116,11 +116,13 @@ static bool is_large(const char *file) {
 }
 
 static enum px_status upload_path(const struct cli *cli, char *path, size_t n, struct px_err *err) {
-  const char *slash = strrchr(cli->args[1], '/');
+  const char *slash = strrchr(cli->args[1], '/'), *on_duplicate = cli_option(cli, "on-duplicate");
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
-  return client_path(path, n, err, later ? "/v1/datasets/{}/trajectories?filename={}&async=true"
-                                         : "/v1/datasets/{}/trajectories?filename={}",
-                     cli->args[0], slash ? slash + 1 : cli->args[1], NULL);
+  const enum px_status status = client_path(path, n, err, later ? "/v1/datasets/{}/trajectories?filename={}&async=true"
+                                                                : "/v1/datasets/{}/trajectories?filename={}",
+                                            cli->args[0], slash ? slash + 1 : cli->args[1], NULL);
+  const size_t used = status ? 0 : strlen(path);
+  return status || !on_duplicate ? status : client_path(path + used, n - used, err, "&on_duplicate={}", on_duplicate, NULL);
 }
 
 static enum px_status upload(struct cli *cli, struct px_err *err) {
@@ -154,6 +156,7 @@ static const struct cli_option CREATE[] = {
 static const struct cli_option UPLOAD[] = {
   { "async", NULL, "Leave reading it to a worker; prints the job" },
   { "watch", NULL, "The same, and follow the job to its end" },
+  { "on-duplicate", "WORD", "Trajectories that are there already: allow (the default), skip or refuse" },
   { NULL, NULL, NULL },
 };
 

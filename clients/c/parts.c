@@ -36,11 +36,12 @@ static void set_create(CURL *curl, const void *arg) {
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
 }
 
-static enum px_status create(struct parts *p, const char *dataset, const char *name, struct px_err *err) {
+static enum px_status create(struct parts *p, const struct client_parts *what, struct px_err *err) {
   char length[64], metadata[LINE_MAX_BYTES] = "Upload-Metadata: ", key[REQUEST_KEY_MAX];
   snprintf(length, sizeof length, "Upload-Length: %lld", (long long)p->size);
-  enum px_status status = put_pair(metadata, sizeof metadata, "dataset", dataset, err);
-  if (!status) status = put_pair(metadata, sizeof metadata, "filename", name, err);
+  enum px_status status = put_pair(metadata, sizeof metadata, "dataset", what->dataset, err);
+  if (!status) status = put_pair(metadata, sizeof metadata, "filename", what->file_name, err);
+  if (!status && what->on_duplicate) status = put_pair(metadata, sizeof metadata, "on_duplicate", what->on_duplicate, err);
   if (!status) status = request_key(key, err);
   const char *const headers[] = { VERSION_LINE, length, metadata, NULL };
   const struct request request = { .path = "/v1/uploads", .set = set_create, .key = key, .headers = headers };
@@ -144,13 +145,13 @@ static enum px_status find_job(struct parts *p, char *job, size_t job_n, struct 
   return status;
 }
 
-enum px_status client_upload_parts(struct client *client, const char *dataset, const char *file, const char *file_name,
-                                   client_meter meter, void *ctx, char *job, size_t job_n, struct px_err *err) {
-  struct parts p = { .client = client, .file = fopen(file, "rbe"), .meter = meter, .meter_ctx = ctx };
-  if (!p.file) return px_fail_errno(err, "opening %s", file);
+enum px_status client_upload_parts(struct client *client, const struct client_parts *what, client_meter meter, void *ctx,
+                                   char *job, size_t job_n, struct px_err *err) {
+  struct parts p = { .client = client, .file = fopen(what->file, "rbe"), .meter = meter, .meter_ctx = ctx };
+  if (!p.file) return px_fail_errno(err, "opening %s", what->file);
   enum px_status status = PX_OK;
-  if (fseeko(p.file, 0, SEEK_END) != 0 || (p.size = ftello(p.file)) < 0) status = px_fail_errno(err, "reading %s", file);
-  if (!status) status = create(&p, dataset, file_name, err);
+  if (fseeko(p.file, 0, SEEK_END) != 0 || (p.size = ftello(p.file)) < 0) status = px_fail_errno(err, "reading %s", what->file);
+  if (!status) status = create(&p, what, err);
   if (!status) status = send_all(&p, err);
   if (!status) status = find_job(&p, job, job_n, err);
   fclose(p.file);

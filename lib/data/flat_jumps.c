@@ -69,12 +69,16 @@ void px_jumps_learn(struct px_jumps *j, const float *obs, const float *next, siz
   const struct rounding *a = rounding_of(j->obs_bits), *b = rounding_of(j->next_bits);
   const struct rounding *r = a == b ? rounding_of(UINT32_MAX) : a < b ? a : b;
   j->relative = r->relative;
-  for (uint32_t k = 0; k < j->dims; k++) j->absolute[k] = r->of_deviation * sqrt(j->obs.m2[k] / (double)j->obs.n);
+  for (uint32_t k = 0; k < j->dims; k++) {
+    const double deviation = sqrt(j->obs.m2[k] / (double)j->obs.n);
+    /* Numbers that are not finite are refused where they are, so they must not move the trajectories before them. */
+    j->absolute[k] = isfinite(deviation) ? r->of_deviation * deviation : INFINITY;
+  }
 }
 
 static bool differ(const struct px_jumps *j, const float *a, const float *b) {
   for (uint32_t k = 0; k < j->dims; k++) {
-    if (a[k] == b[k] || (isnan(a[k]) && isnan(b[k]))) continue;
+    if (a[k] == b[k] || isnan(a[k]) || isnan(b[k])) continue;
     const double x = (double)a[k], y = (double)b[k];
     if (!(fabs(x - y) <= j->relative * fmax(fabs(x), fabs(y)) + j->absolute[k])) return true;
   }

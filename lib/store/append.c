@@ -4,9 +4,10 @@
 #include <string.h>
 
 #include "lib/store/datasets.h"
+#include "lib/store/duplicates.h"
 #include "lib/store/job_hold.h"
 
-enum { SEGMENTS_MAX = 1 << 20 };
+enum { SEGMENTS_MAX = 1 << 20, DIGESTS_MAX_BYTES = 1 << 30 };
 
 struct piece {
   struct store_blob blob;
@@ -22,6 +23,9 @@ struct store_append {
   struct piece *pieces;
   size_t n, cap;
   uint64_t class_n[PX_ACT_COUNT_MAX]; /* of all pieces, as in struct px_segment */
+  struct px_buf digests; /* of the pieces' trajectories, in order; empty when nobody gave them */
+  store_append_decide decide;
+  void *decide_ctx;
   int64_t version; /* the dataset's, once committed */
 };
 
@@ -30,6 +34,7 @@ enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, stru
   if (!append) return px_fail(err, PX_E_NO_MEMORY, "no memory for an append");
   snprintf(append->dataset_id, sizeof append->dataset_id, "%s", dataset_id);
   append->obs_dim = obs_dim;
+  append->digests = PX_BUF(DIGESTS_MAX_BYTES);
   *out = append;
   return PX_OK;
 }
@@ -44,7 +49,23 @@ void store_append_free(struct store_append *append) {
   if (!append) return;
   for (size_t i = 0; i < append->n; i++) piece_free(&append->pieces[i]);
   free(append->pieces);
+  px_buf_free(&append->digests);
   free(append);
+}
+
+void store_append_decides(struct store_append *append, store_append_decide decide, void *ctx) {
+  append->decide = decide;
+  append->decide_ctx = ctx;
+}
+
+enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest, struct px_err *err) {
+  const enum px_status status = px_buf_put(&append->digests, digest, sizeof *digest);
+  return status ? px_fail(err, status, "no memory for the index of the trajectories") : PX_OK;
+}
+
+const struct px_traj_digest *store_append_digests(const struct store_append *append, size_t *n) {
+  *n = append->digests.len / sizeof(struct px_traj_digest);
+  return (const struct px_traj_digest *)(const void *)append->digests.data;
 }
 
 /* What the commit will need of a segment, after its bytes are gone. */
@@ -107,10 +128,12 @@ static enum px_status insert_segment(struct store *store, const char *dataset, i
   return db_run(store, SQL_append_segment, &p, DB_TEXT, NULL, err);
 }
 
+/* `digests`: of the piece's trajectories, or NULL. */
 static enum px_status insert_trajectories(struct store *store, const char *dataset, int64_t seq, int64_t first,
-                                          const struct piece *piece, struct px_err *err) {
-  enum { COLUMNS = 4, ARRAY_MAX = 1 << 28 };
-  struct px_buf column[COLUMNS] = { PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX) };
+                                          const struct piece *piece, const struct px_traj_digest *digests, struct px_err *err) {
+  enum { COLUMNS = 5, ARRAY_MAX = 1 << 28 };
+  struct px_buf column[COLUMNS] = { PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX),
+                                    PX_BUF(ARRAY_MAX) };
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < piece->traj_n && !status; i++) {
     const struct px_segment_row *row = &piece->rows[i];
@@ -118,6 +141,7 @@ static enum px_status insert_trajectories(struct store *store, const char *datas
     if (!status) status = db_array_float(&column[1], row->ret);
     if (!status) status = db_array_int(&column[2], row->labelled_n);
     if (!status) status = db_array_int(&column[3], row->has_final + 2 * row->terminated + 4 * row->truncated);
+    if (!status) status = db_array_hex(&column[4], digests ? digests[i].bytes : NULL, sizeof digests->bytes);
   }
   for (int i = 0; i < COLUMNS && !status; i++) status = db_array_end(&column[i]);
   if (status) {
@@ -204,23 +228,45 @@ static enum px_status attach(struct store *store, struct store_append *append, c
   array_in(PQgetvalue(row, 0, 4), obs->mean, append->obs_dim);
   array_in(PQgetvalue(row, 0, 5), obs->m2, append->obs_dim);
   enum px_status status = PX_OK;
+  size_t digests_n;
+  const struct px_traj_digest *digests = store_append_digests(append, &digests_n);
+  if (digests_n == 0) digests = NULL;
   for (size_t i = 0; i < append->n && !status; i++) {
     const struct piece *piece = &append->pieces[i];
     status = insert_segment(store, append->dataset_id, seq, first, piece, err);
-    if (!status) status = insert_trajectories(store, append->dataset_id, seq, first, piece, err);
+    if (!status) status = insert_trajectories(store, append->dataset_id, seq, first, piece, digests, err);
     px_moments_merge(obs, &piece->obs, append->obs_dim);
     first += piece->traj_n;
+    if (digests) digests += piece->traj_n;
     seq++;
   }
   return status ? status : count(store, append, obs, (uint32_t)db_get_int(row, 0, 6), err);
 }
 
-static enum px_status append_locked(struct store *store, struct store_append *append, struct px_err *err) {
+/* Asks whoever appends, now that nobody else can. */
+static enum px_status decide(struct store *store, struct store_append *append, char **result_json, struct px_err *err) {
+  if (!append->decide) return PX_OK;
+  struct px_digest_set stored = { 0 };
+  size_t n;
+  const struct px_traj_digest *digests = store_append_digests(append, &n);
+  enum px_status status = duplicates_find(store, append->dataset_id, digests, n, &stored, err);
+  if (!status) status = append->decide(append->decide_ctx, &stored, result_json, err);
+  px_digest_set_free(&stored);
+  return status;
+}
+
+static enum px_status append_locked(struct store *store, struct store_append *append, char **result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, append->dataset_id);
   PGresult *row;
   enum px_status status = db_one(store, SQL_append_lock, &p, &row, err, "there is no dataset %s", append->dataset_id);
   if (status) return status;
+  append->version = db_get_int(row, 0, 7);
+  status = decide(store, append, result_json, err);
+  if (status || append->n == 0) {
+    PQclear(row);
+    return status;
+  }
   struct px_moments obs = { .mean = px_calloc(append->obs_dim, sizeof(double)), .m2 = px_calloc(append->obs_dim, sizeof(double)) };
   if (!obs.mean || !obs.m2) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the observation statistics");
   else if (db_get_int(row, 0, 0) != append->obs_dim)
@@ -256,8 +302,11 @@ static enum px_status commit_work(struct store *store, void *ctx, struct px_err 
   if (commit->hold) status = job_hold(store, commit->hold, &already, err);
   else if (db_unsettled(store) && commit->append->n) status = is_attached(store, commit->append, &already, err);
   if (status || already) return status;
-  if (commit->append->n) status = append_locked(store, commit->append, err);
-  return status || !commit->hold ? status : job_end(store, commit->hold, commit->result_json, err);
+  char *result_json = NULL;
+  status = append_locked(store, commit->append, &result_json, err);
+  if (!status && commit->hold) status = job_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
+  free(result_json);
+  return status;
 }
 
 enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_hold *hold,

@@ -7,6 +7,7 @@
 
 #include "lib/data/segment.h"
 #include "lib/data/traj.h"
+#include "lib/data/traj_digest.h"
 #include "lib/store/blob.h"
 
 /* Fills id. CONFLICT when the name is taken. env: NULL or "" for none. */
@@ -48,6 +49,16 @@ enum px_status store_trajectory_find(struct store *store, const char *id, int64_
 struct store_append;
 enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, struct store_append **out,
                                    struct px_err *err) PX_MUST_CHECK;
+/* Who wants to know which trajectories the dataset has already gives the digests of all in the order of the segments, and
+ * a function to be asked in the transaction that appends, with the dataset locked: `stored` are those digests that the
+ * dataset has, with the numbers of their trajectories. It may run again. Anything but PX_OK ends the transaction;
+ * *result_json, which the append frees, is the job's result instead of the one given to commit. */
+typedef enum px_status (*store_append_decide)(void *ctx, const struct px_digest_set *stored, char **result_json,
+                                              struct px_err *err);
+void store_append_decides(struct store_append *append, store_append_decide decide, void *ctx);
+enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest, struct px_err *err)
+  PX_MUST_CHECK;
+const struct px_traj_digest *store_append_digests(const struct store_append *append, size_t *n);
 /* Stores one sealed segment (segment.h) on this connection. */
 enum px_status store_append_segment(struct store_append *append, struct store *store, const struct px_segment *segment,
                                     struct px_err *err) PX_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/store/db.h"
 
 static void push(struct db_params *p, const char *value, int length, int format) {
@@ -99,6 +100,12 @@ enum px_status db_array_int(struct px_buf *array, int64_t value) {
 enum px_status db_array_float(struct px_buf *array, double value) {
   const enum px_status status = begin_element(array);
   return status ? status : px_buf_fmt(array, "%.17g", value);
+}
+
+enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) {
+  char hex[2 * 32 + 1] = "null";
+  if (bytes) px_hex(bytes, n, hex);
+  return px_buf_fmt(array, "%c%s", array->len ? ',' : '{', hex);
 }
 
 enum px_status db_array_end(struct px_buf *array) { return px_buf_puts(array, array->len ? "}" : "{}"); }

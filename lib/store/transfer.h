@@ -17,6 +17,12 @@
 #include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
 
+/* What becomes of trajectories that the dataset has already, or that come before in the same file (traj_digest.h): they are
+ * stored and told of; left out and told of; or all of the file is refused. */
+enum store_on_duplicate { STORE_DUPLICATE_ALLOW, STORE_DUPLICATE_SKIP, STORE_DUPLICATE_REFUSE, STORE_DUPLICATE_N };
+/* "allow", "skip", "refuse"; false for another word. */
+bool store_on_duplicate_parse(const char *word, enum store_on_duplicate *out);
+
 struct store_ingest {
   struct store *store;
   const char *beside_url;          /* where a second connection stores the segments of a large file while this
@@ -27,6 +33,7 @@ struct store_ingest {
   enum px_format format;
   const char *name;                /* in errors */
   const struct px_read_options *options;  /* or NULL */
+  enum store_on_duplicate on_duplicate;
   const struct store_hold *hold;          /* NULL, or the ingest job that ends in the same transaction */
   const struct px_progress *progress;     /* or NULL; phase "store", in segments */
 };
@@ -35,6 +42,8 @@ struct store_ingested {
   uint32_t segments_n;
   uint64_t trajectories_n, steps_n, labelled_n, size_bytes;
   int64_t version; /* the dataset's, after it */
+  uint64_t duplicates_n;           /* trajectories of the file that were there already */
+  char duplicates_note[2 * PX_READ_NOTE_BYTES]; /* tells of them; "" when there are none */
 };
 /* In two steps: read stores the file's segments, to which nothing refers yet;
  * commit appends them to the dataset in one short transaction, all or none.
@@ -49,14 +58,14 @@ void store_ingest_free(struct store_ingesting *in, struct store *store);
 /* Both. */
 enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err)
   PX_MUST_CHECK;
-/* {layout, trajectories, steps, labelled_steps, segments, size_bytes, notes[]}: what the API answers and what an
+/* {layout, trajectories, steps, labelled_steps, segments, size_bytes, duplicates, notes[]}: what the API answers and what an
  * ingest job's result is. Owned by the caller; NULL when out of memory. */
 json_t *store_ingested_json(const struct store_ingested *found);
 
-/* Reader options as JSON text, for uploads that wait for their job. The text is
+/* How a file is to be read, as JSON text, for uploads that wait for their job. The text is
  * from malloc (NULL when out of memory); what does not parse is the default. */
-char *store_options_json(const struct px_read_options *options);
-void store_options_parse(const char *text, struct px_read_options *options);
+char *store_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate);
+void store_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate);
 
 struct store_export {
   uint32_t segments_n;          /* snapshot */

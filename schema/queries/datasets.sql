@@ -77,8 +77,15 @@ where t.dataset_id = $1 and t.n = $2
 select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" from trajectories where dataset_id = $1 and segment_seq < $2 order by n
 
 -- name: append_lock
-select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}'), act_count
+select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}'), act_count, version
 from datasets where id = $1 for no key update
+
+-- Of digests in an array, those that the dataset has: their places in the array, and the trajectories.
+-- name: append_duplicates
+select d.i, t.n
+from unnest($2::uuid[]) with ordinality as d (digest, i)
+cross join lateral (select n from trajectories where dataset_id = $1 and digest = d.digest order by n limit 1) t
+order by d.i
 
 -- name: append_attached
 select d.version from segments s join datasets d on d.id = s.dataset_id where s.blob_id = $1
@@ -89,10 +96,11 @@ insert into segments (dataset_id, seq, blob_id, sha256, first_trajectory, trajec
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 -- name: append_trajectories
-insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_steps_n, has_final, terminated, truncated)
-select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0
-from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[]) with ordinality
-     as u (length, return, labelled, flags, i)
+insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_steps_n, has_final, terminated, truncated,
+                          digest)
+select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0, digest
+from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[], $8::uuid[]) with ordinality
+     as u (length, return, labelled, flags, digest, i)
 
 -- name: append_count
 update datasets set

@@ -85,6 +85,8 @@ meta "an unknown dataset" 404 not_found "dataset $(b64 x),filename $(b64 a.npz)"
 meta "no format" 415 unsupported_media "dataset $(b64 d)"
 meta "an unknown media type" 415 unsupported_media "dataset $(b64 d),filetype $(b64 video/mp4)"
 meta "a flag that is none" 422 bad_field "dataset $(b64 d),format $(b64 npz),ignore_actions $(b64 perhaps)"
+meta "an unknown word for duplicates" 422 bad_field "dataset $(b64 d),format $(b64 npz),on_duplicate $(b64 perhaps)"
+meta "keys for a file without groups" 422 bad_field "dataset $(b64 d),format $(b64 npz),obs_keys $(b64 position)"
 meta "long metadata" 413 too_large "dataset $(b64 d),filename $(b64 "$(head -c 4000 /dev/zero | tr '\0' a)")"
 
 # --- parts
@@ -135,6 +137,21 @@ ok "a worker reads it" wait_until 30 has_trajectories 12
 api GET "/v1/jobs/$job?wait=10s"
 is "and the job has succeeded" 200 '.state == "succeeded" and .result.trajectories == 12'
 ok "HEAD still tells that all is there" offset_is "$size"
+
+# --- what is there already
+create_again() { # WORD
+  tus POST /v1/uploads -H "Upload-Length: $size" -H "Upload-Metadata: dataset $(b64 d),filename $(b64 again.jsonl),on_duplicate $(b64 "$1")" \
+    -H "$octets" --data-binary @"$file"
+}
+create_again refuse
+is "the file again, to be refused if it is there" 201
+api GET "/v1/jobs/$(header proxact-job)?wait=30s"
+is "its job fails" 200 '.state == "failed" and .reason == "conflict" and (.error.detail | test("again.jsonl: trajectory 0 is in the dataset already"))'
+create_again skip
+is "the file again, to be left out" 201
+api GET "/v1/jobs/$(header proxact-job)?wait=30s"
+is "its job tells so" 200 '.state == "succeeded" and .result.trajectories == 0 and .result.duplicates == 12'
+ok "nothing came of these" has_trajectories 12
 
 # --- with the first part, with one that is everything, with a key
 create "$size" -H "$octets" --data-binary @"$work/p1"

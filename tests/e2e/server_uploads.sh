@@ -76,6 +76,30 @@ send jsonl "$files/good.jsonl" -H 'Prefer: respond-async'
 is "to be read by a job" 202 '.kind == "ingest" and .state == "queued"'
 ok "whose Location is told" same "$(header location)" "/v1/jobs/$(field .id)"
 
+# --- what is there already
+new_dataset twice
+again() { # WORD: the same file once more
+  api POST "/v1/datasets/$ds/trajectories?filename=good.npz&on_duplicate=$1" -H "Content-Type: ${media[npz]}" --data-binary @"$files/good.npz"
+}
+send jsonl "$files/good.jsonl"
+is "a file" 201 '.duplicates == 0 and .notes == []'
+again skip
+is "again, in another format: left out" 201 '.trajectories == 0 and .duplicates == 12 and .version == 2 and
+  (.notes[-1] | test("all 12 trajectories are in the dataset already.*left out"))'
+again refuse
+is "or refused, with its place" 409 '.code == "conflict" and (.detail | test("good.npz: trajectory 0 is in the dataset already")) and
+  (.hint | test("on_duplicate=skip"))'
+again perhaps
+is "another word" 422 '.code == "bad_field" and .errors[0].pointer == "on_duplicate"'
+api GET "/v1/datasets/$ds"
+is "nothing came of these" 200 "$counts and .version == 2"
+send npz "$files/good.npz" -H "Idempotency-Key: twice-$$"
+is "unless asked, it is stored twice and noted" 201 '.trajectories == 12 and .duplicates == 12 and (.notes[-1] | test("stored twice"))'
+send npz "$files/good.npz" -H "Idempotency-Key: twice-$$"
+is "a repeated request is no upload" 201 '.version == 3'
+api GET "/v1/datasets/$ds"
+is "all of it is counted" 200 '.trajectories == 24'
+
 # --- labelled step by step: enough to learn from, but a mask hides whole trajectories
 new_dataset steps
 printf '%s\n' '{"observations": [[0,0,0],[1,1,1],[2,2,2]], "rewards": [0,1], "actions": [[0.1,0.2],null], "terminated": false, "truncated": true}' \

@@ -214,6 +214,13 @@ static void rounding_of_either_array_is_no_end(void) {
   }
 }
 
+static void a_number_that_is_not_finite_is_refused_where_it_is(void) {
+  walk(4, 30, 0);
+  round_off(made.next, made.n * O, 13);
+  made.obs[(2 * 30 + 7) * O + 1] = NAN;
+  CU_ASSERT(refused(PX_FORMAT_HDF5, "trajectory 2, step 7, observations[1]", "not finite", ""));
+}
+
 static void a_small_jump_far_from_zero_is_an_end(void) {
   walk(8, 40, 0);
   /* Position in metres on a map: episodes start where the last one was, 3 m further. The other columns never move. */
@@ -358,7 +365,7 @@ static void keys_are_for_groups_of_observations(void) {
 }
 
 CU_MAIN("read_flat", T(an_end_that_only_next_observations_shows_is_one), T(flags_that_miss_some_ends_are_completed),
-        T(rounding_of_either_array_is_no_end), T(a_small_jump_far_from_zero_is_an_end),
+        T(rounding_of_either_array_is_no_end), T(a_small_jump_far_from_zero_is_an_end), T(a_number_that_is_not_finite_is_refused_where_it_is),
         T(a_file_longer_than_a_trajectory_may_be_is_cut), T(rows_in_no_order_are_refused),
         T(single_transitions_are_taken_when_each_is_flagged), T(unknown_next_observations_show_no_end),
         T(a_copy_of_the_observations_tells_no_ends), T(the_first_d3rlpy_flags_all_ends_in_episode_terminals),
