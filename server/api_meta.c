@@ -86,7 +86,7 @@ static enum px_status put_redis(struct px_buf *out) {
   struct queue_counts counts;
   queue_counts(&counts);
   return px_buf_fmt(out,
-                    "# HELP proxact_redis_breaker_open Connections (of 2) over which Redis is left alone, because it failed.\n"
+                    "# HELP proxact_redis_breaker_open Connections (of 3) over which Redis is left alone, because it failed.\n"
                     "# TYPE proxact_redis_breaker_open gauge\nproxact_redis_breaker_open %d\n"
                     "# HELP proxact_redis_failures_total Times that Redis could not be reached, or did not answer as it should.\n"
                     "# TYPE proxact_redis_failures_total counter\nproxact_redis_failures_total %llu\n"

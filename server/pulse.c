@@ -1,4 +1,4 @@
-/* Whether the database answers: see pulse.h. */
+/* Whether database and Redis answer: see pulse.h. */
 #include "server/pulse.h"
 
 #include <pthread.h>
@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "lib/queue/queue.h"
 #include "lib/store/store.h"
 
 /* A failure that took less than SILENT_MS is an answer: of a database that is away, say, which costs nobody a wait. */
@@ -14,14 +15,17 @@ enum { PAUSE_MS = 500, ANSWER_MS = 2000, SILENT_MS = 1000 };
 
 struct pulse {
   struct store *store;
+  struct queue *queue;
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool stopping;
-  atomic_bool silent;
+  atomic_bool silent, redis_up;
 };
 
-static void look(struct pulse *p) {
+static void look_at_redis(struct pulse *p) { atomic_store(&p->redis_up, queue_ping(p->queue)); }
+
+static void look_at_database(struct pulse *p) {
   struct px_err err = { 0 };
   const int64_t began_ms = px_clock_ms();
   const bool silent = store_ping(p->store, &err) != PX_OK && px_clock_ms() - began_ms >= SILENT_MS;
@@ -35,7 +39,8 @@ static void *pulse_main(void *arg) {
   pthread_mutex_lock(&p->lock);
   while (!p->stopping) {
     pthread_mutex_unlock(&p->lock);
-    look(p);
+    look_at_redis(p);
+    look_at_database(p);
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += PAUSE_MS * 1000000L;
@@ -52,10 +57,11 @@ static void pulse_free(struct pulse *p) {
   pthread_cond_destroy(&p->changed);
   pthread_mutex_destroy(&p->lock);
   store_close(p->store);
+  queue_close(p->queue);
   free(p);
 }
 
-enum px_status pulse_start(const char *db_url, struct pulse **out, struct px_err *err) {
+enum px_status pulse_start(const char *db_url, const char *redis_url, struct pulse **out, struct px_err *err) {
   struct pulse *p = calloc(1, sizeof *p);
   if (!p) return px_fail(err, PX_E_NO_MEMORY, "watching the database");
   pthread_mutex_init(&p->lock, NULL);
@@ -65,8 +71,10 @@ enum px_status pulse_start(const char *db_url, struct pulse **out, struct px_err
   pthread_cond_init(&p->changed, &monotonic);
   pthread_condattr_destroy(&monotonic);
   enum px_status status = store_new(db_url, "proxact-server pulse", &p->store, err);
+  if (!status) status = queue_open(redis_url, &p->queue, err);
   if (!status) {
     store_set_answer(p->store, ANSWER_MS);
+    look_at_redis(p);
     if (pthread_create(&p->thread, NULL, pulse_main, p) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
   }
   if (status) pulse_free(p);
@@ -85,3 +93,4 @@ void pulse_stop(struct pulse *p) {
 }
 
 const atomic_bool *pulse_silent(const struct pulse *p) { return &p->silent; }
+bool pulse_redis_up(const struct pulse *p) { return atomic_load(&p->redis_up); }

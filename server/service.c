@@ -47,7 +47,7 @@ enum px_status service_new(const struct service_options *options, struct service
     status = px_fail(err, PX_E_NO_MEMORY, "tokens");
   if (!status && !(s->recent = recent_new())) status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
-  if (!status) status = pulse_start(options->db_url, &s->pulse, err);
+  if (!status) status = pulse_start(options->db_url, options->redis_url, &s->pulse, err);
   if (!status) status = defer_new(options->work_threads, &s->defer, err);
   if (!status) status = wait_new(s, &s->waiter, err);
   if (status) {
@@ -100,12 +100,7 @@ void service_wake(struct service *s, int n) {
   pthread_mutex_unlock(&s->queue_lock);
 }
 
-bool service_queue_up(struct service *s) {
-  pthread_mutex_lock(&s->queue_lock);
-  const bool up = queue_up(s->queue);
-  pthread_mutex_unlock(&s->queue_lock);
-  return up;
-}
+bool service_queue_up(struct service *s) { return pulse_redis_up(s->pulse); }
 
 /* Many clients that follow one job ask Redis a few times a second together. */
 bool service_job_progress(struct service *s, const char *job, struct px_buf *json) {

@@ -103,6 +103,11 @@ PX_PRINTF(2, 3) static redisReply *command(struct queue *q, const char *format, 
   return NULL;
 }
 
+bool queue_ping(struct queue *q) {
+  q->quiet_until_ms = 0;
+  return talk_fine(command(q, "PING"));
+}
+
 /* --- waiting --- */
 
 /* Waits until fd or stop_fd is readable; true if it was fd. A descriptor of -1 is ignored. */

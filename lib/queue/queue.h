@@ -24,6 +24,8 @@ struct queue;
 enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) PX_MUST_CHECK;
 void queue_close(struct queue *q);
 bool queue_up(const struct queue *q);
+/* Asks Redis now, whatever the breaker says; true if it answered. */
+bool queue_ping(struct queue *q);
 /* Of all queues of this process: failures, calls that were not tried because a breaker was open, breakers open now. Any thread. */
 struct queue_counts { uint64_t failures, skipped; int open; };
 void queue_counts(struct queue_counts *out);

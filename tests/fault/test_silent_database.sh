@@ -50,6 +50,17 @@ echo "GET /healthz before: $(spread "$work/before")"
 echo "  from the stop on: $(spread "$work/during")"
 echo "  once it is known: $(spread "$work/later")"
 
+# --- Redis: /readyz tells of it, though nothing else asks for it
+redis_is() { curl -sS "$url/readyz" | jq -e ".redis == \"$1\"" >/dev/null; }
+read -r redis _ <"$PROXACT_VAR/redis.pid"
+ok "Redis is up" redis_is up
+kill -STOP "$redis"
+on_end kill -CONT "$redis"
+ok "that Redis is silent is told" wait_until 10 redis_is down
+ok "and the service is ready all the same" is_code /readyz 200
+kill -CONT "$redis"
+ok "and that it is back" wait_until 10 redis_is up
+
 # --- guessed tokens: refused without the database, and counted in the log instead of listed
 guess() { # N TOKEN: one connection; "N" in the token stands for a number
   /usr/bin/python3 - "$1" "$2" "$port" <<'PY'
