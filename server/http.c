@@ -158,6 +158,15 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
   return PX_OK;
 }
 
+/* A token that is not known yet is looked up. */
+static enum px_status authorize(struct exchange *x, struct px_err *err) {
+  http_conn_hold_up(x->conn, true);
+  const enum px_status status =
+    service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), err);
+  http_conn_hold_up(x->conn, false);
+  return status;
+}
+
 /* Everything that the headers decide. */
 static enum px_status admit(struct exchange *x, struct px_err *err) {
   px_json_forget(); /* of the request before */
@@ -171,7 +180,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   x->req.route = x->match.route;
   /* Who may not come in learns nothing of what is inside. */
   if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN))
-    status = service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), err);
+    status = authorize(x, err);
   if (status) return status;
   if (x->req.route && x->req.route->access != HTTP_OPEN) http_conn_known(x->http->watch, x->conn);
   if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
@@ -269,7 +278,9 @@ static enum MHD_Result hold(struct exchange *x) {
 }
 
 static enum MHD_Result run_here(struct exchange *x) {
+  http_conn_hold_up(x->conn, true);
   run_handler(x);
+  http_conn_hold_up(x->conn, false);
   if (!x->failed && x->reply.wait_ms > 0) return hold(x);
   return http_answer(x);
 }
@@ -406,10 +417,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
 }
 
 /* A request on a connection without its struct conn is not carried out: see on_uri. */
-static void on_opened(struct http *http, struct MHD_Connection *connection, void **socket_context) {
+static void on_opened(struct http_loop *loop, struct MHD_Connection *connection, void **socket_context) {
+  struct http *http = loop->http;
   const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   const int fd = socket_of(connection);
-  struct conn *conn = http_conn_open(http->watch, fd, from ? from->client_addr : NULL, px_clock_ms() + http->options.idle_s * 1000);
+  struct conn *conn = http_conn_open(http->watch, fd, from ? from->client_addr : NULL, px_clock_ms() + http->options.idle_s * 1000,
+                                     &loop->held_since_ms);
   if (conn && !http_recv_watch(fd, conn)) {
     http_conn_close(http->watch, conn);
     conn = NULL;
@@ -430,7 +443,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
                           enum MHD_ConnectionNotificationCode code) {
   struct http_loop *loop = cls;
   if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-    on_opened(loop->http, connection, socket_context);
+    on_opened(loop, connection, socket_context);
     return;
   }
   on_closed(loop->http, connection, *socket_context);

@@ -12,10 +12,13 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "server/http.h"
+#include "server/http_health.h"
 
 enum { TURN_MAX = 64,          /* accepted before the thread looks round */
        HEADROOM_PART = 16,     /* a sixteenth of the connections is kept free while idle ones can give way */
-       LOG_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048 };
+       LOG_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048,
+       HELD_UP_MS = 20,
+       HEALTH_WAIT_MS = 20 };  /* for a request on a new connection, when every thread is held up */
 
 struct acceptor {
   int listen_fd, stop_fd;
@@ -50,14 +53,27 @@ static void refuse(struct acceptor *a, int fd) {
   px_log(PX_LOG_WARN, "connections_full", "connections", PX_I(a->loops_n * HTTP_LOOP_CONNECTIONS_MAX), NULL);
 }
 
-/* The loop with the fewest; *free: how many more all of them could take. */
+/* Its thread has been at one request for so long that the next one may have to wait. */
+static bool is_held_up(const struct http_loop *loop) {
+  const int64_t since_ms = atomic_load(&loop->held_since_ms);
+  return since_ms != 0 && px_clock_ms() - since_ms >= HELD_UP_MS;
+}
+
+static bool is_better(const struct http_loop *a, const struct http_loop *b) {
+  const bool a_full = a->connections >= HTTP_LOOP_CONNECTIONS_MAX, b_full = b->connections >= HTTP_LOOP_CONNECTIONS_MAX;
+  if (a_full != b_full) return b_full;
+  const bool a_held = is_held_up(a), b_held = is_held_up(b);
+  return a_held != b_held ? b_held : a->connections < b->connections;
+}
+
+/* The loop with the fewest, of those whose thread is free; *free: how many more all of them could take. */
 static struct http_loop *emptiest(struct acceptor *a, int *free_n) {
   struct http_loop *best = &a->loops[0];
   *free_n = 0;
   for (int i = 0; i < a->loops_n; i++) {
     struct http_loop *loop = &a->loops[i];
     *free_n += HTTP_LOOP_CONNECTIONS_MAX - loop->connections;
-    if (loop->connections < best->connections) best = loop;
+    if (is_better(loop, best)) best = loop;
   }
   return best;
 }
@@ -74,12 +90,22 @@ static struct http_loop *find_place(struct acceptor *a) {
   return loop->connections < HTTP_LOOP_CONNECTIONS_MAX ? loop : NULL;
 }
 
+/* A loop whose thread is held up learns of a new connection only afterwards: so GET /healthz on one is answered here. */
+static bool answer_health(struct acceptor *a, int fd) {
+  struct pollfd comes = { .fd = fd, .events = POLLIN };
+  if (poll(&comes, 1, HEALTH_WAIT_MS) <= 0 || !http_health_asked(fd)) return false;
+  http_health_answer(fd);
+  http_linger_put(a->linger, fd);
+  return true;
+}
+
 static void place(struct acceptor *a, int fd, const struct sockaddr *from, socklen_t from_n) {
   struct http_loop *loop = find_place(a);
   if (!loop) {
     refuse(a, fd);
     return;
   }
+  if (is_held_up(loop) && answer_health(a, fd)) return; /* all of them are held up */
   loop->connections++;
   if (MHD_add_connection(loop->daemon, fd, from, from_n) != MHD_YES) loop->connections--; /* it has closed it */
 }

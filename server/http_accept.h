@@ -24,6 +24,7 @@ struct http_loop {
   struct http *http;
   struct MHD_Daemon *daemon;
   atomic_int connections;   /* counted up here, and down by http.c when one is closed */
+  _Atomic int64_t held_since_ms; /* since when it is at one request; 0: it is at none */
 };
 
 struct acceptor;

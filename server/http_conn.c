@@ -16,12 +16,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
+#include "server/http_health.h"
 #include "server/http_recv.h"
 
 /* HEAD_MS: how long a head may take from its first byte. YOUNG_MS: how long a stranger has its place in any case, while there
  * are places: its token may be on its way. FULL_MS: the same when there are none. FRESH_MS: how long a client that has just connected may take to ask, when the server is about to end.
  * ENDED_MS: how long libmicrohttpd may take to find in what it has read that a request of a client that is gone is whole. */
-enum { HEAD_MS = 20000, YOUNG_MS = 1000, FULL_MS = 250, FRESH_MS = 1000, IDLE_AT_LEAST_MS = 1000, ENDED_MS = 2000, ADDRESSES = 4096 };
+enum { HEAD_MS = 20000, YOUNG_MS = 1000, FULL_MS = 250, FRESH_MS = 1000, IDLE_AT_LEAST_MS = 1000, ENDED_MS = 2000, LATE_MS = 1000,
+       ADDRESSES = 4096 };
 
 /* HEARING: of a request not all has come yet. */
 enum state { FRESH, HEARING, BUSY, WAITING, SHUT };
@@ -32,6 +34,7 @@ struct conn {
   unsigned address;         /* where it is counted */
   bool stranger, evicted;   /* under the lock */
   int64_t opened_ms;
+  _Atomic int64_t *held_since_ms; /* of its thread */
   _Atomic int64_t deadline_ms, idle_since_ms; /* since it was opened, or its last request ended */
   _Atomic int state, pace;
   _Atomic uint64_t marked;  /* bytes that had gone through when the present time of its pace began */
@@ -114,6 +117,21 @@ static void hurry_ended(struct conn *c, int64_t now) {
     atomic_compare_exchange_strong(&c->deadline_ms, &deadline, now + ENDED_MS); /* or a new stage has begun */
 }
 
+void http_conn_hold_up(struct conn *conn, bool begins) {
+  if (conn) atomic_store(conn->held_since_ms, begins ? px_clock_ms() : 0);
+}
+
+/* What a thread that is held up would answer at once is answered here. Its connection is over then: when the thread comes
+ * to it, http_conn_begin refuses what it reads. */
+static void answer_for_held_up(struct conn_watch *watch, int64_t now) {
+  for (struct conn *c = watch->first; c; c = c->next) {
+    const int64_t since_ms = atomic_load(c->held_since_ms);
+    int state = atomic_load(&c->state);
+    if (since_ms == 0 || now - since_ms < HTTP_HEALTH_HELD_UP_MS || (state != FRESH && state != WAITING)) continue;
+    if (http_health_asked(c->fd) && atomic_compare_exchange_strong(&c->state, &state, SHUT)) http_health_answer(c->fd);
+  }
+}
+
 /* The socket is only shut down here; libmicrohttpd sees its end and closes it. */
 static void shut_late(struct conn_watch *watch, int64_t now) {
   for (struct conn *c = watch->first; c; c = c->next) {
@@ -131,13 +149,20 @@ static void shut_late(struct conn_watch *watch, int64_t now) {
 
 static void *watch_main(void *arg) {
   struct conn_watch *watch = arg;
+  int64_t next_ms = px_clock_ms() + LATE_MS;
   pthread_mutex_lock(&watch->lock);
   while (!watch->stopping) {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += 1;
+    until.tv_nsec += HTTP_HEALTH_HELD_UP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
     pthread_cond_timedwait(&watch->changed, &watch->lock, &until);
-    shut_late(watch, px_clock_ms());
+    const int64_t now = px_clock_ms();
+    answer_for_held_up(watch, now);
+    if (now < next_ms) continue;
+    shut_late(watch, now);
+    next_ms = now + LATE_MS;
   }
   pthread_mutex_unlock(&watch->lock);
   return NULL;
@@ -211,10 +236,12 @@ static bool evict_oldest(struct conn_watch *watch, int address, int64_t age_ms) 
   return true;
 }
 
-struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms) {
+struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms,
+                            _Atomic int64_t *held_since_ms) {
   struct conn *conn = calloc(1, sizeof *conn);
   if (!conn) return NULL;
   conn->fd = socket_fd;
+  conn->held_since_ms = held_since_ms;
   conn->address = address_of(watch, from);
   conn->deadline_ms = deadline_ms;
   conn->idle_since_ms = conn->opened_ms = px_clock_ms();

@@ -33,8 +33,12 @@ struct conn_limits {
 enum px_status http_conn_watch_new(const struct conn_limits *limits, struct conn_watch **out, struct px_err *err) PX_MUST_CHECK;
 void http_conn_watch_free(struct conn_watch *watch); /* no connection may be left */
 
-/* NULL when out of memory. The socket stays the caller's. May shut another one down: see above. */
-struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms);
+/* NULL when out of memory. The socket stays the caller's. May shut another one down: see above. held_since_ms: since when the
+ * thread that serves it is at one request, 0: it is at none; borrowed until the connection is closed. */
+struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms,
+                            _Atomic int64_t *held_since_ms);
+/* The thread that serves it begins, or ends, what may hold it up. */
+void http_conn_hold_up(struct conn *conn, bool begins);
 void http_conn_close(struct conn_watch *watch, struct conn *conn);
 struct http_recv *http_conn_recv(struct conn *conn); /* what was read of it; borrowed */
 /* A hash of the client's address, the same for all that count as one; 0 for NULL. */
