@@ -150,10 +150,10 @@ static void the_dual_form_gives_the_same_ridge(void) {
 
 /* ---- wide observations */
 
-enum { WIDE_O = 300, WIDE_TRAJS = 4, WIDE_STEPS = 12 };
+enum { WIDE_O = 300, WIDE_A = 40, WIDE_TRAJS = 4, WIDE_STEPS = 12 };
 struct wide {
   struct px_dataset ds;
-  float observations[WIDE_TRAJS * (WIDE_STEPS + 1) * WIDE_O], actions[WIDE_TRAJS * WIDE_STEPS], rewards[WIDE_TRAJS * WIDE_STEPS];
+  float observations[WIDE_TRAJS * (WIDE_STEPS + 1) * WIDE_O], actions[WIDE_TRAJS * WIDE_STEPS * WIDE_A], rewards[WIDE_TRAJS * WIDE_STEPS];
   uint8_t labelled[WIDE_TRAJS * WIDE_STEPS], flags[WIDE_TRAJS];
   uint64_t step_start[WIDE_TRAJS + 1], obs_start[WIDE_TRAJS + 1];
 };
@@ -221,6 +221,39 @@ static void ridge_of_wide_windows_is_the_minimum(void) {
   free(linear), free(x), free(gradient), free(steps);
   idm_norm_free(norm);
   free(w);
+}
+
+/* Many action dimensions, and classes, from wide windows and few rows. */
+static void wide_windows_label_many_dimensions_and_classes(void) {
+  for (int discrete = 0; discrete < 2; discrete++) {
+    struct wide *w = wide_new();
+    struct px_spaces *spaces = &w->ds.spaces;
+    struct idm_spec spec;
+    struct idm_metrics metrics;
+    struct idm_model *model;
+    struct idm_labels *labels;
+    struct px_err err;
+    idm_spec_default(IDM_FAST, &spec);
+    spec.members = 2, spec.hidden = 16, spec.layers = 1, spec.steps = 5, spec.validate_every = 5;
+    if (discrete) {
+      px_spaces_set_discrete(spaces, 3);
+      for (uint32_t i = 0; i < w->ds.steps_n; i++) w->actions[i] = w->actions[i] < -0.01F ? 0 : w->actions[i] > 0.01F ? 2 : 1;
+      spec.head = IDM_SOFTMAX, spec.mean_loss = IDM_NLL;
+    } else {
+      spaces->act_dim = WIDE_A;
+      for (uint32_t i = (uint32_t)w->ds.steps_n; i-- > 0;)
+        for (uint32_t j = 0; j < WIDE_A; j++) w->actions[i * WIDE_A + j] = w->actions[i];
+      for (uint32_t j = 0; j < WIDE_A; j++) spaces->act_low[j] = -1, spaces->act_high[j] = 1;
+    }
+    CU_OK(idm_train_member(&w->ds, &spec, 0, NULL, NULL, &model, &metrics, &err), err);
+    CU_OK(idm_label(&model, 1, &w->ds, 0, WIDE_TRAJS, NULL, &labels, &err), err);
+    for (uint64_t i = 0; i < w->ds.steps_n * spaces->act_dim; i++) CU_ASSERT_TRUE(isfinite(labels->actions[i]));
+    for (uint64_t i = 0; i < w->ds.steps_n; i++) CU_ASSERT_EQUAL(labels->known[i], 1);
+    for (uint32_t j = 1; j < WIDE_A && !discrete; j++) CU_ASSERT_DOUBLE_EQUAL(metrics.val_r2_dim[j], metrics.val_r2_dim[0], 0.2);
+    idm_labels_free(labels);
+    idm_model_free(model);
+    free(w);
+  }
 }
 
 static void a_ridge_takes_as_many_rows_as_time_allows(void) {
@@ -324,5 +357,6 @@ static void quality_splits_at_the_labelled_returns(void) {
 
 CU_MAIN("idm_quality", T(yardsticks_are_what_they_say), T(ridge_error_from_sums_is_the_error),
         T(the_dual_form_gives_the_same_ridge), T(ridge_of_wide_windows_is_the_minimum),
+        T(wide_windows_label_many_dimensions_and_classes),
         T(a_ridge_takes_as_many_rows_as_time_allows), T(a_ridge_of_wide_windows_can_be_stopped_between_solutions),
         T(quality_is_judged_on_hidden_known_steps_alone), T(quality_splits_at_the_labelled_returns))
