@@ -160,14 +160,17 @@ jq -r '
   ("  proxact" | left(34)) + (.label.mse | short | right(6)) + (.label.r2 | short | right(7)),
   (.label.yardsticks // {} | to_entries[] | ("  yardstick: " + .key | left(34)) +
     ((if .value | type == "object" then .value.mse else .value end) | short | right(6))),
+  (.label.coverage // empty | "  \(.["95"] * 1000 | round / 10)% of the hidden actions lie within 1.96 action_std of their label"),
   "",
   "Policies                            return   95% interval      normalised   episodes",
   (.algorithms | to_entries[] | .key as $algo | .value as $variants
     | (["labelled_only", "labelled only"], ["ss", "proxact (semi-supervised)"], ["oracle", "all true actions"]) as [$key, $name]
     | $variants[$key] | select(. != null)
     | ("  " + ($algo | left(8)) + $name | left(36)) + (.return_mean | short | right(6)) +
-      (("  [" + (.return_ci95[0] | short) + ", " + (.return_ci95[1] | short) + "]") | left(18)) +
-      (.normalized | short | right(10)) + (.episodes | tostring | right(10)))' "$var/demo/report.json"
+      ((if .return_ci95 then "  [" + (.return_ci95[0] | short) + ", " + (.return_ci95[1] | short) + "]" else "  -" end) | left(18)) +
+      (.normalized | short | right(10)) + (.episodes | tostring | right(10))),
+  (.warnings // [] | select(length > 0) | "", "Warnings",
+    (.[] | "  \(.code): \(.message)", "    \(.hint)"))' "$var/demo/report.json"
 say
 say "wall time $(as_time $((SECONDS - started_s))); report: ${var/#$PX_ROOT\//}/demo/report.json"
 if [ "${KEEP:-}" = 1 ] || [ -z "$started_here" ]; then

@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
-#include "worker/env/rollout.h"
+#include "worker/figures.h"
 #include "worker/keeper.h"
 #include "worker/rl/fqe.h"
 #include "worker/snapshot.h"
@@ -59,25 +60,16 @@ static json_t *agreements(const struct px_dataset *ds, const struct truth *truth
   return out;
 }
 
-static json_t *mean_document(const double *x, uint32_t n) {
-  double mean, ci95[2];
-  px_rollout_ci95(x, n, &mean, ci95);
-  return json_pack("{s:f, s:[f,f]}", "mean", mean, "ci95", ci95[0], ci95[1]);
-}
-
-static json_t *values_document(const float *values, double *scratch, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) scratch[i] = (double)values[i];
-  return mean_document(scratch, n);
-}
-
 /* What the data itself earned, discounted, as far as it was recorded. */
-static json_t *behaviour_document(const struct px_dataset *ds, double gamma, double *scratch) {
+static json_t *behaviour_document(const struct px_dataset *ds, double gamma, double *scratch, json_t *result) {
   for (uint32_t i = 0; i < ds->traj_n; i++) {
     scratch[i] = 0;
     for (uint64_t step = ds->step_start[i + 1]; step > ds->step_start[i]; step--)
       scratch[i] = (double)ds->rewards[step - 1] + gamma * scratch[i];
   }
-  return mean_document(scratch, ds->traj_n);
+  double mean;
+  json_t *ci95 = figures_interval(scratch, ds->traj_n, "behaviour_value", "trajectories", result, &mean);
+  return json_pack("{s:o, s:o}", "mean", px_json_number(mean), "ci95", ci95);
 }
 
 struct assessment {
@@ -129,13 +121,26 @@ static enum px_status load(struct job *job, struct assessment *a, struct px_err 
   return a->actions && a->values && a->scratch ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
 }
 
-/* The policy's own critic at the first states; null if it has none. */
-static json_t *own_values(struct assessment *a) {
+static json_t *values_document(struct assessment *a, struct fqe_bounds bounds, const char *name) {
+  const uint32_t n = a->ds->traj_n;
+  for (uint32_t i = 0; i < n; i++) a->scratch[i] = (double)a->values[i];
+  return figures_values(a->scratch, n, bounds, name, a->result);
+}
+
+/* The policy's own critic at the first states; null if it has none. Its discount is its own. */
+static json_t *own_values(struct assessment *a, const struct fqe_result *found) {
   const struct px_dataset *ds = a->ds;
+  const double gamma = rl_policy_gamma(a->policy);
   for (uint32_t i = 0; i < ds->traj_n; i++)
     if (!rl_policy_value(a->policy, ds->observations + ds->obs_start[i] * ds->spaces.obs_dim, 1, &a->values[i]))
       return json_null();
-  return values_document(a->values, a->scratch, ds->traj_n);
+  return values_document(a, fqe_bounds(found, gamma), "initial_state_value");
+}
+
+/* An evaluation that diverged is no estimate either, and leaves the rest of the assessment as it is. */
+static json_t *diverged_document(struct assessment *a, const struct px_err *err) {
+  px_warn(a->result, PX_W_VALUE_REFUSED, "fqe is no estimate: %s", err->message);
+  return json_pack("{s:n, s:n}", "mean", "ci95");
 }
 
 static enum px_status evaluate(struct job *job, struct assessment *a, struct px_err *err) {
@@ -152,17 +157,17 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   enum px_status status = snapshot_union(job, a->ds, spec_text(spec, "label_set"), &u, err);
   if (!status) status = keeper_open(&keeper, job, err);
   if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, &keeper.checkpoint, a->values, &found, err);
-  if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
   keeper_close(&keeper);
   px_union_free(u);
-  if (status) return status;
-  json_t *fqe_document = values_document(a->values, a->scratch, a->ds->traj_n);
-  json_object_set_new(fqe_document, "td_rms", json_real(found.td_rms));
+  if (status && status != PX_E_NAN_LOSS) return status;
+  json_t *fqe_document = status ? diverged_document(a, err) : values_document(a, fqe_bounds(&found, fqe.gamma), "fqe");
+  json_object_set_new(fqe_document, "td_rms", status ? json_null() : px_json_number(found.td_rms));
   json_object_set_new(fqe_document, "transitions", json_integer(found.transitions_n));
   json_object_set_new(a->result, "fqe", fqe_document);
-  json_object_set_new(a->result, "initial_state_value", own_values(a));
-  json_object_set_new(a->result, "behaviour_value", behaviour_document(a->ds, fqe.gamma, a->scratch));
+  json_object_set_new(a->result, "initial_state_value", own_values(a, &found));
+  json_object_set_new(a->result, "behaviour_value", behaviour_document(a->ds, fqe.gamma, a->scratch, a->result));
   json_object_set_new(a->result, "gamma", json_real(fqe.gamma));
+  px_warnings_none(a->result);
   return PX_OK;
 }
 

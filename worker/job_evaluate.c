@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/env/rollout.h"
+#include "worker/figures.h"
 #include "worker/rl/rl.h"
 #include "worker/snapshot.h"
 
@@ -36,11 +38,16 @@ static char *result_text(const struct px_rollout_result *r, const struct px_env_
                          const double *target) {
   json_t *returns = json_array();
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
-  json_t *document = json_pack("{s:s, s:i, s:f, s:[f,f], s:f, s:f, s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes", (int)r->episodes,
-                               "return_mean", r->return_mean, "return_ci95", r->return_ci95[0], r->return_ci95[1], "normalized",
-                               r->score_mean, "discounted_return_mean", r->discounted_mean, "gamma", gamma,
-                               "length_mean", r->length_mean, "steps", (json_int_t)r->steps, "returns", returns,
-                               "note", env->score_note);
+  json_t *document = json_object();
+  double mean;
+  px_warnings_none(document);
+  json_t *ci95 = figures_interval(r->returns, r->episodes, "return_mean", "episodes", document, &mean);
+  json_t *figures = json_pack("{s:s, s:i, s:f, s:o, s:f, s:f, s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes",
+                              (int)r->episodes, "return_mean", mean, "return_ci95", ci95, "normalized", r->score_mean,
+                              "discounted_return_mean", r->discounted_mean, "gamma", gamma, "length_mean", r->length_mean, "steps",
+                              (json_int_t)r->steps, "returns", returns, "note", env->score_note);
+  json_object_update(document, figures);
+  json_decref(figures);
   if (target) json_object_set_new(document, "target_return", json_real(*target));
   char *text = json_dumps(document, JSON_COMPACT);
   json_decref(document);

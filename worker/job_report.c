@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/report_labels.h"
 #include "worker/report_runs.h"
@@ -24,6 +25,7 @@ enum px_status job_report(struct job *job, struct px_err *err) {
                              json_object_get(job->spec, "segments"), "mask", json_object_get(job->spec, "mask"));
   enum px_status status = report ? report_labels(job, report, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) status = report_runs(job, report, err);
+  px_warnings_none(report);
   if (!status) status = publish(job, report, err);
   json_decref(report);
   return status;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/rl/rl.h"
 #include "worker/keeper.h"
@@ -14,7 +15,11 @@ static char *metrics_text(const struct rl_metrics *m) {
                                (int)m->transitions_n, "true_transitions", (int)m->true_n, "proxy_transitions", (int)m->proxy_n,
                                "effective_sample_size", m->effective_n, "seconds", m->seconds);
   for (size_t i = 0; i < RL_LOSSES_MAX; i++)
-    if (m->losses[i].name) json_object_set_new(document, m->losses[i].name, json_real(m->losses[i].value));
+    if (m->losses[i].name) json_object_set_new(document, m->losses[i].name, px_json_number(m->losses[i].value));
+  px_warnings_none(document);
+  if (m->returns_equal)
+    px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
+            " their range, and which trajectories are the best is chance");
   char *text = json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;

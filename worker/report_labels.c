@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/json.h"
 #include "lib/base/warn.h"
 #include "lib/store/results.h"
-#include "worker/idm/quality.h"
-#include "worker/idm/yardstick.h"
+#include "worker/figures.h"
+#include "worker/idm/judge.h"
 #include "worker/snapshot.h"
 
 enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
@@ -38,7 +37,7 @@ static json_t *part(const struct idm_quality *q, enum idm_quality_part which, bo
   idm_quality_figures(q, which, &f);
   if (f.n == 0) return json_null();
   if (discrete) return json_pack("{s:I, s:f}", "transitions", (json_int_t)f.n, "accuracy", f.accuracy);
-  return json_pack("{s:I, s:f, s:f}", "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2);
+  return json_pack("{s:I, s:f, s:o}", "transitions", (json_int_t)f.n, "mse", f.mse, "r2", px_json_number(f.r2));
 }
 
 static json_t *coverage(const struct idm_quality_figures *f) {
@@ -73,17 +72,17 @@ static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, co
   double *r2 = px_calloc(act_dim, sizeof *r2);
   json_t *dims = json_array();
   if (r2) idm_quality_r2_dims(q, r2);
-  for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, json_real(r2[j]));
+  for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, px_json_number(r2[j]));
   free(r2);
-  return json_pack("{s:s, s:s, s:I, s:f, s:f, s:o, s:f, s:o, s:o, s:o}", "label_set", label_set, "basis", "hidden",
-                   "transitions", (json_int_t)f.n, "mse", f.mse, "r2", f.r2, "r2_per_dim", dims, "nll", f.nll, "coverage",
-                   coverage(&f), "inside", part(q, IDM_INSIDE, false), "outside", part(q, IDM_OUTSIDE, false));
+  return json_pack("{s:s, s:s, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "label_set", label_set, "basis", "hidden",
+                   "transitions", (json_int_t)f.n, "mse", f.mse, "r2", px_json_number(f.r2), "r2_per_dim", dims, "nll",
+                   px_json_number(f.nll), "coverage", coverage(&f), "inside", part(q, IDM_INSIDE, false), "outside", part(q, IDM_OUTSIDE, false));
 }
 
 /* One yardstick's error on the same steps, a few trajectories at a time. */
 static enum px_status judge_yardstick(struct job *job, const struct idm_yardsticks *yardsticks, enum idm_yardstick which,
                                       const struct px_dataset *truth, const struct px_dataset *visible, json_t *out,
-                                      struct px_err *err) {
+                                      struct idm_quality_figures *figures, struct px_err *err) {
   struct idm_quality *q = NULL;
   const bool discrete = truth->spaces.act_count > 0;
   const char *name = idm_yardstick_name(which, discrete);
@@ -101,27 +100,52 @@ static enum px_status judge_yardstick(struct job *job, const struct idm_yardstic
     json_object_set_new(found, "inside", part(q, IDM_INSIDE, discrete));
     json_object_set_new(found, "outside", part(q, IDM_OUTSIDE, discrete));
     json_object_set_new(out, name, found);
+    idm_quality_figures(q, IDM_ALL, figures);
   }
   idm_quality_free(q);
   return status;
 }
 
 static enum px_status judge_yardsticks(struct job *job, const struct idm_spec *spec, const struct px_dataset *truth,
-                                       const struct px_dataset *visible, json_t *label, struct px_err *err) {
+                                       const struct px_dataset *visible, json_t *label,
+                                       struct idm_quality_figures figures[IDM_YARDSTICKS_N], struct px_err *err) {
   struct idm_yardsticks *yardsticks = NULL;
   json_t *out = json_object();
   enum px_status status = idm_yardsticks_fit(visible, spec->k, spec->f, &job->progress, &yardsticks, err);
   for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
-    status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out, err);
+    status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out, &figures[which], err);
   json_object_set_new(label, "yardsticks", out);
   idm_yardsticks_free(yardsticks);
   return status;
 }
 
+/* Far fewer true actions within the intervals than they promise. */
+static void warn_coverage(const struct idm_quality_figures *f, json_t *report) {
+  const double least = 0.85, covered = f->coverage[IDM_INTERVALS_N - 1];
+  if (f->n < FIGURES_FEW_TRANSITIONS || covered >= least) return;
+  json_t *found = px_warn(report, PX_W_COVERAGE_OFF, "%.0f%% of the hidden true actions lie within 1.96 action_std of their label, not 95%%",
+                          100 * covered);
+  px_warn_figure(found, "covered", covered);
+}
+
+static void warn_hidden(const struct idm_quality *q, const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N], bool discrete,
+                        json_t *report) {
+  struct idm_quality_figures all;
+  idm_quality_figures(q, IDM_ALL, &all);
+  const enum idm_yardstick best = idm_judge_best(yardsticks, discrete);
+  if (idm_judge_no_better(&all, &yardsticks[best], discrete))
+    figures_warn_no_better(&all, &yardsticks[best], idm_yardstick_name(best, discrete), discrete, report);
+  if (!discrete) warn_coverage(&all, report);
+  if (all.n >= FIGURES_FEW_TRANSITIONS) return;
+  px_warn_figure(px_warn(report, PX_W_FEW_JUDGED, "the labels' figures are over %llu hidden transition%s", (unsigned long long)all.n,
+                         all.n == 1 ? "" : "s"), "transitions", (double)all.n);
+}
+
 /* What was hidden is known: labels and yardsticks against it. */
 static enum px_status judge_hidden(struct job *job, const struct idm_quality *q, const struct px_dataset *truth,
-                                   const struct px_dataset *visible, const char *label_set, json_t **out,
+                                   const struct px_dataset *visible, const char *label_set, json_t *report, json_t **out,
                                    struct px_err *err) {
+  struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N];
   const uint32_t classes = truth->spaces.act_count;
   struct snapshot_idm idm = { .n = 0 };
   double cross_entropy = 0;
@@ -131,21 +155,21 @@ static enum px_status judge_hidden(struct job *job, const struct idm_quality *q,
   if (!status) {
     *out = classes ? classes_document(q, classes, cross_entropy, label_set)
                    : hidden_document(q, truth->spaces.act_dim, label_set);
-    status = *out ? judge_yardsticks(job, idm_model_spec(idm.models[0]), truth, visible, *out, err)
+    status = *out ? judge_yardsticks(job, idm_model_spec(idm.models[0]), truth, visible, *out, yardsticks, err)
                   : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   }
+  if (!status) warn_hidden(q, yardsticks, classes > 0, report);
   snapshot_idm_free(&idm);
   return status;
 }
 
-/* Nothing was hidden: the members' own held-out folds, weighted by size. */
-static enum px_status held_out(struct job *job, bool discrete, const char *label_set, json_t **out, struct px_err *err) {
-  static const char *const SOURCES[2][2] = { { "val_mse", "val_r2" }, { "val_accuracy", "val_cross_entropy" } };
-  static const char *const NAMES[2][2] = { { "mse", "r2" }, { "accuracy", "cross_entropy" } };
-  double figures[2] = { 0 }, n = 0;
-  enum px_status status = PX_OK;
+/* ---- the members' own findings */
+
+/* What each member's training found: its warnings are the report's, but for those that the report judges itself. */
+static enum px_status read_members(struct job *job, json_t **out, struct px_err *err) {
+  json_t *members = json_array(), *model;
+  enum px_status status = members ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   size_t i;
-  json_t *model;
   json_array_foreach(json_object_get(job->spec, "models"), i, model) {
     char id[STORE_ID_MAX];
     struct px_buf text = PX_BUF(RESULT_MAX);
@@ -153,30 +177,119 @@ static enum px_status held_out(struct job *job, bool discrete, const char *label
     status = store_job_result(job->store, id, &text, err);
     json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
     px_buf_free(&text);
-    if (status) return status;
-    const double size = spec_number(result, "val_transitions", 0);
-    for (int f = 0; f < 2; f++) figures[f] += size * spec_number(result, SOURCES[discrete][f], 0);
-    n += size;
-    json_decref(result);
+    if (!status && json_array_append_new(members, result) < 0) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
+    if (status) break;
+    json_object_set_new(result, "job", json_string(id));
   }
-  *out = json_pack("{s:s, s:s, s:I, s:f, s:f}", "label_set", label_set, "basis", "held_out", "transitions", (json_int_t)n,
-                   NAMES[discrete][0], n > 0 ? figures[0] / n : 0.0, NAMES[discrete][1], n > 0 ? figures[1] / n : 0.0);
+  if (status) json_decref(members);
+  else *out = members;
+  return status;
+}
+
+static void add_member_warnings(const json_t *members, json_t *report) {
+  size_t i, k;
+  json_t *member, *one;
+  json_array_foreach(members, i, member) {
+    json_t *kept = json_object(), *list = json_array();
+    json_array_foreach(json_object_get(member, "warnings"), k, one)
+      if (strcmp(spec_text(one, "code"), px_warning_code(PX_W_IDM_NO_BETTER)) != 0) json_array_append(list, one);
+    json_object_set_new(kept, "warnings", list);
+    px_warnings_add(report, kept, spec_text(member, "job"));
+    json_decref(kept);
+  }
+}
+
+/* The mean over members of one of their figures, weighted by the transitions it is over; NaN if a member lacks it. */
+static double pooled(const json_t *members, const char *part, const char *name, const char *size, double *n) {
+  double sum = 0;
+  size_t i;
+  json_t *member;
+  *n = 0;
+  json_array_foreach(members, i, member) {
+    const json_t *from = part ? json_object_get(member, part) : member, *value = json_object_get(from, name);
+    const double weight = spec_number(from, size, 0);
+    if (weight > 0) sum += weight * (json_is_number(value) ? json_number_value(value) : (double)NAN);
+    *n += weight;
+  }
+  return *n > 0 ? sum / *n : (double)NAN;
+}
+
+/* The yardsticks on the members' folds, and a warning where the members are no better. */
+static json_t *held_out_yardsticks(const json_t *members, bool discrete, double r2, json_t *report) {
+  struct idm_quality_figures idm = { .r2 = r2 }, yardsticks[IDM_YARDSTICKS_N] = { { 0 } };
+  json_t *out = json_object();
+  double n;
+  const double ours = pooled(members, "val_yardsticks", "idm", "transitions", &n);
+  for (int i = 0; n > 0 && i < IDM_YARDSTICKS_N; i++) {
+    const char *name = idm_yardstick_name((enum idm_yardstick)i, discrete);
+    const double value = pooled(members, "val_yardsticks", name, "transitions", &n);
+    yardsticks[i] = (struct idm_quality_figures){ .n = (uint64_t)n, .mse = value, .accuracy = value };
+    json_object_set_new(out, name, json_pack("{s:I, s:o}", "transitions", (json_int_t)n, discrete ? "accuracy" : "mse", px_json_number(value)));
+  }
+  idm.n = (uint64_t)n, idm.mse = idm.accuracy = ours;
+  const enum idm_yardstick best = idm_judge_best(yardsticks, discrete);
+  if (idm_judge_no_better(&idm, &yardsticks[best], discrete))
+    figures_warn_no_better(&idm, &yardsticks[best], idm_yardstick_name(best, discrete), discrete, report);
+  return out;
+}
+
+/* Nothing was hidden: the members' own held-out folds, weighted by size. */
+static enum px_status held_out(const json_t *members, bool discrete, const char *label_set, json_t *report, json_t **out,
+                               struct px_err *err) {
+  static const char *const SOURCES[2][2] = { { "val_mse", "val_r2" }, { "val_accuracy", "val_cross_entropy" } };
+  static const char *const NAMES[2][2] = { { "mse", "r2" }, { "accuracy", "cross_entropy" } };
+  double figures[2], n = 0;
+  for (int f = 0; f < 2; f++) figures[f] = pooled(members, NULL, SOURCES[discrete][f], "val_transitions", &n);
+  *out = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "label_set", label_set, "basis", "held_out", "transitions", (json_int_t)n,
+                   NAMES[discrete][0], px_json_number(figures[0]), NAMES[discrete][1], px_json_number(figures[1]), "yardsticks",
+                   held_out_yardsticks(members, discrete, figures[1], report));
+  if (n < FIGURES_FEW_TRANSITIONS)
+    px_warn_figure(px_warn(report, PX_W_FEW_JUDGED, "the labels' figures are over %.0f held-out transition%s", n, n == 1 ? "" : "s"),
+                   "transitions", n);
   return *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
 }
 
+/* ---- returns */
+
+/* Where most of what had to be labelled lies outside the returns that are labelled, the labels extrapolate. */
+static void warn_returns(const struct idm_quality *q, const struct px_dataset *visible, json_t *report) {
+  const double most = 0.5;
+  uint64_t outside = 0, all = 0;
+  double low = HUGE_VAL, high = -HUGE_VAL, slack = 0;
+  for (uint32_t i = 0; i < visible->traj_n; i++) {
+    const uint64_t from = visible->step_start[i], n = visible->step_start[i + 1] - from;
+    low = fmin(low, px_dataset_return(visible, i));
+    high = fmax(high, px_dataset_return(visible, i));
+    slack = fmax(slack, px_dataset_return_slack(visible, i));
+    if (memchr(visible->labelled + from, 1, n)) continue;
+    all += n;
+    if (!idm_quality_is_inside(q, i)) outside += n;
+  }
+  if (visible->traj_n > 1 && high - low <= slack)
+    px_warn(report, PX_W_RETURNS_EQUAL, "the returns of all %u trajectories are equal up to rounding", visible->traj_n);
+  if (!all || (double)outside <= most * (double)all) return;
+  json_t *found = px_warn(report, PX_W_OUTSIDE_RETURNS, "%.0f%% of the unlabelled transitions lie in trajectories whose return is outside"
+                          " those of the labelled ones", 100 * (double)outside / (double)all);
+  px_warn_figure(found, "outside", (double)outside / (double)all);
+}
+
 static enum px_status judge(struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
-                            const char *label_set, json_t **out, struct px_err *err) {
+                            const char *label_set, json_t *report, json_t **out, struct px_err *err) {
   struct judging j = { .truth = truth };
   struct idm_quality_figures all = { .n = 0 };
-  json_t *label = NULL;
-  enum px_status status = idm_quality_new(truth, visible, &j.quality, err);
+  json_t *label = NULL, *members = NULL;
+  enum px_status status = read_members(job, &members, err);
+  add_member_warnings(members, report);
+  if (!status) status = idm_quality_new(truth, visible, &j.quality, err);
   if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
   if (!status) idm_quality_figures(j.quality, IDM_ALL, &all);
   if (!status && all.n == 0) {
-    status = held_out(job, truth->spaces.act_count > 0, label_set, &label, err);
+    status = held_out(members, truth->spaces.act_count > 0, label_set, report, &label, err);
   } else if (!status) {
-    status = judge_hidden(job, j.quality, truth, visible, label_set, &label, err);
+    status = judge_hidden(job, j.quality, truth, visible, label_set, report, &label, err);
   }
+  if (!status) warn_returns(j.quality, visible, report);
+  json_decref(members);
   idm_quality_free(j.quality);
   if (status)
     json_decref(label);
@@ -206,7 +319,7 @@ enum px_status report_labels(struct job *job, json_t *report, struct px_err *err
   json_t *label = NULL;
   enum px_status status = snapshot_truth(job, &truth, err);
   if (!status) status = snapshot_visible(job, &visible, err);
-  if (!status) status = judge(job, truth, visible, spec_text(job->spec, "label_set"), &label, err);
+  if (!status) status = judge(job, truth, visible, spec_text(job->spec, "label_set"), report, &label, err);
   if (!status && json_object_set_new(report, "label", label) < 0) status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) warn_of_mask(job, truth, visible, report);
   px_dataset_free(visible);

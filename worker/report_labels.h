@@ -12,7 +12,9 @@
  * coverage {50, 80, 95}, inside, outside {transitions, mse, r2}, yardsticks
  * {mean, ridge, nearest: {mse, r2, inside, outside}}}. Otherwise (basis
  * "held_out"): mse and r2 of the members on the labelled trajectories each held
- * out. Errors are in actions mapped to (-1, 1). */
+ * out, and yardsticks {mean, ridge, nearest: {transitions, mse}} there. Errors
+ * are in actions mapped to (-1, 1); r2 is null where true actions do not differ.
+ * `warnings` gets what the members warned of, and what is doubtful here. */
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
 
 #endif

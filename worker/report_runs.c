@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/json.h"
+#include "lib/base/warn.h"
 #include "lib/store/results.h"
-#include "worker/env/rollout.h"
+#include "worker/env/env.h"
+#include "worker/figures.h"
 #include "worker/snapshot.h"
 
 enum { RESULT_MAX = 4 << 20 };
@@ -25,20 +26,37 @@ static enum px_status read_result(struct job *job, const char *id, json_t **out,
   return status;
 }
 
+/* What a job found, and its warnings in the report too. `job_id` NULL: nothing. */
+static enum px_status take_result(struct job *job, const char *job_id, json_t *report, json_t **out, struct px_err *err) {
+  *out = NULL;
+  const enum px_status status = job_id ? read_result(job, job_id, out, err) : PX_OK;
+  if (!status) px_warnings_add(report, *out, job_id);
+  return status;
+}
+
+static enum px_status add_training_warnings(struct job *job, const char *model, json_t *report, struct px_err *err) {
+  char id[STORE_ID_MAX];
+  json_t *result = NULL;
+  store_result_id("job", model, id);
+  const enum px_status status = take_result(job, id, report, &result, err);
+  json_decref(result);
+  return status;
+}
+
 /* Copies of the runs with what their evaluations found; an assessment's findings under `assessed`. */
-static enum px_status with_results(struct job *job, json_t **out, struct px_err *err) {
+static enum px_status with_results(struct job *job, json_t *report, json_t **out, struct px_err *err) {
   json_t *runs = json_array();
   enum px_status status = PX_OK;
   size_t i;
   json_t *run;
   json_array_foreach(json_object_get(job->spec, "runs"), i, run) {
     json_t *copy = json_deep_copy(run), *result = NULL;
-    const char *evaluation = spec_text(run, "evaluation"), *assessment = spec_text(run, "assessment");
-    if (evaluation) status = read_result(job, evaluation, &result, err);
+    status = add_training_warnings(job, spec_text(run, "model"), report, err);
+    if (!status) status = take_result(job, spec_text(run, "evaluation"), report, &result, err);
     if (result) json_object_update(copy, result);
     json_decref(result);
     result = NULL;
-    if (!status && assessment) status = read_result(job, assessment, &result, err);
+    if (!status) status = take_result(job, spec_text(run, "assessment"), report, &result, err);
     if (result) json_object_set_new(copy, "assessed", result);
     json_array_append_new(runs, copy);
     if (status) break;
@@ -55,7 +73,7 @@ static bool is_run(const json_t *run, const char *algo, const char *variant) {
 }
 
 /* Means of the seeds, or the episodes of the only one. NULL when nothing was evaluated. */
-static json_t *summary(const json_t *runs, const char *algo, const char *variant, const struct px_env_info *env) {
+static json_t *summary(const json_t *runs, const char *algo, const char *variant, const struct px_env_info *env, json_t *report) {
   json_t *run, *value, *means = json_array(), *only = NULL;
   size_t i, k;
   long long episodes = 0;
@@ -70,18 +88,18 @@ static json_t *summary(const json_t *runs, const char *algo, const char *variant
   double *x = px_calloc(json_array_size(samples) + 1, sizeof *x);
   if (seeds > 0 && x) {
     json_array_foreach(samples, k, value) x[k] = json_number_value(value);
-    double mean, ci95[2];
-    px_rollout_ci95(x, (uint32_t)json_array_size(samples), &mean, ci95);
-    out = json_pack("{s:f, s:[f,f], s:s, s:f, s:I, s:i}", "return_mean", mean, "return_ci95", ci95[0], ci95[1], "ci95_over",
-                    seeds == 1 ? "episodes" : "seeds", "normalized", px_env_score(env, mean), "episodes",
-                    (json_int_t)episodes, "seeds", (int)seeds);
+    double mean;
+    const char *over = seeds == 1 ? "episodes" : "seeds";
+    json_t *ci95 = figures_interval(x, (uint32_t)json_array_size(samples), "return_mean", over, report, &mean);
+    out = json_pack("{s:f, s:o, s:s, s:f, s:I, s:i}", "return_mean", mean, "return_ci95", ci95, "ci95_over", over, "normalized",
+                    px_env_score(env, mean), "episodes", (json_int_t)episodes, "seeds", (int)seeds);
   }
   free(x);
   json_decref(means);
   return out;
 }
 
-/* The mean over seeds of one number in the runs' assessments, if they have it. */
+/* The mean over seeds of one number in the runs' assessments, if they have it; null if one of them was refused. */
 static void add_mean(const json_t *runs, const char *algo, const char *variant, const char *part, const char *number,
                      const char *as, json_t *out) {
   json_t *run;
@@ -92,15 +110,15 @@ static void add_mean(const json_t *runs, const char *algo, const char *variant, 
     if (!found && assessed) found = json_object_get(json_object_get(assessed, "action_agreement"), part);
     found = json_object_get(found, number);
     if (!is_run(run, algo, variant) || !found) continue;
-    sum += json_number_value(found);
+    sum += json_is_number(found) ? json_number_value(found) : (double)NAN;
     n++;
   }
-  if (n) json_object_set_new(out, as, json_real(sum / (double)n));
+  if (n) json_object_set_new(out, as, px_json_number(sum / (double)n));
 }
 
 /* What the runs of one algorithm and variant came to; NULL if nothing judged them. */
-static json_t *judged(const json_t *runs, const char *algo, const char *variant, const struct px_env_info *env) {
-  json_t *out = env ? summary(runs, algo, variant, env) : NULL;
+static json_t *judged(const json_t *runs, const char *algo, const char *variant, const struct px_env_info *env, json_t *report) {
+  json_t *out = env ? summary(runs, algo, variant, env, report) : NULL;
   if (!out) out = json_object();
   add_mean(runs, algo, variant, "fqe", "mean", "fqe_value", out);
   add_mean(runs, algo, variant, "initial_state_value", "mean", "initial_state_value", out);
@@ -112,18 +130,26 @@ static json_t *judged(const json_t *runs, const char *algo, const char *variant,
   return NULL;
 }
 
-static void add_gap(json_t *variants) {
+/* A share of the oracle's score means something only where the oracle has one: near 0 or below, its sign would no more
+ * say which is better. */
+static void add_gap(json_t *variants, const char *algo, json_t *report) {
+  static const double least = 1; /* of 100 */
   const json_t *oracle = json_object_get(variants, "oracle");
   json_t *ss = json_object_get(variants, "ss");
   if (!json_object_get(oracle, "normalized") || !json_object_get(ss, "normalized")) return;
   const double best = json_number_value(json_object_get(oracle, "normalized"));
   const double ours = json_number_value(json_object_get(ss, "normalized"));
-  if (fabs(best) > 1e-9) json_object_set_new(ss, "gap", json_real((best - ours) / best));
+  json_object_set_new(ss, "gap", best >= least ? px_json_number((best - ours) / best) : json_null());
+  if (best >= least) return;
+  json_t *found = px_warn(report, PX_W_GAP_UNDEFINED, "there is no gap for %s: with all true actions its normalised score is %.3g, no"
+                          " better than random actions", algo, best);
+  px_warn_figure(found, "oracle_normalized", best);
+  px_warn_figure(found, "ss_normalized", ours);
 }
 
 enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) {
-  json_t *runs = NULL, *algorithms = json_object(), *first = NULL, *run;
-  enum px_status status = with_results(job, &runs, err);
+  json_t *runs = NULL, *algorithms = json_object(), *only = NULL, *run;
+  enum px_status status = with_results(job, report, &runs, err);
   const struct px_env_info *env = NULL;
   const char *name = spec_text(job->spec, "env");
   if (!status && name) status = px_env_find(name, &env, err);
@@ -133,15 +159,15 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
     if (status || json_object_get(algorithms, algo)) continue;
     json_t *variants = json_object();
     for (int v = 0; v < VARIANTS_N; v++) {
-      json_t *found = judged(runs, algo, VARIANTS[v], env);
+      json_t *found = judged(runs, algo, VARIANTS[v], env, report);
       if (found) json_object_set_new(variants, VARIANTS[v], found);
     }
-    add_gap(variants);
+    add_gap(variants, algo, report);
     json_object_set_new(algorithms, algo, variants);
-    if (!first) first = variants;
+    only = json_object_size(algorithms) == 1 ? variants : NULL;
   }
   if (!status && (json_object_set(report, "runs", runs) < 0 || json_object_set(report, "algorithms", algorithms) < 0 ||
-                  json_object_set_new(report, "policies", first ? json_deep_copy(first) : json_object()) < 0 ||
+                  json_object_set_new(report, "policies", json_deep_copy(only ? only : algorithms)) < 0 ||
                   (env && json_object_set_new(report, "note", json_string(env->score_note)) < 0)))
     status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
   json_decref(algorithms);

@@ -37,6 +37,7 @@ static enum px_status show(struct cli *cli, struct px_err *err) {
   if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}", cli->args[0], NULL);
   if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
   if (!status) cli_print_json(answer);
+  text_warnings(stderr, json_object_get(answer, "result"));
   json_decref(answer);
   return status;
 }

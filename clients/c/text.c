@@ -74,6 +74,18 @@ void text_table(FILE *out, const json_t *rows, const struct text_column *columns
     }
 }
 
+void text_warnings(FILE *out, const json_t *result) {
+  size_t i;
+  json_t *entry;
+  json_array_foreach(json_object_get(result, "warnings"), i, entry) {
+    char code[64], message[1024], hint[1024];
+    text_cell(entry, "code", code, sizeof code);
+    text_cell(entry, "message", message, sizeof message);
+    text_cell(entry, "hint", hint, sizeof hint);
+    fprintf(out, "warning: %s: %s\n  %s\n", code, message, hint);
+  }
+}
+
 struct text_meter text_meter_start(const char *name) {
   const char *slash = strrchr(name, '/');
   return (struct text_meter){ slash ? slash + 1 : name, px_clock_s(), 0, isatty(STDERR_FILENO) };

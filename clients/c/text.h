@@ -18,6 +18,9 @@ void text_cell(const json_t *object, const char *path, char *out, size_t n);
 struct text_column { const char *title, *path; };
 void text_table(FILE *out, const json_t *rows, const struct text_column *columns, size_t columns_n);
 
+/* What is doubtful in a result, from its list `warnings`: two lines each, the message and the hint. */
+void text_warnings(FILE *out, const json_t *result);
+
 /* A meter of a transfer on a terminal's standard error; silent elsewhere. */
 struct text_meter { const char *name; double started_s, shown_s; int on; };
 struct text_meter text_meter_start(const char *name);

@@ -89,6 +89,7 @@ enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct 
   }
   if (last && isatty(STDERR_FILENO)) fputc('\n', stderr);
   if (!status) status = outcome(last, err);
+  text_warnings(stderr, json_object_get(last, "result"));
   if (out) *out = last;
   else json_decref(last);
   return status;

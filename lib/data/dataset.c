@@ -163,6 +163,12 @@ double px_dataset_return(const struct px_dataset *ds, uint32_t traj) {
   return sum;
 }
 
+double px_dataset_return_slack(const struct px_dataset *ds, uint32_t traj) {
+  double sum = 0;
+  for (uint64_t t = ds->step_start[traj]; t < ds->step_start[traj + 1]; t++) sum += fabs((double)ds->rewards[t]);
+  return 1e-5 * sum;
+}
+
 void px_dataset_obs_stats(const struct px_dataset *ds, double *mean, double *std) {
   const uint32_t dims = ds->spaces.obs_dim;
   double scratch[2 * PX_OBS_MAX];

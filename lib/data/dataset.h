@@ -45,6 +45,9 @@ static inline bool px_dataset_next_known(const struct px_dataset *ds, uint32_t t
   return ds->has_final[traj] || t + 1 < ds->step_start[traj + 1] - ds->step_start[traj];
 }
 double px_dataset_return(const struct px_dataset *ds, uint32_t traj); /* undiscounted, float64 sum */
+/* Returns that differ by no more are equal up to rounding: 1e-5 of the sum of |reward|, some hundred roundings of a
+ * float32. Rewards that come from a potential sum up to the same return but for that. */
+double px_dataset_return_slack(const struct px_dataset *ds, uint32_t traj);
 
 /* Mean and population standard deviation per observation dimension over all
  * observation rows, in float64 (Welford by chunks). mean, std: [O]. */

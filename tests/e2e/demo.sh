@@ -20,6 +20,10 @@ jq -e '.dataset and .wall_s >= 0 and (.label | has("mse") and has("r2") and has(
 for stage in train_idm label train_policy evaluate report; do
   grep -qE "^  $stage +done" "$work/out" || fail "stage $stage is shown"
 done
+grep -q 'within 1.96 action_std' "$work/out" || fail "the labels' coverage is told"
+jq -e '.warnings | map(.code) | index("no_interval") and index("outside_labelled_returns")' "$PROXACT_VAR/demo/report.json" \
+  >>"$work/out" || fail "what is doubtful is in the report"
+grep -q '^  no_interval: ' "$work/out" || fail "and told"
 grep -q 'all true actions' "$work/out" || fail "the table is shown"
 for file in server worker-1 worker-2 postgres redis; do
   [ ! -e "$PROXACT_VAR/$file.pid" ] || fail "$file is stopped"

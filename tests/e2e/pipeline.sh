@@ -30,6 +30,8 @@ expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json
 expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
+expect "two episodes have no interval" jq -e '.policies.ss.return_ci95 == null and ([.warnings[].code] | index("no_interval"))' report.json
+expect "warnings are typed" jq -e 'all(.warnings[]; (.code and .message and .hint) and (.figures // {} | all(type == "number")))' report.json
 expect "the report judges from data too" jq -e '.policies.ss | .fqe_value and .initial_state_value and .behaviour_value > 0
   and .held_out_action_mse > 0' report.json
 expect "and says how sure it is" jq -e '.runs[0].assessed | .fqe.td_rms > 0 and .fqe.transitions > 0
@@ -41,6 +43,9 @@ import struct
 import numpy
 with h5py.File("labelled.hdf5") as f:
     actions, source = f["actions"][:], f["action_source"][:]
+    std, epistemic, score = f["action_std"][:], f["action_epistemic"][:], f["action_score"][:]
+assert std.shape == epistemic.shape == actions.shape and score.shape == source.shape
+assert (std[source == 2] > 0).all() and not std[source != 2].any() and (std >= epistemic - 1e-6).all()
 assert actions.shape == (len(source), 3), actions.shape
 assert numpy.isfinite(actions[source > 0]).all()
 assert len(set(source.tolist())) > 1, "true and proxy actions"

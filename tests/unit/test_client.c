@@ -213,7 +213,22 @@ static void cells_hold_no_control_characters(void) {
   json_decref(row);
 }
 
-CU_MAIN("client", T(path_arguments_are_percent_encoded), T(path_refuses_empty_dot_and_overlong_arguments),
+static void warnings_are_told_with_their_hints(void) {
+  char *text = NULL;
+  size_t n = 0;
+  FILE *out = open_memstream(&text, &n);
+  json_t *result = json_pack("{s:[{s:s, s:s, s:s}, {s:s}]}", "warnings", "code", "labels_lag", "message", "late \x1b[31m", "hint", "Shift.",
+                             "code", "odd");
+  text_warnings(out, result);
+  text_warnings(out, json_null());
+  text_warnings(out, NULL);
+  fclose(out);
+  CU_ASSERT_STRING_EQUAL(text, "warning: labels_lag: late ?[31m\n  Shift.\nwarning: odd: -\n  -\n");
+  free(text);
+  json_decref(result);
+}
+
+CU_MAIN("client", T(warnings_are_told_with_their_hints), T(path_arguments_are_percent_encoded), T(path_refuses_empty_dot_and_overlong_arguments),
         T(problem_document_becomes_an_error), T(answer_without_problem_keeps_its_status),
         T(media_type_comes_from_the_ending), T(commands_are_found_with_and_without_a_verb),
         T(wrong_calls_name_what_is_wrong), T(options_take_both_spellings_and_are_bounded),

@@ -87,6 +87,26 @@ static void discrete_actions_are_told_apart(void) {
   world_close(&w);
 }
 
+/* The rewards are the actions, from -1 to 1. */
+static void what_a_policy_can_earn_is_known_from_the_rewards(void) {
+  const struct px_spaces spaces = trajs_spaces(O, 1);
+  for (int ends = 0; ends < 2; ends++) {
+    struct world w = world_open(&spaces, 2, ends);
+    float values[TRAJ_N];
+    struct fqe_result result;
+    struct fqe_spec spec = small;
+    struct px_err err;
+    spec.updates = 5;
+    for (uint64_t i = 0; i < w.ds->steps_n; i++) w.ds->rewards[i] = i ? 2 : 5;
+    CU_OK(fqe_run(&spec, w.u, w.policy, NULL, NULL, values, &result, &err), err);
+    CU_ASSERT_TRUE(result.reward_min == 2 && result.reward_max == 5 && result.ends == ends);
+    const struct fqe_bounds bounds = fqe_bounds(&result, spec.gamma);
+    CU_ASSERT_DOUBLE_EQUAL(bounds.low, ends ? 2 : 20, 1e-9);
+    CU_ASSERT_DOUBLE_EQUAL(bounds.high, 50, 1e-9);
+    world_close(&w);
+  }
+}
+
 static enum px_status stop_at_once(void *ctx, const char *phase, int64_t step, int64_t total,
                                    const struct px_metric *metrics, size_t metrics_n) {
   (void)ctx, (void)step, (void)total, (void)metrics;
@@ -114,4 +134,5 @@ static void it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges(voi
 }
 
 CU_MAIN("fqe", T(unending_rewards_sum_up_with_the_discount), T(nothing_counts_after_the_end_of_an_episode),
-        T(discrete_actions_are_told_apart), T(it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges))
+        T(discrete_actions_are_told_apart), T(what_a_policy_can_earn_is_known_from_the_rewards),
+        T(it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges))

@@ -355,7 +355,46 @@ static void quality_splits_at_the_labelled_returns(void) {
   free(w);
 }
 
-CU_MAIN("idm_quality", T(yardsticks_are_what_they_say), T(ridge_error_from_sums_is_the_error),
+/* Rewards from a potential: the returns differ by rounding alone, and so all are inside. */
+static void returns_equal_up_to_rounding_are_inside(void) {
+  struct world *w = world_new();
+  struct idm_quality *q;
+  struct idm_quality_figures inside, outside;
+  struct px_err err;
+  float none[TRAJ_N * STEPS] = { 0 };
+  for (uint32_t i = 0; i < TRAJ_N * STEPS; i++) w->rewards[i] = (i % 2 ? 1.F : -1.F) * (1 + 1e-6F * (float)(i / STEPS));
+  CU_OK(idm_quality_new(&w->truth, &w->masked, &q, &err), err);
+  idm_quality_add(q, 0, TRAJ_N, w->actions, none, none, w->all);
+  idm_quality_figures(q, IDM_INSIDE, &inside);
+  idm_quality_figures(q, IDM_OUTSIDE, &outside);
+  CU_ASSERT_EQUAL(inside.n, 2 * STEPS);
+  CU_ASSERT_EQUAL(outside.n, 0);
+  CU_ASSERT_TRUE(isnan(outside.r2) || outside.n == 0);
+  idm_quality_free(q);
+  free(w);
+}
+
+static void r2_of_one_transition_is_not_known(void) {
+  struct world *w = world_new();
+  struct idm_quality *q;
+  struct idm_quality_figures all;
+  struct px_err err;
+  float none[TRAJ_N * STEPS] = { 0 };
+  double r2;
+  memset(w->some, 1, sizeof w->some);
+  w->some[7] = 0;
+  CU_OK(idm_quality_new(&w->truth, &w->masked, &q, &err), err);
+  idm_quality_add(q, 0, TRAJ_N, none, none, none, w->all);
+  idm_quality_figures(q, IDM_ALL, &all);
+  idm_quality_r2_dims(q, &r2);
+  CU_ASSERT_EQUAL(all.n, 1);
+  CU_ASSERT_TRUE(isnan(all.r2) && isnan(r2) && all.mse > 0);
+  idm_quality_free(q);
+  free(w);
+}
+
+CU_MAIN("idm_quality", T(returns_equal_up_to_rounding_are_inside), T(r2_of_one_transition_is_not_known),
+        T(yardsticks_are_what_they_say), T(ridge_error_from_sums_is_the_error),
         T(the_dual_form_gives_the_same_ridge), T(ridge_of_wide_windows_is_the_minimum),
         T(wide_windows_label_many_dimensions_and_classes),
         T(a_ridge_takes_as_many_rows_as_time_allows), T(a_ridge_of_wide_windows_can_be_stopped_between_solutions),

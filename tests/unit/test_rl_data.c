@@ -161,7 +161,25 @@ static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learn
   rl_world_close(&w);
 }
 
-CU_MAIN("rl_data", T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
+/* Rewards from a potential: 1000 / range would be 1e9 and more. */
+static void returns_equal_up_to_rounding_scale_nothing(void) {
+  struct rl_world w;
+  rl_world_open(&w);
+  struct rl_spec spec = rl_world_spec("iql", 1);
+  for (int equal = 0; equal < 2; equal++) {
+    struct rl_data *d;
+    struct px_err err;
+    for (uint64_t i = 0; equal && i < w.ds.steps_n; i++) w.ds.rewards[i] = (i % 2 ? 3.F : -3.F) * (1 + (i % 7 ? 0 : 1e-6F * (float)(i / STEPS)));
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    CU_ASSERT_EQUAL(d->returns_equal, equal == 1);
+    if (equal) CU_ASSERT_TRUE(d->return_max > d->return_min); /* a range, but of rounding */
+    CU_ASSERT_DOUBLE_EQUAL(rl_reward_scale(&spec, d), equal ? 1 : 1000.0 / (50 * (TRAJ_N - 1)), 1e-3);
+    rl_data_free(d);
+  }
+  rl_world_close(&w);
+}
+
+CU_MAIN("rl_data", T(returns_equal_up_to_rounding_scale_nothing), T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
         T(batches_hold_normalised_states_and_scaled_actions),
         T(next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from))

@@ -112,7 +112,8 @@ const char *idm_profile_name(enum idm_profile v);
 
 /* Errors are in the units of actions mapped to (-1, 1). Validation is the
  * member's own fold of labelled trajectories. Of discrete actions val_nll is the
- * cross entropy in nats, and mse and R^2 are 0; val_accuracy is 0 for others. */
+ * cross entropy in nats, and mse and R^2 are 0; val_accuracy is 0 for others.
+ * R^2 is NaN where the held-out actions do not differ. */
 struct idm_metrics {
   double val_mse, val_r2, val_nll, val_accuracy;
   double val_r2_dim[PX_ACT_MAX]; /* [A] */

@@ -23,6 +23,7 @@ struct sums {
 struct idm_quality {
   const struct px_dataset *truth, *masked;
   double low, high; /* returns of the labelled trajectories */
+  double slack;     /* and how much of them is rounding */
   struct sums parts[2]; /* inside, outside */
   double *cells;
 };
@@ -57,6 +58,7 @@ enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_d
     if (!labelled) continue;
     q->low = fmin(q->low, px_dataset_return(masked, traj));
     q->high = fmax(q->high, px_dataset_return(masked, traj));
+    q->slack = fmax(q->slack, px_dataset_return_slack(masked, traj));
   }
   *out = q;
   return PX_OK;
@@ -93,12 +95,16 @@ static void add_class(struct sums *sums, float truth, float action, float std, f
   sums->n++;
 }
 
+bool idm_quality_is_inside(const struct idm_quality *q, uint32_t traj) {
+  const double ret = px_dataset_return(q->truth, traj), slack = fmax(q->slack, px_dataset_return_slack(q->truth, traj));
+  return ret >= q->low - slack && ret <= q->high + slack;
+}
+
 void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to, const float *actions,
                      const float *std, const float *epistemic, const uint8_t *known) {
   const uint64_t first = q->truth->step_start[traj_from], dims = q->truth->spaces.act_dim;
   for (uint32_t traj = traj_from; traj < traj_to; traj++) {
-    const double ret = px_dataset_return(q->truth, traj);
-    struct sums *sums = &q->parts[ret < q->low || ret > q->high];
+    struct sums *sums = &q->parts[!idm_quality_is_inside(q, traj)];
     for (uint64_t step = q->truth->step_start[traj]; step < q->truth->step_start[traj + 1]; step++) {
       const uint64_t row = step - first;
       if (!q->truth->labelled[step] || q->masked->labelled[step] || !known[row]) continue;
@@ -120,7 +126,9 @@ static void deviations(const struct idm_quality *q, enum idm_quality_part part, 
   const size_t dims = q->truth->spaces.act_dim;
   const double sum = total(q, part, dims + j);
   *error = total(q, part, j);
-  *about_mean = total(q, part, 2 * dims + j) - sum * sum / (double)n;
+  const double squares = total(q, part, 2 * dims + j);
+  *about_mean = squares - sum * sum / (double)n;
+  if (*about_mean < 1e-10 * squares) *about_mean = 0; /* rounding: they do not differ */
 }
 
 static void class_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out) {
@@ -167,7 +175,7 @@ void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part
     about_mean += m;
   }
   out->mse = error / (double)out->n / dims;
-  out->r2 = about_mean > 0 ? 1 - error / about_mean : 0;
+  out->r2 = about_mean > 0 ? 1 - error / about_mean : (double)NAN;
   out->nll /= (double)out->n;
   for (int level = 0; level < IDM_INTERVALS_N; level++) out->coverage[level] /= (double)out->n * dims;
 }
@@ -177,6 +185,6 @@ void idm_quality_r2_dims(const struct idm_quality *q, double *r2) {
   for (uint32_t j = 0; j < q->truth->spaces.act_dim; j++) {
     double error = 0, about_mean = 0;
     if (n) deviations(q, IDM_ALL, n, j, &error, &about_mean);
-    r2[j] = about_mean > 0 ? 1 - error / about_mean : 0;
+    r2[j] = about_mean > 0 ? 1 - error / about_mean : (double)NAN;
   }
 }

@@ -7,7 +7,8 @@
  * Judged are the steps that are labelled in `truth`, are not in `masked`, and
  * for which a label could be given. Errors are in the units of actions mapped
  * to (-1, 1), so datasets compare. Inside and outside: trajectories whose return
- * lies within, or not, the range of returns of the labelled trajectories.
+ * lies within, or not, the range of returns of the labelled trajectories, up to
+ * rounding (px_dataset_return_slack).
  *
  * Of discrete actions the figures are the accuracy and how certain right and
  * wrong labels were; the others are 0.
@@ -24,7 +25,8 @@ enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_PARTS_N };
 
 struct idm_quality_figures {
   uint64_t n;                       /* transitions; 0: all else is 0 */
-  double mse, r2;                   /* r2: 1 - squared error / squared distance from the mean, all dims together */
+  double mse, r2;                   /* r2: 1 - squared error / squared distance from the mean, all dims together; NAN
+                                     * where true actions do not differ, as with one transition */
   /* Of a Gaussian with the label's total spread, sqrt(std^2 + epistemic^2). */
   double nll;                       /* per transition, summed over dims */
   double coverage[IDM_INTERVALS_N]; /* share of elements inside the central interval of that level */
@@ -42,7 +44,8 @@ void idm_quality_free(struct idm_quality *q);
 void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to, const float *actions,
                      const float *std, const float *epistemic, const uint8_t *known);
 void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out);
-/* R^2 of each dim over all judged steps: r2[A]. */
+bool idm_quality_is_inside(const struct idm_quality *q, uint32_t traj);
+/* R^2 of each dim over all judged steps: r2[A]; NAN where true actions do not differ. */
 void idm_quality_r2_dims(const struct idm_quality *q, double *r2);
 /* Of discrete actions: the share of each class's steps that were labelled right,
  * over all judged steps: recall[act_count], NAN where no step is of the class. */

@@ -54,23 +54,27 @@ static double spread_variance(const struct idm_model *model, double squared, dou
   return fmin(fmax(squared / stated, model->y ? 1e-4 : 1e-12), 1e4);
 }
 
+/* Whether actions differ by more than the rounding of their squares. */
+static bool differ(double about_mean, double squares) { return about_mean > 1e-10 * squares; }
+
 static void take_figures(struct idm_training *t) {
   struct idm_model *model = t->model;
   struct idm_metrics *metrics = &model->metrics;
   const struct idm_sums *sums = &t->sums;
   const double n = (double)sums->n;
-  double error = 0, total = 0, nll = 0;
+  double error = 0, total = 0, all = 0, nll = 0;
   for (uint32_t j = 0; j < model->act_dim; j++) {
     const double variance = spread_variance(model, sums->squared[j], sums->stated[j]);
     model->spread[j] = (float)sqrt(variance);
     nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
     const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
-    metrics->val_r2_dim[j] = about_mean > 0 ? 1 - sums->squared[j] / about_mean : 0;
+    metrics->val_r2_dim[j] = differ(about_mean, sums->action2[j]) ? 1 - sums->squared[j] / about_mean : (double)NAN;
     error += sums->squared[j];
     total += about_mean;
+    all += sums->action2[j];
   }
   metrics->val_mse = model->act_count ? 0 : error / n / model->act_dim;
-  metrics->val_r2 = total > 0 ? 1 - error / total : 0;
+  metrics->val_r2 = model->act_count ? 0 : differ(total, all) ? 1 - error / total : (double)NAN;
   metrics->val_nll = nll;
   metrics->val_accuracy = model->act_count ? 1 - error / n : 0;
 }

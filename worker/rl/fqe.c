@@ -114,6 +114,23 @@ static float root_mean_square(const float *x, uint32_t n) {
   return rms >= (double)FLT_MIN ? (float)rms : 1; /* rewards that are all 0 */
 }
 
+static struct fqe_result describe(const struct rl_data *data) {
+  struct fqe_result r = { .transitions_n = data->n, .reward_min = HUGE_VAL, .reward_max = -HUGE_VAL };
+  for (uint32_t i = 0; i < data->n; i++) {
+    r.reward_min = fmin(r.reward_min, (double)data->reward[i]);
+    r.reward_max = fmax(r.reward_max, (double)data->reward[i]);
+    r.ends = r.ends || !(data->not_done[i] > 0);
+  }
+  return r;
+}
+
+struct fqe_bounds fqe_bounds(const struct fqe_result *r, double gamma) {
+  const double steps = 1 / (1 - gamma); /* infinite for 1 */
+  struct fqe_bounds b = { r->reward_min == 0 ? 0 : r->reward_min * steps, r->reward_max == 0 ? 0 : r->reward_max * steps };
+  if (r->ends) b = (struct fqe_bounds){ fmin(b.low, r->reward_min), fmax(b.high, r->reward_max) };
+  return b;
+}
+
 static enum px_status diverged(double loss, uint64_t step, struct px_err *err) {
   px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation", loss, step + 1);
   px_err_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
@@ -171,7 +188,7 @@ enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, co
   if (!status) status = fqe_new(spec, spaces->obs_dim, spaces->act_dim, spaces->act_count, &f, err);
   if (!status) {
     f->reward_scale = root_mean_square(data->reward, data->n);
-    *result = (struct fqe_result){ .transitions_n = data->n };
+    *result = describe(data);
     status = train(f, data, policy_actions, progress, checkpoint, result, err);
   }
   if (!status) first_values(f, data, policy_actions, values);

@@ -28,8 +28,17 @@ struct fqe_spec {
 
 struct fqe_result {
   uint32_t transitions_n;
+  double reward_min, reward_max; /* of these transitions */
+  bool ends;                     /* one of them terminates its episode */
   double td_rms; /* root of the mean squared TD error over the last tenth of the updates, in units of reward */
 };
+
+/* What a policy can earn at least and at most, discounted with gamma, where every reward lies within those of the
+ * data: each bound's reward at every step for ever; where episodes end, also that reward once. */
+struct fqe_bounds { double low, high; };
+struct fqe_bounds fqe_bounds(const struct fqe_result *result, double gamma);
+/* Share of the larger bound by which a net may err and still be believed. */
+#define FQE_SLACK 0.05
 
 /* policy_actions [obs_n, A]: what the policy does at every observation row of
  * the dataset, in the dataset's units. values [traj_n]: the discounted value of

@@ -68,6 +68,8 @@ struct rl_data {
   uint32_t n, true_n, proxy_n;
   double effective_n;  /* Kish: (sum w)^2 / sum w^2 */
   double return_min, return_max; /* of the trajectories used; undiscounted */
+  double return_slack; /* returns that differ by no more are equal up to rounding */
+  bool returns_equal;  /* there are several trajectories to choose from, and all returns are equal up to rounding */
   uint64_t *row;       /* [n] observation row of s; that of s' is the next */
   float *action;       /* [n, A] in [-1, 1]; discrete: [n, 1] the class index */
   float *reward;       /* [n] */
@@ -85,7 +87,8 @@ enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec,
 /* Every transition whose action is known, each of weight 1. */
 enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) PX_MUST_CHECK;
 void rl_data_free(struct rl_data *data);
-/* What the option `rewards` multiplies them with: raw 1; return_range 1000 / (return_max - return_min). */
+/* What the option `rewards` multiplies them with: raw 1; return_range 1000 / (return_max - return_min), and 1 where returns
+ * differ by rounding alone. */
 float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *data);
 
 /* Room for one batch; all owned by it. */
@@ -140,6 +143,7 @@ void rl_policy_free(struct rl_policy *policy);
 void rl_policy_act(struct rl_policy *policy, const float *obs, uint32_t n, float *actions);
 /* values [n] = Q(obs, policy's action); false if the algorithm has no critic. */
 bool rl_policy_value(struct rl_policy *policy, const float *obs, uint32_t n, float *values);
+double rl_policy_gamma(const struct rl_policy *policy); /* the critic's discount; 1 if it is not known */
 uint32_t rl_policy_obs_dim(const struct rl_policy *policy);
 uint32_t rl_policy_act_dim(const struct rl_policy *policy);
 uint32_t rl_policy_act_count(const struct rl_policy *policy); /* 0: continuous actions */
@@ -204,6 +208,7 @@ struct rl_metrics {
   uint64_t updates;
   uint32_t transitions_n, true_n, proxy_n;
   double effective_n, seconds;
+  bool returns_equal; /* and the spec chooses or scales by return, which then means nothing */
   struct px_metric losses[RL_LOSSES_MAX]; /* means over the last 1,000 updates, or all; name NULL: unused */
 };
 

@@ -55,6 +55,8 @@ static enum px_status choose(const struct px_union *u, const struct choice *choi
   for (uint32_t i = 0; i < traj_n; i++)
     if (steps_used(u, choice, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
   qsort(ranked, usable_n, sizeof *ranked, by_return);
+  for (uint32_t i = 0; i < usable_n; i++) d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
+  d->returns_equal = usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
   const uint32_t wanted = (uint32_t)ceil(usable_n * choice->top_percent / 100 - 1e-9);
   for (uint32_t i = 0; i < wanted; i++) {
     chosen[ranked[i].traj] = 1;
@@ -208,7 +210,7 @@ void rl_data_free(struct rl_data *d) {
 
 float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
   const double range = d->return_max - d->return_min;
-  return rl_says(spec, "rewards", "return_range") && range > 0 ? (float)(1000 / range) : 1;
+  return rl_says(spec, "rewards", "return_range") && range > d->return_slack ? (float)(1000 / range) : 1;
 }
 
 enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {

@@ -64,6 +64,7 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
   }
   p->spec = *spec;
   p->has_spec = true;
+  p->gamma = rl_has(spec, "gamma") ? rl_option(spec, "gamma") : 1;
   p->kind = nets->kind;
   p->clip = RL_CLIP;
   p->act_count = data->act_count;
@@ -157,6 +158,8 @@ static void value_chunk(struct rl_policy *p, const float *y, uint32_t rows, floa
   }
   memcpy(values, px_mlp_forward(critic, p->works[RL_CRITIC], p->sa, rows, NULL), rows * sizeof(float));
 }
+
+double rl_policy_gamma(const struct rl_policy *p) { return p->gamma; }
 
 bool rl_policy_value(struct rl_policy *p, const float *obs, uint32_t n, float *values) {
   if (!p->nets[RL_CRITIC]) return false;

@@ -13,6 +13,7 @@ enum { RL_ACTOR, RL_CRITIC, RL_NETS_N };
 struct rl_policy {
   struct rl_spec spec;
   bool has_spec;                  /* a loaded policy keeps no spec: its metadata has it */
+  double gamma;                   /* the critic's discount; 1: not known */
   enum rl_policy_kind kind;
   uint32_t obs_dim, act_dim;
   uint32_t act_count;             /* of discrete actions; 0: they are continuous */

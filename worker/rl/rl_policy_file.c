@@ -295,8 +295,16 @@ static enum px_status take_clip(const struct px_st *st, float *clip, struct px_e
   return PX_OK;
 }
 
+static double gamma_of(const struct px_st *st) {
+  const char *text = px_st_meta(st, "gamma");
+  char *end;
+  const double gamma = text ? strtod(text, &end) : 1;
+  return text && end != text && !*end && gamma >= 0 && gamma <= 1 ? gamma : 1;
+}
+
 static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
   enum px_status status;
+  p->gamma = gamma_of(st);
   if ((status = take_vector(st, "obs_mean", p->obs_dim, p->mean, err))) return status;
   if ((status = take_vector(st, "obs_scale", p->obs_dim, p->scale, err))) return status;
   if ((status = take_vector(st, "act_low", p->act_dim, p->low, err))) return status;
