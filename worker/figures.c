@@ -61,7 +61,7 @@ void figures_warn_no_better(const struct idm_quality_figures *idm, const struct 
   const char *what = discrete ? "accuracy" : "mean squared error";
   const double ours = discrete ? idm->accuracy : idm->mse, theirs = discrete ? best->accuracy : best->mse;
   json_t *found = px_warn(document, PX_W_IDM_NO_BETTER, "the inverse dynamics model is no better than the yardstick `%s`: %s %.4g against"
-                          " %.4g over %llu transitions", name, what, ours, theirs, (unsigned long long)idm->n);
+                          " %.4g over %llu transition%s", name, what, ours, theirs, (unsigned long long)idm->n, idm->n == 1 ? "" : "s");
   px_warn_figure(found, discrete ? "accuracy" : "mse", ours);
   px_warn_figure(found, discrete ? "yardstick_accuracy" : "yardstick_mse", theirs);
   px_warn_figure(found, "transitions", (double)idm->n);

@@ -50,6 +50,12 @@ static json_t *coverage(const struct idm_quality_figures *f) {
   return out;
 }
 
+static void add_coverage(const struct idm_quality *q, enum idm_quality_part which, json_t *found) {
+  struct idm_quality_figures f;
+  idm_quality_figures(q, which, &f);
+  if (f.n) json_object_set_new(found, "coverage", coverage(&f));
+}
+
 static json_t *classes_document(const struct idm_quality *q, uint32_t classes, double cross_entropy,
                                 const char *label_set) {
   struct idm_quality_figures f;
@@ -74,9 +80,12 @@ static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, co
   if (r2) idm_quality_r2_dims(q, r2);
   for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, px_json_number(r2[j]));
   free(r2);
+  json_t *inside = part(q, IDM_INSIDE, false), *outside = part(q, IDM_OUTSIDE, false);
+  add_coverage(q, IDM_INSIDE, inside);
+  add_coverage(q, IDM_OUTSIDE, outside);
   return json_pack("{s:s, s:s, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "label_set", label_set, "basis", "hidden",
                    "transitions", (json_int_t)f.n, "mse", f.mse, "r2", px_json_number(f.r2), "r2_per_dim", dims, "nll",
-                   px_json_number(f.nll), "coverage", coverage(&f), "inside", part(q, IDM_INSIDE, false), "outside", part(q, IDM_OUTSIDE, false));
+                   px_json_number(f.nll), "coverage", coverage(&f), "inside", inside, "outside", outside);
 }
 
 /* One yardstick's error on the same steps, a few trajectories at a time. */
@@ -186,13 +195,23 @@ static enum px_status read_members(struct job *job, json_t **out, struct px_err 
   return status;
 }
 
+static bool says(const json_t *entry, enum px_warning warning) {
+  const char *code = json_string_value(json_object_get(entry, "code"));
+  return code && strcmp(code, px_warning_code(warning)) == 0;
+}
+
+/* Folds are about equally large: one member's word on their size is enough. */
 static void add_member_warnings(const json_t *members, json_t *report) {
+  bool few_said = false;
   size_t i, k;
   json_t *member, *one;
   json_array_foreach(members, i, member) {
     json_t *kept = json_object(), *list = json_array();
-    json_array_foreach(json_object_get(member, "warnings"), k, one)
-      if (strcmp(spec_text(one, "code"), px_warning_code(PX_W_IDM_NO_BETTER)) != 0) json_array_append(list, one);
+    json_array_foreach(json_object_get(member, "warnings"), k, one) {
+      if (says(one, PX_W_IDM_NO_BETTER) || (says(one, PX_W_FEW_VALIDATION) && few_said)) continue;
+      few_said = few_said || says(one, PX_W_FEW_VALIDATION);
+      json_array_append(list, one);
+    }
     json_object_set_new(kept, "warnings", list);
     px_warnings_add(report, kept, spec_text(member, "job"));
     json_decref(kept);
@@ -252,7 +271,9 @@ static enum px_status held_out(const json_t *members, bool discrete, const char 
 /* ---- returns */
 
 /* Where most of what had to be labelled lies outside the returns that are labelled, the labels extrapolate. */
-static void warn_returns(const struct idm_quality *q, const struct px_dataset *visible, json_t *report) {
+static void warn_returns(const struct job *job, const struct idm_quality *q, const struct px_dataset *visible, json_t *report) {
+  const struct px_mask mask = px_mask_from_json(json_object_get(job->spec, "mask"));
+  const bool by_return = mask.protocol == PX_MASK_COUPLED && mask.q < 1;
   const double most = 0.5;
   uint64_t outside = 0, all = 0;
   double low = HUGE_VAL, high = -HUGE_VAL, slack = 0;
@@ -265,8 +286,9 @@ static void warn_returns(const struct idm_quality *q, const struct px_dataset *v
     all += n;
     if (!idm_quality_is_inside(q, i)) outside += n;
   }
-  if (visible->traj_n > 1 && high - low <= slack)
-    px_warn(report, PX_W_RETURNS_EQUAL, "the returns of all %u trajectories are equal up to rounding", visible->traj_n);
+  if (by_return && visible->traj_n > 1 && high - low <= slack)
+    px_warn(report, PX_W_RETURNS_EQUAL, "the returns of all %u trajectories are equal up to rounding: which of them are the mask's"
+            " lower part is chance", visible->traj_n);
   if (!all || (double)outside <= most * (double)all) return;
   json_t *found = px_warn(report, PX_W_OUTSIDE_RETURNS, "%.0f%% of the unlabelled transitions lie in trajectories whose return is outside"
                           " those of the labelled ones", 100 * (double)outside / (double)all);
@@ -288,7 +310,7 @@ static enum px_status judge(struct job *job, const struct px_dataset *truth, con
   } else if (!status) {
     status = judge_hidden(job, j.quality, truth, visible, label_set, report, &label, err);
   }
-  if (!status) warn_returns(j.quality, visible, report);
+  if (!status) warn_returns(job, j.quality, visible, report);
   json_decref(members);
   idm_quality_free(j.quality);
   if (status)

@@ -60,10 +60,11 @@ select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at'
          'to', shown_state(e.to_state), 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
 from job_events e where e.job_id = $1 having count(*) > 0
 
--- The present attempt's, and those of the attempts before it up to where it went on.
+-- The present attempt's, and those of the attempts before it up to where it went on. One that is not finite is null.
 -- name: job_metrics
 select jsonb_build_object('items', coalesce((
-         select jsonb_agg(jsonb_build_object('name', m.name, 'step', m.step, 'value', m.value) order by m.name, m.step)
+         select jsonb_agg(jsonb_build_object('name', m.name, 'step', m.step, 'value',
+           case when m.value between -1.7976931348623157e308 and 1.7976931348623157e308 then m.value end) order by m.name, m.step)
          from (select distinct on (name, step) name, step, value from job_metrics
                where job_id = j.id and (epoch = j.epoch or step <= j.resumed_from)
                order by name, step, epoch desc) m), '[]'), 'next', null)

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -184,14 +185,18 @@ static void metrics_of_the_running_attempt_are_listed(void) {
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
   const struct store_hold hold = db_claim(store, "report");
-  const struct store_metric metrics[] = { { "loss", 1, 0.5 }, { "loss", 2, 0.25 }, { "r2", 2, -1e-300 } };
-  CU_OK(store_job_metrics_put(store, &hold, metrics, 3, &err), err);
+  const struct store_metric metrics[] = { { "loss", 1, 0.5 }, { "loss", 2, 0.25 }, { "r2", 2, -1e-300 },
+                                         { "td_rms", 2, (double)INFINITY }, { "nll", 2, (double)NAN }, { "q", 2, -1e300 } };
+  CU_OK(store_job_metrics_put(store, &hold, metrics, 6, &err), err);
   CU_OK(store_job_metrics_put(store, &hold, metrics, 2, &err), err); /* harmless */
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_job_metrics(store, id, &text, &err), err);
   CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"loss\", \"step\": 2, \"value\": 0.25}"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"td_rms\", \"step\": 2, \"value\": null}")); /* JSON has no infinity */
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"nll\", \"step\": 2, \"value\": null}"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\"q\", \"step\": 2, \"value\": -1000"));
   px_buf_free(&text);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_metrics where job_id = '%s'", id), "3");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_metrics where job_id = '%s'", id), "6");
   store_close(store);
 }
 

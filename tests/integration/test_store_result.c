@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/db.h"
@@ -51,6 +52,27 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   CU_OK(store_model_list(store, dataset, "policy", 10, &text, &err), err);
   CU_ASSERT_FALSE(contains(&text, id));
   CU_ASSERT_EQUAL(store_model_read(store, "mdl_none", &text, &err), PX_E_NOT_FOUND);
+  store_close(store);
+}
+
+/* jsonb gives figures of 2^63 and more back as whole numbers with all their digits. */
+static void figures_beyond_64_bits_come_back(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  char job[STORE_ID_MAX];
+  db_submit(store, "report", NULL, job);
+  const struct store_hold hold = db_claim(store, "report");
+  CU_OK(store_job_succeed(store, &hold, "{\"a\": 1e20, \"b\": -9.3e18, \"c\": 1.7e308, \"d\": 9223372036854775807}", &err), err);
+  struct px_buf text = PX_BUF(1 << 16);
+  CU_OK(store_job_result(store, job, &text, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "100000000000000000000")); /* which json_loadb refuses */
+  json_t *result = px_json_parse(text.data, text.len, 0, NULL);
+  CU_ASSERT_EQUAL(json_real_value(json_object_get(result, "a")), 1e20);
+  CU_ASSERT_EQUAL(json_real_value(json_object_get(result, "b")), -9.3e18);
+  CU_ASSERT_EQUAL(json_real_value(json_object_get(result, "c")), 1.7e308);
+  CU_ASSERT_EQUAL(json_integer_value(json_object_get(result, "d")), INT64_MAX);
+  json_decref(result);
+  px_buf_free(&text);
   store_close(store);
 }
 
@@ -322,7 +344,7 @@ static void a_newer_label_set_takes_over_and_the_older_stays_readable(void) {
   store_close(store);
 }
 
-CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together), T(artifacts_appear_with_the_end_of_their_job),
+CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together), T(figures_beyond_64_bits_come_back), T(artifacts_appear_with_the_end_of_their_job),
         T(labels_are_published_whole_and_become_current), T(a_missing_or_misfitting_segment_stops_the_publication),
         T(rows_of_dead_epochs_are_never_published), T(labels_of_a_shard_that_is_not_the_jobs_own_do_not_count),
         T(a_shard_takes_over_what_its_earlier_attempts_staged_alike),

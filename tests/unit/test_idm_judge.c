@@ -152,6 +152,8 @@ static void nearly_perfect_labels_are_not_doubted(void) {
   CU_ASSERT_TRUE(idm_judge_no_better(&right, &right, true));
   CU_ASSERT_TRUE(idm_judge_no_better(&fair, &fair, false));
   CU_ASSERT_TRUE(idm_judge_no_better(&same, &fair, false)); /* r2 is not known */
+  const struct idm_quality_figures exact = { .n = 9, .mse = 0, .r2 = (double)NAN };
+  CU_ASSERT_FALSE(idm_judge_no_better(&exact, &exact, false)); /* always the same action, and that is known */
   CU_ASSERT_FALSE(idm_judge_no_better(&none, &fair, false));
   CU_ASSERT_FALSE(idm_judge_no_better(&fair, &none, false));
 }

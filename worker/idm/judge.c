@@ -126,7 +126,7 @@ enum idm_yardstick idm_judge_best(const struct idm_quality_figures yardsticks[ID
 bool idm_judge_no_better(const struct idm_quality_figures *idm, const struct idm_quality_figures *best, bool discrete) {
   if (idm->n == 0 || best->n == 0) return false;
   if (discrete) return idm->accuracy < 0.99 && idm->accuracy <= best->accuracy;
-  return !(idm->r2 >= 0.99) && idm->mse >= 0.99 * best->mse;
+  return !(idm->r2 >= 0.99) && idm->mse > 1e-6 && idm->mse >= 0.99 * best->mse;
 }
 
 /* ---- the lag of labels */

@@ -20,7 +20,7 @@ enum px_status idm_judge_member(struct idm_model *model, const struct px_dataset
 /* The yardstick with the least error, or the highest accuracy of discrete actions. */
 enum idm_yardstick idm_judge_best(const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N], bool discrete);
 /* Whether labels of these figures are no better than that: within a hundredth of its error, or no more often right. Labels
- * that are nearly perfect (R2 or accuracy 0.99) never are, whoever else is. */
+ * that are nearly perfect (R2 or accuracy 0.99, or an error of 1e-6) never are, whoever else is. */
 bool idm_judge_no_better(const struct idm_quality_figures *idm, const struct idm_quality_figures *best, bool discrete);
 
 enum { IDM_LAG_MAX = 2 };
