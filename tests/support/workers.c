@@ -18,6 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
+#include "lib/store/results.h"
 
 enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS };
 
@@ -205,4 +206,13 @@ void workers_await(const char *expected, double timeout_s, const char *sql, ...)
   }
   printf("\n  '%s' and not '%s' after %g s: %s\n", found, expected, timeout_s, query);
   CU_FAIL_FATAL("waited in vain");
+}
+
+json_t *workers_result(struct store *store, const char *job) {
+  struct px_buf text = PX_BUF(4 << 20);
+  struct px_err err;
+  CU_OK(store_job_result(store, job, &text, &err), err);
+  json_t *json = json_loads(text.data, 0, NULL);
+  px_buf_free(&text);
+  return json;
 }

@@ -39,6 +39,8 @@ const char *workers_dataset_of(struct store *store, const char *name, const stru
 
 /* Plans and submits; id of the first job (the pipeline's). `spec` is JSON text. */
 void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]);
+/* The result of a job that succeeded; the caller's. */
+json_t *workers_result(struct store *store, const char *job);
 /* Waits until `sql` gives `expected`, at most `timeout_s`; fails the test otherwise. */
 void workers_await(const char *expected, double timeout_s, const char *sql, ...) PX_PRINTF(3, 4);
 

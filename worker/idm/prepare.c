@@ -135,7 +135,11 @@ static enum px_status prepare_from(struct idm_training *t, struct px_err *err) {
   struct idm_step *labelled = NULL;
   uint32_t n = 0;
   enum px_status status = idm_steps_labelled(t->ds, &t->model->spec, &labelled, &n);
-  if (!status && n == 0) return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
+  if (!status && n == 0) {
+    px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
+    px_err_hint(err, "An action is learned from by the states on both sides of it: give the final state too, one observation more than actions.");
+    return PX_E_NO_LABELS;
+  }
   if (!status) status = prepare(t, labelled, n);
   free(labelled);
   return status ? px_fail(err, status, "training could not be prepared (%s)", px_status_slug(status)) : PX_OK;
