@@ -1,4 +1,5 @@
 /* Trajectories: pages, and one of them as JSON with true and proxy actions. */
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "lib/data/labels.h"
@@ -19,48 +20,64 @@ API_HANDLER(api_trajectory_list) {
   return status ? status : store_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
 }
 
+/* A trajectory on its way out: what has been written of it leaves memory now and then. */
+struct page {
+  struct http_request *req;
+  struct http_reply *reply;
+  struct px_err *err;
+};
+
+static enum px_status put(struct page *page, const char *fmt, ...) PX_PRINTF(2, 3);
+static enum px_status put(struct page *page, const char *fmt, ...) {
+  va_list args;
+  va_start(args, fmt);
+  const enum px_status status = px_buf_vfmt(&page->reply->body, fmt, args);
+  va_end(args);
+  return status ? px_fail(page->err, PX_E_NO_MEMORY, "trajectory") : http_reply_spill(page->req, page->reply, page->err);
+}
+
 /* [1,2.5] or, without numbers, null. */
-static enum px_status put_row(struct px_buf *out, const float *row, uint32_t n) {
-  if (!row) return px_buf_puts(out, "null");
-  enum px_status status = px_buf_puts(out, "[");
-  for (uint32_t j = 0; !status && j < n; j++) status = px_buf_fmt(out, "%s%.9g", j ? "," : "", (double)row[j]);
-  return status ? status : px_buf_puts(out, "]");
+static enum px_status put_row(struct page *out, const float *row, uint32_t n) {
+  if (!row) return put(out, "null");
+  enum px_status status = put(out, "[");
+  for (uint32_t j = 0; !status && j < n; j++) status = put(out, "%s%.9g", j ? "," : "", (double)row[j]);
+  return status ? status : put(out, "]");
 }
 
 /* Discrete actions (dims 0) are a number, not a row of one. */
-static enum px_status put_rows(struct px_buf *out, const char *name, const float *rows, const uint8_t *present, uint64_t n,
+static enum px_status put_rows(struct page *out, const char *name, const float *rows, const uint8_t *present, uint64_t n,
                                uint32_t dims) {
-  enum px_status status = px_buf_fmt(out, ",\"%s\":[", name);
+  enum px_status status = put(out, ",\"%s\":[", name);
   for (uint64_t i = 0; !status && i < n; i++) {
-    if (i) status = px_buf_puts(out, ",");
+    if (i) status = put(out, ",");
     const bool there = rows && (!present || present[i]);
-    if (!status && there && !dims) status = px_buf_fmt(out, "%.9g", (double)rows[i]);
+    if (!status && there && !dims) status = put(out, "%.9g", (double)rows[i]);
     else if (!status) status = put_row(out, there ? rows + i * dims : NULL, dims);
   }
-  return status ? status : px_buf_puts(out, "]");
+  return status ? status : put(out, "]");
 }
 
-static enum px_status put_source(struct px_buf *out, const struct px_traj *t, const uint8_t *known) {
-  enum px_status status = px_buf_puts(out, ",\"action_source\":[");
+static enum px_status put_source(struct page *out, const struct px_traj *t, const uint8_t *known) {
+  enum px_status status = put(out, ",\"action_source\":[");
   for (uint32_t i = 0; !status && i < t->steps; i++) {
     const bool is_true = t->actions && (!t->labelled || t->labelled[i]);
-    status = px_buf_fmt(out, "%s\"%s\"", i ? "," : "", is_true ? "true" : known && known[i] ? "proxy" : "absent");
+    status = put(out, "%s\"%s\"", i ? "," : "", is_true ? "true" : known && known[i] ? "proxy" : "absent");
   }
-  return status ? status : px_buf_puts(out, "]");
+  return status ? status : put(out, "]");
 }
 
 struct place { int64_t n; uint64_t first_step, first_obs; };
 
-static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t, const struct px_spaces *spaces,
+static enum px_status put_trajectory(struct page *out, const struct px_traj *t, const struct px_spaces *spaces,
                                      const struct place *place, const struct px_label_rows *labels) {
   const uint64_t s = place->first_step;
   const uint32_t A = spaces->act_dim, width = spaces->act_count ? 0 : A;
   float *total = labels ? px_calloc((size_t)t->steps * A, sizeof *total) : NULL;
-  if (labels && !total) return PX_E_NO_MEMORY;
+  if (labels && !total) return px_fail(out->err, PX_E_NO_MEMORY, "trajectory");
   if (labels) px_label_totals(spaces, labels->std + s * A, labels->epistemic + s * A, t->steps, total);
   const uint8_t *known = labels ? labels->known + s : NULL;
   enum px_status status =
-    px_buf_fmt(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s", (long long)place->n,
+    put(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s", (long long)place->n,
                t->steps, t->terminated ? "true" : "false", t->truncated ? "true" : "false", t->has_final ? "true" : "false");
   if (!status) status = put_rows(out, "observations", t->observations, NULL, t->steps + (t->has_final ? 1U : 0U), spaces->obs_dim);
   if (!status) status = put_rows(out, "actions", t->actions, t->labelled, t->steps, width);
@@ -70,13 +87,14 @@ static enum px_status put_trajectory(struct px_buf *out, const struct px_traj *t
   if (!status) status = put_rows(out, "proxy_score", labels ? labels->score + s : NULL, known, t->steps, 0);
   free(total);
   if (!status) status = put_source(out, t, known);
-  if (!status) status = px_buf_puts(out, ",\"rewards\":");
+  if (!status) status = put(out, ",\"rewards\":");
   if (!status) status = put_row(out, t->rewards, t->steps);
-  return status ? status : px_buf_puts(out, "}\n");
+  return status ? status : put(out, "}\n");
 }
 
-static enum px_status reply_trajectory(struct http_reply *reply, const struct store_dataset *ds, const struct snapshot_pair *pair,
-                                       int64_t n, uint32_t index, struct px_err *err) {
+static enum px_status reply_trajectory(struct page *page, const struct store_dataset *ds, const struct snapshot_pair *pair,
+                                       int64_t n, uint32_t index) {
+  struct px_err *err = page->err;
   struct px_segment_view view = { 0 };
   struct px_label_view labels = { 0 };
   enum px_status status = px_segment_open(pair->segment.data, pair->segment.len, &ds->spaces, &view, err);
@@ -93,8 +111,8 @@ static enum px_status reply_trajectory(struct http_reply *reply, const struct st
     if ((uint64_t)t.steps * (ds->spaces.obs_dim + 4 * ds->spaces.act_dim + 1) > JSON_MAX_NUMBERS) {
       status = px_fail(err, PX_E_TOO_LARGE, "the trajectory has more than %d numbers", JSON_MAX_NUMBERS);
       px_err_hint(err, "GET .../export gives it in a binary format.");
-    } else if (put_trajectory(&reply->body, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL)) {
-      status = px_fail(err, PX_E_NO_MEMORY, "trajectory");
+    } else {
+      status = put_trajectory(page, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL);
     }
   }
   px_label_close(&labels);
@@ -117,7 +135,7 @@ API_HANDLER(api_trajectory_get) {
   if (!status) status = store_trajectory_find(store, ds->id, n, &seq, &index, err);
   if (!status) status = snapshot_labels(store, ds, http_query(req, "label_set"), &labels, err);
   if (!status) status = snapshot_read(store, ds, &labels, seq, &pair, err);
-  if (!status) status = reply_trajectory(reply, ds, &pair, n, index, err);
+  if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, index);
   snapshot_pair_free(&pair);
   return status;
 }

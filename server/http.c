@@ -308,6 +308,8 @@ static enum MHD_Result work(struct exchange *x) {
   }
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
+  /* Long work whose answer would find no room is not begun. */
+  if (!x->failed && x->req.route->deferred && is_read(x)) x->failed = http_replies_room(&x->http->replies, &x->err);
   if (x->failed) return http_answer(x);
   return x->req.route->deferred ? send_away(x, STAGE_AWAY, STAGE_READY) : run_here(x);
 }
@@ -357,7 +359,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
   (void)cls, (void)connection, (void)url, (void)version;
   struct exchange *x = *ctx;
   if (!x) return MHD_NO; /* there was no memory for it, or the server is ending */
-  switch (x->stage) {
+  switch (atomic_load(&x->stage)) {
     case STAGE_HEADERS: return on_headers(x, method);
     case STAGE_BODY: return *n > 0 ? on_body(x, bytes, n) : work(x);
     case STAGE_AGAIN: return run_here(x);
@@ -410,6 +412,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
   if (x->digest) px_sha256_end(x->digest, unused);
   json_decref(x->req.json);
   px_arena_free(x->req.arena);
+  http_replies_release(x);
   x->http->in_flight--;
   free(x->uri);
   free(x);
@@ -505,6 +508,7 @@ enum px_status http_start(const struct http_options *options, struct http **out,
   if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
   const struct conn_limits limits = limits_of(options);
   http->options = *options;
+  http->replies.max_bytes = options->replies_max_bytes;
   http->loops = calloc((size_t)options->threads, sizeof *http->loops);
   enum px_status status = http->loops ? http_conn_watch_new(&limits, &http->watch, err) : px_fail(err, PX_E_NO_MEMORY, "http");
   if (!status) status = http_linger_new(&http->linger, err);

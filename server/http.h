@@ -98,8 +98,9 @@ struct http_reply {
   int status;                   /* 200 when the handler sets nothing */
   const char *media_type;       /* application/json when NULL */
   struct px_buf body;
-  int fd;                       /* or -1; the whole file is sent from its beginning, and closed */
+  int fd;                       /* or -1; the whole file is sent from its beginning, then the body, and closed */
   uint64_t fd_bytes;
+  bool no_space;                /* the body could not go to a file */
   const char *still;            /* or a body that lives as long as the process */
   size_t still_n;
   struct http_pair headers[HTTP_REPLY_HEADERS_MAX];
@@ -119,6 +120,8 @@ struct http_reply {
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
 /* JSON text into the body. Takes over `json`, and fails when it is NULL. */
 enum px_status http_reply_json(struct http_reply *reply, json_t *json, struct px_err *err) PX_MUST_CHECK;
+/* For a body that is made piece by piece: when it holds much, that goes to a file. Other bodies are looked after later. */
+enum px_status http_reply_spill(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
 /* The problem document (RFC 9457) of an error. */
 enum px_status http_problem(const struct px_err *why, const char *request_id, struct px_buf *out) PX_MUST_CHECK;
 
@@ -128,6 +131,7 @@ struct http_options {
   int idle_s;                   /* a connection without a request is closed after this time */
   int body_s;                   /* over which the pace of a body or an answer is averaged */
   uint64_t min_rate_bytes;      /* a second, that the client must send of a body or read of an answer; 0: any */
+  uint64_t replies_max_bytes;   /* of large answers on their way, beyond which no other is begun */
   int unauth_connections;       /* that clients may have before they show a valid token; 0: half of all */
   int unauth_per_address;       /* the same from one address; 0: no limit of its own */
   uint64_t max_upload_bytes;

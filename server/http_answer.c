@@ -35,12 +35,14 @@ bool http_etag_listed(const char *list, const char *etag) {
   return false;
 }
 
+static bool is_known(const struct exchange *x) {
+  const struct http_reply *reply = &x->reply;
+  return reply->etag && reply->status == 200 && http_etag_listed(http_header(&x->req, "If-None-Match"), reply->etag);
+}
+
 static struct MHD_Response *make_response(struct exchange *x) {
   struct http_reply *reply = &x->reply;
-  if (reply->etag && reply->status == 200 && http_etag_listed(http_header(&x->req, "If-None-Match"), reply->etag)) {
-    reply->status = MHD_HTTP_NOT_MODIFIED;
-    return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-  }
+  if (reply->status == MHD_HTTP_NOT_MODIFIED) return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
   struct MHD_Response *response;
   if (reply->fd >= 0) {
     response = MHD_create_response_from_fd64(reply->fd_bytes, reply->fd);
@@ -84,8 +86,10 @@ static size_t list_headers(const struct exchange *x, struct http_pair list[HEADE
 
 enum MHD_Result http_answer(struct exchange *x) {
   struct http_pair headers[HEADERS_MAX];
+  if (!x->failed && x->reply.status == 0) x->reply.status = 200;
+  if (!x->failed && is_known(x)) x->reply.status = MHD_HTTP_NOT_MODIFIED;
+  else if (!x->failed) x->failed = http_replies_keep(x, &x->err);
   if (x->failed) answer_error(x);
-  if (x->reply.status == 0) x->reply.status = 200;
   struct MHD_Response *response = make_response(x);
   if (!response) return MHD_NO;
   const size_t n = list_headers(x, headers);

@@ -32,7 +32,7 @@ struct conn {
   struct conn *prev, *next;
   int fd;
   unsigned address;         /* where it is counted */
-  bool stranger, evicted;   /* under the lock */
+  _Atomic bool stranger;    /* counted as one; changed under the lock */
   int64_t opened_ms;
   _Atomic int64_t *held_since_ms; /* of its thread */
   _Atomic int64_t deadline_ms, idle_since_ms; /* since it was opened, or its last request ended */
@@ -105,6 +105,47 @@ static bool has_ended(const struct conn *c) {
   return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* ---- strangers */
+
+static void count(struct conn_watch *watch, struct conn *c, bool stranger) {
+  if (c->stranger == stranger) return;
+  c->stranger = stranger;
+  watch->strangers += stranger ? 1 : -1;
+  watch->strangers_from[c->address] += stranger ? 1 : -1;
+}
+
+/* Whether it may lose its place: not when what it has sent only waits for us to read it. */
+static bool may_go(const struct conn *c, int64_t now, int64_t age_ms) {
+  return c->stranger && now - c->opened_ms >= age_ms && (atomic_load(&c->state) != FRESH || look(c) <= 0);
+}
+
+static void evict(struct conn_watch *watch, struct conn *c) {
+  int fresh = FRESH, waiting = WAITING;
+  if (!atomic_compare_exchange_strong(&c->state, &fresh, SHUT)) atomic_compare_exchange_strong(&c->state, &waiting, SHUT);
+  count(watch, c, false);
+  shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end, and closes it */
+}
+
+/* Of those counted at the address, or of all when it is -1, that came at least so long ago. False: there is none. The lock is
+ * held. */
+static bool evict_oldest(struct conn_watch *watch, int address, int64_t age_ms) {
+  const int64_t now = px_clock_ms();
+  for (struct conn *c = watch->last; c && now - c->opened_ms >= age_ms; c = c->prev)
+    if ((address < 0 || c->address == (unsigned)address) && may_go(c, now, age_ms)) {
+      evict(watch, c);
+      return true;
+    }
+  return false;
+}
+
+/* Those beyond the limits that were too young when they came. */
+static void evict_beyond(struct conn_watch *watch, int64_t now) {
+  const struct conn_limits *most = &watch->limits;
+  for (struct conn *c = watch->last; c && now - c->opened_ms >= YOUNG_MS; c = c->prev)
+    if ((watch->strangers > most->strangers || watch->strangers_from[c->address] > most->strangers_per_address) && may_go(c, now, YOUNG_MS))
+      evict(watch, c);
+}
+
 /*
  * libmicrohttpd waits for edges, and takes a short read for the last: it misses an end that came together with the bytes
  * before it. A client may close its side and still wait for the answer to a whole request; while part of one is missing its
@@ -162,6 +203,7 @@ static void *watch_main(void *arg) {
     answer_for_held_up(watch, now);
     if (now < next_ms) continue;
     shut_late(watch, now);
+    evict_beyond(watch, now);
     next_ms = now + LATE_MS;
   }
   pthread_mutex_unlock(&watch->lock);
@@ -216,26 +258,6 @@ static unsigned address_of(const struct conn_watch *watch, const struct sockaddr
   return (unsigned)(x ^ x >> 31) % ADDRESSES;
 }
 
-static void count(struct conn_watch *watch, struct conn *c, bool stranger) {
-  if (c->stranger == stranger) return;
-  c->stranger = stranger;
-  watch->strangers += stranger ? 1 : -1;
-  watch->strangers_from[c->address] += stranger ? 1 : -1;
-}
-
-/* Of those counted at the address, or of all when it is -1, that came at least so long ago. False: there is none. The lock is
- * held. */
-static bool evict_oldest(struct conn_watch *watch, int address, int64_t age_ms) {
-  struct conn *c = watch->last;
-  while (c && (!c->stranger || c->evicted || (address >= 0 && c->address != (unsigned)address))) c = c->prev;
-  if (!c || px_clock_ms() - c->opened_ms < age_ms) return false;
-  int fresh = FRESH, waiting = WAITING;
-  if (!atomic_compare_exchange_strong(&c->state, &fresh, SHUT)) atomic_compare_exchange_strong(&c->state, &waiting, SHUT);
-  c->evicted = true;
-  shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end, and closes it */
-  return true;
-}
-
 struct conn *http_conn_open(struct conn_watch *watch, int socket_fd, const struct sockaddr *from, int64_t deadline_ms,
                             _Atomic int64_t *held_since_ms) {
   struct conn *conn = calloc(1, sizeof *conn);
@@ -274,7 +296,7 @@ void http_conn_close(struct conn_watch *watch, struct conn *conn) {
 struct http_recv *http_conn_recv(struct conn *conn) { return &conn->recv; }
 
 void http_conn_known(struct conn_watch *watch, struct conn *conn) {
-  if (!conn->stranger) return; /* only this thread, which serves it, makes it known */
+  if (!conn->stranger) return;
   pthread_mutex_lock(&watch->lock);
   count(watch, conn, false);
   pthread_mutex_unlock(&watch->lock);

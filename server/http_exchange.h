@@ -10,6 +10,7 @@
 #include "server/http_accept.h"
 #include "server/http_conn.h"
 #include "server/http_recv.h"
+#include "server/http_replies.h"
 #include "server/http_route.h"
 
 enum {
@@ -23,6 +24,7 @@ struct http {
   struct acceptor *acceptor;
   struct conn_watch *watch;
   struct lingerer *linger;
+  struct replies replies;
   atomic_int in_flight;
   atomic_bool draining;
 };
@@ -46,6 +48,7 @@ struct exchange {
   uint64_t number;                   /* of the request on its connection, from 1 */
   uint64_t body_bytes;               /* declared; UINT64_MAX when chunked */
   uint64_t received, sent;
+  uint64_t kept, kept_memory;        /* of the answer, as counted by http_replies.c */
   int64_t began_ms;
   bool close_after, early;           /* early: answered in the middle of the body */
 };
