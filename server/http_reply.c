@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "server/http.h"
 
 void http_reply_header(struct http_reply *reply, const char *name, const char *value) {
@@ -13,7 +14,7 @@ void http_reply_header(struct http_reply *reply, const char *name, const char *v
 
 enum px_status http_reply_json(struct http_reply *reply, json_t *json, struct px_err *err) {
   if (!json) return px_fail(err, PX_E_NO_MEMORY, "answer");
-  char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+  char *text = px_json_dumps(json, JSON_COMPACT);
   json_decref(json);
   if (!text) return px_fail(err, PX_E_NO_MEMORY, "answer");
   enum px_status status = px_buf_puts(&reply->body, text);
@@ -51,7 +52,7 @@ enum px_status http_problem(const struct px_err *why, const char *request_id, st
     json_t *place = json_pack("[{s:s s:s}]", "pointer", why->pointer, "detail", detail);
     if (place) json_object_set_new(problem, "errors", place);
   }
-  char *text = problem ? json_dumps(problem, JSON_COMPACT) : NULL;
+  char *text = problem ? px_json_dumps(problem, JSON_COMPACT) : NULL;
   json_decref(problem);
   if (!text) return bare_problem(why->code, request_id, out);
   enum px_status status = px_buf_puts(out, text);

@@ -68,7 +68,7 @@ static enum px_status write_head(const struct http_reply *reply, struct px_buf *
     return px_fail(err, PX_E_NO_MEMORY, "the answer's headers");
   }
   json_t *head = json_pack("{s:s* s:s* s:o}", "type", reply->media_type, "etag", reply->etag, "headers", headers);
-  char *text = head ? json_dumps(head, JSON_COMPACT) : NULL;
+  char *text = head ? px_json_dumps(head, JSON_COMPACT) : NULL;
   json_decref(head);
   const enum px_status status = text ? px_buf_puts(out, text) : PX_E_NO_MEMORY;
   free(text);

@@ -41,7 +41,7 @@ static json_t *job_document(const struct store_job *job, const struct px_config 
 /* Specs are at most 1 MiB, more than a pipe holds: a file in memory never blocks. */
 static int job_input(const struct store_job *job, const struct px_config *config) {
   json_t *document = job_document(job, config);
-  char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;
+  char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
   if (px_json_lacking()) errno = ENOMEM; /* and parts of it may be missing */
   int fd = text && !px_json_lacking() ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "clients/c/text.h"
+#include "lib/base/json.h"
 
 static const struct cli_option COMMON[] = {
+  { "help", NULL, "Show this, and do nothing else; also -h" },
   { "json", NULL, "Print the server's answer as JSON" },
   { "url", "URL", "The server (default: PROXACT_URL, or the one of 'proxact login')" },
   { NULL, NULL, NULL },
@@ -45,10 +47,39 @@ static const struct cli_command *find(const char *group, const char *verb) {
   return NULL;
 }
 
+static void put_name(char *list, size_t n, const char *dashes, const char *name) {
+  const size_t used = strlen(list);
+  snprintf(list + used, n - used, "%s%s%s", used ? ", " : "", dashes, name);
+}
+
+/* What there is instead. */
+static enum px_status wrong_option(const struct cli_command *command, struct px_err *err, const char *text) {
+  char known[400] = "";
+  for (const struct cli_option *o = command->options; o && o->name; o++) put_name(known, sizeof known, "--", o->name);
+  for (const struct cli_option *o = COMMON; o->name; o++) put_name(known, sizeof known, "--", o->name);
+  px_fail(err, PX_E_BAD_FIELD, "there is no option '%.200s'", text);
+  px_err_hint(err, "Options here: %s. 'proxact help %s' explains them.", known, command->group);
+  return PX_E_BAD_FIELD;
+}
+
+static enum px_status wrong_command(const char *group, const char *verb, struct px_err *err) {
+  char known[400] = "";
+  const char *last = "";
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      if (verb && strcmp(c->group, group) == 0 && c->verb) put_name(known, sizeof known, "", c->verb);
+      if (!verb && strcmp(c->group, last) != 0) put_name(known, sizeof known, "", c->group);
+      last = c->group;
+    }
+  px_fail(err, PX_E_BAD_FIELD, verb ? "there is no command '%.100s %.100s'" : "there is no command '%.100s'", group, verb);
+  if (verb) px_err_hint(err, "Commands of %s: %s.", group, known);
+  else px_err_hint(err, "Commands: %s. 'proxact help' explains them.", known);
+  return PX_E_BAD_FIELD;
+}
+
 static enum px_status wrong(const struct cli_command *command, struct px_err *err, const char *what, const char *text) {
   px_fail(err, PX_E_BAD_FIELD, "%s '%.200s'", what, text);
-  if (command) px_err_hint(err, "'proxact help %s' shows how it is used.", command->group);
-  else px_err_hint(err, "'proxact help' lists the commands.");
+  px_err_hint(err, "'proxact help %s' shows how it is used.", command->group);
   return PX_E_BAD_FIELD;
 }
 
@@ -56,7 +87,7 @@ static enum px_status wrong(const struct cli_command *command, struct px_err *er
 static enum px_status read_option(struct cli *cli, int argc, char **argv, int *at, struct px_err *err) {
   const char *name = argv[*at] + 2, *equals = strchr(name, '=');
   const int index = option_index(cli->command, name, equals ? (size_t)(equals - name) : strlen(name));
-  if (index < 0) return wrong(cli->command, err, "there is no option", argv[*at]);
+  if (index < 0) return wrong_option(cli->command, err, argv[*at]);
   const bool flag = option_at(cli->command, index)->value == NULL;
   if (flag && equals) return wrong(cli->command, err, "this option takes no value:", argv[*at]);
   if (!flag && !equals && *at + 1 >= argc) return wrong(cli->command, err, "this option needs a value:", argv[*at]);
@@ -64,28 +95,68 @@ static enum px_status read_option(struct cli *cli, int argc, char **argv, int *a
   return PX_OK;
 }
 
-enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) {
-  *cli = (struct cli){ 0 };
-  const bool has_verb = argc > 2 && argv[2][0] != '-';
-  cli->command = find(argv[1], has_verb ? argv[2] : NULL);
-  if (!cli->command)
-    return find(argv[1], NULL) ? wrong(find(argv[1], NULL), err, "there is no command", argv[2])
-                               : wrong(NULL, err, "there is no command", argv[1]);
+/* Whether an option that stands before the command is known takes the argument behind it. */
+static bool takes_value(const char *group, const char *name) {
+  for (const struct cli_option *o = COMMON; o->name; o++)
+    if (strcmp(o->name, name) == 0) return o->value != NULL;
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; group && c->group; c++)
+      for (const struct cli_option *o = strcmp(c->group, group) == 0 ? c->options : NULL; o && o->name; o++)
+        if (strcmp(o->name, name) == 0) return o->value != NULL;
+  return false;
+}
+
+/* Where the first two words are, 0: not there; and whether help is asked for. */
+static void find_words(struct cli *cli, int argc, char **argv, int word[2]) {
+  word[0] = word[1] = 0;
+  for (int at = 1; at < argc && strcmp(argv[at], "--") != 0; at++) {
+    if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0) cli->help = true;
+    else if (strncmp(argv[at], "--", 2) == 0) at += !strchr(argv[at], '=') && takes_value(word[0] ? argv[word[0]] : NULL, argv[at] + 2);
+    else if (!word[0]) word[0] = at;
+    else if (!word[1]) word[1] = at;
+  }
+}
+
+/* Sets cli->command; *words: how many of the first words name it. */
+static enum px_status find_command(struct cli *cli, const char *group, const char *verb, int *words, struct px_err *err) {
+  const struct cli_command *first = find(group, NULL);
+  if (!first) return wrong_command(group, NULL, err);
+  *words = verb && first->verb ? 2 : 1;
+  cli->command = find(group, *words == 2 ? verb : NULL);
+  return cli->command ? PX_OK : wrong_command(group, verb, err);
+}
+
+static enum px_status read_arguments(struct cli *cli, int argc, char **argv, const int word[2], struct px_err *err) {
   bool plain_only = false;
-  for (int at = cli->command->verb && has_verb ? 3 : 2; at < argc; at++) {
+  for (int at = 1; at < argc; at++) {
+    if (at == word[0] || at == word[1]) continue;
     if (!plain_only && strcmp(argv[at], "--") == 0) {
       plain_only = true;
     } else if (!plain_only && strncmp(argv[at], "--", 2) == 0) {
       const enum px_status status = read_option(cli, argc, argv, &at, err);
       if (status) return status;
+    } else if (!plain_only && argv[at][0] == '-' && argv[at][1]) {
+      return wrong_option(cli->command, err, argv[at]);
     } else if (cli->args_n == cli->command->args_max) {
       return wrong(cli->command, err, "there is one argument too many:", argv[at]);
     } else {
       cli->args[cli->args_n++] = argv[at];
     }
   }
-  if (cli->args_n < cli->command->args_min) return wrong(cli->command, err, "it needs", cli->command->args);
-  return PX_OK;
+  return cli->args_n < cli->command->args_min ? wrong(cli->command, err, "it needs", cli->command->args) : PX_OK;
+}
+
+enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) {
+  *cli = (struct cli){ 0 };
+  int word[2], words = 0;
+  find_words(cli, argc, argv, word);
+  if (!word[0] && cli->help) return PX_OK;
+  if (!word[0]) return wrong_command(argc > 1 ? argv[1] : "", NULL, err);
+  const enum px_status status = find_command(cli, argv[word[0]], word[1] ? argv[word[1]] : NULL, &words, err);
+  cli->verb_given = words == 2;
+  if (status || cli->help) return status;
+  if (words < 2) word[1] = 0;
+  return read_arguments(cli, argc, argv, word, err);
 }
 
 const char *cli_option(const struct cli *cli, const char *name) {
@@ -143,12 +214,13 @@ static void help_options(const struct cli_option *options, FILE *out) {
   }
 }
 
-bool cli_help(const char *group, FILE *out) {
+bool cli_help(const char *group, const char *verb, FILE *out) {
   bool found = false;
   if (!group) fprintf(out, "proxact " PX_VERSION ": trajectories in, proxy action labels and policies out\n\n");
   for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
     for (const struct cli_command *c = *table; c->group; c++) {
       if (group && strcmp(c->group, group) != 0) continue;
+      if (verb && c->verb && strcmp(c->verb, verb) != 0) continue;
       char left[80];
       snprintf(left, sizeof left, "%s%s%s %s", c->group, c->verb ? " " : "", c->verb ? c->verb : "", c->args);
       fprintf(out, group ? "  proxact %s\n      %s\n" : "  proxact %-34s %s\n", left, c->help);
@@ -175,8 +247,9 @@ enum px_status cli_connect(struct cli *cli, struct px_err *err) {
 bool cli_wants_json(const struct cli *cli) { return cli_option(cli, "json") != NULL; }
 
 void cli_print_json(const json_t *json) {
-  json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-  putchar('\n');
+  char *text = px_json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
+  puts(text ? text : "null");
+  free(text);
 }
 
 enum px_status cli_items(const json_t *answer, const json_t **items, struct px_err *err) {

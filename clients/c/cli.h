@@ -32,6 +32,8 @@ struct cli {
   const char *args[CLI_ARGS_MAX]; /* borrowed from argv */
   int args_n;
   const char *values[CLI_OPTIONS_MAX]; /* of command->options, then the common ones; "" for a flag that is set */
+  bool verb_given;
+  bool help;                           /* -h or --help was given: nothing but help is wanted, and command may be NULL */
   struct client *client;               /* NULL until cli_connect */
 };
 
@@ -40,7 +42,8 @@ struct cli {
 extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_PIPELINE[], CLI_JOBS[], CLI_RESULTS[];
 extern const struct cli_command *const CLI_TABLES[];
 
-/* Finds the command and reads its arguments. BAD_FIELD when they are wrong. */
+/* Finds the command and reads its arguments; options may stand anywhere, before the command too. BAD_FIELD when they
+ * are wrong. */
 enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) PX_MUST_CHECK;
 /* The option's value; "" for a flag that is set; NULL if it was not given. */
 const char *cli_option(const struct cli *cli, const char *name);
@@ -50,8 +53,8 @@ enum px_status cli_option_int(const struct cli *cli, const char *name, long long
 /* Splits "a,b,c" into an array: of integers (`whole`), or text. BAD_FIELD names the option. */
 enum px_status cli_option_list(const struct cli *cli, const char *name, bool whole, json_t **out, struct px_err *err)
   PX_MUST_CHECK;
-/* group NULL: all commands; otherwise those of the group. False if there is none. */
-bool cli_help(const char *group, FILE *out);
+/* group NULL: all commands; verb NULL: those of the group. False if there is none. */
+bool cli_help(const char *group, const char *verb, FILE *out);
 
 /* Opens the connection: --url, PROXACT_URL or the stored address, and the token that belongs to it. */
 enum px_status cli_connect(struct cli *cli, struct px_err *err) PX_MUST_CHECK;

@@ -139,13 +139,30 @@ static enum px_status add_header(struct curl_slist **headers, struct px_err *err
   return PX_OK;
 }
 
-static enum px_status transport_error(const struct client *client, CURLcode code, struct px_err *err) {
+/* What is wrong on this side, or between both. */
+static const char *transport_hint(const struct exchange *ex, CURLcode code) {
+  switch (code) {
+    case CURLE_WRITE_ERROR: return ex->file ? "The file could not be written here: is this machine's disk full?"
+                                            : "The answer is too large for this client.";
+    case CURLE_READ_ERROR: return "The file could not be read here: was it changed meanwhile?";
+    case CURLE_OPERATION_TIMEDOUT: return "Is the network up, and does the server get on? Its logs tell.";
+    case CURLE_COULDNT_RESOLVE_HOST: return "Is the host's name right? 'proxact login --url URL' sets another address.";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CONNECT_ERROR: return "Is it an https address, and is its certificate known to this machine? SSL_CERT_FILE names one more.";
+    case CURLE_URL_MALFORMAT: return "An address looks like http://host:port.";
+    default: return "Is the server running there? 'proxact login --url URL' sets another address.";
+  }
+}
+
+static enum px_status transport_error(const struct exchange *ex, CURLcode code, struct px_err *err) {
+  const struct client *client = ex->client;
   const char *why = *client->curl_error ? client->curl_error : curl_easy_strerror(code);
   const enum px_status status = code == CURLE_OPERATION_TIMEDOUT ? PX_E_TIMEOUT
                                 : code == CURLE_WRITE_ERROR      ? PX_E_IO
                                                                  : PX_E_UNAVAILABLE;
   px_fail(err, status, "%s: %s", client->url, why);
-  if (status == PX_E_UNAVAILABLE) px_err_hint(err, "Is the server running there? 'proxact login' sets another address.");
+  px_err_hint(err, "%s", transport_hint(ex, code));
   return status;
 }
 
@@ -180,7 +197,7 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
   /* A server that refuses an upload may answer and close before all is sent: its answer says more. */
   if (code == CURLE_OK || http >= 400) return PX_OK;
   ex->reply.http = 0; /* an interim 100, or half an answer */
-  return transport_error(client, code, err);
+  return transport_error(ex, code, err);
 }
 
 static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_err *err) {
@@ -191,8 +208,11 @@ static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_
     return status;
   }
   if (ex->body.len && !json && px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the answer");
-  if (ex->body.len && !json)
-    return px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);
+  if (ex->body.len && !json) {
+    px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);
+    px_err_hint(err, "Is it Proxact that listens there? 'proxact login --url URL' sets another address.");
+    return PX_E_BAD_DATA;
+  }
   if (out) *out = json;
   else json_decref(json);
   return PX_OK;
@@ -258,7 +278,7 @@ static void set_body(CURL *curl, const void *arg) {
 
 enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
                            struct client_reply *reply, struct px_err *err) {
-  char *text = body ? json_dumps(body, JSON_COMPACT) : strdup(""), key[REQUEST_KEY_MAX];
+  char *text = body ? px_json_dumps(body, JSON_COMPACT) : strdup(""), key[REQUEST_KEY_MAX];
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
   const struct request request = { .path = path, .media_type = body ? "application/json" : NULL, .set = set_body, .arg = text,
                                    .key = key };
@@ -288,16 +308,18 @@ enum px_status client_upload(struct client *client, const char *path, const char
                              client_meter meter, void *ctx, json_t **out, struct client_reply *reply,
                              struct px_err *err) {
   char key[REQUEST_KEY_MAX];
-  struct upload upload = { .file = fopen(file, "rbe") };
-  if (!upload.file) return px_fail_errno(err, "opening %s", file);
+  struct upload upload = { 0 };
+  int64_t size;
+  enum px_status status = client_open_file(file, &upload.file, &size, err);
+  if (status) return status;
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .meter = meter, .meter_ctx = ctx,
                          .upload = true };
   const struct request request = { .path = path, .media_type = media_type, .set = set_upload, .arg = &upload, .key = key };
-  enum px_status status = request_key(key, err);
+  status = request_key(key, err);
   for (int tries = 0; !status;) {
     if (fseeko(upload.file, 0, SEEK_END) != 0 || (upload.size_bytes = ftello(upload.file)) < 0 ||
         fseeko(upload.file, 0, SEEK_SET) != 0) {
-      status = px_fail_errno(err, "reading %s", file);
+      status = client_fail_file(err, "reading", file);
       break;
     }
     status = request_run(&ex, &request, out, err);
@@ -317,13 +339,13 @@ enum px_status client_download(struct client *client, const char *path, const ch
   if ((size_t)snprintf(part, sizeof part, "%s.part", file) >= sizeof part)
     return px_fail(err, PX_E_TOO_LARGE, "the file name is too long");
   FILE *f = to_stdout ? stdout : fopen(part, "wbe");
-  if (!f) return px_fail_errno(err, "opening %s", part);
+  if (!f) return client_fail_file(err, "opening", part);
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES), .file = f, .meter = meter, .meter_ctx = ctx };
   enum px_status status = request_run(&ex, &(struct request){ .path = path }, NULL, err);
-  if (fflush(f) != 0 && !status) status = px_fail_errno(err, "writing %s", file);
+  if (fflush(f) != 0 && !status) status = client_fail_file(err, "writing", file);
   if (to_stdout) return status;
-  if (fclose(f) != 0 && !status) status = px_fail_errno(err, "writing %s", part);
-  if (!status && rename(part, file) != 0) status = px_fail_errno(err, "naming %s", file);
+  if (fclose(f) != 0 && !status) status = client_fail_file(err, "writing", part);
+  if (!status && rename(part, file) != 0) status = client_fail_file(err, "naming", file);
   if (status) unlink(part);
   return status;
 }

@@ -16,7 +16,7 @@ static enum px_status read_token(const struct cli *cli, struct cli_credentials *
   if (*credentials->token) return PX_OK;
   if (isatty(STDIN_FILENO)) fprintf(stderr, "Token: ");
   if (!fgets(credentials->token, sizeof credentials->token, stdin))
-    return px_fail(err, PX_E_UNAUTHORIZED, "no token was given");
+    return px_fail(err, PX_E_UNAUTHORIZED, "no token was given; --token, PROXACT_TOKEN or standard input may hold one");
   credentials->token[strcspn(credentials->token, "\r\n")] = '\0';
   return PX_OK;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/c/cli.h"
+#include "clients/c/request.h"
 
 enum { FILE_PATH_MAX = 1024 };
 
@@ -19,9 +20,9 @@ static enum px_status folder(char *out, size_t n, bool make, struct px_err *err)
   else if (home && *home == '/') len = snprintf(out, n, "%s/.config", home);
   else return px_fail(err, PX_E_IO, "there is no home folder: set HOME, or PROXACT_URL and PROXACT_TOKEN");
   if ((size_t)len + 16 >= n) return px_fail(err, PX_E_TOO_LARGE, "the home folder's path is too long");
-  if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return px_fail_errno(err, "making %s", out);
+  if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return client_fail_file(err, "making", out);
   snprintf(out + len, n - (size_t)len, "/proxact");
-  if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return px_fail_errno(err, "making %s", out);
+  if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return client_fail_file(err, "making", out);
   return PX_OK;
 }
 
@@ -66,12 +67,12 @@ enum px_status cli_credentials_save(const struct cli_credentials *credentials, c
   snprintf(path, path_bytes, "%s/credentials", dir);
   snprintf(next, sizeof next, "%s/credentials.new", dir);
   /* Made anew with its mode, so that the token is at no moment in a file others can read. */
-  if (unlink(next) != 0 && errno != ENOENT) return px_fail_errno(err, "removing %s", next);
+  if (unlink(next) != 0 && errno != ENOENT) return client_fail_file(err, "removing", next);
   const int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return px_fail_errno(err, "opening %s", next);
+  if (fd < 0) return client_fail_file(err, "opening", next);
   const int written = dprintf(fd, "url = %s\ntoken = %s\n", credentials->url, credentials->token);
   if (close(fd) != 0 || written < 0 || rename(next, path) != 0) {
-    status = px_fail_errno(err, "writing %s", path);
+    status = client_fail_file(err, "writing", path);
     unlink(next);
   }
   return status;

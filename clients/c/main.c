@@ -9,20 +9,24 @@ const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_
 static void report(const struct px_err *err) {
   fprintf(stderr, "proxact: %s\n", err->message);
   if (*err->pointer) fprintf(stderr, "  at:   %s\n", err->pointer);
-  const char *hint = *err->hint ? err->hint : px_status_hint(err->code);
-  if (*hint) fprintf(stderr, "  hint: %s\n", hint);
+  /* The table's hints are for whoever asks a server: client_problem has taken them where a server spoke. */
+  if (*err->hint) fprintf(stderr, "  hint: %s\n", err->hint);
 }
 
-static enum px_status run(int argc, char **argv, bool *usage, struct px_err *err) {
-  struct cli cli;
-  enum px_status status = cli_parse(&cli, argc, argv, err);
-  *usage = status != PX_OK;
-  if (!status) status = client_global_setup(err);
+static enum px_status run(struct cli *cli, struct px_err *err) {
+  enum px_status status = client_global_setup(err);
   if (status) return status;
-  status = cli.command->run(&cli, err);
-  client_close(cli.client);
+  status = cli->command->run(cli, err);
+  if (status == PX_E_BAD_FIELD && !*err->hint) px_err_hint(err, "'proxact help %s' shows how it is used.", cli->command->group);
+  client_close(cli->client);
   client_global_end();
   return status;
+}
+
+static int help(const char *group, const char *verb) {
+  if (cli_help(group, verb, stdout)) return 0;
+  fprintf(stderr, "proxact: there is no command '%s'; 'proxact help' lists them\n", group);
+  return 2;
 }
 
 int main(int argc, char **argv) {
@@ -31,15 +35,17 @@ int main(int argc, char **argv) {
     puts("proxact " PX_VERSION);
     return 0;
   }
-  if (argc < 2 || strcmp(first, "help") == 0 || strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0) {
-    if (cli_help(argc > 2 ? argv[2] : NULL, argc < 2 ? stderr : stdout)) return argc < 2 ? 2 : 0;
-    fprintf(stderr, "proxact: there is no command '%s'; 'proxact help' lists them\n", argv[2]);
+  if (argc < 2) {
+    cli_help(NULL, NULL, stderr);
     return 2;
   }
-  if (argc > 2 && strcmp(argv[argc - 1], "--help") == 0) return cli_help(first, stdout) ? 0 : 2;
+  if (strcmp(first, "help") == 0) return help(argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
+  struct cli cli;
   struct px_err err = { 0 };
-  bool usage = false;
-  if (run(argc, argv, &usage, &err) == PX_OK) return 0;
-  report(&err);
-  return usage ? 2 : 1;
+  enum px_status status = cli_parse(&cli, argc, argv, &err);
+  if (status) return report(&err), 2;
+  if (cli.help) return help(cli.command ? cli.command->group : NULL, cli.verb_given ? cli.command->verb : NULL);
+  status = run(&cli, &err);
+  if (status) report(&err);
+  return status ? 1 : 0;
 }

@@ -12,6 +12,7 @@ static const char VERSION_LINE[] = "Tus-Resumable: 1.0.0";
 
 struct parts {
   struct client *client;
+  const char *name;
   FILE *file;
   int64_t size, offset;      /* offset: what the server has told that it has */
   char path[256];            /* "/v1/uploads/up_..." */
@@ -96,7 +97,7 @@ static enum px_status send_rest(struct parts *p, struct client_reply *reply, str
   struct exchange ex = { .client = p->client, .body = PX_BUF(ANSWER_MAX_BYTES), .meter = p->meter, .meter_ctx = p->meter_ctx,
                          .before_bytes = (uint64_t)p->offset, .stall_s = STALL_S, .upload = true };
   *reply = ex.reply;
-  if (fseeko(p->file, (off_t)p->offset, SEEK_SET) != 0) return px_fail_errno(err, "reading the file");
+  if (fseeko(p->file, (off_t)p->offset, SEEK_SET) != 0) return client_fail_file(err, "reading", p->name);
   const struct request request = { .path = p->path, .media_type = "application/offset+octet-stream", .set = set_rest, .arg = p,
                                    .headers = headers };
   const enum px_status status = request_run(&ex, &request, NULL, err);
@@ -147,11 +148,10 @@ static enum px_status find_job(struct parts *p, char *job, size_t job_n, struct 
 
 enum px_status client_upload_parts(struct client *client, const struct client_parts *what, client_meter meter, void *ctx,
                                    char *job, size_t job_n, struct px_err *err) {
-  struct parts p = { .client = client, .file = fopen(what->file, "rbe"), .meter = meter, .meter_ctx = ctx };
-  if (!p.file) return px_fail_errno(err, "opening %s", what->file);
-  enum px_status status = PX_OK;
-  if (fseeko(p.file, 0, SEEK_END) != 0 || (p.size = ftello(p.file)) < 0) status = px_fail_errno(err, "reading %s", what->file);
-  if (!status) status = create(&p, what, err);
+  struct parts p = { .client = client, .name = what->file, .meter = meter, .meter_ctx = ctx };
+  enum px_status status = client_open_file(what->file, &p.file, &p.size, err);
+  if (status) return status;
+  status = create(&p, what, err);
   if (!status) status = send_all(&p, err);
   if (!status) status = find_job(&p, job, job_n, err);
   fclose(p.file);

@@ -32,7 +32,8 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
     const size_t used = strlen(err->message);
     snprintf(err->message + used, sizeof err->message - used, " (request %.64s)", id);
   }
-  if (*text_of(problem, "hint")) px_err_hint(err, "%s", text_of(problem, "hint"));
+  const char *hint = text_of(problem, "hint");
+  px_err_hint(err, "%s", *hint ? hint : px_status_hint(code));
   return code;
 }
 

@@ -46,15 +46,21 @@ static bool has_ended(const json_t *job) {
   return state && (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0);
 }
 
+static enum px_status ended_by(enum px_status code, const char *what, const char *reason, struct px_err *err) {
+  px_fail(err, code, "%s%s", what, reason);
+  px_err_hint(err, "%s", px_status_hint(code));
+  return code;
+}
+
 /* A failed job's own error becomes the command's. */
 static enum px_status outcome(const json_t *job, struct px_err *err) {
   const char *state = json_string_value(json_object_get(job, "state"));
   if (strcmp(state, "succeeded") == 0) return PX_OK;
-  if (strcmp(state, "cancelled") == 0) return px_fail(err, PX_E_CANCELLED, "the job was cancelled");
+  if (strcmp(state, "cancelled") == 0) return ended_by(PX_E_CANCELLED, "the job was cancelled", "", err);
   const json_t *error = json_object_get(job, "error");
   if (json_is_object(error)) return client_problem(500, error, err);
   const char *reason = json_string_value(json_object_get(job, "reason"));
-  return px_fail(err, px_status_from_slug(reason ? reason : ""), "the job failed: %s", reason ? reason : "no reason given");
+  return ended_by(px_status_from_slug(reason ? reason : ""), "the job failed: ", reason ? reason : "no reason given", err);
 }
 
 enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct px_err *err) {

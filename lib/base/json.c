@@ -117,3 +117,57 @@ json_t *px_json_number(double x) { return isfinite(x) ? json_real(x) : json_null
 
 bool px_json_lacking(void) { return lacking; }
 void px_json_forget(void) { lacking = false; }
+
+/* ---- reals with the fewest digits */
+
+enum { REAL_MAX = 40 };
+
+static bool reads_as(const char *text, double x, bool single) { return single ? (double)strtof(text, NULL) == x : strtod(text, NULL) == x; }
+
+/* 1e+07 as jansson writes it: 1e7. */
+static void tidy_exponent(char *text) {
+  char *at = strchr(text, 'e');
+  if (!at) return;
+  at += at[1] == '-' ? 2 : 1;
+  const size_t skip = strspn(at, "+0");
+  memmove(at, at + skip, strlen(at + skip) + 1);
+}
+
+/* The fewest digits that read as x; never more than the 17 that text[0..n) has. The number of bytes put. */
+static size_t shorten_real(const char *text, size_t n, char *out) {
+  char given[REAL_MAX], best[REAL_MAX];
+  if (n >= sizeof given) return memmove(out, text, n), n;
+  memcpy(given, text, n);
+  given[n] = '\0';
+  const double x = strtod(given, NULL);
+  const bool single = x != trunc(x) && (double)(float)x == x;
+  int digits = single ? 6 : 15;
+  do snprintf(best, sizeof best, "%.*g", digits, x);
+  while (!reads_as(best, x, single) && ++digits <= 17);
+  tidy_exponent(best);
+  size_t len = strlen(best);
+  if (!strpbrk(best, ".e")) len += (size_t)snprintf(best + len, sizeof best - len, ".0"); /* a real stays one */
+  if (len > n) return memmove(out, text, n), n;
+  return memcpy(out, best, len), len;
+}
+
+/* In place: no number grows. */
+static void shorten_reals(char *text) {
+  const size_t n = strlen(text);
+  size_t put = 0;
+  for (size_t at = 0; at < n;) {
+    const size_t number = text[at] == '"' ? 0 : strspn(text + at, "+-.0123456789eE");
+    const size_t begin = at;
+    at += text[at] == '"' ? skip_string(text, n, at) - at : number ? number : strcspn(text + at, "\"-0123456789");
+    const bool real = number && strcspn(text + begin, ".eE") < number && (text[begin] == '-' || isdigit((unsigned char)text[begin]));
+    if (real) put += shorten_real(text + begin, number, text + put);
+    else memmove(text + put, text + begin, at - begin), put += at - begin;
+  }
+  text[put] = '\0';
+}
+
+char *px_json_dumps(const json_t *json, size_t flags) {
+  char *text = json_dumps(json, flags);
+  if (text) shorten_reals(text);
+  return text;
+}

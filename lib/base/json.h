@@ -22,6 +22,13 @@ json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *wh
 /* A real, or null where x is not finite: JSON has no word for that, and json_real and json_pack would give NULL. */
 json_t *px_json_number(double x);
 
+/*
+ * As json_dumps, but reals have the fewest digits that read as the same number: 320.4, not 320.39999999999998. A fraction
+ * that a float holds exactly, as stored data does, has the fewest that read as the same float. Use nothing else.
+ * The caller frees the text. NULL: there is no memory.
+ */
+char *px_json_dumps(const json_t *json, size_t flags);
+
 /* Whether an allocation of jansson's has failed in this thread since px_json_forget. */
 bool px_json_lacking(void);
 void px_json_forget(void);

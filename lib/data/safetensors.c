@@ -41,7 +41,7 @@ static bool shape_bytes(const struct px_st_tensor *t, uint64_t *bytes) {
 static enum px_status put_string(struct px_buf *out, const char *text) {
   json_t *string = json_string(text); /* NULL when it is not UTF-8 */
   if (!string) return PX_E_BAD_DATA;
-  char *quoted = json_dumps(string, JSON_ENCODE_ANY);
+  char *quoted = px_json_dumps(string, JSON_ENCODE_ANY);
   json_decref(string);
   if (!quoted) return PX_E_NO_MEMORY;
   const enum px_status status = px_buf_puts(out, quoted);

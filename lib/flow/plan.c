@@ -8,6 +8,7 @@
 
 #include "lib/flow/algos.h"
 
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 
 enum { SHARDS_DEFAULT = 8 };
@@ -87,7 +88,7 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   va_start(args, name);
   vsnprintf(job->name, sizeof job->name, name, args);
   va_end(args);
-  job->spec_json = json_dumps(whole, JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.99 stays 0.99 */
+  job->spec_json = px_json_dumps(whole, JSON_COMPACT);
   status = job->spec_json ? need_references(job, whole, err) : no_memory(err);
   json_decref(whole);
   *at = plan->n - 1;

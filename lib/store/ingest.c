@@ -212,7 +212,7 @@ static enum px_status decide(void *ctx, const struct px_digest_set *stored, char
   if (status) return status;
   tell_duplicates(in);
   json_t *result = in->what.hold ? store_ingested_json(&in->result) : NULL;
-  *result_json = result ? json_dumps(result, JSON_COMPACT) : NULL;
+  *result_json = result ? px_json_dumps(result, JSON_COMPACT) : NULL;
   json_decref(result);
   return in->what.hold && !*result_json ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read") : PX_OK;
 }
@@ -324,7 +324,7 @@ char *store_options_json(const struct px_read_options *options, enum store_on_du
   for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
   json_t *json = json_pack("{s:b s:o s:s}", "ignore_actions", options->ignore_actions, "obs_keys", keys, "on_duplicate",
                            ON_DUPLICATE[on_duplicate]);
-  char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+  char *text = json ? px_json_dumps(json, JSON_COMPACT) : NULL;
   json_decref(json);
   return text;
 }

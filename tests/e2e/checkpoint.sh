@@ -8,15 +8,9 @@ export PROXACT_CHECKPOINT_MS=0 PROXACT_HEARTBEAT_MS=200
 service_start 1
 cd "$work" || exit 1
 api() { curl -sS --fail-with-body -H "Authorization: Bearer $PROXACT_TOKEN" "$@"; }
-# await FILTER: until jq's filter holds of the job's document, for 60 s at most.
-await() {
-  for _ in {1..300}; do
-    api "$PROXACT_URL/v1/jobs/$job" >job.json && jq -e "$1" job.json >/dev/null && return 0
-    sleep 0.2
-  done
-  cat job.json
-  return 1
-}
+holds() { api "$PROXACT_URL/v1/jobs/$job" >job.json && jq -e "$1" job.json >/dev/null; }
+# await FILTER: until jq's filter holds of the job's document.
+await() { wait_until 60 holds "$1" || { cat job.json; return 1; }; }
 submit() {
   job=$(api --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$1\", \"policy\": $2}}" "$PROXACT_URL/v1/jobs" | jq -r .id)
 }
@@ -26,13 +20,13 @@ step_in() { head -c 4096 "$1" | tail -c +9 | grep -ao '"step":"[0-9]*"' | grep -
 expect "a dataset" api --json '{"name": "hopper", "obs_dim": 11, "act_dim": 3}' "$PROXACT_URL/v1/datasets"
 expect "its trajectories" api -X POST -T "$demo_data" "$PROXACT_URL/v1/datasets/hopper/trajectories?filename=h.hdf5"
 
-submit hopper '{"algo": "td3bc", "updates": 300, "hidden": 64, "batch": 64}'
+submit hopper '{"algo": "td3bc", "updates": 1000, "hidden": 64, "batch": 64}'
 expect "a running training shows its checkpoint" await '.checkpoint.step > 0 and .resumed_from == null'
+child=$(pgrep -P "$(cut -d" " -f1 "$PROXACT_VAR/worker-1.pid")")
+expect "its process is there" kill -STOP "$child" # it goes no further until it is killed
 curl -sS -D headers -o state.safetensors -H "Authorization: Bearer $PROXACT_TOKEN" "$PROXACT_URL/v1/jobs/$job/checkpoint"
 expect "which comes down" grep -qi '^content-type: application/x-safetensors' headers
 expect "and says its step" test "$(step_in state.safetensors)" -gt 0
-child=$(pgrep -P "$(cut -d" " -f1 "$PROXACT_VAR/worker-1.pid")")
-expect "its process is there" test -n "$child"
 kill -9 "$child"
 expect "killed, it goes on in the middle" await '.resumed_from > 0 and .epoch == 2'
 expect "and ends" await '.state == "succeeded" and .resumed_from > 0'

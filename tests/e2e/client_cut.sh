@@ -97,5 +97,5 @@ ok "once" same "$(sql "select trajectories_n from datasets where name = 'example
 server_stop
 began=$SECONDS
 ok "where nobody answers the client gives up" refused "$proxact" datasets create none --obs 3 --act 2
-ok "at once" test $((SECONDS - began)) -le 3
+ok "without trying again for long" test $((SECONDS - began)) -le 20
 finish

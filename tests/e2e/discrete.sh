@@ -20,7 +20,7 @@ answers() {
 follow() {
   SECONDS=0
   until state=$(api "$url/jobs/$1?wait=10s" | tee job.json | jq -r .state) && [[ $state =~ ^(succeeded|failed|cancelled)$ ]]; do
-    [ "$SECONDS" -lt 300 ] || break
+    [ "$SECONDS" -lt $((300 * PX_PATIENCE)) ] || break
   done
 }
 

@@ -13,10 +13,10 @@ api -X POST -H 'Content-Type: application/x-hdf5' -T "$demo_data" "$PROXACT_URL/
 job=$(api --json '{"kind": "train_policy", "spec": {"dataset": "'"$dataset"'", "policy": {"algo": "bc", "updates": 10000000}}}' \
   "$PROXACT_URL/v1/jobs" | jq -r .id)
 document() { api "$PROXACT_URL/v1/jobs/$job"; }
-# Until the step told is greater than $1, for 20 s at most; prints it.
+# Until the step told is greater than $1; prints it.
 step_beyond() {
   local step
-  for _ in {1..200}; do
+  for _ in $(seq $((200 * PX_PATIENCE))); do
     step=$(document | jq '.progress.step')
     if [ "$step" -gt "$1" ]; then echo "$step"; return 0; fi
     sleep 0.1

@@ -39,7 +39,7 @@ ok "every one of them" same "$(tail -n 1 "$work/idle")" "open 1000"
 server_stop
 
 # --- clients that go away
-server_start
+server_start --idle-s=3600
 crowd leave 200 /v1/datasets
 ok "requests whose clients went away in the middle are not waited for" wait_until 8 in_flight 1
 ok "one whose client has only closed its side is answered" same "$(crowd close 50 /v1/datasets)" "200 50"

@@ -72,7 +72,7 @@ ok "a body that drips is ended" dripped_body
 exec 5>&-
 ok "by its own deadline" grep -q 'event=connection_late idle=false' "$work/server.log"
 server_stop
-server_start --token-file="$work/token" --idle-s=10
+server_start --token-file="$work/token" --idle-s=120
 
 # --- the end
 api POST /v1/datasets --json '{"name": "d", "obs_dim": 1, "act_dim": 1}'

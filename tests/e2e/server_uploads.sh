@@ -12,7 +12,7 @@ mkdir "$files"
 "$build/proxact-server" migrate >"$work/out" || exit 1
 token=$("$build/proxact-server" token create e2e)
 # libmicrohttpd sees an end that comes together with data only when the connection has been idle for its time.
-server_start --idle-s=5
+server_start --idle-s=10
 
 # new_dataset NAME: $ds
 new_dataset() {

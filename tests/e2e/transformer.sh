@@ -11,7 +11,7 @@ url=$PROXACT_URL/v1
 # ended JOB: waits for its end and leaves it in job.json.
 ended() {
   local state
-  for _ in $(seq 30); do
+  for _ in $(seq $((30 * PX_PATIENCE))); do
     state=$(api "$url/jobs/$1?wait=10s" | tee job.json | jq -r .state)
     case $state in succeeded | failed | cancelled) break ;; esac
   done

@@ -8,6 +8,9 @@
  * carried the request out, so it goes to the next server (RFC 9112 section 9.3.1). No request has a key: one that was carried
  * out all the same shows, as its dataset is there already (409). All else but the expected status is a failure. Names of
  * datasets that were acknowledged go to FILE. The last line counts; the status is 0 when nothing failed.
+ *
+ * Each client makes at most a turn of three requests every TURN_MS, however fast the machine is, so that all together stay
+ * below the rate that a token has (rate_per_s).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -24,7 +27,7 @@
 #include "tests/fault/kit/proc.h"
 #include "tests/fault/kit/sock.h"
 
-enum { SERVERS_MAX = 4, THREADS_MAX = 32, ANSWER_MAX = 1 << 20, TIMEOUT_MS = 70000, TURNS_MAX = 400, PAUSE_MS = 25 };
+enum { SERVERS_MAX = 4, THREADS_MAX = 32, ANSWER_MAX = 1 << 20, TIMEOUT_MS = 70000, TURNS_MAX = 400, PAUSE_MS = 25, TURN_MS = 50 };
 
 static struct {
   char address[SERVERS_MAX][SOCK_ADDRESS_MAX];
@@ -128,6 +131,7 @@ static void *follow_main(void *arg) {
   struct client *c = arg;
   for (int i = 0; !stopping && px_clock_ms() < f.until_ms; i++) {
     char name[64], body[160], path[128];
+    const int64_t begun_ms = px_clock_ms();
     snprintf(name, sizeof name, "f-%d-%d-%d", (int)getpid(), c->no, i);
     snprintf(body, sizeof body, "{\"name\": \"%s\", \"obs_dim\": 1, \"act_dim\": 1}", name);
     snprintf(path, sizeof path, "/v1/datasets/%s/trajectories", name);
@@ -137,7 +141,8 @@ static void *follow_main(void *arg) {
              "{\"observations\": [[0], [1]], \"rewards\": [1], \"actions\": [[0.5]], \"terminated\": true, \"truncated\": false}\n");
     }
     expect(c, 200, "GET", "/v1/datasets?limit=2", "", "");
-    proc_sleep_ms(1 + c->no % 3);
+    const int64_t left_ms = begun_ms + TURN_MS + c->no % 3 - px_clock_ms();
+    if (left_ms > 0) proc_sleep_ms((int)left_ms);
   }
   leave(c);
   return NULL;

@@ -26,7 +26,7 @@
 #include "tests/fault/kit/made_up.h"
 #include "tests/fault/kit/proc.h"
 
-enum { PARTS = 3, RESUBMITS = 12, PATIENCE_MS = 240000,
+enum { PARTS = 3, RESUBMITS = 12, PATIENCE_MS = 800000,
        UPLOAD_MAX = 1 << 22, PAUSE_MS = 200, NAME_BYTES = 64, ID_BYTES = 48 };
 
 static struct {

@@ -30,7 +30,7 @@
 #include "tests/fault/kit/schedule.h"
 #include "tests/fault/kit/sock.h"
 
-enum { WORKERS_MAX = 16, RESTART_MS = 150, TICK_MS = 10, START_S = 30, PATH_BYTES = 512, DRAIN_S = 60 };
+enum { WORKERS_MAX = 16, RESTART_MS = 150, TICK_MS = 10, START_S = 150, PATH_BYTES = 512, DRAIN_S = 60 };
 
 /* A process that is kept running. */
 struct unit {

@@ -13,7 +13,7 @@
 #include "tests/fault/kit/sock.h"
 #include "tests/support/db.h"
 
-enum { PATIENCE_MS = 20000, LEASE_MS = 30000, PATH_BYTES = 256, ANSWERS_MAX = 4000 };
+enum { PATIENCE_MS = 20000, LEASE_MS = 30000, PATH_BYTES = 256, ANSWERS_MAX = 20000 };
 
 static char control[PATH_BYTES], through[2 * PATH_BYTES];
 static pid_t proxy;

@@ -257,6 +257,28 @@ static void a_warning_stands_once_in_its_document(void) {
   json_decref(report);
 }
 
+static void reals_have_the_fewest_digits_that_read_as_the_same(void) {
+  static const struct { double x; const char *text; } CASES[] = {
+    { 320.4, "320.4" }, { 0.1, "0.1" }, { -0.1, "-0.1" }, { 1.0 / 3, "0.3333333333333333" }, { 0.1 + 0.2, "0.30000000000000004" },
+    { (double)0.4f, "0.4" }, { (double)-1234.5678f, "-1234.5677" }, { 0.5, "0.5" }, { 320, "320.0" }, { 0, "0.0" }, { -0.0, "-0.0" },
+    { 1e22, "1e22" }, { 1e-7, "1e-7" }, { 5e-324, NULL }, { 1.7976931348623157e308, NULL }, { 100000008, "100000008.0" },
+    { 9223372036854775808.0, NULL }, { 16777217, "16777217.0" },
+  };
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    json_t *json = json_pack("{s:f, s:s, s:[f]}", "1.50000000000000000", CASES[i].x, "b", "0.10000000000000001 \\\" -2.50", "c", CASES[i].x);
+    char *text = px_json_dumps(json, JSON_SORT_KEYS), expected[200];
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    snprintf(expected, sizeof expected, "{\"1.50000000000000000\": %s, \"b\": \"0.10000000000000001 \\\\\\\" -2.50\"", CASES[i].text ? CASES[i].text : "");
+    if (CASES[i].text) CU_ASSERT_EQUAL(strncmp(text, expected, strlen(expected)), 0);
+    json_t *again = px_json_parse(text, strlen(text), 0, NULL);
+    const double back = json_real_value(json_object_get(again, "1.50000000000000000"));
+    CU_ASSERT_TRUE(back == CASES[i].x || (float)back == (float)CASES[i].x);
+    json_decref(again);
+    json_decref(json);
+    free(text);
+  }
+}
+
 static void json_is_parsed_as_jansson_does(void) {
   static const char TEXT[] = "{\"a\":[1,-2.5,\"\u00e9\",null,true,{}],\"b\":{\"c\":[]}}";
   json_error_t why;
@@ -312,6 +334,6 @@ CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximu
         T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
         T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
         T(passwords_are_refused_on_the_command_line),
-        T(json_is_parsed_as_jansson_does), T(whole_numbers_beyond_64_bits_are_reals),
+        T(reals_have_the_fewest_digits_that_read_as_the_same), T(json_is_parsed_as_jansson_does), T(whole_numbers_beyond_64_bits_are_reals),
         T(large_numbers_do_not_make_malformed_text_pass), T(numbers_that_are_not_finite_are_null),
         T(a_warning_stands_once_in_its_document), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))

@@ -93,6 +93,97 @@ static void wrong_calls_name_what_is_wrong(void) {
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "list", "--state"), PX_E_BAD_FIELD);
 }
 
+static void options_stand_anywhere(void) {
+  struct cli cli;
+  struct px_err err;
+  CU_OK(PARSE(&cli, &err, "proxact", "--json", "jobs", "watch", "job_1"), err);
+  CU_ASSERT_TRUE(cli_wants_json(&cli));
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "watch");
+  CU_ASSERT_STRING_EQUAL(cli.args[0], "job_1");
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "--json", "--state", "failed", "list", "--kind=export"), err);
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "list");
+  CU_ASSERT_STRING_EQUAL(cli_option(&cli, "state"), "failed");
+  CU_ASSERT_STRING_EQUAL(cli_option(&cli, "kind"), "export");
+  CU_OK(PARSE(&cli, &err, "proxact", "--url", "http://h:1", "upload", "--watch", "d", "--json", "f.npz"), err);
+  CU_ASSERT_STRING_EQUAL(cli_option(&cli, "url"), "http://h:1");
+  CU_ASSERT_STRING_EQUAL(cli.args[0], "d");
+  CU_ASSERT_STRING_EQUAL(cli.args[1], "f.npz");
+  CU_OK(PARSE(&cli, &err, "proxact", "labels", "--output", "-", "export", "d"), err);
+  CU_ASSERT_STRING_EQUAL(cli_option(&cli, "output"), "-");
+  CU_ASSERT_STRING_EQUAL(cli.command->verb, "export");
+}
+
+static void help_is_there_for_every_command(void) {
+  struct cli cli;
+  struct px_err err;
+  CU_OK(PARSE(&cli, &err, "proxact", "-h"), err);
+  CU_ASSERT_TRUE(cli.help && !cli.command);
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "-h"), err);
+  CU_ASSERT_TRUE(cli.help && !cli.verb_given);
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      CU_OK(PARSE(&cli, &err, "proxact", c->group, c->verb ? c->verb : "--json", "-h"), err);
+      CU_ASSERT_TRUE(cli.help && cli.command == c && cli.verb_given == (c->verb != NULL));
+      CU_OK(PARSE(&cli, &err, "proxact", "--help", c->group, c->verb ? c->verb : "too", "many", "words"), err);
+      CU_ASSERT_TRUE(cli.help && cli.command == c);
+      char *text = NULL;
+      size_t n = 0;
+      FILE *out = open_memstream(&text, &n);
+      CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+      CU_ASSERT_TRUE(cli_help(c->group, c->verb, out));
+      fclose(out);
+      CU_ASSERT_PTR_NOT_NULL(strstr(text, c->help));
+      for (const struct cli_option *o = c->options; o && o->name; o++) CU_ASSERT_PTR_NOT_NULL(strstr(text, o->help));
+      free(text);
+    }
+  /* Not where it is a value, nor a name. */
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "list", "--state", "-h"), err);
+  CU_ASSERT_FALSE(cli.help);
+  CU_OK(PARSE(&cli, &err, "proxact", "datasets", "show", "--", "-h"), err);
+  CU_ASSERT_FALSE(cli.help);
+}
+
+static void wrong_calls_say_what_there_is(void) {
+  struct cli cli;
+  struct px_err err;
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "upload", "a", "b", "--asink"), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "--async, --watch"));
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "upload", "a", "b", "-x"), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "-x"));
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "wach", "a"), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "list, show, watch"));
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "job"), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "datasets, upload, pipeline, jobs"));
+  CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "--json"), PX_E_BAD_FIELD);
+}
+
+/* Hints of the service's table are for what a service said: not for this machine's files, nor for the line to it. */
+static void what_fails_on_this_side_has_a_hint_of_this_side(void) {
+  struct client *client;
+  struct px_err err;
+  CU_OK(client_open("http://127.0.0.1:1", "t", &client, &err), err);
+  struct { const char *file; enum px_status code; const char *hint; } cases[] = {
+    { "/nonexistent/none.npz", PX_E_IO, "Is the path right?" }, { "/tmp", PX_E_IO, "That is a folder" },
+    { "/dev/null", PX_E_BAD_FIELD, "write it to a file" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char job[64];
+    CU_ASSERT_EQUAL(client_upload(client, "/v1/x", cases[i].file, "application/x-npz", NULL, NULL, NULL, NULL, &err), cases[i].code);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
+    CU_ASSERT_EQUAL(client_upload_parts(client, "d", cases[i].file, "n.npz", NULL, NULL, job, sizeof job, &err), cases[i].code);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
+  }
+  CU_ASSERT_EQUAL(client_download(client, "/v1/x", "/nonexistent/out", NULL, NULL, &err), PX_E_IO);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "Is the path right?"));
+  CU_ASSERT_EQUAL(client_get(client, "/version", NULL, NULL, NULL, &err), PX_E_UNAVAILABLE);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "Is the server running there?"));
+  client_close(client);
+  json_t *problem = json_pack("{s:s}", "code", "io_error");
+  CU_ASSERT_EQUAL(client_problem(500, problem, &err), PX_E_IO);
+  CU_ASSERT_STRING_EQUAL(err.hint, px_status_hint(PX_E_IO));
+  json_decref(problem);
+}
+
 static void options_take_both_spellings_and_are_bounded(void) {
   struct cli cli;
   struct px_err err;
@@ -121,15 +212,15 @@ static void every_command_is_in_the_help(void) {
   size_t n = 0;
   FILE *out = open_memstream(&text, &n);
   CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-  CU_ASSERT_TRUE(cli_help(NULL, out));
-  CU_ASSERT_FALSE(cli_help("nonsense", out));
+  CU_ASSERT_TRUE(cli_help(NULL, NULL, out));
+  CU_ASSERT_FALSE(cli_help("nonsense", NULL, out));
   fclose(out);
   for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
     for (const struct cli_command *c = *table; c->group; c++) {
       CU_ASSERT_PTR_NOT_NULL(strstr(text, c->help));
       CU_ASSERT_TRUE(c->args_max <= CLI_ARGS_MAX);
-      size_t options_n = 2; /* the common ones */
-      while (c->options && c->options[options_n - 2].name) options_n++;
+      size_t options_n = 3; /* the common ones */
+      while (c->options && c->options[options_n - 3].name) options_n++;
       CU_ASSERT_TRUE(options_n <= CLI_OPTIONS_MAX);
     }
   free(text);
@@ -231,7 +322,8 @@ static void warnings_are_told_with_their_hints(void) {
 CU_MAIN("client", T(warnings_are_told_with_their_hints), T(path_arguments_are_percent_encoded), T(path_refuses_empty_dot_and_overlong_arguments),
         T(problem_document_becomes_an_error), T(answer_without_problem_keeps_its_status),
         T(media_type_comes_from_the_ending), T(commands_are_found_with_and_without_a_verb),
-        T(wrong_calls_name_what_is_wrong), T(options_take_both_spellings_and_are_bounded),
+        T(wrong_calls_name_what_is_wrong), T(options_stand_anywhere), T(help_is_there_for_every_command),
+        T(wrong_calls_say_what_there_is), T(what_fails_on_this_side_has_a_hint_of_this_side), T(options_take_both_spellings_and_are_bounded),
         T(every_command_is_in_the_help), T(credentials_are_kept_for_their_owner_only),
         T(stored_token_is_never_sent_to_another_address), T(sizes_and_times_read_well),
         T(cells_hold_no_control_characters))

@@ -12,7 +12,7 @@
 
 /* Into the dataset "sink", as "good.jsonl". */
 #define TUS_FOR(bytes) "Tus-Resumable: 1.0.0\r\nUpload-Length: " bytes "\r\nUpload-Metadata: dataset c2luaw==,filename Z29vZC5qc29ubA==\r\n"
-enum { TEXT_BYTES = 4096, FILE_MAX = 1 << 20, JOB_MS = 60000, CLIENT_WORDS = 16 };
+enum { TEXT_BYTES = 4096, FILE_MAX = 1 << 20, JOB_MS = 600000, CLIENT_WORDS = 16 };
 
 /* ---- words: %D the dataset, %N a fresh number, %Z the size of the body, %J the present job; of jobs that succeeded on it, the 20 digits of their
  * ids: %I inverse dynamics, %L label set, %P policy, %E export. */

@@ -89,7 +89,7 @@ server_start() {
 worker_start() {
   local name=$1
   shift
-  spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${worker:-$build/proxact-worker}" --lease-ms=3000 --heartbeat-ms=500 --reap-ms=300 \
+  spawn "$work/$name.pid" "$work/log/$name.log" "${here[@]}" "${worker:-$build/proxact-worker}" --lease-ms=30000 --heartbeat-ms=500 --reap-ms=300 \
     --poll-ms=200 --drain-ms=100 "$@"
   wait_until 30 grep -q 'event=worker_started' "$work/log/$name.log"
 }

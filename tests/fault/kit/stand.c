@@ -15,7 +15,7 @@
 
 #include "lib/base/clock.h"
 
-enum { PATIENCE_MS = 120000, START_MS = 60000, TICK_MS = 15, SWEEP_MS = 500, PATH_BYTES = 600, SQL_BYTES = 4096 };
+enum { PATIENCE_MS = 600000, START_MS = 300000, TICK_MS = 15, SWEEP_MS = 500, PATH_BYTES = 600, SQL_BYTES = 4096 };
 
 bool stand_fail(struct stand *s, const char *fmt, ...) {
   va_list args;
@@ -137,7 +137,11 @@ void stand_worker(struct stand *s) {
 void stand_drain(struct stand *s) {
   if (*s->why) return;
   s->worker.may_end = true;
+  /* A job that runs waits meanwhile: it cannot end before the worker is told. */
+  const pid_t child = proc_child(s->worker.pid);
+  if (child) kill(child, SIGSTOP);
   kill(s->worker.pid, SIGTERM);
+  if (child) kill(child, SIGCONT);
 }
 
 /* Whether it has ended as it may: killed by a crash point, or drained. */

@@ -9,7 +9,7 @@
 #include "tests/fault/kit/flows.h"
 #include "tests/fault/kit/proc.h"
 
-enum { PATH_BYTES = 4096, UP_MS = 20000, WORDS_MAX = 16 };
+enum { PATH_BYTES = 4096, UP_MS = 200000, WORDS_MAX = 16 };
 
 static const char *var(void) { return getenv("PROXACT_VAR"); }
 

@@ -221,8 +221,9 @@ static void submit_bare(struct stand *s, const struct works_ground *g) {
   cancel(s, job);
 }
 
-static void post_policy(struct stand *s, const struct works_ground *g, char job[ID]) {
-  post_json(s, "/v1/jobs", job, "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"%s\", \"seed\": 3, " POLICY("300") "}}", g->dataset);
+static void post_policy(struct stand *s, const struct works_ground *g, int updates, char job[ID]) {
+  post_json(s, "/v1/jobs", job, "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"%s\", \"seed\": 3, " POLICY("%d") "}}", g->dataset,
+            updates);
   stand_worker(s);
   stand_await(s, "t", "select step > 0 and state = 'running' from jobs where id = '%s'", job);
 }
@@ -231,7 +232,7 @@ static void post_policy(struct stand *s, const struct works_ground *g, char job[
 
 static void cancel_running(struct stand *s, const struct works_ground *g) {
   char job[ID];
-  post_policy(s, g, job);
+  post_policy(s, g, 1000000, job); /* surely more than it comes to */
   cancel(s, job);
   await_state(s, job, "cancelled");
 }
@@ -249,7 +250,7 @@ static void bad_input(struct stand *s, const struct works_ground *g) {
 
 static void drain(struct stand *s, const struct works_ground *g) {
   char job[ID];
-  post_policy(s, g, job);
+  post_policy(s, g, 1000, job); /* and still at work when it is told to drain */
   stand_drain(s);
   await_state(s, job, "succeeded");
 }
