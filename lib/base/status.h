@@ -30,7 +30,7 @@ enum px_retry { PX_RETRY_NEVER, PX_RETRY_SOFT, PX_RETRY_WAIT };
 struct px_err {
   enum px_status code;
   char message[512];
-  char hint[1024];
+  char hint[512];
   char pointer[192];
 };
 

@@ -163,7 +163,7 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const json
     const struct flow_field *field = fields;
     while (field->name && strcmp(field->name, name) != 0) field++;
     if (field->name) continue;
-    char place[POINTER_MAX], known[sizeof err->hint - 32] = "";
+    char place[POINTER_MAX], known[480] = "";
     snprintf(place, sizeof place, "%s/%.64s", pointer, name);
     for (field = fields; field->name; field++) {
       const size_t used = strlen(known);

@@ -16,8 +16,8 @@
  * Both fractions are printed for every file.
  *
  * data/replay-*.hdf5 are small cuts with their provenance as attributes
- * (make_replay_sample.py). The whole files are read from $PROXACT_DATA, default
- * ../shared/data; every PROXACT_REPLAY_STRIDE-th transition, 10 by default.
+ * (make_replay_sample.py); the files of tests/data and the demo's are whole trajectories. Where PROXACT_DATA names a folder
+ * that has them, larger files are read too: every PROXACT_REPLAY_STRIDE-th transition, 10 by default.
  */
 #include <hdf5.h>
 #include <math.h>
@@ -38,16 +38,6 @@ static struct px_err err;
 
 /* |x - y| relative to `size`, or to 1 where that is larger. */
 static double difference(double x, double y, double size) { return fabs(x - y) / fmax(1, fabs(size)); }
-
-/* $PROXACT_DATA/name, or NULL with a line that says what is missing. */
-static const char *data_path(const char *name, const char *test) {
-  static char path[512];
-  const char *folder = getenv("PROXACT_DATA");
-  snprintf(path, sizeof path, "%s/%s", folder ? folder : "../shared/data", name);
-  if (access(path, R_OK) == 0) return path;
-  printf("\nSKIP %s: there is no %s\n", test, path);
-  return NULL;
-}
 
 /* N transitions. qpos and qvel are NULL where the file has none. */
 struct recording {
@@ -173,19 +163,26 @@ static void one_step_gives_the_recorded_state_and_reward(void) {
   replay("halfcheetah", "tests/golden/data/replay-halfcheetah.hdf5", 1, false);
 }
 
-static void one_step_gives_what_whole_files_recorded(void) {
+static void one_step_gives_what_whole_trajectories_recorded(void) {
+  for (int from_observations = 0; from_observations < 2; from_observations++) {
+    replay("hopper", "tests/data/hopper-medium.hdf5", 1, from_observations);
+    replay("halfcheetah", "tests/data/halfcheetah-medium.hdf5", 1, from_observations);
+  }
+  replay("hopper", "deploy/demo/hopper-demo.hdf5", 10, true);
+}
+
+static void one_step_gives_what_larger_files_recorded(void) {
   static const char *const ENVS[] = { "hopper", "halfcheetah" };
   static const struct { const char *kind; bool from_observations; } FILES[] = {
     { "medium", false }, { "medium", true }, { "medium-replay", true }, { "medium-expert", true } };
-  const char *stride_text = getenv("PROXACT_REPLAY_STRIDE");
+  const char *stride_text = getenv("PROXACT_REPLAY_STRIDE"), *folder = getenv("PROXACT_DATA");
   const size_t stride = stride_text ? strtoul(stride_text, NULL, 10) : 10;
   CU_ASSERT_FATAL(stride > 0);
-  char name[64];
-  for (size_t e = 0; e < 2; e++)
+  for (size_t e = 0; e < 2 && folder; e++)
     for (size_t f = 0; f < sizeof FILES / sizeof *FILES; f++) {
-      snprintf(name, sizeof name, "%s-%s.hdf5", ENVS[e], FILES[f].kind);
-      const char *path = data_path(name, "replay of a whole file");
-      if (path) replay(ENVS[e], path, stride, FILES[f].from_observations);
+      char path[512];
+      snprintf(path, sizeof path, "%s/%s-%s.hdf5", folder, ENVS[e], FILES[f].kind);
+      if (access(path, R_OK) == 0) replay(ENVS[e], path, stride, FILES[f].from_observations);
     }
 }
 
@@ -289,16 +286,14 @@ static void compare_dynamics(const char *name, const mjModel *model_a, const mjM
 
 static void models_have_the_reference_physics(void) {
   static const char *const NAMES[][2] = {
-    { "hopper", "models/hopper.xml" }, { "walker2d", "models/walker2d.xml" },
-    { "halfcheetah", "models/half_cheetah.xml" } };
+    { "hopper", "tests/data/models/hopper.xml" }, { "walker2d", "tests/data/models/walker2d.xml" },
+    { "halfcheetah", "tests/data/models/half_cheetah.xml" } };
   for (size_t i = 0; i < 3; i++) {
-    const char *path = data_path(NAMES[i][1], "comparison with a reference model");
-    if (!path) continue;
     struct px_env *env = NULL;
     CU_OK(px_env_open(NAMES[i][0], &env, &err), err);
     const mjModel *ours = px_env_model(env);
     char message[300] = "";
-    mjModel *reference = mj_loadXML(path, NULL, message, sizeof message);
+    mjModel *reference = mj_loadXML(NAMES[i][1], NULL, message, sizeof message);
     if (!reference) printf("\n  %s\n", message);
     CU_ASSERT_PTR_NOT_NULL_FATAL(reference);
     mjData *a = mj_makeData(ours), *b = mj_makeData(reference);
@@ -312,5 +307,6 @@ static void models_have_the_reference_physics(void) {
   }
 }
 
-CU_MAIN("replay", T(one_step_gives_the_recorded_state_and_reward), T(one_step_gives_what_whole_files_recorded),
+CU_MAIN("replay", T(one_step_gives_the_recorded_state_and_reward), T(one_step_gives_what_whole_trajectories_recorded),
+        T(one_step_gives_what_larger_files_recorded),
         T(models_have_the_reference_physics))

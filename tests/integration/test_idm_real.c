@@ -1,11 +1,8 @@
 /*
- * Inverse dynamics models on real trajectories, if they are at hand: folder
- * PROXACT_DATA, by default ../shared/data. Trainings are short: they show that
- * every window and option learns from such data, not how well (bench_labels does).
+ * Inverse dynamics models on real trajectories, those of the demo. Trainings are short: they show that every window and
+ * option learns from such data, not how well (bench_labels does).
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "lib/data/helper.h"
 #include "tests/support/cu.h"
@@ -13,15 +10,13 @@
 #include "worker/idm/quality.h"
 
 static struct px_dataset *truth, *masked;
-static const char *folder;
+static const char PATH[] = "deploy/demo/hopper-demo.hdf5";
 
 static void need_data(void) {
-  char path[4096];
   struct px_err err;
-  snprintf(path, sizeof path, "%s/hopper-medium.hdf5", folder);
   if (masked) return;
-  CU_OK(d4rl_load(path, &truth, &err), err);
-  CU_OK(d4rl_load(path, &masked, &err), err);
+  CU_OK(d4rl_load(PATH, &truth, &err), err);
+  CU_OK(d4rl_load(PATH, &masked, &err), err);
   CU_OK(d4rl_hide(masked, 0, &err), err);
 }
 
@@ -78,12 +73,6 @@ int main(int argc, char **argv) {
   const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   static const struct cu_test tests[] = { T(windows_of_every_kind_learn), T(every_option_learns) };
-  folder = getenv("PROXACT_DATA");
-  if (!folder || !*folder) folder = "../shared/data";
-  if (argc < 2 && access(folder, R_OK)) {
-    printf("SKIP test_idm_real: no folder %s with the real datasets\n", folder);
-    return 0;
-  }
   const int failures = cu_run("idm_real", tests, sizeof tests / sizeof *tests, argc, argv);
   px_dataset_free(truth), px_dataset_free(masked);
   return failures;

@@ -1,6 +1,6 @@
 /*
- * Real datasets, if they are at hand: folder PROXACT_DATA, by default
- * ../shared/data. Expected counts are those of its README, made with h5py.
+ * Real datasets: the cuts in tests/data, and the whole files where PROXACT_DATA names a folder that has them. Expected
+ * counts were made with h5py.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -12,12 +12,21 @@
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 
-static const struct real {
+struct real {
   const char *file;
   uint32_t obs_dim, act_dim;
   uint64_t trajectories, steps, terminals, timeouts;
   double return_mean, return_min, return_max; /* NAN: not stated */
-} files[] = {
+};
+static const struct real cuts[] = {
+  { "hopper-medium.hdf5", 11, 3, 4, 1932, 3, 1, 1560, 972, 3254 },
+  { "hopper-medium.npz", 11, 3, 4, 1932, 3, 1, 1560, 972, 3254 },
+  { "halfcheetah-medium.hdf5", 17, 6, 1, 1000, 0, 1, 4651, 4651, 4651 },
+  { "real-door-human.hdf5", 39, 28, 2, 446, 0, 2, 947, 655, 1239 },
+  { "real-panda-human.hdf5", 18, 7, 2, 671, 0, 2, 1, 1, 1 },
+  { "real-panda-human.npz", 18, 7, 2, 671, 0, 2, 1, 1, 1 },
+  { "minari/hopper-medium-v0/data/main_data.hdf5", 11, 3, 4, 1932, 3, 1, 1560, 972, 3254 },
+}, wholes[] = {
   { "hopper-medium.hdf5", 11, 3, 188, 100406, 181, 7, 1765, 972, 3254 },
   { "hopper-medium-replay.hdf5", 11, 3, 550, 100463, 531, 19, 493, 7, 3264 },
   { "hopper-medium-replay.npz", 11, 3, 550, 100463, 531, 19, 493, 7, 3264 },
@@ -31,7 +40,7 @@ static const struct real {
   { "minari/hopper-medium-v0/data/main_data.hdf5", 11, 3, 188, 100406, 181, 7, 1765, 972, 3254 },
 };
 
-static const char *folder;
+static const char CUTS[] = "tests/data";
 
 static struct px_spaces unit_spaces(uint32_t obs_dim, uint32_t act_dim) {
   struct px_spaces spaces = { .obs_dim = obs_dim, .act_dim = act_dim };
@@ -42,7 +51,7 @@ static struct px_spaces unit_spaces(uint32_t obs_dim, uint32_t act_dim) {
   return spaces;
 }
 
-static void load(const char *file, struct trajs *list, struct px_read_report *report) {
+static void load(const char *folder, const char *file, struct trajs *list, struct px_read_report *report) {
   char path[512];
   enum px_format format = PX_FORMAT_HDF5;
   struct px_err err = { 0 };
@@ -59,12 +68,12 @@ static double return_of(const struct px_traj *t) {
   return sum;
 }
 
-static void counts_and_returns_are_those_of_the_table(void) {
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+static void check_counts(const char *folder, const struct real *files, size_t n) {
+  for (size_t i = 0; i < n; i++) {
     const struct real *f = &files[i];
     struct trajs list = { .spaces = unit_spaces(f->obs_dim, f->act_dim) };
     struct px_read_report report;
-    load(f->file, &list, &report);
+    load(folder, f->file, &list, &report);
     uint64_t terminals = 0, timeouts = 0, finals = 0;
     double sum = 0, least = INFINITY, most = -INFINITY;
     for (size_t k = 0; k < list.n; k++) {
@@ -93,14 +102,21 @@ static void counts_and_returns_are_those_of_the_table(void) {
   }
 }
 
+static void counts_and_returns_are_those_of_the_table(void) { check_counts(CUTS, cuts, sizeof cuts / sizeof *cuts); }
+
+static void whole_files_are_read_where_they_are(void) {
+  const char *folder = getenv("PROXACT_DATA");
+  if (folder && *folder) check_counts(folder, wholes, sizeof wholes / sizeof *wholes);
+}
+
 static void npz_and_hdf5_of_the_same_data_read_alike(void) {
-  static const char *const pairs[][2] = { { "hopper-medium-replay.hdf5", "hopper-medium-replay.npz" },
+  static const char *const pairs[][2] = { { "hopper-medium.hdf5", "hopper-medium.npz" },
                                           { "real-panda-human.hdf5", "real-panda-human.npz" } };
   static const uint32_t dims[][2] = { { 11, 3 }, { 18, 7 } };
   for (size_t i = 0; i < 2; i++) {
     struct trajs a = { .spaces = unit_spaces(dims[i][0], dims[i][1]) }, b = a;
-    load(pairs[i][0], &a, NULL);
-    load(pairs[i][1], &b, NULL);
+    load(CUTS, pairs[i][0], &a, NULL);
+    load(CUTS, pairs[i][1], &b, NULL);
     CU_ASSERT_STRING_EQUAL(trajs_differ(&a, &b), "");
     trajs_free(&a);
     trajs_free(&b);
@@ -109,22 +125,12 @@ static void npz_and_hdf5_of_the_same_data_read_alike(void) {
 
 static void minari_and_d4rl_of_the_same_data_read_alike(void) {
   struct trajs a = { .spaces = unit_spaces(11, 3) }, b = a;
-  load("hopper-medium.hdf5", &a, NULL);
-  load("minari/hopper-medium-v0/data/main_data.hdf5", &b, NULL);
+  load(CUTS, "hopper-medium.hdf5", &a, NULL);
+  load(CUTS, "minari/hopper-medium-v0/data/main_data.hdf5", &b, NULL);
   CU_ASSERT_STRING_EQUAL(trajs_differ(&a, &b), "");
   trajs_free(&a);
   trajs_free(&b);
 }
 
-int main(int argc, char **argv) {
-  static const struct cu_test tests[] = { T(counts_and_returns_are_those_of_the_table),
-                                          T(npz_and_hdf5_of_the_same_data_read_alike),
-                                          T(minari_and_d4rl_of_the_same_data_read_alike) };
-  folder = getenv("PROXACT_DATA");
-  if (!folder || !*folder) folder = "../shared/data";
-  if (argc < 2 && access(folder, R_OK)) {
-    printf("SKIP test_read_real: no folder %s with the real datasets\n", folder);
-    return 0;
-  }
-  return cu_run("read_real", tests, sizeof tests / sizeof *tests, argc, argv);
-}
+CU_MAIN("read_real", T(counts_and_returns_are_those_of_the_table), T(whole_files_are_read_where_they_are),
+        T(npz_and_hdf5_of_the_same_data_read_alike), T(minari_and_d4rl_of_the_same_data_read_alike))
