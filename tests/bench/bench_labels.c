@@ -118,7 +118,7 @@ static void run_file(const char *path, const struct idm_spec *given, uint32_t se
     struct result r;
     spec.seed = seed;
     struct px_err err = { 0 };
-    must(d4rl_hide(masked, seed, &err), &err);
+    must(d4rl_hide(masked, 0.1, 0.5, seed, &err), &err);
     run_idm(truth, masked, &spec, &r);
     run_yardsticks(truth, masked, &spec, &r);
     print_row(csv, name, seed, truth, &r);

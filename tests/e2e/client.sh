@@ -21,6 +21,11 @@ expect "a file is stored" "$proxact" upload "$dataset" "$demo_data"
 expect "its transitions are there" test "$("$proxact" datasets show "$dataset" | jq .steps)" -gt 1000
 expect "an unknown ending is refused" refused "$proxact" upload "$dataset" "$0"
 expect "a file that is not there is refused" refused "$proxact" upload "$dataset" none.npz
+expect_said "with a hint for who is here" "folder you are in"
+expect "--json may stand first" test "$("$proxact" --json datasets | jq -r '.items[0].name')" = hopper
+expect "-h helps everywhere" "$proxact" datasets show -h
+expect_said "with the command's own words" "the current label set"
+expect "numbers have the fewest digits" refused grep -E '[0-9]\.[0-9]*(0{6,}|9{6,})[0-9],?$' <("$proxact" datasets show "$dataset")
 printf '{"observations": [[1, 2]], "rewards": [0]}\n' >wrong.jsonl
 expect "wrong dimensions are refused" refused "$proxact" upload "$dataset" wrong.jsonl
 expect_said "and the place is named" trajectory

@@ -33,9 +33,9 @@ again() { # the next server, at the same port; 6 is not for it
   server_start --listen="127.0.0.1:$port" 6>&-
 }
 
-# --- a large file, in parts, of which a mebibyte takes 50 ms to store
+# --- a large file, in parts, of which a mebibyte takes half a second to store: there is time to see how far it came
 ok "a dataset" "$proxact" datasets create d --obs 3 --act 2
-sql "create function slow_disk() returns trigger language plpgsql as \$\$ begin perform pg_sleep(0.05); return new; end \$\$;
+sql "create function slow_disk() returns trigger language plpgsql as \$\$ begin perform pg_sleep(0.5); return new; end \$\$;
   create trigger slow_disk before insert on blob_chunks for each row execute function slow_disk()"
 received_more() { [ "$(sql 'select coalesce(max(received_bytes), 0) from uploads')" -gt "$1" ]; }
 "$proxact" upload d "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
@@ -43,9 +43,9 @@ client=$!
 kill_at() { wait_until 20 received_more "$1" && [ "$(sql 'select count(*) from jobs')" = 0 ] && again; }
 ok "the server is killed while a file is sent" kill_at 0
 ok "and once more" kill_at $((size / 3))
+sql 'drop trigger slow_disk on blob_chunks'
 sent() { [ "$(sql 'select count(*) from jobs')" = 1 ]; }
 ok "all of it arrives" wait_until 60 sent
-sql 'drop trigger slow_disk on blob_chunks'
 again
 ok "the client comes to its end, also when the server is killed while it waits for the job" wait $client
 ok "and says what was stored" same "$(head -n 1 "$work/said")" "stored 2000 trajectories, 1000000 steps, 1000000 of them with actions"
@@ -87,8 +87,8 @@ example_more() { [ "$(sql "select coalesce(max(received_bytes), 0) from uploads 
 client=$!
 example_killed() { wait_until 20 example_more $((size / 3)) && kill -0 $client && again; }
 ok "the server is killed while the example sends" example_killed
-ok "the example comes to its end" wait $client
 sql 'drop trigger slow_disk on blob_chunks'
+ok "the example comes to its end" wait $client
 ok "and names the job" grep -qxE 'job_[0-9a-f]{20}' "$work/said"
 ok "which reads the file" "$proxact" jobs watch "$(cat "$work/said")"
 ok "once" same "$(sql "select trajectories_n from datasets where name = 'example'")" 2000

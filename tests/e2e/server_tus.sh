@@ -217,27 +217,27 @@ PY
 large=$(stat -c %s "$work/large")
 received() { sql "select received_bytes from uploads where id = '${up##*/}'"; }
 received_more() { [ "$(received)" -gt "$1" ]; }
-# slow_part: sends what is missing on a slow line, in the background
+# slow_part RATE: sends what is missing on a slow line, in the background
 slow_part() {
   local at
   at=$(received)
-  tail -c +$((at + 1)) "$work/large" | curl -sS -o /dev/null -X PATCH --limit-rate 12M -T - -H "Authorization: Bearer $token" \
+  tail -c +$((at + 1)) "$work/large" | curl -sS -o /dev/null -X PATCH --limit-rate "$1" -T - -H "Authorization: Bearer $token" \
     -H 'Tus-Resumable: 1.0.0' -H "$octets" -H 'Expect:' -H "Upload-Offset: $at" "$url$up" 2>/dev/null &
   slow=$!
 }
 create "$large"
-slow_part
-ok "a long part is stored while it comes" wait_until 20 received_more $((8 << 20))
+slow_part 3M
+ok "a long part is stored while it comes" wait_until 20 received_more $((1 << 20))
 kill -9 $slow; wait $slow 2>/dev/null
 at=$(received)
-slow_part
+slow_part 3M
 ok "after a cut it goes on from there" wait_until 20 received_more "$at"
 server_kill
 wait $slow 2>/dev/null
 at=$(received)
 server_start --idle-s=20
 ok "after the server was killed, what was acknowledged is there" offset_is "$at"
-slow_part
+slow_part 30M
 ok "it goes on" wait_until 20 received_more "$at"
 wait $slow
 ok "to the end" offset_is "$large"

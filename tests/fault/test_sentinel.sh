@@ -6,13 +6,20 @@ set -u
 . "$(dirname "$0")/kit/hosts.sh"
 
 redis_start() {
-  local name=$1
+  local name=$1 tries
   shift
-  port[$name]=$(free_port $((22000 + RANDOM % 6000)))
   mkdir -p "$work/$name"
-  spawn "$work/$name.pid" "$work/log/$name.log" redis-server "$@" --port "${port[$name]}" --bind 127.0.0.1 --dir "$work/$name" --save '' --appendonly no
-  wait_until 20 redis_answers "$name"
+  # A port that was free may have been taken by another test meanwhile: then it ends at once, and tries another.
+  for tries in 1 2 3 4 5; do
+    port[$name]=$(free_port $((22000 + RANDOM % 6000)))
+    spawn "$work/$name.pid" "$work/log/$name.log" redis-server "$@" --port "${port[$name]}" --bind 127.0.0.1 --dir "$work/$name" --save '' --appendonly no
+    wait_until 20 redis_settled "$name"
+    if is_running "$name" && redis_answers "$name"; then return 0; fi
+    echo "try $tries: no Redis at port ${port[$name]}"
+  done
+  return 1
 }
+redis_settled() { redis_answers "$1" || ! is_running "$1"; }
 redis() { redis-cli -p "${port[$1]}" "${@:2}" 2>/dev/null; }
 redis_answers() { [ "$(redis "$1" ping)" = PONG ]; }
 must redis_start red

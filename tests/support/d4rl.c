@@ -54,8 +54,8 @@ enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_er
   return status;
 }
 
-enum px_status d4rl_hide(struct px_dataset *ds, uint64_t seed, struct px_err *err) {
-  const struct px_mask mask = { PX_MASK_COUPLED, 0.1, 0.5, seed };
+enum px_status d4rl_hide(struct px_dataset *ds, double p, double q, uint64_t seed, struct px_err *err) {
+  const struct px_mask mask = { PX_MASK_COUPLED, p, q, seed };
   double *returns = px_calloc(ds->traj_n, sizeof *returns);
   uint8_t *labelled = px_calloc(ds->traj_n, 1), *keep = px_calloc(ds->traj_n, 1);
   enum px_status status = returns && labelled && keep ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a mask");

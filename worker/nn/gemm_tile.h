@@ -74,6 +74,17 @@ typedef float TILE(eight) __attribute__((vector_size(32)));
 typedef float TILE(eight_anywhere) __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t TILE(order) __attribute__((vector_size(32)));
 
+/* Lane l of the result is lane order[l] of a and b, one behind the other. */
+PX_INLINE TILE(eight) TILE(mix)(TILE(eight) a, TILE(eight) b, TILE(order) order) {
+#ifdef __clang__
+  TILE(eight) mixed;
+  for (int l = 0; l < 8; l++) mixed[l] = order[l] < 8 ? a[order[l]] : b[order[l] - 8];
+  return mixed;
+#else
+  return __builtin_shuffle(a, b, order);
+#endif
+}
+
 /* out[l][j] = in[j][l], 8 x 8: halves are exchanged, then quarters, then neighbours. */
 PX_INLINE void TILE(turn)(const float *in, size_t in_row, float *out, size_t out_row) {
   const TILE(order) low4 = { 0, 1, 2, 3, 8, 9, 10, 11 }, high4 = { 4, 5, 6, 7, 12, 13, 14, 15 };
@@ -84,13 +95,13 @@ PX_INLINE void TILE(turn)(const float *in, size_t in_row, float *out, size_t out
   for (size_t i = 0; i < 8; i++) x[i] = *(const TILE(eight_anywhere) *)(in + i * in_row);
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; i++)
-    y[i] = i & 4 ? __builtin_shuffle(x[i - 4], x[i], high4) : __builtin_shuffle(x[i], x[i + 4], low4);
+    y[i] = i & 4 ? TILE(mix)(x[i - 4], x[i], high4) : TILE(mix)(x[i], x[i + 4], low4);
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; i++)
-    x[i] = i & 2 ? __builtin_shuffle(y[i - 2], y[i], high2) : __builtin_shuffle(y[i], y[i + 2], low2);
+    x[i] = i & 2 ? TILE(mix)(y[i - 2], y[i], high2) : TILE(mix)(y[i], y[i + 2], low2);
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; i++) {
-    const TILE(eight) z = i & 1 ? __builtin_shuffle(x[i - 1], x[i], high1) : __builtin_shuffle(x[i], x[i + 1], low1);
+    const TILE(eight) z = i & 1 ? TILE(mix)(x[i - 1], x[i], high1) : TILE(mix)(x[i], x[i + 1], low1);
     *(TILE(eight_anywhere) *)(out + i * out_row) = z;
   }
 }

@@ -11,6 +11,8 @@
  * Plain loops do where gcc makes good code of them. Where it does not, px_vec is
  * PX_LANES floats that add and multiply as one (gcc's vector extension, which
  * splits them for narrower machines).
+ *
+ * clang compiles all of it for the baseline: for a second compiler's opinion, not for speed.
  */
 #ifndef PX_NN_SIMD_H
 #define PX_NN_SIMD_H
@@ -19,7 +21,7 @@
 #include <stdint.h>
 
 /* Resolvers run before a sanitizer's runtime is up, so there are none there. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
 #define PX_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define PX_CLONES
@@ -51,7 +53,13 @@ PX_INLINE float px_sum_lanes(float part[PX_LANES]) {
 }
 /* Lane i of the result is lane i + half of x, wrapped around. */
 PX_INLINE px_vec px_vec_turn(px_vec x, int32_t half) {
+#ifdef __clang__
+  px_vec turned;
+  for (int32_t lane = 0; lane < PX_LANES; lane++) turned[lane] = x[(lane + half) & (PX_LANES - 1)];
+  return turned;
+#else
   return __builtin_shuffle(x, (px_lane_numbers + half) & (PX_LANES - 1));
+#endif
 }
 PX_INLINE float px_vec_sum(px_vec x) {
   x += px_vec_turn(x, 8);
