@@ -28,22 +28,28 @@ with h5py.File(sys.argv[1], "w") as f:
     f["terminals"] = np.arange(n) % every == every - 1
 PY
 size=$(stat -c %s "$work/large.hdf5")
+open_gate() { sql 'update gate set most = 1::bigint << 40'; }
 again() { # the next server, at the same port; 6 is not for it
   server_kill
+  open_gate
   server_start --listen="127.0.0.1:$port" 6>&-
 }
 
-# --- a large file, in parts, of which a mebibyte takes half a second to store: there is time to see how far it came
+# --- a large file, in parts; what would be more than half of it waits at a gate, so that the client cannot have ended before
 ok "a dataset" "$proxact" datasets create d --obs 3 --act 2
-sql "create function slow_disk() returns trigger language plpgsql as \$\$ begin perform pg_sleep(0.5); return new; end \$\$;
-  create trigger slow_disk before insert on blob_chunks for each row execute function slow_disk()"
+close_gate() { sql "update gate set most = $((size / 2))"; }
+sql "create table gate (most bigint not null); insert into gate values (0); create function gate() returns trigger language plpgsql as
+  \$\$ begin while new.received_bytes > (select most from gate) loop perform pg_sleep(0.02); end loop; return new; end \$\$;
+  create trigger gate before update of received_bytes on uploads for each row execute function gate()"
+close_gate
 received_more() { [ "$(sql 'select coalesce(max(received_bytes), 0) from uploads')" -gt "$1" ]; }
 "$proxact" upload d "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
 client=$!
-kill_at() { wait_until 20 received_more "$1" && [ "$(sql 'select count(*) from jobs')" = 0 ] && again; }
+kill_at() { wait_until 20 received_more "$1" && [ "$(sql 'select count(*) from jobs')" = 0 ] && server_kill; }
 ok "the server is killed while a file is sent" kill_at 0
+server_start --listen="127.0.0.1:$port"
 ok "and once more" kill_at $((size / 3))
-sql 'drop trigger slow_disk on blob_chunks'
+again
 sent() { [ "$(sql 'select count(*) from jobs')" = 1 ]; }
 ok "all of it arrives" wait_until 60 sent
 again
@@ -81,13 +87,13 @@ ok "it was stored once" same "$(sql "select trajectories_n from datasets where n
 
 # --- the example in curl
 ok "a dataset for the example" "$proxact" datasets create example --obs 3 --act 2
-sql 'delete from uploads where job_id is not null and blob_id is null; create trigger slow_disk before insert on blob_chunks for each row execute function slow_disk()'
+sql 'delete from uploads where job_id is not null and blob_id is null'
+close_gate
 example_more() { [ "$(sql "select coalesce(max(received_bytes), 0) from uploads u join datasets d on d.id = u.dataset_id where d.name = 'example'")" -gt "$1" ]; }
 "$root/clients/examples/upload.sh" example "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
 client=$!
 example_killed() { wait_until 20 example_more $((size / 3)) && kill -0 $client && again; }
 ok "the server is killed while the example sends" example_killed
-sql 'drop trigger slow_disk on blob_chunks'
 ok "the example comes to its end" wait $client
 ok "and names the job" grep -qxE 'job_[0-9a-f]{20}' "$work/said"
 ok "which reads the file" "$proxact" jobs watch "$(cat "$work/said")"
