@@ -170,7 +170,8 @@ static void what_fails_on_this_side_has_a_hint_of_this_side(void) {
     char job[64];
     CU_ASSERT_EQUAL(client_upload(client, "/v1/x", cases[i].file, "application/x-npz", NULL, NULL, NULL, NULL, &err), cases[i].code);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
-    CU_ASSERT_EQUAL(client_upload_parts(client, "d", cases[i].file, "n.npz", NULL, NULL, job, sizeof job, &err), cases[i].code);
+    const struct client_parts parts = { .dataset = "d", .file = cases[i].file, .file_name = "n.npz" };
+    CU_ASSERT_EQUAL(client_upload_parts(client, &parts, NULL, NULL, job, sizeof job, &err), cases[i].code);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
   }
   CU_ASSERT_EQUAL(client_download(client, "/v1/x", "/nonexistent/out", NULL, NULL, &err), PX_E_IO);
