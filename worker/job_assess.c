@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/warn.h"
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/figures.h"
 #include "worker/keeper.h"
@@ -180,7 +181,7 @@ enum px_status job_assess(struct job *job, struct px_err *err) {
     json_object_set_new(a.result, "action_agreement", agreements(a.ds, &a.truth, a.actions));
     status = evaluate(job, &a, err);
   }
-  if (!status && !(text = json_dumps(a.result, JSON_COMPACT))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
+  if (!status && !(text = px_json_dumps(a.result, JSON_COMPACT))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   json_decref(a.result);
   free(text);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "lib/base/warn.h"
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/env/rollout.h"
 #include "worker/figures.h"
@@ -49,7 +50,7 @@ static char *result_text(const struct px_rollout_result *r, const struct px_env_
   json_object_update(document, figures);
   json_decref(figures);
   if (target) json_object_set_new(document, "target_return", json_real(*target));
-  char *text = json_dumps(document, JSON_COMPACT);
+  char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
 }

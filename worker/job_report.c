@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/warn.h"
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/report_labels.h"
 #include "worker/report_runs.h"
@@ -10,7 +11,7 @@
 
 static enum px_status publish(struct job *job, const json_t *report, struct px_err *err) {
   struct store_artifact artifact = { .name = "report.json", .media_type = "application/json" };
-  char *text = json_dumps(report, JSON_INDENT(2)), *result = json_dumps(report, JSON_COMPACT);
+  char *text = px_json_dumps(report, JSON_INDENT(2)), *result = px_json_dumps(report, JSON_COMPACT);
   enum px_status status = text && result
                               ? store_blob_put(job->store, text, strlen(text), NULL, &artifact.blob, err)
                               : px_fail(err, PX_E_NO_MEMORY, "writing the report");

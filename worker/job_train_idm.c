@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/warn.h"
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/figures.h"
 #include "worker/idm/judge.h"
@@ -107,7 +108,7 @@ static enum px_status publish(struct job *job, const struct px_dataset *ds, stru
   json_t *document = judged(metrics, model), *how = training(metrics);
   enum px_status status = document && how && !json_object_update(document, how) ? doubts(job, ds, model, metrics, document, err)
                                                                                 : PX_E_NO_MEMORY;
-  char *text = status ? NULL : json_dumps(document, JSON_COMPACT);
+  char *text = status ? NULL : px_json_dumps(document, JSON_COMPACT);
   json_decref(how);
   json_decref(document);
   if (!status && !text) status = PX_E_NO_MEMORY;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/warn.h"
+#include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/rl/rl.h"
 #include "worker/keeper.h"
@@ -20,7 +21,7 @@ static char *metrics_text(const struct rl_metrics *m) {
   if (m->returns_equal)
     px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
-  char *text = json_dumps(document, JSON_COMPACT);
+  char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
 }
