@@ -95,6 +95,19 @@ static enum px_status put_redis(struct px_buf *out) {
                     counts.open, (unsigned long long)counts.failures, (unsigned long long)counts.skipped);
 }
 
+static enum px_status put_lanes(struct service *service, struct px_buf *out) {
+  static const char *const NAME[HTTP_LANES_N] = { [HTTP_READ] = "read", [HTTP_STORE] = "store", [HTTP_SUBMIT] = "submit",
+                                                  [HTTP_SEND] = "send" };
+  enum px_status status = px_buf_puts(out, "# HELP proxact_work_requests Long requests, by their lane of the work pool.\n"
+                                           "# TYPE proxact_work_requests gauge\n");
+  for (int i = 0; i < HTTP_LANES_N && !status; i++) {
+    const struct defer_load load = service_load(service, i);
+    status = px_buf_fmt(out, "proxact_work_requests{lane=\"%s\",state=\"waiting\"} %d\n"
+                             "proxact_work_requests{lane=\"%s\",state=\"running\"} %d\n", NAME[i], load.waiting, NAME[i], load.running);
+  }
+  return status;
+}
+
 static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
   size_t i;
   json_t *row;
@@ -112,6 +125,7 @@ API_HANDLER(api_metrics) {
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
   if (!status) status = put_volumes(&service_options(req->service)->room, &reply->body);
+  if (!status) status = put_lanes(req->service, &reply->body);
   if (!status) status = put_redis(&reply->body);
   if (status) return px_fail(err, status, "metrics");
   /* Without the database the server's own numbers are still worth having. */

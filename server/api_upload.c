@@ -88,6 +88,7 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
   if (status) return status;
   const char *prefer = http_header(req, "Prefer");
   if (prefer && strstr(prefer, "respond-async")) u->async = true;
+  if (u->async) req->lane = HTTP_STORE;
   u->what.options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
   u->decoder = px_decoder_new(encoding, u->fd, service_options(req->service)->max_upload_bytes, 0);
   return u->decoder ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "decoder");

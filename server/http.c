@@ -162,7 +162,7 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 static enum px_status authorize(struct exchange *x, struct px_err *err) {
   http_conn_hold_up(x->conn, true);
   const enum px_status status =
-    service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), err);
+    service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), &x->req.token, err);
   http_conn_hold_up(x->conn, false);
   return status;
 }
@@ -186,6 +186,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
   if (!x->req.route)
     return px_fail(err, PX_E_METHOD_NOT_ALLOWED, "%.200s does not take %s", x->uri, x->method);
+  x->req.lane = x->req.route->lane;
   memcpy(x->req.params, x->match.params, sizeof x->req.params);
   status = http_route_query(&x->req, x->req.query_text, err);
   if (!status && once_asked(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
@@ -311,7 +312,7 @@ static enum MHD_Result work(struct exchange *x) {
   /* Long work whose answer would find no room is not begun. */
   if (!x->failed && x->req.route->deferred && is_read(x)) x->failed = http_replies_room(&x->http->replies, &x->err);
   if (x->failed) return http_answer(x);
-  return x->req.route->deferred ? send_away(x, STAGE_AWAY, STAGE_READY) : run_here(x);
+  return x->req.lane == HTTP_AT_ONCE ? run_here(x) : send_away(x, STAGE_AWAY, STAGE_READY);
 }
 
 static enum px_status take_body(struct exchange *x, const char *bytes, size_t n, struct px_err *err) {

@@ -6,9 +6,9 @@
  * is not marked open needs a token. A handler fills a reply or fails with a
  * px_err, which becomes a problem document (RFC 9457).
  *
- * Threads: a handler runs on one of the HTTP threads, or, when its route is
- * `deferred`, on a thread of the work pool while the connection sleeps. A
- * request belongs to one thread at a time.
+ * Threads: a handler runs on one of the HTTP threads, or, when its route has a
+ * lane, on a thread of the work pool while the connection sleeps. A request
+ * belongs to one thread at a time.
  */
 #ifndef PX_SERVER_HTTP_H
 #define PX_SERVER_HTTP_H
@@ -42,6 +42,8 @@ struct http_stream {
 #define HTTP_CONTENT_POLICY "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 enum http_access { HTTP_TOKEN = 0, HTTP_OPEN };
+/* Where the work of a complete request is done: at once on its HTTP thread, or in a lane of the work pool (defer.h). */
+enum http_lane { HTTP_AT_ONCE = -1, HTTP_READ, HTTP_STORE, HTTP_SUBMIT, HTTP_SEND, HTTP_LANES_N };
 enum http_body { HTTP_NO_BODY = 0, HTTP_JSON, HTTP_OPTIONAL_JSON, HTTP_STREAM };
 enum { HTTP_PARAMS_MAX = 2, HTTP_QUERY_MAX = 16, HTTP_HEADERS_MAX_BYTES = 16 << 10, HTTP_URI_MAX_BYTES = 8 << 10,
        HTTP_JSON_MAX_BYTES = 1 << 20, HTTP_JSON_MAX_DEPTH = 32, HTTP_REPLY_HEADERS_MAX = 12,
@@ -55,7 +57,7 @@ struct http_route {
   const char *query;            /* names of the query parameters it takes, separated by spaces, or NULL */
   enum http_access access;
   enum http_body body;
-  bool deferred;                /* long work: runs in the work pool */
+  enum http_lane lane;          /* READ: uploads into segments; STORE: bytes of uploads; SUBMIT: what changes a few rows; SEND: files */
   http_handler handle;
   const struct http_stream *stream; /* HTTP_STREAM only */
   const struct http_pair *headers;  /* in every answer, problems too; ended by a NULL name; or NULL */
@@ -74,10 +76,13 @@ struct http_request {
   json_t *json;                 /* the body of a JSON route, an object; NULL if optional and absent */
   void *stream;
   bool full;                    /* set by a stream's feed */
+  enum http_lane lane;          /* its route's, unless a stream's begin chooses another */
+  uint64_t token;               /* of whom it is: part of the token's digest; 0 where none is needed */
   bool pooled;                  /* a thread of the work pool has it: it may take its time */
   bool waited;                  /* the handler runs again, after the wait it asked for */
   void *exchange;               /* of http.c */
-  struct http_request *next_deferred; /* of defer.c */
+  struct http_request *next_deferred; /* of defer.c, as turn */
+  uint64_t turn;
 };
 
 /* NULL when absent; a query parameter without a value is "". */

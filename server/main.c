@@ -21,7 +21,7 @@ static const struct px_option OPTIONS[] = {
   { "db_url", PX_OPT_TEXT, "postgresql:///proxact", 0, 0, true, "PostgreSQL, as a libpq URI" },
   { "redis_url", PX_OPT_TEXT, "", 0, 0, true, "Redis (redis://HOST:PORT/DB, unix://PATH or redis+sentinel://HOST:PORT,HOST:PORT/MASTER); empty: none" },
   { "threads", PX_OPT_INT, "16", 1, 64, false, "HTTP threads; each has a connection to the database and takes 126 connections of clients" },
-  { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for uploads, exports and other long requests" },
+  { "work_threads", PX_OPT_INT, "4", 1, 64, false, "Threads for each kind of long request (reading uploads, storing their bytes, submissions, exports); one token has at most all but one" },
   { "rate_per_s", PX_OPT_INT, "500", 0, 1000000, false, "Requests a second that a token may send in the long run; 0: any number" },
   { "rate_burst", PX_OPT_INT, "1000", 1, 1000000, false, "Requests that a token may send at once" },
   { "db_wait_ms", PX_OPT_INT, "5000", 0, 600000, false, "How long a long request waits for a database that does not answer" },

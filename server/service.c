@@ -130,13 +130,15 @@ static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_
   return status;
 }
 
-enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, struct px_err *err) {
+enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, uint64_t *who,
+                                 struct px_err *err) {
   if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
   if (strncasecmp(authorization, "Bearer ", 7) != 0)
     return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   uint8_t digest[PX_SHA256_BYTES];
   px_sha256(token, strlen(token), digest);
+  memcpy(who, digest, sizeof *who);
   enum tokens_answer answer = tokens_take(s->tokens, digest, address);
   if (answer == TOKENS_UNKNOWN) {
     const enum px_status status = look_up(s, digest, err);
@@ -173,6 +175,8 @@ enum px_status service_spool(struct service *s, int *fd, struct px_err *err) {
 enum px_status service_defer(struct service *s, struct http_request *req, bool begun, struct px_err *err) {
   return defer_put(s->defer, req, begun, err);
 }
+
+struct defer_load service_load(struct service *s, int lane) { return defer_load(s->defer, lane); }
 
 enum px_status service_wait(struct service *s, struct http_request *req, const char *job, int64_t version, int wait_ms,
                             struct px_err *err) {

@@ -9,6 +9,7 @@
 
 #include "lib/queue/queue.h"
 #include "lib/store/store.h"
+#include "server/defer.h"
 #include "server/recent.h"
 #include "server/room.h"
 
@@ -36,8 +37,9 @@ void service_job_changed(struct service *service, const char *job);
 struct recent *service_recent(struct service *service);
 
 /* The value of an Authorization header (may be NULL), from a client of this address (a hash of it). See tokens.h for who is
- * believed, and held to which rate (RATE_LIMITED). */
-enum px_status service_authorize(struct service *service, const char *authorization, uint64_t address, struct px_err *err)
+ * believed, and held to which rate (RATE_LIMITED). *who tells tokens apart. */
+enum px_status service_authorize(struct service *service, const char *authorization, uint64_t address, uint64_t *who,
+                                 struct px_err *err)
   PX_MUST_CHECK;
 /* Makes, stores and gives a token: "pxa_" and 64 hex digits. */
 enum { SERVICE_TOKEN_MAX = 72 };
@@ -48,9 +50,10 @@ enum px_status service_token_create(struct store *store, const char *name, char 
 enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;
 
 struct http_request;
-/* The work pool. RATE_LIMITED when too many wait already and this one is not `begun` (defer.h). */
+/* The work pool. RATE_LIMITED when too many of its token wait already and this one is not `begun` (defer.h). */
 enum px_status service_defer(struct service *service, struct http_request *req, bool begun, struct px_err *err)
   PX_MUST_CHECK;
+struct defer_load service_load(struct service *service, int lane);
 /* Resumes the request when the job's version is no longer `version`, or after wait_ms. */
 enum px_status service_wait(struct service *service, struct http_request *req, const char *job, int64_t version,
                             int wait_ms, struct px_err *err) PX_MUST_CHECK;

@@ -10,7 +10,8 @@
 
 enum {
   CHUNK_MAX_BYTES = 256 << 20, /* a chunk is unpacked whole */
-  CACHE_MAX_BYTES = 64 << 20,  /* for a row of chunks, so that each is unpacked once */
+  CACHES_MAX_BYTES = 1 << 30,  /* for a row of chunks of every array that is open, so that each is unpacked once */
+  USUAL_CACHE_BYTES = 1 << 20, USUAL_CACHE_CHUNKS = 521, CACHE_SLOTS = 4099,
   SCRATCH_MAX_BYTES = 256 << 10,
 };
 
@@ -109,6 +110,7 @@ enum px_status px_h5_kind(hid_t file, const char *path, enum px_h5_kind *kind, s
 struct h5_column {
   struct px_reading *r;
   struct px_precision precision;
+  size_t cached_bytes; /* of r's */
   hid_t dataset, space, type;
   struct px_number number;
   int rank;
@@ -147,6 +149,7 @@ static void h5_close(void *ctx) {
   if (c->type >= 0) H5Tclose(c->type);
   if (c->space >= 0) H5Sclose(c->space);
   if (c->dataset >= 0) H5Dclose(c->dataset);
+  c->r->cached_bytes -= c->cached_bytes;
   free(c->scratch);
   px_precision_free(&c->precision);
   free(c);
@@ -184,26 +187,50 @@ static bool number_of(hid_t type, struct px_number *out) {
 }
 
 static enum px_status check_filters(hid_t plist, const char *path, struct px_err *err) {
+  static const H5Z_filter_t known[] = { H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32 };
+  enum { KNOWN_N = sizeof known / sizeof *known };
+  bool seen[KNOWN_N] = { false };
   const int filters_n = H5Pget_nfilters(plist);
   if (filters_n < 0) return h5_fail(path, err, "cannot inspect");
   for (int i = 0; i < filters_n; i++) {
     unsigned flags;
-    size_t values_n = 0;
+    size_t values_n = 0, at = 0;
     const H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values_n, NULL, 0, NULL, NULL);
-    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
+    while (at < KNOWN_N && filter != known[at]) at++;
+    if (at == KNOWN_N)
       return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d; only gzip, shuffle and fletcher32 are "
                         "accepted", path, (int)filter);
+    if (seen[at]) return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d twice", path, (int)filter);
+    seen[at] = true;
   }
   return PX_OK;
 }
 
-/* Where the data lies, and how it is packed. *cache_bytes: what a row of chunks takes, 0 if not chunked. */
-static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2], size_t *cache_bytes, struct px_err *err) {
+/* How an array is cut into chunks: zeros when it is not. */
+struct chunks { size_t bytes, across_n; uint64_t down_n; };
+
+static enum px_status measure_chunks(struct h5_column *c, hid_t plist, const hsize_t dims[2], struct chunks *out,
+                                     struct px_err *err) {
+  hsize_t chunk[2] = { 1, 1 };
+  if (H5Pget_chunk(plist, c->rank, chunk) != c->rank || !chunk[0] || !chunk[1]) return h5_fail(c->path, err, "unknown layout of");
+  if (!px_mul(chunk[0], chunk[1], &out->bytes) || !px_mul(out->bytes, c->number.bytes, &out->bytes) ||
+      out->bytes > CHUNK_MAX_BYTES) {
+    px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks of more than %d MiB", c->path, CHUNK_MAX_BYTES >> 20);
+    px_err_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
+    return PX_E_TOO_LARGE;
+  }
+  out->across_n = (dims[1] + chunk[1] - 1) / chunk[1];
+  out->down_n = (dims[0] + chunk[0] - 1) / chunk[0];
+  return PX_OK;
+}
+
+/* Where the data lies, and how it is packed. */
+static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2], struct chunks *chunks, struct px_err *err) {
   const hid_t plist = H5Dget_create_plist(c->dataset);
   if (plist < 0) return h5_fail(c->path, err, "cannot inspect");
   const H5D_layout_t layout = H5Pget_layout(plist);
   enum px_status status = PX_OK;
-  hsize_t chunk[2] = { 1, 1 };
+  *chunks = (struct chunks){ 0 };
   if (layout == H5D_VIRTUAL)
     status = px_fail_at(err, PX_E_BAD_DATA, c->path, "'%s' is a virtual dataset; the data must be in the file itself",
                         c->path);
@@ -214,15 +241,7 @@ static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2], 
                         c->path);
   else
     status = check_filters(plist, c->path, err);
-  *cache_bytes = 0;
-  if (!status && layout == H5D_CHUNKED) {
-    size_t bytes, across;
-    if (H5Pget_chunk(plist, c->rank, chunk) != c->rank) status = h5_fail(c->path, err, "unknown layout of");
-    else if (!px_mul(chunk[0], chunk[1], &bytes) || !px_mul(bytes, c->number.bytes, &bytes) || bytes > CHUNK_MAX_BYTES)
-      status = px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks of more than %d MiB", c->path,
-                          CHUNK_MAX_BYTES >> 20);
-    else if (chunk[1] && px_mul(bytes, (dims[1] + chunk[1] - 1) / chunk[1], &across)) *cache_bytes = across;
-  }
+  if (!status && layout == H5D_CHUNKED) status = measure_chunks(c, plist, dims, chunks, err);
   H5Pclose(plist);
   return status;
 }
@@ -230,7 +249,7 @@ static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2], 
 static enum px_status open_dataset(struct h5_column *c, hid_t file, size_t cache_bytes, struct px_err *err) {
   const hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
   const bool opened = access >= 0 &&
-                      (!cache_bytes || H5Pset_chunk_cache(access, 4099, cache_bytes + (1 << 16), 1.0) >= 0) &&
+                      (!cache_bytes || H5Pset_chunk_cache(access, CACHE_SLOTS, cache_bytes + (1 << 16), 1.0) >= 0) &&
                       (c->dataset = H5Dopen2(file, c->path, access)) >= 0;
   const enum px_status status = opened ? PX_OK : h5_fail(c->path, err, "cannot open");
   H5Pclose(access);
@@ -258,20 +277,42 @@ static enum px_status check_shape(struct h5_column *c, hsize_t dims[2], struct p
   return PX_OK;
 }
 
-static enum px_status prepare(struct px_reading *r, hid_t file, struct h5_column *c, hsize_t dims[2], struct px_err *err) {
-  size_t cache_bytes;
+/* What is unpacked is whole chunks, also where they reach beyond the array. */
+static enum px_status charge(struct h5_column *c, const hsize_t dims[2], const struct chunks *chunks, struct px_err *err) {
+  enum px_status status = px_reading_charge(c->r, c->path, dims[0], dims[1], c->number.bytes, err);
+  size_t all;
+  if (status || !chunks->bytes) return status;
+  if (!px_mul(chunks->bytes, chunks->across_n, &all) || !px_mul(all, chunks->down_n, &all)) all = SIZE_MAX;
+  char what[192];
+  snprintf(what, sizeof what, "the chunks of '%s'", c->path);
+  return px_reading_charge_bytes(c->r, c->path, what, all - dims[0] * dims[1] * c->number.bytes, err);
+}
+
+/* Rows are read from first to last, some at a time: the chunks that hold them stay unpacked until the next are needed. */
+static enum px_status keep_chunks(struct h5_column *c, hid_t file, const struct chunks *chunks, struct px_err *err) {
+  size_t across;
+  if (!px_mul(chunks->bytes, chunks->across_n, &across) || across > CACHES_MAX_BYTES - c->r->cached_bytes) {
+    px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks so large that more than %d MiB are needed to read each once",
+               c->path, CACHES_MAX_BYTES >> 20);
+    px_err_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
+    return PX_E_TOO_LARGE;
+  }
+  if (across <= USUAL_CACHE_BYTES && chunks->across_n <= USUAL_CACHE_CHUNKS) return PX_OK;
+  c->r->cached_bytes += c->cached_bytes = across;
+  H5Dclose(c->dataset);
+  c->dataset = H5I_INVALID_HID;
+  return open_dataset(c, file, across, err);
+}
+
+static enum px_status prepare(hid_t file, struct h5_column *c, hsize_t dims[2], struct px_err *err) {
+  struct chunks chunks;
   enum px_status status = open_dataset(c, file, 0, err);
   if (!status) status = check_type(c, err);
   if (!status) status = check_shape(c, dims, err);
-  if (!status) status = check_storage(c, dims, &cache_bytes, err);
-  if (!status) status = px_reading_charge(r, c->path, dims[0], dims[1], c->number.bytes, err);
+  if (!status) status = check_storage(c, dims, &chunks, err);
+  if (!status) status = charge(c, dims, &chunks, err);
+  if (!status) status = keep_chunks(c, file, &chunks, err);
   if (status) return status;
-  if (cache_bytes > 1 << 20 && cache_bytes <= CACHE_MAX_BYTES) {
-    H5Dclose(c->dataset);
-    c->dataset = H5I_INVALID_HID;
-    status = open_dataset(c, file, cache_bytes, err);
-    if (status) return status;
-  }
   c->rows = dims[0];
   c->cols = dims[1];
   if (px_precision_matters(c->number) && px_precision_init(&c->precision, (uint32_t)c->cols))
@@ -296,7 +337,7 @@ enum px_status px_h5_column(struct px_reading *r, hid_t file, const char *path, 
   *c = (struct h5_column){ .r = r, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID, .type = H5I_INVALID_HID };
   snprintf(c->path, sizeof c->path, "%s", path);
   hsize_t dims[2];
-  status = prepare(r, file, c, dims, err);
+  status = prepare(file, c, dims, err);
   if (status) {
     h5_close(c);
     return status;

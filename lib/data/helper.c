@@ -2,13 +2,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HIGH_FD = 16 };
+#include "lib/base/log.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SHARED_MEMORY = 0 }; /* their runtimes take every clone for a fork */
+#else
+enum { SHARED_MEMORY = CLONE_VM | CLONE_VFORK };
+#endif
+
+enum { HIGH_FD = 16, STACK_BYTES = 64 << 10, EXIT_NOT_STARTED = 127,
+       NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS };
 
 int px_helper_main(int argc, char **argv) {
   static const struct px_helper_kind *const KINDS[] = { &px_helper_parse, &px_helper_write_hdf5 };
@@ -17,42 +28,86 @@ int px_helper_main(int argc, char **argv) {
   return -1;
 }
 
-static int spawn(const struct px_helper_kind *kind, const int *fds, size_t n, pid_t *pid) {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t all, none;
-  sigfillset(&all);
-  sigemptyset(&none);
-  char *const argv[] = { (char *)kind->name, (char *)kind->argument, NULL };
+struct plan {
+  const struct px_helper_kind *kind;
+  int fds[PX_HELPER_FDS_MAX], in, out; /* in, out: /dev/null */
+  size_t n;
+  int failed; /* errno of a child that could not become the helper */
+};
+
+/* The child, which shares its parent's memory until it executes: nothing but system calls. */
+static int become(void *arg) {
+  struct plan *plan = arg;
+  char *const argv[] = { (char *)plan->kind->name, (char *)plan->kind->argument, NULL };
   /* No plugins for the HDF5 library; no threads for a BLAS the program may be linked with. */
   char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1", (char *)"OMP_NUM_THREADS=1",
                          NULL };
-  int failed = posix_spawn_file_actions_init(&actions);
-  if (failed) return failed;
-  failed = posix_spawnattr_init(&attributes);
-  if (!failed) {
-    for (int fd = 0; fd < PX_HELPER_FD && !failed; fd++)
-      failed = posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
-    for (size_t i = 0; i < n && !failed; i++) failed = posix_spawn_file_actions_adddup2(&actions, fds[i], PX_HELPER_FD + (int)i);
-    if (!failed) failed = posix_spawn_file_actions_addclosefrom_np(&actions, PX_HELPER_FD + (int)n);
-    if (!failed) failed = posix_spawnattr_setsigdefault(&attributes, &all);
-    if (!failed) failed = posix_spawnattr_setsigmask(&attributes, &none);
-    if (!failed) failed = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    if (!failed) failed = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, argv, envp);
-    posix_spawnattr_destroy(&attributes);
+  for (int signal_n = 1; signal_n < NSIG; signal_n++) signal(signal_n, SIG_DFL); /* those of the C library refuse, and stay */
+  bool good = dup2(plan->in, 0) == 0 && dup2(plan->out, 1) == 1 && dup2(plan->out, 2) == 2;
+  for (size_t i = 0; i < plan->n && good; i++) good = dup2(plan->fds[i], PX_HELPER_FD + (int)i) >= 0;
+  sigset_t none;
+  sigemptyset(&none);
+  if (good && close_range((unsigned)PX_HELPER_FD + (unsigned)plan->n, ~0U, 0) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+    execve("/proc/self/exe", argv, envp);
+  plan->failed = errno;
+  _exit(EXIT_NOT_STARTED);
+}
+
+/* The pid, or -1 with errno. All signals are held back, so that no handler runs in the child on the parent's memory. */
+static pid_t start(struct plan *plan, int namespaces) {
+  sigset_t all, before;
+  char *stack = malloc(STACK_BYTES);
+  if (!stack) return -1;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  plan->failed = 0;
+  pid_t pid = clone(become, stack + STACK_BYTES, SHARED_MEMORY | SIGCHLD | namespaces, plan);
+  int why = errno;
+  if (pid > 0 && plan->failed) {
+    px_helper_end(pid);
+    pid = -1;
+    why = plan->failed;
   }
-  posix_spawn_file_actions_destroy(&actions);
-  return failed;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  free(stack);
+  errno = why;
+  return pid;
+}
+
+/* In namespaces of its own, or, where that is not allowed, without; that is said once. */
+static pid_t start_apart(struct plan *plan) {
+  static atomic_bool said;
+  const pid_t pid = SHARED_MEMORY ? start(plan, NAMESPACES) : -1;
+  if (pid >= 0 || (SHARED_MEMORY && errno == ENOMEM)) return pid;
+  char why[128];
+  if (SHARED_MEMORY && !atomic_exchange(&said, true))
+    px_log(PX_LOG_WARN, "helper_without_namespaces", "why", strerror_r(errno, why, sizeof why), NULL);
+  return start(plan, 0);
+}
+
+/* A copy whose number collides with none that the helper uses. */
+static int high(int fd) { return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD); }
+
+static int open_null(int flags) {
+  const int fd = open("/dev/null", flags | O_CLOEXEC), copy = high(fd);
+  if (fd >= 0) close(fd);
+  return copy;
 }
 
 enum px_status px_helper_start(const struct px_helper_kind *kind, const int *fds, size_t n, pid_t *pid, struct px_err *err) {
-  int copies[PX_HELPER_FDS_MAX] = { -1, -1, -1 }; /* that no number used in the helper collides with */
-  enum px_status status = PX_OK;
+  struct plan plan = { .kind = kind, .fds = { -1, -1, -1 }, .n = n, .in = open_null(O_RDONLY), .out = open_null(O_WRONLY) };
+  enum px_status status = plan.in < 0 || plan.out < 0 ? px_fail_errno(err, "opening /dev/null") : PX_OK;
   for (size_t i = 0; i < n && !status; i++)
-    if ((copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, HIGH_FD)) < 0) status = px_fail_errno(err, "no descriptor for the %s", kind->name);
-  if (!status && (errno = spawn(kind, copies, n, pid))) status = px_fail_errno(err, "cannot start the %s", kind->name);
+    if ((plan.fds[i] = high(fds[i])) < 0) status = px_fail_errno(err, "no descriptor for the %s", kind->name);
+  if (!status) {
+    const pid_t started = kind->apart ? start_apart(&plan) : start(&plan, 0);
+    if (started < 0) status = px_fail_errno(err, "cannot start the %s", kind->name);
+    else *pid = started;
+  }
   for (size_t i = 0; i < n; i++)
-    if (copies[i] >= 0) close(copies[i]);
+    if (plan.fds[i] >= 0) close(plan.fds[i]);
+  if (plan.in >= 0) close(plan.in);
+  if (plan.out >= 0) close(plan.out);
   return status;
 }
 

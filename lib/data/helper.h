@@ -5,6 +5,8 @@
  * The parent may have many threads, so forking it and going on is not safe (a lock of any library may be held); instead the
  * running program is executed again (/proc/self/exe) with a hidden argument, and px_helper_main takes over at the start of
  * main. A helper gets an almost empty environment, the descriptors it is meant to have, and nothing else of the parent's.
+ * Where the kernel refuses namespaces (a container without the right to them), helpers start without, and the log says
+ * so once.
  * It is always waited for, so do not reap children one did not start. Thread safe: there is no shared state.
  */
 #ifndef PX_DATA_HELPER_H
@@ -25,6 +27,7 @@ int px_helper_main(int argc, char **argv);
 struct px_helper_kind {
   const char *name, *argument; /* in the list of processes; the hidden argument */
   int (*main)(void);           /* its exit status */
+  bool apart;                  /* in user, process, network, IPC and mount namespaces of its own, where the kernel allows */
 };
 extern const struct px_helper_kind px_helper_parse, px_helper_write_hdf5;
 

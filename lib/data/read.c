@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/data/read_safetensors.h"
 #include "lib/data/reading.h"
 #include "lib/data/sandbox.h"
 
@@ -74,32 +72,6 @@ static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struc
   return status;
 }
 
-/* What was read of a mapped file counts as this process's memory until the mapping is told otherwise. Telling it now and
- * then keeps the resident size small however large the upload is; a page needed again comes back from the file. */
-enum { MAPPED_BYTES = 16 << 20 };
-struct mapped { const struct px_traj_sink *sink; void *bytes; size_t n; uint64_t step_bytes, read; };
-
-static enum px_status put_and_forget(void *ctx, const struct px_traj *traj, struct px_err *err) {
-  struct mapped *m = ctx;
-  const enum px_status status = m->sink->put(m->sink->ctx, traj, err);
-  m->read += traj->steps * m->step_bytes;
-  if (m->read < MAPPED_BYTES) return status;
-  madvise(m->bytes, m->n, MADV_DONTNEED);
-  m->read = 0;
-  return status;
-}
-
-static enum px_status read_safetensors(struct px_reading *r, int fd, struct px_err *err) {
-  void *bytes = mmap(NULL, r->file_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (bytes == MAP_FAILED) return px_fail_errno(err, "cannot map the upload");
-  memcpy(r->report->layout, "safetensors", 12);
-  struct mapped mapped = { r->sink, bytes, r->file_bytes, sizeof(float) * (r->spaces->obs_dim + r->spaces->act_dim + 1ull), 0 };
-  const struct px_traj_sink sink = { &mapped, put_and_forget };
-  const enum px_status status = px_read_safetensors_noting(r, bytes, r->file_bytes, &sink, err);
-  munmap(bytes, r->file_bytes);
-  return status;
-}
-
 static enum px_status dispatch(struct px_reading *r, int fd, enum px_format format, struct px_err *err) {
   struct stat st;
   if (fstat(fd, &st)) return px_fail_errno(err, "cannot inspect the upload");
@@ -108,10 +80,8 @@ static enum px_status dispatch(struct px_reading *r, int fd, enum px_format form
   r->file_bytes = (uint64_t)st.st_size;
   const enum px_status keys = format == PX_FORMAT_HDF5 ? PX_OK : px_reading_no_keys(r, err);
   if (keys) return keys;
-  if (format == PX_FORMAT_HDF5 || format == PX_FORMAT_NPZ) return px_sandbox_read(r, fd, format, err);
-  if (format == PX_FORMAT_SAFETENSORS) return read_safetensors(r, fd, err);
   if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");
-  return px_read_jsonl(r, fd, err);
+  return px_sandbox_read(r, fd, format, err);
 }
 
 /* The readers do not know the file's name; it goes before what they say. */

@@ -1,10 +1,8 @@
 /*
  * Reading uploads: one entry for every format, used by the server's ingest.
  *
- * The file is untrusted. HDF5 and zip are parsed in a locked-down helper process
- * (sandbox.h), so main() of a program that reads them must begin with
- * px_helper_main; JSON lines and safetensors are parsed in this process by our
- * own code. Trajectories come to the sink one by one, in the order of the file;
+ * The file is untrusted. It is parsed in a locked-down helper process (sandbox.h),
+ * so main() of a program that reads must begin with px_helper_main. Trajectories come to the sink one by one, in the order of the file;
  * memory is bounded by one trajectory. Nothing here is shared between threads:
  * any number may read at the same time.
  *
@@ -53,7 +51,7 @@ struct px_read_options {
   char obs_keys[PX_READ_KEYS_MAX][PX_READ_KEY_BYTES];
   uint64_t max_logical_bytes;  /* of all arrays that are read, unpacked; 0: 10 GiB */
   uint32_t max_ratio;          /* of those to the file's size, above 10 MB; 0: 100 */
-  uint32_t max_cpu_s;          /* of the helper; 0: 600 */
+  uint32_t max_cpu_s;          /* of the helper; 0: 20 and one more for each MiB of the file */
   uint32_t max_idle_s;         /* the helper may be silent so long; 0: 60 */
 };
 

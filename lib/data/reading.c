@@ -14,8 +14,46 @@
 enum { DEFAULT_RATIO = 100 };
 static const uint64_t DEFAULT_LOGICAL_BYTES = 10ull << 30;
 
+uint64_t px_reading_max_bytes(const struct px_reading *r) {
+  return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
+}
+
+enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, const char *what, uint64_t n, struct px_err *err) {
+  const uint64_t max = px_reading_max_bytes(r);
+  const uint64_t ratio = r->options->max_ratio ? r->options->max_ratio : DEFAULT_RATIO;
+  size_t size;
+  if (!px_add(n, r->logical_bytes, &size) || size > max)
+    return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " bytes", what, max);
+  if (size > PX_DECODE_FREE_BYTES && size / ratio > r->file_bytes)
+    return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " times the file's %" PRIu64
+                      " bytes", what, ratio, r->file_bytes);
+  r->logical_bytes = size;
+  return PX_OK;
+}
+
+enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
+                                 struct px_err *err) {
+  if (cols > PX_OBS_MAX)
+    return px_fail_at(err, PX_E_BAD_DATA, name, "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
+                      PX_OBS_MAX);
+  char what[256];
+  size_t size;
+  snprintf(what, sizeof what, "'%.180s' [%" PRIu64 ", %" PRIu64 "]", name, rows, cols);
+  if (!px_mul(rows, cols, &size) || !px_mul(size, bytes, &size)) size = SIZE_MAX;
+  return px_reading_charge_bytes(r, name, what, size, err);
+}
+
+/* A file may hold millions of trajectories in a few bytes each. */
+static enum px_status charge_trajectory(struct px_reading *r, struct px_err *err) {
+  char place[48], what[96];
+  snprintf(place, sizeof place, "trajectory %" PRIu64, r->report->trajectories_n);
+  snprintf(what, sizeof what, "%s, each counting as %d bytes,", place, PX_TRAJ_COST_BYTES);
+  return px_reading_charge_bytes(r, place, what, PX_TRAJ_COST_BYTES, err);
+}
+
 enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) {
-  const enum px_status status = r->sink->put(r->sink->ctx, traj, err);
+  enum px_status status = charge_trajectory(r, err);
+  if (!status) status = r->sink->put(r->sink->ctx, traj, err);
   if (!status) {
     r->report->trajectories_n++;
     r->report->steps_n += traj->steps;
@@ -88,30 +126,6 @@ enum px_status px_reading_check_precision(struct px_reading *r, const char *name
     px_reading_note(r, "%.80s[%u] changes by less than the precision of float32, in which numbers are kept, near %g: most of its "
                     "changes are lost; subtract its first value if they matter", name, col, precision->columns[col].largest);
   }
-  return PX_OK;
-}
-
-uint64_t px_reading_max_bytes(const struct px_reading *r) {
-  return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
-}
-
-enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
-                                 struct px_err *err) {
-  if (cols > PX_OBS_MAX)
-    return px_fail_at(err, PX_E_BAD_DATA, name, "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
-                      PX_OBS_MAX);
-  const uint64_t max = px_reading_max_bytes(r);
-  const uint64_t ratio = r->options->max_ratio ? r->options->max_ratio : DEFAULT_RATIO;
-  size_t size;
-  if (!px_mul(rows, cols, &size) || !px_mul(size, bytes, &size) || !px_add(size, r->logical_bytes, &size) || size > max)
-    return px_fail_at(err, PX_E_TOO_LARGE, name,
-                      "with '%s' [%" PRIu64 ", %" PRIu64 "] the arrays unpack to more than %" PRIu64 " bytes", name, rows,
-                      cols, max);
-  if (size > PX_DECODE_FREE_BYTES && size / ratio > r->file_bytes)
-    return px_fail_at(err, PX_E_TOO_LARGE, name,
-                      "with '%s' [%" PRIu64 ", %" PRIu64 "] the arrays unpack to more than %" PRIu64
-                      " times the file's %" PRIu64 " bytes", name, rows, cols, ratio, r->file_bytes);
-  r->logical_bytes = size;
   return PX_OK;
 }
 

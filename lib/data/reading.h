@@ -9,8 +9,9 @@
 #include "lib/data/precision.h"
 #include "lib/data/read.h"
 
-/* A trajectory may take this much, so that no file decides how much memory is used. */
-enum { PX_TRAJ_MAX_BYTES = 256 << 20 };
+/* A trajectory may take this much, so that no file decides how much memory is used. Its own cost, whatever its length,
+ * counts as so many bytes against the limits on unpacked data: storing its row takes about as long as storing those. */
+enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 1 << 10 };
 
 /* Borrows everything it points to. */
 struct px_reading {
@@ -22,6 +23,7 @@ struct px_reading {
   uint64_t file_bytes, logical_bytes;
   uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
   bool precision_noted; /* one note on lost precision is enough */
+  uint64_t cached_bytes; /* of chunks kept unpacked: see h5.c */
 };
 
 /* Each reads a whole file in memory, and sets report->layout. In the helper process, or in tests. */
@@ -30,7 +32,7 @@ enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, st
 /* Reads `fd` from where it stands. */
 enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) PX_MUST_CHECK;
 
-/* Hands a trajectory on and counts it. */
+/* Hands a trajectory on, and counts and charges it. */
 enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) PX_MUST_CHECK;
 /* Adds a line to the report; those over its capacity are dropped. */
 void px_reading_note(struct px_reading *r, const char *fmt, ...) PX_PRINTF(2, 3);
@@ -54,6 +56,9 @@ void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_
 /* After the last row of an array: BAD_DATA at "name[col]" where float32 would make a staircase of a column, or a note. */
 enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
                                           struct px_err *err) PX_MUST_CHECK;
+/* The same for n bytes of something else; `what` names it in the error. */
+enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, const char *what, uint64_t n, struct px_err *err)
+  PX_MUST_CHECK;
 
 /* An array [rows, cols] read once from the first row to the last. */
 struct px_column {

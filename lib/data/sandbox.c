@@ -16,7 +16,7 @@
 #include "lib/data/reading.h"
 #include "lib/data/sandbox_frame.h"
 
-enum { PIPE_BYTES = 1 << 20, DEFAULT_IDLE_S = 60 };
+enum { PIPE_BYTES = 1 << 20, IN_BYTES = 32 << 10, DEFAULT_IDLE_S = 60 };
 
 struct helper {
   pid_t pid;
@@ -24,6 +24,8 @@ struct helper {
   int idle_ms;
   bool ready, timed_out;
   int trouble;    /* errno of what failed on this side: no fault of the file */
+  char *in;       /* [IN_BYTES] what was read ahead: in_n bytes, of which in_at are taken */
+  size_t in_at, in_n;
 };
 
 static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request, struct px_err *err) {
@@ -51,22 +53,39 @@ out:
   return status;
 }
 
-/* Exactly n bytes; false when the helper is silent or gone. */
-static bool take(struct helper *h, void *dst, size_t n) {
-  for (size_t done = 0; done < n;) {
+/* What there is, at most n bytes; 0 when the helper is silent or gone. */
+static size_t hear(struct helper *h, void *dst, size_t n) {
+  for (;;) {
     struct pollfd p = { h->answer, POLLIN, 0 };
     const int polled = poll(&p, 1, h->idle_ms);
     if (polled < 0 && errno == EINTR) continue;
-    if (polled <= 0) {
-      h->timed_out = polled == 0;
-      if (polled < 0) h->trouble = errno;
-      return false;
-    }
-    const ssize_t got = read(h->answer, (char *)dst + done, n - done);
-    if (got < 0 && errno == EINTR) continue;
+    h->timed_out = polled == 0;
+    const ssize_t got = polled > 0 ? read(h->answer, dst, n) : polled;
+    if (got < 0 && polled > 0 && errno == EINTR) continue;
     if (got < 0) h->trouble = errno;
-    if (got <= 0) return false;
-    done += (size_t)got;
+    return got > 0 ? (size_t)got : 0;
+  }
+}
+
+/* Exactly n bytes; false when the helper is silent or gone. Much goes to its place at once, little through the buffer. */
+static bool take(struct helper *h, void *dst, size_t n) {
+  for (char *at = dst; n;) {
+    size_t got = h->in_n - h->in_at;
+    if (got) {
+      if (got > n) got = n;
+      memcpy(at, h->in + h->in_at, got);
+      h->in_at += got;
+    } else if (n >= IN_BYTES) {
+      got = hear(h, at, n);
+      if (!got) return false;
+    } else {
+      h->in_at = 0;
+      h->in_n = hear(h, h->in, IN_BYTES);
+      if (!h->in_n) return false;
+      continue;
+    }
+    at += got;
+    n -= got;
   }
   return true;
 }
@@ -79,8 +98,9 @@ static enum px_status explain(const struct helper *h, int ended, struct px_err *
   if (!h->ready)
     return px_fail(err, PX_E_INTERNAL, "the parse helper could not lock itself up (%s %d)",
                    WIFSIGNALED(ended) ? "signal" : "step", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
-  if (!WIFSIGNALED(ended)) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", WEXITSTATUS(ended));
-  const int signal = WTERMSIG(ended);
+  const int code = WIFSIGNALED(ended) ? PX_SANDBOX_EXIT_SIGNAL + WTERMSIG(ended) : WEXITSTATUS(ended);
+  if (code <= PX_SANDBOX_EXIT_SIGNAL) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", code);
+  const int signal = code - PX_SANDBOX_EXIT_SIGNAL;
   if (signal == SIGSYS) return px_fail(err, PX_E_BAD_DATA, "its parser was refused a system call: the file is malformed");
   if (signal == SIGXCPU) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time");
   if (signal == SIGKILL) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time or memory");
@@ -172,15 +192,16 @@ enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format form
   struct px_sandbox_request request;
   memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
   request.format = format;
-  request.obs_dim = r->spaces->obs_dim, request.act_dim = r->spaces->act_dim, request.act_count = r->spaces->act_count;
-  request.no_integers = r->no_integers;
+  request.spaces = *r->spaces;
   request.file_bytes = r->file_bytes;
   request.options = *r->options;
   struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s : DEFAULT_IDLE_S) };
+  if (!(h.in = malloc(IN_BYTES))) return px_fail(err, PX_E_NO_MEMORY, "no memory to hear the parse helper");
   enum px_status status = start(&h, fd, &request, err);
-  if (status) return status;
   bool lost = false;
-  status = converse(&h, r, &lost, err);
+  if (!status) status = converse(&h, r, &lost, err);
+  free(h.in);
+  if (h.answer < 0) return status;
   close(h.answer);
   const int ended = px_helper_end(h.pid); /* it may still run: silent, talking nonsense, or not wanted any more */
   return status || !lost ? status : explain(&h, ended, err);

@@ -10,11 +10,20 @@ enum { PX_SANDBOX_FILE_FD = PX_HELPER_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSW
 
 /* Parent to helper, once. It fits into a pipe, so writing it never waits. */
 struct px_sandbox_request {
-  uint32_t format, obs_dim, act_dim, act_count;
-  bool no_integers;
+  uint32_t format;
   uint64_t file_bytes;
+  struct px_spaces spaces;
   struct px_read_options options;
 };
+
+/* How long a file of that size may take its parser: seconds of processor time. */
+uint32_t px_sandbox_cpu_s(uint64_t file_bytes);
+/* Gives up everything but computing, the file (to read) and the answer (to write); for this process and for good. */
+bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
+
+/* The exit status of a helper that a signal would have ended, had it not been the first process of its namespace, on which
+ * signals without a handler have no effect. */
+enum { PX_SANDBOX_EXIT_SIGNAL = 128 };
 
 /* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
  * rewards [T], actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/data/helper.h"
+#include "lib/data/read_safetensors.h"
 #include "lib/data/reading.h"
 #include "lib/data/sandbox.h"
 #include "lib/data/sandbox_frame.h"
@@ -23,16 +24,47 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
-enum { DEFAULT_CPU_S = 600, MEMORY_BYTES_LOG2 = 31 }; /* besides the mapped file: chunks, caches, one trajectory */
+enum { MEMORY_BYTES_LOG2 = 31,                              /* besides the mapped file: chunks, caches, one trajectory */
+       CPU_S = 20, BYTES_PER_CPU_S = 1 << 20, OUT_BYTES = 32 << 10 };
 
-static bool write_all(const void *bytes, size_t n) {
-  for (const char *p = bytes; n;) {
-    const ssize_t put = write(PX_SANDBOX_ANSWER_FD, p, n);
+uint32_t px_sandbox_cpu_s(uint64_t file_bytes) {
+  const uint64_t more = file_bytes / BYTES_PER_CPU_S;
+  return CPU_S + (more < UINT16_MAX ? (uint32_t)more : UINT16_MAX);
+}
+
+/* What was said but not sent yet: trajectories may be a few bytes each, and there may be millions. */
+static char out[OUT_BYTES];
+static size_t out_n;
+
+static bool send_parts(struct iovec *parts, int n) {
+  while (n) {
+    const ssize_t put = writev(PX_SANDBOX_ANSWER_FD, parts, n);
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0) return false;
-    p += put;
-    n -= (size_t)put;
+    size_t sent = (size_t)put;
+    for (; n && sent >= parts->iov_len; parts++, n--) sent -= parts->iov_len;
+    if (n) parts->iov_base = (char *)parts->iov_base + sent, parts->iov_len -= sent;
   }
+  return true;
+}
+
+static bool flush(void) {
+  struct iovec said = { out, out_n };
+  const int n = out_n > 0;
+  out_n = 0;
+  return send_parts(&said, n);
+}
+
+/* Much goes out from where it lies, behind what was said before. */
+static bool write_all(const void *bytes, size_t n) {
+  if (n > OUT_BYTES - out_n) {
+    struct iovec parts[2] = { { out, out_n }, { (void *)(uintptr_t)bytes, n } };
+    const int first = out_n == 0;
+    out_n = 0;
+    return send_parts(parts + first, 2 - first);
+  }
+  if (n) memcpy(out + out_n, bytes, n);
+  out_n += n;
   return true;
 }
 
@@ -61,7 +93,7 @@ static bool limit(int resource, rlim_t soft, rlim_t hard) {
 }
 
 static bool limit_resources(const struct px_sandbox_request *request) {
-  const rlim_t cpu = request->options.max_cpu_s ? request->options.max_cpu_s : DEFAULT_CPU_S;
+  const rlim_t cpu = request->options.max_cpu_s ? request->options.max_cpu_s : px_sandbox_cpu_s(request->file_bytes);
   const rlim_t memory = request->file_bytes + (1ull << MEMORY_BYTES_LOG2);
   return limit(RLIMIT_CPU, cpu, cpu + 5) && limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, 0, 0) &&
          limit(RLIMIT_NOFILE, 0, 0) && limit(RLIMIT_NPROC, 0, 0) && (SANITIZED || limit(RLIMIT_AS, memory, memory));
@@ -84,6 +116,14 @@ static bool allow_memory(scmp_filter_ctx filter) {
          !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, not_executable);
 }
 
+/* Only on its own descriptors, and only at itself. */
+static bool allow_narrowly(scmp_filter_ctx filter) {
+  const struct scmp_arg_cmp itself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+  return !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(writev), 1, SCMP_A0(SCMP_CMP_EQ, PX_SANDBOX_ANSWER_FD)) &&
+         !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, SCMP_A0(SCMP_CMP_EQ, PX_SANDBOX_FILE_FD)) &&
+         !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 2, itself, SCMP_A2(SCMP_CMP_EQ, SIGABRT));
+}
+
 /* What computing, answering and dying take; anything else kills the process.
  * Only to open is merely refused: the HDF5 library makes sure that no file has
  * the name of an image in memory. */
@@ -95,9 +135,7 @@ static bool close_system_calls(void) {
     SCMP_SYS(sysinfo), /* glibc's qsort asks how much memory there is */
   };
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-  bool good = filter && !seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) && allow_memory(filter) &&
-              !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, PX_SANDBOX_ANSWER_FD)) &&
-              !seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A2(SCMP_CMP_EQ, SIGABRT));
+  bool good = filter && !seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1) && allow_memory(filter) && allow_narrowly(filter);
   good = good && !seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(open), 0) &&
          !seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0);
   for (size_t i = 0; i < sizeof allowed / sizeof *allowed && good; i++)
@@ -107,26 +145,40 @@ static bool close_system_calls(void) {
   return good;
 }
 
-static bool lock_up(const struct px_sandbox_request *request) {
-  return !prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && close_file_system() &&
-         limit_resources(request) && (SANITIZED || close_system_calls());
+static void end_by(int signal_n) { _exit(PX_SANDBOX_EXIT_SIGNAL + signal_n); }
+
+/* The first process of a namespace does not die of these without a handler. Faults (SIGSEGV) end it all the same. */
+static bool die_of_signals(void) {
+  return signal(SIGABRT, end_by) != SIG_ERR && signal(SIGXCPU, end_by) != SIG_ERR && signal(SIGSYS, end_by) != SIG_ERR;
+}
+
+bool px_sandbox_lock(const struct px_sandbox_request *request) {
+  return die_of_signals() && !prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) && !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+         close_file_system() && limit_resources(request) && (SANITIZED || close_system_calls());
+}
+
+/* JSON lines are read as a stream, the others out of the mapped file. */
+static enum px_status parse(struct px_reading *r, enum px_format format, const void *bytes, struct px_err *err) {
+  switch (format) {
+    case PX_FORMAT_HDF5: return px_read_hdf5(r, bytes, r->file_bytes, err);
+    case PX_FORMAT_NPZ: return px_read_npz(r, bytes, r->file_bytes, err);
+    case PX_FORMAT_JSONL: return px_read_jsonl(r, PX_SANDBOX_FILE_FD, err);
+    default: break;
+  }
+  memcpy(r->report->layout, "safetensors", sizeof "safetensors");
+  return px_read_safetensors_noting(r, bytes, r->file_bytes, r->sink, err);
 }
 
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
-  static struct px_spaces spaces;
   static struct px_read_report report;
-  spaces.obs_dim = request->obs_dim;
-  spaces.act_dim = request->act_dim;
-  spaces.act_count = request->act_count;
-  const struct px_traj_sink sink = { &spaces, put };
-  struct px_reading r = { .options = &request->options, .spaces = &spaces, .sink = &sink, .report = &report,
-                          .no_integers = request->no_integers, .file_bytes = request->file_bytes };
+  const struct px_traj_sink sink = { (void *)(uintptr_t)&request->spaces, put };
+  struct px_reading r = { .options = &request->options, .spaces = &request->spaces, .sink = &sink, .report = &report,
+                          .no_integers = px_spaces_take_no_integers(&request->spaces), .file_bytes = request->file_bytes };
   struct px_err err = { 0 };
-  const enum px_status status = request->format == PX_FORMAT_NPZ ? px_read_npz(&r, bytes, request->file_bytes, &err)
-                                                                 : px_read_hdf5(&r, bytes, request->file_bytes, &err);
+  const enum px_status status = parse(&r, (enum px_format)request->format, bytes, &err);
   err.code = status;
-  return status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
-                : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report);
+  return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
+                 : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) && flush();
 }
 
 static int serve_request(void) {
@@ -134,11 +186,10 @@ static int serve_request(void) {
   if (!px_helper_take(PX_SANDBOX_REQUEST_FD, &request, sizeof request)) return 2; /* written before we began */
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
-  close(PX_SANDBOX_FILE_FD);
   close(PX_SANDBOX_REQUEST_FD);
-  if (!lock_up(&request)) return 4;
-  const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && serve(&request, bytes);
+  if (!px_sandbox_lock(&request)) return 4;
+  const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && flush() && serve(&request, bytes);
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
 }
 
-const struct px_helper_kind px_helper_parse = { "proxact-parse-helper", "--proxact-parse-helper", serve_request };
+const struct px_helper_kind px_helper_parse = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };

@@ -539,6 +539,100 @@ static void sizes_are_limited_before_reading(void) {
                             "more than 50 bytes"));
 }
 
+/* A column of zeros in one gzip chunk. */
+static void put_one_chunk(hid_t f, const char *name, hid_t type, hsize_t rows, hsize_t chunk_rows, bool twice) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[1] = { chunk_rows }, most[1] = { H5S_UNLIMITED };
+  H5Pset_chunk(p, 1, chunk);
+  H5Pset_deflate(p, 1);
+  if (twice) H5Pset_deflate(p, 1);
+  const hid_t space = H5Screate_simple(1, &rows, most), set = H5Dcreate2(f, name, type, space, H5P_DEFAULT, p, H5P_DEFAULT);
+  void *zeros = calloc(rows, 8);
+  H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros);
+  free(zeros);
+  H5Dclose(set);
+  H5Sclose(space);
+  H5Pclose(p);
+}
+enum { LONG_ROWS = 9 << 20 }; /* 72 MiB of observations, unpacked */
+static void fill_huge_chunks(hid_t f) {
+  put_one_chunk(f, "observations", H5T_IEEE_F64LE, LONG_ROWS, LONG_ROWS, false);
+  put_one_chunk(f, "rewards", H5T_IEEE_F32LE, LONG_ROWS, LONG_ROWS, false);
+  uint8_t *ends = calloc(LONG_ROWS, 1);
+  for (int i = 65535; i < LONG_ROWS; i += 65536) ends[i] = 1;
+  uploads_bools(f, "terminals", LONG_ROWS, ends);
+  free(ends);
+}
+
+/* Unpacked again for every 256 KiB that are read of it, each chunk would take a hundred times the helper's time. */
+static void a_chunk_is_unpacked_once_whatever_its_size(void) {
+  struct trajs list = { .spaces = trajs_spaces(1, 1) };
+  struct px_err err;
+  CU_OK(read_as(fill_huge_chunks, NULL, &list, NULL, &err), err);
+  CU_ASSERT_EQUAL(list.n, LONG_ROWS / 65536);
+  trajs_free(&list);
+}
+
+static void fill_far_chunk(hid_t f) {
+  put_one_chunk(f, "observations", H5T_IEEE_F64LE, 10, 20 << 20, false);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+}
+static void fill_twice_packed(hid_t f) {
+  put_one_chunk(f, "observations", H5T_IEEE_F64LE, 10, 10, true);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+}
+/* Nothing of it is written, so the file is small. */
+static void put_bare(hid_t f, const char *name, hsize_t cols) {
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t dims[2] = { 1 << 20, cols }, chunk[2] = { 1 << 20, 1 };
+  H5Pset_chunk(p, 2, chunk);
+  const hid_t space = H5Screate_simple(2, dims, NULL);
+  H5Dclose(H5Dcreate2(f, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, p, H5P_DEFAULT));
+  H5Sclose(space);
+  H5Pclose(p);
+}
+static void fill_many_huge_chunks(hid_t f) {
+  put_bare(f, "observations", 200);
+  put_bare(f, "next_observations", 200);
+  put_bare(f, "rewards", 1);
+  put_bare(f, "terminals", 1);
+}
+
+static void chunks_that_cost_more_than_the_array_are_limited(void) {
+  const struct px_spaces one = trajs_spaces(1, 1), wide = trajs_spaces(200, 1);
+  const struct px_read_options any_ratio = { .max_ratio = UINT32_MAX };
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_far_chunk), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE, "observations",
+                                 "with the chunks of 'observations' the arrays unpack to more than 100 times"));
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_twice_packed), PX_FORMAT_HDF5, &one, NULL, PX_E_BAD_DATA, "observations",
+                                 "packed with HDF5 filter 1 twice"));
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_many_huge_chunks), PX_FORMAT_HDF5, &wide, &any_ratio, PX_E_TOO_LARGE,
+                                 "next_observations", "chunks so large that more than 1024 MiB"));
+}
+
+/* A million trajectories of one step each, in a few kB. */
+static void fill_one_step_each(hid_t f) {
+  enum { N = 1000000 };
+  put_one_chunk(f, "observations", H5T_IEEE_F32LE, N, N, false);
+  put_one_chunk(f, "rewards", H5T_IEEE_F32LE, N, N, false);
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  const hsize_t chunk[1] = { N };
+  H5Pset_chunk(p, 1, chunk);
+  H5Pset_deflate(p, 1);
+  uint8_t *ends = malloc(N);
+  memset(ends, 1, N);
+  uploads_put(f, "terminals", H5T_STD_U8LE, H5T_NATIVE_UINT8, N, 0, ends, p);
+  free(ends);
+  H5Pclose(p);
+}
+
+static void a_trajectory_has_its_cost_however_short(void) {
+  const struct px_spaces one = trajs_spaces(1, 1);
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_one_step_each), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE, "trajectory ",
+                                 "each counting as 1024 bytes, the arrays unpack to more than 100 times"));
+}
+
 static void a_cut_file_is_refused(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   const int fd = uploads_hdf5(fill_d4rl);
@@ -560,4 +654,5 @@ CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts), T(without_next_ob
         T(robomimic_takes_the_last_next_observation), T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode),
         T(episodes_have_masks_of_their_own), T(masks_of_episodes_are_checked_by_place), T(bad_numbers_are_named_by_place),
         T(bad_shapes_are_named), T(what_leaves_the_file_is_refused_before_reading), T(sizes_are_limited_before_reading),
-        T(a_cut_file_is_refused))
+        T(a_chunk_is_unpacked_once_whatever_its_size), T(chunks_that_cost_more_than_the_array_are_limited),
+        T(a_trajectory_has_its_cost_however_short), T(a_cut_file_is_refused))
