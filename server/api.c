@@ -64,24 +64,29 @@ void api_reply_file_name(struct http_request *req, struct http_reply *reply, con
   http_reply_header(reply, "Content-Disposition", px_arena_fmt(req->arena, "attachment; filename=\"%s\"", safe));
 }
 
+struct spooled { struct room *room; struct room_claim claim; int fd; };
+
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
-  return files_write(*(const int *)ctx, bytes, n, err);
+  struct spooled *to = ctx;
+  const enum px_status status = room_use(to->room, &to->claim, ROOM_SPOOL, n, err);
+  return status ? status : files_write(to->fd, bytes, n, err);
 }
 
 enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id, const char *media_type,
                               const char *file_name, struct px_err *err) {
   struct store *store = NULL;
-  int fd = -1;
+  struct spooled to = { .room = service_room(req->service), .fd = -1 };
   enum px_status status = api_store(req, &store, err);
-  if (!status) status = service_spool(req->service, &fd, err);
-  if (!status) status = store_blob_get(store, blob_id, write_chunk, &fd, err);
+  if (!status) status = service_spool(req->service, &to.fd, err);
+  if (!status) status = store_blob_get(store, blob_id, write_chunk, &to, err);
+  room_end(to.room, &to.claim);
   uint64_t bytes;
-  if (!status) status = files_size(fd, &bytes, err);
+  if (!status) status = files_size(to.fd, &bytes, err);
   if (status) {
-    if (fd >= 0) close(fd);
+    if (to.fd >= 0) close(to.fd);
     return status;
   }
-  reply->fd = fd;
+  reply->fd = to.fd;
   reply->fd_bytes = bytes;
   reply->media_type = media_type;
   api_reply_file_name(req, reply, file_name);

@@ -30,6 +30,39 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   return status;
 }
 
+/* What the file will take, with the temporary files that npz and safetensors are put together from: times the segments'
+ * bytes. D4RL's columns hold each observation twice, and text takes more than float32. */
+static uint64_t estimate(const struct plan *plan) {
+  static const uint64_t TIMES[PX_EXPORT_FORMAT_N] = { [PX_EXPORT_HDF5] = 3, [PX_EXPORT_NPZ] = 5, [PX_EXPORT_JSONL] = 5,
+                                                      [PX_EXPORT_SAFETENSORS] = 3 };
+  return TIMES[plan->format] * plan->ds->size_bytes;
+}
+
+struct writing { struct room *room; struct room_claim claim; uint64_t estimate_bytes, used_bytes; struct px_err err; };
+
+/* After each segment: its share of the estimate is used. */
+static enum px_status watch_room(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
+                                 size_t metrics_n) {
+  (void)phase, (void)metrics, (void)metrics_n;
+  struct writing *w = ctx;
+  const uint64_t used = w->estimate_bytes / (uint64_t)total * (uint64_t)step, more = used - w->used_bytes;
+  w->used_bytes = used;
+  return room_use(w->room, &w->claim, ROOM_SPOOL, more, &w->err);
+}
+
+static enum px_status write_export(struct http_request *req, struct store *store, const struct plan *plan, const char *path,
+                                   struct px_err *err) {
+  const struct store_export what = { .segments_n = plan->ds->segments_n, .format = plan->format, .which = plan->which,
+                                     .label_set = plan->labels.id[0] ? plan->labels.id : NULL };
+  struct writing w = { .room = service_room(req->service), .estimate_bytes = estimate(plan) };
+  const struct px_progress progress = { &w, watch_room };
+  enum px_status status = service_claim(req->service, store, &w.claim, w.estimate_bytes, 0, err);
+  if (!status) status = store_export_file(store, plan->ds, &what, path, &progress, err);
+  if (status && w.err.message[0]) *err = w.err; /* the progress has no way to say why */
+  room_end(w.room, &w.claim);
+  return status;
+}
+
 API_HANDLER(api_export) {
   struct plan plan;
   struct store *store = NULL;
@@ -40,9 +73,7 @@ API_HANDLER(api_export) {
   if (!status) status = px_scratch_open(service_options(req->service)->spool_dir, &scratch, err);
   if (status) return status;
   snprintf(path, sizeof path, "%s/export", scratch.path);
-  const struct store_export what = { .segments_n = plan.ds->segments_n, .format = plan.format, .which = plan.which,
-                                     .label_set = plan.labels.id[0] ? plan.labels.id : NULL };
-  status = store_export_file(store, plan.ds, &what, path, NULL, err);
+  status = write_export(req, store, &plan, path, err);
   const int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (!status && fd < 0) status = px_fail_errno(err, "opening the export");
   px_scratch_close(&scratch); /* the open file stays until it is sent */

@@ -57,16 +57,16 @@ API_HANDLER(api_readyz) {
   if (!status) status = store_ping(store, err);
   if (!status) status = store_check_schema(store, err);
   if (status) return status == PX_E_UNAVAILABLE ? status : px_fail(err, PX_E_UNAVAILABLE, "the database is not ready");
-  struct room_volume volumes[ROOM_VOLUMES_MAX];
-  const int n = room_look(&service_options(req->service)->room, volumes);
+  struct room_volume volumes[ROOM_PLACES_N];
+  const int n = room_look(service_room(req->service), volumes);
   bool low = false;
   for (int i = 0; i < n; i++) low = low || volumes[i].low;
   return http_reply_json(reply, json_pack("{s:s s:s s:s}", "status", "ok", "redis",
                                           service_queue_up(req->service) ? "up" : "down", "space", low ? "low" : "ok"), err);
 }
 
-static enum px_status put_volumes(const struct room_options *room, struct px_buf *out) {
-  struct room_volume volumes[ROOM_VOLUMES_MAX];
+static enum px_status put_volumes(struct room *room, struct px_buf *out) {
+  struct room_volume volumes[ROOM_PLACES_N];
   const int n = room_look(room, volumes);
   enum px_status status = px_buf_puts(out, "# HELP proxact_volume_free_bytes Free space where uploads go.\n"
                                            "# TYPE proxact_volume_free_bytes gauge\n");
@@ -78,6 +78,11 @@ static enum px_status put_volumes(const struct room_options *room, struct px_buf
   for (int i = 0; i < n && !status; i++)
     status = px_buf_fmt(out, "proxact_volume_floor_bytes{volume=\"%s\"} %llu\n", volumes[i].name,
                         (unsigned long long)volumes[i].floor_bytes);
+  if (!status) status = px_buf_puts(out, "# HELP proxact_volume_promised_bytes What requests under way may still write there.\n"
+                                         "# TYPE proxact_volume_promised_bytes gauge\n");
+  for (int i = 0; i < n && !status; i++)
+    status = px_buf_fmt(out, "proxact_volume_promised_bytes{volume=\"%s\"} %llu\n", volumes[i].name,
+                        (unsigned long long)volumes[i].promised_bytes);
   return status;
 }
 
@@ -124,7 +129,7 @@ API_HANDLER(api_metrics) {
   struct store *store = NULL;
   struct px_buf text = PX_BUF(1 << 20);
   enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
-  if (!status) status = put_volumes(&service_options(req->service)->room, &reply->body);
+  if (!status) status = put_volumes(service_room(req->service), &reply->body);
   if (!status) status = put_lanes(req->service, &reply->body);
   if (!status) status = put_redis(&reply->body);
   if (status) return px_fail(err, status, "metrics");

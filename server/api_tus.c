@@ -36,11 +36,14 @@ struct part {
   int64_t flushed_ms;
   struct px_digest *digest;          /* of the body; NULL unless a checksum was given */
   struct tus_checksum checksum;
+  struct service *service;
+  struct room_claim claim;           /* of the spool folder's volume; the database's is the upload's row */
 };
 
 static void part_free(void *stream, bool done) {
   (void)done;
   struct part *part = stream;
+  room_end(service_room(part->service), &part->claim);
   px_digest_free(part->digest);
   if (part->fd >= 0) close(part->fd);
   free(part);
@@ -50,6 +53,7 @@ static enum px_status part_new(struct http_request *req, struct part **out, stru
   struct part *part = calloc(1, sizeof *part);
   if (!part) return px_fail(err, PX_E_NO_MEMORY, "upload");
   part->fd = -1;
+  part->service = req->service;
   part->flushed_ms = px_clock_ms();
   *out = req->stream = part;
   return tus_version(http_header(req, "Tus-Resumable"), err);
@@ -76,6 +80,14 @@ static enum px_status fits(const struct part *part, uint64_t bytes, struct px_er
   return PX_E_TOO_LARGE;
 }
 
+/* Bytes that the upload's row has room for: only what is free now can be against them. */
+static enum px_status has_room_for(struct part *part, uint64_t bytes, struct px_err *err) {
+  struct room_claim claim = { 0 };
+  const enum px_status status = room_use(service_room(part->service), &claim, ROOM_DB, bytes, err);
+  room_end(service_room(part->service), &claim);
+  return status;
+}
+
 /* Everything that can be said against a body before it comes. */
 static enum px_status open_body(struct http_request *req, struct part *part, struct px_err *err) {
   const uint64_t declared = http_body_bytes(req), bytes = declared == UINT64_MAX ? 0 : declared;
@@ -88,19 +100,27 @@ static enum px_status open_body(struct http_request *req, struct part *part, str
   enum px_status status = read_checksum(req, part, err);
   if (!status) status = fits(part, bytes, err);
   const uint64_t spool = part->digest ? bytes : bytes < FLUSH_BYTES ? bytes : FLUSH_BYTES;
-  if (!status) status = room_check(&service_options(req->service)->room, spool, bytes, err);
+  if (!status) status = room_claim(service_room(req->service), &part->claim, spool, 0, 0, err);
+  if (!status) status = has_room_for(part, bytes, err);
   return status ? status : service_spool(req->service, &part->fd, err);
 }
 
 static enum px_status part_feed(struct http_request *req, const void *bytes, size_t n, struct px_err *err) {
   struct part *part = req->stream;
   enum px_status status = fits(part, part->held + n, err);
+  if (!status) status = room_use(service_room(part->service), &part->claim, ROOM_SPOOL, n, err);
   if (!status) status = files_write(part->fd, bytes, n, err);
   if (status) return status;
   part->held += n;
   if (part->digest) px_digest_put(part->digest, bytes, n);
   else req->full = part->held >= FLUSH_BYTES || px_clock_ms() - part->flushed_ms >= FLUSH_MS;
   return PX_OK;
+}
+
+/* As a draft says it: 0 is any number. */
+static uint64_t room_for_parts(struct room *room) {
+  const uint64_t left = room_sees_db(room) ? room_db_left(room) : 0;
+  return left || !room_sees_db(room) ? left : 1;
 }
 
 /* Makes the row of a new upload. */
@@ -111,7 +131,8 @@ static enum px_status make_row(struct http_request *req, struct store *store, st
   const struct store_upload_draft draft = { .dataset_id = part->announced->dataset->id, .file_name = part->announced->what.name,
                                             .format = px_format_name(part->announced->what.format), .options_json = options,
                                             .metadata = part->announced->metadata, .size_bytes = part->size_bytes,
-                                            .expires_s = service_options(req->service)->upload_expires_s };
+                                            .expires_s = service_options(req->service)->upload_expires_s,
+                                            .room_bytes = room_for_parts(service_room(req->service)) };
   const enum px_status status = store_upload_create(store, &draft, state, err);
   free(options);
   if (!status) memcpy(part->id, state->id, sizeof part->id);
@@ -134,7 +155,7 @@ static enum px_status part_flush(struct http_request *req, struct px_err *err) {
   struct part *part = req->stream;
   struct store_upload_state *state = px_arena_take(req->arena, 1, sizeof *state);
   if (!state) return px_fail(err, PX_E_NO_MEMORY, "upload");
-  enum px_status status = room_check(&service_options(req->service)->room, 0, part->held, err);
+  enum px_status status = has_room_for(part, part->held, err);
   if (!status) status = put(req, part, state, err);
   if (status) return status;
   part->offset += part->held;
@@ -231,7 +252,7 @@ static enum px_status create_begin(struct http_request *req, struct px_err *err)
   if (!part->announced || !part->announced->dataset) return px_fail(err, PX_E_NO_MEMORY, "upload");
   status = read_length(req, part, err);
   if (!status) status = read_announced(req, part->announced, err);
-  if (!status) status = room_check(&service_options(req->service)->room, 0, part->size_bytes, err);
+  if (!status) status = has_room_for(part, part->size_bytes, err);
   return status || http_body_bytes(req) == 0 ? status : open_body(req, part, err);
 }
 

@@ -34,6 +34,7 @@ struct upload {
   struct store_ingesting *ingesting; /* read; its segments are not the dataset's yet */
   struct store_blob blob;            /* or, async, the file as it is */
   double began_s;
+  struct room_claim claim;
 };
 
 static void upload_free(void *stream, bool done) {
@@ -47,6 +48,7 @@ static void upload_free(void *stream, bool done) {
   store_ingest_free(u->ingesting, store);
   px_decoder_free(u->decoder);
   if (u->fd >= 0) close(u->fd);
+  room_end(service_room(u->service), &u->claim);
   free(u);
 }
 
@@ -69,6 +71,15 @@ static enum px_status read_digest(const struct http_request *req, struct upload 
   return u->sha256 ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "digest");
 }
 
+/* What is declared, in the spool folder and in the database; there twice when a job will make segments of what is stored. A
+ * length that is not told is claimed as it comes. */
+static enum px_status claim_room(struct http_request *req, struct upload *u, struct px_err *err) {
+  struct store *store = NULL;
+  const uint64_t declared = http_body_bytes(req), bytes = declared == UINT64_MAX ? 0 : declared;
+  const enum px_status status = api_store(req, &store, err);
+  return status ? status : service_claim(req->service, store, &u->claim, bytes, u->async ? 2 * bytes : bytes, err);
+}
+
 static enum px_status read_headers(struct http_request *req, struct upload *u, struct px_err *err) {
   enum px_encoding encoding;
   const char *name = http_query(req, "filename");
@@ -82,13 +93,13 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
   if (!status) status = api_query_flag(req, "async", &u->async, err);
   if (!status) status = px_encoding_parse(http_header(req, "Content-Encoding"), &encoding, err);
   if (!status) status = api_dataset(req, &u->dataset, err);
-  const uint64_t bytes = http_body_bytes(req), wanted = bytes == UINT64_MAX ? 0 : bytes;
-  if (!status) status = room_check(&service_options(req->service)->room, wanted, wanted, err);
   if (!status) status = service_spool(req->service, &u->fd, err);
   if (status) return status;
   const char *prefer = http_header(req, "Prefer");
   if (prefer && strstr(prefer, "respond-async")) u->async = true;
   if (u->async) req->lane = HTTP_STORE;
+  status = claim_room(req, u, err);
+  if (status) return status;
   u->what.options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
   u->decoder = px_decoder_new(encoding, u->fd, service_options(req->service)->max_upload_bytes, 0);
   return u->decoder ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "decoder");
@@ -107,7 +118,9 @@ static enum px_status upload_begin(struct http_request *req, struct px_err *err)
 static enum px_status upload_feed(struct http_request *req, const void *bytes, size_t n, struct px_err *err) {
   struct upload *u = req->stream;
   if (u->sha256) px_sha256_put(u->sha256, bytes, n);
-  return px_decoder_feed(u->decoder, bytes, n, err);
+  const uint64_t before = px_decoder_bytes(u->decoder);
+  const enum px_status status = px_decoder_feed(u->decoder, bytes, n, err);
+  return status ? status : room_use(service_room(u->service), &u->claim, ROOM_SPOOL, px_decoder_bytes(u->decoder) - before, err);
 }
 
 static enum px_status check_whole(struct upload *u, struct px_err *err) {
@@ -136,11 +149,16 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
   return api_done(req, http_reply_json(reply, json, err), "upload into", u->dataset->id, err);
 }
 
+static enum px_status may_store(void *ctx, uint64_t bytes, struct px_err *err) {
+  struct upload *u = ctx;
+  return room_use(service_room(u->service), &u->claim, ROOM_DB, bytes, err);
+}
+
 static enum px_status read_segments(struct http_request *req, struct upload *u, struct store *store, struct px_err *err) {
   const struct store_ingest what = { .store = store, .beside_url = service_options(req->service)->db_url,
                                      .dataset = u->dataset, .fd = u->fd, .format = u->what.format,
                                      .bytes = px_decoder_bytes(u->decoder), .name = u->what.name, .options = &u->what.options,
-                                     .on_duplicate = u->what.on_duplicate };
+                                     .on_duplicate = u->what.on_duplicate, .may_store = may_store, .may_store_ctx = u };
   return store_ingest_read(&what, &u->ingesting, err);
 }
 
@@ -152,7 +170,9 @@ static enum px_status upload_ready(struct http_request *req, struct px_err *err)
   enum px_status status = check_whole(u, err);
   if (!status) status = api_store(req, &store, err);
   if (status) return status;
-  return u->async ? store_blob_put_fd(store, u->fd, &u->blob, err) : read_segments(req, u, store, err);
+  if (!u->async) return read_segments(req, u, store, err);
+  status = may_store(u, px_decoder_bytes(u->decoder), err);
+  return status ? status : store_blob_put_fd(store, u->fd, &u->blob, err);
 }
 
 const struct http_stream API_UPLOAD_STREAM = { upload_begin, upload_feed, NULL, upload_ready, upload_free };

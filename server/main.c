@@ -1,8 +1,10 @@
 /* proxact-server: serve, migrate, restored, token, config. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/config.h"
@@ -29,9 +31,9 @@ static const struct px_option OPTIONS[] = {
   { "max_upload_bytes", PX_OPT_INT, "10737418240", 1, 1LL << 50, false, "Largest upload, received and decoded" },
   { "upload_expires_s", PX_OPT_INT, "86400", 1, 31536000, false, "Seconds after its last part when an unfinished upload is dropped" },
   { "free_floor_bytes", PX_OPT_INT, "0", 0, 1LL << 50, false,
-    "Uploads are refused when less would be left free; 0: 1 GiB, or 5% of a smaller volume" },
+    "Uploads and exports are refused when less would be left free; 0: 1 GiB, or 5% of a smaller volume" },
   { "db_volume", PX_OPT_TEXT, "", 0, 0, false,
-    "Folder on the database's volume, if it can be seen from here, to watch its free space too; empty: none" },
+    "Folder on the database's volume, if it can be seen from here, to watch its free space too; empty: the database's own, if it is here; none" },
   { "idle_s", PX_OPT_INT, "60", 1, 3600, false, "Seconds after which a silent connection is closed" },
   { "body_s", PX_OPT_INT, "30", 1, 3600, false, "Seconds over which min_rate_bytes is averaged" },
   { "min_rate_bytes", PX_OPT_INT, "1024", 0, 1LL << 30, false,
@@ -116,8 +118,19 @@ static enum px_status accept_token_file(struct store *store, const char *path, s
   return status == PX_E_UNAUTHORIZED ? store_token_create(store, "token_file", digest, err) : status;
 }
 
+/* A folder on the database's volume; "" if none can be seen. */
+static enum px_status find_db_folder(struct store *store, const char *given, char folder[PATH_MAX], struct px_err *err) {
+  struct stat st;
+  snprintf(folder, PATH_MAX, "%s", strcmp(given, "none") == 0 ? "" : given);
+  if (*given) return PX_OK;
+  const enum px_status status = store_data_folder(store, folder, PATH_MAX, err);
+  if (!status && stat(folder, &st) != 0) folder[0] = '\0';
+  return status;
+}
+
 /* The database is there, has this build's schema, and nobody from outside gets in without a token. */
-static enum px_status check_start(const struct px_config *config, const struct listen_address *at, struct px_err *err) {
+static enum px_status check_start(const struct px_config *config, const struct listen_address *at, char folder[PATH_MAX],
+                                  struct px_err *err) {
   struct store *store = NULL;
   bool any = false;
   enum px_status status = store_open(px_config_text(config, "db_url"), "proxact-server", &store, err);
@@ -128,6 +141,7 @@ static enum px_status check_start(const struct px_config *config, const struct l
     status = px_fail(err, PX_E_UNAUTHORIZED, "%s can be reached from outside, and there is no token yet", at->text);
     px_err_hint(err, "Make one first: proxact-server token create NAME");
   }
+  if (!status) status = find_db_folder(store, px_config_text(config, "db_volume"), folder, err);
   store_close(store);
   return status;
 }
@@ -148,7 +162,7 @@ static bool drain(struct http *http, struct service *service, const struct px_co
   return http_drained(http, px_config_int(config, "drain_s") * 1000);
 }
 
-static struct service_options service_options_of(const struct px_config *config) {
+static struct service_options service_options_of(const struct px_config *config, const char *db_folder) {
   return (struct service_options){ .db_url = px_config_text(config, "db_url"),
                                    .redis_url = px_config_text(config, "redis_url"),
                                    .spool_dir = px_config_text(config, "spool_dir"),
@@ -159,7 +173,7 @@ static struct service_options service_options_of(const struct px_config *config)
                                    .work_threads = (int)px_config_int(config, "work_threads"),
                                    .db_wait_ms = (int)px_config_int(config, "db_wait_ms"),
                                    .room = { .spool_dir = px_config_text(config, "spool_dir"),
-                                             .db_volume = px_config_text(config, "db_volume"),
+                                             .db_volume = db_folder,
                                              .floor_bytes = (uint64_t)px_config_int(config, "free_floor_bytes") } };
 }
 
@@ -168,12 +182,13 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
   struct service *service = NULL;
   struct http *http = NULL;
   int stop_fd, spool_fd = -1;
+  char db_folder[PATH_MAX] = "";
   enum px_status status = px_stop_setup(&stop_fd, err);
   if (status) return status;
   raise_descriptors();
   status = listen_open(px_config_text(config, "listen"), &at, err);
-  if (!status) status = check_start(config, &at, err);
-  const struct service_options options = service_options_of(config);
+  if (!status) status = check_start(config, &at, db_folder, err);
+  const struct service_options options = service_options_of(config, db_folder);
   px_scratch_sweep(options.spool_dir); /* of servers that were killed */
   if (!status) status = service_new(&options, &service, err);
   if (!status) status = service_spool(service, &spool_fd, err);
@@ -189,7 +204,8 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                              .routes = API_ROUTES, .routes_n = API_ROUTES_N };
   if (!status) status = http_start(&http_options, &http, err);
   if (!status) {
-    px_log(PX_LOG_INFO, "listening", "address", at.text, "version", PX_VERSION, NULL);
+    px_log(PX_LOG_INFO, "listening", "address", at.text, "version", PX_VERSION, "db_volume",
+           *db_folder ? db_folder : "none", NULL);
     while (!px_stop_wait(stop_fd, -1)) continue;
     if (!drain(http, service, config)) {
       px_log(PX_LOG_WARN, "requests_cut", "in_flight", PX_I(http_in_flight(http)), NULL);

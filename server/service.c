@@ -12,6 +12,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
+#include "lib/store/uploads.h"
 #include "server/defer.h"
 #include "server/pulse.h"
 #include "server/tokens.h"
@@ -30,6 +31,7 @@ struct service {
   struct queue *queue;
   struct recent *recent;
   struct defer *defer;
+  struct room *room;
   struct waiter *waiter;
 };
 
@@ -46,6 +48,7 @@ enum px_status service_new(const struct service_options *options, struct service
   if (!status && !(s->tokens = tokens_new(options->rate_per_s, options->rate_burst)))
     status = px_fail(err, PX_E_NO_MEMORY, "tokens");
   if (!status && !(s->recent = recent_new())) status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
+  if (!status) status = room_new(&options->room, &s->room, err);
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
   if (!status) status = pulse_start(options->db_url, options->redis_url, &s->pulse, err);
   if (!status) status = defer_new(options->work_threads, &s->defer, err);
@@ -72,10 +75,20 @@ void service_free(struct service *s) {
   pthread_mutex_destroy(&s->queue_lock);
   tokens_free(s->tokens);
   recent_free(s->recent);
+  room_free(s->room);
   free(s);
 }
 
 const struct service_options *service_options(const struct service *s) { return &s->options; }
+
+struct room *service_room(struct service *s) { return s->room; }
+
+enum px_status service_claim(struct service *s, struct store *store, struct room_claim *claim, uint64_t spool_bytes,
+                             uint64_t db_bytes, struct px_err *err) {
+  uint64_t promised = 0;
+  const enum px_status status = room_sees_db(s->room) ? store_uploads_promised(store, &promised, err) : PX_OK;
+  return status ? status : room_claim(s->room, claim, spool_bytes, db_bytes, promised, err);
+}
 
 enum px_status service_store(struct service *s, bool patient, struct store **out, struct px_err *err) {
   struct store *store = pthread_getspecific(s->store_key);

@@ -24,6 +24,10 @@ struct service;
 enum px_status service_new(const struct service_options *options, struct service **out, struct px_err *err) PX_MUST_CHECK;
 void service_free(struct service *service); /* after every thread but this one has ended */
 const struct service_options *service_options(const struct service *service);
+struct room *service_room(struct service *service);
+/* room_claim, with what uploads in parts were promised. */
+enum px_status service_claim(struct service *service, struct store *store, struct room_claim *claim, uint64_t spool_bytes,
+                             uint64_t db_bytes, struct px_err *err) PX_MUST_CHECK;
 
 /* This thread's connection, opened at its first use and closed when the thread ends. `patient`: calls on it wait for a
  * database that is away (db_wait_ms), as only a thread of the work pool may; otherwise they fail at once. */

@@ -226,3 +226,13 @@ void db_drop(struct store *store) { conn_drop(store); }
 enum px_status store_ping(struct store *store, struct px_err *err) {
   return db_run(store, SQL_ping, &DB_PARAMS, DB_TEXT, NULL, err);
 }
+
+enum px_status store_data_folder(struct store *store, char *out, size_t size, struct px_err *err) {
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_data_folder, &DB_PARAMS, DB_TEXT, &row, err);
+  if (status) return status;
+  out[0] = '\0';
+  if (PQntuples(row) == 1) db_get_text(row, 0, 0, out, size);
+  PQclear(row);
+  return PX_OK;
+}

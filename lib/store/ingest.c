@@ -115,8 +115,9 @@ static enum px_status put_segment(void *ctx, const struct px_segment *segment, s
   in->result.steps_n += segment->steps_n;
   in->result.labelled_n += segment->labelled_n;
   in->result.size_bytes += segment->size;
-  enum px_status status = in->beside ? put_beside(in, segment, err)
-                                     : store_append_segment(in->append, in->what.store, segment, err);
+  enum px_status status = in->what.may_store ? in->what.may_store(in->what.may_store_ctx, segment->size, err) : PX_OK;
+  if (!status && in->beside) status = put_beside(in, segment, err);
+  else if (!status) status = store_append_segment(in->append, in->what.store, segment, err);
   if (!status) status = px_progress_report(in->what.progress, "store", in->result.segments_n, 0, NULL, 0);
   return status;
 }

@@ -41,6 +41,9 @@ void store_set_silent(struct store *store, const atomic_bool *silent);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
+/* The folder of the database's files, where it is on this machine; "" when that cannot be told. */
+enum px_status store_data_folder(struct store *store, char *out, size_t size, struct px_err *err) PX_MUST_CHECK;
+
 /* Brings the schema to head: each missing migration in its own transaction,
  * under an advisory lock, so that several may start at once. `applied` may be
  * NULL. CONFLICT when an applied file has changed or the schema is newer than

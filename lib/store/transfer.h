@@ -36,6 +36,9 @@ struct store_ingest {
   enum store_on_duplicate on_duplicate;
   const struct store_hold *hold;          /* NULL, or the ingest job that ends in the same transaction */
   const struct px_progress *progress;     /* or NULL; phase "store", in segments */
+  /* Asked before so many bytes are stored; a failure ends the ingest. NULL: always. */
+  enum px_status (*may_store)(void *ctx, uint64_t bytes, struct px_err *err);
+  void *may_store_ctx;
 };
 struct store_ingested {
   struct px_read_report report;

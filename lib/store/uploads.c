@@ -66,8 +66,25 @@ static void take_state(const PGresult *row, struct store_upload_state *out) {
   out->expires_at_s = db_get_int(row, 0, 6);
 }
 
-enum px_status store_upload_create(struct store *store, const struct store_upload_draft *draft,
-                                   struct store_upload_state *out, struct px_err *err) {
+static enum px_status promised_but(struct store *store, const char *id, uint64_t *bytes, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_uploads_promised, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  *bytes = (uint64_t)db_get_int(row, 0, 0);
+  PQclear(row);
+  return PX_OK;
+}
+
+enum px_status store_uploads_promised(struct store *store, uint64_t *bytes, struct px_err *err) {
+  return promised_but(store, "", bytes, err);
+}
+
+struct create { const struct store_upload_draft *draft; char id[STORE_ID_MAX]; struct store_upload_state *out; };
+
+static enum px_status create_row(struct store *store, const struct create *c, struct px_err *err) {
+  const struct store_upload_draft *draft = c->draft;
   struct db_params p = DB_PARAMS;
   db_text(&p, draft->dataset_id);
   db_text(&p, draft->file_name);
@@ -76,18 +93,38 @@ enum px_status store_upload_create(struct store *store, const struct store_uploa
   db_int(&p, (int64_t)draft->size_bytes);
   db_text(&p, draft->metadata);
   db_int(&p, draft->expires_s);
-  char id[STORE_ID_MAX];
-  store_new_id("up", id);
-  db_text(&p, id);
+  db_text(&p, c->id);
   PGresult *row;
   enum px_status status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
   /* The id is only ours: a connection that was lost has used it, and its commit was still under way. */
-  if (status == PX_E_CONFLICT) status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
+  if (status == PX_E_CONFLICT && !draft->room_bytes) status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
   if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", draft->dataset_id);
   if (status) return status;
-  take_state(row, out);
+  take_state(row, c->out);
   PQclear(row);
   return PX_OK;
+}
+
+static enum px_status create_work(struct store *store, void *ctx, struct px_err *err) {
+  const struct create *c = ctx;
+  const uint64_t room = c->draft->room_bytes, needs = 2 * c->draft->size_bytes;
+  uint64_t promised = 0;
+  enum px_status status = db_run(store, SQL_uploads_admit, &DB_PARAMS, DB_TEXT, NULL, err);
+  if (!status) status = promised_but(store, c->id, &promised, err);
+  if (status) return status;
+  if (promised <= room && needs <= room - promised) return create_row(store, c, err);
+  px_fail(err, PX_E_NO_SPACE, "the database volume is too full for this upload");
+  px_err_hint(err, "The database volume has %" PRIu64 " MiB for uploads in parts, of which %" PRIu64 " are promised; this one needs "
+                   "%" PRIu64 " (its bytes, and the segments made of them). Send it when others have ended.", room >> 20,
+              promised >> 20, needs >> 20);
+  return PX_E_NO_SPACE;
+}
+
+enum px_status store_upload_create(struct store *store, const struct store_upload_draft *draft,
+                                   struct store_upload_state *out, struct px_err *err) {
+  struct create create = { .draft = draft, .out = out };
+  store_new_id("up", create.id);
+  return draft->room_bytes ? db_transaction(store, "upload_create", create_work, &create, err) : create_row(store, &create, err);
 }
 
 enum px_status store_upload_state(struct store *store, const char *id, struct store_upload_state *out, struct px_err *err) {

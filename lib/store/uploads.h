@@ -33,10 +33,15 @@ struct store_upload_draft {
   const char *dataset_id, *file_name, *format, *options_json, *metadata;
   uint64_t size_bytes;
   int64_t expires_s;
+  uint64_t room_bytes; /* what all uploads in parts may need together (store_uploads_promised); 0: any number */
 };
-/* An empty upload of an announced length. NOT_FOUND when the dataset is gone. */
+/* An empty upload of an announced length. NOT_FOUND when the dataset is gone, NO_SPACE when there is no room for it beside
+ * what others were promised. */
 enum px_status store_upload_create(struct store *store, const struct store_upload_draft *draft,
                                    struct store_upload_state *out, struct px_err *err) PX_MUST_CHECK;
+/* What unfinished uploads in parts still need of the database's volume: the bytes to come, and those of the segments that
+ * their ingest jobs will write. An asynchronous plain upload counts until its job has ended. */
+enum px_status store_uploads_promised(struct store *store, uint64_t *bytes, struct px_err *err) PX_MUST_CHECK;
 /* NOT_FOUND when there is none or it has expired. */
 enum px_status store_upload_state(struct store *store, const char *id, struct store_upload_state *out, struct px_err *err)
   PX_MUST_CHECK;

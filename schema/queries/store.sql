@@ -3,6 +3,11 @@
 -- name: ping
 select 1
 
+-- Where the database lies, if its server is on this machine (reached by a unix socket) and its user may know.
+-- name: data_folder
+select current_setting('data_directory') where inet_server_addr() is null
+  and (select rolsuper or pg_has_role('pg_read_all_settings', 'usage') from pg_roles where rolname = current_user)
+
 -- name: migrations_applied
 select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer from schema_migrations m order by version
 

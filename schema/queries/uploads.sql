@@ -28,6 +28,16 @@ with content as (
 select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
 from (select * from made union all select * from uploads where id = $8) as upload
 
+-- New uploads are admitted one at a time, so that none counts on room that another was promised at the same moment.
+-- name: uploads_admit
+select pg_advisory_xact_lock(7810114)
+
+-- What uploads in parts still need: the bytes to come, and as many again for the segments that their jobs will make of them.
+-- name: uploads_promised
+select coalesce(sum(u.size_bytes + case when u.job_id is null then u.size_bytes - u.received_bytes else 0 end), 0)::bigint
+from uploads u left join jobs j on j.id = u.job_id
+where u.id <> $1 and case when u.job_id is null then u.expires_at > clock_timestamp() else not job_is_final(j.state) end
+
 -- name: upload_state
 select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
 from uploads where id = $1 and expires_at > clock_timestamp()
