@@ -60,7 +60,10 @@ start_server() {
   make_roles
   "$build/proxact-server" migrate >"$var/log/migrate.log" 2>&1 ||
     die_log "$var/log/migrate.log" "deploy/down.sh --destroy starts afresh, without the data" "the migration failed"
-  spawn "$var/server.pid" "$var/log/server.log" env PROXACT_DB_URL="$(db_url_as proxact_server)" "$build/proxact-server" serve --listen="127.0.0.1:$port"
+  # The server's role may not ask where the database lies.
+  spawn "$var/server.pid" "$var/log/server.log" env PROXACT_DB_URL="$(db_url_as proxact_server)" \
+    PROXACT_DB_VOLUME="${PROXACT_DB_VOLUME:-$(psql -XAtqc 'show data_directory' "$PROXACT_DB_URL")}" \
+    "$build/proxact-server" serve --listen="127.0.0.1:$port"
   printf '%s\n' "$url" >"$var/url"
   wait_until 30 ready_or_ended
   ready || die_log "$var/log/server.log" "see the log above" "the server did not become ready"
