@@ -55,8 +55,8 @@ open("hostile-header.safetensors", "wb").write(struct.pack("<Q", len(header)) + 
 PYTHON
 say "hostile files: $(cat "$work"/hostile-* | wc -c) bytes"
 
-beside() { /usr/bin/python3 tests/fault/beside.py "$port" "$@"; }
-dry_runs() { beside "$token" ask "$N" POST '/v1/jobs?dry_run=true' '{"kind": "train_policy", "spec": {"dataset": "normal", "policy": {"algo": "bc"}}}'; }
+beside=(/usr/bin/python3 tests/fault/beside.py)
+dry_runs() { "${beside[@]}" "$port" "$token" ask "$N" POST '/v1/jobs?dry_run=true' '{"kind": "train_policy", "spec": {"dataset": "normal", "policy": {"algo": "bc"}}}'; }
 lane() { # LANE STATE: how many requests
   curl -fsS -H "Authorization: Bearer $token" "$url/metrics" | sed -n "s/^proxact_work_requests{lane=\"$1\",state=\"$2\"} //p"
 }
@@ -71,7 +71,7 @@ attack() { # in the background, all files at once, so many times
   attacks=()
   for file in "$work"/hostile-*; do
     format=${file##*.}
-    beside "$hostile" send "$1" "/v1/datasets/hostile/trajectories?format=$format" "$file" >"$file.codes" &
+    "${beside[@]}" "$port" "$hostile" send "$1" "/v1/datasets/hostile/trajectories?format=$format" "$file" >"$file.codes" &
     attacks+=($!)
   done
 }
@@ -94,11 +94,13 @@ hold_helpers() { # until three stand still: one token has three threads of four
   kill -STOP $(helpers) 2>/dev/null
   [ "$(helpers | wc -w)" -eq 3 ] && lane_has read running 3 && lane_has read waiting 5
 }
-beside "$hostile" send 8 '/v1/datasets/hostile/trajectories?format=hdf5' "$work/hostile-chunk.hdf5" >"$work/held.codes" &
+"${beside[@]}" "$port" "$hostile" send 8 '/v1/datasets/hostile/trajectories?format=hdf5' "$work/hostile-chunk.hdf5" >"$work/held.codes" &
 held=$!
 ok "one token's uploads have all threads but one, and wait" wait_until 40 hold_helpers
-beside "$hostile" slow 20 '/v1/datasets/hostile/trajectories?format=jsonl' >"$work/slow" &
+"${beside[@]}" "$port" "$hostile" slow 20 '/v1/datasets/hostile/trajectories?format=jsonl' >"$work/slow" &
 slow=$!
+end_slow() { kill "$slow" 2>/dev/null; }
+on_end end_slow
 ok "twenty more send a byte a second" wait_until 20 grep -q begun "$work/slow"
 measured "beside uploads that stand still"
 upload
@@ -111,7 +113,7 @@ ok "while those stand still" lane_has read running 3
 # shellcheck disable=SC2046
 kill -KILL $(helpers) 2>/dev/null # the next are not held
 wait "$held"
-kill "$slow"
+end_slow
 wait "$slow"
 ok "then none is left here either" wait_until 60 quiet
 api GET /v1/datasets/normal
