@@ -310,7 +310,7 @@ static enum MHD_Result work(struct exchange *x) {
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
   /* Long work whose answer would find no room is not begun. */
-  if (!x->failed && x->req.route->deferred && is_read(x)) x->failed = http_replies_room(&x->http->replies, &x->err);
+  if (!x->failed && x->req.lane != HTTP_AT_ONCE && is_read(x)) x->failed = http_replies_room(&x->http->replies, &x->err);
   if (x->failed) return http_answer(x);
   return x->req.lane == HTTP_AT_ONCE ? run_here(x) : send_away(x, STAGE_AWAY, STAGE_READY);
 }
