@@ -14,7 +14,9 @@ enum { SMALL_BYTES = 64 << 10,      /* stays in memory: never more than the conn
 
 /* All that the body holds goes to the end of the reply's file. The body is as it was when that fails. */
 static enum px_status spool(struct http_request *req, struct http_reply *reply, struct px_err *err) {
-  enum px_status status = room_check(&service_options(req->service)->room, reply->body.len, 0, err);
+  struct room_claim claim = { 0 };
+  enum px_status status = room_use(service_room(req->service), &claim, ROOM_SPOOL, reply->body.len, err);
+  room_end(service_room(req->service), &claim);
   if (!status && reply->fd < 0) status = service_spool(req->service, &reply->fd, err);
   if (!status) status = files_write(reply->fd, reply->body.data, reply->body.len, err);
   if (status) return status;
