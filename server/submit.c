@@ -71,19 +71,8 @@ static enum px_status look_around(struct store *store, enum flow_kind kind, json
                                   &ground->trajectories_n, err);
 }
 
-/* A mask can hide nothing where one trajectory alone has true actions. Who keeps all of them asked for it. */
-static enum px_status check_hides(const struct px_mask *mask, const uint8_t *known, const uint8_t *keep, uint32_t n,
-                                  struct px_err *err) {
-  uint32_t known_n = 0, kept_n = 0;
-  for (uint32_t i = 0; i < n; i++) known_n += known[i], kept_n += keep[i];
-  if (kept_n < known_n || !(mask->p < 1)) return PX_OK;
-  px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask", "the mask would hide nothing: %u of the dataset's %u trajectories %s true "
-             "actions, and at least one keeps them", known_n, n, known_n == 1 ? "has" : "have");
-  px_err_hint(err, "Leave the mask out: the report then judges labels on held-out steps. Or upload more labelled trajectories.");
-  return PX_E_BAD_FIELD;
-}
-
-/* A mask that leaves nothing to learn from, or hides nothing, is refused before anything starts. */
+/* A mask that leaves nothing to learn from is refused before anything starts. One that hides nothing, since a single
+ * trajectory has true actions, is carried out: the report then warns. */
 static enum px_status check_mask(const struct ground *ground, const char *spec_json, struct px_err *err) {
   json_t *spec = px_json_parse(spec_json, strlen(spec_json), 0, NULL);
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
@@ -93,7 +82,6 @@ static enum px_status check_mask(const struct ground *ground, const char *spec_j
   enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
   for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
   if (!status) status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
-  if (!status) status = check_hides(&mask, known, keep, ground->trajectories_n, err);
   if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
   free(known);
   free(keep);
