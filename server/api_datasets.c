@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/flow/fields.h"
+#include "lib/flow/envs.h"
 #include "lib/flow/names.h"
 #include "server/api.h"
 
@@ -12,7 +12,7 @@ static const struct flow_field FIELDS[] = {
   { "obs_dim", FLOW_INT, 1, PX_OBS_MAX, "!", NULL, NULL, "numbers in an observation" },
   { "act_dim", FLOW_INT, 1, PX_ACT_MAX, NULL, NULL, NULL, "numbers in an action, where actions are continuous" },
   { "act_count", FLOW_INT, 2, PX_ACT_COUNT_MAX, NULL, NULL, NULL, "how many discrete actions there are" },
-  { "env", FLOW_ENUM, 0, 0, NULL, "hopper|walker2d|halfcheetah|cartpole", NULL,
+  { "env", FLOW_ENUM, 0, 0, NULL, FLOW_ENVS, NULL,
     "simulator in which policies can be evaluated, if the data came from one" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
 };
@@ -70,6 +70,12 @@ static enum px_status read_spaces(const json_t *body, const json_t *checked, str
   return status;
 }
 
+/* A simulator of other dimensions could never roll out a policy of this data. */
+static enum px_status check_env(const char *env, const struct px_spaces *spaces, struct px_err *err) {
+  const struct flow_dims dims = { spaces->obs_dim, spaces->act_dim, spaces->act_count };
+  return env ? flow_env_check(env, &dims, "the dataset", "/env", err) : PX_OK;
+}
+
 static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, int64_t segments_n,
                                      struct px_err *err) {
   struct store *store = NULL;
@@ -104,9 +110,10 @@ API_HANDLER(api_dataset_create) {
   }
   json_object_del(plain, "act_low");
   json_object_del(plain, "act_high");
-  enum px_status status = flow_fields_check(FIELDS, plain, "", &checked, err);
+  enum px_status status = flow_fields_check_beside(FIELDS, "act_low, act_high", plain, "", &checked, err);
   if (!status) status = check_name(json_string_value(json_object_get(checked, "name")), err);
   if (!status) status = read_spaces(req->json, checked, spaces, err);
+  if (!status) status = check_env(json_string_value(json_object_get(checked, "env")), spaces, err);
   struct store *store = NULL;
   char id[STORE_ID_MAX];
   if (!status) status = api_store(req, &store, err);

@@ -24,7 +24,7 @@ API_HANDLER(api_job_create) {
   enum flow_kind kind;
   const json_t *spec = json_object_get(req->json, "spec");
   enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
-  if (!status) status = flow_fields_check(JOB_FIELDS, plain, "", &checked, err);
+  if (!status) status = flow_fields_check_beside(JOB_FIELDS, "spec", plain, "", &checked, err);
   if (!status) status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
   if (!status && !json_is_object(spec)) status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
   if (!status) status = api_submit(req, reply, kind, spec, dry_run, err);

@@ -22,40 +22,39 @@ struct ground {
 
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 
-/* A model that is still being trained: the document of its job, which names the dataset too. */
-static enum px_status find_maker(struct store *store, const char *model, struct px_buf *text, struct px_err *err) {
-  char job[STORE_ID_MAX];
-  int64_t version;
-  struct px_err why;
-  if (strncmp(model, "mdl_", 4) != 0) return PX_E_NOT_FOUND;
-  store_result_id("job", model, job);
-  const enum px_status status = store_job_document(store, job, text, &version, &why);
-  if (status && status != PX_E_NOT_FOUND) *err = why; /* else the caller's error says it of the model */
-  return status;
+/* What a spec names, for the plan's checks. */
+static enum px_status find_result(void *ctx, const char *id, struct flow_result *out, struct px_err *err) {
+  static const struct { const char *role; enum flow_role is; } ROLES[] = {
+    { "idm", FLOW_ROLE_IDM }, { "policy", FLOW_ROLE_POLICY }, { "labels", FLOW_ROLE_LABELS },
+    { "evaluate", FLOW_ROLE_EVALUATION }, { "assess", FLOW_ROLE_ASSESSMENT }
+  };
+  struct store_about about;
+  const enum px_status status = store_result_about(ctx, id, &about, err);
+  if (status) return status;
+  if (strcmp(about.state, "failed") == 0 || strcmp(about.state, "cancelled") == 0)
+    return px_fail(err, PX_E_DEPENDENCY_FAILED, "the job that would make %s is %s", id, about.state);
+  *out = (struct flow_result){ .role = FLOW_ROLE_OTHER, .dims = { about.obs_dim, about.act_dim, about.act_count },
+                               .segments_n = about.segments_n };
+  for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++)
+    if (strcmp(ROLES[i].role, about.role) == 0) out->role = ROLES[i].is;
+  snprintf(out->algo, sizeof out->algo, "%s", about.algo);
+  snprintf(out->dataset, sizeof out->dataset, "%s", about.dataset);
+  return PX_OK;
 }
 
 /* The dataset that the spec names by id or by name; of an evaluation, its model's. */
 static enum px_status find_dataset(struct store *store, json_t *spec, struct store_dataset *out, struct px_err *err) {
   const char *dataset = json_string_value(json_object_get(spec, "dataset"));
   const char *model = json_string_value(json_object_get(spec, "model"));
+  struct store_about about = { .role = "" };
   enum px_status status = PX_OK;
-  if (dataset) {
-    status = store_dataset_get(store, dataset, out, err);
-    if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/dataset");
-    if (!status && json_object_set_new(spec, "dataset", json_string(out->id)) < 0)
-      status = px_fail(err, PX_E_NO_MEMORY, "spec");
-  } else if (model) {
-    struct px_buf text = PX_BUF(4 << 20);
-    status = store_model_document(store, model, &text, err);
-    if (status == PX_E_NOT_FOUND) status = find_maker(store, model, &text, err);
-    if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "/spec/model");
-    json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
-    const char *id = json_string_value(json_object_get(document, "dataset_id"));
-    if (!status) status = store_dataset_get(store, id ? id : "", out, err);
-    json_decref(document);
-    px_buf_free(&text);
-  }
-  return status; /* neither: the field table will say what is missing */
+  if (!dataset && !model) return PX_OK; /* the field table will say what is missing */
+  if (!dataset) status = store_result_about(store, model, &about, err);
+  if (!status) status = store_dataset_get(store, dataset ? dataset : about.dataset, out, err);
+  if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, dataset ? "/spec/dataset" : "/spec/model");
+  if (!status && dataset && json_object_set_new(spec, "dataset", json_string(out->id)) < 0)
+    status = px_fail(err, PX_E_NO_MEMORY, "spec");
+  return status;
 }
 
 static enum px_status look_around(struct store *store, enum flow_kind kind, json_t *spec, struct ground *ground,
@@ -165,8 +164,13 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   if (!status) status = read_dedupe_key(req, &dedupe_key, err);
   if (!status) status = look_around(store, kind, spec, ground, err);
   if (!status) {
-    struct flow_snapshot snapshot = { .segments_n = ground->ds.segments_n, .trajectories_n = ground->trajectories_n,
-                                      .env = ground->ds.env, .act_count = ground->ds.spaces.act_count, .new_id = new_id };
+    const struct store_dataset *ds = &ground->ds;
+    struct flow_snapshot snapshot = {
+      .segments_n = ds->segments_n, .trajectories_n = ground->trajectories_n, .env = ds->env, .obs_dim = ds->spaces.obs_dim,
+      .act_dim = ds->spaces.act_dim, .act_count = ds->spaces.act_count, .has_labels = *ds->label_set, .new_id = new_id,
+      .find = find_result, .find_ctx = store,
+      .size = { (double)ds->steps_n, (double)ds->trajectories_n, (double)ds->size_bytes, ds->segments_n }
+    };
     for (uint32_t i = 0; i < ground->trajectories_n; i++) {
       snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
       snapshot.whole_trajectories_n += ground->labelled[i] == STORE_LABELLED_ALL;

@@ -4,6 +4,7 @@
 
 #include "lib/base/warn.h"
 #include "lib/base/json.h"
+#include "lib/flow/envs.h"
 #include "lib/store/results.h"
 #include "worker/env/rollout.h"
 #include "worker/figures.h"
@@ -18,20 +19,9 @@ static enum px_status act(void *ctx, const struct px_rollout_view *view, float *
   return PX_OK;
 }
 
-/* "4 observation dimensions and 2 discrete actions" */
-static void describe(uint32_t obs_dim, uint32_t act_dim, uint32_t act_count, char text[96]) {
-  if (act_count) (void)snprintf(text, 96, "%u observation dimensions and %u discrete actions", obs_dim, act_count);
-  else (void)snprintf(text, 96, "%u observation and %u action dimensions", obs_dim, act_dim);
-}
-
 static enum px_status check_dims(const struct rl_policy *policy, const struct px_env_info *info, struct px_err *err) {
-  const uint32_t obs_dim = rl_policy_obs_dim(policy), act_dim = rl_policy_act_dim(policy);
-  const uint32_t act_count = rl_policy_act_count(policy);
-  if (info->obs_dim == obs_dim && info->act_count == act_count && (act_count || info->act_dim == act_dim)) return PX_OK;
-  char theirs[96], ours[96];
-  describe(info->obs_dim, info->act_dim, info->act_count, theirs);
-  describe(obs_dim, act_dim, act_count, ours);
-  return px_fail_at(err, PX_E_BAD_FIELD, "/spec/env", "%s has %s, the policy %s", info->name, theirs, ours);
+  const struct flow_dims dims = { rl_policy_obs_dim(policy), rl_policy_act_dim(policy), rl_policy_act_count(policy) };
+  return flow_env_check(info->name, &dims, "the policy", "/spec/env", err);
 }
 
 /* target: the return that the policy aimed at; NULL: it aims at none. */

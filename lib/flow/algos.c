@@ -69,7 +69,7 @@ static const struct flow_field IQL[] = {
   NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
-  WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Trained by likelihood or by squared error; discrete actions: by cross entropy"),
+  WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Continuous: trained by likelihood or by squared error; discrete actions: by cross entropy"),
   REWARDS("\"return_range\""), TRANSITIONS("100"), END
 };
 
@@ -90,7 +90,7 @@ static const struct flow_field DT[] = {
   NUMBER("weight_decay", 0, 1, "0.001", "Pull of the weights towards 0"),
   WHOLE("warmup", 0, 1000000, "1000", "Updates in which the learning rate grows to its value (paper: 10000)"),
   NUMBER("clip", 0, 1000000, "0.25", "Bound of the gradient's norm; 0: none"),
-  NUMBER("temperature", 0, 100, "0.1", "Weight of the policy's entropy; discrete actions: not used"),
+  NUMBER("temperature", 0, 100, "0.1", "Continuous: weight of the policy's entropy"),
   NUMBER("return_scale", 1e-9, 1000000, "0.001", "What returns are multiplied by before they become tokens"),
   TRANSITIONS("100"), END
 };
@@ -134,4 +134,10 @@ const struct flow_field *flow_algo_options(const char *algo) {
 bool flow_algo_learns(const char *algo, bool discrete) {
   const struct flow_field *one = find(algo);
   return one && strstr(one->words, discrete ? "discrete" : "continuous");
+}
+
+bool flow_algo_option_fits(const char *algo, const char *option, bool discrete) {
+  const struct flow_field *field = flow_algo_options(algo);
+  while (field && field->name && strcmp(field->name, option) != 0) field++;
+  return field && field->name && !(discrete && strncmp(field->help, "Continuous", 10) == 0);
 }

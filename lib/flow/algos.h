@@ -22,5 +22,7 @@ extern const struct flow_field flow_algos[];
 const struct flow_field *flow_algo_options(const char *algo);
 /* Whether it learns discrete actions, or continuous ones. */
 bool flow_algo_learns(const char *algo, bool discrete);
+/* Whether this option does anything there. Its help begins with "Continuous" where it is not for discrete actions. */
+bool flow_algo_option_fits(const char *algo, const char *option, bool discrete);
 
 #endif

@@ -12,6 +12,7 @@ enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
 
 static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
                                   struct px_err *err);
+static bool required(const struct flow_field *field) { return field->initial && strcmp(field->initial, "!") == 0; }
 
 static enum px_status wrong(const struct flow_field *field, const char *at, const char *what, struct px_err *err) {
   px_fail_at(err, PX_E_BAD_FIELD, at, "%s must be %s", field->name, what);
@@ -23,8 +24,8 @@ static enum px_status check_number(const struct flow_field *field, const json_t 
   char what[96];
   const bool whole = field->type == FLOW_INT;
   snprintf(what, sizeof what, whole ? "a whole number from %.0f to %.0f" : "a number from %g to %g", field->min, field->max);
-  if (whole ? !json_is_integer(in) : !json_is_number(in)) return wrong(field, at, what, err);
   const double x = json_number_value(in);
+  if (!json_is_number(in) || (whole && x != floor(x))) return wrong(field, at, what, err);
   return isfinite(x) && x >= field->min && x <= field->max ? PX_OK : wrong(field, at, what, err);
 }
 
@@ -94,9 +95,15 @@ static enum px_status check_list(const struct flow_field *field, const json_t *i
   return PX_OK;
 }
 
+bool flow_field_has_short_form(const struct flow_field *field) {
+  bool alone = field->sub[0].type == FLOW_ENUM || field->sub[0].type == FLOW_TEXT;
+  for (const struct flow_field *other = field->sub + 1; other->name; other++) alone = alone && !required(other);
+  return alone;
+}
+
 static enum px_status check_object(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
                                    struct px_err *err) {
-  if (json_is_string(in)) {
+  if (json_is_string(in) && flow_field_has_short_form(field)) {
     json_t *whole = json_pack("{s:O}", field->sub[0].name, in);
     if (!whole) return px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
     const enum px_status status = flow_fields_check(field->sub, whole, at, out, err);
@@ -129,7 +136,7 @@ static enum px_status check_choice(const struct flow_field *field, const json_t 
   json_t *rest = json_is_string(in) ? json_object() : json_copy((json_t *)in);
   json_t *checked = NULL, *whole = json_pack("{s:s}", field->words, one->name);
   if (rest && json_is_object(in)) json_object_del(rest, field->words);
-  enum px_status status = rest ? flow_fields_check(one->sub, rest, at, &checked, err) : PX_E_NO_MEMORY;
+  enum px_status status = rest ? flow_fields_check_beside(one->sub, field->words, rest, at, &checked, err) : PX_E_NO_MEMORY;
   if (!status && (!whole || json_object_update(whole, checked) < 0))
     status = px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
   json_decref(rest);
@@ -151,20 +158,21 @@ static enum px_status check_value(const struct flow_field *field, const json_t *
     case FLOW_NUMBER: status = check_number(field, in, at, err); break;
     default: status = check_text(field, in, at, err);
   }
-  if (!status) *out = json_deep_copy(in);
+  if (!status) *out = field->type == FLOW_INT ? json_integer((json_int_t)json_number_value(in)) : json_deep_copy(in);
   return status ? status : *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
 }
 
-static enum px_status refuse_unknown(const struct flow_field *fields, const json_t *in, const char *pointer,
-                                     struct px_err *err) {
+static enum px_status refuse_unknown(const struct flow_field *fields, const char *beside, const json_t *in,
+                                     const char *pointer, struct px_err *err) {
   const char *name;
   json_t *value;
   json_object_foreach((json_t *)in, name, value) {
     const struct flow_field *field = fields;
     while (field->name && strcmp(field->name, name) != 0) field++;
     if (field->name) continue;
-    char place[POINTER_MAX], known[480] = "";
+    char place[POINTER_MAX], known[480];
     snprintf(place, sizeof place, "%s/%.64s", pointer, name);
+    snprintf(known, sizeof known, "%s", beside);
     for (field = fields; field->name; field++) {
       const size_t used = strlen(known);
       snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", field->name);
@@ -179,9 +187,9 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const json
 static enum px_status check_field(const struct flow_field *field, const json_t *in, const char *at, json_t *object,
                                   struct px_err *err) {
   json_t *given = json_object_get(in, field->name), *fallback = NULL, *value = NULL;
-  if (!given || json_is_null(given)) {
+  if (!given) {
     if (!field->initial) return PX_OK;
-    if (strcmp(field->initial, "!") == 0) {
+    if (required(field)) {
       px_fail_at(err, PX_E_BAD_FIELD, at, "%s is missing", field->name);
       px_err_hint(err, "%s: %s", field->name, field->help);
       return PX_E_BAD_FIELD;
@@ -197,8 +205,13 @@ static enum px_status check_field(const struct flow_field *field, const json_t *
 
 enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
                                  struct px_err *err) {
+  return flow_fields_check_beside(fields, "", in, pointer, out, err);
+}
+
+enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside, const json_t *in,
+                                        const char *pointer, json_t **out, struct px_err *err) {
   if (!json_is_object(in)) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "an object is needed here");
-  enum px_status status = refuse_unknown(fields, in, pointer, err);
+  enum px_status status = refuse_unknown(fields, beside, in, pointer, err);
   if (status) return status;
   json_t *object = json_object();
   if (!object) return px_fail(err, PX_E_NO_MEMORY, "checking fields");

@@ -10,6 +10,7 @@
 #define PX_FLOW_FIELDS_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "lib/base/status.h"
 
@@ -37,13 +38,19 @@ struct flow_field {
 };
 
 /* Checks `in` against the table and gives a new object in the table's order,
- * defaults filled in. An object field may also be given as a string: it becomes
- * {<its first field>: string}, so "paper" stands for {"profile": "paper"}; of a
- * choice it is the member that chooses, so "td3bc" stands for {"algo": "td3bc"}.
- * BAD_FIELD with the JSON pointer below `pointer` ("" at the root). The caller
- * owns *out. */
+ * defaults filled in. A whole number may be written 10000.0. An object field whose
+ * first field is a word may also be given as that word: "coupled" stands for
+ * {"protocol": "coupled"}; of a choice it is the member that chooses, so "td3bc"
+ * stands for {"algo": "td3bc"}. BAD_FIELD with the JSON pointer below `pointer`
+ * ("" at the root). The caller owns *out. */
 enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
                                  struct px_err *err) PX_MUST_CHECK;
+/* The same for an object whose caller has taken out fields that a table cannot describe: `beside` are their names, such
+ * as "act_low, act_high", for errors that list the known ones. */
+enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside, const json_t *in,
+                                        const char *pointer, json_t **out, struct px_err *err) PX_MUST_CHECK;
+/* Whether an object field may be given as the word of its first field. */
+bool flow_field_has_short_form(const struct flow_field *field);
 
 /* The n-th of "a|b|c", of *len bytes, without a NUL; NULL if there is none. */
 const char *flow_word_at(const char *words, size_t n, size_t *len);

@@ -1,6 +1,9 @@
 /* Options of inverse dynamics models: see idm.h. Bounds keep a training within
- * what one worker can do; worker/idm checks combinations. */
+ * what one worker can do. */
 #include "lib/flow/idm.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #define WHOLE(name, low, high, initial, help) { name, FLOW_INT, low, high, initial, NULL, NULL, help }
 #define NUMBER(name, low, high, initial, help) { name, FLOW_NUMBER, low, high, initial, NULL, NULL, help }
@@ -60,3 +63,29 @@ const struct flow_field flow_idm_profiles[] = {
   PROFILE("paper", NULL, PAPER, "SS-ORL's recipe (arXiv 2210.06518), for comparison"),
   END
 };
+
+enum px_status flow_idm_check_pairs(const struct flow_idm_pairs *p, const char *pointer, struct px_err *err) {
+  const bool constant = strcmp(p->head, "deterministic") == 0, reference = strcmp(p->compat, "reference") == 0;
+  const struct { bool wrong; const char *name, *message, *hint; } pairs[] = {
+    { constant && strcmp(p->mean_loss, "squared") != 0, "mean_loss", "head deterministic has no likelihood to train by",
+      "Set mean_loss to squared, or choose head gaussian." },
+    { strcmp(p->head, "softmax") == 0 && strcmp(p->mean_loss, "nll") != 0, "mean_loss", "head softmax is trained by its likelihood",
+      "Set mean_loss to nll." },
+    { constant && p->rounds > 0, "rounds", "head deterministic is as certain of each transition as of all others",
+      "Set rounds to 0, or choose head gaussian." },
+    { reference && strcmp(p->inputs, "states") != 0, "inputs", "compat reference is defined for inputs states",
+      "Set profile to paper, or compat to none." },
+    { reference && strcmp(p->head, "squashed") != 0, "head", "compat reference is defined for head squashed",
+      "Set profile to paper, or compat to none." },
+    { reference && p->f > 0, "f", "compat reference has no future observations", "Set f to 0, or compat to none." },
+  };
+  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+    if (!pairs[i].wrong) continue;
+    char at[96];
+    snprintf(at, sizeof at, "%s/%s", pointer, pairs[i].name);
+    px_fail_at(err, PX_E_BAD_FIELD, at, "%s", pairs[i].message);
+    px_err_hint(err, "%s", pairs[i].hint);
+    return PX_E_BAD_FIELD;
+  }
+  return PX_OK;
+}

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/flow/algos.h"
-
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/flow/check.h"
 
 enum { SHARDS_DEFAULT = 8 };
 /* Within a pipeline what the most waits for goes first. */
@@ -90,6 +89,9 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   va_end(args);
   job->spec_json = px_json_dumps(whole, JSON_COMPACT);
   status = job->spec_json ? need_references(job, whole, err) : no_memory(err);
+  const struct flow_snapshot *s = p->snapshot;
+  const struct flow_dims dims = { s->obs_dim, s->act_dim, s->act_count };
+  job->cost = flow_estimate(kind, whole, &dims, &s->size);
   json_decref(whole);
   *at = plan->n - 1;
   return status;
@@ -160,17 +162,6 @@ static enum px_status add_members(struct planner *p, const json_t *spec, json_t 
   return status;
 }
 
-static const char *policy_name(const json_t *policy) {
-  const char *given = json_string_value(json_object_get(policy, "name"));
-  return given ? given : json_string_value(json_object_get(policy, "algo"));
-}
-
-static bool judged_by(const json_t *spec, const char *how) {
-  const char *judge = json_string_value(json_object_get(spec, "judge"));
-  const char *automatic = json_object_get(spec, "env") ? "evaluate" : "assess";
-  return strcmp(judge, how) == 0 || strcmp(judge, "both") == 0 || (strcmp(judge, "auto") == 0 && strcmp(automatic, how) == 0);
-}
-
 /* Names a job of the run, so that the report finds its result. */
 static enum px_status remember(struct planner *p, size_t at, const char *as, json_t *run, struct px_err *err) {
   return json_object_set_new(run, as, json_string(p->plan->jobs[at].id)) < 0 ? no_memory(err) : PX_OK;
@@ -181,7 +172,7 @@ static enum px_status add_run(struct planner *p, const json_t *spec, const char 
                               const json_t *policy, const json_t *seed, json_t *runs, struct px_err *err) {
   const bool ss = strcmp(variant, "ss") == 0;
   const int urgency = ss ? SECOND : 0;
-  const char *name = policy_name(policy);
+  const char *name = flow_policy_name(policy);
   const long long number = json_integer_value(seed);
   json_t *train = base(spec, strcmp(variant, "oracle") != 0);
   if (!train || json_object_set(train, "policy", (json_t *)policy) < 0 || json_object_set(train, "seed", (json_t *)seed) < 0 ||
@@ -196,13 +187,13 @@ static enum px_status add_run(struct planner *p, const json_t *spec, const char 
   result_id("mdl", p->plan->jobs[at].id, model);
   json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", name, "seed", seed, "model", model);
   if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
-  if (judged_by(spec, "evaluate")) {
+  if (flow_judged_by(spec, "evaluate")) {
     json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", json_object_get(spec, "env"), "episodes",
                                  json_object_get(spec, "episodes"), "seed", seed);
     status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
     if (!status) status = remember(p, at, "evaluation", run, err);
   }
-  if (status || !judged_by(spec, "assess")) return status;
+  if (status || !flow_judged_by(spec, "assess")) return status;
   json_t *assess = base(spec, strcmp(variant, "oracle") != 0);
   if (!assess || json_object_update(assess, json_object_get(spec, "assess")) < 0 || json_object_set_new(assess, "model", json_string(model)) < 0 ||
       json_object_set(assess, "seed", (json_t *)seed) < 0 ||
@@ -247,63 +238,6 @@ static enum px_status check_mask(const json_t *spec, struct px_err *err) {
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/p", "p is %g and q is %g: %g%% of the labelled trajectories cannot be drawn "
              "from the lowest %g%%", p, q, p, q);
   px_err_hint(err, "Give p at most q; q 100 draws from all of them.");
-  return PX_E_BAD_FIELD;
-}
-
-/* The report pools what has one name over the seeds: a name, a seed or a baseline given twice would count as more. */
-static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
-  static const char *const LISTS[] = { "policies", "seeds", "baselines" };
-  for (size_t l = 0; l < sizeof LISTS / sizeof *LISTS; l++) {
-    const json_t *list = json_object_get(spec, LISTS[l]);
-    for (size_t i = 0; i < json_array_size(list); i++)
-      for (size_t k = 0; k < i; k++) {
-        const json_t *a = json_array_get(list, i), *b = json_array_get(list, k);
-        if (json_is_object(a) ? strcmp(policy_name(a), policy_name(b)) != 0 : !json_equal(a, b)) continue;
-        char at[64];
-        snprintf(at, sizeof at, "/spec/%s/%zu", LISTS[l], i);
-        px_fail_at(err, PX_E_BAD_FIELD, at, "%s %zu and %zu are the same", LISTS[l], k, i);
-        if (json_is_object(a)) px_err_hint(err, "Give one of the policies called '%s' another name.", policy_name(a));
-        return PX_E_BAD_FIELD;
-      }
-  }
-  return PX_OK;
-}
-
-/* A policy that cannot learn the dataset's kind of actions. */
-static enum px_status check_actions(const json_t *policy, const char *at, const struct flow_snapshot *snapshot,
-                                    struct px_err *err) {
-  const bool discrete = snapshot->act_count > 0;
-  const char *algo = json_string_value(json_object_get(policy, "algo"));
-  char names[128] = "";
-  if (flow_algo_learns(algo, discrete)) return PX_OK;
-  for (const struct flow_field *one = flow_algos; one->name; one++) {
-    const size_t used = strlen(names);
-    if (flow_algo_learns(one->name, discrete)) snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", one->name);
-  }
-  px_fail_at(err, PX_E_BAD_FIELD, at, "%s cannot learn %s actions, which this dataset has", algo,
-             discrete ? "discrete" : "continuous");
-  px_err_hint(err, "These can: %s.", names);
-  return PX_E_BAD_FIELD;
-}
-
-static enum px_status check_policies(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
-                                     struct px_err *err) {
-  if (kind == FLOW_TRAIN_POLICY) return check_actions(json_object_get(spec, "policy"), "/spec/policy/algo", snapshot, err);
-  enum px_status status = PX_OK;
-  size_t i;
-  json_t *policy;
-  json_array_foreach(json_object_get(spec, "policies"), i, policy) {
-    char at[64];
-    snprintf(at, sizeof at, "/spec/policies/%zu/algo", i);
-    if (!status) status = check_actions(policy, at, snapshot, err);
-  }
-  return status;
-}
-
-static enum px_status check_judge(const json_t *spec, struct px_err *err) {
-  if (!judged_by(spec, "evaluate") || json_object_get(spec, "env")) return PX_OK;
-  px_fail_at(err, PX_E_BAD_FIELD, "/spec/judge", "evaluating needs a simulator, and the dataset names none");
-  px_err_hint(err, "Give env, or choose assess, which judges policies from data.");
   return PX_E_BAD_FIELD;
 }
 
@@ -407,15 +341,6 @@ static json_t *with_discrete_defaults(enum flow_kind kind, const json_t *given) 
   return out;
 }
 
-static enum px_status check_head(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
-  const char *head = json_string_value(json_object_get(json_object_get(spec, "idm"), "head"));
-  if ((strcmp(head, "softmax") == 0) == (snapshot->act_count > 0)) return PX_OK;
-  px_fail_at(err, PX_E_BAD_FIELD, "/spec/idm/head", "head %s is not for the dataset's %s actions", head,
-             snapshot->act_count ? "discrete" : "continuous");
-  px_err_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
-  return PX_E_BAD_FIELD;
-}
-
 enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) {
   json_t *spec = NULL;
@@ -434,10 +359,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   struct planner p = { snapshot, &plan, "" };
   size_t at;
   status = complete(kind, spec, snapshot, err);
-  if (!status && trains_idm(kind)) status = check_head(spec, snapshot, err);
-  if (!status && kind == FLOW_PIPELINE) status = check_distinct(spec, err);
-  if (!status) status = check_policies(kind, spec, snapshot, err);
-  if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, err);
+  if (!status) status = flow_check(kind, given, spec, snapshot, err);
   if (!status && trains_idm(kind)) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);

@@ -9,19 +9,36 @@
 
 #include <stdint.h>
 
+#include "lib/flow/envs.h"
+#include "lib/flow/estimate.h"
 #include "lib/flow/spec.h"
 
-enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 96, FLOW_PLAN_MAX = 4096 };
+enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 256, FLOW_PLAN_MAX = 4096 };
 
-/* What the expansion has to know of the dataset. */
+/* What a spec's models, label sets and jobs are, or will be when the job that makes them has ended. */
+enum flow_role { FLOW_ROLE_IDM, FLOW_ROLE_POLICY, FLOW_ROLE_LABELS, FLOW_ROLE_EVALUATION, FLOW_ROLE_ASSESSMENT, FLOW_ROLE_OTHER };
+struct flow_result {
+  enum flow_role role;
+  char algo[32], dataset[FLOW_ID_MAX]; /* algo: of a policy */
+  struct flow_dims dims;               /* of the dataset it was made from */
+  uint32_t segments_n;                 /* of a label set */
+};
+
+/* What the expansion has to know of the dataset; of an evaluation, its policy's. */
 struct flow_snapshot {
   uint32_t segments_n;
   uint64_t trajectories_n;                          /* of the snapshot */
   uint64_t labelled_trajectories_n, whole_trajectories_n; /* with any true action; with the true action of every step */
   const char *env;                                  /* "" for none */
-  uint32_t act_count;                               /* discrete actions; 0: continuous */
+  uint32_t obs_dim, act_dim, act_count;             /* act_count: discrete actions; 0: continuous */
+  bool has_labels;                                  /* there is a current label set */
+  struct flow_size size;                            /* of the whole dataset, for estimates */
   int priority;
   void (*new_id)(char id[FLOW_ID_MAX]);             /* gives "job_..." */
+  /* Looks up what has this id (mdl_, ls_, job_): NOT_FOUND, or DEPENDENCY_FAILED when its job has failed. NULL: what a
+   * spec names is not looked at. */
+  enum px_status (*find)(void *ctx, const char *id, struct flow_result *out, struct px_err *err);
+  void *find_ctx;
 };
 
 struct flow_job {
@@ -32,6 +49,7 @@ struct flow_job {
   char (*needs)[FLOW_ID_MAX];
   size_t needs_n;
   int priority;
+  struct flow_cost cost;
 };
 struct flow_plan {
   struct flow_job *jobs; /* the job that the caller is answered with comes first */
@@ -40,8 +58,8 @@ struct flow_plan {
 
 /* `spec` is as given by the user: it is checked and completed here. A pipeline
  * without any labelled trajectory, or whose mask leaves none, is NO_LABELS; an
- * oracle without known truth, an evaluation without a simulator, or a mask whose
- * numbers name no protocol or contradict each other, BAD_FIELD.
+ * oracle without known truth, a mask whose numbers name no protocol or contradict
+ * each other, and whatever does not go together (check.h), BAD_FIELD.
  * Ids of models and label sets in the spec become needs. */
 enum px_status flow_plan(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) PX_MUST_CHECK;

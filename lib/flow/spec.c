@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "lib/flow/algos.h"
+#include "lib/flow/envs.h"
 #include "lib/flow/idm.h"
 
 #define END { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
-#define ENVS "hopper|walker2d|halfcheetah|cartpole"
 
 static const struct flow_field MASK[] = {
   { "protocol", FLOW_ENUM, 0, 0, "\"none\"", "none|coupled", NULL,
@@ -48,7 +48,7 @@ static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL
 #define MODELS(help_text) { "models", FLOW_LIST, 1, 16, "!", NULL, A_MODEL, help_text }
 #define LABEL_SET(initial_text) { "label_set", FLOW_ID, 0, 0, initial_text, "ls_", NULL, "Label set id" }
 #define POLICY_FIELD { "policy", FLOW_CHOICE, 0, 0, "\"td3bc\"", "algo", flow_algos, "Algorithm and its options, or just its name" }
-#define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, ENVS, NULL, help_text }
+#define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, FLOW_ENVS, NULL, help_text }
 #define EPISODES { "episodes", FLOW_INT, 1, 1000, "20", NULL, NULL, "Episodes rolled out" }
 #define SEED_FIELD(help_text) { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, help_text }
 

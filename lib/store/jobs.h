@@ -58,7 +58,7 @@ enum px_status store_job_cancel(struct store *store, const char *id, struct px_e
 /* A claimed job. Owned by the caller: store_job_free. */
 struct store_job {
   struct store_hold hold;
-  char kind[32], name[128], dataset_id[STORE_ID_MAX], parent_id[STORE_ID_MAX];
+  char kind[32], name[256], dataset_id[STORE_ID_MAX], parent_id[STORE_ID_MAX];
   int attempt, max_attempts;
   char *spec_json;
 };

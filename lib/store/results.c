@@ -11,6 +11,31 @@ void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_M
   snprintf(out, STORE_ID_MAX, "%.3s_%.35s", prefix, digits ? digits + 1 : job_id);
 }
 
+enum px_status store_result_about(struct store *store, const char *id, struct store_about *out, struct px_err *err) {
+  char job[STORE_ID_MAX];
+  struct db_params p = DB_PARAMS;
+  PGresult *row;
+  store_result_id("job", id, job);
+  db_text(&p, id);
+  db_text(&p, job);
+  const enum px_status status = db_run(store, SQL_result_about, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  const bool found = PQntuples(row) == 1 && !PQgetisnull(row, 0, 0);
+  if (found) {
+    db_get_text(row, 0, 0, out->role, sizeof out->role);
+    db_get_text(row, 0, 1, out->state, sizeof out->state);
+    db_get_text(row, 0, 2, out->algo, sizeof out->algo);
+    db_get_text(row, 0, 3, out->dataset, sizeof out->dataset);
+    out->obs_dim = (uint32_t)db_get_int(row, 0, 4);
+    out->act_dim = (uint32_t)db_get_int(row, 0, 5);
+    out->act_count = (uint32_t)db_get_int(row, 0, 6);
+    out->segments_n = (uint32_t)db_get_int(row, 0, 7);
+  }
+  PQclear(row);
+  const char *what = strncmp(id, "mdl_", 4) == 0 ? "model" : strncmp(id, "ls_", 3) == 0 ? "label set" : "job";
+  return found ? PX_OK : px_fail(err, PX_E_NOT_FOUND, "there is no %s %.64s", what, id);
+}
+
 struct model {
   const struct store_hold *hold;
   const char *dataset_id, *role, *algo, *metrics_json;

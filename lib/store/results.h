@@ -51,6 +51,14 @@ enum px_status store_label_set_document(struct store *store, const char *id, str
   PX_MUST_CHECK;
 enum px_status store_label_set_list(struct store *store, const char *dataset, int limit, struct px_buf *out,
                                     struct px_err *err) PX_MUST_CHECK;
+/* What a model, a label set or a job is, or will be when it has ended. */
+struct store_about {
+  char role[16]; /* idm, policy, labels; of a job its kind */
+  char state[16], algo[32], dataset[STORE_ID_MAX];
+  uint32_t obs_dim, act_dim, act_count, segments_n;
+};
+/* NOT_FOUND when there is none, or it was removed. */
+enum px_status store_result_about(struct store *store, const char *id, struct store_about *out, struct px_err *err) PX_MUST_CHECK;
 typedef enum px_status (*store_label_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
 /* Label segments first .. first + count - 1 of a published set, in order. The
  * sink may use the same store. NOT_FOUND unless the set has them all, BAD_DATA

@@ -20,6 +20,19 @@ select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', i
          'created_at', rfc3339(created_at)) order by created_at desc, id), '[]'), 'next', null)
 from page
 
+-- What a model, a label set or a job ($1, made by job $2) is, or will be. No row: there is none, or its job has lost it.
+-- name: result_about
+select case when left($1, 4) = 'job_' then j.kind
+            when left($1, 4) = 'mdl_' and j.kind = 'train_idm' then 'idm'
+            when left($1, 4) = 'mdl_' and j.kind = 'train_policy' then 'policy'
+            when left($1, 3) = 'ls_' and j.kind = 'label' then 'labels' end,
+       j.state, coalesce(j.spec #>> '{policy,algo}', ''), j.dataset_id, d.obs_dim, d.act_dim, d.act_count,
+       coalesce((j.spec ->> 'segments')::integer, 0)
+from jobs j join datasets d on d.id = j.dataset_id
+where j.id = $2
+  and (left($1, 4) = 'job_' or j.state <> 'succeeded'
+       or exists (select from models where id = $1) or exists (select from label_sets where id = $1))
+
 -- name: model_blob
 select blob_id from models where id = $1
 

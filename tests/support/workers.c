@@ -163,6 +163,7 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
                                           .labelled_trajectories_n = about->trajectories_n,
                                           .whole_trajectories_n = about->trajectories_n, .env = about->env,
+                                          .obs_dim = about->spaces.obs_dim, .act_dim = about->spaces.act_dim,
                                           .act_count = about->spaces.act_count,
                                           .new_id = store_job_new_id };
   json_t *json = json_loads(spec, 0, NULL);

@@ -13,7 +13,7 @@ static void numbered_id(char id[FLOW_ID_MAX]) { snprintf(id, FLOW_ID_MAX, "job_%
 static struct flow_snapshot snapshot(void) {
   next_id = 0;
   return (struct flow_snapshot){ .segments_n = 10, .trajectories_n = 100, .labelled_trajectories_n = 100, .whole_trajectories_n = 100,
-                                 .env = "hopper", .priority = 0, .new_id = numbered_id };
+                                 .env = "hopper", .obs_dim = 11, .act_dim = 3, .new_id = numbered_id };
 }
 
 static enum px_status plan_of(enum flow_kind kind, const char *spec, const struct flow_snapshot *s, struct flow_plan *plan,
@@ -123,7 +123,7 @@ static void discrete_actions_have_defaults_of_their_own(void) {
   struct flow_snapshot s = snapshot();
   struct flow_plan plan;
   struct px_err err;
-  s.act_count = 4;
+  s.act_count = 4, s.act_dim = 1, s.env = "";
   static const char *const GIVEN[] = { "", ", \"idm\": \"paper\"", ", \"idm\": {\"k\": 2, \"head\": \"softmax\"}" };
   for (size_t i = 0; i < sizeof GIVEN / sizeof *GIVEN; i++) {
     char text[200];
@@ -209,7 +209,7 @@ static void bad_specs_name_the_field(void) {
 static void heads_that_do_not_fit_the_actions_are_refused(void) {
   struct flow_snapshot s = snapshot();
   refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"head\": \"softmax\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "continuous");
-  s.act_count = 4;
+  s.act_count = 4, s.act_dim = 1, s.env = "";
   refused(FLOW_PIPELINE, "{" DS ", \"idm\": {\"head\": \"squashed\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "discrete");
   refused(FLOW_TRAIN_IDM, "{" DS ", \"idm\": {\"head\": \"gaussian\"}}", &s, PX_E_BAD_FIELD, "/spec/idm/head", "discrete");
   refused(FLOW_PIPELINE, "{" DS ", \"idm\": 3}", &s, PX_E_BAD_FIELD, "/spec/idm", "");
@@ -279,7 +279,7 @@ static void without_a_simulator_policies_are_judged_from_data(void) {
 
 static void a_policy_must_be_able_to_learn_the_dataset_s_actions(void) {
   struct flow_snapshot s = snapshot();
-  s.act_count = 4;
+  s.act_count = 4, s.act_dim = 1, s.env = "";
   refused(FLOW_PIPELINE, "{" DS ", \"policies\": [\"bc\", \"td3bc\"]}", &s, PX_E_BAD_FIELD, "/spec/policies/1/algo", "discrete");
   refused(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": \"awac\"}", &s, PX_E_BAD_FIELD, "/spec/policy/algo", "cannot learn");
   struct flow_plan plan;

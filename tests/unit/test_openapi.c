@@ -130,6 +130,7 @@ static json_t *words_of(const char *words) {
 
 static json_t *schema_of(const struct flow_field *f) {
   char pattern[64];
+  json_t *short_form;
   switch (f->type) {
     case FLOW_INT: return json_pack("{s:s s:o s:o}", "type", "integer", "minimum", number(f->min), "maximum", number(f->max));
     case FLOW_NUMBER: return json_pack("{s:s s:o s:o}", "type", "number", "minimum", number(f->min), "maximum", number(f->max));
@@ -140,7 +141,10 @@ static json_t *schema_of(const struct flow_field *f) {
       snprintf(pattern, sizeof pattern, "^%s[a-z0-9_]+$", f->words);
       return json_pack("{s:s s:s s:i}", "type", "string", "pattern", pattern, "maxLength", 39);
     case FLOW_OBJECT:
-      return json_pack("{s:[{s:s s:s} o]}", "anyOf", "type", "string", "description", f->sub[0].name, schema_of_table(f->sub));
+      if (!flow_field_has_short_form(f)) return schema_of_table(f->sub);
+      short_form = schema_of(&f->sub[0]);
+      json_object_set_new(short_form, "description", json_string(f->sub[0].name));
+      return json_pack("{s:[o o]}", "anyOf", short_form, schema_of_table(f->sub));
     case FLOW_CHOICE: /* described once, by the choice's name */
       snprintf(pattern, sizeof pattern, "#/components/schemas/choice_%s", f->name);
       return json_pack("{s:s}", "$ref", pattern);

@@ -137,29 +137,17 @@ enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct 
   return idm_spec_check(spec, err);
 }
 
-/* Options that do not go together. */
 static enum px_status check_pairs(const struct idm_spec *spec, struct px_err *err) {
-  const bool constant = spec->head == IDM_DETERMINISTIC, reference = spec->compat == IDM_REFERENCE;
-  const struct { bool wrong; const char *pointer, *message, *hint; } pairs[] = {
-    { constant && spec->mean_loss != IDM_SQUARED, "/mean_loss", "head deterministic has no likelihood to train by",
-      "Set mean_loss to squared, or choose head gaussian." },
-    { spec->head == IDM_SOFTMAX && spec->mean_loss != IDM_NLL, "/mean_loss", "head softmax is trained by its likelihood",
-      "Set mean_loss to nll." },
-    { constant && spec->rounds > 0, "/rounds", "head deterministic is as certain of each transition as of all others",
-      "Set rounds to 0, or choose head gaussian." },
-    { reference && spec->inputs != IDM_STATES, "/inputs", "compat reference is defined for inputs states",
-      "Set profile to paper, or compat to none." },
-    { reference && spec->head != IDM_SQUASHED, "/head", "compat reference is defined for head squashed",
-      "Set profile to paper, or compat to none." },
-    { reference && spec->f > 0, "/f", "compat reference has no future observations", "Set f to 0, or compat to none." },
-  };
-  for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-    if (!pairs[i].wrong) continue;
-    px_fail_at(err, PX_E_BAD_FIELD, pairs[i].pointer, "%s", pairs[i].message);
-    px_err_hint(err, "%s", pairs[i].hint);
-    return PX_E_BAD_FIELD;
+  char words[4][32];
+  const uint32_t value[] = { spec->head, spec->mean_loss, spec->compat, spec->inputs };
+  static const char *const NAME[] = { "head", "mean_loss", "compat", "inputs" };
+  for (size_t i = 0; i < 4; i++) {
+    size_t len;
+    const char *word = flow_word_at(field_of(NAME[i])->words, value[i], &len);
+    snprintf(words[i], sizeof words[i], "%.*s", (int)len, word);
   }
-  return PX_OK;
+  const struct flow_idm_pairs pairs = { words[0], words[1], words[2], words[3], spec->rounds, spec->f };
+  return flow_idm_check_pairs(&pairs, "", err);
 }
 
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {

@@ -1,0 +1,189 @@
+/* Estimates of memory and time: see estimate.h. Sizes are of float32 unless said otherwise. */
+#include "lib/flow/estimate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double MIB = 1 << 20, F32 = 4, F64 = 8;
+/* The program with its libraries; buffers of the database's client. */
+static const double PROCESS_BYTES = 96.0 * (1 << 20);
+static const double CHUNK = 512; /* rows that a net takes at a time: PX_MLP_CHUNK */
+/* A training's parameters: net, target, gradients and two moments; the checkpoint's copy of all but the gradients grows by
+ * doubling, and the database's client holds one more. */
+static const double COPIES = 5 + 4 * 3;
+static const double FLOPS = 1e9; /* of a very slow core */
+static const double LEAST_S = 3600;
+
+static double number(const json_t *object, const char *name, double fallback) {
+  const json_t *value = json_object_get(object, name);
+  return value ? json_number_value(value) : fallback;
+}
+static bool says(const json_t *object, const char *name, const char *word) {
+  const char *text = json_string_value(json_object_get(object, name));
+  return text && strcmp(text, word) == 0;
+}
+
+/* ---- nets */
+
+static double mlp(double in, double out, double hidden, double layers) {
+  return in * hidden + (layers - 1) * hidden * hidden + hidden * out + 3 * layers * hidden + out;
+}
+static double transformer(const json_t *policy, const struct flow_dims *dims) {
+  const double width = number(policy, "hidden", 0), layers = number(policy, "layers", 0), timesteps = 4096;
+  const double actions = dims->act_count ? dims->act_count : dims->act_dim;
+  return layers * (12 * width * width + 13 * width) + width * (timesteps + dims->obs_dim + 3 * actions + 10);
+}
+
+/* How many nets of about the actor's size an algorithm trains and keeps in its file. */
+static double nets_n(const char *algo) {
+  static const struct { const char *algo; double n; } NETS[] = {
+    { "td3bc", 3 }, { "cql", 3 }, { "iql", 4 }, { "rebrac", 3 }, { "awac", 3 }
+  };
+  for (size_t i = 0; i < sizeof NETS / sizeof *NETS; i++)
+    if (strcmp(NETS[i].algo, algo) == 0) return NETS[i].n;
+  return 1;
+}
+
+static double policy_params(const json_t *policy, const struct flow_dims *dims) {
+  const char *algo = json_string_value(json_object_get(policy, "algo"));
+  const double actions = dims->act_count ? dims->act_count : 2.0 * dims->act_dim;
+  if (!algo) return 0;
+  if (strcmp(algo, "dt") == 0) return transformer(policy, dims);
+  return nets_n(algo) * mlp(dims->obs_dim + actions, actions, number(policy, "hidden", 0), number(policy, "layers", 0));
+}
+
+static double idm_inputs(const json_t *idm, const struct flow_dims *dims) {
+  return dims->obs_dim * (number(idm, "k", 0) + 2 + number(idm, "f", 0)) + number(idm, "f", 0);
+}
+static double idm_outputs(const struct flow_dims *dims) { return dims->act_count ? dims->act_count : dims->act_dim; }
+
+static double idm_params(const json_t *idm, const struct flow_dims *dims) {
+  const double in = idm_inputs(idm, dims), out = idm_outputs(dims);
+  const double one = mlp(in, out, number(idm, "hidden", 0), number(idm, "layers", 0));
+  const bool spread = !says(idm, "head", "deterministic") && !says(idm, "head", "softmax");
+  return one * (spread ? 2 : 1) + (json_is_true(json_object_get(idm, "linear")) ? out * (in + 1) : 0);
+}
+
+/* ---- data */
+
+struct data { double steps, rows, obs, act, segment_bytes; };
+
+static struct data data_of(const json_t *spec, const struct flow_dims *dims, const struct flow_size *size) {
+  const double share = size->segments_n > 0 ? fmin(1, number(spec, "segments", size->segments_n) / size->segments_n) : 1;
+  return (struct data){ .steps = size->steps_n * share, .rows = (size->steps_n + size->trajectories_n) * share,
+                        .obs = dims->obs_dim, .act = dims->act_dim,
+                        .segment_bytes = size->segments_n > 0 ? size->size_bytes / size->segments_n : 0 };
+}
+/* Arrays grow by half and are cut at the end; a segment is there as it came and as text of the database's client. */
+static double loaded(const struct data *d) {
+  return 1.5 * (d->rows * d->obs * F32 + d->steps * (d->act * F32 + 5)) + 3 * d->segment_bytes;
+}
+static double merged(const struct data *d) { return d->steps * (d->act * F32 + 5); }
+static double transitions(const struct data *d) { return d->steps * (d->act * F32 + 20); }
+
+/* ---- trainings */
+
+static double activations(const json_t *options, double in, double nets) {
+  return nets * CHUNK * (number(options, "hidden", 0) * (number(options, "layers", 0) + 3) * 3 + in * 2) * F32;
+}
+
+/* Normal equations, or their dual where rows are fewer: two matrices and one that is solved. */
+static double ridge(double in, double rows) {
+  const double n = fmin(in + 1, rows);
+  return 3 * n * n * F64 + (rows < in ? rows * in * F32 : 0);
+}
+
+static double policy_bytes(const json_t *policy, const struct data *d, const struct flow_dims *dims) {
+  const double batch = number(policy, "batch", 0), context = number(policy, "context", 1), params = policy_params(policy, dims);
+  double work = activations(policy, d->obs + d->act, 4) * (says(policy, "algo", "cql") ? 4 : 1);
+  if (says(policy, "algo", "dt")) /* activations of a chunk of about 960 tokens, and scores of attention */
+    work = fmax(960, 3 * context) * number(policy, "layers", 0) * (30 * number(policy, "hidden", 0) + number(policy, "heads", 1) * 3 * context) * F32;
+  return params * F32 * COPIES + work + batch * context * (2 * d->obs + 4 * d->act + 16) * F32;
+}
+static double policy_work(const json_t *policy, const struct flow_dims *dims) {
+  const double samples = says(policy, "algo", "cql") ? 1 + 3 * number(policy, "actions", 1) : 1;
+  const double tokens = says(policy, "algo", "dt") ? 3 * number(policy, "context", 1) : 1;
+  return number(policy, "updates", 0) * number(policy, "batch", 0) * tokens * samples * 12 * policy_params(policy, dims);
+}
+
+static double idm_bytes(const json_t *idm, const struct data *d, const struct flow_dims *dims) {
+  const double in = idm_inputs(idm, dims);
+  const double linear = json_is_true(json_object_get(idm, "linear")) ? ridge(in, d->steps) : 0;
+  return idm_params(idm, dims) * F32 * COPIES + linear + activations(idm, in, 2) + 2 * CHUNK * in * F32 + d->steps * 24;
+}
+static double idm_work(const json_t *idm, const struct data *d, const struct flow_dims *dims) {
+  const double in = idm_inputs(idm, dims), n = fmin(in, d->steps), rounds = 1 + number(idm, "rounds", 0);
+  const double linear = json_is_true(json_object_get(idm, "linear")) ? 4 * d->steps * in * n + 40 * n * n * n : 0;
+  return rounds * (number(idm, "steps", 0) * number(idm, "batch", 0) * 12 + d->steps * 20) * idm_params(idm, dims) + linear;
+}
+
+/* What the report compares labels with: nearest neighbours among at most 20,000, and a ridge on pairs of states. */
+static double yardsticks(const struct data *d) {
+  const double near = fmin(d->steps, 20000);
+  return near * (2 * d->obs + d->act + 256) * F32 + ridge(2 * d->obs, d->steps);
+}
+
+static double fqe_params(const json_t *spec, const struct flow_dims *dims) {
+  const double actions = dims->act_count ? dims->act_count : dims->act_dim;
+  return mlp(dims->obs_dim + actions, 1, number(spec, "hidden", 0), number(spec, "layers", 0));
+}
+
+/* ---- jobs */
+
+static double memory(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims, const struct data *d) {
+  const json_t *idm = json_object_get(spec, "idm"), *policy = json_object_get(spec, "policy");
+  switch (kind) {
+    case FLOW_TRAIN_IDM: return loaded(d) + idm_bytes(idm, d, dims);
+    case FLOW_TRAIN_POLICY: return loaded(d) + merged(d) + transitions(d) + policy_bytes(policy, d, dims);
+    case FLOW_ASSESS:
+      return loaded(d) + merged(d) + transitions(d) + d->rows * d->act * F32 + fqe_params(spec, dims) * F32 * COPIES +
+             activations(spec, d->obs + d->act, 2);
+    case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
+    case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
+    case FLOW_EXPORT: return 6 * d->segment_bytes;
+    default: return 0;
+  }
+}
+
+static double flops(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims, const struct data *d) {
+  switch (kind) {
+    case FLOW_TRAIN_IDM: return idm_work(json_object_get(spec, "idm"), d, dims);
+    case FLOW_TRAIN_POLICY: return policy_work(json_object_get(spec, "policy"), dims);
+    case FLOW_ASSESS: return number(spec, "updates", 0) * number(spec, "batch", 0) * 12 * fqe_params(spec, dims) + d->rows * 1e7;
+    case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
+    case FLOW_EVALUATE: return number(spec, "episodes", 0) * 1000 * 1e7;
+    case FLOW_REPORT: return d->steps * 20000 * (4 * d->obs + 8) + 40 * pow(2 * d->obs, 3);
+    default: return d->steps * 1e6;
+  }
+}
+
+struct flow_cost flow_estimate(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims,
+                               const struct flow_size *size) {
+  const struct data d = data_of(spec, dims, size);
+  if (kind == FLOW_PIPELINE) return (struct flow_cost){ 0, 0 };
+  const double seconds = LEAST_S + flops(kind, spec, dims, &d) / FLOPS;
+  return (struct flow_cost){ (int64_t)(PROCESS_BYTES + memory(kind, spec, dims, &d)), (int64_t)fmin(seconds, 1e9) };
+}
+
+static enum px_status too_large(double params, const char *what, const char *at, struct px_err *err) {
+  if (params * F32 <= FLOW_MODEL_BYTES_MAX) return PX_OK;
+  char place[96];
+  snprintf(place, sizeof place, "%s/hidden", at);
+  px_fail_at(err, PX_E_BAD_FIELD, place, "%s would take %.0f MiB; at most %.0f are kept", what, params * F32 / MIB,
+             FLOW_MODEL_BYTES_MAX / MIB);
+  px_err_hint(err, "Choose a smaller hidden, or fewer layers.");
+  return PX_E_BAD_FIELD;
+}
+
+enum px_status flow_policy_size_check(const json_t *policy, const struct flow_dims *dims, const char *at, struct px_err *err) {
+  return too_large(policy_params(policy, dims), "the policy", at, err);
+}
+enum px_status flow_idm_size_check(const json_t *idm, const struct flow_dims *dims, const char *at, struct px_err *err) {
+  return too_large(idm_params(idm, dims), "the model", at, err);
+}
+
+void flow_bytes_text(double bytes, char out[FLOW_BYTES_TEXT]) {
+  if (bytes >= 1024 * MIB) (void)snprintf(out, FLOW_BYTES_TEXT, "%.1f GiB", bytes / MIB / 1024);
+  else (void)snprintf(out, FLOW_BYTES_TEXT, "%.0f MiB", bytes / MIB);
+}
