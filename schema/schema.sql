@@ -10,6 +10,24 @@ end $$;
 
 COMMENT ON FUNCTION public.attach_blob() IS 'Marks a blob as taken up, so that the janitor leaves it';
 
+CREATE FUNCTION public.cursor_id(place text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN split_part(place, '.'::text, 2);
+
+COMMENT ON FUNCTION public.cursor_id(place text) IS 'The id in a cursor';
+
+CREATE FUNCTION public.cursor_of(at timestamp with time zone, id text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    RETURN ((((EXTRACT(epoch FROM at) * (1000000)::numeric))::bigint || '.'::text) || id);
+
+COMMENT ON FUNCTION public.cursor_of(at timestamp with time zone, id text) IS 'Where a page of a list by time ends: microseconds and id';
+
+CREATE FUNCTION public.cursor_time(place text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    RETURN ('1970-01-01 00:00:00+00'::timestamp with time zone + (((split_part(place, '.'::text, 1))::bigint)::double precision * '00:00:00.000001'::interval));
+
+COMMENT ON FUNCTION public.cursor_time(place text) IS 'The time in a cursor';
+
 CREATE FUNCTION public.new_id(prefix text) RETURNS text
     LANGUAGE sql
     RETURN ((prefix || '_'::text) || "left"(replace((gen_random_uuid())::text, '-'::text, ''::text), 20));
@@ -300,6 +318,9 @@ CREATE TABLE public.jobs (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     resumed_from bigint,
+    memory_bytes bigint DEFAULT 0 NOT NULL,
+    limit_s bigint DEFAULT 0 NOT NULL,
+    token_id text,
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (lease_owner IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -308,8 +329,10 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
     CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_limit_s_check CHECK ((limit_s >= 0)),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
+    CONSTRAINT jobs_memory_bytes_check CHECK ((memory_bytes >= 0)),
     CONSTRAINT jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
     CONSTRAINT jobs_resumed_from_check CHECK ((resumed_from > 0)),
     CONSTRAINT jobs_spec_check CHECK ((jsonb_typeof(spec) = 'object'::text)),
@@ -377,6 +400,12 @@ COMMENT ON COLUMN public.jobs.started_at IS 'When its current or last attempt be
 COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended for good';
 
 COMMENT ON COLUMN public.jobs.resumed_from IS 'Step of the checkpoint that the current or last attempt went on from; null: from the start';
+
+COMMENT ON COLUMN public.jobs.memory_bytes IS 'Estimate of its process''s memory: only a worker that has so much claims it; 0: not known';
+
+COMMENT ON COLUMN public.jobs.limit_s IS 'Seconds after which an attempt is ended for good; 0: none';
+
+COMMENT ON COLUMN public.jobs.token_id IS 'Token that submitted it; null: the service itself, or before tokens were recorded';
 
 CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -1067,7 +1096,9 @@ CREATE TABLE public.workers (
     version text NOT NULL,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    draining boolean DEFAULT false NOT NULL
+    draining boolean DEFAULT false NOT NULL,
+    memory_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT workers_memory_bytes_check CHECK ((memory_bytes >= 0))
 );
 
 COMMENT ON TABLE public.workers IS 'Worker processes that have shown themselves';
@@ -1085,6 +1116,8 @@ COMMENT ON COLUMN public.workers.started_at IS 'When it registered';
 COMMENT ON COLUMN public.workers.last_seen_at IS 'Its last heartbeat';
 
 COMMENT ON COLUMN public.workers.draining IS 'Whether it takes no more jobs';
+
+COMMENT ON COLUMN public.workers.memory_bytes IS 'Memory that a job''s process may take there; 0: not told';
 
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
@@ -1196,7 +1229,11 @@ CREATE INDEX jobs_dataset ON public.jobs USING btree (dataset_id, created_at DES
 
 CREATE UNIQUE INDEX jobs_dedupe ON public.jobs USING btree (dedupe_key) WHERE ((dedupe_key IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 
+CREATE INDEX jobs_finished ON public.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
 CREATE INDEX jobs_lease ON public.jobs USING btree (lease_expires_at) WHERE (state = 'running'::text);
+
+CREATE INDEX jobs_of_token ON public.jobs USING btree (token_id) WHERE ((token_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 
 CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 

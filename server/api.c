@@ -8,9 +8,18 @@
 #include <unistd.h>
 
 #include "lib/store/blob.h"
+#include "lib/store/datasets.h"
 #include "server/files.h"
 #include "server/incoming.h"
 #include "server/once.h"
+
+enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
+  uint8_t digest[PX_SHA256_BYTES];
+  const enum px_status status = service_store(req->service, req->pooled, out, err);
+  const bool known = !status && service_token_digest(http_header(req, "Authorization"), digest);
+  if (!status) store_set_submitter(*out, known ? digest : NULL, service_options(req->service)->jobs_per_token);
+  return status;
+}
 
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
                              int64_t fallback, int64_t *out, struct px_err *err) {
@@ -31,6 +40,44 @@ enum px_status api_query_int(const struct http_request *req, const char *name, i
 
 enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out, struct px_err *err) {
   return incoming_flag(name, http_query(req, name), out, err);
+}
+
+enum px_status api_filter_dataset(struct http_request *req, const char **id, struct px_err *err) {
+  const char *asked = http_query(req, "dataset");
+  struct store *store = NULL;
+  *id = NULL;
+  if (!asked) return PX_OK;
+  struct store_dataset *ds = px_arena_take(req->arena, 1, sizeof *ds);
+  enum px_status status = ds ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "dataset");
+  if (!status) status = store_dataset_get(store, asked, ds, err);
+  if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "dataset");
+  if (!status) *id = ds->id;
+  return status;
+}
+
+enum px_status api_cursor(const struct http_request *req, const char *prefix, const char **out, struct px_err *err) {
+  const char *text = *out = http_query(req, "before");
+  if (!text) return PX_OK;
+  const size_t digits = strspn(text, "0123456789"), n = strlen(prefix);
+  if (digits > 0 && digits <= 18 && text[digits] == '.' && strncmp(text + digits + 1, prefix, n) == 0) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "before", "'%.64s' is no cursor of this list", text);
+  px_err_hint(err, "Give the `next` of the page before, or leave it out to begin.");
+  return PX_E_BAD_FIELD;
+}
+
+/* RFC 9110 section 13.1.1: strong comparison, so what begins with W/ never matches. */
+enum px_status api_if_match(struct http_request *req, int64_t version, bool *only, struct px_err *err) {
+  const char *list = http_header(req, "If-Match"), *etag = api_etag(req, version);
+  *only = list != NULL;
+  if (!list) return PX_OK;
+  if (!etag) return px_fail(err, PX_E_NO_MEMORY, "version");
+  const size_t n = strlen(etag);
+  for (const char *at = list; *at; at += strcspn(at, ",")) {
+    at += strspn(at, " \t,");
+    if (*at == '*') *only = false;
+    if (*at == '*' || (strncmp(at, etag, n) == 0 && strchr(", \t", at[n]))) return PX_OK;
+  }
+  return px_fail(err, PX_E_PRECONDITION_FAILED, "the present version is %s, and If-Match names %.100s", etag, list);
 }
 
 enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) {

@@ -41,12 +41,14 @@ API_HANDLER(api_job_artifact);
 API_HANDLER(api_job_checkpoint);
 API_HANDLER(api_job_cancel);
 API_HANDLER(api_job_retry);
+API_HANDLER(api_job_delete);
 API_HANDLER(api_pipeline_create);
 API_HANDLER(api_label_set_list);
 API_HANDLER(api_label_set_get);
 API_HANDLER(api_model_list);
 API_HANDLER(api_model_get);
 API_HANDLER(api_model_weights);
+API_HANDLER(api_model_delete);
 API_HANDLER(api_worker_list);
 API_HANDLER(api_index);
 API_HANDLER(api_healthz);
@@ -55,11 +57,9 @@ API_HANDLER(api_metrics);
 API_HANDLER(api_version);
 API_HANDLER(api_openapi);
 
-/* The store of this thread. Only in the work pool does it wait for a database that is away: an HTTP thread, which reads the
- * beginnings of uploads too, has other connections to serve. */
-static inline enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
-  return service_store(req->service, req->pooled, out, err);
-}
+/* The store of this thread, submitting in the name of the request's token. Only in the work pool does it wait for a database
+ * that is away: an HTTP thread, which reads the beginnings of uploads too, has other connections to serve. */
+enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) PX_MUST_CHECK;
 /* A whole number from the query within bounds, or `fallback` when it is not given. */
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
                              int64_t fallback, int64_t *out, struct px_err *err) PX_MUST_CHECK;
@@ -73,6 +73,13 @@ enum px_status api_check_id(const char *id, const char *prefix, const char *what
 /* What has been committed is not refused any more: a failure to read it back becomes UNSETTLED, naming it. A request with
  * an Idempotency-Key has not been committed yet. */
 enum px_status api_done(const struct http_request *req, enum px_status status, const char *what, const char *id, struct px_err *err) PX_MUST_CHECK;
+/* Filters of lists: an id or name that is not there is NOT_FOUND at the parameter, rather than an empty list.
+ * *id is NULL when it is not given; a dataset's name becomes its id. */
+enum px_status api_filter_dataset(struct http_request *req, const char **id, struct px_err *err) PX_MUST_CHECK;
+/* The cursor of a page: ?before= as it is, NULL if not given. BAD_FIELD unless a page's `next` has this shape. */
+enum px_status api_cursor(const struct http_request *req, const char *prefix, const char **out, struct px_err *err) PX_MUST_CHECK;
+/* PRECONDITION_FAILED unless If-Match, where it is given, names this version, or any (*). *only: whether it names one. */
+enum px_status api_if_match(struct http_request *req, int64_t version, bool *only, struct px_err *err) PX_MUST_CHECK;
 /* "version" in quotes, in the request's arena. */
 const char *api_etag(struct http_request *req, int64_t version);
 /* Sends a blob: through an unlinked file, so that memory stays bounded. */

@@ -157,9 +157,11 @@ API_HANDLER(api_dataset_get) {
 API_HANDLER(api_dataset_delete) {
   struct store_dataset *ds = NULL;
   struct store *store = NULL;
+  bool only = false;
   enum px_status status = api_dataset(req, &ds, err);
+  if (!status) status = api_if_match(req, ds->version, &only, err);
   if (!status) status = api_store(req, &store, err);
-  if (!status) status = store_dataset_delete(store, ds->id, err);
+  if (!status) status = store_dataset_delete(store, ds->id, only ? ds->version : 0, err);
   if (!status) reply->status = 204;
   return status;
 }

@@ -46,19 +46,30 @@ static enum px_status check_word(const struct http_request *req, const char *nam
   return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be one of: %s", name, words);
 }
 
+/* NULL, or a pipeline that is there. */
+static enum px_status filter_parent(struct http_request *req, struct store *store, const char **parent, struct px_err *err) {
+  int64_t version;
+  bool final;
+  *parent = http_query(req, "parent");
+  if (!*parent) return PX_OK;
+  enum px_status status = store_job_versions(store, parent, 1, &version, &final, err);
+  return status || version >= 0 ? status : px_fail_at(err, PX_E_NOT_FOUND, "parent", "there is no job %.64s", *parent);
+}
+
 API_HANDLER(api_job_list) {
   int64_t limit;
   struct store *store = NULL;
+  struct store_job_filter filter = { .kind = http_query(req, "kind"), .state = http_query(req, "state") };
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status)
     status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate assess report export pipeline", err);
   if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
+  if (!status) status = api_cursor(req, "job_", &filter.before, err);
+  if (!status) status = api_filter_dataset(req, &filter.dataset, err);
   if (!status) status = api_store(req, &store, err);
-  if (status) return status;
-  const struct store_job_filter filter = { .dataset = http_query(req, "dataset"), .kind = http_query(req, "kind"),
-                                           .state = http_query(req, "state"), .parent = http_query(req, "parent"),
-                                           .before = http_query(req, "before"), .limit = (int)limit };
-  return store_job_list(store, &filter, &reply->body, err);
+  if (!status) status = filter_parent(req, store, &filter.parent, err);
+  filter.limit = (int)limit;
+  return status ? status : store_job_list(store, &filter, &reply->body, err);
 }
 
 /* "30s", "500ms" or "30". */
@@ -218,6 +229,22 @@ API_HANDLER(api_job_cancel) {
     status = api_done(req, store_job_document(store, req->params[0], &reply->body, &version, err), "the cancellation of",
                       req->params[0], err);
   if (!status) reply->etag = api_etag(req, version);
+  return status;
+}
+
+API_HANDLER(api_job_delete) {
+  struct store *store = NULL;
+  int64_t version;
+  bool final, only;
+  const char *const job = req->params[0];
+  enum px_status status = job_store(req, &store, err);
+  if (!status) status = store_job_versions(store, &job, 1, &version, &final, err);
+  if (!status && version >= 0) status = api_if_match(req, version, &only, err); /* what has ended does not change any more */
+  if (!status) status = store_job_delete(store, job, err);
+  if (!status) {
+    reply->changed = job;
+    reply->status = 204;
+  }
   return status;
 }
 

@@ -316,6 +316,7 @@ API_HANDLER(api_tus_get) {
 API_HANDLER(api_tus_delete) {
   struct store *store = NULL;
   enum px_status status = tus_version(http_header(req, "Tus-Resumable"), err);
+  if (!status && http_header(req, "If-Match")) status = px_fail(err, PX_E_PRECONDITION_FAILED, "an upload has no version to match");
   if (!status) status = api_check_id(req->params[0], "up_", "upload", err);
   if (!status) status = api_store(req, &store, err);
   if (!status) status = store_upload_delete(store, req->params[0], err);

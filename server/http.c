@@ -189,6 +189,9 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   x->req.lane = x->req.route->lane;
   memcpy(x->req.params, x->match.params, sizeof x->req.params);
   status = http_route_query(&x->req, x->req.query_text, err);
+  /* What only removes compares it; what makes something must not pass over it. */
+  if (!status && http_header(&x->req, "If-Match") && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
+    status = px_fail(err, PX_E_PRECONDITION_FAILED, "%s has no version here that If-Match could name", x->method);
   if (!status && once_asked(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
   return status ? status : check_body(x, err);
 }

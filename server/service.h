@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/hash.h"
 #include "lib/queue/queue.h"
 #include "lib/store/store.h"
 #include "server/defer.h"
@@ -16,7 +17,7 @@
 struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
   uint64_t max_upload_bytes;
-  int64_t upload_expires_s, rate_per_s, rate_burst;
+  int64_t upload_expires_s, rate_per_s, rate_burst, jobs_per_token;
   int work_threads, db_wait_ms;
   struct room_options room;
 };
@@ -49,6 +50,9 @@ enum px_status service_authorize(struct service *service, const char *authorizat
 enum { SERVICE_TOKEN_MAX = 72 };
 enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
                                     struct px_err *err) PX_MUST_CHECK;
+
+/* SHA-256 of the token in an Authorization header, which may be NULL; false without a bearer token. */
+bool service_token_digest(const char *authorization, uint8_t digest[PX_SHA256_BYTES]);
 
 /* An unlinked temporary file in the spool folder. */
 enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;

@@ -87,6 +87,21 @@ static enum px_status check_mask(const struct ground *ground, const char *spec_j
   return status;
 }
 
+/* What no worker could take would wait for ever. Without any worker it is taken: one may come. */
+static enum px_status check_memory(struct store *store, const struct flow_plan *plan, struct px_err *err) {
+  int64_t most;
+  const enum px_status status = store_worker_memory(store, &most, err);
+  const struct flow_job *job = &plan->jobs[0];
+  for (size_t i = 1; i < plan->n; i++)
+    if (plan->jobs[i].cost.memory_bytes > job->cost.memory_bytes) job = &plan->jobs[i];
+  if (status || job->cost.memory_bytes <= most) return status;
+  char takes[FLOW_BYTES_TEXT], gives[FLOW_BYTES_TEXT];
+  flow_bytes_text((double)job->cost.memory_bytes, takes);
+  flow_bytes_text((double)most, gives);
+  return px_fail_at(err, PX_E_NEEDS_MEMORY, "/spec", "the job '%s' would take about %s of memory, and no worker gives a job more than %s",
+                    job->name, takes, gives);
+}
+
 static const char *name_of(const struct flow_plan *plan, const char *id) {
   for (size_t i = 0; i < plan->n; i++)
     if (strcmp(plan->jobs[i].id, id) == 0) return plan->jobs[i].name;
@@ -100,8 +115,9 @@ static enum px_status reply_plan(struct http_reply *reply, const struct flow_pla
     const struct flow_job *job = &plan->jobs[i];
     json_t *needs = json_array();
     for (size_t k = 0; needs && k < job->needs_n; k++) json_array_append_new(needs, json_string(name_of(plan, job->needs[k])));
-    json_array_append_new(jobs, json_pack("{s:s s:s s:o}", "kind", flow_kind_info(job->kind)->name, "name", job->name,
-                                          "needs", needs));
+    json_array_append_new(jobs, json_pack("{s:s s:s s:o s:I s:I}", "kind", flow_kind_info(job->kind)->name, "name", job->name,
+                                          "needs", needs, "memory_bytes", (json_int_t)job->cost.memory_bytes, "limit_s",
+                                          (json_int_t)job->cost.limit_s));
   }
   json_t *spec = px_json_parse(plan->jobs[0].spec_json, strlen(plan->jobs[0].spec_json), 0, NULL);
   return http_reply_json(reply, json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n, "spec", spec,
@@ -130,7 +146,8 @@ static enum px_status submit_plan(struct store *store, const struct flow_plan *p
     drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
                                           .spec_json = job->spec_json, .dataset_id = *dataset_id ? dataset_id : NULL,
                                           .parent_id = *job->parent ? job->parent : NULL, .needs = needs + used,
-                                          .needs_n = job->needs_n, .priority = job->priority };
+                                          .needs_n = job->needs_n, .priority = job->priority,
+                                          .memory_bytes = job->cost.memory_bytes, .limit_s = job->cost.limit_s };
     for (size_t k = 0; k < job->needs_n; k++) needs[used++] = job->needs[k];
   }
   if (!status) drafts[0].dedupe_key = dedupe_key;
@@ -178,6 +195,7 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
     status = flow_plan(kind, spec, &snapshot, &plan, err);
   }
   if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
+  if (!status) status = check_memory(store, &plan, err);
   if (!status && dry_run) status = reply_plan(reply, &plan, err);
   else if (!status) status = submit_plan(store, &plan, ground->ds.id, dedupe_key, existing, err);
   if (!status && !dry_run) status = reply_submitted(req, reply, store, &plan, existing, err);

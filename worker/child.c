@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "worker/jobs.h"
+#include "worker/limits.h"
 
 enum { FRAMES_FD = 3, JOB_JSON_MAX = 4 << 20, METRICS_EVERY_MS = 1000, PROGRESS_EVERY_MS = 200, EXIT_FAILED = 1 };
 
@@ -97,15 +97,17 @@ int child_read(const struct child *child, struct child_frame *frame) {
   return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
-enum px_status child_reap(struct child *child, struct px_err *err) {
+enum px_status child_reap(struct child *child, bool lacked, struct px_err *err) {
   int how = 0;
   while (waitpid(child->pid, &how, 0) < 0 && errno == EINTR) continue;
   close(child->frames_fd);
   child->frames_fd = -1;
   child->pid = 0;
   if (WIFEXITED(how) && WEXITSTATUS(how) == 0) return PX_OK;
+  if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL && lacked)
+    return px_fail(err, PX_E_OOM, "the kernel killed the job's process for want of memory");
   if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL)
-    return px_fail(err, PX_E_OOM, "the job's process was killed (SIGKILL), as the kernel does when memory runs out");
+    return px_fail(err, PX_E_CHILD_CRASHED, "the job's process was killed (SIGKILL) by somebody else; memory had not run out");
   if (WIFSIGNALED(how))
     return px_fail(err, PX_E_CHILD_CRASHED, "the job's process died of signal %d (%s)", WTERMSIG(how), strsignal(WTERMSIG(how)));
   return px_fail(err, PX_E_CHILD_CRASHED, "the job's process ended with status %d and no word", WEXITSTATUS(how));
@@ -179,12 +181,6 @@ static enum px_status read_job(json_t **out, struct px_err *err) {
   return PX_OK;
 }
 
-static void limit_memory(long long mb) {
-  if (mb <= 0) return;
-  const struct rlimit limit = { (rlim_t)mb << 20, (rlim_t)mb << 20 };
-  setrlimit(RLIMIT_AS, &limit);
-}
-
 static enum px_status run(const json_t *document, struct px_err *err) {
   struct job job = { .checkpoint_ms = (int)json_integer_value(json_object_get(document, "checkpoint_ms")),
                      .spec = json_object_get(document, "spec"),
@@ -198,7 +194,7 @@ static enum px_status run(const json_t *document, struct px_err *err) {
   if (status) return status;
   char application[64];
   snprintf(application, sizeof application, "px %s %lld", job.hold.job, (long long)job.hold.epoch);
-  limit_memory(json_integer_value(json_object_get(document, "memory_mb")));
+  limits_apply(json_integer_value(json_object_get(document, "memory_mb")));
   px_crash_context(json_string_value(json_object_get(document, "kind")));
   px_log_setup("worker", PX_LOG_INFO, json_is_true(json_object_get(document, "log_json")));
   status = store_new(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);

@@ -34,14 +34,15 @@ struct child {
 };
 
 /* Starts the child for `job`. Of the configuration it is told db_url, memory_mb
- * (bound of its address space), checkpoint_ms and log_json. IO when no process can be made. */
+ * (limits.h), checkpoint_ms and log_json. IO when no process can be made. */
 enum px_status child_start(const struct store_job *job, const struct px_config *config, struct child *out,
                            struct px_err *err) PX_MUST_CHECK;
 /* Reads one frame if there is one: 1, 0 for none now, -1 at the end. */
 int child_read(const struct child *child, struct child_frame *frame);
 /* Waits for the end of a child whose pipe has ended or that was killed, and says
- * how it died: PX_OK for exit 0, else CHILD_CRASHED or OOM. */
-enum px_status child_reap(struct child *child, struct px_err *err) PX_MUST_CHECK;
+ * how it died: PX_OK for exit 0, else CHILD_CRASHED, or OOM for a kill where
+ * memory was `lacked`. */
+enum px_status child_reap(struct child *child, bool lacked, struct px_err *err) PX_MUST_CHECK;
 
 /* The child's own main: reads the job, runs it (jobs.h), reports. The result is
  * its exit status. */

@@ -20,7 +20,12 @@ static const struct px_option OPTIONS[] = {
   { "stall_ms", PX_OPT_INT, "600000", 1000, 86400000, false, "A job without progress for so long is stopped and tried again" },
   { "checkpoint_ms", PX_OPT_INT, "30000", 0, 3600000, false, "Longest time between two checkpoints of a training; 0: every step" },
   { "db_wait_ms", PX_OPT_INT, "300000", 0, 86400000, false, "How long a running job waits for a database that does not answer before it fails" },
-  { "memory_mb", PX_OPT_INT, "0", 0, 1 << 24, false, "Address space of a job's process; 0: no bound" },
+  { "memory_mb", PX_OPT_INT, "0", 0, 1 << 24, false, "Memory that a job's process may take; one that takes more is ended. 0: what the machine or the container has" },
+  { "keep_jobs_days", PX_OPT_INT, "0", 0, 36500, false, "Finished jobs older than this are removed, unless they left a model or a label set, or another job needs them; 0: kept" },
+  { "keep_jobs", PX_OPT_INT, "0", 0, 1LL << 40, false, "Of finished jobs only so many are kept, the newest, with the same exceptions; 0: any number" },
+  { "keep_metrics_days", PX_OPT_INT, "0", 0, 36500, false, "Curves of jobs that ended longer ago are removed; 0: kept" },
+  { "keep_events_days", PX_OPT_INT, "0", 0, 36500, false, "Events of jobs that ended longer ago are removed, but the first and the last; 0: kept" },
+  { "keep_artifacts_days", PX_OPT_INT, "0", 0, 36500, false, "Files of jobs that ended longer ago are removed, such as exports and reports; 0: kept" },
   { "health_file", PX_OPT_TEXT, "", 0, 0, false, "File touched after each heartbeat that reached the database; empty: none" },
   { "log_json", PX_OPT_FLAG, "false", 0, 0, false, "Log as JSON" },
 };

@@ -17,9 +17,11 @@
 #include "lib/base/rng.h"
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
+#include "lib/flow/estimate.h"
 #include "lib/queue/queue.h"
 #include "worker/child.h"
 #include "worker/jobs.h"
+#include "worker/limits.h"
 
 enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, CHECKPOINT_WITHIN_MS = 5000, EAGER_FOR_MS = 2000, EAGER_MS = 100,
        WORKER_ID_MAX = 96, WATCH_MS = 250 };
@@ -34,6 +36,8 @@ struct supervisor {
   int64_t reap_at_ms, janitor_at_ms, seen_at_ms;
   int64_t eager_until_ms; /* a job that failed here is ready again after a short pause, which no wake-up tells of */
   int lease_ms, heartbeat_ms, reap_ms, poll_ms, drain_ms, stall_ms;
+  int64_t memory_bytes;   /* that a job's process may take; 0: not known */
+  struct store_keep keep; /* of finished jobs */
   bool stopping, claimed_blind; /* ... a claim's answer was lost: it may have taken a job */
   bool outdated;                /* the schema has gone on without this build */
 };
@@ -45,7 +49,8 @@ struct watch {
   char phase[24];
   int64_t step, total;
   int64_t first_step, first_ms; /* where and when counting to this total began: a resumed training begins in the middle */
-  int64_t beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
+  int64_t began_ms, beat_at_ms, moved_ms, drain_until_ms, kill_at_ms;
+  int64_t oom_kills, resident_max; /* the kernel's before it began; the most memory that was seen */
   bool done, told; /* the child said how it ended; ... that it succeeded */
   bool fenced;     /* the hold is lost: nothing may be said of the job any more */
   struct px_err why;
@@ -93,7 +98,7 @@ static void show_itself(struct supervisor *s, int64_t now) {
   struct px_err err;
   if (now < s->seen_at_ms) return;
   s->seen_at_ms = now + s->heartbeat_ms;
-  if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, &err)) {
+  if (store_worker_seen(s->store, s->id, s->host, (int)getpid(), s->stopping, s->memory_bytes, &err)) {
     px_log_err("registration_failed", &err, "worker", s->id);
     return;
   }
@@ -114,11 +119,11 @@ static void keep_house(struct supervisor *s) {
     s->janitor_at_ms = now + jittered(s, JANITOR_EVERY_MS);
     const int folders = px_scratch_sweep(px_scratch_home());
     if (folders) px_log(PX_LOG_INFO, "janitor", "scratch_folders_removed", PX_I(folders), NULL);
-    int removed = 0;
-    if (store_janitor(s->store, &removed, &err))
+    int removed = 0, old = 0;
+    if (store_janitor(s->store, &removed, &err) || store_janitor_old(s->store, &s->keep, &old, &err))
       px_log_err("janitor_failed", &err, "worker", s->id);
-    else if (removed)
-      px_log(PX_LOG_INFO, "janitor", "removed", PX_I(removed), NULL);
+    else if (removed || old)
+      px_log(PX_LOG_INFO, "janitor", "removed", PX_I(removed), "removed_with_age", PX_I(old), NULL);
   }
 }
 
@@ -178,6 +183,8 @@ static void take_frame(struct supervisor *s, struct watch *w, const struct child
   w->done = true;
   w->told = frame->kind == CHILD_DONE;
   if (frame->kind == CHILD_FAILED && !w->kill_at_ms) w->why = frame->err;
+  /* An allocation beyond the bound of its address space: the next attempt would end there too. */
+  if (w->why.code == PX_E_NO_MEMORY && px_config_int(s->config, "memory_mb") > 0) w->why.code = PX_E_OOM;
 }
 
 /* Whether the pipe is still open. */
@@ -198,6 +205,29 @@ static void doze(struct supervisor *s, const struct watch *w) {
   if (poll(fds, s->stopping ? 1 : 2, wait_ms) < 0 && errno != EINTR) px_log(PX_LOG_ERROR, "poll_failed", NULL);
 }
 
+/* Memory beyond what the worker gives a job, and an attempt that goes on beyond all estimates. */
+static void check_limits(struct supervisor *s, struct watch *w, int64_t now) {
+  const int64_t resident = limits_resident(w->child.pid);
+  char text[256], took[FLOW_BYTES_TEXT], may[FLOW_BYTES_TEXT];
+  if (resident > w->resident_max) w->resident_max = resident;
+  if (s->memory_bytes && resident > s->memory_bytes) {
+    flow_bytes_text((double)resident, took);
+    flow_bytes_text((double)s->memory_bytes, may);
+    snprintf(text, sizeof text, "the job's process took %s of memory, and this worker gives a job %s", took, may);
+    kill_child(w, PX_E_OOM, text, s);
+  }
+  if (w->job->limit_s && now - w->began_ms > w->job->limit_s * 1000) {
+    snprintf(text, sizeof text, "the attempt took longer than its limit of %lld s, which is far beyond what it should take",
+             (long long)w->job->limit_s);
+    kill_child(w, PX_E_TIME_LIMIT, text, s);
+  }
+}
+
+/* Near the worker's bound, or the kernel has killed for want of memory while it ran. */
+static bool lacked_memory(const struct supervisor *s, const struct watch *w) {
+  return (s->memory_bytes && w->resident_max > s->memory_bytes / 10 * 9) || limits_oom_kills() > w->oom_kills;
+}
+
 static void watch_child(struct supervisor *s, struct watch *w) {
   while (drain_frames(s, w)) {
     const int64_t now = px_clock_ms();
@@ -205,6 +235,7 @@ static void watch_child(struct supervisor *s, struct watch *w) {
     keep_house(s);
     if (stopping(s) && !w->drain_until_ms) w->drain_until_ms = now + s->drain_ms;
     if (w->drain_until_ms && now >= w->drain_until_ms) kill_child(w, PX_E_WORKER_LOST, "the worker is stopping", s);
+    check_limits(s, w, now);
     if (now - w->moved_ms > s->stall_ms) kill_child(w, PX_E_TIMEOUT, "the job made no progress for too long", s);
     if (w->kill_at_ms && now >= w->kill_at_ms) kill(w->child.pid, SIGKILL);
     doze(s, w);
@@ -240,7 +271,8 @@ static void wake_others(struct supervisor *s, const char *job) {
 
 static void work(struct supervisor *s, const struct store_job *job) {
   const int64_t start = px_clock_ms();
-  struct watch w = { .job = job, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start };
+  struct watch w = { .job = job, .beat_at_ms = start + s->heartbeat_ms, .moved_ms = start, .began_ms = start,
+                     .oom_kills = limits_oom_kills() };
   px_log(PX_LOG_INFO, "job_claimed", "job", job->hold.job, "kind", job->kind, "name", job->name, "attempt",
          PX_I(job->attempt), "epoch", PX_I(job->hold.epoch), NULL);
   queue_changed(s->queue, job->hold.job);
@@ -248,7 +280,7 @@ static void work(struct supervisor *s, const struct store_job *job) {
   if (!status) {
     watch_child(s, &w);
     struct px_err death;
-    status = child_reap(&w.child, &death);
+    status = child_reap(&w.child, lacked_memory(s, &w), &death);
     if (status && !w.done && !w.kill_at_ms) w.why = death;
     if (status) px_scratch_sweep(px_scratch_home()); /* what it could not tidy up itself */
   }
@@ -275,7 +307,8 @@ static void loop(struct supervisor *s) {
     struct px_err err;
     const enum px_status status = s->claimed_blind ? store_job_adopt(s->store, s->id, s->lease_ms, &job, &err)
                                   : s->outdated    ? PX_OK
-                                                   : store_job_claim(s->store, s->id, kinds, kinds_n, s->lease_ms, &job, &err);
+                                                   : store_job_claim(s->store, s->id, kinds, kinds_n, s->lease_ms, s->memory_bytes, &job,
+                                                                     &err);
     if (status == PX_E_UNSETTLED || !status) s->claimed_blind = status == PX_E_UNSETTLED;
     if (status && !away) px_log_err("claim_failed", &err, "worker", s->id);
     away = status != PX_OK;
@@ -300,6 +333,11 @@ static enum px_status set_up(struct supervisor *s, struct px_err *err) {
   s->poll_ms = (int)px_config_int(c, "poll_ms");
   s->drain_ms = (int)px_config_int(c, "drain_ms");
   s->stall_ms = (int)px_config_int(c, "stall_ms");
+  s->memory_bytes = limits_memory(px_config_int(c, "memory_mb"));
+  s->keep = (struct store_keep){ .jobs_days = (double)px_config_int(c, "keep_jobs_days"), .jobs_n = px_config_int(c, "keep_jobs"),
+                                 .metrics_days = (double)px_config_int(c, "keep_metrics_days"),
+                                 .events_days = (double)px_config_int(c, "keep_events_days"),
+                                 .artifacts_days = (double)px_config_int(c, "keep_artifacts_days") };
   if (s->heartbeat_ms * 2 > s->lease_ms)
     return px_fail_at(err, PX_E_BAD_FIELD, "heartbeat_ms", "heartbeat_ms must be at most half of lease_ms");
   uint64_t seed;

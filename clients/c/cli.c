@@ -266,3 +266,12 @@ enum px_status cli_download(struct cli *cli, const char *path, const char *file,
   if (!status && strcmp(file, "-") != 0) fprintf(stderr, "wrote %s\n", file);
   return status;
 }
+
+enum px_status cli_delete(struct cli *cli, const char *pattern, struct px_err *err) {
+  char path[CLI_PATH_MAX];
+  enum px_status status = cli_connect(cli, err);
+  if (!status) status = client_path(path, sizeof path, err, pattern, cli->args[0], NULL);
+  if (!status) status = client_delete(cli->client, path, err);
+  if (!status && !cli_wants_json(cli)) puts("removed");
+  return status;
+}

@@ -64,6 +64,8 @@ bool cli_wants_json(const struct cli *cli);
 void cli_print_json(const json_t *json);
 /* Fails unless the answer is an object or array: *items borrows the list within it. */
 enum px_status cli_items(const json_t *answer, const json_t **items, struct px_err *err) PX_MUST_CHECK;
+/* DELETEs what the first argument names; `pattern` is the path, such as "/v1/jobs/{}". */
+enum px_status cli_delete(struct cli *cli, const char *pattern, struct px_err *err) PX_MUST_CHECK;
 /* client_download with a meter, and a word at its end. */
 enum px_status cli_download(struct cli *cli, const char *path, const char *file, struct px_err *err) PX_MUST_CHECK;
 

@@ -276,6 +276,16 @@ static void set_body(CURL *curl, const void *arg) {
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, text);
 }
 
+static void set_delete(CURL *curl, const void *arg) {
+  (void)arg;
+  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, "DELETE");
+}
+
+enum px_status client_delete(struct client *client, const char *path, struct px_err *err) {
+  struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
+  return request_run(&ex, &(struct request){ .path = path, .set = set_delete }, NULL, err);
+}
+
 enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
                            struct client_reply *reply, struct px_err *err) {
   char *text = body ? px_json_dumps(body, JSON_COMPACT) : strdup(""), key[REQUEST_KEY_MAX];

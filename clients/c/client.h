@@ -45,6 +45,8 @@ struct client_reply {
  * NULL. An `etag` that is not "" asks for a body only if it changed. */
 enum px_status client_get(struct client *client, const char *path, const char *etag, json_t **out,
                           struct client_reply *reply, struct px_err *err) PX_MUST_CHECK;
+/* Removes what the path names. */
+enum px_status client_delete(struct client *client, const char *path, struct px_err *err) PX_MUST_CHECK;
 /* With an Idempotency-Key: when no answer comes, or "later", it is sent again a few times, and done once. */
 enum px_status client_post(struct client *client, const char *path, const json_t *body, json_t **out,
                            struct client_reply *reply, struct px_err *err) PX_MUST_CHECK;

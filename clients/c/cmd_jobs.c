@@ -1,4 +1,4 @@
-/* jobs: list, show, watch, cancel, checkpoint. */
+/* jobs: list, show, watch, cancel, delete, checkpoint. */
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +63,10 @@ static enum px_status cancel(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+static enum px_status remove_job(struct cli *cli, struct px_err *err) {
+  return cli_delete(cli, "/v1/jobs/{}", err);
+}
+
 static enum px_status checkpoint(struct cli *cli, struct px_err *err) {
   const char *file = cli_option(cli, "output");
   char path[CLI_PATH_MAX], name[256];
@@ -90,6 +94,7 @@ const struct cli_command CLI_JOBS[] = {
   { "jobs", "show", "JOB", 1, 1, NULL, "One job: state, progress, result or error", show },
   { "jobs", "watch", "JOB", 1, 1, NULL, "Follow a job or a pipeline to its end; fails if it fails", watch },
   { "jobs", "cancel", "JOB", 1, 1, NULL, "Cancel a job, or a pipeline with all its jobs", cancel },
+  { "jobs", "delete", "JOB", 1, 1, NULL, "Remove a finished job with all that it left; of a pipeline, its jobs too", remove_job },
   { "jobs", "checkpoint", "JOB", 1, 1, OUTPUT, "Write the last kept state of a training that runs or failed (safetensors)", checkpoint },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -1,4 +1,4 @@
-/* labels, policy, eval: what jobs leave. */
+/* labels, policy, models, eval: what jobs leave. */
 #include <stdio.h>
 #include <string.h>
 
@@ -69,6 +69,10 @@ static enum px_status policy_show(struct cli *cli, struct px_err *err) {
   return status;
 }
 
+static enum px_status policy_delete(struct cli *cli, struct px_err *err) {
+  return cli_delete(cli, "/v1/models/{}", err);
+}
+
 static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   long long episodes = 20, seed = 0;
   const char *env = cli_option(cli, "env");
@@ -131,6 +135,8 @@ const struct cli_command CLI_RESULTS[] = {
   { "policy", "list", "", 0, 0, LIST, "Models: inverse dynamics models and policies", policy_list },
   { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from", policy_show },
   { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file (safetensors)", policy_download },
+  { "models", "list", "", 0, 0, LIST, "The same as 'policy list'", policy_list },
+  { "models", "delete", "MODEL", 1, 1, NULL, "Remove a model; refused while an unfinished job needs it", policy_delete },
   { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job", evaluate },
   { "assess", NULL, "MODEL DATASET", 2, 2, ASSESS, "Judge a policy from data alone; prints the job", assess },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },

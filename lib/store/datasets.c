@@ -58,15 +58,21 @@ enum px_status store_dataset_create(struct store *store, const char *name, const
   return status;
 }
 
+struct deletion { const char *id; int64_t version; };
+
 static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
-  const char *id = ctx;
+  const struct deletion *deletion = ctx;
+  const char *id = deletion->id;
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
   enum px_status status = db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
+  const int64_t version = db_get_int(row, 0, 1);
   PQclear(row);
+  if (deletion->version && deletion->version != version)
+    return px_fail(err, PX_E_PRECONDITION_FAILED, "the dataset has changed: its version is %lld now", (long long)version);
   status = db_run(store, SQL_dataset_busy, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
@@ -77,10 +83,9 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   return status ? status : db_run(store, SQL_dataset_delete, &p, DB_TEXT, NULL, err);
 }
 
-enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) {
-  char copy[STORE_ID_MAX];
-  snprintf(copy, sizeof copy, "%s", id);
-  return db_transaction(store, "dataset_delete", delete_work, copy, err);
+enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version, struct px_err *err) {
+  struct deletion deletion = { id, version };
+  return db_transaction(store, "dataset_delete", delete_work, &deletion, err);
 }
 
 /* "{1,2.5}" as PostgreSQL prints it. */
@@ -114,6 +119,7 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name, st
   out->labelled_steps_n = (uint64_t)db_get_int(row, 0, 11);
   out->size_bytes = (uint64_t)db_get_int(row, 0, 12);
   out->spaces.act_count = (uint32_t)db_get_int(row, 0, 13);
+  out->version = db_get_int(row, 0, 14);
   PQclear(row);
   return PX_OK;
 }

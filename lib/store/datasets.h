@@ -13,7 +13,8 @@
 /* Fills id. CONFLICT when the name is taken. env: NULL or "" for none. */
 enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
                                     const char *env, char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
-enum px_status store_dataset_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+/* version: the one that it must still have, PRECONDITION_FAILED otherwise; 0: any. CONFLICT while a job works on it. */
+enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version, struct px_err *err) PX_MUST_CHECK;
 
 enum { STORE_DATASET_NAME_MAX = 200 }; /* characters, each up to 4 bytes */
 struct store_dataset {
@@ -21,6 +22,7 @@ struct store_dataset {
   struct px_spaces spaces;
   uint32_t segments_n;
   uint64_t trajectories_n, steps_n, labelled_steps_n, size_bytes;
+  int64_t version;
 };
 /* By id or by name. NOT_FOUND otherwise. */
 enum px_status store_dataset_get(struct store *store, const char *id_or_name, struct store_dataset *out,

@@ -22,6 +22,10 @@ static const struct { const char *name, *text; } STATEMENT[DB_SQL_N] = {
 
 const char *db_last_state(const struct store *store) { return store->state; }
 const char *db_last_constraint(const struct store *store) { return store->constraint; }
+const uint8_t *db_submitter(const struct store *store, int64_t *jobs_max) {
+  *jobs_max = store->jobs_max;
+  return store->submits ? store->submitter : NULL;
+}
 bool db_unsettled(const struct store *store) { return store->unsettled; }
 
 static enum px_status meaning(const char *state) {

@@ -61,6 +61,8 @@ enum px_status db_exec(struct store *store, const char *sql, struct px_err *err)
  * that one. */
 typedef enum px_status (*db_work)(struct store *store, void *ctx, struct px_err *err);
 enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx, struct px_err *err) PX_MUST_CHECK;
+/* The digest of store_set_submitter, NULL if there is none, and its bound. */
+const uint8_t *db_submitter(const struct store *store, int64_t *jobs_max);
 bool db_unsettled(const struct store *store);
 
 /* The connection, opened again if it was lost. */

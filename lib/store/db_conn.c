@@ -54,6 +54,11 @@ void store_set_patience(struct store *store, int patience_ms) { store->patience_
 int store_patience(const struct store *store) { return store->patience_ms; }
 void store_set_answer(struct store *store, int answer_ms) { store->answer_ms = answer_ms; }
 void store_set_silent(struct store *store, const atomic_bool *silent) { store->silent = silent; }
+void store_set_submitter(struct store *store, const uint8_t digest[32], int64_t jobs_max) {
+  store->submits = digest != NULL;
+  store->jobs_max = jobs_max;
+  if (digest) memcpy(store->submitter, digest, sizeof store->submitter);
+}
 int store_answer(const struct store *store) { return store->answer_ms; }
 
 void conn_drop(struct store *store) {

@@ -19,6 +19,9 @@ struct store {
   const atomic_bool *silent;     /* another thread knows that the database does not answer; or NULL */
   char state[6], constraint[64]; /* of the last failure */
   struct px_rng rng;             /* jitter of pauses only */
+  uint8_t submitter[32];         /* digest of a token; jobs_max is its bound */
+  bool submits;                  /* ... there is one */
+  int64_t jobs_max;
 };
 
 /* Begins another incarnation of the database if it is in another place than before. UNAVAILABLE on a standby, and on a

@@ -4,10 +4,11 @@
 
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
+#include "lib/store/submitter.h"
 
 void store_job_new_id(char id[STORE_ID_MAX]) { store_new_id("job", id); }
 
-struct submission { const struct store_job_draft *drafts; size_t n; char existing[STORE_ID_MAX]; };
+struct submission { const struct store_job_draft *drafts; size_t n; char existing[STORE_ID_MAX]; struct submitter submitter; };
 
 static bool in_submission(const struct submission *s, const char *id) {
   for (size_t i = 0; i < s->n; i++)
@@ -51,6 +52,8 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
     if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0)
       return px_fail(err, PX_E_DEPENDENCY_FAILED, "%s %s, which '%s' needs, is %s", PQgetvalue(older, row, 2), need,
                      draft->name, state);
+    if (db_get_bool(older, row, 3))
+      return px_fail(err, PX_E_NOT_FOUND, "what %s %s left, and '%s' needs, was removed", PQgetvalue(older, row, 2), need, draft->name);
     if (strcmp(state, "succeeded") != 0) *blocked = true;
   }
   if (strcmp(draft->kind, "pipeline") == 0 && !*blocked)
@@ -59,8 +62,8 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
 }
 
 /* *inserted is false when an unfinished job has the draft's dedupe key. */
-static enum px_status insert_draft(struct store *store, const struct store_job_draft *d, bool blocked, bool *inserted,
-                                   struct px_err *err) {
+static enum px_status insert_draft(struct store *store, const struct submission *s, const struct store_job_draft *d, bool blocked,
+                                   bool *inserted, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, d->id);
   db_text(&p, d->kind);
@@ -71,6 +74,9 @@ static enum px_status insert_draft(struct store *store, const struct store_job_d
   db_text(&p, d->parent_id);
   db_text(&p, d->dedupe_key);
   db_int(&p, d->priority);
+  db_int(&p, d->memory_bytes);
+  db_int(&p, d->limit_s);
+  db_text(&p, submitter_id(&s->submitter));
   PGresult *row;
   const enum px_status status = db_run(store, SQL_job_insert, &p, DB_TEXT, &row, err);
   if (status) return status;
@@ -96,7 +102,7 @@ static enum px_status insert_or_find(struct store *store, struct submission *s, 
   bool inserted = false;
   enum px_status status = PX_OK;
   while (!status && !inserted && !*s->existing) {
-    status = insert_draft(store, d, blocked, &inserted, err);
+    status = insert_draft(store, s, d, blocked, &inserted, err);
     if (!status && !inserted) status = find_duplicate(store, d->dedupe_key, s->existing, err);
   }
   return status;
@@ -139,7 +145,8 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   enum px_status status = db_unsettled(store) ? is_submitted(store, s, &already, err) : PX_OK;
   if (status || already) return status;
   PGresult *older = NULL;
-  status = lock_older(store, s, &older, err);
+  status = submitter_lock(store, &s->submitter, err);
+  if (!status) status = lock_older(store, s, &older, err);
   /* Parents first, whatever the order of the drafts; and so the one with the key before any other. */
   for (int children = 0; children < 2; children++)
     for (size_t i = 0; i < s->n && !status && !*s->existing; i++) {
@@ -149,13 +156,14 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
       if (!status) status = insert_or_find(store, s, &s->drafts[i], blocked, err);
     }
   for (size_t i = 0; i < s->n && !status && !*s->existing; i++) status = insert_needs(store, &s->drafts[i], err);
+  if (!status && !*s->existing) status = submitter_check(store, &s->submitter, s->n, err);
   PQclear(older);
   return status;
 }
 
 enum px_status store_jobs_submit_once(struct store *store, const struct store_job_draft *drafts, size_t n,
                                       char existing[STORE_ID_MAX], struct px_err *err) {
-  struct submission s = { drafts, n, "" };
+  struct submission s = { drafts, n, "", { .id = "" } };
   for (size_t i = 1; i < n; i++)
     if (drafts[i].dedupe_key) return px_fail(err, PX_E_INTERNAL, "only the first job of a submission may have a dedupe key");
   const enum px_status status = db_transaction(store, "submit", submit_work, &s, err);

@@ -25,6 +25,7 @@ static enum px_status job_from_row(const PGresult *row, struct store_job **out, 
   db_get_text(row, 0, 5, job->parent_id, sizeof job->parent_id);
   job->attempt = (int)db_get_int(row, 0, 6);
   job->max_attempts = (int)db_get_int(row, 0, 7);
+  job->limit_s = db_get_int(row, 0, 9);
   job->spec_json = spec;
   *out = job;
   return PX_OK;
@@ -41,7 +42,7 @@ static enum px_status take(struct store *store, enum db_sql sql, const struct db
 }
 
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
-                               int lease_ms, struct store_job **out, struct px_err *err) {
+                               int lease_ms, int64_t memory_bytes, struct store_job **out, struct px_err *err) {
   struct px_buf array = PX_BUF(4096);
   enum px_status status = PX_OK;
   for (size_t i = 0; i < kinds_n && !status; i++) status = db_array_text(&array, kinds[i]);
@@ -54,6 +55,7 @@ enum px_status store_job_claim(struct store *store, const char *worker, const ch
   db_text(&p, worker);
   db_text(&p, array.data);
   db_int(&p, lease_ms);
+  db_int(&p, memory_bytes);
   status = take(store, SQL_job_claim, &p, out, err);
   px_buf_free(&array);
   return status;

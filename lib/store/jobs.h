@@ -19,11 +19,13 @@ struct store_job_draft {
   const char *const *needs;
   size_t needs_n;
   int priority;
+  int64_t memory_bytes, limit_s; /* estimates: what a worker must have to claim it, how long an attempt may take; 0: any */
 };
 /* All or none, in one transaction. CONFLICT when an unfinished job has the dedupe
  * key of the first draft (err->hint names the job; no other draft may have a key,
  * and the first has no parent); NOT_FOUND when a need does not exist;
- * DEPENDENCY_FAILED when one has already failed. */
+ * DEPENDENCY_FAILED when one has already failed; TOO_MANY_JOBS beyond the
+ * submitter's bound (store.h). */
 enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n,
                                  struct px_err *err) PX_MUST_CHECK;
 /* The same, but a key in use is no failure: nothing is submitted, and `existing`
@@ -60,12 +62,13 @@ struct store_job {
   struct store_hold hold;
   char kind[32], name[256], dataset_id[STORE_ID_MAX], parent_id[STORE_ID_MAX];
   int attempt, max_attempts;
+  int64_t limit_s; /* seconds that the attempt may take; 0: any */
   char *spec_json;
 };
-/* Takes the best ready job of these kinds, or gives NULL. One statement. UNSETTLED when its answer was lost: then
+/* Takes the best ready job of these kinds that needs at most so much memory (0: any), or gives NULL. One statement. UNSETTLED when its answer was lost: then
  * store_job_adopt finds what it took, if anything. */
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
-                               int lease_ms, struct store_job **out, struct px_err *err) PX_MUST_CHECK;
+                               int lease_ms, int64_t memory_bytes, struct store_job **out, struct px_err *err) PX_MUST_CHECK;
 /* The job that is held in this worker's name, its lease begun anew, or NULL: for a worker that has none and whose last
  * claim was UNSETTLED. */
 enum px_status store_job_adopt(struct store *store, const char *worker, int lease_ms, struct store_job **out,
@@ -97,6 +100,15 @@ struct store_reaped { int returned, failed, cancelled, sessions_ended; };
  * database sessions of their children, and cancels the open children of ended
  * pipelines. */
 enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, struct px_err *err) PX_MUST_CHECK;
+/* Removes a finished job with what it left and what belongs to it (a pipeline's children, a label job's shards). CONFLICT
+ * while one of them is unfinished, while an unfinished job needs one, or when the job belongs to another. */
+enum px_status store_job_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+/* How long finished jobs and what they left are kept; 0: for ever, or any number. */
+struct store_keep { double jobs_days, metrics_days, events_days, artifacts_days; int64_t jobs_n; };
+/* Removes what is older: jobs (as store_job_delete), but none that has left a model or a label set or that any other job
+ * needs; curves; events but the first and the last; files. Several may do so at once. */
+enum px_status store_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err)
+  PX_MUST_CHECK;
 /* Removes blobs nothing took up within a day, label segments and metrics of dead
  * epochs, content of uploads whose job has ended, uploads that expired,
  * checkpoints of jobs that failed a week ago, idempotency keys after 24 hours,
@@ -104,7 +116,9 @@ enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, st
 enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
 
 enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,
-                                 struct px_err *err) PX_MUST_CHECK;
+                                 int64_t memory_bytes, struct px_err *err) PX_MUST_CHECK;
+/* The most memory that a worker gives a job, INT64_MAX when there is none or one does not say. */
+enum px_status store_worker_memory(struct store *store, int64_t *bytes, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_worker_gone(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_worker_list(struct store *store, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* Counts by kind and state, for the metrics page: JSON rows. */

@@ -122,11 +122,12 @@ enum px_status store_label_set_document(struct store *store, const char *id, str
   return db_document(store, SQL_label_set_document, &p, out, NULL, err, "there is no label set %s", id);
 }
 
-enum px_status store_label_set_list(struct store *store, const char *dataset, int limit, struct px_buf *out,
+enum px_status store_label_set_list(struct store *store, const struct store_page *page, struct px_buf *out,
                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  db_text(&p, dataset);
-  db_int(&p, limit);
+  db_text(&p, page->dataset);
+  db_text(&p, page->before);
+  db_int(&p, page->limit);
   return db_document(store, SQL_label_set_list, &p, out, NULL, err, "%s", "there are no label sets");
 }
 

@@ -78,12 +78,13 @@ enum px_status store_model_document(struct store *store, const char *id, struct 
   return db_document(store, SQL_model_document, &p, out, NULL, err, "there is no model %s", id);
 }
 
-enum px_status store_model_list(struct store *store, const char *dataset, const char *role, int limit, struct px_buf *out,
+enum px_status store_model_list(struct store *store, const struct store_page *page, const char *role, struct px_buf *out,
                                 struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  db_text(&p, dataset);
+  db_text(&p, page->dataset);
   db_text(&p, role);
-  db_int(&p, limit);
+  db_text(&p, page->before);
+  db_int(&p, page->limit);
   return db_document(store, SQL_model_list, &p, out, NULL, err, "%s", "there are no models");
 }
 

@@ -18,7 +18,9 @@ enum px_status store_model_publish(struct store *store, const struct store_hold 
                                    const char *role, const char *algo, const void *bytes, size_t n,
                                    const char *metrics_json, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_model_list(struct store *store, const char *dataset, const char *role, int limit, struct px_buf *out,
+/* A page of a list, newest first. dataset: an id, or NULL for all; before: the `next` of the page before, or NULL. */
+struct store_page { const char *dataset, *before; int limit; };
+enum px_status store_model_list(struct store *store, const struct store_page *page, const char *role, struct px_buf *out,
                                 struct px_err *err) PX_MUST_CHECK;
 /* The weights (safetensors) into out. */
 enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
@@ -49,7 +51,7 @@ enum px_status store_label_publish(struct store *store, const struct store_hold 
                                    uint32_t segments_n, const char *result_json, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err)
   PX_MUST_CHECK;
-enum px_status store_label_set_list(struct store *store, const char *dataset, int limit, struct px_buf *out,
+enum px_status store_label_set_list(struct store *store, const struct store_page *page, struct px_buf *out,
                                     struct px_err *err) PX_MUST_CHECK;
 /* What a model, a label set or a job is, or will be when it has ended. */
 struct store_about {
@@ -65,6 +67,9 @@ typedef enum px_status (*store_label_sink)(void *ctx, uint32_t seq, const void *
  * naming a segment whose bytes do not have the digest recorded with it. */
 enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first, uint32_t count,
                                 store_label_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
+
+/* Removes a model; the job that made it stays. CONFLICT while an unfinished job needs it. */
+enum px_status store_model_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
 
 /* Publishes files and ends the job. */
 struct store_artifact { const char *name, *media_type; struct store_blob blob; };

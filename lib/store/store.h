@@ -38,6 +38,9 @@ void store_set_answer(struct store *store, int answer_ms);
 int store_answer(const struct store *store);
 /* While *silent is true no answer is waited for: calls give up as they do when one is late. Borrowed; NULL: none. */
 void store_set_silent(struct store *store, const atomic_bool *silent);
+/* In whose name jobs are submitted from now on: SHA-256 of a token's text, and how many unfinished jobs it may have (0:
+ * any number). NULL: the service's own, without a bound. */
+void store_set_submitter(struct store *store, const uint8_t digest[32], int64_t jobs_max);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 

@@ -7,31 +7,47 @@
 #include <string.h>
 
 #include "lib/store/blob_write.h"
+#include "lib/store/submitter.h"
 
 enum { PARTS_MAX = 1 << 20 };
+
+struct whole { struct db_params params; const char *dataset_id; int64_t blob; char job[STORE_ID_MAX]; };
+
+static enum px_status submit_work(struct store *store, void *ctx, struct px_err *err) {
+  struct whole *w = ctx;
+  struct submitter submitter;
+  struct db_params blob = DB_PARAMS, p = w->params;
+  PGresult *row = NULL;
+  db_int(&blob, w->blob);
+  /* It may have been done before, and the answer was lost: a blob is of one upload. */
+  enum px_status status = db_unsettled(store) ? db_run(store, SQL_upload_of_blob, &blob, DB_TEXT, &row, err) : PX_OK;
+  const bool already = row && PQntuples(row) > 0;
+  if (already) db_get_text(row, 0, 0, w->job, sizeof w->job);
+  PQclear(row);
+  if (status || already) return status;
+  status = submitter_lock(store, &submitter, err);
+  db_text(&p, submitter_id(&submitter));
+  if (!status) status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
+  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", w->dataset_id);
+  if (status) return status;
+  db_get_text(row, 0, 0, w->job, sizeof w->job);
+  PQclear(row);
+  return submitter_check(store, &submitter, 1, err);
+}
 
 enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name, const char *format,
                                    const char *options_json, const struct store_blob *blob, char job_id[STORE_ID_MAX],
                                    struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, dataset_id);
-  db_text(&p, file_name);
-  db_text(&p, format);
-  db_text(&p, options_json);
-  db_int(&p, blob->id);
-  db_int(&p, (int64_t)blob->size_bytes);
-  PGresult *row;
-  enum px_status status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
-  if (status == PX_E_CONFLICT) { /* it was done before, and the answer was lost: a blob is of one upload */
-    struct db_params of = DB_PARAMS;
-    db_int(&of, blob->id);
-    status = db_one(store, SQL_upload_of_blob, &of, &row, err, "%s", "the upload is gone");
-  }
-  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", dataset_id);
-  if (status) return status;
-  db_get_text(row, 0, 0, job_id, STORE_ID_MAX);
-  PQclear(row);
-  return PX_OK;
+  struct whole w = { .params = DB_PARAMS, .dataset_id = dataset_id, .blob = blob->id };
+  db_text(&w.params, dataset_id);
+  db_text(&w.params, file_name);
+  db_text(&w.params, format);
+  db_text(&w.params, options_json);
+  db_int(&w.params, blob->id);
+  db_int(&w.params, (int64_t)blob->size_bytes);
+  const enum px_status status = db_transaction(store, "upload_submit", submit_work, &w, err);
+  if (!status) memcpy(job_id, w.job, sizeof w.job);
+  return status;
 }
 
 enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
@@ -161,8 +177,18 @@ static enum px_status refuse(const struct append *a, struct px_err *err) {
                  s->size_bytes, s->received_bytes + a->n - s->size_bytes);
 }
 
+/* The last byte has come: the ingest job. */
+static enum px_status complete(struct store *store, const char *id, const struct submitter *submitter, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  db_text(&p, submitter_id(submitter));
+  const enum px_status status = db_run(store, SQL_upload_complete, &p, DB_TEXT, NULL, err);
+  return status ? status : submitter_check(store, submitter, 1, err);
+}
+
 static enum px_status append_work(struct store *store, void *ctx, struct px_err *err) {
   struct append *a = ctx;
+  struct submitter submitter;
   const int parts = (int)((a->n + STORE_CHUNK_BYTES - 1) / STORE_CHUNK_BYTES);
   struct db_params p = DB_PARAMS;
   db_text(&p, a->id);
@@ -170,16 +196,15 @@ static enum px_status append_work(struct store *store, void *ctx, struct px_err 
   db_int(&p, (int64_t)a->n);
   db_int(&p, parts);
   db_int(&p, a->expires_s);
-  PGresult *row;
-  enum px_status status = db_run(store, SQL_upload_grow, &p, DB_TEXT, &row, err);
+  PGresult *row = NULL;
+  enum px_status status = submitter_lock(store, &submitter, err);
+  if (!status) status = db_run(store, SQL_upload_grow, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row) == 1) {
     const int64_t first = db_get_int(row, 0, 1);
     if (first + parts > PARTS_MAX) status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
     else status = blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
-    struct db_params id = DB_PARAMS;
-    db_text(&id, a->id);
-    if (!status && db_get_bool(row, 0, 2)) status = db_run(store, SQL_upload_complete, &id, DB_TEXT, NULL, err);
+    if (!status && db_get_bool(row, 0, 2)) status = complete(store, a->id, &submitter, err);
     if (!status) status = store_upload_state(store, a->id, &a->state, err);
   } else {
     status = store_upload_state(store, a->id, &a->state, err);

@@ -6,7 +6,7 @@ values ($1, $2, $3, $4, $5::float8[]::real[], $6::float8[]::real[], nullif($7, '
 
 -- The row is locked first: a job submitted meanwhile waits, and then finds no dataset.
 -- name: dataset_lock_all
-select id from datasets where id = $1 for update
+select id, version from datasets where id = $1 for update
 
 -- name: dataset_busy
 select id from jobs where dataset_id = $1 and not job_is_final(state) order by created_at limit 1
@@ -16,7 +16,7 @@ delete from datasets where id = $1
 
 -- name: dataset_get
 select id, name, coalesce(env, ''), coalesce(label_set_id, ''), obs_dim, act_dim, act_low::float8[], act_high::float8[],
-       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count
+       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count, version
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
 -- Percentiles over all trajectories take long, and change only with the segments: $3 is what they were at $2 segments, or

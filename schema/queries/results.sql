@@ -10,14 +10,19 @@ select jsonb_build_object('id', id, 'job_id', job_id, 'dataset_id', dataset_id, 
          'created_at', rfc3339(created_at))
 from models where id = $1
 
+-- Cursors say where the page ended, so that they still work when that item is gone.
 -- name: model_list
 with page as (
-  select m.* from models m where ($1::text is null or dataset_id = $1) and ($2::text is null or role = $2)
-  order by created_at desc, id limit $3
+  select m.*, row_number() over (order by created_at desc, id desc) as i
+  from models m
+  where ($1::text is null or dataset_id = $1) and ($2::text is null or role = $2)
+    and ($3::text is null or (created_at, id) < (cursor_time($3), cursor_id($3)))
+  order by created_at desc, id desc limit $4::bigint + 1
 )
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'job_id', job_id,
          'dataset_id', dataset_id, 'role', role, 'algo', algo, 'size_bytes', size_bytes,
-         'created_at', rfc3339(created_at)) order by created_at desc, id), '[]'), 'next', null)
+         'created_at', rfc3339(created_at)) order by i) filter (where i <= $4::bigint), '[]'),
+  'next', case when count(*) > $4::bigint then max(cursor_of(created_at, id)) filter (where i = $4::bigint) end)
 from page
 
 -- What a model, a label set or a job ($1, made by job $2) is, or will be. No row: there is none, or its job has lost it.
@@ -32,6 +37,12 @@ from jobs j join datasets d on d.id = j.dataset_id
 where j.id = $2
   and (left($1, 4) = 'job_' or j.state <> 'succeeded'
        or exists (select from models where id = $1) or exists (select from label_sets where id = $1))
+
+-- name: model_job
+select job_id from models where id = $1
+
+-- name: model_delete
+delete from models where id = $1
 
 -- name: model_blob
 select blob_id from models where id = $1
@@ -85,13 +96,16 @@ from label_sets l join datasets d on d.id = l.dataset_id join jobs j on j.id = l
 
 -- name: label_set_list
 with page as (
-  select l.*, coalesce(d.label_set_id = l.id, false) as current
+  select l.*, coalesce(d.label_set_id = l.id, false) as current, row_number() over (order by l.created_at desc, l.id desc) as i
   from label_sets l join datasets d on d.id = l.dataset_id
-  where $1::text is null or l.dataset_id = $1 order by l.created_at desc, l.id limit $2
+  where ($1::text is null or l.dataset_id = $1)
+    and ($2::text is null or (l.created_at, l.id) < (cursor_time($2), cursor_id($2)))
+  order by l.created_at desc, l.id desc limit $3::bigint + 1
 )
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'dataset_id', dataset_id,
          'job_id', job_id, 'segments', segments_n, 'steps', steps_n, 'known_steps', known_n, 'mean_score', mean_score,
-         'current', current, 'created_at', rfc3339(created_at)) order by created_at desc, id), '[]'), 'next', null)
+         'current', current, 'created_at', rfc3339(created_at)) order by i) filter (where i <= $3::bigint), '[]'),
+  'next', case when count(*) > $3::bigint then max(cursor_of(created_at, id)) filter (where i = $3::bigint) end)
 from page
 
 -- name: label_blobs

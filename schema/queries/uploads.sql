@@ -2,8 +2,9 @@
 
 -- name: upload_submit
 with made as (select new_id('job') as job, new_id('up') as upload), job as (
-  insert into jobs (id, kind, name, spec, dataset_id)
-  select made.job, 'ingest', left($2, 100), jsonb_build_object('dataset', $1::text, 'upload', made.upload), $1 from made returning id
+  insert into jobs (id, kind, name, spec, dataset_id, token_id, limit_s)
+  select made.job, 'ingest', left($2, 100), jsonb_build_object('dataset', $1::text, 'upload', made.upload), $1, $7,
+         3600 + $6::bigint / 100000 from made returning id
 )
 insert into uploads (id, dataset_id, file_name, format, options, blob_id, job_id, size_bytes, received_bytes)
 select made.upload, $1, $2, $3, $4::jsonb, $5, job.id, $6, $6 from made, job
@@ -61,8 +62,9 @@ returning blob_id, parts_n - $4, received_bytes = size_bytes
 with content as (
   update blobs b set size_bytes = u.received_bytes from uploads u where u.id = $1 and b.id = u.blob_id
 ), job as (
-  insert into jobs (kind, name, spec, dataset_id)
-  select 'ingest', left(file_name, 100), jsonb_build_object('dataset', dataset_id, 'upload', id), dataset_id
+  insert into jobs (kind, name, spec, dataset_id, token_id, limit_s)
+  select 'ingest', left(file_name, 100), jsonb_build_object('dataset', dataset_id, 'upload', id), dataset_id, $2,
+         3600 + received_bytes / 100000
   from uploads where id = $1 returning id
 )
 update uploads u set job_id = job.id from job where u.id = $1

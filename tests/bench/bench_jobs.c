@@ -81,7 +81,7 @@ static bool take_and_finish(struct store *store, const char *worker, bool *blind
   struct store_job *job = NULL;
   struct px_err err;
   const enum px_status status = *blind ? store_job_adopt(store, worker, LEASE_MS, &job, &err)
-                                       : store_job_claim(store, worker, &KIND, 1, LEASE_MS, &job, &err);
+                                       : store_job_claim(store, worker, &KIND, 1, LEASE_MS, 0, &job, &err);
   if (status == PX_E_UNSETTLED || !status) *blind = status == PX_E_UNSETTLED;
   if (!job) return false;
   if (!store_job_succeed(store, &job->hold, "{}", &err)) atomic_fetch_add(&jobs.finished, 1);
@@ -149,7 +149,7 @@ static void *waiter(void *arg) {
   need(!queue_open(wait.redis, &queue, &err), "opening the queue", &err);
   for (bool over = false; !over;) {
     struct store_job *job = NULL;
-    need(!store_job_claim(arg, "bench", &KIND, 1, 30000, &job, &err), "claiming", &err);
+    need(!store_job_claim(arg, "bench", &KIND, 1, 30000, 0, &job, &err), "claiming", &err);
     if (job) need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
     pthread_mutex_lock(&wait.lock);
     if (job) {

@@ -126,7 +126,7 @@ static void *finish_jobs(void *arg) {
   for (;;) {
     struct store_job *job;
     struct px_err err;
-    need(!store_job_claim(arg, "bench", &kind, 1, 30000, &job, &err), "claiming", &err);
+    need(!store_job_claim(arg, "bench", &kind, 1, 30000, 0, &job, &err), "claiming", &err);
     if (!job) return NULL;
     need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
     store_job_free(job);

@@ -142,7 +142,7 @@ static void a_claim_is_taken_up_by_whoever_made_it(void) {
     const char *kind = "report";
     struct store_job *job = NULL;
     db_submit(direct, "report", NULL, id);
-    CU_ASSERT_EQUAL(store_job_claim(store, "w", &kind, 1, LEASE_MS, &job, &err), PX_E_UNSETTLED);
+    CU_ASSERT_EQUAL(store_job_claim(store, "w", &kind, 1, LEASE_MS, 0, &job, &err), PX_E_UNSETTLED);
     was_cut();
     /* What was sent is carried out in its own time. */
     for (int k = 0; i == 1 && k < ANSWERS_MAX && strcmp(db_state(id), "running") != 0; k++) proc_sleep_ms(5);

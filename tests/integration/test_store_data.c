@@ -507,11 +507,11 @@ static void a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it(void) {
   struct store_blob file;
   CU_OK(store_blob_put(store, "file", 4, NULL, &file, &err), err);
   CU_OK(store_upload_submit(store, id, "a \"b\".npz", "npz", "{\"x\": 1}", &file, job, &err), err);
-  CU_ASSERT_EQUAL(store_dataset_delete(store, id, &err), PX_E_CONFLICT);
+  CU_ASSERT_EQUAL(store_dataset_delete(store, id, 0, &err), PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, job));
   CU_OK(store_job_cancel(store, job, &err), err);
-  CU_OK(store_dataset_delete(store, id, &err), err);
-  CU_ASSERT_EQUAL(store_dataset_delete(store, id, &err), PX_E_NOT_FOUND);
+  CU_OK(store_dataset_delete(store, id, 0, &err), err);
+  CU_ASSERT_EQUAL(store_dataset_delete(store, id, 0, &err), PX_E_NOT_FOUND);
   CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from blobs) + (select count(*) from blob_chunks)"
                                 " + (select count(*) from trajectories) + (select count(*) from jobs)"), "0");
   store_close(store);

@@ -33,7 +33,7 @@ static void claim_takes_priority_then_age_and_only_asked_kinds(void) {
   CU_ASSERT_STRING_EQUAL(db_claim(store, "report").job, id[2]);
   struct store_job *none = (struct store_job *)&err;
   const char *kind = "report";
-  CU_OK(store_job_claim(store, "w", &kind, 1, LEASE_MS, &none, &err), err);
+  CU_OK(store_job_claim(store, "w", &kind, 1, LEASE_MS, 0, &none, &err), err);
   CU_ASSERT_PTR_NULL(none);
   CU_ASSERT_STRING_EQUAL(db_claim(store, "label").job, id[3]);
   store_close(store);
@@ -46,7 +46,7 @@ static void a_claimed_job_brings_all_that_its_worker_needs(void) {
   db_submit(store, "label", NULL, id);
   const char *kinds[] = { "report", "label" };
   struct store_job *job;
-  CU_OK(store_job_claim(store, "w", kinds, 2, LEASE_MS, &job, &err), err);
+  CU_OK(store_job_claim(store, "w", kinds, 2, LEASE_MS, 0, &job, &err), err);
   CU_ASSERT_PTR_NOT_NULL_FATAL(job);
   CU_ASSERT_STRING_EQUAL(job->hold.job, id);
   CU_ASSERT_EQUAL(job->hold.epoch, 1);
@@ -65,7 +65,7 @@ static void *claim_all(void *arg) {
   const char *kind = "evaluate";
   if (store_open(db_test_url(), c->name, &store, &err)) return c->failed = true, NULL;
   for (struct store_job *job;;) {
-    if (store_job_claim(store, c->name, &kind, 1, LEASE_MS, &job, &err)) c->failed = true;
+    if (store_job_claim(store, c->name, &kind, 1, LEASE_MS, 0, &job, &err)) c->failed = true;
     if (c->failed || !job) break;
     memcpy(c->taken[c->n++], job->hold.job, STORE_ID_MAX);
     if (store_job_succeed(store, &job->hold, "{}", &err)) c->failed = true;
@@ -237,7 +237,7 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
   for (int attempt = 1; attempt <= 5; attempt++) {
     const struct store_hold hold = db_claim(store, "report");
     CU_ASSERT_EQUAL(hold.epoch, attempt);
-    jobs_fail(store, hold, PX_E_OOM);
+    jobs_fail(store, hold, PX_E_CHILD_CRASHED);
     if (attempt == 5) break;
     CU_ASSERT_STRING_EQUAL(db_state(id), "ready");
     const double pause = strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
@@ -248,8 +248,8 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
   }
   CU_ASSERT_STRING_EQUAL(db_state(id), "failed");
   json_t *doc = jobs_document(store, id);
-  CU_ASSERT_STRING_EQUAL(jobs_field(doc, "reason"), "oom");
-  CU_ASSERT_STRING_EQUAL(jobs_field(json_object_get(doc, "error"), "detail"), "because of oom");
+  CU_ASSERT_STRING_EQUAL(jobs_field(doc, "reason"), "child_crashed");
+  CU_ASSERT_STRING_EQUAL(jobs_field(json_object_get(doc, "error"), "detail"), "because of child_crashed");
   CU_ASSERT_EQUAL(json_array_size(json_object_get(doc, "transitions")), 11);
   json_decref(doc);
   store_close(store);
@@ -471,8 +471,8 @@ static void workers_are_listed_with_their_jobs(void) {
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
   db_claim(store, "report");
-  CU_OK(store_worker_seen(store, "worker-a", "host", 7, false, &err), err);
-  CU_OK(store_worker_seen(store, "worker-a", "host", 7, true, &err), err);
+  CU_OK(store_worker_seen(store, "worker-a", "host", 7, false, 1LL << 30, &err), err);
+  CU_OK(store_worker_seen(store, "worker-a", "host", 7, true, 1LL << 30, &err), err);
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_worker_list(store, &text, &err), err);
   CU_ASSERT_PTR_NOT_NULL(strstr(text.data, id));

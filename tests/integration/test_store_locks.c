@@ -25,7 +25,7 @@ static void *claim(void *arg) {
   struct call *c = arg;
   struct px_err err;
   const char *kind = "report";
-  c->status = store_job_claim(c->store, "w", &kind, 1, LEASE_MS, &c->job, &err);
+  c->status = store_job_claim(c->store, "w", &kind, 1, LEASE_MS, 0, &c->job, &err);
   return NULL;
 }
 

@@ -47,9 +47,9 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   CU_ASSERT_TRUE(contains(&text, "weights"));
   CU_OK(store_model_document(store, id, &text, &err), err);
   CU_ASSERT_TRUE(contains(&text, "\"metrics\": {\"mse\": 0.5}"));
-  CU_OK(store_model_list(store, dataset, "idm", 10, &text, &err), err);
+  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "idm", &text, &err), err);
   CU_ASSERT_TRUE(contains(&text, id));
-  CU_OK(store_model_list(store, dataset, "policy", 10, &text, &err), err);
+  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "policy", &text, &err), err);
   CU_ASSERT_FALSE(contains(&text, id));
   CU_ASSERT_EQUAL(store_model_read(store, "mdl_none", &text, &err), PX_E_NOT_FOUND);
   store_close(store);
@@ -160,7 +160,7 @@ static void labels_are_published_whole_and_become_current(void) {
   CU_ASSERT_EQUAL(store_label_read(store, set, 1, 2, collect, &text, &err), PX_E_NOT_FOUND);
   CU_OK(store_label_set_document(store, set, &text, &err), err);
   CU_ASSERT_TRUE(contains(&text, "\"current\": true"));
-  CU_OK(store_label_set_list(store, dataset, 10, &text, &err), err);
+  CU_OK(store_label_set_list(store, &(struct store_page){ dataset, NULL, 10 }, &text, &err), err);
   CU_ASSERT_TRUE(contains(&text, set));
   CU_OK(store_job_document(store, l.job, &text, &(int64_t){ 0 }, &err), err);
   CU_ASSERT_TRUE(contains(&text, set));

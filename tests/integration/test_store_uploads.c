@@ -311,7 +311,7 @@ static void an_upload_goes_with_its_dataset(void) {
   struct store_upload_state state;
   CU_ASSERT_EQUAL(create(store, dataset, &state), PX_OK);
   CU_OK(append(store, state.id, 0, 10, &state, &err), err);
-  CU_OK(store_dataset_delete(store, dataset, &err), err);
+  CU_OK(store_dataset_delete(store, dataset, 0, &err), err);
   CU_ASSERT_EQUAL(append(store, state.id, 10, 10, &state, &err), PX_E_NOT_FOUND);
   CU_ASSERT_EQUAL(create(store, dataset, &state), PX_E_NOT_FOUND);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");

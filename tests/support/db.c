@@ -80,7 +80,7 @@ void db_submit(struct store *store, const char *kind, const char *const *needs, 
 struct store_hold db_claim(struct store *store, const char *kind) {
   struct px_err err;
   struct store_job *job = NULL;
-  CU_OK(store_job_claim(store, "worker-a", &kind, 1, 30000, &job, &err), err);
+  CU_OK(store_job_claim(store, "worker-a", &kind, 1, 30000, 0, &job, &err), err);
   CU_ASSERT_PTR_NOT_NULL_FATAL(job);
   const struct store_hold hold = job->hold;
   store_job_free(job);

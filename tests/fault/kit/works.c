@@ -262,7 +262,7 @@ static void reap(struct stand *s, const struct works_ground *g) {
   struct store_job *claimed = NULL;
   struct px_err err;
   post_json(s, "/v1/jobs", job, "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"%s\", \"env\": \"hopper\", \"episodes\": 1}}", g->policy);
-  if (!*s->why && store_job_claim(s->store, "gone", &KIND, 1, 1, &claimed, &err)) stand_fail(s, "%s", err.message);
+  if (!*s->why && store_job_claim(s->store, "gone", &KIND, 1, 1, 0, &claimed, &err)) stand_fail(s, "%s", err.message);
   store_job_free(claimed);
   stand_await(s, "t", "select lease_expires_at < clock_timestamp() from jobs where id = '%s'", job);
   stand_worker(s);
