@@ -51,6 +51,13 @@ expect "a download that fails leaves no file" refused "$proxact" policy download
 expect "none at all" refused ls none.safetensors none.safetensors.part
 expect "a policy is evaluated" "$proxact" eval "$policy" --env hopper --episodes 1 --watch
 expect "a policy is judged from data" "$proxact" assess "$policy" "$dataset" --updates 100 --watch
+expect "a job that is not there is not removed" refused "$proxact" jobs delete job_00000000000000000000
+expect "a part of a pipeline is not removed alone" refused "$proxact" jobs delete "$("$proxact" jobs show "$pipeline" | jq -r '.children[0].id')"
+expect_said "and the hint names the whole" "$pipeline"
+expect "a model is removed" "$proxact" models delete "$policy"
+expect "and is gone" refused "$proxact" policy show "$policy"
+expect "a pipeline is removed with its jobs" "$proxact" jobs delete "$pipeline"
+expect "and is gone too" refused "$proxact" jobs show "$pipeline"
 # The command of docker-compose.yml, on a worker that runs and on one that has long been silent.
 alive() { test -n "$(find "$PROXACT_HEALTH_FILE" -newermt "-30 seconds")"; }
 expect "a worker keeps its health file young" alive

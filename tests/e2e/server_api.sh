@@ -60,8 +60,8 @@ api GET /version -H 'X-Request-Id: a b"c'
 ok "a strange one is not" grep -qE '^req_[0-9a-f]{16}$' <(header x-request-id)
 
 # --- datasets
-api POST /v1/datasets --json '{"name": "one", "obs_dim": 3, "act_dim": 2, "act_low": -2, "act_high": [1, 3], "env": "hopper"}'
-is "a dataset is created" 201 '.act_low == [-2, -2] and .act_high == [1, 3] and .trajectories == 0 and .env == "hopper"'
+api POST /v1/datasets --json '{"name": "one", "obs_dim": 3, "act_dim": 2, "act_low": -2, "act_high": [1, 3]}'
+is "a dataset is created" 201 '.act_low == [-2, -2] and .act_high == [1, 3] and .trajectories == 0 and .env == null'
 one=$(field .id) etag=$(header etag)
 ok "Location names it" same "$(header location)" "/v1/datasets/$one"
 api POST /v1/datasets --json '{"name": "one", "obs_dim": 3, "act_dim": 2}'
@@ -82,6 +82,8 @@ bad_dataset "a missing field is named" '{"name": "x", "obs_dim": 3}' /act_dim
 bad_dataset "dims out of bounds are named" '{"name": "x", "obs_dim": 5000, "act_dim": 2}' /obs_dim
 bad_dataset "a bound of another length is named" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": [1]}' /act_low
 bad_dataset "low above high is refused" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": 1}' /act_low
+bad_dataset "a simulator of other dimensions is refused" '{"name": "x", "obs_dim": 12, "act_dim": 3, "env": "hopper"}' /env
+bad_dataset "null is no simulator" '{"name": "x", "obs_dim": 11, "act_dim": 3, "env": null}' /env
 bad_dataset "an unknown simulator is refused" '{"name": "x", "obs_dim": 3, "act_dim": 2, "env": "doom"}' /env
 api POST /v1/datasets --json '{"name": "classes", "obs_dim": 4, "act_count": 6}'
 is "discrete actions are declared by their count" 201 '.act_count == 6 and .act_dim == 1 and .act_low == [0] and .act_high == [5]'

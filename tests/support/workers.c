@@ -165,6 +165,8 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
                                           .whole_trajectories_n = about->trajectories_n, .env = about->env,
                                           .obs_dim = about->spaces.obs_dim, .act_dim = about->spaces.act_dim,
                                           .act_count = about->spaces.act_count,
+                                          .size = { (double)about->steps_n, (double)about->trajectories_n,
+                                                    (double)about->size_bytes, about->segments_n },
                                           .new_id = store_job_new_id };
   json_t *json = json_loads(spec, 0, NULL);
   CU_ASSERT_PTR_NOT_NULL_FATAL(json);
@@ -180,7 +182,8 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
     drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
                                           .spec_json = job->spec_json, .dataset_id = dataset,
                                           .parent_id = *job->parent ? job->parent : NULL, .needs = needs + i * plan.n,
-                                          .needs_n = job->needs_n, .priority = job->priority };
+                                          .needs_n = job->needs_n, .priority = job->priority,
+                                          .memory_bytes = job->cost.memory_bytes, .limit_s = job->cost.limit_s };
   }
   CU_OK(store_jobs_submit(store, drafts, plan.n, &err), err);
   snprintf(id, STORE_ID_MAX, "%s", plan.jobs[0].id);
