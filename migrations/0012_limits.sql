@@ -1,4 +1,4 @@
--- serves: 9
+-- serves: 10
 -- What a job may take, whose it is, and cursors of lists that outlive what they point at.
 
 alter table jobs
