@@ -100,9 +100,10 @@ is "and no more" 429 '.code == "too_many_jobs" and (.detail | test("40 unfinishe
 ok "429 says when to come back" test -n "$(header retry-after)"
 api POST "/v1/datasets/wide/trajectories?format=jsonl&async" --data-binary @"$work/t.jsonl"
 is "nor by uploads" 429 '.code == "too_many_jobs"'
-other=$("$build/proxact-server" token create other)
-api POST /v1/jobs --json '{"kind": "export", "spec": {"dataset": "wide"}}' -H "Authorization:" -H "Authorization: Bearer $other"
+mine=$token token=$("$build/proxact-server" token create other)
+api POST /v1/jobs --json '{"kind": "export", "spec": {"dataset": "wide"}}'
 is "another token has a share of its own" 202
+token=$mine
 sql "update jobs set state = 'cancelled' where state = 'ready'"
 api POST /v1/jobs --json '{"kind": "export", "spec": {"dataset": "wide"}}'
 is "with room again it is taken" 202
