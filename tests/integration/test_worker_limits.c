@@ -15,7 +15,7 @@ static void open_store(void) {
   static char id[STORE_ID_MAX];
   if (!store) store = db_test_open("worker_limits");
   workers_end_all();
-  db_sql("truncate jobs, workers cascade");
+  db_sql("delete from jobs; delete from workers");
   if (!dataset) {
     snprintf(id, sizeof id, "%s", workers_dataset(store, "worker_limits", 20, 0, 1));
     dataset = id;
