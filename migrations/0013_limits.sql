@@ -1,4 +1,4 @@
--- serves: 10
+-- serves: 11
 -- What a job may take, whose it is, and cursors of lists that outlive what they point at.
 
 alter table jobs
