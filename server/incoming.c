@@ -31,8 +31,7 @@ static void choose_name(const char *given, struct incoming *in) {
   if (!given || !*given) given = "upload";
   const char *slash = strrchr(given, '/');
   snprintf(in->name, sizeof in->name, "%s", slash ? slash + 1 : given);
-  for (char *c = in->name; *c; c++)
-    if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '_';
+  px_text_clean(in->name);
 }
 
 static enum px_status read_keys(const char *text, struct px_read_options *options, struct px_err *err) {

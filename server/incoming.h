@@ -11,7 +11,7 @@
  * ending of the name. */
 struct incoming_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate; };
 struct incoming {
-  char name[128]; /* for errors: printable ASCII, no folders */
+  char name[128]; /* for errors: UTF-8 that can be shown, no folders */
   enum px_format format;
   struct px_read_options options;
   enum store_on_duplicate on_duplicate;

@@ -45,6 +45,10 @@ enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *p
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);
 void px_err_hint(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);
 
+/* Makes text fit to be shown: bytes that are no UTF-8 (also a character that was cut), control characters and those that turn
+ * the direction of writing become '?'. In place. Every message goes through it. */
+void px_text_clean(char *text);
+
 const char *px_status_slug(enum px_status status);  /* "ok" for PX_OK */
 int px_status_http(enum px_status status);          /* 200 for PX_OK */
 const char *px_status_title(enum px_status status);

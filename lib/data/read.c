@@ -87,12 +87,9 @@ static enum px_status dispatch(struct px_reading *r, int fd, enum px_format form
 /* The readers do not know the file's name; it goes before what they say. */
 static void name_file(const char *name, struct px_err *err) {
   char message[sizeof err->message];
-  for (char *p = err->message; *p; p++)
-    if (*p < ' ' || *p > '~') *p = '?';
-  for (char *p = err->pointer; *p; p++)
-    if (*p < ' ' || *p > '~') *p = '?';
   memcpy(message, err->message, sizeof message);
   snprintf(err->message, sizeof err->message, "%.100s: %.400s", name, message);
+  px_text_clean(err->message);
 }
 
 enum px_status px_read_file(int fd, enum px_format format, const char *name, const struct px_read_options *options,

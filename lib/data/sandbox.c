@@ -107,11 +107,10 @@ static enum px_status explain(const struct helper *h, int ended, struct px_err *
   return px_fail(err, PX_E_BAD_DATA, "its parser died of signal %d (%s): the file is malformed", signal, strsignal(signal));
 }
 
-/* Text from the helper: ended, and printable ASCII. */
+/* Text from the helper: ended, and fit to be shown. */
 static void clean(char *text, size_t size) {
   text[size - 1] = '\0';
-  for (; *text; text++)
-    if (*text < ' ' || *text > '~') *text = '?';
+  px_text_clean(text);
 }
 
 static enum px_status take_trajectory(struct helper *h, struct px_reading *r, struct px_room *room,

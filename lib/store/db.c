@@ -8,6 +8,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
+#include "lib/base/log.h"
 #include "lib/store/db_conn.h"
 
 enum { RERUNS_MAX = 8 };
@@ -43,6 +44,14 @@ static enum px_status meaning(const char *state) {
   return PX_E_INTERNAL;
 }
 
+/* PostgreSQL's own words name tables, constraints and values: they are for whoever runs the service, not for its clients. */
+static void tell_log(const PGresult *result, enum px_status status) {
+  const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  const bool usual = status == PX_E_CONFLICT || status == PX_E_NOT_FOUND || status == PX_E_UNAVAILABLE; /* told by callers */
+  px_log(usual ? PX_LOG_DEBUG : PX_LOG_WARN, "database_error", "state", PQresultErrorField(result, PG_DIAG_SQLSTATE), "text",
+         PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "detail", detail ? detail : "", NULL);
+}
+
 enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err) {
   const ExecStatusType type = PQresultStatus(result);
   if (type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK || type == PGRES_SINGLE_TUPLE) return PX_OK;
@@ -55,11 +64,12 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
   const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
   const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-  if (strncmp(state, "PX", 2) == 0) px_fail(err, status, "%s", text);
-  else px_fail(err, status, "the database says (%s): %s%s%s", state, text, detail ? ": " : "", detail ? detail : "");
   const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-  if (hint) px_err_hint(err, "%s", hint);
+  const bool ours = strncmp(state, "PX", 2) == 0; /* raised by our own triggers, for people */
+  if (ours) px_fail(err, status, "%s", text);
+  else tell_log(result, status);
+  if (!ours) px_fail(err, status, "the database refused a statement (SQLSTATE %s)", state);
+  if (ours && hint) px_err_hint(err, "%s", hint);
   return status;
 }
 

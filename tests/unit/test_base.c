@@ -329,7 +329,23 @@ static void json_without_memory_is_nothing_and_not_less(void) {
 #endif
 }
 
-CU_MAIN("base", T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
+static void texts_of_errors_are_utf8_that_can_be_shown(void) {
+  static const struct { const char *text, *shown; } cases[] = {
+    { "l\xc3\xa4ufe 2024.jsonl", "l\xc3\xa4ufe 2024.jsonl" }, { "\xe6\xad\xa9\xf0\x9f\xa4\x96", "\xe6\xad\xa9\xf0\x9f\xa4\x96" },
+    { "l\xe4ufe", "l?ufe" },             /* Latin 1 */
+    { "cut \xe6\xad", "cut ??" },        /* in the middle of a character */
+    { "\xc0\xaf\xed\xa0\x80", "?????" }, /* too long for its code point; half of a pair */
+    { "a\x1b[2Jb\n\x7f", "a?[2Jb??" },  { "\xe2\x80\xaegpj", "???gpj" }, /* right to left */
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct px_err err;
+    CU_ASSERT_EQUAL(px_fail_at(&err, PX_E_BAD_DATA, cases[i].text, "%s", cases[i].text), PX_E_BAD_DATA);
+    CU_ASSERT_STRING_EQUAL(err.message, cases[i].shown);
+    CU_ASSERT_STRING_EQUAL(err.pointer, cases[i].shown);
+  }
+}
+
+CU_MAIN("base", T(texts_of_errors_are_utf8_that_can_be_shown), T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
         T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
         T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
         T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),

@@ -95,6 +95,8 @@ static void the_format_is_what_is_said_most_plainly(void) {
   CU_ASSERT_TRUE(in.options.ignore_actions);
   words.ignore_actions = "maybe";
   CU_ASSERT_EQUAL(incoming_read(&words, &in, &err), PX_E_BAD_FIELD);
+  CU_OK(incoming_read(&(struct incoming_words){ .file_name = "x/l\xc3\xa4ufe 2024.npz" }, &in, &err), err);
+  CU_ASSERT_STRING_EQUAL(in.name, "l\xc3\xa4ufe 2024.npz");
   CU_ASSERT_EQUAL(incoming_read(&(struct incoming_words){ .file_name = "c" }, &in, &err), PX_E_UNSUPPORTED_MEDIA);
   CU_ASSERT_EQUAL(incoming_read(&(struct incoming_words){ .file_name = "c.npz", .obs_keys = "a,,b" }, &in, &err), PX_E_BAD_FIELD);
 }
