@@ -143,30 +143,20 @@ static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_
   return status;
 }
 
-<<<<<<< HEAD
-enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, uint64_t *who,
-                                 struct px_err *err) {
-  if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
-  if (strncasecmp(authorization, "Bearer ", 7) != 0)
-    return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
-=======
 bool service_token_digest(const char *authorization, uint8_t digest[PX_SHA256_BYTES]) {
   if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
->>>>>>> e5519ef (Jobs have bounds: memory, time, a token's share, and an end of their keeping)
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   px_sha256(token, strlen(token), digest);
-<<<<<<< HEAD
-  memcpy(who, digest, sizeof *who);
-=======
   return true;
 }
 
-enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, struct px_err *err) {
+enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, uint64_t *who,
+                                 struct px_err *err) {
   uint8_t digest[PX_SHA256_BYTES];
   if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
   if (!service_token_digest(authorization, digest))
     return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
->>>>>>> e5519ef (Jobs have bounds: memory, time, a token's share, and an end of their keeping)
+  memcpy(who, digest, sizeof *who);
   enum tokens_answer answer = tokens_take(s->tokens, digest, address);
   if (answer == TOKENS_UNKNOWN) {
     const enum px_status status = look_up(s, digest, err);
