@@ -1,6 +1,7 @@
 /* Reading HDF5 that nobody vouches for: see h5.h. */
 #include "lib/data/h5.h"
 
+#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "lib/base/mem.h"
 
 enum {
+  LZF = 32000,                 /* h5py's, by its registered number */
   CHUNK_MAX_BYTES = 256 << 20, /* a chunk is unpacked whole */
   CACHES_MAX_BYTES = 1 << 30,  /* for a row of chunks of every array that is open, so that each is unpacked once */
   USUAL_CACHE_BYTES = 1 << 20, USUAL_CACHE_CHUNKS = 521, CACHE_SLOTS = 4099,
@@ -44,6 +46,20 @@ static void *udata_copy(void *udata) { return udata; }
 static herr_t udata_free(void *udata) {
   (void)udata;
   return 0;
+}
+
+void px_h5_prepare(void) {
+  enum { PATH_MAX_BYTES = 512 };
+  char folder[PATH_MAX_BYTES - 32], path[PATH_MAX_BYTES];
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  if (H5PLget(0, folder, sizeof folder) <= 0) return;
+  snprintf(path, sizeof path, "%s/liblzf_filter.so", folder);
+  void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays as long as the process */
+  const void *(*info)(void) = NULL;
+  void *symbol = plugin ? dlsym(plugin, "H5PLget_plugin_info") : NULL;
+  if (!symbol) return;
+  memcpy(&info, &symbol, sizeof info);
+  H5Zregister(info());
 }
 
 enum px_status px_h5_open(const void *bytes, size_t n, hid_t *file, struct px_err *err) {
@@ -186,8 +202,29 @@ static bool number_of(hid_t type, struct px_number *out) {
   return px_number_known(*out);
 }
 
+/* Others in use, by their registered numbers (HDF Group, Registered Filter Plugins). */
+static const char *filter_name(H5Z_filter_t filter) {
+  static const struct { H5Z_filter_t filter; const char *name; } NAMES[] = {
+    { H5Z_FILTER_NBIT, "n-bit" }, { 305, "LZO" }, { 307, "bzip2" }, { LZF, "lzf" }, { 32001, "Blosc" }, { 32004, "LZ4" },
+    { 32008, "bitshuffle" }, { 32013, "ZFP" }, { 32015, "Zstandard" }, { 32026, "Blosc2" },
+  };
+  for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+    if (NAMES[i].filter == filter) return NAMES[i].name;
+  return "not known here";
+}
+
+static enum px_status refuse_filter(H5Z_filter_t filter, const char *path, struct px_err *err) {
+  px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d (%s); only gzip, lzf, szip, scale-offset, shuffle and "
+             "fletcher32 are read", path, (int)filter, filter_name(filter));
+  if (filter == LZF) px_err_hint(err, "The service reads lzf where Debian's package hdf5-plugin-lzf is installed. Or repack the "
+                                      "file where it can be read: h5repack -f GZIP=4 IN OUT.");
+  else px_err_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's compression='gzip'.");
+  return PX_E_BAD_DATA;
+}
+
 static enum px_status check_filters(hid_t plist, const char *path, struct px_err *err) {
-  static const H5Z_filter_t known[] = { H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32 };
+  static const H5Z_filter_t known[] = { H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32, H5Z_FILTER_SZIP,
+                                        H5Z_FILTER_SCALEOFFSET, LZF };
   enum { KNOWN_N = sizeof known / sizeof *known };
   bool seen[KNOWN_N] = { false };
   const int filters_n = H5Pget_nfilters(plist);
@@ -197,9 +234,7 @@ static enum px_status check_filters(hid_t plist, const char *path, struct px_err
     size_t values_n = 0, at = 0;
     const H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values_n, NULL, 0, NULL, NULL);
     while (at < KNOWN_N && filter != known[at]) at++;
-    if (at == KNOWN_N)
-      return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d; only gzip, shuffle and fletcher32 are "
-                        "accepted", path, (int)filter);
+    if (at == KNOWN_N || H5Zfilter_avail(filter) <= 0) return refuse_filter(filter, path, err);
     if (seen[at]) return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d twice", path, (int)filter);
     seen[at] = true;
   }

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/data/h5.h"
 #include "lib/data/helper.h"
 #include "lib/data/read_safetensors.h"
 #include "lib/data/reading.h"
@@ -187,6 +188,7 @@ static int serve_request(void) {
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
   close(PX_SANDBOX_REQUEST_FD);
+  if (request.format == PX_FORMAT_HDF5) px_h5_prepare();
   if (!px_sandbox_lock(&request)) return 4;
   const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && flush() && serve(&request, bytes);
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */

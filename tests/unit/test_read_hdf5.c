@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/data/h5.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 
@@ -484,6 +485,49 @@ static void fill_virtual(hid_t f) {
   H5Sclose(space);
   H5Pclose(p);
 }
+static hid_t packed; /* how the observations are packed */
+static void fill_filtered(hid_t f) {
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 5, 2, obs, packed);
+  uploads_floats(f, "rewards", 5, 0, rew);
+  uploads_bools(f, "terminals", 5, term);
+}
+static hid_t chunked(void) {
+  const hsize_t chunk[2] = { 3, 2 };
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(p, 2, chunk);
+  return p;
+}
+static bool packed_is_read(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  const enum px_status status = read_as(fill_filtered, NULL, &list, NULL, &err);
+  const bool same = !status && list.n == 2 && !memcmp(list.items[0].observations, obs, 4 * sizeof *obs);
+  trajs_free(&list);
+  H5Pclose(packed);
+  return same;
+}
+static void other_filters_are_read_where_they_are_there(void) {
+  enum { LZF = 32000 };
+  packed = chunked();
+  H5Pset_scaleoffset(packed, H5Z_SO_FLOAT_DSCALE, 3);
+  CU_ASSERT(packed_is_read());
+  packed = chunked();
+  H5Pset_szip(packed, H5_SZIP_NN_OPTION_MASK, 2);
+  CU_ASSERT(packed_is_read());
+  px_h5_prepare();
+  packed = chunked();
+  H5Pset_filter(packed, LZF, H5Z_FLAG_OPTIONAL, 0, NULL); /* without the plugin it is named, and not used */
+  if (H5Zfilter_avail(LZF) > 0) {
+    CU_ASSERT(packed_is_read());
+    return;
+  }
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_ASSERT_EQUAL(read_as(fill_filtered, NULL, &list, NULL, &err), PX_E_BAD_DATA);
+  CU_ASSERT(strstr(err.message, "(lzf)") && strstr(err.hint, "h5repack"));
+  trajs_free(&list);
+  H5Pclose(packed);
+}
 static void fill_filter(hid_t f) {
   const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
   const hsize_t chunk[2] = { 5, 2 };
@@ -646,7 +690,7 @@ static void a_cut_file_is_refused(void) {
   free(bytes);
 }
 
-CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts), T(without_next_observations_the_final_state_is_unknown),
+CU_MAIN("read_hdf5", T(other_filters_are_read_where_they_are_there), T(d4rl_splits_on_terminals_and_timeouts), T(without_next_observations_the_final_state_is_unknown),
         T(next_known_withdraws_a_next_observation), T(number_types_make_no_difference), T(gzip_shuffle_and_checksums_are_read),
         T(action_mask_leaves_steps_unlabelled), T(exported_proxy_actions_do_not_come_back_as_true_ones),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),

@@ -107,6 +107,13 @@ static void header_versions_two_and_three_are_read(void) {
   }
 }
 
+static void headers_of_python_2_are_read(void) {
+  struct parts p = plain();
+  p.members[OBS] = npy("<f4", false, "(3L, 2L)", obs, sizeof obs);
+  p.members[REW] = npy("<f4", false, "(3L,)", rew, sizeof rew);
+  expect_plain(&p);
+}
+
 static bool refused(const struct parts *parts, enum px_status status, const char *place, const char *words) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   return uploads_refused(zip_of(parts), PX_FORMAT_NPZ, &spaces, NULL, status, place, words);
@@ -223,5 +230,5 @@ static void damaged_containers_are_refused(void) {
 }
 
 CU_MAIN("read_npz", T(stored_and_deflated_members_read_alike), T(number_types_and_orders_make_no_difference),
-        T(header_versions_two_and_three_are_read), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
+        T(header_versions_two_and_three_are_read), T(headers_of_python_2_are_read), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
         T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares), T(a_member_that_is_there_twice_is_refused), T(damaged_containers_are_refused))
