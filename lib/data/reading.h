@@ -10,8 +10,9 @@
 #include "lib/data/read.h"
 
 /* A trajectory may take this much, so that no file decides how much memory is used. Its own cost, whatever its length,
- * counts as so many bytes against the limits on unpacked data: storing its row takes about as long as storing those. */
-enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 1 << 10 };
+ * counts as so many bytes against the limits on unpacked data. That is little enough for a plain file of steps that are each
+ * a trajectory (9 bytes a step and more). */
+enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 256 };
 
 /* Borrows everything it points to. */
 struct px_reading {

@@ -81,10 +81,12 @@ select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coa
 from datasets where id = $1 for no key update
 
 -- Of digests in an array, those that the dataset has: their places in the array, and the trajectories.
+-- Each row of the dataset is looked at once, however many of both are the same.
 -- name: append_duplicates
 select d.i, t.n
 from unnest($2::uuid[]) with ordinality as d (digest, i)
-cross join lateral (select n from trajectories where dataset_id = $1 and digest = d.digest order by n limit 1) t
+join (select digest, min(n) as n from trajectories where dataset_id = $1 and digest = any ($2::uuid[]) group by digest) t
+  on t.digest = d.digest
 order by d.i
 
 -- name: append_attached

@@ -674,7 +674,7 @@ static void fill_one_step_each(hid_t f) {
 static void a_trajectory_has_its_cost_however_short(void) {
   const struct px_spaces one = trajs_spaces(1, 1);
   CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_one_step_each), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE, "trajectory ",
-                                 "each counting as 1024 bytes, the arrays unpack to more than 100 times"));
+                                 "each counting as 256 bytes, the arrays unpack to more than 100 times"));
 }
 
 static void a_cut_file_is_refused(void) {
