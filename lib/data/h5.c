@@ -54,7 +54,9 @@ void px_h5_prepare(void) {
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   if (H5PLget(0, folder, sizeof folder) <= 0) return;
   snprintf(path, sizeof path, "%s/liblzf_filter.so", folder);
-  void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL); /* stays as long as the process */
+  /* Debian's plugin does not say that it needs liblzf. Both stay as long as the process. */
+  if (!dlopen("liblzf.so.1", RTLD_NOW | RTLD_GLOBAL)) return;
+  void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   const void *(*info)(void) = NULL;
   void *symbol = plugin ? dlsym(plugin, "H5PLget_plugin_info") : NULL;
   if (!symbol) return;
@@ -216,7 +218,7 @@ static const char *filter_name(H5Z_filter_t filter) {
 static enum px_status refuse_filter(H5Z_filter_t filter, const char *path, struct px_err *err) {
   px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d (%s); only gzip, lzf, szip, scale-offset, shuffle and "
              "fletcher32 are read", path, (int)filter, filter_name(filter));
-  if (filter == LZF) px_err_hint(err, "The service reads lzf where Debian's package hdf5-plugin-lzf is installed. Or repack the "
+  if (filter == LZF) px_err_hint(err, "The service reads lzf where Debian's packages hdf5-plugin-lzf and liblzf1 are installed. Or repack the "
                                       "file where it can be read: h5repack -f GZIP=4 IN OUT.");
   else px_err_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's compression='gzip'.");
   return PX_E_BAD_DATA;

@@ -11,7 +11,7 @@
 #include "lib/data/reading.h"
 
 /* Before the process locks itself up: takes the lzf filter from the library's own folder of plugins, where Debian's
- * hdf5-plugin-lzf puts it. Without it files packed so are refused. No other plugin is ever loaded. */
+ * hdf5-plugin-lzf puts it (liblzf1 is needed beside). Without it files packed so are refused. No other plugin is ever loaded. */
 void px_h5_prepare(void);
 /* The bytes are borrowed, not copied, and never written to. Close with H5Fclose. */
 enum px_status px_h5_open(const void *bytes, size_t n, hid_t *file, struct px_err *err) PX_MUST_CHECK;

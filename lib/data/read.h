@@ -22,6 +22,7 @@
  *          "terminated": bool, "truncated": bool}; observations has one row per reward, or one more (the final state)
  *   safetensors  see read_safetensors.h
  *
+ * HDF5 may be packed with gzip, szip, scale-offset, shuffle and fletcher32, and with lzf where its plugin is (h5.h).
  * In arrays an action of nothing but NaN is a step without one, unless action_mask or action_source says it has one.
  * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32. A column that would become a staircase is
  * refused by name, one that would become constant is noted (precision.h).
