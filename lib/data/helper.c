@@ -77,10 +77,11 @@ static pid_t start(struct plan *plan, int namespaces) {
 /* In namespaces of its own, or, where that is not allowed, without; that is said once. */
 static pid_t start_apart(struct plan *plan) {
   static atomic_bool said;
-  const pid_t pid = SHARED_MEMORY ? start(plan, NAMESPACES) : -1;
-  if (pid >= 0 || (SHARED_MEMORY && errno == ENOMEM)) return pid;
+  const bool may = SHARED_MEMORY != 0;
+  const pid_t pid = may ? start(plan, NAMESPACES) : -1;
+  if (pid >= 0 || (may && errno == ENOMEM)) return pid;
   char why[128];
-  if (SHARED_MEMORY && !atomic_exchange(&said, true))
+  if (may && !atomic_exchange(&said, true))
     px_log(PX_LOG_WARN, "helper_without_namespaces", "why", strerror_r(errno, why, sizeof why), NULL);
   return start(plan, 0);
 }

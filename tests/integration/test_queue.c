@@ -86,7 +86,8 @@ static void a_wake_up_ends_a_wait_and_each_is_taken_once(void) {
     while (queue_wait(a, 50, -1)) continue; /* one of two that were told may have been lost */
     await_up(a), await_up(b);
     queue_wake(a, 2);
-    both = queue_wait(b, 1000, -1) & queue_wait(a, 1000, -1);
+    const bool first = queue_wait(b, 1000, -1), second = queue_wait(a, 1000, -1);
+    both = first && second;
     up = queue_up(a) && queue_up(b);
   }
   CU_ASSERT_TRUE(both);

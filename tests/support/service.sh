@@ -8,6 +8,8 @@ chmod 755 "$work"
 export PROXACT_VAR=$work/var XDG_CONFIG_HOME=$work/config
 proxact=${PROXACT_BUILD:-$root/build}/proxact
 demo_data=$root/deploy/demo/hopper-demo.hdf5
+# shellcheck source=deploy/lib.sh
+. "$root/deploy/lib.sh"
 # shellcheck source=tests/support/checks.sh
 . "$root/tests/support/checks.sh"
 logs() { tail -n 15 "$PROXACT_VAR"/log/server.log "$PROXACT_VAR"/log/worker-*.log; }

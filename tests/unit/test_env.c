@@ -54,10 +54,10 @@ static void models_have_the_declared_shapes(void) {
     const mjModel *model = px_env_model(env);
     CU_ASSERT_TRUE(!model == (info->act_count > 0)); /* cartpole has none */
     if (model) {
-      CU_ASSERT_EQUAL(model->nq, info->qpos_n);
-      CU_ASSERT_EQUAL(model->nv, info->qvel_n);
-      CU_ASSERT_EQUAL(model->nu, info->act_dim);
-      CU_ASSERT_EQUAL(model->nq + model->nv - 1, info->obs_dim);
+      CU_ASSERT_EQUAL((uint32_t)model->nq, info->qpos_n);
+      CU_ASSERT_EQUAL((uint32_t)model->nv, info->qvel_n);
+      CU_ASSERT_EQUAL((uint32_t)model->nu, info->act_dim);
+      CU_ASSERT_EQUAL((uint32_t)(model->nq + model->nv - 1), info->obs_dim);
     }
     CU_ASSERT(info->obs_dim <= PX_ENV_OBS_MAX && info->act_dim <= PX_ENV_ACT_MAX);
     px_env_close(env);

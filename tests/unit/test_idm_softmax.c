@@ -424,11 +424,11 @@ static void quality_of_classes_is_their_accuracy(void) {
     n += all[j], sum += right[j];
     CU_ASSERT_DOUBLE_EQUAL(recall[j], right[j] / all[j], 1e-12);
   }
-  CU_ASSERT_EQUAL(f.n, n);
+  CU_ASSERT_EQUAL((double)f.n, n);
   CU_ASSERT_DOUBLE_EQUAL(f.accuracy, sum / n, 1e-12);
   CU_ASSERT_DOUBLE_EQUAL(f.score_right, 0.375, 1e-6);
   CU_ASSERT_DOUBLE_EQUAL(f.score_wrong, 0.75, 1e-6);
-  CU_ASSERT_EQUAL(in.n, inside_n);
+  CU_ASSERT_EQUAL((double)in.n, inside_n);
   CU_ASSERT_DOUBLE_EQUAL(in.accuracy, inside / inside_n, 1e-12);
   CU_ASSERT_EQUAL(out.n, f.n - in.n);
   CU_ASSERT_DOUBLE_EQUAL(out.accuracy, (sum - inside) / (n - inside_n), 1e-12);

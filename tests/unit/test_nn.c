@@ -74,7 +74,7 @@ static void packed_nets_predict_as_before(void) {
   const struct px_mlp_shape shape = { .in = IN, .out = 5, .hidden = HIDDEN, .layers = 2 };
   struct px_rng rng = px_rng_at(4, 5, 0);
   struct px_mlp *net;
-  struct px_mlp_work *work;
+  struct px_mlp_work *work = NULL;
   struct px_err err;
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_ASSERT_FATAL(px_mlp_init(net, PX_MLP_UNIFORM, 1, 2) == PX_OK && px_mlp_work_new(&shape, ROWS, &work) == PX_OK);
