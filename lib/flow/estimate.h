@@ -2,8 +2,8 @@
  * What a job will take: an estimate of its process's memory and of its time, from its spec and the dataset's size.
  *
  * Used by flow_plan: a submission that fits no worker is refused with the figure, a worker claims only what fits it, and
- * a job that runs far beyond its time is ended. Memory is meant as an upper bound; time is that of a very slow core,
- * because it only ends what never would. Pure.
+ * a job that runs far beyond its time is ended. Memory is meant as an upper bound (tests/integration/test_worker_limits.c
+ * runs jobs with no more than that); time is that of a very slow core, because it only ends what never would. Pure.
  */
 #ifndef PX_FLOW_ESTIMATE_H
 #define PX_FLOW_ESTIMATE_H

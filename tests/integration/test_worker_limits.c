@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/flow/algos.h"
 #include "tests/support/workers.h"
 
 static struct store *store;
@@ -90,6 +91,35 @@ static void a_worker_tells_its_memory_and_leaves_what_does_not_fit(void) {
   workers_end(small, SIGKILL);
 }
 
+/* A worker that gives a job just what it is estimated to take. */
+static void within_its_estimate(enum flow_kind kind, const char *spec, const char *what) {
+  char id[STORE_ID_MAX], option[48];
+  workers_submit(store, dataset, kind, spec, id);
+  const long bytes = strtol(db_sql("select max(memory_bytes) from jobs where state <> 'succeeded'"), NULL, 10);
+  snprintf(option, sizeof option, "--memory-mb=%ld", (bytes >> 20) + 1);
+  const pid_t worker = workers_start((const char *const[]){ option, NULL });
+  workers_await("t", 120, "select job_is_final(state) from jobs where id = '%s'", id);
+  const char *how = db_sql("select concat_ws(' ', state, reason, error ->> 'detail') from jobs where id = '%s'", id);
+  if (strcmp(how, "succeeded") != 0) printf("\n  %s with %s: %s\n", what, option, how);
+  CU_ASSERT_STRING_EQUAL(how, "succeeded");
+  CU_ASSERT_EQUAL(workers_end(worker, SIGTERM), 0);
+}
+
+static void jobs_stay_within_their_estimates(void) {
+  open_store();
+  for (const struct flow_field *algo = flow_algos; algo->name; algo++) {
+    if (!flow_algo_learns(algo->name, false)) continue;
+    char spec[160];
+    snprintf(spec, sizeof spec, "{\"policy\": {\"algo\": \"%s\", \"updates\": 6, \"hidden\": 512, \"batch\": %d}}", algo->name,
+             strcmp(algo->name, "dt") == 0 ? 32 : 1024);
+    within_its_estimate(FLOW_TRAIN_POLICY, spec, algo->name);
+  }
+  within_its_estimate(FLOW_TRAIN_IDM, "{\"idm\": {\"hidden\": 1024, \"steps\": 6}}", "idm");
+  within_its_estimate(FLOW_TRAIN_IDM, "{\"idm\": {\"profile\": \"paper\", \"hidden\": 1024, \"steps\": 6, \"k\": 8}}", "idm, paper");
+  within_its_estimate(FLOW_PIPELINE, "{\"idm\": {\"steps\": 60, \"members\": 2, \"hidden\": 64}, \"policies\": [{\"algo\": \"bc\", \"updates\": 20}],"
+                      " \"assess\": {\"updates\": 20}}", "pipeline");
+}
+
 static void a_worker_removes_what_is_too_old(void) {
   char id[STORE_ID_MAX];
   open_store();
@@ -106,4 +136,4 @@ static void a_worker_removes_what_is_too_old(void) {
 CU_MAIN("worker_limits", T(a_job_that_takes_too_much_memory_is_ended_and_tried_once_more),
         T(a_kill_from_outside_is_not_called_want_of_memory), T(an_attempt_beyond_its_time_fails_for_good),
         T(the_kernel_would_kill_a_job_before_its_worker), T(a_worker_tells_its_memory_and_leaves_what_does_not_fit),
-        T(a_worker_removes_what_is_too_old))
+        T(jobs_stay_within_their_estimates), T(a_worker_removes_what_is_too_old))
