@@ -14,6 +14,7 @@ static const double CHUNK = 512; /* rows that a net takes at a time: PX_MLP_CHUN
 static const double COPIES = 5 + 4 * 3;
 static const double FLOPS = 1e9; /* of a very slow core */
 static const double LEAST_S = 3600;
+static const double RIDGE_SIDE = 2048, RIDGE_BLOCK = 256; /* of worker/idm/ridge.c and linear.c */
 
 static double number(const json_t *object, const char *name, double fallback) {
   const json_t *value = json_object_get(object, name);
@@ -88,10 +89,12 @@ static double activations(const json_t *options, double in, double nets) {
   return nets * CHUNK * (number(options, "hidden", 0) * (number(options, "layers", 0) + 3) * 3 + in * 2) * F32;
 }
 
-/* Normal equations, or their dual where rows are fewer: two matrices and one that is solved. */
+/* Normal equations, or their dual where rows are fewer or inputs are many: its side has at most RIDGE_SIDE rows. */
+static double ridge_side(double in, double rows) { return fmin(fmin(in + 1, rows), RIDGE_SIDE); }
+/* Two matrices and one that is solved; rows are gathered in two blocks. */
 static double ridge(double in, double rows) {
-  const double n = fmin(in + 1, rows);
-  return 3 * n * n * F64 + (rows < in ? rows * in * F32 : 0);
+  const double n = ridge_side(in, rows);
+  return 3 * n * n * F64 + 2 * RIDGE_BLOCK * in * F32;
 }
 
 static double policy_bytes(const json_t *policy, const struct data *d, const struct flow_dims *dims) {
@@ -113,14 +116,15 @@ static double idm_bytes(const json_t *idm, const struct data *d, const struct fl
   return idm_params(idm, dims) * F32 * COPIES + linear + activations(idm, in, 2) + 2 * CHUNK * in * F32 + d->steps * 24;
 }
 static double idm_work(const json_t *idm, const struct data *d, const struct flow_dims *dims) {
-  const double in = idm_inputs(idm, dims), n = fmin(in, d->steps), rounds = 1 + number(idm, "rounds", 0);
+  const double in = idm_inputs(idm, dims), n = ridge_side(in, d->steps), rounds = 1 + number(idm, "rounds", 0);
   const double linear = json_is_true(json_object_get(idm, "linear")) ? 4 * d->steps * in * n + 40 * n * n * n : 0;
   return rounds * (number(idm, "steps", 0) * number(idm, "batch", 0) * 12 + d->steps * 20) * idm_params(idm, dims) + linear;
 }
 
-/* What the report compares labels with: nearest neighbours among at most 20,000, and a ridge on pairs of states. */
+/* What the report compares labels with: nearest neighbours among at most 20,000 rows and 64 MiB of pairs of states, and a
+ * ridge on such pairs. */
 static double yardsticks(const struct data *d) {
-  const double near = fmin(d->steps, 20000);
+  const double near = fmin(fmin(d->steps, 20000), 64 * MIB / (2 * d->obs * F32));
   return near * (2 * d->obs + d->act + 256) * F32 + ridge(2 * d->obs, d->steps);
 }
 

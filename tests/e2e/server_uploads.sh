@@ -100,7 +100,7 @@ is "a repeated request is no upload" 201 '.version == 3'
 api GET "/v1/datasets/$ds"
 is "all of it is counted" 200 '.trajectories == 24'
 
-# --- labelled step by step: enough to learn from, but a mask hides whole trajectories
+# --- labelled step by step: enough to learn from; a mask hides whole trajectories with any labelled step
 new_dataset steps
 printf '%s\n' '{"observations": [[0,0,0],[1,1,1],[2,2,2]], "rewards": [0,1], "actions": [[0.1,0.2],null], "terminated": false, "truncated": true}' \
   >"$work/steps.jsonl"
@@ -109,7 +109,7 @@ is "one labelled step" 201 '.steps == 2 and .labelled_steps == 1 and .version ==
 api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\"}"
 is "is something to learn from" 200
 api POST "/v1/pipelines?dry_run=true" --json "{\"dataset\": \"$ds\", \"mask\": {\"protocol\": \"coupled\"}}"
-is "but nothing that a mask could keep" 422 '.code == "no_labels" and .errors[0].pointer == "/mask"'
+is "and a mask may hide the trajectory" 200
 
 # --- labelled, action-free and mixed, in several parts
 new_dataset mixed
@@ -145,8 +145,8 @@ is "a mask for a policy alone" 200 '.spec.mask.p == 10'
 api POST /v1/jobs --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$ds\", \"policy\": \"bc\"}}"
 is "a policy to be trained" 202
 training=$(field .id)
-api POST /v1/jobs --json "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"mdl_${training#job_}\", \"env\": \"hopper\"}}"
-is "its evaluation waits for it" 202 ".state == \"blocked\" and .needs == [\"$training\"]"
+api POST /v1/jobs --json "{\"kind\": \"assess\", \"spec\": {\"model\": \"mdl_${training#job_}\", \"dataset\": \"$ds\"}}"
+is "its assessment waits for it" 202 ".state == \"blocked\" and .needs == [\"$training\"]"
 api POST /v1/jobs --json '{"kind": "evaluate", "spec": {"model": "mdl_00000000000000000000", "env": "hopper"}}'
 is "a model that nothing makes" 404 '.errors[0].pointer == "/spec/model"'
 api POST "/v1/jobs/$training:cancel"
