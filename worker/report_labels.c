@@ -334,6 +334,9 @@ static void warn_of_mask(const struct job *job, const struct px_dataset *truth, 
                           "be judged: the labels' figures are of held-out steps (basis held_out)", hidden_n, known_n);
   px_warn_figure(found, "hidden", (double)hidden_n);
   px_warn_figure(found, "known", (double)known_n);
+  /* Beside the figures too, for who reads only those. */
+  json_object_set_new(json_object_get(report, "label"), "note",
+                      json_string("figures of held-out steps: the mask hid no action that can be judged"));
 }
 
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) {
