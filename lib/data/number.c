@@ -50,9 +50,19 @@ static void from_half(const char *src, size_t n, float *dst) {
   }
 }
 
+static void from_bfloat(const char *src, size_t n, float *dst) {
+  for (size_t i = 0; i < n; i++) {
+    uint16_t upper;
+    memcpy(&upper, src + 2 * i, 2);
+    const uint32_t bits = (uint32_t)upper << 16;
+    memcpy(dst + i, &bits, sizeof bits);
+  }
+}
+
 typedef void convert_fn(const char *src, size_t n, float *dst);
 static convert_fn *const converters[PX_NUMBER_KIND_N][9] = {
   [PX_NUMBER_FLOAT][2] = from_half,
+  [PX_NUMBER_BFLOAT][2] = from_bfloat,
 #define X(kind, size, type) [PX_NUMBER_##kind][size] = from_##type,
   NUMBER_TYPES
 #undef X

@@ -10,11 +10,13 @@
  *            next_observations [N,O], action_mask [N] (1: labelled), action_source [N] (1: true, so labelled) and
  *            next_known [N] (0: that next observation is not real). Other members are ignored. A trajectory also ends,
  *            truncated, where a next observation is not the following row; a file where nearly all are so is refused.
+ *            terminals may be called terminations or terminated, timeouts truncations or truncated, action_mask label_mask.
+ *            dones [N] ends trajectories too; without terminals, those that timeouts does not flag terminated.
  *          d3rlpy 1: the same, and episode_terminals [N] flags every end; those not in terminals were truncated
  *          Minari: episode_<i>/{observations [T+1,O], actions, rewards, terminations, truncations}
  *          robomimic: data/demo_<i>/{obs/<key>, next_obs/<key>, actions, rewards, dones}
  *          d3rlpy 2: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
- *          The last three may have action_mask beside their actions: episode_<i>/action_mask, action_mask_<i>.
+ *          The last three may have action_mask (or label_mask) beside their actions: episode_<i>/action_mask, action_mask_<i>.
  *          Observations in a group of several keys (Dict) are laid side by side: the keys asked for in that
  *          order, or all in sorted order. Numbered episodes are ordered by number.
  *   npz    the members of D4RL, with or without .npy version 2 headers, zip64, Fortran order, big endian
@@ -24,7 +26,7 @@
  *
  * HDF5 may be packed with gzip, szip, scale-offset, shuffle and fletcher32, and with lzf where its plugin is (h5.h).
  * In arrays an action of nothing but NaN is a step without one, unless action_mask or action_source says it has one.
- * Numbers may be float16/32/64 or integers of 8 to 64 bits, and become float32. A column that would become a staircase is
+ * Numbers may be float16/32/64, in safetensors bfloat16, or integers of 8 to 64 bits, and become float32. A column that would become a staircase is
  * refused by name, one that would become constant is noted (precision.h).
  * Discrete actions are [N] or [N,1] of any of these, in jsonl a number (or a list of one) for each step. Integers
  * for actions that are continuous with the usual range are refused: they may well be classes nobody declared.

@@ -17,22 +17,22 @@ enum { EPISODES_MAX = 10000000, LEAVES_MAX = 64, LEAF_BYTES = 64, NAMES_MAX = 25
 struct place { const char *before, *after; };
 struct layout {
   const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
-  struct place observations, next, actions, known, rewards, terminated, truncated; /* known: action_mask */
+  struct place observations, next, actions, known[2], rewards, terminated, truncated; /* known: action_mask, by either name */
   bool early_end; /* the end may be flagged before the last step (success reached) */
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
   [PX_EPISODES_MINARI] = { "minari", "", "episode_",
                            { "episode_", "/observations" }, { NULL, NULL }, { "episode_", "/actions" },
-                           { "episode_", "/action_mask" },
+                           { { "episode_", "/action_mask" }, { "episode_", "/label_mask" } },
                            { "episode_", "/rewards" }, { "episode_", "/terminations" }, { "episode_", "/truncations" },
                            false },
   [PX_EPISODES_ROBOMIMIC] = { "robomimic", "data", "demo_",
                               { "data/demo_", "/obs" }, { "data/demo_", "/next_obs" }, { "data/demo_", "/actions" },
-                              { "data/demo_", "/action_mask" },
+                              { { "data/demo_", "/action_mask" }, { "data/demo_", "/label_mask" } },
                               { "data/demo_", "/rewards" }, { "data/demo_", "/dones" }, { NULL, NULL }, true },
   [PX_EPISODES_D3RLPY] = { "d3rlpy", "", "observations_",
                            { "observations_", "" }, { NULL, NULL }, { "actions_", "" },
-                           { "action_mask_", "" }, { "rewards_", "" }, { "terminated_", "" }, { NULL, NULL }, false },
+                           { { "action_mask_", "" }, { "label_mask_", "" } }, { "rewards_", "" }, { "terminated_", "" }, { NULL, NULL }, false },
 };
 
 struct number { uint64_t value; int digits; }; /* digits: "demo_007" keeps its zeros */
@@ -266,12 +266,17 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
 
 /* Sets room.labelled; *partly when some step has no action. */
 static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly, struct px_err *err) {
-  char path[PATH_BYTES];
-  enum px_h5_kind kind;
-  path_of(&e->layout->known, number, path);
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
-  if (!status && kind != PX_H5_NONE) status = mark_by_mask(e, path, T, err);
-  for (size_t t = 0; t < T && kind == PX_H5_NONE && !status; t++)
+  char path[2][PATH_BYTES];
+  enum px_h5_kind kind[2] = { PX_H5_NONE, PX_H5_NONE };
+  enum px_status status = PX_OK;
+  for (int i = 0; i < 2 && !status; i++) {
+    path_of(&e->layout->known[i], number, path[i]);
+    status = px_h5_kind(e->file, path[i], &kind[i], err);
+  }
+  const bool first = kind[0] != PX_H5_NONE, second = kind[1] != PX_H5_NONE;
+  if (!status && first && second) status = px_reading_fail_twice(path[0], path[1], err);
+  if (!status && (first || second)) status = mark_by_mask(e, path[second], T, err);
+  for (size_t t = 0; t < T && !first && !second && !status; t++)
     e->room.labelled[t] = !px_reading_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
   *partly = !status && memchr(e->room.labelled, 0, T);
   return status;

@@ -15,13 +15,17 @@
 #include "lib/data/reading.h"
 
 enum member {
-  OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, ENDS, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
+  OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, ENDS, DONES, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
   MEMBERS_N
 };
-/* ENDS: d3rlpy's first version flags every end there, and the true terminals among them in `terminals`. */
-static const char *const member_names[MEMBERS_N] = {
-  "observations", "actions", "rewards", "terminals", "timeouts", "episode_terminals", "next_observations", "action_mask",
-  "action_source", "next_known"
+/* The first name is D4RL's, others mean the same (Gymnasium's words). ENDS: d3rlpy's first version flags every end there, and
+ * the true terminals among them in `terminals`. DONES: an end too, and a true terminal where there is no TERMINALS. */
+enum { NAMES_MAX = 3 };
+static const char *const member_names[MEMBERS_N][NAMES_MAX] = {
+  [OBSERVATIONS] = { "observations" }, [ACTIONS] = { "actions" }, [REWARDS] = { "rewards" },
+  [TERMINALS] = { "terminals", "terminations", "terminated" }, [TIMEOUTS] = { "timeouts", "truncations", "truncated" },
+  [ENDS] = { "episode_terminals" }, [DONES] = { "dones", "done" }, [NEXT_OBSERVATIONS] = { "next_observations" },
+  [ACTION_MASK] = { "action_mask", "label_mask" }, [ACTION_SOURCE] = { "action_source" }, [NEXT_KNOWN] = { "next_known" },
 };
 enum { BLOCK_BYTES = 4 << 20, BLOCK_STEPS = 16384 };
 enum { JUDGED_EARLY_N = 10000, JUDGED_N = 8 }; /* compared rows from which on a shuffled file is told; at the end of it */
@@ -41,14 +45,39 @@ struct flat {
 
 static bool has(const struct flat *f, enum member m) { return f->columns[m].next; }
 
+/* By which name the member is there; NULL when it is not. */
+static enum px_status find_name(const struct px_flat_source *source, enum member m, const char **name, struct px_err *err) {
+  *name = NULL;
+  for (int i = 0; i < NAMES_MAX && member_names[m][i]; i++) {
+    if (!source->has(source->ctx, member_names[m][i])) continue;
+    if (*name) return px_reading_fail_twice(*name, member_names[m][i], err);
+    *name = member_names[m][i];
+  }
+  return PX_OK;
+}
+
+static enum px_status open_member(struct flat *f, const struct px_flat_source *source, enum member m, struct px_err *err) {
+  const char *name, *done = NULL;
+  enum px_status status = find_name(source, m, &name, err);
+  if (!status && m == TERMINALS && !name) status = find_name(source, DONES, &done, err);
+  if (status) return status;
+  const bool needed = m == OBSERVATIONS || m == REWARDS || (m == TERMINALS && !done);
+  if (!name && !needed) return PX_OK;
+  status = source->open(source->ctx, name ? name : member_names[m][0], &f->columns[m], err);
+  if (status && !name && m == TERMINALS)
+    px_err_hint(err, "Its flag is 1 where an episode ended for good. It may be called terminations or terminated; 'dones' is taken "
+                "in its place.");
+  return status;
+}
+
 static enum px_status open_members(struct flat *f, const struct px_flat_source *source, struct px_err *err) {
   const struct px_spaces *spaces = f->r->spaces;
   for (int m = 0; m < MEMBERS_N; m++) {
-    const bool needed = m == OBSERVATIONS || m == REWARDS || m == TERMINALS;
     const bool unwanted = f->r->options->ignore_actions && (m == ACTIONS || m == ACTION_MASK || m == ACTION_SOURCE);
-    if (unwanted || (!needed && !source->has(source->ctx, member_names[m]))) continue;
-    enum px_status status = source->open(source->ctx, member_names[m], &f->columns[m], err);
+    if (unwanted) continue;
+    enum px_status status = open_member(f, source, (enum member)m, err);
     if (status) return status;
+    if (!has(f, (enum member)m)) continue;
     const struct px_column *c = &f->columns[m], *first = &f->columns[OBSERVATIONS];
     status = m == OBSERVATIONS || m == NEXT_OBSERVATIONS
                ? px_column_expect(c, spaces->obs_dim, "the dataset declares observations of", err)
@@ -96,7 +125,7 @@ static enum px_status flag_at(const struct flat *f, enum member m, size_t i, boo
   const float value = has(f, m) ? f->flags[m][i] : 0;
   *out = value != 0;
   if (value == 0 || value == 1) return PX_OK;
-  return px_reading_fail(f->r, f->scanned_n - f->cut, member_names[m], err, "is %g; it must be 0 or 1", (double)value);
+  return px_reading_fail(f->r, f->scanned_n - f->cut, f->columns[m].name, err, "is %g; it must be 0 or 1", (double)value);
 }
 
 static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
@@ -111,6 +140,9 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
     const enum px_status status = flag_at(f, ACTION_MASK, i, &known, err);
     if (status) return status;
   }
+  if (!has(f, ACTIONS))
+    return known ? px_reading_fail(f->r, f->scanned_n - f->cut, f->columns[ACTION_MASK].name, err, "is 1, but there are no 'actions'")
+                 : PX_OK;
   if (has(f, ACTION_SOURCE)) known = known && f->flags[ACTION_SOURCE][i] == 1;
   f->room.labelled[f->scanned_n] = known;
   /* Whatever stands at an unlabelled step, even NaN, is not an action. */
@@ -172,16 +204,18 @@ static enum px_status cut_at_jump(struct flat *f, size_t i, struct px_err *err) 
 }
 
 static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
-  bool terminal, timeout, end;
+  bool terminal, timeout, end, done;
   const float *next = NULL;
   enum px_status status = cut_at_jump(f, i, err);
   if (!status) status = flag_at(f, TERMINALS, i, &terminal, err);
   if (!status) status = flag_at(f, TIMEOUTS, i, &timeout, err);
   if (!status) status = flag_at(f, ENDS, i, &end, err);
-  if (!status && has(f, ACTIONS)) status = mark_label(f, i, err);
+  if (!status) status = flag_at(f, DONES, i, &done, err);
+  if (!status && (has(f, ACTIONS) || has(f, ACTION_MASK))) status = mark_label(f, i, err);
   if (!status) status = next_of(f, i, &next, err);
   f->next_known = next;
-  if (status || (!terminal && !timeout && !end)) return status;
+  if (status || (!terminal && !timeout && !end && !done)) return status;
+  if (!has(f, TERMINALS)) terminal = done && !timeout;
   return put_episode(f, terminal, timeout || !terminal, next, err);
 }
 
@@ -238,10 +272,23 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
   return put_episode(f, false, true, next, err);
 }
 
+static void note_ends(struct flat *f) {
+  const char *done = f->columns[DONES].name, *timeout = f->columns[TIMEOUTS].name;
+  if (has(f, DONES) && has(f, TERMINALS))
+    px_reading_note(f->r, "'%s' ends trajectories too: those that '%s' does not flag count as truncated", done,
+                    f->columns[TERMINALS].name);
+  else if (has(f, DONES) && has(f, TIMEOUTS))
+    px_reading_note(f->r, "there is no 'terminals': where '%s' is 1 and '%s' is 0, trajectories count as terminated", done, timeout);
+  else if (has(f, DONES))
+    px_reading_note(f->r, "there are no 'terminals' and no 'timeouts': where '%s' is 1 trajectories count as terminated, even if it was "
+                    "a time limit", done);
+  else if (!has(f, TIMEOUTS) && !has(f, ENDS) && !f->jumps.jumps_n)
+    px_reading_note(f->r, "there is no 'timeouts': episodes end at '%s' only", f->columns[TERMINALS].name);
+}
+
 static void note_findings(struct flat *f) {
   const struct px_jumps *j = &f->jumps;
-  if (!has(f, TIMEOUTS) && !has(f, ENDS) && !j->jumps_n)
-    px_reading_note(f->r, "there is no 'timeouts': episodes end at 'terminals' only");
+  note_ends(f);
   if (f->next_is_copy)
     px_reading_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the state after each trajectory's last "
                     "step is unknown");

@@ -3,13 +3,12 @@
  * size, in one file; untrusted. More lenient than a segment, for files written
  * by hand in Python:
  *
- *   observations, actions, rewards   F32 or F64; rewards [sum T] or [sum T, 1]
- *   actions     also I64, I32, U8 or BOOL where they are discrete, [sum T] or [sum T, 1]
- *   length                           I64 or I32
- *   terminated, truncated, has_final, labelled, label_mask   U8 or BOOL
+ *   numbers     of any type that safetensors.h knows; length of integers; flags are 0 or 1
+ *   rewards     [sum T] or [sum T, 1], and so are actions of one number. Integers as actions: see read.h
  *   truncated   may be absent: then what did not terminate was truncated
  *   has_final   may be absent when observations has sum T or sum T + n rows
  *   labelled    may be absent: all, if there are actions; with label_mask alone the mask decides
+ *   label_mask  may be called action_mask. Without it and action_source an action of nothing but NaN is a step without one
  *   action_source [sum T] u8  if present (as our own export writes it), only steps with 1 (true) are labelled
  *
  * Stateless; used by ingest.
@@ -27,9 +26,8 @@ enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_
 enum px_status px_read_safetensors_file(const char *path, const struct px_spaces *spaces,
                                         const struct px_traj_sink *sink, struct px_err *err) PX_MUST_CHECK;
 
-/* The same with notes in r's report. */
+/* The same to r's sink, with r's options, and notes in its report. */
 struct px_reading;
-enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, const struct px_traj_sink *sink,
-                                          struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
 
 #endif

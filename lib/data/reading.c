@@ -82,6 +82,12 @@ enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const 
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
 }
 
+enum px_status px_reading_fail_twice(const char *first, const char *second, struct px_err *err) {
+  (void)px_fail_at(err, PX_E_BAD_DATA, second, "'%s' and '%s' mean the same, and both are there", first, second);
+  px_err_hint(err, "Leave one of them out.");
+  return PX_E_BAD_DATA;
+}
+
 bool px_reading_take_nan(struct px_reading *r, float *action) {
   const uint32_t A = r->spaces->act_dim;
   for (uint32_t j = 0; j < A; j++)

@@ -40,6 +40,8 @@ void px_reading_note(struct px_reading *r, const char *fmt, ...) PX_PRINTF(2, 3)
 /* BAD_DATA at "trajectory n, step t, field", n being the next to be put. */
 enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
                                const char *fmt, ...) PX_PRINTF(5, 6);
+/* BAD_DATA at `second` where a file has two arrays of one meaning. */
+enum px_status px_reading_fail_twice(const char *first, const char *second, struct px_err *err);
 /* An array cannot hold null: a row [A] of nothing but NaN is a step without an action. True for one, which becomes zeros. */
 bool px_reading_take_nan(struct px_reading *r, float *action);
 /* The notes of what was counted; once, after the last trajectory. */

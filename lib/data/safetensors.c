@@ -14,6 +14,9 @@ enum { ALIGN = 64 };
 static const struct { const char *name; size_t bytes; } DTYPES[PX_DTYPE_N] = {
   [PX_DTYPE_F32] = { "F32", 4 }, [PX_DTYPE_F64] = { "F64", 8 }, [PX_DTYPE_I64] = { "I64", 8 },
   [PX_DTYPE_I32] = { "I32", 4 }, [PX_DTYPE_U8] = { "U8", 1 },   [PX_DTYPE_BOOL] = { "BOOL", 1 },
+  [PX_DTYPE_F16] = { "F16", 2 }, [PX_DTYPE_BF16] = { "BF16", 2 }, [PX_DTYPE_I8] = { "I8", 1 },
+  [PX_DTYPE_I16] = { "I16", 2 }, [PX_DTYPE_U16] = { "U16", 2 },  [PX_DTYPE_U32] = { "U32", 4 },
+  [PX_DTYPE_U64] = { "U64", 8 },
 };
 
 const char *px_dtype_name(enum px_dtype dtype) { return DTYPES[dtype].name; }
@@ -70,8 +73,8 @@ static enum px_status put_meta(struct px_buf *out, const struct px_st_meta *meta
 }
 
 /* Data is laid out in passes over the tensors, by decreasing element size. */
-static const size_t PASSES[] = { 8, 4, 1 };
-enum { PASSES_N = 3 };
+static const size_t PASSES[] = { 8, 4, 2, 1 };
+enum { PASSES_N = 4 };
 
 /* Sets bytes and offset. */
 static enum px_status lay_out(struct px_st_tensor *tensors, size_t n, struct px_err *err) {
@@ -189,7 +192,7 @@ static enum px_status parse_tensor(const char *name, const json_t *entry, uint64
   const json_t *shape = json_object_get(entry, "shape"), *span = json_object_get(entry, "data_offsets");
   t->name = name;
   if (!parse_dtype(json_object_get(entry, "dtype"), &t->dtype))
-    return fail_tensor(err, name, "has an unknown dtype; F32, F64, I64, I32, U8 and BOOL are known");
+    return fail_tensor(err, name, "has an unknown dtype; F16, BF16, F32, F64, I8 to I64, U8 to U64 and BOOL are known");
   if (!json_is_array(shape) || json_array_size(shape) > PX_ST_RANK_MAX)
     return fail_tensor(err, name, "has no shape, or one of more than 8 dimensions");
   t->rank = (uint32_t)json_array_size(shape);

@@ -19,7 +19,11 @@
 
 #include "lib/base/mem.h"
 
-enum px_dtype { PX_DTYPE_F32, PX_DTYPE_F64, PX_DTYPE_I64, PX_DTYPE_I32, PX_DTYPE_U8, PX_DTYPE_BOOL, PX_DTYPE_N };
+/* The service writes the first six; the others come in uploads. */
+enum px_dtype {
+  PX_DTYPE_F32, PX_DTYPE_F64, PX_DTYPE_I64, PX_DTYPE_I32, PX_DTYPE_U8, PX_DTYPE_BOOL,
+  PX_DTYPE_F16, PX_DTYPE_BF16, PX_DTYPE_I8, PX_DTYPE_I16, PX_DTYPE_U16, PX_DTYPE_U32, PX_DTYPE_U64, PX_DTYPE_N
+};
 enum { PX_ST_RANK_MAX = 8, PX_ST_NAME_MAX = 255, PX_ST_TENSORS_MAX = 4096, PX_ST_HEADER_MAX_BYTES = 1 << 20 };
 
 const char *px_dtype_name(enum px_dtype dtype); /* "F32" ... */

@@ -167,7 +167,7 @@ static enum px_status parse(struct px_reading *r, enum px_format format, const v
     default: break;
   }
   memcpy(r->report->layout, "safetensors", sizeof "safetensors");
-  return px_read_safetensors_noting(r, bytes, r->file_bytes, r->sink, err);
+  return px_read_safetensors_noting(r, bytes, r->file_bytes, err);
 }
 
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {

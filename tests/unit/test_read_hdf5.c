@@ -98,6 +98,98 @@ static void fill_types(hid_t f) {
   uploads_put(f, "timeouts", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, tmo, H5P_DEFAULT);
   H5Tclose(half);
 }
+/* Gymnasium's words, and the mask's other name. */
+static void fill_other_names(hid_t f) {
+  fill_d4rl(f);
+  H5Lmove(f, "terminals", f, "terminations", H5P_DEFAULT, H5P_DEFAULT);
+  H5Lmove(f, "timeouts", f, "truncations", H5P_DEFAULT, H5P_DEFAULT);
+}
+static const uint8_t told[5] = { 1, 0, 1, 1, 0 };
+static void fill_label_mask(hid_t f) {
+  fill_d4rl(f);
+  uploads_bools(f, "label_mask", 5, told);
+}
+static void fill_both_masks(hid_t f) {
+  fill_label_mask(f);
+  uploads_bools(f, "action_mask", 5, told);
+}
+static void fill_both_ends(hid_t f) {
+  fill_d4rl(f);
+  uploads_bools(f, "terminations", 5, term);
+}
+static void fill_mask_alone(hid_t f) {
+  fill_base(f);
+  uploads_bools(f, "label_mask", 5, told);
+}
+static void members_go_by_other_names_too(void) {
+  struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) }, c = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(read_as(fill_d4rl, NULL, &a, NULL, &err), err);
+  CU_OK(read_as(fill_other_names, NULL, &b, &report, &err), err);
+  CU_ASSERT_STRING_EQUAL(trajs_differ(&a, &b), "");
+  CU_ASSERT_EQUAL(report.notes_n, 1);
+  CU_OK(read_as(fill_label_mask, NULL, &c, &report, &err), err);
+  CU_ASSERT_EQUAL(report.labelled_n, 3);
+  CU_ASSERT(c.items[0].labelled && c.items[0].labelled[0] == 1 && c.items[0].labelled[1] == 0 && c.items[0].actions[1] == 0);
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_masks), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "label_mask", "mean the same"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_ends), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "terminations", "mean the same"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_alone), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA,
+                            "trajectory 0, step 0, label_mask", "there are no 'actions'"));
+  trajs_free(&a);
+  trajs_free(&b);
+  trajs_free(&c);
+}
+
+static const uint8_t dones[5] = { 0, 1, 0, 1, 0 };
+static void fill_dones(hid_t f) {
+  fill_d4rl(f);
+  H5Ldelete(f, "terminals", H5P_DEFAULT);
+  H5Ldelete(f, "timeouts", H5P_DEFAULT);
+  uploads_bools(f, "dones", 5, dones);
+}
+static void fill_dones_and_timeouts(hid_t f) {
+  fill_d4rl(f);
+  H5Ldelete(f, "terminals", H5P_DEFAULT);
+  uploads_bools(f, "dones", 5, dones);
+}
+static void fill_dones_and_terminals(hid_t f) {
+  fill_d4rl(f);
+  H5Ldelete(f, "timeouts", H5P_DEFAULT);
+  uploads_bools(f, "dones", 5, dones);
+}
+static void fill_no_ends(hid_t f) {
+  fill_d4rl(f);
+  H5Ldelete(f, "terminals", H5P_DEFAULT);
+}
+static void dones_end_trajectories(void) {
+  static const struct { void (*fill)(hid_t); bool second_terminated; const char *note; } files[] = {
+    { fill_dones, true, "where 'dones' is 1 trajectories count as terminated" },
+    { fill_dones_and_timeouts, false, "where 'dones' is 1 and 'timeouts' is 0" },
+    { fill_dones_and_terminals, false, "'terminals' does not flag count as truncated" },
+  };
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    struct trajs list = { .spaces = trajs_spaces(2, 1) };
+    struct px_read_report report;
+    struct px_err err;
+    bool noted = false;
+    CU_OK(read_as(files[i].fill, NULL, &list, &report, &err), err);
+    CU_ASSERT_EQUAL_FATAL(list.n, 3);
+    CU_ASSERT(list.items[0].steps == 2 && list.items[0].terminated && !list.items[0].truncated);
+    CU_ASSERT(list.items[1].steps == 2 && list.items[1].terminated == files[i].second_terminated);
+    CU_ASSERT(list.items[1].truncated == !files[i].second_terminated && !list.items[2].terminated);
+    for (uint32_t k = 0; k < report.notes_n; k++) noted = noted || strstr(report.notes[k], files[i].note);
+    CU_ASSERT(noted);
+    trajs_free(&list);
+  }
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_ASSERT_EQUAL(read_as(fill_no_ends, NULL, &list, NULL, &err), PX_E_BAD_DATA);
+  CU_ASSERT(strstr(err.message, "'terminals' is missing") && strstr(err.hint, "terminations") && strstr(err.hint, "'dones'"));
+  trajs_free(&list);
+}
+
 static void number_types_make_no_difference(void) {
   struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) };
   struct px_err err;
@@ -334,7 +426,7 @@ static void fill_masked_minari(hid_t f) {
   const uint8_t two[2] = { 0, 1 }, three[3] = { 1, 0, 1 };
   fill_minari(f);
   uploads_bools(f, "episode_0/action_mask", 2, two);
-  uploads_bools(f, "episode_10/action_mask", 3, three);
+  uploads_bools(f, "episode_10/label_mask", 3, three);
 }
 static void fill_masked_robomimic(hid_t f) {
   const uint8_t mask[5] = { 0, 1, 1, 1, 0 };
@@ -344,7 +436,12 @@ static void fill_masked_robomimic(hid_t f) {
 static void fill_masked_d3rlpy(hid_t f) {
   const uint8_t mask[3] = { 1, 0, 1 };
   fill_d3rlpy(f);
-  uploads_bools(f, "action_mask_0", 3, mask);
+  uploads_bools(f, "label_mask_0", 3, mask);
+}
+static void fill_twice_masked(hid_t f) {
+  const uint8_t mask[5] = { 0, 1, 1, 1, 0 };
+  fill_masked_robomimic(f);
+  uploads_bools(f, "data/demo_0/label_mask", 5, mask);
 }
 static void episodes_have_masks_of_their_own(void) {
   static const struct { void (*fill)(hid_t file); uint64_t labelled_n; uint32_t traj; uint8_t known[5]; } files[] = {
@@ -384,6 +481,8 @@ static void masks_of_episodes_are_checked_by_place(void) {
                             "trajectory 0, step 1, data/demo_0/action_mask", "is 2; it must be 0 or 1"));
   CU_ASSERT(uploads_refused(uploads_hdf5(fill_short_mask), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "data/demo_0/action_mask",
                             "has 2 rows, but there are 5 rewards"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_twice_masked), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "data/demo_0/label_mask",
+                            "mean the same"));
 }
 
 static bool refused(void (*fill)(hid_t), enum px_status status, const char *place, const char *words) {
@@ -506,27 +605,62 @@ static bool packed_is_read(void) {
   H5Pclose(packed);
   return same;
 }
-static void other_filters_are_read_where_they_are_there(void) {
-  enum { LZF = 32000 };
+enum { LZF = 32000, LZF_ROWS = 512 };
+static float lzf_obs[LZF_ROWS][2];
+static hsize_t lzf_stored_bytes;
+static void fill_lzf(hid_t f) {
+  static const float rewards[LZF_ROWS];
+  static const uint8_t none[LZF_ROWS];
+  const hsize_t chunk[2] = { LZF_ROWS, 2 };
+  const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(p, 2, chunk);
+  H5Pset_filter(p, LZF, H5Z_FLAG_MANDATORY, 0, NULL);
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, LZF_ROWS, 2, lzf_obs, p);
+  H5Pclose(p);
+  const hid_t set = H5Dopen2(f, "observations", H5P_DEFAULT);
+  H5Dflush(set);
+  lzf_stored_bytes = H5Dget_storage_size(set);
+  H5Dclose(set);
+  uploads_floats(f, "rewards", LZF_ROWS, 0, rewards);
+  uploads_bools(f, "terminals", LZF_ROWS, none);
+}
+static void lzf_is_read(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err = { 0 };
+  for (int i = 0; i < LZF_ROWS; i++) lzf_obs[i][0] = (float)(i / 16), lzf_obs[i][1] = -1;
+  px_h5_prepare();
+  if (H5Zfilter_avail(LZF) <= 0) CU_FAIL_FATAL("the plugin of lzf is missing: deploy/install-deps.sh installs it");
+  CU_OK(read_as(fill_lzf, NULL, &list, NULL, &err), err);
+  CU_ASSERT(lzf_stored_bytes > 0 && lzf_stored_bytes < sizeof lzf_obs / 2); /* so it was packed */
+  CU_ASSERT_EQUAL_FATAL(list.n, 1);
+  CU_ASSERT(!memcmp(list.items[0].observations, lzf_obs, sizeof lzf_obs));
+  trajs_free(&list);
+}
+static void without_its_plugin_lzf_is_refused_with_a_way_out(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  const struct px_traj_sink sink = trajs_sink(&list);
+  const struct px_read_options defaults = { 0 };
+  struct px_read_report report = { 0 };
+  struct px_err err = { 0 };
+  size_t n;
+  px_h5_prepare();
+  const int fd = uploads_hdf5(fill_lzf);
+  char *bytes = uploads_contents(fd, &n);
+  close(fd);
+  CU_ASSERT_FATAL(H5Zunregister(LZF) >= 0); /* so it is read here, not in a helper, which would load it again */
+  struct px_reading r = { .options = &defaults, .spaces = &list.spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  CU_ASSERT_EQUAL(px_read_hdf5(&r, bytes, n, &err), PX_E_BAD_DATA);
+  CU_ASSERT(strstr(err.message, "(lzf)") && strstr(err.hint, "h5repack"));
+  free(bytes);
+  trajs_free(&list);
+}
+static void other_filters_are_read(void) {
   packed = chunked();
   H5Pset_scaleoffset(packed, H5Z_SO_FLOAT_DSCALE, 3);
   CU_ASSERT(packed_is_read());
   packed = chunked();
   H5Pset_szip(packed, H5_SZIP_NN_OPTION_MASK, 2);
   CU_ASSERT(packed_is_read());
-  px_h5_prepare();
-  packed = chunked();
-  H5Pset_filter(packed, LZF, H5Z_FLAG_OPTIONAL, 0, NULL); /* without the plugin it is named, and not used */
-  if (H5Zfilter_avail(LZF) > 0) {
-    CU_ASSERT(packed_is_read());
-    return;
-  }
-  struct trajs list = { .spaces = trajs_spaces(2, 1) };
-  struct px_err err;
-  CU_ASSERT_EQUAL(read_as(fill_filtered, NULL, &list, NULL, &err), PX_E_BAD_DATA);
-  CU_ASSERT(strstr(err.message, "(lzf)") && strstr(err.hint, "h5repack"));
-  trajs_free(&list);
-  H5Pclose(packed);
 }
 static void fill_filter(hid_t f) {
   const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
@@ -690,8 +824,9 @@ static void a_cut_file_is_refused(void) {
   free(bytes);
 }
 
-CU_MAIN("read_hdf5", T(other_filters_are_read_where_they_are_there), T(d4rl_splits_on_terminals_and_timeouts), T(without_next_observations_the_final_state_is_unknown),
-        T(next_known_withdraws_a_next_observation), T(number_types_make_no_difference), T(gzip_shuffle_and_checksums_are_read),
+CU_MAIN("read_hdf5", T(other_filters_are_read), T(lzf_is_read), T(without_its_plugin_lzf_is_refused_with_a_way_out),
+        T(d4rl_splits_on_terminals_and_timeouts), T(without_next_observations_the_final_state_is_unknown),
+        T(next_known_withdraws_a_next_observation), T(members_go_by_other_names_too), T(dones_end_trajectories), T(number_types_make_no_difference), T(gzip_shuffle_and_checksums_are_read),
         T(action_mask_leaves_steps_unlabelled), T(exported_proxy_actions_do_not_come_back_as_true_ones),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
         T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),

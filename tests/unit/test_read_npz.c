@@ -33,10 +33,11 @@ static const float obs[6] = { 1, 2, 3, 4, 5, 6 }, next_obs[6] = { 3, 4, 7, 8, 9,
 static const float rew[3] = { 1, 0, -1 };
 static const uint8_t term[3] = { 0, 1, 0 };
 
-enum { OBS, NEXT, ACT, REW, TERM, MEMBERS_N };
-struct parts { struct npy members[MEMBERS_N]; bool deflate; };
+enum { OBS, NEXT, ACT, REW, TERM, MASK, ENDS, MEMBERS_N };
+/* term, mask, ends: other names than the usual ones, or NULL. */
+struct parts { struct npy members[MEMBERS_N]; bool deflate; const char *term, *mask, *ends; };
 static const char *const names[MEMBERS_N] = { "observations.npy", "next_observations.npy", "actions.npy", "rewards.npy",
-                                              "terminals.npy" };
+                                              "terminals.npy", "action_mask.npy", "timeouts.npy" };
 
 static struct parts plain(void) {
   return (struct parts){ .members = { npy("<f4", false, "(3, 2)", obs, sizeof obs),
@@ -48,9 +49,10 @@ static struct parts plain(void) {
 static int zip_of(const struct parts *parts) {
   struct uploads_member members[MEMBERS_N];
   size_t n = 0;
+  const char *const other[MEMBERS_N] = { [TERM] = parts->term, [MASK] = parts->mask, [ENDS] = parts->ends };
   for (int i = 0; i < MEMBERS_N; i++)
     if (parts->members[i].n)
-      members[n++] = (struct uploads_member){ names[i], parts->members[i].bytes, parts->members[i].n, parts->deflate };
+      members[n++] = (struct uploads_member){ other[i] ? other[i] : names[i], parts->members[i].bytes, parts->members[i].n, parts->deflate };
   return uploads_zip(members, n);
 }
 
@@ -112,6 +114,30 @@ static void headers_of_python_2_are_read(void) {
   p.members[OBS] = npy("<f4", false, "(3L, 2L)", obs, sizeof obs);
   p.members[REW] = npy("<f4", false, "(3L,)", rew, sizeof rew);
   expect_plain(&p);
+}
+
+static void members_go_by_other_names_too(void) {
+  static const uint8_t known[3] = { 1, 0, 1 }, ends[3] = { 0, 0, 1 };
+  struct parts p = plain();
+  p.term = "terminations.npy", p.ends = "truncations.npy";
+  p.members[ENDS] = npy("|b1", false, "(3,)", ends, sizeof ends);
+  expect_plain(&p);
+  p = plain();
+  p.term = "dones.npy";
+  expect_plain(&p);
+  p.mask = "label_mask.npy";
+  p.members[MASK] = npy("|u1", false, "(3,)", known, sizeof known);
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(uploads_read(zip_of(&p), PX_FORMAT_NPZ, NULL, &list, &report, &err), err);
+  CU_ASSERT_EQUAL(report.labelled_n, 2);
+  CU_ASSERT(report.notes_n == 2 && strstr(report.notes[1], "'dones'"));
+  trajs_free(&list);
+  const struct px_spaces spaces = trajs_spaces(2, 1);
+  p.ends = "action_mask.npy";
+  p.members[ENDS] = p.members[MASK];
+  CU_ASSERT(uploads_refused(zip_of(&p), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "label_mask", "mean the same"));
 }
 
 static bool refused(const struct parts *parts, enum px_status status, const char *place, const char *words) {
@@ -230,5 +256,6 @@ static void damaged_containers_are_refused(void) {
 }
 
 CU_MAIN("read_npz", T(stored_and_deflated_members_read_alike), T(number_types_and_orders_make_no_difference),
-        T(header_versions_two_and_three_are_read), T(headers_of_python_2_are_read), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
+        T(header_versions_two_and_three_are_read), T(headers_of_python_2_are_read),
+        T(members_go_by_other_names_too), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
         T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares), T(a_member_that_is_there_twice_is_refused), T(damaged_containers_are_refused))

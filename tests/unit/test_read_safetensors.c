@@ -8,7 +8,7 @@
 #include "lib/data/read_safetensors.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
-#include "tests/support/trajs.h"
+#include "tests/support/uploads.h"
 
 static struct px_spaces spaces;
 
@@ -114,6 +114,128 @@ static void faults_name_their_place(void) {
   refused((struct px_st_tensor[]){ obs_f64(5), actions(), length(), terminated() }, 4, "rewards");
   refused((struct px_st_tensor[]){ obs_f64(5), rewards(), length(), terminated(), steps_u8("label_mask", MASK) }, 5, "label_mask");
   refused((struct px_st_tensor[]){ obs_f64(5), rewards(), length(), terminated(), steps_u8("lables", MASK) }, 5, "");
+  static const uint8_t odd[] = { 0, 2, 1 };
+  static const float half_length[] = { 2, 1 };
+  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), length(), terminated(), steps_u8("action_mask", odd) }, 6, "action_mask");
+  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), length(), terminated(), steps_u8("action_mask", MASK),
+                                   steps_u8("label_mask", MASK) }, 7, "action_mask");
+  refused((struct px_st_tensor[]){ obs_f64(5), rewards(), length(), terminated(), steps_u8("action_mask", MASK) }, 5, "action_mask");
+  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), { "length", PX_DTYPE_F32, 1, { 2 }, half_length, 0, 0 },
+                                   terminated() }, 5, "length");
+}
+
+/* 1, 0 and 2 in every type; what is read is the same whichever it is. */
+static void number_types_make_no_difference(void) {
+  static const uint16_t f16[] = { 0x3c00, 0, 0x4000 }, bf16[] = { 0x3f80, 0, 0x4000 }, u16[] = { 1, 0, 2 };
+  static const float f32[] = { 1, 0, 2 };
+  static const double f64[] = { 1, 0, 2 };
+  static const uint8_t u8[] = { 1, 0, 2 };
+  static const uint32_t u32[] = { 1, 0, 2 };
+  static const uint64_t u64[] = { 1, 0, 2 };
+  const struct { enum px_dtype dtype; const void *data; } types[] = {
+    { PX_DTYPE_F16, f16 }, { PX_DTYPE_BF16, bf16 }, { PX_DTYPE_F32, f32 }, { PX_DTYPE_F64, f64 }, { PX_DTYPE_I8, u8 },
+    { PX_DTYPE_U8, u8 },   { PX_DTYPE_I16, u16 },   { PX_DTYPE_U16, u16 }, { PX_DTYPE_I32, u32 }, { PX_DTYPE_U32, u32 },
+    { PX_DTYPE_I64, u64 }, { PX_DTYPE_U64, u64 },   { PX_DTYPE_BOOL, NULL },
+  };
+  CU_ASSERT_EQUAL(sizeof types / sizeof *types, PX_DTYPE_N);
+  for (size_t i = 0; i < PX_DTYPE_N; i++) {
+    const bool flag = types[i].dtype == PX_DTYPE_BOOL;
+    const void *data = flag ? MASK : types[i].data; /* 1, 0, 1 as bools */
+    const enum px_dtype d = types[i].dtype;
+    struct px_st_tensor tensors[] = {
+      { "observations", d, 2, { 3, 1 }, data, 0, 0 }, { "actions", d, 1, { 3 }, data, 0, 0 }, { "rewards", d, 1, { 3 }, data, 0, 0 },
+      length(), { "terminated", d, 1, { 2 }, data, 0, 0 }, { "label_mask", d, 1, { 3 }, data, 0, 0 },
+    };
+    struct px_buf file = PX_BUF(1 << 20);
+    struct px_err err = { 0 };
+    struct trajs out;
+    if (!flag) tensors[5].name = "action_source"; /* 2: a proxy */
+    CU_OK(px_st_write(tensors, 6, NULL, 0, &file, &err), err);
+    spaces = trajs_discrete(1, 3);
+    CU_OK(read_into(&out, file.data, file.len, &err), err);
+    CU_ASSERT_EQUAL_FATAL(out.n, 2);
+    const float last = flag ? 1 : 2;
+    CU_ASSERT(out.items[0].observations[0] == 1 && out.items[0].observations[1] == 0 && out.items[1].observations[0] == last);
+    CU_ASSERT(out.items[0].rewards[0] == 1 && out.items[1].rewards[0] == last && out.items[0].actions[0] == 1);
+    CU_ASSERT(out.items[0].terminated && !out.items[1].terminated && out.items[0].labelled[0] == 1 && out.items[0].labelled[1] == 0);
+    CU_ASSERT_EQUAL(out.items[1].labelled[0], flag);
+    trajs_free(&out);
+    px_buf_free(&file);
+  }
+}
+
+static void lengths_are_integers_of_any_size(void) {
+  static const uint8_t narrow[] = { 2, 1 };
+  static const uint16_t small[] = { 2, 1 };
+  static const uint64_t wide[] = { 2, 1 }, beyond[] = { 2, UINT64_MAX };
+  const struct { enum px_dtype dtype; const void *data; } types[] = {
+    { PX_DTYPE_U8, narrow }, { PX_DTYPE_I8, narrow }, { PX_DTYPE_U16, small }, { PX_DTYPE_I16, small }, { PX_DTYPE_U64, wide },
+  };
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    struct px_err err = { 0 };
+    struct trajs out;
+    const struct px_st_tensor l = { "length", types[i].dtype, 1, { 2 }, types[i].data, 0, 0 };
+    CU_OK(read_tensors((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), l, terminated() }, 5, &out, &err), err);
+    CU_ASSERT_EQUAL(out.n, 2);
+    trajs_free(&out);
+  }
+  refused((struct px_st_tensor[]){ obs_f64(5), actions(), rewards(), { "length", PX_DTYPE_U64, 1, { 2 }, beyond, 0, 0 }, terminated() },
+          5, "trajectory 1, length");
+}
+
+static void integers_are_actions_only_where_they_may_be(void) {
+  static const int16_t whole[] = { 1, 0, 1 };
+  struct px_st_tensor tensors[] = { obs_f64(5), { "actions", PX_DTYPE_I16, 1, { 3 }, whole, 0, 0 }, rewards(), length(), terminated() };
+  refused(tensors, 5, "actions");
+  struct px_buf file = PX_BUF(1 << 20);
+  struct px_err err = { 0 };
+  struct trajs out;
+  CU_OK(px_st_write(tensors, 5, NULL, 0, &file, &err), err);
+  spaces = trajs_spaces(1, 1);
+  spaces.act_low[0] = 0, spaces.act_high[0] = 5;
+  CU_OK(read_into(&out, file.data, file.len, &err), err);
+  CU_ASSERT_EQUAL(out.items[0].actions[0], 1);
+  trajs_free(&out);
+  px_buf_free(&file);
+}
+
+static bool noted(const struct px_read_report *report, const char *words) {
+  for (uint32_t i = 0; i < report->notes_n; i++)
+    if (strstr(report->notes[i], words)) return true;
+  return false;
+}
+
+static void nan_and_the_masks_other_name_mark_unlabelled_steps(void) {
+  static const float marked[] = { 0.5f, NAN, 0.25f }, broken[] = { 0.5f, INFINITY, 0.25f };
+  struct px_st_tensor act = actions();
+  struct px_read_report report;
+  struct px_err err = { 0 };
+  struct trajs out;
+  act.data = marked;
+  struct px_st_tensor tensors[] = { obs_f64(5), act, rewards(), length(), terminated(), steps_u8("action_mask", MASK) };
+  struct px_buf file = PX_BUF(1 << 20);
+  const struct px_read_options none = { .ignore_actions = true };
+  for (size_t n = 5; n <= 6; n++) { /* without the mask, and with it */
+    file.len = 0;
+    CU_OK(px_st_write(tensors, n, NULL, 0, &file, &err), err);
+    out = (struct trajs){ .spaces = trajs_spaces(1, 1) };
+    CU_OK(uploads_read(uploads_bytes(file.data, file.len), PX_FORMAT_SAFETENSORS, NULL, &out, &report, &err), err);
+    CU_ASSERT_EQUAL(report.labelled_n, 2);
+    CU_ASSERT(out.items[0].labelled[0] == 1 && out.items[0].labelled[1] == 0 && out.items[0].actions[1] == 0);
+    CU_ASSERT_EQUAL(out.items[1].actions[0], 0.25f);
+    CU_ASSERT_EQUAL(noted(&report, "at 1 steps all numbers of the action are NaN"), n == 5);
+    trajs_free(&out);
+    out = (struct trajs){ .spaces = trajs_spaces(1, 1) };
+    CU_OK(uploads_read(uploads_bytes(file.data, file.len), PX_FORMAT_SAFETENSORS, &none, &out, &report, &err), err);
+    CU_ASSERT(report.labelled_n == 0 && report.steps_n == 3 && !out.items[0].actions);
+    trajs_free(&out);
+  }
+  px_buf_free(&file);
+  static const uint8_t all[] = { 1, 1, 1 };
+  refused((struct px_st_tensor[]){ obs_f64(5), act, rewards(), length(), terminated(), steps_u8("action_mask", all) }, 6,
+          "trajectory 0, step 1, actions[0]");
+  act.data = broken;
+  refused((struct px_st_tensor[]){ obs_f64(5), act, rewards(), length(), terminated() }, 5, "trajectory 0, step 1, actions[0]");
 }
 
 static void a_file_is_read_like_its_bytes(void) {
@@ -141,4 +263,6 @@ static void a_file_is_read_like_its_bytes(void) {
 }
 
 CU_MAIN("read_safetensors", T(a_segment_is_an_upload), T(what_is_left_out_is_deduced),
-        T(masks_and_sources_say_what_is_labelled), T(faults_name_their_place), T(a_file_is_read_like_its_bytes))
+        T(masks_and_sources_say_what_is_labelled), T(faults_name_their_place), T(number_types_make_no_difference),
+        T(lengths_are_integers_of_any_size), T(integers_are_actions_only_where_they_may_be),
+        T(nan_and_the_masks_other_name_mark_unlabelled_steps), T(a_file_is_read_like_its_bytes))
