@@ -70,7 +70,7 @@ def pieces(body):
 
 def send_whole(session, n):
     path = f"/v1/datasets/{session}/trajectories?format=jsonl"
-    status, _, document = call("POST", path, pieces(file_of(session, n)), {"Content-Type": "application/jsonl", "Transfer-Encoding": "chunked"})
+    status, _, document = call("POST", path, pieces(file_of(session, n)), {"Content-Type": "application/jsonl"})
     note(session, f"upload.{n + 3}", outcome(status), status, code=document.get("code", ""))
 
 

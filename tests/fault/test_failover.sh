@@ -24,7 +24,8 @@ long=$(train 3000)
 quiet=$(train 3000)
 ok "undisturbed work ends" wait_until 120 job_is "$quiet" succeeded
 must wait_until 60 job_has_ended "$long"
-storm=$(train 10000) storm_two=$(train 3000)
+# Long enough to be seen running, and to run when the primary goes, on a fast machine too.
+storm=$(train 200000) storm_two=$(train 3000)
 must wait_until 60 job_is "$storm" running
 follow_begin 2 server
 many() { [ "$(wc -l <"$work/acked")" -gt "$1" ]; }
