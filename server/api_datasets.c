@@ -100,6 +100,18 @@ static enum px_status check_name(const char *name, struct px_err *err) {
   return fault ? px_fail_at(err, PX_E_BAD_FIELD, "/name", "name must be %s", fault) : PX_OK;
 }
 
+/* Sizes of arrays are counts: 3.0 is a slip, of a program that computed them in floating point, say. */
+static enum px_status check_counts(const json_t *body, struct px_err *err) {
+  static const char *const COUNTS[] = { "obs_dim", "act_dim", "act_count" };
+  for (size_t i = 0; i < sizeof COUNTS / sizeof *COUNTS; i++) {
+    char pointer[16];
+    snprintf(pointer, sizeof pointer, "/%s", COUNTS[i]);
+    if (json_is_real(json_object_get(body, COUNTS[i])))
+      return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s must be a whole number, written without a fraction", COUNTS[i]);
+  }
+  return PX_OK;
+}
+
 API_HANDLER(api_dataset_create) {
   /* The two bounds are a number or a list, which a field table cannot say. */
   json_t *plain = json_copy(req->json), *checked = NULL;
@@ -110,7 +122,8 @@ API_HANDLER(api_dataset_create) {
   }
   json_object_del(plain, "act_low");
   json_object_del(plain, "act_high");
-  enum px_status status = flow_fields_check_beside(FIELDS, "act_low, act_high", plain, "", &checked, err);
+  enum px_status status = check_counts(req->json, err);
+  if (!status) status = flow_fields_check_beside(FIELDS, "act_low, act_high", plain, "", &checked, err);
   if (!status) status = check_name(json_string_value(json_object_get(checked, "name")), err);
   if (!status) status = read_spaces(req->json, checked, spaces, err);
   if (!status) status = check_env(json_string_value(json_object_get(checked, "env")), spaces, err);

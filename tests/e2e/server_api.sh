@@ -79,6 +79,7 @@ is "a name has 200 characters, not bytes" 201 ".name == \"$long\""
 api DELETE "/v1/datasets/$(field .id)"
 bad_dataset "an unknown field is named" '{"name": "x", "obs_dim": 3, "act_dim": 2, "colour": 1}' /colour
 bad_dataset "a missing field is named" '{"name": "x", "obs_dim": 3}' /act_dim
+bad_dataset "dims with a fraction are refused" '{"name": "x", "obs_dim": 3.0, "act_dim": 2}' /obs_dim
 bad_dataset "dims out of bounds are named" '{"name": "x", "obs_dim": 5000, "act_dim": 2}' /obs_dim
 bad_dataset "a bound of another length is named" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": [1]}' /act_low
 bad_dataset "low above high is refused" '{"name": "x", "obs_dim": 3, "act_dim": 2, "act_low": 1}' /act_low
