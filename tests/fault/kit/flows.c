@@ -233,7 +233,7 @@ const struct flow FLOWS[] = {
   { "cold get job", FAILING_SERVER, true, "GET", "/v1/jobs/job_%I", NO_BODY, NULL, false, NULL, run_request },
   { "cold create dataset", FAILING_SERVER, true, "POST", "/v1/datasets", JSON_OF("{\"name\":\"cold-%N\",\"obs_dim\":3,\"act_dim\":2}"),
     "select count(*) from datasets", true, fresh, run_request },
-  { SERVER("create dataset", "POST", "/v1/datasets"), JSON_OF("{\"name\":\"t-%N\",\"obs_dim\":3,\"act_dim\":2,\"env\":null}"),
+  { SERVER("create dataset", "POST", "/v1/datasets"), JSON_OF("{\"name\":\"t-%N\",\"obs_dim\":3,\"act_dim\":2}"),
     "select count(*) from datasets", true, fresh, run_request },
   { SERVER("create dataset, with key", "POST", "/v1/datasets"), "Idempotency-Key: k-%N\r\n", NULL, "{\"name\":\"k-%N\",\"obs_dim\":3,\"act_dim\":2}",
     "select count(*) from datasets", true, fresh, run_request },
