@@ -89,8 +89,12 @@ void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uin
 
 void trajs_fill(struct trajs *list, uint32_t n, uint32_t longest, uint64_t seed) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("trajs", 1), 0);
-  for (uint32_t i = 0; i < n; i++)
-    trajs_add(list, 1 + px_rng_below(&rng, longest), (enum trajs_labels)px_rng_below(&rng, 3), seed + i);
+  for (uint32_t i = 0; i < n; i++) {
+    /* In this order, which as arguments would be the compiler's choice. */
+    const enum trajs_labels labels = (enum trajs_labels)px_rng_below(&rng, 3);
+    const uint32_t steps = 1 + px_rng_below(&rng, longest);
+    trajs_add(list, steps, labels, seed + i);
+  }
 }
 
 static bool labelled_at(const struct px_traj *t, uint32_t s) { return t->actions && (!t->labelled || t->labelled[s]); }
