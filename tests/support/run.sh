@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs test programs and scripts, some at a time, and sums them up.
 # Usage: tests/support/run.sh PROGRAM...
-#   PX_TEST_JOBS=N      so many at a time (default: the cores of this machine, at most 4)
+#   PX_TEST_JOBS=N      so many at a time (default: one more than there are cores, since many of them wait; at most 4)
 #   PX_TEST_LIMIT_S=N   a program that has not ended after so many seconds is stopped and has failed (900)
 # A program passes when it exits 0; a CUnit program counts its tests, any other counts as one. A line
 # `SKIP name: reason` counts as skipped. The exit status is 1 if anything failed or nothing ran.
@@ -9,7 +9,7 @@
 # go there, one line "passed failed skipped", and the closing line is left to the caller.
 set -u
 limit_s=${PX_TEST_LIMIT_S:-900} cores=$(nproc)
-jobs=${PX_TEST_JOBS:-$((cores < 4 ? cores : 4))}
+jobs=${PX_TEST_JOBS:-$((cores < 3 ? cores + 1 : 4))}
 GRACE_S=${PX_TEST_GRACE_S:-60} # to clean up in, once told to stop
 passed=0 failed=0 skipped=0 broken=()
 work=$(mktemp -d) || exit 1
