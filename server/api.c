@@ -14,10 +14,9 @@
 #include "server/once.h"
 
 enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
-  uint8_t digest[PX_SHA256_BYTES];
   const enum px_status status = service_store(req->service, req->pooled, out, err);
-  const bool known = !status && service_token_digest(http_header(req, "Authorization"), digest);
-  if (!status) store_set_submitter(*out, known ? digest : NULL, service_options(req->service)->jobs_per_token);
+  if (!status)
+    store_set_submitter(*out, req->token ? req->token_digest : NULL, service_options(req->service)->jobs_per_token);
   return status;
 }
 
@@ -65,18 +64,12 @@ enum px_status api_cursor(const struct http_request *req, const char *prefix, co
   return PX_E_BAD_FIELD;
 }
 
-/* RFC 9110 section 13.1.1: strong comparison, so what begins with W/ never matches. */
 enum px_status api_if_match(struct http_request *req, int64_t version, bool *only, struct px_err *err) {
   const char *list = http_header(req, "If-Match"), *etag = api_etag(req, version);
-  *only = list != NULL;
+  *only = list && !strchr(list, '*');
   if (!list) return PX_OK;
   if (!etag) return px_fail(err, PX_E_NO_MEMORY, "version");
-  const size_t n = strlen(etag);
-  for (const char *at = list; *at; at += strcspn(at, ",")) {
-    at += strspn(at, " \t,");
-    if (*at == '*') *only = false;
-    if (*at == '*' || (strncmp(at, etag, n) == 0 && strchr(", \t", at[n]))) return PX_OK;
-  }
+  if (http_etag_listed(list, etag, false)) return PX_OK;
   return px_fail(err, PX_E_PRECONDITION_FAILED, "the present version is %s, and If-Match names %.100s", etag, list);
 }
 

@@ -123,7 +123,7 @@ static enum px_status look_first(struct http_request *req, struct http_reply *re
   const char *etag = api_etag(req, seen.version);
   if (!etag) return px_fail(err, PX_E_NO_MEMORY, "job");
   /* Whoever knows another version than this one is told at once. */
-  if (known && !http_etag_listed(known, etag)) return PX_OK;
+  if (known && !http_etag_listed(known, etag, true)) return PX_OK;
   if (waits && !seen.final) {
     snprintf(reply->wait_job, sizeof reply->wait_job, "%s", req->params[0]);
     reply->wait_version = seen.version;

@@ -161,9 +161,10 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 /* A token that is not known yet is looked up. */
 static enum px_status authorize(struct exchange *x, struct px_err *err) {
   http_conn_hold_up(x->conn, true);
-  const enum px_status status =
-    service_authorize(x->req.service, http_header(&x->req, "Authorization"), http_conn_address(x->conn), &x->req.token, err);
+  const enum px_status status = service_authorize(x->req.service, http_header(&x->req, "Authorization"),
+                                                  http_conn_address(x->conn), x->req.token_digest, err);
   http_conn_hold_up(x->conn, false);
+  memcpy(&x->req.token, x->req.token_digest, sizeof x->req.token);
   return status;
 }
 
@@ -179,8 +180,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
                                           x->req.arena, &x->match, err);
   x->req.route = x->match.route;
   /* Who may not come in learns nothing of what is inside. */
-  if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN))
-    status = authorize(x, err);
+  if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN)) status = authorize(x, err);
   if (status) return status;
   if (x->req.route && x->req.route->access != HTTP_OPEN) http_conn_known(x->http->watch, x->conn);
   if (!x->match.path_known) return px_fail(err, PX_E_NOT_FOUND, "there is no path %.200s", x->uri);
@@ -377,6 +377,11 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 
 /* --- the end ------------------------------------------------------------------------------ */
 
+/* Refused for want of a good token. */
+static bool is_unauthorized(const struct exchange *x) {
+  return x->failed == PX_E_UNAUTHORIZED || (x->failed == PX_E_RATE_LIMITED && !x->req.token);
+}
+
 /* Requests that nobody is allowed to make are counted, not listed: their number is the senders' choice. */
 static void log_unauthorized(void) {
   static atomic_llong unlogged, next_ms;
@@ -392,7 +397,7 @@ static void log_request(const struct exchange *x, bool whole) {
   const int status = x->stage == STAGE_SENT ? x->reply.status : 0;
   const struct http_route *route = x->req.route;
   metrics_request(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
-  if (x->failed == PX_E_UNAUTHORIZED) {
+  if (is_unauthorized(x)) {
     log_unauthorized();
     return;
   }

@@ -77,7 +77,8 @@ struct http_request {
   void *stream;
   bool full;                    /* set by a stream's feed */
   enum http_lane lane;          /* its route's, unless a stream's begin chooses another */
-  uint64_t token;               /* of whom it is: part of the token's digest; 0 where none is needed */
+  uint8_t token_digest[PX_SHA256_BYTES]; /* of a token that is known to be good; zeros where there is none */
+  uint64_t token;               /* of whom it is: the beginning of that digest */
   bool pooled;                  /* a thread of the work pool has it: it may take its time */
   bool waited;                  /* the handler runs again, after the wait it asked for */
   void *exchange;               /* of http.c */
@@ -88,8 +89,9 @@ struct http_request {
 /* NULL when absent; a query parameter without a value is "". */
 const char *http_query(const struct http_request *req, const char *name);
 const char *http_header(const struct http_request *req, const char *name);
-/* Whether an If-None-Match header's value names the ETag (RFC 9110 section 13.1.2; weak comparison). */
-bool http_etag_listed(const char *list, const char *etag);
+/* Whether the value of an If-None-Match or If-Match header (may be NULL) names the ETag, or any (*). The first compares
+ * weakly: W/ does not count; in the second what begins with W/ never matches (RFC 9110 sections 13.1.2 and 13.1.1). */
+bool http_etag_listed(const char *list, const char *etag, bool weak);
 /* Whether the client has closed its side; for a request whose connection sleeps. */
 bool http_client_gone(const struct http_request *req);
 int http_requests_in_flight(const struct http_request *req);

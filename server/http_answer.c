@@ -23,13 +23,13 @@ static void answer_error(struct exchange *x) {
   if (reply->status >= 500) px_log_err("request_failed", why, "request", x->req.id);
 }
 
-bool http_etag_listed(const char *list, const char *etag) {
+bool http_etag_listed(const char *list, const char *etag, bool weak) {
   const size_t n = strlen(etag);
   for (const char *at = list; at && *at;) {
-    at += strspn(at, " ,");
+    at += strspn(at, " \t,");
     if (*at == '*') return true;
-    if (strncmp(at, "W/", 2) == 0) at += 2;
-    if (strncmp(at, etag, n) == 0 && (at[n] == '\0' || at[n] == ',' || at[n] == ' ')) return true;
+    if (weak && strncmp(at, "W/", 2) == 0) at += 2;
+    if (strncmp(at, etag, n) == 0 && strchr(", \t", at[n])) return true;
     at += strcspn(at, ",");
   }
   return false;
@@ -37,7 +37,7 @@ bool http_etag_listed(const char *list, const char *etag) {
 
 static bool is_known(const struct exchange *x) {
   const struct http_reply *reply = &x->reply;
-  return reply->etag && reply->status == 200 && http_etag_listed(http_header(&x->req, "If-None-Match"), reply->etag);
+  return reply->etag && reply->status == 200 && http_etag_listed(http_header(&x->req, "If-None-Match"), reply->etag, true);
 }
 
 static struct MHD_Response *make_response(struct exchange *x) {

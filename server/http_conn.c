@@ -193,12 +193,7 @@ static void *watch_main(void *arg) {
   int64_t next_ms = px_clock_ms() + LATE_MS;
   pthread_mutex_lock(&watch->lock);
   while (!watch->stopping) {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += HTTP_HEALTH_HELD_UP_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&watch->changed, &watch->lock, &until);
+    px_clock_cond_wait(&watch->changed, &watch->lock, HTTP_HEALTH_HELD_UP_MS);
     const int64_t now = px_clock_ms();
     answer_for_held_up(watch, now);
     if (now < next_ms) continue;
@@ -216,11 +211,7 @@ enum px_status http_conn_watch_new(const struct conn_limits *limits, struct conn
   watch->limits = *limits;
   if (px_random(&watch->seed, sizeof watch->seed)) watch->seed = (uint64_t)px_clock_ms();
   pthread_mutex_init(&watch->lock, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&watch->changed, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  px_clock_cond_init(&watch->changed);
   if (pthread_create(&watch->thread, NULL, watch_main, watch) != 0) {
     pthread_cond_destroy(&watch->changed);
     pthread_mutex_destroy(&watch->lock);

@@ -3,7 +3,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -41,13 +40,8 @@ static void *pulse_main(void *arg) {
     pthread_mutex_unlock(&p->lock);
     look_at_redis(p);
     look_at_database(p);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += PAUSE_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&p->lock);
-    if (!p->stopping) pthread_cond_timedwait(&p->changed, &p->lock, &until);
+    if (!p->stopping) px_clock_cond_wait(&p->changed, &p->lock, PAUSE_MS);
   }
   pthread_mutex_unlock(&p->lock);
   return NULL;
@@ -65,11 +59,7 @@ enum px_status pulse_start(const char *db_url, const char *redis_url, struct pul
   struct pulse *p = calloc(1, sizeof *p);
   if (!p) return px_fail(err, PX_E_NO_MEMORY, "watching the database");
   pthread_mutex_init(&p->lock, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&p->changed, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  px_clock_cond_init(&p->changed);
   enum px_status status = store_new(db_url, "proxact-server pulse", &p->store, err);
   if (!status) status = queue_open(redis_url, &p->queue, err);
   if (!status) {

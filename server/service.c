@@ -134,42 +134,34 @@ void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_unlock(&s->queue_lock);
 }
 
-static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_BYTES], struct px_err *err) {
+static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_BYTES], enum tokens_answer *answer,
+                              struct px_err *err) {
   struct store *store = NULL;
   enum px_status status = service_store(s, false, &store, err);
   if (!status) status = store_token_check(store, digest, err);
-  if (!status) tokens_trust(s->tokens, digest);
+  if (!status) *answer = tokens_trust(s->tokens, digest);
   else if (status == PX_E_UNAUTHORIZED) tokens_refuse(s->tokens, digest);
   return status;
 }
 
-bool service_token_digest(const char *authorization, uint8_t digest[PX_SHA256_BYTES]) {
-  if (!authorization || strncasecmp(authorization, "Bearer ", 7) != 0) return false;
-  const char *token = authorization + 7 + strspn(authorization + 7, " ");
-  px_sha256(token, strlen(token), digest);
-  return true;
-}
-
-enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address, uint64_t *who,
-                                 struct px_err *err) {
-  uint8_t digest[PX_SHA256_BYTES];
+enum px_status service_authorize(struct service *s, const char *authorization, uint64_t address,
+                                 uint8_t digest[PX_SHA256_BYTES], struct px_err *err) {
   if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
-  if (!service_token_digest(authorization, digest))
+  if (strncasecmp(authorization, "Bearer ", 7) != 0)
     return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
-  memcpy(who, digest, sizeof *who);
-  enum tokens_answer answer = tokens_take(s->tokens, digest, address);
+  const char *token = authorization + 7 + strspn(authorization + 7, " ");
+  uint8_t given[PX_SHA256_BYTES];
+  px_sha256(token, strlen(token), given);
+  enum tokens_answer answer = tokens_take(s->tokens, given, address);
   if (answer == TOKENS_UNKNOWN) {
-    const enum px_status status = look_up(s, digest, err);
+    const enum px_status status = look_up(s, given, &answer, err);
     if (status) return status;
-    answer = tokens_take(s->tokens, digest, address);
   }
-  switch (answer) {
-    case TOKENS_GOOD: return PX_OK;
-    case TOKENS_BAD:
-    case TOKENS_UNKNOWN: return px_fail(err, PX_E_UNAUTHORIZED, "this token is not known, or has expired");
-    case TOKENS_TOO_MANY_UNKNOWN: return px_fail(err, PX_E_RATE_LIMITED, "too many unknown tokens have come from this address");
-    case TOKENS_TOO_MANY: break;
-  }
+  if (answer == TOKENS_BAD) return px_fail(err, PX_E_UNAUTHORIZED, "this token is not known, or has expired");
+  if (answer == TOKENS_TOO_MANY_UNKNOWN)
+    return px_fail(err, PX_E_RATE_LIMITED, "too many unknown tokens have come from this address");
+  memcpy(digest, given, sizeof given);
+  if (answer == TOKENS_GOOD) return PX_OK;
   return px_fail(err, PX_E_RATE_LIMITED, "this token sends more than %lld requests a second", (long long)s->options.rate_per_s);
 }
 

@@ -42,17 +42,13 @@ void service_job_changed(struct service *service, const char *job);
 struct recent *service_recent(struct service *service);
 
 /* The value of an Authorization header (may be NULL), from a client of this address (a hash of it). See tokens.h for who is
- * believed, and held to which rate (RATE_LIMITED). *who tells tokens apart. */
-enum px_status service_authorize(struct service *service, const char *authorization, uint64_t address, uint64_t *who,
-                                 struct px_err *err)
-  PX_MUST_CHECK;
+ * believed, and held to which rate (RATE_LIMITED). The digest of the token is given if it is a good one. */
+enum px_status service_authorize(struct service *service, const char *authorization, uint64_t address,
+                                 uint8_t digest[PX_SHA256_BYTES], struct px_err *err) PX_MUST_CHECK;
 /* Makes, stores and gives a token: "pxa_" and 64 hex digits. */
 enum { SERVICE_TOKEN_MAX = 72 };
 enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
                                     struct px_err *err) PX_MUST_CHECK;
-
-/* SHA-256 of the token in an Authorization header, which may be NULL; false without a bearer token. */
-bool service_token_digest(const char *authorization, uint8_t digest[PX_SHA256_BYTES]);
 
 /* An unlinked temporary file in the spool folder. */
 enum px_status service_spool(struct service *service, int *fd, struct px_err *err) PX_MUST_CHECK;

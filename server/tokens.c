@@ -64,33 +64,47 @@ static bool spend(struct bucket *bucket, double rate_per_ms, double burst, int64
   return true;
 }
 
+/* A request with a good token. The lock is held. */
+static enum tokens_answer count(const struct tokens *t, struct token *token, int64_t now) {
+  const bool free_of_rate = t->rate_per_ms <= 0;
+  return free_of_rate || spend(&token->requests, t->rate_per_ms, t->burst, now) ? TOKENS_GOOD : TOKENS_TOO_MANY;
+}
+
 enum tokens_answer tokens_take(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES], uint64_t address) {
   const int64_t now = px_clock_ms();
   enum tokens_answer answer = TOKENS_UNKNOWN;
   pthread_mutex_lock(&t->lock);
   struct token *token = place_of(t, digest);
-  const bool known = is_of(token, digest), believed = known && token->until_ms > now;
-  if (believed && !token->good) answer = TOKENS_BAD;
-  else if (believed && t->rate_per_ms > 0 && !spend(&token->requests, t->rate_per_ms, t->burst, now)) answer = TOKENS_TOO_MANY;
-  else if (believed) answer = TOKENS_GOOD;
+  const bool known = is_of(token, digest);
+  if (known && token->until_ms > now) answer = token->good ? count(t, token, now) : TOKENS_BAD;
   else if (!(known && token->good) && !spend(&t->unknown[address % ADDRESSES], UNKNOWN_PER_MS, UNKNOWN_BURST, now))
     answer = TOKENS_TOO_MANY_UNKNOWN;
   pthread_mutex_unlock(&t->lock);
   return answer;
 }
 
-static void remember(struct tokens *t, const uint8_t *digest, bool good, int64_t ms) {
-  const int64_t now = px_clock_ms();
-  pthread_mutex_lock(&t->lock);
+/* The token's slot, after it was looked up. The lock is held. */
+static struct token *remember(struct tokens *t, const uint8_t *digest, bool good, int64_t now) {
   struct token *token = place_of(t, digest);
   if (!is_of(token, digest)) {
     *token = (struct token){ .requests = { t->burst, now } };
     memcpy(token->digest, digest, PX_SHA256_BYTES);
   }
   token->good = good;
-  token->until_ms = now + ms;
-  pthread_mutex_unlock(&t->lock);
+  token->until_ms = now + (good ? TRUST_MS : REFUSED_MS);
+  return token;
 }
 
-void tokens_trust(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) { remember(t, digest, true, TRUST_MS); }
-void tokens_refuse(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) { remember(t, digest, false, REFUSED_MS); }
+enum tokens_answer tokens_trust(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) {
+  const int64_t now = px_clock_ms();
+  pthread_mutex_lock(&t->lock);
+  const enum tokens_answer answer = count(t, remember(t, digest, true, now), now);
+  pthread_mutex_unlock(&t->lock);
+  return answer;
+}
+
+void tokens_refuse(struct tokens *t, const uint8_t digest[PX_SHA256_BYTES]) {
+  pthread_mutex_lock(&t->lock);
+  remember(t, digest, false, px_clock_ms());
+  pthread_mutex_unlock(&t->lock);
+}

@@ -25,6 +25,7 @@ enum tokens_answer { TOKENS_UNKNOWN, TOKENS_GOOD, TOKENS_TOO_MANY, TOKENS_BAD, T
  * trust or refuse it. BAD: it was refused a moment ago. */
 enum tokens_answer tokens_take(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES], uint64_t address);
 void tokens_refuse(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
-void tokens_trust(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
+/* GOOD or TOO_MANY: the request that it was looked up for is counted. */
+enum tokens_answer tokens_trust(struct tokens *tokens, const uint8_t digest[PX_SHA256_BYTES]);
 
 #endif

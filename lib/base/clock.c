@@ -26,3 +26,20 @@ void px_clock_rfc3339(int64_t wall_ms, char text[25]) {
   const size_t n = strftime(text, 25, "%Y-%m-%dT%H:%M:%S", &t);
   snprintf(text + n, 25 - n, ".%03dZ", (int)(wall_ms % 1000));
 }
+
+void px_clock_cond_init(pthread_cond_t *cond) {
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(cond, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+}
+
+void px_clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  const int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
+  until.tv_sec += ms / 1000 + ns / 1000000000;
+  until.tv_nsec = ns % 1000000000;
+  pthread_cond_timedwait(cond, lock, &until);
+}
