@@ -18,7 +18,8 @@ struct place { const char *before, *after; };
 struct layout {
   const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
   struct place observations, next, actions, known[2], rewards, terminated, truncated; /* known: action_mask, by either name */
-  bool early_end; /* the end may be flagged before the last step (success reached) */
+  /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the last step. */
+  bool loose_end;
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
   [PX_EPISODES_MINARI] = { "minari", "", "episode_",
@@ -48,7 +49,7 @@ struct reader {
   struct px_room room;
   float *scratch;                      /* [rows, O] one leaf, before it is laid beside the others */
   size_t scratch_n;
-  uint64_t early_n;
+  uint64_t early_n, endless_n;         /* trajectories flagged before their last step; without a flag */
 };
 
 /* The number after the stem; false when the name is another. */
@@ -202,7 +203,13 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   *end = false;
   if (!place->before) return PX_OK;
   path_of(place, number, path);
-  enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
+  enum px_h5_kind kind;
+  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  if (!status && kind == PX_H5_NONE && e->layout->loose_end) {
+    e->endless_n++;
+    return PX_OK;
+  }
+  if (!status) status = px_h5_column(e->r, e->file, path, &c, err);
   if (status) return status;
   status = px_column_expect(&c, 1, "there must be", err);
   float *flags = status ? NULL : px_calloc(T + 1, sizeof *flags);
@@ -216,7 +223,7 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
       status = px_reading_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
     else if (flags[t] != 0 && t + 1 < c.rows) {
       early = true;
-      if (!e->layout->early_end)
+      if (!e->layout->loose_end)
         status = px_reading_fail(e->r, t, path, err, "is set before the last step, where the trajectory must end");
     }
   }
@@ -360,6 +367,8 @@ enum px_status px_read_episodes(struct px_reading *r, hid_t file, enum px_episod
   if (!status && e->early_n)
     px_reading_note(r, "%" PRIu64 " trajectories are flagged as done before their last step; only the last step counts",
                     e->early_n);
+  if (!status && e->endless_n)
+    px_reading_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated", e->endless_n);
   px_room_free(&e->room);
   free(e->scratch);
   free(e->numbers);

@@ -325,6 +325,20 @@ static void robomimic_takes_the_last_next_observation(void) {
   trajs_free(&list);
 }
 
+static void fill_robomimic_without_dones(hid_t f) {
+  fill_robomimic(f);
+  CU_ASSERT(H5Ldelete(f, "data/demo_0/dones", H5P_DEFAULT) >= 0);
+}
+static void robomimic_without_dones_is_truncated(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  CU_OK(samples_read(fill_robomimic_without_dones, NULL, &list, &report, &err), err);
+  CU_ASSERT(list.n == 1 && !list.items[0].terminated && list.items[0].truncated && list.items[0].has_final);
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "1 trajectories have no 'dones'"));
+  trajs_free(&list);
+}
+
 static void fill_d3rlpy(hid_t f) {
   const uint8_t yes = 1, no = 0;
   uploads_floats(f, "observations_0", 3, 2, samples_obs);
@@ -510,6 +524,7 @@ CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
         T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),
         T(robomimic_takes_the_last_next_observation),
+        T(robomimic_without_dones_is_truncated),
         T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode),
         T(episodes_have_masks_of_their_own), T(masks_of_episodes_are_checked_by_place),
         T(bad_numbers_are_named_by_place), T(bad_shapes_are_named))
