@@ -20,6 +20,10 @@
 #define NETS(hidden, layers) \
   WHOLE("hidden", 8, 2048, hidden, "Units of each hidden layer"), WHOLE("layers", 1, 4, layers, "Hidden layers")
 #define LR(initial) NUMBER("lr", 1e-8, 1, initial, "Adam's learning rate")
+/* The actor's last iterate is as good as chance has it from one update to the next; its average over the last 1 / (1 - ema)
+ * updates is steadier. */
+#define EMA(initial) \
+  NUMBER("ema", 0, 0.9999, initial, "Decay of the average of the actor's weights that is published; 0: the last weights")
 /* Which transitions are learned from, and how much each counts. */
 #define TRANSITIONS(top_percent) \
   NUMBER("top_percent", 0.01, 100, top_percent, "Percent of the trajectories learned from, best returns first"), \
@@ -38,7 +42,7 @@
 /* ---- each algorithm */
 
 static const struct flow_field TD3BC[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
@@ -48,7 +52,7 @@ static const struct flow_field TD3BC[] = {
 
 /* The paper's: 3 layers, 10 actions, all of them in the gradient. */
 static const struct flow_field CQL[] = {
-  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), GAMMA, TAU("0.005"),
+  TRAINING("20000", "256"), NETS("256", "2"), NUMBER("lr", 1e-8, 1, "0.0003", "Adam's learning rate, critics"), EMA("0"), GAMMA, TAU("0.005"),
   NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
   WHOLE("actions", 1, 64, "4", "Continuous: actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
@@ -61,11 +65,11 @@ static const struct flow_field CQL[] = {
   TRANSITIONS("100"), END
 };
 
-static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("100"), END };
-static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), TRANSITIONS("10"), END };
+static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), TRANSITIONS("100"), END };
+static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), TRANSITIONS("10"), END };
 
 static const struct flow_field IQL[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
@@ -74,7 +78,7 @@ static const struct flow_field IQL[] = {
 };
 
 static const struct flow_field AWAC[] = {
-  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), GAMMA, TAU("0.05"),
+  TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   REWARDS("\"raw\""), TRANSITIONS("100"), END
@@ -86,7 +90,7 @@ static const struct flow_field DT[] = {
   WHOLE("hidden", 16, 1024, "64", "Width; a multiple of 16 for each head (paper: 512)"),
   WHOLE("layers", 1, 12, "3", "Layers (paper: 4)"), WHOLE("heads", 1, 16, "1", "Attention heads (paper: 4)"),
   NUMBER("dropout", 0, 0.9, "0.1", "Share of attention and of each layer's additions that is dropped in training"),
-  NUMBER("lr", 1e-8, 1, "0.001", "LAMB's learning rate (paper: 0.0001)"),
+  NUMBER("lr", 1e-8, 1, "0.001", "LAMB's learning rate (paper: 0.0001)"), EMA("0"),
   NUMBER("weight_decay", 0, 1, "0.001", "Pull of the weights towards 0"),
   WHOLE("warmup", 0, 1000000, "1000", "Updates in which the learning rate grows to its value (paper: 10000)"),
   NUMBER("clip", 0, 1000000, "0.25", "Bound of the gradient's norm; 0: none"),
@@ -96,7 +100,7 @@ static const struct flow_field DT[] = {
 };
 
 static const struct flow_field REBRAC[] = {
-  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), GAMMA, TAU("0.05"),
+  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("actor_bc", 0, 1000, "0.1", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
   FLAG("layer_norm", "true", "Layer norms in the critics; then hidden is a multiple of 16"),

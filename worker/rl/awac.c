@@ -175,6 +175,11 @@ static void arrays(void *state, struct px_state *list) {
   rl_net_arrays(&w->critic[1], "critic1", list);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct px_mlp *actor = ((struct awac *)state)->actor.net;
+  return (struct rl_weights){ actor->params, actor->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct awac *w = state;
   rl_net_scale_output(w->critic[0].net, 1 / w->reward_scale); /* back to the rewards' own units */
@@ -185,5 +190,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { awac_free(state); }
 
 const struct rl_algo awac_algo = {
-  { "critic_loss", "actor_loss", "q_mean", "weight_mean", "effective_share" }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "q_mean", "weight_mean", "effective_share" }, init, step, arrays, acting, take, free_state
 };

@@ -83,6 +83,11 @@ static void arrays(void *state, struct px_state *list) {
   rl_net_arrays(&bc->actor, "actor", list);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct px_mlp *actor = ((struct bc *)state)->actor.net;
+  return (struct rl_weights){ actor->params, actor->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct bc *bc = state;
   *nets = (struct rl_nets){ .kind = bc->act_count ? RL_ARGMAX : RL_TANH, .actor = bc->actor.net };
@@ -91,4 +96,4 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { bc_free(state); }
 
-const struct rl_algo bc_algo = { { "bc_loss" }, init, step, arrays, take, free_state };
+const struct rl_algo bc_algo = { { "bc_loss" }, init, step, arrays, acting, take, free_state };

@@ -381,6 +381,12 @@ static void arrays(void *state, struct px_state *list) {
   px_state_adam(list, "log_alpha", &t->alpha_adam);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct either *e = state;
+  const struct px_mlp *net = e->discrete ? e->discrete->critic.net : e->continuous->actor.net;
+  return (struct rl_weights){ net->params, net->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct cql *t = ((struct either *)state)->continuous;
   struct cql_discrete *d = ((struct either *)state)->discrete;
@@ -395,5 +401,5 @@ static void take(void *state, struct rl_nets *nets) {
 
 const struct rl_algo cql_algo = {
   { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
-  init, step, arrays, take, free_state
+  init, step, arrays, acting, take, free_state
 };

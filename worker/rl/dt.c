@@ -135,6 +135,11 @@ static void arrays(void *state, struct px_state *list) {
   px_state_whole(list, "net", "steps", &dt->lamb.steps, 1);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct dt_net *net = ((struct dt *)state)->net;
+  return (struct rl_weights){ net->params, net->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct dt *dt = state;
   *nets = (struct rl_nets){ .kind = RL_TRANSFORMER,
@@ -144,4 +149,4 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { dt_free(state); }
 
-const struct rl_algo dt_algo = { { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, take, free_state };
+const struct rl_algo dt_algo = { { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, acting, take, free_state };

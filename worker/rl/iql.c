@@ -223,6 +223,11 @@ static void arrays(void *state, struct px_state *list) {
   px_state_adam(list, "log_sigma", &q->sigma_adam);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct px_mlp *actor = ((struct iql *)state)->actor.net;
+  return (struct rl_weights){ actor->params, actor->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct iql *q = state;
   rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale); /* back to the rewards' own units */
@@ -234,4 +239,4 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { iql_free(state); }
 
 const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean", "effective_share" },
-                                  init, step, arrays, take, free_state };
+                                  init, step, arrays, acting, take, free_state };

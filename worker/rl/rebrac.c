@@ -226,6 +226,11 @@ static void arrays(void *state, struct px_state *list) {
   rl_net_arrays(&r->critic[1], "critic1", list);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct px_mlp *actor = ((struct rebrac *)state)->actor.net;
+  return (struct rl_weights){ actor->params, actor->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct rebrac *r = state;
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = r->actor.net, .critic = r->critic[0].net };
@@ -235,5 +240,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { rebrac_free(state); }
 
 const struct rl_algo rebrac_algo = {
-  { "critic_loss", "actor_loss", "bc_loss", "q_mean", "penalty" }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "bc_loss", "q_mean", "penalty" }, init, step, arrays, acting, take, free_state
 };

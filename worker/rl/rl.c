@@ -12,6 +12,7 @@
 #include "worker/rl/dt.h"
 #include "worker/rl/iql.h"
 #include "worker/rl/rebrac.h"
+#include "worker/rl/rl_ema.h"
 #include "worker/rl/td3bc.h"
 
 /* Names as in lib/flow/algos.c. */
@@ -46,6 +47,7 @@ struct run {
   const struct rl_data *data;
   const struct px_progress *progress;
   void *state;
+  struct rl_ema ema;
   uint64_t updates;
   double last[RL_LOSSES_MAX], tail[RL_LOSSES_MAX], seconds; /* of the last update; sums over TAIL; so far */
   double recent[RL_LOSSES_MAX]; /* sums since the last report: for the curves only */
@@ -56,6 +58,7 @@ struct run {
 /* All that the next updates and what is published depend on. */
 static void list_arrays(struct run *r, struct px_state *list) {
   r->algo->arrays(r->state, list);
+  rl_ema_arrays(&r->ema, list);
   px_state_doubles(list, "losses", "last", r->last, RL_LOSSES_MAX);
   px_state_doubles(list, "losses", "tail", r->tail, RL_LOSSES_MAX);
   px_state_doubles(list, "seconds", NULL, &r->seconds, 1);
@@ -126,6 +129,7 @@ static enum px_status run(struct run *r, struct px_checkpoint *checkpoint, struc
   for (r->report_ms = r->from_ms + REPORT_MS; !status && done < r->updates; done++) {
     const uint64_t step = done;
     r->algo->step(r->state, step, r->last);
+    rl_ema_step(&r->ema);
     status = look_at(r, step, err);
     const bool last = step + 1 == r->updates;
     if (!status && (last || (step % CLOCK_EVERY == 0 && px_clock_ms() >= r->report_ms))) status = report(r, step + 1, err);
@@ -163,11 +167,14 @@ enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, co
   if ((status = rl_data_new(u, spec, &data, err))) goto out;
   r.data = data;
   if ((status = r.algo->init(spec, data, &r.state, err))) goto out;
+  if ((status = rl_ema_init(&r.ema, rl_option(spec, "ema"), r.algo->acting(r.state), err))) goto out;
   if ((status = run(&r, checkpoint, err))) goto out;
+  rl_ema_take(&r.ema);
   r.algo->take(r.state, &nets);
   if ((status = rl_policy_new(spec, data, &nets, policy, err))) goto out;
   publish(&r, metrics);
 out:
+  rl_ema_free(&r.ema);
   if (r.state) r.algo->free(r.state);
   rl_data_free(data);
   return status;

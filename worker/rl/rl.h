@@ -189,6 +189,9 @@ enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset
 
 enum { RL_LOSSES_MAX = 6 };
 
+/* Numbers that a training changes; borrowed. */
+struct rl_weights { float *data; size_t n; };
+
 /* One training algorithm. Its options are in lib/flow/algos.c; a row in rl.c binds both. */
 struct rl_algo {
   const char *losses[RL_LOSSES_MAX]; /* names of what step reports; NULL: unused */
@@ -197,6 +200,8 @@ struct rl_algo {
   void (*step)(void *state, uint64_t step, double losses[RL_LOSSES_MAX]);
   /* Lists all that the next steps depend on beside spec, data and their number. */
   void (*arrays)(void *state, struct px_state *list);
+  /* The weights that act, which rl.c averages if the spec says so (rl_ema.h). */
+  struct rl_weights (*acting)(void *state);
   /* Hands the finished nets over to the caller. */
   void (*take)(void *state, struct rl_nets *nets);
   void (*free)(void *state);

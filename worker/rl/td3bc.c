@@ -178,6 +178,11 @@ static void arrays(void *state, struct px_state *list) {
   rl_net_arrays(&t->critic[1], "critic1", list);
 }
 
+static struct rl_weights acting(void *state) {
+  const struct px_mlp *actor = ((struct td3bc *)state)->actor.net;
+  return (struct rl_weights){ actor->params, actor->params_n };
+}
+
 static void take(void *state, struct rl_nets *nets) {
   struct td3bc *t = state;
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
@@ -187,5 +192,5 @@ static void take(void *state, struct rl_nets *nets) {
 static void free_state(void *state) { td3bc_free(state); }
 
 const struct rl_algo td3bc_algo = {
-  { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, take, free_state
+  { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, acting, take, free_state
 };

@@ -1,0 +1,36 @@
+/*
+ * Averaged weights: an exponential moving average, over the updates, of the
+ * weights that act. The training goes on from the last weights; what is published
+ * is the average, which swings less from one update to the next (Polyak and
+ * Juditsky 1992; here with a decay, and without any in the algorithms). Used by
+ * rl.c for every algorithm. Owns the average and borrows the weights, which must
+ * stay where they are. All is taken by rl_ema_init; one thread.
+ *
+ *   mean <- mean + (1 - k) (weights - mean),  k = min(decay, (1 + n) / (10 + n))
+ *
+ * after the n-th update, n from 1: the first weights, which know nothing yet, are
+ * forgotten soon, however slow the decay.
+ */
+#ifndef PX_RL_RL_EMA_H
+#define PX_RL_RL_EMA_H
+
+#include "worker/rl/rl.h"
+
+struct rl_ema {
+  double decay; /* 0: there is no average */
+  struct rl_weights of;
+  float *mean;  /* [of.n]; NULL without average */
+  uint64_t updates;
+};
+
+/* From the weights as they are. On failure rl_ema_free still has to be called. */
+enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of, struct px_err *err) PX_MUST_CHECK;
+void rl_ema_free(struct rl_ema *e);
+/* After each update. */
+void rl_ema_step(struct rl_ema *e);
+/* Lists what the next steps depend on; nothing without average. */
+void rl_ema_arrays(struct rl_ema *e, struct px_state *list);
+/* Puts the average in the weights' place, at the end of a training. */
+void rl_ema_take(const struct rl_ema *e);
+
+#endif
