@@ -43,7 +43,7 @@ sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_C := $(call sources,lib/base lib/data lib/flow lib/store lib/queue)
 SERVER_C := $(filter-out server/main.c,$(call sources,server))
-WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env))
+WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env worker/sim))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
 SUPPORT_C := $(call sources,tests/support tests/fault/kit)
 # A test is one CUnit program per file; it links everything.
@@ -62,7 +62,7 @@ FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(PRELOAD)
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-torture check-sanitizers sanitized check-valgrind check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-service bench-recovery bench-jobs bench-load fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-checkpoint bench-env bench-simulator bench-service bench-recovery bench-jobs bench-load fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -265,6 +265,10 @@ bench-checkpoint: all $(B)/tests/bench/bench_checkpoint ## What checkpoints cost
 bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one core
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/env.csv
+
+bench-simulator: $(B)/tests/bench/bench_simulator ## Labels from the simulator on the datasets of PROXACT_DATA: their error, labels a CPU second
+	@mkdir -p $(B)/bench
+	$< $(B)/bench/simulator.csv
 
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
 	@mkdir -p $(B)/bench

@@ -60,6 +60,17 @@ const struct px_env_info *px_env_at(size_t i);
  * and earlier; this is 2.2.2, so compare scores with published ones with care. */
 double px_env_score(const struct px_env_info *info, double episode_return);
 
+/* What a step of a locomotion task is made of, for who runs its physics in another way. The observation is qpos[1:], then
+ * qvel within +-velocity_clip (INFINITY: whole); the action is ctrl. */
+struct px_env_physics {
+  const char *mjcf; /* [mjcf_n], static */
+  size_t mjcf_n;
+  int frame_skip;
+  double velocity_clip;
+};
+/* BAD_FIELD for an unknown name, and for an environment without a model. */
+enum px_status px_env_physics(const char *name, struct px_env_physics *out, struct px_err *err) PX_MUST_CHECK;
+
 struct px_env;
 /* BAD_FIELD for an unknown name. The caller owns *out; call reset before step. */
 enum px_status px_env_open(const char *name, struct px_env **out, struct px_err *err) PX_MUST_CHECK;

@@ -1,14 +1,12 @@
 /* Locomotion environments on MuJoCo: see env.h and kind.h. */
 #include <math.h>
-#include <mujoco/mujoco.h>
-#include <setjmp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "worker/env/kind.h"
 #include "worker/env/mjcf.h"
+#include "worker/env/physics.h"
 
 /* What makes a task of a model. Infinite bounds never end an episode. */
 struct task {
@@ -45,37 +43,26 @@ struct mujoco {
   const struct task *task;
   mjModel *model;
   mjData *data;
-  char load_error[300];
 };
 
-/*
- * MuJoCo's own answer to an internal error is to wait for a key and exit. Ours
- * jumps back to the call of ours that it happened in; what MuJoCo had allocated
- * in that call is lost, which a fault this rare may cost.
- */
-static _Thread_local jmp_buf *guard;
-static _Thread_local char guard_text[300];
+static const struct px_env_info *info_at(size_t i) { return i < TASKS_N ? &TASKS[i].info : NULL; }
 
-static void on_mujoco_error(const char *text) {
-  snprintf(guard_text, sizeof guard_text, "%s", text);
-  if (guard) longjmp(*guard, 1);
+static const struct task *task_of(const struct px_env_info *info) {
+  for (size_t i = 0; i < TASKS_N; i++)
+    if (&TASKS[i].info == info) return &TASKS[i];
+  return NULL;
 }
-/* Its default prints and writes a log file into the working folder. Warnings are counted in mjData: see check_warnings. */
-static void on_mujoco_warning(const char *text) { (void)text; }
 
-static enum px_status guarded(void (*run)(struct mujoco *m), struct mujoco *m, struct px_err *err) {
-  jmp_buf here;
-  if (setjmp(here)) {
-    guard = NULL;
-    return px_fail(err, PX_E_INTERNAL, "MuJoCo stopped: %s", guard_text);
-  }
-  guard = &here;
-  run(m);
-  guard = NULL;
+enum px_status px_env_physics(const char *name, struct px_env_physics *out, struct px_err *err) {
+  const struct px_env_info *info;
+  const enum px_status status = px_env_find(name, &info, err);
+  if (status) return status;
+  const struct task *task = task_of(info);
+  if (!task) return px_fail(err, PX_E_BAD_FIELD, "environment %s has no MuJoCo model", name);
+  *out = (struct px_env_physics){ task->mjcf, (size_t)(task->mjcf_end - task->mjcf), task->frame_skip,
+                                  task->velocity_clip };
   return PX_OK;
 }
-
-static const struct px_env_info *info_at(size_t i) { return i < TASKS_N ? &TASKS[i].info : NULL; }
 
 static void close_model(struct px_env *env) {
   struct mujoco *m = (struct mujoco *)env;
@@ -84,30 +71,12 @@ static void close_model(struct px_env *env) {
   free(m);
 }
 
-/* MuJoCo reads XML from a file or from its own table of files in memory, which is megabytes: not for the stack. */
-static void load(struct mujoco *m) {
-  mjVFS *files = px_calloc(1, sizeof *files);
-  if (!files) return;
-  mj_defaultVFS(files);
-  const size_t n = (size_t)(m->task->mjcf_end - m->task->mjcf);
-  if (mj_makeEmptyFileVFS(files, "model.xml", (int)n) == 0) {
-    memcpy(files->filedata[0], m->task->mjcf, n);
-    m->model = mj_loadXML("model.xml", files, m->load_error, sizeof m->load_error);
-  }
-  mj_deleteVFS(files);
-  free(files);
-  if (m->model) m->data = mj_makeData(m->model);
-}
-
 static enum px_status open_model(const struct px_env_info *info, struct px_env **out, struct px_err *err) {
-  mju_user_error = on_mujoco_error;
-  mju_user_warning = on_mujoco_warning;
   struct mujoco *m = px_calloc(1, sizeof *m);
   if (!m) return px_fail(err, PX_E_NO_MEMORY, "no memory for environment %s", info->name);
-  for (size_t i = 0; i < TASKS_N; i++)
-    if (&TASKS[i].info == info) m->task = &TASKS[i];
-  enum px_status status = guarded(load, m, err);
-  if (!status && !m->data) status = px_fail(err, PX_E_INTERNAL, "model of %s: %s", info->name, m->load_error);
+  m->task = task_of(info);
+  const size_t n = (size_t)(m->task->mjcf_end - m->task->mjcf);
+  const enum px_status status = px_physics_load(m->task->mjcf, n, &m->model, &m->data, err);
   if (status) close_model(&m->env);
   else *out = &m->env;
   return status;
@@ -122,19 +91,20 @@ static void observe(const struct mujoco *m, float *obs) {
   for (uint32_t i = 0; i < info->qvel_n; i++) *obs++ = (float)fmin(fmax(m->data->qvel[i], -clip), clip);
 }
 
-/* After each of these MuJoCo has reset or truncated something, so the state is no longer the task's. */
 static enum px_status check_warnings(const struct mujoco *m, struct px_err *err) {
-  for (int i = 0; i < mjNWARNING; i++)
-    if (m->data->warning[i].number > 0)
-      return px_fail(err, PX_E_INTERNAL, "the simulation of %s went unstable at step %u: %s", m->task->info.name,
-                     m->env.steps, mju_warningText(i, m->data->warning[i].lastinfo));
-  return PX_OK;
+  const char *warning = px_physics_warning(m->data);
+  return warning ? px_fail(err, PX_E_INTERNAL, "the simulation of %s went unstable at step %u: %s", m->task->info.name,
+                           m->env.steps, warning)
+                 : PX_OK;
 }
 
-static void forward(struct mujoco *m) { mj_forward(m->model, m->data); }
+static void forward(void *ctx) {
+  struct mujoco *m = ctx;
+  mj_forward(m->model, m->data);
+}
 
 static enum px_status begin(struct mujoco *m, float *obs, struct px_err *err) {
-  enum px_status status = guarded(forward, m, err);
+  enum px_status status = px_physics_guard(forward, m, err);
   if (!status) status = check_warnings(m, err);
   if (!status) observe(m, obs);
   return status;
@@ -171,7 +141,8 @@ static bool ended(const struct mujoco *m) {
   return !(qpos[ROOT_Z] > task->z_low && qpos[ROOT_Z] < task->z_high && fabs(qpos[ROOT_PITCH]) < task->pitch_max);
 }
 
-static void advance(struct mujoco *m) {
+static void advance(void *ctx) {
+  struct mujoco *m = ctx;
   for (int i = 0; i < m->task->frame_skip; i++) mj_step(m->model, m->data);
 }
 
@@ -186,7 +157,7 @@ static enum px_status step(struct px_env *env, const float *action, float *obs, 
     squares += a * a;
   }
   const double x = m->data->qpos[ROOT_X];
-  enum px_status status = guarded(advance, m, err);
+  enum px_status status = px_physics_guard(advance, m, err);
   if (!status) status = check_warnings(m, err);
   if (status) return status;
   const double seconds = m->model->opt.timestep * task->frame_skip;

@@ -1,0 +1,77 @@
+/* See physics.h. */
+#include "worker/env/physics.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+static _Thread_local jmp_buf *guard;
+static _Thread_local char guard_text[300];
+
+static void on_error(const char *text) {
+  snprintf(guard_text, sizeof guard_text, "%s", text);
+  if (guard) longjmp(*guard, 1);
+}
+/* Its default prints and writes a log file into the working folder. Warnings are counted in mjData. */
+static void on_warning(const char *text) { (void)text; }
+
+enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx, struct px_err *err) {
+  jmp_buf here;
+  if (setjmp(here)) {
+    guard = NULL;
+    return px_fail(err, PX_E_INTERNAL, "MuJoCo stopped: %s", guard_text);
+  }
+  guard = &here;
+  run(ctx);
+  guard = NULL;
+  return PX_OK;
+}
+
+struct load {
+  const char *mjcf;
+  size_t n;
+  mjVFS *files;
+  mjModel *model;
+  mjData *data;
+  char error[300];
+};
+
+static void load(void *ctx) {
+  struct load *l = ctx;
+  mj_defaultVFS(l->files);
+  if (mj_makeEmptyFileVFS(l->files, "model.xml", (int)l->n) == 0) {
+    memcpy(l->files->filedata[0], l->mjcf, l->n);
+    l->model = mj_loadXML("model.xml", l->files, l->error, sizeof l->error);
+  }
+  mj_deleteVFS(l->files);
+  if (l->model) l->data = mj_makeData(l->model);
+}
+
+enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data, struct px_err *err) {
+  mju_user_error = on_error;
+  mju_user_warning = on_warning;
+  if (n > INT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a model of %zu bytes is too large", n);
+  /* MuJoCo reads XML from a file or from its own table of files in memory, which is megabytes: not for the stack. */
+  struct load l = { .mjcf = mjcf, .n = n, .files = px_calloc(1, sizeof *l.files) };
+  if (!l.files) return px_fail(err, PX_E_NO_MEMORY, "no memory to load a model");
+  enum px_status status = px_physics_guard(load, &l, err);
+  free(l.files);
+  if (!status && !l.model) status = px_fail(err, PX_E_BAD_DATA, "MuJoCo does not load the model: %s", l.error);
+  if (!status && !l.data) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the model's state");
+  if (status) {
+    if (l.model) mj_deleteModel(l.model);
+    return status;
+  }
+  *model = l.model;
+  *data = l.data;
+  return PX_OK;
+}
+
+const char *px_physics_warning(const mjData *data) {
+  for (int i = 0; i < mjNWARNING; i++)
+    if (data->warning[i].number > 0) return mju_warningText(i, data->warning[i].lastinfo);
+  return NULL;
+}

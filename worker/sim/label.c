@@ -1,0 +1,190 @@
+/* Labels of whole trajectories: see sim.h. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/mem.h"
+#include "lib/data/labels.h"
+#include "worker/sim/solve.h"
+
+static const double report_every_s = 0.5;
+
+struct sim_options sim_options_default(void) {
+  return (struct sim_options){ .restarts = 8, .verified_below = 1e-4, .solve = true };
+}
+
+void sim_labels_free(struct sim_labels *labels) {
+  if (!labels) return;
+  free(labels->actions);
+  free(labels->std);
+  free(labels->epistemic);
+  free(labels->score);
+  free(labels->known);
+  free(labels->residual);
+  free(labels->verified);
+  free(labels);
+}
+
+static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
+  struct sim_labels *l = px_calloc(1, sizeof *l);
+  if (!l) return NULL;
+  const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
+  l->traj_from = from;
+  l->traj_to = to;
+  l->act_dim = (uint32_t)dims;
+  l->steps_n = n;
+  l->actions = px_calloc(n, sizeof(float) * dims);
+  l->std = px_calloc(n, sizeof(float) * dims);
+  l->epistemic = px_calloc(n, sizeof(float) * dims);
+  l->score = px_calloc(n, sizeof(float));
+  l->known = px_calloc(n, 1);
+  l->residual = px_calloc(n, sizeof(float));
+  l->verified = px_calloc(n, 1);
+  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified) return l;
+  sim_labels_free(l);
+  return NULL;
+}
+
+void sim_spread(const struct px_dataset *ds, double *std) {
+  const uint32_t obs = ds->spaces.obs_dim;
+  uint64_t n = 0;
+  for (uint32_t i = 0; i < ds->traj_n; i++) n += ds->obs_start[i + 1] - ds->obs_start[i] - 1;
+  for (uint32_t d = 0; d < obs; d++) {
+    double sum = 0, squares = 0;
+    for (uint32_t i = 0; i < ds->traj_n; i++)
+      for (uint64_t row = ds->obs_start[i]; row + 1 < ds->obs_start[i + 1]; row++) {
+        const double x = (double)ds->observations[(row + 1) * obs + d] - (double)ds->observations[row * obs + d];
+        sum += x;
+        squares += x * x;
+      }
+    const double mean = n ? sum / (double)n : 0, spread = n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
+    std[d] = spread > 1e-9 ? spread : 1;
+  }
+}
+
+struct labeller {
+  struct sim *sim;
+  const struct sim_options *options;
+  const struct px_dataset *ds;
+  struct sim_labels *labels;
+  const float *start; /* of the range's first step; may be NULL */
+  const struct px_progress *progress;
+  double reported_s;
+  /* The step under way. */
+  uint32_t traj;
+  uint64_t t;
+  double last[SIM_ACT_MAX]; /* the u before */
+};
+
+/* Starts of a step in units of u; how many. */
+static uint32_t gather_starts(const struct labeller *l, uint64_t row, double *starts) {
+  const struct sim *sim = l->sim;
+  const uint32_t dims = sim->layout.act_dim;
+  uint32_t n = 0;
+  if (l->start) {
+    for (uint32_t j = 0; j < dims; j++)
+      starts[j] = ((double)l->start[row * dims + j] - sim->middle[j]) / sim->half[j];
+    n++;
+  }
+  if (!l->options->solve) return n;
+  memcpy(starts + n * dims, l->last, sizeof(double) * dims);
+  return n + 1;
+}
+
+static void write_label(struct labeller *l, uint64_t row, const struct sim_point *p, const double *std) {
+  const struct sim *sim = l->sim;
+  const struct px_spaces *spaces = &l->ds->spaces;
+  struct sim_labels *out = l->labels;
+  const uint32_t dims = sim->layout.act_dim;
+  bool sure = true;
+  for (uint32_t j = 0; j < dims; j++) {
+    const float action = (float)(sim->middle[j] + sim->half[j] * p->u[j]);
+    out->actions[row * dims + j] = fminf(fmaxf(action, spaces->act_low[j]), spaces->act_high[j]);
+    out->std[row * dims + j] = (float)(sim->half[j] * std[j]);
+    sure = sure && std[j] < 0.2;
+  }
+  const bool stable = isfinite(p->cost);
+  out->residual[row] = stable ? (float)fmin(p->cost, (double)FLT_MAX) : FLT_MAX;
+  out->verified[row] = sure && p->cost <= l->options->verified_below;
+  out->known[row] = 1;
+  out->known_n++;
+  out->verified_n += out->verified[row];
+  out->unstable_n += !stable;
+}
+
+/* One step: the action that drives it belongs to the row `delay` steps before. */
+static void label_step(void *ctx) {
+  struct labeller *l = ctx;
+  struct sim *sim = l->sim;
+  const uint32_t obs = l->ds->spaces.obs_dim, dims = sim->layout.act_dim, delay = sim->layout.delay;
+  const float *s = l->ds->observations + (l->ds->obs_start[l->traj] + l->t) * obs, *target = s + obs;
+  const uint64_t first = l->ds->step_start[l->labels->traj_from];
+  const uint64_t row = l->ds->step_start[l->traj] - first + (l->t >= delay ? l->t - delay : 0);
+  double starts[2 * SIM_ACT_MAX], std[SIM_ACT_MAX];
+  const uint32_t starts_n = gather_starts(l, row, starts);
+  struct px_rng rng =
+    px_rng_at(l->options->seed, px_rng_stream("simulator", l->options->traj_base + l->traj), l->t << 16);
+  const struct sim_point *p = sim_solve(sim, target, starts, starts_n, l->options->solve ? l->options->restarts : 0,
+                                        l->options->verified_below, &rng);
+  sim_solve_std(sim, target, std);
+  if (l->t >= delay) write_label(l, row, p, std);
+  memcpy(l->last, p->u, sizeof(double) * dims);
+  if (isfinite(p->cost)) sim_state_copy(sim->model, &sim->x, &p->next);
+  else sim_begin(sim, target, NULL);
+}
+
+static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
+  const struct px_dataset *ds = l->ds;
+  const uint32_t obs = ds->spaces.obs_dim;
+  const uint64_t steps = ds->step_start[l->traj + 1] - ds->step_start[l->traj];
+  const float *rows = ds->observations + ds->obs_start[l->traj] * obs;
+  for (uint32_t j = 0; j < SIM_ACT_MAX; j++) l->last[j] = 0;
+  sim_solve_forget(l->sim);
+  for (l->t = 0; l->t < steps && px_dataset_next_known(ds, l->traj, l->t); l->t++) {
+    if (l->t == 0) sim_begin(l->sim, rows, rows + obs);
+    else sim_observe(l->sim, rows + l->t * obs);
+    enum px_status status = px_physics_guard(label_step, l, err);
+    if (status) {
+      struct px_err why = *err;
+      return px_fail_at(err, status, "", "trajectory %u, step %llu: %.400s", l->options->traj_base + l->traj,
+                        (unsigned long long)l->t, why.message);
+    }
+    const double now_s = px_clock_s();
+    if (now_s - l->reported_s < report_every_s) continue;
+    l->reported_s = now_s;
+    const uint64_t done = ds->step_start[l->traj] + l->t - ds->step_start[l->labels->traj_from];
+    status = px_progress_report(l->progress, "label", (int64_t)done, (int64_t)l->labels->steps_n, NULL, 0);
+    if (status) return status;
+  }
+  return PX_OK;
+}
+
+enum px_status sim_label(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
+                         uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+                         struct sim_labels **out, struct px_err *err) {
+  struct px_err own;
+  if (!err) err = &own;
+  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  if (status) return status;
+  if (traj_from > traj_to || traj_to > ds->traj_n)
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
+  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0) || (!options->solve && !start))
+    return px_fail(err, PX_E_BAD_FIELD, "restarts at most %d, verified_below above 0, a start where nothing is solved",
+                   SIM_RESTARTS_MAX);
+  struct labeller l = { .sim = sim, .options = options, .ds = ds, .start = start, .progress = progress,
+                        .labels = labels_new(ds, traj_from, traj_to) };
+  if (!l.labels) return px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+  sim->simulations_n = 0;
+  for (l.traj = traj_from; l.traj < traj_to && !status; l.traj++) status = label_trajectory(&l, err);
+  l.labels->simulations_n = sim->simulations_n;
+  if (status) {
+    sim_labels_free(l.labels);
+    return status;
+  }
+  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known, l.labels->steps_n,
+                  l.labels->score);
+  *out = l.labels;
+  return PX_OK;
+}
