@@ -10,6 +10,7 @@
 #include "lib/store/results.h"
 #include "worker/figures.h"
 #include "worker/idm/judge.h"
+#include "worker/report_bias.h"
 #include "worker/snapshot.h"
 
 enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
@@ -17,6 +18,7 @@ enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
 struct judging {
   const struct px_dataset *truth;
   struct idm_quality *quality;
+  struct idm_bias *bias; /* NULL: actions are discrete */
 };
 
 static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
@@ -28,6 +30,7 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
   const enum px_status status = px_label_open(bytes, n, &ds->spaces, ds->step_start[to] - ds->step_start[from], &view, err);
   if (status) return status;
   idm_quality_add(j->quality, from, to, view.rows.actions, view.rows.std, view.rows.epistemic, view.rows.known);
+  if (j->bias) idm_bias_add(j->bias, from, to, view.rows.actions, view.rows.known);
   px_label_close(&view);
   return PX_OK;
 }
@@ -151,9 +154,10 @@ static void warn_hidden(const struct idm_quality *q, const struct idm_quality_fi
 }
 
 /* What was hidden is known: labels and yardsticks against it. */
-static enum px_status judge_hidden(struct job *job, const struct idm_quality *q, const struct px_dataset *truth,
-                                   const struct px_dataset *visible, const char *label_set, json_t *report, json_t **out,
-                                   struct px_err *err) {
+static enum px_status judge_hidden(struct job *job, const struct judging *j, const struct px_dataset *visible,
+                                   const char *label_set, json_t *report, json_t **out, struct px_err *err) {
+  const struct idm_quality *q = j->quality;
+  const struct px_dataset *truth = j->truth;
   struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N];
   const uint32_t classes = truth->spaces.act_count;
   struct snapshot_idm idm = { .n = 0 };
@@ -168,6 +172,7 @@ static enum px_status judge_hidden(struct job *job, const struct idm_quality *q,
                   : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   }
   if (!status) warn_hidden(q, yardsticks, classes > 0, report);
+  if (!status && j->bias) status = report_bias(job, j->bias, q, *out, report, err);
   snapshot_idm_free(&idm);
   return status;
 }
@@ -303,15 +308,17 @@ static enum px_status judge(struct job *job, const struct px_dataset *truth, con
   enum px_status status = read_members(job, &members, err);
   add_member_warnings(members, report);
   if (!status) status = idm_quality_new(truth, visible, &j.quality, err);
+  if (!status && !truth->spaces.act_count) status = idm_bias_new(truth, visible, &j.bias, err);
   if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
   if (!status) idm_quality_figures(j.quality, IDM_ALL, &all);
   if (!status && all.n == 0) {
     status = held_out(members, truth->spaces.act_count > 0, label_set, report, &label, err);
   } else if (!status) {
-    status = judge_hidden(job, j.quality, truth, visible, label_set, report, &label, err);
+    status = judge_hidden(job, &j, visible, label_set, report, &label, err);
   }
   if (!status) warn_returns(job, j.quality, visible, report);
   json_decref(members);
+  idm_bias_free(j.bias);
   idm_quality_free(j.quality);
   if (status)
     json_decref(label);

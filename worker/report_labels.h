@@ -9,7 +9,8 @@
 
 /* Adds `label` to the report. Where the mask hid known actions (basis
  * "hidden"): {label_set, basis, transitions, mse, r2, r2_per_dim, nll,
- * coverage {50, 80, 95}, inside, outside {transitions, mse, r2, coverage}, yardsticks
+ * coverage {50, 80, 95}, bias_share, lean, inside, outside {transitions, mse, r2,
+ * coverage, bias_share, lean}, yardsticks
  * {mean, ridge, nearest: {mse, r2, inside, outside}}}. Otherwise (basis
  * "held_out"): mse and r2 of the members on the labelled trajectories each held
  * out, and yardsticks {mean, ridge, nearest: {transitions, mse}} there. Errors

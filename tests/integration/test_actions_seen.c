@@ -65,7 +65,7 @@ static enum px_status put_labels(void *ctx, uint32_t seq, const void *bytes, siz
 static void blind(json_t *document) {
   static const char *const COMPARED[] = { "seconds", "held_out", "held_out_action_mse", "held_out_action_accuracy", "oracle", "gap" };
   static const char *const OF_LABELS[] = { "mse", "r2", "r2_per_dim", "nll", "coverage", "inside", "outside", "yardsticks",
-                                           "accuracy", "accuracy_per_class", "cross_entropy", "score_right", "score_wrong" };
+                                           "bias_share", "lean", "accuracy", "accuracy_per_class", "cross_entropy", "score_right", "score_wrong" };
   const char *key;
   json_t *part, *label = json_object_get(document, "label");
   void *next;

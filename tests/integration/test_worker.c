@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -75,6 +76,9 @@ static void pipeline_goes_from_trajectories_to_report(void) {
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(report, "label"), "basis")), "hidden");
   CU_ASSERT(number_at(report, "label", "r2", NULL) > 0.8);
   const json_t *yardsticks = json_object_get(json_object_get(report, "label"), "yardsticks");
+  const double share = number_at(report, "label", "bias_share", NULL);
+  CU_ASSERT(share >= 0 && share <= 1);
+  CU_ASSERT(isfinite(number_at(report, "label", "outside", "lean")) && isfinite(number_at(report, "label", "lean", NULL)));
   CU_ASSERT(number_at(report, "label", "mse", NULL) < number_at(yardsticks, "mean", "mse", NULL));
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "runs")), 3);
   json_decref(report);
