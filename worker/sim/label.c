@@ -6,10 +6,14 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
+#include "lib/base/rng.h"
 #include "lib/data/labels.h"
+#include "worker/sim/recall.h"
 #include "worker/sim/solve.h"
 
 static const double report_every_s = 0.5;
+/* A step is searched further while its residual is above both; a residual of 1e-6 is an action error of about 1e-3. */
+static const double ENOUGH = 1e-6, UNUSUAL = 10;
 
 struct sim_options sim_options_default(void) {
   return (struct sim_options){ .restarts = 8, .verified_below = 1e-4, .solve = true };
@@ -71,11 +75,13 @@ struct labeller {
   struct sim_labels *labels;
   const float *start; /* of the range's first step; may be NULL */
   const struct px_progress *progress;
+  struct sim_recall *recall;
   double reported_s;
   /* The step under way. */
   uint32_t traj;
   uint64_t t;
   double last[SIM_ACT_MAX]; /* the u before */
+  double usual;             /* residual, about the median of the trajectory's steps so far */
 };
 
 /* Starts of a step in units of u; how many. */
@@ -114,25 +120,57 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
   out->unstable_n += !stable;
 }
 
+/* Where a step's residual is far above the usual one, it may be that of another valley: begins elsewhere, at the actions
+ * of similar steps and then anywhere. */
+static const struct sim_point *search(struct labeller *l, const float *s, const struct sim_point *p) {
+  struct sim *sim = l->sim;
+  const float *target = s + l->ds->spaces.obs_dim;
+  const double enough = fmax(ENOUGH, UNUSUAL * l->usual);
+  const double *similar[SIM_RECALL_MAX];
+  double u[SIM_ACT_MAX];
+  if (p->cost <= enough || !l->options->restarts) return p;
+  const uint32_t n = sim_recall_nearest(l->recall, sim->weight, s, target, similar);
+  for (uint32_t k = 0; k < n && !(p->cost <= enough); k++) p = sim_solve_again(sim, target, similar[k]);
+  const uint64_t stream = px_rng_stream("simulator", l->options->traj_base + l->traj);
+  struct px_rng rng = px_rng_at(l->options->seed, stream, l->t << 16);
+  for (uint32_t k = 0; k < l->options->restarts && !(p->cost <= enough); k++) {
+    for (uint32_t j = 0; j < sim->layout.act_dim; j++)
+      u[j] = sim->low[j] + (sim->high[j] - sim->low[j]) * px_rng_double(&rng);
+    p = sim_solve_again(sim, target, u);
+  }
+  return p;
+}
+
+static const struct sim_point *solve_step(struct labeller *l, const float *s, uint64_t row) {
+  struct sim *sim = l->sim;
+  const float *target = s + l->ds->spaces.obs_dim;
+  double starts[2 * SIM_ACT_MAX];
+  const uint32_t n = gather_starts(l, row, starts);
+  if (!l->options->solve) return sim_solve_judge(sim, target, starts);
+  const struct sim_point *p = search(l, s, sim_solve(sim, target, starts, n));
+  if (p->cost <= fmax(l->options->verified_below, UNUSUAL * l->usual))
+    sim_recall_add(l->recall, sim->weight, s, target, p->u);
+  l->usual *= p->cost > l->usual ? 1.2 : 1 / 1.2;
+  return p;
+}
+
 /* One step: the action that drives it belongs to the row `delay` steps before. */
 static void label_step(void *ctx) {
   struct labeller *l = ctx;
   struct sim *sim = l->sim;
   const uint32_t obs = l->ds->spaces.obs_dim, dims = sim->layout.act_dim, delay = sim->layout.delay;
-  const float *s = l->ds->observations + (l->ds->obs_start[l->traj] + l->t) * obs, *target = s + obs;
+  const float *s = l->ds->observations + (l->ds->obs_start[l->traj] + l->t) * obs;
   const uint64_t first = l->ds->step_start[l->labels->traj_from];
   const uint64_t row = l->ds->step_start[l->traj] - first + (l->t >= delay ? l->t - delay : 0);
-  double starts[2 * SIM_ACT_MAX], std[SIM_ACT_MAX];
-  const uint32_t starts_n = gather_starts(l, row, starts);
-  struct px_rng rng =
-    px_rng_at(l->options->seed, px_rng_stream("simulator", l->options->traj_base + l->traj), l->t << 16);
-  const struct sim_point *p = sim_solve(sim, target, starts, starts_n, l->options->solve ? l->options->restarts : 0,
-                                        l->options->verified_below, &rng);
-  sim_solve_std(sim, target, std);
-  if (l->t >= delay) write_label(l, row, p, std);
+  double std[SIM_ACT_MAX];
+  const struct sim_point *p = solve_step(l, s, row);
+  if (l->t >= delay) {
+    sim_solve_std(sim, std);
+    write_label(l, row, p, std);
+  }
   memcpy(l->last, p->u, sizeof(double) * dims);
   if (isfinite(p->cost)) sim_state_copy(sim->model, &sim->x, &p->next);
-  else sim_begin(sim, target, NULL);
+  else sim_begin(sim, s + obs, NULL);
 }
 
 static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
@@ -141,7 +179,9 @@ static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
   const uint64_t steps = ds->step_start[l->traj + 1] - ds->step_start[l->traj];
   const float *rows = ds->observations + ds->obs_start[l->traj] * obs;
   for (uint32_t j = 0; j < SIM_ACT_MAX; j++) l->last[j] = 0;
+  l->usual = ENOUGH / UNUSUAL;
   sim_solve_forget(l->sim);
+  sim_recall_forget(l->recall);
   for (l->t = 0; l->t < steps && px_dataset_next_known(ds, l->traj, l->t); l->t++) {
     if (l->t == 0) sim_begin(l->sim, rows, rows + obs);
     else sim_observe(l->sim, rows + l->t * obs);
@@ -174,17 +214,20 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options, con
     return px_fail(err, PX_E_BAD_FIELD, "restarts at most %d, verified_below above 0, a start where nothing is solved",
                    SIM_RESTARTS_MAX);
   struct labeller l = { .sim = sim, .options = options, .ds = ds, .start = start, .progress = progress,
-                        .labels = labels_new(ds, traj_from, traj_to) };
-  if (!l.labels) return px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+                        .labels = labels_new(ds, traj_from, traj_to),
+                        .recall = sim_recall_new(ds->spaces.obs_dim, ds->spaces.act_dim) };
+  if (!l.labels || !l.recall)
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
   sim->simulations_n = 0;
   for (l.traj = traj_from; l.traj < traj_to && !status; l.traj++) status = label_trajectory(&l, err);
-  l.labels->simulations_n = sim->simulations_n;
+  sim_recall_free(l.recall);
   if (status) {
     sim_labels_free(l.labels);
     return status;
   }
   px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known, l.labels->steps_n,
                   l.labels->score);
+  l.labels->simulations_n = sim->simulations_n;
   *out = l.labels;
   return PX_OK;
 }

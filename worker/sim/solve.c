@@ -56,7 +56,7 @@ void sim_work_free(struct sim *sim) {
   free(w);
 }
 
-void sim_solve_forget(struct sim *sim) { sim->work->known = false; }
+void sim_solve_forget(struct sim *sim) { sim->work->best->cost = INFINITY; }
 
 /* Cholesky factor L of m [n, n] in place, lower half; false unless m is positive definite. */
 static bool factorise(double *m, uint32_t n) {
@@ -218,44 +218,51 @@ static void descend(struct sim *sim, const float *target) {
   }
 }
 
-static void keep_best(struct sim *sim) {
+static const struct sim_point *keep_best(struct sim *sim) {
   struct sim_work *w = sim->work;
-  const size_t bytes = sizeof(double) * sim->layout.obs_dim * sim->layout.act_dim;
-  if (w->best->cost <= w->now->cost) return;
+  if (w->best->cost <= w->now->cost) return w->best;
   swap(&w->best, &w->now);
-  memcpy(w->best_jacobian, w->jacobian, bytes);
-}
-
-const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t starts_n,
-                                  uint32_t restarts, double enough, struct px_rng *rng) {
-  struct sim_work *w = sim->work;
-  const uint32_t dims = sim->layout.act_dim;
-  const size_t bytes = sizeof(double) * sim->layout.obs_dim * dims;
-  w->now->cost = INFINITY;
-  w->best->cost = INFINITY;
-  for (uint32_t s = 0; s < starts_n; s++) {
-    for (uint32_t j = 0; j < dims; j++)
-      w->try->u[j] = fmin(fmax(starts[s * dims + j], sim->low[j]), sim->high[j]);
-    sim_step(sim, target, w->try);
-    if (s == 0 || w->try->cost < w->now->cost) swap(&w->now, &w->try);
-  }
-  descend(sim, target);
-  keep_best(sim);
-  for (uint32_t k = 0; k < restarts && !(w->best->cost <= enough); k++) {
-    for (uint32_t j = 0; j < dims; j++)
-      w->now->u[j] = sim->low[j] + (sim->high[j] - sim->low[j]) * px_rng_double(rng);
-    sim_step(sim, target, w->now);
-    w->known = false;
-    descend(sim, target);
-    keep_best(sim);
-  }
-  if (isfinite(w->best->cost)) memcpy(w->jacobian, w->best_jacobian, bytes);
+  memcpy(w->best_jacobian, w->jacobian, sizeof(double) * sim->layout.obs_dim * sim->layout.act_dim);
   return w->best;
 }
 
-void sim_solve_std(struct sim *sim, const float *target, double *std) {
+static void simulate(struct sim *sim, const float *target, const double *u, struct sim_point *p) {
+  for (uint32_t j = 0; j < sim->layout.act_dim; j++) p->u[j] = fmin(fmax(u[j], sim->low[j]), sim->high[j]);
+  sim_step(sim, target, p);
+}
+
+const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t n) {
   struct sim_work *w = sim->work;
-  (void)target;
+  /* What the last step ended with is the best guess. */
+  memcpy(w->jacobian, w->best_jacobian, sizeof(double) * sim->layout.obs_dim * sim->layout.act_dim);
+  w->known = isfinite(w->best->cost);
+  w->now->cost = INFINITY;
+  for (uint32_t k = 0; k < n; k++) {
+    simulate(sim, target, starts + (size_t)k * sim->layout.act_dim, w->try);
+    if (k == 0 || w->try->cost < w->now->cost) swap(&w->now, &w->try);
+  }
+  descend(sim, target);
+  w->best->cost = INFINITY;
+  return keep_best(sim);
+}
+
+const struct sim_point *sim_solve_again(struct sim *sim, const float *target, const double *start) {
+  sim->work->known = false;
+  simulate(sim, target, start, sim->work->now);
+  descend(sim, target);
+  return keep_best(sim);
+}
+
+const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, const double *start) {
+  struct sim_work *w = sim->work;
+  simulate(sim, target, start, w->now);
+  if (isfinite(w->now->cost)) differentiate(sim, target);
+  w->best->cost = INFINITY;
+  return keep_best(sim);
+}
+
+void sim_solve_std(struct sim *sim, double *std) {
+  struct sim_work *w = sim->work;
   const uint32_t dims = sim->layout.act_dim, obs = sim->layout.obs_dim;
   const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, RESIDUAL_FLOOR) / fmax((double)obs - dims, 1));
   normal_equations(sim, w->best_jacobian, w->best->r);

@@ -8,7 +8,6 @@
 #ifndef PX_SIM_SOLVE_H
 #define PX_SIM_SOLVE_H
 
-#include "lib/base/rng.h"
 #include "worker/sim/model.h"
 
 /* false when out of memory. */
@@ -17,11 +16,14 @@ void sim_work_free(struct sim *sim);
 
 /* A trajectory begins: no Jacobian is known. */
 void sim_solve_forget(struct sim *sim);
-/* The best point found, in sim's work until the next call, from starts [starts_n, A], each of which is simulated, then
- * from up to `restarts` other ones while the residual is above `enough`. Inside a guard. */
-const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t starts_n,
-                                  uint32_t restarts, double enough, struct px_rng *rng);
-/* Standard deviations [A] in units of u (sim.h) of the point that sim_solve gave, of at most 2 / sqrt(12). */
-void sim_solve_std(struct sim *sim, const float *target, double *std);
+/* A step begins: descends from the best of starts [n, A], all of which are simulated. The point is sim's until the next
+ * call. Inside a guard, as the next. */
+const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t n);
+/* The same step once more from start [A]: the best point so far. */
+const struct sim_point *sim_solve_again(struct sim *sim, const float *target, const double *start);
+/* start [A] as it is, with the Jacobian there. */
+const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, const double *start);
+/* Standard deviations [A] in units of u (sim.h) of the best point, of at most 2 / sqrt(12). */
+void sim_solve_std(struct sim *sim, double *std);
 
 #endif
