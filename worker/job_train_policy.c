@@ -12,8 +12,9 @@
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
 static char *metrics_text(const struct rl_metrics *m) {
-  json_t *document = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f}", "updates", (json_int_t)m->updates, "transitions",
-                               (int)m->transitions_n, "true_transitions", (int)m->true_n, "proxy_transitions", (int)m->proxy_n,
+  json_t *document = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates,
+                               "transitions", (int)m->transitions_n, "true_transitions", (int)m->true_n,
+                               "proxy_transitions", (int)m->proxy_n, "true_share", m->true_share,
                                "effective_sample_size", m->effective_n, "seconds", m->seconds);
   for (size_t i = 0; i < RL_LOSSES_MAX; i++)
     if (m->losses[i].name) json_object_set_new(document, m->losses[i].name, px_json_number(m->losses[i].value));

@@ -34,11 +34,18 @@ static enum px_status take_result(struct job *job, const char *job_id, json_t *r
   return status;
 }
 
-static enum px_status add_training_warnings(struct job *job, const char *model, json_t *report, struct px_err *err) {
+/* How many true and proxy actions the run's policy learned from, and its training's warnings. */
+static enum px_status add_training(struct job *job, json_t *run, json_t *report,
+                                   struct px_err *err) {
+  static const char *const numbers[] = { "true_transitions", "proxy_transitions", "true_share" };
   char id[STORE_ID_MAX];
   json_t *result = NULL;
-  store_result_id("job", model, id);
+  store_result_id("job", spec_text(run, "model"), id);
   const enum px_status status = take_result(job, id, report, &result, err);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    json_t *number = json_object_get(result, numbers[i]);
+    if (number) json_object_set(run, numbers[i], number);
+  }
   json_decref(result);
   return status;
 }
@@ -51,7 +58,7 @@ static enum px_status with_results(struct job *job, json_t *report, json_t **out
   json_t *run;
   json_array_foreach(json_object_get(job->spec, "runs"), i, run) {
     json_t *copy = json_deep_copy(run), *result = NULL;
-    status = add_training_warnings(job, spec_text(run, "model"), report, err);
+    status = add_training(job, copy, report, err);
     if (!status) status = take_result(job, spec_text(run, "evaluation"), report, &result, err);
     if (result) json_object_update(copy, result);
     json_decref(result);

@@ -8,7 +8,8 @@
 #include "worker/jobs.h"
 
 /* Reads the evaluations that the spec's `runs` name and adds to `report`:
- *   runs        [{variant, policy, seed, model, return_mean, ...}]
+ *   runs        [{variant, policy, seed, model, true_transitions, proxy_transitions, true_share,
+ *                 return_mean, ...}]
  *   algorithms  {td3bc: {ss: summary, labelled_only: summary, oracle: summary}}
  *   policies    the summaries of the only algorithm; with several, as `algorithms`
  *   warnings    what the runs' own jobs warned of, and what is doubtful here

@@ -191,6 +191,16 @@ static void expect_all_learned_by(const char *policies, const struct workers_wor
   json_t *report = workers_result(store, id), *label = json_object_get(report, "label");
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "basis")), hidden ? "hidden" : "held_out");
   CU_ASSERT_EQUAL(json_integer_value(json_object_get(label, "transitions")), hidden ? hidden : learnable); /* each in one fold */
+  const json_t *run;
+  size_t i;
+  json_array_foreach(json_object_get(report, "runs"), i, run) {
+    const bool ss = strcmp(json_string_value(json_object_get(run, "variant")), "ss") == 0;
+    const double all = (double)(ss ? transitions : learnable);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(run, "true_transitions")), learnable);
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(run, "proxy_transitions")), ss ? transitions - learnable : 0);
+    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(run, "true_share")), (double)learnable / all, 1e-12);
+  }
+  CU_ASSERT_TRUE(i > 0);
   json_decref(report);
 }
 

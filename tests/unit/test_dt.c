@@ -129,6 +129,32 @@ static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
   world_close(&w);
 }
 
+static void stretches_end_at_true_actions_in_the_share_asked_for(void) {
+  enum { SEQS = 50, CONTEXT = 6 };
+  struct world w;
+  struct rl_data *d;
+  struct dt_batch b;
+  struct px_err err;
+  world_open(&w, false);
+  for (uint64_t step = 0; step < w.ds.steps_n; step++)
+    if (step % 10) w.u.source[step] = PX_SOURCE_PROXY;
+  struct rl_spec spec = small(1);
+  set(&spec, "true_share", 0.7);
+  struct dt_windows *windows = windows_of(&w, &spec, &d);
+  CU_OK(dt_batch_init(&b, SEQS, CONTEXT, O, A), err);
+  for (uint64_t update = 0; update < 5; update++) {
+    uint32_t true_n = 0;
+    dt_batch_draw(&b, windows, 3, update);
+    for (uint32_t i = 0; i < SEQS; i++)
+      true_n += w.u.source[step_at(&w, d, &b, b.start[i + 1] - 1)] == PX_SOURCE_TRUE;
+    CU_ASSERT_EQUAL(true_n, 35);
+  }
+  dt_batch_free(&b);
+  dt_windows_free(windows);
+  rl_data_free(d);
+  world_close(&w);
+}
+
 static void draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone(void) {
   enum { SEQS = 8192 };
   struct world w;
@@ -534,6 +560,7 @@ static void only_a_policy_that_aims_at_a_return_takes_a_target(void) {
 
 CU_MAIN("dt", T(a_stretch_is_the_steps_up_to_any_with_a_known_action),
         T(draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone),
+        T(stretches_end_at_true_actions_in_the_share_asked_for),
         T(entropys_gradients_are_those_of_finite_differences), T(gradients_are_those_of_finite_differences),
         T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),
         T(acting_sees_the_last_steps_as_training_does),

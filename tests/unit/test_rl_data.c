@@ -94,6 +94,134 @@ static void top_percent_takes_the_trajectories_of_highest_return(void) {
   rl_world_close(&w);
 }
 
+/* Trajectories 0 to 2, the best ones, have proxies, the others true actions. */
+static void best_are_proxies(struct rl_world *w) { memset(w->u.source, PX_SOURCE_PROXY, 3 * STEPS); }
+
+/* The worst return of a trajectory that is learned from. */
+static float worst_reward(const struct rl_data *d) {
+  float worst = 0;
+  for (uint32_t i = 0; i < d->n; i++) worst = fminf(worst, d->reward[i]);
+  return worst;
+}
+
+static void top_percent_counts_both_and_never_leaves_all_true_actions_out(void) {
+  static const struct { double percent; uint32_t true_n, proxy_n; float worst; } cases[] = {
+    { 1, STEPS, STEPS, -3 },          /* one of six, a proxy; and one of the three that have true actions */
+    { 50, 2 * STEPS, 3 * STEPS, -4 }, /* the three proxies; and half of the others, rounded up */
+    { 67, 2 * STEPS, 3 * STEPS, -4 }, /* five of six: true ones are among them */
+    { 100, 3 * STEPS, 3 * STEPS, -5 }
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct rl_world w;
+    struct rl_data *d;
+    struct px_err err;
+    rl_world_open(&w);
+    best_are_proxies(&w);
+    struct rl_spec spec = rl_world_spec("bc", 1);
+    rl_world_set(&spec, "top_percent", cases[i].percent);
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    CU_ASSERT_EQUAL(d->true_n, cases[i].true_n);
+    CU_ASSERT_EQUAL(d->proxy_n, cases[i].proxy_n);
+    CU_ASSERT_EQUAL(worst_reward(d), cases[i].worst);
+    CU_ASSERT_EQUAL(d->return_max, 0);
+    CU_ASSERT_EQUAL(d->return_min, (double)cases[i].worst * STEPS);
+    CU_ASSERT_DOUBLE_EQUAL(d->true_share, (double)d->true_n / d->n, 1e-12);
+    CU_ASSERT_PTR_NULL(d->by_source);
+    rl_data_free(d);
+    rl_world_close(&w);
+  }
+}
+
+static void of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does(void) {
+  struct rl_world w;
+  struct rl_data *d;
+  struct px_err err;
+  rl_world_open(&w);
+  best_are_proxies(&w);
+  memset(w.u.source + 3 * STEPS + 20, PX_SOURCE_PROXY, STEPS - 20);
+  struct rl_spec spec = rl_world_spec("bc", 1);
+  rl_world_set(&spec, "top_percent", 1);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_ASSERT_EQUAL(d->true_n, 20);
+  CU_ASSERT_EQUAL(d->proxy_n, STEPS);
+  rl_data_free(d);
+  rl_world_close(&w);
+}
+
+static uint32_t count_true(const struct rl_batch *b, const struct rl_data *d) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < b->n; i++) n += d->source[b->index[i]] == PX_SOURCE_TRUE;
+  return n;
+}
+
+static void batches_hold_the_true_share_exactly(void) {
+  static const struct { double share; uint32_t batch, expected; } cases[] = {
+    { 0.6, 10, 6 }, { 0.7, 10, 7 }, { 0.9, 7, 7 }, { 1, 33, 33 }, { 0.55, 1000, 550 }
+  };
+  struct rl_world w;
+  struct px_err err;
+  rl_world_open(&w);
+  best_are_proxies(&w);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct rl_spec spec = rl_world_spec("bc", 1);
+    struct rl_data *d;
+    struct rl_batch b;
+    rl_world_set(&spec, "true_share", cases[i].share);
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    CU_ASSERT_EQUAL(d->true_share, cases[i].share);
+    CU_OK(rl_batch_init(&b, cases[i].batch, O, A), err);
+    for (uint64_t step = 0; step < 20; step++) {
+      rl_batch_draw(&b, d, 3, step);
+      CU_ASSERT_EQUAL(count_true(&b, d), cases[i].expected);
+    }
+    const uint32_t first = b.index[0];
+    rl_batch_draw(&b, d, 3, 19);
+    CU_ASSERT_EQUAL(b.index[0], first);
+    rl_batch_free(&b);
+    rl_data_free(d);
+  }
+  rl_world_close(&w);
+}
+
+static void a_true_share_below_what_comes_by_itself_changes_nothing(void) {
+  struct rl_world w;
+  struct rl_data *d[2];
+  struct rl_batch b[2];
+  struct px_err err;
+  rl_world_open(&w);
+  best_are_proxies(&w);
+  for (int i = 0; i < 2; i++) {
+    struct rl_spec spec = rl_world_spec("bc", 1);
+    rl_world_set(&spec, "true_share", i ? 0.5 : 0); /* half of them are true */
+    CU_OK(rl_data_new(&w.u, &spec, &d[i], &err), err);
+    CU_ASSERT_EQUAL(d[i]->true_share, 0.5);
+    CU_OK(rl_batch_init(&b[i], 100, O, A), err);
+    rl_batch_draw(&b[i], d[i], 3, 4);
+  }
+  CU_ASSERT_EQUAL(memcmp(b[0].index, b[1].index, 100 * sizeof *b[0].index), 0);
+  CU_ASSERT_NOT_EQUAL(count_true(&b[0], d[0]), 0);
+  for (int i = 0; i < 2; i++) rl_batch_free(&b[i]), rl_data_free(d[i]);
+  rl_world_close(&w);
+}
+
+static void weights_have_mean_one_in_batches_of_any_true_share(void) {
+  struct rl_world w;
+  struct rl_data *d;
+  struct px_err err;
+  rl_world_open(&w);
+  best_are_proxies(&w);
+  for (int step = 0; step < 3 * STEPS; step++) w.u.score[step] = 0.01F * (float)(step % 10);
+  struct rl_spec spec = rl_world_spec("bc", 1);
+  rl_world_set(&spec, "true_share", 0.75), rl_world_set(&spec, "weighting", EXP);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  double sum[2] = { 0 };
+  for (uint32_t i = 0; i < d->n; i++) sum[d->source[i] == PX_SOURCE_TRUE] += (double)d->weight[i];
+  CU_ASSERT_DOUBLE_EQUAL(0.75 * sum[1] / d->true_n + 0.25 * sum[0] / d->proxy_n, 1, 1e-5);
+  CU_ASSERT_TRUE(sum[1] / d->true_n > sum[0] / d->proxy_n);
+  rl_data_free(d);
+  rl_world_close(&w);
+}
+
 static void batches_hold_normalised_states_and_scaled_actions(void) {
   struct rl_world w;
   struct rl_data *d;
@@ -181,5 +309,8 @@ static void returns_equal_up_to_rounding_scale_nothing(void) {
 
 CU_MAIN("rl_data", T(returns_equal_up_to_rounding_scale_nothing), T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
+        T(top_percent_counts_both_and_never_leaves_all_true_actions_out),
+        T(of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does), T(batches_hold_the_true_share_exactly),
+        T(a_true_share_below_what_comes_by_itself_changes_nothing), T(weights_have_mean_one_in_batches_of_any_true_share),
         T(batches_hold_normalised_states_and_scaled_actions),
         T(next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from))

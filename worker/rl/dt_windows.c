@@ -139,7 +139,7 @@ void dt_batch_draw(struct dt_batch *b, const struct dt_windows *w, uint64_t seed
   b->losses_n = 0;
   for (uint32_t i = 0, at = 0; i < b->seqs; i++) {
     const struct px_dataset *ds = w->data->ds;
-    const uint64_t row = w->data->row[px_rng_below(&rng, w->data->n)];
+    const uint64_t row = w->data->row[rl_data_draw(w->data, &rng, i, b->seqs)];
     uint32_t low = 0, high = w->traj_n;
     while (high - low > 1) {
       const uint32_t middle = (low + high) / 2;

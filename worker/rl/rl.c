@@ -146,7 +146,8 @@ static bool asks_for_returns(const struct rl_spec *spec) {
 static void publish(const struct run *r, struct rl_metrics *metrics) {
   const uint64_t tail_n = r->updates < TAIL ? r->updates : TAIL;
   *metrics = (struct rl_metrics){ .updates = r->updates, .transitions_n = r->data->n, .true_n = r->data->true_n,
-                                  .proxy_n = r->data->proxy_n, .effective_n = r->data->effective_n, .seconds = r->seconds,
+                                  .proxy_n = r->data->proxy_n, .true_share = r->data->true_share,
+                                  .effective_n = r->data->effective_n, .seconds = r->seconds,
                                   .returns_equal = r->data->returns_equal && asks_for_returns(r->spec) };
   for (size_t i = 0; i < RL_LOSSES_MAX && r->algo->losses[i]; i++)
     metrics->losses[i] = (struct px_metric){ r->algo->losses[i], r->tail[i] / (double)tail_n };

@@ -18,6 +18,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/progress.h"
+#include "lib/base/rng.h"
 #include "lib/data/labels.h"
 #include "lib/data/safetensors.h"
 #include "lib/flow/algos.h"
@@ -74,7 +75,10 @@ struct rl_data {
   float *action;       /* [n, A] in [-1, 1]; discrete: [n, 1] the class index */
   float *reward;       /* [n] */
   float *not_done;     /* [n] 0 where the episode terminates */
-  float *weight;       /* [n] of mean 1, so that weighting does not change the learning rate */
+  float *weight;       /* [n] of mean 1 in batches, so that weighting does not change the learning rate */
+  uint8_t *source;     /* [n] enum px_source */
+  double true_share;   /* of a batch that has true actions */
+  uint32_t *by_source; /* [n] true transitions, then proxy ones; NULL where all are drawn alike */
   float *mean, *scale, *inv_scale; /* [O] scale is infinite where a dimension is left out */
 };
 /* How observations are normalised, for every net; borrows the data. */
@@ -84,6 +88,9 @@ static inline struct px_normal rl_normal(const struct rl_data *d) {
 /* NO_LABELS if no transition is left. */
 enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) PX_MUST_CHECK;
+/* Place `place` of a batch of `places`: the first true_share of them, rounded up, are true ones. */
+uint32_t rl_data_draw(const struct rl_data *data, struct px_rng *rng, uint32_t place,
+                      uint32_t places);
 /* Every transition whose action is known, each of weight 1. */
 enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) PX_MUST_CHECK;
 void rl_data_free(struct rl_data *data);
@@ -107,7 +114,8 @@ enum px_status rl_batch_init(struct rl_batch *batch, uint32_t n, uint32_t obs_di
 /* Makes room for the next actions, which rl_batch_draw then fills. */
 enum px_status rl_batch_want_next(struct rl_batch *batch) PX_MUST_CHECK;
 void rl_batch_free(struct rl_batch *batch);
-/* Draws batch->n transitions uniformly with replacement: a pure function of (seed, step). */
+/* Draws batch->n transitions with replacement, uniformly or, as the option `true_share` says, by
+ * source: a pure function of (seed, step). */
 void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t seed, uint64_t step);
 
 /* Share of a batch that counts, of weights with this mean and mean square: Kish's effective size over n. 1: all alike. */
@@ -212,6 +220,7 @@ const struct rl_algo *rl_algo_find(const char *name);
 struct rl_metrics {
   uint64_t updates;
   uint32_t transitions_n, true_n, proxy_n;
+  double true_share; /* of the transitions in a batch */
   double effective_n, seconds;
   bool returns_equal; /* and the spec chooses or scales by return, which then means nothing */
   struct px_metric losses[RL_LOSSES_MAX]; /* means over the last 1,000 updates, or all; name NULL: unused */

@@ -8,13 +8,23 @@
 #include "worker/rl/rl.h"
 
 /* What of a spec is asked for every step. */
-struct choice { bool true_only, below; double max_score; bool weigh; double temperature, floor, top_percent; };
+struct choice {
+  bool true_only, below, weigh;
+  double max_score, temperature, floor, top_percent, true_share;
+};
+
+/* What of a trajectory is learned from. */
+enum part { NOTHING, USABLE, TRUE_PART };
 
 static struct choice choice_of(const struct rl_spec *spec) {
-  return (struct choice){ rl_says(spec, "labels", "true_only"), rl_says(spec, "labels", "proxy_below"),
-                          rl_option(spec, "max_score"), rl_says(spec, "weighting", "exp"),
-                          rl_option(spec, "weight_temperature"), rl_option(spec, "weight_floor"),
-                          rl_option(spec, "top_percent") };
+  return (struct choice){ .true_only = rl_says(spec, "labels", "true_only"),
+                          .below = rl_says(spec, "labels", "proxy_below"),
+                          .max_score = rl_option(spec, "max_score"),
+                          .weigh = rl_says(spec, "weighting", "exp"),
+                          .temperature = rl_option(spec, "weight_temperature"),
+                          .floor = rl_option(spec, "weight_floor"),
+                          .top_percent = rl_option(spec, "top_percent"),
+                          .true_share = rl_option(spec, "true_share") };
 }
 
 struct ranked { double value; uint32_t traj; };
@@ -43,29 +53,62 @@ static uint64_t steps_used(const struct px_union *u, const struct choice *choice
   return n;
 }
 
-/* chosen[traj_n]: the top_percent of the trajectories that have usable
- * transitions, at least one. Gives their transitions' number, and d their returns' range. */
-static enum px_status choose(const struct px_union *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
-                             struct rl_data *d, struct px_err *err) {
-  const uint32_t traj_n = u->ds->traj_n;
-  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
-  if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
-  uint32_t usable_n = 0;
+/* The same, with true actions only. */
+static struct choice true_part(const struct choice *choice) {
+  struct choice of = *choice;
+  of.true_only = true;
+  return of;
+}
+
+/* ranked: the trajectories that have usable transitions, best return first. Gives their number. */
+static uint32_t rank_usable(const struct px_union *u, const struct choice *choice,
+                            struct ranked *ranked) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < u->ds->traj_n; i++)
+    if (steps_used(u, choice, i)) ranked[n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
+  qsort(ranked, n, sizeof *ranked, by_return);
+  return n;
+}
+
+/* Chooses the top_percent of n ranked trajectories, at least one. Gives their transitions'
+ * number. */
+static uint64_t choose_best(const struct px_union *u, const struct choice *choice,
+                            const struct ranked *ranked, uint32_t n, enum part part, uint8_t *chosen,
+                            struct rl_data *d) {
+  const uint32_t wanted = (uint32_t)ceil(n * choice->top_percent / 100 - 1e-9);
   uint64_t total = 0;
-  for (uint32_t i = 0; i < traj_n; i++)
-    if (steps_used(u, choice, i)) ranked[usable_n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
-  qsort(ranked, usable_n, sizeof *ranked, by_return);
-  for (uint32_t i = 0; i < usable_n; i++) d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
-  d->returns_equal = usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
-  const uint32_t wanted = (uint32_t)ceil(usable_n * choice->top_percent / 100 - 1e-9);
   for (uint32_t i = 0; i < wanted; i++) {
-    chosen[ranked[i].traj] = 1;
+    chosen[ranked[i].traj] = (uint8_t)part;
     d->return_min = ranked[i].value;
     total += steps_used(u, choice, ranked[i].traj);
   }
+  return total;
+}
+
+static bool chose_true(const struct px_union *u, const struct choice *truth,
+                       const uint8_t *chosen) {
+  for (uint32_t i = 0; i < u->ds->traj_n; i++)
+    if (chosen[i] && steps_used(u, truth, i)) return true;
+  return false;
+}
+
+/* chosen[traj_n] enum part: the top_percent of the trajectories that have usable transitions, true
+ * and proxy ranked together. Where these have no true action, the true ones of the top_percent of
+ * those that have some come too. Gives their transitions' number, and d their returns' range. */
+static enum px_status choose(const struct px_union *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
+                             struct rl_data *d, struct px_err *err) {
+  const uint32_t traj_n = u->ds->traj_n;
+  const struct choice truth = true_part(choice);
+  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
+  if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
+  const uint32_t usable_n = rank_usable(u, choice, ranked);
+  for (uint32_t i = 0; i < usable_n; i++) d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
+  d->returns_equal = usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
   d->return_max = usable_n ? ranked[0].value : 0;
+  *n = choose_best(u, choice, ranked, usable_n, USABLE, chosen, d);
+  if (!chose_true(u, &truth, chosen))
+    *n += choose_best(u, &truth, ranked, rank_usable(u, &truth, ranked), TRUE_PART, chosen, d);
   free(ranked);
-  *n = total;
   return PX_OK;
 }
 
@@ -82,6 +125,7 @@ static void put(struct rl_data *d, const struct px_union *u, const struct choice
   d->reward[i] = ds->rewards[step];
   d->not_done[i] = step + 1 == ds->step_start[traj + 1] && ds->terminated[traj] ? 0 : 1;
   d->weight[i] = weight_of(u, choice, step);
+  d->source[i] = u->source[step];
   if (d->act_count) d->action[i] = u->actions[step];
   for (uint32_t j = 0; j < a && !d->act_count; j++) {
     const float low = ds->spaces.act_low[j], high = ds->spaces.act_high[j];
@@ -92,9 +136,32 @@ static void put(struct rl_data *d, const struct px_union *u, const struct choice
   else d->proxy_n++;
 }
 
+/* Where batches are to hold more true actions than come by themselves: d->by_source. */
+static enum px_status sort_by_source(struct rl_data *d, double true_share, struct px_err *err) {
+  d->true_share = (double)d->true_n / d->n;
+  if (d->true_n == 0 || d->proxy_n == 0 || true_share <= d->true_share) return PX_OK;
+  d->true_share = true_share;
+  d->by_source = px_calloc(d->n, sizeof *d->by_source);
+  if (!d->by_source) return px_fail(err, PX_E_NO_MEMORY, "no memory for %u transitions", d->n);
+  for (uint32_t i = 0, true_n = 0, proxy_n = d->true_n; i < d->n; i++)
+    d->by_source[d->source[i] == PX_SOURCE_TRUE ? true_n++ : proxy_n++] = i;
+  return PX_OK;
+}
+
+/* How much oftener the transition is drawn than by chance alone. */
+static double drawn(const struct rl_data *d, uint32_t i) {
+  if (!d->by_source) return 1;
+  return d->source[i] == PX_SOURCE_TRUE ? d->true_share * d->n / d->true_n
+                                        : (1 - d->true_share) * d->n / d->proxy_n;
+}
+
+/* Of mean 1 in batches. */
 static void normalise_weights(struct rl_data *d) {
   double sum = 0, squares = 0;
-  for (uint32_t i = 0; i < d->n; i++) sum += (double)d->weight[i], squares += (double)d->weight[i] * (double)d->weight[i];
+  for (uint32_t i = 0; i < d->n; i++) {
+    const double weight = (double)d->weight[i] * drawn(d, i);
+    sum += weight, squares += weight * weight;
+  }
   d->effective_n = sum * sum / squares;
   for (uint32_t i = 0; i < d->n; i++) d->weight[i] = (float)((double)d->weight[i] * d->n / sum);
 }
@@ -143,16 +210,20 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
   d->reward = px_calloc(n, sizeof(float));
   d->not_done = px_calloc(n, sizeof(float));
   d->weight = px_calloc(n, sizeof(float));
+  d->source = px_calloc(n, sizeof *d->source);
   d->mean = px_calloc(d->obs_dim, sizeof(float));
   d->scale = px_calloc(d->obs_dim, sizeof(float));
   d->inv_scale = px_calloc(d->obs_dim, sizeof(float));
-  if (d->row && d->action && d->reward && d->not_done && d->weight && d->mean && d->scale && d->inv_scale) return PX_OK;
+  if (d->row && d->action && d->reward && d->not_done && d->weight && d->source && d->mean && d->scale
+      && d->inv_scale)
+    return PX_OK;
   return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
 }
 
 static enum px_status data_new(const struct px_union *u, const struct choice *choice, struct rl_data **out,
                                struct px_err *err) {
   const struct px_dataset *ds = u->ds;
+  const struct choice truth = true_part(choice);
   enum px_status status;
   uint64_t n = 0;
   struct rl_data *d = px_calloc(1, sizeof *d);
@@ -174,7 +245,8 @@ static enum px_status data_new(const struct px_union *u, const struct choice *ch
   if ((status = take_memory(d, n, err))) goto out;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     for (uint64_t t = 0; chosen[i] && t < ds->step_start[i + 1] - ds->step_start[i]; t++)
-      if (step_used(u, choice, i, t)) put(d, u, choice, i, t);
+      if (step_used(u, chosen[i] == TRUE_PART ? &truth : choice, i, t)) put(d, u, choice, i, t);
+  if ((status = sort_by_source(d, choice->true_share, err))) goto out;
   normalise_weights(d);
   status = statistics(d, err);
 out:
@@ -202,6 +274,8 @@ void rl_data_free(struct rl_data *d) {
   free(d->reward);
   free(d->not_done);
   free(d->weight);
+  free(d->source);
+  free(d->by_source);
   free(d->mean);
   free(d->scale);
   free(d->inv_scale);
@@ -260,11 +334,18 @@ static void draw_next(struct rl_batch *b, const struct rl_data *d) {
   }
 }
 
+uint32_t rl_data_draw(const struct rl_data *d, struct px_rng *rng, uint32_t place,
+                      uint32_t places) {
+  if (!d->by_source) return px_rng_below(rng, d->n);
+  if (place + 1e-9 < d->true_share * places) return d->by_source[px_rng_below(rng, d->true_n)];
+  return d->by_source[d->true_n + px_rng_below(rng, d->proxy_n)];
+}
+
 void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, uint64_t step) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("batch", step), 0);
   /* The rows lie anywhere in memory: ask for all of them before the first is needed. */
   for (uint32_t i = 0; i < b->n; i++) {
-    const uint32_t at = b->index[i] = px_rng_below(&rng, d->n);
+    const uint32_t at = b->index[i] = rl_data_draw(d, &rng, i, b->n);
     const float *s = d->ds->observations + d->row[at] * d->obs_dim;
     __builtin_prefetch(s);
     __builtin_prefetch(s + 2 * d->obs_dim - 1);
