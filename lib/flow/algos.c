@@ -24,6 +24,11 @@
  * updates is steadier. */
 #define EMA(initial) \
   NUMBER("ema", 0, 0.9999, initial, "Decay of the average of the actor's weights that is published; 0: the last weights")
+#define LAYER_NORM(initial) \
+  FLAG("layer_norm", initial, "Layer norms in the critics; then hidden is a multiple of 16")
+#define PRETRAIN(updates) \
+  WHOLE("pretrain", 0, 10000000, updates, \
+        "First updates, in which the critics learn the recorded returns and the actor only imitates")
 /* Which transitions are learned from, and how much each counts. */
 #define TRANSITIONS(top_percent) \
   NUMBER("top_percent", 0.01, 100, top_percent, "Percent of the trajectories learned from, best returns first"), \
@@ -44,7 +49,7 @@
 
 static const struct flow_field TD3BC[] = {
   TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
-  NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
+  LAYER_NORM("false"), NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
   WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
@@ -71,7 +76,7 @@ static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", 
 
 static const struct flow_field IQL[] = {
   TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
-  NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
+  LAYER_NORM("false"), NUMBER("expectile", 0.01, 0.99, "0.7", "Which expectile of the actions' values a state's value is; 0.5: the mean"),
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Continuous: trained by likelihood or by squared error; discrete actions: by cross entropy"),
@@ -80,7 +85,7 @@ static const struct flow_field IQL[] = {
 
 static const struct flow_field AWAC[] = {
   TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
-  NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
+  LAYER_NORM("false"), NUMBER("lambda", 1e-6, 1000000, "1", "Temperature: the actor clones with weight exp(advantage / lambda)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   REWARDS("\"raw\""), TRANSITIONS("100"), END
 };
@@ -104,7 +109,7 @@ static const struct flow_field REBRAC[] = {
   TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("actor_bc", 0, 1000, "0.1", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
-  FLAG("layer_norm", "true", "Layer norms in the critics; then hidden is a multiple of 16"),
+  LAYER_NORM("true"), PRETRAIN("0"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
   WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),

@@ -105,7 +105,8 @@ static void a_simulator_of_other_dimensions_is_refused(void) {
 static void widths_are_those_that_the_kernels_take(void) {
   struct flow_snapshot s = snapshot();
   static const char *const POLICY[] = { "{\"algo\": \"rebrac\", \"hidden\": 100}", "{\"algo\": \"dt\", \"heads\": 3}",
-                                        "{\"algo\": \"dt\", \"hidden\": 65}", "{\"algo\": \"dt\", \"hidden\": 96, \"heads\": 4}" };
+                                        "{\"algo\": \"dt\", \"hidden\": 65}", "{\"algo\": \"dt\", \"hidden\": 96, \"heads\": 4}",
+                                        "{\"algo\": \"iql\", \"hidden\": 100, \"layer_norm\": true}" };
   for (size_t i = 0; i < sizeof POLICY / sizeof *POLICY; i++) {
     char spec[200];
     snprintf(spec, sizeof spec, "{" DS ", \"policies\": [\"bc\", %s]}", POLICY[i]);

@@ -255,6 +255,35 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   rl_world_close(&w);
 }
 
+/* With gamma 0 what was earned from an action on is its reward: then pretraining alone gives the critic of such a world,
+ * and an actor that only clones. */
+static void pretraining_learns_what_was_earned_and_clones(void) {
+  struct rl_world w;
+  struct rl_policy *policy;
+  struct rl_metrics metrics;
+  struct px_err err;
+  struct px_rng rng = px_rng_at(4, 6, 4);
+  float actions[100 * A], values[100];
+  double mean = 0;
+  rl_world_open(&w);
+  for (uint64_t step = 0; step < w.ds.steps_n; step++) {
+    for (int j = 0; j < A; j++) w.u.actions[step * A + j] = 4 * px_rng_float(&rng) - 2;
+    w.ds.rewards[step] = w.u.actions[step * A];
+  }
+  struct rl_spec spec = rl_world_spec("rebrac", 1500);
+  rl_world_set(&spec, "gamma", 0), rl_world_set(&spec, "pretrain", 1500);
+  CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
+  rl_policy_act(policy, w.ds.observations, 100, actions);
+  CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 100, values));
+  for (int k = 0; k < 100; k++) {
+    mean += (double)actions[k * A] / 100;
+    CU_ASSERT_DOUBLE_EQUAL(values[k], actions[k * A], 1);
+  }
+  CU_ASSERT_TRUE(fabs(mean) < 0.7);
+  rl_policy_free(policy);
+  rl_world_close(&w);
+}
+
 static double metric_of(const struct rl_metrics *metrics, const char *name) {
   for (int i = 0; i < RL_LOSSES_MAX; i++)
     if (metrics->losses[i].name && strcmp(metrics->losses[i].name, name) == 0) return metrics->losses[i].value;
@@ -454,5 +483,6 @@ CU_MAIN("rl", T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_alloc
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
         T(weighted_cloning_says_how_much_of_a_batch_counts), T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
         T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
+        T(pretraining_learns_what_was_earned_and_clones),
         T(divergence_is_reported_with_its_update_and_what_to_change), T(training_stops_when_progress_says_so),
         T(specs_out_of_bounds_are_refused_by_name), T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/support/rl_world.h"
+#include "worker/rl/rl_returns.h"
 
 static uint32_t transitions(const struct rl_world *w, const struct rl_spec *spec) {
   struct rl_data *d;
@@ -251,6 +252,31 @@ static void batches_hold_normalised_states_and_scaled_actions(void) {
   rl_world_close(&w);
 }
 
+static void what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording_was_cut_off(void) {
+  struct rl_world w;
+  struct rl_data *d;
+  struct px_err err;
+  rl_world_open(&w);
+  w.ds.terminated[1] = 1;
+  w.u.source[2 * STEPS + 7] = PX_SOURCE_NONE; /* an action that is not known: its reward counts */
+  for (int t = 0; t < STEPS; t++) w.ds.rewards[2 * STEPS + t] = (float)(t % 3);
+  const struct rl_spec spec = rl_world_spec("bc", 1);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  float *to_go = rl_returns_new(d, 0.9), *undiscounted = rl_returns_new(d, 1);
+  double mean = 0, sum[2] = { 0 };
+  for (int t = 0; t < STEPS; t++) mean += t % 3 / (double)STEPS;
+  for (int t = 7; t < STEPS; t++) sum[0] += pow(0.9, t - 7) * (t % 3), sum[1] += t % 3;
+  const uint32_t after = 2 * STEPS + 7; /* the transition at t = 8 of trajectory 2 */
+  CU_ASSERT_DOUBLE_EQUAL(1 + 0.9 * (double)to_go[after], sum[0] + pow(0.9, STEPS - 7) * mean / 0.1, 1e-4);
+  CU_ASSERT_DOUBLE_EQUAL(1 + (double)undiscounted[after], sum[1], 1e-4);
+  CU_ASSERT_DOUBLE_EQUAL(to_go[STEPS], -(1 - pow(0.9, STEPS)) / 0.1, 1e-4); /* it terminates */
+  CU_ASSERT_DOUBLE_EQUAL(to_go[4 * STEPS], -4 / 0.1, 1e-4);
+  CU_ASSERT_DOUBLE_EQUAL(to_go[d->n - 1], -5 / 0.1, 1e-4);
+  free(to_go), free(undiscounted);
+  rl_data_free(d);
+  rl_world_close(&w);
+}
+
 static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from(void) {
   struct rl_world w;
   struct rl_data *d;
@@ -313,4 +339,5 @@ CU_MAIN("rl_data", T(returns_equal_up_to_rounding_scale_nothing), T(a_step_witho
         T(of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does), T(batches_hold_the_true_share_exactly),
         T(a_true_share_below_what_comes_by_itself_changes_nothing), T(weights_have_mean_one_in_batches_of_any_true_share),
         T(batches_hold_normalised_states_and_scaled_actions),
+        T(what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording_was_cut_off),
         T(next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from))

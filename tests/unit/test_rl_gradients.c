@@ -83,9 +83,9 @@ static double as_told(const double losses[RL_LOSSES_MAX], const double first[RL_
 
 static void update_iql(void *state, double losses[RL_LOSSES_MAX]) { iql_update(state, 0, losses); }
 
-static void check_iql(double actor, uint32_t act_dim, uint32_t act_count) {
-  const struct option options[] = { { "actor", actor } };
-  const struct rl_spec spec = still("iql", options, 1);
+static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm) {
+  const struct option options[] = { { "actor", actor }, { "layer_norm", layer_norm } };
+  const struct rl_spec spec = still("iql", options, 2);
   struct px_err err;
   struct iql *q;
   CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
@@ -99,19 +99,19 @@ static void check_iql(double actor, uint32_t act_dim, uint32_t act_count) {
 }
 
 static void those_of_iql_are_right(void) {
-  check_iql(0, A, 0);
-  check_iql(1, A, 0);
-  check_iql(0, 1, COUNT);
+  check_iql(0, A, 0, 0);
+  check_iql(1, A, 0, 1);
+  check_iql(0, 1, COUNT, 0);
 }
 
 /* ---- awac */
 
 static void update_awac(void *state, double losses[RL_LOSSES_MAX]) { awac_update(state, losses); }
 
-static void those_of_awac_are_right(void) {
+static void check_awac(double layer_norm) {
   /* The weights are constants to the gradient, but not to the loss: here they are nearly 1. */
-  const struct option options[] = { { "lambda", 1e6 } };
-  const struct rl_spec spec = still("awac", options, 1);
+  const struct option options[] = { { "lambda", 1e6 }, { "layer_norm", layer_norm } };
+  const struct rl_spec spec = still("awac", options, 2);
   struct px_rng rng = px_rng_at(12, 7, 0);
   struct px_err err;
   struct awac *w;
@@ -125,6 +125,11 @@ static void those_of_awac_are_right(void) {
   awac_free(w);
 }
 
+static void those_of_awac_are_right(void) {
+  check_awac(0);
+  check_awac(1);
+}
+
 /* ---- rebrac */
 
 static void update_rebrac(void *state, double losses[RL_LOSSES_MAX]) { rebrac_update(state, 0, losses); }
@@ -136,9 +141,9 @@ static double rebrac_loss(const double losses[RL_LOSSES_MAX], const double first
   return losses[REBRAC_LOSS_BC] - pull * losses[REBRAC_Q];
 }
 
-static void those_of_rebrac_are_right(void) {
-  const struct option options[] = { { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 } };
-  const struct rl_spec spec = still("rebrac", options, 3);
+static void check_rebrac(double pretrain) {
+  const struct option options[] = { { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 }, { "pretrain", pretrain } };
+  const struct rl_spec spec = still("rebrac", options, 4);
   struct px_rng rng = px_rng_at(13, 7, 0);
   struct px_err err;
   struct rebrac *r;
@@ -149,9 +154,18 @@ static void those_of_rebrac_are_right(void) {
   for (int i = 0; i < B * A; i++) r->batch.next_action[i] = 2 * px_rng_float(&rng) - 1;
   for (int i = 0; i < B; i++) r->batch.next_weight[i] = i % 3 ? 0.7F : 0;
   for (int i = 0; i < 2; i++) rl_net_scale_output(r->critic[i].net, 50); /* it starts small */
+  if (pretrain > 0) {
+    r->to_go = px_calloc(B, sizeof *r->to_go);
+    px_rng_normal(&rng, r->to_go, B);
+    for (uint32_t i = 0; i < B; i++) r->batch.index[i] = i;
+  }
   for (int i = 0; i < 2; i++) check_net(&t, &r->critic[i], REBRAC_LOSS_CRITIC);
-  check_net(&t, &r->actor, REBRAC_LOSS_ACTOR);
+  check_net(&t, &r->actor, pretrain > 0 ? REBRAC_LOSS_BC : REBRAC_LOSS_ACTOR);
   rebrac_free(r);
 }
 
-CU_MAIN("rl_gradients", T(those_of_iql_are_right), T(those_of_awac_are_right), T(those_of_rebrac_are_right))
+static void those_of_rebrac_are_right(void) { check_rebrac(0); }
+static void those_of_rebracs_pretraining_are_right(void) { check_rebrac(1); }
+
+CU_MAIN("rl_gradients", T(those_of_iql_are_right), T(those_of_awac_are_right), T(those_of_rebrac_are_right),
+        T(those_of_rebracs_pretraining_are_right))

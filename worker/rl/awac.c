@@ -27,6 +27,7 @@ enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t a
   read_options(w, spec, act_dim);
   enum px_status status = rl_net_init(&w->actor, &net, err);
   net.shape.in = both, net.shape.out = 1, net.target = true;
+  net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = 1 + i;
     status = rl_net_init(&w->critic[i], &net, err);

@@ -29,6 +29,7 @@ static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint3
   enum px_status status = rl_net_init(&q->value, &net, err);
   net.which = NET_ACTOR, net.shape.out = count ? count : a;
   if (!status) status = rl_net_init(&q->actor, &net, err);
+  net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   net.target = true, net.shape.in = count ? o : o + a, net.shape.out = count ? count : 1;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = NET_CRITIC + i;

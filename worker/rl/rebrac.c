@@ -6,11 +6,13 @@
 
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
+#include "worker/rl/rl_returns.h"
 
 static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
 
 static void read_options(struct rebrac *r, const struct rl_spec *spec) {
   r->seed = spec->seed;
+  r->pretrain = (uint64_t)rl_option(spec, "pretrain");
   r->policy_every = rl_whole(spec, "policy_every");
   r->actor_bc = rl_option(spec, "actor_bc");
   r->critic_bc = (float)rl_option(spec, "critic_bc");
@@ -78,6 +80,7 @@ void rebrac_free(struct rebrac *r) {
   rl_net_free(&r->critic[0]);
   rl_net_free(&r->critic[1]);
   rl_batch_free(&r->batch);
+  free(r->to_go);
   free(r->noise);
   free(r->pi);
   free(r->da);
@@ -123,13 +126,19 @@ static void target_values(struct rebrac *r, uint32_t row, uint32_t n, double los
   }
 }
 
-static void update_critics(struct rebrac *r, double losses[RL_LOSSES_MAX]) {
+/* The same while pretraining. */
+static void earned_values(struct rebrac *r, uint32_t row, uint32_t n) {
+  for (uint32_t i = 0; i < n; i++) r->target[i] = r->to_go[r->batch.index[row + i]];
+}
+
+static void update_critics(struct rebrac *r, bool pretrains, double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &r->batch;
   const size_t o = b->obs_dim, a = b->act_dim;
   losses[REBRAC_LOSS_CRITIC] = losses[REBRAC_PENALTY] = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
-    target_values(r, row, n, losses);
+    if (pretrains) earned_values(r, row, n);
+    else target_values(r, row, n, losses);
     rl_join(n, b->obs_dim, b->act_dim, b->s + row * o, b->action + row * a, r->sa);
     for (int i = 0; i < 2; i++) {
       struct rl_net *c = &r->critic[i];
@@ -163,7 +172,8 @@ static void ask_critics(struct rebrac *r, uint32_t row, uint32_t n, double *sum,
   }
 }
 
-static void update_actor(struct rebrac *r, double losses[RL_LOSSES_MAX]) {
+/* While pretraining r->da is still 0, as it came. */
+static void update_actor(struct rebrac *r, bool pretrains, double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &r->batch;
   const size_t o = b->obs_dim, a = b->act_dim;
   struct rl_net *actor = &r->actor;
@@ -172,10 +182,11 @@ static void update_actor(struct rebrac *r, double losses[RL_LOSSES_MAX]) {
     n = rl_rows(b->n, row);
     const float *y = px_mlp_forward(actor->net, actor->work, b->s + row * o, n, NULL);
     for (size_t i = 0; i < n * a; i++) r->pi[row * a + i] = tanhf(y[i]);
+    if (pretrains) continue;
     rl_join(n, b->obs_dim, b->act_dim, b->s + row * o, r->pi + row * a, r->sa);
     ask_critics(r, row, n, &sum, &sum_abs);
   }
-  const double pull = 1 / fmax(sum_abs, 1e-12);
+  const double pull = pretrains ? 0 : 1 / fmax(sum_abs, 1e-12);
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
     const float *s = b->s + row * o, *pi = r->pi + row * a, *da = r->da + row * a;
@@ -193,9 +204,10 @@ static void update_actor(struct rebrac *r, double losses[RL_LOSSES_MAX]) {
 }
 
 void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]) {
-  update_critics(r, losses);
+  const bool pretrains = step < r->pretrain;
+  update_critics(r, pretrains, losses);
   if ((step + 1) % r->policy_every) return;
-  update_actor(r, losses);
+  update_actor(r, pretrains, losses);
   rl_net_follow(&r->actor, r->tau);
   for (int i = 0; i < 2; i++) rl_net_follow(&r->critic[i], r->tau);
 }
@@ -207,6 +219,10 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
   const enum px_status status = rebrac_new(spec, data->obs_dim, data->act_dim, &r, err);
   if (status) return status;
   r->data = data;
+  if (r->pretrain && !(r->to_go = rl_returns_new(data, rl_option(spec, "gamma")))) {
+    rebrac_free(r);
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %u transitions", data->n);
+  }
   *state = r;
   return PX_OK;
 }

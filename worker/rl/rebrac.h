@@ -13,6 +13,10 @@
  * weight of the transition that it begins. Where that is not among those learned
  * from, as after a trajectory's last step, w' is 0: no penalty, while the
  * authors' code leaves such transitions out. Norms are sums over dimensions.
+ *
+ * In the first `pretrain` updates y is what was earned from (s, a) on (rl_returns.h) and L_pi has
+ * its first term alone, as in arXiv 2406.13376: values need not spread back step by step then.
+ *
  * One struct rebrac belongs to one thread and owns all it points to.
  */
 #ifndef PX_RL_REBRAC_H
@@ -22,13 +26,14 @@
 #include "worker/rl/rl_net.h"
 
 struct rebrac {
-  uint64_t seed;
+  uint64_t seed, pretrain;
   uint32_t policy_every;
   double actor_bc;
   float critic_bc, gamma, tau, policy_noise, noise_clip;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch;      /* with next actions */
+  float *to_go;               /* [data->n] Monte-Carlo values; NULL without pretraining */
   float *noise;               /* [B, A] unit normal */
   float *pi, *da;             /* [B, A] the actor's actions; gradients of min_i Q_i there */
   /* Scratch for one chunk. */

@@ -25,7 +25,7 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   struct rl_net_spec net = { .shape = { .in = obs_dim, .out = act_dim, .hidden = hidden, .layers = layers },
                              .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
   enum px_status status = rl_net_init(&t->actor, &net, err);
-  net.shape.in = both, net.shape.out = 1;
+  net.shape.in = both, net.shape.out = 1, net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = 1 + i;
     status = rl_net_init(&t->critic[i], &net, err);

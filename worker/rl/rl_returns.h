@@ -1,0 +1,15 @@
+/*
+ * What was earned from each transition on: Monte-Carlo values, for critics that
+ * begin with them. Used by algorithms with the option `pretrain`. Pure.
+ */
+#ifndef PX_RL_RL_RETURNS_H
+#define PX_RL_RL_RETURNS_H
+
+#include "worker/rl/rl.h"
+
+/* [data->n], the caller's: the rewards from each transition to its trajectory's end, discounted by
+ * gamma. Where that end is no termination the episode went on unseen, and is taken to have earned
+ * the trajectory's mean reward at every step (with gamma 1: nothing). NULL when out of memory. */
+float *rl_returns_new(const struct rl_data *data, double gamma);
+
+#endif
