@@ -6,7 +6,7 @@
 #include "lib/base/json.h"
 #include "lib/flow/envs.h"
 #include "lib/store/results.h"
-#include "worker/env/rollout.h"
+#include "worker/env/sensitivity.h"
 #include "worker/figures.h"
 #include "worker/rl/rl.h"
 #include "worker/snapshot.h"
@@ -24,9 +24,18 @@ static enum px_status check_dims(const struct rl_policy *policy, const struct px
   return flow_env_check(info->name, &dims, "the policy", "/spec/env", err);
 }
 
-/* target: the return that the policy aimed at; NULL: it aims at none. */
+/* What small changes of its actions cost the policy, in normalised score. */
+static json_t *sensitivity_document(const struct px_sensitivity *s, uint32_t act_dim) {
+  json_t *offset = json_array();
+  for (uint32_t j = 0; j < act_dim; j++) json_array_append_new(offset, px_json_number(s->offset[j]));
+  return json_pack("{s:i, s:f, s:f, s:{s:o, s:f, s:f, s:f}}", "episodes", (int)s->episodes, "size", PX_SENSITIVITY_SIZE,
+                   "normalized", s->score, "drop", "offset_per_dim", offset, "scale_down", s->less, "scale_up", s->more,
+                   "noise", s->noise);
+}
+
+/* target: the return that the policy aimed at; NULL: it aims at none. sensitivity NULL: not asked for. */
 static char *result_text(const struct px_rollout_result *r, const struct px_env_info *env, double gamma,
-                         const double *target) {
+                         const double *target, const struct px_sensitivity *sensitivity) {
   json_t *returns = json_array();
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
   json_t *document = json_object();
@@ -40,6 +49,7 @@ static char *result_text(const struct px_rollout_result *r, const struct px_env_
   json_object_update(document, figures);
   json_decref(figures);
   if (target) json_object_set_new(document, "target_return", json_real(*target));
+  if (sensitivity) json_object_set_new(document, "sensitivity", sensitivity_document(sensitivity, env->act_dim));
   char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
@@ -64,8 +74,13 @@ enum px_status job_evaluate(struct job *job, struct px_err *err) {
   double target = json_number_value(given);
   if (!status) status = rl_player_new(policy, spec.lanes, given ? &target : NULL, &player, err);
   if (!status) status = px_rollout_run(&spec, &(struct px_rollout_policy){ player, act }, &job->progress, &result, err);
+  const bool sensitive = json_is_true(json_object_get(job->spec, "sensitivity"));
+  struct px_sensitivity found;
+  if (!status && sensitive)
+    status = px_sensitivity_run(&spec, &(struct px_rollout_policy){ player, act }, result.returns, &job->progress, &found, err);
   const bool aims = !status && (given || rl_policy_target(policy, &target));
-  if (!status && !(text = result_text(&result, env, spec.gamma, aims ? &target : NULL))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
+  if (!status && !(text = result_text(&result, env, spec.gamma, aims ? &target : NULL, sensitive ? &found : NULL)))
+    status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   free(text);
   px_rollout_free(&result);

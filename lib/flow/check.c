@@ -154,6 +154,14 @@ static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
   return PX_OK;
 }
 
+/* A class cannot be changed a little. */
+static enum px_status check_sensitivity(const json_t *spec, uint32_t act_count, struct px_err *err) {
+  if (!json_is_true(json_object_get(spec, "sensitivity")) || !act_count) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/sensitivity", "the actions are discrete: they cannot be offset, scaled or made noisy");
+  px_err_hint(err, "Leave sensitivity out.");
+  return PX_E_BAD_FIELD;
+}
+
 static enum px_status check_judge(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
   if (!flow_judged_by(spec, "evaluate")) return PX_OK;
   const char *env = word(spec, "env");
@@ -247,6 +255,7 @@ static enum px_status check_references(enum flow_kind kind, const json_t *spec, 
   if (!status && model && kind == FLOW_EVALUATE) {
     status = flow_env_check(word(spec, "env"), &found.dims, "the policy", "/spec/env", err);
     if (!status) status = check_target(spec, &found, err);
+    if (!status) status = check_sensitivity(spec, found.dims.act_count, err);
   }
   json_array_foreach(json_object_get(spec, "models"), i, id) {
     char at[64];
@@ -270,6 +279,7 @@ enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t
   if (!status) status = check_distinct(spec, err);
   if (!status) status = check_policies(given, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, snapshot, err);
+  if (!status && kind == FLOW_PIPELINE) status = check_sensitivity(spec, snapshot->act_count, err);
   if (!status && kind == FLOW_EXPORT) status = check_export(spec, snapshot, err);
   return status ? status : check_references(kind, spec, snapshot, err);
 }

@@ -150,13 +150,18 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
   }
 }
 
+/* Sensitivity plays at most 10 episodes for each of at most 6 dimensions, for two factors and for noise. */
+static double changed_episodes(const json_t *spec) {
+  return json_is_true(json_object_get(spec, "sensitivity")) ? 9 * fmin(number(spec, "episodes", 0), 10) : 0;
+}
+
 static double flops(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims, const struct data *d) {
   switch (kind) {
     case FLOW_TRAIN_IDM: return idm_work(json_object_get(spec, "idm"), d, dims);
     case FLOW_TRAIN_POLICY: return policy_work(json_object_get(spec, "policy"), dims);
     case FLOW_ASSESS: return number(spec, "updates", 0) * number(spec, "batch", 0) * 12 * fqe_params(spec, dims) + d->rows * 1e7;
     case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
-    case FLOW_EVALUATE: return number(spec, "episodes", 0) * 1000 * 1e7;
+    case FLOW_EVALUATE: return (number(spec, "episodes", 0) + changed_episodes(spec)) * 1000 * 1e7;
     case FLOW_REPORT: return d->steps * 20000 * (4 * d->obs + 8) + 40 * pow(2 * d->obs, 3);
     default: return d->steps * 1e6;
   }

@@ -188,8 +188,9 @@ static enum px_status add_run(struct planner *p, const json_t *spec, const char 
   json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", name, "seed", seed, "model", model);
   if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
   if (flow_judged_by(spec, "evaluate")) {
-    json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O}", "model", model, "env", json_object_get(spec, "env"), "episodes",
-                                 json_object_get(spec, "episodes"), "seed", seed);
+    json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O, s:O*}", "model", model, "env", json_object_get(spec, "env"), "episodes",
+                                 json_object_get(spec, "episodes"), "seed", seed, "sensitivity",
+                                 json_object_get(spec, "sensitivity"));
     status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
     if (!status) status = remember(p, at, "evaluation", run, err);
   }

@@ -50,6 +50,8 @@ static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL
 #define POLICY_FIELD { "policy", FLOW_CHOICE, 0, 0, "\"td3bc\"", "algo", flow_algos, "Algorithm and its options, or just its name" }
 #define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, FLOW_ENVS, NULL, help_text }
 #define EPISODES { "episodes", FLOW_INT, 1, 1000, "20", NULL, NULL, "Episodes rolled out" }
+#define SENSITIVITY { "sensitivity", FLOW_BOOL, 0, 0, "false", NULL, NULL, \
+  "Whether a policy also plays with its actions offset, scaled and made noisy, over at most 10 episodes each" }
 #define SEED_FIELD(help_text) { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, help_text }
 
 static const struct flow_field INGEST[] = {
@@ -77,7 +79,7 @@ static const struct flow_field EVALUATE[] = {
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
   ENV("!", "Simulator to roll out in"), EPISODES, SEED_FIELD("Seed of the initial states"),
   { "target_return", FLOW_NUMBER, -1e9, 1e9, NULL, NULL, NULL, "dt: the return to aim at; the best of the trajectories it learned from, if not given" },
-  { "gamma", FLOW_NUMBER, 0.0001, 1, "0.99", NULL, NULL, "Discount of discounted_return_mean" }, END
+  { "gamma", FLOW_NUMBER, 0.0001, 1, "0.99", NULL, NULL, "Discount of discounted_return_mean" }, SENSITIVITY, END
 };
 /* Fitted Q evaluation. A value spreads backwards over 1 / (1 - gamma) steps in about 1 / ((1 - gamma) tau) updates, so
  * tau is larger than where a policy is learned: 2,000 updates here. */
@@ -115,7 +117,7 @@ static const struct flow_field PIPELINE[] = {
   { "policies", FLOW_LIST, 0, 20, "[\"td3bc\"]", NULL, A_POLICY, "Algorithms to train" },
   { "seeds", FLOW_LIST, 1, 50, "[0]", NULL, A_SEED, "Each policy is trained once with each" },
   { "baselines", FLOW_LIST, 0, 2, "[]", NULL, A_BASELINE, "Comparisons trained beside" },
-  ENV(NULL, "Simulator to roll out in; the dataset's, if not given"), EPISODES,
+  ENV(NULL, "Simulator to roll out in; the dataset's, if not given"), EPISODES, SENSITIVITY,
   { "judge", FLOW_ENUM, 0, 0, "\"auto\"", "auto|evaluate|assess|both|none", NULL,
     "evaluate: roll the policies out; assess: judge them from data; auto: evaluate where there is a simulator, else assess" },
   { "assess", FLOW_OBJECT, 0, 0, "{}", NULL, FQE, "Options of judging from data" },

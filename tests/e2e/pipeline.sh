@@ -25,11 +25,13 @@ PY
 expect "a partly labelled file is made" /usr/bin/python3 mixed.py "$demo_data"
 export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2,
   "mask": {"protocol": "coupled", "p": 50, "q": 100}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}],
-  "judge": "both", "assess": {"updates": 300, "hidden": 32}}'
+  "judge": "both", "sensitivity": true, "assess": {"updates": 300, "hidden": 32}}'
 expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-through 11 3 hopper
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json
 expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
+expect "and what changed actions cost" jq -e '.runs[0].sensitivity | .episodes == 2 and (.drop.offset_per_dim | length == 3)
+  and ([.drop.scale_down, .drop.scale_up, .drop.noise] | all(type == "number"))' report.json
 expect "two episodes have no interval" jq -e '.policies.ss.return_ci95 == null and ([.warnings[].code] | index("no_interval"))' report.json
 expect "warnings are typed" jq -e 'all(.warnings[]; (.code and .message and .hint) and (.figures // {} | all(type == "number")))' report.json
 expect "the report judges from data too" jq -e '.policies.ss | .fqe_value and .initial_state_value and .behaviour_value > 0

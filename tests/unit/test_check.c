@@ -100,6 +100,10 @@ static void a_simulator_of_other_dimensions_is_refused(void) {
   taken(FLOW_EVALUATE, "{\"model\": \"mdl_td3bc\", \"env\": \"hopper\"}", s);
   refused(FLOW_EVALUATE, "{\"model\": \"mdl_td3bc\", \"env\": \"halfcheetah\"}", s, "/spec/env", "the policy 11");
   refused(FLOW_EVALUATE, "{\"model\": \"mdl_td3bc\"}", s, "/spec/env", "missing");
+  taken(FLOW_EVALUATE, "{\"model\": \"mdl_td3bc\", \"env\": \"hopper\", \"sensitivity\": true}", s);
+  taken(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\", \"sensitivity\": true}", s);
+  refused(FLOW_PIPELINE, "{" DS ", \"env\": \"cartpole\", \"policies\": [\"bc\"], \"sensitivity\": true}", discrete(), "/spec/sensitivity",
+          "discrete");
 }
 
 static void widths_are_those_that_the_kernels_take(void) {

@@ -5,7 +5,7 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
-#include "worker/env/rollout.h"
+#include "worker/env/sensitivity.h"
 
 static struct px_err err;
 
@@ -367,7 +367,68 @@ static void bad_rollout_specs_are_refused(void) {
     CU_ASSERT_EQUAL(px_rollout_run(&specs[i], &policy, NULL, &result, &err), PX_E_BAD_FIELD);
 }
 
-CU_MAIN("env", T(unknown_name_is_refused_with_the_known_ones), T(models_have_the_declared_shapes),
+/* ---- sensitivity */
+
+/* The same action in every step, whatever is seen: ctx. */
+static enum px_status act_always(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *e) {
+  (void)e;
+  for (uint32_t i = 0; i < view->n; i++) memcpy(actions + 6 * i, ctx, sizeof *actions * 6);
+  return PX_OK;
+}
+
+static double score_of_always(const struct px_rollout_spec *spec, const double action[6], double *returns) {
+  float given[6];
+  struct px_rollout_result result;
+  for (int j = 0; j < 6; j++) given[j] = (float)action[j];
+  CU_OK(px_rollout_run(spec, &(struct px_rollout_policy){ given, act_always }, NULL, &result, &err), err);
+  const double score = result.score_mean;
+  if (returns) memcpy(returns, result.returns, sizeof *returns * spec->episodes);
+  px_rollout_free(&result);
+  return score;
+}
+
+/* What is lost is what another policy, which takes the changed actions itself, earns less. */
+static void sensitivity_is_the_loss_by_changed_actions(void) {
+  const struct px_rollout_spec spec = { "halfcheetah", 2, 2, 3, 1 };
+  const double action[6] = { 0.5, -0.25, 0.1, 0.9, 0, -0.7 };
+  float given[6];
+  double returns[2], less[6], more[6];
+  struct px_sensitivity s, again;
+  const double score = score_of_always(&spec, action, returns);
+  for (int j = 0; j < 6; j++) given[j] = (float)action[j], less[j] = 0.9 * (double)given[j], more[j] = 1.1 * (double)given[j];
+  const struct px_rollout_policy policy = { given, act_always };
+  CU_OK(px_sensitivity_run(&spec, &policy, returns, NULL, &s, &err), err);
+  CU_ASSERT_EQUAL(s.episodes, 2);
+  CU_ASSERT_DOUBLE_EQUAL(s.score, score, 1e-12);
+  CU_ASSERT_DOUBLE_EQUAL(s.less, score - score_of_always(&spec, less, NULL), 1e-9);
+  CU_ASSERT_DOUBLE_EQUAL(s.more, score - score_of_always(&spec, more, NULL), 1e-9);
+  for (int j = 0; j < 6; j += 5) {
+    double moved[6];
+    for (int k = 0; k < 6; k++) moved[k] = (double)given[k] + (j == k ? PX_SENSITIVITY_SIZE : 0);
+    CU_ASSERT_DOUBLE_EQUAL(s.offset[j], score - score_of_always(&spec, moved, NULL), 1e-9);
+  }
+  CU_OK(px_sensitivity_run(&spec, &policy, returns, NULL, &again, &err), err);
+  CU_ASSERT_TRUE(s.noise > 0 || s.noise < 0);
+  CU_ASSERT_EQUAL(s.noise, again.noise); /* the noise is a function of seed, episode and step */
+}
+
+static void sensitivity_takes_the_first_episodes_and_no_classes(void) {
+  struct px_rollout_spec spec = { "hopper", 12, 4, 0, 1 };
+  const struct px_env_info *info;
+  struct px_sensitivity s;
+  struct px_rollout_result result = roll("hopper", 12, 4, 0), first = roll("hopper", 10, 4, 0);
+  CU_OK(px_env_find("hopper", &info, &err), err);
+  const struct px_rollout_policy policy = { (void *)(uintptr_t)info, act_randomly };
+  CU_OK(px_sensitivity_run(&spec, &policy, result.returns, NULL, &s, &err), err);
+  CU_ASSERT_EQUAL(s.episodes, PX_SENSITIVITY_EPISODES);
+  CU_ASSERT_DOUBLE_EQUAL(s.score, first.score_mean, 1e-9);
+  px_rollout_free(&result), px_rollout_free(&first);
+  spec.env = "cartpole";
+  CU_ASSERT_EQUAL(px_sensitivity_run(&spec, &policy, (double[12]){ 0 }, NULL, &s, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "/sensitivity");
+}
+
+CU_MAIN("env", T(sensitivity_is_the_loss_by_changed_actions), T(sensitivity_takes_the_first_episodes_and_no_classes), T(unknown_name_is_refused_with_the_known_ones), T(models_have_the_declared_shapes),
         T(falling_ends_an_episode), T(time_limit_truncates_and_does_not_terminate),
         T(observation_leaves_out_x_and_clips_velocities), T(actions_beyond_the_range_count_as_its_ends),
         T(leaving_the_track_or_leaning_too_far_ends_cartpole),
