@@ -188,6 +188,28 @@ static void check_gradients(struct px_mlp_shape shape) {
 static void gradients_are_those_of_finite_differences(void) {
   check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F });
   check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 16, .layers = 2, .layer_norm = true });
+  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 19, .layers = 3, .gelu = true });
+  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F, .gelu = true });
+}
+
+/* gelu(u) = u Phi(u), to the tanh form's 1e-3; a layer of one unit and a bias. */
+static void gelu_nets_compute_their_definition(void) {
+  const struct px_mlp_shape shape = { .in = 1, .out = 1, .hidden = 3, .layers = 1, .gelu = true };
+  struct px_mlp *net;
+  struct px_mlp_work *work;
+  struct px_err err;
+  CU_OK(px_mlp_new(&shape, &net, &err), err);
+  CU_OK(px_mlp_work_new(&shape, 1, &work), err);
+  const float params[] = { 1, 2, -1, 0.5F, 0, 0, 1, 10, 100, 7 }; /* weights, biases; weights, bias */
+  memcpy(net->params, params, sizeof params);
+  for (float x = -3; x <= 3; x += 0.25F) {
+    const double u[] = { (double)x + 0.5, 2 * (double)x, -(double)x };
+    double y = 7;
+    for (int i = 0; i < 3; i++) y += pow(10, i) * u[i] * 0.5 * erfc(-u[i] / sqrt(2));
+    CU_ASSERT_DOUBLE_EQUAL(*px_mlp_forward(net, work, &x, 1, NULL), y, 0.1);
+  }
+  px_mlp_work_free(work);
+  px_mlp_free(net);
 }
 
 static void check_chunks(struct px_mlp_shape shape) {
@@ -217,6 +239,7 @@ static void check_chunks(struct px_mlp_shape shape) {
 static void chunks_add_up_to_the_whole_batch(void) {
   check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F });
   check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .layer_norm = true });
+  check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F, .gelu = true });
 }
 
 static void squashed_likelihood_gradients_are_those_of_finite_differences(void) {
@@ -355,6 +378,7 @@ static void impossible_shapes_are_refused(void) {
     { .in = 3, .out = 1, .hidden = 8, .layers = 99 },
     { .in = 3, .out = 1, .hidden = 8, .layers = 1, .dropout = 1 },
     { .in = 3, .out = 1, .hidden = 8, .layers = 1, .layer_norm = true },
+    { .in = 3, .out = 1, .hidden = 16, .layers = 1, .layer_norm = true, .gelu = true },
     { .in = 3, .out = 1, .hidden = 16, .layers = 1, .layer_norm = true, .dropout = 0.1F },
   };
   for (size_t i = 0; i < sizeof impossible / sizeof *impossible; i++)
@@ -363,7 +387,7 @@ static void impossible_shapes_are_refused(void) {
 
 CU_MAIN("nn", T(products_agree_with_three_plain_loops), T(packed_weights_give_the_products_of_plain_ones),
         T(packed_nets_predict_as_before), T(beta_zero_does_not_read_the_result),
-        T(relu_passes_not_a_number_on), T(gradients_are_those_of_finite_differences),
+        T(relu_passes_not_a_number_on), T(gradients_are_those_of_finite_differences), T(gelu_nets_compute_their_definition),
         T(chunks_add_up_to_the_whole_batch), T(squashed_likelihood_gradients_are_those_of_finite_differences),
         T(cross_entropy_gradients_are_those_of_finite_differences),
         T(orthogonal_weights_have_orthonormal_rows_or_columns), T(dropout_keeps_the_stated_share_and_the_mean),

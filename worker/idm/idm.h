@@ -58,6 +58,8 @@ enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
  * trained by cross entropy (mean_loss nll); the label is the most probable
  * class of the members' mean. */
 enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC, IDM_SOFTMAX };
+/* Of the mean's hidden units; the spread's are always ReLUs. */
+enum idm_activation { IDM_RELU, IDM_GELU };
 /* reference: what SS-ORL's public code does, where that differs from the above
  * (docs/learning.md lists it): to compare with it, not to label well. */
 enum idm_compat { IDM_NONE, IDM_REFERENCE };
@@ -73,6 +75,9 @@ struct idm_spec {
   enum idm_head head;
   enum idm_mean_loss mean_loss;
   enum idm_compat compat;
+  enum idm_activation activation;
+  double shift_max;             /* with inputs difference; see window.h */
+  bool residuals;               /* likewise */
   uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
   uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
   uint32_t members;             /* E */
@@ -90,7 +95,8 @@ struct idm_spec {
 
 /* The profile's defaults (lib/flow/idm.c), seed 0. */
 void idm_spec_default(enum idm_profile profile, struct idm_spec *spec);
-/* From options that the server has checked: {"profile": ..., options}; those left out keep the profile's default. */
+/* From options that the server has checked: {"profile": ..., options}; those left out keep the profile's default,
+ * and options that older versions lack mean what was done there (spec.c). */
 enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
 /* One option by name, as text: "3", "0.001", "true", "squashed". BAD_FIELD at
  * /<name> unless it is one and within its bounds. */
@@ -104,7 +110,7 @@ enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct p
 enum { IDM_SPEC_META_MAX = 32, IDM_SPEC_VALUE_MAX = 32 };
 struct idm_spec_text { char value[IDM_SPEC_META_MAX][IDM_SPEC_VALUE_MAX]; };
 size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta);
-/* BAD_DATA for what no spec is. An option that a file of an older version lacks keeps its profile's default. */
+/* BAD_DATA for what no spec is. An option that a file of an older version lacks means what was done there. */
 enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
 /* false and *out untouched when there is no such profile. */
 bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;

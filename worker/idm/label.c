@@ -78,6 +78,12 @@ struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t from, ui
   return NULL;
 }
 
+static bool same_norm(const struct idm_norm *a, const struct idm_norm *b) {
+  const size_t dims = a->obs_dim;
+  return memcmp(a->stats, b->stats, sizeof *a->stats * IDM_STATS_N * dims) == 0 && !a->residual == !b->residual
+         && (!a->residual || memcmp(a->residual, b->residual, sizeof *a->residual * dims * (2 * dims + 1)) == 0);
+}
+
 /* One ensemble: the same windows, normalised alike, and the dataset's dims and range. */
 static enum px_status check(struct idm_model *const *models, uint32_t n, const struct px_dataset *ds,
                             struct px_err *err) {
@@ -94,9 +100,9 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
         || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || a->spec.compat != b->spec.compat
-        || p->hidden != q->hidden || p->layers != q->layers
+        || p->hidden != q->hidden || p->layers != q->layers || p->gelu != q->gelu
         || (a->y && a->y->shape.hidden != b->y->shape.hidden)
-        || memcmp(a->norm->stats, b->norm->stats, sizeof(double) * IDM_STATS_N * a->obs_dim) != 0)
+        || !same_norm(a->norm, b->norm))
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
   }
   return PX_OK;

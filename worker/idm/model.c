@@ -27,10 +27,12 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->act_count = spaces->act_count;
   model->outputs = outputs;
   const struct px_mlp_shape shape = { .in = in, .out = outputs, .hidden = spec->hidden, .layers = spec->layers,
-                                      .dropout = (float)spec->dropout };
+                                      .dropout = (float)spec->dropout, .gelu = spec->activation == IDM_GELU };
   struct px_mlp_shape y_shape = shape;
   y_shape.hidden = y_hidden(spec);
+  y_shape.gelu = false;
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
+  if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE) status = idm_norm_add_residuals(model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
   if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX) status = px_mlp_new(&y_shape, &model->y, err);
   model->act_low = px_calloc(dims, sizeof *model->act_low);

@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "worker/idm/features.h"
 #include "worker/idm/ridge.h"
 #include "worker/idm/trainer.h"
 
@@ -125,6 +126,7 @@ static enum px_status prepare(struct idm_training *t, const struct idm_step *lab
   if (status) return status;
   idm_norm_measure(model->norm, t->ds);
   status = idm_norm_leave_out(model->norm, t->ds, spec, labelled, n);
+  if (!status) status = idm_features_measure(model->norm, t->ds, spec, labelled, n);
   if (status) return status;
   if (spec->head != IDM_SQUASHED && !model->act_count) bound_labels(t);
   if (model->linear) status = fit_ridge(t, labelled, n);

@@ -14,7 +14,7 @@ enum type { U32, U64, F64, FLAG };
 static const struct option { const char *name; enum type type; size_t at; } options[] = {
 #define AT(type, name) { #name, type, offsetof(struct idm_spec, name) }
   AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, compat), AT(U32, k), AT(U32, f), AT(U32, hidden),
-  AT(U32, layers), AT(F64, dropout), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, steps),
+  AT(U32, layers), AT(F64, dropout), AT(U32, activation), AT(F64, shift_max), AT(FLAG, residuals), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, steps),
   AT(U32, batch), AT(F64, lr), AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every),
   AT(U32, patience), AT(U32, rounds), AT(F64, add_percent), AT(U64, seed),
 #undef AT
@@ -118,12 +118,26 @@ void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
   }
 }
 
+/* What a spec of an older version, which lacks these options, means. */
+static const struct { const char *name, *text; } later[] = {
+  { "activation", "relu" }, { "shift_max", "1" }, { "residuals", "false" },
+};
+
+static void set_later(struct idm_spec *spec) {
+  for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+    const enum px_status status = idm_spec_set(spec, later[i].name, later[i].text, &(struct px_err){ 0 });
+    assert(status == PX_OK);
+    (void)status;
+  }
+}
+
 enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct px_err *err) {
   const char *profile = json_string_value(json_object_get(given, "profile")), *name;
   enum idm_profile base = IDM_FAST;
   if (profile && !idm_profile_from(profile, &base))
     return px_fail_at(err, PX_E_BAD_FIELD, "/profile", "there is no profile '%.32s'", profile);
   idm_spec_default(base, spec);
+  set_later(spec);
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)given, name, value) {
     char text[32];
@@ -193,6 +207,7 @@ enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec,
   if (!profile || !idm_profile_from(profile, &base))
     return px_fail(err, PX_E_BAD_DATA, "the model's profile is unknown");
   idm_spec_default(base, spec);
+  set_later(spec);
   for (size_t i = 0; i < OPTIONS_N; i++) {
     const char *text = px_st_meta(st, options[i].name);
     if (text && idm_spec_set(spec, options[i].name, text, err)) return PX_E_BAD_DATA;

@@ -2,6 +2,7 @@
  * A member as safetensors bytes: see idm.h. Tensors, float32 unless said:
  *
  *   norm [4, O] f64          mean and std of states, mean and std of changes
+ *   residual [O, 2 O + 1] f64    where the spec has residuals (window.h)
  *   act_low, act_high [A]    declared range;  spread [A] factor on sigma
  *   least, most [A]          bounds of labels, in actions mapped to (-1, 1)
  *   mu.<l>.weight [out, in], mu.<l>.bias [out] per layer, y.<l>.* likewise
@@ -23,7 +24,7 @@
 #include "worker/nn/mat.h"
 
 static const char format_name[] = "proxact-idm-1";
-enum { TENSORS_MAX = 9 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
+enum { TENSORS_MAX = 10 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
 
 /* ---- tensors: one table, walked by saving and by loading */
 
@@ -58,6 +59,8 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   const uint32_t dims = model->act_dim, in = model->mu->shape.in;
   t->n = 0;
   add(t, PX_DTYPE_F64, IDM_STATS_N, model->obs_dim, model->norm->stats, "", "norm");
+  if (model->norm->residual)
+    add(t, PX_DTYPE_F64, model->obs_dim, 2 * (uint64_t)model->obs_dim + 1, model->norm->residual, "", "residual");
   add(t, PX_DTYPE_F64, dims, 0, (void *)(uintptr_t)model->metrics.val_r2_dim, "", "val_r2_dim");
   add(t, PX_DTYPE_F32, dims, 0, model->act_low, "", "act_low");
   add(t, PX_DTYPE_F32, dims, 0, model->act_high, "", "act_high");

@@ -25,8 +25,16 @@ enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) {
 void idm_norm_free(struct idm_norm *norm) {
   if (!norm) return;
   free(norm->stats);
+  free(norm->residual);
   free(norm->scales);
   free(norm);
+}
+
+enum px_status idm_norm_add_residuals(struct idm_norm *norm) {
+  const size_t dims = norm->obs_dim;
+  if (dims > IDM_RESIDUAL_OBS_MAX) return PX_OK;
+  norm->residual = px_calloc(dims * (2 * dims + 1), sizeof *norm->residual);
+  return norm->residual ? PX_OK : PX_E_NO_MEMORY;
 }
 
 /* Mean and population variance of the changes, by Welford's recurrence. */
@@ -116,10 +124,20 @@ static void put_state(const struct idm_norm *norm, const float *s, float *out) {
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = ((s ? s[j] : 0) - mean[j]) * inverse[j];
 }
 
+double idm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to) {
+  const size_t dims = norm->obs_dim;
+  const double *r = norm->residual + i * (2 * dims + 1);
+  double sum = r[2 * dims];
+  for (size_t j = 0; j < dims; j++) sum += r[j] * (double)from[j] + r[dims + j] * ((double)to[j] - (double)from[j]);
+  return sum;
+}
+
 static void put_change(const struct idm_norm *norm, const float *from, const float *to, float *out) {
   const float *mean = norm->scales + IDM_CHANGE_MEAN * norm->obs_dim;
   const float *inverse = norm->scales + IDM_CHANGE_STD * norm->obs_dim;
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (to[j] - from[j] - mean[j]) * inverse[j];
+  for (uint32_t i = 0; i < norm->obs_dim && norm->residual; i++)
+    if (idm_has_residual(norm, i)) out[i] = (float)idm_residual(norm, i, from, to);
 }
 
 /* What the public reference sees: with k > 0 never the final state, and what is missing stands at the left. */

@@ -8,7 +8,8 @@
  *   states:     (s - mean) / std in every place
  *   difference: that in the place of s_t; before it the change to the next
  *               place's state, after it the change from the place before, each
- *               (change - mean) / std of changes
+ *               (change - mean) / std of changes; of a coordinate that has a
+ *               residual, that (features.h)
  * Places before the episode's start are 0. Past its end the last state that is
  * known is repeated, and the place's mask, one of f, is 1.
  *
@@ -25,6 +26,7 @@
 struct idm_norm {
   uint32_t obs_dim;
   double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories; std 0: left out */
+  double *residual; /* NULL without the option; [O, 2 O + 1] of states, of changes, and a constant; row 0: has none */
   float *scales; /* [4, O] the same as mean and 1 / std (0 for 0), in float32 */
 };
 enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS_N };
@@ -32,6 +34,15 @@ enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS
 /* stats all 0: idm_norm_measure or the caller fills them, then idm_norm_ready. */
 enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) PX_MUST_CHECK;
 void idm_norm_free(struct idm_norm *norm);
+/* Makes room for residuals, all 0, where O is at most IDM_RESIDUAL_OBS_MAX; else there are none. */
+enum { IDM_RESIDUAL_OBS_MAX = 256 };
+enum px_status idm_norm_add_residuals(struct idm_norm *norm) PX_MUST_CHECK;
+static inline bool idm_has_residual(const struct idm_norm *norm, uint32_t i) {
+  return norm->residual && (norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] < 0
+                            || norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] > 0);
+}
+/* Coordinate i's residual of the change from one state to the next. */
+double idm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to);
 /* Population statistics in float64. The std of what is constant is 0, and its
  * inverse in `scales` too: it is left out (px_moments_scale). */
 void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);

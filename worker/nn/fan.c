@@ -17,7 +17,7 @@ struct px_fan {
 
 enum px_status px_fan_new(const struct px_mlp_shape *shape, uint32_t act_dim, uint32_t states_max, uint32_t times,
                           struct px_fan **out) {
-  assert(shape->out == 1 && shape->dropout == 0 && !shape->layer_norm && act_dim < shape->in);
+  assert(shape->out == 1 && shape->dropout == 0 && !shape->layer_norm && !shape->gelu && act_dim < shape->in);
   struct px_fan *fan = px_calloc(1, sizeof *fan);
   if (!fan) return PX_E_NO_MEMORY;
   fan->state_dim = shape->in - act_dim, fan->act_dim = act_dim, fan->hidden = shape->hidden;

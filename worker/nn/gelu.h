@@ -4,8 +4,7 @@
  *
  *   gelu(u) = u/2 (1 + tanh(c (u + 0.044715 u^3)))
  *
- * Used by the transformer. Nothing is owned; thread safe. width is a multiple
- * of PX_LANES.
+ * Used by the transformer and by mlp.c. Nothing is owned; thread safe.
  */
 #ifndef PX_NN_GELU_H
 #define PX_NN_GELU_H

@@ -8,6 +8,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/dropout.h"
+#include "worker/nn/gelu.h"
 #include "worker/nn/layer_norm.h"
 #include "worker/nn/mat.h"
 #include "worker/nn/packed.h"
@@ -24,7 +25,8 @@ struct px_mlp_work {
   float *normal[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max, hidden] each: the same with mean 0 and deviation 1 */
   float *inverse[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max] each: 1 / deviation */
   float *through;                          /* [rows_max, hidden]: gradients that have passed a norm */
-  float *unused;                           /* [2, hidden]: gradients of a frozen net's norms */
+  float *slope[PX_MLP_HIDDEN_LAYERS_MAX];  /* with gelu: [rows_max, hidden] each, its derivative */
+  float *unused;                           /* [2, hidden]: gradients of a frozen net's norms, or biases */
 };
 
 struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
@@ -53,6 +55,7 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
   if (shape->layer_norm && (shape->hidden % PX_LANES || shape->dropout > 0))
     return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has a multiple of %d hidden units, not %u, and no dropout",
                    PX_LANES, shape->hidden);
+  if (shape->layer_norm && shape->gelu) return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has ReLUs");
   struct px_mlp *net = px_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   net->shape = *shape;
@@ -166,6 +169,14 @@ static bool new_norms(struct px_mlp_work *work, const struct px_mlp_shape *shape
   return complete;
 }
 
+static bool new_slopes(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
+  const size_t hidden_bytes = sizeof(float) * shape->hidden;
+  bool complete = (work->unused = px_calloc(2, hidden_bytes)) != NULL;
+  for (uint32_t l = 0; l < shape->layers; l++)
+    complete = (work->slope[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
+  return complete;
+}
+
 enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out) {
   struct px_mlp_work *work = px_calloc(1, sizeof *work);
   if (!work) return PX_E_NO_MEMORY;
@@ -177,6 +188,7 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
   for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_calloc(rows_max, hidden_bytes)) && complete;
   for (int i = 0; i < 2; i++) complete = (work->d[i] = px_calloc(rows_max, hidden_bytes)) && complete;
   if (shape->layer_norm) complete = new_norms(work, shape) && complete;
+  if (shape->gelu) complete = new_slopes(work, shape) && complete;
   if (!complete) {
     px_mlp_work_free(work);
     return PX_E_NO_MEMORY;
@@ -188,7 +200,7 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
 void px_mlp_work_free(struct px_mlp_work *work) {
   if (!work) return;
   for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++)
-    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]);
+    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]), free(work->slope[l]);
   free(work->through);
   free(work->unused);
   free(work->d[0]);
@@ -207,12 +219,25 @@ PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout 
   }
 }
 
+/* work->h[l] = gelu(in W^T + b), and its slope. */
+static void gelu_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *in) {
+  const struct px_mlp_layer layer = px_mlp_layer(net, l);
+  const float *p = net->params;
+  if (net->packed[l]) px_packed_mul(net->packed[l], in, work->h[l]);
+  else px_mat_mul(PX_MAT_N, PX_MAT_T, n, layer.out, layer.in, in, p + layer.weight, 0, work->h[l]);
+  px_gelu(n, layer.out, p + layer.bias, work->h[l], work->slope[l]);
+}
+
 float *px_mlp_first(struct px_mlp_work *work) { return work->h[0]; }
 
-/* work->h[l] from the layer's inputs: h = relu(in W^T + b), or LayerNorm of that. */
+/* work->h[l] from the layer's inputs: h = relu(in W^T + b), or LayerNorm of that; or gelu(in W^T + b). */
 static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *in) {
   const struct px_mlp_layer layer = px_mlp_layer(net, l);
   const float *p = net->params;
+  if (net->shape.gelu) {
+    gelu_forward(net, work, l, n, in);
+    return;
+  }
   float *relu = net->shape.layer_norm ? work->relu[l] : work->h[l];
   if (net->packed[l]) {
     px_packed_mul(net->packed[l], in, relu);
@@ -239,6 +264,7 @@ float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, u
     const struct px_dropout mask = px_dropout_at(drop->seed, px_rng_stream("dropout", 0), drop->step, s->dropout);
     work->scale = mask.scale;
     drop_units(n, s->hidden, mask, drop->row0, work->h[s->layers - 1]);
+    if (s->gelu) drop_units(n, s->hidden, mask, drop->row0, work->slope[s->layers - 1]);
   }
   const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
   px_mat_layer(n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight, net->params + head.bias, false,
@@ -255,6 +281,11 @@ static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work,
   float *below = work->d[l % 2], *bias = grads ? grads + low.bias : NULL;
   if (grads)
     px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
+  if (to_sums && net->shape.gelu) {
+    px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, weight, 0, below);
+    px_gelu_back(n, low.out, work->slope[l - 1], below, add, grads ? bias : work->unused);
+    return below;
+  }
   if (to_sums && !net->shape.layer_norm) {
     px_mat_layer_back(n, layer.in, layer.out, d, weight, work->h[l - 1], scale, below, add, bias);
     return below;
@@ -269,7 +300,7 @@ static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work,
 }
 
 /* With d_l = dL/d(h_{l-1} W_l^T + b_l): dW_l = d_l^T h_{l-1}; db_l = column sums of d_l;
- * d_{l-1} = (d_l W_l) where h_{l-1} > 0; with layer norms their own backward pass stands between */
+ * d_{l-1} = (d_l W_l) where h_{l-1} > 0, or times the GELU's slope; with layer norms their own backward pass stands between */
 static float *backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy, float *grads,
                        bool add, bool to_sums) {
   const struct px_mlp_shape *s = &net->shape;

@@ -1,5 +1,5 @@
 /*
- * Multi-layer perceptrons: Linear-ReLU-(LayerNorm)-...-Linear-ReLU-(Dropout)-Linear.
+ * Multi-layer perceptrons: Linear-ReLU-(LayerNorm)-...-Linear-ReLU-(Dropout)-Linear, or with GELUs for the ReLUs.
  * Used by inverse dynamics models, actors and critics.
  *
  * All parameters of a net lie in ONE array (per layer: weight [out,in], then
@@ -38,6 +38,7 @@ struct px_mlp_shape {
   float dropout;           /* probability, on the last hidden layer, while training; 0: none */
   bool layer_norm;         /* of each hidden layer, after its ReLU (layer_norm.h); then hidden is a multiple of
                               PX_LANES, and there is no dropout */
+  bool gelu;               /* for the ReLUs (gelu.h); not together with layer_norm */
 };
 
 struct px_packed;
