@@ -57,12 +57,25 @@ static enum px_status put_rows(struct page *out, const char *name, const float *
   return status ? status : put(out, "]");
 }
 
-static enum px_status put_source(struct page *out, const struct px_traj *t, const uint8_t *known) {
+/* Whose action a step has: the true one, the simulator's, the model's. `origin` is NULL where no simulator took part. */
+static enum px_status put_source(struct page *out, const struct px_traj *t, const uint8_t *known, const uint8_t *origin) {
   enum px_status status = put(out, ",\"action_source\":[");
   for (uint32_t i = 0; !status && i < t->steps; i++) {
     const bool is_true = t->actions && (!t->labelled || t->labelled[i]);
-    status = put(out, "%s\"%s\"", i ? "," : "", is_true ? "true" : known && known[i] ? "proxy" : "absent");
+    const char *proxy = origin && origin[i] == PX_ORIGIN_SIMULATOR ? "simulator" : "proxy";
+    status = put(out, "%s\"%s\"", i ? "," : "", is_true ? "true" : known && known[i] ? proxy : "absent");
   }
+  return status ? status : put(out, "]");
+}
+
+/* What a simulator says of its labels, where one took part. */
+static enum px_status put_verified(struct page *out, const struct px_label_rows *labels, uint64_t first, uint32_t steps) {
+  if (!labels->origin) return PX_OK;
+  const uint8_t *known = labels->known + first;
+  enum px_status status = put_rows(out, "proxy_residual", labels->residual + first, known, steps, 0);
+  if (!status) status = put(out, ",\"proxy_verified\":[");
+  for (uint32_t i = 0; !status && i < steps; i++)
+    status = put(out, "%s%s", i ? "," : "", !known[i] ? "null" : labels->verified[first + i] ? "true" : "false");
   return status ? status : put(out, "]");
 }
 
@@ -86,7 +99,8 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t, 
   if (!status) status = put_rows(out, "proxy_epistemic", labels ? labels->epistemic + s * A : NULL, known, t->steps, width);
   if (!status) status = put_rows(out, "proxy_score", labels ? labels->score + s : NULL, known, t->steps, 0);
   free(total);
-  if (!status) status = put_source(out, t, known);
+  if (!status && labels) status = put_verified(out, labels, s, t->steps);
+  if (!status) status = put_source(out, t, known, labels && labels->origin ? labels->origin + s : NULL);
   if (!status) status = put(out, ",\"rewards\":");
   if (!status) status = put_row(out, t->rewards, t->steps);
   return status ? status : put(out, "}\n");

@@ -51,7 +51,7 @@ struct px_export {
   char *path;
   bool ended;
   uint64_t segments_n;
-  struct px_buf actions, std, epistemic, score, source; /* of one segment */
+  struct px_buf actions, std, epistemic, score, residual, source, verified; /* of one segment */
   struct px_export_scratch scratch;
 };
 
@@ -63,10 +63,10 @@ enum px_status px_export_new(enum px_export_format format, enum px_export_which 
   e->spaces = *spaces;
   e->ops = FORMATS[format].writer;
   e->path = strdup(path);
-  struct px_buf *bufs[] = { &e->actions,          &e->std,               &e->epistemic,        &e->score,
-                            &e->source,           &e->scratch.next,      &e->scratch.flat,     &e->scratch.terminals,
-                            &e->scratch.timeouts, &e->scratch.known,     &e->scratch.labelled, &e->scratch.mask,
-                            &e->scratch.classes };
+  struct px_export_scratch *x = &e->scratch;
+  struct px_buf *bufs[] = { &e->actions, &e->std,  &e->epistemic, &e->score,     &e->residual, &e->verified, &e->source,
+                            &x->next,    &x->flat, &x->terminals, &x->timeouts,  &x->known,    &x->labelled, &x->mask,
+                            &x->classes };
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) *bufs[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   const enum px_status status = e->path ? e->ops->open(path, &e->writer, err)
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
@@ -95,6 +95,10 @@ static void put_proxy(struct px_export *e, const struct px_label_rows *proxy, ui
   memcpy(floats(&e->epistemic) + t * a, proxy->epistemic + t * a, width);
   px_label_totals(&e->spaces, proxy->std + t * a, proxy->epistemic + t * a, 1, floats(&e->std) + t * a);
   floats(&e->score)[t] = proxy->score[t];
+  if (!proxy->origin) return;
+  floats(&e->residual)[t] = proxy->residual[t];
+  e->verified.data[t] = (char)proxy->verified[t];
+  if (proxy->origin[t] == PX_ORIGIN_SIMULATOR) e->source.data[t] = PX_SOURCE_SIMULATOR;
 }
 
 static enum px_status clear(struct px_export *e, uint64_t steps_n) {
@@ -103,6 +107,8 @@ static enum px_status clear(struct px_export *e, uint64_t steps_n) {
   if (!status) status = zeroed(&e->std, steps_n * width);
   if (!status) status = zeroed(&e->epistemic, steps_n * width);
   if (!status) status = zeroed(&e->score, steps_n * sizeof(float));
+  if (!status) status = zeroed(&e->residual, steps_n * sizeof(float));
+  if (!status) status = zeroed(&e->verified, steps_n);
   return status ? status : zeroed(&e->source, steps_n);
 }
 
@@ -124,7 +130,8 @@ static enum px_status choose(struct px_export *e, const struct px_segment_view *
   }
   *rows = (struct px_export_rows){ .spaces = &e->spaces, .view = v, .actions = floats(&e->actions), .std = floats(&e->std),
                                    .epistemic = floats(&e->epistemic), .score = floats(&e->score),
-                                   .source = (const uint8_t *)e->source.data };
+                                   .residual = floats(&e->residual), .source = (const uint8_t *)e->source.data,
+                                   .verified = (const uint8_t *)e->verified.data, .simulated = proxy && proxy->origin };
   return PX_OK;
 }
 
@@ -168,6 +175,8 @@ void px_export_free(struct px_export *e) {
   px_buf_free(&e->std);
   px_buf_free(&e->epistemic);
   px_buf_free(&e->score);
+  px_buf_free(&e->residual);
+  px_buf_free(&e->verified);
   px_buf_free(&e->source);
   px_export_scratch_free(&e->scratch);
   free(e);

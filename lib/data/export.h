@@ -4,22 +4,26 @@
  *
  * Which action a step carries: `true` the uploaded one; `proxy` the label set's,
  * also where the true one is known; `both` the true one, or else the proxy.
- * action_source says which it is (0 absent, 1 true, 2 proxy). How certain a proxy
+ * action_source says which it is (0 absent, 1 true, 2 proxy, 3 proxy from a simulator). How certain a proxy
  * action is (0 where there is none; discrete actions: labels.h):
  *   action_std        [N, A] standard deviation of the true action about it, in the action's units: the total
  *   action_epistemic  [N, A] the part of it that more labels would take away
  *   action_score      [N] the mean of action_std over dims, each in halves of its range: small is certain
+ *   action_residual   [N] how far the simulator's best step ended from the next state (labels.h); 0 without a simulator
+ *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the simulator's and certified
  * Where the source is 0 the action is 0 (null in JSON lines).
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
  *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
- *          next_observations; and action_source u8, action_std, action_epistemic, action_score, next_known u8
+ *          next_observations; and action_source u8, action_std, action_epistemic, action_score, action_residual,
+ *          action_verified u8, next_known u8
  *   npz    the same arrays, stored (not compressed)
  *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
- *          "action_std", "action_epistemic", "action_score" (null unless proxy), "terminated", "truncated"}; has_final is
+ *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" (null unless proxy; the
+ *          last two are there where a simulator took part), "terminated", "truncated"}; has_final is
  *          said by the number of observations
  *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std, action_epistemic,
- *          action_score; labelled and label_mask say where there is an action, whatever its source
+ *          action_score, action_residual, action_verified; labelled and label_mask say where there is an action, whatever its source
  *
  * D4RL has no way to say that a final next state is unknown: next_observations
  * then repeats the state itself, next_known is 0 at that step (1 at all others),

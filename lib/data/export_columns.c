@@ -46,6 +46,7 @@ static void add_uncertainty(const struct px_export_rows *r, struct px_export_col
   px_export_column_add(out, "action_std", PX_DTYPE_F32, width, r->view->steps_n, r->std);
   px_export_column_add(out, "action_epistemic", PX_DTYPE_F32, width, r->view->steps_n, r->epistemic);
   px_export_column_add(out, "action_score", PX_DTYPE_F32, 0, r->view->steps_n, r->score);
+  px_export_column_add(out, "action_residual", PX_DTYPE_F32, 0, r->view->steps_n, r->residual);
 }
 
 /* observations without, and next_observations with, each trajectory's last row. */
@@ -89,6 +90,7 @@ enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_
   px_export_column_add(out, "next_known", PX_DTYPE_U8, 0, n, s->known.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, n, r->source);
   add_uncertainty(r, out);
+  px_export_column_add(out, "action_verified", PX_DTYPE_U8, 0, n, r->verified);
   return PX_OK;
 }
 
@@ -121,6 +123,7 @@ enum px_status px_export_columns_segment(const struct px_export_rows *r, struct 
   px_export_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
   px_export_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);
   px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, v->steps_n, r->source);
+  px_export_column_add(out, "action_verified", PX_DTYPE_U8, 0, v->steps_n, r->verified);
   px_export_column_add(out, "terminated", PX_DTYPE_U8, 0, v->traj_n, v->terminated);
   px_export_column_add(out, "truncated", PX_DTYPE_U8, 0, v->traj_n, v->truncated);
   px_export_column_add(out, "has_final", PX_DTYPE_U8, 0, v->traj_n, v->has_final);

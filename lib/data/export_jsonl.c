@@ -30,16 +30,23 @@ static void put_matrix(FILE *f, const char *name, const float *x, uint64_t rows,
   fputs("],", f);
 }
 
-/* Rows of steps whose source is one of two; null for others. Width 0: a number, not a row. */
-static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width, const uint8_t *source,
-                     enum px_source either, enum px_source other) {
+/* Rows of steps whose source is at least `least`; null for others. Width 0: a number, not a row. */
+static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width, const uint8_t *source, int least) {
   fprintf(f, "\"%s\":[", name);
   for (uint64_t t = 0; t < rows; t++) {
     if (t) fputc(',', f);
-    if (source[t] != either && source[t] != other) fputs("null", f);
+    if (source[t] < least) fputs("null", f);
     else if (!width) fprintf(f, "%.9g", (double)x[t]);
     else put_row(f, x + t * width, width);
   }
+  fputs("],", f);
+}
+
+static void put_verified(FILE *f, const struct px_export_rows *r, uint64_t step, uint64_t steps) {
+  put_some(f, "action_residual", r->residual + step, steps, 0, r->source + step, PX_SOURCE_PROXY);
+  fputs("\"action_verified\":[", f);
+  for (uint64_t t = step; t < step + steps; t++)
+    fprintf(f, "%s%s", t > step ? "," : "", r->source[t] < PX_SOURCE_PROXY ? "null" : r->verified[t] ? "1" : "0");
   fputs("],", f);
 }
 
@@ -50,10 +57,11 @@ static void put_trajectory(FILE *f, const struct px_export_rows *r, uint32_t i, 
   const uint8_t *source = r->source + step;
   fputc('{', f);
   put_matrix(f, "observations", v->observations + obs * o, steps + v->has_final[i], o);
-  put_some(f, "actions", r->actions + step * a, steps, width, source, PX_SOURCE_TRUE, PX_SOURCE_PROXY);
-  put_some(f, "action_std", r->std + step * a, steps, width, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
-  put_some(f, "action_epistemic", r->epistemic + step * a, steps, width, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
-  put_some(f, "action_score", r->score + step, steps, 0, source, PX_SOURCE_PROXY, PX_SOURCE_PROXY);
+  put_some(f, "actions", r->actions + step * a, steps, width, source, PX_SOURCE_TRUE);
+  put_some(f, "action_std", r->std + step * a, steps, width, source, PX_SOURCE_PROXY);
+  put_some(f, "action_epistemic", r->epistemic + step * a, steps, width, source, PX_SOURCE_PROXY);
+  put_some(f, "action_score", r->score + step, steps, 0, source, PX_SOURCE_PROXY);
+  if (r->simulated) put_verified(f, r, step, steps);
   fputs("\"action_source\":", f);
   for (uint64_t t = 0; t < steps; t++) fprintf(f, "%c%d", t ? ',' : '[', source[t]);
   fputs("],\"rewards\":", f);

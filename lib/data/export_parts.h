@@ -15,11 +15,12 @@ struct px_export_rows {
   const struct px_spaces *spaces;
   const struct px_segment_view *view;
   const float *actions, *std, *epistemic; /* [steps_n, A]; std is the total */
-  const float *score;                     /* [steps_n] */
-  const uint8_t *source;                  /* [steps_n] */
+  const float *score, *residual;          /* [steps_n] */
+  const uint8_t *source, *verified;       /* [steps_n]; 3 in source: PX_SOURCE_SIMULATOR */
+  bool simulated;                         /* the segment's labels have residuals */
 };
 
-enum { PX_EXPORT_COLUMNS_MAX = 16 };
+enum { PX_EXPORT_COLUMNS_MAX = 20 };
 /* New rows of one array; the same names, types and widths every time. */
 struct px_export_column {
   const char *name;

@@ -8,6 +8,8 @@
 
 #include "lib/data/safetensors.h"
 
+enum { COLUMNS_N = 8 };
+
 /* Of one element. */
 static double total_of(const struct px_spaces *spaces, float std, float epistemic) {
   return spaces->act_count ? (double)std + (double)epistemic : hypot((double)std, (double)epistemic);
@@ -45,6 +47,15 @@ static const char *check_known(const struct px_spaces *spaces, const struct px_l
   return r->score[t] < 0 ? "a negative score" : NULL;
 }
 
+/* The simulator's columns, where there are any. */
+static const char *check_origin(const struct px_label_rows *r, uint64_t t) {
+  if (!r->origin) return NULL;
+  if (r->verified[t] > 1 || r->origin[t] > PX_ORIGIN_SIMULATOR) return "a flag that is neither 0 nor 1";
+  if (r->residual[t] < 0) return "a negative residual";
+  const bool zero = r->residual[t] == 0 && !r->verified[t] && !r->origin[t];
+  return r->known[t] || zero ? NULL : "a residual where no label can be known";
+}
+
 static const char *check_unknown(const struct px_spaces *spaces, const struct px_label_rows *r, uint64_t t) {
   bool zero = r->score[t] == 0;
   for (uint64_t j = 0, k = t * spaces->act_dim; j < spaces->act_dim; j++, k++)
@@ -55,12 +66,13 @@ static const char *check_unknown(const struct px_spaces *spaces, const struct px
 static enum px_status check(const struct px_spaces *spaces, const struct px_label_rows *r, struct px_err *err) {
   const uint64_t n = r->steps_n * spaces->act_dim;
   if (!px_all_finite(r->actions, n, NULL) || !px_all_finite(r->std, n, NULL) || !px_all_finite(r->epistemic, n, NULL) ||
-      !px_all_finite(r->score, r->steps_n, NULL))
+      !px_all_finite(r->score, r->steps_n, NULL) || (r->origin && !px_all_finite(r->residual, r->steps_n, NULL)))
     return px_fail(err, PX_E_BAD_DATA, "a number in the labels is not finite");
   for (uint64_t t = 0; t < r->steps_n; t++) {
     const char *why = r->known[t] > 1 ? "a flag that is neither 0 nor 1"
                       : r->known[t]   ? check_known(spaces, r, t)
                                       : check_unknown(spaces, r, t);
+    if (!why) why = check_origin(r, t);
     if (why) return px_fail(err, PX_E_BAD_DATA, "step %" PRIu64 " of the labels has %s", t, why);
   }
   return PX_OK;
@@ -71,15 +83,19 @@ enum px_status px_label_write(const struct px_spaces *spaces, const struct px_la
   enum px_status status = check(spaces, rows, err);
   if (status) return status;
   const uint64_t s = rows->steps_n, a = spaces->act_dim;
-  struct px_st_tensor tensors[] = {
+  struct px_st_tensor tensors[COLUMNS_N] = {
     { "actions", PX_DTYPE_F32, 2, { s, a }, rows->actions, 0, 0 },
     { "std", PX_DTYPE_F32, 2, { s, a }, rows->std, 0, 0 },
     { "epistemic", PX_DTYPE_F32, 2, { s, a }, rows->epistemic, 0, 0 },
     { "score", PX_DTYPE_F32, 1, { s }, rows->score, 0, 0 },
-    { "known", PX_DTYPE_U8, 1, { s }, rows->known, 0, 0 },
   };
+  size_t n = 4;
+  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "residual", PX_DTYPE_F32, 1, { s }, rows->residual, 0, 0 };
+  tensors[n++] = (struct px_st_tensor){ "known", PX_DTYPE_U8, 1, { s }, rows->known, 0, 0 };
+  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "verified", PX_DTYPE_U8, 1, { s }, rows->verified, 0, 0 };
+  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "origin", PX_DTYPE_U8, 1, { s }, rows->origin, 0, 0 };
   const struct px_st_meta meta = { "format", "proxact.labels.1" };
-  return px_st_write(tensors, sizeof tensors / sizeof *tensors, &meta, 1, out, err);
+  return px_st_write(tensors, n, &meta, 1, out, err);
 }
 
 void px_label_close(struct px_label_view *view) {
@@ -91,17 +107,24 @@ void px_label_close(struct px_label_view *view) {
 static enum px_status take_all(const struct px_st *st, const struct px_spaces *spaces, struct px_label_rows *r,
                                struct px_err *err) {
   const uint64_t matrix[2] = { r->steps_n, spaces->act_dim };
-  const void *data[5] = { NULL };
+  const void *data[COLUMNS_N] = { NULL };
+  const bool simulated = px_st_find(st, "origin") != NULL;
   enum px_status status = px_st_take(st, "actions", PX_DTYPE_F32, 2, matrix, &data[0], err);
   if (!status) status = px_st_take(st, "std", PX_DTYPE_F32, 2, matrix, &data[1], err);
   if (!status) status = px_st_take(st, "epistemic", PX_DTYPE_F32, 2, matrix, &data[2], err);
   if (!status) status = px_st_take(st, "score", PX_DTYPE_F32, 1, matrix, &data[3], err);
   if (!status) status = px_st_take(st, "known", PX_DTYPE_U8, 1, matrix, &data[4], err);
+  if (!status && simulated) status = px_st_take(st, "residual", PX_DTYPE_F32, 1, matrix, &data[5], err);
+  if (!status && simulated) status = px_st_take(st, "verified", PX_DTYPE_U8, 1, matrix, &data[6], err);
+  if (!status && simulated) status = px_st_take(st, "origin", PX_DTYPE_U8, 1, matrix, &data[7], err);
   r->actions = data[0];
   r->std = data[1];
   r->epistemic = data[2];
   r->score = data[3];
   r->known = data[4];
+  r->residual = data[5];
+  r->verified = data[6];
+  r->origin = data[7];
   return status;
 }
 
@@ -131,6 +154,7 @@ void px_union_free(struct px_union *u) {
   free(u->actions);
   free(u->source);
   free(u->score);
+  free(u->verified);
   free(u->added);
   free(u);
 }
@@ -143,9 +167,10 @@ enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, 
     u->actions = px_calloc(numbers, sizeof *u->actions);
     u->source = px_calloc(ds->steps_n, 1);
     u->score = px_calloc(ds->steps_n, sizeof *u->score);
+    u->verified = px_calloc(ds->steps_n, 1);
     u->added = px_calloc(ds->segments_n, 1);
   }
-  if (!u || !u->actions || !u->source || !u->score || !u->added) {
+  if (!u || !u->actions || !u->source || !u->score || !u->verified || !u->added) {
     px_union_free(u);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the actions of %" PRIu64 " steps", ds->steps_n);
   }
@@ -173,6 +198,7 @@ enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *by
     memcpy(u->actions + (first + t) * dims, view.rows.actions + t * dims, dims * sizeof(float));
     u->score[first + t] = view.rows.score[t];
     u->source[first + t] = PX_SOURCE_PROXY;
+    u->verified[first + t] = view.rows.origin && view.rows.verified[t];
     u->proxy_n++;
   }
   u->added[segment] = 1;

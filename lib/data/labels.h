@@ -8,6 +8,12 @@
  *   score     [steps] f32      uncertainty, higher = less certain: see px_label_scores
  *   known     [steps] u8       0 where the next state is unknown, so that no label can be given; all else is 0 there
  *
+ * Labels that a simulator took part in have three columns more; sets without them are an inverse dynamics model's:
+ *   residual  [steps] f32      how far the simulator's best step ends from the next state: the sum over observation
+ *                              dimensions of ((f(s, a) - s') / std(s' - s))^2
+ *   verified  [steps] u8       1 where that is at most the threshold: the simulator's step meets the data
+ *   origin    [steps] u8       enum px_origin: whose label stands
+ *
  * What is published is the total, px_label_totals: users ask how far the true
  * action may be from the label, and the aleatoric rest alone is often 0.
  *
@@ -25,11 +31,15 @@
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 
+enum px_origin { PX_ORIGIN_IDM = 0, PX_ORIGIN_SIMULATOR = 1 };
+
 struct px_label_rows {
   uint64_t steps_n;
   const float *actions, *std, *epistemic; /* [steps_n, A] */
   const float *score;                     /* [steps_n] */
   const uint8_t *known;                   /* [steps_n] */
+  const float *residual;                  /* [steps_n], and so the next two; all three or none (NULL) */
+  const uint8_t *verified, *origin;
 };
 
 /* score = mean over j of sqrt(std_j^2 + epistemic_j^2) * 2 / (high_j - low_j): the
@@ -59,11 +69,14 @@ void px_label_close(struct px_label_view *view);
 /* The union that offline RL learns from: true actions where the (masked)
  * dataset is labelled, proxy actions elsewhere. Borrows the dataset. */
 enum px_source { PX_SOURCE_NONE = 0, PX_SOURCE_TRUE = 1, PX_SOURCE_PROXY = 2 };
+/* In exports a proxy of the simulator is told apart; in a union it is a proxy. */
+enum { PX_SOURCE_SIMULATOR = 3 };
 struct px_union {
   const struct px_dataset *ds;
   float *actions;          /* [steps_n, A]; 0 where the source is none */
   uint8_t *source;         /* [steps_n] enum px_source */
   float *score;            /* [steps_n]; 0 unless proxy */
+  uint8_t *verified;       /* [steps_n] 1: a proxy that the simulator verified */
   uint64_t true_n, proxy_n;
   uint8_t *added;          /* [segments_n] 1 where labels were added */
 };

@@ -7,7 +7,7 @@
  * any number may read at the same time.
  *
  *   hdf5   D4RL: observations [N,O], rewards [N] or [N,1], terminals [N]; may have actions [N,A], timeouts [N],
- *            next_observations [N,O], action_mask [N] (1: labelled), action_source [N] (1: true, so labelled) and
+ *            next_observations [N,O], action_mask [N] (1: labelled), action_source [N] (1: true, so labelled; 2, 3: proxies) and
  *            next_known [N] (0: that next observation is not real). Other members are ignored. A trajectory also ends,
  *            truncated, where a next observation is not the following row; a file where nearly all are so is refused.
  *            terminals may be called terminations or terminated, timeouts truncations or truncated, action_mask label_mask.

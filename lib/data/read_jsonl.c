@@ -15,10 +15,13 @@
 
 enum { LINE_MAX_BYTES = 64 << 20, READ_BYTES = 1 << 20 };
 
-enum field { OBSERVATIONS, REWARDS, ACTIONS, TERMINATED, TRUNCATED, ACTION_SOURCE, ACTION_STD, ACTION_EPISTEMIC, ACTION_SCORE, FIELDS_N };
+enum field {
+  OBSERVATIONS, REWARDS, ACTIONS, TERMINATED, TRUNCATED, ACTION_SOURCE, ACTION_STD, ACTION_EPISTEMIC, ACTION_SCORE,
+  ACTION_RESIDUAL, ACTION_VERIFIED, FIELDS_N
+};
 static const char *const field_names[FIELDS_N] = {
   "observations", "rewards", "actions", "terminated", "truncated", "action_source", "action_std",
-  "action_epistemic", "action_score"
+  "action_epistemic", "action_score", "action_residual", "action_verified"
 };
 
 struct jsonl {
@@ -97,8 +100,8 @@ static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
     px_precision_see(&j->rewarded, 0, &value, 1);
     return PX_OK;
   }
-  if (value != 0 && value != 1 && value != 2)
-    return px_reading_fail(j->r, row, field_names[field], err, "must be 0 (absent), 1 (true) or 2 (proxy)");
+  if (value != 0 && value != 1 && value != 2 && value != 3)
+    return px_reading_fail(j->r, row, field_names[field], err, "must be 0 (absent), 1 (true), 2 (proxy) or 3 (simulator)");
   j->source[row] = (uint8_t)value;
   return PX_OK;
 }
@@ -131,7 +134,7 @@ static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *er
 static enum px_status skip_uncertainty(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   float unused[PX_ACT_MAX];
   if (px_scan_take(&j->s, "null")) return PX_OK;
-  if (field != ACTION_SCORE) return read_action_row(j, field, row, unused, err);
+  if (field < ACTION_SCORE) return read_action_row(j, field, row, unused, err);
   const enum px_scan_number got = px_scan_float(&j->s, unused);
   return got == PX_SCAN_NUMBER ? PX_OK : fail_number(j, got, row, field_names[field], err);
 }

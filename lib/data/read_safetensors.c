@@ -107,19 +107,23 @@ static uint64_t expected_obs(struct upload *u) {
 static enum px_status check_flags(const struct upload *u, enum column c, uint64_t n, int most, struct px_err *err) {
   for (uint64_t i = 0; u->col[c] && i < n; i++) {
     const float flag = number_at(u->col[c], i);
-    if (flag == 0 || flag == 1 || (flag == 2 && most == 2)) continue;
+    if (flag == 0 || flag == 1 || (flag == 2 && most > 1) || (flag == 3 && most > 1)) continue;
     char what[96];
-    snprintf(what, sizeof what, "is %g in row %" PRIu64 "; it must be %s", (double)flag, i, most == 2 ? "0, 1 or 2" : "0 or 1");
+    snprintf(what, sizeof what, "is %g in row %" PRIu64 "; it must be %s", (double)flag, i, most > 1 ? "0, 1, 2 or 3" : "0 or 1");
     return bad_column(u, err, c, what);
   }
   return PX_OK;
 }
 
+/* What our own export says of proxies. */
+static const char *const CERTAINTY[] = { "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" };
+
 /* A misspelt name must not be lost silently. */
 static enum px_status check_names(const struct px_st *st, struct px_err *err) {
   for (size_t i = 0; i < px_st_tensors_n(st); i++) {
     const char *name = px_st_at(st, i)->name;
-    bool known = strcmp(name, "action_std") == 0 || strcmp(name, "action_epistemic") == 0 || strcmp(name, "action_score") == 0;
+    bool known = false;
+    for (size_t k = 0; k < sizeof CERTAINTY / sizeof *CERTAINTY; k++) known = known || strcmp(name, CERTAINTY[k]) == 0;
     for (enum column c = 0; c < COLUMNS_N; c++)
       known = known || strcmp(name, COLUMNS[c].name) == 0 || (COLUMNS[c].also && strcmp(name, COLUMNS[c].also) == 0);
     if (known) continue;
@@ -170,7 +174,7 @@ static enum px_status check_columns(struct upload *u, struct px_err *err) {
   if (!status) status = check_shape(u, LABEL_MASK, u->steps_n, 1, err);
   if (!status) status = check_flags(u, LABEL_MASK, u->steps_n, 1, err);
   if (!status) status = check_shape(u, ACTION_SOURCE, u->steps_n, 1, err);
-  if (!status) status = check_flags(u, ACTION_SOURCE, u->steps_n, 2, err);
+  if (!status) status = check_flags(u, ACTION_SOURCE, u->steps_n, 3, err);
   if (!status && !u->col[ACTIONS] && (u->col[LABEL_MASK] || u->col[LABELLED])) {
     for (uint64_t i = 0; u->col[LABELLED] && i < u->traj_n; i++)
       if (flag_at(u->col[LABELLED], i)) return bad_column(u, err, LABELLED, "is set, but there are no actions");

@@ -80,7 +80,7 @@ static struct data data_of(const json_t *spec, const struct flow_dims *dims, con
 static double loaded(const struct data *d) {
   return 1.5 * (d->rows * d->obs * F32 + d->steps * (d->act * F32 + 5)) + 3 * d->segment_bytes;
 }
-static double merged(const struct data *d) { return d->steps * (d->act * F32 + 5); }
+static double merged(const struct data *d) { return d->steps * (d->act * F32 + 6); }
 static double transitions(const struct data *d) { return d->steps * (d->act * F32 + 20); }
 
 /* ---- trainings */

@@ -111,7 +111,7 @@ int main(int argc, char **argv) {
   }
   const float zeros[20 * A] = { 0 };
   const uint8_t known[20] = { 1, 1, 0, 1 };
-  const struct px_label_rows rows = { 20, zeros, zeros, zeros, zeros, known };
+  const struct px_label_rows rows = { .steps_n = 20, .actions = zeros, .std = zeros, .epistemic = zeros, .score = zeros, .known = known };
   struct px_buf file = PX_BUF(FUZZ_BYTES_MAX);
   struct px_err err = { 0 };
   if (px_label_write(&spaces, &rows, &file, &err)) return 1;

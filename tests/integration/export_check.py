@@ -12,7 +12,7 @@ import numpy as np
 
 TYPES = {"F32": "<f4", "I64": "<i8", "U8": "u1", "BOOL": "?"}
 CERTAIN = ["action_std", "action_epistemic", "action_score"]
-FLAT = "observations actions rewards terminals timeouts next_observations next_known action_source".split() + CERTAIN
+FLAT = "observations actions rewards terminals timeouts next_observations next_known action_source action_residual action_verified".split() + CERTAIN
 
 
 def read_safetensors(path):
@@ -36,7 +36,7 @@ def check_flat(st, flat, name):
     """The D4RL arrays against the trajectories, one by one."""
     assert sorted(flat) == sorted(FLAT), (name, sorted(flat))
     assert flat["terminals"].dtype == bool and flat["timeouts"].dtype == bool
-    for key in ["actions", "rewards", "action_source"] + CERTAIN:
+    for key in ["actions", "rewards", "action_source", "action_residual", "action_verified"] + CERTAIN:
         same(flat[key], st[key], (name, key))
     step = obs = 0
     for i, steps in enumerate(st["length"]):
@@ -70,7 +70,12 @@ def check_jsonl(st, path):
         same(rows_of(t["actions"], st["actions"]), st["actions"][part], i)
         for key in CERTAIN:
             same(rows_of(t[key], st[key]), st[key][part], (i, key))
-            assert [a is None for a in t[key]] == list(st["action_source"][part] != 2), (i, key)
+            assert [a is None for a in t[key]] == list(st["action_source"][part] < 2), (i, key)
+        for key in ["action_residual", "action_verified"]:  # only where a simulator took part
+            if key in t:
+                same(rows_of(t[key], st[key]), st[key][part], (i, key))
+            else:
+                assert not st[key][part].any(), (i, key)
         same(np.array(t["action_source"], "u1"), st["action_source"][part], i)
         assert [a is None for a in t["actions"]] == list(st["action_source"][part] == 0)
         assert [t["terminated"], t["truncated"]] == [bool(st["terminated"][i]), bool(st["truncated"][i])]
@@ -80,7 +85,7 @@ def check_jsonl(st, path):
 
 def check_total(st, kind):
     """action_std is the whole deviation: never less than its epistemic part, and the score is made of it."""
-    proxy = st["action_source"] == 2
+    proxy = st["action_source"] >= 2
     std, epistemic, score = (st[key][proxy].astype("f8") for key in CERTAIN)
     assert (std >= epistemic - 1e-6).all() and (std > 0).all() and (epistemic > 0).all()
     assert not any(st[key][~proxy].any() for key in CERTAIN)
@@ -91,7 +96,7 @@ def check_total(st, kind):
 
 def main(folder):
     st = read_safetensors(folder + "/both.safetensors")
-    assert set(st["action_source"]) == {0, 1, 2}
+    assert set(st["action_source"]) == {0, 1, 2, 3}
     kind = "discrete" if st["actions"].dtype == np.int64 else "continuous"
     assert (st["actions"].ndim, st["action_std"].ndim) == ((1, 1) if kind == "discrete" else (2, 2))
     check_total(st, kind)

@@ -20,7 +20,8 @@ static void make_labels(struct exported *x, size_t i) {
   const struct px_spaces *spaces = &x->list.spaces;
   const uint64_t n = x->segments.items[i].info.steps_n, a = spaces->act_dim;
   float *actions = px_calloc(n * a, 4), *std = px_calloc(n * a, 4), *epistemic = px_calloc(n * a, 4), *score = px_calloc(n, 4);
-  uint8_t *known = px_calloc(n, 1);
+  float *residual = px_calloc(n, 4);
+  uint8_t *known = px_calloc(n, 1), *verified = px_calloc(n, 1), *origin = px_calloc(n, 1);
   struct px_rng rng = px_rng_at(i, 0, 0);
   for (uint64_t k = 0; k < n * a; k++) {
     known[k / a] = (k / a) % 5 != 0;
@@ -30,14 +31,25 @@ static void make_labels(struct exported *x, size_t i) {
     epistemic[k] = px_rng_float(&rng) / 2;
   }
   px_label_scores(spaces, std, epistemic, known, n, score);
+  for (uint64_t t = 0; t < n; t++) { /* a simulator took part in the odd segments, and gave every other label */
+    if (!known[t] || t % 2) continue;
+    residual[t] = px_rng_float(&rng);
+    origin[t] = PX_ORIGIN_SIMULATOR;
+    verified[t] = residual[t] < 0.5f;
+  }
+  struct px_label_rows rows = { .steps_n = n, .actions = actions, .std = std, .epistemic = epistemic, .score = score, .known = known };
+  if (i % 2) rows.residual = residual, rows.verified = verified, rows.origin = origin;
   struct px_err err = { 0 };
   x->labels[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
-  need(px_label_write(spaces, &(struct px_label_rows){ n, actions, std, epistemic, score, known }, &x->labels[i], &err), &err);
+  need(px_label_write(spaces, &rows, &x->labels[i], &err), &err);
   free(actions);
   free(std);
   free(epistemic);
   free(score);
+  free(residual);
   free(known);
+  free(verified);
+  free(origin);
 }
 
 void exports_make(struct exported *x) { exports_make_of(x, trajs_spaces(4, 2)); }

@@ -20,7 +20,8 @@ void rl_world_open(struct rl_world *w) {
   ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
   ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
   w->u = (struct px_union){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
-                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)) };
+                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)),
+                            .verified = px_calloc(ds->steps_n, 1) };
   for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
@@ -44,7 +45,7 @@ void rl_world_close(struct rl_world *w) {
   struct px_dataset *ds = &w->ds;
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
   free(ds->terminated), free(ds->truncated), free(ds->has_final);
-  free(w->u.actions), free(w->u.source), free(w->u.score);
+  free(w->u.actions), free(w->u.source), free(w->u.score), free(w->u.verified);
 }
 
 void rl_world_set(struct rl_spec *spec, const char *name, double value) {

@@ -277,7 +277,7 @@ static void labels_are_classes_and_their_score_is_the_whole_entropy(void) {
   const uint8_t known[3] = { 1, 0, 1 };
   px_label_scores(&spaces, std, epistemic, known, 3, score);
   CU_ASSERT(score[0] == 0.75f && score[1] == 0 && score[2] == 0.75f);
-  const struct px_label_rows rows = { 3, label, std, epistemic, score, known };
+  const struct px_label_rows rows = { .steps_n = 3, .actions = label, .std = std, .epistemic = epistemic, .score = score, .known = known };
   struct px_buf out = PX_BUF(1 << 16);
   struct px_err err = { 0 };
   CU_OK(px_label_write(&spaces, &rows, &out, &err), err);

@@ -71,6 +71,7 @@ static void which_decides_between_truth_and_proxy(void) {
     CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
     const struct px_st_tensor *source = px_st_find(st, "action_source"), *actions = px_st_find(st, "actions");
     const struct px_st_tensor *const certain[] = { px_st_find(st, "action_std"), px_st_find(st, "action_epistemic"), px_st_find(st, "action_score") };
+    const struct px_st_tensor *residual = px_st_find(st, "action_residual"), *verified = px_st_find(st, "action_verified");
     uint64_t at = 0;
     for (size_t i = 0; i < x.segments.n; i++) {
       struct px_segment_view v;
@@ -82,19 +83,22 @@ static void which_decides_between_truth_and_proxy(void) {
       for (uint32_t k = 0; k < v.traj_n; k++) {
         for (const uint64_t end = t + (uint64_t)v.length[k]; t < end; t++, at++) {
           const bool truth = v.label_mask ? v.label_mask[t] : v.labelled[k], proxy = l.rows.known[t];
+          const int whose = l.rows.origin && l.rows.origin[t] == PX_ORIGIN_SIMULATOR ? 3 : 2;
           const int expected = which == PX_EXPORT_TRUE    ? truth
-                               : which == PX_EXPORT_PROXY ? 2 * proxy
+                               : which == PX_EXPORT_PROXY ? whose * proxy
                                : truth                    ? 1
-                                                          : 2 * proxy;
+                                                          : whose * proxy;
           const float zero[2] = { 0 };
-          const float *action = expected == 1 ? v.actions + 2 * t : expected == 2 ? l.rows.actions + 2 * t : zero;
+          const float *action = expected == 1 ? v.actions + 2 * t : expected >= 2 ? l.rows.actions + 2 * t : zero;
           CU_ASSERT_EQUAL(((const uint8_t *)source->data)[at], expected);
           CU_ASSERT_EQUAL(memcmp((const char *)actions->data + at * 8, action, 8), 0);
           float total[2] = { 0 };
-          if (expected == 2) px_label_totals(&x.list.spaces, l.rows.std + 2 * t, l.rows.epistemic + 2 * t, 1, total);
+          if (expected >= 2) px_label_totals(&x.list.spaces, l.rows.std + 2 * t, l.rows.epistemic + 2 * t, 1, total);
           CU_ASSERT_EQUAL(memcmp((const char *)certain[0]->data + at * 8, total, 8), 0);
-          CU_ASSERT_EQUAL(memcmp((const char *)certain[1]->data + at * 8, expected == 2 ? l.rows.epistemic + 2 * t : zero, 8), 0);
-          CU_ASSERT_EQUAL(((const float *)certain[2]->data)[at], expected == 2 ? l.rows.score[t] : 0);
+          CU_ASSERT_EQUAL(memcmp((const char *)certain[1]->data + at * 8, expected >= 2 ? l.rows.epistemic + 2 * t : zero, 8), 0);
+          CU_ASSERT_EQUAL(((const float *)certain[2]->data)[at], expected >= 2 ? l.rows.score[t] : 0);
+          CU_ASSERT_EQUAL(((const float *)residual->data)[at], expected == 3 ? l.rows.residual[t] : 0);
+          CU_ASSERT_EQUAL(((const uint8_t *)verified->data)[at], expected == 3 && l.rows.verified[t]);
         }
       }
       px_segment_close(&v);

@@ -11,10 +11,16 @@
 enum { A = 2 };
 
 /* Made-up labels; every seventh step is unknown. */
-struct made { float *actions, *std, *epistemic, *score; uint8_t *known; struct px_label_rows rows; };
+struct made {
+  float *actions, *std, *epistemic, *score, *residual;
+  uint8_t *known, *verified, *origin;
+  struct px_label_rows rows;
+};
 
 static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t seed) {
-  struct made m = { px_calloc(n * A, 4), px_calloc(n * A, 4), px_calloc(n * A, 4), px_calloc(n, 4), px_calloc(n, 1), { 0 } };
+  struct made m = { .actions = px_calloc(n * A, 4), .std = px_calloc(n * A, 4), .epistemic = px_calloc(n * A, 4),
+                    .score = px_calloc(n, 4), .residual = px_calloc(n, 4), .known = px_calloc(n, 1),
+                    .verified = px_calloc(n, 1), .origin = px_calloc(n, 1) };
   struct px_rng rng = px_rng_at(seed, 0, 0);
   for (uint64_t k = 0; k < n * A; k++) {
     m.known[k / A] = (k / A) % 7 != 3;
@@ -24,8 +30,20 @@ static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t see
     m.epistemic[k] = px_rng_float(&rng);
   }
   px_label_scores(spaces, m.std, m.epistemic, m.known, n, m.score);
-  m.rows = (struct px_label_rows){ n, m.actions, m.std, m.epistemic, m.score, m.known };
+  m.rows = (struct px_label_rows){ .steps_n = n, .actions = m.actions, .std = m.std, .epistemic = m.epistemic,
+                                   .score = m.score, .known = m.known };
   return m;
+}
+
+/* As if a simulator had given every other label, and verified every fourth. */
+static void simulate(struct made *m) {
+  for (uint64_t t = 0; t < m->rows.steps_n; t++) {
+    if (!m->known[t]) continue;
+    m->residual[t] = 0.001f * (float)t;
+    m->origin[t] = t % 2 == 0 ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
+    m->verified[t] = t % 4 == 0;
+  }
+  m->rows.residual = m->residual, m->rows.verified = m->verified, m->rows.origin = m->origin;
 }
 
 static void drop(struct made *m) {
@@ -33,7 +51,10 @@ static void drop(struct made *m) {
   free(m->std);
   free(m->epistemic);
   free(m->score);
+  free(m->residual);
   free(m->known);
+  free(m->verified);
+  free(m->origin);
 }
 
 static struct px_buf written(const struct px_spaces *spaces, const struct px_label_rows *rows) {
@@ -63,6 +84,42 @@ static void labels_come_back_at_any_address(void) {
     CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len - 1, &spaces, 100, &view, &err), PX_E_BAD_DATA);
   }
   free(shifted);
+  px_buf_free(&file);
+  drop(&m);
+}
+
+static void a_simulators_columns_are_there_only_if_one_took_part(void) {
+  const struct px_spaces spaces = trajs_spaces(3, A);
+  struct made m = make(&spaces, 100, 1);
+  struct px_buf plain = written(&spaces, &m.rows);
+  simulate(&m);
+  struct px_buf file = written(&spaces, &m.rows);
+  struct px_label_view view;
+  struct px_err err = { 0 };
+  CU_OK(px_label_open(plain.data, plain.len, &spaces, 100, &view, &err), err);
+  CU_ASSERT(!view.rows.origin && !view.rows.verified && !view.rows.residual);
+  px_label_close(&view);
+  CU_OK(px_label_open(file.data, file.len, &spaces, 100, &view, &err), err);
+  CU_ASSERT_EQUAL(memcmp(view.rows.actions, m.actions, 100 * A * 4), 0);
+  CU_ASSERT_EQUAL(memcmp(view.rows.residual, m.residual, 100 * 4), 0);
+  CU_ASSERT_EQUAL(memcmp(view.rows.verified, m.verified, 100), 0);
+  CU_ASSERT_EQUAL(memcmp(view.rows.origin, m.origin, 100), 0);
+  px_label_close(&view);
+  struct { float *residual; uint8_t *flag; } cases[] = { { &m.residual[4], NULL }, { &m.residual[3], NULL },
+                                                         { NULL, &m.origin[3] },   { NULL, &m.verified[3] } };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) { /* of step 3 no label is known */
+    const struct made kept = m;
+    const float residual = cases[i].residual ? *cases[i].residual : 0;
+    const uint8_t flag = cases[i].flag ? *cases[i].flag : 0;
+    if (cases[i].residual) *cases[i].residual = i ? 1 : -1;
+    else *cases[i].flag = 1;
+    struct px_buf out = PX_BUF(1 << 20);
+    CU_ASSERT_EQUAL(px_label_write(&spaces, &kept.rows, &out, &err), PX_E_BAD_DATA);
+    if (cases[i].residual) *cases[i].residual = residual;
+    else *cases[i].flag = flag;
+    px_buf_free(&out);
+  }
+  px_buf_free(&plain);
   px_buf_free(&file);
   drop(&m);
 }
@@ -125,6 +182,7 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   struct px_label_bytes bytes[8];
   for (size_t i = 0; i < segments.n; i++) {
     made[i] = make(&list.spaces, segments.items[i].info.steps_n, i);
+    if (i % 2) simulate(&made[i]);
     files[i] = written(&list.spaces, &made[i].rows);
     bytes[i] = (struct px_label_bytes){ files[i].data, files[i].len };
   }
@@ -141,6 +199,7 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
       CU_ASSERT_EQUAL(u->source[at], source);
       CU_ASSERT_EQUAL(memcmp(u->actions + at * A, action, sizeof zero), 0);
       CU_ASSERT_EQUAL(u->score[at], source == PX_SOURCE_PROXY ? made[i].score[t] : 0.0f);
+      CU_ASSERT_EQUAL(u->verified[at], source == PX_SOURCE_PROXY && made[i].rows.origin && made[i].verified[t]);
       true_n += source == PX_SOURCE_TRUE;
       proxy_n += source == PX_SOURCE_PROXY;
     }
@@ -161,5 +220,6 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   segments_free(&segments);
 }
 
-CU_MAIN("labels", T(labels_come_back_at_any_address), T(the_score_is_the_total_deviation_in_units_of_the_range),
+CU_MAIN("labels", T(labels_come_back_at_any_address), T(a_simulators_columns_are_there_only_if_one_took_part),
+        T(the_score_is_the_total_deviation_in_units_of_the_range),
         T(rows_that_break_a_rule_are_refused), T(the_union_takes_truth_first_then_proxy_then_nothing))

@@ -55,6 +55,9 @@ static void proxies_are_chosen_and_weighed_by_their_score(void) {
   CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1);
   rl_world_set(&spec, "labels", PROXY_BELOW), rl_world_set(&spec, "max_score", 0.045);
   CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + 3 * STEPS / 2);
+  rl_world_set(&spec, "labels", VERIFIED);
+  for (int step = 0; step < 3 * STEPS; step++) w.u.verified[step] = step % 3 == 0;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + STEPS);
   rl_world_set(&spec, "labels", ALL), rl_world_set(&spec, "weighting", EXP), rl_world_set(&spec, "weight_temperature", 0.02);
   rl_world_set(&spec, "weight_floor", 0.1);
   struct rl_data *d;

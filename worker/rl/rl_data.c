@@ -9,7 +9,7 @@
 
 /* What of a spec is asked for every step. */
 struct choice {
-  bool true_only, below, weigh;
+  bool true_only, below, verified, weigh;
   double max_score, temperature, floor, top_percent, true_share;
 };
 
@@ -19,6 +19,7 @@ enum part { NOTHING, USABLE, TRUE_PART };
 static struct choice choice_of(const struct rl_spec *spec) {
   return (struct choice){ .true_only = rl_says(spec, "labels", "true_only"),
                           .below = rl_says(spec, "labels", "proxy_below"),
+                          .verified = rl_says(spec, "labels", "verified"),
                           .max_score = rl_option(spec, "max_score"),
                           .weigh = rl_says(spec, "weighting", "exp"),
                           .temperature = rl_option(spec, "weight_temperature"),
@@ -43,6 +44,7 @@ static bool step_used(const struct px_union *u, const struct choice *choice, uin
   if (!px_dataset_next_known(ds, traj, t) && !(last && ds->terminated[traj])) return false;
   if (u->source[step] == PX_SOURCE_TRUE) return true;
   if (u->source[step] != PX_SOURCE_PROXY || choice->true_only) return false;
+  if (choice->verified) return u->verified[step];
   return !choice->below || (double)u->score[step] < choice->max_score;
 }
 
