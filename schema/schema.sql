@@ -328,7 +328,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
     CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
-    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
     CONSTRAINT jobs_limit_s_check CHECK ((limit_s >= 0)),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
@@ -816,7 +816,13 @@ CREATE TABLE public.label_segments (
     known_n bigint NOT NULL,
     score_sum double precision NOT NULL,
     profile text DEFAULT ''::text NOT NULL,
+    verified_n bigint,
+    simulated_n bigint,
+    residual_sum double precision,
     CONSTRAINT label_segments_check CHECK (((known_n >= 0) AND (known_n <= steps_n))),
+    CONSTRAINT label_segments_check1 CHECK (((verified_n >= 0) AND (verified_n <= known_n))),
+    CONSTRAINT label_segments_check2 CHECK (((simulated_n >= 0) AND (simulated_n <= known_n))),
+    CONSTRAINT label_segments_residual_sum_check CHECK ((residual_sum >= (0)::double precision)),
     CONSTRAINT label_segments_seq_check CHECK ((seq >= 0)),
     CONSTRAINT label_segments_sha256_check CHECK ((length(sha256) = 32)),
     CONSTRAINT label_segments_steps_n_check CHECK ((steps_n > 0))
@@ -844,6 +850,12 @@ COMMENT ON COLUMN public.label_segments.score_sum IS 'Sum of the uncertainty sco
 
 COMMENT ON COLUMN public.label_segments.profile IS 'Instruction set and libraries it was computed under; empty: before they were recorded';
 
+COMMENT ON COLUMN public.label_segments.verified_n IS 'Labels that a simulator verified; null, as the next two: none took part';
+
+COMMENT ON COLUMN public.label_segments.simulated_n IS 'Labels that are the simulator''s own';
+
+COMMENT ON COLUMN public.label_segments.residual_sum IS 'Sum of residuals over known_n, each counted as obs_dim at most';
+
 CREATE VIEW public.label_rows AS
  SELECT l.label_job_id,
     l.seq,
@@ -853,7 +865,10 @@ CREATE VIEW public.label_rows AS
     l.sha256,
     l.steps_n,
     l.known_n,
-    l.score_sum
+    l.score_sum,
+    l.verified_n,
+    l.simulated_n,
+    l.residual_sum
    FROM (public.label_segments l
      JOIN public.jobs shard ON ((shard.id = l.job_id)))
   WHERE ((shard.state = 'succeeded'::text) AND (shard.epoch = l.epoch) AND (EXISTS ( SELECT
@@ -873,6 +888,9 @@ CREATE TABLE public.label_sets (
     mean_score double precision NOT NULL,
     sha256 bytea NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    verified_n bigint,
+    simulated_n bigint,
+    mean_residual double precision,
     CONSTRAINT label_sets_segments_n_check CHECK ((segments_n > 0)),
     CONSTRAINT label_sets_sha256_check CHECK ((length(sha256) = 32))
 );
@@ -898,6 +916,12 @@ COMMENT ON COLUMN public.label_sets.mean_score IS 'Mean uncertainty score';
 COMMENT ON COLUMN public.label_sets.sha256 IS 'Digest over the digests of its segments in order';
 
 COMMENT ON COLUMN public.label_sets.created_at IS 'When it was published';
+
+COMMENT ON COLUMN public.label_sets.verified_n IS 'Proxy actions that a simulator verified; null, as the next two: none took part';
+
+COMMENT ON COLUMN public.label_sets.simulated_n IS 'Proxy actions that are the simulator''s own';
+
+COMMENT ON COLUMN public.label_sets.mean_residual IS 'Mean residual, each counted as obs_dim at most';
 
 CREATE TABLE public.models (
     id text NOT NULL,

@@ -15,11 +15,48 @@
 
 enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
 
+/* A set that a simulator took part in is judged by parts too: its own labels, and those of them that it verified. */
+enum part_of_set { WHOLE, SIMULATED, VERIFIED, PARTS_N };
 struct judging {
   const struct px_dataset *truth;
-  struct idm_quality *quality;
-  struct idm_bias *bias; /* NULL: actions are discrete */
+  struct idm_quality *quality[PARTS_N];
+  struct idm_bias *bias; /* of the whole; NULL: actions are discrete */
+  uint8_t *chosen;       /* [chosen_n] steps of one segment */
+  uint64_t chosen_n;
+  bool simulated;
 };
+
+static void judging_free(struct judging *j) {
+  for (int i = 0; i < PARTS_N; i++) idm_quality_free(j->quality[i]);
+  idm_bias_free(j->bias);
+  free(j->chosen);
+  *j = (struct judging){ .truth = NULL };
+}
+
+static enum px_status judging_new(const struct px_dataset *truth, const struct px_dataset *visible, struct judging *out,
+                                  struct px_err *err) {
+  struct judging j = { .truth = truth };
+  enum px_status status = PX_OK;
+  for (int i = 0; i < PARTS_N && !status; i++) status = idm_quality_new(truth, visible, &j.quality[i], err);
+  if (!status && !truth->spaces.act_count) status = idm_bias_new(truth, visible, &j.bias, err);
+  if (status) judging_free(&j);
+  else *out = j;
+  return status;
+}
+
+/* Judges the steps of which `which` is 1 as a part. */
+static enum px_status judge_part(struct judging *j, enum part_of_set part, uint32_t from, uint32_t to,
+                                 const struct px_label_rows *rows, const uint8_t *which, struct px_err *err) {
+  if (rows->steps_n > j->chosen_n) {
+    uint8_t *more = px_realloc_n(j->chosen, rows->steps_n, 1);
+    if (!more) return px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
+    j->chosen = more;
+    j->chosen_n = rows->steps_n;
+  }
+  for (uint64_t t = 0; t < rows->steps_n; t++) j->chosen[t] = rows->known[t] && which[t];
+  idm_quality_add(j->quality[part], from, to, rows->actions, rows->std, rows->epistemic, j->chosen);
+  return PX_OK;
+}
 
 static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
   struct judging *j = ctx;
@@ -27,12 +64,18 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
   if (seq >= ds->segments_n) return px_fail(err, PX_E_BAD_DATA, "labels of segment %u, which the snapshot lacks", seq);
   const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
   struct px_label_view view;
-  const enum px_status status = px_label_open(bytes, n, &ds->spaces, ds->step_start[to] - ds->step_start[from], &view, err);
+  enum px_status status = px_label_open(bytes, n, &ds->spaces, ds->step_start[to] - ds->step_start[from], &view, err);
   if (status) return status;
-  idm_quality_add(j->quality, from, to, view.rows.actions, view.rows.std, view.rows.epistemic, view.rows.known);
-  if (j->bias) idm_bias_add(j->bias, from, to, view.rows.actions, view.rows.known);
+  const struct px_label_rows *rows = &view.rows;
+  idm_quality_add(j->quality[WHOLE], from, to, rows->actions, rows->std, rows->epistemic, rows->known);
+  if (j->bias) idm_bias_add(j->bias, from, to, rows->actions, rows->known);
+  if (rows->origin) {
+    j->simulated = true;
+    status = judge_part(j, SIMULATED, from, to, rows, rows->origin, err);
+    if (!status) status = judge_part(j, VERIFIED, from, to, rows, rows->verified, err);
+  }
   px_label_close(&view);
-  return PX_OK;
+  return status;
 }
 
 static json_t *part(const struct idm_quality *q, enum idm_quality_part which, bool discrete) {
@@ -91,6 +134,46 @@ static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, co
                    px_json_number(f.nll), "coverage", coverage(&f), "inside", inside, "outside", outside);
 }
 
+/* ---- labels of a simulator, and the model's own beside them */
+
+static json_t *share_of(const struct judging *j, enum part_of_set which) {
+  struct idm_quality_figures all, some;
+  idm_quality_figures(j->quality[WHOLE], IDM_ALL, &all);
+  idm_quality_figures(j->quality[which], IDM_ALL, &some);
+  json_t *found = part(j->quality[which], IDM_ALL, false);
+  if (json_is_object(found)) json_object_set_new(found, "share", json_real((double)some.n / (double)all.n));
+  return found;
+}
+
+/* What the models alone would have said, on the same steps, a few trajectories at a time. */
+static enum px_status judge_models(struct job *job, const struct snapshot_idm *idm, const struct px_dataset *truth,
+                                   const struct px_dataset *visible, json_t *labellers, struct px_err *err) {
+  struct idm_quality *q = NULL;
+  enum px_status status = idm_quality_new(truth, visible, &q, err);
+  for (uint32_t from = 0; !status && from < truth->traj_n; from += TRAJ_AT_ONCE) {
+    const uint32_t to = truth->traj_n - from < TRAJ_AT_ONCE ? truth->traj_n : from + TRAJ_AT_ONCE;
+    struct idm_labels *labels = NULL;
+    status = idm_label(idm->models, idm->n, visible, from, to, NULL, &labels, err);
+    if (!status) idm_quality_add(q, from, to, labels->actions, labels->std, labels->epistemic, labels->known);
+    if (!status) status = px_progress_report(&job->progress, "idm", to, truth->traj_n, NULL, 0);
+    idm_labels_free(labels);
+  }
+  if (!status) {
+    json_t *found = part(q, IDM_ALL, false);
+    json_object_set_new(found, "inside", part(q, IDM_INSIDE, false));
+    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE, false));
+    json_object_set_new(labellers, "idm", found);
+  }
+  idm_quality_free(q);
+  return status;
+}
+
+static void add_labellers(const struct judging *j, json_t *label, json_t *labellers) {
+  json_object_set_new(labellers, "simulator", share_of(j, SIMULATED));
+  json_object_set_new(labellers, "verified", share_of(j, VERIFIED));
+  json_object_set(label, "labellers", labellers);
+}
+
 /* One yardstick's error on the same steps, a few trajectories at a time. */
 static enum px_status judge_yardstick(struct job *job, const struct idm_yardsticks *yardsticks, enum idm_yardstick which,
                                       const struct px_dataset *truth, const struct px_dataset *visible, json_t *out,
@@ -118,12 +201,14 @@ static enum px_status judge_yardstick(struct job *job, const struct idm_yardstic
   return status;
 }
 
-static enum px_status judge_yardsticks(struct job *job, const struct idm_spec *spec, const struct px_dataset *truth,
+static enum px_status judge_yardsticks(struct job *job, const struct snapshot_idm *idm, const struct px_dataset *truth,
                                        const struct px_dataset *visible, json_t *label,
                                        struct idm_quality_figures figures[IDM_YARDSTICKS_N], struct px_err *err) {
   struct idm_yardsticks *yardsticks = NULL;
   json_t *out = json_object();
-  enum px_status status = idm_yardsticks_fit(visible, spec->k, spec->f, &job->progress, &yardsticks, err);
+  const struct idm_spec *spec = idm->n ? idm_model_spec(idm->models[0]) : NULL;
+  enum px_status status =
+    idm_yardsticks_fit(visible, spec ? spec->k : 1, spec ? spec->f : 0, &job->progress, &yardsticks, err);
   for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
     status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out, &figures[which], err);
   json_object_set_new(label, "yardsticks", out);
@@ -140,6 +225,12 @@ static void warn_coverage(const struct idm_quality_figures *f, json_t *report) {
   px_warn_figure(found, "covered", covered);
 }
 
+static void warn_few(const struct idm_quality_figures *all, const char *what, json_t *report) {
+  if (all->n >= FIGURES_FEW_TRANSITIONS) return;
+  px_warn_figure(px_warn(report, PX_W_FEW_JUDGED, "the labels' figures are over %llu %s transition%s", (unsigned long long)all->n,
+                         what, all->n == 1 ? "" : "s"), "transitions", (double)all->n);
+}
+
 static void warn_hidden(const struct idm_quality *q, const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N], bool discrete,
                         json_t *report) {
   struct idm_quality_figures all;
@@ -148,18 +239,16 @@ static void warn_hidden(const struct idm_quality *q, const struct idm_quality_fi
   if (idm_judge_no_better(&all, &yardsticks[best], discrete))
     figures_warn_no_better(&all, &yardsticks[best], idm_yardstick_name(best, discrete), discrete, report);
   if (!discrete) warn_coverage(&all, report);
-  if (all.n >= FIGURES_FEW_TRANSITIONS) return;
-  px_warn_figure(px_warn(report, PX_W_FEW_JUDGED, "the labels' figures are over %llu hidden transition%s", (unsigned long long)all.n,
-                         all.n == 1 ? "" : "s"), "transitions", (double)all.n);
+  warn_few(&all, "hidden", report);
 }
 
 /* What was hidden is known: labels and yardsticks against it. */
 static enum px_status judge_hidden(struct job *job, const struct judging *j, const struct px_dataset *visible,
                                    const char *label_set, json_t *report, json_t **out, struct px_err *err) {
-  const struct idm_quality *q = j->quality;
   const struct px_dataset *truth = j->truth;
   struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N];
   const uint32_t classes = truth->spaces.act_count;
+  const struct idm_quality *q = j->quality[WHOLE];
   struct snapshot_idm idm = { .n = 0 };
   double cross_entropy = 0;
   enum px_status status = snapshot_idm(job, &idm, err);
@@ -168,10 +257,17 @@ static enum px_status judge_hidden(struct job *job, const struct judging *j, con
   if (!status) {
     *out = classes ? classes_document(q, classes, cross_entropy, label_set)
                    : hidden_document(q, truth->spaces.act_dim, label_set);
-    status = *out ? judge_yardsticks(job, idm_model_spec(idm.models[0]), truth, visible, *out, yardsticks, err)
+    status = *out ? judge_yardsticks(job, &idm, truth, visible, *out, yardsticks, err)
                   : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   }
-  if (!status) warn_hidden(q, yardsticks, classes > 0, report);
+  if (!status && j->simulated) {
+    json_t *labellers = json_object();
+    if (idm.n) status = judge_models(job, &idm, truth, visible, labellers, err);
+    add_labellers(j, *out, labellers);
+    json_decref(labellers);
+  } else if (!status) {
+    warn_hidden(q, yardsticks, classes > 0, report);
+  }
   if (!status && j->bias) status = report_bias(job, j->bias, q, *out, report, err);
   snapshot_idm_free(&idm);
   return status;
@@ -273,6 +369,31 @@ static enum px_status held_out(const json_t *members, bool discrete, const char 
   return *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
 }
 
+/* Nothing was hidden, but a simulator looks at no true action: all known ones judge its labels. `visible` loses them. */
+static enum px_status judge_known(struct job *job, const struct px_dataset *truth, struct px_dataset *visible, json_t *held,
+                                  const char *label_set, json_t *report, json_t **out, struct px_err *err) {
+  struct judging j = { .truth = NULL };
+  struct idm_quality_figures all = { .n = 0 };
+  uint8_t *none = px_calloc(truth->traj_n, 1);
+  enum px_status status = none ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  if (!status) px_dataset_hide(visible, none);
+  if (!status) status = judging_new(truth, visible, &j, err);
+  if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
+  if (!status) idm_quality_figures(j.quality[WHOLE], IDM_ALL, &all);
+  if (!status) {
+    json_t *labellers = json_object();
+    *out = json_pack("{s:s, s:s, s:I, s:o, s:o}", "label_set", label_set, "basis", "known", "transitions", (json_int_t)all.n,
+                     "mse", all.n ? json_real(all.mse) : json_null(), "r2", all.n ? px_json_number(all.r2) : json_null());
+    if (json_array_size(json_object_get(job->spec, "models"))) json_object_set(labellers, "idm", held);
+    if (all.n) add_labellers(&j, *out, labellers);
+    json_decref(labellers);
+    warn_few(&all, "known", report);
+  }
+  judging_free(&j);
+  free(none);
+  return status;
+}
+
 /* ---- returns */
 
 /* Where most of what had to be labelled lies outside the returns that are labelled, the labels extrapolate. */
@@ -300,26 +421,29 @@ static void warn_returns(const struct job *job, const struct idm_quality *q, con
   px_warn_figure(found, "outside", (double)outside / (double)all);
 }
 
-static enum px_status judge(struct job *job, const struct px_dataset *truth, const struct px_dataset *visible,
+static enum px_status judge(struct job *job, const struct px_dataset *truth, struct px_dataset *visible,
                             const char *label_set, json_t *report, json_t **out, struct px_err *err) {
-  struct judging j = { .truth = truth };
+  struct judging j = { .truth = NULL };
   struct idm_quality_figures all = { .n = 0 };
   json_t *label = NULL, *members = NULL;
   enum px_status status = read_members(job, &members, err);
   add_member_warnings(members, report);
-  if (!status) status = idm_quality_new(truth, visible, &j.quality, err);
-  if (!status && !truth->spaces.act_count) status = idm_bias_new(truth, visible, &j.bias, err);
+  if (!status) status = judging_new(truth, visible, &j, err);
   if (!status) status = store_label_read(job->store, label_set, 0, truth->segments_n, judge_segment, &j, err);
-  if (!status) idm_quality_figures(j.quality, IDM_ALL, &all);
-  if (!status && all.n == 0) {
+  if (!status) idm_quality_figures(j.quality[WHOLE], IDM_ALL, &all);
+  if (!status && all.n) status = judge_hidden(job, &j, visible, label_set, report, &label, err);
+  else if (!status && (!j.simulated || json_array_size(members)))
     status = held_out(members, truth->spaces.act_count > 0, label_set, report, &label, err);
-  } else if (!status) {
-    status = judge_hidden(job, &j, visible, label_set, report, &label, err);
+  if (!status) warn_returns(job, j.quality[WHOLE], visible, report);
+  if (!status && !all.n && j.simulated) {
+    json_t *held = label;
+    label = NULL;
+    status = judge_known(job, truth, visible, held, label_set, report, &label, err);
+    json_decref(held);
   }
-  if (!status) warn_returns(job, j.quality, visible, report);
+  if (!status) json_object_set_new(label, "labeller", json_string(j.simulated ? "simulator" : "idm"));
   json_decref(members);
-  idm_bias_free(j.bias);
-  idm_quality_free(j.quality);
+  judging_free(&j);
   if (status)
     json_decref(label);
   else
@@ -332,7 +456,7 @@ static void warn_of_mask(const struct job *job, const struct px_dataset *truth, 
                          json_t *report) {
   uint64_t known_n = 0, hidden_n = 0;
   if (px_mask_from_json(json_object_get(job->spec, "mask")).protocol == PX_MASK_NONE) return;
-  if (strcmp(spec_text(json_object_get(report, "label"), "basis"), "hidden") == 0) return;
+  if (strcmp(spec_text(json_object_get(report, "label"), "basis"), "held_out") != 0) return;
   for (uint64_t t = 0; t < truth->steps_n; t++) {
     known_n += truth->labelled[t];
     hidden_n += truth->labelled[t] && !visible->labelled[t];

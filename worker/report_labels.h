@@ -15,6 +15,11 @@
  * "held_out"): mse and r2 of the members on the labelled trajectories each held
  * out, and yardsticks {mean, ridge, nearest: {transitions, mse}} there. Errors
  * are in actions mapped to (-1, 1); r2 is null where true actions do not differ.
+ *
+ * labeller says who made the set: idm or simulator. Of a simulator's set, mse and r2 are of the labels as published, and
+ * labellers {simulator, verified: {transitions, share, mse, r2}, idm} of the simulator's own, of those that it verified, and
+ * of what the models alone say on the same steps. Where nothing was hidden its basis is "known": all true actions judge it,
+ * since it looked at none; labellers.idm is then what is held out (basis "held_out").
  * `warnings` gets what the members warned of, and what is doubtful here. */
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
 

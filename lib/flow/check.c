@@ -8,6 +8,7 @@
 #include "lib/flow/algos.h"
 #include "lib/flow/estimate.h"
 #include "lib/flow/idm.h"
+#include "lib/flow/labellers.h"
 
 enum { AT_MAX = 96 };
 
@@ -181,7 +182,8 @@ static enum px_status find(const struct flow_snapshot *snapshot, const char *id,
                            struct flow_result *out, struct px_err *err) {
   static const char *const ROLE[] = { [FLOW_ROLE_IDM] = "an inverse dynamics model", [FLOW_ROLE_POLICY] = "a policy",
                                       [FLOW_ROLE_LABELS] = "a label set", [FLOW_ROLE_EVALUATION] = "an evaluate job",
-                                      [FLOW_ROLE_ASSESSMENT] = "an assess job", [FLOW_ROLE_OTHER] = "another job" };
+                                      [FLOW_ROLE_ASSESSMENT] = "an assess job", [FLOW_ROLE_SIMULATOR] = "a simulator",
+                                      [FLOW_ROLE_OTHER] = "another job" };
   const enum px_status status = snapshot->find(snapshot->find_ctx, id, out, err);
   if (status && err) snprintf(err->pointer, sizeof err->pointer, "%s", at);
   if (status || out->role == role) return status;
@@ -201,6 +203,58 @@ static enum px_status check_model(const struct flow_snapshot *snapshot, const ch
   return PX_E_BAD_FIELD;
 }
 
+/* ---- simulators that label */
+
+static enum px_status check_uploaded(const char *id, const char *at, const struct flow_snapshot *snapshot, struct px_err *err) {
+  const struct flow_dims dims = dims_of(snapshot);
+  struct flow_result found;
+  if (!snapshot->find) return PX_OK;
+  const enum px_status status = find(snapshot, id, FLOW_ROLE_SIMULATOR, at, &found, err);
+  if (status || flow_dims_equal(&found.dims, &dims)) return status;
+  char theirs[FLOW_DIMS_TEXT], ours[FLOW_DIMS_TEXT];
+  flow_dims_text(&found.dims, theirs);
+  flow_dims_text(&dims, ours);
+  return px_fail_at(err, PX_E_BAD_FIELD, at, "simulator %s has %s, the dataset %s", id, theirs, ours);
+}
+
+/* The simulator that labels or is checked: there, of the dataset's dimensions, and for actions that can be solved for. */
+static enum px_status check_simulator(const json_t *from, const char *at, const struct flow_snapshot *snapshot, struct px_err *err) {
+  const char *name = word(from, "simulator");
+  if (snapshot->act_count) {
+    px_fail_at(err, PX_E_BAD_FIELD, at, "a simulator labels continuous actions; the dataset's are discrete");
+    px_err_hint(err, "Use labeller idm, whose head softmax learns discrete actions.");
+    return PX_E_BAD_FIELD;
+  }
+  if (!name) {
+    px_fail_at(err, PX_E_BAD_FIELD, at, "no simulator is named, and the dataset names none");
+    px_err_hint(err, "Name hopper, walker2d, halfcheetah or what POST /v1/simulators gave, or create the dataset with env.");
+    return PX_E_BAD_FIELD;
+  }
+  const struct flow_dims dims = dims_of(snapshot);
+  return strncmp(name, "sim_", 4) == 0 ? check_uploaded(name, at, snapshot, err)
+                                       : flow_env_check(name, &dims, "the dataset", at, err);
+}
+
+/* With or without inverse dynamics models beside it, as its fallback says. */
+static enum px_status check_labeller(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+  const json_t *labeller = json_object_get(spec, "labeller");
+  const bool models = kind == FLOW_PIPELINE ? flow_uses_idm(spec) : json_object_get(spec, "models") != NULL;
+  if (kind == FLOW_CHECK_SIMULATOR) return check_simulator(spec, "/spec/simulator", snapshot, err);
+  if (!labeller) return PX_OK;
+  if (flow_by_simulator(spec)) {
+    const enum px_status status = check_simulator(labeller, "/spec/labeller/simulator", snapshot, err);
+    if (status) return status;
+    if (json_is_false(json_object_get(labeller, "solve")) && !models)
+      return px_fail_at(err, PX_E_BAD_FIELD, "/spec/labeller/solve", "without solving the labels are those of inverse dynamics models, and there are none");
+    if (models && !flow_uses_idm(spec))
+      return px_fail_at(err, PX_E_BAD_FIELD, "/spec/labeller/fallback", "fallback is none, and yet models are given");
+  }
+  if (models || !flow_uses_idm(spec)) return PX_OK;
+  px_fail_at(err, PX_E_BAD_FIELD, "/spec/models", "models is missing");
+  px_err_hint(err, "Name the inverse dynamics models that label, or labeller simulator without a fallback.");
+  return PX_E_BAD_FIELD;
+}
+
 /* Trainings read all of the snapshot's labels; an export takes what there is. */
 static enum px_status check_label_set(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
                                       struct px_err *err) {
@@ -211,6 +265,8 @@ static enum px_status check_label_set(enum flow_kind kind, const json_t *spec, c
   if (status) return status;
   if (strcmp(found.dataset, word(spec, "dataset")) != 0)
     return px_fail_at(err, PX_E_BAD_FIELD, "/spec/label_set", "label set %s is of dataset %s", id, found.dataset);
+  if (kind == FLOW_REPORT && strcmp(found.algo, "simulator") != 0 && !json_object_get(spec, "models"))
+    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/models", "models is missing: %s is not a simulator's", id);
   if (kind == FLOW_EXPORT || found.segments_n >= whole(spec, "segments")) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/label_set", "label set %s covers %u segments, and the snapshot has %u", id,
              found.segments_n, whole(spec, "segments"));
@@ -276,6 +332,7 @@ static enum px_status check_export(const json_t *spec, const struct flow_snapsho
 enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t *spec, const struct flow_snapshot *snapshot,
                           struct px_err *err) {
   enum px_status status = check_idm(spec, snapshot, err);
+  if (!status) status = check_labeller(kind, spec, snapshot, err);
   if (!status) status = check_distinct(spec, err);
   if (!status) status = check_policies(given, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, snapshot, err);

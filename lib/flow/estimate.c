@@ -14,6 +14,7 @@ static const double CHUNK = 512; /* rows that a net takes at a time: PX_MLP_CHUN
 static const double COPIES = 5 + 4 * 3;
 static const double FLOPS = 1e9; /* of a very slow core */
 static const double LEAST_S = 3600;
+static const double SIMULATOR_BYTES = 64.0 * (1 << 20); /* a model, its state, and the pipes to its process */
 static const double RIDGE_SIDE = 2048, RIDGE_BLOCK = 256; /* of worker/idm/ridge.c and linear.c */
 
 static double number(const json_t *object, const char *name, double fallback) {
@@ -145,6 +146,8 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
              activations(spec, d->obs + d->act, 2);
     case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
+    case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + SIMULATOR_BYTES;
+    case FLOW_CHECK_SIMULATOR: return loaded(d) + SIMULATOR_BYTES;
     case FLOW_EXPORT: return 6 * d->segment_bytes;
     default: return 0;
   }
@@ -161,6 +164,7 @@ static double flops(enum flow_kind kind, const json_t *spec, const struct flow_d
     case FLOW_TRAIN_POLICY: return policy_work(json_object_get(spec, "policy"), dims);
     case FLOW_ASSESS: return number(spec, "updates", 0) * number(spec, "batch", 0) * 12 * fqe_params(spec, dims) + d->rows * 1e7;
     case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
+    case FLOW_SIMULATE_SHARD: return d->steps * 1e9;
     case FLOW_EVALUATE: return (number(spec, "episodes", 0) + changed_episodes(spec)) * 1000 * 1e7;
     case FLOW_REPORT: return d->steps * 20000 * (4 * d->obs + 8) + 40 * pow(2 * d->obs, 3);
     default: return d->steps * 1e6;

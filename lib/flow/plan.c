@@ -9,6 +9,7 @@
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/flow/check.h"
+#include "lib/flow/labellers.h"
 
 enum { SHARDS_DEFAULT = 8 };
 /* Within a pipeline what the most waits for goes first. */
@@ -57,6 +58,8 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
   if (!status && one) status = need_maker(job, one, err);
   one = json_string_value(json_object_get(spec, "label_set"));
   if (!status && one) status = need_maker(job, one, err);
+  one = json_string_value(json_object_get(spec, "check"));
+  if (!status && one) status = need(job, one, err);
   return status;
 }
 
@@ -112,9 +115,52 @@ static json_t *base(const json_t *from, bool masked) {
   return spec;
 }
 
-/* A label job with its shards. `spec` is a checked label spec. The label job is
- * at *at; the shards come after it, and it needs them. */
-static enum px_status add_label(struct planner *p, const json_t *spec, int urgency, size_t *at, struct px_err *err) {
+static enum px_status need_job(struct planner *p, size_t at, size_t needed, struct px_err *err) {
+  char id[FLOW_ID_MAX];
+  snprintf(id, sizeof id, "%s", p->plan->jobs[needed].id);
+  return need(&p->plan->jobs[at], id, err);
+}
+
+/* A simulator is tried on the true actions that `mask` leaves, before any label is made. Gives the job's id; "": none is known. */
+static enum px_status add_check(struct planner *p, const json_t *spec, const json_t *mask, int urgency, char id[FLOW_ID_MAX],
+                                struct px_err *err) {
+  const json_t *labeller = json_object_get(spec, "labeller");
+  *id = '\0';
+  if (!flow_by_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
+  json_t *check = base(spec, false);
+  if (!check || (mask && json_object_set(check, "mask", (json_t *)(uintptr_t)mask) < 0) ||
+      json_object_set(check, "simulator", json_object_get(labeller, "simulator")) < 0 ||
+      json_object_set(check, "threshold", json_object_get(labeller, "threshold")) < 0) {
+    json_decref(check);
+    return no_memory(err);
+  }
+  size_t at;
+  const enum px_status status = add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
+  if (!status) snprintf(id, FLOW_ID_MAX, "%s", p->plan->jobs[at].id);
+  return status;
+}
+
+/* One shard's spec: segments [first, after) of what the label job labels. */
+static json_t *shard_spec(const json_t *spec, const char *label_job, const char *check, uint32_t first, uint32_t after) {
+  json_t *part = base(spec, false);
+  const json_t *models = json_object_get(spec, "models");
+  if (!part || (models && json_object_set(part, "models", (json_t *)(uintptr_t)models) < 0) ||
+      json_object_set_new(part, "label_job", json_string(label_job)) < 0 ||
+      json_object_set_new(part, "first", json_integer(first)) < 0 ||
+      json_object_set_new(part, "count", json_integer(after - first)) < 0 ||
+      (flow_by_simulator(spec) && json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
+      (*check && json_object_set_new(part, "check", json_string(check)) < 0)) {
+    json_decref(part);
+    return NULL;
+  }
+  return part;
+}
+
+/* A label job with its shards. `spec` is a checked label spec; `mask` hides true actions from a simulator's check. The label
+ * job is at *at; what it needs comes after it. */
+static enum px_status add_label(struct planner *p, const json_t *spec, const json_t *mask, int urgency, size_t *at,
+                                struct px_err *err) {
+  const enum flow_kind kind = flow_by_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
   const uint32_t segments = (uint32_t)json_integer_value(json_object_get(spec, "segments"));
   const json_t *given = json_object_get(spec, "shards");
   uint32_t shards = given ? (uint32_t)json_integer_value(given) : SHARDS_DEFAULT;
@@ -124,20 +170,18 @@ static enum px_status add_label(struct planner *p, const json_t *spec, int urgen
     json_decref(whole);
     return no_memory(err);
   }
+  char check[FLOW_ID_MAX], label[FLOW_ID_MAX];
   enum px_status status = add(p, FLOW_LABEL, whole, urgency, at, err, "label");
+  if (status) return status;
+  snprintf(label, sizeof label, "%s", p->plan->jobs[*at].id);
+  status = add_check(p, spec, mask, urgency, check, err);
+  if (!status && *check) status = need(&p->plan->jobs[*at], check, err);
   for (uint32_t i = 0; !status && i < shards; i++) {
     const uint32_t first = (uint32_t)((uint64_t)segments * i / shards);
     const uint32_t after = (uint32_t)((uint64_t)segments * (i + 1) / shards);
-    json_t *part = json_pack("{s:O, s:O, s:O, s:s, s:I, s:I}", "dataset", json_object_get(spec, "dataset"), "segments",
-                             json_object_get(spec, "segments"), "models", json_object_get(spec, "models"), "label_job",
-                             p->plan->jobs[*at].id, "first", (json_int_t)first, "count", (json_int_t)(after - first));
     size_t shard;
-    status = add(p, FLOW_LABEL_SHARD, part, urgency, &shard, err, "label/%u", i);
-    if (!status) {
-      char id[FLOW_ID_MAX];
-      snprintf(id, sizeof id, "%s", p->plan->jobs[shard].id);
-      status = need(&p->plan->jobs[*at], id, err);
-    }
+    status = add(p, kind, shard_spec(spec, label, check, first, after), urgency, &shard, err, "label/%u", i);
+    if (!status) status = need_job(p, *at, shard, err);
   }
   return status;
 }
@@ -262,6 +306,12 @@ static enum px_status check_learnable(const json_t *spec, const struct flow_snap
   return PX_OK;
 }
 
+/* Copies a field that may be left out. */
+static int copy_given(json_t *to, const json_t *from, const char *name) {
+  json_t *value = json_object_get(from, name);
+  return value ? json_object_set(to, name, value) : 0;
+}
+
 static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px_err *err) {
   size_t top, label, report;
   json_t *models = json_array(), *runs = json_array();
@@ -270,13 +320,13 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
   if (!status) {
     snprintf(parent, sizeof parent, "%s", p->plan->jobs[top].id);
     p->parent = parent;
-    status = add_members(p, spec, models, err);
+    if (flow_uses_idm(spec)) status = add_members(p, spec, models, err);
   }
   json_t *labelling = status ? NULL : base(spec, false);
-  if (labelling && (json_object_set(labelling, "models", models) < 0 ||
-                    (json_object_get(spec, "shards") && json_object_set(labelling, "shards", json_object_get(spec, "shards")) < 0)))
+  if (labelling && (copy_given(labelling, spec, "shards") < 0 || copy_given(labelling, spec, "labeller") < 0 ||
+                    (json_array_size(models) && json_object_set(labelling, "models", models) < 0)))
     status = no_memory(err);
-  if (!status) status = labelling ? add_label(p, labelling, SECOND, &label, err) : no_memory(err);
+  if (!status) status = labelling ? add_label(p, labelling, json_object_get(spec, "mask"), SECOND, &label, err) : no_memory(err);
   if (!status) result_id("ls", p->plan->jobs[label].id, label_set);
   if (!status) status = add_runs(p, spec, "ss", label_set, runs, err);
   size_t i;
@@ -285,20 +335,29 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
     if (!status) status = add_runs(p, spec, json_string_value(baseline), label_set, runs, err);
   json_t *summary = status ? NULL : base(spec, true);
   if (summary && (json_object_set_new(summary, "label_set", json_string(label_set)) < 0 ||
-                  json_object_set(summary, "models", models) < 0 || json_object_set(summary, "runs", runs) < 0 ||
-                  (json_object_get(spec, "env") && json_object_set(summary, "env", json_object_get(spec, "env")) < 0)))
+                  (json_array_size(models) && json_object_set(summary, "models", models) < 0) ||
+                  json_object_set(summary, "runs", runs) < 0 || copy_given(summary, spec, "env") < 0))
     status = no_memory(err);
   if (!status) status = add(p, FLOW_REPORT, json_incref(summary), FIRST, &report, err, "report");
-  for (size_t j = top + 1; !status && j < p->plan->n; j++) {
-    char id[FLOW_ID_MAX];
-    snprintf(id, sizeof id, "%s", p->plan->jobs[j].id);
-    status = need(&p->plan->jobs[top], id, err);
-  }
+  for (size_t j = top + 1; !status && j < p->plan->n; j++) status = need_job(p, top, j, err);
   json_decref(summary);
   json_decref(labelling);
   json_decref(runs);
   json_decref(models);
   return status;
+}
+
+/* Where no simulator is named, the dataset's; where nothing is said of a fallback, models if there are or can be any. */
+static enum px_status complete_simulator(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+  const bool check = kind == FLOW_CHECK_SIMULATOR;
+  json_t *labeller = check ? spec : json_object_get(spec, "labeller");
+  if (!check && !flow_by_simulator(spec)) return PX_OK;
+  if (!json_object_get(labeller, "simulator") && *snapshot->env &&
+      json_object_set_new(labeller, "simulator", json_string(snapshot->env)) < 0)
+    return no_memory(err);
+  if (check || json_object_get(labeller, "fallback")) return PX_OK;
+  const bool models = kind == FLOW_PIPELINE ? snapshot->labelled_trajectories_n > 0 : json_object_get(spec, "models") != NULL;
+  return json_object_set_new(labeller, "fallback", json_string(models ? "idm" : "none")) < 0 ? no_memory(err) : PX_OK;
 }
 
 /* Fills in the snapshot and the dataset's simulator. */
@@ -316,7 +375,13 @@ static enum px_status complete(enum flow_kind kind, json_t *spec, const struct f
   if (kind == FLOW_PIPELINE && !json_object_get(spec, "env") && *snapshot->env &&
       json_object_set_new(spec, "env", json_string(snapshot->env)) < 0)
     return no_memory(err);
-  return PX_OK;
+  return complete_simulator(kind, spec, snapshot, err);
+}
+
+/* A pipeline that a simulator labels alone needs true actions for its baselines only. */
+static bool needs_truth(enum flow_kind kind, const json_t *spec) {
+  if (kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_IDM) return true;
+  return kind == FLOW_PIPELINE && (flow_uses_idm(spec) || json_array_size(json_object_get(spec, "baselines")) > 0);
 }
 
 static bool trains_idm(enum flow_kind kind) { return kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM; }
@@ -361,11 +426,11 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   size_t at;
   status = complete(kind, spec, snapshot, err);
   if (!status) status = flow_check(kind, given, spec, snapshot, err);
-  if (!status && trains_idm(kind)) status = check_learnable(spec, snapshot, err);
+  if (!status && needs_truth(kind, spec)) status = check_learnable(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);
   else if (!status && kind == FLOW_LABEL)
-    status = add_label(&p, spec, 0, &at, err);
+    status = add_label(&p, spec, NULL, 0, &at, err);
   else if (!status)
     status = add(&p, kind, json_incref(spec), 0, &at, err, "%s", flow_kind_info(kind)->name);
   json_decref(spec);

@@ -16,11 +16,14 @@
 enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 256, FLOW_PLAN_MAX = 4096 };
 
 /* What a spec's models, label sets and jobs are, or will be when the job that makes them has ended. */
-enum flow_role { FLOW_ROLE_IDM, FLOW_ROLE_POLICY, FLOW_ROLE_LABELS, FLOW_ROLE_EVALUATION, FLOW_ROLE_ASSESSMENT, FLOW_ROLE_OTHER };
+enum flow_role {
+  FLOW_ROLE_IDM, FLOW_ROLE_POLICY, FLOW_ROLE_LABELS, FLOW_ROLE_EVALUATION, FLOW_ROLE_ASSESSMENT, FLOW_ROLE_SIMULATOR,
+  FLOW_ROLE_OTHER
+};
 struct flow_result {
   enum flow_role role;
-  char algo[32], dataset[FLOW_ID_MAX]; /* algo: of a policy */
-  struct flow_dims dims;               /* of the dataset it was made from */
+  char algo[32], dataset[FLOW_ID_MAX]; /* algo: of a policy; of a label set its labeller */
+  struct flow_dims dims;               /* of the dataset it was made from; a simulator's own */
   uint32_t segments_n;                 /* of a label set */
 };
 
@@ -35,7 +38,7 @@ struct flow_snapshot {
   struct flow_size size;                            /* of the whole dataset, for estimates */
   int priority;
   void (*new_id)(char id[FLOW_ID_MAX]);             /* gives "job_..." */
-  /* Looks up what has this id (mdl_, ls_, job_): NOT_FOUND, or DEPENDENCY_FAILED when its job has failed. NULL: what a
+  /* Looks up what has this id (mdl_, ls_, job_, sim_): NOT_FOUND, or DEPENDENCY_FAILED when its job has failed. NULL: what a
    * spec names is not looked at. */
   enum px_status (*find)(void *ctx, const char *id, struct flow_result *out, struct px_err *err);
   void *find_ctx;
@@ -57,7 +60,7 @@ struct flow_plan {
 };
 
 /* `spec` is as given by the user: it is checked and completed here. A pipeline
- * without any labelled trajectory, or whose mask leaves none, is NO_LABELS; an
+ * without any labelled trajectory, or whose mask leaves none, is NO_LABELS unless a simulator labels alone; an
  * oracle without known truth, a mask whose numbers name no protocol or contradict
  * each other, and whatever does not go together (check.h), BAD_FIELD.
  * Ids of models and label sets in the spec become needs. */

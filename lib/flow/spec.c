@@ -7,6 +7,7 @@
 #include "lib/flow/algos.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/idm.h"
+#include "lib/flow/labellers.h"
 
 #define END { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
@@ -45,7 +46,8 @@ static const struct flow_field RUN[] = {
 static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL, RUN, "A trained policy and its evaluation" }, END };
 
 #define IDM { "idm", FLOW_CHOICE, 0, 0, "\"fast\"", "profile", flow_idm_profiles, "The inverse dynamics model, or just its profile" }
-#define MODELS(help_text) { "models", FLOW_LIST, 1, 16, "!", NULL, A_MODEL, help_text }
+#define MODELS(initial_text, help_text) { "models", FLOW_LIST, 1, 16, initial_text, NULL, A_MODEL, help_text }
+#define LABELLER(initial_text) { "labeller", FLOW_CHOICE, 0, 0, initial_text, "kind", flow_labellers, "Who labels, and its options, or just its name" }
 #define LABEL_SET(initial_text) { "label_set", FLOW_ID, 0, 0, initial_text, "ls_", NULL, "Label set id" }
 #define POLICY_FIELD { "policy", FLOW_CHOICE, 0, 0, "\"td3bc\"", "algo", flow_algos, "Algorithm and its options, or just its name" }
 #define ENV(initial_text, help_text) { "env", FLOW_ENUM, 0, 0, initial_text, FLOW_ENVS, NULL, help_text }
@@ -63,15 +65,24 @@ static const struct flow_field TRAIN_IDM[] = {
   { "member", FLOW_INT, 0, 15, "0", NULL, NULL, "Which member of the ensemble this job trains" },
   END
 };
+#define RANGE_OF_SEGMENTS \
+  { "label_job", FLOW_ID, 0, 0, "!", "job_", NULL, "Label job that publishes" }, \
+  { "first", FLOW_INT, 0, 1e9, "!", NULL, NULL, "First segment" }, \
+  { "count", FLOW_INT, 1, 1e9, "!", NULL, NULL, "Segments" }
 static const struct flow_field LABEL_SHARD[] = {
-  DATASET, SEGMENTS, MODELS("Ensemble members"),
-  { "label_job", FLOW_ID, 0, 0, "!", "job_", NULL, "Label job that publishes" },
-  { "first", FLOW_INT, 0, 1e9, "!", NULL, NULL, "First segment" },
-  { "count", FLOW_INT, 1, 1e9, "!", NULL, NULL, "Segments" },
-  END
+  DATASET, SEGMENTS, MODELS("!", "Ensemble members"), RANGE_OF_SEGMENTS, END
 };
+/* A kind of its own, so that workers that know no simulators leave it alone. */
+static const struct flow_field SIMULATE_SHARD[] = {
+  DATASET, SEGMENTS, LABELLER("!"), MODELS(NULL, "Ensemble members whose labels the solver starts from"),
+  { "check", FLOW_ID, 0, 0, NULL, "job_", NULL, "The check_simulator job that must have succeeded" },
+  RANGE_OF_SEGMENTS, END
+};
+static const struct flow_field CHECK_SIMULATOR[] = { DATASET, SEGMENTS, MASKED, FLOW_SIMULATOR_FIELD, FLOW_THRESHOLD, END };
 #define SHARDS { "shards", FLOW_INT, 1, 64, NULL, NULL, NULL, "Parts that workers label at the same time; 8 or as many as there are segments" }
-static const struct flow_field LABEL[] = { DATASET, SEGMENTS, MODELS("Ensemble members"), SHARDS, END };
+static const struct flow_field LABEL[] = {
+  DATASET, SEGMENTS, LABELLER("\"idm\""), MODELS(NULL, "Ensemble members; with a simulator they may be left out"), SHARDS, END
+};
 static const struct flow_field TRAIN_POLICY[] = {
   DATASET, SEGMENTS, MASKED, LABEL_SET(NULL), POLICY_FIELD, SEED_FIELD("Seed of initial weights and batches"), END
 };
@@ -98,7 +109,7 @@ static const struct flow_field ASSESS[] = {
   FQE_FIELDS, SEED_FIELD("Seed of initial weights and batches"), END
 };
 static const struct flow_field REPORT[] = {
-  DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS("Ensemble members that gave the labels"),
+  DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS(NULL, "Ensemble members that gave the labels; none where a simulator gave all"),
   ENV(NULL, "Simulator of the evaluations"),
   { "runs", FLOW_LIST, 0, 1000, "[]", NULL, A_RUN, "Policies to compare" },
   END
@@ -113,6 +124,7 @@ static const struct flow_field EXPORT[] = {
 static const struct flow_field PIPELINE[] = {
   DATASET, SEGMENTS, MASKED,
   IDM,
+  LABELLER("\"idm\""),
   SHARDS,
   { "policies", FLOW_LIST, 0, 20, "[\"td3bc\"]", NULL, A_POLICY, "Algorithms to train" },
   { "seeds", FLOW_LIST, 1, 50, "[0]", NULL, A_SEED, "Each policy is trained once with each" },
@@ -128,6 +140,8 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
   [FLOW_INGEST] = { "ingest", INGEST, false, "Reads an uploaded file into segments" },
   [FLOW_TRAIN_IDM] = { "train_idm", TRAIN_IDM, true, "Trains one member of an inverse dynamics model" },
   [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, false, "Labels a range of segments" },
+  [FLOW_SIMULATE_SHARD] = { "simulate_shard", SIMULATE_SHARD, false, "Labels a range of segments by a simulator" },
+  [FLOW_CHECK_SIMULATOR] = { "check_simulator", CHECK_SIMULATOR, true, "Replays known actions in a simulator; fails where it does not fit the data" },
   [FLOW_LABEL] = { "label", LABEL, true, "Publishes proxy actions for all segments" },
   [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
   [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },
@@ -146,6 +160,6 @@ enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_e
     return PX_OK;
   }
   px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
-  px_err_hint(err, "Kinds: train_idm, label, train_policy, evaluate, assess, report, export.");
+  px_err_hint(err, "Kinds: train_idm, check_simulator, label, train_policy, evaluate, assess, report, export.");
   return PX_E_BAD_FIELD;
 }

@@ -43,6 +43,13 @@ static enum px_status stage_work(struct store *store, void *ctx, struct px_err *
   db_int(&p, (int64_t)s->known_n);
   db_float(&p, s->score_sum);
   db_text(&p, s->profile);
+  if (s->simulated) {
+    db_int(&p, (int64_t)s->verified_n);
+    db_int(&p, (int64_t)s->simulated_n);
+    db_float(&p, s->residual_sum);
+  } else {
+    for (int i = 0; i < 3; i++) db_text(&p, NULL);
+  }
   return db_run(store, SQL_label_stage, &p, DB_TEXT, NULL, err);
 }
 

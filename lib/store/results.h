@@ -34,6 +34,9 @@ struct store_label_segment {
   uint64_t steps_n, known_n;
   double score_sum;
   const char *profile;   /* what the bits depend on */
+  bool simulated;        /* a simulator took part: the rest counts */
+  uint64_t verified_n, simulated_n;
+  double residual_sum;
 };
 /* Stages one under the shard's hold. Writing the same (segment, epoch) again is harmless. */
 enum px_status store_label_stage(struct store *store, const struct store_hold *shard,
@@ -55,7 +58,7 @@ enum px_status store_label_set_list(struct store *store, const struct store_page
                                     struct px_err *err) PX_MUST_CHECK;
 /* What a model, a label set or a job is, or will be when it has ended. */
 struct store_about {
-  char role[16]; /* idm, policy, labels; of a job its kind */
+  char role[24]; /* idm, policy, labels; of a job its kind */
   char state[16], algo[32], dataset[STORE_ID_MAX];
   uint32_t obs_dim, act_dim, act_count, segments_n;
 };

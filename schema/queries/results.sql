@@ -31,7 +31,7 @@ select case when left($1, 4) = 'job_' then j.kind
             when left($1, 4) = 'mdl_' and j.kind = 'train_idm' then 'idm'
             when left($1, 4) = 'mdl_' and j.kind = 'train_policy' then 'policy'
             when left($1, 3) = 'ls_' and j.kind = 'label' then 'labels' end,
-       j.state, coalesce(j.spec #>> '{policy,algo}', ''), j.dataset_id, d.obs_dim, d.act_dim, d.act_count,
+       j.state, coalesce(j.spec #>> '{policy,algo}', j.spec #>> '{labeller,kind}', ''), j.dataset_id, d.obs_dim, d.act_dim, d.act_count,
        coalesce((j.spec ->> 'segments')::integer, 0)
 from jobs j join datasets d on d.id = j.dataset_id
 where j.id = $2
@@ -51,8 +51,9 @@ select blob_id from models where id = $1
 select 1 from label_segments where label_job_id = $1 and seq = $2 and job_id = $3 and epoch = $4
 
 -- name: label_stage
-insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n, score_sum, profile)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n, score_sum, profile,
+                            verified_n, simulated_n, residual_sum)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- What an earlier attempt of the same shard staged under the same profile has the bytes that this one would give.
 -- name: label_adopt
@@ -80,9 +81,11 @@ where l.label_job_id = $1
             where r.label_job_id = $1 and r.seq = l.seq order by r.job_id limit 1))
 
 -- name: label_publish
-insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256)
+insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256, verified_n,
+                        simulated_n, mean_residual)
 select $1, $2, $3, $4::bigint, count(*), sum(steps_n), sum(known_n), coalesce(sum(score_sum) / nullif(sum(known_n), 0), 0),
-       sha256(string_agg(sha256, ''::bytea order by seq))
+       sha256(string_agg(sha256, ''::bytea order by seq)), sum(verified_n), sum(simulated_n),
+       sum(residual_sum) / nullif(sum(known_n), 0)
 from label_rows where label_job_id = $3
 
 -- name: label_flip
@@ -91,20 +94,25 @@ update datasets set label_set_id = $2, version = version + 1, updated_at = clock
 -- name: label_set_document
 select jsonb_build_object('id', l.id, 'dataset_id', l.dataset_id, 'job_id', l.job_id, 'segments', l.segments_n,
          'steps', l.steps_n, 'known_steps', l.known_n, 'mean_score', l.mean_score, 'sha256', encode(l.sha256, 'hex'),
-         'current', coalesce(d.label_set_id = l.id, false), 'created_at', rfc3339(l.created_at), 'quality', j.result)
+         'current', coalesce(d.label_set_id = l.id, false), 'created_at', rfc3339(l.created_at), 'quality', j.result,
+         'labeller', coalesce(j.spec -> 'labeller', '{"kind": "idm"}'))
+       || case when l.verified_n is null then '{}' else jsonb_build_object('verified_steps', l.verified_n,
+            'verified_share', l.verified_n::float8 / nullif(l.known_n, 0), 'simulator_steps', l.simulated_n,
+            'mean_residual', l.mean_residual) end
 from label_sets l join datasets d on d.id = l.dataset_id join jobs j on j.id = l.job_id where l.id = $1
 
 -- name: label_set_list
 with page as (
-  select l.*, coalesce(d.label_set_id = l.id, false) as current, row_number() over (order by l.created_at desc, l.id desc) as i
-  from label_sets l join datasets d on d.id = l.dataset_id
+  select l.*, coalesce(d.label_set_id = l.id, false) as current,
+         coalesce(j.spec #>> '{labeller,kind}', 'idm') as labeller, row_number() over (order by l.created_at desc, l.id desc) as i
+  from label_sets l join datasets d on d.id = l.dataset_id join jobs j on j.id = l.job_id
   where ($1::text is null or l.dataset_id = $1)
     and ($2::text is null or (l.created_at, l.id) < (cursor_time($2), cursor_id($2)))
   order by l.created_at desc, l.id desc limit $3::bigint + 1
 )
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'dataset_id', dataset_id,
          'job_id', job_id, 'segments', segments_n, 'steps', steps_n, 'known_steps', known_n, 'mean_score', mean_score,
-         'current', current, 'created_at', rfc3339(created_at)) order by i) filter (where i <= $3::bigint), '[]'),
+         'labeller', labeller, 'verified_steps', verified_n, 'current', current, 'created_at', rfc3339(created_at)) order by i) filter (where i <= $3::bigint), '[]'),
   'next', case when count(*) > $3::bigint then max(cursor_of(created_at, id)) filter (where i = $3::bigint) end)
 from page
 

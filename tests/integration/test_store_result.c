@@ -115,7 +115,8 @@ static struct label submit_label(struct store *store, int shards) {
 static void stage_under(struct store *store, const struct store_hold *hold, const struct label *l, uint32_t seq, const char *text,
                         uint64_t steps_n, const char *profile) {
   struct px_err err;
-  const struct store_label_segment segment = { l->job, seq, text, strlen(text), steps_n, 9 * (seq + 1), 4.5 * (seq + 1), profile };
+  const struct store_label_segment segment = { .label_job = l->job, .seq = seq, .bytes = text, .n = strlen(text), .steps_n = steps_n, .known_n = 9 * (seq + 1),
+                                               .score_sum = 4.5 * (seq + 1), .profile = profile };
   CU_OK(store_label_stage(store, hold, &segment, &err), err);
 }
 static void stage(struct store *store, const struct store_hold *hold, const struct label *l, uint32_t seq, const char *text) {

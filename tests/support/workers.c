@@ -19,8 +19,9 @@
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
 #include "lib/store/results.h"
+#include "worker/env/env.h"
 
-enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS };
+enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS, HOPPER_O = 11, HOPPER_A = 3 };
 
 /* build/tests/integration/test_x -> build/proxact-worker */
 static const char *worker_path(void) {
@@ -114,6 +115,26 @@ static void make_discrete(bool flipped, float *obs, float *act) {
   for (int t = 0; t < STEPS; t++) act[t] = (act[t * A] > 0) != flipped ? 1 : 0;
 }
 
+/* An episode of hopper under random actions, which soon falls; its length. `flipped`: the actions have the wrong sign. */
+static int make_hopper(int n, bool flipped, float *obs, float *act, float *rewards) {
+  struct px_rng rng = px_rng_at(7, px_rng_stream("hopper", (uint64_t)n), 0);
+  struct px_env *env = NULL;
+  struct px_env_step step = { .terminated = false };
+  struct px_err err;
+  int t = 0;
+  CU_OK(px_env_open("hopper", &env, &err), err);
+  CU_OK(px_env_reset(env, 7, (uint64_t)n, obs, &err), err);
+  for (; t < STEPS && !step.terminated; t++) {
+    float *a = act + t * HOPPER_A;
+    for (int j = 0; j < HOPPER_A; j++) a[j] = 1.8f * px_rng_float(&rng) - 0.9f;
+    CU_OK(px_env_step(env, a, obs + (t + 1) * HOPPER_O, &step, &err), err);
+    rewards[t] = (float)step.reward;
+    for (int j = 0; j < HOPPER_A && flipped; j++) a[j] = -a[j];
+  }
+  px_env_close(env);
+  return t;
+}
+
 const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale) {
   const struct workers_world world = { .trajectories = trajectories, .flip = flip, .reward_scale = reward_scale };
   return workers_dataset_of(store, name, &world);
@@ -122,28 +143,31 @@ const char *workers_dataset(struct store *store, const char *name, int trajector
 const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world) {
   static char id[STORE_ID_MAX];
   static uint8_t labelled[STEPS];
-  static float obs[(STEPS + 1) * O], act[STEPS * A], rewards[STEPS];
+  static float obs[(STEPS + 1) * HOPPER_O], act[STEPS * HOPPER_A], rewards[STEPS];
   struct px_spaces *spaces = calloc(1, sizeof *spaces);
   struct px_err err;
   CU_ASSERT_PTR_NOT_NULL_FATAL(spaces);
   *spaces = (struct px_spaces){ .obs_dim = O, .act_dim = A, .act_low = { -1, -1 }, .act_high = { 1, 1 } };
   if (world->discrete) spaces->obs_dim = O - 1, px_spaces_set_discrete(spaces, 2);
-  CU_OK(store_dataset_create(store, name, spaces, world->discrete ? "cartpole" : NULL, id, &err), err);
+  if (world->hopper) spaces->obs_dim = HOPPER_O, spaces->act_dim = HOPPER_A, spaces->act_low[2] = -1, spaces->act_high[2] = 1;
+  CU_OK(store_dataset_create(store, name, spaces, world->discrete ? "cartpole" : world->hopper ? "hopper" : NULL, id, &err), err);
   struct made m = { .store = store };
   CU_OK(store_append_begin(id, spaces->obs_dim, &m.append, &err), err);
   struct px_segment_builder *builder = px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
   for (int n = 0; n < world->trajectories; n++) {
-    const bool flipped = world->flip && n >= world->trajectories / 2;
-    make_trajectory(n, flipped && !world->discrete, world->reward_scale, obs, act, rewards);
+    const bool flipped = world->flip && (world->hopper || n >= world->trajectories / 2);
+    int steps = STEPS;
+    if (world->hopper) steps = make_hopper(n, flipped, obs, act, rewards);
+    else make_trajectory(n, flipped && !world->discrete, world->reward_scale, obs, act, rewards);
     if (world->discrete) make_discrete(flipped, obs, act);
     bool any = false;
-    for (int t = 0; t < STEPS; t++) {
+    for (int t = 0; t < steps; t++) {
       labelled[t] = !world->known || world->known(n, t);
       any |= labelled[t];
       for (uint32_t j = 0; j < spaces->act_dim && !labelled[t]; j++) act[t * (int)spaces->act_dim + (int)j] = 0;
     }
-    const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = any ? act : NULL, .rewards = rewards,
+    const struct px_traj traj = { .steps = (uint32_t)steps, .observations = obs, .actions = any ? act : NULL, .rewards = rewards,
                                   .labelled = any && world->known ? labelled : NULL, .truncated = true,
                                   .has_final = !world->without_final };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);
@@ -160,9 +184,9 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   struct store_dataset *about = calloc(1, sizeof *about);
   struct px_err err;
   CU_OK(store_dataset_get(store, dataset, about, &err), err);
+  const uint64_t known_n = about->labelled_steps_n ? about->trajectories_n : 0;
   const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
-                                          .labelled_trajectories_n = about->trajectories_n,
-                                          .whole_trajectories_n = about->trajectories_n, .env = about->env,
+                                          .labelled_trajectories_n = known_n, .whole_trajectories_n = known_n, .env = about->env,
                                           .obs_dim = about->spaces.obs_dim, .act_dim = about->spaces.act_dim,
                                           .act_count = about->spaces.act_count,
                                           .size = { (double)about->steps_n, (double)about->trajectories_n,

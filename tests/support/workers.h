@@ -33,6 +33,7 @@ struct workers_world {
   bool discrete;                        /* classes 0 and 1, and cartpole's four observations */
   bool (*known)(int trajectory, int t); /* which steps have their action; NULL: all */
   bool without_final;                   /* the last action's next state was not recorded */
+  bool hopper;                          /* episodes of hopper under random actions, of its env, instead */
 };
 enum { WORKERS_STEPS = 40 };            /* of each trajectory */
 const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world);

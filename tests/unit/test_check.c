@@ -26,6 +26,9 @@ static enum px_status find(void *ctx, const char *id, struct flow_result *out, s
     { "mdl_wide_idm", { .role = FLOW_ROLE_IDM, .dims = { 12, 3, 0 } } },
     { "ls_own", { .role = FLOW_ROLE_LABELS, .dataset = "ds_00000000000000000001", .segments_n = 8 } },
     { "ls_other", { .role = FLOW_ROLE_LABELS, .dataset = "ds_00000000000000000002", .segments_n = 10 } },
+    { "ls_simulated", { .role = FLOW_ROLE_LABELS, .algo = "simulator", .dataset = "ds_00000000000000000001", .segments_n = 10 } },
+    { "sim_own", { .role = FLOW_ROLE_SIMULATOR, .dims = { 11, 3, 0 } } },
+    { "sim_wide", { .role = FLOW_ROLE_SIMULATOR, .dims = { 12, 3, 0 } } },
     { "job_evaluate", { .role = FLOW_ROLE_EVALUATION } },
     { "job_other", { .role = FLOW_ROLE_OTHER } },
   };
@@ -67,6 +70,18 @@ static void taken(enum flow_kind kind, const char *spec, struct flow_snapshot s)
   const enum px_status status = plan_of(kind, spec, &s, &err);
   if (status) printf("\n  %s\n  refused at '%s': %s\n", spec, err.pointer, err.message);
   CU_ASSERT_EQUAL(status, PX_OK);
+}
+
+static void simulators_that_label_have_the_dataset_s_dimensions(void) {
+#define BY(id) "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"" id "\"}}"
+  taken(FLOW_LABEL, BY("sim_own"), snapshot());
+  taken(FLOW_PIPELINE, BY("sim_own"), snapshot());
+  refused(FLOW_LABEL, BY("sim_wide"), snapshot(), "/spec/labeller/simulator", "12 observation");
+  refused(FLOW_LABEL, BY("sim_none"), snapshot(), "/spec/labeller/simulator", "there is no");
+  taken(FLOW_CHECK_SIMULATOR, "{" DS ", \"simulator\": \"sim_own\"}", snapshot());
+  refused(FLOW_CHECK_SIMULATOR, "{" DS ", \"simulator\": \"sim_wide\"}", snapshot(), "/spec/simulator", "12 observation");
+  taken(FLOW_REPORT, "{" DS ", \"label_set\": \"ls_simulated\"}", snapshot());
+  refused(FLOW_REPORT, "{" DS ", \"label_set\": \"ls_own\"}", snapshot(), "/spec/models", "missing");
 }
 
 static void simulators_are_those_of_the_workers(void) {
@@ -252,7 +267,7 @@ static void errors_list_every_known_field(void) {
   lists_all(flow_idm_profiles[0].sub, "profile", err.hint);
 }
 
-CU_MAIN("check", T(simulators_are_those_of_the_workers), T(a_simulator_of_other_dimensions_is_refused),
+CU_MAIN("check", T(simulators_are_those_of_the_workers), T(simulators_that_label_have_the_dataset_s_dimensions), T(a_simulator_of_other_dimensions_is_refused),
         T(widths_are_those_that_the_kernels_take), T(options_for_continuous_actions_are_refused_for_discrete_ones),
         T(a_plan_s_own_specs_are_taken_again), T(options_of_a_model_that_do_not_go_together_are_refused),
         T(a_model_that_could_not_be_kept_is_refused), T(results_that_a_spec_names_have_to_fit),

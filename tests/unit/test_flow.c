@@ -181,6 +181,42 @@ static void shards_cover_every_segment_once(void) {
   flow_plan_free(&plan);
 }
 
+static void a_simulator_labels_in_shards_of_its_own_after_a_check(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"mask\": \"coupled\", \"labeller\": \"simulator\", \"shards\": 3}", &s, &plan, &err), err);
+  const struct flow_job *check = named(&plan, "label/check"), *label = named(&plan, "label"), *shard = named(&plan, "label/2");
+  CU_ASSERT_EQUAL(count(&plan, FLOW_SIMULATE_SHARD), 3);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_LABEL_SHARD), 0);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_IDM), 5);
+  CU_ASSERT(needs(shard, check) && needs(shard, named(&plan, "idm/4")) && needs(label, check) && needs(label, shard));
+  CU_ASSERT_PTR_NOT_NULL(strstr(check->spec_json, "coupled")); /* it sees no hidden action */
+  CU_ASSERT_PTR_NOT_NULL(strstr(check->spec_json, "\"simulator\":\"hopper\""));
+  CU_ASSERT_PTR_NULL(strstr(shard->spec_json, "coupled"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(shard->spec_json, "\"fallback\":\"idm\""));
+  CU_ASSERT_PTR_NOT_NULL(strstr(shard->spec_json, "\"threshold\":0.0001"));
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"restarts\": 2}}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(plan.jobs[0].kind, FLOW_LABEL);
+  CU_ASSERT(needs(&plan.jobs[0], named(&plan, "label/check")) && needs(named(&plan, "label/0"), named(&plan, "label/check")));
+  CU_ASSERT_PTR_NOT_NULL(strstr(plan.jobs[0].spec_json, "\"fallback\":\"none\""));
+  flow_plan_free(&plan);
+}
+
+static void a_simulator_needs_no_true_action(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  s.labelled_trajectories_n = s.whole_trajectories_n = 0;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\"}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_IDM), 0);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_CHECK_SIMULATOR), 0); /* nothing to check with */
+  CU_ASSERT_EQUAL(count(&plan, FLOW_SIMULATE_SHARD), 8);
+  CU_ASSERT_PTR_NULL(strstr(named(&plan, "report")->spec_json, "models"));
+  flow_plan_free(&plan);
+}
+
 static void refused(enum flow_kind kind, const char *spec, const struct flow_snapshot *s, enum px_status code,
                     const char *pointer, const char *word) {
   struct flow_plan plan;
@@ -225,6 +261,27 @@ static void empty_labelled_subset_is_told_before_the_start(void) {
   refused(FLOW_PIPELINE, "{" DS ", \"baselines\": [\"oracle\"]}", &s, PX_E_BAD_FIELD, "/spec/baselines", "40 of 100");
   s.segments_n = 0;
   refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "empty");
+}
+
+static void a_simulator_that_cannot_label_is_refused(void) {
+  struct flow_snapshot s = snapshot();
+  const char *const at = "/spec/labeller/simulator";
+  refused(FLOW_LABEL, "{" DS "}", &s, PX_E_BAD_FIELD, "/spec/models", "missing");
+  refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"idm\"}}", &s, PX_E_BAD_FIELD, "/spec/models", "missing");
+  refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"none\"}, \"models\": [\"mdl_a\"]}", &s,
+          PX_E_BAD_FIELD, "/spec/labeller/fallback", "models are given");
+  refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"solve\": false}}", &s, PX_E_BAD_FIELD, "/spec/labeller/solve", "none");
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"halfcheetah\"}}", &s, PX_E_BAD_FIELD, at, "17");
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"ant\"}}", &s, PX_E_BAD_FIELD, at, "no simulator");
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"oracle\"}}", &s, PX_E_BAD_FIELD, "/spec/labeller/kind", "idm, simulator");
+  s.labelled_trajectories_n = s.whole_trajectories_n = 0;
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"idm\"}}", &s, PX_E_NO_LABELS, "/spec/dataset", "none");
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\", \"baselines\": [\"labelled_only\"]}", &s, PX_E_NO_LABELS, "/spec/dataset", "none");
+  refused(FLOW_CHECK_SIMULATOR, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "none");
+  s.env = "";
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\"}", &s, PX_E_BAD_FIELD, at, "names none");
+  s.act_count = 4, s.act_dim = 1;
+  refused(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\"}", &s, PX_E_BAD_FIELD, at, "discrete");
 }
 
 static void masks_that_would_not_hide_what_they_say_are_refused(void) {
@@ -322,7 +379,9 @@ static void plans_are_bounded(void) {
 CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
         T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
-        T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once), T(bad_specs_name_the_field),
+        T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once),
+        T(a_simulator_labels_in_shards_of_its_own_after_a_check), T(a_simulator_needs_no_true_action),
+        T(a_simulator_that_cannot_label_is_refused), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(masks_that_would_not_hide_what_they_say_are_refused), T(without_a_simulator_policies_are_judged_from_data),
         T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded))

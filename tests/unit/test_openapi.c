@@ -5,6 +5,7 @@
 #include "lib/base/warn.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
+#include "lib/flow/labellers.h"
 #include "lib/flow/spec.h"
 #include "server/api.h"
 #include "tests/support/cu.h"
@@ -196,6 +197,7 @@ static void check_choice(const char *name, const struct flow_field *variants, co
 static void choices_are_those_of_their_tables(void) {
   check_choice("choice_policy", flow_algos, "algo");
   check_choice("choice_idm", flow_idm_profiles, "profile");
+  check_choice("choice_labeller", flow_labellers, "kind");
 }
 
 static void specs_are_those_of_the_field_tables(void) {

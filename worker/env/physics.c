@@ -70,6 +70,8 @@ enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjDa
   return PX_OK;
 }
 
+const char *px_physics_version(void) { return mj_versionString(); }
+
 const char *px_physics_warning(const mjData *data) {
   for (int i = 0; i < mjNWARNING; i++)
     if (data->warning[i].number > 0) return mju_warningText(i, data->warning[i].lastinfo);

@@ -22,6 +22,9 @@ enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx, struct px_err
 enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data, struct px_err *err)
   PX_MUST_CHECK;
 
+/* Such as "2.2.2": what a simulation's bits depend on. */
+const char *px_physics_version(void);
+
 /* After a warning MuJoCo has reset or truncated something, so the state is no longer the one asked for: its text, or NULL. */
 const char *px_physics_warning(const mjData *data);
 

@@ -1,0 +1,42 @@
+/* Labellers and their options: see labellers.h. */
+#include "lib/flow/labellers.h"
+
+#include <string.h>
+
+#define END { .name = NULL }
+#define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
+
+static const struct flow_field IDM[] = { END };
+static const struct flow_field SIMULATOR[] = {
+  FLOW_SIMULATOR_FIELD,
+  { "solve", FLOW_BOOL, 0, 0, "true", NULL, NULL,
+    "Whether the action is solved for; false: the inverse dynamics models' labels stand, and the simulator judges them" },
+  { "restarts", FLOW_INT, 0, 64, "8", NULL, NULL, "Random starts of the solver where the residual stays above the threshold" },
+  FLOW_THRESHOLD,
+  { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the random starts" },
+  { "fallback", FLOW_ENUM, 0, 0, NULL, "idm|none", NULL,
+    "idm: labels of inverse dynamics models stand where the simulator's are not verified and expected to be worse; none: "
+    "the simulator's stand everywhere. idm, if not given, where a pipeline has true actions or a job names models" },
+  END
+};
+
+const struct flow_field flow_labellers[] = {
+  { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The inverse dynamics models label" },
+  { "simulator", FLOW_OBJECT, 0, 0, NULL, NULL, SIMULATOR,
+    "A simulator labels: the action whose simulated step ends at the next state, with a certificate for each" },
+  END
+};
+
+static const char *word(const json_t *spec, const char *name) {
+  return json_string_value(json_object_get(json_object_get(spec, "labeller"), name));
+}
+
+bool flow_by_simulator(const json_t *spec) {
+  const char *kind = word(spec, "kind");
+  return kind && strcmp(kind, "simulator") == 0;
+}
+
+bool flow_uses_idm(const json_t *spec) {
+  const char *fallback = word(spec, "fallback");
+  return !flow_by_simulator(spec) || (fallback && strcmp(fallback, "idm") == 0);
+}

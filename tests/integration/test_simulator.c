@@ -1,0 +1,139 @@
+/* Jobs that label by a simulator: what they publish, what they refuse, and what the report says. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/data/labels.h"
+#include "lib/store/results.h"
+#include "tests/support/workers.h"
+
+#define IDM "\"idm\": {\"steps\": 60, \"hidden\": 32, \"layers\": 1, \"members\": 2, \"validate_every\": 20}"
+#define POLICY "\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}], \"judge\": \"none\""
+
+static struct store *store;
+
+static void open_store(void) {
+  workers_end_all();
+  if (!store) store = db_test_open("test_simulator");
+  db_sql("delete from datasets");
+}
+
+static bool nothing_known(int trajectory, int t) {
+  (void)trajectory, (void)t;
+  return false;
+}
+
+static void hopper_dataset(const char *name, const struct workers_world *world, char id[STORE_ID_MAX]) {
+  snprintf(id, STORE_ID_MAX, "%s", workers_dataset_of(store, name, world));
+}
+
+static void run(const char *job, const char *state) {
+  const pid_t one = workers_start(NULL), two = workers_start(NULL);
+  workers_await(state, 60, "select state from jobs where id = '%s'", job);
+  CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
+  CU_ASSERT_EQUAL(workers_end(two, SIGTERM), 0);
+}
+
+static double number_at(const json_t *from, const char *a, const char *b) {
+  const json_t *found = json_object_get(json_object_get(from, a), b);
+  CU_ASSERT(json_is_number(found));
+  return json_number_value(found);
+}
+
+static bool every_third(int trajectory, int t) {
+  (void)t;
+  return trajectory % 3 == 0;
+}
+
+/* No true action is needed, and there is none to check the simulator with. */
+static void a_dataset_without_any_action_is_labelled(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  open_store();
+  const struct workers_world world = { .trajectories = 10, .reward_scale = 1, .hopper = true, .known = nothing_known };
+  hopper_dataset("bare", &world, dataset);
+  workers_submit(store, dataset, FLOW_PIPELINE, "{" IDM ", " POLICY ", \"labeller\": \"simulator\"}", id);
+  run(id, "succeeded");
+  CU_ASSERT_STRING_EQUAL(db_sql("select verified_n >= 0.95 * known_n and simulated_n = known_n and known_n = steps_n from label_sets"), "t");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where kind in ('check_simulator', 'train_idm')"), "0");
+  json_t *report = workers_result(store, id), *label = json_object_get(report, "label");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "basis")), "known");
+  CU_ASSERT_TRUE(json_is_null(json_object_get(label, "mse")));
+  json_decref(report);
+}
+
+/* Without a mask all known actions judge the labels: the simulator looked at none. */
+static void known_actions_judge_what_saw_none_of_them(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX], spec[512];
+  open_store();
+  const struct workers_world world = { .trajectories = 30, .reward_scale = 1, .hopper = true, .known = every_third };
+  hopper_dataset("known", &world, dataset);
+  snprintf(spec, sizeof spec, "{" IDM ", " POLICY ", \"labeller\": {\"kind\": \"simulator\", \"restarts\": 2}}");
+  workers_submit(store, dataset, FLOW_PIPELINE, spec, id);
+  run(id, "succeeded");
+  json_t *report = workers_result(store, id), *label = json_object_get(report, "label");
+  const json_t *labellers = json_object_get(label, "labellers");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "basis")), "known");
+  CU_ASSERT(number_at(report, "label", "mse") < 1e-2);
+  CU_ASSERT(number_at(labellers, "verified", "mse") < 1e-3);
+  CU_ASSERT(number_at(labellers, "verified", "share") > 0.95);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(labellers, "idm"), "basis")), "held_out");
+  json_decref(report);
+}
+
+/* With a mask: the simulator is checked on what is left, labels the rest, and stands beside the model in the report. */
+static void a_report_tells_the_simulator_s_labels_from_the_model_s(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  open_store();
+  hopper_dataset("masked", &(struct workers_world){ .trajectories = 30, .reward_scale = 1, .hopper = true }, dataset);
+  workers_submit(store, dataset, FLOW_PIPELINE, "{" IDM ", " POLICY ", \"labeller\": \"simulator\","
+                 " \"mask\": {\"protocol\": \"coupled\", \"p\": 20, \"q\": 50}}", id);
+  run(id, "succeeded");
+  json_t *report = workers_result(store, id), *label = json_object_get(report, "label");
+  const json_t *labellers = json_object_get(label, "labellers");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "basis")), "hidden");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "labeller")), "simulator");
+  CU_ASSERT(number_at(labellers, "verified", "mse") < 1e-3);
+  CU_ASSERT(number_at(labellers, "verified", "share") > 0.95);
+  CU_ASSERT(number_at(labellers, "idm", "mse") > 10 * number_at(labellers, "verified", "mse")); /* 60 steps of training */
+  CU_ASSERT(number_at(report, "label", "mse") <= number_at(labellers, "idm", "mse"));
+  json_decref(report);
+  CU_ASSERT_STRING_EQUAL(db_sql("select result ->> 'verified_share' > '0.9' from jobs where kind = 'check_simulator'"), "t");
+}
+
+/* Actions of the wrong sign do not lead where the data went: nothing is labelled. */
+static void a_simulator_that_does_not_fit_the_data_labels_nothing(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  open_store();
+  hopper_dataset("flipped", &(struct workers_world){ .trajectories = 10, .flip = 1, .reward_scale = 1, .hopper = true }, dataset);
+  db_sql("update datasets set env = 'hopper' where id = '%s'", dataset);
+  workers_submit(store, dataset, FLOW_LABEL, "{\"labeller\": \"simulator\"}", id);
+  run(id, "failed");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from label_sets"), "0");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from label_segments"), "0");
+  const char *why = db_sql("select error ->> 'detail' from jobs where kind = 'check_simulator'");
+  CU_ASSERT_PTR_NOT_NULL(strstr(why, "median residual"));
+}
+
+/* A shard that is cut off goes on behind what it had staged, and the set has the same bytes. */
+static void a_label_job_that_was_killed_gives_the_same_bytes(void) {
+  char dataset[STORE_ID_MAX], id[2][STORE_ID_MAX], digest[2][80];
+  open_store();
+  hopper_dataset("twice", &(struct workers_world){ .trajectories = 30, .reward_scale = 1, .hopper = true }, dataset);
+  for (int i = 0; i < 2; i++) {
+    workers_submit(store, dataset, FLOW_LABEL, "{\"labeller\": \"simulator\"}", id[i]);
+    if (i) {
+      const pid_t worker = workers_start(NULL);
+      workers_await("1", 30, "select count(*) from jobs where kind = 'simulate_shard' and state = 'running'");
+      CU_ASSERT_EQUAL(workers_end(worker, SIGKILL), -SIGKILL);
+    }
+    run(id[i], "succeeded");
+    snprintf(digest[i], sizeof digest[i], "%s", db_sql("select encode(sha256, 'hex') from label_sets where job_id = '%s'", id[i]));
+  }
+  CU_ASSERT_EQUAL(strlen(digest[0]), 64);
+  CU_ASSERT_STRING_EQUAL(digest[0], digest[1]);
+}
+
+CU_MAIN("simulator", T(a_dataset_without_any_action_is_labelled), T(known_actions_judge_what_saw_none_of_them),
+        T(a_report_tells_the_simulator_s_labels_from_the_model_s),
+        T(a_simulator_that_does_not_fit_the_data_labels_nothing), T(a_label_job_that_was_killed_gives_the_same_bytes))

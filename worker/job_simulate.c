@@ -1,0 +1,163 @@
+/*
+ * check_simulator: replays known actions in a simulator, and fails with the numbers where it does not fit the data.
+ * simulate_shard: proxy actions for a range of segments by a simulator. Where inverse dynamics models label too, the
+ * solver starts from their labels, and theirs stand where the simulator's is not verified and has the larger score.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/json.h"
+#include "lib/store/results.h"
+#include "worker/nn/mat.h"
+#include "worker/simulator.h"
+#include "worker/snapshot.h"
+#include "worker/staging.h"
+
+static bool flag(const json_t *spec, const char *name) { return json_is_true(json_object_get(spec, name)); }
+
+/* The residual's unit, of all of the snapshot's states. */
+static enum px_status spread_of(const struct px_dataset *ds, double **std, struct px_err *err) {
+  double *found = px_calloc(ds->spaces.obs_dim, sizeof *found);
+  if (!found) return px_fail(err, PX_E_NO_MEMORY, "no memory for the data's spread");
+  sim_spread(ds, found);
+  *std = found;
+  return PX_OK;
+}
+
+/* ---- check_simulator */
+
+static enum px_status report_fit(struct job *job, const struct sim_fit *fit, struct px_err *err) {
+  json_t *error = json_array();
+  for (uint32_t i = 0; i < fit->obs_dim; i++) json_array_append_new(error, json_real(fit->rms[i]));
+  json_t *document = json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", spec_text(job->spec, "simulator"),
+                               "replayed_steps", (json_int_t)fit->steps_n, "unstable_steps", (json_int_t)fit->unstable_n,
+                               "verified_share", fit->within, "median_residual", px_json_number(fit->median),
+                               "replay_error", error);
+  char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
+  json_decref(document);
+  const enum px_status status = text ? store_job_succeed(job->store, &job->hold, text, err)
+                                     : px_fail(err, PX_E_NO_MEMORY, "reporting the check");
+  free(text);
+  return status;
+}
+
+enum px_status job_check_simulator(struct job *job, struct px_err *err) {
+  struct px_dataset *ds = NULL;
+  struct simulator *simulator = NULL;
+  struct sim_options options = sim_options_default();
+  double *std = NULL;
+  options.verified_below = spec_number(job->spec, "threshold", options.verified_below);
+  struct sim_fit *fit = px_calloc(1, sizeof *fit);
+  enum px_status status = fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
+  if (!status) status = spread_of(ds, &std, err);
+  options.std = std;
+  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), &simulator, err);
+  if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
+  if (!status) status = sim_fit_judge(fit, err);
+  if (!status) status = report_fit(job, fit, err);
+  simulator_close(simulator);
+  free(std);
+  free(fit);
+  px_dataset_free(ds);
+  return status;
+}
+
+/* ---- simulate_shard */
+
+struct shard {
+  struct job *job;
+  struct px_dataset *ds; /* the whole snapshot's states; no true action is left in it */
+  struct snapshot_idm idm;
+  struct simulator *simulator;
+  struct sim_options options;
+  double *std;
+  char profile[STAGING_PROFILE_MAX];
+};
+
+/* The model's label of row t in place of the simulator's. */
+static void take_model(struct sim_labels *l, const struct idm_labels *model, uint64_t t) {
+  const size_t dims = l->act_dim, width = dims * sizeof(float);
+  memcpy(l->actions + t * dims, model->actions + t * dims, width);
+  memcpy(l->std + t * dims, model->std + t * dims, width);
+  memcpy(l->epistemic + t * dims, model->epistemic + t * dims, width);
+  l->score[t] = model->score[t];
+  l->known[t] = 1;
+}
+
+/* Whose label stands, step by step: origin [steps_n]. */
+static void choose(struct sim_labels *l, const struct idm_labels *model, bool solved, uint8_t *origin) {
+  for (uint64_t t = 0; t < l->steps_n; t++) {
+    const bool better = !l->known[t] || !solved || (!l->verified[t] && model && model->score[t] < l->score[t]);
+    if (model && model->known[t] && better) take_model(l, model, t);
+    else origin[t] = l->known[t] ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
+  }
+}
+
+static enum px_status stage(struct shard *shard, struct sim_labels *l, const struct idm_labels *model, uint32_t seq,
+                            struct px_err *err) {
+  uint8_t *origin = px_calloc(l->steps_n, 1);
+  if (!origin) return px_fail(err, PX_E_NO_MEMORY, "no memory to label segment %u", seq);
+  choose(l, model, shard->options.solve, origin);
+  const struct px_label_rows rows = { .steps_n = l->steps_n, .actions = l->actions, .std = l->std,
+                                      .epistemic = l->epistemic, .score = l->score, .known = l->known,
+                                      .residual = l->residual, .verified = l->verified, .origin = origin };
+  const enum px_status status = staging_put(shard->job, &shard->ds->spaces, &rows, seq, shard->profile, err);
+  free(origin);
+  return status;
+}
+
+static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err) {
+  struct shard *s = ctx;
+  const struct px_dataset *ds = s->ds;
+  const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
+  struct idm_labels *model = NULL;
+  struct sim_labels *labels = NULL;
+  enum px_status status = PX_OK;
+  if (s->idm.n) status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
+  if (!status)
+    status = simulator_label(s->simulator, &s->options, ds, from, to, model ? model->actions : NULL, &s->job->progress,
+                             &labels, err);
+  if (!status) status = stage(s, labels, model, seq, err);
+  sim_labels_free(labels);
+  idm_labels_free(model);
+  return status;
+}
+
+static enum px_status hide_all(struct px_dataset *ds, struct px_err *err) {
+  uint8_t *none = px_calloc(ds->traj_n, 1);
+  if (!none) return px_fail(err, PX_E_NO_MEMORY, "no memory to hide actions");
+  px_dataset_hide(ds, none);
+  free(none);
+  return PX_OK;
+}
+
+static void profile_of(struct shard *s) {
+  char machine[PX_MAT_PROFILE_MAX] = "";
+  if (s->idm.n) px_mat_profile(machine);
+  snprintf(s->profile, sizeof s->profile, "simulator-1, %s, %s", simulator_profile(s->simulator), machine);
+}
+
+enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
+  const json_t *labeller = json_object_get(job->spec, "labeller");
+  struct shard s = { .job = job, .options = sim_options_default() };
+  s.options.seed = spec_uint(labeller, "seed", 0);
+  s.options.restarts = (uint32_t)spec_uint(labeller, "restarts", s.options.restarts);
+  s.options.verified_below = spec_number(labeller, "threshold", s.options.verified_below);
+  s.options.solve = flag(labeller, "solve");
+  enum px_status status = snapshot_truth(job, &s.ds, err);
+  if (!status) status = hide_all(s.ds, err);
+  if (!status) status = spread_of(s.ds, &s.std, err);
+  s.options.std = s.std;
+  if (!status) status = snapshot_idm(job, &s.idm, err);
+  if (!status) status = simulator_open(job, spec_text(labeller, "simulator"), &s.simulator, err);
+  if (!status) {
+    profile_of(&s);
+    status = staging_run(job, s.profile, label_segment, &s, err);
+  }
+  simulator_close(s.simulator);
+  snapshot_idm_free(&s.idm);
+  free(s.std);
+  px_dataset_free(s.ds);
+  return status ? status : store_job_succeed(job->store, &job->hold, "{}", err);
+}

@@ -1,0 +1,27 @@
+/*
+ * Simulators that label, by name: what jobs see of worker/sim. Used by check_simulator and simulate_shard.
+ *
+ * A simulator belongs to the job's process and to one thread; it owns its model. Datasets, options and results are those
+ * of sim.h.
+ */
+#ifndef PX_WORKER_SIMULATOR_H
+#define PX_WORKER_SIMULATOR_H
+
+#include "worker/jobs.h"
+#include "worker/sim/sim.h"
+
+struct simulator;
+/* A built-in one (hopper, walker2d, halfcheetah). BAD_FIELD for another name. */
+enum px_status simulator_open(struct job *job, const char *name, struct simulator **out, struct px_err *err) PX_MUST_CHECK;
+void simulator_close(struct simulator *simulator);
+/* What labels' bits depend on beside data and options: MuJoCo's version and the model. Borrowed. */
+const char *simulator_profile(const struct simulator *simulator);
+
+/* As sim_check and sim_label. */
+enum px_status simulator_check(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
+                               const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
+                               uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+                               struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
+
+#endif
