@@ -81,6 +81,7 @@ static const struct flow_field IQL[] = {
   NUMBER("beta", 0, 1000, "3", "How sharply the actor prefers good actions: it clones with weight exp(beta advantage)"),
   NUMBER("weight_max", 1, 1000000, "100", "Bound of that weight"),
   WORD("actor", "\"gaussian\"", "gaussian|deterministic", "Continuous: trained by likelihood or by squared error; discrete actions: by cross entropy"),
+  WORD("values", "\"actions\"", "actions|states", "states: without critics, the advantage is r + gamma V(s') - V(s), which needs no action"),
   REWARDS("\"return_range\""), TRANSITIONS("100"), END
 };
 

@@ -7,6 +7,7 @@
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"
 #include "tests/support/rl_world.h"
+#include "worker/rl/iql.h"
 #include "worker/rl/td3bc.h"
 
 /* ---- training */
@@ -244,11 +245,14 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   }
   struct rl_spec bc = rl_world_spec("bc", 2000), td3bc = rl_world_spec("td3bc", 2000), iql = rl_world_spec("iql", 2000), awac = rl_world_spec("awac", 2000),
                  rebrac = rl_world_spec("rebrac", 2000), cql = rl_world_spec("cql", 2000);
+  struct rl_spec of_states = rl_world_spec("iql", 2000);
+  rl_world_set(&of_states, "values", 1), rl_world_set(&of_states, "gamma", 0);
   rl_world_set(&awac, "lambda", 0.3);
   rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "actions", 4), rl_world_set(&cql, "actor_lr", 1e-3);
   CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
+  CU_ASSERT_TRUE(mean_first_action(&w, &of_states, false) > 0.8);
   CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &rebrac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &cql, true) > 1.2);
@@ -289,6 +293,39 @@ static double metric_of(const struct rl_metrics *metrics, const char *name) {
     if (metrics->losses[i].name && strcmp(metrics->losses[i].name, name) == 0) return metrics->losses[i].value;
   CU_FAIL_FATAL("no such metric");
   return NAN;
+}
+
+/* The value net of an iql of states' values after some updates. */
+static struct px_buf values_learned(const struct rl_world *w) {
+  struct rl_spec spec = rl_world_spec("iql", 20);
+  const struct rl_algo *algo = rl_algo_find("iql");
+  struct rl_data *d;
+  struct px_err err;
+  struct px_buf bytes = PX_BUF(1 << 20);
+  void *state;
+  rl_world_set(&spec, "values", 1);
+  CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
+  CU_OK(algo->init(&spec, d, &state, &err), err);
+  steps(algo, state, 0, 20);
+  const struct px_mlp *net = ((struct iql *)state)->value.net;
+  CU_OK(px_buf_put(&bytes, net->params, net->params_n * sizeof *net->params), err);
+  algo->free(state);
+  rl_data_free(d);
+  return bytes;
+}
+
+static void no_action_reaches_the_values_of_states(void) {
+  struct rl_world w;
+  rl_world_open(&w);
+  struct px_buf one = values_learned(&w);
+  for (uint64_t i = 0; i < w.ds.steps_n * A; i++) w.u.actions[i] *= -0.5F;
+  struct px_buf other = values_learned(&w);
+  CU_ASSERT_EQUAL(memcmp(one.data, other.data, one.len), 0);
+  w.ds.rewards[7] += 10;
+  struct px_buf richer = values_learned(&w);
+  CU_ASSERT_NOT_EQUAL(memcmp(one.data, richer.data, one.len), 0);
+  px_buf_free(&one), px_buf_free(&other), px_buf_free(&richer);
+  rl_world_close(&w);
 }
 
 static void weighted_cloning_says_how_much_of_a_batch_counts(void) {
@@ -483,6 +520,6 @@ CU_MAIN("rl", T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_alloc
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
         T(weighted_cloning_says_how_much_of_a_batch_counts), T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
         T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
-        T(pretraining_learns_what_was_earned_and_clones),
+        T(no_action_reaches_the_values_of_states), T(pretraining_learns_what_was_earned_and_clones),
         T(divergence_is_reported_with_its_update_and_what_to_change), T(training_stops_when_progress_says_so),
         T(specs_out_of_bounds_are_refused_by_name), T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

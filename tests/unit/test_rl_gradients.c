@@ -83,25 +83,26 @@ static double as_told(const double losses[RL_LOSSES_MAX], const double first[RL_
 
 static void update_iql(void *state, double losses[RL_LOSSES_MAX]) { iql_update(state, 0, losses); }
 
-static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm) {
-  const struct option options[] = { { "actor", actor }, { "layer_norm", layer_norm } };
-  const struct rl_spec spec = still("iql", options, 2);
+static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm, double values) {
+  const struct option options[] = { { "actor", actor }, { "layer_norm", layer_norm }, { "values", values } };
+  const struct rl_spec spec = still("iql", options, 3);
   struct px_err err;
   struct iql *q;
   CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
   const struct subject t = { q, update_iql, as_told };
   fill(&q->batch, act_count);
   check_net(&t, &q->value, IQL_LOSS_VALUE);
-  for (int i = 0; i < 2; i++) check_net(&t, &q->critic[i], IQL_LOSS_CRITIC);
+  for (int i = 0; i < 2 && values == 0; i++) check_net(&t, &q->critic[i], IQL_LOSS_CRITIC);
   check_net(&t, &q->actor, IQL_LOSS_ACTOR);
   if (actor == 0 && !act_count) check(&t, q->log_sigma, q->dlog_sigma, A, IQL_LOSS_ACTOR);
   iql_free(q);
 }
 
 static void those_of_iql_are_right(void) {
-  check_iql(0, A, 0, 0);
-  check_iql(1, A, 0, 1);
-  check_iql(0, 1, COUNT, 0);
+  check_iql(0, A, 0, 0, 0);
+  check_iql(1, A, 0, 1, 0);
+  check_iql(0, 1, COUNT, 0, 0);
+  check_iql(0, A, 0, 0, 1);
 }
 
 /* ---- awac */

@@ -12,6 +12,7 @@ static void read_options(struct iql *q, const struct rl_spec *spec) {
   q->seed = spec->seed;
   q->updates = (uint64_t)rl_option(spec, "updates");
   q->deterministic = rl_says(spec, "actor", "deterministic");
+  q->states_only = rl_says(spec, "values", "states");
   q->lr = rl_option(spec, "lr");
   q->expectile = rl_option(spec, "expectile");
   q->beta = rl_option(spec, "beta");
@@ -25,10 +26,12 @@ static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint3
                                 struct px_err *err) {
   const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers"), count = q->act_count;
   struct rl_net_spec net = { .shape = { .in = o, .out = 1, .hidden = hidden, .layers = layers }, .seed = spec->seed,
-                             .which = NET_VALUE, .lr = q->lr, .rows = chunk };
+                             .which = NET_VALUE, .lr = q->lr, .rows = chunk, .target = q->states_only };
   enum px_status status = rl_net_init(&q->value, &net, err);
+  net.target = false;
   net.which = NET_ACTOR, net.shape.out = count ? count : a;
   if (!status) status = rl_net_init(&q->actor, &net, err);
+  if (q->states_only) return status;
   net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   net.target = true, net.shape.in = count ? o : o + a, net.shape.out = count ? count : 1;
   for (uint64_t i = 0; i < 2 && !status; i++) {
@@ -101,17 +104,28 @@ static float of_action(const struct iql *q, const struct chunk *c, const float *
   return q->act_count ? y[(size_t)i * q->act_count + (size_t)c->action[i]] : y[i];
 }
 
+/* q->advantage = what the actions are worth. */
+static void value_actions(struct iql *q, const struct chunk *c) {
+  const float *worth[2];
+  for (int i = 0; i < 2; i++)
+    worth[i] = px_mlp_forward(q->critic[i].target, q->critic[i].work, c->x, c->n, NULL);
+  for (uint32_t i = 0; i < c->n; i++)
+    q->advantage[i] = fminf(of_action(q, c, worth[0], i), of_action(q, c, worth[1], i));
+}
+
 /* q->target, q->advantage, and the gradients of V. */
 static void learn_value(struct iql *q, const struct chunk *c, double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &q->batch;
   const double scale = 1.0 / b->n;
-  const float *next = px_mlp_forward(q->value.net, q->value.work, b->s2 + (size_t)c->row * b->obs_dim, c->n, NULL);
+  const struct px_mlp *of_next = q->states_only ? q->value.target : q->value.net;
+  const float *next = px_mlp_forward(of_next, q->value.work, b->s2 + (size_t)c->row * b->obs_dim, c->n, NULL);
   for (uint32_t i = 0; i < c->n; i++)
     q->target[i] = q->reward_scale * b->reward[c->row + i] + q->gamma * b->not_done[c->row + i] * next[i];
-  const float *v = px_mlp_forward(q->value.net, q->value.work, c->s, c->n, NULL), *worth[2];
-  for (int i = 0; i < 2; i++) worth[i] = px_mlp_forward(q->critic[i].target, q->critic[i].work, c->x, c->n, NULL);
+  if (q->states_only) memcpy(q->advantage, q->target, c->n * sizeof *q->advantage);
+  else value_actions(q, c);
+  const float *v = px_mlp_forward(q->value.net, q->value.work, c->s, c->n, NULL);
   for (uint32_t i = 0; i < c->n; i++) {
-    const float advantage = fminf(of_action(q, c, worth[0], i), of_action(q, c, worth[1], i)) - v[i];
+    const float advantage = q->advantage[i] - v[i];
     const double side = fabs(q->expectile - (advantage < 0)) * (double)c->weight[i] * scale;
     q->advantage[i] = advantage;
     q->dy[i] = (float)(-2 * side * (double)advantage);
@@ -181,16 +195,17 @@ void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]) {
   for (uint32_t row = 0; row < q->batch.n; row += rl_rows(q->batch.n, row)) {
     const struct chunk c = chunk_at(q, row);
     learn_value(q, &c, losses);
-    for (int i = 0; i < 2; i++) learn_critic(q, &q->critic[i], &c, losses);
+    for (int i = 0; i < 2 && !q->states_only; i++) learn_critic(q, &q->critic[i], &c, losses);
     learn_actor(q, &c, losses);
   }
   losses[IQL_EFFECTIVE] = rl_effective_share(losses[IQL_WEIGHT], losses[IQL_EFFECTIVE]);
   const double pi = 3.14159265358979323846, done = fmin((double)step / (double)q->updates, 1);
   q->actor.adam.options.lr = q->sigma_adam.options.lr = (float)(0.5 * q->lr * (1 + cos(pi * done)));
   rl_net_step(&q->value);
+  if (q->states_only) rl_net_follow(&q->value, q->tau);
   rl_net_step(&q->actor);
   if (!q->act_count && !q->deterministic) px_adam_step(&q->sigma_adam, q->log_sigma, q->dlog_sigma);
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 2 && !q->states_only; i++) {
     rl_net_step(&q->critic[i]);
     rl_net_follow(&q->critic[i], q->tau);
   }
@@ -217,8 +232,10 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
 static void arrays(void *state, struct px_state *list) {
   struct iql *q = state;
   rl_net_arrays(&q->value, "value", list);
-  rl_net_arrays(&q->critic[0], "critic0", list);
-  rl_net_arrays(&q->critic[1], "critic1", list);
+  if (!q->states_only) {
+    rl_net_arrays(&q->critic[0], "critic0", list);
+    rl_net_arrays(&q->critic[1], "critic1", list);
+  }
   rl_net_arrays(&q->actor, "actor", list);
   px_state_floats(list, "log_sigma", NULL, q->log_sigma, q->batch.act_dim);
   px_state_adam(list, "log_sigma", &q->sigma_adam);
@@ -231,7 +248,8 @@ static struct rl_weights acting(void *state) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct iql *q = state;
-  rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale); /* back to the rewards' own units */
+  if (!q->states_only)
+    rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale); /* back to the rewards' own units */
   *nets = (struct rl_nets){ .kind = q->act_count ? RL_ARGMAX : RL_TANH, .actor = q->actor.net,
                             .critic = q->critic[0].net };
   q->actor.net = q->critic[0].net = NULL;

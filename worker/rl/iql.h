@@ -13,6 +13,12 @@
  * l is -log N(a; tanh(mu(s)), sigma), with one learned sigma per dimension, or
  * with a deterministic actor sum_j (tanh(mu_j(s)) - a_j)^2. Where actions are
  * discrete Q_i and pi have act_count outputs and l is the softmax cross entropy.
+ *
+ * With `values: states` there are no critics, and A = r + gamma nd V'(s') - V(s):
+ * where the dynamics are deterministic that is what the action was worth, and no
+ * action, so no label's error either, reaches the values (Xu et al. 2022, arXiv
+ * 2210.08323, learn such values). Where they are not, lucky transitions look good.
+ *
  * All four nets step at once, from the parameters before; the actor's rate
  * falls to 0 as a cosine over all updates. One struct iql belongs to one thread
  * and owns all it points to.
@@ -26,7 +32,7 @@
 struct iql {
   uint64_t seed, updates;
   uint32_t act_count;         /* of discrete actions; 0: they are continuous */
-  bool deterministic;
+  bool deterministic, states_only;
   double lr, expectile, beta, weight_max;
   float gamma, tau, reward_scale;
   const struct rl_data *data; /* borrowed */
