@@ -72,8 +72,8 @@ static const struct flow_field CQL[] = {
   TRANSITIONS("100"), END
 };
 
-static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), TRANSITIONS("100"), END };
-static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), TRANSITIONS("10"), END };
+static const struct flow_field BC[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0.999"), TRANSITIONS("100"), END };
+static const struct flow_field BC10[] = { TRAINING("20000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0.999"), TRANSITIONS("10"), END };
 
 static const struct flow_field IQL[] = {
   TRAINING("50000", "256"), NETS("256", "2"), LR("0.0003"), EMA("0"), GAMMA, TAU("0.05"),
