@@ -328,7 +328,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
     CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
-    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'rehearse'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
     CONSTRAINT jobs_limit_s_check CHECK ((limit_s >= 0)),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),

@@ -26,7 +26,8 @@ static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 static enum px_status find_result(void *ctx, const char *id, struct flow_result *out, struct px_err *err) {
   static const struct { const char *role; enum flow_role is; } ROLES[] = {
     { "idm", FLOW_ROLE_IDM }, { "policy", FLOW_ROLE_POLICY }, { "labels", FLOW_ROLE_LABELS },
-    { "evaluate", FLOW_ROLE_EVALUATION }, { "assess", FLOW_ROLE_ASSESSMENT }
+    { "evaluate", FLOW_ROLE_EVALUATION }, { "assess", FLOW_ROLE_ASSESSMENT },
+    { "rehearse", FLOW_ROLE_REHEARSAL }
   };
   struct store_about about;
   const enum px_status status = store_result_about(ctx, id, &about, err);

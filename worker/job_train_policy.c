@@ -44,6 +44,18 @@ static enum px_status publish(struct job *job, const struct rl_policy *policy, c
   return status;
 }
 
+/* What `auto` stands for: what a rehearsal chose, or all. */
+static enum px_status resolve_labels(struct job *job, struct rl_spec *spec, struct px_err *err) {
+  const char *rehearsal = spec_text(job->spec, "rehearsal");
+  json_t *result = NULL;
+  if (!rl_says(spec, "labels", "auto")) return PX_OK;
+  enum px_status status = rehearsal ? snapshot_result(job, rehearsal, &result, err) : PX_OK;
+  const char *chosen = rehearsal ? spec_text(result, "chosen") : "all";
+  if (!status) status = rl_spec_say(spec, "labels", chosen ? chosen : "all", err);
+  json_decref(result);
+  return status;
+}
+
 enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct rl_spec spec;
   struct px_dataset *ds = NULL;
@@ -52,6 +64,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct rl_metrics metrics;
   struct keeper keeper = { .job = NULL };
   enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
+  if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = snapshot_visible(job, &ds, err);
   if (!status) status = snapshot_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
   if (!status) status = keeper_open(&keeper, job, err);

@@ -11,6 +11,7 @@ static const job_function FUNCTIONS[FLOW_KIND_N] = {
   [FLOW_TRAIN_POLICY] = job_train_policy,
   [FLOW_EVALUATE] = job_evaluate,
   [FLOW_ASSESS] = job_assess,
+  [FLOW_REHEARSE] = job_rehearse,
   [FLOW_REPORT] = job_report,
   [FLOW_EXPORT] = job_export,
 };

@@ -34,6 +34,7 @@ enum px_status job_label(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_train_policy(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_evaluate(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_assess(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_rehearse(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_report(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_export(struct job *job, struct px_err *err) PX_MUST_CHECK;
 

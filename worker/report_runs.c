@@ -9,27 +9,16 @@
 #include "lib/store/results.h"
 #include "worker/env/env.h"
 #include "worker/figures.h"
+#include "worker/report_choice.h"
 #include "worker/snapshot.h"
-
-enum { RESULT_MAX = 4 << 20 };
 
 static const char *const VARIANTS[] = { "ss", "labelled_only", "oracle" };
 enum { VARIANTS_N = 3 };
 
-static enum px_status read_result(struct job *job, const char *id, json_t **out, struct px_err *err) {
-  struct px_buf text = PX_BUF(RESULT_MAX);
-  enum px_status status = store_job_result(job->store, id, &text, err);
-  json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
-  px_buf_free(&text);
-  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
-  *out = result;
-  return status;
-}
-
 /* What a job found, and its warnings in the report too. `job_id` NULL: nothing. */
 static enum px_status take_result(struct job *job, const char *job_id, json_t *report, json_t **out, struct px_err *err) {
   *out = NULL;
-  const enum px_status status = job_id ? read_result(job, job_id, out, err) : PX_OK;
+  const enum px_status status = job_id ? snapshot_result(job, job_id, out, err) : PX_OK;
   if (!status) px_warnings_add(report, *out, job_id);
   return status;
 }
@@ -50,21 +39,33 @@ static enum px_status add_training(struct job *job, json_t *run, json_t *report,
   return status;
 }
 
-/* Copies of the runs with what their evaluations found; an assessment's findings under `assessed`. */
+/* Adds to `run` what its jobs found: of an evaluation all, of one that selects labels the mean, and an assessment's
+ * findings under `assessed`. */
+static enum px_status add_results(struct job *job, json_t *run, json_t *report, struct px_err *err) {
+  json_t *result = NULL;
+  enum px_status status = add_training(job, run, report, err);
+  if (!status) status = take_result(job, spec_text(run, "evaluation"), report, &result, err);
+  if (result) json_object_update(run, result);
+  json_decref(result);
+  result = NULL;
+  if (!status) status = take_result(job, spec_text(run, "selection"), report, &result, err);
+  if (result) json_object_set(run, "selection_return_mean", json_object_get(result, "return_mean"));
+  json_decref(result);
+  result = NULL;
+  if (!status) status = take_result(job, spec_text(run, "assessment"), report, &result, err);
+  if (result) json_object_set_new(run, "assessed", result);
+  return status;
+}
+
+/* Copies of the runs with their results. */
 static enum px_status with_results(struct job *job, json_t *report, json_t **out, struct px_err *err) {
   json_t *runs = json_array();
   enum px_status status = PX_OK;
   size_t i;
   json_t *run;
   json_array_foreach(json_object_get(job->spec, "runs"), i, run) {
-    json_t *copy = json_deep_copy(run), *result = NULL;
-    status = add_training(job, copy, report, err);
-    if (!status) status = take_result(job, spec_text(run, "evaluation"), report, &result, err);
-    if (result) json_object_update(copy, result);
-    json_decref(result);
-    result = NULL;
-    if (!status) status = take_result(job, spec_text(run, "assessment"), report, &result, err);
-    if (result) json_object_set_new(copy, "assessed", result);
+    json_t *copy = json_deep_copy(run);
+    status = add_results(job, copy, report, err);
     json_array_append_new(runs, copy);
     if (status) break;
   }
@@ -75,8 +76,19 @@ static enum px_status with_results(struct job *job, json_t *report, json_t **out
   return status;
 }
 
+/* Of runs that differ in their labels only the chosen ones count. */
 static bool is_run(const json_t *run, const char *algo, const char *variant) {
+  if (report_compared(run) && !json_is_true(json_object_get(run, "chosen"))) return false;
   return strcmp(spec_text(run, "policy"), algo) == 0 && strcmp(spec_text(run, "variant"), variant) == 0;
+}
+
+/* The models behind a summary, one for each seed. */
+static json_t *models_of(const json_t *runs, const char *algo, const char *variant) {
+  json_t *models = json_array(), *run;
+  size_t i;
+  json_array_foreach(runs, i, run)
+    if (is_run(run, algo, variant)) json_array_append(models, json_object_get(run, "model"));
+  return models;
 }
 
 /* Means of the seeds, or the episodes of the only one. NULL when nothing was evaluated. */
@@ -132,7 +144,8 @@ static json_t *judged(const json_t *runs, const char *algo, const char *variant,
   add_mean(runs, algo, variant, "behaviour_value", "mean", "behaviour_value", out);
   add_mean(runs, algo, variant, "held_out", "mse", "held_out_action_mse", out);
   add_mean(runs, algo, variant, "held_out", "accuracy", "held_out_action_accuracy", out);
-  if (json_object_size(out) > 0) return out;
+  json_t *models = json_object_size(out) > 0 ? models_of(runs, algo, variant) : NULL;
+  if (models && json_object_set_new(out, "models", models) == 0) return out;
   json_decref(out);
   return NULL;
 }
@@ -155,8 +168,10 @@ static void add_gap(json_t *variants, const char *algo, json_t *report) {
 }
 
 enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) {
-  json_t *runs = NULL, *algorithms = json_object(), *only = NULL, *run;
+  json_t *runs = NULL, *algorithms = json_object(), *only = NULL, *run, *rehearsal = NULL;
   enum px_status status = with_results(job, report, &runs, err);
+  if (!status) status = take_result(job, spec_text(job->spec, "rehearsal"), report, &rehearsal, err);
+  json_object_del(rehearsal, "warnings");
   const struct px_env_info *env = NULL;
   const char *name = spec_text(job->spec, "env");
   if (!status && name) status = px_env_find(name, &env, err);
@@ -164,12 +179,14 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
   json_array_foreach(runs, i, run) {
     const char *algo = spec_text(run, "policy");
     if (status || json_object_get(algorithms, algo)) continue;
-    json_t *variants = json_object();
+    json_t *variants = json_object(), *choice = report_choose(runs, algo);
     for (int v = 0; v < VARIANTS_N; v++) {
       json_t *found = judged(runs, algo, VARIANTS[v], env, report);
       if (found) json_object_set_new(variants, VARIANTS[v], found);
     }
     add_gap(variants, algo, report);
+    if (choice) json_object_set_new(json_object_get(variants, "ss"), "labels", choice);
+    else if (rehearsal) json_object_set(json_object_get(variants, "ss"), "labels", rehearsal);
     json_object_set_new(algorithms, algo, variants);
     only = json_object_size(algorithms) == 1 ? variants : NULL;
   }
@@ -177,6 +194,7 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
                   json_object_set_new(report, "policies", json_deep_copy(only ? only : algorithms)) < 0 ||
                   (env && json_object_set_new(report, "note", json_string(env->score_note)) < 0)))
     status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  json_decref(rehearsal);
   json_decref(algorithms);
   json_decref(runs);
   return status;

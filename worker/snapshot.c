@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
+
+enum { RESULT_MAX = 4 << 20 };
 
 const char *spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
 
@@ -105,6 +108,16 @@ enum px_status snapshot_union(struct job *job, const struct px_dataset *ds, cons
     px_union_free(u);
   else
     *out = u;
+  return status;
+}
+
+enum px_status snapshot_result(struct job *job, const char *id, json_t **out, struct px_err *err) {
+  struct px_buf text = PX_BUF(RESULT_MAX);
+  enum px_status status = store_job_result(job->store, id, &text, err);
+  json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
+  px_buf_free(&text);
+  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
+  *out = result;
   return status;
 }
 

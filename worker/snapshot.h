@@ -31,6 +31,9 @@ enum px_status snapshot_visible(struct job *job, struct px_dataset **out, struct
 enum px_status snapshot_union(struct job *job, const struct px_dataset *ds, const char *label_set, struct px_union **out,
                               struct px_err *err) PX_MUST_CHECK;
 
+/* The result of a finished job, parsed; *out belongs to the caller. */
+enum px_status snapshot_result(struct job *job, const char *id, json_t **out, struct px_err *err) PX_MUST_CHECK;
+
 /* The inverse dynamics models that the spec's `models` names. */
 struct snapshot_idm { struct idm_model *models[IDM_MEMBERS_MAX]; uint32_t n; };
 enum px_status snapshot_idm(struct job *job, struct snapshot_idm *out, struct px_err *err) PX_MUST_CHECK;

@@ -183,24 +183,40 @@ enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, 
   return PX_OK;
 }
 
+void px_union_add_rows(struct px_union *u, uint64_t first, const struct px_label_rows *rows) {
+  const size_t dims = u->ds->spaces.act_dim;
+  for (uint64_t t = 0; t < rows->steps_n; t++) {
+    if (!rows->known[t] || u->source[first + t] != PX_SOURCE_NONE) continue;
+    memcpy(u->actions + (first + t) * dims, rows->actions + t * dims, dims * sizeof(float));
+    u->score[first + t] = rows->score[t];
+    u->verified[first + t] = rows->origin && rows->verified[t];
+    u->source[first + t] = PX_SOURCE_PROXY;
+    u->proxy_n++;
+  }
+}
+
+void px_union_leave_out(struct px_union *u, uint32_t traj) {
+  const size_t dims = u->ds->spaces.act_dim;
+  for (uint64_t step = u->ds->step_start[traj]; step < u->ds->step_start[traj + 1]; step++) {
+    u->true_n -= u->source[step] == PX_SOURCE_TRUE;
+    u->proxy_n -= u->source[step] == PX_SOURCE_PROXY;
+    u->source[step] = PX_SOURCE_NONE;
+    u->score[step] = 0;
+    u->verified[step] = 0;
+    memset(u->actions + step * dims, 0, dims * sizeof(float));
+  }
+}
+
 enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err) {
   const struct px_dataset *ds = u->ds;
   if (segment >= ds->segments_n || u->added[segment])
     return px_fail(err, PX_E_BAD_DATA, "labels for segment %" PRIu32 " do not belong to this dataset, or came twice", segment);
   const uint64_t first = ds->step_start[ds->segment_traj[segment]];
   const uint64_t steps = ds->step_start[ds->segment_traj[segment + 1]] - first;
-  const size_t dims = ds->spaces.act_dim;
   struct px_label_view view;
   const enum px_status status = px_label_open(bytes, n, &ds->spaces, steps, &view, err);
   if (status) return status;
-  for (uint64_t t = 0; t < steps; t++) {
-    if (!view.rows.known[t] || u->source[first + t] == PX_SOURCE_TRUE) continue;
-    memcpy(u->actions + (first + t) * dims, view.rows.actions + t * dims, dims * sizeof(float));
-    u->score[first + t] = view.rows.score[t];
-    u->source[first + t] = PX_SOURCE_PROXY;
-    u->verified[first + t] = view.rows.origin && view.rows.verified[t];
-    u->proxy_n++;
-  }
+  px_union_add_rows(u, first, &view.rows);
   u->added[segment] = 1;
   px_label_close(&view);
   return PX_OK;

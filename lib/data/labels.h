@@ -85,6 +85,10 @@ enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, 
 /* Adds the labels of dataset segment `segment` (0-based), once each. */
 enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err)
   PX_MUST_CHECK;
+/* Adds labels that are in memory, from step `first` on, where nothing is known yet. */
+void px_union_add_rows(struct px_union *u, uint64_t first, const struct px_label_rows *rows);
+/* Leaves a trajectory out: none of its steps has an action any more. */
+void px_union_leave_out(struct px_union *u, uint32_t traj);
 void px_union_free(struct px_union *u);
 
 struct px_label_bytes { const void *bytes; size_t n; };

@@ -33,8 +33,9 @@
 #define TRANSITIONS(top_percent) \
   NUMBER("top_percent", 0.01, 100, top_percent, "Percent of the trajectories learned from, best returns first"), \
     NUMBER("true_share", 0, 1, "0", "Least share of each batch drawn from transitions with true actions; 0: as they come"), \
-    WORD("labels", "\"all\"", "all|true_only|proxy_below|verified", \
-         "Which actions are learned from; verified: true ones and the proxies that a simulator verified"), \
+    WORD("labels", "\"auto\"", "all|true_only|proxy_below|verified|confident|auto", \
+         "Which actions are learned from. verified: true ones and the proxies that a simulator verified. confident: true ones " \
+         "and the half of the proxies with the lowest scores. auto: all; a pipeline tries all, verified or confident, and true_only"), \
     NUMBER("max_score", 0, 1000000, "0.1", "proxy_below: proxy actions whose uncertainty score is below it"), \
     WORD("weighting", "\"none\"", "none|exp", "exp: a proxy transition weighs exp(-score / weight_temperature)"), \
     NUMBER("weight_temperature", 1e-6, 1000000, "0.1", "exp: how slowly the weight falls with the score"), \

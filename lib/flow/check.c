@@ -183,6 +183,7 @@ static enum px_status find(const struct flow_snapshot *snapshot, const char *id,
   static const char *const ROLE[] = { [FLOW_ROLE_IDM] = "an inverse dynamics model", [FLOW_ROLE_POLICY] = "a policy",
                                       [FLOW_ROLE_LABELS] = "a label set", [FLOW_ROLE_EVALUATION] = "an evaluate job",
                                       [FLOW_ROLE_ASSESSMENT] = "an assess job", [FLOW_ROLE_SIMULATOR] = "a simulator",
+                                      [FLOW_ROLE_REHEARSAL] = "a rehearse job",
                                       [FLOW_ROLE_OTHER] = "another job" };
   const enum px_status status = snapshot->find(snapshot->find_ctx, id, out, err);
   if (status && err) snprintf(err->pointer, sizeof err->pointer, "%s", at);
@@ -283,7 +284,8 @@ static enum px_status check_target(const json_t *spec, const struct flow_result 
 
 static enum px_status check_runs(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
   static const struct { const char *name; enum flow_role role; } PARTS[] = {
-    { "model", FLOW_ROLE_POLICY }, { "evaluation", FLOW_ROLE_EVALUATION }, { "assessment", FLOW_ROLE_ASSESSMENT }
+    { "model", FLOW_ROLE_POLICY }, { "selection", FLOW_ROLE_EVALUATION }, { "evaluation", FLOW_ROLE_EVALUATION },
+    { "assessment", FLOW_ROLE_ASSESSMENT }
   };
   enum px_status status = PX_OK;
   struct flow_result found;
@@ -318,6 +320,8 @@ static enum px_status check_references(enum flow_kind kind, const json_t *spec, 
     snprintf(at, sizeof at, "/spec/models/%zu", i);
     if (!status) status = check_model(snapshot, json_string_value(id), FLOW_ROLE_IDM, at, &found, err);
   }
+  const char *rehearsal = word(spec, "rehearsal");
+  if (!status && rehearsal) status = find(snapshot, rehearsal, FLOW_ROLE_REHEARSAL, "/spec/rehearsal", &found, err);
   if (!status) status = check_label_set(kind, spec, snapshot, err);
   return status ? status : check_runs(spec, snapshot, err);
 }

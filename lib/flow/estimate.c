@@ -144,6 +144,8 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
     case FLOW_ASSESS:
       return loaded(d) + merged(d) + transitions(d) + d->rows * d->act * F32 + fqe_params(spec, dims) * F32 * COPIES +
              activations(spec, d->obs + d->act, 2);
+    case FLOW_REHEARSE: /* a clone is small beside the model; actions are there thrice, and labels with their spread */
+      return loaded(d) + merged(d) + transitions(d) + (d->rows * 3 + d->steps * 4) * d->act * F32 + idm_bytes(idm, d, dims);
     case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
     case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + SIMULATOR_BYTES;
@@ -163,6 +165,7 @@ static double flops(enum flow_kind kind, const json_t *spec, const struct flow_d
     case FLOW_TRAIN_IDM: return idm_work(json_object_get(spec, "idm"), d, dims);
     case FLOW_TRAIN_POLICY: return policy_work(json_object_get(spec, "policy"), dims);
     case FLOW_ASSESS: return number(spec, "updates", 0) * number(spec, "batch", 0) * 12 * fqe_params(spec, dims) + d->rows * 1e7;
+    case FLOW_REHEARSE: return 2 * idm_work(json_object_get(spec, "idm"), d, dims) + d->steps * 2 * 1e7 + 1e13;
     case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
     case FLOW_SIMULATE_SHARD: return d->steps * 1e9;
     case FLOW_EVALUATE: return (number(spec, "episodes", 0) + changed_episodes(spec)) * 1000 * 1e7;

@@ -10,24 +10,16 @@
 #include "lib/base/mem.h"
 #include "lib/flow/check.h"
 #include "lib/flow/labellers.h"
+#include "lib/flow/plan_parts.h"
 
 enum { SHARDS_DEFAULT = 8 };
-/* Within a pipeline what the most waits for goes first. */
-enum { FIRST = 3, SECOND = 2, THIRD = 1 };
-
-struct planner {
-  const struct flow_snapshot *snapshot;
-  struct flow_plan *plan;
-  const char *parent; /* "" for none */
-};
-
-static enum px_status no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
+enum px_status plan_no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
 
 static enum px_status need(struct flow_job *job, const char *id, struct px_err *err) {
   for (size_t i = 0; i < job->needs_n; i++)
     if (strcmp(job->needs[i], id) == 0) return PX_OK;
   void *grown = px_realloc_n(job->needs, job->needs_n + 1, sizeof *job->needs);
-  if (!grown) return no_memory(err);
+  if (!grown) return plan_no_memory(err);
   job->needs = grown;
   snprintf(job->needs[job->needs_n++], FLOW_ID_MAX, "%s", id);
   return PX_OK;
@@ -48,7 +40,7 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
     if (!status) status = need_maker(job, json_string_value(item), err);
   json_array_foreach(json_object_get(spec, "runs"), i, item) {
     if (!status) status = need_maker(job, json_string_value(json_object_get(item, "model")), err);
-    static const char *const JUDGES[] = { "evaluation", "assessment" };
+    static const char *const JUDGES[] = { "selection", "evaluation", "assessment" };
     for (size_t k = 0; k < sizeof JUDGES / sizeof *JUDGES; k++) {
       const char *id = json_string_value(json_object_get(item, JUDGES[k]));
       if (!status && id) status = need(job, id, err);
@@ -56,6 +48,8 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
   }
   const char *one = json_string_value(json_object_get(spec, "model"));
   if (!status && one) status = need_maker(job, one, err);
+  one = json_string_value(json_object_get(spec, "rehearsal"));
+  if (!status && one) status = need(job, one, err);
   one = json_string_value(json_object_get(spec, "label_set"));
   if (!status && one) status = need_maker(job, one, err);
   one = json_string_value(json_object_get(spec, "check"));
@@ -63,13 +57,9 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
   return status;
 }
 
-/* Adds a job, taking the spec over and filling in what it leaves out, so that it
- * says all that will be used. *at is the job's index: the array moves when it grows. */
-static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
-                          const char *name, ...) PX_PRINTF(7, 8);
-static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at, struct px_err *err,
-                          const char *name, ...) {
-  if (!spec) return no_memory(err);
+enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at,
+                        struct px_err *err, const char *name, ...) {
+  if (!spec) return plan_no_memory(err);
   struct flow_plan *plan = p->plan;
   json_t *whole = NULL;
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
@@ -78,7 +68,7 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_realloc_n(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
   if (!jobs) {
     json_decref(whole);
-    return plan->n < FLOW_PLAN_MAX ? no_memory(err)
+    return plan->n < FLOW_PLAN_MAX ? plan_no_memory(err)
                                    : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
   }
   plan->jobs = jobs;
@@ -91,7 +81,7 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   vsnprintf(job->name, sizeof job->name, name, args);
   va_end(args);
   job->spec_json = px_json_dumps(whole, JSON_COMPACT);
-  status = job->spec_json ? need_references(job, whole, err) : no_memory(err);
+  status = job->spec_json ? need_references(job, whole, err) : plan_no_memory(err);
   const struct flow_snapshot *s = p->snapshot;
   const struct flow_dims dims = { s->obs_dim, s->act_dim, s->act_count };
   job->cost = flow_estimate(kind, whole, &dims, &s->size);
@@ -100,12 +90,11 @@ static enum px_status add(struct planner *p, enum flow_kind kind, json_t *spec, 
   return status;
 }
 
-static void result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]) {
+void plan_result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]) {
   snprintf(out, FLOW_ID_MAX, "%s%s", prefix, strchr(job_id, '_'));
 }
 
-/* The parts that every job of a pipeline takes from it. */
-static json_t *base(const json_t *from, bool masked) {
+json_t *plan_base(const json_t *from, bool masked) {
   json_t *spec = json_pack("{s:O, s:O}", "dataset", json_object_get(from, "dataset"), "segments",
                            json_object_get(from, "segments"));
   if (spec && masked && json_object_set(spec, "mask", json_object_get(from, "mask")) < 0) {
@@ -127,22 +116,22 @@ static enum px_status add_check(struct planner *p, const json_t *spec, const jso
   const json_t *labeller = json_object_get(spec, "labeller");
   *id = '\0';
   if (!flow_by_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
-  json_t *check = base(spec, false);
+  json_t *check = plan_base(spec, false);
   if (!check || (mask && json_object_set(check, "mask", (json_t *)(uintptr_t)mask) < 0) ||
       json_object_set(check, "simulator", json_object_get(labeller, "simulator")) < 0 ||
       json_object_set(check, "threshold", json_object_get(labeller, "threshold")) < 0) {
     json_decref(check);
-    return no_memory(err);
+    return plan_no_memory(err);
   }
   size_t at;
-  const enum px_status status = add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
+  const enum px_status status = plan_add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
   if (!status) snprintf(id, FLOW_ID_MAX, "%s", p->plan->jobs[at].id);
   return status;
 }
 
 /* One shard's spec: segments [first, after) of what the label job labels. */
 static json_t *shard_spec(const json_t *spec, const char *label_job, const char *check, uint32_t first, uint32_t after) {
-  json_t *part = base(spec, false);
+  json_t *part = plan_base(spec, false);
   const json_t *models = json_object_get(spec, "models");
   if (!part || (models && json_object_set(part, "models", (json_t *)(uintptr_t)models) < 0) ||
       json_object_set_new(part, "label_job", json_string(label_job)) < 0 ||
@@ -168,10 +157,10 @@ static enum px_status add_label(struct planner *p, const json_t *spec, const jso
   json_t *whole = json_deep_copy(spec);
   if (!whole || json_object_set_new(whole, "shards", json_integer(shards)) < 0) {
     json_decref(whole);
-    return no_memory(err);
+    return plan_no_memory(err);
   }
   char check[FLOW_ID_MAX], label[FLOW_ID_MAX];
-  enum px_status status = add(p, FLOW_LABEL, whole, urgency, at, err, "label");
+  enum px_status status = plan_add(p, FLOW_LABEL, whole, urgency, at, err, "label");
   if (status) return status;
   snprintf(label, sizeof label, "%s", p->plan->jobs[*at].id);
   status = add_check(p, spec, mask, urgency, check, err);
@@ -180,7 +169,7 @@ static enum px_status add_label(struct planner *p, const json_t *spec, const jso
     const uint32_t first = (uint32_t)((uint64_t)segments * i / shards);
     const uint32_t after = (uint32_t)((uint64_t)segments * (i + 1) / shards);
     size_t shard;
-    status = add(p, kind, shard_spec(spec, label, check, first, after), urgency, &shard, err, "label/%u", i);
+    status = plan_add(p, kind, shard_spec(spec, label, check, first, after), urgency, &shard, err, "label/%u", i);
     if (!status) status = need_job(p, *at, shard, err);
   }
   return status;
@@ -191,77 +180,22 @@ static enum px_status add_members(struct planner *p, const json_t *spec, json_t 
   const int members = (int)json_integer_value(json_object_get(idm, "members"));
   enum px_status status = PX_OK;
   for (int m = 0; !status && m < members; m++) {
-    json_t *one = base(spec, true);
+    json_t *one = plan_base(spec, true);
     if (!one || json_object_set(one, "idm", (json_t *)(uintptr_t)idm) < 0 ||
         json_object_set_new(one, "member", json_integer(m)) < 0) {
       json_decref(one);
-      return no_memory(err);
+      return plan_no_memory(err);
     }
     size_t at;
-    status = add(p, FLOW_TRAIN_IDM, one, FIRST, &at, err, "idm/%d", m);
+    status = plan_add(p, FLOW_TRAIN_IDM, one, PLAN_FIRST, &at, err, "idm/%d", m);
     char id[FLOW_ID_MAX];
-    if (!status) result_id("mdl", p->plan->jobs[at].id, id);
-    if (!status && json_array_append_new(models, json_string(id)) < 0) status = no_memory(err);
+    if (!status) plan_result_id("mdl", p->plan->jobs[at].id, id);
+    if (!status && json_array_append_new(models, json_string(id)) < 0) status = plan_no_memory(err);
   }
   return status;
 }
 
-/* Names a job of the run, so that the report finds its result. */
-static enum px_status remember(struct planner *p, size_t at, const char *as, json_t *run, struct px_err *err) {
-  return json_object_set_new(run, as, json_string(p->plan->jobs[at].id)) < 0 ? no_memory(err) : PX_OK;
-}
-
-/* One policy with one seed: train, then judge. */
-static enum px_status add_run(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
-                              const json_t *policy, const json_t *seed, json_t *runs, struct px_err *err) {
-  const bool ss = strcmp(variant, "ss") == 0;
-  const int urgency = ss ? SECOND : 0;
-  const char *name = flow_policy_name(policy);
-  const long long number = json_integer_value(seed);
-  json_t *train = base(spec, strcmp(variant, "oracle") != 0);
-  if (!train || json_object_set(train, "policy", (json_t *)policy) < 0 || json_object_set(train, "seed", (json_t *)seed) < 0 ||
-      (ss && json_object_set_new(train, "label_set", json_string(label_set)) < 0)) {
-    json_decref(train);
-    return no_memory(err);
-  }
-  size_t at;
-  enum px_status status = add(p, FLOW_TRAIN_POLICY, train, urgency, &at, err, "train/%s/%s/%lld", variant, name, number);
-  if (status) return status;
-  char model[FLOW_ID_MAX];
-  result_id("mdl", p->plan->jobs[at].id, model);
-  json_t *run = json_pack("{s:s, s:s, s:O, s:s}", "variant", variant, "policy", name, "seed", seed, "model", model);
-  if (!run || json_array_append_new(runs, run) < 0) return no_memory(err);
-  if (flow_judged_by(spec, "evaluate")) {
-    json_t *evaluate = json_pack("{s:s, s:O, s:O, s:O, s:O*}", "model", model, "env", json_object_get(spec, "env"), "episodes",
-                                 json_object_get(spec, "episodes"), "seed", seed, "sensitivity",
-                                 json_object_get(spec, "sensitivity"));
-    status = add(p, FLOW_EVALUATE, evaluate, urgency + THIRD, &at, err, "evaluate/%s/%s/%lld", variant, name, number);
-    if (!status) status = remember(p, at, "evaluation", run, err);
-  }
-  if (status || !flow_judged_by(spec, "assess")) return status;
-  json_t *assess = base(spec, strcmp(variant, "oracle") != 0);
-  if (!assess || json_object_update(assess, json_object_get(spec, "assess")) < 0 || json_object_set_new(assess, "model", json_string(model)) < 0 ||
-      json_object_set(assess, "seed", (json_t *)seed) < 0 ||
-      (ss && json_object_set_new(assess, "label_set", json_string(label_set)) < 0)) {
-    json_decref(assess);
-    return no_memory(err);
-  }
-  status = add(p, FLOW_ASSESS, assess, urgency + THIRD, &at, err, "assess/%s/%s/%lld", variant, name, number);
-  return status ? status : remember(p, at, "assessment", run, err);
-}
-
-static enum px_status add_runs(struct planner *p, const json_t *spec, const char *variant, const char *label_set,
-                               json_t *runs, struct px_err *err) {
-  enum px_status status = PX_OK;
-  size_t i, k;
-  json_t *policy, *seed;
-  json_array_foreach(json_object_get(spec, "policies"), i, policy)
-    json_array_foreach(json_object_get(spec, "seeds"), k, seed)
-      if (!status) status = add_run(p, spec, variant, label_set, policy, seed, runs, err);
-  return status;
-}
-
-static bool hides(const json_t *spec) {
+bool plan_hides(const json_t *spec) {
   const char *protocol = json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
   return protocol && strcmp(protocol, "none") != 0;
 }
@@ -279,7 +213,7 @@ static enum px_status check_protocol_given(const json_t *given, struct px_err *e
 static enum px_status check_mask(const json_t *spec, struct px_err *err) {
   const json_t *mask = json_object_get(spec, "mask");
   const double p = json_number_value(json_object_get(mask, "p")), q = json_number_value(json_object_get(mask, "q"));
-  if (!hides(spec) || p <= q) return PX_OK;
+  if (!plan_hides(spec) || p <= q) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/p", "p is %g and q is %g: %g%% of the labelled trajectories cannot be drawn "
              "from the lowest %g%%", p, q, p, q);
   px_err_hint(err, "Give p at most q; q 100 draws from all of them.");
@@ -296,7 +230,7 @@ static enum px_status check_learnable(const json_t *spec, const struct flow_snap
   size_t i;
   json_t *baseline;
   json_array_foreach(json_object_get(spec, "baselines"), i, baseline)
-    if (strcmp(json_string_value(baseline), "oracle") == 0 && !hides(spec) &&
+    if (strcmp(json_string_value(baseline), "oracle") == 0 && !plan_hides(spec) &&
         snapshot->whole_trajectories_n < snapshot->trajectories_n) {
       px_fail_at(err, PX_E_BAD_FIELD, "/spec/baselines", "an oracle needs all true actions; %llu of %llu trajectories have them at every step",
                  (unsigned long long)snapshot->whole_trajectories_n, (unsigned long long)snapshot->trajectories_n);
@@ -315,30 +249,27 @@ static int copy_given(json_t *to, const json_t *from, const char *name) {
 static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px_err *err) {
   size_t top, label, report;
   json_t *models = json_array(), *runs = json_array();
-  enum px_status status = models && runs ? add(p, FLOW_PIPELINE, json_incref(spec), 0, &top, err, "pipeline") : no_memory(err);
-  char parent[FLOW_ID_MAX] = "", label_set[FLOW_ID_MAX] = "";
+  enum px_status status = models && runs ? plan_add(p, FLOW_PIPELINE, json_incref(spec), 0, &top, err, "pipeline") : plan_no_memory(err);
+  char parent[FLOW_ID_MAX] = "", label_set[FLOW_ID_MAX] = "", rehearsal[FLOW_ID_MAX] = "";
   if (!status) {
     snprintf(parent, sizeof parent, "%s", p->plan->jobs[top].id);
     p->parent = parent;
     if (flow_uses_idm(spec)) status = add_members(p, spec, models, err);
   }
-  json_t *labelling = status ? NULL : base(spec, false);
+  json_t *labelling = status ? NULL : plan_base(spec, false);
   if (labelling && (copy_given(labelling, spec, "shards") < 0 || copy_given(labelling, spec, "labeller") < 0 ||
                     (json_array_size(models) && json_object_set(labelling, "models", models) < 0)))
-    status = no_memory(err);
-  if (!status) status = labelling ? add_label(p, labelling, json_object_get(spec, "mask"), SECOND, &label, err) : no_memory(err);
-  if (!status) result_id("ls", p->plan->jobs[label].id, label_set);
-  if (!status) status = add_runs(p, spec, "ss", label_set, runs, err);
-  size_t i;
-  json_t *baseline;
-  json_array_foreach(json_object_get(spec, "baselines"), i, baseline)
-    if (!status) status = add_runs(p, spec, json_string_value(baseline), label_set, runs, err);
-  json_t *summary = status ? NULL : base(spec, true);
+    status = plan_no_memory(err);
+  if (!status) status = labelling ? add_label(p, labelling, json_object_get(spec, "mask"), PLAN_SECOND, &label, err) : plan_no_memory(err);
+  if (!status) plan_result_id("ls", p->plan->jobs[label].id, label_set);
+  if (!status) status = plan_add_runs(p, spec, label_set, runs, rehearsal, err);
+  json_t *summary = status ? NULL : plan_base(spec, true);
   if (summary && (json_object_set_new(summary, "label_set", json_string(label_set)) < 0 ||
                   (json_array_size(models) && json_object_set(summary, "models", models) < 0) ||
+                  (*rehearsal && json_object_set_new(summary, "rehearsal", json_string(rehearsal)) < 0) ||
                   json_object_set(summary, "runs", runs) < 0 || copy_given(summary, spec, "env") < 0))
-    status = no_memory(err);
-  if (!status) status = add(p, FLOW_REPORT, json_incref(summary), FIRST, &report, err, "report");
+    status = plan_no_memory(err);
+  if (!status) status = plan_add(p, FLOW_REPORT, json_incref(summary), PLAN_FIRST, &report, err, "report");
   for (size_t j = top + 1; !status && j < p->plan->n; j++) status = need_job(p, top, j, err);
   json_decref(summary);
   json_decref(labelling);
@@ -354,10 +285,10 @@ static enum px_status complete_simulator(enum flow_kind kind, json_t *spec, cons
   if (!check && !flow_by_simulator(spec)) return PX_OK;
   if (!json_object_get(labeller, "simulator") && *snapshot->env &&
       json_object_set_new(labeller, "simulator", json_string(snapshot->env)) < 0)
-    return no_memory(err);
+    return plan_no_memory(err);
   if (check || json_object_get(labeller, "fallback")) return PX_OK;
   const bool models = kind == FLOW_PIPELINE ? snapshot->labelled_trajectories_n > 0 : json_object_get(spec, "models") != NULL;
-  return json_object_set_new(labeller, "fallback", json_string(models ? "idm" : "none")) < 0 ? no_memory(err) : PX_OK;
+  return json_object_set_new(labeller, "fallback", json_string(models ? "idm" : "none")) < 0 ? plan_no_memory(err) : PX_OK;
 }
 
 /* Fills in the snapshot and the dataset's simulator. */
@@ -371,10 +302,10 @@ static enum px_status complete(enum flow_kind kind, json_t *spec, const struct f
     px_err_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
     return PX_E_NO_LABELS;
   }
-  if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) return no_memory(err);
+  if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) return plan_no_memory(err);
   if (kind == FLOW_PIPELINE && !json_object_get(spec, "env") && *snapshot->env &&
       json_object_set_new(spec, "env", json_string(snapshot->env)) < 0)
-    return no_memory(err);
+    return plan_no_memory(err);
   return complete_simulator(kind, spec, snapshot, err);
 }
 
@@ -412,7 +343,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   json_t *spec = NULL;
   json_t *fitted = snapshot->act_count && json_is_object(given) ? with_discrete_defaults(kind, given)
                                                                 : json_incref((json_t *)(uintptr_t)given);
-  if (!fitted) return no_memory(err);
+  if (!fitted) return plan_no_memory(err);
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);
   json_decref(fitted);
   if (!status) status = check_protocol_given(given, err);
@@ -432,7 +363,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   else if (!status && kind == FLOW_LABEL)
     status = add_label(&p, spec, NULL, 0, &at, err);
   else if (!status)
-    status = add(&p, kind, json_incref(spec), 0, &at, err, "%s", flow_kind_info(kind)->name);
+    status = plan_add(&p, kind, json_incref(spec), 0, &at, err, "%s", flow_kind_info(kind)->name);
   json_decref(spec);
   if (status)
     flow_plan_free(&plan);

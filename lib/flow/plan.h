@@ -18,7 +18,7 @@ enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 256, FLOW_PLAN_MAX = 4096 };
 /* What a spec's models, label sets and jobs are, or will be when the job that makes them has ended. */
 enum flow_role {
   FLOW_ROLE_IDM, FLOW_ROLE_POLICY, FLOW_ROLE_LABELS, FLOW_ROLE_EVALUATION, FLOW_ROLE_ASSESSMENT, FLOW_ROLE_SIMULATOR,
-  FLOW_ROLE_OTHER
+  FLOW_ROLE_REHEARSAL,   FLOW_ROLE_OTHER
 };
 struct flow_result {
   enum flow_role role;

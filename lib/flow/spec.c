@@ -39,6 +39,9 @@ static const struct flow_field RUN[] = {
   { "policy", FLOW_TEXT, 0, 64, "!", NULL, NULL, "Algorithm" },
   { "seed", FLOW_INT, 0, SEED_MAX, "!", NULL, NULL, "Seed" },
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "The policy" },
+  { "labels", FLOW_ENUM, 0, 0, NULL, "all|verified|confident|true_only", NULL,
+    "Where the report chooses: the labels that this run learned from" },
+  { "selection", FLOW_ID, 0, 0, NULL, "job_", NULL, "The evaluate job whose episodes choose between the labels" },
   { "evaluation", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its evaluate job" },
   { "assessment", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its assess job" },
   END
@@ -55,6 +58,8 @@ static const struct flow_field A_RUN[] = { { "run", FLOW_OBJECT, 0, 0, "!", NULL
 #define SENSITIVITY { "sensitivity", FLOW_BOOL, 0, 0, "false", NULL, NULL, \
   "Whether a policy also plays with its actions offset, scaled and made noisy, over at most 10 episodes each" }
 #define SEED_FIELD(help_text) { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, help_text }
+
+#define REHEARSAL(help_text) { "rehearsal", FLOW_ID, 0, 0, NULL, "job_", NULL, help_text }
 
 static const struct flow_field INGEST[] = {
   DATASET, { "upload", FLOW_ID, 0, 0, "!", "up_", NULL, "Upload id" }, END
@@ -84,7 +89,8 @@ static const struct flow_field LABEL[] = {
   DATASET, SEGMENTS, LABELLER("\"idm\""), MODELS(NULL, "Ensemble members; with a simulator they may be left out"), SHARDS, END
 };
 static const struct flow_field TRAIN_POLICY[] = {
-  DATASET, SEGMENTS, MASKED, LABEL_SET(NULL), POLICY_FIELD, SEED_FIELD("Seed of initial weights and batches"), END
+  DATASET, SEGMENTS, MASKED, LABEL_SET(NULL), REHEARSAL("labels auto: the rehearse job that says what it stands for"),
+  POLICY_FIELD, SEED_FIELD("Seed of initial weights and batches"), END
 };
 static const struct flow_field EVALUATE[] = {
   { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
@@ -108,9 +114,13 @@ static const struct flow_field ASSESS[] = {
   DATASET, SEGMENTS, MASKED, LABEL_SET(NULL),
   FQE_FIELDS, SEED_FIELD("Seed of initial weights and batches"), END
 };
+static const struct flow_field REHEARSE[] = {
+  DATASET, SEGMENTS, MASKED, IDM, SEED_FIELD("Seed of initial weights and batches"), END
+};
 static const struct flow_field REPORT[] = {
   DATASET, SEGMENTS, MASKED, LABEL_SET("!"), MODELS(NULL, "Ensemble members that gave the labels; none where a simulator gave all"),
   ENV(NULL, "Simulator of the evaluations"),
+  REHEARSAL("The rehearse job that chose the labels"),
   { "runs", FLOW_LIST, 0, 1000, "[]", NULL, A_RUN, "Policies to compare" },
   END
 };
@@ -146,6 +156,7 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
   [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
   [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },
   [FLOW_ASSESS] = { "assess", ASSESS, true, "Judges a policy from data alone: fitted Q evaluation, action agreement" },
+  [FLOW_REHEARSE] = { "rehearse", REHEARSE, true, "Tries among the labelled trajectories which labels a policy should learn from" },
   [FLOW_REPORT] = { "report", REPORT, true, "Gathers label quality and returns" },
   [FLOW_EXPORT] = { "export", EXPORT, true, "Writes the dataset to a file" },
   [FLOW_PIPELINE] = { "pipeline", PIPELINE, false, "All of the above, from dataset to report" },
@@ -160,6 +171,6 @@ enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_e
     return PX_OK;
   }
   px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
-  px_err_hint(err, "Kinds: train_idm, check_simulator, label, train_policy, evaluate, assess, report, export.");
+  px_err_hint(err, "Kinds: train_idm, check_simulator, label, train_policy, evaluate, assess, rehearse, report, export.");
   return PX_E_BAD_FIELD;
 }

@@ -19,13 +19,14 @@ static void open_store(void) {
 
 /* ---- what hidden actions reach */
 
-/* {"policies": [...]}: every algorithm for this kind of actions, with a few updates. */
+/* {"policies": [...]}: every algorithm for this kind of actions, with a few updates; with bc labels are compared too. */
 static void every_algorithm(bool discrete, char out[1024]) {
   size_t used = (size_t)snprintf(out, 1024, "\"policies\": [");
   for (const struct flow_field *one = flow_algos; one->name; one++)
     if (flow_algo_learns(one->name, discrete))
-      used += (size_t)snprintf(out + used, 1024 - used, "%s{\"algo\": \"%s\", \"updates\": 20, \"batch\": 16}",
-                               out[used - 1] == '[' ? "" : ", ", one->name);
+      used += (size_t)snprintf(out + used, 1024 - used, "%s{\"algo\": \"%s\", \"updates\": 20, \"batch\": 16%s}",
+                               out[used - 1] == '[' ? "" : ", ", one->name,
+                               strcmp(one->name, "bc") == 0 ? "" : ", \"labels\": \"all\"");
   snprintf(out + used, 1024 - used, "]");
 }
 

@@ -10,7 +10,7 @@
 
 enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50, CLASSES = 3 };
 /* Places of the words of `labels` and `weighting`. */
-enum { ALL, TRUE_ONLY, PROXY_BELOW, VERIFIED };
+enum { ALL, TRUE_ONLY, PROXY_BELOW, VERIFIED, CONFIDENT, AUTO };
 enum { NONE, EXP };
 
 struct rl_world { struct px_dataset ds; struct px_union u; };

@@ -89,14 +89,108 @@ static void pipeline_expands_into_every_stage(void) {
   CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_IDM), 5);
   CU_ASSERT_EQUAL(count(&plan, FLOW_LABEL_SHARD), 8);
   CU_ASSERT_EQUAL(count(&plan, FLOW_LABEL), 1);
-  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 18);
-  CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 18);
+  /* Of both, with each seed: all, confident and true actions alone (which is the baseline), and the oracle. */
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 24);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 24 + 18); /* three choose between the labels */
   CU_ASSERT_EQUAL(count(&plan, FLOW_REPORT), 1);
   const struct flow_job *label = named(&plan, "label"), *ss = named(&plan, "train/ss/bc/2");
   CU_ASSERT(needs(label, named(&plan, "label/7")) && needs(label, named(&plan, "idm/4")));
   CU_ASSERT(needs(ss, label) && !needs(named(&plan, "train/oracle/bc/2"), label));
   CU_ASSERT(needs(named(&plan, "report"), named(&plan, "evaluate/oracle/td3bc/1")));
   flow_plan_free(&plan);
+}
+
+/* Where no simulator tells which labels are better, a rehearsal among the labelled trajectories does. */
+static void a_rehearsal_chooses_labels_without_a_simulator(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  s.env = "", s.whole_trajectories_n = 50;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"idm\": {\"k\": 2}, \"policies\": [\"bc\", {\"algo\": \"td3bc\", \"labels\": \"all\"}],"
+                " \"baselines\": [\"labelled_only\"]}", &s, &plan, &err), err);
+  const struct flow_job *rehearse = named(&plan, "rehearse");
+  CU_ASSERT_EQUAL(count(&plan, FLOW_REHEARSE), 1);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 4);
+  CU_ASSERT_PTR_NOT_NULL(strstr(rehearse->spec_json, "\"k\":2"));
+  CU_ASSERT_EQUAL(rehearse->needs_n, 0);
+  CU_ASSERT(needs(named(&plan, "train/ss/bc/0"), rehearse) && needs(named(&plan, "report"), rehearse));
+  CU_ASSERT(!needs(named(&plan, "train/ss/td3bc/0"), rehearse) && !needs(named(&plan, "train/labelled_only/bc/0"), rehearse));
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"policies\": [{\"algo\": \"bc\", \"labels\": \"all\"}]}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_REHEARSE), 0);
+  flow_plan_free(&plan);
+}
+
+static json_t *run_of(const json_t *runs, const char *variant, const char *labels) {
+  size_t i;
+  json_t *run;
+  json_array_foreach(runs, i, run) {
+    const char *its = json_string_value(json_object_get(run, "labels"));
+    if (strcmp(json_string_value(json_object_get(run, "variant")), variant) == 0 && (labels ? its && strcmp(its, labels) == 0 : !its))
+      return run;
+  }
+  return NULL;
+}
+
+static void labels_are_compared_where_a_simulator_can_tell(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"mask\": \"coupled\", \"policies\": [\"bc\"], \"seeds\": [7],"
+                " \"baselines\": [\"labelled_only\"]}", &s, &plan, &err), err);
+  json_t *report = json_loads(named(&plan, "report")->spec_json, 0, NULL);
+  const json_t *runs = json_object_get(report, "runs");
+  CU_ASSERT_EQUAL(json_array_size(runs), 4);
+  json_t *all = run_of(runs, "ss", "all"), *alone = run_of(runs, "ss", "true_only"), *base = run_of(runs, "labelled_only", NULL);
+  CU_ASSERT_FATAL(all && alone && base && run_of(runs, "ss", "confident"));
+  CU_ASSERT_TRUE(json_equal(json_object_get(alone, "model"), json_object_get(base, "model")));
+  CU_ASSERT_TRUE(json_equal(json_object_get(alone, "evaluation"), json_object_get(base, "evaluation")));
+  CU_ASSERT_PTR_NULL(json_object_get(base, "selection"));
+  CU_ASSERT_PTR_NULL(strstr(named(&plan, "train/labelled_only/bc/7")->spec_json, "label_set"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/ss/bc/7/confident")->spec_json, "\"labels\":\"confident\""));
+  const struct flow_job *select = named(&plan, "select/ss/bc/7");
+  CU_ASSERT_PTR_NOT_NULL(strstr(select->spec_json, "\"seed\":4503599627370503")); /* other episodes than the final ones */
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "evaluate/ss/bc/7")->spec_json, "\"seed\":7"));
+  CU_ASSERT(needs(named(&plan, "report"), select));
+  json_decref(report);
+  flow_plan_free(&plan);
+}
+
+static void labels_of_a_simulator_are_compared_by_what_it_verified(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  s.labelled_trajectories_n = s.whole_trajectories_n = 0;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"none\"}, \"policies\": [\"bc\"]}", &s,
+                &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 2); /* there are no true actions to learn from alone */
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/ss/bc/0/verified")->spec_json, "\"labels\":\"verified\""));
+  flow_plan_free(&plan);
+  s.env = "", s.labelled_trajectories_n = 50;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"hopper\"}, \"policies\": [\"bc\"]}", &s,
+                &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_REHEARSE), 0);
+  CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/ss/bc/0/verified")->spec_json, "\"labels\":\"verified\""));
+  flow_plan_free(&plan);
+}
+
+/* Labels that the user names, and data where nothing has to be chosen, are one run. */
+static void labels_are_not_compared_without_need(void) {
+  static const struct { const char *spec; uint64_t whole; const char *env, *says; } cases[] = {
+    { "{" DS ", \"policies\": [{\"algo\": \"bc\", \"labels\": \"true_only\"}]}", 50, "hopper", "\"labels\":\"true_only\"" },
+    { "{" DS ", \"policies\": [\"bc\"]}", 100, "hopper", "\"labels\":\"all\"" },
+    { "{" DS ", \"policies\": [\"bc\"], \"judge\": \"none\"}", 100, "hopper", "\"labels\":\"all\"" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct flow_snapshot s = snapshot();
+    struct flow_plan plan;
+    struct px_err err;
+    s.whole_trajectories_n = cases[i].whole, s.env = cases[i].env;
+    CU_OK(plan_of(FLOW_PIPELINE, cases[i].spec, &s, &plan, &err), err);
+    CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, "train/ss/bc/0")->spec_json, cases[i].says));
+    flow_plan_free(&plan);
+  }
 }
 
 static void a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses(void) {
@@ -378,6 +472,8 @@ static void plans_are_bounded(void) {
 
 CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
         T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
+        T(labels_are_compared_where_a_simulator_can_tell), T(a_rehearsal_chooses_labels_without_a_simulator),
+        T(labels_are_not_compared_without_need), T(labels_of_a_simulator_are_compared_by_what_it_verified),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once),
         T(a_simulator_labels_in_shards_of_its_own_after_a_check), T(a_simulator_needs_no_true_action),

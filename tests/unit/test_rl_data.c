@@ -58,6 +58,12 @@ static void proxies_are_chosen_and_weighed_by_their_score(void) {
   rl_world_set(&spec, "labels", VERIFIED);
   for (int step = 0; step < 3 * STEPS; step++) w.u.verified[step] = step % 3 == 0;
   CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + STEPS);
+  w.u.proxy_n = 3 * STEPS;
+  rl_world_set(&spec, "labels", CONFIDENT); /* scores 0 to 0.09, alike often: the lower five, with or without max_score */
+  CU_ASSERT_EQUAL(transitions(&w, &spec), 3 * STEPS - 1 + 3 * STEPS / 2);
+  for (int step = 0; step < 3 * STEPS; step++) w.u.score[step] = 0.5F;
+  CU_ASSERT_EQUAL(transitions(&w, &spec), TRAJ_N * STEPS - 1); /* ties are in */
+  for (int step = 0; step < 3 * STEPS; step++) w.u.score[step] = 0.01F * (float)(step % 10);
   rl_world_set(&spec, "labels", ALL), rl_world_set(&spec, "weighting", EXP), rl_world_set(&spec, "weight_temperature", 0.02);
   rl_world_set(&spec, "weight_floor", 0.1);
   struct rl_data *d;

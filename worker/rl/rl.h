@@ -41,6 +41,8 @@ enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct p
 enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
 /* BAD_FIELD at /<name> for an option that the algorithm does not have, or out of its bounds. */
 enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value, struct px_err *err) PX_MUST_CHECK;
+/* The same for an option that is a word. */
+enum px_status rl_spec_say(struct rl_spec *spec, const char *name, const char *word, struct px_err *err) PX_MUST_CHECK;
 /* An option's value; the algorithm must have it. Not for inner loops. */
 double rl_option(const struct rl_spec *spec, const char *name);
 uint32_t rl_whole(const struct rl_spec *spec, const char *name);

@@ -28,6 +28,25 @@ static struct choice choice_of(const struct rl_spec *spec) {
                           .true_share = rl_option(spec, "true_share") };
 }
 
+static int by_value(const void *left, const void *right) {
+  const float a = *(const float *)left, b = *(const float *)right;
+  return (a > b) - (a < b);
+}
+
+/* `confident`: the bound that the half of the proxies with the lowest scores keeps; ties at the bound are in. */
+static enum px_status find_median_score(const struct px_union *u, struct choice *choice, struct px_err *err) {
+  float *scores = px_calloc(u->proxy_n + 1, sizeof *scores);
+  if (!scores) return px_fail(err, PX_E_NO_MEMORY, "no memory to sort the labels' scores");
+  uint64_t n = 0;
+  for (uint64_t i = 0; i < u->ds->steps_n && n < u->proxy_n; i++)
+    if (u->source[i] == PX_SOURCE_PROXY) scores[n++] = u->score[i];
+  qsort(scores, n, sizeof *scores, by_value);
+  choice->below = true;
+  choice->max_score = n ? nextafter((double)scores[(n - 1) / 2], INFINITY) : 0;
+  free(scores);
+  return PX_OK;
+}
+
 struct ranked { double value; uint32_t traj; };
 
 /* Highest return first; equal ones in the order of the dataset. */
@@ -260,8 +279,9 @@ out:
 
 enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) {
-  const struct choice choice = choice_of(spec);
-  return data_new(u, &choice, out, err);
+  struct choice choice = choice_of(spec);
+  const enum px_status status = rl_says(spec, "labels", "confident") ? find_median_score(u, &choice, err) : PX_OK;
+  return status ? status : data_new(u, &choice, out, err);
 }
 
 enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) {

@@ -64,6 +64,16 @@ enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
   return PX_OK;
 }
 
+enum px_status rl_spec_say(struct rl_spec *spec, const char *name, const char *word, struct px_err *err) {
+  size_t at;
+  const struct flow_field *field = option(spec, name, &at);
+  const int place = field && field->type == FLOW_ENUM ? flow_word_place(field->words, word) : -1;
+  if (place >= 0) return rl_spec_set(spec, name, place, err);
+  char pointer[64];
+  snprintf(pointer, sizeof pointer, "/%.48s", name);
+  return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s' that may be '%.48s'", spec->algo, name, word);
+}
+
 double rl_option(const struct rl_spec *spec, const char *name) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);

@@ -1,0 +1,39 @@
+/*
+ * What the files that expand a plan share: plan.c (the stages) and plan_runs.c
+ * (the policies of a pipeline). Everybody else sees plan.h.
+ */
+#ifndef PX_FLOW_PLAN_PARTS_H
+#define PX_FLOW_PLAN_PARTS_H
+
+#include <jansson.h>
+
+#include "lib/flow/plan.h"
+
+/* Within a pipeline the jobs that most others wait for go first. */
+enum { PLAN_FIRST = 3, PLAN_SECOND = 2, PLAN_THIRD = 1 };
+
+struct planner {
+  const struct flow_snapshot *snapshot;
+  struct flow_plan *plan;
+  const char *parent; /* "" for none */
+};
+
+/* Adds a job and takes `spec` over. Defaults are filled in, so that the job's spec says all that it will use. *at is the
+ * job's index: the array moves when it grows. */
+enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at,
+                        struct px_err *err, const char *name, ...) PX_PRINTF(7, 8);
+enum px_status plan_no_memory(struct px_err *err);
+/* The parts that every job of a pipeline takes from it; NULL without memory. */
+json_t *plan_base(const json_t *from, bool masked);
+/* The id of what job_x makes: mdl_x, ls_x. */
+void plan_result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]);
+/* Whether the spec's mask hides anything. */
+bool plan_hides(const json_t *spec);
+
+/* Adds the pipeline's policies, their evaluations and assessments, and appends each to `runs`, which the report reads. A
+ * policy whose `labels` is auto becomes one run for each choice of labels that is compared, or follows a rehearse job,
+ * whose id is given in `rehearsal`, "" before (docs/learning.md). */
+enum px_status plan_add_runs(struct planner *p, const json_t *spec, const char *label_set, json_t *runs,
+                             char rehearsal[FLOW_ID_MAX], struct px_err *err);
+
+#endif
