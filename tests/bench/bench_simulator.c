@@ -1,11 +1,12 @@
 /*
  * Labels from the simulator beside the true actions.
  *
- *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [FILE.hdf5...]   (make bench-simulator)
+ *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-i] [FILE.hdf5...]   (make bench-simulator)
  *
  * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of $PROXACT_DATA; none there
- * prints SKIP. A file's name begins with its environment's. -n: so many trajectories, evenly (16; 0: all). No action of
- * the file is used but to judge. Seconds are CPU seconds of this thread.
+ * prints SKIP. A file's name begins with its environment's. -n: so many trajectories, evenly (16; 0: all). -i: models
+ * with wrong numbers too, before and after their identification. No action is used but to judge, and by -i those that
+ * the coupled mask 1 of p 10%, q 50% leaves. Seconds are CPU seconds of this thread.
  */
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 #include "lib/base/mem.h"
 #include "lib/data/helper.h"
 #include "tests/support/d4rl.h"
-#include "worker/sim/sim.h"
+#include "worker/sim/identify.h"
+#include "worker/sim/model.h"
 
 static double cpu_s(void) {
   struct timespec t;
@@ -33,6 +35,7 @@ static void must(enum px_status status, const struct px_err *err) {
 
 struct arguments {
   uint32_t trajectories;
+  bool identify;
   struct sim_options options;
 };
 
@@ -63,46 +66,114 @@ static void count(struct tally *t, const struct px_dataset *ds, const struct sim
   t->simulations += l->simulations_n;
 }
 
-static void measure(const char *path, const struct arguments *a, FILE *csv) {
-  struct px_err err = { 0 };
+/* ---- one file */
+
+struct subject {
+  const char *name;
   struct px_dataset *ds;
+  const struct arguments *a;
   struct sim_layout layout;
-  struct sim *sim;
-  struct sim_labels *labels;
-  struct sim_options options = a->options;
-  struct sim_fit fit;
-  struct tally t = { 0 };
   double std[SIM_OBS_MAX];
-  char env[64] = "";
-  const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-  snprintf(env, sizeof env, "%.*s", (int)strcspn(base, "-"), base);
-  must(d4rl_load(path, &ds, &err), &err);
-  must(sim_layout_builtin(env, &layout, &err), &err);
-  must(sim_open(&layout, &sim, &err), &err);
-  sim_spread(ds, std);
-  options.std = std;
-  double start = cpu_s();
-  must(sim_check(sim, &options, ds, NULL, &fit, &err), &err);
-  printf("%s: replay of %llu steps in %.1f s: %.4f within %g, median %.2e\n", base, (unsigned long long)fit.steps_n,
-         cpu_s() - start, fit.within, options.verified_below, fit.median);
-  const uint32_t want = a->trajectories && a->trajectories < ds->traj_n ? a->trajectories : ds->traj_n;
+  FILE *csv;
+};
+
+static void label(const struct subject *s, struct sim *sim, const char *model) {
+  struct px_err err = { 0 };
+  struct sim_options options = s->a->options;
+  struct sim_labels *labels;
+  struct tally t = { 0 };
+  options.std = s->std;
+  const uint32_t all = s->ds->traj_n, want = s->a->trajectories && s->a->trajectories < all ? s->a->trajectories : all;
   for (uint32_t i = 0; i < want; i++) {
-    const uint32_t traj = (uint32_t)((uint64_t)i * ds->traj_n / want);
-    start = cpu_s();
-    must(sim_label(sim, &options, ds, traj, traj + 1, NULL, NULL, &labels, &err), &err);
+    const uint32_t traj = (uint32_t)((uint64_t)i * all / want);
+    const double start = cpu_s();
+    must(sim_label(sim, &options, s->ds, traj, traj + 1, NULL, NULL, &labels, &err), &err);
     t.seconds += cpu_s() - start;
-    count(&t, ds, labels);
+    count(&t, s->ds, labels);
     sim_labels_free(labels);
   }
-  const double n = (double)t.n, sure = (double)t.verified;
-  printf("%s: %u trajectories, %.0f labels: MSE %.6f, verified %.4f (MSE %.2e, wrong %.5f), z %.2f; %.0f labels a CPU "
-         "second, %.1f simulations each\n", base, want, n, t.squares / n, sure / n, t.verified_squares / sure,
-         (double)t.wrong_n / sure, sqrt(t.z2 / n), n / t.seconds, (double)t.simulations / n);
-  fprintf(csv, "%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", base, want, n, t.squares / n, sure / n,
-          t.verified_squares / sure, n / t.seconds, (double)t.simulations / n);
+  const double n = (double)t.n, sure = fmax((double)t.verified, 1);
+  printf("  %-34s MSE %.6f, verified %.4f (MSE %.1e, %.5f off by 0.1), error/std %.2f; %.0f labels/s, %.1f simulations\n",
+         model, t.squares / n, (double)t.verified / n, t.verified_squares / sure, (double)t.wrong_n / sure,
+         sqrt(t.z2 / n), n / t.seconds, (double)t.simulations / n);
+  fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", s->name, model, want, n, t.squares / n,
+          (double)t.verified / n, t.verified_squares / sure, n / t.seconds, (double)t.simulations / n);
   fflush(stdout);
+}
+
+/* ---- models that are wrong on purpose */
+
+static const struct wrong {
+  const char *name;
+  double factor[SIM_FACTORS_N]; /* mass, gain, damping, armature, friction, time step */
+} WRONG[] = {
+  { "mass 1.02", { 1.02, 1, 1, 1, 1, 1 } },
+  { "mass 1.1", { 1.1, 1, 1, 1, 1, 1 } },
+  { "gain 0.8", { 1, 0.8, 1, 1, 1, 1 } },
+  { "damping 1.5, armature 0.7", { 1, 1, 1.5, 0.7, 1, 1 } },
+  { "mass 0.9, gain 1.1, friction 0.8", { 0.9, 1.1, 1, 1, 0.8, 1 } },
+};
+
+/* The perturbed model becomes the one that was opened. */
+static struct sim *open_wrong(const struct subject *s, const struct wrong *wrong) {
+  struct px_err err = { 0 };
+  struct sim *sim;
+  must(sim_open(&s->layout, &sim, &err), &err);
+  struct sim_adjustment to = sim_adjustment_none(sim);
+  memcpy(to.factor, wrong->factor, sizeof to.factor);
+  must(sim_adjust(sim, &to, &err), &err);
+  mj_deleteModel(sim->own);
+  sim->own = NULL;
+  return sim;
+}
+
+static void identify(const struct subject *s, struct px_dataset *labelled, const struct wrong *wrong) {
+  struct px_err err = { 0 };
+  struct sim_identified found;
+  struct sim_options options = s->a->options;
+  struct sim *sim = open_wrong(s, wrong);
+  options.std = s->std;
+  char name[80];
+  snprintf(name, sizeof name, "%s", wrong->name);
+  label(s, sim, name);
+  const double start = cpu_s();
+  must(sim_identify(sim, &options, labelled, 2, NULL, &found, &err), &err);
+  printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start, found.median_before,
+         found.median_after, found.adjustment.delay);
+  for (int k = 0; k < SIM_FACTORS_N; k++)
+    printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_factor_name[k], found.adjustment.factor[k],
+           found.adjustment.factor[k] * wrong->factor[k], found.std[k]);
+  snprintf(name, sizeof name, "%s: identified", wrong->name);
+  printf("\n");
+  label(s, sim, name);
   sim_close(sim);
-  px_dataset_free(ds);
+}
+
+static void measure(const char *path, const struct arguments *a, FILE *csv) {
+  struct px_err err = { 0 };
+  struct subject s = { .a = a, .csv = csv, .name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path };
+  struct px_dataset *labelled;
+  struct sim *sim;
+  struct sim_fit fit;
+  struct sim_options options = a->options;
+  char env[64] = "";
+  snprintf(env, sizeof env, "%.*s", (int)strcspn(s.name, "-"), s.name);
+  must(d4rl_load(path, &s.ds, &err), &err);
+  must(d4rl_load(path, &labelled, &err), &err);
+  must(d4rl_hide(labelled, 0.1, 0.5, 1, &err), &err);
+  must(sim_layout_builtin(env, &s.layout, &err), &err);
+  must(sim_open(&s.layout, &sim, &err), &err);
+  sim_spread(s.ds, s.std);
+  options.std = s.std;
+  const double start = cpu_s();
+  must(sim_check(sim, &options, labelled, NULL, &fit, &err), &err);
+  printf("%s: %llu labelled steps replayed in %.1f s: %.4f within %g, median %.1e\n", s.name,
+         (unsigned long long)fit.steps_n, cpu_s() - start, fit.within, options.verified_below, fit.median);
+  label(&s, sim, "right");
+  for (size_t i = 0; a->identify && i < sizeof WRONG / sizeof *WRONG; i++) identify(&s, labelled, &WRONG[i]);
+  sim_close(sim);
+  px_dataset_free(labelled);
+  px_dataset_free(s.ds);
 }
 
 int main(int argc, char **argv) {
@@ -111,18 +182,19 @@ int main(int argc, char **argv) {
   struct arguments a = { .trajectories = 16, .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [FILE.hdf5...]\n", argv[0]);
+    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-i] [FILE.hdf5...]\n", argv[0]);
     return 2;
   }
   optind = 2;
-  for (int c; (c = getopt(argc, argv, "n:r:")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "n:r:i")) != -1;) {
     if (c == '?') return 2;
+    if (c == 'i') a.identify = true;
     if (c == 'n') a.trajectories = (uint32_t)strtoul(optarg, NULL, 10);
     if (c == 'r') a.options.restarts = (uint32_t)strtoul(optarg, NULL, 10);
   }
   static const char *const names[] = { "hopper-medium-expert", "hopper-medium-replay", "halfcheetah-medium-expert" };
   const char *folder = getenv("PROXACT_DATA") ? getenv("PROXACT_DATA") : "../shared/data";
-  fputs("file,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,simulations_per_label\n", csv);
+  fputs("file,model,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,simulations_per_label\n", csv);
   for (int i = optind; i < argc; i++) measure(argv[i], &a, csv);
   for (size_t i = 0; i < sizeof names / sizeof *names && optind == argc; i++) {
     char path[600];

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/rng.h"
 #include "lib/data/helper.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
-#include "worker/sim/sim.h"
+#include "worker/sim/identify.h"
+#include "worker/sim/model.h"
 
 static struct px_err err;
 
@@ -110,10 +110,213 @@ static void a_layout_that_the_model_lacks_is_refused_at_its_place(void) {
   CU_ASSERT_PTR_NULL(sim);
 }
 
+/* A copy of the actions, to be freed. */
+static float *remember(const struct px_dataset *ds) {
+  const size_t bytes = sizeof(float) * ds->steps_n * ds->spaces.act_dim;
+  float *copy = malloc(bytes);
+  CU_ASSERT_FATAL(copy != NULL);
+  memcpy(copy, ds->actions, bytes);
+  return copy;
+}
+
+/* Hides all labels but those of the first trajectory. */
+static void keep_first_labels(struct world *w) {
+  uint8_t *keep = calloc(w->ds->traj_n, 1);
+  CU_ASSERT_FATAL(keep != NULL);
+  keep[0] = 1;
+  px_dataset_hide(w->ds, keep);
+  free(keep);
+}
+
+/* The model that is open becomes another one, as if it had been read so. */
+static void spoil(struct world *w, enum sim_factor which, double factor) {
+  struct sim_adjustment wrong = sim_adjustment_none(w->sim);
+  wrong.factor[which] = factor;
+  CU_OK(sim_adjust(w->sim, &wrong, &err), err);
+  mj_deleteModel(w->sim->own);
+  w->sim->own = NULL;
+}
+
+static void clipped_velocities_are_carried(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_labels *l = label(&w, 0, 2);
+  uint64_t clipped = 0, verified = 0;
+  for (uint32_t traj = 0; traj < 2; traj++)
+    for (uint64_t i = w.ds->step_start[traj]; i < w.ds->step_start[traj + 1]; i++) {
+      const float *s = w.ds->observations + (w.ds->obs_start[traj] + i - w.ds->step_start[traj]) * 11;
+      bool any = false;
+      for (int d = 5; d < 11; d++) any = any || fabsf(s[d]) >= 10;
+      clipped += any && l->known[i];
+      verified += any && l->verified[i];
+    }
+  CU_ASSERT(clipped > 20);
+  CU_ASSERT((double)verified > 0.95 * (double)clipped);
+  sim_labels_free(l);
+  world_close(&w);
+}
+
+static void numbers_of_a_model_are_identified_from_labelled_steps(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_identified found;
+  w.options.std = w.std;
+  w.options.restarts = 1;
+  struct sim_labels *right = label(&w, 0, 1);
+  const struct px_dataset *ds = w.ds;
+  float *truth = remember(ds);
+  keep_first_labels(&w);
+  spoil(&w, SIM_MASS, 1.1);
+  struct sim_labels *wrong = label(&w, 0, 1);
+  CU_OK(sim_identify(w.sim, &w.options, w.ds, 0, NULL, &found, &err), err);
+  struct sim_labels *after = label(&w, 0, 1);
+  memcpy(ds->actions, truth, sizeof(float) * ds->steps_n * 3);
+  /* Masses and gains together are what a flight shows; a contact's share is small. */
+  const double *f = found.adjustment.factor;
+  CU_ASSERT_DOUBLE_EQUAL(f[SIM_MASS] * 1.1 / f[SIM_GAIN], 1, 0.002);
+  CU_ASSERT_DOUBLE_EQUAL(f[SIM_TIME_STEP], 1, 0.002);
+  CU_ASSERT(found.median_after < 1e-3 * found.median_before);
+  CU_ASSERT(mse(&w, wrong) > 10 * mse(&w, after));
+  CU_ASSERT(mse(&w, after) < 3 * mse(&w, right) + 1e-5);
+  free(truth);
+  sim_labels_free(right);
+  sim_labels_free(wrong);
+  sim_labels_free(after);
+  world_close(&w);
+}
+
+/* An action that drives the step after its own: recorded one row earlier than before. */
+static void delay_by_one(struct px_dataset *ds) {
+  const size_t dims = ds->spaces.act_dim;
+  for (uint32_t traj = 0; traj < ds->traj_n; traj++) {
+    const uint64_t first = ds->step_start[traj], last = ds->step_start[traj + 1] - 1;
+    memmove(ds->actions + first * dims, ds->actions + (first + 1) * dims, sizeof(float) * dims * (last - first));
+    memset(ds->actions + last * dims, 0, sizeof(float) * dims);
+    ds->labelled[last] = 0;
+  }
+}
+
+static void a_delay_is_found_and_its_labels_are_those_of_earlier_steps(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_identified found;
+  w.options.std = w.std;
+  delay_by_one(w.ds);
+  float *truth = remember(w.ds);
+  keep_first_labels(&w);
+  CU_OK(sim_identify(w.sim, &w.options, w.ds, 2, NULL, &found, &err), err);
+  CU_ASSERT_EQUAL(found.adjustment.delay, 1);
+  CU_ASSERT_DOUBLE_EQUAL(found.adjustment.factor[SIM_TIME_STEP], 1, 1e-3);
+  struct sim_labels *l = label(&w, 0, 1);
+  memcpy(w.ds->actions, truth, sizeof(float) * w.ds->steps_n * 3);
+  CU_ASSERT(mse(&w, l) < 2e-4);
+  const uint64_t last = w.ds->step_start[1] - 1;
+  CU_ASSERT_EQUAL(l->known[last], 0);
+  CU_ASSERT_EQUAL(l->known_n + 1 + !w.ds->has_final[0], l->steps_n);
+  free(truth);
+  sim_labels_free(l);
+  world_close(&w);
+}
+
+/* The same robot in other units: degrees, an offset, actions to +-2. */
+static void layouts_have_units(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  sim_close(w.sim);
+  const double scale = 180 / 3.141592653589793;
+  w.layout.obs[1] = (struct sim_term){ SIM_QPOS, 2, scale, 5, -INFINITY, INFINITY };
+  for (uint64_t i = 0; i < w.ds->obs_n; i++)
+    w.ds->observations[i * 11 + 1] = (float)(scale * (double)w.ds->observations[i * 11 + 1] + 5);
+  for (uint32_t j = 0; j < 3; j++) {
+    w.layout.act[j] = (struct sim_control){ j, 0.5, 0 };
+    w.ds->spaces.act_low[j] = -2;
+    w.ds->spaces.act_high[j] = 2;
+  }
+  for (uint64_t i = 0; i < w.ds->steps_n * 3; i++) w.ds->actions[i] *= 2;
+  CU_OK(sim_open(&w.layout, &w.sim, &err), err);
+  sim_spread(w.ds, w.std);
+  struct sim_labels *l = label(&w, 0, 1);
+  CU_ASSERT(mse(&w, l) < 8e-4);
+  CU_ASSERT((double)l->verified_n > 0.98 * (double)l->known_n);
+  sim_labels_free(l);
+  world_close(&w);
+}
+
+static void labels_that_are_given_are_judged_and_kept(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_labels *l = NULL;
+  w.options.std = w.std;
+  w.options.solve = false;
+  CU_ASSERT_EQUAL(sim_label(w.sim, &w.options, w.ds, 0, 1, NULL, NULL, &l, &err), PX_E_BAD_FIELD);
+  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, w.ds->actions, NULL, &l, &err), err);
+  CU_ASSERT(mse(&w, l) < 1e-12);
+  CU_ASSERT_EQUAL(l->verified_n, l->known_n);
+  sim_labels_free(l);
+  for (uint64_t i = 0; i < w.ds->step_start[1] * 3; i++) w.ds->actions[i] *= 0.5F;
+  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, w.ds->actions, NULL, &l, &err), err);
+  CU_ASSERT((double)l->verified_n < 0.2 * (double)l->known_n);
+  sim_labels_free(l);
+  world_close(&w);
+}
+
+static void what_true_actions_leave_is_held_against_labels(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_labels *sure = label(&w, 0, 1);
+  w.options.replay_median = 1e-2;
+  struct sim_labels *doubted = label(&w, 0, 1);
+  CU_ASSERT_EQUAL(doubted->verified_n, 0);
+  CU_ASSERT(memcmp(doubted->actions, sure->actions, sizeof(float) * 3 * sure->steps_n) == 0);
+  CU_ASSERT(doubted->score[100] > 10 * sure->score[100]);
+  sim_labels_free(sure);
+  sim_labels_free(doubted);
+  world_close(&w);
+}
+
+/* A spring that no time step holds. */
+static const char UNSTABLE[] =
+  "<mujoco><option timestep='0.1' integrator='Euler'/><worldbody>"
+  "<body><joint name='x' type='slide' axis='1 0 0' stiffness='1e9'/><geom size='.1' mass='1'/></body>"
+  "<body pos='5 0 0'><joint name='y' type='slide' axis='1 0 0' stiffness='1e9'/><geom size='.1' mass='1'/></body>"
+  "</worldbody><actuator><motor joint='x' ctrllimited='true' ctrlrange='-1 1'/></actuator></mujoco>";
+
+static void an_unstable_simulation_is_told_and_not_fatal(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct sim_labels *l = NULL;
+  struct sim_fit fit;
+  sim_close(w.sim);
+  w.sim = NULL;
+  w.layout = (struct sim_layout){ .mjcf = UNSTABLE, .mjcf_n = sizeof UNSTABLE - 1, .frame_skip = 50, .obs_dim = 11,
+                                  .act_dim = 3 };
+  CU_ASSERT_EQUAL(sim_open(&w.layout, &w.sim, &err), PX_E_BAD_FIELD); /* 11 observations of 4 numbers */
+  w.layout.obs_dim = 4;
+  for (uint32_t i = 0; i < 4; i++)
+    w.layout.obs[i] = (struct sim_term){ i < 2 ? SIM_QPOS : SIM_QVEL, i % 2, 1, 0, -INFINITY, INFINITY };
+  w.layout.act_dim = 1;
+  w.layout.act[0] = (struct sim_control){ 0, 1, 0 };
+  CU_OK(sim_open(&w.layout, &w.sim, &err), err);
+  w.options.std = w.std;
+  CU_ASSERT_EQUAL(sim_label(w.sim, &w.options, w.ds, 0, 1, NULL, NULL, &l, &err), PX_E_BAD_FIELD);
+  w.ds->spaces.obs_dim = 4;
+  w.ds->spaces.act_dim = 1;
+  sim_spread(w.ds, w.std);
+  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, NULL, NULL, &l, &err), err);
+  CU_ASSERT(l->unstable_n > 100);
+  CU_ASSERT_EQUAL(l->verified_n, 0);
+  CU_ASSERT(l->residual[200] > 1);
+  sim_labels_free(l);
+  CU_OK(sim_check(w.sim, &w.options, w.ds, NULL, &fit, &err), err);
+  CU_ASSERT(fit.unstable_n > 100);
+  CU_ASSERT_EQUAL(sim_fit_judge(&fit, &err), PX_E_BAD_DATA);
+  world_close(&w);
+}
+
 static const struct cu_test tests[] = {
   T(actions_of_real_hopper_data_are_recovered),
   T(labels_do_not_depend_on_the_division),
   T(a_model_that_fits_is_accepted_and_another_refused_with_numbers),
+  T(clipped_velocities_are_carried),
+  T(numbers_of_a_model_are_identified_from_labelled_steps),
+  T(a_delay_is_found_and_its_labels_are_those_of_earlier_steps),
+  T(layouts_have_units),
+  T(labels_that_are_given_are_judged_and_kept),
+  T(what_true_actions_leave_is_held_against_labels),
+  T(an_unstable_simulation_is_told_and_not_fatal),
   T(a_layout_that_the_model_lacks_is_refused_at_its_place),
 };
 

@@ -4,76 +4,29 @@
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
-#include "worker/sim/solve.h"
+#include "worker/sim/replay.h"
 
 static const double MISS_MAX = 10;
 
 struct check {
-  struct sim *sim;
   const struct sim_options *options;
-  const struct px_dataset *ds;
   struct sim_fit *fit;
-  struct sim_point point;
   double *residuals; /* [SIM_CHECK_STEPS] */
-  /* The step under way. */
-  uint32_t traj;
-  uint64_t t;
-  bool whole; /* sim->x is the full state */
 };
 
-static void replay_step(void *ctx) {
+static void count(void *ctx, uint64_t i, const struct sim_point *point) {
   struct check *c = ctx;
-  struct sim *sim = c->sim;
-  const struct px_dataset *ds = c->ds;
-  const uint32_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
-  const float *s = ds->observations + (ds->obs_start[c->traj] + c->t) * obs;
-  const float *a = ds->actions + (ds->step_start[c->traj] + c->t - sim->layout.delay) * dims;
-  for (uint32_t j = 0; j < dims; j++) {
-    const double u = ((double)a[j] - sim->middle[j]) / sim->half[j];
-    c->point.u[j] = fmin(fmax(u, sim->low[j]), sim->high[j]);
-  }
-  sim_step(sim, s + obs, &c->point);
-}
-
-static void count(struct check *c) {
   struct sim_fit *fit = c->fit;
-  c->residuals[fit->steps_n++] = c->point.cost;
-  fit->unstable_n += !isfinite(c->point.cost);
-  fit->within += c->point.cost <= c->options->verified_below;
+  (void)i;
+  if (!point) return;
+  const bool stable = isfinite(point->cost);
+  c->residuals[fit->steps_n++] = point->cost;
+  fit->unstable_n += !stable;
+  fit->within += point->cost <= c->options->verified_below;
   for (uint32_t d = 0; d < fit->obs_dim; d++) {
-    const double miss = isfinite(c->point.cost) ? fmin(fabs(c->point.r[d]), MISS_MAX) : MISS_MAX;
+    const double miss = stable ? fmin(fabs(point->r[d]), MISS_MAX) : MISS_MAX;
     fit->rms[d] += miss * miss;
   }
-}
-
-/* Whether the action that drives step t is known. */
-static bool driven(const struct check *c) {
-  const uint32_t delay = c->sim->layout.delay;
-  return c->t >= delay && c->ds->labelled[c->ds->step_start[c->traj] + c->t - delay]
-         && px_dataset_next_known(c->ds, c->traj, c->t);
-}
-
-static enum px_status replay(struct check *c, struct px_err *err) {
-  const struct px_dataset *ds = c->ds;
-  const uint32_t obs = ds->spaces.obs_dim;
-  const uint64_t steps = ds->step_start[c->traj + 1] - ds->step_start[c->traj];
-  bool carried = false;
-  for (c->t = 0; c->t < steps && c->fit->steps_n < SIM_CHECK_STEPS; c->t++) {
-    const bool can = driven(c);
-    if (!can) {
-      carried = false;
-      continue;
-    }
-    const float *s = ds->observations + (ds->obs_start[c->traj] + c->t) * obs;
-    if (carried) sim_observe(c->sim, s);
-    else c->whole = sim_begin(c->sim, s, s + obs) || c->t == 0;
-    const enum px_status status = px_physics_guard(replay_step, c, err);
-    if (status) return status;
-    if (carried || c->whole) count(c);
-    carried = isfinite(c->point.cost);
-    if (carried) sim_state_copy(c->sim->model, &c->sim->x, &c->point.next);
-  }
-  return PX_OK;
 }
 
 static int ascending(const void *a, const void *b) {
@@ -90,46 +43,27 @@ static void finish(struct check *c) {
   for (uint32_t d = 0; d < fit->obs_dim; d++) fit->rms[d] = sqrt(fit->rms[d] / n);
 }
 
-/* Labelled trajectories, every so many-th, so that the steps are drawn from all of the data. */
-static enum px_status replay_all(struct check *c, const struct px_progress *progress, struct px_err *err) {
-  const struct px_dataset *ds = c->ds;
-  uint64_t labelled = 0;
-  for (uint64_t i = 0; i < ds->steps_n; i++) labelled += ds->labelled[i] != 0;
-  const uint64_t stride = labelled / SIM_CHECK_STEPS + 1;
-  enum px_status status = PX_OK;
-  uint64_t seen = 0;
-  for (c->traj = 0; c->traj < ds->traj_n && !status; c->traj++) {
-    bool any = false;
-    for (uint64_t i = ds->step_start[c->traj]; i < ds->step_start[c->traj + 1] && !any; i++) any = ds->labelled[i];
-    if (!any || seen++ % stride) continue;
-    status = replay(c, err);
-    if (!status) status = px_progress_report(progress, "check", c->traj, ds->traj_n, NULL, 0);
-  }
-  return status;
-}
-
 enum px_status sim_check(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
                          const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
   enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
-  struct sim_fit *fit = px_calloc(1, sizeof *fit);
-  struct check c = { .sim = sim, .options = options, .ds = ds, .fit = fit,
+  struct check c = { .options = options, .fit = px_calloc(1, sizeof *c.fit),
                      .residuals = px_calloc(SIM_CHECK_STEPS, sizeof(double)) };
-  if (!fit || !c.residuals || !sim_point_new(sim, &c.point))
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
+  const struct sim_replay replay = { .sim = sim, .ds = ds, .steps_max = SIM_CHECK_STEPS,
+                                     .progress = progress, .visit = count, .ctx = &c };
+  if (!c.fit || !c.residuals) status = px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   if (!status) {
-    fit->obs_dim = ds->spaces.obs_dim;
-    status = replay_all(&c, progress, err);
+    c.fit->obs_dim = ds->spaces.obs_dim;
+    status = sim_replay(&replay, err);
   }
-  if (!status && fit->steps_n == 0)
-    status = px_fail(err, PX_E_NO_LABELS, "no labelled step can be replayed: its full state is not known");
+  if (!status && c.fit->steps_n == 0)
+    status = px_fail(err, PX_E_NO_LABELS, "no labelled step's full state is known, so none can be replayed");
   if (!status) {
     finish(&c);
-    *out = *fit;
+    *out = *c.fit;
   }
-  sim_point_free(&c.point);
   free(c.residuals);
-  free(fit);
+  free(c.fit);
   return status;
 }
 

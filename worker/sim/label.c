@@ -113,7 +113,7 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
   }
   const bool stable = isfinite(p->cost);
   out->residual[row] = stable ? (float)fmin(p->cost, (double)FLT_MAX) : FLT_MAX;
-  out->verified[row] = sure && p->cost <= l->options->verified_below;
+  out->verified[row] = sure && fmax(p->cost, l->options->replay_median) <= l->options->verified_below;
   out->known[row] = 1;
   out->known_n++;
   out->verified_n += out->verified[row];
@@ -165,7 +165,7 @@ static void label_step(void *ctx) {
   double std[SIM_ACT_MAX];
   const struct sim_point *p = solve_step(l, s, row);
   if (l->t >= delay) {
-    sim_solve_std(sim, std);
+    sim_solve_std(sim, l->options->replay_median, std);
     write_label(l, row, p, std);
   }
   memcpy(l->last, p->u, sizeof(double) * dims);
@@ -210,7 +210,7 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options, con
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
-  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0) || (!options->solve && !start))
+  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0) || !(options->replay_median >= 0) || (!options->solve && !start))
     return px_fail(err, PX_E_BAD_FIELD, "restarts at most %d, verified_below above 0, a start where nothing is solved",
                    SIM_RESTARTS_MAX);
   struct labeller l = { .sim = sim, .options = options, .ds = ds, .start = start, .progress = progress,

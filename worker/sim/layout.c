@@ -99,6 +99,7 @@ enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struc
   if (!sim) return px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   sim->layout = *layout;
   sim->layout.mjcf = NULL;
+  sim->opened_delay = layout->delay;
   status = px_physics_load(layout->mjcf, layout->mjcf_n, &sim->model, &sim->data, err);
   for (uint32_t i = 0; !status && i < layout->obs_dim; i++) status = check_term(sim->model, layout, i, err);
   for (uint32_t j = 0; !status && j < layout->act_dim; j++) status = check_control(sim->model, layout, j, err);
@@ -118,5 +119,6 @@ void sim_close(struct sim *sim) {
   sim_state_free(&sim->x);
   if (sim->data) mj_deleteData(sim->data);
   if (sim->model) mj_deleteModel(sim->model);
+  if (sim->own) mj_deleteModel(sim->own);
   free(sim);
 }

@@ -26,6 +26,8 @@ struct sim_point {
 struct sim_work;
 struct sim {
   mjModel *model;
+  mjModel *own;             /* as it was opened, once it has been adjusted (identify.h) */
+  uint32_t opened_delay;
   mjData *data;
   struct sim_layout layout; /* mjcf is not borrowed any more */
   struct sim_state x;       /* the state that is being stepped from */

@@ -202,7 +202,7 @@ static void descend(struct sim *sim, const float *target) {
     }
     sim_step(sim, target, w->try);
     if (w->try->cost < w->now->cost) {
-      const bool slow = w->try->cost > 0.3 * w->now->cost, end = w->try->cost > 0.999 * w->now->cost && fresh;
+      const bool slow = w->try->cost > 0.6 * w->now->cost, end = w->try->cost > 0.98 * w->now->cost && fresh;
       correct(sim);
       swap(&w->now, &w->try);
       lambda = fmax(lambda / 10, 1e-9);
@@ -212,7 +212,7 @@ static void descend(struct sim *sim, const float *target) {
     } else if (!fresh) {
       w->known = false;
     } else {
-      lambda = fmax(lambda * 30, 1e-3);
+      lambda = fmax(lambda * 30, 0.1);
       if (++refused == REFUSALS_MAX) return;
     }
   }
@@ -261,10 +261,10 @@ const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, co
   return keep_best(sim);
 }
 
-void sim_solve_std(struct sim *sim, double *std) {
+void sim_solve_std(struct sim *sim, double least, double *std) {
   struct sim_work *w = sim->work;
   const uint32_t dims = sim->layout.act_dim, obs = sim->layout.obs_dim;
-  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, RESIDUAL_FLOOR) / fmax((double)obs - dims, 1));
+  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, fmax(least, RESIDUAL_FLOOR)) / fmax((double)obs - dims, 1));
   normal_equations(sim, w->best_jacobian, w->best->r);
   for (uint32_t j = 0; j < dims; j++) std[j] = most;
   if (!isfinite(w->best->cost)) return;

@@ -23,7 +23,8 @@ const struct sim_point *sim_solve(struct sim *sim, const float *target, const do
 const struct sim_point *sim_solve_again(struct sim *sim, const float *target, const double *start);
 /* start [A] as it is, with the Jacobian there. */
 const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, const double *start);
-/* Standard deviations [A] in units of u (sim.h) of the best point, of at most 2 / sqrt(12). */
-void sim_solve_std(struct sim *sim, double *std);
+/* Standard deviations [A] in units of u (sim.h) of the best point, of at most 2 / sqrt(12), as if its residual were at
+ * least `least`. */
+void sim_solve_std(struct sim *sim, double least, double *std);
 
 #endif

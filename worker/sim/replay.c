@@ -1,0 +1,87 @@
+/* See replay.h. */
+#include "worker/sim/replay.h"
+
+#include <math.h>
+
+struct run {
+  const struct sim_replay *with;
+  struct sim_point point;
+  uint64_t visited;
+  uint32_t traj;
+  uint64_t t;
+};
+
+static void replay_step(void *ctx) {
+  struct run *r = ctx;
+  struct sim *sim = r->with->sim;
+  const struct px_dataset *ds = r->with->ds;
+  const uint32_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
+  const float *s = ds->observations + (ds->obs_start[r->traj] + r->t) * obs;
+  const float *a = ds->actions + (ds->step_start[r->traj] + r->t - sim->layout.delay) * dims;
+  for (uint32_t j = 0; j < dims; j++) {
+    const double u = ((double)a[j] - sim->middle[j]) / sim->half[j];
+    r->point.u[j] = fmin(fmax(u, sim->low[j]), sim->high[j]);
+  }
+  sim_step(sim, s + obs, &r->point);
+}
+
+/* Whether the action that drives step t is known, and what came of it. */
+static bool driven(const struct run *r) {
+  const uint32_t delay = r->with->sim->layout.delay;
+  const struct px_dataset *ds = r->with->ds;
+  return r->t >= delay && ds->labelled[ds->step_start[r->traj] + r->t - delay]
+         && px_dataset_next_known(ds, r->traj, r->t);
+}
+
+static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
+  struct sim *sim = r->with->sim;
+  const struct px_dataset *ds = r->with->ds;
+  const uint32_t obs = ds->spaces.obs_dim;
+  const uint64_t steps = ds->step_start[r->traj + 1] - ds->step_start[r->traj];
+  bool carried = false;
+  for (r->t = 0; r->t < steps && r->visited < r->with->steps_max; r->t++) {
+    if (!driven(r)) {
+      carried = false;
+      continue;
+    }
+    const float *s = ds->observations + (ds->obs_start[r->traj] + r->t) * obs;
+    bool whole = carried;
+    if (carried) sim_observe(sim, s);
+    else whole = sim_begin(sim, s, s + obs) || r->t == 0;
+    const enum px_status status = px_physics_guard(replay_step, r, err);
+    if (status) return status;
+    r->with->visit(r->with->ctx, r->visited++, whole ? &r->point : NULL);
+    carried = isfinite(r->point.cost);
+    if (carried) sim_state_copy(sim->model, &sim->x, &r->point.next);
+  }
+  return PX_OK;
+}
+
+static bool any_label(const struct px_dataset *ds, uint32_t traj) {
+  for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++)
+    if (ds->labelled[i]) return true;
+  return false;
+}
+
+static enum px_status replay_all(struct run *r, struct px_err *err) {
+  const struct px_dataset *ds = r->with->ds;
+  uint64_t labelled = 0, seen = 0;
+  for (uint64_t i = 0; i < ds->steps_n; i++) labelled += ds->labelled[i] != 0;
+  const uint64_t stride = labelled / r->with->steps_max + 1;
+  enum px_status status = PX_OK;
+  for (r->traj = 0; r->traj < ds->traj_n && !status; r->traj++) {
+    if (!any_label(ds, r->traj) || seen++ % stride) continue;
+    status = replay_trajectory(r, err);
+    if (!status) status = px_progress_report(r->with->progress, "check", r->traj, ds->traj_n, NULL, 0);
+  }
+  return status;
+}
+
+enum px_status sim_replay(const struct sim_replay *replay, struct px_err *err) {
+  struct run r = { .with = replay };
+  enum px_status status = PX_OK;
+  if (sim_point_new(replay->sim, &r.point)) status = replay_all(&r, err);
+  else status = px_fail(err, PX_E_NO_MEMORY, "no memory to replay steps");
+  sim_point_free(&r.point);
+  return status;
+}
