@@ -1,10 +1,11 @@
 /*
  * Labels from the simulator beside the true actions.
  *
- *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-i] [FILE.hdf5...]   (make bench-simulator)
+ *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]   (make bench-simulator)
  *
  * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of $PROXACT_DATA; none there
- * prints SKIP. A file's name begins with its environment's. -n: so many trajectories, evenly (16; 0: all). -i: models
+ * prints SKIP. A file's name begins with its environment's. -n: so many trajectories, evenly (16; 0: all). -a: with
+ * an amortised start too. -i: models
  * with wrong numbers too, before and after their identification. No action is used but to judge, and by -i those that
  * the coupled mask 1 of p 10%, q 50% leaves. Seconds are CPU seconds of this thread.
  */
@@ -20,6 +21,7 @@
 #include "tests/support/d4rl.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
+#include "worker/sim/net.h"
 
 static double cpu_s(void) {
   struct timespec t;
@@ -35,7 +37,7 @@ static void must(enum px_status status, const struct px_err *err) {
 
 struct arguments {
   uint32_t trajectories;
-  bool identify;
+  bool identify, net;
   struct sim_options options;
 };
 
@@ -77,17 +79,24 @@ struct subject {
   FILE *csv;
 };
 
-static void label(const struct subject *s, struct sim *sim, const char *model) {
+/* net: NULL, or the solver's start; without `solve` its answer is the label. */
+static void label_with(const struct subject *s, struct sim *sim, const char *model, const struct sim_net *net,
+                       bool solve) {
   struct px_err err = { 0 };
   struct sim_options options = s->a->options;
   struct sim_labels *labels;
   struct tally t = { 0 };
   options.std = s->std;
+  options.solve = solve;
   const uint32_t all = s->ds->traj_n, want = s->a->trajectories && s->a->trajectories < all ? s->a->trajectories : all;
   for (uint32_t i = 0; i < want; i++) {
     const uint32_t traj = (uint32_t)((uint64_t)i * all / want);
     const double start = cpu_s();
-    must(sim_label(sim, &options, s->ds, traj, traj + 1, NULL, NULL, &labels, &err), &err);
+    const size_t steps = s->ds->step_start[traj + 1] - s->ds->step_start[traj];
+    float *begin = net ? px_calloc(steps * s->ds->spaces.act_dim, sizeof *begin) : NULL;
+    if (net) must(sim_net_apply(net, s->ds, traj, traj + 1, begin, &err), &err);
+    must(sim_label(sim, &options, s->ds, traj, traj + 1, begin, NULL, &labels, &err), &err);
+    free(begin);
     t.seconds += cpu_s() - start;
     count(&t, s->ds, labels);
     sim_labels_free(labels);
@@ -99,6 +108,24 @@ static void label(const struct subject *s, struct sim *sim, const char *model) {
   fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", s->name, model, want, n, t.squares / n,
           (double)t.verified / n, t.verified_squares / sure, n / t.seconds, (double)t.simulations / n);
   fflush(stdout);
+}
+
+static void label(const struct subject *s, struct sim *sim, const char *model) {
+  label_with(s, sim, model, NULL, true);
+}
+
+static void amortise(const struct subject *s, struct sim *sim) {
+  struct px_err err = { 0 };
+  struct sim_net *net;
+  const struct sim_net_spec spec = sim_net_spec_default();
+  const struct sim_options options = { .std = s->std };
+  double loss;
+  const double start = cpu_s();
+  must(sim_net_train(sim, &spec, &options, s->ds, NULL, NULL, &net, &loss, &err), &err);
+  printf("  net trained in %.0f s, loss %.5f\n", cpu_s() - start, loss);
+  label_with(s, sim, "right: net alone", net, false);
+  label_with(s, sim, "right: net, solver", net, true);
+  sim_net_free(net);
 }
 
 /* ---- models that are wrong on purpose */
@@ -170,6 +197,7 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
   printf("%s: %llu labelled steps replayed in %.1f s: %.4f within %g, median %.1e\n", s.name,
          (unsigned long long)fit.steps_n, cpu_s() - start, fit.within, options.verified_below, fit.median);
   label(&s, sim, "right");
+  if (a->net) amortise(&s, sim);
   for (size_t i = 0; a->identify && i < sizeof WRONG / sizeof *WRONG; i++) identify(&s, labelled, &WRONG[i]);
   sim_close(sim);
   px_dataset_free(labelled);
@@ -182,12 +210,13 @@ int main(int argc, char **argv) {
   struct arguments a = { .trajectories = 16, .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-i] [FILE.hdf5...]\n", argv[0]);
+    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]\n", argv[0]);
     return 2;
   }
   optind = 2;
-  for (int c; (c = getopt(argc, argv, "n:r:i")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "n:r:ia")) != -1;) {
     if (c == '?') return 2;
+    if (c == 'a') a.net = true;
     if (c == 'i') a.identify = true;
     if (c == 'n') a.trajectories = (uint32_t)strtoul(optarg, NULL, 10);
     if (c == 'r') a.options.restarts = (uint32_t)strtoul(optarg, NULL, 10);

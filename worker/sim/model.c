@@ -116,6 +116,14 @@ bool sim_begin(struct sim *sim, const float *obs, const float *next) {
   return seen == m->nv && m->na == 0;
 }
 
+void sim_read(const struct sim *sim, const struct sim_state *state, float *obs) {
+  for (uint32_t i = 0; i < sim->layout.obs_dim; i++) {
+    const struct sim_term *t = &sim->layout.obs[i];
+    const double q = (t->source == SIM_QPOS ? state->qpos : state->qvel)[t->index];
+    obs[i] = (float)fmin(fmax(t->scale * q + t->offset, t->clip_low), t->clip_high);
+  }
+}
+
 static void set_controls(struct sim *sim, const double *u) {
   for (uint32_t j = 0; j < sim->layout.act_dim; j++) {
     const struct sim_control *c = &sim->layout.act[j];

@@ -56,6 +56,9 @@ bool sim_begin(struct sim *sim, const float *obs, const float *next);
 /* sim->x is what came of the step before: puts the observed coordinates of obs [O] into it. */
 void sim_observe(struct sim *sim, const float *obs);
 
+/* What is observed of a state: obs [O]. */
+void sim_read(const struct sim *sim, const struct sim_state *state, float *obs);
+
 /* Simulates point->u from sim->x, and compares with target [O]: fills r, cost and next. Inside a guard. */
 void sim_step(struct sim *sim, const float *target, struct sim_point *point);
 

@@ -1,0 +1,86 @@
+/* See pairs.h. */
+#include "worker/sim/pairs.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/rng.h"
+
+enum { TRIES_MAX = 100 };
+static const double BEYOND = 1.2; /* actions are drawn so far beyond the range, then clipped: the edges are frequent */
+
+struct drawing {
+  struct sim *sim;
+  const struct px_dataset *ds;
+  struct sim_point point;
+  const float *target; /* of no interest */
+};
+
+static void step(void *ctx) {
+  struct drawing *d = ctx;
+  sim_step(d->sim, d->target, &d->point);
+}
+
+/* One start state and action, simulated. */
+static enum px_status draw(struct drawing *d, struct px_rng *rng, float *x, struct px_err *err) {
+  const struct px_dataset *ds = d->ds;
+  struct sim *sim = d->sim;
+  const uint32_t obs = ds->spaces.obs_dim;
+  uint32_t traj;
+  uint64_t t;
+  do {
+    const uint64_t row = (uint64_t)(px_rng_double(rng) * (double)ds->steps_n);
+    traj = px_dataset_traj_of_step(ds, row);
+    t = row - ds->step_start[traj];
+  } while (!px_dataset_next_known(ds, traj, t));
+  const float *s = ds->observations + (ds->obs_start[traj] + t) * obs;
+  sim_begin(sim, s, s + obs);
+  for (uint32_t j = 0; j < sim->layout.act_dim; j++) {
+    const double middle = (sim->low[j] + sim->high[j]) / 2, half = (sim->high[j] - sim->low[j]) / 2;
+    const double u = middle + BEYOND * half * (2 * px_rng_double(rng) - 1);
+    d->point.u[j] = fmin(fmax(u, sim->low[j]), sim->high[j]);
+  }
+  d->target = s;
+  memcpy(x, s, sizeof *x * obs);
+  return px_physics_guard(step, d, err);
+}
+
+static enum px_status make(struct drawing *d, uint64_t seed, uint32_t i, float *x, float *u, struct px_err *err) {
+  const uint32_t obs = d->ds->spaces.obs_dim;
+  struct px_rng rng = px_rng_at(seed, px_rng_stream("sim_pairs", i), 0);
+  for (int k = 0; k < TRIES_MAX; k++) {
+    const enum px_status status = draw(d, &rng, x, err);
+    if (status) return status;
+    if (!isfinite(d->point.cost)) continue;
+    sim_read(d->sim, &d->point.next, x + obs);
+    for (uint32_t j = 0; j < obs; j++) x[obs + j] -= x[j];
+    for (uint32_t j = 0; j < d->sim->layout.act_dim; j++) u[j] = (float)d->point.u[j];
+    return PX_OK;
+  }
+  return px_fail(err, PX_E_BAD_DATA, "the simulation went unstable from %d of the data's states in a row", TRIES_MAX);
+}
+
+static bool any_next(const struct px_dataset *ds) {
+  for (uint32_t traj = 0; traj < ds->traj_n; traj++)
+    if (px_dataset_next_known(ds, traj, 0)) return true;
+  return false;
+}
+
+enum px_status sim_pairs(struct sim *sim, const struct px_dataset *ds, uint64_t seed, uint32_t n,
+                         const struct px_progress *progress, float *x, float *u, struct px_err *err) {
+  struct drawing d = { .sim = sim, .ds = ds };
+  enum px_status status = PX_OK;
+  double reported_s = 0;
+  if (!any_next(ds)) return px_fail(err, PX_E_BAD_DATA, "no step's next state is known");
+  if (!sim_point_new(sim, &d.point)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps");
+  for (uint32_t i = 0; i < n && !status; i++) {
+    const size_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
+    status = make(&d, seed, i, x + i * 2 * obs, u + i * dims, err);
+    if (status || px_clock_s() - reported_s < 0.5) continue;
+    reported_s = px_clock_s();
+    status = px_progress_report(progress, "simulate", i, n, NULL, 0);
+  }
+  sim_point_free(&d.point);
+  return status;
+}
