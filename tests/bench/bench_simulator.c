@@ -3,10 +3,10 @@
  *
  *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]   (make bench-simulator)
  *
- * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of $PROXACT_DATA; none there
- * prints SKIP. A file's name begins with its environment's. -n: so many trajectories, evenly (16; 0: all). -a: with
- * an amortised start too. -i: models
- * with wrong numbers too, before and after their identification. No action is used but to judge, and by -i those that
+ * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of
+ * $PROXACT_DATA; none there prints SKIP. A file's name begins with its environment's. -n: so many
+ * trajectories, evenly (16; 0: all). -a: with an amortised start too. -i: models with wrong numbers
+ * too, before and after their identification. No action is used but to judge, and by -i those that
  * the coupled mask 1 of p 10%, q 50% leaves. Seconds are CPU seconds of this thread.
  */
 #include <math.h>

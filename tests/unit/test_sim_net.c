@@ -1,4 +1,5 @@
-/* The amortised inverse (worker/sim/net.h): what it learns without a label, and that it is the same however it came about. */
+/* The amortised inverse (worker/sim/net.h): what it learns without a label, and that it is the
+ * same however it came about. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -15,7 +15,8 @@ static void on_error(const char *text) {
   snprintf(guard_text, sizeof guard_text, "%s", text);
   if (guard) longjmp(*guard, 1);
 }
-/* Its default prints and writes a log file into the working folder. Warnings are counted in mjData. */
+/* Its default prints and writes a log file into the working folder. Warnings are counted in
+ * mjData. */
 static void on_warning(const char *text) { (void)text; }
 
 enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx, struct px_err *err) {
@@ -54,7 +55,8 @@ enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjDa
   mju_user_error = on_error;
   mju_user_warning = on_warning;
   if (n > INT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a model of %zu bytes is too large", n);
-  /* MuJoCo reads XML from a file or from its own table of files in memory, which is megabytes: not for the stack. */
+  /* MuJoCo reads XML from a file or from its own table of files in memory, which is megabytes:
+   * not for the stack. */
   struct load l = { .mjcf = mjcf, .n = n, .files = px_calloc(1, sizeof *l.files) };
   if (!l.files) return px_fail(err, PX_E_NO_MEMORY, "no memory to load a model");
   enum px_status status = px_physics_guard(load, &l, err);

@@ -200,7 +200,8 @@ static void solve(const struct fit *f, double lambda, double *x) {
   }
 }
 
-/* One step of the factors that fits better, if there is one: *moved is its largest element, or 0. */
+/* One step of the factors that fits better, if there is one: *moved is its largest element, or
+ * 0. */
 static enum px_status improve(struct fit *f, double *moved, struct px_err *err) {
   const double least = log(SIM_FACTOR_LEAST) + NUDGE, most = log(SIM_FACTOR_MOST) - NUDGE;
   struct outcome *out = &f->nudged[0];
@@ -239,7 +240,8 @@ static enum px_status fit_factors(struct fit *f, struct px_err *err) {
   return status;
 }
 
-/* The delay and the time step at which the model as it is fits best; later ones have to be clearly better. */
+/* The delay and the time step at which the model as it is fits best; later ones have to be
+ * clearly better. */
 static enum px_status scan(struct fit *f, uint32_t delay_max, struct sim_identified *out, struct px_err *err) {
   static const double time_steps[] = { 1, 0.5, 2 };
   const uint32_t own = f->sim->layout.delay;

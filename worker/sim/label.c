@@ -12,7 +12,8 @@
 #include "worker/sim/solve.h"
 
 static const double report_every_s = 0.5;
-/* A step is searched further while its residual is above both; a residual of 1e-6 is an action error of about 1e-3. */
+/* A step is searched further while its residual is above both; a residual of 1e-6 is an action
+ * error of about 1e-3. */
 static const double ENOUGH = 1e-6, UNUSUAL = 10;
 
 struct sim_options sim_options_default(void) {
@@ -120,8 +121,8 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
   out->unstable_n += !stable;
 }
 
-/* Where a step's residual is far above the usual one, it may be that of another valley: begins elsewhere, at the actions
- * of similar steps and then anywhere. */
+/* Where a step's residual is far above the usual one, it may be that of another valley: begins
+ * elsewhere, at the actions of similar steps and then anywhere. */
 static const struct sim_point *search(struct labeller *l, const float *s, const struct sim_point *p) {
   struct sim *sim = l->sim;
   const float *target = s + l->ds->spaces.obs_dim;

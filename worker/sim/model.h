@@ -1,6 +1,7 @@
 /*
- * The simulator under the labels, for the files of this folder only: one step of the data as a function of a full state
- * and an action. See sim.h; a struct sim belongs to one thread, and a step allocates nothing.
+ * The simulator under the labels, for the files of this folder only: one step of the data as a
+ * function of a full state and an action. See sim.h; a struct sim belongs to one thread, and a step
+ * allocates nothing.
  *
  * Actions are solved in units u: 0 is the middle of the declared range, -1 and 1 its ends.
  */
@@ -46,12 +47,14 @@ void sim_state_copy(const mjModel *model, struct sim_state *to, const struct sim
 bool sim_point_new(const struct sim *sim, struct sim_point *point) PX_MUST_CHECK;
 void sim_point_free(struct sim_point *point);
 
-/* Takes the actions' range from the spaces and the residual's unit from std [O]. BAD_FIELD where they do not go with the layout. */
+/* Takes the actions' range from the spaces and the residual's unit from std [O]. BAD_FIELD where
+ * they do not go with the layout. */
 enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std, struct px_err *err)
   PX_MUST_CHECK;
 
-/* Sets sim->x to a trajectory's start: what obs [O] and, for velocities that it does not give, next (may be NULL: 0) say.
- * true if every coordinate of the velocity was observed and not clipped. */
+/* Sets sim->x to a trajectory's start: what obs [O] and, for velocities that it does not give,
+ * next (may be NULL: 0) say. true if every coordinate of the velocity was observed and not
+ * clipped. */
 bool sim_begin(struct sim *sim, const float *obs, const float *next);
 /* sim->x is what came of the step before: puts the observed coordinates of obs [O] into it. */
 void sim_observe(struct sim *sim, const float *obs);
@@ -59,7 +62,8 @@ void sim_observe(struct sim *sim, const float *obs);
 /* What is observed of a state: obs [O]. */
 void sim_read(const struct sim *sim, const struct sim_state *state, float *obs);
 
-/* Simulates point->u from sim->x, and compares with target [O]: fills r, cost and next. Inside a guard. */
+/* Simulates point->u from sim->x, and compares with target [O]: fills r, cost and next. Inside a
+ * guard. */
 void sim_step(struct sim *sim, const float *target, struct sim_point *point);
 
 #endif

@@ -1,14 +1,16 @@
 /*
- * The amortised inverse: a net that answers (s, s' - s) with the action, trained on transitions that the simulator made
- * itself. They start from the data's own states and take actions drawn at random, so no label is used, and what the data's
- * policies used to do has no part in the answer. It gives the solver a start, and is a labeller of its own where speed
- * matters more than the last error.
+ * The amortised inverse: a net that answers (s, s' - s) with the action, trained on transitions
+ * that the simulator made itself. They start from the data's own states and take actions drawn at
+ * random, so no label is used, and what the data's policies used to do has no part in the answer.
+ * It gives the solver a start, and is a labeller of its own where speed matters more than the last
+ * error.
  *
- * A clipped or unobserved velocity of a start state is the difference of the positions before and after, beyond its
- * clip; the net sees the observation, clipped as the data's.
+ * A clipped or unobserved velocity of a start state is the difference of the positions before and
+ * after, beyond its clip; the net sees the observation, clipped as the data's.
  *
- * Ownership: a net belongs to the caller; sim, dataset and spec are borrowed. One thread trains; a trained net may be
- * applied by several. The same model, data and spec give the same bytes, however often a training was cut off.
+ * Ownership: a net belongs to the caller; sim, dataset and spec are borrowed. One thread trains; a
+ * trained net may be applied by several. The same model, data and spec give the same bytes, however
+ * often a training was cut off.
  */
 #ifndef PX_SIM_NET_H
 #define PX_SIM_NET_H
@@ -32,16 +34,18 @@ struct sim_net_spec sim_net_spec_default(void);
 struct sim_net;
 void sim_net_free(struct sim_net *net);
 
-/* Trains a net for the sim's observations and actions. options: std alone is used. BAD_FIELD for a spec out of bounds;
- * BAD_DATA when the simulation is unstable from one start state after the other; NAN_LOSS. *loss: mean squared error of the last hundred
- * batches, u units. Phases "simulate", pairs done of all, and "train". checkpoint may be NULL. */
+/* Trains a net for the sim's observations and actions. options: std alone is used. BAD_FIELD for
+ * a spec out of bounds; BAD_DATA when the simulation is unstable from one start state after the
+ * other; NAN_LOSS. *loss: mean squared error of the last hundred batches, u units. Phases
+ * "simulate", pairs done of all, and "train". checkpoint may be NULL. */
 enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec, const struct sim_options *options,
                              const struct px_dataset *ds, const struct px_progress *progress,
                              struct px_checkpoint *checkpoint, struct sim_net **out, double *loss,
                              struct px_err *err) PX_MUST_CHECK;
 
-/* actions [steps of the range, A] in the dataset's units, inside its range: what sim_label takes as a start. 0 where the
- * next state is unknown. With a delay, that of the layout, a row holds the action that drives a later step, as in labels. */
+/* actions [steps of the range, A] in the dataset's units, inside its range: what sim_label takes
+ * as a start. 0 where the next state is unknown. With a delay, that of the layout, a row holds
+ * the action that drives a later step, as in labels. */
 enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds, uint32_t traj_from,
                              uint32_t traj_to, float *actions, struct px_err *err) PX_MUST_CHECK;
 

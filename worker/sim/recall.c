@@ -6,7 +6,8 @@
 
 #include "lib/base/mem.h"
 
-/* Distances are in units of the changes' own spread; a state counts less than the change, since it varies far more. */
+/* Distances are in units of the changes' own spread; a state counts less than the change, since
+ * it varies far more. */
 static const double STATE_SHARE = 0.3;
 
 struct sim_recall {

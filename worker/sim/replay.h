@@ -1,6 +1,6 @@
 /*
- * Labelled steps simulated with their true actions, the state carried: what checks a model and what fits its numbers.
- * For the files of this folder only. One thread.
+ * Labelled steps simulated with their true actions, the state carried: what checks a model and what
+ * fits its numbers. For the files of this folder only. One thread.
  */
 #ifndef PX_SIM_REPLAY_H
 #define PX_SIM_REPLAY_H
@@ -12,8 +12,8 @@ struct sim_replay {
   const struct px_dataset *ds;
   uint64_t steps_max;
   const struct px_progress *progress;
-  /* Step i of those whose action is known, in order; which ones they are depends on data, delay and steps_max alone.
-   * point is NULL where the full state before it is not known. */
+  /* Step i of those whose action is known, in order; which ones they are depends on data, delay
+   * and steps_max alone. point is NULL where the full state before it is not known. */
   void (*visit)(void *ctx, uint64_t i, const struct sim_point *point);
   void *ctx;
 };

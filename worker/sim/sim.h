@@ -1,30 +1,36 @@
 /*
- * Labels from a simulator: the action whose simulated step meets the recorded one. For data whose robot has a MuJoCo
- * model. Used by label jobs, by the helper that runs a user's model, by tests and by the bench.
+ * Labels from a simulator: the action whose simulated step meets the recorded one. For data whose
+ * robot has a MuJoCo model. Used by label jobs, by the helper that runs a user's model, by tests
+ * and by the bench.
  *
  *   residual(a) = sum over d of ((f(x, a)_d - s'_d) / std_d)^2       std_d: of s'_d - s_d over the whole snapshot
  *   label       = argmin residual(a) over the action range           by Levenberg-Marquardt
  *
- * x is the simulator's full state and f(x, a) the observation after one step of frame_skip physics steps. x is carried
- * along the trajectory: an observed coordinate is the recorded one, and every other, a clipped velocity above all, comes
- * from the simulator after the step before. At a trajectory's start a velocity that is not observed is the difference of
- * the first two positions, where these are observed; what is left is the model's own start (qpos0, 0).
+ * x is the simulator's full state and f(x, a) the observation after one step of frame_skip physics
+ * steps. x is carried along the trajectory: an observed coordinate is the recorded one, and every
+ * other, a clipped velocity above all, comes from the simulator after the step before. At a
+ * trajectory's start a velocity that is not observed is the difference of the first two positions,
+ * where these are observed; what is left is the model's own start (qpos0, 0).
  *
- * A label's std needs no true label. With J = d r / d a at the solution, r the terms of the residual,
+ * A label's std needs no true label. With J = d r / d a at the solution, r the terms of the
+ * residual,
  *
  *   std_j = sqrt(max(residual, replay_median, 1e-8) / max(O - A, 1) * [(J'J)^-1]_jj)
  *
- * the usual standard error of nonlinear least squares (Seber and Wild 1989, section 2.1), at most that of a uniform
- * distribution over the range, (high - low) / sqrt(12). J is the solver's own, which later steps correct: an estimate.
+ * the usual standard error of nonlinear least squares (Seber and Wild 1989, section 2.1), at most
+ * that of a uniform distribution over the range, (high - low) / sqrt(12). J is the solver's own,
+ * which later steps correct: an estimate.
  *
- * `verified` says that the action explains the step: its residual is at most verified_below, and every std_j is below a
- * tenth of the range, so that no action far from it explains the step as well. A wrong model explains steps with wrong
- * actions, though: with damping and armature half off, 90% of hopper's labels had such a residual. So where labelled
- * steps say what the true actions leave (sim_check: replay_median), that must be below verified_below too.
+ * `verified` says that the action explains the step: its residual is at most verified_below, and
+ * every std_j is below a tenth of the range, so that no action far from it explains the step as
+ * well. A wrong model explains steps with wrong actions, though: with damping and armature half
+ * off, 90% of hopper's labels had such a residual. So where labelled steps say what the true
+ * actions leave (sim_check: replay_median), that must be below verified_below too.
  *
- * Ownership: a sim owns its model and all memory of a step; datasets and options are borrowed, labels belong to the
- * caller. A sim belongs to one thread. Labels are a function of model, options, trajectory and its number in the
- * snapshot alone, so the division into segments does not matter. MuJoCo's errors and warnings come back as px_err.
+ * Ownership: a sim owns its model and all memory of a step; datasets and options are borrowed,
+ * labels belong to the caller. A sim belongs to one thread. Labels are a function of model,
+ * options, trajectory and its number in the snapshot alone, so the division into segments does not
+ * matter. MuJoCo's errors and warnings come back as px_err.
  *
  * Letters: O observation dims, A action dims.
  */
@@ -36,7 +42,8 @@
 
 enum { SIM_OBS_MAX = 512, SIM_ACT_MAX = 64, SIM_FRAME_SKIP_MAX = 1000, SIM_DELAY_MAX = 16, SIM_RESTARTS_MAX = 64 };
 
-/* One observation dim: clip(scale * q + offset, clip_low, clip_high), q = qpos[index] or qvel[index]. */
+/* One observation dim: clip(scale * q + offset, clip_low, clip_high), q = qpos[index] or
+ * qvel[index]. */
 enum sim_source { SIM_QPOS, SIM_QVEL };
 struct sim_term {
   enum sim_source source;
@@ -66,12 +73,14 @@ struct sim_layout {
 enum px_status sim_layout_builtin(const char *env, struct sim_layout *out, struct px_err *err) PX_MUST_CHECK;
 
 struct sim;
-/* BAD_DATA, in MuJoCo's words, for a model that does not load or cannot compute its first state. BAD_FIELD at
- * "observations[i]", "actions[j]" or a field's name for a layout that the model does not have. */
+/* BAD_DATA, in MuJoCo's words, for a model that does not load or cannot compute its first state.
+ * BAD_FIELD at "observations[i]", "actions[j]" or a field's name for a layout that the model
+ * does not have. */
 enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struct px_err *err) PX_MUST_CHECK;
 void sim_close(struct sim *sim);
 
-/* std [O] of s' - s over all steps whose next state is known: the residual's unit. A dim that never changes gets 1. */
+/* std [O] of s' - s over all steps whose next state is known: the residual's unit. A dim that
+ * never changes gets 1. */
 void sim_spread(const struct px_dataset *ds, double *std);
 
 struct sim_options {
@@ -86,8 +95,9 @@ struct sim_options {
 /* std NULL, seed 0, 8 restarts, 1e-4, solve. */
 struct sim_options sim_options_default(void);
 
-/* Proxy actions for the steps of trajectories [traj_from, traj_to), in order; arrays as in struct idm_labels. known is 0
- * where the next state (with a delay: the one after the step that the action drives) is not in the data. */
+/* Proxy actions for the steps of trajectories [traj_from, traj_to), in order; arrays as in
+ * struct idm_labels. known is 0 where the next state (with a delay: the one after the step that
+ * the action drives) is not in the data. */
 struct sim_labels {
   uint32_t traj_from, traj_to, act_dim;
   uint64_t steps_n;
@@ -103,10 +113,11 @@ struct sim_labels {
 };
 void sim_labels_free(struct sim_labels *labels);
 
-/* Labels every step of the range, labelled or not. start: [steps of the range, A] in action units, or NULL; the solver
- * begins at the better of it and the label before. BAD_FIELD where dataset and layout do not agree, or solve is false
- * without a start; INTERNAL when MuJoCo itself gives up, naming trajectory and step. Phase "label", steps done of all,
- * about twice a second. */
+/* Labels every step of the range, labelled or not. start: [steps of the range, A] in action
+ * units, or NULL; the solver begins at the better of it and the label before. BAD_FIELD where
+ * dataset and layout do not agree, or solve is false without a start; INTERNAL when MuJoCo
+ * itself gives up, naming trajectory and step. Phase "label", steps done of all, about twice a
+ * second. */
 enum px_status sim_label(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
                          uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
                          struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
@@ -122,12 +133,13 @@ struct sim_fit {
 };
 enum { SIM_CHECK_STEPS = 20000 };
 
-/* Replays labelled steps, evenly drawn trajectories of at most SIM_CHECK_STEPS steps in all. NO_LABELS when there is no
- * step to replay. Phase "check". */
+/* Replays labelled steps, evenly drawn trajectories of at most SIM_CHECK_STEPS steps in all.
+ * NO_LABELS when there is no step to replay. Phase "check". */
 enum px_status sim_check(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
                          const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
-/* BAD_DATA, with the worst dims and their numbers, unless the model explains the steps at all: all stable but one in a
- * hundred, and half of the steps within a residual of O / 10, a tenth of the variance of s' - s. */
+/* BAD_DATA, with the worst dims and their numbers, unless the model explains the steps at all:
+ * all stable but one in a hundred, and half of the steps within a residual of O / 10, a tenth of
+ * the variance of s' - s. */
 enum px_status sim_fit_judge(const struct sim_fit *fit, struct px_err *err) PX_MUST_CHECK;
 
 #endif
