@@ -1,7 +1,8 @@
 /*
  * Labels from the simulator beside the true actions.
  *
- *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]   (make bench-simulator)
+ *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a] [-i]
+ *                                     [FILE.hdf5...]                  (make bench-simulator)
  *
  * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of
  * $PROXACT_DATA; none there prints SKIP. A file's name begins with its environment's. -n: so many
@@ -42,7 +43,7 @@ struct arguments {
 };
 
 struct tally {
-  uint64_t n, verified, wrong_n; /* wrong: verified, and further off than 0.1 in the root mean square */
+  uint64_t n, verified, wrong_n; /* wrong: verified, and the root mean square is above 0.1 */
   double squares, verified_squares, seconds;
   uint64_t simulations;
   double z2; /* sum of (error / std)^2 over dims */
@@ -57,7 +58,8 @@ static void count(struct tally *t, const struct px_dataset *ds, const struct sim
     for (uint32_t j = 0; j < dims; j++) {
       const double e = (double)l->actions[i * dims + j] - (double)truth[i * dims + j];
       one += e * e / dims;
-      t->z2 += e * e / fmax(1e-12, (double)l->std[i * dims + j] * (double)l->std[i * dims + j]) / dims;
+      t->z2 +=
+        e * e / fmax(1e-12, (double)l->std[i * dims + j] * (double)l->std[i * dims + j]) / dims;
     }
     t->n++;
     t->squares += one;
@@ -80,15 +82,16 @@ struct subject {
 };
 
 /* net: NULL, or the solver's start; without `solve` its answer is the label. */
-static void label_with(const struct subject *s, struct sim *sim, const char *model, const struct sim_net *net,
-                       bool solve) {
+static void label_with(const struct subject *s, struct sim *sim, const char *model,
+                       const struct sim_net *net, bool solve) {
   struct px_err err = { 0 };
   struct sim_options options = s->a->options;
   struct sim_labels *labels;
   struct tally t = { 0 };
   options.std = s->std;
   options.solve = solve;
-  const uint32_t all = s->ds->traj_n, want = s->a->trajectories && s->a->trajectories < all ? s->a->trajectories : all;
+  const uint32_t all = s->ds->traj_n,
+                 want = s->a->trajectories && s->a->trajectories < all ? s->a->trajectories : all;
   for (uint32_t i = 0; i < want; i++) {
     const uint32_t traj = (uint32_t)((uint64_t)i * all / want);
     const double start = cpu_s();
@@ -102,11 +105,13 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
     sim_labels_free(labels);
   }
   const double n = (double)t.n, sure = fmax((double)t.verified, 1);
-  printf("  %-34s MSE %.6f, verified %.4f (MSE %.1e, %.5f off by 0.1), error/std %.2f; %.0f labels/s, %.1f simulations\n",
-         model, t.squares / n, (double)t.verified / n, t.verified_squares / sure, (double)t.wrong_n / sure,
-         sqrt(t.z2 / n), n / t.seconds, (double)t.simulations / n);
-  fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", s->name, model, want, n, t.squares / n,
-          (double)t.verified / n, t.verified_squares / sure, n / t.seconds, (double)t.simulations / n);
+  printf("  %-34s MSE %.6f, verified %.4f (MSE %.1e, %.5f off by 0.1), error/std %.2f; %.0f "
+         "labels/s, %.1f simulations\n",
+         model, t.squares / n, (double)t.verified / n, t.verified_squares / sure,
+         (double)t.wrong_n / sure, sqrt(t.z2 / n), n / t.seconds, (double)t.simulations / n);
+  fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", s->name, model, want, n,
+          t.squares / n, (double)t.verified / n, t.verified_squares / sure, n / t.seconds,
+          (double)t.simulations / n);
   fflush(stdout);
 }
 
@@ -154,7 +159,8 @@ static struct sim *open_wrong(const struct subject *s, const struct wrong *wrong
   return sim;
 }
 
-static void identify(const struct subject *s, struct px_dataset *labelled, const struct wrong *wrong) {
+static void identify(const struct subject *s, struct px_dataset *labelled,
+                     const struct wrong *wrong) {
   struct px_err err = { 0 };
   struct sim_identified found;
   struct sim_options options = s->a->options;
@@ -165,8 +171,8 @@ static void identify(const struct subject *s, struct px_dataset *labelled, const
   label(s, sim, name);
   const double start = cpu_s();
   must(sim_identify(sim, &options, labelled, 2, NULL, &found, &err), &err);
-  printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start, found.median_before,
-         found.median_after, found.adjustment.delay);
+  printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start,
+         found.median_before, found.median_after, found.adjustment.delay);
   for (int k = 0; k < SIM_FACTORS_N; k++)
     printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_factor_name[k], found.adjustment.factor[k],
            found.adjustment.factor[k] * wrong->factor[k], found.std[k]);
@@ -178,7 +184,9 @@ static void identify(const struct subject *s, struct px_dataset *labelled, const
 
 static void measure(const char *path, const struct arguments *a, FILE *csv) {
   struct px_err err = { 0 };
-  struct subject s = { .a = a, .csv = csv, .name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path };
+  struct subject s = { .a = a,
+                       .csv = csv,
+                       .name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path };
   struct px_dataset *labelled;
   struct sim *sim;
   struct sim_fit fit;
@@ -195,10 +203,12 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
   const double start = cpu_s();
   must(sim_check(sim, &options, labelled, NULL, &fit, &err), &err);
   printf("%s: %llu labelled steps replayed in %.1f s: %.4f within %g, median %.1e\n", s.name,
-         (unsigned long long)fit.steps_n, cpu_s() - start, fit.within, options.verified_below, fit.median);
+         (unsigned long long)fit.steps_n, cpu_s() - start, fit.within, options.verified_below,
+         fit.median);
   label(&s, sim, "right");
   if (a->net) amortise(&s, sim);
-  for (size_t i = 0; a->identify && i < sizeof WRONG / sizeof *WRONG; i++) identify(&s, labelled, &WRONG[i]);
+  for (size_t i = 0; a->identify && i < sizeof WRONG / sizeof *WRONG; i++)
+    identify(&s, labelled, &WRONG[i]);
   sim_close(sim);
   px_dataset_free(labelled);
   px_dataset_free(s.ds);
@@ -210,7 +220,8 @@ int main(int argc, char **argv) {
   struct arguments a = { .trajectories = 16, .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]\n", argv[0]);
+    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]\n",
+            argv[0]);
     return 2;
   }
   optind = 2;
@@ -221,9 +232,11 @@ int main(int argc, char **argv) {
     if (c == 'n') a.trajectories = (uint32_t)strtoul(optarg, NULL, 10);
     if (c == 'r') a.options.restarts = (uint32_t)strtoul(optarg, NULL, 10);
   }
-  static const char *const names[] = { "hopper-medium-expert", "hopper-medium-replay", "halfcheetah-medium-expert" };
+  static const char *const names[] = { "hopper-medium-expert", "hopper-medium-replay",
+                                       "halfcheetah-medium-expert" };
   const char *folder = getenv("PROXACT_DATA") ? getenv("PROXACT_DATA") : "../shared/data";
-  fputs("file,model,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,simulations_per_label\n", csv);
+  fputs("file,model,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,"
+        "simulations_per_label\n", csv);
   for (int i = optind; i < argc; i++) measure(argv[i], &a, csv);
   for (size_t i = 0; i < sizeof names / sizeof *names && optind == argc; i++) {
     char path[600];

@@ -52,12 +52,22 @@ static double mse(const struct world *w, const struct sim_labels *l) {
   return sum / n;
 }
 
+/* Share of the numbers that are off by more than 0.01. */
+static double share_off(const struct world *w, const struct sim_labels *l) {
+  const float *truth = w->ds->actions + w->ds->step_start[l->traj_from] * l->act_dim;
+  double off = 0;
+  for (uint64_t i = 0; i < l->steps_n * l->act_dim; i++)
+    off += fabsf(l->actions[i] - truth[i]) > 0.01F;
+  return off / (double)l->steps_n / l->act_dim;
+}
+
 static void actions_of_real_hopper_data_are_recovered(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
   struct sim_labels *l = label(&w, 0, w.ds->traj_n);
   CU_ASSERT(mse(&w, l) < 2e-4);
   CU_ASSERT((double)l->verified_n > 0.98 * (double)l->known_n);
-  for (uint64_t i = 0; i < l->steps_n; i++) CU_ASSERT_FATAL(l->residual[i] < FLT_MAX && l->score[i] >= 0);
+  for (uint64_t i = 0; i < l->steps_n; i++)
+    CU_ASSERT_FATAL(l->residual[i] < FLT_MAX && l->score[i] >= 0);
   sim_labels_free(l);
   world_close(&w);
 }
@@ -143,7 +153,8 @@ static void clipped_velocities_are_carried(void) {
   uint64_t clipped = 0, verified = 0;
   for (uint32_t traj = 0; traj < 2; traj++)
     for (uint64_t i = w.ds->step_start[traj]; i < w.ds->step_start[traj + 1]; i++) {
-      const float *s = w.ds->observations + (w.ds->obs_start[traj] + i - w.ds->step_start[traj]) * 11;
+      const float *s =
+        w.ds->observations + (w.ds->obs_start[traj] + i - w.ds->step_start[traj]) * 11;
       bool any = false;
       for (int d = 5; d < 11; d++) any = any || fabsf(s[d]) >= 10;
       clipped += any && l->known[i];
@@ -159,7 +170,7 @@ static void numbers_of_a_model_are_identified_from_labelled_steps(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
   struct sim_identified found;
   w.options.std = w.std;
-  w.options.restarts = 1;
+  w.options.restarts = 0;
   struct sim_labels *right = label(&w, 0, 1);
   const struct px_dataset *ds = w.ds;
   float *truth = remember(ds);
@@ -174,8 +185,8 @@ static void numbers_of_a_model_are_identified_from_labelled_steps(void) {
   CU_ASSERT_DOUBLE_EQUAL(f[SIM_MASS] * 1.1 / f[SIM_GAIN], 1, 0.002);
   CU_ASSERT_DOUBLE_EQUAL(f[SIM_TIME_STEP], 1, 0.002);
   CU_ASSERT(found.median_after < 1e-3 * found.median_before);
-  CU_ASSERT(mse(&w, wrong) > 10 * mse(&w, after));
-  CU_ASSERT(mse(&w, after) < 3 * mse(&w, right) + 1e-5);
+  CU_ASSERT(share_off(&w, wrong) > 0.15);
+  CU_ASSERT(share_off(&w, after) < share_off(&w, right) + 0.01);
   free(truth);
   sim_labels_free(right);
   sim_labels_free(wrong);
@@ -188,7 +199,8 @@ static void delay_by_one(struct px_dataset *ds) {
   const size_t dims = ds->spaces.act_dim;
   for (uint32_t traj = 0; traj < ds->traj_n; traj++) {
     const uint64_t first = ds->step_start[traj], last = ds->step_start[traj + 1] - 1;
-    memmove(ds->actions + first * dims, ds->actions + (first + 1) * dims, sizeof(float) * dims * (last - first));
+    memmove(ds->actions + first * dims, ds->actions + (first + 1) * dims,
+            sizeof(float) * dims * (last - first));
     memset(ds->actions + last * dims, 0, sizeof(float) * dims);
     ds->labelled[last] = 0;
   }
@@ -271,9 +283,12 @@ static void what_true_actions_leave_is_held_against_labels(void) {
 /* A spring that no time step holds. */
 static const char UNSTABLE[] =
   "<mujoco><option timestep='0.1' integrator='Euler'/><worldbody>"
-  "<body><joint name='x' type='slide' axis='1 0 0' stiffness='1e9'/><geom size='.1' mass='1'/></body>"
-  "<body pos='5 0 0'><joint name='y' type='slide' axis='1 0 0' stiffness='1e9'/><geom size='.1' mass='1'/></body>"
-  "</worldbody><actuator><motor joint='x' ctrllimited='true' ctrlrange='-1 1'/></actuator></mujoco>";
+  "<body><joint name='x' type='slide' axis='1 0 0' stiffness='1e9'/>"
+  "<geom size='.1' mass='1'/></body>"
+  "<body pos='5 0 0'><joint name='y' type='slide' axis='1 0 0' stiffness='1e9'/>"
+  "<geom size='.1' mass='1'/></body>"
+  "</worldbody><actuator><motor joint='x' ctrllimited='true' ctrlrange='-1 1'/></actuator>"
+  "</mujoco>";
 
 static void an_unstable_simulation_is_told_and_not_fatal(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
@@ -281,12 +296,15 @@ static void an_unstable_simulation_is_told_and_not_fatal(void) {
   struct sim_fit fit;
   sim_close(w.sim);
   w.sim = NULL;
-  w.layout = (struct sim_layout){ .mjcf = UNSTABLE, .mjcf_n = sizeof UNSTABLE - 1, .frame_skip = 50, .obs_dim = 11,
-                                  .act_dim = 3 };
-  CU_ASSERT_EQUAL(sim_open(&w.layout, &w.sim, &err), PX_E_BAD_FIELD); /* 11 observations of 4 numbers */
+  w.layout = (struct sim_layout){
+    .mjcf = UNSTABLE, .mjcf_n = sizeof UNSTABLE - 1, .frame_skip = 50, .obs_dim = 11, .act_dim = 3
+  };
+  /* 11 observations of 4 numbers */
+  CU_ASSERT_EQUAL(sim_open(&w.layout, &w.sim, &err), PX_E_BAD_FIELD);
   w.layout.obs_dim = 4;
   for (uint32_t i = 0; i < 4; i++)
-    w.layout.obs[i] = (struct sim_term){ i < 2 ? SIM_QPOS : SIM_QVEL, i % 2, 1, 0, -INFINITY, INFINITY };
+    w.layout.obs[i] =
+      (struct sim_term){ i < 2 ? SIM_QPOS : SIM_QVEL, i % 2, 1, 0, -INFINITY, INFINITY };
   w.layout.act_dim = 1;
   w.layout.act[0] = (struct sim_control){ 0, 1, 0 };
   CU_OK(sim_open(&w.layout, &w.sim, &err), err);

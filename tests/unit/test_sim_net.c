@@ -29,7 +29,8 @@ struct keeper {
   int left;
 };
 
-static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *why) {
+static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n,
+                           struct px_err *why) {
   struct keeper *k = ctx;
   (void)step;
   if (k->left-- == 0) return px_fail(why, PX_E_FENCED, "this attempt is over");
@@ -37,7 +38,8 @@ static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n
   return px_buf_put(&k->last, bytes, n);
 }
 
-static struct sim_net *train(const struct sim_net_spec *spec, struct px_checkpoint *checkpoint, double *loss) {
+static struct sim_net *train(const struct sim_net_spec *spec, struct px_checkpoint *checkpoint,
+                             double *loss) {
   const struct sim_options options = { .std = std };
   struct sim_net *net = NULL;
   CU_OK(sim_net_train(sim, spec, &options, ds, NULL, checkpoint, &net, loss, &err), err);
@@ -65,7 +67,8 @@ static void real_actions_are_answered_without_a_label(void) {
     errors += ((double)actions[i] - (double)truth[i]) * ((double)actions[i] - (double)truth[i]);
     truths += (double)truth[i] * (double)truth[i];
   }
-  printf("(loss %.4f, MSE %.4f of %.4f) ", loss, errors / (double)ds->steps_n / 3, truths / (double)ds->steps_n / 3);
+  printf("(loss %.4f, MSE %.4f of %.4f) ", loss, errors / (double)ds->steps_n / 3,
+         truths / (double)ds->steps_n / 3);
   CU_ASSERT(errors < 0.5 * truths);
   free(actions);
   free(truth);
@@ -82,15 +85,21 @@ static void a_training_that_was_cut_off_ends_with_the_same_bytes(void) {
   double loss, other;
   struct sim_net *net = train(&spec, NULL, &loss), *cut = NULL;
   CU_OK(sim_net_save(net, &whole, &err), err);
-  CU_ASSERT_EQUAL(sim_net_train(sim, &spec, &options, ds, NULL, &first, &cut, &other, &err), PX_E_FENCED);
+  CU_ASSERT_EQUAL(sim_net_train(sim, &spec, &options, ds, NULL, &first, &cut, &other, &err),
+                  PX_E_FENCED);
   CU_ASSERT_PTR_NULL_FATAL(cut);
   k.left = -1;
-  struct px_checkpoint second = { .name = "second", .ctx = &k, .keep = keep, .from = k.last.data, .from_n = k.last.len,
+  struct px_checkpoint second = { .name = "second",
+                                  .ctx = &k,
+                                  .keep = keep,
+                                  .from = k.last.data,
+                                  .from_n = k.last.len,
                                   .every_ms = 100000 };
   cut = train(&spec, &second, &other);
   CU_ASSERT(second.resumed_step == 150);
   CU_OK(sim_net_save(cut, &again, &err), err);
-  CU_ASSERT(loss == other && whole.len == again.len && memcmp(whole.data, again.data, whole.len) == 0);
+  CU_ASSERT(loss == other && whole.len == again.len
+            && memcmp(whole.data, again.data, whole.len) == 0);
   px_checkpoint_free(&first);
   px_checkpoint_free(&second);
   px_buf_free(&k.last);
@@ -136,8 +145,8 @@ int main(int argc, char **argv) {
   const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
   struct sim_layout layout;
-  if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err) || sim_layout_builtin("hopper", &layout, &err)
-      || sim_open(&layout, &sim, &err)) {
+  if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err)
+      || sim_layout_builtin("hopper", &layout, &err) || sim_open(&layout, &sim, &err)) {
     printf("%s\n", err.message);
     return 1;
   }

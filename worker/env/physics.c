@@ -51,7 +51,8 @@ static void load(void *ctx) {
   if (l->model) l->data = mj_makeData(l->model);
 }
 
-enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data, struct px_err *err) {
+enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data,
+                               struct px_err *err) {
   mju_user_error = on_error;
   mju_user_warning = on_warning;
   if (n > INT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a model of %zu bytes is too large", n);
@@ -61,7 +62,8 @@ enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjDa
   if (!l.files) return px_fail(err, PX_E_NO_MEMORY, "no memory to load a model");
   enum px_status status = px_physics_guard(load, &l, err);
   free(l.files);
-  if (!status && !l.model) status = px_fail(err, PX_E_BAD_DATA, "MuJoCo does not load the model: %s", l.error);
+  if (!status && !l.model)
+    status = px_fail(err, PX_E_BAD_DATA, "MuJoCo does not load the model: %s", l.error);
   if (!status && !l.data) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the model's state");
   if (status) {
     if (l.model) mj_deleteModel(l.model);

@@ -14,13 +14,14 @@
 #include "lib/base/status.h"
 
 /* Runs run(ctx); INTERNAL with MuJoCo's words if it gave up. Not to be nested. */
-enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx,
+                                struct px_err *err) PX_MUST_CHECK;
 
 /* Compiles an MJCF text of n bytes, without a NUL. The caller frees both with mj_deleteModel and
  * mj_deleteData. BAD_DATA in MuJoCo's words; NO_MEMORY. Files that the text names are read from
  * the disk: who loads what users send sees to it that there are none. */
-enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data,
+                               struct px_err *err) PX_MUST_CHECK;
 
 /* Such as "2.2.2": what a simulation's bits depend on. */
 const char *px_physics_version(void);

@@ -43,21 +43,24 @@ static void finish(struct check *c) {
   for (uint32_t d = 0; d < fit->obs_dim; d++) fit->rms[d] = sqrt(fit->rms[d] / n);
 }
 
-enum px_status sim_check(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                         const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
+enum px_status sim_check(struct sim *sim, const struct sim_options *options,
+                         const struct px_dataset *ds, const struct px_progress *progress,
+                         struct sim_fit *out, struct px_err *err) {
   enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   struct check c = { .options = options, .fit = px_calloc(1, sizeof *c.fit),
                      .residuals = px_calloc(SIM_CHECK_STEPS, sizeof(double)) };
   const struct sim_replay replay = { .sim = sim, .ds = ds, .steps_max = SIM_CHECK_STEPS,
                                      .progress = progress, .visit = count, .ctx = &c };
-  if (!c.fit || !c.residuals) status = px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
+  if (!c.fit || !c.residuals)
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   if (!status) {
     c.fit->obs_dim = ds->spaces.obs_dim;
     status = sim_replay(&replay, err);
   }
   if (!status && c.fit->steps_n == 0)
-    status = px_fail(err, PX_E_NO_LABELS, "no labelled step's full state is known, so none can be replayed");
+    status = px_fail(err, PX_E_NO_LABELS,
+                     "no labelled step's full state is known, so none can be replayed");
   if (!status) {
     finish(&c);
     *out = *c.fit;
@@ -76,7 +79,8 @@ static void name_worst(const struct sim_fit *fit, char *text, size_t size) {
     for (uint32_t d = 1; d < fit->obs_dim; d++)
       if (told[worst] || (!told[d] && fit->rms[d] > fit->rms[worst])) worst = d;
     told[worst] = true;
-    const int n = snprintf(text + used, size - used, "%s%u: %.3g", k ? ", " : "", worst, fit->rms[worst]);
+    const int n =
+      snprintf(text + used, size - used, "%s%u: %.3g", k ? ", " : "", worst, fit->rms[worst]);
     if (n < 0 || (size_t)n >= size - used) return;
     used += (size_t)n;
   }
@@ -88,9 +92,14 @@ enum px_status sim_fit_judge(const struct sim_fit *fit, struct px_err *err) {
   char worst[160] = "";
   name_worst(fit, worst, sizeof worst);
   px_fail(err, PX_E_BAD_DATA,
-          "the model does not explain the labelled steps: of %llu replayed %llu went unstable, the median residual is "
-          "%.3g (at most %.3g is accepted); error of the worst observation dims in standard deviations of s' - s: %s",
-          (unsigned long long)fit->steps_n, (unsigned long long)fit->unstable_n, fit->median, most, worst);
-  px_err_hint(err, "Check the observations' order, frame_skip, the time step, the delay and the actions' scale.");
+          "the model does not explain the labelled steps: of %llu replayed %llu went unstable, the "
+          "median residual is "
+          "%.3g (at most %.3g is accepted); error of the worst observation dims in standard "
+          "deviations of s' - s: %s",
+          (unsigned long long)fit->steps_n, (unsigned long long)fit->unstable_n, fit->median, most,
+          worst);
+  px_err_hint(
+    err,
+    "Check the observations' order, frame_skip, the time step, the delay and the actions' scale.");
   return PX_E_BAD_DATA;
 }

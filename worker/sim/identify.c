@@ -13,6 +13,7 @@ const char *const sim_factor_name[SIM_FACTORS_N] = { "mass",     "gain",     "da
                                                      "armature", "friction", "time_step" };
 
 enum { ITERATIONS = 20, REFUSALS_MAX = 5, SCAN_STEPS = 1000, N = SIM_FACTORS_N };
+static const double NO_GAIN = 1e-2; /* of the objective, for each step: not worth another iteration */
 static const double NUDGE = 1e-3, PRIOR_STD = 0.5, STEP_MAX = 0.5, RESIDUAL_LEAST = 1e-9;
 static const double UNSTABLE = 1e6; /* what an unstable step's residual counts as, in medians */
 
@@ -66,11 +67,12 @@ static void adjust(void *ctx) {
 enum px_status sim_adjust(struct sim *sim, const struct sim_adjustment *to, struct px_err *err) {
   for (int k = 0; k < N; k++)
     if (!(to->factor[k] >= SIM_FACTOR_LEAST && to->factor[k] <= SIM_FACTOR_MOST))
-      return px_fail_at(err, PX_E_BAD_FIELD, sim_factor_name[k], "a factor of %g: %g to %g are possible",
-                        to->factor[k], SIM_FACTOR_LEAST, SIM_FACTOR_MOST);
+      return px_fail_at(err, PX_E_BAD_FIELD, sim_factor_name[k],
+                        "a factor of %g: %g to %g are possible", to->factor[k], SIM_FACTOR_LEAST,
+                        SIM_FACTOR_MOST);
   if (to->delay > SIM_DELAY_MAX)
-    return px_fail_at(err, PX_E_BAD_FIELD, "delay", "a delay of %u steps: 0 to %d are possible", to->delay,
-                      SIM_DELAY_MAX);
+    return px_fail_at(err, PX_E_BAD_FIELD, "delay", "a delay of %u steps: 0 to %d are possible",
+                      to->delay, SIM_DELAY_MAX);
   struct adjusting a = { sim, to };
   const enum px_status status = px_physics_guard(adjust, &a, err);
   if (!status && !sim->own) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
@@ -111,7 +113,8 @@ static void take(void *ctx, uint64_t i, const struct sim_point *point) {
     t->out->r[i * t->obs_dim + d] = (float)point->r[d];
 }
 
-static enum px_status evaluate(struct fit *f, const double *at, struct outcome *out, struct px_err *err) {
+static enum px_status evaluate(struct fit *f, const double *at, struct outcome *out,
+                               struct px_err *err) {
   struct sim_adjustment to = { .delay = f->sim->layout.delay };
   struct taking t = { out, f->obs_dim };
   const struct sim_replay replay = { .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max,
@@ -156,7 +159,8 @@ static void add_step(struct fit *f, uint64_t i) {
     if (!isfinite(f->nudged[k].cost[i])) return;
   for (uint32_t d = 0; d < f->obs_dim; d++) {
     double j[N];
-    for (int k = 0; k < N; k++) j[k] = ((double)f->nudged[k].r[i * f->obs_dim + d] - (double)r[d]) / NUDGE;
+    for (int k = 0; k < N; k++)
+      j[k] = ((double)f->nudged[k].r[i * f->obs_dim + d] - (double)r[d]) / NUDGE;
     for (int k = 0; k < N; k++) {
       f->slope[k] += weight * j[k] * (double)r[d];
       for (int q = 0; q < N; q++) f->hessian[k][q] += weight * j[k] * j[q];
@@ -200,49 +204,49 @@ static void solve(const struct fit *f, double lambda, double *x) {
   }
 }
 
-/* One step of the factors that fits better, if there is one: *moved is its largest element, or
- * 0. */
-static enum px_status improve(struct fit *f, double *moved, struct px_err *err) {
+/* One step of the factors that fits better, if there is one. *gained: by how much, or 0. */
+static enum px_status improve(struct fit *f, double *gained, struct px_err *err) {
   const double least = log(SIM_FACTOR_LEAST) + NUDGE, most = log(SIM_FACTOR_MOST) - NUDGE;
   struct outcome *out = &f->nudged[0];
   double lambda = 1e-6;
-  *moved = 0;
+  *gained = 0;
   enum px_status status = linearise(f, err);
   for (int refused = 0; refused < REFUSALS_MAX && !status; refused++, lambda *= 100) {
-    double to[N], far = 0;
+    double to[N];
     for (int k = 0; k < N; k++) to[k] = -f->slope[k];
     solve(f, lambda, to);
     for (int k = 0; k < N; k++) {
       to[k] = fmin(fmax(f->at[k] + fmin(fmax(to[k], -STEP_MAX), STEP_MAX), least), most);
-      far = fmax(far, fabs(to[k] - f->at[k]));
     }
     status = evaluate(f, to, out, err);
-    if (status || !(objective(f, out, to) < f->objective)) continue;
+    const double gain = status ? 0 : f->objective - objective(f, out, to);
+    if (!(gain > 0)) continue;
     memcpy(f->at, to, sizeof to);
     const struct outcome was = f->base;
     f->base = *out;
     *out = was;
-    *moved = far;
+    *gained = gain;
     return PX_OK;
   }
   return status;
 }
 
 static enum px_status fit_factors(struct fit *f, struct px_err *err) {
-  double moved = 1;
+  double gained = INFINITY;
   enum px_status status = evaluate(f, f->at, &f->base, err);
-  for (int i = 0; i < ITERATIONS && moved > 1e-6 && !status; i++) {
+  for (int i = 0; i < ITERATIONS && gained > NO_GAIN * (double)f->base.n && !status; i++) {
     f->scale = fmax(median(f, &f->base), RESIDUAL_LEAST);
     f->objective = objective(f, &f->base, f->at);
     if (!isfinite(f->scale)) return PX_OK;
-    status = improve(f, &moved, err);
+    status = improve(f, &gained, err);
   }
   return status;
 }
 
 /* The delay and the time step at which the model as it is fits best; later ones have to be
  * clearly better. */
-static enum px_status scan(struct fit *f, uint32_t delay_max, struct sim_identified *out, struct px_err *err) {
+static enum px_status scan(struct fit *f, uint32_t delay_max, struct sim_identified *out,
+                           struct px_err *err) {
   static const double time_steps[] = { 1, 0.5, 2 };
   const uint32_t own = f->sim->layout.delay;
   double best = INFINITY;
@@ -311,19 +315,22 @@ static enum px_status finish(struct fit *f, struct sim_identified *out, struct p
   return sim_adjust(f->sim, &out->adjustment, err);
 }
 
-enum px_status sim_identify(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                            uint32_t delay_max, const struct px_progress *progress,
-                            struct sim_identified *out, struct px_err *err) {
+enum px_status sim_identify(struct sim *sim, const struct sim_options *options,
+                            const struct px_dataset *ds, uint32_t delay_max,
+                            const struct px_progress *progress, struct sim_identified *out,
+                            struct px_err *err) {
   enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   if (delay_max > SIM_DELAY_MAX)
-    return px_fail(err, PX_E_BAD_FIELD, "delays up to %u: up to %d are possible", delay_max, SIM_DELAY_MAX);
+    return px_fail(err, PX_E_BAD_FIELD, "delays up to %u: up to %d are possible", delay_max,
+                   SIM_DELAY_MAX);
   struct fit f = { .sim = sim, .ds = ds, .progress = progress, .obs_dim = ds->spaces.obs_dim };
   struct sim_identified found = { .adjustment = sim_adjustment_none(sim) };
   if (!fit_new(&f)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
   if (!status) status = scan(&f, delay_max, &found, err);
   if (!status && !isfinite(found.median_before) && f.base.n == 0)
-    status = px_fail(err, PX_E_NO_LABELS, "no labelled step's full state is known, so none can be replayed");
+    status = px_fail(err, PX_E_NO_LABELS,
+                     "no labelled step's full state is known, so none can be replayed");
   if (!status) status = fit_factors(&f, err);
   if (!status) status = finish(&f, &found, err);
   if (!status) *out = found;

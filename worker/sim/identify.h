@@ -19,7 +19,9 @@
 /* What a factor multiplies. mass: body masses and inertias. gain: the actuators' gain and bias.
  * damping and armature: of joints. friction: of geoms and pairs, all coefficients. time_step: of
  * a physics step. */
-enum sim_factor { SIM_MASS, SIM_GAIN, SIM_DAMPING, SIM_ARMATURE, SIM_FRICTION, SIM_TIME_STEP, SIM_FACTORS_N };
+enum sim_factor {
+  SIM_MASS, SIM_GAIN, SIM_DAMPING, SIM_ARMATURE, SIM_FRICTION, SIM_TIME_STEP, SIM_FACTORS_N
+};
 extern const char *const sim_factor_name[SIM_FACTORS_N];
 
 struct sim_adjustment {
@@ -34,11 +36,12 @@ enum { SIM_IDENTIFY_STEPS = 2000 };
 struct sim_adjustment sim_adjustment_none(const struct sim *sim);
 /* Sets the model's numbers to the factors times those it was opened with. BAD_FIELD for a factor
  * outside [SIM_FACTOR_LEAST, SIM_FACTOR_MOST] or a delay above SIM_DELAY_MAX. */
-enum px_status sim_adjust(struct sim *sim, const struct sim_adjustment *adjustment, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_adjust(struct sim *sim, const struct sim_adjustment *adjustment,
+                          struct px_err *err) PX_MUST_CHECK;
 
 struct sim_identified {
   struct sim_adjustment adjustment;
-  double std[SIM_FACTORS_N];           /* of log(factor), by the curvature: 0.5 says that the data say nothing */
+  double std[SIM_FACTORS_N]; /* of log(factor), by the curvature: 0.5 where data say nothing */
   double median_before, median_after;  /* residual of the replayed steps */
   uint64_t steps_n;                    /* replayed at a time */
 };
@@ -46,8 +49,9 @@ struct sim_identified {
 /* Scans delays from 0 to delay_max and time steps of half, one and two times the model's, then
  * fits the factors. The sim is left adjusted, or as it was where that does not fit better.
  * NO_LABELS when no step can be replayed. Phase "identify". */
-enum px_status sim_identify(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                            uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+enum px_status sim_identify(struct sim *sim, const struct sim_options *options,
+                            const struct px_dataset *ds, uint32_t delay_max,
+                            const struct px_progress *progress, struct sim_identified *out,
                             struct px_err *err) PX_MUST_CHECK;
 
 #endif

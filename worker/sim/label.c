@@ -47,7 +47,8 @@ static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from,
   l->known = px_calloc(n, 1);
   l->residual = px_calloc(n, sizeof(float));
   l->verified = px_calloc(n, 1);
-  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified) return l;
+  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified)
+    return l;
   sim_labels_free(l);
   return NULL;
 }
@@ -60,11 +61,13 @@ void sim_spread(const struct px_dataset *ds, double *std) {
     double sum = 0, squares = 0;
     for (uint32_t i = 0; i < ds->traj_n; i++)
       for (uint64_t row = ds->obs_start[i]; row + 1 < ds->obs_start[i + 1]; row++) {
-        const double x = (double)ds->observations[(row + 1) * obs + d] - (double)ds->observations[row * obs + d];
+        const double x =
+          (double)ds->observations[(row + 1) * obs + d] - (double)ds->observations[row * obs + d];
         sum += x;
         squares += x * x;
       }
-    const double mean = n ? sum / (double)n : 0, spread = n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
+    const double mean = n ? sum / (double)n : 0,
+                 spread = n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
     std[d] = spread > 1e-9 ? spread : 1;
   }
 }
@@ -100,7 +103,8 @@ static uint32_t gather_starts(const struct labeller *l, uint64_t row, double *st
   return n + 1;
 }
 
-static void write_label(struct labeller *l, uint64_t row, const struct sim_point *p, const double *std) {
+static void write_label(struct labeller *l, uint64_t row, const struct sim_point *p,
+                        const double *std) {
   const struct sim *sim = l->sim;
   const struct px_spaces *spaces = &l->ds->spaces;
   struct sim_labels *out = l->labels;
@@ -114,7 +118,8 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
   }
   const bool stable = isfinite(p->cost);
   out->residual[row] = stable ? (float)fmin(p->cost, (double)FLT_MAX) : FLT_MAX;
-  out->verified[row] = sure && fmax(p->cost, l->options->replay_median) <= l->options->verified_below;
+  out->verified[row] =
+    sure && fmax(p->cost, l->options->replay_median) <= l->options->verified_below;
   out->known[row] = 1;
   out->known_n++;
   out->verified_n += out->verified[row];
@@ -123,7 +128,8 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
 
 /* Where a step's residual is far above the usual one, it may be that of another valley: begins
  * elsewhere, at the actions of similar steps and then anywhere. */
-static const struct sim_point *search(struct labeller *l, const float *s, const struct sim_point *p) {
+static const struct sim_point *search(struct labeller *l, const float *s,
+                                      const struct sim_point *p) {
   struct sim *sim = l->sim;
   const float *target = s + l->ds->spaces.obs_dim;
   const double enough = fmax(ENOUGH, UNUSUAL * l->usual);
@@ -131,7 +137,8 @@ static const struct sim_point *search(struct labeller *l, const float *s, const 
   double u[SIM_ACT_MAX];
   if (p->cost <= enough || !l->options->restarts) return p;
   const uint32_t n = sim_recall_nearest(l->recall, sim->weight, s, target, similar);
-  for (uint32_t k = 0; k < n && !(p->cost <= enough); k++) p = sim_solve_again(sim, target, similar[k]);
+  for (uint32_t k = 0; k < n && !(p->cost <= enough); k++)
+    p = sim_solve_again(sim, target, similar[k]);
   const uint64_t stream = px_rng_stream("simulator", l->options->traj_base + l->traj);
   struct px_rng rng = px_rng_at(l->options->seed, stream, l->t << 16);
   for (uint32_t k = 0; k < l->options->restarts && !(p->cost <= enough); k++) {
@@ -189,45 +196,56 @@ static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
     enum px_status status = px_physics_guard(label_step, l, err);
     if (status) {
       struct px_err why = *err;
-      return px_fail_at(err, status, "", "trajectory %u, step %llu: %.400s", l->options->traj_base + l->traj,
-                        (unsigned long long)l->t, why.message);
+      return px_fail_at(err, status, "", "trajectory %u, step %llu: %.400s",
+                        l->options->traj_base + l->traj, (unsigned long long)l->t, why.message);
     }
     const double now_s = px_clock_s();
     if (now_s - l->reported_s < report_every_s) continue;
     l->reported_s = now_s;
     const uint64_t done = ds->step_start[l->traj] + l->t - ds->step_start[l->labels->traj_from];
-    status = px_progress_report(l->progress, "label", (int64_t)done, (int64_t)l->labels->steps_n, NULL, 0);
+    status =
+      px_progress_report(l->progress, "label", (int64_t)done, (int64_t)l->labels->steps_n, NULL, 0);
     if (status) return status;
   }
   return PX_OK;
 }
 
-enum px_status sim_label(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                         uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+enum px_status sim_label(struct sim *sim, const struct sim_options *options,
+                         const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                         const float *start, const struct px_progress *progress,
                          struct sim_labels **out, struct px_err *err) {
   struct px_err own;
   if (!err) err = &own;
   enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
-    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
-  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0) || !(options->replay_median >= 0) || (!options->solve && !start))
-    return px_fail(err, PX_E_BAD_FIELD, "restarts at most %d, verified_below above 0, a start where nothing is solved",
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
+                   ds->traj_n);
+  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0)
+      || !(options->replay_median >= 0) || (!options->solve && !start))
+    return px_fail(err, PX_E_BAD_FIELD,
+                   "restarts at most %d, verified_below above 0, a start where nothing is solved",
                    SIM_RESTARTS_MAX);
-  struct labeller l = { .sim = sim, .options = options, .ds = ds, .start = start, .progress = progress,
+  struct labeller l = { .sim = sim,
+                        .options = options,
+                        .ds = ds,
+                        .start = start,
+                        .progress = progress,
                         .labels = labels_new(ds, traj_from, traj_to),
                         .recall = sim_recall_new(ds->spaces.obs_dim, ds->spaces.act_dim) };
   if (!l.labels || !l.recall)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+    status =
+      px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
   sim->simulations_n = 0;
-  for (l.traj = traj_from; l.traj < traj_to && !status; l.traj++) status = label_trajectory(&l, err);
+  for (l.traj = traj_from; l.traj < traj_to && !status; l.traj++)
+    status = label_trajectory(&l, err);
   sim_recall_free(l.recall);
   if (status) {
     sim_labels_free(l.labels);
     return status;
   }
-  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known, l.labels->steps_n,
-                  l.labels->score);
+  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known,
+                  l.labels->steps_n, l.labels->score);
   l.labels->simulations_n = sim->simulations_n;
   *out = l.labels;
   return PX_OK;

@@ -11,7 +11,8 @@ bool sim_state_new(const mjModel *m, struct sim_state *out) {
   const size_t n = (size_t)m->nq + (size_t)m->nv * 2 + (size_t)m->na;
   mjtNum *block = px_calloc(n, sizeof *block);
   if (!block) return false;
-  *out = (struct sim_state){ block, block + m->nq, block + m->nq + m->nv, block + m->nq + m->nv + m->na };
+  *out = (struct sim_state){ block, block + m->nq, block + m->nq + m->nv,
+                             block + m->nq + m->nv + m->na };
   return true;
 }
 
@@ -37,7 +38,8 @@ void sim_point_free(struct sim_point *p) {
   sim_state_free(&p->next);
 }
 
-static enum px_status prepare_action(struct sim *sim, const struct px_spaces *spaces, uint32_t j, struct px_err *err) {
+static enum px_status prepare_action(struct sim *sim, const struct px_spaces *spaces, uint32_t j,
+                                     struct px_err *err) {
   const struct sim_control *c = &sim->layout.act[j];
   const double low = (double)spaces->act_low[j], high = (double)spaces->act_high[j];
   sim->middle[j] = (low + high) / 2;
@@ -51,20 +53,25 @@ static enum px_status prepare_action(struct sim *sim, const struct px_spaces *sp
   sim->low[j] = fmax(sim->low[j], fmin(u0, u1));
   sim->high[j] = fmin(sim->high[j], fmax(u0, u1));
   if (sim->low[j] < sim->high[j]) return PX_OK;
-  return px_fail(err, PX_E_BAD_FIELD, "action %u goes from %g to %g, outside the range [%g, %g] of ctrl[%u]", j, low, high,
-                 range[0], range[1], c->index);
+  return px_fail(err, PX_E_BAD_FIELD,
+                 "action %u goes from %g to %g, outside the range [%g, %g] of ctrl[%u]", j, low,
+                 high, range[0], range[1], c->index);
 }
 
-enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std, struct px_err *err) {
+enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
+                           struct px_err *err) {
   const struct sim_layout *l = &sim->layout;
-  if (spaces->act_count) return px_fail(err, PX_E_BAD_FIELD, "a simulator labels continuous actions, not discrete ones");
+  if (spaces->act_count)
+    return px_fail(err, PX_E_BAD_FIELD, "a simulator labels continuous actions, not discrete ones");
   if (spaces->obs_dim != l->obs_dim || spaces->act_dim != l->act_dim)
-    return px_fail(err, PX_E_BAD_FIELD,
-                   "the layout has %u observation dims and %u action dims, the dataset has %u and %u", l->obs_dim,
-                   l->act_dim, spaces->obs_dim, spaces->act_dim);
+    return px_fail(
+      err, PX_E_BAD_FIELD,
+      "the layout has %u observation dims and %u action dims, the dataset has %u and %u",
+      l->obs_dim, l->act_dim, spaces->obs_dim, spaces->act_dim);
   for (uint32_t i = 0; i < l->obs_dim; i++) {
     if (!(std[i] > 0) || !isfinite(std[i]))
-      return px_fail(err, PX_E_BAD_FIELD, "the spread of observation %u is %g, not above 0", i, std[i]);
+      return px_fail(err, PX_E_BAD_FIELD, "the spread of observation %u is %g, not above 0", i,
+                     std[i]);
     sim->weight[i] = 1 / std[i];
   }
   for (uint32_t j = 0; j < l->act_dim; j++) {

@@ -34,7 +34,7 @@ struct sim {
   struct sim_state x;       /* the state that is being stepped from */
   struct sim_work *work;    /* the solver's: solve.c */
   double middle[SIM_ACT_MAX], half[SIM_ACT_MAX]; /* a = middle + half u */
-  double low[SIM_ACT_MAX], high[SIM_ACT_MAX];    /* of u: the range as far as the control's own range goes */
+  double low[SIM_ACT_MAX], high[SIM_ACT_MAX];    /* of u, inside the control's own range */
   double weight[SIM_OBS_MAX];                    /* 1 / std */
   uint64_t simulations_n;
 };
@@ -49,8 +49,8 @@ void sim_point_free(struct sim_point *point);
 
 /* Takes the actions' range from the spaces and the residual's unit from std [O]. BAD_FIELD where
  * they do not go with the layout. */
-enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
+                           struct px_err *err) PX_MUST_CHECK;
 
 /* Sets sim->x to a trajectory's start: what obs [O] and, for velocities that it does not give,
  * next (may be NULL: 0) say. true if every coordinate of the velocity was observed and not

@@ -26,7 +26,9 @@ struct sim_net {
 };
 
 struct sim_net_spec sim_net_spec_default(void) {
-  return (struct sim_net_spec){ .pairs = 400000, .steps = 9000, .batch = 512, .hidden = 256, .layers = 3, .lr = 2e-3 };
+  return (struct sim_net_spec){
+    .pairs = 400000, .steps = 9000, .batch = 512, .hidden = 256, .layers = 3, .lr = 2e-3
+  };
 }
 
 void sim_net_free(struct sim_net *net) {
@@ -38,7 +40,8 @@ void sim_net_free(struct sim_net *net) {
   free(net);
 }
 
-static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **out, struct px_err *err) {
+static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **out,
+                              struct px_err *err) {
   struct sim_net *net = px_calloc(1, sizeof *net);
   const size_t in = 2 * (size_t)shape[SHAPE_OBS], dims = (size_t)shape[SHAPE_ACT];
   const struct px_mlp_shape mlp = { .in = (uint32_t)in, .out = (uint32_t)dims, .gelu = true,
@@ -80,7 +83,8 @@ static void measure(struct training *t) {
     double sum = 0, squares = 0;
     for (size_t i = 0; i < n; i++) sum += (double)t->x[i * in + d];
     const double mean = sum / n;
-    for (size_t i = 0; i < n; i++) squares += ((double)t->x[i * in + d] - mean) * ((double)t->x[i * in + d] - mean);
+    for (size_t i = 0; i < n; i++)
+      squares += ((double)t->x[i * in + d] - mean) * ((double)t->x[i * in + d] - mean);
     const double std = sqrt(squares / n);
     t->net->mean[d] = (float)mean;
     t->net->inv_std[d] = std > 1e-9 ? (float)(1 / std) : 0;
@@ -132,12 +136,13 @@ static double train_step(struct training *t, uint64_t step) {
   return loss;
 }
 
-static enum px_status train(struct training *t, const struct px_progress *progress, struct px_checkpoint *checkpoint,
-                            struct px_err *err) {
+static enum px_status train(struct training *t, const struct px_progress *progress,
+                            struct px_checkpoint *checkpoint, struct px_err *err) {
   struct px_state state = { 0 };
   uint64_t step = 0;
   double reported_s = 0;
-  enum px_status status = px_mlp_init(t->net->mlp, PX_MLP_UNIFORM, t->spec->seed, px_rng_stream("init", 0));
+  enum px_status status =
+    px_mlp_init(t->net->mlp, PX_MLP_UNIFORM, t->spec->seed, px_rng_stream("init", 0));
   px_state_net(&state, "net", t->net->mlp);
   px_state_adam(&state, "adam", &t->adam);
   px_state_doubles(&state, "losses", NULL, t->losses, LOSSES);
@@ -158,9 +163,10 @@ static enum px_status train(struct training *t, const struct px_progress *progre
 }
 
 static enum px_status check_spec(const struct sim_net_spec *s, struct px_err *err) {
-  if (s->pairs < 1 || s->pairs > SIM_NET_PAIRS_MAX || s->steps < 1 || s->batch < 1 || s->batch > SIM_NET_BATCH_MAX
-      || !(s->lr > 0 && s->lr <= 1))
-    return px_fail(err, PX_E_BAD_FIELD, "1 to %d pairs, batches of 1 to %d, at least a step, a rate above 0 to 1",
+  if (s->pairs < 1 || s->pairs > SIM_NET_PAIRS_MAX || s->steps < 1 || s->batch < 1
+      || s->batch > SIM_NET_BATCH_MAX || !(s->lr > 0 && s->lr <= 1))
+    return px_fail(err, PX_E_BAD_FIELD,
+                   "1 to %d pairs, batches of 1 to %d, at least a step, a rate above 0 to 1",
                    SIM_NET_PAIRS_MAX, SIM_NET_BATCH_MAX);
   return PX_OK;
 }
@@ -174,15 +180,15 @@ static void take_range(struct sim_net *net, const struct sim *sim) {
   memcpy(net->range + 3 * dims, sim->high, bytes);
 }
 
-enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec, const struct sim_options *options,
-                             const struct px_dataset *ds, const struct px_progress *progress,
-                             struct px_checkpoint *checkpoint, struct sim_net **out, double *loss,
-                             struct px_err *err) {
+enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec,
+                             const struct sim_options *options, const struct px_dataset *ds,
+                             const struct px_progress *progress, struct px_checkpoint *checkpoint,
+                             struct sim_net **out, double *loss, struct px_err *err) {
   enum px_status status = check_spec(spec, err);
   if (!status) status = sim_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
-  const uint64_t shape[SHAPE_N] = { sim->layout.obs_dim, sim->layout.act_dim, spec->hidden, spec->layers,
-                                    sim->layout.delay };
+  const uint64_t shape[SHAPE_N] = { sim->layout.obs_dim, sim->layout.act_dim, spec->hidden,
+                                    spec->layers, sim->layout.delay };
   struct training t = { .spec = spec };
   status = net_new(shape, &t.net, err);
   if (status) return status;
@@ -217,7 +223,8 @@ struct applying {
 
 static void answer(struct applying *a) {
   const uint32_t dims = a->net->mlp->shape.out;
-  const double *middle = a->net->range, *half = middle + dims, *low = half + dims, *high = low + dims;
+  const double *middle = a->net->range, *half = middle + dims, *low = half + dims,
+               *high = low + dims;
   const float *y = px_mlp_forward(a->net->mlp, a->work, a->x, a->n, NULL);
   for (uint32_t i = 0; i < a->n; i++)
     for (uint32_t j = 0; j < dims; j++)
@@ -247,10 +254,11 @@ static void apply(struct applying *a, const struct px_dataset *ds, uint32_t from
   if (a->n) answer(a);
 }
 
-enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds, uint32_t from, uint32_t to,
-                             float *actions, struct px_err *err) {
+enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds, uint32_t from,
+                             uint32_t to, float *actions, struct px_err *err) {
   if (ds->spaces.obs_dim != net->shape[SHAPE_OBS] || ds->spaces.act_dim != net->shape[SHAPE_ACT])
-    return px_fail(err, PX_E_BAD_FIELD, "the net was trained for %u observation dims and %u action dims",
+    return px_fail(err, PX_E_BAD_FIELD,
+                   "the net was trained for %u observation dims and %u action dims",
                    (unsigned)net->shape[SHAPE_OBS], (unsigned)net->shape[SHAPE_ACT]);
   if (from > to || to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", from, to, ds->traj_n);
@@ -261,7 +269,8 @@ enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset 
   if (!a.x || !a.rows || px_mlp_work_new(&net->mlp->shape, PX_MLP_CHUNK, &a.work))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to apply a net");
   if (!status) {
-    memset(actions, 0, sizeof *actions * (ds->step_start[to] - ds->step_start[from]) * ds->spaces.act_dim);
+    memset(actions, 0,
+           sizeof *actions * (ds->step_start[to] - ds->step_start[from]) * ds->spaces.act_dim);
     apply(&a, ds, from, to);
   }
   free(a.x);
@@ -298,9 +307,9 @@ static enum px_status load(const struct px_st *st, struct sim_net **out, struct 
   enum px_status status = px_st_take(st, "shape", PX_DTYPE_I64, 1, &one, &data, err);
   if (status) return status;
   memcpy(shape, data, sizeof shape);
-  if (!shape[SHAPE_OBS] || shape[SHAPE_OBS] > SIM_OBS_MAX || !shape[SHAPE_ACT] || shape[SHAPE_ACT] > SIM_ACT_MAX
-      || shape[SHAPE_HIDDEN] > 4096 || shape[SHAPE_LAYERS] > PX_MLP_HIDDEN_LAYERS_MAX
-      || shape[SHAPE_DELAY] > SIM_DELAY_MAX)
+  if (!shape[SHAPE_OBS] || shape[SHAPE_OBS] > SIM_OBS_MAX || !shape[SHAPE_ACT]
+      || shape[SHAPE_ACT] > SIM_ACT_MAX || shape[SHAPE_HIDDEN] > 4096
+      || shape[SHAPE_LAYERS] > PX_MLP_HIDDEN_LAYERS_MAX || shape[SHAPE_DELAY] > SIM_DELAY_MAX)
     return px_fail(err, PX_E_BAD_DATA, "the net's shape is out of bounds");
   struct sim_net *net = NULL;
   struct px_state state = { 0 };

@@ -38,19 +38,22 @@ void sim_net_free(struct sim_net *net);
  * a spec out of bounds; BAD_DATA when the simulation is unstable from one start state after the
  * other; NAN_LOSS. *loss: mean squared error of the last hundred batches, u units. Phases
  * "simulate", pairs done of all, and "train". checkpoint may be NULL. */
-enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec, const struct sim_options *options,
-                             const struct px_dataset *ds, const struct px_progress *progress,
-                             struct px_checkpoint *checkpoint, struct sim_net **out, double *loss,
-                             struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec,
+                             const struct sim_options *options, const struct px_dataset *ds,
+                             const struct px_progress *progress, struct px_checkpoint *checkpoint,
+                             struct sim_net **out, double *loss, struct px_err *err) PX_MUST_CHECK;
 
 /* actions [steps of the range, A] in the dataset's units, inside its range: what sim_label takes
  * as a start. 0 where the next state is unknown. With a delay, that of the layout, a row holds
  * the action that drives a later step, as in labels. */
-enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds, uint32_t traj_from,
-                             uint32_t traj_to, float *actions, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds,
+                             uint32_t traj_from, uint32_t traj_to, float *actions,
+                             struct px_err *err) PX_MUST_CHECK;
 
 /* As safetensors, appended; and back. BAD_DATA when the bytes are not such a net. */
-enum px_status sim_net_save(struct sim_net *net, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status sim_net_load(const void *bytes, size_t n, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_net_save(struct sim_net *net, struct px_buf *out,
+                            struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_net_load(const void *bytes, size_t n, struct sim_net **out,
+                            struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -8,7 +8,8 @@
 #include "lib/base/rng.h"
 
 enum { TRIES_MAX = 100 };
-static const double BEYOND = 1.2; /* actions are drawn so far beyond the range, then clipped: the edges are frequent */
+static const double BEYOND =
+  1.2; /* actions are drawn so far beyond the range, then clipped: the edges are frequent */
 
 struct drawing {
   struct sim *sim;
@@ -46,7 +47,8 @@ static enum px_status draw(struct drawing *d, struct px_rng *rng, float *x, stru
   return px_physics_guard(step, d, err);
 }
 
-static enum px_status make(struct drawing *d, uint64_t seed, uint32_t i, float *x, float *u, struct px_err *err) {
+static enum px_status make(struct drawing *d, uint64_t seed, uint32_t i, float *x, float *u,
+                           struct px_err *err) {
   const uint32_t obs = d->ds->spaces.obs_dim;
   struct px_rng rng = px_rng_at(seed, px_rng_stream("sim_pairs", i), 0);
   for (int k = 0; k < TRIES_MAX; k++) {
@@ -58,7 +60,8 @@ static enum px_status make(struct drawing *d, uint64_t seed, uint32_t i, float *
     for (uint32_t j = 0; j < d->sim->layout.act_dim; j++) u[j] = (float)d->point.u[j];
     return PX_OK;
   }
-  return px_fail(err, PX_E_BAD_DATA, "the simulation went unstable from %d of the data's states in a row", TRIES_MAX);
+  return px_fail(err, PX_E_BAD_DATA,
+                 "the simulation went unstable from %d of the data's states in a row", TRIES_MAX);
 }
 
 static bool any_next(const struct px_dataset *ds) {
@@ -68,12 +71,14 @@ static bool any_next(const struct px_dataset *ds) {
 }
 
 enum px_status sim_pairs(struct sim *sim, const struct px_dataset *ds, uint64_t seed, uint32_t n,
-                         const struct px_progress *progress, float *x, float *u, struct px_err *err) {
+                         const struct px_progress *progress, float *x, float *u,
+                         struct px_err *err) {
   struct drawing d = { .sim = sim, .ds = ds };
   enum px_status status = PX_OK;
   double reported_s = 0;
   if (!any_next(ds)) return px_fail(err, PX_E_BAD_DATA, "no step's next state is known");
-  if (!sim_point_new(sim, &d.point)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps");
+  if (!sim_point_new(sim, &d.point))
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps");
   for (uint32_t i = 0; i < n && !status; i++) {
     const size_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
     status = make(&d, seed, i, x + i * 2 * obs, u + i * dims, err);

@@ -8,6 +8,7 @@
 /* x [n, 2 O]: s, s' - s; u [n, A]. A pair is a function of model, data, seed and its number.
  * After sim_prepare. BAD_DATA when no start of a hundred in a row is stable. Phase "simulate". */
 enum px_status sim_pairs(struct sim *sim, const struct px_dataset *ds, uint64_t seed, uint32_t n,
-                         const struct px_progress *progress, float *x, float *u, struct px_err *err) PX_MUST_CHECK;
+                         const struct px_progress *progress, float *x, float *u,
+                         struct px_err *err) PX_MUST_CHECK;
 
 #endif

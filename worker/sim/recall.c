@@ -41,14 +41,16 @@ void sim_recall_free(struct sim_recall *r) {
 
 void sim_recall_forget(struct sim_recall *r) { r->added = 0; }
 
-static void describe(const struct sim_recall *r, const double *weight, const float *obs, const float *next, float *out) {
+static void describe(const struct sim_recall *r, const double *weight, const float *obs,
+                     const float *next, float *out) {
   for (uint32_t d = 0; d < r->obs_dim; d++) {
     out[d] = (float)(STATE_SHARE * (double)obs[d] * weight[d]);
     out[r->obs_dim + d] = (float)(((double)next[d] - (double)obs[d]) * weight[d]);
   }
 }
 
-void sim_recall_add(struct sim_recall *r, const double *weight, const float *obs, const float *next, const double *u) {
+void sim_recall_add(struct sim_recall *r, const double *weight, const float *obs, const float *next,
+                    const double *u) {
   const size_t at = r->added++ % SIM_RECALL_STEPS;
   describe(r, weight, obs, next, r->features + at * 2 * r->obs_dim);
   memcpy(r->u + at * r->act_dim, u, sizeof *u * r->act_dim);
@@ -60,8 +62,8 @@ static float distance(const float *a, const float *b, uint32_t n) {
   return sum;
 }
 
-uint32_t sim_recall_nearest(struct sim_recall *r, const double *weight, const float *obs, const float *next,
-                            const double *u[SIM_RECALL_MAX]) {
+uint32_t sim_recall_nearest(struct sim_recall *r, const double *weight, const float *obs,
+                            const float *next, const double *u[SIM_RECALL_MAX]) {
   const size_t steps = r->added < SIM_RECALL_STEPS ? r->added : SIM_RECALL_STEPS;
   float best[SIM_RECALL_MAX];
   uint32_t n = 0;

@@ -23,11 +23,11 @@ void sim_recall_free(struct sim_recall *recall);
 /* A trajectory begins. */
 void sim_recall_forget(struct sim_recall *recall);
 /* The step from obs [O] to next [O] was made by u [A]. */
-void sim_recall_add(struct sim_recall *recall, const double *weight, const float *obs, const float *next,
-                    const double *u);
+void sim_recall_add(struct sim_recall *recall, const double *weight, const float *obs,
+                    const float *next, const double *u);
 /* The u of up to SIM_RECALL_MAX most similar steps, the nearest first, valid until the next add;
  * how many. */
-uint32_t sim_recall_nearest(struct sim_recall *recall, const double *weight, const float *obs, const float *next,
-                            const double *u[SIM_RECALL_MAX]);
+uint32_t sim_recall_nearest(struct sim_recall *recall, const double *weight, const float *obs,
+                            const float *next, const double *u[SIM_RECALL_MAX]);
 
 #endif

@@ -72,7 +72,8 @@ static enum px_status replay_all(struct run *r, struct px_err *err) {
   for (r->traj = 0; r->traj < ds->traj_n && !status; r->traj++) {
     if (!any_label(ds, r->traj) || seen++ % stride) continue;
     status = replay_trajectory(r, err);
-    if (!status) status = px_progress_report(r->with->progress, "check", r->traj, ds->traj_n, NULL, 0);
+    if (!status)
+      status = px_progress_report(r->with->progress, "check", r->traj, ds->traj_n, NULL, 0);
   }
   return status;
 }

@@ -3,8 +3,12 @@
  * robot has a MuJoCo model. Used by label jobs, by the helper that runs a user's model, by tests
  * and by the bench.
  *
- *   residual(a) = sum over d of ((f(x, a)_d - s'_d) / std_d)^2       std_d: of s'_d - s_d over the whole snapshot
- *   label       = argmin residual(a) over the action range           by Levenberg-Marquardt
+ *   residual(a) = sum over d of ((f(x, a)_d - s'_d) / std_d)^2
+ *   label       = argmin residual(a) over the action range, by Levenberg-Marquardt
+ *
+ * std_d is that of s'_d - s_d over the whole snapshot; a recorded number at its clip is missed only
+ * from the inner side. A step whose residual stays far above what the trajectory's steps usually
+ * end with begins anew, at the actions of the most similar steps so far and at random ones.
  *
  * x is the simulator's full state and f(x, a) the observation after one step of frame_skip physics
  * steps. x is carried along the trajectory: an observed coordinate is the recorded one, and every
@@ -40,7 +44,8 @@
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
 
-enum { SIM_OBS_MAX = 512, SIM_ACT_MAX = 64, SIM_FRAME_SKIP_MAX = 1000, SIM_DELAY_MAX = 16, SIM_RESTARTS_MAX = 64 };
+enum { SIM_OBS_MAX = 512, SIM_ACT_MAX = 64, SIM_FRAME_SKIP_MAX = 1000, SIM_DELAY_MAX = 16 };
+enum { SIM_RESTARTS_MAX = 64 };
 
 /* One observation dim: clip(scale * q + offset, clip_low, clip_high), q = qpos[index] or
  * qvel[index]. */
@@ -70,13 +75,15 @@ struct sim_layout {
 };
 
 /* Layout of a built-in environment: hopper, walker2d or halfcheetah. BAD_FIELD for any other. */
-enum px_status sim_layout_builtin(const char *env, struct sim_layout *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_layout_builtin(const char *env, struct sim_layout *out,
+                                  struct px_err *err) PX_MUST_CHECK;
 
 struct sim;
 /* BAD_DATA, in MuJoCo's words, for a model that does not load or cannot compute its first state.
  * BAD_FIELD at "observations[i]", "actions[j]" or a field's name for a layout that the model
  * does not have. */
-enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_open(const struct sim_layout *layout, struct sim **out,
+                        struct px_err *err) PX_MUST_CHECK;
 void sim_close(struct sim *sim);
 
 /* std [O] of s' - s over all steps whose next state is known: the residual's unit. A dim that
@@ -87,7 +94,7 @@ struct sim_options {
   const double *std;     /* [O] sim_spread of the whole snapshot; borrowed */
   uint64_t seed;         /* of random restarts */
   uint32_t traj_base;    /* number in the snapshot of the dataset's trajectory 0 */
-  uint32_t restarts;     /* at most, for a step whose residual stays above verified_below; 0: none */
+  uint32_t restarts;     /* random ones, at most; 0: also none at similar steps' actions */
   double verified_below; /* residual of a verified label */
   double replay_median;  /* sim_fit.median of this model: what true actions leave; 0: not known */
   bool solve;            /* false: `start` is the label, and one simulated step judges it */
@@ -106,7 +113,7 @@ struct sim_labels {
   float *epistemic;  /* [steps_n, A] 0 */
   float *score;      /* [steps_n] px_label_scores */
   uint8_t *known;    /* [steps_n] */
-  float *residual;   /* [steps_n] finite; FLT_MAX where the simulation is unstable whatever the action */
+  float *residual;   /* [steps_n] FLT_MAX where every simulation was unstable */
   uint8_t *verified; /* [steps_n] */
   uint64_t known_n, verified_n, unstable_n;
   uint64_t simulations_n; /* simulated steps of the data */
@@ -118,8 +125,9 @@ void sim_labels_free(struct sim_labels *labels);
  * dataset and layout do not agree, or solve is false without a start; INTERNAL when MuJoCo
  * itself gives up, naming trajectory and step. Phase "label", steps done of all, about twice a
  * second. */
-enum px_status sim_label(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                         uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+enum px_status sim_label(struct sim *sim, const struct sim_options *options,
+                         const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                         const float *start, const struct px_progress *progress,
                          struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 
 /* How well the model replays labelled steps, with their true actions and the state carried. */
@@ -129,14 +137,15 @@ struct sim_fit {
   uint64_t unstable_n;      /* of them: the simulation went unstable */
   double within;            /* share with a residual of at most verified_below */
   double median;            /* residual */
-  double rms[SIM_OBS_MAX];  /* [O] of (f(x, a) - s') / std, each step's at most 10: 1 is what s' = s would give */
+  double rms[SIM_OBS_MAX];  /* [O] of (f(x, a) - s') / std, at most 10; s' = s would give 1 */
 };
 enum { SIM_CHECK_STEPS = 20000 };
 
 /* Replays labelled steps, evenly drawn trajectories of at most SIM_CHECK_STEPS steps in all.
  * NO_LABELS when there is no step to replay. Phase "check". */
-enum px_status sim_check(struct sim *sim, const struct sim_options *options, const struct px_dataset *ds,
-                         const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_check(struct sim *sim, const struct sim_options *options,
+                         const struct px_dataset *ds, const struct px_progress *progress,
+                         struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 /* BAD_DATA, with the worst dims and their numbers, unless the model explains the steps at all:
  * all stable but one in a hundred, and half of the steps within a residual of O / 10, a tenth of
  * the variance of s' - s. */

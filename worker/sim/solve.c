@@ -37,8 +37,9 @@ bool sim_work_new(struct sim *sim) {
   w->step = px_calloc(dims, sizeof(double));
   w->before = px_calloc(obs, sizeof(double));
   w->fixed = px_calloc(dims, 1);
-  return sim_point_new(sim, w->best) && sim_point_new(sim, w->now) && sim_point_new(sim, w->try) && w->jacobian
-         && w->best_jacobian && w->normal && w->factor && w->slope && w->step && w->before && w->fixed;
+  return sim_point_new(sim, w->best) && sim_point_new(sim, w->now) && sim_point_new(sim, w->try)
+         && w->jacobian && w->best_jacobian && w->normal && w->factor && w->slope && w->step
+         && w->before && w->fixed;
 }
 
 void sim_work_free(struct sim *sim) {
@@ -157,7 +158,8 @@ static double choose_step(struct sim *sim, double lambda) {
   normal_equations(sim, w->jacobian, w->now->r);
   for (uint32_t j = 0; j < dims; j++) {
     w->step[j] = 0;
-    w->fixed[j] = (u[j] <= sim->low[j] && w->slope[j] > 0) || (u[j] >= sim->high[j] && w->slope[j] < 0);
+    w->fixed[j] =
+      (u[j] <= sim->low[j] && w->slope[j] > 0) || (u[j] >= sim->high[j] && w->slope[j] < 0);
   }
   for (bool again = true; again;) {
     again = false;
@@ -202,7 +204,8 @@ static void descend(struct sim *sim, const float *target) {
     }
     sim_step(sim, target, w->try);
     if (w->try->cost < w->now->cost) {
-      const bool slow = w->try->cost > 0.6 * w->now->cost, end = w->try->cost > 0.98 * w->now->cost && fresh;
+      const bool slow = w->try->cost > 0.6 * w->now->cost,
+                 end = w->try->cost > 0.98 * w->now->cost && fresh;
       correct(sim);
       swap(&w->now, &w->try);
       lambda = fmax(lambda / 10, 1e-9);
@@ -227,11 +230,13 @@ static const struct sim_point *keep_best(struct sim *sim) {
 }
 
 static void simulate(struct sim *sim, const float *target, const double *u, struct sim_point *p) {
-  for (uint32_t j = 0; j < sim->layout.act_dim; j++) p->u[j] = fmin(fmax(u[j], sim->low[j]), sim->high[j]);
+  for (uint32_t j = 0; j < sim->layout.act_dim; j++)
+    p->u[j] = fmin(fmax(u[j], sim->low[j]), sim->high[j]);
   sim_step(sim, target, p);
 }
 
-const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t n) {
+const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts,
+                                  uint32_t n) {
   struct sim_work *w = sim->work;
   /* What the last step ended with is the best guess. */
   memcpy(w->jacobian, w->best_jacobian, sizeof(double) * sim->layout.obs_dim * sim->layout.act_dim);
@@ -264,7 +269,8 @@ const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, co
 void sim_solve_std(struct sim *sim, double least, double *std) {
   struct sim_work *w = sim->work;
   const uint32_t dims = sim->layout.act_dim, obs = sim->layout.obs_dim;
-  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, fmax(least, RESIDUAL_FLOOR)) / fmax((double)obs - dims, 1));
+  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, fmax(least, RESIDUAL_FLOOR))
+                                                 / fmax((double)obs - dims, 1));
   normal_equations(sim, w->best_jacobian, w->best->r);
   for (uint32_t j = 0; j < dims; j++) std[j] = most;
   if (!isfinite(w->best->cost)) return;

@@ -20,7 +20,8 @@ void sim_work_free(struct sim *sim);
 void sim_solve_forget(struct sim *sim);
 /* A step begins: descends from the best of starts [n, A], all of which are simulated. The point
  * is sim's until the next call. Inside a guard, as the next. */
-const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts, uint32_t n);
+const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts,
+                                  uint32_t n);
 /* The same step once more from start [A]: the best point so far. */
 const struct sim_point *sim_solve_again(struct sim *sim, const float *target, const double *start);
 /* start [A] as it is, with the Jacobian there. */
