@@ -11,10 +11,11 @@
 #include "worker/sim/recall.h"
 #include "worker/sim/solve.h"
 
+enum { SPREAD_DIMS = 64 }; /* taken at a time */
 static const double report_every_s = 0.5;
 /* A step is searched further while its residual is above both; a residual of 1e-6 is an action
  * error of about 1e-3. */
-static const double ENOUGH = 1e-6, UNUSUAL = 10;
+static const double ENOUGH = 1e-6, UNUSUAL = 10, LEAST = 1e-9;
 
 struct sim_options sim_options_default(void) {
   return (struct sim_options){ .restarts = 8, .verified_below = 1e-4, .solve = true };
@@ -53,23 +54,30 @@ static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from,
   return NULL;
 }
 
-void sim_spread(const struct px_dataset *ds, double *std) {
+/* Dims [from, from + n) of sim_spread, by rows as they lie in memory. */
+static void spread_of(const struct px_dataset *ds, uint32_t from, uint32_t n, double *std) {
   const uint32_t obs = ds->spaces.obs_dim;
-  uint64_t n = 0;
-  for (uint32_t i = 0; i < ds->traj_n; i++) n += ds->obs_start[i + 1] - ds->obs_start[i] - 1;
-  for (uint32_t d = 0; d < obs; d++) {
-    double sum = 0, squares = 0;
-    for (uint32_t i = 0; i < ds->traj_n; i++)
-      for (uint64_t row = ds->obs_start[i]; row + 1 < ds->obs_start[i + 1]; row++) {
-        const double x =
-          (double)ds->observations[(row + 1) * obs + d] - (double)ds->observations[row * obs + d];
-        sum += x;
-        squares += x * x;
+  double sum[SPREAD_DIMS] = { 0 }, squares[SPREAD_DIMS] = { 0 }, steps = 0;
+  for (uint32_t i = 0; i < ds->traj_n; i++)
+    for (uint64_t row = ds->obs_start[i]; row + 1 < ds->obs_start[i + 1]; row++, steps++) {
+      const float *s = ds->observations + row * obs + from, *next = s + obs;
+      for (uint32_t d = 0; d < n; d++) {
+        const double x = (double)next[d] - (double)s[d];
+        sum[d] += x;
+        squares[d] += x * x;
       }
-    const double mean = n ? sum / (double)n : 0,
-                 spread = n ? sqrt(fmax(squares / (double)n - mean * mean, 0)) : 0;
+    }
+  for (uint32_t d = 0; d < n; d++) {
+    const double mean = steps > 0 ? sum[d] / steps : 0;
+    const double spread = steps > 0 ? sqrt(fmax(squares[d] / steps - mean * mean, 0)) : 0;
     std[d] = spread > 1e-9 ? spread : 1;
   }
+}
+
+void sim_spread(const struct px_dataset *ds, double *std) {
+  const uint32_t obs = ds->spaces.obs_dim;
+  for (uint32_t d = 0; d < obs; d += SPREAD_DIMS)
+    spread_of(ds, d, obs - d < SPREAD_DIMS ? obs - d : SPREAD_DIMS, std + d);
 }
 
 struct labeller {
@@ -158,7 +166,7 @@ static const struct sim_point *solve_step(struct labeller *l, const float *s, ui
   const struct sim_point *p = search(l, s, sim_solve(sim, target, starts, n));
   if (p->cost <= fmax(l->options->verified_below, UNUSUAL * l->usual))
     sim_recall_add(l->recall, sim->weight, s, target, p->u);
-  l->usual *= p->cost > l->usual ? 1.2 : 1 / 1.2;
+  l->usual = fmax(l->usual * (p->cost > l->usual ? 1.2 : 1 / 1.2), LEAST);
   return p;
 }
 

@@ -61,6 +61,7 @@ static enum px_status prepare_action(struct sim *sim, const struct px_spaces *sp
 enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
                            struct px_err *err) {
   const struct sim_layout *l = &sim->layout;
+  mj_resetData(sim->model, sim->data); /* whatever an error left */
   if (spaces->act_count)
     return px_fail(err, PX_E_BAD_FIELD, "a simulator labels continuous actions, not discrete ones");
   if (spaces->obs_dim != l->obs_dim || spaces->act_dim != l->act_dim)
