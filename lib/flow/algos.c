@@ -42,7 +42,8 @@
     NUMBER("weight_floor", 0, 1, "0.05", "exp: least weight")
 #define GAMMA NUMBER("gamma", 0, 1, "0.99", "Discount")
 #define REWARDS(initial) \
-  WORD("rewards", initial, "raw|return_range", "return_range: scaled so that the returns' range is 1000")
+  WORD("rewards", initial, "raw|return_range|values", \
+       "return_range: scaled so that the returns' range is 1000; values: so that recorded values are about 30")
 /* A value spreads back over 1 / (1 - gamma) steps in about 1 / ((1 - gamma) tau) updates: 20,000 with the papers' 0.005, who
  * train for a million. */
 #define TAU(initial) NUMBER("tau", 0, 1, initial, "Share by which the target nets follow (papers: 0.005)")
@@ -112,7 +113,7 @@ static const struct flow_field REBRAC[] = {
   TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), EMA("0"), GAMMA, TAU("0.05"),
   NUMBER("actor_bc", 0, 1000, "0.1", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
-  LAYER_NORM("true"), PRETRAIN("0"),
+  LAYER_NORM("true"), PRETRAIN("0"), REWARDS("\"raw\""),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
   WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),

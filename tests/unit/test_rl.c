@@ -245,6 +245,8 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   }
   struct rl_spec bc = rl_world_spec("bc", 2000), td3bc = rl_world_spec("td3bc", 2000), iql = rl_world_spec("iql", 2000), awac = rl_world_spec("awac", 2000),
                  rebrac = rl_world_spec("rebrac", 2000), cql = rl_world_spec("cql", 2000);
+  struct rl_spec scaled = rl_world_spec("rebrac", 2000);
+  rl_world_set(&scaled, "rewards", 2);
   struct rl_spec of_states = rl_world_spec("iql", 2000);
   rl_world_set(&of_states, "values", 1), rl_world_set(&of_states, "gamma", 0);
   rl_world_set(&awac, "lambda", 0.3);
@@ -253,6 +255,7 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
   CU_ASSERT_TRUE(mean_first_action(&w, &of_states, false) > 0.8);
+  CU_ASSERT_TRUE(mean_first_action(&w, &scaled, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &rebrac, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &cql, true) > 1.2);

@@ -281,6 +281,12 @@ static void what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording
   CU_ASSERT_DOUBLE_EQUAL(to_go[STEPS], -(1 - pow(0.9, STEPS)) / 0.1, 1e-4); /* it terminates */
   CU_ASSERT_DOUBLE_EQUAL(to_go[4 * STEPS], -4 / 0.1, 1e-4);
   CU_ASSERT_DOUBLE_EQUAL(to_go[d->n - 1], -5 / 0.1, 1e-4);
+  double squares = 0;
+  for (uint32_t i = 0; i < d->n; i++) squares += (double)to_go[i] * (double)to_go[i];
+  CU_ASSERT_DOUBLE_EQUAL(rl_returns_rms(d, 0.9), sqrt(squares / d->n), 1e-4);
+  struct rl_spec scaled = rl_world_spec("rebrac", 1);
+  rl_world_set(&scaled, "gamma", 0.9), rl_world_set(&scaled, "rewards", 2);
+  CU_ASSERT_DOUBLE_EQUAL(rl_reward_scale(&scaled, d), 30 / sqrt(squares / d->n), 1e-4);
   free(to_go), free(undiscounted);
   rl_data_free(d);
   rl_world_close(&w);

@@ -20,6 +20,7 @@ static void read_options(struct rebrac *r, const struct rl_spec *spec) {
   r->tau = (float)rl_option(spec, "tau");
   r->policy_noise = (float)rl_option(spec, "policy_noise");
   r->noise_clip = (float)rl_option(spec, "noise_clip");
+  r->reward_scale = 1;
 }
 
 /* As the authors start their nets: hidden biases 0.1, the last layer in +-last. */
@@ -121,14 +122,15 @@ static void target_values(struct rebrac *r, uint32_t row, uint32_t n, double los
   rl_join(n, b->obs_dim, b->act_dim, s2, next, r->sa);
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(r->critic[i].target, r->critic[i].work, r->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) {
-    const float value = fminf(q[0][i], q[1][i]) - r->critic_bc * r->target[i];
-    r->target[i] = b->reward[row + i] + r->gamma * b->not_done[row + i] * value;
+    const float value = fminf(q[0][i], q[1][i]) - r->reward_scale * r->critic_bc * r->target[i];
+    r->target[i] = r->reward_scale * b->reward[row + i] + r->gamma * b->not_done[row + i] * value;
   }
 }
 
 /* The same while pretraining. */
 static void earned_values(struct rebrac *r, uint32_t row, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) r->target[i] = r->to_go[r->batch.index[row + i]];
+  for (uint32_t i = 0; i < n; i++)
+    r->target[i] = r->reward_scale * r->to_go[r->batch.index[row + i]];
 }
 
 static void update_critics(struct rebrac *r, bool pretrains, double losses[RL_LOSSES_MAX]) {
@@ -219,6 +221,7 @@ static enum px_status init(const struct rl_spec *spec, const struct rl_data *dat
   const enum px_status status = rebrac_new(spec, data->obs_dim, data->act_dim, &r, err);
   if (status) return status;
   r->data = data;
+  r->reward_scale = rl_reward_scale(spec, data);
   if (r->pretrain && !(r->to_go = rl_returns_new(data, rl_option(spec, "gamma")))) {
     rebrac_free(r);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %u transitions", data->n);
@@ -249,6 +252,7 @@ static struct rl_weights acting(void *state) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct rebrac *r = state;
+  rl_net_scale_output(r->critic[0].net, 1 / r->reward_scale); /* back to the rewards' own units */
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = r->actor.net, .critic = r->critic[0].net };
   r->actor.net = r->critic[0].net = NULL;
 }

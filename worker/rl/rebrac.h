@@ -29,7 +29,7 @@ struct rebrac {
   uint64_t seed, pretrain;
   uint32_t policy_every;
   double actor_bc;
-  float critic_bc, gamma, tau, policy_noise, noise_clip;
+  float critic_bc, gamma, tau, policy_noise, noise_clip, reward_scale;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch;      /* with next actions */

@@ -6,6 +6,7 @@
 #include "lib/base/rng.h"
 #include "lib/data/moments.h"
 #include "worker/rl/rl.h"
+#include "worker/rl/rl_returns.h"
 
 /* What of a spec is asked for every step. */
 struct choice {
@@ -305,7 +306,11 @@ void rl_data_free(struct rl_data *d) {
 }
 
 float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
-  const double range = d->return_max - d->return_min;
+  const double range = d->return_max - d->return_min, usual = 30;
+  if (rl_says(spec, "rewards", "values")) {
+    const double rms = rl_returns_rms(d, rl_option(spec, "gamma"));
+    return rms > 0 ? (float)(usual / rms) : 1;
+  }
   return rl_says(spec, "rewards", "return_range") && range > d->return_slack ? (float)(1000 / range) : 1;
 }
 

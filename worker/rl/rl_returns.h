@@ -11,5 +11,7 @@
  * gamma. Where that end is no termination the episode went on unseen, and is taken to have earned
  * the trajectory's mean reward at every step (with gamma 1: nothing). NULL when out of memory. */
 float *rl_returns_new(const struct rl_data *data, double gamma);
+/* Their root mean square. */
+double rl_returns_rms(const struct rl_data *data, double gamma);
 
 #endif
