@@ -35,13 +35,13 @@ PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd zlib lib
 # -isystem: other projects' headers do not answer to our warnings.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
 lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd zlib libcrypto libseccomp) -lm -lpthread
-server_LIBS = $(shell pkg-config --libs libmicrohttpd)
+server_LIBS = $(shell pkg-config --libs libmicrohttpd) -lmujoco
 worker_LIBS = -lmujoco -ldnnl -lgomp
 client_LIBS = $(shell pkg-config --libs libcurl)
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_C := $(call sources,lib/base lib/data lib/flow lib/store lib/queue)
+LIB_C := $(call sources,lib/base lib/data lib/sim lib/flow lib/store lib/queue)
 SERVER_C := $(filter-out server/main.c,$(call sources,server))
 WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env worker/sim))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))

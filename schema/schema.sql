@@ -230,6 +230,7 @@ begin
   revoke insert, delete on datasets from proxact_worker;
   revoke insert on uploads from proxact_worker;
   revoke delete on segments, trajectories from proxact_worker;
+  revoke insert, update, delete on simulators from proxact_worker;
 end $$;
 
 COMMENT ON FUNCTION public.grant_to_worker() IS 'A worker makes what jobs make; it sees no token, and deletes no dataset';
@@ -1025,6 +1026,57 @@ COMMENT ON COLUMN public.segments.size_bytes IS 'Length of the bytes';
 
 COMMENT ON COLUMN public.segments.created_at IS 'When it was sealed';
 
+CREATE TABLE public.simulators (
+    id text DEFAULT public.new_id('sim'::text) NOT NULL,
+    name text NOT NULL,
+    mjcf text NOT NULL,
+    layout jsonb NOT NULL,
+    obs_dim integer NOT NULL,
+    act_dim integer NOT NULL,
+    nq integer NOT NULL,
+    nv integer NOT NULL,
+    nu integer NOT NULL,
+    time_step double precision NOT NULL,
+    step_s double precision NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT simulators_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 64))),
+    CONSTRAINT simulators_layout_check CHECK ((jsonb_typeof(layout) = 'object'::text)),
+    CONSTRAINT simulators_mjcf_check CHECK (((octet_length(mjcf) >= 1) AND (octet_length(mjcf) <= 524288))),
+    CONSTRAINT simulators_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT simulators_nq_check CHECK ((nq >= 0)),
+    CONSTRAINT simulators_nu_check CHECK ((nu >= 0)),
+    CONSTRAINT simulators_nv_check CHECK ((nv >= 0)),
+    CONSTRAINT simulators_obs_dim_check CHECK (((obs_dim >= 1) AND (obs_dim <= 512))),
+    CONSTRAINT simulators_step_s_check CHECK ((step_s >= (0)::double precision)),
+    CONSTRAINT simulators_time_step_check CHECK ((time_step > (0)::double precision))
+);
+
+COMMENT ON TABLE public.simulators IS 'Models that users bring, immutable; they are compiled and run in locked-up helper processes only';
+
+COMMENT ON COLUMN public.simulators.id IS 'Public id';
+
+COMMENT ON COLUMN public.simulators.name IS 'Unique name given by the user';
+
+COMMENT ON COLUMN public.simulators.mjcf IS 'The model, a self-contained MJCF text';
+
+COMMENT ON COLUMN public.simulators.layout IS 'observations, actions, frame_skip, time_step, delay, as given with defaults';
+
+COMMENT ON COLUMN public.simulators.obs_dim IS 'O, observation dimensions of the layout';
+
+COMMENT ON COLUMN public.simulators.act_dim IS 'A, action dimensions of the layout';
+
+COMMENT ON COLUMN public.simulators.nq IS 'Positions of the compiled model';
+
+COMMENT ON COLUMN public.simulators.nv IS 'Its velocities';
+
+COMMENT ON COLUMN public.simulators.nu IS 'Its controls';
+
+COMMENT ON COLUMN public.simulators.time_step IS 'Seconds of a physics step';
+
+COMMENT ON COLUMN public.simulators.step_s IS 'Processor time of a physics step when it was posted';
+
+COMMENT ON COLUMN public.simulators.created_at IS 'When it was made';
+
 CREATE TABLE public.trajectories (
     dataset_id text NOT NULL,
     n bigint NOT NULL,
@@ -1224,6 +1276,12 @@ ALTER TABLE ONLY public.segments
 ALTER TABLE ONLY public.segments
     ADD CONSTRAINT segments_pkey PRIMARY KEY (dataset_id, seq);
 
+ALTER TABLE ONLY public.simulators
+    ADD CONSTRAINT simulators_name_key UNIQUE (name);
+
+ALTER TABLE ONLY public.simulators
+    ADD CONSTRAINT simulators_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.trajectories
     ADD CONSTRAINT trajectories_pkey PRIMARY KEY (dataset_id, n);
 
@@ -1262,6 +1320,8 @@ CREATE INDEX jobs_of_token ON public.jobs USING btree (token_id) WHERE ((token_i
 CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((parent_id IS NOT NULL) AND (state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text])));
 
 CREATE INDEX jobs_parent ON public.jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX simulators_created ON public.simulators USING btree (created_at DESC, id DESC);
 
 CREATE INDEX trajectories_digest ON public.trajectories USING btree (dataset_id, digest) WHERE (digest IS NOT NULL);
 

@@ -12,7 +12,7 @@
 #include "server/wait.h"
 
 static const struct flow_field JOB_FIELDS[] = {
-  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|label|train_policy|evaluate|assess|report|export", NULL, "what is to be done" },
+  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|check_simulator|label|train_policy|evaluate|assess|report|export", NULL, "what is to be done" },
   { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
 };
 
@@ -62,7 +62,8 @@ API_HANDLER(api_job_list) {
   struct store_job_filter filter = { .kind = http_query(req, "kind"), .state = http_query(req, "state") };
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status)
-    status = check_word(req, "kind", "ingest train_idm label_shard label train_policy evaluate assess report export pipeline", err);
+    status = check_word(req, "kind", "ingest train_idm label_shard simulate_shard check_simulator label train_policy evaluate assess "
+                        "report export pipeline", err);
   if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
   if (!status) status = api_cursor(req, "job_", &filter.before, err);
   if (!status) status = api_filter_dataset(req, &filter.dataset, err);

@@ -14,6 +14,7 @@
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
 #include "lib/data/helper.h"
+#include "lib/sim/mjcf.h"
 #include "lib/flow/names.h"
 #include "server/api.h"
 #include "server/listen.h"
@@ -234,7 +235,8 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  int helper = px_helper_main(argc, argv);
+  if (helper < 0) helper = px_helper_serve(&px_helper_mjcf, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("server");
   const char *first = argc > 1 ? argv[1] : "--help";

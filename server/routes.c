@@ -57,6 +57,11 @@ const struct http_route API_ROUTES[] = {
   { "DELETE", "/v1/models/{model}", "deleteModel", NULL, HTTP_TOKEN, HTTP_NO_BODY, HTTP_SUBMIT, api_model_delete, PLAIN },
   { "GET", "/v1/models/{model}/weights", "getModelWeights", "format", HTTP_TOKEN, HTTP_NO_BODY, HTTP_SEND, api_model_weights,
     PLAIN },
+  { "POST", "/v1/simulators", "createSimulator", NULL, HTTP_TOKEN, HTTP_JSON, HTTP_READ, api_simulator_create, PLAIN },
+  { "GET", "/v1/simulators", "listSimulators", "before limit", HTTP_TOKEN, HTTP_NO_BODY, HTTP_AT_ONCE, api_simulator_list, PLAIN },
+  { "GET", "/v1/simulators/{simulator}", "getSimulator", NULL, HTTP_TOKEN, HTTP_NO_BODY, HTTP_AT_ONCE, api_simulator_get, PLAIN },
+  { "DELETE", "/v1/simulators/{simulator}", "deleteSimulator", NULL, HTTP_TOKEN, HTTP_NO_BODY, HTTP_SUBMIT, api_simulator_delete,
+    PLAIN },
   { "GET", "/v1/workers", "listWorkers", NULL, HTTP_TOKEN, HTTP_NO_BODY, HTTP_AT_ONCE, api_worker_list, PLAIN },
 };
 const size_t API_ROUTES_N = sizeof API_ROUTES / sizeof *API_ROUTES;

@@ -8,6 +8,7 @@
 #include "lib/flow/plan.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
+#include "lib/store/simulators.h"
 #include "server/api.h"
 
 enum { DEDUPE_KEY_MAX = 200 };
@@ -30,6 +31,10 @@ static enum px_status find_result(void *ctx, const char *id, struct flow_result 
     { "rehearse", FLOW_ROLE_REHEARSAL }
   };
   struct store_about about;
+  if (strncmp(id, "sim_", 4) == 0) {
+    *out = (struct flow_result){ .role = FLOW_ROLE_SIMULATOR };
+    return store_simulator_dims(ctx, id, &out->dims.obs_dim, &out->dims.act_dim, err);
+  }
   const enum px_status status = store_result_about(ctx, id, &about, err);
   if (status) return status;
   if (strcmp(about.state, "failed") == 0 || strcmp(about.state, "cancelled") == 0)

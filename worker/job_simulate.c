@@ -52,7 +52,7 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   enum px_status status = fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
   if (!status) status = spread_of(ds, &std, err);
   options.std = std;
-  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), &simulator, err);
+  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, &simulator, err);
   if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
   if (!status) status = sim_fit_judge(fit, err);
   if (!status) status = report_fit(job, fit, err);
@@ -150,7 +150,7 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   if (!status) status = spread_of(s.ds, &s.std, err);
   s.options.std = s.std;
   if (!status) status = snapshot_idm(job, &s.idm, err);
-  if (!status) status = simulator_open(job, spec_text(labeller, "simulator"), &s.simulator, err);
+  if (!status) status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
   if (!status) {
     profile_of(&s);
     status = staging_run(job, s.profile, label_segment, &s, err);

@@ -7,6 +7,7 @@
 #include "lib/base/stop.h"
 #include "lib/data/helper.h"
 #include "worker/child.h"
+#include "worker/sim_box.h"
 #include "worker/supervisor.h"
 
 static const struct px_option OPTIONS[] = {
@@ -49,7 +50,8 @@ static void help(void) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  int helper = px_helper_main(argc, argv);
+  if (helper < 0) helper = px_helper_serve(&sim_box_helper, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("worker");
   for (int i = 1; i < argc; i++) {

@@ -1,5 +1,5 @@
 /*
- * Simulators that label, by name: what jobs see of worker/sim. Used by check_simulator and simulate_shard.
+ * Simulators that label, by name or id: what jobs see of worker/sim. Used by check_simulator and simulate_shard.
  *
  * A simulator belongs to the job's process and to one thread; it owns its model. Datasets, options and results are those
  * of sim.h.
@@ -11,8 +11,10 @@
 #include "worker/sim/sim.h"
 
 struct simulator;
-/* A built-in one (hopper, walker2d, halfcheetah). BAD_FIELD for another name. */
-enum px_status simulator_open(struct job *job, const char *name, struct simulator **out, struct px_err *err) PX_MUST_CHECK;
+/* A built-in one (hopper, walker2d, halfcheetah), or one that was uploaded (sim_...), which then runs in a process of its own
+ * (sim_box.h). `ds`: the largest dataset that it will be given. BAD_FIELD for another name, NOT_FOUND for an id. */
+enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds, struct simulator **out,
+                              struct px_err *err) PX_MUST_CHECK;
 void simulator_close(struct simulator *simulator);
 /* What labels' bits depend on beside data and options: MuJoCo's version and the model. Borrowed. */
 const char *simulator_profile(const struct simulator *simulator);

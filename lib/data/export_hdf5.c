@@ -53,18 +53,6 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
   return status;
 }
 
-/* False when the helper has gone. */
-static bool tell(struct hdf5 *h, const void *bytes, size_t n) {
-  for (const char *at = bytes; n > 0;) {
-    const ssize_t sent = send(h->talk, at, n, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) return false;
-    at += sent;
-    n -= (size_t)sent;
-  }
-  return true;
-}
-
 static enum px_status hdf5_put(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
                                struct px_err *err) {
   (void)rows;
@@ -73,14 +61,14 @@ static enum px_status hdf5_put(void *writer, const struct px_export_rows *rows, 
     const struct px_export_column *c = &columns->column[i];
     struct px_write_hdf5_frame frame = { .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows };
     snprintf(frame.name, sizeof frame.name, "%s", c->name);
-    if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
+    if (!px_helper_tell(h->talk, &frame, sizeof frame) || !px_helper_tell(h->talk, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
   }
   return PX_OK;
 }
 
 static enum px_status hdf5_end(void *writer, struct px_err *err) {
   const struct px_write_hdf5_frame complete = { .name = "" };
-  (void)!tell(writer, &complete, sizeof complete); /* a helper that has gone is heard of */
+  (void)!px_helper_tell(((struct hdf5 *)writer)->talk, &complete, sizeof complete); /* a helper that has gone is heard of */
   return hear(writer, err);
 }
 

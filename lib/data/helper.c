@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,10 @@ int px_helper_main(int argc, char **argv) {
   for (size_t i = 0; argc == 2 && i < sizeof KINDS / sizeof *KINDS; i++)
     if (!strcmp(argv[1], KINDS[i]->argument)) return KINDS[i]->main();
   return -1;
+}
+
+int px_helper_serve(const struct px_helper_kind *kind, int argc, char **argv) {
+  return argc == 2 && !strcmp(argv[1], kind->argument) ? kind->main() : -1;
 }
 
 struct plan {
@@ -127,6 +133,33 @@ bool px_helper_take(int fd, void *dst, size_t n) {
     if (got <= 0) return false;
     at += got;
     n -= (size_t)got;
+  }
+  return true;
+}
+
+bool px_helper_hear(int fd, void *dst, size_t n, int idle_ms, bool *silent) {
+  *silent = false;
+  for (char *at = dst; n > 0;) {
+    struct pollfd p = { fd, POLLIN, 0 };
+    const int polled = poll(&p, 1, idle_ms);
+    if (polled < 0 && errno == EINTR) continue;
+    *silent = polled == 0;
+    const ssize_t got = polled > 0 ? read(fd, at, n) : -1;
+    if (got < 0 && polled > 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    n -= (size_t)got;
+  }
+  return true;
+}
+
+bool px_helper_tell(int fd, const void *bytes, size_t n) {
+  for (const char *at = bytes; n > 0;) {
+    const ssize_t sent = send(fd, at, n, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return false;
+    at += sent;
+    n -= (size_t)sent;
   }
   return true;
 }

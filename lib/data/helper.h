@@ -1,6 +1,6 @@
 /*
- * Processes of its own for libraries that a server must outlive: the parse helper (sandbox.h) and the HDF5 writer
- * (export_hdf5.c).
+ * Processes of its own for libraries that a server must outlive: the parse helper (sandbox.h), the HDF5 writer
+ * (export_hdf5.c), and those that compile and run users' models (lib/sim/mjcf.h, worker/sim_box.h).
  *
  * The parent may have many threads, so forking it and going on is not safe (a lock of any library may be held); instead the
  * running program is executed again (/proc/self/exe) with a hidden argument, and px_helper_main takes over at the start of
@@ -23,6 +23,10 @@
  * -1 when this process is no helper, at once and without side effects. */
 int px_helper_main(int argc, char **argv);
 
+/* The same for a kind of helper that this library does not know. */
+struct px_helper_kind;
+int px_helper_serve(const struct px_helper_kind *kind, int argc, char **argv);
+
 /* A kind of helper. */
 struct px_helper_kind {
   const char *name, *argument; /* in the list of processes; the hidden argument */
@@ -39,5 +43,9 @@ enum px_status px_helper_start(const struct px_helper_kind *kind, const int *fds
 int px_helper_end(pid_t pid);
 /* Exactly n bytes, on either side; false when the other has gone. Waits without bound. */
 bool px_helper_take(int fd, void *dst, size_t n);
+/* The same, but false too when nothing came for idle_ms; *silent says that it was so. */
+bool px_helper_hear(int fd, void *dst, size_t n, int idle_ms, bool *silent);
+/* All n bytes into a socket; false when the other has gone. */
+bool px_helper_tell(int fd, const void *bytes, size_t n);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/data/helper.h"
+#include "lib/data/lockup.h"
 #include "lib/data/reading.h"
 #include "lib/data/sandbox_frame.h"
 
@@ -98,9 +99,9 @@ static enum px_status explain(const struct helper *h, int ended, struct px_err *
   if (!h->ready)
     return px_fail(err, PX_E_INTERNAL, "the parse helper could not lock itself up (%s %d)",
                    WIFSIGNALED(ended) ? "signal" : "step", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
-  const int code = WIFSIGNALED(ended) ? PX_SANDBOX_EXIT_SIGNAL + WTERMSIG(ended) : WEXITSTATUS(ended);
-  if (code <= PX_SANDBOX_EXIT_SIGNAL) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", code);
-  const int signal = code - PX_SANDBOX_EXIT_SIGNAL;
+  int code;
+  const int signal = px_lockup_signal(ended, &code);
+  if (!signal) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", code);
   if (signal == SIGSYS) return px_fail(err, PX_E_BAD_DATA, "its parser was refused a system call: the file is malformed");
   if (signal == SIGXCPU) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time");
   if (signal == SIGKILL) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time or memory");

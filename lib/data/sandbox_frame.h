@@ -21,10 +21,6 @@ uint32_t px_sandbox_cpu_s(uint64_t file_bytes);
 /* Gives up everything but computing, the file (to read) and the answer (to write); for this process and for good. */
 bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
 
-/* The exit status of a helper that a signal would have ended, had it not been the first process of its namespace, on which
- * signals without a handler have no effect. */
-enum { PX_SANDBOX_EXIT_SIGNAL = 128 };
-
 /* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
  * rewards [T], actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
  * REPORT, which is the last frame, by struct px_read_report; an ERROR, likewise

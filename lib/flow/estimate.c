@@ -136,6 +136,12 @@ static double fqe_params(const json_t *spec, const struct flow_dims *dims) {
 
 /* ---- jobs */
 
+/* A user's has a process of its own. */
+static double simulator(const json_t *from) {
+  const char *name = json_string_value(json_object_get(from, "simulator"));
+  return SIMULATOR_BYTES + (name && strncmp(name, "sim_", 4) == 0 ? PROCESS_BYTES : 0);
+}
+
 static double memory(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims, const struct data *d) {
   const json_t *idm = json_object_get(spec, "idm"), *policy = json_object_get(spec, "policy");
   switch (kind) {
@@ -148,8 +154,8 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
       return loaded(d) + merged(d) + transitions(d) + (d->rows * 3 + d->steps * 4) * d->act * F32 + idm_bytes(idm, d, dims);
     case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
-    case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + SIMULATOR_BYTES;
-    case FLOW_CHECK_SIMULATOR: return loaded(d) + SIMULATOR_BYTES;
+    case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + simulator(json_object_get(spec, "labeller"));
+    case FLOW_CHECK_SIMULATOR: return loaded(d) + simulator(spec);
     case FLOW_EXPORT: return 6 * d->segment_bytes;
     default: return 0;
   }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
-#   lib/base <- lib/data, lib/flow <- lib/store, lib/queue <- server | worker | clients
+#   lib/base <- lib/data <- lib/sim; lib/data, lib/flow <- lib/store, lib/queue <- server | worker | clients
 #   worker/nn <- worker/idm, worker/rl <- worker/*.c
 #   worker/nn, worker/env <- worker/sim <- worker/*.c
 # Usage: tests/arch/includes.sh [ROOT]     ROOT: another tree, for this test's own test
@@ -13,22 +13,23 @@ awk '
     allow["lib/base"] = "schema"
     allow["lib/data"] = "lib/base"
     allow["lib/flow"] = "lib/base"
+    allow["lib/sim"] = "lib/base lib/data"
     allow["lib/store"] = "lib/base lib/data lib/flow schema"
     allow["lib/queue"] = "lib/base lib/flow"
-    allow["server"] = "lib/base lib/data lib/flow lib/store lib/queue"
-    allow["worker"] = "lib/base lib/data lib/flow lib/store lib/queue worker/nn worker/idm worker/rl worker/env worker/sim"
+    allow["server"] = "lib/base lib/data lib/sim lib/flow lib/store lib/queue"
+    allow["worker"] = "lib/base lib/data lib/sim lib/flow lib/store lib/queue worker/nn worker/idm worker/rl worker/env worker/sim"
     allow["worker/nn"] = "lib/base lib/data"
     allow["worker/idm"] = "lib/base lib/data lib/flow worker/nn"
     allow["worker/rl"] = "lib/base lib/data lib/flow worker/nn"
-    allow["worker/env"] = "lib/base lib/data"
-    allow["worker/sim"] = "lib/base lib/data worker/nn worker/env"
+    allow["worker/env"] = "lib/base lib/data lib/sim"
+    allow["worker/sim"] = "lib/base lib/data lib/sim worker/nn worker/env"
     allow["clients/c"] = "lib/base lib/data"
     # header pattern -> files that may include it
     owner["^(libpq-fe|libpq/|postgres)"] = "^lib/store/"
     owner["^hiredis/"] = "^lib/queue/"
     owner["^microhttpd"] = "^server/http[a-z_]*[.][ch]$"
     owner["^(cblas|dnnl|lapacke|openblas)"] = "^worker/nn/mat[a-z_]*[.]c$"
-    owner["^mujoco"] = "^worker/(env|sim)/"
+    owner["^mujoco"] = "^(lib/sim|worker/env|worker/sim)/"
     owner["^curl/"] = "^clients/c/"
     owner["^(hdf5|H5|zip[.]h|zstd|zlib)"] = "^lib/data/"
     owner["^(seccomp|linux/landlock)"] = "^lib/data/"

@@ -1,10 +1,12 @@
 /* lib/flow: spec tables and the expansion of pipelines. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
 #include "lib/flow/names.h"
 #include "lib/flow/plan.h"
+#include "lib/flow/simulators.h"
 #include "tests/support/cu.h"
 
 static int next_id;
@@ -470,6 +472,60 @@ static void plans_are_bounded(void) {
   px_buf_free(&spec);
 }
 
+/* ---- simulators that users bring */
+
+static enum px_status layout_of(const char *body, struct flow_sim_layout *out, struct px_err *err) {
+  json_t *json = json_loads(body, 0, NULL), *checked = NULL;
+  CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+  enum px_status status = flow_fields_check(flow_simulator_fields, json, "", &checked, err);
+  const struct flow_sim_model hopper = { 6, 6, 3 };
+  if (!status) status = flow_simulator_layout(checked, &hopper, out, err);
+  json_decref(checked);
+  json_decref(json);
+  return status;
+}
+
+static void a_layout_is_laid_out_over_the_model(void) {
+  static struct flow_sim_layout l;
+  struct px_err err;
+  CU_OK(layout_of("{\"name\": \"a\", \"observations\": [\"qpos[1:]\", {\"of\": \"qvel\", \"clip\": [-10, 10]}], \"frame_skip\": 4}", &l, &err), err);
+  CU_ASSERT(l.obs_dim == 11 && l.act_dim == 3 && l.frame_skip == 4 && l.delay == 0 && l.time_step == 0);
+  CU_ASSERT(l.obs[0].source == FLOW_SIM_QPOS && l.obs[0].index == 1 && l.obs[4].index == 5 && isinf(l.obs[4].clip_high));
+  CU_ASSERT(l.obs[5].source == FLOW_SIM_QVEL && l.obs[5].index == 0 && l.obs[10].index == 5 && l.obs[10].clip_low == -10);
+  CU_ASSERT(l.act[2].source == FLOW_SIM_CTRL && l.act[2].index == 2 && l.act[2].scale == 1);
+  CU_OK(layout_of("{\"name\": \"a\", \"observations\": [\"qvel[2]\", {\"of\": \"qpos[:2]\", \"scale\": 57.3, \"offset\": 1}],"
+                  " \"actions\": [\"ctrl[1:3]\", {\"of\": \"ctrl[0]\", \"scale\": -2}], \"delay\": 1}", &l, &err), err);
+  CU_ASSERT(l.obs_dim == 3 && l.obs[0].index == 2 && l.obs[2].index == 1 && l.obs[2].scale == 57.3 && l.obs[2].offset == 1);
+  CU_ASSERT(l.act_dim == 3 && l.act[0].index == 1 && l.act[2].index == 0 && l.act[2].scale == -2 && l.delay == 1);
+}
+
+static void a_layout_that_the_model_lacks_is_refused(void) {
+  static const struct { const char *body, *pointer; } CASES[] = {
+    { "{\"name\": \"a\", \"observations\": [\"qpos[1:]\", \"qvel[6]\"]}", "/observations/1" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos[1:7]\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos[3:3]\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos[-1]\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos[1:]x\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qacc\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"ctrl\"]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\", \"qpos[2]\"]}", "/observations/1" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"clip\": [1, -1]}]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 0}]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"clip\": [1]}]}", "/observations/0/clip" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"actions\": [\"ctrl[3]\"]}", "/actions/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"actions\": [\"qpos\"]}", "/actions/0" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"frame_skip\": 1000}", "/frame_skip" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"time_step\": 1e-9}", "/time_step" },
+    { "{\"name\": \"a\", \"observations\": []}", "/observations" },
+  };
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    static struct flow_sim_layout l;
+    struct px_err err = { .code = PX_OK };
+    CU_ASSERT_EQUAL(layout_of(CASES[i].body, &l, &err), PX_E_BAD_FIELD);
+    CU_ASSERT_STRING_EQUAL(err.pointer, CASES[i].pointer);
+  }
+}
+
 CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
         T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
         T(labels_are_compared_where_a_simulator_can_tell), T(a_rehearsal_chooses_labels_without_a_simulator),
@@ -480,4 +536,5 @@ CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_pat
         T(a_simulator_that_cannot_label_is_refused), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(masks_that_would_not_hide_what_they_say_are_refused), T(without_a_simulator_policies_are_judged_from_data),
-        T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded))
+        T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded),
+        T(a_layout_is_laid_out_over_the_model), T(a_layout_that_the_model_lacks_is_refused))

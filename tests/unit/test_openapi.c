@@ -6,6 +6,7 @@
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
 #include "lib/flow/labellers.h"
+#include "lib/flow/simulators.h"
 #include "lib/flow/spec.h"
 #include "server/api.h"
 #include "tests/support/cu.h"
@@ -220,6 +221,21 @@ static void specs_are_those_of_the_field_tables(void) {
   }
 }
 
+static void a_simulator_s_body_is_that_of_its_table(void) {
+  const json_t *described = at(json_object_get(document(), "components"), "schemas", "SimulatorRequest");
+  json_t *expected = schema_of_table(flow_simulator_fields);
+  json_array_append_new(json_object_get(expected, "required"), json_string("mjcf"));
+  json_object_set_new(json_object_get(expected, "properties"), "mjcf",
+                      json_pack("{s:s s:i s:i s:s}", "type", "string", "minLength", 1, "maxLength", FLOW_MJCF_BYTES_MAX, "description",
+                                "The model: one self-contained MJCF text that names no file"));
+  if (!json_equal(described, expected)) {
+    printf("\n  SimulatorRequest should be:\n");
+    json_dumpf(expected, stdout, JSON_INDENT(1));
+  }
+  CU_ASSERT(json_equal(described, expected));
+  json_decref(expected);
+}
+
 static void job_kinds_are_those_that_can_be_submitted(void) {
   json_t *expected = json_array();
   for (int kind = 0; kind < FLOW_KIND_N; kind++)
@@ -261,5 +277,5 @@ static void served_document_is_the_file(void) {
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
         T(query_parameters_are_those_of_the_routes), T(every_post_takes_an_idempotency_key),
         T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
-        T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table),
+        T(a_simulator_s_body_is_that_of_its_table), T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table),
         T(warning_codes_are_those_of_the_table), T(served_document_is_the_file))

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/data/lockup.h"
 #include "lib/data/sandbox_frame.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
@@ -160,9 +161,9 @@ static bool ended_as(int ended, enum end end) {
   switch (end) {
     case KILLED: return WIFSIGNALED(ended) && WTERMSIG(ended) == SIGSYS;
     case ERRNO: return WIFEXITED(ended) && WEXITSTATUS(ended) == REFUSED;
-    case ABORTED: return WIFEXITED(ended) && WEXITSTATUS(ended) == PX_SANDBOX_EXIT_SIGNAL + SIGABRT;
+    case ABORTED: return WIFEXITED(ended) && WEXITSTATUS(ended) == PX_LOCKUP_EXIT_SIGNAL + SIGABRT;
     case FAULTED: return WIFSIGNALED(ended) && WTERMSIG(ended) == SIGSEGV;
-    case OUT_OF_TIME: return WIFEXITED(ended) && WEXITSTATUS(ended) == PX_SANDBOX_EXIT_SIGNAL + SIGXCPU;
+    case OUT_OF_TIME: return WIFEXITED(ended) && WEXITSTATUS(ended) == PX_LOCKUP_EXIT_SIGNAL + SIGXCPU;
   }
   return false;
 }

@@ -6,7 +6,7 @@
 #include "lib/base/mem.h"
 #include "worker/env/kind.h"
 #include "worker/env/mjcf.h"
-#include "worker/env/physics.h"
+#include "lib/sim/physics.h"
 
 /* What makes a task of a model. Infinite bounds never end an episode. */
 struct task {

@@ -8,7 +8,7 @@
 #ifndef PX_SIM_MODEL_H
 #define PX_SIM_MODEL_H
 
-#include "worker/env/physics.h"
+#include "lib/sim/physics.h"
 #include "worker/sim/sim.h"
 
 /* What a physics step depends on beside the controls. Arrays of one block, owned. */

@@ -6,8 +6,8 @@
  * Nothing is owned. Thread safe: the guard belongs to the thread, MuJoCo's two handlers are set by
  * each load to the same functions.
  */
-#ifndef PX_ENV_PHYSICS_H
-#define PX_ENV_PHYSICS_H
+#ifndef PX_SIM_PHYSICS_H
+#define PX_SIM_PHYSICS_H
 
 #include <mujoco/mujoco.h>
 

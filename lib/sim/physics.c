@@ -1,5 +1,5 @@
 /* See physics.h. */
-#include "worker/env/physics.h"
+#include "lib/sim/physics.h"
 
 #include <setjmp.h>
 #include <stdio.h>

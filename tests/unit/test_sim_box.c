@@ -1,0 +1,119 @@
+/* A simulator in a process of its own: it gives what the one in this process gives, and its end is an error, not ours. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/cu.h"
+#include "tests/support/d4rl.h"
+#include "worker/sim_box.h"
+
+enum { TRAJS = 3 };
+
+static struct px_err err;
+static struct sim_layout layout;
+static double std[SIM_OBS_MAX];
+
+static struct px_dataset *hopper(struct sim_options *options) {
+  struct px_dataset *ds = NULL;
+  CU_OK(d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err), err);
+  CU_OK(sim_layout_builtin("hopper", &layout, &err), err);
+  sim_spread(ds, std);
+  *options = sim_options_default();
+  options->std = std;
+  options->restarts = 2;
+  return ds;
+}
+
+static void same(const struct sim_labels *a, const struct sim_labels *b) {
+  const size_t n = a->steps_n, wide = n * a->act_dim * sizeof(float);
+  CU_ASSERT_EQUAL_FATAL(n, b->steps_n);
+  CU_ASSERT(memcmp(a->actions, b->actions, wide) == 0 && memcmp(a->std, b->std, wide) == 0);
+  CU_ASSERT(memcmp(a->score, b->score, n * sizeof(float)) == 0 && memcmp(a->residual, b->residual, n * sizeof(float)) == 0);
+  CU_ASSERT(memcmp(a->known, b->known, n) == 0 && memcmp(a->verified, b->verified, n) == 0);
+  CU_ASSERT(a->known_n == b->known_n && a->verified_n == b->verified_n && a->simulations_n == b->simulations_n);
+}
+
+static void a_box_labels_and_checks_as_the_simulator_in_this_process(void) {
+  struct sim_options options;
+  struct px_dataset *ds = hopper(&options);
+  struct sim *sim = NULL;
+  struct sim_box *box = NULL;
+  static struct sim_fit fits[2];
+  CU_OK(sim_open(&layout, &sim, &err), err);
+  CU_OK(sim_box_open(&layout, ds, &box, &err), err);
+  CU_OK(sim_check(sim, &options, ds, NULL, &fits[0], &err), err);
+  CU_OK(sim_box_check(box, &options, ds, NULL, &fits[1], &err), err);
+  CU_ASSERT_EQUAL(memcmp(&fits[0], &fits[1], sizeof fits[0]), 0);
+  for (uint32_t from = 0; from + 1 < TRAJS; from++) { /* the second call begins behind the first trajectory */
+    struct sim_labels *labels[3];
+    CU_OK(sim_label(sim, &options, ds, from, from + 1, NULL, NULL, &labels[0], &err), err);
+    CU_OK(sim_box_label(box, &options, ds, from, from + 1, NULL, NULL, &labels[1], &err), err);
+    same(labels[0], labels[1]);
+    CU_OK(sim_box_label(box, &options, ds, from, from + 1, labels[0]->actions, NULL, &labels[2], &err), err);
+    CU_ASSERT(labels[2]->verified_n >= labels[0]->verified_n);
+    for (int i = 0; i < 3; i++) sim_labels_free(labels[i]);
+  }
+  sim_box_close(box);
+  sim_close(sim);
+  px_dataset_free(ds);
+}
+
+static void what_goes_wrong_within_comes_back_with_its_place(void) {
+  struct sim_options options;
+  struct px_dataset *ds = hopper(&options);
+  struct sim_box *box = NULL;
+  layout.obs[3].index = 6;
+  CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_STRING_EQUAL(err.pointer, "observations[3]");
+  layout.obs[3].index = 4;
+  layout.mjcf = "<mujoco><include file=\"/etc/passwd\"/></mujoco>";
+  layout.mjcf_n = strlen(layout.mjcf);
+  CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "<include>"));
+  layout.mjcf = "<mujoco><bogus/></mujoco>";
+  layout.mjcf_n = strlen(layout.mjcf);
+  CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bogus"));
+  CU_ASSERT_PTR_NULL(box);
+  px_dataset_free(ds);
+}
+
+static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics, size_t n) {
+  (void)phase, (void)step, (void)total, (void)metrics, (void)n;
+  (*(int *)ctx)++;
+  return PX_E_CANCELLED;
+}
+
+static void work_that_is_cancelled_ends_and_leaves_no_process(void) {
+  struct sim_options options;
+  struct px_dataset *ds = hopper(&options);
+  struct sim_box *box = NULL;
+  struct sim_labels *labels = NULL;
+  int asked = 0;
+  const struct px_progress progress = { &asked, stop };
+  CU_OK(sim_box_open(&layout, ds, &box, &err), err);
+  const enum px_status status = sim_box_label(box, &options, ds, 0, ds->traj_n, NULL, &progress, &labels, &err);
+  CU_ASSERT_EQUAL(status, PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(asked, 1);
+  sim_box_close(box);
+  char path[64], text[64] = "";
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+  FILE *f = fopen(path, "r");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+  CU_ASSERT_PTR_NULL(fgets(text, sizeof text, f));
+  fclose(f);
+  px_dataset_free(ds);
+}
+
+static const struct cu_test tests[] = {
+  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(what_goes_wrong_within_comes_back_with_its_place),
+  T(work_that_is_cancelled_ends_and_leaves_no_process),
+};
+
+int main(int argc, char **argv) {
+  const int helper = px_helper_serve(&sim_box_helper, argc, argv);
+  if (helper >= 0) return helper;
+  return cu_run("sim_box", tests, sizeof tests / sizeof *tests, argc, argv);
+}
