@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/rng.h"
 #include "lib/data/helper.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
+#include "worker/env/env.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
 
@@ -127,6 +129,70 @@ static float *remember(const struct px_dataset *ds) {
   CU_ASSERT_FATAL(copy != NULL);
   memcpy(copy, ds->actions, bytes);
   return copy;
+}
+
+enum { ROLL_STEPS = 60 };
+
+/* A trajectory that the environment itself makes of random actions. */
+struct roll {
+  struct px_dataset ds;
+  float obs[(ROLL_STEPS + 1) * PX_ENV_OBS_MAX], actions[ROLL_STEPS * PX_ENV_ACT_MAX];
+  float rewards[ROLL_STEPS];
+  uint8_t labelled[ROLL_STEPS], has_final;
+  uint64_t step_start[2], obs_start[2];
+};
+
+static void roll(const char *env_name, struct roll *r) {
+  struct px_env *env;
+  struct px_env_step step = { 0 };
+  struct px_rng rng = px_rng_at(1, px_rng_stream("roll", 0), 0);
+  CU_OK(px_env_open(env_name, &env, &err), err);
+  const struct px_env_info *info = px_env_info(env);
+  CU_OK(px_env_reset(env, 1, 0, r->obs, &err), err);
+  uint32_t t = 0;
+  for (; t < ROLL_STEPS && !step.terminated; t++) {
+    float *a = r->actions + t * info->act_dim;
+    for (uint32_t j = 0; j < info->act_dim; j++)
+      a[j] = (t ? 0.7F * a[(int)j - (int)info->act_dim] : 0) + 0.2F * (2 * px_rng_float(&rng) - 1);
+    CU_OK(px_env_step(env, a, r->obs + (t + 1) * info->obs_dim, &step, &err), err);
+    r->labelled[t] = 1;
+  }
+  px_env_close(env);
+  r->has_final = 1;
+  r->step_start[1] = t;
+  r->obs_start[1] = t + 1;
+  r->ds = (struct px_dataset){ .traj_n = 1, .steps_n = t, .obs_n = t + 1, .observations = r->obs,
+                               .actions = r->actions, .labelled = r->labelled,
+                               .rewards = r->rewards, .step_start = r->step_start,
+                               .obs_start = r->obs_start, .has_final = &r->has_final };
+  r->ds.spaces.obs_dim = info->obs_dim;
+  r->ds.spaces.act_dim = info->act_dim;
+  for (uint32_t j = 0; j < info->act_dim; j++) {
+    r->ds.spaces.act_low[j] = info->act_low;
+    r->ds.spaces.act_high[j] = info->act_high;
+  }
+}
+
+static void every_built_in_robot_is_labelled(void) {
+  static const char *const names[] = { "hopper", "walker2d", "halfcheetah" };
+  for (int i = 0; i < 3; i++) {
+    struct roll *r = calloc(1, sizeof *r);
+    CU_ASSERT_FATAL(r != NULL);
+    struct world w = { .options = sim_options_default(), .ds = &r->ds };
+    struct sim_fit fit;
+    roll(names[i], r);
+    CU_OK(sim_layout_builtin(names[i], &w.layout, &err), err);
+    CU_OK(sim_open(&w.layout, &w.sim, &err), err);
+    sim_spread(w.ds, w.std);
+    struct sim_labels *l = label(&w, 0, 1);
+    CU_OK(sim_check(w.sim, &w.options, w.ds, NULL, &fit, &err), err);
+    CU_ASSERT(fit.within > 0.95);
+    CU_ASSERT((double)l->verified_n > 0.9 * (double)l->steps_n);
+    CU_ASSERT(mse(&w, l) < 2e-3);
+    sim_labels_free(l);
+    sim_close(w.sim);
+    free(r);
+  }
 }
 
 /* Hides all labels but those of the first trajectory. */
@@ -326,6 +392,7 @@ static void an_unstable_simulation_is_told_and_not_fatal(void) {
 
 static const struct cu_test tests[] = {
   T(actions_of_real_hopper_data_are_recovered),
+  T(every_built_in_robot_is_labelled),
   T(labels_do_not_depend_on_the_division),
   T(a_model_that_fits_is_accepted_and_another_refused_with_numbers),
   T(clipped_velocities_are_carried),
