@@ -27,13 +27,42 @@ static enum px_status spread_of(const struct px_dataset *ds, double **std, struc
 
 /* ---- check_simulator */
 
-static enum px_status report_fit(struct job *job, const struct sim_fit *fit, struct px_err *err) {
+enum { DELAY_MAX = 4 };
+
+/* The factors that the model was adjusted by, as shards read them again. */
+static json_t *adjustment_document(const struct sim_identified *found) {
+  json_t *out = json_object();
+  for (int i = 0; i < SIM_FACTORS_N; i++) json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
+  json_object_set_new(out, "delay", json_integer(found->adjustment.delay));
+  return out;
+}
+
+static struct sim_adjustment adjustment_of(const json_t *document) {
+  struct sim_adjustment out = { .delay = (uint32_t)spec_uint(document, "delay", 0) };
+  for (int i = 0; i < SIM_FACTORS_N; i++) out.factor[i] = spec_number(document, sim_factor_name[i], 1);
+  return out;
+}
+
+/* The model's numbers are fitted where it misses the true actions, and kept where that explains them better. *found is NULL
+ * where there was nothing to do. */
+static enum px_status identify(struct job *job, struct simulator *simulator, const struct sim_options *options,
+                               const struct px_dataset *ds, struct sim_fit *fit, json_t **found, struct px_err *err) {
+  if (!flag(job->spec, "identify") || fit->median <= options->verified_below) return PX_OK;
+  struct sim_identified identified;
+  enum px_status status = simulator_identify(simulator, options, ds, DELAY_MAX, &job->progress, &identified, err);
+  if (!status) status = simulator_check(simulator, options, ds, &job->progress, fit, err);
+  if (!status && identified.median_after < identified.median_before) *found = adjustment_document(&identified);
+  return status;
+}
+
+static enum px_status report_fit(struct job *job, const struct sim_fit *fit, json_t *adjustment, struct px_err *err) {
   json_t *error = json_array();
   for (uint32_t i = 0; i < fit->obs_dim; i++) json_array_append_new(error, json_real(fit->rms[i]));
   json_t *document = json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", spec_text(job->spec, "simulator"),
                                "replayed_steps", (json_int_t)fit->steps_n, "unstable_steps", (json_int_t)fit->unstable_n,
                                "verified_share", fit->within, "median_residual", px_json_number(fit->median),
                                "replay_error", error);
+  if (adjustment) json_object_set(document, "adjustment", adjustment);
   char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
   const enum px_status status = text ? store_job_succeed(job->store, &job->hold, text, err)
@@ -47,6 +76,7 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   struct simulator *simulator = NULL;
   struct sim_options options = sim_options_default();
   double *std = NULL;
+  json_t *adjustment = NULL;
   options.verified_below = spec_number(job->spec, "threshold", options.verified_below);
   struct sim_fit *fit = px_calloc(1, sizeof *fit);
   enum px_status status = fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
@@ -54,8 +84,10 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   options.std = std;
   if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, &simulator, err);
   if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
+  if (!status) status = identify(job, simulator, &options, ds, fit, &adjustment, err);
   if (!status) status = sim_fit_judge(fit, err);
-  if (!status) status = report_fit(job, fit, err);
+  if (!status) status = report_fit(job, fit, adjustment, err);
+  json_decref(adjustment);
   simulator_close(simulator);
   free(std);
   free(fit);
@@ -132,6 +164,25 @@ static enum px_status hide_all(struct px_dataset *ds, struct px_err *err) {
   return PX_OK;
 }
 
+/* What the check found: the model is adjusted as it was there, and labels count as verified only where true actions are. */
+static enum px_status take_check(struct shard *s, struct px_err *err) {
+  const char *check = spec_text(s->job->spec, "check");
+  struct px_buf text = PX_BUF(1 << 20);
+  if (!check) return PX_OK;
+  enum px_status status = store_job_result(s->job->store, check, &text, err);
+  json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
+  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", check);
+  s->options.replay_median = spec_number(result, "median_residual", 0);
+  const json_t *adjustment = json_object_get(result, "adjustment");
+  if (!status && adjustment) {
+    const struct sim_adjustment found = adjustment_of(adjustment);
+    status = simulator_adjust(s->simulator, &found, err);
+  }
+  json_decref(result);
+  px_buf_free(&text);
+  return status;
+}
+
 static void profile_of(struct shard *s) {
   char machine[PX_MAT_PROFILE_MAX] = "";
   if (s->idm.n) px_mat_profile(machine);
@@ -151,6 +202,7 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   s.options.std = s.std;
   if (!status) status = snapshot_idm(job, &s.idm, err);
   if (!status) status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
+  if (!status) status = take_check(&s, err);
   if (!status) {
     profile_of(&s);
     status = staging_run(job, s.profile, label_segment, &s, err);

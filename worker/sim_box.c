@@ -62,6 +62,10 @@ static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
   return code;
 }
 
+static enum px_status nonsense(struct px_err *err) {
+  return px_fail(err, PX_E_BAD_DATA, "the simulator's process answered nonsense");
+}
+
 /* Frames until the one wanted, telling progress. */
 static enum px_status await(struct sim_box *b, enum sim_box_kind wanted, const char *phase, const struct px_progress *progress,
                             struct px_err *err) {
@@ -70,7 +74,7 @@ static enum px_status await(struct sim_box *b, enum sim_box_kind wanted, const c
     if (!hear(b, &frame, sizeof frame)) return lost(b, err);
     if (frame.kind == (uint32_t)wanted) return PX_OK;
     if (frame.kind == SIM_BOX_ERROR) return hear_error(b, err);
-    if (frame.kind != SIM_BOX_PROGRESS) return px_fail(err, PX_E_BAD_DATA, "the simulator's process answered nonsense");
+    if (frame.kind != SIM_BOX_PROGRESS) return nonsense(err);
     const enum px_status status = px_progress_report(progress, phase, frame.step, frame.total, NULL, 0);
     if (status) return status;
   }
@@ -140,24 +144,60 @@ static bool tell_call(struct sim_box *b, struct sim_box_call *call, const struct
          px_helper_tell(b->talk, ds->observations + ds->obs_start[from] * O, call->obs_n * O * sizeof(float));
 }
 
-/* ---- check */
+/* ---- check, identify, adjust */
+
+/* A call that takes labelled steps along, until it is done. */
+static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call, const struct sim_options *options,
+                                   const struct px_dataset *ds, const char *phase, const struct px_progress *progress,
+                                   struct px_err *err) {
+  const bool told = tell_call(b, call, options, ds, 0, ds->traj_n) &&
+                    px_helper_tell(b->talk, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
+                    px_helper_tell(b->talk, ds->labelled, ds->steps_n);
+  return told ? await(b, SIM_BOX_DONE, phase, progress, err) : lost(b, err);
+}
+
+enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *options, const struct px_dataset *ds,
+                                uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+                                struct px_err *err) {
+  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
+  call->work = SIM_BOX_IDENTIFY;
+  call->delay_max = delay_max;
+  enum px_status status = with_actions(b, call, options, ds, "identify", progress, err);
+  free(call);
+  if (!status && !hear(b, out, sizeof *out)) status = lost(b, err);
+  if (status) return status;
+  bool sane = out->adjustment.delay <= SIM_DELAY_MAX && !isnan(out->median_before) && !isnan(out->median_after);
+  for (int i = 0; i < SIM_FACTORS_N && sane; i++) {
+    const double factor = out->adjustment.factor[i];
+    sane = factor >= SIM_FACTOR_LEAST && factor <= SIM_FACTOR_MOST && isfinite(out->std[i]);
+  }
+  return sane ? PX_OK : nonsense(err);
+}
+
+enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *adjustment, struct px_err *err) {
+  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
+  call->work = SIM_BOX_ADJUST;
+  call->adjustment = *adjustment;
+  const bool told = px_helper_tell(b->talk, call, sizeof *call);
+  free(call);
+  return told ? await(b, SIM_BOX_DONE, "adjust", NULL, err) : lost(b, err);
+}
 
 enum px_status sim_box_check(struct sim_box *b, const struct sim_options *options, const struct px_dataset *ds,
                              const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   call->work = SIM_BOX_CHECK;
-  const bool told = tell_call(b, call, options, ds, 0, ds->traj_n) &&
-                    px_helper_tell(b->talk, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
-                    px_helper_tell(b->talk, ds->labelled, ds->steps_n);
+  enum px_status status = with_actions(b, call, options, ds, "check", progress, err);
   free(call);
-  enum px_status status = told ? await(b, SIM_BOX_DONE, "check", progress, err) : lost(b, err);
   if (!status && !hear(b, out, sizeof *out)) status = lost(b, err);
   if (status) return status;
   bool sane = out->obs_dim == ds->spaces.obs_dim && out->steps_n <= SIM_CHECK_STEPS && out->unstable_n <= out->steps_n &&
               isfinite(out->within) && !isnan(out->median);
   for (uint32_t i = 0; i < out->obs_dim && sane; i++) sane = isfinite(out->rms[i]) && out->rms[i] >= 0;
-  return sane ? PX_OK : px_fail(err, PX_E_BAD_DATA, "the simulator's process answered nonsense");
+  return sane ? PX_OK : nonsense(err);
 }
 
 /* ---- label */

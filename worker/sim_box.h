@@ -10,13 +10,17 @@
 #define PX_WORKER_SIM_BOX_H
 
 #include "lib/data/helper.h"
-#include "worker/sim/sim.h"
+#include "worker/sim/identify.h"
 
 struct sim_box;
 /* As sim_open, after px_mjcf_scan. `ds`: the largest that it will be called with. */
 enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds, struct sim_box **out, struct px_err *err) PX_MUST_CHECK;
 void sim_box_close(struct sim_box *box);
-/* As sim_check and sim_label. */
+/* As sim_check, sim_identify, sim_adjust and sim_label. */
+enum px_status sim_box_identify(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,
+                                uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+                                struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_box_adjust(struct sim_box *box, const struct sim_adjustment *adjustment, struct px_err *err) PX_MUST_CHECK;
 enum px_status sim_box_check(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,
                              const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status sim_box_label(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,

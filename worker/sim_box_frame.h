@@ -12,18 +12,20 @@ enum { SIM_BOX_CPU_S = 30 * 86400 }; /* the job's own limits end it long before 
 struct sim_box_hello { struct sim_layout layout; uint64_t data_bytes_max; };
 
 /* Parent to helper, for each call, followed by std [O], step_start [traj_n + 1], obs_start [traj_n + 1], has_final
- * [traj_n], observations [obs_n, O], then actions [steps_n, A] and labelled [steps_n] to check, or start [steps_n, A] to
- * label if has_start. */
-enum sim_box_work { SIM_BOX_CHECK = 1, SIM_BOX_LABEL };
+ * [traj_n], observations [obs_n, O], then actions [steps_n, A] and labelled [steps_n] to check or identify, or start
+ * [steps_n, A] to label if has_start. Nothing follows what adjusts. */
+enum sim_box_work { SIM_BOX_CHECK = 1, SIM_BOX_IDENTIFY, SIM_BOX_ADJUST, SIM_BOX_LABEL };
 struct sim_box_call {
-  uint32_t work, traj_n, has_start;
+  uint32_t work, traj_n, has_start, delay_max; /* delay_max: to identify */
+  struct sim_adjustment adjustment;            /* to adjust */
   uint64_t steps_n, obs_n;
   struct sim_options options; /* its std is not a pointer there */
   struct px_spaces spaces;
 };
 
 /* Helper to parent. READY: it has locked itself up, or opened the model. DONE is followed by struct sim_fit, or by actions,
- * std, epistemic [steps_n, A], score [steps_n], known, residual, verified and struct sim_box_counts; ERROR by px_err. */
+ * std, epistemic [steps_n, A], score [steps_n], known, residual, verified and struct sim_box_counts; or by struct
+ * sim_identified, or by nothing; ERROR by px_err. */
 enum sim_box_kind { SIM_BOX_READY = 0x70780101, SIM_BOX_PROGRESS, SIM_BOX_DONE, SIM_BOX_ERROR };
 struct sim_box_frame { uint32_t kind; int64_t step, total; };
 struct sim_box_counts { uint64_t known_n, verified_n, unstable_n, simulations_n; };

@@ -70,7 +70,7 @@ static bool take_call(const struct sim_box_call *call, struct taken *t) {
       !(ds->obs_start = take(call->traj_n + (size_t)1, sizeof *ds->obs_start)) || !(ds->has_final = take(call->traj_n, 1)) ||
       !(ds->observations = take(call->obs_n, O * sizeof(float))))
     return false;
-  if (call->work == SIM_BOX_CHECK)
+  if (call->work != SIM_BOX_LABEL)
     return (ds->actions = take(call->steps_n, A * sizeof(float))) && (ds->labelled = take(call->steps_n, 1));
   return !call->has_start || (t->start = take(call->steps_n, A * sizeof(float)));
 }
@@ -97,16 +97,36 @@ static bool label(struct sim *sim, const struct sim_options *options, const stru
   return said;
 }
 
+static bool identify(struct sim *sim, const struct sim_box_call *call, const struct taken *t, struct px_err *err) {
+  static struct sim_identified found;
+  const enum px_status status = sim_identify(sim, &call->options, &t->ds, call->delay_max, &PROGRESS, &found, err);
+  return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0) && say(&found, sizeof found);
+}
+
+static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_err *err) {
+  const enum px_status status = sim_adjust(sim, &call->adjustment, err);
+  return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0);
+}
+
+static bool answer(struct sim *sim, const struct sim_box_call *call, const struct taken *t, struct px_err *err) {
+  switch (call->work) {
+    case SIM_BOX_CHECK: return check(sim, &call->options, t, err);
+    case SIM_BOX_IDENTIFY: return identify(sim, call, t, err);
+    default: return label(sim, &call->options, t, err);
+  }
+}
+
 /* One call; false when the parent has gone. */
 static bool serve(struct sim *sim) {
   static struct sim_box_call call;
   static struct taken t;
   struct px_err err = { .code = PX_OK };
   if (!px_helper_take(SIM_BOX_TALK_FD, &call, sizeof call)) return false;
+  if (call.work == SIM_BOX_ADJUST) return adjust(sim, &call, &err);
   t = (struct taken){ .std = NULL };
   bool good = take_call(&call, &t);
   call.options.std = t.std;
-  if (good) good = call.work == SIM_BOX_CHECK ? check(sim, &call.options, &t, &err) : label(sim, &call.options, &t, &err);
+  if (good) good = answer(sim, &call, &t, &err);
   taken_free(&t);
   return good;
 }

@@ -94,6 +94,17 @@ void simulator_close(struct simulator *s) {
 
 const char *simulator_profile(const struct simulator *s) { return s->profile; }
 
+enum px_status simulator_identify(struct simulator *s, const struct sim_options *options, const struct px_dataset *ds,
+                                  uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+                                  struct px_err *err) {
+  return s->box ? sim_box_identify(s->box, options, ds, delay_max, progress, out, err)
+                : sim_identify(s->sim, options, ds, delay_max, progress, out, err);
+}
+
+enum px_status simulator_adjust(struct simulator *s, const struct sim_adjustment *adjustment, struct px_err *err) {
+  return s->box ? sim_box_adjust(s->box, adjustment, err) : sim_adjust(s->sim, adjustment, err);
+}
+
 enum px_status simulator_check(struct simulator *s, const struct sim_options *options, const struct px_dataset *ds,
                                const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
   return s->box ? sim_box_check(s->box, options, ds, progress, out, err) : sim_check(s->sim, options, ds, progress, out, err);

@@ -8,7 +8,7 @@
 #define PX_WORKER_SIMULATOR_H
 
 #include "worker/jobs.h"
-#include "worker/sim/sim.h"
+#include "worker/sim/identify.h"
 
 struct simulator;
 /* A built-in one (hopper, walker2d, halfcheetah), or one that was uploaded (sim_...), which then runs in a process of its own
@@ -19,7 +19,12 @@ void simulator_close(struct simulator *simulator);
 /* What labels' bits depend on beside data and options: MuJoCo's version and the model. Borrowed. */
 const char *simulator_profile(const struct simulator *simulator);
 
-/* As sim_check and sim_label. */
+/* As sim_identify, sim_adjust, sim_check and sim_label. */
+enum px_status simulator_identify(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
+                                  uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+                                  struct px_err *err) PX_MUST_CHECK;
+enum px_status simulator_adjust(struct simulator *simulator, const struct sim_adjustment *adjustment, struct px_err *err)
+  PX_MUST_CHECK;
 enum px_status simulator_check(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
                                const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,

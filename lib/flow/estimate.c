@@ -174,6 +174,7 @@ static double flops(enum flow_kind kind, const json_t *spec, const struct flow_d
     case FLOW_REHEARSE: return 2 * idm_work(json_object_get(spec, "idm"), d, dims) + d->steps * 2 * 1e7 + 1e13;
     case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
     case FLOW_SIMULATE_SHARD: return d->steps * 1e9;
+    case FLOW_CHECK_SIMULATOR: return 2e13; /* some 20,000 steps replayed, 2,000 of them for each factor */
     case FLOW_EVALUATE: return (number(spec, "episodes", 0) + changed_episodes(spec)) * 1000 * 1e7;
     case FLOW_REPORT: return d->steps * 20000 * (4 * d->obs + 8) + 40 * pow(2 * d->obs, 3);
     default: return d->steps * 1e6;

@@ -13,6 +13,7 @@ static const struct flow_field SIMULATOR[] = {
     "Whether the action is solved for; false: the inverse dynamics models' labels stand, and the simulator judges them" },
   { "restarts", FLOW_INT, 0, 64, "8", NULL, NULL, "Random starts of the solver where the residual stays above the threshold" },
   FLOW_THRESHOLD,
+  FLOW_IDENTIFY,
   { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the random starts" },
   { "fallback", FLOW_ENUM, 0, 0, NULL, "idm|none", NULL,
     "idm: labels of inverse dynamics models stand where the simulator's are not verified and expected to be worse; none: "

@@ -21,6 +21,11 @@ extern const struct flow_field flow_labellers[];
   { "simulator", FLOW_TEXT, 1, 64, NULL, NULL, NULL, \
     "hopper, walker2d, halfcheetah, or the id of an uploaded one (sim_...); the dataset's env, if not given" }
 
+#define FLOW_IDENTIFY \
+  { "identify", FLOW_BOOL, 0, 0, "true", NULL, NULL, \
+    "Whether masses, gains, damping, armature, friction, time step and delay are fitted to true actions first, where the " \
+    "model misses them by more than the threshold" }
+
 /* Whether a spec's labels come from a simulator; and whether inverse dynamics models label beside it. */
 bool flow_by_simulator(const json_t *spec);
 bool flow_uses_idm(const json_t *spec);

@@ -119,7 +119,8 @@ static enum px_status add_check(struct planner *p, const json_t *spec, const jso
   json_t *check = plan_base(spec, false);
   if (!check || (mask && json_object_set(check, "mask", (json_t *)(uintptr_t)mask) < 0) ||
       json_object_set(check, "simulator", json_object_get(labeller, "simulator")) < 0 ||
-      json_object_set(check, "threshold", json_object_get(labeller, "threshold")) < 0) {
+      json_object_set(check, "threshold", json_object_get(labeller, "threshold")) < 0 ||
+      json_object_set(check, "identify", json_object_get(labeller, "identify")) < 0) {
     json_decref(check);
     return plan_no_memory(err);
   }

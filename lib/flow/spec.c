@@ -83,7 +83,7 @@ static const struct flow_field SIMULATE_SHARD[] = {
   { "check", FLOW_ID, 0, 0, NULL, "job_", NULL, "The check_simulator job that must have succeeded" },
   RANGE_OF_SEGMENTS, END
 };
-static const struct flow_field CHECK_SIMULATOR[] = { DATASET, SEGMENTS, MASKED, FLOW_SIMULATOR_FIELD, FLOW_THRESHOLD, END };
+static const struct flow_field CHECK_SIMULATOR[] = { DATASET, SEGMENTS, MASKED, FLOW_SIMULATOR_FIELD, FLOW_THRESHOLD, FLOW_IDENTIFY, END };
 #define SHARDS { "shards", FLOW_INT, 1, 64, NULL, NULL, NULL, "Parts that workers label at the same time; 8 or as many as there are segments" }
 static const struct flow_field LABEL[] = {
   DATASET, SEGMENTS, LABELLER("\"idm\""), MODELS(NULL, "Ensemble members; with a simulator they may be left out"), SHARDS, END

@@ -105,11 +105,11 @@ assert set(source.tolist()) == {0, 3} or set(source.tolist()) == {3}, set(source
 assert verified[source == 3].mean() > 0.97 and not verified[source == 0].any()'
 
 # ---- one that does not fit the data
-model slow "$hopper" '.frame_skip = 9'
+model turned "$hopper" '.observations |= reverse'
 wrong=$(post | jq -r .id)
 job=$(label "$wrong" | api --json @- "$url/jobs" | jq -r .id)
 follow "$job"
-expect "a wrong frame_skip labels nothing" test "$state" = failed
+expect "velocities taken for positions label nothing" test "$state" = failed
 check=$(api "$url/jobs?dataset=hops&kind=check_simulator&state=failed" | jq -r '.items[0].id')
 expect "and says by how much it misses" jq -e '.error.detail | contains("median residual") and contains("worst observation dims")' <(api "$url/jobs/$check")
 expect "the labels of before stay" jq -e --arg id "$(jq -r .id set.json)" '.label_set_id == $id' <(api "$url/datasets/hops")
@@ -117,6 +117,14 @@ expect "it can be deleted then" api -X DELETE "$url/simulators/$wrong"
 job=$(api --json "{\"kind\": \"check_simulator\", \"spec\": {\"dataset\": \"hops\", \"simulator\": \"$sim\"}}" "$url/jobs" | jq -r .id)
 follow "$job"
 expect "the one that fits is checked alone" jq -e '.state == "succeeded" and .result.verified_share > 0.99 and (.result.replay_error | length) == 11' job.json
+
+# ---- one whose numbers are off: they are identified on the true actions
+sed 's/gear="[0-9.]*"/gear="150"/g' "$hopper" >strong.xml
+model strong strong.xml
+strong=$(post | jq -r .id)
+job=$(api --json "{\"kind\": \"check_simulator\", \"spec\": {\"dataset\": \"hops\", \"simulator\": \"$strong\"}}" "$url/jobs" | jq -r .id)
+follow "$job"
+expect "a model with wrong gears is adjusted" jq -e '.result.adjustment.gain > 1.15 and .result.median_residual < 1' job.json
 
 expect "the server is the one that was started" jq -e '.status' <(curl -sS "$PROXACT_URL/readyz")
 expect "and so is the worker" jq -e '.items | length == 1' <(api "$url/workers")

@@ -60,6 +60,34 @@ static void a_box_labels_and_checks_as_the_simulator_in_this_process(void) {
   px_dataset_free(ds);
 }
 
+static void a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process(void) {
+  struct sim_options options;
+  struct px_dataset *ds = hopper(&options);
+  struct sim *sim = NULL;
+  struct sim_box *box = NULL;
+  static struct sim_identified found[2];
+  static struct sim_fit fits[2];
+  layout.frame_skip = 5; /* it is 4: the time step makes up for it */
+  memset(ds->labelled + 100, 0, ds->steps_n - 100); /* enough for that, and quick */
+  CU_OK(sim_open(&layout, &sim, &err), err);
+  CU_OK(sim_box_open(&layout, ds, &box, &err), err);
+  CU_OK(sim_identify(sim, &options, ds, 1, NULL, &found[0], &err), err);
+  CU_OK(sim_box_identify(box, &options, ds, 1, NULL, &found[1], &err), err);
+  CU_ASSERT_EQUAL(memcmp(&found[0], &found[1], sizeof found[0]), 0);
+  CU_ASSERT(found[0].median_after < found[0].median_before);
+  sim_box_close(box);
+  CU_OK(sim_box_open(&layout, ds, &box, &err), err); /* as a shard does, by what was found */
+  CU_OK(sim_box_adjust(box, &found[0].adjustment, &err), err);
+  CU_OK(sim_check(sim, &options, ds, NULL, &fits[0], &err), err);
+  CU_OK(sim_box_check(box, &options, ds, NULL, &fits[1], &err), err);
+  CU_ASSERT_EQUAL(memcmp(&fits[0], &fits[1], sizeof fits[0]), 0);
+  found[0].adjustment.factor[SIM_MASS] = -1;
+  CU_ASSERT_EQUAL(sim_box_adjust(box, &found[0].adjustment, &err), PX_E_BAD_FIELD);
+  sim_box_close(box);
+  sim_close(sim);
+  px_dataset_free(ds);
+}
+
 static void what_goes_wrong_within_comes_back_with_its_place(void) {
   struct sim_options options;
   struct px_dataset *ds = hopper(&options);
@@ -108,7 +136,8 @@ static void work_that_is_cancelled_ends_and_leaves_no_process(void) {
 }
 
 static const struct cu_test tests[] = {
-  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(what_goes_wrong_within_comes_back_with_its_place),
+  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process),
+  T(what_goes_wrong_within_comes_back_with_its_place),
   T(work_that_is_cancelled_ends_and_leaves_no_process),
 };
 
