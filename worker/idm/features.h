@@ -12,7 +12,8 @@
  * residuals: coordinate i is kinematic where |corr(s'_i - s_i, s_j + s'_j)| is above 0.85 for some j that is not
  * kinematic itself: it integrates j, so its change tells next to nothing but j. The change is replaced by what a linear
  * regression on the states and changes of all coordinates that are not kinematic leaves of it, over its standard
- * deviation: norm->residual. Measured on all trajectories, for no action is needed.
+ * deviation: norm->residual. States that hold a velocity make the past of the window worth little, and off the
+ * labelled data it misleads: its changes are left out then. Measured on all trajectories, for no action is needed.
  *
  * shift_max: a coordinate whose s_t lies outside the labelled steps' 0.5 to 99.5% in more than this share of the
  * unlabelled steps is left out of the place of s_t, since its level tells the net where it may not go on. Its

@@ -58,8 +58,9 @@ enum idm_inputs { IDM_STATES, IDM_DIFFERENCE };
  * trained by cross entropy (mean_loss nll); the label is the most probable
  * class of the members' mean. */
 enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC, IDM_SOFTMAX };
-/* Of the mean's hidden units; the spread's are always ReLUs. */
-enum idm_activation { IDM_RELU, IDM_GELU };
+/* Of the mean's hidden units; the spread's are always ReLUs. mixed: GELUs in members 0, 2, ..., ReLUs in the others,
+ * whose errors then have less in common. */
+enum idm_activation { IDM_RELU, IDM_GELU, IDM_MIXED };
 /* reference: what SS-ORL's public code does, where that differs from the above
  * (docs/learning.md lists it): to compare with it, not to label well. */
 enum idm_compat { IDM_NONE, IDM_REFERENCE };

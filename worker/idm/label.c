@@ -100,7 +100,7 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
         || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || a->spec.compat != b->spec.compat
-        || p->hidden != q->hidden || p->layers != q->layers || p->gelu != q->gelu
+        || p->hidden != q->hidden || p->layers != q->layers || a->spec.activation != b->spec.activation
         || (a->y && a->y->shape.hidden != b->y->shape.hidden)
         || !same_norm(a->norm, b->norm))
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
@@ -117,8 +117,16 @@ static bool pack_models(struct labeller *l) {
   return true;
 }
 
+/* Of all members' mean nets: some may have GELUs. */
+static struct px_mlp_shape mu_shape(const struct labeller *l) {
+  struct px_mlp_shape shape = l->models[0]->mu->shape;
+  for (uint32_t i = 0; i < l->models_n; i++) shape.gelu |= l->models[i]->mu->shape.gelu;
+  return shape;
+}
+
 static bool labeller_init(struct labeller *l) {
   const struct idm_model *model = l->models[0];
+  const struct px_mlp_shape shape = mu_shape(l);
   const size_t cells = (size_t)ROWS * l->outputs;
   l->steps = px_calloc(ROWS, sizeof *l->steps);
   l->x = px_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
@@ -127,7 +135,7 @@ static bool labeller_init(struct labeller *l) {
   l->square = px_calloc(cells, sizeof *l->square);
   l->spread = px_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread
-         && px_mlp_work_new(&model->mu->shape, ROWS, &l->mu_work) == PX_OK
+         && px_mlp_work_new(&shape, ROWS, &l->mu_work) == PX_OK
          && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) && pack_models(l);
 }
 

@@ -14,6 +14,10 @@ static uint32_t y_hidden(const struct idm_spec *spec) {
   return spec->mean_loss == IDM_SQUARED && spec->hidden >= 32 ? spec->hidden / 4 : spec->hidden;
 }
 
+static bool has_gelus(const struct idm_spec *spec, uint32_t member) {
+  return spec->activation == IDM_GELU || (spec->activation == IDM_MIXED && member % 2 == 0);
+}
+
 enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
                              struct idm_model **out, struct px_err *err) {
   const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
@@ -27,7 +31,7 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->act_count = spaces->act_count;
   model->outputs = outputs;
   const struct px_mlp_shape shape = { .in = in, .out = outputs, .hidden = spec->hidden, .layers = spec->layers,
-                                      .dropout = (float)spec->dropout, .gelu = spec->activation == IDM_GELU };
+                                      .dropout = (float)spec->dropout, .gelu = has_gelus(spec, member) };
   struct px_mlp_shape y_shape = shape;
   y_shape.hidden = y_hidden(spec);
   y_shape.gelu = false;

@@ -109,6 +109,8 @@ enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset
 }
 
 void idm_norm_ready(struct idm_norm *norm) {
+  norm->kinematic = false;
+  for (uint32_t i = 0; i < norm->obs_dim && norm->residual; i++) norm->kinematic |= idm_has_residual(norm, i);
   for (uint32_t i = 0; i < IDM_STATS_N; i++)
     for (size_t j = (size_t)i * norm->obs_dim; j < (size_t)(i + 1) * norm->obs_dim; j++)
       norm->scales[j] = (float)(i % 2 == 0 ? norm->stats[j] : norm->stats[j] > 0 ? 1 / norm->stats[j] : 0);
@@ -167,9 +169,10 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
       const int64_t at = t + place;
       const float *here = s + (at < 0 ? 0 : at > last ? last : at) * dims;
       if (place > 1) *mask++ = at > last ? 1 : 0;
-      if (at < 0)
+      const bool difference = spec->inputs == IDM_DIFFERENCE;
+      if (at < 0 || (place < 0 && difference && norm->kinematic))
         memset(out, 0, sizeof *out * dims);
-      else if (spec->inputs == IDM_STATES || place == 0)
+      else if (!difference || place == 0)
         put_state(norm, here, out);
       else if (place < 0)
         put_change(norm, here, here + dims, out);

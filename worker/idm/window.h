@@ -9,7 +9,7 @@
  *   difference: that in the place of s_t; before it the change to the next
  *               place's state, after it the change from the place before, each
  *               (change - mean) / std of changes; of a coordinate that has a
- *               residual, that (features.h)
+ *               residual, that (features.h), and then those before s_t are 0
  * Places before the episode's start are 0. Past its end the last state that is
  * known is repeated, and the place's mask, one of f, is 1.
  *
@@ -27,6 +27,7 @@ struct idm_norm {
   uint32_t obs_dim;
   double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories; std 0: left out */
   double *residual; /* NULL without the option; [O, 2 O + 1] of states, of changes, and a constant; row 0: has none */
+  bool kinematic;   /* some coordinate has a residual: then velocities are observed, and changes before s_t are left out */
   float *scales; /* [4, O] the same as mean and 1 / std (0 for 0), in float32 */
 };
 enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS_N };
