@@ -25,12 +25,14 @@ static enum px_status read_body(const json_t *body, struct request *r, struct px
   json_t *rest = json_copy((json_t *)(uintptr_t)body);
   if (!rest) return px_fail(err, PX_E_NO_MEMORY, "simulator");
   json_object_del(rest, "mjcf");
-  const enum px_status status = flow_fields_check_beside(flow_simulator_fields, "mjcf", rest, "", &r->checked, err);
+  const enum px_status status =
+    flow_fields_check_beside(flow_simulator_fields, "mjcf", rest, "", &r->checked, err);
   json_decref(rest);
   if (status) return status;
   if (!json_is_string(mjcf)) {
     px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "mjcf must be the text of a MuJoCo model");
-    px_err_hint(err, "With jq: jq -n --rawfile mjcf model.xml '{name: \"mine\", mjcf: $mjcf, observations: [\"qpos\", \"qvel\"]}'.");
+    px_err_hint(err, "With jq: jq -n --rawfile mjcf model.xml '{name: \"mine\", mjcf: $mjcf, "
+                     "observations: [\"qpos\", \"qvel\"]}'.");
     return PX_E_BAD_FIELD;
   }
   r->mjcf = json_string_value(mjcf);
@@ -38,7 +40,8 @@ static enum px_status read_body(const json_t *body, struct request *r, struct px
   return PX_OK;
 }
 
-/* Compiled and stepped in a process of its own; then the layout is held against what it turned out to be. */
+/* Compiled and stepped in a process of its own; then the layout is held against what it turned out
+ * to be. */
 static enum px_status try_model(struct request *r, struct px_err *err) {
   const double time_step = json_number_value(json_object_get(r->checked, "time_step"));
   const uint32_t skip = (uint32_t)json_integer_value(json_object_get(r->checked, "frame_skip"));
@@ -47,25 +50,33 @@ static enum px_status try_model(struct request *r, struct px_err *err) {
   return status ? status : flow_simulator_layout(r->checked, &model, &r->layout, err);
 }
 
-static enum px_status create(struct http_request *req, const struct request *r, char id[STORE_ID_MAX], struct px_err *err) {
+static enum px_status create(struct http_request *req, const struct request *r,
+                             char id[STORE_ID_MAX], struct px_err *err) {
   struct store *store = NULL;
   json_t *layout = json_copy(r->checked);
   if (layout) json_object_del(layout, "name");
   char *text = layout ? px_json_dumps(layout, JSON_COMPACT) : NULL;
   json_decref(layout);
   if (!text) return px_fail(err, PX_E_NO_MEMORY, "simulator");
-  const struct store_simulator_draft draft = {
-    .name = json_string_value(json_object_get(r->checked, "name")), .mjcf = r->mjcf, .layout_json = text,
-    .obs_dim = r->layout.obs_dim, .act_dim = r->layout.act_dim, .nq = r->model.nq, .nv = r->model.nv, .nu = r->model.nu,
-    .time_step = r->model.time_step, .step_s = r->model.step_s
-  };
+  const struct store_simulator_draft draft = { .name = json_string_value(
+                                                 json_object_get(r->checked, "name")),
+                                               .mjcf = r->mjcf,
+                                               .layout_json = text,
+                                               .obs_dim = r->layout.obs_dim,
+                                               .act_dim = r->layout.act_dim,
+                                               .nq = r->model.nq,
+                                               .nv = r->model.nv,
+                                               .nu = r->model.nu,
+                                               .time_step = r->model.time_step,
+                                               .step_s = r->model.step_s };
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_simulator_create(store, &draft, id, err);
   free(text);
   return status;
 }
 
-static enum px_status reply_document(struct http_request *req, struct http_reply *reply, const char *id, struct px_err *err) {
+static enum px_status reply_document(struct http_request *req, struct http_reply *reply,
+                                     const char *id, struct px_err *err) {
   struct store *store = NULL;
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_simulator_document(store, id, &reply->body, err);

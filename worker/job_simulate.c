@@ -1,7 +1,8 @@
 /*
- * check_simulator: replays known actions in a simulator, and fails with the numbers where it does not fit the data.
- * simulate_shard: proxy actions for a range of segments by a simulator. Where inverse dynamics models label too, the
- * solver starts from their labels, and theirs stand where the simulator's is not verified and has the larger score.
+ * check_simulator: replays known actions in a simulator, and fails with the numbers where it does
+ * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. Where
+ * inverse dynamics models label too, the solver starts from their labels, and theirs stand where
+ * the simulator's is not verified and has the larger score.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,9 @@
 #include "worker/snapshot.h"
 #include "worker/staging.h"
 
-static bool flag(const json_t *spec, const char *name) { return json_is_true(json_object_get(spec, name)); }
+static bool flag(const json_t *spec, const char *name) {
+  return json_is_true(json_object_get(spec, name));
+}
 
 /* The residual's unit, of all of the snapshot's states. */
 static enum px_status spread_of(const struct px_dataset *ds, double **std, struct px_err *err) {
@@ -32,36 +35,43 @@ enum { DELAY_MAX = 4 };
 /* The factors that the model was adjusted by, as shards read them again. */
 static json_t *adjustment_document(const struct sim_identified *found) {
   json_t *out = json_object();
-  for (int i = 0; i < SIM_FACTORS_N; i++) json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
+  for (int i = 0; i < SIM_FACTORS_N; i++)
+    json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
   json_object_set_new(out, "delay", json_integer(found->adjustment.delay));
   return out;
 }
 
 static struct sim_adjustment adjustment_of(const json_t *document) {
   struct sim_adjustment out = { .delay = (uint32_t)spec_uint(document, "delay", 0) };
-  for (int i = 0; i < SIM_FACTORS_N; i++) out.factor[i] = spec_number(document, sim_factor_name[i], 1);
+  for (int i = 0; i < SIM_FACTORS_N; i++)
+    out.factor[i] = spec_number(document, sim_factor_name[i], 1);
   return out;
 }
 
-/* The model's numbers are fitted where it misses the true actions, and kept where that explains them better. *found is NULL
- * where there was nothing to do. */
-static enum px_status identify(struct job *job, struct simulator *simulator, const struct sim_options *options,
-                               const struct px_dataset *ds, struct sim_fit *fit, json_t **found, struct px_err *err) {
+/* The model's numbers are fitted where it misses the true actions, and kept where that explains
+ * them better. *found is NULL where there was nothing to do. */
+static enum px_status identify(struct job *job, struct simulator *simulator,
+                               const struct sim_options *options, const struct px_dataset *ds,
+                               struct sim_fit *fit, json_t **found, struct px_err *err) {
   if (!flag(job->spec, "identify") || fit->median <= options->verified_below) return PX_OK;
   struct sim_identified identified;
-  enum px_status status = simulator_identify(simulator, options, ds, DELAY_MAX, &job->progress, &identified, err);
+  enum px_status status =
+    simulator_identify(simulator, options, ds, DELAY_MAX, &job->progress, &identified, err);
   if (!status) status = simulator_check(simulator, options, ds, &job->progress, fit, err);
-  if (!status && identified.median_after < identified.median_before) *found = adjustment_document(&identified);
+  if (!status && identified.median_after < identified.median_before)
+    *found = adjustment_document(&identified);
   return status;
 }
 
-static enum px_status report_fit(struct job *job, const struct sim_fit *fit, json_t *adjustment, struct px_err *err) {
+static enum px_status report_fit(struct job *job, const struct sim_fit *fit, json_t *adjustment,
+                                 struct px_err *err) {
   json_t *error = json_array();
   for (uint32_t i = 0; i < fit->obs_dim; i++) json_array_append_new(error, json_real(fit->rms[i]));
-  json_t *document = json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", spec_text(job->spec, "simulator"),
-                               "replayed_steps", (json_int_t)fit->steps_n, "unstable_steps", (json_int_t)fit->unstable_n,
-                               "verified_share", fit->within, "median_residual", px_json_number(fit->median),
-                               "replay_error", error);
+  json_t *document =
+    json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", spec_text(job->spec, "simulator"),
+              "replayed_steps", (json_int_t)fit->steps_n, "unstable_steps",
+              (json_int_t)fit->unstable_n, "verified_share", fit->within, "median_residual",
+              px_json_number(fit->median), "replay_error", error);
   if (adjustment) json_object_set(document, "adjustment", adjustment);
   char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
@@ -79,7 +89,8 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   json_t *adjustment = NULL;
   options.verified_below = spec_number(job->spec, "threshold", options.verified_below);
   struct sim_fit *fit = px_calloc(1, sizeof *fit);
-  enum px_status status = fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
+  enum px_status status =
+    fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
   if (!status) status = spread_of(ds, &std, err);
   options.std = std;
   if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, &simulator, err);
@@ -118,23 +129,34 @@ static void take_model(struct sim_labels *l, const struct idm_labels *model, uin
 }
 
 /* Whose label stands, step by step: origin [steps_n]. */
-static void choose(struct sim_labels *l, const struct idm_labels *model, bool solved, uint8_t *origin) {
+static void choose(struct sim_labels *l, const struct idm_labels *model, bool solved,
+                   uint8_t *origin) {
   for (uint64_t t = 0; t < l->steps_n; t++) {
-    const bool better = !l->known[t] || !solved || (!l->verified[t] && model && model->score[t] < l->score[t]);
-    if (model && model->known[t] && better) take_model(l, model, t);
-    else origin[t] = l->known[t] ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
+    const bool better =
+      !l->known[t] || !solved || (!l->verified[t] && model && model->score[t] < l->score[t]);
+    if (model && model->known[t] && better)
+      take_model(l, model, t);
+    else
+      origin[t] = l->known[t] ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
   }
 }
 
-static enum px_status stage(struct shard *shard, struct sim_labels *l, const struct idm_labels *model, uint32_t seq,
-                            struct px_err *err) {
+static enum px_status stage(struct shard *shard, struct sim_labels *l,
+                            const struct idm_labels *model, uint32_t seq, struct px_err *err) {
   uint8_t *origin = px_calloc(l->steps_n, 1);
   if (!origin) return px_fail(err, PX_E_NO_MEMORY, "no memory to label segment %u", seq);
   choose(l, model, shard->options.solve, origin);
-  const struct px_label_rows rows = { .steps_n = l->steps_n, .actions = l->actions, .std = l->std,
-                                      .epistemic = l->epistemic, .score = l->score, .known = l->known,
-                                      .residual = l->residual, .verified = l->verified, .origin = origin };
-  const enum px_status status = staging_put(shard->job, &shard->ds->spaces, &rows, seq, shard->profile, err);
+  const struct px_label_rows rows = { .steps_n = l->steps_n,
+                                      .actions = l->actions,
+                                      .std = l->std,
+                                      .epistemic = l->epistemic,
+                                      .score = l->score,
+                                      .known = l->known,
+                                      .residual = l->residual,
+                                      .verified = l->verified,
+                                      .origin = origin };
+  const enum px_status status =
+    staging_put(shard->job, &shard->ds->spaces, &rows, seq, shard->profile, err);
   free(origin);
   return status;
 }
@@ -146,10 +168,11 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
   struct idm_labels *model = NULL;
   struct sim_labels *labels = NULL;
   enum px_status status = PX_OK;
-  if (s->idm.n) status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
+  if (s->idm.n)
+    status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
   if (!status)
-    status = simulator_label(s->simulator, &s->options, ds, from, to, model ? model->actions : NULL, &s->job->progress,
-                             &labels, err);
+    status = simulator_label(s->simulator, &s->options, ds, from, to, model ? model->actions : NULL,
+                             &s->job->progress, &labels, err);
   if (!status) status = stage(s, labels, model, seq, err);
   sim_labels_free(labels);
   idm_labels_free(model);
@@ -164,14 +187,16 @@ static enum px_status hide_all(struct px_dataset *ds, struct px_err *err) {
   return PX_OK;
 }
 
-/* What the check found: the model is adjusted as it was there, and labels count as verified only where true actions are. */
+/* What the check found: the model is adjusted as it was there, and labels count as verified only
+ * where true actions are. */
 static enum px_status take_check(struct shard *s, struct px_err *err) {
   const char *check = spec_text(s->job->spec, "check");
   struct px_buf text = PX_BUF(1 << 20);
   if (!check) return PX_OK;
   enum px_status status = store_job_result(s->job->store, check, &text, err);
   json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
-  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", check);
+  if (!status && !result)
+    status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", check);
   s->options.replay_median = spec_number(result, "median_residual", 0);
   const json_t *adjustment = json_object_get(result, "adjustment");
   if (!status && adjustment) {
@@ -186,7 +211,8 @@ static enum px_status take_check(struct shard *s, struct px_err *err) {
 static void profile_of(struct shard *s) {
   char machine[PX_MAT_PROFILE_MAX] = "";
   if (s->idm.n) px_mat_profile(machine);
-  snprintf(s->profile, sizeof s->profile, "simulator-1, %s, %s", simulator_profile(s->simulator), machine);
+  snprintf(s->profile, sizeof s->profile, "simulator-1, %s, %s", simulator_profile(s->simulator),
+           machine);
 }
 
 enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
@@ -201,7 +227,8 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   if (!status) status = spread_of(s.ds, &s.std, err);
   s.options.std = s.std;
   if (!status) status = snapshot_idm(job, &s.idm, err);
-  if (!status) status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
+  if (!status)
+    status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
   if (!status) status = take_check(&s, err);
   if (!status) {
     profile_of(&s);

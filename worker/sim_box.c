@@ -36,22 +36,28 @@ static enum px_status lost(struct sim_box *b, struct px_err *err) {
   const int ended = px_helper_end(b->pid);
   b->pid = 0;
   px_lockup_why(ended, why);
-  if (!b->locked) return px_fail(err, PX_E_INTERNAL, "the simulator's process could not lock itself up: it %s", why);
+  if (!b->locked)
+    return px_fail(err, PX_E_INTERNAL, "the simulator's process could not lock itself up: it %s",
+                   why);
   if (b->silent) snprintf(why, sizeof why, "made no progress for %d s", IDLE_MS / 1000);
   px_fail(err, PX_E_BAD_DATA, "the simulator did not get through the data: it %s", why);
   px_err_hint(err, "Its process may take %llu MiB of memory.", SIM_BOX_MEMORY_BYTES >> 20);
   return PX_E_BAD_DATA;
 }
 
-static bool hear(struct sim_box *b, void *dst, size_t n) { return px_helper_hear(b->talk, dst, n, IDLE_MS, &b->silent); }
+static bool hear(struct sim_box *b, void *dst, size_t n) {
+  return px_helper_hear(b->talk, dst, n, IDLE_MS, &b->silent);
+}
 
-/* What it says went wrong; a process that may have been taken over does not pass its trouble off as ours. */
+/* What it says went wrong; a process that may have been taken over does not pass its trouble off as
+ * ours. */
 static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
   static const enum px_status KNOWN[] = { PX_E_BAD_FIELD, PX_E_NO_LABELS, PX_E_NO_MEMORY };
   struct px_err said;
   enum px_status code = PX_E_BAD_DATA;
   if (!hear(b, &said, sizeof said)) return lost(b, err);
-  said.message[sizeof said.message - 1] = said.pointer[sizeof said.pointer - 1] = said.hint[sizeof said.hint - 1] = '\0';
+  said.message[sizeof said.message - 1] = said.pointer[sizeof said.pointer - 1] =
+    said.hint[sizeof said.hint - 1] = '\0';
   px_text_clean(said.message);
   px_text_clean(said.pointer);
   px_text_clean(said.hint);
@@ -67,34 +73,40 @@ static enum px_status nonsense(struct px_err *err) {
 }
 
 /* Frames until the one wanted, telling progress. */
-static enum px_status await(struct sim_box *b, enum sim_box_kind wanted, const char *phase, const struct px_progress *progress,
-                            struct px_err *err) {
+static enum px_status await(struct sim_box *b, enum sim_box_kind wanted, const char *phase,
+                            const struct px_progress *progress, struct px_err *err) {
   for (;;) {
     struct sim_box_frame frame;
     if (!hear(b, &frame, sizeof frame)) return lost(b, err);
     if (frame.kind == (uint32_t)wanted) return PX_OK;
     if (frame.kind == SIM_BOX_ERROR) return hear_error(b, err);
     if (frame.kind != SIM_BOX_PROGRESS) return nonsense(err);
-    const enum px_status status = px_progress_report(progress, phase, frame.step, frame.total, NULL, 0);
+    const enum px_status status =
+      px_progress_report(progress, phase, frame.step, frame.total, NULL, 0);
     if (status) return status;
   }
 }
 
 static enum px_status start(struct sim_box *b, struct px_err *err) {
   int talk[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk)) return px_fail_errno(err, "no way to talk to a simulator");
-  const enum px_status status = px_helper_start(&sim_box_helper, (const int[]){ talk[1] }, 1, &b->pid, err);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk))
+    return px_fail_errno(err, "no way to talk to a simulator");
+  const enum px_status status =
+    px_helper_start(&sim_box_helper, (const int[]){ talk[1] }, 1, &b->pid, err);
   close(talk[1]);
   b->talk = talk[0];
   return status;
 }
 
-/* Of a call with all of it, as the helper holds it; labels are half a dozen numbers a step and dimension. */
+/* Of a call with all of it, as the helper holds it; labels are half a dozen numbers a step and
+ * dimension. */
 static uint64_t bytes_of(const struct px_dataset *ds) {
-  return 4 * (ds->obs_n * ds->spaces.obs_dim + ds->steps_n * (8ull * ds->spaces.act_dim + 8)) + 16ull * ds->traj_n;
+  return 4 * (ds->obs_n * ds->spaces.obs_dim + ds->steps_n * (8ull * ds->spaces.act_dim + 8)) +
+         16ull * ds->traj_n;
 }
 
-enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds, struct sim_box **out, struct px_err *err) {
+enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds,
+                            struct sim_box **out, struct px_err *err) {
   enum px_status status = px_mjcf_scan(layout->mjcf, layout->mjcf_n, err);
   if (status) return status;
   struct sim_box *b = px_calloc(1, sizeof *b);
@@ -105,14 +117,18 @@ enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dat
     hello->layout = *layout;
     hello->layout.mjcf = NULL;
     hello->data_bytes_max = bytes_of(ds);
-    if (!px_helper_tell(b->talk, hello, sizeof *hello) || !px_helper_tell(b->talk, layout->mjcf, layout->mjcf_n)) status = lost(b, err);
+    if (!px_helper_tell(b->talk, hello, sizeof *hello) ||
+        !px_helper_tell(b->talk, layout->mjcf, layout->mjcf_n))
+      status = lost(b, err);
   }
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
   if (!status) b->locked = true;
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
   free(hello);
-  if (status) sim_box_close(b);
-  else *out = b;
+  if (status)
+    sim_box_close(b);
+  else
+    *out = b;
   return status;
 }
 
@@ -128,8 +144,9 @@ static bool tell_starts(struct sim_box *b, const uint64_t *starts, uint32_t from
   return good;
 }
 
-static bool tell_call(struct sim_box *b, struct sim_box_call *call, const struct sim_options *options, const struct px_dataset *ds,
-                      uint32_t from, uint32_t to) {
+static bool tell_call(struct sim_box *b, struct sim_box_call *call,
+                      const struct sim_options *options, const struct px_dataset *ds, uint32_t from,
+                      uint32_t to) {
   const size_t O = ds->spaces.obs_dim;
   call->traj_n = to - from;
   call->steps_n = ds->step_start[to] - ds->step_start[from];
@@ -138,26 +155,31 @@ static bool tell_call(struct sim_box *b, struct sim_box_call *call, const struct
   call->options = *options;
   call->options.std = NULL;
   call->options.traj_base += from;
-  return px_helper_tell(b->talk, call, sizeof *call) && px_helper_tell(b->talk, options->std, O * sizeof(double)) &&
+  return px_helper_tell(b->talk, call, sizeof *call) &&
+         px_helper_tell(b->talk, options->std, O * sizeof(double)) &&
          tell_starts(b, ds->step_start, from, to) && tell_starts(b, ds->obs_start, from, to) &&
          px_helper_tell(b->talk, ds->has_final + from, call->traj_n) &&
-         px_helper_tell(b->talk, ds->observations + ds->obs_start[from] * O, call->obs_n * O * sizeof(float));
+         px_helper_tell(b->talk, ds->observations + ds->obs_start[from] * O,
+                        call->obs_n * O * sizeof(float));
 }
 
 /* ---- check, identify, adjust */
 
 /* A call that takes labelled steps along, until it is done. */
-static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call, const struct sim_options *options,
-                                   const struct px_dataset *ds, const char *phase, const struct px_progress *progress,
+static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call,
+                                   const struct sim_options *options, const struct px_dataset *ds,
+                                   const char *phase, const struct px_progress *progress,
                                    struct px_err *err) {
-  const bool told = tell_call(b, call, options, ds, 0, ds->traj_n) &&
-                    px_helper_tell(b->talk, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
-                    px_helper_tell(b->talk, ds->labelled, ds->steps_n);
+  const bool told =
+    tell_call(b, call, options, ds, 0, ds->traj_n) &&
+    px_helper_tell(b->talk, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
+    px_helper_tell(b->talk, ds->labelled, ds->steps_n);
   return told ? await(b, SIM_BOX_DONE, phase, progress, err) : lost(b, err);
 }
 
-enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *options, const struct px_dataset *ds,
-                                uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *options,
+                                const struct px_dataset *ds, uint32_t delay_max,
+                                const struct px_progress *progress, struct sim_identified *out,
                                 struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
@@ -167,7 +189,8 @@ enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *opt
   free(call);
   if (!status && !hear(b, out, sizeof *out)) status = lost(b, err);
   if (status) return status;
-  bool sane = out->adjustment.delay <= SIM_DELAY_MAX && !isnan(out->median_before) && !isnan(out->median_after);
+  bool sane = out->adjustment.delay <= SIM_DELAY_MAX && !isnan(out->median_before) &&
+              !isnan(out->median_after);
   for (int i = 0; i < SIM_FACTORS_N && sane; i++) {
     const double factor = out->adjustment.factor[i];
     sane = factor >= SIM_FACTOR_LEAST && factor <= SIM_FACTOR_MOST && isfinite(out->std[i]);
@@ -175,7 +198,8 @@ enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *opt
   return sane ? PX_OK : nonsense(err);
 }
 
-enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *adjustment, struct px_err *err) {
+enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *adjustment,
+                              struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
   call->work = SIM_BOX_ADJUST;
@@ -185,8 +209,9 @@ enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *ad
   return told ? await(b, SIM_BOX_DONE, "adjust", NULL, err) : lost(b, err);
 }
 
-enum px_status sim_box_check(struct sim_box *b, const struct sim_options *options, const struct px_dataset *ds,
-                             const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
+enum px_status sim_box_check(struct sim_box *b, const struct sim_options *options,
+                             const struct px_dataset *ds, const struct px_progress *progress,
+                             struct sim_fit *out, struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   call->work = SIM_BOX_CHECK;
@@ -194,9 +219,10 @@ enum px_status sim_box_check(struct sim_box *b, const struct sim_options *option
   free(call);
   if (!status && !hear(b, out, sizeof *out)) status = lost(b, err);
   if (status) return status;
-  bool sane = out->obs_dim == ds->spaces.obs_dim && out->steps_n <= SIM_CHECK_STEPS && out->unstable_n <= out->steps_n &&
-              isfinite(out->within) && !isnan(out->median);
-  for (uint32_t i = 0; i < out->obs_dim && sane; i++) sane = isfinite(out->rms[i]) && out->rms[i] >= 0;
+  bool sane = out->obs_dim == ds->spaces.obs_dim && out->steps_n <= SIM_CHECK_STEPS &&
+              out->unstable_n <= out->steps_n && isfinite(out->within) && !isnan(out->median);
+  for (uint32_t i = 0; i < out->obs_dim && sane; i++)
+    sane = isfinite(out->rms[i]) && out->rms[i] >= 0;
   return sane ? PX_OK : nonsense(err);
 }
 
@@ -214,7 +240,8 @@ static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from,
   l->known = px_calloc(n, 1);
   l->residual = px_calloc(n, sizeof(float));
   l->verified = px_calloc(n, 1);
-  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified) return l;
+  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified)
+    return l;
   sim_labels_free(l);
   return NULL;
 }
@@ -224,34 +251,42 @@ static bool hear_labels(struct sim_box *b, struct sim_labels *l) {
   const size_t n = l->steps_n, wide = n * l->act_dim * sizeof(float);
   struct sim_box_counts counts;
   if (!hear(b, l->actions, wide) || !hear(b, l->std, wide) || !hear(b, l->epistemic, wide) ||
-      !hear(b, l->score, n * sizeof(float)) || !hear(b, l->known, n) || !hear(b, l->residual, n * sizeof(float)) ||
-      !hear(b, l->verified, n) || !hear(b, &counts, sizeof counts))
+      !hear(b, l->score, n * sizeof(float)) || !hear(b, l->known, n) ||
+      !hear(b, l->residual, n * sizeof(float)) || !hear(b, l->verified, n) ||
+      !hear(b, &counts, sizeof counts))
     return false;
   l->known_n = counts.known_n, l->verified_n = counts.verified_n;
   l->unstable_n = counts.unstable_n, l->simulations_n = counts.simulations_n;
-  for (size_t t = 0; t < n; t++) l->known[t] = l->known[t] != 0, l->verified[t] = l->known[t] && l->verified[t];
+  for (size_t t = 0; t < n; t++)
+    l->known[t] = l->known[t] != 0, l->verified[t] = l->known[t] && l->verified[t];
   return true;
 }
 
-enum px_status sim_box_label(struct sim_box *b, const struct sim_options *options, const struct px_dataset *ds,
-                             uint32_t traj_from, uint32_t traj_to, const float *start_at, const struct px_progress *progress,
+enum px_status sim_box_label(struct sim_box *b, const struct sim_options *options,
+                             const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                             const float *start_at, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   struct sim_labels *labels = labels_new(ds, traj_from, traj_to);
   enum px_status status = PX_OK;
   if (!call || !labels) {
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+    status =
+      px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
     goto out;
   }
   call->work = SIM_BOX_LABEL;
   call->has_start = start_at != NULL;
-  const bool told = tell_call(b, call, options, ds, traj_from, traj_to) &&
-                    (!start_at || px_helper_tell(b->talk, start_at, labels->steps_n * labels->act_dim * sizeof(float)));
+  const bool told =
+    tell_call(b, call, options, ds, traj_from, traj_to) &&
+    (!start_at ||
+     px_helper_tell(b->talk, start_at, labels->steps_n * labels->act_dim * sizeof(float)));
   status = told ? await(b, SIM_BOX_DONE, "label", progress, err) : lost(b, err);
   if (!status && !hear_labels(b, labels)) status = lost(b, err);
 out:
   free(call);
-  if (status) sim_labels_free(labels);
-  else *out = labels;
+  if (status)
+    sim_labels_free(labels);
+  else
+    *out = labels;
   return status;
 }

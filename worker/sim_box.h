@@ -1,10 +1,12 @@
 /*
- * A user's simulator in a process of its own: the functions of worker/sim, run by a helper (lib/data/helper.h) that has
- * locked itself up (lockup.h) before it compiles the model. Used by simulator.c.
+ * A user's simulator in a process of its own: the functions of worker/sim, run by a helper
+ * (lib/data/helper.h) that has locked itself up (lockup.h) before it compiles the model. Used by
+ * simulator.c.
  *
- * The helper gets the model, the layout and then, for each call, the trajectories' states over a socket; labels come back.
- * What it answers is checked as strangers' data is. One that says nothing for five minutes, or dies, is BAD_DATA with the
- * reason. A box belongs to one thread and owns its process.
+ * The helper gets the model, the layout and then, for each call, the trajectories' states over a
+ * socket; labels come back. What it answers is checked as strangers' data is. One that says nothing
+ * for five minutes, or dies, is BAD_DATA with the reason. A box belongs to one thread and owns its
+ * process.
  */
 #ifndef PX_WORKER_SIM_BOX_H
 #define PX_WORKER_SIM_BOX_H
@@ -14,17 +16,22 @@
 
 struct sim_box;
 /* As sim_open, after px_mjcf_scan. `ds`: the largest that it will be called with. */
-enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds, struct sim_box **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds,
+                            struct sim_box **out, struct px_err *err) PX_MUST_CHECK;
 void sim_box_close(struct sim_box *box);
 /* As sim_check, sim_identify, sim_adjust and sim_label. */
-enum px_status sim_box_identify(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,
-                                uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+enum px_status sim_box_identify(struct sim_box *box, const struct sim_options *options,
+                                const struct px_dataset *ds, uint32_t delay_max,
+                                const struct px_progress *progress, struct sim_identified *out,
                                 struct px_err *err) PX_MUST_CHECK;
-enum px_status sim_box_adjust(struct sim_box *box, const struct sim_adjustment *adjustment, struct px_err *err) PX_MUST_CHECK;
-enum px_status sim_box_check(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,
-                             const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status sim_box_label(struct sim_box *box, const struct sim_options *options, const struct px_dataset *ds,
-                             uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+enum px_status sim_box_adjust(struct sim_box *box, const struct sim_adjustment *adjustment,
+                              struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_box_check(struct sim_box *box, const struct sim_options *options,
+                             const struct px_dataset *ds, const struct px_progress *progress,
+                             struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_box_label(struct sim_box *box, const struct sim_options *options,
+                             const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                             const float *start, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 
 /* main() of a program that opens boxes serves it: px_helper_serve. */

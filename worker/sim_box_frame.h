@@ -1,19 +1,24 @@
-/* What a box's helper and its parent say to each other; inner header, for sim_box.c and sim_box_helper.c. */
+/* What a box's helper and its parent say to each other; inner header, for sim_box.c and
+ * sim_box_helper.c. */
 #ifndef PX_WORKER_SIM_BOX_FRAME_H
 #define PX_WORKER_SIM_BOX_FRAME_H
 
 #include "worker/sim_box.h"
 
 enum { SIM_BOX_TALK_FD = PX_HELPER_FD };
-enum { SIM_BOX_CPU_S = 30 * 86400 }; /* the job's own limits end it long before */
+enum { SIM_BOX_CPU_S = 30 * 86400 };      /* the job's own limits end it long before */
 #define SIM_BOX_MEMORY_BYTES (1ull << 30) /* of address space, beside the data */
 
 /* Parent to helper, once: this and the layout's MJCF. */
-struct sim_box_hello { struct sim_layout layout; uint64_t data_bytes_max; };
+struct sim_box_hello {
+  struct sim_layout layout;
+  uint64_t data_bytes_max;
+};
 
-/* Parent to helper, for each call, followed by std [O], step_start [traj_n + 1], obs_start [traj_n + 1], has_final
- * [traj_n], observations [obs_n, O], then actions [steps_n, A] and labelled [steps_n] to check or identify, or start
- * [steps_n, A] to label if has_start. Nothing follows what adjusts. */
+/* Parent to helper, for each call, followed by std [O], step_start [traj_n + 1], obs_start [traj_n
+ * + 1], has_final [traj_n], observations [obs_n, O], then actions [steps_n, A] and labelled
+ * [steps_n] to check or identify, or start [steps_n, A] to label if has_start. Nothing follows what
+ * adjusts. */
 enum sim_box_work { SIM_BOX_CHECK = 1, SIM_BOX_IDENTIFY, SIM_BOX_ADJUST, SIM_BOX_LABEL };
 struct sim_box_call {
   uint32_t work, traj_n, has_start, delay_max; /* delay_max: to identify */
@@ -23,11 +28,16 @@ struct sim_box_call {
   struct px_spaces spaces;
 };
 
-/* Helper to parent. READY: it has locked itself up, or opened the model. DONE is followed by struct sim_fit, or by actions,
- * std, epistemic [steps_n, A], score [steps_n], known, residual, verified and struct sim_box_counts; or by struct
- * sim_identified, or by nothing; ERROR by px_err. */
+/* Helper to parent. READY: it has locked itself up, or opened the model. DONE is followed by struct
+ * sim_fit, or by actions, std, epistemic [steps_n, A], score [steps_n], known, residual, verified
+ * and struct sim_box_counts; or by struct sim_identified, or by nothing; ERROR by px_err. */
 enum sim_box_kind { SIM_BOX_READY = 0x70780101, SIM_BOX_PROGRESS, SIM_BOX_DONE, SIM_BOX_ERROR };
-struct sim_box_frame { uint32_t kind; int64_t step, total; };
-struct sim_box_counts { uint64_t known_n, verified_n, unstable_n, simulations_n; };
+struct sim_box_frame {
+  uint32_t kind;
+  int64_t step, total;
+};
+struct sim_box_counts {
+  uint64_t known_n, verified_n, unstable_n, simulations_n;
+};
 
 #endif

@@ -32,8 +32,8 @@ static bool say_error(enum px_status status, struct px_err *err) {
 }
 
 /* A parent that has gone wants nothing more. */
-static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                             size_t metrics_n) {
+static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t total,
+                             const struct px_metric *metrics, size_t metrics_n) {
   (void)ctx, (void)phase, (void)metrics, (void)metrics_n;
   return say_frame(SIM_BOX_PROGRESS, step, total) ? PX_OK : PX_E_CANCELLED;
 }
@@ -48,7 +48,11 @@ static void *take(size_t n, size_t size) {
 }
 
 /* What a call takes along; freed by call_free. */
-struct taken { struct px_dataset ds; double *std; float *start; };
+struct taken {
+  struct px_dataset ds;
+  double *std;
+  float *start;
+};
 
 static void taken_free(struct taken *t) {
   free(t->std);
@@ -66,41 +70,51 @@ static bool take_call(const struct sim_box_call *call, struct taken *t) {
   struct px_dataset *ds = &t->ds;
   ds->spaces = call->spaces;
   ds->traj_n = call->traj_n, ds->steps_n = call->steps_n, ds->obs_n = call->obs_n;
-  if (!(t->std = take(O, sizeof *t->std)) || !(ds->step_start = take(call->traj_n + (size_t)1, sizeof *ds->step_start)) ||
-      !(ds->obs_start = take(call->traj_n + (size_t)1, sizeof *ds->obs_start)) || !(ds->has_final = take(call->traj_n, 1)) ||
+  if (!(t->std = take(O, sizeof *t->std)) ||
+      !(ds->step_start = take(call->traj_n + (size_t)1, sizeof *ds->step_start)) ||
+      !(ds->obs_start = take(call->traj_n + (size_t)1, sizeof *ds->obs_start)) ||
+      !(ds->has_final = take(call->traj_n, 1)) ||
       !(ds->observations = take(call->obs_n, O * sizeof(float))))
     return false;
   if (call->work != SIM_BOX_LABEL)
-    return (ds->actions = take(call->steps_n, A * sizeof(float))) && (ds->labelled = take(call->steps_n, 1));
+    return (ds->actions = take(call->steps_n, A * sizeof(float))) &&
+           (ds->labelled = take(call->steps_n, 1));
   return !call->has_start || (t->start = take(call->steps_n, A * sizeof(float)));
 }
 
 static bool say_labels(const struct sim_labels *l) {
   const size_t n = l->steps_n, wide = n * l->act_dim * sizeof(float);
-  const struct sim_box_counts counts = { l->known_n, l->verified_n, l->unstable_n, l->simulations_n };
-  return say_frame(SIM_BOX_DONE, 0, 0) && say(l->actions, wide) && say(l->std, wide) && say(l->epistemic, wide) &&
-         say(l->score, n * sizeof(float)) && say(l->known, n) && say(l->residual, n * sizeof(float)) && say(l->verified, n) &&
-         say(&counts, sizeof counts);
+  const struct sim_box_counts counts = { l->known_n, l->verified_n, l->unstable_n,
+                                         l->simulations_n };
+  return say_frame(SIM_BOX_DONE, 0, 0) && say(l->actions, wide) && say(l->std, wide) &&
+         say(l->epistemic, wide) && say(l->score, n * sizeof(float)) && say(l->known, n) &&
+         say(l->residual, n * sizeof(float)) && say(l->verified, n) && say(&counts, sizeof counts);
 }
 
-static bool check(struct sim *sim, const struct sim_options *options, const struct taken *t, struct px_err *err) {
+static bool check(struct sim *sim, const struct sim_options *options, const struct taken *t,
+                  struct px_err *err) {
   static struct sim_fit fit;
   const enum px_status status = sim_check(sim, options, &t->ds, &PROGRESS, &fit, err);
   return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0) && say(&fit, sizeof fit);
 }
 
-static bool label(struct sim *sim, const struct sim_options *options, const struct taken *t, struct px_err *err) {
+static bool label(struct sim *sim, const struct sim_options *options, const struct taken *t,
+                  struct px_err *err) {
   struct sim_labels *labels = NULL;
-  const enum px_status status = sim_label(sim, options, &t->ds, 0, t->ds.traj_n, t->start, &PROGRESS, &labels, err);
+  const enum px_status status =
+    sim_label(sim, options, &t->ds, 0, t->ds.traj_n, t->start, &PROGRESS, &labels, err);
   const bool said = status ? say_error(status, err) : say_labels(labels);
   sim_labels_free(labels);
   return said;
 }
 
-static bool identify(struct sim *sim, const struct sim_box_call *call, const struct taken *t, struct px_err *err) {
+static bool identify(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
+                     struct px_err *err) {
   static struct sim_identified found;
-  const enum px_status status = sim_identify(sim, &call->options, &t->ds, call->delay_max, &PROGRESS, &found, err);
-  return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0) && say(&found, sizeof found);
+  const enum px_status status =
+    sim_identify(sim, &call->options, &t->ds, call->delay_max, &PROGRESS, &found, err);
+  return status ? say_error(status, err)
+                : say_frame(SIM_BOX_DONE, 0, 0) && say(&found, sizeof found);
 }
 
 static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_err *err) {
@@ -108,7 +122,8 @@ static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_e
   return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0);
 }
 
-static bool answer(struct sim *sim, const struct sim_box_call *call, const struct taken *t, struct px_err *err) {
+static bool answer(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
+                   struct px_err *err) {
   switch (call->work) {
     case SIM_BOX_CHECK: return check(sim, &call->options, t, err);
     case SIM_BOX_IDENTIFY: return identify(sim, call, t, err);
@@ -144,8 +159,10 @@ static int simulate(void) {
   struct sim *sim = NULL;
   struct px_err err = { .code = PX_OK };
   if (!px_helper_take(SIM_BOX_TALK_FD, &hello, sizeof hello) || !take_model(&hello)) return 2;
-  const struct px_lockup limits = { .cpu_s = SIM_BOX_CPU_S, .memory_bytes = SIM_BOX_MEMORY_BYTES + hello.data_bytes_max,
-                                    .read_fd = SIM_BOX_TALK_FD, .write_fd = SIM_BOX_TALK_FD };
+  const struct px_lockup limits = { .cpu_s = SIM_BOX_CPU_S,
+                                    .memory_bytes = SIM_BOX_MEMORY_BYTES + hello.data_bytes_max,
+                                    .read_fd = SIM_BOX_TALK_FD,
+                                    .write_fd = SIM_BOX_TALK_FD };
   if (!px_lockup(&limits)) return 4;
   if (!say_frame(SIM_BOX_READY, 0, 0)) return 5;
   const enum px_status status = sim_open(&hello.layout, &sim, &err);
@@ -154,4 +171,5 @@ static int simulate(void) {
   _exit(0); /* the parent has gone, or wants no more */
 }
 
-const struct px_helper_kind sim_box_helper = { "proxact-simulator", "--proxact-simulator", simulate, true };
+const struct px_helper_kind sim_box_helper = { "proxact-simulator", "--proxact-simulator", simulate,
+                                               true };

@@ -25,11 +25,16 @@ static void convert(const struct flow_sim_layout *from, struct sim_layout *to) {
   to->frame_skip = from->frame_skip, to->delay = from->delay, to->time_step = from->time_step;
   for (uint32_t i = 0; i < from->obs_dim; i++) {
     const struct flow_sim_term *t = &from->obs[i];
-    to->obs[i] = (struct sim_term){ t->source == FLOW_SIM_QPOS ? SIM_QPOS : SIM_QVEL, t->index, t->scale, t->offset, t->clip_low,
+    to->obs[i] = (struct sim_term){ t->source == FLOW_SIM_QPOS ? SIM_QPOS : SIM_QVEL,
+                                    t->index,
+                                    t->scale,
+                                    t->offset,
+                                    t->clip_low,
                                     t->clip_high };
   }
   for (uint32_t j = 0; j < from->act_dim; j++)
-    to->act[j] = (struct sim_control){ from->act[j].index, from->act[j].scale, from->act[j].offset };
+    to->act[j] =
+      (struct sim_control){ from->act[j].index, from->act[j].scale, from->act[j].offset };
 }
 
 static void profile_of(struct simulator *s, const struct store_simulator *stored) {
@@ -37,15 +42,18 @@ static void profile_of(struct simulator *s, const struct store_simulator *stored
   char hex[2 * 8 + 1];
   px_sha256(stored->mjcf, strlen(stored->mjcf), digest);
   for (int i = 0; i < 8; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-  snprintf(s->profile, sizeof s->profile, "MuJoCo %s, %s, %s", px_physics_version(), stored->id, hex);
+  snprintf(s->profile, sizeof s->profile, "MuJoCo %s, %s, %s", px_physics_version(), stored->id,
+           hex);
 }
 
-static enum px_status read_layout(const struct store_simulator *stored, struct sim_layout *out, struct px_err *err) {
+static enum px_status read_layout(const struct store_simulator *stored, struct sim_layout *out,
+                                  struct px_err *err) {
   json_t *json = px_json_parse(stored->layout_json, strlen(stored->layout_json), 0, NULL);
   struct flow_sim_layout *flow = px_calloc(1, sizeof *flow);
   const struct flow_sim_model model = { stored->nq, stored->nv, stored->nu };
-  enum px_status status = json && flow ? flow_simulator_layout(json, &model, flow, err)
-                                       : px_fail(err, PX_E_NO_MEMORY, "no memory for simulator %s", stored->id);
+  enum px_status status =
+    json && flow ? flow_simulator_layout(json, &model, flow, err)
+                 : px_fail(err, PX_E_NO_MEMORY, "no memory for simulator %s", stored->id);
   if (!status) convert(flow, out);
   out->mjcf = stored->mjcf;
   out->mjcf_n = strlen(stored->mjcf);
@@ -54,7 +62,8 @@ static enum px_status read_layout(const struct store_simulator *stored, struct s
   return status;
 }
 
-static enum px_status open_uploaded(struct store *store, const char *id, const struct px_dataset *ds, struct sim_layout *layout,
+static enum px_status open_uploaded(struct store *store, const char *id,
+                                    const struct px_dataset *ds, struct sim_layout *layout,
                                     struct simulator *s, struct px_err *err) {
   struct store_simulator stored = { .mjcf = NULL };
   enum px_status status = store_simulator_get(store, id, &stored, err);
@@ -65,23 +74,30 @@ static enum px_status open_uploaded(struct store *store, const char *id, const s
   return status;
 }
 
-static enum px_status open_builtin(const char *name, struct sim_layout *layout, struct simulator *s, struct px_err *err) {
+static enum px_status open_builtin(const char *name, struct sim_layout *layout, struct simulator *s,
+                                   struct px_err *err) {
   enum px_status status = sim_layout_builtin(name, layout, err);
   if (!status) status = sim_open(layout, &s->sim, err);
   snprintf(s->profile, sizeof s->profile, "MuJoCo %s, %s", px_physics_version(), name);
   return status;
 }
 
-enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds, struct simulator **out,
-                              struct px_err *err) {
+enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds,
+                              struct simulator **out, struct px_err *err) {
   struct simulator *s = px_calloc(1, sizeof *s);
-  struct sim_layout *layout = px_calloc(1, sizeof *layout); /* tens of kilobytes: not for the stack */
-  enum px_status status = s && layout ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
+  struct sim_layout *layout =
+    px_calloc(1, sizeof *layout); /* tens of kilobytes: not for the stack */
+  enum px_status status =
+    s && layout ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   const bool uploaded = strncmp(name, "sim_", 4) == 0;
-  if (!status) status = uploaded ? open_uploaded(job->store, name, ds, layout, s, err) : open_builtin(name, layout, s, err);
+  if (!status)
+    status = uploaded ? open_uploaded(job->store, name, ds, layout, s, err)
+                      : open_builtin(name, layout, s, err);
   free(layout);
-  if (status) simulator_close(s);
-  else *out = s;
+  if (status)
+    simulator_close(s);
+  else
+    *out = s;
   return status;
 }
 
@@ -94,24 +110,29 @@ void simulator_close(struct simulator *s) {
 
 const char *simulator_profile(const struct simulator *s) { return s->profile; }
 
-enum px_status simulator_identify(struct simulator *s, const struct sim_options *options, const struct px_dataset *ds,
-                                  uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+enum px_status simulator_identify(struct simulator *s, const struct sim_options *options,
+                                  const struct px_dataset *ds, uint32_t delay_max,
+                                  const struct px_progress *progress, struct sim_identified *out,
                                   struct px_err *err) {
   return s->box ? sim_box_identify(s->box, options, ds, delay_max, progress, out, err)
                 : sim_identify(s->sim, options, ds, delay_max, progress, out, err);
 }
 
-enum px_status simulator_adjust(struct simulator *s, const struct sim_adjustment *adjustment, struct px_err *err) {
+enum px_status simulator_adjust(struct simulator *s, const struct sim_adjustment *adjustment,
+                                struct px_err *err) {
   return s->box ? sim_box_adjust(s->box, adjustment, err) : sim_adjust(s->sim, adjustment, err);
 }
 
-enum px_status simulator_check(struct simulator *s, const struct sim_options *options, const struct px_dataset *ds,
-                               const struct px_progress *progress, struct sim_fit *out, struct px_err *err) {
-  return s->box ? sim_box_check(s->box, options, ds, progress, out, err) : sim_check(s->sim, options, ds, progress, out, err);
+enum px_status simulator_check(struct simulator *s, const struct sim_options *options,
+                               const struct px_dataset *ds, const struct px_progress *progress,
+                               struct sim_fit *out, struct px_err *err) {
+  return s->box ? sim_box_check(s->box, options, ds, progress, out, err)
+                : sim_check(s->sim, options, ds, progress, out, err);
 }
 
-enum px_status simulator_label(struct simulator *s, const struct sim_options *options, const struct px_dataset *ds,
-                               uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+enum px_status simulator_label(struct simulator *s, const struct sim_options *options,
+                               const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                               const float *start, const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) {
   return s->box ? sim_box_label(s->box, options, ds, traj_from, traj_to, start, progress, out, err)
                 : sim_label(s->sim, options, ds, traj_from, traj_to, start, progress, out, err);

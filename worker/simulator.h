@@ -1,8 +1,9 @@
 /*
- * Simulators that label, by name or id: what jobs see of worker/sim. Used by check_simulator and simulate_shard.
+ * Simulators that label, by name or id: what jobs see of worker/sim. Used by check_simulator and
+ * simulate_shard.
  *
- * A simulator belongs to the job's process and to one thread; it owns its model. Datasets, options and results are those
- * of sim.h.
+ * A simulator belongs to the job's process and to one thread; it owns its model. Datasets, options
+ * and results are those of sim.h.
  */
 #ifndef PX_WORKER_SIMULATOR_H
 #define PX_WORKER_SIMULATOR_H
@@ -11,24 +12,29 @@
 #include "worker/sim/identify.h"
 
 struct simulator;
-/* A built-in one (hopper, walker2d, halfcheetah), or one that was uploaded (sim_...), which then runs in a process of its own
- * (sim_box.h). `ds`: the largest dataset that it will be given. BAD_FIELD for another name, NOT_FOUND for an id. */
-enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds, struct simulator **out,
-                              struct px_err *err) PX_MUST_CHECK;
+/* A built-in one (hopper, walker2d, halfcheetah), or one that was uploaded (sim_...), which then
+ * runs in a process of its own (sim_box.h). `ds`: the largest dataset that it will be given.
+ * BAD_FIELD for another name, NOT_FOUND for an id. */
+enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds,
+                              struct simulator **out, struct px_err *err) PX_MUST_CHECK;
 void simulator_close(struct simulator *simulator);
 /* What labels' bits depend on beside data and options: MuJoCo's version and the model. Borrowed. */
 const char *simulator_profile(const struct simulator *simulator);
 
 /* As sim_identify, sim_adjust, sim_check and sim_label. */
-enum px_status simulator_identify(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
-                                  uint32_t delay_max, const struct px_progress *progress, struct sim_identified *out,
+enum px_status simulator_identify(struct simulator *simulator, const struct sim_options *options,
+                                  const struct px_dataset *ds, uint32_t delay_max,
+                                  const struct px_progress *progress, struct sim_identified *out,
                                   struct px_err *err) PX_MUST_CHECK;
-enum px_status simulator_adjust(struct simulator *simulator, const struct sim_adjustment *adjustment, struct px_err *err)
-  PX_MUST_CHECK;
-enum px_status simulator_check(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
-                               const struct px_progress *progress, struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options, const struct px_dataset *ds,
-                               uint32_t traj_from, uint32_t traj_to, const float *start, const struct px_progress *progress,
+enum px_status simulator_adjust(struct simulator *simulator,
+                                const struct sim_adjustment *adjustment,
+                                struct px_err *err) PX_MUST_CHECK;
+enum px_status simulator_check(struct simulator *simulator, const struct sim_options *options,
+                               const struct px_dataset *ds, const struct px_progress *progress,
+                               struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options,
+                               const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                               const float *start, const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,9 +1,11 @@
 /*
- * What a helper process (helper.h) does before it looks at what strangers sent: it gives up everything but computing and
- * answering, for good: resource limits, no_new_privs, Landlock, and a seccomp allow-list without open, socket or exec.
+ * What a helper process (helper.h) does before it looks at what strangers sent: it gives up
+ * everything but computing and answering, for good: resource limits, no_new_privs, Landlock, and a
+ * seccomp allow-list without open, socket or exec.
  *
- * Used by the parse helper (sandbox.h) and by those that run users' models (lib/sim, worker). Builds with the address or
- * thread sanitizer keep neither the address space limit nor the seccomp list, which their runtimes cannot live under.
+ * Used by the parse helper (sandbox.h) and by those that run users' models (lib/sim, worker).
+ * Builds with the address or thread sanitizer keep neither the address space limit nor the seccomp
+ * list, which their runtimes cannot live under.
  */
 #ifndef PX_DATA_LOCKUP_H
 #define PX_DATA_LOCKUP_H
@@ -20,10 +22,11 @@ struct px_lockup {
 };
 bool px_lockup(const struct px_lockup *limits) PX_MUST_CHECK;
 
-/* The exit status of a helper that a signal would have ended, had it not been the first process of its namespace, on which
- * signals without a handler have no effect. */
+/* The exit status of a helper that a signal would have ended, had it not been the first process of
+ * its namespace, on which signals without a handler have no effect. */
 enum { PX_LOCKUP_EXIT_SIGNAL = 128 };
-/* Why a helper ended, by its wait status: the signal that ended it, or 0 and *code its exit status. */
+/* Why a helper ended, by its wait status: the signal that ended it, or 0 and *code its exit status.
+ */
 int px_lockup_signal(int ended, int *code);
 /* The same in words, to follow "it": "ran out of time or memory". */
 enum { PX_LOCKUP_WHY = 96 };

@@ -10,21 +10,26 @@ static const struct flow_field IDM[] = { END };
 static const struct flow_field SIMULATOR[] = {
   FLOW_SIMULATOR_FIELD,
   { "solve", FLOW_BOOL, 0, 0, "true", NULL, NULL,
-    "Whether the action is solved for; false: the inverse dynamics models' labels stand, and the simulator judges them" },
-  { "restarts", FLOW_INT, 0, 64, "8", NULL, NULL, "Random starts of the solver where the residual stays above the threshold" },
+    "Whether the action is solved for; false: the inverse dynamics models' labels stand, and the "
+    "simulator judges them" },
+  { "restarts", FLOW_INT, 0, 64, "8", NULL, NULL,
+    "Random starts of the solver where the residual stays above the threshold" },
   FLOW_THRESHOLD,
   FLOW_IDENTIFY,
   { "seed", FLOW_INT, 0, SEED_MAX, "0", NULL, NULL, "Seed of the random starts" },
   { "fallback", FLOW_ENUM, 0, 0, NULL, "idm|none", NULL,
-    "idm: labels of inverse dynamics models stand where the simulator's are not verified and expected to be worse; none: "
-    "the simulator's stand everywhere. idm, if not given, where a pipeline has true actions or a job names models" },
+    "idm: labels of inverse dynamics models stand where the simulator's are not verified and "
+    "expected to be worse; none: "
+    "the simulator's stand everywhere. idm, if not given, where a pipeline has true actions or a "
+    "job names models" },
   END
 };
 
 const struct flow_field flow_labellers[] = {
   { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The inverse dynamics models label" },
   { "simulator", FLOW_OBJECT, 0, 0, NULL, NULL, SIMULATOR,
-    "A simulator labels: the action whose simulated step ends at the next state, with a certificate for each" },
+    "A simulator labels: the action whose simulated step ends at the next state, with a "
+    "certificate for each" },
   END
 };
 

@@ -10,33 +10,51 @@
 
 #define END { .name = NULL }
 #define SCALE_MAX 1e9
-static const struct flow_field A_BOUND[] = { { "bound", FLOW_NUMBER, -1e12, 1e12, "!", NULL, NULL, "A bound" }, END };
-#define OF(words) { "of", FLOW_TEXT, 1, 64, "!", NULL, NULL, words }
+static const struct flow_field A_BOUND[] = {
+  { "bound", FLOW_NUMBER, -1e12, 1e12, "!", NULL, NULL, "A bound" }, END
+};
+#define OF(words) \
+  { "of", FLOW_TEXT, 1, 64, "!", NULL, NULL, words }
 #define LINEAR \
-  { "scale", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "1", NULL, NULL, "Factor to the dataset's units; not 0" }, \
+  { "scale", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "1", NULL, NULL, \
+    "Factor to the dataset's units; not 0" }, \
   { "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, "Added after it" }
 static const struct flow_field OBSERVATION[] = {
   OF("qpos or qvel, whole, from:to or one index: qpos[1:], qvel[0:3], qpos[2]"),
-  { "clip", FLOW_LIST, 2, 2, NULL, NULL, A_BOUND, "Lowest and highest recorded value; the simulator's own state goes on beyond" },
-  LINEAR, END
+  { "clip", FLOW_LIST, 2, 2, NULL, NULL, A_BOUND,
+    "Lowest and highest recorded value; the simulator's own state goes on beyond" },
+  LINEAR,
+  END
 };
 static const struct flow_field ACTION[] = { OF("ctrl, likewise"), LINEAR, END };
-static const struct flow_field AN_OBSERVATION[] = { { "observation", FLOW_OBJECT, 0, 0, "!", NULL, OBSERVATION, "A part, or just what it is of" }, END };
-static const struct flow_field AN_ACTION[] = { { "action", FLOW_OBJECT, 0, 0, "!", NULL, ACTION, "A part, or just what it is of" }, END };
+static const struct flow_field AN_OBSERVATION[] = {
+  { "observation", FLOW_OBJECT, 0, 0, "!", NULL, OBSERVATION, "A part, or just what it is of" }, END
+};
+static const struct flow_field AN_ACTION[] = {
+  { "action", FLOW_OBJECT, 0, 0, "!", NULL, ACTION, "A part, or just what it is of" }, END
+};
 
 const struct flow_field flow_simulator_fields[] = {
   { "name", FLOW_TEXT, 1, 200, "!", NULL, NULL, "A name of your choice; unique" },
-  { "observations", FLOW_LIST, 1, 64, "!", NULL, AN_OBSERVATION, "Parts of the simulator's state that make an observation, in order" },
-  { "actions", FLOW_LIST, 1, 64, "[\"ctrl\"]", NULL, AN_ACTION, "Controls that an action drives, in order; others stay 0" },
+  { "observations", FLOW_LIST, 1, 64, "!", NULL, AN_OBSERVATION,
+    "Parts of the simulator's state that make an observation, in order" },
+  { "actions", FLOW_LIST, 1, 64, "[\"ctrl\"]", NULL, AN_ACTION,
+    "Controls that an action drives, in order; others stay 0" },
   { "frame_skip", FLOW_INT, 1, 100, "1", NULL, NULL, "Physics steps for each step of the data" },
-  { "time_step", FLOW_NUMBER, 1e-5, 0.1, NULL, NULL, NULL, "Seconds of a physics step; the model's own, if not given" },
+  { "time_step", FLOW_NUMBER, 1e-5, 0.1, NULL, NULL, NULL,
+    "Seconds of a physics step; the model's own, if not given" },
   { "delay", FLOW_INT, 0, 16, "0", NULL, NULL, "Steps from an action to the step that it drives" },
   END
 };
 
-static const char *const NAMES[] = { [FLOW_SIM_QPOS] = "qpos", [FLOW_SIM_QVEL] = "qvel", [FLOW_SIM_CTRL] = "ctrl" };
+static const char *const NAMES[] = {
+  [FLOW_SIM_QPOS] = "qpos", [FLOW_SIM_QVEL] = "qvel", [FLOW_SIM_CTRL] = "ctrl"
+};
 
-struct slice { enum flow_sim_source source; uint32_t from, to; };
+struct slice {
+  enum flow_sim_source source;
+  uint32_t from, to;
+};
 
 /* A whole number at *at, which moves behind it; false without one. */
 static bool take_number(const char **at, uint32_t *out) {
@@ -69,61 +87,79 @@ static bool parse(const char *text, const struct flow_sim_model *model, struct s
   return strcmp(at, "]") == 0;
 }
 
-static enum px_status bad(const char *at, const char *text, const struct flow_sim_model *m, bool action, struct px_err *err) {
-  px_fail_at(err, PX_E_BAD_FIELD, at, "'%.64s' is no part of the model, which has %u positions (qpos), %u velocities (qvel) and %u controls (ctrl)",
+static enum px_status bad(const char *at, const char *text, const struct flow_sim_model *m,
+                          bool action, struct px_err *err) {
+  px_fail_at(err, PX_E_BAD_FIELD, at,
+             "'%.64s' is no part of the model, which has %u positions (qpos), %u velocities (qvel) "
+             "and %u controls (ctrl)",
              text, m->nq, m->nv, m->nu);
-  px_err_hint(err, action ? "Such as ctrl, ctrl[0:3] or ctrl[2]." : "Such as qpos[1:], qvel or qpos[2].");
+  px_err_hint(err, action ? "Such as ctrl, ctrl[0:3] or ctrl[2]."
+                          : "Such as qpos[1:], qvel or qpos[2].");
   return PX_E_BAD_FIELD;
 }
 
 /* Adds the terms of one part to the n that there are, each number of the state once. */
-static enum px_status add_part(const json_t *part, const char *at, const struct flow_sim_model *model, bool action,
-                               struct flow_sim_term *terms, uint32_t most, uint32_t *n, struct px_err *err) {
+static enum px_status add_part(const json_t *part, const char *at,
+                               const struct flow_sim_model *model, bool action,
+                               struct flow_sim_term *terms, uint32_t most, uint32_t *n,
+                               struct px_err *err) {
   const char *text = json_string_value(json_object_get(part, "of"));
   const json_t *clip = json_object_get(part, "clip");
   struct slice slice;
-  if (!parse(text, model, &slice) || (slice.source == FLOW_SIM_CTRL) != action) return bad(at, text, model, action, err);
+  if (!parse(text, model, &slice) || (slice.source == FLOW_SIM_CTRL) != action)
+    return bad(at, text, model, action, err);
   const uint32_t sizes[] = { model->nq, model->nv, model->nu };
-  if (slice.from >= slice.to || slice.to > sizes[slice.source]) return bad(at, text, model, action, err);
-  struct flow_sim_term term = { .source = slice.source, .scale = json_number_value(json_object_get(part, "scale")),
-                                .offset = json_number_value(json_object_get(part, "offset")), .clip_low = -INFINITY,
+  if (slice.from >= slice.to || slice.to > sizes[slice.source])
+    return bad(at, text, model, action, err);
+  struct flow_sim_term term = { .source = slice.source,
+                                .scale = json_number_value(json_object_get(part, "scale")),
+                                .offset = json_number_value(json_object_get(part, "offset")),
+                                .clip_low = -INFINITY,
                                 .clip_high = INFINITY };
-  if (term.scale == 0) return px_fail_at(err, PX_E_BAD_FIELD, at, "a scale of 0 leaves nothing of %.64s", text);
+  if (term.scale == 0)
+    return px_fail_at(err, PX_E_BAD_FIELD, at, "a scale of 0 leaves nothing of %.64s", text);
   if (clip) {
     term.clip_low = json_number_value(json_array_get(clip, 0));
     term.clip_high = json_number_value(json_array_get(clip, 1));
     if (!(term.clip_low < term.clip_high))
-      return px_fail_at(err, PX_E_BAD_FIELD, at, "clip goes from %g to %g, which is no range", term.clip_low, term.clip_high);
+      return px_fail_at(err, PX_E_BAD_FIELD, at, "clip goes from %g to %g, which is no range",
+                        term.clip_low, term.clip_high);
   }
   for (term.index = slice.from; term.index < slice.to; term.index++) {
     for (uint32_t k = 0; k < *n; k++)
       if (terms[k].source == term.source && terms[k].index == term.index)
-        return px_fail_at(err, PX_E_BAD_FIELD, at, "%s[%u] is there twice", NAMES[term.source], term.index);
+        return px_fail_at(err, PX_E_BAD_FIELD, at, "%s[%u] is there twice", NAMES[term.source],
+                          term.index);
     if (*n == most) return px_fail_at(err, PX_E_BAD_FIELD, at, "more than %u dimensions", most);
     terms[(*n)++] = term;
   }
   return PX_OK;
 }
 
-static enum px_status add_parts(const json_t *checked, const char *list, const struct flow_sim_model *model,
-                                struct flow_sim_term *terms, uint32_t most, uint32_t *n, struct px_err *err) {
+static enum px_status add_parts(const json_t *checked, const char *list,
+                                const struct flow_sim_model *model, struct flow_sim_term *terms,
+                                uint32_t most, uint32_t *n, struct px_err *err) {
   size_t i;
   json_t *part;
   enum px_status status = PX_OK;
   json_array_foreach(json_object_get(checked, list), i, part) {
     char at[48];
     snprintf(at, sizeof at, "/%s/%zu", list, i);
-    if (!status) status = add_part(part, at, model, strcmp(list, "actions") == 0, terms, most, n, err);
+    if (!status)
+      status = add_part(part, at, model, strcmp(list, "actions") == 0, terms, most, n, err);
   }
   return status;
 }
 
-enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model, struct flow_sim_layout *out,
-                                     struct px_err *err) {
+enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model,
+                                     struct flow_sim_layout *out, struct px_err *err) {
   memset(out, 0, sizeof *out);
   out->frame_skip = (uint32_t)json_integer_value(json_object_get(checked, "frame_skip"));
   out->delay = (uint32_t)json_integer_value(json_object_get(checked, "delay"));
   out->time_step = json_number_value(json_object_get(checked, "time_step"));
-  const enum px_status status = add_parts(checked, "observations", model, out->obs, FLOW_SIM_OBS_MAX, &out->obs_dim, err);
-  return status ? status : add_parts(checked, "actions", model, out->act, FLOW_SIM_ACT_MAX, &out->act_dim, err);
+  const enum px_status status =
+    add_parts(checked, "observations", model, out->obs, FLOW_SIM_OBS_MAX, &out->obs_dim, err);
+  return status
+           ? status
+           : add_parts(checked, "actions", model, out->act, FLOW_SIM_ACT_MAX, &out->act_dim, err);
 }

@@ -1,8 +1,10 @@
 /*
- * Users' simulators: what POST /v1/simulators takes, and what a declared layout means for a compiled model.
+ * Users' simulators: what POST /v1/simulators takes, and what a declared layout means for a
+ * compiled model.
  *
- *   observations  a list of parts laid side by side: "qpos[1:]", "qvel", "qvel[2:5]", "qpos[0]", or an object
- *                 {"of": "qvel", "clip": [-10, 10], "scale": 1, "offset": 0}: clip(scale q + offset)
+ *   observations  a list of parts laid side by side: "qpos[1:]", "qvel", "qvel[2:5]", "qpos[0]",
+ *                 or {"of": "qvel", "clip": [-10, 10], "scale": 1, "offset": 0}:
+ *                 clip(scale q + offset)
  *   actions       likewise of ctrl: ctrl = scale a + offset; "ctrl" in order, if not given
  *
  * Used by the server (checks and stores it) and by the worker (reads what was stored). Pure.
@@ -18,7 +20,9 @@ enum { FLOW_SIM_OBS_MAX = 512, FLOW_SIM_ACT_MAX = 64, FLOW_MJCF_BYTES_MAX = 512 
 extern const struct flow_field flow_simulator_fields[];
 
 /* What a compiled model has. */
-struct flow_sim_model { uint32_t nq, nv, nu; };
+struct flow_sim_model {
+  uint32_t nq, nv, nu;
+};
 enum flow_sim_source { FLOW_SIM_QPOS, FLOW_SIM_QVEL, FLOW_SIM_CTRL };
 struct flow_sim_term {
   enum flow_sim_source source;
@@ -30,8 +34,9 @@ struct flow_sim_layout {
   double time_step; /* 0: the model's */
   struct flow_sim_term obs[FLOW_SIM_OBS_MAX], act[FLOW_SIM_ACT_MAX];
 };
-/* `checked` has passed flow_simulator_fields. BAD_FIELD at the part that is no slice, or that the model does not have. */
-enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model, struct flow_sim_layout *out,
-                                     struct px_err *err) PX_MUST_CHECK;
+/* `checked` has passed flow_simulator_fields. BAD_FIELD at the part that is no slice, or that the
+ * model does not have. */
+enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model,
+                                     struct flow_sim_layout *out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

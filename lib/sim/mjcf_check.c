@@ -16,30 +16,37 @@ enum { IDLE_MS = 60000 };
 static enum px_status explain(int ended, bool ready, bool silent, struct px_err *err) {
   char why[PX_LOCKUP_WHY];
   px_lockup_why(ended, why);
-  if (!ready) return px_fail(err, PX_E_INTERNAL, "the model helper could not lock itself up: it %s", why);
+  if (!ready)
+    return px_fail(err, PX_E_INTERNAL, "the model helper could not lock itself up: it %s", why);
   if (silent) snprintf(why, sizeof why, "made no progress for %d s", IDLE_MS / 1000);
-  px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model could not be compiled and stepped: it %s", why);
-  px_err_hint(err, "A model may take %d s of processor time and %llu MiB of memory to compile and take %d steps.",
-              PX_MJCF_CPU_S, PX_MJCF_MEMORY_BYTES >> 20, PX_MJCF_STEPS);
+  px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model could not be compiled and stepped: it %s",
+             why);
+  px_err_hint(
+    err,
+    "A model may take %d s of processor time and %llu MiB of memory to compile and take %d steps.",
+    PX_MJCF_CPU_S, PX_MJCF_MEMORY_BYTES >> 20, PX_MJCF_STEPS);
   return PX_E_BAD_FIELD;
 }
 
 /* What a process that may have been taken over says is bounded and fit to be shown. */
-static enum px_status judge(struct px_mjcf_answer *a, struct px_mjcf_model *out, struct px_err *err) {
+static enum px_status judge(struct px_mjcf_answer *a, struct px_mjcf_model *out,
+                            struct px_err *err) {
   a->err.message[sizeof a->err.message - 1] = '\0';
   px_text_clean(a->err.message);
   if (a->err.code == PX_E_NO_MEMORY) return px_fail(err, PX_E_NO_MEMORY, "%s", a->err.message);
   if (a->err.code) return px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "%s", a->err.message);
   const struct px_mjcf_model *m = &a->model;
-  const bool sane = m->nq <= PX_MJCF_DOF_MAX && m->nv <= PX_MJCF_DOF_MAX && m->nu <= PX_MJCF_DOF_MAX && m->nbody <= 1 << 20 &&
-                    m->time_step > 0 && m->time_step < 1 && m->step_s >= 0 && m->step_s < 1e6;
-  if (!sane) return px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "compiling the model answered nonsense");
+  const bool sane = m->nq <= PX_MJCF_DOF_MAX && m->nv <= PX_MJCF_DOF_MAX &&
+                    m->nu <= PX_MJCF_DOF_MAX && m->nbody <= 1 << 20 && m->time_step > 0 &&
+                    m->time_step < 1 && m->step_s >= 0 && m->step_s < 1e6;
+  if (!sane)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "compiling the model answered nonsense");
   *out = *m;
   return PX_OK;
 }
 
-static enum px_status converse(int talk, const struct px_mjcf_request *request, const char *text, pid_t pid,
-                               struct px_mjcf_model *out, struct px_err *err) {
+static enum px_status converse(int talk, const struct px_mjcf_request *request, const char *text,
+                               pid_t pid, struct px_mjcf_model *out, struct px_err *err) {
   struct px_mjcf_answer *answer = px_calloc(1, sizeof *answer);
   if (!answer) {
     px_helper_end(pid);
@@ -47,22 +54,27 @@ static enum px_status converse(int talk, const struct px_mjcf_request *request, 
   }
   char ready = 0;
   bool silent = false;
-  const bool heard = px_helper_tell(talk, request, sizeof *request) && px_helper_tell(talk, text, request->bytes) &&
+  const bool heard = px_helper_tell(talk, request, sizeof *request) &&
+                     px_helper_tell(talk, text, request->bytes) &&
                      px_helper_hear(talk, &ready, 1, IDLE_MS, &silent) && ready == PX_MJCF_READY &&
                      px_helper_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
   const int ended = px_helper_end(pid);
-  const enum px_status status = heard ? judge(answer, out, err) : explain(ended, ready == PX_MJCF_READY, silent, err);
+  const enum px_status status =
+    heard ? judge(answer, out, err) : explain(ended, ready == PX_MJCF_READY, silent, err);
   free(answer);
   return status;
 }
 
-enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint32_t frame_skip, struct px_mjcf_model *out,
-                             struct px_err *err) {
+enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint32_t frame_skip,
+                             struct px_mjcf_model *out, struct px_err *err) {
   enum px_status status = px_mjcf_scan(text, n, err);
   if (status) return status;
-  const struct px_mjcf_request request = { .bytes = (uint32_t)n, .frame_skip = frame_skip, .time_step = time_step };
+  const struct px_mjcf_request request = { .bytes = (uint32_t)n,
+                                           .frame_skip = frame_skip,
+                                           .time_step = time_step };
   int talk[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk)) return px_fail_errno(err, "no way to talk to the model helper");
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk))
+    return px_fail_errno(err, "no way to talk to the model helper");
   pid_t pid;
   status = px_helper_start(&px_helper_mjcf, (const int[]){ talk[1] }, 1, &pid, err);
   close(talk[1]);

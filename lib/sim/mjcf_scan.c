@@ -1,4 +1,5 @@
-/* A reader of MJCF that decides what may be compiled: see mjcf.h. It is stricter than XML where MJCF needs no more. */
+/* A reader of MJCF that decides what may be compiled: see mjcf.h. It is stricter than XML where
+ * MJCF needs no more. */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,7 +28,9 @@ static enum px_status refuse(struct scan *s, const char *fmt, ...) {
   vsnprintf(what, sizeof what, fmt, args);
   va_end(args);
   px_fail_at(s->err, PX_E_BAD_FIELD, "/mjcf", "line %u: %s", line, what);
-  px_err_hint(s->err, "One self-contained MJCF text is taken: no files, no includes, no plugins, no declarations.");
+  px_err_hint(
+    s->err,
+    "One self-contained MJCF text is taken: no files, no includes, no plugins, no declarations.");
   return PX_E_BAD_FIELD;
 }
 
@@ -53,7 +56,8 @@ static void skip_space(struct scan *s) {
 
 static bool take_name(struct scan *s, char out[NAME_MAX_BYTES]) {
   size_t n = 0;
-  while (s->at < s->end && (isalnum((unsigned char)*s->at) || *s->at == '_' || *s->at == '-') && n < NAME_MAX_BYTES - 1)
+  while (s->at < s->end && (isalnum((unsigned char)*s->at) || *s->at == '_' || *s->at == '-') &&
+         n < NAME_MAX_BYTES - 1)
     out[n++] = *s->at++;
   out[n] = '\0';
   return n > 0;
@@ -65,14 +69,17 @@ static bool names_file(const char *attribute) { return strncmp(attribute, "file"
 static enum px_status scan_attribute(struct scan *s, const char *element) {
   char name[NAME_MAX_BYTES];
   if (!take_name(s, name)) return refuse(s, "<%s> has a malformed attribute", element);
-  if (names_file(name)) return refuse(s, "<%s> has the attribute %s: files cannot be named", element, name);
+  if (names_file(name))
+    return refuse(s, "<%s> has the attribute %s: files cannot be named", element, name);
   if (strcmp(name, "plugin") == 0) return refuse(s, "<%s> asks for a plugin", element);
   skip_space(s);
-  if (s->at == s->end || *s->at != '=') return refuse(s, "attribute %s of <%s> has no value", name, element);
+  if (s->at == s->end || *s->at != '=')
+    return refuse(s, "attribute %s of <%s> has no value", name, element);
   s->at++;
   skip_space(s);
   const char quote = s->at < s->end ? *s->at : '\0';
-  if (quote != '"' && quote != '\'') return refuse(s, "attribute %s of <%s> is not quoted", name, element);
+  if (quote != '"' && quote != '\'')
+    return refuse(s, "attribute %s of <%s> is not quoted", name, element);
   for (s->at++; s->at < s->end && *s->at != quote; s->at++)
     if (*s->at == '<') return refuse(s, "attribute %s of <%s> does not end", name, element);
   if (s->at == s->end) return refuse(s, "attribute %s of <%s> does not end", name, element);
@@ -86,8 +93,10 @@ static enum px_status check_element(struct scan *s, const char *name) {
     if (strcmp(name, REFUSED[i]) == 0) return refuse(s, "<%s> is not taken", name);
   if (s->depth == 0 && (s->root_seen || strcmp(name, "mujoco") != 0))
     return refuse(s, s->root_seen ? "a second root <%s>" : "the root is <%s>, not <mujoco>", name);
-  if (s->depth == PX_MJCF_DEPTH_MAX) return refuse(s, "elements are nested more than %d deep", PX_MJCF_DEPTH_MAX);
-  if (++s->elements > PX_MJCF_ELEMENTS_MAX) return refuse(s, "there are more than %d elements", PX_MJCF_ELEMENTS_MAX);
+  if (s->depth == PX_MJCF_DEPTH_MAX)
+    return refuse(s, "elements are nested more than %d deep", PX_MJCF_DEPTH_MAX);
+  if (++s->elements > PX_MJCF_ELEMENTS_MAX)
+    return refuse(s, "there are more than %d elements", PX_MJCF_ELEMENTS_MAX);
   s->root_seen = true;
   return PX_OK;
 }
@@ -133,7 +142,8 @@ static enum px_status scan_next(struct scan *s) {
     if (s->root_seen) return refuse(s, "an XML declaration inside");
     return skip_to(s, "?>") ? PX_OK : refuse(s, "the XML declaration does not end");
   }
-  if (starts(s, "<!") || starts(s, "<?")) return refuse(s, "declarations, sections and instructions are not taken");
+  if (starts(s, "<!") || starts(s, "<?"))
+    return refuse(s, "declarations, sections and instructions are not taken");
   if (starts(s, "</")) return scan_close(s);
   if (starts(s, "<")) return scan_open(s);
   if (!strchr(" \t\r\n", *s->at)) return refuse(s, "text between elements");
@@ -148,11 +158,14 @@ enum px_status px_mjcf_scan(const char *text, size_t n, struct px_err *err) {
   *s = (struct scan){ .text = text, .at = text, .end = text + n, .err = err ? err : &own };
   enum px_status status = PX_OK;
   if (n == 0 || n > PX_MJCF_BYTES_MAX)
-    status = px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "a model has 1 to %d bytes, not %zu", PX_MJCF_BYTES_MAX, n);
+    status = px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "a model has 1 to %d bytes, not %zu",
+                        PX_MJCF_BYTES_MAX, n);
   else if (memchr(text, '\0', n))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model holds a NUL");
   while (!status && s->at < s->end) status = scan_next(s);
-  if (!status && (!s->root_seen || s->depth)) status = refuse(s, s->depth ? "<%s> is not closed" : "there is no element", s->depth ? s->open[s->depth - 1] : "");
+  if (!status && (!s->root_seen || s->depth))
+    status = refuse(s, s->depth ? "<%s> is not closed" : "there is no element",
+                    s->depth ? s->open[s->depth - 1] : "");
   free(s);
   return status;
 }
@@ -161,7 +174,8 @@ char *px_mjcf_without_threads(const char *text, size_t n, size_t *out_n) {
   static const char SAYS[] = "<compiler usethread=\"false\"/>";
   const size_t more = sizeof SAYS - 1;
   size_t end = n;
-  while (end > 0 && !(n - end >= 2 && memcmp(text + end, "</", 2) == 0)) end--; /* the last closing tag is the root's */
+  while (end > 0 && !(n - end >= 2 && memcmp(text + end, "</", 2) == 0))
+    end--; /* the last closing tag is the root's */
   char *out = malloc(n + more);
   if (!out) return NULL;
   const size_t at = end ? end : n; /* <mujoco/> has nothing to compile */

@@ -7,24 +7,29 @@
 #include "lib/store/db.h"
 
 /* The id is chosen here, so that work whose answer was lost is known again. */
-struct creation { struct db_params params; const char *id, *name; };
+struct creation {
+  struct db_params params;
+  const char *id, *name;
+};
 
 static enum px_status create_work(struct store *store, void *ctx, struct px_err *err) {
   const struct creation *c = ctx;
   struct db_params id = DB_PARAMS;
   db_text(&id, c->id);
   PGresult *row = NULL;
-  enum px_status status = db_unsettled(store) ? db_run(store, SQL_simulator_lock, &id, DB_TEXT, &row, err) : PX_OK;
+  enum px_status status =
+    db_unsettled(store) ? db_run(store, SQL_simulator_lock, &id, DB_TEXT, &row, err) : PX_OK;
   const bool already = row && PQntuples(row) > 0;
   PQclear(row);
   if (status || already) return status;
   status = db_run(store, SQL_simulator_create, &c->params, DB_TEXT, NULL, err);
-  if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a simulator named '%s'", c->name);
+  if (status == PX_E_CONFLICT)
+    px_fail(err, status, "there is already a simulator named '%s'", c->name);
   return status;
 }
 
-enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *d, char id[STORE_ID_MAX],
-                                      struct px_err *err) {
+enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *d,
+                                      char id[STORE_ID_MAX], struct px_err *err) {
   char fresh[STORE_ID_MAX];
   store_new_id("sim", fresh);
   struct creation creation = { DB_PARAMS, fresh, d->name };
@@ -40,7 +45,8 @@ enum px_status store_simulator_create(struct store *store, const struct store_si
   db_int(p, d->nu);
   db_float(p, d->time_step);
   db_float(p, d->step_s);
-  const enum px_status status = db_transaction(store, "simulator_create", create_work, &creation, err);
+  const enum px_status status =
+    db_transaction(store, "simulator_create", create_work, &creation, err);
   if (!status) memcpy(id, fresh, sizeof fresh);
   return status;
 }
@@ -51,12 +57,14 @@ void store_simulator_free(struct store_simulator *s) {
   *s = (struct store_simulator){ .mjcf = NULL };
 }
 
-enum px_status store_simulator_get(struct store *store, const char *id, struct store_simulator *out, struct px_err *err) {
+enum px_status store_simulator_get(struct store *store, const char *id, struct store_simulator *out,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   struct store_simulator found = { .mjcf = NULL };
   PGresult *row;
   db_text(&p, id);
-  enum px_status status = db_one(store, SQL_simulator_get, &p, &row, err, "there is no simulator %s", id);
+  enum px_status status =
+    db_one(store, SQL_simulator_get, &p, &row, err, "there is no simulator %s", id);
   if (status) return status;
   db_get_text(row, 0, 0, found.id, sizeof found.id);
   found.mjcf = strdup(PQgetvalue(row, 0, 2));
@@ -72,12 +80,13 @@ enum px_status store_simulator_get(struct store *store, const char *id, struct s
   return PX_OK;
 }
 
-enum px_status store_simulator_dims(struct store *store, const char *id, uint32_t *obs_dim, uint32_t *act_dim,
-                                    struct px_err *err) {
+enum px_status store_simulator_dims(struct store *store, const char *id, uint32_t *obs_dim,
+                                    uint32_t *act_dim, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, id);
-  const enum px_status status = db_one(store, SQL_simulator_about, &p, &row, err, "there is no simulator %s", id);
+  const enum px_status status =
+    db_one(store, SQL_simulator_about, &p, &row, err, "there is no simulator %s", id);
   if (status) return status;
   *obs_dim = (uint32_t)db_get_int(row, 0, 0);
   *act_dim = (uint32_t)db_get_int(row, 0, 1);
@@ -85,32 +94,37 @@ enum px_status store_simulator_dims(struct store *store, const char *id, uint32_
   return PX_OK;
 }
 
-enum px_status store_simulator_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+enum px_status store_simulator_document(struct store *store, const char *id, struct px_buf *out,
+                                        struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
-  return db_document(store, SQL_simulator_document, &p, out, NULL, err, "there is no simulator %s", id);
+  return db_document(store, SQL_simulator_document, &p, out, NULL, err, "there is no simulator %s",
+                     id);
 }
 
-enum px_status store_simulator_list(struct store *store, const char *before, int limit, struct px_buf *out,
-                                    struct px_err *err) {
+enum px_status store_simulator_list(struct store *store, const char *before, int limit,
+                                    struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, before);
   db_int(&p, limit);
-  return db_document(store, SQL_simulator_list, &p, out, NULL, err, "%s", "there are no simulators");
+  return db_document(store, SQL_simulator_list, &p, out, NULL, err, "%s",
+                     "there are no simulators");
 }
 
 static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, ctx);
-  enum px_status status = db_one(store, SQL_simulator_lock, &p, &row, err, "there is no simulator %s", ctx);
+  enum px_status status =
+    db_one(store, SQL_simulator_lock, &p, &row, err, "there is no simulator %s", ctx);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
   PQclear(row);
   status = db_run(store, SQL_simulator_busy, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
-    status = px_fail(err, PX_E_CONFLICT, "job %s still needs this simulator", PQgetvalue(row, 0, 0));
+    status =
+      px_fail(err, PX_E_CONFLICT, "job %s still needs this simulator", PQgetvalue(row, 0, 0));
     px_err_hint(err, "Cancel the jobs that name it first, or wait for them.");
   }
   PQclear(row);

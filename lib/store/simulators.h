@@ -1,5 +1,6 @@
 /*
- * Simulators that users bring (lib/flow/simulators.h): immutable models and layouts. Written by the server alone.
+ * Simulators that users bring (lib/flow/simulators.h): immutable models and layouts. Written by the
+ * server alone.
  */
 #ifndef PX_STORE_SIMULATORS_H
 #define PX_STORE_SIMULATORS_H
@@ -14,8 +15,9 @@ struct store_simulator_draft {
   double time_step, step_s;
 };
 /* CONFLICT when the name is taken. */
-enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *draft, char id[STORE_ID_MAX],
-                                      struct px_err *err) PX_MUST_CHECK;
+enum px_status store_simulator_create(struct store *store,
+                                      const struct store_simulator_draft *draft,
+                                      char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
 
 /* One with its texts, from malloc; store_simulator_free them. NOT_FOUND. */
 struct store_simulator {
@@ -23,19 +25,20 @@ struct store_simulator {
   char *mjcf, *layout_json;
   uint32_t obs_dim, act_dim, nq, nv, nu;
 };
-enum px_status store_simulator_get(struct store *store, const char *id, struct store_simulator *out, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status store_simulator_get(struct store *store, const char *id, struct store_simulator *out,
+                                   struct px_err *err) PX_MUST_CHECK;
 void store_simulator_free(struct store_simulator *simulator);
 /* Its dimensions alone. */
-enum px_status store_simulator_dims(struct store *store, const char *id, uint32_t *obs_dim, uint32_t *act_dim,
-                                    struct px_err *err) PX_MUST_CHECK;
+enum px_status store_simulator_dims(struct store *store, const char *id, uint32_t *obs_dim,
+                                    uint32_t *act_dim, struct px_err *err) PX_MUST_CHECK;
 
-enum px_status store_simulator_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status store_simulator_document(struct store *store, const char *id, struct px_buf *out,
+                                        struct px_err *err) PX_MUST_CHECK;
 /* Newest first; before: the `next` of the page before, or NULL. */
-enum px_status store_simulator_list(struct store *store, const char *before, int limit, struct px_buf *out,
-                                    struct px_err *err) PX_MUST_CHECK;
+enum px_status store_simulator_list(struct store *store, const char *before, int limit,
+                                    struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* CONFLICT while an unfinished job names it. */
-enum px_status store_simulator_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_simulator_delete(struct store *store, const char *id,
+                                      struct px_err *err) PX_MUST_CHECK;
 
 #endif
