@@ -26,9 +26,9 @@
   NUMBER("ema", 0, 0.9999, initial, "Decay of the average of the actor's weights that is published; 0: the last weights")
 #define LAYER_NORM(initial) \
   FLAG("layer_norm", initial, "Layer norms in the critics; then hidden is a multiple of 16")
-#define PRETRAIN(updates) \
-  WHOLE("pretrain", 0, 10000000, updates, \
-        "First updates, in which the critics learn the recorded returns and the actor only imitates")
+#define PRETRAIN(share) \
+  NUMBER("pretrain", 0, 1, share, \
+         "Share of the updates, the first ones, in which critics learn recorded returns and the actor only imitates")
 /* Which transitions are learned from, and how much each counts. */
 #define TRANSITIONS(top_percent) \
   NUMBER("top_percent", 0.01, 100, top_percent, "Percent of the trajectories learned from, best returns first"), \
@@ -110,14 +110,14 @@ static const struct flow_field DT[] = {
 };
 
 static const struct flow_field REBRAC[] = {
-  TRAINING("50000", "256"), NETS("256", "3"), LR("0.001"), EMA("0"), GAMMA, TAU("0.05"),
-  NUMBER("actor_bc", 0, 1000, "0.1", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
+  TRAINING("10000", "256"), NETS("256", "2"), LR("0.001"), EMA("0.99"), GAMMA, TAU("0.05"),
+  NUMBER("actor_bc", 0, 1000, "0.3", "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one per dataset, 0.0005 to 1"),
   NUMBER("critic_bc", 0, 1000, "0.01", "How much a target action's distance from the data's costs; the paper chooses one per dataset, 0 to 1"),
-  LAYER_NORM("true"), PRETRAIN("0"), REWARDS("\"raw\""),
+  LAYER_NORM("true"), PRETRAIN("0.25"), REWARDS("\"values\""),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
   WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
-  TRANSITIONS("100"), END
+  TRANSITIONS("50"), END
 };
 
 #define ALGO(name, options, actions, help) { name, FLOW_OBJECT, 0, 0, NULL, actions, options, help }

@@ -207,7 +207,7 @@ static void expect_all_learned_by(const char *policies, const struct workers_wor
 
 static void expect_all_learned(const struct workers_world *world, const char *mask, long long learnable, long long hidden) {
   expect_all_learned_by("\"policies\": [{\"algo\": \"bc\", \"updates\": 10}, {\"algo\": \"dt\", \"updates\": 10, \"batch\": 8},"
-                        " {\"algo\": \"rebrac\", \"updates\": 10, \"batch\": 16}]", world, mask, learnable, hidden);
+                        " {\"algo\": \"rebrac\", \"updates\": 10, \"batch\": 16, \"top_percent\": 100}]", world, mask, learnable, hidden);
 }
 
 static void every_known_action_trains_model_and_policies(void) {

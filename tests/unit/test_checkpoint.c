@@ -251,7 +251,7 @@ static struct policy_training policy_training_of(const char *algo, const struct 
   CU_OK(rl_spec_defaults(algo, &t.spec, &err), err);
   set(&t.spec, "hidden", 16), set(&t.spec, "batch", 16), set(&t.spec, "updates", 60), set(&t.spec, "top_percent", 100);
   /* Where an algorithm has them: what test_rl.c does not go on from. */
-  set(&t.spec, "ema", 0.9), set(&t.spec, "pretrain", 20), set(&t.spec, "values", 1);
+  set(&t.spec, "ema", 0.9), set(&t.spec, "pretrain", 0.3), set(&t.spec, "values", 1);
   return t;
 }
 

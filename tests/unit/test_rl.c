@@ -278,7 +278,7 @@ static void pretraining_learns_what_was_earned_and_clones(void) {
     w.ds.rewards[step] = w.u.actions[step * A];
   }
   struct rl_spec spec = rl_world_spec("rebrac", 1500);
-  rl_world_set(&spec, "gamma", 0), rl_world_set(&spec, "pretrain", 1500);
+  rl_world_set(&spec, "gamma", 0), rl_world_set(&spec, "pretrain", 1);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
   rl_policy_act(policy, w.ds.observations, 100, actions);
   CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 100, values));

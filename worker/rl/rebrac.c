@@ -12,7 +12,7 @@ static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound)
 
 static void read_options(struct rebrac *r, const struct rl_spec *spec) {
   r->seed = spec->seed;
-  r->pretrain = (uint64_t)rl_option(spec, "pretrain");
+  r->pretrain = (uint64_t)(rl_option(spec, "pretrain") * rl_option(spec, "updates"));
   r->policy_every = rl_whole(spec, "policy_every");
   r->actor_bc = rl_option(spec, "actor_bc");
   r->critic_bc = (float)rl_option(spec, "critic_bc");

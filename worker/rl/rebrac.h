@@ -14,8 +14,9 @@
  * from, as after a trajectory's last step, w' is 0: no penalty, while the
  * authors' code leaves such transitions out. Norms are sums over dimensions.
  *
- * In the first `pretrain` updates y is what was earned from (s, a) on (rl_returns.h) and L_pi has
- * its first term alone, as in arXiv 2406.13376: values need not spread back step by step then.
+ * In the share `pretrain` of the updates, the first ones, y is what was earned from (s, a) on
+ * (rl_returns.h) and L_pi has its first term alone, as in arXiv 2406.13376: values need not spread
+ * back step by step then.
  *
  * One struct rebrac belongs to one thread and owns all it points to.
  */
