@@ -62,7 +62,7 @@ FAULT := $(patsubst %.c,$(B)/%,$(FAULT_C)) $(PRELOAD)
 tests_in = $(patsubst %.c,$(B)/%,$(filter tests/$(1)/%,$(TESTS_C)))
 
 .PHONY: help all deps demo up down test tests check check-golden check-integration check-e2e check-fault check-torture check-sanitizers sanitized check-valgrind check-image check-arch samples \
-        bench-learning bench-labels bench-pipeline bench-returns bench-promise bench-checkpoint bench-env bench-simulator bench-service bench-recovery bench-jobs bench-load fuzz \
+        bench-learning bench-labels bench-pipeline bench-returns bench-demo bench-promise bench-checkpoint bench-env bench-simulator bench-service bench-recovery bench-jobs bench-load fuzz \
         schema openapi clean version
 JOBS ?= $(shell nproc)
 
@@ -258,6 +258,9 @@ bench-pipeline: all ## The whole service on hopper-medium-expert of PROXACT_DATA
 
 bench-returns: $(B)/tests/bench/bench_policy ## Every algorithm on the datasets of PROXACT_DATA, all labels: hours; ALGOS= SEEDS=
 	@tests/bench/bench_returns.sh $(PROXACT_DATA)
+
+bench-demo: all ## The demo's pipeline with labels of the IDM and of the simulator, four network seeds: SEEDS="[0, 1, 2, 3]"
+	@tests/bench/bench_demo.sh
 
 bench-promise: $(B)/tests/bench/bench_promise ## What proxy labels are worth: six data sets, three masks, four seeds; hours, goes on where it was
 	@tests/bench/bench_promise.sh $(PROXACT_DATA)

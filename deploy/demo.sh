@@ -134,13 +134,14 @@ api GET "/v1/datasets/$dataset" >"$var/demo/dataset.json" || exit 1
 jq -r '"  \(.trajectories) trajectories, \(.steps) transitions, \(.labelled_steps) with actions"' "$var/demo/dataset.json"
 
 # 90% of the known actions are hidden, to measure with: what is left comes from the worse half by return.
-say "pipeline: IDM, labels, policies with and without them, evaluation in MuJoCo"
+say "pipeline: IDM, labels by the simulator, policies with and without them, evaluation in MuJoCo"
 jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{
   dataset: $dataset,
   mask: {protocol: "coupled", p: 10, q: 50, seed: 0},
+  labeller: "simulator",
   baselines: ["labelled_only", "oracle"],
-  policies: [{algo: "bc", top_percent: 40, updates: 10000}, {algo: "td3bc", updates: 10000, alpha: 0.5, lr: 0.001}],
-  seeds: [0]
+  policies: [{algo: "bc", top_percent: 40, updates: 10000}],
+  seeds: [0, 1]
 } + $more' >"$var/demo/pipeline.json" || die "PIPELINE holds no JSON object"
 job=$(api POST /v1/pipelines --json "@$var/demo/pipeline.json") || exit 1
 job=$(jq -r .id <<<"$job")
@@ -153,13 +154,19 @@ jq --slurpfile d "$var/demo/dataset.json" --argjson wall_s $((SECONDS - started_
 
 jq -r '
   def short: if . == null then "-" elif fabs >= 100 then round | tostring else (. * 1000 | round / 1000 | tostring) end;
+  # Small errors in scientific notation, three digits.
+  def small: if . == null then "-" elif . >= 0.001 or . <= 0 then short else
+    (. | log10 | floor) as $e | (. / pow(10; $e) * 100 | round / 100 | tostring) + "e" + ($e | tostring) end;
   def left(n): . + (" " * ([n - length, 0] | max));
   def right(n): (" " * ([n - length, 0] | max)) + .;
   "",
-  "Labels on the hidden actions         mse     R2",
-  ("  proxact" | left(34)) + (.label.mse | short | right(6)) + (.label.r2 | short | right(7)),
+  "Labels on the hidden actions            mse     R2   share",
+  ((.label.labellers // {proxact: .label}) | to_entries[] | ("  " + ({idm: "inverse dynamics model", verified: "simulator, verified steps",
+      simulator: "simulator, all its steps"}[.key] // .key) | left(34)) +
+    (.value.mse | small | right(9)) + (.value.r2 | short | right(7)) +
+    (if .value.share then (.value.share * 1000 | round / 10 | tostring) + "%" | right(8) else "" end)),
   (.label.yardsticks // {} | to_entries[] | ("  yardstick: " + .key | left(34)) +
-    ((if .value | type == "object" then .value.mse else .value end) | short | right(6))),
+    ((if .value | type == "object" then .value.mse else .value end) | small | right(9))),
   (.label.coverage // empty | "  \(.["95"] * 1000 | round / 10)% of the hidden actions lie within 1.96 action_std of their label"),
   "",
   "Policies                            return   95% interval      normalised   episodes",
@@ -169,6 +176,7 @@ jq -r '
     | ("  " + ($algo | left(8)) + $name | left(36)) + (.return_mean | short | right(6)) +
       ((if .return_ci95 then "  [" + (.return_ci95[0] | short) + ", " + (.return_ci95[1] | short) + "]" else "  -" end) | left(18)) +
       (.normalized | short | right(10)) + (.episodes | tostring | right(10))),
+  (.algorithms | to_entries[] | .key as $algo | .value.ss.labels // empty | "", "  \($algo) learned from \(.chosen) labels: \(.by)"),
   (.warnings // [] | select(length > 0) | "", "Warnings",
     (.[] | "  \(.code): \(.message)", "    \(.hint)"))' "$var/demo/report.json"
 say

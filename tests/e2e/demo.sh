@@ -8,8 +8,8 @@ export PROXACT_VAR="$work/a b/var"
 cleanup() { "$root/deploy/down.sh" --destroy; rm -rf "$work"; }
 trap cleanup EXIT
 mkdir "$work/a b"
-export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2,
-  "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}]}'
+export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2, "seeds": [0],
+  "labeller": "idm", "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}]}'
 fail() { echo "FAIL $*"; cat "$work/out"; tail -n 20 "$PROXACT_VAR"/log/*.log; exit 1; }
 PROXACT_FIRST_PORT=$((20000 + $$ % 10000)) "$root/deploy/demo.sh" >"$work/out" 2>&1 || fail "the demo runs"
 jq -e '.dataset and .wall_s >= 0 and (.label | has("mse") and has("r2") and has("yardsticks"))
