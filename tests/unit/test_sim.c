@@ -84,6 +84,19 @@ static void labels_do_not_depend_on_the_division(void) {
   CU_ASSERT(memcmp(whole->actions + n * dims, second->actions, sizeof(float) * m * dims) == 0);
   CU_ASSERT(memcmp(whole->std + n * dims, second->std, sizeof(float) * m * dims) == 0);
   CU_ASSERT(memcmp(whole->residual + n, second->residual, sizeof(float) * m) == 0);
+  sim_labels_free(second);
+  /* The second trajectory alone in its dataset, as a job that loads a part has it. */
+  struct px_dataset *all = w.ds, part = *all;
+  part.traj_n = 1;
+  part.step_start++;
+  part.obs_start++;
+  part.has_final++;
+  w.ds = &part;
+  w.options.traj_base = 1;
+  second = label(&w, 0, 1);
+  w.ds = all;
+  CU_ASSERT_EQUAL(second->steps_n, m);
+  CU_ASSERT(memcmp(whole->actions + n * dims, second->actions, sizeof(float) * m * dims) == 0);
   sim_labels_free(whole);
   sim_labels_free(first);
   sim_labels_free(second);
