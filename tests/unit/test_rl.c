@@ -517,7 +517,19 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   rl_world_close(&w);
 }
 
-CU_MAIN("rl", T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
+/* A job that an older server has queued lacks the options that came later. */
+static void options_left_out_have_their_defaults(void) {
+  struct rl_spec whole, short_one;
+  struct px_err err;
+  json_t *policy = json_pack("{s:s, s:i}", "algo", "rebrac", "updates", 7);
+  CU_OK(rl_spec_defaults("rebrac", &whole, &err), err);
+  CU_OK(rl_spec_set(&whole, "updates", 7, &err), err);
+  CU_OK(rl_spec_read(policy, 0, &short_one, &err), err);
+  CU_ASSERT_EQUAL(memcmp(whole.value, short_one.value, sizeof whole.value), 0);
+  json_decref(policy);
+}
+
+CU_MAIN("rl", T(options_left_out_have_their_defaults), T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
         T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),

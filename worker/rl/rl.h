@@ -37,7 +37,8 @@ struct rl_spec {
 
 /* BAD_FIELD for an algorithm that is not in the table, naming those that are. */
 enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
-/* From a policy that flow_fields_check has passed: {"algo": ..., options}. */
+/* From a policy that flow_fields_check has passed: {"algo": ..., options}. An option that it lacks, since an older server
+ * queued it, has its default. */
 enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) PX_MUST_CHECK;
 /* BAD_FIELD at /<name> for an option that the algorithm does not have, or out of its bounds. */
 enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value, struct px_err *err) PX_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/json.h"
 #include "worker/rl/rl.h"
 
 /* `name` is no option: it names the run in reports. */
@@ -26,10 +27,13 @@ enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec 
     const json_t *given = json_object_get(policy, fields[i].name);
     assert(i < FLOW_OPTIONS_MAX);
     if (!is_option(&fields[i])) continue;
-    if (!given) return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "the option %s of %s was left out", fields[i].name, algo);
-    spec->value[i] = json_is_string(given)    ? flow_word_place(fields[i].words, json_string_value(given))
-                     : json_is_boolean(given) ? json_is_true(given)
-                                              : json_number_value(given);
+    json_t *initial = given ? NULL : px_json_parse(fields[i].initial, strlen(fields[i].initial), JSON_DECODE_ANY, NULL);
+    const json_t *value = given ? given : initial;
+    if (!value) return px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", fields[i].name, algo);
+    spec->value[i] = json_is_string(value)    ? flow_word_place(fields[i].words, json_string_value(value))
+                     : json_is_boolean(value) ? json_is_true(value)
+                                              : json_number_value(value);
+    json_decref(initial);
   }
   return PX_OK;
 }
