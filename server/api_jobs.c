@@ -11,12 +11,12 @@
 #include "server/api.h"
 #include "server/wait.h"
 
-static const struct flow_field JOB_FIELDS[] = {
-  { "kind", FLOW_ENUM, 0, 0, "!", "train_idm|check_simulator|label|train_policy|evaluate|assess|report|export", NULL, "what is to be done" },
-  { NULL, FLOW_INT, 0, 0, NULL, NULL, NULL, NULL }
-};
-
 API_HANDLER(api_job_create) {
+  char kinds[FLOW_KIND_NAMES_MAX];
+  flow_kind_names(true, "|", kinds);
+  const struct flow_field fields[] = {
+    { "kind", FLOW_ENUM, 0, 0, "!", kinds, NULL, "what is to be done" }, { .name = NULL }
+  };
   bool dry_run;
   json_t *plain = json_copy(req->json), *checked = NULL;
   if (!plain) return px_fail(err, PX_E_NO_MEMORY, "job");
@@ -24,7 +24,7 @@ API_HANDLER(api_job_create) {
   enum flow_kind kind;
   const json_t *spec = json_object_get(req->json, "spec");
   enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
-  if (!status) status = flow_fields_check_beside(JOB_FIELDS, "spec", plain, "", &checked, err);
+  if (!status) status = flow_fields_check_beside(fields, "spec", plain, "", &checked, err);
   if (!status) status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
   if (!status && !json_is_object(spec)) status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
   if (!status) status = api_submit(req, reply, kind, spec, dry_run, err);
@@ -58,12 +58,12 @@ static enum px_status filter_parent(struct http_request *req, struct store *stor
 
 API_HANDLER(api_job_list) {
   int64_t limit;
+  char kinds[FLOW_KIND_NAMES_MAX];
+  flow_kind_names(false, " ", kinds);
   struct store *store = NULL;
   struct store_job_filter filter = { .kind = http_query(req, "kind"), .state = http_query(req, "state") };
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
-  if (!status)
-    status = check_word(req, "kind", "ingest train_idm label_shard simulate_shard check_simulator label train_policy evaluate assess "
-                        "report export pipeline", err);
+  if (!status) status = check_word(req, "kind", kinds, err);
   if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
   if (!status) status = api_cursor(req, "job_", &filter.before, err);
   if (!status) status = api_filter_dataset(req, &filter.dataset, err);

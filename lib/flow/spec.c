@@ -2,6 +2,8 @@
  * one worker can do; the learning code checks combinations again. */
 #include "lib/flow/spec.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/flow/algos.h"
@@ -164,6 +166,16 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind) { return &KINDS[kind]; }
 
+void flow_kind_names(bool submittable, const char *between, char out[FLOW_KIND_NAMES_MAX]) {
+  size_t used = 0;
+  out[0] = '\0';
+  for (int i = 0; i < FLOW_KIND_N; i++) {
+    if (submittable && !KINDS[i].submittable) continue;
+    used += (size_t)snprintf(out + used, FLOW_KIND_NAMES_MAX - used, "%s%s", used ? between : "", KINDS[i].name);
+    assert(used < FLOW_KIND_NAMES_MAX);
+  }
+}
+
 enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) {
   for (int i = 0; i < FLOW_KIND_N; i++) {
     if (strcmp(KINDS[i].name, name) != 0) continue;
@@ -171,6 +183,8 @@ enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_e
     return PX_OK;
   }
   px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
-  px_err_hint(err, "Kinds: train_idm, check_simulator, label, train_policy, evaluate, assess, rehearse, report, export.");
+  char names[FLOW_KIND_NAMES_MAX];
+  flow_kind_names(true, ", ", names);
+  px_err_hint(err, "Kinds: %s.", names);
   return PX_E_BAD_FIELD;
 }

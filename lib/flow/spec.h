@@ -34,6 +34,9 @@ struct flow_kind_info {
 };
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind);
+/* The kinds' names in the table's order, with `between` each two; submittable: only those of POST /v1/jobs. */
+enum { FLOW_KIND_NAMES_MAX = 256 };
+void flow_kind_names(bool submittable, const char *between, char out[FLOW_KIND_NAMES_MAX]);
 /* NOT a kind: BAD_FIELD at /kind. */
 enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) PX_MUST_CHECK;
 
