@@ -141,7 +141,7 @@ jq -n --arg dataset "$dataset" --argjson more "${PIPELINE:-"{}"}" '{
   labeller: "simulator",
   baselines: ["labelled_only", "oracle"],
   policies: [{algo: "bc", top_percent: 40, updates: 10000}],
-  seeds: [0, 1, 2]
+  seeds: [0, 1, 2, 3]
 } + $more' >"$var/demo/pipeline.json" || die "PIPELINE holds no JSON object"
 job=$(api POST /v1/pipelines --json "@$var/demo/pipeline.json") || exit 1
 job=$(jq -r .id <<<"$job")
