@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,9 @@ static int become(void *arg) {
   char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1", (char *)"OMP_NUM_THREADS=1",
                          NULL };
   for (int signal_n = 1; signal_n < NSIG; signal_n++) signal(signal_n, SIG_DFL); /* those of the C library refuse, and stay */
-  bool good = dup2(plan->in, 0) == 0 && dup2(plan->out, 1) == 1 && dup2(plan->out, 2) == 2;
+  /* One that computes would not notice that nobody listens: it ends with the thread that started it. */
+  bool good = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
+  good = good && dup2(plan->in, 0) == 0 && dup2(plan->out, 1) == 1 && dup2(plan->out, 2) == 2;
   for (size_t i = 0; i < plan->n && good; i++) good = dup2(plan->fds[i], PX_HELPER_FD + (int)i) >= 0;
   sigset_t none;
   sigemptyset(&none);

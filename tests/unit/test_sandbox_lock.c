@@ -126,7 +126,7 @@ static const struct { const char *what; long (*try)(pid_t parent); enum end end;
   { "write where nothing is", fault, FAULTED },
   { "compute without end", spin, OUT_OF_TIME },
 };
-enum { ATTEMPTS_N = sizeof ATTEMPTS / sizeof *ATTEMPTS };
+enum { ATTEMPTS_N = sizeof ATTEMPTS / sizeof *ATTEMPTS, SPIN = ATTEMPTS_N - 1 };
 
 static int probe(void) {
   struct order order;
@@ -178,6 +178,33 @@ static void what_is_forbidden_cannot_be_done_from_within(void) {
     CU_ASSERT(ended_as(ended, ATTEMPTS[i].end));
     if (!ended_as(ended, ATTEMPTS[i].end)) printf("\n  to %s: wait status %x\n", ATTEMPTS[i].what, (unsigned)ended);
   }
+}
+
+/* A process that starts a helper, tells its pid and is killed. */
+static void start_and_die(int tell) {
+  int ask[2];
+  pid_t pid;
+  const struct order order = { SPIN, getpid() };
+  const bool good = pipe2(ask, O_CLOEXEC) == 0 && write(ask[1], &order, sizeof order) == (ssize_t)sizeof order &&
+                    !px_helper_start(&PROBE, (const int[]){ ask[0], ask[0], ask[1] }, 3, &pid, NULL) &&
+                    write(tell, &pid, sizeof pid) == (ssize_t)sizeof pid;
+  if (good) raise(SIGKILL);
+  _exit(1);
+}
+
+static void a_helper_that_computes_ends_with_the_process_that_started_it(void) {
+  int tell[2], ended = 0;
+  pid_t pid = 0;
+  CU_ASSERT_FATAL(pipe2(tell, O_CLOEXEC) == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+  const pid_t between = fork();
+  if (between == 0) start_and_die(tell[1]);
+  CU_ASSERT_EQUAL(waitpid(between, &ended, 0), between);
+  CU_ASSERT_EQUAL_FATAL(read(tell[0], &pid, sizeof pid), (ssize_t)sizeof pid);
+  CU_ASSERT_EQUAL(waitpid(pid, &ended, 0), pid);
+  CU_ASSERT(WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL);
+  prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+  close(tell[0]);
+  close(tell[1]);
 }
 
 /* Whether this machine gives namespaces to this user. */
@@ -256,6 +283,7 @@ static void where_namespaces_are_refused_uploads_are_read_and_the_log_says_so_on
 
 int main(int argc, char **argv) {
   static const struct cu_test tests[] = { T(what_is_forbidden_cannot_be_done_from_within), T(the_helper_is_in_namespaces_of_its_own),
+                                          T(a_helper_that_computes_ends_with_the_process_that_started_it),
                                           T(where_namespaces_are_refused_uploads_are_read_and_the_log_says_so_once) };
   if (argc == 2 && strcmp(argv[1], PROBE.argument) == 0) return probe();
   return cu_run("sandbox_lock", tests, sizeof tests / sizeof *tests, argc, argv);
