@@ -401,21 +401,24 @@ static void warn_returns(const struct job *job, const struct idm_quality *q, con
   const struct px_mask mask = px_mask_from_json(json_object_get(job->spec, "mask"));
   const bool by_return = mask.protocol == PX_MASK_COUPLED && mask.q < 1;
   const double most = 0.5;
-  uint64_t outside = 0, all = 0;
+  uint64_t outside = 0, all = 0, labelled_n = 0;
   double low = HUGE_VAL, high = -HUGE_VAL, slack = 0;
   for (uint32_t i = 0; i < visible->traj_n; i++) {
     const uint64_t from = visible->step_start[i], n = visible->step_start[i + 1] - from;
     low = fmin(low, px_dataset_return(visible, i));
     high = fmax(high, px_dataset_return(visible, i));
     slack = fmax(slack, px_dataset_return_slack(visible, i));
-    if (memchr(visible->labelled + from, 1, n)) continue;
+    if (memchr(visible->labelled + from, 1, n)) {
+      labelled_n++;
+      continue;
+    }
     all += n;
     if (!idm_quality_is_inside(q, i)) outside += n;
   }
   if (by_return && visible->traj_n > 1 && high - low <= slack)
     px_warn(report, PX_W_RETURNS_EQUAL, "the returns of all %u trajectories are equal up to rounding: which of them are the mask's"
             " lower part is chance", visible->traj_n);
-  if (!all || (double)outside <= most * (double)all) return;
+  if (!labelled_n || (double)outside <= most * (double)all) return; /* a simulator labels without any */
   json_t *found = px_warn(report, PX_W_OUTSIDE_RETURNS, "%.0f%% of the unlabelled transitions lie in trajectories whose return is outside"
                           " those of the labelled ones", 100 * (double)outside / (double)all);
   px_warn_figure(found, "outside", (double)outside / (double)all);
