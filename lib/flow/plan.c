@@ -248,7 +248,7 @@ static int copy_given(json_t *to, const json_t *from, const char *name) {
 }
 
 static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px_err *err) {
-  size_t top, label, report;
+  size_t top = 0, label = 0, report = 0;
   json_t *models = json_array(), *runs = json_array();
   enum px_status status = models && runs ? plan_add(p, FLOW_PIPELINE, json_incref(spec), 0, &top, err, "pipeline") : plan_no_memory(err);
   char parent[FLOW_ID_MAX] = "", label_set[FLOW_ID_MAX] = "", rehearsal[FLOW_ID_MAX] = "";

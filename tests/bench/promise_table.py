@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Tables of a study of proxy labels, from the rows of bench_promise.c: python3 promise_table.py FILE.csv
+"""Tables of a study of proxy labels, from the rows of bench_promise.c: python3 promise_table.py FILE.csv [MASKS]
 
 For each algorithm, q and data set: D4RL-normalised returns of the known actions alone, of true and proxy actions (IDM,
 simulator) with the labels that a pipeline would choose, and of all true actions. mean ± half the 95% interval (Student's
-t) over all policies of all masks. "chosen" counts what the labels became per mask: all, confident or true_only.
+t) over all policies of all masks, or of those named, such as "0,1". "chosen" counts what the labels became per mask: all, confident or true_only.
 """
 import csv
 import math
@@ -33,13 +33,13 @@ def choose(cell, candidates):
     return max(present, key=lambda c: mean([float(r["selection"]) for r in cell[c]])) if present else None
 
 
-def main(path):
+def main(path, only=None):
     cells = defaultdict(lambda: defaultdict(list))  # (algo, options, q, dataset) -> mask, (source, labels) -> rows
     oracles = defaultdict(list)
     for row in csv.DictReader(open(path, encoding="utf-8")):
         if row["source"] == "oracle":
             oracles[row["algo"], row["options"], row["dataset"]].append(float(row["final"]))
-        else:
+        elif not only or row["mask"] in only.split(","):
             key = row["algo"], row["options"], row["q"], row["dataset"]
             cells[key][row["mask"], row["source"], row["labels"]].append(row)
     last = None
@@ -70,4 +70,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
