@@ -1,4 +1,5 @@
 /* train_policy: offline RL on true and proxy transitions, published as a model. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,8 @@
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
-static char *metrics_text(const struct rl_metrics *m) {
+/* offered_n: proxy actions that the spec's `labels` could have used. */
+static char *metrics_text(const struct rl_metrics *m, uint64_t offered_n) {
   json_t *document = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates,
                                "transitions", (int)m->transitions_n, "true_transitions", (int)m->true_n,
                                "proxy_transitions", (int)m->proxy_n, "true_share", m->true_share,
@@ -22,18 +24,23 @@ static char *metrics_text(const struct rl_metrics *m) {
   if (m->returns_equal)
     px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
+  if (offered_n && !m->proxy_n) {
+    json_t *found = px_warn(document, PX_W_NO_PROXIES, "none of the %" PRIu64 " proxy actions was used: the policy learned from"
+                            " true actions alone", offered_n);
+    px_warn_figure(found, "proxies", (double)offered_n);
+  }
   char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
 }
 
 static enum px_status publish(struct job *job, const struct rl_policy *policy, const struct rl_metrics *metrics,
-                              struct px_err *err) {
+                              uint64_t offered_n, struct px_err *err) {
   const char *dataset = spec_text(job->spec, "dataset"), *label_set = spec_text(job->spec, "label_set");
   const struct px_st_meta lineage[] = { { "dataset", dataset }, { "job", job->hold.job },
                                         { "label_set", label_set ? label_set : "" } };
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
-  char *text = metrics_text(metrics);
+  char *text = metrics_text(metrics, offered_n);
   enum px_status status = text ? rl_policy_save(policy, lineage, 3, &bytes, err)
                                : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
@@ -71,7 +78,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   if (!status) status = rl_train(&spec, u, &job->progress, &keeper.checkpoint, &policy, &metrics, err);
   if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
   keeper_close(&keeper);
-  if (!status) status = publish(job, policy, &metrics, err);
+  if (!status) status = publish(job, policy, &metrics, rl_says(&spec, "labels", "true_only") ? 0 : u->proxy_n, err);
   rl_policy_free(policy);
   px_union_free(u);
   px_dataset_free(ds);

@@ -228,24 +228,6 @@ enum px_status sim_box_check(struct sim_box *b, const struct sim_options *option
 
 /* ---- label */
 
-static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
-  struct sim_labels *l = px_calloc(1, sizeof *l);
-  if (!l) return NULL;
-  const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
-  l->traj_from = from, l->traj_to = to, l->act_dim = (uint32_t)dims, l->steps_n = n;
-  l->actions = px_calloc(n, sizeof(float) * dims);
-  l->std = px_calloc(n, sizeof(float) * dims);
-  l->epistemic = px_calloc(n, sizeof(float) * dims);
-  l->score = px_calloc(n, sizeof(float));
-  l->known = px_calloc(n, 1);
-  l->residual = px_calloc(n, sizeof(float));
-  l->verified = px_calloc(n, 1);
-  if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified)
-    return l;
-  sim_labels_free(l);
-  return NULL;
-}
-
 /* Their numbers are checked where a label segment is written (px_label_write). */
 static bool hear_labels(struct sim_box *b, struct sim_labels *l) {
   const size_t n = l->steps_n, wide = n * l->act_dim * sizeof(float);
@@ -267,7 +249,7 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
                              const float *start_at, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
-  struct sim_labels *labels = labels_new(ds, traj_from, traj_to);
+  struct sim_labels *labels = sim_labels_new(ds, traj_from, traj_to);
   enum px_status status = PX_OK;
   if (!call || !labels) {
     status =

@@ -33,6 +33,15 @@ expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
 expect "and what changed actions cost" jq -e '.runs[0].sensitivity | .episodes == 2 and (.drop.offset_per_dim | length == 3)
   and ([.drop.scale_down, .drop.scale_up, .drop.noise] | all(type == "number"))' report.json
 expect "two episodes have no interval" jq -e '.policies.ss.return_ci95 == null and ([.warnings[].code] | index("no_interval"))' report.json
+job=$(curl -sS --fail-with-body -H "Authorization: Bearer $PROXACT_TOKEN" --json "$(jq '{kind: "train_policy", spec: {dataset, label_set: .label.label_set,
+  policy: {algo: "bc", updates: 20, labels: "proxy_below", max_score: 0}}}' report.json)" "$PROXACT_URL/v1/jobs" | jq -r .id)
+expect "a policy that uses none of the proxies" curl -sS -o none.json -H "Authorization: Bearer $PROXACT_TOKEN" \
+  "$PROXACT_URL/v1/jobs/$job?wait=60s"
+for _ in 1 2 3; do
+  jq -e '.state == "succeeded"' none.json >/dev/null && break
+  curl -sS -o none.json -H "Authorization: Bearer $PROXACT_TOKEN" "$PROXACT_URL/v1/jobs/$job?wait=60s"
+done
+expect "says so" jq -e '[.result.warnings[].code] | index("no_proxies_used")' none.json
 expect "warnings are typed" jq -e 'all(.warnings[]; (.code and .message and .hint) and (.figures // {} | all(type == "number")))' report.json
 expect "the report judges from data too" jq -e '.policies.ss | .fqe_value and .initial_state_value and .behaviour_value > 0
   and .held_out_action_mse > 0' report.json

@@ -33,7 +33,7 @@ void sim_labels_free(struct sim_labels *labels) {
   free(labels);
 }
 
-static struct sim_labels *labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
+struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
   struct sim_labels *l = px_calloc(1, sizeof *l);
   if (!l) return NULL;
   const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
@@ -239,7 +239,7 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options,
                         .ds = ds,
                         .start = start,
                         .progress = progress,
-                        .labels = labels_new(ds, traj_from, traj_to),
+                        .labels = sim_labels_new(ds, traj_from, traj_to),
                         .recall = sim_recall_new(ds->spaces.obs_dim, ds->spaces.act_dim) };
   if (!l.labels || !l.recall)
     status =

@@ -118,6 +118,8 @@ struct sim_labels {
   uint64_t known_n, verified_n, unstable_n;
   uint64_t simulations_n; /* simulated steps of the data */
 };
+/* All zero: nothing known yet. NULL when out of memory. */
+struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to);
 void sim_labels_free(struct sim_labels *labels);
 
 /* Labels every step of the range, labelled or not. start: [steps of the range, A] in action
