@@ -10,7 +10,7 @@
 #include "lib/store/store.h"
 
 /* A failure that took less than SILENT_MS is an answer: of a database that is away, say, which costs nobody a wait. */
-enum { PAUSE_MS = 500, ANSWER_MS = 2000, SILENT_MS = 1000 };
+enum { PAUSE_MS = 500, REDIS_MS = 1000, ANSWER_MS = 2000, SILENT_MS = 1000 };
 
 struct pulse {
   struct store *store;
@@ -19,10 +19,17 @@ struct pulse {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool stopping;
+  int64_t redis_asked_ms;
   atomic_bool silent, redis_up;
 };
 
-static void look_at_redis(struct pulse *p) { atomic_store(&p->redis_up, queue_ping(p->queue)); }
+/* A Redis that is away is tried at most once a second, as over every other connection. */
+static void look_at_redis(struct pulse *p) {
+  const int64_t now = px_clock_ms();
+  if (p->redis_asked_ms && now - p->redis_asked_ms < REDIS_MS) return;
+  p->redis_asked_ms = now;
+  atomic_store(&p->redis_up, queue_ping(p->queue));
+}
 
 static void look_at_database(struct pulse *p) {
   struct px_err err = { 0 };

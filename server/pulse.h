@@ -1,5 +1,5 @@
 /*
- * Whether database and Redis answer: a thread of its own asks both twice a second, so
+ * Whether database and Redis answer: a thread of its own asks the database twice a second and Redis once, so
  * that nobody else has to wait to find out. While the database is silent, requests that
  * need it are refused at once, and those that wait for it already give up.
  *

@@ -82,7 +82,8 @@ for seed in 1 2 3; do
   job=$(train 20 "$seed")
   wait_until 60 job_is "$job" succeeded
 done
-more=$(($(metric failures_total) - tries)) most=$((2 * (SECONDS - since + 2)))
+# Three connections of the server: requests, waiting clients, and the look that /readyz tells.
+more=$(($(metric failures_total) - tries)) most=$((3 * (SECONDS - since + 2)))
 say "  Redis was tried $more times in $((SECONDS - since)) s, and left alone $(metric skipped_total) times"
 ok "Redis is tried at most once a second over each connection" test "$more" -le "$most"
 finish
