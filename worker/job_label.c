@@ -2,9 +2,14 @@
  * label_shard: proxy actions for a range of segments, by inverse dynamics models. label: one transaction that makes all
  * shards' work visible at once.
  */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/warn.h"
+#include "lib/flow/labellers.h"
+#include "lib/store/datasets.h"
 #include "lib/store/results.h"
 #include "worker/nn/mat.h"
 #include "worker/snapshot.h"
@@ -49,10 +54,36 @@ enum px_status job_label_shard(struct job *job, struct px_err *err) {
   return status ? status : store_job_succeed(job->store, &job->hold, "{}", err);
 }
 
+/* Where no true action is known no check_simulator came before the shards. */
+static enum px_status warn_unchecked(struct job *job, json_t *result, struct px_err *err) {
+  double *returns = NULL;
+  uint8_t *labelled = NULL;
+  uint32_t n = 0, known_n = 0;
+  if (!flow_by_simulator(job->spec)) return PX_OK;
+  const enum px_status status =
+    store_trajectory_returns(job->store, spec_text(job->spec, "dataset"),
+                             (uint32_t)spec_uint(job->spec, "segments", 0), &returns, &labelled, &n, err);
+  for (uint32_t i = 0; i < n; i++) known_n += labelled[i] != STORE_LABELLED_NONE;
+  if (!status && !known_n)
+    px_warn_figure(px_warn(result, PX_W_UNCHECKED, "none of the %" PRIu32 " trajectories has a true action: nothing could be "
+                           "held against the simulator", n), "trajectories", n);
+  free(labelled);
+  free(returns);
+  return status;
+}
+
 enum px_status job_label(struct job *job, struct px_err *err) {
-  char id[STORE_ID_MAX], result[96];
+  char id[STORE_ID_MAX];
   store_result_id("ls", job->hold.job, id);
-  snprintf(result, sizeof result, "{\"label_set\":\"%s\"}", id);
-  return store_label_publish(job->store, &job->hold, spec_text(job->spec, "dataset"),
-                             (uint32_t)spec_uint(job->spec, "segments", 0), result, err);
+  json_t *result = json_pack("{s:s}", "label_set", id);
+  px_warnings_none(result);
+  enum px_status status = warn_unchecked(job, result, err);
+  char *text = status ? NULL : px_json_dumps(result, JSON_COMPACT);
+  if (!status && !text) status = px_fail(err, PX_E_NO_MEMORY, "reporting the labels");
+  if (!status)
+    status = store_label_publish(job->store, &job->hold, spec_text(job->spec, "dataset"),
+                                 (uint32_t)spec_uint(job->spec, "segments", 0), text, err);
+  free(text);
+  json_decref(result);
+  return status;
 }

@@ -1,5 +1,6 @@
 /* train_policy: offline RL on true and proxy transitions, published as a model. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,10 +13,36 @@
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
-/* offered_n: proxy actions that the spec's `labels` could have used. */
-static char *metrics_text(const struct rl_metrics *m, uint64_t offered_n) {
-  json_t *document = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates,
-                               "transitions", (int)m->transitions_n, "true_transitions", (int)m->true_n,
+/* Which actions a training learned from, and how many proxies it was offered. */
+struct usage {
+  char labels[RL_WORD_MAX]; /* the spec's, auto resolved; true_only without a label set */
+  uint64_t offered_n, verified_n;
+};
+
+static void use(const struct rl_spec *spec, const struct px_union *u, bool labelled, struct usage *out) {
+  *out = (struct usage){ .labels = "true_only" };
+  if (labelled) rl_word(spec, "labels", out->labels);
+  if (strcmp(out->labels, "true_only") != 0) out->offered_n = u->proxy_n;
+  for (uint64_t i = 0; i < u->ds->steps_n; i++) out->verified_n += u->source[i] == PX_SOURCE_PROXY && u->verified[i];
+}
+
+static void warn_unused(json_t *document, const struct usage *use) {
+  json_t *found = px_warn(document, PX_W_NO_PROXIES, "none of the %" PRIu64 " proxy actions was used: the policy learned from"
+                          " true actions alone", use->offered_n);
+  px_warn_figure(found, "proxies", (double)use->offered_n);
+  if (strcmp(use->labels, "verified") != 0) return;
+  const double share = (double)use->verified_n / (double)use->offered_n;
+  char hint[400];
+  snprintf(hint, sizeof hint, "labels is verified, and verified_share is %.3g: compare the simulator's model and layout with the"
+           " data (check_simulator), raise the labeller's threshold, or take labels all to learn from labels that are not"
+           " verified.", share);
+  px_warn_hint(found, hint);
+  px_warn_figure(found, "verified_share", share);
+}
+
+static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
+  json_t *document = json_pack("{s:I, s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates, "labels",
+                               use->labels, "transitions", (int)m->transitions_n, "true_transitions", (int)m->true_n,
                                "proxy_transitions", (int)m->proxy_n, "true_share", m->true_share,
                                "effective_sample_size", m->effective_n, "seconds", m->seconds);
   for (size_t i = 0; i < RL_LOSSES_MAX; i++)
@@ -24,23 +51,19 @@ static char *metrics_text(const struct rl_metrics *m, uint64_t offered_n) {
   if (m->returns_equal)
     px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
-  if (offered_n && !m->proxy_n) {
-    json_t *found = px_warn(document, PX_W_NO_PROXIES, "none of the %" PRIu64 " proxy actions was used: the policy learned from"
-                            " true actions alone", offered_n);
-    px_warn_figure(found, "proxies", (double)offered_n);
-  }
+  if (use->offered_n && !m->proxy_n) warn_unused(document, use);
   char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
 }
 
 static enum px_status publish(struct job *job, const struct rl_policy *policy, const struct rl_metrics *metrics,
-                              uint64_t offered_n, struct px_err *err) {
+                              const struct usage *use, struct px_err *err) {
   const char *dataset = spec_text(job->spec, "dataset"), *label_set = spec_text(job->spec, "label_set");
   const struct px_st_meta lineage[] = { { "dataset", dataset }, { "job", job->hold.job },
                                         { "label_set", label_set ? label_set : "" } };
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
-  char *text = metrics_text(metrics, offered_n);
+  char *text = metrics_text(metrics, use);
   enum px_status status = text ? rl_policy_save(policy, lineage, 3, &bytes, err)
                                : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
@@ -78,7 +101,11 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   if (!status) status = rl_train(&spec, u, &job->progress, &keeper.checkpoint, &policy, &metrics, err);
   if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
   keeper_close(&keeper);
-  if (!status) status = publish(job, policy, &metrics, rl_says(&spec, "labels", "true_only") ? 0 : u->proxy_n, err);
+  if (!status) {
+    struct usage usage;
+    use(&spec, u, spec_text(job->spec, "label_set") != NULL, &usage);
+    status = publish(job, policy, &metrics, &usage, err);
+  }
   rl_policy_free(policy);
   px_union_free(u);
   px_dataset_free(ds);

@@ -7,7 +7,7 @@
 
 static const char *text(const json_t *run, const char *name) { return json_string_value(json_object_get(run, name)); }
 
-bool report_compared(const json_t *run) { return json_object_get(run, "labels") != NULL; }
+bool report_compared(const json_t *run) { return json_object_get(run, "labels") && json_object_get(run, "selection"); }
 
 static bool belongs(const json_t *run, const char *algo, const char *labels) {
   return report_compared(run) && strcmp(text(run, "policy"), algo) == 0 && (!labels || strcmp(text(run, "labels"), labels) == 0);

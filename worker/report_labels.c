@@ -11,6 +11,7 @@
 #include "worker/figures.h"
 #include "worker/idm/judge.h"
 #include "worker/report_bias.h"
+#include "worker/report_certificate.h"
 #include "worker/snapshot.h"
 
 enum { RESULT_MAX = 1 << 20, TRAJ_AT_ONCE = 64 };
@@ -445,6 +446,7 @@ static enum px_status judge(struct job *job, const struct px_dataset *truth, str
     json_decref(held);
   }
   if (!status) json_object_set_new(label, "labeller", json_string(j.simulated ? "simulator" : "idm"));
+  if (!status && j.simulated) status = report_certificate(job, label_set, label, report, err);
   json_decref(members);
   judging_free(&j);
   if (status)

@@ -20,6 +20,7 @@
  * labellers {simulator, verified: {transitions, share, mse, r2}, idm} of the simulator's own, of those that it verified, and
  * of what the models alone say on the same steps. Where nothing was hidden its basis is "known": all true actions judge it,
  * since it looked at none; labellers.idm is then what is held out (basis "held_out").
+ * certificate: see report_certificate.h.
  * `warnings` gets what the members warned of, and what is doubtful here. */
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
 

@@ -23,17 +23,17 @@ static enum px_status take_result(struct job *job, const char *job_id, json_t *r
   return status;
 }
 
-/* How many true and proxy actions the run's policy learned from, and its training's warnings. */
+/* Which labels the run's policy learned from, how many true and proxy actions, and its training's warnings. */
 static enum px_status add_training(struct job *job, json_t *run, json_t *report,
                                    struct px_err *err) {
-  static const char *const numbers[] = { "true_transitions", "proxy_transitions", "true_share" };
+  static const char *const found[] = { "labels", "true_transitions", "proxy_transitions", "true_share" };
   char id[STORE_ID_MAX];
   json_t *result = NULL;
   store_result_id("job", spec_text(run, "model"), id);
   const enum px_status status = take_result(job, id, report, &result, err);
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-    json_t *number = json_object_get(result, numbers[i]);
-    if (number) json_object_set(run, numbers[i], number);
+  for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+    json_t *one = json_object_get(result, found[i]);
+    if (one) json_object_set(run, found[i], one);
   }
   json_decref(result);
   return status;

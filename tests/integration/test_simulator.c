@@ -41,6 +41,14 @@ static double number_at(const json_t *from, const char *a, const char *b) {
   return json_number_value(found);
 }
 
+static const json_t *warning_of(const json_t *document, const char *code) {
+  size_t i;
+  const json_t *one;
+  json_array_foreach(json_object_get(document, "warnings"), i, one)
+    if (strcmp(json_string_value(json_object_get(one, "code")), code) == 0) return one;
+  return NULL;
+}
+
 static bool every_third(int trajectory, int t) {
   (void)t;
   return trajectory % 3 == 0;
@@ -59,7 +67,18 @@ static void a_dataset_without_any_action_is_labelled(void) {
   json_t *report = workers_result(store, id), *label = json_object_get(report, "label");
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(label, "basis")), "known");
   CU_ASSERT_TRUE(json_is_null(json_object_get(label, "mse")));
+  CU_ASSERT(number_at(label, "certificate", "verified_share") >= 0.95);
+  CU_ASSERT(number_at(label, "certificate", "mean_residual") < 0.01);
+  CU_ASSERT_EQUAL(number_at(label, "certificate", "threshold"), 1e-4);
+  /* Nothing could tell whether the simulator is the right one. */
+  const json_t *told = warning_of(report, "simulator_unchecked");
+  const char *job = db_sql("select id from jobs where kind = 'label'");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(told, "job")), job);
+  CU_ASSERT_EQUAL(number_at(told, "figures", "trajectories"), 10);
   json_decref(report);
+  json_t *labelled = workers_result(store, job);
+  CU_ASSERT_PTR_NOT_NULL(warning_of(labelled, "simulator_unchecked"));
+  json_decref(labelled);
 }
 
 /* Without a mask all known actions judge the labels: the simulator looked at none. */
@@ -78,6 +97,31 @@ static void known_actions_judge_what_saw_none_of_them(void) {
   CU_ASSERT(number_at(labellers, "verified", "mse") < 1e-3);
   CU_ASSERT(number_at(labellers, "verified", "share") > 0.95);
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(labellers, "idm"), "basis")), "held_out");
+  CU_ASSERT(number_at(label, "certificate", "verified_share") > 0.95);
+  CU_ASSERT_PTR_NULL(warning_of(report, "simulator_unchecked"));
+  CU_ASSERT_PTR_NULL(warning_of(report, "few_verified"));
+  json_decref(report);
+}
+
+/* A policy of verified labels uses none then, and says why; what its runs learned from is told. */
+static void a_policy_of_labels_that_nothing_verified_says_so(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
+  open_store();
+  const struct workers_world world = { .trajectories = 12, .reward_scale = 1, .hopper = true, .known = every_third };
+  hopper_dataset("strict", &world, dataset);
+  workers_submit(store, dataset, FLOW_PIPELINE, "{\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}],"
+                 " \"judge\": \"none\", \"baselines\": [\"labelled_only\"], \"labeller\": {\"kind\": \"simulator\","
+                 " \"fallback\": \"none\", \"threshold\": 1e-12, \"identify\": false, \"restarts\": 0}}", id);
+  run(id, "succeeded");
+  json_t *report = workers_result(store, id);
+  const json_t *runs = json_object_get(report, "runs"), *unused = warning_of(report, "no_proxies_used");
+  CU_ASSERT(number_at(json_object_get(report, "label"), "certificate", "verified_share") < 0.05);
+  CU_ASSERT_PTR_NOT_NULL(warning_of(report, "few_verified"));
+  CU_ASSERT_EQUAL(number_at(unused, "figures", "verified_share"), 0);
+  CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_object_get(unused, "hint")), "threshold"));
+  CU_ASSERT_EQUAL_FATAL(json_array_size(runs), 2);
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(runs, 0), "labels")), "verified");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(runs, 1), "labels")), "true_only");
   json_decref(report);
 }
 
@@ -135,5 +179,6 @@ static void a_label_job_that_was_killed_gives_the_same_bytes(void) {
 }
 
 CU_MAIN("simulator", T(a_dataset_without_any_action_is_labelled), T(known_actions_judge_what_saw_none_of_them),
+        T(a_policy_of_labels_that_nothing_verified_says_so),
         T(a_report_tells_the_simulator_s_labels_from_the_model_s),
         T(a_simulator_that_does_not_fit_the_data_labels_nothing), T(a_label_job_that_was_killed_gives_the_same_bytes))

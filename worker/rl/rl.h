@@ -51,6 +51,9 @@ uint32_t rl_whole(const struct rl_spec *spec, const char *name);
 bool rl_has(const struct rl_spec *spec, const char *name);
 /* Whether a word option says `word`. */
 bool rl_says(const struct rl_spec *spec, const char *name, const char *word);
+/* The word that an option says. */
+enum { RL_WORD_MAX = 32 };
+void rl_word(const struct rl_spec *spec, const char *name, char out[RL_WORD_MAX]);
 
 /* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[RL_SPEC_META_MAX]. */
 enum { RL_SPEC_META_MAX = FLOW_OPTIONS_MAX + 2, RL_SPEC_VALUE_MAX = 32 };

@@ -242,6 +242,15 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
   return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
 }
 
+static enum px_status nothing_usable(const struct px_union *u, const struct choice *choice, struct px_err *err) {
+  px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
+  if (choice->verified && u->proxy_n)
+    px_err_hint(err, "There is no true action, and labels verified takes none of the %llu proxies that the simulator did not "
+                     "verify: compare its model and layout with the data, raise the labeller's threshold, or give labels all.",
+                (unsigned long long)u->proxy_n);
+  return PX_E_NO_LABELS;
+}
+
 static enum px_status data_new(const struct px_union *u, const struct choice *choice, struct rl_data **out,
                                struct px_err *err) {
   const struct px_dataset *ds = u->ds;
@@ -261,7 +270,7 @@ static enum px_status data_new(const struct px_union *u, const struct choice *ch
   if ((status = choose(u, choice, chosen, &n, d, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
     status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
-               : px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
+               : nothing_usable(u, choice, err);
     goto out;
   }
   if ((status = take_memory(d, n, err))) goto out;

@@ -99,6 +99,14 @@ bool rl_says(const struct rl_spec *spec, const char *name, const char *word) {
   return field && spec->value[at] == flow_word_place(field->words, word);
 }
 
+void rl_word(const struct rl_spec *spec, const char *name, char out[RL_WORD_MAX]) {
+  size_t at, len = 0;
+  const struct flow_field *field = option(spec, name, &at);
+  assert(field && field->type == FLOW_ENUM);
+  const char *word = field ? flow_word_at(field->words, (size_t)spec->value[at], &len) : NULL;
+  snprintf(out, RL_WORD_MAX, "%.*s", (int)len, word ? word : "");
+}
+
 size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta) {
   const struct flow_field *fields = flow_algo_options(spec->algo);
   size_t n = 0, len;
