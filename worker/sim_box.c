@@ -30,6 +30,13 @@ void sim_box_close(struct sim_box *b) {
   free(b);
 }
 
+static enum px_status gave_up(const char *why, struct px_err *err) {
+  px_fail(err, PX_E_BAD_DATA, "the simulator did not get through the data: it %s", why);
+  px_err_hint(err, "Its process may take %llu MiB of memory beside the data.",
+              SIM_BOX_MEMORY_BYTES >> 20);
+  return PX_E_BAD_DATA;
+}
+
 /* Why it did not go on; it is ended. */
 static enum px_status lost(struct sim_box *b, struct px_err *err) {
   char why[PX_LOCKUP_WHY];
@@ -40,9 +47,7 @@ static enum px_status lost(struct sim_box *b, struct px_err *err) {
     return px_fail(err, PX_E_INTERNAL, "the simulator's process could not lock itself up: it %s",
                    why);
   if (b->silent) snprintf(why, sizeof why, "made no progress for %d s", IDLE_MS / 1000);
-  px_fail(err, PX_E_BAD_DATA, "the simulator did not get through the data: it %s", why);
-  px_err_hint(err, "Its process may take %llu MiB of memory.", SIM_BOX_MEMORY_BYTES >> 20);
-  return PX_E_BAD_DATA;
+  return gave_up(why, err);
 }
 
 static bool hear(struct sim_box *b, void *dst, size_t n) {
@@ -52,7 +57,7 @@ static bool hear(struct sim_box *b, void *dst, size_t n) {
 /* What it says went wrong; a process that may have been taken over does not pass its trouble off as
  * ours. */
 static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
-  static const enum px_status KNOWN[] = { PX_E_BAD_FIELD, PX_E_NO_LABELS, PX_E_NO_MEMORY };
+  static const enum px_status KNOWN[] = { PX_E_BAD_FIELD, PX_E_NO_LABELS };
   struct px_err said;
   enum px_status code = PX_E_BAD_DATA;
   if (!hear(b, &said, sizeof said)) return lost(b, err);
@@ -63,6 +68,11 @@ static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
   px_text_clean(said.hint);
   for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++)
     if (said.code == KNOWN[i]) code = said.code;
+  if (said.code == PX_E_NO_MEMORY) { /* of its own bound, not of this machine's */
+    char why[sizeof said.message + 32];
+    snprintf(why, sizeof why, "ran out of memory (%s)", said.message);
+    return gave_up(why, err);
+  }
   px_fail_at(err, code, said.pointer, "%s", said.message);
   if (*said.hint) px_err_hint(err, "%s", said.hint);
   return code;

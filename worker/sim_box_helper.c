@@ -7,6 +7,7 @@
 #include "lib/base/mem.h"
 #include "lib/data/lockup.h"
 #include "lib/sim/mjcf.h"
+#include "lib/sim/physics.h"
 #include "worker/sim_box_frame.h"
 
 static bool say(const void *bytes, size_t n) {
@@ -39,10 +40,11 @@ static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t
 }
 static const struct px_progress PROGRESS = { NULL, report };
 
-/* n items of `size` bytes that the parent sends; NULL when it has gone or there is no memory. */
+/* n items of `size` bytes that the parent sends; NULL when it has gone. */
 static void *take(size_t n, size_t size) {
   void *room = px_calloc(n ? n : 1, size);
-  if (room && px_helper_take(SIM_BOX_TALK_FD, room, n * size)) return room;
+  if (!room) _exit(PX_LOCKUP_EXIT_MEMORY);
+  if (px_helper_take(SIM_BOX_TALK_FD, room, n * size)) return room;
   free(room);
   return NULL;
 }
@@ -159,6 +161,7 @@ static int simulate(void) {
   struct sim *sim = NULL;
   struct px_err err = { .code = PX_OK };
   if (!px_helper_take(SIM_BOX_TALK_FD, &hello, sizeof hello) || !take_model(&hello)) return 2;
+  px_physics_tell_memory();
   const struct px_lockup limits = { .cpu_s = SIM_BOX_CPU_S,
                                     .memory_bytes = SIM_BOX_MEMORY_BYTES + hello.data_bytes_max,
                                     .read_fd = SIM_BOX_TALK_FD,

@@ -109,7 +109,9 @@ int px_lockup_signal(int ended, int *code) {
 void px_lockup_why(int ended, char out[PX_LOCKUP_WHY]) {
   int code;
   const int signal_n = px_lockup_signal(ended, &code);
-  if (!signal_n)
+  if (!signal_n && code == PX_LOCKUP_EXIT_MEMORY)
+    snprintf(out, PX_LOCKUP_WHY, "ran out of memory");
+  else if (!signal_n)
     snprintf(out, PX_LOCKUP_WHY, "broke off (%d)", code);
   else if (signal_n == SIGSYS)
     snprintf(out, PX_LOCKUP_WHY, "asked for a system call that is refused");

@@ -25,6 +25,8 @@ bool px_lockup(const struct px_lockup *limits) PX_MUST_CHECK;
 /* The exit status of a helper that a signal would have ended, had it not been the first process of
  * its namespace, on which signals without a handler have no effect. */
 enum { PX_LOCKUP_EXIT_SIGNAL = 128 };
+/* That of one that found no memory and can tell. */
+enum { PX_LOCKUP_EXIT_MEMORY = 100 };
 /* Why a helper ended, by its wait status: the signal that ended it, or 0 and *code its exit status.
  */
 int px_lockup_signal(int ended, int *code);

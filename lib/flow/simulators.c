@@ -10,6 +10,8 @@
 
 #define END { .name = NULL }
 #define SCALE_MAX 1e9
+#define SCALE_LEAST 1e-9
+#define FLOAT32_DIGITS 16777216.0 /* 2^24: more than this beside 1 leaves nothing of the 1 */
 static const struct flow_field A_BOUND[] = {
   { "bound", FLOW_NUMBER, -1e12, 1e12, "!", NULL, NULL, "A bound" }, END
 };
@@ -17,8 +19,8 @@ static const struct flow_field A_BOUND[] = {
   { "of", FLOW_TEXT, 1, 64, "!", NULL, NULL, words }
 #define LINEAR \
   { "scale", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "1", NULL, NULL, \
-    "Factor to the dataset's units; not 0" }, \
-  { "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, "Added after it" }
+    "Factor to the dataset's units; from 1e-9 up, or negative so" }, \
+  { "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, "Added after it; at most 2^24 times scale" }
 static const struct flow_field OBSERVATION[] = {
   OF("qpos or qvel, whole, from:to or one index: qpos[1:], qvel[0:3], qpos[2]"),
   { "clip", FLOW_LIST, 2, 2, NULL, NULL, A_BOUND,
@@ -98,6 +100,22 @@ static enum px_status bad(const char *at, const char *text, const struct flow_si
   return PX_E_BAD_FIELD;
 }
 
+/* Data and labels are float32: what is lost in them nobody can solve for. */
+static enum px_status check_linear(const struct flow_sim_term *term, const char *at, const char *text,
+                                   struct px_err *err) {
+  char place[64];
+  snprintf(place, sizeof place, "%s/%s", at, fabs(term->scale) < SCALE_LEAST ? "scale" : "offset");
+  if (fabs(term->scale) < SCALE_LEAST)
+    return px_fail_at(err, PX_E_BAD_FIELD, place,
+                      "a scale of %g leaves nothing of %.64s: %g to %g are possible, or negative so",
+                      term->scale, text, SCALE_LEAST, SCALE_MAX);
+  if (fabs(term->offset) <= FLOAT32_DIGITS * fabs(term->scale)) return PX_OK;
+  return px_fail_at(err, PX_E_BAD_FIELD, place,
+                    "an offset of %g with a scale of %g leaves nothing of %.64s in float32: at most "
+                    "%g is possible",
+                    term->offset, term->scale, text, FLOAT32_DIGITS * fabs(term->scale));
+}
+
 /* Adds the terms of one part to the n that there are, each number of the state once. */
 static enum px_status add_part(const json_t *part, const char *at,
                                const struct flow_sim_model *model, bool action,
@@ -116,8 +134,8 @@ static enum px_status add_part(const json_t *part, const char *at,
                                 .offset = json_number_value(json_object_get(part, "offset")),
                                 .clip_low = -INFINITY,
                                 .clip_high = INFINITY };
-  if (term.scale == 0)
-    return px_fail_at(err, PX_E_BAD_FIELD, at, "a scale of 0 leaves nothing of %.64s", text);
+  const enum px_status status = check_linear(&term, at, text, err);
+  if (status) return status;
   if (clip) {
     term.clip_low = json_number_value(json_array_get(clip, 0));
     term.clip_high = json_number_value(json_array_get(clip, 1));

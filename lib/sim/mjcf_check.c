@@ -12,15 +12,8 @@
 
 enum { IDLE_MS = 60000 };
 
-/* Why there is no answer; the helper has been waited for. */
-static enum px_status explain(int ended, bool ready, bool silent, struct px_err *err) {
-  char why[PX_LOCKUP_WHY];
-  px_lockup_why(ended, why);
-  if (!ready)
-    return px_fail(err, PX_E_INTERNAL, "the model helper could not lock itself up: it %s", why);
-  if (silent) snprintf(why, sizeof why, "made no progress for %d s", IDLE_MS / 1000);
-  px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model could not be compiled and stepped: it %s",
-             why);
+static enum px_status refuse(struct px_err *err, const char *why) {
+  px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model could not be compiled and stepped: %s", why);
   px_err_hint(
     err,
     "A model may take %d s of processor time and %llu MiB of memory to compile and take %d steps.",
@@ -28,12 +21,28 @@ static enum px_status explain(int ended, bool ready, bool silent, struct px_err 
   return PX_E_BAD_FIELD;
 }
 
+/* Why there is no answer; the helper has been waited for. */
+static enum px_status explain(int ended, bool ready, bool silent, struct px_err *err) {
+  char why[PX_LOCKUP_WHY];
+  px_lockup_why(ended, why);
+  if (!ready)
+    return px_fail(err, PX_E_INTERNAL, "the model helper could not lock itself up: it %s", why);
+  if (silent) snprintf(why, sizeof why, "made no progress for %d s", IDLE_MS / 1000);
+  char it[PX_LOCKUP_WHY + 4];
+  snprintf(it, sizeof it, "it %s", why);
+  return refuse(err, it);
+}
+
 /* What a process that may have been taken over says is bounded and fit to be shown. */
 static enum px_status judge(struct px_mjcf_answer *a, struct px_mjcf_model *out,
                             struct px_err *err) {
   a->err.message[sizeof a->err.message - 1] = '\0';
   px_text_clean(a->err.message);
-  if (a->err.code == PX_E_NO_MEMORY) return px_fail(err, PX_E_NO_MEMORY, "%s", a->err.message);
+  if (a->err.code == PX_E_NO_MEMORY) {
+    char it[sizeof a->err.message + 32];
+    snprintf(it, sizeof it, "it ran out of memory (%s)", a->err.message);
+    return refuse(err, it);
+  }
   if (a->err.code) return px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "%s", a->err.message);
   const struct px_mjcf_model *m = &a->model;
   const bool sane = m->nq <= PX_MJCF_DOF_MAX && m->nv <= PX_MJCF_DOF_MAX &&

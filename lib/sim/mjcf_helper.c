@@ -95,6 +95,7 @@ static int check_model(void) {
     return 2;
   char *text = malloc(request.bytes + 1);
   if (!text || !px_helper_take(PX_MJCF_TALK_FD, text, request.bytes)) return 3;
+  px_physics_tell_memory();
   const struct px_lockup limits = { .cpu_s = PX_MJCF_CPU_S,
                                     .memory_bytes = PX_MJCF_MEMORY_BYTES,
                                     .read_fd = PX_MJCF_TALK_FD,

@@ -162,6 +162,7 @@ enum px_status px_mjcf_scan(const char *text, size_t n, struct px_err *err) {
                         PX_MJCF_BYTES_MAX, n);
   else if (memchr(text, '\0', n))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model holds a NUL");
+  if (!status && starts(s, "\xEF\xBB\xBF")) s->at += 3; /* a byte order mark, as editors put one */
   while (!status && s->at < s->end) status = scan_next(s);
   if (!status && (!s->root_seen || s->depth))
     status = refuse(s, s->depth ? "<%s> is not closed" : "there is no element",

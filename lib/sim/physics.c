@@ -1,12 +1,15 @@
 /* See physics.h. */
 #include "lib/sim/physics.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/lockup.h"
 
 static _Thread_local jmp_buf *guard;
 static _Thread_local char guard_text[300];
@@ -19,11 +22,39 @@ static void on_error(const char *text) {
  * mjData. */
 static void on_warning(const char *text) { (void)text; }
 
+enum { WORDS_MAX = 300 };
+
+/* Its messages have several lines, and some end with one. */
+static void join_lines(const char *text, char out[WORDS_MAX]) {
+  size_t n = 0;
+  while (*text && n + 3 < WORDS_MAX) {
+    const size_t breaks = strspn(text, "\r\n");
+    text += breaks;
+    if (!breaks)
+      out[n++] = *text++;
+    else if (*text && n)
+      out[n++] = ';', out[n++] = ' ';
+  }
+  out[n] = '\0';
+}
+
+/* An allocation that failed, in MuJoCo's words. */
+static bool lacks_memory(const char *text) {
+  return strstr(text, "allocate memory") || strstr(text, "could not create mjData");
+}
+
+static enum px_status stopped(const char *text, enum px_status code, const char *what,
+                              struct px_err *err) {
+  char words[WORDS_MAX];
+  join_lines(text, words);
+  return px_fail(err, lacks_memory(text) ? PX_E_NO_MEMORY : code, "%s: %s", what, words);
+}
+
 enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx, struct px_err *err) {
   jmp_buf here;
   if (setjmp(here)) {
     guard = NULL;
-    return px_fail(err, PX_E_INTERNAL, "MuJoCo stopped: %s", guard_text);
+    return stopped(guard_text, PX_E_INTERNAL, "MuJoCo stopped", err);
   }
   guard = &here;
   run(ctx);
@@ -63,7 +94,7 @@ enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjDa
   enum px_status status = px_physics_guard(load, &l, err);
   free(l.files);
   if (!status && !l.model)
-    status = px_fail(err, PX_E_BAD_DATA, "MuJoCo does not load the model: %s", l.error);
+    status = stopped(l.error, PX_E_BAD_DATA, "MuJoCo does not load the model", err);
   if (!status && !l.data) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the model's state");
   if (status) {
     if (l.model) mj_deleteModel(l.model);
@@ -80,4 +111,29 @@ const char *px_physics_warning(const mjData *data) {
   for (int i = 0; i < mjNWARNING; i++)
     if (data->warning[i].number > 0) return mju_warningText(i, data->warning[i].lastinfo);
   return NULL;
+}
+
+/* ---- memory that its compiler, which is C++, does not get */
+
+static void *(*current_exception)(void); /* __cxa_current_exception_type */
+static const void *out_of_memory[2];     /* std::bad_alloc, std::length_error: type_info */
+
+/* The C++ library would write a message, which a locked-up process may not. */
+static void on_exception(void) {
+  const void *thrown = current_exception();
+  if (thrown && (thrown == out_of_memory[0] || thrown == out_of_memory[1]))
+    _exit(PX_LOCKUP_EXIT_MEMORY);
+  abort();
+}
+
+void px_physics_tell_memory(void) {
+  void (*(*set_terminate)(void (*)(void)))(void);
+  void *const setter = dlsym(RTLD_DEFAULT, "_ZSt13set_terminatePFvvE");
+  void *const current = dlsym(RTLD_DEFAULT, "__cxa_current_exception_type");
+  out_of_memory[0] = dlsym(RTLD_DEFAULT, "_ZTISt9bad_alloc");
+  out_of_memory[1] = dlsym(RTLD_DEFAULT, "_ZTISt12length_error");
+  if (!setter || !current) return;
+  memcpy(&set_terminate, &setter, sizeof setter);
+  memcpy(&current_exception, &current, sizeof current);
+  set_terminate(on_exception);
 }

@@ -13,7 +13,8 @@
 
 #include "lib/base/status.h"
 
-/* Runs run(ctx); INTERNAL with MuJoCo's words if it gave up. Not to be nested. */
+/* Runs run(ctx); INTERNAL with MuJoCo's words if it gave up, NO_MEMORY if for want of memory. Not
+ * to be nested. */
 enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx,
                                 struct px_err *err) PX_MUST_CHECK;
 
@@ -22,6 +23,11 @@ enum px_status px_physics_guard(void (*run)(void *ctx), void *ctx,
  * the disk: who loads what users send sees to it that there are none. */
 enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjData **data,
                                struct px_err *err) PX_MUST_CHECK;
+
+/* For a helper, before it locks itself up: where MuJoCo's compiler gets no memory, which C++ tells
+ * by an exception, the process ends with PX_LOCKUP_EXIT_MEMORY. Without it such a process dies of
+ * the message that the C++ library writes. */
+void px_physics_tell_memory(void);
 
 /* Such as "2.2.2": what a simulation's bits depend on. */
 const char *px_physics_version(void);

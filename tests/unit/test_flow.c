@@ -497,6 +497,8 @@ static void a_layout_is_laid_out_over_the_model(void) {
                   " \"actions\": [\"ctrl[1:3]\", {\"of\": \"ctrl[0]\", \"scale\": -2}], \"delay\": 1}", &l, &err), err);
   CU_ASSERT(l.obs_dim == 3 && l.obs[0].index == 2 && l.obs[2].index == 1 && l.obs[2].scale == 57.3 && l.obs[2].offset == 1);
   CU_ASSERT(l.act_dim == 3 && l.act[0].index == 1 && l.act[2].index == 0 && l.act[2].scale == -2 && l.delay == 1);
+  CU_OK(layout_of("{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 1e-9, \"offset\": 0.01},"
+                  " {\"of\": \"qvel\", \"scale\": 1e9, \"offset\": -1e9}]}", &l, &err), err);
 }
 
 static void a_layout_that_the_model_lacks_is_refused(void) {
@@ -510,7 +512,13 @@ static void a_layout_that_the_model_lacks_is_refused(void) {
     { "{\"name\": \"a\", \"observations\": [\"ctrl\"]}", "/observations/0" },
     { "{\"name\": \"a\", \"observations\": [\"qpos\", \"qpos[2]\"]}", "/observations/1" },
     { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"clip\": [1, -1]}]}", "/observations/0" },
-    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 0}]}", "/observations/0" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 0}]}", "/observations/0/scale" },
+    { "{\"name\": \"a\", \"observations\": [\"qvel\", {\"of\": \"qpos\", \"scale\": 1e-300}]}", "/observations/1/scale" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": -1e-10}]}", "/observations/0/scale" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 1e300}]}", "/observations/0/scale" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"offset\": -2e7}]}", "/observations/0/offset" },
+    { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 1e-6, \"offset\": 20}]}", "/observations/0/offset" },
+    { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"actions\": [{\"of\": \"ctrl\", \"scale\": 1e-12}]}", "/actions/0/scale" },
     { "{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"clip\": [1]}]}", "/observations/0/clip" },
     { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"actions\": [\"ctrl[3]\"]}", "/actions/0" },
     { "{\"name\": \"a\", \"observations\": [\"qpos\"], \"actions\": [\"qpos\"]}", "/actions/0" },

@@ -10,6 +10,9 @@
 #define BODY "<worldbody><body><joint name=\"j\" type=\"hinge\"/><geom size=\".1\"/></body></worldbody>"
 #define DRIVE "<actuator><motor joint=\"j\"/></actuator>"
 #define MODEL(more) "<mujoco>" more BODY DRIVE "</mujoco>"
+/* Its compiler makes 810,000 bodies of it. */
+#define GRID "<mujoco><worldbody><body><freejoint/><composite type=\"grid\" count=\"900 900 1\" spacing=\".1\">" \
+  "<geom size=\".01\"/></composite></body></worldbody></mujoco>"
 
 static struct px_err err;
 
@@ -37,9 +40,11 @@ static void models_that_stand_alone_are_compiled_and_measured(void) {
   }
 }
 
+static struct px_err why; /* of what was refused last */
+
 static void refused(const char *text, const char *says) {
   struct px_mjcf_model model;
-  struct px_err why = { .code = PX_OK };
+  why = (struct px_err){ .code = PX_OK };
   const enum px_status status = px_mjcf_check(text, strlen(text), 0, 1, &model, &why);
   if (status != PX_E_BAD_FIELD) printf("\n  status %d (%s) of %.200s\n", status, why.message, text);
   CU_ASSERT_EQUAL(status, PX_E_BAD_FIELD);
@@ -88,10 +93,42 @@ static void what_a_compiler_or_a_simulation_cannot_take_is_refused(void) {
   refused(MODEL("<asset><texture name=\"t\" type=\"2d\" builtin=\"checker\" width=\"60000\" height=\"60000\"/></asset>"), "");
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 }; /* their runtimes cannot live under a bound of memory */
+#else
+enum { SANITIZED = 0 };
+#endif
+
+/* MuJoCo tells so in three ways: by a message, by one while it loads, and by an exception of C++. */
+static void want_of_memory_is_told_with_the_bound(void) {
+  static const char *const MODELS[] = {
+    MODEL("<size nstack=\"2000000000\"/>"), MODEL("<size nconmax=\"2000000\" njmax=\"2000000\"/>"),
+    MODEL("<asset><hfield name=\"h\" nrow=\"60000\" ncol=\"60000\" size=\"1 1 1 1\"/></asset>"),
+    GRID
+  };
+  for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS && !SANITIZED; i++) {
+    refused(MODELS[i], "ran out of memory");
+    CU_ASSERT_PTR_NOT_NULL(strstr(why.hint, "1024 MiB"));
+  }
+}
+
+static void messages_of_several_lines_become_one(void) {
+  refused(MODEL("<bogus/>"), "unrecognized element; Element 'bogus', line 1");
+  CU_ASSERT_PTR_NULL(strchr(why.message, '?'));
+  refused("<mujoco>" BODY "<actuator><motor joint=\"nope\"/></actuator></mujoco>", "id = 0; Object name");
+}
+
+static void a_byte_order_mark_is_no_text(void) {
+  static const char TEXT[] = "\xEF\xBB\xBF<?xml version=\"1.0\"?>\n" MODEL("");
+  struct px_mjcf_model model;
+  CU_OK(px_mjcf_check(TEXT, sizeof TEXT - 1, 0, 1, &model, &err), err);
+  CU_ASSERT_EQUAL(model.nv, 1);
+  refused("<mujoco/>\xEF\xBB\xBF", "text between");
+}
+
 /* A model that multiplies its bodies: as many as the compiler would make of it. */
 static void a_model_that_grows_without_bound_ends_with_its_helper(void) {
-  refused("<mujoco><worldbody><body><freejoint/><composite type=\"grid\" count=\"900 900 1\" spacing=\".1\"><geom size=\".01\"/>"
-          "</composite></body></worldbody></mujoco>", "");
+  if (SANITIZED) refused(GRID, "");
   struct px_buf many = PX_BUF(1 << 20);
   CU_ASSERT_EQUAL_FATAL(px_buf_puts(&many, "<mujoco><worldbody>"), PX_OK);
   for (int i = 0; i < 1500; i++)
@@ -114,6 +151,7 @@ static void models_with_several_meshes_are_compiled_without_threads(void) {
 static const struct cu_test tests[] = {
   T(models_that_stand_alone_are_compiled_and_measured), T(what_reaches_out_of_the_text_is_refused_with_its_place),
   T(what_is_no_xml_is_refused), T(what_a_compiler_or_a_simulation_cannot_take_is_refused),
+  T(want_of_memory_is_told_with_the_bound), T(messages_of_several_lines_become_one), T(a_byte_order_mark_is_no_text),
   T(a_model_that_grows_without_bound_ends_with_its_helper), T(models_with_several_meshes_are_compiled_without_threads),
 };
 

@@ -104,6 +104,14 @@ static void what_goes_wrong_within_comes_back_with_its_place(void) {
   layout.mjcf_n = strlen(layout.mjcf);
   CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bogus"));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  layout.mjcf = "<mujoco><size nstack=\"2000000000\"/><worldbody><body><joint name=\"j\"/><geom size=\".1\"/></body></worldbody>"
+                "<actuator><motor joint=\"j\"/></actuator></mujoco>";
+  layout.mjcf_n = strlen(layout.mjcf);
+  CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "ran out of memory"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "1024 MiB"));
+#endif
   CU_ASSERT_PTR_NULL(box);
   px_dataset_free(ds);
 }
