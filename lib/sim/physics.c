@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,9 +122,8 @@ static const void *out_of_memory[2];     /* std::bad_alloc, std::length_error: t
 /* The C++ library would write a message, which a locked-up process may not. */
 static void on_exception(void) {
   const void *thrown = current_exception();
-  if (thrown && (thrown == out_of_memory[0] || thrown == out_of_memory[1]))
-    _exit(PX_LOCKUP_EXIT_MEMORY);
-  abort();
+  const bool memory = thrown && (thrown == out_of_memory[0] || thrown == out_of_memory[1]);
+  _exit(memory ? PX_LOCKUP_EXIT_MEMORY : PX_LOCKUP_EXIT_SIGNAL + SIGABRT);
 }
 
 void px_physics_tell_memory(void) {
