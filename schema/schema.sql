@@ -329,7 +329,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
     CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
-    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'rehearse'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'train_inverse'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'rehearse'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
     CONSTRAINT jobs_limit_s_check CHECK ((limit_s >= 0)),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
@@ -936,11 +936,11 @@ CREATE TABLE public.models (
     size_bytes bigint NOT NULL,
     metrics jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT models_role_check CHECK ((role = ANY (ARRAY['idm'::text, 'policy'::text]))),
+    CONSTRAINT models_role_check CHECK ((role = ANY (ARRAY['idm'::text, 'policy'::text, 'inverse'::text]))),
     CONSTRAINT models_sha256_check CHECK ((length(sha256) = 32))
 );
 
-COMMENT ON TABLE public.models IS 'Trained networks: inverse dynamics models and policies';
+COMMENT ON TABLE public.models IS 'Trained networks: inverse dynamics models, policies and nets that invert a simulator';
 
 COMMENT ON COLUMN public.models.id IS 'mdl_ and the digits of the job that trained it';
 
@@ -950,7 +950,7 @@ COMMENT ON COLUMN public.models.epoch IS 'Attempt that published it';
 
 COMMENT ON COLUMN public.models.dataset_id IS 'Dataset it was trained on';
 
-COMMENT ON COLUMN public.models.role IS 'idm or policy';
+COMMENT ON COLUMN public.models.role IS 'idm, policy or inverse';
 
 COMMENT ON COLUMN public.models.algo IS 'Algorithm and profile';
 

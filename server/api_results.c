@@ -36,8 +36,8 @@ API_HANDLER(api_model_list) {
   struct store_page page = { .limit = 0 };
   struct store *store = NULL;
   const char *role = http_query(req, "role");
-  if (role && strcmp(role, "idm") != 0 && strcmp(role, "policy") != 0)
-    return px_fail_at(err, PX_E_BAD_FIELD, "role", "role must be idm or policy");
+  if (role && strcmp(role, "idm") != 0 && strcmp(role, "policy") != 0 && strcmp(role, "inverse") != 0)
+    return px_fail_at(err, PX_E_BAD_FIELD, "role", "role must be idm, policy or inverse");
   enum px_status status = read_page(req, "mdl_", &page, err);
   if (!status) status = api_store(req, &store, err);
   return status ? status : store_model_list(store, &page, role, &reply->body, err);

@@ -156,7 +156,7 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   struct px_union *u = NULL;
   struct keeper keeper = { .job = NULL };
   enum px_status status = snapshot_union(job, a->ds, spec_text(spec, "label_set"), &u, err);
-  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = keeper_open(&keeper, job, NULL, err);
   if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, &keeper.checkpoint, a->values, &found, err);
   keeper_close(&keeper);
   px_union_free(u);

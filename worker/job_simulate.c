@@ -1,8 +1,9 @@
 /*
  * check_simulator: replays known actions in a simulator, and fails with the numbers where it does
- * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. Where
- * inverse dynamics models label too, the solver starts from their labels, and theirs stand where
- * the simulator's is not verified and has the larger score.
+ * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. The
+ * solver starts from the answers of a net that inverts it (train_inverse), which label alone where
+ * nothing is solved; without one from the labels of inverse dynamics models, where there are any.
+ * Theirs stand where the simulator's label is not verified and has the larger score.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/nn/mat.h"
+#include "worker/sim/net.h"
 #include "worker/simulator.h"
 #include "worker/snapshot.h"
 #include "worker/staging.h"
@@ -19,34 +21,9 @@ static bool flag(const json_t *spec, const char *name) {
   return json_is_true(json_object_get(spec, name));
 }
 
-/* The residual's unit, of all of the snapshot's states. */
-static enum px_status spread_of(const struct px_dataset *ds, double **std, struct px_err *err) {
-  double *found = px_calloc(ds->spaces.obs_dim, sizeof *found);
-  if (!found) return px_fail(err, PX_E_NO_MEMORY, "no memory for the data's spread");
-  sim_spread(ds, found);
-  *std = found;
-  return PX_OK;
-}
-
 /* ---- check_simulator */
 
 enum { DELAY_MAX = 4 };
-
-/* The factors that the model was adjusted by, as shards read them again. */
-static json_t *adjustment_document(const struct sim_identified *found) {
-  json_t *out = json_object();
-  for (int i = 0; i < SIM_FACTORS_N; i++)
-    json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
-  json_object_set_new(out, "delay", json_integer(found->adjustment.delay));
-  return out;
-}
-
-static struct sim_adjustment adjustment_of(const json_t *document) {
-  struct sim_adjustment out = { .delay = (uint32_t)spec_uint(document, "delay", 0) };
-  for (int i = 0; i < SIM_FACTORS_N; i++)
-    out.factor[i] = spec_number(document, sim_factor_name[i], 1);
-  return out;
-}
 
 /* The model's numbers are fitted where it misses the true actions, and kept where that explains
  * them better. *found is NULL where there was nothing to do. */
@@ -59,7 +36,7 @@ static enum px_status identify(struct job *job, struct simulator *simulator,
     simulator_identify(simulator, options, ds, DELAY_MAX, &job->progress, &identified, err);
   if (!status) status = simulator_check(simulator, options, ds, &job->progress, fit, err);
   if (!status && identified.median_after < identified.median_before)
-    *found = adjustment_document(&identified);
+    *found = simulator_adjustment(&identified);
   return status;
 }
 
@@ -91,7 +68,7 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   struct sim_fit *fit = px_calloc(1, sizeof *fit);
   enum px_status status =
     fit ? snapshot_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
-  if (!status) status = spread_of(ds, &std, err);
+  if (!status) status = simulator_spread(ds, &std, err);
   options.std = std;
   if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, &simulator, err);
   if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
@@ -112,6 +89,7 @@ struct shard {
   struct job *job;
   struct px_dataset *ds; /* the whole snapshot's states; no true action is left in it */
   struct snapshot_idm idm;
+  struct sim_net *net; /* NULL: none was trained */
   struct simulator *simulator;
   struct sim_options options;
   double *std;
@@ -129,11 +107,10 @@ static void take_model(struct sim_labels *l, const struct idm_labels *model, uin
 }
 
 /* Whose label stands, step by step: origin [steps_n]. */
-static void choose(struct sim_labels *l, const struct idm_labels *model, bool solved,
-                   uint8_t *origin) {
+static void choose(struct sim_labels *l, const struct idm_labels *model, uint8_t *origin) {
   for (uint64_t t = 0; t < l->steps_n; t++) {
     const bool better =
-      !l->known[t] || !solved || (!l->verified[t] && model && model->score[t] < l->score[t]);
+      !l->known[t] || (!l->verified[t] && model && model->score[t] < l->score[t]);
     if (model && model->known[t] && better)
       take_model(l, model, t);
     else
@@ -145,7 +122,7 @@ static enum px_status stage(struct shard *shard, struct sim_labels *l,
                             const struct idm_labels *model, uint32_t seq, struct px_err *err) {
   uint8_t *origin = px_calloc(l->steps_n, 1);
   if (!origin) return px_fail(err, PX_E_NO_MEMORY, "no memory to label segment %u", seq);
-  choose(l, model, shard->options.solve, origin);
+  choose(l, model, origin);
   const struct px_label_rows rows = { .steps_n = l->steps_n,
                                       .actions = l->actions,
                                       .std = l->std,
@@ -161,56 +138,45 @@ static enum px_status stage(struct shard *shard, struct sim_labels *l,
   return status;
 }
 
+/* What the solver starts from, in a net's own memory: *owned. */
+static enum px_status start_of(const struct shard *s, uint32_t from, uint32_t to,
+                               const struct idm_labels *model, float **owned, const float **start,
+                               struct px_err *err) {
+  const struct px_dataset *ds = s->ds;
+  *start = model && s->options.solve ? model->actions : NULL;
+  if (!s->net) return PX_OK;
+  *owned = px_calloc(ds->step_start[to] - ds->step_start[from],
+                     ds->spaces.act_dim * sizeof **owned);
+  *start = *owned;
+  return *owned ? sim_net_apply(s->net, ds, from, to, *owned, err)
+                : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
+}
+
 static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err) {
   struct shard *s = ctx;
   const struct px_dataset *ds = s->ds;
   const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
   struct idm_labels *model = NULL;
   struct sim_labels *labels = NULL;
+  float *owned = NULL;
+  const float *start = NULL;
   enum px_status status = PX_OK;
   if (s->idm.n)
     status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
+  if (!status) status = start_of(s, from, to, model, &owned, &start, err);
   if (!status)
-    status = simulator_label(s->simulator, &s->options, ds, from, to, model ? model->actions : NULL,
-                             &s->job->progress, &labels, err);
+    status = simulator_label(s->simulator, &s->options, ds, from, to, start, &s->job->progress,
+                             &labels, err);
   if (!status) status = stage(s, labels, model, seq, err);
   sim_labels_free(labels);
   idm_labels_free(model);
-  return status;
-}
-
-static enum px_status hide_all(struct px_dataset *ds, struct px_err *err) {
-  uint8_t *none = px_calloc(ds->traj_n, 1);
-  if (!none) return px_fail(err, PX_E_NO_MEMORY, "no memory to hide actions");
-  px_dataset_hide(ds, none);
-  free(none);
-  return PX_OK;
-}
-
-/* What the check found: the model is adjusted as it was there, and labels count as verified only
- * where true actions are. */
-static enum px_status take_check(struct shard *s, struct px_err *err) {
-  const char *check = spec_text(s->job->spec, "check");
-  struct px_buf text = PX_BUF(1 << 20);
-  if (!check) return PX_OK;
-  enum px_status status = store_job_result(s->job->store, check, &text, err);
-  json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
-  if (!status && !result)
-    status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", check);
-  s->options.replay_median = spec_number(result, "median_residual", 0);
-  const json_t *adjustment = json_object_get(result, "adjustment");
-  if (!status && adjustment) {
-    const struct sim_adjustment found = adjustment_of(adjustment);
-    status = simulator_adjust(s->simulator, &found, err);
-  }
-  json_decref(result);
-  px_buf_free(&text);
+  free(owned);
   return status;
 }
 
 static void profile_of(struct shard *s) {
   char machine[PX_MAT_PROFILE_MAX] = "";
-  if (s->idm.n) px_mat_profile(machine);
+  if (s->idm.n || s->net) px_mat_profile(machine);
   snprintf(s->profile, sizeof s->profile, "simulator-1, %s, %s", simulator_profile(s->simulator),
            machine);
 }
@@ -222,20 +188,21 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   s.options.restarts = (uint32_t)spec_uint(labeller, "restarts", s.options.restarts);
   s.options.verified_below = spec_number(labeller, "threshold", s.options.verified_below);
   s.options.solve = flag(labeller, "solve");
-  enum px_status status = snapshot_truth(job, &s.ds, err);
-  if (!status) status = hide_all(s.ds, err);
-  if (!status) status = spread_of(s.ds, &s.std, err);
+  enum px_status status = snapshot_states(job, &s.ds, err);
+  if (!status) status = simulator_spread(s.ds, &s.std, err);
   s.options.std = s.std;
   if (!status) status = snapshot_idm(job, &s.idm, err);
+  if (!status) status = snapshot_inverse(job, &s.net, err);
   if (!status)
     status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
-  if (!status) status = take_check(&s, err);
+  if (!status) status = simulator_take_check(s.simulator, job, &s.options.replay_median, err);
   if (!status) {
     profile_of(&s);
     status = staging_run(job, s.profile, label_segment, &s, err);
   }
   simulator_close(s.simulator);
   snapshot_idm_free(&s.idm);
+  sim_net_free(s.net);
   free(s.std);
   px_dataset_free(s.ds);
   return status ? status : store_job_succeed(job->store, &job->hold, "{}", err);

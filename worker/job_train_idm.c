@@ -134,7 +134,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   if (!status && member >= spec.members)
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);
   if (!status) status = snapshot_visible(job, &ds, err);
-  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = keeper_open(&keeper, job, NULL, err);
   if (!status) status = idm_train_member(ds, &spec, member, &job->progress, &keeper.checkpoint, &model, metrics, err);
   if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
   keeper_close(&keeper);

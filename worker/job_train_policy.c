@@ -97,7 +97,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = snapshot_visible(job, &ds, err);
   if (!status) status = snapshot_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
-  if (!status) status = keeper_open(&keeper, job, err);
+  if (!status) status = keeper_open(&keeper, job, NULL, err);
   if (!status) status = rl_train(&spec, u, &job->progress, &keeper.checkpoint, &policy, &metrics, err);
   if (status == PX_E_NAN_LOSS) keeper_explain(&keeper, err);
   keeper_close(&keeper);

@@ -7,6 +7,7 @@ static const job_function FUNCTIONS[FLOW_KIND_N] = {
   [FLOW_LABEL_SHARD] = job_label_shard,
   [FLOW_SIMULATE_SHARD] = job_simulate_shard,
   [FLOW_CHECK_SIMULATOR] = job_check_simulator,
+  [FLOW_TRAIN_INVERSE] = job_train_inverse,
   [FLOW_LABEL] = job_label,
   [FLOW_TRAIN_POLICY] = job_train_policy,
   [FLOW_EVALUATE] = job_evaluate,

@@ -30,6 +30,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_label_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_simulate_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_check_simulator(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_train_inverse(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_label(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_train_policy(struct job *job, struct px_err *err) PX_MUST_CHECK;
 enum px_status job_evaluate(struct job *job, struct px_err *err) PX_MUST_CHECK;

@@ -59,9 +59,11 @@ static enum px_status find(struct keeper *k, struct px_err *err) {
   return status;
 }
 
-enum px_status keeper_open(struct keeper *keeper, struct job *job, struct px_err *err) {
+enum px_status keeper_open(struct keeper *keeper, struct job *job, const char *beside, struct px_err *err) {
+  char machine[PX_MAT_PROFILE_MAX];
   *keeper = (struct keeper){ .job = job, .from = PX_BUF(PX_CHECKPOINT_BYTES_MAX) };
-  px_mat_profile(keeper->profile);
+  px_mat_profile(machine);
+  snprintf(keeper->profile, sizeof keeper->profile, "%s%s%s", machine, beside ? ", " : "", beside ? beside : "");
   stop_asked = 0;
   const stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof handler_stack };
   const struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | SA_ONSTACK };

@@ -282,3 +282,61 @@ out:
     *out = labels;
   return status;
 }
+
+/* ---- pairs */
+
+/* Numbers that a net may learn from; the helper may have been taken over. */
+static bool sane_pairs(const struct sim_pairs *p) {
+  bool sane = p->delay <= SIM_DELAY_MAX;
+  for (uint32_t j = 0; j < p->act_dim && sane; j++)
+    sane = p->low[j] >= -1 && p->high[j] <= 1 && p->low[j] < p->high[j];
+  for (size_t i = 0; i < (size_t)p->n * 2 * p->obs_dim && sane; i++) sane = isfinite(p->x[i]);
+  for (size_t i = 0; i < (size_t)p->n * p->act_dim && sane; i++) sane = fabsf(p->u[i]) <= 1;
+  return sane;
+}
+
+static enum px_status hear_pairs(struct sim_box *b, const struct px_progress *progress,
+                                 struct sim_pairs *p, struct px_err *err) {
+  struct sim_box_range range;
+  enum px_status status = PX_OK;
+  for (uint32_t from = 0; from < p->n && !status; from += SIM_BOX_PAIRS_PART) {
+    const size_t n = p->n - from < SIM_BOX_PAIRS_PART ? p->n - from : SIM_BOX_PAIRS_PART;
+    const size_t wide = 2 * (size_t)p->obs_dim, dims = p->act_dim;
+    status = await(b, SIM_BOX_PART, "simulate", progress, err);
+    if (!status && (!hear(b, p->x + from * wide, n * wide * sizeof(float))
+                    || !hear(b, p->u + from * dims, n * dims * sizeof(float))))
+      status = lost(b, err);
+  }
+  if (!status) status = await(b, SIM_BOX_DONE, "simulate", progress, err);
+  if (status) return status;
+  if (!hear(b, &range, sizeof range)) return lost(b, err);
+  p->delay = range.delay;
+  memcpy(p->low, range.low, sizeof p->low);
+  memcpy(p->high, range.high, sizeof p->high);
+  return sane_pairs(p) ? PX_OK : nonsense(err);
+}
+
+enum px_status sim_box_pairs(struct sim_box *b, const struct sim_options *options,
+                             const struct px_dataset *ds, uint64_t seed, uint32_t n,
+                             const struct px_progress *progress, struct sim_pairs **out,
+                             struct px_err *err) {
+  if (n < 1 || n > SIM_PAIRS_MAX)
+    return px_fail(err, PX_E_BAD_FIELD, "%u pairs, not 1 to %d", n, SIM_PAIRS_MAX);
+  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_pairs *pairs = sim_pairs_new(&ds->spaces, n);
+  enum px_status status =
+    call && pairs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for %u simulated steps", n);
+  if (!status) {
+    call->work = SIM_BOX_PAIRS;
+    call->pairs_n = n;
+    call->seed = seed;
+    status = tell_call(b, call, options, ds, 0, ds->traj_n) ? hear_pairs(b, progress, pairs, err)
+                                                            : lost(b, err);
+  }
+  free(call);
+  if (status)
+    sim_pairs_free(pairs);
+  else
+    *out = pairs;
+  return status;
+}

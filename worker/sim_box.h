@@ -13,13 +13,14 @@
 
 #include "lib/data/helper.h"
 #include "worker/sim/identify.h"
+#include "worker/sim/pairs.h"
 
 struct sim_box;
 /* As sim_open, after px_mjcf_scan. `ds`: the largest that it will be called with. */
 enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds,
                             struct sim_box **out, struct px_err *err) PX_MUST_CHECK;
 void sim_box_close(struct sim_box *box);
-/* As sim_check, sim_identify, sim_adjust and sim_label. */
+/* As sim_check, sim_identify, sim_adjust, sim_label and sim_pairs_make. */
 enum px_status sim_box_identify(struct sim_box *box, const struct sim_options *options,
                                 const struct px_dataset *ds, uint32_t delay_max,
                                 const struct px_progress *progress, struct sim_identified *out,
@@ -33,6 +34,10 @@ enum px_status sim_box_label(struct sim_box *box, const struct sim_options *opti
                              const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
                              const float *start, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status sim_box_pairs(struct sim_box *box, const struct sim_options *options,
+                             const struct px_dataset *ds, uint64_t seed, uint32_t n,
+                             const struct px_progress *progress, struct sim_pairs **out,
+                             struct px_err *err) PX_MUST_CHECK;
 
 /* main() of a program that opens boxes serves it: px_helper_serve. */
 extern const struct px_helper_kind sim_box_helper;

@@ -1,6 +1,7 @@
 /* The helper's side of a box: lock up, open the model, label what comes. See sim_box.h. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -78,6 +79,7 @@ static bool take_call(const struct sim_box_call *call, struct taken *t) {
       !(ds->has_final = take(call->traj_n, 1)) ||
       !(ds->observations = take(call->obs_n, O * sizeof(float))))
     return false;
+  if (call->work == SIM_BOX_PAIRS) return true;
   if (call->work != SIM_BOX_LABEL)
     return (ds->actions = take(call->steps_n, A * sizeof(float))) &&
            (ds->labelled = take(call->steps_n, 1));
@@ -124,11 +126,37 @@ static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_e
   return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0);
 }
 
+static bool say_part(const struct sim_pairs *p) {
+  return say_frame(SIM_BOX_PART, 0, 0) && say(p->x, p->n * 2 * (size_t)p->obs_dim * sizeof(float)) &&
+         say(p->u, p->n * (size_t)p->act_dim * sizeof(float));
+}
+
+static bool pairs(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
+                  struct px_err *err) {
+  static struct sim_box_range range;
+  struct sim_pairs *part = sim_pairs_new(&call->spaces, SIM_BOX_PAIRS_PART);
+  if (!part) return say_error(px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps"), err);
+  bool good = true, failed = false;
+  for (uint32_t from = 0; from < call->pairs_n && good && !failed; from += SIM_BOX_PAIRS_PART) {
+    if (call->pairs_n - from < part->n) part->n = call->pairs_n - from;
+    const enum px_status status = sim_pairs_part(sim, &call->options, &t->ds, call->seed, from,
+                                                 call->pairs_n, &PROGRESS, part, err);
+    failed = status != PX_OK;
+    good = failed ? say_error(status, err) : say_part(part);
+  }
+  memcpy(range.low, part->low, sizeof range.low);
+  memcpy(range.high, part->high, sizeof range.high);
+  range.delay = part->delay;
+  sim_pairs_free(part);
+  return good && (failed || (say_frame(SIM_BOX_DONE, 0, 0) && say(&range, sizeof range)));
+}
+
 static bool answer(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
                    struct px_err *err) {
   switch (call->work) {
     case SIM_BOX_CHECK: return check(sim, &call->options, t, err);
     case SIM_BOX_IDENTIFY: return identify(sim, call, t, err);
+    case SIM_BOX_PAIRS: return pairs(sim, call, t, err);
     default: return label(sim, &call->options, t, err);
   }
 }

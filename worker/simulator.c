@@ -12,6 +12,7 @@
 #include "lib/sim/physics.h"
 #include "lib/store/simulators.h"
 #include "worker/sim_box.h"
+#include "worker/snapshot.h"
 
 struct simulator {
   struct sim *sim;     /* a built-in one, or */
@@ -118,9 +119,39 @@ enum px_status simulator_identify(struct simulator *s, const struct sim_options 
                 : sim_identify(s->sim, options, ds, delay_max, progress, out, err);
 }
 
-enum px_status simulator_adjust(struct simulator *s, const struct sim_adjustment *adjustment,
-                                struct px_err *err) {
-  return s->box ? sim_box_adjust(s->box, adjustment, err) : sim_adjust(s->sim, adjustment, err);
+json_t *simulator_adjustment(const struct sim_identified *found) {
+  json_t *out = json_object();
+  for (int i = 0; i < SIM_FACTORS_N; i++)
+    json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
+  json_object_set_new(out, "delay", json_integer(found->adjustment.delay));
+  return out;
+}
+
+static enum px_status adjust(struct simulator *s, const json_t *document, struct px_err *err) {
+  struct sim_adjustment to = { .delay = (uint32_t)spec_uint(document, "delay", 0) };
+  for (int i = 0; i < SIM_FACTORS_N; i++)
+    to.factor[i] = spec_number(document, sim_factor_name[i], 1);
+  return s->box ? sim_box_adjust(s->box, &to, err) : sim_adjust(s->sim, &to, err);
+}
+
+enum px_status simulator_take_check(struct simulator *s, struct job *job, double *replay_median,
+                                    struct px_err *err) {
+  const char *check = spec_text(job->spec, "check");
+  json_t *result = NULL;
+  enum px_status status = check ? snapshot_result(job, check, &result, err) : PX_OK;
+  if (!status && check) *replay_median = spec_number(result, "median_residual", 0);
+  const json_t *adjustment = json_object_get(result, "adjustment");
+  if (!status && adjustment) status = adjust(s, adjustment, err);
+  json_decref(result);
+  return status;
+}
+
+enum px_status simulator_spread(const struct px_dataset *ds, double **std, struct px_err *err) {
+  double *found = px_calloc(ds->spaces.obs_dim, sizeof *found);
+  if (!found) return px_fail(err, PX_E_NO_MEMORY, "no memory for the data's spread");
+  sim_spread(ds, found);
+  *std = found;
+  return PX_OK;
 }
 
 enum px_status simulator_check(struct simulator *s, const struct sim_options *options,
@@ -136,4 +167,12 @@ enum px_status simulator_label(struct simulator *s, const struct sim_options *op
                                struct sim_labels **out, struct px_err *err) {
   return s->box ? sim_box_label(s->box, options, ds, traj_from, traj_to, start, progress, out, err)
                 : sim_label(s->sim, options, ds, traj_from, traj_to, start, progress, out, err);
+}
+
+enum px_status simulator_pairs(struct simulator *s, const struct sim_options *options,
+                               const struct px_dataset *ds, uint64_t seed, uint32_t n,
+                               const struct px_progress *progress, struct sim_pairs **out,
+                               struct px_err *err) {
+  return s->box ? sim_box_pairs(s->box, options, ds, seed, n, progress, out, err)
+                : sim_pairs_make(s->sim, options, ds, seed, n, progress, out, err);
 }

@@ -7,6 +7,7 @@
 #include "lib/base/json.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
+#include "worker/sim/net.h"
 
 enum { RESULT_MAX = 4 << 20 };
 
@@ -95,6 +96,21 @@ enum px_status snapshot_visible(struct job *job, struct px_dataset **out, struct
   return status;
 }
 
+enum px_status snapshot_states(struct job *job, struct px_dataset **out, struct px_err *err) {
+  struct px_dataset *ds = NULL;
+  enum px_status status = snapshot_truth(job, &ds, err);
+  uint8_t *none = status ? NULL : px_calloc(ds->traj_n, 1);
+  if (!status && !none) status = px_fail(err, PX_E_NO_MEMORY, "no memory to hide actions");
+  if (status) {
+    px_dataset_free(ds);
+    return status;
+  }
+  px_dataset_hide(ds, none);
+  free(none);
+  *out = ds;
+  return PX_OK;
+}
+
 static enum px_status take_labels(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
   return px_union_add(ctx, seq, bytes, n, err);
 }
@@ -138,6 +154,16 @@ enum px_status snapshot_idm(struct job *job, struct snapshot_idm *out, struct px
     snapshot_idm_free(&idm);
   else
     *out = idm;
+  return status;
+}
+
+enum px_status snapshot_inverse(struct job *job, struct sim_net **out, struct px_err *err) {
+  const char *id = spec_text(job->spec, "inverse");
+  struct px_buf bytes = PX_BUF(SIM_NET_BYTES_MAX);
+  if (!id) return PX_OK;
+  enum px_status status = store_model_read(job->store, id, &bytes, err);
+  if (!status) status = sim_net_load(bytes.data, bytes.len, out, err);
+  px_buf_free(&bytes);
   return status;
 }
 

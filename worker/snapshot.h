@@ -26,6 +26,8 @@ enum px_status snapshot_keep(const struct job *job, const struct px_dataset *ds,
   PX_MUST_CHECK;
 /* The snapshot as learning may see it: the mask's hidden actions are gone. */
 enum px_status snapshot_visible(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
+/* The snapshot without any action. */
+enum px_status snapshot_states(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
 
 /* True actions and, where label_set is not NULL, proxy actions for the others. */
 enum px_status snapshot_union(struct job *job, const struct px_dataset *ds, const char *label_set, struct px_union **out,
@@ -38,6 +40,10 @@ enum px_status snapshot_result(struct job *job, const char *id, json_t **out, st
 struct snapshot_idm { struct idm_model *models[IDM_MEMBERS_MAX]; uint32_t n; };
 enum px_status snapshot_idm(struct job *job, struct snapshot_idm *out, struct px_err *err) PX_MUST_CHECK;
 void snapshot_idm_free(struct snapshot_idm *idm);
+
+/* The net that the spec's `inverse` names; NULL where it names none. */
+struct sim_net;
+enum px_status snapshot_inverse(struct job *job, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
 
 /* Readers of a checked spec; `fallback` where an optional field was left out. */
 const char *spec_text(const json_t *spec, const char *name);

@@ -245,8 +245,6 @@ static enum px_status check_labeller(enum flow_kind kind, const json_t *spec, co
   if (flow_by_simulator(spec)) {
     const enum px_status status = check_simulator(labeller, "/spec/labeller/simulator", snapshot, err);
     if (status) return status;
-    if (json_is_false(json_object_get(labeller, "solve")) && !models)
-      return px_fail_at(err, PX_E_BAD_FIELD, "/spec/labeller/solve", "without solving the labels are those of inverse dynamics models, and there are none");
     if (models && !flow_uses_idm(spec))
       return px_fail_at(err, PX_E_BAD_FIELD, "/spec/labeller/fallback", "fallback is none, and yet models are given");
   }

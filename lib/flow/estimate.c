@@ -142,6 +142,18 @@ static double simulator(const json_t *from) {
   return SIMULATOR_BYTES + (name && strncmp(name, "sim_", 4) == 0 ? PROCESS_BYTES : 0);
 }
 
+/* Twice an observation and an action for each simulated step, and a net that learns from them. */
+static double inverse_params(const json_t *net, const struct flow_dims *dims) {
+  return mlp(2.0 * dims->obs_dim, dims->act_dim, number(net, "hidden", 0), number(net, "layers", 0));
+}
+static double inverse_bytes(const json_t *net, const struct data *d, const struct flow_dims *dims) {
+  return number(net, "pairs", 0) * (2 * d->obs + d->act) * F32 + inverse_params(net, dims) * F32 * COPIES +
+         activations(net, 2 * d->obs, 1);
+}
+static double inverse_work(const json_t *net, const struct flow_dims *dims) {
+  return number(net, "pairs", 0) * 1e8 + number(net, "steps", 0) * number(net, "batch", 0) * 12 * inverse_params(net, dims);
+}
+
 static double memory(enum flow_kind kind, const json_t *spec, const struct flow_dims *dims, const struct data *d) {
   const json_t *idm = json_object_get(spec, "idm"), *policy = json_object_get(spec, "policy");
   switch (kind) {
@@ -156,6 +168,7 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
     case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + simulator(json_object_get(spec, "labeller"));
     case FLOW_CHECK_SIMULATOR: return loaded(d) + simulator(spec);
+    case FLOW_TRAIN_INVERSE: return loaded(d) + simulator(spec) + inverse_bytes(json_object_get(spec, "net"), d, dims);
     case FLOW_EXPORT: return 6 * d->segment_bytes;
     default: return 0;
   }
@@ -175,6 +188,7 @@ static double flops(enum flow_kind kind, const json_t *spec, const struct flow_d
     case FLOW_LABEL_SHARD: return d->steps * 16 * 1e7;
     case FLOW_SIMULATE_SHARD: return d->steps * 1e9;
     case FLOW_CHECK_SIMULATOR: return 2e13; /* some 20,000 steps replayed, 2,000 of them for each factor */
+    case FLOW_TRAIN_INVERSE: return inverse_work(json_object_get(spec, "net"), dims);
     case FLOW_EVALUATE: return (number(spec, "episodes", 0) + changed_episodes(spec)) * 1000 * 1e7;
     case FLOW_REPORT: return d->steps * 20000 * (4 * d->obs + 8) + 40 * pow(2 * d->obs, 3);
     default: return d->steps * 1e6;

@@ -12,10 +12,9 @@
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"
 
-enum { SHARDS_DEFAULT = 8 };
 enum px_status plan_no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
 
-static enum px_status need(struct flow_job *job, const char *id, struct px_err *err) {
+enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err) {
   for (size_t i = 0; i < job->needs_n; i++)
     if (strcmp(job->needs[i], id) == 0) return PX_OK;
   void *grown = px_realloc_n(job->needs, job->needs_n + 1, sizeof *job->needs);
@@ -29,7 +28,7 @@ static enum px_status need(struct flow_job *job, const char *id, struct px_err *
 static enum px_status need_maker(struct flow_job *job, const char *result, struct px_err *err) {
   char id[FLOW_ID_MAX];
   snprintf(id, sizeof id, "job_%s", strchr(result, '_') + 1);
-  return need(job, id, err);
+  return plan_need(job, id, err);
 }
 
 static enum px_status need_references(struct flow_job *job, const json_t *spec, struct px_err *err) {
@@ -43,17 +42,19 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
     static const char *const JUDGES[] = { "selection", "evaluation", "assessment" };
     for (size_t k = 0; k < sizeof JUDGES / sizeof *JUDGES; k++) {
       const char *id = json_string_value(json_object_get(item, JUDGES[k]));
-      if (!status && id) status = need(job, id, err);
+      if (!status && id) status = plan_need(job, id, err);
     }
   }
   const char *one = json_string_value(json_object_get(spec, "model"));
   if (!status && one) status = need_maker(job, one, err);
   one = json_string_value(json_object_get(spec, "rehearsal"));
-  if (!status && one) status = need(job, one, err);
+  if (!status && one) status = plan_need(job, one, err);
   one = json_string_value(json_object_get(spec, "label_set"));
   if (!status && one) status = need_maker(job, one, err);
+  one = json_string_value(json_object_get(spec, "inverse"));
+  if (!status && one) status = need_maker(job, one, err);
   one = json_string_value(json_object_get(spec, "check"));
-  if (!status && one) status = need(job, one, err);
+  if (!status && one) status = plan_need(job, one, err);
   return status;
 }
 
@@ -104,76 +105,10 @@ json_t *plan_base(const json_t *from, bool masked) {
   return spec;
 }
 
-static enum px_status need_job(struct planner *p, size_t at, size_t needed, struct px_err *err) {
+enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct px_err *err) {
   char id[FLOW_ID_MAX];
   snprintf(id, sizeof id, "%s", p->plan->jobs[needed].id);
-  return need(&p->plan->jobs[at], id, err);
-}
-
-/* A simulator is tried on the true actions that `mask` leaves, before any label is made. Gives the job's id; "": none is known. */
-static enum px_status add_check(struct planner *p, const json_t *spec, const json_t *mask, int urgency, char id[FLOW_ID_MAX],
-                                struct px_err *err) {
-  const json_t *labeller = json_object_get(spec, "labeller");
-  *id = '\0';
-  if (!flow_by_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
-  json_t *check = plan_base(spec, false);
-  if (!check || (mask && json_object_set(check, "mask", (json_t *)(uintptr_t)mask) < 0) ||
-      json_object_set(check, "simulator", json_object_get(labeller, "simulator")) < 0 ||
-      json_object_set(check, "threshold", json_object_get(labeller, "threshold")) < 0 ||
-      json_object_set(check, "identify", json_object_get(labeller, "identify")) < 0) {
-    json_decref(check);
-    return plan_no_memory(err);
-  }
-  size_t at;
-  const enum px_status status = plan_add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
-  if (!status) snprintf(id, FLOW_ID_MAX, "%s", p->plan->jobs[at].id);
-  return status;
-}
-
-/* One shard's spec: segments [first, after) of what the label job labels. */
-static json_t *shard_spec(const json_t *spec, const char *label_job, const char *check, uint32_t first, uint32_t after) {
-  json_t *part = plan_base(spec, false);
-  const json_t *models = json_object_get(spec, "models");
-  if (!part || (models && json_object_set(part, "models", (json_t *)(uintptr_t)models) < 0) ||
-      json_object_set_new(part, "label_job", json_string(label_job)) < 0 ||
-      json_object_set_new(part, "first", json_integer(first)) < 0 ||
-      json_object_set_new(part, "count", json_integer(after - first)) < 0 ||
-      (flow_by_simulator(spec) && json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
-      (*check && json_object_set_new(part, "check", json_string(check)) < 0)) {
-    json_decref(part);
-    return NULL;
-  }
-  return part;
-}
-
-/* A label job with its shards. `spec` is a checked label spec; `mask` hides true actions from a simulator's check. The label
- * job is at *at; what it needs comes after it. */
-static enum px_status add_label(struct planner *p, const json_t *spec, const json_t *mask, int urgency, size_t *at,
-                                struct px_err *err) {
-  const enum flow_kind kind = flow_by_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
-  const uint32_t segments = (uint32_t)json_integer_value(json_object_get(spec, "segments"));
-  const json_t *given = json_object_get(spec, "shards");
-  uint32_t shards = given ? (uint32_t)json_integer_value(given) : SHARDS_DEFAULT;
-  if (shards > segments) shards = segments;
-  json_t *whole = json_deep_copy(spec);
-  if (!whole || json_object_set_new(whole, "shards", json_integer(shards)) < 0) {
-    json_decref(whole);
-    return plan_no_memory(err);
-  }
-  char check[FLOW_ID_MAX], label[FLOW_ID_MAX];
-  enum px_status status = plan_add(p, FLOW_LABEL, whole, urgency, at, err, "label");
-  if (status) return status;
-  snprintf(label, sizeof label, "%s", p->plan->jobs[*at].id);
-  status = add_check(p, spec, mask, urgency, check, err);
-  if (!status && *check) status = need(&p->plan->jobs[*at], check, err);
-  for (uint32_t i = 0; !status && i < shards; i++) {
-    const uint32_t first = (uint32_t)((uint64_t)segments * i / shards);
-    const uint32_t after = (uint32_t)((uint64_t)segments * (i + 1) / shards);
-    size_t shard;
-    status = plan_add(p, kind, shard_spec(spec, label, check, first, after), urgency, &shard, err, "label/%u", i);
-    if (!status) status = need_job(p, *at, shard, err);
-  }
-  return status;
+  return plan_need(&p->plan->jobs[at], id, err);
 }
 
 static enum px_status add_members(struct planner *p, const json_t *spec, json_t *models, struct px_err *err) {
@@ -261,7 +196,7 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
   if (labelling && (copy_given(labelling, spec, "shards") < 0 || copy_given(labelling, spec, "labeller") < 0 ||
                     (json_array_size(models) && json_object_set(labelling, "models", models) < 0)))
     status = plan_no_memory(err);
-  if (!status) status = labelling ? add_label(p, labelling, json_object_get(spec, "mask"), PLAN_SECOND, &label, err) : plan_no_memory(err);
+  if (!status) status = labelling ? plan_add_label(p, labelling, json_object_get(spec, "mask"), PLAN_SECOND, &label, err) : plan_no_memory(err);
   if (!status) plan_result_id("ls", p->plan->jobs[label].id, label_set);
   if (!status) status = plan_add_runs(p, spec, label_set, runs, rehearsal, err);
   json_t *summary = status ? NULL : plan_base(spec, true);
@@ -271,12 +206,21 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
                   json_object_set(summary, "runs", runs) < 0 || copy_given(summary, spec, "env") < 0))
     status = plan_no_memory(err);
   if (!status) status = plan_add(p, FLOW_REPORT, json_incref(summary), PLAN_FIRST, &report, err, "report");
-  for (size_t j = top + 1; !status && j < p->plan->n; j++) status = need_job(p, top, j, err);
+  for (size_t j = top + 1; !status && j < p->plan->n; j++) status = plan_need_job(p, top, j, err);
   json_decref(summary);
   json_decref(labelling);
   json_decref(runs);
   json_decref(models);
   return status;
+}
+
+/* Where nothing is solved a net labels: its options with their defaults. */
+static enum px_status complete_net(json_t *labeller, struct px_err *err) {
+  if (json_object_get(labeller, "net") || !json_is_false(json_object_get(labeller, "solve"))) return PX_OK;
+  json_t *none = json_object(), *net = NULL;
+  enum px_status status = none ? flow_fields_check(flow_inverse_fields, none, "/spec/labeller/net", &net, err) : plan_no_memory(err);
+  json_decref(none);
+  return !status && json_object_set_new(labeller, "net", net) < 0 ? plan_no_memory(err) : status;
 }
 
 /* Where no simulator is named, the dataset's; where nothing is said of a fallback, models if there are or can be any. */
@@ -287,7 +231,8 @@ static enum px_status complete_simulator(enum flow_kind kind, json_t *spec, cons
   if (!json_object_get(labeller, "simulator") && *snapshot->env &&
       json_object_set_new(labeller, "simulator", json_string(snapshot->env)) < 0)
     return plan_no_memory(err);
-  if (check || json_object_get(labeller, "fallback")) return PX_OK;
+  const enum px_status status = check ? PX_OK : complete_net(labeller, err);
+  if (status || check || json_object_get(labeller, "fallback")) return status;
   const bool models = kind == FLOW_PIPELINE ? snapshot->labelled_trajectories_n > 0 : json_object_get(spec, "models") != NULL;
   return json_object_set_new(labeller, "fallback", json_string(models ? "idm" : "none")) < 0 ? plan_no_memory(err) : PX_OK;
 }
@@ -362,7 +307,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);
   else if (!status && kind == FLOW_LABEL)
-    status = add_label(&p, spec, NULL, 0, &at, err);
+    status = plan_add_label(&p, spec, NULL, 0, &at, err);
   else if (!status)
     status = plan_add(&p, kind, json_incref(spec), 0, &at, err, "%s", flow_kind_info(kind)->name);
   json_decref(spec);

@@ -1,6 +1,6 @@
 /*
- * What the files that expand a plan share: plan.c (the stages) and plan_runs.c
- * (the policies of a pipeline). Everybody else sees plan.h.
+ * What the files that expand a plan share: plan.c (the stages), plan_labels.c
+ * (a label job) and plan_runs.c (the policies of a pipeline). Everybody else sees plan.h.
  */
 #ifndef PX_FLOW_PLAN_PARTS_H
 #define PX_FLOW_PLAN_PARTS_H
@@ -29,6 +29,15 @@ json_t *plan_base(const json_t *from, bool masked);
 void plan_result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]);
 /* Whether the spec's mask hides anything. */
 bool plan_hides(const json_t *spec);
+
+/* The job needs another one, once; by its id, or its index. */
+enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err);
+enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct px_err *err);
+
+/* A label job with its shards. `spec` is a checked label spec; `mask` (NULL: none) hides true actions from a simulator's
+ * check. The label job is at *at; what it needs comes after it. */
+enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_t *mask, int urgency, size_t *at,
+                              struct px_err *err);
 
 /* Adds the pipeline's policies, their evaluations and assessments, and appends each to `runs`, which the report reads. A
  * policy whose `labels` is auto becomes one run for each choice of labels that is compared, or follows a rehearse job,

@@ -160,13 +160,13 @@ static bool has_proxies(const struct pipeline *l) {
 static bool has_truth(const struct pipeline *l) { return l->planner->snapshot->labelled_trajectories_n > 0; }
 
 static enum px_status add_semi_supervised(const struct pipeline *l, struct run run, struct px_err *err) {
-  const char *const COMPARED[] = { "all", flow_by_simulator(l->spec) ? "verified" : "confident", "true_only" };
+  const char *const COMPARED[] = { "all", flow_solves(l->spec) ? "verified" : "confident", "true_only" };
   const size_t compared_n = has_truth(l) ? 3 : 2; /* a simulator labels without any true action, too */
   run.variant = "ss";
   if (!is_auto(run.policy)) return add_run(l, &run, err);
   run.compared = has_proxies(l) && flow_judged_by(l->spec, "evaluate");
   if (!run.compared) {
-    run.labels = *l->rehearsal ? NULL : flow_by_simulator(l->spec) ? "verified" : "all";
+    run.labels = *l->rehearsal ? NULL : flow_solves(l->spec) ? "verified" : "all";
     return add_run(l, &run, err);
   }
   enum px_status status = PX_OK;

@@ -79,11 +79,17 @@ static const struct flow_field TRAIN_IDM[] = {
 static const struct flow_field LABEL_SHARD[] = {
   DATASET, SEGMENTS, MODELS("!", "Ensemble members"), RANGE_OF_SEGMENTS, END
 };
+#define CHECK { "check", FLOW_ID, 0, 0, NULL, "job_", NULL, "The check_simulator job that must have succeeded" }
 /* A kind of its own, so that workers that know no simulators leave it alone. */
 static const struct flow_field SIMULATE_SHARD[] = {
   DATASET, SEGMENTS, LABELLER("!"), MODELS(NULL, "Ensemble members whose labels the solver starts from"),
-  { "check", FLOW_ID, 0, 0, NULL, "job_", NULL, "The check_simulator job that must have succeeded" },
+  CHECK, { "inverse", FLOW_ID, 0, 0, NULL, "mdl_", NULL, "The net that the solver starts from" },
   RANGE_OF_SEGMENTS, END
+};
+static const struct flow_field TRAIN_INVERSE[] = {
+  DATASET, SEGMENTS, FLOW_SIMULATOR_FIELD, CHECK,
+  { "net", FLOW_OBJECT, 0, 0, "{}", NULL, flow_inverse_fields, "The net's options" },
+  SEED_FIELD("Seed of the simulated steps, the initial weights and the batches"), END
 };
 static const struct flow_field CHECK_SIMULATOR[] = { DATASET, SEGMENTS, MASKED, FLOW_SIMULATOR_FIELD, FLOW_THRESHOLD, FLOW_IDENTIFY, END };
 #define SHARDS { "shards", FLOW_INT, 1, 64, NULL, NULL, NULL, "Parts that workers label at the same time; 8 or as many as there are segments" }
@@ -154,6 +160,7 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
   [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, false, "Labels a range of segments" },
   [FLOW_SIMULATE_SHARD] = { "simulate_shard", SIMULATE_SHARD, false, "Labels a range of segments by a simulator" },
   [FLOW_CHECK_SIMULATOR] = { "check_simulator", CHECK_SIMULATOR, true, "Replays known actions in a simulator; fails where it does not fit the data" },
+  [FLOW_TRAIN_INVERSE] = { "train_inverse", TRAIN_INVERSE, false, "Trains a net that inverts a simulator on steps that it simulates" },
   [FLOW_LABEL] = { "label", LABEL, true, "Publishes proxy actions for all segments" },
   [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
   [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },

@@ -39,6 +39,7 @@ static void must(enum px_status status, const struct px_err *err) {
 struct arguments {
   uint32_t trajectories;
   bool identify, net;
+  struct sim_net_spec spec; /* of the net */
   struct sim_options options;
 };
 
@@ -121,12 +122,14 @@ static void label(const struct subject *s, struct sim *sim, const char *model) {
 
 static void amortise(const struct subject *s, struct sim *sim) {
   struct px_err err = { 0 };
+  struct sim_pairs *pairs;
   struct sim_net *net;
-  const struct sim_net_spec spec = sim_net_spec_default();
   const struct sim_options options = { .std = s->std };
   double loss;
   const double start = cpu_s();
-  must(sim_net_train(sim, &spec, &options, s->ds, NULL, NULL, &net, &loss, &err), &err);
+  must(sim_pairs_make(sim, &options, s->ds, 0, s->a->spec.pairs, NULL, &pairs, &err), &err);
+  must(sim_net_train(pairs, &s->ds->spaces, &s->a->spec, NULL, NULL, &net, &loss, &err), &err);
+  sim_pairs_free(pairs);
   printf("  net trained in %.0f s, loss %.5f\n", cpu_s() - start, loss);
   label_with(s, sim, "right: net alone", net, false);
   label_with(s, sim, "right: net, solver", net, true);
@@ -217,7 +220,9 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
 int main(int argc, char **argv) {
   const int helper = px_helper_main(argc, argv);
   if (helper >= 0) return helper;
-  struct arguments a = { .trajectories = 16, .options = sim_options_default() };
+  struct arguments a = { .trajectories = 16,
+                         .spec = sim_net_spec_default(),
+                         .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
     fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]\n",
@@ -225,10 +230,13 @@ int main(int argc, char **argv) {
     return 2;
   }
   optind = 2;
-  for (int c; (c = getopt(argc, argv, "n:r:ia")) != -1;) {
+  for (int c; (c = getopt(argc, argv, "n:r:iap:s:w:")) != -1;) {
     if (c == '?') return 2;
     if (c == 'a') a.net = true;
     if (c == 'i') a.identify = true;
+    if (c == 'p') a.spec.pairs = (uint32_t)strtoul(optarg, NULL, 10);
+    if (c == 's') a.spec.steps = (uint32_t)strtoul(optarg, NULL, 10);
+    if (c == 'w') a.spec.hidden = (uint32_t)strtoul(optarg, NULL, 10);
     if (c == 'n') a.trajectories = (uint32_t)strtoul(optarg, NULL, 10);
     if (c == 'r') a.options.restarts = (uint32_t)strtoul(optarg, NULL, 10);
   }

@@ -300,6 +300,52 @@ static void a_simulator_labels_in_shards_of_its_own_after_a_check(void) {
   flow_plan_free(&plan);
 }
 
+static void a_net_that_inverts_the_simulator_is_trained_once_between_check_and_shards(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"mask\": \"coupled\", \"labeller\": {\"kind\": \"simulator\", \"net\": {\"pairs\": 1000}, \"seed\": 7},"
+                " \"shards\": 3}", &s, &plan, &err), err);
+  const struct flow_job *net = named(&plan, "label/net"), *check = named(&plan, "label/check");
+  char id[64];
+  snprintf(id, sizeof id, "\"inverse\":\"mdl_%s\"", strchr(net->id, '_') + 1);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_INVERSE), 1);
+  CU_ASSERT_EQUAL(net->needs_n, 1);
+  CU_ASSERT(needs(net, check));
+  CU_ASSERT_PTR_NULL(strstr(net->spec_json, "mask")); /* it sees no action at all */
+  CU_ASSERT_PTR_NOT_NULL(strstr(net->spec_json, "\"pairs\":1000,\"steps\":9000"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(net->spec_json, "\"seed\":7"));
+  CU_ASSERT(net->cost.memory_bytes > check->cost.memory_bytes);
+  for (int i = 0; i < 3; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "label/%d", i);
+    CU_ASSERT(needs(named(&plan, name), net));
+    CU_ASSERT_PTR_NOT_NULL(strstr(named(&plan, name)->spec_json, id));
+  }
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_LABEL, "{" DS ", \"labeller\": \"simulator\"}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_INVERSE), 0); /* the solver needs none */
+  flow_plan_free(&plan);
+}
+
+/* Nothing is solved, and no model is needed: the net labels. */
+static void without_solving_a_net_labels(void) {
+  struct flow_snapshot s = snapshot();
+  struct flow_plan plan;
+  struct px_err err;
+  s.labelled_trajectories_n = s.whole_trajectories_n = 0;
+  CU_OK(plan_of(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"solve\": false}}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_INVERSE), 1);
+  CU_ASSERT(needs(named(&plan, "label/0"), named(&plan, "label/net")));
+  CU_ASSERT_EQUAL(named(&plan, "label/net")->needs_n, 0); /* nothing to check with */
+  CU_ASSERT_PTR_NOT_NULL(strstr(plan.jobs[0].spec_json, "\"pairs\":400000"));
+  flow_plan_free(&plan);
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"solve\": false}, \"policies\": [\"bc\"]}", &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(named(&plan, "train/ss/bc/0/confident")); /* too few of its labels are verified */
+  CU_ASSERT_PTR_NULL(named(&plan, "train/ss/bc/0/verified"));
+  flow_plan_free(&plan);
+}
+
 static void a_simulator_needs_no_true_action(void) {
   struct flow_snapshot s = snapshot();
   struct flow_plan plan;
@@ -366,7 +412,7 @@ static void a_simulator_that_cannot_label_is_refused(void) {
   refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"idm\"}}", &s, PX_E_BAD_FIELD, "/spec/models", "missing");
   refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"fallback\": \"none\"}, \"models\": [\"mdl_a\"]}", &s,
           PX_E_BAD_FIELD, "/spec/labeller/fallback", "models are given");
-  refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"solve\": false}}", &s, PX_E_BAD_FIELD, "/spec/labeller/solve", "none");
+  refused(FLOW_LABEL, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"net\": {\"pairs\": 10}}}", &s, PX_E_BAD_FIELD, "/spec/labeller/net/pairs", "100");
   refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"halfcheetah\"}}", &s, PX_E_BAD_FIELD, at, "17");
   refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"simulator\", \"simulator\": \"ant\"}}", &s, PX_E_BAD_FIELD, at, "no simulator");
   refused(FLOW_PIPELINE, "{" DS ", \"labeller\": {\"kind\": \"oracle\"}}", &s, PX_E_BAD_FIELD, "/spec/labeller/kind", "idm, simulator");
@@ -540,7 +586,8 @@ CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_pat
         T(labels_are_not_compared_without_need), T(labels_of_a_simulator_are_compared_by_what_it_verified),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once),
-        T(a_simulator_labels_in_shards_of_its_own_after_a_check), T(a_simulator_needs_no_true_action),
+        T(a_simulator_labels_in_shards_of_its_own_after_a_check),
+        T(a_net_that_inverts_the_simulator_is_trained_once_between_check_and_shards), T(without_solving_a_net_labels), T(a_simulator_needs_no_true_action),
         T(a_simulator_that_cannot_label_is_refused), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(masks_that_would_not_hide_what_they_say_are_refused), T(without_a_simulator_policies_are_judged_from_data),

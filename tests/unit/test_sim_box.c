@@ -88,6 +88,47 @@ static void a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process(vo
   px_dataset_free(ds);
 }
 
+static void same_pairs(const struct sim_pairs *a, const struct sim_pairs *b) {
+  const size_t wide = 2 * (size_t)a->obs_dim * sizeof(float), dims = a->act_dim * sizeof(float);
+  CU_ASSERT_EQUAL_FATAL(a->n, b->n);
+  CU_ASSERT(memcmp(a->x, b->x, a->n * wide) == 0 && memcmp(a->u, b->u, a->n * dims) == 0);
+  CU_ASSERT(memcmp(a->low, b->low, a->act_dim * sizeof *a->low) == 0 && memcmp(a->high, b->high, a->act_dim * sizeof *a->high) == 0);
+  CU_ASSERT_EQUAL(a->delay, b->delay);
+}
+
+static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
+  struct sim_options options;
+  struct px_dataset *ds = hopper(&options);
+  struct sim *sim = NULL;
+  struct sim_box *box = NULL;
+  struct sim_pairs *pairs[2], *none = NULL;
+  struct sim_adjustment heavy;
+  CU_OK(sim_open(&layout, &sim, &err), err);
+  CU_OK(sim_box_open(&layout, ds, &box, &err), err);
+  heavy = sim_adjustment_none(sim);
+  heavy.factor[SIM_MASS] = 1.2;
+  heavy.delay = 1;
+  for (int k = 0; k < 2; k++) { /* as it is, then adjusted as a check found it */
+    const uint32_t n = k ? 1024 : 1500; /* parts that are whole, and one that is not */
+    CU_OK(sim_pairs_make(sim, &options, ds, 3, n, NULL, &pairs[0], &err), err);
+    CU_OK(sim_box_pairs(box, &options, ds, 3, n, NULL, &pairs[1], &err), err);
+    same_pairs(pairs[0], pairs[1]);
+    CU_ASSERT_EQUAL(pairs[1]->delay, k);
+    sim_pairs_free(pairs[0]);
+    sim_pairs_free(pairs[1]);
+    CU_OK(sim_adjust(sim, &heavy, &err), err);
+    CU_OK(sim_box_adjust(box, &heavy, &err), err);
+  }
+  CU_ASSERT_EQUAL(sim_box_pairs(box, &options, ds, 3, 0, NULL, &none, &err), PX_E_BAD_FIELD);
+  for (uint32_t i = 0; i < ds->obs_n; i++) ds->observations[i * 11] = 1e12f; /* from there no step is stable */
+  CU_ASSERT_EQUAL(sim_box_pairs(box, &options, ds, 3, 100, NULL, &none, &err), PX_E_BAD_DATA);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "unstable"));
+  CU_ASSERT_PTR_NULL(none);
+  sim_box_close(box);
+  sim_close(sim);
+  px_dataset_free(ds);
+}
+
 static void what_goes_wrong_within_comes_back_with_its_place(void) {
   struct sim_options options;
   struct px_dataset *ds = hopper(&options);
@@ -144,7 +185,7 @@ static void work_that_is_cancelled_ends_and_leaves_no_process(void) {
 }
 
 static const struct cu_test tests[] = {
-  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process),
+  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(a_box_makes_the_pairs_of_the_simulator_in_this_process), T(a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process),
   T(what_goes_wrong_within_comes_back_with_its_place),
   T(work_that_is_cancelled_ends_and_leaves_no_process),
 };

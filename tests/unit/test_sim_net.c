@@ -38,11 +38,19 @@ static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n
   return px_buf_put(&k->last, bytes, n);
 }
 
+static struct sim_pairs *make(uint32_t n) {
+  const struct sim_options options = { .std = std };
+  struct sim_pairs *pairs = NULL;
+  CU_OK(sim_pairs_make(sim, &options, ds, 0, n, NULL, &pairs, &err), err);
+  return pairs;
+}
+
 static struct sim_net *train(const struct sim_net_spec *spec, struct px_checkpoint *checkpoint,
                              double *loss) {
-  const struct sim_options options = { .std = std };
+  struct sim_pairs *pairs = make(spec->pairs);
   struct sim_net *net = NULL;
-  CU_OK(sim_net_train(sim, spec, &options, ds, NULL, checkpoint, &net, loss, &err), err);
+  CU_OK(sim_net_train(pairs, &ds->spaces, spec, NULL, checkpoint, &net, loss, &err), err);
+  sim_pairs_free(pairs);
   return net;
 }
 
@@ -78,14 +86,14 @@ static void real_actions_are_answered_without_a_label(void) {
 
 static void a_training_that_was_cut_off_ends_with_the_same_bytes(void) {
   const struct sim_net_spec spec = small();
-  const struct sim_options options = { .std = std };
+  struct sim_pairs *pairs = make(spec.pairs);
   struct keeper k = { .last = PX_BUF(1 << 24), .left = 150 };
   struct px_buf whole = PX_BUF(1 << 24), again = PX_BUF(1 << 24);
   struct px_checkpoint first = { .name = "first", .ctx = &k, .keep = keep };
   double loss, other;
   struct sim_net *net = train(&spec, NULL, &loss), *cut = NULL;
   CU_OK(sim_net_save(net, &whole, &err), err);
-  CU_ASSERT_EQUAL(sim_net_train(sim, &spec, &options, ds, NULL, &first, &cut, &other, &err),
+  CU_ASSERT_EQUAL(sim_net_train(pairs, &ds->spaces, &spec, NULL, &first, &cut, &other, &err),
                   PX_E_FENCED);
   CU_ASSERT_PTR_NULL_FATAL(cut);
   k.left = -1;
@@ -100,6 +108,7 @@ static void a_training_that_was_cut_off_ends_with_the_same_bytes(void) {
   CU_OK(sim_net_save(cut, &again, &err), err);
   CU_ASSERT(loss == other && whole.len == again.len
             && memcmp(whole.data, again.data, whole.len) == 0);
+  sim_pairs_free(pairs);
   px_checkpoint_free(&first);
   px_checkpoint_free(&second);
   px_buf_free(&k.last);

@@ -11,7 +11,6 @@
 #include "worker/nn/gather.h"
 #include "worker/nn/loss.h"
 #include "worker/nn/mlp.h"
-#include "worker/sim/pairs.h"
 
 static const float CLIP = 10; /* standard deviations of an input */
 enum { LOSSES = 100 };
@@ -64,10 +63,10 @@ static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **ou
 
 struct training {
   const struct sim_net_spec *spec;
+  const struct sim_pairs *pairs;
   struct sim_net *net;
   struct px_mlp_work *work;
   struct px_adam adam;
-  float *x, *u;            /* [pairs, 2 O], [pairs, A] */
   float *bx, *bu, *dy;     /* a chunk of a batch */
   float *grads;
   double losses[LOSSES];   /* of the latest batches */
@@ -78,13 +77,14 @@ static struct px_normal normal_of(const struct sim_net *net) {
 }
 
 static void measure(struct training *t) {
-  const uint32_t in = t->net->mlp->shape.in, n = t->spec->pairs;
+  const uint32_t in = t->net->mlp->shape.in, n = t->pairs->n;
+  const float *x = t->pairs->x;
   for (uint32_t d = 0; d < in; d++) {
     double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++) sum += (double)t->x[i * in + d];
+    for (size_t i = 0; i < n; i++) sum += (double)x[i * in + d];
     const double mean = sum / n;
     for (size_t i = 0; i < n; i++)
-      squares += ((double)t->x[i * in + d] - mean) * ((double)t->x[i * in + d] - mean);
+      squares += ((double)x[i * in + d] - mean) * ((double)x[i * in + d] - mean);
     const double std = sqrt(squares / n);
     t->net->mean[d] = (float)mean;
     t->net->inv_std[d] = std > 1e-9 ? (float)(1 / std) : 0;
@@ -92,21 +92,16 @@ static void measure(struct training *t) {
 }
 
 static bool training_new(struct training *t, const struct px_mlp_shape *shape, size_t params_n) {
-  const size_t n = t->spec->pairs;
-  t->x = px_calloc(n * shape->in, sizeof *t->x);
-  t->u = px_calloc(n * shape->out, sizeof *t->u);
   t->bx = px_calloc((size_t)PX_MLP_CHUNK * shape->in, sizeof *t->bx);
   t->bu = px_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->bu);
   t->dy = px_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->dy);
   t->grads = px_calloc(params_n, sizeof *t->grads);
-  return t->x && t->u && t->bx && t->bu && t->dy && t->grads
+  return t->bx && t->bu && t->dy && t->grads
          && px_mlp_work_new(shape, PX_MLP_CHUNK, &t->work) == PX_OK
          && px_adam_init(&t->adam, params_n, PX_ADAM_DEFAULTS((float)t->spec->lr)) == PX_OK;
 }
 
 static void training_free(struct training *t) {
-  free(t->x);
-  free(t->u);
   free(t->bx);
   free(t->bu);
   free(t->dy);
@@ -123,9 +118,9 @@ static double train_step(struct training *t, uint64_t step) {
   for (uint32_t row = 0; row < batch; row += PX_MLP_CHUNK) {
     const uint32_t n = batch - row < PX_MLP_CHUNK ? batch - row : PX_MLP_CHUNK;
     for (uint32_t i = 0; i < n; i++) {
-      const size_t pair = px_rng_below(&rng, t->spec->pairs);
-      px_normalise(&normal, in, t->x + pair * in, t->bx + (size_t)i * in);
-      memcpy(t->bu + (size_t)i * dims, t->u + pair * dims, sizeof(float) * dims);
+      const size_t pair = px_rng_below(&rng, t->pairs->n);
+      px_normalise(&normal, in, t->pairs->x + pair * in, t->bx + (size_t)i * in);
+      memcpy(t->bu + (size_t)i * dims, t->pairs->u + pair * dims, sizeof(float) * dims);
     }
     const float *y = px_mlp_forward(t->net->mlp, t->work, t->bx, n, NULL);
     loss += px_loss_mse(n, dims, y, t->bu, NULL, 1.0 / batch / dims, t->dy);
@@ -162,42 +157,46 @@ static enum px_status train(struct training *t, const struct px_progress *progre
   return status;
 }
 
-static enum px_status check_spec(const struct sim_net_spec *s, struct px_err *err) {
-  if (s->pairs < 1 || s->pairs > SIM_NET_PAIRS_MAX || s->steps < 1 || s->batch < 1
-      || s->batch > SIM_NET_BATCH_MAX || !(s->lr > 0 && s->lr <= 1))
+static enum px_status check_spec(const struct sim_net_spec *s, const struct sim_pairs *pairs,
+                                 struct px_err *err) {
+  if (s->pairs != pairs->n || s->steps < 1 || s->batch < 1 || s->batch > SIM_NET_BATCH_MAX
+      || !(s->lr > 0 && s->lr <= 1))
     return px_fail(err, PX_E_BAD_FIELD,
-                   "1 to %d pairs, batches of 1 to %d, at least a step, a rate above 0 to 1",
-                   SIM_NET_PAIRS_MAX, SIM_NET_BATCH_MAX);
+                   "as many pairs as there are, batches of 1 to %d, at least a step, a rate above 0 "
+                   "to 1", SIM_NET_BATCH_MAX);
   return PX_OK;
 }
 
-/* What the net answers in, for who applies it without the sim. */
-static void take_range(struct sim_net *net, const struct sim *sim) {
-  const size_t dims = sim->layout.act_dim, bytes = dims * sizeof(double);
-  memcpy(net->range, sim->middle, bytes);
-  memcpy(net->range + dims, sim->half, bytes);
-  memcpy(net->range + 2 * dims, sim->low, bytes);
-  memcpy(net->range + 3 * dims, sim->high, bytes);
+/* What the net answers in, for who applies it without the simulator. */
+static void take_range(struct sim_net *net, const struct sim_pairs *pairs,
+                       const struct px_spaces *spaces) {
+  const size_t dims = pairs->act_dim;
+  for (size_t j = 0; j < dims; j++) {
+    const double low = (double)spaces->act_low[j], high = (double)spaces->act_high[j];
+    net->range[j] = (low + high) / 2;
+    net->range[dims + j] = (high - low) / 2;
+    net->range[2 * dims + j] = pairs->low[j];
+    net->range[3 * dims + j] = pairs->high[j];
+  }
 }
 
-enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec,
-                             const struct sim_options *options, const struct px_dataset *ds,
-                             const struct px_progress *progress, struct px_checkpoint *checkpoint,
-                             struct sim_net **out, double *loss, struct px_err *err) {
-  enum px_status status = check_spec(spec, err);
-  if (!status) status = sim_prepare(sim, &ds->spaces, options->std, err);
+enum px_status sim_net_train(const struct sim_pairs *pairs, const struct px_spaces *spaces,
+                             const struct sim_net_spec *spec, const struct px_progress *progress,
+                             struct px_checkpoint *checkpoint, struct sim_net **out, double *loss,
+                             struct px_err *err) {
+  const uint64_t shape[SHAPE_N] = { pairs->obs_dim, pairs->act_dim, spec->hidden, spec->layers,
+                                    pairs->delay };
+  struct training t = { .spec = spec, .pairs = pairs };
+  enum px_status status = check_spec(spec, pairs, err);
+  if (!status) status = net_new(shape, &t.net, err);
   if (status) return status;
-  const uint64_t shape[SHAPE_N] = { sim->layout.obs_dim, sim->layout.act_dim, spec->hidden,
-                                    spec->layers, sim->layout.delay };
-  struct training t = { .spec = spec };
-  status = net_new(shape, &t.net, err);
-  if (status) return status;
-  take_range(t.net, sim);
+  take_range(t.net, pairs, spaces);
   if (!training_new(&t, &t.net->mlp->shape, t.net->mlp->params_n))
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for %u simulated steps", spec->pairs);
-  if (!status) status = sim_pairs(sim, ds, spec->seed, spec->pairs, progress, t.x, t.u, err);
-  if (!status) measure(&t);
-  if (!status) status = train(&t, progress, checkpoint, err);
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory to train a net");
+  if (!status) {
+    measure(&t);
+    status = train(&t, progress, checkpoint, err);
+  }
   if (status) {
     sim_net_free(t.net);
   } else {

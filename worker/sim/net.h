@@ -5,19 +5,16 @@
  * It gives the solver a start, and is a labeller of its own where speed matters more than the last
  * error.
  *
- * A clipped or unobserved velocity of a start state is the difference of the positions before and
- * after, beyond its clip; the net sees the observation, clipped as the data's.
- *
- * Ownership: a net belongs to the caller; sim, dataset and spec are borrowed. One thread trains; a
- * trained net may be applied by several. The same model, data and spec give the same bytes, however
- * often a training was cut off.
+ * Ownership: a net belongs to the caller; pairs, dataset and spec are borrowed. One thread trains; a
+ * trained net may be applied by several. The same pairs and spec give the same bytes, however often
+ * a training was cut off.
  */
 #ifndef PX_SIM_NET_H
 #define PX_SIM_NET_H
 
 #include "lib/base/mem.h"
 #include "worker/nn/checkpoint.h"
-#include "worker/sim/sim.h"
+#include "worker/sim/pairs.h"
 
 struct sim_net_spec {
   uint32_t pairs;          /* simulated transitions */
@@ -26,7 +23,7 @@ struct sim_net_spec {
   double lr;
   uint64_t seed;
 };
-enum { SIM_NET_PAIRS_MAX = 4000000, SIM_NET_BATCH_MAX = 8192 };
+enum { SIM_NET_BATCH_MAX = 8192 };
 #define SIM_NET_BYTES_MAX ((size_t)256 << 20)
 /* 400,000 pairs, 9,000 steps of 512, 3 layers of 256, 2e-3, seed 0. */
 struct sim_net_spec sim_net_spec_default(void);
@@ -34,14 +31,13 @@ struct sim_net_spec sim_net_spec_default(void);
 struct sim_net;
 void sim_net_free(struct sim_net *net);
 
-/* Trains a net for the sim's observations and actions. options: std alone is used. BAD_FIELD for
- * a spec out of bounds; BAD_DATA when the simulation is unstable from one start state after the
- * other; NAN_LOSS. *loss: mean squared error of the last hundred batches, u units. Phases
- * "simulate", pairs done of all, and "train". checkpoint may be NULL. */
-enum px_status sim_net_train(struct sim *sim, const struct sim_net_spec *spec,
-                             const struct sim_options *options, const struct px_dataset *ds,
-                             const struct px_progress *progress, struct px_checkpoint *checkpoint,
-                             struct sim_net **out, double *loss, struct px_err *err) PX_MUST_CHECK;
+/* Trains a net on pairs of these spaces, as many as the spec says. BAD_FIELD for a spec out of
+ * bounds; NAN_LOSS. *loss: mean squared error of the last hundred batches, u units. Phase "train".
+ * checkpoint may be NULL. */
+enum px_status sim_net_train(const struct sim_pairs *pairs, const struct px_spaces *spaces,
+                             const struct sim_net_spec *spec, const struct px_progress *progress,
+                             struct px_checkpoint *checkpoint, struct sim_net **out, double *loss,
+                             struct px_err *err) PX_MUST_CHECK;
 
 /* actions [steps of the range, A] in the dataset's units, inside its range: what sim_label takes
  * as a start. 0 where the next state is unknown. With a delay, that of the layout, a row holds

@@ -2,10 +2,13 @@
 #include "worker/sim/pairs.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "worker/sim/model.h"
 
 enum { TRIES_MAX = 100 };
 static const double BEYOND =
@@ -70,22 +73,62 @@ static bool any_next(const struct px_dataset *ds) {
   return false;
 }
 
-enum px_status sim_pairs(struct sim *sim, const struct px_dataset *ds, uint64_t seed, uint32_t n,
-                         const struct px_progress *progress, float *x, float *u,
-                         struct px_err *err) {
+struct sim_pairs *sim_pairs_new(const struct px_spaces *spaces, uint32_t n) {
+  struct sim_pairs *p = px_calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->n = n;
+  p->obs_dim = spaces->obs_dim;
+  p->act_dim = spaces->act_dim;
+  p->x = px_calloc(n, sizeof *p->x * 2 * spaces->obs_dim);
+  p->u = px_calloc(n, sizeof *p->u * spaces->act_dim);
+  if (p->x && p->u) return p;
+  sim_pairs_free(p);
+  return NULL;
+}
+
+void sim_pairs_free(struct sim_pairs *p) {
+  if (!p) return;
+  free(p->x);
+  free(p->u);
+  free(p);
+}
+
+enum px_status sim_pairs_part(struct sim *sim, const struct sim_options *options,
+                              const struct px_dataset *ds, uint64_t seed, uint32_t from, uint32_t n,
+                              const struct px_progress *progress, struct sim_pairs *part,
+                              struct px_err *err) {
+  const size_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
   struct drawing d = { .sim = sim, .ds = ds };
-  enum px_status status = PX_OK;
   double reported_s = 0;
+  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  if (status) return status;
   if (!any_next(ds)) return px_fail(err, PX_E_BAD_DATA, "no step's next state is known");
   if (!sim_point_new(sim, &d.point))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps");
-  for (uint32_t i = 0; i < n && !status; i++) {
-    const size_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
-    status = make(&d, seed, i, x + i * 2 * obs, u + i * dims, err);
+  for (uint32_t i = 0; i < part->n && !status; i++) {
+    status = make(&d, seed, from + i, part->x + i * 2 * obs, part->u + i * dims, err);
     if (status || px_clock_s() - reported_s < 0.5) continue;
     reported_s = px_clock_s();
-    status = px_progress_report(progress, "simulate", i, n, NULL, 0);
+    status = px_progress_report(progress, "simulate", from + i, n, NULL, 0);
   }
   sim_point_free(&d.point);
+  part->delay = sim->layout.delay;
+  memcpy(part->low, sim->low, sizeof part->low);
+  memcpy(part->high, sim->high, sizeof part->high);
+  return status;
+}
+
+enum px_status sim_pairs_make(struct sim *sim, const struct sim_options *options,
+                              const struct px_dataset *ds, uint64_t seed, uint32_t n,
+                              const struct px_progress *progress, struct sim_pairs **out,
+                              struct px_err *err) {
+  if (n < 1 || n > SIM_PAIRS_MAX)
+    return px_fail(err, PX_E_BAD_FIELD, "%u pairs, not 1 to %d", n, SIM_PAIRS_MAX);
+  struct sim_pairs *pairs = sim_pairs_new(&ds->spaces, n);
+  const enum px_status status =
+    pairs ? sim_pairs_part(sim, options, ds, seed, 0, n, progress, pairs, err)
+          : px_fail(err, PX_E_NO_MEMORY, "no memory for %u simulated steps", n);
+  if (status) sim_pairs_free(pairs);
+  else *out = pairs;
   return status;
 }
