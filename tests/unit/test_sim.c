@@ -342,6 +342,7 @@ static void labels_that_are_given_are_judged_and_kept(void) {
   for (uint64_t i = 0; i < w.ds->step_start[1] * 3; i++) w.ds->actions[i] *= 0.5F;
   CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, w.ds->actions, NULL, &l, &err), err);
   CU_ASSERT((double)l->verified_n < 0.2 * (double)l->known_n);
+  CU_ASSERT(l->simulations_n < 2 * l->known_n); /* one each, and A more now and then */
   sim_labels_free(l);
   world_close(&w);
 }
@@ -368,6 +369,18 @@ static const char UNSTABLE[] =
   "<geom size='.1' mass='1'/></body>"
   "</worldbody><actuator><motor joint='x' ctrllimited='true' ctrlrange='-1 1'/></actuator>"
   "</mujoco>";
+
+/* What is left of the trajectory before has no part in a label, even where nothing can be solved. */
+static void same_when_unstable(struct world *w) {
+  struct sim_labels *both = NULL, *alone = NULL;
+  const uint64_t first = w->ds->step_start[1], n = w->ds->step_start[2] - first;
+  CU_OK(sim_label(w->sim, &w->options, w->ds, 0, 2, NULL, NULL, &both, &err), err);
+  CU_OK(sim_label(w->sim, &w->options, w->ds, 1, 2, NULL, NULL, &alone, &err), err);
+  CU_ASSERT(memcmp(both->actions + first, alone->actions, sizeof(float) * n) == 0);
+  CU_ASSERT(memcmp(both->std + first, alone->std, sizeof(float) * n) == 0);
+  sim_labels_free(both);
+  sim_labels_free(alone);
+}
 
 static void an_unstable_simulation_is_told_and_not_fatal(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
@@ -397,6 +410,7 @@ static void an_unstable_simulation_is_told_and_not_fatal(void) {
   CU_ASSERT_EQUAL(l->verified_n, 0);
   CU_ASSERT(l->residual[200] > 1);
   sim_labels_free(l);
+  same_when_unstable(&w);
   CU_OK(sim_check(w.sim, &w.options, w.ds, NULL, &fit, &err), err);
   CU_ASSERT(fit.unstable_n > 100);
   CU_ASSERT_EQUAL(sim_fit_judge(&fit, &err), PX_E_BAD_DATA);
