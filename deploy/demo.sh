@@ -48,7 +48,7 @@ api() {
 # work that is done, in thousandths.
 # shellcheck disable=SC2016  # jq's variables
 stages='
-  [.children[] | .kind |= (if IN("label_shard", "simulate_shard", "check_simulator") then "label" else . end)] as $jobs
+  [.children[] | .kind |= (if IN("label_shard", "simulate_shard", "check_simulator", "train_inverse") then "label" else . end)] as $jobs
   | ("train_idm", "label", "train_policy", "evaluate", "report") as $stage
   | [$jobs[] | select(.kind == $stage)] | select(length > 0)
   | [$stage, ([.[] | select(.state == "succeeded")] | length), ([.[] | select(.state == "running")] | length), length,

@@ -38,8 +38,8 @@ struct sim_box_call {
 
 /* Helper to parent. READY: it has locked itself up, or opened the model. DONE is followed by struct
  * sim_fit, or by actions, std, epistemic [steps_n, A], score [steps_n], known, residual, verified
- * and struct sim_box_counts; or by struct sim_identified, or by nothing; ERROR by px_err. Pairs come
- * in PARTs, each followed by x and u of SIM_BOX_PAIRS_PART pairs, the last of what is left; then
+ * and struct sim_box_counts; or by struct sim_identified, or by nothing; ERROR by px_err. Pairs
+ * come in PARTs, each followed by x and u of SIM_BOX_PAIRS_PART pairs, the last of what is left; then
  * DONE with struct sim_box_range. */
 enum sim_box_kind {
   SIM_BOX_READY = 0x70780101,

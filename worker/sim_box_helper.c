@@ -127,8 +127,9 @@ static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_e
 }
 
 static bool say_part(const struct sim_pairs *p) {
-  return say_frame(SIM_BOX_PART, 0, 0) && say(p->x, p->n * 2 * (size_t)p->obs_dim * sizeof(float)) &&
-         say(p->u, p->n * (size_t)p->act_dim * sizeof(float));
+  const size_t n = p->n, wide = 2 * (size_t)p->obs_dim, dims = p->act_dim;
+  return say_frame(SIM_BOX_PART, 0, 0) && say(p->x, n * wide * sizeof(float)) &&
+         say(p->u, n * dims * sizeof(float));
 }
 
 static bool pairs(struct sim *sim, const struct sim_box_call *call, const struct taken *t,

@@ -1,14 +1,17 @@
 /*
  * Labels from the simulator beside the true actions.
  *
- *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a] [-i]
- *                                     [FILE.hdf5...]                  (make bench-simulator)
+ *   build/tests/bench/bench_simulator OUT.csv [-n trajectories] [-r restarts] [-a]
+ *                                     [-p pairs] [-s steps] [-w width] [-i] [FILE.hdf5...]
+ *                                                              (make bench-simulator)
  *
  * Without files: hopper-medium-expert, hopper-medium-replay and halfcheetah-medium-expert of
  * $PROXACT_DATA; none there prints SKIP. A file's name begins with its environment's. -n: so many
- * trajectories, evenly (16; 0: all). -a: with an amortised start too. -i: models with wrong numbers
- * too, before and after their identification. No action is used but to judge, and by -i those that
- * the coupled mask 1 of p 10%, q 50% leaves. Seconds are CPU seconds of this thread.
+ * trajectories, evenly (16; 0: all). -a: with an amortised start too, of -p pairs, -s steps and
+ * hidden layers of -w; "all" are the set's labels a second with the net's own training. -i: models
+ * with wrong numbers too, before and after their identification. No action is used but to judge,
+ * and by -i those that the coupled mask 1 of p 10%, q 50% leaves. Seconds are CPU seconds of this
+ * thread.
  */
 #include <math.h>
 #include <stdio.h>
@@ -82,9 +85,9 @@ struct subject {
   FILE *csv;
 };
 
-/* net: NULL, or the solver's start; without `solve` its answer is the label. */
+/* net: NULL, or the solver's start, which took net_s; without `solve` its answer is the label. */
 static void label_with(const struct subject *s, struct sim *sim, const char *model,
-                       const struct sim_net *net, bool solve) {
+                       const struct sim_net *net, double net_s, bool solve) {
   struct px_err err = { 0 };
   struct sim_options options = s->a->options;
   struct sim_labels *labels;
@@ -105,19 +108,21 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
     count(&t, s->ds, labels);
     sim_labels_free(labels);
   }
+  const double steps = (double)s->ds->steps_n,
+               whole = steps / (net_s + steps * t.seconds / (double)t.n);
   const double n = (double)t.n, sure = fmax((double)t.verified, 1);
   printf("  %-34s MSE %.6f, verified %.4f (MSE %.1e, %.5f off by 0.1), error/std %.2f; %.0f "
-         "labels/s, %.1f simulations\n",
+         "labels/s (all: %.0f), %.1f simulations\n",
          model, t.squares / n, (double)t.verified / n, t.verified_squares / sure,
-         (double)t.wrong_n / sure, sqrt(t.z2 / n), n / t.seconds, (double)t.simulations / n);
-  fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.2f\n", s->name, model, want, n,
+         (double)t.wrong_n / sure, sqrt(t.z2 / n), n / t.seconds, whole, (double)t.simulations / n);
+  fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.0f,%.2f\n", s->name, model, want, n,
           t.squares / n, (double)t.verified / n, t.verified_squares / sure, n / t.seconds,
-          (double)t.simulations / n);
+          whole, (double)t.simulations / n);
   fflush(stdout);
 }
 
 static void label(const struct subject *s, struct sim *sim, const char *model) {
-  label_with(s, sim, model, NULL, true);
+  label_with(s, sim, model, NULL, 0, true);
 }
 
 static void amortise(const struct subject *s, struct sim *sim) {
@@ -130,9 +135,10 @@ static void amortise(const struct subject *s, struct sim *sim) {
   must(sim_pairs_make(sim, &options, s->ds, 0, s->a->spec.pairs, NULL, &pairs, &err), &err);
   must(sim_net_train(pairs, &s->ds->spaces, &s->a->spec, NULL, NULL, &net, &loss, &err), &err);
   sim_pairs_free(pairs);
-  printf("  net trained in %.0f s, loss %.5f\n", cpu_s() - start, loss);
-  label_with(s, sim, "right: net alone", net, false);
-  label_with(s, sim, "right: net, solver", net, true);
+  const double took_s = cpu_s() - start;
+  printf("  net trained in %.0f s, loss %.5f\n", took_s, loss);
+  label_with(s, sim, "right: net alone", net, took_s, false);
+  label_with(s, sim, "right: net, then solver", net, took_s, true);
   sim_net_free(net);
 }
 
@@ -225,7 +231,9 @@ int main(int argc, char **argv) {
                          .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr, "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-i] [FILE.hdf5...]\n",
+    fprintf(stderr,
+            "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-p pairs] [-s steps] [-w width]"
+            " [-i] [FILE.hdf5...]\n",
             argv[0]);
     return 2;
   }
@@ -244,6 +252,7 @@ int main(int argc, char **argv) {
                                        "halfcheetah-medium-expert" };
   const char *folder = getenv("PROXACT_DATA") ? getenv("PROXACT_DATA") : "../shared/data";
   fputs("file,model,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,"
+        "labels_per_cpu_s_with_the_net_for_all,"
         "simulations_per_label\n", csv);
   for (int i = optind; i < argc; i++) measure(argv[i], &a, csv);
   for (size_t i = 0; i < sizeof names / sizeof *names && optind == argc; i++) {

@@ -162,8 +162,8 @@ static enum px_status check_spec(const struct sim_net_spec *s, const struct sim_
   if (s->pairs != pairs->n || s->steps < 1 || s->batch < 1 || s->batch > SIM_NET_BATCH_MAX
       || !(s->lr > 0 && s->lr <= 1))
     return px_fail(err, PX_E_BAD_FIELD,
-                   "as many pairs as there are, batches of 1 to %d, at least a step, a rate above 0 "
-                   "to 1", SIM_NET_BATCH_MAX);
+                   "as many pairs as there are, batches of 1 to %d, at least a step, a rate above 0"
+                   " to 1", SIM_NET_BATCH_MAX);
   return PX_OK;
 }
 

@@ -1,7 +1,7 @@
 /*
- * Transitions that a simulator makes from the data's own states with actions drawn at random: what a
- * net learns the inverse from (net.h). Used by the job that trains it, by the helper that runs a
- * user's model, by tests and by the bench. A pair is a function of model, data, seed and its number.
+ * Transitions that a simulator makes from the data's own states with actions drawn at random: what
+ * a net learns the inverse from (net.h). Used by the job that trains it, by the helper that runs a
+ * user's model, by tests and by the bench. A pair is a function of model, data, seed and number.
  *
  * A clipped or unobserved velocity of a start state is the difference of the positions before and
  * after, beyond its clip; a pair holds the observation, clipped as the data's.
