@@ -2,8 +2,8 @@
  * check_simulator: replays known actions in a simulator, and fails with the numbers where it does
  * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. The
  * solver starts from the answers of a net that inverts it (train_inverse), which label alone where
- * nothing is solved; without one from the labels of inverse dynamics models, where there are any.
- * Theirs stand where the simulator's label is not verified and has the larger score.
+ * nothing is solved, and from the labels of inverse dynamics models, where there are any. Theirs
+ * stand where the simulator's label is not verified and has the larger score.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,18 +138,21 @@ static enum px_status stage(struct shard *shard, struct sim_labels *l,
   return status;
 }
 
-/* What the solver starts from, in a net's own memory: *owned. */
-static enum px_status start_of(const struct shard *s, uint32_t from, uint32_t to,
-                               const struct idm_labels *model, float **owned, const float **start,
-                               struct px_err *err) {
+/* The net's answers and the models' labels. Where nothing is solved, the net's alone. */
+static enum px_status gather_starts(const struct shard *s, uint32_t from, uint32_t to,
+                                    const struct idm_labels *model, float **answers,
+                                    struct sim_starts *starts, struct px_err *err) {
   const struct px_dataset *ds = s->ds;
-  *start = model && s->options.solve ? model->actions : NULL;
-  if (!s->net) return PX_OK;
-  *owned = px_calloc(ds->step_start[to] - ds->step_start[from],
-                     ds->spaces.act_dim * sizeof **owned);
-  *start = *owned;
-  return *owned ? sim_net_apply(s->net, ds, from, to, *owned, err)
-                : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
+  const uint64_t steps = ds->step_start[to] - ds->step_start[from];
+  enum px_status status = PX_OK;
+  if (s->net) {
+    *answers = px_calloc(steps, ds->spaces.act_dim * sizeof **answers);
+    status = *answers ? sim_net_apply(s->net, ds, from, to, *answers, err)
+                      : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
+    starts->actions[starts->n++] = *answers;
+  }
+  if (model && s->options.solve) starts->actions[starts->n++] = model->actions;
+  return status;
 }
 
 static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err) {
@@ -158,19 +161,19 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
   const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
   struct idm_labels *model = NULL;
   struct sim_labels *labels = NULL;
-  float *owned = NULL;
-  const float *start = NULL;
+  float *answers = NULL;
+  struct sim_starts starts = { .n = 0 };
   enum px_status status = PX_OK;
   if (s->idm.n)
     status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
-  if (!status) status = start_of(s, from, to, model, &owned, &start, err);
+  if (!status) status = gather_starts(s, from, to, model, &answers, &starts, err);
   if (!status)
-    status = simulator_label(s->simulator, &s->options, ds, from, to, start, &s->job->progress,
+    status = simulator_label(s->simulator, &s->options, ds, from, to, &starts, &s->job->progress,
                              &labels, err);
   if (!status) status = stage(s, labels, model, seq, err);
   sim_labels_free(labels);
   idm_labels_free(model);
-  free(owned);
+  free(answers);
   return status;
 }
 

@@ -256,7 +256,7 @@ static bool hear_labels(struct sim_box *b, struct sim_labels *l) {
 
 enum px_status sim_box_label(struct sim_box *b, const struct sim_options *options,
                              const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                             const float *start_at, const struct px_progress *progress,
+                             const struct sim_starts *starts, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) {
   struct sim_box_call *call = px_calloc(1, sizeof *call);
   struct sim_labels *labels = sim_labels_new(ds, traj_from, traj_to);
@@ -267,11 +267,11 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
     goto out;
   }
   call->work = SIM_BOX_LABEL;
-  call->has_start = start_at != NULL;
-  const bool told =
-    tell_call(b, call, options, ds, traj_from, traj_to) &&
-    (!start_at ||
-     px_helper_tell(b->talk, start_at, labels->steps_n * labels->act_dim * sizeof(float)));
+  call->starts_n = starts ? starts->n : 0;
+  const size_t wide = labels->steps_n * labels->act_dim * sizeof(float);
+  bool told = tell_call(b, call, options, ds, traj_from, traj_to);
+  for (uint32_t k = 0; k < call->starts_n && told; k++)
+    told = px_helper_tell(b->talk, starts->actions[k], wide);
   status = told ? await(b, SIM_BOX_DONE, "label", progress, err) : lost(b, err);
   if (!status && !hear_labels(b, labels)) status = lost(b, err);
 out:

@@ -32,7 +32,7 @@ enum px_status sim_box_check(struct sim_box *box, const struct sim_options *opti
                              struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status sim_box_label(struct sim_box *box, const struct sim_options *options,
                              const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                             const float *start, const struct px_progress *progress,
+                             const struct sim_starts *starts, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 enum px_status sim_box_pairs(struct sim_box *box, const struct sim_options *options,
                              const struct px_dataset *ds, uint64_t seed, uint32_t n,

@@ -17,7 +17,7 @@ struct sim_box_hello {
 
 /* Parent to helper, for each call, followed by std [O], step_start [traj_n + 1], obs_start [traj_n
  * + 1], has_final [traj_n], observations [obs_n, O], then actions [steps_n, A] and labelled
- * [steps_n] to check or identify, or start [steps_n, A] to label if has_start. Nothing follows what
+ * [steps_n] to check or identify, or starts_n starts [steps_n, A] to label. Nothing follows what
  * adjusts. */
 enum sim_box_work {
   SIM_BOX_CHECK = 1,
@@ -27,7 +27,7 @@ enum sim_box_work {
   SIM_BOX_PAIRS
 };
 struct sim_box_call {
-  uint32_t work, traj_n, has_start, delay_max; /* delay_max: to identify */
+  uint32_t work, traj_n, starts_n, delay_max;  /* delay_max: to identify */
   uint32_t pairs_n;
   uint64_t seed;                               /* of the pairs */
   struct sim_adjustment adjustment;            /* to adjust */

@@ -54,12 +54,12 @@ static void *take(size_t n, size_t size) {
 struct taken {
   struct px_dataset ds;
   double *std;
-  float *start;
+  float *starts[SIM_STARTS_MAX];
 };
 
 static void taken_free(struct taken *t) {
   free(t->std);
-  free(t->start);
+  for (int k = 0; k < SIM_STARTS_MAX; k++) free(t->starts[k]);
   free(t->ds.step_start);
   free(t->ds.obs_start);
   free(t->ds.has_final);
@@ -83,7 +83,9 @@ static bool take_call(const struct sim_box_call *call, struct taken *t) {
   if (call->work != SIM_BOX_LABEL)
     return (ds->actions = take(call->steps_n, A * sizeof(float))) &&
            (ds->labelled = take(call->steps_n, 1));
-  return !call->has_start || (t->start = take(call->steps_n, A * sizeof(float)));
+  for (uint32_t k = 0; k < call->starts_n; k++)
+    if (!(t->starts[k] = take(call->steps_n, A * sizeof(float)))) return false;
+  return true;
 }
 
 static bool say_labels(const struct sim_labels *l) {
@@ -102,11 +104,12 @@ static bool check(struct sim *sim, const struct sim_options *options, const stru
   return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0) && say(&fit, sizeof fit);
 }
 
-static bool label(struct sim *sim, const struct sim_options *options, const struct taken *t,
+static bool label(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
                   struct px_err *err) {
   struct sim_labels *labels = NULL;
-  const enum px_status status =
-    sim_label(sim, options, &t->ds, 0, t->ds.traj_n, t->start, &PROGRESS, &labels, err);
+  const struct sim_starts starts = { call->starts_n, { t->starts[0], t->starts[1] } };
+  const enum px_status status = sim_label(sim, &call->options, &t->ds, 0, t->ds.traj_n, &starts,
+                                          &PROGRESS, &labels, err);
   const bool said = status ? say_error(status, err) : say_labels(labels);
   sim_labels_free(labels);
   return said;
@@ -158,7 +161,7 @@ static bool answer(struct sim *sim, const struct sim_box_call *call, const struc
     case SIM_BOX_CHECK: return check(sim, &call->options, t, err);
     case SIM_BOX_IDENTIFY: return identify(sim, call, t, err);
     case SIM_BOX_PAIRS: return pairs(sim, call, t, err);
-    default: return label(sim, &call->options, t, err);
+    default: return label(sim, call, t, err);
   }
 }
 

@@ -163,10 +163,11 @@ enum px_status simulator_check(struct simulator *s, const struct sim_options *op
 
 enum px_status simulator_label(struct simulator *s, const struct sim_options *options,
                                const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                               const float *start, const struct px_progress *progress,
+                               const struct sim_starts *starts,
+                               const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) {
-  return s->box ? sim_box_label(s->box, options, ds, traj_from, traj_to, start, progress, out, err)
-                : sim_label(s->sim, options, ds, traj_from, traj_to, start, progress, out, err);
+  return s->box ? sim_box_label(s->box, options, ds, traj_from, traj_to, starts, progress, out, err)
+                : sim_label(s->sim, options, ds, traj_from, traj_to, starts, progress, out, err);
 }
 
 enum px_status simulator_pairs(struct simulator *s, const struct sim_options *options,

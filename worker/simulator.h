@@ -43,7 +43,8 @@ enum px_status simulator_check(struct simulator *simulator, const struct sim_opt
                                struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options,
                                const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                               const float *start, const struct px_progress *progress,
+                               const struct sim_starts *starts,
+                               const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 enum px_status simulator_pairs(struct simulator *simulator, const struct sim_options *options,
                                const struct px_dataset *ds, uint64_t seed, uint32_t n,

@@ -101,8 +101,9 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
     const double start = cpu_s();
     const size_t steps = s->ds->step_start[traj + 1] - s->ds->step_start[traj];
     float *begin = net ? px_calloc(steps * s->ds->spaces.act_dim, sizeof *begin) : NULL;
+    const struct sim_starts starts = { net != NULL, { begin } };
     if (net) must(sim_net_apply(net, s->ds, traj, traj + 1, begin, &err), &err);
-    must(sim_label(sim, &options, s->ds, traj, traj + 1, begin, NULL, &labels, &err), &err);
+    must(sim_label(sim, &options, s->ds, traj, traj + 1, &starts, NULL, &labels, &err), &err);
     free(begin);
     t.seconds += cpu_s() - start;
     count(&t, s->ds, labels);

@@ -332,18 +332,34 @@ static void layouts_have_units(void) {
 static void labels_that_are_given_are_judged_and_kept(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
   struct sim_labels *l = NULL;
+  const struct sim_starts given = { 1, { w.ds->actions } };
   w.options.std = w.std;
   w.options.solve = false;
   CU_ASSERT_EQUAL(sim_label(w.sim, &w.options, w.ds, 0, 1, NULL, NULL, &l, &err), PX_E_BAD_FIELD);
-  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, w.ds->actions, NULL, &l, &err), err);
+  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, &given, NULL, &l, &err), err);
   CU_ASSERT(mse(&w, l) < 1e-12);
   CU_ASSERT_EQUAL(l->verified_n, l->known_n);
   sim_labels_free(l);
   for (uint64_t i = 0; i < w.ds->step_start[1] * 3; i++) w.ds->actions[i] *= 0.5F;
-  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, w.ds->actions, NULL, &l, &err), err);
+  CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, &given, NULL, &l, &err), err);
   CU_ASSERT((double)l->verified_n < 0.2 * (double)l->known_n);
   CU_ASSERT(l->simulations_n < 2 * l->known_n); /* one each, and A more now and then */
   sim_labels_free(l);
+  world_close(&w);
+}
+
+static void a_second_start_is_taken_where_the_first_does_not_lead_there(void) {
+  struct world w = world_open("halfcheetah", "tests/data/halfcheetah-medium.hdf5");
+  struct sim_starts starts = { 1, { calloc(w.ds->step_start[1] * 6, sizeof(float)), w.ds->actions } };
+  struct sim_labels *l[2];
+  w.options.std = w.std;
+  w.options.restarts = 0;
+  for (int k = 0; k < 2; k++, starts.n++)
+    CU_OK(sim_label(w.sim, &w.options, w.ds, 0, 1, &starts, NULL, &l[k], &err), err);
+  CU_ASSERT((double)l[0]->verified_n < 0.95 * (double)l[0]->known_n);
+  CU_ASSERT_EQUAL(l[1]->verified_n, l[1]->known_n);
+  free((void *)(uintptr_t)starts.actions[0]);
+  for (int k = 0; k < 2; k++) sim_labels_free(l[k]);
   world_close(&w);
 }
 
@@ -427,6 +443,7 @@ static const struct cu_test tests[] = {
   T(a_delay_is_found_and_its_labels_are_those_of_earlier_steps),
   T(layouts_have_units),
   T(labels_that_are_given_are_judged_and_kept),
+  T(a_second_start_is_taken_where_the_first_does_not_lead_there),
   T(what_true_actions_leave_is_held_against_labels),
   T(an_unstable_simulation_is_told_and_not_fatal),
   T(a_layout_that_the_model_lacks_is_refused_at_its_place),

@@ -47,13 +47,16 @@ static void a_box_labels_and_checks_as_the_simulator_in_this_process(void) {
   CU_OK(sim_box_check(box, &options, ds, NULL, &fits[1], &err), err);
   CU_ASSERT_EQUAL(memcmp(&fits[0], &fits[1], sizeof fits[0]), 0);
   for (uint32_t from = 0; from + 1 < TRAJS; from++) { /* the second call begins behind the first trajectory */
-    struct sim_labels *labels[3];
+    struct sim_labels *labels[4];
     CU_OK(sim_label(sim, &options, ds, from, from + 1, NULL, NULL, &labels[0], &err), err);
     CU_OK(sim_box_label(box, &options, ds, from, from + 1, NULL, NULL, &labels[1], &err), err);
     same(labels[0], labels[1]);
-    CU_OK(sim_box_label(box, &options, ds, from, from + 1, labels[0]->actions, NULL, &labels[2], &err), err);
-    CU_ASSERT(labels[2]->verified_n >= labels[0]->verified_n);
-    for (int i = 0; i < 3; i++) sim_labels_free(labels[i]);
+    const struct sim_starts starts = { 2, { ds->actions, labels[0]->actions } };
+    CU_OK(sim_label(sim, &options, ds, from, from + 1, &starts, NULL, &labels[2], &err), err);
+    CU_OK(sim_box_label(box, &options, ds, from, from + 1, &starts, NULL, &labels[3], &err), err);
+    same(labels[2], labels[3]);
+    CU_ASSERT(labels[3]->verified_n >= labels[0]->verified_n);
+    for (int i = 0; i < 4; i++) sim_labels_free(labels[i]);
   }
   sim_box_close(box);
   sim_close(sim);

@@ -85,7 +85,7 @@ struct labeller {
   const struct sim_options *options;
   const struct px_dataset *ds;
   struct sim_labels *labels;
-  const float *start; /* of the range's first step; may be NULL */
+  struct sim_starts starts;
   const struct px_progress *progress;
   struct sim_recall *recall;
   double reported_s;
@@ -96,16 +96,19 @@ struct labeller {
   double usual;             /* residual, about the median of the trajectory's steps so far */
 };
 
-/* Starts of a step in units of u; how many. */
-static uint32_t gather_starts(const struct labeller *l, uint64_t row, double *starts) {
+/* The row's action of the k-th start, in units of u. */
+static void read_start(const struct labeller *l, uint32_t k, uint64_t row, double *u) {
   const struct sim *sim = l->sim;
-  const uint32_t dims = sim->layout.act_dim;
+  const float *action = l->starts.actions[k] + row * sim->layout.act_dim;
+  for (uint32_t j = 0; j < sim->layout.act_dim; j++)
+    u[j] = ((double)action[j] - sim->middle[j]) / sim->half[j];
+}
+
+/* What a step begins at; how many. */
+static uint32_t gather_starts(const struct labeller *l, uint64_t row, double *starts) {
+  const uint32_t dims = l->sim->layout.act_dim;
   uint32_t n = 0;
-  if (l->start) {
-    for (uint32_t j = 0; j < dims; j++)
-      starts[j] = ((double)l->start[row * dims + j] - sim->middle[j]) / sim->half[j];
-    n++;
-  }
+  if (l->starts.n) read_start(l, 0, row, starts + n++ * dims);
   if (!l->options->solve) return n;
   memcpy(starts + n * dims, l->last, sizeof(double) * dims);
   return n + 1;
@@ -135,14 +138,18 @@ static void write_label(struct labeller *l, uint64_t row, const struct sim_point
 }
 
 /* Where a step's residual is far above the usual one, it may be that of another valley: begins
- * elsewhere, at the actions of similar steps and then anywhere. */
-static const struct sim_point *search(struct labeller *l, const float *s,
+ * elsewhere, at the second start, at the actions of similar steps and then anywhere. */
+static const struct sim_point *search(struct labeller *l, const float *s, uint64_t row,
                                       const struct sim_point *p) {
   struct sim *sim = l->sim;
   const float *target = s + l->ds->spaces.obs_dim;
   const double enough = fmax(ENOUGH, UNUSUAL * l->usual);
   const double *similar[SIM_RECALL_MAX];
   double u[SIM_ACT_MAX];
+  for (uint32_t k = 1; k < l->starts.n && !(p->cost <= enough); k++) {
+    read_start(l, k, row, u);
+    p = sim_solve_again(sim, target, u);
+  }
   if (p->cost <= enough || !l->options->restarts) return p;
   const uint32_t n = sim_recall_nearest(l->recall, sim->weight, s, target, similar);
   for (uint32_t k = 0; k < n && !(p->cost <= enough); k++)
@@ -163,7 +170,7 @@ static const struct sim_point *solve_step(struct labeller *l, const float *s, ui
   double starts[2 * SIM_ACT_MAX];
   const uint32_t n = gather_starts(l, row, starts);
   if (!l->options->solve) return sim_solve_judge(sim, target, starts);
-  const struct sim_point *p = search(l, s, sim_solve(sim, target, starts, n));
+  const struct sim_point *p = search(l, s, row, sim_solve(sim, target, starts, n));
   if (p->cost <= fmax(l->options->verified_below, UNUSUAL * l->usual))
     sim_recall_add(l->recall, sim->weight, s, target, p->u);
   l->usual = fmax(l->usual * (p->cost > l->usual ? 1.2 : 1 / 1.2), LEAST);
@@ -220,7 +227,7 @@ static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
 
 enum px_status sim_label(struct sim *sim, const struct sim_options *options,
                          const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                         const float *start, const struct px_progress *progress,
+                         const struct sim_starts *starts, const struct px_progress *progress,
                          struct sim_labels **out, struct px_err *err) {
   struct px_err own;
   if (!err) err = &own;
@@ -230,14 +237,14 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options,
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
                    ds->traj_n);
   if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0)
-      || !(options->replay_median >= 0) || (!options->solve && !start))
+      || !(options->replay_median >= 0) || (!options->solve && !(starts && starts->n)))
     return px_fail(err, PX_E_BAD_FIELD,
                    "restarts at most %d, verified_below above 0, a start where nothing is solved",
                    SIM_RESTARTS_MAX);
   struct labeller l = { .sim = sim,
                         .options = options,
                         .ds = ds,
-                        .start = start,
+                        .starts = starts ? *starts : (struct sim_starts){ .n = 0 },
                         .progress = progress,
                         .labels = sim_labels_new(ds, traj_from, traj_to),
                         .recall = sim_recall_new(ds->spaces.obs_dim, ds->spaces.act_dim) };

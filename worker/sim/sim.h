@@ -97,7 +97,7 @@ struct sim_options {
   uint32_t restarts;     /* random ones, at most; 0: also none at similar steps' actions */
   double verified_below; /* residual of a verified label */
   double replay_median;  /* sim_fit.median of this model: what true actions leave; 0: not known */
-  bool solve;            /* false: `start` is the label, and one simulated step judges it */
+  bool solve;            /* false: the first start is the label, and one simulated step judges it */
 };
 /* std NULL, seed 0, 8 restarts, 1e-4, solve. */
 struct sim_options sim_options_default(void);
@@ -122,14 +122,22 @@ struct sim_labels {
 struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to);
 void sim_labels_free(struct sim_labels *labels);
 
-/* Labels every step of the range, labelled or not. start: [steps of the range, A] in action
- * units, or NULL; the solver begins at the better of it and the label before. BAD_FIELD where
+/* Where the solver may begin: arrays of [steps of the range, A] in action units, borrowed. */
+enum { SIM_STARTS_MAX = 2 };
+struct sim_starts {
+  uint32_t n;
+  const float *actions[SIM_STARTS_MAX];
+};
+
+/* Labels every step of the range, labelled or not. starts may be NULL; the solver begins at the
+ * better of the first and the label before, and at the second where that does not solve the step.
+ * Without `solve` the first is the label. BAD_FIELD where
  * dataset and layout do not agree, or solve is false without a start; INTERNAL when MuJoCo
  * itself gives up, naming trajectory and step. Phase "label", steps done of all, about twice a
  * second. */
 enum px_status sim_label(struct sim *sim, const struct sim_options *options,
                          const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                         const float *start, const struct px_progress *progress,
+                         const struct sim_starts *starts, const struct px_progress *progress,
                          struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 
 /* How well the model replays labelled steps, with their true actions and the state carried. */
