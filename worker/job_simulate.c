@@ -1,9 +1,9 @@
 /*
  * check_simulator: replays known actions in a simulator, and fails with the numbers where it does
  * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. The
- * solver starts from the answers of a net that inverts it (train_inverse), which label alone where
- * nothing is solved, and from the labels of inverse dynamics models, where there are any. Theirs
- * stand where the simulator's label is not verified and has the larger score.
+ * solver starts from the labels of inverse dynamics models, where there are any, and from the
+ * answers of a net that inverts the simulator (train_inverse), which label alone where nothing is
+ * solved. The models' labels stand where the simulator's is not verified and has the larger score.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,21 +138,18 @@ static enum px_status stage(struct shard *shard, struct sim_labels *l,
   return status;
 }
 
-/* The net's answers and the models' labels. Where nothing is solved, the net's alone. */
+/* The models' labels, then the net's answers. Where nothing is solved, these alone. */
 static enum px_status gather_starts(const struct shard *s, uint32_t from, uint32_t to,
                                     const struct idm_labels *model, float **answers,
                                     struct sim_starts *starts, struct px_err *err) {
   const struct px_dataset *ds = s->ds;
   const uint64_t steps = ds->step_start[to] - ds->step_start[from];
-  enum px_status status = PX_OK;
-  if (s->net) {
-    *answers = px_calloc(steps, ds->spaces.act_dim * sizeof **answers);
-    status = *answers ? sim_net_apply(s->net, ds, from, to, *answers, err)
-                      : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
-    starts->actions[starts->n++] = *answers;
-  }
   if (model && s->options.solve) starts->actions[starts->n++] = model->actions;
-  return status;
+  if (!s->net) return PX_OK;
+  *answers = px_calloc(steps, ds->spaces.act_dim * sizeof **answers);
+  starts->actions[starts->n++] = *answers;
+  return *answers ? sim_net_apply(s->net, ds, from, to, *answers, err)
+                  : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
 }
 
 static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err) {

@@ -23,8 +23,8 @@ static const struct flow_field SIMULATOR[] = {
     "the labels, and the simulator judges them" },
   { "net", FLOW_OBJECT, 0, 0, NULL, NULL, flow_inverse_fields,
     "A net that inverts the simulator, trained before anything is labelled on steps that it "
-    "simulates, without any action of the data. The solver starts from its answers. None, if not "
-    "given, unless solve is false" },
+    "simulates, without any action of the data. The solver starts from its answers, or where there "
+    "are inverse dynamics models goes there next. None, if not given, unless solve is false" },
   { "restarts", FLOW_INT, 0, 64, "8", NULL, NULL,
     "Random starts of the solver where the residual stays above the threshold" },
   FLOW_THRESHOLD,

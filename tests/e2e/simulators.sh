@@ -104,6 +104,19 @@ with h5py.File("all.hdf5") as f:
 assert set(source.tolist()) == {0, 3} or set(source.tolist()) == {3}, set(source.tolist())
 assert verified[source == 3].mean() > 0.97 and not verified[source == 0].any()'
 
+# ---- a net that inverts it, without solving
+job=$(jq -n --arg sim "$sim" '{kind: "label", spec: {dataset: "hops", labeller: {kind: "simulator", simulator: $sim, solve: false,
+  net: {pairs: 2000, steps: 300, batch: 128, hidden: 32, layers: 1}}}}' | api --json @- "$url/jobs" | jq -r .id)
+follow "$job"
+expect "a net labels" test "$state" = succeeded || jq . job.json
+api "$url/label_sets/$(jq -r .result.label_set job.json)" >net.json
+expect "with residuals, and hardly a certificate" jq -e '.simulator_steps == .known_steps and .mean_residual > 0.01 and
+  .verified_share < 0.5 and .labeller.net.hidden == 32' net.json
+expect "the net is a model" jq -e '.items | length == 1 and .[0].algo == "net"' <(api "$url/models?dataset=hops&role=inverse")
+answers "a net without pairs" bad_field /spec/labeller/net/pairs "100" \
+  --json '{"kind": "label", "spec": {"dataset": "hops", "labeller": {"kind": "simulator", "net": {"pairs": 1}}}}' "$url/jobs?dry_run=true"
+cp net.json set.json
+
 # ---- one that does not fit the data
 model turned "$hopper" '.observations |= reverse'
 wrong=$(post | jq -r .id)
