@@ -1039,6 +1039,7 @@ CREATE TABLE public.simulators (
     time_step double precision NOT NULL,
     step_s double precision NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    token_id text,
     CONSTRAINT simulators_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 64))),
     CONSTRAINT simulators_layout_check CHECK ((jsonb_typeof(layout) = 'object'::text)),
     CONSTRAINT simulators_mjcf_check CHECK (((octet_length(mjcf) >= 1) AND (octet_length(mjcf) <= 524288))),
@@ -1076,6 +1077,8 @@ COMMENT ON COLUMN public.simulators.time_step IS 'Seconds of a physics step';
 COMMENT ON COLUMN public.simulators.step_s IS 'Processor time of a physics step when it was posted';
 
 COMMENT ON COLUMN public.simulators.created_at IS 'When it was made';
+
+COMMENT ON COLUMN public.simulators.token_id IS 'Token that posted it; null: before tokens were recorded';
 
 CREATE TABLE public.trajectories (
     dataset_id text NOT NULL,
@@ -1322,6 +1325,8 @@ CREATE INDEX jobs_open_child ON public.jobs USING btree (parent_id) WHERE ((pare
 CREATE INDEX jobs_parent ON public.jobs USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX simulators_created ON public.simulators USING btree (created_at DESC, id DESC);
+
+CREATE INDEX simulators_of_token ON public.simulators USING btree (token_id) WHERE (token_id IS NOT NULL);
 
 CREATE INDEX trajectories_digest ON public.trajectories USING btree (dataset_id, digest) WHERE (digest IS NOT NULL);
 

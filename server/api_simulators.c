@@ -69,8 +69,11 @@ static enum px_status create(struct http_request *req, const struct request *r,
                                                .nu = r->model.nu,
                                                .time_step = r->model.time_step,
                                                .step_s = r->model.step_s };
+  const struct service_options *options = service_options(req->service);
+  const struct store_simulator_bounds bounds = { options->simulators_per_token,
+                                                 options->simulator_bytes_per_token };
   enum px_status status = api_store(req, &store, err);
-  if (!status) status = store_simulator_create(store, &draft, id, err);
+  if (!status) status = store_simulator_create(store, &draft, &bounds, id, err);
   free(text);
   return status;
 }

@@ -17,7 +17,7 @@
 struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
   uint64_t max_upload_bytes;
-  int64_t upload_expires_s, rate_per_s, rate_burst, jobs_per_token;
+  int64_t upload_expires_s, rate_per_s, rate_burst, jobs_per_token, simulators_per_token, simulator_bytes_per_token;
   int work_threads, db_wait_ms;
   struct room_options room;
 };

@@ -1,16 +1,59 @@
 /* Simulators that users bring: see simulators.h. */
 #include "lib/store/simulators.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/store/db.h"
+#include "lib/store/submitter.h"
 
 /* The id is chosen here, so that work whose answer was lost is known again. */
 struct creation {
-  struct db_params params;
-  const char *id, *name;
+  const struct store_simulator_draft *draft;
+  const struct store_simulator_bounds *bounds;
+  const char *id;
 };
+
+/* What the token has, the new one included. */
+static enum px_status check_bounds(struct store *store, const struct submitter *owner,
+                                   const struct store_simulator_bounds *bounds,
+                                   struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  PGresult *row;
+  if (!*owner->id || !bounds) return PX_OK;
+  db_text(&p, owner->id);
+  const enum px_status status = db_run(store, SQL_simulator_usage, &p, DB_TEXT, &row, err);
+  if (status) return status;
+  const int64_t n = db_get_int(row, 0, 0), bytes = db_get_int(row, 0, 1);
+  PQclear(row);
+  if (bounds->number && n > bounds->number)
+    return px_fail(err, PX_E_TOO_MANY_SIMULATORS,
+                   "token %s has %" PRId64 " simulators, and may have %" PRId64, owner->id, n - 1,
+                   bounds->number);
+  if (bounds->bytes && bytes > bounds->bytes)
+    return px_fail(err, PX_E_TOO_MANY_SIMULATORS,
+                   "with this one the simulators of token %s would have %" PRId64
+                   " bytes, and may have %" PRId64,
+                   owner->id, bytes, bounds->bytes);
+  return PX_OK;
+}
+
+static void fill(const struct creation *c, const struct submitter *owner, struct db_params *p) {
+  const struct store_simulator_draft *d = c->draft;
+  db_text(p, c->id);
+  db_text(p, d->name);
+  db_text(p, d->mjcf);
+  db_text(p, d->layout_json);
+  db_int(p, d->obs_dim);
+  db_int(p, d->act_dim);
+  db_int(p, d->nq);
+  db_int(p, d->nv);
+  db_int(p, d->nu);
+  db_float(p, d->time_step);
+  db_float(p, d->step_s);
+  db_text(p, submitter_id(owner));
+}
 
 static enum px_status create_work(struct store *store, void *ctx, struct px_err *err) {
   const struct creation *c = ctx;
@@ -22,29 +65,23 @@ static enum px_status create_work(struct store *store, void *ctx, struct px_err 
   const bool already = row && PQntuples(row) > 0;
   PQclear(row);
   if (status || already) return status;
-  status = db_run(store, SQL_simulator_create, &c->params, DB_TEXT, NULL, err);
+  struct submitter owner;
+  struct db_params p = DB_PARAMS;
+  status = submitter_lock(store, &owner, err);
+  if (status) return status;
+  fill(c, &owner, &p);
+  status = db_run(store, SQL_simulator_create, &p, DB_TEXT, NULL, err);
   if (status == PX_E_CONFLICT)
-    px_fail(err, status, "there is already a simulator named '%s'", c->name);
-  return status;
+    px_fail(err, status, "there is already a simulator named '%s'", c->draft->name);
+  return status ? status : check_bounds(store, &owner, c->bounds, err);
 }
 
-enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *d,
+enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *draft,
+                                      const struct store_simulator_bounds *bounds,
                                       char id[STORE_ID_MAX], struct px_err *err) {
   char fresh[STORE_ID_MAX];
   store_new_id("sim", fresh);
-  struct creation creation = { DB_PARAMS, fresh, d->name };
-  struct db_params *p = &creation.params;
-  db_text(p, fresh);
-  db_text(p, d->name);
-  db_text(p, d->mjcf);
-  db_text(p, d->layout_json);
-  db_int(p, d->obs_dim);
-  db_int(p, d->act_dim);
-  db_int(p, d->nq);
-  db_int(p, d->nv);
-  db_int(p, d->nu);
-  db_float(p, d->time_step);
-  db_float(p, d->step_s);
+  struct creation creation = { draft, bounds, fresh };
   const enum px_status status =
     db_transaction(store, "simulator_create", create_work, &creation, err);
   if (!status) memcpy(id, fresh, sizeof fresh);

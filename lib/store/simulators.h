@@ -14,9 +14,14 @@ struct store_simulator_draft {
   uint32_t obs_dim, act_dim, nq, nv, nu;
   double time_step, step_s;
 };
-/* CONFLICT when the name is taken. */
+/* What one token may have; 0, or no bounds at all: any number. */
+struct store_simulator_bounds {
+  int64_t number, bytes;
+};
+/* CONFLICT when the name is taken, TOO_MANY_SIMULATORS beyond the bounds of the store's submitter. */
 enum px_status store_simulator_create(struct store *store,
                                       const struct store_simulator_draft *draft,
+                                      const struct store_simulator_bounds *bounds,
                                       char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
 
 /* One with its texts, from malloc; store_simulator_free them. NOT_FOUND. */

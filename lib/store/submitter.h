@@ -1,5 +1,5 @@
 /*
- * Whose a submission is, and its bound on unfinished jobs. Within a transaction: submitter_lock first, then the jobs with
+ * Whose a submission is, and its bound on unfinished jobs; simulators have a bound of their own (simulators.c). Within a transaction: submitter_lock first, then the jobs with
  * its `id`, then submitter_check. Submissions of one token wait for each other in between. Only lib/store includes this.
  */
 #ifndef PX_STORE_SUBMITTER_H

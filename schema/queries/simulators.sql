@@ -1,8 +1,12 @@
 -- Simulators that users bring.
 
 -- name: simulator_create
-insert into simulators (id, name, mjcf, layout, obs_dim, act_dim, nq, nv, nu, time_step, step_s)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+insert into simulators (id, name, mjcf, layout, obs_dim, act_dim, nq, nv, nu, time_step, step_s, token_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
+-- What a token has, in number and bytes.
+-- name: simulator_usage
+select count(*), coalesce(sum(octet_length(mjcf) + octet_length(layout::text)), 0) from simulators where token_id = $1
 
 -- name: simulator_get
 select id, name, mjcf, layout::text, obs_dim, act_dim, nq, nv, nu from simulators where id = $1

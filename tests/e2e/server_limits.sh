@@ -9,7 +9,7 @@ sql() { psql -XAtqc "$1" "$PROXACT_DB_URL"; }
 
 "$build/proxact-server" migrate >"$work/out" || exit 1
 token=$("$build/proxact-server" token create limits) || exit 1
-server_start --jobs-per-token=40
+server_start --jobs-per-token=40 --simulators-per-token=2 --simulator-bytes-per-token=100000
 
 # --- a dataset of 12 observation dimensions
 row() { printf '[%s' "$1"; for ((c = 1; c < $2; c++)); do printf ',%s' "$1"; done; printf ']'; }
@@ -112,6 +112,30 @@ api POST /v1/jobs --json '{"kind": "train_policy", "spec": {"dataset": "wide", "
 is "what fits no worker is refused with the figure" 422 '.code == "needs_memory" and (.detail | test("64 MiB"))'
 api POST '/v1/pipelines?dry_run=true' --json '{"dataset": "wide", "policies": [{"algo": "td3bc", "hidden": 2048, "layers": 4}]}'
 is "by a dry run too" 422 '.code == "needs_memory"'
+
+# --- a token's simulators
+simulator() { # NAME [PADDING]
+  jq -n --arg name "$1" --arg more "<!-- $(head -c "${2:-1}" /dev/zero | tr '\0' x) -->" '{name: $name, observations: ["qpos", "qvel"],
+    mjcf: ("<mujoco><worldbody><body><joint name=\"j\"/><geom size=\".1\"/></body></worldbody><actuator><motor joint=\"j\"/></actuator></mujoco>" + $more)}' >"$work/simulator.json"
+  api POST /v1/simulators --json @"$work/simulator.json"
+}
+simulator large 200000
+is "a model of more bytes than all may have" 409 '.code == "too_many_simulators" and (.detail | test("may have 100000")) and (.hint | test("DELETE"))'
+simulator one
+is "a simulator" 201
+one=$(field .id)
+simulator two
+is "and another" 201
+simulator three
+is "and no more" 409 '.code == "too_many_simulators" and (.detail | test("has 2 simulators, and may have 2"))'
+mine=$token token=$("$build/proxact-server" token create third)
+simulator three
+is "another token has its own" 201
+token=$mine
+api DELETE "/v1/simulators/$one"
+is "with one deleted" 204
+simulator four
+is "there is room again" 201
 
 # --- a dataset's version
 api GET /v1/datasets/wide

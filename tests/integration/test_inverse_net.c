@@ -106,7 +106,7 @@ static void a_user_s_model_is_inverted_as_the_same_one_built_in(void) {
   char dataset[STORE_ID_MAX], sim[STORE_ID_MAX], id[STORE_ID_MAX], spec[512], digests[2][160];
   struct px_err err;
   hopper_dataset(NULL, dataset);
-  CU_OK(store_simulator_create(store, &draft, sim, &err), err);
+  CU_OK(store_simulator_create(store, &draft, NULL, sim, &err), err);
   for (int i = 0; i < 2; i++) {
     snprintf(spec, sizeof spec, "{\"labeller\": {\"kind\": \"simulator\", \"simulator\": \"%s\", \"restarts\": 2, " NET(400) "}}",
              i ? sim : "hopper");

@@ -6,6 +6,7 @@
 #include "lib/base/hash.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
+#include "lib/store/simulators.h"
 #include "tests/support/jobs.h"
 
 enum { LEASE_MS = 30000 };
@@ -124,6 +125,44 @@ static void a_token_has_only_so_many_unfinished_jobs(void) {
   store_set_submitter(store, digest, 2);
   CU_OK(store_job_cancel(store, first, &err), err);
   CU_OK(submit(store, "report", NULL, NULL, NULL, 0, id, &err), err); /* there is room again */
+  store_close(store);
+}
+
+static enum px_status post(struct store *store, const char *name, const struct store_simulator_bounds *bounds,
+                           char id[STORE_ID_MAX], struct px_err *err) {
+  const struct store_simulator_draft draft = { .name = name, .mjcf = "<mujoco/>", .layout_json = "{}", .obs_dim = 1, .act_dim = 1,
+                                               .nq = 1, .nv = 1, .nu = 1, .time_step = 0.01 };
+  return store_simulator_create(store, &draft, bounds, id, err);
+}
+
+static void a_token_has_only_so_many_simulators(void) {
+  struct store *store = jobs_fresh();
+  const struct store_simulator_bounds two = { .number = 2 }, bytes = { .bytes = 3 * 11 }, none = { 0, 0 };
+  uint8_t digest[PX_SHA256_BYTES], other[PX_SHA256_BYTES];
+  char id[STORE_ID_MAX], first[STORE_ID_MAX];
+  struct px_err err;
+  px_sha256("a", 1, digest);
+  px_sha256("b", 1, other);
+  db_sql("delete from api_tokens");
+  db_sql("delete from simulators");
+  CU_OK(store_token_create(store, "a", digest, &err), err);
+  CU_OK(store_token_create(store, "b", other, &err), err);
+  store_set_submitter(store, digest, 0);
+  CU_OK(post(store, "1", &two, first, &err), err);
+  CU_OK(post(store, "2", &two, id, &err), err);
+  CU_ASSERT_EQUAL(post(store, "3", &two, id, &err), PX_E_TOO_MANY_SIMULATORS);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "has 2 simulators, and may have 2"));
+  CU_OK(post(store, "3", &bytes, id, &err), err);
+  CU_ASSERT_EQUAL(post(store, "4", &bytes, id, &err), PX_E_TOO_MANY_SIMULATORS);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "44 bytes, and may have 33"));
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from simulators"), "3"); /* nothing is left of those refused */
+  store_set_submitter(store, other, 0);
+  CU_OK(post(store, "4", &two, id, &err), err); /* another token's */
+  store_set_submitter(store, digest, 0);
+  CU_OK(store_simulator_delete(store, first, &err), err);
+  CU_OK(post(store, "5", &bytes, id, &err), err);
+  CU_OK(post(store, "6", &none, id, &err), err);
+  db_sql("delete from simulators");
   store_close(store);
 }
 
@@ -399,7 +438,7 @@ static void a_page_goes_on_where_the_last_one_ended_though_that_is_gone(void) {
 }
 
 CU_MAIN("store_limits", T(want_of_memory_is_tried_once_more), T(a_worker_claims_only_what_fits_it),
-        T(the_most_memory_is_that_of_workers_who_take_jobs), T(a_token_has_only_so_many_unfinished_jobs),
+        T(the_most_memory_is_that_of_workers_who_take_jobs), T(a_token_has_only_so_many_unfinished_jobs), T(a_token_has_only_so_many_simulators),
         T(several_at_once_keep_to_the_bound_together), T(a_finished_job_is_removed_with_what_it_left),
         T(a_pipeline_goes_with_its_children_and_they_not_without_it), T(a_model_is_removed_alone_and_missed_by_who_comes_later),
         T(a_removal_waits_for_submissions_that_came_first), T(old_jobs_go_but_what_is_needed_or_left_a_model_stays),
