@@ -66,7 +66,7 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
 static enum px_status look_around(struct store *store, enum flow_kind kind, json_t *spec, struct ground *ground,
                                   struct px_err *err) {
   enum px_status status = find_dataset(store, spec, &ground->ds, err);
-  const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM || kind == FLOW_CHECK_SIMULATOR ||
+  const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM || kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_POLICY ||
                             (kind == FLOW_LABEL && json_object_get(spec, "labeller")) || json_object_get(spec, "mask");
   if (status || !needs_labels || ground->ds.segments_n == 0) return status;
   const json_t *given = json_object_get(spec, "segments");

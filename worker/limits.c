@@ -1,6 +1,7 @@
 /* Memory of this machine and of a process: see limits.h; proc(5), Documentation/admin-guide/cgroup-v2.rst of Linux. */
 #include "worker/limits.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,6 +79,29 @@ int64_t limits_resident(pid_t pid) {
   strtoll(line, &end, 10);
   const int64_t resident = strtoll(end, &end, 10), shared = strtoll(end, &end, 10);
   return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+/* Of the processes that one thread started; theirs have none. */
+static int64_t resident_of_children(pid_t pid, const char *thread) {
+  char path[400];
+  int64_t sum = 0;
+  int child;
+  (void)snprintf(path, sizeof path, "/proc/%d/task/%s/children", (int)pid, thread);
+  FILE *f = fopen(path, "re");
+  while (f && fscanf(f, "%d", &child) == 1) sum += limits_resident(child);
+  if (f) fclose(f);
+  return sum;
+}
+
+int64_t limits_resident_all(pid_t pid) {
+  char path[64];
+  int64_t sum = limits_resident(pid);
+  (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+  DIR *threads = opendir(path);
+  for (struct dirent *entry; threads && (entry = readdir(threads));)
+    if (*entry->d_name != '.') sum += resident_of_children(pid, entry->d_name);
+  if (threads) closedir(threads);
+  return sum;
 }
 
 int64_t limits_oom_kills(void) {

@@ -13,6 +13,8 @@
 int64_t limits_memory(int64_t memory_mb);
 /* Resident memory of the process's own (without mapped files), in bytes; 0 when it cannot be told. */
 int64_t limits_resident(pid_t pid);
+/* The same of the process and of those that it started: helpers that run a user's model or read a file. */
+int64_t limits_resident_all(pid_t pid);
 /* Processes that the kernel has killed for want of memory, as far as can be seen from here: in this container, or on this
  * machine. It only grows; the difference of two looks is what counts. */
 int64_t limits_oom_kills(void);

@@ -207,13 +207,13 @@ static void doze(struct supervisor *s, const struct watch *w) {
 
 /* Memory beyond what the worker gives a job, and an attempt that goes on beyond all estimates. */
 static void check_limits(struct supervisor *s, struct watch *w, int64_t now) {
-  const int64_t resident = limits_resident(w->child.pid);
+  const int64_t resident = limits_resident_all(w->child.pid);
   char text[256], took[FLOW_BYTES_TEXT], may[FLOW_BYTES_TEXT];
   if (resident > w->resident_max) w->resident_max = resident;
   if (s->memory_bytes && resident > s->memory_bytes) {
     flow_bytes_text((double)resident, took);
     flow_bytes_text((double)s->memory_bytes, may);
-    snprintf(text, sizeof text, "the job's process took %s of memory, and this worker gives a job %s", took, may);
+    snprintf(text, sizeof text, "the job's process and its helpers took %s of memory, and this worker gives a job %s", took, may);
     kill_child(w, PX_E_OOM, text, s);
   }
   if (w->job->limit_s && now - w->began_ms > w->job->limit_s * 1000) {

@@ -87,6 +87,17 @@ static enum px_status check_width(const json_t *policy, const char *algo, const 
   return PX_E_BAD_FIELD;
 }
 
+/* Labels that are all missing. */
+static enum px_status check_truth(const json_t *policy, const char *at, const struct flow_snapshot *snapshot, struct px_err *err) {
+  if (strcmp(word(policy, "labels"), "true_only") != 0 || snapshot->labelled_trajectories_n || !snapshot->trajectories_n) return PX_OK;
+  char place[AT_MAX];
+  snprintf(place, sizeof place, "%s/labels", at);
+  px_fail_at(err, PX_E_NO_LABELS, place, "labels true_only learns from true actions alone, and none of the dataset's %llu "
+             "trajectories has any", (unsigned long long)snapshot->trajectories_n);
+  px_err_hint(err, "Choose all or verified, which learn from proxies, such as those of \"labeller\": \"simulator\".");
+  return PX_E_NO_LABELS;
+}
+
 static enum px_status check_policy(const json_t *given, const json_t *policy, const char *at, const struct flow_snapshot *snapshot,
                                    struct px_err *err) {
   const char *algo = word(policy, "algo");
@@ -94,6 +105,7 @@ static enum px_status check_policy(const json_t *given, const json_t *policy, co
   enum px_status status = check_actions(algo, at, discrete, err);
   if (!status) status = check_options(given, algo, at, discrete, err);
   if (!status) status = check_width(policy, algo, at, err);
+  if (!status) status = check_truth(policy, at, snapshot, err);
   const struct flow_dims dims = dims_of(snapshot);
   return status ? status : flow_policy_size_check(policy, &dims, at, err);
 }

@@ -69,12 +69,13 @@ static double idm_params(const json_t *idm, const struct flow_dims *dims) {
 
 /* ---- data */
 
-struct data { double steps, rows, obs, act, segment_bytes; };
+struct data { double steps, rows, obs, act, segments, segment_bytes; };
 
 static struct data data_of(const json_t *spec, const struct flow_dims *dims, const struct flow_size *size) {
   const double share = size->segments_n > 0 ? fmin(1, number(spec, "segments", size->segments_n) / size->segments_n) : 1;
   return (struct data){ .steps = size->steps_n * share, .rows = (size->steps_n + size->trajectories_n) * share,
                         .obs = dims->obs_dim, .act = dims->act_dim,
+                        .segments = number(spec, "segments", size->segments_n),
                         .segment_bytes = size->segments_n > 0 ? size->size_bytes / size->segments_n : 0 };
 }
 /* Arrays grow by half and are cut at the end; a segment is there as it came and as text of the database's client. */
@@ -136,11 +137,15 @@ static double fqe_params(const json_t *spec, const struct flow_dims *dims) {
 
 /* ---- jobs */
 
-/* A user's has a process of its own. */
-static double simulator(const json_t *from) {
+/* A user's has a process of its own, which gets the share of the data that a call is about, and answers with half a dozen
+ * numbers a step and dimension. Its model may take more, up to 1 GiB: then the worker's bound ends the job. */
+static double simulator(const json_t *from, const struct data *d, double share) {
   const char *name = json_string_value(json_object_get(from, "simulator"));
-  return SIMULATOR_BYTES + (name && strncmp(name, "sim_", 4) == 0 ? PROCESS_BYTES : 0);
+  if (!name || strncmp(name, "sim_", 4) != 0) return SIMULATOR_BYTES;
+  return SIMULATOR_BYTES + PROCESS_BYTES + share * (d->rows * d->obs * F32 + d->steps * (8 * d->act + 8) * F32);
 }
+/* Of one segment in all of them. */
+static double one_segment(const struct data *d) { return d->segments > 1 ? 1 / d->segments : 1; }
 
 /* Twice an observation and an action for each simulated step, and a net that learns from them. */
 static double inverse_params(const json_t *net, const struct flow_dims *dims) {
@@ -166,9 +171,10 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
       return loaded(d) + merged(d) + transitions(d) + (d->rows * 3 + d->steps * 4) * d->act * F32 + idm_bytes(idm, d, dims);
     case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
-    case FLOW_SIMULATE_SHARD: return loaded(d) + 6 * d->segment_bytes + simulator(json_object_get(spec, "labeller"));
-    case FLOW_CHECK_SIMULATOR: return loaded(d) + simulator(spec);
-    case FLOW_TRAIN_INVERSE: return loaded(d) + simulator(spec) + inverse_bytes(json_object_get(spec, "net"), d, dims);
+    case FLOW_SIMULATE_SHARD:
+      return loaded(d) + 6 * d->segment_bytes + simulator(json_object_get(spec, "labeller"), d, one_segment(d));
+    case FLOW_CHECK_SIMULATOR: return loaded(d) + simulator(spec, d, 1);
+    case FLOW_TRAIN_INVERSE: return loaded(d) + simulator(spec, d, 1) + inverse_bytes(json_object_get(spec, "net"), d, dims);
     case FLOW_EXPORT: return 6 * d->segment_bytes;
     default: return 0;
   }

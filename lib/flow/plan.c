@@ -156,11 +156,27 @@ static enum px_status check_mask(const json_t *spec, struct px_err *err) {
   return PX_E_BAD_FIELD;
 }
 
+/* What else can be done without any true action. */
+static const char *without_labels(enum flow_kind kind, const json_t *spec) {
+  if (kind == FLOW_CHECK_SIMULATOR)
+    return "A simulator can only be checked against true actions: upload a few trajectories that have them. It labels without "
+           "any, and nothing then tells whether it is the right one.";
+  if (kind == FLOW_TRAIN_POLICY)
+    return "Name the label_set whose proxy actions it should learn from; where the robot's simulator is known, "
+           "\"labeller\": \"simulator\" makes one without true actions.";
+  if (kind == FLOW_PIPELINE && flow_by_simulator(spec))
+    return "A simulator labels without true actions where the labeller's fallback is none and there are no baselines.";
+  return "Upload some trajectories with actions. Where the robot's simulator is known, a label job or pipeline with "
+         "\"labeller\": \"simulator\" needs none.";
+}
+
 /* NO_LABELS, or an oracle without truth, before anything starts. */
-static enum px_status check_learnable(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
+static enum px_status check_learnable(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
+                                      struct px_err *err) {
   if (snapshot->labelled_trajectories_n == 0) {
     px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "none of the dataset's %llu trajectories has true actions",
                (unsigned long long)snapshot->trajectories_n);
+    px_err_hint(err, "%s", without_labels(kind, spec));
     return PX_E_NO_LABELS;
   }
   size_t i;
@@ -258,6 +274,7 @@ static enum px_status complete(enum flow_kind kind, json_t *spec, const struct f
 /* A pipeline that a simulator labels alone needs true actions for its baselines only. */
 static bool needs_truth(enum flow_kind kind, const json_t *spec) {
   if (kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_IDM) return true;
+  if (kind == FLOW_TRAIN_POLICY) return !json_object_get(spec, "label_set");
   return kind == FLOW_PIPELINE && (flow_uses_idm(spec) || json_array_size(json_object_get(spec, "baselines")) > 0);
 }
 
@@ -303,7 +320,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   size_t at;
   status = complete(kind, spec, snapshot, err);
   if (!status) status = flow_check(kind, given, spec, snapshot, err);
-  if (!status && needs_truth(kind, spec)) status = check_learnable(spec, snapshot, err);
+  if (!status && needs_truth(kind, spec)) status = check_learnable(kind, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)
     status = expand_pipeline(&p, spec, err);
   else if (!status && kind == FLOW_LABEL)

@@ -6,6 +6,7 @@
 
 #include "lib/data/labels.h"
 #include "lib/store/results.h"
+#include "lib/store/simulators.h"
 #include "tests/support/workers.h"
 
 #define IDM "\"idm\": {\"steps\": 60, \"hidden\": 32, \"layers\": 1, \"members\": 2, \"validate_every\": 20}"
@@ -159,6 +160,43 @@ static void a_simulator_that_does_not_fit_the_data_labels_nothing(void) {
   CU_ASSERT_PTR_NOT_NULL(strstr(why, "median residual"));
 }
 
+/* Hopper with a picture of 192 MB, as whoever wants a worker's memory would post it. */
+static void a_large_hopper(char id[STORE_ID_MAX]) {
+  static const char PICTURE[] = "<asset><texture name=\"large\" type=\"2d\" builtin=\"gradient\" width=\"8000\" height=\"8000\"/></asset>";
+  static char text[1 << 16], all[1 << 17];
+  struct px_err err;
+  FILE *f = fopen("worker/env/mjcf/hopper.xml", "r");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+  text[fread(text, 1, sizeof text - 1, f)] = '\0';
+  fclose(f);
+  char *end = strstr(text, "</mujoco>");
+  CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+  snprintf(all, sizeof all, "%.*s%s</mujoco>", (int)(end - text), text, PICTURE);
+  const struct store_simulator_draft draft = {
+    .name = "large", .mjcf = all, .obs_dim = 11, .act_dim = 3, .nq = 6, .nv = 6, .nu = 3, .time_step = 0.002,
+    .layout_json = "{\"observations\": [{\"of\": \"qpos[1:]\", \"scale\": 1, \"offset\": 0}, {\"of\": \"qvel\", \"clip\": [-10, 10],"
+                   " \"scale\": 1, \"offset\": 0}], \"actions\": [{\"of\": \"ctrl\", \"scale\": 1, \"offset\": 0}], \"frame_skip\": 4, \"delay\": 0}"
+  };
+  db_sql("delete from simulators");
+  CU_OK(store_simulator_create(store, &draft, NULL, id, &err), err);
+}
+
+/* What the simulator's own process takes counts as the job's. */
+static void a_simulator_s_memory_is_the_job_s(void) {
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX], simulator[STORE_ID_MAX], spec[128];
+  open_store();
+  hopper_dataset("memory", &(struct workers_world){ .trajectories = 30, .reward_scale = 1, .hopper = true }, dataset);
+  a_large_hopper(simulator);
+  snprintf(spec, sizeof spec, "{\"simulator\": \"%s\", \"threshold\": 1e-12}", simulator);
+  workers_submit(store, dataset, FLOW_CHECK_SIMULATOR, spec, id);
+  db_sql("update jobs set memory_bytes = 0 where id = '%s'", id); /* a picture is not in the estimate */
+  const pid_t worker = workers_start((const char *const[]){ "--memory-mb=180", NULL });
+  workers_await("t", 120, "select state in ('failed', 'succeeded') from jobs where id = '%s'", id);
+  CU_ASSERT_STRING_EQUAL(db_sql("select concat_ws(' ', state, reason, attempt) from jobs where id = '%s'", id), "failed oom 2");
+  CU_ASSERT_PTR_NOT_NULL(strstr(db_sql("select error ->> 'detail' from jobs where id = '%s'", id), "180 MiB"));
+  CU_ASSERT_EQUAL(workers_end(worker, SIGTERM), 0);
+}
+
 /* A shard that is cut off goes on behind what it had staged, and the set has the same bytes. */
 static void a_label_job_that_was_killed_gives_the_same_bytes(void) {
   char dataset[STORE_ID_MAX], id[2][STORE_ID_MAX], digest[2][80];
@@ -181,4 +219,4 @@ static void a_label_job_that_was_killed_gives_the_same_bytes(void) {
 CU_MAIN("simulator", T(a_dataset_without_any_action_is_labelled), T(known_actions_judge_what_saw_none_of_them),
         T(a_policy_of_labels_that_nothing_verified_says_so),
         T(a_report_tells_the_simulator_s_labels_from_the_model_s),
-        T(a_simulator_that_does_not_fit_the_data_labels_nothing), T(a_label_job_that_was_killed_gives_the_same_bytes))
+        T(a_simulator_s_memory_is_the_job_s), T(a_simulator_that_does_not_fit_the_data_labels_nothing), T(a_label_job_that_was_killed_gives_the_same_bytes))

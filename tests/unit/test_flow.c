@@ -405,6 +405,52 @@ static void empty_labelled_subset_is_told_before_the_start(void) {
   refused(FLOW_PIPELINE, "{" DS "}", &s, PX_E_NO_LABELS, "/spec/dataset", "empty");
 }
 
+/* What else can be done is told. */
+static void hinted(enum flow_kind kind, const char *spec, const struct flow_snapshot *s, const char *pointer, const char *says) {
+  struct flow_plan plan = { NULL, 0 };
+  struct px_err err = { .code = PX_OK };
+  CU_ASSERT_EQUAL(plan_of(kind, spec, s, &plan, &err), PX_E_NO_LABELS);
+  CU_ASSERT_STRING_EQUAL(err.pointer, pointer);
+  if (!strstr(err.hint, says)) printf("\n  '%s' lacks '%s'\n", err.hint, says);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, says));
+}
+
+static void without_any_true_action_what_needs_none_is_named(void) {
+  struct flow_snapshot s = snapshot();
+  const char *const simulator = "\"labeller\": \"simulator\"";
+  s.labelled_trajectories_n = s.whole_trajectories_n = 0;
+  hinted(FLOW_PIPELINE, "{" DS "}", &s, "/spec/dataset", simulator);
+  hinted(FLOW_TRAIN_IDM, "{" DS "}", &s, "/spec/dataset", simulator);
+  hinted(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": \"bc\"}", &s, "/spec/dataset", "label_set");
+  hinted(FLOW_CHECK_SIMULATOR, "{" DS "}", &s, "/spec/dataset", "only be checked against true actions");
+  hinted(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\", \"baselines\": [\"labelled_only\"]}", &s, "/spec/dataset", "baselines");
+  hinted(FLOW_PIPELINE, "{" DS ", \"labeller\": \"simulator\", \"policies\": [\"bc\", {\"algo\": \"td3bc\", \"labels\": \"true_only\"}]}",
+         &s, "/spec/policies/1/labels", "all or verified");
+  hinted(FLOW_TRAIN_POLICY, "{" DS ", \"label_set\": \"ls_a\", \"policy\": {\"algo\": \"bc\", \"labels\": \"true_only\"}}", &s,
+         "/spec/policy/labels", "all or verified");
+  struct flow_plan plan;
+  struct px_err err;
+  CU_OK(plan_of(FLOW_TRAIN_POLICY, "{" DS ", \"label_set\": \"ls_a\", \"policy\": {\"algo\": \"bc\", \"labels\": \"verified\"}}", &s, &plan,
+                &err), err);
+  flow_plan_free(&plan);
+}
+
+/* It runs in a process of its own, which holds the data once more. */
+static void an_uploaded_simulator_s_process_counts_in_the_estimate(void) {
+  static const char *const SPECS[] = { "{" DS ", \"simulator\": \"hopper\"}", "{" DS ", \"simulator\": \"sim_a\"}" };
+  struct flow_snapshot s = snapshot();
+  int64_t bytes[2];
+  s.size = (struct flow_size){ .steps_n = 1e7, .trajectories_n = 1e4, .size_bytes = 1e9, .segments_n = s.segments_n };
+  for (int i = 0; i < 2; i++) {
+    struct flow_plan plan;
+    struct px_err err;
+    CU_OK(plan_of(FLOW_CHECK_SIMULATOR, SPECS[i], &s, &plan, &err), err);
+    bytes[i] = plan.jobs[0].cost.memory_bytes;
+    flow_plan_free(&plan);
+  }
+  CU_ASSERT(bytes[1] - bytes[0] > (int64_t)40000000 * (s.obs_dim + s.act_dim));
+}
+
 static void a_simulator_that_cannot_label_is_refused(void) {
   struct flow_snapshot s = snapshot();
   const char *const at = "/spec/labeller/simulator";
@@ -588,7 +634,8 @@ CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_pat
         T(only_oracle_and_labels_go_without_the_mask), T(shards_cover_every_segment_once),
         T(a_simulator_labels_in_shards_of_its_own_after_a_check),
         T(a_net_that_inverts_the_simulator_is_trained_once_between_check_and_shards), T(without_solving_a_net_labels), T(a_simulator_needs_no_true_action),
-        T(a_simulator_that_cannot_label_is_refused), T(bad_specs_name_the_field),
+        T(a_simulator_that_cannot_label_is_refused), T(without_any_true_action_what_needs_none_is_named),
+        T(an_uploaded_simulator_s_process_counts_in_the_estimate), T(bad_specs_name_the_field),
         T(discrete_actions_have_defaults_of_their_own), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start), T(masks_that_would_not_hide_what_they_say_are_refused), T(without_a_simulator_policies_are_judged_from_data),
         T(a_policy_must_be_able_to_learn_the_dataset_s_actions), T(what_is_given_twice_is_refused), T(plans_are_bounded),

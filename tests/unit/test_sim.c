@@ -103,6 +103,18 @@ static void labels_do_not_depend_on_the_division(void) {
   world_close(&w);
 }
 
+struct told { char phase[16]; int64_t step, total; int n; };
+
+/* Steps never fall, and there is a total. */
+static enum px_status tell(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics, size_t n) {
+  struct told *told = ctx;
+  (void)metrics, (void)n;
+  CU_ASSERT(step >= told->step && step <= total && total > 0);
+  snprintf(told->phase, sizeof told->phase, "%s", phase);
+  told->step = step, told->total = total, told->n++;
+  return PX_OK;
+}
+
 static void a_model_that_fits_is_accepted_and_another_refused_with_numbers(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
   struct sim_fit fit;
@@ -116,6 +128,19 @@ static void a_model_that_fits_is_accepted_and_another_refused_with_numbers(void)
   CU_OK(sim_check(w.sim, &w.options, w.ds, NULL, &fit, &err), err);
   CU_ASSERT_EQUAL(sim_fit_judge(&fit, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "median residual"));
+  world_close(&w);
+}
+
+static void a_check_tells_how_far_it_is(void) {
+  struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
+  struct told check = { .n = 0 };
+  struct sim_fit fit;
+  w.options.std = w.std;
+  CU_OK(sim_check(w.sim, &w.options, w.ds, &(struct px_progress){ &check, tell }, &fit, &err), err);
+  CU_ASSERT_STRING_EQUAL(check.phase, "check");
+  CU_ASSERT_EQUAL(check.step, (int64_t)fit.steps_n);
+  CU_ASSERT_EQUAL(check.total, (int64_t)fit.steps_n);
+  CU_ASSERT(check.n > (int)(fit.steps_n / 256)); /* within a trajectory too, however long */
   world_close(&w);
 }
 
@@ -256,7 +281,10 @@ static void numbers_of_a_model_are_identified_from_labelled_steps(void) {
   keep_first_labels(&w);
   spoil(&w, SIM_MASS, 1.1);
   struct sim_labels *wrong = label(&w, 0, 1);
-  CU_OK(sim_identify(w.sim, &w.options, w.ds, 0, NULL, &found, &err), err);
+  struct told told = { .n = 0 };
+  CU_OK(sim_identify(w.sim, &w.options, w.ds, 0, &(struct px_progress){ &told, tell }, &found, &err), err);
+  CU_ASSERT_STRING_EQUAL(told.phase, "identify");
+  CU_ASSERT(told.n == told.step && told.n > 6);
   struct sim_labels *after = label(&w, 0, 1);
   memcpy(ds->actions, truth, sizeof(float) * ds->steps_n * 3);
   /* Masses and gains together are what a flight shows; a contact's share is small. */
@@ -438,6 +466,7 @@ static const struct cu_test tests[] = {
   T(every_built_in_robot_is_labelled),
   T(labels_do_not_depend_on_the_division),
   T(a_model_that_fits_is_accepted_and_another_refused_with_numbers),
+  T(a_check_tells_how_far_it_is),
   T(clipped_velocities_are_carried),
   T(numbers_of_a_model_are_identified_from_labelled_steps),
   T(a_delay_is_found_and_its_labels_are_those_of_earlier_steps),

@@ -92,6 +92,7 @@ struct fit {
   struct sim *sim;
   const struct px_dataset *ds;
   const struct px_progress *progress;
+  int64_t evaluated, evaluations_max; /* the most that it can take: usually it is done before */
   uint64_t steps_max;
   uint32_t obs_dim;
   struct outcome base, nudged[N];
@@ -121,7 +122,8 @@ static enum px_status evaluate(struct fit *f, const double *at, struct outcome *
                                      .visit = take, .ctx = &t };
   for (int k = 0; k < N; k++) to.factor[k] = exp(at[k]);
   enum px_status status = sim_adjust(f->sim, &to, err);
-  if (!status) status = px_progress_report(f->progress, "identify", 0, 0, NULL, 0);
+  if (!status)
+    status = px_progress_report(f->progress, "identify", ++f->evaluated, f->evaluations_max, NULL, 0);
   out->n = 0;
   if (!status) status = sim_replay(&replay, err);
   return status;
@@ -325,6 +327,7 @@ enum px_status sim_identify(struct sim *sim, const struct sim_options *options,
     return px_fail(err, PX_E_BAD_FIELD, "delays up to %u: up to %d are possible", delay_max,
                    SIM_DELAY_MAX);
   struct fit f = { .sim = sim, .ds = ds, .progress = progress, .obs_dim = ds->spaces.obs_dim };
+  f.evaluations_max = 3 * ((int64_t)delay_max + 2) + 1 + ITERATIONS * (N + REFUSALS_MAX);
   struct sim_identified found = { .adjustment = sim_adjustment_none(sim) };
   if (!fit_new(&f)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
   if (!status) status = scan(&f, delay_max, &found, err);

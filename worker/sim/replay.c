@@ -2,11 +2,14 @@
 #include "worker/sim/replay.h"
 
 #include <math.h>
+#include <string.h>
+
+enum { TELL_EVERY = 256 };
 
 struct run {
   const struct sim_replay *with;
   struct sim_point point;
-  uint64_t visited;
+  uint64_t visited, wanted; /* wanted: how many there will be */
   uint32_t traj;
   uint64_t t;
 };
@@ -33,6 +36,11 @@ static bool driven(const struct run *r) {
          && px_dataset_next_known(ds, r->traj, r->t);
 }
 
+static enum px_status tell(const struct run *r) {
+  return px_progress_report(r->with->progress, "check", (int64_t)r->visited, (int64_t)r->wanted,
+                            NULL, 0);
+}
+
 static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
   struct sim *sim = r->with->sim;
   const struct px_dataset *ds = r->with->ds;
@@ -48,7 +56,8 @@ static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
     bool whole = carried;
     if (carried) sim_observe(sim, s);
     else whole = sim_begin(sim, s, s + obs) || r->t == 0;
-    const enum px_status status = px_physics_guard(replay_step, r, err);
+    enum px_status status = px_physics_guard(replay_step, r, err);
+    if (!status && r->visited % TELL_EVERY == 0) status = tell(r);
     if (status) return status;
     r->with->visit(r->with->ctx, r->visited++, whole ? &r->point : NULL);
     carried = isfinite(r->point.cost);
@@ -58,24 +67,34 @@ static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
 }
 
 static bool any_label(const struct px_dataset *ds, uint32_t traj) {
-  for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++)
-    if (ds->labelled[i]) return true;
-  return false;
+  return memchr(ds->labelled + ds->step_start[traj], 1,
+                ds->step_start[traj + 1] - ds->step_start[traj]);
+}
+
+/* Every stride-th trajectory with a label: counts its steps, or replays them. */
+static enum px_status each_chosen(struct run *r, uint64_t stride, bool replay, struct px_err *err) {
+  const struct px_dataset *ds = r->with->ds;
+  enum px_status status = PX_OK;
+  uint64_t seen = 0;
+  for (r->traj = 0; r->traj < ds->traj_n && !status; r->traj++) {
+    if (!any_label(ds, r->traj) || seen++ % stride) continue;
+    const uint64_t steps = ds->step_start[r->traj + 1] - ds->step_start[r->traj];
+    if (replay) status = replay_trajectory(r, err);
+    else
+      for (r->t = 0; r->t < steps; r->t++) r->wanted += driven(r);
+  }
+  return status;
 }
 
 static enum px_status replay_all(struct run *r, struct px_err *err) {
   const struct px_dataset *ds = r->with->ds;
-  uint64_t labelled = 0, seen = 0;
+  uint64_t labelled = 0;
   for (uint64_t i = 0; i < ds->steps_n; i++) labelled += ds->labelled[i] != 0;
   const uint64_t stride = labelled / r->with->steps_max + 1;
-  enum px_status status = PX_OK;
-  for (r->traj = 0; r->traj < ds->traj_n && !status; r->traj++) {
-    if (!any_label(ds, r->traj) || seen++ % stride) continue;
-    status = replay_trajectory(r, err);
-    if (!status)
-      status = px_progress_report(r->with->progress, "check", r->traj, ds->traj_n, NULL, 0);
-  }
-  return status;
+  enum px_status status = each_chosen(r, stride, false, err);
+  if (r->wanted > r->with->steps_max) r->wanted = r->with->steps_max;
+  if (!status) status = each_chosen(r, stride, true, err);
+  return status ? status : tell(r);
 }
 
 enum px_status sim_replay(const struct sim_replay *replay, struct px_err *err) {

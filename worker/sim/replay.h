@@ -18,7 +18,8 @@ struct sim_replay {
   void *ctx;
 };
 
-/* Replays every so many-th labelled trajectory, at most about steps_max steps. Phase "check". */
+/* Replays every so many-th labelled trajectory, at most about steps_max steps. Phase "check",
+ * in steps. */
 enum px_status sim_replay(const struct sim_replay *replay, struct px_err *err) PX_MUST_CHECK;
 
 #endif
