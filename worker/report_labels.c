@@ -388,7 +388,7 @@ static enum px_status judge_known(struct job *job, const struct px_dataset *trut
     if (json_array_size(json_object_get(job->spec, "models"))) json_object_set(labellers, "idm", held);
     if (all.n) add_labellers(&j, *out, labellers);
     json_decref(labellers);
-    warn_few(&all, "known", report);
+    if (all.n) warn_few(&all, "known", report); /* without any the label job has warned */
   }
   judging_free(&j);
   free(none);

@@ -119,7 +119,7 @@ simulator() { # NAME [PADDING]
     mjcf: ("<mujoco><worldbody><body><joint name=\"j\"/><geom size=\".1\"/></body></worldbody><actuator><motor joint=\"j\"/></actuator></mujoco>" + $more)}' >"$work/simulator.json"
   api POST /v1/simulators --json @"$work/simulator.json"
 }
-simulator large 200000
+simulator large 110000
 is "a model of more bytes than all may have" 409 '.code == "too_many_simulators" and (.detail | test("may have 100000")) and (.hint | test("DELETE"))'
 simulator one
 is "a simulator" 201

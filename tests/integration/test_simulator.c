@@ -71,6 +71,7 @@ static void a_dataset_without_any_action_is_labelled(void) {
   CU_ASSERT(number_at(label, "certificate", "verified_share") >= 0.95);
   CU_ASSERT(number_at(label, "certificate", "mean_residual") < 0.01);
   CU_ASSERT_EQUAL(number_at(label, "certificate", "threshold"), 1e-4);
+  CU_ASSERT_PTR_NULL(warning_of(report, "few_transitions_judged"));
   /* Nothing could tell whether the simulator is the right one. */
   const json_t *told = warning_of(report, "simulator_unchecked");
   const char *job = db_sql("select id from jobs where kind = 'label'");
