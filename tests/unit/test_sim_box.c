@@ -116,7 +116,7 @@ static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
     CU_OK(sim_pairs_make(sim, &options, ds, 3, n, NULL, &pairs[0], &err), err);
     CU_OK(sim_box_pairs(box, &options, ds, 3, n, NULL, &pairs[1], &err), err);
     same_pairs(pairs[0], pairs[1]);
-    CU_ASSERT_EQUAL(pairs[1]->delay, k);
+    CU_ASSERT_EQUAL(pairs[1]->delay, (uint32_t)k);
     sim_pairs_free(pairs[0]);
     sim_pairs_free(pairs[1]);
     CU_OK(sim_adjust(sim, &heavy, &err), err);
