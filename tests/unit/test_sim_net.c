@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/data/helper.h"
+#include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/net.h"
@@ -144,7 +145,21 @@ static void a_stored_net_answers_the_same_and_others_are_refused(void) {
   sim_net_free(loaded);
 }
 
+static void a_job_s_defaults_are_those_of_the_net(void) {
+  const struct sim_net_spec spec = sim_net_spec_default();
+  json_t *empty = json_object(), *said = NULL;
+  CU_OK(flow_fields_check(flow_inverse_fields, empty, "", &said, &err), err);
+  json_t *same = json_pack("{s:i, s:i, s:i, s:i, s:i, s:f}", "pairs", (int)spec.pairs, "steps",
+                           (int)spec.steps, "batch", (int)spec.batch, "hidden", (int)spec.hidden,
+                           "layers", (int)spec.layers, "lr", spec.lr);
+  CU_ASSERT(json_equal(said, same));
+  json_decref(same);
+  json_decref(said);
+  json_decref(empty);
+}
+
 static const struct cu_test tests[] = {
+  T(a_job_s_defaults_are_those_of_the_net),
   T(a_stored_net_answers_the_same_and_others_are_refused),
   T(a_training_that_was_cut_off_ends_with_the_same_bytes),
   T(real_actions_are_answered_without_a_label),
