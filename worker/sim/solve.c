@@ -8,7 +8,6 @@
 #include "lib/base/mem.h"
 
 enum { ITERATIONS = 20, REFUSALS_MAX = 4 };
-enum { JUDGED_MAX = 8 }; /* steps that are judged by one Jacobian */
 /* Residual at which nothing is left to gain: float32 leaves about as much. */
 static const double DONE = 1e-9;
 static const double NUDGE = 1e-3, TINY = 1e-7;
@@ -18,7 +17,6 @@ struct sim_work {
   struct sim_point points[3], *best, *now, *try;
   double *jacobian, *best_jacobian;           /* [O, A] dr/du */
   bool known;                                 /* whether jacobian is that of some point near */
-  uint32_t judged;                            /* steps by it */
   double *normal, *factor, *slope, *step;     /* [A, A] J'J, [A, A], [A] J'r, [A] */
   double *before;                             /* [O] */
   uint8_t *fixed;                             /* [A] */
@@ -59,10 +57,7 @@ void sim_work_free(struct sim *sim) {
   free(w);
 }
 
-void sim_solve_forget(struct sim *sim) {
-  sim->work->best->cost = INFINITY;
-  sim->work->known = false;
-}
+void sim_solve_forget(struct sim *sim) { sim->work->best->cost = INFINITY; }
 
 /* Cholesky factor L of m [n, n] in place, lower half; false unless m is positive definite. */
 static bool factorise(double *m, uint32_t n) {
@@ -266,11 +261,7 @@ const struct sim_point *sim_solve_again(struct sim *sim, const float *target, co
 const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, const double *start) {
   struct sim_work *w = sim->work;
   simulate(sim, target, start, w->now);
-  if (isfinite(w->now->cost) && (!w->known || w->judged >= JUDGED_MAX)) {
-    differentiate(sim, target);
-    w->judged = 0;
-  }
-  w->judged++;
+  if (isfinite(w->now->cost)) differentiate(sim, target);
   w->best->cost = INFINITY;
   return keep_best(sim);
 }

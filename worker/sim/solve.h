@@ -24,7 +24,7 @@ const struct sim_point *sim_solve(struct sim *sim, const float *target, const do
                                   uint32_t n);
 /* The same step once more from start [A]: the best point so far. */
 const struct sim_point *sim_solve_again(struct sim *sim, const float *target, const double *start);
-/* start [A] as it is, with the Jacobian there or some steps before: one simulated step mostly. */
+/* start [A] as it is, with the Jacobian there. */
 const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, const double *start);
 /* Standard deviations [A] in units of u (sim.h) of the best point, of at most 2 / sqrt(12), as
  * if its residual were at least `least`. */
