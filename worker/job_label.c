@@ -25,7 +25,7 @@ struct shard {
 static void label_profile(char out[STAGING_PROFILE_MAX]) {
   char machine[PX_MAT_PROFILE_MAX];
   px_mat_profile(machine);
-  snprintf(out, STAGING_PROFILE_MAX, "labels-1, %s", machine);
+  snprintf(out, STAGING_PROFILE_MAX, "labels-2, %s", machine);
 }
 
 static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err) {

@@ -36,7 +36,11 @@
     WORD("activation", activation, "relu|gelu|mixed", "Of the mean's hidden units; mixed: GELUs in members 0, 2, ..., ReLUs in the others"), \
     FLAG("spectral_norm", "false", "Whether hidden weights are divided by their largest singular value"), \
     FLAG("linear", linear, "Whether the ridge solution is a skip path beside the net")
-#define MEMBERS(initial) WHOLE("members", 1, 16, initial, "Ensemble members; each validates on its own fold")
+#define MEMBERS(initial, voting) \
+  WHOLE("members", 1, 16, initial, "Ensemble members; each validates on its own fold"), \
+    WORD("voting", voting, "equal|agreement", \
+         "How members count in a label. equal: alike; agreement: less if a member lies far from the others where nothing " \
+         "is labelled")
 #define STEPS(steps, batch, lr, cosine) \
   WHOLE("steps", 1, 1000000, steps, "Most optimiser steps"), WHOLE("batch", 1, 8192, batch, "Transitions in a step"), \
     NUMBER("lr", 1e-8, 1, lr, "Adam's learning rate"), \
@@ -56,12 +60,12 @@
 /* Measured on eight datasets (tests/bench/bench_labels.c). */
 static const struct flow_field FAST[] = {
   INPUTS("\"difference\""), MEAN("\"gaussian\"", "\"squared\""), WINDOW, FEATURES("0.4", "true"),
-  NETS("256", "3", "0", "\"mixed\"", "true"), MEMBERS("5"), STEPS("2000", "256", "0.003", "true"), VALIDATION("100", "15"), SELF_TRAINING, SEED, END
+  NETS("256", "3", "0", "\"mixed\"", "true"), MEMBERS("5", "\"agreement\""), STEPS("2000", "256", "0.003", "true"), VALIDATION("100", "15"), SELF_TRAINING, SEED, END
 };
 
 /* SS-ORL, appendix. */
 static const struct flow_field PAPER[] = {
-  INPUTS("\"states\""), MEAN("\"squashed\"", "\"nll\""), WINDOW, FEATURES("1", "false"), NETS("1024", "2", "0.1", "\"relu\"", "false"), MEMBERS("1"),
+  INPUTS("\"states\""), MEAN("\"squashed\"", "\"nll\""), WINDOW, FEATURES("1", "false"), NETS("1024", "2", "0.1", "\"relu\"", "false"), MEMBERS("1", "\"equal\""),
   STEPS("100000", "1024", "0.0001", "false"), VALIDATION("1000", "0"), SELF_TRAINING, SEED, END
 };
 

@@ -204,32 +204,18 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static enum px_status unlabelled_steps(const struct px_dataset *ds, struct idm_step **out, uint32_t *n) {
-  uint64_t all = 0, seen = 0;
-  for (uint64_t i = 0; i < ds->steps_n; i++) all += !ds->labelled[i];
-  const uint64_t stride = 1 + (all ? (all - 1) / IDM_FEATURES_ROWS : 0);
-  struct idm_step *steps = px_calloc(all / stride + 1, sizeof *steps);
-  if (!steps) return PX_E_NO_MEMORY;
-  *n = 0;
-  for (uint32_t traj = 0; traj < ds->traj_n; traj++)
-    for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++)
-      if (!ds->labelled[i] && seen++ % stride == 0)
-        steps[(*n)++] = (struct idm_step){ traj, (uint32_t)(i - ds->step_start[traj]) };
-  *out = steps;
-  return PX_OK;
-}
-
 static float state(const struct px_dataset *ds, struct idm_step step, uint32_t j) {
   return ds->observations[(ds->obs_start[step.traj] + step.t) * ds->spaces.obs_dim + j];
 }
 
-static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_dataset *ds, double most,
+static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
                                         const struct idm_step *labelled, uint32_t n) {
   const uint32_t rows = n < IDM_FEATURES_ROWS ? n : IDM_FEATURES_ROWS;
   float *sorted = px_calloc(rows, sizeof *sorted);
   struct idm_step *others = NULL;
   uint32_t others_n = 0;
-  enum px_status status = sorted ? unlabelled_steps(ds, &others, &others_n) : PX_E_NO_MEMORY;
+  enum px_status status = PX_E_NO_MEMORY;
+  if (sorted) status = idm_steps_unlabelled(ds, spec, IDM_FEATURES_ROWS, &others, &others_n);
   for (uint32_t j = 0; j < norm->obs_dim && !status && others_n; j++) {
     uint32_t outside = 0;
     for (uint32_t i = 0; i < rows; i++) sorted[i] = state(ds, labelled[(uint64_t)i * n / rows], j);
@@ -239,7 +225,7 @@ static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_d
       const float s = state(ds, others[i], j);
       outside += s < sorted[low] || s > sorted[rows - 1 - low];
     }
-    if (outside > most * others_n) norm->stats[IDM_STATE_STD * norm->obs_dim + j] = 0;
+    if (outside > spec->shift_max * others_n) norm->stats[IDM_STATE_STD * norm->obs_dim + j] = 0;
   }
   free(sorted);
   free(others);
@@ -251,7 +237,7 @@ enum px_status idm_features_measure(struct idm_norm *norm, const struct px_datas
   enum px_status status = PX_OK;
   if (spec->inputs != IDM_DIFFERENCE) return PX_OK;
   if (norm->residual) status = measure_residuals(norm, ds);
-  if (!status && spec->shift_max < 1) status = leave_out_shifted(norm, ds, spec->shift_max, labelled, n);
+  if (!status && spec->shift_max < 1) status = leave_out_shifted(norm, ds, spec, labelled, n);
   idm_norm_ready(norm);
   return status;
 }

@@ -61,6 +61,9 @@ enum idm_head { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC, IDM_SOFTMAX };
 /* Of the mean's hidden units; the spread's are always ReLUs. mixed: GELUs in members 0, 2, ..., ReLUs in the others,
  * whose errors then have less in common. */
 enum idm_activation { IDM_RELU, IDM_GELU, IDM_MIXED };
+/* How members count in a label. equal: alike. agreement: less where a member lies far from the others on what is
+ * not labelled (vote.h). */
+enum idm_voting { IDM_EQUAL, IDM_AGREEMENT };
 /* reference: what SS-ORL's public code does, where that differs from the above
  * (docs/learning.md lists it): to compare with it, not to label well. */
 enum idm_compat { IDM_NONE, IDM_REFERENCE };
@@ -82,6 +85,7 @@ struct idm_spec {
   uint32_t k, f;                /* window s_{t-k} .. s_{t+1+f} */
   uint32_t hidden, layers;      /* H units in each of `layers` hidden layers, both nets */
   uint32_t members;             /* E */
+  enum idm_voting voting;
   uint32_t steps, batch;        /* at most `steps` Adam steps of `batch` transitions; with patience, at most 200 passes */
   uint32_t validate_every;      /* steps between validations */
   uint32_t rounds;              /* of self-training, after the first training; each takes `steps` again */

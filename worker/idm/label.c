@@ -3,6 +3,7 @@
  * s_i their spread there:
  *
  *   label = mean m_i;  epistemic = (E - 1) mean (m_i - label)^2
+ *   each mean weighted by how much the members count (vote.h)
  *   s_i = sigma_i (1 - tanh(mu_i)^2) for a squashed head, to first order,
  *         sigma_i for the others
  *   aleatoric = max(mean s_i^2 - epistemic, 0)
@@ -33,6 +34,7 @@
 #include "lib/data/labels.h"
 #include "worker/idm/model.h"
 #include "worker/idm/softmax.h"
+#include "worker/idm/vote.h"
 
 enum { ROWS = 512 }; /* activations of a chunk stay in the second-level cache */
 enum { JUDGED_MAX = 20000 };
@@ -47,6 +49,7 @@ struct labeller {
   struct px_mlp_work *mu_work, *y_work;
   struct idm_step *steps;      /* [ROWS] */
   float *x, *one;              /* [ROWS, in], [ROWS, M] */
+  double weight[IDM_MEMBERS_MAX]; /* of the members, with mean 1 */
   double *mean, *square, *spread; /* [ROWS, M] sums of m_i, m_i^2, s_i^2; or of p_i, and spread [ROWS] of H(p_i) */
 };
 
@@ -100,6 +103,7 @@ static enum px_status check(struct idm_model *const *models, uint32_t n, const s
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
     if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
         || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || a->spec.compat != b->spec.compat
+        || a->spec.voting != b->spec.voting
         || p->hidden != q->hidden || p->layers != q->layers || a->spec.activation != b->spec.activation
         || (a->y && a->y->shape.hidden != b->y->shape.hidden)
         || !same_norm(a->norm, b->norm))
@@ -128,6 +132,7 @@ static bool labeller_init(struct labeller *l) {
   const struct idm_model *model = l->models[0];
   const struct px_mlp_shape shape = mu_shape(l);
   const size_t cells = (size_t)ROWS * l->outputs;
+  idm_vote(l->models, l->models_n, l->weight);
   l->steps = px_calloc(ROWS, sizeof *l->steps);
   l->x = px_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
   l->one = px_calloc(cells, sizeof *l->one);
@@ -164,7 +169,9 @@ static void add_probabilities(struct labeller *l, const struct idm_model *model,
   }
 }
 
-static void add_member(struct labeller *l, const struct idm_model *model, uint32_t n) {
+static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
+  const struct idm_model *model = l->models[member];
+  const double weight = l->weight[member];
   if (model->act_count) {
     add_probabilities(l, model, n);
     return;
@@ -178,9 +185,9 @@ static void add_member(struct labeller *l, const struct idm_model *model, uint32
     const double m = (double)l->one[i];
     const float sigma = (y ? idm_head_sigma(y[i]) : 1) * model->spread[i % l->dims];
     const double s = (double)sigma * (squashed ? 1 - m * m : 1);
-    l->mean[i] += m;
-    l->square[i] += m * m;
-    l->spread[i] += s * s;
+    l->mean[i] += weight * m;
+    l->square[i] += weight * m * m;
+    l->spread[i] += weight * s * s;
   }
 }
 
@@ -225,7 +232,7 @@ static void label_chunk(struct labeller *l, uint32_t n) {
   memset(l->square, 0, cells);
   memset(l->spread, 0, cells);
   idm_window_gather(l->models[0]->norm, &l->models[0]->spec, l->ds, l->steps, n, l->x);
-  for (uint32_t i = 0; i < l->models_n; i++) add_member(l, l->models[i], n);
+  for (uint32_t i = 0; i < l->models_n; i++) add_member(l, i, n);
   write_rows(l, n);
 }
 

@@ -75,6 +75,7 @@ void idm_model_free(struct idm_model *model) {
   free(model->least);
   free(model->most);
   free(model->linear);
+  free(model->probes);
   free(model);
 }
 

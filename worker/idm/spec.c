@@ -14,7 +14,7 @@ enum type { U32, U64, F64, FLAG };
 static const struct option { const char *name; enum type type; size_t at; } options[] = {
 #define AT(type, name) { #name, type, offsetof(struct idm_spec, name) }
   AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, compat), AT(U32, k), AT(U32, f), AT(U32, hidden),
-  AT(U32, layers), AT(F64, dropout), AT(U32, activation), AT(F64, shift_max), AT(FLAG, residuals), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, steps),
+  AT(U32, layers), AT(F64, dropout), AT(U32, activation), AT(F64, shift_max), AT(FLAG, residuals), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, voting), AT(U32, steps),
   AT(U32, batch), AT(F64, lr), AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every),
   AT(U32, patience), AT(U32, rounds), AT(F64, add_percent), AT(U64, seed),
 #undef AT
@@ -120,7 +120,7 @@ void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
 
 /* What a spec of an older version, which lacks these options, means. */
 static const struct { const char *name, *text; } later[] = {
-  { "activation", "relu" }, { "shift_max", "1" }, { "residuals", "false" },
+  { "activation", "relu" }, { "shift_max", "1" }, { "residuals", "false" }, { "voting", "equal" },
 };
 
 static void set_later(struct idm_spec *spec) {

@@ -10,6 +10,7 @@
  *                            (nor with softmax, whose mu has an output for each class)
  *   linear.weight [A, in], linear.bias [A]     where the spec has it; a row for each class likewise
  *   val_r2_dim [A] f64
+ *   probes [probes_n, A]     where probes_n is above 0 (vote.h)
  *
  * Metadata: "format", "kernels" (the numeric profile), the spec's fields and
  * the metrics by name, then the lineage.
@@ -21,10 +22,11 @@
 
 #include "lib/data/safetensors.h"
 #include "worker/idm/model.h"
+#include "worker/idm/vote.h"
 #include "worker/nn/mat.h"
 
 static const char format_name[] = "proxact-idm-1";
-enum { TENSORS_MAX = 10 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
+enum { TENSORS_MAX = 11 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
 
 /* ---- tensors: one table, walked by saving and by loading */
 
@@ -67,6 +69,7 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   add(t, PX_DTYPE_F32, dims, 0, model->spread, "", "spread");
   add(t, PX_DTYPE_F32, dims, 0, model->least, "", "least");
   add(t, PX_DTYPE_F32, dims, 0, model->most, "", "most");
+  if (model->probes_n) add(t, PX_DTYPE_F32, model->probes_n, dims, model->probes, "", "probes");
   add_net(t, model->mu, "mu");
   if (model->y) add_net(t, model->y, "y");
   if (!model->linear) return;
@@ -87,7 +90,7 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
     { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
     { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
     { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
-    { "pseudo_n", LATER_U64, &r->pseudo_n },
+    { "pseudo_n", LATER_U64, &r->pseudo_n }, { "probes_n", LATER_U64, &m->probes_n },
     { "act_count", U32, &m->act_count }, { "val_accuracy", F64, &r->val_accuracy }, /* discrete actions alone */
   };
   memcpy(list, numbers, sizeof numbers);
@@ -208,6 +211,8 @@ enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **ou
   status = idm_model_new(&head->spec, head->member, spaces, &model, err);
   if (status) goto out;
   model->metrics = head->metrics;
+  status = idm_probes_new(model, head->probes_n, err);
+  if (status) goto out;
   status = read_tensors(st, model, err);
   if (status) goto out;
   *out = model;

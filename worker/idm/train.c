@@ -12,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "worker/idm/trainer.h"
+#include "worker/idm/vote.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
 static const double report_every_s = 0.5;
@@ -160,7 +161,8 @@ enum px_status idm_training_take(struct idm_training *t, struct idm_model **out,
                                  struct px_err *err) {
   if (!t->place.kept)
     return px_fail(err, PX_E_NOT_FOUND, "no iterate of member %u was validated yet", t->model->member);
-  const enum px_status status = idm_training_measure(t);
+  enum px_status status = idm_training_measure(t);
+  if (!status) status = idm_probes_take(t->model, t->ds, &t->pass, err);
   if (status) return status;
   *metrics = t->model->metrics;
   *out = t->model;

@@ -223,3 +223,21 @@ enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_
   }
   return PX_OK;
 }
+
+enum px_status idm_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
+                                    struct idm_step **out, uint32_t *n) {
+  uint64_t all = 0, seen = 0;
+  for (uint64_t i = 0; i < ds->steps_n; i++) all += !ds->labelled[i];
+  const uint64_t stride = 1 + (all ? (all - 1) / n_max : 0);
+  struct idm_step *steps = px_calloc(all / stride + 1, sizeof *steps);
+  if (!steps) return PX_E_NO_MEMORY;
+  *n = 0;
+  for (uint32_t traj = 0; traj < ds->traj_n; traj++)
+    for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++) {
+      const uint64_t t = i - ds->step_start[traj];
+      if (ds->labelled[i] || seen++ % stride || !idm_step_has_window(ds, spec, traj, t)) continue;
+      steps[(*n)++] = (struct idm_step){ traj, (uint32_t)t };
+    }
+  *out = steps;
+  return PX_OK;
+}

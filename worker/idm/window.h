@@ -78,5 +78,8 @@ void idm_window_actions(const struct px_dataset *ds, const struct idm_step *step
  * caller's, NULL if there are none. */
 enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
                                   uint32_t *n) PX_MUST_CHECK;
+/* Likewise those that are not labelled, or of more than n_max so many or fewer evenly spaced ones. */
+enum px_status idm_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
+                                    struct idm_step **out, uint32_t *n) PX_MUST_CHECK;
 
 #endif

@@ -1,0 +1,74 @@
+/* Members' weights: see vote.h. */
+#include "worker/idm/vote.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "lib/base/mem.h"
+
+static const double usual_times = 3;
+
+/* ---- probes */
+
+enum px_status idm_probes_new(struct idm_model *model, uint64_t probes_n, struct px_err *err) {
+  if (probes_n > IDM_PROBES_MAX || (probes_n && model->act_count))
+    return px_fail(err, PX_E_BAD_DATA, "the model's probes_n is out of bounds");
+  if (!probes_n) return PX_OK;
+  model->probes = px_calloc(probes_n * model->act_dim, sizeof *model->probes);
+  if (!model->probes) return px_fail(err, PX_E_NO_MEMORY, "no memory for a member's probes");
+  model->probes_n = probes_n;
+  return PX_OK;
+}
+
+enum px_status idm_probes_take(struct idm_model *model, const struct px_dataset *ds,
+                               struct idm_pass *pass, struct px_err *err) {
+  if (model->spec.voting != IDM_AGREEMENT || model->act_count) return PX_OK;
+  struct idm_step *steps = NULL;
+  uint32_t n = 0;
+  enum px_status status = idm_steps_unlabelled(ds, &model->spec, IDM_PROBES_MAX, &steps, &n);
+  if (status) return px_fail(err, status, "no memory for a member's probes");
+  status = idm_probes_new(model, n, err);
+  for (uint32_t at = 0, rows; at < n && !status; at += rows) {
+    rows = n - at < PX_MLP_CHUNK ? n - at : PX_MLP_CHUNK;
+    idm_window_gather(model->norm, &model->spec, ds, steps + at, rows, pass->x);
+    const float *mu = idm_model_mu(model, pass->mu_work, pass->x, rows, NULL);
+    idm_model_label(model, rows, mu, model->probes + (size_t)at * model->act_dim);
+  }
+  free(steps);
+  return status;
+}
+
+/* ---- weights */
+
+static double median(uint32_t n, const double *values) {
+  double sorted[IDM_MEMBERS_MAX];
+  for (uint32_t i = 0; i < n; i++) {
+    uint32_t place = i;
+    for (; place > 0 && sorted[place - 1] > values[i]; place--) sorted[place] = sorted[place - 1];
+    sorted[place] = values[i];
+  }
+  return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+/* How many probes can be compared: 0 where they do not decide. */
+static size_t comparable(struct idm_model *const *models, uint32_t n) {
+  const size_t cells = (size_t)models[0]->probes_n * models[0]->act_dim;
+  for (uint32_t i = 1; i < n; i++)
+    if (models[i]->probes_n != models[0]->probes_n) return 0;
+  return n > 2 ? cells : 0;
+}
+
+void idm_vote(struct idm_model *const *models, uint32_t n, double *weight) {
+  const size_t cells = comparable(models, n);
+  double away[IDM_MEMBERS_MAX] = { 0 }, probe[IDM_MEMBERS_MAX], sum = 0;
+  for (uint32_t i = 0; i < n; i++) weight[i] = 1;
+  for (size_t c = 0; c < cells; c++) {
+    for (uint32_t i = 0; i < n; i++) probe[i] = (double)models[i]->probes[c];
+    const double middle = median(n, probe);
+    for (uint32_t i = 0; i < n; i++) away[i] += (probe[i] - middle) * (probe[i] - middle);
+  }
+  const double usual = usual_times * median(n, away);
+  for (uint32_t i = 0; i < n; i++) sum += 1 / fmax(away[i], usual);
+  if (!isfinite(sum)) return; /* most members agree in every probe */
+  for (uint32_t i = 0; i < n; i++) weight[i] = n / fmax(away[i], usual) / sum;
+}
