@@ -41,17 +41,17 @@ client_LIBS = $(shell pkg-config --libs libcurl)
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_C := $(call sources,lib/base lib/data lib/sim lib/flow lib/store lib/queue)
-SERVER_C := $(filter-out server/main.c,$(call sources,server))
-WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/nn worker/idm worker/rl worker/env worker/sim))
+LIB_C := $(call sources,lib/base lib/data lib/read lib/write lib/sim lib/flow lib/store lib/redis lib/transfer)
+SERVER_C := $(call sources,server/http server/app server/api)
+WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/jobs worker/nn worker/idm worker/rl worker/rl/algo worker/env worker/sim))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
-SUPPORT_C := $(call sources,tests/support tests/fault/kit)
+SUPPORT_C := $(call sources,tests/support tests/fault/lib)
 # A test is one CUnit program per file; it links everything.
 TESTS_C := $(call sources,tests/unit tests/golden tests/integration)
 BENCH_C := $(call sources,tests/bench)
 FUZZ_C := $(call sources,tests/fuzz)
 # The tools of the storm (chaosproxy, nemesis, load, check), and tests of faults (test_*).
-FAULT_C := $(call sources,tests/fault)
+FAULT_C := $(call sources,tests/fault tests/fault/tools)
 
 # What scripts start is what was built here, with its sanitizer.
 export PROXACT_BUILD = $(CURDIR)/$(B)
@@ -106,7 +106,7 @@ $(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embe
 $(call objects,$(call sources,lib/store)): | $(B)/gen/schema/queries.def $(B)/gen/schema/migrations.def
 
 # The description of the API goes into the server as it is (.incbin, which -MMD does not see).
-$(B)/server/api_meta.o: schema/openapi.yaml
+$(B)/server/api/api_meta.o: schema/openapi.yaml
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -125,7 +125,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libsupport.a $(B)/libserver.a $(B)/libworker.a
 $(B)/tests/bench/bench_learning: $(call objects,$(call sources,tests/bench/learning))
 
 # Loaded in front of programs under test, which may have a sanitizer: it has none.
-$(PRELOAD): $(B)/tests/fault/%.so: tests/fault/preload/%.c tests/fault/kit/failing.h
+$(PRELOAD): $(B)/tests/fault/%.so: tests/fault/preload/%.c tests/fault/lib/failing.h
 	@mkdir -p $(@D)
 	$(call say,ld $@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -I. $(WARN) -fPIC -shared -o $@ $<
@@ -159,8 +159,8 @@ fuzz: $(FUZZERS) ## Hostile inputs for every parser: FUZZ_RUNS= FUZZ_SEED=
 
 .PHONY: check-crash check-mutants
 CRASH_ARGS ?=
-check-crash: all $(B)/tests/fault/crash ## Dies at every crash point of every kind of work, and compares: minutes; SEED= CRASH_ARGS=--only=WORK
-	@tests/support/stack.sh $(B)/tests/fault/crash --seed=$(or $(SEED),1) $(CRASH_ARGS)
+check-crash: all $(B)/tests/fault/tools/crash ## Dies at every crash point of every kind of work, and compares: minutes; SEED= CRASH_ARGS=--only=WORK
+	@tests/support/stack.sh $(B)/tests/fault/tools/crash --seed=$(or $(SEED),1) $(CRASH_ARGS)
 
 MUTANTS ?=
 check-mutants: ## Takes one safeguard out at a time and shows that a test notices: half an hour; MUTANTS="word ..."

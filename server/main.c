@@ -13,11 +13,11 @@
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "lib/sim/mjcf.h"
 #include "lib/flow/names.h"
-#include "server/api.h"
-#include "server/listen.h"
+#include "server/api/api.h"
+#include "server/http/listen.h"
 
 static const struct px_option OPTIONS[] = {
   { "listen", PX_OPT_TEXT, "127.0.0.1:8080", 0, 0, false, "Address and port; port 0 takes a free one" },
@@ -239,8 +239,8 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
 }
 
 int main(int argc, char **argv) {
-  int helper = px_helper_main(argc, argv);
-  if (helper < 0) helper = px_helper_serve(&px_helper_mjcf, argc, argv);
+  int helper = px_subprocess_main(argc, argv);
+  if (helper < 0) helper = px_subprocess_serve(&px_subprocess_mjcf, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("server");
   const char *first = argc > 1 ? argv[1] : "--help";

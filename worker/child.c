@@ -18,7 +18,7 @@
 #include "lib/base/crash.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
-#include "worker/jobs.h"
+#include "worker/jobs/jobs.h"
 #include "worker/limits.h"
 
 enum { FRAMES_FD = 3, JOB_JSON_MAX = 4 << 20, METRICS_EVERY_MS = 1000, PROGRESS_EVERY_MS = 200, EXIT_FAILED = 1 };

@@ -5,9 +5,9 @@
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/base/stop.h"
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "worker/child.h"
-#include "worker/sim_box.h"
+#include "worker/sim/sim_box.h"
 #include "worker/supervisor.h"
 
 static const struct px_option OPTIONS[] = {
@@ -50,8 +50,8 @@ static void help(void) {
 }
 
 int main(int argc, char **argv) {
-  int helper = px_helper_main(argc, argv);
-  if (helper < 0) helper = px_helper_serve(&sim_box_helper, argc, argv);
+  int helper = px_subprocess_main(argc, argv);
+  if (helper < 0) helper = px_subprocess_serve(&sim_box_helper, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("worker");
   for (int i = 1; i < argc; i++) {

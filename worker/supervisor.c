@@ -18,9 +18,9 @@
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
 #include "lib/flow/estimate.h"
-#include "lib/queue/queue.h"
+#include "lib/redis/queue.h"
 #include "worker/child.h"
-#include "worker/jobs.h"
+#include "worker/jobs/jobs.h"
 #include "worker/limits.h"
 
 enum { JANITOR_EVERY_MS = 60000, RETRY_MS = 500, CHECKPOINT_WITHIN_MS = 5000, EAGER_FOR_MS = 2000, EAGER_MS = 100,
@@ -127,7 +127,7 @@ static void keep_house(struct supervisor *s) {
   }
 }
 
-/* One that is given back is asked to keep a training's state first (keeper.h); nobody waits for the others. */
+/* One that is given back is asked to keep a training's state first (checkpointer.h); nobody waits for the others. */
 static void kill_child(struct watch *w, enum px_status why, const char *message, struct supervisor *s) {
   if (w->kill_at_ms) return;
   const bool give_back = why == PX_E_WORKER_LOST;

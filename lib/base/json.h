@@ -1,7 +1,7 @@
 /*
  * JSON when there is no memory. jansson leaves out what it cannot allocate: a document made of many parts would be sent or
  * stored without one of them, a default would stand in for what was asked. So its failed allocations are remembered, for
- * each thread: what was made meanwhile is not committed (lib/store/db.c), not answered (server/http.c), and what was
+ * each thread: what was made meanwhile is not committed (lib/store/db.c), not answered (server/http/http.c), and what was
  * refused meanwhile was refused for want of memory.
  */
 #ifndef PX_BASE_JSON_H

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 #include "lib/data/segment.h"
 
 /* Arrays grow by half; large ones grow by remapping pages (glibc's realloc), so
@@ -172,10 +172,10 @@ double px_dataset_return_slack(const struct px_dataset *ds, uint32_t traj) {
 void px_dataset_obs_stats(const struct px_dataset *ds, double *mean, double *std) {
   const uint32_t dims = ds->spaces.obs_dim;
   double scratch[2 * PX_OBS_MAX];
-  struct px_moments m = { 0, mean, std };
+  struct px_running_stats m = { 0, mean, std };
   memset(mean, 0, dims * sizeof *mean);
   memset(std, 0, dims * sizeof *std);
-  px_moments_add(&m, ds->observations, ds->obs_n, dims, scratch);
+  px_running_stats_add(&m, ds->observations, ds->obs_n, dims, scratch);
   for (uint32_t j = 0; j < dims; j++) std[j] = m.n ? sqrt(std[j] / (double)m.n) : 0;
 }
 

@@ -149,7 +149,7 @@ enum px_status px_label_open(const void *bytes, size_t n, const struct px_spaces
 
 /* ---- the union ---- */
 
-void px_union_free(struct px_union *u) {
+void px_actions_merged_free(struct px_actions_merged *u) {
   if (!u) return;
   free(u->actions);
   free(u->source);
@@ -159,8 +159,8 @@ void px_union_free(struct px_union *u) {
   free(u);
 }
 
-enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, struct px_err *err) {
-  struct px_union *u = calloc(1, sizeof *u);
+enum px_status px_actions_merged_new(const struct px_dataset *ds, struct px_actions_merged **out, struct px_err *err) {
+  struct px_actions_merged *u = calloc(1, sizeof *u);
   size_t numbers;
   if (u && px_mul(ds->steps_n, ds->spaces.act_dim, &numbers)) {
     u->ds = ds;
@@ -171,7 +171,7 @@ enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, 
     u->added = px_calloc(ds->segments_n, 1);
   }
   if (!u || !u->actions || !u->source || !u->score || !u->verified || !u->added) {
-    px_union_free(u);
+    px_actions_merged_free(u);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the actions of %" PRIu64 " steps", ds->steps_n);
   }
   memcpy(u->actions, ds->actions, numbers * sizeof *u->actions); /* 0 where not labelled */
@@ -183,7 +183,7 @@ enum px_status px_union_new(const struct px_dataset *ds, struct px_union **out, 
   return PX_OK;
 }
 
-void px_union_add_rows(struct px_union *u, uint64_t first, const struct px_label_rows *rows) {
+void px_actions_merged_add_rows(struct px_actions_merged *u, uint64_t first, const struct px_label_rows *rows) {
   const size_t dims = u->ds->spaces.act_dim;
   for (uint64_t t = 0; t < rows->steps_n; t++) {
     if (!rows->known[t] || u->source[first + t] != PX_SOURCE_NONE) continue;
@@ -195,7 +195,7 @@ void px_union_add_rows(struct px_union *u, uint64_t first, const struct px_label
   }
 }
 
-void px_union_leave_out(struct px_union *u, uint32_t traj) {
+void px_actions_merged_leave_out(struct px_actions_merged *u, uint32_t traj) {
   const size_t dims = u->ds->spaces.act_dim;
   for (uint64_t step = u->ds->step_start[traj]; step < u->ds->step_start[traj + 1]; step++) {
     u->true_n -= u->source[step] == PX_SOURCE_TRUE;
@@ -207,7 +207,7 @@ void px_union_leave_out(struct px_union *u, uint32_t traj) {
   }
 }
 
-enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_actions_merged_add(struct px_actions_merged *u, uint32_t segment, const void *bytes, size_t n, struct px_err *err) {
   const struct px_dataset *ds = u->ds;
   if (segment >= ds->segments_n || u->added[segment])
     return px_fail(err, PX_E_BAD_DATA, "labels for segment %" PRIu32 " do not belong to this dataset, or came twice", segment);
@@ -216,21 +216,21 @@ enum px_status px_union_add(struct px_union *u, uint32_t segment, const void *by
   struct px_label_view view;
   const enum px_status status = px_label_open(bytes, n, &ds->spaces, steps, &view, err);
   if (status) return status;
-  px_union_add_rows(u, first, &view.rows);
+  px_actions_merged_add_rows(u, first, &view.rows);
   u->added[segment] = 1;
   px_label_close(&view);
   return PX_OK;
 }
 
 enum px_status px_dataset_apply_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
-                                       uint32_t labels_n, struct px_union **out, struct px_err *err) {
+                                       uint32_t labels_n, struct px_actions_merged **out, struct px_err *err) {
   if (labels_n != ds->segments_n)
     return px_fail(err, PX_E_BAD_DATA, "%" PRIu32 " label segments for %" PRIu32 " dataset segments", labels_n,
                    ds->segments_n);
-  struct px_union *u = NULL;
-  enum px_status status = px_union_new(ds, &u, err);
-  for (uint32_t i = 0; i < labels_n && !status; i++) status = px_union_add(u, i, labels[i].bytes, labels[i].n, err);
-  if (status) px_union_free(u);
+  struct px_actions_merged *u = NULL;
+  enum px_status status = px_actions_merged_new(ds, &u, err);
+  for (uint32_t i = 0; i < labels_n && !status; i++) status = px_actions_merged_add(u, i, labels[i].bytes, labels[i].n, err);
+  if (status) px_actions_merged_free(u);
   else *out = u;
   return status;
 }

@@ -20,8 +20,8 @@ struct px_segment_builder {
   bool has_actions, has_mask;
   struct px_buf length, observations, actions, rewards, labelled, mask, terminated, truncated, has_final;
   struct px_buf rows, file;
-  struct px_moments moments;
-  double *scratch;                 /* [2 O] for px_moments_add */
+  struct px_running_stats moments;
+  double *scratch;                 /* [2 O] for px_running_stats_add */
   uint64_t class_n[PX_ACT_COUNT_MAX];
 };
 
@@ -165,7 +165,7 @@ static enum px_status append(struct px_segment_builder *b, const struct px_traj 
   if (!status) status = put_byte(&b->truncated, row.truncated);
   if (!status) status = put_byte(&b->has_final, row.has_final);
   if (!status) status = px_buf_put(&b->rows, &row, sizeof row);
-  px_moments_add(&b->moments, traj->observations, obs, b->spaces.obs_dim, b->scratch);
+  px_running_stats_add(&b->moments, traj->observations, obs, b->spaces.obs_dim, b->scratch);
   b->traj_n++;
   b->steps_n += traj->steps;
   b->obs_n += obs;

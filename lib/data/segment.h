@@ -20,7 +20,7 @@
 #define PX_DATA_SEGMENT_H
 
 #include "lib/base/hash.h"
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 #include "lib/data/traj.h"
 
 /* A segment is sealed before it would pass PX_SEGMENT_BYTES; a longer
@@ -41,7 +41,7 @@ struct px_segment {
   uint32_t traj_n;
   uint64_t steps_n, obs_n, labelled_n; /* labelled steps */
   const struct px_segment_row *rows;   /* [traj_n] */
-  struct px_moments obs;               /* over all obs_n rows of this segment */
+  struct px_running_stats obs;               /* over all obs_n rows of this segment */
   uint64_t class_n[PX_ACT_COUNT_MAX];  /* labelled steps of each discrete action; 0 where they are continuous */
 };
 struct px_segment_sink {

@@ -5,7 +5,7 @@
  * The text is first read by a small reader of our own (px_mjcf_scan), which knows no declarations,
  * entities of their own or files: it refuses what names a file (mesh, hfield, texture, skin,
  * include), plugins and declarations, at the element's line. What passes is compiled and stepped in
- * a helper process (lib/data/helper.h, lockup.h) with limits of time, memory and system calls; a
+ * a helper process (lib/base/subprocess.h, lockup.h) with limits of time, memory and system calls; a
  * model that does not come through is refused with the reason. Thread safe: there is no shared
  * state.
  */
@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 
 enum {
   PX_MJCF_BYTES_MAX = 512 << 10,
@@ -40,8 +40,8 @@ struct px_mjcf_model {
 enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint32_t frame_skip,
                              struct px_mjcf_model *out, struct px_err *err) PX_MUST_CHECK;
 
-/* main() of a program that checks serves it: px_helper_serve. */
-extern const struct px_helper_kind px_helper_mjcf;
+/* main() of a program that checks serves it: px_subprocess_serve. */
+extern const struct px_subprocess_kind px_subprocess_mjcf;
 
 /* For helpers that compile: the same text, told to use no threads, which a locked-up process cannot
  * start. The caller frees *out; *out_n bytes without a NUL. NULL when out of memory. `text` has

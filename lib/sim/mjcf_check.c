@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/lockup.h"
-#include "lib/data/reading.h"
+#include "lib/base/lockup.h"
+#include "lib/read/reader.h"
 #include "lib/sim/mjcf_frame.h"
 
 enum { IDLE_MS = 60000 };
@@ -58,16 +58,16 @@ static enum px_status converse(int talk, const struct px_mjcf_request *request, 
                                pid_t pid, struct px_mjcf_model *out, struct px_err *err) {
   struct px_mjcf_answer *answer = px_calloc(1, sizeof *answer);
   if (!answer) {
-    px_helper_end(pid);
+    px_subprocess_end(pid);
     return px_fail(err, PX_E_NO_MEMORY, "checking a model");
   }
   char ready = 0;
   bool silent = false;
-  const bool heard = px_helper_tell(talk, request, sizeof *request) &&
-                     px_helper_tell(talk, text, request->bytes) &&
-                     px_helper_hear(talk, &ready, 1, IDLE_MS, &silent) && ready == PX_MJCF_READY &&
-                     px_helper_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
-  const int ended = px_helper_end(pid);
+  const bool heard = px_subprocess_tell(talk, request, sizeof *request) &&
+                     px_subprocess_tell(talk, text, request->bytes) &&
+                     px_subprocess_hear(talk, &ready, 1, IDLE_MS, &silent) && ready == PX_MJCF_READY &&
+                     px_subprocess_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
+  const int ended = px_subprocess_end(pid);
   const enum px_status status =
     heard ? judge(answer, out, err) : explain(ended, ready == PX_MJCF_READY, silent, err);
   free(answer);
@@ -85,7 +85,7 @@ enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint3
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk))
     return px_fail_errno(err, "no way to talk to the model helper");
   pid_t pid;
-  status = px_helper_start(&px_helper_mjcf, (const int[]){ talk[1] }, 1, &pid, err);
+  status = px_subprocess_start(&px_subprocess_mjcf, (const int[]){ talk[1] }, 1, &pid, err);
   close(talk[1]);
   if (!status) status = converse(talk[0], &request, text, pid, out, err);
   close(talk[0]);

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/data/lockup.h"
+#include "lib/base/lockup.h"
 #include "lib/sim/mjcf_frame.h"
 #include "lib/sim/physics.h"
 
@@ -90,11 +90,11 @@ static int check_model(void) {
   static struct px_mjcf_answer answer;
   static const char ready = PX_MJCF_READY;
   struct px_mjcf_request request;
-  if (!px_helper_take(PX_MJCF_TALK_FD, &request, sizeof request) ||
+  if (!px_subprocess_take(PX_MJCF_TALK_FD, &request, sizeof request) ||
       request.bytes > PX_MJCF_BYTES_MAX)
     return 2;
   char *text = malloc(request.bytes + 1);
-  if (!text || !px_helper_take(PX_MJCF_TALK_FD, text, request.bytes)) return 3;
+  if (!text || !px_subprocess_take(PX_MJCF_TALK_FD, text, request.bytes)) return 3;
   px_physics_tell_memory();
   const struct px_lockup limits = { .cpu_s = PX_MJCF_CPU_S,
                                     .memory_bytes = PX_MJCF_MEMORY_BYTES,
@@ -106,5 +106,5 @@ static int check_model(void) {
   _exit(say(&answer, sizeof answer) ? 0 : 6); /* exit handlers of libraries have no business here */
 }
 
-const struct px_helper_kind px_helper_mjcf = { "proxact-model-helper", "--proxact-model-helper",
+const struct px_subprocess_kind px_subprocess_mjcf = { "proxact-model-helper", "--proxact-model-helper",
                                                check_model, true };

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/lockup.h"
+#include "lib/base/lockup.h"
 
 static _Thread_local jmp_buf *guard;
 static _Thread_local char guard_text[300];

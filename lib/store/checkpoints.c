@@ -6,10 +6,10 @@
 
 #include "lib/base/hash.h"
 #include "lib/store/blob_write.h"
-#include "lib/store/job_hold.h"
+#include "lib/store/job_lease.h"
 
 struct keeping {
-  const struct store_hold *hold;
+  const struct store_lease *hold;
   int64_t step;
   const char *profile;
   const void *bytes;
@@ -18,7 +18,7 @@ struct keeping {
 };
 
 /* The parameters of a statement on the job's behalf: job, epoch, step. */
-static void held(struct db_params *p, const struct store_hold *hold, int64_t step) {
+static void held(struct db_params *p, const struct store_lease *hold, int64_t step) {
   db_text(p, hold->job);
   db_int(p, hold->epoch);
   db_int(p, step);
@@ -46,7 +46,7 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
   return status ? status : db_run(store, SQL_checkpoint_trim, &trim, DB_TEXT, NULL, err);
 }
 
-enum px_status store_checkpoint_keep(struct store *store, const struct store_hold *hold, int64_t step,
+enum px_status store_checkpoint_keep(struct store *store, const struct store_lease *hold, int64_t step,
                                      const char *profile, const void *bytes, size_t n, struct px_err *err) {
   struct keeping keeping = { hold, step, profile, bytes, n, { 0 } };
   px_sha256(bytes, n, keeping.digest);
@@ -88,7 +88,7 @@ enum px_status store_checkpoint_read(struct store *store, const struct store_che
                  checkpoint->step);
 }
 
-enum px_status store_checkpoint_resumed(struct store *store, const struct store_hold *hold, int64_t step,
+enum px_status store_checkpoint_resumed(struct store *store, const struct store_lease *hold, int64_t step,
                                         struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold, step);

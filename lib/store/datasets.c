@@ -1,4 +1,4 @@
-/* Datasets and their trajectories: see datasets.h. Appending is in append.c. */
+/* Datasets and their trajectories: see datasets.h. Appending is in datasets_append.c. */
 #include "lib/store/datasets.h"
 
 #include <stdio.h>

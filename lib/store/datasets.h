@@ -64,8 +64,8 @@ const struct px_traj_digest *store_append_digests(const struct store_append *app
 /* Stores one sealed segment (segment.h) on this connection. */
 enum px_status store_append_segment(struct store_append *append, struct store *store, const struct px_segment *segment,
                                     struct px_err *err) PX_MUST_CHECK;
-struct store_hold; /* jobs.h */
-enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_hold *hold,
+struct store_lease; /* jobs.h */
+enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_lease *hold,
                                    const char *result_json, struct px_err *err) PX_MUST_CHECK;
 /* The dataset's version that the commit made; 0 before it. */
 int64_t store_append_version(const struct store_append *append);

@@ -5,7 +5,7 @@
 #ifndef PX_STORE_DUPLICATES_H
 #define PX_STORE_DUPLICATES_H
 
-#include "lib/store/transfer.h"
+#include "lib/transfer/transfer.h"
 
 struct duplicates {
   enum store_on_duplicate policy;

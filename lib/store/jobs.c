@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/store/job_hold.h"
+#include "lib/store/job_lease.h"
 
 /* --- claim --- */
 
@@ -77,16 +77,16 @@ void store_job_free(struct store_job *job) {
 
 /* --- while it runs --- */
 
-static void held(struct db_params *p, const struct store_hold *hold) {
+static void held(struct db_params *p, const struct store_lease *hold) {
   db_text(p, hold->job);
   db_int(p, hold->epoch);
 }
 
-static enum px_status fenced(const struct store_hold *hold, struct px_err *err) {
+static enum px_status fenced(const struct store_lease *hold, struct px_err *err) {
   return px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more", hold->job, hold->epoch);
 }
 
-enum px_status store_job_heartbeat(struct store *store, const struct store_hold *hold, int lease_ms, const char *phase,
+enum px_status store_job_heartbeat(struct store *store, const struct store_lease *hold, int lease_ms, const char *phase,
                                    int64_t step, int64_t total, bool *cancel_requested, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
@@ -103,7 +103,7 @@ enum px_status store_job_heartbeat(struct store *store, const struct store_hold 
   return status;
 }
 
-enum px_status store_job_metrics_put(struct store *store, const struct store_hold *hold, const struct store_metric *metrics,
+enum px_status store_job_metrics_put(struct store *store, const struct store_lease *hold, const struct store_metric *metrics,
                                      size_t n, struct px_err *err) {
   struct px_buf names = PX_BUF(1 << 22), steps = PX_BUF(1 << 22), values = PX_BUF(1 << 22);
   enum px_status status = PX_OK;
@@ -133,7 +133,7 @@ enum px_status store_job_metrics_put(struct store *store, const struct store_hol
 
 /* --- its end --- */
 
-enum px_status job_hold(struct store *store, const struct store_hold *hold, bool *already, struct px_err *err) {
+enum px_status job_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, hold->job);
   PGresult *row;
@@ -146,7 +146,7 @@ enum px_status job_hold(struct store *store, const struct store_hold *hold, bool
   return status;
 }
 
-enum px_status job_end(struct store *store, const struct store_hold *hold, const char *result_json, struct px_err *err) {
+enum px_status job_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   db_text(&p, result_json);
@@ -158,7 +158,7 @@ enum px_status job_end(struct store *store, const struct store_hold *hold, const
   return status;
 }
 
-enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
+enum px_status store_job_succeed(struct store *store, const struct store_lease *hold, const char *result_json,
                                  struct px_err *err) {
   const enum px_status status = job_end(store, hold, result_json, err);
   bool already;
@@ -173,7 +173,7 @@ static void printable(char *text) {
 }
 
 /* Runs a move out of `running`; no row means that the hold is lost. */
-static enum px_status leave(struct store *store, enum db_sql sql, const struct db_params *p, const struct store_hold *hold,
+static enum px_status leave(struct store *store, enum db_sql sql, const struct db_params *p, const struct store_lease *hold,
                             struct px_err *err) {
   PGresult *row;
   enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
@@ -183,7 +183,7 @@ static enum px_status leave(struct store *store, enum db_sql sql, const struct d
   return status;
 }
 
-enum px_status store_job_fail(struct store *store, const struct store_hold *hold, const struct px_err *why,
+enum px_status store_job_fail(struct store *store, const struct store_lease *hold, const struct px_err *why,
                               struct px_err *err) {
   struct px_err told = *why;
   printable(told.message);
@@ -201,7 +201,7 @@ enum px_status store_job_fail(struct store *store, const struct store_hold *hold
   return leave(store, SQL_job_fail, &p, hold, err);
 }
 
-enum px_status store_job_give_back(struct store *store, const struct store_hold *hold, struct px_err *err) {
+enum px_status store_job_give_back(struct store *store, const struct store_lease *hold, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   return leave(store, SQL_job_give_back, &p, hold, err);

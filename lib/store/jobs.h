@@ -1,7 +1,7 @@
 /*
  * Jobs: submit, claim, heartbeat, finish, fail, give back, reap. The law itself
  * is in the database (migrations/0001_foundation.sql); these functions are its
- * legal moves. Whoever holds a job proves it with a struct store_hold: every
+ * legal moves. Whoever holds a job proves it with a struct store_lease: every
  * write on its behalf carries (id, epoch) and answers FENCED when the hold is
  * lost.
  */
@@ -10,7 +10,7 @@
 
 #include "lib/store/store.h"
 
-struct store_hold { char job[STORE_ID_MAX]; int64_t epoch; };
+struct store_lease { char job[STORE_ID_MAX]; int64_t epoch; };
 
 /* A job to be submitted. `needs` names jobs of the same submission or older
  * ones; a job without unfinished needs starts ready. Borrowed. */
@@ -59,7 +59,7 @@ enum px_status store_job_cancel(struct store *store, const char *id, struct px_e
 
 /* A claimed job. Owned by the caller: store_job_free. */
 struct store_job {
-  struct store_hold hold;
+  struct store_lease hold;
   char kind[32], name[256], dataset_id[STORE_ID_MAX], parent_id[STORE_ID_MAX];
   int attempt, max_attempts;
   int64_t limit_s; /* seconds that the attempt may take; 0: any */
@@ -77,23 +77,23 @@ void store_job_free(struct store_job *job);
 
 /* Extends the lease and records progress (phase may be NULL). FENCED when the
  * hold is lost. */
-enum px_status store_job_heartbeat(struct store *store, const struct store_hold *hold, int lease_ms, const char *phase,
+enum px_status store_job_heartbeat(struct store *store, const struct store_lease *hold, int lease_ms, const char *phase,
                                    int64_t step, int64_t total, bool *cancel_requested, struct px_err *err) PX_MUST_CHECK;
 struct store_metric { const char *name; int64_t step; double value; };
-enum px_status store_job_metrics_put(struct store *store, const struct store_hold *hold, const struct store_metric *metrics,
+enum px_status store_job_metrics_put(struct store *store, const struct store_lease *hold, const struct store_metric *metrics,
                                      size_t n, struct px_err *err) PX_MUST_CHECK;
 
 /* Ends the job. Doing it again under the same epoch answers PX_OK (`already`),
  * which settles an unknown commit. */
-enum px_status store_job_succeed(struct store *store, const struct store_hold *hold, const char *result_json,
+enum px_status store_job_succeed(struct store *store, const struct store_lease *hold, const char *result_json,
                                  struct px_err *err) PX_MUST_CHECK;
 /* Back to ready after a back-off while attempts are left and the code's retry
  * class (errors.def) allows it; else failed. NO_SPACE spends no attempt: the job
  * waits until there is room. CANCELLED cancels. */
-enum px_status store_job_fail(struct store *store, const struct store_hold *hold, const struct px_err *why,
+enum px_status store_job_fail(struct store *store, const struct store_lease *hold, const struct px_err *why,
                               struct px_err *err) PX_MUST_CHECK;
 /* Drain: back to ready at once, the attempt given back. */
-enum px_status store_job_give_back(struct store *store, const struct store_hold *hold, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_job_give_back(struct store *store, const struct store_lease *hold, struct px_err *err) PX_MUST_CHECK;
 
 struct store_reaped { int returned, failed, cancelled, sessions_ended; };
 /* Takes back jobs whose lease ran out (three lost leases fail), ends the

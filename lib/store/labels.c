@@ -4,11 +4,11 @@
 
 #include "lib/base/hash.h"
 #include "lib/store/blob_write.h"
-#include "lib/store/job_hold.h"
+#include "lib/store/job_lease.h"
 #include "lib/store/results.h"
 
 struct stage {
-  const struct store_hold *shard;
+  const struct store_lease *shard;
   const struct store_label_segment *segment;
   uint8_t digest[PX_SHA256_BYTES];
 };
@@ -53,14 +53,14 @@ static enum px_status stage_work(struct store *store, void *ctx, struct px_err *
   return db_run(store, SQL_label_stage, &p, DB_TEXT, NULL, err);
 }
 
-enum px_status store_label_stage(struct store *store, const struct store_hold *shard,
+enum px_status store_label_stage(struct store *store, const struct store_lease *shard,
                                  const struct store_label_segment *segment, struct px_err *err) {
   struct stage stage = { shard, segment, { 0 } };
   px_sha256(segment->bytes, segment->n, stage.digest);
   return db_transaction(store, "label_stage", stage_work, &stage, err);
 }
 
-enum px_status store_label_adopt(struct store *store, const struct store_hold *shard, const char *label_job,
+enum px_status store_label_adopt(struct store *store, const struct store_lease *shard, const char *label_job,
                                  const char *profile, uint32_t first, uint32_t count, uint8_t *staged, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, label_job);
@@ -78,7 +78,7 @@ enum px_status store_label_adopt(struct store *store, const struct store_hold *s
   return PX_OK;
 }
 
-struct publish { const struct store_hold *hold; const char *dataset_id; uint32_t segments_n; const char *result_json; };
+struct publish { const struct store_lease *hold; const char *dataset_id; uint32_t segments_n; const char *result_json; };
 
 static enum px_status check_complete(struct store *store, const struct publish *publish, struct px_err *err) {
   struct db_params p = DB_PARAMS;
@@ -117,7 +117,7 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
   return status ? status : job_end(store, publish->hold, publish->result_json, err);
 }
 
-enum px_status store_label_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+enum px_status store_label_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
                                    uint32_t segments_n, const char *result_json, struct px_err *err) {
   struct publish publish = { hold, dataset_id, segments_n, result_json };
   return db_transaction(store, "label_publish", publish_work, &publish, err);

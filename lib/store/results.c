@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/store/job_hold.h"
+#include "lib/store/job_lease.h"
 
 void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_MAX]) {
   const char *digits = strchr(job_id, '_');
@@ -37,7 +37,7 @@ enum px_status store_result_about(struct store *store, const char *id, struct st
 }
 
 struct model {
-  const struct store_hold *hold;
+  const struct store_lease *hold;
   const char *dataset_id, *role, *algo, *metrics_json;
   struct store_blob blob;
 };
@@ -64,7 +64,7 @@ static enum px_status model_work(struct store *store, void *ctx, struct px_err *
   return status ? status : job_end(store, model->hold, model->metrics_json, err);
 }
 
-enum px_status store_model_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+enum px_status store_model_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
                                    const char *role, const char *algo, const void *bytes, size_t n,
                                    const char *metrics_json, struct px_err *err) {
   struct model model = { hold, dataset_id, role, algo, metrics_json, { 0 } };
@@ -100,7 +100,7 @@ enum px_status store_model_read(struct store *store, const char *id, struct px_b
 }
 
 struct files {
-  const struct store_hold *hold;
+  const struct store_lease *hold;
   const struct store_artifact *artifacts;
   size_t n;
   const char *result_json;
@@ -125,7 +125,7 @@ static enum px_status artifacts_work(struct store *store, void *ctx, struct px_e
   return status ? status : job_end(store, files->hold, files->result_json, err);
 }
 
-enum px_status store_artifacts_publish(struct store *store, const struct store_hold *hold,
+enum px_status store_artifacts_publish(struct store *store, const struct store_lease *hold,
                                        const struct store_artifact *artifacts, size_t n, const char *result_json,
                                        struct px_err *err) {
   struct files files = { hold, artifacts, n, result_json };

@@ -14,7 +14,7 @@
 void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_MAX]);
 
 /* Publishes a model and ends its job with metrics as the result. */
-enum px_status store_model_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+enum px_status store_model_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
                                    const char *role, const char *algo, const void *bytes, size_t n,
                                    const char *metrics_json, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
@@ -39,18 +39,18 @@ struct store_label_segment {
   double residual_sum;
 };
 /* Stages one under the shard's hold. Writing the same (segment, epoch) again is harmless. */
-enum px_status store_label_stage(struct store *store, const struct store_hold *shard,
+enum px_status store_label_stage(struct store *store, const struct store_lease *shard,
                                  const struct store_label_segment *segment, struct px_err *err) PX_MUST_CHECK;
 /* Takes over what earlier attempts of the shard have staged under the same profile: staged[seq - first] = 1 for those
  * of first .. first + count - 1. */
-enum px_status store_label_adopt(struct store *store, const struct store_hold *shard, const char *label_job,
+enum px_status store_label_adopt(struct store *store, const struct store_lease *shard, const char *label_job,
                                  const char *profile, uint32_t first, uint32_t count, uint8_t *staged, struct px_err *err)
   PX_MUST_CHECK;
 /* One transaction: fence, check that segments 0..segments_n-1 are all there from
  * shards that succeeded, with the steps of the dataset's segments; digest; insert the label set; drop
  * dead-epoch rows; flip the dataset's current label set; end the job with
  * `result_json`. CONFLICT names a missing segment. */
-enum px_status store_label_publish(struct store *store, const struct store_hold *hold, const char *dataset_id,
+enum px_status store_label_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
                                    uint32_t segments_n, const char *result_json, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err)
   PX_MUST_CHECK;
@@ -76,7 +76,7 @@ enum px_status store_model_delete(struct store *store, const char *id, struct px
 
 /* Publishes files and ends the job. */
 struct store_artifact { const char *name, *media_type; struct store_blob blob; };
-enum px_status store_artifacts_publish(struct store *store, const struct store_hold *hold,
+enum px_status store_artifacts_publish(struct store *store, const struct store_lease *hold,
                                        const struct store_artifact *artifacts, size_t n, const char *result_json,
                                        struct px_err *err) PX_MUST_CHECK;
 enum px_status store_artifact_list(struct store *store, const char *job, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;

@@ -28,7 +28,7 @@ static struct store *store;
 
 /* ---- the cost of keeping */
 
-struct keeping { struct store_hold hold; size_t bytes; char profile[PX_MAT_PROFILE_MAX]; };
+struct keeping { struct store_lease hold; size_t bytes; char profile[PX_MAT_PROFILE_MAX]; };
 
 static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
   struct keeping *k = ctx;
@@ -63,7 +63,7 @@ static struct px_dataset *dataset(void) {
   return ds;
 }
 
-static void measure(const struct px_union *u, const char *what, double hidden, double layers, double seconds) {
+static void measure(const struct px_actions_merged *u, const char *what, double hidden, double layers, double seconds) {
   char id[STORE_ID_MAX];
   struct rl_spec spec;
   struct rl_policy *policy = NULL;
@@ -93,14 +93,14 @@ static void measure(const struct px_union *u, const char *what, double hidden, d
 static void what_keeping_costs(void) {
   const char *seconds = getenv("CHECKPOINT_S");
   struct px_dataset *ds = dataset();
-  struct px_union *u;
+  struct px_actions_merged *u;
   struct px_err err;
   if (!store) store = db_test_open("bench_checkpoint");
-  CU_OK(px_union_new(ds, &u, &err), err);
+  CU_OK(px_actions_merged_new(ds, &u, &err), err);
   const double s = seconds ? strtod(seconds, NULL) : 60;
   measure(u, "td3bc, 2 x 256, the default", 256, 2, s);
   measure(u, "td3bc, 4 x 2048, the largest", 2048, 4, s);
-  px_union_free(u);
+  px_actions_merged_free(u);
   px_dataset_free(ds);
 }
 

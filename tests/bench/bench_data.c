@@ -13,8 +13,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/data/dataset.h"
-#include "lib/data/export.h"
-#include "lib/data/read_safetensors.h"
+#include "lib/write/write.h"
+#include "lib/read/read_safetensors.h"
 #include "tests/support/trajs.h"
 
 enum { REPEATS = 7, TRAJ_N = 2000, STEPS = 1000, O = 17, A = 6 };

@@ -18,7 +18,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/rng.h"
 #include "lib/base/stop.h"
-#include "lib/queue/queue.h"
+#include "lib/redis/queue.h"
 #include "lib/store/jobs.h"
 
 enum { CLIENTS = 4, BATCH = 500, AHEAD = 2000, LEASE_MS = 2000, REAP_MS = 200, RETRY_MS = 50, POLL_MS = 1000,

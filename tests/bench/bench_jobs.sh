@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # finishing FAULTS WHAT: four clients through the proxy that the storm's faults go through
 finishing() {
-  "$build/tests/fault/nemesis" --workers=0 --seed="$seed" --faults="$1" -- \
+  "$build/tests/fault/tools/nemesis" --workers=0 --seed="$seed" --faults="$1" -- \
     "$build/tests/bench/bench_jobs" finish "$seconds" "$csv" "$2" || die "finishing jobs failed"
 }
 

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"
@@ -157,7 +157,7 @@ static enum px_status set_option(struct idm_spec *spec, char *text, struct px_er
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   struct idm_spec spec;
   enum idm_profile profile;

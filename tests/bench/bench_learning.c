@@ -42,7 +42,7 @@ static double mlp_flops(double in, double hidden, double out) {
 
 struct rl_run {
   struct px_dataset ds;
-  struct px_union u;
+  struct px_actions_merged u;
   struct rl_spec spec;
   struct rl_data *data;
   void *state;

@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/data/helper.h"
-#include "lib/data/read.h"
+#include "lib/base/subprocess.h"
+#include "lib/read/read.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"
 #include "worker/rl/fqe.h"
@@ -72,7 +72,7 @@ static enum px_status set(struct rl_spec *spec, double *target_return, const cha
 
 /* FQE=UPDATES in the environment: what data alone says of the policy's discounted return, as the mean over the first
  * states, by fitted Q evaluation and by the policy's own critic; NAN where there is none. */
-static enum px_status judge(struct rl_policy *policy, const struct px_union *u, double *fqe, double *own, struct px_err *err) {
+static enum px_status judge(struct rl_policy *policy, const struct px_actions_merged *u, double *fqe, double *own, struct px_err *err) {
   const char *updates = getenv("FQE");
   const struct px_dataset *ds = u->ds;
   *fqe = *own = NAN;
@@ -100,7 +100,7 @@ static enum px_status judge(struct rl_policy *policy, const struct px_union *u, 
 static enum px_status bench(int argc, char **argv, struct px_err *err) {
   const struct px_env_info *env;
   struct px_dataset *ds = NULL;
-  struct px_union *u = NULL;
+  struct px_actions_merged *u = NULL;
   struct rl_policy *policy = NULL;
   struct rl_player *player = NULL;
   double target_return = NAN, fqe, own;
@@ -119,7 +119,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   for (uint32_t j = 0; j < env->act_dim; j++) spaces->act_low[j] = env->act_low, spaces->act_high[j] = env->act_high;
   if (env->act_count) px_spaces_set_discrete(spaces, env->act_count);
   if ((status = load(argv[1], spaces, &ds, err))) goto out;
-  if ((status = px_union_new(ds, &u, err))) goto out;
+  if ((status = px_actions_merged_new(ds, &u, err))) goto out;
   if ((status = rl_train(&spec, u, NULL, NULL, &policy, &metrics, err))) goto out;
   const struct px_rollout_spec rollout = { argv[2], 10, 10, 1000, 0.99 };
   if ((status = rl_player_new(policy, rollout.lanes, isnan(target_return) ? NULL : &target_return, &player, err))) goto out;
@@ -132,7 +132,7 @@ out:
   px_rollout_free(&result);
   rl_player_free(player);
   rl_policy_free(policy);
-  px_union_free(u);
+  px_actions_merged_free(u);
   px_dataset_free(ds);
   free(spaces);
   return status;
@@ -140,7 +140,7 @@ out:
 
 int main(int argc, char **argv) {
   struct px_err err = { 0 };
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 5 || argc > 16) {
     fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]\n", argv[0]);

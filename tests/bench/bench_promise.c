@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "lib/data/labels.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/rollout.h"
@@ -208,7 +208,7 @@ static void append(const struct study *s, const char *key, const struct rl_metri
 
 static void train(struct study *s, const char *source, const char *labels, const char *seed) {
   char key[512];
-  struct px_union *u;
+  struct px_actions_merged *u;
   struct rl_spec spec;
   struct rl_policy *policy;
   struct rl_metrics metrics;
@@ -216,8 +216,8 @@ static void train(struct study *s, const char *source, const char *labels, const
   key_of(s, source, labels, seed, key);
   if (is_done(s, key)) return;
   if (proxies) get_labels(s, simulator);
-  must(px_union_new(strcmp(source, "oracle") == 0 ? s->truth : s->visible, &u, &err));
-  if (proxies) px_union_add_rows(u, 0, &s->labels[simulator]);
+  must(px_actions_merged_new(strcmp(source, "oracle") == 0 ? s->truth : s->visible, &u, &err));
+  if (proxies) px_actions_merged_add_rows(u, 0, &s->labels[simulator]);
   must(rl_spec_defaults(s->algo, &spec, &err));
   set_options(s, &spec);
   must(rl_spec_say(&spec, "labels", labels, &err));
@@ -228,7 +228,7 @@ static void train(struct study *s, const char *source, const char *labels, const
   append(s, key, &metrics, proxies ? s->label_mse[simulator] : 0, play(s, policy, spec.seed ^ SELECTION_SEED),
          play(s, policy, spec.seed), seconds);
   rl_policy_free(policy);
-  px_union_free(u);
+  px_actions_merged_free(u);
 }
 
 /* ---- command line */
@@ -255,7 +255,7 @@ static void name_all(struct study *s) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 9 || argc > 9 + OPTIONS_MAX) {
     fprintf(stderr, "usage: %s OUT.csv CACHE FILE Q MASK SEEDS ALGO SOURCES [NAME=NUMBER...]\n", argv[0]);

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
@@ -225,7 +225,7 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   struct arguments a = { .trajectories = 16,
                          .spec = sim_net_spec_default(),

@@ -52,7 +52,7 @@ build() {
   case $1 in
     integration/test_store_*) targets=("build/tests/${1%%:*}") ;;
     *.sh) targets=(all) ;;
-    *) targets=(all build/tests/fault/chaosproxy "build/tests/${1%%:*}") ;;
+    *) targets=(all build/tests/fault/tools/chaosproxy "build/tests/${1%%:*}") ;;
   esac
   make -s -j"$(nproc)" ${CC:+CC="$CC"} "${targets[@]}" >>"$tree/build.log" 2>&1
 }

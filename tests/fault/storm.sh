@@ -10,7 +10,7 @@ cd "$root" || exit 2
 build=${PROXACT_BUILD:-$root/build}
 faults=${1:-60} seed=${2:-$(date +%s)}
 variants=4
-mean_gap_ms=340 # of kit/schedule.c
+mean_gap_ms=340 # of lib/schedule.c
 # The storm's clients go on as long as it does.
 seconds=$((faults * mean_gap_ms / 1000 + 1))
 
@@ -43,7 +43,7 @@ export PROXACT_TOKEN
 under() {
   local n=$1
   shift
-  "$build/tests/fault/nemesis" --seed="$seed" --faults="$n" --workers="${WORKERS:-3}" -- "$@" &
+  "$build/tests/fault/tools/nemesis" --seed="$seed" --faults="$n" --workers="${WORKERS:-3}" -- "$@" &
   nemesis=$!
   wait "$nemesis"
   local rc=$?
@@ -52,13 +52,13 @@ under() {
 }
 
 echo "seed=$seed faults=$faults seconds=$seconds"
-under 0 "$build/tests/fault/load" --history="$work/quiet.history" --prefix=quiet --sessions=$variants --variants=$variants \
+under 0 "$build/tests/fault/tools/load" --history="$work/quiet.history" --prefix=quiet --sessions=$variants --variants=$variants \
   --parallel=2 || { echo "the quiet run failed"; tail -n 5 "$work"/log/server-1.*.log "$work"/log/worker-1.*.log "$work/quiet.history"; exit 1; }
-under "$faults" "$build/tests/fault/load" --history="$work/storm.history" --prefix=storm --seconds="$seconds" \
+under "$faults" "$build/tests/fault/tools/load" --history="$work/storm.history" --prefix=storm --seconds="$seconds" \
   --variants=$variants --parallel="${PARALLEL:-4}"
 stormed=$?
 mv "$work/asked.log" "$work/storm.asked"
-under 0 "$build/tests/fault/check" --quiet="$work/quiet.history" --storm="$work/storm.history" --faults="$work/faults.log" \
+under 0 "$build/tests/fault/tools/verify_history" --quiet="$work/quiet.history" --storm="$work/storm.history" --faults="$work/faults.log" \
   --asked="$work/storm.asked" \
   --seed="$seed" >"$work/verdict"
 checked=$?

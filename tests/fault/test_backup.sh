@@ -3,8 +3,8 @@
 # committed, and ends what was unfinished with the bytes of the original, which was not disturbed: the jobs are the same.
 # Usage: tests/fault/test_backup.sh [JOBS]   (make drill has more of them)
 set -u
-# shellcheck source=tests/fault/kit/hosts.sh
-. "$(dirname "$0")/kit/hosts.sh"
+# shellcheck source=tests/fault/lib/hosts.sh
+. "$(dirname "$0")/lib/hosts.sh"
 jobs=${1:-4}
 
 # What is there, one line each, with the digests of the very bytes. The second list is all that jobs leave.

@@ -65,7 +65,7 @@ still_there() { # the very processes that were started
 }
 use() { # until told to stop
   for ((round = 0; ; round++)); do
-    "$build/tests/fault/load" --history="$work/full.history" --prefix="full$round" --sessions=$VARIANTS --variants=$VARIANTS \
+    "$build/tests/fault/tools/load" --history="$work/full.history" --prefix="full$round" --sessions=$VARIANTS --variants=$VARIANTS \
       --parallel=2 >>"$work/load.log" || return 1
     [ ! -e "$work/stop" ] || return 0
   done
@@ -116,11 +116,11 @@ token=$("$build/proxact-server" token create full) || exit 1
 server_start --free-floor-bytes=1
 start_workers
 export PROXACT_URL=$url PROXACT_TOKEN=$token
-"$build/tests/fault/load" --history="$work/quiet.history" --prefix=quiet --sessions=$VARIANTS --variants=$VARIANTS --parallel=2 || exit 1
+"$build/tests/fault/tools/load" --history="$work/quiet.history" --prefix=quiet --sessions=$VARIANTS --variants=$VARIANTS --parallel=2 || exit 1
 
 touch "$work/full.history"
 use & users=$!
-tests/fault/bulk.py "$work/full.history" "$work/stop" & uploads=$!
+tests/fault/tools/bulk.py "$work/full.history" "$work/stop" & uploads=$!
 ok "users are at work" wait_until 60 more_than acks 3
 for ((i = 0; i < ROUNDS; i++)); do
   full data "$home/pg" refusals
@@ -138,6 +138,6 @@ echo "what clients were told that was no success:"; answers
 lies() { jq -e -s 'map(select(.outcome == "refused") | .http) - [500, 503, 507] | length == 0' "$work/full.history"; }
 ok "nobody was told anything else than that it cannot be done now" lies
 echo "PostgreSQL was started again $(restarts) times; jobs that failed for want of room: $(jobs_that_felt)"
-ok "nothing acknowledged is lost, nothing is there twice or half" "$build/tests/fault/check" --quiet="$work/quiet.history" --storm="$work/full.history"
+ok "nothing acknowledged is lost, nothing is there twice or half" "$build/tests/fault/tools/verify_history" --quiet="$work/quiet.history" --storm="$work/full.history"
 cat "$work/out"
 finish

@@ -2,8 +2,8 @@
 # A primary with a standby, both in one URL: the primary is gone at once, the standby is promoted, and all goes on by
 # itself. With synchronous replication nothing that was acknowledged is lost. What comes back of the old primary is refused.
 set -u
-# shellcheck source=tests/fault/kit/hosts.sh
-. "$(dirname "$0")/kit/hosts.sh"
+# shellcheck source=tests/fault/lib/hosts.sh
+. "$(dirname "$0")/lib/hosts.sh"
 
 must pg_new one
 must pg_copy two one -R -C -S standby

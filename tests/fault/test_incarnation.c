@@ -8,7 +8,7 @@
 
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
-#include "tests/fault/kit/proc.h"
+#include "tests/fault/lib/proc.h"
 #include "tests/support/db.h"
 
 static char folder[] = "/tmp/px-incarnation-XXXXXX";
@@ -43,7 +43,7 @@ static struct store *fresh(void) {
 }
 
 /* Every way in which a worker writes for its job. */
-static void every_write_is_refused(struct store *store, const struct store_hold *hold) {
+static void every_write_is_refused(struct store *store, const struct store_lease *hold) {
   struct px_err err, why;
   bool cancel;
   px_fail(&why, PX_E_INTERNAL, "no reason");
@@ -65,16 +65,16 @@ static void a_hold_from_before_a_restore_writes_nothing_though_its_epoch_is_give
   char early[STORE_ID_MAX], late[STORE_ID_MAX];
   db_submit(store, "label", NULL, early);
   db_submit(store, "export", NULL, late);
-  const struct store_hold before = db_claim(store, "label");
+  const struct store_lease before = db_claim(store, "label");
   back_up();
-  const struct store_hold after = db_claim(store, "export");
+  const struct store_lease after = db_claim(store, "export");
   const int64_t epoch = after.epoch;
   restore();
   CU_ASSERT_EQUAL(strtoll(db_sql("select epoch from jobs where id = '%s'", late), NULL, 10), epoch - 1);
   /* The worker of before comes first: what it holds is not even claimed yet. Then the other, which gets both. */
   every_write_is_refused(store, &after);
   CU_OK(store_open(db_test_url(), "px-other", &other, &err), err);
-  const struct store_hold again = db_claim(other, "export"), early_again = db_claim(other, "label");
+  const struct store_lease again = db_claim(other, "export"), early_again = db_claim(other, "label");
   CU_ASSERT_STRING_EQUAL(again.job, after.job);
   CU_ASSERT(again.epoch > (int64_t)1 << 20);
   every_write_is_refused(store, &after);
@@ -98,18 +98,18 @@ static void a_copy_that_cannot_be_told_from_its_original_needs_to_be_told(void) 
   db_sql("update incarnations set epoch_base = 0, place = database_place()");
   db_submit(store, "export", NULL, id);
   back_up();
-  const struct store_hold before = db_claim(store, "export");
+  const struct store_lease before = db_claim(store, "export");
   restore();
   db_sql("update incarnations set place = database_place()");
   CU_OK(store_open(db_test_url(), "px-other", &other, &err), err);
-  const struct store_hold again = db_claim(other, "export");
+  const struct store_lease again = db_claim(other, "export");
   CU_ASSERT_EQUAL(again.epoch, before.epoch); /* two holders */
   CU_OK(store_job_heartbeat(store, &before, 30000, NULL, 1, 2, &cancel, &err), err);
   CU_OK(store_restored(other, &given_back, &err), err);
   CU_ASSERT_EQUAL(given_back, 1);
   every_write_is_refused(store, &before);
   every_write_is_refused(other, &again);
-  const struct store_hold third = db_claim(other, "export");
+  const struct store_lease third = db_claim(other, "export");
   CU_ASSERT(third.epoch > again.epoch);
   every_write_is_refused(store, &before);
   CU_OK(store_job_succeed(other, &third, "{}", &err), err);

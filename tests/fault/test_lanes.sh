@@ -55,7 +55,7 @@ open("hostile-header.safetensors", "wb").write(struct.pack("<Q", len(header)) + 
 PYTHON
 say "hostile files: $(cat "$work"/hostile-* | wc -c) bytes"
 
-beside=(/usr/bin/python3 tests/fault/beside.py)
+beside=(/usr/bin/python3 tests/fault/tools/beside.py)
 dry_runs() { "${beside[@]}" "$port" "$token" ask "$N" POST '/v1/jobs?dry_run=true' '{"kind": "train_policy", "spec": {"dataset": "normal", "policy": {"algo": "bc"}}}'; }
 lane() { # LANE STATE: how many requests
   curl -fsS -H "Authorization: Bearer $token" "$url/metrics" | sed -n "s/^proxact_work_requests{lane=\"$1\",state=\"$2\"} //p"

@@ -9,8 +9,8 @@
 
 #include "lib/store/datasets.h"
 #include "lib/store/uploads.h"
-#include "tests/fault/kit/proc.h"
-#include "tests/fault/kit/sock.h"
+#include "tests/fault/lib/proc.h"
+#include "tests/fault/lib/sock.h"
 #include "tests/support/db.h"
 
 enum { PATIENCE_MS = 20000, LEASE_MS = 30000, PATH_BYTES = 256, ANSWERS_MAX = 20000 };

@@ -8,8 +8,8 @@ if [ "$(id -u)" -ne 0 ] || ! command -v ip >/dev/null || ! ip netns add "$here_w
   echo "SKIP partition: network namespaces are not allowed here"
   exit 0
 fi
-# shellcheck source=tests/fault/kit/hosts.sh
-. "$(dirname "$0")/kit/hosts.sh"
+# shellcheck source=tests/fault/lib/hosts.sh
+. "$(dirname "$0")/lib/hosts.sh"
 net_cleanup() {
   hosts_cleanup
   local name

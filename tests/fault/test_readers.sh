@@ -7,12 +7,12 @@ set -u
 . "$(dirname "$0")/../support/server.sh"
 "$build/proxact-server" migrate >"$work/out" || exit 1
 token=$("$build/proxact-server" token create readers)
-besiege() { /usr/bin/python3 "$root/tests/fault/besiege.py" "$port" "$@"; }
+besiege() { /usr/bin/python3 "$root/tests/fault/tools/besiege.py" "$port" "$@"; }
 readers=
 trap '[ -z "$readers" ] || kill -KILL "$readers" 2>/dev/null; server_stop; rm -rf "$work"' EXIT
 readers_begin() { # N PATH
   : >"$work/readers"
-  /usr/bin/python3 "$root/tests/fault/besiege.py" "$port" readers "$1" "$2" "$token" >"$work/readers" 2>&1 &
+  /usr/bin/python3 "$root/tests/fault/tools/besiege.py" "$port" readers "$1" "$2" "$token" >"$work/readers" 2>&1 &
   readers=$!
   wait_until 300 grep -q '^held$' "$work/readers"
 }

@@ -32,7 +32,7 @@ b64() { printf '%s' "$1" | base64 -w0; }
 start() { server_start --free-floor-bytes=$FLOOR --db-volume="$work/db" "$@"; }
 start
 api POST /v1/datasets --json '{"name": "d", "obs_dim": 11, "act_dim": 3}'
-beside=(/usr/bin/python3 tests/fault/beside.py)
+beside=(/usr/bin/python3 tests/fault/tools/beside.py)
 measured() { # WHEN: documents that are asked for
   ok "a client is answered $1" eval "'${beside[0]}' '${beside[1]}' $port $token ask 60 GET /v1/datasets/d >'$work/took'"
   say "GET of a dataset $1 (p50, p99, most): $(cat "$work/took") ms"

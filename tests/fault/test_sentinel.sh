@@ -2,8 +2,8 @@
 # Redis with a replica and a sentinel: the master is killed, and wake-ups go to the one that takes its place. With all of
 # it gone work goes on, and Redis is left alone but for a try now and then, which /metrics tell.
 set -u
-# shellcheck source=tests/fault/kit/hosts.sh
-. "$(dirname "$0")/kit/hosts.sh"
+# shellcheck source=tests/fault/lib/hosts.sh
+. "$(dirname "$0")/lib/hosts.sh"
 
 redis_start() {
   local name=$1 tries

@@ -7,12 +7,12 @@ set -u
 . "$(dirname "$0")/../support/server.sh"
 "$build/proxact-server" migrate >"$work/out" || exit 1
 token=$("$build/proxact-server" token create siege)
-besiege() { /usr/bin/python3 "$root/tests/fault/besiege.py" "$port" "$@"; }
+besiege() { /usr/bin/python3 "$root/tests/fault/tools/besiege.py" "$port" "$@"; }
 attacker=
 trap '[ -z "$attacker" ] || kill -KILL "$attacker" 2>/dev/null; server_stop; rm -rf "$work"' EXIT
 attack_begin() { # KIND N ADDRESSES
   : >"$work/attack"
-  /usr/bin/python3 "$root/tests/fault/besiege.py" "$port" attack "$@" >"$work/attack" 2>&1 &
+  /usr/bin/python3 "$root/tests/fault/tools/besiege.py" "$port" attack "$@" >"$work/attack" 2>&1 &
   attacker=$!
   wait_until 60 grep -q '^held$' "$work/attack"
 }

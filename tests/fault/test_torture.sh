@@ -18,7 +18,7 @@ mkdir -p "$PX_UPLOADS" "$PROXACT_VAR/spool" && /usr/bin/python3 tests/support/ma
   gzip -k "$PX_UPLOADS/good.jsonl" && "$build/proxact-server" migrate >"$log/migrate.log" || exit 1
 PROXACT_TOKEN=$("$build/proxact-server" token create torture) || exit 1
 export PROXACT_TOKEN
-"$build/tests/fault/torture" --seed="${SEED:-1}" --calls="${CALLS:-1}" --flows="${FLOWS:-}"
+"$build/tests/fault/tools/torture" --seed="${SEED:-1}" --calls="${CALLS:-1}" --flows="${FLOWS:-}"
 rc=$?
 reports() { grep -a -A30 'ERROR: .*Sanitizer\|runtime error' "$log"/torture-*.log; }
 if reports >"$log/reports"; then head -n 400 "$log/reports"; rc=1; fi

@@ -3,8 +3,8 @@
 # present one, server by server and worker by worker. No request fails, and no job loses an attempt.
 # Usage: tests/fault/test_upgrade.sh [ROUNDS]   further ones go back to the build of before and forth again (make drill)
 set -u
-# shellcheck source=tests/fault/kit/hosts.sh
-. "$(dirname "$0")/kit/hosts.sh"
+# shellcheck source=tests/fault/lib/hosts.sh
+. "$(dirname "$0")/lib/hosts.sh"
 
 # --- the next build
 name=$(basename "$build") next=$work/next/$name san=${name#build}

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "server/api.h"
-#include "server/http_guard.h"
-#include "server/http_route.h"
-#include "server/http_wire.h"
-#include "server/tus.h"
+#include "server/api/api.h"
+#include "server/http/http_validate.h"
+#include "server/http/http_route.h"
+#include "server/http/http_wire.h"
+#include "server/api/tus.h"
 #include "tests/support/fuzz.h"
 
 static bool is_clean(const char *text) {
@@ -81,8 +81,8 @@ static void one(const uint8_t *bytes, size_t n) {
   FUZZ_HOLDS(text && decoded);
   memcpy(text, bytes, n);
   text[n] = '\0';
-  if (http_guard_decode(text, n, n & 1, decoded)) FUZZ_HOLDS(strlen(decoded) <= n && is_clean(decoded));
-  (void)!http_guard_depth(text, n, 32);
+  if (http_validate_decode(text, n, n & 1, decoded)) FUZZ_HOLDS(strlen(decoded) <= n && is_clean(decoded));
+  (void)!http_validate_depth(text, n, 32);
   find_route(text);
   read_wire(text, n < 4096 ? n : 4096);
   read_upload(text);

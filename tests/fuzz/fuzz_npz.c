@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/data/npy.h"
-#include "lib/data/reading.h"
+#include "lib/read/npy.h"
+#include "lib/read/reader.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/uploads.h"
 
@@ -28,7 +28,7 @@ static void one(const uint8_t *bytes, size_t n) {
   const enum px_status status = px_read_npz(&r, bytes, n, &err);
   FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
   struct px_npy npy; /* and as a header alone, which the container's checksums do not guard */
-  if (px_npy_parse((const char *)bytes, n, &npy, &err) == PX_OK) FUZZ_HOLDS(px_number_known(npy.number) && npy.rank <= 2);
+  if (px_npy_parse((const char *)bytes, n, &npy, &err) == PX_OK) FUZZ_HOLDS(px_dtype_known(npy.number) && npy.rank <= 2);
 }
 
 /* {descr, order, shape} and zeros. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/data/labels.h"
-#include "lib/data/read_safetensors.h"
+#include "lib/read/read_safetensors.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/trajs.h"

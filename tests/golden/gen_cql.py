@@ -1,6 +1,6 @@
 """Ten updates of conservative Q-learning (Kumar et al. 2020) with transition weights, written from the equations of
-worker/rl/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
-actions, from those of worker/rl/cql_discrete.h.
+worker/rl/algo/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
+actions, from those of worker/rl/algo/cql_discrete.h.
 Run from the repository's root: python3 tests/golden/gen_cql.py"""
 import copy
 

@@ -1,7 +1,7 @@
 /* Behaviour cloning against PyTorch in float64 (gen_bc.py); tolerances as in test_mlp.c. */
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/bc.h"
+#include "worker/rl/algo/bc.h"
 
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, COUNT = 4 };
 

@@ -5,8 +5,8 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/cql.h"
-#include "worker/rl/cql_discrete.h"
+#include "worker/rl/algo/cql.h"
+#include "worker/rl/algo/cql_discrete.h"
 
 enum { B = 16, O = 11, A = 3, H = 20, N = 4, STEPS = 10 };
 static const char *const nets[] = { "actor", "critic0", "critic1" };

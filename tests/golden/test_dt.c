@@ -5,7 +5,7 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/dt.h"
+#include "worker/rl/algo/dt.h"
 
 enum { B = 5, K = 6, N = 19, O = 7, A = 3, TIMES = 20, STEPS = 10 };
 

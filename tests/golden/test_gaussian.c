@@ -5,7 +5,7 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/gaussian.h"
+#include "worker/rl/algo/gaussian.h"
 
 enum { N = 40, TIMES = 3, A = 5 };
 static const struct gaussian law = { A, 1.25F, -0.75F };

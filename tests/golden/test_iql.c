@@ -5,7 +5,7 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/iql.h"
+#include "worker/rl/algo/iql.h"
 
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, COUNT = 4, LOSSES = 5, NETS = 4 };
 enum { GAUSSIAN, DETERMINISTIC }; /* places of the words of `actor` */

@@ -4,7 +4,7 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/rebrac.h"
+#include "worker/rl/algo/rebrac.h"
 
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, LOSSES = 5, NETS = 3 };
 

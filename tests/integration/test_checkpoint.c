@@ -26,7 +26,7 @@ static void open_store(void) {
 
 /* ---- the store */
 
-static enum px_status keep(const struct store_hold *hold, int64_t step, const char *text) {
+static enum px_status keep(const struct store_lease *hold, int64_t step, const char *text) {
   struct px_err err;
   const enum px_status status = store_checkpoint_keep(store, hold, step, "profile a", text, strlen(text), &err);
   if (status && status != PX_E_FENCED) printf("\n  %s\n", err.message);
@@ -40,7 +40,7 @@ static size_t listed(const char *job, struct store_checkpoint list[STORE_CHECKPO
   return n;
 }
 
-static struct store_hold claimed(char id[STORE_ID_MAX]) {
+static struct store_lease claimed(char id[STORE_ID_MAX]) {
   open_store();
   db_submit(store, "train_policy", NULL, id);
   return db_claim(store, "train_policy");
@@ -49,7 +49,7 @@ static struct store_hold claimed(char id[STORE_ID_MAX]) {
 static void the_last_two_are_kept_newest_first(void) {
   char id[STORE_ID_MAX];
   struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
-  const struct store_hold hold = claimed(id);
+  const struct store_lease hold = claimed(id);
   const char *const states[] = { "one", "two", "three" };
   CU_ASSERT_EQUAL(listed(id, list), 0);
   for (int i = 0; i < 3; i++) {
@@ -78,12 +78,12 @@ static void whoever_lost_the_job_keeps_nothing(void) {
   char id[STORE_ID_MAX];
   struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
   struct px_err err;
-  const struct store_hold hold = claimed(id);
+  const struct store_lease hold = claimed(id);
   CU_ASSERT_EQUAL(keep(&hold, 5, "first"), PX_OK);
   CU_OK(store_job_give_back(store, &hold, &err), err);
   CU_ASSERT_EQUAL(keep(&hold, 6, "given back"), PX_E_FENCED);
   CU_ASSERT_EQUAL(store_checkpoint_resumed(store, &hold, 5, &err), PX_E_FENCED);
-  const struct store_hold next = db_claim(store, "train_policy");
+  const struct store_lease next = db_claim(store, "train_policy");
   CU_ASSERT_EQUAL(keep(&hold, 7, "an older attempt"), PX_E_FENCED);
   CU_OK(store_checkpoint_resumed(store, &next, 5, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select resumed_from || ' ' || step from jobs where id = '%s'", id), "5 5");
@@ -99,7 +99,7 @@ static void states_go_with_success_and_stay_a_week_with_failure(void) {
   struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
   struct px_err err;
   int removed;
-  struct store_hold hold = claimed(id);
+  struct store_lease hold = claimed(id);
   CU_ASSERT_EQUAL(keep(&hold, 5, "state"), PX_OK);
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
   CU_ASSERT_EQUAL(listed(id, list), 0);
@@ -123,7 +123,7 @@ static void states_go_with_success_and_stay_a_week_with_failure(void) {
 static void an_attempt_that_comes_further_has_earlier_failures_forgotten(void) {
   char id[STORE_ID_MAX];
   struct px_err err;
-  struct store_hold hold = claimed(id);
+  struct store_lease hold = claimed(id);
   for (int64_t i = 0; i < 12; i++) { /* five attempts and three lost leases are allowed */
     CU_ASSERT_EQUAL(keep(&hold, 10 + i, "state"), PX_OK);
     CU_ASSERT_STRING_EQUAL(db_sql("select attempt || ' ' || lost_leases from jobs where id = '%s'", id), "1 0");
@@ -370,7 +370,7 @@ static struct px_buf labels_after(const char *dataset, const char *models, const
   struct px_buf found = PX_BUF(64 << 20);
   snprintf(spec, sizeof spec, "{\"models\": %s}", models);
   workers_submit(store, dataset, FLOW_LABEL, spec, job);
-  const struct store_hold shard = db_claim(store, "label_shard");
+  const struct store_lease shard = db_claim(store, "label_shard");
   const uint64_t steps = strtoull(db_sql("select steps_n from segments where dataset_id = '%s'", dataset), NULL, 10);
   const struct store_label_segment staged = { .label_job = job, .bytes = bytes, .n = strlen(bytes), .steps_n = steps,
                                               .known_n = steps, .profile = profile };

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/store/transfer.h"
+#include "lib/transfer/transfer.h"
 #include "tests/support/db.h"
 #include "tests/support/uploads.h"
 

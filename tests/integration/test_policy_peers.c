@@ -81,14 +81,14 @@ static void train_and_act(const char *algo, const char *dir, struct px_dataset *
   struct rl_spec spec;
   struct rl_policy *policy;
   struct rl_metrics metrics;
-  struct px_union *u;
+  struct px_actions_merged *u;
   struct px_err err;
   struct px_buf file = PX_BUF(1 << 24);
   float actions[ROWS * A], kept[ROWS * O];
   CU_OK(rl_spec_defaults(algo, &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "updates", 5, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", 16, &err), err);
-  CU_OK(px_union_new(ds, &u, &err), err);
+  CU_OK(px_actions_merged_new(ds, &u, &err), err);
   CU_OK(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err), err);
   CU_OK(rl_policy_save(policy, NULL, 0, &file, &err), err);
   disturb(ds, kept, true);
@@ -98,7 +98,7 @@ static void train_and_act(const char *algo, const char *dir, struct px_dataset *
   disturb(ds, kept, false);
   px_buf_free(&file);
   rl_policy_free(policy);
-  px_union_free(u);
+  px_actions_merged_free(u);
 }
 
 static int check(const char *dir) {

@@ -1,5 +1,5 @@
 /* Redis as a hint: wake-ups arrive, and nothing ever waits longer than it was told to. */
-#include "lib/queue/queue.h"
+#include "lib/redis/queue.h"
 
 #include <pthread.h>
 #include <netinet/in.h>

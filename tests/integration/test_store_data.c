@@ -444,9 +444,9 @@ static void an_append_under_a_lost_hold_leaves_nothing_behind(void) {
   p = (struct pushed){ .n = 0 };
   CU_OK(store_dataset_create(store, "fenced", &SPACES, NULL, id, &err), err);
   db_submit(store, "ingest", NULL, job);
-  const struct store_hold old = db_claim(store, "ingest");
+  const struct store_lease old = db_claim(store, "ingest");
   CU_OK(store_job_give_back(store, &old, &err), err);
-  const struct store_hold hold = db_claim(store, "ingest");
+  const struct store_lease hold = db_claim(store, "ingest");
   struct store_append *made = prepare(store, store, id, 1, 50, &p);
   CU_ASSERT_EQUAL(store_append_commit(made, store, &old, "{}", &err), PX_E_FENCED);
   CU_ASSERT_STRING_EQUAL(db_sql("select segments_n + trajectories_n + (select count(*) from segments) from datasets"), "0");
@@ -537,7 +537,7 @@ static void an_upload_waits_for_its_ingest_job_and_goes_after_it(void) {
   CU_ASSERT_STRING_EQUAL(options.data, "{\"x\": 1}");
   CU_ASSERT_EQUAL(got.blob_id, file.id);
   px_buf_free(&options);
-  const struct store_hold hold = db_claim(store, "ingest");
+  const struct store_lease hold = db_claim(store, "ingest");
   CU_ASSERT_STRING_EQUAL(hold.job, job);
   int removed;
   CU_OK(store_janitor(store, &removed, &err), err);

@@ -34,7 +34,7 @@ static void dependants_become_ready_and_the_pipeline_takes_the_reports_result(vo
   CU_ASSERT_STRING_EQUAL(jobs_field(doc, "state"), "queued");
   CU_ASSERT_EQUAL(json_array_size(json_object_get(doc, "children")), 3);
   json_decref(doc);
-  struct store_hold hold = db_claim(store, "train_idm");
+  struct store_lease hold = db_claim(store, "train_idm");
   doc = jobs_document(store, g.p);
   CU_ASSERT_STRING_EQUAL(jobs_field(doc, "state"), "running");
   json_decref(doc);
@@ -113,7 +113,7 @@ static void a_diamond_of_dependants_ends_each_of_them_once(void) {
   store_close(store);
 }
 
-struct ender { struct store *store; struct store_hold hold; enum px_status status; pthread_barrier_t *gate; };
+struct ender { struct store *store; struct store_lease hold; enum px_status status; pthread_barrier_t *gate; };
 static void *end_job(void *arg) {
   struct ender *e = arg;
   struct px_err err;
@@ -151,7 +151,7 @@ static void submitting_looks_at_what_older_needs_have_become(void) {
   struct px_err err;
   char done[STORE_ID_MAX], failed[STORE_ID_MAX], id[STORE_ID_MAX];
   db_submit(store, "evaluate", NULL, done); /* which leaves nothing that could be missing */
-  const struct store_hold hold = db_claim(store, "evaluate");
+  const struct store_lease hold = db_claim(store, "evaluate");
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
   db_submit(store, "train_idm", NULL, failed);
   jobs_fail(store, db_claim(store, "train_idm"), PX_E_NAN_LOSS);
@@ -282,10 +282,10 @@ static void the_end_of_a_job_tells_how_many_it_has_readied(void) {
                                           .needs = needs, .needs_n = i < 2 ? 0 : i < 4 ? 1 : 2 };
   CU_OK(store_jobs_submit(store, drafts, 5, &err), err);
   CU_ASSERT_EQUAL(readied(store, id[0]), 0);
-  const struct store_hold a = db_claim(store, "train_idm");
+  const struct store_lease a = db_claim(store, "train_idm");
   CU_OK(store_job_succeed(store, &a, "{}", &err), err);
   CU_ASSERT_EQUAL(readied(store, id[0]), 2);
-  struct store_hold b = db_claim(store, "label"); /* the oldest */
+  struct store_lease b = db_claim(store, "label"); /* the oldest */
   CU_ASSERT_STRING_EQUAL(b.job, id[1]);
   CU_OK(store_job_succeed(store, &b, "{}", &err), err);
   CU_ASSERT_EQUAL(readied(store, id[1]), 1);
@@ -303,7 +303,7 @@ static void a_pipelines_version_grows_with_its_children(void) {
   int64_t before[3], after[3];
   bool final[3];
   CU_OK(store_job_versions(store, ids, 3, before, final, &err), err);
-  const struct store_hold hold = db_claim(store, "train_idm");
+  const struct store_lease hold = db_claim(store, "train_idm");
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
   CU_OK(store_job_versions(store, ids, 3, after, final, &err), err);
   CU_ASSERT(after[0] > before[0] && after[2] > before[2]);

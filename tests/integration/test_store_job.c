@@ -104,7 +104,7 @@ static void heartbeat_extends_the_lease_and_tells_progress(void) {
   struct px_err err;
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   jobs_expire(id);
   bool cancel = true;
   CU_OK(store_job_heartbeat(store, &hold, LEASE_MS, "train", 25, 100, &cancel, &err), err);
@@ -125,7 +125,7 @@ static void time_left_follows_from_what_was_done(void) {
   struct px_err err;
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   bool cancel;
   CU_OK(store_job_heartbeat(store, &hold, LEASE_MS, NULL, 25, 100, &cancel, &err), err);
   db_sql("update jobs set started_at = clock_timestamp() - interval '10 s'");
@@ -140,14 +140,14 @@ static void succeeding_twice_is_already_and_keeps_the_first_result(void) {
   struct px_err err;
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   CU_OK(store_job_succeed(store, &hold, "{\"a\": 1}", &err), err);
   CU_OK(store_job_succeed(store, &hold, "{\"a\": 2}", &err), err);
   struct px_buf result = PX_BUF(100);
   CU_OK(store_job_result(store, id, &result, &err), err);
   CU_ASSERT_STRING_EQUAL(result.data, "{\"a\": 1}");
   px_buf_free(&result);
-  const struct store_hold other = { "job_00000000000000000000", 1 };
+  const struct store_lease other = { "job_00000000000000000000", 1 };
   CU_ASSERT_EQUAL(store_job_succeed(store, &other, "{}", &err), PX_E_FENCED);
   store_close(store);
 }
@@ -157,7 +157,7 @@ static void zombies_are_fenced_everywhere(void) {
   struct px_err err, why;
   char id[STORE_ID_MAX];
   db_submit(store, "label", NULL, id);
-  const struct store_hold old = db_claim(store, "label");
+  const struct store_lease old = db_claim(store, "label");
   jobs_expire(id);
   CU_ASSERT_EQUAL(jobs_reap(store).returned, 1);
   bool cancel;
@@ -184,7 +184,7 @@ static void metrics_of_the_running_attempt_are_listed(void) {
   struct px_err err;
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   const struct store_metric metrics[] = { { "loss", 1, 0.5 }, { "loss", 2, 0.25 }, { "r2", 2, -1e-300 },
                                          { "td_rms", 2, (double)INFINITY }, { "nll", 2, (double)NAN }, { "q", 2, -1e300 } };
   CU_OK(store_job_metrics_put(store, &hold, metrics, 6, &err), err);
@@ -207,11 +207,11 @@ static void curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on(v
   int removed;
   db_submit(store, "label", NULL, id);
   const struct store_metric early = { "loss", 1, 0.5 }, late = { "loss", 9, 0.5 }, end = { "loss", 10, 0.5 };
-  const struct store_hold lost = db_claim(store, "label");
+  const struct store_lease lost = db_claim(store, "label");
   CU_OK(store_job_metrics_put(store, &lost, &early, 1, &err), err);
   CU_OK(store_job_metrics_put(store, &lost, &late, 1, &err), err);
   CU_OK(store_job_give_back(store, &lost, &err), err);
-  const struct store_hold next = db_claim(store, "label");
+  const struct store_lease next = db_claim(store, "label");
   CU_OK(store_checkpoint_resumed(store, &next, 5, &err), err);
   CU_OK(store_job_metrics_put(store, &next, &end, 1, &err), err);
   struct px_buf text = PX_BUF(4096);
@@ -235,7 +235,7 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
   db_submit(store, "report", NULL, id);
   double last = 0;
   for (int attempt = 1; attempt <= 5; attempt++) {
-    const struct store_hold hold = db_claim(store, "report");
+    const struct store_lease hold = db_claim(store, "report");
     CU_ASSERT_EQUAL(hold.epoch, attempt);
     jobs_fail(store, hold, PX_E_CHILD_CRASHED);
     if (attempt == 5) break;
@@ -320,7 +320,7 @@ static void a_message_that_is_no_text_still_fails_the_job(void) {
   struct px_err why, err;
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   px_fail(&why, PX_E_BAD_DATA, "in \"\xff\xfe\x01\"");
   CU_OK(store_job_fail(store, &hold, &why, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select error->>'detail' from jobs"), "in \"???\"");
@@ -333,7 +333,7 @@ static void giving_back_costs_no_attempt(void) {
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
   for (int i = 1; i <= 7; i++) {
-    const struct store_hold hold = db_claim(store, "report");
+    const struct store_lease hold = db_claim(store, "report");
     CU_ASSERT_EQUAL(hold.epoch, i);
     CU_OK(store_job_give_back(store, &hold, &err), err);
     CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt from jobs"), "ready0");
@@ -397,7 +397,7 @@ static void cancelling_pending_is_at_once_and_running_with_the_next_heartbeat(vo
   CU_ASSERT_EQUAL(store_job_cancel(store, id, &err), PX_E_CONFLICT);
   CU_ASSERT_EQUAL(store_job_cancel(store, "job_none", &err), PX_E_NOT_FOUND);
   db_submit(store, "report", NULL, id);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   CU_OK(store_job_cancel(store, id, &err), err);
   CU_OK(store_job_cancel(store, id, &err), err);
   bool cancel = false;
@@ -414,7 +414,7 @@ static void a_cancelled_job_does_not_come_back_whichever_way_it_leaves(void) {
   for (int way = 0; way < 3; way++) {
     char id[STORE_ID_MAX];
     db_submit(store, "report", NULL, id);
-    const struct store_hold hold = db_claim(store, "report");
+    const struct store_lease hold = db_claim(store, "report");
     CU_OK(store_job_cancel(store, id, &err), err);
     if (way == 0) jobs_fail(store, hold, PX_E_OOM);
     if (way == 1) CU_OK(store_job_give_back(store, &hold, &err), err);

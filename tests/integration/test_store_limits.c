@@ -365,7 +365,7 @@ static void old_curves_and_events_go(void) {
   db_submit(store, "report", NULL, id);
   jobs_fail(store, db_claim(store, "report"), PX_E_CHILD_CRASHED);
   db_sql("update jobs set run_after = clock_timestamp()");
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   CU_OK(store_job_metrics_put(store, &hold, &(struct store_metric){ "loss", 1, 0.5 }, 1, &err), err);
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
   const struct store_keep keep = { .metrics_days = 7, .events_days = 7, .artifacts_days = 7 };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "lib/store/datasets.h"
-#include "lib/store/once.h"
+#include "lib/store/idempotency.h"
 #include "tests/support/db.h"
 
 static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };

@@ -32,7 +32,7 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   struct px_err err;
   char job[STORE_ID_MAX], id[STORE_ID_MAX];
   db_submit(store, "train_idm", NULL, job);
-  const struct store_hold hold = db_claim(store, "train_idm");
+  const struct store_lease hold = db_claim(store, "train_idm");
   /* Its dataset does not exist: neither the model nor the end of the job. */
   CU_ASSERT_EQUAL(store_model_publish(store, &hold, "ds_none", "idm", "squashed", "weights", 7, "{}", &err), PX_E_NOT_FOUND);
   CU_ASSERT_STRING_EQUAL(db_state(job), "running");
@@ -61,7 +61,7 @@ static void figures_beyond_64_bits_come_back(void) {
   struct px_err err;
   char job[STORE_ID_MAX];
   db_submit(store, "report", NULL, job);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   CU_OK(store_job_succeed(store, &hold, "{\"a\": 1e20, \"b\": -9.3e18, \"c\": 1.7e308, \"d\": 9223372036854775807}", &err), err);
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_job_result(store, job, &text, &err), err);
@@ -81,7 +81,7 @@ static void artifacts_appear_with_the_end_of_their_job(void) {
   struct px_err err;
   char job[STORE_ID_MAX], type[128];
   db_submit(store, "report", NULL, job);
-  const struct store_hold hold = db_claim(store, "report");
+  const struct store_lease hold = db_claim(store, "report");
   struct store_artifact files[] = { { .name = "report.json", .media_type = "application/json" },
                                     { .name = "report.html", .media_type = "text/html" } };
   CU_OK(store_blob_put(store, "{}", 2, NULL, &files[0].blob, &err), err);
@@ -112,14 +112,14 @@ static struct label submit_label(struct store *store, int shards) {
   db_submit(store, "label", needs, l.job);
   return l;
 }
-static void stage_under(struct store *store, const struct store_hold *hold, const struct label *l, uint32_t seq, const char *text,
+static void stage_under(struct store *store, const struct store_lease *hold, const struct label *l, uint32_t seq, const char *text,
                         uint64_t steps_n, const char *profile) {
   struct px_err err;
   const struct store_label_segment segment = { .label_job = l->job, .seq = seq, .bytes = text, .n = strlen(text), .steps_n = steps_n, .known_n = 9 * (seq + 1),
                                                .score_sum = 4.5 * (seq + 1), .profile = profile };
   CU_OK(store_label_stage(store, hold, &segment, &err), err);
 }
-static void stage(struct store *store, const struct store_hold *hold, const struct label *l, uint32_t seq, const char *text) {
+static void stage(struct store *store, const struct store_lease *hold, const struct label *l, uint32_t seq, const char *text) {
   stage_under(store, hold, l, seq, text, 10 * (seq + 1), "here");
 }
 static enum px_status collect(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
@@ -135,12 +135,12 @@ static void labels_are_published_whole_and_become_current(void) {
   char set[STORE_ID_MAX];
   store_result_id("ls", l.job, set);
   for (uint32_t i = 0; i < 2; i++) {
-    const struct store_hold shard = db_claim(store, "label_shard");
+    const struct store_lease shard = db_claim(store, "label_shard");
     stage(store, &shard, &l, i, i ? "one" : "zero");
     stage(store, &shard, &l, i, i ? "one" : "zero"); /* harmless */
     CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
   }
-  const struct store_hold hold = db_claim(store, "label");
+  const struct store_lease hold = db_claim(store, "label");
   struct px_buf text = PX_BUF(1 << 16);
   CU_ASSERT_EQUAL(store_label_set_document(store, set, &text, &err), PX_E_NOT_FOUND);
   CU_OK(store_label_publish(store, &hold, dataset, 2, "{\"r2\": 0.9}", &err), err);
@@ -177,11 +177,11 @@ static void a_missing_or_misfitting_segment_stops_the_publication(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1);
-  const struct store_hold shard = db_claim(store, "label_shard");
+  const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "zero");
   stage_under(store, &shard, &l, 1, "one", 19, "here"); /* the segment has 20 */
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
-  const struct store_hold hold = db_claim(store, "label");
+  const struct store_lease hold = db_claim(store, "label");
   CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "segment 1 "));
   CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from label_sets) || coalesce(label_set_id, '') from datasets"), "0");
@@ -195,14 +195,14 @@ static void rows_of_dead_epochs_are_never_published(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1);
-  const struct store_hold dead = db_claim(store, "label_shard");
+  const struct store_lease dead = db_claim(store, "label_shard");
   stage(store, &dead, &l, 0, "dead");
   stage(store, &dead, &l, 1, "dead");
   CU_OK(store_job_give_back(store, &dead, &err), err);
-  const struct store_hold shard = db_claim(store, "label_shard");
+  const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "live");
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
-  const struct store_hold hold = db_claim(store, "label");
+  const struct store_lease hold = db_claim(store, "label");
   CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT); /* 1 is there, but dead */
   CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(seq || ' ' || epoch, ',') from label_segments"), "0 2");
@@ -220,8 +220,8 @@ static void a_shard_takes_over_what_its_earlier_attempts_staged_alike(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1);
-  struct store_hold shard = db_claim(store, "label_shard");
-  const struct store_hold first = shard;
+  struct store_lease shard = db_claim(store, "label_shard");
+  const struct store_lease first = shard;
   stage(store, &shard, &l, 0, "zero");
   stage_under(store, &shard, &l, 1, "one", 20, "another machine");
   CU_OK(store_job_give_back(store, &shard, &err), err);
@@ -235,14 +235,14 @@ static void a_shard_takes_over_what_its_earlier_attempts_staged_alike(void) {
   uint8_t staged[2] = { 0 };
   CU_ASSERT_EQUAL(store_label_adopt(store, &first, l.job, "here", 0, 2, staged, &err), PX_OK); /* nothing is older than it */
   CU_ASSERT_TRUE(!staged[0] && !staged[1]);
-  struct store_hold ahead = shard;
+  struct store_lease ahead = shard;
   ahead.epoch++;
   CU_ASSERT_EQUAL(store_label_adopt(store, &ahead, l.job, "here", 0, 2, staged, &err), PX_E_FENCED);
   CU_OK(store_label_adopt(store, &shard, l.job, "here", 0, 2, staged, &err), err);
   CU_ASSERT_TRUE(staged[0] && !staged[1]);
   stage(store, &shard, &l, 1, "one here");
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
-  const struct store_hold hold = db_claim(store, "label");
+  const struct store_lease hold = db_claim(store, "label");
   CU_OK(store_label_publish(store, &hold, dataset, 2, "{}", &err), err);
   char set[STORE_ID_MAX];
   store_result_id("ls", l.job, set);
@@ -258,12 +258,12 @@ static void labels_of_a_shard_that_is_not_the_jobs_own_do_not_count(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1), stranger = submit_label(store, 1);
-  const struct store_hold own = db_claim(store, "label_shard"), other = db_claim(store, "label_shard");
+  const struct store_lease own = db_claim(store, "label_shard"), other = db_claim(store, "label_shard");
   CU_ASSERT_STRING_EQUAL(other.job, stranger.shard[0]);
   stage(store, &other, &l, 0, "foreign");
   CU_OK(store_job_succeed(store, &own, "{}", &err), err);
   CU_OK(store_job_succeed(store, &other, "{}", &err), err);
-  const struct store_hold hold = db_claim(store, "label");
+  const struct store_lease hold = db_claim(store, "label");
   CU_ASSERT_STRING_EQUAL(hold.job, l.job);
   CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 1, "{}", &err), PX_E_CONFLICT);
   store_close(store);
@@ -288,7 +288,7 @@ static void what_makes_bytes_reachable_waits_for_the_disk(void) {
   CU_OK(store_blob_put(store, "{}", 2, NULL, &blob, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits"), "blobs off");
   const struct label l = submit_label(store, 1);
-  const struct store_hold shard = db_claim(store, "label_shard");
+  const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "zero");
   CU_OK(store_checkpoint_keep(store, &shard, 1, "here", "state", 5, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits where what <> 'blobs'"),
@@ -302,7 +302,7 @@ static void the_janitor_drops_staged_labels_that_can_never_count(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1);
-  const struct store_hold dead = db_claim(store, "label_shard");
+  const struct store_lease dead = db_claim(store, "label_shard");
   stage(store, &dead, &l, 0, "dead");
   int removed;
   CU_OK(store_janitor(store, &removed, &err), err);
@@ -310,7 +310,7 @@ static void the_janitor_drops_staged_labels_that_can_never_count(void) {
   CU_OK(store_job_give_back(store, &dead, &err), err);
   CU_OK(store_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* the next attempt may take it over */
-  const struct store_hold shard = db_claim(store, "label_shard");
+  const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "live");
   CU_OK(store_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
@@ -330,10 +330,10 @@ static void a_newer_label_set_takes_over_and_the_older_stays_readable(void) {
   char set[2][STORE_ID_MAX];
   for (int i = 0; i < 2; i++) {
     const struct label l = submit_label(store, 1);
-    const struct store_hold shard = db_claim(store, "label_shard");
+    const struct store_lease shard = db_claim(store, "label_shard");
     stage(store, &shard, &l, 0, i ? "new" : "old");
     CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
-    const struct store_hold hold = db_claim(store, "label");
+    const struct store_lease hold = db_claim(store, "label");
     CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
     store_result_id("ls", l.job, set[i]);
   }

@@ -273,7 +273,7 @@ static void a_whole_file_goes_after_its_job_and_its_row_when_it_expires(void) {
   CU_OK(store_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* the job still needs it */
   db_sql("update uploads set expires_at = clock_timestamp() + interval '1 minute'");
-  const struct store_hold hold = db_claim(store, "ingest");
+  const struct store_lease hold = db_claim(store, "ingest");
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
   CU_OK(store_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
@@ -294,7 +294,7 @@ static void a_file_whose_ingest_failed_is_kept_for_a_day(void) {
   int removed;
   CU_ASSERT_EQUAL(create(store, dataset, &state), PX_OK);
   CU_OK(append(store, state.id, 0, FILE_BYTES, &state, &err), err);
-  const struct store_hold hold = db_claim(store, "ingest");
+  const struct store_lease hold = db_claim(store, "ingest");
   px_fail(&why, PX_E_BAD_DATA, "broken");
   CU_OK(store_job_fail(store, &hold, &why, &err), err);
   CU_OK(store_janitor(store, &removed, &err), err);

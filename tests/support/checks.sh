@@ -1,5 +1,5 @@
 # Shell functions that tests share, their checks and their end: sourced by server.sh, service.sh and
-# tests/fault/kit/hosts.sh, not run. Needs $work, a folder that is removed at the end.
+# tests/fault/lib/hosts.sh, not run. Needs $work, a folder that is removed at the end.
 #   ok WHAT COMMAND...     one check: a line for it, and what the command said if it failed
 #   fail TEXT              counts and prints a failure
 #   refused COMMAND...     turns a command's status round;   same GOT EXPECTED

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/read.h"
+#include "lib/read/read.h"
 #include "lib/data/segment.h"
 
 static uint32_t width(hid_t file, const char *name) {

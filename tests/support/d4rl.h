@@ -8,7 +8,7 @@
 #include "lib/data/dataset.h"
 
 /* Actions in [-1, 1], dimensions as in the file. The calling program must begin
- * with px_helper_main (lib/data/helper.h). */
+ * with px_subprocess_main (lib/base/subprocess.h). */
 enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
 /* Hides the actions of all but the share p of the trajectories, drawn from the lowest q by return. */
 enum px_status d4rl_hide(struct px_dataset *ds, double p, double q, uint64_t seed, struct px_err *err) PX_MUST_CHECK;

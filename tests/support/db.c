@@ -77,12 +77,12 @@ void db_submit(struct store *store, const char *kind, const char *const *needs, 
   CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
 }
 
-struct store_hold db_claim(struct store *store, const char *kind) {
+struct store_lease db_claim(struct store *store, const char *kind) {
   struct px_err err;
   struct store_job *job = NULL;
   CU_OK(store_job_claim(store, "worker-a", &kind, 1, 30000, 0, &job, &err), err);
   CU_ASSERT_PTR_NOT_NULL_FATAL(job);
-  const struct store_hold hold = job->hold;
+  const struct store_lease hold = job->hold;
   store_job_free(job);
   return hold;
 }

@@ -25,7 +25,7 @@ const char *db_sql_state(const char *sql, ...) PX_PRINTF(1, 2);
 /* A ready job, or one that waits for `needs` (NULL-terminated; may be NULL); id gets its id. */
 void db_submit(struct store *store, const char *kind, const char *const *needs, char id[STORE_ID_MAX]);
 /* Claims this very job, whatever its place in the queue; ends the test when that is impossible. */
-struct store_hold db_claim(struct store *store, const char *kind);
+struct store_lease db_claim(struct store *store, const char *kind);
 /* Its state column. */
 const char *db_state(const char *id);
 

@@ -2,7 +2,7 @@
 #ifndef PX_TESTS_SUPPORT_EXPORTS_H
 #define PX_TESTS_SUPPORT_EXPORTS_H
 
-#include "lib/data/export.h"
+#include "lib/write/write.h"
 #include "tests/support/trajs.h"
 
 struct exported {

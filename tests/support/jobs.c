@@ -23,7 +23,7 @@ const char *jobs_field(const json_t *document, const char *name) {
   return text ? text : "";
 }
 
-void jobs_fail(struct store *store, struct store_hold hold, enum px_status code) {
+void jobs_fail(struct store *store, struct store_lease hold, enum px_status code) {
   struct px_err why, err;
   px_fail(&why, code, "because of %s", px_status_slug(code));
   CU_OK(store_job_fail(store, &hold, &why, &err), err);

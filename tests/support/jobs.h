@@ -15,7 +15,7 @@ struct store *jobs_fresh(void);
 json_t *jobs_document(struct store *store, const char *id);
 const char *jobs_field(const json_t *document, const char *name);
 /* The attempt ends with this code; its lease has run out; the reaper looks. */
-void jobs_fail(struct store *store, struct store_hold hold, enum px_status code);
+void jobs_fail(struct store *store, struct store_lease hold, enum px_status code);
 void jobs_expire(const char *id);
 struct store_reaped jobs_reap(struct store *store);
 

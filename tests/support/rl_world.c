@@ -19,7 +19,7 @@ void rl_world_open(struct rl_world *w) {
   ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
   ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
   ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  w->u = (struct px_union){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
+  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
                             .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)),
                             .verified = px_calloc(ds->steps_n, 1) };
   for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);

@@ -13,7 +13,7 @@ enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50, CLASSES = 3 };
 enum { ALL, TRUE_ONLY, PROXY_BELOW, VERIFIED, CONFIDENT, AUTO };
 enum { NONE, EXP };
 
-struct rl_world { struct px_dataset ds; struct px_union u; };
+struct rl_world { struct px_dataset ds; struct px_actions_merged u; };
 void rl_world_open(struct rl_world *w);
 /* The same states with discrete actions: which third of the first coordinate's range it is in. */
 void rl_world_discrete(struct rl_world *w);

@@ -7,7 +7,7 @@
 
 #include <hdf5.h>
 
-#include "lib/data/read.h"
+#include "lib/read/read.h"
 #include "tests/support/trajs.h"
 
 /* Each returns an open descriptor, which the caller (or uploads_read) closes. */

@@ -12,7 +12,7 @@
 
 /* ---- a keeper in memory, which dies when it is asked to keep once too often */
 
-struct keeper {
+struct checkpointer {
   struct px_buf last;
   uint64_t step;
   uint32_t kept, dies_at; /* 0: never */
@@ -22,7 +22,7 @@ struct keeper {
 };
 
 static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
-  struct keeper *k = ctx;
+  struct checkpointer *k = ctx;
   if (k->dies_at && ++k->kept >= k->dies_at) return px_fail(err, PX_E_FENCED, "this attempt is over");
   if (k->fails) return px_fail(err, k->fails, "nowhere to keep it");
   k->last.len = 0;
@@ -32,18 +32,18 @@ static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n
 
 static enum px_status resumed(void *ctx, uint64_t step, const struct px_err *refused, struct px_err *err) {
   (void)err;
-  struct keeper *k = ctx;
+  struct checkpointer *k = ctx;
   k->resumed = step;
   k->refused = refused != NULL;
   return PX_OK;
 }
 
-static struct px_checkpoint checkpoint_of(struct keeper *k) {
+static struct px_checkpoint checkpoint_of(struct checkpointer *k) {
   return (struct px_checkpoint){ .name = "job_1", .ctx = k, .keep = keep, .resumed = resumed, .from = k->last.data,
                                  .from_n = k->last.len };
 }
 
-#define KEEPER ((struct keeper){ .last = PX_BUF(1 << 24) })
+#define KEEPER ((struct checkpointer){ .last = PX_BUF(1 << 24) })
 
 /* ---- one state of three numbers */
 
@@ -66,7 +66,7 @@ static void pauses_are_a_hundredth_of_the_time_within_bounds(void) {
 }
 
 static void a_state_is_kept_when_it_is_time_and_comes_back(void) {
-  struct keeper k = KEEPER;
+  struct checkpointer k = KEEPER;
   struct small s = { { 1, 2, 3 }, 7 };
   const struct px_state list = list_of(&s);
   struct px_checkpoint c = checkpoint_of(&k);
@@ -92,7 +92,7 @@ static void a_state_is_kept_when_it_is_time_and_comes_back(void) {
 }
 
 static void asked_to_stop_it_keeps_the_state_first(void) {
-  struct keeper k = KEEPER;
+  struct checkpointer k = KEEPER;
   struct small s = { { 1, 2, 3 }, 7 };
   const struct px_state list = list_of(&s);
   volatile sig_atomic_t stop = 0;
@@ -112,7 +112,7 @@ static void asked_to_stop_it_keeps_the_state_first(void) {
 static void a_state_that_is_not_finite_is_never_kept(void) {
   const float bad[] = { NAN, INFINITY, -INFINITY };
   for (int i = 0; i < 3; i++) {
-    struct keeper k = KEEPER;
+    struct checkpointer k = KEEPER;
     struct small s = { { 1, bad[i], 3e38F }, 7 };
     const struct px_state list = list_of(&s);
     struct px_checkpoint c = checkpoint_of(&k);
@@ -134,7 +134,7 @@ static void only_a_lost_hold_ends_the_training(void) {
   const struct px_state list = list_of(&s);
   const enum px_status answers[] = { PX_E_UNAVAILABLE, PX_E_NO_SPACE, PX_E_FENCED, PX_E_CANCELLED };
   for (int i = 0; i < 4; i++) {
-    struct keeper k = KEEPER;
+    struct checkpointer k = KEEPER;
     struct px_checkpoint c = checkpoint_of(&k);
     struct px_err err;
     uint64_t step;
@@ -148,7 +148,7 @@ static void only_a_lost_hold_ends_the_training(void) {
 
 /* Other arrays, another format, cut anywhere: refused, and nothing has changed. */
 static void a_foreign_state_is_refused_and_training_starts_afresh(void) {
-  struct keeper k = KEEPER;
+  struct checkpointer k = KEEPER;
   struct small s = { { 1, 2, 3 }, 7 };
   struct px_state list = list_of(&s);
   struct px_checkpoint c = checkpoint_of(&k);
@@ -201,7 +201,7 @@ static struct px_dataset *dataset(bool discrete) {
 /* One attempt after another, each cut off at its second to twentieth step, `cuts` times. */
 typedef enum px_status (*attempt)(void *training, struct px_checkpoint *c, struct px_err *err);
 static uint32_t run_with_cuts(attempt run, void *training, uint64_t seed, uint32_t cuts) {
-  struct keeper k = KEEPER;
+  struct checkpointer k = KEEPER;
   struct px_rng rng = px_rng_at(seed, px_rng_stream("cuts", 0), 0);
   enum px_status status = PX_E_FENCED;
   uint32_t went_on = 0;
@@ -224,7 +224,7 @@ static uint32_t run_with_cuts(attempt run, void *training, uint64_t seed, uint32
 
 struct policy_training {
   struct rl_spec spec;
-  const struct px_union *u;
+  const struct px_actions_merged *u;
   struct rl_metrics metrics;
   struct px_buf file;
 };
@@ -245,7 +245,7 @@ static void set(struct rl_spec *spec, const char *name, double value) {
     if (strcmp(f->name, name) == 0) CU_OK(rl_spec_set(spec, name, value, &err), err);
 }
 
-static struct policy_training policy_training_of(const char *algo, const struct px_union *u) {
+static struct policy_training policy_training_of(const char *algo, const struct px_actions_merged *u) {
   struct policy_training t = { .u = u, .file = PX_BUF(1 << 24) };
   struct px_err err;
   CU_OK(rl_spec_defaults(algo, &t.spec, &err), err);
@@ -260,9 +260,9 @@ static void policies_end_with_the_same_bytes_however_often_they_were_cut_off(voi
   for (const struct flow_field *algo = flow_algos; algo->name; algo++)
     for (int discrete = 0; discrete < 2; discrete++) {
       if (!flow_algo_learns(algo->name, discrete)) continue;
-      struct px_union *u;
+      struct px_actions_merged *u;
       struct px_err err;
-      CU_OK(px_union_new(ds[discrete], &u, &err), err);
+      CU_OK(px_actions_merged_new(ds[discrete], &u, &err), err);
       struct policy_training whole = policy_training_of(algo->name, u), cut = policy_training_of(algo->name, u);
       CU_OK(train_policy(&whole, NULL, &err), err);
       for (uint32_t cuts = 1; cuts < 5; cuts++) {
@@ -273,7 +273,7 @@ static void policies_end_with_the_same_bytes_however_often_they_were_cut_off(voi
         CU_ASSERT_EQUAL(memcmp(&cut.metrics, &whole.metrics, sizeof whole.metrics), 0);
       }
       px_buf_free(&whole.file), px_buf_free(&cut.file);
-      px_union_free(u);
+      px_actions_merged_free(u);
     }
   px_dataset_free(ds[0]), px_dataset_free(ds[1]);
 }
@@ -344,7 +344,7 @@ static void members_end_with_the_same_bytes_however_often_they_were_cut_off(void
 }
 
 struct value_training {
-  const struct px_union *u;
+  const struct px_actions_merged *u;
   const float *actions;
   float values[TRAJ_N];
   struct fqe_result result;
@@ -358,11 +358,11 @@ static enum px_status train_values(void *ctx, struct px_checkpoint *c, struct px
 
 static void fitted_values_are_the_same_however_often_they_were_cut_off(void) {
   struct px_dataset *ds = dataset(false);
-  struct px_union *u;
+  struct px_actions_merged *u;
   struct px_err err;
   float *actions = px_calloc(ds->obs_n, A * sizeof *actions);
   CU_ASSERT_PTR_NOT_NULL_FATAL(actions);
-  CU_OK(px_union_new(ds, &u, &err), err);
+  CU_OK(px_actions_merged_new(ds, &u, &err), err);
   struct value_training whole = { .u = u, .actions = actions }, cut = whole;
   CU_OK(train_values(&whole, NULL, &err), err);
   for (uint32_t cuts = 1; cuts < 5; cuts++) {
@@ -371,7 +371,7 @@ static void fitted_values_are_the_same_however_often_they_were_cut_off(void) {
     CU_ASSERT_EQUAL(cut.result.td_rms, whole.result.td_rms);
   }
   free(actions);
-  px_union_free(u);
+  px_actions_merged_free(u);
   px_dataset_free(ds);
 }
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lib/data/dataset.h"
-#include "lib/data/read.h"
+#include "lib/read/read.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 

@@ -8,7 +8,7 @@
 #include <zstd.h>
 
 #include "lib/base/rng.h"
-#include "lib/data/decode.h"
+#include "lib/read/decode.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

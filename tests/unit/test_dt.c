@@ -6,14 +6,14 @@
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "worker/nn/loss.h"
-#include "worker/rl/dt.h"
-#include "worker/rl/dt_actor.h"
+#include "worker/rl/algo/dt.h"
+#include "worker/rl/algo/dt_actor.h"
 
 /* ---- a small world: trajectories of 1 to 40 steps; each keeps to one action, which is its reward too */
 
 enum { O = 3, A = 2, TRAJ_N = 40, CLASSES = 3 };
 
-struct world { struct px_dataset ds; struct px_union u; };
+struct world { struct px_dataset ds; struct px_actions_merged u; };
 
 static void world_open(struct world *w, bool discrete) {
   struct px_dataset *ds = &w->ds;
@@ -32,7 +32,7 @@ static void world_open(struct world *w, bool discrete) {
   ds->steps_n = ds->step_start[TRAJ_N], ds->obs_n = ds->obs_start[TRAJ_N];
   ds->observations = px_calloc(ds->obs_n, O * sizeof(float)), ds->rewards = px_calloc(ds->steps_n, sizeof(float));
   ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  w->u = (struct px_union){ .ds = ds, .actions = px_calloc(ds->steps_n, a * sizeof(float)),
+  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_calloc(ds->steps_n, a * sizeof(float)),
                             .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)) };
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);

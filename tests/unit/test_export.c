@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/data/read.h"
+#include "lib/read/read.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"

@@ -4,7 +4,7 @@
 
 #include "lib/base/warn.h"
 #include "tests/support/cu.h"
-#include "worker/figures.h"
+#include "worker/jobs/figures.h"
 
 /* The code of the document's only warning; "" if there is none. */
 static const char *warned(const json_t *document) {

@@ -10,7 +10,7 @@
 
 enum { O = 3, TRAJ_N = 20, STEPS = 50 };
 
-struct world { struct px_dataset *ds; struct px_union *u; float *policy; };
+struct world { struct px_dataset *ds; struct px_actions_merged *u; float *policy; };
 
 /* Unending trajectories of `steps`, or such that terminate with their last step. Actions are uniform. */
 static struct world world_open(const struct px_spaces *spaces, uint32_t steps, bool terminated) {
@@ -34,7 +34,7 @@ static struct world world_open(const struct px_spaces *spaces, uint32_t steps, b
   for (size_t i = 0; i < segments.n; i++)
     CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size, &err), err);
   CU_OK(px_dataset_builder_end(builder, &w.ds, &err), err);
-  CU_OK(px_union_new(w.ds, &w.u, &err), err);
+  CU_OK(px_actions_merged_new(w.ds, &w.u, &err), err);
   w.policy = px_calloc(w.ds->obs_n, sizeof *w.policy);
   segments_free(&segments);
   trajs_free(&list);
@@ -43,7 +43,7 @@ static struct world world_open(const struct px_spaces *spaces, uint32_t steps, b
 
 static void world_close(struct world *w) {
   free(w->policy);
-  px_union_free(w->u);
+  px_actions_merged_free(w->u);
   px_dataset_free(w->ds);
 }
 

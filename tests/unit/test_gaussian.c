@@ -4,7 +4,7 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
-#include "worker/rl/gaussian.h"
+#include "worker/rl/algo/gaussian.h"
 
 enum { N = 30, A = 3, Y = 2 * A };
 

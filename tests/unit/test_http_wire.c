@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/http.h"
-#include "server/http_wire.h"
+#include "server/http/http.h"
+#include "server/http/http_wire.h"
 #include "tests/support/cu.h"
 
 #define HEAD(rest) "POST /v1/jobs HTTP/1.1\r\nHost: a\r\n" rest "\r\n"

@@ -71,11 +71,11 @@ static void spectral_normalisation_bounds_hidden_layers_of_both_nets(void) {
 
 /* ---- resuming */
 
-struct keeper { uint64_t at; struct px_buf bytes; };
+struct checkpointer { uint64_t at; struct px_buf bytes; };
 
 /* Keeps the state after `at` steps of all rounds; nothing of later ones. */
 static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
-  struct keeper *k = ctx;
+  struct checkpointer *k = ctx;
   (void)err;
   if (step == k->at && !k->bytes.len) CU_ASSERT_EQUAL(px_buf_put(&k->bytes, bytes, n), PX_OK);
   return PX_OK;
@@ -93,7 +93,7 @@ static struct px_buf run_with(const struct px_dataset *ds, const struct idm_spec
 
 static void check_resumed(const struct idm_spec *spec, uint64_t at) {
   struct px_dataset *ds = world_new(8);
-  struct keeper keeper = { at, PX_BUF(1 << 24) };
+  struct checkpointer keeper = { at, PX_BUF(1 << 24) };
   struct px_checkpoint first = { .name = "first", .ctx = &keeper, .keep = keep };
   struct px_buf whole = run_with(ds, spec, &first);
   CU_ASSERT_TRUE_FATAL(keeper.bytes.len > 0);

@@ -186,7 +186,7 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
     files[i] = written(&list.spaces, &made[i].rows);
     bytes[i] = (struct px_label_bytes){ files[i].data, files[i].len };
   }
-  struct px_union *u = NULL;
+  struct px_actions_merged *u = NULL;
   struct px_err err = { 0 };
   CU_ASSERT_EQUAL(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err), PX_E_BAD_DATA);
   CU_OK(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n, &u, &err), err);
@@ -208,9 +208,9 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   CU_ASSERT_EQUAL(u->true_n, true_n);
   CU_ASSERT_EQUAL(u->proxy_n, proxy_n);
   CU_ASSERT_TRUE(true_n > 0 && proxy_n > 0 && true_n + proxy_n < at);
-  CU_ASSERT_EQUAL(px_union_add(u, 0, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA); /* once only */
-  CU_ASSERT_EQUAL(px_union_add(u, 8, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA);
-  px_union_free(u);
+  CU_ASSERT_EQUAL(px_actions_merged_add(u, 0, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA); /* once only */
+  CU_ASSERT_EQUAL(px_actions_merged_add(u, 8, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA);
+  px_actions_merged_free(u);
   for (size_t i = 0; i < segments.n; i++) {
     drop(&made[i]);
     px_buf_free(&files[i]);

@@ -8,7 +8,7 @@
 #include "lib/flow/labellers.h"
 #include "lib/flow/simulators.h"
 #include "lib/flow/spec.h"
-#include "server/api.h"
+#include "server/api/api.h"
 #include "tests/support/cu.h"
 
 static json_t *document(void) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
-#include "lib/data/json_scan.h"
+#include "lib/read/json_scan.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

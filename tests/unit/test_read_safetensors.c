@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/data/read_safetensors.h"
+#include "lib/read/read_safetensors.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"

@@ -5,7 +5,7 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
-#include "worker/rehearsal.h"
+#include "worker/jobs/rehearsal.h"
 
 /* s' = s + strength a. Trajectory i earns i; the better half steers to 0 five times as hard as the other. */
 enum { O = 2, A = 2, TRAJS = 12, STEPS = 40 };

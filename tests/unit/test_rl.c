@@ -7,8 +7,8 @@
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"
 #include "tests/support/rl_world.h"
-#include "worker/rl/iql.h"
-#include "worker/rl/td3bc.h"
+#include "worker/rl/algo/iql.h"
+#include "worker/rl/algo/td3bc.h"
 
 /* ---- training */
 

@@ -5,9 +5,9 @@
 
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
-#include "worker/rl/awac.h"
-#include "worker/rl/iql.h"
-#include "worker/rl/rebrac.h"
+#include "worker/rl/algo/awac.h"
+#include "worker/rl/algo/iql.h"
+#include "worker/rl/algo/rebrac.h"
 
 enum { B = 12, O = 4, A = 2, COUNT = 3 };
 

@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/data/lockup.h"
-#include "lib/data/sandbox_frame.h"
+#include "lib/base/lockup.h"
+#include "lib/read/sandbox_frame.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 
@@ -131,10 +131,10 @@ enum { ATTEMPTS_N = sizeof ATTEMPTS / sizeof *ATTEMPTS, SPIN = ATTEMPTS_N - 1 };
 static int probe(void) {
   struct order order;
   const struct px_sandbox_request request = { .file_bytes = 4096, .options = { .max_cpu_s = 1 } };
-  if (!px_helper_take(PX_SANDBOX_REQUEST_FD, &order, sizeof order) || !px_sandbox_lock(&request)) return 3;
+  if (!px_subprocess_take(PX_SANDBOX_REQUEST_FD, &order, sizeof order) || !px_sandbox_lock(&request)) return 3;
   _exit(ATTEMPTS[order.attempt].try(order.parent) < 0 ? REFUSED : TRIED);
 }
-static const struct px_helper_kind PROBE = { "probe", "--probe", probe, true };
+static const struct px_subprocess_kind PROBE = { "probe", "--probe", probe, true };
 
 /* --- outside --- */
 
@@ -146,7 +146,7 @@ static int attempt(int i) {
   const int file = uploads_text("an upload");
   CU_ASSERT_FATAL(pipe2(ask, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0);
   CU_ASSERT_EQUAL(write(ask[1], &order, sizeof order), (ssize_t)sizeof order);
-  CU_OK(px_helper_start(&PROBE, (const int[]){ file, ask[0], answer[1] }, 3, &pid, &err), err);
+  CU_OK(px_subprocess_start(&PROBE, (const int[]){ file, ask[0], answer[1] }, 3, &pid, &err), err);
   const int all[] = { ask[0], ask[1], answer[1], file };
   for (size_t k = 0; k < sizeof all / sizeof *all; k++) close(all[k]);
   char byte; /* its end closes the pipe */
@@ -186,7 +186,7 @@ static void start_and_die(int tell) {
   pid_t pid;
   const struct order order = { SPIN, getpid() };
   const bool good = pipe2(ask, O_CLOEXEC) == 0 && write(ask[1], &order, sizeof order) == (ssize_t)sizeof order &&
-                    !px_helper_start(&PROBE, (const int[]){ ask[0], ask[0], ask[1] }, 3, &pid, NULL) &&
+                    !px_subprocess_start(&PROBE, (const int[]){ ask[0], ask[0], ask[1] }, 3, &pid, NULL) &&
                     write(tell, &pid, sizeof pid) == (ssize_t)sizeof pid;
   if (good) raise(SIGKILL);
   _exit(1);
@@ -226,7 +226,7 @@ static void the_helper_is_in_namespaces_of_its_own(void) {
   pid_t pid;
   struct px_err err;
   CU_ASSERT_EQUAL_FATAL(pipe2(ask, O_CLOEXEC), 0);
-  CU_OK(px_helper_start(&PROBE, (const int[]){ ask[0], ask[0], ask[1] }, 3, &pid, &err), err); /* it waits for its order */
+  CU_OK(px_subprocess_start(&PROBE, (const int[]){ ask[0], ask[0], ask[1] }, 3, &pid, &err), err); /* it waits for its order */
   for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
     char path[64], ours[64] = "", its[64] = "";
     snprintf(path, sizeof path, "/proc/self/ns/%s", NAMES[i]);
@@ -237,7 +237,7 @@ static void the_helper_is_in_namespaces_of_its_own(void) {
   }
   close(ask[0]);
   close(ask[1]);
-  px_helper_end(pid);
+  px_subprocess_end(pid);
 }
 
 /* As in a container: a filter that this process can never lose refuses namespaces. */

@@ -111,10 +111,10 @@ static void rows_and_moments_match_a_plain_computation(void) {
   CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &in), PX_OK);
   CU_ASSERT_TRUE(segments.n > 1);
   double mean[11] = { 0 }, m2[11] = { 0 }, plain[11] = { 0 }, square[11] = { 0 };
-  struct px_moments all = { 0, mean, m2 };
+  struct px_running_stats all = { 0, mean, m2 };
   size_t at = 0;
   for (size_t i = 0; i < segments.n; i++) {
-    px_moments_merge(&all, &segments.items[i].info.obs, 11);
+    px_running_stats_merge(&all, &segments.items[i].info.obs, 11);
     for (uint32_t k = 0; k < segments.items[i].info.traj_n; k++, at++) {
       const struct px_segment_row *row = &segments.items[i].info.rows[k];
       double ret = 0;

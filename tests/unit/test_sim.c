@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/env.h"
@@ -487,7 +487,7 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   return cu_run("sim", tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -7,7 +7,7 @@
 
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
-#include "worker/sim_box.h"
+#include "worker/sim/sim_box.h"
 
 enum { TRAJS = 3 };
 
@@ -194,7 +194,7 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_serve(&sim_box_helper, argc, argv);
+  const int helper = px_subprocess_serve(&sim_box_helper, argc, argv);
   if (helper >= 0) return helper;
   return cu_run("sim_box", tests, sizeof tests / sizeof *tests, argc, argv);
 }

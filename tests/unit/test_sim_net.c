@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/data/helper.h"
+#include "lib/base/subprocess.h"
 #include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
@@ -25,14 +25,14 @@ static struct sim_net_spec small(void) {
 }
 
 /* A keeper in memory whose process dies when it is asked to keep once too often. */
-struct keeper {
+struct checkpointer {
   struct px_buf last;
   int left;
 };
 
 static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n,
                            struct px_err *why) {
-  struct keeper *k = ctx;
+  struct checkpointer *k = ctx;
   (void)step;
   if (k->left-- == 0) return px_fail(why, PX_E_FENCED, "this attempt is over");
   k->last.len = 0;
@@ -88,7 +88,7 @@ static void real_actions_are_answered_without_a_label(void) {
 static void a_training_that_was_cut_off_ends_with_the_same_bytes(void) {
   const struct sim_net_spec spec = small();
   struct sim_pairs *pairs = make(spec.pairs);
-  struct keeper k = { .last = PX_BUF(1 << 24), .left = 150 };
+  struct checkpointer k = { .last = PX_BUF(1 << 24), .left = 150 };
   struct px_buf whole = PX_BUF(1 << 24), again = PX_BUF(1 << 24);
   struct px_checkpoint first = { .name = "first", .ctx = &k, .keep = keep };
   double loss, other;
@@ -166,7 +166,7 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_helper_main(argc, argv);
+  const int helper = px_subprocess_main(argc, argv);
   if (helper >= 0) return helper;
   struct sim_layout layout;
   if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err)

@@ -1,8 +1,8 @@
 /* The headers of tus, and what a file on its way in is said to be. */
 #include <string.h>
 
-#include "server/incoming.h"
-#include "server/tus.h"
+#include "server/api/upload_params.h"
+#include "server/api/tus.h"
 #include "tests/support/cu.h"
 
 static void versions_other_than_ours_are_refused(void) {
@@ -73,32 +73,32 @@ static void dates_are_those_of_http(void) {
 
 static void the_format_is_what_is_said_most_plainly(void) {
   struct px_err err;
-  struct incoming in;
-  struct incoming_words words = { .file_name = "a/b/c.npz", .media_type = "application/x-hdf5", .format = "jsonl" };
-  CU_OK(incoming_read(&words, &in, &err), err);
+  struct upload_params in;
+  struct upload_params_words words = { .file_name = "a/b/c.npz", .media_type = "application/x-hdf5", .format = "jsonl" };
+  CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_JSONL);
   CU_ASSERT_STRING_EQUAL(in.name, "c.npz");
   CU_ASSERT_FALSE(in.options.ignore_actions);
   words.obs_keys = "x,y"; /* of no use but to HDF5 */
-  CU_ASSERT_EQUAL(incoming_read(&words, &in, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(upload_params_read(&words, &in, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "obs_keys");
   words.format = NULL;
-  CU_OK(incoming_read(&words, &in, &err), err);
+  CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_HDF5);
   CU_ASSERT_EQUAL(in.options.obs_keys_n, 2);
   words.obs_keys = NULL;
   words.media_type = "";
-  CU_OK(incoming_read(&words, &in, &err), err);
+  CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_NPZ);
   words.ignore_actions = "";
-  CU_OK(incoming_read(&words, &in, &err), err);
+  CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_TRUE(in.options.ignore_actions);
   words.ignore_actions = "maybe";
-  CU_ASSERT_EQUAL(incoming_read(&words, &in, &err), PX_E_BAD_FIELD);
-  CU_OK(incoming_read(&(struct incoming_words){ .file_name = "x/l\xc3\xa4ufe 2024.npz" }, &in, &err), err);
+  CU_ASSERT_EQUAL(upload_params_read(&words, &in, &err), PX_E_BAD_FIELD);
+  CU_OK(upload_params_read(&(struct upload_params_words){ .file_name = "x/l\xc3\xa4ufe 2024.npz" }, &in, &err), err);
   CU_ASSERT_STRING_EQUAL(in.name, "l\xc3\xa4ufe 2024.npz");
-  CU_ASSERT_EQUAL(incoming_read(&(struct incoming_words){ .file_name = "c" }, &in, &err), PX_E_UNSUPPORTED_MEDIA);
-  CU_ASSERT_EQUAL(incoming_read(&(struct incoming_words){ .file_name = "c.npz", .obs_keys = "a,,b" }, &in, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(upload_params_read(&(struct upload_params_words){ .file_name = "c" }, &in, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT_EQUAL(upload_params_read(&(struct upload_params_words){ .file_name = "c.npz", .obs_keys = "a,,b" }, &in, &err), PX_E_BAD_FIELD);
 }
 
 CU_MAIN("tus", T(versions_other_than_ours_are_refused), T(numbers_are_digits_and_fit), T(metadata_is_pairs_of_key_and_base64),

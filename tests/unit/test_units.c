@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/rl_world.h"
 #include "worker/idm/yardstick.h"
@@ -21,14 +21,14 @@ static void in_units(float *observations, uint64_t n, const float units[O]) {
 }
 
 static void constant_is_what_varies_by_rounding_alone(void) {
-  CU_ASSERT_EQUAL(px_moments_scale(0, 0), 0);
-  CU_ASSERT_EQUAL(px_moments_scale(0, 7), 0);
-  CU_ASSERT_EQUAL(px_moments_scale(0.05, 1e6), 0); /* less than a unit in the last place of 1e6 */
-  CU_ASSERT_EQUAL(px_moments_scale(5e-8, 1), 0);
-  CU_ASSERT_EQUAL(px_moments_scale(10, 1e6), 10);
-  CU_ASSERT_EQUAL(px_moments_scale(1e-6, 1), 1e-6);
-  CU_ASSERT_EQUAL(px_moments_scale(1e-30, 1e-30), 1e-30);
-  CU_ASSERT_EQUAL(px_moments_scale(1e-40, 0), 0); /* has no inverse in float32 */
+  CU_ASSERT_EQUAL(px_running_stats_scale(0, 0), 0);
+  CU_ASSERT_EQUAL(px_running_stats_scale(0, 7), 0);
+  CU_ASSERT_EQUAL(px_running_stats_scale(0.05, 1e6), 0); /* less than a unit in the last place of 1e6 */
+  CU_ASSERT_EQUAL(px_running_stats_scale(5e-8, 1), 0);
+  CU_ASSERT_EQUAL(px_running_stats_scale(10, 1e6), 10);
+  CU_ASSERT_EQUAL(px_running_stats_scale(1e-6, 1), 1e-6);
+  CU_ASSERT_EQUAL(px_running_stats_scale(1e-30, 1e-30), 1e-30);
+  CU_ASSERT_EQUAL(px_running_stats_scale(1e-40, 0), 0); /* has no inverse in float32 */
 }
 
 /* ---- inverse dynamics */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 #include "worker/idm/linear.h"
 
 enum { ROWS = 64 };
@@ -158,7 +158,7 @@ static void put_residual(const struct kinematics *k, uint32_t n, const double *w
     variance += (off * (e - mean) - variance) / (row + 1.0);
   }
   const double size = hypot(stat(k, IDM_STATE_MEAN, i), stat(k, IDM_STATE_STD, i)), unit = stat(k, IDM_CHANGE_STD, i);
-  const double scale = px_moments_scale(sqrt(variance) * unit, size) / unit;
+  const double scale = px_running_stats_scale(sqrt(variance) * unit, size) / unit;
   *constant -= mean;
   for (uint32_t j = 0; j <= 2 * dims; j++) r[j] = scale > 0 ? r[j] / scale : 0;
 }

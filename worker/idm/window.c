@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 
 enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) {
   struct idm_norm *norm = px_calloc(1, sizeof *norm);
@@ -63,8 +63,8 @@ void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds) {
   for (uint32_t j = 0; j < dims; j++) { /* a change carries the rounding of the states that it is between */
     double *std = stats + IDM_STATE_STD * dims + j, *change = stats + IDM_CHANGE_STD * dims + j;
     const double magnitude = hypot(stats[IDM_STATE_MEAN * dims + j], *std);
-    *std = px_moments_scale(*std, magnitude);
-    *change = px_moments_scale(*change, magnitude);
+    *std = px_running_stats_scale(*std, magnitude);
+    *change = px_running_stats_scale(*change, magnitude);
   }
   idm_norm_ready(norm);
 }
@@ -99,8 +99,8 @@ enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset
   measure_extremes(ds, spec, steps, n, low, high);
   for (uint32_t j = 0; j < dims; j++) {
     const double size = fmax(fabs((double)low[j]), fabs((double)high[j]));
-    if (px_moments_scale((double)high[j] - (double)low[j], size) <= 0) norm->stats[IDM_STATE_STD * dims + j] = 0;
-    if (px_moments_scale((double)high[dims + j] - (double)low[dims + j], size) <= 0)
+    if (px_running_stats_scale((double)high[j] - (double)low[j], size) <= 0) norm->stats[IDM_STATE_STD * dims + j] = 0;
+    if (px_running_stats_scale((double)high[dims + j] - (double)low[dims + j], size) <= 0)
       norm->stats[IDM_CHANGE_STD * dims + j] = 0;
   }
   free(low);

@@ -45,7 +45,7 @@ static inline bool idm_has_residual(const struct idm_norm *norm, uint32_t i) {
 /* Coordinate i's residual of the change from one state to the next. */
 double idm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to);
 /* Population statistics in float64. The std of what is constant is 0, and its
- * inverse in `scales` too: it is left out (px_moments_scale). */
+ * inverse in `scales` too: it is left out (px_running_stats_scale). */
 void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);
 void idm_norm_ready(struct idm_norm *norm);
 

@@ -86,7 +86,7 @@ float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const 
 void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
                      float *grads, bool add, float *dx);
 
-/* The same behind the first hidden layer, for who computes that one in its own way (fan.h): its outputs [n, hidden],
+/* The same behind the first hidden layer, for who computes that one in its own way (multi_action.h): its outputs [n, hidden],
  * normalised if the net has layer norms, are left in px_mlp_first before the forward pass; the backward pass gives dL/d of them [n, hidden], in `work`. */
 float *px_mlp_first(struct px_mlp_work *work);
 float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,

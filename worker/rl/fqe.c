@@ -178,7 +178,7 @@ static void first_values(struct fqe *f, const struct rl_data *data, const float 
   }
 }
 
-enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, const float *policy_actions,
+enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u, const float *policy_actions,
                        const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
                        struct fqe_result *result, struct px_err *err) {
   const struct px_spaces *spaces = &u->ds->spaces;

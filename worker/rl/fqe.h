@@ -45,7 +45,7 @@ struct fqe_bounds fqe_bounds(const struct fqe_result *result, double gamma);
  * each trajectory's first state under the policy. Reports phase "fqe". NO_LABELS
  * without a usable transition, NAN_LOSS when it diverges. The same bits however
  * often it went on from its checkpoint (which may be NULL). */
-enum px_status fqe_run(const struct fqe_spec *spec, const struct px_union *u, const float *policy_actions,
+enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u, const float *policy_actions,
                        const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
                        struct fqe_result *result, struct px_err *err) PX_MUST_CHECK;
 

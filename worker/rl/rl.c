@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "worker/rl/awac.h"
-#include "worker/rl/bc.h"
-#include "worker/rl/cql.h"
-#include "worker/rl/dt.h"
-#include "worker/rl/iql.h"
-#include "worker/rl/rebrac.h"
+#include "worker/rl/algo/awac.h"
+#include "worker/rl/algo/bc.h"
+#include "worker/rl/algo/cql.h"
+#include "worker/rl/algo/dt.h"
+#include "worker/rl/algo/iql.h"
+#include "worker/rl/algo/rebrac.h"
 #include "worker/rl/rl_ema.h"
-#include "worker/rl/td3bc.h"
+#include "worker/rl/algo/td3bc.h"
 
 /* Names as in lib/flow/algos.c. */
 static const struct { const char *name; const struct rl_algo *algo; } algos[] = {
@@ -153,7 +153,7 @@ static void publish(const struct run *r, struct rl_metrics *metrics) {
     metrics->losses[i] = (struct px_metric){ r->algo->losses[i], r->tail[i] / (double)tail_n };
 }
 
-enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, const struct px_progress *progress,
+enum px_status rl_train(const struct rl_spec *spec, const struct px_actions_merged *u, const struct px_progress *progress,
                         struct px_checkpoint *checkpoint, struct rl_policy **policy, struct rl_metrics *metrics,
                         struct px_err *err) {
   struct rl_data *data = NULL;

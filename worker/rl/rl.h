@@ -92,13 +92,13 @@ static inline struct px_normal rl_normal(const struct rl_data *d) {
   return (struct px_normal){ d->mean, d->inv_scale, RL_CLIP };
 }
 /* NO_LABELS if no transition is left. */
-enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
+enum px_status rl_data_new(const struct px_actions_merged *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) PX_MUST_CHECK;
 /* Place `place` of a batch of `places`: the first true_share of them, rounded up, are true ones. */
 uint32_t rl_data_draw(const struct rl_data *data, struct px_rng *rng, uint32_t place,
                       uint32_t places);
 /* Every transition whose action is known, each of weight 1. */
-enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status rl_data_all(const struct px_actions_merged *u, struct rl_data **out, struct px_err *err) PX_MUST_CHECK;
 void rl_data_free(struct rl_data *data);
 /* What the option `rewards` multiplies them with: raw 1; return_range 1000 / (return_max - return_min), and 1 where returns
  * differ by rounding alone; values 30 / the root mean square of what was earned from a transition on (rl_returns.h). */
@@ -237,7 +237,7 @@ struct rl_metrics {
  * with what `progress` or `checkpoint` returns when it asks to stop. Policy and
  * metrics, but for the seconds, are the same however often the training was cut
  * off and went on from its checkpoint (which may be NULL). */
-enum px_status rl_train(const struct rl_spec *spec, const struct px_union *u, const struct px_progress *progress,
+enum px_status rl_train(const struct rl_spec *spec, const struct px_actions_merged *u, const struct px_progress *progress,
                         struct px_checkpoint *checkpoint, struct rl_policy **policy, struct rl_metrics *metrics,
                         struct px_err *err) PX_MUST_CHECK;
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
-#include "lib/data/moments.h"
+#include "lib/data/running_stats.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_returns.h"
 
@@ -35,7 +35,7 @@ static int by_value(const void *left, const void *right) {
 }
 
 /* `confident`: the bound that the half of the proxies with the lowest scores keeps; ties at the bound are in. */
-static enum px_status find_median_score(const struct px_union *u, struct choice *choice, struct px_err *err) {
+static enum px_status find_median_score(const struct px_actions_merged *u, struct choice *choice, struct px_err *err) {
   float *scores = px_calloc(u->proxy_n + 1, sizeof *scores);
   if (!scores) return px_fail(err, PX_E_NO_MEMORY, "no memory to sort the labels' scores");
   uint64_t n = 0;
@@ -57,7 +57,7 @@ static int by_return(const void *left, const void *right) {
   return a->traj < b->traj ? -1 : a->traj > b->traj;
 }
 
-static bool step_used(const struct px_union *u, const struct choice *choice, uint32_t traj, uint64_t t) {
+static bool step_used(const struct px_actions_merged *u, const struct choice *choice, uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const bool last = step + 1 == ds->step_start[traj + 1];
@@ -68,7 +68,7 @@ static bool step_used(const struct px_union *u, const struct choice *choice, uin
   return !choice->below || (double)u->score[step] < choice->max_score;
 }
 
-static uint64_t steps_used(const struct px_union *u, const struct choice *choice, uint32_t traj) {
+static uint64_t steps_used(const struct px_actions_merged *u, const struct choice *choice, uint32_t traj) {
   const uint64_t steps = u->ds->step_start[traj + 1] - u->ds->step_start[traj];
   uint64_t n = 0;
   for (uint64_t t = 0; t < steps; t++) n += step_used(u, choice, traj, t);
@@ -83,7 +83,7 @@ static struct choice true_part(const struct choice *choice) {
 }
 
 /* ranked: the trajectories that have usable transitions, best return first. Gives their number. */
-static uint32_t rank_usable(const struct px_union *u, const struct choice *choice,
+static uint32_t rank_usable(const struct px_actions_merged *u, const struct choice *choice,
                             struct ranked *ranked) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < u->ds->traj_n; i++)
@@ -94,7 +94,7 @@ static uint32_t rank_usable(const struct px_union *u, const struct choice *choic
 
 /* Chooses the top_percent of n ranked trajectories, at least one. Gives their transitions'
  * number. */
-static uint64_t choose_best(const struct px_union *u, const struct choice *choice,
+static uint64_t choose_best(const struct px_actions_merged *u, const struct choice *choice,
                             const struct ranked *ranked, uint32_t n, enum part part, uint8_t *chosen,
                             struct rl_data *d) {
   const uint32_t wanted = (uint32_t)ceil(n * choice->top_percent / 100 - 1e-9);
@@ -107,7 +107,7 @@ static uint64_t choose_best(const struct px_union *u, const struct choice *choic
   return total;
 }
 
-static bool chose_true(const struct px_union *u, const struct choice *truth,
+static bool chose_true(const struct px_actions_merged *u, const struct choice *truth,
                        const uint8_t *chosen) {
   for (uint32_t i = 0; i < u->ds->traj_n; i++)
     if (chosen[i] && steps_used(u, truth, i)) return true;
@@ -117,7 +117,7 @@ static bool chose_true(const struct px_union *u, const struct choice *truth,
 /* chosen[traj_n] enum part: the top_percent of the trajectories that have usable transitions, true
  * and proxy ranked together. Where these have no true action, the true ones of the top_percent of
  * those that have some come too. Gives their transitions' number, and d their returns' range. */
-static enum px_status choose(const struct px_union *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
+static enum px_status choose(const struct px_actions_merged *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
                              struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   const struct choice truth = true_part(choice);
@@ -134,12 +134,12 @@ static enum px_status choose(const struct px_union *u, const struct choice *choi
   return PX_OK;
 }
 
-static float weight_of(const struct px_union *u, const struct choice *choice, uint64_t step) {
+static float weight_of(const struct px_actions_merged *u, const struct choice *choice, uint64_t step) {
   if (!choice->weigh || u->source[step] == PX_SOURCE_TRUE) return 1;
   return (float)fmax(exp(-(double)u->score[step] / choice->temperature), choice->floor);
 }
 
-static void put(struct rl_data *d, const struct px_union *u, const struct choice *choice, uint32_t traj, uint64_t t) {
+static void put(struct rl_data *d, const struct px_actions_merged *u, const struct choice *choice, uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const uint32_t i = d->n++, a = d->act_dim;
@@ -215,8 +215,8 @@ static enum px_status statistics(struct rl_data *d, struct px_err *err) {
   measure_extremes(d, low, low + dims);
   for (uint32_t j = 0; j < dims; j++) {
     const double least = (double)low[j], most = (double)low[dims + j], std = stats[dims + j];
-    const bool moves = px_moments_scale(std, hypot(stats[j], std)) > 0
-                       && px_moments_scale(most - least, fmax(fabs(least), fabs(most))) > 0;
+    const bool moves = px_running_stats_scale(std, hypot(stats[j], std)) > 0
+                       && px_running_stats_scale(most - least, fmax(fabs(least), fabs(most))) > 0;
     d->mean[j] = (float)stats[j];
     d->scale[j] = moves ? (float)std : HUGE_VALF;
     d->inv_scale[j] = 1 / d->scale[j];
@@ -242,7 +242,7 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
   return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
 }
 
-static enum px_status nothing_usable(const struct px_union *u, const struct choice *choice, struct px_err *err) {
+static enum px_status nothing_usable(const struct px_actions_merged *u, const struct choice *choice, struct px_err *err) {
   px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
   if (choice->verified && u->proxy_n)
     px_err_hint(err, "There is no true action, and labels verified takes none of the %llu proxies that the simulator did not "
@@ -251,7 +251,7 @@ static enum px_status nothing_usable(const struct px_union *u, const struct choi
   return PX_E_NO_LABELS;
 }
 
-static enum px_status data_new(const struct px_union *u, const struct choice *choice, struct rl_data **out,
+static enum px_status data_new(const struct px_actions_merged *u, const struct choice *choice, struct rl_data **out,
                                struct px_err *err) {
   const struct px_dataset *ds = u->ds;
   const struct choice truth = true_part(choice);
@@ -287,14 +287,14 @@ out:
   return status;
 }
 
-enum px_status rl_data_new(const struct px_union *u, const struct rl_spec *spec, struct rl_data **out,
+enum px_status rl_data_new(const struct px_actions_merged *u, const struct rl_spec *spec, struct rl_data **out,
                            struct px_err *err) {
   struct choice choice = choice_of(spec);
   const enum px_status status = rl_says(spec, "labels", "confident") ? find_median_score(u, &choice, err) : PX_OK;
   return status ? status : data_new(u, &choice, out, err);
 }
 
-enum px_status rl_data_all(const struct px_union *u, struct rl_data **out, struct px_err *err) {
+enum px_status rl_data_all(const struct px_actions_merged *u, struct rl_data **out, struct px_err *err) {
   const struct choice everything = { .top_percent = 100 };
   return data_new(u, &everything, out, err);
 }

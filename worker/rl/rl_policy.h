@@ -5,7 +5,7 @@
 #ifndef PX_RL_RL_POLICY_H
 #define PX_RL_RL_POLICY_H
 
-#include "worker/rl/dt_actor.h"
+#include "worker/rl/algo/dt_actor.h"
 #include "worker/rl/rl.h"
 
 enum { RL_ACTOR, RL_CRITIC, RL_NETS_N };

@@ -1,5 +1,5 @@
 /*
- * The library that makes one call fail: see kit/failing.h. Loaded in front of a program under test with LD_PRELOAD; it
+ * The library that makes one call fail: see failing.h. Loaded in front of a program under test with LD_PRELOAD; it
  * links nothing of the project. The real functions are the next ones in order, which under AddressSanitizer are its own.
  */
 #include <dlfcn.h>
@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "tests/fault/kit/failing.h"
+#include "tests/fault/lib/failing.h"
 
 static struct failing *shared;
 static enum failing_part part;

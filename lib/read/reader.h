@@ -1,0 +1,109 @@
+/*
+ * What the readers of upload formats share: a reading in progress with its
+ * limits, columns (arrays read row by row), and room for one trajectory. Inner
+ * header of lib/data: read.h is the outside. One reading belongs to one thread.
+ */
+#ifndef PX_READ_READER_H
+#define PX_READ_READER_H
+
+#include "lib/read/precision.h"
+#include "lib/read/read.h"
+
+/* A trajectory may take this much, so that no file decides how much memory is used. Its own cost, whatever its length,
+ * counts as so many bytes against the limits on unpacked data. That is little enough for a plain file of steps that are each
+ * a trajectory (9 bytes a step and more). */
+enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 256 };
+
+/* Borrows everything it points to. */
+struct px_reading {
+  const struct px_read_options *options; /* never NULL */
+  const struct px_spaces *spaces;
+  const struct px_traj_sink *sink;
+  struct px_read_report *report;
+  bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
+  uint64_t file_bytes, logical_bytes;
+  uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
+  bool precision_noted; /* one note on lost precision is enough */
+  uint64_t cached_bytes; /* of chunks kept unpacked: see h5.c */
+};
+
+/* Each reads a whole file in memory, and sets report->layout. In the helper process, or in tests. */
+enum px_status px_read_hdf5(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+/* Reads `fd` from where it stands. */
+enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) PX_MUST_CHECK;
+
+/* Hands a trajectory on, and counts and charges it. */
+enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) PX_MUST_CHECK;
+/* Adds a line to the report; those over its capacity are dropped. */
+void px_reading_note(struct px_reading *r, const char *fmt, ...) PX_PRINTF(2, 3);
+/* BAD_DATA at "trajectory n, step t, field", n being the next to be put. */
+enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
+                               const char *fmt, ...) PX_PRINTF(5, 6);
+/* BAD_DATA at `second` where a file has two arrays of one meaning. */
+enum px_status px_reading_fail_twice(const char *first, const char *second, struct px_err *err);
+/* An array cannot hold null: a row [A] of nothing but NaN is a step without an action. True for one, which becomes zeros. */
+bool px_reading_take_nan(struct px_reading *r, float *action);
+/* The notes of what was counted; once, after the last trajectory. */
+void px_reading_note_counts(struct px_reading *r);
+/* BAD_DATA when options name keys; for layouts whose observations are one array. */
+enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err) PX_MUST_CHECK;
+/* How much all arrays together may take, unpacked. */
+uint64_t px_reading_max_bytes(const struct px_reading *r);
+/* Counts an array about to be read against the limits, before anything of it is read. */
+enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
+                                 struct px_err *err) PX_MUST_CHECK;
+
+/* px_dtype_to_float, with what float32 loses counted as in px_precision_see. */
+void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst);
+/* After the last row of an array: BAD_DATA at "name[col]" where float32 would make a staircase of a column, or a note. */
+enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
+                                          struct px_err *err) PX_MUST_CHECK;
+/* The same for n bytes of something else; `what` names it in the error. */
+enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, const char *what, uint64_t n, struct px_err *err)
+  PX_MUST_CHECK;
+
+/* An array [rows, cols] read once from the first row to the last. */
+struct px_column {
+  char name[128];
+  uint64_t rows;
+  uint32_t cols;
+  bool integers; /* in the file; what is read are floats always */
+  void *ctx;     /* owned: freed by close */
+  enum px_status (*next)(void *ctx, size_t rows, float *dst, struct px_err *err);
+  void (*close)(void *ctx);
+};
+/* Closes what is open; a zeroed column is none. */
+void px_column_close(struct px_column *column);
+/* BAD_DATA unless it has that many columns (`what` declares them). */
+enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err)
+  PX_MUST_CHECK;
+
+/* The same for actions, which moreover may have to be floats: see no_integers. */
+enum px_status px_column_expect_actions(const struct px_reading *r, const struct px_column *column, struct px_err *err)
+  PX_MUST_CHECK;
+
+/* Room for a trajectory, grown on demand; owns its arrays. */
+struct px_traj_buffer {
+  uint32_t obs_dim, act_dim;
+  size_t cap;          /* steps */
+  float *observations; /* [cap + 1, O] */
+  float *actions;      /* [cap, A] */
+  float *rewards;      /* [cap] */
+  uint8_t *labelled;   /* [cap] */
+};
+void px_traj_buffer_init(struct px_traj_buffer *room, const struct px_spaces *spaces);
+/* At least `steps`; what is there stays. TOO_LARGE beyond PX_TRAJ_MAX_BYTES. */
+enum px_status px_traj_buffer_steps(struct px_traj_buffer *room, size_t steps, struct px_err *err) PX_MUST_CHECK;
+void px_traj_buffer_free(struct px_traj_buffer *room);
+
+/* The members of the flat layout (D4RL, npz), by name. */
+struct px_flat_source {
+  void *ctx;
+  bool (*has)(void *ctx, const char *name);
+  enum px_status (*open)(void *ctx, const char *name, struct px_column *out, struct px_err *err);
+};
+/* Reads the flat layout and splits it into episodes. */
+enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *source, struct px_err *err) PX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Writing a dataset out for other programs, segment by segment, so that memory
+ * stays bounded. Used by the export job. Upload order is kept.
+ *
+ * Which action a step carries: `true` the uploaded one; `proxy` the label set's,
+ * also where the true one is known; `both` the true one, or else the proxy.
+ * action_source says which it is (0 absent, 1 true, 2 proxy, 3 proxy from a simulator). How certain a proxy
+ * action is (0 where there is none; discrete actions: labels.h):
+ *   action_std        [N, A] standard deviation of the true action about it, in the action's units: the total
+ *   action_epistemic  [N, A] the part of it that more labels would take away
+ *   action_score      [N] the mean of action_std over dims, each in halves of its range: small is certain
+ *   action_residual   [N] how far the simulator's best step ended from the next state (labels.h); 0 without a simulator
+ *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the simulator's and certified
+ * Where the source is 0 the action is 0 (null in JSON lines).
+ * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
+ *
+ *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
+ *          next_observations; and action_source u8, action_std, action_epistemic, action_score, action_residual,
+ *          action_verified u8, next_known u8
+ *   npz    the same arrays, stored (not compressed)
+ *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
+ *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" (null unless proxy; the
+ *          last two are there where a simulator took part), "terminated", "truncated"}; has_final is
+ *          said by the number of observations
+ *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std, action_epistemic,
+ *          action_score, action_residual, action_verified; labelled and label_mask say where there is an action, whatever its source
+ *
+ * D4RL has no way to say that a final next state is unknown: next_observations
+ * then repeats the state itself, next_known is 0 at that step (1 at all others),
+ * and timeouts is 1 unless the episode terminated. A reader that knows
+ * next_known gets the same trajectories back; others see a step that stays.
+ * Our own readers take only actions with action_source 1 for true: proxies that
+ * come back by an upload do not turn into truth. Equal content gives equal bytes.
+ */
+#ifndef PX_WRITE_WRITE_H
+#define PX_WRITE_WRITE_H
+
+#include "lib/data/labels.h"
+
+enum px_export_format { PX_EXPORT_HDF5, PX_EXPORT_NPZ, PX_EXPORT_JSONL, PX_EXPORT_SAFETENSORS, PX_EXPORT_FORMAT_N };
+enum px_export_which { PX_EXPORT_TRUE, PX_EXPORT_PROXY, PX_EXPORT_BOTH, PX_EXPORT_WHICH_N };
+/* "hdf5" ... and "true" ...; BAD_FIELD for another word. */
+enum px_status px_export_format_parse(const char *word, enum px_export_format *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_export_which_parse(const char *word, enum px_export_which *out, struct px_err *err) PX_MUST_CHECK;
+const char *px_export_media_type(enum px_export_format format);
+const char *px_export_suffix(enum px_export_format format); /* ".hdf5" ... */
+
+struct px_export;
+/* Creates `path`, replacing what is there; unnamed temporary files live in the
+ * same directory and take up to the size of the result. */
+enum px_status px_export_new(enum px_export_format format, enum px_export_which which, const struct px_spaces *spaces,
+                             const char *path, struct px_export **out, struct px_err *err) PX_MUST_CHECK;
+/* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
+enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
+                                 struct px_err *err) PX_MUST_CHECK;
+/* Completes and syncs the file. BAD_DATA if there was no segment. */
+enum px_status px_export_end(struct px_export *e, struct px_err *err) PX_MUST_CHECK;
+/* Removes the file unless it was ended. */
+void px_export_free(struct px_export *e);
+
+#endif

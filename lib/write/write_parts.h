@@ -1,0 +1,65 @@
+/*
+ * What write.c and its writers share; for nobody else. A writer gets the
+ * dataset segment by segment, either as columns of equal meaning (write_hdf5.c,
+ * write_spool.c) or as the segment itself (write_jsonl.c).
+ */
+#ifndef PX_WRITE_WRITE_PARTS_H
+#define PX_WRITE_WRITE_PARTS_H
+
+#include "lib/write/write.h"
+#include "lib/data/safetensors.h"
+#include "lib/data/segment.h"
+
+/* A segment with its chosen actions; all borrowed. */
+struct px_export_rows {
+  const struct px_spaces *spaces;
+  const struct px_segment_view *view;
+  const float *actions, *std, *epistemic; /* [steps_n, A]; std is the total */
+  const float *score, *residual;          /* [steps_n] */
+  const uint8_t *source, *verified;       /* [steps_n]; 3 in source: PX_SOURCE_SIMULATOR */
+  bool simulated;                         /* the segment's labels have residuals */
+};
+
+enum { PX_EXPORT_COLUMNS_MAX = 20 };
+/* New rows of one array; the same names, types and widths every time. */
+struct px_export_column {
+  const char *name;
+  enum px_dtype dtype;
+  uint32_t width;             /* 0: a number per row, so one dimension */
+  uint64_t rows;
+  const void *data;
+};
+struct px_export_columns {
+  struct px_export_column column[PX_EXPORT_COLUMNS_MAX];
+  uint32_t n;
+};
+/* Adds a column. */
+void px_export_column_add(struct px_export_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
+                          uint64_t rows, const void *data);
+
+/* Growing memory for the columns that a segment does not hold as they are. */
+struct px_export_scratch {
+  struct px_buf next, flat, terminals, timeouts, known, labelled, mask, classes;
+};
+void px_export_scratch_free(struct px_export_scratch *scratch);
+/* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */
+enum px_status px_export_columns_d4rl(const struct px_export_rows *rows, struct px_export_scratch *scratch,
+                                      struct px_export_columns *out) PX_MUST_CHECK;
+enum px_status px_export_columns_segment(const struct px_export_rows *rows, struct px_export_scratch *scratch,
+                                         struct px_export_columns *out) PX_MUST_CHECK;
+
+/* One row of the table of formats. `put` gets columns, or NULL where `columns` is NULL. */
+struct px_export_writer {
+  enum px_status (*columns)(const struct px_export_rows *, struct px_export_scratch *, struct px_export_columns *);
+  enum px_status (*open)(const char *path, void **writer, struct px_err *err);
+  enum px_status (*put)(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+                        struct px_err *err);
+  enum px_status (*end)(void *writer, struct px_err *err);
+  void (*free)(void *writer); /* NULL is fine */
+};
+extern const struct px_export_writer px_export_hdf5, px_export_npz, px_export_jsonl, px_export_safetensors;
+
+/* Writes all n bytes, whatever write(2) takes at a time. */
+enum px_status px_export_write(int fd, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+
+#endif

@@ -1,0 +1,13 @@
+/* POST /v1/pipelines: the body is the spec itself. */
+#include <string.h>
+
+#include "server/api/api.h"
+
+API_HANDLER(api_pipeline_create) {
+  bool dry_run;
+  enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
+  if (!status) status = api_submit(req, reply, FLOW_PIPELINE, req->json, dry_run, err);
+  /* Specs of jobs lie at /spec; this one is the whole body. */
+  if (status && strncmp(err->pointer, "/spec/", 6) == 0) memmove(err->pointer, err->pointer + 5, strlen(err->pointer + 5) + 1);
+  return status;
+}

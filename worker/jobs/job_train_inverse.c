@@ -1,0 +1,87 @@
+/*
+ * train_inverse: a net that inverts a simulator, published as a model, from which the shards of a
+ * label job start. It sees no action of the data.
+ */
+#include <stdlib.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/json.h"
+#include "lib/store/results.h"
+#include "worker/jobs/checkpointer.h"
+#include "worker/sim/net.h"
+#include "worker/jobs/simulator.h"
+#include "worker/jobs/job_inputs.h"
+
+static struct sim_net_spec spec_of(const json_t *spec) {
+  const json_t *net = json_object_get(spec, "net");
+  return (struct sim_net_spec){ .pairs = (uint32_t)spec_uint(net, "pairs", 0),
+                                .steps = (uint32_t)spec_uint(net, "steps", 0),
+                                .batch = (uint32_t)spec_uint(net, "batch", 0),
+                                .hidden = (uint32_t)spec_uint(net, "hidden", 0),
+                                .layers = (uint32_t)spec_uint(net, "layers", 0),
+                                .lr = spec_number(net, "lr", 0),
+                                .seed = spec_uint(spec, "seed", 0) };
+}
+
+/* Simulated steps of the model as the check left it. */
+static enum px_status simulate(struct job *job, const struct px_dataset *ds,
+                               const struct sim_net_spec *spec, struct simulator **simulator,
+                               struct sim_pairs **pairs, struct px_err *err) {
+  struct sim_options options = sim_options_default();
+  double *std = NULL;
+  enum px_status status = simulator_spread(ds, &std, err);
+  options.std = std;
+  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, simulator, err);
+  if (!status) status = simulator_take_check(*simulator, job, &options.replay_median, err);
+  if (!status)
+    status = simulator_pairs(*simulator, &options, ds, spec->seed, spec->pairs, &job->progress,
+                             pairs, err);
+  free(std);
+  return status;
+}
+
+static enum px_status publish(struct job *job, struct sim_net *net, double loss, double seconds,
+                              struct px_err *err) {
+  struct px_buf bytes = PX_BUF(SIM_NET_BYTES_MAX);
+  json_t *document =
+    json_pack("{s:s, s:f, s:f}", "simulator", spec_text(job->spec, "simulator"), "loss", loss,
+              "seconds", seconds);
+  char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
+  json_decref(document);
+  enum px_status status =
+    text ? sim_net_save(net, &bytes, err) : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
+  if (!status)
+    status = store_model_publish(job->store, &job->hold, spec_text(job->spec, "dataset"), "inverse",
+                                 "net", bytes.data, bytes.len, text, err);
+  free(text);
+  px_buf_free(&bytes);
+  return status;
+}
+
+enum px_status job_train_inverse(struct job *job, struct px_err *err) {
+  const struct sim_net_spec spec = spec_of(job->spec);
+  struct px_dataset *ds = NULL;
+  struct simulator *simulator = NULL;
+  struct sim_pairs *pairs = NULL;
+  struct sim_net *net = NULL;
+  struct checkpointer checkpointer = { .job = NULL };
+  double loss = 0;
+  const double begun_s = px_clock_s();
+  enum px_status status = snapshot_states(job, &ds, err);
+  if (!status) status = simulate(job, ds, &spec, &simulator, &pairs, err);
+  if (!status) {
+    /* From here on SIGTERM means: keep the state and stop. */
+    status = checkpointer_open(&checkpointer, job, simulator_profile(simulator), err);
+    if (!status)
+      status = sim_net_train(pairs, &ds->spaces, &spec, &job->progress, &checkpointer.checkpoint, &net,
+                             &loss, err);
+    if (status == PX_E_NAN_LOSS) checkpointer_explain(&checkpointer, err);
+    checkpointer_close(&checkpointer);
+  }
+  if (!status) status = publish(job, net, loss, px_clock_s() - begun_s, err);
+  sim_net_free(net);
+  sim_pairs_free(pairs);
+  simulator_close(simulator);
+  px_dataset_free(ds);
+  return status;
+}

@@ -1,0 +1,48 @@
+/*
+ * Running one job: what every job_<kind>.c gets, and the table of them.
+ *
+ * A job function reads its checked spec, works, and publishes its result under
+ * its hold in one transaction that also ends the job; after PX_OK nothing is
+ * left to do. Everything it allocates dies with the child process at the
+ * latest, but it frees what it takes. One thread.
+ */
+#ifndef PX_WORKER_JOBS_JOBS_H
+#define PX_WORKER_JOBS_JOBS_H
+
+#include <jansson.h>
+
+#include "lib/base/progress.h"
+#include "lib/flow/spec.h"
+#include "lib/store/jobs.h"
+
+struct job {
+  struct store *store;
+  struct store_lease hold;
+  const char *dataset_id; /* "" for none */
+  const json_t *spec;     /* checked against flow_kind_info(kind)->fields */
+  struct px_progress progress;
+  int checkpoint_ms;      /* the longest pause between two checkpoints */
+};
+
+/* One per kind, each in its own file. */
+enum px_status job_ingest(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_train_idm(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_label_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_simulate_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_check_simulator(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_train_inverse(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_label(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_train_policy(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_evaluate(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_assess(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_rehearse(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_report(struct job *job, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_export(struct job *job, struct px_err *err) PX_MUST_CHECK;
+
+/* The function of a kind; NULL for a pipeline, which never runs. */
+typedef enum px_status (*job_function)(struct job *, struct px_err *);
+job_function jobs_function(enum flow_kind kind);
+/* Names of the kinds that run, for claiming. Borrowed; *n of them. */
+const char *const *jobs_kinds(size_t *n);
+
+#endif
