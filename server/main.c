@@ -17,6 +17,7 @@
 #include "lib/sim/mjcf.h"
 #include "lib/flow/names.h"
 #include "server/api/api.h"
+#include "server/app/hooks.h"
 #include "server/http/listen.h"
 
 static const struct px_option OPTIONS[] = {
@@ -207,7 +208,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                              .replies_max_bytes = (uint64_t)px_config_int(config, "replies_max_bytes"),
                                              .unauth_connections = (int)px_config_int(config, "unauth_connections"),
                                              .unauth_per_address = (int)px_config_int(config, "unauth_per_address"),
-                                             .max_upload_bytes = options.max_upload_bytes, .service = service,
+                                             .max_upload_bytes = options.max_upload_bytes, .service = service, .hooks = &service_hooks,
                                              .routes = API_ROUTES, .routes_n = API_ROUTES_N };
   if (!status) status = http_start(&http_options, &http, err);
   if (!status) {

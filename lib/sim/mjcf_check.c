@@ -7,7 +7,6 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
-#include "lib/read/reader.h"
 #include "lib/sim/mjcf_frame.h"
 
 enum { IDLE_MS = 60000 };

@@ -1,11 +1,15 @@
 /*
- * Which trajectories of a file its dataset has already, or the file itself twice. Inner header of lib/store, for ingest.c:
+ * Which trajectories of a file its dataset has already, or the file itself twice. For lib/transfer and datasets_append.c:
  * what happens to them is the uploader's choice. One thread at a time.
  */
 #ifndef PX_STORE_DUPLICATES_H
 #define PX_STORE_DUPLICATES_H
 
-#include "lib/transfer/transfer.h"
+#include "lib/store/datasets.h"
+
+/* What becomes of trajectories that the dataset has already, or that come before in the same file (traj_digest.h): they are
+ * stored and told of; left out and told of; or all of the file is refused. */
+enum store_on_duplicate { STORE_DUPLICATE_ALLOW, STORE_DUPLICATE_SKIP, STORE_DUPLICATE_REFUSE, STORE_DUPLICATE_N };
 
 struct duplicates {
   enum store_on_duplicate policy;

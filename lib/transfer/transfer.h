@@ -15,11 +15,9 @@
 #include "lib/write/write.h"
 #include "lib/read/read.h"
 #include "lib/store/datasets.h"
+#include "lib/store/duplicates.h"
 #include "lib/store/jobs.h"
 
-/* What becomes of trajectories that the dataset has already, or that come before in the same file (traj_digest.h): they are
- * stored and told of; left out and told of; or all of the file is refused. */
-enum store_on_duplicate { STORE_DUPLICATE_ALLOW, STORE_DUPLICATE_SKIP, STORE_DUPLICATE_REFUSE, STORE_DUPLICATE_N };
 /* "allow", "skip", "refuse"; false for another word. */
 bool store_on_duplicate_parse(const char *word, enum store_on_duplicate *out);
 

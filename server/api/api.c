@@ -9,7 +9,7 @@
 
 #include "lib/store/blob.h"
 #include "lib/store/datasets.h"
-#include "server/app/files.h"
+#include "lib/base/files.h"
 #include "server/api/upload_params.h"
 #include "server/app/idempotency.h"
 
@@ -84,7 +84,7 @@ enum px_status api_check_id(const char *id, const char *prefix, const char *what
 }
 
 enum px_status api_done(const struct http_request *req, enum px_status status, const char *what, const char *id, struct px_err *err) {
-  if (!status || once_asked(req)) return status;
+  if (!status || idempotency_asked(req)) return status;
   char why[256];
   snprintf(why, sizeof why, "%.200s", err->message);
   px_fail(err, PX_E_UNSETTLED, "%s %s was made, but cannot be read back: %s", what, id, why);

@@ -6,7 +6,7 @@
 #include "lib/base/scratch.h"
 #include "lib/transfer/transfer.h"
 #include "server/api/api.h"
-#include "server/app/files.h"
+#include "lib/base/files.h"
 #include "server/api/labelled_segment.h"
 
 struct plan {

@@ -126,9 +126,9 @@ static enum px_status look_first(struct http_request *req, struct http_reply *re
   /* Whoever knows another version than this one is told at once. */
   if (known && !http_etag_listed(known, etag, true)) return PX_OK;
   if (waits && !seen.final) {
-    snprintf(reply->wait_job, sizeof reply->wait_job, "%s", req->params[0]);
-    reply->wait_version = seen.version;
-    reply->wait_ms = wait_ms;
+    snprintf(reply->park_key, sizeof reply->park_key, "%s", req->params[0]);
+    reply->park_version = seen.version;
+    reply->park_ms = wait_ms;
     *all = true;
   } else if (known) {
     reply->etag = etag; /* becomes 304 */

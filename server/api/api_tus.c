@@ -17,7 +17,7 @@
 #include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"
 #include "server/api/api.h"
-#include "server/app/files.h"
+#include "lib/base/files.h"
 #include "server/api/upload_params.h"
 #include "server/api/tus.h"
 

@@ -10,7 +10,7 @@
 
 enum { HEAD_MAX_BYTES = 64 << 10, BODY_MAX_BYTES = 256 << 20 };
 
-bool once_asked(const struct http_request *req) {
+bool idempotency_asked(const struct http_request *req) {
   return strcmp(req->method, "POST") == 0 && http_header(req, "Idempotency-Key");
 }
 
@@ -115,7 +115,7 @@ static enum px_status handle(void *ctx, struct store_answer *answer, struct px_e
   return status;
 }
 
-enum px_status once_run(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+static enum px_status handle_once(struct http_request *req, struct http_reply *reply, struct px_err *err) {
   struct store *store = NULL;
   struct store_once once;
   struct store_answer answer = { 0, PX_BUF(HEAD_MAX_BYTES), PX_BUF(BODY_MAX_BYTES) };
@@ -134,4 +134,8 @@ enum px_status once_run(struct http_request *req, struct http_reply *reply, stru
   px_buf_free(&answer.head);
   px_buf_free(&answer.body);
   return status;
+}
+
+enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+  return idempotency_asked(req) ? handle_once(req, reply, err) : http_handle(req, reply, err);
 }

@@ -5,16 +5,16 @@
  * again with `Idempotent-Replayed: true`. Only successes are remembered: a
  * request that failed did nothing, and its repeat tries again.
  *
- * Used by http.c. One request belongs to one thread at a time.
+ * A hook of http (service_hooks). One request belongs to one thread at a time.
  */
 #ifndef PX_SERVER_APP_IDEMPOTENCY_H
 #define PX_SERVER_APP_IDEMPOTENCY_H
 
 #include "server/http/http.h"
 
-/* Whether the request is to be carried out by once_run. */
-bool once_asked(const struct http_request *req);
-/* http_ready and the route's handler, or the stored answer. BAD_REQUEST for a key that is none. */
-enum px_status once_run(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
+/* Whether the request has such a key. */
+bool idempotency_asked(const struct http_request *req);
+/* http_handle, or the stored answer where the key was seen before. BAD_REQUEST for a key that is none. */
+enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
 
 #endif

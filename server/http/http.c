@@ -14,9 +14,6 @@
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "server/http/http_validate.h"
-#include "server/app/metrics.h"
-#include "server/app/idempotency.h"
-#include "server/app/service.h"
 
 enum {
   /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes resident. Bodies come in
@@ -161,8 +158,8 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 /* A token that is not known yet is looked up. */
 static enum px_status authorize(struct exchange *x, struct px_err *err) {
   http_conn_hold_up(x->conn, true);
-  const enum px_status status = service_authorize(x->req.service, http_header(&x->req, "Authorization"),
-                                                  http_conn_address(x->conn), x->req.token_digest, err);
+  const enum px_status status = x->http->options.hooks->authorize(x->req.service, http_header(&x->req, "Authorization"),
+                                                            http_conn_address(x->conn), x->req.token_digest, err);
   http_conn_hold_up(x->conn, false);
   memcpy(&x->req.token, x->req.token_digest, sizeof x->req.token);
   return status;
@@ -192,7 +189,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   /* What only removes compares it; what makes something must not pass over it. */
   if (!status && http_header(&x->req, "If-Match") && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
     status = px_fail(err, PX_E_PRECONDITION_FAILED, "%s has no version here that If-Match could name", x->method);
-  if (!status && once_asked(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
+  if (!status && x->http->options.hooks->wants_digest(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
   return status ? status : check_body(x, err);
 }
 
@@ -201,6 +198,11 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
 enum px_status http_ready(struct http_request *req, struct px_err *err) {
   const struct http_stream *stream = req->route->stream;
   return stream && stream->ready ? stream->ready(req, err) : PX_OK;
+}
+
+enum px_status http_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+  const enum px_status status = http_ready(req, err);
+  return status ? status : req->route->handle(req, reply, err);
 }
 
 static bool is_read(const struct exchange *x) { return strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0; }
@@ -216,16 +218,10 @@ static void run_handler(struct exchange *x) {
   struct http_request *req = &x->req;
   x->err = (struct px_err){ 0 };
   px_json_forget();
-  if (once_asked(req)) {
-    x->failed = once_run(req, &x->reply, &x->err);
-  } else {
-    x->failed = http_ready(req, &x->err);
-    if (!x->failed) x->failed = req->route->handle(req, &x->reply, &x->err);
-  }
+  x->failed = x->http->options.hooks->handle(req, &x->reply, &x->err);
   tell_want_of_memory(x);
   x->err.code = x->failed;
-  if (!x->failed && x->reply.wake) service_wake(req->service, x->reply.wake);
-  if (!x->failed && x->reply.changed) service_job_changed(req->service, x->reply.changed);
+  if (!x->failed) x->http->options.hooks->committed(req->service, &x->reply);
 }
 
 static void flush(struct exchange *x) {
@@ -257,7 +253,7 @@ static enum MHD_Result send_away(struct exchange *x, enum stage away, enum stage
   x->stage = away;
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
-  const enum px_status status = service_run_later(x->req.service, &x->req, x->req.route->body == HTTP_STREAM, &err);
+  const enum px_status status = x->http->options.hooks->run_later(x->req.service, &x->req, x->req.route->body == HTTP_STREAM, &err);
   if (!status) return MHD_YES;
   x->failed = status;
   x->err = err;
@@ -277,7 +273,8 @@ static enum MHD_Result hold(struct exchange *x) {
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
   /* If it cannot be held it is answered now, as after a wait. */
-  if (service_park(x->req.service, &x->req, asked.wait_job, asked.wait_version, asked.wait_ms, &err)) http_resume(&x->req);
+  if (x->http->options.hooks->park(x->req.service, &x->req, asked.park_key, asked.park_version, asked.park_ms, &err))
+    http_resume(&x->req);
   return MHD_YES;
 }
 
@@ -285,7 +282,7 @@ static enum MHD_Result run_here(struct exchange *x) {
   http_conn_hold_up(x->conn, true);
   run_handler(x);
   http_conn_hold_up(x->conn, false);
-  if (!x->failed && x->reply.wait_ms > 0) return hold(x);
+  if (!x->failed && x->reply.park_ms > 0) return hold(x);
   return http_answer(x);
 }
 
@@ -396,7 +393,7 @@ static void log_request(const struct exchange *x, bool whole) {
   const double seconds = (double)(px_clock_ms() - x->began_ms) / 1000;
   const int status = x->stage == STAGE_SENT ? x->reply.status : 0;
   const struct http_route *route = x->req.route;
-  metrics_request(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
+  x->http->options.hooks->answered(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
   if (is_unauthorized(x)) {
     log_unauthorized();
     return;

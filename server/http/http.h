@@ -115,13 +115,13 @@ struct http_reply {
   bool lacking;                 /* there was no memory for one of them */
   const char *etag;             /* with its quotes; If-None-Match is answered from it */
   const char *cache;            /* Cache-Control; no-cache when NULL */
-  int wake;                     /* jobs that may be ready now: told to workers after the handler's success */
-  const char *changed;          /* a job that changed: told to long polls then */
-  /* A long poll: instead of an answer now, run the handler again when the job's
+  int wake;                     /* so much work may be ready now: for hooks.committed */
+  const char *changed;          /* the key of what changed, for those that are parked on it; or NULL */
+  /* A long poll: instead of an answer now, run the handler again when the key's
    * version is no longer this one, or the time has passed. */
-  char wait_job[40];
-  int64_t wait_version;
-  int wait_ms;
+  char park_key[40];
+  int64_t park_version;
+  int park_ms;
 };
 /* Both strings must live as long as the request (arena). A NULL value stands for one that there was no memory for. */
 void http_reply_header(struct http_reply *reply, const char *name, const char *value);
@@ -131,6 +131,32 @@ enum px_status http_reply_json(struct http_reply *reply, json_t *json, struct px
 enum px_status http_reply_spill(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
 /* The problem document (RFC 9457) of an error. */
 enum px_status http_problem(const struct px_err *why, const char *request_id, struct px_buf *out) PX_MUST_CHECK;
+
+/*
+ * What http asks of the server around it. `service` is the server's own: http hands it on and never looks into it. Every
+ * hook may be called by several threads at once.
+ */
+struct http_hooks {
+  /* The digest of the token in an Authorization header (may be NULL), if it is a good one. `address`: a hash of the
+   * client's. UNAUTHORIZED, RATE_LIMITED. */
+  enum px_status (*authorize)(struct service *service, const char *authorization, uint64_t address,
+                              uint8_t digest[PX_SHA256_BYTES], struct px_err *err);
+  /* Whether `handle` will ask for the body's digest. */
+  bool (*wants_digest)(const struct http_request *req);
+  /* Carries out a complete request: http_handle, or less where it was carried out before. */
+  enum px_status (*handle)(struct http_request *req, struct http_reply *reply, struct px_err *err);
+  /* After the success of that: reply->wake and reply->changed. */
+  void (*committed)(struct service *service, const struct http_reply *reply);
+  /* Calls http_run_deferred on another thread. `begun`: a part of the body was taken. */
+  enum px_status (*run_later)(struct service *service, struct http_request *req, bool begun, struct px_err *err);
+  /* Calls http_resume when the key's version is no longer this one, or after the time. */
+  enum px_status (*park)(struct service *service, struct http_request *req, const char *key, int64_t version, int ms,
+                         struct px_err *err);
+  /* Space for so many bytes more in a temporary file, which is opened where *fd is -1. NO_SPACE. */
+  enum px_status (*spool)(struct service *service, uint64_t bytes, int *fd, struct px_err *err);
+  /* Counts an answered request; route: its index in the table, or -1. */
+  void (*answered)(int route, int status, double seconds, uint64_t received_bytes, uint64_t sent_bytes);
+};
 
 struct http_options {
   int listen_fd;                /* owned by http from now on */
@@ -143,6 +169,7 @@ struct http_options {
   int unauth_per_address;       /* the same from one address; 0: no limit of its own */
   uint64_t max_upload_bytes;
   struct service *service;
+  const struct http_hooks *hooks;
   const struct http_route *routes;
   size_t routes_n;
 };
@@ -156,8 +183,9 @@ bool http_drained(struct http *http, int64_t drain_ms) PX_MUST_CHECK;
 int http_in_flight(const struct http *http);
 /* Only when none is in flight. */
 void http_stop(struct http *http);
-/* The route's own work on a complete request: `ready`, then the handler. */
+/* The long work of a complete request before its handler; and both. */
 enum px_status http_ready(struct http_request *req, struct px_err *err) PX_MUST_CHECK;
+enum px_status http_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
 /* For the work pool and the waiter: the request goes on, on its HTTP thread. */
 void http_resume(struct http_request *req);
 /* Flushes the stream or runs the handler on this thread, then resumes (work pool). */

@@ -3,10 +3,8 @@
 
 #include <unistd.h>
 
-#include "server/app/files.h"
+#include "lib/base/files.h"
 #include "server/http/http_exchange.h"
-#include "server/app/diskspace.h"
-#include "server/app/service.h"
 
 enum { SMALL_BYTES = 64 << 10,      /* stays in memory: never more than the connections' own */
        PIECE_BYTES = 256 << 10,     /* of a body that is made piece by piece */
@@ -14,10 +12,8 @@ enum { SMALL_BYTES = 64 << 10,      /* stays in memory: never more than the conn
 
 /* All that the body holds goes to the end of the reply's file. The body is as it was when that fails. */
 static enum px_status spool(struct http_request *req, struct http_reply *reply, struct px_err *err) {
-  struct diskspace_claim claim = { 0 };
-  enum px_status status = diskspace_use(service_diskspace(req->service), &claim, DISKSPACE_SPOOL, reply->body.len, err);
-  diskspace_end(service_diskspace(req->service), &claim);
-  if (!status && reply->fd < 0) status = service_spool(req->service, &reply->fd, err);
+  const struct exchange *x = req->exchange;
+  enum px_status status = x->http->options.hooks->spool(req->service, reply->body.len, &reply->fd, err);
   if (!status) status = files_write(reply->fd, reply->body.data, reply->body.len, err);
   if (status) return status;
   reply->fd_bytes += reply->body.len;

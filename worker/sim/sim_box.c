@@ -11,7 +11,6 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
-#include "lib/read/reader.h"
 #include "lib/sim/mjcf.h"
 #include "worker/sim/sim_box_frame.h"
 

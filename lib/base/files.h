@@ -1,6 +1,6 @@
 /* Small helpers on file descriptors, for spooled bodies and answers. Stateless. */
-#ifndef PX_SERVER_APP_FILES_H
-#define PX_SERVER_APP_FILES_H
+#ifndef PX_BASE_FILES_H
+#define PX_BASE_FILES_H
 
 #include <stdint.h>
 

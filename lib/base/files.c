@@ -1,5 +1,5 @@
 /* Small helpers on file descriptors: see files.h. */
-#include "server/app/files.h"
+#include "lib/base/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
