@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/read/sandbox.h"
+#include "lib/write/write.h"
 #include "lib/base/config.h"
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
@@ -239,9 +241,10 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
   return px_fail(err, PX_E_BAD_FIELD, "there is no command '%.64s'; --help lists them", command);
 }
 
+static const struct px_subprocess_kind *const HELPERS[] = { &px_parse_helper, &px_write_hdf5_helper, &px_mjcf_helper, NULL };
+
 int main(int argc, char **argv) {
-  int helper = px_subprocess_main(argc, argv);
-  if (helper < 0) helper = px_subprocess_serve(&px_subprocess_mjcf, argc, argv);
+  const int helper = px_subprocess_main(HELPERS, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("server");
   const char *first = argc > 1 ? argv[1] : "--help";

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/read/sandbox.h"
+#include "lib/write/write.h"
 #include "lib/base/crash.h"
 #include "lib/base/log.h"
 #include "lib/base/stop.h"
@@ -49,9 +51,10 @@ static void help(void) {
   px_config_help(OPTIONS, OPTIONS_N, stdout);
 }
 
+static const struct px_subprocess_kind *const HELPERS[] = { &px_parse_helper, &px_write_hdf5_helper, &sim_box_helper, NULL };
+
 int main(int argc, char **argv) {
-  int helper = px_subprocess_main(argc, argv);
-  if (helper < 0) helper = px_subprocess_serve(&sim_box_helper, argc, argv);
+  const int helper = px_subprocess_main(HELPERS, argc, argv);
   if (helper >= 0) return helper;
   px_crash_setup("worker");
   for (int i = 1; i < argc; i++) {

@@ -38,8 +38,8 @@ static const struct cli_option *option_at(const struct cli_command *command, int
   return (size_t)index < own ? &command->options[index] : &COMMON[(size_t)index - own];
 }
 
-static const struct cli_command *find(const char *group, const char *verb) {
-  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+static const struct cli_command *find(const struct cli_command *const *tables, const char *group, const char *verb) {
+  for (const struct cli_command *const *table = tables; *table; table++)
     for (const struct cli_command *c = *table; c->group; c++) {
       if (strcmp(c->group, group) != 0) continue;
       if (!verb || !c->verb || strcmp(c->verb, verb) == 0) return c;
@@ -62,10 +62,10 @@ static enum px_status wrong_option(const struct cli_command *command, struct px_
   return PX_E_BAD_FIELD;
 }
 
-static enum px_status wrong_command(const char *group, const char *verb, struct px_err *err) {
+static enum px_status wrong_command(const struct cli_command *const *tables, const char *group, const char *verb, struct px_err *err) {
   char known[400] = "";
   const char *last = "";
-  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+  for (const struct cli_command *const *table = tables; *table; table++)
     for (const struct cli_command *c = *table; c->group; c++) {
       if (verb && strcmp(c->group, group) == 0 && c->verb) put_name(known, sizeof known, "", c->verb);
       if (!verb && strcmp(c->group, last) != 0) put_name(known, sizeof known, "", c->group);
@@ -96,10 +96,10 @@ static enum px_status read_option(struct cli *cli, int argc, char **argv, int *a
 }
 
 /* Whether an option that stands before the command is known takes the argument behind it. */
-static bool takes_value(const char *group, const char *name) {
+static bool takes_value(const struct cli_command *const *tables, const char *group, const char *name) {
   for (const struct cli_option *o = COMMON; o->name; o++)
     if (strcmp(o->name, name) == 0) return o->value != NULL;
-  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+  for (const struct cli_command *const *table = tables; *table; table++)
     for (const struct cli_command *c = *table; group && c->group; c++)
       for (const struct cli_option *o = strcmp(c->group, group) == 0 ? c->options : NULL; o && o->name; o++)
         if (strcmp(o->name, name) == 0) return o->value != NULL;
@@ -107,23 +107,24 @@ static bool takes_value(const char *group, const char *name) {
 }
 
 /* Where the first two words are, 0: not there; and whether help is asked for. */
-static void find_words(struct cli *cli, int argc, char **argv, int word[2]) {
+static void find_words(const struct cli_command *const *tables, struct cli *cli, int argc, char **argv, int word[2]) {
   word[0] = word[1] = 0;
   for (int at = 1; at < argc && strcmp(argv[at], "--") != 0; at++) {
     if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0) cli->help = true;
-    else if (strncmp(argv[at], "--", 2) == 0) at += !strchr(argv[at], '=') && takes_value(word[0] ? argv[word[0]] : NULL, argv[at] + 2);
+    else if (strncmp(argv[at], "--", 2) == 0) at += !strchr(argv[at], '=') && takes_value(tables, word[0] ? argv[word[0]] : NULL, argv[at] + 2);
     else if (!word[0]) word[0] = at;
     else if (!word[1]) word[1] = at;
   }
 }
 
 /* Sets cli->command; *words: how many of the first words name it. */
-static enum px_status find_command(struct cli *cli, const char *group, const char *verb, int *words, struct px_err *err) {
-  const struct cli_command *first = find(group, NULL);
-  if (!first) return wrong_command(group, NULL, err);
+static enum px_status find_command(const struct cli_command *const *tables, struct cli *cli, const char *group,
+                                   const char *verb, int *words, struct px_err *err) {
+  const struct cli_command *first = find(tables, group, NULL);
+  if (!first) return wrong_command(tables, group, NULL, err);
   *words = verb && first->verb ? 2 : 1;
-  cli->command = find(group, *words == 2 ? verb : NULL);
-  return cli->command ? PX_OK : wrong_command(group, verb, err);
+  cli->command = find(tables, group, *words == 2 ? verb : NULL);
+  return cli->command ? PX_OK : wrong_command(tables, group, verb, err);
 }
 
 static enum px_status read_arguments(struct cli *cli, int argc, char **argv, const int word[2], struct px_err *err) {
@@ -146,13 +147,13 @@ static enum px_status read_arguments(struct cli *cli, int argc, char **argv, con
   return cli->args_n < cli->command->args_min ? wrong(cli->command, err, "it needs", cli->command->args) : PX_OK;
 }
 
-enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) {
+enum px_status cli_parse(const struct cli_command *const *tables, struct cli *cli, int argc, char **argv, struct px_err *err) {
   *cli = (struct cli){ 0 };
   int word[2], words = 0;
-  find_words(cli, argc, argv, word);
+  find_words(tables, cli, argc, argv, word);
   if (!word[0] && cli->help) return PX_OK;
-  if (!word[0]) return wrong_command(argc > 1 ? argv[1] : "", NULL, err);
-  const enum px_status status = find_command(cli, argv[word[0]], word[1] ? argv[word[1]] : NULL, &words, err);
+  if (!word[0]) return wrong_command(tables, argc > 1 ? argv[1] : "", NULL, err);
+  const enum px_status status = find_command(tables, cli, argv[word[0]], word[1] ? argv[word[1]] : NULL, &words, err);
   cli->verb_given = words == 2;
   if (status || cli->help) return status;
   if (words < 2) word[1] = 0;
@@ -214,10 +215,10 @@ static void help_options(const struct cli_option *options, FILE *out) {
   }
 }
 
-bool cli_help(const char *group, const char *verb, FILE *out) {
+bool cli_help(const struct cli_command *const *tables, const char *group, const char *verb, FILE *out) {
   bool found = false;
   if (!group) fprintf(out, "proxact " PX_VERSION ": trajectories in, proxy action labels and policies out\n\n");
-  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+  for (const struct cli_command *const *table = tables; *table; table++)
     for (const struct cli_command *c = *table; c->group; c++) {
       if (group && strcmp(c->group, group) != 0) continue;
       if (verb && c->verb && strcmp(c->verb, verb) != 0) continue;

@@ -40,11 +40,12 @@ struct cli {
 /* The commands, one table per file, each ended by a command whose group is NULL;
  * the list of tables ends with NULL. In a group the first verb is the default. */
 extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_PIPELINE[], CLI_JOBS[], CLI_RESULTS[];
+/* All of them: main's, for cli_parse and cli_help. */
 extern const struct cli_command *const CLI_TABLES[];
 
 /* Finds the command and reads its arguments; options may stand anywhere, before the command too. BAD_FIELD when they
  * are wrong. */
-enum px_status cli_parse(struct cli *cli, int argc, char **argv, struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_parse(const struct cli_command *const *tables, struct cli *cli, int argc, char **argv, struct px_err *err) PX_MUST_CHECK;
 /* The option's value; "" for a flag that is set; NULL if it was not given. */
 const char *cli_option(const struct cli *cli, const char *name);
 /* As a whole number within bounds; *out untouched when it was not given. */
@@ -54,7 +55,7 @@ enum px_status cli_option_int(const struct cli *cli, const char *name, long long
 enum px_status cli_option_list(const struct cli *cli, const char *name, bool whole, json_t **out, struct px_err *err)
   PX_MUST_CHECK;
 /* group NULL: all commands; verb NULL: those of the group. False if there is none. */
-bool cli_help(const char *group, const char *verb, FILE *out);
+bool cli_help(const struct cli_command *const *tables, const char *group, const char *verb, FILE *out);
 
 /* Opens the connection: --url, PROXACT_URL or the stored address, and the token that belongs to it. */
 enum px_status cli_connect(struct cli *cli, struct px_err *err) PX_MUST_CHECK;

@@ -4,8 +4,6 @@
 
 #include "clients/c/cli.h"
 
-const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE, CLI_JOBS, CLI_RESULTS, NULL };
-
 static void report(const struct px_err *err) {
   fprintf(stderr, "proxact: %s\n", err->message);
   if (*err->pointer) fprintf(stderr, "  at:   %s\n", err->pointer);
@@ -24,7 +22,7 @@ static enum px_status run(struct cli *cli, struct px_err *err) {
 }
 
 static int help(const char *group, const char *verb) {
-  if (cli_help(group, verb, stdout)) return 0;
+  if (cli_help(CLI_TABLES, group, verb, stdout)) return 0;
   fprintf(stderr, "proxact: there is no command '%s'; 'proxact help' lists them\n", group);
   return 2;
 }
@@ -36,13 +34,13 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (argc < 2) {
-    cli_help(NULL, NULL, stderr);
+    cli_help(CLI_TABLES, NULL, NULL, stderr);
     return 2;
   }
   if (strcmp(first, "help") == 0) return help(argc > 2 ? argv[2] : NULL, argc > 3 ? argv[3] : NULL);
   struct cli cli;
   struct px_err err = { 0 };
-  enum px_status status = cli_parse(&cli, argc, argv, &err);
+  enum px_status status = cli_parse(CLI_TABLES, &cli, argc, argv, &err);
   if (status) return report(&err), 2;
   if (cli.help) return help(cli.command ? cli.command->group : NULL, cli.verb_given ? cli.command->verb : NULL);
   status = run(&cli, &err);

@@ -24,15 +24,10 @@ enum { SHARED_MEMORY = CLONE_VM | CLONE_VFORK };
 enum { HIGH_FD = 16, STACK_BYTES = 64 << 10, EXIT_NOT_STARTED = 127,
        NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS };
 
-int px_subprocess_main(int argc, char **argv) {
-  static const struct px_subprocess_kind *const KINDS[] = { &px_subprocess_parse, &px_subprocess_write_hdf5 };
-  for (size_t i = 0; argc == 2 && i < sizeof KINDS / sizeof *KINDS; i++)
-    if (!strcmp(argv[1], KINDS[i]->argument)) return KINDS[i]->main();
+int px_subprocess_main(const struct px_subprocess_kind *const *kinds, int argc, char **argv) {
+  for (; argc == 2 && *kinds; kinds++)
+    if (!strcmp(argv[1], (*kinds)->argument)) return (*kinds)->main();
   return -1;
-}
-
-int px_subprocess_serve(const struct px_subprocess_kind *kind, int argc, char **argv) {
-  return argc == 2 && !strcmp(argv[1], kind->argument) ? kind->main() : -1;
 }
 
 struct plan {

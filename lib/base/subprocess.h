@@ -17,23 +17,18 @@
 
 #include "lib/base/status.h"
 
-/* First line of main() in every program that reads or exports files:
- *   const int helper = px_subprocess_main(argc, argv);
- *   if (helper >= 0) return helper;
- * -1 when this process is no helper, at once and without side effects. */
-int px_subprocess_main(int argc, char **argv);
-
-/* The same for a kind of helper that this library does not know. */
-struct px_subprocess_kind;
-int px_subprocess_serve(const struct px_subprocess_kind *kind, int argc, char **argv);
-
 /* A kind of helper. */
 struct px_subprocess_kind {
   const char *name, *argument; /* in the list of processes; the hidden argument */
   int (*main)(void);           /* its exit status */
   bool apart;                  /* in user, process, network, IPC and mount namespaces of its own, where the kernel allows */
 };
-extern const struct px_subprocess_kind px_subprocess_parse, px_subprocess_write_hdf5;
+
+/* First line of main() in every program that starts helpers; `kinds` is ended by NULL:
+ *   const int helper = px_subprocess_main(kinds, argc, argv);
+ *   if (helper >= 0) return helper;
+ * -1 when this process is no helper, at once and without side effects. */
+int px_subprocess_main(const struct px_subprocess_kind *const *kinds, int argc, char **argv);
 
 enum { PX_HELPER_FDS_MAX = 3, PX_HELPER_FD = 3 }; /* the helper finds them from PX_HELPER_FD on, in order */
 enum px_status px_subprocess_start(const struct px_subprocess_kind *kind, const int *fds, size_t n, pid_t *pid, struct px_err *err)

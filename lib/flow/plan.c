@@ -1,7 +1,6 @@
 /* What follows what: see plan.h. */
 #include "lib/flow/plan.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,105 +10,6 @@
 #include "lib/flow/check.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"
-
-enum px_status plan_no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
-
-enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err) {
-  for (size_t i = 0; i < job->needs_n; i++)
-    if (strcmp(job->needs[i], id) == 0) return PX_OK;
-  void *grown = px_realloc_n(job->needs, job->needs_n + 1, sizeof *job->needs);
-  if (!grown) return plan_no_memory(err);
-  job->needs = grown;
-  snprintf(job->needs[job->needs_n++], FLOW_ID_MAX, "%s", id);
-  return PX_OK;
-}
-
-/* The job that makes a result: mdl_x and ls_x come from job_x. */
-static enum px_status need_maker(struct flow_job *job, const char *result, struct px_err *err) {
-  char id[FLOW_ID_MAX];
-  snprintf(id, sizeof id, "job_%s", strchr(result, '_') + 1);
-  return plan_need(job, id, err);
-}
-
-static enum px_status need_references(struct flow_job *job, const json_t *spec, struct px_err *err) {
-  enum px_status status = PX_OK;
-  size_t i;
-  json_t *item;
-  json_array_foreach(json_object_get(spec, "models"), i, item)
-    if (!status) status = need_maker(job, json_string_value(item), err);
-  json_array_foreach(json_object_get(spec, "runs"), i, item) {
-    if (!status) status = need_maker(job, json_string_value(json_object_get(item, "model")), err);
-    static const char *const JUDGES[] = { "selection", "evaluation", "assessment" };
-    for (size_t k = 0; k < sizeof JUDGES / sizeof *JUDGES; k++) {
-      const char *id = json_string_value(json_object_get(item, JUDGES[k]));
-      if (!status && id) status = plan_need(job, id, err);
-    }
-  }
-  const char *one = json_string_value(json_object_get(spec, "model"));
-  if (!status && one) status = need_maker(job, one, err);
-  one = json_string_value(json_object_get(spec, "rehearsal"));
-  if (!status && one) status = plan_need(job, one, err);
-  one = json_string_value(json_object_get(spec, "label_set"));
-  if (!status && one) status = need_maker(job, one, err);
-  one = json_string_value(json_object_get(spec, "inverse"));
-  if (!status && one) status = need_maker(job, one, err);
-  one = json_string_value(json_object_get(spec, "check"));
-  if (!status && one) status = plan_need(job, one, err);
-  return status;
-}
-
-enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at,
-                        struct px_err *err, const char *name, ...) {
-  if (!spec) return plan_no_memory(err);
-  struct flow_plan *plan = p->plan;
-  json_t *whole = NULL;
-  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
-  json_decref(spec);
-  if (status) return status;
-  struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_realloc_n(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
-  if (!jobs) {
-    json_decref(whole);
-    return plan->n < FLOW_PLAN_MAX ? plan_no_memory(err)
-                                   : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
-  }
-  plan->jobs = jobs;
-  struct flow_job *job = &jobs[plan->n++];
-  *job = (struct flow_job){ .kind = kind, .priority = p->snapshot->priority + urgency };
-  p->snapshot->new_id(job->id);
-  snprintf(job->parent, sizeof job->parent, "%s", p->parent);
-  va_list args;
-  va_start(args, name);
-  vsnprintf(job->name, sizeof job->name, name, args);
-  va_end(args);
-  job->spec_json = px_json_dumps(whole, JSON_COMPACT);
-  status = job->spec_json ? need_references(job, whole, err) : plan_no_memory(err);
-  const struct flow_snapshot *s = p->snapshot;
-  const struct flow_dims dims = { s->obs_dim, s->act_dim, s->act_count };
-  job->cost = flow_estimate(kind, whole, &dims, &s->size);
-  json_decref(whole);
-  *at = plan->n - 1;
-  return status;
-}
-
-void plan_result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX]) {
-  snprintf(out, FLOW_ID_MAX, "%s%s", prefix, strchr(job_id, '_'));
-}
-
-json_t *plan_base(const json_t *from, bool masked) {
-  json_t *spec = json_pack("{s:O, s:O}", "dataset", json_object_get(from, "dataset"), "segments",
-                           json_object_get(from, "segments"));
-  if (spec && masked && json_object_set(spec, "mask", json_object_get(from, "mask")) < 0) {
-    json_decref(spec);
-    return NULL;
-  }
-  return spec;
-}
-
-enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct px_err *err) {
-  char id[FLOW_ID_MAX];
-  snprintf(id, sizeof id, "%s", p->plan->jobs[needed].id);
-  return plan_need(&p->plan->jobs[at], id, err);
-}
 
 static enum px_status add_members(struct planner *p, const json_t *spec, json_t *models, struct px_err *err) {
   const json_t *idm = json_object_get(spec, "idm");
@@ -129,11 +29,6 @@ static enum px_status add_members(struct planner *p, const json_t *spec, json_t 
     if (!status && json_array_append_new(models, json_string(id)) < 0) status = plan_no_memory(err);
   }
   return status;
-}
-
-bool plan_hides(const json_t *spec) {
-  const char *protocol = json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
-  return protocol && strcmp(protocol, "none") != 0;
 }
 
 /* Numbers that would be ignored, since the protocol that a mask has by default hides nothing. */
@@ -230,47 +125,6 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
   return status;
 }
 
-/* Where nothing is solved a net labels: its options with their defaults. */
-static enum px_status complete_net(json_t *labeller, struct px_err *err) {
-  if (json_object_get(labeller, "net") || !json_is_false(json_object_get(labeller, "solve"))) return PX_OK;
-  json_t *none = json_object(), *net = NULL;
-  enum px_status status = none ? flow_fields_check(flow_inverse_fields, none, "/spec/labeller/net", &net, err) : plan_no_memory(err);
-  json_decref(none);
-  return !status && json_object_set_new(labeller, "net", net) < 0 ? plan_no_memory(err) : status;
-}
-
-/* Where no simulator is named, the dataset's; where nothing is said of a fallback, models if there are or can be any. */
-static enum px_status complete_simulator(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
-  const bool check = kind == FLOW_CHECK_SIMULATOR;
-  json_t *labeller = check ? spec : json_object_get(spec, "labeller");
-  if (!check && !flow_by_simulator(spec)) return PX_OK;
-  if (!json_object_get(labeller, "simulator") && *snapshot->env &&
-      json_object_set_new(labeller, "simulator", json_string(snapshot->env)) < 0)
-    return plan_no_memory(err);
-  const enum px_status status = check ? PX_OK : complete_net(labeller, err);
-  if (status || check || json_object_get(labeller, "fallback")) return status;
-  const bool models = kind == FLOW_PIPELINE ? snapshot->labelled_trajectories_n > 0 : json_object_get(spec, "models") != NULL;
-  return json_object_set_new(labeller, "fallback", json_string(models ? "idm" : "none")) < 0 ? plan_no_memory(err) : PX_OK;
-}
-
-/* Fills in the snapshot and the dataset's simulator. */
-static enum px_status complete(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
-  if (kind == FLOW_EVALUATE || kind == FLOW_INGEST) return PX_OK;
-  const json_t *given = json_object_get(spec, "segments");
-  if (given && json_integer_value(given) > snapshot->segments_n)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/segments", "the dataset has %u segments only", snapshot->segments_n);
-  if (snapshot->segments_n == 0) {
-    px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "the dataset is empty");
-    px_err_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
-    return PX_E_NO_LABELS;
-  }
-  if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) return plan_no_memory(err);
-  if (kind == FLOW_PIPELINE && !json_object_get(spec, "env") && *snapshot->env &&
-      json_object_set_new(spec, "env", json_string(snapshot->env)) < 0)
-    return plan_no_memory(err);
-  return complete_simulator(kind, spec, snapshot, err);
-}
-
 /* A pipeline that a simulator labels alone needs true actions for its baselines only. */
 static bool needs_truth(enum flow_kind kind, const json_t *spec) {
   if (kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_IDM) return true;
@@ -278,33 +132,10 @@ static bool needs_truth(enum flow_kind kind, const json_t *spec) {
   return kind == FLOW_PIPELINE && (flow_uses_idm(spec) || json_array_size(json_object_get(spec, "baselines")) > 0);
 }
 
-static bool trains_idm(enum flow_kind kind) { return kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM; }
-
-/* The model's options with the head of discrete actions and the loss that trains
- * it, where the user left them open; NULL for what is no model. */
-static json_t *discrete_idm(const json_t *given) {
-  if (given && !json_is_string(given) && !json_is_object(given)) return NULL;
-  json_t *out = json_is_string(given) ? json_pack("{s:s}", "profile", json_string_value(given)) : json_object();
-  if (json_is_object(given)) json_object_update(out, (json_t *)(uintptr_t)given);
-  if (!json_object_get(out, "head")) json_object_set_new(out, "head", json_string("softmax"));
-  if (!json_object_get(out, "mean_loss")) json_object_set_new(out, "mean_loss", json_string("nll"));
-  return out;
-}
-
-/* A copy of `given` with the defaults that discrete actions have. */
-static json_t *with_discrete_defaults(enum flow_kind kind, const json_t *given) {
-  json_t *out = json_copy((json_t *)(uintptr_t)given);
-  json_t *idm = trains_idm(kind) ? discrete_idm(json_object_get(given, "idm")) : NULL;
-  if (idm) json_object_set_new(out, "idm", idm);
-  if (kind == FLOW_PIPELINE && !json_object_get(given, "policies")) json_object_set_new(out, "policies", json_pack("[s]", "bc"));
-  if (kind == FLOW_TRAIN_POLICY && !json_object_get(given, "policy")) json_object_set_new(out, "policy", json_string("bc"));
-  return out;
-}
-
 enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,
                          struct flow_plan *out, struct px_err *err) {
   json_t *spec = NULL;
-  json_t *fitted = snapshot->act_count && json_is_object(given) ? with_discrete_defaults(kind, given)
+  json_t *fitted = snapshot->act_count && json_is_object(given) ? plan_discrete_defaults(kind, given)
                                                                 : json_incref((json_t *)(uintptr_t)given);
   if (!fitted) return plan_no_memory(err);
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);
@@ -318,7 +149,7 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct 
   struct flow_plan plan = { NULL, 0 };
   struct planner p = { snapshot, &plan, "" };
   size_t at;
-  status = complete(kind, spec, snapshot, err);
+  status = plan_complete(kind, spec, snapshot, err);
   if (!status) status = flow_check(kind, given, spec, snapshot, err);
   if (!status && needs_truth(kind, spec)) status = check_learnable(kind, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE)

@@ -1,6 +1,11 @@
 /*
- * What the files that expand a plan share: plan.c (the stages), plan_labels.c
- * (a label job) and plan_runs.c (the policies of a pipeline). Everybody else sees plan.h.
+ * What the files that make a plan share. Everybody else sees plan.h.
+ *
+ *   plan.c            checks a spec and expands it into its stages
+ *   plan_defaults.c   fills in what the spec leaves open
+ *   plan_labels.c     a label job with its shards
+ *   plan_runs.c       the policies of a pipeline
+ *   plan_jobs.c       the jobs themselves, and which needs which
  */
 #ifndef PX_FLOW_PLAN_PARTS_H
 #define PX_FLOW_PLAN_PARTS_H
@@ -33,6 +38,12 @@ bool plan_hides(const json_t *spec);
 /* The job needs another one, once; by its id, or its index. */
 enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err);
 enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct px_err *err);
+
+/* A copy of `given` with the defaults that discrete actions have. NULL without memory. */
+json_t *plan_discrete_defaults(enum flow_kind kind, const json_t *given);
+/* Fills in the snapshot and the dataset's simulator. */
+enum px_status plan_complete(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot,
+                             struct px_err *err);
 
 /* A label job with its shards. `spec` is a checked label spec; `mask` (NULL: none) hides true actions from a simulator's
  * check. The label job is at *at; what it needs comes after it. */

@@ -42,7 +42,7 @@ static enum px_status start(struct helper *h, int fd, const struct px_sandbox_re
     status = px_fail_errno(err, "no pipe to the parse helper");
     goto out;
   }
-  status = px_subprocess_start(&px_subprocess_parse, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
+  status = px_subprocess_start(&px_parse_helper, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
   if (status) goto out;
   h->answer = answer[0];
   answer[0] = -1;

@@ -121,4 +121,4 @@ static int serve_request(void) {
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
 }
 
-const struct px_subprocess_kind px_subprocess_parse = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };
+const struct px_subprocess_kind px_parse_helper = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };

@@ -40,8 +40,8 @@ struct px_mjcf_model {
 enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint32_t frame_skip,
                              struct px_mjcf_model *out, struct px_err *err) PX_MUST_CHECK;
 
-/* main() of a program that checks serves it: px_subprocess_serve. */
-extern const struct px_subprocess_kind px_subprocess_mjcf;
+/* For px_subprocess_main of a program that checks. */
+extern const struct px_subprocess_kind px_mjcf_helper;
 
 /* For helpers that compile: the same text, told to use no threads, which a locked-up process cannot
  * start. The caller frees *out; *out_n bytes without a NUL. NULL when out of memory. `text` has

@@ -84,7 +84,7 @@ enum px_status px_mjcf_check(const char *text, size_t n, double time_step, uint3
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk))
     return px_fail_errno(err, "no way to talk to the model helper");
   pid_t pid;
-  status = px_subprocess_start(&px_subprocess_mjcf, (const int[]){ talk[1] }, 1, &pid, err);
+  status = px_subprocess_start(&px_mjcf_helper, (const int[]){ talk[1] }, 1, &pid, err);
   close(talk[1]);
   if (!status) status = converse(talk[0], &request, text, pid, out, err);
   close(talk[0]);

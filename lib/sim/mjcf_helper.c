@@ -106,5 +106,5 @@ static int check_model(void) {
   _exit(say(&answer, sizeof answer) ? 0 : 6); /* exit handlers of libraries have no business here */
 }
 
-const struct px_subprocess_kind px_subprocess_mjcf = { "proxact-model-helper", "--proxact-model-helper",
+const struct px_subprocess_kind px_mjcf_helper = { "proxact-model-helper", "--proxact-model-helper",
                                                check_model, true };

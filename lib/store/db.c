@@ -1,4 +1,4 @@
-/* Statements, transactions and what failures mean: see db.h. The connection is in db_conn.c. */
+/* Statements and transactions: see db.h. The connection, and what failures mean, are in db_conn.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,6 @@
 #include "lib/base/crash.h"
 #include "lib/base/hash.h"
 #include "lib/base/json.h"
-#include "lib/base/log.h"
 #include "lib/store/db_conn.h"
 
 enum { RERUNS_MAX = 8 };
@@ -19,59 +18,11 @@ static const struct { const char *name, *text; } STATEMENT[DB_SQL_N] = {
 #undef SQL
 };
 
-/* ---- what a failure means */
-
-const char *db_last_state(const struct store *store) { return store->state; }
-const char *db_last_constraint(const struct store *store) { return store->constraint; }
 const uint8_t *db_submitter(const struct store *store, int64_t *jobs_max) {
   *jobs_max = store->jobs_max;
   return store->submits ? store->submitter : NULL;
 }
 bool db_unsettled(const struct store *store) { return store->unsettled; }
-
-static enum px_status meaning(const char *state) {
-  static const struct { const char *prefix; enum px_status status; } TABLE[] = {
-    { "PX001", PX_E_FENCED },      { "PX002", PX_E_CONFLICT },    { "PX003", PX_E_NOT_FOUND },
-    { "PX004", PX_E_DEPENDENCY_FAILED },
-    { "23505", PX_E_CONFLICT },    { "23503", PX_E_NOT_FOUND },   { "23514", PX_E_BAD_FIELD },
-    { "22", PX_E_BAD_FIELD },      { "40", PX_E_UNAVAILABLE },    { "08", PX_E_UNAVAILABLE },
-    { "57", PX_E_UNAVAILABLE },    { "55P03", PX_E_UNAVAILABLE }, { "25P03", PX_E_UNAVAILABLE },
-    { "25006", PX_E_UNAVAILABLE }, { "53100", PX_E_NO_SPACE },    { "53200", PX_E_NO_MEMORY },
-    { "53", PX_E_UNAVAILABLE },    { "58030", PX_E_IO },
-  };
-  for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
-    if (strncmp(state, TABLE[i].prefix, strlen(TABLE[i].prefix)) == 0) return TABLE[i].status;
-  return PX_E_INTERNAL;
-}
-
-/* PostgreSQL's own words name tables, constraints and values: they are for whoever runs the service, not for its clients. */
-static void tell_log(const PGresult *result, enum px_status status) {
-  const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-  const bool usual = status == PX_E_CONFLICT || status == PX_E_NOT_FOUND || status == PX_E_UNAVAILABLE; /* told by callers */
-  px_log(usual ? PX_LOG_DEBUG : PX_LOG_WARN, "database_error", "state", PQresultErrorField(result, PG_DIAG_SQLSTATE), "text",
-         PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "detail", detail ? detail : "", NULL);
-}
-
-enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err) {
-  const ExecStatusType type = PQresultStatus(result);
-  if (type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK || type == PGRES_SINGLE_TUPLE) return PX_OK;
-  const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
-  snprintf(store->state, sizeof store->state, "%s", state ? state : "");
-  snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
-  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_give_up(store, err);
-  /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
-  const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
-  const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
-  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-  const bool ours = strncmp(state, "PX", 2) == 0; /* raised by our own triggers, for people */
-  if (ours) px_fail(err, status, "%s", text);
-  else tell_log(result, status);
-  if (!ours) px_fail(err, status, "the database refused a statement (SQLSTATE %s)", state);
-  if (ours && hint) px_err_hint(err, "%s", hint);
-  return status;
-}
 
 /* Losing against another transaction is nobody's fault: the work is done again. */
 static bool may_rerun(const struct store *store) {
@@ -90,7 +41,22 @@ static enum px_status unsettled(struct px_err *err, const char *what) {
 
 /* ---- statements */
 
-enum px_status db_ensure(struct store *store, struct px_err *err) { return conn_ensure(store, err); }
+enum px_status db_ensure(struct store *store, struct px_err *err) {
+  bool fresh = false;
+  enum px_status status = conn_ensure(store, &fresh, err);
+  if (!status && fresh) status = incarnation_settle(store, err);
+  if (status) conn_drop(store);
+  return status;
+}
+
+enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) {
+  struct store *store = NULL;
+  enum px_status status = store_new(url, application, &store, err);
+  if (!status) status = db_ensure(store, err);
+  if (!status) *out = store;
+  else store_close(store);
+  return status;
+}
 
 static enum px_status prepare(struct store *store, enum db_sql sql, struct px_err *err) {
   if (store->prepared[sql]) return PX_OK;
@@ -106,7 +72,7 @@ static enum px_status run_once(struct store *store, enum db_sql sql, const struc
                                enum db_format format, PGresult **out, bool *sent, struct px_err *err) {
   *sent = false;
   /* A transaction that lost its connection is over: it must not go on outside of one. */
-  enum px_status status = store->in_transaction ? PX_OK : conn_ensure(store, err);
+  enum px_status status = store->in_transaction ? PX_OK : db_ensure(store, err);
   if (!status) status = prepare(store, sql, err);
   if (status) return status;
   *sent = true;
@@ -159,10 +125,16 @@ enum px_status db_one(struct store *store, enum db_sql sql, const struct db_para
   return PX_OK;
 }
 
-enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) {
-  PGresult *result = conn_exec(store, sql);
-  const enum px_status status = db_status(store, result, err);
-  PQclear(result);
+enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params, struct px_buf *out,
+                           int64_t *version, struct px_err *err, const char *missing_fmt, const char *missing_arg) {
+  PGresult *row = NULL;
+  enum px_status status = db_one(store, sql, params, &row, err, missing_fmt, missing_arg);
+  if (status) return status;
+  const int length = PQgetlength(row, 0, 0);
+  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)length);
+  if (status) px_fail(err, status, "a document of %d bytes is too large", length);
+  else if (version) *version = db_get_int(row, 0, 1);
+  PQclear(row);
   return status;
 }
 
@@ -172,7 +144,7 @@ enum px_status db_exec(struct store *store, const char *sql, struct px_err *err)
 static enum px_status transaction_once(struct store *store, db_work fn, void *ctx, const char *name, bool *asked,
                                        struct px_err *err) {
   *asked = false;
-  enum px_status status = conn_ensure(store, err);
+  enum px_status status = db_ensure(store, err);
   if (!status) status = db_exec(store, "begin", err);
   if (status) return status;
   store->in_transaction = true;

@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
+#include "lib/base/log.h"
 
 /* An answer may have to wait for a lock (lock_timeout) and then for the disk. */
 enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, LOOK_MS = 100, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };
@@ -31,15 +32,6 @@ enum px_status store_new(const char *url, const char *application, struct store 
   }
   *out = store;
   return PX_OK;
-}
-
-enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) {
-  struct store *store = NULL;
-  enum px_status status = store_new(url, application, &store, err);
-  if (!status) status = conn_ensure(store, err);
-  if (!status) *out = store;
-  else store_close(store);
-  return status;
 }
 
 void store_close(struct store *store) {
@@ -107,6 +99,62 @@ enum px_status conn_give_up(struct store *store, struct px_err *err) {
   return PX_E_UNAVAILABLE;
 }
 
+/* ---- what a failure means */
+
+const char *db_last_state(const struct store *store) { return store->state; }
+const char *db_last_constraint(const struct store *store) { return store->constraint; }
+
+static enum px_status meaning(const char *state) {
+  static const struct { const char *prefix; enum px_status status; } TABLE[] = {
+    { "PX001", PX_E_FENCED },      { "PX002", PX_E_CONFLICT },    { "PX003", PX_E_NOT_FOUND },
+    { "PX004", PX_E_DEPENDENCY_FAILED },
+    { "23505", PX_E_CONFLICT },    { "23503", PX_E_NOT_FOUND },   { "23514", PX_E_BAD_FIELD },
+    { "22", PX_E_BAD_FIELD },      { "40", PX_E_UNAVAILABLE },    { "08", PX_E_UNAVAILABLE },
+    { "57", PX_E_UNAVAILABLE },    { "55P03", PX_E_UNAVAILABLE }, { "25P03", PX_E_UNAVAILABLE },
+    { "25006", PX_E_UNAVAILABLE }, { "53100", PX_E_NO_SPACE },    { "53200", PX_E_NO_MEMORY },
+    { "53", PX_E_UNAVAILABLE },    { "58030", PX_E_IO },
+  };
+  for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
+    if (strncmp(state, TABLE[i].prefix, strlen(TABLE[i].prefix)) == 0) return TABLE[i].status;
+  return PX_E_INTERNAL;
+}
+
+/* PostgreSQL's own words name tables, constraints and values: they are for whoever runs the service, not for its clients. */
+static void tell_log(const PGresult *result, enum px_status status) {
+  const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+  const bool usual = status == PX_E_CONFLICT || status == PX_E_NOT_FOUND || status == PX_E_UNAVAILABLE; /* told by callers */
+  px_log(usual ? PX_LOG_DEBUG : PX_LOG_WARN, "database_error", "state", PQresultErrorField(result, PG_DIAG_SQLSTATE), "text",
+         PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "detail", detail ? detail : "", NULL);
+}
+
+enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err) {
+  const ExecStatusType type = PQresultStatus(result);
+  if (type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK || type == PGRES_SINGLE_TUPLE) return PX_OK;
+  const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
+  snprintf(store->state, sizeof store->state, "%s", state ? state : "");
+  snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
+  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_give_up(store, err);
+  /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
+  const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
+  const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
+  const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+  const bool ours = strncmp(state, "PX", 2) == 0; /* raised by our own triggers, for people */
+  if (ours) px_fail(err, status, "%s", text);
+  else tell_log(result, status);
+  if (!ours) px_fail(err, status, "the database refused a statement (SQLSTATE %s)", state);
+  if (ours && hint) px_err_hint(err, "%s", hint);
+  return status;
+}
+
+enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) {
+  PGresult *result = conn_exec(store, sql);
+  const enum px_status status = db_status(store, result, err);
+  PQclear(result);
+  return status;
+}
+
 static void ignore_notice(void *arg, const PGresult *result) {
   (void)arg;
   (void)result;
@@ -133,13 +181,11 @@ static enum px_status conn_open(struct store *store, struct px_err *err) {
                         "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
 }
 
-enum px_status conn_ensure(struct store *store, struct px_err *err) {
+enum px_status conn_ensure(struct store *store, bool *fresh, struct px_err *err) {
   if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
   conn_drop(store);
-  enum px_status status = conn_open(store, err);
-  if (!status) status = incarnation_settle(store, err);
-  if (status) conn_drop(store);
-  return status;
+  *fresh = true;
+  return conn_open(store, err);
 }
 
 bool conn_is_lost(const struct store *store) {

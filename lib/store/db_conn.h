@@ -28,8 +28,8 @@ struct store {
  * primary that a failover has left behind, as far as this process knows. */
 enum px_status incarnation_settle(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
-/* Opens it if there is none: one try. */
-enum px_status conn_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;
+/* Opens it if there is none: one try; *fresh is set when one was opened. db.c settles the incarnation then. */
+enum px_status conn_ensure(struct store *store, bool *fresh, struct px_err *err) PX_MUST_CHECK;
 /* Ends it: nothing that was asked on it is known. */
 void conn_drop(struct store *store);
 /* True when the last failure was the connection's, or the database's that is going away: another connection may do. */

@@ -67,19 +67,6 @@ double db_get_float8(const PGresult *result, int row, int column) {
   return value;
 }
 
-enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params, struct px_buf *out,
-                           int64_t *version, struct px_err *err, const char *missing_fmt, const char *missing_arg) {
-  PGresult *row;
-  enum px_status status = db_one(store, sql, params, &row, err, missing_fmt, missing_arg);
-  if (status) return status;
-  const int length = PQgetlength(row, 0, 0);
-  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)length);
-  if (status) px_fail(err, status, "a document of %d bytes is too large", length);
-  else if (version) *version = db_get_int(row, 0, 1);
-  PQclear(row);
-  return status;
-}
-
 static enum px_status begin_element(struct px_buf *array) { return px_buf_puts(array, array->len ? "," : "{"); }
 
 enum px_status db_array_text(struct px_buf *array, const char *text) {

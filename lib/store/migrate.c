@@ -122,3 +122,12 @@ enum px_status store_check_schema(struct store *store, struct px_err *err) {
   if (status && err) err->code = status;
   return status;
 }
+
+enum px_status store_restored(struct store *store, int *given_back, struct px_err *err) {
+  PGresult *row;
+  const enum px_status status = db_run(store, SQL_incarnation_begin, &DB_PARAMS, DB_TEXT, &row, err);
+  if (status) return status;
+  *given_back = (int)db_get_int(row, 0, 0);
+  PQclear(row);
+  return PX_OK;
+}

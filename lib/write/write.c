@@ -181,14 +181,3 @@ void px_export_free(struct px_export *e) {
   px_export_scratch_free(&e->scratch);
   free(e);
 }
-
-enum px_status px_export_write(int fd, const void *bytes, size_t n, struct px_err *err) {
-  for (const char *at = bytes; n > 0;) {
-    const ssize_t wrote = write(fd, at, n);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return px_fail_errno(err, "writing the export");
-    at += wrote;
-    n -= (size_t)wrote;
-  }
-  return PX_OK;
-}

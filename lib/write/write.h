@@ -35,6 +35,7 @@
 #ifndef PX_WRITE_WRITE_H
 #define PX_WRITE_WRITE_H
 
+#include "lib/base/subprocess.h"
 #include "lib/data/labels.h"
 
 enum px_export_format { PX_EXPORT_HDF5, PX_EXPORT_NPZ, PX_EXPORT_JSONL, PX_EXPORT_SAFETENSORS, PX_EXPORT_FORMAT_N };
@@ -57,5 +58,8 @@ enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t 
 enum px_status px_export_end(struct px_export *e, struct px_err *err) PX_MUST_CHECK;
 /* Removes the file unless it was ended. */
 void px_export_free(struct px_export *e);
+
+/* For px_subprocess_main of a program that exports. */
+extern const struct px_subprocess_kind px_write_hdf5_helper;
 
 #endif

@@ -43,7 +43,7 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
   const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) status = px_fail_errno(err, "creating the export");
   else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk)) status = px_fail_errno(err, "no way to talk to the HDF5 writer");
-  if (!status) status = px_subprocess_start(&px_subprocess_write_hdf5, (const int[]){ file, talk[1] }, 2, &h->pid, err);
+  if (!status) status = px_subprocess_start(&px_write_hdf5_helper, (const int[]){ file, talk[1] }, 2, &h->pid, err);
   if (file >= 0) close(file);
   if (talk[1] >= 0) close(talk[1]);
   h->talk = talk[0];

@@ -118,4 +118,4 @@ static int write_file(void) {
   _exit(told ? 0 : 2); /* a file that was given up is nobody's: there is nothing to close */
 }
 
-const struct px_subprocess_kind px_subprocess_write_hdf5 = { "proxact-hdf5-writer", "--proxact-hdf5-writer", write_file, false };
+const struct px_subprocess_kind px_write_hdf5_helper = { "proxact-hdf5-writer", "--proxact-hdf5-writer", write_file, false };

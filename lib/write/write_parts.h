@@ -59,7 +59,5 @@ struct px_export_writer {
 };
 extern const struct px_export_writer px_export_hdf5, px_export_npz, px_export_jsonl, px_export_safetensors;
 
-/* Writes all n bytes, whatever write(2) takes at a time. */
-enum px_status px_export_write(int fd, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
 
 #endif

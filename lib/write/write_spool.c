@@ -24,6 +24,17 @@ struct spool {
   uint32_t n;
 };
 
+static enum px_status write_all(int fd, const void *bytes, size_t n, struct px_err *err) {
+  for (const char *at = bytes; n > 0;) {
+    const ssize_t wrote = write(fd, at, n);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return px_fail_errno(err, "writing the export");
+    at += wrote;
+    n -= (size_t)wrote;
+  }
+  return PX_OK;
+}
+
 static void spool_free(void *writer) {
   struct spool *s = writer;
   if (!s) return;
@@ -78,7 +89,7 @@ static enum px_status spool_put(void *writer, const struct px_export_rows *rows,
   for (uint32_t i = 0; i < columns->n && !status; i++) {
     const struct px_export_column *c = &columns->column[i];
     if (i == s->n) status = add_file(s, c, err);
-    if (!status) status = px_export_write(s->fd[i], c->data, c->rows * (c->width ? c->width : 1) * px_dtype_bytes(c->dtype), err);
+    if (!status) status = write_all(s->fd[i], c->data, c->rows * (c->width ? c->width : 1) * px_dtype_bytes(c->dtype), err);
     s->column[i].rows += c->rows;
   }
   return status;
@@ -95,7 +106,7 @@ static enum px_status copy_file(int from, int to, struct px_err *err) {
     if (got == 0) break;
     if (got < 0 && errno == EINTR) continue;
     status = got < 0 ? px_fail_errno(err, "reading a temporary file of the export")
-                     : px_export_write(to, buffer, (size_t)got, err);
+                     : write_all(to, buffer, (size_t)got, err);
   }
   free(buffer);
   return status;
@@ -113,7 +124,7 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
   const int fd = open(s->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd < 0) return px_fail_errno(err, "creating the export");
   enum px_status status = px_st_header(tensors, s->n, &meta, 1, &header, err);
-  if (!status) status = px_export_write(fd, header.data, header.len, err);
+  if (!status) status = write_all(fd, header.data, header.len, err);
   /* The columns come by decreasing element size already: the order of the data. */
   for (uint32_t i = 0; i < s->n && !status; i++) status = copy_file(s->fd[i], fd, err);
   px_buf_free(&header);
@@ -138,7 +149,7 @@ static enum px_status put_npy_header(int fd, const struct px_export_column *c, s
   header[10 + n] = ' ';
   header[NPY_HEADER_BYTES - 1] = '\n';
   if (lseek(fd, 0, SEEK_SET) != 0) return px_fail_errno(err, "seeking in the export");
-  return px_export_write(fd, header, NPY_HEADER_BYTES, err);
+  return write_all(fd, header, NPY_HEADER_BYTES, err);
 }
 
 /* libzip reads the columns when the archive is closed, and then closes the FILEs. */

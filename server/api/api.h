@@ -12,7 +12,6 @@
 
 extern const struct http_route API_ROUTES[];
 extern const size_t API_ROUTES_N;
-const char *api_operation(int route);
 
 #define API_HANDLER(name) enum px_status name(struct http_request *req, struct http_reply *reply, struct px_err *err)
 API_HANDLER(api_dataset_create);

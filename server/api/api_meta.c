@@ -128,7 +128,7 @@ static enum px_status put_jobs(const json_t *counts, struct px_buf *out) {
 API_HANDLER(api_metrics) {
   struct store *store = NULL;
   struct px_buf text = PX_BUF(1 << 20);
-  enum px_status status = metrics_print(api_operation, http_requests_in_flight(req), &reply->body);
+  enum px_status status = metrics_print(http_routes(req), http_requests_in_flight(req), &reply->body);
   if (!status) status = put_volumes(service_diskspace(req->service), &reply->body);
   if (!status) status = put_lanes(req->service, &reply->body);
   if (!status) status = put_redis(&reply->body);

@@ -65,5 +65,3 @@ const struct http_route API_ROUTES[] = {
   { "GET", "/v1/workers", "listWorkers", NULL, HTTP_TOKEN, HTTP_NO_BODY, HTTP_AT_ONCE, api_worker_list, PLAIN },
 };
 const size_t API_ROUTES_N = sizeof API_ROUTES / sizeof *API_ROUTES;
-
-const char *api_operation(int route) { return API_ROUTES[route].operation; }

@@ -11,8 +11,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/store/jobs.h"
+#include "lib/redis/queue.h"
 #include "server/http/http.h"
-#include "server/app/service.h"
 
 enum { POLL_MS = 1000 };
 
@@ -26,7 +26,8 @@ struct held {
 struct look { char ids[WAIT_MAX][STORE_ID_MAX]; const char *pointers[WAIT_MAX]; int64_t versions[WAIT_MAX]; bool final[WAIT_MAX]; };
 
 struct longpoll {
-  struct service *service;
+  struct longpoll_options options;
+  struct store *store; /* of its thread */
   struct queue *queue;
   pthread_mutex_t lock;
   pthread_t thread;
@@ -108,9 +109,10 @@ static void *wait_main(void *arg) {
     if (read(w->kick_fd, &kicks, sizeof kicks) < 0) kicks = 0; /* empty: Redis or the time woke us */
     const size_t n = copy_ids(w, look);
     struct px_err err = { 0 };
-    struct store *store;
-    enum px_status status = n ? service_store(w->service, false, &store, &err) : PX_OK;
-    if (n && !status) status = store_job_versions(store, look->pointers, n, look->versions, look->final, &err);
+    enum px_status status = PX_OK;
+    if (n && w->options.silent && atomic_load(w->options.silent))
+      status = px_fail(&err, PX_E_UNAVAILABLE, "the database does not answer");
+    if (n && !status) status = store_job_versions(w->store, look->pointers, n, look->versions, look->final, &err);
     if (status) px_log_err("waiter_failed", &err, "requests", PX_I(n));
     end_of_gone(w);
     resume_changed(w, look, n, n && !status);
@@ -118,20 +120,23 @@ static void *wait_main(void *arg) {
   return NULL;
 }
 
-enum px_status longpoll_new(struct service *service, struct longpoll **out, struct px_err *err) {
+enum px_status longpoll_new(const struct longpoll_options *options, struct longpoll **out, struct px_err *err) {
   struct longpoll *w = calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "waiter");
-  w->service = service;
+  w->options = *options;
   w->look = calloc(1, sizeof *w->look);
   pthread_mutex_init(&w->lock, NULL);
   w->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   enum px_status status = w->kick_fd < 0 ? px_fail_errno(err, "eventfd") : PX_OK;
   if (!status && !w->look) status = px_fail(err, PX_E_NO_MEMORY, "waiter");
-  if (!status) status = queue_open(service_options(service)->redis_url, &w->queue, err);
+  if (!status) status = queue_open(options->redis_url, &w->queue, err);
+  if (!status) status = store_new(options->db_url, "proxact-server long polls", &w->store, err);
+  if (!status) store_set_silent(w->store, options->silent);
   if (!status && pthread_create(&w->thread, NULL, wait_main, w) != 0)
     status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
   if (status) {
     if (w->queue) queue_close(w->queue);
+    store_close(w->store);
     if (w->kick_fd >= 0) close(w->kick_fd);
     pthread_mutex_destroy(&w->lock);
     free(w->look);
@@ -150,6 +155,7 @@ void longpoll_free(struct longpoll *w) {
   kick(w);
   pthread_join(w->thread, NULL);
   queue_close(w->queue);
+  store_close(w->store);
   close(w->kick_fd);
   pthread_mutex_destroy(&w->lock);
   free(w->look);

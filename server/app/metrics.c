@@ -36,7 +36,7 @@ void metrics_uploaded(uint64_t bytes, uint64_t steps, double seconds) {
   counters.upload_micros += (uint64_t)(seconds * 1e6);
 }
 
-static enum px_status print_requests(const char *(*name)(int), struct px_buf *out) {
+static enum px_status print_requests(const struct http_route *routes, struct px_buf *out) {
   enum px_status status = px_buf_puts(out, "# HELP proxact_http_requests_total Requests answered.\n"
                                            "# TYPE proxact_http_requests_total counter\n");
   for (int r = 0; !status && r <= ROUTES_MAX; r++)
@@ -44,7 +44,7 @@ static enum px_status print_requests(const char *(*name)(int), struct px_buf *ou
       const uint64_t n = counters.requests[r][c];
       if (n == 0) continue;
       status = px_buf_fmt(out, "proxact_http_requests_total{operation=\"%s\",class=\"%s\"} %llu\n",
-                          r == ROUTES_MAX ? "none" : name(r),
+                          r == ROUTES_MAX ? "none" : routes[r].operation,
                           (const char *const[]){ "cut", "1xx", "2xx", "3xx", "4xx", "5xx" }[c], (unsigned long long)n);
     }
   return status;
@@ -79,7 +79,7 @@ static double resident_bytes(void) {
   return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
-enum px_status metrics_print(const char *(*name)(int), int in_flight, struct px_buf *out) {
+enum px_status metrics_print(const struct http_route *routes, int in_flight, struct px_buf *out) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
@@ -97,7 +97,7 @@ enum px_status metrics_print(const char *(*name)(int), int in_flight, struct px_
     { "process_max_resident_memory_bytes", "gauge", "Peak resident memory.", (double)usage.ru_maxrss * 1024 },
     { "process_cpu_seconds_total", "counter", "Processor time.", cpu },
   };
-  enum px_status status = print_requests(name, out);
+  enum px_status status = print_requests(routes, out);
   if (!status) status = print_times(out);
   for (size_t i = 0; !status && i < sizeof rows / sizeof *rows; i++)
     status = print_one(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);

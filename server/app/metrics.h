@@ -8,11 +8,12 @@
 #include <stdint.h>
 
 #include "lib/base/mem.h"
+#include "server/http/http.h"
 
 /* One answered request. route: its index in the table, or -1. */
 void metrics_request(int route, int status, double seconds, uint64_t received_bytes, uint64_t sent_bytes);
 void metrics_uploaded(uint64_t bytes, uint64_t steps, double seconds);
-/* Appends everything; `name` gives the operation of a route's index. */
-enum px_status metrics_print(const char *(*name)(int route), int in_flight, struct px_buf *out) PX_MUST_CHECK;
+/* Appends everything; the routes name their operations. */
+enum px_status metrics_print(const struct http_route *routes, int in_flight, struct px_buf *out) PX_MUST_CHECK;
 
 #endif

@@ -52,7 +52,10 @@ enum px_status service_new(const struct service_options *options, struct service
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
   if (!status) status = pulse_start(options->db_url, options->redis_url, &s->pulse, err);
   if (!status) status = workpool_new(options->work_threads, &s->workpool, err);
-  if (!status) status = longpoll_new(s, &s->longpoll, err);
+  if (!status) {
+    const struct longpoll_options polls = { options->db_url, options->redis_url, pulse_silent(s->pulse) };
+    status = longpoll_new(&polls, &s->longpoll, err);
+  }
   if (status) {
     service_free(s);
     return status;

@@ -25,38 +25,6 @@ enum {
 
 static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
 
-const char *http_query(const struct http_request *req, const char *name) {
-  for (size_t i = 0; i < req->query_n; i++)
-    if (strcmp(req->query[i].name, name) == 0) return req->query[i].value;
-  return NULL;
-}
-
-const char *http_header(const struct http_request *req, const char *name) {
-  return MHD_lookup_connection_value(exchange_of(req)->connection, MHD_HEADER_KIND, name);
-}
-
-int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
-bool http_draining(const struct http_request *req) { return exchange_of(req)->http->draining; }
-
-static int socket_of(struct MHD_Connection *connection) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-  return info ? info->connect_fd : -1;
-}
-
-bool http_client_gone(const struct http_request *req) {
-  struct pollfd fd = { .fd = socket_of(exchange_of(req)->connection), .events = POLLRDHUP };
-  return poll(&fd, 1, 0) > 0;
-}
-
-void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]) {
-  struct exchange *x = exchange_of(req);
-  memset(digest, 0, PX_SHA256_BYTES);
-  if (x->digest) px_sha256_end(x->digest, digest);
-  x->digest = NULL;
-}
-
-uint64_t http_body_bytes(const struct http_request *req) { return exchange_of(req)->body_bytes; }
-
 /* --- the beginning ------------------------------------------------------------------------ */
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
@@ -429,7 +397,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
 static void on_opened(struct http_loop *loop, struct MHD_Connection *connection, void **socket_context) {
   struct http *http = loop->http;
   const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-  const int fd = socket_of(connection);
+  const int fd = http_socket(connection);
   struct conn *conn = http_conn_open(http->watch, fd, from ? from->client_addr : NULL, px_clock_ms() + http->options.idle_s * 1000,
                                      &loop->held_since_ms);
   if (conn && !http_recv_watch(fd, conn)) {
@@ -441,7 +409,7 @@ static void on_opened(struct http_loop *loop, struct MHD_Connection *connection,
 
 /* libmicrohttpd closes its descriptor after this, and has shut the sending side. */
 static void on_closed(struct http *http, struct MHD_Connection *connection, struct conn *conn) {
-  const int fd = socket_of(connection);
+  const int fd = http_socket(connection);
   http_recv_forget(fd);
   const int kept = http_conn_lingers(conn) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
   if (kept >= 0) http_linger_put(http->linger, kept);
@@ -528,8 +496,6 @@ enum px_status http_start(const struct http_options *options, struct http **out,
   *out = http;
   return PX_OK;
 }
-
-int http_in_flight(const struct http *http) { return atomic_load(&http->in_flight); }
 
 void http_stop(struct http *http) {
   if (!http) return;

@@ -94,6 +94,7 @@ const char *http_header(const struct http_request *req, const char *name);
 bool http_etag_listed(const char *list, const char *etag, bool weak);
 /* Whether the client has closed its side; for a request whose connection sleeps. */
 bool http_client_gone(const struct http_request *req);
+const struct http_route *http_routes(const struct http_request *req);
 int http_requests_in_flight(const struct http_request *req);
 bool http_draining(const struct http_request *req); /* the server is about to end */
 /* SHA-256 of the body as it came, once, for a request with an Idempotency-Key; zeros otherwise. */

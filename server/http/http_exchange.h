@@ -53,6 +53,8 @@ struct exchange {
   bool close_after, early;           /* early: answered in the middle of the body */
 };
 
+/* The descriptor of a connection; -1 if there is none. */
+int http_socket(struct MHD_Connection *connection);
 /* Queues the answer: the reply, or the problem document of x->err. */
 enum MHD_Result http_answer(struct exchange *x);
 /* Sends the problem document of x->err while the body still comes. Then nothing more of the connection may be read. */

@@ -22,7 +22,7 @@ awk '
     allow["server/http"] = "lib/base"
     allow["server/app"] = "lib/base lib/flow lib/store lib/redis server/http"
     allow["server/api"] = "lib/base lib/data lib/read lib/write lib/sim lib/flow lib/store lib/redis lib/transfer server/http server/app"
-    allow["server"] = "lib/base lib/read lib/sim lib/flow lib/store server/http server/app server/api"
+    allow["server"] = "lib/base lib/read lib/write lib/sim lib/flow lib/store server/http server/app server/api"
     allow["worker/nn"] = "lib/base lib/data"
     allow["worker/idm"] = "lib/base lib/data lib/flow worker/nn"
     allow["worker/rl"] = "lib/base lib/data lib/flow worker/nn worker/rl/algo"
@@ -30,7 +30,7 @@ awk '
     allow["worker/env"] = "lib/base lib/data lib/sim"
     allow["worker/sim"] = "lib/base lib/data lib/sim worker/nn worker/env"
     allow["worker/jobs"] = "lib/base lib/data lib/sim lib/flow lib/store lib/transfer worker/nn worker/idm worker/rl worker/env worker/sim"
-    allow["worker"] = "lib/base lib/read lib/sim lib/flow lib/store lib/redis worker/jobs worker/sim"
+    allow["worker"] = "lib/base lib/read lib/write lib/sim lib/flow lib/store lib/redis worker/jobs worker/sim"
     allow["clients/c"] = "lib/base lib/data"
     # header pattern -> files that may include it
     owner["^(libpq-fe|libpq/|postgres)"] = "^lib/store/"

@@ -18,11 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/subprocess.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
+#include "tests/support/helpers.h"
 
 enum { FIGURES_N = 1 + IDM_YARDSTICKS_N };
 
@@ -157,7 +157,7 @@ static enum px_status set_option(struct idm_spec *spec, char *text, struct px_er
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   struct idm_spec spec;
   enum idm_profile profile;

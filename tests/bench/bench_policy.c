@@ -21,12 +21,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/subprocess.h"
 #include "lib/read/read.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"
 #include "worker/rl/fqe.h"
 #include "worker/rl/rl.h"
+#include "tests/support/helpers.h"
 
 static enum px_status keep_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
   return px_dataset_builder_segment(ctx, segment->bytes, segment->size, err);
@@ -140,7 +140,7 @@ out:
 
 int main(int argc, char **argv) {
   struct px_err err = { 0 };
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 5 || argc > 16) {
     fprintf(stderr, "usage: %s FILE ENV ALGO UPDATES [SEED [NAME=NUMBER...]]\n", argv[0]);

@@ -22,13 +22,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/subprocess.h"
 #include "lib/data/labels.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/rollout.h"
 #include "worker/idm/idm.h"
 #include "worker/rl/rl.h"
 #include "worker/sim/sim.h"
+#include "tests/support/helpers.h"
 
 enum { EPISODES = 20, LANES = 16, OPTIONS_MAX = 16 };
 static const uint64_t SELECTION_SEED = (uint64_t)1 << 52; /* as pipelines do */
@@ -255,7 +255,7 @@ static void name_all(struct study *s) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 9 || argc > 9 + OPTIONS_MAX) {
     fprintf(stderr, "usage: %s OUT.csv CACHE FILE Q MASK SEEDS ALGO SOURCES [NAME=NUMBER...]\n", argv[0]);

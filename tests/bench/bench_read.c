@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/subprocess.h"
 #include "lib/read/read.h"
+#include "tests/support/helpers.h"
 
 enum { REPEATS_MAX = 100 };
 
@@ -63,7 +63,7 @@ static enum px_status measure(const char *path, const struct px_spaces *spaces, 
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   static struct px_spaces spaces;
   int repeats = 5;

@@ -21,11 +21,11 @@
 #include <unistd.h>
 
 #include "lib/base/mem.h"
-#include "lib/base/subprocess.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
 #include "worker/sim/net.h"
+#include "tests/support/helpers.h"
 
 static double cpu_s(void) {
   struct timespec t;
@@ -225,7 +225,7 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   struct arguments a = { .trajectories = 16,
                          .spec = sim_net_spec_default(),

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/base/subprocess.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/uploads.h"
+#include "tests/support/helpers.h"
 
 static struct px_spaces spaces;
 
@@ -49,7 +49,7 @@ static void fill_groups(hid_t f) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   spaces = trajs_spaces(2, 1);
   void (*const fills[])(hid_t) = { fill_flat, fill_groups };

@@ -4,10 +4,10 @@
  */
 #include <stdio.h>
 
-#include "lib/base/subprocess.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/quality.h"
+#include "tests/support/helpers.h"
 
 static struct px_dataset *truth, *masked;
 static const char PATH[] = "deploy/demo/hopper-demo.hdf5";
@@ -70,7 +70,7 @@ static void every_option_learns(void) {
 }
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   static const struct cu_test tests[] = { T(windows_of_every_kind_learn), T(every_option_learns) };
   const int failures = cu_run("idm_real", tests, sizeof tests / sizeof *tests, argc, argv);

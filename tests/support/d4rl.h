@@ -8,7 +8,7 @@
 #include "lib/data/dataset.h"
 
 /* Actions in [-1, 1], dimensions as in the file. The calling program must begin
- * with px_subprocess_main (lib/base/subprocess.h). */
+ * with helpers_main (tests/support/helpers.h). */
 enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
 /* Hides the actions of all but the share p of the trajectories, drawn from the lowest q by return. */
 enum px_status d4rl_hide(struct px_dataset *ds, double p, double q, uint64_t seed, struct px_err *err) PX_MUST_CHECK;

@@ -156,7 +156,5 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_serve(&px_subprocess_mjcf, argc, argv);
-  if (helper >= 0) return helper;
   return cu_run("mjcf", tests, sizeof tests / sizeof *tests, argc, argv);
 }

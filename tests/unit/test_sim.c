@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
-#include "lib/base/subprocess.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/env.h"
@@ -487,7 +486,5 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
-  if (helper >= 0) return helper;
   return cu_run("sim", tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -194,7 +194,5 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_serve(&sim_box_helper, argc, argv);
-  if (helper >= 0) return helper;
   return cu_run("sim_box", tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/subprocess.h"
 #include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/net.h"
+#include "tests/support/helpers.h"
 
 static struct px_err err;
 static struct px_dataset *ds;
@@ -166,7 +166,7 @@ static const struct cu_test tests[] = {
 };
 
 int main(int argc, char **argv) {
-  const int helper = px_subprocess_main(argc, argv);
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   struct sim_layout layout;
   if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err)

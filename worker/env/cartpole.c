@@ -81,4 +81,4 @@ static enum px_status step(struct px_env *env, const float *action, float *obs, 
   return PX_OK;
 }
 
-const struct px_env_kind px_env_cartpole = { info_at, open_cart, close_cart, reset, set_state, step, NULL };
+const struct px_env_kind px_env_cartpole = { info_at, open_cart, close_cart, reset, set_state, step, NULL, NULL };

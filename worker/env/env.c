@@ -57,6 +57,16 @@ void px_env_close(struct px_env *env) {
 }
 
 const struct px_env_info *px_env_info(const struct px_env *env) { return env->info; }
+enum px_status px_env_physics(const char *name, struct px_env_physics *out, struct px_err *err) {
+  const struct px_env_info *info;
+  const enum px_status status = px_env_find(name, &info, err);
+  if (status) return status;
+  const struct px_env_kind *kind = kind_named(name, &info);
+  if (!kind->physics) return px_fail(err, PX_E_BAD_FIELD, "environment %s has no MuJoCo model", name);
+  kind->physics(info, out);
+  return PX_OK;
+}
+
 const void *px_env_model(const struct px_env *env) { return env->kind->model ? env->kind->model(env) : NULL; }
 
 enum px_status px_env_reset(struct px_env *env, uint64_t seed, uint64_t episode, float *obs, struct px_err *err) {

@@ -20,7 +20,8 @@ struct px_env_kind {
   /* The action is finite, and a class where they are. Sets reward and terminated. */
   enum px_status (*step)(struct px_env *env, const float *action, float *obs, struct px_env_step *out,
                          struct px_err *err);
-  const void *(*model)(const struct px_env *env);
+  const void *(*model)(const struct px_env *env);                                 /* or NULL */
+  void (*physics)(const struct px_env_info *info, struct px_env_physics *out); /* or NULL: no MuJoCo model */
 };
 
 struct px_env {

@@ -53,15 +53,10 @@ static const struct task *task_of(const struct px_env_info *info) {
   return NULL;
 }
 
-enum px_status px_env_physics(const char *name, struct px_env_physics *out, struct px_err *err) {
-  const struct px_env_info *info;
-  const enum px_status status = px_env_find(name, &info, err);
-  if (status) return status;
+static void physics(const struct px_env_info *info, struct px_env_physics *out) {
   const struct task *task = task_of(info);
-  if (!task) return px_fail(err, PX_E_BAD_FIELD, "environment %s has no MuJoCo model", name);
   *out = (struct px_env_physics){ task->mjcf, (size_t)(task->mjcf_end - task->mjcf), task->frame_skip,
                                   task->velocity_clip };
-  return PX_OK;
 }
 
 static void close_model(struct px_env *env) {
@@ -167,4 +162,4 @@ static enum px_status step(struct px_env *env, const float *action, float *obs, 
   return PX_OK;
 }
 
-const struct px_env_kind px_env_mujoco = { info_at, open_model, close_model, reset, set_state, step, compiled_model };
+const struct px_env_kind px_env_mujoco = { info_at, open_model, close_model, reset, set_state, step, compiled_model, physics };

@@ -15,7 +15,6 @@
 #include "worker/idm/vote.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
-static const double report_every_s = 0.5;
 /* A label anywhere in the range costs less than 3e6 a dim, even with the least
  * spread and an action at the other edge. */
 static const double loss_max_dim = 1e7;
@@ -77,21 +76,6 @@ static void take_step(struct idm_training *t) {
     px_adam_step(&part->adam, part->moved, part->grads);
   }
   t->place.steps++;
-}
-
-enum px_status idm_training_tell(struct idm_training *t, const char *phase) {
-  const double now_s = px_clock_s();
-  t->seconds += now_s - t->since_s;
-  t->since_s = now_s;
-  if (now_s - t->reported_s < report_every_s) return PX_OK;
-  t->reported_s = now_s;
-  const struct px_metric judged = t->model->act_count ? (struct px_metric){ "val_accuracy", 1 - t->seen.val_mse }
-                                                      : (struct px_metric){ "val_mse", t->seen.val_mse };
-  const struct px_metric metrics[] = { { "loss", t->seen.loss }, judged };
-  const uint64_t step = t->place.round * t->steps_max + t->place.step;
-  const uint64_t total = (t->model->spec.rounds + 1) * (uint64_t)t->steps_max;
-  return px_progress_report(t->progress, phase, (int64_t)step, (int64_t)total, metrics,
-                            isfinite(t->seen.val_mse) ? 2 : 1);
 }
 
 /* ---- rounds */

@@ -63,7 +63,9 @@ enum px_status idm_training_start_round(struct idm_training *t) PX_MUST_CHECK;
  * and scores. A new part of a member is listed here. */
 void idm_training_arrays(struct idm_training *t, struct px_state *list);
 
-/* validate.c. Sums over every stride-th held-out transition. */
+/* validate.c. Reports progress, about twice a second. */
+enum px_status idm_training_tell(struct idm_training *t, const char *phase) PX_MUST_CHECK;
+/* Sums over every stride-th held-out transition. */
 enum px_status idm_training_validate(struct idm_training *t, uint32_t stride) PX_MUST_CHECK;
 /* Of those sums: the labels' squared error per element, the likelihood per transition. */
 double idm_sums_mse(const struct idm_training *t);
@@ -71,8 +73,5 @@ double idm_sums_nll(const struct idm_training *t);
 /* The kept iterate becomes the model's, and the whole fold measures it: its
  * metrics, and the spread's factor. */
 enum px_status idm_training_measure(struct idm_training *t) PX_MUST_CHECK;
-
-/* train.c. About twice a second. */
-enum px_status idm_training_tell(struct idm_training *t, const char *phase) PX_MUST_CHECK;
 
 #endif

@@ -5,6 +5,23 @@
 #include "lib/base/clock.h"
 #include "worker/idm/trainer.h"
 
+static const double report_every_s = 0.5;
+
+enum px_status idm_training_tell(struct idm_training *t, const char *phase) {
+  const double now_s = px_clock_s();
+  t->seconds += now_s - t->since_s;
+  t->since_s = now_s;
+  if (now_s - t->reported_s < report_every_s) return PX_OK;
+  t->reported_s = now_s;
+  const struct px_metric judged = t->model->act_count ? (struct px_metric){ "val_accuracy", 1 - t->seen.val_mse }
+                                                      : (struct px_metric){ "val_mse", t->seen.val_mse };
+  const struct px_metric metrics[] = { { "loss", t->seen.loss }, judged };
+  const uint64_t step = t->place.round * t->steps_max + t->place.step;
+  const uint64_t total = (t->model->spec.rounds + 1) * (uint64_t)t->steps_max;
+  return px_progress_report(t->progress, phase, (int64_t)step, (int64_t)total, metrics,
+                            isfinite(t->seen.val_mse) ? 2 : 1);
+}
+
 /* Adds every stride-th held-out transition of [from, to) to the sums. */
 static enum px_status add_rows(struct idm_training *t, uint32_t from, uint32_t to, uint32_t stride) {
   const struct idm_model *model = t->model;

@@ -39,7 +39,7 @@ enum px_status sim_box_pairs(struct sim_box *box, const struct sim_options *opti
                              const struct px_progress *progress, struct sim_pairs **out,
                              struct px_err *err) PX_MUST_CHECK;
 
-/* main() of a program that opens boxes serves it: px_subprocess_serve. */
+/* For px_subprocess_main of a program that opens boxes. */
 extern const struct px_subprocess_kind sim_box_helper;
 
 #endif

@@ -1,0 +1,4 @@
+/* The list of all commands: see cli.h. */
+#include "clients/c/cli.h"
+
+const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE, CLI_JOBS, CLI_RESULTS, NULL };
