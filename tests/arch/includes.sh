@@ -1,8 +1,8 @@
 #!/bin/bash
 # Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
-#   lib/base <- lib/data <- lib/sim; lib/data, lib/flow <- lib/store, lib/queue <- server | worker | clients
-#   worker/nn <- worker/idm, worker/rl <- worker/*.c
-#   worker/nn, worker/env <- worker/sim <- worker/*.c
+#   lib/base <- lib/data <- lib/read, lib/write, lib/sim;  lib/base <- lib/flow, lib/redis
+#   lib/data, lib/flow <- lib/store <- lib/transfer (with lib/read and lib/write)
+#   server/http <- server/app <- server/api;  worker/nn, worker/env <- worker/idm, worker/rl, worker/sim <- worker/jobs
 # Usage: tests/arch/includes.sh [ROOT]     ROOT: another tree, for this test's own test
 set -u
 cd "${1:-$(dirname "$0")/../..}" || exit 2
