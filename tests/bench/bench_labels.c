@@ -49,7 +49,7 @@ static struct px_dataset *load(const char *path) {
 
 struct result {
   struct idm_quality_figures all[FIGURES_N], inside, outside; /* the IDM's first, then the yardsticks' */
-  struct idm_bias_figures bias[IDM_PARTS_N];
+  struct idm_bias_figures bias[IDM_QUALITY_PARTS_N];
   double train_s, label_s;
 };
 
@@ -64,7 +64,7 @@ static struct idm_quality *judge(const struct px_dataset *truth, const struct px
 }
 
 static void measure_bias(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_labels *l,
-                         const struct idm_quality *q, struct idm_bias_figures out[IDM_PARTS_N]) {
+                         const struct idm_quality *q, struct idm_bias_figures out[IDM_QUALITY_PARTS_N]) {
   struct px_err err = { 0 };
   struct idm_bias *b;
   must(idm_bias_new(truth, masked, &b, &err), &err);

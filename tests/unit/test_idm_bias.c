@@ -65,7 +65,7 @@ static void label(struct world *w, double constant, double wave, double sign, do
   }
 }
 
-static void measure(const struct world *w, struct idm_bias_figures out[IDM_PARTS_N]) {
+static void measure(const struct world *w, struct idm_bias_figures out[IDM_QUALITY_PARTS_N]) {
   struct idm_quality *q;
   struct idm_bias *b;
   struct px_err err;
@@ -82,10 +82,10 @@ static void measure(const struct world *w, struct idm_bias_figures out[IDM_PARTS
 
 static void random_signs_are_no_bias(void) {
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0, 0, 0.1, 0);
   measure(w, f);
-  for (int i = 0; i < IDM_PARTS_N; i++) {
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) {
     CU_ASSERT_TRUE(f[i].bias_share >= 0 && f[i].bias_share < 0.05);
     CU_ASSERT_DOUBLE_EQUAL(f[i].lean, 0, 0.03);
   }
@@ -94,10 +94,10 @@ static void random_signs_are_no_bias(void) {
 
 static void constant_and_smooth_errors_are_all_bias(void) {
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0.05, 0, 0, 0);
   measure(w, f);
-  for (int i = 0; i < IDM_PARTS_N; i++) CU_ASSERT_DOUBLE_EQUAL(f[i].bias_share, 1, 1e-3);
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) CU_ASSERT_DOUBLE_EQUAL(f[i].bias_share, 1, 1e-3);
   label(w, 0, 0.1, 0, 0);
   measure(w, f);
   CU_ASSERT_DOUBLE_EQUAL(f[IDM_ALL].bias_share, 1, 0.05);
@@ -106,7 +106,7 @@ static void constant_and_smooth_errors_are_all_bias(void) {
 
 static void bias_is_told_from_noise_by_its_share(void) {
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0.1, 0, 0.1, 0);
   measure(w, f);
   CU_ASSERT_DOUBLE_EQUAL(f[IDM_ALL].bias_share, 0.5, 0.04);
@@ -121,11 +121,11 @@ static void bias_is_told_from_noise_by_its_share(void) {
 static void lean_is_the_way_to_the_labelled_policys_action(void) {
   static const double ways[] = { -0.2, 0, 0.26, 1 };
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     label(w, 0, 0, 0, ways[i]);
     measure(w, f);
-    for (int part = 0; part < IDM_PARTS_N; part++) CU_ASSERT_DOUBLE_EQUAL(f[part].lean, ways[i], 0.005);
+    for (int part = 0; part < IDM_QUALITY_PARTS_N; part++) CU_ASSERT_DOUBLE_EQUAL(f[part].lean, ways[i], 0.005);
     if (ways[i] == 0) CU_ASSERT_TRUE(isnan(f[IDM_ALL].bias_share) || f[IDM_ALL].bias_share < 1); /* roundings at most */
   }
   free(w);
@@ -133,7 +133,7 @@ static void lean_is_the_way_to_the_labelled_policys_action(void) {
 
 static void inside_and_outside_are_told_apart(void) {
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0, 0, 0, 0);
   for (uint32_t at = 8 * STEPS; at < N; at++)
     if (at / STEPS % 2 == 0) /* return 100: outside */
@@ -147,7 +147,7 @@ static void inside_and_outside_are_told_apart(void) {
 
 static void few_judged_steps_give_no_figures(void) {
   struct world *w = world_new();
-  struct idm_bias_figures f[IDM_PARTS_N];
+  struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0.1, 0, 0, 0.2);
   for (uint32_t at = 9 * STEPS; at < N; at++) w->known[at] = at < 9 * STEPS + IDM_BIAS_ROWS_MIN; /* and trajectory 8 */
   measure(w, f);
@@ -158,7 +158,7 @@ static void few_judged_steps_give_no_figures(void) {
   CU_ASSERT_FALSE(isnan(f[IDM_ALL].lean) || isnan(f[IDM_OUTSIDE].lean));
   memset(w->known, 0, sizeof w->known);
   measure(w, f);
-  for (int i = 0; i < IDM_PARTS_N; i++) CU_ASSERT_TRUE(isnan(f[i].lean) && isnan(f[i].bias_share));
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) CU_ASSERT_TRUE(isnan(f[i].lean) && isnan(f[i].bias_share));
   free(w);
 }
 

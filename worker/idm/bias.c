@@ -86,7 +86,7 @@ struct measuring {
   struct idm_spec pair;    /* the window (s, s' - s) */
   float *x, *y;            /* [ROWS, 2 O], [ROWS, A] */
   int64_t done, total;     /* rows */
-  struct { double squared, rest, along, habit2; uint64_t n; } sums[IDM_PARTS_N];
+  struct { double squared, rest, along, habit2; uint64_t n; } sums[IDM_QUALITY_PARTS_N];
 };
 
 static enum px_status tell(struct measuring *m, uint32_t rows) {
@@ -219,9 +219,9 @@ static enum px_status measure(struct measuring *m) {
 }
 
 enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q, const struct px_progress *progress,
-                                struct idm_bias_figures out[IDM_PARTS_N], struct px_err *err) {
+                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N], struct px_err *err) {
   struct measuring m = { .b = b, .q = q, .progress = progress, .total = 3 * (int64_t)b->rows_n + IDM_BIAS_ROWS_MAX };
-  for (int i = 0; i < IDM_PARTS_N; i++) out[i] = (struct idm_bias_figures){ (double)NAN, (double)NAN };
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) out[i] = (struct idm_bias_figures){ (double)NAN, (double)NAN };
   if (b->rows_n < IDM_BIAS_ROWS_MIN || b->truth->spaces.obs_dim > IDM_BIAS_OBS_MAX) return PX_OK;
   idm_spec_default(IDM_PAPER, &m.pair);
   m.pair.inputs = IDM_DIFFERENCE;
@@ -231,7 +231,7 @@ enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q,
   free(m.x);
   free(m.y);
   if (status) return px_fail(err, status, "the labels' bias could not be measured (%s)", px_status_slug(status));
-  for (int i = 0; i < IDM_PARTS_N; i++) {
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) {
     if (m.sums[i].n < IDM_BIAS_ROWS_MIN) continue;
     if (m.sums[i].squared > 0) out[i].bias_share = fmax(1 - m.sums[i].rest / m.sums[i].squared, 0);
     if (m.sums[i].habit2 > 0) out[i].lean = m.sums[i].along / m.sums[i].habit2;

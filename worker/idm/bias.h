@@ -36,6 +36,6 @@ void idm_bias_add(struct idm_bias *b, uint32_t traj_from, uint32_t traj_to, cons
  * where observations have more than IDM_BIAS_OBS_MAX dims; bias_share where nothing errs, lean
  * where the labelled policy does what was done. Phase "bias", rows of all. */
 enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q, const struct px_progress *progress,
-                                struct idm_bias_figures out[IDM_PARTS_N], struct px_err *err) PX_MUST_CHECK;
+                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N], struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -21,7 +21,7 @@
 enum { IDM_INTERVALS_N = 3 };
 extern const double idm_interval_levels[IDM_INTERVALS_N]; /* 0.5, 0.8, 0.95 */
 
-enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_PARTS_N };
+enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_QUALITY_PARTS_N };
 
 struct idm_quality_figures {
   uint64_t n;                       /* transitions; 0: all else is 0 */

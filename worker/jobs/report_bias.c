@@ -29,7 +29,7 @@ static void warn(const struct idm_bias_figures *f, double mse, json_t *report) {
 
 enum px_status report_bias(struct job *job, struct idm_bias *bias, const struct idm_quality *q, json_t *label,
                            json_t *report, struct px_err *err) {
-  struct idm_bias_figures parts[IDM_PARTS_N];
+  struct idm_bias_figures parts[IDM_QUALITY_PARTS_N];
   struct idm_quality_figures all;
   const enum px_status status = idm_bias_measure(bias, q, &job->progress, parts, err);
   if (status) return status;

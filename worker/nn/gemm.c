@@ -54,7 +54,7 @@ struct kernel {
 #define TILE(name) wide_##name
 #define LANES 16
 #define ROWS UP_TO(14)
-#include "worker/nn/gemm_tile.h"
+#include "worker/nn/gemm_tile.inc"
 #undef TILE
 #undef LANES
 #undef ROWS
@@ -66,7 +66,7 @@ struct kernel {
 #define TILE(name) narrow_##name
 #define LANES 8
 #define ROWS UP_TO(6)
-#include "worker/nn/gemm_tile.h"
+#include "worker/nn/gemm_tile.inc"
 #pragma GCC pop_options
 
 enum px_gemm_isa px_gemm_best(void) {
