@@ -59,14 +59,14 @@ static double cpu_s(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- labels, kept in a file: actions, std, epistemic, score, known */
+/* ---- labels, kept in a file: actions, std, epistemic, score, known; a simulator's: verified */
 
 struct part { const void **at; size_t size; };
-enum { PARTS_N = 5 };
+enum { PARTS_N = 6 };
 
 static bool read_labels(const char *path, const struct part parts[PARTS_N]) {
   FILE *file = fopen(path, "rb");
-  for (int i = 0; file && i < PARTS_N; i++) {
+  for (int i = 0; file && i < PARTS_N && parts[i].size; i++) {
     void *bytes = px_calloc(parts[i].size, 1);
     if (!bytes || fread(bytes, 1, parts[i].size, file) != parts[i].size) die(path);
     *parts[i].at = bytes;
@@ -80,7 +80,7 @@ static void write_labels(const char *path, const struct part parts[PARTS_N]) {
   snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
   FILE *file = fopen(temporary, "wb");
   if (!file) die(temporary);
-  for (int i = 0; i < PARTS_N; i++)
+  for (int i = 0; i < PARTS_N && parts[i].size; i++)
     if (fwrite(*parts[i].at, 1, parts[i].size, file) != parts[i].size) die(temporary);
   if (fclose(file) || rename(temporary, path)) die(path);
 }
@@ -115,7 +115,7 @@ static void by_simulator(const struct study *s, struct px_label_rows *out) {
   sim_close(sim);
   free(layout);
   *out = (struct px_label_rows){ .actions = l->actions, .std = l->std, .epistemic = l->epistemic, .score = l->score,
-                                 .known = l->known };
+                                 .known = l->known, .verified = l->verified };
 }
 
 static double label_error(const struct study *s, const struct px_label_rows *l) {
@@ -137,9 +137,10 @@ static void get_labels(struct study *s, bool simulator) {
   struct px_label_rows *l = &s->labels[simulator];
   const struct part parts[PARTS_N] = { { (const void **)&l->actions, numbers }, { (const void **)&l->std, numbers },
                                        { (const void **)&l->epistemic, numbers },
-                                       { (const void **)&l->score, n * sizeof(float) }, { (const void **)&l->known, n } };
+                                       { (const void **)&l->score, n * sizeof(float) }, { (const void **)&l->known, n },
+                                       { (const void **)&l->verified, simulator ? n : 0 } };
   if (l->steps_n) return;
-  if (simulator) snprintf(path, sizeof path, "%s/%s-simulator", s->cache, s->dataset);
+  if (simulator) snprintf(path, sizeof path, "%s/%s-simulator-verified", s->cache, s->dataset);
   else snprintf(path, sizeof path, "%s/%s-idm-q%s-m%s", s->cache, s->dataset, s->q, s->mask);
   if (!read_labels(path, parts)) {
     if (simulator) by_simulator(s, l);

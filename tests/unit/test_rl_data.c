@@ -158,6 +158,31 @@ static void of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does(void) 
   rl_world_close(&w);
 }
 
+static void verified_proxies_need_no_true_actions_of_lower_return(void) {
+  static const struct { uint32_t verified_n; double true_share; uint32_t true_n; } cases[] = {
+    { 0, 0, STEPS },             /* as proxies of a model */
+    { STEPS / 2, 0, STEPS },     /* half of those chosen */
+    { STEPS / 2 + 1, 0, 0 },     /* most of them */
+    { STEPS, 0.25, STEPS }       /* a share is asked for */
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct rl_world w;
+    struct rl_data *d;
+    struct px_err err;
+    rl_world_open(&w);
+    best_are_proxies(&w);
+    memset(w.u.verified, 1, cases[i].verified_n);
+    struct rl_spec spec = rl_world_spec("bc", 1);
+    rl_world_set(&spec, "top_percent", 1);
+    rl_world_set(&spec, "true_share", cases[i].true_share);
+    CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+    CU_ASSERT_EQUAL(d->true_n, cases[i].true_n);
+    CU_ASSERT_EQUAL(d->proxy_n, STEPS);
+    rl_data_free(d);
+    rl_world_close(&w);
+  }
+}
+
 static uint32_t count_true(const struct rl_batch *b, const struct rl_data *d) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < b->n; i++) n += d->source[b->index[i]] == PX_SOURCE_TRUE;
@@ -351,7 +376,8 @@ static void returns_equal_up_to_rounding_scale_nothing(void) {
 CU_MAIN("rl_data", T(returns_equal_up_to_rounding_scale_nothing), T(a_step_without_next_state_is_used_only_if_the_episode_terminates_there),
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
         T(top_percent_counts_both_and_never_leaves_all_true_actions_out),
-        T(of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does), T(batches_hold_the_true_share_exactly),
+        T(of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does),
+        T(verified_proxies_need_no_true_actions_of_lower_return), T(batches_hold_the_true_share_exactly),
         T(a_true_share_below_what_comes_by_itself_changes_nothing), T(weights_have_mean_one_in_batches_of_any_true_share),
         T(batches_hold_normalised_states_and_scaled_actions),
         T(what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording_was_cut_off),

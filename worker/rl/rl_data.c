@@ -107,16 +107,25 @@ static uint64_t choose_best(const struct px_actions_merged *u, const struct choi
   return total;
 }
 
-static bool chose_true(const struct px_actions_merged *u, const struct choice *truth,
+/* Whether what was chosen can be learned from by itself: it has true actions, or most of its
+ * proxies are verified by a simulator and no share of true ones is asked for. */
+static bool chose_well(const struct px_actions_merged *u, const struct choice *choice,
                        const uint8_t *chosen) {
-  for (uint32_t i = 0; i < u->ds->traj_n; i++)
-    if (chosen[i] && steps_used(u, truth, i)) return true;
-  return false;
+  const struct choice truth = true_part(choice);
+  struct choice verified = *choice;
+  verified.verified = true;
+  uint64_t all = 0, certain = 0;
+  for (uint32_t i = 0; i < u->ds->traj_n; i++) {
+    if (chosen[i] && steps_used(u, &truth, i)) return true;
+    all += chosen[i] ? steps_used(u, choice, i) : 0;
+    certain += chosen[i] ? steps_used(u, &verified, i) : 0;
+  }
+  return choice->true_share <= 0 && 2 * certain > all;
 }
 
 /* chosen[traj_n] enum part: the top_percent of the trajectories that have usable transitions, true
- * and proxy ranked together. Where these have no true action, the true ones of the top_percent of
- * those that have some come too. Gives their transitions' number, and d their returns' range. */
+ * and proxy ranked together. Where these have neither true actions nor verified proxies, the true
+ * ones of the top_percent of those that have some come too. Gives their transitions' number, and d their returns' range. */
 static enum px_status choose(const struct px_actions_merged *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
                              struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
@@ -128,7 +137,7 @@ static enum px_status choose(const struct px_actions_merged *u, const struct cho
   d->returns_equal = usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
   d->return_max = usable_n ? ranked[0].value : 0;
   *n = choose_best(u, choice, ranked, usable_n, USABLE, chosen, d);
-  if (!chose_true(u, &truth, chosen))
+  if (!chose_well(u, choice, chosen))
     *n += choose_best(u, &truth, ranked, rank_usable(u, &truth, ranked), TRUE_PART, chosen, d);
   free(ranked);
   return PX_OK;
