@@ -228,7 +228,7 @@ void px_config_sample(const struct px_option *table, size_t n, FILE *out) {
   for (size_t i = 0; i < n; i++) {
     fprintf(out, "# %s", table[i].help);
     if (table[i].type == PX_OPT_INT) fprintf(out, " (%lld to %lld)", table[i].min, table[i].max);
-    fprintf(out, "%s\n#%s = %s\n\n", table[i].secret ? " A secret: better by file, see the README." : "", table[i].name,
+    fprintf(out, "%s\n#%s = %s\n\n", table[i].secret ? " A secret: better by file, see docs/operations.md." : "", table[i].name,
             table[i].initial);
   }
 }

@@ -151,10 +151,15 @@ bool px_subprocess_hear(int fd, void *dst, size_t n, int idle_ms, bool *silent) 
   return true;
 }
 
-bool px_subprocess_tell(int fd, const void *bytes, size_t n) {
+bool px_subprocess_tell(int fd, const void *bytes, size_t n, int idle_ms, bool *silent) {
   for (const char *at = bytes; n > 0;) {
-    const ssize_t sent = send(fd, at, n, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    struct pollfd room = { .fd = fd, .events = POLLOUT };
+    const int ready = poll(&room, 1, idle_ms);
+    if (ready < 0 && errno == EINTR) continue;
+    *silent = ready == 0;
+    if (ready <= 0) return false;
+    const ssize_t sent = send(fd, at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (sent <= 0) return false;
     at += sent;
     n -= (size_t)sent;

@@ -40,7 +40,7 @@ int px_subprocess_end(pid_t pid);
 bool px_subprocess_take(int fd, void *dst, size_t n);
 /* The same, but false too when nothing came for idle_ms; *silent says that it was so. */
 bool px_subprocess_hear(int fd, void *dst, size_t n, int idle_ms, bool *silent);
-/* All n bytes into a socket; false when the other has gone. */
-bool px_subprocess_tell(int fd, const void *bytes, size_t n);
+/* All n bytes into a socket; false when the other has gone, or took nothing for idle_ms; *silent says which. */
+bool px_subprocess_tell(int fd, const void *bytes, size_t n, int idle_ms, bool *silent);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define END { .name = NULL }
 #define SCALE_MAX 1e9
-#define SCALE_LEAST 1e-9
+#define SCALE_LEAST 1e-6
 #define FLOAT32_DIGITS 16777216.0 /* 2^24: more than this beside 1 leaves nothing of the 1 */
 static const struct flow_field A_BOUND[] = {
   { "bound", FLOW_NUMBER, -1e12, 1e12, "!", NULL, NULL, "A bound" }, END
@@ -19,7 +19,7 @@ static const struct flow_field A_BOUND[] = {
   { "of", FLOW_TEXT, 1, 64, "!", NULL, NULL, words }
 #define LINEAR \
   { "scale", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "1", NULL, NULL, \
-    "Factor to the dataset's units; from 1e-9 up, or negative so" }, \
+    "Factor to the dataset's units; from 1e-6 up, or negative so" }, \
   { "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, "Added after it; at most 2^24 times scale" }
 static const struct flow_field OBSERVATION[] = {
   OF("qpos or qvel, whole, from:to or one index: qpos[1:], qvel[0:3], qpos[2]"),

@@ -62,8 +62,8 @@ static enum px_status converse(int talk, const struct px_mjcf_request *request, 
   }
   char ready = 0;
   bool silent = false;
-  const bool heard = px_subprocess_tell(talk, request, sizeof *request) &&
-                     px_subprocess_tell(talk, text, request->bytes) &&
+  const bool heard = px_subprocess_tell(talk, request, sizeof *request, IDLE_MS, &silent) &&
+                     px_subprocess_tell(talk, text, request->bytes, IDLE_MS, &silent) &&
                      px_subprocess_hear(talk, &ready, 1, IDLE_MS, &silent) && ready == PX_MJCF_READY &&
                      px_subprocess_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
   const int ended = px_subprocess_end(pid);

@@ -16,6 +16,12 @@ struct hdf5 {
 };
 
 /* What the helper says at its end, or else what its end says. */
+/* A disk may be as slow as it likes. */
+static bool tell(struct hdf5 *h, const void *bytes, size_t n) {
+  bool silent;
+  return px_subprocess_tell(h->talk, bytes, n, -1, &silent);
+}
+
 static enum px_status hear(struct hdf5 *h, struct px_err *err) {
   struct px_err said;
   const bool heard = px_subprocess_take(h->talk, &said, sizeof said);
@@ -61,14 +67,14 @@ static enum px_status hdf5_put(void *writer, const struct px_export_rows *rows, 
     const struct px_export_column *c = &columns->column[i];
     struct px_write_hdf5_frame frame = { .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows };
     snprintf(frame.name, sizeof frame.name, "%s", c->name);
-    if (!px_subprocess_tell(h->talk, &frame, sizeof frame) || !px_subprocess_tell(h->talk, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
+    if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
   }
   return PX_OK;
 }
 
 static enum px_status hdf5_end(void *writer, struct px_err *err) {
   const struct px_write_hdf5_frame complete = { .name = "" };
-  (void)!px_subprocess_tell(((struct hdf5 *)writer)->talk, &complete, sizeof complete); /* a helper that has gone is heard of */
+  (void)!tell(writer, &complete, sizeof complete); /* a helper that has gone is heard of */
   return hear(writer, err);
 }
 

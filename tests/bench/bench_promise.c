@@ -148,6 +148,7 @@ static void get_labels(struct study *s, bool simulator) {
     write_labels(path, parts);
   }
   l->steps_n = n;
+  if (simulator) l->origin = l->known; /* of all that are known: PX_ORIGIN_SIMULATOR */
   s->label_mse[simulator] = label_error(s, l);
 }
 

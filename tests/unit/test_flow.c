@@ -589,7 +589,7 @@ static void a_layout_is_laid_out_over_the_model(void) {
                   " \"actions\": [\"ctrl[1:3]\", {\"of\": \"ctrl[0]\", \"scale\": -2}], \"delay\": 1}", &l, &err), err);
   CU_ASSERT(l.obs_dim == 3 && l.obs[0].index == 2 && l.obs[2].index == 1 && l.obs[2].scale == 57.3 && l.obs[2].offset == 1);
   CU_ASSERT(l.act_dim == 3 && l.act[0].index == 1 && l.act[2].index == 0 && l.act[2].scale == -2 && l.delay == 1);
-  CU_OK(layout_of("{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 1e-9, \"offset\": 0.01},"
+  CU_OK(layout_of("{\"name\": \"a\", \"observations\": [{\"of\": \"qpos\", \"scale\": 1e-6, \"offset\": 0.01},"
                   " {\"of\": \"qvel\", \"scale\": 1e9, \"offset\": -1e9}]}", &l, &err), err);
 }
 

@@ -140,6 +140,8 @@ static json_t *schema_of(const struct flow_field *f) {
     case FLOW_TEXT: return json_pack("{s:s s:i s:o}", "type", "string", "minLength", 1, "maxLength", number(f->max));
     case FLOW_ENUM: return json_pack("{s:s s:o}", "type", "string", "enum", words_of(f->words));
     case FLOW_ID:
+      /* A dataset may be named, too: its name becomes its id before the table is asked. */
+      if (strcmp(f->words, "ds_") == 0) return json_pack("{s:s s:i}", "type", "string", "maxLength", 200);
       snprintf(pattern, sizeof pattern, "^%s[a-z0-9_]+$", f->words);
       return json_pack("{s:s s:s s:i}", "type", "string", "pattern", pattern, "maxLength", 39);
     case FLOW_OBJECT:

@@ -158,6 +158,23 @@ static void of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does(void) 
   rl_world_close(&w);
 }
 
+static void only_verified_proxies_that_are_learned_from_stand_for_true_ones(void) {
+  struct rl_world w;
+  struct rl_data *d;
+  struct px_err err;
+  rl_world_open(&w);
+  best_are_proxies(&w);
+  for (int t = 0; t < STEPS; t++) w.u.verified[t] = t >= 10, w.u.score[t] = t < 10 ? 0.1F : 1;
+  struct rl_spec spec = rl_world_spec("bc", 1);
+  rl_world_set(&spec, "top_percent", 1);
+  rl_world_set(&spec, "labels", PROXY_BELOW), rl_world_set(&spec, "max_score", 0.5);
+  CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
+  CU_ASSERT_EQUAL(d->proxy_n, 10); /* none of them verified */
+  CU_ASSERT_EQUAL(d->true_n, STEPS);
+  rl_data_free(d);
+  rl_world_close(&w);
+}
+
 static void verified_proxies_need_no_true_actions_of_lower_return(void) {
   static const struct { uint32_t verified_n; double true_share; uint32_t true_n; } cases[] = {
     { 0, 0, STEPS },             /* as proxies of a model */
@@ -377,7 +394,8 @@ CU_MAIN("rl_data", T(returns_equal_up_to_rounding_scale_nothing), T(a_step_witho
         T(proxies_are_chosen_and_weighed_by_their_score), T(top_percent_takes_the_trajectories_of_highest_return),
         T(top_percent_counts_both_and_never_leaves_all_true_actions_out),
         T(of_a_trajectory_that_comes_for_its_true_actions_no_proxy_does),
-        T(verified_proxies_need_no_true_actions_of_lower_return), T(batches_hold_the_true_share_exactly),
+        T(verified_proxies_need_no_true_actions_of_lower_return),
+        T(only_verified_proxies_that_are_learned_from_stand_for_true_ones), T(batches_hold_the_true_share_exactly),
         T(a_true_share_below_what_comes_by_itself_changes_nothing), T(weights_have_mean_one_in_batches_of_any_true_share),
         T(batches_hold_normalised_states_and_scaled_actions),
         T(what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording_was_cut_off),

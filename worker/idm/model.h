@@ -32,7 +32,7 @@ struct idm_model {
   float *least, *most;       /* [A] bounds of labels in (-1, 1) */
   float *linear;             /* [M, in] then [M] bias, or NULL */
   float *probes;             /* [probes_n, A] labels of unlabelled transitions, or NULL: see vote.h */
-  uint64_t probes_n;
+  uint64_t probes_n, probes_of; /* their number; a hash of which transitions they are of */
   float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
   struct px_mlp *mu, *y;     /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
 };

@@ -91,6 +91,7 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
     { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
     { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
     { "pseudo_n", LATER_U64, &r->pseudo_n }, { "probes_n", LATER_U64, &m->probes_n },
+    { "probes_of", LATER_U64, &m->probes_of },
     { "act_count", U32, &m->act_count }, { "val_accuracy", F64, &r->val_accuracy }, /* discrete actions alone */
   };
   memcpy(list, numbers, sizeof numbers);
@@ -212,6 +213,7 @@ enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **ou
   if (status) goto out;
   model->metrics = head->metrics;
   status = idm_probes_new(model, head->probes_n, err);
+  model->probes_of = head->probes_of;
   if (status) goto out;
   status = read_tensors(st, model, err);
   if (status) goto out;

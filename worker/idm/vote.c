@@ -20,6 +20,18 @@ enum px_status idm_probes_new(struct idm_model *model, uint64_t probes_n, struct
   return PX_OK;
 }
 
+/* FNV-1a (RFC draft-eastlake-fnv) of the places, 53 bits: a number that JSON holds. */
+static uint64_t places_of(const struct idm_step *steps, uint32_t n) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (uint32_t i = 0; i < n; i++) {
+    const uint64_t place[] = { steps[i].traj, steps[i].t };
+    for (size_t k = 0; k < 2; k++)
+      for (int shift = 0; shift < 64; shift += 8)
+        hash = (hash ^ (place[k] >> shift & 255)) * 0x100000001b3;
+  }
+  return hash >> 11;
+}
+
 enum px_status idm_probes_take(struct idm_model *model, const struct px_dataset *ds,
                                struct idm_pass *pass, struct px_err *err) {
   if (model->spec.voting != IDM_AGREEMENT || model->act_count) return PX_OK;
@@ -28,6 +40,7 @@ enum px_status idm_probes_take(struct idm_model *model, const struct px_dataset 
   enum px_status status = idm_steps_unlabelled(ds, &model->spec, IDM_PROBES_MAX, &steps, &n);
   if (status) return px_fail(err, status, "no memory for a member's probes");
   status = idm_probes_new(model, n, err);
+  model->probes_of = places_of(steps, n);
   for (uint32_t at = 0, rows; at < n && !status; at += rows) {
     rows = n - at < PX_MLP_CHUNK ? n - at : PX_MLP_CHUNK;
     idm_window_gather(model->norm, &model->spec, ds, steps + at, rows, pass->x);
@@ -54,7 +67,8 @@ static double median(uint32_t n, const double *values) {
 static size_t comparable(struct idm_model *const *models, uint32_t n) {
   const size_t cells = (size_t)models[0]->probes_n * models[0]->act_dim;
   for (uint32_t i = 1; i < n; i++)
-    if (models[i]->probes_n != models[0]->probes_n) return 0;
+    if (models[i]->probes_n != models[0]->probes_n || models[i]->probes_of != models[0]->probes_of)
+      return 0;
   return n > 2 ? cells : 0;
 }
 

@@ -144,7 +144,7 @@ static enum px_status gather_starts(const struct shard *s, uint32_t from, uint32
                                     struct sim_starts *starts, struct px_err *err) {
   const struct px_dataset *ds = s->ds;
   const uint64_t steps = ds->step_start[to] - ds->step_start[from];
-  if (model && s->options.solve) starts->actions[starts->n++] = model->actions;
+  if (model && (s->options.solve || !s->net)) starts->actions[starts->n++] = model->actions;
   if (!s->net) return PX_OK;
   *answers = px_calloc(steps, ds->spaces.act_dim * sizeof **answers);
   starts->actions[starts->n++] = *answers;
@@ -177,7 +177,7 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
 static void profile_of(struct shard *s) {
   char machine[PX_MAT_PROFILE_MAX] = "";
   if (s->idm.n || s->net) px_mat_profile(machine);
-  snprintf(s->profile, sizeof s->profile, "simulator-1, %s, %s", simulator_profile(s->simulator),
+  snprintf(s->profile, sizeof s->profile, "simulator-2, %s, %s", simulator_profile(s->simulator),
            machine);
 }
 

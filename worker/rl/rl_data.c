@@ -64,7 +64,7 @@ static bool step_used(const struct px_actions_merged *u, const struct choice *ch
   if (!px_dataset_next_known(ds, traj, t) && !(last && ds->terminated[traj])) return false;
   if (u->source[step] == PX_SOURCE_TRUE) return true;
   if (u->source[step] != PX_SOURCE_PROXY || choice->true_only) return false;
-  if (choice->verified) return u->verified[step];
+  if (choice->verified && !u->verified[step]) return false;
   return !choice->below || (double)u->score[step] < choice->max_score;
 }
 

@@ -10,7 +10,7 @@
 #include "lib/base/rng.h"
 #include "worker/sim/model.h"
 
-enum { TRIES_MAX = 100 };
+enum { TRIES_MAX = 100, DRAWS_MAX = 1000 };
 static const double BEYOND =
   1.2; /* actions are drawn so far beyond the range, then clipped: the edges are frequent */
 
@@ -31,13 +31,16 @@ static enum px_status draw(struct drawing *d, struct px_rng *rng, float *x, stru
   const struct px_dataset *ds = d->ds;
   struct sim *sim = d->sim;
   const uint32_t obs = ds->spaces.obs_dim;
-  uint32_t traj;
-  uint64_t t;
-  do {
-    const uint64_t row = (uint64_t)(px_rng_double(rng) * (double)ds->steps_n);
+  uint32_t traj = 0;
+  uint64_t row = 0, t = 0;
+  bool known = false;
+  /* Where next states are rare the next one after the last row drawn is taken. */
+  for (int k = 0; !known; k++) {
+    row = k < DRAWS_MAX ? (uint64_t)(px_rng_double(rng) * (double)ds->steps_n) : (row + 1) % ds->steps_n;
     traj = px_dataset_traj_of_step(ds, row);
     t = row - ds->step_start[traj];
-  } while (!px_dataset_next_known(ds, traj, t));
+    known = px_dataset_next_known(ds, traj, t);
+  }
   const float *s = ds->observations + (ds->obs_start[traj] + t) * obs;
   sim_begin(sim, s, s + obs);
   for (uint32_t j = 0; j < sim->layout.act_dim; j++) {

@@ -53,6 +53,10 @@ static bool hear(struct sim_box *b, void *dst, size_t n) {
   return px_subprocess_hear(b->talk, dst, n, IDLE_MS, &b->silent);
 }
 
+static bool tell(struct sim_box *b, const void *bytes, size_t n) {
+  return px_subprocess_tell(b->talk, bytes, n, IDLE_MS, &b->silent);
+}
+
 /* What it says went wrong; a process that may have been taken over does not pass its trouble off as
  * ours. */
 static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
@@ -126,8 +130,8 @@ enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dat
     hello->layout = *layout;
     hello->layout.mjcf = NULL;
     hello->data_bytes_max = bytes_of(ds);
-    if (!px_subprocess_tell(b->talk, hello, sizeof *hello) ||
-        !px_subprocess_tell(b->talk, layout->mjcf, layout->mjcf_n))
+    if (!tell(b, hello, sizeof *hello) ||
+        !tell(b, layout->mjcf, layout->mjcf_n))
       status = lost(b, err);
   }
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
@@ -148,7 +152,7 @@ static bool tell_starts(struct sim_box *b, const uint64_t *starts, uint32_t from
   bool good = true;
   for (uint32_t i = from; i <= to && good; i++) {
     const uint64_t start = starts[i] - starts[from];
-    good = px_subprocess_tell(b->talk, &start, sizeof start);
+    good = tell(b, &start, sizeof start);
   }
   return good;
 }
@@ -164,11 +168,11 @@ static bool tell_call(struct sim_box *b, struct sim_box_call *call,
   call->options = *options;
   call->options.std = NULL;
   call->options.traj_base += from;
-  return px_subprocess_tell(b->talk, call, sizeof *call) &&
-         px_subprocess_tell(b->talk, options->std, O * sizeof(double)) &&
+  return tell(b, call, sizeof *call) &&
+         tell(b, options->std, O * sizeof(double)) &&
          tell_starts(b, ds->step_start, from, to) && tell_starts(b, ds->obs_start, from, to) &&
-         px_subprocess_tell(b->talk, ds->has_final + from, call->traj_n) &&
-         px_subprocess_tell(b->talk, ds->observations + ds->obs_start[from] * O,
+         tell(b, ds->has_final + from, call->traj_n) &&
+         tell(b, ds->observations + ds->obs_start[from] * O,
                         call->obs_n * O * sizeof(float));
 }
 
@@ -181,8 +185,8 @@ static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call,
                                    struct px_err *err) {
   const bool told =
     tell_call(b, call, options, ds, 0, ds->traj_n) &&
-    px_subprocess_tell(b->talk, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
-    px_subprocess_tell(b->talk, ds->labelled, ds->steps_n);
+    tell(b, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
+    tell(b, ds->labelled, ds->steps_n);
   return told ? await(b, SIM_BOX_DONE, phase, progress, err) : lost(b, err);
 }
 
@@ -213,7 +217,7 @@ enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *ad
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
   call->work = SIM_BOX_ADJUST;
   call->adjustment = *adjustment;
-  const bool told = px_subprocess_tell(b->talk, call, sizeof *call);
+  const bool told = tell(b, call, sizeof *call);
   free(call);
   return told ? await(b, SIM_BOX_DONE, "adjust", NULL, err) : lost(b, err);
 }
@@ -270,7 +274,7 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
   const size_t wide = labels->steps_n * labels->act_dim * sizeof(float);
   bool told = tell_call(b, call, options, ds, traj_from, traj_to);
   for (uint32_t k = 0; k < call->starts_n && told; k++)
-    told = px_subprocess_tell(b->talk, starts->actions[k], wide);
+    told = tell(b, starts->actions[k], wide);
   status = told ? await(b, SIM_BOX_DONE, "label", progress, err) : lost(b, err);
   if (!status && !hear_labels(b, labels)) status = lost(b, err);
 out:
