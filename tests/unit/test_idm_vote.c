@@ -108,6 +108,9 @@ static void nothing_to_compare_means_equal_weights(void) {
   models[3]->probes_n--; /* of another dataset */
   CU_ASSERT_TRUE(equal(5, models));
   models[3]->probes_n++;
+  models[3]->probes_of++; /* of another mask, with as many hidden */
+  CU_ASSERT_TRUE(equal(5, models));
+  models[3]->probes_of--;
   models[2]->probes[7] = NAN;
   CU_ASSERT_TRUE(equal(5, models));
   answer(5, models, near);

@@ -4,15 +4,14 @@
  * does not tell. There it lies off from all others, and so it counts less.
  *
  * Each member keeps probes: its own labels, in (-1, 1), of evenly spaced
- * transitions that are not labelled. All members of an ensemble saw one dataset,
- * so their probes are of the same transitions, and no dataset is needed to
- * compare them. With m_i the probes and d_i = mean |m_i - median_i m_i|^2:
+ * transitions that are not labelled. A hash of their places tells members
+ * that saw the same ones; no dataset is needed to compare these. With m_i the probes and d_i = mean |m_i - median_i m_i|^2:
  *
  *   weight_i in proportion to 1 / max(d_i, 3 median_i d_i), with mean 1
  *
  * so all members within three times the usual distance count alike. Equal
  * weights: with voting equal, fewer than three members, no unlabelled
- * transition, discrete actions.
+ * transition, probes of different transitions, discrete actions.
  */
 #ifndef PX_IDM_VOTE_H
 #define PX_IDM_VOTE_H
