@@ -31,7 +31,7 @@ static void set_up(void) {
   const char *var = getenv("PROXACT_VAR"), *url = db_test_url(), *host = strstr(url, "host=");
   char program[PATH_BYTES + 64], log[PATH_BYTES], folder[PATH_BYTES], line[4 * PATH_BYTES], answer[64];
   CU_ASSERT_FATAL(var && host);
-  snprintf(program, sizeof program, "%s/tests/fault/chaosproxy", proc_build_dir());
+  snprintf(program, sizeof program, "%s/tests/fault/tools/chaosproxy", proc_build_dir());
   snprintf(control, sizeof control, "unix:%s/lost-%d.sock", var, (int)getpid());
   snprintf(log, sizeof log, "%s/log/lost-answer.log", var);
   snprintf(folder, sizeof folder, "%s/lost-%d", var, (int)getpid());
