@@ -90,7 +90,7 @@ static void through(char *out, size_t size, const char *name, const char *url, c
 
 static bool start_proxy(const char *redis_url) {
   char program[PATH_BYTES], log[PATH_BYTES], folder[PATH_BYTES];
-  snprintf(program, sizeof program, "%s/tests/fault/chaosproxy", proc_build_dir());
+  snprintf(program, sizeof program, "%s/tests/fault/tools/chaosproxy", proc_build_dir());
   snprintf(log, sizeof log, "%s/log/chaosproxy.log", n.var);
   snprintf(n.proxy, sizeof n.proxy, "unix:%s/chaos.sock", n.var);
   n.proxy_pid = proc_start((const char *const[]){ program, n.proxy + 5, NULL }, NULL, log);
