@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 
 static const double usual_times = 3;
@@ -20,16 +21,13 @@ enum px_status idm_probes_new(struct idm_model *model, uint64_t probes_n, struct
   return PX_OK;
 }
 
-/* FNV-1a (RFC draft-eastlake-fnv) of the places, 53 bits: a number that JSON holds. */
+/* The beginning of the places' SHA-256; 0 for none. */
 static uint64_t places_of(const struct idm_step *steps, uint32_t n) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (uint32_t i = 0; i < n; i++) {
-    const uint64_t place[] = { steps[i].traj, steps[i].t };
-    for (size_t k = 0; k < 2; k++)
-      for (int shift = 0; shift < 64; shift += 8)
-        hash = (hash ^ (place[k] >> shift & 255)) * 0x100000001b3;
-  }
-  return hash >> 11;
+  uint8_t digest[PX_SHA256_BYTES];
+  uint64_t of = 0;
+  if (n) px_sha256(steps, n * sizeof *steps, digest);
+  for (size_t i = 0; n && i < sizeof of; i++) of = of << 8 | digest[i];
+  return of;
 }
 
 enum px_status idm_probes_take(struct idm_model *model, const struct px_dataset *ds,

@@ -5,7 +5,8 @@
  *
  * Each member keeps probes: its own labels, in (-1, 1), of evenly spaced
  * transitions that are not labelled. A hash of their places tells members
- * that saw the same ones; no dataset is needed to compare these. With m_i the probes and d_i = mean |m_i - median_i m_i|^2:
+ * that saw the same ones; no dataset is needed to compare these. With m_i the
+ * probes and d_i = mean |m_i - median_i m_i|^2:
  *
  *   weight_i in proportion to 1 / max(d_i, 3 median_i d_i), with mean 1
  *
