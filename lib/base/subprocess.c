@@ -32,7 +32,7 @@ int px_subprocess_main(const struct px_subprocess_kind *const *kinds, int argc, 
 
 struct plan {
   const struct px_subprocess_kind *kind;
-  int fds[PX_HELPER_FDS_MAX], in, out; /* in, out: /dev/null */
+  int fds[PX_SUBPROCESS_FDS_MAX], in, out; /* in, out: /dev/null */
   size_t n;
   int failed; /* errno of a child that could not become the helper */
 };
@@ -48,10 +48,10 @@ static int become(void *arg) {
   /* One that computes would not notice that nobody listens: it ends with the thread that started it. */
   bool good = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
   good = good && dup2(plan->in, 0) == 0 && dup2(plan->out, 1) == 1 && dup2(plan->out, 2) == 2;
-  for (size_t i = 0; i < plan->n && good; i++) good = dup2(plan->fds[i], PX_HELPER_FD + (int)i) >= 0;
+  for (size_t i = 0; i < plan->n && good; i++) good = dup2(plan->fds[i], PX_SUBPROCESS_FD + (int)i) >= 0;
   sigset_t none;
   sigemptyset(&none);
-  if (good && close_range((unsigned)PX_HELPER_FD + (unsigned)plan->n, ~0U, 0) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+  if (good && close_range((unsigned)PX_SUBPROCESS_FD + (unsigned)plan->n, ~0U, 0) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
     execve("/proc/self/exe", argv, envp);
   plan->failed = errno;
   _exit(EXIT_NOT_STARTED);

@@ -30,7 +30,7 @@ struct px_subprocess_kind {
  * -1 when this process is no helper, at once and without side effects. */
 int px_subprocess_main(const struct px_subprocess_kind *const *kinds, int argc, char **argv);
 
-enum { PX_HELPER_FDS_MAX = 3, PX_HELPER_FD = 3 }; /* the helper finds them from PX_HELPER_FD on, in order */
+enum { PX_SUBPROCESS_FDS_MAX = 3, PX_SUBPROCESS_FD = 3 }; /* the helper finds them from PX_SUBPROCESS_FD on, in order */
 enum px_status px_subprocess_start(const struct px_subprocess_kind *kind, const int *fds, size_t n, pid_t *pid, struct px_err *err)
   PX_MUST_CHECK;
 /* Ends it if it still runs, and gives its wait status; one that ended by itself keeps its own. 0: there is

@@ -6,7 +6,7 @@
 #include "lib/base/subprocess.h"
 #include "lib/read/read.h"
 
-enum { PX_SANDBOX_FILE_FD = PX_HELPER_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSWER_FD };
+enum { PX_SANDBOX_FILE_FD = PX_SUBPROCESS_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSWER_FD };
 
 /* Parent to helper, once. It fits into a pipe, so writing it never waits. */
 struct px_sandbox_request {

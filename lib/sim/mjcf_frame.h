@@ -5,7 +5,7 @@
 
 #include "lib/sim/mjcf.h"
 
-enum { PX_MJCF_TALK_FD = PX_HELPER_FD };
+enum { PX_MJCF_TALK_FD = PX_SUBPROCESS_FD };
 /* Steps of the data that are tried; seconds of processor time in all. */
 enum { PX_MJCF_STEPS = 50, PX_MJCF_CPU_S = 10 };
 

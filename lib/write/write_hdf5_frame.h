@@ -6,7 +6,7 @@
 #include "lib/write/write_parts.h"
 #include "lib/base/subprocess.h"
 
-enum { PX_WRITE_HDF5_FILE_FD = PX_HELPER_FD, PX_WRITE_HDF5_TALK_FD };
+enum { PX_WRITE_HDF5_FILE_FD = PX_SUBPROCESS_FD, PX_WRITE_HDF5_TALK_FD };
 
 /* Parent to helper: new rows of a column, followed by them; or, with a name of "", that the file is complete. Helper to
  * parent, once: a struct px_err, of code PX_OK when the complete file is written, and earlier when something failed. */

@@ -1,4 +1,4 @@
-/* Segments beside their labels: see snapshot.h. */
+/* Segments beside their labels: see labelled_segment.h. */
 #include "server/api/labelled_segment.h"
 
 #include <jansson.h>

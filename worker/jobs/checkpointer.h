@@ -13,13 +13,13 @@
 #include "worker/nn/checkpoint.h"
 #include "worker/nn/mat.h"
 
-enum { KEEPER_PROFILE_MAX = PX_MAT_PROFILE_MAX + 200 };
+enum { CHECKPOINTER_PROFILE_MAX = PX_MAT_PROFILE_MAX + 200 };
 
 struct checkpointer {
   struct px_checkpoint checkpoint; /* for the trainer */
   struct job *job;                 /* borrowed */
   struct px_buf from;
-  char profile[KEEPER_PROFILE_MAX];
+  char profile[CHECKPOINTER_PROFILE_MAX];
 };
 
 /* Looks for the job's last state that is whole and of this numeric profile; one that is not is passed over, with a

@@ -96,7 +96,7 @@ enum px_status job_inputs_visible(struct job *job, struct px_dataset **out, stru
   return status;
 }
 
-enum px_status snapshot_states(struct job *job, struct px_dataset **out, struct px_err *err) {
+enum px_status job_inputs_states(struct job *job, struct px_dataset **out, struct px_err *err) {
   struct px_dataset *ds = NULL;
   enum px_status status = job_inputs_truth(job, &ds, err);
   uint8_t *none = status ? NULL : px_calloc(ds->traj_n, 1);
@@ -157,7 +157,7 @@ enum px_status job_inputs_idm(struct job *job, struct job_inputs_idm *out, struc
   return status;
 }
 
-enum px_status snapshot_inverse(struct job *job, struct sim_net **out, struct px_err *err) {
+enum px_status job_inputs_inverse(struct job *job, struct sim_net **out, struct px_err *err) {
   const char *id = spec_text(job->spec, "inverse");
   struct px_buf bytes = PX_BUF(SIM_NET_BYTES_MAX);
   if (!id) return PX_OK;

@@ -27,7 +27,7 @@ enum px_status job_inputs_keep(const struct job *job, const struct px_dataset *d
 /* The snapshot as learning may see it: the mask's hidden actions are gone. */
 enum px_status job_inputs_visible(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
 /* The snapshot without any action. */
-enum px_status snapshot_states(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_inputs_states(struct job *job, struct px_dataset **out, struct px_err *err) PX_MUST_CHECK;
 
 /* True actions and, where label_set is not NULL, proxy actions for the others. */
 enum px_status job_inputs_union(struct job *job, const struct px_dataset *ds, const char *label_set, struct px_actions_merged **out,
@@ -43,7 +43,7 @@ void job_inputs_idm_free(struct job_inputs_idm *idm);
 
 /* The net that the spec's `inverse` names; NULL where it names none. */
 struct sim_net;
-enum px_status snapshot_inverse(struct job *job, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_inputs_inverse(struct job *job, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
 
 /* Readers of a checked spec; `fallback` where an optional field was left out. */
 const char *spec_text(const json_t *spec, const char *name);

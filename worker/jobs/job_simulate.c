@@ -138,7 +138,8 @@ static enum px_status stage(struct shard *shard, struct sim_labels *l,
   return status;
 }
 
-/* The models' labels, then the net's answers. Where nothing is solved, these alone. */
+/* The models' labels, then the net's answers. Where nothing is solved and there is a net, its
+ * answers alone. */
 static enum px_status gather_starts(const struct shard *s, uint32_t from, uint32_t to,
                                     const struct idm_labels *model, float **answers,
                                     struct sim_starts *starts, struct px_err *err) {
@@ -188,11 +189,11 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   s.options.restarts = (uint32_t)spec_uint(labeller, "restarts", s.options.restarts);
   s.options.verified_below = spec_number(labeller, "threshold", s.options.verified_below);
   s.options.solve = flag(labeller, "solve");
-  enum px_status status = snapshot_states(job, &s.ds, err);
+  enum px_status status = job_inputs_states(job, &s.ds, err);
   if (!status) status = simulator_spread(s.ds, &s.std, err);
   s.options.std = s.std;
   if (!status) status = job_inputs_idm(job, &s.idm, err);
-  if (!status) status = snapshot_inverse(job, &s.net, err);
+  if (!status) status = job_inputs_inverse(job, &s.net, err);
   if (!status)
     status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
   if (!status) status = simulator_take_check(s.simulator, job, &s.options.replay_median, err);

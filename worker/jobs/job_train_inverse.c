@@ -67,7 +67,7 @@ enum px_status job_train_inverse(struct job *job, struct px_err *err) {
   struct checkpointer checkpointer = { .job = NULL };
   double loss = 0;
   const double begun_s = px_clock_s();
-  enum px_status status = snapshot_states(job, &ds, err);
+  enum px_status status = job_inputs_states(job, &ds, err);
   if (!status) status = simulate(job, ds, &spec, &simulator, &pairs, err);
   if (!status) {
     /* From here on SIGTERM means: keep the state and stop. */

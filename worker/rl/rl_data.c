@@ -125,7 +125,8 @@ static bool chose_well(const struct px_actions_merged *u, const struct choice *c
 
 /* chosen[traj_n] enum part: the top_percent of the trajectories that have usable transitions, true
  * and proxy ranked together. Where these have neither true actions nor verified proxies, the true
- * ones of the top_percent of those that have some come too. Gives their transitions' number, and d their returns' range. */
+ * ones of the top_percent of those that have some come too. Gives their transitions' number, and
+ * d their returns' range. */
 static enum px_status choose(const struct px_actions_merged *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
                              struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;

@@ -5,7 +5,7 @@
 
 #include "worker/sim/sim_box.h"
 
-enum { SIM_BOX_TALK_FD = PX_HELPER_FD };
+enum { SIM_BOX_TALK_FD = PX_SUBPROCESS_FD };
 enum { SIM_BOX_CPU_S = 30 * 86400 };      /* the job's own limits end it long before */
 #define SIM_BOX_MEMORY_BYTES (1ull << 30) /* of address space, beside the data */
 
