@@ -7,7 +7,7 @@
     action = policy.act(observation, reward)          # the reward of the step before; only kind transformer looks at it
 
 Every step is an operation that ONNX has (Gemm, Clip, Relu, Tanh, ArgMax, LayerNormalization, Softmax), so what is below is also
-the recipe for another runtime. Tensors and metadata are described in docs/learning.md.
+the recipe for another runtime. Tensors and metadata are described in docs/policies.md.
 """
 import json
 import struct

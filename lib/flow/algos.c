@@ -1,6 +1,6 @@
 /* Algorithms and their options: see algos.h. Bounds keep a training within what
  * one worker can do. A default is what pays per second of one core, measured
- * (docs/learning.md), unless the paper's own is named. */
+ * (docs/experiments.md), unless the paper's own is named. */
 #include "lib/flow/algos.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
  *
  * FILE's name begins with its environment's. 10% of the trajectories keep their actions, drawn from the lowest Q% by
  * return with the seed MASK. SEEDS are those of the policies ("0,1,2,3"), SOURCES of labelled_only, idm, simulator,
- * oracle, separated by commas. idm and simulator are tried with the labels that a pipeline compares (docs/learning.md).
+ * oracle, separated by commas. idm and simulator are tried with the labels that a pipeline compares (docs/policies.md).
  * NAME is an option of ALGO. Labels are kept in the folder CACHE. A row that OUT.csv has already is not made again, so
  * that a study that was interrupted goes on.
  *

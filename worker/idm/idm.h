@@ -65,7 +65,7 @@ enum idm_activation { IDM_RELU, IDM_GELU, IDM_MIXED };
  * not labelled (vote.h). */
 enum idm_voting { IDM_EQUAL, IDM_AGREEMENT };
 /* reference: what SS-ORL's public code does, where that differs from the above
- * (docs/learning.md lists it): to compare with it, not to label well. */
+ * (docs/labels.md lists it): to compare with it, not to label well. */
 enum idm_compat { IDM_NONE, IDM_REFERENCE };
 /* What trains the mean. squared: the error of the label itself; the spread is
  * fitted beside it by likelihood, then scaled to the errors on the held-out
