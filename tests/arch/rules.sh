@@ -50,4 +50,17 @@ check 1 migrations.sh migrations/0019_a.sql $'-- serves: 8\ndrop\n table t;'
 check 1 migrations.sh migrations/0019_a.sql $'-- serves: 8\nalter table t rename column a to b;'
 check 1 migrations.sh migrations/0019_a.sql $'-- serves: 8\nalter table t add column a integer not null;'
 check 1 migrations.sh migrations/0019_a.sql $'-- serves: 8\nalter table t alter column a type bigint;'
+words() { printf 'word %.0s' $(seq "$1"); }
+check 0 prose.py docs/a.md "$(words 39)end. And more."
+check 1 prose.py docs/a.md "$(words 40)end."
+check 1 prose.py docs/a.md "- An item of a list $(words 40)"
+check 1 prose.py docs/a.md "| a | $(words 41) |"
+check 0 prose.py docs/a.md "| $(words 30) | $(words 30) |"
+check 0 prose.py docs/a.md "A command:"$'\n\n    '"$(words 50)"
+check 0 prose.py docs/a.md $'# A heading, and `more`\n\nSee [above](#a-heading-and-more) and [this](a.md#a-heading-and-more).'
+check 1 prose.py docs/a.md $'# A heading\n\nSee [above](#another-heading).'
+check 1 prose.py docs/a.md 'See [it](b.md).'
+check 0 prose.py docs/a.md 'See lib/ and docs/a.md, and https://example.org/lib/none.c.'
+check 1 prose.py docs/a.md 'See lib/none.c.'
+check 1 prose.py docs/a.md 'See docs/{a,b}.md.'
 [ "$failures" -eq 0 ]
