@@ -322,6 +322,7 @@ CREATE TABLE public.jobs (
     memory_bytes bigint DEFAULT 0 NOT NULL,
     limit_s bigint DEFAULT 0 NOT NULL,
     token_id text,
+    revision integer DEFAULT 0 NOT NULL,
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (lease_owner IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -336,6 +337,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_memory_bytes_check CHECK ((memory_bytes >= 0)),
     CONSTRAINT jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100))),
     CONSTRAINT jobs_resumed_from_check CHECK ((resumed_from > 0)),
+    CONSTRAINT jobs_revision_check CHECK ((revision >= 0)),
     CONSTRAINT jobs_spec_check CHECK ((jsonb_typeof(spec) = 'object'::text)),
     CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['blocked'::text, 'ready'::text, 'running'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT jobs_step_check CHECK ((step >= 0)),
@@ -407,6 +409,8 @@ COMMENT ON COLUMN public.jobs.memory_bytes IS 'Estimate of its process''s memory
 COMMENT ON COLUMN public.jobs.limit_s IS 'Seconds after which an attempt is ended for good; 0: none';
 
 COMMENT ON COLUMN public.jobs.token_id IS 'Token that submitted it; null: the service itself, or before tokens were recorded';
+
+COMMENT ON COLUMN public.jobs.revision IS 'Revision of its kind''s spec: only a worker that knows it, or a later one, claims the job';
 
 CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
     LANGUAGE plpgsql STABLE

@@ -155,20 +155,20 @@ static const struct flow_field PIPELINE[] = {
 };
 
 static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
-  [FLOW_INGEST] = { "ingest", INGEST, false, "Reads an uploaded file into segments" },
-  [FLOW_TRAIN_IDM] = { "train_idm", TRAIN_IDM, true, "Trains one member of an inverse dynamics model" },
-  [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, false, "Labels a range of segments" },
-  [FLOW_SIMULATE_SHARD] = { "simulate_shard", SIMULATE_SHARD, false, "Labels a range of segments by a simulator" },
-  [FLOW_CHECK_SIMULATOR] = { "check_simulator", CHECK_SIMULATOR, true, "Replays known actions in a simulator; fails where it does not fit the data" },
-  [FLOW_TRAIN_INVERSE] = { "train_inverse", TRAIN_INVERSE, false, "Trains a net that inverts a simulator on steps that it simulates" },
-  [FLOW_LABEL] = { "label", LABEL, true, "Publishes proxy actions for all segments" },
-  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, true, "Trains a policy on true and proxy actions" },
-  [FLOW_EVALUATE] = { "evaluate", EVALUATE, true, "Rolls a policy out in a simulator" },
-  [FLOW_ASSESS] = { "assess", ASSESS, true, "Judges a policy from data alone: fitted Q evaluation, action agreement" },
-  [FLOW_REHEARSE] = { "rehearse", REHEARSE, true, "Tries among the labelled trajectories which labels a policy should learn from" },
-  [FLOW_REPORT] = { "report", REPORT, true, "Gathers label quality and returns" },
-  [FLOW_EXPORT] = { "export", EXPORT, true, "Writes the dataset to a file" },
-  [FLOW_PIPELINE] = { "pipeline", PIPELINE, false, "All of the above, from dataset to report" },
+  [FLOW_INGEST] = { "ingest", INGEST, 0, false, "Reads an uploaded file into segments" },
+  [FLOW_TRAIN_IDM] = { "train_idm", TRAIN_IDM, 0, true, "Trains one member of an inverse dynamics model" },
+  [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, 0, false, "Labels a range of segments" },
+  [FLOW_SIMULATE_SHARD] = { "simulate_shard", SIMULATE_SHARD, 0, false, "Labels a range of segments by a simulator" },
+  [FLOW_CHECK_SIMULATOR] = { "check_simulator", CHECK_SIMULATOR, 0, true, "Replays known actions in a simulator; fails where it does not fit the data" },
+  [FLOW_TRAIN_INVERSE] = { "train_inverse", TRAIN_INVERSE, 0, false, "Trains a net that inverts a simulator on steps that it simulates" },
+  [FLOW_LABEL] = { "label", LABEL, 0, true, "Publishes proxy actions for all segments" },
+  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, 0, true, "Trains a policy on true and proxy actions" },
+  [FLOW_EVALUATE] = { "evaluate", EVALUATE, 0, true, "Rolls a policy out in a simulator" },
+  [FLOW_ASSESS] = { "assess", ASSESS, 0, true, "Judges a policy from data alone: fitted Q evaluation, action agreement" },
+  [FLOW_REHEARSE] = { "rehearse", REHEARSE, 0, true, "Tries among the labelled trajectories which labels a policy should learn from" },
+  [FLOW_REPORT] = { "report", REPORT, 0, true, "Gathers label quality and returns" },
+  [FLOW_EXPORT] = { "export", EXPORT, 0, true, "Writes the dataset to a file" },
+  [FLOW_PIPELINE] = { "pipeline", PIPELINE, 0, false, "All of the above, from dataset to report" },
 };
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind) { return &KINDS[kind]; }

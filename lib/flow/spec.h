@@ -30,6 +30,7 @@ enum flow_kind {
 struct flow_kind_info {
   const char *name;
   const struct flow_field *fields;
+  int revision; /* of the fields; it grows when they change, so that workers of before leave later jobs to later workers */
   bool submittable; /* by POST /v1/jobs; a pipeline has its own route, the others are made by the server */
   const char *help;
 };

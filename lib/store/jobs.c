@@ -2,9 +2,11 @@
 #include "lib/store/jobs.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/flow/spec.h"
 #include "lib/store/job_lease.h"
 
 /* --- claim --- */
@@ -41,23 +43,39 @@ static enum px_status take(struct store *store, enum db_sql sql, const struct db
   return status;
 }
 
+/* The kinds, and the revisions of them that this build knows, as two arrays. */
+static enum px_status put_kinds(const char *const *kinds, size_t n, struct px_buf *names, struct px_buf *revisions,
+                                struct px_err *err) {
+  enum px_status status = PX_OK;
+  for (size_t i = 0; i < n && !status; i++) {
+    enum flow_kind kind;
+    char revision[16];
+    status = flow_kind_from(kinds[i], &kind, err);
+    if (status) return status;
+    snprintf(revision, sizeof revision, "%d", flow_kind_info(kind)->revision);
+    status = db_array_text(names, kinds[i]);
+    if (!status) status = db_array_text(revisions, revision);
+  }
+  if (!status) status = db_array_end(names);
+  if (!status) status = db_array_end(revisions);
+  return status ? px_fail(err, status, "the list of job kinds is too long") : PX_OK;
+}
+
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
                                int lease_ms, int64_t memory_bytes, struct store_job **out, struct px_err *err) {
-  struct px_buf array = PX_BUF(4096);
-  enum px_status status = PX_OK;
-  for (size_t i = 0; i < kinds_n && !status; i++) status = db_array_text(&array, kinds[i]);
-  if (!status) status = db_array_end(&array);
-  if (status) {
-    px_buf_free(&array);
-    return px_fail(err, status, "the list of job kinds is too long");
+  struct px_buf names = PX_BUF(4096), revisions = PX_BUF(4096);
+  enum px_status status = put_kinds(kinds, kinds_n, &names, &revisions, err);
+  if (!status) {
+    struct db_params p = DB_PARAMS;
+    db_text(&p, worker);
+    db_text(&p, names.data);
+    db_int(&p, lease_ms);
+    db_int(&p, memory_bytes);
+    db_text(&p, revisions.data);
+    status = take(store, SQL_job_claim, &p, out, err);
   }
-  struct db_params p = DB_PARAMS;
-  db_text(&p, worker);
-  db_text(&p, array.data);
-  db_int(&p, lease_ms);
-  db_int(&p, memory_bytes);
-  status = take(store, SQL_job_claim, &p, out, err);
-  px_buf_free(&array);
+  px_buf_free(&names);
+  px_buf_free(&revisions);
   return status;
 }
 

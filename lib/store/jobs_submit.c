@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/flow/spec.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 #include "lib/store/submitter.h"
@@ -64,6 +65,9 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
 /* *inserted is false when an unfinished job has the draft's dedupe key. */
 static enum px_status insert_draft(struct store *store, const struct submission *s, const struct store_job_draft *d, bool blocked,
                                    bool *inserted, struct px_err *err) {
+  enum flow_kind kind;
+  const enum px_status known = flow_kind_from(d->kind, &kind, err);
+  if (known) return known;
   struct db_params p = DB_PARAMS;
   db_text(&p, d->id);
   db_text(&p, d->kind);
@@ -77,6 +81,7 @@ static enum px_status insert_draft(struct store *store, const struct submission 
   db_int(&p, d->memory_bytes);
   db_int(&p, d->limit_s);
   db_text(&p, submitter_id(&s->submitter));
+  db_int(&p, flow_kind_info(kind)->revision);
   PGresult *row;
   const enum px_status status = db_run(store, SQL_job_insert, &p, DB_TEXT, &row, err);
   if (status) return status;

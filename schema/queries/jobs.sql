@@ -10,8 +10,9 @@ from jobs where id = any($1::text[]) order by id for share
 
 -- No row: an unfinished job has the dedupe key.
 -- name: job_insert
-insert into jobs (id, kind, name, state, spec, dataset_id, parent_id, dedupe_key, priority, memory_bytes, limit_s, token_id)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+insert into jobs (id, kind, name, state, spec, dataset_id, parent_id, dedupe_key, priority, memory_bytes, limit_s, token_id,
+  revision)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict (dedupe_key) where dedupe_key is not null and state in ('blocked', 'ready', 'running') do nothing
 returning id
 
@@ -111,11 +112,13 @@ select id, state from jobs where parent_id = $1 and state in ('blocked', 'ready'
 for no key update
 
 -- One statement: two claimers never wait for each other and never get the same job. FOR UPDATE would be starved
--- by the key share locks that foreign keys take.
+-- by the key share locks that foreign keys take. $5: the revision that the worker knows of each kind of $2.
 -- name: job_claim
 with best as materialized (
   select id from jobs
-  where state = 'ready' and kind = any($2::text[]) and run_after <= clock_timestamp()
+  where state = 'ready' and run_after <= clock_timestamp()
+    and exists (select from unnest($2::text[], $5::integer[]) known(kind, revision)
+                where known.kind = jobs.kind and known.revision >= jobs.revision)
     and ($4::bigint = 0 or memory_bytes <= $4::bigint)
   order by priority desc, created_at, id limit 1
   for no key update skip locked

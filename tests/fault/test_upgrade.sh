@@ -14,6 +14,8 @@ cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$ne
 head=$(ls "$root"/migrations | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
   >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
+sed -i 's/{ "train_idm", TRAIN_IDM, 0,/{ "train_idm", TRAIN_IDM, 1,/' "$work/next/lib/flow/spec.c"
+must grep -q 'TRAIN_IDM, 1,' "$work/next/lib/flow/spec.c"
 must make -s -C "$work/next" SAN="${san#-}" "$name/proxact-server" "$name/proxact-worker"
 
 must pg_new one
@@ -75,19 +77,25 @@ ok "a worker that drains gives its job back" test "$given_back" -ge 1
 twin=$(sql one "select id from jobs where spec = (select spec from jobs where id = '$quiet') and id <> '$quiet'")
 ok "the weights are those of undisturbed work" same "$(weights_digest "$twin")" "$(weights_digest "$quiet")"
 
+# --- a job whose spec only the next build knows
+worker=$build/proxact-worker must worker_start old
+end worker-1
+end worker-2
+server=$next/proxact-server must server_start c
+later=$(api POST /v1/jobs --json '{"kind": "train_idm", "spec": {"dataset": "d", "idm": {"profile": "fast", "steps": 20, "k": 0}}}' | jq -r .id)
+earlier=$(train 50)
+ok "a worker of before does what it knows" wait_until 60 job_is "$earlier" succeeded
+ok "and leaves a spec of a later revision to others" same "$(job_field "$later" .state)" queued
+
 # --- a migration that the present build does not work with
 sql one "update schema_migrations set serves = version where name = 'next'"
 server=$build/proxact-server worker=$build/proxact-worker
 ok "the build of before refuses a schema that does not serve it" grep -q 'Install the newer version' <("$server" serve --listen=127.0.0.1:0 2>&1)
-sql one "update schema_migrations set serves = $head where name = 'next'"
-must worker_start old
-end worker-1
-end worker-2
-sql one "update schema_migrations set serves = version where name = 'next'"
 ok "a worker of before notices" wait_until 30 grep -q 'event=schema_not_served' "$work/log/old.log"
 idle=$(train 50)
 ok "and claims nothing" same "$(sleep 1; job_field "$idle" .state)" queued
 worker=$next/proxact-worker
 must worker_start worker-1
 ok "which the next build does" wait_until 60 job_is "$idle" succeeded
+ok "as it does the later revision" wait_until 60 job_is "$later" succeeded
 finish

@@ -1,9 +1,11 @@
 /* Bounds of jobs in the store: memory, a token's share, removal at a wish and with age. */
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/hash.h"
+#include "lib/flow/spec.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"
@@ -78,6 +80,33 @@ static void a_worker_claims_only_what_fits_it(void) {
   CU_ASSERT_PTR_NULL(job);
   CU_OK(store_job_claim(store, "w", &kind, 1, LEASE_MS, 2000, &job, &err), err);
   CU_ASSERT_PTR_NOT_NULL(job);
+  store_job_free(job);
+  store_close(store);
+}
+
+static void a_spec_of_a_later_revision_is_left_to_later_workers(void) {
+  struct store *store = jobs_fresh();
+  char later[STORE_ID_MAX], known[STORE_ID_MAX];
+  const char *const kinds[] = { "label", "simulate_shard" };
+  struct store_job *job = NULL;
+  struct px_err err;
+  CU_OK(submit(store, kinds[1], NULL, NULL, NULL, 0, later, &err), err);
+  CU_OK(submit(store, kinds[0], NULL, NULL, NULL, 0, known, &err), err);
+  char revision[16];
+  snprintf(revision, sizeof revision, "%d", flow_kind_info(FLOW_SIMULATE_SHARD)->revision);
+  CU_ASSERT_STRING_EQUAL(db_sql("select revision from jobs where id = '%s'", later), revision);
+  db_sql("update jobs set revision = revision + 1 where id = '%s'", later);
+  CU_OK(store_job_claim(store, "w", kinds, 2, LEASE_MS, 0, &job, &err), err);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+  CU_ASSERT_STRING_EQUAL(job->hold.job, known);
+  store_job_free(job);
+  CU_OK(store_job_claim(store, "w", kinds, 2, LEASE_MS, 0, &job, &err), err);
+  CU_ASSERT_PTR_NULL(job);
+  CU_ASSERT_STRING_EQUAL(db_state(later), "ready");
+  db_sql("update jobs set revision = revision - 1 where id = '%s'", later);
+  CU_OK(store_job_claim(store, "w", kinds, 2, LEASE_MS, 0, &job, &err), err);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+  CU_ASSERT_STRING_EQUAL(job->hold.job, later);
   store_job_free(job);
   store_close(store);
 }
@@ -438,6 +467,7 @@ static void a_page_goes_on_where_the_last_one_ended_though_that_is_gone(void) {
 }
 
 CU_MAIN("store_limits", T(want_of_memory_is_tried_once_more), T(a_worker_claims_only_what_fits_it),
+        T(a_spec_of_a_later_revision_is_left_to_later_workers),
         T(the_most_memory_is_that_of_workers_who_take_jobs), T(a_token_has_only_so_many_unfinished_jobs), T(a_token_has_only_so_many_simulators),
         T(several_at_once_keep_to_the_bound_together), T(a_finished_job_is_removed_with_what_it_left),
         T(a_pipeline_goes_with_its_children_and_they_not_without_it), T(a_model_is_removed_alone_and_missed_by_who_comes_later),

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/hash.h"
 #include "lib/base/mem.h"
 #include "lib/flow/names.h"
 #include "lib/flow/plan.h"
@@ -77,6 +78,54 @@ static void every_default_satisfies_its_own_bounds(void) {
       json_decref(out);
       json_decref(empty);
     }
+}
+
+/* What a spec may hold: names, types and words. Defaults are filled in at submission, and bounds and help change nothing. */
+static void describe(const struct flow_field *fields, struct px_buf *out) {
+  for (const struct flow_field *f = fields; f && f->name; f++) {
+    char line[64];
+    snprintf(line, sizeof line, " %d ", (int)f->type);
+    CU_ASSERT_EQUAL(px_buf_put(out, f->name, strlen(f->name)) || px_buf_put(out, line, strlen(line)), 0);
+    if (f->words) CU_ASSERT_EQUAL(px_buf_put(out, f->words, strlen(f->words)), 0);
+    CU_ASSERT_EQUAL(px_buf_put(out, "{", 1), 0);
+    describe(f->sub, out);
+    CU_ASSERT_EQUAL(px_buf_put(out, "}", 1), 0);
+  }
+}
+
+/* Builds of before leave a job of a later revision alone; one whose fields changed under the same revision they would
+ * run, and not see what is new in it. */
+static void a_spec_that_changes_gets_a_revision_of_its_own(void) {
+  static const struct { int revision; const char *fields; } KNOWN[FLOW_KIND_N] = {
+    [FLOW_INGEST] = { 0, "581329b7003824f4" },
+    [FLOW_TRAIN_IDM] = { 0, "8d08ec39385d02be" },
+    [FLOW_LABEL_SHARD] = { 0, "c54d2d80cfa2794a" },
+    [FLOW_SIMULATE_SHARD] = { 0, "7048003e109972b9" },
+    [FLOW_CHECK_SIMULATOR] = { 0, "2541b0a32d12d42f" },
+    [FLOW_TRAIN_INVERSE] = { 0, "302fffd753938297" },
+    [FLOW_LABEL] = { 0, "b33f96561feb0407" },
+    [FLOW_TRAIN_POLICY] = { 0, "f3935c5f8e4a782d" },
+    [FLOW_EVALUATE] = { 0, "c52b065479e3b3f4" },
+    [FLOW_ASSESS] = { 0, "dfa37655217fb1cb" },
+    [FLOW_REHEARSE] = { 0, "ba91be5a3acf362a" },
+    [FLOW_REPORT] = { 0, "abd1d3e98e5af730" },
+    [FLOW_EXPORT] = { 0, "791140b024ad0fa2" },
+  };
+  for (int kind = 0; kind < FLOW_KIND_N; kind++) {
+    const struct flow_kind_info *info = flow_kind_info((enum flow_kind)kind);
+    if (kind == FLOW_PIPELINE) continue; /* no worker runs it */
+    struct px_buf text = PX_BUF(1 << 20);
+    uint8_t digest[PX_SHA256_BYTES];
+    char hex[PX_SHA256_HEX];
+    describe(info->fields, &text);
+    px_sha256(text.data, text.len, digest);
+    px_hex(digest, 8, hex);
+    px_buf_free(&text);
+    const char *known = KNOWN[kind].fields ? KNOWN[kind].fields : "";
+    const bool same = strcmp(known, hex) == 0 && KNOWN[kind].revision == info->revision;
+    CU_ASSERT(same);
+    if (!same) printf("\n  The spec of %s changed: raise its revision in lib/flow/spec.c, and put { %d, \"%s\" } here.\n", info->name, info->revision, hex);
+  }
 }
 
 static void pipeline_expands_into_every_stage(void) {
@@ -627,7 +676,7 @@ static void a_layout_that_the_model_lacks_is_refused(void) {
 }
 
 CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
-        T(every_default_satisfies_its_own_bounds), T(pipeline_expands_into_every_stage),
+        T(every_default_satisfies_its_own_bounds), T(a_spec_that_changes_gets_a_revision_of_its_own), T(pipeline_expands_into_every_stage),
         T(labels_are_compared_where_a_simulator_can_tell), T(a_rehearsal_chooses_labels_without_a_simulator),
         T(labels_are_not_compared_without_need), T(labels_of_a_simulator_are_compared_by_what_it_verified),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),
