@@ -146,7 +146,7 @@ static enum px_status check_start(const struct px_config *config, const struct l
   if (!status) status = store_token_any(store, &any, err);
   if (!status && !any && !at->loopback) {
     status = px_fail(err, PX_E_UNAUTHORIZED, "%s can be reached from outside, and there is no token yet", at->text);
-    px_err_hint(err, "Make one first: proxact-server token create NAME");
+    px_fail_hint(err, "Make one first: proxact-server token create NAME");
   }
   if (!status) status = find_db_folder(store, px_config_text(config, "db_volume"), folder, err);
   store_close(store);

@@ -120,7 +120,7 @@ static void keep_house(struct supervisor *s) {
     const int folders = px_scratch_sweep(px_scratch_home());
     if (folders) px_log(PX_LOG_INFO, "janitor", "scratch_folders_removed", PX_I(folders), NULL);
     int removed = 0, old = 0;
-    if (store_janitor(s->store, &removed, &err) || store_janitor_old(s->store, &s->keep, &old, &err))
+    if (store_job_janitor(s->store, &removed, &err) || store_job_janitor_old(s->store, &s->keep, &old, &err))
       px_log_err("janitor_failed", &err, "worker", s->id);
     else if (removed || old)
       px_log(PX_LOG_INFO, "janitor", "removed", PX_I(removed), "removed_with_age", PX_I(old), NULL);
@@ -211,8 +211,8 @@ static void check_limits(struct supervisor *s, struct watch *w, int64_t now) {
   char text[256], took[FLOW_BYTES_TEXT], may[FLOW_BYTES_TEXT];
   if (resident > w->resident_max) w->resident_max = resident;
   if (s->memory_bytes && resident > s->memory_bytes) {
-    flow_bytes_text((double)resident, took);
-    flow_bytes_text((double)s->memory_bytes, may);
+    flow_estimate_bytes_text((double)resident, took);
+    flow_estimate_bytes_text((double)s->memory_bytes, may);
     snprintf(text, sizeof text, "the job's process and its helpers took %s of memory, and this worker gives a job %s", took, may);
     kill_child(w, PX_E_OOM, text, s);
   }
@@ -341,7 +341,7 @@ static enum px_status set_up(struct supervisor *s, struct px_err *err) {
   if (s->heartbeat_ms * 2 > s->lease_ms)
     return px_fail_at(err, PX_E_BAD_FIELD, "heartbeat_ms", "heartbeat_ms must be at most half of lease_ms");
   uint64_t seed;
-  enum px_status status = px_random(&seed, sizeof seed);
+  enum px_status status = px_secret_random(&seed, sizeof seed);
   if (status) return px_fail(err, status, "no random numbers");
   s->jitter = px_rng_at(seed, 0, 0);
   if (gethostname(s->host, sizeof s->host - 1) < 0) snprintf(s->host, sizeof s->host, "unknown");

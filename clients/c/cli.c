@@ -58,7 +58,7 @@ static enum px_status wrong_option(const struct cli_command *command, struct px_
   for (const struct cli_option *o = command->options; o && o->name; o++) put_name(known, sizeof known, "--", o->name);
   for (const struct cli_option *o = COMMON; o->name; o++) put_name(known, sizeof known, "--", o->name);
   px_fail(err, PX_E_BAD_FIELD, "there is no option '%.200s'", text);
-  px_err_hint(err, "Options here: %s. 'proxact help %s' explains them.", known, command->group);
+  px_fail_hint(err, "Options here: %s. 'proxact help %s' explains them.", known, command->group);
   return PX_E_BAD_FIELD;
 }
 
@@ -72,14 +72,14 @@ static enum px_status wrong_command(const struct cli_command *const *tables, con
       last = c->group;
     }
   px_fail(err, PX_E_BAD_FIELD, verb ? "there is no command '%.100s %.100s'" : "there is no command '%.100s'", group, verb);
-  if (verb) px_err_hint(err, "Commands of %s: %s.", group, known);
-  else px_err_hint(err, "Commands: %s. 'proxact help' explains them.", known);
+  if (verb) px_fail_hint(err, "Commands of %s: %s.", group, known);
+  else px_fail_hint(err, "Commands: %s. 'proxact help' explains them.", known);
   return PX_E_BAD_FIELD;
 }
 
 static enum px_status wrong(const struct cli_command *command, struct px_err *err, const char *what, const char *text) {
   px_fail(err, PX_E_BAD_FIELD, "%s '%.200s'", what, text);
-  px_err_hint(err, "'proxact help %s' shows how it is used.", command->group);
+  px_fail_hint(err, "'proxact help %s' shows how it is used.", command->group);
   return PX_E_BAD_FIELD;
 }
 

@@ -162,7 +162,7 @@ static enum px_status transport_error(const struct exchange *ex, CURLcode code, 
                                 : code == CURLE_WRITE_ERROR      ? PX_E_IO
                                                                  : PX_E_UNAVAILABLE;
   px_fail(err, status, "%s: %s", client->url, why);
-  px_err_hint(err, "%s", transport_hint(ex, code));
+  px_fail_hint(err, "%s", transport_hint(ex, code));
   return status;
 }
 
@@ -210,7 +210,7 @@ static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_
   if (ex->body.len && !json && px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the answer");
   if (ex->body.len && !json) {
     px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);
-    px_err_hint(err, "Is it Proxact that listens there? 'proxact login --url URL' sets another address.");
+    px_fail_hint(err, "Is it Proxact that listens there? 'proxact login --url URL' sets another address.");
     return PX_E_BAD_DATA;
   }
   if (out) *out = json;
@@ -242,8 +242,8 @@ enum px_status request_run(struct exchange *ex, const struct request *request, j
 
 enum px_status request_key(char key[REQUEST_KEY_MAX], struct px_err *err) {
   uint8_t bytes[16];
-  if (px_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
-  px_hex(bytes, sizeof bytes, key);
+  if (px_secret_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
+  px_text_hex(bytes, sizeof bytes, key);
   return PX_OK;
 }
 

@@ -42,7 +42,7 @@ static enum px_status create(struct cli *cli, struct px_err *err) {
   if (!status) status = cli_option_int(cli, "act-count", 2, 1024, &act_count, err);
   if (!status && (!obs_dim || !act_dim == !act_count)) {
     status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --obs and either --act or --act-count");
-    px_err_hint(err, "--obs and --act are the lengths of one observation and one action, such as 11 and 3.");
+    px_fail_hint(err, "--obs and --act are the lengths of one observation and one action, such as 11 and 3.");
   }
   json_t *answer = NULL;
   json_t *body = json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim,
@@ -131,7 +131,7 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
   json_t *answer = NULL;
   if (!type) {
     px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of %s is not known from its name", file);
-    px_err_hint(err, "Files end in .hdf5, .h5, .npz, .jsonl, .ndjson or .safetensors.");
+    px_fail_hint(err, "Files end in .hdf5, .h5, .npz, .jsonl, .ndjson or .safetensors.");
     return PX_E_UNSUPPORTED_MEDIA;
   }
   enum px_status status = cli_connect(cli, err);

@@ -55,7 +55,7 @@ enum px_status cli_credentials_load(struct cli_credentials *out, struct px_err *
   if (token && *token) snprintf(out->token, sizeof out->token, "%s", token);
   if (*out->url) return PX_OK;
   px_fail(err, PX_E_UNAUTHORIZED, "no server is known");
-  px_err_hint(err, "Run 'proxact login --url URL', or set PROXACT_URL and PROXACT_TOKEN ('. var/env' after 'make up').");
+  px_fail_hint(err, "Run 'proxact login --url URL', or set PROXACT_URL and PROXACT_TOKEN ('. var/env' after 'make up').");
   return PX_E_UNAUTHORIZED;
 }
 

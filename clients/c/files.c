@@ -22,7 +22,7 @@ static const char *file_hint(int why) {
 enum px_status client_fail_file(struct px_err *err, const char *doing, const char *file) {
   const int why = errno;
   const enum px_status status = px_fail_errno(err, "%s %s", doing, file);
-  px_err_hint(err, "%s", file_hint(why));
+  px_fail_hint(err, "%s", file_hint(why));
   return status;
 }
 
@@ -38,7 +38,7 @@ enum px_status client_open_file(const char *file, FILE **out, int64_t *size, str
     status = client_fail_file(err, "opening", file);
   } else if (!S_ISREG(st.st_mode)) {
     status = px_fail(err, PX_E_BAD_FIELD, "%s is no ordinary file", file);
-    px_err_hint(err, "After a cut it has to be read again: write it to a file first.");
+    px_fail_hint(err, "After a cut it has to be read again: write it to a file first.");
   }
   if (status) fclose(f);
   else *out = f, *size = st.st_size;

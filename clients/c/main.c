@@ -15,7 +15,7 @@ static enum px_status run(struct cli *cli, struct px_err *err) {
   enum px_status status = client_global_setup(err);
   if (status) return status;
   status = cli->command->run(cli, err);
-  if (status == PX_E_BAD_FIELD && !*err->hint) px_err_hint(err, "'proxact help %s' shows how it is used.", cli->command->group);
+  if (status == PX_E_BAD_FIELD && !*err->hint) px_fail_hint(err, "'proxact help %s' shows how it is used.", cli->command->group);
   client_close(cli->client);
   client_global_end();
   return status;

@@ -24,7 +24,7 @@ static enum px_status put_pair(char *line, size_t line_n, const char *key, const
   const size_t n = strlen(value), used = strlen(line);
   char coded[4 * (NAME_MAX_BYTES + 2) / 3 + 8];
   if (n > NAME_MAX_BYTES) return px_fail(err, PX_E_TOO_LARGE, "the %s is longer than %d bytes", key, NAME_MAX_BYTES);
-  px_base64((const uint8_t *)value, n, coded);
+  px_text_base64((const uint8_t *)value, n, coded);
   if ((size_t)snprintf(line + used, line_n - used, "%s%s %s", line[used - 1] == ' ' ? "" : ",", key, coded) >= line_n - used)
     return px_fail(err, PX_E_TOO_LARGE, "the file's name is too long");
   return PX_OK;

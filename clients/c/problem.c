@@ -33,7 +33,7 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
     snprintf(err->message + used, sizeof err->message - used, " (request %.64s)", id);
   }
   const char *hint = text_of(problem, "hint");
-  px_err_hint(err, "%s", *hint ? hint : px_status_hint(code));
+  px_fail_hint(err, "%s", *hint ? hint : px_status_hint(code));
   return code;
 }
 

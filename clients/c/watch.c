@@ -48,7 +48,7 @@ static bool has_ended(const json_t *job) {
 
 static enum px_status ended_by(enum px_status code, const char *what, const char *reason, struct px_err *err) {
   px_fail(err, code, "%s%s", what, reason);
-  px_err_hint(err, "%s", px_status_hint(code));
+  px_fail_hint(err, "%s", px_status_hint(code));
   return code;
 }
 

@@ -114,7 +114,7 @@ static enum px_status refuse_password(const struct px_option *option, struct px_
   for (char *c = name; *c; c++) *c = (char)toupper((unsigned char)*c);
   px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s on the command line holds a password, which every user of this machine could read",
              option->name);
-  px_err_hint(err, "Set %s in the environment, or %s_FILE to the path of a file that holds it.", name, name);
+  px_fail_hint(err, "Set %s in the environment, or %s_FILE to the path of a file that holds it.", name, name);
   return PX_E_BAD_FIELD;
 }
 
@@ -131,7 +131,7 @@ static enum px_status read_flag(struct px_config *config, int argc, char **argv,
   const size_t i = index_of(config->table, config->n, name);
   if (i == config->n) {
     px_fail_at(err, PX_E_BAD_FIELD, name, "there is no option '%s'", argv[*at]);
-    px_err_hint(err, "--help lists the options.");
+    px_fail_hint(err, "--help lists the options.");
     return PX_E_BAD_FIELD;
   }
   const char *value = equals ? equals + 1 : NULL;

@@ -63,7 +63,7 @@ void px_digest_free(struct px_digest *d) { free(d); }
 
 static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void px_base64(const uint8_t *bytes, size_t n, char *text) {
+void px_text_base64(const uint8_t *bytes, size_t n, char *text) {
   for (size_t i = 0; i < n; i += 3) {
     const size_t left = n - i;
     const uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
@@ -73,7 +73,7 @@ void px_base64(const uint8_t *bytes, size_t n, char *text) {
   *text = '\0';
 }
 
-bool px_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) {
+bool px_text_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) {
   if (n % 4 != 0) return false;
   const size_t padding = n > 0 && text[n - 1] == '=' ? 1 + (text[n - 2] == '=') : 0;
   const size_t out_n = n / 4 * 3 - padding;
@@ -95,7 +95,7 @@ bool px_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, si
   return true;
 }
 
-void px_hex(const uint8_t *bytes, size_t n, char *text) {
+void px_text_hex(const uint8_t *bytes, size_t n, char *text) {
   static const char DIGITS[] = "0123456789abcdef";
   for (size_t i = 0; i < n; i++) {
     text[2 * i] = DIGITS[bytes[i] >> 4];
@@ -104,7 +104,7 @@ void px_hex(const uint8_t *bytes, size_t n, char *text) {
   text[2 * n] = '\0';
 }
 
-enum px_status px_random(void *bytes, size_t n) {
+enum px_status px_secret_random(void *bytes, size_t n) {
   for (size_t have = 0; have < n;) {
     const ssize_t got = getrandom((char *)bytes + have, n - have, 0);
     if (got < 0 && errno != EINTR) return PX_E_IO;
@@ -113,4 +113,4 @@ enum px_status px_random(void *bytes, size_t n) {
   return PX_OK;
 }
 
-bool px_same_secret(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }
+bool px_secret_equal(const void *a, const void *b, size_t n) { return CRYPTO_memcmp(a, b, n) == 0; }

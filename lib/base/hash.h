@@ -30,15 +30,15 @@ size_t px_digest_end(struct px_digest *d, uint8_t digest[PX_DIGEST_MAX_BYTES]);
 void px_digest_free(struct px_digest *d);
 
 /* RFC 4648 section 4, with padding: 4 * ceil(n / 3) characters and a NUL into text. */
-void px_base64(const uint8_t *bytes, size_t n, char *text);
+void px_text_base64(const uint8_t *bytes, size_t n, char *text);
 /* False unless text[n] is base64 of at most `max` bytes, without anything else. */
-bool px_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) PX_MUST_CHECK;
+bool px_text_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) PX_MUST_CHECK;
 
 /* 2n lower case digits and a NUL into text. */
-void px_hex(const uint8_t *bytes, size_t n, char *text);
+void px_text_hex(const uint8_t *bytes, size_t n, char *text);
 /* Cryptographically strong; IO when the system has none. */
-enum px_status px_random(void *bytes, size_t n) PX_MUST_CHECK;
+enum px_status px_secret_random(void *bytes, size_t n) PX_MUST_CHECK;
 /* Compares in a time that does not depend on where they differ. */
-bool px_same_secret(const void *a, const void *b, size_t n);
+bool px_secret_equal(const void *a, const void *b, size_t n);
 
 #endif

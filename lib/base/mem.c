@@ -7,14 +7,14 @@
 
 enum { ALIGN = 64, BLOCK_BYTES = 64 * 1024 };
 
-bool px_mul(size_t a, size_t b, size_t *out) {
+bool px_mem_mul(size_t a, size_t b, size_t *out) {
   size_t product;
   if (__builtin_mul_overflow(a, b, &product)) return false;
   *out = product;
   return true;
 }
 
-bool px_add(size_t a, size_t b, size_t *out) {
+bool px_mem_add(size_t a, size_t b, size_t *out) {
   size_t sum;
   if (__builtin_add_overflow(a, b, &sum)) return false;
   *out = sum;
@@ -25,13 +25,13 @@ bool px_add(size_t a, size_t b, size_t *out) {
  * want of a size. */
 static bool padded(size_t n, size_t size, size_t *out) {
   size_t bytes;
-  if (!px_mul(n, size, &bytes) || !px_add(bytes, ALIGN - 1, &bytes)) return false;
+  if (!px_mem_mul(n, size, &bytes) || !px_mem_add(bytes, ALIGN - 1, &bytes)) return false;
   bytes &= ~(size_t)(ALIGN - 1);
   *out = bytes ? bytes : ALIGN;
   return true;
 }
 
-void *px_calloc(size_t n, size_t size) {
+void *px_mem_calloc(size_t n, size_t size) {
   size_t bytes;
   if (!padded(n, size, &bytes)) return NULL;
   void *p = aligned_alloc(ALIGN, bytes);
@@ -39,9 +39,9 @@ void *px_calloc(size_t n, size_t size) {
   return p;
 }
 
-void *px_realloc_n(void *p, size_t n, size_t size) {
+void *px_mem_realloc(void *p, size_t n, size_t size) {
   size_t bytes;
-  if (!px_mul(n, size, &bytes)) return NULL;
+  if (!px_mem_mul(n, size, &bytes)) return NULL;
   return realloc(p, bytes ? bytes : 1);
 }
 
@@ -75,7 +75,7 @@ void px_arena_free(struct px_arena *arena) {
 static struct block *block_new(size_t cap) {
   struct block *b = calloc(1, sizeof *b);
   if (!b) return NULL;
-  b->bytes = px_calloc(cap, 1);
+  b->bytes = px_mem_calloc(cap, 1);
   b->cap = cap;
   if (!b->bytes) {
     free(b);
@@ -128,7 +128,7 @@ size_t px_arena_used_bytes(const struct px_arena *arena) { return arena->taken; 
 
 enum px_status px_buf_room(struct px_buf *buf, size_t n) {
   size_t need;
-  if (!px_add(buf->len, n, &need) || need > buf->max || !px_add(need, 1, &need)) return PX_E_TOO_LARGE;
+  if (!px_mem_add(buf->len, n, &need) || need > buf->max || !px_mem_add(need, 1, &need)) return PX_E_TOO_LARGE;
   if (need <= buf->cap) return PX_OK;
   size_t cap = buf->cap ? buf->cap : 256;
   while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;

@@ -14,14 +14,14 @@
 #include "lib/base/status.h"
 
 /* *out = a * b (a + b); false and *out untouched on overflow. */
-bool px_mul(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
-bool px_add(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
+bool px_mem_mul(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
+bool px_mem_add(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
 
 /* Zeroed memory for n elements of `size` bytes, 64-byte aligned; NULL when it
  * overflows or there is none. The caller owns it and frees it with free(). */
-void *px_calloc(size_t n, size_t size);
+void *px_mem_calloc(size_t n, size_t size);
 /* As realloc for n elements of `size`, but refuses overflow. */
-void *px_realloc_n(void *p, size_t n, size_t size);
+void *px_mem_realloc(void *p, size_t n, size_t size);
 
 struct px_arena;
 /* `max_bytes` bounds all that is ever taken from it. */

@@ -9,7 +9,7 @@ static void mulhilo(uint32_t a, uint32_t b, uint32_t *hi, uint32_t *lo) {
   *lo = (uint32_t)product;
 }
 
-void px_philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]) {
+void px_rng_philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]) {
   uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32);
   uint32_t c2 = (uint32_t)stream, c3 = (uint32_t)(stream >> 32);
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
@@ -45,7 +45,7 @@ uint64_t px_rng_stream(const char *name, uint64_t n) {
 
 uint32_t px_rng_u32(struct px_rng *rng) {
   if (rng->left == 0) {
-    px_philox(rng->seed, rng->stream, rng->block++, rng->words);
+    px_rng_philox(rng->seed, rng->stream, rng->block++, rng->words);
     rng->left = 4;
   }
   return rng->words[4 - rng->left--];

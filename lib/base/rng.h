@@ -19,7 +19,7 @@ struct px_rng {
 };
 
 /* One block: out[4] from counter (block, stream) and key seed. */
-void px_philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]);
+void px_rng_philox(uint64_t seed, uint64_t stream, uint64_t block, uint32_t out[4]);
 
 /* Streams keep uses apart ("init", "batch", "noise"): see px_rng_stream. */
 struct px_rng px_rng_at(uint64_t seed, uint64_t stream, uint64_t block);

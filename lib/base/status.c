@@ -92,7 +92,7 @@ enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) {
   return code;
 }
 
-void px_err_hint(struct px_err *err, const char *fmt, ...) {
+void px_fail_hint(struct px_err *err, const char *fmt, ...) {
   if (!err) return;
   va_list args;
   va_start(args, fmt);

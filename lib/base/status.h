@@ -43,7 +43,7 @@ enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *p
 /* As px_fail, ending the message with strerror(errno); ENOSPC and ENOMEM choose
  * the code NO_SPACE and NO_MEMORY, anything else IO. */
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);
-void px_err_hint(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);
+void px_fail_hint(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);
 
 /* Makes text fit to be shown: bytes that are no UTF-8 (also a character that was cut), control characters and those that turn
  * the direction of writing become '?'. In place. Every message goes through it. */

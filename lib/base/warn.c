@@ -11,8 +11,8 @@ static const struct { const char *code, *hint; } TABLE[PX_WARNING_N] = {
 #undef PX_WARNING
 };
 
-const char *px_warning_code(enum px_warning warning) { return TABLE[warning].code; }
-const char *px_warning_hint(enum px_warning warning) { return TABLE[warning].hint; }
+const char *px_warn_code(enum px_warning warning) { return TABLE[warning].code; }
+const char *px_warn_default_hint(enum px_warning warning) { return TABLE[warning].hint; }
 
 static json_t *list_of(json_t *document) {
   json_t *list = json_object_get(document, "warnings");
@@ -65,9 +65,9 @@ void px_warn_hint(json_t *entry, const char *hint) {
   if (entry) json_object_set_new(entry, "hint", json_string(hint));
 }
 
-void px_warnings_none(json_t *document) { (void)list_of(document); }
+void px_warn_none(json_t *document) { (void)list_of(document); }
 
-void px_warnings_add(json_t *document, const json_t *other, const char *job) {
+void px_warn_add_all(json_t *document, const json_t *other, const char *job) {
   const json_t *theirs = json_object_get(other, "warnings");
   json_t *list = json_array_size(theirs) ? list_of(document) : NULL, *entry;
   size_t i;

@@ -30,8 +30,8 @@ enum px_warning {
 };
 enum { PX_WARNINGS_MAX = 100 }; /* in one document; what comes after is left out */
 
-const char *px_warning_code(enum px_warning warning);
-const char *px_warning_hint(enum px_warning warning);
+const char *px_warn_code(enum px_warning warning);
+const char *px_warn_default_hint(enum px_warning warning);
 
 /* Appends to the document's list, which it creates if need be. The same code
  * and message stand there once: then the entry that is there already is given.
@@ -43,9 +43,9 @@ void px_warn_figure(json_t *entry, const char *name, double value);
 void px_warn_hint(json_t *entry, const char *hint);
 
 /* Puts an empty list where there is none, so that a reader always finds one. */
-void px_warnings_none(json_t *document);
+void px_warn_none(json_t *document);
 /* Copies the warnings of another document, but for those whose code and message
  * are there. `job` (may be NULL): whose they are, unless an entry says it. */
-void px_warnings_add(json_t *document, const json_t *other, const char *job);
+void px_warn_add_all(json_t *document, const json_t *other, const char *job);
 
 #endif

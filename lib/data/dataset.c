@@ -44,7 +44,7 @@ static bool resize(void *p, uint64_t n, size_t width, size_t size) {
   void *old;
   size_t bytes;
   memcpy(&old, p, sizeof old);
-  void *now = px_mul(n, width, &bytes) ? px_realloc_n(old, bytes, size) : NULL;
+  void *now = px_mem_mul(n, width, &bytes) ? px_mem_realloc(old, bytes, size) : NULL;
   if (now) memcpy(p, &now, sizeof now);
   return now != NULL;
 }

@@ -65,8 +65,8 @@ static const char *check_unknown(const struct px_spaces *spaces, const struct px
 
 static enum px_status check(const struct px_spaces *spaces, const struct px_label_rows *r, struct px_err *err) {
   const uint64_t n = r->steps_n * spaces->act_dim;
-  if (!px_all_finite(r->actions, n, NULL) || !px_all_finite(r->std, n, NULL) || !px_all_finite(r->epistemic, n, NULL) ||
-      !px_all_finite(r->score, r->steps_n, NULL) || (r->origin && !px_all_finite(r->residual, r->steps_n, NULL)))
+  if (!px_traj_all_finite(r->actions, n, NULL) || !px_traj_all_finite(r->std, n, NULL) || !px_traj_all_finite(r->epistemic, n, NULL) ||
+      !px_traj_all_finite(r->score, r->steps_n, NULL) || (r->origin && !px_traj_all_finite(r->residual, r->steps_n, NULL)))
     return px_fail(err, PX_E_BAD_DATA, "a number in the labels is not finite");
   for (uint64_t t = 0; t < r->steps_n; t++) {
     const char *why = r->known[t] > 1 ? "a flag that is neither 0 nor 1"
@@ -83,40 +83,40 @@ enum px_status px_label_write(const struct px_spaces *spaces, const struct px_la
   enum px_status status = check(spaces, rows, err);
   if (status) return status;
   const uint64_t s = rows->steps_n, a = spaces->act_dim;
-  struct px_st_tensor tensors[COLUMNS_N] = {
+  struct px_safetensors_tensor tensors[COLUMNS_N] = {
     { "actions", PX_DTYPE_F32, 2, { s, a }, rows->actions, 0, 0 },
     { "std", PX_DTYPE_F32, 2, { s, a }, rows->std, 0, 0 },
     { "epistemic", PX_DTYPE_F32, 2, { s, a }, rows->epistemic, 0, 0 },
     { "score", PX_DTYPE_F32, 1, { s }, rows->score, 0, 0 },
   };
   size_t n = 4;
-  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "residual", PX_DTYPE_F32, 1, { s }, rows->residual, 0, 0 };
-  tensors[n++] = (struct px_st_tensor){ "known", PX_DTYPE_U8, 1, { s }, rows->known, 0, 0 };
-  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "verified", PX_DTYPE_U8, 1, { s }, rows->verified, 0, 0 };
-  if (rows->origin) tensors[n++] = (struct px_st_tensor){ "origin", PX_DTYPE_U8, 1, { s }, rows->origin, 0, 0 };
-  const struct px_st_meta meta = { "format", "proxact.labels.1" };
-  return px_st_write(tensors, n, &meta, 1, out, err);
+  if (rows->origin) tensors[n++] = (struct px_safetensors_tensor){ "residual", PX_DTYPE_F32, 1, { s }, rows->residual, 0, 0 };
+  tensors[n++] = (struct px_safetensors_tensor){ "known", PX_DTYPE_U8, 1, { s }, rows->known, 0, 0 };
+  if (rows->origin) tensors[n++] = (struct px_safetensors_tensor){ "verified", PX_DTYPE_U8, 1, { s }, rows->verified, 0, 0 };
+  if (rows->origin) tensors[n++] = (struct px_safetensors_tensor){ "origin", PX_DTYPE_U8, 1, { s }, rows->origin, 0, 0 };
+  const struct px_safetensors_meta meta = { "format", "proxact.labels.1" };
+  return px_safetensors_write(tensors, n, &meta, 1, out, err);
 }
 
 void px_label_close(struct px_label_view *view) {
-  px_st_free(view->file);
+  px_safetensors_free(view->file);
   free(view->owned);
   *view = (struct px_label_view){ 0 };
 }
 
-static enum px_status take_all(const struct px_st *st, const struct px_spaces *spaces, struct px_label_rows *r,
+static enum px_status take_all(const struct px_safetensors *st, const struct px_spaces *spaces, struct px_label_rows *r,
                                struct px_err *err) {
   const uint64_t matrix[2] = { r->steps_n, spaces->act_dim };
   const void *data[COLUMNS_N] = { NULL };
-  const bool simulated = px_st_find(st, "origin") != NULL;
-  enum px_status status = px_st_take(st, "actions", PX_DTYPE_F32, 2, matrix, &data[0], err);
-  if (!status) status = px_st_take(st, "std", PX_DTYPE_F32, 2, matrix, &data[1], err);
-  if (!status) status = px_st_take(st, "epistemic", PX_DTYPE_F32, 2, matrix, &data[2], err);
-  if (!status) status = px_st_take(st, "score", PX_DTYPE_F32, 1, matrix, &data[3], err);
-  if (!status) status = px_st_take(st, "known", PX_DTYPE_U8, 1, matrix, &data[4], err);
-  if (!status && simulated) status = px_st_take(st, "residual", PX_DTYPE_F32, 1, matrix, &data[5], err);
-  if (!status && simulated) status = px_st_take(st, "verified", PX_DTYPE_U8, 1, matrix, &data[6], err);
-  if (!status && simulated) status = px_st_take(st, "origin", PX_DTYPE_U8, 1, matrix, &data[7], err);
+  const bool simulated = px_safetensors_find(st, "origin") != NULL;
+  enum px_status status = px_safetensors_take(st, "actions", PX_DTYPE_F32, 2, matrix, &data[0], err);
+  if (!status) status = px_safetensors_take(st, "std", PX_DTYPE_F32, 2, matrix, &data[1], err);
+  if (!status) status = px_safetensors_take(st, "epistemic", PX_DTYPE_F32, 2, matrix, &data[2], err);
+  if (!status) status = px_safetensors_take(st, "score", PX_DTYPE_F32, 1, matrix, &data[3], err);
+  if (!status) status = px_safetensors_take(st, "known", PX_DTYPE_U8, 1, matrix, &data[4], err);
+  if (!status && simulated) status = px_safetensors_take(st, "residual", PX_DTYPE_F32, 1, matrix, &data[5], err);
+  if (!status && simulated) status = px_safetensors_take(st, "verified", PX_DTYPE_U8, 1, matrix, &data[6], err);
+  if (!status && simulated) status = px_safetensors_take(st, "origin", PX_DTYPE_U8, 1, matrix, &data[7], err);
   r->actions = data[0];
   r->std = data[1];
   r->epistemic = data[2];
@@ -131,14 +131,14 @@ static enum px_status take_all(const struct px_st *st, const struct px_spaces *s
 enum px_status px_label_open(const void *bytes, size_t n, const struct px_spaces *spaces, uint64_t steps_n,
                              struct px_label_view *view, struct px_err *err) {
   struct px_label_view v = { .rows.steps_n = steps_n };
-  struct px_st *st = NULL;
+  struct px_safetensors *st = NULL;
   if ((uintptr_t)bytes % 8 != 0) { /* a row inside a database's answer, say */
-    v.owned = px_calloc(n, 1);
+    v.owned = px_mem_calloc(n, 1);
     if (!v.owned) return px_fail(err, PX_E_NO_MEMORY, "no memory to open %zu bytes of labels", n);
     memcpy(v.owned, bytes, n);
     bytes = v.owned;
   }
-  enum px_status status = px_st_parse(bytes, n, &st, err);
+  enum px_status status = px_safetensors_parse(bytes, n, &st, err);
   v.file = st;
   if (!status) status = take_all(st, spaces, &v.rows, err);
   if (!status) status = check(spaces, &v.rows, err);
@@ -162,13 +162,13 @@ void px_actions_merged_free(struct px_actions_merged *u) {
 enum px_status px_actions_merged_new(const struct px_dataset *ds, struct px_actions_merged **out, struct px_err *err) {
   struct px_actions_merged *u = calloc(1, sizeof *u);
   size_t numbers;
-  if (u && px_mul(ds->steps_n, ds->spaces.act_dim, &numbers)) {
+  if (u && px_mem_mul(ds->steps_n, ds->spaces.act_dim, &numbers)) {
     u->ds = ds;
-    u->actions = px_calloc(numbers, sizeof *u->actions);
-    u->source = px_calloc(ds->steps_n, 1);
-    u->score = px_calloc(ds->steps_n, sizeof *u->score);
-    u->verified = px_calloc(ds->steps_n, 1);
-    u->added = px_calloc(ds->segments_n, 1);
+    u->actions = px_mem_calloc(numbers, sizeof *u->actions);
+    u->source = px_mem_calloc(ds->steps_n, 1);
+    u->score = px_mem_calloc(ds->steps_n, sizeof *u->score);
+    u->verified = px_mem_calloc(ds->steps_n, 1);
+    u->added = px_mem_calloc(ds->segments_n, 1);
   }
   if (!u || !u->actions || !u->source || !u->score || !u->verified || !u->added) {
     px_actions_merged_free(u);
@@ -222,7 +222,7 @@ enum px_status px_actions_merged_add(struct px_actions_merged *u, uint32_t segme
   return PX_OK;
 }
 
-enum px_status px_dataset_apply_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
+enum px_status px_actions_merged_from_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
                                        uint32_t labels_n, struct px_actions_merged **out, struct px_err *err) {
   if (labels_n != ds->segments_n)
     return px_fail(err, PX_E_BAD_DATA, "%" PRIu32 " label segments for %" PRIu32 " dataset segments", labels_n,

@@ -93,7 +93,7 @@ void px_actions_merged_free(struct px_actions_merged *u);
 
 struct px_label_bytes { const void *bytes; size_t n; };
 /* All at once: one label segment per dataset segment, in order. */
-enum px_status px_dataset_apply_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
+enum px_status px_actions_merged_from_labels(const struct px_dataset *ds, const struct px_label_bytes *labels,
                                        uint32_t labels_n, struct px_actions_merged **out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -47,8 +47,8 @@ enum px_status px_mask_choose(const struct px_mask *mask, const double *returns,
   }
   if (!(mask->p > 0 && mask->p <= 1) || !(mask->q > 0 && mask->q <= 1))
     return px_fail(err, PX_E_BAD_FIELD, "a mask needs p and q in (0, 1], not %g and %g", mask->p, mask->q);
-  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
-  uint32_t *items = px_calloc(traj_n, sizeof *items);
+  struct ranked *ranked = px_mem_calloc(traj_n, sizeof *ranked);
+  uint32_t *items = px_mem_calloc(traj_n, sizeof *items);
   enum px_status status = PX_OK;
   uint32_t n = 0;
   if (!ranked || !items) {

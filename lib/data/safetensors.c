@@ -19,21 +19,21 @@ static const struct { const char *name; size_t bytes; } DTYPES[PX_DTYPE_N] = {
   [PX_DTYPE_U64] = { "U64", 8 },
 };
 
-const char *px_dtype_name(enum px_dtype dtype) { return DTYPES[dtype].name; }
-size_t px_dtype_bytes(enum px_dtype dtype) { return DTYPES[dtype].bytes; }
+const char *px_safetensors_dtype_name(enum px_dtype dtype) { return DTYPES[dtype].name; }
+size_t px_safetensors_dtype_bytes(enum px_dtype dtype) { return DTYPES[dtype].bytes; }
 
-bool px_st_aligned(const struct px_st_tensor *tensor) {
+bool px_safetensors_aligned(const struct px_safetensors_tensor *tensor) {
   return ((uintptr_t)tensor->data & (DTYPES[tensor->dtype].bytes - 1)) == 0;
 }
 
 /* The size in bytes of a shape; false when it overflows. */
-static bool shape_bytes(const struct px_st_tensor *t, uint64_t *bytes) {
+static bool shape_bytes(const struct px_safetensors_tensor *t, uint64_t *bytes) {
   size_t product = DTYPES[t->dtype].bytes;
   bool empty = false;
   for (uint32_t i = 0; i < t->rank; i++) {
     /* A zero elsewhere must not hide an overflow of the others. */
     if (t->dims[i] == 0) empty = true;
-    else if (!px_mul(product, t->dims[i], &product)) return false;
+    else if (!px_mem_mul(product, t->dims[i], &product)) return false;
   }
   *bytes = empty ? 0 : product;
   return true;
@@ -52,7 +52,7 @@ static enum px_status put_string(struct px_buf *out, const char *text) {
   return status;
 }
 
-static enum px_status put_tensor(struct px_buf *out, const struct px_st_tensor *t) {
+static enum px_status put_tensor(struct px_buf *out, const struct px_safetensors_tensor *t) {
   enum px_status status = put_string(out, t->name);
   if (!status) status = px_buf_fmt(out, ":{\"dtype\":\"%s\",\"shape\":[", DTYPES[t->dtype].name);
   for (uint32_t i = 0; i < t->rank && !status; i++) status = px_buf_fmt(out, "%s%" PRIu64, i ? "," : "", t->dims[i]);
@@ -61,7 +61,7 @@ static enum px_status put_tensor(struct px_buf *out, const struct px_st_tensor *
   return status;
 }
 
-static enum px_status put_meta(struct px_buf *out, const struct px_st_meta *meta, size_t n) {
+static enum px_status put_meta(struct px_buf *out, const struct px_safetensors_meta *meta, size_t n) {
   enum px_status status = px_buf_puts(out, "\"__metadata__\":{");
   for (size_t i = 0; i < n && !status; i++) {
     if (i) status = px_buf_puts(out, ",");
@@ -77,12 +77,12 @@ static const size_t PASSES[] = { 8, 4, 2, 1 };
 enum { PASSES_N = 4 };
 
 /* Sets bytes and offset. */
-static enum px_status lay_out(struct px_st_tensor *tensors, size_t n, struct px_err *err) {
+static enum px_status lay_out(struct px_safetensors_tensor *tensors, size_t n, struct px_err *err) {
   if (n > PX_ST_TENSORS_MAX) return px_fail(err, PX_E_BAD_DATA, "%zu tensors; at most %d fit", n, PX_ST_TENSORS_MAX);
   size_t offset = 0;
   for (size_t pass = 0; pass < PASSES_N; pass++) {
     for (size_t i = 0; i < n; i++) {
-      struct px_st_tensor *t = &tensors[i];
+      struct px_safetensors_tensor *t = &tensors[i];
       if (DTYPES[t->dtype].bytes != PASSES[pass]) continue;
       if (!t->name[0] || strlen(t->name) > PX_ST_NAME_MAX || strcmp(t->name, "__metadata__") == 0)
         return px_fail(err, PX_E_BAD_DATA, "'%.64s' cannot name a tensor", t->name);
@@ -90,14 +90,14 @@ static enum px_status lay_out(struct px_st_tensor *tensors, size_t n, struct px_
         if (strcmp(tensors[k].name, t->name) == 0)
           return px_fail(err, PX_E_BAD_DATA, "two tensors are named '%.64s'", t->name);
       t->offset = offset;
-      if (t->rank > PX_ST_RANK_MAX || !shape_bytes(t, &t->bytes) || !px_add(offset, t->bytes, &offset))
+      if (t->rank > PX_ST_RANK_MAX || !shape_bytes(t, &t->bytes) || !px_mem_add(offset, t->bytes, &offset))
         return px_fail(err, PX_E_BAD_DATA, "the shape of tensor '%.64s' is too large", t->name);
     }
   }
   return PX_OK;
 }
 
-enum px_status px_st_header(struct px_st_tensor *tensors, size_t tensors_n, const struct px_st_meta *meta, size_t meta_n,
+enum px_status px_safetensors_header(struct px_safetensors_tensor *tensors, size_t tensors_n, const struct px_safetensors_meta *meta, size_t meta_n,
                             struct px_buf *out, struct px_err *err) {
   enum px_status status = lay_out(tensors, tensors_n, err);
   if (status) return status;
@@ -128,10 +128,10 @@ enum px_status px_st_header(struct px_st_tensor *tensors, size_t tensors_n, cons
   return PX_OK;
 }
 
-enum px_status px_st_write(struct px_st_tensor *tensors, size_t tensors_n, const struct px_st_meta *meta, size_t meta_n,
+enum px_status px_safetensors_write(struct px_safetensors_tensor *tensors, size_t tensors_n, const struct px_safetensors_meta *meta, size_t meta_n,
                            struct px_buf *out, struct px_err *err) {
   const size_t start = out->len;
-  enum px_status status = px_st_header(tensors, tensors_n, meta, meta_n, out, err);
+  enum px_status status = px_safetensors_header(tensors, tensors_n, meta, meta_n, out, err);
   if (status) return status;
   size_t total = 0;
   for (size_t i = 0; i < tensors_n; i++) total += tensors[i].bytes; /* lay_out checked the sum */
@@ -148,14 +148,14 @@ enum px_status px_st_write(struct px_st_tensor *tensors, size_t tensors_n, const
 
 /* ---- parsing ---- */
 
-struct px_st {
+struct px_safetensors {
   json_t *header; /* owns names and metadata */
   const json_t *meta;
-  struct px_st_tensor *tensors;
+  struct px_safetensors_tensor *tensors;
   size_t tensors_n;
 };
 
-void px_st_free(struct px_st *st) {
+void px_safetensors_free(struct px_safetensors *st) {
   if (!st) return;
   json_decref(st->header);
   free(st->tensors);
@@ -184,7 +184,7 @@ static bool parse_count(const json_t *value, uint64_t *out) {
   return true;
 }
 
-static enum px_status parse_tensor(const char *name, const json_t *entry, uint64_t data_n, struct px_st_tensor *t,
+static enum px_status parse_tensor(const char *name, const json_t *entry, uint64_t data_n, struct px_safetensors_tensor *t,
                                    struct px_err *err) {
   if (!name[0] || strlen(name) > PX_ST_NAME_MAX) return fail_tensor(err, name, "has an empty or too long name");
   if (!json_is_object(entry) || json_object_size(entry) != 3)
@@ -219,12 +219,12 @@ static enum px_status parse_meta(const json_t *meta, struct px_err *err) {
 }
 
 static int by_place(const void *a, const void *b) {
-  const struct px_st_tensor *x = a, *y = b;
+  const struct px_safetensors_tensor *x = a, *y = b;
   if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
   return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty ones first */
 }
 
-static enum px_status parse_header(struct px_st *st, const char *data, uint64_t data_n, struct px_err *err) {
+static enum px_status parse_header(struct px_safetensors *st, const char *data, uint64_t data_n, struct px_err *err) {
   const size_t entries = json_object_size(st->header);
   if (entries > PX_ST_TENSORS_MAX + 1u)
     return px_fail(err, PX_E_BAD_DATA, "safetensors: more than %d tensors", PX_ST_TENSORS_MAX);
@@ -245,7 +245,7 @@ static enum px_status parse_header(struct px_st *st, const char *data, uint64_t 
   qsort(st->tensors, st->tensors_n, sizeof *st->tensors, by_place);
   uint64_t covered = 0;
   for (size_t i = 0; i < st->tensors_n; i++) {
-    struct px_st_tensor *t = &st->tensors[i];
+    struct px_safetensors_tensor *t = &st->tensors[i];
     if (t->offset != covered) return fail_tensor(err, t->name, "overlaps another or leaves a hole");
     covered += t->bytes;
     t->data = data + t->offset;
@@ -255,7 +255,7 @@ static enum px_status parse_header(struct px_st *st, const char *data, uint64_t 
   return PX_OK;
 }
 
-enum px_status px_st_parse(const void *bytes, size_t n, struct px_st **out, struct px_err *err) {
+enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safetensors **out, struct px_err *err) {
   uint64_t header_n = 0;
   if (n >= sizeof header_n) memcpy(&header_n, bytes, sizeof header_n);
   header_n = le64toh(header_n);
@@ -265,7 +265,7 @@ enum px_status px_st_parse(const void *bytes, size_t n, struct px_st **out, stru
     return px_fail(err, PX_E_BAD_DATA, "safetensors: a header of %" PRIu64 " bytes; at most %d are allowed", header_n,
                    PX_ST_HEADER_MAX_BYTES);
   const char *header = (const char *)bytes + sizeof header_n;
-  struct px_st *st = calloc(1, sizeof *st);
+  struct px_safetensors *st = calloc(1, sizeof *st);
   if (!st) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
   json_error_t why;
   st->header = px_json_parse(header, (size_t)header_n, JSON_REJECT_DUPLICATES, &why);
@@ -278,36 +278,36 @@ enum px_status px_st_parse(const void *bytes, size_t n, struct px_st **out, stru
   else
     status = parse_header(st, header + header_n, n - sizeof header_n - header_n, err);
   if (status) {
-    px_st_free(st);
+    px_safetensors_free(st);
     return status;
   }
   *out = st;
   return PX_OK;
 }
 
-const struct px_st_tensor *px_st_find(const struct px_st *st, const char *name) {
+const struct px_safetensors_tensor *px_safetensors_find(const struct px_safetensors *st, const char *name) {
   for (size_t i = 0; i < st->tensors_n; i++)
     if (strcmp(st->tensors[i].name, name) == 0) return &st->tensors[i];
   return NULL;
 }
 
-size_t px_st_tensors_n(const struct px_st *st) { return st->tensors_n; }
-const struct px_st_tensor *px_st_at(const struct px_st *st, size_t i) { return &st->tensors[i]; }
+size_t px_safetensors_tensors_n(const struct px_safetensors *st) { return st->tensors_n; }
+const struct px_safetensors_tensor *px_safetensors_at(const struct px_safetensors *st, size_t i) { return &st->tensors[i]; }
 
-const char *px_st_meta(const struct px_st *st, const char *key) {
+const char *px_safetensors_meta(const struct px_safetensors *st, const char *key) {
   return st->meta ? json_string_value(json_object_get(st->meta, key)) : NULL;
 }
 
-enum px_status px_st_take(const struct px_st *st, const char *name, enum px_dtype dtype, uint32_t rank,
+enum px_status px_safetensors_take(const struct px_safetensors *st, const char *name, enum px_dtype dtype, uint32_t rank,
                           const uint64_t *dims, const void **data, struct px_err *err) {
-  const struct px_st_tensor *t = px_st_find(st, name);
+  const struct px_safetensors_tensor *t = px_safetensors_find(st, name);
   if (!t) return fail_tensor(err, name, "is missing");
   if (t->dtype != dtype)
-    return px_fail(err, PX_E_BAD_DATA, "safetensors: tensor '%.64s' is %s, not %s", name, px_dtype_name(t->dtype),
-                   px_dtype_name(dtype));
+    return px_fail(err, PX_E_BAD_DATA, "safetensors: tensor '%.64s' is %s, not %s", name, px_safetensors_dtype_name(t->dtype),
+                   px_safetensors_dtype_name(dtype));
   if (t->rank != rank || (rank && memcmp(t->dims, dims, rank * sizeof *dims) != 0))
     return fail_tensor(err, name, "has another shape than it should");
-  if (!px_st_aligned(t)) return fail_tensor(err, name, "is not aligned");
+  if (!px_safetensors_aligned(t)) return fail_tensor(err, name, "is not aligned");
   *data = t->data;
   return PX_OK;
 }

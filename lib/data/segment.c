@@ -54,7 +54,7 @@ struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces
   columns(b, column);
   for (int i = 0; i < 10; i++) *column[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   b->file = PX_BUF(PX_SEGMENT_MAX_BYTES);
-  b->scratch = px_calloc(4 * (size_t)spaces->obs_dim, sizeof(double));
+  b->scratch = px_mem_calloc(4 * (size_t)spaces->obs_dim, sizeof(double));
   if (!b->scratch) {
     free(b);
     return NULL;
@@ -176,21 +176,21 @@ static enum px_status append(struct px_segment_builder *b, const struct px_traj 
 static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   if (b->traj_n == 0) return PX_OK;
   const uint64_t n = b->traj_n, s = b->steps_n, o = b->spaces.obs_dim, a = b->spaces.act_dim;
-  struct px_st_tensor tensors[9];
+  struct px_safetensors_tensor tensors[9];
   size_t k = 0;
-  tensors[k++] = (struct px_st_tensor){ "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0 };
-  if (b->has_actions) tensors[k++] = (struct px_st_tensor){ "actions", PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 };
-  if (b->has_mask) tensors[k++] = (struct px_st_tensor){ "label_mask", PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
-  tensors[k++] = (struct px_st_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0 };
+  if (b->has_actions) tensors[k++] = (struct px_safetensors_tensor){ "actions", PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 };
+  if (b->has_mask) tensors[k++] = (struct px_safetensors_tensor){ "label_mask", PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
   char count[16];
   snprintf(count, sizeof count, "%" PRIu32, b->spaces.act_count);
-  const struct px_st_meta meta[] = { { "format", "proxact.segment.1" }, { "act_count", count } };
-  const enum px_status status = px_st_write(tensors, k, meta, b->spaces.act_count ? 2 : 1, &b->file, err);
+  const struct px_safetensors_meta meta[] = { { "format", "proxact.segment.1" }, { "act_count", count } };
+  const enum px_status status = px_safetensors_write(tensors, k, meta, b->spaces.act_count ? 2 : 1, &b->file, err);
   if (status) return status;
   struct px_segment segment = { .bytes = b->file.data, .size = b->file.len, .traj_n = b->traj_n, .steps_n = s,
                                 .obs_n = b->obs_n, .labelled_n = b->labelled_n,

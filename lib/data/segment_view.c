@@ -8,7 +8,7 @@
 #include "lib/data/segment.h"
 
 void px_segment_close(struct px_segment_view *view) {
-  px_st_free(view->file);
+  px_safetensors_free(view->file);
   free(view->owned);
   *view = (struct px_segment_view){ 0 };
 }
@@ -17,14 +17,14 @@ static enum px_status take(struct px_segment_view *v, const char *name, enum px_
                            void *out, struct px_err *err) {
   const uint64_t dims[2] = { rows, cols };
   const void *data = NULL;
-  const enum px_status status = px_st_take(v->file, name, dtype, cols ? 2 : 1, dims, &data, err);
+  const enum px_status status = px_safetensors_take(v->file, name, dtype, cols ? 2 : 1, dims, &data, err);
   if (!status) memcpy(out, &data, sizeof data); /* a pointer, whatever it points to */
   return status;
 }
 
 /* The first dimension of a tensor; 0 if there is no such tensor. */
 static uint64_t rows_of(const struct px_segment_view *v, const char *name) {
-  const struct px_st_tensor *t = px_st_find(v->file, name);
+  const struct px_safetensors_tensor *t = px_safetensors_find(v->file, name);
   return t && t->rank ? t->dims[0] : 0;
 }
 
@@ -37,11 +37,11 @@ static enum px_status take_all(struct px_segment_view *v, const struct px_spaces
   const uint64_t s = v->steps_n;
   enum px_status status = take(v, "length", PX_DTYPE_I64, n, 0, &v->length, err);
   if (!status) status = take(v, "observations", PX_DTYPE_F32, v->obs_n, spaces->obs_dim, &v->observations, err);
-  if (!status && px_st_find(v->file, "actions"))
+  if (!status && px_safetensors_find(v->file, "actions"))
     status = take(v, "actions", PX_DTYPE_F32, s, spaces->act_dim, &v->actions, err);
   if (!status) status = take(v, "rewards", PX_DTYPE_F32, s, 0, &v->rewards, err);
   if (!status) status = take(v, "labelled", PX_DTYPE_U8, n, 0, &v->labelled, err);
-  if (!status && px_st_find(v->file, "label_mask"))
+  if (!status && px_safetensors_find(v->file, "label_mask"))
     status = take(v, "label_mask", PX_DTYPE_U8, s, 0, &v->label_mask, err);
   if (!status) status = take(v, "terminated", PX_DTYPE_U8, n, 0, &v->terminated, err);
   if (!status) status = take(v, "truncated", PX_DTYPE_U8, n, 0, &v->truncated, err);
@@ -123,8 +123,8 @@ static enum px_status check(struct px_segment_view *v, const struct px_spaces *s
       !all_flags(v->truncated, v->traj_n) || !all_flags(v->has_final, v->traj_n) ||
       (v->label_mask && !all_flags(v->label_mask, v->steps_n)))
     return px_fail(err, PX_E_BAD_DATA, "a flag of the segment is neither 0 nor 1");
-  if (!px_all_finite(v->observations, v->obs_n * spaces->obs_dim, NULL) || !px_all_finite(v->rewards, v->steps_n, NULL) ||
-      (v->actions && !px_all_finite(v->actions, v->steps_n * spaces->act_dim, NULL)))
+  if (!px_traj_all_finite(v->observations, v->obs_n * spaces->obs_dim, NULL) || !px_traj_all_finite(v->rewards, v->steps_n, NULL) ||
+      (v->actions && !px_traj_all_finite(v->actions, v->steps_n * spaces->act_dim, NULL)))
     return px_fail(err, PX_E_BAD_DATA, "a number in the segment is not finite");
   if (spaces->act_count && v->actions && !all_classes(v->actions, v->steps_n, spaces->act_count))
     return px_fail(err, PX_E_BAD_DATA, "an action in the segment is none of the %" PRIu32 " discrete ones",
@@ -135,15 +135,15 @@ static enum px_status check(struct px_segment_view *v, const struct px_spaces *s
 enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spaces *spaces, struct px_segment_view *view,
                                struct px_err *err) {
   struct px_segment_view v = { 0 };
-  struct px_st *st = NULL;
+  struct px_safetensors *st = NULL;
   enum px_status status = PX_OK;
   if ((uintptr_t)bytes % 8 != 0) { /* a row inside a database's answer, say */
-    v.owned = px_calloc(n, 1);
+    v.owned = px_mem_calloc(n, 1);
     if (!v.owned) return px_fail(err, PX_E_NO_MEMORY, "no memory to open a segment of %zu bytes", n);
     memcpy(v.owned, bytes, n);
     bytes = v.owned;
   }
-  status = px_st_parse(bytes, n, &st, err);
+  status = px_safetensors_parse(bytes, n, &st, err);
   v.file = st;
   if (!status) status = take_all(&v, spaces, err);
   if (!status) status = check(&v, spaces, err);

@@ -18,7 +18,7 @@ static bool block_finite(const float *x, size_t n) {
   return !(carry & 0x80000000u);
 }
 
-bool px_all_finite(const float *x, size_t n, size_t *at) {
+bool px_traj_all_finite(const float *x, size_t n, size_t *at) {
   if (block_finite(x, n)) return true;
   size_t i = 0;
   while (isfinite(x[i])) i++;
@@ -91,7 +91,7 @@ static enum px_status check_classes(const struct px_spaces *spaces, const struct
     snprintf(range, sizeof range, "the dataset's %" PRIu32 " discrete actions are the whole numbers from 0 to %" PRIu32,
              spaces->act_count, spaces->act_count - 1);
     (void)fail_step(err, n, t, "actions", 0, false, action, range);
-    px_err_hint(err, "%s", unlabelled_hint);
+    px_fail_hint(err, "%s", unlabelled_hint);
     return PX_E_BAD_DATA;
   }
   return PX_OK;
@@ -116,7 +116,7 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
     while (action[j] >= low[j] && action[j] <= high[j]) j++;
     if (!isfinite(action[j])) {
       (void)fail_step(err, n, t, "actions", j, true, action[j], "not finite");
-      px_err_hint(err, "%s", unlabelled_hint);
+      px_fail_hint(err, "%s", unlabelled_hint);
       return PX_E_BAD_DATA;
     }
     char range[96];
@@ -124,7 +124,7 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
              (double)spaces->act_high[j]);
     (void)fail_step(err, n, t, "actions", j, true, action[j], range);
     if (px_spaces_take_no_integers(spaces) && px_is_class(action[j], PX_ACT_COUNT_MAX))
-      px_err_hint(err, "%s", px_spaces_discrete_hint);
+      px_fail_hint(err, "%s", px_spaces_discrete_hint);
     return PX_E_BAD_DATA;
   }
   return PX_OK;
@@ -138,10 +138,10 @@ enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_tra
                       PX_STEPS_MAX);
   size_t at = 0;
   const size_t rows = (size_t)traj->steps + traj->has_final;
-  if (!px_all_finite(traj->observations, rows * spaces->obs_dim, &at))
+  if (!px_traj_all_finite(traj->observations, rows * spaces->obs_dim, &at))
     return fail_step(err, n, at / spaces->obs_dim, "observations", at % spaces->obs_dim, true, traj->observations[at],
                      "not finite");
-  if (!px_all_finite(traj->rewards, traj->steps, &at))
+  if (!px_traj_all_finite(traj->rewards, traj->steps, &at))
     return fail_step(err, n, at, "rewards", 0, false, traj->rewards[at], "not finite");
   if (!traj->actions) return PX_OK;
   for (uint32_t t = 0; traj->labelled && t < traj->steps; t++)

@@ -42,7 +42,7 @@ struct px_traj {
 };
 
 /* True if all n numbers are finite; else *at (if not NULL) is the first that is not. */
-bool px_all_finite(const float *x, size_t n, size_t *at);
+bool px_traj_all_finite(const float *x, size_t n, size_t *at);
 /* Declares `count` discrete actions; the rest of the spaces stays. */
 void px_spaces_set_discrete(struct px_spaces *spaces, uint32_t count);
 /* Whether x is the index of one of `count` classes; NaN is none. */
@@ -52,7 +52,7 @@ static inline bool px_is_class(float x, uint32_t count) {
 /* Whether integers may well be classes that nobody declared: the actions are
  * continuous, and their range is what it is unless somebody gives one, [-1, 1]. */
 bool px_spaces_take_no_integers(const struct px_spaces *spaces);
-/* What to do about it, for px_err_hint. */
+/* What to do about it, for px_fail_hint. */
 extern const char px_spaces_discrete_hint[];
 /* BAD_FIELD unless dims are in range, every action range is finite with low < high, and discrete actions have theirs. */
 enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *err) PX_MUST_CHECK;

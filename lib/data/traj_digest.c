@@ -54,14 +54,14 @@ static struct px_digest_slot *slot_of(struct px_digest_slot *slots, size_t cap, 
   }
 }
 
-const uint64_t *px_digest_set_find(const struct px_digest_set *set, const struct px_traj_digest *digest) {
+const uint64_t *px_traj_digest_set_find(const struct px_traj_digest_set *set, const struct px_traj_digest *digest) {
   const struct px_digest_slot *slot = set->n ? slot_of(set->slots, set->cap, digest) : NULL;
   return slot && slot->used ? &slot->number : NULL;
 }
 
-static enum px_status grow(struct px_digest_set *set, struct px_err *err) {
+static enum px_status grow(struct px_traj_digest_set *set, struct px_err *err) {
   const size_t cap = set->cap ? 2 * set->cap : 1024;
-  struct px_digest_slot *slots = px_calloc(cap, sizeof *slots);
+  struct px_digest_slot *slots = px_mem_calloc(cap, sizeof *slots);
   if (!slots) return px_fail(err, PX_E_NO_MEMORY, "no memory to tell trajectories apart");
   for (size_t i = 0; i < set->cap; i++)
     if (set->slots[i].used) *slot_of(slots, cap, &set->slots[i].digest) = set->slots[i];
@@ -71,7 +71,7 @@ static enum px_status grow(struct px_digest_set *set, struct px_err *err) {
   return PX_OK;
 }
 
-enum px_status px_digest_set_put(struct px_digest_set *set, const struct px_traj_digest *digest, uint64_t number,
+enum px_status px_traj_digest_set_put(struct px_traj_digest_set *set, const struct px_traj_digest *digest, uint64_t number,
                                  struct px_err *err) {
   const enum px_status status = 2 * (set->n + 1) > set->cap ? grow(set, err) : PX_OK;
   if (status) return status;
@@ -82,7 +82,7 @@ enum px_status px_digest_set_put(struct px_digest_set *set, const struct px_traj
   return PX_OK;
 }
 
-void px_digest_set_free(struct px_digest_set *set) {
+void px_traj_digest_set_free(struct px_traj_digest_set *set) {
   free(set->slots);
-  *set = (struct px_digest_set){ 0 };
+  *set = (struct px_traj_digest_set){ 0 };
 }

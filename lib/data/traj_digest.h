@@ -18,12 +18,12 @@ enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_tr
 
 /* Each digest with a number; owns its table. All zero is an empty set. */
 struct px_digest_slot { struct px_traj_digest digest; uint64_t number; bool used; };
-struct px_digest_set { struct px_digest_slot *slots; size_t n, cap; };
+struct px_traj_digest_set { struct px_digest_slot *slots; size_t n, cap; };
 /* The number it was put in with, or NULL. */
-const uint64_t *px_digest_set_find(const struct px_digest_set *set, const struct px_traj_digest *digest);
+const uint64_t *px_traj_digest_set_find(const struct px_traj_digest_set *set, const struct px_traj_digest *digest);
 /* One that is there keeps its first number. */
-enum px_status px_digest_set_put(struct px_digest_set *set, const struct px_traj_digest *digest, uint64_t number,
+enum px_status px_traj_digest_set_put(struct px_traj_digest_set *set, const struct px_traj_digest *digest, uint64_t number,
                                  struct px_err *err) PX_MUST_CHECK;
-void px_digest_set_free(struct px_digest_set *set);
+void px_traj_digest_set_free(struct px_traj_digest_set *set);
 
 #endif

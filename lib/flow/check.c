@@ -18,12 +18,12 @@ static uint32_t whole(const json_t *object, const char *name) {
 }
 static struct flow_dims dims_of(const struct flow_snapshot *s) { return (struct flow_dims){ s->obs_dim, s->act_dim, s->act_count }; }
 
-const char *flow_policy_name(const json_t *policy) {
+const char *flow_check_policy_name(const json_t *policy) {
   const char *given = word(policy, "name");
   return given ? given : word(policy, "algo");
 }
 
-bool flow_judged_by(const json_t *spec, const char *how) {
+bool flow_check_judged_by(const json_t *spec, const char *how) {
   const char *judge = word(spec, "judge");
   const char *automatic = json_object_get(spec, "env") ? "evaluate" : "assess";
   return strcmp(judge, how) == 0 || strcmp(judge, "both") == 0 || (strcmp(judge, "auto") == 0 && strcmp(automatic, how) == 0);
@@ -42,7 +42,7 @@ static enum px_status check_actions(const char *algo, const char *at, bool discr
   snprintf(place, sizeof place, "%s/algo", at);
   px_fail_at(err, PX_E_BAD_FIELD, place, "%s cannot learn %s actions, which this dataset has", algo,
              discrete ? "discrete" : "continuous");
-  px_err_hint(err, "These can: %s.", names);
+  px_fail_hint(err, "These can: %s.", names);
   return PX_E_BAD_FIELD;
 }
 
@@ -63,7 +63,7 @@ static enum px_status check_options(const json_t *given, const char *algo, const
     char place[AT_MAX];
     snprintf(place, sizeof place, "%s/%s", at, field->name);
     px_fail_at(err, PX_E_BAD_FIELD, place, "%s of %s is for continuous actions; the dataset's are discrete", field->name, algo);
-    px_err_hint(err, "Leave %s out.", field->name);
+    px_fail_hint(err, "Leave %s out.", field->name);
     return PX_E_BAD_FIELD;
   }
   return PX_OK;
@@ -82,8 +82,8 @@ static enum px_status check_width(const json_t *policy, const char *algo, const 
     px_fail_at(err, PX_E_BAD_FIELD, place, "hidden is %u; with %u heads it must be a multiple of %u", hidden, heads, unit);
   else
     px_fail_at(err, PX_E_BAD_FIELD, place, "hidden is %u; with layer norms it must be a multiple of %u", hidden, unit);
-  if (below) px_err_hint(err, "Such as %u or %u.", below, below + unit);
-  else px_err_hint(err, "Such as %u.", unit);
+  if (below) px_fail_hint(err, "Such as %u or %u.", below, below + unit);
+  else px_fail_hint(err, "Such as %u.", unit);
   return PX_E_BAD_FIELD;
 }
 
@@ -94,7 +94,7 @@ static enum px_status check_truth(const json_t *policy, const char *at, const st
   snprintf(place, sizeof place, "%s/labels", at);
   px_fail_at(err, PX_E_NO_LABELS, place, "labels true_only learns from true actions alone, and none of the dataset's %llu "
              "trajectories has any", (unsigned long long)snapshot->trajectories_n);
-  px_err_hint(err, "Choose all or verified, which learn from proxies, such as those of \"labeller\": \"simulator\".");
+  px_fail_hint(err, "Choose all or verified, which learn from proxies, such as those of \"labeller\": \"simulator\".");
   return PX_E_NO_LABELS;
 }
 
@@ -107,7 +107,7 @@ static enum px_status check_policy(const json_t *given, const json_t *policy, co
   if (!status) status = check_width(policy, algo, at, err);
   if (!status) status = check_truth(policy, at, snapshot, err);
   const struct flow_dims dims = dims_of(snapshot);
-  return status ? status : flow_policy_size_check(policy, &dims, at, err);
+  return status ? status : flow_estimate_check_policy(policy, &dims, at, err);
 }
 
 static enum px_status check_policies(const json_t *given, const json_t *spec, const struct flow_snapshot *snapshot,
@@ -132,7 +132,7 @@ static enum px_status check_idm(const json_t *spec, const struct flow_snapshot *
   if ((strcmp(head, "softmax") == 0) != (snapshot->act_count > 0)) {
     px_fail_at(err, PX_E_BAD_FIELD, "/spec/idm/head", "head %s is not for the dataset's %s actions", head,
                snapshot->act_count ? "discrete" : "continuous");
-    px_err_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
+    px_fail_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
     return PX_E_BAD_FIELD;
   }
   const struct flow_idm_pairs pairs = { .head = head, .mean_loss = word(idm, "mean_loss"), .compat = word(idm, "compat"),
@@ -143,7 +143,7 @@ static enum px_status check_idm(const json_t *spec, const struct flow_snapshot *
     return px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u; the first is 0",
                       whole(spec, "member"), whole(idm, "members"));
   const struct flow_dims dims = dims_of(snapshot);
-  return flow_idm_size_check(idm, &dims, "/spec/idm", err);
+  return flow_estimate_check_idm(idm, &dims, "/spec/idm", err);
 }
 
 /* ---- what a pipeline lists */
@@ -156,11 +156,11 @@ static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
     for (size_t i = 0; i < json_array_size(list); i++)
       for (size_t k = 0; k < i; k++) {
         const json_t *a = json_array_get(list, i), *b = json_array_get(list, k);
-        if (json_is_object(a) ? strcmp(flow_policy_name(a), flow_policy_name(b)) != 0 : !json_equal(a, b)) continue;
+        if (json_is_object(a) ? strcmp(flow_check_policy_name(a), flow_check_policy_name(b)) != 0 : !json_equal(a, b)) continue;
         char at[64];
         snprintf(at, sizeof at, "/spec/%s/%zu", LISTS[l], i);
         px_fail_at(err, PX_E_BAD_FIELD, at, "%s %zu and %zu are the same", LISTS[l], k, i);
-        if (json_is_object(a)) px_err_hint(err, "Give one of the policies called '%s' another name.", flow_policy_name(a));
+        if (json_is_object(a)) px_fail_hint(err, "Give one of the policies called '%s' another name.", flow_check_policy_name(a));
         return PX_E_BAD_FIELD;
       }
   }
@@ -171,16 +171,16 @@ static enum px_status check_distinct(const json_t *spec, struct px_err *err) {
 static enum px_status check_sensitivity(const json_t *spec, uint32_t act_count, struct px_err *err) {
   if (!json_is_true(json_object_get(spec, "sensitivity")) || !act_count) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/sensitivity", "the actions are discrete: they cannot be offset, scaled or made noisy");
-  px_err_hint(err, "Leave sensitivity out.");
+  px_fail_hint(err, "Leave sensitivity out.");
   return PX_E_BAD_FIELD;
 }
 
 static enum px_status check_judge(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
-  if (!flow_judged_by(spec, "evaluate")) return PX_OK;
+  if (!flow_check_judged_by(spec, "evaluate")) return PX_OK;
   const char *env = word(spec, "env");
   if (!env) {
     px_fail_at(err, PX_E_BAD_FIELD, "/spec/judge", "evaluating needs a simulator, and the dataset names none");
-    px_err_hint(err, "Give env, or choose assess, which judges policies from data.");
+    px_fail_hint(err, "Give env, or choose assess, which judges policies from data.");
     return PX_E_BAD_FIELD;
   }
   const struct flow_dims dims = dims_of(snapshot);
@@ -207,12 +207,12 @@ static enum px_status check_model(const struct flow_snapshot *snapshot, const ch
                                   struct flow_result *found, struct px_err *err) {
   const struct flow_dims dims = dims_of(snapshot);
   const enum px_status status = find(snapshot, id, role, at, found, err);
-  if (status || flow_dims_equal(&found->dims, &dims)) return status;
+  if (status || flow_env_dims_equal(&found->dims, &dims)) return status;
   char theirs[FLOW_DIMS_TEXT], ours[FLOW_DIMS_TEXT];
-  flow_dims_text(&found->dims, theirs);
-  flow_dims_text(&dims, ours);
+  flow_env_dims_text(&found->dims, theirs);
+  flow_env_dims_text(&dims, ours);
   px_fail_at(err, PX_E_BAD_FIELD, at, "model %s takes %s, the dataset has %s", id, theirs, ours);
-  px_err_hint(err, "Name a model that was trained on this dataset, or on one of the same dimensions.");
+  px_fail_hint(err, "Name a model that was trained on this dataset, or on one of the same dimensions.");
   return PX_E_BAD_FIELD;
 }
 
@@ -223,10 +223,10 @@ static enum px_status check_uploaded(const char *id, const char *at, const struc
   struct flow_result found;
   if (!snapshot->find) return PX_OK;
   const enum px_status status = find(snapshot, id, FLOW_ROLE_SIMULATOR, at, &found, err);
-  if (status || flow_dims_equal(&found.dims, &dims)) return status;
+  if (status || flow_env_dims_equal(&found.dims, &dims)) return status;
   char theirs[FLOW_DIMS_TEXT], ours[FLOW_DIMS_TEXT];
-  flow_dims_text(&found.dims, theirs);
-  flow_dims_text(&dims, ours);
+  flow_env_dims_text(&found.dims, theirs);
+  flow_env_dims_text(&dims, ours);
   return px_fail_at(err, PX_E_BAD_FIELD, at, "simulator %s has %s, the dataset %s", id, theirs, ours);
 }
 
@@ -235,12 +235,12 @@ static enum px_status check_simulator(const json_t *from, const char *at, const 
   const char *name = word(from, "simulator");
   if (snapshot->act_count) {
     px_fail_at(err, PX_E_BAD_FIELD, at, "a simulator labels continuous actions; the dataset's are discrete");
-    px_err_hint(err, "Use labeller idm, whose head softmax learns discrete actions.");
+    px_fail_hint(err, "Use labeller idm, whose head softmax learns discrete actions.");
     return PX_E_BAD_FIELD;
   }
   if (!name) {
     px_fail_at(err, PX_E_BAD_FIELD, at, "no simulator is named, and the dataset names none");
-    px_err_hint(err, "Name hopper, walker2d, halfcheetah or what POST /v1/simulators gave, or create the dataset with env.");
+    px_fail_hint(err, "Name hopper, walker2d, halfcheetah or what POST /v1/simulators gave, or create the dataset with env.");
     return PX_E_BAD_FIELD;
   }
   const struct flow_dims dims = dims_of(snapshot);
@@ -251,18 +251,18 @@ static enum px_status check_simulator(const json_t *from, const char *at, const 
 /* With or without inverse dynamics models beside it, as its fallback says. */
 static enum px_status check_labeller(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
   const json_t *labeller = json_object_get(spec, "labeller");
-  const bool models = kind == FLOW_PIPELINE ? flow_uses_idm(spec) : json_object_get(spec, "models") != NULL;
+  const bool models = kind == FLOW_PIPELINE ? flow_labeller_uses_idm(spec) : json_object_get(spec, "models") != NULL;
   if (kind == FLOW_CHECK_SIMULATOR) return check_simulator(spec, "/spec/simulator", snapshot, err);
   if (!labeller) return PX_OK;
-  if (flow_by_simulator(spec)) {
+  if (flow_labeller_is_simulator(spec)) {
     const enum px_status status = check_simulator(labeller, "/spec/labeller/simulator", snapshot, err);
     if (status) return status;
-    if (models && !flow_uses_idm(spec))
+    if (models && !flow_labeller_uses_idm(spec))
       return px_fail_at(err, PX_E_BAD_FIELD, "/spec/labeller/fallback", "fallback is none, and yet models are given");
   }
-  if (models || !flow_uses_idm(spec)) return PX_OK;
+  if (models || !flow_labeller_uses_idm(spec)) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/models", "models is missing");
-  px_err_hint(err, "Name the inverse dynamics models that label, or labeller simulator without a fallback.");
+  px_fail_hint(err, "Name the inverse dynamics models that label, or labeller simulator without a fallback.");
   return PX_E_BAD_FIELD;
 }
 
@@ -281,14 +281,14 @@ static enum px_status check_label_set(enum flow_kind kind, const json_t *spec, c
   if (kind == FLOW_EXPORT || found.segments_n >= whole(spec, "segments")) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/label_set", "label set %s covers %u segments, and the snapshot has %u", id,
              found.segments_n, whole(spec, "segments"));
-  px_err_hint(err, "Set segments to %u, or label the dataset again.", found.segments_n);
+  px_fail_hint(err, "Set segments to %u, or label the dataset again.", found.segments_n);
   return PX_E_BAD_FIELD;
 }
 
 static enum px_status check_target(const json_t *spec, const struct flow_result *policy, struct px_err *err) {
   if (!json_object_get(spec, "target_return") || strcmp(policy->algo, "dt") == 0) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/target_return", "only a policy of dt aims at a return; this one is of %s", policy->algo);
-  px_err_hint(err, "Leave target_return out.");
+  px_fail_hint(err, "Leave target_return out.");
   return PX_E_BAD_FIELD;
 }
 
@@ -339,7 +339,7 @@ static enum px_status check_references(enum flow_kind kind, const json_t *spec, 
 static enum px_status check_export(const json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
   if (strcmp(word(spec, "actions"), "proxy") != 0 || json_object_get(spec, "label_set") || snapshot->has_labels) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/actions", "the dataset has no proxy actions yet");
-  px_err_hint(err, "POST /v1/pipelines makes them.");
+  px_fail_hint(err, "POST /v1/pipelines makes them.");
   return PX_E_BAD_FIELD;
 }
 

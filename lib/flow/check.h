@@ -16,8 +16,8 @@ enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t
                           struct px_err *err) PX_MUST_CHECK;
 
 /* Whether a pipeline's policies are judged so: "evaluate" or "assess". */
-bool flow_judged_by(const json_t *spec, const char *how);
+bool flow_check_judged_by(const json_t *spec, const char *how);
 /* What the report calls a policy. */
-const char *flow_policy_name(const json_t *policy);
+const char *flow_check_policy_name(const json_t *policy);
 
 #endif

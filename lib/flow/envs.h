@@ -16,10 +16,10 @@ struct flow_env { const char *name; struct flow_dims dims; };
 /* NULL if there is none of that name. */
 const struct flow_env *flow_env(const char *name);
 
-bool flow_dims_equal(const struct flow_dims *a, const struct flow_dims *b);
+bool flow_env_dims_equal(const struct flow_dims *a, const struct flow_dims *b);
 /* "4 observation dimensions and 2 discrete actions" */
 enum { FLOW_DIMS_TEXT = 96 };
-void flow_dims_text(const struct flow_dims *dims, char out[FLOW_DIMS_TEXT]);
+void flow_env_dims_text(const struct flow_dims *dims, char out[FLOW_DIMS_TEXT]);
 
 /* BAD_FIELD at `pointer` unless the simulator has these dimensions; `whose` are they: "the dataset", "the policy". */
 enum px_status flow_env_check(const char *name, const struct flow_dims *dims, const char *whose, const char *pointer,

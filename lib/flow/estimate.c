@@ -215,18 +215,18 @@ static enum px_status too_large(double params, const char *what, const char *at,
   snprintf(place, sizeof place, "%s/hidden", at);
   px_fail_at(err, PX_E_BAD_FIELD, place, "%s would take %.0f MiB; at most %.0f are kept", what, params * F32 / MIB,
              FLOW_MODEL_BYTES_MAX / MIB);
-  px_err_hint(err, "Choose a smaller hidden, or fewer layers.");
+  px_fail_hint(err, "Choose a smaller hidden, or fewer layers.");
   return PX_E_BAD_FIELD;
 }
 
-enum px_status flow_policy_size_check(const json_t *policy, const struct flow_dims *dims, const char *at, struct px_err *err) {
+enum px_status flow_estimate_check_policy(const json_t *policy, const struct flow_dims *dims, const char *at, struct px_err *err) {
   return too_large(policy_params(policy, dims), "the policy", at, err);
 }
-enum px_status flow_idm_size_check(const json_t *idm, const struct flow_dims *dims, const char *at, struct px_err *err) {
+enum px_status flow_estimate_check_idm(const json_t *idm, const struct flow_dims *dims, const char *at, struct px_err *err) {
   return too_large(idm_params(idm, dims), "the model", at, err);
 }
 
-void flow_bytes_text(double bytes, char out[FLOW_BYTES_TEXT]) {
+void flow_estimate_bytes_text(double bytes, char out[FLOW_BYTES_TEXT]) {
   if (bytes >= 1024 * MIB) (void)snprintf(out, FLOW_BYTES_TEXT, "%.1f GiB", bytes / MIB / 1024);
   else (void)snprintf(out, FLOW_BYTES_TEXT, "%.0f MiB", bytes / MIB);
 }

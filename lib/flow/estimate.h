@@ -23,13 +23,13 @@ struct flow_cost flow_estimate(enum flow_kind kind, const json_t *spec, const st
                                const struct flow_size *size);
 
 /* BAD_FIELD at <at>/hidden for a model whose file would be larger than a model may be. */
-enum px_status flow_policy_size_check(const json_t *policy, const struct flow_dims *dims, const char *at, struct px_err *err)
+enum px_status flow_estimate_check_policy(const json_t *policy, const struct flow_dims *dims, const char *at, struct px_err *err)
   PX_MUST_CHECK;
-enum px_status flow_idm_size_check(const json_t *idm, const struct flow_dims *dims, const char *at, struct px_err *err)
+enum px_status flow_estimate_check_idm(const json_t *idm, const struct flow_dims *dims, const char *at, struct px_err *err)
   PX_MUST_CHECK;
 
 /* "1.5 GiB" */
 enum { FLOW_BYTES_TEXT = 32 };
-void flow_bytes_text(double bytes, char out[FLOW_BYTES_TEXT]);
+void flow_estimate_bytes_text(double bytes, char out[FLOW_BYTES_TEXT]);
 
 #endif

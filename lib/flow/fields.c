@@ -16,7 +16,7 @@ static bool required(const struct flow_field *field) { return field->initial && 
 
 static enum px_status wrong(const struct flow_field *field, const char *at, const char *what, struct px_err *err) {
   px_fail_at(err, PX_E_BAD_FIELD, at, "%s must be %s", field->name, what);
-  px_err_hint(err, "%s: %s", field->name, field->help);
+  px_fail_hint(err, "%s: %s", field->name, field->help);
   return PX_E_BAD_FIELD;
 }
 
@@ -29,7 +29,7 @@ static enum px_status check_number(const struct flow_field *field, const json_t 
   return isfinite(x) && x >= field->min && x <= field->max ? PX_OK : wrong(field, at, what, err);
 }
 
-const char *flow_word_at(const char *words, size_t n, size_t *len) {
+const char *flow_field_word_at(const char *words, size_t n, size_t *len) {
   for (; n; n--) {
     words = strchr(words, '|');
     if (!words) return NULL;
@@ -39,10 +39,10 @@ const char *flow_word_at(const char *words, size_t n, size_t *len) {
   return words;
 }
 
-int flow_word_place(const char *words, const char *word) {
+int flow_field_word_place(const char *words, const char *word) {
   const char *at;
   size_t len;
-  for (int i = 0; (at = flow_word_at(words, (size_t)i, &len)) != NULL; i++)
+  for (int i = 0; (at = flow_field_word_at(words, (size_t)i, &len)) != NULL; i++)
     if (strlen(word) == len && memcmp(at, word, len) == 0) return i;
   return -1;
 }
@@ -60,7 +60,7 @@ static enum px_status check_text(const struct flow_field *field, const json_t *i
   switch (field->type) {
     case FLOW_ENUM:
       snprintf(what, sizeof what, "one of %s", field->words);
-      good = good && flow_word_place(field->words, text) >= 0;
+      good = good && flow_field_word_place(field->words, text) >= 0;
       break;
     case FLOW_ID:
       snprintf(what, sizeof what, "an id such as %s0123456789abcdef0123", field->words);
@@ -121,7 +121,7 @@ static enum px_status wrong_choice(const struct flow_field *field, const char *a
   }
   snprintf(place, sizeof place, "%s/%s", at, field->words);
   px_fail_at(err, PX_E_BAD_FIELD, place, "%s must be one of %s", field->words, names);
-  px_err_hint(err, "%s: %s", field->name, field->help);
+  px_fail_hint(err, "%s: %s", field->name, field->help);
   return PX_E_BAD_FIELD;
 }
 
@@ -178,7 +178,7 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const char
       snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", field->name);
     }
     px_fail_at(err, PX_E_BAD_FIELD, place, "there is no field '%.64s' here", name);
-    px_err_hint(err, "Known fields: %s.", known);
+    px_fail_hint(err, "Known fields: %s.", known);
     return PX_E_BAD_FIELD;
   }
   return PX_OK;
@@ -191,7 +191,7 @@ static enum px_status check_field(const struct flow_field *field, const json_t *
     if (!field->initial) return PX_OK;
     if (required(field)) {
       px_fail_at(err, PX_E_BAD_FIELD, at, "%s is missing", field->name);
-      px_err_hint(err, "%s: %s", field->name, field->help);
+      px_fail_hint(err, "%s: %s", field->name, field->help);
       return PX_E_BAD_FIELD;
     }
     given = fallback = px_json_parse(field->initial, strlen(field->initial), JSON_DECODE_ANY, NULL);

@@ -53,8 +53,8 @@ enum px_status flow_fields_check_beside(const struct flow_field *fields, const c
 bool flow_field_has_short_form(const struct flow_field *field);
 
 /* The n-th of "a|b|c", of *len bytes, without a NUL; NULL if there is none. */
-const char *flow_word_at(const char *words, size_t n, size_t *len);
+const char *flow_field_word_at(const char *words, size_t n, size_t *len);
 /* Which of "a|b|c" a word is; -1 if none. */
-int flow_word_place(const char *words, const char *word);
+int flow_field_word_place(const char *words, const char *word);
 
 #endif

@@ -96,7 +96,7 @@ enum px_status flow_idm_check_pairs(const struct flow_idm_pairs *p, const char *
     char at[96];
     snprintf(at, sizeof at, "%s/%s", pointer, pairs[i].name);
     px_fail_at(err, PX_E_BAD_FIELD, at, "%s", pairs[i].message);
-    px_err_hint(err, "%s", pairs[i].hint);
+    px_fail_hint(err, "%s", pairs[i].hint);
     return PX_E_BAD_FIELD;
   }
   return PX_OK;

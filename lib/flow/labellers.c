@@ -50,16 +50,16 @@ static const char *word(const json_t *spec, const char *name) {
   return json_string_value(json_object_get(json_object_get(spec, "labeller"), name));
 }
 
-bool flow_by_simulator(const json_t *spec) {
+bool flow_labeller_is_simulator(const json_t *spec) {
   const char *kind = word(spec, "kind");
   return kind && strcmp(kind, "simulator") == 0;
 }
 
-bool flow_solves(const json_t *spec) {
-  return flow_by_simulator(spec) && !json_is_false(json_object_get(json_object_get(spec, "labeller"), "solve"));
+bool flow_labeller_solves(const json_t *spec) {
+  return flow_labeller_is_simulator(spec) && !json_is_false(json_object_get(json_object_get(spec, "labeller"), "solve"));
 }
 
-bool flow_uses_idm(const json_t *spec) {
+bool flow_labeller_uses_idm(const json_t *spec) {
   const char *fallback = word(spec, "fallback");
-  return !flow_by_simulator(spec) || (fallback && strcmp(fallback, "idm") == 0);
+  return !flow_labeller_is_simulator(spec) || (fallback && strcmp(fallback, "idm") == 0);
 }

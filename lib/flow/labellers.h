@@ -34,9 +34,9 @@ extern const struct flow_field flow_inverse_fields[];
 
 /* Whether a spec's labels come from a simulator; and whether inverse dynamics models label beside
  * it. */
-bool flow_by_simulator(const json_t *spec);
-bool flow_uses_idm(const json_t *spec);
+bool flow_labeller_is_simulator(const json_t *spec);
+bool flow_labeller_uses_idm(const json_t *spec);
 /* Whether the simulator solves for actions, so that most labels are verified; a net's seldom are. */
-bool flow_solves(const json_t *spec);
+bool flow_labeller_solves(const json_t *spec);
 
 #endif

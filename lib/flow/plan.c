@@ -37,7 +37,7 @@ static enum px_status check_protocol_given(const json_t *given, struct px_err *e
   if (!json_is_object(mask) || json_object_get(mask, "protocol")) return PX_OK;
   if (!json_object_get(mask, "p") && !json_object_get(mask, "q") && !json_object_get(mask, "seed")) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/protocol", "the mask has numbers and no protocol, so it would hide nothing");
-  px_err_hint(err, "Add \"protocol\": \"coupled\", or leave the mask out.");
+  px_fail_hint(err, "Add \"protocol\": \"coupled\", or leave the mask out.");
   return PX_E_BAD_FIELD;
 }
 
@@ -47,7 +47,7 @@ static enum px_status check_mask(const json_t *spec, struct px_err *err) {
   if (!plan_hides(spec) || p <= q) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/spec/mask/p", "p is %g and q is %g: %g%% of the labelled trajectories cannot be drawn "
              "from the lowest %g%%", p, q, p, q);
-  px_err_hint(err, "Give p at most q; q 100 draws from all of them.");
+  px_fail_hint(err, "Give p at most q; q 100 draws from all of them.");
   return PX_E_BAD_FIELD;
 }
 
@@ -59,7 +59,7 @@ static const char *without_labels(enum flow_kind kind, const json_t *spec) {
   if (kind == FLOW_TRAIN_POLICY)
     return "Name the label_set whose proxy actions it should learn from; where the robot's simulator is known, "
            "\"labeller\": \"simulator\" makes one without true actions.";
-  if (kind == FLOW_PIPELINE && flow_by_simulator(spec))
+  if (kind == FLOW_PIPELINE && flow_labeller_is_simulator(spec))
     return "A simulator labels without true actions where the labeller's fallback is none and there are no baselines.";
   return "Upload some trajectories with actions. Where the robot's simulator is known, a label job or pipeline with "
          "\"labeller\": \"simulator\" needs none.";
@@ -71,7 +71,7 @@ static enum px_status check_learnable(enum flow_kind kind, const json_t *spec, c
   if (snapshot->labelled_trajectories_n == 0) {
     px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "none of the dataset's %llu trajectories has true actions",
                (unsigned long long)snapshot->trajectories_n);
-    px_err_hint(err, "%s", without_labels(kind, spec));
+    px_fail_hint(err, "%s", without_labels(kind, spec));
     return PX_E_NO_LABELS;
   }
   size_t i;
@@ -81,7 +81,7 @@ static enum px_status check_learnable(enum flow_kind kind, const json_t *spec, c
         snapshot->whole_trajectories_n < snapshot->trajectories_n) {
       px_fail_at(err, PX_E_BAD_FIELD, "/spec/baselines", "an oracle needs all true actions; %llu of %llu trajectories have them at every step",
                  (unsigned long long)snapshot->whole_trajectories_n, (unsigned long long)snapshot->trajectories_n);
-      px_err_hint(err, "Leave the oracle out, or use a mask: then the actions that are known are the whole experiment's truth.");
+      px_fail_hint(err, "Leave the oracle out, or use a mask: then the actions that are known are the whole experiment's truth.");
       return PX_E_BAD_FIELD;
     }
   return PX_OK;
@@ -101,7 +101,7 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
   if (!status) {
     snprintf(parent, sizeof parent, "%s", p->plan->jobs[top].id);
     p->parent = parent;
-    if (flow_uses_idm(spec)) status = add_members(p, spec, models, err);
+    if (flow_labeller_uses_idm(spec)) status = add_members(p, spec, models, err);
   }
   json_t *labelling = status ? NULL : plan_base(spec, false);
   if (labelling && (copy_given(labelling, spec, "shards") < 0 || copy_given(labelling, spec, "labeller") < 0 ||
@@ -129,7 +129,7 @@ static enum px_status expand_pipeline(struct planner *p, json_t *spec, struct px
 static bool needs_truth(enum flow_kind kind, const json_t *spec) {
   if (kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_IDM) return true;
   if (kind == FLOW_TRAIN_POLICY) return !json_object_get(spec, "label_set");
-  return kind == FLOW_PIPELINE && (flow_uses_idm(spec) || json_array_size(json_object_get(spec, "baselines")) > 0);
+  return kind == FLOW_PIPELINE && (flow_labeller_uses_idm(spec) || json_array_size(json_object_get(spec, "baselines")) > 0);
 }
 
 enum px_status flow_plan(enum flow_kind kind, const json_t *given, const struct flow_snapshot *snapshot,

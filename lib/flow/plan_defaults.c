@@ -18,7 +18,7 @@ static enum px_status complete_net(json_t *labeller, struct px_err *err) {
 static enum px_status complete_simulator(enum flow_kind kind, json_t *spec, const struct flow_snapshot *snapshot, struct px_err *err) {
   const bool check = kind == FLOW_CHECK_SIMULATOR;
   json_t *labeller = check ? spec : json_object_get(spec, "labeller");
-  if (!check && !flow_by_simulator(spec)) return PX_OK;
+  if (!check && !flow_labeller_is_simulator(spec)) return PX_OK;
   if (!json_object_get(labeller, "simulator") && *snapshot->env &&
       json_object_set_new(labeller, "simulator", json_string(snapshot->env)) < 0)
     return plan_no_memory(err);
@@ -35,7 +35,7 @@ enum px_status plan_complete(enum flow_kind kind, json_t *spec, const struct flo
     return px_fail_at(err, PX_E_BAD_FIELD, "/spec/segments", "the dataset has %u segments only", snapshot->segments_n);
   if (snapshot->segments_n == 0) {
     px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "the dataset is empty");
-    px_err_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
+    px_fail_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
     return PX_E_NO_LABELS;
   }
   if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) return plan_no_memory(err);

@@ -12,7 +12,7 @@ enum px_status plan_no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_
 enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err) {
   for (size_t i = 0; i < job->needs_n; i++)
     if (strcmp(job->needs[i], id) == 0) return PX_OK;
-  void *grown = px_realloc_n(job->needs, job->needs_n + 1, sizeof *job->needs);
+  void *grown = px_mem_realloc(job->needs, job->needs_n + 1, sizeof *job->needs);
   if (!grown) return plan_no_memory(err);
   job->needs = grown;
   snprintf(job->needs[job->needs_n++], FLOW_ID_MAX, "%s", id);
@@ -61,7 +61,7 @@ enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, in
   enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
   json_decref(spec);
   if (status) return status;
-  struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_realloc_n(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
+  struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_mem_realloc(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
   if (!jobs) {
     json_decref(whole);
     return plan->n < FLOW_PLAN_MAX ? plan_no_memory(err)

@@ -11,7 +11,7 @@ static enum px_status add_check(struct planner *p, const json_t *spec, const jso
                                 struct px_err *err) {
   const json_t *labeller = json_object_get(spec, "labeller");
   *id = '\0';
-  if (!flow_by_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
+  if (!flow_labeller_is_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
   json_t *check = plan_base(spec, false);
   if (!check || (mask && json_object_set(check, "mask", (json_t *)(uintptr_t)mask) < 0) ||
       json_object_set(check, "simulator", json_object_get(labeller, "simulator")) < 0 ||
@@ -35,7 +35,7 @@ struct labelling {
 static enum px_status add_inverse(struct planner *p, const json_t *spec, int urgency, struct labelling *l, struct px_err *err) {
   const json_t *labeller = json_object_get(spec, "labeller");
   const json_t *net = json_object_get(labeller, "net");
-  if (!flow_by_simulator(spec) || !net) return PX_OK;
+  if (!flow_labeller_is_simulator(spec) || !net) return PX_OK;
   json_t *inverse = plan_base(spec, false);
   if (!inverse || json_object_set(inverse, "net", (json_t *)(uintptr_t)net) < 0 ||
       json_object_set(inverse, "simulator", json_object_get(labeller, "simulator")) < 0 ||
@@ -58,7 +58,7 @@ static json_t *shard_spec(const json_t *spec, const struct labelling *l, uint32_
       json_object_set_new(part, "label_job", json_string(l->job)) < 0 ||
       json_object_set_new(part, "first", json_integer(first)) < 0 ||
       json_object_set_new(part, "count", json_integer(after - first)) < 0 ||
-      (flow_by_simulator(spec) && json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
+      (flow_labeller_is_simulator(spec) && json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
       (*l->check && json_object_set_new(part, "check", json_string(l->check)) < 0) ||
       (*l->inverse && json_object_set_new(part, "inverse", json_string(l->inverse)) < 0)) {
     json_decref(part);
@@ -69,7 +69,7 @@ static json_t *shard_spec(const json_t *spec, const struct labelling *l, uint32_
 
 enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_t *mask, int urgency, size_t *at,
                               struct px_err *err) {
-  const enum flow_kind kind = flow_by_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
+  const enum flow_kind kind = flow_labeller_is_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
   const uint32_t segments = (uint32_t)json_integer_value(json_object_get(spec, "segments"));
   const json_t *given = json_object_get(spec, "shards");
   uint32_t shards = given ? (uint32_t)json_integer_value(given) : SHARDS_DEFAULT;

@@ -42,7 +42,7 @@ static void name_of(const struct run *run, char out[FLOW_NAME_MAX]) {
   const bool only_true = run->labels && strcmp(run->labels, "true_only") == 0;
   const char *variant = only_true ? "labelled_only" : run->variant;
   const char *labels = run->labels && !only_true && strcmp(run->labels, "all") != 0 ? run->labels : "";
-  snprintf(out, FLOW_NAME_MAX, "%s/%s/%lld%s%s", variant, flow_policy_name(run->policy),
+  snprintf(out, FLOW_NAME_MAX, "%s/%s/%lld%s%s", variant, flow_check_policy_name(run->policy),
            (long long)json_integer_value(run->seed), *labels ? "/" : "", labels);
 }
 
@@ -106,7 +106,7 @@ static enum px_status add_assessment(const struct pipeline *l, const struct run 
 
 /* Appends the run to the report's list. */
 static json_t *entry_of(const struct pipeline *l, const struct run *run) {
-  json_t *entry = json_pack("{s:s, s:s, s:O}", "variant", run->variant, "policy", flow_policy_name(run->policy), "seed",
+  json_t *entry = json_pack("{s:s, s:s, s:O}", "variant", run->variant, "policy", flow_check_policy_name(run->policy), "seed",
                             run->seed);
   const bool incomplete = !entry || (run->compared && json_object_set_new(entry, "labels", json_string(run->labels)) < 0);
   if (incomplete) json_decref(entry);
@@ -120,7 +120,7 @@ static const json_t *trained_already(const struct pipeline *l, const struct run 
   if (strcmp(run->variant, "labelled_only") != 0) return NULL;
   json_array_foreach(l->runs, i, entry) {
     const char *labels = labels_of(entry), *policy = json_string_value(json_object_get(entry, "policy"));
-    if (labels && strcmp(labels, "true_only") == 0 && strcmp(policy, flow_policy_name(run->policy)) == 0 &&
+    if (labels && strcmp(labels, "true_only") == 0 && strcmp(policy, flow_check_policy_name(run->policy)) == 0 &&
         json_equal(json_object_get(entry, "seed"), run->seed))
       return entry;
   }
@@ -147,8 +147,8 @@ static enum px_status add_run(const struct pipeline *l, const struct run *run, s
   json_t *entry = status ? NULL : entry_of(l, run);
   if (!status && (!entry || json_object_set_new(entry, "model", json_string(model)) < 0)) status = plan_no_memory(err);
   if (!status && run->compared) status = add_evaluation(l, run, true, entry, err);
-  if (!status && flow_judged_by(l->spec, "evaluate")) status = add_evaluation(l, run, false, entry, err);
-  if (!status && flow_judged_by(l->spec, "assess")) status = add_assessment(l, run, entry, err);
+  if (!status && flow_check_judged_by(l->spec, "evaluate")) status = add_evaluation(l, run, false, entry, err);
+  if (!status && flow_check_judged_by(l->spec, "assess")) status = add_assessment(l, run, entry, err);
   return status;
 }
 
@@ -160,13 +160,13 @@ static bool has_proxies(const struct pipeline *l) {
 static bool has_truth(const struct pipeline *l) { return l->planner->snapshot->labelled_trajectories_n > 0; }
 
 static enum px_status add_semi_supervised(const struct pipeline *l, struct run run, struct px_err *err) {
-  const char *const COMPARED[] = { "all", flow_solves(l->spec) ? "verified" : "confident", "true_only" };
+  const char *const COMPARED[] = { "all", flow_labeller_solves(l->spec) ? "verified" : "confident", "true_only" };
   const size_t compared_n = has_truth(l) ? 3 : 2; /* a simulator labels without any true action, too */
   run.variant = "ss";
   if (!is_auto(run.policy)) return add_run(l, &run, err);
-  run.compared = has_proxies(l) && flow_judged_by(l->spec, "evaluate");
+  run.compared = has_proxies(l) && flow_check_judged_by(l->spec, "evaluate");
   if (!run.compared) {
-    run.labels = *l->rehearsal ? NULL : flow_solves(l->spec) ? "verified" : "all";
+    run.labels = *l->rehearsal ? NULL : flow_labeller_solves(l->spec) ? "verified" : "all";
     return add_run(l, &run, err);
   }
   enum px_status status = PX_OK;
@@ -195,7 +195,7 @@ static bool rehearses(const struct pipeline *l) {
   json_t *policy;
   bool any = false;
   json_array_foreach(json_object_get(l->spec, "policies"), i, policy) any = any || is_auto(policy);
-  return any && has_proxies(l) && !flow_by_simulator(l->spec) && !flow_judged_by(l->spec, "evaluate");
+  return any && has_proxies(l) && !flow_labeller_is_simulator(l->spec) && !flow_check_judged_by(l->spec, "evaluate");
 }
 
 static enum px_status add_rehearsal(const struct pipeline *l, struct px_err *err) {

@@ -95,7 +95,7 @@ static enum px_status bad(const char *at, const char *text, const struct flow_si
              "'%.64s' is no part of the model, which has %u positions (qpos), %u velocities (qvel) "
              "and %u controls (ctrl)",
              text, m->nq, m->nv, m->nu);
-  px_err_hint(err, action ? "Such as ctrl, ctrl[0:3] or ctrl[2]."
+  px_fail_hint(err, action ? "Such as ctrl, ctrl[0:3] or ctrl[2]."
                           : "Such as qpos[1:], qvel or qpos[2].");
   return PX_E_BAD_FIELD;
 }

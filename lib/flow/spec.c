@@ -192,6 +192,6 @@ enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_e
   px_fail_at(err, PX_E_BAD_FIELD, "/kind", "there is no job kind '%.64s'", name);
   char names[FLOW_KIND_NAMES_MAX];
   flow_kind_names(true, ", ", names);
-  px_err_hint(err, "Kinds: %s.", names);
+  px_fail_hint(err, "Kinds: %s.", names);
   return PX_E_BAD_FIELD;
 }

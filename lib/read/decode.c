@@ -25,7 +25,7 @@ struct px_decoder {
   uint8_t out[OUT_BYTES];
 };
 
-enum px_status px_encoding_parse(const char *value, enum px_encoding *out, struct px_err *err) {
+enum px_status px_decoder_parse_encoding(const char *value, enum px_encoding *out, struct px_err *err) {
   static const struct { const char *word; enum px_encoding encoding; } words[] = {
     { "", PX_ENCODING_IDENTITY }, { "identity", PX_ENCODING_IDENTITY }, { "gzip", PX_ENCODING_GZIP },
     { "x-gzip", PX_ENCODING_GZIP }, { "zstd", PX_ENCODING_ZSTD },

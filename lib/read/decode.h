@@ -18,7 +18,7 @@ enum px_encoding { PX_ENCODING_IDENTITY, PX_ENCODING_GZIP, PX_ENCODING_ZSTD };
 enum { PX_DECODE_FREE_BYTES = 10 * 1000 * 1000 }; /* below this no ratio applies */
 
 /* The header's value (NULL or "": identity); UNSUPPORTED_MEDIA for another or for a list. */
-enum px_status px_encoding_parse(const char *value, enum px_encoding *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_decoder_parse_encoding(const char *value, enum px_encoding *out, struct px_err *err) PX_MUST_CHECK;
 
 struct px_decoder;
 /* Writes to `fd` (borrowed) at its position. max_ratio 0: 100. NULL when out of memory. */

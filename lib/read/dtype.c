@@ -79,7 +79,7 @@ bool px_dtype_known(struct px_array_dtype type) {
   return type.kind < PX_DTYPE_KIND_N && type.bytes <= 8 && converters[type.kind][type.bytes];
 }
 
-bool px_number_is_float32(struct px_array_dtype type) {
+bool px_dtype_is_float32(struct px_array_dtype type) {
   return type.kind == PX_DTYPE_FLOAT && type.bytes == 4 && !type.swapped;
 }
 

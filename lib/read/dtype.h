@@ -21,7 +21,7 @@ struct px_array_dtype {
 
 bool px_dtype_known(struct px_array_dtype type);
 /* Whether the bytes are float32 already. */
-bool px_number_is_float32(struct px_array_dtype type);
+bool px_dtype_is_float32(struct px_array_dtype type);
 /* dst[i] = src[i] rounded to float32, infinite when it is too large for one;
  * src is swapped in place. The type must be known; src need not be aligned. */
 void px_dtype_to_float(struct px_array_dtype type, void *src, size_t n, float *dst);

@@ -15,7 +15,7 @@
 #include "lib/read/reader.h"
 
 /* Owns its arrays; all zero is none. */
-struct px_jumps {
+struct px_flat_jumps {
   uint32_t dims;
   struct px_running_stats obs; /* of all observations so far */
   double *scratch;       /* [2 * dims] */
@@ -25,15 +25,15 @@ struct px_jumps {
   uint64_t compared_n, jumps_n;
   uint64_t first_trajectory, first_step; /* where the first jump is; for the caller to set */
 };
-enum px_status px_jumps_init(struct px_jumps *j, uint32_t dims, struct px_err *err) PX_MUST_CHECK;
-void px_jumps_free(struct px_jumps *j);
+enum px_status px_flat_jumps_init(struct px_flat_jumps *j, uint32_t dims, struct px_err *err) PX_MUST_CHECK;
+void px_flat_jumps_free(struct px_flat_jumps *j);
 /* Whether `next` [n, dims] is a copy of `obs` although the rows change: somebody filled it in, and it tells nothing. */
-bool px_jumps_is_copy(const float *obs, const float *next, size_t n, uint32_t dims);
+bool px_flat_jumps_is_copy(const float *obs, const float *next, size_t n, uint32_t dims);
 /* Learns the scale of n more rows; before they are compared. */
-void px_jumps_learn(struct px_jumps *j, const float *obs, const float *next, size_t n);
+void px_flat_jumps_learn(struct px_flat_jumps *j, const float *obs, const float *next, size_t n);
 /* Whether the row `obs` is not the one that `next` says comes next. Counts both. */
-bool px_jumps_between(struct px_jumps *j, const float *next, const float *obs);
+bool px_flat_jumps_between(struct px_flat_jumps *j, const float *next, const float *obs);
 /* BAD_DATA when nearly every row jumps: then the rows are in no order. `least`: compared rows below which it does not judge. */
-enum px_status px_jumps_judge(const struct px_jumps *j, uint64_t least, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_flat_jumps_judge(const struct px_flat_jumps *j, uint64_t least, struct px_err *err) PX_MUST_CHECK;
 
 #endif

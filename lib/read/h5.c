@@ -126,7 +126,7 @@ enum px_status px_h5_kind(hid_t file, const char *path, enum px_h5_kind *kind, s
 }
 
 struct h5_column {
-  struct px_reading *r;
+  struct px_reader *r;
   struct px_precision precision;
   size_t cached_bytes; /* of r's */
   hid_t dataset, space, type;
@@ -152,14 +152,14 @@ static enum px_status read_rows(struct h5_column *c, size_t rows, void *dst, str
 
 static enum px_status h5_next(void *ctx, size_t rows, float *dst, struct px_err *err) {
   struct h5_column *c = ctx;
-  if (px_number_is_float32(c->number)) return rows ? read_rows(c, rows, dst, err) : PX_OK;
+  if (px_dtype_is_float32(c->number)) return rows ? read_rows(c, rows, dst, err) : PX_OK;
   for (size_t n; rows; rows -= n, dst += n * c->cols) {
     n = rows < c->scratch_rows ? rows : c->scratch_rows;
     const enum px_status status = read_rows(c, n, c->scratch, err);
     if (status) return status;
-    px_reading_convert(&c->precision, PX_PRECISION_ROWS, c->number, c->scratch, n * c->cols, dst);
+    px_reader_convert(&c->precision, PX_PRECISION_ROWS, c->number, c->scratch, n * c->cols, dst);
   }
-  return c->row == c->rows ? px_reading_check_precision(c->r, c->path, &c->precision, err) : PX_OK;
+  return c->row == c->rows ? px_reader_check_precision(c->r, c->path, &c->precision, err) : PX_OK;
 }
 
 static void h5_close(void *ctx) {
@@ -218,9 +218,9 @@ static const char *filter_name(H5Z_filter_t filter) {
 static enum px_status refuse_filter(H5Z_filter_t filter, const char *path, struct px_err *err) {
   px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d (%s); only gzip, lzf, szip, scale-offset, shuffle and "
              "fletcher32 are read", path, (int)filter, filter_name(filter));
-  if (filter == LZF) px_err_hint(err, "The service reads lzf where Debian's packages hdf5-plugin-lzf and liblzf1 are installed. Or repack the "
+  if (filter == LZF) px_fail_hint(err, "The service reads lzf where Debian's packages hdf5-plugin-lzf and liblzf1 are installed. Or repack the "
                                       "file where it can be read: h5repack -f GZIP=4 IN OUT.");
-  else px_err_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's compression='gzip'.");
+  else px_fail_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's compression='gzip'.");
   return PX_E_BAD_DATA;
 }
 
@@ -250,10 +250,10 @@ static enum px_status measure_chunks(struct h5_column *c, hid_t plist, const hsi
                                      struct px_err *err) {
   hsize_t chunk[2] = { 1, 1 };
   if (H5Pget_chunk(plist, c->rank, chunk) != c->rank || !chunk[0] || !chunk[1]) return h5_fail(c->path, err, "unknown layout of");
-  if (!px_mul(chunk[0], chunk[1], &out->bytes) || !px_mul(out->bytes, c->number.bytes, &out->bytes) ||
+  if (!px_mem_mul(chunk[0], chunk[1], &out->bytes) || !px_mem_mul(out->bytes, c->number.bytes, &out->bytes) ||
       out->bytes > CHUNK_MAX_BYTES) {
     px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks of more than %d MiB", c->path, CHUNK_MAX_BYTES >> 20);
-    px_err_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
+    px_fail_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
     return PX_E_TOO_LARGE;
   }
   out->across_n = (dims[1] + chunk[1] - 1) / chunk[1];
@@ -316,22 +316,22 @@ static enum px_status check_shape(struct h5_column *c, hsize_t dims[2], struct p
 
 /* What is unpacked is whole chunks, also where they reach beyond the array. */
 static enum px_status charge(struct h5_column *c, const hsize_t dims[2], const struct chunks *chunks, struct px_err *err) {
-  enum px_status status = px_reading_charge(c->r, c->path, dims[0], dims[1], c->number.bytes, err);
+  enum px_status status = px_reader_charge(c->r, c->path, dims[0], dims[1], c->number.bytes, err);
   size_t all;
   if (status || !chunks->bytes) return status;
-  if (!px_mul(chunks->bytes, chunks->across_n, &all) || !px_mul(all, chunks->down_n, &all)) all = SIZE_MAX;
+  if (!px_mem_mul(chunks->bytes, chunks->across_n, &all) || !px_mem_mul(all, chunks->down_n, &all)) all = SIZE_MAX;
   char what[192];
   snprintf(what, sizeof what, "the chunks of '%s'", c->path);
-  return px_reading_charge_bytes(c->r, c->path, what, all - dims[0] * dims[1] * c->number.bytes, err);
+  return px_reader_charge_bytes(c->r, c->path, what, all - dims[0] * dims[1] * c->number.bytes, err);
 }
 
 /* Rows are read from first to last, some at a time: the chunks that hold them stay unpacked until the next are needed. */
 static enum px_status keep_chunks(struct h5_column *c, hid_t file, const struct chunks *chunks, struct px_err *err) {
   size_t across;
-  if (!px_mul(chunks->bytes, chunks->across_n, &across) || across > CACHES_MAX_BYTES - c->r->cached_bytes) {
+  if (!px_mem_mul(chunks->bytes, chunks->across_n, &across) || across > CACHES_MAX_BYTES - c->r->cached_bytes) {
     px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks so large that more than %d MiB are needed to read each once",
                c->path, CACHES_MAX_BYTES >> 20);
-    px_err_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
+    px_fail_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
     return PX_E_TOO_LARGE;
   }
   if (across <= USUAL_CACHE_BYTES && chunks->across_n <= USUAL_CACHE_CHUNKS) return PX_OK;
@@ -357,12 +357,12 @@ static enum px_status prepare(hid_t file, struct h5_column *c, hsize_t dims[2], 
   const size_t row_bytes = (c->cols ? c->cols : 1) * c->number.bytes;
   c->scratch_rows = SCRATCH_MAX_BYTES / row_bytes;
   if (c->scratch_rows > dims[0]) c->scratch_rows = dims[0] ? dims[0] : 1;
-  if (!px_number_is_float32(c->number) && !(c->scratch = px_calloc(c->scratch_rows, row_bytes)))
+  if (!px_dtype_is_float32(c->number) && !(c->scratch = px_mem_calloc(c->scratch_rows, row_bytes)))
     return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->path);
   return PX_OK;
 }
 
-enum px_status px_h5_column(struct px_reading *r, hid_t file, const char *path, struct px_column *out,
+enum px_status px_h5_column(struct px_reader *r, hid_t file, const char *path, struct px_column *out,
                             struct px_err *err) {
   enum px_h5_kind kind;
   enum px_status status = px_h5_kind(file, path, &kind, err);

@@ -24,7 +24,7 @@ enum px_status px_h5_kind(hid_t file, const char *path, enum px_h5_kind *kind, s
 /* Opens the dataset at `path` as a column of 1 (also for [N] and scalars) or
  * more dimensions. Everything that would make the library leave the file or run
  * foreign code is refused before a byte of it is read; its size is charged. */
-enum px_status px_h5_column(struct px_reading *r, hid_t file, const char *path, struct px_column *out,
+enum px_status px_h5_column(struct px_reader *r, hid_t file, const char *path, struct px_column *out,
                             struct px_err *err) PX_MUST_CHECK;
 
 /* Leaves out rows of a column opened here. */

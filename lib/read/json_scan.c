@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void spaces(struct px_scan *s) {
+static void spaces(struct px_json_scan *s) {
   while (*s->p == ' ' || *s->p == '\t' || *s->p == '\r') s->p++;
 }
 
-char px_scan_peek(struct px_scan *s) {
+char px_json_scan_peek(struct px_json_scan *s) {
   spaces(s);
   return *s->p;
 }
 
-bool px_scan_take(struct px_scan *s, const char *token) {
+bool px_json_scan_take(struct px_json_scan *s, const char *token) {
   spaces(s);
   size_t n = 0;
   for (; token[n]; n++)
@@ -63,14 +63,14 @@ static const char *scan_decimal(const char *p, struct decimal *d) {
   return p;
 }
 
-enum px_scan_number px_scan_float(struct px_scan *s, float *out) {
+enum px_json_scan_number px_json_scan_float(struct px_json_scan *s, float *out) {
   double value;
-  const enum px_scan_number got = px_scan_double(s, &value);
+  const enum px_json_scan_number got = px_json_scan_double(s, &value);
   if (got == PX_SCAN_NUMBER) *out = (float)value;
   return got;
 }
 
-enum px_scan_number px_scan_double(struct px_scan *s, double *out) {
+enum px_json_scan_number px_json_scan_double(struct px_json_scan *s, double *out) {
   static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
   spaces(s);
@@ -92,7 +92,7 @@ enum px_scan_number px_scan_double(struct px_scan *s, double *out) {
   return PX_SCAN_NUMBER;
 }
 
-bool px_scan_string(struct px_scan *s, const char **text, size_t *n) {
+bool px_json_scan_string(struct px_json_scan *s, const char **text, size_t *n) {
   spaces(s);
   if (*s->p != '"') return false;
   const char *p = s->p + 1;
@@ -106,7 +106,7 @@ bool px_scan_string(struct px_scan *s, const char **text, size_t *n) {
   return true;
 }
 
-const char *px_scan_near(struct px_scan *s, char text[32]) {
+const char *px_json_scan_near(struct px_json_scan *s, char text[32]) {
   spaces(s);
   size_t n = 0;
   for (const char *p = s->p; p < s->end && n < 24; p++) text[n++] = *p >= ' ' && *p <= '~' ? *p : '?';

@@ -51,7 +51,7 @@ static bool take_size(struct text *t, uint64_t *out) {
   uint64_t value = 0;
   for (; t->p < t->end && *t->p >= '0' && *t->p <= '9'; t->p++) {
     size_t ten;
-    if (!px_mul(value, 10, &ten) || !px_add(ten, (size_t)(*t->p - '0'), &value)) return false;
+    if (!px_mem_mul(value, 10, &ten) || !px_mem_add(ten, (size_t)(*t->p - '0'), &value)) return false;
   }
   if (t->p < t->end && *t->p == 'L') t->p++; /* a long integer of Python 2 */
   *out = value;

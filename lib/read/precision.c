@@ -17,7 +17,7 @@ bool px_precision_matters(struct px_array_dtype type) {
 }
 
 enum px_status px_precision_init(struct px_precision *p, uint32_t cols) {
-  *p = (struct px_precision){ .cols = cols, .columns = px_calloc(cols ? cols : 1, sizeof *p->columns) };
+  *p = (struct px_precision){ .cols = cols, .columns = px_mem_calloc(cols ? cols : 1, sizeof *p->columns) };
   return p->columns ? PX_OK : PX_E_NO_MEMORY;
 }
 
@@ -72,6 +72,6 @@ enum px_status px_precision_fail(const struct px_precision *p, const char *name,
   (void)snprintf(place, sizeof place, "%.80s[%u]", name, col);
   px_fail_at(err, PX_E_BAD_DATA, place, "%s reaches %.10g, and numbers are kept as float32: %.3g%% of its changes from row to row "
              "would be lost", place, c->largest, 100 * (double)c->lost / (double)c->changes);
-  px_err_hint(err, "Subtract its first value (of a time, the episode's beginning), or leave the column out.");
+  px_fail_hint(err, "Subtract its first value (of a time, the episode's beginning), or leave the column out.");
   return PX_E_BAD_DATA;
 }

@@ -18,24 +18,24 @@ static const struct { const char *name, *media_type; } formats[PX_FORMAT_N] = {
   [PX_FORMAT_SAFETENSORS] = { "safetensors", "application/x-safetensors" },
 };
 /* Other words in use for the same. */
-static const struct { const char *word; enum px_format format; } synonyms[] = {
+static const struct { const char *word; enum px_read_format format; } synonyms[] = {
   { "h5", PX_FORMAT_HDF5 }, { "hdf", PX_FORMAT_HDF5 }, { "ndjson", PX_FORMAT_JSONL },
   { "application/x-hdf", PX_FORMAT_HDF5 }, { "application/hdf5", PX_FORMAT_HDF5 },
   { "application/x-ndjson", PX_FORMAT_JSONL }, { "application/jsonlines", PX_FORMAT_JSONL },
   { "application/x-jsonlines", PX_FORMAT_JSONL }, { "application/safetensors", PX_FORMAT_SAFETENSORS },
 };
 
-const char *px_format_name(enum px_format format) { return formats[format].name; }
-const char *px_format_media_type(enum px_format format) { return formats[format].media_type; }
+const char *px_read_format_name(enum px_read_format format) { return formats[format].name; }
+const char *px_read_format_media_type(enum px_read_format format) { return formats[format].media_type; }
 
 static bool same_word(const char *word, const char *text, size_t n) {
   return strlen(word) == n && !strncasecmp(word, text, n);
 }
 
-static bool find_format(const char *text, size_t n, enum px_format *out) {
+static bool find_format(const char *text, size_t n, enum px_read_format *out) {
   for (int i = 0; i < PX_FORMAT_N; i++)
     if (same_word(formats[i].name, text, n) || same_word(formats[i].media_type, text, n)) {
-      *out = (enum px_format)i;
+      *out = (enum px_read_format)i;
       return true;
     }
   for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
@@ -46,14 +46,14 @@ static bool find_format(const char *text, size_t n, enum px_format *out) {
   return false;
 }
 
-enum px_status px_format_from_media_type(const char *type, enum px_format *out, struct px_err *err) {
+enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out, struct px_err *err) {
   const size_t n = type ? strcspn(type, "; \t") : 0;
   if (n && memchr(type, '/', n) && find_format(type, n, out)) return PX_OK;
   return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the content type '%.80s' is not one of application/x-hdf5, application/x-npz, "
                  "application/jsonl, application/x-safetensors", type ? type : "");
 }
 
-enum px_status px_format_from_name(const char *name, enum px_format *out, struct px_err *err) {
+enum px_status px_read_format_from_name(const char *name, enum px_read_format *out, struct px_err *err) {
   const char *dot = strrchr(name, '.');
   const char *ending = dot ? dot + 1 : name;
   if (find_format(ending, strlen(ending), out)) return PX_OK;
@@ -61,7 +61,7 @@ enum px_status px_format_from_name(const char *name, enum px_format *out, struct
 }
 
 /* Stands before the caller's sink: checks what goes there, and knows whose fault a failure is. */
-struct gate { struct px_reading *r; const struct px_traj_sink *sink; bool sink_failed; };
+struct gate { struct px_reader *r; const struct px_traj_sink *sink; bool sink_failed; };
 
 static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struct px_err *err) {
   struct gate *gate = ctx;
@@ -72,13 +72,13 @@ static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struc
   return status;
 }
 
-static enum px_status dispatch(struct px_reading *r, int fd, enum px_format format, struct px_err *err) {
+static enum px_status dispatch(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) {
   struct stat st;
   if (fstat(fd, &st)) return px_fail_errno(err, "cannot inspect the upload");
   if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
   if (!st.st_size) return px_fail(err, PX_E_BAD_DATA, "it is empty");
   r->file_bytes = (uint64_t)st.st_size;
-  const enum px_status keys = format == PX_FORMAT_HDF5 ? PX_OK : px_reading_no_keys(r, err);
+  const enum px_status keys = format == PX_FORMAT_HDF5 ? PX_OK : px_reader_no_keys(r, err);
   if (keys) return keys;
   if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");
   return px_sandbox_read(r, fd, format, err);
@@ -92,12 +92,12 @@ static void name_file(const char *name, struct px_err *err) {
   px_text_clean(err->message);
 }
 
-enum px_status px_read_file(int fd, enum px_format format, const char *name, const struct px_read_options *options,
+enum px_status px_read_file(int fd, enum px_read_format format, const char *name, const struct px_read_options *options,
                             const struct px_spaces *spaces, const struct px_traj_sink *sink,
                             struct px_read_report *report, struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report found = { 0 };
-  struct px_reading r = { .options = options ? options : &defaults, .spaces = spaces, .report = &found,
+  struct px_reader r = { .options = options ? options : &defaults, .spaces = spaces, .report = &found,
                           .no_integers = px_spaces_take_no_integers(spaces) };
   struct gate gate = { &r, sink, false };
   const struct px_traj_sink checked = { &gate, check_and_put };

@@ -36,14 +36,14 @@
 
 #include "lib/data/traj.h"
 
-enum px_format { PX_FORMAT_HDF5, PX_FORMAT_NPZ, PX_FORMAT_JSONL, PX_FORMAT_SAFETENSORS, PX_FORMAT_N };
+enum px_read_format { PX_FORMAT_HDF5, PX_FORMAT_NPZ, PX_FORMAT_JSONL, PX_FORMAT_SAFETENSORS, PX_FORMAT_N };
 
 /* "application/x-hdf5; charset=binary" ...; UNSUPPORTED_MEDIA for another type. Parameters and case do not matter. */
-enum px_status px_format_from_media_type(const char *type, enum px_format *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out, struct px_err *err) PX_MUST_CHECK;
 /* By a file name's ending (.hdf5 .h5 .npz .jsonl .ndjson .safetensors) or the bare word; UNSUPPORTED_MEDIA otherwise. */
-enum px_status px_format_from_name(const char *name, enum px_format *out, struct px_err *err) PX_MUST_CHECK;
-const char *px_format_name(enum px_format format);       /* "hdf5" ... */
-const char *px_format_media_type(enum px_format format); /* "application/x-hdf5" ... */
+enum px_status px_read_format_from_name(const char *name, enum px_read_format *out, struct px_err *err) PX_MUST_CHECK;
+const char *px_read_format_name(enum px_read_format format);       /* "hdf5" ... */
+const char *px_read_format_media_type(enum px_read_format format); /* "application/x-hdf5" ... */
 
 enum { PX_READ_KEYS_MAX = 32, PX_READ_KEY_BYTES = 64, PX_READ_NOTES_MAX = 8, PX_READ_NOTE_BYTES = 256 };
 
@@ -70,7 +70,7 @@ struct px_read_report {
  * errors call the file. `options` may be NULL. BAD_DATA names the trajectory,
  * step and field in err->pointer; TOO_LARGE a limit; what the sink returned is
  * passed on. After a failure the sink has seen some trajectories: drop them. */
-enum px_status px_read_file(int fd, enum px_format format, const char *name, const struct px_read_options *options,
+enum px_status px_read_file(int fd, enum px_read_format format, const char *name, const struct px_read_options *options,
                             const struct px_spaces *spaces, const struct px_traj_sink *sink,
                             struct px_read_report *report, struct px_err *err) PX_MUST_CHECK;
 

@@ -39,7 +39,7 @@ static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
 struct number { uint64_t value; int digits; }; /* digits: "demo_007" keeps its zeros */
 
 struct reader {
-  struct px_reading *r;
+  struct px_reader *r;
   hid_t file;
   const struct layout *layout;
   struct number *numbers;
@@ -62,7 +62,7 @@ static bool parse_number(const char *name, const char *stem, struct number *out)
   return out->digits && !*p;
 }
 
-bool px_episodes_recognises(enum px_episodes_layout layout, const char *name) {
+bool px_read_episodes_recognises(enum px_episodes_layout layout, const char *name) {
   struct number number;
   return *layouts[layout].group ? !strcmp(name, layouts[layout].group) : parse_number(name, layouts[layout].stem, &number);
 }
@@ -73,7 +73,7 @@ static enum px_status add_number(void *ctx, const char *name) {
   if (!parse_number(name, e->layout->stem, &number)) return PX_OK;
   if (e->numbers_n == e->numbers_cap) {
     const size_t cap = e->numbers_cap ? e->numbers_cap * 2 : 1024;
-    struct number *numbers = cap > EPISODES_MAX ? NULL : px_realloc_n(e->numbers, cap, sizeof *numbers);
+    struct number *numbers = cap > EPISODES_MAX ? NULL : px_mem_realloc(e->numbers, cap, sizeof *numbers);
     if (!numbers) return PX_E_TOO_LARGE;
     e->numbers = numbers;
     e->numbers_cap = cap;
@@ -136,7 +136,7 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
   path_of(&e->layout->observations, e->numbers[0], root);
   enum px_status status = px_h5_kind(e->file, root, &kind, err);
   if (status) return status;
-  if (kind != PX_H5_GROUP) return px_reading_no_keys(e->r, err);
+  if (kind != PX_H5_GROUP) return px_reader_no_keys(e->r, err);
   const struct px_read_options *o = e->r->options;
   if (!o->obs_keys_n) status = add_leaves(e, root, "", 0, err);
   for (uint32_t i = 0; i < o->obs_keys_n && !status; i++) status = add_leaves(e, root, o->obs_keys[i], 0, err);
@@ -145,7 +145,7 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
     char list[200] = "";
     for (uint32_t i = 0, n = 0; i < e->leaves_n && n < sizeof list; i++)
       n += (uint32_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", e->leaves[i]);
-    px_reading_note(e->r, "observations were laid side by side in this order: %s", list);
+    px_reader_note(e->r, "observations were laid side by side in this order: %s", list);
   }
   return status;
 }
@@ -179,7 +179,7 @@ static enum px_status read_observations(struct reader *e, const char *root, size
       status = c.next(c.ctx, count, dst, err);
     } else {
       if (count * c.cols > e->scratch_n) {
-        float *bigger = px_realloc_n(e->scratch, count * O, sizeof *bigger);
+        float *bigger = px_mem_realloc(e->scratch, count * O, sizeof *bigger);
         if (!bigger) status = px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c.name);
         else e->scratch = bigger, e->scratch_n = count * O;
       }
@@ -212,7 +212,7 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   if (!status) status = px_h5_column(e->r, e->file, path, &c, err);
   if (status) return status;
   status = px_column_expect(&c, 1, "there must be", err);
-  float *flags = status ? NULL : px_calloc(T + 1, sizeof *flags);
+  float *flags = status ? NULL : px_mem_calloc(T + 1, sizeof *flags);
   if (!status && !flags) status = px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status && c.rows != T && c.rows != 1)
     status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
@@ -220,11 +220,11 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   bool early = false;
   for (size_t t = 0; t < c.rows && !status; t++) {
     if (flags[t] != 0 && flags[t] != 1)
-      status = px_reading_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
+      status = px_reader_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
     else if (flags[t] != 0 && t + 1 < c.rows) {
       early = true;
       if (!e->layout->loose_end)
-        status = px_reading_fail(e->r, t, path, err, "is set before the last step, where the trajectory must end");
+        status = px_reader_fail(e->r, t, path, err, "is set before the last step, where the trajectory must end");
     }
   }
   if (!status) *end = flags[c.rows - 1] != 0;
@@ -254,7 +254,7 @@ static enum px_status read_rewards(struct reader *e, struct number number, size_
 static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T, struct px_err *err) {
   const size_t width = e->r->spaces->act_dim * sizeof *e->room.actions;
   struct px_column c = { 0 };
-  float *flags = px_calloc(T, sizeof *flags);
+  float *flags = px_mem_calloc(T, sizeof *flags);
   enum px_status status = flags ? px_h5_column(e->r, e->file, path, &c, err)
                                 : px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status) status = px_column_expect(&c, 1, "there must be", err);
@@ -264,7 +264,7 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
   for (size_t t = 0; t < T && !status; t++) {
     e->room.labelled[t] = flags[t] != 0;
     if (flags[t] == 0) memset((char *)e->room.actions + t * width, 0, width); /* whatever stood there */
-    else if (flags[t] != 1) status = px_reading_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
+    else if (flags[t] != 1) status = px_reader_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
   }
   px_column_close(&c);
   free(flags);
@@ -281,10 +281,10 @@ static enum px_status mark_labels(struct reader *e, struct number number, size_t
     status = px_h5_kind(e->file, path[i], &kind[i], err);
   }
   const bool first = kind[0] != PX_H5_NONE, second = kind[1] != PX_H5_NONE;
-  if (!status && first && second) status = px_reading_fail_twice(path[0], path[1], err);
+  if (!status && first && second) status = px_reader_fail_twice(path[0], path[1], err);
   if (!status && (first || second)) status = mark_by_mask(e, path[second], T, err);
   for (size_t t = 0; t < T && !first && !second && !status; t++)
-    e->room.labelled[t] = !px_reading_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
+    e->room.labelled[t] = !px_reader_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
   *partly = !status && memchr(e->room.labelled, 0, T);
   return status;
 }
@@ -342,10 +342,10 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
     .labelled = partly ? e->room.labelled : NULL,
     .rewards = e->room.rewards, .terminated = terminated, .truncated = truncated || !terminated, .has_final = has_final,
   };
-  return px_reading_put(e->r, &traj, err);
+  return px_reader_put(e->r, &traj, err);
 }
 
-enum px_status px_read_episodes(struct px_reading *r, hid_t file, enum px_episodes_layout layout, struct px_err *err) {
+enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episodes_layout layout, struct px_err *err) {
   struct reader *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory to read the episodes");
   *e = (struct reader){ .r = r, .file = file, .layout = &layouts[layout] };
@@ -365,10 +365,10 @@ enum px_status px_read_episodes(struct px_reading *r, hid_t file, enum px_episod
   }
   for (size_t i = 0; i < e->numbers_n && !status; i++) status = read_episode(e, e->numbers[i], err);
   if (!status && e->early_n)
-    px_reading_note(r, "%" PRIu64 " trajectories are flagged as done before their last step; only the last step counts",
+    px_reader_note(r, "%" PRIu64 " trajectories are flagged as done before their last step; only the last step counts",
                     e->early_n);
   if (!status && e->endless_n)
-    px_reading_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated", e->endless_n);
+    px_reader_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated", e->endless_n);
   px_traj_buffer_free(&e->room);
   free(e->scratch);
   free(e->numbers);

@@ -31,7 +31,7 @@ enum { BLOCK_BYTES = 4 << 20, BLOCK_STEPS = 16384 };
 enum { JUDGED_EARLY_N = 10000, JUDGED_N = 8 }; /* compared rows from which on a shuffled file is told; at the end of it */
 
 struct flat {
-  struct px_reading *r;
+  struct px_reader *r;
   struct px_column columns[MEMBERS_N];
   struct px_traj_buffer room;
   size_t window_n, scanned_n, cut; /* steps in the window, looked at, and where the open episode begins */
@@ -40,7 +40,7 @@ struct flat {
   float *next;                     /* [1 + block, O] next observations; row 0 is that of the step before the block */
   bool next_known;                 /* of the step before the one looked at */
   bool next_is_copy;               /* then it is as if there were no next observations */
-  struct px_jumps jumps;
+  struct px_flat_jumps jumps;
 };
 
 static bool has(const struct flat *f, enum member m) { return f->columns[m].next; }
@@ -50,7 +50,7 @@ static enum px_status find_name(const struct px_flat_source *source, enum member
   *name = NULL;
   for (int i = 0; i < NAMES_MAX && member_names[m][i]; i++) {
     if (!source->has(source->ctx, member_names[m][i])) continue;
-    if (*name) return px_reading_fail_twice(*name, member_names[m][i], err);
+    if (*name) return px_reader_fail_twice(*name, member_names[m][i], err);
     *name = member_names[m][i];
   }
   return PX_OK;
@@ -65,7 +65,7 @@ static enum px_status open_member(struct flat *f, const struct px_flat_source *s
   if (!name && !needed) return PX_OK;
   status = source->open(source->ctx, name ? name : member_names[m][0], &f->columns[m], err);
   if (status && !name && m == TERMINALS)
-    px_err_hint(err, "Its flag is 1 where an episode ended for good. It may be called terminations or terminated; 'dones' is taken "
+    px_fail_hint(err, "Its flag is 1 where an episode ended for good. It may be called terminations or terminated; 'dones' is taken "
                 "in its place.");
   return status;
 }
@@ -96,11 +96,11 @@ static enum px_status take_memory(struct flat *f, struct px_err *err) {
   const size_t row_bytes = sizeof(float) * f->r->spaces->obs_dim;
   f->block = BLOCK_BYTES / row_bytes < BLOCK_STEPS ? BLOCK_BYTES / row_bytes : BLOCK_STEPS;
   for (int m = TERMINALS; m < MEMBERS_N; m++)
-    if (m != NEXT_OBSERVATIONS && has(f, m) && !(f->flags[m] = px_calloc(f->block, sizeof(float))))
+    if (m != NEXT_OBSERVATIONS && has(f, m) && !(f->flags[m] = px_mem_calloc(f->block, sizeof(float))))
       return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
   if (!has(f, NEXT_OBSERVATIONS)) return PX_OK;
-  if (!(f->next = px_calloc(f->block + 1, row_bytes))) return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
-  return px_jumps_init(&f->jumps, f->r->spaces->obs_dim, err);
+  if (!(f->next = px_mem_calloc(f->block + 1, row_bytes))) return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
+  return px_flat_jumps_init(&f->jumps, f->r->spaces->obs_dim, err);
 }
 
 /* Appends the next n steps to the window. */
@@ -125,7 +125,7 @@ static enum px_status flag_at(const struct flat *f, enum member m, size_t i, boo
   const float value = has(f, m) ? f->flags[m][i] : 0;
   *out = value != 0;
   if (value == 0 || value == 1) return PX_OK;
-  return px_reading_fail(f->r, f->scanned_n - f->cut, f->columns[m].name, err, "is %g; it must be 0 or 1", (double)value);
+  return px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[m].name, err, "is %g; it must be 0 or 1", (double)value);
 }
 
 static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
@@ -133,7 +133,7 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
   float *action = f->room.actions + f->scanned_n * A;
   bool known = true;
   if (!has(f, ACTION_MASK) && !has(f, ACTION_SOURCE)) {
-    f->room.labelled[f->scanned_n] = !px_reading_take_nan(f->r, action);
+    f->room.labelled[f->scanned_n] = !px_reader_take_nan(f->r, action);
     return PX_OK;
   }
   if (has(f, ACTION_MASK)) {
@@ -141,7 +141,7 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
     if (status) return status;
   }
   if (!has(f, ACTIONS))
-    return known ? px_reading_fail(f->r, f->scanned_n - f->cut, f->columns[ACTION_MASK].name, err, "is 1, but there are no 'actions'")
+    return known ? px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[ACTION_MASK].name, err, "is 1, but there are no 'actions'")
                  : PX_OK;
   if (has(f, ACTION_SOURCE)) known = known && f->flags[ACTION_SOURCE][i] == 1;
   f->room.labelled[f->scanned_n] = known;
@@ -173,7 +173,7 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
     .rewards = f->room.rewards + f->cut,
     .terminated = terminated, .truncated = truncated, .has_final = next,
   };
-  const enum px_status status = px_reading_put(f->r, &traj, err);
+  const enum px_status status = px_reader_put(f->r, &traj, err);
   if (next) memcpy(after, keep, O * sizeof *keep);
   f->cut = f->scanned_n + 1;
   return status;
@@ -192,7 +192,7 @@ static enum px_status cut_at_jump(struct flat *f, size_t i, struct px_err *err) 
   const size_t O = f->r->spaces->obs_dim;
   if (!f->next || !f->next_known || f->scanned_n == f->cut) return PX_OK;
   const float *next = f->next + i * O; /* row 0 is the step before the block */
-  if (!px_jumps_between(&f->jumps, next, f->room.observations + f->scanned_n * O)) return PX_OK;
+  if (!px_flat_jumps_between(&f->jumps, next, f->room.observations + f->scanned_n * O)) return PX_OK;
   if (f->jumps.jumps_n == 1) {
     f->jumps.first_trajectory = f->r->report->trajectories_n;
     f->jumps.first_step = f->scanned_n - 1 - f->cut;
@@ -222,18 +222,18 @@ static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
 static enum px_status scan_block(struct flat *f, size_t n, struct px_err *err) {
   const size_t O = f->r->spaces->obs_dim;
   const float *obs = f->room.observations + f->scanned_n * O;
-  if (f->next && !f->jumps.obs.n && px_jumps_is_copy(obs, f->next + O, n, f->r->spaces->obs_dim)) {
+  if (f->next && !f->jumps.obs.n && px_flat_jumps_is_copy(obs, f->next + O, n, f->r->spaces->obs_dim)) {
     f->next_is_copy = true;
     px_column_close(&f->columns[NEXT_OBSERVATIONS]);
     free(f->next);
     f->next = NULL;
   }
-  if (f->next) px_jumps_learn(&f->jumps, obs, f->next + O, n);
+  if (f->next) px_flat_jumps_learn(&f->jumps, obs, f->next + O, n);
   enum px_status status = PX_OK;
   for (size_t i = 0; i < n && !status; i++, f->scanned_n++) status = scan_step(f, i, err);
   if (status || !f->next) return status;
   memcpy(f->next, f->next + n * O, O * sizeof(float));
-  return px_jumps_judge(&f->jumps, JUDGED_EARLY_N, err);
+  return px_flat_jumps_judge(&f->jumps, JUDGED_EARLY_N, err);
 }
 
 /* Moves the unfinished episode to the window's start. */
@@ -261,13 +261,13 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
       status = put_episode(f, false, true, NULL, err); /* refuses it */
     }
   }
-  if (!status) status = px_jumps_judge(&f->jumps, JUDGED_N, err);
+  if (!status) status = px_flat_jumps_judge(&f->jumps, JUDGED_N, err);
   if (status || f->cut == f->window_n) return status;
   f->scanned_n = f->window_n - 1;
   const float *next;
   status = next_of(f, n - 1, &next, err);
   if (status) return status;
-  px_reading_note(f->r, "trajectory %" PRIu64 ", the last, neither terminated nor timed out: kept as truncated",
+  px_reader_note(f->r, "trajectory %" PRIu64 ", the last, neither terminated nor timed out: kept as truncated",
                   f->r->report->trajectories_n);
   return put_episode(f, false, true, next, err);
 }
@@ -275,35 +275,35 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
 static void note_ends(struct flat *f) {
   const char *done = f->columns[DONES].name, *timeout = f->columns[TIMEOUTS].name;
   if (has(f, DONES) && has(f, TERMINALS))
-    px_reading_note(f->r, "'%s' ends trajectories too: those that '%s' does not flag count as truncated", done,
+    px_reader_note(f->r, "'%s' ends trajectories too: those that '%s' does not flag count as truncated", done,
                     f->columns[TERMINALS].name);
   else if (has(f, DONES) && has(f, TIMEOUTS))
-    px_reading_note(f->r, "there is no 'terminals': where '%s' is 1 and '%s' is 0, trajectories count as terminated", done, timeout);
+    px_reader_note(f->r, "there is no 'terminals': where '%s' is 1 and '%s' is 0, trajectories count as terminated", done, timeout);
   else if (has(f, DONES))
-    px_reading_note(f->r, "there are no 'terminals' and no 'timeouts': where '%s' is 1 trajectories count as terminated, even if it was "
+    px_reader_note(f->r, "there are no 'terminals' and no 'timeouts': where '%s' is 1 trajectories count as terminated, even if it was "
                     "a time limit", done);
   else if (!has(f, TIMEOUTS) && !has(f, ENDS) && !f->jumps.jumps_n)
-    px_reading_note(f->r, "there is no 'timeouts': episodes end at '%s' only", f->columns[TERMINALS].name);
+    px_reader_note(f->r, "there is no 'timeouts': episodes end at '%s' only", f->columns[TERMINALS].name);
 }
 
 static void note_findings(struct flat *f) {
-  const struct px_jumps *j = &f->jumps;
+  const struct px_flat_jumps *j = &f->jumps;
   note_ends(f);
   if (f->next_is_copy)
-    px_reading_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the state after each trajectory's last "
+    px_reader_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the state after each trajectory's last "
                     "step is unknown");
   else if (!has(f, NEXT_OBSERVATIONS))
-    px_reading_note(f->r, "there is no 'next_observations': the state after each trajectory's last step is unknown");
+    px_reader_note(f->r, "there is no 'next_observations': the state after each trajectory's last step is unknown");
   if (j->jumps_n)
-    px_reading_note(f->r, "at %" PRIu64 " steps without an end flag 'next_observations' is not the following row: trajectories were "
+    px_reader_note(f->r, "at %" PRIu64 " steps without an end flag 'next_observations' is not the following row: trajectories were "
                     "cut there and count as truncated (first: trajectory %" PRIu64 ", step %" PRIu64 ")", j->jumps_n,
                     j->first_trajectory, j->first_step);
 }
 
-enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *source, struct px_err *err) {
+enum px_status px_read_flat(struct px_reader *r, const struct px_flat_source *source, struct px_err *err) {
   struct flat f = { .r = r };
   px_traj_buffer_init(&f.room, r->spaces);
-  enum px_status status = px_reading_no_keys(r, err);
+  enum px_status status = px_reader_no_keys(r, err);
   if (!status) status = open_members(&f, source, err);
   if (!status) status = take_memory(&f, err);
   if (!status) status = read_all(&f, err);
@@ -313,7 +313,7 @@ enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *s
     free(f.flags[m]);
   }
   free(f.next);
-  px_jumps_free(&f.jumps);
+  px_flat_jumps_free(&f.jumps);
   px_traj_buffer_free(&f.room);
   return status;
 }

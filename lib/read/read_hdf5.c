@@ -12,11 +12,11 @@ static enum px_status look(void *ctx, const char *name) {
   struct members *found = ctx;
   if (!strcmp(name, "observations")) found->flat = true;
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
-    if (px_episodes_recognises((enum px_episodes_layout)i, name)) found->layouts[i] = true;
+    if (px_read_episodes_recognises((enum px_episodes_layout)i, name)) found->layouts[i] = true;
   return PX_OK;
 }
 
-struct d4rl { struct px_reading *r; hid_t file; };
+struct d4rl { struct px_reader *r; hid_t file; };
 
 static bool d4rl_has(void *ctx, const char *name) {
   const struct d4rl *d = ctx;
@@ -30,7 +30,7 @@ static enum px_status d4rl_open(void *ctx, const char *name, struct px_column *o
   return px_h5_column(d->r, d->file, name, out, err);
 }
 
-static enum px_status read_layout(struct px_reading *r, hid_t file, struct px_err *err) {
+static enum px_status read_layout(struct px_reader *r, hid_t file, struct px_err *err) {
   struct members found = { 0 };
   const enum px_status status = px_h5_names(file, "", look, &found, err);
   if (status) return status;
@@ -46,12 +46,12 @@ static enum px_status read_layout(struct px_reading *r, hid_t file, struct px_er
                  "'episode_<i>' (Minari), 'data/demo_<i>' (robomimic) nor 'observations_<i>' (d3rlpy)");
 }
 
-enum px_status px_read_hdf5(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_read_hdf5(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
   hid_t file;
   enum px_status status = px_h5_open(bytes, n, &file, err);
   if (status) return status;
   status = read_layout(r, file, err);
-  if (!status) px_reading_note_counts(r);
+  if (!status) px_reader_note_counts(r);
   H5Fclose(file);
   return status;
 }

@@ -25,8 +25,8 @@ static const char *const field_names[FIELDS_N] = {
 };
 
 struct jsonl {
-  struct px_reading *r;
-  struct px_scan s;
+  struct px_reader *r;
+  struct px_json_scan s;
   uint64_t line;
   struct px_traj_buffer room;
   struct px_precision observed, rewarded; /* over all lines */
@@ -41,28 +41,28 @@ static enum px_status fail_syntax(struct jsonl *j, const char *expected, struct 
   char near[32], place[96];
   snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64 ", column %td", j->r->report->trajectories_n, j->line,
            j->s.p - j->s.begin + 1);
-  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: expected %s, but there is: %s", place, expected, px_scan_near(&j->s, near));
+  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: expected %s, but there is: %s", place, expected, px_json_scan_near(&j->s, near));
 }
 
-static enum px_status fail_number(struct jsonl *j, enum px_scan_number why, size_t step, const char *place,
+static enum px_status fail_number(struct jsonl *j, enum px_json_scan_number why, size_t step, const char *place,
                                   struct px_err *err) {
   char near[32];
-  (void)px_reading_fail(j->r, step, place, err, "%s: %s",
+  (void)px_reader_fail(j->r, step, place, err, "%s: %s",
                         why == PX_SCAN_TOO_LARGE ? "is too large for a float32" : "must be a finite number, but there is",
-                        px_scan_near(&j->s, near));
+                        px_json_scan_near(&j->s, near));
   if (!strncmp(place, field_names[ACTIONS], strlen(field_names[ACTIONS])))
-    px_err_hint(err, "A step without an action has null in the place of the whole action.");
+    px_fail_hint(err, "A step without an action has null in the place of the whole action.");
   return PX_E_BAD_DATA;
 }
 
 /* [x, y, ...] of exactly n numbers; errors name the step and the number. */
 static enum px_status read_row(struct jsonl *j, enum field field, size_t step, uint32_t n, float *dst, struct px_err *err) {
-  if (!px_scan_take(&j->s, "[")) return fail_syntax(j, "a list of numbers", err);
+  if (!px_json_scan_take(&j->s, "[")) return fail_syntax(j, "a list of numbers", err);
   uint32_t i = 0;
-  for (; !px_scan_take(&j->s, "]") && i <= PX_OBS_MAX; i++) {
+  for (; !px_json_scan_take(&j->s, "]") && i <= PX_OBS_MAX; i++) {
     double value = 0;
-    if (i && !px_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
-    const enum px_scan_number got = px_scan_double(&j->s, &value);
+    if (i && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
+    const enum px_json_scan_number got = px_json_scan_double(&j->s, &value);
     if (got != PX_SCAN_NUMBER) {
       char place[48];
       snprintf(place, sizeof place, "%s[%u]", field_names[field], i);
@@ -73,17 +73,17 @@ static enum px_status read_row(struct jsonl *j, enum field field, size_t step, u
     if (field == OBSERVATIONS) px_precision_see(&j->observed, i, &value, 1);
   }
   return i == n ? PX_OK
-                : px_reading_fail(j->r, step, field_names[field], err, "has %u numbers, but the dataset declares %u", i, n);
+                : px_reader_fail(j->r, step, field_names[field], err, "has %u numbers, but the dataset declares %u", i, n);
 }
 
 /* Makes room for one more row and says where it goes. */
 static enum px_status more_room(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   if (row > PX_STEPS_MAX)
-    return px_reading_fail(j->r, row, field_names[field], err, "is beyond the %d steps a trajectory may have", PX_STEPS_MAX);
+    return px_reader_fail(j->r, row, field_names[field], err, "is beyond the %d steps a trajectory may have", PX_STEPS_MAX);
   enum px_status status = px_traj_buffer_steps(&j->room, row + 1, err);
   if (!status && field == ACTION_SOURCE && row >= j->source_cap) {
     const size_t cap = j->room.cap;
-    uint8_t *bigger = px_realloc_n(j->source, cap, 1);
+    uint8_t *bigger = px_mem_realloc(j->source, cap, 1);
     if (!bigger) return px_fail(err, PX_E_NO_MEMORY, "no memory for a trajectory");
     j->source = bigger;
     j->source_cap = cap;
@@ -93,7 +93,7 @@ static enum px_status more_room(struct jsonl *j, enum field field, size_t row, s
 
 static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   double value;
-  const enum px_scan_number got = px_scan_double(&j->s, &value);
+  const enum px_json_scan_number got = px_json_scan_double(&j->s, &value);
   if (got != PX_SCAN_NUMBER) return fail_number(j, got, row, field_names[field], err);
   if (field == REWARDS) {
     j->room.rewards[row] = (float)value;
@@ -101,7 +101,7 @@ static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
     return PX_OK;
   }
   if (value != 0 && value != 1 && value != 2 && value != 3)
-    return px_reading_fail(j->r, row, field_names[field], err, "must be 0 (absent), 1 (true), 2 (proxy) or 3 (simulator)");
+    return px_reader_fail(j->r, row, field_names[field], err, "must be 0 (absent), 1 (true), 2 (proxy) or 3 (simulator)");
   j->source[row] = (uint8_t)value;
   return PX_OK;
 }
@@ -109,21 +109,21 @@ static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
 /* A list of A numbers. A class needs no list. */
 static enum px_status read_action_row(struct jsonl *j, enum field field, size_t row, float *dst, struct px_err *err) {
   const struct px_spaces *spaces = j->r->spaces;
-  if (px_scan_peek(&j->s) == '[') return read_row(j, field, row, spaces->act_dim, dst, err);
+  if (px_json_scan_peek(&j->s) == '[') return read_row(j, field, row, spaces->act_dim, dst, err);
   if (spaces->act_count) {
-    const enum px_scan_number got = px_scan_float(&j->s, dst);
+    const enum px_json_scan_number got = px_json_scan_float(&j->s, dst);
     return got == PX_SCAN_NUMBER ? PX_OK : fail_number(j, got, row, field_names[field], err);
   }
   (void)fail_syntax(j, "a list of numbers", err);
   float value;
-  if (px_scan_float(&j->s, &value) == PX_SCAN_NUMBER) px_err_hint(err, "%s", px_spaces_discrete_hint);
+  if (px_json_scan_float(&j->s, &value) == PX_SCAN_NUMBER) px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
 }
 
 static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *err) {
   const uint32_t A = j->r->spaces->act_dim;
   float *dst = j->room.actions + row * A;
-  j->room.labelled[row] = !px_scan_take(&j->s, "null");
+  j->room.labelled[row] = !px_json_scan_take(&j->s, "null");
   if (j->room.labelled[row]) return read_action_row(j, ACTIONS, row, dst, err);
   j->partly = true;
   memset(dst, 0, A * sizeof *dst);
@@ -133,17 +133,17 @@ static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *er
 /* How certain a proxy is: of no use to us, but our own export writes it. */
 static enum px_status skip_uncertainty(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   float unused[PX_ACT_MAX];
-  if (px_scan_take(&j->s, "null")) return PX_OK;
+  if (px_json_scan_take(&j->s, "null")) return PX_OK;
   if (field < ACTION_SCORE) return read_action_row(j, field, row, unused, err);
-  const enum px_scan_number got = px_scan_float(&j->s, unused);
+  const enum px_json_scan_number got = px_json_scan_float(&j->s, unused);
   return got == PX_SCAN_NUMBER ? PX_OK : fail_number(j, got, row, field_names[field], err);
 }
 
 static enum px_status read_array(struct jsonl *j, enum field field, struct px_err *err) {
-  if (!px_scan_take(&j->s, "[")) return fail_syntax(j, "a list", err);
+  if (!px_json_scan_take(&j->s, "[")) return fail_syntax(j, "a list", err);
   size_t row = 0;
-  while (!px_scan_take(&j->s, "]")) {
-    if (row && !px_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
+  while (!px_json_scan_take(&j->s, "]")) {
+    if (row && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
     enum px_status status = more_room(j, field, row, err);
     if (status) return status;
     const uint32_t O = j->r->spaces->obs_dim;
@@ -159,14 +159,14 @@ static enum px_status read_array(struct jsonl *j, enum field field, struct px_er
 }
 
 static enum px_status read_bool(struct jsonl *j, bool *out, struct px_err *err) {
-  *out = px_scan_take(&j->s, "true");
-  return *out || px_scan_take(&j->s, "false") ? PX_OK : fail_syntax(j, "true or false", err);
+  *out = px_json_scan_take(&j->s, "true");
+  return *out || px_json_scan_take(&j->s, "false") ? PX_OK : fail_syntax(j, "true or false", err);
 }
 
 static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   const char *key;
   size_t n, f = 0;
-  if (!px_scan_string(&j->s, &key, &n)) return fail_syntax(j, "a field's name", err);
+  if (!px_json_scan_string(&j->s, &key, &n)) return fail_syntax(j, "a field's name", err);
   while (f < FIELDS_N && (strlen(field_names[f]) != n || memcmp(field_names[f], key, n))) f++;
   if (f == FIELDS_N) {
     char place[64];
@@ -174,12 +174,12 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
     return px_fail_at(err, PX_E_BAD_DATA, place, "%s: unknown field '%.*s'; the fields are observations, rewards, actions, "
                       "terminated and truncated", place, (int)(n < 64 ? n : 64), key);
   }
-  if (j->seen[f]) return px_reading_fail(j->r, 0, field_names[f], err, "is there twice");
+  if (j->seen[f]) return px_reader_fail(j->r, 0, field_names[f], err, "is there twice");
   j->seen[f] = true;
-  if (!px_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
+  if (!px_json_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
   if (f == TERMINATED) return read_bool(j, &j->terminated, err);
   if (f == TRUNCATED) return read_bool(j, &j->truncated, err);
-  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_scan_take(&j->s, "null"))
+  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_json_scan_take(&j->s, "null"))
     return PX_OK;
   j->filled[f] = true;
   return read_array(j, (enum field)f, err);
@@ -188,17 +188,17 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
 static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
   static const enum field needed[] = { OBSERVATIONS, REWARDS, TERMINATED };
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-    if (!j->seen[needed[i]]) return px_reading_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")", j->line);
+    if (!j->seen[needed[i]]) return px_reader_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")", j->line);
   const size_t T = j->rows[REWARDS];
   if (!T || T > PX_STEPS_MAX)
-    return px_reading_fail(j->r, 0, "rewards", err, "has %zu steps; a trajectory has 1 to %d", T, PX_STEPS_MAX);
+    return px_reader_fail(j->r, 0, "rewards", err, "has %zu steps; a trajectory has 1 to %d", T, PX_STEPS_MAX);
   if (j->rows[OBSERVATIONS] != T && j->rows[OBSERVATIONS] != T + 1)
-    return px_reading_fail(j->r, 0, "observations", err, "has %zu rows; with %zu rewards it must have as many, or one more",
+    return px_reader_fail(j->r, 0, "observations", err, "has %zu rows; with %zu rewards it must have as many, or one more",
                            j->rows[OBSERVATIONS], T);
   for (int f = ACTIONS; f < FIELDS_N; f++) {
     if (f == TERMINATED || f == TRUNCATED || !j->filled[f] || j->rows[f] == T) continue;
-    (void)px_reading_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards", j->rows[f], T);
-    if (f == ACTIONS) px_err_hint(err, "Write null where an action is unknown, such as the last one's.");
+    (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards", j->rows[f], T);
+    if (f == ACTIONS) px_fail_hint(err, "Write null where an action is unknown, such as the last one's.");
     return PX_E_BAD_DATA;
   }
   return PX_OK;
@@ -218,27 +218,27 @@ static enum px_status put(struct jsonl *j, struct px_err *err) {
     .labelled = actions && j->partly ? j->room.labelled : NULL, .rewards = j->room.rewards, .terminated = j->terminated,
     .truncated = j->truncated || !j->terminated, .has_final = j->rows[OBSERVATIONS] == T + 1,
   };
-  return px_reading_put(j->r, &traj, err);
+  return px_reader_put(j->r, &traj, err);
 }
 
 static enum px_status read_line(struct jsonl *j, const char *line, size_t n, struct px_err *err) {
   j->line++;
   static const char MARK[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with a byte order mark */
   const size_t mark = j->line == 1 && !strncmp(line, MARK, 3) ? 3 : 0;
-  j->s = (struct px_scan){ line, line + mark, line + n };
+  j->s = (struct px_json_scan){ line, line + mark, line + n };
   if (strlen(line) != n) return px_fail(err, PX_E_BAD_DATA, "line %" PRIu64 " holds a NUL byte", j->line);
-  if (!px_scan_peek(&j->s)) return PX_OK; /* an empty line */
+  if (!px_json_scan_peek(&j->s)) return PX_OK; /* an empty line */
   memset(j->seen, 0, sizeof j->seen);
   memset(j->filled, 0, sizeof j->filled);
   memset(j->rows, 0, sizeof j->rows);
   j->terminated = j->truncated = j->partly = false;
-  if (!px_scan_take(&j->s, "{")) return fail_syntax(j, "'{'", err);
-  for (bool first = true; !px_scan_take(&j->s, "}"); first = false) {
-    if (!first && !px_scan_take(&j->s, ",")) return fail_syntax(j, "',' or '}'", err);
+  if (!px_json_scan_take(&j->s, "{")) return fail_syntax(j, "'{'", err);
+  for (bool first = true; !px_json_scan_take(&j->s, "}"); first = false) {
+    if (!first && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or '}'", err);
     const enum px_status status = read_field(j, err);
     if (status) return status;
   }
-  if (px_scan_peek(&j->s)) return fail_syntax(j, "the end of the line", err);
+  if (px_json_scan_peek(&j->s)) return fail_syntax(j, "the end of the line", err);
   const enum px_status status = check_lengths(j, err);
   return status ? status : put(j, err);
 }
@@ -263,7 +263,7 @@ static enum px_status take_lines(struct jsonl *j, struct px_buf *buf, size_t *se
 }
 
 static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, struct px_err *err) {
-  const uint64_t max = px_reading_max_bytes(j->r);
+  const uint64_t max = px_reader_max_bytes(j->r);
   uint64_t total = 0;
   for (size_t searched = 0;;) {
     enum px_status status = px_buf_room(buf, READ_BYTES);
@@ -282,7 +282,7 @@ static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, s
   }
 }
 
-enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) {
+enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) {
   struct px_buf buf = PX_BUF(LINE_MAX_BYTES + READ_BYTES);
   struct jsonl j = { .r = r };
   px_traj_buffer_init(&j.room, r->spaces);
@@ -290,8 +290,8 @@ enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) {
   enum px_status status = px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
                             ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
                             : read_stream(&j, fd, &buf, err);
-  if (!status) status = px_reading_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
-  if (!status) status = px_reading_check_precision(r, field_names[REWARDS], &j.rewarded, err);
+  if (!status) status = px_reader_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
+  if (!status) status = px_reader_check_precision(r, field_names[REWARDS], &j.rewarded, err);
   if (!status && !r->report->trajectories_n) status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
   px_traj_buffer_free(&j.room);
   px_precision_free(&j.observed);

@@ -14,10 +14,10 @@
 
 enum { MEMBERS_MAX = 10000, FORTRAN_MAX_BYTES = 512 << 20, SCRATCH_MAX_BYTES = 256 << 10 };
 
-struct npz { struct px_reading *r; zip_t *zip; };
+struct npz { struct px_reader *r; zip_t *zip; };
 
 struct npz_column {
-  struct px_reading *r;
+  struct px_reader *r;
   struct px_precision precision;
   zip_file_t *file;
   struct px_npy npy;
@@ -50,12 +50,12 @@ static enum px_status check_end(struct npz_column *c, struct px_err *err) {
 static enum px_status next_c_order(struct npz_column *c, size_t rows, float *dst, struct px_err *err) {
   const struct px_array_dtype number = c->npy.number;
   size_t left = rows * c->cols;
-  if (px_number_is_float32(number)) return read_exactly(c, dst, left * sizeof *dst, err);
+  if (px_dtype_is_float32(number)) return read_exactly(c, dst, left * sizeof *dst, err);
   for (size_t n; left; left -= n, dst += n) {
     n = left < c->scratch_n ? left : c->scratch_n;
     const enum px_status status = read_exactly(c, c->scratch, n * number.bytes, err);
     if (status) return status;
-    px_reading_convert(&c->precision, PX_PRECISION_ROWS, number, c->scratch, n, dst);
+    px_reader_convert(&c->precision, PX_PRECISION_ROWS, number, c->scratch, n, dst);
   }
   return PX_OK;
 }
@@ -65,7 +65,7 @@ static void next_fortran_order(struct npz_column *c, size_t rows, float *dst) {
   for (size_t at = 0, n; at < rows; at += n) {
     n = rows - at < c->scratch_n ? rows - at : c->scratch_n;
     for (size_t j = 0; j < c->cols; j++) {
-      px_reading_convert(&c->precision, (uint32_t)j, number, c->whole + (j * c->rows + c->row + at) * number.bytes, n,
+      px_reader_convert(&c->precision, (uint32_t)j, number, c->whole + (j * c->rows + c->row + at) * number.bytes, n,
                          c->floats);
       for (size_t i = 0; i < n; i++) dst[(at + i) * c->cols + j] = c->floats[i];
     }
@@ -80,7 +80,7 @@ static enum px_status npz_next(void *ctx, size_t rows, float *dst, struct px_err
   c->row += rows;
   if (status || c->row != c->rows) return status;
   if (!c->whole) status = check_end(c, err);
-  return status ? status : px_reading_check_precision(c->r, c->field, &c->precision, err);
+  return status ? status : px_reader_check_precision(c->r, c->field, &c->precision, err);
 }
 
 static void npz_close(void *ctx) {
@@ -107,7 +107,7 @@ static enum px_status read_header(struct npz_column *c, struct px_err *err) {
   if (status) return status;
   status = px_npy_prefix(prefix, &start, &length, err);
   if (status) return name_place(c, status, err);
-  char *text = px_calloc(length, 1);
+  char *text = px_mem_calloc(length, 1);
   if (!text) return px_fail(err, PX_E_NO_MEMORY, "no memory for a header");
   const size_t got = sizeof prefix - start; /* version 1 has two bytes of text already; its length is at least 2 */
   memcpy(text, prefix + start, got);
@@ -134,11 +134,11 @@ static enum px_status check_entry(const struct npz *z, const struct npz_column *
 
 static enum px_status load_fortran(struct npz_column *c, struct px_err *err) {
   size_t bytes;
-  if (!px_mul(c->rows, c->cols, &bytes) || !px_mul(bytes, c->npy.number.bytes, &bytes) || bytes > FORTRAN_MAX_BYTES)
+  if (!px_mem_mul(c->rows, c->cols, &bytes) || !px_mem_mul(bytes, c->npy.number.bytes, &bytes) || bytes > FORTRAN_MAX_BYTES)
     return px_fail_at(err, PX_E_TOO_LARGE, c->name, "'%s' is in Fortran order, which is accepted up to %d MiB; save it after "
                       "numpy.ascontiguousarray", c->name, FORTRAN_MAX_BYTES >> 20);
-  c->whole = px_calloc(bytes, 1);
-  c->floats = px_calloc(c->scratch_n, sizeof *c->floats);
+  c->whole = px_mem_calloc(bytes, 1);
+  c->floats = px_mem_calloc(c->scratch_n, sizeof *c->floats);
   if (!c->whole || !c->floats) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   const enum px_status status = read_exactly(c, c->whole, bytes, err);
   return status ? status : check_end(c, err);
@@ -166,12 +166,12 @@ static enum px_status prepare(const struct npz *z, struct npz_column *c, struct 
   if (status) return status;
   c->rows = c->npy.dims[0];
   c->cols = c->npy.dims[1];
-  status = px_reading_charge(z->r, c->name, c->rows, c->cols, c->npy.number.bytes, err);
+  status = px_reader_charge(z->r, c->name, c->rows, c->cols, c->npy.number.bytes, err);
   if (status) return status;
   if (px_precision_matters(c->npy.number) && px_precision_init(&c->precision, (uint32_t)c->cols))
     return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   c->scratch_n = SCRATCH_MAX_BYTES / c->npy.number.bytes;
-  c->scratch = px_calloc(c->scratch_n, c->npy.number.bytes);
+  c->scratch = px_mem_calloc(c->scratch_n, c->npy.number.bytes);
   if (!c->scratch) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c->name);
   return c->npy.fortran_order && c->cols > 1 ? load_fortran(c, err) : PX_OK;
 }
@@ -205,7 +205,7 @@ static enum px_status zip_fail(zip_error_t *e, struct px_err *err) {
   return status;
 }
 
-enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_read_npz(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
   zip_error_t e;
   zip_error_init(&e);
   zip_source_t *source = zip_source_buffer_create(bytes, n, 0, &e);
@@ -222,7 +222,7 @@ enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, st
   const enum px_status status = zip_get_num_entries(zip, 0) > MEMBERS_MAX
                                   ? px_fail(err, PX_E_BAD_DATA, "the zip file has more than %d members", MEMBERS_MAX)
                                   : px_read_flat(r, &members, err);
-  if (!status) px_reading_note_counts(r);
+  if (!status) px_reader_note_counts(r);
   zip_discard(zip);
   return status;
 }

@@ -37,9 +37,9 @@ static const struct px_array_dtype NUMBERS[PX_DTYPE_N] = {
 };
 
 struct upload {
-  struct px_reading *r;
+  struct px_reader *r;
   const struct px_spaces *spaces;
-  const struct px_st_tensor *col[COLUMNS_N]; /* NULL where absent */
+  const struct px_safetensors_tensor *col[COLUMNS_N]; /* NULL where absent */
   uint64_t traj_n, steps_n, obs_n;
   bool all_final;                            /* when has_final is absent */
   /* One trajectory: copies where the file's own floats cannot be handed on. */
@@ -53,13 +53,13 @@ static enum px_status bad_column(const struct upload *u, struct px_err *err, enu
   return px_fail_at(err, PX_E_BAD_DATA, name_of(u, c), "safetensors: '%s' %s", name_of(u, c), what);
 }
 
-static bool holds_integers(const struct px_st_tensor *t) {
+static bool holds_integers(const struct px_safetensors_tensor *t) {
   return NUMBERS[t->dtype].kind == PX_DTYPE_INT || NUMBERS[t->dtype].kind == PX_DTYPE_UINT;
 }
 
 /* rows, or rows x width; a width of 1 may be left out. */
 static enum px_status check_shape(const struct upload *u, enum column c, uint64_t rows, uint64_t width, struct px_err *err) {
-  const struct px_st_tensor *t = u->col[c];
+  const struct px_safetensors_tensor *t = u->col[c];
   if (!t) return PX_OK;
   const bool flat = t->rank == 1 && width == 1, matrix = t->rank == 2 && t->dims[1] == width;
   if ((flat || matrix) && t->dims[0] == rows) return PX_OK;
@@ -69,17 +69,17 @@ static enum px_status check_shape(const struct upload *u, enum column c, uint64_
 }
 
 /* Not const, but it is written to only where bytes have to be swapped. */
-static void *number_place(const struct px_st_tensor *t, uint64_t i) {
+static void *number_place(const struct px_safetensors_tensor *t, uint64_t i) {
   return (char *)(uintptr_t)t->data + i * NUMBERS[t->dtype].bytes;
 }
 
-static float number_at(const struct px_st_tensor *t, uint64_t i) {
+static float number_at(const struct px_safetensors_tensor *t, uint64_t i) {
   float number;
   px_dtype_to_float(NUMBERS[t->dtype], number_place(t, i), 1, &number);
   return number;
 }
 
-static bool flag_at(const struct px_st_tensor *t, uint64_t i) { return number_at(t, i) == 1; }
+static bool flag_at(const struct px_safetensors_tensor *t, uint64_t i) { return number_at(t, i) == 1; }
 
 static enum px_status check_lengths(struct upload *u, struct px_err *err) {
   for (uint64_t i = 0; i < u->traj_n; i++) {
@@ -119,32 +119,32 @@ static enum px_status check_flags(const struct upload *u, enum column c, uint64_
 static const char *const CERTAINTY[] = { "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" };
 
 /* A misspelt name must not be lost silently. */
-static enum px_status check_names(const struct px_st *st, struct px_err *err) {
-  for (size_t i = 0; i < px_st_tensors_n(st); i++) {
-    const char *name = px_st_at(st, i)->name;
+static enum px_status check_names(const struct px_safetensors *st, struct px_err *err) {
+  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
+    const char *name = px_safetensors_at(st, i)->name;
     bool known = false;
     for (size_t k = 0; k < sizeof CERTAINTY / sizeof *CERTAINTY; k++) known = known || strcmp(name, CERTAINTY[k]) == 0;
     for (enum column c = 0; c < COLUMNS_N; c++)
       known = known || strcmp(name, COLUMNS[c].name) == 0 || (COLUMNS[c].also && strcmp(name, COLUMNS[c].also) == 0);
     if (known) continue;
     (void)px_fail(err, PX_E_BAD_DATA, "safetensors: there is no meaning for a tensor '%.64s'", name);
-    px_err_hint(err, "Known are observations, actions, rewards, action_mask and action_source (a row for each step), and length, "
+    px_fail_hint(err, "Known are observations, actions, rewards, action_mask and action_source (a row for each step), and length, "
                 "terminated, truncated, has_final and labelled (a number for each trajectory).");
     return PX_E_BAD_DATA;
   }
   return PX_OK;
 }
 
-static enum px_status find_column(struct upload *u, const struct px_st *st, enum column c, struct px_err *err) {
-  const struct px_st_tensor *other = COLUMNS[c].also ? px_st_find(st, COLUMNS[c].also) : NULL;
-  u->col[c] = px_st_find(st, COLUMNS[c].name);
-  if (u->col[c] && other) return px_reading_fail_twice(COLUMNS[c].name, COLUMNS[c].also, err);
+static enum px_status find_column(struct upload *u, const struct px_safetensors *st, enum column c, struct px_err *err) {
+  const struct px_safetensors_tensor *other = COLUMNS[c].also ? px_safetensors_find(st, COLUMNS[c].also) : NULL;
+  u->col[c] = px_safetensors_find(st, COLUMNS[c].name);
+  if (u->col[c] && other) return px_reader_fail_twice(COLUMNS[c].name, COLUMNS[c].also, err);
   if (other) u->col[c] = other;
   if (!u->col[c] && COLUMNS[c].needed) return bad_column(u, err, c, "is missing");
   return PX_OK;
 }
 
-static enum px_status find_columns(struct upload *u, const struct px_st *st, struct px_err *err) {
+static enum px_status find_columns(struct upload *u, const struct px_safetensors *st, struct px_err *err) {
   enum px_status status = check_names(st, err);
   for (enum column c = 0; c < COLUMNS_N && !status; c++) {
     const bool unwanted = c == ACTIONS || c == LABELLED || c == LABEL_MASK || c == ACTION_SOURCE;
@@ -158,7 +158,7 @@ static enum px_status find_columns(struct upload *u, const struct px_st *st, str
 }
 
 static enum px_status check_columns(struct upload *u, struct px_err *err) {
-  const struct px_st_tensor *length = u->col[LENGTH];
+  const struct px_safetensors_tensor *length = u->col[LENGTH];
   u->traj_n = length->rank == 1 ? length->dims[0] : 0;
   if (u->traj_n < 1) return bad_column(u, err, LENGTH, "must be one number per trajectory");
   enum px_status status = check_lengths(u, err);
@@ -186,18 +186,18 @@ static enum px_status check_columns(struct upload *u, struct px_err *err) {
 
 /* n numbers from `first` on, converted. */
 static enum px_status copy_floats(struct upload *u, enum column c, uint64_t first, uint64_t n, struct px_buf *copy) {
-  const struct px_st_tensor *t = u->col[c];
+  const struct px_safetensors_tensor *t = u->col[c];
   copy->len = 0;
   const enum px_status status = px_buf_room(copy, n * sizeof(float));
   if (!status)
-    px_reading_convert(&u->lost[c], PX_PRECISION_ROWS, NUMBERS[t->dtype], number_place(t, first), n, (float *)(void *)copy->data);
+    px_reader_convert(&u->lost[c], PX_PRECISION_ROWS, NUMBERS[t->dtype], number_place(t, first), n, (float *)(void *)copy->data);
   return status;
 }
 
 /* The same, but the file's own numbers if they can be read in place. */
 static enum px_status floats_at(struct upload *u, enum column c, uint64_t first, uint64_t n, struct px_buf *copy, const float **out) {
-  const struct px_st_tensor *t = u->col[c];
-  const bool in_place = t->dtype == PX_DTYPE_F32 && px_st_aligned(t);
+  const struct px_safetensors_tensor *t = u->col[c];
+  const bool in_place = t->dtype == PX_DTYPE_F32 && px_safetensors_aligned(t);
   const enum px_status status = in_place ? PX_OK : copy_floats(u, c, first, n, copy);
   if (!status) *out = in_place ? (const float *)t->data + first : (const float *)(void *)copy->data;
   return status;
@@ -205,8 +205,8 @@ static enum px_status floats_at(struct upload *u, enum column c, uint64_t first,
 
 /* Whether the step has an action; one that it has not becomes zeros. */
 static bool take_label(struct upload *u, uint64_t step, float *action) {
-  const struct px_st_tensor *mask = u->col[LABEL_MASK], *source = u->col[ACTION_SOURCE];
-  if (!mask && !source) return !px_reading_take_nan(u->r, action);
+  const struct px_safetensors_tensor *mask = u->col[LABEL_MASK], *source = u->col[ACTION_SOURCE];
+  if (!mask && !source) return !px_reader_take_nan(u->r, action);
   const bool known = (!mask || flag_at(mask, step)) && (!source || flag_at(source, step));
   if (!known) memset(action, 0, u->spaces->act_dim * sizeof *action);
   return known;
@@ -241,15 +241,15 @@ static enum px_status put_all(struct upload *u, struct px_err *err) {
     if (!status) status = labels_of(u, i, step, &traj);
     if (status) return px_fail(err, status, "trajectory %" PRIu64 " is too large to be read", i);
     status = px_traj_check(u->spaces, &traj, i, err);
-    if (!status) status = px_reading_put(u->r, &traj, err);
+    if (!status) status = px_reader_put(u->r, &traj, err);
     if (status) return status;
     step += traj.steps;
     obs += rows;
   }
   enum px_status status = PX_OK;
   for (enum column c = OBSERVATIONS; c <= REWARDS && !status; c++)
-    status = px_reading_check_precision(u->r, COLUMNS[c].name, &u->lost[c], err);
-  if (!status) px_reading_note_counts(u->r);
+    status = px_reader_check_precision(u->r, COLUMNS[c].name, &u->lost[c], err);
+  if (!status) px_reader_note_counts(u->r);
   return status;
 }
 
@@ -265,17 +265,17 @@ enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_
                                    const struct px_traj_sink *sink, struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report unread = { 0 };
-  struct px_reading r = { .options = &defaults, .spaces = spaces, .sink = sink, .report = &unread, .file_bytes = n,
+  struct px_reader r = { .options = &defaults, .spaces = spaces, .sink = sink, .report = &unread, .file_bytes = n,
                           .no_integers = px_spaces_take_no_integers(spaces) };
   return px_read_safetensors_noting(&r, bytes, n, err);
 }
 
-enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
   const size_t most = (PX_STEPS_MAX + 1ull) * PX_OBS_MAX * sizeof(float);
   struct upload u = { .r = r, .spaces = r->spaces, .observations = PX_BUF(most), .actions = PX_BUF(most), .rewards = PX_BUF(most),
                       .labelled = PX_BUF(most) };
-  struct px_st *st = NULL;
-  enum px_status status = px_st_parse(bytes, n, &st, err);
+  struct px_safetensors *st = NULL;
+  enum px_status status = px_safetensors_parse(bytes, n, &st, err);
   if (!status) status = find_columns(&u, st, err);
   if (!status) status = check_columns(&u, err);
   if (!status) status = watch_precision(&u, err);
@@ -285,7 +285,7 @@ enum px_status px_read_safetensors_noting(struct px_reading *r, const void *byte
   px_buf_free(&u.rewards);
   px_buf_free(&u.labelled);
   for (enum column c = 0; c < COLUMNS_N; c++) px_precision_free(&u.lost[c]);
-  px_st_free(st);
+  px_safetensors_free(st);
   return status;
 }
 

@@ -27,7 +27,7 @@ enum px_status px_read_safetensors_file(const char *path, const struct px_spaces
                                         const struct px_traj_sink *sink, struct px_err *err) PX_MUST_CHECK;
 
 /* The same to r's sink, with r's options, and notes in its report. */
-struct px_reading;
-enum px_status px_read_safetensors_noting(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+struct px_reader;
+enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -14,15 +14,15 @@
 enum { DEFAULT_RATIO = 100 };
 static const uint64_t DEFAULT_LOGICAL_BYTES = 10ull << 30;
 
-uint64_t px_reading_max_bytes(const struct px_reading *r) {
+uint64_t px_reader_max_bytes(const struct px_reader *r) {
   return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
 }
 
-enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, const char *what, uint64_t n, struct px_err *err) {
-  const uint64_t max = px_reading_max_bytes(r);
+enum px_status px_reader_charge_bytes(struct px_reader *r, const char *name, const char *what, uint64_t n, struct px_err *err) {
+  const uint64_t max = px_reader_max_bytes(r);
   const uint64_t ratio = r->options->max_ratio ? r->options->max_ratio : DEFAULT_RATIO;
   size_t size;
-  if (!px_add(n, r->logical_bytes, &size) || size > max)
+  if (!px_mem_add(n, r->logical_bytes, &size) || size > max)
     return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " bytes", what, max);
   if (size > PX_DECODE_FREE_BYTES && size / ratio > r->file_bytes)
     return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " times the file's %" PRIu64
@@ -31,7 +31,7 @@ enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, c
   return PX_OK;
 }
 
-enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
+enum px_status px_reader_charge(struct px_reader *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
                                  struct px_err *err) {
   if (cols > PX_OBS_MAX)
     return px_fail_at(err, PX_E_BAD_DATA, name, "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
@@ -39,19 +39,19 @@ enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_
   char what[256];
   size_t size;
   snprintf(what, sizeof what, "'%.180s' [%" PRIu64 ", %" PRIu64 "]", name, rows, cols);
-  if (!px_mul(rows, cols, &size) || !px_mul(size, bytes, &size)) size = SIZE_MAX;
-  return px_reading_charge_bytes(r, name, what, size, err);
+  if (!px_mem_mul(rows, cols, &size) || !px_mem_mul(size, bytes, &size)) size = SIZE_MAX;
+  return px_reader_charge_bytes(r, name, what, size, err);
 }
 
 /* A file may hold millions of trajectories in a few bytes each. */
-static enum px_status charge_trajectory(struct px_reading *r, struct px_err *err) {
+static enum px_status charge_trajectory(struct px_reader *r, struct px_err *err) {
   char place[48], what[96];
   snprintf(place, sizeof place, "trajectory %" PRIu64, r->report->trajectories_n);
   snprintf(what, sizeof what, "%s, each counting as %d bytes,", place, PX_TRAJ_COST_BYTES);
-  return px_reading_charge_bytes(r, place, what, PX_TRAJ_COST_BYTES, err);
+  return px_reader_charge_bytes(r, place, what, PX_TRAJ_COST_BYTES, err);
 }
 
-enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) {
+enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj, struct px_err *err) {
   enum px_status status = charge_trajectory(r, err);
   if (!status) status = r->sink->put(r->sink->ctx, traj, err);
   if (!status) {
@@ -63,7 +63,7 @@ enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, 
   return status;
 }
 
-void px_reading_note(struct px_reading *r, const char *fmt, ...) {
+void px_reader_note(struct px_reader *r, const char *fmt, ...) {
   if (r->report->notes_n == PX_READ_NOTES_MAX) return;
   va_list args;
   va_start(args, fmt);
@@ -71,7 +71,7 @@ void px_reading_note(struct px_reading *r, const char *fmt, ...) {
   va_end(args);
 }
 
-enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
+enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const char *field, struct px_err *err,
                                const char *fmt, ...) {
   char place[160], message[400];
   snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s", r->report->trajectories_n, step, field);
@@ -82,13 +82,13 @@ enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const 
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
 }
 
-enum px_status px_reading_fail_twice(const char *first, const char *second, struct px_err *err) {
+enum px_status px_reader_fail_twice(const char *first, const char *second, struct px_err *err) {
   (void)px_fail_at(err, PX_E_BAD_DATA, second, "'%s' and '%s' mean the same, and both are there", first, second);
-  px_err_hint(err, "Leave one of them out.");
+  px_fail_hint(err, "Leave one of them out.");
   return PX_E_BAD_DATA;
 }
 
-bool px_reading_take_nan(struct px_reading *r, float *action) {
+bool px_reader_take_nan(struct px_reader *r, float *action) {
   const uint32_t A = r->spaces->act_dim;
   for (uint32_t j = 0; j < A; j++)
     if (!isnan(action[j])) return false;
@@ -97,22 +97,22 @@ bool px_reading_take_nan(struct px_reading *r, float *action) {
   return true;
 }
 
-void px_reading_note_counts(struct px_reading *r) {
+void px_reader_note_counts(struct px_reader *r) {
   if (r->nan_actions_n)
-    px_reading_note(r, "at %" PRIu64 " steps all numbers of the action are NaN: these steps are unlabelled", r->nan_actions_n);
+    px_reader_note(r, "at %" PRIu64 " steps all numbers of the action are NaN: these steps are unlabelled", r->nan_actions_n);
 }
 
-enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err) {
+enum px_status px_reader_no_keys(const struct px_reader *r, struct px_err *err) {
   if (!r->options->obs_keys_n) return PX_OK;
   px_fail_at(err, PX_E_BAD_DATA, "obs_keys", "obs_keys choose among several arrays of observations, but here the observations are "
              "one array");
-  px_err_hint(err, "Leave obs_keys out, or send a file whose observations are groups (Minari, robomimic).");
+  px_fail_hint(err, "Leave obs_keys out, or send a file whose observations are groups (Minari, robomimic).");
   return PX_E_BAD_DATA;
 }
 
 enum { WIDE_N = 256 };
 
-void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst) {
+void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst) {
   double wide[WIDE_N];
   px_dtype_to_float(type, src, n, dst);
   for (size_t at = 0, some; precision->columns && at < n; at += some) {
@@ -122,14 +122,14 @@ void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_
   }
 }
 
-enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
+enum px_status px_reader_check_precision(struct px_reader *r, const char *name, const struct px_precision *precision,
                                           struct px_err *err) {
   uint32_t col = 0;
   const enum px_precision_loss loss = px_precision_judge(precision, &col);
   if (loss == PX_PRECISION_REFUSED) return px_precision_fail(precision, name, col, err);
   if (loss == PX_PRECISION_NOTED && !r->precision_noted) {
     r->precision_noted = true;
-    px_reading_note(r, "%.80s[%u] changes by less than the precision of float32, in which numbers are kept, near %g: most of its "
+    px_reader_note(r, "%.80s[%u] changes by less than the precision of float32, in which numbers are kept, near %g: most of its "
                     "changes are lost; subtract its first value if they matter", name, col, precision->columns[col].largest);
   }
   return PX_OK;
@@ -146,12 +146,12 @@ enum px_status px_column_expect(const struct px_column *column, uint32_t cols, c
                     cols);
 }
 
-enum px_status px_column_expect_actions(const struct px_reading *r, const struct px_column *column, struct px_err *err) {
+enum px_status px_column_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err) {
   const enum px_status status = px_column_expect(column, r->spaces->act_dim, "the dataset declares actions of", err);
   if (status || !column->integers || !r->no_integers) return status;
   (void)px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' holds integers, but the dataset declares continuous actions "
                    "from -1 to 1", column->name);
-  px_err_hint(err, "%s", px_spaces_discrete_hint);
+  px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
 }
 
@@ -161,7 +161,7 @@ void px_traj_buffer_init(struct px_traj_buffer *room, const struct px_spaces *sp
 
 static bool grow(void *array, size_t n, size_t size) {
   void **p = array;
-  void *bigger = px_realloc_n(*p, n, size);
+  void *bigger = px_mem_realloc(*p, n, size);
   if (bigger) *p = bigger;
   return bigger;
 }

@@ -15,7 +15,7 @@
 enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 256 };
 
 /* Borrows everything it points to. */
-struct px_reading {
+struct px_reader {
   const struct px_read_options *options; /* never NULL */
   const struct px_spaces *spaces;
   const struct px_traj_sink *sink;
@@ -28,39 +28,39 @@ struct px_reading {
 };
 
 /* Each reads a whole file in memory, and sets report->layout. In the helper process, or in tests. */
-enum px_status px_read_hdf5(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
-enum px_status px_read_npz(struct px_reading *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_hdf5(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_npz(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
 /* Reads `fd` from where it stands. */
-enum px_status px_read_jsonl(struct px_reading *r, int fd, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) PX_MUST_CHECK;
 
 /* Hands a trajectory on, and counts and charges it. */
-enum px_status px_reading_put(struct px_reading *r, const struct px_traj *traj, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj, struct px_err *err) PX_MUST_CHECK;
 /* Adds a line to the report; those over its capacity are dropped. */
-void px_reading_note(struct px_reading *r, const char *fmt, ...) PX_PRINTF(2, 3);
+void px_reader_note(struct px_reader *r, const char *fmt, ...) PX_PRINTF(2, 3);
 /* BAD_DATA at "trajectory n, step t, field", n being the next to be put. */
-enum px_status px_reading_fail(const struct px_reading *r, uint64_t step, const char *field, struct px_err *err,
+enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const char *field, struct px_err *err,
                                const char *fmt, ...) PX_PRINTF(5, 6);
 /* BAD_DATA at `second` where a file has two arrays of one meaning. */
-enum px_status px_reading_fail_twice(const char *first, const char *second, struct px_err *err);
+enum px_status px_reader_fail_twice(const char *first, const char *second, struct px_err *err);
 /* An array cannot hold null: a row [A] of nothing but NaN is a step without an action. True for one, which becomes zeros. */
-bool px_reading_take_nan(struct px_reading *r, float *action);
+bool px_reader_take_nan(struct px_reader *r, float *action);
 /* The notes of what was counted; once, after the last trajectory. */
-void px_reading_note_counts(struct px_reading *r);
+void px_reader_note_counts(struct px_reader *r);
 /* BAD_DATA when options name keys; for layouts whose observations are one array. */
-enum px_status px_reading_no_keys(const struct px_reading *r, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_reader_no_keys(const struct px_reader *r, struct px_err *err) PX_MUST_CHECK;
 /* How much all arrays together may take, unpacked. */
-uint64_t px_reading_max_bytes(const struct px_reading *r);
+uint64_t px_reader_max_bytes(const struct px_reader *r);
 /* Counts an array about to be read against the limits, before anything of it is read. */
-enum px_status px_reading_charge(struct px_reading *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
+enum px_status px_reader_charge(struct px_reader *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
                                  struct px_err *err) PX_MUST_CHECK;
 
 /* px_dtype_to_float, with what float32 loses counted as in px_precision_see. */
-void px_reading_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst);
+void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst);
 /* After the last row of an array: BAD_DATA at "name[col]" where float32 would make a staircase of a column, or a note. */
-enum px_status px_reading_check_precision(struct px_reading *r, const char *name, const struct px_precision *precision,
+enum px_status px_reader_check_precision(struct px_reader *r, const char *name, const struct px_precision *precision,
                                           struct px_err *err) PX_MUST_CHECK;
 /* The same for n bytes of something else; `what` names it in the error. */
-enum px_status px_reading_charge_bytes(struct px_reading *r, const char *name, const char *what, uint64_t n, struct px_err *err)
+enum px_status px_reader_charge_bytes(struct px_reader *r, const char *name, const char *what, uint64_t n, struct px_err *err)
   PX_MUST_CHECK;
 
 /* An array [rows, cols] read once from the first row to the last. */
@@ -80,7 +80,7 @@ enum px_status px_column_expect(const struct px_column *column, uint32_t cols, c
   PX_MUST_CHECK;
 
 /* The same for actions, which moreover may have to be floats: see no_integers. */
-enum px_status px_column_expect_actions(const struct px_reading *r, const struct px_column *column, struct px_err *err)
+enum px_status px_column_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err)
   PX_MUST_CHECK;
 
 /* Room for a trajectory, grown on demand; owns its arrays. */
@@ -104,6 +104,6 @@ struct px_flat_source {
   enum px_status (*open)(void *ctx, const char *name, struct px_column *out, struct px_err *err);
 };
 /* Reads the flat layout and splits it into episodes. */
-enum px_status px_read_flat(struct px_reading *r, const struct px_flat_source *source, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_flat(struct px_reader *r, const struct px_flat_source *source, struct px_err *err) PX_MUST_CHECK;
 
 #endif

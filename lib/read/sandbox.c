@@ -114,7 +114,7 @@ static void clean(char *text, size_t size) {
   px_text_clean(text);
 }
 
-static enum px_status take_trajectory(struct helper *h, struct px_reading *r, struct px_traj_buffer *room,
+static enum px_status take_trajectory(struct helper *h, struct px_reader *r, struct px_traj_buffer *room,
                                       const struct px_sandbox_frame *frame, bool *lost, struct px_err *err) {
   const size_t T = frame->steps, O = r->spaces->obs_dim, A = r->spaces->act_dim;
   if (!T || T > PX_STEPS_MAX || frame->flags >= PX_SANDBOX_HAS_MASK * 2)
@@ -134,7 +134,7 @@ static enum px_status take_trajectory(struct helper *h, struct px_reading *r, st
     .labelled = actions && mask ? room->labelled : NULL, .rewards = room->rewards,
     .terminated = frame->flags & PX_SANDBOX_TERMINATED, .truncated = frame->flags & PX_SANDBOX_TRUNCATED, .has_final = final,
   };
-  return px_reading_put(r, &traj, err);
+  return px_reader_put(r, &traj, err);
 }
 
 static enum px_status take_error(struct helper *h, bool *lost, struct px_err *err) {
@@ -149,11 +149,11 @@ static enum px_status take_error(struct helper *h, bool *lost, struct px_err *er
   /* A helper that was taken over must not pass its trouble off as ours. */
   const bool known = said.code == PX_E_TOO_LARGE || said.code == PX_E_NO_MEMORY;
   const enum px_status status = px_fail_at(err, known ? said.code : PX_E_BAD_DATA, said.pointer, "%s", said.message);
-  if (*said.hint) px_err_hint(err, "%s", said.hint);
+  if (*said.hint) px_fail_hint(err, "%s", said.hint);
   return status;
 }
 
-static bool take_report(struct helper *h, struct px_reading *r) {
+static bool take_report(struct helper *h, struct px_reader *r) {
   struct px_read_report *said = calloc(1, sizeof *said);
   if (!said) h->trouble = ENOMEM;
   const bool taken = said && take(h, said, sizeof *said) && said->notes_n <= PX_READ_NOTES_MAX;
@@ -171,7 +171,7 @@ static bool take_report(struct helper *h, struct px_reading *r) {
 }
 
 /* Frames until the last; *lost when the helper ended before. */
-static enum px_status converse(struct helper *h, struct px_reading *r, bool *lost, struct px_err *err) {
+static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost, struct px_err *err) {
   struct px_traj_buffer room;
   px_traj_buffer_init(&room, r->spaces);
   enum px_status status = PX_OK;
@@ -188,7 +188,7 @@ static enum px_status converse(struct helper *h, struct px_reading *r, bool *los
   return status;
 }
 
-enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format format, struct px_err *err) {
+enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) {
   struct px_sandbox_request request;
   memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
   request.format = format;

@@ -18,10 +18,10 @@
 #include "lib/base/subprocess.h"
 #include "lib/read/read.h"
 
-struct px_reading;
+struct px_reader;
 /* Reads a file through a helper into the reading's sink; the trajectories are
  * well-formed but their numbers are not checked yet. JSON lines are read from where `fd` stands. */
-enum px_status px_sandbox_read(struct px_reading *r, int fd, enum px_format format, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) PX_MUST_CHECK;
 /* For px_subprocess_main of a program that reads. */
 extern const struct px_subprocess_kind px_parse_helper;
 

@@ -86,7 +86,7 @@ bool px_sandbox_lock(const struct px_sandbox_request *request) {
 }
 
 /* JSON lines are read as a stream, the others out of the mapped file. */
-static enum px_status parse(struct px_reading *r, enum px_format format, const void *bytes, struct px_err *err) {
+static enum px_status parse(struct px_reader *r, enum px_read_format format, const void *bytes, struct px_err *err) {
   switch (format) {
     case PX_FORMAT_HDF5: return px_read_hdf5(r, bytes, r->file_bytes, err);
     case PX_FORMAT_NPZ: return px_read_npz(r, bytes, r->file_bytes, err);
@@ -100,10 +100,10 @@ static enum px_status parse(struct px_reading *r, enum px_format format, const v
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_read_report report;
   const struct px_traj_sink sink = { (void *)(uintptr_t)&request->spaces, put };
-  struct px_reading r = { .options = &request->options, .spaces = &request->spaces, .sink = &sink, .report = &report,
+  struct px_reader r = { .options = &request->options, .spaces = &request->spaces, .sink = &sink, .report = &report,
                           .no_integers = px_spaces_take_no_integers(&request->spaces), .file_bytes = request->file_bytes };
   struct px_err err = { 0 };
-  const enum px_status status = parse(&r, (enum px_format)request->format, bytes, &err);
+  const enum px_status status = parse(&r, (enum px_read_format)request->format, bytes, &err);
   err.code = status;
   return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
                  : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) && flush();

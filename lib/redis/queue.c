@@ -39,7 +39,7 @@ enum px_status queue_open(const char *url, struct queue **out, struct px_err *er
   if (q->configured && !redis_url_parse(url, &q->at)) {
     free(q);
     px_fail(err, PX_E_BAD_FIELD, "redis_url is not understood");
-    px_err_hint(err, "redis://[user:password@]host:port/db, unix:///path?db=n, or redis+sentinel://host:port,host:port/master/db");
+    px_fail_hint(err, "redis://[user:password@]host:port/db, unix:///path?db=n, or redis+sentinel://host:port,host:port/master/db");
     return PX_E_BAD_FIELD;
   }
   *out = q;

@@ -13,7 +13,7 @@ enum { IDLE_MS = 60000 };
 
 static enum px_status refuse(struct px_err *err, const char *why) {
   px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model could not be compiled and stepped: %s", why);
-  px_err_hint(
+  px_fail_hint(
     err,
     "A model may take %d s of processor time and %llu MiB of memory to compile and take %d steps.",
     PX_MJCF_CPU_S, PX_MJCF_MEMORY_BYTES >> 20, PX_MJCF_STEPS);
@@ -55,7 +55,7 @@ static enum px_status judge(struct px_mjcf_answer *a, struct px_mjcf_model *out,
 
 static enum px_status converse(int talk, const struct px_mjcf_request *request, const char *text,
                                pid_t pid, struct px_mjcf_model *out, struct px_err *err) {
-  struct px_mjcf_answer *answer = px_calloc(1, sizeof *answer);
+  struct px_mjcf_answer *answer = px_mem_calloc(1, sizeof *answer);
   if (!answer) {
     px_subprocess_end(pid);
     return px_fail(err, PX_E_NO_MEMORY, "checking a model");

@@ -28,7 +28,7 @@ static enum px_status refuse(struct scan *s, const char *fmt, ...) {
   vsnprintf(what, sizeof what, fmt, args);
   va_end(args);
   px_fail_at(s->err, PX_E_BAD_FIELD, "/mjcf", "line %u: %s", line, what);
-  px_err_hint(
+  px_fail_hint(
     s->err,
     "One self-contained MJCF text is taken: no files, no includes, no plugins, no declarations.");
   return PX_E_BAD_FIELD;

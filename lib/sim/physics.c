@@ -90,7 +90,7 @@ enum px_status px_physics_load(const char *mjcf, size_t n, mjModel **model, mjDa
   if (n > INT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a model of %zu bytes is too large", n);
   /* MuJoCo reads XML from a file or from its own table of files in memory, which is megabytes:
    * not for the stack. */
-  struct load l = { .mjcf = mjcf, .n = n, .files = px_calloc(1, sizeof *l.files) };
+  struct load l = { .mjcf = mjcf, .n = n, .files = px_mem_calloc(1, sizeof *l.files) };
   if (!l.files) return px_fail(err, PX_E_NO_MEMORY, "no memory to load a model");
   enum px_status status = px_physics_guard(load, &l, err);
   free(l.files);

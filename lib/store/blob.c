@@ -117,7 +117,7 @@ enum px_status store_blob_put_fd(struct store *store, int fd, struct store_blob 
   return status;
 }
 
-enum px_status blob_chunks_from_fd(struct store *store, int64_t id, int first, int fd, uint64_t n, struct px_err *err) {
+enum px_status store_blob_chunks_from_fd(struct store *store, int64_t id, int first, int fd, uint64_t n, struct px_err *err) {
   char *chunk = malloc(STORE_CHUNK_BYTES);
   enum px_status status = chunk ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a chunk");
   int no = first;
@@ -194,10 +194,10 @@ static enum px_status hand_over(const struct whole *w, const void *bytes, size_t
   uint8_t digest[PX_SHA256_BYTES];
   char hex[PX_SHA256_HEX];
   px_sha256(bytes, n, digest);
-  px_hex(digest, sizeof digest, hex);
+  px_text_hex(digest, sizeof digest, hex);
   if (strcmp(hex, w->digest + 2) == 0) return w->sink(w->ctx, w->number, bytes, n, err);
   px_fail(err, PX_E_BAD_DATA, "segment %u of %s is damaged: its digest is not the one recorded when it was stored", w->number, w->of);
-  px_err_hint(err, "Restore the database from a backup, or upload the data again into a new dataset.");
+  px_fail_hint(err, "Restore the database from a backup, or upload the data again into a new dataset.");
   return PX_E_BAD_DATA;
 }
 
@@ -208,7 +208,7 @@ static enum px_status make_whole(void *ctx, const void *bytes, size_t n, struct 
   return status || w->bytes.len < w->size ? status : hand_over(w, w->bytes.data, w->bytes.len, err);
 }
 
-enum px_status blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
+enum px_status store_blob_read_rows(struct store *store, enum db_sql sql, const struct db_params *params, uint32_t count,
                               blob_sink sink, void *ctx, struct px_err *err, const char *of) {
   PGresult *rows;
   enum px_status status = db_run(store, sql, params, DB_TEXT, &rows, err);

@@ -30,7 +30,7 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
   struct store_blob blob;
   bool already = false;
   enum px_status status = blob_write(store, k->bytes, k->n, k->digest, &blob, err);
-  if (!status) status = job_hold(store, k->hold, &already, err);
+  if (!status) status = store_job_lease_hold(store, k->hold, &already, err);
   if (!status && already) status = px_fail(err, PX_E_FENCED, "job %s has succeeded already", k->hold->job);
   if (status) return status;
   struct db_params advance = DB_PARAMS, insert = DB_PARAMS, trim = DB_PARAMS;

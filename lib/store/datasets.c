@@ -77,7 +77,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   if (status) return status;
   if (PQntuples(row)) {
     status = px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", PQgetvalue(row, 0, 0));
-    px_err_hint(err, "Cancel its unfinished jobs first, or wait for them.");
+    px_fail_hint(err, "Cancel its unfinished jobs first, or wait for them.");
   }
   PQclear(row);
   return status ? status : db_run(store, SQL_dataset_delete, &p, DB_TEXT, NULL, err);
@@ -159,7 +159,7 @@ enum px_status store_dataset_list(struct store *store, const char *after, int li
   return db_document(store, SQL_dataset_list, &p, out, NULL, err, "%s", "there are no datasets");
 }
 
-enum px_status store_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
                                      struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
@@ -168,7 +168,7 @@ enum px_status store_trajectory_list(struct store *store, const char *id, int64_
   return db_document(store, SQL_trajectory_list, &p, out, NULL, err, "there is no dataset %s", id);
 }
 
-enum px_status store_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
+enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
                                      struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
@@ -182,7 +182,7 @@ enum px_status store_trajectory_find(struct store *store, const char *id, int64_
   return PX_OK;
 }
 
-enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
+enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
                                         double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset_id);
@@ -191,8 +191,8 @@ enum px_status store_trajectory_returns(struct store *store, const char *dataset
   const enum px_status status = db_run(store, SQL_trajectory_returns, &p, DB_BINARY, &rows, err);
   if (status) return status;
   const int rows_n = PQntuples(rows);
-  double *values = px_calloc((size_t)rows_n, sizeof *values);
-  uint8_t *flags = px_calloc((size_t)rows_n, 1);
+  double *values = px_mem_calloc((size_t)rows_n, sizeof *values);
+  uint8_t *flags = px_mem_calloc((size_t)rows_n, 1);
   if (!values || !flags) {
     free(values);
     free(flags);
@@ -210,11 +210,11 @@ enum px_status store_trajectory_returns(struct store *store, const char *dataset
   return PX_OK;
 }
 
-enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
+enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
                                   store_segment_sink sink, void *ctx, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset_id);
   db_int(&p, first);
   db_int(&p, (int64_t)first + count);
-  return blob_read_rows(store, SQL_segment_blobs, &p, count, sink, ctx, err, dataset_id);
+  return store_blob_read_rows(store, SQL_segment_blobs, &p, count, sink, ctx, err, dataset_id);
 }

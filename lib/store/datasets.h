@@ -38,10 +38,10 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
                                   int64_t *version, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
                                   struct px_err *err) PX_MUST_CHECK;
-enum px_status store_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
                                      struct px_err *err) PX_MUST_CHECK;
 /* Where trajectory n is: its segment's number and its index within the segment. */
-enum px_status store_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
+enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
                                      struct px_err *err) PX_MUST_CHECK;
 
 /* An append: blobs are stored as segments arrive, possibly on several
@@ -55,7 +55,7 @@ enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, stru
  * a function to be asked in the transaction that appends, with the dataset locked: `stored` are those digests that the
  * dataset has, with the numbers of their trajectories. It may run again. Anything but PX_OK ends the transaction;
  * *result_json, which the append frees, is the job's result instead of the one given to commit. */
-typedef enum px_status (*store_append_decide)(void *ctx, const struct px_digest_set *stored, char **result_json,
+typedef enum px_status (*store_append_decide)(void *ctx, const struct px_traj_digest_set *stored, char **result_json,
                                               struct px_err *err);
 void store_append_decides(struct store_append *append, store_append_decide decide, void *ctx);
 enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest, struct px_err *err)
@@ -78,12 +78,12 @@ void store_append_free(struct store_append *append);
  * the same store. NOT_FOUND unless the dataset has them all, BAD_DATA naming
  * a segment whose bytes do not have the digest recorded with it. */
 typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
-enum px_status store_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
+enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
                                   store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
 /* Returns of all trajectories of the first segments_n segments, and how much of
  * each has true actions. Arrays from malloc, owned by the caller. */
 enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED_ALL };
-enum px_status store_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
+enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
                                         double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err)
   PX_MUST_CHECK;
 

@@ -72,9 +72,9 @@ const struct px_traj_digest *store_append_digests(const struct store_append *app
 static enum px_status piece_new(const struct px_segment *segment, uint32_t obs_dim, struct piece *out, struct px_err *err) {
   struct piece piece = { .traj_n = segment->traj_n, .steps_n = segment->steps_n, .labelled_n = segment->labelled_n,
                          .obs = { .n = segment->obs.n } };
-  piece.rows = px_calloc(segment->traj_n, sizeof *piece.rows);
-  piece.obs.mean = px_calloc(obs_dim, sizeof(double));
-  piece.obs.m2 = px_calloc(obs_dim, sizeof(double));
+  piece.rows = px_mem_calloc(segment->traj_n, sizeof *piece.rows);
+  piece.obs.mean = px_mem_calloc(obs_dim, sizeof(double));
+  piece.obs.m2 = px_mem_calloc(obs_dim, sizeof(double));
   if (!piece.rows || !piece.obs.mean || !piece.obs.m2) {
     piece_free(&piece);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the index of a segment");
@@ -91,7 +91,7 @@ enum px_status store_append_segment(struct store_append *append, struct store *s
   if (append->n == SEGMENTS_MAX) return px_fail(err, PX_E_TOO_LARGE, "more than %d segments in one upload", SEGMENTS_MAX);
   if (append->n == append->cap) {
     const size_t cap = append->cap ? append->cap * 2 : 64;
-    struct piece *pieces = px_realloc_n(append->pieces, cap, sizeof *pieces);
+    struct piece *pieces = px_mem_realloc(append->pieces, cap, sizeof *pieces);
     if (!pieces) return px_fail(err, PX_E_NO_MEMORY, "no memory for the list of segments");
     append->pieces = pieces;
     append->cap = cap;
@@ -246,12 +246,12 @@ static enum px_status attach(struct store *store, struct store_append *append, c
 /* Asks whoever appends, now that nobody else can. */
 static enum px_status decide(struct store *store, struct store_append *append, char **result_json, struct px_err *err) {
   if (!append->decide) return PX_OK;
-  struct px_digest_set stored = { 0 };
+  struct px_traj_digest_set stored = { 0 };
   size_t n;
   const struct px_traj_digest *digests = store_append_digests(append, &n);
   enum px_status status = duplicates_find(store, append->dataset_id, digests, n, &stored, err);
   if (!status) status = append->decide(append->decide_ctx, &stored, result_json, err);
-  px_digest_set_free(&stored);
+  px_traj_digest_set_free(&stored);
   return status;
 }
 
@@ -267,7 +267,7 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
     PQclear(row);
     return status;
   }
-  struct px_running_stats obs = { .mean = px_calloc(append->obs_dim, sizeof(double)), .m2 = px_calloc(append->obs_dim, sizeof(double)) };
+  struct px_running_stats obs = { .mean = px_mem_calloc(append->obs_dim, sizeof(double)), .m2 = px_mem_calloc(append->obs_dim, sizeof(double)) };
   if (!obs.mean || !obs.m2) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the observation statistics");
   else if (db_get_int(row, 0, 0) != append->obs_dim)
     status = px_fail(err, PX_E_BAD_DATA, "dataset %s has %s observation dimensions, not %u", append->dataset_id,
@@ -299,12 +299,12 @@ static enum px_status commit_work(struct store *store, void *ctx, struct px_err 
   const struct commit *commit = ctx;
   bool already = false;
   enum px_status status = PX_OK;
-  if (commit->hold) status = job_hold(store, commit->hold, &already, err);
+  if (commit->hold) status = store_job_lease_hold(store, commit->hold, &already, err);
   else if (db_unsettled(store) && commit->append->n) status = is_attached(store, commit->append, &already, err);
   if (status || already) return status;
   char *result_json = NULL;
   status = append_locked(store, commit->append, &result_json, err);
-  if (!status && commit->hold) status = job_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
+  if (!status && commit->hold) status = store_job_lease_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
   free(result_json);
   return status;
 }

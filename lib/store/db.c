@@ -43,9 +43,9 @@ static enum px_status unsettled(struct px_err *err, const char *what) {
 
 enum px_status db_ensure(struct store *store, struct px_err *err) {
   bool fresh = false;
-  enum px_status status = conn_ensure(store, &fresh, err);
-  if (!status && fresh) status = incarnation_settle(store, err);
-  if (status) conn_drop(store);
+  enum px_status status = db_conn_ensure(store, &fresh, err);
+  if (!status && fresh) status = store_incarnation_settle(store, err);
+  if (status) db_conn_drop(store);
   return status;
 }
 
@@ -60,7 +60,7 @@ enum px_status store_open(const char *url, const char *application, struct store
 
 static enum px_status prepare(struct store *store, enum db_sql sql, struct px_err *err) {
   if (store->prepared[sql]) return PX_OK;
-  PGresult *result = conn_prepare(store, STATEMENT[sql].name, STATEMENT[sql].text);
+  PGresult *result = db_conn_prepare(store, STATEMENT[sql].name, STATEMENT[sql].text);
   const enum px_status status = db_status(store, result, err);
   PQclear(result);
   store->prepared[sql] = !status;
@@ -76,7 +76,7 @@ static enum px_status run_once(struct store *store, enum db_sql sql, const struc
   if (!status) status = prepare(store, sql, err);
   if (status) return status;
   *sent = true;
-  PGresult *result = conn_run(store, STATEMENT[sql].name, params, format);
+  PGresult *result = db_conn_run(store, STATEMENT[sql].name, params, format);
   status = db_status(store, result, err);
   if (status || !out) PQclear(result);
   else *out = result;
@@ -105,10 +105,10 @@ enum px_status db_run(struct store *store, enum db_sql sql, const struct db_para
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!conn_is_lost(store)) return status;
-    conn_drop(store);
+    if (!db_conn_is_lost(store)) return status;
+    db_conn_drop(store);
     if (sent && only_once(sql)) return unsettled(err, STATEMENT[sql].name);
-    if (!conn_pause(store, until_ms, losses++)) return status;
+    if (!db_conn_pause(store, until_ms, losses++)) return status;
   }
 }
 
@@ -161,9 +161,9 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   if (status && PQstatus(store->conn) == CONNECTION_OK) {
     char state[sizeof store->state]; /* the cause must survive the rollback */
     memcpy(state, store->state, sizeof state);
-    PQclear(conn_exec(store, "rollback"));
+    PQclear(db_conn_exec(store, "rollback"));
     memcpy(store->state, state, sizeof state);
-    if (PQtransactionStatus(store->conn) != PQTRANS_IDLE) conn_drop(store);
+    if (PQtransactionStatus(store->conn) != PQTRANS_IDLE) db_conn_drop(store);
   }
   store->in_transaction = false;
   return status;
@@ -186,10 +186,10 @@ enum px_status db_transaction(struct store *store, const char *name, db_work fn,
       rerun_pause(store, reruns++);
       continue;
     }
-    if (!conn_is_lost(store)) break;
+    if (!db_conn_is_lost(store)) break;
     store->unsettled |= asked;
-    conn_drop(store);
-    if (conn_pause(store, until_ms, losses++)) continue;
+    db_conn_drop(store);
+    if (db_conn_pause(store, until_ms, losses++)) continue;
     if (store->unsettled) status = unsettled(err, name);
     break;
   }
@@ -202,12 +202,12 @@ void store_new_id(const char *prefix, char id[STORE_ID_MAX]) {
   uint8_t bytes[10] = { 0 };
   char digits[2 * sizeof bytes + 1];
   /* Without random numbers ids repeat, and the database refuses the second. */
-  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
-  px_hex(bytes, sizeof bytes, digits);
+  if (px_secret_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
+  px_text_hex(bytes, sizeof bytes, digits);
   snprintf(id, STORE_ID_MAX, "%.8s_%s", prefix, digits);
 }
 
-void db_drop(struct store *store) { conn_drop(store); }
+void db_drop(struct store *store) { db_conn_drop(store); }
 
 enum px_status store_ping(struct store *store, struct px_err *err) {
   return db_run(store, SQL_ping, &DB_PARAMS, DB_TEXT, NULL, err);

@@ -24,7 +24,7 @@ enum px_status store_new(const char *url, const char *application, struct store 
   store->application = strdup(application);
   store->answer_ms = ANSWER_MS;
   uint64_t seed = 0;
-  const enum px_status status = px_random(&seed, sizeof seed);
+  const enum px_status status = px_secret_random(&seed, sizeof seed);
   store->rng = px_rng_at(seed, 0, 0);
   if (status || !store->url || !store->application) {
     store_close(store);
@@ -53,7 +53,7 @@ void store_set_submitter(struct store *store, const uint8_t digest[32], int64_t 
 }
 int store_answer(const struct store *store) { return store->answer_ms; }
 
-void conn_drop(struct store *store) {
+void db_conn_drop(struct store *store) {
   PQfinish(store->conn);
   store->conn = NULL;
 }
@@ -88,14 +88,14 @@ static void tell_failure(const struct store *store, char *out, size_t size) {
   PQconninfoFree(options);
 }
 
-enum px_status conn_give_up(struct store *store, struct px_err *err) {
+enum px_status db_conn_give_up(struct store *store, struct px_err *err) {
   char text[256];
   if (store->late) snprintf(text, sizeof text, "it is silent");
   else if (store->conn) tell_failure(store, text, sizeof text);
   else snprintf(text, sizeof text, "the connection was given up");
   px_fail(err, PX_E_UNAVAILABLE, "the database does not answer: %s", text);
-  px_err_hint(err, "Is PostgreSQL running, and is db_url right?");
-  conn_drop(store);
+  px_fail_hint(err, "Is PostgreSQL running, and is db_url right?");
+  db_conn_drop(store);
   return PX_E_UNAVAILABLE;
 }
 
@@ -134,7 +134,7 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
   snprintf(store->state, sizeof store->state, "%s", state ? state : "");
   snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
-  if (PQstatus(store->conn) != CONNECTION_OK || !state) return conn_give_up(store, err);
+  if (PQstatus(store->conn) != CONNECTION_OK || !state) return db_conn_give_up(store, err);
   /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
   const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
   const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
@@ -144,12 +144,12 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
   if (ours) px_fail(err, status, "%s", text);
   else tell_log(result, status);
   if (!ours) px_fail(err, status, "the database refused a statement (SQLSTATE %s)", state);
-  if (ours && hint) px_err_hint(err, "%s", hint);
+  if (ours && hint) px_fail_hint(err, "%s", hint);
   return status;
 }
 
 enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) {
-  PGresult *result = conn_exec(store, sql);
+  PGresult *result = db_conn_exec(store, sql);
   const enum px_status status = db_status(store, result, err);
   PQclear(result);
   return status;
@@ -173,7 +173,7 @@ static enum px_status conn_open(struct store *store, struct px_err *err) {
   store->late = false;
   store->conn = PQconnectdbParams(keys, values, 1);
   memset(store->prepared, 0, sizeof store->prepared);
-  if (PQstatus(store->conn) != CONNECTION_OK) return conn_give_up(store, err);
+  if (PQstatus(store->conn) != CONNECTION_OK) return db_conn_give_up(store, err);
   PQsetNoticeReceiver(store->conn, ignore_notice, NULL);
   PQsetnonblocking(store->conn, 1);
   /* A process stopped in the middle of a transaction must not hold its locks for ever. */
@@ -181,20 +181,20 @@ static enum px_status conn_open(struct store *store, struct px_err *err) {
                         "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
 }
 
-enum px_status conn_ensure(struct store *store, bool *fresh, struct px_err *err) {
+enum px_status db_conn_ensure(struct store *store, bool *fresh, struct px_err *err) {
   if (store->conn && PQstatus(store->conn) == CONNECTION_OK) return PX_OK;
-  conn_drop(store);
+  db_conn_drop(store);
   *fresh = true;
   return conn_open(store, err);
 }
 
-bool conn_is_lost(const struct store *store) {
+bool db_conn_is_lost(const struct store *store) {
   /* 57P01 to 57P03: it is shutting down, has crashed, or is starting; 25006: it became a standby. */
   return !store->conn || PQstatus(store->conn) != CONNECTION_OK || strncmp(store->state, "57P0", 4) == 0 ||
          strcmp(store->state, "25006") == 0;
 }
 
-bool conn_pause(struct store *store, int64_t until_ms, int tries) {
+bool db_conn_pause(struct store *store, int64_t until_ms, int tries) {
   if (tries == 0 && !store->late) return true;
   const int doubled = PAUSE_MS << (tries < 6 ? tries : 6);
   const double ms = (doubled < PAUSE_MAX_MS ? doubled : PAUSE_MAX_MS) * (0.5 + px_rng_double(&store->rng) / 2);
@@ -227,7 +227,7 @@ static PGresult *answer(struct store *store, int sent) {
   while (sent) {
     if (!await_result(store, until_ms)) {
       PQclear(last);
-      conn_drop(store);
+      db_conn_drop(store);
       store->late = true;
       return NULL;
     }
@@ -239,15 +239,15 @@ static PGresult *answer(struct store *store, int sent) {
   return last;
 }
 
-PGresult *conn_exec(struct store *store, const char *sql) {
+PGresult *db_conn_exec(struct store *store, const char *sql) {
   return store->conn ? answer(store, PQsendQuery(store->conn, sql)) : NULL;
 }
 
-PGresult *conn_prepare(struct store *store, const char *name, const char *sql) {
+PGresult *db_conn_prepare(struct store *store, const char *name, const char *sql) {
   return store->conn ? answer(store, PQsendPrepare(store->conn, name, sql, 0, NULL)) : NULL;
 }
 
-PGresult *conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format) {
+PGresult *db_conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format) {
   if (!store->conn) return NULL;
   return answer(store, PQsendQueryPrepared(store->conn, name, params->n, params->value, params->length, params->format, format));
 }

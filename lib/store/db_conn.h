@@ -26,27 +26,27 @@ struct store {
 
 /* Begins another incarnation of the database if it is in another place than before. UNAVAILABLE on a standby, and on a
  * primary that a failover has left behind, as far as this process knows. */
-enum px_status incarnation_settle(struct store *store, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_incarnation_settle(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 /* Opens it if there is none: one try; *fresh is set when one was opened. db.c settles the incarnation then. */
-enum px_status conn_ensure(struct store *store, bool *fresh, struct px_err *err) PX_MUST_CHECK;
+enum px_status db_conn_ensure(struct store *store, bool *fresh, struct px_err *err) PX_MUST_CHECK;
 /* Ends it: nothing that was asked on it is known. */
-void conn_drop(struct store *store);
+void db_conn_drop(struct store *store);
 /* True when the last failure was the connection's, or the database's that is going away: another connection may do. */
-bool conn_is_lost(const struct store *store);
+bool db_conn_is_lost(const struct store *store);
 /*
  * Ends it because it failed, or because what came could not be understood (there was no memory to read it, say), so that it
  * is somewhere in the middle of an answer. PX_E_UNAVAILABLE, with the reason.
  */
-enum px_status conn_give_up(struct store *store, struct px_err *err);
+enum px_status db_conn_give_up(struct store *store, struct px_err *err);
 
 /* As PQexec, PQprepare and PQexecPrepared; NULL when no answer came in time, and then there is no connection any more. */
-PGresult *conn_exec(struct store *store, const char *sql);
-PGresult *conn_prepare(struct store *store, const char *name, const char *sql);
-PGresult *conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format);
+PGresult *db_conn_exec(struct store *store, const char *sql);
+PGresult *db_conn_prepare(struct store *store, const char *name, const char *sql);
+PGresult *db_conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format);
 
 /* A pause before the next try, growing with `tries` (0, 1, ...) up to a second; false when it would end after until_ms. The
  * first try follows at once, for a connection that was cut while nobody used it. */
-bool conn_pause(struct store *store, int64_t until_ms, int tries);
+bool db_conn_pause(struct store *store, int64_t until_ms, int tries);
 
 #endif

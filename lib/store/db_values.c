@@ -91,7 +91,7 @@ enum px_status db_array_float(struct px_buf *array, double value) {
 
 enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) {
   char hex[2 * 32 + 1] = "null";
-  if (bytes) px_hex(bytes, n, hex);
+  if (bytes) px_text_hex(bytes, n, hex);
   return px_buf_fmt(array, "%c%s", array->len ? ',' : '{', hex);
 }
 

@@ -10,19 +10,19 @@
 enum { ARRAY_MAX = 1 << 30 };
 
 void duplicates_free(struct duplicates *d) {
-  px_digest_set_free(&d->stored);
-  px_digest_set_free(&d->seen);
+  px_traj_digest_set_free(&d->stored);
+  px_traj_digest_set_free(&d->seen);
 }
 
 void duplicates_restart(struct duplicates *d) {
-  px_digest_set_free(&d->seen);
+  px_traj_digest_set_free(&d->seen);
   d->file_n = d->in_dataset_n = d->in_file_n = 0;
 }
 
 enum px_status duplicates_look(struct duplicates *d, const struct px_traj_digest *digest, bool *is_one, struct px_err *err) {
   const uint64_t n = d->file_n++;
-  const uint64_t *stored = px_digest_set_find(&d->stored, digest);
-  const bool repeated = px_digest_set_find(&d->seen, digest);
+  const uint64_t *stored = px_traj_digest_set_find(&d->stored, digest);
+  const bool repeated = px_traj_digest_set_find(&d->seen, digest);
   if (stored && d->in_dataset_n == 0) {
     d->first = n;
     d->first_stored = *stored;
@@ -30,11 +30,11 @@ enum px_status duplicates_look(struct duplicates *d, const struct px_traj_digest
   d->in_dataset_n += stored != NULL;
   d->in_file_n += !stored && repeated;
   *is_one = stored || repeated;
-  return px_digest_set_put(&d->seen, digest, n, err);
+  return px_traj_digest_set_put(&d->seen, digest, n, err);
 }
 
 enum px_status duplicates_find(struct store *store, const char *dataset_id, const struct px_traj_digest *digests, size_t n,
-                               struct px_digest_set *stored, struct px_err *err) {
+                               struct px_traj_digest_set *stored, struct px_err *err) {
   if (n == 0) return PX_OK;
   struct px_buf array = PX_BUF(ARRAY_MAX);
   struct db_params p = DB_PARAMS;
@@ -47,7 +47,7 @@ enum px_status duplicates_find(struct store *store, const char *dataset_id, cons
   db_text(&p, array.data);
   if (!status) status = db_run(store, SQL_append_duplicates, &p, DB_TEXT, &rows, err);
   for (int i = 0; !status && i < PQntuples(rows); i++)
-    status = px_digest_set_put(stored, &digests[db_get_int(rows, i, 0) - 1], (uint64_t)db_get_int(rows, i, 1), err);
+    status = px_traj_digest_set_put(stored, &digests[db_get_int(rows, i, 0) - 1], (uint64_t)db_get_int(rows, i, 1), err);
   PQclear(rows);
   px_buf_free(&array);
   return status;
@@ -64,7 +64,7 @@ enum px_status duplicates_refuse(const struct duplicates *d, const char *name, s
   else
     px_fail(err, PX_E_CONFLICT, "%.100s: %" PRIu64 " of the %" PRIu64 " trajectories are the same as an earlier one of this file",
             name, d->in_file_n, d->file_n);
-  px_err_hint(err, "Nothing was stored. With on_duplicate=skip only what is new is stored, with on_duplicate=allow all of it.");
+  px_fail_hint(err, "Nothing was stored. With on_duplicate=skip only what is new is stored, with on_duplicate=allow all of it.");
   return PX_E_CONFLICT;
 }
 

@@ -13,8 +13,8 @@ enum store_on_duplicate { STORE_DUPLICATE_ALLOW, STORE_DUPLICATE_SKIP, STORE_DUP
 
 struct duplicates {
   enum store_on_duplicate policy;
-  struct px_digest_set stored; /* digests that the dataset has, with their numbers in it */
-  struct px_digest_set seen;   /* digests of this file, with their first numbers in it */
+  struct px_traj_digest_set stored; /* digests that the dataset has, with their numbers in it */
+  struct px_traj_digest_set seen;   /* digests of this file, with their first numbers in it */
   uint64_t file_n;             /* trajectories of this file looked at */
   uint64_t in_dataset_n, in_file_n; /* of those: in the dataset; not there, but earlier in this file */
   uint64_t first, first_stored;     /* the first that is in the dataset: its number in the file, and there */
@@ -27,7 +27,7 @@ enum px_status duplicates_look(struct duplicates *d, const struct px_traj_digest
   PX_MUST_CHECK;
 /* Adds what the dataset has of the n digests. */
 enum px_status duplicates_find(struct store *store, const char *dataset_id, const struct px_traj_digest *digests, size_t n,
-                               struct px_digest_set *stored, struct px_err *err) PX_MUST_CHECK;
+                               struct px_traj_digest_set *stored, struct px_err *err) PX_MUST_CHECK;
 /* CONFLICT that names the first duplicate, if there is one. */
 enum px_status duplicates_refuse(const struct duplicates *d, const char *name, struct px_err *err) PX_MUST_CHECK;
 /* A line that tells of them; "" when there are none. */

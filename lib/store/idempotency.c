@@ -39,13 +39,13 @@ static enum px_status lock(struct store *store, const struct store_once *once, s
   return status;
 }
 
-enum px_status store_once_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
+enum px_status store_idempotency_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
                                 struct px_err *err) {
   enum px_status status = lock(store, once, err);
   if (status) return status;
   /* Only now: what the lock's last owner committed is seen. */
   status = look(store, once, out, found, err);
-  if (status || *found) store_once_end(store, once);
+  if (status || *found) store_idempotency_end(store, once);
   return status;
 }
 
@@ -73,13 +73,13 @@ static enum px_status run_work(struct store *store, void *ctx, struct px_err *er
   return status;
 }
 
-enum px_status store_once_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
+enum px_status store_idempotency_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
                               struct store_answer *answer, struct px_err *err) {
   struct run run = { once, work, ctx, answer };
   return db_transaction(store, "once", run_work, &run, err);
 }
 
-void store_once_end(struct store *store, const struct store_once *once) {
+void store_idempotency_end(struct store *store, const struct store_once *once) {
   struct db_params p = DB_PARAMS;
   db_text(&p, once->key);
   struct px_err unused;

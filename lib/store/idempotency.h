@@ -3,7 +3,7 @@
  * stored under the client's Idempotency-Key in the same transaction as what the
  * request did (draft-ietf-httpapi-idempotency-key-header-07).
  *
- * store_once_begin locks the key for this connection, so that a second request
+ * store_idempotency_begin locks the key for this connection, so that a second request
  * with it is told to wait; the lock goes with the connection. Two that should
  * both get in all the same (the connection was lost) end at the primary key:
  * only one of them commits. Used by server/app/idempotency.c. Thread safety as the store's.
@@ -25,15 +25,15 @@ struct store_answer {
 /* *found: the request was carried out before, and *out is its answer; nothing
  * is locked then. KEY_REUSED when that was another request, KEY_IN_USE while one
  * with this key is being carried out. Otherwise the key is this connection's
- * until store_once_end. */
-enum px_status store_once_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
+ * until store_idempotency_end. */
+enum px_status store_idempotency_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
                                 struct px_err *err) PX_MUST_CHECK;
 /* Runs work, whose calls to the store all become one transaction, and stores the
  * answer it gives in that transaction. After a deadlock all of it runs again,
  * with the answer's buffers emptied. */
 typedef enum px_status (*store_once_work)(void *ctx, struct store_answer *answer, struct px_err *err);
-enum px_status store_once_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
+enum px_status store_idempotency_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
                               struct store_answer *answer, struct px_err *err) PX_MUST_CHECK;
-void store_once_end(struct store *store, const struct store_once *once);
+void store_idempotency_end(struct store *store, const struct store_once *once);
 
 #endif

@@ -21,12 +21,12 @@ static enum px_status look(const char *place, struct px_err *err) {
   pthread_mutex_unlock(&seen.lock);
   if (timeline >= latest) return PX_OK;
   px_fail(err, PX_E_UNAVAILABLE, "the database is at timeline %u, but %u has been seen: a failover left it behind", timeline, latest);
-  px_err_hint(err, "Stop it, and make it a standby. If it is a restored backup, start servers and workers again.");
+  px_fail_hint(err, "Stop it, and make it a standby. If it is a restored backup, start servers and workers again.");
   return PX_E_UNAVAILABLE;
 }
 
-enum px_status incarnation_settle(struct store *store, struct px_err *err) {
-  PGresult *row = conn_exec(store, "select place, given_back from incarnation_settle()");
+enum px_status store_incarnation_settle(struct store *store, struct px_err *err) {
+  PGresult *row = db_conn_exec(store, "select place, given_back from store_incarnation_settle()");
   enum px_status status = db_status(store, row, err);
   if (status && strcmp(store->state, "42883") == 0) status = PX_OK; /* the schema is older: store_check_schema tells */
   else if (!status) status = look(PQgetvalue(row, 0, 0), err);

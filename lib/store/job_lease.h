@@ -7,9 +7,9 @@
 
 /* Locks the job and checks that it is still held. *already: it succeeded under
  * this very epoch, so there is nothing left to do. FENCED otherwise. */
-enum px_status job_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_job_lease_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) PX_MUST_CHECK;
 /* Succeeds it; FENCED if it is not held. */
-enum px_status job_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err)
+enum px_status store_job_lease_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err)
   PX_MUST_CHECK;
 
 #endif

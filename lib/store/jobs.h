@@ -107,13 +107,13 @@ enum px_status store_job_delete(struct store *store, const char *id, struct px_e
 struct store_keep { double jobs_days, metrics_days, events_days, artifacts_days; int64_t jobs_n; };
 /* Removes what is older: jobs (as store_job_delete), but none that has left a model or a label set or that any other job
  * needs; curves; events but the first and the last; files. Several may do so at once. */
-enum px_status store_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err)
+enum px_status store_job_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err)
   PX_MUST_CHECK;
 /* Removes blobs nothing took up within a day, label segments and metrics of dead
  * epochs, content of uploads whose job has ended, uploads that expired,
  * checkpoints of jobs that failed a week ago, idempotency keys after 24 hours,
  * workers unseen for a day. */
-enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_job_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
 
 enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,
                                  int64_t memory_bytes, struct px_err *err) PX_MUST_CHECK;

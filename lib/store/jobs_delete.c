@@ -23,7 +23,7 @@ static enum px_status check_needed(struct store *store, const char *array, bool 
   if (status) return status;
   if (PQntuples(row)) {
     status = px_fail(err, PX_E_CONFLICT, "%s %s still needs it", PQgetvalue(row, 0, 1), PQgetvalue(row, 0, 0));
-    px_err_hint(err, "Cancel that job first, or wait for it.");
+    px_fail_hint(err, "Cancel that job first, or wait for it.");
   }
   PQclear(row);
   return status;
@@ -44,7 +44,7 @@ static enum px_status check_head(struct store *store, const char *id, const char
   }
   if (!*whole) return PX_OK;
   px_fail(err, PX_E_CONFLICT, "job %s is a part of %s", id, whole);
-  px_err_hint(err, "DELETE /v1/jobs/%s removes both.", whole);
+  px_fail_hint(err, "DELETE /v1/jobs/%s removes both.", whole);
   return PX_E_CONFLICT;
 }
 
@@ -59,7 +59,7 @@ static enum px_status list_family(struct store *store, const PGresult *rows, con
     const char *state = PQgetvalue(rows, i, 1);
     if (!is_final(state)) {
       status = px_fail(err, PX_E_CONFLICT, "%s %s has not ended yet", PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 0));
-      px_err_hint(err, "Cancel it first: POST /v1/jobs/%s:cancel.", id);
+      px_fail_hint(err, "Cancel it first: POST /v1/jobs/%s:cancel.", id);
     } else if ((status = db_array_text(array, PQgetvalue(rows, i, 0)))) {
       px_fail(err, status, "job %s has too many parts", id);
     }
@@ -158,7 +158,7 @@ static enum px_status remove_older(struct store *store, enum db_sql sql, double 
   return PX_OK;
 }
 
-enum px_status store_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err) {
+enum px_status store_job_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err) {
   int n = 0;
   enum px_status status = keep->jobs_days > 0 || keep->jobs_n > 0 ? remove_old_jobs(store, keep, &n, err) : PX_OK;
   if (!status) status = remove_older(store, SQL_janitor_old_metrics, keep->metrics_days, &n, err);

@@ -55,7 +55,7 @@ enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, st
   return status;
 }
 
-enum px_status store_janitor(struct store *store, int *removed, struct px_err *err) {
+enum px_status store_job_janitor(struct store *store, int *removed, struct px_err *err) {
   static const enum db_sql STEP[] = { SQL_janitor_labels, SQL_janitor_metrics, SQL_janitor_upload_content,
                                       SQL_janitor_uploads, SQL_janitor_checkpoints, SQL_janitor_blobs, SQL_janitor_once,
                                       SQL_janitor_workers };

@@ -181,7 +181,7 @@ enum px_status store_jobs_submit(struct store *store, const struct store_job_dra
   enum px_status status = store_jobs_submit_once(store, drafts, n, existing, err);
   if (!status && *existing) {
     status = px_fail(err, PX_E_CONFLICT, "the same job is not finished yet");
-    px_err_hint(err, "%s", existing);
+    px_fail_hint(err, "%s", existing);
   }
   return status;
 }

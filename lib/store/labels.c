@@ -96,7 +96,7 @@ static enum px_status check_complete(struct store *store, const struct publish *
 static enum px_status publish_work(struct store *store, void *ctx, struct px_err *err) {
   const struct publish *publish = ctx;
   bool already;
-  enum px_status status = job_hold(store, publish->hold, &already, err);
+  enum px_status status = store_job_lease_hold(store, publish->hold, &already, err);
   if (status || already) return status;
   status = check_complete(store, publish, err);
   if (status) return status;
@@ -114,7 +114,7 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
   status = db_run(store, SQL_label_drop_dead, &drop, DB_TEXT, NULL, err);
   if (!status) status = db_run(store, SQL_label_publish, &set, DB_TEXT, NULL, err);
   if (!status) status = db_run(store, SQL_label_flip, &flip, DB_TEXT, NULL, err);
-  return status ? status : job_end(store, publish->hold, publish->result_json, err);
+  return status ? status : store_job_lease_end(store, publish->hold, publish->result_json, err);
 }
 
 enum px_status store_label_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
@@ -144,5 +144,5 @@ enum px_status store_label_read(struct store *store, const char *label_set, uint
   db_text(&p, label_set);
   db_int(&p, first);
   db_int(&p, (int64_t)first + count);
-  return blob_read_rows(store, SQL_label_blobs, &p, count, sink, ctx, err, label_set);
+  return store_blob_read_rows(store, SQL_label_blobs, &p, count, sink, ctx, err, label_set);
 }

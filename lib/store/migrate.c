@@ -19,7 +19,7 @@ static enum px_status read_applied(struct store *store, PGresult **out, struct p
   const enum px_status status = db_run(store, SQL_migrations_applied, &DB_PARAMS, DB_TEXT, out, err);
   if (strcmp(db_last_state(store), "42P01") == 0) { /* no such table */
     px_fail(err, PX_E_UNAVAILABLE, "the database has no schema yet");
-    px_err_hint(err, "Run 'proxact-server migrate'.");
+    px_fail_hint(err, "Run 'proxact-server migrate'.");
     return PX_E_UNAVAILABLE;
   }
   return status;
@@ -32,7 +32,7 @@ static enum px_status compare(const PGresult *rows, int *known, struct px_err *e
     const struct migration *m = &MIGRATION[i + 1];
     if (db_get_int(rows, i, 0) != m->version || strcmp(PQgetvalue(rows, i, 1), m->sha256) != 0) {
       px_fail(err, PX_E_CONFLICT, "migration %d (%s) is not the one that was applied to this database", m->version, m->name);
-      px_err_hint(err, "Migrations never change once applied: use the build that made this database, or a fresh one.");
+      px_fail_hint(err, "Migrations never change once applied: use the build that made this database, or a fresh one.");
       return PX_E_CONFLICT;
     }
   }
@@ -41,7 +41,7 @@ static enum px_status compare(const PGresult *rows, int *known, struct px_err *e
     if (serves <= HEAD) continue;
     px_fail(err, PX_E_CONFLICT, "the schema (version %s) is newer than this build: it knows version %d, and %d is the least that works",
             PQgetvalue(rows, n - 1, 0), HEAD, serves);
-    px_err_hint(err, "Install the newer version of Proxact.");
+    px_fail_hint(err, "Install the newer version of Proxact.");
     return PX_E_CONFLICT;
   }
   *known = n < HEAD ? n : HEAD;
@@ -116,7 +116,7 @@ enum px_status store_check_schema(struct store *store, struct px_err *err) {
   if (!status && have < HEAD) {
     status = px_fail(err, PX_E_UNAVAILABLE, "the database is at version %d of its schema; this build needs %d", have,
                      MIGRATION[HEAD].version);
-    px_err_hint(err, "Run 'proxact-server migrate'.");
+    px_fail_hint(err, "Run 'proxact-server migrate'.");
   }
   if (status == PX_E_CONFLICT) status = PX_E_UNAVAILABLE;
   if (status && err) err->code = status;

@@ -45,7 +45,7 @@ struct model {
 static enum px_status model_work(struct store *store, void *ctx, struct px_err *err) {
   const struct model *model = ctx;
   bool already;
-  enum px_status status = job_hold(store, model->hold, &already, err);
+  enum px_status status = store_job_lease_hold(store, model->hold, &already, err);
   if (status || already) return status;
   char id[STORE_ID_MAX];
   store_result_id("mdl", model->hold->job, id);
@@ -61,7 +61,7 @@ static enum px_status model_work(struct store *store, void *ctx, struct px_err *
   db_int(&p, (int64_t)model->blob.size_bytes);
   db_text(&p, model->metrics_json);
   status = db_run(store, SQL_model_publish, &p, DB_TEXT, NULL, err);
-  return status ? status : job_end(store, model->hold, model->metrics_json, err);
+  return status ? status : store_job_lease_end(store, model->hold, model->metrics_json, err);
 }
 
 enum px_status store_model_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
@@ -109,7 +109,7 @@ struct files {
 static enum px_status artifacts_work(struct store *store, void *ctx, struct px_err *err) {
   const struct files *files = ctx;
   bool already;
-  enum px_status status = job_hold(store, files->hold, &already, err);
+  enum px_status status = store_job_lease_hold(store, files->hold, &already, err);
   if (status || already) return status;
   for (size_t i = 0; i < files->n && !status; i++) {
     const struct store_artifact *a = &files->artifacts[i];
@@ -122,7 +122,7 @@ static enum px_status artifacts_work(struct store *store, void *ctx, struct px_e
     db_int(&p, (int64_t)a->blob.size_bytes);
     status = db_run(store, SQL_artifact_publish, &p, DB_TEXT, NULL, err);
   }
-  return status ? status : job_end(store, files->hold, files->result_json, err);
+  return status ? status : store_job_lease_end(store, files->hold, files->result_json, err);
 }
 
 enum px_status store_artifacts_publish(struct store *store, const struct store_lease *hold,

@@ -162,7 +162,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   if (PQntuples(row)) {
     status =
       px_fail(err, PX_E_CONFLICT, "job %s still needs this simulator", PQgetvalue(row, 0, 0));
-    px_err_hint(err, "Cancel the jobs that name it first, or wait for them.");
+    px_fail_hint(err, "Cancel the jobs that name it first, or wait for them.");
   }
   PQclear(row);
   return status ? status : db_run(store, SQL_simulator_delete, &p, DB_TEXT, NULL, err);

@@ -30,6 +30,6 @@ enum px_status submitter_check(struct store *store, const struct submitter *subm
   px_fail(err, PX_E_TOO_MANY_JOBS, "token %s has %" PRId64 " unfinished jobs; with %zu more it would have more than %" PRId64,
           submitter->id, before, submitted, submitter->jobs_max);
   if ((int64_t)submitted > submitter->jobs_max)
-    px_err_hint(err, "This is more than a token may have at all; the server's option is jobs_per_token.");
+    px_fail_hint(err, "This is more than a token may have at all; the server's option is jobs_per_token.");
   return PX_E_TOO_MANY_JOBS;
 }

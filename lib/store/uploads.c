@@ -130,7 +130,7 @@ static enum px_status create_work(struct store *store, void *ctx, struct px_err 
   if (status) return status;
   if (promised <= room && needs <= room - promised) return create_row(store, c, err);
   px_fail(err, PX_E_NO_SPACE, "the database volume is too full for this upload");
-  px_err_hint(err, "The database volume has %" PRIu64 " MiB for uploads in parts, of which %" PRIu64 " are promised; this one needs "
+  px_fail_hint(err, "The database volume has %" PRIu64 " MiB for uploads in parts, of which %" PRIu64 " are promised; this one needs "
                    "%" PRIu64 " (its bytes, and the segments made of them). Send it when others have ended.", room >> 20,
               promised >> 20, needs >> 20);
   return PX_E_NO_SPACE;
@@ -203,7 +203,7 @@ static enum px_status append_work(struct store *store, void *ctx, struct px_err 
   if (PQntuples(row) == 1) {
     const int64_t first = db_get_int(row, 0, 1);
     if (first + parts > PARTS_MAX) status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
-    else status = blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
+    else status = store_blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
     if (!status && db_get_bool(row, 0, 2)) status = complete(store, a->id, &submitter, err);
     if (!status) status = store_upload_state(store, a->id, &a->state, err);
   } else {
@@ -238,7 +238,7 @@ static enum px_status check_not_read(struct store *store, const char *job, struc
   if (status || !*job) return status;
   if (PQntuples(row) == 1 && !db_get_bool(row, 0, 0)) {
     status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", job);
-    px_err_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", job);
+    px_fail_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", job);
   }
   PQclear(row);
   return status;

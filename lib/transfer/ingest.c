@@ -34,8 +34,8 @@ struct store_ingesting {
 /* A segment that outlives the builder's call, in one piece of memory. */
 static struct px_segment *copy_segment(const struct px_segment *from, uint32_t dims) {
   size_t rows_bytes, moments_bytes, all;
-  if (!px_mul(from->traj_n, sizeof *from->rows, &rows_bytes) || !px_mul(dims, 2 * sizeof(double), &moments_bytes) ||
-      !px_add(rows_bytes, moments_bytes, &all) || !px_add(all, from->size, &all) || !px_add(all, sizeof *from, &all))
+  if (!px_mem_mul(from->traj_n, sizeof *from->rows, &rows_bytes) || !px_mem_mul(dims, 2 * sizeof(double), &moments_bytes) ||
+      !px_mem_add(rows_bytes, moments_bytes, &all) || !px_mem_add(all, from->size, &all) || !px_mem_add(all, sizeof *from, &all))
     return NULL;
   struct px_segment *copy = malloc(all);
   if (!copy) return NULL;
@@ -164,7 +164,7 @@ static enum px_status join(struct store_ingesting *in, enum px_status status, st
   return in->failed;
 }
 
-json_t *store_ingested_json(const struct store_ingested *found) {
+json_t *transfer_ingested_json(const struct store_ingested *found) {
   json_t *notes = json_array();
   for (uint32_t i = 0; notes && i < found->report.notes_n; i++)
     json_array_append_new(notes, json_string(found->report.notes[i]));
@@ -181,13 +181,13 @@ static void tell_duplicates(struct store_ingesting *in) {
 }
 
 /* The digests that are about to be stored, counted against what the dataset has now. */
-static enum px_status recount(struct store_ingesting *in, const struct px_digest_set *stored, struct px_err *err) {
+static enum px_status recount(struct store_ingesting *in, const struct px_traj_digest_set *stored, struct px_err *err) {
   size_t n;
   const struct px_traj_digest *digests = store_append_digests(in->append, &n);
   struct duplicates now = { .policy = in->what.on_duplicate, .stored = *stored };
   enum px_status status = PX_OK;
   for (size_t i = 0; i < n && !status; i++) status = duplicates_look(&now, &digests[i], &(bool){ false }, err);
-  px_digest_set_free(&now.seen);
+  px_traj_digest_set_free(&now.seen);
   now.seen = in->duplicates.seen;
   now.stored = in->duplicates.stored;
   if (!status) in->duplicates = now;
@@ -195,13 +195,13 @@ static enum px_status recount(struct store_ingesting *in, const struct px_digest
 }
 
 /* Asked with the dataset locked: what the dataset has of this file now. */
-static enum px_status decide(void *ctx, const struct px_digest_set *stored, char **result_json, struct px_err *err) {
+static enum px_status decide(void *ctx, const struct px_traj_digest_set *stored, char **result_json, struct px_err *err) {
   struct store_ingesting *in = ctx;
   enum px_status status = PX_OK;
   if (in->what.on_duplicate == STORE_DUPLICATE_SKIP) {
     for (size_t i = 0; i < stored->cap && !status; i++)
       if (stored->slots[i].used)
-        status = px_digest_set_put(&in->duplicates.stored, &stored->slots[i].digest, stored->slots[i].number, err);
+        status = px_traj_digest_set_put(&in->duplicates.stored, &stored->slots[i].digest, stored->slots[i].number, err);
     in->outdated = stored->n > 0;
     if (in->outdated && !status)
       status = px_fail(err, PX_E_CONFLICT, "other uploads brought the same trajectories again and again meanwhile");
@@ -212,7 +212,7 @@ static enum px_status decide(void *ctx, const struct px_digest_set *stored, char
   }
   if (status) return status;
   tell_duplicates(in);
-  json_t *result = in->what.hold ? store_ingested_json(&in->result) : NULL;
+  json_t *result = in->what.hold ? transfer_ingested_json(&in->result) : NULL;
   *result_json = result ? px_json_dumps(result, JSON_COMPACT) : NULL;
   json_decref(result);
   return in->what.hold && !*result_json ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read") : PX_OK;
@@ -256,7 +256,7 @@ static enum px_status find_stored(struct store_ingesting *in, struct px_err *err
   return status;
 }
 
-enum px_status store_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err) {
+enum px_status transfer_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err) {
   struct store_ingesting *in = calloc(1, sizeof *in);
   if (!in) return px_fail(err, PX_E_NO_MEMORY, "reading %s", what->name);
   in->what = *what;
@@ -265,12 +265,12 @@ enum px_status store_ingest_read(const struct store_ingest *what, struct store_i
   pthread_cond_init(&in->changed, NULL);
   enum px_status status = what->on_duplicate == STORE_DUPLICATE_ALLOW ? PX_OK : find_stored(in, err);
   if (!status) status = read_segments(in, err);
-  if (status) store_ingest_free(in, what->store);
+  if (status) transfer_ingest_free(in, what->store);
   else *out = in;
   return status;
 }
 
-enum px_status store_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) {
+enum px_status transfer_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) {
   enum px_status status;
   for (int rereads = 0;; rereads++) {
     in->outdated = false;
@@ -288,7 +288,7 @@ enum px_status store_ingest_commit(struct store_ingesting *in, struct store_inge
   return PX_OK;
 }
 
-void store_ingest_free(struct store_ingesting *in, struct store *store) {
+void transfer_ingest_free(struct store_ingesting *in, struct store *store) {
   if (!in) return;
   if (store) store_append_discard(in->append, store);
   store_append_free(in->append);
@@ -298,12 +298,12 @@ void store_ingest_free(struct store_ingesting *in, struct store *store) {
   free(in);
 }
 
-enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
+enum px_status transfer_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
   struct store_ingesting *in = NULL;
-  enum px_status status = store_ingest_read(what, &in, err);
+  enum px_status status = transfer_ingest_read(what, &in, err);
   if (status) return status;
-  status = store_ingest_commit(in, out, err);
-  store_ingest_free(in, status ? what->store : NULL);
+  status = transfer_ingest_commit(in, out, err);
+  transfer_ingest_free(in, status ? what->store : NULL);
   return status;
 }
 
@@ -311,7 +311,7 @@ enum px_status store_ingest_file(const struct store_ingest *what, struct store_i
 
 static const char *const ON_DUPLICATE[STORE_DUPLICATE_N] = { "allow", "skip", "refuse" };
 
-bool store_on_duplicate_parse(const char *word, enum store_on_duplicate *out) {
+bool transfer_on_duplicate_parse(const char *word, enum store_on_duplicate *out) {
   for (int i = 0; i < STORE_DUPLICATE_N; i++)
     if (strcmp(word, ON_DUPLICATE[i]) == 0) {
       *out = (enum store_on_duplicate)i;
@@ -320,7 +320,7 @@ bool store_on_duplicate_parse(const char *word, enum store_on_duplicate *out) {
   return false;
 }
 
-char *store_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate) {
+char *transfer_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate) {
   json_t *keys = json_array();
   for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
   json_t *json = json_pack("{s:b s:o s:s}", "ignore_actions", options->ignore_actions, "obs_keys", keys, "on_duplicate",
@@ -330,11 +330,11 @@ char *store_options_json(const struct px_read_options *options, enum store_on_du
   return text;
 }
 
-void store_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate) {
+void transfer_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate) {
   json_t *json = text ? px_json_parse(text, strlen(text), 0, NULL) : NULL, *key;
   *options = (struct px_read_options){ .ignore_actions = json_is_true(json_object_get(json, "ignore_actions")) };
   const char *word = json_string_value(json_object_get(json, "on_duplicate"));
-  if (!word || !store_on_duplicate_parse(word, on_duplicate)) *on_duplicate = STORE_DUPLICATE_ALLOW;
+  if (!word || !transfer_on_duplicate_parse(word, on_duplicate)) *on_duplicate = STORE_DUPLICATE_ALLOW;
   size_t i;
   json_array_foreach(json_object_get(json, "obs_keys"), i, key)
     if (i < PX_READ_KEYS_MAX && json_is_string(key))

@@ -12,28 +12,28 @@ static enum px_status keep_bytes(void *ctx, uint32_t seq, const void *bytes, siz
 
 /* One segment and its labels, if the label set covers it. */
 static enum px_status export_one(struct store *store, const struct store_dataset *dataset, const struct store_export *what,
-                                 uint32_t seq, struct px_export *out, struct px_err *err) {
+                                 uint32_t seq, struct px_write *out, struct px_err *err) {
   struct px_buf segment = PX_BUF(SEGMENT_BYTES_MAX), labels = PX_BUF(SEGMENT_BYTES_MAX);
-  enum px_status status = store_segment_read(store, dataset->id, seq, 1, keep_bytes, &segment, err);
+  enum px_status status = store_dataset_segment_read(store, dataset->id, seq, 1, keep_bytes, &segment, err);
   if (!status && what->label_set) {
     status = store_label_read(store, what->label_set, seq, 1, keep_bytes, &labels, err);
     if (status == PX_E_NOT_FOUND) status = PX_OK; /* uploaded after the label set was published */
   }
-  if (!status) status = px_export_segment(out, segment.data, segment.len, labels.data, labels.len, err);
+  if (!status) status = px_write_segment(out, segment.data, segment.len, labels.data, labels.len, err);
   px_buf_free(&labels);
   px_buf_free(&segment);
   return status;
 }
 
-enum px_status store_export_file(struct store *store, const struct store_dataset *dataset, const struct store_export *what,
+enum px_status transfer_export(struct store *store, const struct store_dataset *dataset, const struct store_export *what,
                                  const char *path, const struct px_progress *progress, struct px_err *err) {
-  struct px_export *out = NULL;
-  enum px_status status = px_export_new(what->format, what->which, &dataset->spaces, path, &out, err);
+  struct px_write *out = NULL;
+  enum px_status status = px_write_new(what->format, what->which, &dataset->spaces, path, &out, err);
   for (uint32_t seq = 0; !status && seq < what->segments_n; seq++) {
     status = export_one(store, dataset, what, seq, out, err);
     if (!status) status = px_progress_report(progress, "write", seq + 1, what->segments_n, NULL, 0);
   }
-  if (!status) status = px_export_end(out, err);
-  px_export_free(out);
+  if (!status) status = px_write_end(out, err);
+  px_write_free(out);
   return status;
 }

@@ -19,7 +19,7 @@
 #include "lib/store/jobs.h"
 
 /* "allow", "skip", "refuse"; false for another word. */
-bool store_on_duplicate_parse(const char *word, enum store_on_duplicate *out);
+bool transfer_on_duplicate_parse(const char *word, enum store_on_duplicate *out);
 
 struct store_ingest {
   struct store *store;
@@ -28,7 +28,7 @@ struct store_ingest {
   const struct store_dataset *dataset;
   int fd;                          /* regular file, borrowed */
   uint64_t bytes;                  /* its size */
-  enum px_format format;
+  enum px_read_format format;
   const char *name;                /* in errors */
   const struct px_read_options *options;  /* or NULL */
   enum store_on_duplicate on_duplicate;
@@ -52,30 +52,30 @@ struct store_ingested {
  * the database again when `store` is not NULL: after a failure. Errors as
  * px_read_file's and store_append_commit's. */
 struct store_ingesting;
-enum px_status store_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err)
+enum px_status transfer_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err)
   PX_MUST_CHECK;
-enum px_status store_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) PX_MUST_CHECK;
-void store_ingest_free(struct store_ingesting *in, struct store *store);
+enum px_status transfer_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) PX_MUST_CHECK;
+void transfer_ingest_free(struct store_ingesting *in, struct store *store);
 /* Both. */
-enum px_status store_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err)
+enum px_status transfer_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err)
   PX_MUST_CHECK;
 /* {layout, trajectories, steps, labelled_steps, segments, size_bytes, duplicates, notes[]}: what the API answers and what an
  * ingest job's result is. Owned by the caller; NULL when out of memory. */
-json_t *store_ingested_json(const struct store_ingested *found);
+json_t *transfer_ingested_json(const struct store_ingested *found);
 
 /* How a file is to be read, as JSON text, for uploads that wait for their job. The text is
  * from malloc (NULL when out of memory); what does not parse is the default. */
-char *store_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate);
-void store_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate);
+char *transfer_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate);
+void transfer_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate);
 
 struct store_export {
   uint32_t segments_n;          /* snapshot */
-  enum px_export_format format;
-  enum px_export_which which;
+  enum px_write_format format;
+  enum px_write_which which;
   const char *label_set;        /* NULL: no proxy actions; segments it does not cover have none */
 };
 /* Writes the snapshot to `path`, replacing what is there. */
-enum px_status store_export_file(struct store *store, const struct store_dataset *dataset, const struct store_export *what,
+enum px_status transfer_export(struct store *store, const struct store_dataset *dataset, const struct store_export *what,
                                  const char *path, const struct px_progress *progress, struct px_err *err) PX_MUST_CHECK;
 
 #endif

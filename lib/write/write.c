@@ -11,59 +11,59 @@
 
 static const struct {
   const char *word, *suffix, *media_type;
-  const struct px_export_writer *writer;
-} FORMATS[PX_EXPORT_FORMAT_N] = {
-  [PX_EXPORT_HDF5] = { "hdf5", ".hdf5", "application/x-hdf5", &px_export_hdf5 },
-  [PX_EXPORT_NPZ] = { "npz", ".npz", "application/x-npz", &px_export_npz },
-  [PX_EXPORT_JSONL] = { "jsonl", ".jsonl", "application/jsonl", &px_export_jsonl },
-  [PX_EXPORT_SAFETENSORS] = { "safetensors", ".safetensors", "application/x-safetensors", &px_export_safetensors },
+  const struct px_write_writer *writer;
+} FORMATS[PX_WRITE_FORMAT_N] = {
+  [PX_WRITE_HDF5] = { "hdf5", ".hdf5", "application/x-hdf5", &px_write_hdf5 },
+  [PX_WRITE_NPZ] = { "npz", ".npz", "application/x-npz", &px_write_npz },
+  [PX_WRITE_JSONL] = { "jsonl", ".jsonl", "application/jsonl", &px_write_jsonl },
+  [PX_WRITE_SAFETENSORS] = { "safetensors", ".safetensors", "application/x-safetensors", &px_write_safetensors },
 };
-static const char *const WHICH[PX_EXPORT_WHICH_N] = {
-  [PX_EXPORT_TRUE] = "true", [PX_EXPORT_PROXY] = "proxy", [PX_EXPORT_BOTH] = "both",
+static const char *const WHICH[PX_WRITE_WHICH_N] = {
+  [PX_WRITE_TRUE] = "true", [PX_WRITE_PROXY] = "proxy", [PX_WRITE_BOTH] = "both",
 };
 
-enum px_status px_export_format_parse(const char *word, enum px_export_format *out, struct px_err *err) {
-  for (unsigned i = 0; i < PX_EXPORT_FORMAT_N; i++) {
+enum px_status px_write_format_parse(const char *word, enum px_write_format *out, struct px_err *err) {
+  for (unsigned i = 0; i < PX_WRITE_FORMAT_N; i++) {
     if (strcmp(word, FORMATS[i].word) != 0) continue;
-    *out = (enum px_export_format)i;
+    *out = (enum px_write_format)i;
     return PX_OK;
   }
   return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no export format; hdf5, npz, jsonl and safetensors are", word);
 }
 
-enum px_status px_export_which_parse(const char *word, enum px_export_which *out, struct px_err *err) {
-  for (unsigned i = 0; i < PX_EXPORT_WHICH_N; i++) {
+enum px_status px_write_which_parse(const char *word, enum px_write_which *out, struct px_err *err) {
+  for (unsigned i = 0; i < PX_WRITE_WHICH_N; i++) {
     if (strcmp(word, WHICH[i]) != 0) continue;
-    *out = (enum px_export_which)i;
+    *out = (enum px_write_which)i;
     return PX_OK;
   }
   return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no choice of actions; true, proxy and both are", word);
 }
 
-const char *px_export_media_type(enum px_export_format format) { return FORMATS[format].media_type; }
-const char *px_export_suffix(enum px_export_format format) { return FORMATS[format].suffix; }
+const char *px_write_media_type(enum px_write_format format) { return FORMATS[format].media_type; }
+const char *px_write_suffix(enum px_write_format format) { return FORMATS[format].suffix; }
 
-struct px_export {
-  enum px_export_which which;
+struct px_write {
+  enum px_write_which which;
   struct px_spaces spaces;
-  const struct px_export_writer *ops;
+  const struct px_write_writer *ops;
   void *writer;
   char *path;
   bool ended;
   uint64_t segments_n;
   struct px_buf actions, std, epistemic, score, residual, source, verified; /* of one segment */
-  struct px_export_scratch scratch;
+  struct px_write_scratch scratch;
 };
 
-enum px_status px_export_new(enum px_export_format format, enum px_export_which which, const struct px_spaces *spaces,
-                             const char *path, struct px_export **out, struct px_err *err) {
-  struct px_export *e = calloc(1, sizeof *e);
+enum px_status px_write_new(enum px_write_format format, enum px_write_which which, const struct px_spaces *spaces,
+                             const char *path, struct px_write **out, struct px_err *err) {
+  struct px_write *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   e->which = which;
   e->spaces = *spaces;
   e->ops = FORMATS[format].writer;
   e->path = strdup(path);
-  struct px_export_scratch *x = &e->scratch;
+  struct px_write_scratch *x = &e->scratch;
   struct px_buf *bufs[] = { &e->actions, &e->std,  &e->epistemic, &e->score,     &e->residual, &e->verified, &e->source,
                             &x->next,    &x->flat, &x->terminals, &x->timeouts,  &x->known,    &x->labelled, &x->mask,
                             &x->classes };
@@ -72,7 +72,7 @@ enum px_status px_export_new(enum px_export_format format, enum px_export_which 
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   if (status) {
     e->ended = true; /* there is no file of ours to remove */
-    px_export_free(e);
+    px_write_free(e);
     return status;
   }
   *out = e;
@@ -89,7 +89,7 @@ static enum px_status zeroed(struct px_buf *buf, size_t n) {
 static float *floats(struct px_buf *buf) { return (float *)(void *)buf->data; }
 
 /* A proxy action and how certain it is, where step t of the segment carries one. */
-static void put_proxy(struct px_export *e, const struct px_label_rows *proxy, uint64_t t) {
+static void put_proxy(struct px_write *e, const struct px_label_rows *proxy, uint64_t t) {
   const size_t a = e->spaces.act_dim, width = a * sizeof(float);
   memcpy(floats(&e->actions) + t * a, proxy->actions + t * a, width);
   memcpy(floats(&e->epistemic) + t * a, proxy->epistemic + t * a, width);
@@ -101,7 +101,7 @@ static void put_proxy(struct px_export *e, const struct px_label_rows *proxy, ui
   if (proxy->origin[t] == PX_ORIGIN_SIMULATOR) e->source.data[t] = PX_SOURCE_SIMULATOR;
 }
 
-static enum px_status clear(struct px_export *e, uint64_t steps_n) {
+static enum px_status clear(struct px_write *e, uint64_t steps_n) {
   const size_t width = e->spaces.act_dim * sizeof(float);
   enum px_status status = zeroed(&e->actions, steps_n * width);
   if (!status) status = zeroed(&e->std, steps_n * width);
@@ -113,34 +113,34 @@ static enum px_status clear(struct px_export *e, uint64_t steps_n) {
 }
 
 /* Which action each step of the segment carries. */
-static enum px_status choose(struct px_export *e, const struct px_segment_view *v, const struct px_label_rows *proxy,
-                             struct px_export_rows *rows) {
+static enum px_status choose(struct px_write *e, const struct px_segment_view *v, const struct px_label_rows *proxy,
+                             struct px_write_rows *rows) {
   const size_t a = e->spaces.act_dim;
   const enum px_status status = clear(e, v->steps_n);
   if (status) return status;
   uint64_t t = 0;
   for (uint32_t i = 0; i < v->traj_n; i++) {
     for (const uint64_t end = t + (uint64_t)v->length[i]; t < end; t++) {
-      const bool known = e->which != PX_EXPORT_PROXY && (v->label_mask ? v->label_mask[t] : v->labelled[i]);
-      const bool guessed = !known && e->which != PX_EXPORT_TRUE && proxy && proxy->known[t];
+      const bool known = e->which != PX_WRITE_PROXY && (v->label_mask ? v->label_mask[t] : v->labelled[i]);
+      const bool guessed = !known && e->which != PX_WRITE_TRUE && proxy && proxy->known[t];
       e->source.data[t] = known ? PX_SOURCE_TRUE : guessed ? PX_SOURCE_PROXY : PX_SOURCE_NONE;
       if (known) memcpy(floats(&e->actions) + t * a, v->actions + t * a, a * sizeof(float));
       if (guessed) put_proxy(e, proxy, t);
     }
   }
-  *rows = (struct px_export_rows){ .spaces = &e->spaces, .view = v, .actions = floats(&e->actions), .std = floats(&e->std),
+  *rows = (struct px_write_rows){ .spaces = &e->spaces, .view = v, .actions = floats(&e->actions), .std = floats(&e->std),
                                    .epistemic = floats(&e->epistemic), .score = floats(&e->score),
                                    .residual = floats(&e->residual), .source = (const uint8_t *)e->source.data,
                                    .verified = (const uint8_t *)e->verified.data, .simulated = proxy && proxy->origin };
   return PX_OK;
 }
 
-enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
+enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
                                  struct px_err *err) {
   struct px_segment_view view = { 0 };
   struct px_label_view proxy = { 0 };
-  struct px_export_rows rows;
-  struct px_export_columns columns = { 0 };
+  struct px_write_rows rows;
+  struct px_write_columns columns = { 0 };
   enum px_status status = px_segment_open(bytes, n, &e->spaces, &view, err);
   if (!status && labels) status = px_label_open(labels, labels_n, &e->spaces, view.steps_n, &proxy, err);
   if (status) goto out;
@@ -155,7 +155,7 @@ out:
   return status;
 }
 
-enum px_status px_export_end(struct px_export *e, struct px_err *err) {
+enum px_status px_write_end(struct px_write *e, struct px_err *err) {
   if (e->segments_n == 0) return px_fail(err, PX_E_BAD_DATA, "the dataset has no trajectories to export");
   enum px_status status = e->ops->end(e->writer, err);
   if (status) return status;
@@ -166,7 +166,7 @@ enum px_status px_export_end(struct px_export *e, struct px_err *err) {
   return status;
 }
 
-void px_export_free(struct px_export *e) {
+void px_write_free(struct px_write *e) {
   if (!e) return;
   e->ops->free(e->writer);
   if (!e->ended) unlink(e->path);
@@ -178,6 +178,6 @@ void px_export_free(struct px_export *e) {
   px_buf_free(&e->residual);
   px_buf_free(&e->verified);
   px_buf_free(&e->source);
-  px_export_scratch_free(&e->scratch);
+  px_write_scratch_free(&e->scratch);
   free(e);
 }

@@ -38,26 +38,26 @@
 #include "lib/base/subprocess.h"
 #include "lib/data/labels.h"
 
-enum px_export_format { PX_EXPORT_HDF5, PX_EXPORT_NPZ, PX_EXPORT_JSONL, PX_EXPORT_SAFETENSORS, PX_EXPORT_FORMAT_N };
-enum px_export_which { PX_EXPORT_TRUE, PX_EXPORT_PROXY, PX_EXPORT_BOTH, PX_EXPORT_WHICH_N };
+enum px_write_format { PX_WRITE_HDF5, PX_WRITE_NPZ, PX_WRITE_JSONL, PX_WRITE_SAFETENSORS, PX_WRITE_FORMAT_N };
+enum px_write_which { PX_WRITE_TRUE, PX_WRITE_PROXY, PX_WRITE_BOTH, PX_WRITE_WHICH_N };
 /* "hdf5" ... and "true" ...; BAD_FIELD for another word. */
-enum px_status px_export_format_parse(const char *word, enum px_export_format *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status px_export_which_parse(const char *word, enum px_export_which *out, struct px_err *err) PX_MUST_CHECK;
-const char *px_export_media_type(enum px_export_format format);
-const char *px_export_suffix(enum px_export_format format); /* ".hdf5" ... */
+enum px_status px_write_format_parse(const char *word, enum px_write_format *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_which_parse(const char *word, enum px_write_which *out, struct px_err *err) PX_MUST_CHECK;
+const char *px_write_media_type(enum px_write_format format);
+const char *px_write_suffix(enum px_write_format format); /* ".hdf5" ... */
 
-struct px_export;
+struct px_write;
 /* Creates `path`, replacing what is there; unnamed temporary files live in the
  * same directory and take up to the size of the result. */
-enum px_status px_export_new(enum px_export_format format, enum px_export_which which, const struct px_spaces *spaces,
-                             const char *path, struct px_export **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_new(enum px_write_format format, enum px_write_which which, const struct px_spaces *spaces,
+                             const char *path, struct px_write **out, struct px_err *err) PX_MUST_CHECK;
 /* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
-enum px_status px_export_segment(struct px_export *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
+enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
                                  struct px_err *err) PX_MUST_CHECK;
 /* Completes and syncs the file. BAD_DATA if there was no segment. */
-enum px_status px_export_end(struct px_export *e, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_end(struct px_write *e, struct px_err *err) PX_MUST_CHECK;
 /* Removes the file unless it was ended. */
-void px_export_free(struct px_export *e);
+void px_write_free(struct px_write *e);
 
 /* For px_subprocess_main of a program that exports. */
 extern const struct px_subprocess_kind px_write_hdf5_helper;

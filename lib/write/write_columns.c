@@ -3,12 +3,12 @@
 
 #include "lib/write/write_parts.h"
 
-void px_export_column_add(struct px_export_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
+void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
                           uint64_t rows, const void *data) {
-  columns->column[columns->n++] = (struct px_export_column){ name, dtype, width, rows, data };
+  columns->column[columns->n++] = (struct px_write_column){ name, dtype, width, rows, data };
 }
 
-void px_export_scratch_free(struct px_export_scratch *s) {
+void px_write_scratch_free(struct px_write_scratch *s) {
   px_buf_free(&s->next);
   px_buf_free(&s->flat);
   px_buf_free(&s->terminals);
@@ -27,30 +27,30 @@ static enum px_status sized(struct px_buf *buf, size_t n, int fill) {
 }
 
 /* Class indices as whole numbers, one to a step, as Gymnasium's Discrete has them. */
-static enum px_status add_actions(const struct px_export_rows *r, struct px_export_scratch *s, struct px_export_columns *out) {
+static enum px_status add_actions(const struct px_write_rows *r, struct px_write_scratch *s, struct px_write_columns *out) {
   const uint64_t n = r->view->steps_n;
   if (!r->spaces->act_count) {
-    px_export_column_add(out, "actions", PX_DTYPE_F32, r->spaces->act_dim, n, r->actions);
+    px_write_column_add(out, "actions", PX_DTYPE_F32, r->spaces->act_dim, n, r->actions);
     return PX_OK;
   }
   const enum px_status status = sized(&s->classes, n * sizeof(int64_t), 0);
   if (status) return status;
   int64_t *classes = (int64_t *)(void *)s->classes.data;
   for (uint64_t t = 0; t < n; t++) classes[t] = (int64_t)r->actions[t];
-  px_export_column_add(out, "actions", PX_DTYPE_I64, 0, n, classes);
+  px_write_column_add(out, "actions", PX_DTYPE_I64, 0, n, classes);
   return PX_OK;
 }
 
-static void add_uncertainty(const struct px_export_rows *r, struct px_export_columns *out) {
+static void add_uncertainty(const struct px_write_rows *r, struct px_write_columns *out) {
   const uint32_t width = r->spaces->act_count ? 0 : r->spaces->act_dim;
-  px_export_column_add(out, "action_std", PX_DTYPE_F32, width, r->view->steps_n, r->std);
-  px_export_column_add(out, "action_epistemic", PX_DTYPE_F32, width, r->view->steps_n, r->epistemic);
-  px_export_column_add(out, "action_score", PX_DTYPE_F32, 0, r->view->steps_n, r->score);
-  px_export_column_add(out, "action_residual", PX_DTYPE_F32, 0, r->view->steps_n, r->residual);
+  px_write_column_add(out, "action_std", PX_DTYPE_F32, width, r->view->steps_n, r->std);
+  px_write_column_add(out, "action_epistemic", PX_DTYPE_F32, width, r->view->steps_n, r->epistemic);
+  px_write_column_add(out, "action_score", PX_DTYPE_F32, 0, r->view->steps_n, r->score);
+  px_write_column_add(out, "action_residual", PX_DTYPE_F32, 0, r->view->steps_n, r->residual);
 }
 
 /* observations without, and next_observations with, each trajectory's last row. */
-static void split_observations(const struct px_export_rows *r, struct px_export_scratch *s) {
+static void split_observations(const struct px_write_rows *r, struct px_write_scratch *s) {
   const struct px_segment_view *v = r->view;
   const size_t width = r->spaces->obs_dim * sizeof(float);
   uint64_t step = 0, obs = 0;
@@ -69,8 +69,8 @@ static void split_observations(const struct px_export_rows *r, struct px_export_
   }
 }
 
-enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_export_scratch *s,
-                                      struct px_export_columns *out) {
+enum px_status px_write_columns_d4rl(const struct px_write_rows *r, struct px_write_scratch *s,
+                                      struct px_write_columns *out) {
   const uint64_t n = r->view->steps_n;
   const uint32_t o = r->spaces->obs_dim;
   enum px_status status = sized(&s->flat, n * o * sizeof(float), 0);
@@ -80,22 +80,22 @@ enum px_status px_export_columns_d4rl(const struct px_export_rows *r, struct px_
   if (!status) status = sized(&s->known, n, 1);
   if (status) return status;
   split_observations(r, s);
-  px_export_column_add(out, "observations", PX_DTYPE_F32, o, n, s->flat.data);
+  px_write_column_add(out, "observations", PX_DTYPE_F32, o, n, s->flat.data);
   status = add_actions(r, s, out);
   if (status) return status;
-  px_export_column_add(out, "rewards", PX_DTYPE_F32, 0, n, r->view->rewards);
-  px_export_column_add(out, "terminals", PX_DTYPE_BOOL, 0, n, s->terminals.data);
-  px_export_column_add(out, "timeouts", PX_DTYPE_BOOL, 0, n, s->timeouts.data);
-  px_export_column_add(out, "next_observations", PX_DTYPE_F32, o, n, s->next.data);
-  px_export_column_add(out, "next_known", PX_DTYPE_U8, 0, n, s->known.data);
-  px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, n, r->source);
+  px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, n, r->view->rewards);
+  px_write_column_add(out, "terminals", PX_DTYPE_BOOL, 0, n, s->terminals.data);
+  px_write_column_add(out, "timeouts", PX_DTYPE_BOOL, 0, n, s->timeouts.data);
+  px_write_column_add(out, "next_observations", PX_DTYPE_F32, o, n, s->next.data);
+  px_write_column_add(out, "next_known", PX_DTYPE_U8, 0, n, s->known.data);
+  px_write_column_add(out, "action_source", PX_DTYPE_U8, 0, n, r->source);
   add_uncertainty(r, out);
-  px_export_column_add(out, "action_verified", PX_DTYPE_U8, 0, n, r->verified);
+  px_write_column_add(out, "action_verified", PX_DTYPE_U8, 0, n, r->verified);
   return PX_OK;
 }
 
 /* labelled and label_mask here say where there is an action, whatever its source. */
-static void mark_actions(const struct px_export_rows *r, struct px_export_scratch *s) {
+static void mark_actions(const struct px_write_rows *r, struct px_write_scratch *s) {
   uint64_t t = 0;
   for (uint32_t i = 0; i < r->view->traj_n; i++) {
     for (const uint64_t end = t + (uint64_t)r->view->length[i]; t < end; t++) {
@@ -105,27 +105,27 @@ static void mark_actions(const struct px_export_rows *r, struct px_export_scratc
   }
 }
 
-enum px_status px_export_columns_segment(const struct px_export_rows *r, struct px_export_scratch *s,
-                                         struct px_export_columns *out) {
+enum px_status px_write_columns_segment(const struct px_write_rows *r, struct px_write_scratch *s,
+                                         struct px_write_columns *out) {
   const struct px_segment_view *v = r->view;
   enum px_status status = sized(&s->labelled, v->traj_n, 0);
   if (!status) status = sized(&s->mask, v->steps_n, 0);
   if (status) return status;
   mark_actions(r, s);
   const bool whole = r->spaces->act_count > 0; /* the file wants its widest elements first */
-  px_export_column_add(out, "length", PX_DTYPE_I64, 0, v->traj_n, v->length);
+  px_write_column_add(out, "length", PX_DTYPE_I64, 0, v->traj_n, v->length);
   if (whole) status = add_actions(r, s, out);
-  px_export_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n, v->observations);
+  px_write_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n, v->observations);
   if (!whole) status = add_actions(r, s, out);
   if (status) return status;
-  px_export_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);
+  px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);
   add_uncertainty(r, out);
-  px_export_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
-  px_export_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);
-  px_export_column_add(out, "action_source", PX_DTYPE_U8, 0, v->steps_n, r->source);
-  px_export_column_add(out, "action_verified", PX_DTYPE_U8, 0, v->steps_n, r->verified);
-  px_export_column_add(out, "terminated", PX_DTYPE_U8, 0, v->traj_n, v->terminated);
-  px_export_column_add(out, "truncated", PX_DTYPE_U8, 0, v->traj_n, v->truncated);
-  px_export_column_add(out, "has_final", PX_DTYPE_U8, 0, v->traj_n, v->has_final);
+  px_write_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
+  px_write_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);
+  px_write_column_add(out, "action_source", PX_DTYPE_U8, 0, v->steps_n, r->source);
+  px_write_column_add(out, "action_verified", PX_DTYPE_U8, 0, v->steps_n, r->verified);
+  px_write_column_add(out, "terminated", PX_DTYPE_U8, 0, v->traj_n, v->terminated);
+  px_write_column_add(out, "truncated", PX_DTYPE_U8, 0, v->traj_n, v->truncated);
+  px_write_column_add(out, "has_final", PX_DTYPE_U8, 0, v->traj_n, v->has_final);
   return PX_OK;
 }

@@ -59,12 +59,12 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
   return status;
 }
 
-static enum px_status hdf5_put(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
                                struct px_err *err) {
   (void)rows;
   struct hdf5 *h = writer;
   for (uint32_t i = 0; i < columns->n; i++) {
-    const struct px_export_column *c = &columns->column[i];
+    const struct px_write_column *c = &columns->column[i];
     struct px_write_hdf5_frame frame = { .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows };
     snprintf(frame.name, sizeof frame.name, "%s", c->name);
     if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
@@ -78,4 +78,4 @@ static enum px_status hdf5_end(void *writer, struct px_err *err) {
   return hear(writer, err);
 }
 
-const struct px_export_writer px_export_hdf5 = { px_export_columns_d4rl, hdf5_open, hdf5_put, hdf5_end, hdf5_free };
+const struct px_write_writer px_write_hdf5 = { px_write_columns_d4rl, hdf5_open, hdf5_put, hdf5_end, hdf5_free };

@@ -12,12 +12,12 @@ enum { PX_WRITE_HDF5_FILE_FD = PX_SUBPROCESS_FD, PX_WRITE_HDF5_TALK_FD };
  * parent, once: a struct px_err, of code PX_OK when the complete file is written, and earlier when something failed. */
 struct px_write_hdf5_frame {
   char name[32];
-  uint32_t column, dtype, width; /* as in struct px_export_column; columns begin in order */
+  uint32_t column, dtype, width; /* as in struct px_write_column; columns begin in order */
   uint64_t rows;
 };
 
 static inline size_t px_write_hdf5_bytes(const struct px_write_hdf5_frame *f) {
-  return (size_t)f->rows * (f->width ? f->width : 1) * px_dtype_bytes((enum px_dtype)f->dtype);
+  return (size_t)f->rows * (f->width ? f->width : 1) * px_safetensors_dtype_bytes((enum px_dtype)f->dtype);
 }
 
 #endif

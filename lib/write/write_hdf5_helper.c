@@ -10,8 +10,8 @@ enum { CHUNK_BYTES = 256 * 1024 };
 
 struct hdf5 {
   hid_t file, boolean;
-  hid_t set[PX_EXPORT_COLUMNS_MAX];
-  uint64_t rows[PX_EXPORT_COLUMNS_MAX];
+  hid_t set[PX_WRITE_COLUMNS_MAX];
+  uint64_t rows[PX_WRITE_COLUMNS_MAX];
   uint32_t sets_n;
 };
 
@@ -42,7 +42,7 @@ static hid_t type_of(const struct hdf5 *h, enum px_dtype dtype) {
 }
 
 static hid_t create_set(struct hdf5 *h, const struct px_write_hdf5_frame *c) {
-  const hsize_t width = c->width ? c->width : 1, row_bytes = width * px_dtype_bytes((enum px_dtype)c->dtype);
+  const hsize_t width = c->width ? c->width : 1, row_bytes = width * px_safetensors_dtype_bytes((enum px_dtype)c->dtype);
   const hsize_t none[2] = { 0, width }, most[2] = { H5S_UNLIMITED, width };
   const hsize_t chunk[2] = { row_bytes < CHUNK_BYTES ? CHUNK_BYTES / row_bytes : 1, width };
   const int rank = c->width ? 2 : 1;
@@ -73,7 +73,7 @@ static bool append(struct hdf5 *h, const struct px_write_hdf5_frame *c, const vo
 }
 
 static enum px_status put(struct hdf5 *h, const struct px_write_hdf5_frame *c, const void *data, struct px_err *err) {
-  if (c->column > h->sets_n || c->column >= PX_EXPORT_COLUMNS_MAX) return px_fail(err, PX_E_INTERNAL, "a column out of order");
+  if (c->column > h->sets_n || c->column >= PX_WRITE_COLUMNS_MAX) return px_fail(err, PX_E_INTERNAL, "a column out of order");
   if (c->column == h->sets_n) {
     h->set[h->sets_n] = create_set(h, c);
     if (h->set[h->sets_n] < 0) return fail(err, "written");

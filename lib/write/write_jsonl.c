@@ -42,7 +42,7 @@ static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, u
   fputs("],", f);
 }
 
-static void put_verified(FILE *f, const struct px_export_rows *r, uint64_t step, uint64_t steps) {
+static void put_verified(FILE *f, const struct px_write_rows *r, uint64_t step, uint64_t steps) {
   put_some(f, "action_residual", r->residual + step, steps, 0, r->source + step, PX_SOURCE_PROXY);
   fputs("\"action_verified\":[", f);
   for (uint64_t t = step; t < step + steps; t++)
@@ -50,7 +50,7 @@ static void put_verified(FILE *f, const struct px_export_rows *r, uint64_t step,
   fputs("],", f);
 }
 
-static void put_trajectory(FILE *f, const struct px_export_rows *r, uint32_t i, uint64_t step, uint64_t obs) {
+static void put_trajectory(FILE *f, const struct px_write_rows *r, uint32_t i, uint64_t step, uint64_t obs) {
   const struct px_segment_view *v = r->view;
   const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim, width = r->spaces->act_count ? 0 : a;
   const uint64_t steps = (uint64_t)v->length[i];
@@ -70,7 +70,7 @@ static void put_trajectory(FILE *f, const struct px_export_rows *r, uint32_t i, 
           v->truncated[i] ? "true" : "false");
 }
 
-static enum px_status jsonl_put(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+static enum px_status jsonl_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
                                 struct px_err *err) {
   (void)columns;
   uint64_t step = 0, obs = 0;
@@ -90,4 +90,4 @@ static void jsonl_free(void *writer) {
   if (writer) fclose(writer);
 }
 
-const struct px_export_writer px_export_jsonl = { NULL, jsonl_open, jsonl_put, jsonl_end, jsonl_free };
+const struct px_write_writer px_write_jsonl = { NULL, jsonl_open, jsonl_put, jsonl_end, jsonl_free };

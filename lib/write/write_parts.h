@@ -11,7 +11,7 @@
 #include "lib/data/segment.h"
 
 /* A segment with its chosen actions; all borrowed. */
-struct px_export_rows {
+struct px_write_rows {
   const struct px_spaces *spaces;
   const struct px_segment_view *view;
   const float *actions, *std, *epistemic; /* [steps_n, A]; std is the total */
@@ -20,44 +20,44 @@ struct px_export_rows {
   bool simulated;                         /* the segment's labels have residuals */
 };
 
-enum { PX_EXPORT_COLUMNS_MAX = 20 };
+enum { PX_WRITE_COLUMNS_MAX = 20 };
 /* New rows of one array; the same names, types and widths every time. */
-struct px_export_column {
+struct px_write_column {
   const char *name;
   enum px_dtype dtype;
   uint32_t width;             /* 0: a number per row, so one dimension */
   uint64_t rows;
   const void *data;
 };
-struct px_export_columns {
-  struct px_export_column column[PX_EXPORT_COLUMNS_MAX];
+struct px_write_columns {
+  struct px_write_column column[PX_WRITE_COLUMNS_MAX];
   uint32_t n;
 };
 /* Adds a column. */
-void px_export_column_add(struct px_export_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
+void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
                           uint64_t rows, const void *data);
 
 /* Growing memory for the columns that a segment does not hold as they are. */
-struct px_export_scratch {
+struct px_write_scratch {
   struct px_buf next, flat, terminals, timeouts, known, labelled, mask, classes;
 };
-void px_export_scratch_free(struct px_export_scratch *scratch);
+void px_write_scratch_free(struct px_write_scratch *scratch);
 /* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */
-enum px_status px_export_columns_d4rl(const struct px_export_rows *rows, struct px_export_scratch *scratch,
-                                      struct px_export_columns *out) PX_MUST_CHECK;
-enum px_status px_export_columns_segment(const struct px_export_rows *rows, struct px_export_scratch *scratch,
-                                         struct px_export_columns *out) PX_MUST_CHECK;
+enum px_status px_write_columns_d4rl(const struct px_write_rows *rows, struct px_write_scratch *scratch,
+                                      struct px_write_columns *out) PX_MUST_CHECK;
+enum px_status px_write_columns_segment(const struct px_write_rows *rows, struct px_write_scratch *scratch,
+                                         struct px_write_columns *out) PX_MUST_CHECK;
 
 /* One row of the table of formats. `put` gets columns, or NULL where `columns` is NULL. */
-struct px_export_writer {
-  enum px_status (*columns)(const struct px_export_rows *, struct px_export_scratch *, struct px_export_columns *);
+struct px_write_writer {
+  enum px_status (*columns)(const struct px_write_rows *, struct px_write_scratch *, struct px_write_columns *);
   enum px_status (*open)(const char *path, void **writer, struct px_err *err);
-  enum px_status (*put)(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+  enum px_status (*put)(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
                         struct px_err *err);
   enum px_status (*end)(void *writer, struct px_err *err);
   void (*free)(void *writer); /* NULL is fine */
 };
-extern const struct px_export_writer px_export_hdf5, px_export_npz, px_export_jsonl, px_export_safetensors;
+extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl, px_write_safetensors;
 
 
 #endif

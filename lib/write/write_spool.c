@@ -19,8 +19,8 @@ enum { COPY_BYTES = 1 << 20, NPY_HEADER_BYTES = 128 };
 struct spool {
   char *path;
   off_t reserved;                           /* room for a header in front of each column */
-  int fd[PX_EXPORT_COLUMNS_MAX];
-  struct px_export_column column[PX_EXPORT_COLUMNS_MAX]; /* `rows` counts all so far */
+  int fd[PX_WRITE_COLUMNS_MAX];
+  struct px_write_column column[PX_WRITE_COLUMNS_MAX]; /* `rows` counts all so far */
   uint32_t n;
 };
 
@@ -68,7 +68,7 @@ static enum px_status safetensors_open(const char *path, void **writer, struct p
   return spool_open(path, 0, writer, err);
 }
 
-static enum px_status add_file(struct spool *s, const struct px_export_column *column, struct px_err *err) {
+static enum px_status add_file(struct spool *s, const struct px_write_column *column, struct px_err *err) {
   char *name = NULL;
   if (asprintf(&name, "%s.XXXXXX", s->path) < 0) return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   const int fd = mkostemp(name, O_CLOEXEC);
@@ -81,15 +81,15 @@ static enum px_status add_file(struct spool *s, const struct px_export_column *c
   return lseek(fd, s->reserved, SEEK_SET) == s->reserved ? PX_OK : px_fail_errno(err, "seeking in the export");
 }
 
-static enum px_status spool_put(void *writer, const struct px_export_rows *rows, const struct px_export_columns *columns,
+static enum px_status spool_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
                                 struct px_err *err) {
   (void)rows;
   struct spool *s = writer;
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < columns->n && !status; i++) {
-    const struct px_export_column *c = &columns->column[i];
+    const struct px_write_column *c = &columns->column[i];
     if (i == s->n) status = add_file(s, c, err);
-    if (!status) status = write_all(s->fd[i], c->data, c->rows * (c->width ? c->width : 1) * px_dtype_bytes(c->dtype), err);
+    if (!status) status = write_all(s->fd[i], c->data, c->rows * (c->width ? c->width : 1) * px_safetensors_dtype_bytes(c->dtype), err);
     s->column[i].rows += c->rows;
   }
   return status;
@@ -114,16 +114,16 @@ static enum px_status copy_file(int from, int to, struct px_err *err) {
 
 static enum px_status safetensors_end(void *writer, struct px_err *err) {
   struct spool *s = writer;
-  struct px_st_tensor tensors[PX_EXPORT_COLUMNS_MAX];
+  struct px_safetensors_tensor tensors[PX_WRITE_COLUMNS_MAX];
   struct px_buf header = PX_BUF(PX_ST_HEADER_MAX_BYTES);
-  const struct px_st_meta meta = { "format", "proxact.dataset.1" };
+  const struct px_safetensors_meta meta = { "format", "proxact.dataset.1" };
   for (uint32_t i = 0; i < s->n; i++) {
-    const struct px_export_column *c = &s->column[i];
-    tensors[i] = (struct px_st_tensor){ c->name, c->dtype, c->width ? 2 : 1, { c->rows, c->width }, NULL, 0, 0 };
+    const struct px_write_column *c = &s->column[i];
+    tensors[i] = (struct px_safetensors_tensor){ c->name, c->dtype, c->width ? 2 : 1, { c->rows, c->width }, NULL, 0, 0 };
   }
   const int fd = open(s->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd < 0) return px_fail_errno(err, "creating the export");
-  enum px_status status = px_st_header(tensors, s->n, &meta, 1, &header, err);
+  enum px_status status = px_safetensors_header(tensors, s->n, &meta, 1, &header, err);
   if (!status) status = write_all(fd, header.data, header.len, err);
   /* The columns come by decreasing element size already: the order of the data. */
   for (uint32_t i = 0; i < s->n && !status; i++) status = copy_file(s->fd[i], fd, err);
@@ -135,7 +135,7 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
 /* ---- npz ---- */
 
 /* The .npy format, version 1.0 (NEP 1): magic, length, a Python literal padded with spaces. */
-static enum px_status put_npy_header(int fd, const struct px_export_column *c, struct px_err *err) {
+static enum px_status put_npy_header(int fd, const struct px_write_column *c, struct px_err *err) {
   char header[NPY_HEADER_BYTES + 1], shape[64];
   const char *type = c->dtype == PX_DTYPE_F32    ? "<f4"
                      : c->dtype == PX_DTYPE_I64  ? "<i8"
@@ -199,6 +199,6 @@ static enum px_status npz_end(void *writer, struct px_err *err) {
   return status;
 }
 
-const struct px_export_writer px_export_npz = { px_export_columns_d4rl, npz_open, spool_put, npz_end, spool_free };
-const struct px_export_writer px_export_safetensors = { px_export_columns_segment, safetensors_open, spool_put,
+const struct px_write_writer px_write_npz = { px_write_columns_d4rl, npz_open, spool_put, npz_end, spool_free };
+const struct px_write_writer px_write_safetensors = { px_write_columns_segment, safetensors_open, spool_put,
                                                         safetensors_end, spool_free };

@@ -60,7 +60,7 @@ enum px_status api_cursor(const struct http_request *req, const char *prefix, co
   const size_t digits = strspn(text, "0123456789"), n = strlen(prefix);
   if (digits > 0 && digits <= 18 && text[digits] == '.' && strncmp(text + digits + 1, prefix, n) == 0) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "before", "'%.64s' is no cursor of this list", text);
-  px_err_hint(err, "Give the `next` of the page before, or leave it out to begin.");
+  px_fail_hint(err, "Give the `next` of the page before, or leave it out to begin.");
   return PX_E_BAD_FIELD;
 }
 
@@ -79,7 +79,7 @@ enum px_status api_check_id(const char *id, const char *prefix, const char *what
       strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(id))
     return PX_OK;
   px_fail(err, PX_E_NOT_FOUND, "there is no %s %.64s", what, id);
-  px_err_hint(err, "Ids of this kind begin with %s.", prefix);
+  px_fail_hint(err, "Ids of this kind begin with %s.", prefix);
   return PX_E_NOT_FOUND;
 }
 
@@ -88,7 +88,7 @@ enum px_status api_done(const struct http_request *req, enum px_status status, c
   char why[256];
   snprintf(why, sizeof why, "%.200s", err->message);
   px_fail(err, PX_E_UNSETTLED, "%s %s was made, but cannot be read back: %s", what, id, why);
-  px_err_hint(err, "It is there: GET it by its id.");
+  px_fail_hint(err, "It is there: GET it by its id.");
   return PX_E_UNSETTLED;
 }
 

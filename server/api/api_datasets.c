@@ -58,7 +58,7 @@ static enum px_status read_spaces(const json_t *body, const json_t *checked, str
   spaces->act_dim = (uint32_t)json_integer_value(json_object_get(checked, "act_dim"));
   if (!spaces->act_dim) {
     (void)px_fail_at(err, PX_E_BAD_FIELD, "/act_dim", "act_dim is required");
-    px_err_hint(err, "Give act_dim, the numbers in an action, or act_count, how many discrete actions there are.");
+    px_fail_hint(err, "Give act_dim, the numbers in an action, or act_count, how many discrete actions there are.");
     return PX_E_BAD_FIELD;
   }
   enum px_status status = read_bound(body, "act_low", -1, spaces->act_dim, spaces->act_low, err);

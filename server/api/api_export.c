@@ -11,21 +11,21 @@
 
 struct plan {
   struct store_dataset *ds;
-  enum px_export_format format;
-  enum px_export_which which;
+  enum px_write_format format;
+  enum px_write_which which;
   struct labelled_segment_labels labels;
 };
 
 static enum px_status read_query(struct http_request *req, struct store *store, struct plan *plan, struct px_err *err) {
   const char *format = http_query(req, "format"), *which = http_query(req, "actions");
-  enum px_status status = px_export_format_parse(format ? format : "hdf5", &plan->format, err);
-  if (!status) status = px_export_which_parse(which ? which : "both", &plan->which, err);
+  enum px_status status = px_write_format_parse(format ? format : "hdf5", &plan->format, err);
+  if (!status) status = px_write_which_parse(which ? which : "both", &plan->which, err);
   if (!status) status = api_dataset(req, &plan->ds, err);
   if (!status && plan->ds->segments_n == 0) status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
   if (!status) status = labelled_segment_labels(store, plan->ds, http_query(req, "label_set"), &plan->labels, err);
-  if (!status && plan->which == PX_EXPORT_PROXY && !plan->labels.id[0]) {
+  if (!status && plan->which == PX_WRITE_PROXY && !plan->labels.id[0]) {
     status = px_fail(err, PX_E_CONFLICT, "the dataset has no proxy actions yet");
-    px_err_hint(err, "POST /v1/pipelines makes them.");
+    px_fail_hint(err, "POST /v1/pipelines makes them.");
   }
   return status;
 }
@@ -33,8 +33,8 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
 /* What the file will take, with the temporary files that npz and safetensors are put together from: times the segments'
  * bytes. D4RL's columns hold each observation twice, and text takes more than float32. */
 static uint64_t estimate(const struct plan *plan) {
-  static const uint64_t TIMES[PX_EXPORT_FORMAT_N] = { [PX_EXPORT_HDF5] = 3, [PX_EXPORT_NPZ] = 5, [PX_EXPORT_JSONL] = 5,
-                                                      [PX_EXPORT_SAFETENSORS] = 3 };
+  static const uint64_t TIMES[PX_WRITE_FORMAT_N] = { [PX_WRITE_HDF5] = 3, [PX_WRITE_NPZ] = 5, [PX_WRITE_JSONL] = 5,
+                                                      [PX_WRITE_SAFETENSORS] = 3 };
   return TIMES[plan->format] * plan->ds->size_bytes;
 }
 
@@ -57,7 +57,7 @@ static enum px_status write_export(struct http_request *req, struct store *store
   struct writing w = { .room = service_diskspace(req->service), .estimate_bytes = estimate(plan) };
   const struct px_progress progress = { &w, watch_room };
   enum px_status status = service_claim(req->service, store, &w.claim, w.estimate_bytes, 0, err);
-  if (!status) status = store_export_file(store, plan->ds, &what, path, &progress, err);
+  if (!status) status = transfer_export(store, plan->ds, &what, path, &progress, err);
   if (status && w.err.message[0]) *err = w.err; /* the progress has no way to say why */
   diskspace_end(w.room, &w.claim);
   return status;
@@ -83,7 +83,7 @@ API_HANDLER(api_export) {
     return status;
   }
   reply->fd = fd;
-  reply->media_type = px_export_media_type(plan.format);
-  api_reply_file_name(req, reply, px_arena_fmt(req->arena, "%s%s", plan.ds->name, px_export_suffix(plan.format)));
+  reply->media_type = px_write_media_type(plan.format);
+  api_reply_file_name(req, reply, px_arena_fmt(req->arena, "%s%s", plan.ds->name, px_write_suffix(plan.format)));
   return PX_OK;
 }

@@ -189,7 +189,7 @@ static enum px_status last_checkpoint(struct store *store, const char *job, stru
   if (status) return status;
   if (n == 0) {
     px_fail(err, PX_E_NOT_FOUND, "job %s has no checkpoint", job);
-    px_err_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week after it has failed; one that"
+    px_fail_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week after it has failed; one that"
                      " succeeded has its model instead.");
     return PX_E_NOT_FOUND;
   }
@@ -264,7 +264,7 @@ API_HANDLER(api_job_retry) {
     status = px_fail(err, PX_E_CONFLICT, "the job has not ended yet");
   if (!status && kind != FLOW_PIPELINE && !flow_kind_info(kind)->submittable) {
     status = px_fail(err, PX_E_CONFLICT, "a job of kind %s cannot be retried by itself", flow_kind_info(kind)->name);
-    px_err_hint(err, kind == FLOW_INGEST ? "Send the file again." : "Retry the job or the pipeline that made it.");
+    px_fail_hint(err, kind == FLOW_INGEST ? "Send the file again." : "Retry the job or the pipeline that made it.");
   }
   if (!status) status = api_submit(req, reply, kind, json_object_get(document, "spec"), false, err);
   json_decref(document);

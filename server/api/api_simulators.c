@@ -31,7 +31,7 @@ static enum px_status read_body(const json_t *body, struct request *r, struct px
   if (status) return status;
   if (!json_is_string(mjcf)) {
     px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "mjcf must be the text of a MuJoCo model");
-    px_err_hint(err, "With jq: jq -n --rawfile mjcf model.xml '{name: \"mine\", mjcf: $mjcf, "
+    px_fail_hint(err, "With jq: jq -n --rawfile mjcf model.xml '{name: \"mine\", mjcf: $mjcf, "
                      "observations: [\"qpos\", \"qvel\"]}'.");
     return PX_E_BAD_FIELD;
   }

@@ -17,7 +17,7 @@ API_HANDLER(api_trajectory_list) {
   if (!status) status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
-  return status ? status : store_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
+  return status ? status : store_dataset_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
 }
 
 /* A trajectory on its way out: what has been written of it leaves memory now and then. */
@@ -85,7 +85,7 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t, 
                                      const struct place *place, const struct px_label_rows *labels) {
   const uint64_t s = place->first_step;
   const uint32_t A = spaces->act_dim, width = spaces->act_count ? 0 : A;
-  float *total = labels ? px_calloc((size_t)t->steps * A, sizeof *total) : NULL;
+  float *total = labels ? px_mem_calloc((size_t)t->steps * A, sizeof *total) : NULL;
   if (labels && !total) return px_fail(out->err, PX_E_NO_MEMORY, "trajectory");
   if (labels) px_label_totals(spaces, labels->std + s * A, labels->epistemic + s * A, t->steps, total);
   const uint8_t *known = labels ? labels->known + s : NULL;
@@ -124,7 +124,7 @@ static enum px_status reply_trajectory(struct page *page, const struct store_dat
     const struct px_traj t = px_segment_traj(&view, index, place.first_step, place.first_obs, &ds->spaces);
     if ((uint64_t)t.steps * (ds->spaces.obs_dim + 4 * ds->spaces.act_dim + 1) > JSON_MAX_NUMBERS) {
       status = px_fail(err, PX_E_TOO_LARGE, "the trajectory has more than %d numbers", JSON_MAX_NUMBERS);
-      px_err_hint(err, "GET .../export gives it in a binary format.");
+      px_fail_hint(err, "GET .../export gives it in a binary format.");
     } else {
       status = put_trajectory(page, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL);
     }
@@ -146,7 +146,7 @@ API_HANDLER(api_trajectory_get) {
     return px_fail(err, PX_E_NOT_FOUND, "there is no trajectory %.32s; they are numbered from 0", req->params[1]);
   enum px_status status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
-  if (!status) status = store_trajectory_find(store, ds->id, n, &seq, &index, err);
+  if (!status) status = store_dataset_trajectory_find(store, ds->id, n, &seq, &index, err);
   if (!status) status = labelled_segment_labels(store, ds, http_query(req, "label_set"), &labels, err);
   if (!status) status = labelled_segment_read(store, ds, &labels, seq, &pair, err);
   if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, index);

@@ -76,7 +76,7 @@ static enum px_status fits(const struct part *part, uint64_t bytes, struct px_er
                    (unsigned long long)(part->size_bytes - part->offset));
   if (!part->digest || bytes <= CHECKED_MAX_BYTES) return PX_OK;
   px_fail(err, PX_E_TOO_LARGE, "a part with a checksum has at most %d bytes", CHECKED_MAX_BYTES);
-  px_err_hint(err, "Send it in smaller parts, or without Upload-Checksum.");
+  px_fail_hint(err, "Send it in smaller parts, or without Upload-Checksum.");
   return PX_E_TOO_LARGE;
 }
 
@@ -94,7 +94,7 @@ static enum px_status open_body(struct http_request *req, struct part *part, str
   const char *type = http_header(req, "Content-Type");
   if (!type || strcasecmp(type, "application/offset+octet-stream") != 0) {
     px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the bytes of an upload come as application/offset+octet-stream");
-    px_err_hint(err, "Send the header 'Content-Type: application/offset+octet-stream'.");
+    px_fail_hint(err, "Send the header 'Content-Type: application/offset+octet-stream'.");
     return PX_E_UNSUPPORTED_MEDIA;
   }
   enum px_status status = read_checksum(req, part, err);
@@ -126,10 +126,10 @@ static uint64_t room_for_parts(struct diskspace *room) {
 /* Makes the row of a new upload. */
 static enum px_status make_row(struct http_request *req, struct store *store, struct part *part,
                                struct store_upload_state *state, struct px_err *err) {
-  char *options = store_options_json(&part->announced->what.options, part->announced->what.on_duplicate);
+  char *options = transfer_options_json(&part->announced->what.options, part->announced->what.on_duplicate);
   if (!options) return px_fail(err, PX_E_NO_MEMORY, "upload");
   const struct store_upload_draft draft = { .dataset_id = part->announced->dataset->id, .file_name = part->announced->what.name,
-                                            .format = px_format_name(part->announced->what.format), .options_json = options,
+                                            .format = px_read_format_name(part->announced->what.format), .options_json = options,
                                             .metadata = part->announced->metadata, .size_bytes = part->size_bytes,
                                             .expires_s = service_options(req->service)->upload_expires_s,
                                             .room_bytes = room_for_parts(service_diskspace(req->service)) };
@@ -219,7 +219,7 @@ static enum px_status read_announced(struct http_request *req, struct announced 
   const char *id = tus_metadata_get(a->metadata, "dataset", dataset);
   if (!id || !*id) {
     px_fail_at(err, PX_E_BAD_FIELD, "dataset", "Upload-Metadata does not say which dataset the file is for");
-    px_err_hint(err, "Its value is base64 of the dataset's id or name, as in: dataset $(printf hopper | base64).");
+    px_fail_hint(err, "Its value is base64 of the dataset's id or name, as in: dataset $(printf hopper | base64).");
     return PX_E_BAD_FIELD;
   }
   status = api_store(req, &store, err);
@@ -231,7 +231,7 @@ static enum px_status read_length(struct http_request *req, struct part *part, s
   for (size_t i = 0; i < sizeof NOT_SPOKEN / sizeof *NOT_SPOKEN; i++)
     if (http_header(req, NOT_SPOKEN[i])) {
       px_fail(err, PX_E_BAD_REQUEST, "%s is of an extension that this server does not speak", NOT_SPOKEN[i]);
-      px_err_hint(err, "It speaks: " TUS_EXTENSIONS ". Send Upload-Length, and one upload for each file.");
+      px_fail_hint(err, "It speaks: " TUS_EXTENSIONS ". Send Upload-Length, and one upload for each file.");
       return PX_E_BAD_REQUEST;
     }
   const uint64_t most = service_options(req->service)->max_upload_bytes;

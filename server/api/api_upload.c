@@ -45,7 +45,7 @@ static void upload_free(void *stream, bool done) {
   if (u->sha256) px_sha256_end(u->sha256, unused);
   /* What a failed upload has stored goes at once: it may have been a full disk. */
   if (u->ingesting && !done && service_store(u->service, true, &store, &unused_err)) store = NULL;
-  store_ingest_free(u->ingesting, store);
+  transfer_ingest_free(u->ingesting, store);
   px_decoder_free(u->decoder);
   if (u->fd >= 0) close(u->fd);
   diskspace_end(service_diskspace(u->service), &u->claim);
@@ -91,7 +91,7 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
   enum px_status status = upload_params_read(&words, &u->what, err);
   if (!status) status = read_digest(req, u, err);
   if (!status) status = api_query_flag(req, "async", &u->async, err);
-  if (!status) status = px_encoding_parse(http_header(req, "Content-Encoding"), &encoding, err);
+  if (!status) status = px_decoder_parse_encoding(http_header(req, "Content-Encoding"), &encoding, err);
   if (!status) status = api_dataset(req, &u->dataset, err);
   if (!status) status = service_spool(req->service, &u->fd, err);
   if (status) return status;
@@ -130,7 +130,7 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
   char text[DIGEST_TEXT_MAX];
   px_sha256_end(u->sha256, digest);
   u->sha256 = NULL;
-  px_base64(digest, sizeof digest, text);
+  px_text_base64(digest, sizeof digest, text);
   if (strcmp(text, u->digest) == 0) return PX_OK;
   return px_fail_at(err, PX_E_CHECKSUM_MISMATCH, u->digest_header, "the body's SHA-256 is not the one announced in %s",
                     u->digest_header);
@@ -141,8 +141,8 @@ static enum px_status answer_stored(struct http_request *req, struct http_reply 
   const struct upload *u = req->stream;
   reply->status = 201;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/datasets/%s", u->dataset->id));
-  json_t *json = store_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->what.name,
-                                                            "format", px_format_name(u->what.format), "version",
+  json_t *json = transfer_ingested_json(r), *about = json_pack("{s:s s:s s:s s:I s:f}", "dataset_id", u->dataset->id, "file", u->what.name,
+                                                            "format", px_read_format_name(u->what.format), "version",
                                                             (json_int_t)r->version, "seconds", seconds);
   if (json) json_object_update(json, about);
   json_decref(about);
@@ -159,7 +159,7 @@ static enum px_status read_segments(struct http_request *req, struct upload *u, 
                                      .dataset = u->dataset, .fd = u->fd, .format = u->what.format,
                                      .bytes = px_decoder_bytes(u->decoder), .name = u->what.name, .options = &u->what.options,
                                      .on_duplicate = u->what.on_duplicate, .may_store = may_store, .may_store_ctx = u };
-  return store_ingest_read(&what, &u->ingesting, err);
+  return transfer_ingest_read(&what, &u->ingesting, err);
 }
 
 /* All that takes long. Nothing refers to what it stores before the handler's transaction. */
@@ -181,7 +181,7 @@ static enum px_status store_now(struct http_request *req, struct http_reply *rep
   struct upload *u = req->stream;
   struct store_ingested *result = px_arena_take(req->arena, 1, sizeof *result);
   if (!result) return px_fail(err, PX_E_NO_MEMORY, "upload");
-  const enum px_status status = store_ingest_commit(u->ingesting, result, err);
+  const enum px_status status = transfer_ingest_commit(u->ingesting, result, err);
   if (status) return status;
   const double seconds = px_clock_s() - u->began_s;
   metrics_uploaded(px_decoder_bytes(u->decoder), result->steps_n, seconds);
@@ -193,10 +193,10 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   struct store *store = NULL;
   char job[STORE_ID_MAX];
   int64_t version;
-  char *options = store_options_json(&u->what.options, u->what.on_duplicate);
+  char *options = transfer_options_json(&u->what.options, u->what.on_duplicate);
   enum px_status status = options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (!status)
-    status = store_upload_submit(store, u->dataset->id, u->what.name, px_format_name(u->what.format), options, &u->blob, job, err);
+    status = store_upload_submit(store, u->dataset->id, u->what.name, px_read_format_name(u->what.format), options, &u->blob, job, err);
   free(options);
   if (status) return status;
   reply->wake = 1;

@@ -41,7 +41,7 @@ static enum px_status keep(void *ctx, uint32_t seq, const void *bytes, size_t n,
 enum px_status labelled_segment_read(struct store *store, const struct store_dataset *ds, const struct labelled_segment_labels *labels,
                              uint32_t seq, struct labelled_segment_pair *pair, struct px_err *err) {
   pair->segment.len = pair->labels.len = 0;
-  enum px_status status = store_segment_read(store, ds->id, seq, 1, keep, &pair->segment, err);
+  enum px_status status = store_dataset_segment_read(store, ds->id, seq, 1, keep, &pair->segment, err);
   if (!status && labels->id[0] && seq < labels->segments_n)
     status = store_label_read(store, labels->id, seq, 1, keep, &pair->labels, err);
   if (!status && pair->segment.len == 0) status = px_fail(err, PX_E_INTERNAL, "segment %u of %s is missing", seq, ds->id);

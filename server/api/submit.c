@@ -73,7 +73,7 @@ static enum px_status load_context(struct store *store, enum flow_kind kind, jso
   uint32_t segments = ground->ds.segments_n;
   if (json_is_integer(given) && json_integer_value(given) > 0 && json_integer_value(given) < segments)
     segments = (uint32_t)json_integer_value(given);
-  return store_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->labelled,
+  return store_dataset_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->labelled,
                                   &ground->trajectories_n, err);
 }
 
@@ -84,7 +84,7 @@ static enum px_status check_mask(const struct plan_context *ground, const char *
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
-  uint8_t *keep = px_calloc(ground->trajectories_n, 1), *known = px_calloc(ground->trajectories_n, 1);
+  uint8_t *keep = px_mem_calloc(ground->trajectories_n, 1), *known = px_mem_calloc(ground->trajectories_n, 1);
   enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
   for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
   if (!status) status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
@@ -103,8 +103,8 @@ static enum px_status check_memory(struct store *store, const struct flow_plan *
     if (plan->jobs[i].cost.memory_bytes > job->cost.memory_bytes) job = &plan->jobs[i];
   if (status || job->cost.memory_bytes <= most) return status;
   char takes[FLOW_BYTES_TEXT], gives[FLOW_BYTES_TEXT];
-  flow_bytes_text((double)job->cost.memory_bytes, takes);
-  flow_bytes_text((double)most, gives);
+  flow_estimate_bytes_text((double)job->cost.memory_bytes, takes);
+  flow_estimate_bytes_text((double)most, gives);
   return px_fail_at(err, PX_E_NEEDS_MEMORY, "/spec", "the job '%s' would take about %s of memory, and no worker gives a job more than %s",
                     job->name, takes, gives);
 }
@@ -143,10 +143,10 @@ static enum px_status read_dedupe_key(const struct http_request *req, const char
 /* `existing`: the unfinished job with the same key, instead of a new one; otherwise "". */
 static enum px_status submit_plan(struct store *store, const struct flow_plan *plan, const char *dataset_id,
                                   const char *dedupe_key, char existing[STORE_ID_MAX], struct px_err *err) {
-  struct store_job_draft *drafts = px_calloc(plan->n, sizeof *drafts);
+  struct store_job_draft *drafts = px_mem_calloc(plan->n, sizeof *drafts);
   size_t needs_n = 0, used = 0;
   for (size_t i = 0; i < plan->n; i++) needs_n += plan->jobs[i].needs_n;
-  const char **needs = px_calloc(needs_n + 1, sizeof *needs);
+  const char **needs = px_mem_calloc(needs_n + 1, sizeof *needs);
   enum px_status status = drafts && needs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "submitting %zu jobs", plan->n);
   for (size_t i = 0; !status && i < plan->n; i++) {
     const struct flow_job *job = &plan->jobs[i];

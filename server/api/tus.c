@@ -8,7 +8,7 @@
 enum px_status tus_version(const char *value, struct px_err *err) {
   if (value && strcmp(value, TUS_VERSION) == 0) return PX_OK;
   px_fail(err, PX_E_PRECONDITION_FAILED, "the header Tus-Resumable must say " TUS_VERSION);
-  px_err_hint(err, "This server speaks tus " TUS_VERSION "; OPTIONS /v1/uploads tells its extensions.");
+  px_fail_hint(err, "This server speaks tus " TUS_VERSION "; OPTIONS /v1/uploads tells its extensions.");
   return PX_E_PRECONDITION_FAILED;
 }
 
@@ -37,7 +37,7 @@ static bool take_pair(const char *text, struct pair *pair) {
     if (text[i] <= 0x20 || text[i] > 0x7e) return false;
   pair->value = text + pair->key_n + (text[pair->key_n] == ' ');
   pair->value_n = (size_t)(text + pair->n - pair->value);
-  return pair->key_n > 0 && px_base64_decode(pair->value, pair->value_n, bytes, sizeof bytes, &bytes_n);
+  return pair->key_n > 0 && px_text_base64_decode(pair->value, pair->value_n, bytes, sizeof bytes, &bytes_n);
 }
 
 static bool same_key(const struct pair *a, const struct pair *b) {
@@ -69,7 +69,7 @@ const char *tus_metadata_get(const char *value, const char *key, char out[TUS_VA
     at = pair.key + pair.n;
     if (!same_key(&pair, &wanted)) continue;
     size_t n;
-    if (!px_base64_decode(pair.value, pair.value_n, (uint8_t *)out, TUS_VALUE_MAX - 1, &n)) return NULL;
+    if (!px_text_base64_decode(pair.value, pair.value_n, (uint8_t *)out, TUS_VALUE_MAX - 1, &n)) return NULL;
     out[n] = '\0';
     return strlen(out) == n ? out : NULL;
   }
@@ -82,7 +82,7 @@ enum px_status tus_checksum_read(const char *value, struct tus_checksum *out, st
   const bool sha1 = n == 4 && memcmp(value, "sha1", 4) == 0, sha256 = n == 6 && memcmp(value, "sha256", 6) == 0;
   if (!sha1 && !sha256) return px_fail(err, PX_E_BAD_REQUEST, "Upload-Checksum must be one of " TUS_CHECKSUMS " and a digest");
   struct tus_checksum checksum = { .kind = sha1 ? PX_DIGEST_SHA1 : PX_DIGEST_SHA256 };
-  if (!px_base64_decode(space + 1, strlen(space + 1), checksum.digest, sizeof checksum.digest, &checksum.n) ||
+  if (!px_text_base64_decode(space + 1, strlen(space + 1), checksum.digest, sizeof checksum.digest, &checksum.n) ||
       checksum.n != (sha1 ? 20U : 32U))
     return px_fail(err, PX_E_BAD_REQUEST, "the digest in Upload-Checksum must be base64 of %d bytes", sha1 ? 20 : 32);
   *out = checksum;

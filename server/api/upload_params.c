@@ -11,17 +11,17 @@ static enum px_status choose_format(const struct upload_params_words *words, str
   const char *type = words->media_type;
   if (type && starts_with(type, "multipart/")) {
     px_fail(err, PX_E_UNSUPPORTED_MEDIA, "a form (multipart) is not taken; the body must be the file itself");
-    px_err_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
+    px_fail_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
     return PX_E_UNSUPPORTED_MEDIA;
   }
-  if (words->format) return px_format_from_name(words->format, &in->format, err);
+  if (words->format) return px_read_format_from_name(words->format, &in->format, err);
   /* These say nothing: curl sends the last for every --data-binary, browsers the others for what they do not know. */
   const bool silent = !type || !*type || starts_with(type, "application/octet-stream") ||
                       starts_with(type, "application/x-www-form-urlencoded");
-  if (!silent) return px_format_from_media_type(type, &in->format, err);
-  if (strchr(in->name, '.')) return px_format_from_name(in->name, &in->format, err);
+  if (!silent) return px_read_format_from_media_type(type, &in->format, err);
+  if (strchr(in->name, '.')) return px_read_format_from_name(in->name, &in->format, err);
   px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
-  px_err_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
+  px_fail_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
                    "application/x-safetensors), or ?format= or ?filename=.");
   return PX_E_UNSUPPORTED_MEDIA;
 }
@@ -58,11 +58,11 @@ enum px_status upload_params_read(const struct upload_params_words *words, struc
   choose_name(words->file_name, out);
   enum px_status status = choose_format(words, out, err);
   if (!status) status = upload_params_flag("ignore_actions", words->ignore_actions, &out->options.ignore_actions, err);
-  if (!status && words->on_duplicate && !store_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
+  if (!status && words->on_duplicate && !transfer_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
     status = px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
   if (!status) status = read_keys(words->obs_keys, &out->options, err);
   if (!status && out->options.obs_keys_n && out->format != PX_FORMAT_HDF5)
     status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys choose among groups of observations in HDF5; in %s they are one array",
-                        px_format_name(out->format));
+                        px_read_format_name(out->format));
   return status;
 }

@@ -12,7 +12,7 @@
 struct upload_params_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate; };
 struct upload_params {
   char name[128]; /* for errors: UTF-8 that can be shown, no folders */
-  enum px_format format;
+  enum px_read_format format;
   struct px_read_options options;
   enum store_on_duplicate on_duplicate;
 };

@@ -74,7 +74,7 @@ uint64_t diskspace_db_left(struct diskspace *room) {
 
 static enum px_status refuse(const struct diskspace_volume *v, uint64_t wanted, struct px_err *err) {
   px_fail(err, PX_E_NO_SPACE, "the %s volume is too full for this request", v->name);
-  px_err_hint(err, "The %s volume has %llu MiB free, of which %llu are kept for running work and %llu are promised to requests "
+  px_fail_hint(err, "The %s volume has %llu MiB free, of which %llu are kept for running work and %llu are promised to requests "
                    "under way; this one needs %llu. Send it again when there is room; nothing acknowledged was lost.", v->name,
               (unsigned long long)(v->free_bytes / MIB_BYTES), (unsigned long long)(v->floor_bytes / MIB_BYTES),
               (unsigned long long)(v->promised_bytes / MIB_BYTES), (unsigned long long)(wanted / MIB_BYTES));

@@ -28,7 +28,7 @@ static enum px_status read_key(const struct http_request *req, char key[STORE_ON
   if (n > 0 && strcmp(text, quoted ? "\"" : "") == 0) return PX_OK;
   px_fail(err, PX_E_BAD_REQUEST, "Idempotency-Key must be 1 to %d printable ASCII characters, best in quotes",
           STORE_ONCE_KEY_MAX - 1);
-  px_err_hint(err, "A random UUID for each new request is a good key.");
+  px_fail_hint(err, "A random UUID for each new request is a good key.");
   return PX_E_BAD_REQUEST;
 }
 
@@ -124,12 +124,12 @@ static enum px_status handle_once(struct http_request *req, struct http_reply *r
   enum px_status status = read_key(req, once.key, err);
   if (!status) status = fingerprint(req, once.fingerprint, err);
   if (!status) status = service_store(req->service, req->pooled, &store, err);
-  if (!status) status = store_once_begin(store, &once, &answer, &found, err);
+  if (!status) status = store_idempotency_begin(store, &once, &answer, &found, err);
   if (!status && found) status = replay(req, reply, &answer, err);
   else if (!status) {
     status = http_ready(req, err);
-    if (!status) status = store_once_run(store, &once, handle, &work, &answer, err);
-    store_once_end(store, &once);
+    if (!status) status = store_idempotency_run(store, &once, handle, &work, &answer, err);
+    store_idempotency_end(store, &once);
   }
   px_buf_free(&answer.head);
   px_buf_free(&answer.body);

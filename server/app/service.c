@@ -171,10 +171,10 @@ enum px_status service_authorize(struct service *s, const char *authorization, u
 enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
                                     struct px_err *err) {
   uint8_t bytes[TOKEN_BYTES], digest[PX_SHA256_BYTES];
-  if (px_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
+  if (px_secret_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
   char text[SERVICE_TOKEN_MAX];
   snprintf(text, sizeof text, "%s", TOKEN_PREFIX);
-  px_hex(bytes, sizeof bytes, text + sizeof TOKEN_PREFIX - 1);
+  px_text_hex(bytes, sizeof bytes, text + sizeof TOKEN_PREFIX - 1);
   px_sha256(text, strlen(text), digest);
   const enum px_status status = store_token_create(store, name, digest, err);
   if (!status) memcpy(token, text, sizeof text);

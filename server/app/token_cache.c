@@ -39,7 +39,7 @@ void token_cache_free(struct token_cache *t) {
 }
 
 static bool is_of(const struct token *token, const uint8_t *digest) {
-  return px_same_secret(token->digest, digest, PX_SHA256_BYTES);
+  return px_secret_equal(token->digest, digest, PX_SHA256_BYTES);
 }
 
 /* The token's place: its own, or among the few that it may have the one that was looked at longest ago; of these a refused

@@ -80,9 +80,9 @@ static void choose_id(struct http_request *req) {
     return;
   }
   uint8_t bytes[8] = { 0 };
-  if (px_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes); /* an id in a log, not a secret */
+  if (px_secret_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes); /* an id in a log, not a secret */
   memcpy(req->id, "req_", 4);
-  px_hex(bytes, sizeof bytes, req->id + 4);
+  px_text_hex(bytes, sizeof bytes, req->id + 4);
 }
 
 /* For clients that can only GET and POST: tus 1.0.0, "X-HTTP-Method-Override". */
@@ -97,7 +97,7 @@ static enum px_status check_type_json(const struct http_request *req, struct px_
   const size_t n = type ? strcspn(type, "; ") : 0;
   if (n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0) return PX_OK;
   px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the body must be application/json");
-  px_err_hint(err, "With curl: --json '{...}', or -H 'Content-Type: application/json'.");
+  px_fail_hint(err, "With curl: --json '{...}', or -H 'Content-Type: application/json'.");
   return PX_E_UNSUPPORTED_MEDIA;
 }
 

@@ -209,7 +209,7 @@ enum px_status http_conn_watch_new(const struct conn_limits *limits, struct conn
   struct conn_watch *watch = calloc(1, sizeof *watch);
   if (!watch) return px_fail(err, PX_E_NO_MEMORY, "connections");
   watch->limits = *limits;
-  if (px_random(&watch->seed, sizeof watch->seed)) watch->seed = (uint64_t)px_clock_ms();
+  if (px_secret_random(&watch->seed, sizeof watch->seed)) watch->seed = (uint64_t)px_clock_ms();
   pthread_mutex_init(&watch->lock, NULL);
   px_clock_cond_init(&watch->changed);
   if (pthread_create(&watch->thread, NULL, watch_main, watch) != 0) {

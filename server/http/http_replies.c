@@ -42,7 +42,7 @@ enum px_status http_replies_room(const struct replies *r, struct px_err *err) {
   if (r->bytes < r->max_bytes) return PX_OK;
   px_fail(err, PX_E_UNAVAILABLE, "answers of %llu bytes are on their way to clients; no more large ones are begun beyond %llu",
           (unsigned long long)r->bytes, (unsigned long long)r->max_bytes);
-  px_err_hint(err, "Wait for the time in Retry-After; replies_max_bytes sets the bound.");
+  px_fail_hint(err, "Wait for the time in Retry-After; replies_max_bytes sets the bound.");
   return PX_E_UNAVAILABLE;
 }
 

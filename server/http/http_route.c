@@ -101,7 +101,7 @@ static enum px_status take_pair(struct http_request *req, const char *text, size
     return px_fail(err, PX_E_BAD_REQUEST, "the query holds a broken %% escape or a control character");
   if (!takes(req->route->query, name)) {
     px_fail_at(err, PX_E_BAD_FIELD, name, "there is no query parameter '%.64s' here", name);
-    if (req->route->query) px_err_hint(err, "It takes: %s.", req->route->query);
+    if (req->route->query) px_fail_hint(err, "It takes: %s.", req->route->query);
     return PX_E_BAD_FIELD;
   }
   if (http_query(req, name)) return px_fail_at(err, PX_E_BAD_REQUEST, name, "'%s' is given twice", name);

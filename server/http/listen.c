@@ -43,7 +43,7 @@ static enum px_status open_at(const struct addrinfo *info, const char *address, 
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 || bind(fd, info->ai_addr, info->ai_addrlen) < 0 ||
       listen(fd, BACKLOG) < 0 || getsockname(fd, (struct sockaddr *)&at, &n) < 0) {
     const enum px_status status = px_fail_errno(err, "listening on %s", address);
-    px_err_hint(err, "Another program may have that port: --listen=ADDRESS:PORT chooses another.");
+    px_fail_hint(err, "Another program may have that port: --listen=ADDRESS:PORT chooses another.");
     close(fd);
     return status;
   }

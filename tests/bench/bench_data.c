@@ -79,23 +79,23 @@ static void plain_copy(void) {
   for (size_t i = 0, at = 0; i < packed.n; at += packed.items[i++].size) memcpy(copy + at, packed.items[i].bytes, packed.items[i].size);
 }
 
-static void export_as(enum px_export_format format) {
+static void export_as(enum px_write_format format) {
   struct px_err err = { 0 };
-  struct px_export *e = NULL;
+  struct px_write *e = NULL;
   char path[] = "/tmp/proxact-bench-XXXXXX";
   const int fd = mkstemp(path);
   need(fd >= 0 && close(fd) == 0);
-  need(px_export_new(format, PX_EXPORT_TRUE, &list.spaces, path, &e, &err) == PX_OK);
+  need(px_write_new(format, PX_WRITE_TRUE, &list.spaces, path, &e, &err) == PX_OK);
   for (size_t i = 0; i < packed.n; i++)
-    need(px_export_segment(e, packed.items[i].bytes, packed.items[i].size, NULL, 0, &err) == PX_OK);
-  need(px_export_end(e, &err) == PX_OK);
-  px_export_free(e);
+    need(px_write_segment(e, packed.items[i].bytes, packed.items[i].size, NULL, 0, &err) == PX_OK);
+  need(px_write_end(e, &err) == PX_OK);
+  px_write_free(e);
   unlink(path);
 }
-static void export_hdf5(void) { export_as(PX_EXPORT_HDF5); }
-static void export_npz(void) { export_as(PX_EXPORT_NPZ); }
-static void export_safetensors(void) { export_as(PX_EXPORT_SAFETENSORS); }
-static void export_jsonl(void) { export_as(PX_EXPORT_JSONL); }
+static void export_hdf5(void) { export_as(PX_WRITE_HDF5); }
+static void export_npz(void) { export_as(PX_WRITE_NPZ); }
+static void export_safetensors(void) { export_as(PX_WRITE_SAFETENSORS); }
+static void export_jsonl(void) { export_as(PX_WRITE_JSONL); }
 
 static int by_value(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 

@@ -57,20 +57,20 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
   ds->spaces.obs_dim = o, ds->spaces.act_dim = a;
   for (uint32_t j = 0; j < a; j++) ds->spaces.act_low[j] = -1, ds->spaces.act_high[j] = 1;
   ds->traj_n = TRAJ_N, ds->steps_n = TRAJ_N * STEPS, ds->obs_n = TRAJ_N * (STEPS + 1);
-  ds->observations = must(px_calloc(ds->obs_n, sizeof(float) * o));
-  ds->rewards = must(px_calloc(ds->steps_n, sizeof(float)));
-  ds->step_start = must(px_calloc(TRAJ_N + 1, sizeof(uint64_t)));
-  ds->obs_start = must(px_calloc(TRAJ_N + 1, sizeof(uint64_t)));
-  ds->terminated = must(px_calloc(TRAJ_N, 1));
-  ds->has_final = must(px_calloc(TRAJ_N, 1));
+  ds->observations = must(px_mem_calloc(ds->obs_n, sizeof(float) * o));
+  ds->rewards = must(px_mem_calloc(ds->steps_n, sizeof(float)));
+  ds->step_start = must(px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)));
+  ds->obs_start = must(px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)));
+  ds->terminated = must(px_mem_calloc(TRAJ_N, 1));
+  ds->has_final = must(px_mem_calloc(TRAJ_N, 1));
   for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
   for (uint32_t i = 0; i < TRAJ_N; i++) ds->has_final[i] = 1, ds->terminated[i] = i % 2;
   px_rng_normal(&rng, ds->observations, ds->obs_n * o);
   px_rng_normal(&rng, ds->rewards, ds->steps_n);
   r->u.ds = ds;
-  r->u.actions = must(px_calloc(ds->steps_n, sizeof(float) * a));
-  r->u.source = must(px_calloc(ds->steps_n, 1));
-  r->u.score = must(px_calloc(ds->steps_n, sizeof(float)));
+  r->u.actions = must(px_mem_calloc(ds->steps_n, sizeof(float) * a));
+  r->u.source = must(px_mem_calloc(ds->steps_n, 1));
+  r->u.score = must(px_mem_calloc(ds->steps_n, sizeof(float)));
   for (uint64_t i = 0; i < ds->steps_n * a; i++) r->u.actions[i] = 2 * px_rng_float(&rng) - 1;
   memset(r->u.source, PX_SOURCE_TRUE, ds->steps_n);
 }
@@ -83,7 +83,7 @@ enum { DT_LAYERS = 3, DT_HEADS = 1, DT_CONTEXT = 20 };
 
 /* A policy algorithm, by the name that the work's begins with. */
 static void *rl_open(const struct learning_work *w) {
-  struct rl_run *r = must(px_calloc(1, sizeof *r));
+  struct rl_run *r = must(px_mem_calloc(1, sizeof *r));
   struct px_err err;
   char algo[sizeof r->spec.algo];
   snprintf(algo, sizeof algo, "%.*s", (int)strcspn(w->name, "_"), w->name);
@@ -181,7 +181,7 @@ struct idm_run {
 enum { POOL = 8192 };
 
 static void *idm_open(const struct learning_work *w) {
-  struct idm_run *r = must(px_calloc(1, sizeof *r));
+  struct idm_run *r = must(px_mem_calloc(1, sizeof *r));
   const struct px_mlp_shape shape = { .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2,
                                       .dropout = 0.1F };
   struct px_rng rng = px_rng_at(1, px_rng_stream("bench", 1), 0);
@@ -192,11 +192,11 @@ static void *idm_open(const struct learning_work *w) {
     must_ok(px_mlp_init(r->nets[i], PX_MLP_ORTHOGONAL, 1, (uint64_t)i), &err);
     must_ok(px_mlp_work_new(&shape, PX_MLP_CHUNK, &r->works[i]), &err);
     must_ok(px_adam_init(&r->adams[i], r->nets[i]->params_n, PX_ADAM_DEFAULTS(1e-4F)), &err);
-    r->grads[i] = must(px_calloc(r->nets[i]->params_n, sizeof(float)));
-    r->d[i] = must(px_calloc(PX_MLP_CHUNK, sizeof(float) * shape.out));
+    r->grads[i] = must(px_mem_calloc(r->nets[i]->params_n, sizeof(float)));
+    r->d[i] = must(px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * shape.out));
   }
-  r->x = must(px_calloc(POOL, sizeof(float) * shape.in));
-  r->action = must(px_calloc(POOL, sizeof(float) * shape.out));
+  r->x = must(px_mem_calloc(POOL, sizeof(float) * shape.in));
+  r->action = must(px_mem_calloc(POOL, sizeof(float) * shape.out));
   px_rng_normal(&rng, r->x, (size_t)POOL * shape.in);
   for (size_t i = 0; i < (size_t)POOL * shape.out; i++) r->action[i] = 1.9F * px_rng_float(&rng) - 0.95F;
   return r;

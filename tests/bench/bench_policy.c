@@ -36,8 +36,8 @@ static enum px_status load(const char *path, const struct px_spaces *spaces, str
   struct px_dataset_builder *dataset = px_dataset_builder_new(spaces);
   struct px_segment_builder *segments = px_segment_builder_new(spaces, (struct px_segment_sink){ dataset, keep_segment });
   struct px_read_report report;
-  enum px_format format;
-  enum px_status status = px_format_from_name(path, &format, err);
+  enum px_read_format format;
+  enum px_status status = px_read_format_from_name(path, &format, err);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (!status && (fd < 0 || !dataset || !segments)) status = px_fail_errno(err, "cannot open %s", path);
   if (!status) {
@@ -80,7 +80,7 @@ static enum px_status judge(struct rl_policy *policy, const struct px_actions_me
   const struct fqe_spec spec = { .hidden = 256, .layers = 2, .batch = 256, .updates = strtoull(updates, NULL, 10), .lr = 3e-4,
                                  .gamma = 0.99, .tau = 0.05 };
   struct fqe_result result;
-  float *actions = px_calloc(ds->obs_n, sizeof(float) * ds->spaces.act_dim), *values = px_calloc(ds->traj_n, sizeof(float));
+  float *actions = px_mem_calloc(ds->obs_n, sizeof(float) * ds->spaces.act_dim), *values = px_mem_calloc(ds->traj_n, sizeof(float));
   enum px_status status = actions && values ? rl_policy_along(policy, ds, NULL, actions, err) : PX_E_NO_MEMORY;
   if (!status) status = fqe_run(&spec, u, actions, NULL, NULL, values, &result, err);
   if (!status) {
@@ -107,7 +107,7 @@ static enum px_status bench(int argc, char **argv, struct px_err *err) {
   struct px_rollout_result result = { 0 };
   struct rl_metrics metrics;
   struct rl_spec spec;
-  struct px_spaces *spaces = px_calloc(1, sizeof *spaces);
+  struct px_spaces *spaces = px_mem_calloc(1, sizeof *spaces);
   enum px_status status = spaces ? px_env_find(argv[2], &env, err) : PX_E_NO_MEMORY;
   if (!status) status = rl_spec_defaults(argv[3], &spec, err);
   if (status) goto out;

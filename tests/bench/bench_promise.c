@@ -67,7 +67,7 @@ enum { PARTS_N = 6 };
 static bool read_labels(const char *path, const struct part parts[PARTS_N]) {
   FILE *file = fopen(path, "rb");
   for (int i = 0; file && i < PARTS_N && parts[i].size; i++) {
-    void *bytes = px_calloc(parts[i].size, 1);
+    void *bytes = px_mem_calloc(parts[i].size, 1);
     if (!bytes || fread(bytes, 1, parts[i].size, file) != parts[i].size) die(path);
     *parts[i].at = bytes;
   }
@@ -101,7 +101,7 @@ static void by_idm(const struct study *s, struct px_label_rows *out) {
 }
 
 static void by_simulator(const struct study *s, struct px_label_rows *out) {
-  struct sim_layout *layout = px_calloc(1, sizeof *layout);
+  struct sim_layout *layout = px_mem_calloc(1, sizeof *layout);
   struct sim *sim;
   struct sim_labels *l;
   double std[SIM_OBS_MAX];

@@ -41,9 +41,9 @@ static enum px_status measure(const char *path, const struct px_spaces *spaces, 
   struct px_read_report report;
   struct sum sum = { spaces, 0 };
   const struct px_traj_sink sink = { &sum, count };
-  enum px_format format;
+  enum px_read_format format;
   struct stat st = { 0 };
-  enum px_status status = px_format_from_name(path, &format, err);
+  enum px_status status = px_read_format_from_name(path, &format, err);
   const int fd = status ? -1 : open(path, O_RDONLY | O_CLOEXEC);
   if (!status && (fd < 0 || fstat(fd, &st))) status = px_fail_errno(err, "cannot open %s", path);
   for (int i = -1; i < repeats && !status; i++) { /* the first is the warm-up */

@@ -100,7 +100,7 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
     const uint32_t traj = (uint32_t)((uint64_t)i * all / want);
     const double start = cpu_s();
     const size_t steps = s->ds->step_start[traj + 1] - s->ds->step_start[traj];
-    float *begin = net ? px_calloc(steps * s->ds->spaces.act_dim, sizeof *begin) : NULL;
+    float *begin = net ? px_mem_calloc(steps * s->ds->spaces.act_dim, sizeof *begin) : NULL;
     const struct sim_starts starts = { net != NULL, { begin } };
     if (net) must(sim_net_apply(net, s->ds, traj, traj + 1, begin, &err), &err);
     must(sim_label(sim, &options, s->ds, traj, traj + 1, &starts, NULL, &labels, &err), &err);
@@ -161,9 +161,9 @@ static struct sim *open_wrong(const struct subject *s, const struct wrong *wrong
   struct px_err err = { 0 };
   struct sim *sim;
   must(sim_open(&s->layout, &sim, &err), &err);
-  struct sim_adjustment to = sim_adjustment_none(sim);
+  struct sim_adjustment to = sim_identify_none(sim);
   memcpy(to.factor, wrong->factor, sizeof to.factor);
-  must(sim_adjust(sim, &to, &err), &err);
+  must(sim_identify_adjust(sim, &to, &err), &err);
   mj_deleteModel(sim->own);
   sim->own = NULL;
   return sim;

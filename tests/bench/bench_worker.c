@@ -48,7 +48,7 @@ static struct px_dataset *load(void) {
   struct px_dataset *ds;
   struct px_dataset_builder *builder = px_dataset_builder_new(&about.spaces);
   if (!builder) exit(1);
-  need(store_segment_read(store, about.id, 0, about.segments_n, take, builder, &err), &err);
+  need(store_dataset_segment_read(store, about.id, 0, about.segments_n, take, builder, &err), &err);
   need(px_dataset_builder_end(builder, &ds, &err), &err);
   return ds;
 }
@@ -64,7 +64,7 @@ static void load_models(char *ids) {
 }
 
 static float *room(size_t rows, size_t width) {
-  float *x = px_calloc(rows * width, sizeof *x);
+  float *x = px_mem_calloc(rows * width, sizeof *x);
   if (!x) exit(1);
   for (size_t i = 0; i < rows * width; i++) x[i] = 0.5F;
   return x;

@@ -12,9 +12,9 @@ static int file;
 static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err *err) {
   (void)ctx;
   FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
-  FUZZ_HOLDS(px_all_finite(traj->observations, ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
-  FUZZ_HOLDS(px_all_finite(traj->rewards, traj->steps, NULL));
-  FUZZ_HOLDS(!traj->actions || px_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
+  FUZZ_HOLDS(px_traj_all_finite(traj->observations, ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
+  FUZZ_HOLDS(px_traj_all_finite(traj->rewards, traj->steps, NULL));
+  FUZZ_HOLDS(!traj->actions || px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
   (void)err;
   return PX_OK;
 }
@@ -24,7 +24,7 @@ static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
   struct px_read_report report = { 0 };
-  struct px_reading r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  struct px_reader r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
   struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n && lseek(file, 0, SEEK_SET) == 0);
   const enum px_status status = px_read_jsonl(&r, file, &err);

@@ -23,7 +23,7 @@ static void one(const uint8_t *bytes, size_t n) {
   double sum = 0;
   const struct px_traj_sink sink = { &sum, look };
   struct px_read_report report = { 0 };
-  struct px_reading r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  struct px_reader r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
   struct px_err err = { 0 };
   const enum px_status status = px_read_npz(&r, bytes, n, &err);
   FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));

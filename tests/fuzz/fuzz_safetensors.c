@@ -12,20 +12,20 @@ enum { O = 3, A = 2 };
 static struct px_spaces spaces;
 
 static void container(const uint8_t *bytes, size_t n) {
-  struct px_st *st = NULL;
+  struct px_safetensors *st = NULL;
   struct px_err err = { 0 };
-  const enum px_status status = px_st_parse(bytes, n, &st, &err);
+  const enum px_status status = px_safetensors_parse(bytes, n, &st, &err);
   FUZZ_HOLDS(status == PX_OK || (status == PX_E_BAD_DATA && err.message[0]));
   if (status) return;
   const uint8_t *at = NULL;
-  for (size_t i = 0; i < px_st_tensors_n(st); i++) {
-    const struct px_st_tensor *t = px_st_at(st, i);
+  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
+    const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
     FUZZ_HOLDS((const uint8_t *)t->data > bytes && (const uint8_t *)t->data + t->bytes <= bytes + n);
     FUZZ_HOLDS(!at || at == t->data);
     at = (const uint8_t *)t->data + t->bytes;
   }
-  FUZZ_HOLDS(px_st_tensors_n(st) == 0 || at == bytes + n);
-  px_st_free(st);
+  FUZZ_HOLDS(px_safetensors_tensors_n(st) == 0 || at == bytes + n);
+  px_safetensors_free(st);
 }
 
 static enum px_status count_traj(void *ctx, const struct px_traj *traj, struct px_err *err) {
@@ -86,7 +86,7 @@ static void put_classes(struct px_buf *out) {
   static const int64_t length[] = { 2, 1 }, classes[] = { 0, 2, 1 };
   static const float observations[3 * O], rewards[3];
   static const uint8_t terminated[] = { 1, 0 };
-  struct px_st_tensor tensors[] = {
+  struct px_safetensors_tensor tensors[] = {
     { "length", PX_DTYPE_I64, 1, { 2 }, length, 0, 0 },
     { "actions", PX_DTYPE_I64, 1, { 3 }, classes, 0, 0 },
     { "observations", PX_DTYPE_F32, 2, { 3, O }, observations, 0, 0 },
@@ -94,7 +94,7 @@ static void put_classes(struct px_buf *out) {
     { "terminated", PX_DTYPE_U8, 1, { 2 }, terminated, 0, 0 },
   };
   struct px_err err = { 0 };
-  FUZZ_HOLDS(px_st_write(tensors, sizeof tensors / sizeof *tensors, NULL, 0, out, &err) == PX_OK);
+  FUZZ_HOLDS(px_safetensors_write(tensors, sizeof tensors / sizeof *tensors, NULL, 0, out, &err) == PX_OK);
 }
 
 int main(int argc, char **argv) {

@@ -116,7 +116,7 @@ static void take_steps(struct idm_model *model, struct idm_pass *pass, uint32_t 
 }
 
 static void compare(const char *name, struct idm_spec spec, double loose) {
-  struct data *d = px_calloc(1, sizeof *d);
+  struct data *d = px_mem_calloc(1, sizeof *d);
   struct idm_model *model;
   struct idm_pass pass;
   struct idm_step *rows;
@@ -126,7 +126,7 @@ static void compare(const char *name, struct idm_spec spec, double loose) {
   golden_of = &d->g;
   case_of = name;
   spec.profile = IDM_FAST, spec.hidden = 16, spec.layers = 2, spec.members = 1, spec.beta = 0.5;
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&d->ds, &spec, &rows, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&d->ds, &spec, &rows, &n), PX_OK);
   CU_OK(idm_model_new(&spec, 0, &d->ds.spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
   idm_norm_measure(model->norm, &d->ds);

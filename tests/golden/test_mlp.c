@@ -25,7 +25,7 @@ static void net_loss_gradients_and_ten_steps_agree(void) {
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_work_new(&shape, B, &work), err);
   CU_OK(px_adam_init(&adam, net->params_n, PX_ADAM_DEFAULTS(1e-3F)), err);
-  float *grads = px_calloc(net->params_n, sizeof *grads);
+  float *grads = px_mem_calloc(net->params_n, sizeof *grads);
   golden_floats(&g, "params", 0, net->params_n, net->params);
   golden_floats(&g, "x", 0, B * I, x);
   golden_floats(&g, "target", 0, B * O, target);

@@ -54,7 +54,7 @@ static void *read_array(hid_t file, const char *name, hid_t type, size_t element
   hsize_t dims[2] = { 0, 1 };
   CU_ASSERT_FATAL(set >= 0 && H5Sget_simple_extent_ndims(space) <= 2);
   H5Sget_simple_extent_dims(space, dims, NULL);
-  void *data = px_calloc(dims[0] * dims[1], element);
+  void *data = px_mem_calloc(dims[0] * dims[1], element);
   CU_ASSERT_FATAL(data && (type >= 0 || H5Tget_size(stored) == element));
   CU_ASSERT_FATAL(H5Dread(set, type < 0 ? stored : type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
   H5Tclose(stored);

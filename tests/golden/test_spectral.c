@@ -27,7 +27,7 @@ static void ten_steps_and_what_is_computed_afterwards_agree(void) {
   CU_OK(px_mlp_work_new(&shape, B, &work), err);
   CU_OK(px_spectral_new(net, &s), err);
   CU_OK(px_adam_init(&adam, net->params_n, PX_ADAM_DEFAULTS(1e-3F)), err);
-  float *grads = px_calloc(net->params_n, sizeof *grads);
+  float *grads = px_mem_calloc(net->params_n, sizeof *grads);
   golden_floats(&g, "params", 0, net->params_n, s->raw);
   golden_floats(&g, "u", 0, s->u_n, s->u);
   golden_floats(&g, "x", 0, B * I, x);

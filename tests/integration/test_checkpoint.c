@@ -111,11 +111,11 @@ static void states_go_with_success_and_stay_a_week_with_failure(void) {
   hold = claimed(id);
   CU_ASSERT_EQUAL(keep(&hold, 5, "state"), PX_OK);
   CU_OK(store_job_fail(store, &hold, &(struct px_err){ .code = PX_E_NAN_LOSS, .message = "nan" }, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(listed(id, list), 1);
   db_sql("set session_replication_role = replica;"
          "update jobs set finished_at = finished_at - interval '8 days' where id = '%s'; reset session_replication_role", id);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(listed(id, list), 0);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");
 }
@@ -153,22 +153,22 @@ static void an_attempt_that_comes_further_has_earlier_failures_forgotten(void) {
 static void digest_of(const char *job, char hex[PX_SHA256_HEX]) {
   char model[STORE_ID_MAX];
   struct px_buf bytes = PX_BUF(64 << 20);
-  struct px_st *st;
+  struct px_safetensors *st;
   struct px_err err;
   uint8_t digest[PX_SHA256_BYTES];
   store_result_id("mdl", job, model);
   CU_OK(store_model_read(store, model, &bytes, &err), err);
-  CU_OK(px_st_parse(bytes.data, bytes.len, &st, &err), err);
+  CU_OK(px_safetensors_parse(bytes.data, bytes.len, &st, &err), err);
   struct px_sha256 *hash = px_sha256_new();
   CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
-  for (size_t i = 0; i < px_st_tensors_n(st); i++) {
-    const struct px_st_tensor *t = px_st_at(st, i);
+  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
+    const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
     px_sha256_put(hash, t->name, strlen(t->name));
     px_sha256_put(hash, t->data, t->bytes);
   }
   px_sha256_end(hash, digest);
-  px_hex(digest, sizeof digest, hex);
-  px_st_free(st);
+  px_text_hex(digest, sizeof digest, hex);
+  px_safetensors_free(st);
   px_buf_free(&bytes);
 }
 
@@ -469,7 +469,7 @@ static void pipeline_digest(const char *pipeline, size_t expected, char hex[PX_S
   }
   CU_ASSERT_EQUAL(models, expected);
   px_sha256_end(hash, digest);
-  px_hex(digest, sizeof digest, hex);
+  px_text_hex(digest, sizeof digest, hex);
   snprintf(labels, PX_SHA256_HEX, "%s", db_sql("select encode(s.sha256, 'hex') from label_sets s join jobs j on j.id = s.job_id"
                                                " where j.parent_id = '%s'", pipeline));
 }

@@ -38,21 +38,21 @@ static char *lines(int first, int n, bool labelled) {
 /* A file being read; commit and end are for tests of races. */
 struct upload { int fd; struct store_ingest what; struct store_ingesting *in; };
 
-static enum px_status begin(struct upload *u, int fd, enum px_format format, enum store_on_duplicate on_duplicate, struct px_err *err) {
+static enum px_status begin(struct upload *u, int fd, enum px_read_format format, enum store_on_duplicate on_duplicate, struct px_err *err) {
   *u = (struct upload){ .fd = fd };
   u->what = (struct store_ingest){ .store = store, .dataset = &dataset, .fd = fd, .bytes = (uint64_t)lseek(fd, 0, SEEK_END),
                                    .format = format, .name = "file", .on_duplicate = on_duplicate };
-  return store_ingest_read(&u->what, &u->in, err);
+  return transfer_ingest_read(&u->what, &u->in, err);
 }
 
 static enum px_status end(struct upload *u, struct store_ingested *out, struct px_err *err) {
-  const enum px_status status = u->in ? store_ingest_commit(u->in, out, err) : PX_E_INTERNAL;
-  store_ingest_free(u->in, status ? store : NULL);
+  const enum px_status status = u->in ? transfer_ingest_commit(u->in, out, err) : PX_E_INTERNAL;
+  transfer_ingest_free(u->in, status ? store : NULL);
   close(u->fd);
   return status;
 }
 
-static enum px_status upload(int fd, enum px_format format, enum store_on_duplicate on_duplicate, struct store_ingested *out,
+static enum px_status upload(int fd, enum px_read_format format, enum store_on_duplicate on_duplicate, struct store_ingested *out,
                              struct px_err *err) {
   struct upload u;
   const enum px_status status = begin(&u, fd, format, on_duplicate, err);
@@ -78,7 +78,7 @@ static void the_same_file_twice_is_noted(void) {
   CU_ASSERT_EQUAL(found.duplicates_n, 5);
   CU_ASSERT_EQUAL(found.trajectories_n, 5);
   CU_ASSERT_EQUAL(trajectories(), 10);
-  json_t *json = store_ingested_json(&found);
+  json_t *json = transfer_ingested_json(&found);
   CU_ASSERT_PTR_NOT_NULL(strstr(json_string_value(json_array_get(json_object_get(json, "notes"), 0)),
                                 "all 5 trajectories are in the dataset already, the first as trajectory 0"));
   CU_ASSERT_EQUAL(json_integer_value(json_object_get(json, "duplicates")), 5);

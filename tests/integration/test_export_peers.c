@@ -19,7 +19,7 @@ static int run(const char *program, const char *script, const char *folder) {
 static void read_by_peers(struct px_spaces spaces) {
   struct exported x;
   exports_make_of(&x, spaces);
-  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) free(exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "both"));
+  for (int f = 0; f < PX_WRITE_FORMAT_N; f++) free(exports_write(&x, (enum px_write_format)f, PX_WRITE_BOTH, "both"));
   CU_ASSERT_EQUAL(run("/usr/bin/python3", "tests/integration/export_check.py", x.dir), 0);
   exports_free(&x);
 }

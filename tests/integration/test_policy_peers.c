@@ -56,13 +56,13 @@ static void put_acted(const char *dir, const char *name, const struct px_dataset
   const float episodes = EPISODES;
   struct px_buf file = PX_BUF(1 << 20);
   struct px_err err;
-  struct px_st_tensor tensors[] = {
+  struct px_safetensors_tensor tensors[] = {
     { .name = "observations", .dtype = PX_DTYPE_F32, .rank = 2, .dims = { ROWS, O }, .data = ds->observations },
     { .name = "rewards", .dtype = PX_DTYPE_F32, .rank = 1, .dims = { ROWS }, .data = ds->rewards },
     { .name = "actions", .dtype = PX_DTYPE_F32, .rank = 2, .dims = { ROWS, ds->spaces.act_dim }, .data = actions },
     { .name = "episodes", .dtype = PX_DTYPE_F32, .rank = 1, .dims = { 1 }, .data = &episodes },
   };
-  CU_OK(px_st_write(tensors, 4, NULL, 0, &file, &err), err);
+  CU_OK(px_safetensors_write(tensors, 4, NULL, 0, &file, &err), err);
   put_file(dir, name, ".acted", &file);
   px_buf_free(&file);
 }

@@ -53,10 +53,10 @@ static struct px_spaces unit_spaces(uint32_t obs_dim, uint32_t act_dim) {
 
 static void load(const char *folder, const char *file, struct trajs *list, struct px_read_report *report) {
   char path[512];
-  enum px_format format = PX_FORMAT_HDF5;
+  enum px_read_format format = PX_FORMAT_HDF5;
   struct px_err err = { 0 };
   snprintf(path, sizeof path, "%s/%s", folder, file);
-  CU_OK(px_format_from_name(file, &format, &err), err);
+  CU_OK(px_read_format_from_name(file, &format, &err), err);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   CU_ASSERT_FATAL(fd >= 0);
   CU_OK(uploads_read(fd, format, NULL, list, report, &err), err);

@@ -344,10 +344,10 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_PTR_NOT_NULL_FATAL(ds);
   CU_OK(store_dataset_get(store, id, ds, &err), err);
   struct reading reading = { .p = &p };
-  CU_OK(store_segment_read(store, id, 0, ds->segments_n, check_segment, &reading, &err), err);
+  CU_OK(store_dataset_segment_read(store, id, 0, ds->segments_n, check_segment, &reading, &err), err);
   CU_ASSERT_FALSE(reading.wrong);
   CU_ASSERT_EQUAL(reading.trajectories, 400);
-  CU_ASSERT_EQUAL(store_segment_read(store, id, 0, ds->segments_n + 1, check_segment, &reading, &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, 0, ds->segments_n + 1, check_segment, &reading, &err), PX_E_NOT_FOUND);
   /* One byte of the last segment changes: it is named, and those before it are still read. */
   const int last = (int)ds->segments_n - 1;
   db_sql("update blob_chunks set bytes = overlay(bytes placing '\\x77'::bytea from length(bytes)) where (blob_id, no) ="
@@ -355,14 +355,14 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
          last);
   char place[STORE_ID_MAX + 32];
   snprintf(place, sizeof place, "segment %d of %s", last, id);
-  CU_ASSERT_EQUAL(store_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, place));
   reading = (struct reading){ .p = &p };
-  CU_OK(store_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err), err);
+  CU_OK(store_dataset_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err), err);
   double *returns;
   uint8_t *labelled;
   uint32_t n, with = 0, seq, index;
-  CU_OK(store_trajectory_returns(store, id, ds->segments_n, &returns, &labelled, &n, &err), err);
+  CU_OK(store_dataset_trajectory_returns(store, id, ds->segments_n, &returns, &labelled, &n, &err), err);
   CU_ASSERT_EQUAL_FATAL(n, 400);
   for (uint32_t i = 0; i < n; i++) {
     CU_ASSERT_EQUAL(returns[i], p.returns[i]);
@@ -371,17 +371,17 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_EQUAL(with, p.labelled_n);
   free(returns);
   free(labelled);
-  CU_OK(store_trajectory_find(store, id, 399, &seq, &index, &err), err);
+  CU_OK(store_dataset_trajectory_find(store, id, 399, &seq, &index, &err), err);
   CU_ASSERT_EQUAL(seq, ds->segments_n - 1);
-  CU_ASSERT_EQUAL(store_trajectory_find(store, id, 400, &seq, &index, &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &seq, &index, &err), PX_E_NOT_FOUND);
   struct px_buf text = PX_BUF(1 << 20);
-  CU_OK(store_trajectory_list(store, id, 395, 3, &text, &err), err);
+  CU_OK(store_dataset_trajectory_list(store, id, 395, 3, &text, &err), err);
   json_t *page = parsed(&text);
   CU_ASSERT_EQUAL(at(page, "next"), 398);
   CU_ASSERT_EQUAL(at(json_array_get(json_object_get(page, "items"), 2), "length"), p.lengths[397]);
   CU_ASSERT_EQUAL(at(json_array_get(json_object_get(page, "items"), 2), "return"), p.returns[397]);
   json_decref(page);
-  CU_OK(store_trajectory_list(store, id, 398, 3, &text, &err), err);
+  CU_OK(store_dataset_trajectory_list(store, id, 398, 3, &text, &err), err);
   page = parsed(&text);
   CU_ASSERT_TRUE(json_is_null(json_object_get(page, "next")));
   CU_ASSERT_EQUAL(json_array_size(json_object_get(page, "items")), 2);
@@ -489,7 +489,7 @@ static void the_janitor_removes_only_old_blobs_that_nothing_took_up(void) {
   CU_OK(store_blob_put(store, "old", 3, NULL, &old, &err), err);
   db_sql("update blobs set created_at = created_at - interval '25 h'");
   CU_OK(store_blob_put(store, "young", 5, NULL, &young, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs b where not attached"), "1");
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from segments s join blob_chunks c using (blob_id)"), "1");
@@ -540,10 +540,10 @@ static void an_upload_waits_for_its_ingest_job_and_goes_after_it(void) {
   const struct store_lease hold = db_claim(store, "ingest");
   CU_ASSERT_STRING_EQUAL(hold.job, job);
   int removed;
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");
   store_close(store);

@@ -218,10 +218,10 @@ static void curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on(v
   CU_OK(store_job_metrics(store, id, &text, &err), err);
   CU_ASSERT_TRUE(strstr(text.data, "\"step\": 1,") && strstr(text.data, "\"step\": 10,") && !strstr(text.data, "\"step\": 9,"));
   px_buf_free(&text);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* another attempt may yet go on from further on */
   CU_OK(store_job_succeed(store, &next, "{}", &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(step || ' ' || epoch, ', ' order by step) from job_metrics"), "1 1, 10 2");
   store_close(store);

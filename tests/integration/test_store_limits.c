@@ -336,7 +336,7 @@ static void age(const char *id, int days) {
 static int old(struct store *store, struct store_keep keep) {
   struct px_err err;
   int removed = -1;
-  CU_OK(store_janitor_old(store, &keep, &removed, &err), err);
+  CU_OK(store_job_janitor_old(store, &keep, &removed, &err), err);
   return removed;
 }
 
@@ -414,7 +414,7 @@ static void *clean(void *arg) {
   struct store *store = db_test_open("janitor");
   const struct store_keep keep = { .jobs_days = 1, .metrics_days = 1, .events_days = 1 };
   struct px_err err;
-  if (store_janitor_old(store, &keep, &j->removed, &err)) j->removed = -1000;
+  if (store_job_janitor_old(store, &keep, &j->removed, &err)) j->removed = -1000;
   store_close(store);
   return NULL;
 }

@@ -43,10 +43,10 @@ static enum px_status make(void *ctx, struct store_answer *answer, struct px_err
 static enum px_status carry_out(struct store *store, const struct store_once *once, struct making *m,
                                 struct store_answer *answer, bool *found) {
   struct px_err err;
-  enum px_status status = store_once_begin(store, once, answer, found, &err);
+  enum px_status status = store_idempotency_begin(store, once, answer, found, &err);
   if (status || *found) return status;
-  status = store_once_run(store, once, make, m, answer, &err);
-  store_once_end(store, once);
+  status = store_idempotency_run(store, once, make, m, answer, &err);
+  store_idempotency_end(store, once);
   return status;
 }
 
@@ -107,7 +107,7 @@ static void one_at_a_time(void) {
   struct store_answer answer = nothing();
   struct px_err err;
   bool found;
-  CU_OK(store_once_begin(store, &once, &answer, &found, &err), err);
+  CU_OK(store_idempotency_begin(store, &once, &answer, &found, &err), err);
   CU_ASSERT_EQUAL(carry_out(other, &once, &m, &answer, &found), PX_E_KEY_IN_USE);
   store_close(store); /* as when its server is killed */
   enum px_status status = PX_E_KEY_IN_USE;
@@ -125,12 +125,12 @@ static void who_lost_the_lock_cannot_do_it_twice(void) {
   struct store_answer answer = nothing(), later = nothing();
   struct px_err err;
   bool found;
-  CU_OK(store_once_begin(store, &once, &answer, &found, &err), err);
+  CU_OK(store_idempotency_begin(store, &once, &answer, &found, &err), err);
   db_sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'px cut me'");
   CU_ASSERT_EQUAL(carry_out(other, &once, &second, &later, &found), PX_OK);
   CU_OK(store_ping(store, &err), err); /* it learns of the cut, and connects again */
-  CU_ASSERT_EQUAL(store_once_run(store, &once, make, &first, &answer, &err), PX_E_KEY_IN_USE);
-  store_once_end(store, &once);
+  CU_ASSERT_EQUAL(store_idempotency_run(store, &once, make, &first, &answer, &err), PX_E_KEY_IN_USE);
+  store_idempotency_end(store, &once);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(name, ',') from datasets"), "b");
   CU_ASSERT_EQUAL(carry_out(store, &once, &first, &answer, &found), PX_OK);
   CU_ASSERT_TRUE(found);
@@ -156,7 +156,7 @@ static void *cross_main(void *arg) {
   const struct store_once once = key(c->ids[0], 1);
   struct store_answer answer = nothing();
   struct px_err err;
-  const enum px_status status = store_once_run(c->store, &once, cross, c, &answer, &err);
+  const enum px_status status = store_idempotency_run(c->store, &once, cross, c, &answer, &err);
   drop(&answer);
   return (void *)(uintptr_t)status;
 }
@@ -196,7 +196,7 @@ static void keys_are_kept_for_a_day(void) {
     CU_ASSERT_EQUAL(carry_out(store, &once, &m, &answer, &found), PX_OK);
   }
   db_sql("update idempotency_keys set created_at = created_at - interval '24 hours 1 second' where key = 'old'");
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(key, ',') from idempotency_keys"), "new");
   drop(&answer);

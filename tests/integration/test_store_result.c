@@ -153,7 +153,7 @@ static void labels_are_published_whole_and_become_current(void) {
   px_sha256("zero", 4, digests);
   px_sha256("one", 3, digests + 32);
   px_sha256(digests, 64, all);
-  px_hex(all, 32, hex);
+  px_text_hex(all, 32, hex);
   CU_ASSERT_STRING_EQUAL(db_sql("select encode(sha256, 'hex') from label_sets"), hex);
   CU_OK(store_label_read(store, set, 0, 2, collect, &text, &err), err);
   CU_ASSERT_STRING_EQUAL(text.data, "0:zero1:one");
@@ -228,7 +228,7 @@ static void a_shard_takes_over_what_its_earlier_attempts_staged_alike(void) {
   shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 2, "two"); /* beyond the shard's part: taken over, but not told */
   int removed;
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
   CU_OK(store_job_give_back(store, &shard, &err), err);
   shard = db_claim(store, "label_shard");
@@ -305,21 +305,21 @@ static void the_janitor_drops_staged_labels_that_can_never_count(void) {
   const struct store_lease dead = db_claim(store, "label_shard");
   stage(store, &dead, &l, 0, "dead");
   int removed;
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
   CU_OK(store_job_give_back(store, &dead, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* the next attempt may take it over */
   const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "live");
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select convert_from(bytes, 'utf8') from blob_chunks"), "live");
   CU_OK(store_job_cancel(store, l.job, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   store_close(store);
 }

@@ -251,7 +251,7 @@ static void what_has_expired_is_gone_with_its_bytes(void) {
   db_sql("update uploads set expires_at = clock_timestamp() where id = '%s'", old.id);
   CU_ASSERT_EQUAL(store_upload_state(store, old.id, &unused, &err), PX_E_NOT_FOUND);
   CU_ASSERT_EQUAL(append(store, old.id, 10, 10, &unused, &err), PX_E_NOT_FOUND);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select id from uploads"), young.id);
   CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from blobs) + (select count(*) from blob_chunks)"), "2");
@@ -270,18 +270,18 @@ static void a_whole_file_goes_after_its_job_and_its_row_when_it_expires(void) {
   CU_ASSERT_EQUAL(store_upload_delete(store, state.id, &err), PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, state.job_id));
   db_sql("update uploads set expires_at = clock_timestamp()");
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* the job still needs it */
   db_sql("update uploads set expires_at = clock_timestamp() + interval '1 minute'");
   const struct store_lease hold = db_claim(store, "ingest");
   CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");
   CU_OK(store_upload_state(store, state.id, &state, &err), err);
   CU_ASSERT_EQUAL(state.received_bytes, FILE_BYTES);
   db_sql("update uploads set expires_at = clock_timestamp()");
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from uploads"), "0");
   store_close(store);
 }
@@ -297,7 +297,7 @@ static void a_file_whose_ingest_failed_is_kept_for_a_day(void) {
   const struct store_lease hold = db_claim(store, "ingest");
   px_fail(&why, PX_E_BAD_DATA, "broken");
   CU_OK(store_job_fail(store, &hold, &why, &err), err);
-  CU_OK(store_janitor(store, &removed, &err), err);
+  CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0);
   CU_OK(store_upload_delete(store, state.id, &err), err); /* its owner may drop it before */
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");

@@ -32,7 +32,7 @@ static enum px_status take_segment(void *ctx, const struct px_segment *segment, 
 }
 
 enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_err *err) {
-  struct px_spaces *spaces = px_calloc(1, sizeof *spaces);
+  struct px_spaces *spaces = px_mem_calloc(1, sizeof *spaces);
   struct px_read_report report;
   if (!spaces) return px_fail(err, PX_E_NO_MEMORY, "no memory to read %s", path);
   measure_spaces(path, spaces);
@@ -56,8 +56,8 @@ enum px_status d4rl_load(const char *path, struct px_dataset **out, struct px_er
 
 enum px_status d4rl_hide(struct px_dataset *ds, double p, double q, uint64_t seed, struct px_err *err) {
   const struct px_mask mask = { PX_MASK_COUPLED, p, q, seed };
-  double *returns = px_calloc(ds->traj_n, sizeof *returns);
-  uint8_t *labelled = px_calloc(ds->traj_n, 1), *keep = px_calloc(ds->traj_n, 1);
+  double *returns = px_mem_calloc(ds->traj_n, sizeof *returns);
+  uint8_t *labelled = px_mem_calloc(ds->traj_n, 1), *keep = px_mem_calloc(ds->traj_n, 1);
   enum px_status status = returns && labelled && keep ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a mask");
   for (uint32_t i = 0; i < ds->traj_n && !status; i++) returns[i] = px_dataset_return(ds, i), labelled[i] = 1;
   if (!status) status = px_mask_choose(&mask, returns, labelled, ds->traj_n, keep, err);

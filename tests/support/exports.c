@@ -19,9 +19,9 @@ static void need(enum px_status status, const struct px_err *err) {
 static void make_labels(struct exported *x, size_t i) {
   const struct px_spaces *spaces = &x->list.spaces;
   const uint64_t n = x->segments.items[i].info.steps_n, a = spaces->act_dim;
-  float *actions = px_calloc(n * a, 4), *std = px_calloc(n * a, 4), *epistemic = px_calloc(n * a, 4), *score = px_calloc(n, 4);
-  float *residual = px_calloc(n, 4);
-  uint8_t *known = px_calloc(n, 1), *verified = px_calloc(n, 1), *origin = px_calloc(n, 1);
+  float *actions = px_mem_calloc(n * a, 4), *std = px_mem_calloc(n * a, 4), *epistemic = px_mem_calloc(n * a, 4), *score = px_mem_calloc(n, 4);
+  float *residual = px_mem_calloc(n, 4);
+  uint8_t *known = px_mem_calloc(n, 1), *verified = px_mem_calloc(n, 1), *origin = px_mem_calloc(n, 1);
   struct px_rng rng = px_rng_at(i, 0, 0);
   for (uint64_t k = 0; k < n * a; k++) {
     known[k / a] = (k / a) % 5 != 0;
@@ -64,17 +64,17 @@ void exports_make_of(struct exported *x, struct px_spaces spaces) {
   for (size_t i = 0; i < x->segments.n; i++) make_labels(x, i);
 }
 
-char *exports_write(const struct exported *x, enum px_export_format format, enum px_export_which which, const char *name) {
+char *exports_write(const struct exported *x, enum px_write_format format, enum px_write_which which, const char *name) {
   struct px_err err = { 0 };
-  struct px_export *e = NULL;
+  struct px_write *e = NULL;
   char *path = NULL;
-  if (asprintf(&path, "%s/%s%s", x->dir, name, px_export_suffix(format)) < 0) abort();
-  need(px_export_new(format, which, &x->list.spaces, path, &e, &err), &err);
+  if (asprintf(&path, "%s/%s%s", x->dir, name, px_write_suffix(format)) < 0) abort();
+  need(px_write_new(format, which, &x->list.spaces, path, &e, &err), &err);
   for (size_t i = 0; i < x->segments.n; i++)
-    need(px_export_segment(e, x->segments.items[i].bytes, x->segments.items[i].size, x->labels[i].data, x->labels[i].len, &err),
+    need(px_write_segment(e, x->segments.items[i].bytes, x->segments.items[i].size, x->labels[i].data, x->labels[i].len, &err),
          &err);
-  need(px_export_end(e, &err), &err);
-  px_export_free(e);
+  need(px_write_end(e, &err), &err);
+  px_write_free(e);
   return path;
 }
 

@@ -17,6 +17,6 @@ void exports_make(struct exported *x);
 void exports_make_of(struct exported *x, struct px_spaces spaces);
 void exports_free(struct exported *x); /* and removes the directory with what is in it */
 /* Writes DIR/<name><suffix> and gives its path (owned by the caller). */
-char *exports_write(const struct exported *x, enum px_export_format format, enum px_export_which which, const char *name);
+char *exports_write(const struct exported *x, enum px_write_format format, enum px_write_which which, const char *name);
 
 #endif

@@ -17,23 +17,23 @@ void golden_open(struct golden *g, const char *name) {
   const long size = ftell(f);
   CU_ASSERT_TRUE_FATAL(size > 0);
   rewind(f);
-  g->bytes = px_calloc((size_t)size, 1);
+  g->bytes = px_mem_calloc((size_t)size, 1);
   CU_ASSERT_PTR_NOT_NULL_FATAL(g->bytes);
   CU_ASSERT_EQUAL_FATAL(fread(g->bytes, 1, (size_t)size, f), (size_t)size);
   fclose(f);
-  CU_ASSERT_EQUAL_FATAL(px_st_parse(g->bytes, (size_t)size, &g->st, &err), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(px_safetensors_parse(g->bytes, (size_t)size, &g->st, &err), PX_OK);
 }
 
 void golden_close(struct golden *g) {
-  px_st_free(g->st);
+  px_safetensors_free(g->st);
   free(g->bytes);
 }
 
 const double *golden_take(const struct golden *g, const char *name, size_t *n) {
-  const struct px_st_tensor *tensor = px_st_find(g->st, name);
+  const struct px_safetensors_tensor *tensor = px_safetensors_find(g->st, name);
   CU_ASSERT_PTR_NOT_NULL_FATAL(tensor);
   CU_ASSERT_EQUAL_FATAL(tensor->dtype, PX_DTYPE_F64);
-  CU_ASSERT_TRUE_FATAL(px_st_aligned(tensor));
+  CU_ASSERT_TRUE_FATAL(px_safetensors_aligned(tensor));
   *n = tensor->bytes / sizeof(double);
   return tensor->data;
 }

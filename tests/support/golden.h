@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-struct px_st;
-struct golden { struct px_st *st; void *bytes; };
+struct px_safetensors;
+struct golden { struct px_safetensors *st; void *bytes; };
 
 /* Opens tests/golden/data/NAME.safetensors; a CUnit fatal failure if it cannot. */
 void golden_open(struct golden *g, const char *name);

@@ -10,16 +10,16 @@
 static const float effect[WORLD_O][WORLD_A] = { { 0.5F, 0 }, { 0, 0.3F }, { 0.1F, -0.2F } };
 
 struct px_dataset *world_new(uint32_t labelled_trajs) {
-  struct px_dataset *ds = px_calloc(1, sizeof *ds);
+  struct px_dataset *ds = px_mem_calloc(1, sizeof *ds);
   struct px_rng rng = px_rng_at(7, 0, 0);
   ds->spaces.obs_dim = WORLD_O, ds->spaces.act_dim = WORLD_A, ds->traj_n = WORLD_TRAJS;
   for (uint32_t j = 0; j < WORLD_A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
-  ds->observations = px_calloc((size_t)WORLD_TRAJS * (WORLD_LONGEST + 1) * WORLD_O, sizeof(float));
-  ds->actions = px_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST * WORLD_A, sizeof(float));
-  ds->rewards = px_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST, sizeof(float));
-  ds->labelled = px_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST, 1);
-  ds->step_start = px_calloc(WORLD_TRAJS + 1, sizeof(uint64_t)), ds->obs_start = px_calloc(WORLD_TRAJS + 1, sizeof(uint64_t));
-  ds->terminated = px_calloc(WORLD_TRAJS, 1), ds->truncated = px_calloc(WORLD_TRAJS, 1), ds->has_final = px_calloc(WORLD_TRAJS, 1);
+  ds->observations = px_mem_calloc((size_t)WORLD_TRAJS * (WORLD_LONGEST + 1) * WORLD_O, sizeof(float));
+  ds->actions = px_mem_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST * WORLD_A, sizeof(float));
+  ds->rewards = px_mem_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST, sizeof(float));
+  ds->labelled = px_mem_calloc((size_t)WORLD_TRAJS * WORLD_LONGEST, 1);
+  ds->step_start = px_mem_calloc(WORLD_TRAJS + 1, sizeof(uint64_t)), ds->obs_start = px_mem_calloc(WORLD_TRAJS + 1, sizeof(uint64_t));
+  ds->terminated = px_mem_calloc(WORLD_TRAJS, 1), ds->truncated = px_mem_calloc(WORLD_TRAJS, 1), ds->has_final = px_mem_calloc(WORLD_TRAJS, 1);
   for (uint32_t i = 0; i < WORLD_TRAJS; i++) {
     const uint32_t steps = 8 + i % 3;
     ds->has_final[i] = i % 3 != 2;

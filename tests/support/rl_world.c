@@ -14,14 +14,14 @@ void rl_world_open(struct rl_world *w) {
   ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
   for (int j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
   ds->traj_n = TRAJ_N, ds->steps_n = TRAJ_N * STEPS, ds->obs_n = TRAJ_N * (STEPS + 1);
-  ds->observations = px_calloc(ds->obs_n, O * sizeof(float));
-  ds->rewards = px_calloc(ds->steps_n, sizeof(float));
-  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_calloc(ds->steps_n, A * sizeof(float)),
-                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)),
-                            .verified = px_calloc(ds->steps_n, 1) };
+  ds->observations = px_mem_calloc(ds->obs_n, O * sizeof(float));
+  ds->rewards = px_mem_calloc(ds->steps_n, sizeof(float));
+  ds->step_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->obs_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1), ds->has_final = px_mem_calloc(TRAJ_N, 1);
+  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_mem_calloc(ds->steps_n, A * sizeof(float)),
+                            .source = px_mem_calloc(ds->steps_n, 1), .score = px_mem_calloc(ds->steps_n, sizeof(float)),
+                            .verified = px_mem_calloc(ds->steps_n, 1) };
   for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);

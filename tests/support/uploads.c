@@ -104,7 +104,7 @@ void uploads_group(hid_t at, const char *name) {
   H5Gclose(group);
 }
 
-enum px_status uploads_read(int fd, enum px_format format, const struct px_read_options *options, struct trajs *out,
+enum px_status uploads_read(int fd, enum px_read_format format, const struct px_read_options *options, struct trajs *out,
                             struct px_read_report *report, struct px_err *err) {
   const struct px_traj_sink sink = trajs_sink(out);
   struct px_read_report unused;
@@ -114,7 +114,7 @@ enum px_status uploads_read(int fd, enum px_format format, const struct px_read_
   return status;
 }
 
-bool uploads_refused(int fd, enum px_format format, const struct px_spaces *spaces, const struct px_read_options *options,
+bool uploads_refused(int fd, enum px_read_format format, const struct px_spaces *spaces, const struct px_read_options *options,
                      enum px_status status, const char *place, const char *words) {
   struct trajs list = { .spaces = *spaces };
   struct px_err err = { 0 };

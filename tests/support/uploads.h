@@ -27,11 +27,11 @@ void uploads_bools(hid_t at, const char *name, hsize_t rows, const uint8_t *data
 void uploads_group(hid_t at, const char *name);
 
 /* Reads and closes fd; the trajectories go to `out`, which must be empty. */
-enum px_status uploads_read(int fd, enum px_format format, const struct px_read_options *options, struct trajs *out,
+enum px_status uploads_read(int fd, enum px_read_format format, const struct px_read_options *options, struct trajs *out,
                             struct px_read_report *report, struct px_err *err);
 /* True when reading fails with `status`, the pointer contains `place` and the
  * message contains `words`; prints what happened otherwise. */
-bool uploads_refused(int fd, enum px_format format, const struct px_spaces *spaces, const struct px_read_options *options,
+bool uploads_refused(int fd, enum px_read_format format, const struct px_spaces *spaces, const struct px_read_options *options,
                      enum px_status status, const char *place, const char *words);
 
 #endif

@@ -15,11 +15,11 @@
 
 static void sizes_that_overflow_are_refused(void) {
   size_t out = 7;
-  CU_ASSERT_FALSE(px_mul(SIZE_MAX / 2, 3, &out));
-  CU_ASSERT_FALSE(px_add(SIZE_MAX, 1, &out));
+  CU_ASSERT_FALSE(px_mem_mul(SIZE_MAX / 2, 3, &out));
+  CU_ASSERT_FALSE(px_mem_add(SIZE_MAX, 1, &out));
   CU_ASSERT_EQUAL(out, 7);
-  CU_ASSERT_PTR_NULL(px_calloc(SIZE_MAX / 2, 3));
-  CU_ASSERT_PTR_NULL(px_calloc(SIZE_MAX, 1));
+  CU_ASSERT_PTR_NULL(px_mem_calloc(SIZE_MAX / 2, 3));
+  CU_ASSERT_PTR_NULL(px_mem_calloc(SIZE_MAX, 1));
 }
 
 static void buffer_stops_at_its_maximum_untouched(void) {
@@ -45,10 +45,10 @@ static void arena_is_zeroed_aligned_and_bounded(void) {
 /* Known answers of Philox4x32-10 from Random123's kat_vectors. */
 static void philox_gives_the_published_vectors(void) {
   uint32_t out[4];
-  px_philox(0, 0, 0, out);
+  px_rng_philox(0, 0, 0, out);
   CU_ASSERT_EQUAL(out[0], 0x6627e8d5u);
   CU_ASSERT_EQUAL(out[3], 0x9b00dbd8u);
-  px_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, out);
+  px_rng_philox(UINT64_MAX, UINT64_MAX, UINT64_MAX, out);
   CU_ASSERT_EQUAL(out[0], 0x408f276du);
   CU_ASSERT_EQUAL(out[3], 0x6d5451fdu);
 }
@@ -61,7 +61,7 @@ static void rng_resumes_at_any_block(void) {
 
 static void normals_have_the_right_moments(void) {
   enum { N = 100000 };
-  float *x = px_calloc(N, sizeof *x);
+  float *x = px_mem_calloc(N, sizeof *x);
   struct px_rng rng = px_rng_at(1, px_rng_stream("test", 0), 0);
   px_rng_normal(&rng, x, N);
   double sum = 0, squares = 0, fourth = 0;
@@ -87,7 +87,7 @@ static void sha256_gives_the_standard_vector(void) {
   uint8_t digest[PX_SHA256_BYTES];
   char text[PX_SHA256_HEX];
   px_sha256("abc", 3, digest);
-  px_hex(digest, sizeof digest, text);
+  px_text_hex(digest, sizeof digest, text);
   CU_ASSERT_STRING_EQUAL(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
@@ -156,18 +156,18 @@ static void base64_is_that_of_rfc_4648(void) {
     char text[16];
     uint8_t bytes[8];
     size_t n = 99;
-    px_base64((const uint8_t *)PLAIN[i], strlen(PLAIN[i]), text);
+    px_text_base64((const uint8_t *)PLAIN[i], strlen(PLAIN[i]), text);
     CU_ASSERT_STRING_EQUAL(text, CODED[i]);
-    CU_ASSERT_TRUE(px_base64_decode(text, strlen(text), bytes, i, &n));
+    CU_ASSERT_TRUE(px_text_base64_decode(text, strlen(text), bytes, i, &n));
     CU_ASSERT_EQUAL(n, i);
     CU_ASSERT_EQUAL(memcmp(bytes, PLAIN[i], n), 0);
-    CU_ASSERT_TRUE(i == 0 || !px_base64_decode(text, strlen(text), bytes, i - 1, &n)); /* too long for the buffer */
+    CU_ASSERT_TRUE(i == 0 || !px_text_base64_decode(text, strlen(text), bytes, i - 1, &n)); /* too long for the buffer */
   }
   static const char *const BAD[] = { "Zg=", "Zg", "Z===", "====", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm-_", "=Zm9" };
   for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
     uint8_t bytes[8];
     size_t n;
-    CU_ASSERT_FALSE(px_base64_decode(BAD[i], strlen(BAD[i]), bytes, sizeof bytes, &n));
+    CU_ASSERT_FALSE(px_text_base64_decode(BAD[i], strlen(BAD[i]), bytes, sizeof bytes, &n));
   }
 }
 
@@ -179,7 +179,7 @@ static void sha1_gives_the_standard_vector(void) {
   px_digest_put(d, "bc", 2);
   CU_ASSERT_EQUAL(px_digest_end(d, digest), 20);
   px_digest_free(d);
-  px_hex(digest, 20, text);
+  px_text_hex(digest, 20, text);
   CU_ASSERT_STRING_EQUAL(text, "a9993e364706816aba3e25717850c26c9cd0d89d"); /* FIPS 180 */
 }
 
@@ -236,7 +236,7 @@ static void numbers_that_are_not_finite_are_null(void) {
 
 static void a_warning_stands_once_in_its_document(void) {
   json_t *document = json_object(), *report = json_object();
-  px_warnings_none(document);
+  px_warn_none(document);
   CU_ASSERT_EQUAL(json_array_size(json_object_get(document, "warnings")), 0);
   json_t *entry = px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1);
   px_warn_figure(entry, "lag", 1);
@@ -244,11 +244,11 @@ static void a_warning_stands_once_in_its_document(void) {
   CU_ASSERT_PTR_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1), entry);
   CU_ASSERT_PTR_NOT_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d steps late", 2), entry);
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "code")), "labels_lag");
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "hint")), px_warning_hint(PX_W_LABELS_LAG));
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "hint")), px_warn_default_hint(PX_W_LABELS_LAG));
   CU_ASSERT_TRUE(json_is_null(json_object_get(json_object_get(entry, "figures"), "r2")));
-  px_warnings_add(report, document, "job_a");
-  px_warnings_add(report, document, "job_b");
-  px_warnings_add(report, NULL, "job_c");
+  px_warn_add_all(report, document, "job_a");
+  px_warn_add_all(report, document, "job_b");
+  px_warn_add_all(report, NULL, "job_c");
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "warnings")), 2);
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(json_object_get(report, "warnings"), 1), "job")), "job_a");
   for (int i = 0; i < 2 * PX_WARNINGS_MAX; i++) px_warn_figure(px_warn(report, PX_W_NOT_FINITE, "%d", i), "i", i);

@@ -93,9 +93,9 @@ static void simulators_are_those_of_the_workers(void) {
     CU_ASSERT_EQUAL(env->dims.obs_dim, info->obs_dim);
     CU_ASSERT_EQUAL(env->dims.act_dim, info->act_dim);
     CU_ASSERT_EQUAL(env->dims.act_count, info->act_count);
-    CU_ASSERT_TRUE(flow_word_place(FLOW_ENVS, info->name) >= 0);
+    CU_ASSERT_TRUE(flow_field_word_place(FLOW_ENVS, info->name) >= 0);
   }
-  CU_ASSERT_PTR_NULL(flow_word_at(FLOW_ENVS, n, &len));
+  CU_ASSERT_PTR_NULL(flow_field_word_at(FLOW_ENVS, n, &len));
 }
 
 static void a_simulator_of_other_dimensions_is_refused(void) {

@@ -302,16 +302,16 @@ static void same_model(struct idm_training *a, struct idm_training *b) {
   CU_ASSERT_EQUAL(a->metrics.val_mse, b->metrics.val_mse);
   CU_ASSERT_EQUAL(a->metrics.val_nll, b->metrics.val_nll);
   CU_ASSERT_EQUAL(a->metrics.val_accuracy, b->metrics.val_accuracy);
-  struct px_st *st[2];
+  struct px_safetensors *st[2];
   struct px_err err;
-  CU_OK(px_st_parse(a->file.data, a->file.len, &st[0], &err), err);
-  CU_OK(px_st_parse(b->file.data, b->file.len, &st[1], &err), err);
-  CU_ASSERT_EQUAL_FATAL(px_st_tensors_n(st[0]), px_st_tensors_n(st[1]));
-  for (size_t i = 0; i < px_st_tensors_n(st[0]); i++) {
-    const struct px_st_tensor *x = px_st_at(st[0], i), *y = px_st_at(st[1], i);
+  CU_OK(px_safetensors_parse(a->file.data, a->file.len, &st[0], &err), err);
+  CU_OK(px_safetensors_parse(b->file.data, b->file.len, &st[1], &err), err);
+  CU_ASSERT_EQUAL_FATAL(px_safetensors_tensors_n(st[0]), px_safetensors_tensors_n(st[1]));
+  for (size_t i = 0; i < px_safetensors_tensors_n(st[0]); i++) {
+    const struct px_safetensors_tensor *x = px_safetensors_at(st[0], i), *y = px_safetensors_at(st[1], i);
     CU_ASSERT_TRUE(x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0);
   }
-  px_st_free(st[0]), px_st_free(st[1]);
+  px_safetensors_free(st[0]), px_safetensors_free(st[1]);
 }
 
 static struct idm_training idm_training_of(const struct px_dataset *ds, int which) {
@@ -360,7 +360,7 @@ static void fitted_values_are_the_same_however_often_they_were_cut_off(void) {
   struct px_dataset *ds = dataset(false);
   struct px_actions_merged *u;
   struct px_err err;
-  float *actions = px_calloc(ds->obs_n, A * sizeof *actions);
+  float *actions = px_mem_calloc(ds->obs_n, A * sizeof *actions);
   CU_ASSERT_PTR_NOT_NULL_FATAL(actions);
   CU_OK(px_actions_merged_new(ds, &u, &err), err);
   struct value_training whole = { .u = u, .actions = actions }, cut = whole;

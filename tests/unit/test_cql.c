@@ -10,7 +10,7 @@
 enum { O = 5, A = 2 };
 
 static float *normals(struct px_rng *rng, size_t n) {
-  float *x = px_calloc(n, sizeof *x);
+  float *x = px_mem_calloc(n, sizeof *x);
   CU_ASSERT_PTR_NOT_NULL_FATAL(x);
   px_rng_normal(rng, x, n);
   return x;
@@ -23,7 +23,7 @@ static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const fl
                   const float *dy, float *y, float *grads) {
   struct px_mlp_work *work;
   const uint32_t rows = n * times;
-  float *x = px_calloc(rows, (O + A) * sizeof *x);
+  float *x = px_mem_calloc(rows, (O + A) * sizeof *x);
   CU_ASSERT_EQUAL_FATAL(px_mlp_work_new(&net->shape, rows, &work), PX_OK);
   for (uint32_t i = 0; i < rows; i++) {
     memcpy(x + i * (O + A), s + i / times * O, O * sizeof *x);
@@ -162,7 +162,7 @@ static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
   repeat(t[1], t[0], 1);
   cql_update(t[0], 0, losses);
   const struct rl_net *all = &t[0]->critic[1], *few = &t[1]->critic[1];
-  double *mean = px_calloc(all->net->params_n, sizeof *mean), apart = 0, off = 0, size = 0;
+  double *mean = px_mem_calloc(all->net->params_n, sizeof *mean), apart = 0, off = 0, size = 0;
   for (int draw = 0; draw < DRAWS; draw++) {
     for (int i = 0; i < 2 * 6; i++) t[1]->noise.pick[i] = ((float)draw + 0.5F) / DRAWS;
     cql_update(t[1], 0, losses);

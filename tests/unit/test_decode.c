@@ -149,11 +149,11 @@ static void broken_and_cut_codings_are_refused(void) {
 static void encodings_are_known_by_name(void) {
   enum px_encoding e;
   struct px_err err;
-  CU_ASSERT(px_encoding_parse(NULL, &e, &err) == PX_OK && e == PX_ENCODING_IDENTITY);
-  CU_ASSERT(px_encoding_parse("GZip", &e, &err) == PX_OK && e == PX_ENCODING_GZIP);
-  CU_ASSERT(px_encoding_parse("zstd", &e, &err) == PX_OK && e == PX_ENCODING_ZSTD);
-  CU_ASSERT_EQUAL(px_encoding_parse("br", &e, &err), PX_E_UNSUPPORTED_MEDIA);
-  CU_ASSERT_EQUAL(px_encoding_parse("gzip, gzip", &e, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT(px_decoder_parse_encoding(NULL, &e, &err) == PX_OK && e == PX_ENCODING_IDENTITY);
+  CU_ASSERT(px_decoder_parse_encoding("GZip", &e, &err) == PX_OK && e == PX_ENCODING_GZIP);
+  CU_ASSERT(px_decoder_parse_encoding("zstd", &e, &err) == PX_OK && e == PX_ENCODING_ZSTD);
+  CU_ASSERT_EQUAL(px_decoder_parse_encoding("br", &e, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT_EQUAL(px_decoder_parse_encoding("gzip, gzip", &e, &err), PX_E_UNSUPPORTED_MEDIA);
 }
 
 CU_MAIN("decode", T(every_cut_decodes_to_the_same), T(concatenated_members_are_one_body), T(bombs_are_refused_early),

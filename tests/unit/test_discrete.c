@@ -22,7 +22,7 @@ static void begin(void) {
 }
 
 /* The two trajectories, of 3 and 2 steps, that every good file here holds. */
-static void expect_read(int fd, enum px_format format) {
+static void expect_read(int fd, enum px_read_format format) {
   struct trajs list = { .spaces = trajs_discrete(1, CLASSES) };
   struct px_err err;
   CU_OK(uploads_read(fd, format, NULL, &list, NULL, &err), err);
@@ -33,12 +33,12 @@ static void expect_read(int fd, enum px_format format) {
   trajs_free(&list);
 }
 
-static bool refused_as(struct px_spaces spaces, int fd, enum px_format format, const char *place, const char *words) {
+static bool refused_as(struct px_spaces spaces, int fd, enum px_read_format format, const char *place, const char *words) {
   return uploads_refused(fd, format, &spaces, NULL, PX_E_BAD_DATA, place, words);
 }
 
 /* The hint tells how discrete actions are declared. */
-static void expect_hint(struct px_spaces spaces, int fd, enum px_format format) {
+static void expect_hint(struct px_spaces spaces, int fd, enum px_read_format format) {
   struct trajs list = { .spaces = spaces };
   struct px_err err = { 0 };
   CU_ASSERT_EQUAL(uploads_read(fd, format, NULL, &list, NULL, &err), PX_E_BAD_DATA);
@@ -222,14 +222,14 @@ static void json_lines_that_hold_no_classes_are_refused(void) {
 static int safetensors(enum px_dtype dtype, const void *data) {
   static const int64_t length[2] = { 3, 2 };
   static const uint8_t terminated[2] = { 1, 1 };
-  struct px_st_tensor tensors[] = {
+  struct px_safetensors_tensor tensors[] = {
     { "length", PX_DTYPE_I64, 1, { 2 }, length, 0, 0 },    { "observations", PX_DTYPE_F32, 2, { N, 1 }, OBS, 0, 0 },
     { "actions", dtype, 1, { N }, data, 0, 0 },            { "rewards", PX_DTYPE_F32, 1, { N }, REW, 0, 0 },
     { "terminated", PX_DTYPE_U8, 1, { 2 }, terminated, 0, 0 },
   };
   struct px_buf file = PX_BUF(1 << 16);
   struct px_err err = { 0 };
-  CU_OK(px_st_write(tensors, 5, NULL, 0, &file, &err), err);
+  CU_OK(px_safetensors_write(tensors, 5, NULL, 0, &file, &err), err);
   const int fd = uploads_bytes(file.data, file.len);
   px_buf_free(&file);
   return fd;
@@ -253,14 +253,14 @@ static void safetensors_take_integers_as_classes(void) {
 /* ---- out again */
 
 static void every_export_reads_back_as_it_was(void) {
-  static const enum px_format formats[PX_EXPORT_FORMAT_N] = {
-    [PX_EXPORT_HDF5] = PX_FORMAT_HDF5, [PX_EXPORT_NPZ] = PX_FORMAT_NPZ, [PX_EXPORT_JSONL] = PX_FORMAT_JSONL,
-    [PX_EXPORT_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+  static const enum px_read_format formats[PX_WRITE_FORMAT_N] = {
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ, [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;
   exports_make_of(&x, trajs_discrete(8, 6));
-  for (int e = 0; e < PX_EXPORT_FORMAT_N; e++) {
-    char *path = exports_write(&x, (enum px_export_format)e, PX_EXPORT_BOTH, "back");
+  for (int e = 0; e < PX_WRITE_FORMAT_N; e++) {
+    char *path = exports_write(&x, (enum px_write_format)e, PX_WRITE_BOTH, "back");
     struct trajs back = { .spaces = x.list.spaces };
     struct px_err err;
     CU_OK(uploads_read(open(path, O_RDONLY | O_CLOEXEC), formats[e], NULL, &back, NULL, &err), err);

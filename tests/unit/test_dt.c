@@ -24,16 +24,16 @@ static void world_open(struct world *w, bool discrete) {
   if (discrete) px_spaces_set_discrete(&ds->spaces, CLASSES);
   const uint32_t a = ds->spaces.act_dim;
   ds->traj_n = TRAJ_N;
-  ds->step_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t)), ds->obs_start = px_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->step_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)), ds->obs_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
   for (uint32_t i = 0; i < TRAJ_N; i++) {
     ds->step_start[i + 1] = ds->step_start[i] + i + 1;
     ds->obs_start[i + 1] = ds->obs_start[i] + i + 2;
   }
   ds->steps_n = ds->step_start[TRAJ_N], ds->obs_n = ds->obs_start[TRAJ_N];
-  ds->observations = px_calloc(ds->obs_n, O * sizeof(float)), ds->rewards = px_calloc(ds->steps_n, sizeof(float));
-  ds->terminated = px_calloc(TRAJ_N, 1), ds->truncated = px_calloc(TRAJ_N, 1), ds->has_final = px_calloc(TRAJ_N, 1);
-  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_calloc(ds->steps_n, a * sizeof(float)),
-                            .source = px_calloc(ds->steps_n, 1), .score = px_calloc(ds->steps_n, sizeof(float)) };
+  ds->observations = px_mem_calloc(ds->obs_n, O * sizeof(float)), ds->rewards = px_mem_calloc(ds->steps_n, sizeof(float));
+  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1), ds->has_final = px_mem_calloc(TRAJ_N, 1);
+  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_mem_calloc(ds->steps_n, a * sizeof(float)),
+                            .source = px_mem_calloc(ds->steps_n, 1), .score = px_mem_calloc(ds->steps_n, sizeof(float)) };
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
   px_rng_normal(&rng, ds->observations, ds->obs_n * O);
@@ -234,7 +234,7 @@ static void check_gradients(bool discrete) {
   struct dt *dt = training(&w, &spec, &d);
   double losses[DT_LOSSES_N];
   dt_gradients(dt, 7, losses);
-  float *grads = px_calloc(dt->net->params_n, sizeof *grads);
+  float *grads = px_mem_calloc(dt->net->params_n, sizeof *grads);
   memcpy(grads, dt->grads, dt->net->params_n * sizeof *grads);
   for (size_t i = 0; i < dt->net->params_n; i += i < 2000 ? 7 : 97) {
     float *at = dt->net->params + i;
@@ -268,7 +268,7 @@ static void chunks_add_up_to_the_whole_batch(void) {
   set(&spec, "batch", 20), set(&spec, "dropout", 0.2);
   struct dt *dt = training(&w, &spec, &d);
   CU_ASSERT_EQUAL_FATAL(dt->chunk, 20);
-  float *grads = px_calloc(dt->net->params_n, sizeof *grads);
+  float *grads = px_mem_calloc(dt->net->params_n, sizeof *grads);
   dt_gradients(dt, 0, whole);
   memcpy(grads, dt->grads, dt->net->params_n * sizeof *grads);
   dt->chunk = 7;
@@ -447,8 +447,8 @@ static void along_a_recording_it_remembers_what_it_did_itself(void) {
   double losses[RL_LOSSES_MAX];
   dt_net_init(dt->net, spec.seed);
   for (uint64_t step = 0; step < 20; step++) dt_algo.step(dt, step, losses);
-  w.ds.actions = w.u.actions, w.ds.labelled = px_calloc(w.ds.steps_n, 1);
-  float *actions = px_calloc(w.ds.obs_n * A, sizeof *actions), *again = px_calloc(w.ds.obs_n * A, sizeof *again);
+  w.ds.actions = w.u.actions, w.ds.labelled = px_mem_calloc(w.ds.steps_n, 1);
+  float *actions = px_mem_calloc(w.ds.obs_n * A, sizeof *actions), *again = px_mem_calloc(w.ds.obs_n * A, sizeof *again);
   CU_OK(rl_policy_along(policy, &w.ds, NULL, again, &err), err);
   memset(w.ds.labelled, 1, w.ds.steps_n);
   CU_OK(rl_policy_along(policy, &w.ds, NULL, actions, &err), err);

@@ -25,7 +25,7 @@ static struct px_buf bytes_of(const char *path) {
 }
 
 /* Reads an upload through the same entry as ingest. */
-static struct trajs read_back(const struct exported *x, enum px_format format, const char *path) {
+static struct trajs read_back(const struct exported *x, enum px_read_format format, const char *path) {
   struct trajs back = { .spaces = x->list.spaces };
   const struct px_traj_sink sink = trajs_sink(&back);
   struct px_read_report report;
@@ -38,16 +38,16 @@ static struct trajs read_back(const struct exported *x, enum px_format format, c
 }
 
 static void every_format_reads_back_as_it_was(void) {
-  static const enum px_format READ[PX_EXPORT_FORMAT_N] = {
-    [PX_EXPORT_HDF5] = PX_FORMAT_HDF5, [PX_EXPORT_NPZ] = PX_FORMAT_NPZ,
-    [PX_EXPORT_JSONL] = PX_FORMAT_JSONL, [PX_EXPORT_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+  static const enum px_read_format READ[PX_WRITE_FORMAT_N] = {
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL, [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
-  static const enum px_export_which CHOICES[] = { PX_EXPORT_TRUE, PX_EXPORT_BOTH };
+  static const enum px_write_which CHOICES[] = { PX_WRITE_TRUE, PX_WRITE_BOTH };
   struct exported x;
   exports_make(&x);
-  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) {
+  for (int f = 0; f < PX_WRITE_FORMAT_N; f++) {
     for (int k = 0; k < 2; k++) {
-      char *path = exports_write(&x, (enum px_export_format)f, CHOICES[k], "all");
+      char *path = exports_write(&x, (enum px_write_format)f, CHOICES[k], "all");
       struct trajs back = read_back(&x, READ[f], path);
       const char *what = trajs_differ(&x.list, &back); /* with both: proxies do not become truth */
       if (what[0]) printf("\n  %s: %s\n", path, what);
@@ -63,15 +63,15 @@ static void which_decides_between_truth_and_proxy(void) {
   struct exported x;
   exports_make(&x);
   static const char *const NAMES[] = { "true", "proxy", "both" };
-  for (int which = 0; which < PX_EXPORT_WHICH_N; which++) {
-    char *path = exports_write(&x, PX_EXPORT_SAFETENSORS, (enum px_export_which)which, NAMES[which]);
+  for (int which = 0; which < PX_WRITE_WHICH_N; which++) {
+    char *path = exports_write(&x, PX_WRITE_SAFETENSORS, (enum px_write_which)which, NAMES[which]);
     struct px_buf file = bytes_of(path);
-    struct px_st *st = NULL;
+    struct px_safetensors *st = NULL;
     struct px_err err = { 0 };
-    CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
-    const struct px_st_tensor *source = px_st_find(st, "action_source"), *actions = px_st_find(st, "actions");
-    const struct px_st_tensor *const certain[] = { px_st_find(st, "action_std"), px_st_find(st, "action_epistemic"), px_st_find(st, "action_score") };
-    const struct px_st_tensor *residual = px_st_find(st, "action_residual"), *verified = px_st_find(st, "action_verified");
+    CU_OK(px_safetensors_parse(file.data, file.len, &st, &err), err);
+    const struct px_safetensors_tensor *source = px_safetensors_find(st, "action_source"), *actions = px_safetensors_find(st, "actions");
+    const struct px_safetensors_tensor *const certain[] = { px_safetensors_find(st, "action_std"), px_safetensors_find(st, "action_epistemic"), px_safetensors_find(st, "action_score") };
+    const struct px_safetensors_tensor *residual = px_safetensors_find(st, "action_residual"), *verified = px_safetensors_find(st, "action_verified");
     uint64_t at = 0;
     for (size_t i = 0; i < x.segments.n; i++) {
       struct px_segment_view v;
@@ -84,8 +84,8 @@ static void which_decides_between_truth_and_proxy(void) {
         for (const uint64_t end = t + (uint64_t)v.length[k]; t < end; t++, at++) {
           const bool truth = v.label_mask ? v.label_mask[t] : v.labelled[k], proxy = l.rows.known[t];
           const int whose = l.rows.origin && l.rows.origin[t] == PX_ORIGIN_SIMULATOR ? 3 : 2;
-          const int expected = which == PX_EXPORT_TRUE    ? truth
-                               : which == PX_EXPORT_PROXY ? whose * proxy
+          const int expected = which == PX_WRITE_TRUE    ? truth
+                               : which == PX_WRITE_PROXY ? whose * proxy
                                : truth                    ? 1
                                                           : whose * proxy;
           const float zero[2] = { 0 };
@@ -105,7 +105,7 @@ static void which_decides_between_truth_and_proxy(void) {
       px_label_close(&l);
     }
     CU_ASSERT_EQUAL(source->dims[0], at);
-    px_st_free(st);
+    px_safetensors_free(st);
     px_buf_free(&file);
     free(path);
   }
@@ -115,9 +115,9 @@ static void which_decides_between_truth_and_proxy(void) {
 static void every_format_gives_the_same_bytes_each_time(void) {
   struct exported x;
   exports_make(&x);
-  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) {
-    char *one = exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "one");
-    char *two = exports_write(&x, (enum px_export_format)f, PX_EXPORT_BOTH, "two");
+  for (int f = 0; f < PX_WRITE_FORMAT_N; f++) {
+    char *one = exports_write(&x, (enum px_write_format)f, PX_WRITE_BOTH, "one");
+    char *two = exports_write(&x, (enum px_write_format)f, PX_WRITE_BOTH, "two");
     struct px_buf a = bytes_of(one), b = bytes_of(two);
     CU_ASSERT_TRUE(a.len > x.segments.items[0].size);
     CU_ASSERT_EQUAL_FATAL(a.len, b.len);
@@ -142,18 +142,18 @@ static size_t files_in(const char *path) {
 static void an_export_given_up_leaves_nothing_behind(void) {
   struct exported x;
   exports_make(&x);
-  for (int f = 0; f < PX_EXPORT_FORMAT_N; f++) {
+  for (int f = 0; f < PX_WRITE_FORMAT_N; f++) {
     char path[128];
     snprintf(path, sizeof path, "%s/given-up", x.dir);
     struct px_err err = { 0 };
-    struct px_export *e = NULL;
-    CU_OK(px_export_new((enum px_export_format)f, PX_EXPORT_TRUE, &x.list.spaces, path, &e, &err), err);
-    CU_ASSERT_EQUAL(px_export_end(e, &err), PX_E_BAD_DATA); /* nothing to export */
-    CU_OK(px_export_segment(e, x.segments.items[0].bytes, x.segments.items[0].size, NULL, 0, &err), err);
-    CU_ASSERT_EQUAL(px_export_segment(e, x.segments.items[0].bytes, 100, NULL, 0, &err), PX_E_BAD_DATA);
-    px_export_free(e);
+    struct px_write *e = NULL;
+    CU_OK(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces, path, &e, &err), err);
+    CU_ASSERT_EQUAL(px_write_end(e, &err), PX_E_BAD_DATA); /* nothing to export */
+    CU_OK(px_write_segment(e, x.segments.items[0].bytes, x.segments.items[0].size, NULL, 0, &err), err);
+    CU_ASSERT_EQUAL(px_write_segment(e, x.segments.items[0].bytes, 100, NULL, 0, &err), PX_E_BAD_DATA);
+    px_write_free(e);
     CU_ASSERT_EQUAL(files_in(x.dir), 0);
-    CU_ASSERT_EQUAL(px_export_new((enum px_export_format)f, PX_EXPORT_TRUE, &x.list.spaces, "/nowhere/x", &e, &err), PX_E_IO);
+    CU_ASSERT_EQUAL(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces, "/nowhere/x", &e, &err), PX_E_IO);
   }
   exports_free(&x);
 }
@@ -181,32 +181,32 @@ static void an_hdf5_writer_that_dies_is_an_error(void) {
     char path[128];
     snprintf(path, sizeof path, "%s/cut-off", x.dir);
     struct px_err err = { 0 };
-    struct px_export *e = NULL;
-    CU_OK(px_export_new(PX_EXPORT_HDF5, PX_EXPORT_TRUE, &x.list.spaces, path, &e, &err), err);
-    CU_OK(px_export_segment(e, segment->bytes, segment->size, NULL, 0, &err), err);
+    struct px_write *e = NULL;
+    CU_OK(px_write_new(PX_WRITE_HDF5, PX_WRITE_TRUE, &x.list.spaces, path, &e, &err), err);
+    CU_OK(px_write_segment(e, segment->bytes, segment->size, NULL, 0, &err), err);
     kill(only_child(), SIGKILL);
-    enum px_status status = after ? PX_OK : px_export_segment(e, segment->bytes, segment->size, NULL, 0, &err);
-    if (!status) status = px_export_end(e, &err); /* what was sent may still have gone to its socket */
+    enum px_status status = after ? PX_OK : px_write_segment(e, segment->bytes, segment->size, NULL, 0, &err);
+    if (!status) status = px_write_end(e, &err); /* what was sent may still have gone to its socket */
     CU_ASSERT_EQUAL(status, PX_E_NO_MEMORY);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "signal 9"));
-    px_export_free(e);
+    px_write_free(e);
     CU_ASSERT_EQUAL(files_in(x.dir), 0);
   }
   exports_free(&x);
 }
 
 static void words_name_formats_and_choices(void) {
-  enum px_export_format format;
-  enum px_export_which which;
+  enum px_write_format format;
+  enum px_write_which which;
   struct px_err err = { 0 };
-  CU_OK(px_export_format_parse("npz", &format, &err), err);
-  CU_ASSERT_EQUAL(format, PX_EXPORT_NPZ);
-  CU_ASSERT_STRING_EQUAL(px_export_suffix(format), ".npz");
-  CU_ASSERT_STRING_EQUAL(px_export_media_type(PX_EXPORT_HDF5), "application/x-hdf5");
-  CU_OK(px_export_which_parse("both", &which, &err), err);
-  CU_ASSERT_EQUAL(which, PX_EXPORT_BOTH);
-  CU_ASSERT_EQUAL(px_export_format_parse("csv", &format, &err), PX_E_BAD_FIELD);
-  CU_ASSERT_EQUAL(px_export_which_parse("", &which, &err), PX_E_BAD_FIELD);
+  CU_OK(px_write_format_parse("npz", &format, &err), err);
+  CU_ASSERT_EQUAL(format, PX_WRITE_NPZ);
+  CU_ASSERT_STRING_EQUAL(px_write_suffix(format), ".npz");
+  CU_ASSERT_STRING_EQUAL(px_write_media_type(PX_WRITE_HDF5), "application/x-hdf5");
+  CU_OK(px_write_which_parse("both", &which, &err), err);
+  CU_ASSERT_EQUAL(which, PX_WRITE_BOTH);
+  CU_ASSERT_EQUAL(px_write_format_parse("csv", &format, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(px_write_which_parse("", &which, &err), PX_E_BAD_FIELD);
 }
 
 CU_MAIN("export", T(every_format_reads_back_as_it_was), T(which_decides_between_truth_and_proxy),

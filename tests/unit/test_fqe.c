@@ -35,7 +35,7 @@ static struct world world_open(const struct px_spaces *spaces, uint32_t steps, b
     CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size, &err), err);
   CU_OK(px_dataset_builder_end(builder, &w.ds, &err), err);
   CU_OK(px_actions_merged_new(w.ds, &w.u, &err), err);
-  w.policy = px_calloc(w.ds->obs_n, sizeof *w.policy);
+  w.policy = px_mem_calloc(w.ds->obs_n, sizeof *w.policy);
   segments_free(&segments);
   trajs_free(&list);
   return w;

@@ -9,7 +9,7 @@
 #include "worker/nn/gemm.h"
 
 static float *normals(struct px_rng *rng, size_t n) {
-  float *x = px_calloc(n, sizeof *x);
+  float *x = px_mem_calloc(n, sizeof *x);
   CU_ASSERT_PTR_NOT_NULL_FATAL(x);
   px_rng_normal(rng, x, n);
   return x;

@@ -56,7 +56,7 @@ static void windows_do_not_cross_trajectories(void) {
   spec.k = 3, spec.f = 3;
   const uint32_t in = idm_window_inputs(&spec, O), steps_n = 10;
   struct idm_step steps[10];
-  float *before = px_calloc((size_t)steps_n * in, sizeof *before), *after = px_calloc((size_t)steps_n * in, sizeof *after);
+  float *before = px_mem_calloc((size_t)steps_n * in, sizeof *before), *after = px_mem_calloc((size_t)steps_n * in, sizeof *after);
   for (uint32_t t = 0; t < 9; t++) steps[t] = (struct idm_step){ 1, t };
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
   idm_norm_measure(norm, ds);
@@ -78,7 +78,7 @@ static void changes_have_unit_variance_and_actions_map_to_one(void) {
   uint32_t n;
   spec.k = 0;
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL(n, ds->steps_n - TRAJ_N / 3); /* the last step of every third trajectory cannot be used */
   idm_norm_measure(norm, ds);
   double sum = 0, square = 0;
@@ -104,7 +104,7 @@ static double gradient_error(struct idm_model *model, struct idm_pass *pass, uin
                              const float *grads, size_t count) {
   const float step = 2e-3F;
   double worst = 0, size = 0;
-  float *kept = px_calloc(count, sizeof *kept);
+  float *kept = px_mem_calloc(count, sizeof *kept);
   memcpy(kept, grads, sizeof *kept * count);
   for (size_t i = 0; i < count; i++) {
     const float was = params[i];
@@ -133,7 +133,7 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   spec.hidden = 8, spec.k = 0, spec.head = head, spec.mean_loss = mean_loss;
   CU_OK(idm_model_new(&spec, 0, &ds->spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
   if (model->y) CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
   const size_t linear_n = A * (model->mu->shape.in + 1);
@@ -173,7 +173,7 @@ static void folds_part_whole_trajectories_and_cover_all(void) {
   struct idm_step *steps;
   uint32_t n, held = 0;
   bool seen[TRAJ_N] = { false };
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL(idm_folds_n(&spec, steps, n), 5);
   for (uint32_t member = 0; member < 5; member++) {
     struct idm_fold fold;
@@ -198,7 +198,7 @@ static void fewer_trajectories_than_members_are_dealt_in_blocks(void) {
   const struct idm_spec spec = world_spec(5, 1);
   struct idm_step *steps;
   uint32_t n, held[TRAJ_N * LONGEST] = { 0 };
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   for (uint32_t member = 0; member < 5; member++) {
     struct idm_fold fold;
     CU_ASSERT_EQUAL_FATAL(idm_fold_split(&spec, member, steps, n, &fold), PX_OK);
@@ -265,7 +265,7 @@ static void bad_specs_name_the_field(void) {
 static void options_have_their_words_and_profiles(void) {
   struct idm_spec spec, again;
   struct idm_spec_text text, text_again;
-  struct px_st_meta meta[IDM_SPEC_META_MAX], meta_again[IDM_SPEC_META_MAX];
+  struct px_safetensors_meta meta[IDM_SPEC_META_MAX], meta_again[IDM_SPEC_META_MAX];
   struct px_err err;
   static const enum idm_head head[] = { IDM_SQUASHED, IDM_GAUSSIAN, IDM_DETERMINISTIC };
   static const enum idm_mean_loss loss[] = { IDM_SQUARED, IDM_NLL, IDM_BETA_NLL };

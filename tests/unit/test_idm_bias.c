@@ -26,7 +26,7 @@ static double to_unit(float a) { return ((double)a - 1) / 2; }
 
 /* Trajectories 0 to 7 are labelled, with returns 0 to 7; of the others every second one lies among them. */
 static struct world *world_new(void) {
-  struct world *w = px_calloc(1, sizeof *w);
+  struct world *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(5, 0, 0);
   CU_ASSERT_PTR_NOT_NULL_FATAL(w);
   px_rng_normal(&rng, w->observations, sizeof w->observations / sizeof *w->observations);

@@ -27,7 +27,7 @@ struct motion {
 
 /* The first half of the trajectories is labelled; in the others w lies `shift` higher. */
 static struct motion *motion_new(double push, double shift) {
-  struct motion *m = px_calloc(1, sizeof *m);
+  struct motion *m = px_mem_calloc(1, sizeof *m);
   struct px_rng rng = px_rng_at(9, 0, 0);
   CU_ASSERT_PTR_NOT_NULL_FATAL(m);
   memset(m->flags, 1, sizeof m->flags);
@@ -57,7 +57,7 @@ static void measure(struct motion *m, double shift_max, bool residuals) {
   m->spec.k = 1, m->spec.shift_max = shift_max, m->spec.residuals = residuals;
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &m->norm), PX_OK);
   if (residuals) CU_ASSERT_EQUAL_FATAL(idm_norm_add_residuals(m->norm), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&m->ds, &m->spec, &m->steps, &m->n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&m->ds, &m->spec, &m->steps, &m->n), PX_OK);
   idm_norm_measure(m->norm, &m->ds);
   CU_ASSERT_EQUAL(idm_norm_leave_out(m->norm, &m->ds, &m->spec, m->steps, m->n), PX_OK);
   CU_ASSERT_EQUAL(idm_features_measure(m->norm, &m->ds, &m->spec, m->steps, m->n), PX_OK);

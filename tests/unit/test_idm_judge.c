@@ -81,7 +81,7 @@ static void a_lag_of_real_trajectories_is_found(void) {
   moved = *ds;
   CU_ASSERT_EQUAL(lag_of(ds).found, 0);
   for (int late = -1; late <= 1; late += 2) {
-    moved.actions = px_calloc(ds->steps_n * a, sizeof *moved.actions);
+    moved.actions = px_mem_calloc(ds->steps_n * a, sizeof *moved.actions);
     for (uint32_t traj = 0; traj < ds->traj_n; traj++)
       for (int64_t step = (int64_t)ds->step_start[traj], end = (int64_t)ds->step_start[traj + 1]; step < end; step++)
         if (step - late >= (int64_t)ds->step_start[traj] && step - late < end)

@@ -25,7 +25,7 @@ struct world {
 
 /* Trajectory i's return is 10 i; 1 and 2 are labelled, so 0 and 3 lie outside the labelled range. */
 static struct world *world_new(void) {
-  struct world *w = px_calloc(1, sizeof *w);
+  struct world *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(3, 0, 0);
   for (uint32_t i = 0; i < TRAJ_N; i++) {
     float *s = w->observations + i * (STEPS + 1) * O;
@@ -160,7 +160,7 @@ struct wide {
 
 /* The action is the mean change of all coordinates. */
 static struct wide *wide_new(void) {
-  struct wide *w = px_calloc(1, sizeof *w);
+  struct wide *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(3, 1, 4);
   CU_ASSERT_PTR_NOT_NULL_FATAL(w);
   w->ds = (struct px_dataset){ .traj_n = WIDE_TRAJS, .steps_n = WIDE_TRAJS * WIDE_STEPS, .obs_n = WIDE_TRAJS * (WIDE_STEPS + 1),
@@ -192,11 +192,11 @@ static void ridge_of_wide_windows_is_the_minimum(void) {
   uint32_t n;
   idm_spec_default(IDM_FAST, &spec);
   const uint32_t in = idm_window_inputs(&spec, WIDE_O);
-  float *linear = px_calloc(in + 1, sizeof *linear), *x = px_calloc((size_t)w->ds.steps_n * in, sizeof *x), y[WIDE_TRAJS * WIDE_STEPS];
-  double *gradient = px_calloc(in, sizeof *gradient);
+  float *linear = px_mem_calloc(in + 1, sizeof *linear), *x = px_mem_calloc((size_t)w->ds.steps_n * in, sizeof *x), y[WIDE_TRAJS * WIDE_STEPS];
+  double *gradient = px_mem_calloc(in, sizeof *gradient);
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(WIDE_O, &norm), PX_OK);
   idm_norm_measure(norm, &w->ds);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&w->ds, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&w->ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_TRUE(n < in);
   CU_ASSERT_EQUAL_FATAL(idm_ridge_fit(&w->ds, norm, &spec, steps, n, steps + 3, n - 3, NULL, linear), PX_OK);
   idm_window_gather(norm, &spec, &w->ds, steps + 3, n - 3, x);

@@ -29,7 +29,7 @@ struct world {
 
 /* Trajectories [first, last) are labelled in `masked`. */
 static struct world *world_new(uint32_t first, uint32_t last) {
-  struct world *w = px_calloc(1, sizeof *w);
+  struct world *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(5, 0, 0);
   for (uint32_t i = 0; i < TRAJ_N; i++) {
     w->final[i] = i % 3 != 2;
@@ -117,7 +117,7 @@ static double difference(struct idm_model *model, struct idm_pass *pass, uint32_
   const float step = 5e-4F;
   double worst = 0, size = 0;
   (void)idm_pass_gradients(model, pass, n, NULL, NULL, 1.0 / n, false);
-  float *kept = px_calloc(count, sizeof *kept);
+  float *kept = px_mem_calloc(count, sizeof *kept);
   memcpy(kept, grads, sizeof *kept * count);
   for (size_t i = 0; i < count; i++) {
     const float was = params[i];
@@ -147,7 +147,7 @@ static void gradients_of_net_and_linear_path_agree_with_finite_differences(void)
   CU_OK(idm_model_new(&spec, 0, &w->truth.spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
   CU_ASSERT_PTR_NULL(model->y);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&w->truth, &spec, &steps, &n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&w->truth, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
   const size_t linear_n = C * (model->mu->shape.in + 1);
   px_rng_normal(&rng, model->linear, linear_n);

@@ -321,7 +321,7 @@ static void the_reference_learns_and_labels_last_steps_whose_next_state_is_unkno
     struct px_err err;
     uint32_t n;
     spec.compat = cases[i].compat, spec.k = cases[i].k;
-    CU_ASSERT_EQUAL_FATAL(idm_steps_labelled(&d.ds, &spec, &steps, &n), PX_OK);
+    CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&d.ds, &spec, &steps, &n), PX_OK);
     CU_ASSERT_EQUAL(n, cases[i].usable);
     free(steps);
     CU_OK(idm_model_new(&spec, 0, &d.ds.spaces, &model, &err), err);
@@ -403,8 +403,8 @@ static void the_references_validation_weighs_batches_alike(void) {
     CU_OK(idm_training_validate(t, 1), err);
     t->fold.held = held, t->fold.held_n = n;
     const uint32_t size = i / 4 + 1 < batches ? 4 : n % 4;
-    theirs += idm_sums_nll(t) / size / batches;
-    even += idm_sums_nll(t) / n;
+    theirs += idm_training_sums_nll(t) / size / batches;
+    even += idm_training_sums_nll(t) / n;
   }
   CU_ASSERT_DOUBLE_EQUAL(found, theirs, 1e-6 * fabs(theirs));
   CU_ASSERT_TRUE(fabs(found - even) > 1e-4 * fabs(even));

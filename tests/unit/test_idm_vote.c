@@ -18,7 +18,7 @@ static void take_models(uint32_t n, struct idm_model **models) {
   struct px_err err;
   for (uint32_t i = 0; i < n; i++) {
     CU_OK(idm_model_new(&spec, i, &ds->spaces, &models[i], &err), err);
-    CU_OK(idm_probes_new(models[i], PROBES, &err), err);
+    CU_OK(idm_vote_probes_new(models[i], PROBES, &err), err);
     idm_norm_measure(models[i]->norm, ds);
   }
   world_free(ds);
@@ -182,8 +182,8 @@ static void unlabelled_steps_are_evenly_spaced(void) {
   const struct idm_spec spec = world_spec(3, 1);
   struct idm_step *all, *some;
   uint32_t all_n, some_n;
-  CU_ASSERT_EQUAL_FATAL(idm_steps_unlabelled(ds, &spec, 1000, &all, &all_n), PX_OK);
-  CU_ASSERT_EQUAL_FATAL(idm_steps_unlabelled(ds, &spec, 54, &some, &some_n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_unlabelled(ds, &spec, 1000, &all, &all_n), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_window_steps_unlabelled(ds, &spec, 54, &some, &some_n), PX_OK);
   /* Of every third trajectory the last state is unknown. */
   CU_ASSERT_EQUAL(all_n, ds->steps_n - WORLD_TRAJS / 3);
   CU_ASSERT_EQUAL(ds->steps_n, 108);
@@ -215,7 +215,7 @@ static void probes_are_kept_where_they_count(void) {
     CU_ASSERT_PTR_NOT_NULL_FATAL(field);
     field[strlen("\"probes_n\":\"")]++; /* more than the file has */
     CU_ASSERT_EQUAL(idm_model_load(bytes.data, bytes.len, &loaded, &err), PX_E_BAD_DATA);
-    CU_ASSERT_EQUAL(idm_probes_new(model, IDM_PROBES_MAX + 1, &err), PX_E_BAD_DATA);
+    CU_ASSERT_EQUAL(idm_vote_probes_new(model, IDM_PROBES_MAX + 1, &err), PX_E_BAD_DATA);
     px_buf_free(&bytes);
     idm_model_free(model);
     world_free(ds);

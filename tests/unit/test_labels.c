@@ -18,9 +18,9 @@ struct made {
 };
 
 static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t seed) {
-  struct made m = { .actions = px_calloc(n * A, 4), .std = px_calloc(n * A, 4), .epistemic = px_calloc(n * A, 4),
-                    .score = px_calloc(n, 4), .residual = px_calloc(n, 4), .known = px_calloc(n, 1),
-                    .verified = px_calloc(n, 1), .origin = px_calloc(n, 1) };
+  struct made m = { .actions = px_mem_calloc(n * A, 4), .std = px_mem_calloc(n * A, 4), .epistemic = px_mem_calloc(n * A, 4),
+                    .score = px_mem_calloc(n, 4), .residual = px_mem_calloc(n, 4), .known = px_mem_calloc(n, 1),
+                    .verified = px_mem_calloc(n, 1), .origin = px_mem_calloc(n, 1) };
   struct px_rng rng = px_rng_at(seed, 0, 0);
   for (uint64_t k = 0; k < n * A; k++) {
     m.known[k / A] = (k / A) % 7 != 3;
@@ -188,8 +188,8 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   }
   struct px_actions_merged *u = NULL;
   struct px_err err = { 0 };
-  CU_ASSERT_EQUAL(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err), PX_E_BAD_DATA);
-  CU_OK(px_dataset_apply_labels(ds, bytes, (uint32_t)segments.n, &u, &err), err);
+  CU_ASSERT_EQUAL(px_actions_merged_from_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err), PX_E_BAD_DATA);
+  CU_OK(px_actions_merged_from_labels(ds, bytes, (uint32_t)segments.n, &u, &err), err);
   uint64_t at = 0, true_n = 0, proxy_n = 0;
   for (size_t i = 0; i < segments.n; i++) {
     for (uint64_t t = 0; t < made[i].rows.steps_n; t++, at++) {

@@ -14,7 +14,7 @@
 #include "worker/nn/packed.h"
 
 static float *normals(struct px_rng *rng, size_t n) {
-  float *x = px_calloc(n, sizeof *x);
+  float *x = px_mem_calloc(n, sizeof *x);
   CU_ASSERT_PTR_NOT_NULL_FATAL(x);
   px_rng_normal(rng, x, n);
   return x;
@@ -24,7 +24,7 @@ static float *normals(struct px_rng *rng, size_t n) {
 static double product_error(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, float beta) {
   struct px_rng rng = px_rng_at(1, m * 31 + n, k);
   float *a = normals(&rng, (size_t)m * k), *b = normals(&rng, (size_t)k * n), *c = normals(&rng, (size_t)m * n);
-  float *expected = px_calloc((size_t)m * n, sizeof *expected);
+  float *expected = px_mem_calloc((size_t)m * n, sizeof *expected);
   memcpy(expected, c, sizeof *c * m * n);
   px_mat_mul(op_a, op_b, m, n, k, a, b, beta, c);
   px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, expected);
@@ -172,12 +172,12 @@ static void check_gradients(struct px_mlp_shape shape) {
   CU_OK(px_mlp_work_new(&shape, c.n, &c.work), err);
   CU_OK(px_mlp_init(c.net, PX_MLP_UNIFORM, 3, px_rng_stream("init", 0)), err);
   float *x = normals(&rng, c.n * shape.in), *target = normals(&rng, c.n * shape.out);
-  float *dy = px_calloc(c.n * shape.out, sizeof *dy), *dx = px_calloc(c.n * shape.in, sizeof *dx);
-  float *grads = px_calloc(c.net->params_n, sizeof *grads);
+  float *dy = px_mem_calloc(c.n * shape.out, sizeof *dy), *dx = px_mem_calloc(c.n * shape.in, sizeof *dx);
+  float *grads = px_mem_calloc(c.net->params_n, sizeof *grads);
   c.x = x, c.target = target;
   net_loss(&c, dy);
   px_mlp_backward(c.net, c.work, c.x, c.n, dy, grads, false, dx);
-  float *scratch = px_calloc(c.n * shape.out, sizeof *scratch);
+  float *scratch = px_mem_calloc(c.n * shape.out, sizeof *scratch);
   for (size_t i = 0; i < c.net->params_n; i += 3) check_difference(&c, c.net->params + i, (double)grads[i], scratch);
   for (size_t i = 0; i < c.n * shape.in; i++) check_difference(&c, x + i, (double)dx[i], scratch);
   free(x), free(target), free(dy), free(dx), free(grads), free(scratch);
@@ -222,7 +222,7 @@ static void check_chunks(struct px_mlp_shape shape) {
   CU_OK(px_mlp_work_new(&shape, n, &work), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, 0), err);
   float *x = normals(&rng, n * shape.in), *dy = normals(&rng, n * shape.out);
-  float *whole = px_calloc(net->params_n, sizeof *whole), *parts = px_calloc(net->params_n, sizeof *parts);
+  float *whole = px_mem_calloc(net->params_n, sizeof *whole), *parts = px_mem_calloc(net->params_n, sizeof *parts);
   px_mlp_forward(net, work, x, n, &(struct px_mlp_drop){ 1, 2, 0 });
   px_mlp_backward(net, work, x, n, dy, whole, false, NULL);
   for (uint32_t row = 0; row < n; row += cut) {

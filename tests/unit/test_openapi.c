@@ -260,7 +260,7 @@ static void error_codes_are_those_of_the_table(void) {
 static void warning_codes_are_those_of_the_table(void) {
   json_t *expected = json_array();
   for (int code = 0; code < PX_WARNING_N; code++)
-    json_array_append_new(expected, json_string(px_warning_code((enum px_warning)code)));
+    json_array_append_new(expected, json_string(px_warn_code((enum px_warning)code)));
   const json_t *schemas = at(document(), "components", "schemas");
   CU_ASSERT(json_equal(json_object_get(at(json_object_get(schemas, "Warning"), "properties", "code"), "enum"), expected));
   json_decref(expected);

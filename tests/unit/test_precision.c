@@ -72,19 +72,19 @@ static int safetensors(void) {
   const uint8_t terminated[4] = { 1, 1, 1, 1 };
   struct px_buf file = PX_BUF(1 << 20);
   struct px_err err;
-  struct px_st_tensor tensors[] = { { "length", PX_DTYPE_I64, 1, { 4 }, length, 0, 0 },
+  struct px_safetensors_tensor tensors[] = { { "length", PX_DTYPE_I64, 1, { 4 }, length, 0, 0 },
                                     { "observations", PX_DTYPE_F64, 2, { ROWS, O }, obs, 0, 0 },
                                     { "rewards", PX_DTYPE_F64, 1, { ROWS }, rewards, 0, 0 },
                                     { "terminated", PX_DTYPE_U8, 1, { 4 }, terminated, 0, 0 } };
-  CU_OK(px_st_write(tensors, 4, NULL, 0, &file, &err), err);
+  CU_OK(px_safetensors_write(tensors, 4, NULL, 0, &file, &err), err);
   const int fd = uploads_bytes(file.data, file.len);
   px_buf_free(&file);
   return fd;
 }
 
 enum { NPZ, NPZ_FORTRAN, HDF5, JSONL, SAFETENSORS, FILES_N };
-static int write_as(int file, enum px_format *format) {
-  static const enum px_format formats[FILES_N] = { PX_FORMAT_NPZ, PX_FORMAT_NPZ, PX_FORMAT_HDF5, PX_FORMAT_JSONL,
+static int write_as(int file, enum px_read_format *format) {
+  static const enum px_read_format formats[FILES_N] = { PX_FORMAT_NPZ, PX_FORMAT_NPZ, PX_FORMAT_HDF5, PX_FORMAT_JSONL,
                                                    PX_FORMAT_SAFETENSORS };
   *format = formats[file];
   return file <= NPZ_FORTRAN ? npz(file == NPZ_FORTRAN) : file == HDF5 ? uploads_hdf5(put_hdf5) : file == JSONL ? jsonl() : safetensors();
@@ -92,7 +92,7 @@ static int write_as(int file, enum px_format *format) {
 
 static void refused(const char *place) {
   const struct px_spaces spaces = trajs_spaces(O, 1);
-  enum px_format format;
+  enum px_read_format format;
   for (int file = 0; file < FILES_N; file++) {
     const int fd = write_as(file, &format);
     CU_ASSERT(uploads_refused(fd, format, &spaces, NULL, PX_E_BAD_DATA, place, "of its changes from row to row would be lost"));
@@ -104,7 +104,7 @@ static void accepted(bool noted) {
     struct trajs list = { .spaces = trajs_spaces(O, 1) };
     struct px_read_report report;
     struct px_err err;
-    enum px_format format;
+    enum px_read_format format;
     const int fd = write_as(file, &format);
     CU_OK(uploads_read(fd, format, NULL, &list, &report, &err), err);
     bool found = false;

@@ -8,20 +8,20 @@
 #include "tests/support/uploads.h"
 
 static void every_export_reads_back_as_it_was(void) {
-  static const enum px_format formats[PX_EXPORT_FORMAT_N] = {
-    [PX_EXPORT_HDF5] = PX_FORMAT_HDF5, [PX_EXPORT_NPZ] = PX_FORMAT_NPZ, [PX_EXPORT_JSONL] = PX_FORMAT_JSONL,
-    [PX_EXPORT_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+  static const enum px_read_format formats[PX_WRITE_FORMAT_N] = {
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ, [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;
   exports_make(&x);
-  for (int e = 0; e < PX_EXPORT_FORMAT_N; e++) {
-    char *path = exports_write(&x, (enum px_export_format)e, PX_EXPORT_BOTH, "back");
+  for (int e = 0; e < PX_WRITE_FORMAT_N; e++) {
+    char *path = exports_write(&x, (enum px_write_format)e, PX_WRITE_BOTH, "back");
     struct trajs back = { .spaces = x.list.spaces };
     struct px_err err;
     CU_OK(uploads_read(open(path, O_RDONLY | O_CLOEXEC), formats[e], NULL, &back, NULL, &err), err);
     const char *differ = trajs_differ(&x.list, &back);
     CU_ASSERT_STRING_EQUAL(differ, "");
-    if (*differ) printf("\n  %s: %s\n", px_format_name(formats[e]), differ);
+    if (*differ) printf("\n  %s: %s\n", px_read_format_name(formats[e]), differ);
     trajs_free(&back);
     free(path);
   }

@@ -101,7 +101,7 @@ static int zip_made(void) {
   return fd;
 }
 
-static int file_in(enum px_format format) { return format == PX_FORMAT_NPZ ? zip_made() : uploads_hdf5(fill); }
+static int file_in(enum px_read_format format) { return format == PX_FORMAT_NPZ ? zip_made() : uploads_hdf5(fill); }
 
 static const struct px_spaces *spaces(void) {
   static struct px_spaces s;
@@ -109,13 +109,13 @@ static const struct px_spaces *spaces(void) {
   return &s;
 }
 
-static void read_made(enum px_format format, struct trajs *list, struct px_read_report *report) {
+static void read_made(enum px_read_format format, struct trajs *list, struct px_read_report *report) {
   struct px_err err = { 0 };
   *list = (struct trajs){ .spaces = *spaces() };
   CU_OK(uploads_read(file_in(format), format, NULL, list, report, &err), err);
 }
 
-static bool refused(enum px_format format, const char *place, const char *words, const char *hint) {
+static bool refused(enum px_read_format format, const char *place, const char *words, const char *hint) {
   struct trajs list = { .spaces = *spaces() };
   struct px_err err = { 0 };
   const enum px_status status = uploads_read(file_in(format), format, NULL, &list, NULL, &err);
@@ -149,7 +149,7 @@ static void an_end_that_only_next_observations_shows_is_one(void) {
     struct trajs list;
     struct px_read_report report;
     walk(20, 49, 0);
-    read_made((enum px_format)format, &list, &report);
+    read_made((enum px_read_format)format, &list, &report);
     expect_episodes(&list, 20, 49);
     CU_ASSERT(noted(&report, "at 19 steps without an end flag") && noted(&report, "trajectory 0, step 48"));
     trajs_free(&list);
@@ -328,7 +328,7 @@ static void the_first_d3rlpy_flags_all_ends_in_episode_terminals(void) {
     made.ends = array(made.n);
     for (size_t e = 0; e < 6; e++) made.ends[e * 200 + 199] = 1;
     made.term[199] = made.term[599] = 1;
-    read_made((enum px_format)format, &list, &report);
+    read_made((enum px_read_format)format, &list, &report);
     CU_ASSERT_STRING_EQUAL(report.layout, format == PX_FORMAT_NPZ ? "npz" : "d3rlpy");
     CU_ASSERT_EQUAL_FATAL(list.n, 6);
     for (size_t e = 0; e < 6; e++) {

@@ -97,7 +97,7 @@ static void without_its_plugin_lzf_is_refused_with_a_way_out(void) {
   char *bytes = uploads_contents(fd, &n);
   close(fd);
   CU_ASSERT_FATAL(H5Zunregister(LZF) >= 0); /* so it is read here, not in a helper, which would load it again */
-  struct px_reading r = { .options = &defaults, .spaces = &list.spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  struct px_reader r = { .options = &defaults, .spaces = &list.spaces, .sink = &sink, .report = &report, .file_bytes = n };
   CU_ASSERT_EQUAL(px_read_hdf5(&r, bytes, n, &err), PX_E_BAD_DATA);
   CU_ASSERT(strstr(err.message, "(lzf)") && strstr(err.hint, "h5repack"));
   free(bytes);

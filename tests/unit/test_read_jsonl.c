@@ -56,17 +56,17 @@ static void numbers_round_as_strtod_does(void) {
     else
       snprintf(text, sizeof text, "%s%u.%0*u%s%d", px_rng_below(&rng, 2) ? "-" : "", px_rng_u32(&rng) % 1000000,
                1 + (int)px_rng_below(&rng, 12), px_rng_u32(&rng), "e", (int)px_rng_below(&rng, 60) - 30);
-    struct px_scan s = { text, text, text + strlen(text) };
+    struct px_json_scan s = { text, text, text + strlen(text) };
     float value = NAN;
-    CU_ASSERT_EQUAL(px_scan_float(&s, &value), PX_SCAN_NUMBER);
+    CU_ASSERT_EQUAL(px_json_scan_float(&s, &value), PX_SCAN_NUMBER);
     CU_ASSERT_EQUAL(value, (float)strtod(text, NULL));
     CU_ASSERT_PTR_EQUAL(s.p, s.end);
   }
   static const char *const not[] = { "", "-", "+1", ".5", "5.", "1e", "1e+", "NaN", "Infinity", "-Infinity", "0x10", "nan" };
   for (size_t i = 0; i < sizeof not / sizeof *not; i++) {
-    struct px_scan s = { not[i], not[i], not[i] + strlen(not[i]) };
+    struct px_json_scan s = { not[i], not[i], not[i] + strlen(not[i]) };
     float value;
-    const enum px_scan_number got = px_scan_float(&s, &value);
+    const enum px_json_scan_number got = px_json_scan_float(&s, &value);
     CU_ASSERT(got == PX_SCAN_NOT_A_NUMBER || *s.p); /* "0x10" is 0, and then x stands there */
   }
 }

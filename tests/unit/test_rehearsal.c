@@ -30,7 +30,7 @@ static void play(struct arena *w, uint32_t i, float strength, struct px_rng *rng
 
 /* strength: of the lower half and of the better half of the trajectories; the first `labelled_n` are labelled. */
 static struct arena *arena(float lower, float better, uint32_t labelled_n) {
-  struct arena *w = px_calloc(1, sizeof *w);
+  struct arena *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(3, 1, 0);
   w->ds = (struct px_dataset){ .spaces = { .obs_dim = O, .act_dim = A, .act_low = { -2, -2 }, .act_high = { 2, 2 } },
                                .traj_n = TRAJS, .steps_n = TRAJS * STEPS, .obs_n = TRAJS * (STEPS + 1), .observations = w->observations,

@@ -100,7 +100,7 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   const struct rl_spec spec = rl_world_spec(name, 20);
   const struct px_state *list;
   struct rl_data *d;
-  struct px_st *st;
+  struct px_safetensors *st;
   struct px_err err;
   void *state[2];
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
@@ -109,7 +109,7 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   struct px_buf half = written(algo, state[0], &list), end[2];
   steps(algo, state[0], 7, 15);
   end[0] = written(algo, state[0], &list);
-  CU_OK(px_st_parse(half.data, half.len, &st, &err), err);
+  CU_OK(px_safetensors_parse(half.data, half.len, &st, &err), err);
   end[1] = written(algo, state[1], &list); /* so that the list is that of the fresh one */
   px_buf_free(&end[1]);
   CU_OK(px_state_read(list, st, &err), err);
@@ -118,7 +118,7 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   CU_ASSERT_EQUAL_FATAL(end[0].len, end[1].len);
   CU_ASSERT_EQUAL(memcmp(end[0].data, end[1].data, end[0].len), 0);
   CU_ASSERT_NOT_EQUAL(memcmp(end[0].data, half.data, half.len), 0);
-  px_st_free(st);
+  px_safetensors_free(st);
   px_buf_free(&half), px_buf_free(&end[0]), px_buf_free(&end[1]);
   for (int i = 0; i < 2; i++) algo->free(state[i]);
   rl_data_free(d);
@@ -483,12 +483,12 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   struct rl_policy *policy, *loaded;
   struct rl_metrics metrics;
   struct px_err err;
-  struct px_st *st;
+  struct px_safetensors *st;
   struct px_buf file = PX_BUF(1 << 22);
   rl_world_open(&w);
   const struct rl_spec spec = rl_world_spec("td3bc", 10);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
-  CU_OK(rl_policy_save(policy, &(struct px_st_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
+  CU_OK(rl_policy_save(policy, &(struct px_safetensors_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
   CU_OK(rl_policy_load(file.data, file.len, &loaded, &err), err);
   float before[300 * A], after[300 * A], values[2][300];
   rl_policy_act(policy, w.ds.observations, 300, before);
@@ -497,13 +497,13 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   CU_ASSERT_TRUE(rl_policy_value(policy, w.ds.observations, 300, values[0]));
   CU_ASSERT_TRUE(rl_policy_value(loaded, w.ds.observations, 300, values[1]));
   CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
-  CU_OK(px_st_parse(file.data, file.len, &st, &err), err);
-  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "dataset"), "ds_1");
-  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "algo"), "td3bc");
-  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "gamma"), "0.99");
-  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "updates"), "10");
-  CU_ASSERT_PTR_NOT_NULL(px_st_meta(st, "numeric_profile"));
-  px_st_free(st);
+  CU_OK(px_safetensors_parse(file.data, file.len, &st, &err), err);
+  CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "dataset"), "ds_1");
+  CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "algo"), "td3bc");
+  CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "gamma"), "0.99");
+  CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "updates"), "10");
+  CU_ASSERT_PTR_NOT_NULL(px_safetensors_meta(st, "numeric_profile"));
+  px_safetensors_free(st);
   rl_policy_free(loaded);
   /* Cut anywhere, or something else altogether, it is refused. */
   for (size_t n = 0; n < file.len; n += file.len / 50 + 1)

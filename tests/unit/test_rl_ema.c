@@ -69,7 +69,7 @@ static void compare(const struct rl_world *w, const char *name, double decay) {
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
   CU_OK(algo->init(&spec, d, &state, &err), err);
   const struct rl_weights last = algo->acting(state);
-  double *mean = px_calloc(last.n, sizeof *mean);
+  double *mean = px_mem_calloc(last.n, sizeof *mean);
   for (size_t i = 0; i < last.n; i++) mean[i] = (double)last.data[i];
   for (uint64_t step = 0; step < UPDATES; step++) {
     algo->step(state, step, losses);

@@ -156,7 +156,7 @@ static void check_rebrac(double pretrain) {
   for (int i = 0; i < B; i++) r->batch.next_weight[i] = i % 3 ? 0.7F : 0;
   for (int i = 0; i < 2; i++) rl_net_scale_output(r->critic[i].net, 50); /* it starts small */
   if (pretrain > 0) {
-    r->to_go = px_calloc(B, sizeof *r->to_go);
+    r->to_go = px_mem_calloc(B, sizeof *r->to_go);
     px_rng_normal(&rng, r->to_go, B);
     for (uint32_t i = 0; i < B; i++) r->batch.index[i] = i;
   }

@@ -209,18 +209,18 @@ static void mutated_files_never_reach_the_parent(void) {
 }
 
 static void formats_are_known_by_name_and_type(void) {
-  enum px_format f;
+  enum px_read_format f;
   struct px_err err;
-  CU_ASSERT(px_format_from_media_type("application/X-HDF5; charset=binary", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
-  CU_ASSERT(px_format_from_media_type("application/x-ndjson", &f, &err) == PX_OK && f == PX_FORMAT_JSONL);
-  CU_ASSERT_EQUAL(px_format_from_media_type("hdf5", &f, &err), PX_E_UNSUPPORTED_MEDIA);
-  CU_ASSERT_EQUAL(px_format_from_media_type(NULL, &f, &err), PX_E_UNSUPPORTED_MEDIA);
-  CU_ASSERT(px_format_from_name("a.b/x.H5", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
-  CU_ASSERT(px_format_from_name("npz", &f, &err) == PX_OK && f == PX_FORMAT_NPZ);
-  CU_ASSERT_EQUAL(px_format_from_name("x.pkl", &f, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT(px_read_format_from_media_type("application/X-HDF5; charset=binary", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
+  CU_ASSERT(px_read_format_from_media_type("application/x-ndjson", &f, &err) == PX_OK && f == PX_FORMAT_JSONL);
+  CU_ASSERT_EQUAL(px_read_format_from_media_type("hdf5", &f, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT_EQUAL(px_read_format_from_media_type(NULL, &f, &err), PX_E_UNSUPPORTED_MEDIA);
+  CU_ASSERT(px_read_format_from_name("a.b/x.H5", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
+  CU_ASSERT(px_read_format_from_name("npz", &f, &err) == PX_OK && f == PX_FORMAT_NPZ);
+  CU_ASSERT_EQUAL(px_read_format_from_name("x.pkl", &f, &err), PX_E_UNSUPPORTED_MEDIA);
   for (int i = 0; i < PX_FORMAT_N; i++) {
-    CU_ASSERT(px_format_from_media_type(px_format_media_type((enum px_format)i), &f, &err) == PX_OK && f == (enum px_format)i);
-    CU_ASSERT(px_format_from_name(px_format_name((enum px_format)i), &f, &err) == PX_OK && f == (enum px_format)i);
+    CU_ASSERT(px_read_format_from_media_type(px_read_format_media_type((enum px_read_format)i), &f, &err) == PX_OK && f == (enum px_read_format)i);
+    CU_ASSERT(px_read_format_from_name(px_read_format_name((enum px_read_format)i), &f, &err) == PX_OK && f == (enum px_read_format)i);
   }
 }
 

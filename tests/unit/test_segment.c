@@ -207,10 +207,10 @@ static void discrete_actions_come_back_as_their_indices(void) {
   struct px_segment_view view;
   struct px_err err = { 0 };
   CU_ASSERT_EQUAL(px_segment_open(segments.items[0].bytes, segments.items[0].size, &fewer, &view, &err), PX_E_BAD_DATA);
-  struct px_st *st = NULL;
-  CU_OK(px_st_parse(segments.items[0].bytes, segments.items[0].size, &st, &err), err);
-  CU_ASSERT_STRING_EQUAL(px_st_meta(st, "act_count"), "7");
-  px_st_free(st);
+  struct px_safetensors *st = NULL;
+  CU_OK(px_safetensors_parse(segments.items[0].bytes, segments.items[0].size, &st, &err), err);
+  CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "act_count"), "7");
+  px_safetensors_free(st);
   trajs_free(&in);
   trajs_free(&out);
   segments_free(&segments);
@@ -222,7 +222,7 @@ static void continuous_segments_keep_their_bytes(void) {
   struct segments segments = { 0 };
   CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &in), PX_OK);
   char hex[2 * PX_SHA256_BYTES + 1];
-  px_hex(segments.items[0].info.digest, PX_SHA256_BYTES, hex);
+  px_text_hex(segments.items[0].info.digest, PX_SHA256_BYTES, hex);
   CU_ASSERT_STRING_EQUAL(hex, "d25176b51723eca829fa59a52c4a58c3c0a94e956937c51b7bc0e87fd4b152fc");
   trajs_free(&in);
   segments_free(&segments);
@@ -264,18 +264,18 @@ static void segments_open_at_any_address(void) {
 /* Writes one value into a tensor of a good segment; it must no longer open. */
 static bool refused_with(const struct segments *good, const char *name, size_t at, const void *value, size_t n) {
   const struct sealed *s = &good->items[0];
-  char *bytes = px_calloc(s->size, 1);
+  char *bytes = px_mem_calloc(s->size, 1);
   memcpy(bytes, s->bytes, s->size);
-  struct px_st *st = NULL;
+  struct px_safetensors *st = NULL;
   struct px_err err = { 0 };
-  CU_OK(px_st_parse(bytes, s->size, &st, &err), err);
-  const struct px_st_tensor *t = px_st_find(st, name);
+  CU_OK(px_safetensors_parse(bytes, s->size, &st, &err), err);
+  const struct px_safetensors_tensor *t = px_safetensors_find(st, name);
   CU_ASSERT_PTR_NOT_NULL_FATAL(t);
   memcpy(bytes + ((const char *)t->data - bytes) + at * n, value, n);
   struct px_segment_view view;
   const enum px_status status = px_segment_open(bytes, s->size, &good->spaces, &view, &err);
   if (!status) px_segment_close(&view);
-  px_st_free(st);
+  px_safetensors_free(st);
   free(bytes);
   return status == PX_E_BAD_DATA;
 }

@@ -243,9 +243,9 @@ static void keep_first_labels(struct world *w) {
 
 /* The model that is open becomes another one, as if it had been read so. */
 static void spoil(struct world *w, enum sim_factor which, double factor) {
-  struct sim_adjustment wrong = sim_adjustment_none(w->sim);
+  struct sim_adjustment wrong = sim_identify_none(w->sim);
   wrong.factor[which] = factor;
-  CU_OK(sim_adjust(w->sim, &wrong, &err), err);
+  CU_OK(sim_identify_adjust(w->sim, &wrong, &err), err);
   mj_deleteModel(w->sim->own);
   w->sim->own = NULL;
 }

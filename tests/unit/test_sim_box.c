@@ -108,7 +108,7 @@ static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
   struct sim_adjustment heavy;
   CU_OK(sim_open(&layout, &sim, &err), err);
   CU_OK(sim_box_open(&layout, ds, &box, &err), err);
-  heavy = sim_adjustment_none(sim);
+  heavy = sim_identify_none(sim);
   heavy.factor[SIM_MASS] = 1.2;
   heavy.delay = 1;
   for (int k = 0; k < 2; k++) { /* as it is, then adjusted as a check found it */
@@ -119,7 +119,7 @@ static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
     CU_ASSERT_EQUAL(pairs[1]->delay, (uint32_t)k);
     sim_pairs_free(pairs[0]);
     sim_pairs_free(pairs[1]);
-    CU_OK(sim_adjust(sim, &heavy, &err), err);
+    CU_OK(sim_identify_adjust(sim, &heavy, &err), err);
     CU_OK(sim_box_adjust(box, &heavy, &err), err);
   }
   CU_ASSERT_EQUAL(sim_box_pairs(box, &options, ds, 3, 0, NULL, &none, &err), PX_E_BAD_FIELD);

@@ -78,7 +78,7 @@ static double loss_of(struct normed *c, float *dy) {
 static void gradients_of_the_raw_weights_are_those_of_finite_differences(void) {
   struct normed c = normed_net();
   const float step = 1e-3F;
-  float dy[N * OUT], scratch[N * OUT], *grads = px_calloc(c.net->params_n, sizeof *grads);
+  float dy[N * OUT], scratch[N * OUT], *grads = px_mem_calloc(c.net->params_n, sizeof *grads);
   loss_of(&c, dy);
   px_mlp_backward(c.net, c.work, c.x, N, dy, grads, false, NULL);
   px_spectral_gradients(c.s, grads);

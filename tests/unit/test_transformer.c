@@ -14,7 +14,7 @@
 #include "worker/nn/transformer.h"
 
 static float *zeros(size_t n) {
-  float *x = px_calloc(n, sizeof *x);
+  float *x = px_mem_calloc(n, sizeof *x);
   CU_ASSERT_PTR_NOT_NULL_FATAL(x);
   return x;
 }
@@ -170,7 +170,7 @@ static void check_attention(uint32_t heads, uint32_t dims, bool some_ask, float 
   float *q = normals(1, nq), *kv = normals(2, nkv), *dout = normals(3, nq), *out = normals(4, nq), *dq = normals(5, nq);
   float *dkv = normals(6, nkv), *scratch = normals(7, px_attention_scratch_n(&s));
   float *probs = normals(8, (size_t)heads * asks_n * px_attention_stride(&s));
-  double *eout = px_calloc(nq, sizeof *eout), *edq = px_calloc(nq, sizeof *edq), *edkv = px_calloc(nkv, sizeof *edkv);
+  double *eout = px_mem_calloc(nq, sizeof *eout), *edq = px_mem_calloc(nq, sizeof *edq), *edkv = px_mem_calloc(nkv, sizeof *edkv);
   naive_attention(&s, &seqs, q, kv, d, 5, dout, eout, edq, edkv);
   px_attention_forward(&s, &seqs, q, kv, d, 5, scratch, probs, out);
   px_attention_backward(&s, &seqs, q, kv, d, probs, dout, scratch, dq, dkv);

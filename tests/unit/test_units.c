@@ -139,7 +139,7 @@ static void values_follow_the_unit_of_rewards(void) {
     struct px_err err;
     rl_world_open(&w);
     for (uint64_t step = 0; i && step < w.ds.steps_n; step++) w.ds.rewards[step] *= unit;
-    float *actions = px_calloc(w.ds.obs_n, A * sizeof *actions);
+    float *actions = px_mem_calloc(w.ds.obs_n, A * sizeof *actions);
     CU_OK(fqe_run(&spec, &w.u, actions, NULL, NULL, values[i], &found, &err), err);
     free(actions);
     rl_world_close(&w);

@@ -24,7 +24,7 @@ struct cartpole {
 static const struct px_env_info *info_at(size_t i) { return i == 0 ? &INFO : NULL; }
 
 static enum px_status open_cart(const struct px_env_info *info, struct px_env **out, struct px_err *err) {
-  struct cartpole *c = px_calloc(1, sizeof *c);
+  struct cartpole *c = px_mem_calloc(1, sizeof *c);
   if (!c) return px_fail(err, PX_E_NO_MEMORY, "no memory for environment %s", info->name);
   *out = &c->env;
   return PX_OK;

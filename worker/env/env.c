@@ -30,7 +30,7 @@ static const struct px_env_kind *kind_named(const char *name, const struct px_en
 enum px_status px_env_find(const char *name, const struct px_env_info **info, struct px_err *err) {
   if (kind_named(name, info)) return PX_OK;
   px_fail(err, PX_E_BAD_FIELD, "there is no environment \"%.64s\"", name);
-  px_err_hint(err, "The environments are hopper, walker2d, halfcheetah and cartpole.");
+  px_fail_hint(err, "The environments are hopper, walker2d, halfcheetah and cartpole.");
   return PX_E_BAD_FIELD;
 }
 

@@ -67,7 +67,7 @@ static void close_model(struct px_env *env) {
 }
 
 static enum px_status open_model(const struct px_env_info *info, struct px_env **out, struct px_err *err) {
-  struct mujoco *m = px_calloc(1, sizeof *m);
+  struct mujoco *m = px_mem_calloc(1, sizeof *m);
   if (!m) return px_fail(err, PX_E_NO_MEMORY, "no memory for environment %s", info->name);
   m->task = task_of(info);
   const size_t n = (size_t)(m->task->mjcf_end - m->task->mjcf);

@@ -145,15 +145,15 @@ static enum px_status run_episodes(struct rollout *run, const struct px_rollout_
 
 static bool allocate(struct rollout *run) {
   const uint32_t n = run->lanes_n, episodes = run->spec->episodes;
-  run->lanes = px_calloc(n, sizeof *run->lanes);
-  run->lane = px_calloc(n, sizeof *run->lane);
-  run->episode = px_calloc(n, sizeof *run->episode);
-  run->step = px_calloc(n, sizeof *run->step);
-  run->reward = px_calloc(n, sizeof *run->reward);
-  run->obs = px_calloc(n, run->info->obs_dim * sizeof *run->obs);
-  run->actions = px_calloc(n, run->info->act_dim * sizeof *run->actions);
-  run->result->returns = px_calloc(episodes, sizeof *run->result->returns);
-  run->result->lengths = px_calloc(episodes, sizeof *run->result->lengths);
+  run->lanes = px_mem_calloc(n, sizeof *run->lanes);
+  run->lane = px_mem_calloc(n, sizeof *run->lane);
+  run->episode = px_mem_calloc(n, sizeof *run->episode);
+  run->step = px_mem_calloc(n, sizeof *run->step);
+  run->reward = px_mem_calloc(n, sizeof *run->reward);
+  run->obs = px_mem_calloc(n, run->info->obs_dim * sizeof *run->obs);
+  run->actions = px_mem_calloc(n, run->info->act_dim * sizeof *run->actions);
+  run->result->returns = px_mem_calloc(episodes, sizeof *run->result->returns);
+  run->result->lengths = px_mem_calloc(episodes, sizeof *run->result->lengths);
   return run->lanes && run->lane && run->episode && run->step && run->reward && run->obs && run->actions &&
          run->result->returns && run->result->lengths;
 }

@@ -55,7 +55,7 @@ enum px_status px_sensitivity_run(const struct px_rollout_spec *spec, const stru
   if (status) return status;
   if (info->act_count) {
     px_fail_at(err, PX_E_BAD_FIELD, "/sensitivity", "%s has discrete actions, which are not changed a little", info->name);
-    px_err_hint(err, "Leave sensitivity out.");
+    px_fail_hint(err, "Leave sensitivity out.");
     return PX_E_BAD_FIELD;
   }
   if (few.episodes > PX_SENSITIVITY_EPISODES) few.episodes = PX_SENSITIVITY_EPISODES;

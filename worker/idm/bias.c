@@ -26,7 +26,7 @@ static bool hidden(const struct idm_bias *b, uint64_t step) {
 
 enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_dataset *masked, struct idm_bias **out,
                             struct px_err *err) {
-  struct idm_bias *b = px_calloc(1, sizeof *b);
+  struct idm_bias *b = px_mem_calloc(1, sizeof *b);
   const size_t dims = truth->spaces.act_dim, fit = errors_bytes_max / sizeof(float) / 2 / dims;
   const uint64_t most = fit < IDM_BIAS_ROWS_MAX ? fit : IDM_BIAS_ROWS_MAX;
   uint64_t n = 0;
@@ -36,9 +36,9 @@ enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_data
   for (uint64_t i = 0; i < truth->steps_n; i++) n += hidden(b, i);
   b->stride = 1 + (n ? (n - 1) / most : 0);
   b->rows_max = (uint32_t)(n / b->stride + 1);
-  b->steps = px_calloc(b->rows_max, sizeof *b->steps);
-  b->errors = px_calloc(b->rows_max, sizeof(float) * dims);
-  b->actions = px_calloc(b->rows_max, sizeof(float) * dims);
+  b->steps = px_mem_calloc(b->rows_max, sizeof *b->steps);
+  b->errors = px_mem_calloc(b->rows_max, sizeof(float) * dims);
+  b->actions = px_mem_calloc(b->rows_max, sizeof(float) * dims);
   if (!b->steps || !b->errors || !b->actions) {
     idm_bias_free(b);
     return px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
@@ -59,8 +59,8 @@ static void add_row(struct idm_bias *b, uint32_t traj, uint64_t t, const float *
   const struct px_dataset *ds = b->truth;
   const size_t dims = ds->spaces.act_dim;
   float *error = b->errors + b->rows_n * dims, *action = b->actions + b->rows_n * dims;
-  idm_action_target(&ds->spaces, ds->actions + (ds->step_start[traj] + t) * dims, action);
-  idm_action_target(&ds->spaces, label, error);
+  idm_window_action_target(&ds->spaces, ds->actions + (ds->step_start[traj] + t) * dims, action);
+  idm_window_action_target(&ds->spaces, label, error);
   for (size_t j = 0; j < dims; j++) error[j] -= action[j];
   b->steps[b->rows_n++] = (struct idm_step){ traj, (uint32_t)t };
 }
@@ -173,7 +173,7 @@ static enum px_status measure_bias(struct measuring *m, const uint8_t *folds) {
 /* The clone of the labelled steps, at most IDM_BIAS_ROWS_MAX evenly spaced ones. */
 static enum px_status fit_habit(struct measuring *m, struct idm_step *steps, uint32_t all, struct idm_smooth *smooth) {
   const uint32_t n = all < IDM_BIAS_ROWS_MAX ? all : IDM_BIAS_ROWS_MAX;
-  uint8_t *folds = px_calloc(n, 1);
+  uint8_t *folds = px_mem_calloc(n, 1);
   enum px_status status = folds ? PX_OK : PX_E_NO_MEMORY;
   for (uint32_t i = 0; i < n; i++) steps[i] = steps[(uint64_t)i * all / n];
   if (folds) put_folds(steps, n, folds);
@@ -192,7 +192,7 @@ static enum px_status measure_lean(struct measuring *m, const uint8_t *folds) {
   struct idm_smooth *smooth = NULL;
   struct idm_step *steps = NULL;
   uint32_t n = 0;
-  enum px_status status = idm_steps_labelled(m->b->masked, &m->pair, &steps, &n);
+  enum px_status status = idm_window_steps_labelled(m->b->masked, &m->pair, &steps, &n);
   if (!status && n) status = idm_smooth_new(m->norm->obs_dim, m->b->truth->spaces.act_dim, &smooth);
   if (!status && n) status = fit_habit(m, steps, n, smooth);
   if (!status && n) status = judge(m, smooth, folds, true);
@@ -204,9 +204,9 @@ static enum px_status measure_lean(struct measuring *m, const uint8_t *folds) {
 static enum px_status measure(struct measuring *m) {
   const struct idm_bias *b = m->b;
   const uint32_t obs = b->truth->spaces.obs_dim;
-  uint8_t *folds = px_calloc(b->rows_n, 1);
-  m->x = px_calloc((size_t)ROWS * 2 * obs, sizeof *m->x);
-  m->y = px_calloc((size_t)ROWS * b->truth->spaces.act_dim, sizeof *m->y);
+  uint8_t *folds = px_mem_calloc(b->rows_n, 1);
+  m->x = px_mem_calloc((size_t)ROWS * 2 * obs, sizeof *m->x);
+  m->y = px_mem_calloc((size_t)ROWS * b->truth->spaces.act_dim, sizeof *m->y);
   enum px_status status = folds && m->x && m->y ? idm_norm_new(obs, &m->norm) : PX_E_NO_MEMORY;
   if (!status) {
     idm_norm_measure(m->norm, b->truth);

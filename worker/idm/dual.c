@@ -9,16 +9,16 @@
 #include "worker/nn/simd.h"
 
 enum px_status idm_dual_new(uint32_t n, uint32_t out, struct idm_dual **dual) {
-  struct idm_dual *d = px_calloc(1, sizeof *d);
+  struct idm_dual *d = px_mem_calloc(1, sizeof *d);
   if (!d) return PX_E_NO_MEMORY;
   d->n = n;
   d->out = out;
-  d->k = px_calloc((size_t)n * n, sizeof *d->k);
-  d->u = px_calloc((size_t)n * n, sizeof *d->u);
-  d->y = px_calloc((size_t)n * out, sizeof *d->y);
-  d->weight = px_calloc((size_t)n * out, sizeof *d->weight);
-  d->mean = px_calloc(n, sizeof *d->mean);
-  d->y_mean = px_calloc(out, sizeof *d->y_mean);
+  d->k = px_mem_calloc((size_t)n * n, sizeof *d->k);
+  d->u = px_mem_calloc((size_t)n * n, sizeof *d->u);
+  d->y = px_mem_calloc((size_t)n * out, sizeof *d->y);
+  d->weight = px_mem_calloc((size_t)n * out, sizeof *d->weight);
+  d->mean = px_mem_calloc(n, sizeof *d->mean);
+  d->y_mean = px_mem_calloc(out, sizeof *d->y_mean);
   if (!d->k || !d->u || !d->y || !d->weight || !d->mean || !d->y_mean) {
     idm_dual_free(d);
     return PX_E_NO_MEMORY;
@@ -110,8 +110,8 @@ enum px_status idm_dual_solve(struct idm_dual *d, const uint32_t *rows, uint32_t
     d->u[r * m + r] += lambda * m;
     for (size_t j = 0; j < d->out; j++) d->weight[r * d->out + j] = d->y[(size_t)rows[r] * d->out + j] - d->y_mean[j];
   }
-  if (!idm_cholesky(m, d->u)) return PX_E_NAN_LOSS;
-  idm_cholesky_solve(m, d->out, d->u, d->weight);
+  if (!idm_gram_cholesky(m, d->u)) return PX_E_NAN_LOSS;
+  idm_gram_cholesky_solve(m, d->out, d->u, d->weight);
   return PX_OK;
 }
 

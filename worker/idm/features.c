@@ -20,7 +20,7 @@ static enum px_status take_rows(const struct px_dataset *ds, struct rows *rows) 
   const uint32_t dims = ds->spaces.obs_dim;
   const uint64_t all = ds->obs_n - ds->traj_n, stride = 1 + (all ? (all - 1) / IDM_FEATURES_ROWS : 0);
   uint64_t seen = 0;
-  *rows = (struct rows){ px_calloc(all / stride + 1, sizeof *rows->at), 0 };
+  *rows = (struct rows){ px_mem_calloc(all / stride + 1, sizeof *rows->at), 0 };
   if (!rows->at) return PX_E_NO_MEMORY;
   for (uint32_t traj = 0; traj < ds->traj_n; traj++)
     for (uint64_t row = ds->obs_start[traj]; row + 1 < ds->obs_start[traj + 1]; row++)
@@ -122,7 +122,7 @@ static void put_inputs(const struct kinematics *k, const float *s, float *x, flo
 /* w [2 dyn_n + 1, kin_n]; of the smallest penalty that has a solution. */
 static enum px_status regress(const struct kinematics *k, double *w) {
   struct idm_gram *gram;
-  float *x = px_calloc((size_t)ROWS * 2 * k->dyn_n, sizeof *x), *y = px_calloc((size_t)ROWS * k->kin_n, sizeof *y);
+  float *x = px_mem_calloc((size_t)ROWS * 2 * k->dyn_n, sizeof *x), *y = px_mem_calloc((size_t)ROWS * k->kin_n, sizeof *y);
   enum px_status status = x && y ? idm_gram_new(2 * k->dyn_n, k->kin_n, &gram) : PX_E_NO_MEMORY;
   if (!status) {
     for (uint32_t r = 0, n; r < k->rows.n; r += n) {
@@ -153,7 +153,7 @@ static void put_residual(const struct kinematics *k, uint32_t n, const double *w
   }
   double mean = 0, variance = 0;
   for (uint32_t row = 0; row < k->rows.n; row++) {
-    const double e = idm_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims), off = e - mean;
+    const double e = idm_window_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims), off = e - mean;
     mean += off / (row + 1.0);
     variance += (off * (e - mean) - variance) / (row + 1.0);
   }
@@ -165,18 +165,18 @@ static void put_residual(const struct kinematics *k, uint32_t n, const double *w
 
 static enum px_status measure_kinematics(struct kinematics *k) {
   const size_t dims = k->dims;
-  k->kin = px_calloc(dims, sizeof *k->kin);
-  k->dyn = px_calloc(dims, sizeof *k->dyn);
-  k->middle = px_calloc(dims, sizeof *k->middle);
-  k->change = px_calloc(dims, sizeof *k->change);
-  k->sums = px_calloc(2 * dims, sizeof *k->sums);
-  k->products = px_calloc(dims * dims, sizeof *k->products);
+  k->kin = px_mem_calloc(dims, sizeof *k->kin);
+  k->dyn = px_mem_calloc(dims, sizeof *k->dyn);
+  k->middle = px_mem_calloc(dims, sizeof *k->middle);
+  k->change = px_mem_calloc(dims, sizeof *k->change);
+  k->sums = px_mem_calloc(2 * dims, sizeof *k->sums);
+  k->products = px_mem_calloc(dims * dims, sizeof *k->products);
   if (!k->kin || !k->dyn || !k->middle || !k->change || !k->sums || !k->products) return PX_E_NO_MEMORY;
   measure_middles(k);
   correlate(k);
   choose(k);
   if (!k->kin_n || !k->dyn_n) return PX_OK;
-  double *w = px_calloc((2 * (size_t)k->dyn_n + 1) * k->kin_n, sizeof *w);
+  double *w = px_mem_calloc((2 * (size_t)k->dyn_n + 1) * k->kin_n, sizeof *w);
   const enum px_status status = w ? regress(k, w) : PX_E_NO_MEMORY;
   for (uint32_t n = 0; n < k->kin_n && !status; n++) put_residual(k, n, w);
   free(w);
@@ -211,11 +211,11 @@ static float state(const struct px_dataset *ds, struct idm_step step, uint32_t j
 static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
                                         const struct idm_step *labelled, uint32_t n) {
   const uint32_t rows = n < IDM_FEATURES_ROWS ? n : IDM_FEATURES_ROWS;
-  float *sorted = px_calloc(rows, sizeof *sorted);
+  float *sorted = px_mem_calloc(rows, sizeof *sorted);
   struct idm_step *others = NULL;
   uint32_t others_n = 0;
   enum px_status status = PX_E_NO_MEMORY;
-  if (sorted) status = idm_steps_unlabelled(ds, spec, IDM_FEATURES_ROWS, &others, &others_n);
+  if (sorted) status = idm_window_steps_unlabelled(ds, spec, IDM_FEATURES_ROWS, &others, &others_n);
   for (uint32_t j = 0; j < norm->obs_dim && !status && others_n; j++) {
     uint32_t outside = 0;
     for (uint32_t i = 0; i < rows; i++) sorted[i] = state(ds, labelled[(uint64_t)i * n / rows], j);

@@ -29,8 +29,8 @@ uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, 
 /* held[i] = 1 for the transitions of every trajectory dealt into the member's fold. */
 static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t member, uint32_t folds,
                                         const struct idm_step *steps, uint32_t n, uint32_t trajs, uint8_t *held) {
-  uint32_t *order = px_calloc(trajs, sizeof *order);
-  uint8_t *chosen = px_calloc(trajs, 1);
+  uint32_t *order = px_mem_calloc(trajs, sizeof *order);
+  uint8_t *chosen = px_mem_calloc(trajs, 1);
   if (order && chosen) {
     for (uint32_t i = 0; i < trajs; i++) order[i] = i;
     struct px_rng rng = px_rng_at(spec->seed, px_rng_stream("idm folds", 0), 0);
@@ -63,8 +63,8 @@ enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, cons
   const uint32_t trajs = trajectories(steps, n), folds = idm_folds_n(spec, steps, n);
   struct idm_fold fold = { .by_transition = few(spec, trajs) };
   enum px_status status = PX_E_NO_MEMORY;
-  uint8_t *held = px_calloc(n, 1);
-  fold.train = px_calloc(n < 2 ? 2 : n, sizeof *fold.train);
+  uint8_t *held = px_mem_calloc(n, 1);
+  fold.train = px_mem_calloc(n < 2 ? 2 : n, sizeof *fold.train);
   if (!held || !fold.train) goto out;
   if (fold.by_transition) {
     hold_blocks(member, folds, n, held);

@@ -23,7 +23,7 @@ struct idm_fold {
 
 /* How many folds there are: every transition is held out in exactly one. */
 uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n);
-/* steps[n], n > 0, in order (idm_steps_labelled). */
+/* steps[n], n > 0, in order (idm_window_steps_labelled). */
 enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
                               struct idm_fold *out) PX_MUST_CHECK;
 void idm_fold_free(struct idm_fold *fold);

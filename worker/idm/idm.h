@@ -114,9 +114,9 @@ enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct p
 /* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[IDM_SPEC_META_MAX]. */
 enum { IDM_SPEC_META_MAX = 32, IDM_SPEC_VALUE_MAX = 32 };
 struct idm_spec_text { char value[IDM_SPEC_META_MAX][IDM_SPEC_VALUE_MAX]; };
-size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta);
+size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_safetensors_meta *meta);
 /* BAD_DATA for what no spec is. An option that a file of an older version lacks means what was done there. */
-enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
+enum px_status idm_spec_from_meta(const struct px_safetensors *st, struct idm_spec *spec, struct px_err *err) PX_MUST_CHECK;
 /* false and *out untouched when there is no such profile. */
 bool idm_profile_from(const char *name, enum idm_profile *out) PX_MUST_CHECK;
 const char *idm_profile_name(enum idm_profile v);

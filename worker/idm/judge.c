@@ -79,7 +79,7 @@ static enum px_status judge_all(struct member_judging *j, struct idm_judged *out
 static enum px_status hold_fold(const struct px_dataset *ds, const struct idm_model *model, const struct idm_step *steps, uint32_t n,
                                 uint8_t *labelled, uint8_t *trajs) {
   struct idm_fold fold = { .held_n = 0 };
-  uint8_t *held = px_calloc(ds->steps_n, 1);
+  uint8_t *held = px_mem_calloc(ds->steps_n, 1);
   enum px_status status = held ? idm_fold_split(idm_model_spec(model), idm_model_member(model), steps, n, &fold) : PX_E_NO_MEMORY;
   if (!status) {
     memcpy(labelled, ds->labelled, ds->steps_n);
@@ -102,9 +102,9 @@ enum px_status idm_judge_member(struct idm_model *model, const struct px_dataset
   struct idm_judged judged = { .idm = { .n = 0 } };
   struct idm_step *steps = NULL;
   uint32_t n = 0;
-  uint8_t *trajs = px_calloc(ds->traj_n, 1);
-  rest.labelled = px_calloc(ds->steps_n, 1);
-  enum px_status status = trajs && rest.labelled ? idm_steps_labelled(ds, idm_model_spec(model), &steps, &n) : PX_E_NO_MEMORY;
+  uint8_t *trajs = px_mem_calloc(ds->traj_n, 1);
+  rest.labelled = px_mem_calloc(ds->steps_n, 1);
+  enum px_status status = trajs && rest.labelled ? idm_window_steps_labelled(ds, idm_model_spec(model), &steps, &n) : PX_E_NO_MEMORY;
   if (!status && n > 1) status = hold_fold(ds, model, steps, n, rest.labelled, trajs);
   if (status) status = px_fail(err, status, "no memory to judge the member");
   struct member_judging j = { .model = model, .ds = ds, .rest = &rest, .trajs = trajs, .progress = progress };
@@ -144,7 +144,7 @@ enum { FITTED = 1, JUDGED, HALVED };
 /* Every other labelled trajectory is judged on; of the only one its second half. */
 static enum px_status choose_trajectories(struct lag_judging *j) {
   const struct px_dataset *ds = j->ds;
-  j->trajs = px_calloc(ds->traj_n, 1);
+  j->trajs = px_mem_calloc(ds->traj_n, 1);
   if (!j->trajs) return PX_E_NO_MEMORY;
   for (uint32_t traj = 0; traj < ds->traj_n; traj++) j->trajs[traj] = any_marked(ds, traj, ds->labelled);
   thin_out(j->trajs, ds, ds->labelled, LAG_STEPS);
@@ -227,9 +227,9 @@ enum px_status idm_judge_lag(const struct px_dataset *ds, const struct px_progre
   struct idm_lag lag = { .known = false };
   struct lag_judging j = { .ds = ds, .truth = *ds, .rest = *ds, .progress = progress };
   enum px_status status = choose_trajectories(&j);
-  j.truth.actions = px_calloc(ds->steps_n, sizeof(float) * ds->spaces.act_dim);
-  j.truth.labelled = px_calloc(ds->steps_n, 1);
-  j.rest.labelled = px_calloc(ds->steps_n, 1);
+  j.truth.actions = px_mem_calloc(ds->steps_n, sizeof(float) * ds->spaces.act_dim);
+  j.truth.labelled = px_mem_calloc(ds->steps_n, 1);
+  j.rest.labelled = px_mem_calloc(ds->steps_n, 1);
   j.rest.actions = j.truth.actions;
   if (status || !j.truth.actions || !j.truth.labelled || !j.rest.labelled)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to judge the labels' lag");

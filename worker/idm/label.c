@@ -64,18 +64,18 @@ void idm_labels_free(struct idm_labels *labels) {
 }
 
 struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
-  struct idm_labels *labels = px_calloc(1, sizeof *labels);
+  struct idm_labels *labels = px_mem_calloc(1, sizeof *labels);
   if (!labels) return NULL;
   const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
   labels->traj_from = from;
   labels->traj_to = to;
   labels->act_dim = (uint32_t)dims;
   labels->steps_n = n;
-  labels->actions = px_calloc(n, sizeof(float) * dims);
-  labels->std = px_calloc(n, sizeof(float) * dims);
-  labels->epistemic = px_calloc(n, sizeof(float) * dims);
-  labels->score = px_calloc(n, sizeof(float));
-  labels->known = px_calloc(n, 1);
+  labels->actions = px_mem_calloc(n, sizeof(float) * dims);
+  labels->std = px_mem_calloc(n, sizeof(float) * dims);
+  labels->epistemic = px_mem_calloc(n, sizeof(float) * dims);
+  labels->score = px_mem_calloc(n, sizeof(float));
+  labels->known = px_mem_calloc(n, 1);
   if (labels->actions && labels->std && labels->epistemic && labels->score && labels->known) return labels;
   idm_labels_free(labels);
   return NULL;
@@ -133,12 +133,12 @@ static bool labeller_init(struct labeller *l) {
   const struct px_mlp_shape shape = mu_shape(l);
   const size_t cells = (size_t)ROWS * l->outputs;
   idm_vote(l->models, l->models_n, l->weight);
-  l->steps = px_calloc(ROWS, sizeof *l->steps);
-  l->x = px_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
-  l->one = px_calloc(cells, sizeof *l->one);
-  l->mean = px_calloc(cells, sizeof *l->mean);
-  l->square = px_calloc(cells, sizeof *l->square);
-  l->spread = px_calloc(cells, sizeof *l->spread);
+  l->steps = px_mem_calloc(ROWS, sizeof *l->steps);
+  l->x = px_mem_calloc((size_t)ROWS * model->mu->shape.in, sizeof *l->x);
+  l->one = px_mem_calloc(cells, sizeof *l->one);
+  l->mean = px_mem_calloc(cells, sizeof *l->mean);
+  l->square = px_mem_calloc(cells, sizeof *l->square);
+  l->spread = px_mem_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread
          && px_mlp_work_new(&shape, ROWS, &l->mu_work) == PX_OK
          && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) && pack_models(l);
@@ -183,7 +183,7 @@ static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
   const float *y = idm_model_y(model, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];
-    const float sigma = (y ? idm_head_sigma(y[i]) : 1) * model->spread[i % l->dims];
+    const float sigma = (y ? idm_model_head_sigma(y[i]) : 1) * model->spread[i % l->dims];
     const double s = (double)sigma * (squashed ? 1 - m * m : 1);
     l->mean[i] += weight * m;
     l->square[i] += weight * m * m;
@@ -297,7 +297,7 @@ static enum px_status label_range(struct labeller *l, const struct px_progress *
   for (uint32_t traj = l->labels->traj_from; traj < l->labels->traj_to; traj++) {
     const uint64_t steps = ds->step_start[traj + 1] - ds->step_start[traj];
     for (uint64_t t = 0; t < steps; t++) {
-      if (idm_step_has_window(ds, &l->models[0]->spec, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      if (idm_window_step_has(ds, &l->models[0]->spec, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
       if (n < ROWS) continue;
       label_chunk(l, n);
       n = 0;

@@ -11,15 +11,15 @@
 enum { FOUR = 4 }; /* rows taken at a time: a sum is read and written once for all */
 
 enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) {
-  struct idm_gram *g = px_calloc(1, sizeof *g);
+  struct idm_gram *g = px_mem_calloc(1, sizeof *g);
   if (!g) return PX_E_NO_MEMORY;
   const size_t rows = (size_t)in + 1;
   g->in = in;
   g->out = out;
-  g->xx = px_calloc(rows * rows, sizeof *g->xx);
-  g->xy = px_calloc(rows * out, sizeof *g->xy);
-  g->yy = px_calloc(out, sizeof *g->yy);
-  g->four = px_calloc(FOUR * (rows + out), sizeof *g->four);
+  g->xx = px_mem_calloc(rows * rows, sizeof *g->xx);
+  g->xy = px_mem_calloc(rows * out, sizeof *g->xy);
+  g->yy = px_mem_calloc(out, sizeof *g->yy);
+  g->four = px_mem_calloc(FOUR * (rows + out), sizeof *g->four);
   if (!g->xx || !g->xy || !g->yy || !g->four) {
     idm_gram_free(g);
     return PX_E_NO_MEMORY;
@@ -83,7 +83,7 @@ PX_CLONES static void subtract_rows(size_t n, const double *restrict a, size_t f
   }
 }
 
-bool idm_cholesky(size_t n, double *a) {
+bool idm_gram_cholesky(size_t n, double *a) {
   enum { BLOCK = 48 }; /* rows that stay in the cache while all below are updated */
   for (size_t from = 0, to; from < n; from = to) {
     to = from + BLOCK < n ? from + BLOCK : n;
@@ -98,7 +98,7 @@ bool idm_cholesky(size_t n, double *a) {
   return true;
 }
 
-void idm_cholesky_solve(size_t n, size_t out, const double *u, double *w) {
+void idm_gram_cholesky_solve(size_t n, size_t out, const double *u, double *w) {
   for (size_t i = 0; i < n; i++) { /* U^T v = w */
     for (size_t j = 0; j < out; j++) w[i * out + j] /= u[i * n + i];
     for (size_t k = i + 1; k < n; k++)
@@ -113,14 +113,14 @@ void idm_cholesky_solve(size_t n, size_t out, const double *u, double *w) {
 
 enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double *w) {
   const size_t n = (size_t)gram->in + 1, out = gram->out;
-  double *u = px_calloc(n * n, sizeof *u);
+  double *u = px_mem_calloc(n * n, sizeof *u);
   if (!u) return PX_E_NO_MEMORY;
   memcpy(u, gram->xx, sizeof *u * n * n);
   for (size_t i = 0; i + 1 < n; i++) u[i * n + i] += lambda * gram->n;
-  const enum px_status status = idm_cholesky(n, u) ? PX_OK : PX_E_NAN_LOSS;
+  const enum px_status status = idm_gram_cholesky(n, u) ? PX_OK : PX_E_NAN_LOSS;
   if (!status) {
     memcpy(w, gram->xy, sizeof *w * n * out);
-    idm_cholesky_solve(n, out, u, w);
+    idm_gram_cholesky_solve(n, out, u, w);
   }
   free(u);
   return status;

@@ -39,8 +39,8 @@ double idm_gram_error(const struct idm_gram *gram, const double *w);
 
 
 /* In place: the upper triangle of a [n, n] becomes U with U^T U = a; false when a is not positive definite. */
-bool idm_cholesky(size_t n, double *a) PX_MUST_CHECK;
+bool idm_gram_cholesky(size_t n, double *a) PX_MUST_CHECK;
 /* w [n, out] = (U^T U)^-1 w. */
-void idm_cholesky_solve(size_t n, size_t out, const double *u, double *w);
+void idm_gram_cholesky_solve(size_t n, size_t out, const double *u, double *w);
 
 #endif

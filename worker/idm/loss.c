@@ -29,7 +29,7 @@ static float clip(float v) { return fminf(fmaxf(v, -IDM_EDGE), IDM_EDGE); }
 
 static float log_sigma(float y) { return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * tanhf(y); }
 
-float idm_head_sigma(float y) { return expf(log_sigma(y)); }
+float idm_model_head_sigma(float y) { return expf(log_sigma(y)); }
 
 static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
                            double scale, float *dmu, float *dy) {

@@ -22,7 +22,7 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
                              struct idm_model **out, struct px_err *err) {
   const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
   const uint32_t outputs = idm_window_outputs(spaces);
-  struct idm_model *model = px_calloc(1, sizeof *model);
+  struct idm_model *model = px_mem_calloc(1, sizeof *model);
   if (!model) return px_fail(err, PX_E_NO_MEMORY, "no memory for an inverse dynamics model");
   model->spec = *spec;
   model->member = member;
@@ -39,12 +39,12 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE) status = idm_norm_add_residuals(model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
   if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX) status = px_mlp_new(&y_shape, &model->y, err);
-  model->act_low = px_calloc(dims, sizeof *model->act_low);
-  model->act_high = px_calloc(dims, sizeof *model->act_high);
-  model->spread = px_calloc(dims, sizeof *model->spread);
-  model->least = px_calloc(dims, sizeof *model->least);
-  model->most = px_calloc(dims, sizeof *model->most);
-  if (spec->linear) model->linear = px_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
+  model->act_low = px_mem_calloc(dims, sizeof *model->act_low);
+  model->act_high = px_mem_calloc(dims, sizeof *model->act_high);
+  model->spread = px_mem_calloc(dims, sizeof *model->spread);
+  model->least = px_mem_calloc(dims, sizeof *model->least);
+  model->most = px_mem_calloc(dims, sizeof *model->most);
+  if (spec->linear) model->linear = px_mem_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
   const bool complete = model->act_low && model->act_high && model->spread && model->least && model->most
                         && (model->linear || !spec->linear);
   if (!status && !complete)

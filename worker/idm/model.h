@@ -50,7 +50,7 @@ void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu,
 const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
                          const struct px_mlp_drop *drop);
 /* sigma before the spread's factor, from the y net's output. */
-float idm_head_sigma(float y);
+float idm_model_head_sigma(float y);
 
 /* Both gradients of one chunk, and the loss that is minimised, times scale
  * (1 / batch). action in (-1, 1), clamped here. All [n,M]; without a spread

@@ -9,13 +9,13 @@ enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass
   const uint32_t in = model->mu->shape.in, dims = model->outputs;
   const size_t rows = PX_MLP_CHUNK;
   *pass = (struct idm_pass){ 0 };
-  pass->x = px_calloc(rows * in, sizeof(float));
-  pass->action = px_calloc(rows * dims, sizeof(float));
-  pass->dmu = px_calloc(rows * dims, sizeof(float));
-  pass->dy = px_calloc(rows * dims, sizeof(float));
-  pass->mu_grads = px_calloc(model->mu->params_n, sizeof(float));
-  if (model->y) pass->y_grads = px_calloc(model->y->params_n, sizeof(float));
-  if (model->linear) pass->linear_grads = px_calloc((size_t)dims * (in + 1), sizeof(float));
+  pass->x = px_mem_calloc(rows * in, sizeof(float));
+  pass->action = px_mem_calloc(rows * dims, sizeof(float));
+  pass->dmu = px_mem_calloc(rows * dims, sizeof(float));
+  pass->dy = px_mem_calloc(rows * dims, sizeof(float));
+  pass->mu_grads = px_mem_calloc(model->mu->params_n, sizeof(float));
+  if (model->y) pass->y_grads = px_mem_calloc(model->y->params_n, sizeof(float));
+  if (model->linear) pass->linear_grads = px_mem_calloc((size_t)dims * (in + 1), sizeof(float));
   const bool complete = pass->x && pass->action && pass->dmu && pass->dy && pass->mu_grads
                         && (pass->y_grads || !model->y) && (pass->linear_grads || !model->linear);
   enum px_status status = complete ? px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &pass->mu_work) : PX_E_NO_MEMORY;

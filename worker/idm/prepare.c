@@ -136,10 +136,10 @@ static enum px_status prepare(struct idm_training *t, const struct idm_step *lab
 static enum px_status prepare_from(struct idm_training *t, struct px_err *err) {
   struct idm_step *labelled = NULL;
   uint32_t n = 0;
-  enum px_status status = idm_steps_labelled(t->ds, &t->model->spec, &labelled, &n);
+  enum px_status status = idm_window_steps_labelled(t->ds, &t->model->spec, &labelled, &n);
   if (!status && n == 0) {
     px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
-    px_err_hint(err, "An action is learned from by the states on both sides of it: give the final state too, one observation more than actions.");
+    px_fail_hint(err, "An action is learned from by the states on both sides of it: give the final state too, one observation more than actions.");
     return PX_E_NO_LABELS;
   }
   if (!status) status = prepare(t, labelled, n);
@@ -155,7 +155,7 @@ enum px_status idm_training_new(const struct px_dataset *ds, const struct idm_sp
     return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member, spec->members);
   status = idm_spec_check_spaces(spec, &ds->spaces, err);
   if (status) return status;
-  struct idm_training *t = px_calloc(1, sizeof *t);
+  struct idm_training *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for a training");
   t->ds = ds;
   t->progress = progress;

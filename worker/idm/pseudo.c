@@ -8,7 +8,7 @@
 #include "lib/base/mem.h"
 
 static bool unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
-  return !ds->labelled[ds->step_start[traj] + t] && idm_step_has_window(ds, spec, traj, t);
+  return !ds->labelled[ds->step_start[traj] + t] && idm_window_step_has(ds, spec, traj, t);
 }
 
 enum px_status idm_pseudo_init(struct idm_pseudo *pseudo, const struct px_dataset *ds, const struct idm_spec *spec) {
@@ -21,8 +21,8 @@ enum px_status idm_pseudo_init(struct idm_pseudo *pseudo, const struct px_datase
   pseudo->share = (uint64_t)ceil((double)free_n * spec->add_percent / 100);
   pseudo->max = pseudo->share * spec->rounds < free_n ? pseudo->share * spec->rounds : free_n;
   if (!pseudo->max) return PX_OK;
-  pseudo->rows = px_calloc(pseudo->max, sizeof *pseudo->rows);
-  pseudo->actions = px_calloc(pseudo->max, sizeof(float) * ds->spaces.act_dim);
+  pseudo->rows = px_mem_calloc(pseudo->max, sizeof *pseudo->rows);
+  pseudo->actions = px_mem_calloc(pseudo->max, sizeof(float) * ds->spaces.act_dim);
   if (pseudo->rows && pseudo->actions) return PX_OK;
   idm_pseudo_free(pseudo);
   return PX_E_NO_MEMORY;
@@ -71,8 +71,8 @@ static void append(struct idm_pseudo *pseudo, const struct px_dataset *ds, const
 enum px_status idm_pseudo_add(struct idm_pseudo *pseudo, const struct px_dataset *ds, struct idm_model *model,
                               const struct px_progress *progress, struct px_err *err) {
   struct idm_labels *labels = NULL;
-  uint8_t *taken = px_calloc(ds->steps_n, 1);
-  struct candidate *list = px_calloc(ds->steps_n, sizeof *list);
+  uint8_t *taken = px_mem_calloc(ds->steps_n, 1);
+  struct candidate *list = px_mem_calloc(ds->steps_n, sizeof *list);
   enum px_status status = taken && list ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for self-training");
   if (!status) status = idm_label(&model, 1, ds, 0, ds->traj_n, progress, &labels, err);
   if (status) goto out;

@@ -39,8 +39,8 @@ enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_d
       || truth->spaces.act_dim != masked->spaces.act_dim || truth->spaces.act_count != masked->spaces.act_count)
     return px_fail(err, PX_E_BAD_DATA, "the dataset that was labelled is not the one with the truth");
   const size_t dims = cells_of(truth);
-  struct idm_quality *q = px_calloc(1, sizeof *q);
-  double *cells = px_calloc(6 * dims, sizeof *cells);
+  struct idm_quality *q = px_mem_calloc(1, sizeof *q);
+  double *cells = px_mem_calloc(6 * dims, sizeof *cells);
   if (!q || !cells) {
     free(q);
     free(cells);

@@ -92,7 +92,7 @@ static enum px_status choose(struct ridge *r, const struct primal *p, uint32_t f
 
 static enum px_status fit_primal(struct ridge *r, uint32_t folds, float *linear) {
   const uint32_t in = r->in, dims = r->dims;
-  struct primal p = { .w = px_calloc((size_t)(in + 1) * dims, sizeof *p.w) };
+  struct primal p = { .w = px_mem_calloc((size_t)(in + 1) * dims, sizeof *p.w) };
   double lambda;
   enum px_status status = p.w ? idm_gram_new(in, dims, &p.all) : PX_E_NO_MEMORY;
   if (!status) status = idm_gram_new(in, dims, &p.held);
@@ -185,9 +185,9 @@ static void put_linear(const struct ridge *r, const struct idm_dual *dual, const
 
 static enum px_status fit_dual(struct ridge *r, uint32_t folds, float *linear) {
   struct idm_dual *dual = NULL;
-  float *other = px_calloc((size_t)ROWS * r->in, sizeof *other);
-  uint32_t *rows = px_calloc(r->n, 2 * sizeof *rows);
-  double *scratch = px_calloc((size_t)r->in + r->dims, sizeof *scratch), lambda;
+  float *other = px_mem_calloc((size_t)ROWS * r->in, sizeof *other);
+  uint32_t *rows = px_mem_calloc(r->n, 2 * sizeof *rows);
+  double *scratch = px_mem_calloc((size_t)r->in + r->dims, sizeof *scratch), lambda;
   enum px_status status = other && rows && scratch ? idm_dual_new(r->n, r->dims, &dual) : PX_E_NO_MEMORY;
   if (!status) status = take_products(r, dual, other);
   if (!status) status = choose_dual(r, dual, folds, rows, rows + r->n, &lambda);
@@ -226,9 +226,9 @@ enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm 
                      .dims = idm_window_outputs(&ds->spaces) };
   const uint32_t rows = idm_ridge_rows(r.in, n), train_rows = rows < n ? (uint32_t)((uint64_t)rows * train_n / n) : train_n;
   const bool dual = dual_pays(r.in, n);
-  struct idm_step *thinned = rows < n ? px_calloc((size_t)rows + train_rows, sizeof *thinned) : NULL;
-  r.x = px_calloc((size_t)ROWS * r.in, sizeof *r.x);
-  r.a = px_calloc((size_t)ROWS * r.dims, sizeof *r.a);
+  struct idm_step *thinned = rows < n ? px_mem_calloc((size_t)rows + train_rows, sizeof *thinned) : NULL;
+  r.x = px_mem_calloc((size_t)ROWS * r.in, sizeof *r.x);
+  r.a = px_mem_calloc((size_t)ROWS * r.dims, sizeof *r.a);
   enum px_status status = r.x && r.a && (thinned || rows == n) ? PX_OK : PX_E_NO_MEMORY;
   if (!status && rows < n) {
     thin(labelled, n, thinned, rows);

@@ -38,19 +38,19 @@ static enum px_status allocate(struct idm_smooth *s) {
   for (int i = 0; i < IDM_SMOOTH_FOLDS && !status; i++)
     status = idm_gram_new(s->features, s->out, &s->folds[i]);
   for (int i = 0; i <= IDM_SMOOTH_FOLDS && !status; i++) {
-    s->solution[i] = px_calloc(((size_t)s->features + 1) * s->out, sizeof(double));
+    s->solution[i] = px_mem_calloc(((size_t)s->features + 1) * s->out, sizeof(double));
     if (!s->solution[i]) status = PX_E_NO_MEMORY;
   }
   if (status) return status;
-  s->w = px_calloc((size_t)IDM_SMOOTH_UNITS * s->in, sizeof *s->w);
-  s->b = px_calloc(IDM_SMOOTH_UNITS, sizeof *s->b);
-  s->units = px_calloc((size_t)IDM_SMOOTH_ROWS * IDM_SMOOTH_UNITS, sizeof *s->units);
-  s->row = px_calloc((size_t)IDM_SMOOTH_ROWS * s->features, sizeof *s->row);
+  s->w = px_mem_calloc((size_t)IDM_SMOOTH_UNITS * s->in, sizeof *s->w);
+  s->b = px_mem_calloc(IDM_SMOOTH_UNITS, sizeof *s->b);
+  s->units = px_mem_calloc((size_t)IDM_SMOOTH_ROWS * IDM_SMOOTH_UNITS, sizeof *s->units);
+  s->row = px_mem_calloc((size_t)IDM_SMOOTH_ROWS * s->features, sizeof *s->row);
   return s->w && s->b && s->units && s->row ? PX_OK : PX_E_NO_MEMORY;
 }
 
 enum px_status idm_smooth_new(uint32_t in, uint32_t out, struct idm_smooth **smooth) {
-  struct idm_smooth *s = px_calloc(1, sizeof *s);
+  struct idm_smooth *s = px_mem_calloc(1, sizeof *s);
   if (!s) return PX_E_NO_MEMORY;
   s->in = in;
   s->out = out;

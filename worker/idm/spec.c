@@ -59,7 +59,7 @@ static const struct option *option_of(const char *name) {
 /* A word, true or false, or a number as a double; NAN for anything else. */
 static double value_of(const struct flow_field *field, const char *text) {
   if (field->type == FLOW_ENUM) {
-    const int place = flow_word_place(field->words, text);
+    const int place = flow_field_word_place(field->words, text);
     return place < 0 ? (double)NAN : place;
   }
   if (field->type == FLOW_BOOL && strcmp(text, "true") == 0) return 1;
@@ -71,7 +71,7 @@ static double value_of(const struct flow_field *field, const char *text) {
 
 static bool in_bounds(const struct flow_field *field, double value) {
   size_t len;
-  if (field->type == FLOW_ENUM) return value >= 0 && flow_word_at(field->words, (size_t)value, &len);
+  if (field->type == FLOW_ENUM) return value >= 0 && flow_field_word_at(field->words, (size_t)value, &len);
   if (field->type == FLOW_BOOL) return value >= 0 && value <= 1;
   return value >= field->min && value <= field->max && (field->type != FLOW_INT || value == floor(value));
 }
@@ -157,7 +157,7 @@ static enum px_status check_pairs(const struct idm_spec *spec, struct px_err *er
   static const char *const NAME[] = { "head", "mean_loss", "compat", "inputs" };
   for (size_t i = 0; i < 4; i++) {
     size_t len;
-    const char *word = flow_word_at(field_of(NAME[i])->words, value[i], &len);
+    const char *word = flow_field_word_at(field_of(NAME[i])->words, value[i], &len);
     snprintf(words[i], sizeof words[i], "%.*s", (int)len, word);
   }
   const struct flow_idm_pairs pairs = { words[0], words[1], words[2], words[3], spec->rounds, spec->f };
@@ -180,36 +180,36 @@ enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct p
   px_fail_at(err, PX_E_BAD_FIELD, "/head",
              spaces->act_count ? "this head is for continuous actions; the dataset's are discrete"
                                : "head softmax is for discrete actions; the dataset's are continuous");
-  px_err_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
+  px_fail_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
   return PX_E_BAD_FIELD;
 }
 
-size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_st_meta *meta) {
-  meta[0] = (struct px_st_meta){ "profile", idm_profile_name(spec->profile) };
+size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_safetensors_meta *meta) {
+  meta[0] = (struct px_safetensors_meta){ "profile", idm_profile_name(spec->profile) };
   for (size_t i = 0; i < OPTIONS_N; i++) {
     const struct flow_field *field = field_of(options[i].name);
     const double value = get(spec, &options[i]);
     size_t len;
     if (field->type == FLOW_ENUM) {
-      const char *word = flow_word_at(field->words, (size_t)value, &len);
+      const char *word = flow_field_word_at(field->words, (size_t)value, &len);
       snprintf(text->value[i], IDM_SPEC_VALUE_MAX, "%.*s", (int)len, word);
     } else {
       snprintf(text->value[i], IDM_SPEC_VALUE_MAX, "%.17g", value);
     }
-    meta[i + 1] = (struct px_st_meta){ options[i].name, text->value[i] };
+    meta[i + 1] = (struct px_safetensors_meta){ options[i].name, text->value[i] };
   }
   return OPTIONS_N + 1;
 }
 
-enum px_status idm_spec_from_meta(const struct px_st *st, struct idm_spec *spec, struct px_err *err) {
-  const char *profile = px_st_meta(st, "profile");
+enum px_status idm_spec_from_meta(const struct px_safetensors *st, struct idm_spec *spec, struct px_err *err) {
+  const char *profile = px_safetensors_meta(st, "profile");
   enum idm_profile base;
   if (!profile || !idm_profile_from(profile, &base))
     return px_fail(err, PX_E_BAD_DATA, "the model's profile is unknown");
   idm_spec_default(base, spec);
   set_later(spec);
   for (size_t i = 0; i < OPTIONS_N; i++) {
-    const char *text = px_st_meta(st, options[i].name);
+    const char *text = px_safetensors_meta(st, options[i].name);
     if (text && idm_spec_set(spec, options[i].name, text, err)) return PX_E_BAD_DATA;
   }
   return idm_spec_check(spec, err) ? PX_E_BAD_DATA : PX_OK;

@@ -31,7 +31,7 @@ enum { TENSORS_MAX = 11 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40
 /* ---- tensors: one table, walked by saving and by loading */
 
 struct tensors {
-  struct px_st_tensor list[TENSORS_MAX];
+  struct px_safetensors_tensor list[TENSORS_MAX];
   char names[TENSORS_MAX][NAME_MAX_BYTES];
   size_t n;
 };
@@ -40,8 +40,8 @@ static void add(struct tensors *t, enum px_dtype dtype, uint64_t rows, uint64_t 
                 const char *part) {
   char *name = t->names[t->n];
   (void)snprintf(name, NAME_MAX_BYTES, "%s%s", net, part);
-  struct px_st_tensor *tensor = &t->list[t->n++];
-  *tensor = (struct px_st_tensor){ .name = name, .dtype = dtype, .rank = cols ? 2 : 1, .data = data };
+  struct px_safetensors_tensor *tensor = &t->list[t->n++];
+  *tensor = (struct px_safetensors_tensor){ .name = name, .dtype = dtype, .rank = cols ? 2 : 1, .data = data };
   tensor->dims[0] = rows;
   tensor->dims[1] = cols;
 }
@@ -139,36 +139,36 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
   char texts[META_MAX][TEXT_MAX], kernels[PX_MAT_PROFILE_MAX];
   struct idm_spec_text spec;
   const size_t numbers_n = list_numbers(&copy, numbers);
-  struct px_st_meta *meta = px_calloc(2 + IDM_SPEC_META_MAX + numbers_n + lineage_n, sizeof *meta);
+  struct px_safetensors_meta *meta = px_mem_calloc(2 + IDM_SPEC_META_MAX + numbers_n + lineage_n, sizeof *meta);
   if (!meta) return px_fail(err, PX_E_NO_MEMORY, "no memory to save a model");
   px_mat_profile(kernels);
   size_t n = 0;
-  meta[n++] = (struct px_st_meta){ "format", format_name };
-  meta[n++] = (struct px_st_meta){ "kernels", kernels };
+  meta[n++] = (struct px_safetensors_meta){ "format", format_name };
+  meta[n++] = (struct px_safetensors_meta){ "kernels", kernels };
   n += idm_spec_meta(&model->spec, &spec, meta + n);
   for (size_t i = 0; i < numbers_n; i++) {
     print_number(&numbers[i], texts[i]);
-    meta[n++] = (struct px_st_meta){ numbers[i].name, texts[i] };
+    meta[n++] = (struct px_safetensors_meta){ numbers[i].name, texts[i] };
   }
-  for (size_t i = 0; i < lineage_n; i++) meta[n++] = (struct px_st_meta){ lineage[i][0], lineage[i][1] };
+  for (size_t i = 0; i < lineage_n; i++) meta[n++] = (struct px_safetensors_meta){ lineage[i][0], lineage[i][1] };
   list_tensors(model, &tensors);
-  const enum px_status status = px_st_write(tensors.list, tensors.n, meta, n, buf, err);
+  const enum px_status status = px_safetensors_write(tensors.list, tensors.n, meta, n, buf, err);
   free(meta);
   return status;
 }
 
 /* ---- loading */
 
-static enum px_status read_meta(const struct px_st *st, struct idm_model *head, struct px_err *err) {
-  const char *name = px_st_meta(st, "format");
+static enum px_status read_meta(const struct px_safetensors *st, struct idm_model *head, struct px_err *err) {
+  const char *name = px_safetensors_meta(st, "format");
   if (!name || strcmp(name, format_name) != 0) return px_fail(err, PX_E_BAD_DATA, "this is not a %s file", format_name);
   const enum px_status status = idm_spec_from_meta(st, &head->spec, err);
   if (status) return status;
   struct number numbers[META_MAX];
-  head->act_count = px_st_meta(st, "act_count") != NULL; /* then the numbers say how many */
+  head->act_count = px_safetensors_meta(st, "act_count") != NULL; /* then the numbers say how many */
   const size_t n = list_numbers(head, numbers);
   for (size_t i = 0; i < n; i++)
-    if (!read_number(&numbers[i], px_st_meta(st, numbers[i].name)))
+    if (!read_number(&numbers[i], px_safetensors_meta(st, numbers[i].name)))
       return px_fail(err, PX_E_BAD_DATA, "the model's metadata '%s' is missing or no number", numbers[i].name);
   if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX
       || head->act_count == 1 || head->act_count > PX_ACT_COUNT_MAX || (head->act_count && head->act_dim != 1))
@@ -177,31 +177,31 @@ static enum px_status read_meta(const struct px_st *st, struct idm_model *head, 
   return PX_OK;
 }
 
-static enum px_status read_tensors(const struct px_st *st, struct idm_model *model, struct px_err *err) {
+static enum px_status read_tensors(const struct px_safetensors *st, struct idm_model *model, struct px_err *err) {
   struct tensors tensors;
   list_tensors(model, &tensors);
   for (size_t i = 0; i < tensors.n; i++) {
-    struct px_st_tensor *tensor = &tensors.list[i];
+    struct px_safetensors_tensor *tensor = &tensors.list[i];
     const void *data;
-    const enum px_status status = px_st_take(st, tensor->name, tensor->dtype, tensor->rank, tensor->dims, &data, err);
+    const enum px_status status = px_safetensors_take(st, tensor->name, tensor->dtype, tensor->rank, tensor->dims, &data, err);
     if (status) return status;
     size_t count = (size_t)tensor->dims[0] * (tensor->rank == 2 ? (size_t)tensor->dims[1] : 1);
-    memcpy((void *)(uintptr_t)tensor->data, data, count * px_dtype_bytes(tensor->dtype));
+    memcpy((void *)(uintptr_t)tensor->data, data, count * px_safetensors_dtype_bytes(tensor->dtype));
   }
   idm_norm_ready(model->norm);
   return PX_OK;
 }
 
 enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out, struct px_err *err) {
-  struct px_st *st = NULL;
-  struct idm_model *head = px_calloc(1, sizeof *head), *model = NULL;
-  struct px_spaces *spaces = px_calloc(1, sizeof *spaces);
+  struct px_safetensors *st = NULL;
+  struct idm_model *head = px_mem_calloc(1, sizeof *head), *model = NULL;
+  struct px_spaces *spaces = px_mem_calloc(1, sizeof *spaces);
   enum px_status status = PX_E_NO_MEMORY;
   if (!head || !spaces) {
     (void)px_fail(err, status, "no memory to load a model");
     goto out;
   }
-  status = px_st_parse(bytes, n, &st, err);
+  status = px_safetensors_parse(bytes, n, &st, err);
   if (!status) status = read_meta(st, head, err);
   if (status) goto out;
   spaces->obs_dim = head->obs_dim;
@@ -212,7 +212,7 @@ enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **ou
   status = idm_model_new(&head->spec, head->member, spaces, &model, err);
   if (status) goto out;
   model->metrics = head->metrics;
-  status = idm_probes_new(model, head->probes_n, err);
+  status = idm_vote_probes_new(model, head->probes_n, err);
   model->probes_of = head->probes_of;
   if (status) goto out;
   status = read_tensors(st, model, err);
@@ -221,7 +221,7 @@ enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **ou
   model = NULL;
 out:
   idm_model_free(model);
-  px_st_free(st);
+  px_safetensors_free(st);
   free(spaces);
   free(head);
   return status;

@@ -43,7 +43,7 @@ static void gather(struct idm_training *t, uint32_t row, uint32_t n) {
     float *target = t->pass.action + (size_t)i * model->outputs;
     t->rows[i] = at < true_n ? t->fold.train[at] : idm_pseudo_step(&t->pseudo, at - true_n);
     if (at < true_n) idm_window_actions(t->ds, t->rows + i, 1, target);
-    else idm_action_target(&t->ds->spaces, t->pseudo.actions + (size_t)(at - true_n) * model->act_dim, target);
+    else idm_window_action_target(&t->ds->spaces, t->pseudo.actions + (size_t)(at - true_n) * model->act_dim, target);
   }
   idm_window_gather(model->norm, &model->spec, t->ds, t->rows, n, t->pass.x);
 }
@@ -83,7 +83,7 @@ static void take_step(struct idm_training *t) {
 static enum px_status diverged(const struct idm_training *t, const char *what, double value, struct px_err *err) {
   const struct idm_spec *spec = &t->model->spec;
   px_fail(err, PX_E_NAN_LOSS, "%s of member %u is %g at step %" PRIu64, what, t->model->member, value, t->place.step);
-  px_err_hint(err, "Try an lr below %g, and look for observations or actions of extreme size.", spec->lr);
+  px_fail_hint(err, "Try an lr below %g, and look for observations or actions of extreme size.", spec->lr);
   return PX_E_NAN_LOSS;
 }
 
@@ -94,8 +94,8 @@ static enum px_status judge(struct idm_training *t, struct px_err *err) {
     if (t->parts[i].spectral) px_spectral_apply(t->parts[i].spectral, false);
   const enum px_status status = idm_training_validate(t, 1 + (t->fold.held_n - 1) / HELD_MAX);
   if (status) return status;
-  t->seen.val_mse = idm_sums_mse(t);
-  const double score = spec->mean_loss == IDM_NLL ? idm_sums_nll(t) : t->seen.val_mse;
+  t->seen.val_mse = idm_training_sums_mse(t);
+  const double score = spec->mean_loss == IDM_NLL ? idm_training_sums_nll(t) : t->seen.val_mse;
   if (!isfinite(score)) return diverged(t, "the validation", score, err);
   t->place.worse++;
   if (!(score < t->seen.best) && spec->compat != IDM_REFERENCE) return PX_OK; /* the reference keeps the last one */
@@ -146,7 +146,7 @@ enum px_status idm_training_take(struct idm_training *t, struct idm_model **out,
   if (!t->place.kept)
     return px_fail(err, PX_E_NOT_FOUND, "no iterate of member %u was validated yet", t->model->member);
   enum px_status status = idm_training_measure(t);
-  if (!status) status = idm_probes_take(t->model, t->ds, &t->pass, err);
+  if (!status) status = idm_vote_probes_take(t->model, t->ds, &t->pass, err);
   if (status) return status;
   *metrics = t->model->metrics;
   *out = t->model;

@@ -68,8 +68,8 @@ enum px_status idm_training_tell(struct idm_training *t, const char *phase) PX_M
 /* Sums over every stride-th held-out transition. */
 enum px_status idm_training_validate(struct idm_training *t, uint32_t stride) PX_MUST_CHECK;
 /* Of those sums: the labels' squared error per element, the likelihood per transition. */
-double idm_sums_mse(const struct idm_training *t);
-double idm_sums_nll(const struct idm_training *t);
+double idm_training_sums_mse(const struct idm_training *t);
+double idm_training_sums_nll(const struct idm_training *t);
 /* The kept iterate becomes the model's, and the whole fold measures it: its
  * metrics, and the spread's factor. */
 enum px_status idm_training_measure(struct idm_training *t) PX_MUST_CHECK;

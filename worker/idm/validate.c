@@ -55,9 +55,9 @@ static double mean_of(const struct idm_training *t, const double *sums) {
   return sum / (double)t->sums.n / t->model->act_dim;
 }
 
-double idm_sums_mse(const struct idm_training *t) { return mean_of(t, t->sums.squared); }
+double idm_training_sums_mse(const struct idm_training *t) { return mean_of(t, t->sums.squared); }
 
-double idm_sums_nll(const struct idm_training *t) {
+double idm_training_sums_nll(const struct idm_training *t) {
   return t->model->act_dim * (mean_of(t, t->sums.z2) / 2 + mean_of(t, t->sums.log_scale));
 }
 
@@ -105,7 +105,7 @@ static enum px_status reference_nll(struct idm_training *t, double *nll) {
     clear(t);
     const enum px_status status = add_rows(t, from, from + rows < t->fold.held_n ? from + rows : t->fold.held_n, 1);
     if (status) return status;
-    sum += idm_sums_nll(t);
+    sum += idm_training_sums_nll(t);
     batches += 1;
   }
   *nll = sum / batches;

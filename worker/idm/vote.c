@@ -11,11 +11,11 @@ static const double usual_times = 3;
 
 /* ---- probes */
 
-enum px_status idm_probes_new(struct idm_model *model, uint64_t probes_n, struct px_err *err) {
+enum px_status idm_vote_probes_new(struct idm_model *model, uint64_t probes_n, struct px_err *err) {
   if (probes_n > IDM_PROBES_MAX || (probes_n && model->act_count))
     return px_fail(err, PX_E_BAD_DATA, "the model's probes_n is out of bounds");
   if (!probes_n) return PX_OK;
-  model->probes = px_calloc(probes_n * model->act_dim, sizeof *model->probes);
+  model->probes = px_mem_calloc(probes_n * model->act_dim, sizeof *model->probes);
   if (!model->probes) return px_fail(err, PX_E_NO_MEMORY, "no memory for a member's probes");
   model->probes_n = probes_n;
   return PX_OK;
@@ -30,14 +30,14 @@ static uint64_t places_of(const struct idm_step *steps, uint32_t n) {
   return of;
 }
 
-enum px_status idm_probes_take(struct idm_model *model, const struct px_dataset *ds,
+enum px_status idm_vote_probes_take(struct idm_model *model, const struct px_dataset *ds,
                                struct idm_pass *pass, struct px_err *err) {
   if (model->spec.voting != IDM_AGREEMENT || model->act_count) return PX_OK;
   struct idm_step *steps = NULL;
   uint32_t n = 0;
-  enum px_status status = idm_steps_unlabelled(ds, &model->spec, IDM_PROBES_MAX, &steps, &n);
+  enum px_status status = idm_window_steps_unlabelled(ds, &model->spec, IDM_PROBES_MAX, &steps, &n);
   if (status) return px_fail(err, status, "no memory for a member's probes");
-  status = idm_probes_new(model, n, err);
+  status = idm_vote_probes_new(model, n, err);
   model->probes_of = places_of(steps, n);
   for (uint32_t at = 0, rows; at < n && !status; at += rows) {
     rows = n - at < PX_MLP_CHUNK ? n - at : PX_MLP_CHUNK;

@@ -9,11 +9,11 @@
 #include "lib/data/running_stats.h"
 
 enum px_status idm_norm_new(uint32_t obs_dim, struct idm_norm **out) {
-  struct idm_norm *norm = px_calloc(1, sizeof *norm);
+  struct idm_norm *norm = px_mem_calloc(1, sizeof *norm);
   if (!norm) return PX_E_NO_MEMORY;
   norm->obs_dim = obs_dim;
-  norm->stats = px_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->stats);
-  norm->scales = px_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->scales);
+  norm->stats = px_mem_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->stats);
+  norm->scales = px_mem_calloc((size_t)IDM_STATS_N * obs_dim, sizeof *norm->scales);
   if (!norm->stats || !norm->scales) {
     idm_norm_free(norm);
     return PX_E_NO_MEMORY;
@@ -33,7 +33,7 @@ void idm_norm_free(struct idm_norm *norm) {
 enum px_status idm_norm_add_residuals(struct idm_norm *norm) {
   const size_t dims = norm->obs_dim;
   if (dims > IDM_RESIDUAL_OBS_MAX) return PX_OK;
-  norm->residual = px_calloc(dims * (2 * dims + 1), sizeof *norm->residual);
+  norm->residual = px_mem_calloc(dims * (2 * dims + 1), sizeof *norm->residual);
   return norm->residual ? PX_OK : PX_E_NO_MEMORY;
 }
 
@@ -93,7 +93,7 @@ static void measure_extremes(const struct px_dataset *ds, const struct idm_spec 
 enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
                                   const struct idm_step *steps, uint32_t n) {
   const uint32_t dims = norm->obs_dim;
-  float *low = px_calloc((size_t)4 * dims, sizeof *low), *high = low ? low + (size_t)2 * dims : NULL;
+  float *low = px_mem_calloc((size_t)4 * dims, sizeof *low), *high = low ? low + (size_t)2 * dims : NULL;
   if (!low) return PX_E_NO_MEMORY;
   for (size_t i = 0; i < (size_t)2 * dims; i++) low[i] = HUGE_VALF, high[i] = -HUGE_VALF;
   measure_extremes(ds, spec, steps, n, low, high);
@@ -126,7 +126,7 @@ static void put_state(const struct idm_norm *norm, const float *s, float *out) {
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = ((s ? s[j] : 0) - mean[j]) * inverse[j];
 }
 
-double idm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to) {
+double idm_window_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to) {
   const size_t dims = norm->obs_dim;
   const double *r = norm->residual + i * (2 * dims + 1);
   double sum = r[2 * dims];
@@ -139,7 +139,7 @@ static void put_change(const struct idm_norm *norm, const float *from, const flo
   const float *inverse = norm->scales + IDM_CHANGE_STD * norm->obs_dim;
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (to[j] - from[j] - mean[j]) * inverse[j];
   for (uint32_t i = 0; i < norm->obs_dim && norm->residual; i++)
-    if (idm_has_residual(norm, i)) out[i] = (float)idm_residual(norm, i, from, to);
+    if (idm_has_residual(norm, i)) out[i] = (float)idm_window_residual(norm, i, from, to);
 }
 
 /* What the public reference sees: with k > 0 never the final state, and what is missing stands at the left. */
@@ -182,7 +182,7 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
   }
 }
 
-void idm_action_target(const struct px_spaces *spaces, const float *action, float *target) {
+void idm_window_action_target(const struct px_spaces *spaces, const float *action, float *target) {
   if (spaces->act_count) {
     memset(target, 0, sizeof *target * spaces->act_count);
     target[(uint32_t)action[0]] = 1;
@@ -196,21 +196,21 @@ void idm_window_actions(const struct px_dataset *ds, const struct idm_step *step
   const struct px_spaces *spaces = &ds->spaces;
   const uint32_t dims = spaces->act_dim, outputs = idm_window_outputs(spaces);
   for (uint32_t i = 0; i < n; i++, a += outputs)
-    idm_action_target(spaces, ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims, a);
+    idm_window_action_target(spaces, ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims, a);
 }
 
-bool idm_step_has_window(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
+bool idm_window_step_has(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
   return (spec->compat == IDM_REFERENCE && spec->k > 0) || px_dataset_next_known(ds, traj, t);
 }
 
-enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
+enum px_status idm_window_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
                                   uint32_t *n) {
   struct idm_step *steps = NULL;
   for (int pass = 0; pass < 2; pass++) {
     size_t count = 0;
     for (uint32_t traj = 0; traj < ds->traj_n; traj++)
       for (uint64_t t = 0; t < ds->step_start[traj + 1] - ds->step_start[traj]; t++) {
-        if (!ds->labelled[ds->step_start[traj] + t] || !idm_step_has_window(ds, spec, traj, t)) continue;
+        if (!ds->labelled[ds->step_start[traj] + t] || !idm_window_step_has(ds, spec, traj, t)) continue;
         if (steps) steps[count] = (struct idm_step){ traj, (uint32_t)t };
         count++;
       }
@@ -219,23 +219,23 @@ enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_
       *n = (uint32_t)count;
       return PX_OK;
     }
-    if (count > UINT32_MAX || !(steps = px_calloc(count, sizeof *steps))) return PX_E_NO_MEMORY;
+    if (count > UINT32_MAX || !(steps = px_mem_calloc(count, sizeof *steps))) return PX_E_NO_MEMORY;
   }
   return PX_OK;
 }
 
-enum px_status idm_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
+enum px_status idm_window_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
                                     struct idm_step **out, uint32_t *n) {
   uint64_t all = 0, seen = 0;
   for (uint64_t i = 0; i < ds->steps_n; i++) all += !ds->labelled[i];
   const uint64_t stride = 1 + (all ? (all - 1) / n_max : 0);
-  struct idm_step *steps = px_calloc(all / stride + 1, sizeof *steps);
+  struct idm_step *steps = px_mem_calloc(all / stride + 1, sizeof *steps);
   if (!steps) return PX_E_NO_MEMORY;
   *n = 0;
   for (uint32_t traj = 0; traj < ds->traj_n; traj++)
     for (uint64_t i = ds->step_start[traj]; i < ds->step_start[traj + 1]; i++) {
       const uint64_t t = i - ds->step_start[traj];
-      if (ds->labelled[i] || seen++ % stride || !idm_step_has_window(ds, spec, traj, t)) continue;
+      if (ds->labelled[i] || seen++ % stride || !idm_window_step_has(ds, spec, traj, t)) continue;
       steps[(*n)++] = (struct idm_step){ traj, (uint32_t)t };
     }
   *out = steps;

@@ -43,7 +43,7 @@ static inline bool idm_has_residual(const struct idm_norm *norm, uint32_t i) {
                             || norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] > 0);
 }
 /* Coordinate i's residual of the change from one state to the next. */
-double idm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to);
+double idm_window_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to);
 /* Population statistics in float64. The std of what is constant is 0, and its
  * inverse in `scales` too: it is left out (px_running_stats_scale). */
 void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);
@@ -59,7 +59,7 @@ enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset
 
 /* Whether a window can be made of it: its next state must be known. (With
  * compat: reference and k > 0 it need not be: see below.) */
-bool idm_step_has_window(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t);
+bool idm_window_step_has(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t);
 
 uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim);
 /* x[n, inputs]. Every step must have a window. */
@@ -70,16 +70,16 @@ static inline uint32_t idm_window_outputs(const struct px_spaces *spaces) {
   return spaces->act_count ? spaces->act_count : spaces->act_dim;
 }
 /* action[A] as a target[outputs]: mapped to (-1, 1); of discrete ones 1 in the class's place and 0 elsewhere. */
-void idm_action_target(const struct px_spaces *spaces, const float *action, float *target);
+void idm_window_action_target(const struct px_spaces *spaces, const float *action, float *target);
 /* a[n, outputs]: the steps' actions as targets. */
 void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a);
 
 /* All transitions that are labelled and have a window, in order. *out is the
  * caller's, NULL if there are none. */
-enum px_status idm_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
+enum px_status idm_window_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
                                   uint32_t *n) PX_MUST_CHECK;
 /* Likewise those that are not labelled, or of more than n_max so many or fewer evenly spaced ones. */
-enum px_status idm_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
+enum px_status idm_window_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
                                     struct idm_step **out, uint32_t *n) PX_MUST_CHECK;
 
 #endif

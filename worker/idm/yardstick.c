@@ -42,8 +42,8 @@ void idm_yardsticks_free(struct idm_yardsticks *y) {
 
 static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
                                uint32_t n) {
-  float *a = px_calloc(y->outputs, sizeof *a);
-  double *sum = px_calloc(y->outputs, sizeof *sum);
+  float *a = px_mem_calloc(y->outputs, sizeof *a);
+  double *sum = px_mem_calloc(y->outputs, sizeof *sum);
   for (uint32_t i = 0; i < n && a && sum; i++) {
     idm_window_actions(ds, steps + i, 1, a);
     for (uint32_t j = 0; j < y->outputs; j++) sum[j] += (double)a[j];
@@ -80,11 +80,11 @@ static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds,
   const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->outputs;
   const uint32_t pair = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   y->near_n = near_rows(pair, n);
-  y->mean = px_calloc(dims, sizeof *y->mean);
-  y->ridge = px_calloc((size_t)dims * (in + 1), sizeof *y->ridge);
-  y->near_x = px_calloc((size_t)y->near_n * pair, sizeof *y->near_x);
-  y->near_half = px_calloc(y->near_n, sizeof *y->near_half);
-  y->near_a = px_calloc((size_t)y->near_n * dims, sizeof *y->near_a);
+  y->mean = px_mem_calloc(dims, sizeof *y->mean);
+  y->ridge = px_mem_calloc((size_t)dims * (in + 1), sizeof *y->ridge);
+  y->near_x = px_mem_calloc((size_t)y->near_n * pair, sizeof *y->near_x);
+  y->near_half = px_mem_calloc(y->near_n, sizeof *y->near_half);
+  y->near_a = px_mem_calloc((size_t)y->near_n * dims, sizeof *y->near_a);
   if (!y->mean || !y->ridge || !y->near_x || !y->near_half || !y->near_a) return PX_E_NO_MEMORY;
   fit_nearest(y, ds, steps, n);
   const enum px_status status = fit_mean(y, ds, steps, n);
@@ -96,11 +96,11 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
                                   struct px_err *err) {
   struct idm_step *steps = NULL;
   uint32_t n = 0;
-  struct idm_yardsticks *y = px_calloc(1, sizeof *y);
+  struct idm_yardsticks *y = px_mem_calloc(1, sizeof *y);
   enum px_status status = PX_E_NO_MEMORY;
   if (y) {
     idm_spec_default(IDM_PAPER, &y->window);
-    status = idm_steps_labelled(ds, &y->window, &steps, &n);
+    status = idm_window_steps_labelled(ds, &y->window, &steps, &n);
   }
   if (!status && n == 0) {
     idm_yardsticks_free(y);
@@ -227,9 +227,9 @@ enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yar
   const uint32_t a = idm_window_inputs(&y->window, ds->spaces.obs_dim);
   const uint32_t b = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   struct predictor p = { .y = y, .ds = ds };
-  p.x = px_calloc((size_t)ROWS * (a > b ? a : b), sizeof *p.x);
-  p.a = px_calloc((size_t)ROWS * y->outputs, sizeof *p.a);
-  p.near = which == IDM_NEAREST ? px_calloc((size_t)ROWS * y->near_n, sizeof *p.near) : NULL;
+  p.x = px_mem_calloc((size_t)ROWS * (a > b ? a : b), sizeof *p.x);
+  p.a = px_mem_calloc((size_t)ROWS * y->outputs, sizeof *p.a);
+  p.near = which == IDM_NEAREST ? px_mem_calloc((size_t)ROWS * y->near_n, sizeof *p.near) : NULL;
   struct idm_labels *labels = idm_labels_new(ds, traj_from, traj_to);
   enum px_status status;
   if (p.x && p.a && labels && (p.near || which != IDM_NEAREST))

@@ -46,7 +46,7 @@ struct truth { float *actions; uint8_t *labelled; };
 /* True actions that the mask hides are held out: the policy did not learn from them. Of those kept, and of all
  * without a mask, it may have seen each. */
 static json_t *agreements(const struct px_dataset *ds, const struct truth *truth, const float *actions) {
-  struct agreement *parts = px_calloc(2, sizeof *parts);
+  struct agreement *parts = px_mem_calloc(2, sizeof *parts);
   const size_t a = ds->spaces.act_dim;
   if (!parts) return NULL;
   for (uint32_t i = 0; i < ds->traj_n; i++)
@@ -97,8 +97,8 @@ static enum px_status load_data(struct job *job, struct assessment *a, struct px
   enum px_status status = job_inputs_truth(job, &a->ds, err);
   if (status) return status;
   const size_t numbers = a->ds->steps_n * a->ds->spaces.act_dim;
-  a->truth.actions = px_calloc(numbers, sizeof *a->truth.actions);
-  a->truth.labelled = px_calloc(a->ds->steps_n, 1);
+  a->truth.actions = px_mem_calloc(numbers, sizeof *a->truth.actions);
+  a->truth.labelled = px_mem_calloc(a->ds->steps_n, 1);
   if (!a->truth.actions || !a->truth.labelled) return px_fail(err, PX_E_NO_MEMORY, "no memory for the true actions");
   memcpy(a->truth.actions, a->ds->actions, numbers * sizeof *a->truth.actions);
   memcpy(a->truth.labelled, a->ds->labelled, a->ds->steps_n);
@@ -110,15 +110,15 @@ static enum px_status load_data(struct job *job, struct assessment *a, struct px
 
 static enum px_status load(struct job *job, struct assessment *a, struct px_err *err) {
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
-  enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
+  enum px_status status = store_model_read(job->store, job_spec_text(job->spec, "model"), &bytes, err);
   if (!status) status = rl_policy_load(bytes.data, bytes.len, &a->policy, err);
   px_buf_free(&bytes);
   if (!status) status = load_data(job, a, err);
   if (!status) status = check_dims(a->policy, &a->ds->spaces, err);
   if (status) return status;
-  a->actions = px_calloc(a->ds->obs_n, sizeof(float) * a->ds->spaces.act_dim);
-  a->values = px_calloc(a->ds->traj_n, sizeof *a->values);
-  a->scratch = px_calloc(a->ds->traj_n, sizeof *a->scratch);
+  a->actions = px_mem_calloc(a->ds->obs_n, sizeof(float) * a->ds->spaces.act_dim);
+  a->values = px_mem_calloc(a->ds->traj_n, sizeof *a->values);
+  a->scratch = px_mem_calloc(a->ds->traj_n, sizeof *a->scratch);
   return a->actions && a->values && a->scratch ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
 }
 
@@ -147,15 +147,15 @@ static json_t *diverged_document(struct assessment *a, const struct px_err *err)
 static enum px_status evaluate(struct job *job, struct assessment *a, struct px_err *err) {
   const json_t *spec = job->spec;
   const struct fqe_spec fqe = {
-    .hidden = (uint32_t)spec_uint(spec, "hidden", 0), .layers = (uint32_t)spec_uint(spec, "layers", 0),
-    .batch = (uint32_t)spec_uint(spec, "batch", 0), .updates = spec_uint(spec, "updates", 0),
-    .seed = spec_uint(spec, "seed", 0), .lr = spec_number(spec, "lr", 0), .gamma = spec_number(spec, "gamma", 0),
-    .tau = spec_number(spec, "tau", 0),
+    .hidden = (uint32_t)job_spec_uint(spec, "hidden", 0), .layers = (uint32_t)job_spec_uint(spec, "layers", 0),
+    .batch = (uint32_t)job_spec_uint(spec, "batch", 0), .updates = job_spec_uint(spec, "updates", 0),
+    .seed = job_spec_uint(spec, "seed", 0), .lr = job_spec_number(spec, "lr", 0), .gamma = job_spec_number(spec, "gamma", 0),
+    .tau = job_spec_number(spec, "tau", 0),
   };
   struct fqe_result found = { 0 };
   struct px_actions_merged *u = NULL;
   struct checkpointer checkpointer = { .job = NULL };
-  enum px_status status = job_inputs_union(job, a->ds, spec_text(spec, "label_set"), &u, err);
+  enum px_status status = job_inputs_union(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, &checkpointer.checkpoint, a->values, &found, err);
   checkpointer_close(&checkpointer);
@@ -168,7 +168,7 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   json_object_set_new(a->result, "initial_state_value", own_values(a, &found));
   json_object_set_new(a->result, "behaviour_value", behaviour_document(a->ds, fqe.gamma, a->scratch, a->result));
   json_object_set_new(a->result, "gamma", json_real(fqe.gamma));
-  px_warnings_none(a->result);
+  px_warn_none(a->result);
   return PX_OK;
 }
 

@@ -40,7 +40,7 @@ static char *result_text(const struct px_rollout_result *r, const struct px_env_
   for (uint32_t i = 0; i < r->episodes; i++) json_array_append_new(returns, json_real(r->returns[i]));
   json_t *document = json_object();
   double mean;
-  px_warnings_none(document);
+  px_warn_none(document);
   json_t *ci95 = figures_interval(r->returns, r->episodes, "return_mean", "episodes", document, &mean);
   json_t *figures = json_pack("{s:s, s:i, s:f, s:o, s:f, s:f, s:f, s:f, s:I, s:o, s:s}", "env", env->name, "episodes",
                               (int)r->episodes, "return_mean", mean, "return_ci95", ci95, "normalized", r->score_mean,
@@ -62,14 +62,14 @@ enum px_status job_evaluate(struct job *job, struct px_err *err) {
   struct rl_player *player = NULL;
   struct px_rollout_result result = { .episodes = 0 };
   char *text = NULL;
-  enum px_status status = store_model_read(job->store, spec_text(job->spec, "model"), &bytes, err);
+  enum px_status status = store_model_read(job->store, job_spec_text(job->spec, "model"), &bytes, err);
   if (!status) status = rl_policy_load(bytes.data, bytes.len, &policy, err);
-  if (!status) status = px_env_find(spec_text(job->spec, "env"), &env, err);
+  if (!status) status = px_env_find(job_spec_text(job->spec, "env"), &env, err);
   if (!status) status = check_dims(policy, env, err);
-  const uint32_t episodes = (uint32_t)spec_uint(job->spec, "episodes", 0);
+  const uint32_t episodes = (uint32_t)job_spec_uint(job->spec, "episodes", 0);
   const struct px_rollout_spec spec = { .env = env ? env->name : "", .episodes = episodes,
-                                        .lanes = episodes < LANES ? episodes : LANES, .seed = spec_uint(job->spec, "seed", 0),
-                                        .gamma = spec_number(job->spec, "gamma", 0) };
+                                        .lanes = episodes < LANES ? episodes : LANES, .seed = job_spec_uint(job->spec, "seed", 0),
+                                        .gamma = job_spec_number(job->spec, "gamma", 0) };
   const json_t *given = json_object_get(job->spec, "target_return");
   double target = json_number_value(given);
   if (!status) status = rl_player_new(policy, spec.lanes, given ? &target : NULL, &player, err);

@@ -9,12 +9,12 @@
 #include "lib/transfer/transfer.h"
 #include "worker/jobs/job_inputs.h"
 
-static enum px_status publish(struct job *job, const char *path, enum px_export_format format, struct px_err *err) {
+static enum px_status publish(struct job *job, const char *path, enum px_write_format format, struct px_err *err) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return px_fail_errno(err, "opening the export");
   char name[64], result[96];
-  struct store_artifact artifact = { .name = name, .media_type = px_export_media_type(format) };
-  snprintf(name, sizeof name, "dataset%s", px_export_suffix(format));
+  struct store_artifact artifact = { .name = name, .media_type = px_write_media_type(format) };
+  snprintf(name, sizeof name, "dataset%s", px_write_suffix(format));
   enum px_status status = store_blob_put_fd(job->store, fd, &artifact.blob, err);
   close(fd);
   if (status) return status;
@@ -23,20 +23,20 @@ static enum px_status publish(struct job *job, const char *path, enum px_export_
 }
 
 enum px_status job_export(struct job *job, struct px_err *err) {
-  struct store_export what = { .segments_n = (uint32_t)spec_uint(job->spec, "segments", 0),
-                               .label_set = spec_text(job->spec, "label_set") };
+  struct store_export what = { .segments_n = (uint32_t)job_spec_uint(job->spec, "segments", 0),
+                               .label_set = job_spec_text(job->spec, "label_set") };
   struct store_dataset *dataset = malloc(sizeof *dataset);
   struct px_scratch scratch = { .fd = -1 };
   char path[PX_SCRATCH_PATH_MAX + 8];
   if (!dataset) return px_fail(err, PX_E_NO_MEMORY, "export");
-  enum px_status status = store_dataset_get(job->store, spec_text(job->spec, "dataset"), dataset, err);
-  if (!status) status = px_export_format_parse(spec_text(job->spec, "format"), &what.format, err);
-  if (!status) status = px_export_which_parse(spec_text(job->spec, "actions"), &what.which, err);
+  enum px_status status = store_dataset_get(job->store, job_spec_text(job->spec, "dataset"), dataset, err);
+  if (!status) status = px_write_format_parse(job_spec_text(job->spec, "format"), &what.format, err);
+  if (!status) status = px_write_which_parse(job_spec_text(job->spec, "actions"), &what.which, err);
   if (!status && !what.label_set && *dataset->label_set) what.label_set = dataset->label_set;
   if (!status) status = px_scratch_open(px_scratch_home(), &scratch, err);
   snprintf(path, sizeof path, "%s/export", scratch.path);
   PX_CRASH_POINT("export_file", "before");
-  if (!status) status = store_export_file(job->store, dataset, &what, path, &job->progress, err);
+  if (!status) status = transfer_export(job->store, dataset, &what, path, &job->progress, err);
   PX_CRASH_POINT("export_file", "after");
   if (!status) status = publish(job, path, what.format, err);
   px_scratch_close(&scratch);

@@ -42,9 +42,9 @@ static enum px_status ingest(struct job *job, const struct store_upload *upload,
                                .on_duplicate = on_duplicate, .hold = &job->hold, .progress = &job->progress };
   enum px_status status = dataset && found ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
                                            : px_fail(err, PX_E_NO_MEMORY, "ingest");
-  if (!status) status = px_format_from_name(upload->format, &what.format, err);
+  if (!status) status = px_read_format_from_name(upload->format, &what.format, err);
   if (!status) status = fetch(job, upload->blob_id, &what.fd, err);
-  if (!status) status = store_ingest_file(&what, found, err);
+  if (!status) status = transfer_ingest_file(&what, found, err);
   if (what.fd >= 0) close(what.fd);
   free(found);
   free(dataset);
@@ -55,11 +55,11 @@ enum px_status job_ingest(struct job *job, struct px_err *err) {
   struct px_buf text = PX_BUF(1 << 16);
   struct store_upload upload;
   struct px_read_options *options = malloc(sizeof *options);
-  enum px_status status = options ? store_upload_get(job->store, spec_text(job->spec, "upload"), &upload, &text, err)
+  enum px_status status = options ? store_upload_get(job->store, job_spec_text(job->spec, "upload"), &upload, &text, err)
                                   : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) {
     enum store_on_duplicate on_duplicate;
-    store_options_parse(text.data, options, &on_duplicate);
+    transfer_options_parse(text.data, options, &on_duplicate);
     status = ingest(job, &upload, options, on_duplicate, err);
   }
   free(options);

@@ -11,14 +11,14 @@
 
 enum { RESULT_MAX = 4 << 20 };
 
-const char *spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
+const char *job_spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
 
-uint64_t spec_uint(const json_t *spec, const char *name, uint64_t fallback) {
+uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback) {
   const json_t *value = json_object_get(spec, name);
   return value ? (uint64_t)json_integer_value(value) : fallback;
 }
 
-double spec_number(const json_t *spec, const char *name, double fallback) {
+double job_spec_number(const json_t *spec, const char *name, double fallback) {
   const json_t *value = json_object_get(spec, name);
   return value ? json_number_value(value) : fallback;
 }
@@ -41,11 +41,11 @@ enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t cou
                                  struct px_err *err) {
   struct store_dataset *about = malloc(sizeof *about);
   if (!about) return px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
-  enum px_status status = store_dataset_get(job->store, spec_text(job->spec, "dataset"), about, err);
+  enum px_status status = store_dataset_get(job->store, job_spec_text(job->spec, "dataset"), about, err);
   struct loading l = { .job = job, .count = count };
   if (!status && !(l.builder = px_dataset_builder_new(&about->spaces)))
     status = px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
-  if (!status) status = store_segment_read(job->store, about->id, first, count, take_segment, &l, err);
+  if (!status) status = store_dataset_segment_read(job->store, about->id, first, count, take_segment, &l, err);
   if (!status) status = px_dataset_builder_end(l.builder, out, err);
   if (!status) l.builder = NULL; /* which is freed */
   px_dataset_builder_free(l.builder);
@@ -54,7 +54,7 @@ enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t cou
 }
 
 enum px_status job_inputs_truth(struct job *job, struct px_dataset **out, struct px_err *err) {
-  return job_inputs_segments(job, 0, (uint32_t)spec_uint(job->spec, "segments", 0), out, err);
+  return job_inputs_segments(job, 0, (uint32_t)job_spec_uint(job->spec, "segments", 0), out, err);
 }
 
 static bool has_any_label(const struct px_dataset *ds, uint32_t traj) {
@@ -64,8 +64,8 @@ static bool has_any_label(const struct px_dataset *ds, uint32_t traj) {
 
 enum px_status job_inputs_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err) {
   const struct px_mask mask = px_mask_from_json(json_object_get(job->spec, "mask"));
-  uint8_t *chosen = px_calloc(ds->traj_n, 1), *has_labels = px_calloc(ds->traj_n, 1);
-  double *returns = px_calloc(ds->traj_n, sizeof *returns);
+  uint8_t *chosen = px_mem_calloc(ds->traj_n, 1), *has_labels = px_mem_calloc(ds->traj_n, 1);
+  double *returns = px_mem_calloc(ds->traj_n, sizeof *returns);
   enum px_status status = chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");
   for (uint32_t i = 0; !status && i < ds->traj_n; i++) {
     returns[i] = px_dataset_return(ds, i);
@@ -99,7 +99,7 @@ enum px_status job_inputs_visible(struct job *job, struct px_dataset **out, stru
 enum px_status job_inputs_states(struct job *job, struct px_dataset **out, struct px_err *err) {
   struct px_dataset *ds = NULL;
   enum px_status status = job_inputs_truth(job, &ds, err);
-  uint8_t *none = status ? NULL : px_calloc(ds->traj_n, 1);
+  uint8_t *none = status ? NULL : px_mem_calloc(ds->traj_n, 1);
   if (!status && !none) status = px_fail(err, PX_E_NO_MEMORY, "no memory to hide actions");
   if (status) {
     px_dataset_free(ds);
@@ -158,7 +158,7 @@ enum px_status job_inputs_idm(struct job *job, struct job_inputs_idm *out, struc
 }
 
 enum px_status job_inputs_inverse(struct job *job, struct sim_net **out, struct px_err *err) {
-  const char *id = spec_text(job->spec, "inverse");
+  const char *id = job_spec_text(job->spec, "inverse");
   struct px_buf bytes = PX_BUF(SIM_NET_BYTES_MAX);
   if (!id) return PX_OK;
   enum px_status status = store_model_read(job->store, id, &bytes, err);

@@ -46,8 +46,8 @@ struct sim_net;
 enum px_status job_inputs_inverse(struct job *job, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
 
 /* Readers of a checked spec; `fallback` where an optional field was left out. */
-const char *spec_text(const json_t *spec, const char *name);
-uint64_t spec_uint(const json_t *spec, const char *name, uint64_t fallback);
-double spec_number(const json_t *spec, const char *name, double fallback);
+const char *job_spec_text(const json_t *spec, const char *name);
+uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback);
+double job_spec_number(const json_t *spec, const char *name, double fallback);
 
 #endif

@@ -59,10 +59,10 @@ static enum px_status warn_unchecked(struct job *job, json_t *result, struct px_
   double *returns = NULL;
   uint8_t *labelled = NULL;
   uint32_t n = 0, known_n = 0;
-  if (!flow_by_simulator(job->spec)) return PX_OK;
+  if (!flow_labeller_is_simulator(job->spec)) return PX_OK;
   const enum px_status status =
-    store_trajectory_returns(job->store, spec_text(job->spec, "dataset"),
-                             (uint32_t)spec_uint(job->spec, "segments", 0), &returns, &labelled, &n, err);
+    store_dataset_trajectory_returns(job->store, job_spec_text(job->spec, "dataset"),
+                             (uint32_t)job_spec_uint(job->spec, "segments", 0), &returns, &labelled, &n, err);
   for (uint32_t i = 0; i < n; i++) known_n += labelled[i] != STORE_LABELLED_NONE;
   if (!status && !known_n)
     px_warn_figure(px_warn(result, PX_W_UNCHECKED, "none of the %" PRIu32 " trajectories has a true action: nothing could be "
@@ -76,13 +76,13 @@ enum px_status job_label(struct job *job, struct px_err *err) {
   char id[STORE_ID_MAX];
   store_result_id("ls", job->hold.job, id);
   json_t *result = json_pack("{s:s}", "label_set", id);
-  px_warnings_none(result);
+  px_warn_none(result);
   enum px_status status = warn_unchecked(job, result, err);
   char *text = status ? NULL : px_json_dumps(result, JSON_COMPACT);
   if (!status && !text) status = px_fail(err, PX_E_NO_MEMORY, "reporting the labels");
   if (!status)
-    status = store_label_publish(job->store, &job->hold, spec_text(job->spec, "dataset"),
-                                 (uint32_t)spec_uint(job->spec, "segments", 0), text, err);
+    status = store_label_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"),
+                                 (uint32_t)job_spec_uint(job->spec, "segments", 0), text, err);
   free(text);
   json_decref(result);
   return status;

@@ -25,7 +25,7 @@ static char *result_text(const struct rehearsal *r, bool discrete) {
   json_t *document = json_pack("{s:s, s:s, s:o, s:{s:i, s:i, s:i}, s:I}", "chosen", rehearsal_labels[r->chosen], "by", by,
                                "considered", considered(r, discrete), "trajectories", "kept", (int)r->kept_n, "hidden",
                                (int)r->hidden_n, "judged", (int)r->judged_n, "transitions", (json_int_t)r->transitions_n);
-  px_warnings_none(document);
+  px_warn_none(document);
   if (r->tried && r->transitions_n < FIGURES_FEW_TRANSITIONS)
     px_warn_figure(px_warn(document, PX_W_FEW_JUDGED, "the labels were chosen over %llu transitions",
                            (unsigned long long)r->transitions_n), "transitions", (double)r->transitions_n);
@@ -40,7 +40,7 @@ enum px_status job_rehearse(struct job *job, struct px_err *err) {
   struct rehearsal found;
   enum px_status status = idm_spec_read(json_object_get(job->spec, "idm"), &spec, err);
   if (!status) status = job_inputs_visible(job, &ds, err);
-  if (!status) status = rehearse(ds, &spec, UPDATES, spec_uint(job->spec, "seed", 0), &job->progress, &found, err);
+  if (!status) status = rehearse(ds, &spec, UPDATES, job_spec_uint(job->spec, "seed", 0), &job->progress, &found, err);
   char *text = status ? NULL : result_text(&found, ds->spaces.act_count > 0);
   if (!status && !text) status = px_fail(err, PX_E_NO_MEMORY, "reporting the rehearsal");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);

@@ -26,7 +26,7 @@ enum px_status job_report(struct job *job, struct px_err *err) {
                              json_object_get(job->spec, "segments"), "mask", json_object_get(job->spec, "mask"));
   enum px_status status = report ? report_labels(job, report, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) status = report_runs(job, report, err);
-  px_warnings_none(report);
+  px_warn_none(report);
   if (!status) status = publish(job, report, err);
   json_decref(report);
   return status;

@@ -45,7 +45,7 @@ static enum px_status report_fit(struct job *job, const struct sim_fit *fit, jso
   json_t *error = json_array();
   for (uint32_t i = 0; i < fit->obs_dim; i++) json_array_append_new(error, json_real(fit->rms[i]));
   json_t *document =
-    json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", spec_text(job->spec, "simulator"),
+    json_pack("{s:s, s:I, s:I, s:f, s:o, s:o}", "simulator", job_spec_text(job->spec, "simulator"),
               "replayed_steps", (json_int_t)fit->steps_n, "unstable_steps",
               (json_int_t)fit->unstable_n, "verified_share", fit->within, "median_residual",
               px_json_number(fit->median), "replay_error", error);
@@ -64,13 +64,13 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
   struct sim_options options = sim_options_default();
   double *std = NULL;
   json_t *adjustment = NULL;
-  options.verified_below = spec_number(job->spec, "threshold", options.verified_below);
-  struct sim_fit *fit = px_calloc(1, sizeof *fit);
+  options.verified_below = job_spec_number(job->spec, "threshold", options.verified_below);
+  struct sim_fit *fit = px_mem_calloc(1, sizeof *fit);
   enum px_status status =
     fit ? job_inputs_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
   if (!status) status = simulator_spread(ds, &std, err);
   options.std = std;
-  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, &simulator, err);
+  if (!status) status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, &simulator, err);
   if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
   if (!status) status = identify(job, simulator, &options, ds, fit, &adjustment, err);
   if (!status) status = sim_fit_judge(fit, err);
@@ -120,7 +120,7 @@ static void choose(struct sim_labels *l, const struct idm_labels *model, uint8_t
 
 static enum px_status stage(struct shard *shard, struct sim_labels *l,
                             const struct idm_labels *model, uint32_t seq, struct px_err *err) {
-  uint8_t *origin = px_calloc(l->steps_n, 1);
+  uint8_t *origin = px_mem_calloc(l->steps_n, 1);
   if (!origin) return px_fail(err, PX_E_NO_MEMORY, "no memory to label segment %u", seq);
   choose(l, model, origin);
   const struct px_label_rows rows = { .steps_n = l->steps_n,
@@ -147,7 +147,7 @@ static enum px_status gather_starts(const struct shard *s, uint32_t from, uint32
   const uint64_t steps = ds->step_start[to] - ds->step_start[from];
   if (model && (s->options.solve || !s->net)) starts->actions[starts->n++] = model->actions;
   if (!s->net) return PX_OK;
-  *answers = px_calloc(steps, ds->spaces.act_dim * sizeof **answers);
+  *answers = px_mem_calloc(steps, ds->spaces.act_dim * sizeof **answers);
   starts->actions[starts->n++] = *answers;
   return *answers ? sim_net_apply(s->net, ds, from, to, *answers, err)
                   : px_fail(err, PX_E_NO_MEMORY, "no memory for a net's answers");
@@ -185,9 +185,9 @@ static void profile_of(struct shard *s) {
 enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   const json_t *labeller = json_object_get(job->spec, "labeller");
   struct shard s = { .job = job, .options = sim_options_default() };
-  s.options.seed = spec_uint(labeller, "seed", 0);
-  s.options.restarts = (uint32_t)spec_uint(labeller, "restarts", s.options.restarts);
-  s.options.verified_below = spec_number(labeller, "threshold", s.options.verified_below);
+  s.options.seed = job_spec_uint(labeller, "seed", 0);
+  s.options.restarts = (uint32_t)job_spec_uint(labeller, "restarts", s.options.restarts);
+  s.options.verified_below = job_spec_number(labeller, "threshold", s.options.verified_below);
   s.options.solve = flag(labeller, "solve");
   enum px_status status = job_inputs_states(job, &s.ds, err);
   if (!status) status = simulator_spread(s.ds, &s.std, err);
@@ -195,7 +195,7 @@ enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   if (!status) status = job_inputs_idm(job, &s.idm, err);
   if (!status) status = job_inputs_inverse(job, &s.net, err);
   if (!status)
-    status = simulator_open(job, spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
+    status = simulator_open(job, job_spec_text(labeller, "simulator"), s.ds, &s.simulator, err);
   if (!status) status = simulator_take_check(s.simulator, job, &s.options.replay_median, err);
   if (!status) {
     profile_of(&s);

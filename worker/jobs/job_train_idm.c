@@ -89,7 +89,7 @@ static enum px_status doubts(struct job *job, const struct px_dataset *ds, struc
   struct idm_judged judged = { .idm = { .n = 0 } };
   struct idm_lag lag = { .found = 0 };
   const bool first = idm_model_member(model) == 0;
-  px_warnings_none(document);
+  px_warn_none(document);
   enum px_status status = idm_judge_member(model, ds, &job->progress, &judged, err);
   if (!status && first) status = idm_judge_lag(ds, &job->progress, &lag, err);
   if (status) return status;
@@ -104,7 +104,7 @@ static enum px_status doubts(struct job *job, const struct px_dataset *ds, struc
 static enum px_status publish(struct job *job, const struct px_dataset *ds, struct idm_model *model, const struct idm_metrics *metrics,
                               struct px_err *err) {
   struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
-  const char *const lineage[][2] = { { "dataset", spec_text(job->spec, "dataset") }, { "job", job->hold.job } };
+  const char *const lineage[][2] = { { "dataset", job_spec_text(job->spec, "dataset") }, { "job", job->hold.job } };
   json_t *document = judged(metrics, model), *how = training(metrics);
   enum px_status status = document && how && !json_object_update(document, how) ? doubts(job, ds, model, metrics, document, err)
                                                                                 : PX_E_NO_MEMORY;
@@ -115,7 +115,7 @@ static enum px_status publish(struct job *job, const struct px_dataset *ds, stru
   if (status == PX_E_NO_MEMORY) px_fail(err, status, "reporting the training");
   if (!status) status = idm_model_save(model, lineage, 2, &bytes, err);
   if (!status)
-    status = store_model_publish(job->store, &job->hold, spec_text(job->spec, "dataset"), "idm",
+    status = store_model_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"), "idm",
                                  idm_profile_name(idm_model_spec(model)->profile), bytes.data, bytes.len, text, err);
   free(text);
   px_buf_free(&bytes);
@@ -129,7 +129,7 @@ enum px_status job_train_idm(struct job *job, struct px_err *err) {
   struct checkpointer checkpointer = { .job = NULL };
   struct idm_metrics *metrics = calloc(1, sizeof *metrics);
   if (!metrics) return px_fail(err, PX_E_NO_MEMORY, "train_idm");
-  const uint32_t member = (uint32_t)spec_uint(job->spec, "member", 0);
+  const uint32_t member = (uint32_t)job_spec_uint(job->spec, "member", 0);
   enum px_status status = idm_spec_read(json_object_get(job->spec, "idm"), &spec, err);
   if (!status && member >= spec.members)
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec/member", "member %u of an ensemble of %u", member, spec.members);

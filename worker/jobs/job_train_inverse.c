@@ -14,13 +14,13 @@
 
 static struct sim_net_spec spec_of(const json_t *spec) {
   const json_t *net = json_object_get(spec, "net");
-  return (struct sim_net_spec){ .pairs = (uint32_t)spec_uint(net, "pairs", 0),
-                                .steps = (uint32_t)spec_uint(net, "steps", 0),
-                                .batch = (uint32_t)spec_uint(net, "batch", 0),
-                                .hidden = (uint32_t)spec_uint(net, "hidden", 0),
-                                .layers = (uint32_t)spec_uint(net, "layers", 0),
-                                .lr = spec_number(net, "lr", 0),
-                                .seed = spec_uint(spec, "seed", 0) };
+  return (struct sim_net_spec){ .pairs = (uint32_t)job_spec_uint(net, "pairs", 0),
+                                .steps = (uint32_t)job_spec_uint(net, "steps", 0),
+                                .batch = (uint32_t)job_spec_uint(net, "batch", 0),
+                                .hidden = (uint32_t)job_spec_uint(net, "hidden", 0),
+                                .layers = (uint32_t)job_spec_uint(net, "layers", 0),
+                                .lr = job_spec_number(net, "lr", 0),
+                                .seed = job_spec_uint(spec, "seed", 0) };
 }
 
 /* Simulated steps of the model as the check left it. */
@@ -31,7 +31,7 @@ static enum px_status simulate(struct job *job, const struct px_dataset *ds,
   double *std = NULL;
   enum px_status status = simulator_spread(ds, &std, err);
   options.std = std;
-  if (!status) status = simulator_open(job, spec_text(job->spec, "simulator"), ds, simulator, err);
+  if (!status) status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, simulator, err);
   if (!status) status = simulator_take_check(*simulator, job, &options.replay_median, err);
   if (!status)
     status = simulator_pairs(*simulator, &options, ds, spec->seed, spec->pairs, &job->progress,
@@ -44,14 +44,14 @@ static enum px_status publish(struct job *job, struct sim_net *net, double loss,
                               struct px_err *err) {
   struct px_buf bytes = PX_BUF(SIM_NET_BYTES_MAX);
   json_t *document =
-    json_pack("{s:s, s:f, s:f}", "simulator", spec_text(job->spec, "simulator"), "loss", loss,
+    json_pack("{s:s, s:f, s:f}", "simulator", job_spec_text(job->spec, "simulator"), "loss", loss,
               "seconds", seconds);
   char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
   enum px_status status =
     text ? sim_net_save(net, &bytes, err) : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
-    status = store_model_publish(job->store, &job->hold, spec_text(job->spec, "dataset"), "inverse",
+    status = store_model_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"), "inverse",
                                  "net", bytes.data, bytes.len, text, err);
   free(text);
   px_buf_free(&bytes);

@@ -47,7 +47,7 @@ static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
                                "effective_sample_size", m->effective_n, "seconds", m->seconds);
   for (size_t i = 0; i < RL_LOSSES_MAX; i++)
     if (m->losses[i].name) json_object_set_new(document, m->losses[i].name, px_json_number(m->losses[i].value));
-  px_warnings_none(document);
+  px_warn_none(document);
   if (m->returns_equal)
     px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
@@ -59,8 +59,8 @@ static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
 
 static enum px_status publish(struct job *job, const struct rl_policy *policy, const struct rl_metrics *metrics,
                               const struct usage *use, struct px_err *err) {
-  const char *dataset = spec_text(job->spec, "dataset"), *label_set = spec_text(job->spec, "label_set");
-  const struct px_st_meta lineage[] = { { "dataset", dataset }, { "job", job->hold.job },
+  const char *dataset = job_spec_text(job->spec, "dataset"), *label_set = job_spec_text(job->spec, "label_set");
+  const struct px_safetensors_meta lineage[] = { { "dataset", dataset }, { "job", job->hold.job },
                                         { "label_set", label_set ? label_set : "" } };
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   char *text = metrics_text(metrics, use);
@@ -68,7 +68,7 @@ static enum px_status publish(struct job *job, const struct rl_policy *policy, c
                                : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
     status = store_model_publish(job->store, &job->hold, dataset, "policy",
-                                 spec_text(json_object_get(job->spec, "policy"), "algo"), bytes.data, bytes.len, text, err);
+                                 job_spec_text(json_object_get(job->spec, "policy"), "algo"), bytes.data, bytes.len, text, err);
   free(text);
   px_buf_free(&bytes);
   return status;
@@ -76,11 +76,11 @@ static enum px_status publish(struct job *job, const struct rl_policy *policy, c
 
 /* What `auto` stands for: what a rehearsal chose, or all. */
 static enum px_status resolve_labels(struct job *job, struct rl_spec *spec, struct px_err *err) {
-  const char *rehearsal = spec_text(job->spec, "rehearsal");
+  const char *rehearsal = job_spec_text(job->spec, "rehearsal");
   json_t *result = NULL;
   if (!rl_says(spec, "labels", "auto")) return PX_OK;
   enum px_status status = rehearsal ? job_inputs_result(job, rehearsal, &result, err) : PX_OK;
-  const char *chosen = rehearsal ? spec_text(result, "chosen") : "all";
+  const char *chosen = rehearsal ? job_spec_text(result, "chosen") : "all";
   if (!status) status = rl_spec_say(spec, "labels", chosen ? chosen : "all", err);
   json_decref(result);
   return status;
@@ -93,17 +93,17 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct rl_policy *policy = NULL;
   struct rl_metrics metrics;
   struct checkpointer checkpointer = { .job = NULL };
-  enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), spec_uint(job->spec, "seed", 0), &spec, err);
+  enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), job_spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = job_inputs_visible(job, &ds, err);
-  if (!status) status = job_inputs_union(job, ds, spec_text(job->spec, "label_set"), &u, err);
+  if (!status) status = job_inputs_union(job, ds, job_spec_text(job->spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status) status = rl_train(&spec, u, &job->progress, &checkpointer.checkpoint, &policy, &metrics, err);
   if (status == PX_E_NAN_LOSS) checkpointer_explain(&checkpointer, err);
   checkpointer_close(&checkpointer);
   if (!status) {
     struct usage usage;
-    use(&spec, u, spec_text(job->spec, "label_set") != NULL, &usage);
+    use(&spec, u, job_spec_text(job->spec, "label_set") != NULL, &usage);
     status = publish(job, policy, &metrics, &usage, err);
   }
   rl_policy_free(policy);

@@ -27,7 +27,7 @@ static int by_return(const void *left, const void *right) {
 
 static enum px_status divide(struct work *w, struct rehearsal *out, struct px_err *err) {
   const struct px_dataset *ds = w->ds;
-  struct ranked *ranked = px_calloc(ds->traj_n, sizeof *ranked);
+  struct ranked *ranked = px_mem_calloc(ds->traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank trajectories");
   uint32_t n = 0;
   for (uint32_t i = 0; i < ds->traj_n; i++)
@@ -50,9 +50,9 @@ static enum px_status divide(struct work *w, struct rehearsal *out, struct px_er
 static enum px_status hide(struct work *w, struct px_err *err) {
   struct px_dataset *ds = w->ds;
   const size_t numbers = ds->steps_n * ds->spaces.act_dim;
-  uint8_t *keep = px_calloc(ds->traj_n, 1);
-  w->actions = px_calloc(numbers, sizeof *w->actions);
-  w->labelled = px_calloc(ds->steps_n, 1);
+  uint8_t *keep = px_mem_calloc(ds->traj_n, 1);
+  w->actions = px_mem_calloc(numbers, sizeof *w->actions);
+  w->labelled = px_mem_calloc(ds->steps_n, 1);
   if (keep && w->actions && w->labelled) {
     memcpy(w->actions, ds->actions, numbers * sizeof *w->actions);
     memcpy(w->labelled, ds->labelled, ds->steps_n);
@@ -67,7 +67,7 @@ static enum px_status label(const struct work *w, const struct idm_spec *given, 
   struct idm_spec spec = *given;
   struct idm_model *models[MEMBERS] = { NULL };
   struct idm_labels *labels = NULL;
-  struct idm_metrics *metrics = px_calloc(1, sizeof *metrics);
+  struct idm_metrics *metrics = px_mem_calloc(1, sizeof *metrics);
   struct px_actions_merged *u = NULL;
   enum px_status status = metrics ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory to rehearse");
   spec.members = MEMBERS;
@@ -122,7 +122,7 @@ static enum px_status try_labels(const struct work *w, const struct px_actions_m
   struct rl_spec spec;
   struct rl_metrics metrics;
   struct rl_policy *policy = NULL;
-  float *acted = px_calloc(w->ds->obs_n * w->ds->spaces.act_dim, sizeof *acted);
+  float *acted = px_mem_calloc(w->ds->obs_n * w->ds->spaces.act_dim, sizeof *acted);
   enum px_status status = acted ? rl_spec_defaults("bc", &spec, err) : px_fail(err, PX_E_NO_MEMORY, "no memory for actions");
   if (!status) status = rl_spec_set(&spec, "updates", (double)w->updates, err);
   if (!status) status = rl_spec_say(&spec, "labels", rehearsal_labels[which], err);
@@ -138,7 +138,7 @@ static enum px_status try_labels(const struct work *w, const struct px_actions_m
 
 enum px_status rehearse(struct px_dataset *ds, const struct idm_spec *idm, uint64_t updates, uint64_t seed,
                         const struct px_progress *progress, struct rehearsal *out, struct px_err *err) {
-  struct work w = { .ds = ds, .progress = progress, .updates = updates, .seed = seed, .part = px_calloc(ds->traj_n, 1) };
+  struct work w = { .ds = ds, .progress = progress, .updates = updates, .seed = seed, .part = px_mem_calloc(ds->traj_n, 1) };
   struct px_actions_merged *u = NULL;
   *out = (struct rehearsal){ .tried = false };
   enum px_status status = w.part ? divide(&w, out, err) : px_fail(err, PX_E_NO_MEMORY, "no memory to rehearse");

@@ -26,8 +26,8 @@ static void warn_few(const json_t *set, json_t *report) {
   const double verified = json_number_value(share);
   json_t *found = px_warn(report, PX_W_FEW_VERIFIED,
                           "the simulator verified %.3g%% of the labels (verified_share %.3g, mean residual %.3g, threshold %.3g)",
-                          100 * verified, verified, spec_number(set, "mean_residual", 0),
-                          spec_number(json_object_get(set, "labeller"), "threshold", 0));
+                          100 * verified, verified, job_spec_number(set, "mean_residual", 0),
+                          job_spec_number(json_object_get(set, "labeller"), "threshold", 0));
   px_warn_figure(found, "verified_share", verified);
 }
 
@@ -43,7 +43,7 @@ enum px_status report_certificate(struct job *job, const char *label_set, json_t
   json_t *threshold = json_object_get(json_object_get(set, "labeller"), "threshold");
   if (threshold) json_object_set(certificate, "threshold", threshold);
   json_object_set_new(label, "certificate", certificate);
-  px_warnings_add(report, json_object_get(set, "quality"), maker);
+  px_warn_add_all(report, json_object_get(set, "quality"), maker);
   if (!status) warn_few(set, report);
   json_decref(set);
   return status;

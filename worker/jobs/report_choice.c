@@ -7,10 +7,10 @@
 
 static const char *text(const json_t *run, const char *name) { return json_string_value(json_object_get(run, name)); }
 
-bool report_compared(const json_t *run) { return json_object_get(run, "labels") && json_object_get(run, "selection"); }
+bool report_choice_compared(const json_t *run) { return json_object_get(run, "labels") && json_object_get(run, "selection"); }
 
 static bool belongs(const json_t *run, const char *algo, const char *labels) {
-  return report_compared(run) && strcmp(text(run, "policy"), algo) == 0 && (!labels || strcmp(text(run, "labels"), labels) == 0);
+  return report_choice_compared(run) && strcmp(text(run, "policy"), algo) == 0 && (!labels || strcmp(text(run, "labels"), labels) == 0);
 }
 
 static double mean_of(const json_t *runs, const char *algo, const char *labels, const char *figure) {
@@ -45,7 +45,7 @@ static json_t *consider(const json_t *runs, const char *algo) {
   return considered;
 }
 
-json_t *report_choose(json_t *runs, const char *algo) {
+json_t *report_choice_make(json_t *runs, const char *algo) {
   json_t *considered = consider(runs, algo), *best = NULL, *one, *run;
   size_t i;
   json_array_foreach(considered, i, one) {

@@ -15,9 +15,9 @@
 #include <stdbool.h>
 
 /* Whether the run is one of several that differ in their labels. */
-bool report_compared(const json_t *run);
+bool report_choice_compared(const json_t *run);
 /* Of such runs of `algo`: sets `chosen` in each, and gives {chosen, by, considered: [{labels, selection_return_mean,
  * return_mean}]}, means over seeds; NULL where there are none. Each run has selection_return_mean and return_mean. */
-json_t *report_choose(json_t *runs, const char *algo);
+json_t *report_choice_make(json_t *runs, const char *algo);
 
 #endif

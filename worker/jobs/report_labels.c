@@ -49,7 +49,7 @@ static enum px_status judging_new(const struct px_dataset *truth, const struct p
 static enum px_status judge_part(struct judging *j, enum part_of_set part, uint32_t from, uint32_t to,
                                  const struct px_label_rows *rows, const uint8_t *which, struct px_err *err) {
   if (rows->steps_n > j->chosen_n) {
-    uint8_t *more = px_realloc_n(j->chosen, rows->steps_n, 1);
+    uint8_t *more = px_mem_realloc(j->chosen, rows->steps_n, 1);
     if (!more) return px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
     j->chosen = more;
     j->chosen_n = rows->steps_n;
@@ -107,7 +107,7 @@ static json_t *classes_document(const struct idm_quality *q, uint32_t classes, d
                                 const char *label_set) {
   struct idm_quality_figures f;
   idm_quality_figures(q, IDM_ALL, &f);
-  double *recall = px_calloc(classes, sizeof *recall);
+  double *recall = px_mem_calloc(classes, sizeof *recall);
   json_t *each = json_array();
   if (recall) idm_quality_recall(q, recall);
   for (uint32_t j = 0; recall && j < classes; j++)
@@ -122,7 +122,7 @@ static json_t *classes_document(const struct idm_quality *q, uint32_t classes, d
 static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim, const char *label_set) {
   struct idm_quality_figures f;
   idm_quality_figures(q, IDM_ALL, &f);
-  double *r2 = px_calloc(act_dim, sizeof *r2);
+  double *r2 = px_mem_calloc(act_dim, sizeof *r2);
   json_t *dims = json_array();
   if (r2) idm_quality_r2_dims(q, r2);
   for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, px_json_number(r2[j]));
@@ -299,7 +299,7 @@ static enum px_status read_members(struct job *job, json_t **out, struct px_err 
 
 static bool says(const json_t *entry, enum px_warning warning) {
   const char *code = json_string_value(json_object_get(entry, "code"));
-  return code && strcmp(code, px_warning_code(warning)) == 0;
+  return code && strcmp(code, px_warn_code(warning)) == 0;
 }
 
 /* Folds are about equally large: one member's word on their size is enough. */
@@ -315,7 +315,7 @@ static void add_member_warnings(const json_t *members, json_t *report) {
       json_array_append(list, one);
     }
     json_object_set_new(kept, "warnings", list);
-    px_warnings_add(report, kept, spec_text(member, "job"));
+    px_warn_add_all(report, kept, job_spec_text(member, "job"));
     json_decref(kept);
   }
 }
@@ -328,7 +328,7 @@ static double pooled(const json_t *members, const char *part, const char *name, 
   *n = 0;
   json_array_foreach(members, i, member) {
     const json_t *from = part ? json_object_get(member, part) : member, *value = json_object_get(from, name);
-    const double weight = spec_number(from, size, 0);
+    const double weight = job_spec_number(from, size, 0);
     if (weight > 0) sum += weight * (json_is_number(value) ? json_number_value(value) : (double)NAN);
     *n += weight;
   }
@@ -375,7 +375,7 @@ static enum px_status judge_known(struct job *job, const struct px_dataset *trut
                                   const char *label_set, json_t *report, json_t **out, struct px_err *err) {
   struct judging j = { .truth = NULL };
   struct idm_quality_figures all = { .n = 0 };
-  uint8_t *none = px_calloc(truth->traj_n, 1);
+  uint8_t *none = px_mem_calloc(truth->traj_n, 1);
   enum px_status status = none ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) px_dataset_hide(visible, none);
   if (!status) status = judging_new(truth, visible, &j, err);
@@ -461,7 +461,7 @@ static void warn_of_mask(const struct job *job, const struct px_dataset *truth, 
                          json_t *report) {
   uint64_t known_n = 0, hidden_n = 0;
   if (px_mask_from_json(json_object_get(job->spec, "mask")).protocol == PX_MASK_NONE) return;
-  if (strcmp(spec_text(json_object_get(report, "label"), "basis"), "held_out") != 0) return;
+  if (strcmp(job_spec_text(json_object_get(report, "label"), "basis"), "held_out") != 0) return;
   for (uint64_t t = 0; t < truth->steps_n; t++) {
     known_n += truth->labelled[t];
     hidden_n += truth->labelled[t] && !visible->labelled[t];
@@ -480,7 +480,7 @@ enum px_status report_labels(struct job *job, json_t *report, struct px_err *err
   json_t *label = NULL;
   enum px_status status = job_inputs_truth(job, &truth, err);
   if (!status) status = job_inputs_visible(job, &visible, err);
-  if (!status) status = judge(job, truth, visible, spec_text(job->spec, "label_set"), report, &label, err);
+  if (!status) status = judge(job, truth, visible, job_spec_text(job->spec, "label_set"), report, &label, err);
   if (!status && json_object_set_new(report, "label", label) < 0) status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) warn_of_mask(job, truth, visible, report);
   px_dataset_free(visible);

@@ -19,7 +19,7 @@ enum { VARIANTS_N = 3 };
 static enum px_status take_result(struct job *job, const char *job_id, json_t *report, json_t **out, struct px_err *err) {
   *out = NULL;
   const enum px_status status = job_id ? job_inputs_result(job, job_id, out, err) : PX_OK;
-  if (!status) px_warnings_add(report, *out, job_id);
+  if (!status) px_warn_add_all(report, *out, job_id);
   return status;
 }
 
@@ -29,7 +29,7 @@ static enum px_status add_training(struct job *job, json_t *run, json_t *report,
   static const char *const found[] = { "labels", "true_transitions", "proxy_transitions", "true_share" };
   char id[STORE_ID_MAX];
   json_t *result = NULL;
-  store_result_id("job", spec_text(run, "model"), id);
+  store_result_id("job", job_spec_text(run, "model"), id);
   const enum px_status status = take_result(job, id, report, &result, err);
   for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
     json_t *one = json_object_get(result, found[i]);
@@ -44,15 +44,15 @@ static enum px_status add_training(struct job *job, json_t *run, json_t *report,
 static enum px_status add_results(struct job *job, json_t *run, json_t *report, struct px_err *err) {
   json_t *result = NULL;
   enum px_status status = add_training(job, run, report, err);
-  if (!status) status = take_result(job, spec_text(run, "evaluation"), report, &result, err);
+  if (!status) status = take_result(job, job_spec_text(run, "evaluation"), report, &result, err);
   if (result) json_object_update(run, result);
   json_decref(result);
   result = NULL;
-  if (!status) status = take_result(job, spec_text(run, "selection"), report, &result, err);
+  if (!status) status = take_result(job, job_spec_text(run, "selection"), report, &result, err);
   if (result) json_object_set(run, "selection_return_mean", json_object_get(result, "return_mean"));
   json_decref(result);
   result = NULL;
-  if (!status) status = take_result(job, spec_text(run, "assessment"), report, &result, err);
+  if (!status) status = take_result(job, job_spec_text(run, "assessment"), report, &result, err);
   if (result) json_object_set_new(run, "assessed", result);
   return status;
 }
@@ -78,8 +78,8 @@ static enum px_status with_results(struct job *job, json_t *report, json_t **out
 
 /* Of runs that differ in their labels only the chosen ones count. */
 static bool is_run(const json_t *run, const char *algo, const char *variant) {
-  if (report_compared(run) && !json_is_true(json_object_get(run, "chosen"))) return false;
-  return strcmp(spec_text(run, "policy"), algo) == 0 && strcmp(spec_text(run, "variant"), variant) == 0;
+  if (report_choice_compared(run) && !json_is_true(json_object_get(run, "chosen"))) return false;
+  return strcmp(job_spec_text(run, "policy"), algo) == 0 && strcmp(job_spec_text(run, "variant"), variant) == 0;
 }
 
 /* The models behind a summary, one for each seed. */
@@ -104,7 +104,7 @@ static json_t *summary(const json_t *runs, const char *algo, const char *variant
   }
   const size_t seeds = json_array_size(means);
   json_t *samples = seeds == 1 ? only : means, *out = NULL;
-  double *x = px_calloc(json_array_size(samples) + 1, sizeof *x);
+  double *x = px_mem_calloc(json_array_size(samples) + 1, sizeof *x);
   if (seeds > 0 && x) {
     json_array_foreach(samples, k, value) x[k] = json_number_value(value);
     double mean;
@@ -170,16 +170,16 @@ static void add_gap(json_t *variants, const char *algo, json_t *report) {
 enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) {
   json_t *runs = NULL, *algorithms = json_object(), *only = NULL, *run, *rehearsal = NULL;
   enum px_status status = with_results(job, report, &runs, err);
-  if (!status) status = take_result(job, spec_text(job->spec, "rehearsal"), report, &rehearsal, err);
+  if (!status) status = take_result(job, job_spec_text(job->spec, "rehearsal"), report, &rehearsal, err);
   json_object_del(rehearsal, "warnings");
   const struct px_env_info *env = NULL;
-  const char *name = spec_text(job->spec, "env");
+  const char *name = job_spec_text(job->spec, "env");
   if (!status && name) status = px_env_find(name, &env, err);
   size_t i;
   json_array_foreach(runs, i, run) {
-    const char *algo = spec_text(run, "policy");
+    const char *algo = job_spec_text(run, "policy");
     if (status || json_object_get(algorithms, algo)) continue;
-    json_t *variants = json_object(), *choice = report_choose(runs, algo);
+    json_t *variants = json_object(), *choice = report_choice_make(runs, algo);
     for (int v = 0; v < VARIANTS_N; v++) {
       json_t *found = judged(runs, algo, VARIANTS[v], env, report);
       if (found) json_object_set_new(variants, VARIANTS[v], found);

@@ -50,7 +50,7 @@ static void profile_of(struct simulator *s, const struct store_simulator *stored
 static enum px_status read_layout(const struct store_simulator *stored, struct sim_layout *out,
                                   struct px_err *err) {
   json_t *json = px_json_parse(stored->layout_json, strlen(stored->layout_json), 0, NULL);
-  struct flow_sim_layout *flow = px_calloc(1, sizeof *flow);
+  struct flow_sim_layout *flow = px_mem_calloc(1, sizeof *flow);
   const struct flow_sim_model model = { stored->nq, stored->nv, stored->nu };
   enum px_status status =
     json && flow ? flow_simulator_layout(json, &model, flow, err)
@@ -85,9 +85,9 @@ static enum px_status open_builtin(const char *name, struct sim_layout *layout, 
 
 enum px_status simulator_open(struct job *job, const char *name, const struct px_dataset *ds,
                               struct simulator **out, struct px_err *err) {
-  struct simulator *s = px_calloc(1, sizeof *s);
+  struct simulator *s = px_mem_calloc(1, sizeof *s);
   struct sim_layout *layout =
-    px_calloc(1, sizeof *layout); /* tens of kilobytes: not for the stack */
+    px_mem_calloc(1, sizeof *layout); /* tens of kilobytes: not for the stack */
   enum px_status status =
     s && layout ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   const bool uploaded = strncmp(name, "sim_", 4) == 0;
@@ -128,18 +128,18 @@ json_t *simulator_adjustment(const struct sim_identified *found) {
 }
 
 static enum px_status adjust(struct simulator *s, const json_t *document, struct px_err *err) {
-  struct sim_adjustment to = { .delay = (uint32_t)spec_uint(document, "delay", 0) };
+  struct sim_adjustment to = { .delay = (uint32_t)job_spec_uint(document, "delay", 0) };
   for (int i = 0; i < SIM_FACTORS_N; i++)
-    to.factor[i] = spec_number(document, sim_factor_name[i], 1);
-  return s->box ? sim_box_adjust(s->box, &to, err) : sim_adjust(s->sim, &to, err);
+    to.factor[i] = job_spec_number(document, sim_factor_name[i], 1);
+  return s->box ? sim_box_adjust(s->box, &to, err) : sim_identify_adjust(s->sim, &to, err);
 }
 
 enum px_status simulator_take_check(struct simulator *s, struct job *job, double *replay_median,
                                     struct px_err *err) {
-  const char *check = spec_text(job->spec, "check");
+  const char *check = job_spec_text(job->spec, "check");
   json_t *result = NULL;
   enum px_status status = check ? job_inputs_result(job, check, &result, err) : PX_OK;
-  if (!status && check) *replay_median = spec_number(result, "median_residual", 0);
+  if (!status && check) *replay_median = job_spec_number(result, "median_residual", 0);
   const json_t *adjustment = json_object_get(result, "adjustment");
   if (!status && adjustment) status = adjust(s, adjustment, err);
   json_decref(result);
@@ -147,7 +147,7 @@ enum px_status simulator_take_check(struct simulator *s, struct job *job, double
 }
 
 enum px_status simulator_spread(const struct px_dataset *ds, double **std, struct px_err *err) {
-  double *found = px_calloc(ds->spaces.obs_dim, sizeof *found);
+  double *found = px_mem_calloc(ds->spaces.obs_dim, sizeof *found);
   if (!found) return px_fail(err, PX_E_NO_MEMORY, "no memory for the data's spread");
   sim_spread(ds, found);
   *std = found;

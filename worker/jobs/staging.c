@@ -28,7 +28,7 @@ static void count(const struct px_label_rows *rows, uint32_t obs_dim,
 enum px_status staging_put(struct job *job, const struct px_spaces *spaces,
                            const struct px_label_rows *rows, uint32_t seq, const char *profile,
                            struct px_err *err) {
-  struct store_label_segment out = { .label_job = spec_text(job->spec, "label_job"),
+  struct store_label_segment out = { .label_job = job_spec_text(job->spec, "label_job"),
                                      .seq = seq,
                                      .steps_n = rows->steps_n,
                                      .profile = profile };
@@ -43,12 +43,12 @@ enum px_status staging_put(struct job *job, const struct px_spaces *spaces,
 
 enum px_status staging_run(struct job *job, const char *profile, staging_label label, void *ctx,
                            struct px_err *err) {
-  const uint32_t first = (uint32_t)spec_uint(job->spec, "first", 0),
-                 n = (uint32_t)spec_uint(job->spec, "count", 0);
-  uint8_t *staged = px_calloc(n, 1);
+  const uint32_t first = (uint32_t)job_spec_uint(job->spec, "first", 0),
+                 n = (uint32_t)job_spec_uint(job->spec, "count", 0);
+  uint8_t *staged = px_mem_calloc(n, 1);
   enum px_status status = staged ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "labelling");
   if (!status)
-    status = store_label_adopt(job->store, &job->hold, spec_text(job->spec, "label_job"), profile,
+    status = store_label_adopt(job->store, &job->hold, job_spec_text(job->spec, "label_job"), profile,
                                first, n, staged, err);
   for (uint32_t i = 0; !status && i < n; i++) {
     if (!staged[i]) status = label(ctx, first + i, err);

@@ -8,7 +8,7 @@
 #include "worker/nn/simd.h"
 
 enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_options options) {
-  *adam = (struct px_adam){ options, 0, n, px_calloc(n, sizeof *adam->m), px_calloc(n, sizeof *adam->v) };
+  *adam = (struct px_adam){ options, 0, n, px_mem_calloc(n, sizeof *adam->m), px_mem_calloc(n, sizeof *adam->v) };
   if (adam->m && adam->v) return PX_OK;
   px_adam_free(adam);
   return PX_E_NO_MEMORY;
@@ -45,6 +45,6 @@ void px_adam_step(struct px_adam *adam, float *params, const float *grads) {
   update(adam->n, o, (float)rate, (float)root, params, adam->m, adam->v, grads);
 }
 
-PX_CLONES void px_polyak(size_t n, float tau, const float *restrict source, float *restrict target) {
+PX_CLONES void px_adam_polyak(size_t n, float tau, const float *restrict source, float *restrict target) {
   for (size_t i = 0; i < n; i++) target[i] += tau * (source[i] - target[i]);
 }

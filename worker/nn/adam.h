@@ -31,6 +31,6 @@ void px_adam_restart(struct px_adam *adam);
 void px_adam_step(struct px_adam *adam, float *params, const float *grads);
 
 /* target[n] += tau (source - target). */
-void px_polyak(size_t n, float tau, const float *source, float *target);
+void px_adam_polyak(size_t n, float tau, const float *source, float *target);
 
 #endif

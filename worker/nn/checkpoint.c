@@ -32,15 +32,15 @@ static enum px_status parse_step(const char *text, uint64_t *step, struct px_err
 
 static enum px_status take(const struct px_checkpoint *c, const struct px_state *state, uint64_t *step,
                            struct px_err *err) {
-  struct px_st *st = NULL;
+  struct px_safetensors *st = NULL;
   uint64_t found = 0;
-  enum px_status status = px_st_parse(c->from, c->from_n, &st, err);
-  const char *format = status ? NULL : px_st_meta(st, "format");
+  enum px_status status = px_safetensors_parse(c->from, c->from_n, &st, err);
+  const char *format = status ? NULL : px_safetensors_meta(st, "format");
   if (!status && (!format || strcmp(format, PX_CHECKPOINT_FORMAT) != 0))
     status = px_fail(err, PX_E_BAD_DATA, "its format is %s, not %s", format ? format : "not given", PX_CHECKPOINT_FORMAT);
-  if (!status) status = parse_step(px_st_meta(st, "step"), &found, err);
+  if (!status) status = parse_step(px_safetensors_meta(st, "step"), &found, err);
   if (!status) status = px_state_read(state, st, err);
-  px_st_free(st);
+  px_safetensors_free(st);
   if (!status) *step = found;
   return status;
 }
@@ -68,7 +68,7 @@ static enum px_status write_state(struct px_checkpoint *c, const struct px_state
   char number[24], profile[PX_MAT_PROFILE_MAX];
   snprintf(number, sizeof number, "%" PRIu64, step);
   px_mat_profile(profile);
-  const struct px_st_meta meta[] = { { "format", PX_CHECKPOINT_FORMAT }, { "step", number }, { "numeric_profile", profile } };
+  const struct px_safetensors_meta meta[] = { { "format", PX_CHECKPOINT_FORMAT }, { "step", number }, { "numeric_profile", profile } };
   c->bytes.len = 0;
   return px_state_write(state, meta, sizeof meta / sizeof *meta, &c->bytes, err);
 }

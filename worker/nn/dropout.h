@@ -21,7 +21,7 @@ struct px_dropout {
 /* p in [0, 1). */
 static inline struct px_dropout px_dropout_at(uint64_t seed, uint64_t stream, uint64_t step, float p) {
   struct px_dropout d = { .below = (uint32_t)(p * 16777216.0F), .scale = 1 / (1 - p) };
-  px_philox(seed, stream, step, d.key);
+  px_rng_philox(seed, stream, step, d.key);
   return d;
 }
 

@@ -7,7 +7,7 @@
 #include "worker/nn/simd.h"
 
 enum px_status px_lamb_init(struct px_lamb *lamb, size_t n, struct px_lamb_options options) {
-  *lamb = (struct px_lamb){ options, 0, n, px_calloc(n, sizeof *lamb->m), px_calloc(n, sizeof *lamb->v) };
+  *lamb = (struct px_lamb){ options, 0, n, px_mem_calloc(n, sizeof *lamb->m), px_mem_calloc(n, sizeof *lamb->v) };
   if (lamb->m && lamb->v) return PX_OK;
   px_lamb_free(lamb);
   return PX_E_NO_MEMORY;

@@ -56,12 +56,12 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
     return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has a multiple of %d hidden units, not %u, and no dropout",
                    PX_LANES, shape->hidden);
   if (shape->layer_norm && shape->gelu) return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has ReLUs");
-  struct px_mlp *net = px_calloc(1, sizeof *net);
+  struct px_mlp *net = px_mem_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   net->shape = *shape;
   const struct px_mlp_layer last = px_mlp_layer(net, shape->layers);
   net->params_n = last.bias + last.out;
-  net->params = px_calloc(net->params_n, sizeof *net->params);
+  net->params = px_mem_calloc(net->params_n, sizeof *net->params);
   if (!net->params) {
     px_mlp_free(net);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
@@ -126,7 +126,7 @@ static enum px_status orthogonal(const struct px_mlp_layer *layer, struct px_rng
   const size_t size = (size_t)layer->in * layer->out;
   const bool tall = layer->out > layer->in; /* then the columns are orthonormal, else the rows */
   const size_t rows = tall ? layer->in : layer->out, n = tall ? layer->out : layer->in;
-  double *q = px_calloc(size, sizeof *q);
+  double *q = px_mem_calloc(size, sizeof *q);
   if (!q) return PX_E_NO_MEMORY;
   px_rng_normal(rng, weight, size);
   for (size_t i = 0; i < size; i++) q[i] = (double)weight[i];
@@ -159,34 +159,34 @@ enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t se
 
 static bool new_norms(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
   const size_t hidden_bytes = sizeof(float) * shape->hidden;
-  bool complete = (work->through = px_calloc(work->rows_max, hidden_bytes)) != NULL;
-  complete = (work->unused = px_calloc(2, hidden_bytes)) && complete;
+  bool complete = (work->through = px_mem_calloc(work->rows_max, hidden_bytes)) != NULL;
+  complete = (work->unused = px_mem_calloc(2, hidden_bytes)) && complete;
   for (uint32_t l = 0; l < shape->layers; l++) {
-    complete = (work->relu[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
-    complete = (work->normal[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
-    complete = (work->inverse[l] = px_calloc(work->rows_max, sizeof(float))) && complete;
+    complete = (work->relu[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
+    complete = (work->normal[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
+    complete = (work->inverse[l] = px_mem_calloc(work->rows_max, sizeof(float))) && complete;
   }
   return complete;
 }
 
 static bool new_slopes(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
   const size_t hidden_bytes = sizeof(float) * shape->hidden;
-  bool complete = (work->unused = px_calloc(2, hidden_bytes)) != NULL;
+  bool complete = (work->unused = px_mem_calloc(2, hidden_bytes)) != NULL;
   for (uint32_t l = 0; l < shape->layers; l++)
-    complete = (work->slope[l] = px_calloc(work->rows_max, hidden_bytes)) && complete;
+    complete = (work->slope[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
   return complete;
 }
 
 enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out) {
-  struct px_mlp_work *work = px_calloc(1, sizeof *work);
+  struct px_mlp_work *work = px_mem_calloc(1, sizeof *work);
   if (!work) return PX_E_NO_MEMORY;
   const size_t hidden_bytes = sizeof(float) * shape->hidden;
   work->rows_max = rows_max;
   work->scale = 1;
-  work->y = px_calloc(rows_max, sizeof(float) * shape->out);
+  work->y = px_mem_calloc(rows_max, sizeof(float) * shape->out);
   bool complete = work->y != NULL;
-  for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_calloc(rows_max, hidden_bytes)) && complete;
-  for (int i = 0; i < 2; i++) complete = (work->d[i] = px_calloc(rows_max, hidden_bytes)) && complete;
+  for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
+  for (int i = 0; i < 2; i++) complete = (work->d[i] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
   if (shape->layer_norm) complete = new_norms(work, shape) && complete;
   if (shape->gelu) complete = new_slopes(work, shape) && complete;
   if (!complete) {

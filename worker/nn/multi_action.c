@@ -18,13 +18,13 @@ struct px_multi_action {
 enum px_status px_multi_action_new(const struct px_mlp_shape *shape, uint32_t act_dim, uint32_t states_max, uint32_t times,
                           struct px_multi_action **out) {
   assert(shape->out == 1 && shape->dropout == 0 && !shape->layer_norm && !shape->gelu && act_dim < shape->in);
-  struct px_multi_action *fan = px_calloc(1, sizeof *fan);
+  struct px_multi_action *fan = px_mem_calloc(1, sizeof *fan);
   if (!fan) return PX_E_NO_MEMORY;
   fan->state_dim = shape->in - act_dim, fan->act_dim = act_dim, fan->hidden = shape->hidden;
   fan->states_max = states_max, fan->times = times;
   const enum px_status status = px_mlp_work_new(shape, states_max * times, &fan->work);
-  fan->action_weight = px_calloc(act_dim, sizeof(float) * shape->hidden);
-  fan->from_state = px_calloc(states_max, sizeof(float) * shape->hidden);
+  fan->action_weight = px_mem_calloc(act_dim, sizeof(float) * shape->hidden);
+  fan->from_state = px_mem_calloc(states_max, sizeof(float) * shape->hidden);
   if (status || !fan->action_weight || !fan->from_state) {
     px_multi_action_free(fan);
     return PX_E_NO_MEMORY;

@@ -84,7 +84,7 @@ static bool build(struct px_packed *p) {
 }
 
 enum px_status px_packed_new(uint32_t rows, uint32_t n, uint32_t k, const float *w, struct px_packed **out) {
-  struct px_packed *p = px_calloc(1, sizeof *p);
+  struct px_packed *p = px_mem_calloc(1, sizeof *p);
   if (!p) return PX_E_NO_MEMORY;
   p->rows = rows, p->n = n, p->k = k, p->w = w;
   px_mat_one_thread();

@@ -13,7 +13,7 @@
 enum { SETTLE = 15 };
 
 enum px_status px_spectral_new(struct px_mlp *net, struct px_spectral **out) {
-  struct px_spectral *s = px_calloc(1, sizeof *s);
+  struct px_spectral *s = px_mem_calloc(1, sizeof *s);
   if (!s) return PX_E_NO_MEMORY;
   s->net = net;
   for (uint32_t l = 0; l < net->shape.layers; l++) {
@@ -21,9 +21,9 @@ enum px_status px_spectral_new(struct px_mlp *net, struct px_spectral **out) {
     s->u_n += layer.out;
     s->v_n += layer.in;
   }
-  s->raw = px_calloc(net->params_n, sizeof *s->raw);
-  s->u = px_calloc(s->u_n, sizeof *s->u);
-  s->v = px_calloc(s->v_n, sizeof *s->v);
+  s->raw = px_mem_calloc(net->params_n, sizeof *s->raw);
+  s->u = px_mem_calloc(s->u_n, sizeof *s->u);
+  s->v = px_mem_calloc(s->v_n, sizeof *s->v);
   if (!s->raw || !s->u || !s->v) {
     px_spectral_free(s);
     return PX_E_NO_MEMORY;

@@ -36,10 +36,10 @@ void px_state_net(struct px_state *state, const char *of, struct px_mlp *net);
 void px_state_adam(struct px_state *state, const char *of, struct px_adam *adam);
 
 /* Appends a safetensors file of one flat tensor per array. */
-enum px_status px_state_write(const struct px_state *state, const struct px_st_meta *meta, size_t meta_n,
+enum px_status px_state_write(const struct px_state *state, const struct px_safetensors_meta *meta, size_t meta_n,
                               struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* Fills the arrays. BAD_DATA, with nothing changed, unless the file has exactly these arrays. */
-enum px_status px_state_read(const struct px_state *state, const struct px_st *st, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_state_read(const struct px_state *state, const struct px_safetensors *st, struct px_err *err) PX_MUST_CHECK;
 /* True if every float is finite: a state worth keeping. */
 bool px_state_finite(const struct px_state *state);
 

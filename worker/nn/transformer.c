@@ -136,7 +136,7 @@ enum px_status px_transformer_work_new(const struct px_transformer_shape *s, uin
                                        struct px_transformer_work **out) {
   const struct px_attention attention = { s->width, s->heads, s->tokens_max };
   const size_t d = s->width, bytes_max = (size_t)16 << 30;
-  struct px_transformer_work *w = px_calloc(1, sizeof *w);
+  struct px_transformer_work *w = px_mem_calloc(1, sizeof *w);
   bool complete = w && (w->arena = px_arena_new(bytes_max));
   if (complete) {
     w->tokens_n = tokens_n, w->asks_n = asks_n;

@@ -15,7 +15,7 @@ static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
                        struct fqe **out, struct px_err *err) {
   const uint32_t chunk = min_u32(spec->batch, PX_MLP_CHUNK), dims = act_count ? act_count : act_dim;
-  struct fqe *f = px_calloc(1, sizeof *f);
+  struct fqe *f = px_mem_calloc(1, sizeof *f);
   if (!f) return px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
   f->spec = *spec;
   f->dims = dims;
@@ -24,11 +24,11 @@ enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t a
   const struct px_mlp_shape shape = { .in = f->in, .out = 1, .hidden = spec->hidden, .layers = spec->layers };
   const struct rl_net_spec net = { .shape = shape, .seed = spec->seed, .lr = spec->lr, .rows = PX_MLP_CHUNK, .target = true };
   enum px_status status = rl_net_init(&f->critic, &net, err);
-  f->action = px_calloc(spec->batch, sizeof(float) * dims);
-  f->next = px_calloc(spec->batch, sizeof(float) * dims);
-  f->sa = px_calloc(PX_MLP_CHUNK, sizeof(float) * f->in);
-  f->q_target = px_calloc(chunk, sizeof(float));
-  f->dq = px_calloc(chunk, sizeof(float));
+  f->action = px_mem_calloc(spec->batch, sizeof(float) * dims);
+  f->next = px_mem_calloc(spec->batch, sizeof(float) * dims);
+  f->sa = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * f->in);
+  f->q_target = px_mem_calloc(chunk, sizeof(float));
+  f->dq = px_mem_calloc(chunk, sizeof(float));
   if (!status && (!f->action || !f->next || !f->sa || !f->q_target || !f->dq
                   || rl_batch_init(&f->batch, spec->batch, obs_dim, act_dim)))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
@@ -133,7 +133,7 @@ struct fqe_bounds fqe_bounds(const struct fqe_result *r, double gamma) {
 
 static enum px_status diverged(double loss, uint64_t step, struct px_err *err) {
   px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation", loss, step + 1);
-  px_err_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
+  px_fail_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
   return PX_E_NAN_LOSS;
 }
 

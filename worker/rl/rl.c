@@ -86,9 +86,9 @@ static enum px_status diverged(const struct run *r, size_t loss, uint64_t step, 
   px_fail(err, PX_E_NAN_LOSS, "%s is %g at update %" PRIu64, r->algo->losses[loss], r->last[loss], step + 1);
   list_remedies(r->spec, remedies, sizeof remedies);
   if (largest > usual)
-    px_err_hint(err, "Divide the rewards, which reach %g, so that they are about 1; or try one of: %s.", (double)largest, remedies);
+    px_fail_hint(err, "Divide the rewards, which reach %g, so that they are about 1; or try one of: %s.", (double)largest, remedies);
   else
-    px_err_hint(err, "Try one of: %s.", remedies);
+    px_fail_hint(err, "Try one of: %s.", remedies);
   return PX_E_NAN_LOSS;
 }
 

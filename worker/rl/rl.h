@@ -58,7 +58,7 @@ void rl_word(const struct rl_spec *spec, const char *name, char out[RL_WORD_MAX]
 /* The spec as key and value texts, for metadata; borrows `text`, which must outlive meta[RL_SPEC_META_MAX]. */
 enum { RL_SPEC_META_MAX = FLOW_OPTIONS_MAX + 2, RL_SPEC_VALUE_MAX = 32 };
 struct rl_spec_text { char value[RL_SPEC_META_MAX][RL_SPEC_VALUE_MAX]; };
-size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta);
+size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_safetensors_meta *meta);
 
 /* ---- the transitions that a spec uses (rl_data.c) */
 
@@ -169,7 +169,7 @@ bool rl_policy_target(const struct rl_policy *policy, double *target_return);
  * (dt_net.c) and metadata transformer_heads, _context, _return_scale, _target_return; metadata
  * format, kind, obs_clip, act_count if discrete, spec, numeric profile, and the caller's lineage. A net's input is
  * (s - obs_mean) / obs_scale within +-obs_clip; obs_scale is infinite where a dimension is left out. */
-enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_st_meta *lineage, size_t lineage_n,
+enum px_status rl_policy_save(const struct rl_policy *policy, const struct px_safetensors_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* BAD_DATA if it is not such a file. */
 enum px_status rl_policy_load(const void *bytes, size_t n, struct rl_policy **out, struct px_err *err) PX_MUST_CHECK;

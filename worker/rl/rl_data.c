@@ -36,7 +36,7 @@ static int by_value(const void *left, const void *right) {
 
 /* `confident`: the bound that the half of the proxies with the lowest scores keeps; ties at the bound are in. */
 static enum px_status find_median_score(const struct px_actions_merged *u, struct choice *choice, struct px_err *err) {
-  float *scores = px_calloc(u->proxy_n + 1, sizeof *scores);
+  float *scores = px_mem_calloc(u->proxy_n + 1, sizeof *scores);
   if (!scores) return px_fail(err, PX_E_NO_MEMORY, "no memory to sort the labels' scores");
   uint64_t n = 0;
   for (uint64_t i = 0; i < u->ds->steps_n && n < u->proxy_n; i++)
@@ -131,7 +131,7 @@ static enum px_status choose(const struct px_actions_merged *u, const struct cho
                              struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   const struct choice truth = true_part(choice);
-  struct ranked *ranked = px_calloc(traj_n, sizeof *ranked);
+  struct ranked *ranked = px_mem_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
   const uint32_t usable_n = rank_usable(u, choice, ranked);
   for (uint32_t i = 0; i < usable_n; i++) d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
@@ -173,7 +173,7 @@ static enum px_status sort_by_source(struct rl_data *d, double true_share, struc
   d->true_share = (double)d->true_n / d->n;
   if (d->true_n == 0 || d->proxy_n == 0 || true_share <= d->true_share) return PX_OK;
   d->true_share = true_share;
-  d->by_source = px_calloc(d->n, sizeof *d->by_source);
+  d->by_source = px_mem_calloc(d->n, sizeof *d->by_source);
   if (!d->by_source) return px_fail(err, PX_E_NO_MEMORY, "no memory for %u transitions", d->n);
   for (uint32_t i = 0, true_n = 0, proxy_n = d->true_n; i < d->n; i++)
     d->by_source[d->source[i] == PX_SOURCE_TRUE ? true_n++ : proxy_n++] = i;
@@ -213,8 +213,8 @@ static void measure_extremes(const struct rl_data *d, float *low, float *high) {
 
 static enum px_status statistics(struct rl_data *d, struct px_err *err) {
   const uint32_t dims = d->obs_dim;
-  double *stats = px_calloc(dims, 2 * sizeof *stats);
-  float *low = px_calloc(dims, 2 * sizeof *low);
+  double *stats = px_mem_calloc(dims, 2 * sizeof *stats);
+  float *low = px_mem_calloc(dims, 2 * sizeof *low);
   if (!stats || !low) {
     free(stats);
     free(low);
@@ -237,15 +237,15 @@ static enum px_status statistics(struct rl_data *d, struct px_err *err) {
 }
 
 static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *err) {
-  d->row = px_calloc(n, sizeof *d->row);
-  d->action = px_calloc(n, sizeof(float) * d->act_dim);
-  d->reward = px_calloc(n, sizeof(float));
-  d->not_done = px_calloc(n, sizeof(float));
-  d->weight = px_calloc(n, sizeof(float));
-  d->source = px_calloc(n, sizeof *d->source);
-  d->mean = px_calloc(d->obs_dim, sizeof(float));
-  d->scale = px_calloc(d->obs_dim, sizeof(float));
-  d->inv_scale = px_calloc(d->obs_dim, sizeof(float));
+  d->row = px_mem_calloc(n, sizeof *d->row);
+  d->action = px_mem_calloc(n, sizeof(float) * d->act_dim);
+  d->reward = px_mem_calloc(n, sizeof(float));
+  d->not_done = px_mem_calloc(n, sizeof(float));
+  d->weight = px_mem_calloc(n, sizeof(float));
+  d->source = px_mem_calloc(n, sizeof *d->source);
+  d->mean = px_mem_calloc(d->obs_dim, sizeof(float));
+  d->scale = px_mem_calloc(d->obs_dim, sizeof(float));
+  d->inv_scale = px_mem_calloc(d->obs_dim, sizeof(float));
   if (d->row && d->action && d->reward && d->not_done && d->weight && d->source && d->mean && d->scale
       && d->inv_scale)
     return PX_OK;
@@ -255,7 +255,7 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
 static enum px_status nothing_usable(const struct px_actions_merged *u, const struct choice *choice, struct px_err *err) {
   px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
   if (choice->verified && u->proxy_n)
-    px_err_hint(err, "There is no true action, and labels verified takes none of the %llu proxies that the simulator did not "
+    px_fail_hint(err, "There is no true action, and labels verified takes none of the %llu proxies that the simulator did not "
                      "verify: compare its model and layout with the data, raise the labeller's threshold, or give labels all.",
                 (unsigned long long)u->proxy_n);
   return PX_E_NO_LABELS;
@@ -267,8 +267,8 @@ static enum px_status data_new(const struct px_actions_merged *u, const struct c
   const struct choice truth = true_part(choice);
   enum px_status status;
   uint64_t n = 0;
-  struct rl_data *d = px_calloc(1, sizeof *d);
-  uint8_t *chosen = px_calloc(ds->traj_n ? ds->traj_n : 1, 1);
+  struct rl_data *d = px_mem_calloc(1, sizeof *d);
+  uint8_t *chosen = px_mem_calloc(ds->traj_n ? ds->traj_n : 1, 1);
   if (!d || !chosen) {
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for transitions");
     goto out;
@@ -335,22 +335,22 @@ float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
 
 enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {
   *b = (struct rl_batch){ .n = n, .obs_dim = obs_dim, .act_dim = act_dim };
-  b->index = px_calloc(n, sizeof *b->index);
-  b->rows = px_calloc(n, sizeof *b->rows);
-  b->s = px_calloc(n, sizeof(float) * obs_dim);
-  b->s2 = px_calloc(n, sizeof(float) * obs_dim);
-  b->action = px_calloc(n, sizeof(float) * act_dim);
-  b->reward = px_calloc(n, sizeof(float));
-  b->not_done = px_calloc(n, sizeof(float));
-  b->weight = px_calloc(n, sizeof(float));
+  b->index = px_mem_calloc(n, sizeof *b->index);
+  b->rows = px_mem_calloc(n, sizeof *b->rows);
+  b->s = px_mem_calloc(n, sizeof(float) * obs_dim);
+  b->s2 = px_mem_calloc(n, sizeof(float) * obs_dim);
+  b->action = px_mem_calloc(n, sizeof(float) * act_dim);
+  b->reward = px_mem_calloc(n, sizeof(float));
+  b->not_done = px_mem_calloc(n, sizeof(float));
+  b->weight = px_mem_calloc(n, sizeof(float));
   if (b->index && b->rows && b->s && b->s2 && b->action && b->reward && b->not_done && b->weight) return PX_OK;
   rl_batch_free(b);
   return PX_E_NO_MEMORY;
 }
 
 enum px_status rl_batch_want_next(struct rl_batch *b) {
-  b->next_action = px_calloc(b->n, sizeof(float) * b->act_dim);
-  b->next_weight = px_calloc(b->n, sizeof(float));
+  b->next_action = px_mem_calloc(b->n, sizeof(float) * b->act_dim);
+  b->next_weight = px_mem_calloc(b->n, sizeof(float));
   return b->next_action && b->next_weight ? PX_OK : PX_E_NO_MEMORY;
 }
 

@@ -8,7 +8,7 @@
 enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of, struct px_err *err) {
   *e = (struct rl_ema){ .decay = decay, .of = of };
   if (decay <= 0) return PX_OK;
-  e->mean = px_calloc(of.n, sizeof *e->mean);
+  e->mean = px_mem_calloc(of.n, sizeof *e->mean);
   if (!e->mean) return px_fail(err, PX_E_NO_MEMORY, "no memory for averaged weights");
   memcpy(e->mean, of.data, of.n * sizeof *e->mean);
   return PX_OK;
@@ -22,7 +22,7 @@ void rl_ema_free(struct rl_ema *e) {
 void rl_ema_step(struct rl_ema *e) {
   if (!e->mean) return;
   const double n = (double)++e->updates, keep = fmin(e->decay, (1 + n) / (10 + n));
-  px_polyak(e->of.n, (float)(1 - keep), e->of.data, e->mean);
+  px_adam_polyak(e->of.n, (float)(1 - keep), e->of.data, e->mean);
 }
 
 void rl_ema_arrays(struct rl_ema *e, struct px_state *list) {

@@ -34,6 +34,6 @@ void rl_net_scale_output(struct px_mlp *net, float factor);
 /* How many rows the chunk at `row` of n has. */
 static inline uint32_t rl_rows(uint32_t n, uint32_t row) { return n - row < PX_MLP_CHUNK ? n - row : PX_MLP_CHUNK; }
 /* out [n, O + A] = (s, a) by rows. */
-void rl_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out);
+void rl_net_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out);
 
 #endif

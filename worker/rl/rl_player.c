@@ -14,7 +14,7 @@ enum px_status rl_player_new(struct rl_policy *policy, uint32_t lanes, const dou
   const struct rl_sequence *q = &policy->sequence;
   if (target_return && !q->net)
     return px_fail_at(err, PX_E_BAD_FIELD, "/target_return", "only a policy that learned to aim at a return takes a target");
-  struct rl_player *player = px_calloc(1, sizeof *player);
+  struct rl_player *player = px_mem_calloc(1, sizeof *player);
   if (!player) return px_fail(err, PX_E_NO_MEMORY, "no memory for a player");
   player->policy = policy;
   if (q->net && dt_actor_new(q->net, lanes, q->net->shape.context, target_return ? *target_return : q->target_return,
@@ -79,7 +79,7 @@ static void act_along(struct rl_player *player, const struct px_dataset *ds, uin
 enum px_status rl_policy_along(struct rl_policy *policy, const struct px_dataset *ds, const struct px_progress *progress,
                                float *actions, struct px_err *err) {
   struct rl_player *player = NULL;
-  float *obs = px_calloc(LANES, sizeof(float) * ds->spaces.obs_dim), *acted = px_calloc(LANES, sizeof(float) * ds->spaces.act_dim);
+  float *obs = px_mem_calloc(LANES, sizeof(float) * ds->spaces.obs_dim), *acted = px_mem_calloc(LANES, sizeof(float) * ds->spaces.act_dim);
   enum px_status status = obs && acted ? rl_player_new(policy, LANES, NULL, &player, err)
                                        : px_fail(err, PX_E_NO_MEMORY, "no memory to act on the data");
   for (uint32_t first = 0, n; !status && first < ds->traj_n; first += n) {

@@ -25,18 +25,18 @@ void rl_policy_free(struct rl_policy *p) {
 }
 
 struct rl_policy *rl_policy_alloc(uint32_t obs_dim, uint32_t act_dim) {
-  struct rl_policy *p = px_calloc(1, sizeof *p);
+  struct rl_policy *p = px_mem_calloc(1, sizeof *p);
   if (!p) return NULL;
   p->obs_dim = obs_dim;
   p->act_dim = act_dim;
-  p->mean = px_calloc(obs_dim, sizeof(float));
-  p->scale = px_calloc(obs_dim, sizeof(float));
-  p->inv_scale = px_calloc(obs_dim, sizeof(float));
-  p->low = px_calloc(act_dim, sizeof(float));
-  p->high = px_calloc(act_dim, sizeof(float));
-  p->s = px_calloc(PX_MLP_CHUNK, sizeof(float) * obs_dim);
-  p->sa = px_calloc(PX_MLP_CHUNK, sizeof(float) * (obs_dim + act_dim));
-  p->y = px_calloc(PX_MLP_CHUNK, sizeof(float) * act_dim);
+  p->mean = px_mem_calloc(obs_dim, sizeof(float));
+  p->scale = px_mem_calloc(obs_dim, sizeof(float));
+  p->inv_scale = px_mem_calloc(obs_dim, sizeof(float));
+  p->low = px_mem_calloc(act_dim, sizeof(float));
+  p->high = px_mem_calloc(act_dim, sizeof(float));
+  p->s = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * obs_dim);
+  p->sa = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * (obs_dim + act_dim));
+  p->y = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * act_dim);
   if (p->mean && p->scale && p->inv_scale && p->low && p->high && p->s && p->sa && p->y) return p;
   rl_policy_free(p);
   return NULL;

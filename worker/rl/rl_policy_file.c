@@ -22,7 +22,7 @@ enum {
   HIDDEN_MAX = 4096
 };
 
-struct tensor_list { struct px_st_tensor tensors[TENSORS_MAX]; char names[TENSORS_MAX][NAME_MAX_BYTES]; size_t n; };
+struct tensor_list { struct px_safetensors_tensor tensors[TENSORS_MAX]; char names[TENSORS_MAX][NAME_MAX_BYTES]; size_t n; };
 
 static void layer_name(int net, uint32_t l, const char *part, char name[NAME_MAX_BYTES]) {
   snprintf(name, NAME_MAX_BYTES, "%s.%u.%s", net_names[net], l, part);
@@ -30,7 +30,7 @@ static void layer_name(int net, uint32_t l, const char *part, char name[NAME_MAX
 
 /* cols 0: a vector. The name is in names[n] already. */
 static void list_tensor(struct tensor_list *list, const float *data, uint32_t rows, uint32_t cols) {
-  list->tensors[list->n] = (struct px_st_tensor){ .name = list->names[list->n], .dtype = PX_DTYPE_F32,
+  list->tensors[list->n] = (struct px_safetensors_tensor){ .name = list->names[list->n], .dtype = PX_DTYPE_F32,
                                                   .rank = cols ? 2 : 1, .dims = { rows, cols }, .data = data };
   list->n++;
 }
@@ -72,24 +72,24 @@ static const char *const sequence_keys[SEQUENCE_META] = {
 };
 struct sequence_text { char value[SEQUENCE_META][32]; };
 
-static size_t sequence_meta(const struct rl_sequence *q, struct sequence_text *text, struct px_st_meta *meta) {
+static size_t sequence_meta(const struct rl_sequence *q, struct sequence_text *text, struct px_safetensors_meta *meta) {
   if (!q->net) return 0;
   const struct dt_shape *s = &q->net->shape;
   const double values[SEQUENCE_META] = { s->heads, s->context, q->return_scale, q->target_return };
   for (size_t i = 0; i < SEQUENCE_META; i++) {
     snprintf(text->value[i], sizeof text->value[i], "%.17g", values[i]);
-    meta[i] = (struct px_st_meta){ sequence_keys[i], text->value[i] };
+    meta[i] = (struct px_safetensors_meta){ sequence_keys[i], text->value[i] };
   }
   return SEQUENCE_META;
 }
 
-enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta *lineage, size_t lineage_n,
+enum px_status rl_policy_save(const struct rl_policy *p, const struct px_safetensors_meta *lineage, size_t lineage_n,
                               struct px_buf *out, struct px_err *err) {
   struct rl_spec_text text;
   struct sequence_text sequence;
   char profile[PX_MAT_PROFILE_MAX], count[16], clip[32];
-  struct tensor_list *list = px_calloc(1, sizeof *list);
-  struct px_st_meta *meta = px_calloc(5 + RL_SPEC_META_MAX + SEQUENCE_META + lineage_n, sizeof *meta);
+  struct tensor_list *list = px_mem_calloc(1, sizeof *list);
+  struct px_safetensors_meta *meta = px_mem_calloc(5 + RL_SPEC_META_MAX + SEQUENCE_META + lineage_n, sizeof *meta);
   enum px_status status = PX_E_NO_MEMORY;
   if (!list || !meta) {
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to write a policy");
@@ -103,39 +103,39 @@ enum px_status rl_policy_save(const struct rl_policy *p, const struct px_st_meta
   list_sequence(list, p->sequence.net);
   px_mat_profile(profile);
   size_t n = 0;
-  meta[n++] = (struct px_st_meta){ "format", format_name };
-  meta[n++] = (struct px_st_meta){ "kind", kind_names[p->kind] };
-  meta[n++] = (struct px_st_meta){ "numeric_profile", profile };
+  meta[n++] = (struct px_safetensors_meta){ "format", format_name };
+  meta[n++] = (struct px_safetensors_meta){ "kind", kind_names[p->kind] };
+  meta[n++] = (struct px_safetensors_meta){ "numeric_profile", profile };
   snprintf(clip, sizeof clip, "%.9g", (double)p->clip);
-  if (isfinite(p->clip)) meta[n++] = (struct px_st_meta){ clip_key, clip };
+  if (isfinite(p->clip)) meta[n++] = (struct px_safetensors_meta){ clip_key, clip };
   snprintf(count, sizeof count, "%u", p->act_count);
-  if (p->act_count) meta[n++] = (struct px_st_meta){ "act_count", count };
+  if (p->act_count) meta[n++] = (struct px_safetensors_meta){ "act_count", count };
   n += sequence_meta(&p->sequence, &sequence, meta + n);
   if (p->has_spec) n += rl_spec_meta(&p->spec, &text, meta + n);
   for (size_t i = 0; i < lineage_n; i++) meta[n++] = lineage[i];
-  status = px_st_write(list->tensors, list->n, meta, n, out, err);
+  status = px_safetensors_write(list->tensors, list->n, meta, n, out, err);
 out:
   free(meta);
   free(list);
   return status;
 }
 
-static enum px_status take_vector(const struct px_st *st, const char *name, uint32_t n, float *out,
+static enum px_status take_vector(const struct px_safetensors *st, const char *name, uint32_t n, float *out,
                                   struct px_err *err) {
   const void *data;
   const uint64_t dims[] = { n };
-  const enum px_status status = px_st_take(st, name, PX_DTYPE_F32, 1, dims, &data, err);
+  const enum px_status status = px_safetensors_take(st, name, PX_DTYPE_F32, 1, dims, &data, err);
   if (!status) memcpy(out, data, n * sizeof *out);
   return status;
 }
 
-static enum px_status take_layer(const struct px_st *st, int net, uint32_t l, struct px_mlp *mlp, struct px_err *err) {
+static enum px_status take_layer(const struct px_safetensors *st, int net, uint32_t l, struct px_mlp *mlp, struct px_err *err) {
   const struct px_mlp_layer layer = px_mlp_layer(mlp, l);
   const uint64_t dims[] = { layer.out, layer.in };
   const void *data;
   char name[NAME_MAX_BYTES];
   layer_name(net, l, "weight", name);
-  enum px_status status = px_st_take(st, name, PX_DTYPE_F32, 2, dims, &data, err);
+  enum px_status status = px_safetensors_take(st, name, PX_DTYPE_F32, 2, dims, &data, err);
   if (status) return status;
   memcpy(mlp->params + layer.weight, data, sizeof(float) * layer.out * layer.in);
   layer_name(net, l, "bias", name);
@@ -148,10 +148,10 @@ static enum px_status take_layer(const struct px_st *st, int net, uint32_t l, st
 }
 
 /* A layer's width, from its bias. */
-static enum px_status take_width(const struct px_st *st, int net, uint32_t l, uint32_t *width, struct px_err *err) {
+static enum px_status take_width(const struct px_safetensors *st, int net, uint32_t l, uint32_t *width, struct px_err *err) {
   char name[NAME_MAX_BYTES];
   layer_name(net, l, "bias", name);
-  const struct px_st_tensor *bias = px_st_find(st, name);
+  const struct px_safetensors_tensor *bias = px_safetensors_find(st, name);
   if (!bias || bias->rank != 1 || bias->dims[0] > HIDDEN_MAX)
     return px_fail(err, PX_E_BAD_DATA, "the tensor %s is missing or malformed", name);
   *width = (uint32_t)bias->dims[0];
@@ -159,10 +159,10 @@ static enum px_status take_width(const struct px_st *st, int net, uint32_t l, ui
 }
 
 /* The layers' number and widths follow from the tensors' names and shapes; nets with layer norms have their gains. */
-static enum px_status take_net(const struct px_st *st, int net, uint32_t in, struct px_mlp **out, struct px_err *err) {
+static enum px_status take_net(const struct px_safetensors *st, int net, uint32_t in, struct px_mlp **out, struct px_err *err) {
   char name[NAME_MAX_BYTES];
   uint32_t layers = 0;
-  for (layer_name(net, 0, "weight", name); layers <= LAYERS_MAX && px_st_find(st, name); )
+  for (layer_name(net, 0, "weight", name); layers <= LAYERS_MAX && px_safetensors_find(st, name); )
     layer_name(net, ++layers, "weight", name);
   if (layers < 2 || layers > LAYERS_MAX)
     return px_fail(err, PX_E_BAD_DATA, "%u layers of the %s were found", layers, net_names[net]);
@@ -172,7 +172,7 @@ static enum px_status take_net(const struct px_st *st, int net, uint32_t in, str
   if (status) return status;
   layer_name(net, 0, "gain", name);
   const struct px_mlp_shape shape = { .in = in, .out = width, .hidden = hidden, .layers = layers - 1,
-                                      .layer_norm = px_st_find(st, name) != NULL };
+                                      .layer_norm = px_safetensors_find(st, name) != NULL };
   struct px_mlp *mlp;
   if (px_mlp_new(&shape, &mlp, err)) return px_fail(err, PX_E_BAD_DATA, "the %s has an impossible shape", net_names[net]);
   for (uint32_t l = 0; l < layers; l++) {
@@ -186,9 +186,9 @@ static enum px_status take_net(const struct px_st *st, int net, uint32_t in, str
 
 /* ---- transformers */
 
-static enum px_status take_number(const struct px_st *st, int which, double low, double high, double *out,
+static enum px_status take_number(const struct px_safetensors *st, int which, double low, double high, double *out,
                                   struct px_err *err) {
-  const char *text = px_st_meta(st, sequence_keys[which]);
+  const char *text = px_safetensors_meta(st, sequence_keys[which]);
   char *end = NULL;
   const double value = text ? strtod(text, &end) : 0;
   if (!text || end == text || *end || !(value >= low && value <= high))
@@ -198,14 +198,14 @@ static enum px_status take_number(const struct px_st *st, int which, double low,
 }
 
 /* Rows of a tensor of that name; 0 if there is none. */
-static uint32_t rows_of(const struct px_st *st, const char *name) {
+static uint32_t rows_of(const struct px_safetensors *st, const char *name) {
   char full[NAME_MAX_BYTES];
   snprintf(full, sizeof full, "%s%s", sequence_prefix, name);
-  const struct px_st_tensor *tensor = px_st_find(st, full);
+  const struct px_safetensors_tensor *tensor = px_safetensors_find(st, full);
   return tensor && tensor->rank && tensor->dims[0] <= UINT32_MAX ? (uint32_t)tensor->dims[0] : 0;
 }
 
-static uint32_t count_layers(const struct px_st *st) {
+static uint32_t count_layers(const struct px_safetensors *st) {
   char name[PX_TENSOR_NAME_MAX];
   uint32_t n = 0;
   for (; n <= PX_TRANSFORMER_LAYERS_MAX; n++) {
@@ -215,24 +215,24 @@ static uint32_t count_layers(const struct px_st *st) {
   return n;
 }
 
-static enum px_status take_tensors(const struct px_st *st, struct dt_net *net, struct px_err *err) {
-  if (px_st_tensors_n(st) != STATISTICS_N + net->tensors_n)
+static enum px_status take_tensors(const struct px_safetensors *st, struct dt_net *net, struct px_err *err) {
+  if (px_safetensors_tensors_n(st) != STATISTICS_N + net->tensors_n)
     return px_fail(err, PX_E_BAD_DATA, "%zu tensors of a policy, where a transformer of %u layers has %zu",
-                   px_st_tensors_n(st), net->shape.layers, STATISTICS_N + net->tensors_n);
+                   px_safetensors_tensors_n(st), net->shape.layers, STATISTICS_N + net->tensors_n);
   for (size_t i = 0; i < net->tensors_n; i++) {
     const struct px_tensor *t = &net->tensors[i];
     const uint64_t dims[] = { t->rows, t->cols };
     char name[NAME_MAX_BYTES];
     const void *data;
     snprintf(name, sizeof name, "%s%s", sequence_prefix, t->name);
-    const enum px_status status = px_st_take(st, name, PX_DTYPE_F32, t->cols ? 2 : 1, dims, &data, err);
+    const enum px_status status = px_safetensors_take(st, name, PX_DTYPE_F32, t->cols ? 2 : 1, dims, &data, err);
     if (status) return status;
     memcpy(net->params + t->at, data, px_tensor_n(t) * sizeof(float));
   }
   return PX_OK;
 }
 
-static enum px_status take_sequence(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
+static enum px_status take_sequence(const struct px_safetensors *st, struct rl_policy *p, struct px_err *err) {
   struct rl_sequence *q = &p->sequence;
   double heads = 0, context = 0;
   enum px_status status = take_number(st, SEQUENCE_HEADS, 1, HIDDEN_MAX, &heads, err);
@@ -251,8 +251,8 @@ static enum px_status take_sequence(const struct px_st *st, struct rl_policy *p,
 
 /* ---- policies */
 
-static enum px_status take_kind(const struct px_st *st, enum rl_policy_kind *kind, struct px_err *err) {
-  const char *name = px_st_meta(st, "kind");
+static enum px_status take_kind(const struct px_safetensors *st, enum rl_policy_kind *kind, struct px_err *err) {
+  const char *name = px_safetensors_meta(st, "kind");
   for (int i = 0; name && i < KINDS_N; i++) {
     if (strcmp(name, kind_names[i]) != 0) continue;
     *kind = (enum rl_policy_kind)i;
@@ -276,8 +276,8 @@ static enum px_status check_outputs(const struct rl_policy *p, struct px_err *er
                  p->act_count);
 }
 
-static enum px_status take_count(const struct px_st *st, uint32_t *count, struct px_err *err) {
-  const char *text = px_st_meta(st, "act_count");
+static enum px_status take_count(const struct px_safetensors *st, uint32_t *count, struct px_err *err) {
+  const char *text = px_safetensors_meta(st, "act_count");
   char *end;
   const unsigned long n = text ? strtoul(text, &end, 10) : 0;
   if (text && (*end || n < 2 || n > PX_ACT_COUNT_MAX))
@@ -287,22 +287,22 @@ static enum px_status take_count(const struct px_st *st, uint32_t *count, struct
 }
 
 /* Files of older versions have none, and are not clipped. */
-static enum px_status take_clip(const struct px_st *st, float *clip, struct px_err *err) {
-  const char *text = px_st_meta(st, clip_key);
+static enum px_status take_clip(const struct px_safetensors *st, float *clip, struct px_err *err) {
+  const char *text = px_safetensors_meta(st, clip_key);
   char *end;
   *clip = text ? strtof(text, &end) : HUGE_VALF;
   if (text && (end == text || *end || !(*clip > 0))) return px_fail(err, PX_E_BAD_DATA, "obs_clip is '%.32s'", text);
   return PX_OK;
 }
 
-static double gamma_of(const struct px_st *st) {
-  const char *text = px_st_meta(st, "gamma");
+static double gamma_of(const struct px_safetensors *st) {
+  const char *text = px_safetensors_meta(st, "gamma");
   char *end;
   const double gamma = text ? strtod(text, &end) : 1;
   return text && end != text && !*end && gamma >= 0 && gamma <= 1 ? gamma : 1;
 }
 
-static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, struct px_err *err) {
+static enum px_status take_policy(const struct px_safetensors *st, struct rl_policy *p, struct px_err *err) {
   enum px_status status;
   p->gamma = gamma_of(st);
   if ((status = take_vector(st, "obs_mean", p->obs_dim, p->mean, err))) return status;
@@ -321,19 +321,19 @@ static enum px_status take_policy(const struct px_st *st, struct rl_policy *p, s
   }
   if ((status = take_net(st, RL_ACTOR, p->obs_dim, &p->nets[RL_ACTOR], err))) return status;
   const uint32_t critic_in = p->obs_dim + (p->kind == RL_ARGMAX ? 0 : p->act_dim);
-  if (px_st_find(st, "critic.0.weight") && (status = take_net(st, RL_CRITIC, critic_in, &p->nets[RL_CRITIC], err)))
+  if (px_safetensors_find(st, "critic.0.weight") && (status = take_net(st, RL_CRITIC, critic_in, &p->nets[RL_CRITIC], err)))
     return status;
   if ((status = check_outputs(p, err))) return status;
   return rl_policy_ready(p, err);
 }
 
 enum px_status rl_policy_load(const void *bytes, size_t n, struct rl_policy **out, struct px_err *err) {
-  struct px_st *st;
+  struct px_safetensors *st;
   struct rl_policy *p = NULL;
-  enum px_status status = px_st_parse(bytes, n, &st, err);
+  enum px_status status = px_safetensors_parse(bytes, n, &st, err);
   if (status) return status;
-  const char *format = px_st_meta(st, "format");
-  const struct px_st_tensor *mean = px_st_find(st, "obs_mean"), *low = px_st_find(st, "act_low");
+  const char *format = px_safetensors_meta(st, "format");
+  const struct px_safetensors_tensor *mean = px_safetensors_find(st, "obs_mean"), *low = px_safetensors_find(st, "act_low");
   if (!format || strcmp(format, format_name) != 0 || !mean || mean->rank != 1 || mean->dims[0] > PX_OBS_MAX || !low
       || low->rank != 1 || low->dims[0] > PX_ACT_MAX) {
     status = px_fail(err, PX_E_BAD_DATA, "this file is not a policy (%s)", format_name);
@@ -344,6 +344,6 @@ enum px_status rl_policy_load(const void *bytes, size_t n, struct rl_policy **ou
   if (status) rl_policy_free(p);
   else *out = p;
 out:
-  px_st_free(st);
+  px_safetensors_free(st);
   return status;
 }

@@ -30,7 +30,7 @@ static double walk(const struct rl_data *data, double gamma, float *out) {
 }
 
 float *rl_returns_new(const struct rl_data *data, double gamma) {
-  float *out = px_calloc(data->n, sizeof *out);
+  float *out = px_mem_calloc(data->n, sizeof *out);
   if (out) walk(data, gamma, out);
   return out;
 }

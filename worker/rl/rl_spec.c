@@ -30,7 +30,7 @@ enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec 
     json_t *initial = given ? NULL : px_json_parse(fields[i].initial, strlen(fields[i].initial), JSON_DECODE_ANY, NULL);
     const json_t *value = given ? given : initial;
     if (!value) return px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", fields[i].name, algo);
-    spec->value[i] = json_is_string(value)    ? flow_word_place(fields[i].words, json_string_value(value))
+    spec->value[i] = json_is_string(value)    ? flow_field_word_place(fields[i].words, json_string_value(value))
                      : json_is_boolean(value) ? json_is_true(value)
                                               : json_number_value(value);
     json_decref(initial);
@@ -61,7 +61,7 @@ enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
   size_t len;
   if (field->type == FLOW_BOOL) low = 0, high = 1;
   if (field->type == FLOW_ENUM)
-    for (low = 0, high = 0; flow_word_at(field->words, (size_t)high + 1, &len);) high++;
+    for (low = 0, high = 0; flow_field_word_at(field->words, (size_t)high + 1, &len);) high++;
   if (!(value >= low && value <= high))
     return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s is %g; it must be from %g to %g", name, value, low, high);
   spec->value[at] = value;
@@ -71,7 +71,7 @@ enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
 enum px_status rl_spec_say(struct rl_spec *spec, const char *name, const char *word, struct px_err *err) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
-  const int place = field && field->type == FLOW_ENUM ? flow_word_place(field->words, word) : -1;
+  const int place = field && field->type == FLOW_ENUM ? flow_field_word_place(field->words, word) : -1;
   if (place >= 0) return rl_spec_set(spec, name, place, err);
   char pointer[64];
   snprintf(pointer, sizeof pointer, "/%.48s", name);
@@ -96,30 +96,30 @@ bool rl_says(const struct rl_spec *spec, const char *name, const char *word) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
   assert(field && field->type == FLOW_ENUM);
-  return field && spec->value[at] == flow_word_place(field->words, word);
+  return field && spec->value[at] == flow_field_word_place(field->words, word);
 }
 
 void rl_word(const struct rl_spec *spec, const char *name, char out[RL_WORD_MAX]) {
   size_t at, len = 0;
   const struct flow_field *field = option(spec, name, &at);
   assert(field && field->type == FLOW_ENUM);
-  const char *word = field ? flow_word_at(field->words, (size_t)spec->value[at], &len) : NULL;
+  const char *word = field ? flow_field_word_at(field->words, (size_t)spec->value[at], &len) : NULL;
   snprintf(out, RL_WORD_MAX, "%.*s", (int)len, word ? word : "");
 }
 
-size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_st_meta *meta) {
+size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_safetensors_meta *meta) {
   const struct flow_field *fields = flow_algo_options(spec->algo);
   size_t n = 0, len;
-  meta[n++] = (struct px_st_meta){ "algo", spec->algo };
+  meta[n++] = (struct px_safetensors_meta){ "algo", spec->algo };
   snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%" PRIu64, spec->seed);
-  meta[n] = (struct px_st_meta){ "seed", text->value[n] };
+  meta[n] = (struct px_safetensors_meta){ "seed", text->value[n] };
   n++;
   for (size_t i = 0; fields[i].name; i++) {
     if (!is_option(&fields[i])) continue;
-    const char *word = fields[i].type == FLOW_ENUM ? flow_word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
+    const char *word = fields[i].type == FLOW_ENUM ? flow_field_word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
     if (word) snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.*s", (int)len, word);
     else snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.9g", spec->value[i]);
-    meta[n] = (struct px_st_meta){ fields[i].name, text->value[n] };
+    meta[n] = (struct px_safetensors_meta){ fields[i].name, text->value[n] };
     n++;
   }
   return n;

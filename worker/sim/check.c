@@ -46,10 +46,10 @@ static void finish(struct check *c) {
 enum px_status sim_check(struct sim *sim, const struct sim_options *options,
                          const struct px_dataset *ds, const struct px_progress *progress,
                          struct sim_fit *out, struct px_err *err) {
-  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  enum px_status status = sim_model_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
-  struct check c = { .options = options, .fit = px_calloc(1, sizeof *c.fit),
-                     .residuals = px_calloc(SIM_CHECK_STEPS, sizeof(double)) };
+  struct check c = { .options = options, .fit = px_mem_calloc(1, sizeof *c.fit),
+                     .residuals = px_mem_calloc(SIM_CHECK_STEPS, sizeof(double)) };
   const struct sim_replay replay = { .sim = sim, .ds = ds, .steps_max = SIM_CHECK_STEPS,
                                      .progress = progress, .visit = count, .ctx = &c };
   if (!c.fit || !c.residuals)
@@ -98,7 +98,7 @@ enum px_status sim_fit_judge(const struct sim_fit *fit, struct px_err *err) {
           "deviations of s' - s: %s",
           (unsigned long long)fit->steps_n, (unsigned long long)fit->unstable_n, fit->median, most,
           worst);
-  px_err_hint(
+  px_fail_hint(
     err,
     "Check the observations' order, frame_skip, the time step, the delay and the actions' scale.");
   return PX_E_BAD_DATA;

@@ -19,7 +19,7 @@ static const double UNSTABLE = 1e6; /* what an unstable step's residual counts a
 
 /* ---- adjusting */
 
-struct sim_adjustment sim_adjustment_none(const struct sim *sim) {
+struct sim_adjustment sim_identify_none(const struct sim *sim) {
   struct sim_adjustment a = { .delay = sim->opened_delay };
   for (int k = 0; k < N; k++) a.factor[k] = 1;
   return a;
@@ -64,7 +64,7 @@ static void adjust(void *ctx) {
   mj_resetData(m, sim->data);
 }
 
-enum px_status sim_adjust(struct sim *sim, const struct sim_adjustment *to, struct px_err *err) {
+enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *to, struct px_err *err) {
   for (int k = 0; k < N; k++)
     if (!(to->factor[k] >= SIM_FACTOR_LEAST && to->factor[k] <= SIM_FACTOR_MOST))
       return px_fail_at(err, PX_E_BAD_FIELD, sim_factor_name[k],
@@ -121,7 +121,7 @@ static enum px_status evaluate(struct fit *f, const double *at, struct outcome *
   const struct sim_replay replay = { .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max,
                                      .visit = take, .ctx = &t };
   for (int k = 0; k < N; k++) to.factor[k] = exp(at[k]);
-  enum px_status status = sim_adjust(f->sim, &to, err);
+  enum px_status status = sim_identify_adjust(f->sim, &to, err);
   if (!status)
     status = px_progress_report(f->progress, "identify", ++f->evaluated, f->evaluations_max, NULL, 0);
   out->n = 0;
@@ -275,8 +275,8 @@ static enum px_status scan(struct fit *f, uint32_t delay_max, struct sim_identif
 }
 
 static bool outcome_new(struct outcome *o, uint32_t obs_dim) {
-  o->cost = px_calloc(SIM_IDENTIFY_STEPS, sizeof *o->cost);
-  o->r = px_calloc((size_t)SIM_IDENTIFY_STEPS * obs_dim, sizeof *o->r);
+  o->cost = px_mem_calloc(SIM_IDENTIFY_STEPS, sizeof *o->cost);
+  o->r = px_mem_calloc((size_t)SIM_IDENTIFY_STEPS * obs_dim, sizeof *o->r);
   return o->cost && o->r;
 }
 
@@ -286,7 +286,7 @@ static void outcome_free(struct outcome *o) {
 }
 
 static bool fit_new(struct fit *f) {
-  f->sorted = px_calloc(SIM_IDENTIFY_STEPS, sizeof *f->sorted);
+  f->sorted = px_mem_calloc(SIM_IDENTIFY_STEPS, sizeof *f->sorted);
   bool made = f->sorted && outcome_new(&f->base, f->obs_dim);
   for (int k = 0; k < N; k++) made = made && outcome_new(&f->nudged[k], f->obs_dim);
   return made;
@@ -300,7 +300,7 @@ static void fit_free(struct fit *f) {
 
 /* The factors, if they explain more than the model as it was opened. */
 static enum px_status finish(struct fit *f, struct sim_identified *out, struct px_err *err) {
-  const struct sim_adjustment none = sim_adjustment_none(f->sim);
+  const struct sim_adjustment none = sim_identify_none(f->sim);
   out->median_after = median(f, &f->base);
   out->steps_n = f->base.n;
   for (int k = 0; k < N; k++) {
@@ -314,21 +314,21 @@ static enum px_status finish(struct fit *f, struct sim_identified *out, struct p
     out->adjustment = none;
     out->median_after = out->median_before;
   }
-  return sim_adjust(f->sim, &out->adjustment, err);
+  return sim_identify_adjust(f->sim, &out->adjustment, err);
 }
 
 enum px_status sim_identify(struct sim *sim, const struct sim_options *options,
                             const struct px_dataset *ds, uint32_t delay_max,
                             const struct px_progress *progress, struct sim_identified *out,
                             struct px_err *err) {
-  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  enum px_status status = sim_model_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   if (delay_max > SIM_DELAY_MAX)
     return px_fail(err, PX_E_BAD_FIELD, "delays up to %u: up to %d are possible", delay_max,
                    SIM_DELAY_MAX);
   struct fit f = { .sim = sim, .ds = ds, .progress = progress, .obs_dim = ds->spaces.obs_dim };
   f.evaluations_max = 3 * ((int64_t)delay_max + 2) + 1 + ITERATIONS * (N + REFUSALS_MAX);
-  struct sim_identified found = { .adjustment = sim_adjustment_none(sim) };
+  struct sim_identified found = { .adjustment = sim_identify_none(sim) };
   if (!fit_new(&f)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
   if (!status) status = scan(&f, delay_max, &found, err);
   if (!status && !isfinite(found.median_before) && f.base.n == 0)
@@ -338,7 +338,7 @@ enum px_status sim_identify(struct sim *sim, const struct sim_options *options,
   if (!status) status = finish(&f, &found, err);
   if (!status) *out = found;
   fit_free(&f);
-  const struct sim_adjustment none = sim_adjustment_none(sim);
-  if (status && sim->own && sim_adjust(sim, &none, NULL)) return PX_E_INTERNAL;
+  const struct sim_adjustment none = sim_identify_none(sim);
+  if (status && sim->own && sim_identify_adjust(sim, &none, NULL)) return PX_E_INTERNAL;
   return status;
 }

@@ -33,10 +33,10 @@ enum { SIM_IDENTIFY_STEPS = 2000 };
 #define SIM_FACTOR_MOST 10.0
 
 /* No adjustment: what sim_open gives. */
-struct sim_adjustment sim_adjustment_none(const struct sim *sim);
+struct sim_adjustment sim_identify_none(const struct sim *sim);
 /* Sets the model's numbers to the factors times those it was opened with. BAD_FIELD for a factor
  * outside [SIM_FACTOR_LEAST, SIM_FACTOR_MOST] or a delay above SIM_DELAY_MAX. */
-enum px_status sim_adjust(struct sim *sim, const struct sim_adjustment *adjustment,
+enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *adjustment,
                           struct px_err *err) PX_MUST_CHECK;
 
 struct sim_identified {

@@ -34,20 +34,20 @@ void sim_labels_free(struct sim_labels *labels) {
 }
 
 struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t from, uint32_t to) {
-  struct sim_labels *l = px_calloc(1, sizeof *l);
+  struct sim_labels *l = px_mem_calloc(1, sizeof *l);
   if (!l) return NULL;
   const size_t n = ds->step_start[to] - ds->step_start[from], dims = ds->spaces.act_dim;
   l->traj_from = from;
   l->traj_to = to;
   l->act_dim = (uint32_t)dims;
   l->steps_n = n;
-  l->actions = px_calloc(n, sizeof(float) * dims);
-  l->std = px_calloc(n, sizeof(float) * dims);
-  l->epistemic = px_calloc(n, sizeof(float) * dims);
-  l->score = px_calloc(n, sizeof(float));
-  l->known = px_calloc(n, 1);
-  l->residual = px_calloc(n, sizeof(float));
-  l->verified = px_calloc(n, 1);
+  l->actions = px_mem_calloc(n, sizeof(float) * dims);
+  l->std = px_mem_calloc(n, sizeof(float) * dims);
+  l->epistemic = px_mem_calloc(n, sizeof(float) * dims);
+  l->score = px_mem_calloc(n, sizeof(float));
+  l->known = px_mem_calloc(n, 1);
+  l->residual = px_mem_calloc(n, sizeof(float));
+  l->verified = px_mem_calloc(n, 1);
   if (l->actions && l->std && l->epistemic && l->score && l->known && l->residual && l->verified)
     return l;
   sim_labels_free(l);
@@ -192,8 +192,8 @@ static void label_step(void *ctx) {
     write_label(l, row, p, std);
   }
   memcpy(l->last, p->u, sizeof(double) * dims);
-  if (isfinite(p->cost)) sim_state_copy(sim->model, &sim->x, &p->next);
-  else sim_begin(sim, s + obs, NULL);
+  if (isfinite(p->cost)) sim_model_state_copy(sim->model, &sim->x, &p->next);
+  else sim_model_begin(sim, s + obs, NULL);
 }
 
 static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
@@ -206,8 +206,8 @@ static enum px_status label_trajectory(struct labeller *l, struct px_err *err) {
   sim_solve_forget(l->sim);
   sim_recall_forget(l->recall);
   for (l->t = 0; l->t < steps && px_dataset_next_known(ds, l->traj, l->t); l->t++) {
-    if (l->t == 0) sim_begin(l->sim, rows, rows + obs);
-    else sim_observe(l->sim, rows + l->t * obs);
+    if (l->t == 0) sim_model_begin(l->sim, rows, rows + obs);
+    else sim_model_observe(l->sim, rows + l->t * obs);
     enum px_status status = px_physics_guard(label_step, l, err);
     if (status) {
       struct px_err why = *err;
@@ -231,7 +231,7 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options,
                          struct sim_labels **out, struct px_err *err) {
   struct px_err own;
   if (!err) err = &own;
-  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  enum px_status status = sim_model_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,

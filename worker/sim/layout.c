@@ -109,7 +109,7 @@ static enum px_status first_state(struct sim *sim, struct px_err *err) {
 enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struct px_err *err) {
   enum px_status status = check_numbers(layout, err);
   if (status) return status;
-  struct sim *sim = px_calloc(1, sizeof *sim);
+  struct sim *sim = px_mem_calloc(1, sizeof *sim);
   if (!sim) return px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   sim->layout = *layout;
   sim->layout.mjcf = NULL;
@@ -122,7 +122,7 @@ enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struc
   if (!status && layout->time_step > 0) sim->model->opt.timestep = layout->time_step;
   if (!status) sim->model->opt.disableflags |= mjDSBL_SENSOR; /* nobody reads them */
   if (!status) status = first_state(sim, err);
-  if (!status && !(sim_state_new(sim->model, &sim->x) && sim_work_new(sim)))
+  if (!status && !(sim_model_state_new(sim->model, &sim->x) && sim_solve_work_new(sim)))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   if (status) sim_close(sim);
   else *out = sim;
@@ -131,8 +131,8 @@ enum px_status sim_open(const struct sim_layout *layout, struct sim **out, struc
 
 void sim_close(struct sim *sim) {
   if (!sim) return;
-  sim_work_free(sim);
-  sim_state_free(&sim->x);
+  sim_solve_work_free(sim);
+  sim_model_state_free(&sim->x);
   if (sim->data) mj_deleteData(sim->data);
   if (sim->model) mj_deleteModel(sim->model);
   if (sim->own) mj_deleteModel(sim->own);

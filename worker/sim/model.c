@@ -7,35 +7,35 @@
 
 #include "lib/base/mem.h"
 
-bool sim_state_new(const mjModel *m, struct sim_state *out) {
+bool sim_model_state_new(const mjModel *m, struct sim_state *out) {
   const size_t n = (size_t)m->nq + (size_t)m->nv * 2 + (size_t)m->na;
-  mjtNum *block = px_calloc(n, sizeof *block);
+  mjtNum *block = px_mem_calloc(n, sizeof *block);
   if (!block) return false;
   *out = (struct sim_state){ block, block + m->nq, block + m->nq + m->nv,
                              block + m->nq + m->nv + m->na };
   return true;
 }
 
-void sim_state_free(struct sim_state *state) { free(state->qpos); }
+void sim_model_state_free(struct sim_state *state) { free(state->qpos); }
 
 static size_t state_bytes(const mjModel *m) {
   return sizeof(mjtNum) * ((size_t)m->nq + (size_t)m->nv * 2 + (size_t)m->na);
 }
 
-void sim_state_copy(const mjModel *m, struct sim_state *to, const struct sim_state *from) {
+void sim_model_state_copy(const mjModel *m, struct sim_state *to, const struct sim_state *from) {
   memcpy(to->qpos, from->qpos, state_bytes(m));
 }
 
-bool sim_point_new(const struct sim *sim, struct sim_point *p) {
-  p->u = px_calloc(sim->layout.act_dim, sizeof *p->u);
-  p->r = px_calloc(sim->layout.obs_dim, sizeof *p->r);
-  return sim_state_new(sim->model, &p->next) && p->u && p->r;
+bool sim_model_point_new(const struct sim *sim, struct sim_point *p) {
+  p->u = px_mem_calloc(sim->layout.act_dim, sizeof *p->u);
+  p->r = px_mem_calloc(sim->layout.obs_dim, sizeof *p->r);
+  return sim_model_state_new(sim->model, &p->next) && p->u && p->r;
 }
 
-void sim_point_free(struct sim_point *p) {
+void sim_model_point_free(struct sim_point *p) {
   free(p->u);
   free(p->r);
-  sim_state_free(&p->next);
+  sim_model_state_free(&p->next);
 }
 
 static enum px_status prepare_action(struct sim *sim, const struct px_spaces *spaces, uint32_t j,
@@ -58,7 +58,7 @@ static enum px_status prepare_action(struct sim *sim, const struct px_spaces *sp
                  high, range[0], range[1], c->index);
 }
 
-enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
+enum px_status sim_model_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
                            struct px_err *err) {
   const struct sim_layout *l = &sim->layout;
   mj_resetData(sim->model, sim->data); /* whatever an error left */
@@ -90,7 +90,7 @@ static double within(const struct sim_term *t, double obs, double q) {
   return (obs <= t->clip_low) == (t->scale > 0) ? fmin(q, edge) : fmax(q, edge);
 }
 
-void sim_observe(struct sim *sim, const float *obs) {
+void sim_model_observe(struct sim *sim, const float *obs) {
   for (uint32_t i = 0; i < sim->layout.obs_dim; i++) {
     const struct sim_term *t = &sim->layout.obs[i];
     mjtNum *q = (t->source == SIM_QPOS ? sim->x.qpos : sim->x.qvel) + t->index;
@@ -102,20 +102,20 @@ static void differences(struct sim *sim, const float *obs, const float *next) {
   const mjModel *m = sim->model;
   struct sim_state *x = &sim->x;
   mjtNum *later = sim->data->qpos;
-  sim_observe(sim, next);
+  sim_model_observe(sim, next);
   memcpy(later, x->qpos, sizeof(mjtNum) * (size_t)m->nq);
   memcpy(x->qpos, m->qpos0, sizeof(mjtNum) * (size_t)m->nq);
-  sim_observe(sim, obs);
+  sim_model_observe(sim, obs);
   mj_differentiatePos(m, x->qvel, m->opt.timestep * sim->layout.frame_skip, x->qpos, later);
 }
 
-bool sim_begin(struct sim *sim, const float *obs, const float *next) {
+bool sim_model_begin(struct sim *sim, const float *obs, const float *next) {
   const mjModel *m = sim->model;
   struct sim_state *x = &sim->x;
   memset(x->qpos, 0, state_bytes(m));
   memcpy(x->qpos, m->qpos0, sizeof(mjtNum) * (size_t)m->nq);
   if (next) differences(sim, obs, next);
-  sim_observe(sim, obs);
+  sim_model_observe(sim, obs);
   int seen = 0;
   for (uint32_t i = 0; i < sim->layout.obs_dim; i++) {
     const struct sim_term *t = &sim->layout.obs[i];
@@ -124,7 +124,7 @@ bool sim_begin(struct sim *sim, const float *obs, const float *next) {
   return seen == m->nv && m->na == 0;
 }
 
-void sim_read(const struct sim *sim, const struct sim_state *state, float *obs) {
+void sim_model_read(const struct sim *sim, const struct sim_state *state, float *obs) {
   for (uint32_t i = 0; i < sim->layout.obs_dim; i++) {
     const struct sim_term *t = &sim->layout.obs[i];
     const double q = (t->source == SIM_QPOS ? state->qpos : state->qvel)[t->index];
@@ -156,7 +156,7 @@ static void compare(struct sim *sim, const float *target, struct sim_point *p) {
   }
 }
 
-void sim_step(struct sim *sim, const float *target, struct sim_point *p) {
+void sim_model_step(struct sim *sim, const float *target, struct sim_point *p) {
   const mjModel *m = sim->model;
   mjData *d = sim->data;
   const struct sim_state *x = &sim->x;

@@ -40,30 +40,30 @@ struct sim {
 };
 
 /* NULL when out of memory. */
-bool sim_state_new(const mjModel *model, struct sim_state *out) PX_MUST_CHECK;
-void sim_state_free(struct sim_state *state);
-void sim_state_copy(const mjModel *model, struct sim_state *to, const struct sim_state *from);
+bool sim_model_state_new(const mjModel *model, struct sim_state *out) PX_MUST_CHECK;
+void sim_model_state_free(struct sim_state *state);
+void sim_model_state_copy(const mjModel *model, struct sim_state *to, const struct sim_state *from);
 
-bool sim_point_new(const struct sim *sim, struct sim_point *point) PX_MUST_CHECK;
-void sim_point_free(struct sim_point *point);
+bool sim_model_point_new(const struct sim *sim, struct sim_point *point) PX_MUST_CHECK;
+void sim_model_point_free(struct sim_point *point);
 
 /* Takes the actions' range from the spaces and the residual's unit from std [O]. BAD_FIELD where
  * they do not go with the layout. */
-enum px_status sim_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
+enum px_status sim_model_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
                            struct px_err *err) PX_MUST_CHECK;
 
 /* Sets sim->x to a trajectory's start: what obs [O] and, for velocities that it does not give,
  * next (may be NULL: 0) say. true if every coordinate of the velocity was observed and not
  * clipped. */
-bool sim_begin(struct sim *sim, const float *obs, const float *next);
+bool sim_model_begin(struct sim *sim, const float *obs, const float *next);
 /* sim->x is what came of the step before: puts the observed coordinates of obs [O] into it. */
-void sim_observe(struct sim *sim, const float *obs);
+void sim_model_observe(struct sim *sim, const float *obs);
 
 /* What is observed of a state: obs [O]. */
-void sim_read(const struct sim *sim, const struct sim_state *state, float *obs);
+void sim_model_read(const struct sim *sim, const struct sim_state *state, float *obs);
 
 /* Simulates point->u from sim->x, and compares with target [O]: fills r, cost and next. Inside a
  * guard. */
-void sim_step(struct sim *sim, const float *target, struct sim_point *point);
+void sim_model_step(struct sim *sim, const float *target, struct sim_point *point);
 
 #endif

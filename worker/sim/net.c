@@ -41,7 +41,7 @@ void sim_net_free(struct sim_net *net) {
 
 static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **out,
                               struct px_err *err) {
-  struct sim_net *net = px_calloc(1, sizeof *net);
+  struct sim_net *net = px_mem_calloc(1, sizeof *net);
   const size_t in = 2 * (size_t)shape[SHAPE_OBS], dims = (size_t)shape[SHAPE_ACT];
   const struct px_mlp_shape mlp = { .in = (uint32_t)in, .out = (uint32_t)dims, .gelu = true,
                                     .hidden = (uint32_t)shape[SHAPE_HIDDEN],
@@ -49,9 +49,9 @@ static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **ou
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   memcpy(net->shape, shape, sizeof net->shape);
   enum px_status status = px_mlp_new(&mlp, &net->mlp, err);
-  net->mean = px_calloc(in, sizeof *net->mean);
-  net->inv_std = px_calloc(in, sizeof *net->inv_std);
-  net->range = px_calloc(4 * dims, sizeof *net->range);
+  net->mean = px_mem_calloc(in, sizeof *net->mean);
+  net->inv_std = px_mem_calloc(in, sizeof *net->inv_std);
+  net->range = px_mem_calloc(4 * dims, sizeof *net->range);
   if (!status && !(net->mean && net->inv_std && net->range))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   if (status) sim_net_free(net);
@@ -92,10 +92,10 @@ static void measure(struct training *t) {
 }
 
 static bool training_new(struct training *t, const struct px_mlp_shape *shape, size_t params_n) {
-  t->bx = px_calloc((size_t)PX_MLP_CHUNK * shape->in, sizeof *t->bx);
-  t->bu = px_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->bu);
-  t->dy = px_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->dy);
-  t->grads = px_calloc(params_n, sizeof *t->grads);
+  t->bx = px_mem_calloc((size_t)PX_MLP_CHUNK * shape->in, sizeof *t->bx);
+  t->bu = px_mem_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->bu);
+  t->dy = px_mem_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->dy);
+  t->grads = px_mem_calloc(params_n, sizeof *t->grads);
   return t->bx && t->bu && t->dy && t->grads
          && px_mlp_work_new(shape, PX_MLP_CHUNK, &t->work) == PX_OK
          && px_adam_init(&t->adam, params_n, PX_ADAM_DEFAULTS((float)t->spec->lr)) == PX_OK;
@@ -262,8 +262,8 @@ enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset 
   if (from > to || to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", from, to, ds->traj_n);
   struct applying a = { .net = net, .actions = actions };
-  a.x = px_calloc((size_t)PX_MLP_CHUNK * net->mlp->shape.in, sizeof *a.x);
-  a.rows = px_calloc(PX_MLP_CHUNK, sizeof *a.rows);
+  a.x = px_mem_calloc((size_t)PX_MLP_CHUNK * net->mlp->shape.in, sizeof *a.x);
+  a.rows = px_mem_calloc(PX_MLP_CHUNK, sizeof *a.rows);
   enum px_status status = PX_OK;
   if (!a.x || !a.rows || px_mlp_work_new(&net->mlp->shape, PX_MLP_CHUNK, &a.work))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to apply a net");
@@ -291,19 +291,19 @@ static void list(struct sim_net *net, struct px_state *state) {
 
 enum px_status sim_net_save(struct sim_net *net, struct px_buf *out, struct px_err *err) {
   struct px_state state = { 0 };
-  const struct px_st_meta meta = { "format", "proxact-simulator-net-1" };
+  const struct px_safetensors_meta meta = { "format", "proxact-simulator-net-1" };
   list(net, &state);
   return px_state_write(&state, &meta, 1, out, err);
 }
 
-static enum px_status load(const struct px_st *st, struct sim_net **out, struct px_err *err) {
+static enum px_status load(const struct px_safetensors *st, struct sim_net **out, struct px_err *err) {
   const uint64_t one = SHAPE_N;
   const void *data;
   uint64_t shape[SHAPE_N];
-  const char *format = px_st_meta(st, "format");
+  const char *format = px_safetensors_meta(st, "format");
   if (!format || strcmp(format, "proxact-simulator-net-1") != 0)
     return px_fail(err, PX_E_BAD_DATA, "this is no net of a simulator");
-  enum px_status status = px_st_take(st, "shape", PX_DTYPE_I64, 1, &one, &data, err);
+  enum px_status status = px_safetensors_take(st, "shape", PX_DTYPE_I64, 1, &one, &data, err);
   if (status) return status;
   memcpy(shape, data, sizeof shape);
   if (!shape[SHAPE_OBS] || shape[SHAPE_OBS] > SIM_OBS_MAX || !shape[SHAPE_ACT]
@@ -321,9 +321,9 @@ static enum px_status load(const struct px_st *st, struct sim_net **out, struct 
 }
 
 enum px_status sim_net_load(const void *bytes, size_t n, struct sim_net **out, struct px_err *err) {
-  struct px_st *st = NULL;
-  enum px_status status = px_st_parse(bytes, n, &st, err);
+  struct px_safetensors *st = NULL;
+  enum px_status status = px_safetensors_parse(bytes, n, &st, err);
   if (!status) status = load(st, out, err);
-  px_st_free(st);
+  px_safetensors_free(st);
   return status;
 }

@@ -23,7 +23,7 @@ struct drawing {
 
 static void step(void *ctx) {
   struct drawing *d = ctx;
-  sim_step(d->sim, d->target, &d->point);
+  sim_model_step(d->sim, d->target, &d->point);
 }
 
 /* One start state and action, simulated. */
@@ -42,7 +42,7 @@ static enum px_status draw(struct drawing *d, struct px_rng *rng, float *x, stru
     known = px_dataset_next_known(ds, traj, t);
   }
   const float *s = ds->observations + (ds->obs_start[traj] + t) * obs;
-  sim_begin(sim, s, s + obs);
+  sim_model_begin(sim, s, s + obs);
   for (uint32_t j = 0; j < sim->layout.act_dim; j++) {
     const double middle = (sim->low[j] + sim->high[j]) / 2, half = (sim->high[j] - sim->low[j]) / 2;
     const double u = middle + BEYOND * half * (2 * px_rng_double(rng) - 1);
@@ -61,7 +61,7 @@ static enum px_status make(struct drawing *d, uint64_t seed, uint32_t i, float *
     const enum px_status status = draw(d, &rng, x, err);
     if (status) return status;
     if (!isfinite(d->point.cost)) continue;
-    sim_read(d->sim, &d->point.next, x + obs);
+    sim_model_read(d->sim, &d->point.next, x + obs);
     for (uint32_t j = 0; j < obs; j++) x[obs + j] -= x[j];
     for (uint32_t j = 0; j < d->sim->layout.act_dim; j++) u[j] = (float)d->point.u[j];
     return PX_OK;
@@ -77,13 +77,13 @@ static bool any_next(const struct px_dataset *ds) {
 }
 
 struct sim_pairs *sim_pairs_new(const struct px_spaces *spaces, uint32_t n) {
-  struct sim_pairs *p = px_calloc(1, sizeof *p);
+  struct sim_pairs *p = px_mem_calloc(1, sizeof *p);
   if (!p) return NULL;
   p->n = n;
   p->obs_dim = spaces->obs_dim;
   p->act_dim = spaces->act_dim;
-  p->x = px_calloc(n, sizeof *p->x * 2 * spaces->obs_dim);
-  p->u = px_calloc(n, sizeof *p->u * spaces->act_dim);
+  p->x = px_mem_calloc(n, sizeof *p->x * 2 * spaces->obs_dim);
+  p->u = px_mem_calloc(n, sizeof *p->u * spaces->act_dim);
   if (p->x && p->u) return p;
   sim_pairs_free(p);
   return NULL;
@@ -103,10 +103,10 @@ enum px_status sim_pairs_part(struct sim *sim, const struct sim_options *options
   const size_t obs = ds->spaces.obs_dim, dims = ds->spaces.act_dim;
   struct drawing d = { .sim = sim, .ds = ds };
   double reported_s = 0;
-  enum px_status status = sim_prepare(sim, &ds->spaces, options->std, err);
+  enum px_status status = sim_model_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
   if (!any_next(ds)) return px_fail(err, PX_E_BAD_DATA, "no step's next state is known");
-  if (!sim_point_new(sim, &d.point))
+  if (!sim_model_point_new(sim, &d.point))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to simulate steps");
   for (uint32_t i = 0; i < part->n && !status; i++) {
     status = make(&d, seed, from + i, part->x + i * 2 * obs, part->u + i * dims, err);
@@ -114,7 +114,7 @@ enum px_status sim_pairs_part(struct sim *sim, const struct sim_options *options
     reported_s = px_clock_s();
     status = px_progress_report(progress, "simulate", from + i, n, NULL, 0);
   }
-  sim_point_free(&d.point);
+  sim_model_point_free(&d.point);
   part->delay = sim->layout.delay;
   memcpy(part->low, sim->low, sizeof part->low);
   memcpy(part->high, sim->high, sizeof part->high);

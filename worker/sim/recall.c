@@ -19,13 +19,13 @@ struct sim_recall {
 };
 
 struct sim_recall *sim_recall_new(uint32_t obs_dim, uint32_t act_dim) {
-  struct sim_recall *r = px_calloc(1, sizeof *r);
+  struct sim_recall *r = px_mem_calloc(1, sizeof *r);
   if (!r) return NULL;
   r->obs_dim = obs_dim;
   r->act_dim = act_dim;
-  r->features = px_calloc((size_t)SIM_RECALL_STEPS * 2 * obs_dim, sizeof(float));
-  r->u = px_calloc((size_t)SIM_RECALL_STEPS * act_dim, sizeof(double));
-  r->asked = px_calloc(2 * (size_t)obs_dim, sizeof(float));
+  r->features = px_mem_calloc((size_t)SIM_RECALL_STEPS * 2 * obs_dim, sizeof(float));
+  r->u = px_mem_calloc((size_t)SIM_RECALL_STEPS * act_dim, sizeof(double));
+  r->asked = px_mem_calloc(2 * (size_t)obs_dim, sizeof(float));
   if (r->features && r->u && r->asked) return r;
   sim_recall_free(r);
   return NULL;

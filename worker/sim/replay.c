@@ -25,7 +25,7 @@ static void replay_step(void *ctx) {
     const double u = ((double)a[j] - sim->middle[j]) / sim->half[j];
     r->point.u[j] = fmin(fmax(u, sim->low[j]), sim->high[j]);
   }
-  sim_step(sim, s + obs, &r->point);
+  sim_model_step(sim, s + obs, &r->point);
 }
 
 /* Whether the action that drives step t is known, and what came of it. */
@@ -54,14 +54,14 @@ static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
     }
     const float *s = ds->observations + (ds->obs_start[r->traj] + r->t) * obs;
     bool whole = carried;
-    if (carried) sim_observe(sim, s);
-    else whole = sim_begin(sim, s, s + obs) || r->t == 0;
+    if (carried) sim_model_observe(sim, s);
+    else whole = sim_model_begin(sim, s, s + obs) || r->t == 0;
     enum px_status status = px_physics_guard(replay_step, r, err);
     if (!status && r->visited % TELL_EVERY == 0) status = tell(r);
     if (status) return status;
     r->with->visit(r->with->ctx, r->visited++, whole ? &r->point : NULL);
     carried = isfinite(r->point.cost);
-    if (carried) sim_state_copy(sim->model, &sim->x, &r->point.next);
+    if (carried) sim_model_state_copy(sim->model, &sim->x, &r->point.next);
   }
   return PX_OK;
 }
@@ -100,8 +100,8 @@ static enum px_status replay_all(struct run *r, struct px_err *err) {
 enum px_status sim_replay(const struct sim_replay *replay, struct px_err *err) {
   struct run r = { .with = replay };
   enum px_status status = PX_OK;
-  if (sim_point_new(replay->sim, &r.point)) status = replay_all(&r, err);
+  if (sim_model_point_new(replay->sim, &r.point)) status = replay_all(&r, err);
   else status = px_fail(err, PX_E_NO_MEMORY, "no memory to replay steps");
-  sim_point_free(&r.point);
+  sim_model_point_free(&r.point);
   return status;
 }

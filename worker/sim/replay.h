@@ -8,7 +8,7 @@
 #include "worker/sim/model.h"
 
 struct sim_replay {
-  struct sim *sim; /* after sim_prepare */
+  struct sim *sim; /* after sim_model_prepare */
   const struct px_dataset *ds;
   uint64_t steps_max;
   const struct px_progress *progress;

@@ -31,7 +31,7 @@ void sim_box_close(struct sim_box *b) {
 
 static enum px_status gave_up(const char *why, struct px_err *err) {
   px_fail(err, PX_E_BAD_DATA, "the simulator did not get through the data: it %s", why);
-  px_err_hint(err, "Its process may take %llu MiB of memory beside the data.",
+  px_fail_hint(err, "Its process may take %llu MiB of memory beside the data.",
               SIM_BOX_MEMORY_BYTES >> 20);
   return PX_E_BAD_DATA;
 }
@@ -77,7 +77,7 @@ static enum px_status hear_error(struct sim_box *b, struct px_err *err) {
     return gave_up(why, err);
   }
   px_fail_at(err, code, said.pointer, "%s", said.message);
-  if (*said.hint) px_err_hint(err, "%s", said.hint);
+  if (*said.hint) px_fail_hint(err, "%s", said.hint);
   return code;
 }
 
@@ -122,8 +122,8 @@ enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dat
                             struct sim_box **out, struct px_err *err) {
   enum px_status status = px_mjcf_scan(layout->mjcf, layout->mjcf_n, err);
   if (status) return status;
-  struct sim_box *b = px_calloc(1, sizeof *b);
-  struct sim_box_hello *hello = px_calloc(1, sizeof *hello);
+  struct sim_box *b = px_mem_calloc(1, sizeof *b);
+  struct sim_box_hello *hello = px_mem_calloc(1, sizeof *hello);
   if (b) b->talk = -1;
   status = b && hello ? start(b, err) : px_fail(err, PX_E_NO_MEMORY, "no memory for a simulator");
   if (!status) {
@@ -194,7 +194,7 @@ enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *opt
                                 const struct px_dataset *ds, uint32_t delay_max,
                                 const struct px_progress *progress, struct sim_identified *out,
                                 struct px_err *err) {
-  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_box_call *call = px_mem_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to identify a model");
   call->work = SIM_BOX_IDENTIFY;
   call->delay_max = delay_max;
@@ -213,7 +213,7 @@ enum px_status sim_box_identify(struct sim_box *b, const struct sim_options *opt
 
 enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *adjustment,
                               struct px_err *err) {
-  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_box_call *call = px_mem_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
   call->work = SIM_BOX_ADJUST;
   call->adjustment = *adjustment;
@@ -225,7 +225,7 @@ enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *ad
 enum px_status sim_box_check(struct sim_box *b, const struct sim_options *options,
                              const struct px_dataset *ds, const struct px_progress *progress,
                              struct sim_fit *out, struct px_err *err) {
-  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_box_call *call = px_mem_calloc(1, sizeof *call);
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   call->work = SIM_BOX_CHECK;
   enum px_status status = with_actions(b, call, options, ds, "check", progress, err);
@@ -261,7 +261,7 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
                              const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
                              const struct sim_starts *starts, const struct px_progress *progress,
                              struct sim_labels **out, struct px_err *err) {
-  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_box_call *call = px_mem_calloc(1, sizeof *call);
   struct sim_labels *labels = sim_labels_new(ds, traj_from, traj_to);
   enum px_status status = PX_OK;
   if (!call || !labels) {
@@ -325,7 +325,7 @@ enum px_status sim_box_pairs(struct sim_box *b, const struct sim_options *option
                              struct px_err *err) {
   if (n < 1 || n > SIM_PAIRS_MAX)
     return px_fail(err, PX_E_BAD_FIELD, "%u pairs, not 1 to %d", n, SIM_PAIRS_MAX);
-  struct sim_box_call *call = px_calloc(1, sizeof *call);
+  struct sim_box_call *call = px_mem_calloc(1, sizeof *call);
   struct sim_pairs *pairs = sim_pairs_new(&ds->spaces, n);
   enum px_status status =
     call && pairs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for %u simulated steps", n);

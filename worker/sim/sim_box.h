@@ -20,7 +20,7 @@ struct sim_box;
 enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dataset *ds,
                             struct sim_box **out, struct px_err *err) PX_MUST_CHECK;
 void sim_box_close(struct sim_box *box);
-/* As sim_check, sim_identify, sim_adjust, sim_label and sim_pairs_make. */
+/* As sim_check, sim_identify, sim_identify_adjust, sim_label and sim_pairs_make. */
 enum px_status sim_box_identify(struct sim_box *box, const struct sim_options *options,
                                 const struct px_dataset *ds, uint32_t delay_max,
                                 const struct px_progress *progress, struct sim_identified *out,

@@ -43,7 +43,7 @@ static const struct px_progress PROGRESS = { NULL, report };
 
 /* n items of `size` bytes that the parent sends; NULL when it has gone. */
 static void *take(size_t n, size_t size) {
-  void *room = px_calloc(n ? n : 1, size);
+  void *room = px_mem_calloc(n ? n : 1, size);
   if (!room) _exit(PX_LOCKUP_EXIT_MEMORY);
   if (px_subprocess_take(SIM_BOX_TALK_FD, room, n * size)) return room;
   free(room);
@@ -125,7 +125,7 @@ static bool identify(struct sim *sim, const struct sim_box_call *call, const str
 }
 
 static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_err *err) {
-  const enum px_status status = sim_adjust(sim, &call->adjustment, err);
+  const enum px_status status = sim_identify_adjust(sim, &call->adjustment, err);
   return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0);
 }
 

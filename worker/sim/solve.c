@@ -22,30 +22,30 @@ struct sim_work {
   uint8_t *fixed;                             /* [A] */
 };
 
-bool sim_work_new(struct sim *sim) {
+bool sim_solve_work_new(struct sim *sim) {
   const size_t dims = sim->layout.act_dim, obs = sim->layout.obs_dim;
-  struct sim_work *w = sim->work = px_calloc(1, sizeof *w);
+  struct sim_work *w = sim->work = px_mem_calloc(1, sizeof *w);
   if (!w) return false;
   w->best = &w->points[0];
   w->now = &w->points[1];
   w->try = &w->points[2];
-  w->jacobian = px_calloc(obs * dims, sizeof(double));
-  w->best_jacobian = px_calloc(obs * dims, sizeof(double));
-  w->normal = px_calloc(dims * dims, sizeof(double));
-  w->factor = px_calloc(dims * dims, sizeof(double));
-  w->slope = px_calloc(dims, sizeof(double));
-  w->step = px_calloc(dims, sizeof(double));
-  w->before = px_calloc(obs, sizeof(double));
-  w->fixed = px_calloc(dims, 1);
-  return sim_point_new(sim, w->best) && sim_point_new(sim, w->now) && sim_point_new(sim, w->try)
+  w->jacobian = px_mem_calloc(obs * dims, sizeof(double));
+  w->best_jacobian = px_mem_calloc(obs * dims, sizeof(double));
+  w->normal = px_mem_calloc(dims * dims, sizeof(double));
+  w->factor = px_mem_calloc(dims * dims, sizeof(double));
+  w->slope = px_mem_calloc(dims, sizeof(double));
+  w->step = px_mem_calloc(dims, sizeof(double));
+  w->before = px_mem_calloc(obs, sizeof(double));
+  w->fixed = px_mem_calloc(dims, 1);
+  return sim_model_point_new(sim, w->best) && sim_model_point_new(sim, w->now) && sim_model_point_new(sim, w->try)
          && w->jacobian && w->best_jacobian && w->normal && w->factor && w->slope && w->step
          && w->before && w->fixed;
 }
 
-void sim_work_free(struct sim *sim) {
+void sim_solve_work_free(struct sim *sim) {
   struct sim_work *w = sim->work;
   if (!w) return;
-  for (int i = 0; i < 3; i++) sim_point_free(&w->points[i]);
+  for (int i = 0; i < 3; i++) sim_model_point_free(&w->points[i]);
   free(w->jacobian);
   free(w->best_jacobian);
   free(w->normal);
@@ -91,7 +91,7 @@ static void differentiate(struct sim *sim, const float *target) {
     memcpy(w->try->u, w->now->u, sizeof(double) * dims);
     const double nudge = w->now->u[j] > (sim->low[j] + sim->high[j]) / 2 ? -NUDGE : NUDGE;
     w->try->u[j] += nudge;
-    sim_step(sim, target, w->try);
+    sim_model_step(sim, target, w->try);
     const bool stable = isfinite(w->try->cost);
     for (uint32_t i = 0; i < obs; i++)
       w->jacobian[i * dims + j] = stable ? (w->try->r[i] - w->now->r[i]) / nudge : 0;
@@ -202,7 +202,7 @@ static void descend(struct sim *sim, const float *target) {
       w->known = false;
       continue;
     }
-    sim_step(sim, target, w->try);
+    sim_model_step(sim, target, w->try);
     if (w->try->cost < w->now->cost) {
       const bool slow = w->try->cost > 0.6 * w->now->cost,
                  end = w->try->cost > 0.98 * w->now->cost && fresh;
@@ -232,7 +232,7 @@ static const struct sim_point *keep_best(struct sim *sim) {
 static void simulate(struct sim *sim, const float *target, const double *u, struct sim_point *p) {
   for (uint32_t j = 0; j < sim->layout.act_dim; j++)
     p->u[j] = fmin(fmax(u[j], sim->low[j]), sim->high[j]);
-  sim_step(sim, target, p);
+  sim_model_step(sim, target, p);
 }
 
 const struct sim_point *sim_solve(struct sim *sim, const float *target, const double *starts,

@@ -13,8 +13,8 @@
 #include "worker/sim/model.h"
 
 /* false when out of memory. */
-bool sim_work_new(struct sim *sim) PX_MUST_CHECK;
-void sim_work_free(struct sim *sim);
+bool sim_solve_work_new(struct sim *sim) PX_MUST_CHECK;
+void sim_solve_work_free(struct sim *sim);
 
 /* A trajectory begins: no Jacobian is known. */
 void sim_solve_forget(struct sim *sim);

@@ -87,7 +87,7 @@ json_t *found_since(struct stand *s, struct found_mark *mark) {
   int removed;
   const char *table;
   stand_sql(s, "update blobs set created_at = created_at - interval '2 days' where not attached");
-  if (store_janitor(s->store, &removed, &err)) stand_fail(s, "janitor: %s", err.message);
+  if (store_job_janitor(s->store, &removed, &err)) stand_fail(s, "janitor: %s", err.message);
   json_t *rows = count_rows(s);
   json_object_foreach(mark->rows, table, before) {
     char text[96];

@@ -13,7 +13,7 @@ enum { PATIENCE_MS = 20000 };
 void digest_bytes(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
   uint8_t sum[PX_SHA256_BYTES];
   px_sha256(bytes, n, sum);
-  px_hex(sum, sizeof sum, out);
+  px_text_hex(sum, sizeof sum, out);
 }
 
 /* "ds_", "mdl_" and so on before 20 hex digits. */
@@ -48,7 +48,7 @@ static void digest_text(json_t *document, const void *more, size_t n, char out[D
   px_sha256_put(hash, text, strlen(text));
   px_sha256_put(hash, more, n);
   px_sha256_end(hash, sum);
-  px_hex(sum, sizeof sum, out);
+  px_text_hex(sum, sizeof sum, out);
   free(text);
   json_decref(document);
 }

@@ -177,7 +177,7 @@ static void send_parts(struct stand *s, const char *path, const char *bytes, siz
 /* With a key, or without (what: NULL): then whoever got no answer looks whether an upload has begun. */
 static void tus_create(struct stand *s, const char *what, const char *dataset, size_t n, char path[TEXT]) {
   char headers[TEXT], name[2 * ID], key[TEXT] = "", seen[TEXT];
-  px_base64((const uint8_t *)dataset, strlen(dataset), name);
+  px_text_base64((const uint8_t *)dataset, strlen(dataset), name);
   if (what) snprintf(key, sizeof key, "Idempotency-Key: \"%s\"\r\n", name_of(s, what));
   snprintf(headers, sizeof headers, TUS "Upload-Length: %zu\r\nUpload-Metadata: dataset %s,format anNvbmw=\r\n%s", n, name, key);
   snprintf(seen, sizeof seen, "select exists (select from uploads where dataset_id = '%s')", dataset);

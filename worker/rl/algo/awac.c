@@ -22,7 +22,7 @@ enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t a
   struct rl_net_spec net = { .shape = { .in = obs_dim, .out = 2 * act_dim, .hidden = rl_whole(spec, "hidden"),
                                         .layers = rl_whole(spec, "layers") },
                              .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk };
-  struct awac *w = px_calloc(1, sizeof *w);
+  struct awac *w = px_mem_calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for awac");
   read_options(w, spec, act_dim);
   enum px_status status = rl_net_init(&w->actor, &net, err);
@@ -33,14 +33,14 @@ enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t a
     status = rl_net_init(&w->critic[i], &net, err);
   }
   if (status) goto out;
-  w->noise = px_calloc(batch, sizeof(float) * act_dim);
-  w->next_noise = px_calloc(batch, sizeof(float) * act_dim);
-  w->sa = px_calloc(chunk, sizeof(float) * both);
-  w->drawn = px_calloc(chunk, sizeof(float) * act_dim);
-  w->dy = px_calloc(chunk, sizeof(float) * 2 * act_dim);
+  w->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
+  w->next_noise = px_mem_calloc(batch, sizeof(float) * act_dim);
+  w->sa = px_mem_calloc(chunk, sizeof(float) * both);
+  w->drawn = px_mem_calloc(chunk, sizeof(float) * act_dim);
+  w->dy = px_mem_calloc(chunk, sizeof(float) * 2 * act_dim);
   float **const rows[] = { &w->target, &w->own, &w->worth, &w->dq, &w->dlog_pi, &w->log_pi };
   bool complete = w->noise && w->next_noise && w->sa && w->drawn && w->dy;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) complete = (*rows[i] = px_calloc(chunk, sizeof(float))) && complete;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) complete = (*rows[i] = px_mem_calloc(chunk, sizeof(float))) && complete;
   if (rl_batch_init(&w->batch, batch, obs_dim, act_dim) || !complete)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
@@ -76,7 +76,7 @@ struct chunk { uint32_t row, n; const float *s, *action, *weight; };
 /* out [n] = min_i Q_i(s, a) of the critics or their targets. */
 static void least_value(struct awac *w, uint32_t n, const float *s, const float *action, bool of_targets, float *out) {
   const float *q[2];
-  rl_join(n, w->batch.obs_dim, w->batch.act_dim, s, action, w->sa);
+  rl_net_join(n, w->batch.obs_dim, w->batch.act_dim, s, action, w->sa);
   for (int i = 0; i < 2; i++)
     q[i] = px_mlp_forward(of_targets ? w->critic[i].target : w->critic[i].net, w->critic[i].work, w->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) out[i] = fminf(q[0][i], q[1][i]);
@@ -96,7 +96,7 @@ static void target_values(struct awac *w, const struct chunk *c) {
 /* The critics' gradients, and w->worth. */
 static void learn_critics(struct awac *w, const struct chunk *c, double losses[RL_LOSSES_MAX]) {
   const double scale = 1.0 / w->batch.n;
-  rl_join(c->n, w->batch.obs_dim, w->batch.act_dim, c->s, c->action, w->sa);
+  rl_net_join(c->n, w->batch.obs_dim, w->batch.act_dim, c->s, c->action, w->sa);
   for (int i = 0; i < 2; i++) {
     struct rl_net *critic = &w->critic[i];
     const float *q = px_mlp_forward(critic->net, critic->work, w->sa, c->n, NULL);

@@ -13,13 +13,13 @@ enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   const struct px_mlp_shape shape = { .in = obs_dim, .out = outputs, .hidden = rl_whole(spec, "hidden"),
                                       .layers = rl_whole(spec, "layers") };
   const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
-  struct bc *bc = px_calloc(1, sizeof *bc);
+  struct bc *bc = px_mem_calloc(1, sizeof *bc);
   if (!bc) return px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
   bc->seed = spec->seed;
   bc->act_count = act_count;
   enum px_status status = rl_net_init(&bc->actor, &actor, err);
   if (status) goto out;
-  bc->dy = px_calloc(chunk, sizeof(float) * outputs);
+  bc->dy = px_mem_calloc(chunk, sizeof(float) * outputs);
   if (!bc->dy || rl_batch_init(&bc->batch, batch, obs_dim, act_dim))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
 out:

@@ -38,7 +38,7 @@ static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, 
   struct diskspace list[ROOMS];
   bool complete = true;
   list_rooms(t, batch, chunk, o, a, list);
-  for (size_t i = 0; i < ROOMS; i++) complete = (*list[i].place = px_calloc(list[i].n, sizeof(float))) && complete;
+  for (size_t i = 0; i < ROOMS; i++) complete = (*list[i].place = px_mem_calloc(list[i].n, sizeof(float))) && complete;
   return complete ? PX_OK : PX_E_NO_MEMORY;
 }
 
@@ -90,7 +90,7 @@ static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint3
 enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct cql **out,
                        struct px_err *err) {
   const uint32_t chunk = rl_rows(rl_whole(spec, "batch"), 0);
-  struct cql *t = px_calloc(1, sizeof *t);
+  struct cql *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
   t->seed = spec->seed;
   t->bc_updates = rl_whole(spec, "bc_updates");
@@ -156,7 +156,7 @@ static double ask_critics(struct cql *t, uint32_t row, uint32_t n) {
   const uint32_t o = b->obs_dim, a = b->act_dim;
   const float *q[2], *weight = b->weight + row;
   double sum = 0;
-  rl_join(n, o, a, b->s + (size_t)row * o, t->pi, t->sa);
+  rl_net_join(n, o, a, b->s + (size_t)row * o, t->pi, t->sa);
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].net, t->critic[i].work, t->sa, n, NULL);
   memset(t->da, 0, sizeof(float) * n * a);
   for (int i = 0; i < 2; i++) {
@@ -208,7 +208,7 @@ static void improve_actor(struct cql *t, uint64_t step, uint32_t row, uint32_t n
 static void target_values(struct cql *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const float alpha = t->backup_entropy ? expf(t->log_alpha) : 0, *q[2];
-  rl_join(n, b->obs_dim, b->act_dim, b->s2 + (size_t)row * b->obs_dim, t->next, t->sa);
+  rl_net_join(n, b->obs_dim, b->act_dim, b->s2 + (size_t)row * b->obs_dim, t->next, t->sa);
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
     t->q_target[i] = b->reward[row + i]
@@ -337,7 +337,7 @@ static void free_state(void *state) {
 }
 
 static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
-  struct either *e = px_calloc(1, sizeof *e);
+  struct either *e = px_mem_calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
   const enum px_status status = data->act_count
                                   ? cql_discrete_new(spec, data->obs_dim, data->act_count, &e->discrete, err)

@@ -13,7 +13,7 @@ enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, ui
   const struct rl_net_spec critic = { .shape = { .in = obs_dim, .out = act_count, .hidden = rl_whole(spec, "hidden"),
                                                  .layers = rl_whole(spec, "layers") },
                                       .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
-  struct cql_discrete *t = px_calloc(1, sizeof *t);
+  struct cql_discrete *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
   t->seed = spec->seed;
   t->act_count = act_count;
@@ -23,9 +23,9 @@ enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, ui
   t->temperature = (float)rl_option(spec, "cql_temperature");
   enum px_status status = rl_net_init(&t->critic, &critic, err);
   if (status) goto out;
-  t->best = px_calloc(chunk, sizeof *t->best);
-  t->q_target = px_calloc(chunk, sizeof(float));
-  t->dq = px_calloc(chunk, sizeof(float) * act_count);
+  t->best = px_mem_calloc(chunk, sizeof *t->best);
+  t->q_target = px_mem_calloc(chunk, sizeof(float));
+  t->dq = px_mem_calloc(chunk, sizeof(float) * act_count);
   if (rl_batch_init(&t->batch, batch, obs_dim, 1) || !t->best || !t->q_target || !t->dq)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:

@@ -19,7 +19,7 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   };
   const struct px_lamb_options options = { 0.9F, 0.999F, 1e-6F, (float)rl_option(spec, "weight_decay"),
                                            (float)rl_option(spec, "clip") };
-  struct dt *dt = px_calloc(1, sizeof *dt);
+  struct dt *dt = px_mem_calloc(1, sizeof *dt);
   if (!dt) return px_fail(err, PX_E_NO_MEMORY, "no memory for a transformer");
   enum px_status status = dt_net_new(&shape, &dt->net, err);
   if (status) goto out;
@@ -29,10 +29,10 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   dt->warmup = (uint64_t)rl_option(spec, "warmup");
   dt->chunk = CHUNK_TOKENS / (DT_TOKENS * context);
   dt->chunk = !dt->chunk ? 1 : dt->chunk > batch ? batch : dt->chunk;
-  dt->noise = px_calloc((size_t)batch * context, sizeof(float) * act_dim);
-  dt->grads = px_calloc(dt->net->params_n, sizeof *dt->grads);
-  dt->dfirst = px_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
-  dt->dsecond = px_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
+  dt->noise = px_mem_calloc((size_t)batch * context, sizeof(float) * act_dim);
+  dt->grads = px_mem_calloc(dt->net->params_n, sizeof *dt->grads);
+  dt->dfirst = px_mem_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
+  dt->dsecond = px_mem_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
   if (!dt->noise || !dt->grads || !dt->dfirst || !dt->dsecond || dt_work_new(dt->net, dt->chunk, &dt->work)
       || dt_batch_init(&dt->batch, batch, context, obs_dim, act_dim)
       || px_lamb_init(&dt->lamb, dt->net->params_n, options))

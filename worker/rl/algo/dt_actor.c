@@ -43,7 +43,7 @@ static bool take_history(struct dt_actor *a, struct history *h) {
 enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target,
                             double return_scale, struct dt_actor **out) {
   const size_t bytes_max = (size_t)4 << 30, rows = (size_t)CHUNK * context;
-  struct dt_actor *a = px_calloc(1, sizeof *a);
+  struct dt_actor *a = px_mem_calloc(1, sizeof *a);
   if (a && (a->arena = px_arena_new(bytes_max))) {
     a->net = net, a->context = context, a->target = target, a->return_scale = return_scale;
     a->lanes = px_arena_take(a->arena, lanes, sizeof *a->lanes);

@@ -54,12 +54,12 @@ enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, str
                    "a transformer of %u observations, %u actions, %u timesteps, context %u is out of bounds", s->obs_dim, s->act_dim, s->timesteps, s->context);
   const enum px_status status = px_transformer_check(&body, err);
   if (status) return status;
-  struct dt_net *net = px_calloc(1, sizeof *net);
+  struct dt_net *net = px_mem_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   net->shape = *s;
   net->body = body;
   add_tensors(net);
-  net->params = px_calloc(net->params_n, sizeof *net->params);
+  net->params = px_mem_calloc(net->params_n, sizeof *net->params);
   if (!net->params) {
     dt_net_free(net);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
@@ -117,7 +117,7 @@ static float *take(struct dt_work *w, size_t rows, size_t cols) {
 enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_work **out) {
   const size_t bytes_max = (size_t)4 << 30, d = net->shape.width;
   const uint32_t steps = seqs * net->shape.context, tokens = DT_TOKENS * steps;
-  struct dt_work *w = px_calloc(1, sizeof *w);
+  struct dt_work *w = px_mem_calloc(1, sizeof *w);
   if (w && (w->arena = px_arena_new(bytes_max))) {
     w->seqs = seqs;
     w->start = px_arena_take(w->arena, seqs + 1, sizeof *w->start);

@@ -43,19 +43,19 @@ static void fill(struct dt_windows *w, double return_scale) {
 
 enum px_status dt_windows_new(const struct rl_data *data, double return_scale, struct dt_windows **out,
                               struct px_err *err) {
-  struct dt_windows *w = px_calloc(1, sizeof *w);
+  struct dt_windows *w = px_mem_calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for trajectories");
   w->data = data;
-  w->traj = px_calloc(data->ds->traj_n, sizeof *w->traj);
-  w->first = px_calloc((size_t)data->ds->traj_n + 1, sizeof *w->first);
+  w->traj = px_mem_calloc(data->ds->traj_n, sizeof *w->traj);
+  w->first = px_mem_calloc((size_t)data->ds->traj_n + 1, sizeof *w->first);
   if (w->traj && w->first) {
     choose(w);
     if (w->first[w->traj_n] > UINT32_MAX) {
       dt_windows_free(w);
       return px_fail(err, PX_E_TOO_LARGE, "more steps than a training takes");
     }
-    w->transition = px_calloc(w->first[w->traj_n], sizeof *w->transition);
-    w->to_go = px_calloc(w->first[w->traj_n], sizeof *w->to_go);
+    w->transition = px_mem_calloc(w->first[w->traj_n], sizeof *w->transition);
+    w->to_go = px_mem_calloc(w->first[w->traj_n], sizeof *w->to_go);
   }
   if (!w->transition || !w->to_go) {
     dt_windows_free(w);
@@ -78,13 +78,13 @@ void dt_windows_free(struct dt_windows *w) {
 enum px_status dt_batch_init(struct dt_batch *b, uint32_t seqs, uint32_t context, uint32_t obs_dim, uint32_t act_dim) {
   const size_t steps = (size_t)seqs * context;
   *b = (struct dt_batch){ .seqs = seqs, .context = context, .obs_dim = obs_dim, .act_dim = act_dim };
-  b->start = px_calloc((size_t)seqs + 1, sizeof *b->start);
-  b->to_go = px_calloc(steps, sizeof *b->to_go);
-  b->state = px_calloc(steps, sizeof(float) * obs_dim);
-  b->action = px_calloc(steps, sizeof(float) * act_dim);
-  b->time = px_calloc(steps, sizeof *b->time);
-  b->chosen = px_calloc(steps, sizeof *b->chosen);
-  b->weight = px_calloc(steps, sizeof *b->weight);
+  b->start = px_mem_calloc((size_t)seqs + 1, sizeof *b->start);
+  b->to_go = px_mem_calloc(steps, sizeof *b->to_go);
+  b->state = px_mem_calloc(steps, sizeof(float) * obs_dim);
+  b->action = px_mem_calloc(steps, sizeof(float) * act_dim);
+  b->time = px_mem_calloc(steps, sizeof *b->time);
+  b->chosen = px_mem_calloc(steps, sizeof *b->chosen);
+  b->weight = px_mem_calloc(steps, sizeof *b->weight);
   if (b->start && b->to_go && b->state && b->action && b->time && b->chosen && b->weight) return PX_OK;
   dt_batch_free(b);
   return PX_E_NO_MEMORY;

@@ -44,20 +44,20 @@ static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint3
 enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
                        struct iql **out, struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0), widest = act_count > act_dim ? act_count : act_dim;
-  struct iql *q = px_calloc(1, sizeof *q);
+  struct iql *q = px_mem_calloc(1, sizeof *q);
   if (!q) return px_fail(err, PX_E_NO_MEMORY, "no memory for iql");
   q->act_count = act_count;
   read_options(q, spec);
   enum px_status status = init_nets(q, spec, obs_dim, act_dim, chunk, err);
   if (status) goto out;
-  q->log_sigma = px_calloc(act_dim, sizeof(float));
-  q->dlog_sigma = px_calloc(act_dim, sizeof(float));
-  q->sa = px_calloc(chunk, sizeof(float) * (obs_dim + act_dim));
-  q->target = px_calloc(chunk, sizeof(float));
-  q->advantage = px_calloc(chunk, sizeof(float));
-  q->weight = px_calloc(chunk, sizeof(float));
-  q->q = px_calloc(chunk, sizeof(float));
-  q->dy = px_calloc(chunk, sizeof(float) * widest);
+  q->log_sigma = px_mem_calloc(act_dim, sizeof(float));
+  q->dlog_sigma = px_mem_calloc(act_dim, sizeof(float));
+  q->sa = px_mem_calloc(chunk, sizeof(float) * (obs_dim + act_dim));
+  q->target = px_mem_calloc(chunk, sizeof(float));
+  q->advantage = px_mem_calloc(chunk, sizeof(float));
+  q->weight = px_mem_calloc(chunk, sizeof(float));
+  q->q = px_mem_calloc(chunk, sizeof(float));
+  q->dy = px_mem_calloc(chunk, sizeof(float) * widest);
   if (rl_batch_init(&q->batch, batch, obs_dim, act_dim)
       || px_adam_init(&q->sigma_adam, act_dim, PX_ADAM_DEFAULTS((float)q->lr)) || !q->log_sigma || !q->dlog_sigma || !q->sa
       || !q->target || !q->advantage || !q->weight || !q->q || !q->dy)
@@ -95,7 +95,7 @@ static struct chunk chunk_at(struct iql *q, uint32_t row) {
   const struct rl_batch *b = &q->batch;
   const uint32_t o = b->obs_dim, a = b->act_dim, n = rl_rows(b->n, row);
   const float *s = b->s + (size_t)row * o, *action = b->action + (size_t)row * a;
-  if (!q->act_count) rl_join(n, o, a, s, action, q->sa);
+  if (!q->act_count) rl_net_join(n, o, a, s, action, q->sa);
   return (struct chunk){ row, n, s, action, b->weight + row, q->act_count ? s : q->sa };
 }
 

@@ -53,19 +53,19 @@ static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, ui
 enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct rebrac **out,
                           struct px_err *err) {
   const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  struct rebrac *r = px_calloc(1, sizeof *r);
+  struct rebrac *r = px_mem_calloc(1, sizeof *r);
   if (!r) return px_fail(err, PX_E_NO_MEMORY, "no memory for rebrac");
   read_options(r, spec);
   enum px_status status = init_nets(r, spec, obs_dim, act_dim, chunk, err);
   if (status) goto out;
-  r->noise = px_calloc(batch, sizeof(float) * act_dim);
-  r->pi = px_calloc(batch, sizeof(float) * act_dim);
-  r->da = px_calloc(batch, sizeof(float) * act_dim);
-  r->sa = px_calloc(chunk, sizeof(float) * both);
-  r->dsa = px_calloc(chunk, sizeof(float) * both);
-  r->target = px_calloc(chunk, sizeof(float));
-  r->q = px_calloc(chunk, sizeof(float));
-  r->dq = px_calloc(chunk, 2 * sizeof(float));
+  r->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
+  r->pi = px_mem_calloc(batch, sizeof(float) * act_dim);
+  r->da = px_mem_calloc(batch, sizeof(float) * act_dim);
+  r->sa = px_mem_calloc(chunk, sizeof(float) * both);
+  r->dsa = px_mem_calloc(chunk, sizeof(float) * both);
+  r->target = px_mem_calloc(chunk, sizeof(float));
+  r->q = px_mem_calloc(chunk, sizeof(float));
+  r->dq = px_mem_calloc(chunk, 2 * sizeof(float));
   if (rl_batch_init(&r->batch, batch, obs_dim, act_dim) || rl_batch_want_next(&r->batch) || !r->noise || !r->pi || !r->da
       || !r->sa || !r->dsa || !r->target || !r->q || !r->dq)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
@@ -119,7 +119,7 @@ static void target_values(struct rebrac *r, uint32_t row, uint32_t n, double los
   const float *s2 = b->s2 + (size_t)row * b->obs_dim, *q[2];
   float *next = px_mlp_forward(r->actor.target, r->actor.work, s2, n, NULL);
   losses[REBRAC_PENALTY] += next_actions(r, row, n, next) / b->n;
-  rl_join(n, b->obs_dim, b->act_dim, s2, next, r->sa);
+  rl_net_join(n, b->obs_dim, b->act_dim, s2, next, r->sa);
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(r->critic[i].target, r->critic[i].work, r->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) {
     const float value = fminf(q[0][i], q[1][i]) - r->reward_scale * r->critic_bc * r->target[i];
@@ -141,7 +141,7 @@ static void update_critics(struct rebrac *r, bool pretrains, double losses[RL_LO
     n = rl_rows(b->n, row);
     if (pretrains) earned_values(r, row, n);
     else target_values(r, row, n, losses);
-    rl_join(n, b->obs_dim, b->act_dim, b->s + row * o, b->action + row * a, r->sa);
+    rl_net_join(n, b->obs_dim, b->act_dim, b->s + row * o, b->action + row * a, r->sa);
     for (int i = 0; i < 2; i++) {
       struct rl_net *c = &r->critic[i];
       const float *q = px_mlp_forward(c->net, c->work, r->sa, n, NULL);
@@ -185,7 +185,7 @@ static void update_actor(struct rebrac *r, bool pretrains, double losses[RL_LOSS
     const float *y = px_mlp_forward(actor->net, actor->work, b->s + row * o, n, NULL);
     for (size_t i = 0; i < n * a; i++) r->pi[row * a + i] = tanhf(y[i]);
     if (pretrains) continue;
-    rl_join(n, b->obs_dim, b->act_dim, b->s + row * o, r->pi + row * a, r->sa);
+    rl_net_join(n, b->obs_dim, b->act_dim, b->s + row * o, r->pi + row * a, r->sa);
     ask_critics(r, row, n, &sum, &sum_abs);
   }
   const double pull = pretrains ? 0 : 1 / fmax(sum_abs, 1e-12);

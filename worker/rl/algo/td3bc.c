@@ -12,7 +12,7 @@ static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound)
 enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
                          struct px_err *err) {
   const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  struct td3bc *t = px_calloc(1, sizeof *t);
+  struct td3bc *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
   t->seed = spec->seed;
   t->policy_every = rl_whole(spec, "policy_every");
@@ -31,13 +31,13 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
     status = rl_net_init(&t->critic[i], &net, err);
   }
   if (status) goto out;
-  t->noise = px_calloc(batch, sizeof(float) * act_dim);
-  t->pi = px_calloc(batch, sizeof(float) * act_dim);
-  t->da = px_calloc(batch, sizeof(float) * act_dim);
-  t->sa = px_calloc(chunk, sizeof(float) * both);
-  t->dsa = px_calloc(chunk, sizeof(float) * both);
-  t->q_target = px_calloc(chunk, sizeof(float));
-  t->dq = px_calloc(chunk, sizeof(float));
+  t->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
+  t->pi = px_mem_calloc(batch, sizeof(float) * act_dim);
+  t->da = px_mem_calloc(batch, sizeof(float) * act_dim);
+  t->sa = px_mem_calloc(chunk, sizeof(float) * both);
+  t->dsa = px_mem_calloc(chunk, sizeof(float) * both);
+  t->q_target = px_mem_calloc(chunk, sizeof(float));
+  t->dq = px_mem_calloc(chunk, sizeof(float));
   if (rl_batch_init(&t->batch, batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da || !t->sa || !t->dsa
       || !t->q_target || !t->dq)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
@@ -70,7 +70,7 @@ static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
   const float *s2 = b->s2 + (size_t)row * o, *noise = t->noise + (size_t)row * a;
   float *next = px_mlp_forward(t->actor.target, t->actor.work, s2, n, NULL);
   for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(t->policy_noise * noise[i], t->noise_clip), 1);
-  rl_join(n, o, a, s2, next, t->sa);
+  rl_net_join(n, o, a, s2, next, t->sa);
   const float *q[2];
   for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
@@ -84,7 +84,7 @@ static double update_critics(struct td3bc *t) {
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
     target_values(t, row, n);
-    rl_join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
+    rl_net_join(n, o, a, b->s + (size_t)row * o, b->action + (size_t)row * a, t->sa);
     for (int i = 0; i < 2; i++) {
       struct rl_net *c = &t->critic[i];
       const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
@@ -108,7 +108,7 @@ static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
     const float *s = b->s + (size_t)row * o, *y = px_mlp_forward(t->actor.net, t->actor.work, s, n, NULL);
     float *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
     for (uint32_t i = 0; i < n * a; i++) pi[i] = tanhf(y[i]);
-    rl_join(n, o, a, s, pi, t->sa);
+    rl_net_join(n, o, a, s, pi, t->sa);
     const float *q = px_mlp_forward(c->net, c->work, t->sa, n, NULL);
     for (uint32_t i = 0; i < n; i++) {
       *sum += (double)q[i];
