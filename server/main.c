@@ -7,11 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/read/sandbox.h"
 #include "lib/write/write.h"
 #include "lib/base/config.h"
 #include "lib/base/crash.h"
-#include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
 #include "lib/base/stop.h"
@@ -120,7 +121,7 @@ static enum px_status accept_token_file(struct store *store, const char *path, s
   const size_t n = got ? strcspn(line, " \t\r\n") : 0;
   if (n < 32) return px_fail(err, PX_E_BAD_FIELD, "the token in %s is shorter than 32 characters", path);
   uint8_t digest[PX_SHA256_BYTES];
-  px_sha256(line, n, digest);
+  px_digest_sha256(line, n, digest);
   const enum px_status status = store_token_check(store, digest, err);
   return status == PX_E_UNAUTHORIZED ? store_token_create(store, "token_file", digest, err) : status;
 }

@@ -14,8 +14,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "worker/jobs/jobs.h"

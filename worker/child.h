@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "lib/base/config.h"
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 #include "lib/store/jobs.h"
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/sandbox.h"
 #include "lib/write/write.h"
 #include "lib/base/crash.h"

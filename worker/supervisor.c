@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
 #include "lib/base/rng.h"
 #include "lib/base/scratch.h"
+#include "lib/base/secret.h"
 #include "lib/base/stop.h"
 #include "lib/flow/estimate.h"
 #include "lib/redis/queue.h"

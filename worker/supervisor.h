@@ -9,6 +9,7 @@
 #define PX_WORKER_SUPERVISOR_H
 
 #include "lib/base/config.h"
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* Works until stop_fd becomes readable, then drains: the running job gets

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 
 static const struct cli_option COMMON[] = {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "clients/c/client.h"
+#include "lib/base/fail.h"
 
 enum { CLI_ARGS_MAX = 16, CLI_OPTIONS_MAX = 24, CLI_PATH_MAX = 1024 };
 

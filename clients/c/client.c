@@ -10,8 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/secret.h"
+#include "lib/base/text.h"
 
 enum { CONNECT_TIMEOUT_S = 10, STALL_TIMEOUT_S = 900, POST_TRIES_MAX = 8 };
 

@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct client;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "clients/c/cli.h"
+#include "lib/base/fail.h"
 
 /* From --token, PROXACT_TOKEN or the terminal, where it is asked for. */
 static enum px_status read_token(const struct cli *cli, struct cli_credentials *credentials, struct px_err *err) {

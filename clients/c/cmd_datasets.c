@@ -5,6 +5,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 
 enum { WHOLE_MAX_BYTES = 8 << 20 }; /* larger files are sent in parts */
 

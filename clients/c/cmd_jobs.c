@@ -5,6 +5,7 @@
 #include "clients/c/cli.h"
 
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 
 static enum px_status list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {

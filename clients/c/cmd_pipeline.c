@@ -5,6 +5,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 
 enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body, struct px_err *err) {

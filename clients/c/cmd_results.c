@@ -4,6 +4,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 
 static enum px_status list_of(struct cli *cli, const char *what, const struct text_column *columns, size_t columns_n,
                               struct px_err *err) {

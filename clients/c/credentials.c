@@ -9,6 +9,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/request.h"
+#include "lib/base/fail.h"
 
 enum { FILE_PATH_MAX = 1024 };
 

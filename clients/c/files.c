@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "clients/c/request.h"
+#include "lib/base/fail.h"
 
 static const char *file_hint(int why) {
   switch (why) {

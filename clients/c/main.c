@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clients/c/cli.h"
+#include "lib/base/fail.h"
 
 static void report(const struct px_err *err) {
   fprintf(stderr, "proxact: %s\n", err->message);

@@ -4,8 +4,10 @@
 #include <strings.h>
 
 #include "clients/c/request.h"
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
 
 enum { STALL_S = 30, GIVE_UP_AFTER_S = 300, FIND_TRIES_MAX = 8, LINE_MAX_BYTES = 900, NAME_MAX_BYTES = 255 };
 static const char VERSION_LINE[] = "Tus-Resumable: 1.0.0";

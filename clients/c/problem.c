@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "clients/c/client.h"
+#include "lib/base/fail.h"
 
 static const char *text_of(const json_t *object, const char *name) {
   const char *text = json_string_value(json_object_get(object, name));

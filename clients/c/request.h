@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "clients/c/client.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 
 enum { URL_MAX_BYTES = 2048, ANSWER_MAX_BYTES = 64 << 20, REQUEST_KEY_MAX = 33 };
 

@@ -6,6 +6,7 @@
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 
 enum { LINE_MAX_BYTES = 256, GIVE_UP_AFTER_S = 60 };
 

@@ -1,6 +1,8 @@
 /* Configuration: see config.h. */
 #include "lib/base/config.h"
 
+#include "lib/base/fail.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum px_option_type { PX_OPT_TEXT, PX_OPT_INT, PX_OPT_FLAG };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 
 enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *err) {
   PX_CRASH_POINT("spool_write", "before");

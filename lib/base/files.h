@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* All n bytes at the file's position. */

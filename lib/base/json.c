@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/arena.h"
 
 static __thread bool lacking;
 

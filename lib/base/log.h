@@ -10,6 +10,7 @@
 #ifndef PX_BASE_LOG_H
 #define PX_BASE_LOG_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum px_log_level { PX_LOG_DEBUG, PX_LOG_INFO, PX_LOG_WARN, PX_LOG_ERROR };

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 
 #define PREFIX "proxact-scratch-"
 enum { TRIES_MAX = 8 };

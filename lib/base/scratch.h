@@ -9,6 +9,7 @@
 #ifndef PX_BASE_SCRATCH_H
 #define PX_BASE_SCRATCH_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum { PX_SCRATCH_PATH_MAX = 512 };

@@ -1,6 +1,8 @@
 /* Stopping: see stop.h. */
 #include "lib/base/stop.h"
 
+#include "lib/base/fail.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -5,6 +5,7 @@
 #ifndef PX_BASE_STOP_H
 #define PX_BASE_STOP_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* Blocks SIGTERM and SIGINT (call before any thread starts), ignores SIGPIPE,

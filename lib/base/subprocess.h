@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* A kind of helper. */

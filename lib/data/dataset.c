@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/running_stats.h"
 #include "lib/data/segment.h"

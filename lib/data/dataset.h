@@ -8,6 +8,7 @@
 #ifndef PX_DATA_DATASET_H
 #define PX_DATA_DATASET_H
 
+#include "lib/base/fail.h"
 #include "lib/data/traj.h"
 
 struct px_dataset {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 
 enum { COLUMNS_N = 8 };

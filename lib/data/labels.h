@@ -28,7 +28,8 @@
 #ifndef PX_DATA_LABELS_H
 #define PX_DATA_LABELS_H
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 
 enum px_origin { PX_ORIGIN_IDM = 0, PX_ORIGIN_SIMULATOR = 1 };

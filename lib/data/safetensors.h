@@ -17,7 +17,8 @@
 
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 
 /* The service writes the first six; the others come in uploads. */
 enum px_dtype {

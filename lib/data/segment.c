@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 
 /* Header and per-trajectory columns; generous, so that the limit on bytes is kept. */
@@ -196,7 +199,7 @@ static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
                                 .obs_n = b->obs_n, .labelled_n = b->labelled_n,
                                 .rows = (const struct px_segment_row *)(const void *)b->rows.data, .obs = b->moments };
   memcpy(segment.class_n, b->class_n, sizeof segment.class_n);
-  px_sha256(segment.bytes, segment.size, segment.digest);
+  px_digest_sha256(segment.bytes, segment.size, segment.digest);
   const enum px_status given = b->sink.put(b->sink.ctx, &segment, err);
   begin(b);
   return given;

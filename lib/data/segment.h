@@ -19,7 +19,8 @@
 #ifndef PX_DATA_SEGMENT_H
 #define PX_DATA_SEGMENT_H
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/data/running_stats.h"
 #include "lib/data/traj.h"
 

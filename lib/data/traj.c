@@ -1,6 +1,8 @@
 /* Checking trajectories: see traj.h. */
 #include "lib/data/traj.h"
 
+#include "lib/base/fail.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

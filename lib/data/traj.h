@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum { PX_OBS_MAX = 4096, PX_ACT_MAX = 1024, PX_ACT_COUNT_MAX = 1024, PX_STEPS_MAX = 100000 };

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 static bool is_labelled(const struct px_traj *traj, uint32_t t) {
@@ -12,7 +13,7 @@ static bool is_labelled(const struct px_traj *traj, uint32_t t) {
 }
 
 /* Labelled actions in order, and which steps they are of: no labels and a mask of zeros are the same. */
-static void put_actions(struct px_sha256 *hash, const struct px_spaces *spaces, const struct px_traj *traj) {
+static void put_actions(struct px_digest *hash, const struct px_spaces *spaces, const struct px_traj *traj) {
   const uint32_t A = spaces->act_dim;
   float inside[PX_ACT_MAX];
   for (uint32_t t = 0; t < traj->steps; t++) {
@@ -22,22 +23,22 @@ static void put_actions(struct px_sha256 *hash, const struct px_spaces *spaces, 
       const float above = action[j] > spaces->act_low[j] ? action[j] : spaces->act_low[j];
       inside[j] = above < spaces->act_high[j] ? above : spaces->act_high[j];
     }
-    px_sha256_put(hash, &t, sizeof t);
-    px_sha256_put(hash, inside, A * sizeof *inside);
+    px_digest_put(hash, &t, sizeof t);
+    px_digest_put(hash, inside, A * sizeof *inside);
   }
 }
 
 enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_traj *traj, struct px_traj_digest *out,
                               struct px_err *err) {
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   if (!hash) return px_fail(err, PX_E_NO_MEMORY, "no memory for a digest");
   const uint32_t head[4] = { traj->steps, traj->has_final, traj->terminated, traj->truncated || !traj->terminated };
-  px_sha256_put(hash, head, sizeof head);
-  px_sha256_put(hash, traj->observations, ((size_t)traj->steps + traj->has_final) * spaces->obs_dim * sizeof(float));
-  px_sha256_put(hash, traj->rewards, traj->steps * sizeof(float));
+  px_digest_put(hash, head, sizeof head);
+  px_digest_put(hash, traj->observations, ((size_t)traj->steps + traj->has_final) * spaces->obs_dim * sizeof(float));
+  px_digest_put(hash, traj->rewards, traj->steps * sizeof(float));
   put_actions(hash, spaces, traj);
   uint8_t digest[PX_SHA256_BYTES];
-  px_sha256_end(hash, digest);
+  px_digest_end(hash, digest);
   memcpy(out->bytes, digest, sizeof out->bytes);
   return PX_OK;
 }

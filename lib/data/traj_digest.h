@@ -6,6 +6,7 @@
 #ifndef PX_DATA_TRAJ_DIGEST_H
 #define PX_DATA_TRAJ_DIGEST_H
 
+#include "lib/base/fail.h"
 #include "lib/data/traj.h"
 
 /* The first half of a SHA-256: two different trajectories will not have the same. */

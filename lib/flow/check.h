@@ -8,6 +8,7 @@
 #ifndef PX_FLOW_CHECK_H
 #define PX_FLOW_CHECK_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/plan.h"
 
 /* `given` is what the user wrote, `spec` the same with defaults and snapshot filled in. BAD_FIELD, NOT_FOUND or

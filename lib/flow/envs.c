@@ -1,6 +1,8 @@
 /* Simulators and their dimensions: see envs.h. */
 #include "lib/flow/envs.h"
 
+#include "lib/base/fail.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -5,6 +5,7 @@
 #ifndef PX_FLOW_ENVS_H
 #define PX_FLOW_ENVS_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/fields.h"
 
 #define FLOW_ENVS "hopper|walker2d|halfcheetah|cartpole"

@@ -1,6 +1,8 @@
 /* Estimates of memory and time: see estimate.h. Sizes are of float32 unless said otherwise. */
 #include "lib/flow/estimate.h"
 
+#include "lib/base/fail.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

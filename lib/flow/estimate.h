@@ -8,6 +8,7 @@
 #ifndef PX_FLOW_ESTIMATE_H
 #define PX_FLOW_ESTIMATE_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/spec.h"
 

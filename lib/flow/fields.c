@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/flow/names.h"
 

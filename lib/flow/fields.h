@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum flow_type {

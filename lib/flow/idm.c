@@ -2,6 +2,8 @@
  * what one worker can do. */
 #include "lib/flow/idm.h"
 
+#include "lib/base/fail.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -9,6 +9,7 @@
 #ifndef PX_FLOW_IDM_H
 #define PX_FLOW_IDM_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/fields.h"
 
 /* The variants of a FLOW_CHOICE by "profile": `fast`, which is meant where none

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
-#include "lib/base/mem.h"
 #include "lib/flow/check.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/estimate.h"
 #include "lib/flow/spec.h"

@@ -1,6 +1,7 @@
 /* What a spec leaves open and the dataset decides: see plan_parts.h. */
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"

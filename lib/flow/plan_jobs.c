@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/flow/plan_parts.h"

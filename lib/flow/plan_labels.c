@@ -1,6 +1,7 @@
 /* A label job with what it needs: see plan_parts.h. */
 #include <stdio.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"
 

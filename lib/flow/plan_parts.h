@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/plan.h"
 
 /* Within a pipeline the jobs that most others wait for go first. */

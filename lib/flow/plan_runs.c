@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/check.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/plan_parts.h"

@@ -1,6 +1,8 @@
 /* Users' simulators: see simulators.h. */
 #include "lib/flow/simulators.h"
 
+#include "lib/base/fail.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>

@@ -12,6 +12,7 @@
 #ifndef PX_FLOW_SIMULATORS_H
 #define PX_FLOW_SIMULATORS_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/fields.h"
 
 enum { FLOW_SIM_OBS_MAX = 512, FLOW_SIM_ACT_MAX = 64, FLOW_MJCF_BYTES_MAX = 512 << 10 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/idm.h"

@@ -7,6 +7,7 @@
 #ifndef PX_FLOW_SPEC_H
 #define PX_FLOW_SPEC_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/fields.h"
 
 enum flow_kind {

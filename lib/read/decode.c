@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 
 enum { OUT_BYTES = 256 * 1024, DEFAULT_RATIO = 100, WINDOW_LOG_MAX = 23, GZIP_WINDOW = 15 + 16 };
 

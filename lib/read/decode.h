@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum px_encoding { PX_ENCODING_IDENTITY, PX_ENCODING_GZIP, PX_ENCODING_ZSTD };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 /* How an array was rounded before it became float32: the low bits that are never set, and the tolerances for it. */

@@ -11,6 +11,7 @@
 #ifndef PX_READ_FLAT_JUMPS_H
 #define PX_READ_FLAT_JUMPS_H
 
+#include "lib/base/fail.h"
 #include "lib/data/running_stats.h"
 #include "lib/read/reader.h"
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 enum px_status px_npy_prefix(const uint8_t *bytes, size_t *start, size_t *length, struct px_err *err) {

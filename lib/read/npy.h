@@ -7,6 +7,7 @@
 #ifndef PX_READ_NPY_H
 #define PX_READ_NPY_H
 
+#include "lib/base/fail.h"
 #include "lib/read/dtype.h"
 
 /* Magic, version and the header's length: what to read first, and how much more. */

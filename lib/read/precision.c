@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/running_stats.h"
 

@@ -12,6 +12,7 @@
 
 #include <stddef.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/dtype.h"
 
 struct px_precision_column { double last, largest; float low, high; uint64_t rows, changes, lost; };

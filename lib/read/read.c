@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/read/reader.h"
 #include "lib/read/sandbox.h"
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 enum { EPISODES_MAX = 10000000, LEAVES_MAX = 64, LEAF_BYTES = 64, NAMES_MAX = 256, DEPTH_MAX = 4, PATH_BYTES = 128 };

@@ -3,6 +3,7 @@
 #ifndef PX_READ_READ_EPISODES_H
 #define PX_READ_READ_EPISODES_H
 
+#include "lib/base/fail.h"
 #include "lib/read/h5.h"
 
 enum px_episodes_layout { PX_EPISODES_MINARI, PX_EPISODES_ROBOMIMIC, PX_EPISODES_D3RLPY, PX_EPISODES_LAYOUTS_N };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/read/flat_jumps.h"
 #include "lib/read/reader.h"

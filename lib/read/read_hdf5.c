@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/h5.h"
 #include "lib/read/read_episodes.h"
 

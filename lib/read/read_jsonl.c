@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/read/json_scan.h"
 #include "lib/read/reader.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <zip.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/read/npy.h"
 #include "lib/read/reader.h"

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/read/reader.h"
 #include "lib/data/safetensors.h"
 

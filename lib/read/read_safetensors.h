@@ -16,6 +16,7 @@
 #ifndef PX_READ_READ_SAFETENSORS_H
 #define PX_READ_READ_SAFETENSORS_H
 
+#include "lib/base/fail.h"
 #include "lib/data/traj.h"
 
 /* Streams the trajectories of a file in memory (mapped, say) to `sink`, one at

@@ -6,6 +6,7 @@
 #ifndef PX_READ_READER_H
 #define PX_READ_READER_H
 
+#include "lib/base/fail.h"
 #include "lib/read/precision.h"
 #include "lib/read/read.h"
 

@@ -12,8 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
 #include "lib/base/lockup.h"
+#include "lib/base/text.h"
 #include "lib/read/reader.h"
 #include "lib/read/sandbox_frame.h"
 

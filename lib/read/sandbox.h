@@ -15,6 +15,7 @@
 #ifndef PX_READ_SANDBOX_H
 #define PX_READ_SANDBOX_H
 
+#include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
 #include "lib/read/read.h"
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/h5.h"
 #include "lib/base/subprocess.h"
 #include "lib/base/lockup.h"

@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct queue;

@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
 
 enum {

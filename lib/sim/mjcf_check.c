@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/text.h"
 #include "lib/sim/mjcf_frame.h"
 
 enum { IDLE_MS = 60000 };

@@ -3,6 +3,7 @@
 #ifndef PX_SIM_MJCF_FRAME_H
 #define PX_SIM_MJCF_FRAME_H
 
+#include "lib/base/fail.h"
 #include "lib/sim/mjcf.h"
 
 enum { PX_MJCF_TALK_FD = PX_SUBPROCESS_FD };

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/lockup.h"
 #include "lib/sim/mjcf_frame.h"
 #include "lib/sim/physics.h"

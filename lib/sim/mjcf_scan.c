@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/sim/mjcf.h"
 
 enum { NAME_MAX_BYTES = 64 };

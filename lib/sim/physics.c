@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
 

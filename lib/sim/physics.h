@@ -11,6 +11,7 @@
 
 #include <mujoco/mujoco.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* Runs run(ctx); INTERNAL with MuJoCo's words if it gave up, NO_MEMORY if for want of memory. Not

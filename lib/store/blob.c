@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/store/blob_write.h"
 
 /* alone: nothing in this transaction refers to it. */
@@ -61,7 +64,7 @@ static enum px_status put_work(struct store *store, void *ctx, struct px_err *er
 enum px_status store_blob_put(struct store *store, const void *bytes, uint64_t n, const uint8_t *known_sha256,
                               struct store_blob *out, struct px_err *err) {
   uint8_t digest[PX_SHA256_BYTES];
-  if (!known_sha256) px_sha256(bytes, n, digest);
+  if (!known_sha256) px_digest_sha256(bytes, n, digest);
   struct put put = { bytes, n, known_sha256 ? known_sha256 : digest, { 0 } };
   const enum px_status status = db_transaction(store, "blob_put", put_work, &put, err);
   if (!status) *out = put.blob;
@@ -86,7 +89,7 @@ static enum px_status fill(int fd, char *chunk, off_t at, size_t *n, struct px_e
 static enum px_status put_fd_work(struct store *store, void *ctx, struct px_err *err) {
   struct put_fd *put = ctx;
   struct store_blob blob = { 0 };
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   if (!hash) return px_fail(err, PX_E_NO_MEMORY, "no memory for a digest");
   /* The digest is known only at the end: the row is completed then. */
   enum px_status status = create(store, 0, blob.sha256, true, &blob.id, err);
@@ -94,11 +97,11 @@ static enum px_status put_fd_work(struct store *store, void *ctx, struct px_err 
     size_t n;
     status = fill(put->fd, put->chunk, (off_t)blob.size_bytes, &n, err);
     if (status || n == 0) break;
-    px_sha256_put(hash, put->chunk, n);
+    px_digest_put(hash, put->chunk, n);
     status = put_chunk(store, blob.id, no, put->chunk, n, err);
     blob.size_bytes += n;
   }
-  px_sha256_end(hash, blob.sha256);
+  px_digest_end(hash, blob.sha256);
   if (status) return status;
   struct db_params p = DB_PARAMS;
   db_int(&p, blob.id);
@@ -193,7 +196,7 @@ struct whole {
 static enum px_status hand_over(const struct whole *w, const void *bytes, size_t n, struct px_err *err) {
   uint8_t digest[PX_SHA256_BYTES];
   char hex[PX_SHA256_HEX];
-  px_sha256(bytes, n, digest);
+  px_digest_sha256(bytes, n, digest);
   px_text_hex(digest, sizeof digest, hex);
   if (strcmp(hex, w->digest + 2) == 0) return w->sink(w->ctx, w->number, bytes, n, err);
   px_fail(err, PX_E_BAD_DATA, "segment %u of %s is damaged: its digest is not the one recorded when it was stored", w->number, w->of);

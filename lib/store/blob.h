@@ -8,6 +8,8 @@
 #ifndef PX_STORE_BLOB_H
 #define PX_STORE_BLOB_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/store.h"
 
 /* Measured: with chunks of 4 MiB the database spends up to twice the processor time on a write, because each chunk is

@@ -2,6 +2,7 @@
 #ifndef PX_STORE_BLOB_WRITE_H
 #define PX_STORE_BLOB_WRITE_H
 
+#include "lib/base/fail.h"
 #include "lib/store/blob.h"
 #include "lib/store/db.h"
 

@@ -4,7 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob_write.h"
 #include "lib/store/job_lease.h"
 
@@ -49,7 +51,7 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
 enum px_status store_checkpoint_keep(struct store *store, const struct store_lease *hold, int64_t step,
                                      const char *profile, const void *bytes, size_t n, struct px_err *err) {
   struct keeping keeping = { hold, step, profile, bytes, n, { 0 } };
-  px_sha256(bytes, n, keeping.digest);
+  px_digest_sha256(bytes, n, keeping.digest);
   return db_transaction(store, "checkpoint", keep_work, &keeping, err);
 }
 
@@ -81,7 +83,7 @@ enum px_status store_checkpoint_read(struct store *store, const struct store_che
   uint8_t digest[PX_SHA256_BYTES];
   const enum px_status status = store_blob_read(store, checkpoint->blob.id, out, err);
   if (status) return status;
-  px_sha256(out->data + start, out->len - start, digest);
+  px_digest_sha256(out->data + start, out->len - start, digest);
   if (memcmp(digest, checkpoint->blob.sha256, sizeof digest) == 0) return PX_OK;
   out->len = start;
   return px_fail(err, PX_E_BAD_DATA, "the checkpoint of step %" PRId64 " is damaged: its digest is not the one recorded",

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob_write.h"
 
 static enum px_status float_array(struct px_buf *array, const float *x, uint32_t n) {

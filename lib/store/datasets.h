@@ -5,6 +5,8 @@
 #ifndef PX_STORE_DATASETS_H
 #define PX_STORE_DATASETS_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/segment.h"
 #include "lib/data/traj.h"
 #include "lib/data/traj_digest.h"

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 #include "lib/store/duplicates.h"
 #include "lib/store/job_lease.h"

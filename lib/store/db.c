@@ -4,10 +4,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/crash.h"
-#include "lib/base/hash.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/secret.h"
+#include "lib/base/text.h"
 #include "lib/store/db_conn.h"
 
 enum { RERUNS_MAX = 8 };

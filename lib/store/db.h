@@ -11,6 +11,8 @@
 
 #include <libpq-fe.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/store.h"
 
 enum db_sql {

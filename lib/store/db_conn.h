@@ -5,6 +5,7 @@
 #ifndef PX_STORE_DB_CONN_H
 #define PX_STORE_DB_CONN_H
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/db.h"
 

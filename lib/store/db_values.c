@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/text.h"
 #include "lib/store/db.h"
 
 static void push(struct db_params *p, const char *value, int length, int format) {

@@ -5,6 +5,7 @@
 #ifndef PX_STORE_DUPLICATES_H
 #define PX_STORE_DUPLICATES_H
 
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 
 /* What becomes of trajectories that the dataset has already, or that come before in the same file (traj_digest.h): they are

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 
 /* The stored answer, if there is one. */

@@ -11,6 +11,8 @@
 #ifndef PX_STORE_IDEMPOTENCY_H
 #define PX_STORE_IDEMPOTENCY_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/store.h"
 
 enum { STORE_ONCE_KEY_MAX = 256 }; /* with its NUL */

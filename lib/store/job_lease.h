@@ -2,6 +2,7 @@
 #ifndef PX_STORE_JOB_LEASE_H
 #define PX_STORE_JOB_LEASE_H
 
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "lib/flow/spec.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/job_lease.h"
 
 /* --- claim --- */

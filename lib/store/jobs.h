@@ -8,6 +8,8 @@
 #ifndef PX_STORE_JOBS_H
 #define PX_STORE_JOBS_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/store.h"
 
 struct store_lease { char job[STORE_ID_MAX]; int64_t epoch; };

@@ -1,4 +1,6 @@
 /* Jobs as the API shows them: see jobs.h. */
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"

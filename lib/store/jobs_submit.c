@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "lib/flow/spec.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 #include "lib/store/submitter.h"

@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob_write.h"
 #include "lib/store/job_lease.h"
 #include "lib/store/results.h"
@@ -56,7 +58,7 @@ static enum px_status stage_work(struct store *store, void *ctx, struct px_err *
 enum px_status store_label_stage(struct store *store, const struct store_lease *shard,
                                  const struct store_label_segment *segment, struct px_err *err) {
   struct stage stage = { shard, segment, { 0 } };
-  px_sha256(segment->bytes, segment->n, stage.digest);
+  px_digest_sha256(segment->bytes, segment->n, stage.digest);
   return db_transaction(store, "label_stage", stage_work, &stage, err);
 }
 

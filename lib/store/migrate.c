@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 
 static const struct migration { int version, serves; const char *name, *sha256, *text; } MIGRATION[] = {

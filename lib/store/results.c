@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/job_lease.h"
 
 void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_MAX]) {

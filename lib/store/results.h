@@ -7,6 +7,8 @@
 #ifndef PX_STORE_RESULTS_H
 #define PX_STORE_RESULTS_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
 

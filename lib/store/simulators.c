@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/submitter.h"
 

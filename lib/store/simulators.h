@@ -5,7 +5,8 @@
 #ifndef PX_STORE_SIMULATORS_H
 #define PX_STORE_SIMULATORS_H
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/store.h"
 
 /* All borrowed. */

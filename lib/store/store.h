@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct store;

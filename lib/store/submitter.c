@@ -1,6 +1,8 @@
 /* The token that submits, and its bound: see submitter.h. */
 #include "lib/store/submitter.h"
 
+#include "lib/base/fail.h"
+
 #include <inttypes.h>
 
 enum px_status submitter_lock(struct store *store, struct submitter *out, struct px_err *err) {

@@ -5,6 +5,7 @@
 #ifndef PX_STORE_SUBMITTER_H
 #define PX_STORE_SUBMITTER_H
 
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 
 struct submitter { char id[STORE_ID_MAX]; /* of the token; "" for none */ int64_t jobs_max; };

@@ -1,5 +1,6 @@
 /* Bearer tokens: see store.h. */
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/store/db.h"
 
 enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32], struct px_err *err) {

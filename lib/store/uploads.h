@@ -11,6 +11,8 @@
 #ifndef PX_STORE_UPLOADS_H
 #define PX_STORE_UPLOADS_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob.h"
 
 struct store_upload { char id[STORE_ID_MAX], dataset_id[STORE_ID_MAX], file_name[256], format[16]; int64_t blob_id; };

@@ -1,4 +1,5 @@
 /* From a file on disk to segments in a dataset: see transfer.h. */
+#include "lib/base/fail.h"
 #include "lib/transfer/transfer.h"
 
 #include <jansson.h>

@@ -1,6 +1,8 @@
 /* Writing a dataset out: see transfer.h. */
 #include "lib/transfer/transfer.h"
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/results.h"
 
 enum { SEGMENT_BYTES_MAX = 512 << 20 };

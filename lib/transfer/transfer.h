@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "lib/write/write.h"
 #include "lib/read/read.h"

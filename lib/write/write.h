@@ -35,6 +35,7 @@
 #ifndef PX_WRITE_WRITE_H
 #define PX_WRITE_WRITE_H
 
+#include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
 #include "lib/data/labels.h"
 

@@ -1,6 +1,7 @@
 /* A segment as columns, for writers of arrays: see write_parts.h. */
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/write/write_parts.h"
 
 void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/write/write_hdf5_frame.h"
 
 struct hdf5 {

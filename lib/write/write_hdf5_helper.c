@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/write/write_hdf5_frame.h"
 
 enum { CHUNK_BYTES = 256 * 1024 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/write/write_parts.h"
 
 enum { BUFFER_BYTES = 1 << 20 };

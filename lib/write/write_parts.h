@@ -6,6 +6,8 @@
 #ifndef PX_WRITE_WRITE_PARTS_H
 #define PX_WRITE_WRITE_PARTS_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/write/write.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/segment.h"

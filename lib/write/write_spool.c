@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <zip.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/write/write_parts.h"
 
 enum { COPY_BYTES = 1 << 20, NPY_HEADER_BYTES = 128 };

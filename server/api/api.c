@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/store/blob.h"
 #include "lib/store/datasets.h"
 #include "lib/base/files.h"

@@ -5,6 +5,7 @@
 #ifndef PX_SERVER_API_API_H
 #define PX_SERVER_API_API_H
 
+#include "lib/base/fail.h"
 #include "lib/flow/spec.h"
 #include "lib/store/datasets.h"
 #include "server/http/http.h"

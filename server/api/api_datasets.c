@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/names.h"
 #include "server/api/api.h"

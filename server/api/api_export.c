@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/base/scratch.h"
 #include "lib/transfer/transfer.h"
 #include "server/api/api.h"

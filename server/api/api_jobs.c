@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"

@@ -1,6 +1,8 @@
 /* The service about itself: health, metrics, version, its own description. */
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/redis/queue.h"
 #include "lib/store/jobs.h"

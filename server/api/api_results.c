@@ -1,6 +1,8 @@
 /* What jobs leave: label sets and models; and the workers. */
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
 #include "server/api/api.h"

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/flow/simulators.h"
 #include "lib/sim/mjcf.h"

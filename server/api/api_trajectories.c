@@ -2,6 +2,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/labels.h"
 #include "lib/store/results.h"
 #include "server/api/api.h"

@@ -13,7 +13,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"
 #include "server/api/api.h"
@@ -169,6 +172,7 @@ static enum px_status part_ready(struct http_request *req, struct px_err *err) {
   if (!part->digest) return PX_OK;
   uint8_t digest[PX_DIGEST_MAX_BYTES];
   const size_t n = px_digest_end(part->digest, digest);
+  part->digest = NULL;
   return n == part->checksum.n && memcmp(digest, part->checksum.digest, n) == 0
            ? PX_OK
            : px_fail(err, PX_E_CHECKSUM_MISMATCH, "the digest of the %llu bytes is another one", (unsigned long long)part->held);

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/read/decode.h"
 #include "lib/store/jobs.h"
 #include "lib/transfer/transfer.h"
@@ -24,7 +27,7 @@ enum { DIGEST_TEXT_MAX = 64 };
 struct upload {
   int fd;
   struct px_decoder *decoder;
-  struct px_sha256 *sha256;         /* of the bytes received; NULL unless a digest was announced */
+  struct px_digest *sha256;         /* of the bytes received; NULL unless a digest was announced */
   char digest[DIGEST_TEXT_MAX];     /* base64, as announced */
   const char *digest_header;
   struct store_dataset *dataset;    /* in the request's arena */
@@ -41,8 +44,7 @@ static void upload_free(void *stream, bool done) {
   struct upload *u = stream;
   struct store *store = NULL;
   struct px_err unused_err;
-  uint8_t unused[PX_SHA256_BYTES];
-  if (u->sha256) px_sha256_end(u->sha256, unused);
+  px_digest_free(u->sha256);
   /* What a failed upload has stored goes at once: it may have been a full disk. */
   if (u->ingesting && !done && service_store(u->service, true, &store, &unused_err)) store = NULL;
   transfer_ingest_free(u->ingesting, store);
@@ -67,7 +69,7 @@ static enum px_status read_digest(const struct http_request *req, struct upload 
   if (n != 44 || at[1 + n] != ':')
     return px_fail(err, PX_E_BAD_REQUEST, "%s must be sha-256=:BASE64: with 44 characters of base64", u->digest_header);
   memcpy(u->digest, at + 1, n);
-  u->sha256 = px_sha256_new();
+  u->sha256 = px_digest_new(PX_DIGEST_SHA256);
   return u->sha256 ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "digest");
 }
 
@@ -117,7 +119,7 @@ static enum px_status upload_begin(struct http_request *req, struct px_err *err)
 
 static enum px_status upload_feed(struct http_request *req, const void *bytes, size_t n, struct px_err *err) {
   struct upload *u = req->stream;
-  if (u->sha256) px_sha256_put(u->sha256, bytes, n);
+  if (u->sha256) px_digest_put(u->sha256, bytes, n);
   const uint64_t before = px_decoder_bytes(u->decoder);
   const enum px_status status = px_decoder_feed(u->decoder, bytes, n, err);
   return status ? status : diskspace_use(service_diskspace(u->service), &u->claim, DISKSPACE_SPOOL, px_decoder_bytes(u->decoder) - before, err);
@@ -128,7 +130,7 @@ static enum px_status check_whole(struct upload *u, struct px_err *err) {
   if (status || !u->sha256) return status;
   uint8_t digest[PX_SHA256_BYTES];
   char text[DIGEST_TEXT_MAX];
-  px_sha256_end(u->sha256, digest);
+  px_digest_end(u->sha256, digest);
   u->sha256 = NULL;
   px_text_base64(digest, sizeof digest, text);
   if (strcmp(text, u->digest) == 0) return PX_OK;

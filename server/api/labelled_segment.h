@@ -5,7 +5,8 @@
 #ifndef PX_SERVER_API_LABELLED_SEGMENT_H
 #define PX_SERVER_API_LABELLED_SEGMENT_H
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/segment.h"
 #include "lib/store/datasets.h"
 

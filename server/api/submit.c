@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/data/dataset.h"
 #include "lib/flow/plan.h"

@@ -1,6 +1,10 @@
 /* Headers of tus: see tus.h. */
 #include "server/api/tus.h"
 
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 
 #define TUS_VERSION "1.0.0"
 #define TUS_EXTENSIONS "creation,creation-with-upload,checksum,termination,expiration"

@@ -1,6 +1,9 @@
 /* What a file on its way in is said to be: see upload_params.h. */
 #include "server/api/upload_params.h"
 
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>

@@ -5,6 +5,7 @@
 #ifndef PX_SERVER_API_UPLOAD_PARAMS_H
 #define PX_SERVER_API_UPLOAD_PARAMS_H
 
+#include "lib/base/fail.h"
 #include "lib/transfer/transfer.h"
 
 /* As the client gave them; NULL where it did not. The format is what `format` says, else the media type, else the

@@ -1,6 +1,8 @@
 /* What was found out a moment ago: see cache.h. */
 #include "server/app/cache.h"
 
+#include "lib/base/buf.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

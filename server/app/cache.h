@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
 
 enum { RECENT_TEXT_MAX = 1024 };
 struct cache;

@@ -1,6 +1,8 @@
 /* Free space: see diskspace.h. */
 #include "server/app/diskspace.h"
 
+#include "lib/base/fail.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

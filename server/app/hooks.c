@@ -1,6 +1,7 @@
 /* The hooks of http: see hooks.h. */
 #include "server/app/hooks.h"
 
+#include "lib/base/fail.h"
 #include "server/app/idempotency.h"
 #include "server/app/metrics.h"
 #include "server/app/service.h"

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/idempotency.h"
 #include "server/app/service.h"
@@ -42,17 +46,17 @@ static enum px_status fingerprint(const struct http_request *req, uint8_t out[PX
     const char *value = http_header(req, HEADERS[i]);
     parts[3 + i] = value ? value : "";
   }
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   if (!hash) return px_fail(err, PX_E_NO_MEMORY, "digest");
   for (size_t i = 0; i < 3 + HEADERS_N; i++) {
     const uint64_t n = strlen(parts[i]);
-    px_sha256_put(hash, &n, sizeof n);
-    px_sha256_put(hash, parts[i], n);
+    px_digest_put(hash, &n, sizeof n);
+    px_digest_put(hash, parts[i], n);
   }
   uint8_t body[PX_SHA256_BYTES];
   http_body_digest(req, body);
-  px_sha256_put(hash, body, sizeof body);
-  px_sha256_end(hash, out);
+  px_digest_put(hash, body, sizeof body);
+  px_digest_end(hash, out);
   return PX_OK;
 }
 

@@ -10,6 +10,7 @@
 #ifndef PX_SERVER_APP_IDEMPOTENCY_H
 #define PX_SERVER_APP_IDEMPOTENCY_H
 
+#include "lib/base/fail.h"
 #include "server/http/http.h"
 
 /* Whether the request has such a key. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/store/jobs.h"
 #include "lib/redis/queue.h"

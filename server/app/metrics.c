@@ -1,6 +1,8 @@
 /* Counters: see metrics.h. */
 #include "server/app/metrics.h"
 
+#include "lib/base/buf.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
 #include "server/http/http.h"
 
 /* One answered request. route: its index in the table, or -1. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/redis/queue.h"
 #include "lib/store/store.h"

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct pulse;

@@ -8,10 +8,14 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/base/scratch.h"
+#include "lib/base/secret.h"
+#include "lib/base/text.h"
 #include "lib/store/uploads.h"
 #include "server/app/workpool.h"
 #include "server/app/pulse.h"
@@ -154,7 +158,7 @@ enum px_status service_authorize(struct service *s, const char *authorization, u
     return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   uint8_t given[PX_SHA256_BYTES];
-  px_sha256(token, strlen(token), given);
+  px_digest_sha256(token, strlen(token), given);
   enum token_cache_answer answer = token_cache_take(s->tokens, given, address);
   if (answer == TOKENS_UNKNOWN) {
     const enum px_status status = look_up(s, given, &answer, err);
@@ -175,7 +179,7 @@ enum px_status service_token_create(struct store *store, const char *name, char 
   char text[SERVICE_TOKEN_MAX];
   snprintf(text, sizeof text, "%s", TOKEN_PREFIX);
   px_text_hex(bytes, sizeof bytes, text + sizeof TOKEN_PREFIX - 1);
-  px_sha256(text, strlen(text), digest);
+  px_digest_sha256(text, strlen(text), digest);
   const enum px_status status = store_token_create(store, name, digest, err);
   if (!status) memcpy(token, text, sizeof text);
   return status;

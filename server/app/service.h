@@ -7,7 +7,9 @@
 
 #include <stdint.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/redis/queue.h"
 #include "lib/store/store.h"
 #include "server/app/workpool.h"

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/secret.h"
 
 enum { SLOTS = 1024, WAYS = 8, TRUST_MS = 5000, REFUSED_MS = 2000, ADDRESSES = 1024, UNKNOWN_BURST = 20 };
 #define UNKNOWN_PER_MS 0.01 /* ten a second */

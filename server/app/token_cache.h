@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
 
 struct token_cache;
 /* rate_per_s 0: any number of requests. NULL when out of memory. */

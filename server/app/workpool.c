@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "server/http/http.h"
 
 enum { THREADS_MAX = 64, NICE = 10 };

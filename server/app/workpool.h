@@ -11,6 +11,7 @@
 #ifndef PX_SERVER_APP_WORKPOOL_H
 #define PX_SERVER_APP_WORKPOOL_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct http_request;

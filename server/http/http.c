@@ -1,4 +1,10 @@
 /* The life of a request on libmicrohttpd 0.9.75: see http.h. */
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
+#include "lib/base/secret.h"
+#include "lib/base/text.h"
 #include "server/http/http_exchange.h"
 
 #include <fcntl.h>
@@ -157,7 +163,7 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   /* What only removes compares it; what makes something must not pass over it. */
   if (!status && http_header(&x->req, "If-Match") && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
     status = px_fail(err, PX_E_PRECONDITION_FAILED, "%s has no version here that If-Match could name", x->method);
-  if (!status && x->http->options.hooks->wants_digest(&x->req) && !(x->digest = px_sha256_new())) status = px_fail(err, PX_E_NO_MEMORY, "digest");
+  if (!status && x->http->options.hooks->wants_digest(&x->req) && !(x->digest = px_digest_new(PX_DIGEST_SHA256))) status = px_fail(err, PX_E_NO_MEMORY, "digest");
   return status ? status : check_body(x, err);
 }
 
@@ -296,7 +302,7 @@ static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n)
   const size_t got = *n;
   *n = 0;
   x->received += got;
-  if (x->digest) px_sha256_put(x->digest, bytes, got);
+  if (x->digest) px_digest_put(x->digest, bytes, got);
   x->failed = take_body(x, bytes, got, &x->err);
   if (x->failed) {
     http_answer_early(x);
@@ -382,8 +388,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
   if (x->reply.fd >= 0) close(x->reply.fd);
   px_buf_free(&x->reply.body);
   px_buf_free(&x->json);
-  uint8_t unused[PX_SHA256_BYTES];
-  if (x->digest) px_sha256_end(x->digest, unused);
+  px_digest_free(x->digest);
   json_decref(x->req.json);
   px_arena_free(x->req.arena);
   http_replies_release(x);

@@ -16,8 +16,10 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "lib/base/hash.h"
-#include "lib/base/mem.h"
+#include "lib/base/arena.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 
 struct service;
 struct http_request;

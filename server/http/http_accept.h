@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+#include "lib/base/fail.h"
 #include "server/http/http_conn.h"
 #include "server/http/http_linger.h"
 

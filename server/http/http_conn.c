@@ -14,8 +14,9 @@
 #include <time.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/hash.h"
+#include "lib/base/fail.h"
 #include "lib/base/log.h"
+#include "lib/base/secret.h"
 #include "server/http/http_health.h"
 #include "server/http/http_recv.h"
 

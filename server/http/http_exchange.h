@@ -5,7 +5,9 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "server/http/http.h"
 #include "server/http/http_accept.h"
 #include "server/http/http_conn.h"
@@ -44,7 +46,7 @@ struct exchange {
   struct px_err err;
   struct http_match match;
   struct px_buf json;
-  struct px_sha256 *digest;          /* of the body received; NULL unless it will be asked for */
+  struct px_digest *digest;          /* of the body received; NULL unless it will be asked for */
   uint64_t number;                   /* of the request on its connection, from 1 */
   uint64_t body_bytes;               /* declared; UINT64_MAX when chunked */
   uint64_t received, sent;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 
 enum { SOCKETS_MAX = 256, ALL_MS = 10000, SILENT_MS = 2000, BYTES_MAX = 64 << 20, TURN_BYTES = 1 << 20, LOOK_MS = 250 };
 

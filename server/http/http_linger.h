@@ -9,6 +9,7 @@
 #ifndef PX_SERVER_HTTP_HTTP_LINGER_H
 #define PX_SERVER_HTTP_HTTP_LINGER_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct lingerer;

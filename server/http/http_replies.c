@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/files.h"
 #include "server/http/http_exchange.h"
 

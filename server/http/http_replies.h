@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct exchange;

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "lib/base/digest.h"
 #include "server/http/http_exchange.h"
 
 static struct exchange *exchange_of(const struct http_request *req) { return req->exchange; }
@@ -27,7 +28,7 @@ bool http_client_gone(const struct http_request *req) {
 void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_BYTES]) {
   struct exchange *x = exchange_of(req);
   memset(digest, 0, PX_SHA256_BYTES);
-  if (x->digest) px_sha256_end(x->digest, digest);
+  if (x->digest) px_digest_end(x->digest, digest);
   x->digest = NULL;
 }
 

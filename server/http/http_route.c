@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "server/http/http_validate.h"
 
 /* Matches one segment of a pattern against one of a path, both `n` long to the

@@ -5,6 +5,8 @@
 #ifndef PX_SERVER_HTTP_HTTP_ROUTE_H
 #define PX_SERVER_HTTP_HTTP_ROUTE_H
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "server/http/http.h"
 
 struct http_match {

@@ -1,6 +1,8 @@
 /* The listening socket: see listen.h. */
 #include "server/http/listen.h"
 
+#include "lib/base/fail.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>

@@ -2,6 +2,7 @@
 #ifndef PX_SERVER_HTTP_LISTEN_H
 #define PX_SERVER_HTTP_LISTEN_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 struct listen_address {

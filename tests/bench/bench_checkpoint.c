@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/checkpoints.h"
 #include "tests/support/trajs.h"

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "lib/write/write.h"
 #include "lib/read/read_safetensors.h"
@@ -72,7 +74,7 @@ static void upload(void) {
 
 static void digest(void) {
   uint8_t out[PX_SHA256_BYTES];
-  for (size_t i = 0; i < packed.n; i++) px_sha256(packed.items[i].bytes, packed.items[i].size, out);
+  for (size_t i = 0; i < packed.n; i++) px_digest_sha256(packed.items[i].bytes, packed.items[i].size, out);
 }
 
 static void plain_copy(void) {

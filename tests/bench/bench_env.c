@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "worker/env/rollout.h"
 

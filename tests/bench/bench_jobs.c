@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/base/stop.h"
 #include "lib/redis/queue.h"

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/bench/learning/learning.h"
 #include "worker/nn/adam.h"

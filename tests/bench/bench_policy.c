@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/read.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/data/labels.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/rollout.h"

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/read/read.h"
 #include "tests/support/helpers.h"
 

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/identify.h"

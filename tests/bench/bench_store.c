@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"

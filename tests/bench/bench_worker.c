@@ -13,7 +13,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
 #include "worker/idm/model.h"

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/fault/lib/proc.h"

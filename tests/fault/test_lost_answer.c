@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 #include "lib/store/uploads.h"
 #include "tests/fault/lib/proc.h"

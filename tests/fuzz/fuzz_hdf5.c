@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/uploads.h"
 #include "tests/support/helpers.h"

@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/arena.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "server/api/api.h"
 #include "server/http/http_validate.h"
 #include "server/http/http_route.h"

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/reader.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/trajs.h"

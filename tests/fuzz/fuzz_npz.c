@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/npy.h"
 #include "lib/read/reader.h"
 #include "tests/support/fuzz.h"

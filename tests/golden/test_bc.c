@@ -1,4 +1,5 @@
 /* Behaviour cloning against PyTorch in float64 (gen_bc.py); tolerances as in test_mlp.c. */
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/rl/algo/bc.h"

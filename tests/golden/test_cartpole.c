@@ -1,6 +1,7 @@
 /* CartPole against numpy in float64 (gen_cartpole.py), which derives the accelerations in another way. */
 #include <math.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/env/env.h"

@@ -3,6 +3,7 @@
  * some dozens of layers' worth of them, and ten LAMB steps divide by its size. */
 #include <math.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/rl/algo/dt.h"

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/rl/fqe.h"

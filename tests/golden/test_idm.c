@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/rl/algo/iql.h"

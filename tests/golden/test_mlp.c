@@ -3,6 +3,7 @@
  * gradient sums some hundred of them, and ten Adam steps divide by its size. */
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"

@@ -3,6 +3,7 @@
  * those of test_mlp.c: the division adds a few operations to each. */
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"

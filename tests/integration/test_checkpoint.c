@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/base/text.h"
 #include "lib/data/safetensors.h"
 #include "lib/flow/algos.h"
 #include "lib/store/checkpoints.h"
@@ -159,14 +162,14 @@ static void digest_of(const char *job, char hex[PX_SHA256_HEX]) {
   store_result_id("mdl", job, model);
   CU_OK(store_model_read(store, model, &bytes, &err), err);
   CU_OK(px_safetensors_parse(bytes.data, bytes.len, &st, &err), err);
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
   for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
     const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
-    px_sha256_put(hash, t->name, strlen(t->name));
-    px_sha256_put(hash, t->data, t->bytes);
+    px_digest_put(hash, t->name, strlen(t->name));
+    px_digest_put(hash, t->data, t->bytes);
   }
-  px_sha256_end(hash, digest);
+  px_digest_end(hash, digest);
   px_text_hex(digest, sizeof digest, hex);
   px_safetensors_free(st);
   px_buf_free(&bytes);
@@ -454,7 +457,7 @@ static size_t submit_all(const char *dataset, char pipeline[STORE_ID_MAX]) {
 static void pipeline_digest(const char *pipeline, size_t expected, char hex[PX_SHA256_HEX], char labels[PX_SHA256_HEX]) {
   char names[8192], job[STORE_ID_MAX], one[PX_SHA256_HEX];
   uint8_t digest[PX_SHA256_BYTES];
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
   snprintf(names, sizeof names, "%s", db_sql("select string_agg(name || '=' || id, ' ' order by name) from jobs"
                                              " where parent_id = '%s' and kind in ('train_idm', 'train_policy')", pipeline));
@@ -464,11 +467,11 @@ static void pipeline_digest(const char *pipeline, size_t expected, char hex[PX_S
     snprintf(job, sizeof job, "%s", id + 1);
     *id = '\0';
     digest_of(job, one);
-    px_sha256_put(hash, at, strlen(at));
-    px_sha256_put(hash, one, strlen(one));
+    px_digest_put(hash, at, strlen(at));
+    px_digest_put(hash, one, strlen(one));
   }
   CU_ASSERT_EQUAL(models, expected);
-  px_sha256_end(hash, digest);
+  px_digest_end(hash, digest);
   px_text_hex(digest, sizeof digest, hex);
   snprintf(labels, PX_SHA256_HEX, "%s", db_sql("select encode(s.sha256, 'hex') from label_sets s join jobs j on j.id = s.job_id"
                                                " where j.parent_id = '%s'", pipeline));

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/transfer/transfer.h"
 #include "tests/support/db.h"
 #include "tests/support/uploads.h"

@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"

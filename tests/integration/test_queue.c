@@ -1,4 +1,6 @@
 /* Redis as a hint: wake-ups arrive, and nothing ever waits longer than it was told to. */
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/redis/queue.h"
 
 #include <pthread.h>

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/data/labels.h"
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/datasets.h"
 #include "lib/store/uploads.h"
@@ -49,7 +51,7 @@ static void blobs_come_back_byte_for_byte(void) {
   for (size_t i = 0; i < MAX; i++) bytes[i] = (uint8_t)px_rng_below(&rng, 256);
   for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
     uint8_t digest[PX_SHA256_BYTES];
-    px_sha256(bytes, SIZES[i], digest);
+    px_digest_sha256(bytes, SIZES[i], digest);
     FILE *file = tmpfile();
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
     CU_ASSERT_EQUAL(fwrite(bytes, 1, SIZES[i], file), SIZES[i]);

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/jobs.h"
 
 /* --- graphs --- */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/db.h"

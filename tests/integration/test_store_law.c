@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/db.h"
 
 static const char *const STATES[] = { "blocked", "ready", "running", "succeeded", "failed", "cancelled" };

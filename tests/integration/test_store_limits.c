@@ -6,6 +6,9 @@
 
 #include "lib/base/hash.h"
 #include "lib/flow/spec.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"
@@ -136,8 +139,8 @@ static void a_token_has_only_so_many_unfinished_jobs(void) {
   uint8_t digest[PX_SHA256_BYTES], other[PX_SHA256_BYTES];
   char id[STORE_ID_MAX], first[STORE_ID_MAX];
   struct px_err err;
-  px_sha256("a", 1, digest);
-  px_sha256("b", 1, other);
+  px_digest_sha256("a", 1, digest);
+  px_digest_sha256("b", 1, other);
   db_sql("delete from api_tokens");
   CU_OK(store_token_create(store, "a", digest, &err), err);
   CU_OK(store_token_create(store, "b", other, &err), err);
@@ -170,8 +173,8 @@ static void a_token_has_only_so_many_simulators(void) {
   uint8_t digest[PX_SHA256_BYTES], other[PX_SHA256_BYTES];
   char id[STORE_ID_MAX], first[STORE_ID_MAX];
   struct px_err err;
-  px_sha256("a", 1, digest);
-  px_sha256("b", 1, other);
+  px_digest_sha256("a", 1, digest);
+  px_digest_sha256("b", 1, other);
   db_sql("delete from api_tokens");
   db_sql("delete from simulators");
   CU_OK(store_token_create(store, "a", digest, &err), err);
@@ -213,7 +216,7 @@ static void several_at_once_keep_to_the_bound_together(void) {
   struct submitter_thread threads[4];
   struct px_err err;
   int taken = 0;
-  px_sha256("a", 1, digest);
+  px_digest_sha256("a", 1, digest);
   db_sql("delete from api_tokens");
   CU_OK(store_token_create(store, "a", digest, &err), err);
   for (int i = 0; i < 4; i++) {

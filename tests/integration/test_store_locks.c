@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/jobs.h"
 
 enum { LEASE_MS = 30000 };

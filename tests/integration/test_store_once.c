@@ -2,6 +2,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/datasets.h"
 #include "lib/store/idempotency.h"
 #include "tests/support/db.h"

@@ -2,8 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/text.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/results.h"
 #include "tests/support/db.h"
@@ -150,9 +153,9 @@ static void labels_are_published_whole_and_become_current(void) {
                          "2 30 27 0.5");
   uint8_t digests[64], all[32];
   char hex[65];
-  px_sha256("zero", 4, digests);
-  px_sha256("one", 3, digests + 32);
-  px_sha256(digests, 64, all);
+  px_digest_sha256("zero", 4, digests);
+  px_digest_sha256("one", 3, digests + 32);
+  px_digest_sha256(digests, 64, all);
   px_text_hex(all, 32, hex);
   CU_ASSERT_STRING_EQUAL(db_sql("select encode(sha256, 'hex') from label_sets"), hex);
   CU_OK(store_label_read(store, set, 0, 2, collect, &text, &err), err);

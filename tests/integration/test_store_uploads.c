@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/datasets.h"
 #include "lib/store/uploads.h"

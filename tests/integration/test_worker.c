@@ -9,7 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/scratch.h"
 #include "lib/store/results.h"
 #include "tests/support/workers.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/algos.h"
 #include "tests/support/workers.h"
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/read/read.h"
 #include "lib/data/segment.h"

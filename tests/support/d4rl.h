@@ -5,6 +5,7 @@
 #ifndef PX_TESTS_SUPPORT_D4RL_H
 #define PX_TESTS_SUPPORT_D4RL_H
 
+#include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 
 /* Actions in [-1, 1], dimensions as in the file. The calling program must begin

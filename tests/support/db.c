@@ -1,6 +1,8 @@
 /* The database of one test program: see db.h. */
 #include "tests/support/db.h"
 
+#include "lib/base/fail.h"
+
 #include <libpq-fe.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #ifndef PX_TESTS_SUPPORT_EXPORTS_H
 #define PX_TESTS_SUPPORT_EXPORTS_H
 
+#include "lib/base/buf.h"
 #include "lib/write/write.h"
 #include "tests/support/trajs.h"
 

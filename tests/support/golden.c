@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 
 void golden_open(struct golden *g, const char *name) {

@@ -6,6 +6,7 @@
 #ifndef PX_TESTS_SUPPORT_IDM_WORLD_H
 #define PX_TESTS_SUPPORT_IDM_WORLD_H
 
+#include "lib/base/buf.h"
 #include "worker/idm/idm.h"
 
 enum { WORLD_O = 3, WORLD_A = 2, WORLD_TRAJS = 12, WORLD_LONGEST = 10 };

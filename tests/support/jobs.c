@@ -1,6 +1,9 @@
 /* Tests of jobs: see jobs.h. */
 #include "tests/support/jobs.h"
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
+
 struct store *jobs_fresh(void) {
   struct store *store = db_test_open("jobs");
   db_sql("truncate jobs, workers cascade");

@@ -1,6 +1,8 @@
 /* A small dataset in HDF5: see samples.h. */
 #include "tests/support/samples.h"
 
+#include "lib/base/fail.h"
+
 #include <stdio.h>
 
 const float samples_obs[5 * 2] = { 0, 1, 2, 3, 10, 11, 12, 13, 20, 21 };

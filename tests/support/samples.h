@@ -6,6 +6,7 @@
 #ifndef PX_TESTS_SAMPLES_H
 #define PX_TESTS_SAMPLES_H
 
+#include "lib/base/fail.h"
 #include "tests/support/uploads.h"
 
 extern const float samples_obs[5 * 2], samples_next_obs[5 * 2], samples_act[5], samples_rew[5];

@@ -1,6 +1,8 @@
 /* Upload files for tests: see uploads.h. */
 #include "tests/support/uploads.h"
 
+#include "lib/base/fail.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

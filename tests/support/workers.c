@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
 #include "lib/store/results.h"

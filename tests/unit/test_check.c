@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
 #include "lib/flow/plan.h"

@@ -7,6 +7,7 @@
 
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 
 /* main.c is not part of the library; the tests parse against the same tables. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "lib/read/read.h"
 #include "tests/support/cu.h"

@@ -7,6 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/read/decode.h"
 #include "tests/support/cu.h"

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"

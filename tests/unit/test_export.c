@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/read/read.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"

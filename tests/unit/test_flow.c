@@ -5,6 +5,8 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/flow/names.h"
 #include "lib/flow/plan.h"
 #include "lib/flow/simulators.h"

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "tests/support/allocations.h"

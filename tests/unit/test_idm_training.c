@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
 #include "worker/idm/trainer.h"

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/labels.h"
 #include "tests/support/cu.h"

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"
 #include "tests/support/uploads.h"

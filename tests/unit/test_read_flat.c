@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/read/h5.h"
 #include "tests/support/cu.h"
 #include "tests/support/samples.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/read/read_safetensors.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "worker/jobs/rehearsal.h"

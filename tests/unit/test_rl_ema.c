@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/rl_world.h"
 #include "worker/rl/rl_ema.h"
 #include "worker/rl/rl_policy.h"

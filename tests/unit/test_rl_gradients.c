@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "worker/rl/algo/awac.h"

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"

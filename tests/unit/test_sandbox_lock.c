@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/lockup.h"
 #include "lib/read/sandbox_frame.h"
 #include "tests/support/cu.h"

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/scratch.h"
 #include "tests/support/cu.h"
 

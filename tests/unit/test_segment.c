@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/base/text.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
@@ -69,7 +72,7 @@ static void equal_trajectories_give_equal_digests(void) {
   CU_ASSERT_EQUAL_FATAL(segments_pack(&b, &in), PX_OK);
   CU_ASSERT_EQUAL(memcmp(a.items[0].info.digest, b.items[0].info.digest, PX_SHA256_BYTES), 0);
   uint8_t digest[PX_SHA256_BYTES];
-  px_sha256(a.items[0].bytes, a.items[0].size, digest);
+  px_digest_sha256(a.items[0].bytes, a.items[0].size, digest);
   CU_ASSERT_EQUAL(memcmp(a.items[0].info.digest, digest, PX_SHA256_BYTES), 0);
   trajs_free(&in);
   segments_free(&a);

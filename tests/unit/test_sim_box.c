@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/sim_box.h"

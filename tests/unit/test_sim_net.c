@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"

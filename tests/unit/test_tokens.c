@@ -1,6 +1,7 @@
 /* Tokens that were looked up: who is believed, and how many unknown ones an address may try. */
 #include <string.h>
 
+#include "lib/base/digest.h"
 #include "server/app/token_cache.h"
 #include "tests/support/cu.h"
 
@@ -8,7 +9,7 @@ enum { MANY = 200 };
 
 static const uint8_t *digest_of(int n) {
   static uint8_t digest[PX_SHA256_BYTES];
-  px_sha256(&n, sizeof n, digest);
+  px_digest_sha256(&n, sizeof n, digest);
   return digest;
 }
 

@@ -1,6 +1,8 @@
 /* The headers of tus, and what a file on its way in is said to be. */
 #include <string.h>
 
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "server/api/upload_params.h"
 #include "server/api/tus.h"
 #include "tests/support/cu.h"

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/running_stats.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/rl_world.h"

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/data/traj.h"
 #include "worker/env/kind.h"
 

@@ -33,6 +33,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum { PX_ENV_OBS_MAX = 17, PX_ENV_ACT_MAX = 6, PX_ENV_TIME_LIMIT = 1000 /* the longest of all */ };

@@ -6,6 +6,7 @@
 #ifndef PX_ENV_KIND_H
 #define PX_ENV_KIND_H
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "worker/env/env.h"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 enum { REPORT_EVERY_MS = 250 };

@@ -13,6 +13,7 @@
 #ifndef PX_ENV_ROLLOUT_H
 #define PX_ENV_ROLLOUT_H
 
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "worker/env/env.h"
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 
 /* A policy whose actions are changed. */

@@ -11,6 +11,7 @@
 #ifndef PX_ENV_SENSITIVITY_H
 #define PX_ENV_SENSITIVITY_H
 
+#include "lib/base/fail.h"
 #include "worker/env/rollout.h"
 
 enum { PX_SENSITIVITY_EPISODES = 10 }; /* at most */

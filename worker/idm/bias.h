@@ -20,6 +20,7 @@
 #ifndef PX_IDM_BIAS_H
 #define PX_IDM_BIAS_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/quality.h"
 
 enum { IDM_BIAS_ROWS_MAX = 20000, IDM_BIAS_ROWS_MIN = 50, IDM_BIAS_OBS_MAX = 2048 };

@@ -27,7 +27,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
 #include "lib/data/safetensors.h"

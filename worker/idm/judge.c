@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "worker/idm/fold.h"
 #include "worker/idm/model.h"
 

@@ -6,6 +6,7 @@
 #ifndef PX_IDM_JUDGE_H
 #define PX_IDM_JUDGE_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
 

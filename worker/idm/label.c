@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/labels.h"
 #include "worker/idm/model.h"

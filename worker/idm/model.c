@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "worker/idm/softmax.h"
 #include "worker/nn/mat.h"

@@ -11,6 +11,7 @@
 #ifndef PX_IDM_MODEL_H
 #define PX_IDM_MODEL_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/idm.h"
 #include "worker/idm/window.h"
 #include "worker/nn/mlp.h"

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/idm/features.h"

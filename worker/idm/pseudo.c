@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 static bool unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {

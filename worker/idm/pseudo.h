@@ -11,6 +11,7 @@
 #ifndef PX_IDM_PSEUDO_H
 #define PX_IDM_PSEUDO_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/window.h"
 
 struct idm_pseudo {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 const double idm_interval_levels[IDM_INTERVALS_N] = { 0.5, 0.8, 0.95 };

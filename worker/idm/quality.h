@@ -16,6 +16,7 @@
 #ifndef PX_IDM_QUALITY_H
 #define PX_IDM_QUALITY_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/idm.h"
 
 enum { IDM_INTERVALS_N = 3 };

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 #include "worker/idm/model.h"
 #include "worker/idm/vote.h"

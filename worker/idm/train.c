@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "worker/idm/trainer.h"
 #include "worker/idm/vote.h"

@@ -6,6 +6,7 @@
 #ifndef PX_IDM_TRAINER_H
 #define PX_IDM_TRAINER_H
 
+#include "lib/base/arena.h"
 #include "worker/idm/fold.h"
 #include "worker/idm/model.h"
 #include "worker/idm/pseudo.h"

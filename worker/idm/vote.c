@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 static const double usual_times = 3;
@@ -25,7 +26,7 @@ enum px_status idm_vote_probes_new(struct idm_model *model, uint64_t probes_n, s
 static uint64_t places_of(const struct idm_step *steps, uint32_t n) {
   uint8_t digest[PX_SHA256_BYTES];
   uint64_t of = 0;
-  if (n) px_sha256(steps, n * sizeof *steps, digest);
+  if (n) px_digest_sha256(steps, n * sizeof *steps, digest);
   for (size_t i = 0; n && i < sizeof of; i++) of = of << 8 | digest[i];
   return of;
 }

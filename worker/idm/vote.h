@@ -17,6 +17,7 @@
 #ifndef PX_IDM_VOTE_H
 #define PX_IDM_VOTE_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/model.h"
 
 enum { IDM_PROBES_MAX = 2048 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "worker/idm/ridge.h"
 #include "worker/idm/softmax.h"
 #include "worker/idm/window.h"

@@ -15,6 +15,7 @@
 #ifndef PX_IDM_YARDSTICK_H
 #define PX_IDM_YARDSTICK_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/idm.h"
 
 enum idm_yardstick { IDM_MEAN, IDM_RIDGE, IDM_NEAREST, IDM_YARDSTICKS_N };

@@ -9,6 +9,8 @@
 #ifndef PX_WORKER_JOBS_CHECKPOINTER_H
 #define PX_WORKER_JOBS_CHECKPOINTER_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "worker/jobs/jobs.h"
 #include "worker/nn/checkpoint.h"
 #include "worker/nn/mat.h"

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/base/json.h"
 #include "lib/flow/envs.h"

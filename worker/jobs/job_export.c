@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 #include "lib/base/scratch.h"
 #include "lib/store/results.h"
 #include "lib/transfer/transfer.h"

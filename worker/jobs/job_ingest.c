@@ -2,7 +2,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/crash.h"
+#include "lib/base/fail.h"
 #include "lib/base/scratch.h"
 #include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/datasets.h"
 #include "lib/store/results.h"

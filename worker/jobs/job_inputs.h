@@ -9,6 +9,7 @@
 #ifndef PX_WORKER_JOBS_JOB_INPUTS_H
 #define PX_WORKER_JOBS_JOB_INPUTS_H
 
+#include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "worker/idm/idm.h"

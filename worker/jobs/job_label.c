@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/flow/labellers.h"
 #include "lib/store/datasets.h"

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/nn/mat.h"

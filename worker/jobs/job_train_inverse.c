@@ -4,7 +4,9 @@
  */
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/results.h"
 #include "worker/jobs/checkpointer.h"

@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "lib/flow/spec.h"
 #include "lib/store/jobs.h"

@@ -1,6 +1,8 @@
 /* Trying labels among the labelled trajectories: see rehearsal.h. */
 #include "worker/jobs/rehearsal.h"
 
+#include "lib/base/fail.h"
+
 #include <stdlib.h>
 #include <string.h>
 

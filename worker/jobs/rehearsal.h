@@ -15,6 +15,7 @@
 #ifndef PX_WORKER_JOBS_REHEARSAL_H
 #define PX_WORKER_JOBS_REHEARSAL_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/idm.h"
 #include "worker/rl/rl.h"
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 
 /* A constant offset of 0.05 on one of hopper's joints, a root mean square of 0.03 over its three, costs a clone

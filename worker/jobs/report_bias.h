@@ -5,6 +5,7 @@
 #ifndef PX_WORKER_JOBS_REPORT_BIAS_H
 #define PX_WORKER_JOBS_REPORT_BIAS_H
 
+#include "lib/base/fail.h"
 #include "worker/idm/bias.h"
 #include "worker/jobs/jobs.h"
 

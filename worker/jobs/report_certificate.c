@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/jobs/job_inputs.h"

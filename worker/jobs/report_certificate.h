@@ -5,6 +5,7 @@
 #ifndef PX_WORKER_JOBS_REPORT_CERTIFICATE_H
 #define PX_WORKER_JOBS_REPORT_CERTIFICATE_H
 
+#include "lib/base/fail.h"
 #include "worker/jobs/jobs.h"
 
 /* Adds certificate {verified_share, mean_residual, verified_steps, simulator_steps, threshold} to `label`, as the label set

@@ -5,6 +5,7 @@
 #ifndef PX_WORKER_JOBS_REPORT_LABELS_H
 #define PX_WORKER_JOBS_REPORT_LABELS_H
 
+#include "lib/base/fail.h"
 #include "worker/jobs/jobs.h"
 
 /* Adds `label` to the report. Where the mask hid known actions (basis

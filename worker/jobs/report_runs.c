@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/store/results.h"
 #include "worker/env/env.h"

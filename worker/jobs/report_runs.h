@@ -5,6 +5,7 @@
 #ifndef PX_WORKER_JOBS_REPORT_RUNS_H
 #define PX_WORKER_JOBS_REPORT_RUNS_H
 
+#include "lib/base/fail.h"
 #include "worker/jobs/jobs.h"
 
 /* Reads the evaluations that the spec's `runs` name and adds to `report`:

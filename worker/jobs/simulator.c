@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/flow/simulators.h"
@@ -41,7 +42,7 @@ static void convert(const struct flow_sim_layout *from, struct sim_layout *to) {
 static void profile_of(struct simulator *s, const struct store_simulator *stored) {
   uint8_t digest[PX_SHA256_BYTES];
   char hex[2 * 8 + 1];
-  px_sha256(stored->mjcf, strlen(stored->mjcf), digest);
+  px_digest_sha256(stored->mjcf, strlen(stored->mjcf), digest);
   for (int i = 0; i < 8; i++) snprintf(hex + 2 * i, 3, "%02x", digest[i]);
   snprintf(s->profile, sizeof s->profile, "MuJoCo %s, %s, %s", px_physics_version(), stored->id,
            hex);

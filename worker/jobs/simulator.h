@@ -8,6 +8,7 @@
 #ifndef PX_WORKER_JOBS_SIMULATOR_H
 #define PX_WORKER_JOBS_SIMULATOR_H
 
+#include "lib/base/fail.h"
 #include "worker/jobs/jobs.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/pairs.h"

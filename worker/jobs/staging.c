@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/store/results.h"
 #include "worker/jobs/job_inputs.h"
 

@@ -6,6 +6,7 @@
 #ifndef PX_WORKER_JOBS_STAGING_H
 #define PX_WORKER_JOBS_STAGING_H
 
+#include "lib/base/fail.h"
 #include "lib/data/labels.h"
 #include "worker/jobs/jobs.h"
 

@@ -14,7 +14,8 @@
 
 #include <signal.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "worker/nn/state.h"
 
 /* Raise it when a step computes something else from the same state: what an older program kept is then not used. */

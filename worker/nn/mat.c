@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "worker/nn/gemm.h"
 #include "worker/nn/simd.h"
 

@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 enum px_mat_library { PX_MAT_OWN, PX_MAT_ONEDNN, PX_MAT_CBLAS, PX_MAT_NAIVE };

@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 
 /* Rows taken at a time: measured best all in all. With 256 units 256 to 1024 rows

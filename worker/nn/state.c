@@ -1,6 +1,9 @@
 /* A training's state as a list of arrays: see state.h. */
 #include "worker/nn/state.h"
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

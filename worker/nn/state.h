@@ -11,6 +11,8 @@
 #ifndef PX_NN_STATE_H
 #define PX_NN_STATE_H
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/data/safetensors.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/mlp.h"

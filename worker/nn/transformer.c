@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "worker/nn/gelu.h"
 #include "worker/nn/layer_norm.h"

@@ -18,6 +18,7 @@
 #ifndef PX_NN_TRANSFORMER_H
 #define PX_NN_TRANSFORMER_H
 
+#include "lib/base/fail.h"
 #include "lib/base/status.h"
 #include "worker/nn/attention.h"
 #include "worker/nn/tensor.h"

@@ -17,6 +17,7 @@
 #ifndef PX_RL_FQE_H
 #define PX_RL_FQE_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"
 

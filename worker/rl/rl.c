@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "worker/rl/algo/awac.h"
 #include "worker/rl/algo/bc.h"
 #include "worker/rl/algo/cql.h"

@@ -16,7 +16,8 @@
 #ifndef PX_RL_RL_H
 #define PX_RL_RL_H
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "lib/base/rng.h"
 #include "lib/data/labels.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/running_stats.h"
 #include "worker/rl/rl.h"

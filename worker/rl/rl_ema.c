@@ -1,6 +1,8 @@
 /* Averaged weights: see rl_ema.h. */
 #include "worker/rl/rl_ema.h"
 
+#include "lib/base/fail.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -14,6 +14,7 @@
 #ifndef PX_RL_RL_EMA_H
 #define PX_RL_RL_EMA_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl.h"
 
 struct rl_ema {

@@ -7,6 +7,7 @@
 #ifndef PX_RL_RL_NET_H
 #define PX_RL_RL_NET_H
 
+#include "lib/base/fail.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/state.h"
 

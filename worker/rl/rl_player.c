@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl_policy.h"
 
 struct rl_player {

@@ -1,6 +1,8 @@
 /* Policies: acting on raw observations; their insides are in rl_policy.h. */
 #include "worker/rl/rl_policy.h"
 
+#include "lib/base/fail.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #ifndef PX_RL_RL_POLICY_H
 #define PX_RL_RL_POLICY_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/algo/dt_actor.h"
 #include "worker/rl/rl.h"
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "worker/nn/mat.h"
 #include "worker/rl/rl_policy.h"
 

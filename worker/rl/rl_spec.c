@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "worker/rl/rl.h"
 

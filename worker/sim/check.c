@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "worker/sim/replay.h"
 

@@ -14,6 +14,7 @@
 #ifndef PX_SIM_IDENTIFY_H
 #define PX_SIM_IDENTIFY_H
 
+#include "lib/base/fail.h"
 #include "worker/sim/sim.h"
 
 /* What a factor multiplies. mass: body masses and inertias. gain: the actuators' gain and bias.

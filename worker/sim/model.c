@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
 bool sim_model_state_new(const mjModel *m, struct sim_state *out) {

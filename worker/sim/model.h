@@ -8,6 +8,7 @@
 #ifndef PX_SIM_MODEL_H
 #define PX_SIM_MODEL_H
 
+#include "lib/base/fail.h"
 #include "lib/sim/physics.h"
 #include "worker/sim/sim.h"
 

@@ -12,7 +12,8 @@
 #ifndef PX_SIM_NET_H
 #define PX_SIM_NET_H
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
 #include "worker/nn/checkpoint.h"
 #include "worker/sim/pairs.h"
 

@@ -11,6 +11,7 @@
 #ifndef PX_SIM_PAIRS_H
 #define PX_SIM_PAIRS_H
 
+#include "lib/base/fail.h"
 #include "worker/sim/sim.h"
 
 enum { SIM_PAIRS_MAX = 4000000 };

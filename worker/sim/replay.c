@@ -1,6 +1,8 @@
 /* See replay.h. */
 #include "worker/sim/replay.h"
 
+#include "lib/base/fail.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -5,6 +5,7 @@
 #ifndef PX_SIM_REPLAY_H
 #define PX_SIM_REPLAY_H
 
+#include "lib/base/fail.h"
 #include "worker/sim/model.h"
 
 struct sim_replay {

@@ -41,6 +41,7 @@
 #ifndef PX_SIM_SIM_H
 #define PX_SIM_SIM_H
 
+#include "lib/base/fail.h"
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
 

@@ -9,8 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/text.h"
 #include "lib/sim/mjcf.h"
 #include "worker/sim/sim_box_frame.h"
 

@@ -11,6 +11,7 @@
 #ifndef PX_WORKER_SIM_SIM_BOX_H
 #define PX_WORKER_SIM_SIM_BOX_H
 
+#include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/pairs.h"

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
 #include "lib/sim/mjcf.h"

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
 
 enum api_outcome { API_ANSWERED, API_NOT_SENT, API_UNKNOWN };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/store/jobs.h"
 #include "tests/fault/lib/digest.h"
 

@@ -6,13 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/digest.h"
+#include "lib/base/text.h"
 
 enum { PATIENCE_MS = 20000 };
 
 void digest_bytes(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
   uint8_t sum[PX_SHA256_BYTES];
-  px_sha256(bytes, n, sum);
+  px_digest_sha256(bytes, n, sum);
   px_text_hex(sum, sizeof sum, out);
 }
 
@@ -43,11 +45,11 @@ static json_t *without_ids(const json_t *from) {
 
 static void digest_text(json_t *document, const void *more, size_t n, char out[DIGEST_BYTES]) {
   char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-  struct px_sha256 *hash = px_sha256_new();
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   uint8_t sum[PX_SHA256_BYTES];
-  px_sha256_put(hash, text, strlen(text));
-  px_sha256_put(hash, more, n);
-  px_sha256_end(hash, sum);
+  px_digest_put(hash, text, strlen(text));
+  px_digest_put(hash, more, n);
+  px_digest_end(hash, sum);
   px_text_hex(sum, sizeof sum, out);
   free(text);
   json_decref(document);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "tests/fault/lib/proc.h"
 

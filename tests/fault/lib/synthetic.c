@@ -1,6 +1,7 @@
 /* Made-up trajectories: see synthetic.h. */
 #include "tests/fault/lib/synthetic.h"
 
+#include "lib/base/buf.h"
 #include "lib/base/rng.h"
 
 enum { STEPS = 30, O = MADE_UP_O, A = MADE_UP_A };

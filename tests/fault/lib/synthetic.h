@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "lib/base/mem.h"
+#include "lib/base/buf.h"
 
 enum { MADE_UP_O = 11, MADE_UP_A = 3, MADE_UP_TRAJECTORIES = 12 };
 

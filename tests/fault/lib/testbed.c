@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 
 enum { PATIENCE_MS = 600000, START_MS = 300000, TICK_MS = 15, SWEEP_MS = 500, PATH_BYTES = 600, SQL_BYTES = 4096 };
 

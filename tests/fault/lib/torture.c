@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "tests/fault/lib/flows.h"
 #include "tests/fault/lib/proc.h"

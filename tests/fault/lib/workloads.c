@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/buf.h"
+#include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/store/jobs.h"
 #include "tests/fault/lib/synthetic.h"
 

@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/stop.h"
 #include "tests/fault/lib/pgwatch.h"
 #include "tests/fault/lib/sock.h"

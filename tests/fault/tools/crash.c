@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "server/app/service.h"
 #include "tests/fault/lib/db_diff.h"

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "tests/fault/lib/api.h"
 #include "tests/fault/lib/history.h"

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/base/fail.h"
 #include "lib/base/stop.h"
 #include "tests/fault/lib/proc.h"
 #include "tests/fault/lib/schedule.h"

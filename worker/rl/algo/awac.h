@@ -16,6 +16,7 @@
 #ifndef PX_WORKER_RL_ALGO_AWAC_H
 #define PX_WORKER_RL_ALGO_AWAC_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/algo/gaussian.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "worker/rl/algo/cql_discrete.h"
 

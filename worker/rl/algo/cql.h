@@ -26,6 +26,7 @@
 #ifndef PX_WORKER_RL_ALGO_CQL_H
 #define PX_WORKER_RL_ALGO_CQL_H
 
+#include "lib/base/fail.h"
 #include "worker/nn/multi_action.h"
 #include "worker/rl/algo/gaussian.h"
 #include "worker/rl/rl.h"

@@ -14,6 +14,7 @@
 #ifndef PX_WORKER_RL_ALGO_CQL_DISCRETE_H
 #define PX_WORKER_RL_ALGO_CQL_DISCRETE_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"
 

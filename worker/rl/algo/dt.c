@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 

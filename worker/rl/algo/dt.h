@@ -17,6 +17,7 @@
 #ifndef PX_WORKER_RL_ALGO_DT_H
 #define PX_WORKER_RL_ALGO_DT_H
 
+#include "lib/base/fail.h"
 #include "worker/nn/lamb.h"
 #include "worker/rl/algo/dt_net.h"
 #include "worker/rl/algo/dt_windows.h"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/mem.h"
 
 enum { CHUNK = 16 }; /* lanes in one forward pass */

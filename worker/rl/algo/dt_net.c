@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
+#include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "worker/nn/layer_norm.h"
 #include "worker/nn/mat.h"

@@ -15,6 +15,7 @@
 #ifndef PX_WORKER_RL_ALGO_DT_NET_H
 #define PX_WORKER_RL_ALGO_DT_NET_H
 
+#include "lib/base/fail.h"
 #include "worker/nn/transformer.h"
 
 enum {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
 
 static uint64_t steps_of(const struct px_dataset *ds, uint32_t traj) {

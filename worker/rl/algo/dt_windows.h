@@ -16,6 +16,7 @@
 #ifndef PX_WORKER_RL_ALGO_DT_WINDOWS_H
 #define PX_WORKER_RL_ALGO_DT_WINDOWS_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl.h"
 
 struct dt_windows {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/fail.h"
 #include "worker/nn/loss.h"
 
 enum { NET_VALUE, NET_CRITIC, NET_ACTOR = NET_CRITIC + 2 };

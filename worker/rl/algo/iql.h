@@ -26,6 +26,7 @@
 #ifndef PX_WORKER_RL_ALGO_IQL_H
 #define PX_WORKER_RL_ALGO_IQL_H
 
+#include "lib/base/fail.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"
 
