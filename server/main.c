@@ -10,6 +10,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/read/sandbox.h"
+#include "lib/store/store.h"
 #include "lib/write/write.h"
 #include "lib/base/config.h"
 #include "lib/base/crash.h"
@@ -211,7 +212,7 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
                                              .replies_max_bytes = (uint64_t)px_config_int(config, "replies_max_bytes"),
                                              .unauth_connections = (int)px_config_int(config, "unauth_connections"),
                                              .unauth_per_address = (int)px_config_int(config, "unauth_per_address"),
-                                             .max_upload_bytes = options.max_upload_bytes, .service = service, .hooks = &service_hooks,
+                                             .max_upload_bytes = options.max_upload_bytes, .service = service, .hooks = &hooks_service,
                                              .routes = API_ROUTES, .routes_n = API_ROUTES_N };
   if (!status) status = http_start(&http_options, &http, err);
   if (!status) {
@@ -242,7 +243,7 @@ static enum px_status run(const struct px_config *config, struct px_err *err) {
   return px_fail(err, PX_E_BAD_FIELD, "there is no command '%.64s'; --help lists them", command);
 }
 
-static const struct px_subprocess_kind *const HELPERS[] = { &px_parse_helper, &px_write_hdf5_helper, &px_mjcf_helper, NULL };
+static const struct px_subprocess_kind *const HELPERS[] = { &px_sandbox_helper, &px_write_hdf5_helper, &px_mjcf_helper, NULL };
 
 int main(int argc, char **argv) {
   const int helper = px_subprocess_main(HELPERS, argc, argv);

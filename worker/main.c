@@ -52,7 +52,7 @@ static void help(void) {
   px_config_help(OPTIONS, OPTIONS_N, stdout);
 }
 
-static const struct px_subprocess_kind *const HELPERS[] = { &px_parse_helper, &px_write_hdf5_helper, &sim_box_helper, NULL };
+static const struct px_subprocess_kind *const HELPERS[] = { &px_sandbox_helper, &px_write_hdf5_helper, &sim_box_helper, NULL };
 
 int main(int argc, char **argv) {
   const int helper = px_subprocess_main(HELPERS, argc, argv);

@@ -10,6 +10,7 @@
 #include "lib/base/mem.h"
 #include "lib/data/running_stats.h"
 #include "lib/data/segment.h"
+#include "lib/data/spaces.h"
 
 /* Arrays grow by half; large ones grow by remapping pages (glibc's realloc), so
  * that nothing is copied twice. */

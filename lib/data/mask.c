@@ -1,4 +1,6 @@
-/* Choosing which known actions to hide: see dataset.h. */
+/* Choosing which known actions to hide: see mask.h. */
+#include "lib/data/mask.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +9,6 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
-#include "lib/data/dataset.h"
 
 struct ranked { double ret; uint32_t traj; uint32_t lot; };
 

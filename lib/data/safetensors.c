@@ -10,6 +10,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/mem.h"
 
 enum { ALIGN = 64 };
 

@@ -9,7 +9,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 /* Header and per-trajectory columns; generous, so that the limit on bytes is kept. */
 enum { HEADER_BYTES = 2048, TRAJ_BYTES = 12 };

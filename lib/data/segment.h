@@ -22,6 +22,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/data/running_stats.h"
+#include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 
 /* A segment is sealed before it would pass PX_SEGMENT_BYTES; a longer

@@ -7,6 +7,8 @@
 #include "lib/base/mem.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/segment.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 void px_segment_close(struct px_segment_view *view) {
   px_safetensors_free(view->file);

@@ -7,6 +7,8 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 static bool is_labelled(const struct px_traj *traj, uint32_t t) {
   return traj->actions && (!traj->labelled || traj->labelled[t]);

@@ -7,6 +7,7 @@
 #define PX_DATA_TRAJ_DIGEST_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 
 /* The first half of a SHA-256: two different trajectories will not have the same. */

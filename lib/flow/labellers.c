@@ -7,7 +7,7 @@
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
 
 static const struct flow_field IDM[] = { END };
-const struct flow_field flow_inverse_fields[] = {
+const struct flow_field flow_labeller_inverse_fields[] = {
   { "pairs", FLOW_INT, 100, 4000000, "400000", NULL, NULL, "Simulated steps that it learns from" },
   { "steps", FLOW_INT, 1, 1000000, "9000", NULL, NULL, "Gradient steps" },
   { "batch", FLOW_INT, 1, 8192, "512", NULL, NULL, "Simulated steps in a gradient step" },
@@ -21,7 +21,7 @@ static const struct flow_field SIMULATOR[] = {
   { "solve", FLOW_BOOL, 0, 0, "true", NULL, NULL,
     "Whether the action is solved for; false: the answers of a net that inverts the simulator are "
     "the labels, and the simulator judges them" },
-  { "net", FLOW_OBJECT, 0, 0, NULL, NULL, flow_inverse_fields,
+  { "net", FLOW_OBJECT, 0, 0, NULL, NULL, flow_labeller_inverse_fields,
     "A net that inverts the simulator, trained before anything is labelled on steps that it "
     "simulates, without any action of the data. The solver starts from its answers, or where there "
     "are inverse dynamics models goes there next. None, if not given, unless solve is false" },

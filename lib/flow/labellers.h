@@ -30,7 +30,7 @@ extern const struct flow_field flow_labellers[];
     "actions first, where the model misses them by more than the threshold" }
 
 /* Options of a net that inverts a simulator (worker/sim/net.h). */
-extern const struct flow_field flow_inverse_fields[];
+extern const struct flow_field flow_labeller_inverse_fields[];
 
 /* Whether a spec's labels come from a simulator; and whether inverse dynamics models label beside
  * it. */

@@ -12,7 +12,7 @@
 #include "lib/base/fail.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/estimate.h"
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 
 enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 256, FLOW_PLAN_MAX = 4096 };
 

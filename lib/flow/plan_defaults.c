@@ -10,7 +10,7 @@
 static enum px_status complete_net(json_t *labeller, struct px_err *err) {
   if (json_object_get(labeller, "net") || !json_is_false(json_object_get(labeller, "solve"))) return PX_OK;
   json_t *none = json_object(), *net = NULL;
-  enum px_status status = none ? flow_fields_check(flow_inverse_fields, none, "/spec/labeller/net", &net, err) : plan_no_memory(err);
+  enum px_status status = none ? flow_fields_check(flow_labeller_inverse_fields, none, "/spec/labeller/net", &net, err) : plan_no_memory(err);
   json_decref(none);
   return !status && json_object_set_new(labeller, "net", net) < 0 ? plan_no_memory(err) : status;
 }

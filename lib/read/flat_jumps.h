@@ -13,7 +13,6 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/running_stats.h"
-#include "lib/read/reader.h"
 
 /* Owns its arrays; all zero is none. */
 struct px_flat_jumps {

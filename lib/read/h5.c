@@ -9,6 +9,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/read/column.h"
 
 enum {
   LZF = 32000,                 /* h5py's, by its registered number */

@@ -9,6 +9,7 @@
 #include <hdf5.h>
 
 #include "lib/base/fail.h"
+#include "lib/read/column.h"
 #include "lib/read/reader.h"
 
 /* Before the process locks itself up: takes the lzf filter from the library's own folder of plugins, where Debian's

@@ -10,6 +10,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/text.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/reader.h"
 #include "lib/read/sandbox.h"
 

@@ -35,6 +35,7 @@
 #define PX_READ_READ_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 
 enum px_read_format { PX_FORMAT_HDF5, PX_FORMAT_NPZ, PX_FORMAT_JSONL, PX_FORMAT_SAFETENSORS, PX_FORMAT_N };

@@ -11,6 +11,9 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/traj.h"
+#include "lib/read/column.h"
+#include "lib/read/traj_buffer.h"
 
 enum { EPISODES_MAX = 10000000, LEAVES_MAX = 64, LEAF_BYTES = 64, NAMES_MAX = 256, DEPTH_MAX = 4, PATH_BYTES = 128 };
 
@@ -302,7 +305,7 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
   if (!*labelled) return PX_OK;
   struct px_column c = { 0 };
   enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
-  if (!status) status = px_column_expect_actions(e->r, &c, err);
+  if (!status) status = px_reader_expect_actions(e->r, &c, err);
   if (!status && c.rows != T)
     status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
   if (!status) status = c.next(c.ctx, T, e->room.actions, err);

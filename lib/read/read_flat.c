@@ -12,8 +12,12 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/read/column.h"
 #include "lib/read/flat_jumps.h"
 #include "lib/read/reader.h"
+#include "lib/read/traj_buffer.h"
 
 enum member {
   OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, ENDS, DONES, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
@@ -82,7 +86,7 @@ static enum px_status open_members(struct flat *f, const struct px_flat_source *
     const struct px_column *c = &f->columns[m], *first = &f->columns[OBSERVATIONS];
     status = m == OBSERVATIONS || m == NEXT_OBSERVATIONS
                ? px_column_expect(c, spaces->obs_dim, "the dataset declares observations of", err)
-             : m == ACTIONS ? px_column_expect_actions(f->r, c, err)
+             : m == ACTIONS ? px_reader_expect_actions(f->r, c, err)
                             : px_column_expect(c, 1, "there must be", err);
     if (status) return status;
     if (c->rows != first->rows)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/read/column.h"
 #include "lib/read/h5.h"
 #include "lib/read/read_episodes.h"
 

@@ -12,8 +12,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/json_scan.h"
 #include "lib/read/reader.h"
+#include "lib/read/traj_buffer.h"
 
 enum { LINE_MAX_BYTES = 64 << 20, READ_BYTES = 1 << 20 };
 

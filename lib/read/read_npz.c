@@ -10,6 +10,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/read/column.h"
 #include "lib/read/npy.h"
 #include "lib/read/reader.h"
 

@@ -12,6 +12,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/read/column.h"
 #include "lib/read/reader.h"
 #include "lib/data/safetensors.h"
 
@@ -155,7 +158,7 @@ static enum px_status find_columns(struct upload *u, const struct px_safetensors
   if (!holds_integers(u->col[LENGTH])) return bad_column(u, err, LENGTH, "must hold integers");
   if (!u->col[ACTIONS]) return PX_OK;
   struct px_column actions = { .name = "actions", .cols = u->spaces->act_dim, .integers = holds_integers(u->col[ACTIONS]) };
-  return px_column_expect_actions(u->r, &actions, err); /* the shape is looked at later */
+  return px_reader_expect_actions(u->r, &actions, err); /* the shape is looked at later */
 }
 
 static enum px_status check_columns(struct upload *u, struct px_err *err) {

@@ -17,6 +17,7 @@
 #define PX_READ_READ_SAFETENSORS_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 
 /* Streams the trajectories of a file in memory (mapped, say) to `sink`, one at

@@ -10,6 +10,9 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/read/column.h"
 #include "lib/read/decode.h"
 
 enum { DEFAULT_RATIO = 100 };
@@ -136,58 +139,11 @@ enum px_status px_reader_check_precision(struct px_reader *r, const char *name, 
   return PX_OK;
 }
 
-void px_column_close(struct px_column *column) {
-  if (column->close) column->close(column->ctx);
-  *column = (struct px_column){ 0 };
-}
-
-enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err) {
-  if (column->cols == cols) return PX_OK;
-  return px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' has %u columns, but %s %u", column->name, column->cols, what,
-                    cols);
-}
-
-enum px_status px_column_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err) {
+enum px_status px_reader_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err) {
   const enum px_status status = px_column_expect(column, r->spaces->act_dim, "the dataset declares actions of", err);
   if (status || !column->integers || !r->no_integers) return status;
   (void)px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' holds integers, but the dataset declares continuous actions "
                    "from -1 to 1", column->name);
   px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
-}
-
-void px_traj_buffer_init(struct px_traj_buffer *room, const struct px_spaces *spaces) {
-  *room = (struct px_traj_buffer){ .obs_dim = spaces->obs_dim, .act_dim = spaces->act_dim };
-}
-
-static bool grow(void *array, size_t n, size_t size) {
-  void **p = array;
-  void *bigger = px_mem_realloc(*p, n, size);
-  if (bigger) *p = bigger;
-  return bigger;
-}
-
-enum px_status px_traj_buffer_steps(struct px_traj_buffer *room, size_t steps, struct px_err *err) {
-  if (steps <= room->cap) return PX_OK;
-  const size_t step_bytes = sizeof(float) * ((size_t)room->obs_dim + room->act_dim + 1) + 1;
-  const size_t max = PX_TRAJ_MAX_BYTES / step_bytes;
-  if (steps > max)
-    return px_fail(err, PX_E_TOO_LARGE, "a trajectory takes more than %d MiB", PX_TRAJ_MAX_BYTES >> 20);
-  size_t cap = room->cap < 512 ? 1024 : room->cap * 2;
-  if (cap > max) cap = max;
-  if (cap < steps) cap = steps;
-  if (!grow(&room->observations, (cap + 1) * room->obs_dim, sizeof(float)) ||
-      !grow(&room->actions, cap * room->act_dim, sizeof(float)) || !grow(&room->rewards, cap, sizeof(float)) ||
-      !grow(&room->labelled, cap, 1))
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for a trajectory of %zu steps", steps);
-  room->cap = cap;
-  return PX_OK;
-}
-
-void px_traj_buffer_free(struct px_traj_buffer *room) {
-  free(room->observations);
-  free(room->actions);
-  free(room->rewards);
-  free(room->labelled);
-  *room = (struct px_traj_buffer){ 0 };
 }

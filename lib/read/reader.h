@@ -7,13 +7,15 @@
 #define PX_READ_READER_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/read/column.h"
 #include "lib/read/precision.h"
 #include "lib/read/read.h"
 
-/* A trajectory may take this much, so that no file decides how much memory is used. Its own cost, whatever its length,
- * counts as so many bytes against the limits on unpacked data. That is little enough for a plain file of steps that are each
- * a trajectory (9 bytes a step and more). */
-enum { PX_TRAJ_MAX_BYTES = 256 << 20, PX_TRAJ_COST_BYTES = 256 };
+/* What a trajectory costs whatever its length, in bytes, against the limits on unpacked data. That is little enough for a
+ * plain file of steps that are each a trajectory (9 bytes a step and more). */
+enum { PX_TRAJ_COST_BYTES = 256 };
 
 /* Borrows everything it points to. */
 struct px_reader {
@@ -64,39 +66,9 @@ enum px_status px_reader_check_precision(struct px_reader *r, const char *name, 
 enum px_status px_reader_charge_bytes(struct px_reader *r, const char *name, const char *what, uint64_t n, struct px_err *err)
   PX_MUST_CHECK;
 
-/* An array [rows, cols] read once from the first row to the last. */
-struct px_column {
-  char name[128];
-  uint64_t rows;
-  uint32_t cols;
-  bool integers; /* in the file; what is read are floats always */
-  void *ctx;     /* owned: freed by close */
-  enum px_status (*next)(void *ctx, size_t rows, float *dst, struct px_err *err);
-  void (*close)(void *ctx);
-};
-/* Closes what is open; a zeroed column is none. */
-void px_column_close(struct px_column *column);
-/* BAD_DATA unless it has that many columns (`what` declares them). */
-enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err)
+/* px_column_expect for actions, which moreover may have to be floats: see no_integers. */
+enum px_status px_reader_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err)
   PX_MUST_CHECK;
-
-/* The same for actions, which moreover may have to be floats: see no_integers. */
-enum px_status px_column_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err)
-  PX_MUST_CHECK;
-
-/* Room for a trajectory, grown on demand; owns its arrays. */
-struct px_traj_buffer {
-  uint32_t obs_dim, act_dim;
-  size_t cap;          /* steps */
-  float *observations; /* [cap + 1, O] */
-  float *actions;      /* [cap, A] */
-  float *rewards;      /* [cap] */
-  uint8_t *labelled;   /* [cap] */
-};
-void px_traj_buffer_init(struct px_traj_buffer *room, const struct px_spaces *spaces);
-/* At least `steps`; what is there stays. TOO_LARGE beyond PX_TRAJ_MAX_BYTES. */
-enum px_status px_traj_buffer_steps(struct px_traj_buffer *room, size_t steps, struct px_err *err) PX_MUST_CHECK;
-void px_traj_buffer_free(struct px_traj_buffer *room);
 
 /* The members of the flat layout (D4RL, npz), by name. */
 struct px_flat_source {

@@ -16,8 +16,10 @@
 #include "lib/base/subprocess.h"
 #include "lib/base/lockup.h"
 #include "lib/base/text.h"
+#include "lib/data/traj.h"
 #include "lib/read/reader.h"
 #include "lib/read/sandbox_frame.h"
+#include "lib/read/traj_buffer.h"
 
 enum { PIPE_BYTES = 1 << 20, IN_BYTES = 32 << 10, DEFAULT_IDLE_S = 60 };
 
@@ -44,7 +46,7 @@ static enum px_status start(struct helper *h, int fd, const struct px_sandbox_re
     status = px_fail_errno(err, "no pipe to the parse helper");
     goto out;
   }
-  status = px_subprocess_start(&px_parse_helper, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
+  status = px_subprocess_start(&px_sandbox_helper, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
   if (status) goto out;
   h->answer = answer[0];
   answer[0] = -1;

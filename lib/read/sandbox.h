@@ -24,6 +24,6 @@ struct px_reader;
  * well-formed but their numbers are not checked yet. JSON lines are read from where `fd` stands. */
 enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) PX_MUST_CHECK;
 /* For px_subprocess_main of a program that reads. */
-extern const struct px_subprocess_kind px_parse_helper;
+extern const struct px_subprocess_kind px_sandbox_helper;
 
 #endif

@@ -4,6 +4,7 @@
 #define PX_READ_SANDBOX_FRAME_H
 
 #include "lib/base/subprocess.h"
+#include "lib/data/spaces.h"
 #include "lib/read/read.h"
 
 enum { PX_SANDBOX_FILE_FD = PX_SUBPROCESS_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSWER_FD };

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/h5.h"
 #include "lib/base/subprocess.h"
 #include "lib/base/lockup.h"
@@ -122,4 +124,4 @@ static int serve_request(void) {
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
 }
 
-const struct px_subprocess_kind px_parse_helper = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };
+const struct px_subprocess_kind px_sandbox_helper = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };

@@ -12,6 +12,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/text.h"
 #include "lib/store/blob_write.h"
+#include "lib/store/store.h"
 
 /* alone: nothing in this transaction refers to it. */
 static enum px_status create(struct store *store, uint64_t size, const uint8_t sha256[32], bool alone, int64_t *id,

@@ -5,6 +5,7 @@
 #include "lib/base/fail.h"
 #include "lib/store/blob.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 enum px_status blob_write(struct store *store, const void *bytes, uint64_t n, const uint8_t sha256[32],
                           struct store_blob *out, struct px_err *err) PX_MUST_CHECK;

@@ -7,8 +7,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
+#include "lib/store/blob.h"
 #include "lib/store/blob_write.h"
-#include "lib/store/job_lease.h"
+#include "lib/store/jobs.h"
+#include "lib/store/jobs_inner.h"
+#include "lib/store/store.h"
 
 struct keeping {
   const struct store_lease *hold;
@@ -32,7 +35,7 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
   struct store_blob blob;
   bool already = false;
   enum px_status status = blob_write(store, k->bytes, k->n, k->digest, &blob, err);
-  if (!status) status = store_job_lease_hold(store, k->hold, &already, err);
+  if (!status) status = store_jobs_inner_hold(store, k->hold, &already, err);
   if (!status && already) status = px_fail(err, PX_E_FENCED, "job %s has succeeded already", k->hold->job);
   if (status) return status;
   struct db_params advance = DB_PARAMS, insert = DB_PARAMS, trim = DB_PARAMS;

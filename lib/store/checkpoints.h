@@ -11,6 +11,7 @@
 #include "lib/base/fail.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 enum { STORE_CHECKPOINTS_MAX = 2, STORE_PROFILE_MAX = 192 };
 

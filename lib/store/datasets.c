@@ -7,7 +7,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/store/blob.h"
 #include "lib/store/blob_write.h"
+#include "lib/store/store.h"
 
 static enum px_status float_array(struct px_buf *array, const float *x, uint32_t n) {
   enum px_status status = PX_OK;

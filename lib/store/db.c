@@ -12,6 +12,8 @@
 #include "lib/base/secret.h"
 #include "lib/base/text.h"
 #include "lib/store/db_conn.h"
+#include "lib/store/incarnation.h"
+#include "lib/store/store.h"
 
 enum { RERUNS_MAX = 8 };
 

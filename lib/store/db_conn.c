@@ -12,6 +12,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
+#include "lib/store/store.h"
 
 /* An answer may have to wait for a lock (lock_timeout) and then for the disk. */
 enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, LOOK_MS = 100, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };

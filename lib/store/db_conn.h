@@ -8,6 +8,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 struct store {
   PGconn *conn;
@@ -24,10 +25,6 @@ struct store {
   bool submits;                  /* ... there is one */
   int64_t jobs_max;
 };
-
-/* Begins another incarnation of the database if it is in another place than before. UNAVAILABLE on a standby, and on a
- * primary that a failover has left behind, as far as this process knows. */
-enum px_status store_incarnation_settle(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 /* Opens it if there is none: one try; *fresh is set when one was opened. db.c settles the incarnation then. */
 enum px_status db_conn_ensure(struct store *store, bool *fresh, struct px_err *err) PX_MUST_CHECK;

@@ -7,7 +7,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/traj_digest.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 enum { ARRAY_MAX = 1 << 30 };
 

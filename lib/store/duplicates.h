@@ -6,7 +6,8 @@
 #define PX_STORE_DUPLICATES_H
 
 #include "lib/base/fail.h"
-#include "lib/store/datasets.h"
+#include "lib/data/traj_digest.h"
+#include "lib/store/store.h"
 
 /* What becomes of trajectories that the dataset has already, or that come before in the same file (traj_digest.h): they are
  * stored and told of; left out and told of; or all of the file is refused. */

@@ -7,6 +7,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 /* The stored answer, if there is one. */
 static enum px_status look(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,

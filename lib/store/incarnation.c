@@ -1,4 +1,6 @@
 /* Which life of the database a session is in: see migrations/0009_incarnations.sql. */
+#include "lib/store/incarnation.h"
+
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +10,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/store/db_conn.h"
+#include "lib/store/store.h"
 
 /* The latest timeline that this process has seen, of the cluster it saw last: what a failover left behind has an older one. */
 static struct { pthread_mutex_t lock; uint64_t system; unsigned timeline; } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -27,7 +30,7 @@ static enum px_status look(const char *place, struct px_err *err) {
 }
 
 enum px_status store_incarnation_settle(struct store *store, struct px_err *err) {
-  PGresult *row = db_conn_exec(store, "select place, given_back from store_incarnation_settle()");
+  PGresult *row = db_conn_exec(store, "select place, given_back from incarnation_settle()");
   enum px_status status = db_status(store, row, err);
   if (status && strcmp(store->state, "42883") == 0) status = PX_OK; /* the schema is older: store_check_schema tells */
   else if (!status) status = look(PQgetvalue(row, 0, 0), err);

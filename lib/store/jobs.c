@@ -9,7 +9,8 @@
 #include "lib/flow/spec.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/store/job_lease.h"
+#include "lib/store/jobs_inner.h"
+#include "lib/store/store.h"
 
 /* --- claim --- */
 
@@ -153,7 +154,7 @@ enum px_status store_job_metrics_put(struct store *store, const struct store_lea
 
 /* --- its end --- */
 
-enum px_status store_job_lease_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) {
+enum px_status store_jobs_inner_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, hold->job);
   PGresult *row;
@@ -166,7 +167,7 @@ enum px_status store_job_lease_hold(struct store *store, const struct store_leas
   return status;
 }
 
-enum px_status store_job_lease_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err) {
+enum px_status store_jobs_inner_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   db_text(&p, result_json);
@@ -180,9 +181,9 @@ enum px_status store_job_lease_end(struct store *store, const struct store_lease
 
 enum px_status store_job_succeed(struct store *store, const struct store_lease *hold, const char *result_json,
                                  struct px_err *err) {
-  const enum px_status status = store_job_lease_end(store, hold, result_json, err);
+  const enum px_status status = store_jobs_inner_end(store, hold, result_json, err);
   bool already;
-  return status == PX_E_FENCED ? store_job_lease_hold(store, hold, &already, err) : status;
+  return status == PX_E_FENCED ? store_jobs_inner_hold(store, hold, &already, err) : status;
 }
 
 /* What cannot be stored as UTF-8 must not keep a failure from being told: a

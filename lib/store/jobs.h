@@ -1,7 +1,6 @@
 /*
- * Jobs: submit, claim, heartbeat, finish, fail, give back, reap. The law itself
- * is in the database (migrations/0001_foundation.sql); these functions are its
- * legal moves. Whoever holds a job proves it with a struct store_lease: every
+ * Jobs: submit, claim, heartbeat, finish, fail, give back, reap. Triggers in the
+ * database check every transition; these functions are the transitions that they allow. Whoever holds a job proves it with a struct store_lease: every
  * write on its behalf carries (id, epoch) and answers FENCED when the hold is
  * lost.
  */
@@ -117,12 +116,8 @@ enum px_status store_job_janitor_old(struct store *store, const struct store_kee
  * workers unseen for a day. */
 enum px_status store_job_janitor(struct store *store, int *removed, struct px_err *err) PX_MUST_CHECK;
 
-enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,
-                                 int64_t memory_bytes, struct px_err *err) PX_MUST_CHECK;
-/* The most memory that a worker gives a job, INT64_MAX when there is none or one does not say. */
-enum px_status store_worker_memory(struct store *store, int64_t *bytes, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_worker_gone(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_worker_list(struct store *store, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+/* A finished job's result as JSON text (reports read their evaluations). */
+enum px_status store_job_result(struct store *store, const char *job, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* Counts by kind and state, for the metrics page: JSON rows. */
 enum px_status store_job_counts(struct store *store, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 

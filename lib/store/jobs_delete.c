@@ -5,9 +5,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/store/db.h"
-#include "lib/store/jobs.h"
-#include "lib/store/results.h"
+#include "lib/store/jobs_inner.h"
+#include "lib/store/store.h"
 
 /* `all`: any job that needs one of these keeps them, not only an unfinished one. */
 struct removal { const char *id; bool all; };
@@ -16,7 +15,7 @@ static bool is_final(const char *state) {
   return strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
 }
 
-static enum px_status check_needed(struct store *store, const char *array, bool all, struct px_err *err) {
+enum px_status store_jobs_inner_check_needed(struct store *store, const char *array, bool all, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, array);
@@ -84,7 +83,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
     px_buf_free(&array);
     return PX_OK;
   }
-  if (!status) status = check_needed(store, array.data, r->all, err);
+  if (!status) status = store_jobs_inner_check_needed(store, array.data, r->all, err);
   if (!status) {
     db_text(&ids, array.data);
     status = db_run(store, SQL_job_drop_current_labels, &ids, DB_TEXT, NULL, err);
@@ -97,35 +96,6 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
 enum px_status store_job_delete(struct store *store, const char *id, struct px_err *err) {
   struct removal removal = { id, false };
   return db_transaction(store, "job_delete", delete_work, &removal, err);
-}
-
-/* ---- models */
-
-static enum px_status model_delete_work(struct store *store, void *ctx, struct px_err *err) {
-  const char *id = ctx;
-  char job[STORE_ID_MAX];
-  struct db_params model = DB_PARAMS, maker = DB_PARAMS;
-  PGresult *row;
-  db_text(&model, id);
-  enum px_status status = db_one(store, SQL_model_job, &model, &row, err, "there is no model %s", id);
-  if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
-  if (status) return status;
-  snprintf(job, sizeof job, "%s", PQgetvalue(row, 0, 0));
-  PQclear(row);
-  db_text(&maker, job);
-  status = db_run(store, SQL_job_lock_family, &maker, DB_TEXT, &row, err);
-  if (status) return status;
-  PQclear(row);
-  char alone[STORE_ID_MAX + 2];
-  snprintf(alone, sizeof alone, "{%.39s}", job);
-  status = check_needed(store, alone, false, err);
-  return status ? status : db_run(store, SQL_model_delete, &model, DB_TEXT, NULL, err);
-}
-
-enum px_status store_model_delete(struct store *store, const char *id, struct px_err *err) {
-  char copy[STORE_ID_MAX];
-  snprintf(copy, sizeof copy, "%s", id);
-  return db_transaction(store, "model_delete", model_delete_work, copy, err);
 }
 
 /* ---- with age */

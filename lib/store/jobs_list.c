@@ -3,7 +3,7 @@
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
-#include "lib/store/results.h"
+#include "lib/store/store.h"
 
 enum px_status store_job_show(struct store *store, const char *id, const char *live, struct px_buf *out,
                               struct store_job_seen *seen, struct px_err *err) {

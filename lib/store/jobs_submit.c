@@ -7,6 +7,7 @@
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "lib/store/submitter.h"
 
 void store_job_new_id(char id[STORE_ID_MAX]) { store_new_id("job", id); }

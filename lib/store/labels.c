@@ -1,13 +1,17 @@
-/* Label segments and label sets: see results.h. */
+/* Label segments and label sets: see labels.h. */
+#include "lib/store/labels.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
+#include "lib/store/blob.h"
 #include "lib/store/blob_write.h"
-#include "lib/store/job_lease.h"
-#include "lib/store/results.h"
+#include "lib/store/jobs.h"
+#include "lib/store/jobs_inner.h"
+#include "lib/store/store.h"
 
 struct stage {
   const struct store_lease *shard;
@@ -98,7 +102,7 @@ static enum px_status check_complete(struct store *store, const struct publish *
 static enum px_status publish_work(struct store *store, void *ctx, struct px_err *err) {
   const struct publish *publish = ctx;
   bool already;
-  enum px_status status = store_job_lease_hold(store, publish->hold, &already, err);
+  enum px_status status = store_jobs_inner_hold(store, publish->hold, &already, err);
   if (status || already) return status;
   status = check_complete(store, publish, err);
   if (status) return status;
@@ -116,7 +120,7 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
   status = db_run(store, SQL_label_drop_dead, &drop, DB_TEXT, NULL, err);
   if (!status) status = db_run(store, SQL_label_publish, &set, DB_TEXT, NULL, err);
   if (!status) status = db_run(store, SQL_label_flip, &flip, DB_TEXT, NULL, err);
-  return status ? status : store_job_lease_end(store, publish->hold, publish->result_json, err);
+  return status ? status : store_jobs_inner_end(store, publish->hold, publish->result_json, err);
 }
 
 enum px_status store_label_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,

@@ -5,6 +5,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 static const struct migration { int version, serves; const char *name, *sha256, *text; } MIGRATION[] = {
 #define MIGRATION(version, serves, name, sha256, text) { version, serves, name, sha256, text },

@@ -8,6 +8,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 #include "lib/store/submitter.h"
 
 /* The id is chosen here, so that work whose answer was lost is known again. */

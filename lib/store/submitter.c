@@ -2,6 +2,7 @@
 #include "lib/store/submitter.h"
 
 #include "lib/base/fail.h"
+#include "lib/store/store.h"
 
 #include <inttypes.h>
 

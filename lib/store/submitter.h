@@ -7,6 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 struct submitter { char id[STORE_ID_MAX]; /* of the token; "" for none */ int64_t jobs_max; };
 enum px_status submitter_lock(struct store *store, struct submitter *out, struct px_err *err) PX_MUST_CHECK;

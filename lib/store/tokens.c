@@ -2,6 +2,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/store/db.h"
+#include "lib/store/store.h"
 
 enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32], struct px_err *err) {
   struct db_params p = DB_PARAMS;

@@ -8,7 +8,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/store/blob.h"
 #include "lib/store/blob_write.h"
+#include "lib/store/store.h"
 #include "lib/store/submitter.h"
 
 enum { PARTS_MAX = 1 << 20 };

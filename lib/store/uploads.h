@@ -14,6 +14,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/store/blob.h"
+#include "lib/store/store.h"
 
 struct store_upload { char id[STORE_ID_MAX], dataset_id[STORE_ID_MAX], file_name[256], format[16]; int64_t blob_id; };
 /* Records a file stored as a blob and submits its ingest job, in one transaction. */

@@ -1,5 +1,10 @@
 /* From a file on disk to segments in a dataset: see transfer.h. */
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/traj.h"
+#include "lib/data/traj_digest.h"
+#include "lib/store/append.h"
+#include "lib/store/store.h"
 #include "lib/transfer/transfer.h"
 
 #include <jansson.h>

@@ -3,7 +3,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/store/results.h"
+#include "lib/store/datasets.h"
+#include "lib/store/labels.h"
+#include "lib/store/store.h"
 
 enum { SEGMENT_BYTES_MAX = 512 << 20 };
 

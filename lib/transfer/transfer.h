@@ -13,6 +13,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/progress.h"
+#include "lib/store/store.h"
 #include "lib/write/write.h"
 #include "lib/read/read.h"
 #include "lib/store/datasets.h"

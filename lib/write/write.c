@@ -9,6 +9,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 #include "lib/write/write_parts.h"
 
 static const struct {

@@ -37,7 +37,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
-#include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 
 enum px_write_format { PX_WRITE_HDF5, PX_WRITE_NPZ, PX_WRITE_JSONL, PX_WRITE_SAFETENSORS, PX_WRITE_FORMAT_N };
 enum px_write_which { PX_WRITE_TRUE, PX_WRITE_PROXY, PX_WRITE_BOTH, PX_WRITE_WHICH_N };

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lib/base/buf.h"
+#include "lib/data/actions_merged.h"
 #include "lib/write/write_parts.h"
 
 void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
 #include "lib/write/write_parts.h"
 
 enum { BUFFER_BYTES = 1 << 20 };

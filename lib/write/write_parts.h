@@ -8,6 +8,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/write/write.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/segment.h"

@@ -12,6 +12,7 @@
 #include "lib/store/blob.h"
 #include "lib/store/datasets.h"
 #include "lib/base/files.h"
+#include "lib/store/store.h"
 #include "server/api/upload_params.h"
 #include "server/app/idempotency.h"
 

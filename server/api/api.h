@@ -6,8 +6,9 @@
 #define PX_SERVER_API_API_H
 
 #include "lib/base/fail.h"
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "server/http/http.h"
 #include "server/app/service.h"
 

@@ -6,8 +6,11 @@
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/flow/envs.h"
 #include "lib/flow/names.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "server/api/api.h"
 
 static const struct flow_field FIELDS[] = {

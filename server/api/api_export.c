@@ -6,6 +6,8 @@
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/base/scratch.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "lib/transfer/transfer.h"
 #include "server/api/api.h"
 #include "lib/base/files.h"

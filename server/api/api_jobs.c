@@ -8,9 +8,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/store/artifacts.h"
+#include "lib/store/blob.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"
-#include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "server/api/api.h"
 #include "server/app/longpoll.h"
 

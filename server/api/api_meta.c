@@ -6,6 +6,7 @@
 #include "lib/base/json.h"
 #include "lib/redis/queue.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "server/api/api.h"
 #include "server/app/metrics.h"
 

@@ -3,8 +3,11 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
-#include "lib/store/jobs.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
+#include "lib/store/workers.h"
 #include "server/api/api.h"
 
 static enum px_status read_page(struct http_request *req, const char *prefix, struct store_page *page, struct px_err *err) {

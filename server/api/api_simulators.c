@@ -8,6 +8,7 @@
 #include "lib/flow/simulators.h"
 #include "lib/sim/mjcf.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
 #include "server/api/api.h"
 
 enum { SIMULATOR_VERSION = 1 }; /* one never changes */

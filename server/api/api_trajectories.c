@@ -4,8 +4,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/labels.h"
-#include "lib/store/results.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "server/api/api.h"
 #include "server/api/labelled_segment.h"
 

@@ -17,6 +17,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"
 #include "server/api/api.h"

@@ -8,7 +8,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
-#include "lib/store/results.h"
+#include "lib/store/datasets.h"
+#include "lib/store/labels.h"
+#include "lib/store/store.h"
 
 enum px_status labelled_segment_labels(struct store *store, const struct store_dataset *ds, const char *asked,
                                struct labelled_segment_labels *out, struct px_err *err) {

@@ -9,6 +9,7 @@
 #include "lib/base/fail.h"
 #include "lib/data/segment.h"
 #include "lib/store/datasets.h"
+#include "lib/store/store.h"
 
 struct labelled_segment_labels { char id[STORE_ID_MAX]; uint32_t segments_n; }; /* id "": none; it covers the first segments_n */
 /* `asked`: an id, or NULL for the dataset's current label set, if it has one.

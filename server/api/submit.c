@@ -6,11 +6,16 @@
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/mem.h"
 #include "lib/data/dataset.h"
+#include "lib/data/mask.h"
 #include "lib/flow/plan.h"
+#include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
+#include "lib/store/workers.h"
 #include "server/api/api.h"
 
 enum { DEDUPE_KEY_MAX = 200 };

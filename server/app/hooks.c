@@ -18,7 +18,7 @@ static enum px_status spool(struct service *service, uint64_t bytes, int *fd, st
   return status || *fd >= 0 ? status : service_spool(service, fd, err);
 }
 
-const struct http_hooks service_hooks = { .authorize = service_authorize,
+const struct http_hooks hooks_service = { .authorize = service_authorize,
                                           .wants_digest = idempotency_asked,
                                           .handle = idempotency_handle,
                                           .committed = committed,

@@ -4,6 +4,6 @@
 
 #include "server/http/http.h"
 
-extern const struct http_hooks service_hooks;
+extern const struct http_hooks hooks_service;
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/store/idempotency.h"
+#include "lib/store/store.h"
 #include "server/app/service.h"
 
 enum { HEAD_MAX_BYTES = 64 << 10, BODY_MAX_BYTES = 256 << 20 };

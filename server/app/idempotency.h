@@ -5,7 +5,7 @@
  * again with `Idempotent-Replayed: true`. Only successes are remembered: a
  * request that failed did nothing, and its repeat tries again.
  *
- * A hook of http (service_hooks). One request belongs to one thread at a time.
+ * A hook of http (hooks_service). One request belongs to one thread at a time.
  */
 #ifndef PX_SERVER_APP_IDEMPOTENCY_H
 #define PX_SERVER_APP_IDEMPOTENCY_H

@@ -13,6 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/store/jobs.h"
 #include "lib/redis/queue.h"
+#include "lib/store/store.h"
 #include "server/http/http.h"
 
 enum { POLL_MS = 1000 };

@@ -16,6 +16,7 @@
 #include "lib/base/scratch.h"
 #include "lib/base/secret.h"
 #include "lib/base/text.h"
+#include "lib/store/store.h"
 #include "lib/store/uploads.h"
 #include "server/app/workpool.h"
 #include "server/app/pulse.h"

@@ -1,4 +1,4 @@
-/* Tokens that were looked up: see tokens.h. */
+/* Tokens that were looked up: see token_cache.h. */
 #include "server/app/token_cache.h"
 
 #include <pthread.h>

@@ -15,6 +15,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "lib/data/traj.h"
 #include "lib/write/write.h"
 #include "lib/read/read_safetensors.h"
 #include "tests/support/trajs.h"

@@ -21,6 +21,7 @@
 #include "lib/base/stop.h"
 #include "lib/redis/queue.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 enum { CLIENTS = 4, BATCH = 500, AHEAD = 2000, LEASE_MS = 2000, REAP_MS = 200, RETRY_MS = 50, POLL_MS = 1000,
        WITH_REDIS = 1000, WITHOUT_REDIS = 100, WAITS_MAX = 1000 };

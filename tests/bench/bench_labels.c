@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"

@@ -17,7 +17,10 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "tests/bench/learning/learning.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/loss.h"

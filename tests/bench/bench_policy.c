@@ -22,6 +22,11 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/read.h"
 #include "lib/data/segment.h"
 #include "worker/env/rollout.h"

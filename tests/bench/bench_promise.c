@@ -23,6 +23,9 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/rollout.h"

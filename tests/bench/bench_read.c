@@ -17,6 +17,8 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/read.h"
 #include "tests/support/helpers.h"
 

@@ -22,6 +22,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
@@ -185,7 +186,7 @@ static void identify(const struct subject *s, struct px_dataset *labelled,
   printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start,
          found.median_before, found.median_after, found.adjustment.delay);
   for (int k = 0; k < SIM_FACTORS_N; k++)
-    printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_factor_name[k], found.adjustment.factor[k],
+    printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_identify_factor_name[k], found.adjustment.factor[k],
            found.adjustment.factor[k] * wrong->factor[k], found.std[k]);
   snprintf(name, sizeof name, "%s: identified", wrong->name);
   printf("\n");

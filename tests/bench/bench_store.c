@@ -18,6 +18,7 @@
 #include "lib/base/rng.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 enum { REPEATS = 5, PIECES = 24, PIECE_BYTES = 4 << 20, CLIENTS_MAX = 4, JOBS = 2000 };
 static const double MB = (double)PIECES * PIECE_BYTES / 1e6;

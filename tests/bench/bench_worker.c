@@ -16,8 +16,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "lib/store/datasets.h"
-#include "lib/store/results.h"
+#include "lib/store/models.h"
+#include "lib/store/store.h"
 #include "worker/idm/model.h"
 #include "worker/nn/mat.h"
 

@@ -62,7 +62,7 @@ expect "a role that is no superuser migrates" own migrate
 expect "and again" own migrate
 expect "begins another incarnation" own restored
 expect "makes a token" own token create first
-answers_as() { psql -XAtqc 'select place from store_incarnation_settle()' "${second/proxact@/$1@}"; }
+answers_as() { psql -XAtqc 'select place from incarnation_settle()' "${second/proxact@/$1@}"; }
 expect "a server may ask which life it is" answers_as proxact_server
 expect "and so may a worker" answers_as proxact_worker
 printf 'proxact_migrate 0a\nproxact_server 0b\nproxact_worker 0c\n' >passwords

@@ -8,8 +8,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/store/artifacts.h"
+#include "lib/store/blob.h"
 #include "lib/store/checkpoints.h"
-#include "lib/store/results.h"
+#include "lib/store/jobs.h"
+#include "lib/store/models.h"
+#include "lib/store/store.h"
 #include "tests/fault/lib/proc.h"
 #include "tests/support/db.h"
 

@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/store/datasets.h"
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "lib/store/uploads.h"
 #include "tests/fault/lib/proc.h"
 #include "tests/fault/lib/sock.h"

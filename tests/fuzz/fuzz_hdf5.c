@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/uploads.h"
 #include "tests/support/helpers.h"

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/npy.h"
 #include "lib/read/reader.h"
 #include "tests/support/fuzz.h"

@@ -5,6 +5,8 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/data/labels.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/read_safetensors.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/fuzz.h"

@@ -1,7 +1,7 @@
 """A trajectory of 200 steps of CartPole. Run from the repository's root: python3 tests/golden/gen_cartpole.py
 
 The accelerations come from the Lagrangian of a cart and a uniform rod, solved as two linear equations in float64, and
-not from the closed form that worker/env/cartpole.c has: with l half the rod's length,
+not from the closed form that worker/env/env_cartpole.c has: with l half the rod's length,
     (M + m) x'' + m l cos(theta) theta'' = F + m l theta'^2 sin(theta)
     m l cos(theta) x'' + 4/3 m l^2 theta'' = m g l sin(theta)
 Constants, Euler's method and the order of its updates are those of Gymnasium's CartPole-v1.

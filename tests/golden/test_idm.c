@@ -11,10 +11,15 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
 #include "worker/idm/softmax.h"
+#include "worker/idm/window.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/spectral.h"
 

@@ -9,7 +9,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/flow/algos.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 static struct store *store;

@@ -15,7 +15,11 @@
 #include "lib/data/safetensors.h"
 #include "lib/flow/algos.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/jobs.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 static struct store *store;

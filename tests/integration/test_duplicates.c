@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "lib/transfer/transfer.h"
 #include "tests/support/db.h"
 #include "tests/support/uploads.h"

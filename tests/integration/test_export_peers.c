@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/idm/quality.h"

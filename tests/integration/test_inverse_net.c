@@ -7,6 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 #define NET(steps) "\"net\": {\"pairs\": 3000, \"steps\": " #steps ", \"batch\": 128, \"hidden\": 64, \"layers\": 2}"

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/data/labels.h"
-#include "lib/store/results.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 #define IDM "\"idm\": {\"steps\": 60, \"hidden\": 32, \"layers\": 1, \"members\": 2, \"validate_every\": 20}"

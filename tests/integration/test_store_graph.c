@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "tests/support/jobs.h"
 
 /* --- graphs --- */

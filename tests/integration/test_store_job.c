@@ -10,9 +10,14 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/store/artifacts.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/db.h"
-#include "lib/store/results.h"
+#include "lib/store/jobs.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
+#include "lib/store/store.h"
+#include "lib/store/workers.h"
 #include "tests/support/jobs.h"
 
 enum { LEASE_MS = 30000 };

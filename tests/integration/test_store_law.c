@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/store/store.h"
 #include "tests/support/db.h"
 
 static const char *const STATES[] = { "blocked", "ready", "running", "succeeded", "failed", "cancelled" };

@@ -9,9 +9,14 @@
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/store/datasets.h"
+#include "lib/store/jobs.h"
+#include "lib/store/models.h"
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
+#include "lib/store/workers.h"
 #include "tests/support/jobs.h"
 
 enum { LEASE_MS = 30000 };

@@ -4,8 +4,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/store/datasets.h"
 #include "lib/store/idempotency.h"
+#include "lib/store/store.h"
 #include "tests/support/db.h"
 
 static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };

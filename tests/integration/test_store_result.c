@@ -7,8 +7,14 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/text.h"
+#include "lib/store/artifacts.h"
+#include "lib/store/blob.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/jobs.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "tests/support/db.h"
 
 /* A dataset with two segments of 10 and 20 steps. */

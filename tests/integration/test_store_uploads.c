@@ -7,7 +7,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/spaces.h"
+#include "lib/store/blob.h"
 #include "lib/store/datasets.h"
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "lib/store/uploads.h"
 #include "tests/support/db.h"
 

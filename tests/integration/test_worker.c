@@ -13,7 +13,10 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/scratch.h"
+#include "lib/store/artifacts.h"
+#include "lib/store/blob.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 #define QUICK_IDM "\"idm\": {\"members\": 2, \"steps\": 400, \"validate_every\": 50, \"hidden\": 32, \"layers\": 1, \"batch\": 64}"

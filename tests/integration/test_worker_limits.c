@@ -7,6 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/flow/algos.h"
+#include "lib/store/store.h"
 #include "tests/support/workers.h"
 
 static struct store *store;

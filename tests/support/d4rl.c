@@ -8,6 +8,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "lib/data/mask.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/read.h"
 #include "lib/data/segment.h"
 

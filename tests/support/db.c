@@ -2,6 +2,8 @@
 #include "tests/support/db.h"
 
 #include "lib/base/fail.h"
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 #include <libpq-fe.h>
 #include <stdarg.h>

@@ -9,6 +9,7 @@
 #define PX_TESTS_SUPPORT_DB_H
 
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "tests/support/cu.h"
 
 /* PROXACT_DB_URL; without one the program ends with a SKIP line. */

@@ -10,7 +10,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 
 static void need(enum px_status status, const struct px_err *err) {
   if (status == PX_OK) return;

@@ -3,6 +3,7 @@
 #define PX_TESTS_SUPPORT_EXPORTS_H
 
 #include "lib/base/buf.h"
+#include "lib/data/spaces.h"
 #include "lib/write/write.h"
 #include "tests/support/trajs.h"
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/safetensors.h"
 
 void golden_open(struct golden *g, const char *name) {

@@ -6,7 +6,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 
 static const float effect[WORLD_O][WORLD_A] = { { 0.5F, 0 }, { 0, 0.3F }, { 0.1F, -0.2F } };

@@ -7,6 +7,7 @@
 #define PX_TESTS_SUPPORT_IDM_WORLD_H
 
 #include "lib/base/buf.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/idm.h"
 
 enum { WORLD_O = 3, WORLD_A = 2, WORLD_TRAJS = 12, WORLD_LONGEST = 10 };

@@ -3,6 +3,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 struct store *jobs_fresh(void) {
   struct store *store = db_test_open("jobs");

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "lib/store/jobs.h"
+#include "lib/store/store.h"
 #include "tests/support/db.h"
 
 /* A store whose database has neither jobs nor workers. */

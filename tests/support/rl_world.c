@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 
 void rl_world_open(struct rl_world *w) {
   struct px_dataset *ds = &w->ds;

@@ -5,6 +5,8 @@
 #ifndef PX_TESTS_SUPPORT_RL_WORLD_H
 #define PX_TESTS_SUPPORT_RL_WORLD_H
 
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "worker/rl/rl.h"
 

@@ -2,6 +2,7 @@
 #include "tests/support/samples.h"
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 
 #include <stdio.h>
 

@@ -7,6 +7,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 static void *need(void *p) {
   if (!p) abort();

@@ -7,6 +7,8 @@
 #define PX_TESTS_SUPPORT_TRAJS_H
 
 #include "lib/data/segment.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 /* Action range [-1, 1] (of dimension j: [-1 - j, 1 + j]). */
 struct px_spaces trajs_spaces(uint32_t obs_dim, uint32_t act_dim);

@@ -2,6 +2,8 @@
 #include "tests/support/uploads.h"
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #include <hdf5.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/read/read.h"
 #include "tests/support/trajs.h"
 

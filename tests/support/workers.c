@@ -20,7 +20,11 @@
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/segment.h"
-#include "lib/store/results.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
+#include "lib/store/append.h"
+#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "worker/env/env.h"
 
 enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS, HOPPER_O = 11, HOPPER_A = 3 };

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 #include "lib/flow/plan.h"
-#include "lib/store/datasets.h"
+#include "lib/store/store.h"
 #include "tests/support/db.h"
 
 /* Starts the worker built beside this program, with short leases and the given

@@ -5,7 +5,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 #include "worker/idm/idm.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "tests/support/cu.h"
 #include "worker/rl/algo/cql.h"

@@ -7,6 +7,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "lib/data/mask.h"
+#include "lib/data/traj.h"
 #include "lib/read/read.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"

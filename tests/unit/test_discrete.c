@@ -8,7 +8,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/labels.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"
 #include "tests/support/uploads.h"

@@ -5,7 +5,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "worker/nn/loss.h"
 #include "worker/rl/algo/dt.h"

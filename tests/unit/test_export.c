@@ -9,6 +9,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/labels.h"
+#include "lib/data/traj.h"
 #include "lib/read/read.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"

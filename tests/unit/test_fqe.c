@@ -4,7 +4,12 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 #include "worker/rl/fqe.h"

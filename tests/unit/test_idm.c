@@ -5,12 +5,17 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
 #include "worker/idm/fold.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
+#include "worker/idm/window.h"
 
 enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS, LONGEST = WORLD_LONGEST };
 

@@ -6,6 +6,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "worker/idm/bias.h"
 

@@ -5,10 +5,15 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
 #include "worker/idm/features.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/window.h"
 
 /* ---- q' = q + (v + v') / 20 + push, v at random, w apart; `push` is what no other coordinate tells */
 
@@ -78,8 +83,8 @@ static void the_change_of_an_integral_is_what_others_leave_of_it(void) {
   struct motion *m = motion_new(0.004, 0);
   float x[3 * O];
   measure(m, 1, true);
-  CU_ASSERT_TRUE(idm_has_residual(m->norm, Q));
-  CU_ASSERT_FALSE(idm_has_residual(m->norm, V) || idm_has_residual(m->norm, W));
+  CU_ASSERT_TRUE(idm_norm_has_residual(m->norm, Q));
+  CU_ASSERT_FALSE(idm_norm_has_residual(m->norm, V) || idm_norm_has_residual(m->norm, W));
   for (uint32_t i = 0; i < m->n; i += 7) {
     const struct idm_step step = m->steps[i];
     if (step.t == 0) continue;
@@ -97,14 +102,14 @@ static void the_change_of_an_integral_is_what_others_leave_of_it(void) {
 static void an_exact_integral_keeps_its_change(void) {
   struct motion *m = motion_new(0, 0);
   measure(m, 1, true);
-  for (uint32_t j = 0; j < O; j++) CU_ASSERT_FALSE(idm_has_residual(m->norm, j));
+  for (uint32_t j = 0; j < O; j++) CU_ASSERT_FALSE(idm_norm_has_residual(m->norm, j));
   motion_free(m);
 }
 
 static void coordinates_that_integrate_nothing_keep_their_change(void) {
   struct motion *m = motion_new(10, 0); /* q moves by itself */
   measure(m, 1, true);
-  for (uint32_t j = 0; j < O; j++) CU_ASSERT_FALSE(idm_has_residual(m->norm, j));
+  for (uint32_t j = 0; j < O; j++) CU_ASSERT_FALSE(idm_norm_has_residual(m->norm, j));
   float x[3 * O];
   const struct idm_step step = { 0, 5 };
   idm_window_gather(m->norm, &m->spec, &m->ds, &step, 1, x);

@@ -6,11 +6,15 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "worker/idm/dual.h"
-#include "worker/idm/linear.h"
+#include "worker/idm/gram.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/ridge.h"
+#include "worker/idm/window.h"
 #include "worker/idm/yardstick.h"
 
 /* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1, 3] */

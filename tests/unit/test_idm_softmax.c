@@ -8,11 +8,17 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
+#include "worker/idm/loss.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/softmax.h"
+#include "worker/idm/window.h"
 #include "worker/idm/yardstick.h"
 
 /* ---- a small world: the action moves the state by its own step; class 2 is the most frequent; return of trajectory i

@@ -6,9 +6,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
-#include "worker/idm/trainer.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/training.h"
+#include "worker/idm/window.h"
 
 enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS };
 

@@ -5,8 +5,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 

@@ -8,7 +8,7 @@
 #include "lib/flow/idm.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/simulators.h"
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "server/api/api.h"
 #include "tests/support/cu.h"
 

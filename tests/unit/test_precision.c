@@ -11,6 +11,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/samples.h"
 

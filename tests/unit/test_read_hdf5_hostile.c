@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "lib/read/h5.h"
 #include "tests/support/cu.h"
 #include "tests/support/samples.h"

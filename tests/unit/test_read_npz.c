@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

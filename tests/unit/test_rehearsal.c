@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "worker/jobs/rehearsal.h"
 

@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/spaces.h"
 #include "tests/support/allocations.h"
 #include "tests/support/rl_world.h"
 #include "worker/rl/algo/iql.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
 #include "tests/support/rl_world.h"
 #include "worker/rl/rl_returns.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "tests/support/rl_world.h"
 #include "worker/rl/rl_ema.h"
 #include "worker/rl/rl_policy.h"

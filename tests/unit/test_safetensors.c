@@ -4,6 +4,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 

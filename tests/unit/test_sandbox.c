@@ -12,6 +12,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 

@@ -8,6 +8,8 @@
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
 

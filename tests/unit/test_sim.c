@@ -6,6 +6,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/env/env.h"

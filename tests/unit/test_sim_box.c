@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "worker/sim/sim_box.h"

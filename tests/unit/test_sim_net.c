@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
@@ -150,7 +151,7 @@ static void a_stored_net_answers_the_same_and_others_are_refused(void) {
 static void a_job_s_defaults_are_those_of_the_net(void) {
   const struct sim_net_spec spec = sim_net_spec_default();
   json_t *empty = json_object(), *said = NULL;
-  CU_OK(flow_fields_check(flow_inverse_fields, empty, "", &said, &err), err);
+  CU_OK(flow_fields_check(flow_labeller_inverse_fields, empty, "", &said, &err), err);
   json_t *same = json_pack("{s:i, s:i, s:i, s:i, s:i, s:f}", "pairs", (int)spec.pairs, "steps",
                            (int)spec.steps, "batch", (int)spec.batch, "hidden", (int)spec.hidden,
                            "layers", (int)spec.layers, "lr", spec.lr);

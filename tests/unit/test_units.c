@@ -9,6 +9,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "lib/data/running_stats.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/rl_world.h"

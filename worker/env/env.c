@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/data/traj.h"
-#include "worker/env/kind.h"
+#include "lib/data/spaces.h"
+#include "worker/env/env_kind.h"
 
 static const struct px_env_kind *const KINDS[] = { &px_env_mujoco, &px_env_cartpole };
 enum { KINDS_N = sizeof KINDS / sizeof *KINDS };

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/smooth.h"
 #include "worker/idm/window.h"
 

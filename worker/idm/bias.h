@@ -21,6 +21,7 @@
 #define PX_IDM_BIAS_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/quality.h"
 
 enum { IDM_BIAS_ROWS_MAX = 20000, IDM_BIAS_ROWS_MIN = 50, IDM_BIAS_OBS_MAX = 2048 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "worker/idm/linear.h"
+#include "worker/idm/gram.h"
 #include "worker/nn/simd.h"
 
 enum px_status idm_dual_new(uint32_t n, uint32_t out, struct idm_dual **dual) {

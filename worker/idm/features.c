@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "lib/data/running_stats.h"
-#include "worker/idm/linear.h"
+#include "worker/idm/gram.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/window.h"
 
 enum { ROWS = 64 };
 static const double integrates = 0.85, low_share = 0.005;
@@ -153,7 +156,7 @@ static void put_residual(const struct kinematics *k, uint32_t n, const double *w
   }
   double mean = 0, variance = 0;
   for (uint32_t row = 0; row < k->rows.n; row++) {
-    const double e = idm_window_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims), off = e - mean;
+    const double e = idm_norm_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims), off = e - mean;
     mean += off / (row + 1.0);
     variance += (off * (e - mean) - variance) / (row + 1.0);
   }

@@ -5,7 +5,8 @@
 #ifndef PX_IDM_FEATURES_H
 #define PX_IDM_FEATURES_H
 
-#include "worker/idm/window.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
 
 /* Of a spec with inputs difference, after idm_norm_leave_out; labelled[n] are all labelled steps.
  *

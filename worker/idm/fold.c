@@ -6,6 +6,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "worker/idm/norm.h"
 
 enum { LONE_MEMBER_FOLDS = 10, BLOCKS_PER_FOLD = 5 };
 

@@ -13,7 +13,7 @@
 #ifndef PX_IDM_FOLD_H
 #define PX_IDM_FOLD_H
 
-#include "worker/idm/window.h"
+#include "worker/idm/norm.h"
 
 struct idm_fold {
   struct idm_step *train, *held; /* in order of the dataset; `held` lies behind `train` in one block */

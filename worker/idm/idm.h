@@ -32,6 +32,7 @@
 #include "lib/base/progress.h"
 #include "lib/data/dataset.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
 #include "worker/nn/checkpoint.h"
 
 enum { IDM_K_MAX = 8, IDM_F_MAX = 4, IDM_LAYERS_MAX = 4, IDM_HIDDEN_MAX = 2048, IDM_MEMBERS_MAX = 16 };

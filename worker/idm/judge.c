@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/fold.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/window.h"
 
 enum { JUDGED_STEPS = 5000, JUDGED_TRAJS = 500, LAG_STEPS = 8000, LAG_OBS_MAX = 256, LAG_ROWS_MIN = 15, LAG_ROWS_FEW = 200 };
 /* A lag is named when the change tells something of that action, and leaves at most this part of what it leaves of the

@@ -7,6 +7,7 @@
 #define PX_IDM_JUDGE_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
 

@@ -32,10 +32,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "lib/data/spaces.h"
+#include "worker/idm/loss.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/softmax.h"
 #include "worker/idm/vote.h"
+#include "worker/idm/window.h"
 
 enum { ROWS = 512 }; /* activations of a chunk stay in the second-level cache */
 enum { JUDGED_MAX = 20000 };
@@ -184,7 +189,7 @@ static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
   const float *y = idm_model_y(model, l->y_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];
-    const float sigma = (y ? idm_model_head_sigma(y[i]) : 1) * model->spread[i % l->dims];
+    const float sigma = (y ? idm_loss_sigma(y[i]) : 1) * model->spread[i % l->dims];
     const double s = (double)sigma * (squashed ? 1 - m * m : 1);
     l->mean[i] += weight * m;
     l->square[i] += weight * m * m;

@@ -1,5 +1,5 @@
 /*
- * The heads and what trains them: see model.h. Per element, with sigma =
+ * The heads and what trains them: see loss.h. Per element, with sigma =
  * exp(-1.5 + 3.5 tanh y) and z the residual in units of sigma:
  *
  *   squashed: u = atanh(a), z = (u - mu) / sigma, label tanh(mu)
@@ -17,9 +17,10 @@
  * its gradient) and leaves y's; beta_nll multiplies both by sigma^(2 beta),
  * taken as a constant.
  */
+#include "worker/idm/loss.h"
+
 #include <math.h>
 
-#include "worker/idm/model.h"
 #include "worker/idm/softmax.h"
 #include "worker/nn/loss.h"
 
@@ -29,7 +30,7 @@ static float clip(float v) { return fminf(fmaxf(v, -IDM_EDGE), IDM_EDGE); }
 
 static float log_sigma(float y) { return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * tanhf(y); }
 
-float idm_model_head_sigma(float y) { return expf(log_sigma(y)); }
+float idm_loss_sigma(float y) { return expf(log_sigma(y)); }
 
 static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
                            double scale, float *dmu, float *dy) {

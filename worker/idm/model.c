@@ -7,7 +7,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/softmax.h"
+#include "worker/idm/window.h"
 #include "worker/nn/mat.h"
 
 /* Where the spread only follows the mean, a quarter of the width is enough. */

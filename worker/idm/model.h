@@ -12,8 +12,9 @@
 #define PX_IDM_MODEL_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "worker/idm/idm.h"
-#include "worker/idm/window.h"
+#include "worker/idm/norm.h"
 #include "worker/nn/mlp.h"
 
 /* Labels lie in +-IDM_EDGE before they are mapped back, so atanh stays finite. */
@@ -50,35 +51,4 @@ void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu,
 /* What the spread's net says of n windows: y[n,A], in its work; NULL if there is none. */
 const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
                          const struct px_mlp_drop *drop);
-/* sigma before the spread's factor, from the y net's output. */
-float idm_model_head_sigma(float y);
-
-/* Both gradients of one chunk, and the loss that is minimised, times scale
- * (1 / batch). action in (-1, 1), clamped here. All [n,M]; without a spread
- * net y is NULL and dy is not touched. n is at most PX_MLP_CHUNK. */
-double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu, const float *y,
-                const float *action, double scale, float *dmu, float *dy);
-
-/* Buffers of one pass over at most PX_MLP_CHUNK rows, and its gradients. */
-struct idm_pass {
-  struct px_mlp_work *mu_work, *y_work;
-  float *x, *action;                    /* [n, in], [n, M]: the caller fills them */
-  float *dmu, *dy;                      /* [n, M] */
-  float *mu_grads, *y_grads, *linear_grads; /* as the parameters; NULL where the model has no such part */
-};
-enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) PX_MUST_CHECK;
-void idm_pass_free(struct idm_pass *pass);
-/* Forward, loss and backward of n rows; gradients are written, or added to. */
-double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
-                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add);
-
-/* Sums over validation rows, per dim; the arrays [A] belong to the caller. Of a
- * softmax head squared counts wrong labels and log_scale sums the cross entropy.
- * stated: squares of the label's standard deviation, before the spread's factor. */
-struct idm_sums { double *squared, *stated, *z2, *log_scale, *action, *action2; uint64_t n; };
-enum { IDM_SUMS_N = 6 };
-/* Adds n rows; label is scratch [n,M]. NLL = (z2 / 2 + log_scale) / n. */
-void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
-                   float *label, struct idm_sums *sums);
-
 #endif

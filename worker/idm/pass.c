@@ -1,8 +1,10 @@
-/* One pass of training over a chunk of rows: see model.h. */
+/* One pass of training over a chunk of rows: see pass.h. */
+#include "worker/idm/pass.h"
+
 #include <stdlib.h>
 
 #include "lib/base/mem.h"
-#include "worker/idm/model.h"
+#include "worker/idm/loss.h"
 #include "worker/nn/mat.h"
 
 enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) {

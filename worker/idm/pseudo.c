@@ -7,6 +7,9 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/window.h"
 
 static bool unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
   return !ds->labelled[ds->step_start[traj] + t] && idm_window_step_has(ds, spec, traj, t);

@@ -12,7 +12,8 @@
 #define PX_IDM_PSEUDO_H
 
 #include "lib/base/fail.h"
-#include "worker/idm/window.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
 
 struct idm_pseudo {
   uint64_t *rows;   /* [max] trajectory << 32 | step, in the order they were added */

@@ -17,10 +17,11 @@
 #define PX_IDM_QUALITY_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/idm.h"
 
 enum { IDM_INTERVALS_N = 3 };
-extern const double idm_interval_levels[IDM_INTERVALS_N]; /* 0.5, 0.8, 0.95 */
+extern const double idm_quality_interval_levels[IDM_INTERVALS_N]; /* 0.5, 0.8, 0.95 */
 
 enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_QUALITY_PARTS_N };
 

@@ -6,9 +6,12 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/dual.h"
 #include "worker/idm/fold.h"
-#include "worker/idm/linear.h"
+#include "worker/idm/gram.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/window.h"
 
 enum { ROWS = 256 };
 /* From so many inputs on the dual form pays where there are fewer rows. */

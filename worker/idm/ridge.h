@@ -15,7 +15,8 @@
 #ifndef PX_IDM_RIDGE_H
 #define PX_IDM_RIDGE_H
 
-#include "worker/idm/window.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
 
 /* Reports phase "ridge", systems solved of all. Chooses lambda on labelled[n], whose folds are those of spec's members, and
  * fits on train[train_n]. linear: [M, in], then the bias [M]. */

@@ -7,7 +7,7 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
-#include "worker/idm/linear.h"
+#include "worker/idm/gram.h"
 #include "worker/nn/mat.h"
 
 static const double penalties[] = { 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 1e3 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/flow/idm.h"
 #include "worker/idm/idm.h"
 

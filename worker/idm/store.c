@@ -22,8 +22,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/safetensors.h"
+#include "lib/data/spaces.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/vote.h"
 #include "worker/nn/mat.h"
 

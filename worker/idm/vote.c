@@ -7,6 +7,10 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
+#include "worker/idm/window.h"
 
 static const double usual_times = 3;
 

@@ -18,7 +18,9 @@
 #define PX_IDM_VOTE_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/model.h"
+#include "worker/idm/pass.h"
 
 enum { IDM_PROBES_MAX = 2048 };
 

@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
+#include "worker/idm/norm.h"
 #include "worker/idm/ridge.h"
 #include "worker/idm/softmax.h"
 #include "worker/idm/window.h"

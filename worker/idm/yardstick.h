@@ -16,6 +16,7 @@
 #define PX_IDM_YARDSTICK_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/idm.h"
 
 enum idm_yardstick { IDM_MEAN, IDM_RIDGE, IDM_NEAREST, IDM_YARDSTICKS_N };

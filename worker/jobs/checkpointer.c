@@ -9,6 +9,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/log.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/store.h"
 
 static volatile sig_atomic_t stop_asked;
 /* The handler needs a stack of its own: oneDNN's kernels keep data where the frame of one would be written (seen as a

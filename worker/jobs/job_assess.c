@@ -5,11 +5,17 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/warn.h"
 #include "lib/base/json.h"
-#include "lib/store/results.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
+#include "lib/store/jobs.h"
+#include "lib/store/models.h"
 #include "worker/jobs/figures.h"
 #include "worker/jobs/checkpointer.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/rl/fqe.h"
 #include "worker/jobs/job_inputs.h"
 

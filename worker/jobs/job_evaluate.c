@@ -7,9 +7,11 @@
 #include "lib/base/warn.h"
 #include "lib/base/json.h"
 #include "lib/flow/envs.h"
-#include "lib/store/results.h"
+#include "lib/store/jobs.h"
+#include "lib/store/models.h"
 #include "worker/env/sensitivity.h"
 #include "worker/jobs/figures.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/rl/rl.h"
 #include "worker/jobs/job_inputs.h"
 

@@ -6,9 +6,12 @@
 #include "lib/base/crash.h"
 #include "lib/base/fail.h"
 #include "lib/base/scratch.h"
-#include "lib/store/results.h"
+#include "lib/store/artifacts.h"
+#include "lib/store/blob.h"
+#include "lib/store/datasets.h"
 #include "lib/transfer/transfer.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 
 static enum px_status publish(struct job *job, const char *path, enum px_write_format format, struct px_err *err) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);

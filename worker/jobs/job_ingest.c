@@ -6,9 +6,12 @@
 #include "lib/base/crash.h"
 #include "lib/base/fail.h"
 #include "lib/base/scratch.h"
+#include "lib/store/blob.h"
+#include "lib/store/datasets.h"
 #include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   const int fd = *(const int *)ctx;

@@ -1,4 +1,4 @@
-/* What jobs read from the store: see snapshot.h. */
+/* What jobs read from the store: see job_inputs.h. */
 #include "worker/jobs/job_inputs.h"
 
 #include <stdlib.h>
@@ -7,23 +7,17 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/base/mem.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/mask.h"
 #include "lib/store/datasets.h"
-#include "lib/store/results.h"
+#include "lib/store/labels.h"
+#include "lib/store/models.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/sim/net.h"
 
 enum { RESULT_MAX = 4 << 20 };
-
-const char *job_spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
-
-uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback) {
-  const json_t *value = json_object_get(spec, name);
-  return value ? (uint64_t)json_integer_value(value) : fallback;
-}
-
-double job_spec_number(const json_t *spec, const char *name, double fallback) {
-  const json_t *value = json_object_get(spec, name);
-  return value ? json_number_value(value) : fallback;
-}
 
 struct loading {
   struct job *job;

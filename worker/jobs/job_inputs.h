@@ -10,8 +10,8 @@
 #define PX_WORKER_JOBS_JOB_INPUTS_H
 
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
-#include "lib/data/labels.h"
 #include "worker/idm/idm.h"
 #include "worker/jobs/jobs.h"
 
@@ -45,10 +45,5 @@ void job_inputs_idm_free(struct job_inputs_idm *idm);
 /* The net that the spec's `inverse` names; NULL where it names none. */
 struct sim_net;
 enum px_status job_inputs_inverse(struct job *job, struct sim_net **out, struct px_err *err) PX_MUST_CHECK;
-
-/* Readers of a checked spec; `fallback` where an optional field was left out. */
-const char *job_spec_text(const json_t *spec, const char *name);
-uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback);
-double job_spec_number(const json_t *spec, const char *name, double fallback);
 
 #endif

@@ -5,8 +5,10 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/warn.h"
+#include "lib/data/dataset.h"
 #include "lib/store/jobs.h"
 #include "worker/jobs/figures.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/jobs/rehearsal.h"
 #include "worker/jobs/job_inputs.h"
 

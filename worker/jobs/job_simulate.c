@@ -11,7 +11,11 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
-#include "lib/store/results.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+#include "lib/data/labels.h"
+#include "lib/store/jobs.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/nn/mat.h"
 #include "worker/sim/net.h"
 #include "worker/jobs/simulator.h"

@@ -8,11 +8,13 @@
 #include "lib/base/fail.h"
 #include "lib/base/warn.h"
 #include "lib/base/json.h"
-#include "lib/store/results.h"
+#include "lib/data/dataset.h"
+#include "lib/store/models.h"
 #include "worker/jobs/figures.h"
 #include "worker/idm/judge.h"
 #include "worker/jobs/checkpointer.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 
 static json_t *training(const struct idm_metrics *m) {
   return json_pack("{s:I, s:I, s:I, s:i, s:i, s:b, s:f}", "train_transitions", (json_int_t)m->train_n, "pseudo_transitions",

@@ -13,8 +13,9 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/progress.h"
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "lib/store/jobs.h"
+#include "lib/store/store.h"
 
 struct job {
   struct store *store;

@@ -2,6 +2,11 @@
 #include "worker/jobs/rehearsal.h"
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
+#include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 
 #include <stdlib.h>
 #include <string.h>

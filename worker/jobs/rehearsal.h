@@ -16,6 +16,7 @@
 #define PX_WORKER_JOBS_REHEARSAL_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/idm.h"
 #include "worker/rl/rl.h"
 

@@ -6,8 +6,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/warn.h"
+#include "lib/store/labels.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 
 enum { DOCUMENT_MAX = 1 << 20 };
 

@@ -8,10 +8,17 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/warn.h"
+#include "lib/data/dataset.h"
+#include "lib/data/labels.h"
+#include "lib/data/mask.h"
+#include "lib/store/labels.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "worker/jobs/figures.h"
 #include "worker/idm/judge.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/jobs/report_bias.h"
 #include "worker/jobs/report_certificate.h"
 #include "worker/jobs/job_inputs.h"
@@ -93,7 +100,7 @@ static json_t *coverage(const struct idm_quality_figures *f) {
   json_t *out = json_object();
   for (int i = 0; i < IDM_INTERVALS_N; i++) {
     char level[16];
-    snprintf(level, sizeof level, "%.0f", 100 * idm_interval_levels[i]);
+    snprintf(level, sizeof level, "%.0f", 100 * idm_quality_interval_levels[i]);
     json_object_set_new(out, level, json_real(f->coverage[i]));
   }
   return out;

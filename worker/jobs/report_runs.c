@@ -6,10 +6,13 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/warn.h"
 #include "lib/store/results.h"
+#include "lib/store/store.h"
 #include "worker/env/env.h"
 #include "worker/jobs/figures.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/jobs/report_choice.h"
 #include "worker/jobs/job_inputs.h"
 

@@ -9,9 +9,12 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "lib/flow/simulators.h"
 #include "lib/sim/physics.h"
 #include "lib/store/simulators.h"
+#include "lib/store/store.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/sim/sim_box.h"
 #include "worker/jobs/job_inputs.h"
 
@@ -123,7 +126,7 @@ enum px_status simulator_identify(struct simulator *s, const struct sim_options 
 json_t *simulator_adjustment(const struct sim_identified *found) {
   json_t *out = json_object();
   for (int i = 0; i < SIM_FACTORS_N; i++)
-    json_object_set_new(out, sim_factor_name[i], json_real(found->adjustment.factor[i]));
+    json_object_set_new(out, sim_identify_factor_name[i], json_real(found->adjustment.factor[i]));
   json_object_set_new(out, "delay", json_integer(found->adjustment.delay));
   return out;
 }
@@ -131,7 +134,7 @@ json_t *simulator_adjustment(const struct sim_identified *found) {
 static enum px_status adjust(struct simulator *s, const json_t *document, struct px_err *err) {
   struct sim_adjustment to = { .delay = (uint32_t)job_spec_uint(document, "delay", 0) };
   for (int i = 0; i < SIM_FACTORS_N; i++)
-    to.factor[i] = job_spec_number(document, sim_factor_name[i], 1);
+    to.factor[i] = job_spec_number(document, sim_identify_factor_name[i], 1);
   return s->box ? sim_box_adjust(s->box, &to, err) : sim_identify_adjust(s->sim, &to, err);
 }
 

@@ -9,6 +9,7 @@
 #define PX_WORKER_JOBS_SIMULATOR_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/jobs/jobs.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/pairs.h"

@@ -6,8 +6,12 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/store/results.h"
+#include "lib/base/mem.h"
+#include "lib/data/labels.h"
+#include "lib/data/spaces.h"
+#include "lib/store/labels.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 
 enum { LABEL_SEGMENT_MAX = 512 << 20 };
 

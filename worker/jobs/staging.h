@@ -8,6 +8,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 #include "worker/jobs/jobs.h"
 
 enum { STAGING_PROFILE_MAX = 400 };

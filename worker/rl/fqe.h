@@ -18,6 +18,7 @@
 #define PX_RL_FQE_H
 
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_net.h"
 

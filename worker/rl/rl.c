@@ -7,6 +7,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
+#include "lib/data/actions_merged.h"
 #include "worker/rl/algo/awac.h"
 #include "worker/rl/algo/bc.h"
 #include "worker/rl/algo/cql.h"

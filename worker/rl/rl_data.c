@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/actions_merged.h"
+#include "lib/data/dataset.h"
 #include "lib/data/running_stats.h"
 #include "worker/rl/rl.h"
 #include "worker/rl/rl_returns.h"

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "worker/rl/rl_policy.h"
 
 struct rl_player {

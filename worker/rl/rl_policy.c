@@ -2,6 +2,7 @@
 #include "worker/rl/rl_policy.h"
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -6,6 +6,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
+#include "lib/data/spaces.h"
 #include "worker/nn/mat.h"
 #include "worker/rl/rl_policy.h"
 

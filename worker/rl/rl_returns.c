@@ -1,6 +1,9 @@
 /* Monte-Carlo values: see rl_returns.h. */
 #include "worker/rl/rl_returns.h"
 
+#include "lib/base/mem.h"
+#include "lib/data/dataset.h"
+
 #include <math.h>
 
 /* What an episode that went on unseen earns after trajectory traj. */

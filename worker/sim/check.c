@@ -5,6 +5,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "worker/sim/replay.h"
 
 static const double MISS_MAX = 10;

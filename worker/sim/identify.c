@@ -8,9 +8,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/dataset.h"
 #include "worker/sim/replay.h"
 
-const char *const sim_factor_name[SIM_FACTORS_N] = { "mass",     "gain",     "damping",
+const char *const sim_identify_factor_name[SIM_FACTORS_N] = { "mass",     "gain",     "damping",
                                                      "armature", "friction", "time_step" };
 
 enum { ITERATIONS = 20, REFUSALS_MAX = 5, SCAN_STEPS = 1000, N = SIM_FACTORS_N };
@@ -68,7 +69,7 @@ static void adjust(void *ctx) {
 enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *to, struct px_err *err) {
   for (int k = 0; k < N; k++)
     if (!(to->factor[k] >= SIM_FACTOR_LEAST && to->factor[k] <= SIM_FACTOR_MOST))
-      return px_fail_at(err, PX_E_BAD_FIELD, sim_factor_name[k],
+      return px_fail_at(err, PX_E_BAD_FIELD, sim_identify_factor_name[k],
                         "a factor of %g: %g to %g are possible", to->factor[k], SIM_FACTOR_LEAST,
                         SIM_FACTOR_MOST);
   if (to->delay > SIM_DELAY_MAX)

@@ -15,6 +15,7 @@
 #define PX_SIM_IDENTIFY_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/sim/sim.h"
 
 /* What a factor multiplies. mass: body masses and inertias. gain: the actuators' gain and bias.
@@ -23,7 +24,7 @@
 enum sim_factor {
   SIM_MASS, SIM_GAIN, SIM_DAMPING, SIM_ARMATURE, SIM_FRICTION, SIM_TIME_STEP, SIM_FACTORS_N
 };
-extern const char *const sim_factor_name[SIM_FACTORS_N];
+extern const char *const sim_identify_factor_name[SIM_FACTORS_N];
 
 struct sim_adjustment {
   double factor[SIM_FACTORS_N]; /* above 0; 1: the model's own */

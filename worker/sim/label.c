@@ -8,7 +8,9 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "lib/data/spaces.h"
 #include "worker/sim/recall.h"
 #include "worker/sim/solve.h"
 

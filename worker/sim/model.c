@@ -7,6 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/data/spaces.h"
 
 bool sim_model_state_new(const mjModel *m, struct sim_state *out) {
   const size_t n = (size_t)m->nq + (size_t)m->nv * 2 + (size_t)m->na;

@@ -9,6 +9,7 @@
 #define PX_SIM_MODEL_H
 
 #include "lib/base/fail.h"
+#include "lib/data/spaces.h"
 #include "lib/sim/physics.h"
 #include "worker/sim/sim.h"
 

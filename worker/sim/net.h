@@ -14,6 +14,8 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "worker/nn/checkpoint.h"
 #include "worker/sim/pairs.h"
 

@@ -9,6 +9,8 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "worker/sim/model.h"
 
 enum { TRIES_MAX = 100, DRAWS_MAX = 1000 };

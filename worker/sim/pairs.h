@@ -12,6 +12,8 @@
 #define PX_SIM_PAIRS_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
+#include "lib/data/spaces.h"
 #include "worker/sim/sim.h"
 
 enum { SIM_PAIRS_MAX = 4000000 };

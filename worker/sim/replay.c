@@ -2,6 +2,7 @@
 #include "worker/sim/replay.h"
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 
 #include <math.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #define PX_SIM_REPLAY_H
 
 #include "lib/base/fail.h"
+#include "lib/data/dataset.h"
 #include "worker/sim/model.h"
 
 struct sim_replay {

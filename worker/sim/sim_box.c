@@ -13,6 +13,7 @@
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
 #include "lib/base/text.h"
+#include "lib/data/dataset.h"
 #include "lib/sim/mjcf.h"
 #include "worker/sim/sim_box_frame.h"
 

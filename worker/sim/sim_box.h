@@ -13,6 +13,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/subprocess.h"
+#include "lib/data/dataset.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/pairs.h"
 

@@ -3,6 +3,7 @@
 #ifndef PX_WORKER_SIM_SIM_BOX_FRAME_H
 #define PX_WORKER_SIM_SIM_BOX_FRAME_H
 
+#include "lib/data/spaces.h"
 #include "worker/sim/sim_box.h"
 
 enum { SIM_BOX_TALK_FD = PX_SUBPROCESS_FD };

@@ -8,6 +8,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/data/dataset.h"
 #include "lib/sim/mjcf.h"
 #include "lib/sim/physics.h"
 #include "worker/sim/sim_box_frame.h"

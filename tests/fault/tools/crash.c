@@ -27,6 +27,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/store/store.h"
 #include "server/app/service.h"
 #include "tests/fault/lib/db_diff.h"
 #include "tests/fault/lib/workloads.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "worker/rl/algo/cql.h"
 
 enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_count,

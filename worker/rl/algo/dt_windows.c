@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 
 static uint64_t steps_of(const struct px_dataset *ds, uint32_t traj) {
   return ds->step_start[traj + 1] - ds->step_start[traj];

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "lib/data/traj.h"
+#include "lib/data/spaces.h"
 
 static const float half_log_2pi = 0.918938533204672742F, log_4 = 1.38629436111989062F;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "worker/nn/loss.h"
 
 enum { NET_VALUE, NET_CRITIC, NET_ACTOR = NET_CRITIC + 2 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 #include "worker/rl/rl_returns.h"

@@ -6,8 +6,8 @@
  * The last input is a constant 1, appended here, which is not penalised. The
  * penalty is lambda n: inputs are of unit variance, so lambda has no unit.
  */
-#ifndef PX_IDM_LINEAR_H
-#define PX_IDM_LINEAR_H
+#ifndef PX_IDM_GRAM_H
+#define PX_IDM_GRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

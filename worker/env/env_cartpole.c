@@ -5,7 +5,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
-#include "worker/env/kind.h"
+#include "worker/env/env_kind.h"
 
 static const double GRAVITY = 9.8, CART_KG = 1.0, POLE_KG = 0.1, HALF_POLE_M = 0.5, FORCE_N = 10.0, TAU_S = 0.02;
 static const double X_MAX = 2.4, ANGLE_MAX = 12 * 2 * M_PI / 360, START_NOISE = 0.05;

@@ -1,5 +1,5 @@
 /*
- * Training one member: see idm.h and trainer.h. Each step draws a batch with
+ * Training one member: see idm.h and training.h. Each step draws a batch with
  * replacement, takes it in chunks that stay in the cache, and moves every part
  * by Adam. The iterate kept is the best on the held-out fold, by squared error
  * of the labels, or by likelihood where that trains the mean (mean_loss nll; of
@@ -12,8 +12,11 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
-#include "worker/idm/trainer.h"
+#include "worker/idm/training.h"
+#include "lib/data/dataset.h"
+#include "worker/idm/pass.h"
 #include "worker/idm/vote.h"
+#include "worker/idm/window.h"
 
 enum { HELD_MAX = 20000 }; /* validation between steps looks at no more rows than this */
 /* A label anywhere in the range costs less than 3e6 a dim, even with the least

@@ -5,7 +5,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
-#include "worker/env/kind.h"
+#include "worker/env/env_kind.h"
 #include "worker/env/mjcf.h"
 #include "lib/sim/physics.h"
 

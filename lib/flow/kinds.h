@@ -4,8 +4,8 @@
  * Used by the server (POST), the worker (which kinds it runs) and the tests that
  * compare the OpenAPI document with it. Pure.
  */
-#ifndef PX_FLOW_SPEC_H
-#define PX_FLOW_SPEC_H
+#ifndef PX_FLOW_KINDS_H
+#define PX_FLOW_KINDS_H
 
 #include "lib/base/fail.h"
 #include "lib/flow/fields.h"

@@ -1,4 +1,4 @@
-/* Setting up a training: see trainer.h. Memory is taken here, before the first step. */
+/* Setting up a training: see training.h. Memory is taken here, before the first step. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,14 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/features.h"
+#include "worker/idm/loss.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
 #include "worker/idm/ridge.h"
-#include "worker/idm/trainer.h"
+#include "worker/idm/training.h"
+#include "worker/idm/window.h"
 
 /* Where it may stop early, it makes no more passes than this over few
  * transitions, and validates at least so often. */

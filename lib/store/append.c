@@ -1,13 +1,20 @@
-/* Appending segments to a dataset: see datasets.h. */
+/* Appending segments to a dataset: see append.h. */
+#include "lib/store/append.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/store/datasets.h"
+#include "lib/base/mem.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj_digest.h"
+#include "lib/store/blob.h"
 #include "lib/store/duplicates.h"
-#include "lib/store/job_lease.h"
+#include "lib/store/jobs.h"
+#include "lib/store/jobs_inner.h"
+#include "lib/store/store.h"
 
 enum { SEGMENTS_MAX = 1 << 20, DIGESTS_MAX_BYTES = 1 << 30 };
 
@@ -301,12 +308,12 @@ static enum px_status commit_work(struct store *store, void *ctx, struct px_err 
   const struct commit *commit = ctx;
   bool already = false;
   enum px_status status = PX_OK;
-  if (commit->hold) status = store_job_lease_hold(store, commit->hold, &already, err);
+  if (commit->hold) status = store_jobs_inner_hold(store, commit->hold, &already, err);
   else if (db_unsettled(store) && commit->append->n) status = is_attached(store, commit->append, &already, err);
   if (status || already) return status;
   char *result_json = NULL;
   status = append_locked(store, commit->append, &result_json, err);
-  if (!status && commit->hold) status = store_job_lease_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
+  if (!status && commit->hold) status = store_jobs_inner_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
   free(result_json);
   return status;
 }

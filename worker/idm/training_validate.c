@@ -1,9 +1,11 @@
-/* Judging iterates on the member's own fold: see trainer.h. */
+/* Judging iterates on the member's own fold: see training.h. */
 #include <math.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
-#include "worker/idm/trainer.h"
+#include "worker/idm/loss.h"
+#include "worker/idm/training.h"
+#include "worker/idm/window.h"
 
 static const double report_every_s = 0.5;
 

@@ -1,14 +1,18 @@
 /*
  * A training of one member while it runs, for the files of this folder only:
- * prepare.c sets it up, train.c takes the steps, validate.c judges iterates,
- * pseudo.c adds self-training's labels. It belongs to one thread.
+ * training_prepare.c sets it up, training.c takes the steps,
+ * training_validate.c judges iterates, pseudo.c adds self-training's labels. It belongs to one thread.
  */
-#ifndef PX_IDM_TRAINER_H
-#define PX_IDM_TRAINER_H
+#ifndef PX_IDM_TRAINING_H
+#define PX_IDM_TRAINING_H
 
 #include "lib/base/arena.h"
+#include "lib/data/dataset.h"
 #include "worker/idm/fold.h"
+#include "worker/idm/loss.h"
 #include "worker/idm/model.h"
+#include "worker/idm/norm.h"
+#include "worker/idm/pass.h"
 #include "worker/idm/pseudo.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/state.h"

@@ -1,6 +1,6 @@
-/* Job kinds and their specs: see spec.h. Bounds keep a single job within what
+/* Job kinds and their specs: see kinds.h. Bounds keep a single job within what
  * one worker can do; the learning code checks combinations again. */
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -89,7 +89,7 @@ static const struct flow_field SIMULATE_SHARD[] = {
 };
 static const struct flow_field TRAIN_INVERSE[] = {
   DATASET, SEGMENTS, FLOW_SIMULATOR_FIELD, CHECK,
-  { "net", FLOW_OBJECT, 0, 0, "{}", NULL, flow_inverse_fields, "The net's options" },
+  { "net", FLOW_OBJECT, 0, 0, "{}", NULL, flow_labeller_inverse_fields, "The net's options" },
   SEED_FIELD("Seed of the simulated steps, the initial weights and the batches"), END
 };
 static const struct flow_field CHECK_SIMULATOR[] = { DATASET, SEGMENTS, MASKED, FLOW_SIMULATOR_FIELD, FLOW_THRESHOLD, FLOW_IDENTIFY, END };

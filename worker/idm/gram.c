@@ -1,5 +1,5 @@
-/* Ridge regression: see linear.h. */
-#include "worker/idm/linear.h"
+/* Ridge regression: see gram.h. */
+#include "worker/idm/gram.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,0 +1,16 @@
+/*
+ * Readers of a checked spec: text, and numbers with what an optional field means
+ * where it was left out.
+ */
+#ifndef PX_WORKER_JOBS_JOB_SPEC_H
+#define PX_WORKER_JOBS_JOB_SPEC_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* Readers of a checked spec; `fallback` where an optional field was left out. */
+const char *job_spec_text(const json_t *spec, const char *name);
+uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback);
+double job_spec_number(const json_t *spec, const char *name, double fallback);
+
+#endif
