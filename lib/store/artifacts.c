@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
 #include "lib/store/jobs_inner.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/store/jobs_inner.h"

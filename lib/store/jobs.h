@@ -67,7 +67,7 @@ struct store_job {
   char *spec_json;
 };
 /* Takes the best ready job of these kinds that needs at most so much memory (0: any), or gives NULL. One statement. UNSETTLED when its answer was lost: then
- * store_job_adopt finds what it took, if anything. Jobs of a later revision of their kind than this build knows (lib/flow/spec.h) are left alone. */
+ * store_job_adopt finds what it took, if anything. Jobs of a later revision of their kind than this build knows (lib/flow/kinds.h) are left alone. */
 enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
                                int lease_ms, int64_t memory_bytes, struct store_job **out, struct px_err *err) PX_MUST_CHECK;
 /* The job that is held in this worker's name, its lease begun anew, or NULL: for a worker that has none and whose last

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/store/db.h"

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "lib/base/buf.h"
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
 #include "lib/store/jobs_inner.h"

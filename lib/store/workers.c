@@ -1,6 +1,7 @@
 /* Workers: see workers.h. */
 #include "lib/store/workers.h"
 
+#include "lib/base/buf.h"
 #include "lib/store/db.h"
 #include "lib/store/store.h"
 

@@ -14,8 +14,8 @@ cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$ne
 head=$(ls "$root"/migrations | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
   >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
-sed -i 's/{ "train_idm", TRAIN_IDM, 0,/{ "train_idm", TRAIN_IDM, 1,/' "$work/next/lib/flow/spec.c"
-must grep -q 'TRAIN_IDM, 1,' "$work/next/lib/flow/spec.c"
+sed -i 's/{ "train_idm", TRAIN_IDM, 0,/{ "train_idm", TRAIN_IDM, 1,/' "$work/next/lib/flow/kinds.c"
+must grep -q 'TRAIN_IDM, 1,' "$work/next/lib/flow/kinds.c"
 must make -s -C "$work/next" SAN="${san#-}" "$name/proxact-server" "$name/proxact-worker"
 
 must pg_new one

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
-#include "lib/flow/spec.h"
+#include "lib/flow/kinds.h"
 #include "lib/base/buf.h"
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"

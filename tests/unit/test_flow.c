@@ -3,10 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/hash.h"
+#include "lib/base/digest.h"
 #include "lib/base/mem.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/text.h"
 #include "lib/flow/names.h"
 #include "lib/flow/plan.h"
 #include "lib/flow/simulators.h"
@@ -120,13 +121,13 @@ static void a_spec_that_changes_gets_a_revision_of_its_own(void) {
     uint8_t digest[PX_SHA256_BYTES];
     char hex[PX_SHA256_HEX];
     describe(info->fields, &text);
-    px_sha256(text.data, text.len, digest);
-    px_hex(digest, 8, hex);
+    px_digest_sha256(text.data, text.len, digest);
+    px_text_hex(digest, 8, hex);
     px_buf_free(&text);
     const char *known = KNOWN[kind].fields ? KNOWN[kind].fields : "";
     const bool same = strcmp(known, hex) == 0 && KNOWN[kind].revision == info->revision;
     CU_ASSERT(same);
-    if (!same) printf("\n  The spec of %s changed: raise its revision in lib/flow/spec.c, and put { %d, \"%s\" } here.\n", info->name, info->revision, hex);
+    if (!same) printf("\n  The spec of %s changed: raise its revision in lib/flow/kinds.c, and put { %d, \"%s\" } here.\n", info->name, info->revision, hex);
   }
 }
 
