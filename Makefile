@@ -148,6 +148,10 @@ check-clang: ## A second compiler: everything compiles with clang, and lib's uni
 	@$(MAKE) --no-print-directory -s -j$(JOBS) CC=clang OPTIMIZE=-O1 objects
 	+@$(MAKE) --no-print-directory CC=clang OPTIMIZE=-O1 check-lib
 
+.PHONY: format
+format: ## Lays out all C files by .clang-format
+	@find lib server worker clients tests -name '*.[ch]' -print0 | xargs -0 -P$(JOBS) -n 40 clang-format -i
+
 ARCH := $(wildcard tests/arch/*.sh tests/arch/*.py)
 check-arch: ## The architecture tests alone
 	@tests/support/run.sh $(ARCH)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # From upload to policy on a small real dataset, with the commands a user would type. (make demo)
 #   PIPELINE='{"seeds": [0, 1, 2]}' changes fields of the pipeline
 #   KEEP=1   leaves the service running; `. var/env` points curl and proxact at it, `make down` stops it

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Stops what deploy/up.sh started: workers (they drain), the server, the private stack. The data stays.
 # Usage: deploy/down.sh [--destroy]     --destroy: removes the data as well     (make down)
 set -u

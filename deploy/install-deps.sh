@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs the Debian 12 packages Proxact needs, and only those that are missing.
 # Usage: deploy/install-deps.sh [lib|compile|run|build|test|bench|image] ...     (default: build)
 #   lib      the shared libraries of the server, the worker and the client (a container's run stage)
@@ -19,7 +20,7 @@ compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-de
 run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
 build="$run $compile"
 test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py xz-utils util-linux procps
- valgrind clang"
+ valgrind clang clang-format"
 # For a client of resumable uploads. It is often there from elsewhere, and Debian's brings hundreds of packages.
 command -v npm >/dev/null || test="$test npm"
 test="$test iproute2" # hosts that are network namespaces

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shell functions that deploy/*.sh and the tests share: sourced, not run.
 # shellcheck shell=bash
 

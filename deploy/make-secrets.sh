@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Writes the secrets of deploy/docker-compose.yml once: random passwords of the database's administrator and roles and of
 # Redis, the URLs with them, and an API token.
 # Usage: deploy/make-secrets.sh [FOLDER]       (default: deploy/secrets)

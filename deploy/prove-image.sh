@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Carries out deploy/Dockerfile without a Docker engine: every stage in a Debian root made by debootstrap, with the
 # Dockerfile's own instructions, then checks what the last stage holds. Needs root, about 3 GB below /var/tmp and
 # some minutes.                                                                             (make check-image)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Gives the roles of deploy/roles.sql their passwords. PostgreSQL's image runs it when the volume is new.
 # Usage: deploy/role-passwords.sh [FILE]       FILE: lines of NAME PASSWORD (default: /run/secrets/db_roles)
 # Connects as libpq's environment says; the image sets POSTGRES_USER and POSTGRES_DB. The passwords go through standard

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A private PostgreSQL and Redis for one checkout, on unix sockets only.
 # Usage: deploy/stack.sh start [--throwaway] | stop | destroy | status | env | psql-url | redis-url
 #   start        initialises on first use, starts what is not running, waits until both answer

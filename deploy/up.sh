@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Starts Proxact for this checkout: the private stack, migrations, the server and the workers.
 # Usage: deploy/up.sh [--throwaway]        (make up)
 #   PORT=N      the API's port on 127.0.0.1 (default: the first free one from 8080)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Prints the schema at head, as schema/schema.sql keeps it: migrations/*.sql applied to an empty database, dumped.
 # Usage: schema/dump.sh > schema/schema.sql    (make schema), inside tests/support/stack.sh, which sets PROXACT_DB_URL
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Writes SQL files as tables of C strings, for lib/store/db.c and lib/store/migrate.c to include.
 # Usage: schema/embed.sh queries FILE...      SQL(name, "text") for each `-- name: NAME` block
 #        schema/embed.sh migrations FILE...   MIGRATION(version, serves, "name", "sha256", "text") for each NNNN_name.sql

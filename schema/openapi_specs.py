@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes the job specs of schema/openapi.yaml anew from the tables in lib/flow.
 
 Usage: schema/openapi_specs.py TEST_OPENAPI

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The child process of a job: see child.h. */
 #include "worker/child.h"
 
@@ -23,7 +24,13 @@
 #include "worker/jobs/jobs.h"
 #include "worker/limits.h"
 
-enum { FRAMES_FD = 3, JOB_JSON_MAX = 4 << 20, METRICS_EVERY_MS = 1000, PROGRESS_EVERY_MS = 200, EXIT_FAILED = 1 };
+enum {
+  FRAMES_FD = 3,
+  JOB_JSON_MAX = 4 << 20,
+  METRICS_EVERY_MS = 1000,
+  PROGRESS_EVERY_MS = 200,
+  EXIT_FAILED = 1
+};
 
 _Static_assert(sizeof(struct child_frame) <= 4096, "a frame must be written to a pipe whole");
 
@@ -32,12 +39,15 @@ _Static_assert(sizeof(struct child_frame) <= 4096, "a frame must be written to a
 /* The job, and what the child has to know of the configuration, wherever that came from. */
 static json_t *job_document(const struct store_job *job, const struct px_config *config) {
   json_t *spec = px_json_parse(job->spec_json, strlen(job->spec_json), 0, NULL);
-  return spec ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:b}", "job", job->hold.job, "epoch",
-                          (json_int_t)job->hold.epoch, "kind", job->kind, "dataset", job->dataset_id, "spec", spec, "db_url",
-                          px_config_text(config, "db_url"), "memory_mb", (json_int_t)px_config_int(config, "memory_mb"),
-                          "checkpoint_ms", (json_int_t)px_config_int(config, "checkpoint_ms"), "db_wait_ms",
-                          (json_int_t)px_config_int(config, "db_wait_ms"), "log_json", (int)px_config_flag(config, "log_json"))
-              : NULL;
+  return spec
+           ? json_pack("{s:s, s:I, s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:b}", "job", job->hold.job,
+                       "epoch", (json_int_t)job->hold.epoch, "kind", job->kind, "dataset",
+                       job->dataset_id, "spec", spec, "db_url", px_config_text(config, "db_url"),
+                       "memory_mb", (json_int_t)px_config_int(config, "memory_mb"), "checkpoint_ms",
+                       (json_int_t)px_config_int(config, "checkpoint_ms"), "db_wait_ms",
+                       (json_int_t)px_config_int(config, "db_wait_ms"), "log_json",
+                       (int)px_config_flag(config, "log_json"))
+           : NULL;
 }
 
 /* Specs are at most 1 MiB, more than a pipe holds: a file in memory never blocks. */
@@ -74,8 +84,8 @@ static int spawn(int input, int output, pid_t *pid) {
   return rc;
 }
 
-enum px_status child_start(const struct store_job *job, const struct px_config *config, struct child *out,
-                           struct px_err *err) {
+enum px_status child_start(const struct store_job *job, const struct px_config *config,
+                           struct child *out, struct px_err *err) {
   int pipe_fds[2] = { -1, -1 };
   const int input = job_input(job, config);
   enum px_status status = PX_OK;
@@ -109,10 +119,14 @@ enum px_status child_reap(struct child *child, bool lacked, struct px_err *err) 
   if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL && lacked)
     return px_fail(err, PX_E_OOM, "the kernel killed the job's process for want of memory");
   if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL)
-    return px_fail(err, PX_E_CHILD_CRASHED, "the job's process was killed (SIGKILL) by somebody else; memory had not run out");
+    return px_fail(
+      err, PX_E_CHILD_CRASHED,
+      "the job's process was killed (SIGKILL) by somebody else; memory had not run out");
   if (WIFSIGNALED(how))
-    return px_fail(err, PX_E_CHILD_CRASHED, "the job's process died of signal %d (%s)", WTERMSIG(how), strsignal(WTERMSIG(how)));
-  return px_fail(err, PX_E_CHILD_CRASHED, "the job's process ended with status %d and no word", WEXITSTATUS(how));
+    return px_fail(err, PX_E_CHILD_CRASHED, "the job's process died of signal %d (%s)",
+                   WTERMSIG(how), strsignal(WTERMSIG(how)));
+  return px_fail(err, PX_E_CHILD_CRASHED, "the job's process ended with status %d and no word",
+                 WEXITSTATUS(how));
 }
 
 /* ---- the child's side ---- */
@@ -131,20 +145,23 @@ static bool send_frame(const struct child_frame *frame) {
   return n == (ssize_t)sizeof *frame;
 }
 
-static enum px_status put_metrics(struct reporter *r, int64_t step, const struct px_metric *metrics, size_t n) {
+static enum px_status put_metrics(struct reporter *r, int64_t step, const struct px_metric *metrics,
+                                  size_t n) {
   enum { MOST = 16 };
   struct store_metric rows[MOST];
   if (n > MOST) n = MOST;
-  for (size_t i = 0; i < n; i++) rows[i] = (struct store_metric){ metrics[i].name, step, metrics[i].value };
+  for (size_t i = 0; i < n; i++)
+    rows[i] = (struct store_metric){ metrics[i].name, step, metrics[i].value };
   struct px_err err;
   const enum px_status status = store_job_metrics_put(r->job->store, &r->job->hold, rows, n, &err);
   /* Only a lost hold ends the work: curves are worth less than the job. */
-  if (status && status != PX_E_FENCED) px_log_err("metrics_not_stored", &err, "job", r->job->hold.job);
+  if (status && status != PX_E_FENCED)
+    px_log_err("metrics_not_stored", &err, "job", r->job->hold.job);
   return status == PX_E_FENCED ? status : PX_OK;
 }
 
-static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                             size_t metrics_n) {
+static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t total,
+                             const struct px_metric *metrics, size_t metrics_n) {
   struct reporter *r = ctx;
   const int64_t now = px_clock_ms();
   const bool fresh = strncmp(r->phase, phase, sizeof r->phase - 1) != 0;
@@ -172,35 +189,42 @@ static enum px_status read_job(json_t **out, struct px_err *err) {
     char piece[65536];
     n = read(STDIN_FILENO, piece, sizeof piece);
     if (n < 0) status = px_fail_errno(err, "reading the job given to the child");
-    if (n > 0 && px_buf_put(&text, piece, (size_t)n)) status = px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
+    if (n > 0 && px_buf_put(&text, piece, (size_t)n))
+      status = px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   }
   json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   px_buf_free(&text);
   if (status) return status;
-  if (!document && px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
+  if (!document && px_json_lacking())
+    return px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   if (!document) return px_fail(err, PX_E_INTERNAL, "the job given to the child does not parse");
   *out = document;
   return PX_OK;
 }
 
 static enum px_status run(const json_t *document, struct px_err *err) {
-  struct job job = { .checkpoint_ms = (int)json_integer_value(json_object_get(document, "checkpoint_ms")),
+  struct job job = { .checkpoint_ms =
+                       (int)json_integer_value(json_object_get(document, "checkpoint_ms")),
                      .spec = json_object_get(document, "spec"),
                      .dataset_id = json_string_value(json_object_get(document, "dataset")),
                      .hold.epoch = json_integer_value(json_object_get(document, "epoch")) };
-  snprintf(job.hold.job, sizeof job.hold.job, "%s", json_string_value(json_object_get(document, "job")));
+  snprintf(job.hold.job, sizeof job.hold.job, "%s",
+           json_string_value(json_object_get(document, "job")));
   struct reporter reporter = { .job = &job };
   job.progress = (struct px_progress){ &reporter, report };
   enum flow_kind kind;
-  enum px_status status = flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
+  enum px_status status =
+    flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
   if (status) return status;
   char application[64];
   snprintf(application, sizeof application, "px %s %lld", job.hold.job, (long long)job.hold.epoch);
   limits_apply(json_integer_value(json_object_get(document, "memory_mb")));
   px_crash_context(json_string_value(json_object_get(document, "kind")));
   px_log_setup("worker", PX_LOG_INFO, json_is_true(json_object_get(document, "log_json")));
-  status = store_new(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);
-  if (!status) store_set_patience(job.store, (int)json_integer_value(json_object_get(document, "db_wait_ms")));
+  status =
+    store_new(json_string_value(json_object_get(document, "db_url")), application, &job.store, err);
+  if (!status)
+    store_set_patience(job.store, (int)json_integer_value(json_object_get(document, "db_wait_ms")));
   if (!status) status = jobs_function(kind)(&job, err);
   store_close(job.store);
   return status;
@@ -213,7 +237,8 @@ int child_main(void) {
   json_t *document = NULL;
   enum px_status status = read_job(&document, &frame.err);
   if (!status) status = run(document, &frame.err);
-  if (px_json_lacking() && px_status_retry(status) == PX_RETRY_NEVER && status && status != PX_E_FENCED)
+  if (px_json_lacking() && px_status_retry(status) == PX_RETRY_NEVER && status &&
+      status != PX_E_FENCED)
     status = px_fail(&frame.err, PX_E_NO_MEMORY, "no memory for a document");
   json_decref(document);
   frame.err.code = status; /* a lower layer may have answered a code without details */

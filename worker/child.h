@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The child process of a job, and the pipe between it and its supervisor.
  *
@@ -36,8 +37,8 @@ struct child {
 
 /* Starts the child for `job`. Of the configuration it is told db_url, memory_mb
  * (limits.h), checkpoint_ms and log_json. IO when no process can be made. */
-enum px_status child_start(const struct store_job *job, const struct px_config *config, struct child *out,
-                           struct px_err *err) PX_MUST_CHECK;
+enum px_status child_start(const struct store_job *job, const struct px_config *config,
+                           struct child *out, struct px_err *err) PX_MUST_CHECK;
 /* Reads one frame if there is one: 1, 0 for none now, -1 at the end. */
 int child_read(const struct child *child, struct child_frame *frame);
 /* Waits for the end of a child whose pipe has ended or that was killed, and says

@@ -1,4 +1,6 @@
-/* Memory of this machine and of a process: see limits.h; proc(5), Documentation/admin-guide/cgroup-v2.rst of Linux. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of this machine and of a process: see limits.h; proc(5),
+ * Documentation/admin-guide/cgroup-v2.rst of Linux. */
 #include "worker/limits.h"
 
 #include <dirent.h>
@@ -13,7 +15,8 @@
 /* Libraries reserve address space that they never touch. */
 enum { RESERVED_MB = 2048 };
 
-/* The number after `key` in a file of lines "key number"; with key NULL its first number. -1 without one, such as "max". */
+/* The number after `key` in a file of lines "key number"; with key NULL its first number. -1
+ * without one, such as "max". */
 static int64_t number_in(const char *path, const char *key) {
   FILE *f = fopen(path, "re");
   char line[256];
@@ -42,7 +45,8 @@ static void cgroup_folder(bool old, char out[512]) {
     const char *path = strrchr(line, ':');
     line[strcspn(line, "\n")] = '\0';
     if (old ? strstr(line, ":memory:") != NULL : strncmp(line, "0::", 3) == 0)
-      (void)snprintf(out, 512, "/sys/fs/cgroup%s%.380s", old ? "/memory" : "", path ? path + 1 : "");
+      (void)snprintf(out, 512, "/sys/fs/cgroup%s%.380s", old ? "/memory" : "",
+                     path ? path + 1 : "");
   }
   if (f) fclose(f);
 }
@@ -61,7 +65,8 @@ static int64_t cgroup_number(bool old, const char *file, const char *key) {
 int64_t limits_memory(int64_t memory_mb) {
   if (memory_mb > 0) return memory_mb << 20;
   int64_t least = number_in("/proc/meminfo", "MemTotal") * 1024;
-  const int64_t bounds[] = { cgroup_number(false, "memory.max", NULL), cgroup_number(true, "memory.limit_in_bytes", NULL) };
+  const int64_t bounds[] = { cgroup_number(false, "memory.max", NULL),
+                             cgroup_number(true, "memory.limit_in_bytes", NULL) };
   for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++)
     if (bounds[i] > 0 && (least <= 0 || bounds[i] < least)) least = bounds[i];
   return least > 0 ? least : 0;
@@ -105,7 +110,8 @@ int64_t limits_resident_all(pid_t pid) {
 }
 
 int64_t limits_oom_kills(void) {
-  const int64_t seen[] = { cgroup_number(false, "memory.events", "oom_kill"), cgroup_number(true, "memory.oom_control", "oom_kill"),
+  const int64_t seen[] = { cgroup_number(false, "memory.events", "oom_kill"),
+                           cgroup_number(true, "memory.oom_control", "oom_kill"),
                            number_in("/proc/vmstat", "oom_kill") };
   int64_t sum = 0;
   for (size_t i = 0; i < sizeof seen / sizeof *seen; i++) sum += seen[i] > 0 ? seen[i] : 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The supervisor: claims jobs, keeps their leases alive, watches their children.
  *
@@ -14,6 +15,7 @@
 
 /* Works until stop_fd becomes readable, then drains: the running job gets
  * drain_ms to end and is given back otherwise. */
-enum px_status supervisor_run(const struct px_config *config, int stop_fd, struct px_err *err) PX_MUST_CHECK;
+enum px_status supervisor_run(const struct px_config *config, int stop_fd,
+                              struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The command line client: a table of commands, their options, and what they
  * share (connection, output). Used by clients/c/cmd_*.c and main.c only.
@@ -32,56 +33,69 @@ struct cli {
   const struct cli_command *command;
   const char *args[CLI_ARGS_MAX]; /* borrowed from argv */
   int args_n;
-  const char *values[CLI_OPTIONS_MAX]; /* of command->options, then the common ones; "" for a flag that is set */
+  /* of command->options, then the common ones; "" for a flag that is set */
+  const char *values[CLI_OPTIONS_MAX];
   bool verb_given;
-  bool help;                           /* -h or --help was given: nothing but help is wanted, and command may be NULL */
-  struct client *client;               /* NULL until cli_connect */
+  /* -h or --help was given: nothing but help is wanted, and command may be NULL */
+  bool help;
+  struct client *client; /* NULL until cli_connect */
 };
 
 /* The commands, one table per file, each ended by a command whose group is NULL;
  * the list of tables ends with NULL. In a group the first verb is the default. */
-extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_PIPELINE[], CLI_JOBS[], CLI_RESULTS[];
+extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_PIPELINE[], CLI_JOBS[],
+  CLI_RESULTS[];
 /* All of them: main's, for cli_parse and cli_help. */
 extern const struct cli_command *const CLI_TABLES[];
 
-/* Finds the command and reads its arguments; options may stand anywhere, before the command too. BAD_FIELD when they
- * are wrong. */
-enum px_status cli_parse(const struct cli_command *const *tables, struct cli *cli, int argc, char **argv, struct px_err *err) PX_MUST_CHECK;
+/* Finds the command and reads its arguments; options may stand anywhere, before the command too.
+ * BAD_FIELD when they are wrong. */
+enum px_status cli_parse(const struct cli_command *const *tables, struct cli *cli, int argc,
+                         char **argv, struct px_err *err) PX_MUST_CHECK;
 /* The option's value; "" for a flag that is set; NULL if it was not given. */
 const char *cli_option(const struct cli *cli, const char *name);
 /* As a whole number within bounds; *out untouched when it was not given. */
-enum px_status cli_option_int(const struct cli *cli, const char *name, long long min, long long max, long long *out,
-                              struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_option_int(const struct cli *cli, const char *name, long long min, long long max,
+                              long long *out, struct px_err *err) PX_MUST_CHECK;
 /* Splits "a,b,c" into an array: of integers (`whole`), or text. BAD_FIELD names the option. */
-enum px_status cli_option_list(const struct cli *cli, const char *name, bool whole, json_t **out, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status cli_option_list(const struct cli *cli, const char *name, bool whole, json_t **out,
+                               struct px_err *err) PX_MUST_CHECK;
 /* group NULL: all commands; verb NULL: those of the group. False if there is none. */
-bool cli_help(const struct cli_command *const *tables, const char *group, const char *verb, FILE *out);
+bool cli_help(const struct cli_command *const *tables, const char *group, const char *verb,
+              FILE *out);
 
-/* Opens the connection: --url, PROXACT_URL or the stored address, and the token that belongs to it. */
+/* Opens the connection: --url, PROXACT_URL or the stored address, and the token that belongs to
+ * it. */
 enum px_status cli_connect(struct cli *cli, struct px_err *err) PX_MUST_CHECK;
 
 /* Whether --json was given: then a command prints the server's answer as it is. */
 bool cli_wants_json(const struct cli *cli);
 void cli_print_json(const json_t *json);
 /* Fails unless the answer is an object or array: *items borrows the list within it. */
-enum px_status cli_items(const json_t *answer, const json_t **items, struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_items(const json_t *answer, const json_t **items,
+                         struct px_err *err) PX_MUST_CHECK;
 /* DELETEs what the first argument names; `pattern` is the path, such as "/v1/jobs/{}". */
 enum px_status cli_delete(struct cli *cli, const char *pattern, struct px_err *err) PX_MUST_CHECK;
 /* client_download with a meter, and a word at its end. */
-enum px_status cli_download(struct cli *cli, const char *path, const char *file, struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_download(struct cli *cli, const char *path, const char *file,
+                            struct px_err *err) PX_MUST_CHECK;
 
 /* Where the server is and the token for it. Environment before file. */
-struct cli_credentials { char url[512], token[512]; };
+struct cli_credentials {
+  char url[512], token[512];
+};
 enum px_status cli_credentials_load(struct cli_credentials *out, struct px_err *err) PX_MUST_CHECK;
 /* Writes ~/.config/proxact/credentials (XDG_CONFIG_HOME), readable by its owner only. */
-enum px_status cli_credentials_save(const struct cli_credentials *credentials, char *path, size_t path_bytes,
-                                    struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_credentials_save(const struct cli_credentials *credentials, char *path,
+                                    size_t path_bytes, struct px_err *err) PX_MUST_CHECK;
 
-/* Follows a job until it ends: live lines on a terminal, one line per change otherwise. Fails with the job's own
- * error when it failed. *out (owned by the caller, may be asked as NULL) is its last document. */
-enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct px_err *err) PX_MUST_CHECK;
+/* Follows a job until it ends: live lines on a terminal, one line per change otherwise. Fails with
+ * the job's own error when it failed. *out (owned by the caller, may be asked as NULL) is its last
+ * document. */
+enum px_status cli_watch(struct cli *cli, const char *job, json_t **out,
+                         struct px_err *err) PX_MUST_CHECK;
 /* POSTs a body, says which job it made, follows it when --watch was given. */
-enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body, struct px_err *err) PX_MUST_CHECK;
+enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body,
+                          struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* login, status. */
 #include <stdio.h>
 #include <string.h>
@@ -7,17 +8,20 @@
 #include "lib/base/fail.h"
 
 /* From --token, PROXACT_TOKEN or the terminal, where it is asked for. */
-static enum px_status read_token(const struct cli *cli, struct cli_credentials *credentials, struct px_err *err) {
+static enum px_status read_token(const struct cli *cli, struct cli_credentials *credentials,
+                                 struct px_err *err) {
   const char *given = cli_option(cli, "token");
   if (given) {
-    if ((size_t)snprintf(credentials->token, sizeof credentials->token, "%s", given) >= sizeof credentials->token)
+    if ((size_t)snprintf(credentials->token, sizeof credentials->token, "%s", given) >=
+        sizeof credentials->token)
       return px_fail(err, PX_E_TOO_LARGE, "the token is too long");
     return PX_OK;
   }
   if (*credentials->token) return PX_OK;
   if (isatty(STDIN_FILENO)) fprintf(stderr, "Token: ");
   if (!fgets(credentials->token, sizeof credentials->token, stdin))
-    return px_fail(err, PX_E_UNAUTHORIZED, "no token was given; --token, PROXACT_TOKEN or standard input may hold one");
+    return px_fail(err, PX_E_UNAUTHORIZED,
+                   "no token was given; --token, PROXACT_TOKEN or standard input may hold one");
   credentials->token[strcspn(credentials->token, "\r\n")] = '\0';
   return PX_OK;
 }
@@ -57,7 +61,8 @@ static const struct cli_option LOGIN[] = {
 };
 
 const struct cli_command CLI_ACCOUNT[] = {
-  { "login", NULL, "", 0, 0, LOGIN, "Check an address and a token, and keep them for later", login },
+  { "login", NULL, "", 0, 0, LOGIN, "Check an address and a token, and keep them for later",
+    login },
   { "server", NULL, "", 0, 0, NULL, "What the server says of itself", version },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

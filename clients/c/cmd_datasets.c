@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* datasets, upload. */
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +12,13 @@ enum { WHOLE_MAX_BYTES = 8 << 20 }; /* larger files are sent in parts */
 
 static enum px_status list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "NAME", "name" }, { "TRAJECTORIES", "trajectories" }, { "STEPS", "steps" },
-    { "LABELLED", "labelled_steps" }, { "ENV", "env" }, { "LABEL SET", "label_set_id" },
+    { "ID", "id" },
+    { "NAME", "name" },
+    { "TRAJECTORIES", "trajectories" },
+    { "STEPS", "steps" },
+    { "LABELLED", "labelled_steps" },
+    { "ENV", "env" },
+    { "LABEL SET", "label_set_id" },
   };
   json_t *answer = NULL;
   const json_t *items = NULL;
@@ -43,12 +49,14 @@ static enum px_status create(struct cli *cli, struct px_err *err) {
   if (!status) status = cli_option_int(cli, "act-count", 2, 1024, &act_count, err);
   if (!status && (!obs_dim || !act_dim == !act_count)) {
     status = px_fail(err, PX_E_BAD_FIELD, "a dataset needs --obs and either --act or --act-count");
-    px_fail_hint(err, "--obs and --act are the lengths of one observation and one action, such as 11 and 3.");
+    px_fail_hint(
+      err, "--obs and --act are the lengths of one observation and one action, such as 11 and 3.");
   }
   json_t *answer = NULL;
-  json_t *body = json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim,
-                           act_count ? "act_count" : "act_dim", (json_int_t)(act_count ? act_count : act_dim), "env",
-                           cli_option(cli, "env"));
+  json_t *body =
+    json_pack("{s:s, s:I, s:I, s:s*}", "name", cli->args[0], "obs_dim", (json_int_t)obs_dim,
+              act_count ? "act_count" : "act_dim", (json_int_t)(act_count ? act_count : act_dim),
+              "env", cli_option(cli, "env"));
   if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the name is not UTF-8 text");
   if (!status) status = cli_connect(cli, err);
   if (!status) status = client_post(cli->client, "/v1/datasets", body, &answer, NULL, err);
@@ -68,9 +76,11 @@ static void show_stored(const json_t *result) {
   text_cell(result, "trajectories", trajectories, sizeof trajectories);
   text_cell(result, "steps", steps, sizeof steps);
   text_cell(result, "labelled_steps", labelled, sizeof labelled);
-  printf("stored %s trajectories, %s steps, %s of them with actions\n", trajectories, steps, labelled);
+  printf("stored %s trajectories, %s steps, %s of them with actions\n", trajectories, steps,
+         labelled);
   const json_t *notes = json_object_get(result, "notes");
-  for (size_t i = 0; i < json_array_size(notes); i++) printf("note: %s\n", json_string_value(json_array_get(notes, i)));
+  for (size_t i = 0; i < json_array_size(notes); i++)
+    printf("note: %s\n", json_string_value(json_array_get(notes, i)));
 }
 
 /* What came of an upload: stored at once (a summary), or a job that reads it later. */
@@ -86,14 +96,17 @@ static enum px_status show_upload(struct cli *cli, const json_t *answer, struct 
   return PX_OK;
 }
 
-/* A large file in parts. Its job is the server's way of reading it: one that did not ask for a job sees what was stored. */
+/* A large file in parts. Its job is the server's way of reading it: one that did not ask for a job
+ * sees what was stored. */
 static enum px_status upload_parts(struct cli *cli, struct px_err *err) {
   const char *file = cli->args[1], *slash = strrchr(file, '/');
   char job[64];
   json_t *document = NULL;
   struct text_meter meter = text_meter_start(file);
-  const struct client_parts upload = { cli->args[0], file, slash ? slash + 1 : file, cli_option(cli, "on-duplicate") };
-  enum px_status status = client_upload_parts(cli->client, &upload, text_meter_show, &meter, job, sizeof job, err);
+  const struct client_parts upload = { cli->args[0], file, slash ? slash + 1 : file,
+                                       cli_option(cli, "on-duplicate") };
+  enum px_status status =
+    client_upload_parts(cli->client, &upload, text_meter_show, &meter, job, sizeof job, err);
   text_meter_end(&meter);
   if (status) return status;
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
@@ -119,11 +132,15 @@ static bool is_large(const char *file) {
 static enum px_status upload_path(const struct cli *cli, char *path, size_t n, struct px_err *err) {
   const char *slash = strrchr(cli->args[1], '/'), *on_duplicate = cli_option(cli, "on-duplicate");
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
-  const enum px_status status = client_path(path, n, err, later ? "/v1/datasets/{}/trajectories?filename={}&async=true"
-                                                                : "/v1/datasets/{}/trajectories?filename={}",
-                                            cli->args[0], slash ? slash + 1 : cli->args[1], NULL);
+  const enum px_status status =
+    client_path(path, n, err,
+                later ? "/v1/datasets/{}/trajectories?filename={}&async=true"
+                      : "/v1/datasets/{}/trajectories?filename={}",
+                cli->args[0], slash ? slash + 1 : cli->args[1], NULL);
   const size_t used = status ? 0 : strlen(path);
-  return status || !on_duplicate ? status : client_path(path + used, n - used, err, "&on_duplicate={}", on_duplicate, NULL);
+  return status || !on_duplicate
+           ? status
+           : client_path(path + used, n - used, err, "&on_duplicate={}", on_duplicate, NULL);
 }
 
 static enum px_status upload(struct cli *cli, struct px_err *err) {
@@ -140,7 +157,8 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
   if (!status) status = upload_path(cli, path, sizeof path, err);
   if (status) return status;
   struct text_meter meter = text_meter_start(file);
-  status = client_upload(cli->client, path, file, type, text_meter_show, &meter, &answer, NULL, err);
+  status =
+    client_upload(cli->client, path, file, type, text_meter_show, &meter, &answer, NULL, err);
   text_meter_end(&meter);
   if (!status) status = show_upload(cli, answer, err);
   json_decref(answer);
@@ -157,14 +175,19 @@ static const struct cli_option CREATE[] = {
 static const struct cli_option UPLOAD[] = {
   { "async", NULL, "Leave reading it to a worker; prints the job" },
   { "watch", NULL, "The same, and follow the job to its end" },
-  { "on-duplicate", "WORD", "Trajectories that are there already: allow (the default), skip or refuse" },
+  { "on-duplicate", "WORD",
+    "Trajectories that are there already: allow (the default), skip or refuse" },
   { NULL, NULL, NULL },
 };
 
 const struct cli_command CLI_DATASETS[] = {
   { "datasets", "list", "", 0, 0, NULL, "Datasets, with how much of each is labelled", list },
-  { "datasets", "show", "DATASET", 1, 1, NULL, "Counts, statistics and the current label set", show },
+  { "datasets", "show", "DATASET", 1, 1, NULL, "Counts, statistics and the current label set",
+    show },
   { "datasets", "create", "NAME", 1, 1, CREATE, "Make an empty dataset; prints its id", create },
-  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD, "Send a file of trajectories, a large one in parts that survive cuts; all of it is stored, or nothing", upload },
+  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD,
+    "Send a file of trajectories, a large one in parts that survive cuts; all of it is stored, or "
+    "nothing",
+    upload },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* jobs: list, show, watch, cancel, delete, checkpoint. */
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,9 @@
 
 static enum px_status list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "KIND", "kind" }, { "STATE", "state" }, { "PHASE", "phase" }, { "STEP", "progress.step" },
-    { "OF", "progress.total" }, { "REASON", "reason" }, { "NAME", "name" },
+    { "ID", "id" },         { "KIND", "kind" },          { "STATE", "state" },
+    { "PHASE", "phase" },   { "STEP", "progress.step" }, { "OF", "progress.total" },
+    { "REASON", "reason" }, { "NAME", "name" },
   };
   char path[CLI_PATH_MAX];
   json_t *answer = NULL;
@@ -21,7 +23,8 @@ static enum px_status list(struct cli *cli, struct px_err *err) {
   for (size_t i = 0; i < sizeof filter / sizeof *filter && !status; i++) {
     const size_t used = strlen(path);
     const char *value = cli_option(cli, filter[i]);
-    if (value) status = client_path(path + used, sizeof path - used, err, "&{}={}", filter[i], value, NULL);
+    if (value)
+      status = client_path(path + used, sizeof path - used, err, "&{}={}", filter[i], value, NULL);
   }
   if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
   if (!status) status = cli_items(answer, &items, err);
@@ -56,7 +59,8 @@ static enum px_status cancel(struct cli *cli, struct px_err *err) {
   char path[CLI_PATH_MAX];
   json_t *answer = NULL;
   enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}:cancel", cli->args[0], NULL);
+  if (!status)
+    status = client_path(path, sizeof path, err, "/v1/jobs/{}:cancel", cli->args[0], NULL);
   if (!status) status = client_post(cli->client, path, NULL, &answer, NULL, err);
   if (!status && cli_wants_json(cli)) cli_print_json(answer);
   else if (!status) puts("cancelled, or will be at its next heartbeat");
@@ -73,7 +77,8 @@ static enum px_status checkpoint(struct cli *cli, struct px_err *err) {
   char path[CLI_PATH_MAX], name[256];
   snprintf(name, sizeof name, "%.200s.safetensors", cli->args[0]);
   enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, "/v1/jobs/{}/checkpoint", cli->args[0], NULL);
+  if (!status)
+    status = client_path(path, sizeof path, err, "/v1/jobs/{}/checkpoint", cli->args[0], NULL);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -93,9 +98,12 @@ static const struct cli_option OUTPUT[] = {
 const struct cli_command CLI_JOBS[] = {
   { "jobs", "list", "", 0, 0, LIST, "Jobs, newest first", list },
   { "jobs", "show", "JOB", 1, 1, NULL, "One job: state, progress, result or error", show },
-  { "jobs", "watch", "JOB", 1, 1, NULL, "Follow a job or a pipeline to its end; fails if it fails", watch },
+  { "jobs", "watch", "JOB", 1, 1, NULL, "Follow a job or a pipeline to its end; fails if it fails",
+    watch },
   { "jobs", "cancel", "JOB", 1, 1, NULL, "Cancel a job, or a pipeline with all its jobs", cancel },
-  { "jobs", "delete", "JOB", 1, 1, NULL, "Remove a finished job with all that it left; of a pipeline, its jobs too", remove_job },
-  { "jobs", "checkpoint", "JOB", 1, 1, OUTPUT, "Write the last kept state of a training that runs or failed (safetensors)", checkpoint },
+  { "jobs", "delete", "JOB", 1, 1, NULL,
+    "Remove a finished job with all that it left; of a pipeline, its jobs too", remove_job },
+  { "jobs", "checkpoint", "JOB", 1, 1, OUTPUT,
+    "Write the last kept state of a training that runs or failed (safetensors)", checkpoint },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

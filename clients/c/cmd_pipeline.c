@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline, report: the whole job in one call, and what came out of it. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 
-enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body, struct px_err *err) {
+enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body,
+                          struct px_err *err) {
   json_t *answer = NULL;
   char job[64];
   enum px_status status = client_post(cli->client, path, body, &answer, NULL, err);
@@ -32,35 +34,44 @@ static enum px_status put_mask(const struct cli *cli, json_t *body, struct px_er
   char rest;
   const int n = sscanf(text, "%lf,%lf,%lld%c", &p, &q, &seed, &rest);
   if (n != 3 && !(n == 2 && strchr(text, ',') == strrchr(text, ',')))
-    return px_fail_at(err, PX_E_BAD_FIELD, "mask", "--mask takes P,Q or P,Q,SEED, such as 10,50,0, not '%.64s'", text);
-  json_t *mask = json_pack("{s:s, s:f, s:f, s:I}", "protocol", "coupled", "p", p, "q", q, "seed", (json_int_t)seed);
-  return mask && json_object_set_new(body, "mask", mask) == 0 ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
+    return px_fail_at(err, PX_E_BAD_FIELD, "mask",
+                      "--mask takes P,Q or P,Q,SEED, such as 10,50,0, not '%.64s'", text);
+  json_t *mask = json_pack("{s:s, s:f, s:f, s:I}", "protocol", "coupled", "p", p, "q", q, "seed",
+                           (json_int_t)seed);
+  return mask && json_object_set_new(body, "mask", mask) == 0
+           ? PX_OK
+           : px_fail(err, PX_E_NO_MEMORY, "mask");
 }
 
-static enum px_status put_list(const struct cli *cli, json_t *body, const char *option, const char *field, bool whole,
-                               struct px_err *err) {
+static enum px_status put_list(const struct cli *cli, json_t *body, const char *option,
+                               const char *field, bool whole, struct px_err *err) {
   json_t *items = NULL;
   if (!cli_option(cli, option)) return PX_OK;
   const enum px_status status = cli_option_list(cli, option, whole, &items, err);
   if (status) return status;
-  return json_object_set_new(body, field, items) == 0 ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "%s", field);
+  return json_object_set_new(body, field, items) == 0 ? PX_OK
+                                                      : px_fail(err, PX_E_NO_MEMORY, "%s", field);
 }
 
-static enum px_status put_text(const struct cli *cli, json_t *body, const char *name, struct px_err *err) {
+static enum px_status put_text(const struct cli *cli, json_t *body, const char *name,
+                               struct px_err *err) {
   const char *text = cli_option(cli, name);
   if (!text) return PX_OK;
-  return json_object_set_new(body, name, json_string(text)) == 0 ? PX_OK
-                                                                   : px_fail(err, PX_E_BAD_FIELD, "--%s is not text", name);
+  return json_object_set_new(body, name, json_string(text)) == 0
+           ? PX_OK
+           : px_fail(err, PX_E_BAD_FIELD, "--%s is not text", name);
 }
 
 /* The options' fields win over those of --spec. */
 static enum px_status new_body(const struct cli *cli, json_t **out, struct px_err *err) {
   const char *spec = cli_option(cli, "spec");
   json_error_t where;
-  json_t *body = px_json_parse(spec ? spec : "{}", spec ? strlen(spec) : 2, JSON_REJECT_DUPLICATES, &where);
+  json_t *body =
+    px_json_parse(spec ? spec : "{}", spec ? strlen(spec) : 2, JSON_REJECT_DUPLICATES, &where);
   if (!json_is_object(body)) {
     json_decref(body);
-    return px_fail_at(err, PX_E_BAD_FIELD, "spec", "--spec takes a JSON object: %s", *where.text ? where.text : "not an object");
+    return px_fail_at(err, PX_E_BAD_FIELD, "spec", "--spec takes a JSON object: %s",
+                      *where.text ? where.text : "not an object");
   }
   if (json_object_set_new(body, "dataset", json_string(cli->args[0])) != 0) {
     json_decref(body);
@@ -97,7 +108,8 @@ static enum px_status pipeline(struct cli *cli, struct px_err *err) {
 static const struct cli_option PIPELINE[] = {
   { "policy", "A,B", "Algorithms to train: td3bc, bc, 10%bc (default: td3bc)" },
   { "seeds", "N,N", "Each is trained once with each seed (default: 0)" },
-  { "mask", "P,Q[,SEED]", "Hide known actions to measure with: P% stay known, of the lowest Q% by return" },
+  { "mask", "P,Q[,SEED]",
+    "Hide known actions to measure with: P% stay known, of the lowest Q% by return" },
   { "baselines", "A,B", "Train these beside: labelled_only, oracle" },
   { "idm", "PROFILE", "fast or paper (default: fast)" },
   { "env", "NAME", "Simulator to roll out in (default: the dataset's)" },
@@ -108,6 +120,7 @@ static const struct cli_option PIPELINE[] = {
 };
 
 const struct cli_command CLI_PIPELINE[] = {
-  { "pipeline", NULL, "DATASET", 1, 1, PIPELINE, "Inverse dynamics model, labels, policies and report in one call", pipeline },
+  { "pipeline", NULL, "DATASET", 1, 1, PIPELINE,
+    "Inverse dynamics model, labels, policies and report in one call", pipeline },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

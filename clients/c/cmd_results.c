@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* labels, policy, models, eval: what jobs leave. */
 #include <stdio.h>
 #include <string.h>
@@ -6,14 +7,16 @@
 #include "clients/c/text.h"
 #include "lib/base/fail.h"
 
-static enum px_status list_of(struct cli *cli, const char *what, const struct text_column *columns, size_t columns_n,
-                              struct px_err *err) {
+static enum px_status list_of(struct cli *cli, const char *what, const struct text_column *columns,
+                              size_t columns_n, struct px_err *err) {
   char path[CLI_PATH_MAX];
   json_t *answer = NULL;
   const json_t *items = NULL;
   const char *dataset = cli_option(cli, "dataset");
   enum px_status status = cli_connect(cli, err);
-  if (!status && dataset) status = client_path(path, sizeof path, err, "/v1/{}?limit=100&dataset={}", what, dataset, NULL);
+  if (!status && dataset)
+    status =
+      client_path(path, sizeof path, err, "/v1/{}?limit=100&dataset={}", what, dataset, NULL);
   else if (!status) status = client_path(path, sizeof path, err, "/v1/{}?limit=100", what, NULL);
   if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
   if (!status) status = cli_items(answer, &items, err);
@@ -25,7 +28,8 @@ static enum px_status list_of(struct cli *cli, const char *what, const struct te
 
 static enum px_status labels_list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "DATASET", "dataset_id" }, { "STEPS", "steps" }, { "MEAN SCORE", "mean_score" },
+    { "ID", "id" },           { "DATASET", "dataset_id" },
+    { "STEPS", "steps" },     { "MEAN SCORE", "mean_score" },
     { "CURRENT", "current" }, { "CREATED", "created_at" },
   };
   return list_of(cli, "label_sets", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
@@ -33,20 +37,25 @@ static enum px_status labels_list(struct cli *cli, struct px_err *err) {
 
 static enum px_status policy_list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
-    { "ID", "id" }, { "ROLE", "role" }, { "ALGORITHM", "algo" }, { "DATASET", "dataset_id" }, { "CREATED", "created_at" },
+    { "ID", "id" },
+    { "ROLE", "role" },
+    { "ALGORITHM", "algo" },
+    { "DATASET", "dataset_id" },
+    { "CREATED", "created_at" },
   };
   return list_of(cli, "models", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
 }
 
 static enum px_status labels_export(struct cli *cli, struct px_err *err) {
-  const char *format = cli_option(cli, "format"), *actions = cli_option(cli, "actions"), *file = cli_option(cli, "output");
+  const char *format = cli_option(cli, "format"), *actions = cli_option(cli, "actions"),
+             *file = cli_option(cli, "output");
   char path[CLI_PATH_MAX], name[256];
   if (!format) format = "hdf5";
   snprintf(name, sizeof name, "%.200s.%.32s", cli->args[0], format);
   enum px_status status = cli_connect(cli, err);
   if (!status)
-    status = client_path(path, sizeof path, err, "/v1/datasets/{}/export?format={}&actions={}", cli->args[0], format,
-                         actions ? actions : "both", NULL);
+    status = client_path(path, sizeof path, err, "/v1/datasets/{}/export?format={}&actions={}",
+                         cli->args[0], format, actions ? actions : "both", NULL);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -55,7 +64,8 @@ static enum px_status policy_download(struct cli *cli, struct px_err *err) {
   char path[CLI_PATH_MAX], name[256];
   snprintf(name, sizeof name, "%.200s.safetensors", cli->args[0]);
   enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, "/v1/models/{}/weights", cli->args[0], NULL);
+  if (!status)
+    status = client_path(path, sizeof path, err, "/v1/models/{}/weights", cli->args[0], NULL);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -77,12 +87,16 @@ static enum px_status policy_delete(struct cli *cli, struct px_err *err) {
 static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   long long episodes = 20, seed = 0;
   const char *env = cli_option(cli, "env");
-  if (!env) return px_fail_at(err, PX_E_BAD_FIELD, "env", "an evaluation needs --env: hopper, walker2d, halfcheetah or cartpole");
+  if (!env)
+    return px_fail_at(err, PX_E_BAD_FIELD, "env",
+                      "an evaluation needs --env: hopper, walker2d, halfcheetah or cartpole");
   enum px_status status = cli_option_int(cli, "episodes", 1, 1000, &episodes, err);
   if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
-  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I}}", "kind", "evaluate", "spec", "model", cli->args[0], "env", env,
-                           "episodes", (json_int_t)episodes, "seed", (json_int_t)seed);
-  if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the model or the simulator is not text");
+  json_t *body =
+    json_pack("{s:s, s:{s:s, s:s, s:I, s:I}}", "kind", "evaluate", "spec", "model", cli->args[0],
+              "env", env, "episodes", (json_int_t)episodes, "seed", (json_int_t)seed);
+  if (!status && !body)
+    status = px_fail(err, PX_E_BAD_FIELD, "the model or the simulator is not text");
   if (!status) status = cli_connect(cli, err);
   if (!status) status = cli_submit(cli, "/v1/jobs", body, err);
   json_decref(body);
@@ -94,16 +108,19 @@ static enum px_status assess(struct cli *cli, struct px_err *err) {
   const char *label_set = cli_option(cli, "labels");
   enum px_status status = cli_option_int(cli, "updates", 1, 1000000, &updates, err);
   if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
-  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I, s:s*}}", "kind", "assess", "spec", "model", cli->args[0], "dataset",
-                           cli->args[1], "updates", (json_int_t)updates, "seed", (json_int_t)seed, "label_set", label_set);
-  if (!status && !body) status = px_fail(err, PX_E_BAD_FIELD, "the model, the dataset or the label set is not text");
+  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I, s:s*}}", "kind", "assess", "spec", "model",
+                           cli->args[0], "dataset", cli->args[1], "updates", (json_int_t)updates,
+                           "seed", (json_int_t)seed, "label_set", label_set);
+  if (!status && !body)
+    status = px_fail(err, PX_E_BAD_FIELD, "the model, the dataset or the label set is not text");
   if (!status) status = cli_connect(cli, err);
   if (!status) status = cli_submit(cli, "/v1/jobs", body, err);
   json_decref(body);
   return status;
 }
 
-static const struct cli_option LIST[] = { { "dataset", "ID", "Only those of this dataset" }, { NULL, NULL, NULL } };
+static const struct cli_option LIST[] = { { "dataset", "ID", "Only those of this dataset" },
+                                          { NULL, NULL, NULL } };
 static const struct cli_option EXPORT[] = {
   { "format", "NAME", "hdf5, npz, jsonl or safetensors (default: hdf5)" },
   { "actions", "WHICH", "true, proxy or both (default: both)" },
@@ -132,13 +149,19 @@ static const struct cli_option ASSESS[] = {
 
 const struct cli_command CLI_RESULTS[] = {
   { "labels", "list", "", 0, 0, LIST, "Label sets: proxy actions, published", labels_list },
-  { "labels", "export", "DATASET", 1, 1, EXPORT, "Write the dataset to a file, with its proxy actions", labels_export },
+  { "labels", "export", "DATASET", 1, 1, EXPORT,
+    "Write the dataset to a file, with its proxy actions", labels_export },
   { "policy", "list", "", 0, 0, LIST, "Models: inverse dynamics models and policies", policy_list },
-  { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from", policy_show },
-  { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file (safetensors)", policy_download },
+  { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from",
+    policy_show },
+  { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file (safetensors)",
+    policy_download },
   { "models", "list", "", 0, 0, LIST, "The same as 'policy list'", policy_list },
-  { "models", "delete", "MODEL", 1, 1, NULL, "Remove a model; refused while an unfinished job needs it", policy_delete },
-  { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job", evaluate },
-  { "assess", NULL, "MODEL DATASET", 2, 2, ASSESS, "Judge a policy from data alone; prints the job", assess },
+  { "models", "delete", "MODEL", 1, 1, NULL,
+    "Remove a model; refused while an unfinished job needs it", policy_delete },
+  { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job",
+    evaluate },
+  { "assess", NULL, "MODEL DATASET", 2, 2, ASSESS, "Judge a policy from data alone; prints the job",
+    assess },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

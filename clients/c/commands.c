@@ -1,4 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The list of all commands: see cli.h. */
 #include "clients/c/cli.h"
 
-const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE, CLI_JOBS, CLI_RESULTS, NULL };
+const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE,
+                                                 CLI_JOBS,    CLI_RESULTS,  NULL };

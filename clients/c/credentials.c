@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where the address and the token are kept: see cli.h. */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +20,11 @@ static enum px_status folder(char *out, size_t n, bool make, struct px_err *err)
   int len;
   if (config && *config == '/') len = snprintf(out, n, "%s", config);
   else if (home && *home == '/') len = snprintf(out, n, "%s/.config", home);
-  else return px_fail(err, PX_E_IO, "there is no home folder: set HOME, or PROXACT_URL and PROXACT_TOKEN");
-  if ((size_t)len + 16 >= n) return px_fail(err, PX_E_TOO_LARGE, "the home folder's path is too long");
+  else
+    return px_fail(err, PX_E_IO,
+                   "there is no home folder: set HOME, or PROXACT_URL and PROXACT_TOKEN");
+  if ((size_t)len + 16 >= n)
+    return px_fail(err, PX_E_TOO_LARGE, "the home folder's path is too long");
   if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return client_fail_file(err, "making", out);
   snprintf(out + len, n - (size_t)len, "/proxact");
   if (make && mkdir(out, 0700) != 0 && errno != EEXIST) return client_fail_file(err, "making", out);
@@ -56,12 +60,13 @@ enum px_status cli_credentials_load(struct cli_credentials *out, struct px_err *
   if (token && *token) snprintf(out->token, sizeof out->token, "%s", token);
   if (*out->url) return PX_OK;
   px_fail(err, PX_E_UNAUTHORIZED, "no server is known");
-  px_fail_hint(err, "Run 'proxact login --url URL', or set PROXACT_URL and PROXACT_TOKEN ('. var/env' after 'make up').");
+  px_fail_hint(err, "Run 'proxact login --url URL', or set PROXACT_URL and PROXACT_TOKEN ('. "
+                    "var/env' after 'make up').");
   return PX_E_UNAUTHORIZED;
 }
 
-enum px_status cli_credentials_save(const struct cli_credentials *credentials, char *path, size_t path_bytes,
-                                    struct px_err *err) {
+enum px_status cli_credentials_save(const struct cli_credentials *credentials, char *path,
+                                    size_t path_bytes, struct px_err *err) {
   char dir[FILE_PATH_MAX], next[FILE_PATH_MAX + 32];
   enum px_status status = folder(dir, sizeof dir, true, err);
   if (status) return status;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files of the machine that the client runs on: see request.h. */
 #include <errno.h>
 #include <string.h>
@@ -9,13 +10,16 @@
 static const char *file_hint(int why) {
   switch (why) {
     case ENOENT:
-    case ENOTDIR: return "Is the path right? A name without a leading / is looked for in the folder you are in.";
+    case ENOTDIR:
+      return "Is the path right? A name without a leading / is looked for in the folder you are "
+             "in.";
     case EACCES:
     case EPERM: return "Your user may not do that; 'ls -l' shows who may.";
     case EROFS: return "Name a folder that can be written to.";
     case EISDIR: return "That is a folder; name a file.";
     case ENOSPC:
-    case EDQUOT: return "The disk of this machine is full: free some space, or name a place on another one.";
+    case EDQUOT:
+      return "The disk of this machine is full: free some space, or name a place on another one.";
     default: return "The file is on the machine you are at, not on the server: check its disk.";
   }
 }

@@ -1,4 +1,6 @@
-/* proxact: the command line client. Exit status 0, or 1 after an error, 2 when it was called wrongly. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxact: the command line client. Exit status 0, or 1 after an error, 2 when it was called
+ * wrongly. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +10,8 @@
 static void report(const struct px_err *err) {
   fprintf(stderr, "proxact: %s\n", err->message);
   if (*err->pointer) fprintf(stderr, "  at:   %s\n", err->pointer);
-  /* The table's hints are for whoever asks a server: client_problem has taken them where a server spoke. */
+  /* The table's hints are for whoever asks a server: client_problem has taken them where a server
+   * spoke. */
   if (*err->hint) fprintf(stderr, "  hint: %s\n", err->hint);
 }
 
@@ -16,7 +19,8 @@ static enum px_status run(struct cli *cli, struct px_err *err) {
   enum px_status status = client_global_setup(err);
   if (status) return status;
   status = cli->command->run(cli, err);
-  if (status == PX_E_BAD_FIELD && !*err->hint) px_fail_hint(err, "'proxact help %s' shows how it is used.", cli->command->group);
+  if (status == PX_E_BAD_FIELD && !*err->hint)
+    px_fail_hint(err, "'proxact help %s' shows how it is used.", cli->command->group);
   client_close(cli->client);
   client_global_end();
   return status;
@@ -43,7 +47,8 @@ int main(int argc, char **argv) {
   struct px_err err = { 0 };
   enum px_status status = cli_parse(CLI_TABLES, &cli, argc, argv, &err);
   if (status) return report(&err), 2;
-  if (cli.help) return help(cli.command ? cli.command->group : NULL, cli.verb_given ? cli.command->verb : NULL);
+  if (cli.help)
+    return help(cli.command ? cli.command->group : NULL, cli.verb_given ? cli.command->verb : NULL);
   status = run(&cli, &err);
   if (status) report(&err);
   return status ? 1 : 0;

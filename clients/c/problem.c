@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Problem documents and media types: see client.h. */
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +19,15 @@ static enum px_status code_from_http(long http) {
 }
 
 enum px_status client_problem(long http, const json_t *problem, struct px_err *err) {
-  const char *slug = text_of(problem, "code"), *detail = text_of(problem, "detail"), *title = text_of(problem, "title");
+  const char *slug = text_of(problem, "code"), *detail = text_of(problem, "detail"),
+             *title = text_of(problem, "title");
   const enum px_status code = *slug ? px_status_from_slug(slug) : code_from_http(http);
   const json_t *first = json_array_get(json_object_get(problem, "errors"), 0);
   const char *place = text_of(first, "pointer"), *why = text_of(first, "detail");
   if (!*place) place = text_of(problem, "pointer"); /* a job's error has it there */
   if (!*detail) detail = *why ? why : *title ? title : "";
-  if (*detail)
-    px_fail_at(err, code, place, "%s", detail);
-  else
-    px_fail_at(err, code, place, "the server answered with status %ld", http);
+  if (*detail) px_fail_at(err, code, place, "%s", detail);
+  else px_fail_at(err, code, place, "the server answered with status %ld", http);
   const char *id = text_of(problem, "request_id");
   if (err && px_status_http(code) >= 500 && *id) {
     const size_t used = strlen(err->message);
@@ -39,10 +39,12 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
 }
 
 const char *client_media_type(const char *file) {
-  static const struct { const char *ending, *type; } TYPES[] = {
-    { ".hdf5", "application/x-hdf5" },   { ".h5", "application/x-hdf5" },
-    { ".npz", "application/x-npz" },     { ".safetensors", "application/x-safetensors" },
-    { ".jsonl", "application/jsonl" },   { ".ndjson", "application/jsonl" },
+  static const struct {
+    const char *ending, *type;
+  } TYPES[] = {
+    { ".hdf5", "application/x-hdf5" }, { ".h5", "application/x-hdf5" },
+    { ".npz", "application/x-npz" },   { ".safetensors", "application/x-safetensors" },
+    { ".jsonl", "application/jsonl" }, { ".ndjson", "application/jsonl" },
   };
   const size_t len = strlen(file);
   for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {

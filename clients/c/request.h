@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the client: one exchange on libcurl, when to try it again, and files of this machine. Used in clients/c only.
+ * Inside the client: one exchange on libcurl, when to try it again, and files of this machine. Used
+ * in clients/c only.
  */
 #ifndef PX_CLIENTS_C_REQUEST_H
 #define PX_CLIENTS_C_REQUEST_H
@@ -42,17 +44,22 @@ struct request {
   const char *key;            /* Idempotency-Key, or NULL */
   const char *const *headers; /* whole lines, ended by NULL; or NULL */
 };
-enum px_status request_run(struct exchange *ex, const struct request *request, json_t **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status request_run(struct exchange *ex, const struct request *request, json_t **out,
+                           struct px_err *err) PX_MUST_CHECK;
 
 enum px_status request_key(char key[REQUEST_KEY_MAX], struct px_err *err) PX_MUST_CHECK;
 /* Whether the same request may succeed later. */
-/* A file of this machine that could not be dealt with, as errno says: the status, with a hint that is not the server's. */
+/* A file of this machine that could not be dealt with, as errno says: the status, with a hint that
+ * is not the server's. */
 enum px_status client_fail_file(struct px_err *err, const char *doing, const char *file);
 /* Opens a file to send, which can be read again; the caller closes *out. */
-enum px_status client_open_file(const char *file, FILE **out, int64_t *size, struct px_err *err) PX_MUST_CHECK;
+enum px_status client_open_file(const char *file, FILE **out, int64_t *size,
+                                struct px_err *err) PX_MUST_CHECK;
 
-bool request_may_pass(const struct client *client, enum px_status status, const struct client_reply *reply);
-/* Before the try after `tries` failures: a quarter of a second, doubling up to 8 s, or what the server asked for. */
+bool request_may_pass(const struct client *client, enum px_status status,
+                      const struct client_reply *reply);
+/* Before the try after `tries` failures: a quarter of a second, doubling up to 8 s, or what the
+ * server asked for. */
 void request_pause(int tries, const struct client_reply *reply);
 
 #endif

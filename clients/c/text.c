@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text for people: see text.h. */
 #include "clients/c/text.h"
 
@@ -35,8 +36,8 @@ void text_cell(const json_t *object, const char *path, char *out, size_t n) {
   value = json_object_get(value, path);
   if (json_is_string(value)) {
     snprintf(out, n, "%s", json_string_value(value));
-    for (char *c = out; *c; c++)
-      if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?'; /* no escape sequences from a server onto a terminal */
+    for (char *c = out; *c; c++) /* no escape sequences from a server onto a terminal */
+      if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
   } else if (json_is_integer(value)) {
     snprintf(out, n, "%lld", (long long)json_integer_value(value));
   } else if (json_is_real(value)) {
@@ -54,7 +55,8 @@ static void put_cell(FILE *out, const char *text, int width, bool last) {
   else fprintf(out, "%-*s  ", width, text);
 }
 
-void text_table(FILE *out, const json_t *rows, const struct text_column *columns, size_t columns_n) {
+void text_table(FILE *out, const json_t *rows, const struct text_column *columns,
+                size_t columns_n) {
   int widths[COLUMNS_MAX] = { 0 };
   char cell[CELL_MAX];
   if (columns_n > COLUMNS_MAX) columns_n = COLUMNS_MAX;
@@ -66,7 +68,8 @@ void text_table(FILE *out, const json_t *rows, const struct text_column *columns
       if ((int)strlen(cell) > widths[c]) widths[c] = (int)strlen(cell);
     }
   }
-  for (size_t c = 0; c < columns_n; c++) put_cell(out, columns[c].title, widths[c], c + 1 == columns_n);
+  for (size_t c = 0; c < columns_n; c++)
+    put_cell(out, columns[c].title, widths[c], c + 1 == columns_n);
   for (size_t i = 0; i < rows_n; i++)
     for (size_t c = 0; c < columns_n; c++) {
       text_cell(json_array_get(rows, i), columns[c].path, cell, sizeof cell);
@@ -108,8 +111,8 @@ void text_meter_show(void *ctx, uint64_t done_bytes, uint64_t total_bytes) {
     if (rate > 0) text_duration((double)(total_bytes - done_bytes) / rate, left, sizeof left);
   }
   static const char FULL[] = "########################";
-  fprintf(stderr, "\r\033[K%s  [%-*.*s]  %s of %s  %s/s  %s", meter->name, BAR_CHARS, filled, FULL, done, total, speed,
-          left);
+  fprintf(stderr, "\r\033[K%s  [%-*.*s]  %s of %s  %s/s  %s", meter->name, BAR_CHARS, filled, FULL,
+          done, total, speed, left);
 }
 
 void text_meter_end(struct text_meter *meter) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text for people: tables, sizes, durations, a progress bar. Used by the command
  * line client. Not thread safe (one terminal). */
 #ifndef PX_CLIENTS_C_TEXT_H
@@ -15,16 +16,24 @@ void text_duration(double seconds, char *out, size_t n);
 void text_cell(const json_t *object, const char *path, char *out, size_t n);
 
 /* Rows of objects as aligned columns. */
-struct text_column { const char *title, *path; };
+struct text_column {
+  const char *title, *path;
+};
 void text_table(FILE *out, const json_t *rows, const struct text_column *columns, size_t columns_n);
 
-/* What is doubtful in a result, from its list `warnings`: two lines each, the message and the hint. */
+/* What is doubtful in a result, from its list `warnings`: two lines each, the message and the
+ * hint. */
 void text_warnings(FILE *out, const json_t *result);
 
 /* A meter of a transfer on a terminal's standard error; silent elsewhere. */
-struct text_meter { const char *name; double started_s, shown_s; int on; };
+struct text_meter {
+  const char *name;
+  double started_s, shown_s;
+  int on;
+};
 struct text_meter text_meter_start(const char *name);
-void text_meter_show(void *meter, uint64_t done_bytes, uint64_t total_bytes); /* a client_meter */
+/* a client_meter */
+void text_meter_show(void *meter, uint64_t done_bytes, uint64_t total_bytes);
 void text_meter_end(struct text_meter *meter);
 
 #endif

@@ -1,4 +1,6 @@
-/* Following a job: see cli.h. Long polls, so that a change is shown at once and an idle server is left alone. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Following a job: see cli.h. Long polls, so that a change is shown at once and an idle server is
+ * left alone. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,10 +46,12 @@ static void show(const json_t *job, char last[LINE_MAX_BYTES]) {
 
 static bool has_ended(const json_t *job) {
   const char *state = json_string_value(json_object_get(job, "state"));
-  return state && (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0);
+  return state && (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 ||
+                   strcmp(state, "cancelled") == 0);
 }
 
-static enum px_status ended_by(enum px_status code, const char *what, const char *reason, struct px_err *err) {
+static enum px_status ended_by(enum px_status code, const char *what, const char *reason,
+                               struct px_err *err) {
   px_fail(err, code, "%s%s", what, reason);
   px_fail_hint(err, "%s", px_status_hint(code));
   return code;
@@ -57,11 +61,13 @@ static enum px_status ended_by(enum px_status code, const char *what, const char
 static enum px_status outcome(const json_t *job, struct px_err *err) {
   const char *state = json_string_value(json_object_get(job, "state"));
   if (strcmp(state, "succeeded") == 0) return PX_OK;
-  if (strcmp(state, "cancelled") == 0) return ended_by(PX_E_CANCELLED, "the job was cancelled", "", err);
+  if (strcmp(state, "cancelled") == 0)
+    return ended_by(PX_E_CANCELLED, "the job was cancelled", "", err);
   const json_t *error = json_object_get(job, "error");
   if (json_is_object(error)) return client_problem(500, error, err);
   const char *reason = json_string_value(json_object_get(job, "reason"));
-  return ended_by(px_status_from_slug(reason ? reason : ""), "the job failed: ", reason ? reason : "no reason given", err);
+  return ended_by(px_status_from_slug(reason ? reason : ""),
+                  "the job failed: ", reason ? reason : "no reason given", err);
 }
 
 enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct px_err *err) {
@@ -79,7 +85,8 @@ enum px_status cli_watch(struct cli *cli, const char *job, json_t **out, struct 
         px_clock_s() - answered_s < GIVE_UP_AFTER_S) {
       /* The server restarts, or the network fails: the job goes on without us. */
       memcpy(reply.etag, etag, sizeof etag);
-      sleep((unsigned)(reply.retry_after_s > 0 && reply.retry_after_s < 10 ? reply.retry_after_s : 1));
+      sleep(
+        (unsigned)(reply.retry_after_s > 0 && reply.retry_after_s < 10 ? reply.retry_after_s : 1));
       status = PX_OK;
       continue;
     }

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Acting with a policy that was downloaded (GET /v1/models/{id}/weights), in Python with numpy alone.
 
     from act import Policy

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes a CartPole dataset, whose actions are discrete, as a file to upload.
 
 Usage: clients/examples/cartpole.py OUT.npz [--episodes 200] [--labelled 0.1] [--seed 0]

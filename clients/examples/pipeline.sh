@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The whole job in curl and jq: a dataset, a pipeline, the report, labels and policy.
 # Usage: . var/env; clients/examples/pipeline.sh FILE NAME OBS_DIM ACT_DIM [ENV]
 #   FILE     trajectories: .hdf5 (D4RL or Minari), .npz, .jsonl or .safetensors; some or all with actions

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A file into a dataset over a bad line, with curl alone: in parts (tus 1.0.0), going on after every cut where it was.
 # Usage: PROXACT_URL=... PROXACT_TOKEN=... upload.sh DATASET FILE        prints the job that reads the file
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Cuts the demo's dataset out of a larger D4RL HDF5 file.
 
 Usage: deploy/demo/cut.py SOURCE.hdf5 [OUT.hdf5] [MAX_BYTES]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Arenas: memory of one request or job, freed as a whole. An arena is not shared
  * between threads. Nothing here aborts; running out gives NULL.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Buffers: see buf.h. */
 #include "lib/base/buf.h"
 
@@ -10,7 +11,8 @@
 
 enum px_status px_buf_room(struct px_buf *buf, size_t n) {
   size_t need;
-  if (!px_mem_add(buf->len, n, &need) || need > buf->max || !px_mem_add(need, 1, &need)) return PX_E_TOO_LARGE;
+  if (!px_mem_add(buf->len, n, &need) || need > buf->max || !px_mem_add(need, 1, &need))
+    return PX_E_TOO_LARGE;
   if (need <= buf->cap) return PX_OK;
   size_t cap = buf->cap ? buf->cap : 256;
   while (cap < need) cap = cap > SIZE_MAX / 2 ? need : cap * 2;
@@ -30,7 +32,9 @@ enum px_status px_buf_put(struct px_buf *buf, const void *bytes, size_t n) {
   return PX_OK;
 }
 
-enum px_status px_buf_puts(struct px_buf *buf, const char *text) { return px_buf_put(buf, text, strlen(text)); }
+enum px_status px_buf_puts(struct px_buf *buf, const char *text) {
+  return px_buf_put(buf, text, strlen(text));
+}
 
 enum px_status px_buf_vfmt(struct px_buf *buf, const char *fmt, va_list args) {
   va_list again;

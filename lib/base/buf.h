@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Buffers: growable byte strings that name their maximum. A buffer is not shared
  * between threads. Nothing here aborts.

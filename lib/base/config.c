@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Configuration: see config.h. */
 #include "lib/base/config.h"
 
@@ -25,22 +26,24 @@ static size_t index_of(const struct px_option *table, size_t n, const char *name
   return n;
 }
 
-static enum px_status set(struct px_config *config, size_t i, const char *value, const char *source, struct px_err *err) {
+static enum px_status set(struct px_config *config, size_t i, const char *value, const char *source,
+                          struct px_err *err) {
   const struct px_option *option = &config->table[i];
   if (strlen(value) >= PX_OPTION_TEXT_MAX)
-    return px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s from %s is longer than %d characters", option->name, source,
-                      PX_OPTION_TEXT_MAX - 1);
+    return px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s from %s is longer than %d characters",
+                      option->name, source, PX_OPTION_TEXT_MAX - 1);
   if (option->type == PX_OPT_INT) {
     char *end;
     errno = 0;
     const long long number = strtoll(value, &end, 10);
     if (errno || end == value || *end || number < option->min || number > option->max)
-      return px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s from %s must be a whole number from %lld to %lld, not '%s'",
+      return px_fail_at(err, PX_E_BAD_FIELD, option->name,
+                        "%s from %s must be a whole number from %lld to %lld, not '%s'",
                         option->name, source, option->min, option->max, value);
   }
   if (option->type == PX_OPT_FLAG && strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-    return px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s from %s must be true or false, not '%s'", option->name,
-                      source, value);
+    return px_fail_at(err, PX_E_BAD_FIELD, option->name,
+                      "%s from %s must be true or false, not '%s'", option->name, source, value);
   snprintf(config->values[i], PX_OPTION_TEXT_MAX, "%s", value);
   return PX_OK;
 }
@@ -69,19 +72,22 @@ static enum px_status read_file(struct px_config *config, const char *path, stru
     *equals = '\0';
     const char *name = trim(text);
     const size_t i = index_of(config->table, config->n, name);
-    status = i == config->n ? px_fail_at(err, PX_E_BAD_FIELD, name, "%s:%d: there is no option '%s'", path, number, name)
+    status = i == config->n ? px_fail_at(err, PX_E_BAD_FIELD, name,
+                                         "%s:%d: there is no option '%s'", path, number, name)
                             : set(config, i, trim(equals + 1), path, err);
   }
   fclose(f);
   return status;
 }
 
-static enum px_status read_secret(struct px_config *config, size_t i, const char *path, struct px_err *err) {
+static enum px_status read_secret(struct px_config *config, size_t i, const char *path,
+                                  struct px_err *err) {
   FILE *f = fopen(path, "re");
   if (!f) return px_fail_errno(err, "opening the secret %s", path);
   char line[PX_OPTION_TEXT_MAX];
-  enum px_status status = fgets(line, sizeof line, f) ? set(config, i, trim(line), path, err)
-                                                      : px_fail(err, PX_E_BAD_FIELD, "the secret %s is empty", path);
+  enum px_status status = fgets(line, sizeof line, f)
+                            ? set(config, i, trim(line), path, err)
+                            : px_fail(err, PX_E_BAD_FIELD, "the secret %s is empty", path);
   fclose(f);
   return status;
 }
@@ -114,14 +120,17 @@ static enum px_status refuse_password(const struct px_option *option, struct px_
   char name[NAME_MAX_BYTES];
   snprintf(name, sizeof name, "PROXACT_%s", option->name);
   for (char *c = name; *c; c++) *c = (char)toupper((unsigned char)*c);
-  px_fail_at(err, PX_E_BAD_FIELD, option->name, "%s on the command line holds a password, which every user of this machine could read",
+  px_fail_at(err, PX_E_BAD_FIELD, option->name,
+             "%s on the command line holds a password, which every user of this machine could read",
              option->name);
-  px_fail_hint(err, "Set %s in the environment, or %s_FILE to the path of a file that holds it.", name, name);
+  px_fail_hint(err, "Set %s in the environment, or %s_FILE to the path of a file that holds it.",
+               name, name);
   return PX_E_BAD_FIELD;
 }
 
 /* "--lease-ms=5" or "--lease-ms 5"; a flag option stands alone. Moves *at on. */
-static enum px_status read_flag(struct px_config *config, int argc, char **argv, int *at, struct px_err *err) {
+static enum px_status read_flag(struct px_config *config, int argc, char **argv, int *at,
+                                struct px_err *err) {
   char name[NAME_MAX_BYTES];
   const char *text = argv[*at] + 2, *equals = strchr(text, '=');
   const size_t len = equals ? (size_t)(equals - text) : strlen(text);
@@ -140,11 +149,13 @@ static enum px_status read_flag(struct px_config *config, int argc, char **argv,
   if (!value && config->table[i].type == PX_OPT_FLAG) value = "true";
   if (!value && *at + 1 < argc) value = argv[++*at];
   if (!value) return px_fail_at(err, PX_E_BAD_FIELD, name, "%s needs a value", argv[*at]);
-  if (config->table[i].secret && holds_password(value)) return refuse_password(&config->table[i], err);
+  if (config->table[i].secret && holds_password(value))
+    return refuse_password(&config->table[i], err);
   return set(config, i, value, "the command line", err);
 }
 
-static enum px_status read_args(struct px_config *config, int argc, char **argv, struct px_err *err) {
+static enum px_status read_args(struct px_config *config, int argc, char **argv,
+                                struct px_err *err) {
   for (int at = 1; at < argc; at++) {
     if (strcmp(argv[at], "--config") == 0) {
       at++;
@@ -170,15 +181,16 @@ static const char *file_of(int argc, char **argv) {
   return getenv("PROXACT_CONFIG");
 }
 
-enum px_status px_config_read(const struct px_option *table, size_t n, int argc, char **argv, struct px_config **out,
-                              struct px_err *err) {
+enum px_status px_config_read(const struct px_option *table, size_t n, int argc, char **argv,
+                              struct px_config **out, struct px_err *err) {
   struct px_config *config = calloc(1, sizeof *config);
   if (!config) return px_fail(err, PX_E_NO_MEMORY, "configuration");
   config->table = table;
   config->n = n;
   config->values = calloc(n ? n : 1, sizeof *config->values);
   enum px_status status = config->values ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "configuration");
-  for (size_t i = 0; !status && i < n; i++) status = set(config, i, table[i].initial, "the default", err);
+  for (size_t i = 0; !status && i < n; i++)
+    status = set(config, i, table[i].initial, "the default", err);
   const char *path = file_of(argc, argv);
   if (!status && path && *path) status = read_file(config, path, err);
   if (!status) status = read_env(config, err);
@@ -211,7 +223,9 @@ bool px_config_flag(const struct px_config *config, const char *name) {
   return strcmp(px_config_text(config, name), "true") == 0;
 }
 
-const char *px_config_arg(const struct px_config *config, int n) { return n < config->args_n ? config->args[n] : NULL; }
+const char *px_config_arg(const struct px_config *config, int n) {
+  return n < config->args_n ? config->args[n] : NULL;
+}
 
 void px_config_help(const struct px_option *table, size_t n, FILE *out) {
   for (size_t i = 0; i < n; i++) {
@@ -230,7 +244,8 @@ void px_config_sample(const struct px_option *table, size_t n, FILE *out) {
   for (size_t i = 0; i < n; i++) {
     fprintf(out, "# %s", table[i].help);
     if (table[i].type == PX_OPT_INT) fprintf(out, " (%lld to %lld)", table[i].min, table[i].max);
-    fprintf(out, "%s\n#%s = %s\n\n", table[i].secret ? " A secret: better by file, see docs/operations.md." : "", table[i].name,
-            table[i].initial);
+    fprintf(out, "%s\n#%s = %s\n\n",
+            table[i].secret ? " A secret: better by file, see docs/operations.md." : "",
+            table[i].name, table[i].initial);
   }
 }

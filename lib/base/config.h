@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Configuration: one table of options per program, read from a file, then the
  * environment, then flags; each overrides the one before.
@@ -21,11 +22,11 @@ enum px_option_type { PX_OPT_TEXT, PX_OPT_INT, PX_OPT_FLAG };
 enum { PX_OPTION_TEXT_MAX = 512 };
 
 struct px_option {
-  const char *name;         /* snake_case, unit as suffix */
+  const char *name; /* snake_case, unit as suffix */
   enum px_option_type type;
-  const char *initial;      /* default, as text */
-  long long min, max;       /* PX_OPT_INT only */
-  bool secret;              /* never printed; NAME_FILE accepted */
+  const char *initial; /* default, as text */
+  long long min, max;  /* PX_OPT_INT only */
+  bool secret;         /* never printed; NAME_FILE accepted */
   const char *help;
 };
 
@@ -33,8 +34,8 @@ struct px_config;
 /* Reads `--config FILE` or PROXACT_CONFIG if given, the environment, and argv.
  * Arguments that are no flags are left in argv order at *rest (borrows argv).
  * Fails with BAD_FIELD naming the option. */
-enum px_status px_config_read(const struct px_option *table, size_t n, int argc, char **argv, struct px_config **out,
-                              struct px_err *err) PX_MUST_CHECK;
+enum px_status px_config_read(const struct px_option *table, size_t n, int argc, char **argv,
+                              struct px_config **out, struct px_err *err) PX_MUST_CHECK;
 void px_config_free(struct px_config *config);
 /* Borrowed. An unknown name is our own bug (assert). */
 const char *px_config_text(const struct px_config *config, const char *name);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Crash points: see crash.h. */
 #include "lib/base/crash.h"
 
@@ -35,7 +36,8 @@ void px_crash_context(const char *name) { context = name; }
 static void append(const char *path, const char *line) {
   const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) return;
-  if (write(fd, line, strlen(line)) < 0) fprintf(stderr, "crash trace: %s cannot be written\n", path);
+  if (write(fd, line, strlen(line)) < 0)
+    fprintf(stderr, "crash trace: %s cannot be written\n", path);
   close(fd);
 }
 

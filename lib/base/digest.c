@@ -1,16 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests: see digest.h. */
 #include "lib/base/digest.h"
 
 #include <stdlib.h>
 
-/* OpenSSL's newer functions set the library up when first used. Without memory for that they crash, or leave a digest as it
- * was (3.0). These, though deprecated, only compute. */
+/* OpenSSL's newer functions set the library up when first used. Without memory for that they crash,
+ * or leave a digest as it was (3.0). These, though deprecated, only compute. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/sha.h>
 
 struct px_digest {
   enum px_digest_kind kind;
-  union { SHA_CTX sha1; SHA256_CTX sha256; } ctx;
+  union {
+    SHA_CTX sha1;
+    SHA256_CTX sha256;
+  } ctx;
 };
 
 struct px_digest *px_digest_new(enum px_digest_kind kind) {

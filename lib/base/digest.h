@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Digests: SHA-256 (FIPS 180-4, OpenSSL's), which names segments, models and
  * tokens, and SHA-1, by which uploads may be checked (tus 1.0.0 requires it).

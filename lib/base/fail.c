@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Failures, as they are told: see fail.h. */
 #include "lib/base/fail.h"
 
@@ -8,7 +9,8 @@
 
 #include "lib/base/text.h"
 
-static enum px_status fill(struct px_err *err, enum px_status code, const char *pointer, const char *fmt, va_list args) {
+static enum px_status fill(struct px_err *err, enum px_status code, const char *pointer,
+                           const char *fmt, va_list args) {
   if (err) {
     /* The arguments may point into *err itself (a message being wrapped). */
     char message[sizeof err->message];
@@ -31,7 +33,8 @@ enum px_status px_fail(struct px_err *err, enum px_status code, const char *fmt,
   return code;
 }
 
-enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *pointer, const char *fmt, ...) {
+enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *pointer,
+                          const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   fill(err, code, pointer, fmt, args);
@@ -41,7 +44,9 @@ enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *p
 
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) {
   const int saved = errno;
-  const enum px_status code = saved == ENOSPC || saved == EDQUOT ? PX_E_NO_SPACE : saved == ENOMEM ? PX_E_NO_MEMORY : PX_E_IO;
+  const enum px_status code = saved == ENOSPC || saved == EDQUOT ? PX_E_NO_SPACE
+                              : saved == ENOMEM                  ? PX_E_NO_MEMORY
+                                                                 : PX_E_IO;
   va_list args;
   va_start(args, fmt);
   fill(err, code, "", fmt, args);
@@ -50,7 +55,8 @@ enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) {
     const size_t used = strlen(err->message);
     char text[128];
     /* strerror_r, because strerror's buffer is shared between threads. */
-    snprintf(err->message + used, sizeof err->message - used, ": %s", strerror_r(saved, text, sizeof text));
+    snprintf(err->message + used, sizeof err->message - used, ": %s",
+             strerror_r(saved, text, sizeof text));
   }
   return code;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Failures, as they are told: a fallible function returns enum px_status and,
  * where it can say more, fills the caller's struct px_err. Lower layers fill it;
@@ -20,10 +21,11 @@ struct px_err {
 
 /* Fills *err (which may be NULL) and returns `code`, so that a function can
  * `return px_fail(err, PX_E_BAD_DATA, "...")`. */
-enum px_status px_fail(struct px_err *err, enum px_status code, const char *fmt, ...) PX_PRINTF(3, 4);
+enum px_status px_fail(struct px_err *err, enum px_status code, const char *fmt, ...)
+  PX_PRINTF(3, 4);
 /* The same, naming the place in the input. */
-enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *pointer, const char *fmt, ...)
-  PX_PRINTF(4, 5);
+enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *pointer,
+                          const char *fmt, ...) PX_PRINTF(4, 5);
 /* As px_fail, ending the message with strerror(errno); ENOSPC and ENOMEM choose
  * the code NO_SPACE and NO_MEMORY, anything else IO. */
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small helpers on file descriptors: see files.h. */
 #include "lib/base/files.h"
 
@@ -23,7 +24,8 @@ enum px_status files_write(int fd, const void *bytes, size_t n, struct px_err *e
 }
 
 enum px_status files_empty(int fd, struct px_err *err) {
-  if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "emptying a temporary file");
+  if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+    return px_fail_errno(err, "emptying a temporary file");
   return PX_OK;
 }
 

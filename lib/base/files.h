@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Small helpers on file descriptors, for spooled bodies and answers. Stateless. */
 #ifndef PX_BASE_FILES_H
 #define PX_BASE_FILES_H

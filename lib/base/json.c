@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON when there is no memory: see json.h. */
 #include "lib/base/json.h"
 
@@ -14,10 +15,13 @@
 static __thread bool lacking;
 
 /*
- * jansson cannot be told to stop, so a parse leaves it by a jump from the allocation that fails. What it had by then would
- * be lost: therefore it builds in an arena, and what it built is copied.
+ * jansson cannot be told to stop, so a parse leaves it by a jump from the allocation that fails.
+ * What it had by then would be lost: therefore it builds in an arena, and what it built is copied.
  */
-struct parse { struct px_arena *arena; jmp_buf stop; };
+struct parse {
+  struct px_arena *arena;
+  jmp_buf stop;
+};
 static __thread struct parse *parsing;
 
 static void *take(size_t n) {
@@ -35,7 +39,8 @@ static void give(void *bytes) {
 /* Before main: whatever jansson frees later has been taken here. */
 __attribute__((constructor)) static void set_up(void) { json_set_alloc_funcs(take, give); }
 
-static json_t *build(struct parse *parse, const char *text, size_t n, size_t flags, json_error_t *why) {
+static json_t *build(struct parse *parse, const char *text, size_t n, size_t flags,
+                     json_error_t *why) {
   json_t *volatile built = NULL;
   parsing = parse;
   if (setjmp(parse->stop) == 0) built = json_loadb(text, n, flags, why);
@@ -53,7 +58,8 @@ static size_t skip_string(const char *text, size_t n, size_t at) {
   return at + 1;
 }
 
-/* The digits that begin at text[at] are a whole number, its sign before them, that no json_int_t holds. */
+/* The digits that begin at text[at] are a whole number, its sign before them, that no json_int_t
+ * holds. */
 static bool is_too_large(const char *text, size_t n, size_t at, size_t digits) {
   static const char most[] = "9223372036854775807", least[] = "9223372036854775808";
   const size_t fits = sizeof most - 1;
@@ -64,8 +70,8 @@ static bool is_too_large(const char *text, size_t n, size_t at, size_t digits) {
   return digits > fits || (digits == fits && memcmp(text + at, negative ? least : most, fits) > 0);
 }
 
-/* How many of those numbers there are. Unless `out` is NULL: copies the text with "e0", which makes a real of it, behind each;
- * `out` has room for two more bytes a number. */
+/* How many of those numbers there are. Unless `out` is NULL: copies the text with "e0", which makes
+ * a real of it, behind each; `out` has room for two more bytes a number. */
 static size_t mark_large(const char *text, size_t n, char *out) {
   size_t large = 0, kept = 0, put = 0;
   for (size_t at = 0; at < n;) {
@@ -102,7 +108,8 @@ json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *wh
     n += 2 * large;
   }
   json_t *built = lacking ? NULL : build(&parse, text, n, flags, why);
-  json_t *copy = built ? json_deep_copy(built) : NULL; /* and `built` is never given back: it goes with the arena */
+  /* and `built` is never given back: it goes with the arena */
+  json_t *copy = built ? json_deep_copy(built) : NULL;
   px_arena_free(parse.arena);
   if (lacking) {
     if (why) snprintf(why->text, sizeof why->text, "no memory");
@@ -122,7 +129,9 @@ void px_json_forget(void) { lacking = false; }
 
 enum { REAL_MAX = 40 };
 
-static bool reads_as(const char *text, double x, bool single) { return single ? (double)strtof(text, NULL) == x : strtod(text, NULL) == x; }
+static bool reads_as(const char *text, double x, bool single) {
+  return single ? (double)strtof(text, NULL) == x : strtod(text, NULL) == x;
+}
 
 /* 1e+07 as jansson writes it: 1e7. */
 static void tidy_exponent(char *text) {
@@ -133,7 +142,8 @@ static void tidy_exponent(char *text) {
   memmove(at, at + skip, strlen(at + skip) + 1);
 }
 
-/* The fewest digits that read as x; never more than the 17 that text[0..n) has. The number of bytes put. */
+/* The fewest digits that read as x; never more than the 17 that text[0..n) has. The number of bytes
+ * put. */
 static size_t shorten_real(const char *text, size_t n, char *out) {
   char given[REAL_MAX], best[REAL_MAX];
   if (n >= sizeof given) return memmove(out, text, n), n;
@@ -146,7 +156,8 @@ static size_t shorten_real(const char *text, size_t n, char *out) {
   while (!reads_as(best, x, single) && ++digits <= 17);
   tidy_exponent(best);
   size_t len = strlen(best);
-  if (!strpbrk(best, ".e")) len += (size_t)snprintf(best + len, sizeof best - len, ".0"); /* a real stays one */
+  /* a real stays one */
+  if (!strpbrk(best, ".e")) len += (size_t)snprintf(best + len, sizeof best - len, ".0");
   if (len > n) return memmove(out, text, n), n;
   return memcpy(out, best, len), len;
 }
@@ -158,8 +169,11 @@ static void shorten_reals(char *text) {
   for (size_t at = 0; at < n;) {
     const size_t number = text[at] == '"' ? 0 : strspn(text + at, "+-.0123456789eE");
     const size_t begin = at;
-    at += text[at] == '"' ? skip_string(text, n, at) - at : number ? number : strcspn(text + at, "\"-0123456789");
-    const bool real = number && strcspn(text + begin, ".eE") < number && (text[begin] == '-' || isdigit((unsigned char)text[begin]));
+    at += text[at] == '"' ? skip_string(text, n, at) - at
+          : number        ? number
+                          : strcspn(text + at, "\"-0123456789");
+    const bool real = number && strcspn(text + begin, ".eE") < number &&
+                      (text[begin] == '-' || isdigit((unsigned char)text[begin]));
     if (real) put += shorten_real(text + begin, number, text + put);
     else memmove(text + put, text + begin, at - begin), put += at - begin;
   }

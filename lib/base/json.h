@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON when there is no memory. jansson leaves out what it cannot allocate: a document made of many parts would be sent or
- * stored without one of them, a default would stand in for what was asked. So its failed allocations are remembered, for
- * each thread: what was made meanwhile is not committed (lib/store/db.c), not answered (server/http/http.c), and what was
- * refused meanwhile was refused for want of memory.
+ * JSON when there is no memory. jansson leaves out what it cannot allocate: a document made of many
+ * parts would be sent or stored without one of them, a default would stand in for what was asked.
+ * So its failed allocations are remembered, for each thread: what was made meanwhile is not
+ * committed (lib/store/db.c), not answered (server/http/http.c), and what was refused meanwhile was
+ * refused for want of memory.
  */
 #ifndef PX_BASE_JSON_H
 #define PX_BASE_JSON_H
@@ -12,20 +14,23 @@
 #include <stddef.h>
 
 /*
- * As json_loadb, but for whole numbers that no json_int_t holds: they become reals instead of an error, as a figure of
- * 2^63 or more comes out of PostgreSQL's jsonb with all its digits. Use nothing else. jansson's own functions lose a byte of a string or a number whose buffer cannot grow,
- * and take what is left of it, or end the program when it is a number's last.
+ * As json_loadb, but for whole numbers that no json_int_t holds: they become reals instead of an
+ * error, as a figure of 2^63 or more comes out of PostgreSQL's jsonb with all its digits. Use
+ * nothing else. jansson's own functions lose a byte of a string or a number whose buffer cannot
+ * grow, and take what is left of it, or end the program when it is a number's last.
  * Returns a new reference. NULL: malformed, as `why` (may be NULL) says, or px_json_lacking().
  */
 json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *why);
 
-/* A real, or null where x is not finite: JSON has no word for that, and json_real and json_pack would give NULL. */
+/* A real, or null where x is not finite: JSON has no word for that, and json_real and json_pack
+ * would give NULL. */
 json_t *px_json_number(double x);
 
 /*
- * As json_dumps, but reals have the fewest digits that read as the same number: 320.4, not 320.39999999999998. A fraction
- * that a float holds exactly, as stored data does, has the fewest that read as the same float. Use nothing else.
- * The caller frees the text. NULL: there is no memory.
+ * As json_dumps, but reals have the fewest digits that read as the same number: 320.4, not
+ * 320.39999999999998. A fraction that a float holds exactly, as stored data does, has the fewest
+ * that read as the same float. Use nothing else. The caller frees the text. NULL: there is no
+ * memory.
  */
 char *px_json_dumps(const json_t *json, size_t flags);
 

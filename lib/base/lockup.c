@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Locking a helper up: see lockup.h. */
 #include "lib/base/lockup.h"
 
@@ -109,16 +110,11 @@ int px_lockup_signal(int ended, int *code) {
 void px_lockup_why(int ended, char out[PX_LOCKUP_WHY]) {
   int code;
   const int signal_n = px_lockup_signal(ended, &code);
-  if (!signal_n && code == PX_LOCKUP_EXIT_MEMORY)
-    snprintf(out, PX_LOCKUP_WHY, "ran out of memory");
-  else if (!signal_n)
-    snprintf(out, PX_LOCKUP_WHY, "broke off (%d)", code);
+  if (!signal_n && code == PX_LOCKUP_EXIT_MEMORY) snprintf(out, PX_LOCKUP_WHY, "ran out of memory");
+  else if (!signal_n) snprintf(out, PX_LOCKUP_WHY, "broke off (%d)", code);
   else if (signal_n == SIGSYS)
     snprintf(out, PX_LOCKUP_WHY, "asked for a system call that is refused");
-  else if (signal_n == SIGXCPU)
-    snprintf(out, PX_LOCKUP_WHY, "ran out of time");
-  else if (signal_n == SIGKILL)
-    snprintf(out, PX_LOCKUP_WHY, "ran out of time or memory");
-  else
-    snprintf(out, PX_LOCKUP_WHY, "died of signal %d (%s)", signal_n, strsignal(signal_n));
+  else if (signal_n == SIGXCPU) snprintf(out, PX_LOCKUP_WHY, "ran out of time");
+  else if (signal_n == SIGKILL) snprintf(out, PX_LOCKUP_WHY, "ran out of time or memory");
+  else snprintf(out, PX_LOCKUP_WHY, "died of signal %d (%s)", signal_n, strsignal(signal_n));
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a helper process (subprocess.h) does before it looks at what strangers sent: it gives up
  * everything but computing and answering, for good: resource limits, no_new_privs, Landlock, and a

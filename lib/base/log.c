@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Logs: see log.h. */
 #include "lib/base/log.h"
 
@@ -54,7 +55,9 @@ static void put_quoted(struct line *line, const char *text) {
 static bool is_plain(const char *text) {
   if (!*text) return false;
   for (; *text; text++)
-    if ((unsigned char)*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' || *text == 0x7f) return false;
+    if ((unsigned char)*text <= ' ' || *text == '"' || *text == '=' || *text == '\\' ||
+        *text == 0x7f)
+      return false;
   return true;
 }
 
@@ -68,10 +71,8 @@ static void pair(struct line *line, const char *key, const char *value) {
     if (line->len) put(line, ' ');
     puts_raw(line, key);
     put(line, '=');
-    if (is_plain(value))
-      puts_raw(line, value);
-    else
-      put_quoted(line, value);
+    if (is_plain(value)) puts_raw(line, value);
+    else put_quoted(line, value);
   }
 }
 
@@ -117,6 +118,6 @@ void px_log(enum px_log_level level, const char *event, ...) {
 }
 
 void px_log_err(const char *event, const struct px_err *err, const char *key, const char *value) {
-  px_log(PX_LOG_ERROR, event, key, value, "code", px_status_slug(err->code), "message", err->message, "at", err->pointer,
-         NULL);
+  px_log(PX_LOG_ERROR, event, key, value, "code", px_status_slug(err->code), "message",
+         err->message, "at", err->pointer, NULL);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Logs: one line per event on standard error, key=value or JSON.
  *
@@ -15,7 +16,9 @@
 
 enum px_log_level { PX_LOG_DEBUG, PX_LOG_INFO, PX_LOG_WARN, PX_LOG_ERROR };
 
-struct px_log_number { char text[32]; };
+struct px_log_number {
+  char text[32];
+};
 #define PX_I(value) (px_log_int((long long)(value)).text)
 #define PX_F(value) (px_log_float((double)(value)).text)
 struct px_log_number px_log_int(long long value);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of checked sizes: see mem.h. */
 #include "lib/base/mem.h"
 

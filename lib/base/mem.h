@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory of checked sizes. Nothing here aborts; running out gives NULL.
  */
@@ -12,7 +13,8 @@
 bool px_mem_mul(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
 bool px_mem_add(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
 
-/* n elements of `size` bytes as an allocator here takes them: aligned to 64 bytes, never 0. False on overflow. */
+/* n elements of `size` bytes as an allocator here takes them: aligned to 64 bytes, never 0. False
+ * on overflow. */
 bool px_mem_padded(size_t n, size_t size, size_t *out) PX_MUST_CHECK;
 
 /* Zeroed memory for n elements of `size` bytes, 64-byte aligned; NULL when it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How long work tells how far it is, and hears that it should stop.
  *
@@ -12,20 +13,26 @@
 
 #include "lib/base/status.h"
 
-struct px_metric { const char *name; double value; };
+struct px_metric {
+  const char *name;
+  double value;
+};
 
 struct px_progress {
   void *ctx;
   /* phase: a short word ("train", "validate"); step of total; metrics may be
    * NULL. CANCELLED or FENCED asks the work to stop and return that status. */
-  enum px_status (*report)(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                           size_t metrics_n);
+  enum px_status (*report)(void *ctx, const char *phase, int64_t step, int64_t total,
+                           const struct px_metric *metrics, size_t metrics_n);
 };
 
 /* A NULL progress, or one without a function, never stops anything. */
-static inline enum px_status px_progress_report(const struct px_progress *progress, const char *phase, int64_t step,
-                                                int64_t total, const struct px_metric *metrics, size_t metrics_n) {
-  return progress && progress->report ? progress->report(progress->ctx, phase, step, total, metrics, metrics_n) : PX_OK;
+static inline enum px_status px_progress_report(const struct px_progress *progress,
+                                                const char *phase, int64_t step, int64_t total,
+                                                const struct px_metric *metrics, size_t metrics_n) {
+  return progress && progress->report
+           ? progress->report(progress->ctx, phase, step, total, metrics, metrics_n)
+           : PX_OK;
 }
 
 #endif

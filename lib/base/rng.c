@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Counter-based random numbers: see rng.h. */
 #include "lib/base/rng.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw,
  * "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
@@ -9,13 +10,13 @@
 #ifndef PX_BASE_RNG_H
 #define PX_BASE_RNG_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct px_rng {
   uint64_t seed, stream, block; /* the next counter block */
   uint32_t words[4];
-  unsigned left;                /* words not yet given out */
+  unsigned left; /* words not yet given out */
 };
 
 /* One block: out[4] from counter (block, stream) and key seed. */

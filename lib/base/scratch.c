@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Temporary files: see scratch.h. */
 #include "lib/base/scratch.h"
 
@@ -29,7 +30,8 @@ static enum px_status make_file(const char *home, int *fd, struct px_err *err) {
     *fd = made;
     return PX_OK;
   }
-  if (errno != EOPNOTSUPP && errno != EISDIR) return px_fail_errno(err, "making a temporary file in %s", home);
+  if (errno != EOPNOTSUPP && errno != EISDIR)
+    return px_fail_errno(err, "making a temporary file in %s", home);
   /* A file system without unnamed files (overlay, NFS). */
   char path[PATH_MAX];
   snprintf(path, sizeof path, "%s/" PREFIX "XXXXXX", home);
@@ -47,11 +49,13 @@ enum px_status px_scratch_file(const char *home, int *fd, struct px_err *err) {
   return status;
 }
 
-/* Locks the folder just made; -1 when a sweep was faster, which takes it for one of a dead process. */
+/* Locks the folder just made; -1 when a sweep was faster, which takes it for one of a dead
+ * process. */
 static int own(const char *path) {
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat st;
-  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0) return fd;
+  if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
+    return fd;
   if (fd >= 0) close(fd);
   return -1;
 }
@@ -61,8 +65,10 @@ enum px_status px_scratch_open(const char *home, struct px_scratch *out, struct 
   for (int tries = 0; tries < TRIES_MAX; tries++) {
     struct px_scratch made = { .fd = -1 };
     const int n = snprintf(made.path, sizeof made.path, "%s/" PREFIX "XXXXXX", home);
-    if (n < 0 || (size_t)n >= sizeof made.path) return px_fail(err, PX_E_IO, "the folder for temporary files has too long a path");
-    if (!mkdtemp(made.path)) return px_fail_errno(err, "making a folder for temporary files in %s", home);
+    if (n < 0 || (size_t)n >= sizeof made.path)
+      return px_fail(err, PX_E_IO, "the folder for temporary files has too long a path");
+    if (!mkdtemp(made.path))
+      return px_fail_errno(err, "making a folder for temporary files in %s", home);
     made.fd = own(made.path);
     if (made.fd >= 0) {
       *out = made;
@@ -82,7 +88,8 @@ static bool clear(int fd, int home_fd, const char *name) {
     return false;
   }
   for (const struct dirent *entry; (entry = readdir(dir));)
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) unlinkat(fd, entry->d_name, 0);
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      unlinkat(fd, entry->d_name, 0);
   closedir(dir);
   return unlinkat(home_fd, name, AT_REMOVEDIR) == 0;
 }
@@ -99,7 +106,8 @@ void px_scratch_close(struct px_scratch *scratch) {
 static bool sweep_one(int home_fd, const char *name) {
   const int fd = openat(home_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   struct stat st;
-  const bool dead = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0;
+  const bool dead =
+    fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0;
   const bool removed = dead && clear(fd, home_fd, name);
   if (fd >= 0) close(fd);
   return removed;
@@ -110,7 +118,8 @@ int px_scratch_sweep(const char *home) {
   if (!dir) return 0;
   int removed = 0;
   for (const struct dirent *entry; (entry = readdir(dir));)
-    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && sweep_one(dirfd(dir), entry->d_name)) removed++;
+    if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && sweep_one(dirfd(dir), entry->d_name))
+      removed++;
   closedir(dir);
   return removed;
 }

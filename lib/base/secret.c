@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Random bytes, comparison of secrets: see secret.h. */
 #include "lib/base/secret.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Status codes: see status.h. */
 #include "lib/base/status.h"
 
@@ -9,7 +10,8 @@ static const struct {
   enum px_retry retry;
 } TABLE[PX_STATUS_N] = {
   [PX_OK] = { "ok", "OK", "", 200, PX_RETRY_NEVER },
-#define PX_ERROR(name, slug, http, title, hint, retry) [PX_E_##name] = { slug, title, hint, http, PX_RETRY_##retry },
+#define PX_ERROR(name, slug, http, title, hint, retry) \
+  [PX_E_##name] = { slug, title, hint, http, PX_RETRY_##retry },
 #include "schema/errors.def"
 #undef PX_ERROR
 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping: see stop.h. */
 #include "lib/base/stop.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stopping: SIGTERM and SIGINT become a file descriptor that poll can wait on.
  * Used by the main of the server and of the worker. One per process.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/base/subprocess.h"
 
 #include <errno.h>
@@ -22,8 +23,12 @@ enum { SHARED_MEMORY = 0 }; /* their runtimes take every clone for a fork */
 enum { SHARED_MEMORY = CLONE_VM | CLONE_VFORK };
 #endif
 
-enum { HIGH_FD = 16, STACK_BYTES = 64 << 10, EXIT_NOT_STARTED = 127,
-       NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS };
+enum {
+  HIGH_FD = 16,
+  STACK_BYTES = 64 << 10,
+  EXIT_NOT_STARTED = 127,
+  NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWNS
+};
 
 int px_subprocess_main(const struct px_subprocess_kind *const *kinds, int argc, char **argv) {
   for (; argc == 2 && *kinds; kinds++)
@@ -43,22 +48,27 @@ static int become(void *arg) {
   struct plan *plan = arg;
   char *const argv[] = { (char *)plan->kind->name, (char *)plan->kind->argument, NULL };
   /* No plugins for the HDF5 library; no threads for a BLAS the program may be linked with. */
-  char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1", (char *)"OMP_NUM_THREADS=1",
-                         NULL };
-  for (int signal_n = 1; signal_n < NSIG; signal_n++) signal(signal_n, SIG_DFL); /* those of the C library refuse, and stay */
-  /* One that computes would not notice that nobody listens: it ends with the thread that started it. */
+  char *const envp[] = { (char *)"HDF5_PLUGIN_PRELOAD=::", (char *)"OPENBLAS_NUM_THREADS=1",
+                         (char *)"OMP_NUM_THREADS=1", NULL };
+  /* those of the C library refuse, and stay */
+  for (int signal_n = 1; signal_n < NSIG; signal_n++) signal(signal_n, SIG_DFL);
+  /* One that computes would not notice that nobody listens: it ends with the thread that started
+   * it. */
   bool good = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0;
   good = good && dup2(plan->in, 0) == 0 && dup2(plan->out, 1) == 1 && dup2(plan->out, 2) == 2;
-  for (size_t i = 0; i < plan->n && good; i++) good = dup2(plan->fds[i], PX_SUBPROCESS_FD + (int)i) >= 0;
+  for (size_t i = 0; i < plan->n && good; i++)
+    good = dup2(plan->fds[i], PX_SUBPROCESS_FD + (int)i) >= 0;
   sigset_t none;
   sigemptyset(&none);
-  if (good && close_range((unsigned)PX_SUBPROCESS_FD + (unsigned)plan->n, ~0U, 0) == 0 && sigprocmask(SIG_SETMASK, &none, NULL) == 0)
+  if (good && close_range((unsigned)PX_SUBPROCESS_FD + (unsigned)plan->n, ~0U, 0) == 0 &&
+      sigprocmask(SIG_SETMASK, &none, NULL) == 0)
     execve("/proc/self/exe", argv, envp);
   plan->failed = errno;
   _exit(EXIT_NOT_STARTED);
 }
 
-/* The pid, or -1 with errno. All signals are held back, so that no handler runs in the child on the parent's memory. */
+/* The pid, or -1 with errno. All signals are held back, so that no handler runs in the child on the
+ * parent's memory. */
 static pid_t start(struct plan *plan, int namespaces) {
   sigset_t all, before;
   char *stack = malloc(STACK_BYTES);
@@ -87,7 +97,8 @@ static pid_t start_apart(struct plan *plan) {
   if (pid >= 0 || (may && errno == ENOMEM)) return pid;
   char why[128];
   if (may && !atomic_exchange(&said, true))
-    px_log(PX_LOG_WARN, "helper_without_namespaces", "why", strerror_r(errno, why, sizeof why), NULL);
+    px_log(PX_LOG_WARN, "helper_without_namespaces", "why", strerror_r(errno, why, sizeof why),
+           NULL);
   return start(plan, 0);
 }
 
@@ -100,11 +111,18 @@ static int open_null(int flags) {
   return copy;
 }
 
-enum px_status px_subprocess_start(const struct px_subprocess_kind *kind, const int *fds, size_t n, pid_t *pid, struct px_err *err) {
-  struct plan plan = { .kind = kind, .fds = { -1, -1, -1 }, .n = n, .in = open_null(O_RDONLY), .out = open_null(O_WRONLY) };
-  enum px_status status = plan.in < 0 || plan.out < 0 ? px_fail_errno(err, "opening /dev/null") : PX_OK;
+enum px_status px_subprocess_start(const struct px_subprocess_kind *kind, const int *fds, size_t n,
+                                   pid_t *pid, struct px_err *err) {
+  struct plan plan = { .kind = kind,
+                       .fds = { -1, -1, -1 },
+                       .n = n,
+                       .in = open_null(O_RDONLY),
+                       .out = open_null(O_WRONLY) };
+  enum px_status status =
+    plan.in < 0 || plan.out < 0 ? px_fail_errno(err, "opening /dev/null") : PX_OK;
   for (size_t i = 0; i < n && !status; i++)
-    if ((plan.fds[i] = high(fds[i])) < 0) status = px_fail_errno(err, "no descriptor for the %s", kind->name);
+    if ((plan.fds[i] = high(fds[i])) < 0)
+      status = px_fail_errno(err, "no descriptor for the %s", kind->name);
   if (!status) {
     const pid_t started = kind->apart ? start_apart(&plan) : start(&plan, 0);
     if (started < 0) status = px_fail_errno(err, "cannot start the %s", kind->name);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text: see text.h. */
 #include "lib/base/text.h"
 
@@ -5,7 +6,11 @@
 
 /* The bytes of the UTF-8 character at p (RFC 3629), and its code point; 0 when there is none. */
 static size_t character(const unsigned char *p, uint32_t *code) {
-  const size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+  const size_t n = p[0] < 0x80                   ? 1
+                   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                   : (p[0] & 0xf0) == 0xe0       ? 3
+                   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+                                                 : 0;
   *code = n == 1 ? p[0] : p[0] & (0x7fu >> n);
   for (size_t i = 1; i < n; i++) {
     if ((p[i] & 0xc0) != 0x80) return 0; /* also the NUL at the end */
@@ -42,7 +47,8 @@ void px_text_base64(const uint8_t *bytes, size_t n, char *text) {
   *text = '\0';
 }
 
-bool px_text_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max, size_t *bytes_n) {
+bool px_text_base64_decode(const char *text, size_t n, uint8_t *bytes, size_t max,
+                           size_t *bytes_n) {
   if (n % 4 != 0) return false;
   const size_t padding = n > 0 && text[n - 1] == '=' ? 1 + (text[n - 2] == '=') : 0;
   const size_t out_n = n / 4 * 3 - padding;

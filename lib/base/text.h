@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Text: what may be shown, hexadecimal and base64. Thread safe.
  */
@@ -8,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Makes text fit to be shown: bytes that are no UTF-8 (also a character that was cut), control characters and those that turn
- * the direction of writing become '?'. In place. Every message goes through it. */
+/* Makes text fit to be shown: bytes that are no UTF-8 (also a character that was cut), control
+ * characters and those that turn the direction of writing become '?'. In place. Every message goes
+ * through it. */
 void px_text_clean(char *text);
 
 /* 2n lower case digits and a NUL into text. */

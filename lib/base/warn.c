@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Warnings: see warn.h. */
 #include "lib/base/warn.h"
 
@@ -5,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct { const char *code, *hint; } TABLE[PX_WARNING_N] = {
+static const struct {
+  const char *code, *hint;
+} TABLE[PX_WARNING_N] = {
 #define PX_WARNING(name, code, hint) { code, hint },
 #include "schema/warnings.def"
 #undef PX_WARNING
@@ -22,7 +25,8 @@ static json_t *list_of(json_t *document) {
 }
 
 static bool same_text(const json_t *a, const json_t *b, const char *name) {
-  const char *one = json_string_value(json_object_get(a, name)), *other = json_string_value(json_object_get(b, name));
+  const char *one = json_string_value(json_object_get(a, name)),
+             *other = json_string_value(json_object_get(b, name));
   return one && other && strcmp(one, other) == 0;
 }
 
@@ -39,7 +43,8 @@ static json_t *put(json_t *list, json_t *entry) {
     json_decref(entry);
     return NULL;
   }
-  return json_array_append_new(list, entry) < 0 ? NULL : json_array_get(list, json_array_size(list) - 1);
+  return json_array_append_new(list, entry) < 0 ? NULL
+                                                : json_array_get(list, json_array_size(list) - 1);
 }
 
 json_t *px_warn(json_t *document, enum px_warning warning, const char *fmt, ...) {
@@ -49,8 +54,8 @@ json_t *px_warn(json_t *document, enum px_warning warning, const char *fmt, ...)
   vsnprintf(message, sizeof message, fmt, args);
   va_end(args);
   json_t *list = list_of(document);
-  json_t *entry = list ? json_pack("{s:s, s:s, s:s}", "code", TABLE[warning].code, "message", message, "hint",
-                                   TABLE[warning].hint)
+  json_t *entry = list ? json_pack("{s:s, s:s, s:s}", "code", TABLE[warning].code, "message",
+                                   message, "hint", TABLE[warning].hint)
                        : NULL;
   return entry ? put(list, entry) : NULL;
 }
@@ -73,7 +78,8 @@ void px_warn_add_all(json_t *document, const json_t *other, const char *job) {
   size_t i;
   json_array_foreach(theirs, i, entry) {
     json_t *copy = list ? json_deep_copy(entry) : NULL;
-    if (copy && job && !json_object_get(copy, "job")) json_object_set_new(copy, "job", json_string(job));
+    if (copy && job && !json_object_get(copy, "job"))
+      json_object_set_new(copy, "job", json_string(job));
     if (copy) put(list, copy);
   }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Warnings: what is doubtful in a result that was still given. Used by every
  * stage that writes a document for users: readers, the server and the jobs.

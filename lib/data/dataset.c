@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dataset snapshots in memory: see dataset.h. */
 #include "lib/data/dataset.h"
 
@@ -53,22 +54,27 @@ static bool resize(void *p, uint64_t n, size_t width, size_t size) {
 
 static bool size_steps(struct px_dataset *ds, uint64_t n) {
   return resize(&ds->actions, n, ds->spaces.act_dim, sizeof *ds->actions) &&
-         resize(&ds->labelled, n, 1, sizeof *ds->labelled) && resize(&ds->rewards, n, 1, sizeof *ds->rewards);
+         resize(&ds->labelled, n, 1, sizeof *ds->labelled) &&
+         resize(&ds->rewards, n, 1, sizeof *ds->rewards);
 }
 static bool size_obs(struct px_dataset *ds, uint64_t n) {
   return resize(&ds->observations, n, ds->spaces.obs_dim, sizeof *ds->observations);
 }
 static bool size_traj(struct px_dataset *ds, uint64_t n) {
   return resize(&ds->step_start, n + 1, 1, sizeof *ds->step_start) &&
-         resize(&ds->obs_start, n + 1, 1, sizeof *ds->obs_start) && resize(&ds->terminated, n, 1, 1) &&
-         resize(&ds->truncated, n, 1, 1) && resize(&ds->has_final, n, 1, 1);
+         resize(&ds->obs_start, n + 1, 1, sizeof *ds->obs_start) &&
+         resize(&ds->terminated, n, 1, 1) && resize(&ds->truncated, n, 1, 1) &&
+         resize(&ds->has_final, n, 1, 1);
 }
 
-static uint64_t grown(uint64_t cap, uint64_t need) { return need > cap + cap / 2 ? need : cap + cap / 2; }
+static uint64_t grown(uint64_t cap, uint64_t need) {
+  return need > cap + cap / 2 ? need : cap + cap / 2;
+}
 
 static bool make_room(struct px_dataset_builder *b, const struct px_segment_view *v) {
   struct px_dataset *ds = b->ds;
-  const uint64_t steps = ds->steps_n + v->steps_n, obs = ds->obs_n + v->obs_n, traj = ds->traj_n + (uint64_t)v->traj_n;
+  const uint64_t steps = ds->steps_n + v->steps_n, obs = ds->obs_n + v->obs_n,
+                 traj = ds->traj_n + (uint64_t)v->traj_n;
   if (steps > b->steps_cap) {
     const uint64_t cap = grown(b->steps_cap, steps);
     if (!size_steps(ds, cap)) return false;
@@ -86,7 +92,8 @@ static bool make_room(struct px_dataset_builder *b, const struct px_segment_view
   }
   if (ds->segments_n + 1 > b->segments_cap) {
     const uint64_t cap = grown(b->segments_cap, ds->segments_n + 16ull);
-    if (cap >= UINT32_MAX || !resize(&ds->segment_traj, cap + 1, 1, sizeof *ds->segment_traj)) return false;
+    if (cap >= UINT32_MAX || !resize(&ds->segment_traj, cap + 1, 1, sizeof *ds->segment_traj))
+      return false;
     b->segments_cap = (uint32_t)cap;
   }
   return true;
@@ -97,7 +104,8 @@ struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces
   if (!b) return NULL;
   b->ds = calloc(1, sizeof *b->ds);
   if (b->ds) b->ds->spaces = *spaces;
-  if (!b->ds || !size_traj(b->ds, 1) || !resize(&b->ds->segment_traj, 1, 1, sizeof *b->ds->segment_traj)) {
+  if (!b->ds || !size_traj(b->ds, 1) ||
+      !resize(&b->ds->segment_traj, 1, 1, sizeof *b->ds->segment_traj)) {
     px_dataset_builder_free(b);
     return NULL;
   }
@@ -129,17 +137,21 @@ static void append(struct px_dataset *ds, const struct px_segment_view *v) {
   ds->segment_traj[++ds->segments_n] = ds->traj_n;
 }
 
-enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n,
+                                          struct px_err *err) {
   struct px_segment_view view;
   enum px_status status = px_segment_open(bytes, n, &b->ds->spaces, &view, err);
   if (status) return status;
   if (make_room(b, &view)) append(b->ds, &view);
-  else status = px_fail(err, PX_E_NO_MEMORY, "no memory for a dataset of more than %" PRIu64 " steps", b->ds->steps_n);
+  else
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for a dataset of more than %" PRIu64 " steps",
+                     b->ds->steps_n);
   px_segment_close(&view);
   return status;
 }
 
-enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out, struct px_err *err) {
+enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out,
+                                      struct px_err *err) {
   struct px_dataset *ds = b->ds;
   if (!size_steps(ds, ds->steps_n) || !size_obs(ds, ds->obs_n) || !size_traj(ds, ds->traj_n))
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the dataset");
@@ -161,13 +173,15 @@ uint32_t px_dataset_traj_of_step(const struct px_dataset *ds, uint64_t step) {
 
 double px_dataset_return(const struct px_dataset *ds, uint32_t traj) {
   double sum = 0;
-  for (uint64_t t = ds->step_start[traj]; t < ds->step_start[traj + 1]; t++) sum += (double)ds->rewards[t];
+  for (uint64_t t = ds->step_start[traj]; t < ds->step_start[traj + 1]; t++)
+    sum += (double)ds->rewards[t];
   return sum;
 }
 
 double px_dataset_return_slack(const struct px_dataset *ds, uint32_t traj) {
   double sum = 0;
-  for (uint64_t t = ds->step_start[traj]; t < ds->step_start[traj + 1]; t++) sum += fabs((double)ds->rewards[t]);
+  for (uint64_t t = ds->step_start[traj]; t < ds->step_start[traj + 1]; t++)
+    sum += fabs((double)ds->rewards[t]);
   return 1e-5 * sum;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A dataset snapshot in memory: what every trainer, labeller and report reads.
  *
@@ -14,16 +15,16 @@
 struct px_dataset {
   struct px_spaces spaces;
   uint32_t traj_n;
-  uint64_t steps_n, obs_n;   /* sum T, sum (T + f) */
-  float *observations;       /* [obs_n, O] */
-  float *actions;            /* [steps_n, A]; 0 where not labelled */
-  uint8_t *labelled;         /* [steps_n] */
-  float *rewards;            /* [steps_n] */
-  uint64_t *step_start;      /* [traj_n + 1] first step of each trajectory */
-  uint64_t *obs_start;       /* [traj_n + 1] first observation of each trajectory */
+  uint64_t steps_n, obs_n; /* sum T, sum (T + f) */
+  float *observations;     /* [obs_n, O] */
+  float *actions;          /* [steps_n, A]; 0 where not labelled */
+  uint8_t *labelled;       /* [steps_n] */
+  float *rewards;          /* [steps_n] */
+  uint64_t *step_start;    /* [traj_n + 1] first step of each trajectory */
+  uint64_t *obs_start;     /* [traj_n + 1] first observation of each trajectory */
   uint8_t *terminated, *truncated, *has_final; /* [traj_n] */
   uint32_t segments_n;
-  uint32_t *segment_traj;    /* [segments_n + 1] first trajectory of each segment */
+  uint32_t *segment_traj; /* [segments_n + 1] first trajectory of each segment */
 };
 
 struct px_dataset_builder;
@@ -31,11 +32,11 @@ struct px_dataset_builder;
 struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces);
 /* Appends one segment's bytes (segment.h), copied. BAD_DATA if it does not parse;
  * the builder is then as before. */
-enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n,
+                                          struct px_err *err) PX_MUST_CHECK;
 /* Gives the dataset, which the caller owns, and frees the builder (not on failure). */
-enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status px_dataset_builder_end(struct px_dataset_builder *b, struct px_dataset **out,
+                                      struct px_err *err) PX_MUST_CHECK;
 void px_dataset_builder_free(struct px_dataset_builder *b);
 void px_dataset_free(struct px_dataset *ds);
 
@@ -45,9 +46,11 @@ uint32_t px_dataset_traj_of_step(const struct px_dataset *ds, uint64_t step);
 static inline bool px_dataset_next_known(const struct px_dataset *ds, uint32_t traj, uint64_t t) {
   return ds->has_final[traj] || t + 1 < ds->step_start[traj + 1] - ds->step_start[traj];
 }
-double px_dataset_return(const struct px_dataset *ds, uint32_t traj); /* undiscounted, float64 sum */
-/* Returns that differ by no more are equal up to rounding: 1e-5 of the sum of |reward|, some hundred roundings of a
- * float32. Rewards that come from a potential sum up to the same return but for that. */
+/* undiscounted, float64 sum */
+double px_dataset_return(const struct px_dataset *ds, uint32_t traj);
+/* Returns that differ by no more are equal up to rounding: 1e-5 of the sum of |reward|, some
+ * hundred roundings of a float32. Rewards that come from a potential sum up to the same return but
+ * for that. */
 double px_dataset_return_slack(const struct px_dataset *ds, uint32_t traj);
 
 /* Mean and population standard deviation per observation dimension over all

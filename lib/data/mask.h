@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Masks: which known actions are hidden, so that a pipeline can measure itself.
  */
@@ -17,9 +18,14 @@
  * and steps without a label stay so. With PX_MASK_NONE keep is has_labels.
  * BAD_FIELD unless p and q are in (0, 1]; NO_LABELS if n is 0. */
 enum px_mask_protocol { PX_MASK_NONE, PX_MASK_COUPLED };
-struct px_mask { enum px_mask_protocol protocol; double p, q; uint64_t seed; };
-enum px_status px_mask_choose(const struct px_mask *mask, const double *returns, const uint8_t *has_labels,
-                              uint32_t traj_n, uint8_t *keep, struct px_err *err) PX_MUST_CHECK;
+struct px_mask {
+  enum px_mask_protocol protocol;
+  double p, q;
+  uint64_t seed;
+};
+enum px_status px_mask_choose(const struct px_mask *mask, const double *returns,
+                              const uint8_t *has_labels, uint32_t traj_n, uint8_t *keep,
+                              struct px_err *err) PX_MUST_CHECK;
 /* The `mask` of a checked job spec: {protocol, p and q in percent, seed}; NULL is no mask. */
 struct json_t;
 struct px_mask px_mask_from_json(const struct json_t *mask);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Running mean and variance: see running_stats.h. */
 #include "lib/data/running_stats.h"
 
@@ -5,7 +6,8 @@
 
 enum { CHUNK_ROWS = 256, LANES = 4 }; /* a chunk of a few dimensions stays in the first cache */
 
-void px_running_stats_merge(struct px_running_stats *a, const struct px_running_stats *b, uint32_t dims) {
+void px_running_stats_merge(struct px_running_stats *a, const struct px_running_stats *b,
+                            uint32_t dims) {
   if (b->n == 0) return;
   const double n = (double)(a->n + b->n), share = (double)b->n / n, cross = (double)a->n * share;
   for (uint32_t j = 0; j < dims; j++) {
@@ -18,7 +20,8 @@ void px_running_stats_merge(struct px_running_stats *a, const struct px_running_
 
 /* Sums of deviations from the first row, and of their squares, over `width`
  * neighbouring dimensions. Constant LANES lets the compiler keep them in registers. */
-static inline void column_sums(const float *x, uint64_t rows, uint32_t dims, uint32_t width, double *sum, double *square) {
+static inline void column_sums(const float *x, uint64_t rows, uint32_t dims, uint32_t width,
+                               double *sum, double *square) {
   double first[LANES], s[LANES] = { 0 }, q[LANES] = { 0 };
   for (uint32_t k = 0; k < width; k++) first[k] = (double)x[k];
   for (uint64_t r = 0; r < rows; r++, x += dims) {
@@ -34,13 +37,15 @@ static inline void column_sums(const float *x, uint64_t rows, uint32_t dims, uin
   }
 }
 
-void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t rows, uint32_t dims, double *scratch) {
+void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t rows, uint32_t dims,
+                          double *scratch) {
   struct px_running_stats chunk = { 0, scratch, scratch + dims };
   for (uint64_t start = 0; start < rows; start += CHUNK_ROWS) {
     const float *first = x + start * dims;
     chunk.n = rows - start < CHUNK_ROWS ? rows - start : CHUNK_ROWS;
     uint32_t j = 0;
-    for (; j + LANES <= dims; j += LANES) column_sums(first + j, chunk.n, dims, LANES, chunk.mean + j, chunk.m2 + j);
+    for (; j + LANES <= dims; j += LANES)
+      column_sums(first + j, chunk.n, dims, LANES, chunk.mean + j, chunk.m2 + j);
     for (; j < dims; j++) column_sums(first + j, chunk.n, dims, 1, chunk.mean + j, chunk.m2 + j);
     for (j = 0; j < dims; j++) {
       const double mean = chunk.mean[j] / (double)chunk.n;
@@ -54,5 +59,6 @@ void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t r
 
 double px_running_stats_scale(double spread, double magnitude) {
   const double rounding = 4 * (double)FLT_EPSILON * magnitude;
-  return spread > rounding && spread >= (double)FLT_MIN ? spread : 0; /* the inverse of less is infinite in float32 */
+  /* the inverse of less is infinite in float32 */
+  return spread > rounding && spread >= (double)FLT_MIN ? spread : 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Running mean and variance per dimension, in float64: observation statistics
  * of a segment, and of a dataset by merging its segments'. Used by the segment
@@ -15,9 +16,11 @@ struct px_running_stats {
 };
 /* a += b (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for
  * computing sample variances", 1979). The order of merging decides the last bits. */
-void px_running_stats_merge(struct px_running_stats *a, const struct px_running_stats *b, uint32_t dims);
+void px_running_stats_merge(struct px_running_stats *a, const struct px_running_stats *b,
+                            uint32_t dims);
 /* Adds `rows` finite rows of `dims` numbers. scratch: 2 * dims doubles. */
-void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t rows, uint32_t dims, double *scratch);
+void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t rows, uint32_t dims,
+                          double *scratch);
 
 /* What to divide a dimension by: its spread (a standard deviation, or a range),
  * or 0 where it is constant. Constant is what varies by no more than float32's

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors, reading and writing: see safetensors.h. */
 #include "lib/data/safetensors.h"
 
@@ -14,11 +15,14 @@
 
 enum { ALIGN = 64 };
 
-static const struct { const char *name; size_t bytes; } DTYPES[PX_DTYPE_N] = {
-  [PX_DTYPE_F32] = { "F32", 4 }, [PX_DTYPE_F64] = { "F64", 8 }, [PX_DTYPE_I64] = { "I64", 8 },
-  [PX_DTYPE_I32] = { "I32", 4 }, [PX_DTYPE_U8] = { "U8", 1 },   [PX_DTYPE_BOOL] = { "BOOL", 1 },
+static const struct {
+  const char *name;
+  size_t bytes;
+} DTYPES[PX_DTYPE_N] = {
+  [PX_DTYPE_F32] = { "F32", 4 }, [PX_DTYPE_F64] = { "F64", 8 },   [PX_DTYPE_I64] = { "I64", 8 },
+  [PX_DTYPE_I32] = { "I32", 4 }, [PX_DTYPE_U8] = { "U8", 1 },     [PX_DTYPE_BOOL] = { "BOOL", 1 },
   [PX_DTYPE_F16] = { "F16", 2 }, [PX_DTYPE_BF16] = { "BF16", 2 }, [PX_DTYPE_I8] = { "I8", 1 },
-  [PX_DTYPE_I16] = { "I16", 2 }, [PX_DTYPE_U16] = { "U16", 2 },  [PX_DTYPE_U32] = { "U32", 4 },
+  [PX_DTYPE_I16] = { "I16", 2 }, [PX_DTYPE_U16] = { "U16", 2 },   [PX_DTYPE_U32] = { "U32", 4 },
   [PX_DTYPE_U64] = { "U64", 8 },
 };
 
@@ -58,13 +62,16 @@ static enum px_status put_string(struct px_buf *out, const char *text) {
 static enum px_status put_tensor(struct px_buf *out, const struct px_safetensors_tensor *t) {
   enum px_status status = put_string(out, t->name);
   if (!status) status = px_buf_fmt(out, ":{\"dtype\":\"%s\",\"shape\":[", DTYPES[t->dtype].name);
-  for (uint32_t i = 0; i < t->rank && !status; i++) status = px_buf_fmt(out, "%s%" PRIu64, i ? "," : "", t->dims[i]);
+  for (uint32_t i = 0; i < t->rank && !status; i++)
+    status = px_buf_fmt(out, "%s%" PRIu64, i ? "," : "", t->dims[i]);
   if (!status)
-    status = px_buf_fmt(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", t->offset, t->offset + t->bytes);
+    status = px_buf_fmt(out, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", t->offset,
+                        t->offset + t->bytes);
   return status;
 }
 
-static enum px_status put_meta(struct px_buf *out, const struct px_safetensors_meta *meta, size_t n) {
+static enum px_status put_meta(struct px_buf *out, const struct px_safetensors_meta *meta,
+                               size_t n) {
   enum px_status status = px_buf_puts(out, "\"__metadata__\":{");
   for (size_t i = 0; i < n && !status; i++) {
     if (i) status = px_buf_puts(out, ",");
@@ -81,7 +88,8 @@ enum { PASSES_N = 4 };
 
 /* Sets bytes and offset. */
 static enum px_status lay_out(struct px_safetensors_tensor *tensors, size_t n, struct px_err *err) {
-  if (n > PX_ST_TENSORS_MAX) return px_fail(err, PX_E_BAD_DATA, "%zu tensors; at most %d fit", n, PX_ST_TENSORS_MAX);
+  if (n > PX_ST_TENSORS_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "%zu tensors; at most %d fit", n, PX_ST_TENSORS_MAX);
   size_t offset = 0;
   for (size_t pass = 0; pass < PASSES_N; pass++) {
     for (size_t i = 0; i < n; i++) {
@@ -93,15 +101,17 @@ static enum px_status lay_out(struct px_safetensors_tensor *tensors, size_t n, s
         if (strcmp(tensors[k].name, t->name) == 0)
           return px_fail(err, PX_E_BAD_DATA, "two tensors are named '%.64s'", t->name);
       t->offset = offset;
-      if (t->rank > PX_ST_RANK_MAX || !shape_bytes(t, &t->bytes) || !px_mem_add(offset, t->bytes, &offset))
+      if (t->rank > PX_ST_RANK_MAX || !shape_bytes(t, &t->bytes) ||
+          !px_mem_add(offset, t->bytes, &offset))
         return px_fail(err, PX_E_BAD_DATA, "the shape of tensor '%.64s' is too large", t->name);
     }
   }
   return PX_OK;
 }
 
-enum px_status px_safetensors_header(struct px_safetensors_tensor *tensors, size_t tensors_n, const struct px_safetensors_meta *meta, size_t meta_n,
-                            struct px_buf *out, struct px_err *err) {
+enum px_status px_safetensors_header(struct px_safetensors_tensor *tensors, size_t tensors_n,
+                                     const struct px_safetensors_meta *meta, size_t meta_n,
+                                     struct px_buf *out, struct px_err *err) {
   enum px_status status = lay_out(tensors, tensors_n, err);
   if (status) return status;
   const size_t start = out->len;
@@ -131,17 +141,20 @@ enum px_status px_safetensors_header(struct px_safetensors_tensor *tensors, size
   return PX_OK;
 }
 
-enum px_status px_safetensors_write(struct px_safetensors_tensor *tensors, size_t tensors_n, const struct px_safetensors_meta *meta, size_t meta_n,
-                           struct px_buf *out, struct px_err *err) {
+enum px_status px_safetensors_write(struct px_safetensors_tensor *tensors, size_t tensors_n,
+                                    const struct px_safetensors_meta *meta, size_t meta_n,
+                                    struct px_buf *out, struct px_err *err) {
   const size_t start = out->len;
   enum px_status status = px_safetensors_header(tensors, tensors_n, meta, meta_n, out, err);
   if (status) return status;
   size_t total = 0;
-  for (size_t i = 0; i < tensors_n; i++) total += tensors[i].bytes; /* lay_out checked the sum */
+  /* lay_out checked the sum */
+  for (size_t i = 0; i < tensors_n; i++) total += tensors[i].bytes;
   status = px_buf_room(out, total); /* once, so that growing does not copy */
   for (size_t pass = 0; pass < PASSES_N; pass++)
     for (size_t i = 0; i < tensors_n && !status; i++)
-      if (DTYPES[tensors[i].dtype].bytes == PASSES[pass]) status = px_buf_put(out, tensors[i].data, tensors[i].bytes);
+      if (DTYPES[tensors[i].dtype].bytes == PASSES[pass])
+        status = px_buf_put(out, tensors[i].data, tensors[i].bytes);
   if (status) {
     out->len = start;
     return px_fail(err, status, "a safetensors file of %zu bytes does not fit", total);
@@ -187,22 +200,28 @@ static bool parse_count(const json_t *value, uint64_t *out) {
   return true;
 }
 
-static enum px_status parse_tensor(const char *name, const json_t *entry, uint64_t data_n, struct px_safetensors_tensor *t,
-                                   struct px_err *err) {
-  if (!name[0] || strlen(name) > PX_ST_NAME_MAX) return fail_tensor(err, name, "has an empty or too long name");
+static enum px_status parse_tensor(const char *name, const json_t *entry, uint64_t data_n,
+                                   struct px_safetensors_tensor *t, struct px_err *err) {
+  if (!name[0] || strlen(name) > PX_ST_NAME_MAX)
+    return fail_tensor(err, name, "has an empty or too long name");
   if (!json_is_object(entry) || json_object_size(entry) != 3)
     return fail_tensor(err, name, "must have exactly dtype, shape and data_offsets");
-  const json_t *shape = json_object_get(entry, "shape"), *span = json_object_get(entry, "data_offsets");
+  const json_t *shape = json_object_get(entry, "shape"),
+               *span = json_object_get(entry, "data_offsets");
   t->name = name;
   if (!parse_dtype(json_object_get(entry, "dtype"), &t->dtype))
-    return fail_tensor(err, name, "has an unknown dtype; F16, BF16, F32, F64, I8 to I64, U8 to U64 and BOOL are known");
+    return fail_tensor(
+      err, name,
+      "has an unknown dtype; F16, BF16, F32, F64, I8 to I64, U8 to U64 and BOOL are known");
   if (!json_is_array(shape) || json_array_size(shape) > PX_ST_RANK_MAX)
     return fail_tensor(err, name, "has no shape, or one of more than 8 dimensions");
   t->rank = (uint32_t)json_array_size(shape);
   for (uint32_t i = 0; i < t->rank; i++)
-    if (!parse_count(json_array_get(shape, i), &t->dims[i])) return fail_tensor(err, name, "has a bad shape");
+    if (!parse_count(json_array_get(shape, i), &t->dims[i]))
+      return fail_tensor(err, name, "has a bad shape");
   uint64_t end;
-  if (!json_is_array(span) || json_array_size(span) != 2 || !parse_count(json_array_get(span, 0), &t->offset) ||
+  if (!json_is_array(span) || json_array_size(span) != 2 ||
+      !parse_count(json_array_get(span, 0), &t->offset) ||
       !parse_count(json_array_get(span, 1), &end) || t->offset > end || end > data_n)
     return fail_tensor(err, name, "has data_offsets outside the file");
   if (!shape_bytes(t, &t->bytes) || t->bytes != end - t->offset)
@@ -211,7 +230,8 @@ static enum px_status parse_tensor(const char *name, const json_t *entry, uint64
 }
 
 static enum px_status parse_meta(const json_t *meta, struct px_err *err) {
-  if (!json_is_object(meta)) return px_fail(err, PX_E_BAD_DATA, "safetensors: __metadata__ is not an object");
+  if (!json_is_object(meta))
+    return px_fail(err, PX_E_BAD_DATA, "safetensors: __metadata__ is not an object");
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)meta, key, value) {
@@ -227,12 +247,14 @@ static int by_place(const void *a, const void *b) {
   return (x->bytes > y->bytes) - (x->bytes < y->bytes); /* empty ones first */
 }
 
-static enum px_status parse_header(struct px_safetensors *st, const char *data, uint64_t data_n, struct px_err *err) {
+static enum px_status parse_header(struct px_safetensors *st, const char *data, uint64_t data_n,
+                                   struct px_err *err) {
   const size_t entries = json_object_size(st->header);
   if (entries > PX_ST_TENSORS_MAX + 1u)
     return px_fail(err, PX_E_BAD_DATA, "safetensors: more than %d tensors", PX_ST_TENSORS_MAX);
   st->tensors = calloc(entries ? entries : 1, sizeof *st->tensors);
-  if (!st->tensors) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
+  if (!st->tensors)
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
   const char *name;
   json_t *entry;
   json_object_foreach(st->header, name, entry) {
@@ -254,18 +276,23 @@ static enum px_status parse_header(struct px_safetensors *st, const char *data, 
     t->data = data + t->offset;
   }
   if (covered != data_n)
-    return px_fail(err, PX_E_BAD_DATA, "safetensors: %" PRIu64 " bytes at the end belong to no tensor", data_n - covered);
+    return px_fail(err, PX_E_BAD_DATA,
+                   "safetensors: %" PRIu64 " bytes at the end belong to no tensor",
+                   data_n - covered);
   return PX_OK;
 }
 
-enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safetensors **out, struct px_err *err) {
+enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safetensors **out,
+                                    struct px_err *err) {
   uint64_t header_n = 0;
   if (n >= sizeof header_n) memcpy(&header_n, bytes, sizeof header_n);
   header_n = le64toh(header_n);
   if (n < sizeof header_n || header_n < 2 || header_n > n - sizeof header_n)
-    return px_fail(err, PX_E_BAD_DATA, "not a safetensors file: it is shorter than its header says");
+    return px_fail(err, PX_E_BAD_DATA,
+                   "not a safetensors file: it is shorter than its header says");
   if (header_n > PX_ST_HEADER_MAX_BYTES)
-    return px_fail(err, PX_E_BAD_DATA, "safetensors: a header of %" PRIu64 " bytes; at most %d are allowed", header_n,
+    return px_fail(err, PX_E_BAD_DATA,
+                   "safetensors: a header of %" PRIu64 " bytes; at most %d are allowed", header_n,
                    PX_ST_HEADER_MAX_BYTES);
   const char *header = (const char *)bytes + sizeof header_n;
   struct px_safetensors *st = calloc(1, sizeof *st);
@@ -278,8 +305,7 @@ enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safet
   else if (!json_is_object(st->header))
     status = px_fail(err, PX_E_BAD_DATA, "safetensors: the header is not a JSON object: %s",
                      st->header ? "another kind of value" : why.text);
-  else
-    status = parse_header(st, header + header_n, n - sizeof header_n - header_n, err);
+  else status = parse_header(st, header + header_n, n - sizeof header_n - header_n, err);
   if (status) {
     px_safetensors_free(st);
     return status;
@@ -288,26 +314,30 @@ enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safet
   return PX_OK;
 }
 
-const struct px_safetensors_tensor *px_safetensors_find(const struct px_safetensors *st, const char *name) {
+const struct px_safetensors_tensor *px_safetensors_find(const struct px_safetensors *st,
+                                                        const char *name) {
   for (size_t i = 0; i < st->tensors_n; i++)
     if (strcmp(st->tensors[i].name, name) == 0) return &st->tensors[i];
   return NULL;
 }
 
 size_t px_safetensors_tensors_n(const struct px_safetensors *st) { return st->tensors_n; }
-const struct px_safetensors_tensor *px_safetensors_at(const struct px_safetensors *st, size_t i) { return &st->tensors[i]; }
+const struct px_safetensors_tensor *px_safetensors_at(const struct px_safetensors *st, size_t i) {
+  return &st->tensors[i];
+}
 
 const char *px_safetensors_meta(const struct px_safetensors *st, const char *key) {
   return st->meta ? json_string_value(json_object_get(st->meta, key)) : NULL;
 }
 
-enum px_status px_safetensors_take(const struct px_safetensors *st, const char *name, enum px_dtype dtype, uint32_t rank,
-                          const uint64_t *dims, const void **data, struct px_err *err) {
+enum px_status px_safetensors_take(const struct px_safetensors *st, const char *name,
+                                   enum px_dtype dtype, uint32_t rank, const uint64_t *dims,
+                                   const void **data, struct px_err *err) {
   const struct px_safetensors_tensor *t = px_safetensors_find(st, name);
   if (!t) return fail_tensor(err, name, "is missing");
   if (t->dtype != dtype)
-    return px_fail(err, PX_E_BAD_DATA, "safetensors: tensor '%.64s' is %s, not %s", name, px_safetensors_dtype_name(t->dtype),
-                   px_safetensors_dtype_name(dtype));
+    return px_fail(err, PX_E_BAD_DATA, "safetensors: tensor '%.64s' is %s, not %s", name,
+                   px_safetensors_dtype_name(t->dtype), px_safetensors_dtype_name(dtype));
   if (t->rank != rank || (rank && memcmp(t->dims, dims, rank * sizeof *dims) != 0))
     return fail_tensor(err, name, "has another shape than it should");
   if (!px_safetensors_aligned(t)) return fail_tensor(err, name, "is not aligned");

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packing trajectories into segments: see segment.h. */
 #include "lib/data/segment.h"
 
@@ -20,20 +21,22 @@ enum { HEADER_BYTES = 2048, TRAJ_BYTES = 12 };
 struct px_segment_builder {
   struct px_spaces spaces;
   struct px_segment_sink sink;
-  uint64_t seen;                   /* trajectories put, over all segments */
-  uint32_t traj_n;                 /* in the open segment, as all below */
+  uint64_t seen;   /* trajectories put, over all segments */
+  uint32_t traj_n; /* in the open segment, as all below */
   uint64_t steps_n, obs_n, labelled_n;
   bool has_actions, has_mask;
-  struct px_buf length, observations, actions, rewards, labelled, mask, terminated, truncated, has_final;
+  struct px_buf length, observations, actions, rewards, labelled, mask, terminated, truncated,
+    has_final;
   struct px_buf rows, file;
   struct px_running_stats moments;
-  double *scratch;                 /* [2 O] for px_running_stats_add */
+  double *scratch; /* [2 O] for px_running_stats_add */
   uint64_t class_n[PX_ACT_COUNT_MAX];
 };
 
 static void columns(struct px_segment_builder *b, struct px_buf *out[10]) {
-  struct px_buf *all[10] = { &b->length,     &b->observations, &b->actions,   &b->rewards, &b->labelled,
-                             &b->mask,       &b->terminated,   &b->truncated, &b->has_final, &b->rows };
+  struct px_buf *all[10] = { &b->length,    &b->observations, &b->actions,    &b->rewards,
+                             &b->labelled,  &b->mask,         &b->terminated, &b->truncated,
+                             &b->has_final, &b->rows };
   memcpy(out, all, sizeof all);
 }
 
@@ -51,7 +54,8 @@ static void begin(struct px_segment_builder *b) {
   memset(b->moments.m2, 0, b->spaces.obs_dim * sizeof(double));
 }
 
-struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces, struct px_segment_sink sink) {
+struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces,
+                                                  struct px_segment_sink sink) {
   struct px_segment_builder *b = calloc(1, sizeof *b);
   if (!b) return NULL;
   b->spaces = *spaces;
@@ -90,9 +94,11 @@ static uint32_t count_labelled(const struct px_traj *traj) {
 }
 
 /* What the open segment would take with this trajectory in it. */
-static uint64_t size_with(const struct px_segment_builder *b, const struct px_traj *traj, uint32_t labelled_n) {
+static uint64_t size_with(const struct px_segment_builder *b, const struct px_traj *traj,
+                          uint32_t labelled_n) {
   const uint64_t steps = b->steps_n + traj->steps, obs = b->obs_n + traj->steps + traj->has_final;
-  const bool actions = b->has_actions || labelled_n > 0, mask = b->has_mask || (labelled_n > 0 && labelled_n < traj->steps);
+  const bool actions = b->has_actions || labelled_n > 0,
+             mask = b->has_mask || (labelled_n > 0 && labelled_n < traj->steps);
   return HEADER_BYTES + (b->traj_n + 1ull) * TRAJ_BYTES + 4 * obs * b->spaces.obs_dim + 4 * steps +
          (actions ? 4 * steps * b->spaces.act_dim : 0) + (mask ? steps : 0);
 }
@@ -111,7 +117,8 @@ static enum px_status put_same(struct px_buf *buf, int value, size_t n) {
 }
 
 /* Known actions clamped into the range; 0 where not known. */
-static enum px_status put_actions(struct px_segment_builder *b, const struct px_traj *traj, uint32_t labelled_n) {
+static enum px_status put_actions(struct px_segment_builder *b, const struct px_traj *traj,
+                                  uint32_t labelled_n) {
   const size_t dims = b->spaces.act_dim;
   if (!b->has_actions && labelled_n > 0) { /* the first: those before had none */
     const enum px_status status = put_same(&b->actions, 0, b->steps_n * dims * sizeof(float));
@@ -140,7 +147,8 @@ static enum px_status put_actions(struct px_segment_builder *b, const struct px_
 
 /* A mask begins with the first partly labelled trajectory of a segment; for
  * those before it, their own flag says all or nothing. */
-static enum px_status put_mask(struct px_segment_builder *b, const struct px_traj *traj, uint32_t labelled_n) {
+static enum px_status put_mask(struct px_segment_builder *b, const struct px_traj *traj,
+                               uint32_t labelled_n) {
   enum px_status status = PX_OK;
   const bool part = labelled_n > 0 && labelled_n < traj->steps;
   if (part && !b->has_mask) {
@@ -152,19 +160,26 @@ static enum px_status put_mask(struct px_segment_builder *b, const struct px_tra
     b->has_mask = true;
   }
   if (status || !b->has_mask) return status;
-  return part ? px_buf_put(&b->mask, traj->labelled, traj->steps) : put_same(&b->mask, labelled_n > 0, traj->steps);
+  return part ? px_buf_put(&b->mask, traj->labelled, traj->steps)
+              : put_same(&b->mask, labelled_n > 0, traj->steps);
 }
 
-static enum px_status append(struct px_segment_builder *b, const struct px_traj *traj, uint32_t labelled_n) {
+static enum px_status append(struct px_segment_builder *b, const struct px_traj *traj,
+                             uint32_t labelled_n) {
   const uint64_t obs = traj->steps + (uint64_t)traj->has_final;
   const int64_t steps = traj->steps;
-  struct px_segment_row row = { .steps = traj->steps, .labelled_n = labelled_n, .has_final = traj->has_final,
-                                .terminated = traj->terminated, .truncated = traj->truncated || !traj->terminated };
+  struct px_segment_row row = { .steps = traj->steps,
+                                .labelled_n = labelled_n,
+                                .has_final = traj->has_final,
+                                .terminated = traj->terminated,
+                                .truncated = traj->truncated || !traj->terminated };
   for (uint32_t t = 0; t < traj->steps; t++) row.ret += (double)traj->rewards[t];
   enum px_status status = put_mask(b, traj, labelled_n);
   if (!status) status = put_actions(b, traj, labelled_n);
   if (!status) status = px_buf_put(&b->length, &steps, sizeof steps);
-  if (!status) status = px_buf_put(&b->observations, traj->observations, obs * b->spaces.obs_dim * sizeof(float));
+  if (!status)
+    status =
+      px_buf_put(&b->observations, traj->observations, obs * b->spaces.obs_dim * sizeof(float));
   if (!status) status = px_buf_put(&b->rewards, traj->rewards, traj->steps * sizeof(float));
   if (!status) status = put_byte(&b->labelled, labelled_n > 0);
   if (!status) status = put_byte(&b->terminated, row.terminated);
@@ -184,23 +199,42 @@ static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   const uint64_t n = b->traj_n, s = b->steps_n, o = b->spaces.obs_dim, a = b->spaces.act_dim;
   struct px_safetensors_tensor tensors[9];
   size_t k = 0;
-  tensors[k++] = (struct px_safetensors_tensor){ "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0 };
-  if (b->has_actions) tensors[k++] = (struct px_safetensors_tensor){ "actions", PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 };
-  if (b->has_mask) tensors[k++] = (struct px_safetensors_tensor){ "label_mask", PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 };
+  tensors[k++] = (struct px_safetensors_tensor){
+    "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0
+  };
+  if (b->has_actions)
+    tensors[k++] =
+      (struct px_safetensors_tensor){ "actions", PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 };
+  if (b->has_mask)
+    tensors[k++] =
+      (struct px_safetensors_tensor){ "label_mask", PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
+  tensors[k++] =
+    (struct px_safetensors_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
   char count[16];
   snprintf(count, sizeof count, "%" PRIu32, b->spaces.act_count);
-  const struct px_safetensors_meta meta[] = { { "format", "proxact.segment.1" }, { "act_count", count } };
-  const enum px_status status = px_safetensors_write(tensors, k, meta, b->spaces.act_count ? 2 : 1, &b->file, err);
+  const struct px_safetensors_meta meta[] = { { "format", "proxact.segment.1" },
+                                              { "act_count", count } };
+  const enum px_status status =
+    px_safetensors_write(tensors, k, meta, b->spaces.act_count ? 2 : 1, &b->file, err);
   if (status) return status;
-  struct px_segment segment = { .bytes = b->file.data, .size = b->file.len, .traj_n = b->traj_n, .steps_n = s,
-                                .obs_n = b->obs_n, .labelled_n = b->labelled_n,
-                                .rows = (const struct px_segment_row *)(const void *)b->rows.data, .obs = b->moments };
+  struct px_segment segment = { .bytes = b->file.data,
+                                .size = b->file.len,
+                                .traj_n = b->traj_n,
+                                .steps_n = s,
+                                .obs_n = b->obs_n,
+                                .labelled_n = b->labelled_n,
+                                .rows = (const struct px_segment_row *)(const void *)b->rows.data,
+                                .obs = b->moments };
   memcpy(segment.class_n, b->class_n, sizeof segment.class_n);
   px_digest_sha256(segment.bytes, segment.size, segment.digest);
   const enum px_status given = b->sink.put(b->sink.ctx, &segment, err);
@@ -216,10 +250,12 @@ static enum px_status builder_put(void *ctx, const struct px_traj *traj, struct 
   if (b->traj_n > 0 && size_with(b, traj, labelled_n) > PX_SEGMENT_BYTES) status = seal(b, err);
   if (status) return status;
   if (size_with(b, traj, labelled_n) > PX_SEGMENT_MAX_BYTES)
-    return px_fail(err, PX_E_TOO_LARGE, "trajectory %" PRIu64 " alone takes more than %d MiB", b->seen,
-                   PX_SEGMENT_MAX_BYTES >> 20);
+    return px_fail(err, PX_E_TOO_LARGE, "trajectory %" PRIu64 " alone takes more than %d MiB",
+                   b->seen, PX_SEGMENT_MAX_BYTES >> 20);
   status = append(b, traj, labelled_n);
-  if (status) return px_fail(err, status, "trajectory %" PRIu64 " could not be packed into a segment", b->seen);
+  if (status)
+    return px_fail(err, status, "trajectory %" PRIu64 " could not be packed into a segment",
+                   b->seen);
   b->seen++;
   return PX_OK;
 }
@@ -228,4 +264,6 @@ struct px_traj_sink px_segment_builder_traj_sink(struct px_segment_builder *b) {
   return (struct px_traj_sink){ b, builder_put };
 }
 
-enum px_status px_segment_builder_end(struct px_segment_builder *b, struct px_err *err) { return seal(b, err); }
+enum px_status px_segment_builder_end(struct px_segment_builder *b, struct px_err *err) {
+  return seal(b, err);
+}

@@ -1,13 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Segments: the one unit of storage. A segment packs whole trajectories, up to
  * about 4 MiB, into one safetensors file:
  *
  *   length       [n] i64        steps T of each trajectory
  *   observations [sum(T + f), O] f32
- *   actions      [sum T, A] f32  absent when nothing in the segment is labelled; 0 where not labelled
+ *   actions      [sum T, A] f32  absent when nothing in the segment is labelled; 0 where not
+ *                labelled
  *   rewards      [sum T] f32
  *   labelled     [n] u8          0 nothing labelled, 1 something is
- *   label_mask   [sum T] u8      absent unless a trajectory is partly labelled; then 1 exactly at labelled steps
+ *   label_mask   [sum T] u8      absent unless a trajectory is partly labelled; then 1 exactly at
+ *                labelled steps
  *   terminated, truncated, has_final [n] u8   at least one of terminated and truncated is 1
  *
  * Metadata: "format", and "act_count" where actions are discrete.
@@ -31,7 +34,7 @@ enum { PX_SEGMENT_BYTES = 4 << 20, PX_SEGMENT_MAX_BYTES = 256 << 20 };
 
 struct px_segment_row {
   uint32_t steps, labelled_n;
-  double ret;                 /* undiscounted return, summed in float64 in order */
+  double ret; /* undiscounted return, summed in float64 in order */
   bool has_final, terminated, truncated;
 };
 
@@ -43,8 +46,9 @@ struct px_segment {
   uint32_t traj_n;
   uint64_t steps_n, obs_n, labelled_n; /* labelled steps */
   const struct px_segment_row *rows;   /* [traj_n] */
-  struct px_running_stats obs;               /* over all obs_n rows of this segment */
-  uint64_t class_n[PX_ACT_COUNT_MAX];  /* labelled steps of each discrete action; 0 where they are continuous */
+  struct px_running_stats obs;         /* over all obs_n rows of this segment */
+  /* labelled steps of each discrete action; 0 where they are continuous */
+  uint64_t class_n[PX_ACT_COUNT_MAX];
 };
 struct px_segment_sink {
   void *ctx;
@@ -53,14 +57,16 @@ struct px_segment_sink {
 
 struct px_segment_builder;
 /* Copies `spaces`. NULL when out of memory. */
-struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces, struct px_segment_sink sink);
+struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces,
+                                                  struct px_segment_sink sink);
 /* Where readers push. Every trajectory is checked with px_traj_check, so readers
  * need not; actions within the tolerance are clamped; one that neither
  * terminated nor was truncated counts as truncated. After a failure only
  * px_segment_builder_free may follow. */
 struct px_traj_sink px_segment_builder_traj_sink(struct px_segment_builder *b);
 /* Seals what is left. */
-enum px_status px_segment_builder_end(struct px_segment_builder *b, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_segment_builder_end(struct px_segment_builder *b,
+                                      struct px_err *err) PX_MUST_CHECK;
 void px_segment_builder_free(struct px_segment_builder *b);
 
 /* An opened segment; borrows the bytes given, which must outlive it. */
@@ -72,12 +78,13 @@ struct px_segment_view {
   const uint8_t *labelled, *label_mask /* or NULL */, *terminated, *truncated, *has_final;
   void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
 };
-/* BAD_DATA unless everything above holds, all numbers are finite, and discrete actions are class indices. */
-enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spaces *spaces, struct px_segment_view *view,
-                               struct px_err *err) PX_MUST_CHECK;
+/* BAD_DATA unless everything above holds, all numbers are finite, and discrete actions are class
+ * indices. */
+enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spaces *spaces,
+                               struct px_segment_view *view, struct px_err *err) PX_MUST_CHECK;
 void px_segment_close(struct px_segment_view *view);
 /* Trajectory i of the segment, whose first step and observation are given. */
-struct px_traj px_segment_traj(const struct px_segment_view *view, uint32_t i, uint64_t first_step, uint64_t first_obs,
-                               const struct px_spaces *spaces);
+struct px_traj px_segment_traj(const struct px_segment_view *view, uint32_t i, uint64_t first_step,
+                               uint64_t first_obs, const struct px_spaces *spaces);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Spaces: what a dataset declares of its observations and actions.
  *
@@ -20,7 +21,8 @@ enum { PX_OBS_MAX = 4096, PX_ACT_MAX = 1024, PX_ACT_COUNT_MAX = 1024 };
  * range [0, act_count - 1], and anything but a class index is refused. */
 struct px_spaces {
   uint32_t obs_dim, act_dim;
-  uint32_t act_count;                              /* 0: continuous; else 2 to PX_ACT_COUNT_MAX */
+  /* 0: continuous; else 2 to PX_ACT_COUNT_MAX */
+  uint32_t act_count;
   float act_low[PX_ACT_MAX], act_high[PX_ACT_MAX]; /* finite, low < high */
 };
 
@@ -35,7 +37,8 @@ static inline bool px_is_class(float x, uint32_t count) {
 bool px_spaces_take_no_integers(const struct px_spaces *spaces);
 /* What to do about it, for px_fail_hint. */
 extern const char px_spaces_discrete_hint[];
-/* BAD_FIELD unless dims are in range, every action range is finite with low < high, and discrete actions have theirs. */
+/* BAD_FIELD unless dims are in range, every action range is finite with low < high, and discrete
+ * actions have theirs. */
 enum px_status px_spaces_check(const struct px_spaces *spaces, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checking trajectories: see traj.h. */
 #include "lib/data/traj.h"
 
@@ -29,26 +30,29 @@ bool px_traj_all_finite(const float *x, size_t n, size_t *at) {
   return false;
 }
 
-static enum px_status fail_step(struct px_err *err, uint64_t n, uint64_t step, const char *field, uint64_t j, bool vector,
-                                float value, const char *what) {
+static enum px_status fail_step(struct px_err *err, uint64_t n, uint64_t step, const char *field,
+                                uint64_t j, bool vector, float value, const char *what) {
   char place[128];
   if (vector)
-    snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s[%" PRIu64 "]", n, step, field, j);
+    snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s[%" PRIu64 "]", n,
+             step, field, j);
   else
     snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s", n, step, field);
   return px_fail_at(err, PX_E_BAD_DATA, place, "%s is %g: %s", place, (double)value, what);
 }
 
 static const char unlabelled_hint[] =
-  "A step without an action is one whose action_mask is 0; without that array, one whose action is NaN throughout (in JSON lines null).";
+  "A step without an action is one whose action_mask is 0; without that array, one whose action is "
+  "NaN throughout (in JSON lines null).";
 
-static enum px_status check_classes(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
-                                    struct px_err *err) {
+static enum px_status check_classes(const struct px_spaces *spaces, const struct px_traj *traj,
+                                    uint64_t n, struct px_err *err) {
   for (uint32_t t = 0; t < traj->steps; t++) {
     const float action = traj->actions[t];
     if ((traj->labelled && !traj->labelled[t]) || px_is_class(action, spaces->act_count)) continue;
     char range[96];
-    snprintf(range, sizeof range, "the dataset's %" PRIu32 " discrete actions are the whole numbers from 0 to %" PRIu32,
+    snprintf(range, sizeof range,
+             "the dataset's %" PRIu32 " discrete actions are the whole numbers from 0 to %" PRIu32,
              spaces->act_count, spaces->act_count - 1);
     (void)fail_step(err, n, t, "actions", 0, false, action, range);
     px_fail_hint(err, "%s", unlabelled_hint);
@@ -57,8 +61,8 @@ static enum px_status check_classes(const struct px_spaces *spaces, const struct
   return PX_OK;
 }
 
-static enum px_status check_actions(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
-                                    struct px_err *err) {
+static enum px_status check_actions(const struct px_spaces *spaces, const struct px_traj *traj,
+                                    uint64_t n, struct px_err *err) {
   const uint32_t dims = spaces->act_dim;
   float low[PX_ACT_MAX], high[PX_ACT_MAX];
   for (uint32_t j = 0; j < dims; j++) {
@@ -90,22 +94,24 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
   return PX_OK;
 }
 
-enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n, struct px_err *err) {
+enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
+                             struct px_err *err) {
   char place[64];
   snprintf(place, sizeof place, "trajectory %" PRIu64, n);
   if (traj->steps < 1 || traj->steps > PX_STEPS_MAX)
-    return px_fail_at(err, PX_E_BAD_DATA, place, "%s has %" PRIu32 " steps; 1 to %d are allowed", place, traj->steps,
-                      PX_STEPS_MAX);
+    return px_fail_at(err, PX_E_BAD_DATA, place, "%s has %" PRIu32 " steps; 1 to %d are allowed",
+                      place, traj->steps, PX_STEPS_MAX);
   size_t at = 0;
   const size_t rows = (size_t)traj->steps + traj->has_final;
   if (!px_traj_all_finite(traj->observations, rows * spaces->obs_dim, &at))
-    return fail_step(err, n, at / spaces->obs_dim, "observations", at % spaces->obs_dim, true, traj->observations[at],
-                     "not finite");
+    return fail_step(err, n, at / spaces->obs_dim, "observations", at % spaces->obs_dim, true,
+                     traj->observations[at], "not finite");
   if (!px_traj_all_finite(traj->rewards, traj->steps, &at))
     return fail_step(err, n, at, "rewards", 0, false, traj->rewards[at], "not finite");
   if (!traj->actions) return PX_OK;
   for (uint32_t t = 0; traj->labelled && t < traj->steps; t++)
     if (traj->labelled[t] > 1)
       return fail_step(err, n, t, "labelled", 0, false, traj->labelled[t], "neither 0 nor 1");
-  return spaces->act_count ? check_classes(spaces, traj, n, err) : check_actions(spaces, traj, n, err);
+  return spaces->act_count ? check_classes(spaces, traj, n, err)
+                           : check_actions(spaces, traj, n, err);
 }

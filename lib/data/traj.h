@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trajectories: the shape in which data moves between readers, segments and
  * everything that learns from it. Readers push them into a sink one by one, so
@@ -11,21 +12,23 @@
 
 #include <stdint.h>
 
-#include "lib/data/spaces.h"
 #include "lib/base/status.h"
+#include "lib/data/spaces.h"
 
 enum { PX_STEPS_MAX = 100000 };
 
 /* A view; whoever made it owns the arrays, and a sink must copy what it keeps.
  * Row-major float32, all finite. */
 struct px_traj {
-  uint32_t steps;             /* T >= 1 */
-  const float *observations;  /* [T + f, O] */
-  const float *actions;       /* [T, A], or NULL: nothing is labelled */
-  const uint8_t *labelled;    /* [T] 1 where the action is known, or NULL: all, if there are actions */
-  const float *rewards;       /* [T] */
-  bool terminated, truncated; /* bootstrap 0 / bootstrap; an unfinished trailing episode is truncated */
-  bool has_final;             /* f: observations[T] is the state after the last action */
+  uint32_t steps;            /* T >= 1 */
+  const float *observations; /* [T + f, O] */
+  const float *actions;      /* [T, A], or NULL: nothing is labelled */
+  /* [T] 1 where the action is known, or NULL: all, if there are actions */
+  const uint8_t *labelled;
+  const float *rewards; /* [T] */
+  /* bootstrap 0 / bootstrap; an unfinished trailing episode is truncated */
+  bool terminated, truncated;
+  bool has_final; /* f: observations[T] is the state after the last action */
 };
 
 /* True if all n numbers are finite; else *at (if not NULL) is the first that is not. */
@@ -37,8 +40,9 @@ struct px_traj_sink {
 
 /* Checks a trajectory against the spaces: T, finite numbers, action range or class indices. What
  * stands in the actions of steps that are not labelled is not looked at.
- * BAD_DATA with the place "trajectory n, step t, actions[j]" ("actions" where they are discrete). */
-enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n, struct px_err *err)
-  PX_MUST_CHECK;
+ * BAD_DATA with the place "trajectory n, step t, actions[j]" ("actions" where they are
+ * discrete). */
+enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_traj *traj, uint64_t n,
+                             struct px_err *err) PX_MUST_CHECK;
 
 #endif

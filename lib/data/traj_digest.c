@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What makes two trajectories the same one: see traj_digest.h. */
 #include "lib/data/traj_digest.h"
 
@@ -14,8 +15,10 @@ static bool is_labelled(const struct px_traj *traj, uint32_t t) {
   return traj->actions && (!traj->labelled || traj->labelled[t]);
 }
 
-/* Labelled actions in order, and which steps they are of: no labels and a mask of zeros are the same. */
-static void put_actions(struct px_digest *hash, const struct px_spaces *spaces, const struct px_traj *traj) {
+/* Labelled actions in order, and which steps they are of: no labels and a mask of zeros are the
+ * same. */
+static void put_actions(struct px_digest *hash, const struct px_spaces *spaces,
+                        const struct px_traj *traj) {
   const uint32_t A = spaces->act_dim;
   float inside[PX_ACT_MAX];
   for (uint32_t t = 0; t < traj->steps; t++) {
@@ -30,13 +33,15 @@ static void put_actions(struct px_digest *hash, const struct px_spaces *spaces, 
   }
 }
 
-enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_traj *traj, struct px_traj_digest *out,
-                              struct px_err *err) {
+enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_traj *traj,
+                              struct px_traj_digest *out, struct px_err *err) {
   struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
   if (!hash) return px_fail(err, PX_E_NO_MEMORY, "no memory for a digest");
-  const uint32_t head[4] = { traj->steps, traj->has_final, traj->terminated, traj->truncated || !traj->terminated };
+  const uint32_t head[4] = { traj->steps, traj->has_final, traj->terminated,
+                             traj->truncated || !traj->terminated };
   px_digest_put(hash, head, sizeof head);
-  px_digest_put(hash, traj->observations, ((size_t)traj->steps + traj->has_final) * spaces->obs_dim * sizeof(float));
+  px_digest_put(hash, traj->observations,
+                ((size_t)traj->steps + traj->has_final) * spaces->obs_dim * sizeof(float));
   px_digest_put(hash, traj->rewards, traj->steps * sizeof(float));
   put_actions(hash, spaces, traj);
   uint8_t digest[PX_SHA256_BYTES];
@@ -48,7 +53,8 @@ enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_tr
 /* ---- the set: open addressing, at most half full */
 
 /* Where the digest is, or would be. */
-static struct px_digest_slot *slot_of(struct px_digest_slot *slots, size_t cap, const struct px_traj_digest *digest) {
+static struct px_digest_slot *slot_of(struct px_digest_slot *slots, size_t cap,
+                                      const struct px_traj_digest *digest) {
   uint64_t at;
   memcpy(&at, digest->bytes, sizeof at);
   for (;; at++) {
@@ -57,7 +63,8 @@ static struct px_digest_slot *slot_of(struct px_digest_slot *slots, size_t cap, 
   }
 }
 
-const uint64_t *px_traj_digest_set_find(const struct px_traj_digest_set *set, const struct px_traj_digest *digest) {
+const uint64_t *px_traj_digest_set_find(const struct px_traj_digest_set *set,
+                                        const struct px_traj_digest *digest) {
   const struct px_digest_slot *slot = set->n ? slot_of(set->slots, set->cap, digest) : NULL;
   return slot && slot->used ? &slot->number : NULL;
 }
@@ -74,8 +81,9 @@ static enum px_status grow(struct px_traj_digest_set *set, struct px_err *err) {
   return PX_OK;
 }
 
-enum px_status px_traj_digest_set_put(struct px_traj_digest_set *set, const struct px_traj_digest *digest, uint64_t number,
-                                 struct px_err *err) {
+enum px_status px_traj_digest_set_put(struct px_traj_digest_set *set,
+                                      const struct px_traj_digest *digest, uint64_t number,
+                                      struct px_err *err) {
   const enum px_status status = 2 * (set->n + 1) > set->cap ? grow(set, err) : PX_OK;
   if (status) return status;
   struct px_digest_slot *slot = slot_of(set->slots, set->cap, digest);

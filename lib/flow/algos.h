@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The offline RL algorithms and their options: the one place that says what
  * each takes, with bounds, default and help.
@@ -22,7 +23,8 @@ extern const struct flow_field flow_algos[];
 const struct flow_field *flow_algo_options(const char *algo);
 /* Whether it learns discrete actions, or continuous ones. */
 bool flow_algo_learns(const char *algo, bool discrete);
-/* Whether this option does anything there. Its help begins with "Continuous" where it is not for discrete actions. */
+/* Whether this option does anything there. Its help begins with "Continuous" where it is not for
+ * discrete actions. */
 bool flow_algo_option_fits(const char *algo, const char *option, bool discrete);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Simulators and their dimensions: see envs.h. */
 #include "lib/flow/envs.h"
 
@@ -20,18 +21,21 @@ const struct flow_env *flow_env(const char *name) {
 }
 
 bool flow_env_dims_equal(const struct flow_dims *a, const struct flow_dims *b) {
-  return a->obs_dim == b->obs_dim && a->act_count == b->act_count && (a->act_count || a->act_dim == b->act_dim);
+  return a->obs_dim == b->obs_dim && a->act_count == b->act_count &&
+         (a->act_count || a->act_dim == b->act_dim);
 }
 
 void flow_env_dims_text(const struct flow_dims *dims, char out[FLOW_DIMS_TEXT]) {
   if (dims->act_count)
-    (void)snprintf(out, FLOW_DIMS_TEXT, "%u observation dimensions and %u discrete actions", dims->obs_dim, dims->act_count);
+    (void)snprintf(out, FLOW_DIMS_TEXT, "%u observation dimensions and %u discrete actions",
+                   dims->obs_dim, dims->act_count);
   else
-    (void)snprintf(out, FLOW_DIMS_TEXT, "%u observation and %u action dimensions", dims->obs_dim, dims->act_dim);
+    (void)snprintf(out, FLOW_DIMS_TEXT, "%u observation and %u action dimensions", dims->obs_dim,
+                   dims->act_dim);
 }
 
-enum px_status flow_env_check(const char *name, const struct flow_dims *dims, const char *whose, const char *pointer,
-                              struct px_err *err) {
+enum px_status flow_env_check(const char *name, const struct flow_dims *dims, const char *whose,
+                              const char *pointer, struct px_err *err) {
   const struct flow_env *env = flow_env(name);
   if (!env) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "there is no simulator '%.64s'", name);
   if (flow_env_dims_equal(&env->dims, dims)) return PX_OK;
@@ -39,6 +43,7 @@ enum px_status flow_env_check(const char *name, const struct flow_dims *dims, co
   flow_env_dims_text(&env->dims, theirs);
   flow_env_dims_text(dims, ours);
   px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has %s, %s %s", name, theirs, whose, ours);
-  px_fail_hint(err, "Name the simulator that the data came from, or none: assess judges policies from data.");
+  px_fail_hint(
+    err, "Name the simulator that the data came from, or none: assess judges policies from data.");
   return PX_E_BAD_FIELD;
 }

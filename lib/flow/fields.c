@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Field tables: see fields.h. */
 #include "lib/flow/fields.h"
 
@@ -11,20 +12,25 @@
 
 enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
 
-static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
-                                  struct px_err *err);
-static bool required(const struct flow_field *field) { return field->initial && strcmp(field->initial, "!") == 0; }
+static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at,
+                                  json_t **out, struct px_err *err);
+static bool required(const struct flow_field *field) {
+  return field->initial && strcmp(field->initial, "!") == 0;
+}
 
-static enum px_status wrong(const struct flow_field *field, const char *at, const char *what, struct px_err *err) {
+static enum px_status wrong(const struct flow_field *field, const char *at, const char *what,
+                            struct px_err *err) {
   px_fail_at(err, PX_E_BAD_FIELD, at, "%s must be %s", field->name, what);
   px_fail_hint(err, "%s: %s", field->name, field->help);
   return PX_E_BAD_FIELD;
 }
 
-static enum px_status check_number(const struct flow_field *field, const json_t *in, const char *at, struct px_err *err) {
+static enum px_status check_number(const struct flow_field *field, const json_t *in, const char *at,
+                                   struct px_err *err) {
   char what[96];
   const bool whole = field->type == FLOW_INT;
-  snprintf(what, sizeof what, whole ? "a whole number from %.0f to %.0f" : "a number from %g to %g", field->min, field->max);
+  snprintf(what, sizeof what, whole ? "a whole number from %.0f to %.0f" : "a number from %g to %g",
+           field->min, field->max);
   const double x = json_number_value(in);
   if (!json_is_number(in) || (whole && x != floor(x))) return wrong(field, at, what, err);
   return isfinite(x) && x >= field->min && x <= field->max ? PX_OK : wrong(field, at, what, err);
@@ -50,11 +56,13 @@ int flow_field_word_place(const char *words, const char *word) {
 
 static bool is_id(const char *prefix, const char *text) {
   const size_t n = strlen(text);
-  if (strncmp(text, prefix, strlen(prefix)) != 0 || n == strlen(prefix) || n > ID_CHARS_MAX) return false;
+  if (strncmp(text, prefix, strlen(prefix)) != 0 || n == strlen(prefix) || n > ID_CHARS_MAX)
+    return false;
   return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
 }
 
-static enum px_status check_text(const struct flow_field *field, const json_t *in, const char *at, struct px_err *err) {
+static enum px_status check_text(const struct flow_field *field, const json_t *in, const char *at,
+                                 struct px_err *err) {
   char what[192];
   const char *text = json_string_value(in), *fault;
   bool good = text && strlen(text) == json_string_length(in); /* no NUL inside */
@@ -69,14 +77,15 @@ static enum px_status check_text(const struct flow_field *field, const json_t *i
       break;
     default:
       fault = good ? flow_name_fault(text, (size_t)field->max) : NULL;
-      snprintf(what, sizeof what, "a text of 1 to %.0f characters%s%s", field->max, fault ? ", " : "", fault ? fault : "");
+      snprintf(what, sizeof what, "a text of 1 to %.0f characters%s%s", field->max,
+               fault ? ", " : "", fault ? fault : "");
       good = good && !fault;
   }
   return good ? PX_OK : wrong(field, at, what, err);
 }
 
-static enum px_status check_list(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
-                                 struct px_err *err) {
+static enum px_status check_list(const struct flow_field *field, const json_t *in, const char *at,
+                                 json_t **out, struct px_err *err) {
   char what[96];
   snprintf(what, sizeof what, "a list of %.0f to %.0f items", field->min, field->max);
   const double n = (double)json_array_size(in);
@@ -86,7 +95,8 @@ static enum px_status check_list(const struct flow_field *field, const json_t *i
     char place[POINTER_MAX];
     snprintf(place, sizeof place, "%s/%zu", at, i);
     json_t *item = NULL;
-    const enum px_status status = check_value(&field->sub[0], json_array_get(in, i), place, &item, err);
+    const enum px_status status =
+      check_value(&field->sub[0], json_array_get(in, i), place, &item, err);
     if (status || json_array_append_new(list, item) < 0) {
       json_decref(list);
       return status ? status : px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
@@ -98,12 +108,13 @@ static enum px_status check_list(const struct flow_field *field, const json_t *i
 
 bool flow_field_has_short_form(const struct flow_field *field) {
   bool alone = field->sub[0].type == FLOW_ENUM || field->sub[0].type == FLOW_TEXT;
-  for (const struct flow_field *other = field->sub + 1; other->name; other++) alone = alone && !required(other);
+  for (const struct flow_field *other = field->sub + 1; other->name; other++)
+    alone = alone && !required(other);
   return alone;
 }
 
-static enum px_status check_object(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
-                                   struct px_err *err) {
+static enum px_status check_object(const struct flow_field *field, const json_t *in, const char *at,
+                                   json_t **out, struct px_err *err) {
   if (json_is_string(in) && flow_field_has_short_form(field)) {
     json_t *whole = json_pack("{s:O}", field->sub[0].name, in);
     if (!whole) return px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
@@ -111,10 +122,12 @@ static enum px_status check_object(const struct flow_field *field, const json_t 
     json_decref(whole);
     return status;
   }
-  return json_is_object(in) ? flow_fields_check(field->sub, in, at, out, err) : wrong(field, at, "an object", err);
+  return json_is_object(in) ? flow_fields_check(field->sub, in, at, out, err)
+                            : wrong(field, at, "an object", err);
 }
 
-static enum px_status wrong_choice(const struct flow_field *field, const char *at, struct px_err *err) {
+static enum px_status wrong_choice(const struct flow_field *field, const char *at,
+                                   struct px_err *err) {
   char place[POINTER_MAX], names[160] = "";
   for (const struct flow_field *one = field->sub; one->name; one++) {
     const size_t used = strlen(names);
@@ -126,9 +139,10 @@ static enum px_status wrong_choice(const struct flow_field *field, const char *a
   return PX_E_BAD_FIELD;
 }
 
-static enum px_status check_choice(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
-                                   struct px_err *err) {
-  if (!json_is_object(in) && !json_is_string(in)) return wrong(field, at, "an object or a name", err);
+static enum px_status check_choice(const struct flow_field *field, const json_t *in, const char *at,
+                                   json_t **out, struct px_err *err) {
+  if (!json_is_object(in) && !json_is_string(in))
+    return wrong(field, at, "an object or a name", err);
   const json_t *named = json_is_string(in) ? in : json_object_get(in, field->words);
   const char *name = json_string_value(named);
   const struct flow_field *one = field->sub;
@@ -137,7 +151,9 @@ static enum px_status check_choice(const struct flow_field *field, const json_t 
   json_t *rest = json_is_string(in) ? json_object() : json_copy((json_t *)in);
   json_t *checked = NULL, *whole = json_pack("{s:s}", field->words, one->name);
   if (rest && json_is_object(in)) json_object_del(rest, field->words);
-  enum px_status status = rest ? flow_fields_check_beside(one->sub, field->words, rest, at, &checked, err) : PX_E_NO_MEMORY;
+  enum px_status status =
+    rest ? flow_fields_check_beside(one->sub, field->words, rest, at, &checked, err)
+         : PX_E_NO_MEMORY;
   if (!status && (!whole || json_object_update(whole, checked) < 0))
     status = px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
   json_decref(rest);
@@ -147,24 +163,28 @@ static enum px_status check_choice(const struct flow_field *field, const json_t 
   return status;
 }
 
-static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at, json_t **out,
-                                  struct px_err *err) {
+static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at,
+                                  json_t **out, struct px_err *err) {
   enum px_status status = PX_OK;
   switch (field->type) {
     case FLOW_CHOICE: return check_choice(field, in, at, out, err);
     case FLOW_LIST: return check_list(field, in, at, out, err);
     case FLOW_OBJECT: return check_object(field, in, at, out, err);
-    case FLOW_BOOL: status = json_is_boolean(in) ? PX_OK : wrong(field, at, "true or false", err); break;
+    case FLOW_BOOL:
+      status = json_is_boolean(in) ? PX_OK : wrong(field, at, "true or false", err);
+      break;
     case FLOW_INT:
     case FLOW_NUMBER: status = check_number(field, in, at, err); break;
     default: status = check_text(field, in, at, err);
   }
-  if (!status) *out = field->type == FLOW_INT ? json_integer((json_int_t)json_number_value(in)) : json_deep_copy(in);
+  if (!status)
+    *out = field->type == FLOW_INT ? json_integer((json_int_t)json_number_value(in))
+                                   : json_deep_copy(in);
   return status ? status : *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "checking %s", field->name);
 }
 
-static enum px_status refuse_unknown(const struct flow_field *fields, const char *beside, const json_t *in,
-                                     const char *pointer, struct px_err *err) {
+static enum px_status refuse_unknown(const struct flow_field *fields, const char *beside,
+                                     const json_t *in, const char *pointer, struct px_err *err) {
   const char *name;
   json_t *value;
   json_object_foreach((json_t *)in, name, value) {
@@ -185,8 +205,8 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const char
   return PX_OK;
 }
 
-static enum px_status check_field(const struct flow_field *field, const json_t *in, const char *at, json_t *object,
-                                  struct px_err *err) {
+static enum px_status check_field(const struct flow_field *field, const json_t *in, const char *at,
+                                  json_t *object, struct px_err *err) {
   json_t *given = json_object_get(in, field->name), *fallback = NULL, *value = NULL;
   if (!given) {
     if (!field->initial) return PX_OK;
@@ -204,14 +224,16 @@ static enum px_status check_field(const struct flow_field *field, const json_t *
   return status;
 }
 
-enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
-                                 struct px_err *err) {
+enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in,
+                                 const char *pointer, json_t **out, struct px_err *err) {
   return flow_fields_check_beside(fields, "", in, pointer, out, err);
 }
 
-enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside, const json_t *in,
-                                        const char *pointer, json_t **out, struct px_err *err) {
-  if (!json_is_object(in)) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "an object is needed here");
+enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside,
+                                        const json_t *in, const char *pointer, json_t **out,
+                                        struct px_err *err) {
+  if (!json_is_object(in))
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "an object is needed here");
   enum px_status status = refuse_unknown(fields, beside, in, pointer, err);
   if (status) return status;
   json_t *object = json_object();
@@ -221,9 +243,7 @@ enum px_status flow_fields_check_beside(const struct flow_field *fields, const c
     snprintf(at, sizeof at, "%s/%s", pointer, field->name);
     status = check_field(field, in, at, object, err);
   }
-  if (status)
-    json_decref(object);
-  else
-    *out = object;
+  if (status) json_decref(object);
+  else *out = object;
   return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Field tables: what a JSON object may hold, with bounds, defaults and help.
  *
@@ -23,16 +24,18 @@ enum flow_type {
   FLOW_ENUM,   /* one of `words`, separated by '|' */
   FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
   FLOW_OBJECT, /* `sub` */
-  FLOW_CHOICE, /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked as that;
-                * a variant with an `initial` is meant where the member is left out */
-  FLOW_LIST    /* min to max items, each checked as `sub[0]` */
+  /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked
+   * as that; a variant with an `initial` is meant where the member is left out */
+  FLOW_CHOICE,
+  FLOW_LIST /* min to max items, each checked as `sub[0]` */
 };
 
 struct flow_field {
   const char *name;
   enum flow_type type;
   double min, max;
-  const char *initial; /* JSON text of the default; NULL: optional and left out; "!": required */
+  /* JSON text of the default; NULL: optional and left out; "!": required */
+  const char *initial;
   const char *words;
   const struct flow_field *sub; /* ends with a field whose name is NULL */
   const char *help;
@@ -44,12 +47,14 @@ struct flow_field {
  * {"protocol": "coupled"}; of a choice it is the member that chooses, so "td3bc"
  * stands for {"algo": "td3bc"}. BAD_FIELD with the JSON pointer below `pointer`
  * ("" at the root). The caller owns *out. */
-enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in, const char *pointer, json_t **out,
+enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in,
+                                 const char *pointer, json_t **out,
                                  struct px_err *err) PX_MUST_CHECK;
-/* The same for an object whose caller has taken out fields that a table cannot describe: `beside` are their names, such
- * as "act_low, act_high", for errors that list the known ones. */
-enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside, const json_t *in,
-                                        const char *pointer, json_t **out, struct px_err *err) PX_MUST_CHECK;
+/* The same for an object whose caller has taken out fields that a table cannot describe: `beside`
+ * are their names, such as "act_low, act_high", for errors that list the known ones. */
+enum px_status flow_fields_check_beside(const struct flow_field *fields, const char *beside,
+                                        const json_t *in, const char *pointer, json_t **out,
+                                        struct px_err *err) PX_MUST_CHECK;
 /* Whether an object field may be given as the word of its first field. */
 bool flow_field_has_short_form(const struct flow_field *field);
 

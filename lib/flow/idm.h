@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The inverse dynamics model's options: the one place that says what each
  * profile takes, with bounds, default and help.
@@ -18,8 +19,12 @@
 extern const struct flow_field flow_idm_profiles[];
 
 /* The options of which some do not go together. */
-struct flow_idm_pairs { const char *head, *mean_loss, *compat, *inputs; uint32_t rounds, f; };
+struct flow_idm_pairs {
+  const char *head, *mean_loss, *compat, *inputs;
+  uint32_t rounds, f;
+};
 /* BAD_FIELD at the option below `pointer` that does not go with another. */
-enum px_status flow_idm_check_pairs(const struct flow_idm_pairs *pairs, const char *pointer, struct px_err *err) PX_MUST_CHECK;
+enum px_status flow_idm_check_pairs(const struct flow_idm_pairs *pairs, const char *pointer,
+                                    struct px_err *err) PX_MUST_CHECK;
 
 #endif

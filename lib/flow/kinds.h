@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Job kinds and their specs: the one table that says what each kind takes.
  *
@@ -31,16 +32,21 @@ enum flow_kind {
 struct flow_kind_info {
   const char *name;
   const struct flow_field *fields;
-  int revision; /* of the fields; it grows when they change, so that workers of before leave later jobs to later workers */
-  bool submittable; /* by POST /v1/jobs; a pipeline has its own route, the others are made by the server */
+  /* of the fields; it grows when they change, so that workers of before leave later jobs to
+   * later workers */
+  int revision;
+  /* by POST /v1/jobs; a pipeline has its own route, the others are made by the server */
+  bool submittable;
   const char *help;
 };
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind);
-/* The kinds' names in the table's order, with `between` each two; submittable: only those of POST /v1/jobs. */
+/* The kinds' names in the table's order, with `between` each two; submittable: only those of POST
+ * /v1/jobs. */
 enum { FLOW_KIND_NAMES_MAX = 256 };
 void flow_kind_names(bool submittable, const char *between, char out[FLOW_KIND_NAMES_MAX]);
 /* NOT a kind: BAD_FIELD at /kind. */
-enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status flow_kind_from(const char *name, enum flow_kind *out,
+                              struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,9 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Labellers and their options: see labellers.h. */
 #include "lib/flow/labellers.h"
 
 #include <string.h>
 
-#define END { .name = NULL }
+#define END \
+  { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
 
 static const struct flow_field IDM[] = { END };
@@ -56,7 +58,8 @@ bool flow_labeller_is_simulator(const json_t *spec) {
 }
 
 bool flow_labeller_solves(const json_t *spec) {
-  return flow_labeller_is_simulator(spec) && !json_is_false(json_object_get(json_object_get(spec, "labeller"), "solve"));
+  return flow_labeller_is_simulator(spec) &&
+         !json_is_false(json_object_get(json_object_get(spec, "labeller"), "solve"));
 }
 
 bool flow_labeller_uses_idm(const json_t *spec) {

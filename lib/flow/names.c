@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names that people choose: see names.h. */
 #include "lib/flow/names.h"
 
@@ -29,9 +30,12 @@ size_t flow_name_length(const char *text) {
 
 /* The ranges of Unicode's control and format characters that a terminal or a browser may act on. */
 static bool is_invisible(uint32_t c) {
-  static const struct { uint32_t first, last; } RANGE[] = {
-    { 0x00, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
-    { 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+  static const struct {
+    uint32_t first, last;
+  } RANGE[] = {
+    { 0x00, 0x1f },     { 0x7f, 0x9f },       { 0xad, 0xad },     { 0x61c, 0x61c },
+    { 0x200b, 0x200f }, { 0x2028, 0x202e },   { 0x2060, 0x206f }, { 0xfeff, 0xfeff },
+    { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
   };
   for (size_t i = 0; i < sizeof RANGE / sizeof *RANGE; i++)
     if (c >= RANGE[i].first && c <= RANGE[i].last) return true;
@@ -40,7 +44,8 @@ static bool is_invisible(uint32_t c) {
 
 /* Unicode's space separators. */
 static bool is_space(uint32_t c) {
-  return c == 0x20 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f || c == 0x3000;
+  return c == 0x20 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
+         c == 0x205f || c == 0x3000;
 }
 
 const char *flow_name_fault(const char *text, size_t max) {
@@ -60,10 +65,12 @@ const char *flow_name_dataset_fault(const char *text, size_t max) {
   static const char ID_PREFIX[] = "ds_";
   const char *fault = flow_name_fault(text, max);
   if (fault) return fault;
-  if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0) return "more than dots, which paths give a meaning of their own";
+  if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+    return "more than dots, which paths give a meaning of their own";
   if (strchr(text, '/')) return "free of slashes, because it stands in paths";
   const char *rest = text + sizeof ID_PREFIX - 1;
-  if (strncmp(text, ID_PREFIX, sizeof ID_PREFIX - 1) == 0 && *rest && strspn(rest, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(rest))
+  if (strncmp(text, ID_PREFIX, sizeof ID_PREFIX - 1) == 0 && *rest &&
+      strspn(rest, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(rest))
     return "unlike an id: what begins with ds_ would hide another dataset";
   return NULL;
 }

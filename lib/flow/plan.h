@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What follows what: from a checked spec to the jobs that carry it out.
  *
@@ -16,10 +17,17 @@
 
 enum { FLOW_ID_MAX = 40, FLOW_NAME_MAX = 256, FLOW_PLAN_MAX = 4096 };
 
-/* What a spec's models, label sets and jobs are, or will be when the job that makes them has ended. */
+/* What a spec's models, label sets and jobs are, or will be when the job that makes them has
+ * ended. */
 enum flow_role {
-  FLOW_ROLE_IDM, FLOW_ROLE_POLICY, FLOW_ROLE_LABELS, FLOW_ROLE_EVALUATION, FLOW_ROLE_ASSESSMENT, FLOW_ROLE_SIMULATOR,
-  FLOW_ROLE_REHEARSAL,   FLOW_ROLE_OTHER
+  FLOW_ROLE_IDM,
+  FLOW_ROLE_POLICY,
+  FLOW_ROLE_LABELS,
+  FLOW_ROLE_EVALUATION,
+  FLOW_ROLE_ASSESSMENT,
+  FLOW_ROLE_SIMULATOR,
+  FLOW_ROLE_REHEARSAL,
+  FLOW_ROLE_OTHER
 };
 struct flow_result {
   enum flow_role role;
@@ -31,16 +39,18 @@ struct flow_result {
 /* What the expansion has to know of the dataset; of an evaluation, its policy's. */
 struct flow_snapshot {
   uint32_t segments_n;
-  uint64_t trajectories_n;                          /* of the snapshot */
-  uint64_t labelled_trajectories_n, whole_trajectories_n; /* with any true action; with the true action of every step */
-  const char *env;                                  /* "" for none */
-  uint32_t obs_dim, act_dim, act_count;             /* act_count: discrete actions; 0: continuous */
-  bool has_labels;                                  /* there is a current label set */
-  struct flow_size size;                            /* of the whole dataset, for estimates */
+  uint64_t trajectories_n; /* of the snapshot */
+  /* with any true action; with the true action of every step */
+  uint64_t labelled_trajectories_n, whole_trajectories_n;
+  const char *env; /* "" for none */
+  /* act_count: discrete actions; 0: continuous */
+  uint32_t obs_dim, act_dim, act_count;
+  bool has_labels;       /* there is a current label set */
+  struct flow_size size; /* of the whole dataset, for estimates */
   int priority;
-  void (*new_id)(char id[FLOW_ID_MAX]);             /* gives "job_..." */
-  /* Looks up what has this id (mdl_, ls_, job_, sim_): NOT_FOUND, or DEPENDENCY_FAILED when its job has failed. NULL: what a
-   * spec names is not looked at. */
+  void (*new_id)(char id[FLOW_ID_MAX]); /* gives "job_..." */
+  /* Looks up what has this id (mdl_, ls_, job_, sim_): NOT_FOUND, or DEPENDENCY_FAILED when its job
+   * has failed. NULL: what a spec names is not looked at. */
   enum px_status (*find)(void *ctx, const char *id, struct flow_result *out, struct px_err *err);
   void *find_ctx;
 };
@@ -49,7 +59,7 @@ struct flow_job {
   char id[FLOW_ID_MAX], parent[FLOW_ID_MAX]; /* parent "" for none */
   enum flow_kind kind;
   char name[FLOW_NAME_MAX];
-  char *spec_json;  /* compact JSON text */
+  char *spec_json; /* compact JSON text */
   char (*needs)[FLOW_ID_MAX];
   size_t needs_n;
   int priority;
@@ -61,12 +71,13 @@ struct flow_plan {
 };
 
 /* `spec` is as given by the user: it is checked and completed here. A pipeline
- * without any labelled trajectory, or whose mask leaves none, is NO_LABELS unless a simulator labels alone; an
- * oracle without known truth, a mask whose numbers name no protocol or contradict
+ * without any labelled trajectory, or whose mask leaves none, is NO_LABELS unless a simulator
+ * labels alone; an oracle without known truth, a mask whose numbers name no protocol or contradict
  * each other, and whatever does not go together (check.h), BAD_FIELD.
  * Ids of models and label sets in the spec become needs. */
-enum px_status flow_plan(enum flow_kind kind, const json_t *spec, const struct flow_snapshot *snapshot,
-                         struct flow_plan *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status flow_plan(enum flow_kind kind, const json_t *spec,
+                         const struct flow_snapshot *snapshot, struct flow_plan *out,
+                         struct px_err *err) PX_MUST_CHECK;
 void flow_plan_free(struct flow_plan *plan);
 
 #endif

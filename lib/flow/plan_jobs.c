@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The jobs of a plan, and which needs which: see plan_parts.h. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +9,9 @@
 #include "lib/base/mem.h"
 #include "lib/flow/plan_parts.h"
 
-enum px_status plan_no_memory(struct px_err *err) { return px_fail(err, PX_E_NO_MEMORY, "planning jobs"); }
+enum px_status plan_no_memory(struct px_err *err) {
+  return px_fail(err, PX_E_NO_MEMORY, "planning jobs");
+}
 
 enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err) {
   for (size_t i = 0; i < job->needs_n; i++)
@@ -27,12 +30,13 @@ static enum px_status need_maker(struct flow_job *job, const char *result, struc
   return plan_need(job, id, err);
 }
 
-static enum px_status need_references(struct flow_job *job, const json_t *spec, struct px_err *err) {
+static enum px_status need_references(struct flow_job *job, const json_t *spec,
+                                      struct px_err *err) {
   enum px_status status = PX_OK;
   size_t i;
   json_t *item;
-  json_array_foreach(json_object_get(spec, "models"), i, item)
-    if (!status) status = need_maker(job, json_string_value(item), err);
+  json_array_foreach(json_object_get(spec, "models"), i, item) if (!status) status =
+    need_maker(job, json_string_value(item), err);
   json_array_foreach(json_object_get(spec, "runs"), i, item) {
     if (!status) status = need_maker(job, json_string_value(json_object_get(item, "model")), err);
     static const char *const JUDGES[] = { "selection", "evaluation", "assessment" };
@@ -54,19 +58,22 @@ static enum px_status need_references(struct flow_job *job, const json_t *spec, 
   return status;
 }
 
-enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency, size_t *at,
-                        struct px_err *err, const char *name, ...) {
+enum px_status plan_add(struct planner *p, enum flow_kind kind, json_t *spec, int urgency,
+                        size_t *at, struct px_err *err, const char *name, ...) {
   if (!spec) return plan_no_memory(err);
   struct flow_plan *plan = p->plan;
   json_t *whole = NULL;
-  enum px_status status = flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
+  enum px_status status =
+    flow_fields_check(flow_kind_info(kind)->fields, spec, "/spec", &whole, err);
   json_decref(spec);
   if (status) return status;
-  struct flow_job *jobs = plan->n < FLOW_PLAN_MAX ? px_mem_realloc(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
+  struct flow_job *jobs =
+    plan->n < FLOW_PLAN_MAX ? px_mem_realloc(plan->jobs, plan->n + 1, sizeof *jobs) : NULL;
   if (!jobs) {
     json_decref(whole);
-    return plan->n < FLOW_PLAN_MAX ? plan_no_memory(err)
-                                   : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
+    return plan->n < FLOW_PLAN_MAX
+             ? plan_no_memory(err)
+             : px_fail(err, PX_E_TOO_LARGE, "this would be more than %d jobs", FLOW_PLAN_MAX);
   }
   plan->jobs = jobs;
   struct flow_job *job = &jobs[plan->n++];
@@ -108,6 +115,7 @@ enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct
 }
 
 bool plan_hides(const json_t *spec) {
-  const char *protocol = json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
+  const char *protocol =
+    json_string_value(json_object_get(json_object_get(spec, "mask"), "protocol"));
   return protocol && strcmp(protocol, "none") != 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A label job with what it needs: see plan_parts.h. */
 #include <stdio.h>
 
@@ -7,9 +8,10 @@
 
 enum { SHARDS_DEFAULT = 8 };
 
-/* A simulator is tried on the true actions that `mask` leaves, before any label is made. Gives the job's id; "": none is known. */
-static enum px_status add_check(struct planner *p, const json_t *spec, const json_t *mask, int urgency, char id[FLOW_ID_MAX],
-                                struct px_err *err) {
+/* A simulator is tried on the true actions that `mask` leaves, before any label is made. Gives the
+ * job's id; "": none is known. */
+static enum px_status add_check(struct planner *p, const json_t *spec, const json_t *mask,
+                                int urgency, char id[FLOW_ID_MAX], struct px_err *err) {
   const json_t *labeller = json_object_get(spec, "labeller");
   *id = '\0';
   if (!flow_labeller_is_simulator(spec) || !p->snapshot->labelled_trajectories_n) return PX_OK;
@@ -22,7 +24,8 @@ static enum px_status add_check(struct planner *p, const json_t *spec, const jso
     return plan_no_memory(err);
   }
   size_t at;
-  const enum px_status status = plan_add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
+  const enum px_status status =
+    plan_add(p, FLOW_CHECK_SIMULATOR, check, urgency, &at, err, "label/check");
   if (!status) snprintf(id, FLOW_ID_MAX, "%s", p->plan->jobs[at].id);
   return status;
 }
@@ -33,7 +36,8 @@ struct labelling {
 };
 
 /* The net that inverts the simulator as the check left it, where one is asked for. */
-static enum px_status add_inverse(struct planner *p, const json_t *spec, int urgency, struct labelling *l, struct px_err *err) {
+static enum px_status add_inverse(struct planner *p, const json_t *spec, int urgency,
+                                  struct labelling *l, struct px_err *err) {
   const json_t *labeller = json_object_get(spec, "labeller");
   const json_t *net = json_object_get(labeller, "net");
   if (!flow_labeller_is_simulator(spec) || !net) return PX_OK;
@@ -46,20 +50,23 @@ static enum px_status add_inverse(struct planner *p, const json_t *spec, int urg
     return plan_no_memory(err);
   }
   size_t at;
-  const enum px_status status = plan_add(p, FLOW_TRAIN_INVERSE, inverse, urgency, &at, err, "label/net");
+  const enum px_status status =
+    plan_add(p, FLOW_TRAIN_INVERSE, inverse, urgency, &at, err, "label/net");
   if (!status) plan_result_id("mdl", p->plan->jobs[at].id, l->inverse);
   return status;
 }
 
 /* One shard's spec: segments [first, after) of what the label job labels. */
-static json_t *shard_spec(const json_t *spec, const struct labelling *l, uint32_t first, uint32_t after) {
+static json_t *shard_spec(const json_t *spec, const struct labelling *l, uint32_t first,
+                          uint32_t after) {
   json_t *part = plan_base(spec, false);
   const json_t *models = json_object_get(spec, "models");
   if (!part || (models && json_object_set(part, "models", (json_t *)(uintptr_t)models) < 0) ||
       json_object_set_new(part, "label_job", json_string(l->job)) < 0 ||
       json_object_set_new(part, "first", json_integer(first)) < 0 ||
       json_object_set_new(part, "count", json_integer(after - first)) < 0 ||
-      (flow_labeller_is_simulator(spec) && json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
+      (flow_labeller_is_simulator(spec) &&
+       json_object_set(part, "labeller", json_object_get(spec, "labeller")) < 0) ||
       (*l->check && json_object_set_new(part, "check", json_string(l->check)) < 0) ||
       (*l->inverse && json_object_set_new(part, "inverse", json_string(l->inverse)) < 0)) {
     json_decref(part);
@@ -68,9 +75,10 @@ static json_t *shard_spec(const json_t *spec, const struct labelling *l, uint32_
   return part;
 }
 
-enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_t *mask, int urgency, size_t *at,
-                              struct px_err *err) {
-  const enum flow_kind kind = flow_labeller_is_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
+enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_t *mask,
+                              int urgency, size_t *at, struct px_err *err) {
+  const enum flow_kind kind =
+    flow_labeller_is_simulator(spec) ? FLOW_SIMULATE_SHARD : FLOW_LABEL_SHARD;
   const uint32_t segments = (uint32_t)json_integer_value(json_object_get(spec, "segments"));
   const json_t *given = json_object_get(spec, "shards");
   uint32_t shards = given ? (uint32_t)json_integer_value(given) : SHARDS_DEFAULT;
@@ -91,7 +99,8 @@ enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_
     const uint32_t first = (uint32_t)((uint64_t)segments * i / shards);
     const uint32_t after = (uint32_t)((uint64_t)segments * (i + 1) / shards);
     size_t shard;
-    status = plan_add(p, kind, shard_spec(spec, &l, first, after), urgency, &shard, err, "label/%u", i);
+    status =
+      plan_add(p, kind, shard_spec(spec, &l, first, after), urgency, &shard, err, "label/%u", i);
     if (!status) status = plan_need_job(p, *at, shard, err);
   }
   return status;

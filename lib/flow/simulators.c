@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Users' simulators: see simulators.h. */
 #include "lib/flow/simulators.h"
 
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define END { .name = NULL }
+#define END \
+  { .name = NULL }
 #define SCALE_MAX 1e9
 #define SCALE_LEAST 1e-6
 #define FLOAT32_DIGITS 16777216.0 /* 2^24: more than this beside 1 leaves nothing of the 1 */
@@ -20,9 +22,14 @@ static const struct flow_field A_BOUND[] = {
 #define OF(words) \
   { "of", FLOW_TEXT, 1, 64, "!", NULL, NULL, words }
 #define LINEAR \
-  { "scale", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "1", NULL, NULL, \
-    "Factor to the dataset's units; from 1e-6 up, or negative so" }, \
-  { "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, "Added after it; at most 2^24 times scale" }
+  { "scale",    FLOW_NUMBER, \
+    -SCALE_MAX, SCALE_MAX, \
+    "1",        NULL, \
+    NULL,       "Factor to the dataset's units; at least 1e-6, or at most -1e-6" }, \
+  { \
+    "offset", FLOW_NUMBER, -SCALE_MAX, SCALE_MAX, "0", NULL, NULL, \
+      "Added after it; at most 2^24 times scale" \
+  }
 static const struct flow_field OBSERVATION[] = {
   OF("qpos or qvel, whole, from:to or one index: qpos[1:], qvel[0:3], qpos[2]"),
   { "clip", FLOW_LIST, 2, 2, NULL, NULL, A_BOUND,
@@ -98,24 +105,26 @@ static enum px_status bad(const char *at, const char *text, const struct flow_si
              "and %u controls (ctrl)",
              text, m->nq, m->nv, m->nu);
   px_fail_hint(err, action ? "Such as ctrl, ctrl[0:3] or ctrl[2]."
-                          : "Such as qpos[1:], qvel or qpos[2].");
+                           : "Such as qpos[1:], qvel or qpos[2].");
   return PX_E_BAD_FIELD;
 }
 
 /* Data and labels are float32: what is lost in them nobody can solve for. */
-static enum px_status check_linear(const struct flow_sim_term *term, const char *at, const char *text,
-                                   struct px_err *err) {
+static enum px_status check_linear(const struct flow_sim_term *term, const char *at,
+                                   const char *text, struct px_err *err) {
   char place[64];
   snprintf(place, sizeof place, "%s/%s", at, fabs(term->scale) < SCALE_LEAST ? "scale" : "offset");
   if (fabs(term->scale) < SCALE_LEAST)
-    return px_fail_at(err, PX_E_BAD_FIELD, place,
-                      "a scale of %g leaves nothing of %.64s: %g to %g are possible, or negative so",
-                      term->scale, text, SCALE_LEAST, SCALE_MAX);
+    return px_fail_at(
+      err, PX_E_BAD_FIELD, place,
+      "a scale of %g leaves nothing of %.64s: %g to %g are possible, or negative so", term->scale,
+      text, SCALE_LEAST, SCALE_MAX);
   if (fabs(term->offset) <= FLOAT32_DIGITS * fabs(term->scale)) return PX_OK;
-  return px_fail_at(err, PX_E_BAD_FIELD, place,
-                    "an offset of %g with a scale of %g leaves nothing of %.64s in float32: at most "
-                    "%g is possible",
-                    term->offset, term->scale, text, FLOAT32_DIGITS * fabs(term->scale));
+  return px_fail_at(
+    err, PX_E_BAD_FIELD, place,
+    "an offset of %g with a scale of %g leaves nothing of %.64s in float32: at most "
+    "%g is possible",
+    term->offset, term->scale, text, FLOAT32_DIGITS * fabs(term->scale));
 }
 
 /* Adds the terms of one part to the n that there are, each number of the state once. */

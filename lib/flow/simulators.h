@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Users' simulators: what POST /v1/simulators takes, and what a declared layout means for a
  * compiled model.

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Columns: arrays of a file, read row by row. A column belongs to one thread.
  */
 #ifndef PX_READ_COLUMN_H
 #define PX_READ_COLUMN_H
 
-#include <stdint.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/base/fail.h"
 
@@ -22,7 +23,7 @@ struct px_column {
 /* Closes what is open; a zeroed column is none. */
 void px_column_close(struct px_column *column);
 /* BAD_DATA unless it has that many columns (`what` declares them). */
-enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status px_column_expect(const struct px_column *column, uint32_t cols, const char *what,
+                                struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Content-Encoding decoded while a body arrives: see decode.h. */
 #include "lib/read/decode.h"
 
@@ -26,20 +27,27 @@ struct px_decoder {
   uint8_t out[OUT_BYTES];
 };
 
-enum px_status px_decoder_parse_encoding(const char *value, enum px_encoding *out, struct px_err *err) {
-  static const struct { const char *word; enum px_encoding encoding; } words[] = {
-    { "", PX_ENCODING_IDENTITY }, { "identity", PX_ENCODING_IDENTITY }, { "gzip", PX_ENCODING_GZIP },
-    { "x-gzip", PX_ENCODING_GZIP }, { "zstd", PX_ENCODING_ZSTD },
+enum px_status px_decoder_parse_encoding(const char *value, enum px_encoding *out,
+                                         struct px_err *err) {
+  static const struct {
+    const char *word;
+    enum px_encoding encoding;
+  } words[] = {
+    { "", PX_ENCODING_IDENTITY }, { "identity", PX_ENCODING_IDENTITY },
+    { "gzip", PX_ENCODING_GZIP }, { "x-gzip", PX_ENCODING_GZIP },
+    { "zstd", PX_ENCODING_ZSTD },
   };
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (!strcasecmp(words[i].word, value ? value : "")) {
       *out = words[i].encoding;
       return PX_OK;
     }
-  return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the content encoding '%.80s' is not one of gzip, zstd, identity", value);
+  return px_fail(err, PX_E_UNSUPPORTED_MEDIA,
+                 "the content encoding '%.80s' is not one of gzip, zstd, identity", value);
 }
 
-struct px_decoder *px_decoder_new(enum px_encoding encoding, int fd, uint64_t max_bytes, uint32_t max_ratio) {
+struct px_decoder *px_decoder_new(enum px_encoding encoding, int fd, uint64_t max_bytes,
+                                  uint32_t max_ratio) {
   struct px_decoder *d = calloc(1, sizeof *d);
   if (!d) return NULL;
   d->encoding = encoding;
@@ -52,19 +60,24 @@ struct px_decoder *px_decoder_new(enum px_encoding encoding, int fd, uint64_t ma
     ZSTD_freeDCtx(d->zstd);
     d->zstd = NULL;
   }
-  const bool made = encoding == PX_ENCODING_GZIP ? d->gzip_begun : encoding == PX_ENCODING_ZSTD ? d->zstd != NULL : true;
+  const bool made = encoding == PX_ENCODING_GZIP   ? d->gzip_begun
+                    : encoding == PX_ENCODING_ZSTD ? d->zstd != NULL
+                                                   : true;
   if (made) return d;
   px_decoder_free(d);
   return NULL;
 }
 
-static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n, struct px_err *err) {
+static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n,
+                          struct px_err *err) {
   d->out_bytes += n;
   if (d->out_bytes > d->max_bytes)
-    return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " bytes", d->max_bytes);
+    return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " bytes",
+                   d->max_bytes);
   if (d->encoding != PX_ENCODING_IDENTITY && d->out_bytes > PX_DECODE_FREE_BYTES &&
       d->out_bytes / d->max_ratio > d->in_bytes)
-    return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " times its size", d->max_ratio);
+    return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " times its size",
+                   d->max_ratio);
   PX_CRASH_POINT("spool_write", "before");
   while (n) {
     const ssize_t put = write(d->fd, bytes, n);
@@ -77,18 +90,21 @@ static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n, 
   return PX_OK;
 }
 
-static enum px_status feed_gzip(struct px_decoder *d, const uint8_t *bytes, size_t n, struct px_err *err) {
+static enum px_status feed_gzip(struct px_decoder *d, const uint8_t *bytes, size_t n,
+                                struct px_err *err) {
   d->gzip.next_in = (Bytef *)bytes;
   d->gzip.avail_in = (uInt)n;
   do {
-    if (d->between && d->gzip.avail_in && inflateReset(&d->gzip) == Z_OK) d->between = false; /* another member */
+    /* another member */
+    if (d->between && d->gzip.avail_in && inflateReset(&d->gzip) == Z_OK) d->between = false;
     if (d->between) break;
     d->gzip.next_out = d->out;
     d->gzip.avail_out = OUT_BYTES;
     const int result = inflate(&d->gzip, Z_NO_FLUSH);
     if (result == Z_MEM_ERROR) return px_fail(err, PX_E_NO_MEMORY, "no memory to decode the body");
     if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
-      return px_fail(err, PX_E_BAD_REQUEST, "the body is not valid gzip: %s", d->gzip.msg ? d->gzip.msg : "broken");
+      return px_fail(err, PX_E_BAD_REQUEST, "the body is not valid gzip: %s",
+                     d->gzip.msg ? d->gzip.msg : "broken");
     d->between = result == Z_STREAM_END;
     const enum px_status status = put(d, d->out, OUT_BYTES - d->gzip.avail_out, err);
     if (status) return status;
@@ -96,12 +112,15 @@ static enum px_status feed_gzip(struct px_decoder *d, const uint8_t *bytes, size
   return PX_OK;
 }
 
-static enum px_status feed_zstd(struct px_decoder *d, const uint8_t *bytes, size_t n, struct px_err *err) {
+static enum px_status feed_zstd(struct px_decoder *d, const uint8_t *bytes, size_t n,
+                                struct px_err *err) {
   ZSTD_inBuffer in = { bytes, n, 0 };
   for (bool full = false; in.pos < in.size || full;) {
     ZSTD_outBuffer out = { d->out, OUT_BYTES, 0 };
     const size_t left = ZSTD_decompressStream(d->zstd, &out, &in);
-    if (ZSTD_isError(left)) return px_fail(err, PX_E_BAD_REQUEST, "the body is not valid zstd: %s", ZSTD_getErrorName(left));
+    if (ZSTD_isError(left))
+      return px_fail(err, PX_E_BAD_REQUEST, "the body is not valid zstd: %s",
+                     ZSTD_getErrorName(left));
     d->between = left == 0;
     full = out.pos == out.size && !d->between;
     const enum px_status status = put(d, d->out, out.pos, err);
@@ -110,8 +129,10 @@ static enum px_status feed_zstd(struct px_decoder *d, const uint8_t *bytes, size
   return PX_OK;
 }
 
-enum px_status px_decoder_feed(struct px_decoder *d, const void *bytes, size_t n, struct px_err *err) {
-  enum { PIECE_BYTES = 1 << 20 }; /* so that the ratio is looked at as the body comes, and zlib's uInt suffices */
+enum px_status px_decoder_feed(struct px_decoder *d, const void *bytes, size_t n,
+                               struct px_err *err) {
+  /* so that the ratio is looked at as the body comes, and zlib's uInt suffices */
+  enum { PIECE_BYTES = 1 << 20 };
   for (const uint8_t *p = bytes; n;) {
     const size_t piece = n < PIECE_BYTES ? n : PIECE_BYTES;
     d->in_bytes += piece;

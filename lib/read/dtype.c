@@ -1,35 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of files made float32: see dtype.h. */
 #include "lib/read/dtype.h"
 
 #include <math.h>
 #include <string.h>
 
-#define NUMBER_TYPES         \
-  X(FLOAT, 4, float)         \
-  X(FLOAT, 8, double)        \
-  X(INT, 1, int8_t)          \
-  X(INT, 2, int16_t)         \
-  X(INT, 4, int32_t)         \
-  X(INT, 8, int64_t)         \
-  X(UINT, 1, uint8_t)        \
-  X(UINT, 2, uint16_t)       \
-  X(UINT, 4, uint32_t)       \
+#define NUMBER_TYPES \
+  X(FLOAT, 4, float) \
+  X(FLOAT, 8, double) \
+  X(INT, 1, int8_t) \
+  X(INT, 2, int16_t) \
+  X(INT, 4, int32_t) \
+  X(INT, 8, int64_t) \
+  X(UINT, 1, uint8_t) \
+  X(UINT, 2, uint16_t) \
+  X(UINT, 4, uint32_t) \
   X(UINT, 8, uint64_t)
 
-#define X(kind, size, type)                                              \
-  static void from_##type(const char *src, size_t n, float *dst) {       \
-    for (size_t i = 0; i < n; i++) {                                     \
-      type value;                                                        \
-      memcpy(&value, src + i * size, size);                              \
-      dst[i] = (float)value;                                             \
-    }                                                                    \
-  }                                                                      \
+#define X(kind, size, type) \
+  static void from_##type(const char *src, size_t n, float *dst) { \
+    for (size_t i = 0; i < n; i++) { \
+      type value; \
+      memcpy(&value, src + i * size, size); \
+      dst[i] = (float)value; \
+    } \
+  } \
   static void wide_from_##type(const char *src, size_t n, double *dst) { \
-    for (size_t i = 0; i < n; i++) {                                     \
-      type value;                                                        \
-      memcpy(&value, src + i * size, size);                              \
-      dst[i] = (double)value;                                            \
-    }                                                                    \
+    for (size_t i = 0; i < n; i++) { \
+      type value; \
+      memcpy(&value, src + i * size, size); \
+      dst[i] = (double)value; \
+    } \
   }
 NUMBER_TYPES
 #undef X
@@ -60,11 +61,10 @@ static void from_bfloat(const char *src, size_t n, float *dst) {
 }
 
 typedef void convert_fn(const char *src, size_t n, float *dst);
-static convert_fn *const converters[PX_DTYPE_KIND_N][9] = {
-  [PX_DTYPE_FLOAT][2] = from_half,
-  [PX_DTYPE_BFLOAT][2] = from_bfloat,
+static convert_fn *const converters[PX_DTYPE_KIND_N][9] = { [PX_DTYPE_FLOAT][2] = from_half,
+                                                            [PX_DTYPE_BFLOAT][2] = from_bfloat,
 #define X(kind, size, type) [PX_DTYPE_##kind][size] = from_##type,
-  NUMBER_TYPES
+                                                            NUMBER_TYPES
 #undef X
 };
 

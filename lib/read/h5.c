@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading HDF5 that nobody vouches for: see h5.h. */
 #include "lib/read/h5.h"
 
@@ -14,8 +15,11 @@
 enum {
   LZF = 32000,                 /* h5py's, by its registered number */
   CHUNK_MAX_BYTES = 256 << 20, /* a chunk is unpacked whole */
-  CACHES_MAX_BYTES = 1 << 30,  /* for a row of chunks of every array that is open, so that each is unpacked once */
-  USUAL_CACHE_BYTES = 1 << 20, USUAL_CACHE_CHUNKS = 521, CACHE_SLOTS = 4099,
+  /* for a row of chunks of every array that is open, so that each is unpacked once */
+  CACHES_MAX_BYTES = 1 << 30,
+  USUAL_CACHE_BYTES = 1 << 20,
+  USUAL_CACHE_CHUNKS = 521,
+  CACHE_SLOTS = 4099,
   SCRATCH_MAX_BYTES = 256 << 10,
 };
 
@@ -28,7 +32,8 @@ static herr_t first_message(unsigned n, const H5E_error2_t *e, void *text) {
 static enum px_status h5_fail(const char *path, struct px_err *err, const char *what) {
   char text[160] = "no reason given";
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first_message, text);
-  return px_fail_at(err, PX_E_BAD_DATA, path, "HDF5: %s%s%s%s (%s)", what, *path ? " '" : "", path, *path ? "'" : "", text);
+  return px_fail_at(err, PX_E_BAD_DATA, path, "HDF5: %s%s%s%s (%s)", what, *path ? " '" : "", path,
+                    *path ? "'" : "", text);
 }
 
 /* The library asks to copy and to free the file's image; the mapping is one for all. */
@@ -36,7 +41,8 @@ static void *image_malloc(size_t n, H5FD_file_image_op_t op, void *udata) {
   (void)n, (void)op;
   return udata;
 }
-static void *image_memcpy(void *dst, const void *src, size_t n, H5FD_file_image_op_t op, void *udata) {
+static void *image_memcpy(void *dst, const void *src, size_t n, H5FD_file_image_op_t op,
+                          void *udata) {
   (void)src, (void)n, (void)op, (void)udata;
   return dst;
 }
@@ -70,20 +76,24 @@ enum px_status px_h5_open(const void *bytes, size_t n, hid_t *file, struct px_er
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   H5PLset_loading_state(0); /* no filter plugins from disk */
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-  H5FD_file_image_callbacks_t callbacks = { image_malloc, image_memcpy, NULL, image_free, udata_copy, udata_free,
-                                            (void *)bytes };
+  H5FD_file_image_callbacks_t callbacks = { image_malloc, image_memcpy, NULL,         image_free,
+                                            udata_copy,   udata_free,   (void *)bytes };
   hid_t opened = H5I_INVALID_HID;
-  if (access >= 0 && H5Pset_fapl_core(access, 1 << 20, 0) >= 0 && H5Pset_file_image_callbacks(access, &callbacks) >= 0 &&
+  if (access >= 0 && H5Pset_fapl_core(access, 1 << 20, 0) >= 0 &&
+      H5Pset_file_image_callbacks(access, &callbacks) >= 0 &&
       H5Pset_file_image(access, (void *)bytes, n) >= 0)
-    opened = H5Fopen("/upload", H5F_ACC_RDONLY, access); /* a name only: the core driver opens nothing */
-  const enum px_status status = opened < 0 ? h5_fail("", err, "this is not a complete HDF5 file") : PX_OK;
+    /* a name only: the core driver opens nothing */
+    opened = H5Fopen("/upload", H5F_ACC_RDONLY, access);
+  const enum px_status status =
+    opened < 0 ? h5_fail("", err, "this is not a complete HDF5 file") : PX_OK;
   H5Pclose(access);
   if (!status) *file = opened;
   return status;
 }
 
 /* One component of a path; `at` is the group, `path` names the place in errors. */
-static enum px_status kind_at(hid_t at, const char *name, const char *path, enum px_h5_kind *kind, struct px_err *err) {
+static enum px_status kind_at(hid_t at, const char *name, const char *path, enum px_h5_kind *kind,
+                              struct px_err *err) {
   H5L_info_t link;
   H5O_info_t object;
   const htri_t exists = H5Lexists(at, name, H5P_DEFAULT);
@@ -92,9 +102,11 @@ static enum px_status kind_at(hid_t at, const char *name, const char *path, enum
   if (!exists) return PX_OK;
   if (H5Lget_info(at, name, &link, H5P_DEFAULT) < 0) return h5_fail(path, err, "cannot look up");
   if (link.type != H5L_TYPE_HARD)
-    return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is %s link; the data must be in the file itself", path,
+    return px_fail_at(err, PX_E_BAD_DATA, path,
+                      "'%s' is %s link; the data must be in the file itself", path,
                       link.type == H5L_TYPE_SOFT ? "a soft" : "an external");
-  if (H5Oget_info_by_name2(at, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0) return h5_fail(path, err, "cannot open");
+  if (H5Oget_info_by_name2(at, name, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0)
+    return h5_fail(path, err, "cannot open");
   if (object.type != H5O_TYPE_GROUP && object.type != H5O_TYPE_DATASET)
     return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is neither a group nor a dataset", path);
   *kind = object.type == H5O_TYPE_GROUP ? PX_H5_GROUP : PX_H5_DATASET;
@@ -143,9 +155,10 @@ struct h5_column {
 static enum px_status read_rows(struct h5_column *c, size_t rows, void *dst, struct px_err *err) {
   const hsize_t start[2] = { c->row, 0 }, count[2] = { rows, c->cols };
   const hid_t memory = c->rank ? H5Screate_simple(c->rank, count, NULL) : H5Scopy(c->space);
-  const bool read = memory >= 0 &&
-                    (!c->rank || H5Sselect_hyperslab(c->space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0) &&
-                    H5Dread(c->dataset, c->type, memory, c->space, H5P_DEFAULT, dst) >= 0;
+  const bool read =
+    memory >= 0 &&
+    (!c->rank || H5Sselect_hyperslab(c->space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0) &&
+    H5Dread(c->dataset, c->type, memory, c->space, H5P_DEFAULT, dst) >= 0;
   const enum px_status status = read ? PX_OK : h5_fail(c->path, err, "cannot read");
   H5Sclose(memory);
   c->row += rows;
@@ -179,10 +192,13 @@ static void h5_close(void *ctx) {
 static bool is_ieee(hid_t type, size_t bytes) {
   static const size_t exponent_bits[9] = { [2] = 5, [4] = 8, [8] = 11 };
   size_t sign, exponent, exponent_n, fraction, fraction_n;
-  if (bytes > 8 || !exponent_bits[bytes] || H5Tget_fields(type, &sign, &exponent, &exponent_n, &fraction, &fraction_n) < 0)
+  if (bytes > 8 || !exponent_bits[bytes] ||
+      H5Tget_fields(type, &sign, &exponent, &exponent_n, &fraction, &fraction_n) < 0)
     return false;
-  return exponent_n == exponent_bits[bytes] && fraction == 0 && fraction_n == exponent && sign == exponent + exponent_n &&
-         sign == bytes * 8 - 1 && H5Tget_ebias(type) == (1u << (exponent_n - 1)) - 1 && H5Tget_norm(type) == H5T_NORM_IMPLIED;
+  return exponent_n == exponent_bits[bytes] && fraction == 0 && fraction_n == exponent &&
+         sign == exponent + exponent_n && sign == bytes * 8 - 1 &&
+         H5Tget_ebias(type) == (1u << (exponent_n - 1)) - 1 &&
+         H5Tget_norm(type) == H5T_NORM_IMPLIED;
 }
 
 static bool number_of(hid_t type, struct px_array_dtype *out) {
@@ -197,20 +213,25 @@ static bool number_of(hid_t type, struct px_array_dtype *out) {
   if (bytes > 8 || (class != H5T_INTEGER && class != H5T_FLOAT)) return false;
   const H5T_order_t order = H5Tget_order(type);
   if (order != H5T_ORDER_LE && order != H5T_ORDER_BE) return false;
-  if (class == H5T_INTEGER && (H5Tget_precision(type) != bytes * 8 || H5Tget_offset(type) != 0)) return false;
+  if (class == H5T_INTEGER && (H5Tget_precision(type) != bytes * 8 || H5Tget_offset(type) != 0))
+    return false;
   if (class == H5T_FLOAT && !is_ieee(type, bytes)) return false;
-  *out = (struct px_array_dtype){
-    class == H5T_FLOAT ? PX_DTYPE_FLOAT : H5Tget_sign(type) == H5T_SGN_NONE ? PX_DTYPE_UINT : PX_DTYPE_INT,
-    (uint32_t)bytes, order == H5T_ORDER_BE
-  };
+  *out = (struct px_array_dtype){ class == H5T_FLOAT                  ? PX_DTYPE_FLOAT
+                                  : H5Tget_sign(type) == H5T_SGN_NONE ? PX_DTYPE_UINT
+                                                                      : PX_DTYPE_INT,
+                                  (uint32_t)bytes, order == H5T_ORDER_BE };
   return px_dtype_known(*out);
 }
 
 /* Others in use, by their registered numbers (HDF Group, Registered Filter Plugins). */
 static const char *filter_name(H5Z_filter_t filter) {
-  static const struct { H5Z_filter_t filter; const char *name; } NAMES[] = {
-    { H5Z_FILTER_NBIT, "n-bit" }, { 305, "LZO" }, { 307, "bzip2" }, { LZF, "lzf" }, { 32001, "Blosc" }, { 32004, "LZ4" },
-    { 32008, "bitshuffle" }, { 32013, "ZFP" }, { 32015, "Zstandard" }, { 32026, "Blosc2" },
+  static const struct {
+    H5Z_filter_t filter;
+    const char *name;
+  } NAMES[] = {
+    { H5Z_FILTER_NBIT, "n-bit" }, { 305, "LZO" },      { 307, "bzip2" },        { LZF, "lzf" },
+    { 32001, "Blosc" },           { 32004, "LZ4" },    { 32008, "bitshuffle" }, { 32013, "ZFP" },
+    { 32015, "Zstandard" },       { 32026, "Blosc2" },
   };
   for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
     if (NAMES[i].filter == filter) return NAMES[i].name;
@@ -218,16 +239,24 @@ static const char *filter_name(H5Z_filter_t filter) {
 }
 
 static enum px_status refuse_filter(H5Z_filter_t filter, const char *path, struct px_err *err) {
-  px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d (%s); only gzip, lzf, szip, scale-offset, shuffle and "
-             "fletcher32 are read", path, (int)filter, filter_name(filter));
-  if (filter == LZF) px_fail_hint(err, "The service reads lzf where Debian's packages hdf5-plugin-lzf and liblzf1 are installed. Or repack the "
-                                      "file where it can be read: h5repack -f GZIP=4 IN OUT.");
-  else px_fail_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's compression='gzip'.");
+  px_fail_at(
+    err, PX_E_BAD_DATA, path,
+    "'%s' is packed with HDF5 filter %d (%s); only gzip, lzf, szip, scale-offset, shuffle and "
+    "fletcher32 are read",
+    path, (int)filter, filter_name(filter));
+  if (filter == LZF)
+    px_fail_hint(err, "The service reads lzf where Debian's packages hdf5-plugin-lzf and liblzf1 "
+                      "are installed. Or repack the "
+                      "file where it can be read: h5repack -f GZIP=4 IN OUT.");
+  else
+    px_fail_hint(err, "Repack the file where it can be read: h5repack -f GZIP=4 IN OUT, or h5py's "
+                      "compression='gzip'.");
   return PX_E_BAD_DATA;
 }
 
 static enum px_status check_filters(hid_t plist, const char *path, struct px_err *err) {
-  static const H5Z_filter_t known[] = { H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32, H5Z_FILTER_SZIP,
+  static const H5Z_filter_t known[] = { H5Z_FILTER_DEFLATE,     H5Z_FILTER_SHUFFLE,
+                                        H5Z_FILTER_FLETCHER32,  H5Z_FILTER_SZIP,
                                         H5Z_FILTER_SCALEOFFSET, LZF };
   enum { KNOWN_N = sizeof known / sizeof *known };
   bool seen[KNOWN_N] = { false };
@@ -236,25 +265,33 @@ static enum px_status check_filters(hid_t plist, const char *path, struct px_err
   for (int i = 0; i < filters_n; i++) {
     unsigned flags;
     size_t values_n = 0, at = 0;
-    const H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values_n, NULL, 0, NULL, NULL);
+    const H5Z_filter_t filter =
+      H5Pget_filter2(plist, (unsigned)i, &flags, &values_n, NULL, 0, NULL, NULL);
     while (at < KNOWN_N && filter != known[at]) at++;
     if (at == KNOWN_N || H5Zfilter_avail(filter) <= 0) return refuse_filter(filter, path, err);
-    if (seen[at]) return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d twice", path, (int)filter);
+    if (seen[at])
+      return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is packed with HDF5 filter %d twice", path,
+                        (int)filter);
     seen[at] = true;
   }
   return PX_OK;
 }
 
 /* How an array is cut into chunks: zeros when it is not. */
-struct chunks { size_t bytes, across_n; uint64_t down_n; };
+struct chunks {
+  size_t bytes, across_n;
+  uint64_t down_n;
+};
 
-static enum px_status measure_chunks(struct h5_column *c, hid_t plist, const hsize_t dims[2], struct chunks *out,
-                                     struct px_err *err) {
+static enum px_status measure_chunks(struct h5_column *c, hid_t plist, const hsize_t dims[2],
+                                     struct chunks *out, struct px_err *err) {
   hsize_t chunk[2] = { 1, 1 };
-  if (H5Pget_chunk(plist, c->rank, chunk) != c->rank || !chunk[0] || !chunk[1]) return h5_fail(c->path, err, "unknown layout of");
-  if (!px_mem_mul(chunk[0], chunk[1], &out->bytes) || !px_mem_mul(out->bytes, c->number.bytes, &out->bytes) ||
-      out->bytes > CHUNK_MAX_BYTES) {
-    px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks of more than %d MiB", c->path, CHUNK_MAX_BYTES >> 20);
+  if (H5Pget_chunk(plist, c->rank, chunk) != c->rank || !chunk[0] || !chunk[1])
+    return h5_fail(c->path, err, "unknown layout of");
+  if (!px_mem_mul(chunk[0], chunk[1], &out->bytes) ||
+      !px_mem_mul(out->bytes, c->number.bytes, &out->bytes) || out->bytes > CHUNK_MAX_BYTES) {
+    px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks of more than %d MiB", c->path,
+               CHUNK_MAX_BYTES >> 20);
     px_fail_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
     return PX_E_TOO_LARGE;
   }
@@ -264,32 +301,35 @@ static enum px_status measure_chunks(struct h5_column *c, hid_t plist, const hsi
 }
 
 /* Where the data lies, and how it is packed. */
-static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2], struct chunks *chunks, struct px_err *err) {
+static enum px_status check_storage(struct h5_column *c, const hsize_t dims[2],
+                                    struct chunks *chunks, struct px_err *err) {
   const hid_t plist = H5Dget_create_plist(c->dataset);
   if (plist < 0) return h5_fail(c->path, err, "cannot inspect");
   const H5D_layout_t layout = H5Pget_layout(plist);
   enum px_status status = PX_OK;
   *chunks = (struct chunks){ 0 };
   if (layout == H5D_VIRTUAL)
-    status = px_fail_at(err, PX_E_BAD_DATA, c->path, "'%s' is a virtual dataset; the data must be in the file itself",
-                        c->path);
+    status = px_fail_at(err, PX_E_BAD_DATA, c->path,
+                        "'%s' is a virtual dataset; the data must be in the file itself", c->path);
   else if (layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED)
     status = h5_fail(c->path, err, "unknown layout of");
   else if (H5Pget_external_count(plist) != 0)
-    status = px_fail_at(err, PX_E_BAD_DATA, c->path, "'%s' keeps its data in another file; it must be in the file itself",
-                        c->path);
-  else
-    status = check_filters(plist, c->path, err);
+    status =
+      px_fail_at(err, PX_E_BAD_DATA, c->path,
+                 "'%s' keeps its data in another file; it must be in the file itself", c->path);
+  else status = check_filters(plist, c->path, err);
   if (!status && layout == H5D_CHUNKED) status = measure_chunks(c, plist, dims, chunks, err);
   H5Pclose(plist);
   return status;
 }
 
-static enum px_status open_dataset(struct h5_column *c, hid_t file, size_t cache_bytes, struct px_err *err) {
+static enum px_status open_dataset(struct h5_column *c, hid_t file, size_t cache_bytes,
+                                   struct px_err *err) {
   const hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
-  const bool opened = access >= 0 &&
-                      (!cache_bytes || H5Pset_chunk_cache(access, CACHE_SLOTS, cache_bytes + (1 << 16), 1.0) >= 0) &&
-                      (c->dataset = H5Dopen2(file, c->path, access)) >= 0;
+  const bool opened =
+    access >= 0 &&
+    (!cache_bytes || H5Pset_chunk_cache(access, CACHE_SLOTS, cache_bytes + (1 << 16), 1.0) >= 0) &&
+    (c->dataset = H5Dopen2(file, c->path, access)) >= 0;
   const enum px_status status = opened ? PX_OK : h5_fail(c->path, err, "cannot open");
   H5Pclose(access);
   return status;
@@ -299,8 +339,10 @@ static enum px_status check_type(struct h5_column *c, struct px_err *err) {
   c->type = H5Dget_type(c->dataset);
   if (c->type < 0) return h5_fail(c->path, err, "unknown type of");
   if (!number_of(c->type, &c->number))
-    return px_fail_at(err, PX_E_BAD_DATA, c->path, "'%s' does not hold plain numbers (floats of 16 to 64 bits, integers or "
-                      "booleans)", c->path);
+    return px_fail_at(err, PX_E_BAD_DATA, c->path,
+                      "'%s' does not hold plain numbers (floats of 16 to 64 bits, integers or "
+                      "booleans)",
+                      c->path);
   return PX_OK;
 }
 
@@ -308,30 +350,41 @@ static enum px_status check_shape(struct h5_column *c, hsize_t dims[2], struct p
   c->space = H5Dget_space(c->dataset);
   c->rank = c->space < 0 ? -1 : H5Sget_simple_extent_ndims(c->space);
   dims[0] = dims[1] = 1;
-  if (c->rank < 0 || H5Sget_simple_extent_type(c->space) == H5S_NULL) return h5_fail(c->path, err, "no shape of");
+  if (c->rank < 0 || H5Sget_simple_extent_type(c->space) == H5S_NULL)
+    return h5_fail(c->path, err, "no shape of");
   if (c->rank > 2)
-    return px_fail_at(err, PX_E_BAD_DATA, c->path, "'%s' has %d dimensions; it must be [steps] or [steps, numbers] (images "
-                      "are not supported)", c->path, c->rank);
-  if (c->rank && H5Sget_simple_extent_dims(c->space, dims, NULL) != c->rank) return h5_fail(c->path, err, "no shape of");
+    return px_fail_at(err, PX_E_BAD_DATA, c->path,
+                      "'%s' has %d dimensions; it must be [steps] or [steps, numbers] (images "
+                      "are not supported)",
+                      c->path, c->rank);
+  if (c->rank && H5Sget_simple_extent_dims(c->space, dims, NULL) != c->rank)
+    return h5_fail(c->path, err, "no shape of");
   return PX_OK;
 }
 
 /* What is unpacked is whole chunks, also where they reach beyond the array. */
-static enum px_status charge(struct h5_column *c, const hsize_t dims[2], const struct chunks *chunks, struct px_err *err) {
+static enum px_status charge(struct h5_column *c, const hsize_t dims[2],
+                             const struct chunks *chunks, struct px_err *err) {
   enum px_status status = px_reader_charge(c->r, c->path, dims[0], dims[1], c->number.bytes, err);
   size_t all;
   if (status || !chunks->bytes) return status;
-  if (!px_mem_mul(chunks->bytes, chunks->across_n, &all) || !px_mem_mul(all, chunks->down_n, &all)) all = SIZE_MAX;
+  if (!px_mem_mul(chunks->bytes, chunks->across_n, &all) || !px_mem_mul(all, chunks->down_n, &all))
+    all = SIZE_MAX;
   char what[192];
   snprintf(what, sizeof what, "the chunks of '%s'", c->path);
-  return px_reader_charge_bytes(c->r, c->path, what, all - dims[0] * dims[1] * c->number.bytes, err);
+  return px_reader_charge_bytes(c->r, c->path, what, all - dims[0] * dims[1] * c->number.bytes,
+                                err);
 }
 
-/* Rows are read from first to last, some at a time: the chunks that hold them stay unpacked until the next are needed. */
-static enum px_status keep_chunks(struct h5_column *c, hid_t file, const struct chunks *chunks, struct px_err *err) {
+/* Rows are read from first to last, some at a time: the chunks that hold them stay unpacked until
+ * the next are needed. */
+static enum px_status keep_chunks(struct h5_column *c, hid_t file, const struct chunks *chunks,
+                                  struct px_err *err) {
   size_t across;
-  if (!px_mem_mul(chunks->bytes, chunks->across_n, &across) || across > CACHES_MAX_BYTES - c->r->cached_bytes) {
-    px_fail_at(err, PX_E_TOO_LARGE, c->path, "'%s' has chunks so large that more than %d MiB are needed to read each once",
+  if (!px_mem_mul(chunks->bytes, chunks->across_n, &across) ||
+      across > CACHES_MAX_BYTES - c->r->cached_bytes) {
+    px_fail_at(err, PX_E_TOO_LARGE, c->path,
+               "'%s' has chunks so large that more than %d MiB are needed to read each once",
                c->path, CACHES_MAX_BYTES >> 20);
     px_fail_hint(err, "Save it with smaller chunks (h5py: chunks=True), or without.");
     return PX_E_TOO_LARGE;
@@ -343,7 +396,8 @@ static enum px_status keep_chunks(struct h5_column *c, hid_t file, const struct 
   return open_dataset(c, file, across, err);
 }
 
-static enum px_status prepare(hid_t file, struct h5_column *c, hsize_t dims[2], struct px_err *err) {
+static enum px_status prepare(hid_t file, struct h5_column *c, hsize_t dims[2],
+                              struct px_err *err) {
   struct chunks chunks;
   enum px_status status = open_dataset(c, file, 0, err);
   if (!status) status = check_type(c, err);
@@ -364,16 +418,19 @@ static enum px_status prepare(hid_t file, struct h5_column *c, hsize_t dims[2], 
   return PX_OK;
 }
 
-enum px_status px_h5_column(struct px_reader *r, hid_t file, const char *path, struct px_column *out,
-                            struct px_err *err) {
+enum px_status px_h5_column(struct px_reader *r, hid_t file, const char *path,
+                            struct px_column *out, struct px_err *err) {
   enum px_h5_kind kind;
   enum px_status status = px_h5_kind(file, path, &kind, err);
   if (status) return status;
   if (kind != PX_H5_DATASET)
-    return px_fail_at(err, PX_E_BAD_DATA, path, kind == PX_H5_NONE ? "'%s' is missing" : "'%s' is not a dataset", path);
+    return px_fail_at(err, PX_E_BAD_DATA, path,
+                      kind == PX_H5_NONE ? "'%s' is missing" : "'%s' is not a dataset", path);
   struct h5_column *c = calloc(1, sizeof *c);
   if (!c) return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
-  *c = (struct h5_column){ .r = r, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID, .type = H5I_INVALID_HID };
+  *c = (struct h5_column){
+    .r = r, .dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID, .type = H5I_INVALID_HID
+  };
   snprintf(c->path, sizeof c->path, "%s", path);
   hsize_t dims[2];
   status = prepare(file, c, dims, err);
@@ -381,13 +438,19 @@ enum px_status px_h5_column(struct px_reader *r, hid_t file, const char *path, s
     h5_close(c);
     return status;
   }
-  *out = (struct px_column){ .rows = dims[0], .cols = (uint32_t)dims[1], .ctx = c, .next = h5_next, .close = h5_close,
-                              .integers = c->number.kind != PX_DTYPE_FLOAT };
+  *out = (struct px_column){ .rows = dims[0],
+                             .cols = (uint32_t)dims[1],
+                             .ctx = c,
+                             .next = h5_next,
+                             .close = h5_close,
+                             .integers = c->number.kind != PX_DTYPE_FLOAT };
   snprintf(out->name, sizeof out->name, "%s", path);
   return PX_OK;
 }
 
-void px_h5_skip(struct px_column *column, uint64_t rows) { ((struct h5_column *)column->ctx)->row += rows; }
+void px_h5_skip(struct px_column *column, uint64_t rows) {
+  ((struct h5_column *)column->ctx)->row += rows;
+}
 
 struct names {
   enum px_status (*each)(void *ctx, const char *name);
@@ -402,7 +465,8 @@ static herr_t visit(hid_t group, const char *name, const H5L_info_t *info, void 
   return names->status ? -1 : 0;
 }
 
-enum px_status px_h5_names(hid_t file, const char *path, enum px_status (*each)(void *ctx, const char *name), void *ctx,
+enum px_status px_h5_names(hid_t file, const char *path,
+                           enum px_status (*each)(void *ctx, const char *name), void *ctx,
                            struct px_err *err) {
   struct names names = { each, ctx, PX_OK };
   const hid_t group = H5Gopen2(file, *path ? path : "/", H5P_DEFAULT);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A scanner over one line of JSON: see json_scan.h. */
 #include "lib/read/json_scan.h"
 
@@ -27,7 +28,11 @@ bool px_json_scan_take(struct px_json_scan *s, const char *token) {
 static bool digit(char c) { return c >= '0' && c <= '9'; }
 
 /* Digits of the mantissa as they come; those that no longer fit only count. */
-struct decimal { uint64_t mantissa; int exponent; bool exact; };
+struct decimal {
+  uint64_t mantissa;
+  int exponent;
+  bool exact;
+};
 
 static void add_digit(struct decimal *d, char c, bool fraction) {
   if (d->mantissa > (UINT64_MAX - 9) / 10) {
@@ -38,7 +43,8 @@ static void add_digit(struct decimal *d, char c, bool fraction) {
   d->exponent -= fraction;
 }
 
-/* Checks the grammar from s->p and gives the number's digits; NULL if it is no number, else its end. */
+/* Checks the grammar from s->p and gives the number's digits; NULL if it is no number, else its
+ * end. */
 static const char *scan_decimal(const char *p, struct decimal *d) {
   *d = (struct decimal){ .exact = true };
   if (*p == '-') p++;
@@ -71,8 +77,9 @@ enum px_json_scan_number px_json_scan_float(struct px_json_scan *s, float *out) 
 }
 
 enum px_json_scan_number px_json_scan_double(struct px_json_scan *s, double *out) {
-  static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+  static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
   spaces(s);
   struct decimal d;
   const char *end = scan_decimal(s->p, &d);
@@ -109,7 +116,8 @@ bool px_json_scan_string(struct px_json_scan *s, const char **text, size_t *n) {
 const char *px_json_scan_near(struct px_json_scan *s, char text[32]) {
   spaces(s);
   size_t n = 0;
-  for (const char *p = s->p; p < s->end && n < 24; p++) text[n++] = *p >= ' ' && *p <= '~' ? *p : '?';
+  for (const char *p = s->p; p < s->end && n < 24; p++)
+    text[n++] = *p >= ' ' && *p <= '~' ? *p : '?';
   text[n] = '\0';
   return n ? text : "the end of the line";
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A scanner over one line of JSON (RFC 8259) for readers that know the grammar
  * of what they read: no tree is built and nothing nests, so hostile depth and
@@ -10,7 +11,9 @@
 #include <stddef.h>
 
 /* `end` points at a NUL, which is not part of the text. */
-struct px_json_scan { const char *begin, *p, *end; };
+struct px_json_scan {
+  const char *begin, *p, *end;
+};
 
 /* The next byte after white space, not taken; '\0' at the end. */
 char px_json_scan_peek(struct px_json_scan *s);

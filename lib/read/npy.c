@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The header of a .npy array: see npy.h. */
 #include "lib/read/npy.h"
 
@@ -6,19 +7,25 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 
-enum px_status px_npy_prefix(const uint8_t *bytes, size_t *start, size_t *length, struct px_err *err) {
-  if (memcmp(bytes, "\x93NUMPY", 6)) return px_fail(err, PX_E_BAD_DATA, "it does not begin as a .npy array");
+enum px_status px_npy_prefix(const uint8_t *bytes, size_t *start, size_t *length,
+                             struct px_err *err) {
+  if (memcmp(bytes, "\x93NUMPY", 6))
+    return px_fail(err, PX_E_BAD_DATA, "it does not begin as a .npy array");
   if (bytes[6] < 1 || bytes[6] > 3 || bytes[7] != 0)
-    return px_fail(err, PX_E_BAD_DATA, "it is of .npy version %d.%d; 1.0 to 3.0 are known", bytes[6], bytes[7]);
+    return px_fail(err, PX_E_BAD_DATA, "it is of .npy version %d.%d; 1.0 to 3.0 are known",
+                   bytes[6], bytes[7]);
   size_t n = bytes[8] | (size_t)bytes[9] << 8;
   if (bytes[6] > 1) n |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
-  if (n < 2 || n > PX_NPY_HEADER_MAX_BYTES) return px_fail(err, PX_E_BAD_DATA, "its header claims to have %zu bytes", n);
+  if (n < 2 || n > PX_NPY_HEADER_MAX_BYTES)
+    return px_fail(err, PX_E_BAD_DATA, "its header claims to have %zu bytes", n);
   *start = bytes[6] == 1 ? 10 : 12;
   *length = n;
   return PX_OK;
 }
 
-struct text { const char *p, *end; };
+struct text {
+  const char *p, *end;
+};
 
 static void spaces(struct text *t) {
   while (t->p < t->end && (*t->p == ' ' || *t->p == '\n')) t->p++;
@@ -52,7 +59,8 @@ static bool take_size(struct text *t, uint64_t *out) {
   uint64_t value = 0;
   for (; t->p < t->end && *t->p >= '0' && *t->p <= '9'; t->p++) {
     size_t ten;
-    if (!px_mem_mul(value, 10, &ten) || !px_mem_add(ten, (size_t)(*t->p - '0'), &value)) return false;
+    if (!px_mem_mul(value, 10, &ten) || !px_mem_add(ten, (size_t)(*t->p - '0'), &value))
+      return false;
   }
   if (t->p < t->end && *t->p == 'L') t->p++; /* a long integer of Python 2 */
   *out = value;
@@ -62,18 +70,24 @@ static bool take_size(struct text *t, uint64_t *out) {
 static enum px_status parse_descr(struct text *t, struct px_npy *out, struct px_err *err) {
   char word[16];
   if (!take_word(t, word))
-    return px_fail(err, PX_E_BAD_DATA, "its dtype is not a plain one (structured arrays are not supported)");
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its dtype is not a plain one (structured arrays are not supported)");
   const char *kinds = "fiub", *kind;
   if (word[0] == '|' && (word[1] == 'O' || word[1] == 'V'))
-    return px_fail(err, PX_E_BAD_DATA, "its dtype '%s' holds Python objects or raw memory; pickles are never read", word);
-  if (!strchr("<>|=", word[0]) || !word[1] || !(kind = strchr(kinds, word[1])) || !word[2] || word[3] || word[2] < '1' ||
-      word[2] > '8')
-    return px_fail(err, PX_E_BAD_DATA, "its dtype '%s' is not one of f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1", word);
-  out->number = (struct px_array_dtype){
-    *kind == 'f' ? PX_DTYPE_FLOAT : *kind == 'i' ? PX_DTYPE_INT : PX_DTYPE_UINT, (uint32_t)(word[2] - '0'), word[0] == '>'
-  };
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its dtype '%s' holds Python objects or raw memory; pickles are never read",
+                   word);
+  if (!strchr("<>|=", word[0]) || !word[1] || !(kind = strchr(kinds, word[1])) || !word[2] ||
+      word[3] || word[2] < '1' || word[2] > '8')
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its dtype '%s' is not one of f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1", word);
+  out->number = (struct px_array_dtype){ *kind == 'f'   ? PX_DTYPE_FLOAT
+                                         : *kind == 'i' ? PX_DTYPE_INT
+                                                        : PX_DTYPE_UINT,
+                                         (uint32_t)(word[2] - '0'), word[0] == '>' };
   if ((*kind == 'b' && word[2] != '1') || !px_dtype_known(out->number))
-    return px_fail(err, PX_E_BAD_DATA, "its dtype '%s' is not one of f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1", word);
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its dtype '%s' is not one of f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8 b1", word);
   return PX_OK;
 }
 
@@ -93,8 +107,10 @@ static enum px_status parse_shape(struct text *t, struct px_npy *out, struct px_
   }
   if (!good) return px_fail(err, PX_E_BAD_DATA, "its shape is malformed");
   if (out->rank > 2)
-    return px_fail(err, PX_E_BAD_DATA, "it has %d dimensions; it must be [steps] or [steps, numbers] (images are not "
-                   "supported)", out->rank);
+    return px_fail(err, PX_E_BAD_DATA,
+                   "it has %d dimensions; it must be [steps] or [steps, numbers] (images are not "
+                   "supported)",
+                   out->rank);
   return PX_OK;
 }
 
@@ -128,7 +144,8 @@ enum px_status px_npy_parse(const char *text, size_t n, struct px_npy *out, stru
   }
   spaces(&t);
   if (!good || !descr || !order || !shape || t.p != t.end)
-    return px_fail(err, PX_E_BAD_DATA, "its .npy header is malformed: it must give descr, fortran_order and shape");
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its .npy header is malformed: it must give descr, fortran_order and shape");
   *out = npy;
   return PX_OK;
 }

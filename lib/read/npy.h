@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The header of a .npy array (NumPy's format document, versions 1 to 3), parsed
  * strictly: exactly the literal that NumPy writes, never evaluated. Object,
@@ -21,7 +22,9 @@ struct px_npy {
 };
 
 /* From the first PX_NPY_PREFIX_BYTES: where the header's text begins and how long it is. */
-enum px_status px_npy_prefix(const uint8_t *bytes, size_t *start, size_t *length, struct px_err *err) PX_MUST_CHECK;
-enum px_status px_npy_parse(const char *text, size_t n, struct px_npy *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_npy_prefix(const uint8_t *bytes, size_t *start, size_t *length,
+                             struct px_err *err) PX_MUST_CHECK;
+enum px_status px_npy_parse(const char *text, size_t n, struct px_npy *out,
+                            struct px_err *err) PX_MUST_CHECK;
 
 #endif

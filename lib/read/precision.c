@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What float32 loses: see precision.h. */
 #include "lib/read/precision.h"
 
@@ -9,7 +10,8 @@
 #include "lib/base/mem.h"
 #include "lib/data/running_stats.h"
 
-/* From here on neighbouring float32 are an eighth apart: what moves by less is no noise about a place of rest. */
+/* From here on neighbouring float32 are an eighth apart: what moves by less is no noise about a
+ * place of rest. */
 static const double large = 1 << 20;
 static const double own_rounding = 1e-13;
 
@@ -18,7 +20,8 @@ bool px_precision_matters(struct px_array_dtype type) {
 }
 
 enum px_status px_precision_init(struct px_precision *p, uint32_t cols) {
-  *p = (struct px_precision){ .cols = cols, .columns = px_mem_calloc(cols ? cols : 1, sizeof *p->columns) };
+  *p = (struct px_precision){ .cols = cols,
+                              .columns = px_mem_calloc(cols ? cols : 1, sizeof *p->columns) };
   return p->columns ? PX_OK : PX_E_NO_MEMORY;
 }
 
@@ -50,8 +53,10 @@ void px_precision_see(struct px_precision *p, uint32_t col, const double *values
 
 static enum px_precision_loss judge(const struct px_precision_column *c) {
   if (!c->lost) return PX_PRECISION_KEPT;
-  if (c->largest < large) return 10 * c->lost >= 9 * c->changes ? PX_PRECISION_NOTED : PX_PRECISION_KEPT;
-  if (px_running_stats_scale((double)c->high - (double)c->low, c->largest) <= 0) return PX_PRECISION_NOTED;
+  if (c->largest < large)
+    return 10 * c->lost >= 9 * c->changes ? PX_PRECISION_NOTED : PX_PRECISION_KEPT;
+  if (px_running_stats_scale((double)c->high - (double)c->low, c->largest) <= 0)
+    return PX_PRECISION_NOTED;
   return 4 * c->lost >= c->changes ? PX_PRECISION_REFUSED : PX_PRECISION_KEPT;
 }
 
@@ -67,12 +72,17 @@ enum px_precision_loss px_precision_judge(const struct px_precision *p, uint32_t
   return worst;
 }
 
-enum px_status px_precision_fail(const struct px_precision *p, const char *name, uint32_t col, struct px_err *err) {
+enum px_status px_precision_fail(const struct px_precision *p, const char *name, uint32_t col,
+                                 struct px_err *err) {
   const struct px_precision_column *c = &p->columns[col];
   char place[96];
   (void)snprintf(place, sizeof place, "%.80s[%u]", name, col);
-  px_fail_at(err, PX_E_BAD_DATA, place, "%s reaches %.10g, and numbers are kept as float32: %.3g%% of its changes from row to row "
-             "would be lost", place, c->largest, 100 * (double)c->lost / (double)c->changes);
-  px_fail_hint(err, "Subtract its first value (of a time, the episode's beginning), or leave the column out.");
+  px_fail_at(
+    err, PX_E_BAD_DATA, place,
+    "%s reaches %.10g, and numbers are kept as float32: %.3g%% of its changes from row to row "
+    "would be lost",
+    place, c->largest, 100 * (double)c->lost / (double)c->changes);
+  px_fail_hint(
+    err, "Subtract its first value (of a time, the episode's beginning), or leave the column out.");
   return PX_E_BAD_DATA;
 }

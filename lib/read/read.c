@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading uploads: see read.h. */
 #include "lib/read/read.h"
 
@@ -15,22 +16,34 @@
 #include "lib/read/reader.h"
 #include "lib/read/sandbox.h"
 
-static const struct { const char *name, *media_type; } formats[PX_FORMAT_N] = {
+static const struct {
+  const char *name, *media_type;
+} formats[PX_FORMAT_N] = {
   [PX_FORMAT_HDF5] = { "hdf5", "application/x-hdf5" },
   [PX_FORMAT_NPZ] = { "npz", "application/x-npz" },
   [PX_FORMAT_JSONL] = { "jsonl", "application/jsonl" },
   [PX_FORMAT_SAFETENSORS] = { "safetensors", "application/x-safetensors" },
 };
 /* Other words in use for the same. */
-static const struct { const char *word; enum px_read_format format; } synonyms[] = {
-  { "h5", PX_FORMAT_HDF5 }, { "hdf", PX_FORMAT_HDF5 }, { "ndjson", PX_FORMAT_JSONL },
-  { "application/x-hdf", PX_FORMAT_HDF5 }, { "application/hdf5", PX_FORMAT_HDF5 },
-  { "application/x-ndjson", PX_FORMAT_JSONL }, { "application/jsonlines", PX_FORMAT_JSONL },
-  { "application/x-jsonlines", PX_FORMAT_JSONL }, { "application/safetensors", PX_FORMAT_SAFETENSORS },
+static const struct {
+  const char *word;
+  enum px_read_format format;
+} synonyms[] = {
+  { "h5", PX_FORMAT_HDF5 },
+  { "hdf", PX_FORMAT_HDF5 },
+  { "ndjson", PX_FORMAT_JSONL },
+  { "application/x-hdf", PX_FORMAT_HDF5 },
+  { "application/hdf5", PX_FORMAT_HDF5 },
+  { "application/x-ndjson", PX_FORMAT_JSONL },
+  { "application/jsonlines", PX_FORMAT_JSONL },
+  { "application/x-jsonlines", PX_FORMAT_JSONL },
+  { "application/safetensors", PX_FORMAT_SAFETENSORS },
 };
 
 const char *px_read_format_name(enum px_read_format format) { return formats[format].name; }
-const char *px_read_format_media_type(enum px_read_format format) { return formats[format].media_type; }
+const char *px_read_format_media_type(enum px_read_format format) {
+  return formats[format].media_type;
+}
 
 static bool same_word(const char *word, const char *text, size_t n) {
   return strlen(word) == n && !strncasecmp(word, text, n);
@@ -50,33 +63,44 @@ static bool find_format(const char *text, size_t n, enum px_read_format *out) {
   return false;
 }
 
-enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out, struct px_err *err) {
+enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out,
+                                              struct px_err *err) {
   const size_t n = type ? strcspn(type, "; \t") : 0;
   if (n && memchr(type, '/', n) && find_format(type, n, out)) return PX_OK;
-  return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the content type '%.80s' is not one of application/x-hdf5, application/x-npz, "
-                 "application/jsonl, application/x-safetensors", type ? type : "");
+  return px_fail(err, PX_E_UNSUPPORTED_MEDIA,
+                 "the content type '%.80s' is not one of application/x-hdf5, application/x-npz, "
+                 "application/jsonl, application/x-safetensors",
+                 type ? type : "");
 }
 
-enum px_status px_read_format_from_name(const char *name, enum px_read_format *out, struct px_err *err) {
+enum px_status px_read_format_from_name(const char *name, enum px_read_format *out,
+                                        struct px_err *err) {
   const char *dot = strrchr(name, '.');
   const char *ending = dot ? dot + 1 : name;
   if (find_format(ending, strlen(ending), out)) return PX_OK;
-  return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "'%.80s' does not end in .hdf5, .npz, .jsonl or .safetensors", name);
+  return px_fail(err, PX_E_UNSUPPORTED_MEDIA,
+                 "'%.80s' does not end in .hdf5, .npz, .jsonl or .safetensors", name);
 }
 
 /* Stands before the caller's sink: checks what goes there, and knows whose fault a failure is. */
-struct gate { struct px_reader *r; const struct px_traj_sink *sink; bool sink_failed; };
+struct gate {
+  struct px_reader *r;
+  const struct px_traj_sink *sink;
+  bool sink_failed;
+};
 
 static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struct px_err *err) {
   struct gate *gate = ctx;
-  enum px_status status = px_traj_check(gate->r->spaces, traj, gate->r->report->trajectories_n, err);
+  enum px_status status =
+    px_traj_check(gate->r->spaces, traj, gate->r->report->trajectories_n, err);
   if (status) return status;
   status = gate->sink->put(gate->sink->ctx, traj, err);
   gate->sink_failed = status != PX_OK;
   return status;
 }
 
-static enum px_status dispatch(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) {
+static enum px_status dispatch(struct px_reader *r, int fd, enum px_read_format format,
+                               struct px_err *err) {
   struct stat st;
   if (fstat(fd, &st)) return px_fail_errno(err, "cannot inspect the upload");
   if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
@@ -96,13 +120,16 @@ static void name_file(const char *name, struct px_err *err) {
   px_text_clean(err->message);
 }
 
-enum px_status px_read_file(int fd, enum px_read_format format, const char *name, const struct px_read_options *options,
-                            const struct px_spaces *spaces, const struct px_traj_sink *sink,
-                            struct px_read_report *report, struct px_err *err) {
+enum px_status px_read_file(int fd, enum px_read_format format, const char *name,
+                            const struct px_read_options *options, const struct px_spaces *spaces,
+                            const struct px_traj_sink *sink, struct px_read_report *report,
+                            struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report found = { 0 };
-  struct px_reader r = { .options = options ? options : &defaults, .spaces = spaces, .report = &found,
-                          .no_integers = px_spaces_take_no_integers(spaces) };
+  struct px_reader r = { .options = options ? options : &defaults,
+                         .spaces = spaces,
+                         .report = &found,
+                         .no_integers = px_spaces_take_no_integers(spaces) };
   struct gate gate = { &r, sink, false };
   const struct px_traj_sink checked = { &gate, check_and_put };
   r.sink = &checked;

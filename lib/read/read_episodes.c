@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * HDF5 layouts with numbered episodes; one table says where each keeps what.
  * Sources: Minari's, robomimic's and d3rlpy's dataset documentation.
@@ -15,32 +16,67 @@
 #include "lib/read/column.h"
 #include "lib/read/traj_buffer.h"
 
-enum { EPISODES_MAX = 10000000, LEAVES_MAX = 64, LEAF_BYTES = 64, NAMES_MAX = 256, DEPTH_MAX = 4, PATH_BYTES = 128 };
+enum {
+  EPISODES_MAX = 10000000,
+  LEAVES_MAX = 64,
+  LEAF_BYTES = 64,
+  NAMES_MAX = 256,
+  DEPTH_MAX = 4,
+  PATH_BYTES = 128
+};
 
 /* The path of a member is: before, the episode's number, after. */
-struct place { const char *before, *after; };
+struct place {
+  const char *before, *after;
+};
 struct layout {
   const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
-  struct place observations, next, actions, known[2], rewards, terminated, truncated; /* known: action_mask, by either name */
-  /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the last step. */
+  /* known: action_mask, by either name */
+  struct place observations, next, actions, known[2], rewards, terminated, truncated;
+  /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the
+   * last step. */
   bool loose_end;
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
-  [PX_EPISODES_MINARI] = { "minari", "", "episode_",
-                           { "episode_", "/observations" }, { NULL, NULL }, { "episode_", "/actions" },
+  [PX_EPISODES_MINARI] = { "minari",
+                           "",
+                           "episode_",
+                           { "episode_", "/observations" },
+                           { NULL, NULL },
+                           { "episode_", "/actions" },
                            { { "episode_", "/action_mask" }, { "episode_", "/label_mask" } },
-                           { "episode_", "/rewards" }, { "episode_", "/terminations" }, { "episode_", "/truncations" },
+                           { "episode_", "/rewards" },
+                           { "episode_", "/terminations" },
+                           { "episode_", "/truncations" },
                            false },
-  [PX_EPISODES_ROBOMIMIC] = { "robomimic", "data", "demo_",
-                              { "data/demo_", "/obs" }, { "data/demo_", "/next_obs" }, { "data/demo_", "/actions" },
+  [PX_EPISODES_ROBOMIMIC] = { "robomimic",
+                              "data",
+                              "demo_",
+                              { "data/demo_", "/obs" },
+                              { "data/demo_", "/next_obs" },
+                              { "data/demo_", "/actions" },
                               { { "data/demo_", "/action_mask" }, { "data/demo_", "/label_mask" } },
-                              { "data/demo_", "/rewards" }, { "data/demo_", "/dones" }, { NULL, NULL }, true },
-  [PX_EPISODES_D3RLPY] = { "d3rlpy", "", "observations_",
-                           { "observations_", "" }, { NULL, NULL }, { "actions_", "" },
-                           { { "action_mask_", "" }, { "label_mask_", "" } }, { "rewards_", "" }, { "terminated_", "" }, { NULL, NULL }, false },
+                              { "data/demo_", "/rewards" },
+                              { "data/demo_", "/dones" },
+                              { NULL, NULL },
+                              true },
+  [PX_EPISODES_D3RLPY] = { "d3rlpy",
+                           "",
+                           "observations_",
+                           { "observations_", "" },
+                           { NULL, NULL },
+                           { "actions_", "" },
+                           { { "action_mask_", "" }, { "label_mask_", "" } },
+                           { "rewards_", "" },
+                           { "terminated_", "" },
+                           { NULL, NULL },
+                           false },
 };
 
-struct number { uint64_t value; int digits; }; /* digits: "demo_007" keeps its zeros */
+struct number {
+  uint64_t value;
+  int digits;
+}; /* digits: "demo_007" keeps its zeros */
 
 struct reader {
   struct px_reader *r;
@@ -48,12 +84,15 @@ struct reader {
   const struct layout *layout;
   struct number *numbers;
   size_t numbers_n, numbers_cap;
-  char leaves[LEAVES_MAX][LEAF_BYTES]; /* Dict observations: datasets below the group, in order */
-  uint32_t leaves_n;                   /* 0: observations are one dataset */
+  /* Dict observations: datasets below the group, in order */
+  char leaves[LEAVES_MAX][LEAF_BYTES];
+  uint32_t leaves_n; /* 0: observations are one dataset */
   struct px_traj_buffer room;
-  float *scratch;                      /* [rows, O] one leaf, before it is laid beside the others */
+  /* [rows, O] one leaf, before it is laid beside the others */
+  float *scratch;
   size_t scratch_n;
-  uint64_t early_n, endless_n;         /* trajectories flagged before their last step; without a flag */
+  /* trajectories flagged before their last step; without a flag */
+  uint64_t early_n, endless_n;
 };
 
 /* The number after the stem; false when the name is another. */
@@ -62,13 +101,15 @@ static bool parse_number(const char *name, const char *stem, struct number *out)
   if (strncmp(name, stem, n)) return false;
   const char *p = name + n;
   *out = (struct number){ 0 };
-  for (; *p >= '0' && *p <= '9' && out->digits < 18; p++, out->digits++) out->value = out->value * 10 + (uint64_t)(*p - '0');
+  for (; *p >= '0' && *p <= '9' && out->digits < 18; p++, out->digits++)
+    out->value = out->value * 10 + (uint64_t)(*p - '0');
   return out->digits && !*p;
 }
 
 bool px_read_episodes_recognises(enum px_episodes_layout layout, const char *name) {
   struct number number;
-  return *layouts[layout].group ? !strcmp(name, layouts[layout].group) : parse_number(name, layouts[layout].stem, &number);
+  return *layouts[layout].group ? !strcmp(name, layouts[layout].group)
+                                : parse_number(name, layouts[layout].stem, &number);
 }
 
 static enum px_status add_number(void *ctx, const char *name) {
@@ -77,7 +118,8 @@ static enum px_status add_number(void *ctx, const char *name) {
   if (!parse_number(name, e->layout->stem, &number)) return PX_OK;
   if (e->numbers_n == e->numbers_cap) {
     const size_t cap = e->numbers_cap ? e->numbers_cap * 2 : 1024;
-    struct number *numbers = cap > EPISODES_MAX ? NULL : px_mem_realloc(e->numbers, cap, sizeof *numbers);
+    struct number *numbers =
+      cap > EPISODES_MAX ? NULL : px_mem_realloc(e->numbers, cap, sizeof *numbers);
     if (!numbers) return PX_E_TOO_LARGE;
     e->numbers = numbers;
     e->numbers_cap = cap;
@@ -88,14 +130,19 @@ static enum px_status add_number(void *ctx, const char *name) {
 
 static int by_value(const void *a, const void *b) {
   const struct number *x = a, *y = b;
-  return x->value != y->value ? (x->value > y->value) - (x->value < y->value) : x->digits - y->digits;
+  return x->value != y->value ? (x->value > y->value) - (x->value < y->value)
+                              : x->digits - y->digits;
 }
 
 static void path_of(const struct place *place, struct number number, char path[PATH_BYTES]) {
-  snprintf(path, PATH_BYTES, "%s%0*" PRIu64 "%s", place->before, number.digits, number.value, place->after);
+  snprintf(path, PATH_BYTES, "%s%0*" PRIu64 "%s", place->before, number.digits, number.value,
+           place->after);
 }
 
-struct keys { char names[NAMES_MAX][LEAF_BYTES]; size_t n; };
+struct keys {
+  char names[NAMES_MAX][LEAF_BYTES];
+  size_t n;
+};
 static enum px_status add_key(void *ctx, const char *name) {
   struct keys *keys = ctx;
   if (keys->n == NAMES_MAX || strlen(name) >= LEAF_BYTES) return PX_E_TOO_LARGE;
@@ -105,18 +152,22 @@ static enum px_status add_key(void *ctx, const char *name) {
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
 /* Adds the datasets at or below root/key to the leaves, sorted at each level. */
-static enum px_status add_leaves(struct reader *e, const char *root, const char *key, int depth, struct px_err *err) {
+static enum px_status add_leaves(struct reader *e, const char *root, const char *key, int depth,
+                                 struct px_err *err) {
   char path[PATH_BYTES];
   enum px_h5_kind kind;
-  if (depth > DEPTH_MAX || snprintf(path, sizeof path, "%s/%s", root, key) >= PATH_BYTES || strlen(key) >= LEAF_BYTES)
-    return px_fail_at(err, PX_E_BAD_DATA, root, "the observations in '%s' are nested too deeply", root);
+  if (depth > DEPTH_MAX || snprintf(path, sizeof path, "%s/%s", root, key) >= PATH_BYTES ||
+      strlen(key) >= LEAF_BYTES)
+    return px_fail_at(err, PX_E_BAD_DATA, root, "the observations in '%s' are nested too deeply",
+                      root);
   if (!*key) snprintf(path, sizeof path, "%s", root);
   enum px_status status = px_h5_kind(e->file, path, &kind, err);
   if (status) return status;
   if (kind == PX_H5_NONE) return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is missing", path);
   if (kind == PX_H5_DATASET) {
     if (e->leaves_n == LEAVES_MAX)
-      return px_fail_at(err, PX_E_BAD_DATA, root, "'%s' has more than %d arrays; name the keys to use", root, LEAVES_MAX);
+      return px_fail_at(err, PX_E_BAD_DATA, root,
+                        "'%s' has more than %d arrays; name the keys to use", root, LEAVES_MAX);
     snprintf(e->leaves[e->leaves_n++], LEAF_BYTES, "%s", key);
     return PX_OK;
   }
@@ -143,7 +194,8 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
   if (kind != PX_H5_GROUP) return px_reader_no_keys(e->r, err);
   const struct px_read_options *o = e->r->options;
   if (!o->obs_keys_n) status = add_leaves(e, root, "", 0, err);
-  for (uint32_t i = 0; i < o->obs_keys_n && !status; i++) status = add_leaves(e, root, o->obs_keys[i], 0, err);
+  for (uint32_t i = 0; i < o->obs_keys_n && !status; i++)
+    status = add_leaves(e, root, o->obs_keys[i], 0, err);
   if (!status && !e->leaves_n) return px_fail_at(err, PX_E_BAD_DATA, root, "'%s' is empty", root);
   if (!status && !o->obs_keys_n && e->leaves_n > 1) {
     char list[200] = "";
@@ -154,16 +206,18 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
   return status;
 }
 
-static enum px_status open_leaf(struct reader *e, const char *root, uint32_t i, struct px_column *out, struct px_err *err) {
+static enum px_status open_leaf(struct reader *e, const char *root, uint32_t i,
+                                struct px_column *out, struct px_err *err) {
   char path[PATH_BYTES + LEAF_BYTES];
-  snprintf(path, sizeof path, "%s%s%s", root, e->leaves_n && *e->leaves[i] ? "/" : "", e->leaves_n ? e->leaves[i] : "");
+  snprintf(path, sizeof path, "%s%s%s", root, e->leaves_n && *e->leaves[i] ? "/" : "",
+           e->leaves_n ? e->leaves[i] : "");
   return px_h5_column(e->r, e->file, path, out, err);
 }
 
 /* Reads `take` rows, after `skip`, of all leaves below root side by side into
  * dst [take, O]. take 0: as many rows as there are, which must be T or T + 1. */
-static enum px_status read_observations(struct reader *e, const char *root, size_t T, size_t skip, size_t take, float *dst,
-                                        size_t *rows, struct px_err *err) {
+static enum px_status read_observations(struct reader *e, const char *root, size_t T, size_t skip,
+                                        size_t take, float *dst, size_t *rows, struct px_err *err) {
   const uint32_t O = e->r->spaces->obs_dim, n = e->leaves_n ? e->leaves_n : 1;
   uint64_t at = 0, expected = 0;
   enum px_status status = PX_OK;
@@ -174,10 +228,14 @@ static enum px_status read_observations(struct reader *e, const char *root, size
     if (i == 0) expected = c.rows;
     const size_t count = take ? take : (size_t)c.rows;
     if (c.rows != expected || (take ? c.rows != T : c.rows != T && c.rows != T + 1))
-      status = px_fail_at(err, PX_E_BAD_DATA, c.name, "'%s' has %" PRIu64 " rows, but there are %zu rewards", c.name, c.rows, T);
+      status =
+        px_fail_at(err, PX_E_BAD_DATA, c.name,
+                   "'%s' has %" PRIu64 " rows, but there are %zu rewards", c.name, c.rows, T);
     else if (c.cols > O - at || (i + 1 == n && at + c.cols != O))
-      status = px_fail_at(err, PX_E_BAD_DATA, c.name, "the observations in '%s' have %s%" PRIu64 " numbers, but the dataset "
-                          "declares observations of %u", root, i + 1 == n ? "" : "at least ", at + c.cols, O);
+      status = px_fail_at(err, PX_E_BAD_DATA, c.name,
+                          "the observations in '%s' have %s%" PRIu64 " numbers, but the dataset "
+                          "declares observations of %u",
+                          root, i + 1 == n ? "" : "at least ", at + c.cols, O);
     else if (n == 1) {
       px_h5_skip(&c, skip);
       status = c.next(c.ctx, count, dst, err);
@@ -200,8 +258,8 @@ static enum px_status read_observations(struct reader *e, const char *root, size
 }
 
 /* Whether the flag is up at the last step. d3rlpy keeps one flag per episode. */
-static enum px_status read_end(struct reader *e, const struct place *place, struct number number, size_t T, bool *end,
-                               struct px_err *err) {
+static enum px_status read_end(struct reader *e, const struct place *place, struct number number,
+                               size_t T, bool *end, struct px_err *err) {
   char path[PATH_BYTES];
   struct px_column c = { 0 };
   *end = false;
@@ -219,7 +277,8 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   float *flags = status ? NULL : px_mem_calloc(T + 1, sizeof *flags);
   if (!status && !flags) status = px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status && c.rows != T && c.rows != 1)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path,
+                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
   if (!status) status = c.next(c.ctx, (size_t)c.rows, flags, err);
   bool early = false;
   for (size_t t = 0; t < c.rows && !status; t++) {
@@ -228,7 +287,8 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
     else if (flags[t] != 0 && t + 1 < c.rows) {
       early = true;
       if (!e->layout->loose_end)
-        status = px_reader_fail(e->r, t, path, err, "is set before the last step, where the trajectory must end");
+        status = px_reader_fail(e->r, t, path, err,
+                                "is set before the last step, where the trajectory must end");
     }
   }
   if (!status) *end = flags[c.rows - 1] != 0;
@@ -238,15 +298,17 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   return status;
 }
 
-static enum px_status read_rewards(struct reader *e, struct number number, size_t *T, struct px_err *err) {
+static enum px_status read_rewards(struct reader *e, struct number number, size_t *T,
+                                   struct px_err *err) {
   char path[PATH_BYTES];
   struct px_column c = { 0 };
   path_of(&e->layout->rewards, number, path);
   enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
   if (!status) status = px_column_expect(&c, 1, "there must be", err);
   if (!status && (c.rows == 0 || c.rows > PX_STEPS_MAX))
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " steps; a trajectory has 1 to %d", path, c.rows,
-                        PX_STEPS_MAX);
+    status =
+      px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " steps; a trajectory has 1 to %d",
+                 path, c.rows, PX_STEPS_MAX);
   if (!status) status = px_traj_buffer_steps(&e->room, (size_t)c.rows, err);
   if (!status) status = c.next(c.ctx, (size_t)c.rows, e->room.rewards, err);
   if (!status) *T = (size_t)c.rows;
@@ -255,7 +317,8 @@ static enum px_status read_rewards(struct reader *e, struct number number, size_
 }
 
 /* Sets room.labelled as action_mask says. */
-static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T, struct px_err *err) {
+static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
+                                   struct px_err *err) {
   const size_t width = e->r->spaces->act_dim * sizeof *e->room.actions;
   struct px_column c = { 0 };
   float *flags = px_mem_calloc(T, sizeof *flags);
@@ -263,12 +326,15 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
                                 : px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status) status = px_column_expect(&c, 1, "there must be", err);
   if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path,
+                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
   if (!status) status = c.next(c.ctx, T, flags, err);
   for (size_t t = 0; t < T && !status; t++) {
     e->room.labelled[t] = flags[t] != 0;
-    if (flags[t] == 0) memset((char *)e->room.actions + t * width, 0, width); /* whatever stood there */
-    else if (flags[t] != 1) status = px_reader_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
+    /* whatever stood there */
+    if (flags[t] == 0) memset((char *)e->room.actions + t * width, 0, width);
+    else if (flags[t] != 1)
+      status = px_reader_fail(e->r, t, path, err, "is %g; it must be 0 or 1", (double)flags[t]);
   }
   px_column_close(&c);
   free(flags);
@@ -276,7 +342,8 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
 }
 
 /* Sets room.labelled; *partly when some step has no action. */
-static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly, struct px_err *err) {
+static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly,
+                                  struct px_err *err) {
   char path[2][PATH_BYTES];
   enum px_h5_kind kind[2] = { PX_H5_NONE, PX_H5_NONE };
   enum px_status status = PX_OK;
@@ -293,7 +360,8 @@ static enum px_status mark_labels(struct reader *e, struct number number, size_t
   return status;
 }
 
-static enum px_status read_actions(struct reader *e, struct number number, size_t T, bool *labelled, struct px_err *err) {
+static enum px_status read_actions(struct reader *e, struct number number, size_t T, bool *labelled,
+                                   struct px_err *err) {
   char path[PATH_BYTES];
   enum px_h5_kind kind = PX_H5_NONE;
   path_of(&e->layout->actions, number, path);
@@ -307,14 +375,16 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
   enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
   if (!status) status = px_reader_expect_actions(e->r, &c, err);
   if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path,
+                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
   if (!status) status = c.next(c.ctx, T, e->room.actions, err);
   px_column_close(&c);
   return status;
 }
 
 /* The state after the last step, from next observations, when they are there. */
-static enum px_status read_final(struct reader *e, struct number number, size_t T, bool *has_final, struct px_err *err) {
+static enum px_status read_final(struct reader *e, struct number number, size_t T, bool *has_final,
+                                 struct px_err *err) {
   char path[PATH_BYTES];
   enum px_h5_kind kind;
   size_t rows;
@@ -322,7 +392,8 @@ static enum px_status read_final(struct reader *e, struct number number, size_t 
   path_of(&e->layout->next, number, path);
   enum px_status status = px_h5_kind(e->file, path, &kind, err);
   if (status || kind == PX_H5_NONE) return status;
-  status = read_observations(e, path, T, T - 1, 1, e->room.observations + T * e->r->spaces->obs_dim, &rows, err);
+  status = read_observations(e, path, T, T - 1, 1, e->room.observations + T * e->r->spaces->obs_dim,
+                             &rows, err);
   if (!status) *has_final = true;
   return status;
 }
@@ -342,14 +413,20 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   if (!status && labelled) status = mark_labels(e, number, T, &partly, err);
   if (status) return status;
   const struct px_traj traj = {
-    .steps = (uint32_t)T, .observations = e->room.observations, .actions = labelled ? e->room.actions : NULL,
+    .steps = (uint32_t)T,
+    .observations = e->room.observations,
+    .actions = labelled ? e->room.actions : NULL,
     .labelled = partly ? e->room.labelled : NULL,
-    .rewards = e->room.rewards, .terminated = terminated, .truncated = truncated || !terminated, .has_final = has_final,
+    .rewards = e->room.rewards,
+    .terminated = terminated,
+    .truncated = truncated || !terminated,
+    .has_final = has_final,
   };
   return px_reader_put(e->r, &traj, err);
 }
 
-enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episodes_layout layout, struct px_err *err) {
+enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episodes_layout layout,
+                                struct px_err *err) {
   struct reader *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory to read the episodes");
   *e = (struct reader){ .r = r, .file = file, .layout = &layouts[layout] };
@@ -358,21 +435,26 @@ enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episode
   enum px_h5_kind kind;
   enum px_status status = px_h5_kind(file, e->layout->group, &kind, err);
   if (!status && kind != PX_H5_GROUP)
-    status = px_fail_at(err, PX_E_BAD_DATA, e->layout->group, "'%s' is not a group", e->layout->group);
+    status =
+      px_fail_at(err, PX_E_BAD_DATA, e->layout->group, "'%s' is not a group", e->layout->group);
   if (!status) status = px_h5_names(file, e->layout->group, add_number, e, err);
   if (!status && !e->numbers_n)
-    status = px_fail(err, PX_E_BAD_DATA, "there is no '%s%s%s<i>' in it", e->layout->group, *e->layout->group ? "/" : "",
-                     e->layout->stem);
+    status = px_fail(err, PX_E_BAD_DATA, "there is no '%s%s%s<i>' in it", e->layout->group,
+                     *e->layout->group ? "/" : "", e->layout->stem);
   if (!status) {
     qsort(e->numbers, e->numbers_n, sizeof *e->numbers, by_value);
     status = choose_leaves(e, err);
   }
   for (size_t i = 0; i < e->numbers_n && !status; i++) status = read_episode(e, e->numbers[i], err);
   if (!status && e->early_n)
-    px_reader_note(r, "%" PRIu64 " trajectories are flagged as done before their last step; only the last step counts",
-                    e->early_n);
+    px_reader_note(
+      r,
+      "%" PRIu64
+      " trajectories are flagged as done before their last step; only the last step counts",
+      e->early_n);
   if (!status && e->endless_n)
-    px_reader_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated", e->endless_n);
+    px_reader_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated",
+                   e->endless_n);
   px_traj_buffer_free(&e->room);
   free(e->scratch);
   free(e->numbers);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The flat layout of D4RL, in HDF5 and npz: every array holds all steps.
  * Episodes end where a flag says so, and where `next_observations` does not
@@ -20,38 +21,60 @@
 #include "lib/read/traj_buffer.h"
 
 enum member {
-  OBSERVATIONS, ACTIONS, REWARDS, TERMINALS, TIMEOUTS, ENDS, DONES, NEXT_OBSERVATIONS, ACTION_MASK, ACTION_SOURCE, NEXT_KNOWN,
+  OBSERVATIONS,
+  ACTIONS,
+  REWARDS,
+  TERMINALS,
+  TIMEOUTS,
+  ENDS,
+  DONES,
+  NEXT_OBSERVATIONS,
+  ACTION_MASK,
+  ACTION_SOURCE,
+  NEXT_KNOWN,
   MEMBERS_N
 };
-/* The first name is D4RL's, others mean the same (Gymnasium's words). ENDS: d3rlpy's first version flags every end there, and
- * the true terminals among them in `terminals`. DONES: an end too, and a true terminal where there is no TERMINALS. */
+/* The first name is D4RL's, others mean the same (Gymnasium's words). ENDS: d3rlpy's first version
+ * flags every end there, and the true terminals among them in `terminals`. DONES: an end too, and a
+ * true terminal where there is no TERMINALS. */
 enum { NAMES_MAX = 3 };
 static const char *const member_names[MEMBERS_N][NAMES_MAX] = {
-  [OBSERVATIONS] = { "observations" }, [ACTIONS] = { "actions" }, [REWARDS] = { "rewards" },
-  [TERMINALS] = { "terminals", "terminations", "terminated" }, [TIMEOUTS] = { "timeouts", "truncations", "truncated" },
-  [ENDS] = { "episode_terminals" }, [DONES] = { "dones", "done" }, [NEXT_OBSERVATIONS] = { "next_observations" },
-  [ACTION_MASK] = { "action_mask", "label_mask" }, [ACTION_SOURCE] = { "action_source" }, [NEXT_KNOWN] = { "next_known" },
+  [OBSERVATIONS] = { "observations" },
+  [ACTIONS] = { "actions" },
+  [REWARDS] = { "rewards" },
+  [TERMINALS] = { "terminals", "terminations", "terminated" },
+  [TIMEOUTS] = { "timeouts", "truncations", "truncated" },
+  [ENDS] = { "episode_terminals" },
+  [DONES] = { "dones", "done" },
+  [NEXT_OBSERVATIONS] = { "next_observations" },
+  [ACTION_MASK] = { "action_mask", "label_mask" },
+  [ACTION_SOURCE] = { "action_source" },
+  [NEXT_KNOWN] = { "next_known" },
 };
 enum { BLOCK_BYTES = 4 << 20, BLOCK_STEPS = 16384 };
-enum { JUDGED_EARLY_N = 10000, JUDGED_N = 8 }; /* compared rows from which on a shuffled file is told; at the end of it */
+/* compared rows from which on a shuffled file is told; at the end of it */
+enum { JUDGED_EARLY_N = 10000, JUDGED_N = 8 };
 
 struct flat {
   struct px_reader *r;
   struct px_column columns[MEMBERS_N];
   struct px_traj_buffer room;
-  size_t window_n, scanned_n, cut; /* steps in the window, looked at, and where the open episode begins */
-  size_t block;                    /* steps in a block, at most */
-  float *flags[MEMBERS_N];         /* [block] the one-column members but rewards */
-  float *next;                     /* [1 + block, O] next observations; row 0 is that of the step before the block */
-  bool next_known;                 /* of the step before the one looked at */
-  bool next_is_copy;               /* then it is as if there were no next observations */
+  /* steps in the window, looked at, and where the open episode begins */
+  size_t window_n, scanned_n, cut;
+  size_t block;            /* steps in a block, at most */
+  float *flags[MEMBERS_N]; /* [block] the one-column members but rewards */
+  /* [1 + block, O] next observations; row 0 is that of the step before the block */
+  float *next;
+  bool next_known;   /* of the step before the one looked at */
+  bool next_is_copy; /* then it is as if there were no next observations */
   struct px_flat_jumps jumps;
 };
 
 static bool has(const struct flat *f, enum member m) { return f->columns[m].next; }
 
 /* By which name the member is there; NULL when it is not. */
-static enum px_status find_name(const struct px_flat_source *source, enum member m, const char **name, struct px_err *err) {
+static enum px_status find_name(const struct px_flat_source *source, enum member m,
+                                const char **name, struct px_err *err) {
   *name = NULL;
   for (int i = 0; i < NAMES_MAX && member_names[m][i]; i++) {
     if (!source->has(source->ctx, member_names[m][i])) continue;
@@ -61,7 +84,8 @@ static enum px_status find_name(const struct px_flat_source *source, enum member
   return PX_OK;
 }
 
-static enum px_status open_member(struct flat *f, const struct px_flat_source *source, enum member m, struct px_err *err) {
+static enum px_status open_member(struct flat *f, const struct px_flat_source *source,
+                                  enum member m, struct px_err *err) {
   const char *name, *done = NULL;
   enum px_status status = find_name(source, m, &name, err);
   if (!status && m == TERMINALS && !name) status = find_name(source, DONES, &done, err);
@@ -70,15 +94,18 @@ static enum px_status open_member(struct flat *f, const struct px_flat_source *s
   if (!name && !needed) return PX_OK;
   status = source->open(source->ctx, name ? name : member_names[m][0], &f->columns[m], err);
   if (status && !name && m == TERMINALS)
-    px_fail_hint(err, "Its flag is 1 where an episode ended for good. It may be called terminations or terminated; 'dones' is taken "
-                "in its place.");
+    px_fail_hint(err, "Its flag is 1 where an episode ended for good. It may be called "
+                      "terminations or terminated; 'dones' is taken "
+                      "in its place.");
   return status;
 }
 
-static enum px_status open_members(struct flat *f, const struct px_flat_source *source, struct px_err *err) {
+static enum px_status open_members(struct flat *f, const struct px_flat_source *source,
+                                   struct px_err *err) {
   const struct px_spaces *spaces = f->r->spaces;
   for (int m = 0; m < MEMBERS_N; m++) {
-    const bool unwanted = f->r->options->ignore_actions && (m == ACTIONS || m == ACTION_MASK || m == ACTION_SOURCE);
+    const bool unwanted =
+      f->r->options->ignore_actions && (m == ACTIONS || m == ACTION_MASK || m == ACTION_SOURCE);
     if (unwanted) continue;
     enum px_status status = open_member(f, source, (enum member)m, err);
     if (status) return status;
@@ -90,10 +117,13 @@ static enum px_status open_members(struct flat *f, const struct px_flat_source *
                             : px_column_expect(c, 1, "there must be", err);
     if (status) return status;
     if (c->rows != first->rows)
-      return px_fail_at(err, PX_E_BAD_DATA, c->name, "'%s' has %" PRIu64 " rows, but '%s' %" PRIu64
-                        "; every array must have one row per step", c->name, c->rows, first->name, first->rows);
+      return px_fail_at(err, PX_E_BAD_DATA, c->name,
+                        "'%s' has %" PRIu64 " rows, but '%s' %" PRIu64
+                        "; every array must have one row per step",
+                        c->name, c->rows, first->name, first->rows);
   }
-  if (!f->columns[OBSERVATIONS].rows) return px_fail(err, PX_E_BAD_DATA, "there are no steps in it");
+  if (!f->columns[OBSERVATIONS].rows)
+    return px_fail(err, PX_E_BAD_DATA, "there are no steps in it");
   return PX_OK;
 }
 
@@ -101,10 +131,12 @@ static enum px_status take_memory(struct flat *f, struct px_err *err) {
   const size_t row_bytes = sizeof(float) * f->r->spaces->obs_dim;
   f->block = BLOCK_BYTES / row_bytes < BLOCK_STEPS ? BLOCK_BYTES / row_bytes : BLOCK_STEPS;
   for (int m = TERMINALS; m < MEMBERS_N; m++)
-    if (m != NEXT_OBSERVATIONS && has(f, m) && !(f->flags[m] = px_mem_calloc(f->block, sizeof(float))))
+    if (m != NEXT_OBSERVATIONS && has(f, m) &&
+        !(f->flags[m] = px_mem_calloc(f->block, sizeof(float))))
       return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
   if (!has(f, NEXT_OBSERVATIONS)) return PX_OK;
-  if (!(f->next = px_mem_calloc(f->block + 1, row_bytes))) return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
+  if (!(f->next = px_mem_calloc(f->block + 1, row_bytes)))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for a block of steps");
   return px_flat_jumps_init(&f->jumps, f->r->spaces->obs_dim, err);
 }
 
@@ -126,11 +158,13 @@ static enum px_status read_block(struct flat *f, size_t n, struct px_err *err) {
 }
 
 /* The member's flag at step i of the block; absent members are 0. */
-static enum px_status flag_at(const struct flat *f, enum member m, size_t i, bool *out, struct px_err *err) {
+static enum px_status flag_at(const struct flat *f, enum member m, size_t i, bool *out,
+                              struct px_err *err) {
   const float value = has(f, m) ? f->flags[m][i] : 0;
   *out = value != 0;
   if (value == 0 || value == 1) return PX_OK;
-  return px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[m].name, err, "is %g; it must be 0 or 1", (double)value);
+  return px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[m].name, err,
+                        "is %g; it must be 0 or 1", (double)value);
 }
 
 static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
@@ -146,7 +180,8 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
     if (status) return status;
   }
   if (!has(f, ACTIONS))
-    return known ? px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[ACTION_MASK].name, err, "is 1, but there are no 'actions'")
+    return known ? px_reader_fail(f->r, f->scanned_n - f->cut, f->columns[ACTION_MASK].name, err,
+                                  "is 1, but there are no 'actions'")
                  : PX_OK;
   if (has(f, ACTION_SOURCE)) known = known && f->flags[ACTION_SOURCE][i] == 1;
   f->room.labelled[f->scanned_n] = known;
@@ -156,16 +191,20 @@ static enum px_status mark_label(struct flat *f, size_t i, struct px_err *err) {
 }
 
 /* Puts the episode [cut, scanned]; `next` is its last next observation or NULL. */
-static enum px_status put_episode(struct flat *f, bool terminated, bool truncated, const float *next,
-                                  struct px_err *err) {
-  const size_t O = f->r->spaces->obs_dim, A = f->r->spaces->act_dim, steps = f->scanned_n + 1 - f->cut;
+static enum px_status put_episode(struct flat *f, bool terminated, bool truncated,
+                                  const float *next, struct px_err *err) {
+  const size_t O = f->r->spaces->obs_dim, A = f->r->spaces->act_dim,
+               steps = f->scanned_n + 1 - f->cut;
   if (steps > PX_STEPS_MAX)
-    return px_fail_at(err, PX_E_BAD_DATA, "timeouts", "trajectory %" PRIu64 " has more than %d steps: neither 'terminals' "
-                      "nor 'timeouts' nor a jump of 'next_observations' ends it", f->r->report->trajectories_n, PX_STEPS_MAX);
+    return px_fail_at(err, PX_E_BAD_DATA, "timeouts",
+                      "trajectory %" PRIu64 " has more than %d steps: neither 'terminals' "
+                      "nor 'timeouts' nor a jump of 'next_observations' ends it",
+                      f->r->report->trajectories_n, PX_STEPS_MAX);
   float *after = f->room.observations + (f->scanned_n + 1) * O;
   const uint8_t *known = f->room.labelled + f->cut;
   const bool masked = has(f, ACTION_MASK) || has(f, ACTION_SOURCE);
-  float keep[PX_OBS_MAX]; /* the next episode's first observation stands where the final one must */
+  /* the next episode's first observation stands where the final one must */
+  float keep[PX_OBS_MAX];
   if (next) {
     memcpy(keep, after, O * sizeof *keep);
     memcpy(after, next, O * sizeof *keep);
@@ -176,7 +215,9 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
     .actions = has(f, ACTIONS) ? f->room.actions + f->cut * A : NULL,
     .labelled = has(f, ACTIONS) && (masked || memchr(known, 0, steps)) ? known : NULL,
     .rewards = f->room.rewards + f->cut,
-    .terminated = terminated, .truncated = truncated, .has_final = next,
+    .terminated = terminated,
+    .truncated = truncated,
+    .has_final = next,
   };
   const enum px_status status = px_reader_put(f->r, &traj, err);
   if (next) memcpy(after, keep, O * sizeof *keep);
@@ -185,19 +226,22 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
 }
 
 /* The next observation of step i of the block, or NULL when it is unknown. */
-static enum px_status next_of(const struct flat *f, size_t i, const float **next, struct px_err *err) {
+static enum px_status next_of(const struct flat *f, size_t i, const float **next,
+                              struct px_err *err) {
   bool known = true;
   const enum px_status status = has(f, NEXT_KNOWN) ? flag_at(f, NEXT_KNOWN, i, &known, err) : PX_OK;
   if (!status) *next = f->next && known ? f->next + (i + 1) * f->r->spaces->obs_dim : NULL;
   return status;
 }
 
-/* Ends the open episode before the step scanned, which is row i of the block, if it does not follow from the one before. */
+/* Ends the open episode before the step scanned, which is row i of the block, if it does not follow
+ * from the one before. */
 static enum px_status cut_at_jump(struct flat *f, size_t i, struct px_err *err) {
   const size_t O = f->r->spaces->obs_dim;
   if (!f->next || !f->next_known || f->scanned_n == f->cut) return PX_OK;
   const float *next = f->next + i * O; /* row 0 is the step before the block */
-  if (!px_flat_jumps_between(&f->jumps, next, f->room.observations + f->scanned_n * O)) return PX_OK;
+  if (!px_flat_jumps_between(&f->jumps, next, f->room.observations + f->scanned_n * O))
+    return PX_OK;
   if (f->jumps.jumps_n == 1) {
     f->jumps.first_trajectory = f->r->report->trajectories_n;
     f->jumps.first_step = f->scanned_n - 1 - f->cut;
@@ -227,7 +271,8 @@ static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
 static enum px_status scan_block(struct flat *f, size_t n, struct px_err *err) {
   const size_t O = f->r->spaces->obs_dim;
   const float *obs = f->room.observations + f->scanned_n * O;
-  if (f->next && !f->jumps.obs.n && px_flat_jumps_is_copy(obs, f->next + O, n, f->r->spaces->obs_dim)) {
+  if (f->next && !f->jumps.obs.n &&
+      px_flat_jumps_is_copy(obs, f->next + O, n, f->r->spaces->obs_dim)) {
     f->next_is_copy = true;
     px_column_close(&f->columns[NEXT_OBSERVATIONS]);
     free(f->next);
@@ -272,40 +317,57 @@ static enum px_status read_all(struct flat *f, struct px_err *err) {
   const float *next;
   status = next_of(f, n - 1, &next, err);
   if (status) return status;
-  px_reader_note(f->r, "trajectory %" PRIu64 ", the last, neither terminated nor timed out: kept as truncated",
-                  f->r->report->trajectories_n);
+  px_reader_note(f->r,
+                 "trajectory %" PRIu64
+                 ", the last, neither terminated nor timed out: kept as truncated",
+                 f->r->report->trajectories_n);
   return put_episode(f, false, true, next, err);
 }
 
 static void note_ends(struct flat *f) {
   const char *done = f->columns[DONES].name, *timeout = f->columns[TIMEOUTS].name;
   if (has(f, DONES) && has(f, TERMINALS))
-    px_reader_note(f->r, "'%s' ends trajectories too: those that '%s' does not flag count as truncated", done,
-                    f->columns[TERMINALS].name);
+    px_reader_note(f->r,
+                   "'%s' ends trajectories too: those that '%s' does not flag count as truncated",
+                   done, f->columns[TERMINALS].name);
   else if (has(f, DONES) && has(f, TIMEOUTS))
-    px_reader_note(f->r, "there is no 'terminals': where '%s' is 1 and '%s' is 0, trajectories count as terminated", done, timeout);
+    px_reader_note(
+      f->r,
+      "there is no 'terminals': where '%s' is 1 and '%s' is 0, trajectories count as terminated",
+      done, timeout);
   else if (has(f, DONES))
-    px_reader_note(f->r, "there are no 'terminals' and no 'timeouts': where '%s' is 1 trajectories count as terminated, even if it was "
-                    "a time limit", done);
+    px_reader_note(f->r,
+                   "there are no 'terminals' and no 'timeouts': where '%s' is 1 trajectories count "
+                   "as terminated, even if it was "
+                   "a time limit",
+                   done);
   else if (!has(f, TIMEOUTS) && !has(f, ENDS) && !f->jumps.jumps_n)
-    px_reader_note(f->r, "there is no 'timeouts': episodes end at '%s' only", f->columns[TERMINALS].name);
+    px_reader_note(f->r, "there is no 'timeouts': episodes end at '%s' only",
+                   f->columns[TERMINALS].name);
 }
 
 static void note_findings(struct flat *f) {
   const struct px_flat_jumps *j = &f->jumps;
   note_ends(f);
   if (f->next_is_copy)
-    px_reader_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the state after each trajectory's last "
-                    "step is unknown");
+    px_reader_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the "
+                         "state after each trajectory's last "
+                         "step is unknown");
   else if (!has(f, NEXT_OBSERVATIONS))
-    px_reader_note(f->r, "there is no 'next_observations': the state after each trajectory's last step is unknown");
+    px_reader_note(
+      f->r,
+      "there is no 'next_observations': the state after each trajectory's last step is unknown");
   if (j->jumps_n)
-    px_reader_note(f->r, "at %" PRIu64 " steps without an end flag 'next_observations' is not the following row: trajectories were "
-                    "cut there and count as truncated (first: trajectory %" PRIu64 ", step %" PRIu64 ")", j->jumps_n,
-                    j->first_trajectory, j->first_step);
+    px_reader_note(
+      f->r,
+      "at %" PRIu64
+      " steps without an end flag 'next_observations' is not the following row: trajectories were "
+      "cut there and count as truncated (first: trajectory %" PRIu64 ", step %" PRIu64 ")",
+      j->jumps_n, j->first_trajectory, j->first_step);
 }
 
-enum px_status px_read_flat(struct px_reader *r, const struct px_flat_source *source, struct px_err *err) {
+enum px_status px_read_flat(struct px_reader *r, const struct px_flat_source *source,
+                            struct px_err *err) {
   struct flat f = { .r = r };
   px_traj_buffer_init(&f.room, r->spaces);
   enum px_status status = px_reader_no_keys(r, err);

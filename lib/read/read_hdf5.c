@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HDF5 uploads: which layout it is, and D4RL's. See read.h and read_episodes.c. */
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include "lib/read/h5.h"
 #include "lib/read/read_episodes.h"
 
-struct members { bool flat, layouts[PX_EPISODES_LAYOUTS_N]; };
+struct members {
+  bool flat, layouts[PX_EPISODES_LAYOUTS_N];
+};
 
 /* What the names at the root say. */
 static enum px_status look(void *ctx, const char *name) {
@@ -18,7 +21,10 @@ static enum px_status look(void *ctx, const char *name) {
   return PX_OK;
 }
 
-struct d4rl { struct px_reader *r; hid_t file; };
+struct d4rl {
+  struct px_reader *r;
+  hid_t file;
+};
 
 static bool d4rl_has(void *ctx, const char *name) {
   const struct d4rl *d = ctx;
@@ -27,7 +33,8 @@ static bool d4rl_has(void *ctx, const char *name) {
   return px_h5_kind(d->file, name, &kind, NULL) || kind != PX_H5_NONE;
 }
 
-static enum px_status d4rl_open(void *ctx, const char *name, struct px_column *out, struct px_err *err) {
+static enum px_status d4rl_open(void *ctx, const char *name, struct px_column *out,
+                                struct px_err *err) {
   const struct d4rl *d = ctx;
   return px_h5_column(d->r, d->file, name, out, err);
 }
@@ -39,13 +46,16 @@ static enum px_status read_layout(struct px_reader *r, hid_t file, struct px_err
   if (found.flat) {
     struct d4rl d = { r, file };
     const struct px_flat_source source = { &d, d4rl_has, d4rl_open };
-    snprintf(r->report->layout, sizeof r->report->layout, "%s", d4rl_has(&d, "episode_terminals") ? "d3rlpy" : "d4rl");
+    snprintf(r->report->layout, sizeof r->report->layout, "%s",
+             d4rl_has(&d, "episode_terminals") ? "d3rlpy" : "d4rl");
     return px_read_flat(r, &source, err);
   }
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
     if (found.layouts[i]) return px_read_episodes(r, file, (enum px_episodes_layout)i, err);
-  return px_fail(err, PX_E_BAD_DATA, "this HDF5 file has no layout that is known: there is neither 'observations' (D4RL), "
-                 "'episode_<i>' (Minari), 'data/demo_<i>' (robomimic) nor 'observations_<i>' (d3rlpy)");
+  return px_fail(
+    err, PX_E_BAD_DATA,
+    "this HDF5 file has no layout that is known: there is neither 'observations' (D4RL), "
+    "'episode_<i>' (Minari), 'data/demo_<i>' (robomimic) nor 'observations_<i>' (d3rlpy)");
 }
 
 enum px_status px_read_hdf5(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {

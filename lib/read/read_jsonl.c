@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON lines uploads: one trajectory a line, read as a stream. A field that is
  * not known is refused by name, before its value is looked at.
@@ -21,12 +22,23 @@
 enum { LINE_MAX_BYTES = 64 << 20, READ_BYTES = 1 << 20 };
 
 enum field {
-  OBSERVATIONS, REWARDS, ACTIONS, TERMINATED, TRUNCATED, ACTION_SOURCE, ACTION_STD, ACTION_EPISTEMIC, ACTION_SCORE,
-  ACTION_RESIDUAL, ACTION_VERIFIED, FIELDS_N
+  OBSERVATIONS,
+  REWARDS,
+  ACTIONS,
+  TERMINATED,
+  TRUNCATED,
+  ACTION_SOURCE,
+  ACTION_STD,
+  ACTION_EPISTEMIC,
+  ACTION_SCORE,
+  ACTION_RESIDUAL,
+  ACTION_VERIFIED,
+  FIELDS_N
 };
 static const char *const field_names[FIELDS_N] = {
-  "observations", "rewards", "actions", "terminated", "truncated", "action_source", "action_std",
-  "action_epistemic", "action_score", "action_residual", "action_verified"
+  "observations", "rewards",         "actions",        "terminated",
+  "truncated",    "action_source",   "action_std",     "action_epistemic",
+  "action_score", "action_residual", "action_verified"
 };
 
 struct jsonl {
@@ -35,33 +47,36 @@ struct jsonl {
   uint64_t line;
   struct px_traj_buffer room;
   struct px_precision observed, rewarded; /* over all lines */
-  uint8_t *source;        /* [source_cap] action_source of this line */
+  uint8_t *source;                        /* [source_cap] action_source of this line */
   size_t source_cap;
   bool seen[FIELDS_N], filled[FIELDS_N]; /* the field is there; and it is not null */
-  size_t rows[FIELDS_N];  /* of the arrays seen */
+  size_t rows[FIELDS_N];                 /* of the arrays seen */
   bool terminated, truncated, partly;
 };
 
 static enum px_status fail_syntax(struct jsonl *j, const char *expected, struct px_err *err) {
   char near[32], place[96];
-  snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64 ", column %td", j->r->report->trajectories_n, j->line,
-           j->s.p - j->s.begin + 1);
-  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: expected %s, but there is: %s", place, expected, px_json_scan_near(&j->s, near));
+  snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64 ", column %td",
+           j->r->report->trajectories_n, j->line, j->s.p - j->s.begin + 1);
+  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: expected %s, but there is: %s", place, expected,
+                    px_json_scan_near(&j->s, near));
 }
 
-static enum px_status fail_number(struct jsonl *j, enum px_json_scan_number why, size_t step, const char *place,
-                                  struct px_err *err) {
+static enum px_status fail_number(struct jsonl *j, enum px_json_scan_number why, size_t step,
+                                  const char *place, struct px_err *err) {
   char near[32];
   (void)px_reader_fail(j->r, step, place, err, "%s: %s",
-                        why == PX_SCAN_TOO_LARGE ? "is too large for a float32" : "must be a finite number, but there is",
-                        px_json_scan_near(&j->s, near));
+                       why == PX_SCAN_TOO_LARGE ? "is too large for a float32"
+                                                : "must be a finite number, but there is",
+                       px_json_scan_near(&j->s, near));
   if (!strncmp(place, field_names[ACTIONS], strlen(field_names[ACTIONS])))
     px_fail_hint(err, "A step without an action has null in the place of the whole action.");
   return PX_E_BAD_DATA;
 }
 
 /* [x, y, ...] of exactly n numbers; errors name the step and the number. */
-static enum px_status read_row(struct jsonl *j, enum field field, size_t step, uint32_t n, float *dst, struct px_err *err) {
+static enum px_status read_row(struct jsonl *j, enum field field, size_t step, uint32_t n,
+                               float *dst, struct px_err *err) {
   if (!px_json_scan_take(&j->s, "[")) return fail_syntax(j, "a list of numbers", err);
   uint32_t i = 0;
   for (; !px_json_scan_take(&j->s, "]") && i <= PX_OBS_MAX; i++) {
@@ -78,13 +93,15 @@ static enum px_status read_row(struct jsonl *j, enum field field, size_t step, u
     if (field == OBSERVATIONS) px_precision_see(&j->observed, i, &value, 1);
   }
   return i == n ? PX_OK
-                : px_reader_fail(j->r, step, field_names[field], err, "has %u numbers, but the dataset declares %u", i, n);
+                : px_reader_fail(j->r, step, field_names[field], err,
+                                 "has %u numbers, but the dataset declares %u", i, n);
 }
 
 /* Makes room for one more row and says where it goes. */
 static enum px_status more_room(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
   if (row > PX_STEPS_MAX)
-    return px_reader_fail(j->r, row, field_names[field], err, "is beyond the %d steps a trajectory may have", PX_STEPS_MAX);
+    return px_reader_fail(j->r, row, field_names[field], err,
+                          "is beyond the %d steps a trajectory may have", PX_STEPS_MAX);
   enum px_status status = px_traj_buffer_steps(&j->room, row + 1, err);
   if (!status && field == ACTION_SOURCE && row >= j->source_cap) {
     const size_t cap = j->room.cap;
@@ -96,7 +113,8 @@ static enum px_status more_room(struct jsonl *j, enum field field, size_t row, s
   return status;
 }
 
-static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
+static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
+                                  struct px_err *err) {
   double value;
   const enum px_json_scan_number got = px_json_scan_double(&j->s, &value);
   if (got != PX_SCAN_NUMBER) return fail_number(j, got, row, field_names[field], err);
@@ -106,13 +124,15 @@ static enum px_status read_scalar(struct jsonl *j, enum field field, size_t row,
     return PX_OK;
   }
   if (value != 0 && value != 1 && value != 2 && value != 3)
-    return px_reader_fail(j->r, row, field_names[field], err, "must be 0 (absent), 1 (true), 2 (proxy) or 3 (simulator)");
+    return px_reader_fail(j->r, row, field_names[field], err,
+                          "must be 0 (absent), 1 (true), 2 (proxy) or 3 (simulator)");
   j->source[row] = (uint8_t)value;
   return PX_OK;
 }
 
 /* A list of A numbers. A class needs no list. */
-static enum px_status read_action_row(struct jsonl *j, enum field field, size_t row, float *dst, struct px_err *err) {
+static enum px_status read_action_row(struct jsonl *j, enum field field, size_t row, float *dst,
+                                      struct px_err *err) {
   const struct px_spaces *spaces = j->r->spaces;
   if (px_json_scan_peek(&j->s) == '[') return read_row(j, field, row, spaces->act_dim, dst, err);
   if (spaces->act_count) {
@@ -121,7 +141,8 @@ static enum px_status read_action_row(struct jsonl *j, enum field field, size_t 
   }
   (void)fail_syntax(j, "a list of numbers", err);
   float value;
-  if (px_json_scan_float(&j->s, &value) == PX_SCAN_NUMBER) px_fail_hint(err, "%s", px_spaces_discrete_hint);
+  if (px_json_scan_float(&j->s, &value) == PX_SCAN_NUMBER)
+    px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
 }
 
@@ -136,7 +157,8 @@ static enum px_status read_action(struct jsonl *j, size_t row, struct px_err *er
 }
 
 /* How certain a proxy is: of no use to us, but our own export writes it. */
-static enum px_status skip_uncertainty(struct jsonl *j, enum field field, size_t row, struct px_err *err) {
+static enum px_status skip_uncertainty(struct jsonl *j, enum field field, size_t row,
+                                       struct px_err *err) {
   float unused[PX_ACT_MAX];
   if (px_json_scan_take(&j->s, "null")) return PX_OK;
   if (field < ACTION_SCORE) return read_action_row(j, field, row, unused, err);
@@ -175,17 +197,19 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   while (f < FIELDS_N && (strlen(field_names[f]) != n || memcmp(field_names[f], key, n))) f++;
   if (f == FIELDS_N) {
     char place[64];
-    snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64, j->r->report->trajectories_n, j->line);
-    return px_fail_at(err, PX_E_BAD_DATA, place, "%s: unknown field '%.*s'; the fields are observations, rewards, actions, "
-                      "terminated and truncated", place, (int)(n < 64 ? n : 64), key);
+    snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64,
+             j->r->report->trajectories_n, j->line);
+    return px_fail_at(err, PX_E_BAD_DATA, place,
+                      "%s: unknown field '%.*s'; the fields are observations, rewards, actions, "
+                      "terminated and truncated",
+                      place, (int)(n < 64 ? n : 64), key);
   }
   if (j->seen[f]) return px_reader_fail(j->r, 0, field_names[f], err, "is there twice");
   j->seen[f] = true;
   if (!px_json_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
   if (f == TERMINATED) return read_bool(j, &j->terminated, err);
   if (f == TRUNCATED) return read_bool(j, &j->truncated, err);
-  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_json_scan_take(&j->s, "null"))
-    return PX_OK;
+  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_json_scan_take(&j->s, "null")) return PX_OK;
   j->filled[f] = true;
   return read_array(j, (enum field)f, err);
 }
@@ -193,17 +217,23 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
 static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
   static const enum field needed[] = { OBSERVATIONS, REWARDS, TERMINATED };
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-    if (!j->seen[needed[i]]) return px_reader_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")", j->line);
+    if (!j->seen[needed[i]])
+      return px_reader_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")",
+                            j->line);
   const size_t T = j->rows[REWARDS];
   if (!T || T > PX_STEPS_MAX)
-    return px_reader_fail(j->r, 0, "rewards", err, "has %zu steps; a trajectory has 1 to %d", T, PX_STEPS_MAX);
+    return px_reader_fail(j->r, 0, "rewards", err, "has %zu steps; a trajectory has 1 to %d", T,
+                          PX_STEPS_MAX);
   if (j->rows[OBSERVATIONS] != T && j->rows[OBSERVATIONS] != T + 1)
-    return px_reader_fail(j->r, 0, "observations", err, "has %zu rows; with %zu rewards it must have as many, or one more",
-                           j->rows[OBSERVATIONS], T);
+    return px_reader_fail(j->r, 0, "observations", err,
+                          "has %zu rows; with %zu rewards it must have as many, or one more",
+                          j->rows[OBSERVATIONS], T);
   for (int f = ACTIONS; f < FIELDS_N; f++) {
     if (f == TERMINATED || f == TRUNCATED || !j->filled[f] || j->rows[f] == T) continue;
-    (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards", j->rows[f], T);
-    if (f == ACTIONS) px_fail_hint(err, "Write null where an action is unknown, such as the last one's.");
+    (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards",
+                         j->rows[f], T);
+    if (f == ACTIONS)
+      px_fail_hint(err, "Write null where an action is unknown, such as the last one's.");
     return PX_E_BAD_DATA;
   }
   return PX_OK;
@@ -219,19 +249,26 @@ static enum px_status put(struct jsonl *j, struct px_err *err) {
       memset(j->room.actions + t * A, 0, A * sizeof(float));
     }
   const struct px_traj traj = {
-    .steps = (uint32_t)T, .observations = j->room.observations, .actions = actions ? j->room.actions : NULL,
-    .labelled = actions && j->partly ? j->room.labelled : NULL, .rewards = j->room.rewards, .terminated = j->terminated,
-    .truncated = j->truncated || !j->terminated, .has_final = j->rows[OBSERVATIONS] == T + 1,
+    .steps = (uint32_t)T,
+    .observations = j->room.observations,
+    .actions = actions ? j->room.actions : NULL,
+    .labelled = actions && j->partly ? j->room.labelled : NULL,
+    .rewards = j->room.rewards,
+    .terminated = j->terminated,
+    .truncated = j->truncated || !j->terminated,
+    .has_final = j->rows[OBSERVATIONS] == T + 1,
   };
   return px_reader_put(j->r, &traj, err);
 }
 
 static enum px_status read_line(struct jsonl *j, const char *line, size_t n, struct px_err *err) {
   j->line++;
-  static const char MARK[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with a byte order mark */
+  /* some editors begin UTF-8 with a byte order mark */
+  static const char MARK[] = "\xef\xbb\xbf";
   const size_t mark = j->line == 1 && !strncmp(line, MARK, 3) ? 3 : 0;
   j->s = (struct px_json_scan){ line, line + mark, line + n };
-  if (strlen(line) != n) return px_fail(err, PX_E_BAD_DATA, "line %" PRIu64 " holds a NUL byte", j->line);
+  if (strlen(line) != n)
+    return px_fail(err, PX_E_BAD_DATA, "line %" PRIu64 " holds a NUL byte", j->line);
   if (!px_json_scan_peek(&j->s)) return PX_OK; /* an empty line */
   memset(j->seen, 0, sizeof j->seen);
   memset(j->filled, 0, sizeof j->filled);
@@ -249,10 +286,12 @@ static enum px_status read_line(struct jsonl *j, const char *line, size_t n, str
 }
 
 /* Takes all complete lines off the buffer; at the end of the file also the last. */
-static enum px_status take_lines(struct jsonl *j, struct px_buf *buf, size_t *searched, bool last, struct px_err *err) {
+static enum px_status take_lines(struct jsonl *j, struct px_buf *buf, size_t *searched, bool last,
+                                 struct px_err *err) {
   size_t begin = 0;
   enum px_status status = PX_OK;
-  for (char *nl; !status && (nl = memchr(buf->data + *searched, '\n', buf->len - *searched)); *searched = begin) {
+  for (char *nl; !status && (nl = memchr(buf->data + *searched, '\n', buf->len - *searched));
+       *searched = begin) {
     *nl = '\0';
     status = read_line(j, buf->data + begin, (size_t)(nl - (buf->data + begin)), err);
     begin = (size_t)(nl - buf->data) + 1;
@@ -273,7 +312,8 @@ static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, s
   for (size_t searched = 0;;) {
     enum px_status status = px_buf_room(buf, READ_BYTES);
     if (status == PX_E_TOO_LARGE)
-      return px_fail(err, status, "line %" PRIu64 " is longer than %d MiB", j->line + 1, LINE_MAX_BYTES >> 20);
+      return px_fail(err, status, "line %" PRIu64 " is longer than %d MiB", j->line + 1,
+                     LINE_MAX_BYTES >> 20);
     if (status) return px_fail(err, status, "no memory for line %" PRIu64, j->line + 1);
     const ssize_t got = read(fd, buf->data + buf->len, READ_BYTES);
     if (got < 0 && errno == EINTR) continue;
@@ -281,7 +321,8 @@ static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, s
     buf->len += (size_t)got;
     buf->data[buf->len] = '\0';
     total += (uint64_t)got;
-    if (total > max) return px_fail(err, PX_E_TOO_LARGE, "there are more than %" PRIu64 " bytes in it", max);
+    if (total > max)
+      return px_fail(err, PX_E_TOO_LARGE, "there are more than %" PRIu64 " bytes in it", max);
     status = take_lines(j, buf, &searched, got == 0, err);
     if (status || got == 0) return status;
   }
@@ -292,12 +333,14 @@ enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) {
   struct jsonl j = { .r = r };
   px_traj_buffer_init(&j.room, r->spaces);
   memcpy(r->report->layout, "jsonl", 6);
-  enum px_status status = px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
-                            ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
-                            : read_stream(&j, fd, &buf, err);
+  enum px_status status =
+    px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
+      ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
+      : read_stream(&j, fd, &buf, err);
   if (!status) status = px_reader_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
   if (!status) status = px_reader_check_precision(r, field_names[REWARDS], &j.rewarded, err);
-  if (!status && !r->report->trajectories_n) status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
+  if (!status && !r->report->trajectories_n)
+    status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
   px_traj_buffer_free(&j.room);
   px_precision_free(&j.observed);
   px_precision_free(&j.rewarded);

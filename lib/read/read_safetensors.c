@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading uploads in safetensors: see read_safetensors.h. */
 #include "lib/read/read_safetensors.h"
 
@@ -12,21 +13,39 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/data/safetensors.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
 #include "lib/read/reader.h"
-#include "lib/data/safetensors.h"
 
 enum column {
-  LENGTH, OBSERVATIONS, ACTIONS, REWARDS, TERMINATED, TRUNCATED, HAS_FINAL, LABELLED, LABEL_MASK, ACTION_SOURCE, COLUMNS_N
+  LENGTH,
+  OBSERVATIONS,
+  ACTIONS,
+  REWARDS,
+  TERMINATED,
+  TRUNCATED,
+  HAS_FINAL,
+  LABELLED,
+  LABEL_MASK,
+  ACTION_SOURCE,
+  COLUMNS_N
 };
 /* also: what other formats call it. */
-static const struct { const char *name; bool needed; const char *also; } COLUMNS[COLUMNS_N] = {
-  [LENGTH] = { "length", true, NULL },           [OBSERVATIONS] = { "observations", true, NULL },
-  [ACTIONS] = { "actions", false, NULL },        [REWARDS] = { "rewards", true, NULL },
-  [TERMINATED] = { "terminated", true, NULL },   [TRUNCATED] = { "truncated", false, NULL },
-  [HAS_FINAL] = { "has_final", false, NULL },    [LABELLED] = { "labelled", false, NULL },
+static const struct {
+  const char *name;
+  bool needed;
+  const char *also;
+} COLUMNS[COLUMNS_N] = {
+  [LENGTH] = { "length", true, NULL },
+  [OBSERVATIONS] = { "observations", true, NULL },
+  [ACTIONS] = { "actions", false, NULL },
+  [REWARDS] = { "rewards", true, NULL },
+  [TERMINATED] = { "terminated", true, NULL },
+  [TRUNCATED] = { "truncated", false, NULL },
+  [HAS_FINAL] = { "has_final", false, NULL },
+  [LABELLED] = { "labelled", false, NULL },
   [LABEL_MASK] = { "label_mask", false, "action_mask" },
   [ACTION_SOURCE] = { "action_source", false, NULL },
 };
@@ -45,15 +64,18 @@ struct upload {
   const struct px_spaces *spaces;
   const struct px_safetensors_tensor *col[COLUMNS_N]; /* NULL where absent */
   uint64_t traj_n, steps_n, obs_n;
-  bool all_final;                            /* when has_final is absent */
+  bool all_final; /* when has_final is absent */
   /* One trajectory: copies where the file's own floats cannot be handed on. */
   struct px_buf observations, actions, rewards, labelled;
   struct px_precision lost[COLUMNS_N]; /* of observations, actions and rewards */
 };
 
-static const char *name_of(const struct upload *u, enum column c) { return u->col[c] ? u->col[c]->name : COLUMNS[c].name; }
+static const char *name_of(const struct upload *u, enum column c) {
+  return u->col[c] ? u->col[c]->name : COLUMNS[c].name;
+}
 
-static enum px_status bad_column(const struct upload *u, struct px_err *err, enum column c, const char *what) {
+static enum px_status bad_column(const struct upload *u, struct px_err *err, enum column c,
+                                 const char *what) {
   return px_fail_at(err, PX_E_BAD_DATA, name_of(u, c), "safetensors: '%s' %s", name_of(u, c), what);
 }
 
@@ -62,7 +84,8 @@ static bool holds_integers(const struct px_safetensors_tensor *t) {
 }
 
 /* rows, or rows x width; a width of 1 may be left out. */
-static enum px_status check_shape(const struct upload *u, enum column c, uint64_t rows, uint64_t width, struct px_err *err) {
+static enum px_status check_shape(const struct upload *u, enum column c, uint64_t rows,
+                                  uint64_t width, struct px_err *err) {
   const struct px_safetensors_tensor *t = u->col[c];
   if (!t) return PX_OK;
   const bool flat = t->rank == 1 && width == 1, matrix = t->rank == 2 && t->dims[1] == width;
@@ -83,7 +106,9 @@ static float number_at(const struct px_safetensors_tensor *t, uint64_t i) {
   return number;
 }
 
-static bool flag_at(const struct px_safetensors_tensor *t, uint64_t i) { return number_at(t, i) == 1; }
+static bool flag_at(const struct px_safetensors_tensor *t, uint64_t i) {
+  return number_at(t, i) == 1;
+}
 
 static enum px_status check_lengths(struct upload *u, struct px_err *err) {
   for (uint64_t i = 0; i < u->traj_n; i++) {
@@ -91,7 +116,8 @@ static enum px_status check_lengths(struct upload *u, struct px_err *err) {
     char place[64];
     snprintf(place, sizeof place, "trajectory %" PRIu64 ", length", i);
     if (!(steps >= 1 && steps <= PX_STEPS_MAX))
-      return px_fail_at(err, PX_E_BAD_DATA, place, "%s is not between 1 and %d", place, PX_STEPS_MAX);
+      return px_fail_at(err, PX_E_BAD_DATA, place, "%s is not between 1 and %d", place,
+                        PX_STEPS_MAX);
     u->steps_n += (uint64_t)steps;
   }
   return PX_OK;
@@ -100,7 +126,8 @@ static enum px_status check_lengths(struct upload *u, struct px_err *err) {
 /* How many observations there must be, by has_final or, without it, by what there is. */
 static uint64_t expected_obs(struct upload *u) {
   if (!u->col[HAS_FINAL]) {
-    u->all_final = u->col[OBSERVATIONS]->rank > 0 && u->col[OBSERVATIONS]->dims[0] == u->steps_n + u->traj_n;
+    u->all_final =
+      u->col[OBSERVATIONS]->rank > 0 && u->col[OBSERVATIONS]->dims[0] == u->steps_n + u->traj_n;
     return u->steps_n + (u->all_final ? u->traj_n : 0);
   }
   uint64_t finals = 0;
@@ -108,39 +135,49 @@ static uint64_t expected_obs(struct upload *u) {
   return u->steps_n + finals;
 }
 
-static enum px_status check_flags(const struct upload *u, enum column c, uint64_t n, int most, struct px_err *err) {
+static enum px_status check_flags(const struct upload *u, enum column c, uint64_t n, int most,
+                                  struct px_err *err) {
   for (uint64_t i = 0; u->col[c] && i < n; i++) {
     const float flag = number_at(u->col[c], i);
     if (flag == 0 || flag == 1 || (flag == 2 && most > 1) || (flag == 3 && most > 1)) continue;
     char what[96];
-    snprintf(what, sizeof what, "is %g in row %" PRIu64 "; it must be %s", (double)flag, i, most > 1 ? "0, 1, 2 or 3" : "0 or 1");
+    snprintf(what, sizeof what, "is %g in row %" PRIu64 "; it must be %s", (double)flag, i,
+             most > 1 ? "0, 1, 2 or 3" : "0 or 1");
     return bad_column(u, err, c, what);
   }
   return PX_OK;
 }
 
 /* What our own export says of proxies. */
-static const char *const CERTAINTY[] = { "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" };
+static const char *const CERTAINTY[] = { "action_std", "action_epistemic", "action_score",
+                                         "action_residual", "action_verified" };
 
 /* A misspelt name must not be lost silently. */
 static enum px_status check_names(const struct px_safetensors *st, struct px_err *err) {
   for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
     const char *name = px_safetensors_at(st, i)->name;
     bool known = false;
-    for (size_t k = 0; k < sizeof CERTAINTY / sizeof *CERTAINTY; k++) known = known || strcmp(name, CERTAINTY[k]) == 0;
+    for (size_t k = 0; k < sizeof CERTAINTY / sizeof *CERTAINTY; k++)
+      known = known || strcmp(name, CERTAINTY[k]) == 0;
     for (enum column c = 0; c < COLUMNS_N; c++)
-      known = known || strcmp(name, COLUMNS[c].name) == 0 || (COLUMNS[c].also && strcmp(name, COLUMNS[c].also) == 0);
+      known = known || strcmp(name, COLUMNS[c].name) == 0 ||
+              (COLUMNS[c].also && strcmp(name, COLUMNS[c].also) == 0);
     if (known) continue;
-    (void)px_fail(err, PX_E_BAD_DATA, "safetensors: there is no meaning for a tensor '%.64s'", name);
-    px_fail_hint(err, "Known are observations, actions, rewards, action_mask and action_source (a row for each step), and length, "
-                "terminated, truncated, has_final and labelled (a number for each trajectory).");
+    (void)px_fail(err, PX_E_BAD_DATA, "safetensors: there is no meaning for a tensor '%.64s'",
+                  name);
+    px_fail_hint(err,
+                 "Known are observations, actions, rewards, action_mask and action_source (a row "
+                 "for each step), and length, "
+                 "terminated, truncated, has_final and labelled (a number for each trajectory).");
     return PX_E_BAD_DATA;
   }
   return PX_OK;
 }
 
-static enum px_status find_column(struct upload *u, const struct px_safetensors *st, enum column c, struct px_err *err) {
-  const struct px_safetensors_tensor *other = COLUMNS[c].also ? px_safetensors_find(st, COLUMNS[c].also) : NULL;
+static enum px_status find_column(struct upload *u, const struct px_safetensors *st, enum column c,
+                                  struct px_err *err) {
+  const struct px_safetensors_tensor *other =
+    COLUMNS[c].also ? px_safetensors_find(st, COLUMNS[c].also) : NULL;
   u->col[c] = px_safetensors_find(st, COLUMNS[c].name);
   if (u->col[c] && other) return px_reader_fail_twice(COLUMNS[c].name, COLUMNS[c].also, err);
   if (other) u->col[c] = other;
@@ -148,7 +185,8 @@ static enum px_status find_column(struct upload *u, const struct px_safetensors 
   return PX_OK;
 }
 
-static enum px_status find_columns(struct upload *u, const struct px_safetensors *st, struct px_err *err) {
+static enum px_status find_columns(struct upload *u, const struct px_safetensors *st,
+                                   struct px_err *err) {
   enum px_status status = check_names(st, err);
   for (enum column c = 0; c < COLUMNS_N && !status; c++) {
     const bool unwanted = c == ACTIONS || c == LABELLED || c == LABEL_MASK || c == ACTION_SOURCE;
@@ -157,7 +195,9 @@ static enum px_status find_columns(struct upload *u, const struct px_safetensors
   if (status) return status;
   if (!holds_integers(u->col[LENGTH])) return bad_column(u, err, LENGTH, "must hold integers");
   if (!u->col[ACTIONS]) return PX_OK;
-  struct px_column actions = { .name = "actions", .cols = u->spaces->act_dim, .integers = holds_integers(u->col[ACTIONS]) };
+  struct px_column actions = { .name = "actions",
+                               .cols = u->spaces->act_dim,
+                               .integers = holds_integers(u->col[ACTIONS]) };
   return px_reader_expect_actions(u->r, &actions, err); /* the shape is looked at later */
 }
 
@@ -181,25 +221,30 @@ static enum px_status check_columns(struct upload *u, struct px_err *err) {
   if (!status) status = check_flags(u, ACTION_SOURCE, u->steps_n, 3, err);
   if (!status && !u->col[ACTIONS] && (u->col[LABEL_MASK] || u->col[LABELLED])) {
     for (uint64_t i = 0; u->col[LABELLED] && i < u->traj_n; i++)
-      if (flag_at(u->col[LABELLED], i)) return bad_column(u, err, LABELLED, "is set, but there are no actions");
+      if (flag_at(u->col[LABELLED], i))
+        return bad_column(u, err, LABELLED, "is set, but there are no actions");
     for (uint64_t i = 0; u->col[LABEL_MASK] && i < u->steps_n; i++)
-      if (flag_at(u->col[LABEL_MASK], i)) return bad_column(u, err, LABEL_MASK, "is set, but there are no actions");
+      if (flag_at(u->col[LABEL_MASK], i))
+        return bad_column(u, err, LABEL_MASK, "is set, but there are no actions");
   }
   return status;
 }
 
 /* n numbers from `first` on, converted. */
-static enum px_status copy_floats(struct upload *u, enum column c, uint64_t first, uint64_t n, struct px_buf *copy) {
+static enum px_status copy_floats(struct upload *u, enum column c, uint64_t first, uint64_t n,
+                                  struct px_buf *copy) {
   const struct px_safetensors_tensor *t = u->col[c];
   copy->len = 0;
   const enum px_status status = px_buf_room(copy, n * sizeof(float));
   if (!status)
-    px_reader_convert(&u->lost[c], PX_PRECISION_ROWS, NUMBERS[t->dtype], number_place(t, first), n, (float *)(void *)copy->data);
+    px_reader_convert(&u->lost[c], PX_PRECISION_ROWS, NUMBERS[t->dtype], number_place(t, first), n,
+                      (float *)(void *)copy->data);
   return status;
 }
 
 /* The same, but the file's own numbers if they can be read in place. */
-static enum px_status floats_at(struct upload *u, enum column c, uint64_t first, uint64_t n, struct px_buf *copy, const float **out) {
+static enum px_status floats_at(struct upload *u, enum column c, uint64_t first, uint64_t n,
+                                struct px_buf *copy, const float **out) {
   const struct px_safetensors_tensor *t = u->col[c];
   const bool in_place = t->dtype == PX_DTYPE_F32 && px_safetensors_aligned(t);
   const enum px_status status = in_place ? PX_OK : copy_floats(u, c, first, n, copy);
@@ -216,7 +261,8 @@ static bool take_label(struct upload *u, uint64_t step, float *action) {
   return known;
 }
 
-/* Which steps of trajectory i are labelled: sets actions to NULL or labelled to a mask where that says it. */
+/* Which steps of trajectory i are labelled: sets actions to NULL or labelled to a mask where that
+ * says it. */
 static enum px_status labels_of(struct upload *u, uint64_t i, uint64_t step, struct px_traj *traj) {
   traj->actions = NULL;
   if (!u->col[ACTIONS] || (u->col[LABELLED] && !flag_at(u->col[LABELLED], i))) return PX_OK;
@@ -229,18 +275,21 @@ static enum px_status labels_of(struct upload *u, uint64_t i, uint64_t step, str
   uint8_t *known = (uint8_t *)u->labelled.data;
   for (uint32_t t = 0; t < traj->steps; t++) known[t] = take_label(u, step + t, actions + t * dims);
   traj->actions = actions;
-  if (u->col[LABEL_MASK] || u->col[ACTION_SOURCE] || memchr(known, 0, traj->steps)) traj->labelled = known;
+  if (u->col[LABEL_MASK] || u->col[ACTION_SOURCE] || memchr(known, 0, traj->steps))
+    traj->labelled = known;
   return PX_OK;
 }
 
 static enum px_status put_all(struct upload *u, struct px_err *err) {
   uint64_t step = 0, obs = 0;
   for (uint64_t i = 0; i < u->traj_n; i++) {
-    struct px_traj traj = { .steps = (uint32_t)number_at(u->col[LENGTH], i), .terminated = flag_at(u->col[TERMINATED], i) };
+    struct px_traj traj = { .steps = (uint32_t)number_at(u->col[LENGTH], i),
+                            .terminated = flag_at(u->col[TERMINATED], i) };
     traj.truncated = u->col[TRUNCATED] ? flag_at(u->col[TRUNCATED], i) : !traj.terminated;
     traj.has_final = u->col[HAS_FINAL] ? flag_at(u->col[HAS_FINAL], i) : u->all_final;
     const uint64_t dims = u->spaces->obs_dim, rows = traj.steps + (uint64_t)traj.has_final;
-    enum px_status status = floats_at(u, OBSERVATIONS, obs * dims, rows * dims, &u->observations, &traj.observations);
+    enum px_status status =
+      floats_at(u, OBSERVATIONS, obs * dims, rows * dims, &u->observations, &traj.observations);
     if (!status) status = floats_at(u, REWARDS, step, traj.steps, &u->rewards, &traj.rewards);
     if (!status) status = labels_of(u, i, step, &traj);
     if (status) return px_fail(err, status, "trajectory %" PRIu64 " is too large to be read", i);
@@ -258,9 +307,12 @@ static enum px_status put_all(struct upload *u, struct px_err *err) {
 }
 
 static enum px_status watch_precision(struct upload *u, struct px_err *err) {
-  const uint32_t widths[COLUMNS_N] = { [OBSERVATIONS] = u->spaces->obs_dim, [ACTIONS] = u->spaces->act_dim, [REWARDS] = 1 };
+  const uint32_t widths[COLUMNS_N] = {
+    [OBSERVATIONS] = u->spaces->obs_dim, [ACTIONS] = u->spaces->act_dim, [REWARDS] = 1
+  };
   for (enum column c = OBSERVATIONS; c <= REWARDS; c++)
-    if (u->col[c] && px_precision_matters(NUMBERS[u->col[c]->dtype]) && px_precision_init(&u->lost[c], widths[c]))
+    if (u->col[c] && px_precision_matters(NUMBERS[u->col[c]->dtype]) &&
+        px_precision_init(&u->lost[c], widths[c]))
       return px_fail(err, PX_E_NO_MEMORY, "no memory to read it");
   return PX_OK;
 }
@@ -269,14 +321,23 @@ enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_
                                    const struct px_traj_sink *sink, struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report unread = { 0 };
-  struct px_reader r = { .options = &defaults, .spaces = spaces, .sink = sink, .report = &unread, .file_bytes = n,
-                          .no_integers = px_spaces_take_no_integers(spaces) };
+  struct px_reader r = { .options = &defaults,
+                         .spaces = spaces,
+                         .sink = sink,
+                         .report = &unread,
+                         .file_bytes = n,
+                         .no_integers = px_spaces_take_no_integers(spaces) };
   return px_read_safetensors_noting(&r, bytes, n, err);
 }
 
-enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
+enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n,
+                                          struct px_err *err) {
   const size_t most = (PX_STEPS_MAX + 1ull) * PX_OBS_MAX * sizeof(float);
-  struct upload u = { .r = r, .spaces = r->spaces, .observations = PX_BUF(most), .actions = PX_BUF(most), .rewards = PX_BUF(most),
+  struct upload u = { .r = r,
+                      .spaces = r->spaces,
+                      .observations = PX_BUF(most),
+                      .actions = PX_BUF(most),
+                      .rewards = PX_BUF(most),
                       .labelled = PX_BUF(most) };
   struct px_safetensors *st = NULL;
   enum px_status status = px_safetensors_parse(bytes, n, &st, err);

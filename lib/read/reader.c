@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the readers of upload formats share: see reader.h. */
 #include "lib/read/reader.h"
 
@@ -22,23 +23,28 @@ uint64_t px_reader_max_bytes(const struct px_reader *r) {
   return r->options->max_logical_bytes ? r->options->max_logical_bytes : DEFAULT_LOGICAL_BYTES;
 }
 
-enum px_status px_reader_charge_bytes(struct px_reader *r, const char *name, const char *what, uint64_t n, struct px_err *err) {
+enum px_status px_reader_charge_bytes(struct px_reader *r, const char *name, const char *what,
+                                      uint64_t n, struct px_err *err) {
   const uint64_t max = px_reader_max_bytes(r);
   const uint64_t ratio = r->options->max_ratio ? r->options->max_ratio : DEFAULT_RATIO;
   size_t size;
   if (!px_mem_add(n, r->logical_bytes, &size) || size > max)
-    return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " bytes", what, max);
+    return px_fail_at(err, PX_E_TOO_LARGE, name,
+                      "with %s the arrays unpack to more than %" PRIu64 " bytes", what, max);
   if (size > PX_DECODE_FREE_BYTES && size / ratio > r->file_bytes)
-    return px_fail_at(err, PX_E_TOO_LARGE, name, "with %s the arrays unpack to more than %" PRIu64 " times the file's %" PRIu64
-                      " bytes", what, ratio, r->file_bytes);
+    return px_fail_at(err, PX_E_TOO_LARGE, name,
+                      "with %s the arrays unpack to more than %" PRIu64 " times the file's %" PRIu64
+                      " bytes",
+                      what, ratio, r->file_bytes);
   r->logical_bytes = size;
   return PX_OK;
 }
 
-enum px_status px_reader_charge(struct px_reader *r, const char *name, uint64_t rows, uint64_t cols, uint32_t bytes,
-                                 struct px_err *err) {
+enum px_status px_reader_charge(struct px_reader *r, const char *name, uint64_t rows, uint64_t cols,
+                                uint32_t bytes, struct px_err *err) {
   if (cols > PX_OBS_MAX)
-    return px_fail_at(err, PX_E_BAD_DATA, name, "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
+    return px_fail_at(err, PX_E_BAD_DATA, name,
+                      "'%s' has %" PRIu64 " columns; at most %d are accepted", name, cols,
                       PX_OBS_MAX);
   char what[256];
   size_t size;
@@ -62,7 +68,8 @@ enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj, st
     r->report->trajectories_n++;
     r->report->steps_n += traj->steps;
     if (traj->actions)
-      for (uint32_t t = 0; t < traj->steps; t++) r->report->labelled_n += !traj->labelled || traj->labelled[t];
+      for (uint32_t t = 0; t < traj->steps; t++)
+        r->report->labelled_n += !traj->labelled || traj->labelled[t];
   }
   return status;
 }
@@ -75,10 +82,11 @@ void px_reader_note(struct px_reader *r, const char *fmt, ...) {
   va_end(args);
 }
 
-enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const char *field, struct px_err *err,
-                               const char *fmt, ...) {
+enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const char *field,
+                              struct px_err *err, const char *fmt, ...) {
   char place[160], message[400];
-  snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s", r->report->trajectories_n, step, field);
+  snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s",
+           r->report->trajectories_n, step, field);
   va_list args;
   va_start(args, fmt);
   vsnprintf(message, sizeof message, fmt, args);
@@ -87,7 +95,8 @@ enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const ch
 }
 
 enum px_status px_reader_fail_twice(const char *first, const char *second, struct px_err *err) {
-  (void)px_fail_at(err, PX_E_BAD_DATA, second, "'%s' and '%s' mean the same, and both are there", first, second);
+  (void)px_fail_at(err, PX_E_BAD_DATA, second, "'%s' and '%s' mean the same, and both are there",
+                   first, second);
   px_fail_hint(err, "Leave one of them out.");
   return PX_E_BAD_DATA;
 }
@@ -103,20 +112,26 @@ bool px_reader_take_nan(struct px_reader *r, float *action) {
 
 void px_reader_note_counts(struct px_reader *r) {
   if (r->nan_actions_n)
-    px_reader_note(r, "at %" PRIu64 " steps all numbers of the action are NaN: these steps are unlabelled", r->nan_actions_n);
+    px_reader_note(r,
+                   "at %" PRIu64
+                   " steps all numbers of the action are NaN: these steps are unlabelled",
+                   r->nan_actions_n);
 }
 
 enum px_status px_reader_no_keys(const struct px_reader *r, struct px_err *err) {
   if (!r->options->obs_keys_n) return PX_OK;
-  px_fail_at(err, PX_E_BAD_DATA, "obs_keys", "obs_keys choose among several arrays of observations, but here the observations are "
+  px_fail_at(err, PX_E_BAD_DATA, "obs_keys",
+             "obs_keys choose among several arrays of observations, but here the observations are "
              "one array");
-  px_fail_hint(err, "Leave obs_keys out, or send a file whose observations are groups (Minari, robomimic).");
+  px_fail_hint(
+    err, "Leave obs_keys out, or send a file whose observations are groups (Minari, robomimic).");
   return PX_E_BAD_DATA;
 }
 
 enum { WIDE_N = 256 };
 
-void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type, void *src, size_t n, float *dst) {
+void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type,
+                       void *src, size_t n, float *dst) {
   double wide[WIDE_N];
   px_dtype_to_float(type, src, n, dst);
   for (size_t at = 0, some; precision->columns && at < n; at += some) {
@@ -126,24 +141,31 @@ void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_a
   }
 }
 
-enum px_status px_reader_check_precision(struct px_reader *r, const char *name, const struct px_precision *precision,
-                                          struct px_err *err) {
+enum px_status px_reader_check_precision(struct px_reader *r, const char *name,
+                                         const struct px_precision *precision, struct px_err *err) {
   uint32_t col = 0;
   const enum px_precision_loss loss = px_precision_judge(precision, &col);
   if (loss == PX_PRECISION_REFUSED) return px_precision_fail(precision, name, col, err);
   if (loss == PX_PRECISION_NOTED && !r->precision_noted) {
     r->precision_noted = true;
-    px_reader_note(r, "%.80s[%u] changes by less than the precision of float32, in which numbers are kept, near %g: most of its "
-                    "changes are lost; subtract its first value if they matter", name, col, precision->columns[col].largest);
+    px_reader_note(r,
+                   "%.80s[%u] changes by less than the precision of float32, in which numbers are "
+                   "kept, near %g: most of its "
+                   "changes are lost; subtract its first value if they matter",
+                   name, col, precision->columns[col].largest);
   }
   return PX_OK;
 }
 
-enum px_status px_reader_expect_actions(const struct px_reader *r, const struct px_column *column, struct px_err *err) {
-  const enum px_status status = px_column_expect(column, r->spaces->act_dim, "the dataset declares actions of", err);
+enum px_status px_reader_expect_actions(const struct px_reader *r, const struct px_column *column,
+                                        struct px_err *err) {
+  const enum px_status status =
+    px_column_expect(column, r->spaces->act_dim, "the dataset declares actions of", err);
   if (status || !column->integers || !r->no_integers) return status;
-  (void)px_fail_at(err, PX_E_BAD_DATA, column->name, "'%s' holds integers, but the dataset declares continuous actions "
-                   "from -1 to 1", column->name);
+  (void)px_fail_at(err, PX_E_BAD_DATA, column->name,
+                   "'%s' holds integers, but the dataset declares continuous actions "
+                   "from -1 to 1",
+                   column->name);
   px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
 }

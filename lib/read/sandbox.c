@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parent's side of the sandbox: start the helper, check what it says. See sandbox.h. */
 #include "lib/read/sandbox.h"
 
@@ -13,8 +14,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/subprocess.h"
 #include "lib/base/lockup.h"
+#include "lib/base/subprocess.h"
 #include "lib/base/text.h"
 #include "lib/data/traj.h"
 #include "lib/read/reader.h"
@@ -25,15 +26,16 @@ enum { PIPE_BYTES = 1 << 20, IN_BYTES = 32 << 10, DEFAULT_IDLE_S = 60 };
 
 struct helper {
   pid_t pid;
-  int answer;     /* read end */
+  int answer; /* read end */
   int idle_ms;
   bool ready, timed_out;
-  int trouble;    /* errno of what failed on this side: no fault of the file */
-  char *in;       /* [IN_BYTES] what was read ahead: in_n bytes, of which in_at are taken */
+  int trouble; /* errno of what failed on this side: no fault of the file */
+  char *in;    /* [IN_BYTES] what was read ahead: in_n bytes, of which in_at are taken */
   size_t in_at, in_n;
 };
 
-static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request, struct px_err *err) {
+static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request,
+                            struct px_err *err) {
   int ask[2] = { -1, -1 }, answer[2] = { -1, -1 };
   enum px_status status = PX_OK;
   h->answer = -1;
@@ -46,7 +48,8 @@ static enum px_status start(struct helper *h, int fd, const struct px_sandbox_re
     status = px_fail_errno(err, "no pipe to the parse helper");
     goto out;
   }
-  status = px_subprocess_start(&px_sandbox_helper, (const int[]){ fd, ask[0], answer[1] }, 3, &h->pid, err);
+  status = px_subprocess_start(&px_sandbox_helper, (const int[]){ fd, ask[0], answer[1] }, 3,
+                               &h->pid, err);
   if (status) goto out;
   h->answer = answer[0];
   answer[0] = -1;
@@ -72,7 +75,8 @@ static size_t hear(struct helper *h, void *dst, size_t n) {
   }
 }
 
-/* Exactly n bytes; false when the helper is silent or gone. Much goes to its place at once, little through the buffer. */
+/* Exactly n bytes; false when the helper is silent or gone. Much goes to its place at once, little
+ * through the buffer. */
 static bool take(struct helper *h, void *dst, size_t n) {
   for (char *at = dst; n;) {
     size_t got = h->in_n - h->in_at;
@@ -99,17 +103,22 @@ static bool take(struct helper *h, void *dst, size_t n) {
 static enum px_status explain(const struct helper *h, int ended, struct px_err *err) {
   errno = h->trouble;
   if (h->trouble) return px_fail_errno(err, "reading what the parse helper says");
-  if (h->timed_out) return px_fail(err, PX_E_BAD_DATA, "parsing it made no progress for %d s", h->idle_ms / 1000);
+  if (h->timed_out)
+    return px_fail(err, PX_E_BAD_DATA, "parsing it made no progress for %d s", h->idle_ms / 1000);
   if (!h->ready)
     return px_fail(err, PX_E_INTERNAL, "the parse helper could not lock itself up (%s %d)",
-                   WIFSIGNALED(ended) ? "signal" : "step", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
+                   WIFSIGNALED(ended) ? "signal" : "step",
+                   WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
   int code;
   const int signal = px_lockup_signal(ended, &code);
   if (!signal) return px_fail(err, PX_E_BAD_DATA, "its parser broke off (%d)", code);
-  if (signal == SIGSYS) return px_fail(err, PX_E_BAD_DATA, "its parser was refused a system call: the file is malformed");
+  if (signal == SIGSYS)
+    return px_fail(err, PX_E_BAD_DATA,
+                   "its parser was refused a system call: the file is malformed");
   if (signal == SIGXCPU) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time");
   if (signal == SIGKILL) return px_fail(err, PX_E_BAD_DATA, "parsing it ran out of time or memory");
-  return px_fail(err, PX_E_BAD_DATA, "its parser died of signal %d (%s): the file is malformed", signal, strsignal(signal));
+  return px_fail(err, PX_E_BAD_DATA, "its parser died of signal %d (%s): the file is malformed",
+                 signal, strsignal(signal));
 }
 
 /* Text from the helper: ended, and fit to be shown. */
@@ -118,25 +127,35 @@ static void clean(char *text, size_t size) {
   px_text_clean(text);
 }
 
-static enum px_status take_trajectory(struct helper *h, struct px_reader *r, struct px_traj_buffer *room,
-                                      const struct px_sandbox_frame *frame, bool *lost, struct px_err *err) {
+static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
+                                      struct px_traj_buffer *room,
+                                      const struct px_sandbox_frame *frame, bool *lost,
+                                      struct px_err *err) {
   const size_t T = frame->steps, O = r->spaces->obs_dim, A = r->spaces->act_dim;
   if (!T || T > PX_STEPS_MAX || frame->flags >= PX_SANDBOX_HAS_MASK * 2)
     return px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
   const enum px_status status = px_traj_buffer_steps(room, T, err);
   if (status) return status;
-  const bool final = frame->flags & PX_SANDBOX_HAS_FINAL, actions = frame->flags & PX_SANDBOX_HAS_ACTIONS;
+  const bool final = frame->flags & PX_SANDBOX_HAS_FINAL,
+             actions = frame->flags & PX_SANDBOX_HAS_ACTIONS;
   const bool mask = frame->flags & PX_SANDBOX_HAS_MASK;
-  if (!take(h, room->observations, (T + final) * O * sizeof(float)) || !take(h, room->rewards, T * sizeof(float)) ||
-      (actions && !take(h, room->actions, T * A * sizeof(float))) || (mask && !take(h, room->labelled, T))) {
+  if (!take(h, room->observations, (T + final) * O * sizeof(float)) ||
+      !take(h, room->rewards, T * sizeof(float)) ||
+      (actions && !take(h, room->actions, T * A * sizeof(float))) ||
+      (mask && !take(h, room->labelled, T))) {
     *lost = true;
     return PX_OK;
   }
   for (size_t t = 0; mask && t < T; t++) room->labelled[t] = room->labelled[t] != 0;
   const struct px_traj traj = {
-    .steps = frame->steps, .observations = room->observations, .actions = actions ? room->actions : NULL,
-    .labelled = actions && mask ? room->labelled : NULL, .rewards = room->rewards,
-    .terminated = frame->flags & PX_SANDBOX_TERMINATED, .truncated = frame->flags & PX_SANDBOX_TRUNCATED, .has_final = final,
+    .steps = frame->steps,
+    .observations = room->observations,
+    .actions = actions ? room->actions : NULL,
+    .labelled = actions && mask ? room->labelled : NULL,
+    .rewards = room->rewards,
+    .terminated = frame->flags & PX_SANDBOX_TERMINATED,
+    .truncated = frame->flags & PX_SANDBOX_TRUNCATED,
+    .has_final = final,
   };
   return px_reader_put(r, &traj, err);
 }
@@ -152,7 +171,8 @@ static enum px_status take_error(struct helper *h, bool *lost, struct px_err *er
   clean(said.hint, sizeof said.hint);
   /* A helper that was taken over must not pass its trouble off as ours. */
   const bool known = said.code == PX_E_TOO_LARGE || said.code == PX_E_NO_MEMORY;
-  const enum px_status status = px_fail_at(err, known ? said.code : PX_E_BAD_DATA, said.pointer, "%s", said.message);
+  const enum px_status status =
+    px_fail_at(err, known ? said.code : PX_E_BAD_DATA, said.pointer, "%s", said.message);
   if (*said.hint) px_fail_hint(err, "%s", said.hint);
   return status;
 }
@@ -175,7 +195,8 @@ static bool take_report(struct helper *h, struct px_reader *r) {
 }
 
 /* Frames until the last; *lost when the helper ended before. */
-static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost, struct px_err *err) {
+static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost,
+                               struct px_err *err) {
   struct px_traj_buffer room;
   px_traj_buffer_init(&room, r->spaces);
   enum px_status status = PX_OK;
@@ -183,30 +204,36 @@ static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost
     struct px_sandbox_frame frame;
     if (!take(h, &frame, sizeof frame)) *lost = true;
     else if (!h->ready) *lost = !(h->ready = frame.kind == PX_SANDBOX_READY);
-    else if (frame.kind == PX_SANDBOX_TRAJECTORY) status = take_trajectory(h, r, &room, &frame, lost, err);
+    else if (frame.kind == PX_SANDBOX_TRAJECTORY)
+      status = take_trajectory(h, r, &room, &frame, lost, err);
     else if (frame.kind == PX_SANDBOX_ERROR) status = take_error(h, lost, err);
     else if (frame.kind == PX_SANDBOX_REPORT) *lost = !(done = take_report(h, r));
-    else status = px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
+    else
+      status = px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
   }
   px_traj_buffer_free(&room);
   return status;
 }
 
-enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format, struct px_err *err) {
+enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format,
+                               struct px_err *err) {
   struct px_sandbox_request request;
   memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
   request.format = format;
   request.spaces = *r->spaces;
   request.file_bytes = r->file_bytes;
   request.options = *r->options;
-  struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s : DEFAULT_IDLE_S) };
-  if (!(h.in = malloc(IN_BYTES))) return px_fail(err, PX_E_NO_MEMORY, "no memory to hear the parse helper");
+  struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s
+                                                                     : DEFAULT_IDLE_S) };
+  if (!(h.in = malloc(IN_BYTES)))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory to hear the parse helper");
   enum px_status status = start(&h, fd, &request, err);
   bool lost = false;
   if (!status) status = converse(&h, r, &lost, err);
   free(h.in);
   if (h.answer < 0) return status;
   close(h.answer);
-  const int ended = px_subprocess_end(h.pid); /* it may still run: silent, talking nonsense, or not wanted any more */
+  /* it may still run: silent, talking nonsense, or not wanted any more */
+  const int ended = px_subprocess_end(h.pid);
   return status || !lost ? status : explain(&h, ended, err);
 }

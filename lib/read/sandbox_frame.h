@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the parse helper and its parent say to each other. Inner header of
  * lib/data, for sandbox.c and sandbox_helper.c. */
 #ifndef PX_READ_SANDBOX_FRAME_H
@@ -19,16 +20,29 @@ struct px_sandbox_request {
 
 /* How long a file of that size may take its parser: seconds of processor time. */
 uint32_t px_sandbox_cpu_s(uint64_t file_bytes);
-/* Gives up everything but computing, the file (to read) and the answer (to write); for this process and for good. */
+/* Gives up everything but computing, the file (to read) and the answer (to write); for this process
+ * and for good. */
 bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
 
 /* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
  * rewards [T], actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
  * REPORT, which is the last frame, by struct px_read_report; an ERROR, likewise
  * the last, by struct px_err. READY says that the helper has locked itself up. */
-enum px_sandbox_kind { PX_SANDBOX_READY = 0x70780001, PX_SANDBOX_TRAJECTORY, PX_SANDBOX_REPORT, PX_SANDBOX_ERROR };
-enum { PX_SANDBOX_TERMINATED = 1, PX_SANDBOX_TRUNCATED = 2, PX_SANDBOX_HAS_FINAL = 4, PX_SANDBOX_HAS_ACTIONS = 8,
-       PX_SANDBOX_HAS_MASK = 16 };
-struct px_sandbox_frame { uint32_t kind, steps, flags; };
+enum px_sandbox_kind {
+  PX_SANDBOX_READY = 0x70780001,
+  PX_SANDBOX_TRAJECTORY,
+  PX_SANDBOX_REPORT,
+  PX_SANDBOX_ERROR
+};
+enum {
+  PX_SANDBOX_TERMINATED = 1,
+  PX_SANDBOX_TRUNCATED = 2,
+  PX_SANDBOX_HAS_FINAL = 4,
+  PX_SANDBOX_HAS_ACTIONS = 8,
+  PX_SANDBOX_HAS_MASK = 16
+};
+struct px_sandbox_frame {
+  uint32_t kind, steps, flags;
+};
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The helper's side of the sandbox: lock up, parse, answer. See sandbox.h. */
 #include <errno.h>
 #include <string.h>
@@ -6,25 +7,26 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/lockup.h"
+#include "lib/base/subprocess.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/h5.h"
-#include "lib/base/subprocess.h"
-#include "lib/base/lockup.h"
 #include "lib/read/read_safetensors.h"
 #include "lib/read/reader.h"
 #include "lib/read/sandbox.h"
 #include "lib/read/sandbox_frame.h"
 
-enum { MEMORY_BYTES_LOG2 = 31,                              /* besides the mapped file: chunks, caches, one trajectory */
-       CPU_S = 20, BYTES_PER_CPU_S = 1 << 20, OUT_BYTES = 32 << 10 };
+/* besides the mapped file: chunks, caches, one trajectory */
+enum { MEMORY_BYTES_LOG2 = 31, CPU_S = 20, BYTES_PER_CPU_S = 1 << 20, OUT_BYTES = 32 << 10 };
 
 uint32_t px_sandbox_cpu_s(uint64_t file_bytes) {
   const uint64_t more = file_bytes / BYTES_PER_CPU_S;
   return CPU_S + (more < UINT16_MAX ? (uint32_t)more : UINT16_MAX);
 }
 
-/* What was said but not sent yet: trajectories may be a few bytes each, and there may be millions. */
+/* What was said but not sent yet: trajectories may be a few bytes each, and there may be
+ * millions. */
 static char out[OUT_BYTES];
 static size_t out_n;
 
@@ -68,28 +70,33 @@ static bool write_frame(enum px_sandbox_kind kind, uint32_t steps, uint32_t flag
 static enum px_status put(void *ctx, const struct px_traj *traj, struct px_err *err) {
   const struct px_spaces *spaces = ctx;
   const size_t T = traj->steps;
-  const uint32_t flags = (traj->terminated ? PX_SANDBOX_TERMINATED : 0) | (traj->truncated ? PX_SANDBOX_TRUNCATED : 0) |
-                         (traj->has_final ? PX_SANDBOX_HAS_FINAL : 0) | (traj->actions ? PX_SANDBOX_HAS_ACTIONS : 0) |
-                         (traj->labelled ? PX_SANDBOX_HAS_MASK : 0);
-  const bool sent = write_frame(PX_SANDBOX_TRAJECTORY, traj->steps, flags) &&
-                    write_all(traj->observations, (T + traj->has_final) * spaces->obs_dim * sizeof(float)) &&
-                    write_all(traj->rewards, T * sizeof(float)) &&
-                    (!traj->actions || write_all(traj->actions, T * spaces->act_dim * sizeof(float))) &&
-                    (!traj->labelled || write_all(traj->labelled, T));
+  const uint32_t flags =
+    (traj->terminated ? PX_SANDBOX_TERMINATED : 0) | (traj->truncated ? PX_SANDBOX_TRUNCATED : 0) |
+    (traj->has_final ? PX_SANDBOX_HAS_FINAL : 0) | (traj->actions ? PX_SANDBOX_HAS_ACTIONS : 0) |
+    (traj->labelled ? PX_SANDBOX_HAS_MASK : 0);
+  const bool sent =
+    write_frame(PX_SANDBOX_TRAJECTORY, traj->steps, flags) &&
+    write_all(traj->observations, (T + traj->has_final) * spaces->obs_dim * sizeof(float)) &&
+    write_all(traj->rewards, T * sizeof(float)) &&
+    (!traj->actions || write_all(traj->actions, T * spaces->act_dim * sizeof(float))) &&
+    (!traj->labelled || write_all(traj->labelled, T));
   return sent ? PX_OK : px_fail(err, PX_E_IO, "the parent is gone");
 }
 
 bool px_sandbox_lock(const struct px_sandbox_request *request) {
-  const struct px_lockup limits = {
-    .cpu_s = request->options.max_cpu_s ? request->options.max_cpu_s : px_sandbox_cpu_s(request->file_bytes),
-    .memory_bytes = request->file_bytes + (1ull << MEMORY_BYTES_LOG2),
-    .read_fd = PX_SANDBOX_FILE_FD, .write_fd = PX_SANDBOX_ANSWER_FD
-  };
+  const struct px_lockup limits = { .cpu_s = request->options.max_cpu_s
+                                               ? request->options.max_cpu_s
+                                               : px_sandbox_cpu_s(request->file_bytes),
+                                    .memory_bytes =
+                                      request->file_bytes + (1ull << MEMORY_BYTES_LOG2),
+                                    .read_fd = PX_SANDBOX_FILE_FD,
+                                    .write_fd = PX_SANDBOX_ANSWER_FD };
   return px_lockup(&limits);
 }
 
 /* JSON lines are read as a stream, the others out of the mapped file. */
-static enum px_status parse(struct px_reader *r, enum px_read_format format, const void *bytes, struct px_err *err) {
+static enum px_status parse(struct px_reader *r, enum px_read_format format, const void *bytes,
+                            struct px_err *err) {
   switch (format) {
     case PX_FORMAT_HDF5: return px_read_hdf5(r, bytes, r->file_bytes, err);
     case PX_FORMAT_NPZ: return px_read_npz(r, bytes, r->file_bytes, err);
@@ -103,18 +110,24 @@ static enum px_status parse(struct px_reader *r, enum px_read_format format, con
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_read_report report;
   const struct px_traj_sink sink = { (void *)(uintptr_t)&request->spaces, put };
-  struct px_reader r = { .options = &request->options, .spaces = &request->spaces, .sink = &sink, .report = &report,
-                          .no_integers = px_spaces_take_no_integers(&request->spaces), .file_bytes = request->file_bytes };
+  struct px_reader r = { .options = &request->options,
+                         .spaces = &request->spaces,
+                         .sink = &sink,
+                         .report = &report,
+                         .no_integers = px_spaces_take_no_integers(&request->spaces),
+                         .file_bytes = request->file_bytes };
   struct px_err err = { 0 };
   const enum px_status status = parse(&r, (enum px_read_format)request->format, bytes, &err);
   err.code = status;
   return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
-                 : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) && flush();
+                 : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) &&
+         flush();
 }
 
 static int serve_request(void) {
   static struct px_sandbox_request request;
-  if (!px_subprocess_take(PX_SANDBOX_REQUEST_FD, &request, sizeof request)) return 2; /* written before we began */
+  /* written before we began */
+  if (!px_subprocess_take(PX_SANDBOX_REQUEST_FD, &request, sizeof request)) return 2;
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
   close(PX_SANDBOX_REQUEST_FD);
@@ -124,4 +137,6 @@ static int serve_request(void) {
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */
 }
 
-const struct px_subprocess_kind px_sandbox_helper = { "proxact-parse-helper", "--proxact-parse-helper", serve_request, true };
+const struct px_subprocess_kind px_sandbox_helper = { "proxact-parse-helper",
+                                                      "--proxact-parse-helper", serve_request,
+                                                      true };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Room for one trajectory, as a reader fills it. It belongs to one thread.
  */
@@ -23,7 +24,8 @@ struct px_traj_buffer {
 };
 void px_traj_buffer_init(struct px_traj_buffer *room, const struct px_spaces *spaces);
 /* At least `steps`; what is there stays. TOO_LARGE beyond PX_TRAJ_MAX_BYTES. */
-enum px_status px_traj_buffer_steps(struct px_traj_buffer *room, size_t steps, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_traj_buffer_steps(struct px_traj_buffer *room, size_t steps,
+                                    struct px_err *err) PX_MUST_CHECK;
 void px_traj_buffer_free(struct px_traj_buffer *room);
 
 #endif

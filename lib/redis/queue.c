@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Wake-ups and live progress over Redis: see queue.h. */
 #include "lib/redis/queue.h"
 
@@ -10,16 +11,24 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
-#include "lib/redis/redis_url.h"
 #include "lib/redis/redis_conn.h"
+#include "lib/redis/redis_url.h"
 
-enum { BREAKER_MS = 1000, BREAKER_MAX_MS = 4000, WAKE_MAX = 1000, WAIT_GRACE_MS = 100, PROGRESS_S = 60 };
+enum {
+  BREAKER_MS = 1000,
+  BREAKER_MAX_MS = 4000,
+  WAKE_MAX = 1000,
+  WAIT_GRACE_MS = 100,
+  PROGRESS_S = 60
+};
 #define WAKE_KEY "proxact:wake"
 #define PROGRESS_KEY "proxact:progress:%s"
 #define CHANGED_CHANNEL "proxact:changed"
 
 /* One for commands, one that only listens: a subscriber may send nothing else. */
-struct line { redisContext *context; };
+struct line {
+  redisContext *context;
+};
 struct queue {
   bool configured;
   struct redis_url at;
@@ -28,10 +37,15 @@ struct queue {
   int quiet_ms;           /* how long it keeps quiet, more each time; 0: closed, all is well */
 };
 
-static struct { _Atomic uint64_t failures, skipped; atomic_int open; } counted;
+static struct {
+  _Atomic uint64_t failures, skipped;
+  atomic_int open;
+} counted;
 
 void queue_counts(struct queue_counts *out) {
-  *out = (struct queue_counts){ .failures = counted.failures, .skipped = counted.skipped, .open = counted.open };
+  *out = (struct queue_counts){ .failures = counted.failures,
+                                .skipped = counted.skipped,
+                                .open = counted.open };
 }
 
 enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) {
@@ -41,7 +55,8 @@ enum px_status queue_open(const char *url, struct queue **out, struct px_err *er
   if (q->configured && !redis_url_parse(url, &q->at)) {
     free(q);
     px_fail(err, PX_E_BAD_FIELD, "redis_url is not understood");
-    px_fail_hint(err, "redis://[user:password@]host:port/db, unix:///path?db=n, or redis+sentinel://host:port,host:port/master/db");
+    px_fail_hint(err, "redis://[user:password@]host:port/db, unix:///path?db=n, or "
+                      "redis+sentinel://host:port,host:port/master/db");
     return PX_E_BAD_FIELD;
   }
   *out = q;
@@ -67,7 +82,9 @@ static void trip(struct queue *q, struct line *line) {
   drop(line);
   counted.failures++;
   counted.open += q->quiet_ms == 0;
-  q->quiet_ms = q->quiet_ms == 0 ? BREAKER_MS : q->quiet_ms < BREAKER_MAX_MS ? 2 * q->quiet_ms : BREAKER_MAX_MS;
+  q->quiet_ms = q->quiet_ms == 0               ? BREAKER_MS
+                : q->quiet_ms < BREAKER_MAX_MS ? 2 * q->quiet_ms
+                                               : BREAKER_MAX_MS;
   q->quiet_until_ms = px_clock_ms() + q->quiet_ms;
 }
 
@@ -161,8 +178,8 @@ bool queue_wait(struct queue *q, int timeout_ms, int stop_fd) {
     return sleep_out(until, stop_fd);
   }
   if (!wait_for(c->fd, timeout_ms + WAIT_GRACE_MS, stop_fd)) {
-    /* The answer may still come, to a wait that is over: this connection is of no more use. Asked to stop is no
-     * failure; silence past the time is. */
+    /* The answer may still come, to a wait that is over: this connection is of no more use. Asked
+     * to stop is no failure; silence past the time is. */
     if (stopping(stop_fd)) drop(&q->command);
     else trip(q, &q->command);
     return false;
@@ -182,7 +199,8 @@ void queue_progress(struct queue *q, const char *job, const char *json) {
 
 bool queue_progress_get(struct queue *q, const char *job, struct px_buf *json) {
   redisReply *reply = command(q, "GET " PROGRESS_KEY, job);
-  const bool found = reply && reply->type == REDIS_REPLY_STRING && px_buf_put(json, reply->str, reply->len) == PX_OK;
+  const bool found =
+    reply && reply->type == REDIS_REPLY_STRING && px_buf_put(json, reply->str, reply->len) == PX_OK;
   if (reply) freeReplyObject(reply);
   return found;
 }
@@ -194,7 +212,8 @@ void queue_changed(struct queue *q, const char *job) {
 static bool subscribed(struct queue *q) {
   const bool fresh = !q->listen.context;
   if (!ready(q, &q->listen)) return false;
-  if (!fresh || redis_conn_fine(redis_conn_ask(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL))) return true;
+  if (!fresh || redis_conn_fine(redis_conn_ask(q->listen.context, "SUBSCRIBE " CHANGED_CHANNEL)))
+    return true;
   trip(q, &q->listen);
   return false;
 }

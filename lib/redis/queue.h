@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Redis: wake-ups and live progress, hints only. Nothing here is ever the
  * truth: a missed wake-up costs one poll of at most a second, and with Redis
@@ -20,15 +21,20 @@
 
 struct queue;
 /* url: redis://[user:password@]host:port/db, unix:///path?db=n (also redis+unix://), or
- * redis+sentinel://[user:password@]host:port[,host:port...]/master[/db], where sentinels say who is the master now (user and
- * password are Redis's); "" for none. Never fails because Redis is away. */
+ * redis+sentinel://[user:password@]host:port[,host:port...]/master[/db], where sentinels say who is
+ * the master now (user and password are Redis's); "" for none. Never fails because Redis is
+ * away. */
 enum px_status queue_open(const char *url, struct queue **out, struct px_err *err) PX_MUST_CHECK;
 void queue_close(struct queue *q);
 bool queue_up(const struct queue *q);
 /* Asks Redis now, whatever the breaker says; true if it answered. */
 bool queue_ping(struct queue *q);
-/* Of all queues of this process: failures, calls that were not tried because a breaker was open, breakers open now. Any thread. */
-struct queue_counts { uint64_t failures, skipped; int open; };
+/* Of all queues of this process: failures, calls that were not tried because a breaker was open,
+ * breakers open now. Any thread. */
+struct queue_counts {
+  uint64_t failures, skipped;
+  int open;
+};
 void queue_counts(struct queue_counts *out);
 
 /* Tells waiting workers that n jobs may have become ready. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Commands to Redis and their replies: for this folder only. hiredis writes a
  * command and reads a reply; the bytes are sent here, for hiredis 0.14 does not

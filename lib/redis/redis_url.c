@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where Redis is: see redis_url.h. */
 #include "lib/redis/redis_url.h"
 
@@ -40,7 +41,9 @@ static bool parse_hosts(const char **rest, int port, struct redis_url *at) {
   do {
     text += *text == ',';
     const size_t n = strcspn(text, ":/?,");
-    if (n == 0 || at->hosts == ADDRESS_HOSTS_MAX || !copy(at->host[at->hosts].name, sizeof at->host->name, text, n)) return false;
+    if (n == 0 || at->hosts == ADDRESS_HOSTS_MAX ||
+        !copy(at->host[at->hosts].name, sizeof at->host->name, text, n))
+      return false;
     char *end = (char *)text + n;
     const long given = *end == ':' ? strtol(end + 1, &end, 10) : port;
     if (given <= 0 || given > 65535) return false;
@@ -65,8 +68,14 @@ static bool parse_sentinel(const char *rest, struct redis_url *at) {
 }
 
 bool redis_url_parse(const char *url, struct redis_url *at) {
-  static const struct { const char *scheme; bool (*parse)(const char *rest, struct redis_url *at); } SCHEME[] = {
-    { "redis://", parse_tcp }, { "redis+unix://", parse_unix }, { "unix://", parse_unix }, { "redis+sentinel://", parse_sentinel },
+  static const struct {
+    const char *scheme;
+    bool (*parse)(const char *rest, struct redis_url *at);
+  } SCHEME[] = {
+    { "redis://", parse_tcp },
+    { "redis+unix://", parse_unix },
+    { "unix://", parse_unix },
+    { "redis+sentinel://", parse_sentinel },
   };
   memset(at, 0, sizeof *at);
   for (size_t i = 0; i < sizeof SCHEME / sizeof *SCHEME; i++) {
@@ -80,25 +89,31 @@ bool redis_url_parse(const char *url, struct redis_url *at) {
 
 /* Takes the context and gives it back, or NULL when it is not connected. */
 static redisContext *connected(redisContext *c) {
-  if (c && !c->err && redisSetTimeout(c, (struct timeval){ .tv_usec = CALL_MS * 1000 }) == REDIS_OK) return c;
+  if (c && !c->err && redisSetTimeout(c, (struct timeval){ .tv_usec = CALL_MS * 1000 }) == REDIS_OK)
+    return c;
   if (c) redisFree(c);
   return NULL;
 }
 
 static redisContext *connect_to(const char *host, int port) {
-  return connected(redisConnectWithTimeout(host, port, (struct timeval){ .tv_usec = CALL_MS * 1000 }));
+  return connected(
+    redisConnectWithTimeout(host, port, (struct timeval){ .tv_usec = CALL_MS * 1000 }));
 }
 
 static bool greet(redisContext *c, const struct redis_url *at) {
-  if (at->user[0] && !redis_conn_fine(redis_conn_ask(c, "AUTH %s %s", at->user, at->password))) return false;
-  if (!at->user[0] && at->password[0] && !redis_conn_fine(redis_conn_ask(c, "AUTH %s", at->password))) return false;
+  if (at->user[0] && !redis_conn_fine(redis_conn_ask(c, "AUTH %s %s", at->user, at->password)))
+    return false;
+  if (!at->user[0] && at->password[0] &&
+      !redis_conn_fine(redis_conn_ask(c, "AUTH %s", at->password)))
+    return false;
   return at->db == 0 || redis_conn_fine(redis_conn_ask(c, "SELECT %d", at->db));
 }
 
 /* A sentinel may not know yet that its master has become a replica. */
 static bool is_master(redisContext *c) {
   redisReply *role = redis_conn_ask(c, "ROLE");
-  const bool master = role && role->type == REDIS_REPLY_ARRAY && role->elements > 0 && role->element[0]->type == REDIS_REPLY_STRING &&
+  const bool master = role && role->type == REDIS_REPLY_ARRAY && role->elements > 0 &&
+                      role->element[0]->type == REDIS_REPLY_STRING &&
                       strcmp(role->element[0]->str, "master") == 0;
   if (role) freeReplyObject(role);
   return master;
@@ -107,7 +122,8 @@ static bool is_master(redisContext *c) {
 /* Asks a sentinel for the master and connects to that. */
 static redisContext *connect_through(const char *host, int port, const struct redis_url *at) {
   redisContext *sentinel = connect_to(host, port), *master = NULL;
-  redisReply *where = sentinel ? redis_conn_ask(sentinel, "SENTINEL get-master-addr-by-name %s", at->master) : NULL;
+  redisReply *where =
+    sentinel ? redis_conn_ask(sentinel, "SENTINEL get-master-addr-by-name %s", at->master) : NULL;
   if (where && where->type == REDIS_REPLY_ARRAY && where->elements == 2)
     master = connect_to(where->element[0]->str, (int)strtol(where->element[1]->str, NULL, 10));
   if (where) freeReplyObject(where);
@@ -125,8 +141,11 @@ redisContext *redis_url_connect(const struct redis_url *at) {
       c = connect_through(at->host[i].name, at->host[i].port, at);
     return c;
   }
-  redisContext *c = at->path[0] ? connected(redisConnectUnixWithTimeout(at->path, (struct timeval){ .tv_usec = CALL_MS * 1000 }))
-                                : connect_to(at->host[0].name, at->host[0].port);
+  redisContext *c =
+    at->path[0]
+      ? connected(
+          redisConnectUnixWithTimeout(at->path, (struct timeval){ .tv_usec = CALL_MS * 1000 }))
+      : connect_to(at->host[0].name, at->host[0].port);
   if (!c || greet(c, at)) return c;
   redisFree(c);
   return NULL;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Users' MuJoCo models: MJCF texts from strangers, judged before any of our processes depends on
  * them. Used by the server where one is posted, and by the worker again before it runs one.
@@ -5,8 +6,8 @@
  * The text is first read by a small reader of our own (px_mjcf_scan), which knows no declarations,
  * entities of their own or files: it refuses what names a file (mesh, hfield, texture, skin,
  * include), plugins and declarations, at the element's line. What passes is compiled and stepped in
- * a helper process (lib/base/subprocess.h, lockup.h) with limits of time, memory and system calls; a
- * model that does not come through is refused with the reason. Thread safe: there is no shared
+ * a helper process (lib/base/subprocess.h, lockup.h) with limits of time, memory and system calls;
+ * a model that does not come through is refused with the reason. Thread safe: there is no shared
  * state.
  */
 #ifndef PX_SIM_MJCF_H

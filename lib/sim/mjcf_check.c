@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parent's side of checking a model: see mjcf.h. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,8 +7,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "lib/sim/mjcf_frame.h"
 
@@ -66,7 +67,8 @@ static enum px_status converse(int talk, const struct px_mjcf_request *request, 
   bool silent = false;
   const bool heard = px_subprocess_tell(talk, request, sizeof *request, IDLE_MS, &silent) &&
                      px_subprocess_tell(talk, text, request->bytes, IDLE_MS, &silent) &&
-                     px_subprocess_hear(talk, &ready, 1, IDLE_MS, &silent) && ready == PX_MJCF_READY &&
+                     px_subprocess_hear(talk, &ready, 1, IDLE_MS, &silent) &&
+                     ready == PX_MJCF_READY &&
                      px_subprocess_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
   const int ended = px_subprocess_end(pid);
   const enum px_status status =

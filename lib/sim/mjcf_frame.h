@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the model helper and its parent say to each other; inner header of lib/sim, for mjcf_check.c
  * and mjcf_helper.c. */
 #ifndef PX_SIM_MJCF_FRAME_H

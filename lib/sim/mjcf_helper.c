@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The helper that compiles a model and takes a few steps: see mjcf.h. */
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +105,9 @@ static int check_model(void) {
   if (!px_lockup(&limits)) return 4;
   if (!say(&ready, 1)) return 5;
   answer.err.code = try_model(&request, text, &answer);
-  _exit(say(&answer, sizeof answer) ? 0 : 6); /* exit handlers of libraries have no business here */
+  /* exit handlers of libraries have no business here */
+  _exit(say(&answer, sizeof answer) ? 0 : 6);
 }
 
 const struct px_subprocess_kind px_mjcf_helper = { "proxact-model-helper", "--proxact-model-helper",
-                                               check_model, true };
+                                                   check_model, true };

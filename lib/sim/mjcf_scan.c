@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A reader of MJCF that decides what may be compiled: see mjcf.h. It is stricter than XML where
  * MJCF needs no more. */
 #include <ctype.h>
@@ -163,7 +164,8 @@ enum px_status px_mjcf_scan(const char *text, size_t n, struct px_err *err) {
                         PX_MJCF_BYTES_MAX, n);
   else if (memchr(text, '\0', n))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "the model holds a NUL");
-  if (!status && starts(s, "\xEF\xBB\xBF")) s->at += 3; /* a byte order mark, as editors put one */
+  /* a byte order mark, as editors put one */
+  if (!status && starts(s, "\xEF\xBB\xBF")) s->at += 3;
   while (!status && s->at < s->end) status = scan_next(s);
   if (!status && (!s->root_seen || s->depth))
     status = refuse(s, s->depth ? "<%s> is not closed" : "there is no element",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See physics.h. */
 #include "lib/sim/physics.h"
 
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/mem.h"
 
 static _Thread_local jmp_buf *guard;
 static _Thread_local char guard_text[300];
@@ -32,10 +33,8 @@ static void join_lines(const char *text, char out[WORDS_MAX]) {
   while (*text && n + 3 < WORDS_MAX) {
     const size_t breaks = strspn(text, "\r\n");
     text += breaks;
-    if (!breaks)
-      out[n++] = *text++;
-    else if (*text && n)
-      out[n++] = ';', out[n++] = ' ';
+    if (!breaks) out[n++] = *text++;
+    else if (*text && n) out[n++] = ';', out[n++] = ' ';
   }
   out[n] = '\0';
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * MuJoCo without its exits, for every file that calls it. MuJoCo's own answer to an internal error
  * is to wait for a key and end the process; here it jumps back to the call of ours that it happened

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Appending segments to a dataset: see append.h. */
 #include "lib/store/append.h"
 
@@ -32,13 +33,15 @@ struct store_append {
   struct piece *pieces;
   size_t n, cap;
   uint64_t class_n[PX_ACT_COUNT_MAX]; /* of all pieces, as in struct px_segment */
-  struct px_buf digests; /* of the pieces' trajectories, in order; empty when nobody gave them */
+  /* of the pieces' trajectories, in order; empty when nobody gave them */
+  struct px_buf digests;
   store_append_decide decide;
   void *decide_ctx;
   int64_t version; /* the dataset's, once committed */
 };
 
-enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim, struct store_append **out, struct px_err *err) {
+enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim,
+                                  struct store_append **out, struct px_err *err) {
   struct store_append *append = calloc(1, sizeof *append);
   if (!append) return px_fail(err, PX_E_NO_MEMORY, "no memory for an append");
   snprintf(append->dataset_id, sizeof append->dataset_id, "%s", dataset_id);
@@ -67,7 +70,8 @@ void store_append_decides(struct store_append *append, store_append_decide decid
   append->decide_ctx = ctx;
 }
 
-enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest, struct px_err *err) {
+enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest,
+                                   struct px_err *err) {
   const enum px_status status = px_buf_put(&append->digests, digest, sizeof *digest);
   return status ? px_fail(err, status, "no memory for the index of the trajectories") : PX_OK;
 }
@@ -78,8 +82,11 @@ const struct px_traj_digest *store_append_digests(const struct store_append *app
 }
 
 /* What the commit will need of a segment, after its bytes are gone. */
-static enum px_status piece_new(const struct px_segment *segment, uint32_t obs_dim, struct piece *out, struct px_err *err) {
-  struct piece piece = { .traj_n = segment->traj_n, .steps_n = segment->steps_n, .labelled_n = segment->labelled_n,
+static enum px_status piece_new(const struct px_segment *segment, uint32_t obs_dim,
+                                struct piece *out, struct px_err *err) {
+  struct piece piece = { .traj_n = segment->traj_n,
+                         .steps_n = segment->steps_n,
+                         .labelled_n = segment->labelled_n,
                          .obs = { .n = segment->obs.n } };
   piece.rows = px_mem_calloc(segment->traj_n, sizeof *piece.rows);
   piece.obs.mean = px_mem_calloc(obs_dim, sizeof(double));
@@ -95,9 +102,10 @@ static enum px_status piece_new(const struct px_segment *segment, uint32_t obs_d
   return PX_OK;
 }
 
-enum px_status store_append_segment(struct store_append *append, struct store *store, const struct px_segment *segment,
-                                    struct px_err *err) {
-  if (append->n == SEGMENTS_MAX) return px_fail(err, PX_E_TOO_LARGE, "more than %d segments in one upload", SEGMENTS_MAX);
+enum px_status store_append_segment(struct store_append *append, struct store *store,
+                                    const struct px_segment *segment, struct px_err *err) {
+  if (append->n == SEGMENTS_MAX)
+    return px_fail(err, PX_E_TOO_LARGE, "more than %d segments in one upload", SEGMENTS_MAX);
   if (append->n == append->cap) {
     const size_t cap = append->cap ? append->cap * 2 : 64;
     struct piece *pieces = px_mem_realloc(append->pieces, cap, sizeof *pieces);
@@ -120,10 +128,14 @@ enum px_status store_append_segment(struct store_append *append, struct store *s
 
 /* --- the one transaction --- */
 
-struct commit { struct store_append *append; const struct store_lease *hold; const char *result_json; };
+struct commit {
+  struct store_append *append;
+  const struct store_lease *hold;
+  const char *result_json;
+};
 
-static enum px_status insert_segment(struct store *store, const char *dataset, int64_t seq, int64_t first,
-                                     const struct piece *piece, struct px_err *err) {
+static enum px_status insert_segment(struct store *store, const char *dataset, int64_t seq,
+                                     int64_t first, const struct piece *piece, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset);
   db_int(&p, seq);
@@ -138,19 +150,23 @@ static enum px_status insert_segment(struct store *store, const char *dataset, i
 }
 
 /* `digests`: of the piece's trajectories, or NULL. */
-static enum px_status insert_trajectories(struct store *store, const char *dataset, int64_t seq, int64_t first,
-                                          const struct piece *piece, const struct px_traj_digest *digests, struct px_err *err) {
+static enum px_status insert_trajectories(struct store *store, const char *dataset, int64_t seq,
+                                          int64_t first, const struct piece *piece,
+                                          const struct px_traj_digest *digests,
+                                          struct px_err *err) {
   enum { COLUMNS = 5, ARRAY_MAX = 1 << 28 };
-  struct px_buf column[COLUMNS] = { PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX),
-                                    PX_BUF(ARRAY_MAX) };
+  struct px_buf column[COLUMNS] = { PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX),
+                                    PX_BUF(ARRAY_MAX), PX_BUF(ARRAY_MAX) };
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < piece->traj_n && !status; i++) {
     const struct px_segment_row *row = &piece->rows[i];
     status = db_array_int(&column[0], row->steps);
     if (!status) status = db_array_float(&column[1], row->ret);
     if (!status) status = db_array_int(&column[2], row->labelled_n);
-    if (!status) status = db_array_int(&column[3], row->has_final + 2 * row->terminated + 4 * row->truncated);
-    if (!status) status = db_array_hex(&column[4], digests ? digests[i].bytes : NULL, sizeof digests->bytes);
+    if (!status)
+      status = db_array_int(&column[3], row->has_final + 2 * row->terminated + 4 * row->truncated);
+    if (!status)
+      status = db_array_hex(&column[4], digests ? digests[i].bytes : NULL, sizeof digests->bytes);
   }
   for (int i = 0; i < COLUMNS && !status; i++) status = db_array_end(&column[i]);
   if (status) {
@@ -179,8 +195,9 @@ static enum px_status classes_out(struct px_buf *array, const uint64_t *class_n,
   return status ? status : db_array_end(array);
 }
 
-static enum px_status count(struct store *store, struct store_append *append, const struct px_running_stats *obs,
-                            uint32_t act_count, struct px_err *err) {
+static enum px_status count(struct store *store, struct store_append *append,
+                            const struct px_running_stats *obs, uint32_t act_count,
+                            struct px_err *err) {
   uint64_t trajectories = 0, steps = 0, labelled_steps = 0, labelled = 0, bytes = 0;
   for (size_t i = 0; i < append->n; i++) {
     const struct piece *piece = &append->pieces[i];
@@ -229,7 +246,8 @@ static void array_in(const char *text, double *out, uint32_t n) {
   }
 }
 
-/* Numbers the segments behind those that are there; the dataset's row, locked, keeps others from doing the same. */
+/* Numbers the segments behind those that are there; the dataset's row, locked, keeps others from
+ * doing the same. */
 static enum px_status attach(struct store *store, struct store_append *append, const PGresult *row,
                              struct px_running_stats *obs, struct px_err *err) {
   int64_t seq = db_get_int(row, 0, 1), first = db_get_int(row, 0, 2);
@@ -243,7 +261,8 @@ static enum px_status attach(struct store *store, struct store_append *append, c
   for (size_t i = 0; i < append->n && !status; i++) {
     const struct piece *piece = &append->pieces[i];
     status = insert_segment(store, append->dataset_id, seq, first, piece, err);
-    if (!status) status = insert_trajectories(store, append->dataset_id, seq, first, piece, digests, err);
+    if (!status)
+      status = insert_trajectories(store, append->dataset_id, seq, first, piece, digests, err);
     px_running_stats_merge(obs, &piece->obs, append->obs_dim);
     first += piece->traj_n;
     if (digests) digests += piece->traj_n;
@@ -253,7 +272,8 @@ static enum px_status attach(struct store *store, struct store_append *append, c
 }
 
 /* Asks whoever appends, now that nobody else can. */
-static enum px_status decide(struct store *store, struct store_append *append, char **result_json, struct px_err *err) {
+static enum px_status decide(struct store *store, struct store_append *append, char **result_json,
+                             struct px_err *err) {
   if (!append->decide) return PX_OK;
   struct px_traj_digest_set stored = { 0 };
   size_t n;
@@ -264,11 +284,13 @@ static enum px_status decide(struct store *store, struct store_append *append, c
   return status;
 }
 
-static enum px_status append_locked(struct store *store, struct store_append *append, char **result_json, struct px_err *err) {
+static enum px_status append_locked(struct store *store, struct store_append *append,
+                                    char **result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, append->dataset_id);
   PGresult *row;
-  enum px_status status = db_one(store, SQL_append_lock, &p, &row, err, "there is no dataset %s", append->dataset_id);
+  enum px_status status =
+    db_one(store, SQL_append_lock, &p, &row, err, "there is no dataset %s", append->dataset_id);
   if (status) return status;
   append->version = db_get_int(row, 0, 7);
   status = decide(store, append, result_json, err);
@@ -276,11 +298,13 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
     PQclear(row);
     return status;
   }
-  struct px_running_stats obs = { .mean = px_mem_calloc(append->obs_dim, sizeof(double)), .m2 = px_mem_calloc(append->obs_dim, sizeof(double)) };
-  if (!obs.mean || !obs.m2) status = px_fail(err, PX_E_NO_MEMORY, "no memory for the observation statistics");
+  struct px_running_stats obs = { .mean = px_mem_calloc(append->obs_dim, sizeof(double)),
+                                  .m2 = px_mem_calloc(append->obs_dim, sizeof(double)) };
+  if (!obs.mean || !obs.m2)
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for the observation statistics");
   else if (db_get_int(row, 0, 0) != append->obs_dim)
-    status = px_fail(err, PX_E_BAD_DATA, "dataset %s has %s observation dimensions, not %u", append->dataset_id,
-                     PQgetvalue(row, 0, 0), append->obs_dim);
+    status = px_fail(err, PX_E_BAD_DATA, "dataset %s has %s observation dimensions, not %u",
+                     append->dataset_id, PQgetvalue(row, 0, 0), append->obs_dim);
   else status = attach(store, append, row, &obs, err);
   free(obs.mean);
   free(obs.m2);
@@ -288,9 +312,10 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
   return status;
 }
 
-/* Whether a commit whose answer was lost attached the segments: all or none are there. The dataset's row is locked
- * first, so that such a commit is over. */
-static enum px_status is_attached(struct store *store, struct store_append *append, bool *already, struct px_err *err) {
+/* Whether a commit whose answer was lost attached the segments: all or none are there. The
+ * dataset's row is locked first, so that such a commit is over. */
+static enum px_status is_attached(struct store *store, struct store_append *append, bool *already,
+                                  struct px_err *err) {
   struct db_params lock = DB_PARAMS, p = DB_PARAMS;
   db_text(&lock, append->dataset_id);
   db_int(&p, append->pieces[0].blob.id);
@@ -309,17 +334,21 @@ static enum px_status commit_work(struct store *store, void *ctx, struct px_err 
   bool already = false;
   enum px_status status = PX_OK;
   if (commit->hold) status = store_jobs_inner_hold(store, commit->hold, &already, err);
-  else if (db_unsettled(store) && commit->append->n) status = is_attached(store, commit->append, &already, err);
+  else if (db_unsettled(store) && commit->append->n)
+    status = is_attached(store, commit->append, &already, err);
   if (status || already) return status;
   char *result_json = NULL;
   status = append_locked(store, commit->append, &result_json, err);
-  if (!status && commit->hold) status = store_jobs_inner_end(store, commit->hold, result_json ? result_json : commit->result_json, err);
+  if (!status && commit->hold)
+    status = store_jobs_inner_end(store, commit->hold,
+                                  result_json ? result_json : commit->result_json, err);
   free(result_json);
   return status;
 }
 
-enum px_status store_append_commit(struct store_append *append, struct store *store, const struct store_lease *hold,
-                                   const char *result_json, struct px_err *err) {
+enum px_status store_append_commit(struct store_append *append, struct store *store,
+                                   const struct store_lease *hold, const char *result_json,
+                                   struct px_err *err) {
   struct commit commit = { append, hold, result_json };
   return db_transaction(store, "append", commit_work, &commit, err);
 }
@@ -329,11 +358,13 @@ int64_t store_append_version(const struct store_append *append) { return append-
 void store_append_discard(const struct store_append *append, struct store *store) {
   struct px_buf ids = PX_BUF((size_t)SEGMENTS_MAX * 24);
   enum px_status status = PX_OK;
-  for (size_t i = 0; append && i < append->n && !status; i++) status = db_array_int(&ids, append->pieces[i].blob.id);
+  for (size_t i = 0; append && i < append->n && !status; i++)
+    status = db_array_int(&ids, append->pieces[i].blob.id);
   if (!status) status = db_array_end(&ids);
   struct db_params p = DB_PARAMS;
   db_text(&p, ids.data);
   struct px_err err;
-  if (!status && append && append->n) status = db_run(store, SQL_blob_discard, &p, DB_TEXT, NULL, &err);
+  if (!status && append && append->n)
+    status = db_run(store, SQL_blob_discard, &p, DB_TEXT, NULL, &err);
   px_buf_free(&ids);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files that jobs publish: see artifacts.h. */
 #include "lib/store/artifacts.h"
 
@@ -37,20 +38,22 @@ static enum px_status artifacts_work(struct store *store, void *ctx, struct px_e
 }
 
 enum px_status store_artifacts_publish(struct store *store, const struct store_lease *hold,
-                                       const struct store_artifact *artifacts, size_t n, const char *result_json,
-                                       struct px_err *err) {
+                                       const struct store_artifact *artifacts, size_t n,
+                                       const char *result_json, struct px_err *err) {
   struct files files = { hold, artifacts, n, result_json };
   return db_transaction(store, "artifacts_publish", artifacts_work, &files, err);
 }
 
-enum px_status store_artifact_list(struct store *store, const char *job, struct px_buf *out, struct px_err *err) {
+enum px_status store_artifact_list(struct store *store, const char *job, struct px_buf *out,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, job);
   return db_document(store, SQL_artifact_list, &p, out, NULL, err, "there is no job %s", job);
 }
 
-enum px_status store_artifact_find(struct store *store, const char *job, const char *name, char media_type[128],
-                                   struct store_blob *out, struct px_err *err) {
+enum px_status store_artifact_find(struct store *store, const char *job, const char *name,
+                                   char media_type[128], struct store_blob *out,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, job);
   db_text(&p, name);
@@ -62,7 +65,8 @@ enum px_status store_artifact_find(struct store *store, const char *job, const c
     return px_fail(err, PX_E_NOT_FOUND, "job %s has left no file named %s", job, name);
   }
   snprintf(media_type, 128, "%s", PQgetvalue(row, 0, 0));
-  *out = (struct store_blob){ .id = db_get_int8(row, 0, 1), .size_bytes = (uint64_t)db_get_int8(row, 0, 2) };
+  *out = (struct store_blob){ .id = db_get_int8(row, 0, 1),
+                              .size_bytes = (uint64_t)db_get_int8(row, 0, 2) };
   memcpy(out->sha256, PQgetvalue(row, 0, 3), sizeof out->sha256);
   PQclear(row);
   return PX_OK;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Kept states of trainings: see checkpoints.h. */
 #include "lib/store/checkpoints.h"
 
@@ -29,14 +30,16 @@ static void held(struct db_params *p, const struct store_lease *hold, int64_t st
   db_int(p, step);
 }
 
-/* The bytes first: the job's row is locked only for the last, short part, so that heartbeats go on meanwhile. */
+/* The bytes first: the job's row is locked only for the last, short part, so that heartbeats go on
+ * meanwhile. */
 static enum px_status keep_work(struct store *store, void *ctx, struct px_err *err) {
   const struct keeping *k = ctx;
   struct store_blob blob;
   bool already = false;
   enum px_status status = blob_write(store, k->bytes, k->n, k->digest, &blob, err);
   if (!status) status = store_jobs_inner_hold(store, k->hold, &already, err);
-  if (!status && already) status = px_fail(err, PX_E_FENCED, "job %s has succeeded already", k->hold->job);
+  if (!status && already)
+    status = px_fail(err, PX_E_FENCED, "job %s has succeeded already", k->hold->job);
   if (status) return status;
   struct db_params advance = DB_PARAMS, insert = DB_PARAMS, trim = DB_PARAMS;
   held(&advance, k->hold, k->step);
@@ -51,15 +54,17 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
   return status ? status : db_run(store, SQL_checkpoint_trim, &trim, DB_TEXT, NULL, err);
 }
 
-enum px_status store_checkpoint_keep(struct store *store, const struct store_lease *hold, int64_t step,
-                                     const char *profile, const void *bytes, size_t n, struct px_err *err) {
+enum px_status store_checkpoint_keep(struct store *store, const struct store_lease *hold,
+                                     int64_t step, const char *profile, const void *bytes, size_t n,
+                                     struct px_err *err) {
   struct keeping keeping = { hold, step, profile, bytes, n, { 0 } };
   px_digest_sha256(bytes, n, keeping.digest);
   return db_transaction(store, "checkpoint", keep_work, &keeping, err);
 }
 
-enum px_status store_checkpoint_list(struct store *store, const char *job, struct store_checkpoint out[STORE_CHECKPOINTS_MAX],
-                                     size_t *n, struct px_err *err) {
+enum px_status store_checkpoint_list(struct store *store, const char *job,
+                                     struct store_checkpoint out[STORE_CHECKPOINTS_MAX], size_t *n,
+                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, job);
   PGresult *rows;
@@ -69,8 +74,10 @@ enum px_status store_checkpoint_list(struct store *store, const char *job, struc
   size_t found = 0;
   for (int i = 0; i < rows_n && found < STORE_CHECKPOINTS_MAX && !PQgetisnull(rows, i, 0); i++) {
     struct store_checkpoint *c = &out[found++];
-    *c = (struct store_checkpoint){ .epoch = db_get_int8(rows, i, 0), .step = db_get_int8(rows, i, 1),
-                                    .blob = { .id = db_get_int8(rows, i, 2), .size_bytes = (uint64_t)db_get_int8(rows, i, 4) } };
+    *c = (struct store_checkpoint){ .epoch = db_get_int8(rows, i, 0),
+                                    .step = db_get_int8(rows, i, 1),
+                                    .blob = { .id = db_get_int8(rows, i, 2),
+                                              .size_bytes = (uint64_t)db_get_int8(rows, i, 4) } };
     memcpy(c->blob.sha256, PQgetvalue(rows, i, 3), sizeof c->blob.sha256);
     db_get_text(rows, i, 5, c->profile, sizeof c->profile);
   }
@@ -80,8 +87,8 @@ enum px_status store_checkpoint_list(struct store *store, const char *job, struc
   return PX_OK;
 }
 
-enum px_status store_checkpoint_read(struct store *store, const struct store_checkpoint *checkpoint, struct px_buf *out,
-                                     struct px_err *err) {
+enum px_status store_checkpoint_read(struct store *store, const struct store_checkpoint *checkpoint,
+                                     struct px_buf *out, struct px_err *err) {
   const size_t start = out->len;
   uint8_t digest[PX_SHA256_BYTES];
   const enum px_status status = store_blob_read(store, checkpoint->blob.id, out, err);
@@ -89,19 +96,22 @@ enum px_status store_checkpoint_read(struct store *store, const struct store_che
   px_digest_sha256(out->data + start, out->len - start, digest);
   if (memcmp(digest, checkpoint->blob.sha256, sizeof digest) == 0) return PX_OK;
   out->len = start;
-  return px_fail(err, PX_E_BAD_DATA, "the checkpoint of step %" PRId64 " is damaged: its digest is not the one recorded",
+  return px_fail(err, PX_E_BAD_DATA,
+                 "the checkpoint of step %" PRId64
+                 " is damaged: its digest is not the one recorded",
                  checkpoint->step);
 }
 
-enum px_status store_checkpoint_resumed(struct store *store, const struct store_lease *hold, int64_t step,
-                                        struct px_err *err) {
+enum px_status store_checkpoint_resumed(struct store *store, const struct store_lease *hold,
+                                        int64_t step, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold, step);
   PGresult *row;
   enum px_status status = db_run(store, SQL_checkpoint_resumed, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row) == 0)
-    status = px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more", hold->job, hold->epoch);
+    status = px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more",
+                     hold->job, hold->epoch);
   PQclear(row);
   return status;
 }

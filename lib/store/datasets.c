@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Datasets and their trajectories: see datasets.h. Appending is in datasets_append.c. */
 #include "lib/store/datasets.h"
 
@@ -20,24 +21,30 @@ static enum px_status float_array(struct px_buf *array, const float *x, uint32_t
 }
 
 /* The id is chosen here, so that work whose answer was lost is known again. */
-struct creation { struct db_params params; const char *id, *name; };
+struct creation {
+  struct db_params params;
+  const char *id, *name;
+};
 
 static enum px_status create_work(struct store *store, void *ctx, struct px_err *err) {
   const struct creation *c = ctx;
   struct db_params id = DB_PARAMS;
   db_text(&id, c->id);
   PGresult *row = NULL;
-  enum px_status status = db_unsettled(store) ? db_run(store, SQL_dataset_lock_all, &id, DB_TEXT, &row, err) : PX_OK;
+  enum px_status status =
+    db_unsettled(store) ? db_run(store, SQL_dataset_lock_all, &id, DB_TEXT, &row, err) : PX_OK;
   const bool already = row && PQntuples(row) > 0;
   PQclear(row);
   if (status || already) return status;
   status = db_run(store, SQL_dataset_create, &c->params, DB_TEXT, NULL, err);
-  if (status == PX_E_CONFLICT) px_fail(err, status, "there is already a dataset named '%s'", c->name);
+  if (status == PX_E_CONFLICT)
+    px_fail(err, status, "there is already a dataset named '%s'", c->name);
   return status;
 }
 
-enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
-                                    const char *env, char id[STORE_ID_MAX], struct px_err *err) {
+enum px_status store_dataset_create(struct store *store, const char *name,
+                                    const struct px_spaces *spaces, const char *env,
+                                    char id[STORE_ID_MAX], struct px_err *err) {
   struct px_buf low = PX_BUF(1 << 16), high = PX_BUF(1 << 16);
   enum px_status status = float_array(&low, spaces->act_low, spaces->act_dim);
   if (!status) status = float_array(&high, spaces->act_high, spaces->act_dim);
@@ -64,7 +71,10 @@ enum px_status store_dataset_create(struct store *store, const char *name, const
   return status;
 }
 
-struct deletion { const char *id; int64_t version; };
+struct deletion {
+  const char *id;
+  int64_t version;
+};
 
 static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
   const struct deletion *deletion = ctx;
@@ -72,24 +82,28 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
-  enum px_status status = db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
+  enum px_status status =
+    db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
   const int64_t version = db_get_int(row, 0, 1);
   PQclear(row);
   if (deletion->version && deletion->version != version)
-    return px_fail(err, PX_E_PRECONDITION_FAILED, "the dataset has changed: its version is %lld now", (long long)version);
+    return px_fail(err, PX_E_PRECONDITION_FAILED,
+                   "the dataset has changed: its version is %lld now", (long long)version);
   status = db_run(store, SQL_dataset_busy, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
-    status = px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", PQgetvalue(row, 0, 0));
+    status =
+      px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", PQgetvalue(row, 0, 0));
     px_fail_hint(err, "Cancel its unfinished jobs first, or wait for them.");
   }
   PQclear(row);
   return status ? status : db_run(store, SQL_dataset_delete, &p, DB_TEXT, NULL, err);
 }
 
-enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version, struct px_err *err) {
+enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version,
+                                    struct px_err *err) {
   struct deletion deletion = { id, version };
   return db_transaction(store, "dataset_delete", delete_work, &deletion, err);
 }
@@ -103,12 +117,13 @@ static void read_floats(const char *text, float *out, uint32_t n) {
   }
 }
 
-enum px_status store_dataset_get(struct store *store, const char *id_or_name, struct store_dataset *out,
-                                 struct px_err *err) {
+enum px_status store_dataset_get(struct store *store, const char *id_or_name,
+                                 struct store_dataset *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id_or_name);
   PGresult *row;
-  const enum px_status status = db_one(store, SQL_dataset_get, &p, &row, err, "there is no dataset %s", id_or_name);
+  const enum px_status status =
+    db_one(store, SQL_dataset_get, &p, &row, err, "there is no dataset %s", id_or_name);
   if (status) return status;
   memset(out, 0, sizeof *out);
   db_get_text(row, 0, 0, out->id, sizeof out->id);
@@ -130,14 +145,15 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name, st
   return PX_OK;
 }
 
-enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread, struct px_buf *out,
-                                  int64_t *version, struct px_err *err) {
+enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread,
+                                  struct px_buf *out, int64_t *version, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, id);
   db_int(&p, spread->segments_n);
   db_text(&p, *spread->json ? spread->json : NULL);
-  enum px_status status = db_one(store, SQL_dataset_document, &p, &row, err, "there is no dataset %s", id);
+  enum px_status status =
+    db_one(store, SQL_dataset_document, &p, &row, err, "there is no dataset %s", id);
   if (status) return status;
   status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0));
   if (status) {
@@ -151,22 +167,22 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
   return status;
 }
 
-enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
-                                      struct px_err *err) {
+enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out,
+                                      int64_t *version, struct px_err *err) {
   struct store_spread unknown = { .segments_n = -1 };
   return store_dataset_show(store, id, &unknown, out, version, err);
 }
 
-enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
-                                  struct px_err *err) {
+enum px_status store_dataset_list(struct store *store, const char *after, int limit,
+                                  struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, after);
   db_int(&p, limit);
   return db_document(store, SQL_dataset_list, &p, out, NULL, err, "%s", "there are no datasets");
 }
 
-enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
-                                     struct px_err *err) {
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
+                                             int limit, struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_int(&p, from);
@@ -174,13 +190,14 @@ enum px_status store_dataset_trajectory_list(struct store *store, const char *id
   return db_document(store, SQL_trajectory_list, &p, out, NULL, err, "there is no dataset %s", id);
 }
 
-enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
-                                     struct px_err *err) {
+enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n,
+                                             uint32_t *seq, uint32_t *index, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_int(&p, n);
   PGresult *row;
-  const enum px_status status = db_one(store, SQL_trajectory_find, &p, &row, err, "dataset %s has no such trajectory", id);
+  const enum px_status status =
+    db_one(store, SQL_trajectory_find, &p, &row, err, "dataset %s has no such trajectory", id);
   if (status) return status;
   *seq = (uint32_t)db_get_int(row, 0, 0);
   *index = (uint32_t)db_get_int(row, 0, 1);
@@ -188,8 +205,10 @@ enum px_status store_dataset_trajectory_find(struct store *store, const char *id
   return PX_OK;
 }
 
-enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
-                                        double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err) {
+enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id,
+                                                uint32_t segments_n, double **returns,
+                                                uint8_t **labelled, uint32_t *n,
+                                                struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset_id);
   db_int(&p, segments_n);
@@ -216,8 +235,9 @@ enum px_status store_dataset_trajectory_returns(struct store *store, const char 
   return PX_OK;
 }
 
-enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
-                                  store_segment_sink sink, void *ctx, struct px_err *err) {
+enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id,
+                                          uint32_t first, uint32_t count, store_segment_sink sink,
+                                          void *ctx, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, dataset_id);
   db_int(&p, first);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Datasets, their segments and trajectories. Documents are JSON text made by
  * PostgreSQL (schema/queries): the API passes them on as they are.
@@ -15,10 +16,13 @@
 #include "lib/store/store.h"
 
 /* Fills id. CONFLICT when the name is taken. env: NULL or "" for none. */
-enum px_status store_dataset_create(struct store *store, const char *name, const struct px_spaces *spaces,
-                                    const char *env, char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
-/* version: the one that it must still have, PRECONDITION_FAILED otherwise; 0: any. CONFLICT while a job works on it. */
-enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_create(struct store *store, const char *name,
+                                    const struct px_spaces *spaces, const char *env,
+                                    char id[STORE_ID_MAX], struct px_err *err) PX_MUST_CHECK;
+/* version: the one that it must still have, PRECONDITION_FAILED otherwise; 0: any. CONFLICT while a
+ * job works on it. */
+enum px_status store_dataset_delete(struct store *store, const char *id, int64_t version,
+                                    struct px_err *err) PX_MUST_CHECK;
 
 enum { STORE_DATASET_NAME_MAX = 200 }; /* characters, each up to 4 bytes */
 struct store_dataset {
@@ -29,36 +33,45 @@ struct store_dataset {
   int64_t version;
 };
 /* By id or by name. NOT_FOUND otherwise. */
-enum px_status store_dataset_get(struct store *store, const char *id_or_name, struct store_dataset *out,
-                                 struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_get(struct store *store, const char *id_or_name,
+                                 struct store_dataset *out, struct px_err *err) PX_MUST_CHECK;
 
 /* API documents into out (JSON text), and the ETag's version. */
-enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out, int64_t *version,
-                                      struct px_err *err) PX_MUST_CHECK;
-/* How returns and lengths are spread, as JSON, at so many segments; -1: not known. Its percentiles are most of a document's
- * cost: whoever keeps them gives them back, and gets those of now. */
-struct store_spread { int64_t segments_n; char json[1024]; };
-enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread, struct px_buf *out,
-                                  int64_t *version, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_dataset_list(struct store *store, const char *after, int limit, struct px_buf *out,
+enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out,
+                                      int64_t *version, struct px_err *err) PX_MUST_CHECK;
+/* How returns and lengths are spread, as JSON, at so many segments; -1: not known. Its percentiles
+ * are most of a document's cost: whoever keeps them gives them back, and gets those of now. */
+struct store_spread {
+  int64_t segments_n;
+  char json[1024];
+};
+enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread,
+                                  struct px_buf *out, int64_t *version,
                                   struct px_err *err) PX_MUST_CHECK;
-enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from, int limit, struct px_buf *out,
-                                     struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_list(struct store *store, const char *after, int limit,
+                                  struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
+                                             int limit, struct px_buf *out,
+                                             struct px_err *err) PX_MUST_CHECK;
 /* Where trajectory n is: its segment's number and its index within the segment. */
-enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n, uint32_t *seq, uint32_t *index,
-                                     struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n,
+                                             uint32_t *seq, uint32_t *index,
+                                             struct px_err *err) PX_MUST_CHECK;
 
 /* The bytes of segments first .. first + count - 1, in order. The sink may use
  * the same store. NOT_FOUND unless the dataset has them all, BAD_DATA naming
  * a segment whose bytes do not have the digest recorded with it. */
-typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err);
-enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id, uint32_t first, uint32_t count,
-                                  store_segment_sink sink, void *ctx, struct px_err *err) PX_MUST_CHECK;
+typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                                             struct px_err *err);
+enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id,
+                                          uint32_t first, uint32_t count, store_segment_sink sink,
+                                          void *ctx, struct px_err *err) PX_MUST_CHECK;
 /* Returns of all trajectories of the first segments_n segments, and how much of
  * each has true actions. Arrays from malloc, owned by the caller. */
 enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED_ALL };
-enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id, uint32_t segments_n,
-                                        double **returns, uint8_t **labelled, uint32_t *n, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id,
+                                                uint32_t segments_n, double **returns,
+                                                uint8_t **labelled, uint32_t *n,
+                                                struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,4 +1,6 @@
-/* Statements and transactions: see db.h. The connection, and what failures mean, are in db_conn.c. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Statements and transactions: see db.h. The connection, and what failures mean, are in
+ * db_conn.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,9 @@
 
 enum { RERUNS_MAX = 8 };
 
-static const struct { const char *name, *text; } STATEMENT[DB_SQL_N] = {
+static const struct {
+  const char *name, *text;
+} STATEMENT[DB_SQL_N] = {
 #define SQL(name, text) { #name, text },
 #include "schema/queries.def"
 #undef SQL
@@ -40,7 +44,8 @@ static void rerun_pause(struct store *store, int attempt) {
 }
 
 static enum px_status unsettled(struct px_err *err, const char *what) {
-  px_fail(err, PX_E_UNSETTLED, "the connection to the database was lost while %s was committed", what);
+  px_fail(err, PX_E_UNSETTLED, "the connection to the database was lost while %s was committed",
+          what);
   return PX_E_UNSETTLED;
 }
 
@@ -54,7 +59,8 @@ enum px_status db_ensure(struct store *store, struct px_err *err) {
   return status;
 }
 
-enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) {
+enum px_status store_open(const char *url, const char *application, struct store **out,
+                          struct px_err *err) {
   struct store *store = NULL;
   enum px_status status = store_new(url, application, &store, err);
   if (!status) status = db_ensure(store, err);
@@ -74,7 +80,8 @@ static enum px_status prepare(struct store *store, enum db_sql sql, struct px_er
 
 /* *sent: the statement went out, so that it may have been done whatever came back. */
 static enum px_status run_once(struct store *store, enum db_sql sql, const struct db_params *params,
-                               enum db_format format, PGresult **out, bool *sent, struct px_err *err) {
+                               enum db_format format, PGresult **out, bool *sent,
+                               struct px_err *err) {
   *sent = false;
   /* A transaction that lost its connection is over: it must not go on outside of one. */
   enum px_status status = store->in_transaction ? PX_OK : db_ensure(store, err);
@@ -88,13 +95,16 @@ static enum px_status run_once(struct store *store, enum db_sql sql, const struc
   return status;
 }
 
-/* These would do something else the second time: their callers find out what became of the first. */
+/* These would do something else the second time: their callers find out what became of the
+ * first. */
 static bool only_once(enum db_sql sql) { return sql == SQL_job_claim || sql == SQL_token_create; }
 
-static bool changes_something(enum db_sql sql) { return strncmp(STATEMENT[sql].text, "select", 6) != 0; }
+static bool changes_something(enum db_sql sql) {
+  return strncmp(STATEMENT[sql].text, "select", 6) != 0;
+}
 
-enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params, enum db_format format,
-                      PGresult **out, struct px_err *err) {
+enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params,
+                      enum db_format format, PGresult **out, struct px_err *err) {
   bool sent;
   store->state[0] = '\0';
   if (store->in_transaction) return run_once(store, sql, params, format, out, &sent, err);
@@ -117,8 +127,9 @@ enum px_status db_run(struct store *store, enum db_sql sql, const struct db_para
   }
 }
 
-enum px_status db_one(struct store *store, enum db_sql sql, const struct db_params *params, PGresult **out,
-                      struct px_err *err, const char *missing_fmt, const char *missing_arg) {
+enum px_status db_one(struct store *store, enum db_sql sql, const struct db_params *params,
+                      PGresult **out, struct px_err *err, const char *missing_fmt,
+                      const char *missing_arg) {
   PGresult *result;
   const enum px_status status = db_run(store, sql, params, DB_TEXT, &result, err);
   if (status) return status;
@@ -130,8 +141,9 @@ enum px_status db_one(struct store *store, enum db_sql sql, const struct db_para
   return PX_OK;
 }
 
-enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params, struct px_buf *out,
-                           int64_t *version, struct px_err *err, const char *missing_fmt, const char *missing_arg) {
+enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params,
+                           struct px_buf *out, int64_t *version, struct px_err *err,
+                           const char *missing_fmt, const char *missing_arg) {
   PGresult *row = NULL;
   enum px_status status = db_one(store, sql, params, &row, err, missing_fmt, missing_arg);
   if (status) return status;
@@ -146,8 +158,8 @@ enum px_status db_document(struct store *store, enum db_sql sql, const struct db
 /* ---- transactions */
 
 /* *asked: the commit went out, so that it may have happened whatever came back. */
-static enum px_status transaction_once(struct store *store, db_work fn, void *ctx, const char *name, bool *asked,
-                                       struct px_err *err) {
+static enum px_status transaction_once(struct store *store, db_work fn, void *ctx, const char *name,
+                                       bool *asked, struct px_err *err) {
   *asked = false;
   enum px_status status = db_ensure(store, err);
   if (!status) status = db_exec(store, "begin", err);
@@ -157,7 +169,8 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   /* PostgreSQL answers a commit after an error with a quiet rollback. */
   if (!status && PQtransactionStatus(store->conn) == PQTRANS_INERROR)
     status = px_fail(err, PX_E_INTERNAL, "a statement of the transaction failed unnoticed");
-  if (!status && px_json_lacking()) status = px_fail(err, PX_E_NO_MEMORY, "no memory for a document of %s", name);
+  if (!status && px_json_lacking())
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for a document of %s", name);
   if (!status) {
     PX_CRASH_POINT(name, "commit");
     *asked = true;
@@ -174,7 +187,8 @@ static enum px_status transaction_once(struct store *store, db_work fn, void *ct
   return status;
 }
 
-enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx, struct px_err *err) {
+enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx,
+                              struct px_err *err) {
   if (store->in_transaction) return fn(store, ctx, err);
   const int64_t until_ms = px_clock_ms() + store->patience_ms;
   enum px_status status;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The connection under the store: prepared statements by name, parameters,
  * transactions, and what an SQLSTATE means. Only lib/store includes this.
@@ -40,16 +41,17 @@ void db_bytes(struct db_params *p, const void *bytes, size_t n);
 
 enum db_format { DB_TEXT = 0, DB_BINARY = 1 };
 
-/* Runs one statement; *out may be NULL. Outside a transaction it runs again when it lost against another, and when the
- * connection was lost, as long as the store has patience (store.h): every statement used so is harmless to repeat but
- * those of only_once in db.c, which answer UNSETTLED. */
-enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params, enum db_format format,
-                      PGresult **out, struct px_err *err) PX_MUST_CHECK;
+/* Runs one statement; *out may be NULL. Outside a transaction it runs again when it lost against
+ * another, and when the connection was lost, as long as the store has patience (store.h): every
+ * statement used so is harmless to repeat but those of only_once in db.c, which answer
+ * UNSETTLED. */
+enum px_status db_run(struct store *store, enum db_sql sql, const struct db_params *params,
+                      enum db_format format, PGresult **out, struct px_err *err) PX_MUST_CHECK;
 /* The same for a statement that must give a row: NOT_FOUND with this message
  * (and its one %s) otherwise. */
-enum px_status db_one(struct store *store, enum db_sql sql, const struct db_params *params, PGresult **out,
-                      struct px_err *err, const char *missing_fmt, const char *missing_arg) PX_MUST_CHECK
-  __attribute__((format(printf, 6, 0)));
+enum px_status db_one(struct store *store, enum db_sql sql, const struct db_params *params,
+                      PGresult **out, struct px_err *err, const char *missing_fmt,
+                      const char *missing_arg) PX_MUST_CHECK __attribute__((format(printf, 6, 0)));
 /* Text that is no prepared statement: migrations and session control. */
 enum px_status db_exec(struct store *store, const char *sql, struct px_err *err) PX_MUST_CHECK;
 
@@ -62,7 +64,8 @@ enum px_status db_exec(struct store *store, const char *sql, struct px_err *err)
  * for crash points and errors. Within another transaction it becomes a part of
  * that one. */
 typedef enum px_status (*db_work)(struct store *store, void *ctx, struct px_err *err);
-enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx, struct px_err *err) PX_MUST_CHECK;
+enum px_status db_transaction(struct store *store, const char *name, db_work fn, void *ctx,
+                              struct px_err *err) PX_MUST_CHECK;
 /* The digest of store_set_submitter, NULL if there is none, and its bound. */
 const uint8_t *db_submitter(const struct store *store, int64_t *jobs_max);
 bool db_unsettled(const struct store *store);
@@ -73,7 +76,8 @@ enum px_status db_ensure(struct store *store, struct px_err *err) PX_MUST_CHECK;
 void db_drop(struct store *store);
 /* What a failed result means. Fills err; PX_OK for a result that did not fail. */
 enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err);
-/* SQLSTATE of the last failure on this store ("" if the server gave none) and the constraint it names. */
+/* SQLSTATE of the last failure on this store ("" if the server gave none) and the constraint it
+ * names. */
 const char *db_last_state(const struct store *store);
 const char *db_last_constraint(const struct store *store);
 
@@ -89,15 +93,17 @@ double db_get_float8(const PGresult *result, int row, int column);
 
 /* Appends row 0's first column, a document, to out, and gives the second as its
  * version unless that is NULL. NOT_FOUND as db_one. */
-enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params, struct px_buf *out,
-                           int64_t *version, struct px_err *err, const char *missing_fmt, const char *missing_arg)
-  PX_MUST_CHECK __attribute__((format(printf, 7, 0)));
+enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params,
+                           struct px_buf *out, int64_t *version, struct px_err *err,
+                           const char *missing_fmt, const char *missing_arg) PX_MUST_CHECK
+  __attribute__((format(printf, 7, 0)));
 
 /* Array literals for text parameters: call for each element, then close. */
 enum px_status db_array_text(struct px_buf *array, const char *text) PX_MUST_CHECK;
 enum px_status db_array_int(struct px_buf *array, int64_t value) PX_MUST_CHECK;
 enum px_status db_array_float(struct px_buf *array, double value) PX_MUST_CHECK;
-enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) PX_MUST_CHECK; /* NULL: SQL's null; n <= 32 */
+/* NULL: SQL's null; n <= 32 */
+enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) PX_MUST_CHECK;
 enum px_status db_array_end(struct px_buf *array) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The connection under the statements: see db_conn.h. */
 #include "lib/store/db_conn.h"
 
@@ -15,11 +16,19 @@
 #include "lib/store/store.h"
 
 /* An answer may have to wait for a lock (lock_timeout) and then for the disk. */
-enum { ANSWER_MS = 90000, CONNECT_MIN_S = 2, CONNECT_MAX_S = 5, LOOK_MS = 100, PAUSE_MS = 50, PAUSE_MAX_MS = 1000 };
+enum {
+  ANSWER_MS = 90000,
+  CONNECT_MIN_S = 2,
+  CONNECT_MAX_S = 5,
+  LOOK_MS = 100,
+  PAUSE_MS = 50,
+  PAUSE_MAX_MS = 1000
+};
 
 /* ---- opening and closing */
 
-enum px_status store_new(const char *url, const char *application, struct store **out, struct px_err *err) {
+enum px_status store_new(const char *url, const char *application, struct store **out,
+                         struct px_err *err) {
   struct store *store = calloc(1, sizeof *store);
   if (!store) return px_fail(err, PX_E_NO_MEMORY, "no memory for a database connection");
   store->url = strdup(url);
@@ -107,13 +116,18 @@ const char *db_last_state(const struct store *store) { return store->state; }
 const char *db_last_constraint(const struct store *store) { return store->constraint; }
 
 static enum px_status meaning(const char *state) {
-  static const struct { const char *prefix; enum px_status status; } TABLE[] = {
-    { "PX001", PX_E_FENCED },      { "PX002", PX_E_CONFLICT },    { "PX003", PX_E_NOT_FOUND },
-    { "PX004", PX_E_DEPENDENCY_FAILED },
-    { "23505", PX_E_CONFLICT },    { "23503", PX_E_NOT_FOUND },   { "23514", PX_E_BAD_FIELD },
-    { "22", PX_E_BAD_FIELD },      { "40", PX_E_UNAVAILABLE },    { "08", PX_E_UNAVAILABLE },
-    { "57", PX_E_UNAVAILABLE },    { "55P03", PX_E_UNAVAILABLE }, { "25P03", PX_E_UNAVAILABLE },
-    { "25006", PX_E_UNAVAILABLE }, { "53100", PX_E_NO_SPACE },    { "53200", PX_E_NO_MEMORY },
+  static const struct {
+    const char *prefix;
+    enum px_status status;
+  } TABLE[] = {
+    { "PX001", PX_E_FENCED },      { "PX002", PX_E_CONFLICT },
+    { "PX003", PX_E_NOT_FOUND },   { "PX004", PX_E_DEPENDENCY_FAILED },
+    { "23505", PX_E_CONFLICT },    { "23503", PX_E_NOT_FOUND },
+    { "23514", PX_E_BAD_FIELD },   { "22", PX_E_BAD_FIELD },
+    { "40", PX_E_UNAVAILABLE },    { "08", PX_E_UNAVAILABLE },
+    { "57", PX_E_UNAVAILABLE },    { "55P03", PX_E_UNAVAILABLE },
+    { "25P03", PX_E_UNAVAILABLE }, { "25006", PX_E_UNAVAILABLE },
+    { "53100", PX_E_NO_SPACE },    { "53200", PX_E_NO_MEMORY },
     { "53", PX_E_UNAVAILABLE },    { "58030", PX_E_IO },
   };
   for (size_t i = 0; i < sizeof TABLE / sizeof *TABLE; i++)
@@ -121,23 +135,29 @@ static enum px_status meaning(const char *state) {
   return PX_E_INTERNAL;
 }
 
-/* PostgreSQL's own words name tables, constraints and values: they are for whoever runs the service, not for its clients. */
+/* PostgreSQL's own words name tables, constraints and values: they are for whoever runs the
+ * service, not for its clients. */
 static void tell_log(const PGresult *result, enum px_status status) {
   const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-  const bool usual = status == PX_E_CONFLICT || status == PX_E_NOT_FOUND || status == PX_E_UNAVAILABLE; /* told by callers */
-  px_log(usual ? PX_LOG_DEBUG : PX_LOG_WARN, "database_error", "state", PQresultErrorField(result, PG_DIAG_SQLSTATE), "text",
+  /* told by callers */
+  const bool usual =
+    status == PX_E_CONFLICT || status == PX_E_NOT_FOUND || status == PX_E_UNAVAILABLE;
+  px_log(usual ? PX_LOG_DEBUG : PX_LOG_WARN, "database_error", "state",
+         PQresultErrorField(result, PG_DIAG_SQLSTATE), "text",
          PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY), "detail", detail ? detail : "", NULL);
 }
 
 enum px_status db_status(struct store *store, const PGresult *result, struct px_err *err) {
   const ExecStatusType type = PQresultStatus(result);
-  if (type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK || type == PGRES_SINGLE_TUPLE) return PX_OK;
+  if (type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK || type == PGRES_SINGLE_TUPLE)
+    return PX_OK;
   const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
   snprintf(store->state, sizeof store->state, "%s", state ? state : "");
   snprintf(store->constraint, sizeof store->constraint, "%s", constraint ? constraint : "");
   if (PQstatus(store->conn) != CONNECTION_OK || !state) return db_conn_give_up(store, err);
-  /* A blob that the row should reach is gone: the server crashed before it was on disk. The work can be done again. */
+  /* A blob that the row should reach is gone: the server crashed before it was on disk. The work
+   * can be done again. */
   const bool lost = strcmp(state, "23503") == 0 && strstr(store->constraint, "_blob_id_fkey");
   const enum px_status status = lost ? PX_E_UNAVAILABLE : meaning(state);
   const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -170,7 +190,8 @@ static int connect_timeout_s(const struct store *store) {
 static enum px_status conn_open(struct store *store, struct px_err *err) {
   char timeout[16];
   snprintf(timeout, sizeof timeout, "%d", connect_timeout_s(store));
-  const char *const keys[] = { "dbname", "application_name", "connect_timeout", "keepalives_idle", "tcp_user_timeout", NULL };
+  const char *const keys[] = { "dbname",          "application_name", "connect_timeout",
+                               "keepalives_idle", "tcp_user_timeout", NULL };
   const char *const values[] = { store->url, store->application, timeout, "10", "20000", NULL };
   store->late = false;
   store->conn = PQconnectdbParams(keys, values, 1);
@@ -179,8 +200,10 @@ static enum px_status conn_open(struct store *store, struct px_err *err) {
   PQsetNoticeReceiver(store->conn, ignore_notice, NULL);
   PQsetnonblocking(store->conn, 1);
   /* A process stopped in the middle of a transaction must not hold its locks for ever. */
-  return db_exec(store, "set timezone to 'UTC'; set extra_float_digits to 1; set bytea_output to hex;"
-                        "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'", err);
+  return db_exec(store,
+                 "set timezone to 'UTC'; set extra_float_digits to 1; set bytea_output to hex;"
+                 "set idle_in_transaction_session_timeout to '60s'; set lock_timeout to '30s'",
+                 err);
 }
 
 enum px_status db_conn_ensure(struct store *store, bool *fresh, struct px_err *err) {
@@ -191,15 +214,17 @@ enum px_status db_conn_ensure(struct store *store, bool *fresh, struct px_err *e
 }
 
 bool db_conn_is_lost(const struct store *store) {
-  /* 57P01 to 57P03: it is shutting down, has crashed, or is starting; 25006: it became a standby. */
-  return !store->conn || PQstatus(store->conn) != CONNECTION_OK || strncmp(store->state, "57P0", 4) == 0 ||
-         strcmp(store->state, "25006") == 0;
+  /* 57P01 to 57P03: it is shutting down, has crashed, or is starting; 25006: it became a
+   * standby. */
+  return !store->conn || PQstatus(store->conn) != CONNECTION_OK ||
+         strncmp(store->state, "57P0", 4) == 0 || strcmp(store->state, "25006") == 0;
 }
 
 bool db_conn_pause(struct store *store, int64_t until_ms, int tries) {
   if (tries == 0 && !store->late) return true;
   const int doubled = PAUSE_MS << (tries < 6 ? tries : 6);
-  const double ms = (doubled < PAUSE_MAX_MS ? doubled : PAUSE_MAX_MS) * (0.5 + px_rng_double(&store->rng) / 2);
+  const double ms =
+    (doubled < PAUSE_MAX_MS ? doubled : PAUSE_MAX_MS) * (0.5 + px_rng_double(&store->rng) / 2);
   if (px_clock_ms() + (int64_t)ms > until_ms) return false;
   nanosleep(&(struct timespec){ .tv_nsec = (long)(ms * 1e6) }, NULL);
   return true;
@@ -211,11 +236,13 @@ bool db_conn_pause(struct store *store, int64_t until_ms, int tries) {
 static bool await_result(struct store *store, int64_t until_ms) {
   for (;;) {
     const int unsent = PQflush(store->conn);
-    if (unsent < 0 || (unsent == 0 && !PQisBusy(store->conn))) return true; /* what broke shows in the result */
+    /* what broke shows in the result */
+    if (unsent < 0 || (unsent == 0 && !PQisBusy(store->conn))) return true;
     int64_t left = until_ms - px_clock_ms();
     if (left <= 0 || (store->silent && atomic_load(store->silent))) return false;
     if (store->silent && left > LOOK_MS) left = LOOK_MS;
-    struct pollfd fd = { .fd = PQsocket(store->conn), .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
+    struct pollfd fd = { .fd = PQsocket(store->conn),
+                         .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
     if (poll(&fd, 1, (int)left) < 0 && errno != EINTR) return false;
     if (fd.revents & (POLLIN | POLLHUP | POLLERR) && !PQconsumeInput(store->conn)) return true;
   }
@@ -249,7 +276,9 @@ PGresult *db_conn_prepare(struct store *store, const char *name, const char *sql
   return store->conn ? answer(store, PQsendPrepare(store->conn, name, sql, 0, NULL)) : NULL;
 }
 
-PGresult *db_conn_run(struct store *store, const char *name, const struct db_params *params, enum db_format format) {
+PGresult *db_conn_run(struct store *store, const char *name, const struct db_params *params,
+                      enum db_format format) {
   if (!store->conn) return NULL;
-  return answer(store, PQsendQueryPrepared(store->conn, name, params->n, params->value, params->length, params->format, format));
+  return answer(store, PQsendQueryPrepared(store->conn, name, params->n, params->value,
+                                           params->length, params->format, format));
 }

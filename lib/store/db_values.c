@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters and results of statements: see db.h. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +32,9 @@ void db_float(struct db_params *p, double value) {
 
 void db_bool(struct db_params *p, bool value) { push(p, value ? "t" : "f", 0, DB_TEXT); }
 
-void db_bytes(struct db_params *p, const void *bytes, size_t n) { push(p, n ? bytes : "", (int)n, DB_BINARY); }
+void db_bytes(struct db_params *p, const void *bytes, size_t n) {
+  push(p, n ? bytes : "", (int)n, DB_BINARY);
+}
 
 int64_t db_get_int(const PGresult *result, int row, int column) {
   return strtoll(PQgetvalue(result, row, column), NULL, 10);
@@ -41,7 +44,9 @@ double db_get_float(const PGresult *result, int row, int column) {
   return strtod(PQgetvalue(result, row, column), NULL);
 }
 
-bool db_get_bool(const PGresult *result, int row, int column) { return PQgetvalue(result, row, column)[0] == 't'; }
+bool db_get_bool(const PGresult *result, int row, int column) {
+  return PQgetvalue(result, row, column)[0] == 't';
+}
 
 void db_get_text(const PGresult *result, int row, int column, char *out, size_t size) {
   snprintf(out, size, "%s", PQgetvalue(result, row, column));
@@ -68,7 +73,9 @@ double db_get_float8(const PGresult *result, int row, int column) {
   return value;
 }
 
-static enum px_status begin_element(struct px_buf *array) { return px_buf_puts(array, array->len ? "," : "{"); }
+static enum px_status begin_element(struct px_buf *array) {
+  return px_buf_puts(array, array->len ? "," : "{");
+}
 
 enum px_status db_array_text(struct px_buf *array, const char *text) {
   enum px_status status = begin_element(array);
@@ -96,4 +103,6 @@ enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n
   return px_buf_fmt(array, "%c%s", array->len ? ',' : '{', hex);
 }
 
-enum px_status db_array_end(struct px_buf *array) { return px_buf_puts(array, array->len ? "}" : "{}"); }
+enum px_status db_array_end(struct px_buf *array) {
+  return px_buf_puts(array, array->len ? "}" : "{}");
+}

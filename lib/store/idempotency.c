@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Idempotency keys: see idempotency.h. */
 #include "lib/store/idempotency.h"
 
@@ -10,8 +11,8 @@
 #include "lib/store/store.h"
 
 /* The stored answer, if there is one. */
-static enum px_status look(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
-                           struct px_err *err) {
+static enum px_status look(struct store *store, const struct store_once *once,
+                           struct store_answer *out, bool *found, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, once->key);
   PGresult *row;
@@ -20,11 +21,13 @@ static enum px_status look(struct store *store, const struct store_once *once, s
   *found = PQntuples(row) == 1;
   if (*found && (PQgetlength(row, 0, 0) != PX_SHA256_BYTES ||
                  memcmp(PQgetvalue(row, 0, 0), once->fingerprint, PX_SHA256_BYTES) != 0)) {
-    status = px_fail(err, PX_E_KEY_REUSED, "the key was sent before, with another method, path, header or body");
+    status = px_fail(err, PX_E_KEY_REUSED,
+                     "the key was sent before, with another method, path, header or body");
   } else if (*found) {
     out->status = db_get_int4(row, 0, 1);
     status = px_buf_put(&out->head, PQgetvalue(row, 0, 2), (size_t)PQgetlength(row, 0, 2));
-    if (!status) status = px_buf_put(&out->body, PQgetvalue(row, 0, 3), (size_t)PQgetlength(row, 0, 3));
+    if (!status)
+      status = px_buf_put(&out->body, PQgetvalue(row, 0, 3), (size_t)PQgetlength(row, 0, 3));
     if (status) status = px_fail(err, status, "the stored answer is too long");
   }
   PQclear(row);
@@ -37,13 +40,14 @@ static enum px_status lock(struct store *store, const struct store_once *once, s
   PGresult *row;
   enum px_status status = db_run(store, SQL_once_lock, &p, DB_TEXT, &row, err);
   if (status) return status;
-  if (!db_get_bool(row, 0, 0)) status = px_fail(err, PX_E_KEY_IN_USE, "the first request with this key is not answered yet");
+  if (!db_get_bool(row, 0, 0))
+    status = px_fail(err, PX_E_KEY_IN_USE, "the first request with this key is not answered yet");
   PQclear(row);
   return status;
 }
 
-enum px_status store_idempotency_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
-                                struct px_err *err) {
+enum px_status store_idempotency_begin(struct store *store, const struct store_once *once,
+                                       struct store_answer *out, bool *found, struct px_err *err) {
   enum px_status status = lock(store, once, err);
   if (status) return status;
   /* Only now: what the lock's last owner committed is seen. */
@@ -52,15 +56,22 @@ enum px_status store_idempotency_begin(struct store *store, const struct store_o
   return status;
 }
 
-struct run { const struct store_once *once; store_once_work work; void *ctx; struct store_answer *answer; };
+struct run {
+  const struct store_once *once;
+  store_once_work work;
+  void *ctx;
+  struct store_answer *answer;
+};
 
 static enum px_status run_work(struct store *store, void *ctx, struct px_err *err) {
   const struct run *run = ctx;
   struct store_answer *answer = run->answer;
   bool already = false;
   answer->head.len = answer->body.len = 0;
-  /* The commit whose answer was lost may have kept the answer of the work: then that has been given already. */
-  enum px_status status = db_unsettled(store) ? look(store, run->once, answer, &already, err) : PX_OK;
+  /* The commit whose answer was lost may have kept the answer of the work: then that has been given
+   * already. */
+  enum px_status status =
+    db_unsettled(store) ? look(store, run->once, answer, &already, err) : PX_OK;
   if (status || already) return status;
   status = run->work(run->ctx, answer, err);
   if (status) return status;
@@ -72,12 +83,14 @@ static enum px_status run_work(struct store *store, void *ctx, struct px_err *er
   db_bytes(&p, answer->body.len ? answer->body.data : "", answer->body.len);
   status = db_run(store, SQL_once_keep, &p, DB_TEXT, NULL, err);
   /* Whoever came first has committed: the next try finds the answer. */
-  if (status == PX_E_CONFLICT) status = px_fail(err, PX_E_KEY_IN_USE, "another request with this key was faster");
+  if (status == PX_E_CONFLICT)
+    status = px_fail(err, PX_E_KEY_IN_USE, "another request with this key was faster");
   return status;
 }
 
-enum px_status store_idempotency_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
-                              struct store_answer *answer, struct px_err *err) {
+enum px_status store_idempotency_run(struct store *store, const struct store_once *once,
+                                     store_once_work work, void *ctx, struct store_answer *answer,
+                                     struct px_err *err) {
   struct run run = { once, work, ctx, answer };
   return db_transaction(store, "once", run_work, &run, err);
 }

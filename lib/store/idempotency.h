@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Requests that are carried out once, however often they are sent: the answer is
  * stored under the client's Idempotency-Key in the same transaction as what the
@@ -17,7 +18,10 @@
 
 enum { STORE_ONCE_KEY_MAX = 256 }; /* with its NUL */
 
-struct store_once { char key[STORE_ONCE_KEY_MAX]; uint8_t fingerprint[32]; };
+struct store_once {
+  char key[STORE_ONCE_KEY_MAX];
+  uint8_t fingerprint[32];
+};
 struct store_answer {
   int status;
   struct px_buf head; /* JSON text, the caller's matter */
@@ -28,14 +32,17 @@ struct store_answer {
  * is locked then. KEY_REUSED when that was another request, KEY_IN_USE while one
  * with this key is being carried out. Otherwise the key is this connection's
  * until store_idempotency_end. */
-enum px_status store_idempotency_begin(struct store *store, const struct store_once *once, struct store_answer *out, bool *found,
-                                struct px_err *err) PX_MUST_CHECK;
+enum px_status store_idempotency_begin(struct store *store, const struct store_once *once,
+                                       struct store_answer *out, bool *found,
+                                       struct px_err *err) PX_MUST_CHECK;
 /* Runs work, whose calls to the store all become one transaction, and stores the
  * answer it gives in that transaction. After a deadlock all of it runs again,
  * with the answer's buffers emptied. */
-typedef enum px_status (*store_once_work)(void *ctx, struct store_answer *answer, struct px_err *err);
-enum px_status store_idempotency_run(struct store *store, const struct store_once *once, store_once_work work, void *ctx,
-                              struct store_answer *answer, struct px_err *err) PX_MUST_CHECK;
+typedef enum px_status (*store_once_work)(void *ctx, struct store_answer *answer,
+                                          struct px_err *err);
+enum px_status store_idempotency_run(struct store *store, const struct store_once *once,
+                                     store_once_work work, void *ctx, struct store_answer *answer,
+                                     struct px_err *err) PX_MUST_CHECK;
 void store_idempotency_end(struct store *store, const struct store_once *once);
 
 #endif

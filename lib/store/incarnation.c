@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which life of the database a session is in: see migrations/0009_incarnations.sql. */
 #include "lib/store/incarnation.h"
 
@@ -12,8 +13,13 @@
 #include "lib/store/db_conn.h"
 #include "lib/store/store.h"
 
-/* The latest timeline that this process has seen, of the cluster it saw last: what a failover left behind has an older one. */
-static struct { pthread_mutex_t lock; uint64_t system; unsigned timeline; } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
+/* The latest timeline that this process has seen, of the cluster it saw last: what a failover left
+ * behind has an older one. */
+static struct {
+  pthread_mutex_t lock;
+  uint64_t system;
+  unsigned timeline;
+} seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static enum px_status look(const char *place, struct px_err *err) {
   char *end;
@@ -24,18 +30,24 @@ static enum px_status look(const char *place, struct px_err *err) {
   if (timeline >= latest) seen.system = system, seen.timeline = timeline;
   pthread_mutex_unlock(&seen.lock);
   if (timeline >= latest) return PX_OK;
-  px_fail(err, PX_E_UNAVAILABLE, "the database is at timeline %u, but %u has been seen: a failover left it behind", timeline, latest);
-  px_fail_hint(err, "Stop it, and make it a standby. If it is a restored backup, start servers and workers again.");
+  px_fail(err, PX_E_UNAVAILABLE,
+          "the database is at timeline %u, but %u has been seen: a failover left it behind",
+          timeline, latest);
+  px_fail_hint(
+    err,
+    "Stop it, and make it a standby. If it is a restored backup, start servers and workers again.");
   return PX_E_UNAVAILABLE;
 }
 
 enum px_status store_incarnation_settle(struct store *store, struct px_err *err) {
   PGresult *row = db_conn_exec(store, "select place, given_back from incarnation_settle()");
   enum px_status status = db_status(store, row, err);
-  if (status && strcmp(store->state, "42883") == 0) status = PX_OK; /* the schema is older: store_check_schema tells */
+  /* the schema is older: store_check_schema tells */
+  if (status && strcmp(store->state, "42883") == 0) status = PX_OK;
   else if (!status) status = look(PQgetvalue(row, 0, 0), err);
   if (!status && row && PQntuples(row) == 1 && !PQgetisnull(row, 0, 1))
-    px_log(PX_LOG_WARN, "incarnation_begun", "place", PQgetvalue(row, 0, 0), "jobs_given_back", PQgetvalue(row, 0, 1), NULL);
+    px_log(PX_LOG_WARN, "incarnation_begun", "place", PQgetvalue(row, 0, 0), "jobs_given_back",
+           PQgetvalue(row, 0, 1), NULL);
   PQclear(row);
   return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The moves of a job that somebody holds: see jobs.h. */
 #include "lib/store/jobs.h"
 
@@ -6,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/flow/kinds.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/flow/kinds.h"
 #include "lib/store/jobs_inner.h"
 #include "lib/store/store.h"
 
 /* --- claim --- */
 
-static enum px_status job_from_row(const PGresult *row, struct store_job **out, struct px_err *err) {
+static enum px_status job_from_row(const PGresult *row, struct store_job **out,
+                                   struct px_err *err) {
   struct store_job *job = calloc(1, sizeof *job);
   char *spec = strdup(PQgetvalue(row, 0, 8));
   if (!job || !spec) {
@@ -36,8 +38,8 @@ static enum px_status job_from_row(const PGresult *row, struct store_job **out, 
   return PX_OK;
 }
 
-static enum px_status take(struct store *store, enum db_sql sql, const struct db_params *p, struct store_job **out,
-                           struct px_err *err) {
+static enum px_status take(struct store *store, enum db_sql sql, const struct db_params *p,
+                           struct store_job **out, struct px_err *err) {
   PGresult *row = NULL;
   enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
   if (!status && PQntuples(row) == 0) *out = NULL;
@@ -47,8 +49,8 @@ static enum px_status take(struct store *store, enum db_sql sql, const struct db
 }
 
 /* The kinds, and the revisions of them that this build knows, as two arrays. */
-static enum px_status put_kinds(const char *const *kinds, size_t n, struct px_buf *names, struct px_buf *revisions,
-                                struct px_err *err) {
+static enum px_status put_kinds(const char *const *kinds, size_t n, struct px_buf *names,
+                                struct px_buf *revisions, struct px_err *err) {
   enum px_status status = PX_OK;
   for (size_t i = 0; i < n && !status; i++) {
     enum flow_kind kind;
@@ -64,8 +66,9 @@ static enum px_status put_kinds(const char *const *kinds, size_t n, struct px_bu
   return status ? px_fail(err, status, "the list of job kinds is too long") : PX_OK;
 }
 
-enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds, size_t kinds_n,
-                               int lease_ms, int64_t memory_bytes, struct store_job **out, struct px_err *err) {
+enum px_status store_job_claim(struct store *store, const char *worker, const char *const *kinds,
+                               size_t kinds_n, int lease_ms, int64_t memory_bytes,
+                               struct store_job **out, struct px_err *err) {
   struct px_buf names = PX_BUF(4096), revisions = PX_BUF(4096);
   enum px_status status = put_kinds(kinds, kinds_n, &names, &revisions, err);
   if (!status) {
@@ -82,8 +85,8 @@ enum px_status store_job_claim(struct store *store, const char *worker, const ch
   return status;
 }
 
-enum px_status store_job_adopt(struct store *store, const char *worker, int lease_ms, struct store_job **out,
-                               struct px_err *err) {
+enum px_status store_job_adopt(struct store *store, const char *worker, int lease_ms,
+                               struct store_job **out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, worker);
   db_int(&p, lease_ms);
@@ -104,11 +107,13 @@ static void held(struct db_params *p, const struct store_lease *hold) {
 }
 
 static enum px_status fenced(const struct store_lease *hold, struct px_err *err) {
-  return px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more", hold->job, hold->epoch);
+  return px_fail(err, PX_E_FENCED, "job %s is not running under epoch %" PRId64 " any more",
+                 hold->job, hold->epoch);
 }
 
-enum px_status store_job_heartbeat(struct store *store, const struct store_lease *hold, int lease_ms, const char *phase,
-                                   int64_t step, int64_t total, bool *cancel_requested, struct px_err *err) {
+enum px_status store_job_heartbeat(struct store *store, const struct store_lease *hold,
+                                   int lease_ms, const char *phase, int64_t step, int64_t total,
+                                   bool *cancel_requested, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   db_int(&p, lease_ms);
@@ -124,8 +129,9 @@ enum px_status store_job_heartbeat(struct store *store, const struct store_lease
   return status;
 }
 
-enum px_status store_job_metrics_put(struct store *store, const struct store_lease *hold, const struct store_metric *metrics,
-                                     size_t n, struct px_err *err) {
+enum px_status store_job_metrics_put(struct store *store, const struct store_lease *hold,
+                                     const struct store_metric *metrics, size_t n,
+                                     struct px_err *err) {
   struct px_buf names = PX_BUF(1 << 22), steps = PX_BUF(1 << 22), values = PX_BUF(1 << 22);
   enum px_status status = PX_OK;
   for (size_t i = 0; i < n && !status; i++) {
@@ -154,7 +160,8 @@ enum px_status store_job_metrics_put(struct store *store, const struct store_lea
 
 /* --- its end --- */
 
-enum px_status store_jobs_inner_hold(struct store *store, const struct store_lease *hold, bool *already, struct px_err *err) {
+enum px_status store_jobs_inner_hold(struct store *store, const struct store_lease *hold,
+                                     bool *already, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, hold->job);
   PGresult *row;
@@ -162,12 +169,14 @@ enum px_status store_jobs_inner_hold(struct store *store, const struct store_lea
   if (status) return status;
   const bool same = PQntuples(row) == 1 && db_get_int(row, 0, 1) == hold->epoch;
   *already = same && strcmp(PQgetvalue(row, 0, 0), "succeeded") == 0;
-  if (!*already && !(same && strcmp(PQgetvalue(row, 0, 0), "running") == 0)) status = fenced(hold, err);
+  if (!*already && !(same && strcmp(PQgetvalue(row, 0, 0), "running") == 0))
+    status = fenced(hold, err);
   PQclear(row);
   return status;
 }
 
-enum px_status store_jobs_inner_end(struct store *store, const struct store_lease *hold, const char *result_json, struct px_err *err) {
+enum px_status store_jobs_inner_end(struct store *store, const struct store_lease *hold,
+                                    const char *result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   db_text(&p, result_json);
@@ -179,8 +188,8 @@ enum px_status store_jobs_inner_end(struct store *store, const struct store_leas
   return status;
 }
 
-enum px_status store_job_succeed(struct store *store, const struct store_lease *hold, const char *result_json,
-                                 struct px_err *err) {
+enum px_status store_job_succeed(struct store *store, const struct store_lease *hold,
+                                 const char *result_json, struct px_err *err) {
   const enum px_status status = store_jobs_inner_end(store, hold, result_json, err);
   bool already;
   return status == PX_E_FENCED ? store_jobs_inner_hold(store, hold, &already, err) : status;
@@ -194,8 +203,8 @@ static void printable(char *text) {
 }
 
 /* Runs a move out of `running`; no row means that the hold is lost. */
-static enum px_status leave(struct store *store, enum db_sql sql, const struct db_params *p, const struct store_lease *hold,
-                            struct px_err *err) {
+static enum px_status leave(struct store *store, enum db_sql sql, const struct db_params *p,
+                            const struct store_lease *hold, struct px_err *err) {
   PGresult *row;
   enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
   if (status) return status;
@@ -204,8 +213,8 @@ static enum px_status leave(struct store *store, enum db_sql sql, const struct d
   return status;
 }
 
-enum px_status store_job_fail(struct store *store, const struct store_lease *hold, const struct px_err *why,
-                              struct px_err *err) {
+enum px_status store_job_fail(struct store *store, const struct store_lease *hold,
+                              const struct px_err *why, struct px_err *err) {
   struct px_err told = *why;
   printable(told.message);
   printable(told.hint);
@@ -222,7 +231,8 @@ enum px_status store_job_fail(struct store *store, const struct store_lease *hol
   return leave(store, SQL_job_fail, &p, hold, err);
 }
 
-enum px_status store_job_give_back(struct store *store, const struct store_lease *hold, struct px_err *err) {
+enum px_status store_job_give_back(struct store *store, const struct store_lease *hold,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   held(&p, hold);
   return leave(store, SQL_job_give_back, &p, hold, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Removing finished jobs, at a user's wish or with age: see jobs.h. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,13 +10,18 @@
 #include "lib/store/store.h"
 
 /* `all`: any job that needs one of these keeps them, not only an unfinished one. */
-struct removal { const char *id; bool all; };
+struct removal {
+  const char *id;
+  bool all;
+};
 
 static bool is_final(const char *state) {
-  return strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+  return strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 ||
+         strcmp(state, "cancelled") == 0;
 }
 
-enum px_status store_jobs_inner_check_needed(struct store *store, const char *array, bool all, struct px_err *err) {
+enum px_status store_jobs_inner_check_needed(struct store *store, const char *array, bool all,
+                                             struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, array);
@@ -23,7 +29,8 @@ enum px_status store_jobs_inner_check_needed(struct store *store, const char *ar
   enum px_status status = db_run(store, SQL_job_needed_by, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
-    status = px_fail(err, PX_E_CONFLICT, "%s %s still needs it", PQgetvalue(row, 0, 1), PQgetvalue(row, 0, 0));
+    status = px_fail(err, PX_E_CONFLICT, "%s %s still needs it", PQgetvalue(row, 0, 1),
+                     PQgetvalue(row, 0, 0));
     px_fail_hint(err, "Cancel that job first, or wait for it.");
   }
   PQclear(row);
@@ -31,7 +38,8 @@ enum px_status store_jobs_inner_check_needed(struct store *store, const char *ar
 }
 
 /* A part of something else goes with that. */
-static enum px_status check_head(struct store *store, const char *id, const char *kind, const char *parent, struct px_err *err) {
+static enum px_status check_head(struct store *store, const char *id, const char *kind,
+                                 const char *parent, struct px_err *err) {
   char whole[STORE_ID_MAX] = "";
   if (*parent) snprintf(whole, sizeof whole, "%s", parent);
   if (!*parent && strcmp(kind, "label_shard") == 0) {
@@ -50,7 +58,8 @@ static enum px_status check_head(struct store *store, const char *id, const char
 }
 
 /* The locked rows as an array; all of them have to be finished. */
-static enum px_status list_family(struct store *store, const PGresult *rows, const char *id, struct px_buf *array, struct px_err *err) {
+static enum px_status list_family(struct store *store, const PGresult *rows, const char *id,
+                                  struct px_buf *array, struct px_err *err) {
   enum px_status status = PX_E_NOT_FOUND;
   for (int i = 0; i < PQntuples(rows); i++)
     if (strcmp(PQgetvalue(rows, i, 0), id) == 0)
@@ -59,7 +68,8 @@ static enum px_status list_family(struct store *store, const PGresult *rows, con
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
     const char *state = PQgetvalue(rows, i, 1);
     if (!is_final(state)) {
-      status = px_fail(err, PX_E_CONFLICT, "%s %s has not ended yet", PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 0));
+      status = px_fail(err, PX_E_CONFLICT, "%s %s has not ended yet", PQgetvalue(rows, i, 2),
+                       PQgetvalue(rows, i, 0));
       px_fail_hint(err, "Cancel it first: POST /v1/jobs/%s:cancel.", id);
     } else if ((status = db_array_text(array, PQgetvalue(rows, i, 0)))) {
       px_fail(err, status, "job %s has too many parts", id);
@@ -68,7 +78,8 @@ static enum px_status list_family(struct store *store, const PGresult *rows, con
   return status ? status : db_array_end(array);
 }
 
-/* Who submits a job that needs one of these waits for the locks, and then finds nothing; who was first is seen here. */
+/* Who submits a job that needs one of these waits for the locks, and then finds nothing; who was
+ * first is seen here. */
 static enum px_status delete_work(struct store *store, void *ctx, struct px_err *err) {
   const struct removal *r = ctx;
   struct px_buf array = PX_BUF(1 << 20);
@@ -100,8 +111,10 @@ enum px_status store_job_delete(struct store *store, const char *id, struct px_e
 
 /* ---- with age */
 
-/* Each in a transaction of its own, which looks again: meanwhile another job may have come to need it. */
-static enum px_status remove_old_jobs(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err) {
+/* Each in a transaction of its own, which looks again: meanwhile another job may have come to need
+ * it. */
+static enum px_status remove_old_jobs(struct store *store, const struct store_keep *keep,
+                                      int *removed, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   PGresult *rows;
   db_float(&p, keep->jobs_days);
@@ -112,13 +125,15 @@ static enum px_status remove_old_jobs(struct store *store, const struct store_ke
     struct removal removal = { PQgetvalue(rows, i, 0), true };
     status = db_transaction(store, "job_delete", delete_work, &removal, err);
     *removed += status == PX_OK;
-    if (status == PX_E_NOT_FOUND || status == PX_E_CONFLICT) status = PX_OK; /* another was first, or needs it */
+    /* another was first, or needs it */
+    if (status == PX_E_NOT_FOUND || status == PX_E_CONFLICT) status = PX_OK;
   }
   PQclear(rows);
   return status;
 }
 
-static enum px_status remove_older(struct store *store, enum db_sql sql, double days, int *removed, struct px_err *err) {
+static enum px_status remove_older(struct store *store, enum db_sql sql, double days, int *removed,
+                                   struct px_err *err) {
   if (days <= 0) return PX_OK;
   struct db_params p = DB_PARAMS;
   PGresult *result;
@@ -130,12 +145,15 @@ static enum px_status remove_older(struct store *store, enum db_sql sql, double 
   return PX_OK;
 }
 
-enum px_status store_job_janitor_old(struct store *store, const struct store_keep *keep, int *removed, struct px_err *err) {
+enum px_status store_job_janitor_old(struct store *store, const struct store_keep *keep,
+                                     int *removed, struct px_err *err) {
   int n = 0;
-  enum px_status status = keep->jobs_days > 0 || keep->jobs_n > 0 ? remove_old_jobs(store, keep, &n, err) : PX_OK;
+  enum px_status status =
+    keep->jobs_days > 0 || keep->jobs_n > 0 ? remove_old_jobs(store, keep, &n, err) : PX_OK;
   if (!status) status = remove_older(store, SQL_janitor_old_metrics, keep->metrics_days, &n, err);
   if (!status) status = remove_older(store, SQL_janitor_old_events, keep->events_days, &n, err);
-  if (!status) status = remove_older(store, SQL_janitor_old_artifacts, keep->artifacts_days, &n, err);
+  if (!status)
+    status = remove_older(store, SQL_janitor_old_artifacts, keep->artifacts_days, &n, err);
   if (!status) *removed = n;
   return status;
 }

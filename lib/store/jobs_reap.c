@@ -1,4 +1,6 @@
-/* Keeping house: lost leases, children of ended pipelines, what nobody needs any more. See jobs.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Keeping house: lost leases, children of ended pipelines, what nobody needs any more. See
+ * jobs.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +10,8 @@
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
 
-static enum px_status reap_expired(struct store *store, struct store_reaped *out, struct px_err *err) {
+static enum px_status reap_expired(struct store *store, struct store_reaped *out,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, px_status_title(PX_E_WORKER_LOST));
   db_text(&p, px_status_hint(PX_E_WORKER_LOST));
@@ -35,7 +38,8 @@ static enum px_status cancel_orphans(struct store *store, void *ctx, struct px_e
     struct db_params p = DB_PARAMS;
     db_text(&p, PQgetvalue(rows, i, 0));
     const bool running = strcmp(PQgetvalue(rows, i, 1), "running") == 0;
-    status = db_run(store, running ? SQL_job_ask_cancel : SQL_job_cancel_open, &p, DB_TEXT, NULL, err);
+    status =
+      db_run(store, running ? SQL_job_ask_cancel : SQL_job_cancel_open, &p, DB_TEXT, NULL, err);
     if (!running) ++*cancelled;
   }
   PQclear(rows);
@@ -59,9 +63,10 @@ enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, st
 }
 
 enum px_status store_job_janitor(struct store *store, int *removed, struct px_err *err) {
-  static const enum db_sql STEP[] = { SQL_janitor_labels, SQL_janitor_metrics, SQL_janitor_upload_content,
-                                      SQL_janitor_uploads, SQL_janitor_checkpoints, SQL_janitor_blobs, SQL_janitor_once,
-                                      SQL_janitor_workers };
+  static const enum db_sql STEP[] = { SQL_janitor_labels,         SQL_janitor_metrics,
+                                      SQL_janitor_upload_content, SQL_janitor_uploads,
+                                      SQL_janitor_checkpoints,    SQL_janitor_blobs,
+                                      SQL_janitor_once,           SQL_janitor_workers };
   int n = 0;
   for (size_t i = 0; i < sizeof STEP / sizeof *STEP; i++) {
     PGresult *result;

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Submitting and cancelling jobs: see jobs.h. */
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/flow/kinds.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/flow/kinds.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
@@ -12,7 +13,12 @@
 
 void store_job_new_id(char id[STORE_ID_MAX]) { store_new_id("job", id); }
 
-struct submission { const struct store_job_draft *drafts; size_t n; char existing[STORE_ID_MAX]; struct submitter submitter; };
+struct submission {
+  const struct store_job_draft *drafts;
+  size_t n;
+  char existing[STORE_ID_MAX];
+  struct submitter submitter;
+};
 
 static bool in_submission(const struct submission *s, const char *id) {
   for (size_t i = 0; i < s->n; i++)
@@ -21,12 +27,14 @@ static bool in_submission(const struct submission *s, const char *id) {
 }
 
 /* The older jobs that the drafts need, locked. */
-static enum px_status lock_older(struct store *store, const struct submission *s, PGresult **out, struct px_err *err) {
+static enum px_status lock_older(struct store *store, const struct submission *s, PGresult **out,
+                                 struct px_err *err) {
   struct px_buf ids = PX_BUF(1 << 22);
   enum px_status status = PX_OK;
   for (size_t i = 0; i < s->n; i++)
     for (size_t k = 0; k < s->drafts[i].needs_n && !status; k++)
-      if (!in_submission(s, s->drafts[i].needs[k])) status = db_array_text(&ids, s->drafts[i].needs[k]);
+      if (!in_submission(s, s->drafts[i].needs[k]))
+        status = db_array_text(&ids, s->drafts[i].needs[k]);
   if (!status) status = db_array_end(&ids);
   if (status) {
     status = px_fail(err, status, "the jobs need too many others");
@@ -40,8 +48,8 @@ static enum px_status lock_older(struct store *store, const struct submission *s
 }
 
 /* Whether the draft has to wait, and whether all it needs exists. */
-static enum px_status is_blocked(const struct submission *s, const struct store_job_draft *draft, const PGresult *older,
-                                 bool *blocked, struct px_err *err) {
+static enum px_status is_blocked(const struct submission *s, const struct store_job_draft *draft,
+                                 const PGresult *older, bool *blocked, struct px_err *err) {
   *blocked = false;
   for (size_t k = 0; k < draft->needs_n; k++) {
     const char *need = draft->needs[k];
@@ -51,13 +59,16 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
     }
     int row = 0;
     while (row < PQntuples(older) && strcmp(PQgetvalue(older, row, 0), need) != 0) row++;
-    if (row == PQntuples(older)) return px_fail(err, PX_E_NOT_FOUND, "there is no job %s, which '%s' needs", need, draft->name);
+    if (row == PQntuples(older))
+      return px_fail(err, PX_E_NOT_FOUND, "there is no job %s, which '%s' needs", need,
+                     draft->name);
     const char *state = PQgetvalue(older, row, 1);
     if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0)
-      return px_fail(err, PX_E_DEPENDENCY_FAILED, "%s %s, which '%s' needs, is %s", PQgetvalue(older, row, 2), need,
-                     draft->name, state);
+      return px_fail(err, PX_E_DEPENDENCY_FAILED, "%s %s, which '%s' needs, is %s",
+                     PQgetvalue(older, row, 2), need, draft->name, state);
     if (db_get_bool(older, row, 3))
-      return px_fail(err, PX_E_NOT_FOUND, "what %s %s left, and '%s' needs, was removed", PQgetvalue(older, row, 2), need, draft->name);
+      return px_fail(err, PX_E_NOT_FOUND, "what %s %s left, and '%s' needs, was removed",
+                     PQgetvalue(older, row, 2), need, draft->name);
     if (strcmp(state, "succeeded") != 0) *blocked = true;
   }
   if (strcmp(draft->kind, "pipeline") == 0 && !*blocked)
@@ -66,8 +77,9 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
 }
 
 /* *inserted is false when an unfinished job has the draft's dedupe key. */
-static enum px_status insert_draft(struct store *store, const struct submission *s, const struct store_job_draft *d, bool blocked,
-                                   bool *inserted, struct px_err *err) {
+static enum px_status insert_draft(struct store *store, const struct submission *s,
+                                   const struct store_job_draft *d, bool blocked, bool *inserted,
+                                   struct px_err *err) {
   enum flow_kind kind;
   const enum px_status known = flow_kind_from(d->kind, &kind, err);
   if (known) return known;
@@ -93,7 +105,8 @@ static enum px_status insert_draft(struct store *store, const struct submission 
   return PX_OK;
 }
 
-static enum px_status find_duplicate(struct store *store, const char *key, char id[STORE_ID_MAX], struct px_err *err) {
+static enum px_status find_duplicate(struct store *store, const char *key, char id[STORE_ID_MAX],
+                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, key);
   PGresult *row;
@@ -104,9 +117,11 @@ static enum px_status find_duplicate(struct store *store, const char *key, char 
   return PX_OK;
 }
 
-/* Inserts the draft, or finds the unfinished job with its key; should that end in between, the key is free again. */
-static enum px_status insert_or_find(struct store *store, struct submission *s, const struct store_job_draft *d,
-                                     bool blocked, struct px_err *err) {
+/* Inserts the draft, or finds the unfinished job with its key; should that end in between, the key
+ * is free again. */
+static enum px_status insert_or_find(struct store *store, struct submission *s,
+                                     const struct store_job_draft *d, bool blocked,
+                                     struct px_err *err) {
   bool inserted = false;
   enum px_status status = PX_OK;
   while (!status && !inserted && !*s->existing) {
@@ -116,7 +131,8 @@ static enum px_status insert_or_find(struct store *store, struct submission *s, 
   return status;
 }
 
-static enum px_status insert_needs(struct store *store, const struct store_job_draft *d, struct px_err *err) {
+static enum px_status insert_needs(struct store *store, const struct store_job_draft *d,
+                                   struct px_err *err) {
   if (!d->needs_n) return PX_OK;
   struct px_buf needs = PX_BUF(1 << 20);
   enum px_status status = PX_OK;
@@ -134,8 +150,10 @@ static enum px_status insert_needs(struct store *store, const struct store_job_d
   return status;
 }
 
-/* Whether a commit whose answer was lost took the submission: all of its jobs are there, or none is. */
-static enum px_status is_submitted(struct store *store, const struct submission *s, bool *already, struct px_err *err) {
+/* Whether a commit whose answer was lost took the submission: all of its jobs are there, or none
+ * is. */
+static enum px_status is_submitted(struct store *store, const struct submission *s, bool *already,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, s->drafts[0].id);
   PGresult *row;
@@ -155,7 +173,8 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   PGresult *older = NULL;
   status = submitter_lock(store, &s->submitter, err);
   if (!status) status = lock_older(store, s, &older, err);
-  /* Parents first, whatever the order of the drafts; and so the one with the key before any other. */
+  /* Parents first, whatever the order of the drafts; and so the one with the key before any
+   * other. */
   for (int children = 0; children < 2; children++)
     for (size_t i = 0; i < s->n && !status && !*s->existing; i++) {
       bool blocked;
@@ -163,23 +182,27 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
       status = is_blocked(s, &s->drafts[i], older, &blocked, err);
       if (!status) status = insert_or_find(store, s, &s->drafts[i], blocked, err);
     }
-  for (size_t i = 0; i < s->n && !status && !*s->existing; i++) status = insert_needs(store, &s->drafts[i], err);
+  for (size_t i = 0; i < s->n && !status && !*s->existing; i++)
+    status = insert_needs(store, &s->drafts[i], err);
   if (!status && !*s->existing) status = submitter_check(store, &s->submitter, s->n, err);
   PQclear(older);
   return status;
 }
 
-enum px_status store_jobs_submit_once(struct store *store, const struct store_job_draft *drafts, size_t n,
-                                      char existing[STORE_ID_MAX], struct px_err *err) {
+enum px_status store_jobs_submit_once(struct store *store, const struct store_job_draft *drafts,
+                                      size_t n, char existing[STORE_ID_MAX], struct px_err *err) {
   struct submission s = { drafts, n, "", { .id = "" } };
   for (size_t i = 1; i < n; i++)
-    if (drafts[i].dedupe_key) return px_fail(err, PX_E_INTERNAL, "only the first job of a submission may have a dedupe key");
+    if (drafts[i].dedupe_key)
+      return px_fail(err, PX_E_INTERNAL,
+                     "only the first job of a submission may have a dedupe key");
   const enum px_status status = db_transaction(store, "submit", submit_work, &s, err);
   if (!status) memcpy(existing, s.existing, STORE_ID_MAX);
   return status;
 }
 
-enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts, size_t n, struct px_err *err) {
+enum px_status store_jobs_submit(struct store *store, const struct store_job_draft *drafts,
+                                 size_t n, struct px_err *err) {
   char existing[STORE_ID_MAX];
   enum px_status status = store_jobs_submit_once(store, drafts, n, existing, err);
   if (!status && *existing) {
@@ -191,10 +214,12 @@ enum px_status store_jobs_submit(struct store *store, const struct store_job_dra
 
 /* --- cancelling --- */
 
-static enum px_status cancel_one(struct store *store, const char *id, const char *state, struct px_err *err) {
+static enum px_status cancel_one(struct store *store, const char *id, const char *state,
+                                 struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
-  return db_run(store, strcmp(state, "running") == 0 ? SQL_job_ask_cancel : SQL_job_cancel, &p, DB_TEXT, NULL, err);
+  return db_run(store, strcmp(state, "running") == 0 ? SQL_job_ask_cancel : SQL_job_cancel, &p,
+                DB_TEXT, NULL, err);
 }
 
 /* The end of one child may already have ended the next, so each is looked at anew. */
@@ -211,7 +236,8 @@ static enum px_status cancel_children(struct store *store, const char *id, struc
     status = db_run(store, SQL_job_lock, &child, DB_TEXT, &row, err);
     if (status) break;
     const char *state = PQgetvalue(row, 0, 0);
-    if (strcmp(state, "blocked") == 0 || strcmp(state, "ready") == 0 || strcmp(state, "running") == 0)
+    if (strcmp(state, "blocked") == 0 || strcmp(state, "ready") == 0 ||
+        strcmp(state, "running") == 0)
       status = cancel_one(store, PQgetvalue(children, i, 0), state, err);
     PQclear(row);
   }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Label segments and label sets: see labels.h. */
 #include "lib/store/labels.h"
 
@@ -26,7 +27,8 @@ static void key(struct db_params *p, const struct stage *stage) {
   db_int(p, stage->shard->epoch);
 }
 
-/* The bytes and the row that reaches them together, or neither. The shard's row is not locked: its heartbeats go on. */
+/* The bytes and the row that reaches them together, or neither. The shard's row is not locked: its
+ * heartbeats go on. */
 static enum px_status stage_work(struct store *store, void *ctx, struct px_err *err) {
   const struct stage *stage = ctx;
   const struct store_label_segment *s = stage->segment;
@@ -66,8 +68,9 @@ enum px_status store_label_stage(struct store *store, const struct store_lease *
   return db_transaction(store, "label_stage", stage_work, &stage, err);
 }
 
-enum px_status store_label_adopt(struct store *store, const struct store_lease *shard, const char *label_job,
-                                 const char *profile, uint32_t first, uint32_t count, uint8_t *staged, struct px_err *err) {
+enum px_status store_label_adopt(struct store *store, const struct store_lease *shard,
+                                 const char *label_job, const char *profile, uint32_t first,
+                                 uint32_t count, uint8_t *staged, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, label_job);
   db_text(&p, shard->job);
@@ -84,9 +87,15 @@ enum px_status store_label_adopt(struct store *store, const struct store_lease *
   return PX_OK;
 }
 
-struct publish { const struct store_lease *hold; const char *dataset_id; uint32_t segments_n; const char *result_json; };
+struct publish {
+  const struct store_lease *hold;
+  const char *dataset_id;
+  uint32_t segments_n;
+  const char *result_json;
+};
 
-static enum px_status check_complete(struct store *store, const struct publish *publish, struct px_err *err) {
+static enum px_status check_complete(struct store *store, const struct publish *publish,
+                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, publish->hold->job);
   db_text(&p, publish->dataset_id);
@@ -94,7 +103,9 @@ static enum px_status check_complete(struct store *store, const struct publish *
   PGresult *row;
   enum px_status status = db_run(store, SQL_label_missing, &p, DB_TEXT, &row, err);
   if (status) return status;
-  if (PQntuples(row)) status = px_fail(err, PX_E_CONFLICT, "segment %s has no labels from a shard that succeeded", PQgetvalue(row, 0, 0));
+  if (PQntuples(row))
+    status = px_fail(err, PX_E_CONFLICT, "segment %s has no labels from a shard that succeeded",
+                     PQgetvalue(row, 0, 0));
   PQclear(row);
   return status;
 }
@@ -123,29 +134,34 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
   return status ? status : store_jobs_inner_end(store, publish->hold, publish->result_json, err);
 }
 
-enum px_status store_label_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
-                                   uint32_t segments_n, const char *result_json, struct px_err *err) {
+enum px_status store_label_publish(struct store *store, const struct store_lease *hold,
+                                   const char *dataset_id, uint32_t segments_n,
+                                   const char *result_json, struct px_err *err) {
   struct publish publish = { hold, dataset_id, segments_n, result_json };
   return db_transaction(store, "label_publish", publish_work, &publish, err);
 }
 
-enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+enum px_status store_label_set_document(struct store *store, const char *id, struct px_buf *out,
+                                        struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
-  return db_document(store, SQL_label_set_document, &p, out, NULL, err, "there is no label set %s", id);
+  return db_document(store, SQL_label_set_document, &p, out, NULL, err, "there is no label set %s",
+                     id);
 }
 
-enum px_status store_label_set_list(struct store *store, const struct store_page *page, struct px_buf *out,
-                                    struct px_err *err) {
+enum px_status store_label_set_list(struct store *store, const struct store_page *page,
+                                    struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, page->dataset);
   db_text(&p, page->before);
   db_int(&p, page->limit);
-  return db_document(store, SQL_label_set_list, &p, out, NULL, err, "%s", "there are no label sets");
+  return db_document(store, SQL_label_set_list, &p, out, NULL, err, "%s",
+                     "there are no label sets");
 }
 
-enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first, uint32_t count,
-                                store_label_sink sink, void *ctx, struct px_err *err) {
+enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first,
+                                uint32_t count, store_label_sink sink, void *ctx,
+                                struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, label_set);
   db_int(&p, first);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models: see models.h. */
 #include "lib/store/models.h"
 
@@ -37,22 +38,24 @@ static enum px_status model_work(struct store *store, void *ctx, struct px_err *
   return status ? status : store_jobs_inner_end(store, model->hold, model->metrics_json, err);
 }
 
-enum px_status store_model_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
-                                   const char *role, const char *algo, const void *bytes, size_t n,
-                                   const char *metrics_json, struct px_err *err) {
+enum px_status store_model_publish(struct store *store, const struct store_lease *hold,
+                                   const char *dataset_id, const char *role, const char *algo,
+                                   const void *bytes, size_t n, const char *metrics_json,
+                                   struct px_err *err) {
   struct model model = { hold, dataset_id, role, algo, metrics_json, { 0 } };
   const enum px_status status = store_blob_put(store, bytes, n, NULL, &model.blob, err);
   return status ? status : db_transaction(store, "model_publish", model_work, &model, err);
 }
 
-enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out,
+                                    struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   return db_document(store, SQL_model_document, &p, out, NULL, err, "there is no model %s", id);
 }
 
-enum px_status store_model_list(struct store *store, const struct store_page *page, const char *role, struct px_buf *out,
-                                struct px_err *err) {
+enum px_status store_model_list(struct store *store, const struct store_page *page,
+                                const char *role, struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, page->dataset);
   db_text(&p, role);
@@ -61,11 +64,13 @@ enum px_status store_model_list(struct store *store, const struct store_page *pa
   return db_document(store, SQL_model_list, &p, out, NULL, err, "%s", "there are no models");
 }
 
-enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out,
+                                struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
-  const enum px_status status = db_one(store, SQL_model_blob, &p, &row, err, "there is no model %s", id);
+  const enum px_status status =
+    db_one(store, SQL_model_blob, &p, &row, err, "there is no model %s", id);
   if (status) return status;
   const int64_t blob = db_get_int(row, 0, 0);
   PQclear(row);
@@ -78,7 +83,8 @@ static enum px_status model_delete_work(struct store *store, void *ctx, struct p
   struct db_params model = DB_PARAMS, maker = DB_PARAMS;
   PGresult *row;
   db_text(&model, id);
-  enum px_status status = db_one(store, SQL_model_job, &model, &row, err, "there is no model %s", id);
+  enum px_status status =
+    db_one(store, SQL_model_job, &model, &row, err, "there is no model %s", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
   snprintf(job, sizeof job, "%s", PQgetvalue(row, 0, 0));

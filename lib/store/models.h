@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Models that jobs publish: see results.h.
  */
@@ -11,16 +12,21 @@
 #include "lib/store/store.h"
 
 /* Publishes a model and ends its job with metrics as the result. */
-enum px_status store_model_publish(struct store *store, const struct store_lease *hold, const char *dataset_id,
-                                   const char *role, const char *algo, const void *bytes, size_t n,
-                                   const char *metrics_json, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_model_list(struct store *store, const struct store_page *page, const char *role, struct px_buf *out,
+enum px_status store_model_publish(struct store *store, const struct store_lease *hold,
+                                   const char *dataset_id, const char *role, const char *algo,
+                                   const void *bytes, size_t n, const char *metrics_json,
+                                   struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_document(struct store *store, const char *id, struct px_buf *out,
+                                    struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_list(struct store *store, const struct store_page *page,
+                                const char *role, struct px_buf *out,
                                 struct px_err *err) PX_MUST_CHECK;
 /* The weights (safetensors) into out. */
-enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_read(struct store *store, const char *id, struct px_buf *out,
+                                struct px_err *err) PX_MUST_CHECK;
 
 /* Removes a model; the job that made it stays. CONFLICT while an unfinished job needs it. */
-enum px_status store_model_delete(struct store *store, const char *id, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_model_delete(struct store *store, const char *id,
+                                  struct px_err *err) PX_MUST_CHECK;
 
 #endif

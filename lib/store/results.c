@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What jobs leave: see results.h. */
 #include "lib/store/results.h"
 
@@ -13,7 +14,8 @@ void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_M
   snprintf(out, STORE_ID_MAX, "%.3s_%.35s", prefix, digits ? digits + 1 : job_id);
 }
 
-enum px_status store_result_about(struct store *store, const char *id, struct store_about *out, struct px_err *err) {
+enum px_status store_result_about(struct store *store, const char *id, struct store_about *out,
+                                  struct px_err *err) {
   char job[STORE_ID_MAX];
   struct db_params p = DB_PARAMS;
   PGresult *row;
@@ -34,6 +36,8 @@ enum px_status store_result_about(struct store *store, const char *id, struct st
     out->segments_n = (uint32_t)db_get_int(row, 0, 7);
   }
   PQclear(row);
-  const char *what = strncmp(id, "mdl_", 4) == 0 ? "model" : strncmp(id, "ls_", 3) == 0 ? "label set" : "job";
+  const char *what = strncmp(id, "mdl_", 4) == 0  ? "model"
+                     : strncmp(id, "ls_", 3) == 0 ? "label set"
+                                                  : "job";
   return found ? PX_OK : px_fail(err, PX_E_NOT_FOUND, "there is no %s %.64s", what, id);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What jobs leave: their ids, and what can be said of each. models.h, labels.h
  * and artifacts.h publish and read them. Every function that publishes takes the
@@ -13,8 +14,12 @@
 /* "job_x" -> "mdl_x" or "ls_x". */
 void store_result_id(const char *prefix, const char *job_id, char out[STORE_ID_MAX]);
 
-/* A page of a list, newest first. dataset: an id, or NULL for all; before: the `next` of the page before, or NULL. */
-struct store_page { const char *dataset, *before; int limit; };
+/* A page of a list, newest first. dataset: an id, or NULL for all; before: the `next` of the page
+ * before, or NULL. */
+struct store_page {
+  const char *dataset, *before;
+  int limit;
+};
 
 /* What a model, a label set or a job is, or will be when it has ended. */
 struct store_about {
@@ -23,5 +28,6 @@ struct store_about {
   uint32_t obs_dim, act_dim, act_count, segments_n;
 };
 /* NOT_FOUND when there is none, or it was removed. */
-enum px_status store_result_about(struct store *store, const char *id, struct store_about *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_result_about(struct store *store, const char *id, struct store_about *out,
+                                  struct px_err *err) PX_MUST_CHECK;
 #endif

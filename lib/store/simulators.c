@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Simulators that users bring: see simulators.h. */
 #include "lib/store/simulators.h"
 
@@ -79,7 +80,8 @@ static enum px_status create_work(struct store *store, void *ctx, struct px_err 
   return status ? status : check_bounds(store, &owner, c->bounds, err);
 }
 
-enum px_status store_simulator_create(struct store *store, const struct store_simulator_draft *draft,
+enum px_status store_simulator_create(struct store *store,
+                                      const struct store_simulator_draft *draft,
                                       const struct store_simulator_bounds *bounds,
                                       char id[STORE_ID_MAX], struct px_err *err) {
   char fresh[STORE_ID_MAX];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Simulators that users bring (lib/flow/simulators.h): immutable models and layouts. Written by the
  * server alone.
@@ -19,7 +20,8 @@ struct store_simulator_draft {
 struct store_simulator_bounds {
   int64_t number, bytes;
 };
-/* CONFLICT when the name is taken, TOO_MANY_SIMULATORS beyond the bounds of the store's submitter. */
+/* CONFLICT when the name is taken, TOO_MANY_SIMULATORS beyond the bounds of the store's
+ * submitter. */
 enum px_status store_simulator_create(struct store *store,
                                       const struct store_simulator_draft *draft,
                                       const struct store_simulator_bounds *bounds,

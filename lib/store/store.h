@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The store: one connection to PostgreSQL, the truth of everything. lib/store
  * is the only user of libpq; SQL lives in schema/queries as named statements.
@@ -26,9 +27,11 @@ struct store;
 /* url: libpq connection URI or keywords. application: shown in
  * pg_stat_activity (a job's child uses "px JOB EPOCH", so that the reaper can
  * end it). UNAVAILABLE when the server does not answer. */
-enum px_status store_open(const char *url, const char *application, struct store **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_open(const char *url, const char *application, struct store **out,
+                          struct px_err *err) PX_MUST_CHECK;
 /* The same without connecting: the first call does, with the patience of calls. */
-enum px_status store_new(const char *url, const char *application, struct store **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_new(const char *url, const char *application, struct store **out,
+                         struct px_err *err) PX_MUST_CHECK;
 void store_close(struct store *store);
 /* How long a call goes on trying while there is no connection (0 at first: one more try). */
 void store_set_patience(struct store *store, int patience_ms);
@@ -36,37 +39,42 @@ int store_patience(const struct store *store);
 /* How long an answer may take before the connection is given up (90 s at first). */
 void store_set_answer(struct store *store, int answer_ms);
 int store_answer(const struct store *store);
-/* While *silent is true no answer is waited for: calls give up as they do when one is late. Borrowed; NULL: none. */
+/* While *silent is true no answer is waited for: calls give up as they do when one is late.
+ * Borrowed; NULL: none. */
 void store_set_silent(struct store *store, const atomic_bool *silent);
-/* In whose name jobs are submitted from now on: SHA-256 of a token's text, and how many unfinished jobs it may have (0:
- * any number). NULL: the service's own, without a bound. */
+/* In whose name jobs are submitted from now on: SHA-256 of a token's text, and how many unfinished
+ * jobs it may have (0: any number). NULL: the service's own, without a bound. */
 void store_set_submitter(struct store *store, const uint8_t digest[32], int64_t jobs_max);
 /* One round trip; opens the connection again if it was lost. */
 enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
 /* The folder of the database's files, where it is on this machine; "" when that cannot be told. */
-enum px_status store_data_folder(struct store *store, char *out, size_t size, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_data_folder(struct store *store, char *out, size_t size,
+                                 struct px_err *err) PX_MUST_CHECK;
 
 /* Brings the schema to head: each missing migration in its own transaction,
  * under an advisory lock, so that several may start at once. `applied` may be
  * NULL. CONFLICT when an applied file has changed or the schema is newer than
  * this build can work with. */
 enum px_status store_migrate(struct store *store, int *applied, struct px_err *err) PX_MUST_CHECK;
-/* UNAVAILABLE with a hint unless this build works with the schema: at its own head, or at a later one whose
- * migrations say (`-- serves: N`) that builds of this one's age do. */
+/* UNAVAILABLE with a hint unless this build works with the schema: at its own head, or at a later
+ * one whose migrations say (`-- serves: N`) that builds of this one's age do. */
 enum px_status store_check_schema(struct store *store, struct px_err *err) PX_MUST_CHECK;
 
-/* After a restore: begins another incarnation of the database (migrations/0009), whatever the database itself can tell.
- * Every running job is given back; `given_back` counts them. */
-enum px_status store_restored(struct store *store, int *given_back, struct px_err *err) PX_MUST_CHECK;
+/* After a restore: begins another incarnation of the database (migrations/0009), whatever the
+ * database itself can tell. Every running job is given back; `given_back` counts them. */
+enum px_status store_restored(struct store *store, int *given_back,
+                              struct px_err *err) PX_MUST_CHECK;
 
 enum { STORE_ID_MAX = 40 }; /* ids with their NUL */
-void store_new_id(const char *prefix, char id[STORE_ID_MAX]); /* "ds": "ds_" and 20 random hex digits */
+/* "ds": "ds_" and 20 random hex digits */
+void store_new_id(const char *prefix, char id[STORE_ID_MAX]);
 
 /* Tokens: digest is SHA-256 of the token text. UNAUTHORIZED if unknown or expired. */
-enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32], struct px_err *err)
-  PX_MUST_CHECK;
-enum px_status store_token_check(struct store *store, const uint8_t digest[32], struct px_err *err) PX_MUST_CHECK;
+enum px_status store_token_create(struct store *store, const char *name, const uint8_t digest[32],
+                                  struct px_err *err) PX_MUST_CHECK;
+enum px_status store_token_check(struct store *store, const uint8_t digest[32],
+                                 struct px_err *err) PX_MUST_CHECK;
 /* Whether there is any token at all: a server on a public address refuses to start without. */
 enum px_status store_token_any(struct store *store, bool *any, struct px_err *err) PX_MUST_CHECK;
 

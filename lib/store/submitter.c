@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The token that submits, and its bound: see submitter.h. */
 #include "lib/store/submitter.h"
 
@@ -20,7 +21,8 @@ enum px_status submitter_lock(struct store *store, struct submitter *out, struct
   return PX_OK;
 }
 
-enum px_status submitter_check(struct store *store, const struct submitter *submitter, size_t submitted, struct px_err *err) {
+enum px_status submitter_check(struct store *store, const struct submitter *submitter,
+                               size_t submitted, struct px_err *err) {
   if (!*submitter->id || submitter->jobs_max == 0) return PX_OK;
   struct db_params p = DB_PARAMS;
   PGresult *row;
@@ -30,9 +32,12 @@ enum px_status submitter_check(struct store *store, const struct submitter *subm
   const int64_t n = db_get_int(row, 0, 0), before = n - (int64_t)submitted;
   PQclear(row);
   if (n <= submitter->jobs_max) return PX_OK;
-  px_fail(err, PX_E_TOO_MANY_JOBS, "token %s has %" PRId64 " unfinished jobs; with %zu more it would have more than %" PRId64,
+  px_fail(err, PX_E_TOO_MANY_JOBS,
+          "token %s has %" PRId64
+          " unfinished jobs; with %zu more it would have more than %" PRId64,
           submitter->id, before, submitted, submitter->jobs_max);
   if ((int64_t)submitted > submitter->jobs_max)
-    px_fail_hint(err, "This is more than a token may have at all; the server's option is jobs_per_token.");
+    px_fail_hint(
+      err, "This is more than a token may have at all; the server's option is jobs_per_token.");
   return PX_E_TOO_MANY_JOBS;
 }

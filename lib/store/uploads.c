@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files on their way into a dataset: see uploads.h. */
 #include "lib/store/uploads.h"
 
@@ -15,7 +16,12 @@
 
 enum { PARTS_MAX = 1 << 20 };
 
-struct whole { struct db_params params; const char *dataset_id; int64_t blob; char job[STORE_ID_MAX]; };
+struct whole {
+  struct db_params params;
+  const char *dataset_id;
+  int64_t blob;
+  char job[STORE_ID_MAX];
+};
 
 static enum px_status submit_work(struct store *store, void *ctx, struct px_err *err) {
   struct whole *w = ctx;
@@ -24,7 +30,8 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   PGresult *row = NULL;
   db_int(&blob, w->blob);
   /* It may have been done before, and the answer was lost: a blob is of one upload. */
-  enum px_status status = db_unsettled(store) ? db_run(store, SQL_upload_of_blob, &blob, DB_TEXT, &row, err) : PX_OK;
+  enum px_status status =
+    db_unsettled(store) ? db_run(store, SQL_upload_of_blob, &blob, DB_TEXT, &row, err) : PX_OK;
   const bool already = row && PQntuples(row) > 0;
   if (already) db_get_text(row, 0, 0, w->job, sizeof w->job);
   PQclear(row);
@@ -32,16 +39,18 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   status = submitter_lock(store, &submitter, err);
   db_text(&p, submitter_id(&submitter));
   if (!status) status = db_run(store, SQL_upload_submit, &p, DB_TEXT, &row, err);
-  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", w->dataset_id);
+  if (status == PX_E_NOT_FOUND)
+    return px_fail(err, status, "there is no dataset %s", w->dataset_id);
   if (status) return status;
   db_get_text(row, 0, 0, w->job, sizeof w->job);
   PQclear(row);
   return submitter_check(store, &submitter, 1, err);
 }
 
-enum px_status store_upload_submit(struct store *store, const char *dataset_id, const char *file_name, const char *format,
-                                   const char *options_json, const struct store_blob *blob, char job_id[STORE_ID_MAX],
-                                   struct px_err *err) {
+enum px_status store_upload_submit(struct store *store, const char *dataset_id,
+                                   const char *file_name, const char *format,
+                                   const char *options_json, const struct store_blob *blob,
+                                   char job_id[STORE_ID_MAX], struct px_err *err) {
   struct whole w = { .params = DB_PARAMS, .dataset_id = dataset_id, .blob = blob->id };
   db_text(&w.params, dataset_id);
   db_text(&w.params, file_name);
@@ -54,8 +63,8 @@ enum px_status store_upload_submit(struct store *store, const char *dataset_id, 
   return status;
 }
 
-enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out, struct px_buf *options,
-                                struct px_err *err) {
+enum px_status store_upload_get(struct store *store, const char *id, struct store_upload *out,
+                                struct px_buf *options, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
@@ -86,7 +95,8 @@ static void take_state(const PGresult *row, struct store_upload_state *out) {
   out->expires_at_s = db_get_int(row, 0, 6);
 }
 
-static enum px_status promised_but(struct store *store, const char *id, uint64_t *bytes, struct px_err *err) {
+static enum px_status promised_but(struct store *store, const char *id, uint64_t *bytes,
+                                   struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
@@ -101,7 +111,11 @@ enum px_status store_uploads_promised(struct store *store, uint64_t *bytes, stru
   return promised_but(store, "", bytes, err);
 }
 
-struct create { const struct store_upload_draft *draft; char id[STORE_ID_MAX]; struct store_upload_state *out; };
+struct create {
+  const struct store_upload_draft *draft;
+  char id[STORE_ID_MAX];
+  struct store_upload_state *out;
+};
 
 static enum px_status create_row(struct store *store, const struct create *c, struct px_err *err) {
   const struct store_upload_draft *draft = c->draft;
@@ -116,9 +130,12 @@ static enum px_status create_row(struct store *store, const struct create *c, st
   db_text(&p, c->id);
   PGresult *row;
   enum px_status status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
-  /* The id is only ours: a connection that was lost has used it, and its commit was still under way. */
-  if (status == PX_E_CONFLICT && !draft->room_bytes) status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
-  if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no dataset %s", draft->dataset_id);
+  /* The id is only ours: a connection that was lost has used it, and its commit was still under
+   * way. */
+  if (status == PX_E_CONFLICT && !draft->room_bytes)
+    status = db_run(store, SQL_upload_create, &p, DB_TEXT, &row, err);
+  if (status == PX_E_NOT_FOUND)
+    return px_fail(err, status, "there is no dataset %s", draft->dataset_id);
   if (status) return status;
   take_state(row, c->out);
   PQclear(row);
@@ -134,9 +151,12 @@ static enum px_status create_work(struct store *store, void *ctx, struct px_err 
   if (status) return status;
   if (promised <= room && needs <= room - promised) return create_row(store, c, err);
   px_fail(err, PX_E_NO_SPACE, "the database volume is too full for this upload");
-  px_fail_hint(err, "The database volume has %" PRIu64 " MiB for uploads in parts, of which %" PRIu64 " are promised; this one needs "
-                   "%" PRIu64 " (its bytes, and the segments made of them). Send it when others have ended.", room >> 20,
-              promised >> 20, needs >> 20);
+  px_fail_hint(err,
+               "The database volume has %" PRIu64 " MiB for uploads in parts, of which %" PRIu64
+               " are promised; this one needs "
+               "%" PRIu64
+               " (its bytes, and the segments made of them). Send it when others have ended.",
+               room >> 20, promised >> 20, needs >> 20);
   return PX_E_NO_SPACE;
 }
 
@@ -144,24 +164,29 @@ enum px_status store_upload_create(struct store *store, const struct store_uploa
                                    struct store_upload_state *out, struct px_err *err) {
   struct create create = { .draft = draft, .out = out };
   store_new_id("up", create.id);
-  return draft->room_bytes ? db_transaction(store, "upload_create", create_work, &create, err) : create_row(store, &create, err);
+  return draft->room_bytes ? db_transaction(store, "upload_create", create_work, &create, err)
+                           : create_row(store, &create, err);
 }
 
-enum px_status store_upload_state(struct store *store, const char *id, struct store_upload_state *out, struct px_err *err) {
+enum px_status store_upload_state(struct store *store, const char *id,
+                                  struct store_upload_state *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
-  const enum px_status status = db_one(store, SQL_upload_state, &p, &row, err, "there is no upload %s, or it has expired", id);
+  const enum px_status status =
+    db_one(store, SQL_upload_state, &p, &row, err, "there is no upload %s, or it has expired", id);
   if (status) return status;
   take_state(row, out);
   PQclear(row);
   return PX_OK;
 }
 
-enum px_status store_upload_document(struct store *store, const char *id, struct px_buf *out, struct px_err *err) {
+enum px_status store_upload_document(struct store *store, const char *id, struct px_buf *out,
+                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
-  return db_document(store, SQL_upload_document, &p, out, NULL, err, "there is no upload %s, or it has expired", id);
+  return db_document(store, SQL_upload_document, &p, out, NULL, err,
+                     "there is no upload %s, or it has expired", id);
 }
 
 struct append {
@@ -176,13 +201,16 @@ struct append {
 static enum px_status refuse(const struct append *a, struct px_err *err) {
   const struct store_upload_state *s = &a->state;
   if (s->received_bytes != a->offset)
-    return px_fail(err, PX_E_CONFLICT, "the upload is at offset %" PRIu64 ", not %" PRIu64, s->received_bytes, a->offset);
-  return px_fail(err, PX_E_TOO_LARGE, "the upload has %" PRIu64 " bytes; %" PRIu64 " more than it needs were sent",
+    return px_fail(err, PX_E_CONFLICT, "the upload is at offset %" PRIu64 ", not %" PRIu64,
+                   s->received_bytes, a->offset);
+  return px_fail(err, PX_E_TOO_LARGE,
+                 "the upload has %" PRIu64 " bytes; %" PRIu64 " more than it needs were sent",
                  s->size_bytes, s->received_bytes + a->n - s->size_bytes);
 }
 
 /* The last byte has come: the ingest job. */
-static enum px_status complete(struct store *store, const char *id, const struct submitter *submitter, struct px_err *err) {
+static enum px_status complete(struct store *store, const char *id,
+                               const struct submitter *submitter, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_text(&p, submitter_id(submitter));
@@ -206,8 +234,11 @@ static enum px_status append_work(struct store *store, void *ctx, struct px_err 
   if (status) return status;
   if (PQntuples(row) == 1) {
     const int64_t first = db_get_int(row, 0, 1);
-    if (first + parts > PARTS_MAX) status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
-    else status = store_blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
+    if (first + parts > PARTS_MAX)
+      status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
+    else
+      status =
+        store_blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
     if (!status && db_get_bool(row, 0, 2)) status = complete(store, a->id, &submitter, err);
     if (!status) status = store_upload_state(store, a->id, &a->state, err);
   } else {
@@ -219,8 +250,9 @@ static enum px_status append_work(struct store *store, void *ctx, struct px_err 
   return status;
 }
 
-enum px_status store_upload_append(struct store *store, const char *id, uint64_t offset, int fd, uint64_t n,
-                                   int64_t expires_s, struct store_upload_state *out, struct px_err *err) {
+enum px_status store_upload_append(struct store *store, const char *id, uint64_t offset, int fd,
+                                   uint64_t n, int64_t expires_s, struct store_upload_state *out,
+                                   struct px_err *err) {
   struct append a = { .id = id, .offset = offset, .n = n, .fd = fd, .expires_s = expires_s };
   enum px_status status;
   if (n == 0) {
@@ -238,7 +270,8 @@ static enum px_status check_not_read(struct store *store, const char *job, struc
   struct db_params p = DB_PARAMS;
   db_text(&p, job);
   PGresult *row;
-  enum px_status status = *job ? db_run(store, SQL_upload_job_final, &p, DB_TEXT, &row, err) : PX_OK;
+  enum px_status status =
+    *job ? db_run(store, SQL_upload_job_final, &p, DB_TEXT, &row, err) : PX_OK;
   if (status || !*job) return status;
   if (PQntuples(row) == 1 && !db_get_bool(row, 0, 0)) {
     status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", job);
@@ -253,7 +286,8 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   PGresult *row;
-  enum px_status status = db_one(store, SQL_upload_lock, &p, &row, err, "there is no upload %s, or it has expired", id);
+  enum px_status status =
+    db_one(store, SQL_upload_lock, &p, &row, err, "there is no upload %s, or it has expired", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
   status = check_not_read(store, PQgetvalue(row, 0, 0), err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Workers: see workers.h. */
 #include "lib/store/workers.h"
 
@@ -5,8 +6,8 @@
 #include "lib/store/db.h"
 #include "lib/store/store.h"
 
-enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid, bool draining,
-                                 int64_t memory_bytes, struct px_err *err) {
+enum px_status store_worker_seen(struct store *store, const char *id, const char *host, int pid,
+                                 bool draining, int64_t memory_bytes, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_text(&p, host);
@@ -34,5 +35,6 @@ enum px_status store_worker_gone(struct store *store, const char *id, struct px_
 }
 
 enum px_status store_worker_list(struct store *store, struct px_buf *out, struct px_err *err) {
-  return db_document(store, SQL_worker_list, &DB_PARAMS, out, NULL, err, "%s", "there are no workers");
+  return db_document(store, SQL_worker_list, &DB_PARAMS, out, NULL, err, "%s",
+                     "there are no workers");
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From a file on disk to segments in a dataset: see transfer.h. */
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
@@ -16,8 +17,11 @@
 #include "lib/store/duplicates.h"
 
 enum { REREADS_MAX = 8 }; /* of a file whose dataset others fill meanwhile */
-enum { BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
-       QUEUE_MAX = 3, QUEUE_BYTES = 16 << 20 }; /* a larger segment waits until it is alone */
+enum {
+  BESIDE_BYTES = 8 << 20, /* smaller files are not worth a second connection */
+  QUEUE_MAX = 3,
+  QUEUE_BYTES = 16 << 20
+}; /* a larger segment waits until it is alone */
 
 struct store_ingesting {
   struct store_ingest what;
@@ -25,23 +29,26 @@ struct store_ingesting {
   struct store_ingested result;
   struct px_traj_sink builder;
   struct duplicates duplicates;
-  bool outdated;                 /* the commit found duplicates that reading had not left out */
-  bool beside;                   /* a second thread stores */
+  bool outdated; /* the commit found duplicates that reading had not left out */
+  bool beside;   /* a second thread stores */
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct px_segment *queue[QUEUE_MAX]; /* in order; copies */
-  size_t queue_n, copied_bytes;  /* copied_bytes: of all copies, with the one that is being stored */
-  bool parsed;                   /* nothing more will be put in */
-  enum px_status failed;         /* of the second thread, with err */
+  /* copied_bytes: of all copies, with the one that is being stored */
+  size_t queue_n, copied_bytes;
+  bool parsed;           /* nothing more will be put in */
+  enum px_status failed; /* of the second thread, with err */
   struct px_err err;
 };
 
 /* A segment that outlives the builder's call, in one piece of memory. */
 static struct px_segment *copy_segment(const struct px_segment *from, uint32_t dims) {
   size_t rows_bytes, moments_bytes, all;
-  if (!px_mem_mul(from->traj_n, sizeof *from->rows, &rows_bytes) || !px_mem_mul(dims, 2 * sizeof(double), &moments_bytes) ||
-      !px_mem_add(rows_bytes, moments_bytes, &all) || !px_mem_add(all, from->size, &all) || !px_mem_add(all, sizeof *from, &all))
+  if (!px_mem_mul(from->traj_n, sizeof *from->rows, &rows_bytes) ||
+      !px_mem_mul(dims, 2 * sizeof(double), &moments_bytes) ||
+      !px_mem_add(rows_bytes, moments_bytes, &all) || !px_mem_add(all, from->size, &all) ||
+      !px_mem_add(all, sizeof *from, &all))
     return NULL;
   struct px_segment *copy = malloc(all);
   if (!copy) return NULL;
@@ -91,12 +98,15 @@ static void *store_main(void *arg) {
   return NULL;
 }
 
-/* One trajectory may make a segment of PX_SEGMENT_MAX_BYTES: there are never several copies of such. */
+/* One trajectory may make a segment of PX_SEGMENT_MAX_BYTES: there are never several copies of
+ * such. */
 static bool has_room(const struct store_ingesting *in, size_t bytes) {
-  return in->copied_bytes == 0 || (in->queue_n < QUEUE_MAX && in->copied_bytes + bytes <= QUEUE_BYTES);
+  return in->copied_bytes == 0 ||
+         (in->queue_n < QUEUE_MAX && in->copied_bytes + bytes <= QUEUE_BYTES);
 }
 
-static enum px_status put_beside(struct store_ingesting *in, const struct px_segment *segment, struct px_err *err) {
+static enum px_status put_beside(struct store_ingesting *in, const struct px_segment *segment,
+                                 struct px_err *err) {
   pthread_mutex_lock(&in->lock);
   while (!has_room(in, segment->size) && !in->failed) pthread_cond_wait(&in->changed, &in->lock);
   enum px_status status = in->failed;
@@ -121,10 +131,12 @@ static enum px_status put_segment(void *ctx, const struct px_segment *segment, s
   in->result.steps_n += segment->steps_n;
   in->result.labelled_n += segment->labelled_n;
   in->result.size_bytes += segment->size;
-  enum px_status status = in->what.may_store ? in->what.may_store(in->what.may_store_ctx, segment->size, err) : PX_OK;
+  enum px_status status =
+    in->what.may_store ? in->what.may_store(in->what.may_store_ctx, segment->size, err) : PX_OK;
   if (!status && in->beside) status = put_beside(in, segment, err);
   else if (!status) status = store_append_segment(in->append, in->what.store, segment, err);
-  if (!status) status = px_progress_report(in->what.progress, "store", in->result.segments_n, 0, NULL, 0);
+  if (!status)
+    status = px_progress_report(in->what.progress, "store", in->result.segments_n, 0, NULL, 0);
   return status;
 }
 
@@ -147,11 +159,12 @@ static enum px_status read_all(struct store_ingesting *in, struct px_err *err) {
   if (!builder) return px_fail(err, PX_E_NO_MEMORY, "segments");
   in->builder = px_segment_builder_traj_sink(builder);
   const struct px_traj_sink sink = { in, look_and_put };
-  enum px_status status = px_read_file(what->fd, what->format, what->name, what->options, &what->dataset->spaces, &sink,
-                                       &in->result.report, err);
+  enum px_status status = px_read_file(what->fd, what->format, what->name, what->options,
+                                       &what->dataset->spaces, &sink, &in->result.report, err);
   if (!status) status = px_segment_builder_end(builder, err);
   px_segment_builder_free(builder);
-  if (!status && in->duplicates.file_n == 0) status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", what->name);
+  if (!status && in->duplicates.file_n == 0)
+    status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", what->name);
   return status;
 }
 
@@ -174,11 +187,14 @@ json_t *transfer_ingested_json(const struct store_ingested *found) {
   json_t *notes = json_array();
   for (uint32_t i = 0; notes && i < found->report.notes_n; i++)
     json_array_append_new(notes, json_string(found->report.notes[i]));
-  if (notes && *found->duplicates_note) json_array_append_new(notes, json_string(found->duplicates_note));
-  return json_pack("{s:s s:I s:I s:I s:I s:I s:I s:o}", "layout", found->report.layout, "trajectories",
-                   (json_int_t)found->trajectories_n, "steps", (json_int_t)found->steps_n, "labelled_steps",
-                   (json_int_t)found->labelled_n, "segments", (json_int_t)found->segments_n, "size_bytes",
-                   (json_int_t)found->size_bytes, "duplicates", (json_int_t)found->duplicates_n, "notes", notes);
+  if (notes && *found->duplicates_note)
+    json_array_append_new(notes, json_string(found->duplicates_note));
+  return json_pack("{s:s s:I s:I s:I s:I s:I s:I s:o}", "layout", found->report.layout,
+                   "trajectories", (json_int_t)found->trajectories_n, "steps",
+                   (json_int_t)found->steps_n, "labelled_steps", (json_int_t)found->labelled_n,
+                   "segments", (json_int_t)found->segments_n, "size_bytes",
+                   (json_int_t)found->size_bytes, "duplicates", (json_int_t)found->duplicates_n,
+                   "notes", notes);
 }
 
 static void tell_duplicates(struct store_ingesting *in) {
@@ -187,12 +203,14 @@ static void tell_duplicates(struct store_ingesting *in) {
 }
 
 /* The digests that are about to be stored, counted against what the dataset has now. */
-static enum px_status recount(struct store_ingesting *in, const struct px_traj_digest_set *stored, struct px_err *err) {
+static enum px_status recount(struct store_ingesting *in, const struct px_traj_digest_set *stored,
+                              struct px_err *err) {
   size_t n;
   const struct px_traj_digest *digests = store_append_digests(in->append, &n);
   struct duplicates now = { .policy = in->what.on_duplicate, .stored = *stored };
   enum px_status status = PX_OK;
-  for (size_t i = 0; i < n && !status; i++) status = duplicates_look(&now, &digests[i], &(bool){ false }, err);
+  for (size_t i = 0; i < n && !status; i++)
+    status = duplicates_look(&now, &digests[i], &(bool){ false }, err);
   px_traj_digest_set_free(&now.seen);
   now.seen = in->duplicates.seen;
   now.stored = in->duplicates.stored;
@@ -201,16 +219,19 @@ static enum px_status recount(struct store_ingesting *in, const struct px_traj_d
 }
 
 /* Asked with the dataset locked: what the dataset has of this file now. */
-static enum px_status decide(void *ctx, const struct px_traj_digest_set *stored, char **result_json, struct px_err *err) {
+static enum px_status decide(void *ctx, const struct px_traj_digest_set *stored, char **result_json,
+                             struct px_err *err) {
   struct store_ingesting *in = ctx;
   enum px_status status = PX_OK;
   if (in->what.on_duplicate == STORE_DUPLICATE_SKIP) {
     for (size_t i = 0; i < stored->cap && !status; i++)
       if (stored->slots[i].used)
-        status = px_traj_digest_set_put(&in->duplicates.stored, &stored->slots[i].digest, stored->slots[i].number, err);
+        status = px_traj_digest_set_put(&in->duplicates.stored, &stored->slots[i].digest,
+                                        stored->slots[i].number, err);
     in->outdated = stored->n > 0;
     if (in->outdated && !status)
-      status = px_fail(err, PX_E_CONFLICT, "other uploads brought the same trajectories again and again meanwhile");
+      status = px_fail(err, PX_E_CONFLICT,
+                       "other uploads brought the same trajectories again and again meanwhile");
   } else {
     status = recount(in, stored, err);
     if (!status && in->what.on_duplicate == STORE_DUPLICATE_REFUSE)
@@ -221,7 +242,8 @@ static enum px_status decide(void *ctx, const struct px_traj_digest_set *stored,
   json_t *result = in->what.hold ? transfer_ingested_json(&in->result) : NULL;
   *result_json = result ? px_json_dumps(result, JSON_COMPACT) : NULL;
   json_decref(result);
-  return in->what.hold && !*result_json ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read") : PX_OK;
+  return in->what.hold && !*result_json ? px_fail(err, PX_E_NO_MEMORY, "reporting what was read")
+                                        : PX_OK;
 }
 
 /* Reads the file, leaving out the duplicates that are known, into segments of a new append. */
@@ -230,10 +252,12 @@ static enum px_status read_segments(struct store_ingesting *in, struct px_err *e
   duplicates_restart(&in->duplicates);
   in->result = (struct store_ingested){ 0 };
   in->parsed = in->beside = false;
-  enum px_status status = store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
+  enum px_status status =
+    store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
   if (status) return status;
   store_append_decides(in->append, decide, in);
-  if (what->beside_url && what->bytes >= BESIDE_BYTES) in->beside = pthread_create(&in->thread, NULL, store_main, in) == 0;
+  if (what->beside_url && what->bytes >= BESIDE_BYTES)
+    in->beside = pthread_create(&in->thread, NULL, store_main, in) == 0;
   status = read_all(in, err);
   return in->beside ? join(in, status, err) : status;
 }
@@ -250,33 +274,42 @@ static enum px_status find_stored(struct store_ingesting *in, struct px_err *err
   const struct store_ingest *what = &in->what;
   const struct px_traj_sink sink = { in, put_digest };
   size_t n;
-  enum px_status status = store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
+  enum px_status status =
+    store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
   if (!status)
-    status = px_read_file(what->fd, what->format, what->name, what->options, &what->dataset->spaces, &sink, &in->result.report, err);
+    status = px_read_file(what->fd, what->format, what->name, what->options, &what->dataset->spaces,
+                          &sink, &in->result.report, err);
   const struct px_traj_digest *digests = status ? NULL : store_append_digests(in->append, &n);
-  if (!status) status = duplicates_find(what->store, what->dataset->id, digests, n, &in->duplicates.stored, err);
-  for (size_t i = 0; !status && i < n; i++) status = duplicates_look(&in->duplicates, &digests[i], &(bool){ false }, err);
-  if (!status && what->on_duplicate == STORE_DUPLICATE_REFUSE) status = duplicates_refuse(&in->duplicates, what->name, err);
+  if (!status)
+    status =
+      duplicates_find(what->store, what->dataset->id, digests, n, &in->duplicates.stored, err);
+  for (size_t i = 0; !status && i < n; i++)
+    status = duplicates_look(&in->duplicates, &digests[i], &(bool){ false }, err);
+  if (!status && what->on_duplicate == STORE_DUPLICATE_REFUSE)
+    status = duplicates_refuse(&in->duplicates, what->name, err);
   store_append_free(in->append);
   in->append = NULL;
   return status;
 }
 
-enum px_status transfer_ingest_read(const struct store_ingest *what, struct store_ingesting **out, struct px_err *err) {
+enum px_status transfer_ingest_read(const struct store_ingest *what, struct store_ingesting **out,
+                                    struct px_err *err) {
   struct store_ingesting *in = calloc(1, sizeof *in);
   if (!in) return px_fail(err, PX_E_NO_MEMORY, "reading %s", what->name);
   in->what = *what;
   in->duplicates.policy = what->on_duplicate;
   pthread_mutex_init(&in->lock, NULL);
   pthread_cond_init(&in->changed, NULL);
-  enum px_status status = what->on_duplicate == STORE_DUPLICATE_ALLOW ? PX_OK : find_stored(in, err);
+  enum px_status status =
+    what->on_duplicate == STORE_DUPLICATE_ALLOW ? PX_OK : find_stored(in, err);
   if (!status) status = read_segments(in, err);
   if (status) transfer_ingest_free(in, what->store);
   else *out = in;
   return status;
 }
 
-enum px_status transfer_ingest_commit(struct store_ingesting *in, struct store_ingested *out, struct px_err *err) {
+enum px_status transfer_ingest_commit(struct store_ingesting *in, struct store_ingested *out,
+                                      struct px_err *err) {
   enum px_status status;
   for (int rereads = 0;; rereads++) {
     in->outdated = false;
@@ -304,7 +337,8 @@ void transfer_ingest_free(struct store_ingesting *in, struct store *store) {
   free(in);
 }
 
-enum px_status transfer_ingest_file(const struct store_ingest *what, struct store_ingested *out, struct px_err *err) {
+enum px_status transfer_ingest_file(const struct store_ingest *what, struct store_ingested *out,
+                                    struct px_err *err) {
   struct store_ingesting *in = NULL;
   enum px_status status = transfer_ingest_read(what, &in, err);
   if (status) return status;
@@ -326,24 +360,30 @@ bool transfer_on_duplicate_parse(const char *word, enum store_on_duplicate *out)
   return false;
 }
 
-char *transfer_options_json(const struct px_read_options *options, enum store_on_duplicate on_duplicate) {
+char *transfer_options_json(const struct px_read_options *options,
+                            enum store_on_duplicate on_duplicate) {
   json_t *keys = json_array();
-  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++) json_array_append_new(keys, json_string(options->obs_keys[i]));
-  json_t *json = json_pack("{s:b s:o s:s}", "ignore_actions", options->ignore_actions, "obs_keys", keys, "on_duplicate",
-                           ON_DUPLICATE[on_duplicate]);
+  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++)
+    json_array_append_new(keys, json_string(options->obs_keys[i]));
+  json_t *json = json_pack("{s:b s:o s:s}", "ignore_actions", options->ignore_actions, "obs_keys",
+                           keys, "on_duplicate", ON_DUPLICATE[on_duplicate]);
   char *text = json ? px_json_dumps(json, JSON_COMPACT) : NULL;
   json_decref(json);
   return text;
 }
 
-void transfer_options_parse(const char *text, struct px_read_options *options, enum store_on_duplicate *on_duplicate) {
+void transfer_options_parse(const char *text, struct px_read_options *options,
+                            enum store_on_duplicate *on_duplicate) {
   json_t *json = text ? px_json_parse(text, strlen(text), 0, NULL) : NULL, *key;
-  *options = (struct px_read_options){ .ignore_actions = json_is_true(json_object_get(json, "ignore_actions")) };
+  *options = (struct px_read_options){ .ignore_actions =
+                                         json_is_true(json_object_get(json, "ignore_actions")) };
   const char *word = json_string_value(json_object_get(json, "on_duplicate"));
-  if (!word || !transfer_on_duplicate_parse(word, on_duplicate)) *on_duplicate = STORE_DUPLICATE_ALLOW;
+  if (!word || !transfer_on_duplicate_parse(word, on_duplicate))
+    *on_duplicate = STORE_DUPLICATE_ALLOW;
   size_t i;
-  json_array_foreach(json_object_get(json, "obs_keys"), i, key)
-    if (i < PX_READ_KEYS_MAX && json_is_string(key))
-      snprintf(options->obs_keys[options->obs_keys_n++], PX_READ_KEY_BYTES, "%s", json_string_value(key));
+  json_array_foreach(json_object_get(json, "obs_keys"), i,
+                     key) if (i < PX_READ_KEYS_MAX && json_is_string(key))
+    snprintf(options->obs_keys[options->obs_keys_n++], PX_READ_KEY_BYTES, "%s",
+             json_string_value(key));
   json_decref(json);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exports: formats, and the choice of actions. See write.h. */
 #include "lib/write/write.h"
 
@@ -21,28 +22,35 @@ static const struct {
   [PX_WRITE_HDF5] = { "hdf5", ".hdf5", "application/x-hdf5", &px_write_hdf5 },
   [PX_WRITE_NPZ] = { "npz", ".npz", "application/x-npz", &px_write_npz },
   [PX_WRITE_JSONL] = { "jsonl", ".jsonl", "application/jsonl", &px_write_jsonl },
-  [PX_WRITE_SAFETENSORS] = { "safetensors", ".safetensors", "application/x-safetensors", &px_write_safetensors },
+  [PX_WRITE_SAFETENSORS] = { "safetensors", ".safetensors", "application/x-safetensors",
+                             &px_write_safetensors },
 };
 static const char *const WHICH[PX_WRITE_WHICH_N] = {
-  [PX_WRITE_TRUE] = "true", [PX_WRITE_PROXY] = "proxy", [PX_WRITE_BOTH] = "both",
+  [PX_WRITE_TRUE] = "true",
+  [PX_WRITE_PROXY] = "proxy",
+  [PX_WRITE_BOTH] = "both",
 };
 
-enum px_status px_write_format_parse(const char *word, enum px_write_format *out, struct px_err *err) {
+enum px_status px_write_format_parse(const char *word, enum px_write_format *out,
+                                     struct px_err *err) {
   for (unsigned i = 0; i < PX_WRITE_FORMAT_N; i++) {
     if (strcmp(word, FORMATS[i].word) != 0) continue;
     *out = (enum px_write_format)i;
     return PX_OK;
   }
-  return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no export format; hdf5, npz, jsonl and safetensors are", word);
+  return px_fail(err, PX_E_BAD_FIELD,
+                 "'%.32s' is no export format; hdf5, npz, jsonl and safetensors are", word);
 }
 
-enum px_status px_write_which_parse(const char *word, enum px_write_which *out, struct px_err *err) {
+enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
+                                    struct px_err *err) {
   for (unsigned i = 0; i < PX_WRITE_WHICH_N; i++) {
     if (strcmp(word, WHICH[i]) != 0) continue;
     *out = (enum px_write_which)i;
     return PX_OK;
   }
-  return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no choice of actions; true, proxy and both are", word);
+  return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no choice of actions; true, proxy and both are",
+                 word);
 }
 
 const char *px_write_media_type(enum px_write_format format) { return FORMATS[format].media_type; }
@@ -60,8 +68,9 @@ struct px_write {
   struct px_write_scratch scratch;
 };
 
-enum px_status px_write_new(enum px_write_format format, enum px_write_which which, const struct px_spaces *spaces,
-                             const char *path, struct px_write **out, struct px_err *err) {
+enum px_status px_write_new(enum px_write_format format, enum px_write_which which,
+                            const struct px_spaces *spaces, const char *path, struct px_write **out,
+                            struct px_err *err) {
   struct px_write *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   e->which = which;
@@ -69,9 +78,9 @@ enum px_status px_write_new(enum px_write_format format, enum px_write_which whi
   e->ops = FORMATS[format].writer;
   e->path = strdup(path);
   struct px_write_scratch *x = &e->scratch;
-  struct px_buf *bufs[] = { &e->actions, &e->std,  &e->epistemic, &e->score,     &e->residual, &e->verified, &e->source,
-                            &x->next,    &x->flat, &x->terminals, &x->timeouts,  &x->known,    &x->labelled, &x->mask,
-                            &x->classes };
+  struct px_buf *bufs[] = { &e->actions,  &e->std,    &e->epistemic, &e->score, &e->residual,
+                            &e->verified, &e->source, &x->next,      &x->flat,  &x->terminals,
+                            &x->timeouts, &x->known,  &x->labelled,  &x->mask,  &x->classes };
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) *bufs[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   const enum px_status status = e->path ? e->ops->open(path, &e->writer, err)
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
@@ -98,7 +107,8 @@ static void put_proxy(struct px_write *e, const struct px_label_rows *proxy, uin
   const size_t a = e->spaces.act_dim, width = a * sizeof(float);
   memcpy(floats(&e->actions) + t * a, proxy->actions + t * a, width);
   memcpy(floats(&e->epistemic) + t * a, proxy->epistemic + t * a, width);
-  px_label_totals(&e->spaces, proxy->std + t * a, proxy->epistemic + t * a, 1, floats(&e->std) + t * a);
+  px_label_totals(&e->spaces, proxy->std + t * a, proxy->epistemic + t * a, 1,
+                  floats(&e->std) + t * a);
   floats(&e->score)[t] = proxy->score[t];
   if (!proxy->origin) return;
   floats(&e->residual)[t] = proxy->residual[t];
@@ -118,36 +128,44 @@ static enum px_status clear(struct px_write *e, uint64_t steps_n) {
 }
 
 /* Which action each step of the segment carries. */
-static enum px_status choose(struct px_write *e, const struct px_segment_view *v, const struct px_label_rows *proxy,
-                             struct px_write_rows *rows) {
+static enum px_status choose(struct px_write *e, const struct px_segment_view *v,
+                             const struct px_label_rows *proxy, struct px_write_rows *rows) {
   const size_t a = e->spaces.act_dim;
   const enum px_status status = clear(e, v->steps_n);
   if (status) return status;
   uint64_t t = 0;
   for (uint32_t i = 0; i < v->traj_n; i++) {
     for (const uint64_t end = t + (uint64_t)v->length[i]; t < end; t++) {
-      const bool known = e->which != PX_WRITE_PROXY && (v->label_mask ? v->label_mask[t] : v->labelled[i]);
+      const bool known =
+        e->which != PX_WRITE_PROXY && (v->label_mask ? v->label_mask[t] : v->labelled[i]);
       const bool guessed = !known && e->which != PX_WRITE_TRUE && proxy && proxy->known[t];
       e->source.data[t] = known ? PX_SOURCE_TRUE : guessed ? PX_SOURCE_PROXY : PX_SOURCE_NONE;
       if (known) memcpy(floats(&e->actions) + t * a, v->actions + t * a, a * sizeof(float));
       if (guessed) put_proxy(e, proxy, t);
     }
   }
-  *rows = (struct px_write_rows){ .spaces = &e->spaces, .view = v, .actions = floats(&e->actions), .std = floats(&e->std),
-                                   .epistemic = floats(&e->epistemic), .score = floats(&e->score),
-                                   .residual = floats(&e->residual), .source = (const uint8_t *)e->source.data,
-                                   .verified = (const uint8_t *)e->verified.data, .simulated = proxy && proxy->origin };
+  *rows = (struct px_write_rows){ .spaces = &e->spaces,
+                                  .view = v,
+                                  .actions = floats(&e->actions),
+                                  .std = floats(&e->std),
+                                  .epistemic = floats(&e->epistemic),
+                                  .score = floats(&e->score),
+                                  .residual = floats(&e->residual),
+                                  .source = (const uint8_t *)e->source.data,
+                                  .verified = (const uint8_t *)e->verified.data,
+                                  .simulated = proxy && proxy->origin };
   return PX_OK;
 }
 
-enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
-                                 struct px_err *err) {
+enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels,
+                                size_t labels_n, struct px_err *err) {
   struct px_segment_view view = { 0 };
   struct px_label_view proxy = { 0 };
   struct px_write_rows rows;
   struct px_write_columns columns = { 0 };
   enum px_status status = px_segment_open(bytes, n, &e->spaces, &view, err);
-  if (!status && labels) status = px_label_open(labels, labels_n, &e->spaces, view.steps_n, &proxy, err);
+  if (!status && labels)
+    status = px_label_open(labels, labels_n, &e->spaces, view.steps_n, &proxy, err);
   if (status) goto out;
   status = choose(e, &view, labels ? &proxy.rows : NULL, &rows);
   if (!status && e->ops->columns) status = e->ops->columns(&rows, &e->scratch, &columns);
@@ -161,7 +179,8 @@ out:
 }
 
 enum px_status px_write_end(struct px_write *e, struct px_err *err) {
-  if (e->segments_n == 0) return px_fail(err, PX_E_BAD_DATA, "the dataset has no trajectories to export");
+  if (e->segments_n == 0)
+    return px_fail(err, PX_E_BAD_DATA, "the dataset has no trajectories to export");
   enum px_status status = e->ops->end(e->writer, err);
   if (status) return status;
   const int fd = open(e->path, O_RDONLY | O_CLOEXEC);

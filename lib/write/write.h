@@ -1,29 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writing a dataset out for other programs, segment by segment, so that memory
  * stays bounded. Used by the export job. Upload order is kept.
  *
  * Which action a step carries: `true` the uploaded one; `proxy` the label set's,
  * also where the true one is known; `both` the true one, or else the proxy.
- * action_source says which it is (0 absent, 1 true, 2 proxy, 3 proxy from a simulator). How certain a proxy
- * action is (0 where there is none; discrete actions: labels.h):
- *   action_std        [N, A] standard deviation of the true action about it, in the action's units: the total
+ * action_source says which it is (0 absent, 1 true, 2 proxy, 3 proxy from a simulator). How certain
+ * a proxy action is (0 where there is none; discrete actions: labels.h):
+ *   action_std        [N, A] standard deviation of the true action about it, in the action's units:
+ *                     the total
  *   action_epistemic  [N, A] the part of it that more labels would take away
- *   action_score      [N] the mean of action_std over dims, each in halves of its range: small is certain
- *   action_residual   [N] how far the simulator's best step ended from the next state (labels.h); 0 without a simulator
- *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the simulator's and certified
+ *   action_score      [N] the mean of action_std over dims, each in halves of its range: small is
+ *                     certain
+ *   action_residual   [N] how far the simulator's best step ended from the next state (labels.h); 0
+ *                     without a simulator
+ *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the
+ *                     simulator's and certified
  * Where the source is 0 the action is 0 (null in JSON lines).
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
  *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
- *          next_observations; and action_source u8, action_std, action_epistemic, action_score, action_residual,
- *          action_verified u8, next_known u8
+ *          next_observations; and action_source u8, action_std, action_epistemic, action_score,
+ *          action_residual, action_verified u8, next_known u8
  *   npz    the same arrays, stored (not compressed)
  *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
- *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified" (null unless proxy; the
- *          last two are there where a simulator took part), "terminated", "truncated"}; has_final is
- *          said by the number of observations
- *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std, action_epistemic,
- *          action_score, action_residual, action_verified; labelled and label_mask say where there is an action, whatever its source
+ *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified"
+ *          (null unless proxy; the last two are there where a simulator took part), "terminated",
+ *          "truncated"}; has_final is said by the number of observations
+ *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std,
+ *                action_epistemic,
+ *          action_score, action_residual, action_verified; labelled and label_mask say where there
+ *          is an action, whatever its source
  *
  * D4RL has no way to say that a final next state is unknown: next_observations
  * then repeats the state itself, next_known is 0 at that step (1 at all others),
@@ -39,22 +46,31 @@
 #include "lib/base/subprocess.h"
 #include "lib/data/spaces.h"
 
-enum px_write_format { PX_WRITE_HDF5, PX_WRITE_NPZ, PX_WRITE_JSONL, PX_WRITE_SAFETENSORS, PX_WRITE_FORMAT_N };
+enum px_write_format {
+  PX_WRITE_HDF5,
+  PX_WRITE_NPZ,
+  PX_WRITE_JSONL,
+  PX_WRITE_SAFETENSORS,
+  PX_WRITE_FORMAT_N
+};
 enum px_write_which { PX_WRITE_TRUE, PX_WRITE_PROXY, PX_WRITE_BOTH, PX_WRITE_WHICH_N };
 /* "hdf5" ... and "true" ...; BAD_FIELD for another word. */
-enum px_status px_write_format_parse(const char *word, enum px_write_format *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status px_write_which_parse(const char *word, enum px_write_which *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_format_parse(const char *word, enum px_write_format *out,
+                                     struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
+                                    struct px_err *err) PX_MUST_CHECK;
 const char *px_write_media_type(enum px_write_format format);
 const char *px_write_suffix(enum px_write_format format); /* ".hdf5" ... */
 
 struct px_write;
 /* Creates `path`, replacing what is there; unnamed temporary files live in the
  * same directory and take up to the size of the result. */
-enum px_status px_write_new(enum px_write_format format, enum px_write_which which, const struct px_spaces *spaces,
-                             const char *path, struct px_write **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_new(enum px_write_format format, enum px_write_which which,
+                            const struct px_spaces *spaces, const char *path, struct px_write **out,
+                            struct px_err *err) PX_MUST_CHECK;
 /* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
-enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels, size_t labels_n,
-                                 struct px_err *err) PX_MUST_CHECK;
+enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels,
+                                size_t labels_n, struct px_err *err) PX_MUST_CHECK;
 /* Completes and syncs the file. BAD_DATA if there was no segment. */
 enum px_status px_write_end(struct px_write *e, struct px_err *err) PX_MUST_CHECK;
 /* Removes the file unless it was ended. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A segment as columns, for writers of arrays: see write_parts.h. */
 #include <string.h>
 
@@ -5,8 +6,8 @@
 #include "lib/data/actions_merged.h"
 #include "lib/write/write_parts.h"
 
-void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
-                          uint64_t rows, const void *data) {
+void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype,
+                         uint32_t width, uint64_t rows, const void *data) {
   columns->column[columns->n++] = (struct px_write_column){ name, dtype, width, rows, data };
 }
 
@@ -29,7 +30,8 @@ static enum px_status sized(struct px_buf *buf, size_t n, int fill) {
 }
 
 /* Class indices as whole numbers, one to a step, as Gymnasium's Discrete has them. */
-static enum px_status add_actions(const struct px_write_rows *r, struct px_write_scratch *s, struct px_write_columns *out) {
+static enum px_status add_actions(const struct px_write_rows *r, struct px_write_scratch *s,
+                                  struct px_write_columns *out) {
   const uint64_t n = r->view->steps_n;
   if (!r->spaces->act_count) {
     px_write_column_add(out, "actions", PX_DTYPE_F32, r->spaces->act_dim, n, r->actions);
@@ -62,7 +64,8 @@ static void split_observations(const struct px_write_rows *r, struct px_write_sc
     memcpy(s->flat.data + step * width, from, steps * width);
     memcpy(s->next.data + step * width, from + width, (steps - 1) * width);
     const uint64_t last = step + steps - 1; /* not known: the state is repeated */
-    memcpy(s->next.data + last * width, from + (v->has_final[i] ? steps : steps - 1) * width, width);
+    memcpy(s->next.data + last * width, from + (v->has_final[i] ? steps : steps - 1) * width,
+           width);
     s->terminals.data[last] = (char)v->terminated[i];
     s->timeouts.data[last] = (char)v->truncated[i];
     s->known.data[last] = (char)v->has_final[i];
@@ -72,7 +75,7 @@ static void split_observations(const struct px_write_rows *r, struct px_write_sc
 }
 
 enum px_status px_write_columns_d4rl(const struct px_write_rows *r, struct px_write_scratch *s,
-                                      struct px_write_columns *out) {
+                                     struct px_write_columns *out) {
   const uint64_t n = r->view->steps_n;
   const uint32_t o = r->spaces->obs_dim;
   enum px_status status = sized(&s->flat, n * o * sizeof(float), 0);
@@ -108,7 +111,7 @@ static void mark_actions(const struct px_write_rows *r, struct px_write_scratch 
 }
 
 enum px_status px_write_columns_segment(const struct px_write_rows *r, struct px_write_scratch *s,
-                                         struct px_write_columns *out) {
+                                        struct px_write_columns *out) {
   const struct px_segment_view *v = r->view;
   enum px_status status = sized(&s->labelled, v->traj_n, 0);
   if (!status) status = sized(&s->mask, v->steps_n, 0);
@@ -117,7 +120,8 @@ enum px_status px_write_columns_segment(const struct px_write_rows *r, struct px
   const bool whole = r->spaces->act_count > 0; /* the file wants its widest elements first */
   px_write_column_add(out, "length", PX_DTYPE_I64, 0, v->traj_n, v->length);
   if (whole) status = add_actions(r, s, out);
-  px_write_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n, v->observations);
+  px_write_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n,
+                      v->observations);
   if (!whole) status = add_actions(r, s, out);
   if (status) return status;
   px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);

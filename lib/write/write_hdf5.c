@@ -1,5 +1,6 @@
-/* D4RL HDF5 (write.h), written by a helper process: HDF5 1.10 calls exit() where it finds no memory for an id, and a
- * server with exports under way must not end with it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* D4RL HDF5 (write.h), written by a helper process: HDF5 1.10 calls exit() where it finds no memory
+ * for an id, and a server with exports under way must not end with it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,8 +30,10 @@ static enum px_status hear(struct hdf5 *h, struct px_err *err) {
   const int ended = px_subprocess_end(h->pid);
   h->pid = 0;
   if (heard) return said.code ? px_fail(err, said.code, "%s", said.message) : PX_OK;
-  return px_fail(err, PX_E_NO_MEMORY, "the HDF5 library ended its process (%s %d), as it does when memory is short",
-                 WIFSIGNALED(ended) ? "signal" : "status", WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
+  return px_fail(err, PX_E_NO_MEMORY,
+                 "the HDF5 library ended its process (%s %d), as it does when memory is short",
+                 WIFSIGNALED(ended) ? "signal" : "status",
+                 WIFSIGNALED(ended) ? WTERMSIG(ended) : WEXITSTATUS(ended));
 }
 
 static void hdf5_free(void *writer) {
@@ -49,8 +52,11 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
   enum px_status status = PX_OK;
   const int file = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file < 0) status = px_fail_errno(err, "creating the export");
-  else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk)) status = px_fail_errno(err, "no way to talk to the HDF5 writer");
-  if (!status) status = px_subprocess_start(&px_write_hdf5_helper, (const int[]){ file, talk[1] }, 2, &h->pid, err);
+  else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk))
+    status = px_fail_errno(err, "no way to talk to the HDF5 writer");
+  if (!status)
+    status =
+      px_subprocess_start(&px_write_hdf5_helper, (const int[]){ file, talk[1] }, 2, &h->pid, err);
   if (file >= 0) close(file);
   if (talk[1] >= 0) close(talk[1]);
   h->talk = talk[0];
@@ -60,15 +66,18 @@ static enum px_status hdf5_open(const char *path, void **writer, struct px_err *
   return status;
 }
 
-static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
-                               struct px_err *err) {
+static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows,
+                               const struct px_write_columns *columns, struct px_err *err) {
   (void)rows;
   struct hdf5 *h = writer;
   for (uint32_t i = 0; i < columns->n; i++) {
     const struct px_write_column *c = &columns->column[i];
-    struct px_write_hdf5_frame frame = { .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows };
+    struct px_write_hdf5_frame frame = {
+      .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows
+    };
     snprintf(frame.name, sizeof frame.name, "%s", c->name);
-    if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame))) return hear(h, err);
+    if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame)))
+      return hear(h, err);
   }
   return PX_OK;
 }
@@ -79,4 +88,5 @@ static enum px_status hdf5_end(void *writer, struct px_err *err) {
   return hear(writer, err);
 }
 
-const struct px_write_writer px_write_hdf5 = { px_write_columns_d4rl, hdf5_open, hdf5_put, hdf5_end, hdf5_free };
+const struct px_write_writer px_write_hdf5 = { px_write_columns_d4rl, hdf5_open, hdf5_put, hdf5_end,
+                                               hdf5_free };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The helper that writes D4RL's HDF5 (write.h): one extendible, chunked dataset per column. */
 #include <hdf5.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ static enum px_status begin(struct hdf5 *h, struct px_err *err) {
   /* What h5py and D4RL take for a boolean. */
   h->boolean = H5Tenum_create(H5T_STD_I8LE);
   const int8_t no = 0, yes = 1;
-  const bool good = h->file >= 0 && h->boolean >= 0 && H5Tenum_insert(h->boolean, "FALSE", &no) >= 0 &&
+  const bool good = h->file >= 0 && h->boolean >= 0 &&
+                    H5Tenum_insert(h->boolean, "FALSE", &no) >= 0 &&
                     H5Tenum_insert(h->boolean, "TRUE", &yes) >= 0;
   return good ? PX_OK : fail(err, "created");
 }
@@ -44,15 +46,18 @@ static hid_t type_of(const struct hdf5 *h, enum px_dtype dtype) {
 }
 
 static hid_t create_set(struct hdf5 *h, const struct px_write_hdf5_frame *c) {
-  const hsize_t width = c->width ? c->width : 1, row_bytes = width * px_safetensors_dtype_bytes((enum px_dtype)c->dtype);
+  const hsize_t width = c->width ? c->width : 1,
+                row_bytes = width * px_safetensors_dtype_bytes((enum px_dtype)c->dtype);
   const hsize_t none[2] = { 0, width }, most[2] = { H5S_UNLIMITED, width };
   const hsize_t chunk[2] = { row_bytes < CHUNK_BYTES ? CHUNK_BYTES / row_bytes : 1, width };
   const int rank = c->width ? 2 : 1;
   const hid_t space = H5Screate_simple(rank, none, most), plist = H5Pcreate(H5P_DATASET_CREATE);
   hid_t set = H5I_INVALID_HID;
   /* Without times, so that equal content gives equal bytes. */
-  if (space >= 0 && plist >= 0 && H5Pset_chunk(plist, rank, chunk) >= 0 && H5Pset_obj_track_times(plist, false) >= 0)
-    set = H5Dcreate2(h->file, c->name, type_of(h, (enum px_dtype)c->dtype), space, H5P_DEFAULT, plist, H5P_DEFAULT);
+  if (space >= 0 && plist >= 0 && H5Pset_chunk(plist, rank, chunk) >= 0 &&
+      H5Pset_obj_track_times(plist, false) >= 0)
+    set = H5Dcreate2(h->file, c->name, type_of(h, (enum px_dtype)c->dtype), space, H5P_DEFAULT,
+                     plist, H5P_DEFAULT);
   if (plist >= 0) H5Pclose(plist);
   if (space >= 0) H5Sclose(space);
   return set;
@@ -61,21 +66,26 @@ static hid_t create_set(struct hdf5 *h, const struct px_write_hdf5_frame *c) {
 static bool append(struct hdf5 *h, const struct px_write_hdf5_frame *c, const void *data) {
   const uint32_t i = c->column;
   const hsize_t width = c->width ? c->width : 1;
-  const hsize_t now[2] = { h->rows[i] + c->rows, width }, start[2] = { h->rows[i], 0 }, count[2] = { c->rows, width };
+  const hsize_t now[2] = { h->rows[i] + c->rows, width }, start[2] = { h->rows[i], 0 },
+                count[2] = { c->rows, width };
   const int rank = c->width ? 2 : 1;
   if (H5Dset_extent(h->set[i], now) < 0) return false;
   const hid_t file_space = H5Dget_space(h->set[i]), memory = H5Screate_simple(rank, count, NULL);
-  const bool wrote = file_space >= 0 && memory >= 0 &&
-                     H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
-                     H5Dwrite(h->set[i], type_of(h, (enum px_dtype)c->dtype), memory, file_space, H5P_DEFAULT, data) >= 0;
+  const bool wrote =
+    file_space >= 0 && memory >= 0 &&
+    H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+    H5Dwrite(h->set[i], type_of(h, (enum px_dtype)c->dtype), memory, file_space, H5P_DEFAULT,
+             data) >= 0;
   if (memory >= 0) H5Sclose(memory);
   if (file_space >= 0) H5Sclose(file_space);
   h->rows[i] += c->rows;
   return wrote;
 }
 
-static enum px_status put(struct hdf5 *h, const struct px_write_hdf5_frame *c, const void *data, struct px_err *err) {
-  if (c->column > h->sets_n || c->column >= PX_WRITE_COLUMNS_MAX) return px_fail(err, PX_E_INTERNAL, "a column out of order");
+static enum px_status put(struct hdf5 *h, const struct px_write_hdf5_frame *c, const void *data,
+                          struct px_err *err) {
+  if (c->column > h->sets_n || c->column >= PX_WRITE_COLUMNS_MAX)
+    return px_fail(err, PX_E_INTERNAL, "a column out of order");
   if (c->column == h->sets_n) {
     h->set[h->sets_n] = create_set(h, c);
     if (h->set[h->sets_n] < 0) return fail(err, "written");
@@ -116,8 +126,11 @@ static int write_file(void) {
   struct hdf5 h = { 0 };
   struct px_buf data = PX_BUF(PX_SEGMENT_MAX_BYTES);
   struct px_err err = { 0 };
-  const bool told = converse(&h, &data, &err) && send(PX_WRITE_HDF5_TALK_FD, &err, sizeof err, MSG_NOSIGNAL) == (ssize_t)sizeof err;
+  const bool told = converse(&h, &data, &err) && send(PX_WRITE_HDF5_TALK_FD, &err, sizeof err,
+                                                      MSG_NOSIGNAL) == (ssize_t)sizeof err;
   _exit(told ? 0 : 2); /* a file that was given up is nobody's: there is nothing to close */
 }
 
-const struct px_subprocess_kind px_write_hdf5_helper = { "proxact-hdf5-writer", "--proxact-hdf5-writer", write_file, false };
+const struct px_subprocess_kind px_write_hdf5_helper = { "proxact-hdf5-writer",
+                                                         "--proxact-hdf5-writer", write_file,
+                                                         false };

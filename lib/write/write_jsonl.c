@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON lines: a trajectory a line. See write.h. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +34,8 @@ static void put_matrix(FILE *f, const char *name, const float *x, uint64_t rows,
 }
 
 /* Rows of steps whose source is at least `least`; null for others. Width 0: a number, not a row. */
-static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width, const uint8_t *source, int least) {
+static void put_some(FILE *f, const char *name, const float *x, uint64_t rows, uint32_t width,
+                     const uint8_t *source, int least) {
   fprintf(f, "\"%s\":[", name);
   for (uint64_t t = 0; t < rows; t++) {
     if (t) fputc(',', f);
@@ -48,13 +50,18 @@ static void put_verified(FILE *f, const struct px_write_rows *r, uint64_t step, 
   put_some(f, "action_residual", r->residual + step, steps, 0, r->source + step, PX_SOURCE_PROXY);
   fputs("\"action_verified\":[", f);
   for (uint64_t t = step; t < step + steps; t++)
-    fprintf(f, "%s%s", t > step ? "," : "", r->source[t] < PX_SOURCE_PROXY ? "null" : r->verified[t] ? "1" : "0");
+    fprintf(f, "%s%s", t > step ? "," : "",
+            r->source[t] < PX_SOURCE_PROXY ? "null"
+            : r->verified[t]               ? "1"
+                                           : "0");
   fputs("],", f);
 }
 
-static void put_trajectory(FILE *f, const struct px_write_rows *r, uint32_t i, uint64_t step, uint64_t obs) {
+static void put_trajectory(FILE *f, const struct px_write_rows *r, uint32_t i, uint64_t step,
+                           uint64_t obs) {
   const struct px_segment_view *v = r->view;
-  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim, width = r->spaces->act_count ? 0 : a;
+  const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim,
+                 width = r->spaces->act_count ? 0 : a;
   const uint64_t steps = (uint64_t)v->length[i];
   const uint8_t *source = r->source + step;
   fputc('{', f);
@@ -72,8 +79,8 @@ static void put_trajectory(FILE *f, const struct px_write_rows *r, uint32_t i, u
           v->truncated[i] ? "true" : "false");
 }
 
-static enum px_status jsonl_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
-                                struct px_err *err) {
+static enum px_status jsonl_put(void *writer, const struct px_write_rows *rows,
+                                const struct px_write_columns *columns, struct px_err *err) {
   (void)columns;
   uint64_t step = 0, obs = 0;
   for (uint32_t i = 0; i < rows->view->traj_n; i++) {
@@ -85,11 +92,13 @@ static enum px_status jsonl_put(void *writer, const struct px_write_rows *rows, 
 }
 
 static enum px_status jsonl_end(void *writer, struct px_err *err) {
-  return fflush(writer) != 0 || ferror((FILE *)writer) ? px_fail_errno(err, "writing the export") : PX_OK;
+  return fflush(writer) != 0 || ferror((FILE *)writer) ? px_fail_errno(err, "writing the export")
+                                                       : PX_OK;
 }
 
 static void jsonl_free(void *writer) {
   if (writer) fclose(writer);
 }
 
-const struct px_write_writer px_write_jsonl = { NULL, jsonl_open, jsonl_put, jsonl_end, jsonl_free };
+const struct px_write_writer px_write_jsonl = { NULL, jsonl_open, jsonl_put, jsonl_end,
+                                                jsonl_free };

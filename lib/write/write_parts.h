@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What write.c and its writers share; for nobody else. A writer gets the
  * dataset segment by segment, either as columns of equal meaning (write_hdf5.c,
@@ -8,10 +9,10 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/data/spaces.h"
-#include "lib/write/write.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/segment.h"
+#include "lib/data/spaces.h"
+#include "lib/write/write.h"
 
 /* A segment with its chosen actions; all borrowed. */
 struct px_write_rows {
@@ -28,7 +29,7 @@ enum { PX_WRITE_COLUMNS_MAX = 20 };
 struct px_write_column {
   const char *name;
   enum px_dtype dtype;
-  uint32_t width;             /* 0: a number per row, so one dimension */
+  uint32_t width; /* 0: a number per row, so one dimension */
   uint64_t rows;
   const void *data;
 };
@@ -37,8 +38,8 @@ struct px_write_columns {
   uint32_t n;
 };
 /* Adds a column. */
-void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype, uint32_t width,
-                          uint64_t rows, const void *data);
+void px_write_column_add(struct px_write_columns *columns, const char *name, enum px_dtype dtype,
+                         uint32_t width, uint64_t rows, const void *data);
 
 /* Growing memory for the columns that a segment does not hold as they are. */
 struct px_write_scratch {
@@ -46,21 +47,24 @@ struct px_write_scratch {
 };
 void px_write_scratch_free(struct px_write_scratch *scratch);
 /* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */
-enum px_status px_write_columns_d4rl(const struct px_write_rows *rows, struct px_write_scratch *scratch,
-                                      struct px_write_columns *out) PX_MUST_CHECK;
-enum px_status px_write_columns_segment(const struct px_write_rows *rows, struct px_write_scratch *scratch,
-                                         struct px_write_columns *out) PX_MUST_CHECK;
+enum px_status px_write_columns_d4rl(const struct px_write_rows *rows,
+                                     struct px_write_scratch *scratch,
+                                     struct px_write_columns *out) PX_MUST_CHECK;
+enum px_status px_write_columns_segment(const struct px_write_rows *rows,
+                                        struct px_write_scratch *scratch,
+                                        struct px_write_columns *out) PX_MUST_CHECK;
 
 /* One row of the table of formats. `put` gets columns, or NULL where `columns` is NULL. */
 struct px_write_writer {
-  enum px_status (*columns)(const struct px_write_rows *, struct px_write_scratch *, struct px_write_columns *);
+  enum px_status (*columns)(const struct px_write_rows *, struct px_write_scratch *,
+                            struct px_write_columns *);
   enum px_status (*open)(const char *path, void **writer, struct px_err *err);
-  enum px_status (*put)(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
-                        struct px_err *err);
+  enum px_status (*put)(void *writer, const struct px_write_rows *rows,
+                        const struct px_write_columns *columns, struct px_err *err);
   enum px_status (*end)(void *writer, struct px_err *err);
   void (*free)(void *writer); /* NULL is fine */
 };
-extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl, px_write_safetensors;
-
+extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl,
+  px_write_safetensors;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * npz and safetensors exports: see write.h. Both want whole arrays one after
  * another with their sizes in front, so each column grows in an unnamed
@@ -20,7 +21,7 @@ enum { COPY_BYTES = 1 << 20, NPY_HEADER_BYTES = 128 };
 
 struct spool {
   char *path;
-  off_t reserved;                           /* room for a header in front of each column */
+  off_t reserved; /* room for a header in front of each column */
   int fd[PX_WRITE_COLUMNS_MAX];
   struct px_write_column column[PX_WRITE_COLUMNS_MAX]; /* `rows` counts all so far */
   uint32_t n;
@@ -45,14 +46,16 @@ static void spool_free(void *writer) {
   free(s);
 }
 
-static enum px_status spool_open(const char *path, off_t reserved, void **writer, struct px_err *err) {
+static enum px_status spool_open(const char *path, off_t reserved, void **writer,
+                                 struct px_err *err) {
   struct spool *s = calloc(1, sizeof *s);
   if (s) s->path = strdup(path);
   if (!s || !s->path) {
     free(s);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   }
-  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644); /* a bad path shows at once */
+  /* a bad path shows at once */
+  const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) {
     const enum px_status status = px_fail_errno(err, "creating the export");
     spool_free(s);
@@ -70,9 +73,11 @@ static enum px_status safetensors_open(const char *path, void **writer, struct p
   return spool_open(path, 0, writer, err);
 }
 
-static enum px_status add_file(struct spool *s, const struct px_write_column *column, struct px_err *err) {
+static enum px_status add_file(struct spool *s, const struct px_write_column *column,
+                               struct px_err *err) {
   char *name = NULL;
-  if (asprintf(&name, "%s.XXXXXX", s->path) < 0) return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
+  if (asprintf(&name, "%s.XXXXXX", s->path) < 0)
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
   const int fd = mkostemp(name, O_CLOEXEC);
   if (fd >= 0) unlink(name);
   free(name);
@@ -80,18 +85,23 @@ static enum px_status add_file(struct spool *s, const struct px_write_column *co
   s->fd[s->n] = fd;
   s->column[s->n] = *column;
   s->column[s->n++].rows = 0;
-  return lseek(fd, s->reserved, SEEK_SET) == s->reserved ? PX_OK : px_fail_errno(err, "seeking in the export");
+  return lseek(fd, s->reserved, SEEK_SET) == s->reserved
+           ? PX_OK
+           : px_fail_errno(err, "seeking in the export");
 }
 
-static enum px_status spool_put(void *writer, const struct px_write_rows *rows, const struct px_write_columns *columns,
-                                struct px_err *err) {
+static enum px_status spool_put(void *writer, const struct px_write_rows *rows,
+                                const struct px_write_columns *columns, struct px_err *err) {
   (void)rows;
   struct spool *s = writer;
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < columns->n && !status; i++) {
     const struct px_write_column *c = &columns->column[i];
     if (i == s->n) status = add_file(s, c, err);
-    if (!status) status = write_all(s->fd[i], c->data, c->rows * (c->width ? c->width : 1) * px_safetensors_dtype_bytes(c->dtype), err);
+    if (!status)
+      status =
+        write_all(s->fd[i], c->data,
+                  c->rows * (c->width ? c->width : 1) * px_safetensors_dtype_bytes(c->dtype), err);
     s->column[i].rows += c->rows;
   }
   return status;
@@ -102,7 +112,8 @@ static enum px_status spool_put(void *writer, const struct px_write_rows *rows, 
 static enum px_status copy_file(int from, int to, struct px_err *err) {
   char *buffer = malloc(COPY_BYTES);
   if (!buffer) return px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
-  enum px_status status = lseek(from, 0, SEEK_SET) == 0 ? PX_OK : px_fail_errno(err, "seeking in the export");
+  enum px_status status =
+    lseek(from, 0, SEEK_SET) == 0 ? PX_OK : px_fail_errno(err, "seeking in the export");
   while (!status) {
     const ssize_t got = read(from, buffer, COPY_BYTES);
     if (got == 0) break;
@@ -121,7 +132,9 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
   const struct px_safetensors_meta meta = { "format", "proxact.dataset.1" };
   for (uint32_t i = 0; i < s->n; i++) {
     const struct px_write_column *c = &s->column[i];
-    tensors[i] = (struct px_safetensors_tensor){ c->name, c->dtype, c->width ? 2 : 1, { c->rows, c->width }, NULL, 0, 0 };
+    tensors[i] = (struct px_safetensors_tensor){
+      c->name, c->dtype, c->width ? 2 : 1, { c->rows, c->width }, NULL, 0, 0
+    };
   }
   const int fd = open(s->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd < 0) return px_fail_errno(err, "creating the export");
@@ -147,7 +160,8 @@ static enum px_status put_npy_header(int fd, const struct px_write_column *c, st
   else snprintf(shape, sizeof shape, "(%" PRIu64 ",)", c->rows);
   memset(header, ' ', sizeof header);
   memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10); /* 0x76 = 128 - 10 */
-  const int n = snprintf(header + 10, sizeof header - 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
+  const int n = snprintf(header + 10, sizeof header - 10,
+                         "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
   header[10 + n] = ' ';
   header[NPY_HEADER_BYTES - 1] = '\n';
   if (lseek(fd, 0, SEEK_SET) != 0) return px_fail_errno(err, "seeking in the export");
@@ -188,19 +202,23 @@ static enum px_status npz_end(void *writer, struct px_err *err) {
   }
   int why = 0;
   zip_t *zip = zip_open(s->path, ZIP_CREATE | ZIP_TRUNCATE, &why);
-  if (!zip) return px_fail(err, PX_E_IO, "the npz export could not be created: libzip's error %d", why);
+  if (!zip)
+    return px_fail(err, PX_E_IO, "the npz export could not be created: libzip's error %d", why);
   for (uint32_t i = 0; i < s->n; i++) {
     if (add_entry(zip, s->fd[i], s->column[i].name)) continue;
-    const enum px_status status = px_fail(err, PX_E_IO, "the npz export could not be written: %s", zip_strerror(zip));
+    const enum px_status status =
+      px_fail(err, PX_E_IO, "the npz export could not be written: %s", zip_strerror(zip));
     zip_discard(zip);
     return status;
   }
   if (zip_close(zip) == 0) return PX_OK;
-  const enum px_status status = px_fail(err, PX_E_IO, "the npz export could not be written: %s", zip_strerror(zip));
+  const enum px_status status =
+    px_fail(err, PX_E_IO, "the npz export could not be written: %s", zip_strerror(zip));
   zip_discard(zip);
   return status;
 }
 
-const struct px_write_writer px_write_npz = { px_write_columns_d4rl, npz_open, spool_put, npz_end, spool_free };
-const struct px_write_writer px_write_safetensors = { px_write_columns_segment, safetensors_open, spool_put,
-                                                        safetensors_end, spool_free };
+const struct px_write_writer px_write_npz = { px_write_columns_d4rl, npz_open, spool_put, npz_end,
+                                              spool_free };
+const struct px_write_writer px_write_safetensors = { px_write_columns_segment, safetensors_open,
+                                                      spool_put, safetensors_end, spool_free };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the handlers share: see api.h. */
 #include "server/api/api.h"
 
@@ -9,9 +10,9 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
+#include "lib/base/files.h"
 #include "lib/store/blob.h"
 #include "lib/store/datasets.h"
-#include "lib/base/files.h"
 #include "lib/store/store.h"
 #include "server/api/upload_params.h"
 #include "server/app/idempotency.h"
@@ -19,12 +20,13 @@
 enum px_status api_store(struct http_request *req, struct store **out, struct px_err *err) {
   const enum px_status status = service_store(req->service, req->pooled, out, err);
   if (!status)
-    store_set_submitter(*out, req->token ? req->token_digest : NULL, service_options(req->service)->jobs_per_token);
+    store_set_submitter(*out, req->token ? req->token_digest : NULL,
+                        service_options(req->service)->jobs_per_token);
   return status;
 }
 
-enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min, int64_t max,
-                             int64_t fallback, int64_t *out, struct px_err *err) {
+enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min,
+                             int64_t max, int64_t fallback, int64_t *out, struct px_err *err) {
   const char *text = http_query(req, name);
   if (!text) {
     *out = fallback;
@@ -34,13 +36,14 @@ enum px_status api_query_int(const struct http_request *req, const char *name, i
   errno = 0;
   const long long value = strtoll(text, &end, 10);
   if (errno || end == text || *end || value < min || value > max)
-    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be a whole number from %lld to %lld", name, (long long)min,
-                      (long long)max);
+    return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be a whole number from %lld to %lld",
+                      name, (long long)min, (long long)max);
   *out = value;
   return PX_OK;
 }
 
-enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out, struct px_err *err) {
+enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out,
+                              struct px_err *err) {
   return upload_params_flag(name, http_query(req, name), out, err);
 }
 
@@ -50,33 +53,40 @@ enum px_status api_filter_dataset(struct http_request *req, const char **id, str
   *id = NULL;
   if (!asked) return PX_OK;
   struct store_dataset *ds = px_arena_take(req->arena, 1, sizeof *ds);
-  enum px_status status = ds ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "dataset");
+  enum px_status status =
+    ds ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "dataset");
   if (!status) status = store_dataset_get(store, asked, ds, err);
   if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, "dataset");
   if (!status) *id = ds->id;
   return status;
 }
 
-enum px_status api_cursor(const struct http_request *req, const char *prefix, const char **out, struct px_err *err) {
+enum px_status api_cursor(const struct http_request *req, const char *prefix, const char **out,
+                          struct px_err *err) {
   const char *text = *out = http_query(req, "before");
   if (!text) return PX_OK;
   const size_t digits = strspn(text, "0123456789"), n = strlen(prefix);
-  if (digits > 0 && digits <= 18 && text[digits] == '.' && strncmp(text + digits + 1, prefix, n) == 0) return PX_OK;
+  if (digits > 0 && digits <= 18 && text[digits] == '.' &&
+      strncmp(text + digits + 1, prefix, n) == 0)
+    return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "before", "'%.64s' is no cursor of this list", text);
   px_fail_hint(err, "Give the `next` of the page before, or leave it out to begin.");
   return PX_E_BAD_FIELD;
 }
 
-enum px_status api_if_match(struct http_request *req, int64_t version, bool *only, struct px_err *err) {
+enum px_status api_if_match(struct http_request *req, int64_t version, bool *only,
+                            struct px_err *err) {
   const char *list = http_header(req, "If-Match"), *etag = api_etag(req, version);
   *only = list && !strchr(list, '*');
   if (!list) return PX_OK;
   if (!etag) return px_fail(err, PX_E_NO_MEMORY, "version");
   if (http_etag_listed(list, etag, false)) return PX_OK;
-  return px_fail(err, PX_E_PRECONDITION_FAILED, "the present version is %s, and If-Match names %.100s", etag, list);
+  return px_fail(err, PX_E_PRECONDITION_FAILED,
+                 "the present version is %s, and If-Match names %.100s", etag, list);
 }
 
-enum px_status api_check_id(const char *id, const char *prefix, const char *what, struct px_err *err) {
+enum px_status api_check_id(const char *id, const char *prefix, const char *what,
+                            struct px_err *err) {
   const size_t n = strlen(prefix);
   if (strncmp(id, prefix, n) == 0 && id[n] && strlen(id) < STORE_ID_MAX &&
       strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(id))
@@ -86,7 +96,8 @@ enum px_status api_check_id(const char *id, const char *prefix, const char *what
   return PX_E_NOT_FOUND;
 }
 
-enum px_status api_done(const struct http_request *req, enum px_status status, const char *what, const char *id, struct px_err *err) {
+enum px_status api_done(const struct http_request *req, enum px_status status, const char *what,
+                        const char *id, struct px_err *err) {
   if (!status || idempotency_asked(req)) return status;
   char why[256];
   snprintf(why, sizeof why, "%.200s", err->message);
@@ -104,10 +115,15 @@ void api_reply_file_name(struct http_request *req, struct http_reply *reply, con
   if (!safe) return;
   for (char *c = safe; *c; c++)
     if (*c < 0x20 || *c > 0x7e || *c == '"' || *c == '\\' || *c == '/') *c = '_';
-  http_reply_header(reply, "Content-Disposition", px_arena_fmt(req->arena, "attachment; filename=\"%s\"", safe));
+  http_reply_header(reply, "Content-Disposition",
+                    px_arena_fmt(req->arena, "attachment; filename=\"%s\"", safe));
 }
 
-struct spooled { struct diskspace *room; struct diskspace_claim claim; int fd; };
+struct spooled {
+  struct diskspace *room;
+  struct diskspace_claim claim;
+  int fd;
+};
 
 static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct px_err *err) {
   struct spooled *to = ctx;
@@ -115,8 +131,8 @@ static enum px_status write_chunk(void *ctx, const void *bytes, size_t n, struct
   return status ? status : files_write(to->fd, bytes, n, err);
 }
 
-enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id, const char *media_type,
-                              const char *file_name, struct px_err *err) {
+enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply, int64_t blob_id,
+                              const char *media_type, const char *file_name, struct px_err *err) {
   struct store *store = NULL;
   struct spooled to = { .room = service_diskspace(req->service), .fd = -1 };
   enum px_status status = api_store(req, &store, err);

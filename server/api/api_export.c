@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GET /v1/datasets/{dataset}/export: written to a file, segment by segment, then sent. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -5,12 +6,12 @@
 
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
+#include "lib/base/files.h"
 #include "lib/base/scratch.h"
 #include "lib/store/datasets.h"
 #include "lib/store/store.h"
 #include "lib/transfer/transfer.h"
 #include "server/api/api.h"
-#include "lib/base/files.h"
 #include "server/api/labelled_segment.h"
 
 struct plan {
@@ -20,13 +21,17 @@ struct plan {
   struct labelled_segment_labels labels;
 };
 
-static enum px_status read_query(struct http_request *req, struct store *store, struct plan *plan, struct px_err *err) {
+static enum px_status read_query(struct http_request *req, struct store *store, struct plan *plan,
+                                 struct px_err *err) {
   const char *format = http_query(req, "format"), *which = http_query(req, "actions");
   enum px_status status = px_write_format_parse(format ? format : "hdf5", &plan->format, err);
   if (!status) status = px_write_which_parse(which ? which : "both", &plan->which, err);
   if (!status) status = api_dataset(req, &plan->ds, err);
-  if (!status && plan->ds->segments_n == 0) status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
-  if (!status) status = labelled_segment_labels(store, plan->ds, http_query(req, "label_set"), &plan->labels, err);
+  if (!status && plan->ds->segments_n == 0)
+    status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
+  if (!status)
+    status =
+      labelled_segment_labels(store, plan->ds, http_query(req, "label_set"), &plan->labels, err);
   if (!status && plan->which == PX_WRITE_PROXY && !plan->labels.id[0]) {
     status = px_fail(err, PX_E_CONFLICT, "the dataset has no proxy actions yet");
     px_fail_hint(err, "POST /v1/pipelines makes them.");
@@ -34,29 +39,39 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   return status;
 }
 
-/* What the file will take, with the temporary files that npz and safetensors are put together from: times the segments'
- * bytes. D4RL's columns hold each observation twice, and text takes more than float32. */
+/* What the file will take, with the temporary files that npz and safetensors are put together from:
+ * times the segments' bytes. D4RL's columns hold each observation twice, and text takes more than
+ * float32. */
 static uint64_t estimate(const struct plan *plan) {
-  static const uint64_t TIMES[PX_WRITE_FORMAT_N] = { [PX_WRITE_HDF5] = 3, [PX_WRITE_NPZ] = 5, [PX_WRITE_JSONL] = 5,
-                                                      [PX_WRITE_SAFETENSORS] = 3 };
+  static const uint64_t TIMES[PX_WRITE_FORMAT_N] = {
+    [PX_WRITE_HDF5] = 3, [PX_WRITE_NPZ] = 5, [PX_WRITE_JSONL] = 5, [PX_WRITE_SAFETENSORS] = 3
+  };
   return TIMES[plan->format] * plan->ds->size_bytes;
 }
 
-struct writing { struct diskspace *room; struct diskspace_claim claim; uint64_t estimate_bytes, used_bytes; struct px_err err; };
+struct writing {
+  struct diskspace *room;
+  struct diskspace_claim claim;
+  uint64_t estimate_bytes, used_bytes;
+  struct px_err err;
+};
 
 /* After each segment: its share of the estimate is used. */
-static enum px_status watch_room(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                                 size_t metrics_n) {
+static enum px_status watch_room(void *ctx, const char *phase, int64_t step, int64_t total,
+                                 const struct px_metric *metrics, size_t metrics_n) {
   (void)phase, (void)metrics, (void)metrics_n;
   struct writing *w = ctx;
-  const uint64_t used = w->estimate_bytes / (uint64_t)total * (uint64_t)step, more = used - w->used_bytes;
+  const uint64_t used = w->estimate_bytes / (uint64_t)total * (uint64_t)step,
+                 more = used - w->used_bytes;
   w->used_bytes = used;
   return diskspace_use(w->room, &w->claim, DISKSPACE_SPOOL, more, &w->err);
 }
 
-static enum px_status write_export(struct http_request *req, struct store *store, const struct plan *plan, const char *path,
-                                   struct px_err *err) {
-  const struct store_export what = { .segments_n = plan->ds->segments_n, .format = plan->format, .which = plan->which,
+static enum px_status write_export(struct http_request *req, struct store *store,
+                                   const struct plan *plan, const char *path, struct px_err *err) {
+  const struct store_export what = { .segments_n = plan->ds->segments_n,
+                                     .format = plan->format,
+                                     .which = plan->which,
                                      .label_set = plan->labels.id[0] ? plan->labels.id : NULL };
   struct writing w = { .room = service_diskspace(req->service), .estimate_bytes = estimate(plan) };
   const struct px_progress progress = { &w, watch_room };
@@ -88,6 +103,8 @@ API_HANDLER(api_export) {
   }
   reply->fd = fd;
   reply->media_type = px_write_media_type(plan.format);
-  api_reply_file_name(req, reply, px_arena_fmt(req->arena, "%s%s", plan.ds->name, px_write_suffix(plan.format)));
+  api_reply_file_name(req, reply,
+                      px_arena_fmt(req->arena, "%s%s", plan.ds->name,
+                                   px_write_suffix(plan.format)));
   return PX_OK;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs: submit, follow, cancel, retry, and what they leave. */
 #include <errno.h>
 #include <stdio.h>
@@ -30,8 +31,10 @@ API_HANDLER(api_job_create) {
   const json_t *spec = json_object_get(req->json, "spec");
   enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
   if (!status) status = flow_fields_check_beside(fields, "spec", plain, "", &checked, err);
-  if (!status) status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
-  if (!status && !json_is_object(spec)) status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
+  if (!status)
+    status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
+  if (!status && !json_is_object(spec))
+    status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
   if (!status) status = api_submit(req, reply, kind, spec, dry_run, err);
   json_decref(checked);
   json_decref(plain);
@@ -39,7 +42,8 @@ API_HANDLER(api_job_create) {
 }
 
 /* NULL, or one of the words. */
-static enum px_status check_word(const struct http_request *req, const char *name, const char *words, struct px_err *err) {
+static enum px_status check_word(const struct http_request *req, const char *name,
+                                 const char *words, struct px_err *err) {
   const char *text = http_query(req, name);
   if (!text) return PX_OK;
   const size_t n = strlen(text);
@@ -52,13 +56,16 @@ static enum px_status check_word(const struct http_request *req, const char *nam
 }
 
 /* NULL, or a pipeline that is there. */
-static enum px_status filter_parent(struct http_request *req, struct store *store, const char **parent, struct px_err *err) {
+static enum px_status filter_parent(struct http_request *req, struct store *store,
+                                    const char **parent, struct px_err *err) {
   int64_t version;
   bool final;
   *parent = http_query(req, "parent");
   if (!*parent) return PX_OK;
   enum px_status status = store_job_versions(store, parent, 1, &version, &final, err);
-  return status || version >= 0 ? status : px_fail_at(err, PX_E_NOT_FOUND, "parent", "there is no job %.64s", *parent);
+  return status || version >= 0
+           ? status
+           : px_fail_at(err, PX_E_NOT_FOUND, "parent", "there is no job %.64s", *parent);
 }
 
 API_HANDLER(api_job_list) {
@@ -66,10 +73,12 @@ API_HANDLER(api_job_list) {
   char kinds[FLOW_KIND_NAMES_MAX];
   flow_kind_names(false, " ", kinds);
   struct store *store = NULL;
-  struct store_job_filter filter = { .kind = http_query(req, "kind"), .state = http_query(req, "state") };
+  struct store_job_filter filter = { .kind = http_query(req, "kind"),
+                                     .state = http_query(req, "state") };
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = check_word(req, "kind", kinds, err);
-  if (!status) status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
+  if (!status)
+    status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
   if (!status) status = api_cursor(req, "job_", &filter.before, err);
   if (!status) status = api_filter_dataset(req, &filter.dataset, err);
   if (!status) status = api_store(req, &store, err);
@@ -88,26 +97,30 @@ static enum px_status read_wait(const struct http_request *req, int *ms, struct 
   const long value = strtol(text, &end, 10);
   const long unit = strcmp(end, "ms") == 0 ? 1 : strcmp(end, "s") == 0 || !*end ? 1000 : 0;
   if (errno || end == text || !unit || value < 0 || value > WAIT_LONGEST_MS / unit)
-    return px_fail_at(err, PX_E_BAD_FIELD, "wait", "wait must be a time of at most 60s, such as 30s or 500ms");
+    return px_fail_at(err, PX_E_BAD_FIELD, "wait",
+                      "wait must be a time of at most 60s, such as 30s or 500ms");
   *ms = (int)(value * unit);
   return PX_OK;
 }
 
-/* A running job's phase and progress are as old as its last heartbeat in the database; Redis, when it is there, has newer
- * ones. False when it has none that make sense. */
+/* A running job's phase and progress are as old as its last heartbeat in the database; Redis, when
+ * it is there, has newer ones. False when it has none that make sense. */
 static bool read_live(struct http_request *req, struct px_buf *text) {
   if (!service_job_progress(req->service, req->params[0], text)) return false;
   json_t *live = px_json_parse(text->data, text->len, 0, NULL);
-  const bool good = json_is_object(json_object_get(live, "progress")) && json_is_string(json_object_get(live, "phase"));
+  const bool good = json_is_object(json_object_get(live, "progress")) &&
+                    json_is_string(json_object_get(live, "phase"));
   json_decref(live);
   return good;
 }
 
-static enum px_status reply_job(struct http_request *req, struct http_reply *reply, struct store *store, struct px_err *err) {
+static enum px_status reply_job(struct http_request *req, struct http_reply *reply,
+                                struct store *store, struct px_err *err) {
   struct px_buf live = PX_BUF(1024);
   struct store_job_seen seen;
   const bool lives = read_live(req, &live);
-  const enum px_status status = store_job_show(store, req->params[0], lives ? live.data : NULL, &reply->body, &seen, err);
+  const enum px_status status =
+    store_job_show(store, req->params[0], lives ? live.data : NULL, &reply->body, &seen, err);
   px_buf_free(&live);
   if (status) return status;
   reply->etag = api_etag(req, seen.version);
@@ -115,17 +128,20 @@ static enum px_status reply_job(struct http_request *req, struct http_reply *rep
   return PX_OK;
 }
 
-/* What needs no document, which costs several times as much as a look at the version: a long poll before its wait, and an
- * answer to a client that has the document already. True when that is all there is to do. */
-static enum px_status look_first(struct http_request *req, struct http_reply *reply, struct store *store, int wait_ms, bool *all,
-                                 struct px_err *err) {
+/* What needs no document, which costs several times as much as a look at the version: a long poll
+ * before its wait, and an answer to a client that has the document already. True when that is all
+ * there is to do. */
+static enum px_status look_first(struct http_request *req, struct http_reply *reply,
+                                 struct store *store, int wait_ms, bool *all, struct px_err *err) {
   const char *known = http_header(req, "If-None-Match");
   const bool waits = wait_ms > 0 && !req->waited;
   *all = false;
   if (!known && !waits) return PX_OK;
   struct store_job_seen seen;
-  const enum px_status status = store_job_versions(store, (const char *const[]){ req->params[0] }, 1, &seen.version, &seen.final, err);
-  if (status || seen.version < 0) return status; /* the document's query says that there is no such job */
+  const enum px_status status = store_job_versions(store, (const char *const[]){ req->params[0] },
+                                                   1, &seen.version, &seen.final, err);
+  /* the document's query says that there is no such job */
+  if (status || seen.version < 0) return status;
   const char *etag = api_etag(req, seen.version);
   if (!etag) return px_fail(err, PX_E_NO_MEMORY, "job");
   /* Whoever knows another version than this one is told at once. */
@@ -155,7 +171,8 @@ API_HANDLER(api_job_get) {
   return reply_job(req, reply, store, err);
 }
 
-static enum px_status job_store(struct http_request *req, struct store **store, struct px_err *err) {
+static enum px_status job_store(struct http_request *req, struct store **store,
+                                struct px_err *err) {
   const enum px_status status = api_check_id(req->params[0], "job_", "job", err);
   return status ? status : api_store(req, store, err);
 }
@@ -182,27 +199,32 @@ API_HANDLER(api_job_artifact) {
   struct store *store = NULL;
   struct store_blob blob;
   char *type = px_arena_take(req->arena, 128, 1);
-  enum px_status status = type ? job_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "artifact");
-  if (!status) status = store_artifact_find(store, req->params[0], req->params[1], type, &blob, err);
+  enum px_status status =
+    type ? job_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "artifact");
+  if (!status)
+    status = store_artifact_find(store, req->params[0], req->params[1], type, &blob, err);
   return status ? status : api_reply_blob(req, reply, blob.id, type, req->params[1], err);
 }
 
-static enum px_status last_checkpoint(struct store *store, const char *job, struct store_checkpoint *last, struct px_err *err) {
+static enum px_status last_checkpoint(struct store *store, const char *job,
+                                      struct store_checkpoint *last, struct px_err *err) {
   struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
   size_t n = 0;
   const enum px_status status = store_checkpoint_list(store, job, list, &n, err);
   if (status) return status;
   if (n == 0) {
     px_fail(err, PX_E_NOT_FOUND, "job %s has no checkpoint", job);
-    px_fail_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week after it has failed; one that"
-                     " succeeded has its model instead.");
+    px_fail_hint(err, "A training has one while it runs, from about 5 seconds on, and for a week "
+                      "after it has failed; one that"
+                      " succeeded has its model instead.");
     return PX_E_NOT_FOUND;
   }
   *last = list[0];
   return PX_OK;
 }
 
-/* The last kept state of a training. One that the training replaces while it is read is followed by the next. */
+/* The last kept state of a training. One that the training replaces while it is read is followed by
+ * the next. */
 API_HANDLER(api_job_checkpoint) {
   const int tries = 10;
   struct store *store = NULL;
@@ -213,8 +235,10 @@ API_HANDLER(api_job_checkpoint) {
   for (int i = 0; !status && i < tries; i++) {
     struct px_err why = { 0 };
     const int64_t was = last.blob.id;
-    const char *name = px_arena_fmt(req->arena, "%s-step-%lld.safetensors", job, (long long)last.step);
-    const enum px_status sent = api_reply_blob(req, reply, was, "application/x-safetensors", name, &why);
+    const char *name =
+      px_arena_fmt(req->arena, "%s-step-%lld.safetensors", job, (long long)last.step);
+    const enum px_status sent =
+      api_reply_blob(req, reply, was, "application/x-safetensors", name, &why);
     if (!sent) return PX_OK;
     status = last_checkpoint(store, job, &last, err);
     if (!status && (last.blob.id == was || i + 1 == tries)) {
@@ -232,8 +256,8 @@ API_HANDLER(api_job_cancel) {
   if (!status) status = store_job_cancel(store, req->params[0], err);
   reply->changed = req->params[0];
   if (!status)
-    status = api_done(req, store_job_document(store, req->params[0], &reply->body, &version, err), "the cancellation of",
-                      req->params[0], err);
+    status = api_done(req, store_job_document(store, req->params[0], &reply->body, &version, err),
+                      "the cancellation of", req->params[0], err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }
@@ -245,7 +269,8 @@ API_HANDLER(api_job_delete) {
   const char *const job = req->params[0];
   enum px_status status = job_store(req, &store, err);
   if (!status) status = store_job_versions(store, &job, 1, &version, &final, err);
-  if (!status && version >= 0) status = api_if_match(req, version, &only, err); /* what has ended does not change any more */
+  /* what has ended does not change any more */
+  if (!status && version >= 0) status = api_if_match(req, version, &only, err);
   if (!status) status = store_job_delete(store, job, err);
   if (!status) {
     reply->changed = job;
@@ -264,12 +289,15 @@ API_HANDLER(api_job_retry) {
   if (!status) status = store_job_document(store, req->params[0], &text, &version, err);
   json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   if (!status && !document) status = px_fail(err, PX_E_INTERNAL, "the job's document is broken");
-  if (!status) status = flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
+  if (!status)
+    status = flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
   if (!status && !json_is_string(json_object_get(document, "finished_at")))
     status = px_fail(err, PX_E_CONFLICT, "the job has not ended yet");
   if (!status && kind != FLOW_PIPELINE && !flow_kind_info(kind)->submittable) {
-    status = px_fail(err, PX_E_CONFLICT, "a job of kind %s cannot be retried by itself", flow_kind_info(kind)->name);
-    px_fail_hint(err, kind == FLOW_INGEST ? "Send the file again." : "Retry the job or the pipeline that made it.");
+    status = px_fail(err, PX_E_CONFLICT, "a job of kind %s cannot be retried by itself",
+                     flow_kind_info(kind)->name);
+    px_fail_hint(err, kind == FLOW_INGEST ? "Send the file again."
+                                          : "Retry the job or the pipeline that made it.");
   }
   if (!status) status = api_submit(req, reply, kind, json_object_get(document, "spec"), false, err);
   json_decref(document);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* POST /v1/pipelines: the body is the spec itself. */
 #include <string.h>
 
@@ -8,6 +9,7 @@ API_HANDLER(api_pipeline_create) {
   enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
   if (!status) status = api_submit(req, reply, FLOW_PIPELINE, req->json, dry_run, err);
   /* Specs of jobs lie at /spec; this one is the whole body. */
-  if (status && strncmp(err->pointer, "/spec/", 6) == 0) memmove(err->pointer, err->pointer + 5, strlen(err->pointer + 5) + 1);
+  if (status && strncmp(err->pointer, "/spec/", 6) == 0)
+    memmove(err->pointer, err->pointer + 5, strlen(err->pointer + 5) + 1);
   return status;
 }

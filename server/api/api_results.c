@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What jobs leave: label sets and models; and the workers. */
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "lib/store/workers.h"
 #include "server/api/api.h"
 
-static enum px_status read_page(struct http_request *req, const char *prefix, struct store_page *page, struct px_err *err) {
+static enum px_status read_page(struct http_request *req, const char *prefix,
+                                struct store_page *page, struct px_err *err) {
   int64_t limit;
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_cursor(req, prefix, &page->before, err);
@@ -41,7 +43,8 @@ API_HANDLER(api_model_list) {
   struct store_page page = { .limit = 0 };
   struct store *store = NULL;
   const char *role = http_query(req, "role");
-  if (role && strcmp(role, "idm") != 0 && strcmp(role, "policy") != 0 && strcmp(role, "inverse") != 0)
+  if (role && strcmp(role, "idm") != 0 && strcmp(role, "policy") != 0 &&
+      strcmp(role, "inverse") != 0)
     return px_fail_at(err, PX_E_BAD_FIELD, "role", "role must be idm, policy or inverse");
   enum px_status status = read_page(req, "mdl_", &page, err);
   if (!status) status = api_store(req, &store, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Simulators that users bring: create, list, document, delete. */
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,7 @@ static enum px_status read_body(const json_t *body, struct request *r, struct px
   if (!json_is_string(mjcf)) {
     px_fail_at(err, PX_E_BAD_FIELD, "/mjcf", "mjcf must be the text of a MuJoCo model");
     px_fail_hint(err, "With jq: jq -n --rawfile mjcf model.xml '{name: \"mine\", mjcf: $mjcf, "
-                     "observations: [\"qpos\", \"qvel\"]}'.");
+                      "observations: [\"qpos\", \"qvel\"]}'.");
     return PX_E_BAD_FIELD;
   }
   r->mjcf = json_string_value(mjcf);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Segments beside their labels: see labelled_segment.h. */
 #include "server/api/labelled_segment.h"
 
@@ -12,8 +13,9 @@
 #include "lib/store/labels.h"
 #include "lib/store/store.h"
 
-enum px_status labelled_segment_labels(struct store *store, const struct store_dataset *ds, const char *asked,
-                               struct labelled_segment_labels *out, struct px_err *err) {
+enum px_status labelled_segment_labels(struct store *store, const struct store_dataset *ds,
+                                       const char *asked, struct labelled_segment_labels *out,
+                                       struct px_err *err) {
   const char *id = asked ? asked : ds->label_set;
   struct labelled_segment_labels found = { .id = "" };
   if (!*id) {
@@ -36,19 +38,24 @@ enum px_status labelled_segment_labels(struct store *store, const struct store_d
   return status;
 }
 
-static enum px_status keep(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status keep(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                           struct px_err *err) {
   (void)seq;
   struct px_buf *buf = ctx;
-  return px_buf_put(buf, bytes, n) ? px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", n) : PX_OK;
+  return px_buf_put(buf, bytes, n) ? px_fail(err, PX_E_NO_MEMORY, "a segment of %zu bytes", n)
+                                   : PX_OK;
 }
 
-enum px_status labelled_segment_read(struct store *store, const struct store_dataset *ds, const struct labelled_segment_labels *labels,
-                             uint32_t seq, struct labelled_segment_pair *pair, struct px_err *err) {
+enum px_status labelled_segment_read(struct store *store, const struct store_dataset *ds,
+                                     const struct labelled_segment_labels *labels, uint32_t seq,
+                                     struct labelled_segment_pair *pair, struct px_err *err) {
   pair->segment.len = pair->labels.len = 0;
-  enum px_status status = store_dataset_segment_read(store, ds->id, seq, 1, keep, &pair->segment, err);
+  enum px_status status =
+    store_dataset_segment_read(store, ds->id, seq, 1, keep, &pair->segment, err);
   if (!status && labels->id[0] && seq < labels->segments_n)
     status = store_label_read(store, labels->id, seq, 1, keep, &pair->labels, err);
-  if (!status && pair->segment.len == 0) status = px_fail(err, PX_E_INTERNAL, "segment %u of %s is missing", seq, ds->id);
+  if (!status && pair->segment.len == 0)
+    status = px_fail(err, PX_E_INTERNAL, "segment %u of %s is missing", seq, ds->id);
   return status;
 }
 

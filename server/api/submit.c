@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From a spec to submitted jobs: api_submit. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +32,14 @@ struct plan_context {
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
 
 /* What a spec names, for the plan's checks. */
-static enum px_status find_result(void *ctx, const char *id, struct flow_result *out, struct px_err *err) {
-  static const struct { const char *role; enum flow_role is; } ROLES[] = {
-    { "idm", FLOW_ROLE_IDM }, { "policy", FLOW_ROLE_POLICY }, { "labels", FLOW_ROLE_LABELS },
-    { "evaluate", FLOW_ROLE_EVALUATION }, { "assess", FLOW_ROLE_ASSESSMENT },
-    { "rehearse", FLOW_ROLE_REHEARSAL }
-  };
+static enum px_status find_result(void *ctx, const char *id, struct flow_result *out,
+                                  struct px_err *err) {
+  static const struct {
+    const char *role;
+    enum flow_role is;
+  } ROLES[] = { { "idm", FLOW_ROLE_IDM },           { "policy", FLOW_ROLE_POLICY },
+                { "labels", FLOW_ROLE_LABELS },     { "evaluate", FLOW_ROLE_EVALUATION },
+                { "assess", FLOW_ROLE_ASSESSMENT }, { "rehearse", FLOW_ROLE_REHEARSAL } };
   struct store_about about;
   if (strncmp(id, "sim_", 4) == 0) {
     *out = (struct flow_result){ .role = FLOW_ROLE_SIMULATOR };
@@ -45,8 +48,10 @@ static enum px_status find_result(void *ctx, const char *id, struct flow_result 
   const enum px_status status = store_result_about(ctx, id, &about, err);
   if (status) return status;
   if (strcmp(about.state, "failed") == 0 || strcmp(about.state, "cancelled") == 0)
-    return px_fail(err, PX_E_DEPENDENCY_FAILED, "the job that would make %s is %s", id, about.state);
-  *out = (struct flow_result){ .role = FLOW_ROLE_OTHER, .dims = { about.obs_dim, about.act_dim, about.act_count },
+    return px_fail(err, PX_E_DEPENDENCY_FAILED, "the job that would make %s is %s", id,
+                   about.state);
+  *out = (struct flow_result){ .role = FLOW_ROLE_OTHER,
+                               .dims = { about.obs_dim, about.act_dim, about.act_count },
                                .segments_n = about.segments_n };
   for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++)
     if (strcmp(ROLES[i].role, about.role) == 0) out->role = ROLES[i].is;
@@ -56,7 +61,8 @@ static enum px_status find_result(void *ctx, const char *id, struct flow_result 
 }
 
 /* The dataset that the spec names by id or by name; of an evaluation, its model's. */
-static enum px_status find_dataset(struct store *store, json_t *spec, struct store_dataset *out, struct px_err *err) {
+static enum px_status find_dataset(struct store *store, json_t *spec, struct store_dataset *out,
+                                   struct px_err *err) {
   const char *dataset = json_string_value(json_object_get(spec, "dataset"));
   const char *model = json_string_value(json_object_get(spec, "model"));
   struct store_about about = { .role = "" };
@@ -64,37 +70,45 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
   if (!dataset && !model) return PX_OK; /* the field table will say what is missing */
   if (!dataset) status = store_result_about(store, model, &about, err);
   if (!status) status = store_dataset_get(store, dataset ? dataset : about.dataset, out, err);
-  if (status == PX_E_NOT_FOUND) snprintf(err->pointer, sizeof err->pointer, dataset ? "/spec/dataset" : "/spec/model");
+  if (status == PX_E_NOT_FOUND)
+    snprintf(err->pointer, sizeof err->pointer, dataset ? "/spec/dataset" : "/spec/model");
   if (!status && dataset && json_object_set_new(spec, "dataset", json_string(out->id)) < 0)
     status = px_fail(err, PX_E_NO_MEMORY, "spec");
   return status;
 }
 
-static enum px_status load_context(struct store *store, enum flow_kind kind, json_t *spec, struct plan_context *ground,
-                                  struct px_err *err) {
+static enum px_status load_context(struct store *store, enum flow_kind kind, json_t *spec,
+                                   struct plan_context *ground, struct px_err *err) {
   enum px_status status = find_dataset(store, spec, &ground->ds, err);
-  const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM || kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_POLICY ||
-                            (kind == FLOW_LABEL && json_object_get(spec, "labeller")) || json_object_get(spec, "mask");
+  const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM ||
+                            kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_POLICY ||
+                            (kind == FLOW_LABEL && json_object_get(spec, "labeller")) ||
+                            json_object_get(spec, "mask");
   if (status || !needs_labels || ground->ds.segments_n == 0) return status;
   const json_t *given = json_object_get(spec, "segments");
   uint32_t segments = ground->ds.segments_n;
-  if (json_is_integer(given) && json_integer_value(given) > 0 && json_integer_value(given) < segments)
+  if (json_is_integer(given) && json_integer_value(given) > 0 &&
+      json_integer_value(given) < segments)
     segments = (uint32_t)json_integer_value(given);
-  return store_dataset_trajectory_returns(store, ground->ds.id, segments, &ground->returns, &ground->labelled,
-                                  &ground->trajectories_n, err);
+  return store_dataset_trajectory_returns(store, ground->ds.id, segments, &ground->returns,
+                                          &ground->labelled, &ground->trajectories_n, err);
 }
 
-/* A mask that leaves nothing to learn from is refused before anything starts. One that hides nothing, since a single
- * trajectory has true actions, is carried out: the report then warns. */
-static enum px_status check_mask(const struct plan_context *ground, const char *spec_json, struct px_err *err) {
+/* A mask that leaves nothing to learn from is refused before anything starts. One that hides
+ * nothing, since a single trajectory has true actions, is carried out: the report then warns. */
+static enum px_status check_mask(const struct plan_context *ground, const char *spec_json,
+                                 struct px_err *err) {
   json_t *spec = px_json_parse(spec_json, strlen(spec_json), 0, NULL);
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
-  uint8_t *keep = px_mem_calloc(ground->trajectories_n, 1), *known = px_mem_calloc(ground->trajectories_n, 1);
+  uint8_t *keep = px_mem_calloc(ground->trajectories_n, 1),
+          *known = px_mem_calloc(ground->trajectories_n, 1);
   enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
-  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++) known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
-  if (!status) status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
+  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++)
+    known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
+  if (!status)
+    status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
   if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
   free(known);
   free(keep);
@@ -102,7 +116,8 @@ static enum px_status check_mask(const struct plan_context *ground, const char *
 }
 
 /* What no worker could take would wait for ever. Without any worker it is taken: one may come. */
-static enum px_status check_memory(struct store *store, const struct flow_plan *plan, struct px_err *err) {
+static enum px_status check_memory(struct store *store, const struct flow_plan *plan,
+                                   struct px_err *err) {
   int64_t most;
   const enum px_status status = store_worker_memory(store, &most, err);
   const struct flow_job *job = &plan->jobs[0];
@@ -112,8 +127,10 @@ static enum px_status check_memory(struct store *store, const struct flow_plan *
   char takes[FLOW_BYTES_TEXT], gives[FLOW_BYTES_TEXT];
   flow_estimate_bytes_text((double)job->cost.memory_bytes, takes);
   flow_estimate_bytes_text((double)most, gives);
-  return px_fail_at(err, PX_E_NEEDS_MEMORY, "/spec", "the job '%s' would take about %s of memory, and no worker gives a job more than %s",
-                    job->name, takes, gives);
+  return px_fail_at(
+    err, PX_E_NEEDS_MEMORY, "/spec",
+    "the job '%s' would take about %s of memory, and no worker gives a job more than %s", job->name,
+    takes, gives);
 }
 
 static const char *name_of(const struct flow_plan *plan, const char *id) {
@@ -123,45 +140,61 @@ static const char *name_of(const struct flow_plan *plan, const char *id) {
 }
 
 /* What would be done, without ids: nothing has been made. */
-static enum px_status reply_plan(struct http_reply *reply, const struct flow_plan *plan, struct px_err *err) {
+static enum px_status reply_plan(struct http_reply *reply, const struct flow_plan *plan,
+                                 struct px_err *err) {
   json_t *jobs = json_array();
   for (size_t i = 0; jobs && i < plan->n; i++) {
     const struct flow_job *job = &plan->jobs[i];
     json_t *needs = json_array();
-    for (size_t k = 0; needs && k < job->needs_n; k++) json_array_append_new(needs, json_string(name_of(plan, job->needs[k])));
-    json_array_append_new(jobs, json_pack("{s:s s:s s:o s:I s:I}", "kind", flow_kind_info(job->kind)->name, "name", job->name,
-                                          "needs", needs, "memory_bytes", (json_int_t)job->cost.memory_bytes, "limit_s",
-                                          (json_int_t)job->cost.limit_s));
+    for (size_t k = 0; needs && k < job->needs_n; k++)
+      json_array_append_new(needs, json_string(name_of(plan, job->needs[k])));
+    json_array_append_new(jobs,
+                          json_pack("{s:s s:s s:o s:I s:I}", "kind",
+                                    flow_kind_info(job->kind)->name, "name", job->name, "needs",
+                                    needs, "memory_bytes", (json_int_t)job->cost.memory_bytes,
+                                    "limit_s", (json_int_t)job->cost.limit_s));
   }
   json_t *spec = px_json_parse(plan->jobs[0].spec_json, strlen(plan->jobs[0].spec_json), 0, NULL);
-  return http_reply_json(reply, json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n, "spec", spec,
-                                          "jobs", jobs), err);
+  return http_reply_json(reply,
+                         json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n,
+                                   "spec", spec, "jobs", jobs),
+                         err);
 }
 
 /* NULL, or what ?dedupe_key= says. */
-static enum px_status read_dedupe_key(const struct http_request *req, const char **key, struct px_err *err) {
+static enum px_status read_dedupe_key(const struct http_request *req, const char **key,
+                                      struct px_err *err) {
   *key = http_query(req, "dedupe_key");
   const size_t n = *key ? strlen(*key) : 1;
-  return n >= 1 && n <= DEDUPE_KEY_MAX ? PX_OK
-                                       : px_fail_at(err, PX_E_BAD_FIELD, "dedupe_key", "dedupe_key must have 1 to %d bytes",
-                                                    DEDUPE_KEY_MAX);
+  return n >= 1 && n <= DEDUPE_KEY_MAX
+           ? PX_OK
+           : px_fail_at(err, PX_E_BAD_FIELD, "dedupe_key", "dedupe_key must have 1 to %d bytes",
+                        DEDUPE_KEY_MAX);
 }
 
 /* `existing`: the unfinished job with the same key, instead of a new one; otherwise "". */
-static enum px_status submit_plan(struct store *store, const struct flow_plan *plan, const char *dataset_id,
-                                  const char *dedupe_key, char existing[STORE_ID_MAX], struct px_err *err) {
+static enum px_status submit_plan(struct store *store, const struct flow_plan *plan,
+                                  const char *dataset_id, const char *dedupe_key,
+                                  char existing[STORE_ID_MAX], struct px_err *err) {
   struct store_job_draft *drafts = px_mem_calloc(plan->n, sizeof *drafts);
   size_t needs_n = 0, used = 0;
   for (size_t i = 0; i < plan->n; i++) needs_n += plan->jobs[i].needs_n;
   const char **needs = px_mem_calloc(needs_n + 1, sizeof *needs);
-  enum px_status status = drafts && needs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "submitting %zu jobs", plan->n);
+  enum px_status status =
+    drafts && needs ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "submitting %zu jobs", plan->n);
   for (size_t i = 0; !status && i < plan->n; i++) {
     const struct flow_job *job = &plan->jobs[i];
-    drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
-                                          .spec_json = job->spec_json, .dataset_id = *dataset_id ? dataset_id : NULL,
-                                          .parent_id = *job->parent ? job->parent : NULL, .needs = needs + used,
-                                          .needs_n = job->needs_n, .priority = job->priority,
-                                          .memory_bytes = job->cost.memory_bytes, .limit_s = job->cost.limit_s };
+    drafts[i] = (struct store_job_draft){ .id = job->id,
+                                          .kind = flow_kind_info(job->kind)->name,
+                                          .name = job->name,
+                                          .spec_json = job->spec_json,
+                                          .dataset_id = *dataset_id ? dataset_id : NULL,
+                                          .parent_id = *job->parent ? job->parent : NULL,
+                                          .needs = needs + used,
+                                          .needs_n = job->needs_n,
+                                          .priority = job->priority,
+                                          .memory_bytes = job->cost.memory_bytes,
+                                          .limit_s = job->cost.limit_s };
     for (size_t k = 0; k < job->needs_n; k++) needs[used++] = job->needs[k];
   }
   if (!status) drafts[0].dedupe_key = dedupe_key;
@@ -171,37 +204,46 @@ static enum px_status submit_plan(struct store *store, const struct flow_plan *p
   return status;
 }
 
-static enum px_status reply_submitted(struct http_request *req, struct http_reply *reply, struct store *store,
-                                      const struct flow_plan *plan, const char *existing, struct px_err *err) {
+static enum px_status reply_submitted(struct http_request *req, struct http_reply *reply,
+                                      struct store *store, const struct flow_plan *plan,
+                                      const char *existing, struct px_err *err) {
   const char *id = *existing ? existing : plan->jobs[0].id;
   int64_t version;
   reply->wake = *existing ? 0 : (int)plan->n;
   reply->status = *existing ? 200 : 202;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", id));
-  const enum px_status status = api_done(req, store_job_document(store, id, &reply->body, &version, err), "job", id, err);
+  const enum px_status status =
+    api_done(req, store_job_document(store, id, &reply->body, &version, err), "job", id, err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }
 
-enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind, const json_t *given,
-                          bool dry_run, struct px_err *err) {
+enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind,
+                          const json_t *given, bool dry_run, struct px_err *err) {
   struct store *store = NULL;
   const char *dedupe_key;
   char existing[STORE_ID_MAX] = "";
   struct flow_plan plan = { NULL, 0 };
   struct plan_context *ground = px_arena_take(req->arena, 1, sizeof *ground);
   json_t *spec = json_copy((json_t *)(uintptr_t)given);
-  enum px_status status = ground && spec ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "spec");
+  enum px_status status =
+    ground && spec ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "spec");
   if (!status) status = read_dedupe_key(req, &dedupe_key, err);
   if (!status) status = load_context(store, kind, spec, ground, err);
   if (!status) {
     const struct store_dataset *ds = &ground->ds;
-    struct flow_snapshot snapshot = {
-      .segments_n = ds->segments_n, .trajectories_n = ground->trajectories_n, .env = ds->env, .obs_dim = ds->spaces.obs_dim,
-      .act_dim = ds->spaces.act_dim, .act_count = ds->spaces.act_count, .has_labels = *ds->label_set, .new_id = new_id,
-      .find = find_result, .find_ctx = store,
-      .size = { (double)ds->steps_n, (double)ds->trajectories_n, (double)ds->size_bytes, ds->segments_n }
-    };
+    struct flow_snapshot snapshot = { .segments_n = ds->segments_n,
+                                      .trajectories_n = ground->trajectories_n,
+                                      .env = ds->env,
+                                      .obs_dim = ds->spaces.obs_dim,
+                                      .act_dim = ds->spaces.act_dim,
+                                      .act_count = ds->spaces.act_count,
+                                      .has_labels = *ds->label_set,
+                                      .new_id = new_id,
+                                      .find = find_result,
+                                      .find_ctx = store,
+                                      .size = { (double)ds->steps_n, (double)ds->trajectories_n,
+                                                (double)ds->size_bytes, ds->segments_n } };
     for (uint32_t i = 0; i < ground->trajectories_n; i++) {
       snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
       snapshot.whole_trajectories_n += ground->labelled[i] == STORE_LABELLED_ALL;

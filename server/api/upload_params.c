@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a file on its way in is said to be: see upload_params.h. */
 #include "server/api/upload_params.h"
 
@@ -8,24 +9,32 @@
 #include <string.h>
 #include <strings.h>
 
-static bool starts_with(const char *text, const char *prefix) { return strncasecmp(text, prefix, strlen(prefix)) == 0; }
+static bool starts_with(const char *text, const char *prefix) {
+  return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
 
-static enum px_status choose_format(const struct upload_params_words *words, struct upload_params *in, struct px_err *err) {
+static enum px_status choose_format(const struct upload_params_words *words,
+                                    struct upload_params *in, struct px_err *err) {
   const char *type = words->media_type;
   if (type && starts_with(type, "multipart/")) {
-    px_fail(err, PX_E_UNSUPPORTED_MEDIA, "a form (multipart) is not taken; the body must be the file itself");
-    px_fail_hint(err, "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
+    px_fail(err, PX_E_UNSUPPORTED_MEDIA,
+            "a form (multipart) is not taken; the body must be the file itself");
+    px_fail_hint(
+      err,
+      "With curl: --data-binary @FILE instead of -F, and -H 'Content-Type: application/x-hdf5'.");
     return PX_E_UNSUPPORTED_MEDIA;
   }
   if (words->format) return px_read_format_from_name(words->format, &in->format, err);
-  /* These say nothing: curl sends the last for every --data-binary, browsers the others for what they do not know. */
+  /* These say nothing: curl sends the last for every --data-binary, browsers the others for what
+   * they do not know. */
   const bool silent = !type || !*type || starts_with(type, "application/octet-stream") ||
                       starts_with(type, "application/x-www-form-urlencoded");
   if (!silent) return px_read_format_from_media_type(type, &in->format, err);
   if (strchr(in->name, '.')) return px_read_format_from_name(in->name, &in->format, err);
   px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
-  px_fail_hint(err, "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
-                   "application/x-safetensors), or ?format= or ?filename=.");
+  px_fail_hint(err,
+               "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
+               "application/x-safetensors), or ?format= or ?filename=.");
   return PX_E_UNSUPPORTED_MEDIA;
 }
 
@@ -37,11 +46,13 @@ static void choose_name(const char *given, struct upload_params *in) {
   px_text_clean(in->name);
 }
 
-static enum px_status read_keys(const char *text, struct px_read_options *options, struct px_err *err) {
+static enum px_status read_keys(const char *text, struct px_read_options *options,
+                                struct px_err *err) {
   while (text && *text) {
     const size_t n = strcspn(text, ",");
     if (n == 0 || n >= PX_READ_KEY_BYTES || options->obs_keys_n == PX_READ_KEYS_MAX)
-      return px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys must be 1 to %d names of 1 to %d characters, with commas",
+      return px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
+                        "obs_keys must be 1 to %d names of 1 to %d characters, with commas",
                         PX_READ_KEYS_MAX, PX_READ_KEY_BYTES - 1);
     memcpy(options->obs_keys[options->obs_keys_n++], text, n);
     text += n + (text[n] == ',');
@@ -49,23 +60,31 @@ static enum px_status read_keys(const char *text, struct px_read_options *option
   return PX_OK;
 }
 
-enum px_status upload_params_flag(const char *name, const char *text, bool *out, struct px_err *err) {
+enum px_status upload_params_flag(const char *name, const char *text, bool *out,
+                                  struct px_err *err) {
   if (text && *text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
     return px_fail_at(err, PX_E_BAD_FIELD, name, "%s must be true or false", name);
   *out = text && strcmp(text, "false") != 0;
   return PX_OK;
 }
 
-enum px_status upload_params_read(const struct upload_params_words *words, struct upload_params *out, struct px_err *err) {
+enum px_status upload_params_read(const struct upload_params_words *words,
+                                  struct upload_params *out, struct px_err *err) {
   memset(out, 0, sizeof *out);
   choose_name(words->file_name, out);
   enum px_status status = choose_format(words, out, err);
-  if (!status) status = upload_params_flag("ignore_actions", words->ignore_actions, &out->options.ignore_actions, err);
-  if (!status && words->on_duplicate && !transfer_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
-    status = px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
+  if (!status)
+    status = upload_params_flag("ignore_actions", words->ignore_actions,
+                                &out->options.ignore_actions, err);
+  if (!status && words->on_duplicate &&
+      !transfer_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
+    status =
+      px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
   if (!status) status = read_keys(words->obs_keys, &out->options, err);
   if (!status && out->options.obs_keys_n && out->format != PX_FORMAT_HDF5)
-    status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys", "obs_keys choose among groups of observations in HDF5; in %s they are one array",
-                        px_read_format_name(out->format));
+    status =
+      px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
+                 "obs_keys choose among groups of observations in HDF5; in %s they are one array",
+                 px_read_format_name(out->format));
   return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a file on its way in is said to be: its name, its format, how to read it.
  * Used by both ways of uploading, so that they understand the same words. Pure.
@@ -8,9 +9,11 @@
 #include "lib/base/fail.h"
 #include "lib/transfer/transfer.h"
 
-/* As the client gave them; NULL where it did not. The format is what `format` says, else the media type, else the
- * ending of the name. */
-struct upload_params_words { const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate; };
+/* As the client gave them; NULL where it did not. The format is what `format` says, else the media
+ * type, else the ending of the name. */
+struct upload_params_words {
+  const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate;
+};
 struct upload_params {
   char name[128]; /* for errors: UTF-8 that can be shown, no folders */
   enum px_read_format format;
@@ -18,8 +21,10 @@ struct upload_params {
   enum store_on_duplicate on_duplicate;
 };
 /* UNSUPPORTED_MEDIA when no format can be told; BAD_FIELD names a word. */
-enum px_status upload_params_read(const struct upload_params_words *words, struct upload_params *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status upload_params_read(const struct upload_params_words *words,
+                                  struct upload_params *out, struct px_err *err) PX_MUST_CHECK;
 /* Absent: false; "": true, as in ?async. */
-enum px_status upload_params_flag(const char *name, const char *text, bool *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status upload_params_flag(const char *name, const char *text, bool *out,
+                                  struct px_err *err) PX_MUST_CHECK;
 
 #endif

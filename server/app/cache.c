@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What was found out a moment ago: see cache.h. */
 #include "server/app/cache.h"
 
@@ -10,7 +11,10 @@
 
 enum { SLOTS = 256, KEY_MAX = 48 };
 
-struct slot { char key[KEY_MAX], text[RECENT_TEXT_MAX]; int64_t stamp; };
+struct slot {
+  char key[KEY_MAX], text[RECENT_TEXT_MAX];
+  int64_t stamp;
+};
 struct cache {
   pthread_mutex_t lock;
   struct slot slots[SLOTS];
@@ -37,7 +41,8 @@ static struct slot *slot_of(struct cache *r, const char *key) {
 bool cache_get(struct cache *r, const char *key, int64_t stamp, struct px_buf *text) {
   struct slot *slot = slot_of(r, key);
   pthread_mutex_lock(&r->lock);
-  const bool known = slot->stamp == stamp && strcmp(slot->key, key) == 0 && px_buf_puts(text, slot->text) == PX_OK;
+  const bool known =
+    slot->stamp == stamp && strcmp(slot->key, key) == 0 && px_buf_puts(text, slot->text) == PX_OK;
   pthread_mutex_unlock(&r->lock);
   return known;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was found out a moment ago and is asked again and again: a short text by
  * key, good as long as its stamp is (a version, a stretch of time). A fixed

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Free space: see diskspace.h. */
 #include "server/app/diskspace.h"
 
@@ -9,9 +10,12 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-enum { MIB_BYTES = 1 << 20, STEP_BYTES = 1 << 20 }; /* a claim grows, and a volume is looked at again, by such steps */
+/* a claim grows, and a volume is looked at again, by such steps */
+enum { MIB_BYTES = 1 << 20, STEP_BYTES = 1 << 20 };
 static const uint64_t USUAL_FLOOR_BYTES = 1 << 30;
-static const char *const NAME[DISKSPACE_PLACES_N] = { [DISKSPACE_SPOOL] = "spool", [DISKSPACE_DB] = "database" };
+static const char *const NAME[DISKSPACE_PLACES_N] = {
+  [DISKSPACE_SPOOL] = "spool", [DISKSPACE_DB] = "database"
+};
 
 struct diskspace {
   const char *folder[DISKSPACE_PLACES_N];
@@ -21,12 +25,15 @@ struct diskspace {
   uint64_t promised[DISKSPACE_PLACES_N];
 };
 
-enum px_status diskspace_new(const struct diskspace_options *options, struct diskspace **out, struct px_err *err) {
+enum px_status diskspace_new(const struct diskspace_options *options, struct diskspace **out,
+                             struct px_err *err) {
   struct diskspace *room = calloc(1, sizeof *room);
   if (!room) return px_fail(err, PX_E_NO_MEMORY, "room");
-  *room = (struct diskspace){ .folder = { options->spool_dir, options->db_volume }, .floor_bytes = options->floor_bytes };
+  *room = (struct diskspace){ .folder = { options->spool_dir, options->db_volume },
+                              .floor_bytes = options->floor_bytes };
   struct stat spool, db;
-  room->together = stat(options->spool_dir, &spool) == 0 && stat(options->db_volume, &db) == 0 && spool.st_dev == db.st_dev;
+  room->together = stat(options->spool_dir, &spool) == 0 && stat(options->db_volume, &db) == 0 &&
+                   spool.st_dev == db.st_dev;
   pthread_mutex_init(&room->lock, NULL);
   *out = room;
   return PX_OK;
@@ -38,15 +45,19 @@ void diskspace_free(struct diskspace *room) {
   free(room);
 }
 
-/* Under the lock. What is written in one place is missing in the other when they are on one volume. */
-static bool look(const struct diskspace *room, enum diskspace_place place, struct diskspace_volume *out) {
+/* Under the lock. What is written in one place is missing in the other when they are on one
+ * volume. */
+static bool look(const struct diskspace *room, enum diskspace_place place,
+                 struct diskspace_volume *out) {
   struct statvfs vfs;
   if (!*room->folder[place] || statvfs(room->folder[place], &vfs) != 0) return false;
   const uint64_t all = (uint64_t)vfs.f_blocks * vfs.f_frsize, twentieth = all / 20;
   const uint64_t usual = twentieth < USUAL_FLOOR_BYTES ? twentieth : USUAL_FLOOR_BYTES;
-  *out = (struct diskspace_volume){ .name = NAME[place], .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize,
-                               .floor_bytes = room->floor_bytes ? room->floor_bytes : usual };
-  for (int i = 0; i < DISKSPACE_PLACES_N; i++) out->promised_bytes += i == (int)place || room->together ? room->promised[i] : 0;
+  *out = (struct diskspace_volume){ .name = NAME[place],
+                                    .free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize,
+                                    .floor_bytes = room->floor_bytes ? room->floor_bytes : usual };
+  for (int i = 0; i < DISKSPACE_PLACES_N; i++)
+    out->promised_bytes += i == (int)place || room->together ? room->promised[i] : 0;
   out->low = out->free_bytes < out->floor_bytes;
   return true;
 }
@@ -54,7 +65,8 @@ static bool look(const struct diskspace *room, enum diskspace_place place, struc
 int diskspace_look(struct diskspace *room, struct diskspace_volume volumes[DISKSPACE_PLACES_N]) {
   int n = 0;
   pthread_mutex_lock(&room->lock);
-  for (int i = 0; i < DISKSPACE_PLACES_N; i++) n += look(room, (enum diskspace_place)i, &volumes[n]);
+  for (int i = 0; i < DISKSPACE_PLACES_N; i++)
+    n += look(room, (enum diskspace_place)i, &volumes[n]);
   pthread_mutex_unlock(&room->lock);
   return n;
 }
@@ -74,17 +86,24 @@ uint64_t diskspace_db_left(struct diskspace *room) {
   return left < INT64_MAX ? left : INT64_MAX;
 }
 
-static enum px_status refuse(const struct diskspace_volume *v, uint64_t wanted, struct px_err *err) {
+static enum px_status refuse(const struct diskspace_volume *v, uint64_t wanted,
+                             struct px_err *err) {
   px_fail(err, PX_E_NO_SPACE, "the %s volume is too full for this request", v->name);
-  px_fail_hint(err, "The %s volume has %llu MiB free, of which %llu are kept for running work and %llu are promised to requests "
-                   "under way; this one needs %llu. Send it again when there is room; nothing acknowledged was lost.", v->name,
-              (unsigned long long)(v->free_bytes / MIB_BYTES), (unsigned long long)(v->floor_bytes / MIB_BYTES),
-              (unsigned long long)(v->promised_bytes / MIB_BYTES), (unsigned long long)(wanted / MIB_BYTES));
+  px_fail_hint(err,
+               "The %s volume has %llu MiB free, of which %llu are kept for running work and %llu "
+               "are promised to requests "
+               "under way; this one needs %llu. Send it again when there is room; nothing "
+               "acknowledged was lost.",
+               v->name, (unsigned long long)(v->free_bytes / MIB_BYTES),
+               (unsigned long long)(v->floor_bytes / MIB_BYTES),
+               (unsigned long long)(v->promised_bytes / MIB_BYTES),
+               (unsigned long long)(wanted / MIB_BYTES));
   return PX_E_NO_SPACE;
 }
 
 /* Under the lock. */
-static enum px_status check(const struct diskspace *room, const uint64_t more[DISKSPACE_PLACES_N], uint64_t parts_bytes, struct px_err *err) {
+static enum px_status check(const struct diskspace *room, const uint64_t more[DISKSPACE_PLACES_N],
+                            uint64_t parts_bytes, struct px_err *err) {
   for (int i = 0; i < DISKSPACE_PLACES_N; i++) {
     struct diskspace_volume volume;
     if (!look(room, (enum diskspace_place)i, &volume)) continue;
@@ -96,8 +115,9 @@ static enum px_status check(const struct diskspace *room, const uint64_t more[DI
   return PX_OK;
 }
 
-static enum px_status claim_locked(struct diskspace *room, struct diskspace_claim *claim, const uint64_t more[DISKSPACE_PLACES_N],
-                                   uint64_t parts_bytes, struct px_err *err) {
+static enum px_status claim_locked(struct diskspace *room, struct diskspace_claim *claim,
+                                   const uint64_t more[DISKSPACE_PLACES_N], uint64_t parts_bytes,
+                                   struct px_err *err) {
   const enum px_status status = check(room, more, parts_bytes, err);
   for (int i = 0; i < DISKSPACE_PLACES_N && !status; i++) {
     claim->bytes[i] += more[i];
@@ -106,21 +126,26 @@ static enum px_status claim_locked(struct diskspace *room, struct diskspace_clai
   return status;
 }
 
-enum px_status diskspace_claim(struct diskspace *room, struct diskspace_claim *claim, uint64_t spool_bytes, uint64_t db_bytes,
-                          uint64_t parts_bytes, struct px_err *err) {
-  const uint64_t more[DISKSPACE_PLACES_N] = { [DISKSPACE_SPOOL] = spool_bytes, [DISKSPACE_DB] = db_bytes };
+enum px_status diskspace_claim(struct diskspace *room, struct diskspace_claim *claim,
+                               uint64_t spool_bytes, uint64_t db_bytes, uint64_t parts_bytes,
+                               struct px_err *err) {
+  const uint64_t more[DISKSPACE_PLACES_N] = {
+    [DISKSPACE_SPOOL] = spool_bytes, [DISKSPACE_DB] = db_bytes
+  };
   pthread_mutex_lock(&room->lock);
   const enum px_status status = claim_locked(room, claim, more, parts_bytes, err);
   pthread_mutex_unlock(&room->lock);
   return status;
 }
 
-static enum px_status check_floor(const struct diskspace *room, enum diskspace_place place, struct px_err *err) {
+static enum px_status check_floor(const struct diskspace *room, enum diskspace_place place,
+                                  struct px_err *err) {
   struct diskspace_volume volume;
   return look(room, place, &volume) && volume.low ? refuse(&volume, 0, err) : PX_OK;
 }
 
-enum px_status diskspace_use(struct diskspace *room, struct diskspace_claim *claim, enum diskspace_place place, uint64_t bytes, struct px_err *err) {
+enum px_status diskspace_use(struct diskspace *room, struct diskspace_claim *claim,
+                             enum diskspace_place place, uint64_t bytes, struct px_err *err) {
   enum px_status status = PX_OK;
   pthread_mutex_lock(&room->lock);
   claim->unchecked += bytes;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Room for what requests write: the volumes that they fill must keep a floor of
  * free space, so that running jobs and the database can go on when uploads and
@@ -22,18 +23,21 @@
 
 struct diskspace_options {
   const char *spool_dir;
-  const char *db_volume;   /* a folder on the database's volume; "" when it cannot be seen from here */
-  uint64_t floor_bytes;    /* 0: 1 GiB, or 5% of a smaller volume */
+  /* a folder on the database's volume; "" when it cannot be seen from here */
+  const char *db_volume;
+  uint64_t floor_bytes; /* 0: 1 GiB, or 5% of a smaller volume */
 };
 struct diskspace;
 /* The strings are borrowed. */
-enum px_status diskspace_new(const struct diskspace_options *options, struct diskspace **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status diskspace_new(const struct diskspace_options *options, struct diskspace **out,
+                             struct px_err *err) PX_MUST_CHECK;
 void diskspace_free(struct diskspace *room);
 
 enum diskspace_place { DISKSPACE_SPOOL, DISKSPACE_DB, DISKSPACE_PLACES_N };
 struct diskspace_volume {
   const char *name; /* "spool", "database" */
-  uint64_t free_bytes, floor_bytes, promised_bytes; /* promised: by this process, on the volume */
+  /* promised: by this process, on the volume */
+  uint64_t free_bytes, floor_bytes, promised_bytes;
   bool low;
 };
 /* Those that can be seen; returns how many. */
@@ -44,15 +48,19 @@ bool diskspace_sees_db(const struct diskspace *room);
 uint64_t diskspace_db_left(struct diskspace *room);
 
 /* All zero is an empty claim. */
-struct diskspace_claim { uint64_t bytes[DISKSPACE_PLACES_N], unchecked; };
-/* Promises so many bytes more. NO_SPACE when a volume would keep less than its floor, counting all promises and
- * `parts_bytes`: what uploads in parts still need of the database's volume. */
-enum px_status diskspace_claim(struct diskspace *room, struct diskspace_claim *claim, uint64_t spool_bytes, uint64_t db_bytes,
-                          uint64_t parts_bytes, struct px_err *err) PX_MUST_CHECK;
-/* So many bytes are about to be written: they leave the claim, which grows first if it is too small. NO_SPACE also when the
- * floor was reached meanwhile, by whatever filled the volume. */
-enum px_status diskspace_use(struct diskspace *room, struct diskspace_claim *claim, enum diskspace_place place, uint64_t bytes, struct px_err *err)
-  PX_MUST_CHECK;
+struct diskspace_claim {
+  uint64_t bytes[DISKSPACE_PLACES_N], unchecked;
+};
+/* Promises so many bytes more. NO_SPACE when a volume would keep less than its floor, counting all
+ * promises and `parts_bytes`: what uploads in parts still need of the database's volume. */
+enum px_status diskspace_claim(struct diskspace *room, struct diskspace_claim *claim,
+                               uint64_t spool_bytes, uint64_t db_bytes, uint64_t parts_bytes,
+                               struct px_err *err) PX_MUST_CHECK;
+/* So many bytes are about to be written: they leave the claim, which grows first if it is too
+ * small. NO_SPACE also when the floor was reached meanwhile, by whatever filled the volume. */
+enum px_status diskspace_use(struct diskspace *room, struct diskspace_claim *claim,
+                             enum diskspace_place place, uint64_t bytes,
+                             struct px_err *err) PX_MUST_CHECK;
 void diskspace_end(struct diskspace *room, struct diskspace_claim *claim);
 
 #endif

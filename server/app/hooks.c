@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The hooks of http: see hooks.h. */
 #include "server/app/hooks.h"
 
@@ -13,7 +14,8 @@ static void committed(struct service *service, const struct http_reply *reply) {
 
 static enum px_status spool(struct service *service, uint64_t bytes, int *fd, struct px_err *err) {
   struct diskspace_claim claim = { 0 };
-  enum px_status status = diskspace_use(service_diskspace(service), &claim, DISKSPACE_SPOOL, bytes, err);
+  enum px_status status =
+    diskspace_use(service_diskspace(service), &claim, DISKSPACE_SPOOL, bytes, err);
   diskspace_end(service_diskspace(service), &claim);
   return status || *fd >= 0 ? status : service_spool(service, fd, err);
 }

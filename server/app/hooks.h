@@ -1,4 +1,6 @@
-/* What this server does for http (struct http_hooks): tokens, the work pool, long polls, idempotency, space, counters. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this server does for http (struct http_hooks): tokens, the work pool, long polls,
+ * idempotency, space, counters. */
 #ifndef PX_SERVER_APP_HOOKS_H
 #define PX_SERVER_APP_HOOKS_H
 

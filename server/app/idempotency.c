@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Requests with an Idempotency-Key: see idempotency.h. */
 #include "server/app/idempotency.h"
 
@@ -20,7 +21,8 @@ bool idempotency_asked(const struct http_request *req) {
 }
 
 /* A string of RFC 8941 in its quotes, or the same characters bare, as most clients send it. */
-static enum px_status read_key(const struct http_request *req, char key[STORE_ONCE_KEY_MAX], struct px_err *err) {
+static enum px_status read_key(const struct http_request *req, char key[STORE_ONCE_KEY_MAX],
+                               struct px_err *err) {
   const char *text = http_header(req, "Idempotency-Key");
   const bool quoted = *text == '"';
   size_t n = 0;
@@ -31,16 +33,19 @@ static enum px_status read_key(const struct http_request *req, char key[STORE_ON
   }
   key[n] = '\0';
   if (n > 0 && strcmp(text, quoted ? "\"" : "") == 0) return PX_OK;
-  px_fail(err, PX_E_BAD_REQUEST, "Idempotency-Key must be 1 to %d printable ASCII characters, best in quotes",
+  px_fail(err, PX_E_BAD_REQUEST,
+          "Idempotency-Key must be 1 to %d printable ASCII characters, best in quotes",
           STORE_ONCE_KEY_MAX - 1);
   px_fail_hint(err, "A random UUID for each new request is a good key.");
   return PX_E_BAD_REQUEST;
 }
 
-/* Everything that says what the request is to do. Lengths in front, so that no two requests read alike. */
-static enum px_status fingerprint(const struct http_request *req, uint8_t out[PX_SHA256_BYTES], struct px_err *err) {
-  static const char *const HEADERS[] = { "Content-Type", "Content-Encoding", "Prefer", "X-Filename", "Upload-Length",
-                                         "Upload-Metadata" };
+/* Everything that says what the request is to do. Lengths in front, so that no two requests read
+ * alike. */
+static enum px_status fingerprint(const struct http_request *req, uint8_t out[PX_SHA256_BYTES],
+                                  struct px_err *err) {
+  static const char *const HEADERS[] = { "Content-Type", "Content-Encoding", "Prefer",
+                                         "X-Filename",   "Upload-Length",    "Upload-Metadata" };
   enum { HEADERS_N = sizeof HEADERS / sizeof *HEADERS };
   const char *parts[3 + HEADERS_N] = { req->method, req->path, req->query_text };
   for (size_t i = 0; i < HEADERS_N; i++) {
@@ -63,16 +68,19 @@ static enum px_status fingerprint(const struct http_request *req, uint8_t out[PX
 
 /* --- the answer as it is stored: {type, etag, headers: [[name, value], ...]} --- */
 
-static enum px_status write_head(const struct http_reply *reply, struct px_buf *out, struct px_err *err) {
+static enum px_status write_head(const struct http_reply *reply, struct px_buf *out,
+                                 struct px_err *err) {
   json_t *headers = json_array();
   bool whole = headers && !reply->lacking;
   for (size_t i = 0; whole && i < reply->headers_n; i++)
-    whole = json_array_append_new(headers, json_pack("[s s]", reply->headers[i].name, reply->headers[i].value)) == 0;
+    whole = json_array_append_new(headers, json_pack("[s s]", reply->headers[i].name,
+                                                     reply->headers[i].value)) == 0;
   if (!whole) {
     json_decref(headers);
     return px_fail(err, PX_E_NO_MEMORY, "the answer's headers");
   }
-  json_t *head = json_pack("{s:s* s:s* s:o}", "type", reply->media_type, "etag", reply->etag, "headers", headers);
+  json_t *head = json_pack("{s:s* s:s* s:o}", "type", reply->media_type, "etag", reply->etag,
+                           "headers", headers);
   char *text = head ? px_json_dumps(head, JSON_COMPACT) : NULL;
   json_decref(head);
   const enum px_status status = text ? px_buf_puts(out, text) : PX_E_NO_MEMORY;
@@ -84,8 +92,8 @@ static const char *keep_text(struct http_request *req, const json_t *text) {
   return json_is_string(text) ? px_arena_str(req->arena, json_string_value(text)) : NULL;
 }
 
-static enum px_status replay(struct http_request *req, struct http_reply *reply, struct store_answer *answer,
-                             struct px_err *err) {
+static enum px_status replay(struct http_request *req, struct http_reply *reply,
+                             struct store_answer *answer, struct px_err *err) {
   json_t *head = px_json_parse(answer->head.data, answer->head.len, 0, NULL), *pair;
   if (!head) return px_fail(err, PX_E_INTERNAL, "the stored answer does not parse");
   reply->status = answer->status;
@@ -93,7 +101,8 @@ static enum px_status replay(struct http_request *req, struct http_reply *reply,
   reply->etag = keep_text(req, json_object_get(head, "etag"));
   size_t i;
   json_array_foreach(json_object_get(head, "headers"), i, pair)
-    http_reply_header(reply, keep_text(req, json_array_get(pair, 0)), keep_text(req, json_array_get(pair, 1)));
+    http_reply_header(reply, keep_text(req, json_array_get(pair, 0)),
+                      keep_text(req, json_array_get(pair, 1)));
   http_reply_header(reply, "Idempotent-Replayed", "true");
   reply->body = answer->body;
   answer->body = PX_BUF(0);
@@ -103,7 +112,10 @@ static enum px_status replay(struct http_request *req, struct http_reply *reply,
 
 /* --- carrying it out --- */
 
-struct work { struct http_request *req; struct http_reply *reply; };
+struct work {
+  struct http_request *req;
+  struct http_reply *reply;
+};
 
 static enum px_status handle(void *ctx, struct store_answer *answer, struct px_err *err) {
   const struct work *work = ctx;
@@ -120,7 +132,8 @@ static enum px_status handle(void *ctx, struct store_answer *answer, struct px_e
   return status;
 }
 
-static enum px_status handle_once(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+static enum px_status handle_once(struct http_request *req, struct http_reply *reply,
+                                  struct px_err *err) {
   struct store *store = NULL;
   struct store_once once;
   struct store_answer answer = { 0, PX_BUF(HEAD_MAX_BYTES), PX_BUF(BODY_MAX_BYTES) };
@@ -141,6 +154,7 @@ static enum px_status handle_once(struct http_request *req, struct http_reply *r
   return status;
 }
 
-enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) {
+enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply,
+                                  struct px_err *err) {
   return idempotency_asked(req) ? handle_once(req, reply, err) : http_handle(req, reply, err);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Idempotency-Key: a POST that carries one is carried out once, however often it
  * is sent (draft-ietf-httpapi-idempotency-key-header-07). The answer is stored
@@ -15,7 +16,9 @@
 
 /* Whether the request has such a key. */
 bool idempotency_asked(const struct http_request *req);
-/* http_handle, or the stored answer where the key was seen before. BAD_REQUEST for a key that is none. */
-enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply, struct px_err *err) PX_MUST_CHECK;
+/* http_handle, or the stored answer where the key was seen before. BAD_REQUEST for a key that is
+ * none. */
+enum px_status idempotency_handle(struct http_request *req, struct http_reply *reply,
+                                  struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Long polls: see longpoll.h. */
 #include "server/app/longpoll.h"
 
@@ -11,8 +12,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/log.h"
-#include "lib/store/jobs.h"
 #include "lib/redis/queue.h"
+#include "lib/store/jobs.h"
 #include "lib/store/store.h"
 #include "server/http/http.h"
 
@@ -25,7 +26,12 @@ struct held {
 };
 
 /* The jobs waited for, copied so that the query runs without the lock. */
-struct look { char ids[WAIT_MAX][STORE_ID_MAX]; const char *pointers[WAIT_MAX]; int64_t versions[WAIT_MAX]; bool final[WAIT_MAX]; };
+struct look {
+  char ids[WAIT_MAX][STORE_ID_MAX];
+  const char *pointers[WAIT_MAX];
+  int64_t versions[WAIT_MAX];
+  bool final[WAIT_MAX];
+};
 
 struct longpoll {
   struct longpoll_options options;
@@ -33,12 +39,12 @@ struct longpoll {
   struct queue *queue;
   pthread_mutex_t lock;
   pthread_t thread;
-  int kick_fd;              /* readable: look now */
-  bool stopping, ending;    /* the thread ends; every wait ends at once */
+  int kick_fd;           /* readable: look now */
+  bool stopping, ending; /* the thread ends; every wait ends at once */
   struct held held[WAIT_MAX];
   size_t n;
-  int64_t heard_ms;         /* when it looked last whether the clients are still there */
-  struct look *look;        /* the thread's */
+  int64_t heard_ms;  /* when it looked last whether the clients are still there */
+  struct look *look; /* the thread's */
 };
 
 static void kick(struct longpoll *w) {
@@ -59,7 +65,8 @@ static size_t copy_ids(struct longpoll *w, struct look *look) {
 
 /* Requests are only added at the end and only removed here, so the first
  * looked_n are still those that were copied. */
-static void resume_changed(struct longpoll *w, const struct look *look, size_t looked_n, bool versions_known) {
+static void resume_changed(struct longpoll *w, const struct look *look, size_t looked_n,
+                           bool versions_known) {
   const int64_t now = px_clock_ms();
   pthread_mutex_lock(&w->lock);
   size_t kept = 0;
@@ -73,8 +80,9 @@ static void resume_changed(struct longpoll *w, const struct look *look, size_t l
   pthread_mutex_unlock(&w->lock);
 }
 
-/* libmicrohttpd does not look at a connection that sleeps: a client that has gone would keep its place until its time is
- * over. Its wait ends now, and what is answered to nobody ends the connection. */
+/* libmicrohttpd does not look at a connection that sleeps: a client that has gone would keep its
+ * place until its time is over. Its wait ends now, and what is answered to nobody ends the
+ * connection. */
 static void end_of_gone(struct longpoll *w) {
   const int64_t now = px_clock_ms();
   if (now - w->heard_ms < POLL_MS) return;
@@ -108,13 +116,15 @@ static void *wait_main(void *arg) {
   while (!has_to_stop(w)) {
     queue_wait_changed(w->queue, next_ms(w), w->kick_fd);
     uint64_t kicks;
-    if (read(w->kick_fd, &kicks, sizeof kicks) < 0) kicks = 0; /* empty: Redis or the time woke us */
+    /* empty: Redis or the time woke us */
+    if (read(w->kick_fd, &kicks, sizeof kicks) < 0) kicks = 0;
     const size_t n = copy_ids(w, look);
     struct px_err err = { 0 };
     enum px_status status = PX_OK;
     if (n && w->options.silent && atomic_load(w->options.silent))
       status = px_fail(&err, PX_E_UNAVAILABLE, "the database does not answer");
-    if (n && !status) status = store_job_versions(w->store, look->pointers, n, look->versions, look->final, &err);
+    if (n && !status)
+      status = store_job_versions(w->store, look->pointers, n, look->versions, look->final, &err);
     if (status) px_log_err("waiter_failed", &err, "requests", PX_I(n));
     end_of_gone(w);
     resume_changed(w, look, n, n && !status);
@@ -122,7 +132,8 @@ static void *wait_main(void *arg) {
   return NULL;
 }
 
-enum px_status longpoll_new(const struct longpoll_options *options, struct longpoll **out, struct px_err *err) {
+enum px_status longpoll_new(const struct longpoll_options *options, struct longpoll **out,
+                            struct px_err *err) {
   struct longpoll *w = calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "waiter");
   w->options = *options;
@@ -164,8 +175,8 @@ void longpoll_free(struct longpoll *w) {
   free(w);
 }
 
-enum px_status longpoll_put(struct longpoll *w, struct http_request *req, const char *job, int64_t version, int wait_ms,
-                        struct px_err *err) {
+enum px_status longpoll_put(struct longpoll *w, struct http_request *req, const char *job,
+                            int64_t version, int wait_ms, struct px_err *err) {
   enum px_status status = PX_OK;
   pthread_mutex_lock(&w->lock);
   if (w->n == WAIT_MAX) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counters of the server for GET /metrics (Prometheus text format 0.0.4), in
  * base units and without ids. Thread safe: atomics.
@@ -11,9 +12,11 @@
 #include "server/http/http.h"
 
 /* One answered request. route: its index in the table, or -1. */
-void metrics_request(int route, int status, double seconds, uint64_t received_bytes, uint64_t sent_bytes);
+void metrics_request(int route, int status, double seconds, uint64_t received_bytes,
+                     uint64_t sent_bytes);
 void metrics_uploaded(uint64_t bytes, uint64_t steps, double seconds);
 /* Appends everything; the routes name their operations. */
-enum px_status metrics_print(const struct http_route *routes, int in_flight, struct px_buf *out) PX_MUST_CHECK;
+enum px_status metrics_print(const struct http_route *routes, int in_flight,
+                             struct px_buf *out) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether database and Redis answer: see pulse.h. */
 #include "server/app/pulse.h"
 
@@ -10,7 +11,8 @@
 #include "lib/redis/queue.h"
 #include "lib/store/store.h"
 
-/* A failure that took less than SILENT_MS is an answer: of a database that is away, say, which costs nobody a wait. */
+/* A failure that took less than SILENT_MS is an answer: of a database that is away, say, which
+ * costs nobody a wait. */
 enum { PAUSE_MS = 500, REDIS_MS = 1000, ANSWER_MS = 2000, SILENT_MS = 1000 };
 
 struct pulse {
@@ -63,7 +65,8 @@ static void pulse_free(struct pulse *p) {
   free(p);
 }
 
-enum px_status pulse_start(const char *db_url, const char *redis_url, struct pulse **out, struct px_err *err) {
+enum px_status pulse_start(const char *db_url, const char *redis_url, struct pulse **out,
+                           struct px_err *err) {
   struct pulse *p = calloc(1, sizeof *p);
   if (!p) return px_fail(err, PX_E_NO_MEMORY, "watching the database");
   pthread_mutex_init(&p->lock, NULL);
@@ -73,7 +76,8 @@ enum px_status pulse_start(const char *db_url, const char *redis_url, struct pul
   if (!status) {
     store_set_answer(p->store, ANSWER_MS);
     look_at_redis(p);
-    if (pthread_create(&p->thread, NULL, pulse_main, p) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+    if (pthread_create(&p->thread, NULL, pulse_main, p) != 0)
+      status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
   }
   if (status) pulse_free(p);
   else *out = p;

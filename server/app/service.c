@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What handlers share: see service.h. */
 #include "server/app/service.h"
 
@@ -18,10 +19,10 @@
 #include "lib/base/text.h"
 #include "lib/store/store.h"
 #include "lib/store/uploads.h"
-#include "server/app/workpool.h"
+#include "server/app/longpoll.h"
 #include "server/app/pulse.h"
 #include "server/app/token_cache.h"
-#include "server/app/longpoll.h"
+#include "server/app/workpool.h"
 
 enum { TOKEN_BYTES = 32, LIVE_MS = 250 };
 static const char TOKEN_PREFIX[] = "pxa_";
@@ -42,7 +43,8 @@ struct service {
 
 static void close_store(void *store) { store_close(store); }
 
-enum px_status service_new(const struct service_options *options, struct service **out, struct px_err *err) {
+enum px_status service_new(const struct service_options *options, struct service **out,
+                           struct px_err *err) {
   struct service *s = calloc(1, sizeof *s);
   if (!s) return px_fail(err, PX_E_NO_MEMORY, "service");
   s->options = *options;
@@ -52,13 +54,15 @@ enum px_status service_new(const struct service_options *options, struct service
   if (!s->has_key) status = px_fail(err, PX_E_NO_MEMORY, "a key for connections");
   if (!status && !(s->tokens = token_cache_new(options->rate_per_s, options->rate_burst)))
     status = px_fail(err, PX_E_NO_MEMORY, "tokens");
-  if (!status && !(s->recent = cache_new())) status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
+  if (!status && !(s->recent = cache_new()))
+    status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
   if (!status) status = diskspace_new(&options->room, &s->room, err);
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
   if (!status) status = pulse_start(options->db_url, options->redis_url, &s->pulse, err);
   if (!status) status = workpool_new(options->work_threads, &s->workpool, err);
   if (!status) {
-    const struct longpoll_options polls = { options->db_url, options->redis_url, pulse_silent(s->pulse) };
+    const struct longpoll_options polls = { options->db_url, options->redis_url,
+                                            pulse_silent(s->pulse) };
     status = longpoll_new(&polls, &s->longpoll, err);
   }
   if (status) {
@@ -89,18 +93,23 @@ void service_free(struct service *s) {
 
 const struct service_options *service_options(const struct service *s) { return &s->options; }
 
-struct diskspace *service_diskspace(struct service *s) { return s->room; }
+struct diskspace *service_diskspace(struct service *s) {
+  return s->room;
+}
 
-enum px_status service_claim(struct service *s, struct store *store, struct diskspace_claim *claim, uint64_t spool_bytes,
-                             uint64_t db_bytes, struct px_err *err) {
+enum px_status service_claim(struct service *s, struct store *store, struct diskspace_claim *claim,
+                             uint64_t spool_bytes, uint64_t db_bytes, struct px_err *err) {
   uint64_t promised = 0;
-  const enum px_status status = diskspace_sees_db(s->room) ? store_uploads_promised(store, &promised, err) : PX_OK;
+  const enum px_status status =
+    diskspace_sees_db(s->room) ? store_uploads_promised(store, &promised, err) : PX_OK;
   return status ? status : diskspace_claim(s->room, claim, spool_bytes, db_bytes, promised, err);
 }
 
-enum px_status service_store(struct service *s, bool patient, struct store **out, struct px_err *err) {
+enum px_status service_store(struct service *s, bool patient, struct store **out,
+                             struct px_err *err) {
   struct store *store = pthread_getspecific(s->store_key);
-  if (!patient && atomic_load(pulse_silent(s->pulse))) return px_fail(err, PX_E_UNAVAILABLE, "the database does not answer");
+  if (!patient && atomic_load(pulse_silent(s->pulse)))
+    return px_fail(err, PX_E_UNAVAILABLE, "the database does not answer");
   if (!store) {
     const enum px_status status = store_new(s->options.db_url, "proxact-server", &store, err);
     if (status) return status;
@@ -134,7 +143,9 @@ bool service_job_progress(struct service *s, const char *job, struct px_buf *jso
   return any;
 }
 
-struct cache *service_cache(struct service *s) { return s->recent; }
+struct cache *service_cache(struct service *s) {
+  return s->recent;
+}
 
 void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_lock(&s->queue_lock);
@@ -142,8 +153,8 @@ void service_job_changed(struct service *s, const char *job) {
   pthread_mutex_unlock(&s->queue_lock);
 }
 
-static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_BYTES], enum token_cache_answer *answer,
-                              struct px_err *err) {
+static enum px_status look_up(struct service *s, const uint8_t digest[PX_SHA256_BYTES],
+                              enum token_cache_answer *answer, struct px_err *err) {
   struct store *store = NULL;
   enum px_status status = service_store(s, false, &store, err);
   if (!status) status = store_token_check(store, digest, err);
@@ -156,7 +167,8 @@ enum px_status service_authorize(struct service *s, const char *authorization, u
                                  uint8_t digest[PX_SHA256_BYTES], struct px_err *err) {
   if (!authorization) return px_fail(err, PX_E_UNAUTHORIZED, "there is no Authorization header");
   if (strncasecmp(authorization, "Bearer ", 7) != 0)
-    return px_fail(err, PX_E_UNAUTHORIZED, "the Authorization header does not begin with 'Bearer '");
+    return px_fail(err, PX_E_UNAUTHORIZED,
+                   "the Authorization header does not begin with 'Bearer '");
   const char *token = authorization + 7 + strspn(authorization + 7, " ");
   uint8_t given[PX_SHA256_BYTES];
   px_digest_sha256(token, strlen(token), given);
@@ -165,18 +177,21 @@ enum px_status service_authorize(struct service *s, const char *authorization, u
     const enum px_status status = look_up(s, given, &answer, err);
     if (status) return status;
   }
-  if (answer == TOKENS_BAD) return px_fail(err, PX_E_UNAUTHORIZED, "this token is not known, or has expired");
+  if (answer == TOKENS_BAD)
+    return px_fail(err, PX_E_UNAUTHORIZED, "this token is not known, or has expired");
   if (answer == TOKENS_TOO_MANY_UNKNOWN)
     return px_fail(err, PX_E_RATE_LIMITED, "too many unknown tokens have come from this address");
   memcpy(digest, given, sizeof given);
   if (answer == TOKENS_GOOD) return PX_OK;
-  return px_fail(err, PX_E_RATE_LIMITED, "this token sends more than %lld requests a second", (long long)s->options.rate_per_s);
+  return px_fail(err, PX_E_RATE_LIMITED, "this token sends more than %lld requests a second",
+                 (long long)s->options.rate_per_s);
 }
 
-enum px_status service_token_create(struct store *store, const char *name, char token[SERVICE_TOKEN_MAX],
-                                    struct px_err *err) {
+enum px_status service_token_create(struct store *store, const char *name,
+                                    char token[SERVICE_TOKEN_MAX], struct px_err *err) {
   uint8_t bytes[TOKEN_BYTES], digest[PX_SHA256_BYTES];
-  if (px_secret_random(bytes, sizeof bytes)) return px_fail(err, PX_E_IO, "the system gave no random bytes");
+  if (px_secret_random(bytes, sizeof bytes))
+    return px_fail(err, PX_E_IO, "the system gave no random bytes");
   char text[SERVICE_TOKEN_MAX];
   snprintf(text, sizeof text, "%s", TOKEN_PREFIX);
   px_text_hex(bytes, sizeof bytes, text + sizeof TOKEN_PREFIX - 1);
@@ -190,14 +205,17 @@ enum px_status service_spool(struct service *s, int *fd, struct px_err *err) {
   return px_scratch_file(s->options.spool_dir, fd, err);
 }
 
-enum px_status service_run_later(struct service *s, struct http_request *req, bool begun, struct px_err *err) {
+enum px_status service_run_later(struct service *s, struct http_request *req, bool begun,
+                                 struct px_err *err) {
   return workpool_put(s->workpool, req, begun, err);
 }
 
-struct workpool_load service_load(struct service *s, int lane) { return workpool_load(s->workpool, lane); }
+struct workpool_load service_load(struct service *s, int lane) {
+  return workpool_load(s->workpool, lane);
+}
 
-enum px_status service_park(struct service *s, struct http_request *req, const char *job, int64_t version, int wait_ms,
-                            struct px_err *err) {
+enum px_status service_park(struct service *s, struct http_request *req, const char *job,
+                            int64_t version, int wait_ms, struct px_err *err) {
   return longpoll_put(s->longpoll, req, job, version, wait_ms, err);
 }
 

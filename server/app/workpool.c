@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The work pool: see workpool.h. */
 #include "server/app/workpool.h"
 
@@ -22,7 +23,9 @@ struct lane {
   uint64_t running[THREADS_MAX]; /* tokens of what is worked on: running_n of them */
 };
 
-struct workpool { struct lane lanes[HTTP_LANES_N]; };
+struct workpool {
+  struct lane lanes[HTTP_LANES_N];
+};
 
 static int running_of(const struct lane *lane, uint64_t token) {
   int n = 0;
@@ -54,7 +57,8 @@ static void leave(struct lane *lane, uint64_t token) {
 
 static void *lane_main(void *arg) {
   struct lane *lane = arg;
-  /* Of this thread and of the helpers that it starts: when processors are short, answers come before long work. */
+  /* Of this thread and of the helpers that it starts: when processors are short, answers come
+   * before long work. */
   if (lane->nice) setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
   pthread_mutex_lock(&lane->lock);
   for (;;) {
@@ -114,7 +118,8 @@ void workpool_free(struct workpool *defer) {
   free(defer);
 }
 
-/* A token's requests have turns one after another, the first of them right after the latest taken; so tokens alternate. */
+/* A token's requests have turns one after another, the first of them right after the latest taken;
+ * so tokens alternate. */
 static void put(struct lane *lane, struct http_request *req) {
   req->turn = lane->turn + 1;
   for (const struct http_request *other = lane->first; other; other = other->next_deferred)
@@ -129,16 +134,19 @@ static void put(struct lane *lane, struct http_request *req) {
 
 static int waiting_of(const struct lane *lane, uint64_t token) {
   int n = 0;
-  for (const struct http_request *req = lane->first; req; req = req->next_deferred) n += req->token == token;
+  for (const struct http_request *req = lane->first; req; req = req->next_deferred)
+    n += req->token == token;
   return n;
 }
 
-enum px_status workpool_put(struct workpool *defer, struct http_request *req, bool begun, struct px_err *err) {
+enum px_status workpool_put(struct workpool *defer, struct http_request *req, bool begun,
+                            struct px_err *err) {
   struct lane *lane = &defer->lanes[req->lane];
   enum px_status status = PX_OK;
   pthread_mutex_lock(&lane->lock);
   if (!begun && waiting_of(lane, req->token) >= DEFER_QUEUE_MAX)
-    status = px_fail(err, PX_E_RATE_LIMITED, "%d requests of this token wait already", DEFER_QUEUE_MAX);
+    status =
+      px_fail(err, PX_E_RATE_LIMITED, "%d requests of this token wait already", DEFER_QUEUE_MAX);
   else put(lane, req);
   pthread_mutex_unlock(&lane->lock);
   return status;

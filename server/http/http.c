@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The life of a request on libmicrohttpd 0.9.75: see http.h. */
 #include "lib/base/arena.h"
 #include "lib/base/buf.h"
@@ -22,8 +23,8 @@
 #include "server/http/http_validate.h"
 
 enum {
-  /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes resident. Bodies come in
-   * pieces of half of it: more makes uploads no faster. */
+  /* libmicrohttpd clears all of it between two requests of a connection, so all of it becomes
+   * resident. Bodies come in pieces of half of it: more makes uploads no faster. */
   CONNECTION_MEMORY_BYTES = 64 << 10,
   ARENA_MAX_BYTES = 256 << 10,
   UNAUTHORIZED_LOG_MS = 10000
@@ -35,7 +36,8 @@ static struct exchange *exchange_of(const struct http_request *req) { return req
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection) {
   struct http *http = cls;
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
   struct conn *conn = info ? info->socket_context : NULL;
   if (!conn || !http_conn_begin(conn)) return NULL;
   struct exchange *x = calloc(1, sizeof *x);
@@ -67,14 +69,18 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 
 static uint64_t declared_bytes(const struct http_request *req) {
   const char *length = http_header(req, "Content-Length");
-  return http_header(req, "Transfer-Encoding") ? UINT64_MAX : length ? strtoull(length, NULL, 10) : 0;
+  return http_header(req, "Transfer-Encoding") ? UINT64_MAX
+         : length                              ? strtoull(length, NULL, 10)
+                                               : 0;
 }
 
 /* What http_recv.c found wrong with the bytes of this very request. */
 static enum px_status check_bytes(const struct exchange *x, struct px_err *err) {
   const struct http_wire *wire = &http_conn_recv(x->conn)->wire;
-  if (x->number > wire->heads) return px_fail(err, PX_E_INTERNAL, "libmicrohttpd has read bytes that were not judged");
-  return wire->code && x->number == wire->heads ? px_fail(err, wire->code, "%s", wire->fault) : PX_OK;
+  if (x->number > wire->heads)
+    return px_fail(err, PX_E_INTERNAL, "libmicrohttpd has read bytes that were not judged");
+  return wire->code && x->number == wire->heads ? px_fail(err, wire->code, "%s", wire->fault)
+                                                : PX_OK;
 }
 
 static void choose_id(struct http_request *req) {
@@ -86,14 +92,16 @@ static void choose_id(struct http_request *req) {
     return;
   }
   uint8_t bytes[8] = { 0 };
-  if (px_secret_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes); /* an id in a log, not a secret */
+  /* an id in a log, not a secret */
+  if (px_secret_random(bytes, sizeof bytes)) memset(bytes, 0, sizeof bytes);
   memcpy(req->id, "req_", 4);
   px_text_hex(bytes, sizeof bytes, req->id + 4);
 }
 
 /* For clients that can only GET and POST: tus 1.0.0, "X-HTTP-Method-Override". */
 static void choose_method(struct exchange *x, const char *method) {
-  const char *meant = strcmp(method, "POST") == 0 ? http_header(&x->req, "X-HTTP-Method-Override") : NULL;
+  const char *meant =
+    strcmp(method, "POST") == 0 ? http_header(&x->req, "X-HTTP-Method-Override") : NULL;
   const bool known = meant && (strcmp(meant, "PATCH") == 0 || strcmp(meant, "DELETE") == 0);
   snprintf(x->method, sizeof x->method, "%s", known ? meant : method);
 }
@@ -101,7 +109,8 @@ static void choose_method(struct exchange *x, const char *method) {
 static enum px_status check_type_json(const struct http_request *req, struct px_err *err) {
   const char *type = http_header(req, "Content-Type");
   const size_t n = type ? strcspn(type, "; ") : 0;
-  if (n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0) return PX_OK;
+  if (n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0)
+    return PX_OK;
   px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the body must be application/json");
   px_fail_hint(err, "With curl: --json '{...}', or -H 'Content-Type: application/json'.");
   return PX_E_UNSUPPORTED_MEDIA;
@@ -123,7 +132,8 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
     case HTTP_STREAM:
       if (declared != UINT64_MAX && declared > x->http->options.max_upload_bytes)
         return px_fail(err, PX_E_TOO_LARGE, "the body has %llu bytes; at most %llu are accepted",
-                       (unsigned long long)declared, (unsigned long long)x->http->options.max_upload_bytes);
+                       (unsigned long long)declared,
+                       (unsigned long long)x->http->options.max_upload_bytes);
       return x->req.route->stream->begin(&x->req, err);
   }
   return PX_OK;
@@ -132,8 +142,9 @@ static enum px_status check_body(struct exchange *x, struct px_err *err) {
 /* A token that is not known yet is looked up. */
 static enum px_status authorize(struct exchange *x, struct px_err *err) {
   http_conn_hold_up(x->conn, true);
-  const enum px_status status = x->http->options.hooks->authorize(x->req.service, http_header(&x->req, "Authorization"),
-                                                            http_conn_address(x->conn), x->req.token_digest, err);
+  const enum px_status status =
+    x->http->options.hooks->authorize(x->req.service, http_header(&x->req, "Authorization"),
+                                      http_conn_address(x->conn), x->req.token_digest, err);
   http_conn_hold_up(x->conn, false);
   memcpy(&x->req.token, x->req.token_digest, sizeof x->req.token);
   return status;
@@ -147,8 +158,8 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
     *query++ = '\0';
     x->req.query_text = query;
   }
-  enum px_status status = http_route_find(x->http->options.routes, x->http->options.routes_n, x->method, x->uri,
-                                          x->req.arena, &x->match, err);
+  enum px_status status = http_route_find(x->http->options.routes, x->http->options.routes_n,
+                                          x->method, x->uri, x->req.arena, &x->match, err);
   x->req.route = x->match.route;
   /* Who may not come in learns nothing of what is inside. */
   if (!status && (!x->req.route || x->req.route->access != HTTP_OPEN)) status = authorize(x, err);
@@ -161,9 +172,13 @@ static enum px_status admit(struct exchange *x, struct px_err *err) {
   memcpy(x->req.params, x->match.params, sizeof x->req.params);
   status = http_route_query(&x->req, x->req.query_text, err);
   /* What only removes compares it; what makes something must not pass over it. */
-  if (!status && http_header(&x->req, "If-Match") && (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
-    status = px_fail(err, PX_E_PRECONDITION_FAILED, "%s has no version here that If-Match could name", x->method);
-  if (!status && x->http->options.hooks->wants_digest(&x->req) && !(x->digest = px_digest_new(PX_DIGEST_SHA256))) status = px_fail(err, PX_E_NO_MEMORY, "digest");
+  if (!status && http_header(&x->req, "If-Match") &&
+      (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
+    status = px_fail(err, PX_E_PRECONDITION_FAILED,
+                     "%s has no version here that If-Match could name", x->method);
+  if (!status && x->http->options.hooks->wants_digest(&x->req) &&
+      !(x->digest = px_digest_new(PX_DIGEST_SHA256)))
+    status = px_fail(err, PX_E_NO_MEMORY, "digest");
   return status ? status : check_body(x, err);
 }
 
@@ -179,13 +194,16 @@ enum px_status http_handle(struct http_request *req, struct http_reply *reply, s
   return status ? status : req->route->handle(req, reply, err);
 }
 
-static bool is_read(const struct exchange *x) { return strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0; }
+static bool is_read(const struct exchange *x) {
+  return strcmp(x->method, "GET") == 0 || strcmp(x->method, "HEAD") == 0;
+}
 
 /* What there was no memory for is not told in part, nor as if it were the client's mistake. */
 static void tell_want_of_memory(struct exchange *x) {
   const bool json = px_json_lacking();
   if (x->failed ? json && px_status_retry(x->failed) == PX_RETRY_NEVER : json || x->reply.lacking)
-    x->failed = px_fail(&x->err, x->failed || is_read(x) ? PX_E_NO_MEMORY : PX_E_UNSETTLED, "no memory for the whole answer");
+    x->failed = px_fail(&x->err, x->failed || is_read(x) ? PX_E_NO_MEMORY : PX_E_UNSETTLED,
+                        "no memory for the whole answer");
 }
 
 static void run_handler(struct exchange *x) {
@@ -227,7 +245,9 @@ static enum MHD_Result send_away(struct exchange *x, enum stage away, enum stage
   x->stage = away;
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
-  const enum px_status status = x->http->options.hooks->run_later(x->req.service, &x->req, x->req.route->body == HTTP_STREAM, &err);
+  const enum px_status status =
+    x->http->options.hooks->run_later(x->req.service, &x->req, x->req.route->body == HTTP_STREAM,
+                                      &err);
   if (!status) return MHD_YES;
   x->failed = status;
   x->err = err;
@@ -247,7 +267,8 @@ static enum MHD_Result hold(struct exchange *x) {
   MHD_suspend_connection(x->connection);
   struct px_err err = { 0 };
   /* If it cannot be held it is answered now, as after a wait. */
-  if (x->http->options.hooks->park(x->req.service, &x->req, asked.park_key, asked.park_version, asked.park_ms, &err))
+  if (x->http->options.hooks->park(x->req.service, &x->req, asked.park_key, asked.park_version,
+                                   asked.park_ms, &err))
     http_resume(&x->req);
   return MHD_YES;
 }
@@ -262,16 +283,21 @@ static enum MHD_Result run_here(struct exchange *x) {
 
 static enum px_status parse_json(struct exchange *x, struct px_err *err) {
   if (x->json.len == 0 && x->req.route->body == HTTP_OPTIONAL_JSON) return PX_OK;
-  if (x->json.len == 0) return px_fail(err, PX_E_BAD_REQUEST, "the body is empty; a JSON object is needed");
+  if (x->json.len == 0)
+    return px_fail(err, PX_E_BAD_REQUEST, "the body is empty; a JSON object is needed");
   if (!http_validate_depth(x->json.data, x->json.len, HTTP_JSON_MAX_DEPTH))
-    return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels", HTTP_JSON_MAX_DEPTH);
+    return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels",
+                   HTTP_JSON_MAX_DEPTH);
   json_error_t why;
   px_json_forget();
   x->req.json = px_json_parse(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
   if (px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the JSON body");
   if (!x->req.json)
-    return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line, why.column, why.text);
-  return json_is_object(x->req.json) ? PX_OK : px_fail(err, PX_E_BAD_REQUEST, "the body must be a JSON object");
+    return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line,
+                   why.column, why.text);
+  return json_is_object(x->req.json)
+           ? PX_OK
+           : px_fail(err, PX_E_BAD_REQUEST, "the body must be a JSON object");
 }
 
 /* The body is complete. */
@@ -284,17 +310,20 @@ static enum MHD_Result work(struct exchange *x) {
   const enum http_body body = x->failed ? HTTP_NO_BODY : x->req.route->body;
   if (body == HTTP_JSON || body == HTTP_OPTIONAL_JSON) x->failed = parse_json(x, &x->err);
   /* Long work whose answer would find no room is not begun. */
-  if (!x->failed && x->req.lane != HTTP_AT_ONCE && is_read(x)) x->failed = http_replies_room(&x->http->replies, &x->err);
+  if (!x->failed && x->req.lane != HTTP_AT_ONCE && is_read(x))
+    x->failed = http_replies_room(&x->http->replies, &x->err);
   if (x->failed) return http_answer(x);
   return x->req.lane == HTTP_AT_ONCE ? run_here(x) : send_away(x, STAGE_AWAY, STAGE_READY);
 }
 
-static enum px_status take_body(struct exchange *x, const char *bytes, size_t n, struct px_err *err) {
+static enum px_status take_body(struct exchange *x, const char *bytes, size_t n,
+                                struct px_err *err) {
   if (x->req.route->body == HTTP_STREAM) return x->req.route->stream->feed(&x->req, bytes, n, err);
   const enum px_status status = px_buf_put(&x->json, bytes, n);
   if (status == PX_E_NO_MEMORY) return px_fail(err, status, "no memory for the JSON body");
   if (status || x->json.len > HTTP_JSON_MAX_BYTES)
-    return px_fail(err, PX_E_TOO_LARGE, "the JSON body is longer than %d bytes", HTTP_JSON_MAX_BYTES);
+    return px_fail(err, PX_E_TOO_LARGE, "the JSON body is longer than %d bytes",
+                   HTTP_JSON_MAX_BYTES);
   return PX_OK;
 }
 
@@ -311,7 +340,8 @@ static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *n)
   return x->req.full ? send_away(x, STAGE_FLUSHING, STAGE_BODY) : MHD_YES;
 }
 
-/* A request that fails by its head is answered at once: nobody waits for a body that nobody wants. */
+/* A request that fails by its head is answered at once: nobody waits for a body that nobody
+ * wants. */
 static enum MHD_Result on_headers(struct exchange *x, const char *method) {
   choose_method(x, method);
   choose_id(&x->req);
@@ -329,8 +359,9 @@ static enum MHD_Result on_headers(struct exchange *x, const char *method) {
   return MHD_YES;
 }
 
-static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
-                                 const char *version, const char *bytes, size_t *n, void **ctx) {
+static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url,
+                                 const char *method, const char *version, const char *bytes,
+                                 size_t *n, void **ctx) {
   (void)cls, (void)connection, (void)url, (void)version;
   struct exchange *x = *ctx;
   if (!x) return MHD_NO; /* there was no memory for it, or the server is ending */
@@ -353,13 +384,15 @@ static bool is_unauthorized(const struct exchange *x) {
   return x->failed == PX_E_UNAUTHORIZED || (x->failed == PX_E_RATE_LIMITED && !x->req.token);
 }
 
-/* Requests that nobody is allowed to make are counted, not listed: their number is the senders' choice. */
+/* Requests that nobody is allowed to make are counted, not listed: their number is the senders'
+ * choice. */
 static void log_unauthorized(void) {
   static atomic_llong unlogged, next_ms;
   const int64_t now = px_clock_ms();
   long long due = atomic_load(&next_ms);
   atomic_fetch_add(&unlogged, 1);
-  if (now < due || !atomic_compare_exchange_strong(&next_ms, &due, now + UNAUTHORIZED_LOG_MS)) return;
+  if (now < due || !atomic_compare_exchange_strong(&next_ms, &due, now + UNAUTHORIZED_LOG_MS))
+    return;
   px_log(PX_LOG_WARN, "requests_unauthorized", "n", PX_I(atomic_exchange(&unlogged, 0)), NULL);
 }
 
@@ -367,17 +400,20 @@ static void log_request(const struct exchange *x, bool whole) {
   const double seconds = (double)(px_clock_ms() - x->began_ms) / 1000;
   const int status = x->stage == STAGE_SENT ? x->reply.status : 0;
   const struct http_route *route = x->req.route;
-  x->http->options.hooks->answered(route ? (int)(route - x->http->options.routes) : -1, status, seconds, x->received, x->sent);
+  x->http->options.hooks->answered(route ? (int)(route - x->http->options.routes) : -1, status,
+                                   seconds, x->received, x->sent);
   if (is_unauthorized(x)) {
     log_unauthorized();
     return;
   }
-  px_log(PX_LOG_INFO, "request", "request", x->req.id, "method", x->method, "path", x->uri, "status", PX_I(status), "ms",
-         PX_I(px_clock_ms() - x->began_ms), "received_bytes", PX_I(x->received), "sent_bytes", PX_I(x->sent), "code",
+  px_log(PX_LOG_INFO, "request", "request", x->req.id, "method", x->method, "path", x->uri,
+         "status", PX_I(status), "ms", PX_I(px_clock_ms() - x->began_ms), "received_bytes",
+         PX_I(x->received), "sent_bytes", PX_I(x->sent), "code",
          x->failed ? px_status_slug(x->failed) : "ok", "whole", whole ? "true" : "false", NULL);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **ctx, enum MHD_RequestTerminationCode code) {
+static void on_completed(void *cls, struct MHD_Connection *connection, void **ctx,
+                         enum MHD_RequestTerminationCode code) {
   (void)cls, (void)connection;
   struct exchange *x = *ctx;
   if (!x) return;
@@ -399,12 +435,15 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **ct
 }
 
 /* A request on a connection without its struct conn is not carried out: see on_uri. */
-static void on_opened(struct http_loop *loop, struct MHD_Connection *connection, void **socket_context) {
+static void on_opened(struct http_loop *loop, struct MHD_Connection *connection,
+                      void **socket_context) {
   struct http *http = loop->http;
-  const union MHD_ConnectionInfo *from = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  const union MHD_ConnectionInfo *from =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
   const int fd = http_socket(connection);
-  struct conn *conn = http_conn_open(http->watch, fd, from ? from->client_addr : NULL, px_clock_ms() + http->options.idle_s * 1000,
-                                     &loop->held_since_ms);
+  struct conn *conn =
+    http_conn_open(http->watch, fd, from ? from->client_addr : NULL,
+                   px_clock_ms() + http->options.idle_s * 1000, &loop->held_since_ms);
   if (conn && !http_recv_watch(fd, conn)) {
     http_conn_close(http->watch, conn);
     conn = NULL;
@@ -448,19 +487,18 @@ static void log_library(void *cls, const char *fmt, va_list args) {
 
 static enum px_status start_loop(struct http *http, struct http_loop *loop, struct px_err *err) {
   loop->http = http;
-  loop->daemon = MHD_start_daemon(
-    MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-    NULL, NULL, on_access, http,
-    MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
-    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_LOOP_CONNECTIONS_MAX + 1, /* it counts one down after it has said so */
-    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
-    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)http->options.idle_s,
-    MHD_OPTION_STRICT_FOR_CLIENT, 1,
-    MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
-    MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-    MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
-    MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
-    MHD_OPTION_END);
+  loop->daemon =
+    MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET |
+                       MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+                     0, NULL, NULL, on_access, http, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+                     /* it counts one down after it has said so */
+                     MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_LOOP_CONNECTIONS_MAX + 1,
+                     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
+                     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)http->options.idle_s,
+                     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
+                     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+                     on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop,
+                     MHD_OPTION_END);
   return loop->daemon ? PX_OK : px_fail(err, PX_E_INTERNAL, "libmicrohttpd did not start");
 }
 
@@ -477,23 +515,31 @@ static void stop_all(struct http *http) {
 /* Half of all connections, when nothing else is said. */
 static struct conn_limits limits_of(const struct http_options *o) {
   const int all = o->threads * HTTP_LOOP_CONNECTIONS_MAX, strangers = o->unauth_connections;
-  return (struct conn_limits){ .strangers = strangers && strangers < all ? strangers : strangers ? all : all / 2,
-                               .strangers_per_address = o->unauth_per_address ? o->unauth_per_address : all,
-                               .pace_s = o->body_s, .pace_bytes = (uint64_t)o->body_s * o->min_rate_bytes };
+  return (struct conn_limits){ .strangers = strangers && strangers < all ? strangers
+                                            : strangers                  ? all
+                                                                         : all / 2,
+                               .strangers_per_address =
+                                 o->unauth_per_address ? o->unauth_per_address : all,
+                               .pace_s = o->body_s,
+                               .pace_bytes = (uint64_t)o->body_s * o->min_rate_bytes };
 }
 
-enum px_status http_start(const struct http_options *options, struct http **out, struct px_err *err) {
+enum px_status http_start(const struct http_options *options, struct http **out,
+                          struct px_err *err) {
   struct http *http = calloc(1, sizeof *http);
   if (!http) return px_fail(err, PX_E_NO_MEMORY, "http");
   const struct conn_limits limits = limits_of(options);
   http->options = *options;
   http->replies.max_bytes = options->replies_max_bytes;
   http->loops = calloc((size_t)options->threads, sizeof *http->loops);
-  enum px_status status = http->loops ? http_conn_watch_new(&limits, &http->watch, err) : px_fail(err, PX_E_NO_MEMORY, "http");
+  enum px_status status = http->loops ? http_conn_watch_new(&limits, &http->watch, err)
+                                      : px_fail(err, PX_E_NO_MEMORY, "http");
   if (!status) status = http_linger_new(&http->linger, err);
-  for (int i = 0; !status && i < options->threads; i++) status = start_loop(http, &http->loops[i], err);
+  for (int i = 0; !status && i < options->threads; i++)
+    status = start_loop(http, &http->loops[i], err);
   if (!status)
-    status = http_accept_start(options->listen_fd, http->loops, options->threads, http->watch, http->linger, &http->acceptor, err);
+    status = http_accept_start(options->listen_fd, http->loops, options->threads, http->watch,
+                               http->linger, &http->acceptor, err);
   if (status) {
     stop_all(http);
     return status;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who takes connections: see http_accept.h. */
 #include "server/http/http_accept.h"
 
@@ -16,11 +17,17 @@
 #include "server/http/http.h"
 #include "server/http/http_health.h"
 
-enum { TURN_MAX = 64,          /* accepted before the thread looks round */
-       HEADROOM_PART = 16,     /* a sixteenth of the connections is kept free while idle ones can give way */
-       LOG_MS = 1000, SHORT_MS = 50, FULL_MAX_BYTES = 2048,
-       HELD_UP_MS = 20,
-       HEALTH_WAIT_MS = 20 };  /* for a request on a new connection, when every thread is held up */
+enum {
+  TURN_MAX = 64, /* accepted before the thread looks round */
+  /* a sixteenth of the connections is kept free while idle ones can give way */
+  HEADROOM_PART = 16,
+  LOG_MS = 1000,
+  SHORT_MS = 50,
+  FULL_MAX_BYTES = 2048,
+  HELD_UP_MS = 20,
+  /* for a request on a new connection, when every thread is held up */
+  HEALTH_WAIT_MS = 20
+};
 
 struct acceptor {
   int listen_fd, stop_fd;
@@ -29,7 +36,7 @@ struct acceptor {
   int loops_n;
   struct conn_watch *watch;
   struct lingerer *linger;
-  struct px_buf full;         /* the answer to whoever finds no place */
+  struct px_buf full; /* the answer to whoever finds no place */
   int64_t logged_ms;
 };
 
@@ -39,9 +46,13 @@ static enum px_status write_full(struct px_buf *out, struct px_err *err) {
   (void)px_fail(&why, PX_E_UNAVAILABLE, "all connections that the server may have are busy");
   enum px_status status = http_problem(&why, "req_unread", &body);
   if (!status)
-    status = px_buf_fmt(out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-                             "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: " HTTP_CONTENT_POLICY "\r\n"
-                             "Content-Length: %zu\r\nRetry-After: 2\r\nConnection: close\r\n\r\n%s", body.len, body.data);
+    status =
+      px_buf_fmt(out,
+                 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+                 "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: " HTTP_CONTENT_POLICY
+                 "\r\n"
+                 "Content-Length: %zu\r\nRetry-After: 2\r\nConnection: close\r\n\r\n%s",
+                 body.len, body.data);
   px_buf_free(&body);
   return status ? px_fail(err, status, "connections") : PX_OK;
 }
@@ -52,7 +63,8 @@ static void refuse(struct acceptor *a, int fd) {
   http_linger_put(a->linger, fd);
   if (now - a->logged_ms < LOG_MS) return;
   a->logged_ms = now;
-  px_log(PX_LOG_WARN, "connections_full", "connections", PX_I(a->loops_n * HTTP_LOOP_CONNECTIONS_MAX), NULL);
+  px_log(PX_LOG_WARN, "connections_full", "connections",
+         PX_I(a->loops_n * HTTP_LOOP_CONNECTIONS_MAX), NULL);
 }
 
 /* Its thread has been at one request for so long that the next one may have to wait. */
@@ -62,13 +74,15 @@ static bool is_held_up(const struct http_loop *loop) {
 }
 
 static bool is_better(const struct http_loop *a, const struct http_loop *b) {
-  const bool a_full = a->connections >= HTTP_LOOP_CONNECTIONS_MAX, b_full = b->connections >= HTTP_LOOP_CONNECTIONS_MAX;
+  const bool a_full = a->connections >= HTTP_LOOP_CONNECTIONS_MAX,
+             b_full = b->connections >= HTTP_LOOP_CONNECTIONS_MAX;
   if (a_full != b_full) return b_full;
   const bool a_held = is_held_up(a), b_held = is_held_up(b);
   return a_held != b_held ? b_held : a->connections < b->connections;
 }
 
-/* The loop with the fewest, of those whose thread is free; *free: how many more all of them could take. */
+/* The loop with the fewest, of those whose thread is free; *free: how many more all of them could
+ * take. */
 static struct http_loop *emptiest(struct acceptor *a, int *free_n) {
   struct http_loop *best = &a->loops[0];
   *free_n = 0;
@@ -80,11 +94,13 @@ static struct http_loop *emptiest(struct acceptor *a, int *free_n) {
   return best;
 }
 
-/* A loop with a place. One that is shut down now has left its place within milliseconds. NULL: all are busy. */
+/* A loop with a place. One that is shut down now has left its place within milliseconds. NULL: all
+ * are busy. */
 static struct http_loop *find_place(struct acceptor *a) {
   int free_n;
   struct http_loop *loop = emptiest(a, &free_n);
-  const bool left = free_n <= a->loops_n * HTTP_LOOP_CONNECTIONS_MAX / HEADROOM_PART && http_conn_make_room(a->watch);
+  const bool left = free_n <= a->loops_n * HTTP_LOOP_CONNECTIONS_MAX / HEADROOM_PART &&
+                    http_conn_make_room(a->watch);
   for (int i = 0; left && i < SHORT_MS && loop->connections >= HTTP_LOOP_CONNECTIONS_MAX; i++) {
     usleep(1000);
     loop = emptiest(a, &free_n);
@@ -92,7 +108,8 @@ static struct http_loop *find_place(struct acceptor *a) {
   return loop->connections < HTTP_LOOP_CONNECTIONS_MAX ? loop : NULL;
 }
 
-/* A loop whose thread is held up learns of a new connection only afterwards: so GET /healthz on one is answered here. */
+/* A loop whose thread is held up learns of a new connection only afterwards: so GET /healthz on one
+ * is answered here. */
 static bool answer_health(struct acceptor *a, int fd) {
   struct pollfd comes = { .fd = fd, .events = POLLIN };
   if (poll(&comes, 1, HEALTH_WAIT_MS) <= 0 || !http_health_asked(fd)) return false;
@@ -109,7 +126,8 @@ static void place(struct acceptor *a, int fd, const struct sockaddr *from, sockl
   }
   if (is_held_up(loop) && answer_health(a, fd)) return; /* all of them are held up */
   loop->connections++;
-  if (MHD_add_connection(loop->daemon, fd, from, from_n) != MHD_YES) loop->connections--; /* it has closed it */
+  /* it has closed it */
+  if (MHD_add_connection(loop->daemon, fd, from, from_n) != MHD_YES) loop->connections--;
 }
 
 /* False when descriptors or memory have run out. */
@@ -117,7 +135,8 @@ static bool take(struct acceptor *a) {
   for (int i = 0; i < TURN_MAX; i++) {
     struct sockaddr_storage from;
     socklen_t from_n = sizeof from;
-    const int fd = accept4(a->listen_fd, (struct sockaddr *)&from, &from_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd =
+      accept4(a->listen_fd, (struct sockaddr *)&from, &from_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
     place(a, fd, (const struct sockaddr *)&from, from_n);
   }
@@ -126,7 +145,8 @@ static bool take(struct acceptor *a) {
 
 static void *accept_main(void *arg) {
   struct acceptor *a = arg;
-  struct pollfd fds[2] = { { .fd = a->stop_fd, .events = POLLIN }, { .fd = a->listen_fd, .events = POLLIN } };
+  struct pollfd fds[2] = { { .fd = a->stop_fd, .events = POLLIN },
+                           { .fd = a->listen_fd, .events = POLLIN } };
   for (;;) {
     const int n = poll(fds, 2, -1);
     if (n > 0 && fds[0].revents) break;
@@ -145,7 +165,8 @@ static void acceptor_free(struct acceptor *a) {
   free(a);
 }
 
-enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, struct conn_watch *watch, struct lingerer *linger,
+enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n,
+                                 struct conn_watch *watch, struct lingerer *linger,
                                  struct acceptor **out, struct px_err *err) {
   struct acceptor *a = calloc(1, sizeof *a);
   if (!a) return px_fail(err, PX_E_NO_MEMORY, "connections");
@@ -156,8 +177,10 @@ enum px_status http_accept_start(int listen_fd, struct http_loop *loops, int n, 
   a->linger = linger;
   a->full = PX_BUF(FULL_MAX_BYTES);
   a->stop_fd = eventfd(0, EFD_CLOEXEC);
-  enum px_status status = a->stop_fd < 0 ? px_fail_errno(err, "eventfd") : write_full(&a->full, err);
-  if (!status && pthread_create(&a->thread, NULL, accept_main, a) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+  enum px_status status =
+    a->stop_fd < 0 ? px_fail_errno(err, "eventfd") : write_full(&a->full, err);
+  if (!status && pthread_create(&a->thread, NULL, accept_main, a) != 0)
+    status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
   if (status) {
     acceptor_free(a);
     return status;

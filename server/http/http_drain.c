@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a server: no request fails because of it. Until the last moment new connections are taken, for a balancer, or a
- * client, that has not noticed yet; none that was taken is cut before its request was answered. See http.h.
+ * The end of a server: no request fails because of it. Until the last moment new connections are
+ * taken, for a balancer, or a client, that has not noticed yet; none that was taken is cut before
+ * its request was answered. See http.h.
  */
 #include <linux/filter.h>
 #include <poll.h>
@@ -13,8 +15,9 @@
 
 enum { POLL_US = 10000, ACCEPT_MS = 1000, TCP_FLAGS_AT = 13, TCP_SYN = 0x02, TCP_ACK = 0x10 };
 
-/* Connections that the kernel has accepted are reset when their listening socket is closed, so first no more are begun: a SYN
- * is dropped as if it had been lost. Whoever sent it tries again after a second, and then learns that nobody listens. */
+/* Connections that the kernel has accepted are reset when their listening socket is closed, so
+ * first no more are begun: a SYN is dropped as if it had been lost. Whoever sent it tries again
+ * after a second, and then learns that nobody listens. */
 static void refuse_new(int fd) {
   struct sock_filter no_syn[] = {
     BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT),
@@ -24,7 +27,8 @@ static void refuse_new(int fd) {
     BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
   };
   const struct sock_fprog program = { sizeof no_syn / sizeof *no_syn, no_syn };
-  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0) px_log(PX_LOG_WARN, "filter_refused", NULL);
+  if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0)
+    px_log(PX_LOG_WARN, "filter_refused", NULL);
 }
 
 /* Whether a connection waits to be accepted. */
@@ -54,6 +58,7 @@ bool http_drained(struct http *http, int64_t drain_ms) {
   while (somebody_waits(listener) && px_clock_ms() < accepted_ms);
   http_accept_stop(http->acceptor);
   http->acceptor = NULL;
-  while ((http_conn_drain(http->watch) > 0 || any_connection(http)) && px_clock_ms() < until_ms) usleep(POLL_US);
+  while ((http_conn_drain(http->watch) > 0 || any_connection(http)) && px_clock_ms() < until_ms)
+    usleep(POLL_US);
   return http_in_flight(http) == 0;
 }

@@ -1,4 +1,6 @@
-/* One request and its answer on libmicrohttpd: shared by http.c (its life) and http_answer.c (what is sent). */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request and its answer on libmicrohttpd: shared by http.c (its life) and http_answer.c (what
+ * is sent). */
 #ifndef PX_SERVER_HTTP_HTTP_EXCHANGE_H
 #define PX_SERVER_HTTP_HTTP_EXCHANGE_H
 
@@ -15,14 +17,11 @@
 #include "server/http/http_replies.h"
 #include "server/http/http_route.h"
 
-enum {
-  HTTP_REPLY_MAX_BYTES = 256 << 20,
-  HTTP_EARLY_MAX_BYTES = 16 << 10
-};
+enum { HTTP_REPLY_MAX_BYTES = 256 << 20, HTTP_EARLY_MAX_BYTES = 16 << 10 };
 
 struct http {
   struct http_options options;
-  struct http_loop *loops;           /* options.threads of them */
+  struct http_loop *loops; /* options.threads of them */
   struct acceptor *acceptor;
   struct conn_watch *watch;
   struct lingerer *linger;
@@ -31,8 +30,17 @@ struct http {
   atomic_bool draining;
 };
 
-/* FLUSHING: in the work pool, in the middle of the body. AWAY: there with all of it. AGAIN: after a wait. */
-enum stage { STAGE_HEADERS, STAGE_BODY, STAGE_FLUSHING, STAGE_AWAY, STAGE_AGAIN, STAGE_READY, STAGE_SENT };
+/* FLUSHING: in the work pool, in the middle of the body. AWAY: there with all of it. AGAIN: after a
+ * wait. */
+enum stage {
+  STAGE_HEADERS,
+  STAGE_BODY,
+  STAGE_FLUSHING,
+  STAGE_AWAY,
+  STAGE_AGAIN,
+  STAGE_READY,
+  STAGE_SENT
+};
 
 struct exchange {
   struct http_request req;
@@ -40,26 +48,29 @@ struct exchange {
   struct http *http;
   struct MHD_Connection *connection;
   struct conn *conn;
-  char *uri, method[16];             /* uri: raw, owned; cut before the query */
-  _Atomic enum stage stage;          /* atomic: the next chunk may be offered while the stream is flushed */
-  enum px_status failed;             /* then err says why */
+  char *uri, method[16]; /* uri: raw, owned; cut before the query */
+  /* atomic: the next chunk may be offered while the stream is flushed */
+  _Atomic enum stage stage;
+  enum px_status failed; /* then err says why */
   struct px_err err;
   struct http_match match;
   struct px_buf json;
-  struct px_digest *digest;          /* of the body received; NULL unless it will be asked for */
-  uint64_t number;                   /* of the request on its connection, from 1 */
-  uint64_t body_bytes;               /* declared; UINT64_MAX when chunked */
+  /* of the body received; NULL unless it will be asked for */
+  struct px_digest *digest;
+  uint64_t number;     /* of the request on its connection, from 1 */
+  uint64_t body_bytes; /* declared; UINT64_MAX when chunked */
   uint64_t received, sent;
-  uint64_t kept, kept_memory;        /* of the answer, as counted by http_replies.c */
+  uint64_t kept, kept_memory; /* of the answer, as counted by http_replies.c */
   int64_t began_ms;
-  bool close_after, early;           /* early: answered in the middle of the body */
+  bool close_after, early; /* early: answered in the middle of the body */
 };
 
 /* The descriptor of a connection; -1 if there is none. */
 int http_socket(struct MHD_Connection *connection);
 /* Queues the answer: the reply, or the problem document of x->err. */
 enum MHD_Result http_answer(struct exchange *x);
-/* Sends the problem document of x->err while the body still comes. Then nothing more of the connection may be read. */
+/* Sends the problem document of x->err while the body still comes. Then nothing more of the
+ * connection may be read. */
 void http_answer_early(struct exchange *x);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GET /healthz for a thread that is held up: see http_health.h. */
 #include "server/http/http_health.h"
 
@@ -18,9 +19,10 @@ bool http_health_asked(int fd) {
 }
 
 void http_health_answer(int fd) {
-  static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n"
-                               "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: " HTTP_CONTENT_POLICY "\r\n"
-                               "Content-Length: 16\r\nConnection: close\r\n\r\n{\"status\": \"ok\"}";
+  static const char ANSWER[] =
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-cache\r\n"
+    "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: " HTTP_CONTENT_POLICY "\r\n"
+    "Content-Length: 16\r\nConnection: close\r\n\r\n{\"status\": \"ok\"}";
   /* The send buffer is empty: every answer before has been sent. */
   if (send(fd, ANSWER, sizeof ANSWER - 1, MSG_DONTWAIT | MSG_NOSIGNAL) > 0) shutdown(fd, SHUT_WR);
 }

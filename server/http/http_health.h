@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /healthz for a thread that is held up. A thread of libmicrohttpd serves many connections, and while it waits for
- * the database none of them is read. The watch of http_conn.c then reads for it, and answers this one request; on a new
- * connection http_accept.c does.
+ * GET /healthz for a thread that is held up. A thread of libmicrohttpd serves many connections, and
+ * while it waits for the database none of them is read. The watch of http_conn.c then reads for it,
+ * and answers this one request; on a new connection http_accept.c does.
  *
  * Used by both. Thread safe.
  */
@@ -10,7 +11,8 @@
 
 #include <stdbool.h>
 
-enum { HTTP_HEALTH_HELD_UP_MS = 100 }; /* for so long a thread may be at one request before others answer for it */
+/* for so long a thread may be at one request before others answer for it */
+enum { HTTP_HEALTH_HELD_UP_MS = 100 };
 
 /* Whether a whole GET /healthz waits on the socket; it stays there. */
 bool http_health_asked(int fd);

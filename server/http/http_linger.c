@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Closing with patience: see http_linger.h. */
 #include "server/http/http_linger.h"
 
@@ -13,9 +14,20 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 
-enum { SOCKETS_MAX = 256, ALL_MS = 10000, SILENT_MS = 2000, BYTES_MAX = 64 << 20, TURN_BYTES = 1 << 20, LOOK_MS = 250 };
+enum {
+  SOCKETS_MAX = 256,
+  ALL_MS = 10000,
+  SILENT_MS = 2000,
+  BYTES_MAX = 64 << 20,
+  TURN_BYTES = 1 << 20,
+  LOOK_MS = 250
+};
 
-struct waiting { int fd; int64_t began_ms, heard_ms; uint64_t bytes; };
+struct waiting {
+  int fd;
+  int64_t began_ms, heard_ms;
+  uint64_t bytes;
+};
 
 struct lingerer {
   pthread_mutex_t lock;
@@ -32,7 +44,8 @@ static void end(struct lingerer *l, size_t i) {
   l->waiting[i] = l->waiting[--l->n];
 }
 
-/* The bytes of TCP are dropped where they are (MSG_TRUNC). False: nobody needs to wait for it any longer. */
+/* The bytes of TCP are dropped where they are (MSG_TRUNC). False: nobody needs to wait for it any
+ * longer. */
 static bool drop(struct waiting *w, int64_t now) {
   const ssize_t n = recv(w->fd, NULL, TURN_BYTES, MSG_TRUNC | MSG_DONTWAIT);
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) return false;
@@ -48,7 +61,8 @@ static nfds_t list(struct lingerer *l, struct pollfd fds[SOCKETS_MAX + 1]) {
   pthread_mutex_lock(&l->lock);
   const size_t n = l->n;
   fds[0] = (struct pollfd){ .fd = l->kick_fd, .events = POLLIN };
-  for (size_t i = 0; i < n; i++) fds[i + 1] = (struct pollfd){ .fd = l->waiting[i].fd, .events = POLLIN };
+  for (size_t i = 0; i < n; i++)
+    fds[i + 1] = (struct pollfd){ .fd = l->waiting[i].fd, .events = POLLIN };
   pthread_mutex_unlock(&l->lock);
   return (nfds_t)n + 1;
 }
@@ -78,7 +92,8 @@ static void *linger_main(void *arg) {
 
 static void kick(struct lingerer *l) {
   const uint64_t one = 1;
-  if (write(l->kick_fd, &one, sizeof one) < 0) { /* it is full: the thread will look anyway */ }
+  if (write(l->kick_fd, &one, sizeof one) < 0) { /* it is full: the thread will look anyway */
+  }
 }
 
 void http_linger_put(struct lingerer *l, int fd) {
@@ -99,7 +114,8 @@ enum px_status http_linger_new(struct lingerer **out, struct px_err *err) {
   pthread_mutex_init(&l->lock, NULL);
   l->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   enum px_status status = l->kick_fd < 0 ? px_fail_errno(err, "eventfd") : PX_OK;
-  if (!status && pthread_create(&l->thread, NULL, linger_main, l) != 0) status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
+  if (!status && pthread_create(&l->thread, NULL, linger_main, l) != 0)
+    status = px_fail(err, PX_E_NO_MEMORY, "starting a thread");
   if (status) {
     if (l->kick_fd >= 0) close(l->kick_fd);
     pthread_mutex_destroy(&l->lock);

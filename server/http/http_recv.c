@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How libmicrohttpd reads: see http_recv.h. */
 #include "server/http/http_recv.h"
 
@@ -23,7 +24,8 @@ void http_recv_forget(int fd) {
   if (fd >= 0 && fd < FDS_MAX) atomic_store(&watched[fd], NULL);
 }
 
-/* The next one in order is libc's, or that of a library loaded in front of it, as tests and sanitizers do. */
+/* The next one in order is libc's, or that of a library loaded in front of it, as tests and
+ * sanitizers do. */
 static ssize_t (*next)(int, void *, size_t, int);
 static pthread_once_t found = PTHREAD_ONCE_INIT;
 static void find_next(void) {
@@ -40,8 +42,8 @@ static bool has_ended(int fd) {
   return poll(&end, 1, 0) > 0;
 }
 
-/* Looks at what has come. 1: some of it may pass; 0: the client has ended; -1: not yet, or an error, with errno.
- * *all: nothing is left behind it. */
+/* Looks at what has come. 1: some of it may pass; 0: the client has ended; -1: not yet, or an
+ * error, with errno. *all: nothing is left behind it. */
 static ssize_t look(struct http_recv *in, struct conn *conn, int fd, bool *all) {
   char bytes[HTTP_WIRE_UNIT_MAX_BYTES];
   const ssize_t n = recv_next(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
@@ -76,8 +78,10 @@ static ssize_t pass(struct http_recv *in, int fd, char *out, size_t room, uint64
   return n;
 }
 
-/* The library takes a short read for the last until something new comes: so it gets all that there is. */
-static ssize_t read_judged(struct http_recv *in, struct conn *conn, int fd, char *out, size_t room) {
+/* The library takes a short read for the last until something new comes: so it gets all that there
+ * is. */
+static ssize_t read_judged(struct http_recv *in, struct conn *conn, int fd, char *out,
+                           size_t room) {
   size_t got = 0;
   ssize_t n = 1;
   for (bool all = false; got < room && n > 0;) {
@@ -86,7 +90,8 @@ static ssize_t read_judged(struct http_recv *in, struct conn *conn, int fd, char
     if (may > 0) n = pass(in, fd, out + got, room - got, may);
     else if (in->closing) n = (ssize_t)close_with(in, out + got, room - got);
     else if (all) break;
-    else if (in->wire.at == HTTP_WIRE_REFUSED) return got > 0 ? (ssize_t)got : (errno = EAGAIN, -1); /* nothing is read any more */
+    /* nothing is read any more */
+    else if (in->wire.at == HTTP_WIRE_REFUSED) return got > 0 ? (ssize_t)got : (errno = EAGAIN, -1);
     else if ((n = look(in, conn, fd, &all)) > 0) continue;
     if (n > 0) got += (size_t)n;
     if (may > 0 && n < (ssize_t)wanted) break;
@@ -95,8 +100,10 @@ static ssize_t read_judged(struct http_recv *in, struct conn *conn, int fd, char
 }
 
 /* A name of its own in C, so that <sys/socket.h> may do with recv what it likes. */
-__attribute__((visibility("default"))) ssize_t http_recv_instead(int fd, void *bytes, size_t n, int flags) __asm__("recv");
+__attribute__((visibility("default"))) ssize_t http_recv_instead(int fd, void *bytes, size_t n,
+                                                                 int flags) __asm__("recv");
 ssize_t http_recv_instead(int fd, void *bytes, size_t n, int flags) {
   struct conn *conn = fd >= 0 && fd < FDS_MAX ? atomic_load(&watched[fd]) : NULL;
-  return conn && flags == 0 ? read_judged(http_conn_recv(conn), conn, fd, bytes, n) : recv_next(fd, bytes, n, flags);
+  return conn && flags == 0 ? read_judged(http_conn_recv(conn), conn, fd, bytes, n)
+                            : recv_next(fd, bytes, n, flags);
 }

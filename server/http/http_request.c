@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What handlers may ask of a request: see http.h. */
 #include <poll.h>
 #include <string.h>
@@ -17,7 +18,9 @@ const char *http_header(const struct http_request *req, const char *name) {
   return MHD_lookup_connection_value(exchange_of(req)->connection, MHD_HEADER_KIND, name);
 }
 
-int http_requests_in_flight(const struct http_request *req) { return http_in_flight(exchange_of(req)->http); }
+int http_requests_in_flight(const struct http_request *req) {
+  return http_in_flight(exchange_of(req)->http);
+}
 bool http_draining(const struct http_request *req) { return exchange_of(req)->http->draining; }
 
 bool http_client_gone(const struct http_request *req) {
@@ -34,10 +37,13 @@ void http_body_digest(const struct http_request *req, uint8_t digest[PX_SHA256_B
 
 uint64_t http_body_bytes(const struct http_request *req) { return exchange_of(req)->body_bytes; }
 
-const struct http_route *http_routes(const struct http_request *req) { return exchange_of(req)->http->options.routes; }
+const struct http_route *http_routes(const struct http_request *req) {
+  return exchange_of(req)->http->options.routes;
+}
 
 int http_socket(struct MHD_Connection *connection) {
-  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  const union MHD_ConnectionInfo *info =
+    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   return info ? info->connect_fd : -1;
 }
 

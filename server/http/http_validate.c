@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The guard: see http_validate.h. */
 #include "server/http/http_validate.h"
 
@@ -11,7 +12,8 @@
 /* RFC 9110 section 5.6.2. */
 static bool is_token(const char *text, size_t n) {
   for (size_t i = 0; i < n; i++)
-    if (!isalnum((unsigned char)text[i]) && (!text[i] || !strchr("!#$%&'*+-.^_`|~", text[i]))) return false;
+    if (!isalnum((unsigned char)text[i]) && (!text[i] || !strchr("!#$%&'*+-.^_`|~", text[i])))
+      return false;
   return n > 0;
 }
 
@@ -53,7 +55,8 @@ static void check_target(struct http_validate *g, const char *target, size_t n) 
 /* Section 3: method, target and version with single spaces between them. */
 void http_validate_request_line(struct http_validate *g, const char *line, size_t n) {
   const char *target = memchr(line, ' ', n);
-  const size_t method_n = target ? (size_t)(target - line) : 0, rest_n = target ? n - method_n - 1 : 0;
+  const size_t method_n = target ? (size_t)(target - line) : 0,
+               rest_n = target ? n - method_n - 1 : 0;
   const char *version = target ? memrchr(target + 1, ' ', rest_n) : NULL;
   if (!version || !is_token(line, method_n)) {
     refuse(g, PX_E_BAD_REQUEST, "the request line must be: METHOD /path HTTP/1.1");
@@ -68,7 +71,9 @@ void http_validate_request_line(struct http_validate *g, const char *line, size_
 
 /* Headers that two programs could take different ones of, if there were two. */
 enum { LENGTH, CODING, HOST };
-static const struct { const char *name, *twice; } SINGLE[] = {
+static const struct {
+  const char *name, *twice;
+} SINGLE[] = {
   [LENGTH] = { "content-length", "there are two Content-Length headers" },
   [CODING] = { "transfer-encoding", "there are two Transfer-Encoding headers" },
   [HOST] = { "host", "there are two Host headers" },
@@ -86,14 +91,16 @@ enum { SINGLE_N = sizeof SINGLE / sizeof *SINGLE };
 static bool has(const struct http_validate *g, int which) { return g->seen >> which & 1; }
 
 static void check_framing(struct http_validate *g, size_t which, const char *value, size_t n) {
-  if (which == LENGTH && !parse_length(value, n, &g->length)) refuse(g, PX_E_BAD_REQUEST, "Content-Length is not a number");
+  if (which == LENGTH && !parse_length(value, n, &g->length))
+    refuse(g, PX_E_BAD_REQUEST, "Content-Length is not a number");
   if (which == CODING) {
     g->chunked = named(value, n, "chunked");
     if (!g->chunked) refuse(g, PX_E_BAD_REQUEST, "Transfer-Encoding may only be chunked");
   }
   if (which == HOST)
     for (size_t i = 0; i < n; i++)
-      if (strchr(" \t,/@?#\\", value[i])) refuse(g, PX_E_BAD_REQUEST, "Host must be a name or an address, and a port");
+      if (strchr(" \t,/@?#\\", value[i]))
+        refuse(g, PX_E_BAD_REQUEST, "Host must be a name or an address, and a port");
 }
 
 /* Section 5. */
@@ -101,15 +108,19 @@ void http_validate_header(struct http_validate *g, const char *line, size_t n) {
   const char *colon = memchr(line, ':', n);
   const size_t name_n = colon ? (size_t)(colon - line) : n;
   g->bytes += n + 2;
-  if (g->bytes > HTTP_HEADERS_MAX_BYTES) refuse(g, PX_E_HEADERS_TOO_LARGE, "the headers take more than 16384 bytes");
-  if (n && (line[0] == ' ' || line[0] == '\t')) refuse(g, PX_E_BAD_REQUEST, "a header goes on in a second line");
+  if (g->bytes > HTTP_HEADERS_MAX_BYTES)
+    refuse(g, PX_E_HEADERS_TOO_LARGE, "the headers take more than 16384 bytes");
+  if (n && (line[0] == ' ' || line[0] == '\t'))
+    refuse(g, PX_E_BAD_REQUEST, "a header goes on in a second line");
   if (!colon) refuse(g, PX_E_BAD_REQUEST, "a header has no colon");
-  if (!is_token(line, name_n)) refuse(g, PX_E_BAD_REQUEST, "a header's name holds a character that it must not");
+  if (!is_token(line, name_n))
+    refuse(g, PX_E_BAD_REQUEST, "a header's name holds a character that it must not");
   if (!colon) return;
   const char *value = colon + 1, *end = line + n;
   while (value < end && (*value == ' ' || *value == '\t')) value++;
   while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
-  if (!is_text(value, (size_t)(end - value))) refuse(g, PX_E_BAD_REQUEST, "a header's value holds a control character");
+  if (!is_text(value, (size_t)(end - value)))
+    refuse(g, PX_E_BAD_REQUEST, "a header's value holds a control character");
   for (size_t i = 0; i < SINGLE_N; i++) {
     if (!named(line, name_n, SINGLE[i].name)) continue;
     if (has(g, (int)i)) refuse(g, PX_E_BAD_REQUEST, SINGLE[i].twice);
@@ -120,7 +131,8 @@ void http_validate_header(struct http_validate *g, const char *line, size_t n) {
 
 /* Sections 3.2, 6.1 and 6.3. */
 void http_validate_end(struct http_validate *g) {
-  if (has(g, LENGTH) && has(g, CODING)) refuse(g, PX_E_BAD_REQUEST, "Content-Length stands beside Transfer-Encoding");
+  if (has(g, LENGTH) && has(g, CODING))
+    refuse(g, PX_E_BAD_REQUEST, "Content-Length stands beside Transfer-Encoding");
   if (!has(g, HOST) && !g->old) refuse(g, PX_E_BAD_REQUEST, "Host is missing");
   if (has(g, CODING) && g->old) refuse(g, PX_E_BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding");
 }
@@ -135,7 +147,8 @@ static int hex(char c) {
 bool http_validate_chunk(const char *line, size_t n, uint64_t *size) {
   size_t digits = 0;
   *size = 0;
-  while (digits < n && digits < 15 && hex(line[digits]) >= 0) *size = *size * 16 + (uint64_t)hex(line[digits++]);
+  while (digits < n && digits < 15 && hex(line[digits]) >= 0)
+    *size = *size * 16 + (uint64_t)hex(line[digits++]);
   return digits > 0 && (digits == n || line[digits] == ';') && is_text(line + digits, n - digits);
 }
 

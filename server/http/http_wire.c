@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The units of a connection: see http_wire.h. */
 #include "server/http/http_wire.h"
 
@@ -16,7 +17,8 @@ static void refuse(struct http_wire *w, enum px_status code, const char *fault) 
   w->fault = fault;
 }
 
-/* The line at the beginning of the bytes, *len long without its CRLF. No byte of a part may be read in two ways either. */
+/* The line at the beginning of the bytes, *len long without its CRLF. No byte of a part may be read
+ * in two ways either. */
 static enum line find_line(struct http_wire *w, const char *bytes, size_t n, size_t *len) {
   for (size_t i = 0; i < n; i++) {
     const unsigned char c = (unsigned char)bytes[i];
@@ -27,16 +29,18 @@ static enum line find_line(struct http_wire *w, const char *bytes, size_t n, siz
       *len = i;
       return LINE_WHOLE;
     }
-    refuse(w, PX_E_BAD_REQUEST, c == '\n'   ? "a line ends with LF alone; it must end with CRLF"
-                                : c == '\r' ? "there is a CR that no LF follows"
-                                            : "there is a control character in the request's head");
+    refuse(w, PX_E_BAD_REQUEST,
+           c == '\n'   ? "a line ends with LF alone; it must end with CRLF"
+           : c == '\r' ? "there is a CR that no LF follows"
+                       : "there is a control character in the request's head");
     return LINE_BROKEN;
   }
   return LINE_PART;
 }
 
 /* A head, or trailers, which are lines of headers too. The length of it, or 0. */
-static size_t judge_lines(struct http_wire *w, const char *bytes, size_t n, struct http_validate *g, bool request_line) {
+static size_t judge_lines(struct http_wire *w, const char *bytes, size_t n, struct http_validate *g,
+                          bool request_line) {
   for (size_t at = 0, len = 0;;) {
     const enum line line = find_line(w, bytes + at, n - at, &len);
     if (line == LINE_PART && n >= HTTP_WIRE_UNIT_MAX_BYTES)
@@ -75,7 +79,8 @@ static size_t judge_trailers(struct http_wire *w, const char *bytes, size_t n) {
 static size_t judge_chunk_line(struct http_wire *w, const char *bytes, size_t n) {
   size_t len = 0;
   const enum line line = find_line(w, bytes, n, &len);
-  if ((line == LINE_PART && n > CHUNK_LINE_MAX_BYTES) || (line == LINE_WHOLE && !http_validate_chunk(bytes, len, &w->left)))
+  if ((line == LINE_PART && n > CHUNK_LINE_MAX_BYTES) ||
+      (line == LINE_WHOLE && !http_validate_chunk(bytes, len, &w->left)))
     refuse(w, PX_E_BAD_REQUEST, "a chunk does not begin with its length");
   if (line != LINE_WHOLE || w->at == HTTP_WIRE_REFUSED) return 0;
   w->at = w->left ? HTTP_WIRE_CHUNK_BODY : HTTP_WIRE_TRAILERS;
@@ -83,7 +88,8 @@ static size_t judge_chunk_line(struct http_wire *w, const char *bytes, size_t n)
 }
 
 static size_t judge_chunk_end(struct http_wire *w, const char *bytes, size_t n) {
-  if (bytes[0] != '\r' || (n > 1 && bytes[1] != '\n')) refuse(w, PX_E_BAD_REQUEST, "a chunk does not end with CRLF");
+  if (bytes[0] != '\r' || (n > 1 && bytes[1] != '\n'))
+    refuse(w, PX_E_BAD_REQUEST, "a chunk does not end with CRLF");
   if (n < 2 || w->at == HTTP_WIRE_REFUSED) return 0;
   w->at = HTTP_WIRE_CHUNK;
   return 2;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The listening socket. Used by main.c. */
 #ifndef PX_SERVER_HTTP_LISTEN_H
 #define PX_SERVER_HTTP_LISTEN_H
@@ -7,10 +8,11 @@
 
 struct listen_address {
   int fd;
-  bool loopback;    /* nobody outside this machine can reach it */
-  char text[80];    /* "127.0.0.1:8080", with the port really taken */
+  bool loopback; /* nobody outside this machine can reach it */
+  char text[80]; /* "127.0.0.1:8080", with the port really taken */
 };
 /* address: "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:0" (any free port). BAD_FIELD or IO. */
-enum px_status listen_open(const char *address, struct listen_address *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status listen_open(const char *address, struct listen_address *out,
+                           struct px_err *err) PX_MUST_CHECK;
 
 #endif

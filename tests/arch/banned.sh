@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Functions that are not used in this project, and calls that only main.c may make.
 # Usage: tests/arch/banned.sh [ROOT]
 set -u

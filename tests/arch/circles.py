@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """No circle of files: what a .c file calls is defined in files that do not need it, read off the objects with nm.
 
 Usage: tests/arch/circles.py [BUILD]      BUILD: a folder of objects; default $PROXACT_BUILD, or build

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """deploy/docker-compose.yml keeps to the Compose Specification's schema and to this project's rules."""
 import json
 import pathlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """An exported symbol tells its header, and a header its files: read off the objects with nm, and the headers.
 
 A symbol is its folder's prefix and its header's name, in singular or plural: store_job_claim is in lib/store/jobs.h,

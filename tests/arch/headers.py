@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Every header compiles alone, and all of a folder's compile together, in either order.
 
 Usage: tests/arch/headers.py      CC: the compiler, gcc if not given

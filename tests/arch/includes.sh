@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
 #   lib/base <- lib/data <- lib/read, lib/write, lib/sim;  lib/base <- lib/flow, lib/redis
 #   lib/data, lib/flow <- lib/store <- lib/transfer (with lib/read and lib/write)

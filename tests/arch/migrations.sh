@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Migrations expand first and contract later: builds of the version before go on while one is applied, unless it says not.
 # From 0009 on a migration has one line `-- serves: N`: builds that know version N, or more, work with the schema after it.
 #   N = its own number   older builds must be stopped first

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """schema/openapi.yaml keeps to OpenAPI 3.1: its meta-schema, whole references, one name per operation, true schemas."""
 import json
 import pathlib

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Documents can be read and their references hold: short sentences and table cells, links, anchors and paths that exist.
 
 Usage: tests/arch/prose.py [--figures] [TREE]      TREE: a folder with the documents; default: this one

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The architecture tests themselves: a tree that breaks a rule is caught, one that keeps them passes.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,6 +42,9 @@ check 1 banned.sh server/a.c 'char *p = strtok (a, b);'
 check 1 banned.sh lib/base/a.c 'exit(1);'
 check 0 banned.sh worker/main.c 'exit(1);'
 check 0 banned.sh worker/job.c '_exit(1);'
+check 0 format.sh lib/a.c $'/* SPDX-License-Identifier: Apache-2.0 */\nint a;'
+check 1 format.sh lib/a.c 'int a;'
+check 1 format.sh lib/a.c $'/* SPDX-License-Identifier: Apache-2.0 */\n'"int $(printf 'a%.0s' {1..100});"
 check 0 migrations.sh migrations/0019_a.sql $'-- serves: 8\nalter table t add column a integer not null default 0; -- drop table t'
 check 0 migrations.sh migrations/0019_a.sql $'-- serves: 19\ndrop table t;'
 check 0 migrations.sh migrations/0007_a.sql 'drop table t;'

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # What must not be in the project's files: absolute paths of a developer's machine, and stubs left behind.
 set -u
 cd "$(dirname "$0")/../.." || exit 2

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What checkpoints cost and what a crash loses, on a real database: td3bc at
  * its default size and at the largest that its bounds allow, by training for a
@@ -33,23 +34,33 @@ static struct store *store;
 
 /* ---- the cost of keeping */
 
-struct keeping { struct store_lease hold; size_t bytes; char profile[PX_MAT_PROFILE_MAX]; };
+struct keeping {
+  struct store_lease hold;
+  size_t bytes;
+  char profile[PX_MAT_PROFILE_MAX];
+};
 
-static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n,
+                           struct px_err *err) {
   struct keeping *k = ctx;
   k->bytes = n;
   return store_checkpoint_keep(store, &k->hold, (int64_t)step, k->profile, bytes, n, err);
 }
 
 /* Until two states were kept, and for at least so long. */
-struct until { const struct px_checkpoint *checkpoint; double start_s, seconds; int64_t step; };
+struct until {
+  const struct px_checkpoint *checkpoint;
+  double start_s, seconds;
+  int64_t step;
+};
 
-static enum px_status until_enough(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                                   size_t metrics_n) {
+static enum px_status until_enough(void *ctx, const char *phase, int64_t step, int64_t total,
+                                   const struct px_metric *metrics, size_t metrics_n) {
   (void)phase, (void)total, (void)metrics, (void)metrics_n;
   struct until *u = ctx;
   u->step = step;
-  return u->checkpoint->kept_n >= 2 && px_clock_s() - u->start_s >= u->seconds ? PX_E_CANCELLED : PX_OK;
+  return u->checkpoint->kept_n >= 2 && px_clock_s() - u->start_s >= u->seconds ? PX_E_CANCELLED
+                                                                               : PX_OK;
 }
 
 static struct px_dataset *dataset(void) {
@@ -61,14 +72,16 @@ static struct px_dataset *dataset(void) {
   for (uint64_t i = 0; i < TRAJ_N; i++) trajs_add(&list, LONGEST, TRAJS_ALL, i);
   CU_ASSERT_EQUAL_FATAL(segments_pack(&packed, &list), PX_OK);
   for (size_t i = 0; i < packed.n; i++)
-    CU_OK(px_dataset_builder_segment(builder, packed.items[i].bytes, packed.items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(builder, packed.items[i].bytes, packed.items[i].size, &err),
+          err);
   CU_OK(px_dataset_builder_end(builder, &ds, &err), err);
   segments_free(&packed);
   trajs_free(&list);
   return ds;
 }
 
-static void measure(const struct px_actions_merged *u, const char *what, double hidden, double layers, double seconds) {
+static void measure(const struct px_actions_merged *u, const char *what, double hidden,
+                    double layers, double seconds) {
   char id[STORE_ID_MAX];
   struct rl_spec spec;
   struct rl_policy *policy = NULL;
@@ -86,11 +99,14 @@ static void measure(const struct px_actions_merged *u, const char *what, double 
   CU_OK(rl_spec_set(&spec, "updates", 1e7, &err), err);
   CU_ASSERT_EQUAL(rl_train(&spec, u, &progress, &c, &policy, &metrics, &err), PX_E_CANCELLED);
   const double all_s = px_clock_s() - until.start_s, cost_s = c.spent_s / (double)c.kept_n;
-  const double pause_s = px_checkpoint_pause_s(EVERY_MS, cost_s), step_s = (all_s - c.spent_s) / (double)until.step;
-  printf("\n  %-28s state %7.1f MB, kept in %7.1f ms (of %llu), every %5.1f s: overhead %.2f%% of the time;"
+  const double pause_s = px_checkpoint_pause_s(EVERY_MS, cost_s),
+               step_s = (all_s - c.spent_s) / (double)until.step;
+  printf("\n  %-28s state %7.1f MB, kept in %7.1f ms (of %llu), every %5.1f s: overhead %.2f%% of "
+         "the time;"
          " a crash loses up to %.1f s, %.1f s on average (a step takes %.4f s)",
-         what, (double)k.bytes / 1e6, cost_s * 1e3, (unsigned long long)c.kept_n, pause_s, 100 * cost_s / (cost_s + pause_s),
-         pause_s + cost_s + step_s, (pause_s + cost_s + step_s) / 2, step_s);
+         what, (double)k.bytes / 1e6, cost_s * 1e3, (unsigned long long)c.kept_n, pause_s,
+         100 * cost_s / (cost_s + pause_s), pause_s + cost_s + step_s,
+         (pause_s + cost_s + step_s) / 2, step_s);
   px_checkpoint_free(&c);
   CU_OK(store_job_succeed(store, &k.hold, "{}", &err), err);
 }
@@ -123,23 +139,32 @@ static void what_a_killed_process_loses(void) {
   double sum = 0, most = 0;
   if (!store) store = db_test_open("bench_checkpoint");
   snprintf(dataset_id, sizeof dataset_id, "%s", workers_dataset(store, "bench", 500, 0, 1));
-  workers_submit(store, dataset_id, FLOW_TRAIN_POLICY, "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000}}", job);
+  workers_submit(store, dataset_id, FLOW_TRAIN_POLICY,
+                 "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000}}", job);
   const pid_t worker = workers_start(NULL);
   for (int i = 0; i < KILLS; i++) {
-    workers_await("t", 60, "select exists (select from job_checkpoints where job_id = '%s' and epoch = %d)", job, i + 1);
+    workers_await("t", 60,
+                  "select exists (select from job_checkpoints where job_id = '%s' and epoch = %d)",
+                  job, i + 1);
     workers_await("t", 20, "select pg_sleep(%g) is not null", 8 * px_rng_double(&rng));
     /* The newest heartbeat's step, and how fast it goes, say where the process was. */
-    const double per_s = number("(step - coalesce(resumed_from, 0)) / extract(epoch from clock_timestamp() - started_at)", job);
+    const double per_s = number(
+      "(step - coalesce(resumed_from, 0)) / extract(epoch from clock_timestamp() - started_at)",
+      job);
     const double at = number("step", job);
     kill(workers_child(worker), SIGKILL);
-    workers_await("t", 60, "select epoch = %d and resumed_from is not null from jobs where id = '%s'", i + 2, job);
+    workers_await("t", 60,
+                  "select epoch = %d and resumed_from is not null from jobs where id = '%s'", i + 2,
+                  job);
     const double lost_s = (at - number("resumed_from", job)) / per_s;
     printf("\n  killed at step %.0f, went on from %.0f: %.1f s of work lost", at,
            number("resumed_from", job), lost_s);
     sum += lost_s;
     if (lost_s > most) most = lost_s;
   }
-  printf("\n  work lost in a crash, td3bc at its default size: %.1f s on average, %.1f s at most, of %d", sum / KILLS, most, KILLS);
+  printf(
+    "\n  work lost in a crash, td3bc at its default size: %.1f s on average, %.1f s at most, of %d",
+    sum / KILLS, most, KILLS);
   CU_OK(store_job_cancel(store, job, &err), err);
   workers_await("cancelled", 20, "select state from jobs where id = '%s'", job);
   workers_end(worker, SIGTERM);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the storage formats go: building segments, loading them, reading
  * them as an upload, and exporting, against memcpy and SHA-256 on the same
@@ -16,8 +17,8 @@
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "lib/data/traj.h"
-#include "lib/write/write.h"
 #include "lib/read/read_safetensors.h"
+#include "lib/write/write.h"
 #include "tests/support/trajs.h"
 
 enum { REPEATS = 7, TRAJ_N = 2000, STEPS = 1000, O = 17, A = 6 };
@@ -42,7 +43,8 @@ static enum px_status count(void *ctx, const struct px_segment *segment, struct 
 static void build(void) {
   struct px_err err = { 0 };
   uint64_t total = 0;
-  struct px_segment_builder *b = px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &total, count });
+  struct px_segment_builder *b =
+    px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &total, count });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(b);
   for (size_t i = 0; i < list.n; i++) need(sink.put(sink.ctx, &list.items[i], &err) == PX_OK);
   need(px_segment_builder_end(b, &err) == PX_OK && total == bytes_n);
@@ -70,16 +72,19 @@ static void upload(void) {
   uint64_t steps = 0;
   const struct px_traj_sink sink = { &steps, ignore };
   for (size_t i = 0; i < packed.n; i++)
-    need(px_read_safetensors(packed.items[i].bytes, packed.items[i].size, &list.spaces, &sink, &err) == PX_OK);
+    need(px_read_safetensors(packed.items[i].bytes, packed.items[i].size, &list.spaces, &sink,
+                             &err) == PX_OK);
 }
 
 static void digest(void) {
   uint8_t out[PX_SHA256_BYTES];
-  for (size_t i = 0; i < packed.n; i++) px_digest_sha256(packed.items[i].bytes, packed.items[i].size, out);
+  for (size_t i = 0; i < packed.n; i++)
+    px_digest_sha256(packed.items[i].bytes, packed.items[i].size, out);
 }
 
 static void plain_copy(void) {
-  for (size_t i = 0, at = 0; i < packed.n; at += packed.items[i++].size) memcpy(copy + at, packed.items[i].bytes, packed.items[i].size);
+  for (size_t i = 0, at = 0; i < packed.n; at += packed.items[i++].size)
+    memcpy(copy + at, packed.items[i].bytes, packed.items[i].size);
 }
 
 static void export_as(enum px_write_format format) {
@@ -100,7 +105,9 @@ static void export_npz(void) { export_as(PX_WRITE_NPZ); }
 static void export_safetensors(void) { export_as(PX_WRITE_SAFETENSORS); }
 static void export_jsonl(void) { export_as(PX_WRITE_JSONL); }
 
-static int by_value(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int by_value(const void *a, const void *b) {
+  return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
 static double cpu_s(void) {
   struct timespec t;
@@ -122,14 +129,17 @@ static void measure(const char *what, void (*run)(void), int repeats) {
   }
   qsort(rate, (size_t)repeats, sizeof *rate, by_value);
   qsort(cpu, (size_t)repeats, sizeof *cpu, by_value);
-  const double median = rate[repeats / 2], low = rate[0], high = rate[repeats - 1], busy = cpu[repeats / 2];
-  printf("%-20s %8.0f MB/s   (%.0f to %.0f)   %8.0f by processor time\n", what, median, low, high, busy);
+  const double median = rate[repeats / 2], low = rate[0], high = rate[repeats - 1],
+               busy = cpu[repeats / 2];
+  printf("%-20s %8.0f MB/s   (%.0f to %.0f)   %8.0f by processor time\n", what, median, low, high,
+         busy);
   if (csv) fprintf(csv, "%s,%.1f,%.1f,%.1f,%.1f\n", what, median, low, high, busy);
 }
 
 int main(int argc, char **argv) {
   list.spaces = trajs_spaces(O, A);
-  for (uint64_t i = 0; i < TRAJ_N; i++) trajs_add(&list, STEPS, i % 10 == 0 ? TRAJS_ALL : TRAJS_NONE, i);
+  for (uint64_t i = 0; i < TRAJ_N; i++)
+    trajs_add(&list, STEPS, i % 10 == 0 ? TRAJS_ALL : TRAJS_NONE, i);
   need(segments_pack(&packed, &list) == PX_OK);
   for (size_t i = 0; i < packed.n; i++) bytes_n += packed.items[i].size;
   copy = malloc(bytes_n);

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The demo's pipeline (deploy/demo.sh) with several network seeds, once with labels of the IDM and once of the simulator.
 # Usage: tests/bench/bench_demo.sh      (make bench-demo)
 #   SEEDS  JSON list, default [0, 1, 2, 3]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Environment steps per second on one core, beside MuJoCo's own share of them.
  *
@@ -49,7 +50,8 @@ static enum px_status run_env(struct bench *bench, double *per_s, struct px_err 
   return PX_OK;
 }
 
-/* The physics alone, starting again after 22 steps, a random episode's length on hopper and walker2d. */
+/* The physics alone, starting again after 22 steps, a random episode's length on hopper and
+ * walker2d. */
 static double run_mujoco(struct bench *bench) {
   const mjModel *model = px_env_model(bench->env);
   const bool cheetah = model->nu == 6 && model->opt.integrator == mjINT_EULER;
@@ -84,10 +86,12 @@ static enum px_status measure(const char *name, FILE *csv, struct px_err *err) {
   if (status) return status;
   qsort(ours + 1, ROUNDS, sizeof *ours, ascending);
   qsort(mujoco + 1, ROUNDS, sizeof *mujoco, ascending);
-  const double median = ours[1 + ROUNDS / 2], alone = mujoco[1 + ROUNDS / 2]; /* nan: without MuJoCo */
-  printf("%-12s %6.0f steps/s [%.0f, %.0f]   MuJoCo alone %6.0f   share %.2f\n", name, median, ours[1], ours[ROUNDS],
-         alone, median / alone);
-  fprintf(csv, "%s,%.0f,%.0f,%.0f,%.0f,%.3f\n", name, median, ours[1], ours[ROUNDS], alone, median / alone);
+  /* nan: without MuJoCo */
+  const double median = ours[1 + ROUNDS / 2], alone = mujoco[1 + ROUNDS / 2];
+  printf("%-12s %6.0f steps/s [%.0f, %.0f]   MuJoCo alone %6.0f   share %.2f\n", name, median,
+         ours[1], ours[ROUNDS], alone, median / alone);
+  fprintf(csv, "%s,%.0f,%.0f,%.0f,%.0f,%.3f\n", name, median, ours[1], ours[ROUNDS], alone,
+          median / alone);
   return PX_OK;
 }
 

@@ -1,12 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How fast jobs go: claimed and finished a second, with what the storm does to it, and how long a job that becomes ready
- * waits until a worker that waits for work has it, with Redis and without.
+ * How fast jobs go: claimed and finished a second, with what the storm does to it, and how long a
+ * job that becomes ready waits until a worker that waits for work has it, with Redis and without.
  *
  *   bench_jobs wake FILE.csv          PROXACT_DB_URL, PROXACT_REDIS_URL
- *   bench_jobs finish SECONDS FILE.csv WHAT    four clients for so long; in nemesis, through PROXACT_WORKER_DB_URL
+ *   bench_jobs finish SECONDS FILE.csv WHAT    four clients for so long; in nemesis, through
+ *                                              PROXACT_WORKER_DB_URL
  *
- * The database must sync (deploy/stack.sh start without --throwaway). Prints and appends CSV: what, median, lowest,
- * highest, unit; for waits the highest is the 99th percentile.
+ * The database must sync (deploy/stack.sh start without --throwaway). Prints and appends CSV: what,
+ * median, lowest, highest, unit; for waits the highest is the 99th percentile.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,8 +25,18 @@
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
 
-enum { CLIENTS = 4, BATCH = 500, AHEAD = 2000, LEASE_MS = 2000, REAP_MS = 200, RETRY_MS = 50, POLL_MS = 1000,
-       WITH_REDIS = 1000, WITHOUT_REDIS = 100, WAITS_MAX = 1000 };
+enum {
+  CLIENTS = 4,
+  BATCH = 500,
+  AHEAD = 2000,
+  LEASE_MS = 2000,
+  REAP_MS = 200,
+  RETRY_MS = 50,
+  POLL_MS = 1000,
+  WITH_REDIS = 1000,
+  WITHOUT_REDIS = 100,
+  WAITS_MAX = 1000
+};
 static const char *const KIND = "evaluate";
 
 static void need(bool good, const char *what, const struct px_err *err) {
@@ -34,7 +46,9 @@ static void need(bool good, const char *what, const struct px_err *err) {
 }
 
 static void pause_ms(double ms) {
-  nanosleep(&(struct timespec){ .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms * 1e6) % 1000000000L }, NULL);
+  nanosleep(&(struct timespec){ .tv_sec = (time_t)(ms / 1000),
+                                .tv_nsec = (long)(ms * 1e6) % 1000000000L },
+            NULL);
 }
 
 static struct store *connect_to(const char *url) {
@@ -44,7 +58,8 @@ static struct store *connect_to(const char *url) {
   return store;
 }
 
-static void row(const char *csv, const char *what, double median, double lowest, double highest, const char *unit) {
+static void row(const char *csv, const char *what, double median, double lowest, double highest,
+                const char *unit) {
   printf("%-52s %9.2f  (%.2f to %.2f) %s\n", what, median, lowest, highest, unit);
   FILE *f = fopen(csv, "ae");
   need(f != NULL, "opening the CSV file", NULL);
@@ -57,7 +72,8 @@ static enum px_status submit(struct store *store, int n, struct px_err *err) {
   static char ids[BATCH][STORE_ID_MAX];
   for (int i = 0; i < n; i++) {
     store_job_new_id(ids[i]);
-    drafts[i] = (struct store_job_draft){ .id = ids[i], .kind = KIND, .name = "bench", .spec_json = "{}" };
+    drafts[i] =
+      (struct store_job_draft){ .id = ids[i], .kind = KIND, .name = "bench", .spec_json = "{}" };
   }
   return store_jobs_submit(store, drafts, (size_t)n, err);
 }
@@ -78,12 +94,14 @@ static void *submitter(void *arg) {
   return NULL;
 }
 
-/* As a supervisor claims: a claim whose answer was lost may have taken a job. False when there was none to be had. */
+/* As a supervisor claims: a claim whose answer was lost may have taken a job. False when there was
+ * none to be had. */
 static bool take_and_finish(struct store *store, const char *worker, bool *blind) {
   struct store_job *job = NULL;
   struct px_err err;
-  const enum px_status status = *blind ? store_job_adopt(store, worker, LEASE_MS, &job, &err)
-                                       : store_job_claim(store, worker, &KIND, 1, LEASE_MS, 0, &job, &err);
+  const enum px_status status =
+    *blind ? store_job_adopt(store, worker, LEASE_MS, &job, &err)
+           : store_job_claim(store, worker, &KIND, 1, LEASE_MS, 0, &job, &err);
   if (status == PX_E_UNSETTLED || !status) *blind = status == PX_E_UNSETTLED;
   if (!job) return false;
   if (!store_job_succeed(store, &job->hold, "{}", &err)) atomic_fetch_add(&jobs.finished, 1);
@@ -124,7 +142,8 @@ static int finish(int seconds, const char *csv, const char *what) {
   }
   jobs.until_ms = px_clock_ms() + seconds * 1000LL;
   need(pthread_create(&from, NULL, submitter, direct) == 0, "a thread", NULL);
-  for (int i = 0; i < CLIENTS; i++) need(pthread_create(&thread[i], NULL, client, store[i]) == 0, "a thread", NULL);
+  for (int i = 0; i < CLIENTS; i++)
+    need(pthread_create(&thread[i], NULL, client, store[i]) == 0, "a thread", NULL);
   for (int i = 0; i < CLIENTS; i++) pthread_join(thread[i], NULL);
   pthread_join(from, NULL);
   const double rate = (double)atomic_load(&jobs.finished) / seconds;
@@ -140,7 +159,7 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t taken;
   const char *redis;
-  double at_s;  /* when the job was claimed; 0: not yet */
+  double at_s; /* when the job was claimed; 0: not yet */
   bool over;
 } wait = { .lock = PTHREAD_MUTEX_INITIALIZER, .taken = PTHREAD_COND_INITIALIZER };
 
@@ -172,7 +191,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void measure_waits(const char *url, const char *redis, int n, double pause_max_ms, const char *csv, const char *what) {
+static void measure_waits(const char *url, const char *redis, int n, double pause_max_ms,
+                          const char *csv, const char *what) {
   static double ms[WAITS_MAX];
   struct store *store = connect_to(url), *waiting = connect_to(url);
   struct px_rng rng = px_rng_at(1, px_rng_stream("wake", 0), 0);
@@ -215,7 +235,8 @@ int main(int argc, char **argv) {
     measure_waits(url, "", WITHOUT_REDIS, POLL_MS, argv[2], "ready until claimed, without Redis");
     return 0;
   }
-  if (url && argc == 5 && strcmp(argv[1], "finish") == 0) return finish((int)strtol(argv[2], NULL, 10), argv[3], argv[4]);
+  if (url && argc == 5 && strcmp(argv[1], "finish") == 0)
+    return finish((int)strtol(argv[2], NULL, 10), argv[3], argv[4]);
   fprintf(stderr, "usage: bench_jobs wake FILE.csv | finish SECONDS FILE.csv WHAT\n");
   return 2;
 }

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Jobs claimed and finished a second, quiet and in a storm, and how long a ready job waits for a worker that waits for
 # work. The PostgreSQL started here syncs, as in service.
 #   tests/bench/bench_jobs.sh OUT.csv [SECONDS [SEED]]      (make bench-jobs)

@@ -1,15 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Label quality on real trajectories: the coupled protocol (10% of the
  * trajectories keep their actions, drawn from the bottom half by return), the
  * ensemble beside the yardsticks, judged on the hidden actions.
  *
- *   build/tests/bench/bench_labels OUT.csv [-s seeds] [-i] [-m members] [-p fast|paper] [-o field=value]... [FILE.hdf5...]
+ *   build/tests/bench/bench_labels OUT.csv [-s seeds] [-i] [-m members] [-p fast|paper] [-o
+ *   field=value]... [FILE.hdf5...]
  *                                                                          (make bench-labels)
  *
  * Without files: every *.hdf5 in $PROXACT_DATA (default ../shared/data); none
- * there prints SKIP. -i leaves the yardsticks out, -m all members but the first so many. Seed s is the mask's and the model's. -o changes a field
- * of the IDM, to compare recipes. Seconds are CPU seconds of the one thread
- * that computes, so that neighbours on the machine disturb little.
+ * there prints SKIP. -i leaves the yardsticks out, -m all members but the first so many. Seed s is
+ * the mask's and the model's. -o changes a field of the IDM, to compare recipes. Seconds are CPU
+ * seconds of the one thread that computes, so that neighbours on the machine disturb little.
  */
 #include <glob.h>
 #include <stdio.h>
@@ -21,10 +23,10 @@
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "tests/support/d4rl.h"
+#include "tests/support/helpers.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/yardstick.h"
-#include "tests/support/helpers.h"
 
 enum { FIGURES_N = 1 + IDM_YARDSTICKS_N };
 
@@ -50,7 +52,8 @@ static struct px_dataset *load(const char *path) {
 /* ---- one dataset, one seed */
 
 struct result {
-  struct idm_quality_figures all[FIGURES_N], inside, outside; /* the IDM's first, then the yardsticks' */
+  /* the IDM's first, then the yardsticks' */
+  struct idm_quality_figures all[FIGURES_N], inside, outside;
   struct idm_bias_figures bias[IDM_QUALITY_PARTS_N];
   double train_s, label_s;
 };
@@ -65,8 +68,9 @@ static struct idm_quality *judge(const struct px_dataset *truth, const struct px
   return q;
 }
 
-static void measure_bias(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_labels *l,
-                         const struct idm_quality *q, struct idm_bias_figures out[IDM_QUALITY_PARTS_N]) {
+static void measure_bias(const struct px_dataset *truth, const struct px_dataset *masked,
+                         const struct idm_labels *l, const struct idm_quality *q,
+                         struct idm_bias_figures out[IDM_QUALITY_PARTS_N]) {
   struct px_err err = { 0 };
   struct idm_bias *b;
   must(idm_bias_new(truth, masked, &b, &err), &err);
@@ -75,8 +79,8 @@ static void measure_bias(const struct px_dataset *truth, const struct px_dataset
   idm_bias_free(b);
 }
 
-static void run_idm(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_spec *spec,
-                    uint32_t members, struct result *r) {
+static void run_idm(const struct px_dataset *truth, const struct px_dataset *masked,
+                    const struct idm_spec *spec, uint32_t members, struct result *r) {
   struct idm_model *models[IDM_MEMBERS_MAX];
   struct idm_metrics metrics;
   struct idm_labels *labels;
@@ -97,37 +101,50 @@ static void run_idm(const struct px_dataset *truth, const struct px_dataset *mas
   for (uint32_t i = 0; i < members; i++) idm_model_free(models[i]);
 }
 
-static void run_yardsticks(const struct px_dataset *truth, const struct px_dataset *masked, const struct idm_spec *spec,
-                           struct result *r) {
+static void run_yardsticks(const struct px_dataset *truth, const struct px_dataset *masked,
+                           const struct idm_spec *spec, struct result *r) {
   struct idm_yardsticks *yardsticks;
   struct idm_labels *labels;
   struct px_err err = { 0 };
   must(idm_yardsticks_fit(masked, spec->k, spec->f, NULL, &yardsticks, &err), &err);
   for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
-    must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0, masked->traj_n, NULL, &labels, &err), &err);
+    must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0, masked->traj_n,
+                              NULL, &labels, &err),
+         &err);
     idm_quality_free(judge(truth, masked, labels, &r->all[1 + which]));
     idm_labels_free(labels);
   }
   idm_yardsticks_free(yardsticks);
 }
 
-static void print_row(FILE *csv, const char *name, uint32_t seed, const struct px_dataset *ds, const struct result *r) {
+static void print_row(FILE *csv, const char *name, uint32_t seed, const struct px_dataset *ds,
+                      const struct result *r) {
   const struct idm_quality_figures *idm = &r->all[0];
   const double rate = (double)ds->steps_n / r->label_s;
-  printf("%-32s %4u  %.4f (%.4f / %.4f)  %6.3f %.2f %.2f | %.4f %.4f %.4f | %.2f %.2f %.2f | %6.1f %8.0f\n", name, seed, idm->mse,
-         r->inside.mse, r->outside.mse, idm->r2, r->bias[IDM_ALL].bias_share, r->bias[IDM_ALL].lean, r->all[1].mse,
-         r->all[2].mse, r->all[3].mse, idm->coverage[0], idm->coverage[1], idm->coverage[2], r->train_s, rate);
-  fprintf(csv, "%s,%u,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.4f,%.2f,%.0f,%.4f,%.4f,%.4f,%.4f\n", name, seed,
-          idm->mse, r->inside.mse, r->outside.mse, idm->r2, r->inside.r2, r->outside.r2, r->all[1].mse, r->all[2].mse,
-          r->all[3].mse, idm->nll, idm->coverage[0], idm->coverage[1], idm->coverage[2], r->train_s, rate,
-          r->bias[IDM_ALL].bias_share, r->bias[IDM_OUTSIDE].bias_share, r->bias[IDM_ALL].lean, r->bias[IDM_OUTSIDE].lean);
+  printf("%-32s %4u  %.4f (%.4f / %.4f)  %6.3f %.2f %.2f | %.4f %.4f %.4f | %.2f %.2f %.2f | %6.1f "
+         "%8.0f\n",
+         name, seed, idm->mse, r->inside.mse, r->outside.mse, idm->r2, r->bias[IDM_ALL].bias_share,
+         r->bias[IDM_ALL].lean, r->all[1].mse, r->all[2].mse, r->all[3].mse, idm->coverage[0],
+         idm->coverage[1], idm->coverage[2], r->train_s, rate);
+  fprintf(csv,
+          "%s,%u,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.6f,%.6f,%.6f,%.4f,%.4f,%.4f,%.4f,%.2f,%.0f,%.4f,%."
+          "4f,%.4f,%.4f\n",
+          name, seed, idm->mse, r->inside.mse, r->outside.mse, idm->r2, r->inside.r2, r->outside.r2,
+          r->all[1].mse, r->all[2].mse, r->all[3].mse, idm->nll, idm->coverage[0], idm->coverage[1],
+          idm->coverage[2], r->train_s, rate, r->bias[IDM_ALL].bias_share,
+          r->bias[IDM_OUTSIDE].bias_share, r->bias[IDM_ALL].lean, r->bias[IDM_OUTSIDE].lean);
   fflush(csv);
 }
 
-/* How much of the work is done: masks, members of each ensemble (0: all), and whether yardsticks too. */
-struct extent { uint32_t seeds, members; bool idm_alone; };
+/* How much of the work is done: masks, members of each ensemble (0: all), and whether yardsticks
+ * too. */
+struct extent {
+  uint32_t seeds, members;
+  bool idm_alone;
+};
 
-static void run_file(const char *path, const struct idm_spec *given, struct extent extent, FILE *csv) {
+static void run_file(const char *path, const struct idm_spec *given, struct extent extent,
+                     FILE *csv) {
   const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
   struct px_dataset *truth = load(path);
   double mean[FIGURES_N] = { 0 };
@@ -178,16 +195,21 @@ int main(int argc, char **argv) {
   FILE *csv = optind < argc ? fopen(argv[optind++], "w") : NULL;
   if (!csv) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);
-  fprintf(csv, "dataset,seed,mse,mse_inside,mse_outside,r2,r2_inside,r2_outside,mse_mean,mse_ridge,mse_nearest,nll,"
-               "coverage_50,coverage_80,coverage_95,train_cpu_s,label_per_cpu_s,bias_share,bias_share_outside,"
-               "lean,lean_outside\n");
-  printf("%-32s seed  idm mse (inside / outside)  r2 bias lean | mean   ridge  nearest| coverage       | train s  label/s\n",
+  fprintf(
+    csv,
+    "dataset,seed,mse,mse_inside,mse_outside,r2,r2_inside,r2_outside,mse_mean,mse_ridge,mse_"
+    "nearest,nll,"
+    "coverage_50,coverage_80,coverage_95,train_cpu_s,label_per_cpu_s,bias_share,bias_share_outside,"
+    "lean,lean_outside\n");
+  printf("%-32s seed  idm mse (inside / outside)  r2 bias lean | mean   ridge  nearest| coverage   "
+         "    | train s  label/s\n",
          "dataset");
   glob_t found = { 0 };
   char pattern[4096];
   const char *folder = getenv("PROXACT_DATA");
   (void)snprintf(pattern, sizeof pattern, "%s/*.hdf5", folder ? folder : "../shared/data");
-  if (optind == argc && glob(pattern, 0, NULL, &found)) printf("SKIP bench_labels: no %s\n", pattern);
+  if (optind == argc && glob(pattern, 0, NULL, &found))
+    printf("SKIP bench_labels: no %s\n", pattern);
   for (size_t i = 0; i < found.gl_pathc; i++) run_file(found.gl_pathv[i], &spec, extent, csv);
   for (; optind < argc; optind++) run_file(argv[optind], &spec, extent, csv);
   globfree(&found);

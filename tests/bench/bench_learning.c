@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Training and labelling against PyTorch on the same core in the same run.
  *
@@ -39,7 +40,8 @@ static void must_ok(enum px_status status, const struct px_err *err) {
   exit(1);
 }
 
-/* Multiply-adds times two of a net's forward pass for one row; of its weights' gradients likewise. */
+/* Multiply-adds times two of a net's forward pass for one row; of its weights' gradients
+ * likewise. */
 static double mlp_flops(double in, double hidden, double out) {
   return 2 * (in * hidden + hidden * hidden + hidden * out);
 }
@@ -67,7 +69,8 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
   ds->obs_start = must(px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)));
   ds->terminated = must(px_mem_calloc(TRAJ_N, 1));
   ds->has_final = must(px_mem_calloc(TRAJ_N, 1));
-  for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
+  for (uint32_t i = 0; i <= TRAJ_N; i++)
+    ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
   for (uint32_t i = 0; i < TRAJ_N; i++) ds->has_final[i] = 1, ds->terminated[i] = i % 2;
   px_rng_normal(&rng, ds->observations, ds->obs_n * o);
   px_rng_normal(&rng, ds->rewards, ds->steps_n);
@@ -79,9 +82,12 @@ static void synthetic(struct rl_run *r, uint32_t o, uint32_t a) {
   memset(r->u.source, PX_SOURCE_TRUE, ds->steps_n);
 }
 
-/* What cql is measured with, whatever its defaults: the paper's sizes; every action in the gradient, or few (cql.h). */
+/* What cql is measured with, whatever its defaults: the paper's sizes; every action in the
+ * gradient, or few (cql.h). */
 enum { CQL_LAYERS = 3, CQL_ACTIONS = 10, CQL_FEW = 2 };
-static uint32_t cql_backward(const struct learning_work *w) { return strstr(w->name, "few") ? CQL_FEW : 0; }
+static uint32_t cql_backward(const struct learning_work *w) {
+  return strstr(w->name, "few") ? CQL_FEW : 0;
+}
 /* And dt: the reduced profile. */
 enum { DT_LAYERS = 3, DT_HEADS = 1, DT_CONTEXT = 20 };
 
@@ -123,7 +129,8 @@ static void rl_close(void *state) {
   rl_data_free(r->data);
   struct px_dataset *ds = &r->ds;
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
-  free(ds->terminated), free(ds->has_final), free(r->u.actions), free(r->u.source), free(r->u.score), free(r);
+  free(ds->terminated), free(ds->has_final), free(r->u.actions), free(r->u.source),
+    free(r->u.score), free(r);
 }
 
 /* Forward: pi', two Q', two Q; backward: weights and inner layers of two Q. Every other update
@@ -137,38 +144,47 @@ static double td3bc_gflop(const struct learning_work *w) {
   return w->batch * (always + often / 2) / 1e9;
 }
 
-/* Forward: V of two states, two Q', two Q, pi; backward: weights and inner layers of V, two Q and pi. */
+/* Forward: V of two states, two Q', two Q, pi; backward: weights and inner layers of V, two Q and
+ * pi. */
 static double iql_gflop(const struct learning_work *w) {
   const double h = w->hidden, both = w->obs_dim + w->act_dim;
   const double value = mlp_flops(w->obs_dim, h, 1), critic = mlp_flops(both, h, 1);
   const double actor = mlp_flops(w->obs_dim, h, w->act_dim);
   const double inner_q = 2 * (h * h + h), inner_pi = 2 * (h * h + h * w->act_dim);
-  return w->batch * (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) / 1e9;
+  return w->batch *
+         (2 * value + 4 * critic + actor + value + 2 * critic + actor + 3 * inner_q + inner_pi) /
+         1e9;
 }
 
-/* The operations that are executed. Critics' losses: forward, weights' and inner layers' gradients for every action
- * of a state, but the state's part of the first layer once; with few in the gradient, forward of all, and all three of those.
- * Beside it the actor's forward for s and s' and its gradients; two Q with their inputs' gradient for its loss; two Q'.
- * hopper, batch 256: 13.3 GFLOP (few: 6.1); with the first layer for every action 13.4, and 14.8 with the actor on
- * repeated states too, as the peer does it. */
+/* The operations that are executed. Critics' losses: forward, weights' and inner layers' gradients
+ * for every action of a state, but the state's part of the first layer once; with few in the
+ * gradient, forward of all, and all three of those. Beside it the actor's forward for s and s' and
+ * its gradients; two Q with their inputs' gradient for its loss; two Q'. hopper, batch 256: 13.3
+ * GFLOP (few: 6.1); with the first layer for every action 13.4, and 14.8 with the actor on repeated
+ * states too, as the peer does it. */
 static double cql_gflop(const struct learning_work *w) {
-  const double h = w->hidden, o = w->obs_dim, a = w->act_dim, asked = 1 + 3 * CQL_ACTIONS, few = 1 + cql_backward(w);
-  const double between = 2 * h * h * (CQL_LAYERS - 1), inner_q = between + 2 * h, inner_pi = between + 4 * a * h;
+  const double h = w->hidden, o = w->obs_dim, a = w->act_dim, asked = 1 + 3 * CQL_ACTIONS,
+               few = 1 + cql_backward(w);
+  const double between = 2 * h * h * (CQL_LAYERS - 1), inner_q = between + 2 * h,
+               inner_pi = between + 4 * a * h;
   const double critic = 2 * (o + a) * h + inner_q, actor = 2 * o * h + inner_pi;
   const double state = 2 * o * h, action = 2 * a * h + inner_q;
-  const double all = 2 * (state + asked * action) + asked * inner_q, drawn = 2 * (state + few * action) + few * inner_q;
+  const double all = 2 * (state + asked * action) + asked * inner_q,
+               drawn = 2 * (state + few * action) + few * inner_q;
   const double fan = few > 1 ? state + asked * action + drawn : all;
   return w->batch * (2 * fan + 3 * actor + inner_pi + 4 * critic + 2 * critic) / 1e9;
 }
 
-/* The operations that are executed: attention as far as a token may look, and the last layer's queries, and all behind
- * them, for state tokens alone. A stretch that meets its trajectory's end is shorter. Gradients are twice the forward
- * pass. hopper, batch 64, width 64: 3.0 GFLOP. */
+/* The operations that are executed: attention as far as a token may look, and the last layer's
+ * queries, and all behind them, for state tokens alone. A stretch that meets its trajectory's end
+ * is shorter. Gradients are twice the forward pass. hopper, batch 64, width 64: 3.0 GFLOP. */
 static double dt_gflop(const struct learning_work *w) {
-  const double h = w->hidden, steps = DT_CONTEXT * (1 - (DT_CONTEXT - 1) / (2.0 * STEPS)), tokens = 3 * steps;
+  const double h = w->hidden, steps = DT_CONTEXT * (1 - (DT_CONTEXT - 1) / (2.0 * STEPS)),
+               tokens = 3 * steps;
   const double looks = 2 * 2 * h * (tokens + 1) / 2, whole = 2 * 12 * h * h + looks;
   const double last = tokens * 2 * 2 * h * h + steps * (2 * 10 * h * h + looks);
-  const double ends = steps * 2 * h * (w->obs_dim + w->act_dim) * 2 / 3 + steps * 2 * h * 2 * w->act_dim;
+  const double ends =
+    steps * 2 * h * (w->obs_dim + w->act_dim) * 2 / 3 + steps * 2 * h * 2 * w->act_dim;
   return 3 * w->batch * ((DT_LAYERS - 1) * tokens * whole + last + ends) / 1e9;
 }
 
@@ -186,8 +202,9 @@ enum { POOL = 8192 };
 
 static void *idm_open(const struct learning_work *w) {
   struct idm_run *r = must(px_mem_calloc(1, sizeof *r));
-  const struct px_mlp_shape shape = { .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2,
-                                      .dropout = 0.1F };
+  const struct px_mlp_shape shape = {
+    .in = 2 * w->obs_dim, .out = w->act_dim, .hidden = w->hidden, .layers = 2, .dropout = 0.1F
+  };
   struct px_rng rng = px_rng_at(1, px_rng_stream("bench", 1), 0);
   struct px_err err;
   r->batch = w->batch, r->in = shape.in, r->out = shape.out;
@@ -202,7 +219,8 @@ static void *idm_open(const struct learning_work *w) {
   r->x = must(px_mem_calloc(POOL, sizeof(float) * shape.in));
   r->action = must(px_mem_calloc(POOL, sizeof(float) * shape.out));
   px_rng_normal(&rng, r->x, (size_t)POOL * shape.in);
-  for (size_t i = 0; i < (size_t)POOL * shape.out; i++) r->action[i] = 1.9F * px_rng_float(&rng) - 0.95F;
+  for (size_t i = 0; i < (size_t)POOL * shape.out; i++)
+    r->action[i] = 1.9F * px_rng_float(&rng) - 0.95F;
   return r;
 }
 
@@ -227,9 +245,10 @@ static void idm_train(void *state) {
       const struct px_mlp_drop drop = { i, r->step, row };
       y[i] = px_mlp_forward(r->nets[i], r->works[i], x, n, &drop);
     }
-    px_loss_squashed_nll(n, r->out, y[0], y[1], r->action + (first + row) * r->out, NULL, 1.0 / r->batch, r->d[0],
-                         r->d[1]);
-    for (int i = 0; i < 2; i++) px_mlp_backward(r->nets[i], r->works[i], x, n, r->d[i], r->grads[i], row > 0, NULL);
+    px_loss_squashed_nll(n, r->out, y[0], y[1], r->action + (first + row) * r->out, NULL,
+                         1.0 / r->batch, r->d[0], r->d[1]);
+    for (int i = 0; i < 2; i++)
+      px_mlp_backward(r->nets[i], r->works[i], x, n, r->d[i], r->grads[i], row > 0, NULL);
   }
   for (int i = 0; i < 2; i++) px_adam_step(&r->adams[i], r->nets[i]->params, r->grads[i]);
   r->step++;
@@ -238,12 +257,14 @@ static void idm_train(void *state) {
 static void idm_label(void *state) {
   struct idm_run *r = state;
   for (uint32_t row = 0; row < r->batch; row += PX_MLP_CHUNK)
-    for (int i = 0; i < 2; i++) px_mlp_forward(r->nets[i], r->works[i], r->x + (size_t)row * r->in, PX_MLP_CHUNK, NULL);
+    for (int i = 0; i < 2; i++)
+      px_mlp_forward(r->nets[i], r->works[i], r->x + (size_t)row * r->in, PX_MLP_CHUNK, NULL);
 }
 
 static double idm_train_gflop(const struct learning_work *w) {
   const double h = w->hidden;
-  return 2 * w->batch * (2 * mlp_flops(2 * w->obs_dim, h, w->act_dim) + 2 * (h * h + h * w->act_dim)) / 1e9;
+  return 2 * w->batch *
+         (2 * mlp_flops(2 * w->obs_dim, h, w->act_dim) + 2 * (h * h + h * w->act_dim)) / 1e9;
 }
 
 /* ---- measuring */
@@ -271,19 +292,28 @@ static double median(double *values, size_t n) {
 
 enum { ROUNDS_MAX = 9 };
 
-struct row { uint32_t samples; double shares[LEARNING_PARTS_N]; };
+struct row {
+  uint32_t samples;
+  double shares[LEARNING_PARTS_N];
+};
 
-static void put_row(FILE *csv, const struct learning_work *w, int threads, double our, double their, double peak) {
-  const double gflops = our * w->gflop, ratio = their > 0 ? our / their : 0, share = peak > 0 ? gflops / peak : 0;
+static void put_row(FILE *csv, const struct learning_work *w, int threads, double our, double their,
+                    double peak) {
+  const double gflops = our * w->gflop, ratio = their > 0 ? our / their : 0,
+               share = peak > 0 ? gflops / peak : 0;
   char name[64];
   snprintf(name, sizeof name, "%s%s", w->name, threads > 1 ? ", 2 processes" : "");
-  printf("%-28s %10.1f %10.1f %7.2fx %8.1f %8.1f %6.0f%%\n", name, our, their, ratio, gflops, peak, 100 * share);
-  fprintf(csv, "%s,%d,%.3f,%.3f,%.3f,%.3f,%.3f,%.4f\n", w->name, threads, our, their, ratio, gflops, peak, share);
+  printf("%-28s %10.1f %10.1f %7.2fx %8.1f %8.1f %6.0f%%\n", name, our, their, ratio, gflops, peak,
+         100 * share);
+  fprintf(csv, "%s,%d,%.3f,%.3f,%.3f,%.3f,%.3f,%.4f\n", w->name, threads, our, their, ratio, gflops,
+          peak, share);
   fflush(stdout);
 }
 
-/* In wall time, so this says something on a machine that is idle otherwise; the last column is of two cores' peak. */
-static void measure_pair(const struct learning_work *w, void *state, int rounds, double peak, FILE *csv) {
+/* In wall time, so this says something on a machine that is idle otherwise; the last column is of
+ * two cores' peak. */
+static void measure_pair(const struct learning_work *w, void *state, int rounds, double peak,
+                         FILE *csv) {
   double one[ROUNDS_MAX], two[ROUNDS_MAX];
   for (int i = 0; i < rounds; i++) {
     one[i] = learning_rate_of(w, state, 1, 1);
@@ -294,8 +324,8 @@ static void measure_pair(const struct learning_work *w, void *state, int rounds,
   printf("  two processes at a time: %.2f times one (%.1f/s), wall time\n", both / alone, alone);
 }
 
-static void measure(const struct learning_work *w, struct learning_peer *peer, int rounds, double seconds, FILE *csv,
-                    struct row *row) {
+static void measure(const struct learning_work *w, struct learning_peer *peer, int rounds,
+                    double seconds, FILE *csv, struct row *row) {
   double ours[ROUNDS_MAX], theirs[ROUNDS_MAX], peaks[ROUNDS_MAX];
   void *state = w->open(w);
   our_rate(w, state, 0.2);
@@ -345,11 +375,14 @@ int main(int argc, char **argv) {
     return 2;
   }
   const char *products = getenv("PRODUCTS");
-  if (products) must_ok(px_mat_choose(strcmp(products, "onednn") == 0 ? PX_MAT_ONEDNN : PX_MAT_CBLAS, &err), &err);
+  if (products)
+    must_ok(px_mat_choose(strcmp(products, "onednn") == 0 ? PX_MAT_ONEDNN : PX_MAT_CBLAS, &err),
+            &err);
   px_mat_profile(profile);
   printf("ours: %s, one thread\n", profile);
   const bool has_peer = learning_peer_start(&peer);
-  printf("%-28s %10s %10s %8s %8s %8s %7s\n", "work", "ours/s", "torch/s", "ratio", "GFLOP/s", "peak", "share");
+  printf("%-28s %10s %10s %8s %8s %8s %7s\n", "work", "ours/s", "torch/s", "ratio", "GFLOP/s",
+         "peak", "share");
   fprintf(csv, "work,threads,ours_per_s,torch_per_s,ratio,gflops,peak_gflops,fraction\n");
   for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
     struct learning_work *w = &works[i];

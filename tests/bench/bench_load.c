@@ -1,17 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many clients of the service in one thread.
  *
- *   bench_load reads --url=http://HOST:PORT --path=PATH [--clients=N] [--rate=PER_CLIENT] [--seconds=S] [--match] [--idle=N]
- *   bench_load waits --url=http://HOST:PORT --path=PATH?wait=30s [--clients=N]
+ *   bench_load reads --url=http://HOST:PORT --path=PATH [--clients=N] [--rate=PER_CLIENT]
+ *   [--seconds=S] [--match] [--idle=N] bench_load waits --url=http://HOST:PORT --path=PATH?wait=30s
+ *   [--clients=N]
  *
- * reads: each client has one connection and asks `rate` times a second, whatever became of its last request: a latency
- * counts from the moment a request was due, so a server that stalls does not hide the requests it kept from being sent.
- * --match sends the ETag it was told, so that an unchanged document is 304. --idle opens that many more connections
- * first, each with one request at the beginning and one at the end, which must be answered.
+ * reads: each client has one connection and asks `rate` times a second, whatever became of its last
+ * request: a latency counts from the moment a request was due, so a server that stalls does not
+ * hide the requests it kept from being sent. --match sends the ETag it was told, so that an
+ * unchanged document is 304. --idle opens that many more connections first, each with one request
+ * at the beginning and one at the end, which must be answered.
  *
- * waits: each client polls until the job has ended; how long after finished_at the first and the last were told.
+ * waits: each client polls until the job has ended; how long after finished_at the first and the
+ * last were told.
  *
- * The token is PROXACT_TOKEN. Prints lines "NAME NUMBER". PATH may hold several paths with commas: client i takes one.
+ * The token is PROXACT_TOKEN. Prints lines "NAME NUMBER". PATH may hold several paths with commas:
+ * client i takes one.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,8 +31,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLIENTS_MAX = 4096, PATHS_MAX = 64, IN_MAX = 64 << 10, OUT_MAX = 1024, STATUS_MAX = 600, TURNS_MAX = 64,
-       GRACE_US = 30000000, IDLE_PATIENCE_US = 30000000 };
+enum {
+  CLIENTS_MAX = 4096,
+  PATHS_MAX = 64,
+  IN_MAX = 64 << 10,
+  OUT_MAX = 1024,
+  STATUS_MAX = 600,
+  TURNS_MAX = 64,
+  GRACE_US = 30000000,
+  IDLE_PATIENCE_US = 30000000
+};
 
 struct client {
   int fd;
@@ -64,7 +77,8 @@ static void fail(const char *what) {
 /* ---- connections */
 
 static void client_open(struct client *c) {
-  const struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port),
+  const struct sockaddr_in at = { .sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)opt.port),
                                   .sin_addr.s_addr = inet_addr(opt.host) };
   const int one = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -85,8 +99,10 @@ static void client_cut(struct client *c) {
 static void client_ask(struct client *c, int64_t due_us) {
   char out[OUT_MAX];
   const char *path = c->idle_kind ? "/healthz" : opt.paths[(c - run.all) % opt.paths_n];
-  const int n = snprintf(out, sizeof out, "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s%s%s\r\n", path, opt.host,
-                         opt.token, *c->etag ? "If-None-Match: " : "", c->etag, *c->etag ? "\r\n" : "");
+  const int n = snprintf(out, sizeof out,
+                         "GET %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n%s%s%s\r\n",
+                         path, opt.host, opt.token, *c->etag ? "If-None-Match: " : "", c->etag,
+                         *c->etag ? "\r\n" : "");
   c->due_us = due_us;
   c->sent_us = now_us(CLOCK_MONOTONIC);
   c->busy = true;
@@ -222,11 +238,13 @@ static void reads(void) {
   run.begin_us = now_us(CLOCK_MONOTONIC) + 100000;
   for (int64_t k = 0; k < all; k++) { /* in the order in which they are due */
     struct client *c = &run.all[k % opt.clients];
-    for (int64_t due = due_of(c, k / opt.clients), now; (now = now_us(CLOCK_MONOTONIC)) < due;) listen_for(due - now);
+    for (int64_t due = due_of(c, k / opt.clients), now; (now = now_us(CLOCK_MONOTONIC)) < due;)
+      listen_for(due - now);
     catch_up(c, now_us(CLOCK_MONOTONIC));
     if (k % TURNS_MAX == 0) listen_for(0); /* late already: still take what comes */
   }
-  for (const int64_t until = now_us(CLOCK_MONOTONIC) + GRACE_US; run.answered_n < all && now_us(CLOCK_MONOTONIC) < until;) {
+  for (const int64_t until = now_us(CLOCK_MONOTONIC) + GRACE_US;
+       run.answered_n < all && now_us(CLOCK_MONOTONIC) < until;) {
     listen_for(10000);
     for (int i = 0; i < opt.clients; i++) catch_up(&run.all[i], now_us(CLOCK_MONOTONIC));
   }
@@ -245,15 +263,20 @@ static int by_size(const void *a, const void *b) {
 }
 
 static void print_times(const char *name, int64_t *us, int64_t n) {
-  static const struct { const char *name; double part; } ROWS[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p999", 0.999 }, { "max", 1 } };
+  static const struct {
+    const char *name;
+    double part;
+  } ROWS[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p999", 0.999 }, { "max", 1 } };
   qsort(us, (size_t)n, sizeof *us, by_size);
   for (size_t i = 0; n > 0 && i < sizeof ROWS / sizeof *ROWS; i++)
-    printf("%s_%s_ms %.3f\n", name, ROWS[i].name, (double)us[(int64_t)(ROWS[i].part * (double)(n - 1))] / 1e3);
+    printf("%s_%s_ms %.3f\n", name, ROWS[i].name,
+           (double)us[(int64_t)(ROWS[i].part * (double)(n - 1))] / 1e3);
 }
 
 static void print(void) {
   const int64_t n = opt.waits ? run.finished_n : run.answered_n;
-  printf("sent %lld\nanswered %lld\ncut %lld\n", (long long)run.sent_n, (long long)n, (long long)run.cut_n);
+  printf("sent %lld\nanswered %lld\ncut %lld\n", (long long)run.sent_n, (long long)n,
+         (long long)run.cut_n);
   for (int i = 0; i < STATUS_MAX; i++)
     if (run.codes[i]) printf("code_%03d %lld\n", i, (long long)run.codes[i]);
   if (opt.waits && n) printf("first_ms %.3f\n", (double)run.latency_us[0] / 1e3);
@@ -262,13 +285,22 @@ static void print(void) {
 }
 
 static void read_options(int argc, char **argv) {
-  static const struct option OPTIONS[] = { { "url", 1, 0, 'u' }, { "path", 1, 0, 'p' }, { "clients", 1, 0, 'c' }, { "rate", 1, 0, 'r' },
-    { "seconds", 1, 0, 's' }, { "match", 0, 0, 'm' }, { "idle", 1, 0, 'i' }, { 0 } };
+  static const struct option OPTIONS[] = { { "url", 1, 0, 'u' },     { "path", 1, 0, 'p' },
+                                           { "clients", 1, 0, 'c' }, { "rate", 1, 0, 'r' },
+                                           { "seconds", 1, 0, 's' }, { "match", 0, 0, 'm' },
+                                           { "idle", 1, 0, 'i' },    { 0 } };
   char *save = NULL, *colon = NULL;
   for (int o; (o = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
     switch (o) {
-      case 'u': if (strncmp(optarg, "http://", 7) == 0 && (colon = strchr(optarg + 7, ':'))) *colon = '\0', opt.host = optarg + 7, opt.port = (int)strtol(colon + 1, NULL, 10); break;
-      case 'p': for (char *p = strtok_r(optarg, ",", &save); p && opt.paths_n < PATHS_MAX; p = strtok_r(NULL, ",", &save)) opt.paths[opt.paths_n++] = p; break;
+      case 'u':
+        if (strncmp(optarg, "http://", 7) == 0 && (colon = strchr(optarg + 7, ':')))
+          *colon = '\0', opt.host = optarg + 7, opt.port = (int)strtol(colon + 1, NULL, 10);
+        break;
+      case 'p':
+        for (char *p = strtok_r(optarg, ",", &save); p && opt.paths_n < PATHS_MAX;
+             p = strtok_r(NULL, ",", &save))
+          opt.paths[opt.paths_n++] = p;
+        break;
       case 'c': opt.clients = (int)strtol(optarg, NULL, 10); break;
       case 'r': opt.rate = strtod(optarg, NULL); break;
       case 's': opt.seconds = strtod(optarg, NULL); break;
@@ -279,8 +311,10 @@ static void read_options(int argc, char **argv) {
   }
   opt.waits = optind < argc && strcmp(argv[optind], "waits") == 0;
   opt.token = getenv("PROXACT_TOKEN");
-  if (!opt.host || !opt.paths_n || !opt.token || opt.clients < 1 || opt.clients + opt.idle > CLIENTS_MAX) {
-    fprintf(stderr, "usage: bench_load reads|waits --url=http://HOST:PORT --path=PATH ...; the token is PROXACT_TOKEN\n");
+  if (!opt.host || !opt.paths_n || !opt.token || opt.clients < 1 ||
+      opt.clients + opt.idle > CLIENTS_MAX) {
+    fprintf(stderr, "usage: bench_load reads|waits --url=http://HOST:PORT --path=PATH ...; the "
+                    "token is PROXACT_TOKEN\n");
     exit(2);
   }
 }

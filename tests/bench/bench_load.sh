@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # What load one server holds, while two workers train on the same machine: idle connections, clients that poll a job, uploads
 # in parallel, long polls that all wait for one job; beside nginx with a file of the same size.
 #

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The whole pipeline on one file, as a user runs it, with several masks: label quality and returns.
 # Usage: tests/bench/bench_pipeline.sh FILE OBS_DIM ACT_DIM ENV [SEEDS]      (make bench-pipeline)
 #   SEEDS     of mask, networks and evaluation: default "0 1 2"

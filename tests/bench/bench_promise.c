@@ -1,17 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What proxy labels are worth: policies from true actions where they are known and proxies elsewhere, beside policies
- * from the known ones alone and from all of them. One data set, one mask; tests/bench/bench_promise.sh runs the grid.
+ * What proxy labels are worth: policies from true actions where they are known and proxies
+ * elsewhere, beside policies from the known ones alone and from all of them. One data set, one
+ * mask; tests/bench/bench_promise.sh runs the grid.
  *
  *   bench_promise OUT.csv CACHE FILE Q MASK SEEDS ALGO SOURCES [NAME=NUMBER...]
  *
- * FILE's name begins with its environment's. 10% of the trajectories keep their actions, drawn from the lowest Q% by
- * return with the seed MASK. SEEDS are those of the policies ("0,1,2,3"), SOURCES of labelled_only, idm, simulator,
- * oracle, separated by commas. idm and simulator are tried with the labels that a pipeline compares (docs/policies.md).
- * NAME is an option of ALGO. Labels are kept in the folder CACHE. A row that OUT.csv has already is not made again, so
- * that a study that was interrupted goes on.
+ * FILE's name begins with its environment's. 10% of the trajectories keep their actions, drawn from
+ * the lowest Q% by return with the seed MASK. SEEDS are those of the policies ("0,1,2,3"), SOURCES
+ * of labelled_only, idm, simulator, oracle, separated by commas. idm and simulator are tried with
+ * the labels that a pipeline compares (docs/policies.md). NAME is an option of ALGO. Labels are
+ * kept in the folder CACHE. A row that OUT.csv has already is not made again, so that a study that
+ * was interrupted goes on.
  *
- * A row: dataset,q,mask,algo,options,source,labels,seed,transitions,true_transitions,proxy_transitions,label_mse,
- * selection,final,cpu_s. selection and final are D4RL-normalised means over 20 episodes each, of different starts.
+ * A row: dataset,q,mask,algo,options,source,labels,seed,transitions,true_transitions,
+ * proxy_transitions,label_mse,selection,final,cpu_s. selection and final are D4RL-normalised means
+ * over 20 episodes each, of different starts.
  */
 #include <fcntl.h>
 #include <stdarg.h>
@@ -28,11 +32,11 @@
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "tests/support/d4rl.h"
+#include "tests/support/helpers.h"
 #include "worker/env/rollout.h"
 #include "worker/idm/idm.h"
 #include "worker/rl/rl.h"
 #include "worker/sim/sim.h"
-#include "tests/support/helpers.h"
 
 enum { EPISODES = 20, LANES = 16, OPTIONS_MAX = 16 };
 static const uint64_t SELECTION_SEED = (uint64_t)1 << 52; /* as pipelines do */
@@ -65,7 +69,10 @@ static double cpu_s(void) {
 
 /* ---- labels, kept in a file: actions, std, epistemic, score, known; a simulator's: verified */
 
-struct part { const void **at; size_t size; };
+struct part {
+  const void **at;
+  size_t size;
+};
 enum { PARTS_N = 6 };
 
 static bool read_labels(const char *path, const struct part parts[PARTS_N]) {
@@ -100,7 +107,10 @@ static void by_idm(const struct study *s, struct px_label_rows *out) {
     must(idm_train_member(s->visible, &spec, i, NULL, NULL, &models[i], &metrics, &err));
   must(idm_label(models, spec.members, s->visible, 0, s->visible->traj_n, NULL, &l, &err));
   for (uint32_t i = 0; i < spec.members; i++) idm_model_free(models[i]);
-  *out = (struct px_label_rows){ .actions = l->actions, .std = l->std, .epistemic = l->epistemic, .score = l->score,
+  *out = (struct px_label_rows){ .actions = l->actions,
+                                 .std = l->std,
+                                 .epistemic = l->epistemic,
+                                 .score = l->score,
                                  .known = l->known };
 }
 
@@ -118,8 +128,12 @@ static void by_simulator(const struct study *s, struct px_label_rows *out) {
   must(sim_label(sim, &options, s->visible, 0, s->visible->traj_n, NULL, NULL, &l, &err));
   sim_close(sim);
   free(layout);
-  *out = (struct px_label_rows){ .actions = l->actions, .std = l->std, .epistemic = l->epistemic, .score = l->score,
-                                 .known = l->known, .verified = l->verified };
+  *out = (struct px_label_rows){ .actions = l->actions,
+                                 .std = l->std,
+                                 .epistemic = l->epistemic,
+                                 .score = l->score,
+                                 .known = l->known,
+                                 .verified = l->verified };
 }
 
 static double label_error(const struct study *s, const struct px_label_rows *l) {
@@ -139,10 +153,11 @@ static void get_labels(struct study *s, bool simulator) {
   char path[4096];
   const size_t n = s->truth->steps_n, numbers = n * s->truth->spaces.act_dim * sizeof(float);
   struct px_label_rows *l = &s->labels[simulator];
-  const struct part parts[PARTS_N] = { { (const void **)&l->actions, numbers }, { (const void **)&l->std, numbers },
-                                       { (const void **)&l->epistemic, numbers },
-                                       { (const void **)&l->score, n * sizeof(float) }, { (const void **)&l->known, n },
-                                       { (const void **)&l->verified, simulator ? n : 0 } };
+  const struct part parts[PARTS_N] = {
+    { (const void **)&l->actions, numbers },   { (const void **)&l->std, numbers },
+    { (const void **)&l->epistemic, numbers }, { (const void **)&l->score, n * sizeof(float) },
+    { (const void **)&l->known, n },           { (const void **)&l->verified, simulator ? n : 0 }
+  };
   if (l->steps_n) return;
   if (simulator) snprintf(path, sizeof path, "%s/%s-simulator-verified", s->cache, s->dataset);
   else snprintf(path, sizeof path, "%s/%s-idm-q%s-m%s", s->cache, s->dataset, s->q, s->mask);
@@ -158,9 +173,11 @@ static void get_labels(struct study *s, bool simulator) {
 
 /* ---- one policy */
 
-static enum px_status act(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *e) {
+static enum px_status act(void *ctx, const struct px_rollout_view *view, float *actions,
+                          struct px_err *e) {
   (void)e;
-  rl_player_act(ctx, &(struct rl_view){ view->n, view->obs, view->lane, view->step, view->reward }, actions);
+  rl_player_act(ctx, &(struct rl_view){ view->n, view->obs, view->lane, view->step, view->reward },
+                actions);
   return PX_OK;
 }
 
@@ -186,26 +203,28 @@ static void set_options(const struct study *s, struct rl_spec *spec) {
 }
 
 /* A row's first part, which says what it is of. An oracle has no mask. */
-static void key_of(const struct study *s, const char *source, const char *labels, const char *seed, char out[512]) {
+static void key_of(const struct study *s, const char *source, const char *labels, const char *seed,
+                   char out[512]) {
   const bool oracle = strcmp(source, "oracle") == 0;
-  snprintf(out, 512, "%s,%s,%s,%s,%s,%s,%s,%s,", s->dataset, oracle ? "-" : s->q, oracle ? "-" : s->mask, s->algo,
-           s->options_text, source, labels, seed);
+  snprintf(out, 512, "%s,%s,%s,%s,%s,%s,%s,%s,", s->dataset, oracle ? "-" : s->q,
+           oracle ? "-" : s->mask, s->algo, s->options_text, source, labels, seed);
 }
 
 static bool is_done(const struct study *s, const char *key) {
   char line[1024];
   bool found = false;
   FILE *file = fopen(s->csv, "r");
-  while (file && !found && fgets(line, sizeof line, file)) found = strncmp(line, key, strlen(key)) == 0;
+  while (file && !found && fgets(line, sizeof line, file))
+    found = strncmp(line, key, strlen(key)) == 0;
   if (file) fclose(file);
   return found;
 }
 
-static void append(const struct study *s, const char *key, const struct rl_metrics *m, double mse, double selection,
-                   double final, double seconds) {
+static void append(const struct study *s, const char *key, const struct rl_metrics *m, double mse,
+                   double selection, double final, double seconds) {
   char row[1024];
-  const int n = snprintf(row, sizeof row, "%s%u,%u,%u,%.6f,%.2f,%.2f,%.1f\n", key, m->transitions_n, m->true_n, m->proxy_n,
-                         mse, selection, final, seconds);
+  const int n = snprintf(row, sizeof row, "%s%u,%u,%u,%.6f,%.2f,%.2f,%.1f\n", key, m->transitions_n,
+                         m->true_n, m->proxy_n, mse, selection, final, seconds);
   const int fd = open(s->csv, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0 || write(fd, row, (size_t)n) != n || close(fd)) die(s->csv);
   fputs(row, stdout);
@@ -218,7 +237,8 @@ static void train(struct study *s, const char *source, const char *labels, const
   struct rl_spec spec;
   struct rl_policy *policy;
   struct rl_metrics metrics;
-  const bool simulator = strcmp(source, "simulator") == 0, proxies = simulator || strcmp(source, "idm") == 0;
+  const bool simulator = strcmp(source, "simulator") == 0,
+             proxies = simulator || strcmp(source, "idm") == 0;
   key_of(s, source, labels, seed, key);
   if (is_done(s, key)) return;
   if (proxies) get_labels(s, simulator);
@@ -231,8 +251,8 @@ static void train(struct study *s, const char *source, const char *labels, const
   const double start = cpu_s();
   must(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err));
   const double seconds = cpu_s() - start;
-  append(s, key, &metrics, proxies ? s->label_mse[simulator] : 0, play(s, policy, spec.seed ^ SELECTION_SEED),
-         play(s, policy, spec.seed), seconds);
+  append(s, key, &metrics, proxies ? s->label_mse[simulator] : 0,
+         play(s, policy, spec.seed ^ SELECTION_SEED), play(s, policy, spec.seed), seconds);
   rl_policy_free(policy);
   px_actions_merged_free(u);
 }
@@ -240,9 +260,13 @@ static void train(struct study *s, const char *source, const char *labels, const
 /* ---- command line */
 
 static void run(struct study *s, const char *seeds, const char *sources) {
-  static const struct { const char *source, *labels; } RUNS[] = {
-    { "labelled_only", "all" }, { "idm", "all" }, { "idm", "confident" }, { "simulator", "all" }, { "oracle", "all" }
-  };
+  static const struct {
+    const char *source, *labels;
+  } RUNS[] = { { "labelled_only", "all" },
+               { "idm", "all" },
+               { "idm", "confident" },
+               { "simulator", "all" },
+               { "oracle", "all" } };
   char list[128];
   snprintf(list, sizeof list, "%s", seeds);
   for (char *save, *seed = strtok_r(list, ",", &save); seed; seed = strtok_r(NULL, ",", &save))
@@ -256,7 +280,8 @@ static void name_all(struct study *s) {
   snprintf(s->env, sizeof s->env, "%.*s", (int)strcspn(base, "-"), base);
   for (int i = 0; i < s->options_n; i++) {
     const size_t used = strlen(s->options_text);
-    snprintf(s->options_text + used, sizeof s->options_text - used, "%s%s", used ? " " : "", s->options[i]);
+    snprintf(s->options_text + used, sizeof s->options_text - used, "%s%s", used ? " " : "",
+             s->options[i]);
   }
 }
 
@@ -264,11 +289,18 @@ int main(int argc, char **argv) {
   const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   if (argc < 9 || argc > 9 + OPTIONS_MAX) {
-    fprintf(stderr, "usage: %s OUT.csv CACHE FILE Q MASK SEEDS ALGO SOURCES [NAME=NUMBER...]\n", argv[0]);
+    fprintf(stderr, "usage: %s OUT.csv CACHE FILE Q MASK SEEDS ALGO SOURCES [NAME=NUMBER...]\n",
+            argv[0]);
     return 2;
   }
-  struct study s = { .csv = argv[1], .cache = argv[2], .file = argv[3], .q = argv[4], .mask = argv[5], .algo = argv[7],
-                     .options = argv + 9, .options_n = argc - 9 };
+  struct study s = { .csv = argv[1],
+                     .cache = argv[2],
+                     .file = argv[3],
+                     .q = argv[4],
+                     .mask = argv[5],
+                     .algo = argv[7],
+                     .options = argv + 9,
+                     .options_n = argc - 9 };
   name_all(&s);
   must(d4rl_load(s.file, &s.truth, &err));
   must(d4rl_load(s.file, &s.visible, &err));

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The study of what proxy labels are worth (bench_promise.c): six data sets, three masks, four network seeds.
 # Usage: tests/bench/bench_promise.sh [FOLDER]      (make bench-promise; default FOLDER: $PROXACT_DATA or ../shared/data)
 #   DATASETS  names of files in FOLDER without suffix;  MASKS: "0 1 2";  SEEDS: "0,1,2,3"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast uploads are read, through the same entry as the server's ingest.
  *
@@ -24,13 +25,17 @@
 
 enum { REPEATS_MAX = 100 };
 
-struct sum { const struct px_spaces *spaces; uint64_t bytes; };
+struct sum {
+  const struct px_spaces *spaces;
+  uint64_t bytes;
+};
 
 static enum px_status count(void *ctx, const struct px_traj *traj, struct px_err *err) {
   (void)err;
   struct sum *sum = ctx;
   const uint64_t T = traj->steps;
-  sum->bytes += 4 * ((T + traj->has_final) * sum->spaces->obs_dim + T + (traj->actions ? T * sum->spaces->act_dim : 0));
+  sum->bytes += 4 * ((T + traj->has_final) * sum->spaces->obs_dim + T +
+                     (traj->actions ? T * sum->spaces->act_dim : 0));
   return PX_OK;
 }
 
@@ -39,7 +44,8 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static enum px_status measure(const char *path, const struct px_spaces *spaces, int repeats, struct px_err *err) {
+static enum px_status measure(const char *path, const struct px_spaces *spaces, int repeats,
+                              struct px_err *err) {
   double seconds[REPEATS_MAX];
   struct px_read_report report;
   struct sum sum = { spaces, 0 };
@@ -59,9 +65,9 @@ static enum px_status measure(const char *path, const struct px_spaces *spaces, 
   if (status) return status;
   qsort(seconds, (size_t)repeats, sizeof *seconds, by_size);
   const double median = seconds[repeats / 2];
-  printf("%s,%s,%lld,%" PRIu64 ",%" PRIu64 ",%.4f,%.4f,%.4f,%.1f,%.1f\n", path, report.layout, (long long)st.st_size,
-         report.trajectories_n, report.steps_n, median, seconds[0], seconds[repeats - 1], (double)st.st_size / median / 1e6,
-         (double)sum.bytes / median / 1e6);
+  printf("%s,%s,%lld,%" PRIu64 ",%" PRIu64 ",%.4f,%.4f,%.4f,%.1f,%.1f\n", path, report.layout,
+         (long long)st.st_size, report.trajectories_n, report.steps_n, median, seconds[0],
+         seconds[repeats - 1], (double)st.st_size / median / 1e6, (double)sum.bytes / median / 1e6);
   return PX_OK;
 }
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # What each algorithm is worth with all true actions: trains on whole datasets, plays the policies, and prints normalised
 # returns beside the figures that CORL's README publishes for D4RL's own, larger datasets and (but for dt) a million updates.
 # Usage: tests/bench/bench_returns.sh [FOLDER]      (make bench-returns; default FOLDER: $PROXACT_DATA or ../shared/data)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # How fast the service is as a whole, through its own programs: uploads against the disk under them, loading a dataset
 # into a worker, labelling from claim to publication, recovery from killed processes, requests a second.
 #

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Labels from the simulator beside the true actions.
  *
@@ -24,10 +25,10 @@
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "tests/support/d4rl.h"
+#include "tests/support/helpers.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
 #include "worker/sim/net.h"
-#include "tests/support/helpers.h"
 
 static double cpu_s(void) {
   struct timespec t;
@@ -119,8 +120,8 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
          model, t.squares / n, (double)t.verified / n, t.verified_squares / sure,
          (double)t.wrong_n / sure, sqrt(t.z2 / n), n / t.seconds, whole, (double)t.simulations / n);
   fprintf(s->csv, "%s,%s,%u,%.0f,%.8f,%.5f,%.3e,%.0f,%.0f,%.2f\n", s->name, model, want, n,
-          t.squares / n, (double)t.verified / n, t.verified_squares / sure, n / t.seconds,
-          whole, (double)t.simulations / n);
+          t.squares / n, (double)t.verified / n, t.verified_squares / sure, n / t.seconds, whole,
+          (double)t.simulations / n);
   fflush(stdout);
 }
 
@@ -186,8 +187,8 @@ static void identify(const struct subject *s, struct px_dataset *labelled,
   printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start,
          found.median_before, found.median_after, found.adjustment.delay);
   for (int k = 0; k < SIM_FACTORS_N; k++)
-    printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_identify_factor_name[k], found.adjustment.factor[k],
-           found.adjustment.factor[k] * wrong->factor[k], found.std[k]);
+    printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_identify_factor_name[k],
+           found.adjustment.factor[k], found.adjustment.factor[k] * wrong->factor[k], found.std[k]);
   snprintf(name, sizeof name, "%s: identified", wrong->name);
   printf("\n");
   label(s, sim, name);
@@ -234,10 +235,11 @@ int main(int argc, char **argv) {
                          .options = sim_options_default() };
   FILE *csv = argc > 1 ? fopen(argv[1], "w") : NULL;
   if (!csv) {
-    fprintf(stderr,
-            "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-p pairs] [-s steps] [-w width]"
-            " [-i] [FILE.hdf5...]\n",
-            argv[0]);
+    fprintf(
+      stderr,
+      "usage: %s OUT.csv [-n trajectories] [-r restarts] [-a] [-p pairs] [-s steps] [-w width]"
+      " [-i] [FILE.hdf5...]\n",
+      argv[0]);
     return 2;
   }
   optind = 2;
@@ -256,7 +258,8 @@ int main(int argc, char **argv) {
   const char *folder = getenv("PROXACT_DATA") ? getenv("PROXACT_DATA") : "../shared/data";
   fputs("file,model,trajectories,labels,mse,verified,verified_mse,labels_per_cpu_s,"
         "labels_per_cpu_s_with_the_net_for_all,"
-        "simulations_per_label\n", csv);
+        "simulations_per_label\n",
+        csv);
   for (int i = optind; i < argc; i++) measure(argv[i], &a, csv);
   for (size_t i = 0; i < sizeof names / sizeof *names && optind == argc; i++) {
     char path[600];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How fast the store goes, beside the disk under it: 100 MB of segments in by
  * 4 MiB blobs on one and two connections, and out again; jobs claimed and
@@ -40,7 +41,8 @@ static int ascending(const void *a, const void *b) {
 }
 
 /* Runs once to warm up, then REPEATS times; `amount` over the seconds taken. */
-static double measure(const char *what, const char *unit, double amount, void (*before)(void), void (*run)(int), int arg) {
+static double measure(const char *what, const char *unit, double amount, void (*before)(void),
+                      void (*run)(int), int arg) {
   double rate[REPEATS];
   for (int i = -1; i < REPEATS; i++) {
     if (before) before();
@@ -49,8 +51,11 @@ static double measure(const char *what, const char *unit, double amount, void (*
     if (i >= 0) rate[i] = amount / (px_clock_s() - start);
   }
   qsort(rate, REPEATS, sizeof *rate, ascending);
-  printf("%-28s %9.0f  (%.0f to %.0f) %s\n", what, rate[REPEATS / 2], rate[0], rate[REPEATS - 1], unit);
-  if (csv) fprintf(csv, "%s,%.0f,%.0f,%.0f,%s\n", what, rate[REPEATS / 2], rate[0], rate[REPEATS - 1], unit);
+  printf("%-28s %9.0f  (%.0f to %.0f) %s\n", what, rate[REPEATS / 2], rate[0], rate[REPEATS - 1],
+         unit);
+  if (csv)
+    fprintf(csv, "%s,%.0f,%.0f,%.0f,%s\n", what, rate[REPEATS / 2], rate[0], rate[REPEATS - 1],
+            unit);
   return rate[REPEATS / 2];
 }
 
@@ -68,13 +73,17 @@ static void raw_write(int arg) {
   snprintf(path, sizeof path, "%s/bench_store.raw", folder);
   const int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
   need(fd >= 0, "opening a file in the folder", NULL);
-  for (int i = 0; i < PIECES; i++) need(write(fd, bytes, PIECE_BYTES) == PIECE_BYTES, "writing", NULL);
+  for (int i = 0; i < PIECES; i++)
+    need(write(fd, bytes, PIECE_BYTES) == PIECE_BYTES, "writing", NULL);
   need(fsync(fd) == 0, "fsync", NULL);
   close(fd);
   unlink(path);
 }
 
-struct part { struct store *store; int first, step; };
+struct part {
+  struct store *store;
+  int first, step;
+};
 static void *write_part(void *arg) {
   const struct part *part = arg;
   const uint8_t digest[32] = { 0 }; /* the segment builder has it already */
@@ -108,7 +117,8 @@ static void read_blobs(int arg) {
   (void)arg;
   size_t n = 0;
   struct px_err err;
-  for (int i = 0; i < PIECES; i++) need(!store_blob_get(stores[0], made[i], count, &n, &err), "reading", &err);
+  for (int i = 0; i < PIECES; i++)
+    need(!store_blob_get(stores[0], made[i], count, &n, &err), "reading", &err);
   need(n == (size_t)PIECES * PIECE_BYTES, "reading all", NULL);
 }
 
@@ -118,7 +128,9 @@ static void submit_jobs(void) {
   struct px_err err;
   for (int i = 0; i < JOBS; i++) {
     store_job_new_id(ids[i]);
-    drafts[i] = (struct store_job_draft){ .id = ids[i], .kind = "evaluate", .name = "bench", .spec_json = "{}" };
+    drafts[i] = (struct store_job_draft){
+      .id = ids[i], .kind = "evaluate", .name = "bench", .spec_json = "{}"
+    };
   }
   need(!store_jobs_submit(stores[0], drafts, JOBS, &err), "submitting", &err);
 }
@@ -136,7 +148,8 @@ static void *finish_jobs(void *arg) {
 }
 static void work_off(int clients) {
   pthread_t thread[CLIENTS_MAX];
-  for (int i = 0; i < clients; i++) need(pthread_create(&thread[i], NULL, finish_jobs, stores[i]) == 0, "a thread", NULL);
+  for (int i = 0; i < clients; i++)
+    need(pthread_create(&thread[i], NULL, finish_jobs, stores[i]) == 0, "a thread", NULL);
   for (int i = 0; i < clients; i++) pthread_join(thread[i], NULL);
 }
 
@@ -161,7 +174,8 @@ int main(int argc, char **argv) {
   const double disk = measure("write and fsync", "MB/s", MB, NULL, raw_write, 0);
   const double one = measure("blobs in, 1 connection", "MB/s", MB, NULL, write_blobs, 1);
   const double two = measure("blobs in, 2 connections", "MB/s", MB, NULL, write_blobs, 2);
-  printf("%-28s %8.0f%%  (1 connection)  %.0f%% (2)\n", "of write and fsync", 100 * one / disk, 100 * two / disk);
+  printf("%-28s %8.0f%%  (1 connection)  %.0f%% (2)\n", "of write and fsync", 100 * one / disk,
+         100 * two / disk);
   measure("blobs out", "MB/s", MB, NULL, read_blobs, 0);
   measure("claim and finish, 1 client", "jobs/s", JOBS, submit_jobs, work_off, 1);
   measure("claim and finish, 4 clients", "jobs/s", JOBS, submit_jobs, work_off, 4);

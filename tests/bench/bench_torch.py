@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peer of bench_learning.c: the same works in ordinary PyTorch, one thread, driven line by line.
 
 stdin: "work obs_dim act_dim batch hidden seconds"; stdout: units per CPU second. Written the way such code

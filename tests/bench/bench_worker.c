@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a worker's labelling consists of, step by step in one process and one
  * thread: loading the dataset from PostgreSQL, idm_label, and the bare matrix
@@ -43,7 +44,8 @@ static void need(enum px_status status, const struct px_err *err) {
   exit(1);
 }
 
-static enum px_status take(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status take(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                           struct px_err *err) {
   (void)seq;
   return px_dataset_builder_segment(ctx, bytes, n, err);
 }
@@ -59,7 +61,8 @@ static struct px_dataset *load(void) {
 }
 
 static void load_models(char *ids) {
-  for (char *rest = NULL, *id = strtok_r(ids, ",", &rest); id && models_n < IDM_MEMBERS_MAX; id = strtok_r(NULL, ",", &rest)) {
+  for (char *rest = NULL, *id = strtok_r(ids, ",", &rest); id && models_n < IDM_MEMBERS_MAX;
+       id = strtok_r(NULL, ",", &rest)) {
     struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
     struct px_err err;
     need(store_model_read(store, id, &bytes, &err), &err);
@@ -80,14 +83,16 @@ static void multiply(const struct px_mlp *net, const float *x, float *const h[2]
   const float *in = x;
   for (uint32_t l = 0; l <= net->shape.layers; l++) {
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
-    px_mat_mul(PX_MAT_N, PX_MAT_T, ROWS, layer.out, layer.in, in, net->params + layer.weight, 0, h[l % 2]);
+    px_mat_mul(PX_MAT_N, PX_MAT_T, ROWS, layer.out, layer.in, in, net->params + layer.weight, 0,
+               h[l % 2]);
     in = h[l % 2];
   }
 }
 
 static double products(uint64_t transitions) {
   const struct px_mlp_shape *shape = &models[0]->mu->shape;
-  float *x = room(ROWS, shape->in), *h[2] = { room(ROWS, shape->hidden), room(ROWS, shape->hidden) };
+  float *x = room(ROWS, shape->in),
+        *h[2] = { room(ROWS, shape->hidden), room(ROWS, shape->hidden) };
   const double start = cpu_s();
   for (uint64_t done = 0; done < transitions; done += ROWS)
     for (uint32_t i = 0; i < models_n; i++) {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes a large upload: the trajectories of a D4RL HDF5 file, repeated, as safetensors in the upload layout.
 
 Usage: make_service_data.py IN.hdf5 OUT.safetensors MEGABYTES      (1 MB = 10^6 bytes; at least one copy)

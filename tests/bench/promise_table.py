@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Tables of a study of proxy labels, from the rows of bench_promise.c: python3 promise_table.py FILE.csv [MASKS]
 
 For each algorithm, q and data set: D4RL-normalised returns of the known actions alone, of true and proxy actions (IDM,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Uploads: MB/s from the start of curl to the 201, beside dd on the same disk in turns. Sourced by bench_service.sh.
 # shellcheck shell=bash disable=SC2154
 

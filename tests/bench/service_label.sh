@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Loading a dataset and labelling it, in one process and end to end. Sourced by bench_service.sh.
 # shellcheck shell=bash disable=SC2154
 

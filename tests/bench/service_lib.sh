@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shared by tests/bench/bench_service.sh and its parts: a whole service of their own, rows of results. Sourced, not run.
 # shellcheck shell=bash disable=SC2154  # csv is the caller's
 #   row WHAT UNIT NUMBER...      one line of the table and of the CSV: median, lowest, highest

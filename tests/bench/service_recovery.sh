@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Killed workers and children, PostgreSQL and Redis gone and back: seconds until jobs go on. Sourced by bench_service.sh.
 # shellcheck shell=bash disable=SC2154
 

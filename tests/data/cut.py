@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Cuts tests/data out of larger datasets: whole trajectories, their arrays and attributes as they are.
 
 Usage, from the root of the project: tests/data/cut.py FOLDER

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # docs/adding-an-algorithm.md, followed to the letter: its code blocks go into a copy of the tree, which then has to build,
 # pass the general tests of all algorithms, describe its API, and train and roll the new algorithm out.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A training whose process is killed goes on, and one that diverges leaves its last good state, through the API.
 set -u
 # shellcheck source=tests/support/service.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The command line client against a real service: every command once, and how it fails.
 set -u
 # shellcheck source=tests/support/service.sh

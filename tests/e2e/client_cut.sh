@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The command line client on a bad line: the server is killed while a file is sent, while a request is carried out, and
 # while the client waits for a job.
 set -u

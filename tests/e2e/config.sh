@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # deploy/*.conf, the sample configurations, are what the programs print, and the programs read them.
 set -u
 cd "$(dirname "$0")/../.." || exit 2

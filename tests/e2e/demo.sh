@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # deploy/demo.sh from a checkout that others cannot enter, with a smaller pipeline: its report, and that nothing is left.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)

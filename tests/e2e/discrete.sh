@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Discrete actions from file to policy, with curl: CartPole with a tenth of its episodes labelled, proxy classes for the
 # rest, cloned, rolled out, exported. And what must be refused.
 set -u

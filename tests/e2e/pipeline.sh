@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # clients/examples/pipeline.sh, the curl and jq walk-through of the README, from file to policy.
 set -u
 # shellcheck source=tests/support/service.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A running job's progress is live: newer than its last heartbeat while Redis is there, and still told when it is not.
 set -u
 # shellcheck source=tests/support/service.sh

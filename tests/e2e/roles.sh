@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Least privilege: server and worker run as roles that own nothing, do all their work, and cannot do more.
 set -u
 # shellcheck source=tests/support/service.sh

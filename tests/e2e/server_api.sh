@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The API on a real server, without uploads: who gets in, documents, lists, versions, long polls, and requests that
 # two programs could read in two ways.
 set -u

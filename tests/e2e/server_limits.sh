@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Bounds of jobs on a real server: checks before the work, lists that know what they are asked for, versions that a removal
 # compares, a token's share, memory that no worker has, and the removal of jobs and models.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A crowded server: more connections than it may have, idle and slow ones beside a request, more uploads at once than it has
 # threads for, a token that asks too often.
 set -u

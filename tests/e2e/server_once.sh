@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Idempotency-Key and dedupe keys on a real server: repeats, races, a server killed in the middle, and a connection to the
 # database that is cut at the commit.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # No room: a floor that is reached, a database whose disk is full, a spool folder that fills up in the middle of a body.
 # Uploads are refused with 507, nothing is half there, all else goes on, and with room uploads go on by themselves.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Uploads in parts (tus 1.0.0) on a real server, with curl: the protocol, cut lines, a server killed in the middle, two
 # writers at one place, expiry. tus_client.sh does it with a client that others wrote.
 set -u

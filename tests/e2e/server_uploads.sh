@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Uploads on a real server: every format and encoding, labelled and action-free parts, export and back, and every bad
 # input answered with its place, nothing stored, the server going on.
 set -u

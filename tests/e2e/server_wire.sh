@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Requests as raw bytes: what two programs could read in two ways is refused with 400, on every request of a connection, and
 # nothing that hides behind it is carried out.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A simulator that a user brings, with curl: posted, held against the data, labelling with a certificate. What is hostile or
 # does not fit is refused, and server and worker go on.
 set -u

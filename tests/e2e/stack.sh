@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The private stack: starts, keeps its data, refuses what it must, and leaves nothing behind; in a checkout that
 # others cannot enter, at a path too long for a socket, after a crash, and (run by root) as an ordinary user.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The Decision Transformer in the service: cloned beside another policy, rolled out, judged from data, and told what return
 # to aim at.
 set -u

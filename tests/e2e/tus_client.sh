@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Uploads in parts through a client that others wrote: npm's tus-js-client, pinned in tests/tus/package-lock.json.
 set -u
 if ! command -v npm >/dev/null || ! command -v node >/dev/null; then

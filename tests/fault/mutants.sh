@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Mutation control: takes one safeguard at a time out of a copy of the tree, and shows that the suite notices.
 # Usage: tests/fault/mutants.sh [NAME...]      the mutants whose name contains one of these words; none: all
 #   CC="ccache gcc" makes it faster.  KEEP=1 keeps the copy.

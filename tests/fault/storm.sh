@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A storm: a quiet run, the same work under faults, and the comparison. The last line is check's; its status is this one's.
 # Usage: tests/fault/storm.sh [FAULTS [SEED]]
 #   FAULTS   how many faults (default 60); one comes every 340 ms

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Backups taken while work goes on, by pg_dump and by pg_basebackup: the restored service starts, has everything that was
 # committed, and ends what was unfinished with the bytes of the original, which was not disturbed: the jobs are the same.
 # Usage: tests/fault/test_backup.sh [JOBS]   (make drill has more of them)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Clocks an hour off: one worker's is an hour ahead, one's an hour behind, one's right, and the server's is an hour ahead, then
 # behind. Nothing may change: leases and results, long polls, repeated requests, the expiry of uploads. Time is the database's.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Full disks, one after another: PostgreSQL's data, its WAL, the server's spool, the workers' temporary files. While uploads
 # (whole and in parts), trainings with checkpoints, labellings and exports go on, the volume gets no byte more than it has,
 # until that was felt; then there is room again, and everything has to go on by itself. The last line is check's.

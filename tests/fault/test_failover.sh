@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A primary with a standby, both in one URL: the primary is gone at once, the standby is promoted, and all goes on by
 # itself. With synchronous replication nothing that was acknowledged is lost. What comes back of the old primary is refused.
 set -u

@@ -1,5 +1,6 @@
-/* A database that was restored from a backup gives out epochs again that workers hold since before: none of those can
- * write. Real dumps, restored over the database of this test. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A database that was restored from a backup gives out epochs again that workers hold since before:
+ * none of those can write. Real dumps, restored over the database of this test. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,8 @@ static void back_up(void) { shell("pg_dump -Fc -f \"$DUMP\" \"$PROXACT_DB_URL\""
 /* All sessions end, as with any restore. */
 static void restore(void) {
   shell("name=${PROXACT_DB_URL#*@/}; name=${name%%\\?*}\n"
-        "psql -XAtq -c \"drop database $name with (force)\" -c \"create database $name template template0\""
+        "psql -XAtq -c \"drop database $name with (force)\" -c \"create database $name template "
+        "template0\""
         " \"${PROXACT_DB_URL%%@*}@/postgres?${PROXACT_DB_URL#*\\?}\"\n"
         "pg_restore -d \"$PROXACT_DB_URL\" \"$DUMP\"");
   db_sql_state("select 1"); /* finds its session gone, and opens another */
@@ -58,7 +60,8 @@ static void every_write_is_refused(struct store *store, const struct store_lease
   CU_ASSERT_EQUAL(store_job_metrics_put(store, hold, &metric, 1, &err), PX_E_FENCED);
   CU_ASSERT_EQUAL(store_checkpoint_keep(store, hold, 5, "p", "state", 5, &err), PX_E_FENCED);
   CU_ASSERT_EQUAL(store_checkpoint_resumed(store, hold, 5, &err), PX_E_FENCED);
-  CU_ASSERT_EQUAL(store_model_publish(store, hold, "ds_x", "policy", "bc", "bytes", 5, "{}", &err), PX_E_FENCED);
+  CU_ASSERT_EQUAL(store_model_publish(store, hold, "ds_x", "policy", "bc", "bytes", 5, "{}", &err),
+                  PX_E_FENCED);
   CU_ASSERT_EQUAL(store_artifacts_publish(store, hold, NULL, 0, "{}", &err), PX_E_FENCED);
   CU_ASSERT_EQUAL(store_job_succeed(store, hold, "{}", &err), PX_E_FENCED);
   CU_ASSERT_EQUAL(store_job_fail(store, hold, &why, &err), PX_E_FENCED);
@@ -76,16 +79,21 @@ static void a_hold_from_before_a_restore_writes_nothing_though_its_epoch_is_give
   const struct store_lease after = db_claim(store, "export");
   const int64_t epoch = after.epoch;
   restore();
-  CU_ASSERT_EQUAL(strtoll(db_sql("select epoch from jobs where id = '%s'", late), NULL, 10), epoch - 1);
-  /* The worker of before comes first: what it holds is not even claimed yet. Then the other, which gets both. */
+  CU_ASSERT_EQUAL(strtoll(db_sql("select epoch from jobs where id = '%s'", late), NULL, 10),
+                  epoch - 1);
+  /* The worker of before comes first: what it holds is not even claimed yet. Then the other, which
+   * gets both. */
   every_write_is_refused(store, &after);
   CU_OK(store_open(db_test_url(), "px-other", &other, &err), err);
-  const struct store_lease again = db_claim(other, "export"), early_again = db_claim(other, "label");
+  const struct store_lease again = db_claim(other, "export"),
+                           early_again = db_claim(other, "label");
   CU_ASSERT_STRING_EQUAL(again.job, after.job);
   CU_ASSERT(again.epoch > (int64_t)1 << 20);
   every_write_is_refused(store, &after);
   every_write_is_refused(store, &before);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(state || attempt || lost_leases, ' ') from jobs"), "running10 running10");
+  CU_ASSERT_STRING_EQUAL(db_sql(
+                           "select string_agg(state || attempt || lost_leases, ' ') from jobs"),
+                         "running10 running10");
   CU_OK(store_job_succeed(other, &again, "{}", &err), err);
   CU_OK(store_job_succeed(other, &early_again, "{}", &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from incarnations"), "2");
@@ -93,7 +101,8 @@ static void a_hold_from_before_a_restore_writes_nothing_though_its_epoch_is_give
   store_close(store);
 }
 
-/* A copy of the files that just starts again is, for the database, the same place: here the row is made to say so. */
+/* A copy of the files that just starts again is, for the database, the same place: here the row is
+ * made to say so. */
 static void a_copy_that_cannot_be_told_from_its_original_needs_to_be_told(void) {
   struct store *store = fresh(), *other;
   struct px_err err;

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Uploads that cost as much as a few megabytes can, beside a client that submits, uploads and exports. What one token's
 # uploads cost must not be waited for: not by another kind of work, and within their own not by another token.
 #   SCALE=10 asks ten times as often and sends ten times as many

@@ -1,5 +1,6 @@
-/* Connections that are cut right before or right after a commit reached the database, by chaosproxy: what the caller is
- * told is so, and nothing is done twice. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections that are cut right before or right after a commit reached the database, by
+ * chaosproxy: what the caller is told is so, and nothing is done twice. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,14 +27,16 @@ static void stop_proxy(void) { proc_end(proxy, SIGTERM); }
 
 static void tell(const char *command) {
   char answer[256];
-  CU_ASSERT_FATAL(sock_ask(control, command, answer, sizeof answer) && strncmp(answer, "ok", 2) == 0);
+  CU_ASSERT_FATAL(sock_ask(control, command, answer, sizeof answer) &&
+                  strncmp(answer, "ok", 2) == 0);
 }
 
 /* The proxy between the store of the test and its database. */
 static void set_up(void) {
   if (proxy) return;
   const char *var = getenv("PROXACT_VAR"), *url = db_test_url(), *host = strstr(url, "host=");
-  char program[PATH_BYTES + 64], log[PATH_BYTES], folder[PATH_BYTES], line[4 * PATH_BYTES], answer[64];
+  char program[PATH_BYTES + 64], log[PATH_BYTES], folder[PATH_BYTES], line[4 * PATH_BYTES],
+    answer[64];
   CU_ASSERT_FATAL(var && host);
   snprintf(program, sizeof program, "%s/tests/fault/tools/chaosproxy", proc_build_dir());
   snprintf(control, sizeof control, "unix:%s/lost-%d.sock", var, (int)getpid());
@@ -42,8 +45,10 @@ static void set_up(void) {
   CU_ASSERT_EQUAL_FATAL(mkdir(folder, 0700), 0);
   proxy = proc_start((const char *const[]){ program, control + 5, NULL }, NULL, log);
   CU_ASSERT_FATAL(proxy > 0 && atexit(stop_proxy) == 0);
-  for (int i = 0; i < ANSWERS_MAX && !sock_ask(control, "stats none", answer, sizeof answer); i++) proc_sleep_ms(5);
-  snprintf(line, sizeof line, "link db unix:%s/.s.PGSQL.5432 unix:%s/.s.PGSQL.5432", folder, host + 5);
+  for (int i = 0; i < ANSWERS_MAX && !sock_ask(control, "stats none", answer, sizeof answer); i++)
+    proc_sleep_ms(5);
+  snprintf(line, sizeof line, "link db unix:%s/.s.PGSQL.5432 unix:%s/.s.PGSQL.5432", folder,
+           host + 5);
   tell(line);
   snprintf(through, sizeof through, "%.*shost=%s", (int)(host - url), url, folder);
 }
@@ -89,7 +94,9 @@ static void a_submission_is_there_once(void) {
 }
 
 static void a_dataset_is_made_once_and_its_id_is_told(void) {
-  static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
+  static const struct px_spaces SPACES = {
+    .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 }
+  };
   for (int i = 0; i < 2; i++) {
     struct store *store = cut_at("commit", WHEN[i]);
     struct px_err err;
@@ -102,21 +109,30 @@ static void a_dataset_is_made_once_and_its_id_is_told(void) {
 }
 
 static void an_upload_in_parts_is_made_once(void) {
-  static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
+  static const struct px_spaces SPACES = {
+    .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 }
+  };
   for (int i = 0; i < 2; i++) {
     struct store *store = cut_at("never", "after"), *direct = db_test_open("lost direct");
     struct px_err err;
     char dataset[STORE_ID_MAX];
     CU_OK(store_dataset_create(direct, "cut", &SPACES, NULL, dataset, &err), err);
-    const struct store_upload_draft draft = { .dataset_id = dataset, .file_name = "part.npz", .format = "npz",
-                                              .options_json = "{}", .metadata = "", .size_bytes = 9, .expires_s = 60 };
+    const struct store_upload_draft draft = { .dataset_id = dataset,
+                                              .file_name = "part.npz",
+                                              .format = "npz",
+                                              .options_json = "{}",
+                                              .metadata = "",
+                                              .size_bytes = 9,
+                                              .expires_s = 60 };
     struct store_upload_state made;
     tell(i ? "trap db upload_create after" : "trap db upload_create before");
     CU_OK(store_upload_create(store, &draft, &made, &err), err);
     was_cut();
     CU_ASSERT_EQUAL(made.size_bytes, 9);
     CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(id, ',') from uploads"), made.id);
-    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs b where not exists (select from uploads u where u.blob_id = b.id)"), "0");
+    CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs b where not exists (select from "
+                                  "uploads u where u.blob_id = b.id)"),
+                           "0");
     store_close(direct);
     store_close(store);
   }
@@ -149,7 +165,8 @@ static void a_claim_is_taken_up_by_whoever_made_it(void) {
     CU_ASSERT_EQUAL(store_job_claim(store, "w", &kind, 1, LEASE_MS, 0, &job, &err), PX_E_UNSETTLED);
     was_cut();
     /* What was sent is carried out in its own time. */
-    for (int k = 0; i == 1 && k < ANSWERS_MAX && strcmp(db_state(id), "running") != 0; k++) proc_sleep_ms(5);
+    for (int k = 0; i == 1 && k < ANSWERS_MAX && strcmp(db_state(id), "running") != 0; k++)
+      proc_sleep_ms(5);
     CU_OK(store_job_adopt(store, "w", LEASE_MS, &job, &err), err);
     if (i == 0) {
       CU_ASSERT_PTR_NULL(job);
@@ -165,5 +182,5 @@ static void a_claim_is_taken_up_by_whoever_made_it(void) {
 }
 
 CU_MAIN("lost_answer", T(a_submission_is_there_once), T(a_dataset_is_made_once_and_its_id_is_told),
-        T(an_upload_in_parts_is_made_once),
-        T(a_cancellation_is_no_conflict_with_itself), T(a_claim_is_taken_up_by_whoever_made_it))
+        T(an_upload_in_parts_is_made_once), T(a_cancellation_is_no_conflict_with_itself),
+        T(a_claim_is_taken_up_by_whoever_made_it))

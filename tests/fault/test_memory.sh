@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Hostile uploads against a server whose data may not grow beyond a bound that knows only its connections and parser slots
 # (RLIMIT_DATA): large bodies, bombs, deep JSON, endless lines, many uploads at once. Each is sent small and four times as
 # large; the server's peak resident size (VmHWM, reset before each) is printed, and must not follow the size of the bodies.

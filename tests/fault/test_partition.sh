@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Three hosts, each a network namespace: the database and the server on one, a worker on each of the others. The network
 # between one worker and the database stops carrying anything: its job runs elsewhere. When it is mended, nothing of what
 # was computed behind the partition is written, and that worker goes on with new work.

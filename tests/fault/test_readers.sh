@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Seventy clients ask for a large answer and do not read it: memory grows with the work, not with the readers. Beyond the bound
 # of all answers together the next large one is told 503; small ones go on.
 set -u

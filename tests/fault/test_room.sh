@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The floor of free space is kept: by bodies whose length is not told, by uploads in parts that are begun together, by exports
 # at once, beside a client that goes on. What was promised is free again at the end, and after an expiry, and outlives a restart.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Redis with a replica and a sentinel: the master is killed, and wake-ups go to the one that takes its place. With all of
 # it gone work goes on, and Redis is left alone but for a try now and then, which /metrics tell.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Clients without a token beside one with: thousands of sockets with bodies that never end, half heads, nothing at all, answers
 # that nobody reads. The one that has a token is answered every time. Its times are printed, not judged.
 set -u

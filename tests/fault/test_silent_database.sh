@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A database that is there and says nothing (its processes are stopped): /healthz goes on answering, requests that need the
 # database are refused instead of waiting for it, and all is well again once it goes on. Then clients that guess tokens.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A sample of `make check-torture`: calls of every flow fail once, one after another. See torture.c.
 #   CALLS=N   at most so many of each flow (1; 0: all; places: one of each place)   SEED=N (1)
 #   FLOWS=PREFIX   only flows whose name begins so

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A rolling upgrade under load: a build with one more migration, made in a copy of the sources, takes the place of the
 # present one, server by server and worker by worker. No request fails, and no job loses an attempt.
 # Usage: tests/fault/test_upgrade.sh [ROUNDS]   further ones go back to the build of before and forth again (make drill)

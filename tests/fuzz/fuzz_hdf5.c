@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile HDF5, through the helper: whatever it dies of, this process goes on. */
 #include <stdlib.h>
 #include <unistd.h>
@@ -6,8 +7,8 @@
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "tests/support/fuzz.h"
-#include "tests/support/uploads.h"
 #include "tests/support/helpers.h"
+#include "tests/support/uploads.h"
 
 static struct px_spaces spaces;
 
@@ -23,9 +24,11 @@ static void one(const uint8_t *bytes, size_t n) {
   struct px_read_report report;
   struct px_err err = { 0 };
   const int fd = uploads_bytes(bytes, n);
-  const enum px_status status = px_read_file(fd, PX_FORMAT_HDF5, "mutant", &options, &spaces, &sink, &report, &err);
+  const enum px_status status =
+    px_read_file(fd, PX_FORMAT_HDF5, "mutant", &options, &spaces, &sink, &report, &err);
   close(fd);
-  FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
+  FUZZ_HOLDS(status == PX_OK ||
+             ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
 }
 
 static void fill_flat(hid_t f) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile JSON lines, read in this process. */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -15,9 +16,11 @@ static int file;
 static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err *err) {
   (void)ctx;
   FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
-  FUZZ_HOLDS(px_traj_all_finite(traj->observations, ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
+  FUZZ_HOLDS(px_traj_all_finite(traj->observations,
+                                ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
   FUZZ_HOLDS(px_traj_all_finite(traj->rewards, traj->steps, NULL));
-  FUZZ_HOLDS(!traj->actions || px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
+  FUZZ_HOLDS(!traj->actions ||
+             px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
   (void)err;
   return PX_OK;
 }
@@ -27,11 +30,15 @@ static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
   struct px_read_report report = { 0 };
-  struct px_reader r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  struct px_reader r = {
+    .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n
+  };
   struct px_err err = { 0 };
-  FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n && lseek(file, 0, SEEK_SET) == 0);
+  FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n &&
+             lseek(file, 0, SEEK_SET) == 0);
   const enum px_status status = px_read_jsonl(&r, file, &err);
-  FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
+  FUZZ_HOLDS(status == PX_OK ||
+             ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
   FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
 }
 
@@ -42,14 +49,18 @@ static void one(const uint8_t *bytes, size_t n) {
 
 int main(int argc, char **argv) {
   file = memfd_create("jsonl", MFD_CLOEXEC);
-  static const char WHOLE[] = "{\"observations\":[[1,2],[3.5e-1,-4],[5,6]],\"rewards\":[1,-0.5],\"actions\":[[0.25],null],"
-                              "\"terminated\":true,\"truncated\":false}\n{\"terminated\":false,\"rewards\":[1e0],"
-                              "\"actions\":null,\"observations\":[[7,8E0]]}\n";
-  static const char EXPORTED[] = "{\"observations\":[[1,2]],\"actions\":[[0.5]],\"action_std\":[null],\"action_source\":[1],"
-                                 "\"rewards\":[0.125],\"terminated\":false,\"truncated\":true}\n";
-  static const char CLASSES[] = "{\"observations\":[[1,2],[3,4]],\"actions\":[2,null],\"action_std\":[null,0.5],"
-                                "\"rewards\":[1,0],\"terminated\":true}\n";
-  const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 }, { EXPORTED, sizeof EXPORTED - 1 },
+  static const char WHOLE[] =
+    "{\"observations\":[[1,2],[3.5e-1,-4],[5,6]],\"rewards\":[1,-0.5],\"actions\":[[0.25],null],"
+    "\"terminated\":true,\"truncated\":false}\n{\"terminated\":false,\"rewards\":[1e0],"
+    "\"actions\":null,\"observations\":[[7,8E0]]}\n";
+  static const char EXPORTED[] =
+    "{\"observations\":[[1,2]],\"actions\":[[0.5]],\"action_std\":[null],\"action_source\":[1],"
+    "\"rewards\":[0.125],\"terminated\":false,\"truncated\":true}\n";
+  static const char CLASSES[] =
+    "{\"observations\":[[1,2],[3,4]],\"actions\":[2,null],\"action_std\":[null,0.5],"
+    "\"rewards\":[1,0],\"terminated\":true}\n";
+  const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 },
+                                     { EXPORTED, sizeof EXPORTED - 1 },
                                      { CLASSES, sizeof CLASSES - 1 } };
   return fuzz_run(argc, argv, one, seeds, 3, 20000);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile npz files, read in this process: the container, headers, sizes. */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err 
   double *sum = ctx;
   (void)err;
   FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
-  for (size_t i = 0; i < ((size_t)traj->steps + traj->has_final) * spaces.obs_dim; i++) *sum += (double)traj->observations[i];
+  for (size_t i = 0; i < ((size_t)traj->steps + traj->has_final) * spaces.obs_dim; i++)
+    *sum += (double)traj->observations[i];
   return PX_OK;
 }
 
@@ -26,12 +28,16 @@ static void one(const uint8_t *bytes, size_t n) {
   double sum = 0;
   const struct px_traj_sink sink = { &sum, look };
   struct px_read_report report = { 0 };
-  struct px_reader r = { .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  struct px_reader r = {
+    .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n
+  };
   struct px_err err = { 0 };
   const enum px_status status = px_read_npz(&r, bytes, n, &err);
-  FUZZ_HOLDS(status == PX_OK || ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
+  FUZZ_HOLDS(status == PX_OK ||
+             ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
   struct px_npy npy; /* and as a header alone, which the container's checksums do not guard */
-  if (px_npy_parse((const char *)bytes, n, &npy, &err) == PX_OK) FUZZ_HOLDS(px_dtype_known(npy.number) && npy.rank <= 2);
+  if (px_npy_parse((const char *)bytes, n, &npy, &err) == PX_OK)
+    FUZZ_HOLDS(px_dtype_known(npy.number) && npy.rank <= 2);
 }
 
 /* {descr, order, shape} and zeros. */
@@ -55,8 +61,10 @@ int main(int argc, char **argv) {
   size_t n = 0;
   for (int deflate = 0; deflate < 2; deflate++) {
     const struct uploads_member members[] = {
-      { "observations.npy", obs, npy_into(obs, HEADER, 24), deflate }, { "next_observations.npy", next, npy_into(next, FORTRAN, 48), deflate },
-      { "rewards.npy", rew, npy_into(rew, FLAGS, 3), deflate }, { "terminals.npy", term, npy_into(term, FLAGS, 3), deflate },
+      { "observations.npy", obs, npy_into(obs, HEADER, 24), deflate },
+      { "next_observations.npy", next, npy_into(next, FORTRAN, 48), deflate },
+      { "rewards.npy", rew, npy_into(rew, FLAGS, 3), deflate },
+      { "terminals.npy", term, npy_into(term, FLAGS, 3), deflate },
     };
     const int fd = uploads_zip(members, 4);
     seeds[n].bytes = uploads_contents(fd, &seeds[n].n);

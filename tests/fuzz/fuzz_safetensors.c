@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Hostile safetensors: as a container, a segment, an upload and a label segment. */
 #include <stdlib.h>
 #include <string.h>
@@ -5,10 +6,10 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/data/labels.h"
+#include "lib/data/safetensors.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/read_safetensors.h"
-#include "lib/data/safetensors.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/trajs.h"
 
@@ -24,7 +25,8 @@ static void container(const uint8_t *bytes, size_t n) {
   const uint8_t *at = NULL;
   for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
     const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
-    FUZZ_HOLDS((const uint8_t *)t->data > bytes && (const uint8_t *)t->data + t->bytes <= bytes + n);
+    FUZZ_HOLDS((const uint8_t *)t->data > bytes &&
+               (const uint8_t *)t->data + t->bytes <= bytes + n);
     FUZZ_HOLDS(!at || at == t->data);
     at = (const uint8_t *)t->data + t->bytes;
   }
@@ -71,7 +73,8 @@ static void labels(const uint8_t *bytes, size_t n) {
   struct px_err err = { 0 };
   if (px_label_open(bytes, n, &spaces, 20, &v, &err) != PX_OK) return;
   double sum = 0;
-  for (uint64_t k = 0; k < 20 * spaces.act_dim; k++) sum += (double)(v.rows.actions[k] + v.rows.std[k] + v.rows.epistemic[k]);
+  for (uint64_t k = 0; k < 20 * spaces.act_dim; k++)
+    sum += (double)(v.rows.actions[k] + v.rows.std[k] + v.rows.epistemic[k]);
   FUZZ_HOLDS(sum == sum);
   px_label_close(&v);
 }
@@ -98,7 +101,8 @@ static void put_classes(struct px_buf *out) {
     { "terminated", PX_DTYPE_U8, 1, { 2 }, terminated, 0, 0 },
   };
   struct px_err err = { 0 };
-  FUZZ_HOLDS(px_safetensors_write(tensors, sizeof tensors / sizeof *tensors, NULL, 0, out, &err) == PX_OK);
+  FUZZ_HOLDS(px_safetensors_write(tensors, sizeof tensors / sizeof *tensors, NULL, 0, out, &err) ==
+             PX_OK);
 }
 
 int main(int argc, char **argv) {
@@ -115,12 +119,18 @@ int main(int argc, char **argv) {
   }
   const float zeros[20 * A] = { 0 };
   const uint8_t known[20] = { 1, 1, 0, 1 };
-  const struct px_label_rows rows = { .steps_n = 20, .actions = zeros, .std = zeros, .epistemic = zeros, .score = zeros, .known = known };
+  const struct px_label_rows rows = { .steps_n = 20,
+                                      .actions = zeros,
+                                      .std = zeros,
+                                      .epistemic = zeros,
+                                      .score = zeros,
+                                      .known = known };
   struct px_buf file = PX_BUF(FUZZ_BYTES_MAX);
   struct px_err err = { 0 };
   if (px_label_write(&spaces, &rows, &file, &err)) return 1;
   seeds[n++] = (struct fuzz_seed){ file.data, file.len };
-  static const char BARE[] = "\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[0,4]}}            abcd";
+  static const char BARE[] = "\x40\0\0\0\0\0\0\0{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_"
+                             "offsets\":[0,4]}}            abcd";
   seeds[n++] = (struct fuzz_seed){ BARE, sizeof BARE - 1 };
   struct px_buf classes = PX_BUF(FUZZ_BYTES_MAX);
   put_classes(&classes);

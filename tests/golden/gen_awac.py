@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of advantage-weighted actor-critic (Nair et al. 2020) with transition weights, written from the paper's
 equations with a tanh-squashed Gaussian actor. Run from the repository's root: python3 tests/golden/gen_awac.py"""
 import numpy as np

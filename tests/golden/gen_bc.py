@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of weighted behaviour cloning, of continuous and of discrete actions. Run from the repository's root: python3 tests/golden/gen_bc.py"""
 import numpy as np
 import torch

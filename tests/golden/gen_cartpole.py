@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trajectory of 200 steps of CartPole. Run from the repository's root: python3 tests/golden/gen_cartpole.py
 
 The accelerations come from the Lagrangian of a cart and a uniform rod, solved as two linear equations in float64, and

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of conservative Q-learning (Kumar et al. 2020) with transition weights, written from the equations of
 worker/rl/algo/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
 actions, from those of worker/rl/algo/cql_discrete.h.

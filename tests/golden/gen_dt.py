@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of a Decision Transformer (Chen et al. 2021; head and objective of Zheng et al. 2022; LAMB of You et al.
 2020), written from the papers' equations: sequences are padded on the left and the padding is masked, as there.
 Run from the repository's root: python3 tests/golden/gen_dt.py"""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tanh-squashed Gaussian by torch.distributions: draws, log-densities, gradients.
 Run from the repository's root: python3 tests/golden/gen_gaussian.py"""
 import numpy as np

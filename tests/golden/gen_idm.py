@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Windows, loss, gradients and ten Adam steps of inverse dynamics models, for each head and loss.
 Run from the repository's root: python3 tests/golden/gen_idm.py"""
 import math

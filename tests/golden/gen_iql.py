@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of implicit Q-learning (Kostrikov et al. 2021) with transition weights, written from the paper's
 equations: Gaussian, deterministic and softmax actors. Run from the repository's root: python3 tests/golden/gen_iql.py"""
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forward, loss and gradients of one net, ten Adam steps, and the squashed Gaussian likelihood.
 Run from the repository's root: python3 tests/golden/gen_mlp.py"""
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of ReBRAC (Tarasov et al. 2023) with transition weights, written from the paper's equations; layer norms
 after the critics' ReLUs. Run from the repository's root: python3 tests/golden/gen_rebrac.py"""
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spectral normalisation: forward, gradients and ten Adam steps of torch.nn.utils.spectral_norm on the hidden layers.
 Run from the repository's root: python3 tests/golden/gen_spectral.py"""
 import numpy as np

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ten updates of TD3+BC (Fujimoto and Gu 2021) with transition weights, written from the paper's equations.
 Run from the repository's root: python3 tests/golden/gen_td3bc.py"""
 import numpy as np

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Cuts tests/golden/data/replay-*.hdf5 out of recorded data: see test_replay.c.
 
 Usage, from the root of the project: tests/golden/make_replay_sample.py DATA_FOLDER

@@ -1,4 +1,6 @@
-/* Advantage-weighted actor-critic against PyTorch in float64 (gen_awac.py); tolerances as in test_mlp.c. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Advantage-weighted actor-critic against PyTorch in float64 (gen_awac.py); tolerances as in
+ * test_mlp.c. */
 #include <math.h>
 #include <stdio.h>
 
@@ -51,7 +53,9 @@ static void ten_updates_agree(void) {
   struct rl_net *const mine[NETS] = { &w->critic[0], &w->critic[1], &w->actor };
   for (int i = 0; i < NETS; i++) {
     golden_floats(&g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
-    if (mine[i]->target) golden_floats(&g, name(nets[i], "_target"), 0, mine[i]->net->params_n, mine[i]->target->params);
+    if (mine[i]->target)
+      golden_floats(&g, name(nets[i], "_target"), 0, mine[i]->net->params_n,
+                    mine[i]->target->params);
   }
   const double *expected = golden_take(&g, "losses", &n);
   for (size_t step = 0; step < STEPS; step++) {
@@ -63,13 +67,15 @@ static void ten_updates_agree(void) {
     }
     /* The advantages' own rounding, 1e-7, grows by 1 / lambda = 20 in the weights. */
     for (int i = 0; step == 0 && i < NETS; i++)
-      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 1e-5);
+      CU_ASSERT_TRUE(
+        golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 1e-5);
   }
   for (int i = 0; i < NETS; i++) {
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 2e-5);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params,
+                                mine[i]->net->params_n) < 2e-5);
     if (mine[i]->target)
-      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
-                     < 1e-6);
+      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
+                                  mine[i]->net->params_n) < 1e-6);
   }
   awac_free(w);
   golden_close(&g);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Behaviour cloning against PyTorch in float64 (gen_bc.py); tolerances as in test_mlp.c. */
 #include "lib/base/fail.h"
 #include "tests/support/cu.h"
@@ -24,14 +25,19 @@ static void ten_updates_agree_for(const char *file, uint32_t act_dim, uint32_t a
     golden_floats(&g, "action", step * B * act_dim, B * act_dim, bc->batch.action);
     golden_floats(&g, "weight", step * B, B, bc->batch.weight);
     CU_ASSERT_DOUBLE_EQUAL(bc_update(bc), losses[step], 2e-6 * losses[step]);
-    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "actor_grads", bc->actor.grads, bc->actor.net->params_n) < 2e-6);
+    if (step == 0)
+      CU_ASSERT_TRUE(golden_error(&g, "actor_grads", bc->actor.grads, bc->actor.net->params_n) <
+                     2e-6);
   }
-  CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor.net->params, bc->actor.net->params_n) < 2e-5);
+  CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor.net->params, bc->actor.net->params_n) <
+                 2e-5);
   bc_free(bc);
   golden_close(&g);
 }
 
 static void ten_updates_agree(void) { ten_updates_agree_for("bc", A, 0); }
-static void ten_updates_agree_where_actions_are_discrete(void) { ten_updates_agree_for("bc_discrete", 1, COUNT); }
+static void ten_updates_agree_where_actions_are_discrete(void) {
+  ten_updates_agree_for("bc_discrete", 1, COUNT);
+}
 
 CU_MAIN("bc", T(ten_updates_agree), T(ten_updates_agree_where_actions_are_discrete))

@@ -1,4 +1,6 @@
-/* CartPole against numpy in float64 (gen_cartpole.py), which derives the accelerations in another way. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* CartPole against numpy in float64 (gen_cartpole.py), which derives the accelerations in another
+ * way. */
 #include <math.h>
 
 #include "lib/base/fail.h"
@@ -8,7 +10,8 @@
 
 enum { STEPS = 200 };
 
-/* Both sides compute in float64, where 200 steps differ by less than 1e-12; compared are float32 observations. */
+/* Both sides compute in float64, where 200 steps differ by less than 1e-12; compared are float32
+ * observations. */
 static void two_hundred_steps_agree(void) {
   struct golden g;
   struct px_env *env = NULL;
@@ -16,7 +19,8 @@ static void two_hundred_steps_agree(void) {
   size_t states_n, actions_n;
   float obs[PX_ENV_OBS_MAX];
   golden_open(&g, "cartpole");
-  const double *states = golden_take(&g, "states", &states_n), *actions = golden_take(&g, "actions", &actions_n);
+  const double *states = golden_take(&g, "states", &states_n),
+               *actions = golden_take(&g, "actions", &actions_n);
   CU_ASSERT_TRUE_FATAL(states_n == 4 * (STEPS + 1) && actions_n == STEPS);
   CU_OK(px_env_open("cartpole", &env, &err), err);
   const double qpos[2] = { states[0], states[2] }, qvel[2] = { states[1], states[3] };
@@ -28,7 +32,8 @@ static void two_hundred_steps_agree(void) {
     CU_OK(px_env_step(env, &action, obs, &step, &err), err);
     CU_ASSERT_FALSE(step.terminated || step.truncated);
     for (size_t j = 0; j < 4; j++) {
-      CU_ASSERT_DOUBLE_EQUAL((double)obs[j], states[4 * (t + 1) + j], 1e-7 * (1 + fabs(states[4 * (t + 1) + j])));
+      CU_ASSERT_DOUBLE_EQUAL((double)obs[j], states[4 * (t + 1) + j],
+                             1e-7 * (1 + fabs(states[4 * (t + 1) + j])));
       moved = fmax(moved, fabs((double)obs[j]));
     }
   }

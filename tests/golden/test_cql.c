@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conservative Q-learning against PyTorch in float64 (gen_cql.py), which evaluates every sampled
  * action as a row of its own; tolerances as in test_mlp.c. */
 #include <math.h>
@@ -51,16 +52,19 @@ static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
   CU_OK(rl_spec_set(spec, "temperature_lr", 3e-4, &err), err);
   CU_OK(cql_new(spec, O, A, &t, &err), err);
   struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
-  for (int i = 0; i < 3; i++) golden_floats(g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
+  for (int i = 0; i < 3; i++)
+    golden_floats(g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
   for (int i = 1; i < 3; i++)
-    golden_floats(g, name("", nets[i], "_target"), 0, mine[i]->net->params_n, mine[i]->target->params);
+    golden_floats(g, name("", nets[i], "_target"), 0, mine[i]->net->params_n,
+                  mine[i]->target->params);
   return t;
 }
 
 static void expect_gradients(const struct golden *g, const char *run, const struct cql *t) {
   const struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++)
-    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
+    CU_ASSERT_TRUE(
+      golden_error(g, name(run, nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "spread", "_grads"), t->spread_grads, 2) < 5e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "log_alpha", "_grads"), &t->log_alpha_grad, 1) < 5e-6);
 }
@@ -82,10 +86,11 @@ static void ten_updates(const struct golden *g, const char *run, struct rl_spec 
     if (step == 0) expect_gradients(g, run, t);
   }
   for (int i = 0; i < 3; i++)
-    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 2e-5);
+    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_after"), mine[i]->net->params,
+                                mine[i]->net->params_n) < 2e-5);
   for (int i = 1; i < 3; i++)
-    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
-                   < 1e-6);
+    CU_ASSERT_TRUE(golden_error(g, name(run, nets[i], "_target_after"), mine[i]->target->params,
+                                mine[i]->net->params_n) < 1e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "spread", "_after"), t->spread, 2) < 1e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "log_alpha", "_after"), &t->log_alpha, 1) < 1e-4);
   cql_free(t);
@@ -162,10 +167,12 @@ static void ten_updates_of_discrete_actions_agree(void) {
       const double want = expected[step * LOSSES + i];
       CU_ASSERT_DOUBLE_EQUAL(losses[i], want, 1e-5 * (1 + fabs(want)));
     }
-    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "critic_grads", t->critic.grads, params_n) < 5e-6);
+    if (step == 0)
+      CU_ASSERT_TRUE(golden_error(&g, "critic_grads", t->critic.grads, params_n) < 5e-6);
   }
   CU_ASSERT_TRUE(golden_error(&g, "critic_after", t->critic.net->params, params_n) < 2e-5);
-  CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", t->critic.target->params, params_n) < 1e-6);
+  CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", t->critic.target->params, params_n) <
+                 1e-6);
   cql_discrete_free(t);
   golden_close(&g);
 }

@@ -1,6 +1,8 @@
-/* The Decision Transformer against PyTorch in float64 (gen_dt.py), which pads and masks where we do neither.
- * Tolerances are relative to a tensor's largest number: float32 carries 6e-8 per operation, a gradient passes through
- * some dozens of layers' worth of them, and ten LAMB steps divide by its size. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Decision Transformer against PyTorch in float64 (gen_dt.py), which pads and masks where we do
+ * neither. Tolerances are relative to a tensor's largest number: float32 carries 6e-8 per
+ * operation, a gradient passes through some dozens of layers' worth of them, and ten LAMB steps
+ * divide by its size. */
 #include <math.h>
 
 #include "lib/base/fail.h"
@@ -39,9 +41,11 @@ static struct rl_spec spec_of_the_vectors(void) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults("dt", &spec, &err), err);
-  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", K);
+  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2),
+    set(&spec, "context", K);
   set(&spec, "batch", B);
-  set(&spec, "dropout", 0), set(&spec, "lr", 0.01), set(&spec, "warmup", 4), set(&spec, "weight_decay", 1e-3);
+  set(&spec, "dropout", 0), set(&spec, "lr", 0.01), set(&spec, "warmup", 4),
+    set(&spec, "weight_decay", 1e-3);
   set(&spec, "clip", 0.25), set(&spec, "temperature", 0.1);
   return spec;
 }

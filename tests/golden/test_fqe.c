@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fitted Q evaluation against PyTorch in float64 (gen_fqe.py); tolerances as in test_mlp.c. */
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +11,9 @@
 enum { B = 24, O = 11, D = 3, H = 32, STEPS = 10 };
 
 static void ten_updates_agree(void) {
-  const struct fqe_spec spec = { .hidden = H, .layers = 2, .batch = B, .updates = STEPS, .lr = 3e-4, .gamma = 0.99, .tau = 0.005 };
+  const struct fqe_spec spec = {
+    .hidden = H, .layers = 2, .batch = B, .updates = STEPS, .lr = 3e-4, .gamma = 0.99, .tau = 0.005
+  };
   struct golden g;
   struct fqe *f;
   struct px_err err;
@@ -30,10 +33,12 @@ static void ten_updates_agree(void) {
     golden_floats(&g, "reward", step * B, B, f->batch.reward);
     golden_floats(&g, "not_done", step * B, B, f->batch.not_done);
     CU_ASSERT_DOUBLE_EQUAL(fqe_update(f), losses[step], 1e-5 * (1 + fabs(losses[step])));
-    if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "critic_grads", c->grads, c->net->params_n) < 5e-6);
+    if (step == 0)
+      CU_ASSERT_TRUE(golden_error(&g, "critic_grads", c->grads, c->net->params_n) < 5e-6);
   }
   CU_ASSERT_TRUE(golden_error(&g, "critic_after", c->net->params, c->net->params_n) < 2e-5);
-  CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", c->target->params, c->net->params_n) < 1e-6);
+  CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", c->target->params, c->net->params_n) <
+                 1e-6);
   fqe_free(f);
   golden_close(&g);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tanh-squashed Gaussian against torch.distributions in float64 (gen_gaussian.py).
  * Tolerances are relative to a tensor's largest number. Given actions are met with
  * z = (u - mu) / sigma, which multiplies float32's 6e-8 by 1 / sigma, here up to 45. */
@@ -16,16 +17,19 @@ static void first_of(const float *all, uint32_t width, float *out) {
     for (uint32_t j = 0; j < width; j++) out[i * width + j] = all[i * TIMES * width + j];
 }
 
-static void expect_pair(const struct golden *g, const char *name, const double found[2], double tolerance) {
+static void expect_pair(const struct golden *g, const char *name, const double found[2],
+                        double tolerance) {
   size_t n;
   const double *expected = golden_take(g, name, &n);
   CU_ASSERT_EQUAL_FATAL(n, 2);
-  for (int i = 0; i < 2; i++) CU_ASSERT_DOUBLE_EQUAL(found[i], expected[i], tolerance * (1 + fabs(expected[i])));
+  for (int i = 0; i < 2; i++)
+    CU_ASSERT_DOUBLE_EQUAL(found[i], expected[i], tolerance * (1 + fabs(expected[i])));
 }
 
 static void draws_densities_and_their_gradients_agree(void) {
   struct golden g;
-  float y[N * 2 * A], noise[N * TIMES * A], da[N * A], dlog_pi[N], action[N * TIMES * A], log_pi[N * TIMES], dy[N * 2 * A];
+  float y[N * 2 * A], noise[N * TIMES * A], da[N * A], dlog_pi[N], action[N * TIMES * A],
+    log_pi[N * TIMES], dy[N * 2 * A];
   float first[N * A], first_noise[N * A];
   double dmb[2] = { 0 };
   golden_open(&g, "gaussian");
@@ -60,4 +64,5 @@ static void densities_of_given_actions_and_their_gradients_agree(void) {
   golden_close(&g);
 }
 
-CU_MAIN("gaussian", T(draws_densities_and_their_gradients_agree), T(densities_of_given_actions_and_their_gradients_agree))
+CU_MAIN("gaussian", T(draws_densities_and_their_gradients_agree),
+        T(densities_of_given_actions_and_their_gradients_agree))

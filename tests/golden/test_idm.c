@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inverse dynamics models against PyTorch in float64 (gen_idm.py): windows, and
  * for each head and loss labels, the first gradients and ten Adam steps. Tolerances are
  * relative to a tensor's largest number. A squashed head meets an action at the
@@ -32,7 +33,8 @@ struct data {
   uint8_t labelled[STEPS];
 };
 
-static uint64_t step_start[TRAJS + 1] = { 0, 7, 8, 13, 22 }, obs_start[TRAJS + 1] = { 0, 8, 10, 15, 25 };
+static uint64_t step_start[TRAJS + 1] = { 0, 7, 8, 13, 22 },
+                                   obs_start[TRAJS + 1] = { 0, 8, 10, 15, 25 };
 static uint8_t has_final[TRAJS] = { 1, 1, 0, 1 };
 
 static void open_data(struct data *d, bool discrete) {
@@ -47,7 +49,8 @@ static void open_data(struct data *d, bool discrete) {
   struct px_dataset *ds = &d->ds;
   ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
   if (discrete) px_spaces_set_discrete(&ds->spaces, CLASSES);
-  if (!discrete) memcpy(ds->spaces.act_low, low, sizeof low), memcpy(ds->spaces.act_high, high, sizeof high);
+  if (!discrete)
+    memcpy(ds->spaces.act_low, low, sizeof low), memcpy(ds->spaces.act_high, high, sizeof high);
   ds->traj_n = TRAJS, ds->steps_n = STEPS, ds->obs_n = OBS;
   ds->observations = d->observations, ds->actions = d->actions, ds->labelled = d->labelled;
   ds->step_start = step_start, ds->obs_start = obs_start, ds->has_final = has_final;
@@ -67,10 +70,16 @@ static double error_of(const char *what, const float *found, size_t n) {
 }
 
 /* A net under training: what Adam moves, and its gradients. */
-struct moved { struct px_mlp *net; struct px_spectral *spectral; float *params, *grads; size_t n; struct px_adam adam; };
+struct moved {
+  struct px_mlp *net;
+  struct px_spectral *spectral;
+  float *params, *grads;
+  size_t n;
+  struct px_adam adam;
+};
 
-static struct moved moved_of(const struct idm_spec *spec, struct px_mlp *net, float *params, float *grads, size_t n,
-                             const char *start, const char *u) {
+static struct moved moved_of(const struct idm_spec *spec, struct px_mlp *net, float *params,
+                             float *grads, size_t n, const char *start, const char *u) {
   struct moved m = { .net = net, .params = params, .grads = grads, .n = n };
   if (!n) return m;
   if (spec->spectral_norm && net) {
@@ -83,7 +92,8 @@ static struct moved moved_of(const struct idm_spec *spec, struct px_mlp *net, fl
   return m;
 }
 
-static void compare_probabilities(const struct idm_model *model, const struct idm_pass *pass, uint32_t rows) {
+static void compare_probabilities(const struct idm_model *model, const struct idm_pass *pass,
+                                  uint32_t rows) {
   float p[STEPS * CLASSES], entropy[STEPS];
   double wide[CLASSES];
   idm_softmax(rows, CLASSES, idm_model_mu(model, pass->mu_work, pass->x, rows, NULL), p);
@@ -95,7 +105,8 @@ static void compare_probabilities(const struct idm_model *model, const struct id
   CU_ASSERT_TRUE(error_of("entropy", entropy, rows) < 1e-5);
 }
 
-static void take_steps(struct idm_model *model, struct idm_pass *pass, uint32_t rows, struct moved moved[3], double loose) {
+static void take_steps(struct idm_model *model, struct idm_pass *pass, uint32_t rows,
+                       struct moved moved[3], double loose) {
   static const char *const grads[] = { "mu_grads", "y_grads", "linear_grads" };
   static const char *const after[] = { "mu_after", "y_after", "linear_after" };
   size_t n;
@@ -104,7 +115,8 @@ static void take_steps(struct idm_model *model, struct idm_pass *pass, uint32_t 
     for (int i = 0; i < 3; i++)
       if (moved[i].spectral) px_spectral_apply(moved[i].spectral, true);
     if (step == 0) {
-      idm_model_label(model, rows, idm_model_mu(model, pass->mu_work, pass->x, rows, NULL), pass->dmu);
+      idm_model_label(model, rows, idm_model_mu(model, pass->mu_work, pass->x, rows, NULL),
+                      pass->dmu);
       CU_ASSERT_TRUE(error_of("label", pass->dmu, (size_t)rows * model->act_dim) < 1e-5);
       if (model->act_count) compare_probabilities(model, pass, rows);
     }
@@ -142,7 +154,8 @@ static void compare(const char *name, struct idm_spec spec, double loose) {
   const size_t linear_n = spec.linear ? model->outputs * (model->mu->shape.in + 1) : 0;
   struct moved moved[] = {
     moved_of(&spec, model->mu, model->mu->params, pass.mu_grads, model->mu->params_n, "mu", "mu_u"),
-    moved_of(&spec, model->y, model->y ? model->y->params : NULL, pass.y_grads, model->y ? model->y->params_n : 0, "y", "y_u"),
+    moved_of(&spec, model->y, model->y ? model->y->params : NULL, pass.y_grads,
+             model->y ? model->y->params_n : 0, "y", "y_u"),
     moved_of(&spec, NULL, model->linear, pass.linear_grads, linear_n, "linear", NULL),
   };
   take_steps(model, &pass, n, moved, loose);
@@ -158,50 +171,97 @@ static void compare(const char *name, struct idm_spec spec, double loose) {
 }
 
 static void squashed_likelihood_agrees(void) {
-  compare("nll", (struct idm_spec){ .k = 1, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL }, 2e-4);
+  compare("nll",
+          (struct idm_spec){
+            .k = 1, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL },
+          2e-4);
 }
 static void squared_error_with_linear_path_and_future_agrees(void) {
-  compare("squared", (struct idm_spec){ .k = 2, .f = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN,
-                                        .mean_loss = IDM_SQUARED, .linear = true }, 1e-5);
+  compare("squared",
+          (struct idm_spec){ .k = 2,
+                             .f = 1,
+                             .inputs = IDM_DIFFERENCE,
+                             .head = IDM_GAUSSIAN,
+                             .mean_loss = IDM_SQUARED,
+                             .linear = true },
+          1e-5);
 }
 static void beta_likelihood_agrees(void) {
-  compare("beta", (struct idm_spec){ .f = 2, .inputs = IDM_DIFFERENCE, .head = IDM_SQUASHED, .mean_loss = IDM_BETA_NLL },
+  compare("beta",
+          (struct idm_spec){
+            .f = 2, .inputs = IDM_DIFFERENCE, .head = IDM_SQUASHED, .mean_loss = IDM_BETA_NLL },
           2e-4);
 }
 static void squared_error_of_tanh_agrees(void) {
-  compare("tanh", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_SQUASHED, .mean_loss = IDM_SQUARED,
-                                     .linear = true }, 2e-4);
+  compare("tanh",
+          (struct idm_spec){ .k = 1,
+                             .inputs = IDM_DIFFERENCE,
+                             .head = IDM_SQUASHED,
+                             .mean_loss = IDM_SQUARED,
+                             .linear = true },
+          2e-4);
 }
 static void gaussian_likelihood_agrees(void) {
-  compare("gaussian", (struct idm_spec){ .k = 1, .inputs = IDM_STATES, .head = IDM_GAUSSIAN, .mean_loss = IDM_NLL,
-                                         .linear = true }, 1e-5);
+  compare(
+    "gaussian",
+    (struct idm_spec){
+      .k = 1, .inputs = IDM_STATES, .head = IDM_GAUSSIAN, .mean_loss = IDM_NLL, .linear = true },
+    1e-5);
 }
 static void deterministic_agrees(void) {
-  compare("deterministic", (struct idm_spec){ .k = 1, .f = 1, .inputs = IDM_DIFFERENCE, .head = IDM_DETERMINISTIC,
-                                              .mean_loss = IDM_SQUARED, .linear = true }, 1e-5);
+  compare("deterministic",
+          (struct idm_spec){ .k = 1,
+                             .f = 1,
+                             .inputs = IDM_DIFFERENCE,
+                             .head = IDM_DETERMINISTIC,
+                             .mean_loss = IDM_SQUARED,
+                             .linear = true },
+          1e-5);
 }
 static void softmax_agrees(void) {
-  compare("softmax", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_SOFTMAX, .mean_loss = IDM_NLL,
-                                        .linear = true }, 1e-5);
+  compare(
+    "softmax",
+    (struct idm_spec){
+      .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_SOFTMAX, .mean_loss = IDM_NLL, .linear = true },
+    1e-5);
 }
 static void beta_likelihood_of_a_gaussian_agrees(void) {
-  compare("gaussian_beta", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN,
-                                              .mean_loss = IDM_BETA_NLL }, 1e-5);
+  compare("gaussian_beta",
+          (struct idm_spec){
+            .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN, .mean_loss = IDM_BETA_NLL },
+          1e-5);
 }
 static void likelihood_with_spectral_normalisation_agrees(void) {
-  compare("spectral_nll", (struct idm_spec){ .k = 1, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL,
-                                             .spectral_norm = true }, 2e-4);
+  compare("spectral_nll",
+          (struct idm_spec){ .k = 1,
+                             .inputs = IDM_STATES,
+                             .head = IDM_SQUASHED,
+                             .mean_loss = IDM_NLL,
+                             .spectral_norm = true },
+          2e-4);
 }
 static void squared_error_with_spectral_normalisation_agrees(void) {
-  compare("spectral_squared", (struct idm_spec){ .k = 1, .inputs = IDM_DIFFERENCE, .head = IDM_GAUSSIAN,
-                                                 .mean_loss = IDM_SQUARED, .linear = true, .spectral_norm = true }, 1e-5);
+  compare("spectral_squared",
+          (struct idm_spec){ .k = 1,
+                             .inputs = IDM_DIFFERENCE,
+                             .head = IDM_GAUSSIAN,
+                             .mean_loss = IDM_SQUARED,
+                             .linear = true,
+                             .spectral_norm = true },
+          1e-5);
 }
 static void compat_with_the_reference_agrees(void) {
-  compare("reference", (struct idm_spec){ .k = 2, .inputs = IDM_STATES, .head = IDM_SQUASHED, .mean_loss = IDM_NLL,
-                                          .compat = IDM_REFERENCE }, 2e-4);
+  compare("reference",
+          (struct idm_spec){ .k = 2,
+                             .inputs = IDM_STATES,
+                             .head = IDM_SQUASHED,
+                             .mean_loss = IDM_NLL,
+                             .compat = IDM_REFERENCE },
+          2e-4);
 }
 
 CU_MAIN("idm", T(squashed_likelihood_agrees), T(squared_error_with_linear_path_and_future_agrees),
-        T(beta_likelihood_agrees), T(squared_error_of_tanh_agrees), T(gaussian_likelihood_agrees), T(deterministic_agrees),
-        T(softmax_agrees), T(beta_likelihood_of_a_gaussian_agrees), T(likelihood_with_spectral_normalisation_agrees),
+        T(beta_likelihood_agrees), T(squared_error_of_tanh_agrees), T(gaussian_likelihood_agrees),
+        T(deterministic_agrees), T(softmax_agrees), T(beta_likelihood_of_a_gaussian_agrees),
+        T(likelihood_with_spectral_normalisation_agrees),
         T(squared_error_with_spectral_normalisation_agrees), T(compat_with_the_reference_agrees))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Implicit Q-learning against PyTorch in float64 (gen_iql.py); tolerances as in test_mlp.c. */
 #include <math.h>
 #include <stdio.h>
@@ -28,7 +29,8 @@ static struct iql *open_iql(int actor, uint32_t act_dim, uint32_t act_count) {
   struct px_err err;
   CU_OK(rl_spec_defaults("iql", &spec, &err), err);
   set(&spec, "hidden", H), set(&spec, "batch", B), set(&spec, "updates", STEPS);
-  set(&spec, "beta", 10), set(&spec, "weight_max", 20), set(&spec, "actor", actor), set(&spec, "tau", 0.005);
+  set(&spec, "beta", 10), set(&spec, "weight_max", 20), set(&spec, "actor", actor),
+    set(&spec, "tau", 0.005);
   CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
   return q;
 }
@@ -43,7 +45,8 @@ static void load_batch(const struct golden *g, struct iql *q, size_t step) {
   golden_floats(g, "weight", step * B, B, q->batch.weight);
 }
 
-static void ten_updates_agree_for(const char *file, int actor, uint32_t act_dim, uint32_t act_count) {
+static void ten_updates_agree_for(const char *file, int actor, uint32_t act_dim,
+                                  uint32_t act_count) {
   static const char *const nets[NETS] = { "critic0", "critic1", "value", "actor" };
   struct golden g;
   double losses[RL_LOSSES_MAX];
@@ -54,7 +57,9 @@ static void ten_updates_agree_for(const char *file, int actor, uint32_t act_dim,
   struct rl_net *const mine[NETS] = { &q->critic[0], &q->critic[1], &q->value, &q->actor };
   for (int i = 0; i < NETS; i++) {
     golden_floats(&g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
-    if (mine[i]->target) golden_floats(&g, name(nets[i], "_target"), 0, mine[i]->net->params_n, mine[i]->target->params);
+    if (mine[i]->target)
+      golden_floats(&g, name(nets[i], "_target"), 0, mine[i]->net->params_n,
+                    mine[i]->target->params);
   }
   if (sigma) golden_floats(&g, "log_sigma", 0, A, q->log_sigma);
   const double *expected = golden_take(&g, "losses", &n);
@@ -66,21 +71,26 @@ static void ten_updates_agree_for(const char *file, int actor, uint32_t act_dim,
       CU_ASSERT_DOUBLE_EQUAL(losses[i], want, 1e-5 * (1 + fabs(want)));
     }
     for (int i = 0; step == 0 && i < NETS; i++)
-      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
-    if (step == 0 && sigma) CU_ASSERT_TRUE(golden_error(&g, "log_sigma_grads", q->dlog_sigma, A) < 5e-6);
+      CU_ASSERT_TRUE(
+        golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
+    if (step == 0 && sigma)
+      CU_ASSERT_TRUE(golden_error(&g, "log_sigma_grads", q->dlog_sigma, A) < 5e-6);
   }
   for (int i = 0; i < NETS; i++) {
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 2e-5);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params,
+                                mine[i]->net->params_n) < 2e-5);
     if (mine[i]->target)
-      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
-                     < 1e-6);
+      CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
+                                  mine[i]->net->params_n) < 1e-6);
   }
   if (sigma) CU_ASSERT_TRUE(golden_error(&g, "log_sigma_after", q->log_sigma, A) < 1e-6);
   iql_free(q);
   golden_close(&g);
 }
 
-static void ten_updates_agree_with_a_gaussian_actor(void) { ten_updates_agree_for("iql_gaussian", GAUSSIAN, A, 0); }
+static void ten_updates_agree_with_a_gaussian_actor(void) {
+  ten_updates_agree_for("iql_gaussian", GAUSSIAN, A, 0);
+}
 static void ten_updates_agree_with_a_deterministic_actor(void) {
   ten_updates_agree_for("iql_deterministic", DETERMINISTIC, A, 0);
 }
@@ -88,5 +98,6 @@ static void ten_updates_agree_where_actions_are_discrete(void) {
   ten_updates_agree_for("iql_discrete", GAUSSIAN, 1, COUNT);
 }
 
-CU_MAIN("iql", T(ten_updates_agree_with_a_gaussian_actor), T(ten_updates_agree_with_a_deterministic_actor),
+CU_MAIN("iql", T(ten_updates_agree_with_a_gaussian_actor),
+        T(ten_updates_agree_with_a_deterministic_actor),
         T(ten_updates_agree_where_actions_are_discrete))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Nets, losses and Adam against PyTorch in float64 (gen_mlp.py). Tolerances are
  * relative to a tensor's largest number: float32 carries 6e-8 per operation, a
  * gradient sums some hundred of them, and ten Adam steps divide by its size. */
@@ -34,7 +35,8 @@ static void net_loss_gradients_and_ten_steps_agree(void) {
   for (int step = 0; step < STEPS; step++) {
     const float *y = px_mlp_forward(net, work, x, B, NULL);
     if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "y", y, B * O) < 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(px_loss_mse(B, O, y, target, NULL, 1.0 / (B * O), dy), losses[step], 2e-6 * losses[step]);
+    CU_ASSERT_DOUBLE_EQUAL(px_loss_mse(B, O, y, target, NULL, 1.0 / (B * O), dy), losses[step],
+                           2e-6 * losses[step]);
     px_mlp_backward(net, work, x, B, dy, grads, false, dx);
     if (step == 0) {
       CU_ASSERT_TRUE(golden_error(&g, "grads", grads, net->params_n) < 2e-6);
@@ -59,10 +61,12 @@ static void squashed_likelihood_and_its_gradients_agree(void) {
   golden_floats(&g, "raw", 0, B * O, raw);
   golden_floats(&g, "action", 0, B * O, action);
   const double nll = *golden_take(&g, "nll", &n);
-  CU_ASSERT_DOUBLE_EQUAL(px_loss_squashed_nll(B, O, mu, raw, action, NULL, 1.0 / B, dmu, draw), nll, 2e-6 * nll);
+  CU_ASSERT_DOUBLE_EQUAL(px_loss_squashed_nll(B, O, mu, raw, action, NULL, 1.0 / B, dmu, draw), nll,
+                         2e-6 * nll);
   CU_ASSERT_TRUE(golden_error(&g, "dmu", dmu, B * O) < 1e-5);
   CU_ASSERT_TRUE(golden_error(&g, "draw", draw, B * O) < 1e-5);
   golden_close(&g);
 }
 
-CU_MAIN("mlp", T(net_loss_gradients_and_ten_steps_agree), T(squashed_likelihood_and_its_gradients_agree))
+CU_MAIN("mlp", T(net_loss_gradients_and_ten_steps_agree),
+        T(squashed_likelihood_and_its_gradients_agree))

@@ -1,4 +1,6 @@
-/* ReBRAC against PyTorch in float64 (gen_rebrac.py); tolerances as in test_mlp.c, but for three layers with norms. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ReBRAC against PyTorch in float64 (gen_rebrac.py); tolerances as in test_mlp.c, but for three
+ * layers with norms. */
 #include <math.h>
 #include <stdio.h>
 
@@ -16,10 +18,11 @@ static const char *name(const char *net, const char *suffix) {
 }
 
 static struct rebrac *open_rebrac(void) {
-  static const struct { const char *name; double value; } options[] = {
-    { "hidden", H }, { "layers", 3 }, { "batch", B }, { "lr", 1e-3 }, { "actor_bc", 0.05 }, { "critic_bc", 0.1 },
-    { "tau", 0.005 }, { "pretrain", 0 }
-  };
+  static const struct {
+    const char *name;
+    double value;
+  } options[] = { { "hidden", H },      { "layers", 3 },      { "batch", B },   { "lr", 1e-3 },
+                  { "actor_bc", 0.05 }, { "critic_bc", 0.1 }, { "tau", 0.005 }, { "pretrain", 0 } };
   struct rl_spec spec;
   struct rebrac *r;
   struct px_err err;
@@ -64,12 +67,14 @@ static void ten_updates_agree(void) {
     }
     for (int i = 0; i < NETS; i++) /* the actor's first update is the second one */
       if (step == (i ? 0 : 1))
-        CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 1e-5);
+        CU_ASSERT_TRUE(
+          golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 1e-5);
   }
   for (int i = 0; i < NETS; i++) {
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 5e-5);
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
-                   < 2e-6);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params,
+                                mine[i]->net->params_n) < 5e-5);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
+                                mine[i]->net->params_n) < 2e-6);
   }
   rebrac_free(r);
   golden_close(&g);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Proof by replay: our environments against recorded transitions, and our MJCF
  * files against reference models.
@@ -16,8 +17,9 @@
  * Both fractions are printed for every file.
  *
  * data/replay-*.hdf5 are small cuts with their provenance as attributes
- * (make_replay_sample.py); the files of tests/data and the demo's are whole trajectories. Where PROXACT_DATA names a folder
- * that has them, larger files are read too: every PROXACT_REPLAY_STRIDE-th transition, 10 by default.
+ * (make_replay_sample.py); the files of tests/data and the demo's are whole trajectories. Where
+ * PROXACT_DATA names a folder that has them, larger files are read too: every
+ * PROXACT_REPLAY_STRIDE-th transition, 10 by default.
  */
 #include <hdf5.h>
 #include <math.h>
@@ -38,7 +40,9 @@ static const double TOLERANCE = 1e-4, LEAST_FRACTION = 0.999;
 static struct px_err err;
 
 /* |x - y| relative to `size`, or to 1 where that is larger. */
-static double difference(double x, double y, double size) { return fabs(x - y) / fmax(1, fabs(size)); }
+static double difference(double x, double y, double size) {
+  return fabs(x - y) / fmax(1, fabs(size));
+}
 
 /* N transitions. qpos and qvel are NULL where the file has none. */
 struct recording {
@@ -48,10 +52,12 @@ struct recording {
   double *qpos, *qvel;
 };
 
-/* A whole array of HDF5, as `type` (below 0: as it is stored), or NULL if there is none of that name. */
+/* A whole array of HDF5, as `type` (below 0: as it is stored), or NULL if there is none of that
+ * name. */
 static void *read_array(hid_t file, const char *name, hid_t type, size_t element, size_t *rows) {
   if (strncmp(name, "infos/", 6) == 0 && H5Lexists(file, "infos", H5P_DEFAULT) <= 0) return NULL;
-  const hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(set), stored = H5Dget_type(set);
+  const hid_t set = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(set),
+              stored = H5Dget_type(set);
   hsize_t dims[2] = { 0, 1 };
   CU_ASSERT_FATAL(set >= 0 && H5Sget_simple_extent_ndims(space) <= 2);
   H5Sget_simple_extent_dims(space, dims, NULL);
@@ -70,7 +76,8 @@ static struct recording read_recording(const char *path) {
   CU_ASSERT_FATAL(file >= 0);
   struct recording r = { 0 };
   r.observations = read_array(file, "observations", H5T_NATIVE_FLOAT, sizeof(float), &r.n);
-  r.next_observations = read_array(file, "next_observations", H5T_NATIVE_FLOAT, sizeof(float), &r.n);
+  r.next_observations =
+    read_array(file, "next_observations", H5T_NATIVE_FLOAT, sizeof(float), &r.n);
   r.actions = read_array(file, "actions", H5T_NATIVE_FLOAT, sizeof(float), &r.n);
   r.rewards = read_array(file, "rewards", H5T_NATIVE_FLOAT, sizeof(float), &r.n);
   r.terminals = read_array(file, "terminals", -1, sizeof(uint8_t), &r.n);
@@ -90,8 +97,10 @@ static void free_recording(struct recording *r) {
   free(r->qvel);
 }
 
-/* The state of transition i; false where it is not known, since the observation's velocity was clipped. */
-static bool state_at(const struct recording *r, const struct px_env_info *info, size_t i, double *qpos, double *qvel) {
+/* The state of transition i; false where it is not known, since the observation's velocity was
+ * clipped. */
+static bool state_at(const struct recording *r, const struct px_env_info *info, size_t i,
+                     double *qpos, double *qvel) {
   if (r->qpos) {
     memcpy(qpos, r->qpos + i * info->qpos_n, info->qpos_n * sizeof *qpos);
     memcpy(qvel, r->qvel + i * info->qvel_n, info->qvel_n * sizeof *qvel);
@@ -109,10 +118,12 @@ static bool state_at(const struct recording *r, const struct px_env_info *info, 
 
 /* How far one step is from transition i: the largest difference of its numbers
  * relative to each, and relative to the whole observation. Infinite if it ends otherwise. */
-struct distance { double each, whole; };
+struct distance {
+  double each, whole;
+};
 
-static struct distance replay_transition(struct px_env *env, const struct recording *r, size_t i, const double *qpos,
-                                         const double *qvel) {
+static struct distance replay_transition(struct px_env *env, const struct recording *r, size_t i,
+                                         const double *qpos, const double *qvel) {
   const struct px_env_info *info = px_env_info(env);
   const float *recorded = r->next_observations + i * info->obs_dim;
   float obs[PX_ENV_OBS_MAX];
@@ -150,9 +161,11 @@ static void replay(const char *env_name, const char *path, size_t stride, bool f
       whole += d.whole <= TOLERANCE;
       largest = fmax(largest, d.each);
     }
-  printf("\n  %-30s %s: %6zu of %6zu tried, %.3f%% agree (whole observation: %.3f%%), largest difference %.1e, %.1f s",
+  printf("\n  %-30s %s: %6zu of %6zu tried, %.3f%% agree (whole observation: %.3f%%), largest "
+         "difference %.1e, %.1f s",
          strrchr(path, '/') + 1, r.qpos ? "float64 state" : "observation  ", tried, r.n,
-         100 * (double)each / (double)tried, 100 * (double)whole / (double)tried, largest, px_clock_s() - start_s);
+         100 * (double)each / (double)tried, 100 * (double)whole / (double)tried, largest,
+         px_clock_s() - start_s);
   CU_ASSERT(tried > r.n / stride / 2);
   CU_ASSERT((double)(r.qpos ? each : whole) >= LEAST_FRACTION * (double)tried);
   px_env_close(env);
@@ -174,8 +187,12 @@ static void one_step_gives_what_whole_trajectories_recorded(void) {
 
 static void one_step_gives_what_larger_files_recorded(void) {
   static const char *const ENVS[] = { "hopper", "halfcheetah" };
-  static const struct { const char *kind; bool from_observations; } FILES[] = {
-    { "medium", false }, { "medium", true }, { "medium-replay", true }, { "medium-expert", true } };
+  static const struct {
+    const char *kind;
+    bool from_observations;
+  } FILES[] = {
+    { "medium", false }, { "medium", true }, { "medium-replay", true }, { "medium-expert", true }
+  };
   const char *stride_text = getenv("PROXACT_REPLAY_STRIDE"), *folder = getenv("PROXACT_DATA");
   const size_t stride = stride_text ? strtoul(stride_text, NULL, 10) : 10;
   CU_ASSERT_FATAL(stride > 0);
@@ -193,12 +210,14 @@ static double largest_difference(const double *a, const double *b, int n) {
   return largest;
 }
 #define SAME(field, n) CU_ASSERT(largest_difference(a->field, b->field, n) < 1e-9)
-#define SAME_INTS(field, n) CU_ASSERT_EQUAL(memcmp(a->field, b->field, (size_t)(n) * sizeof *a->field), 0)
+#define SAME_INTS(field, n) \
+  CU_ASSERT_EQUAL(memcmp(a->field, b->field, (size_t)(n) * sizeof *a->field), 0)
 
 /* Everything that enters the dynamics. Frames may sit elsewhere (ours sit at
  * the joints), so places are compared in the world, at the start posture. */
 static void compare_models(const mjModel *a, const mjModel *b) {
-  CU_ASSERT_FATAL(a->nq == b->nq && a->nv == b->nv && a->nu == b->nu && a->nbody == b->nbody && a->ngeom == b->ngeom);
+  CU_ASSERT_FATAL(a->nq == b->nq && a->nv == b->nv && a->nu == b->nu && a->nbody == b->nbody &&
+                  a->ngeom == b->ngeom);
   CU_ASSERT_EQUAL(memcmp(&a->opt, &b->opt, sizeof a->opt), 0);
   SAME(body_mass, a->nbody);
   SAME(body_inertia, 3 * a->nbody);
@@ -222,8 +241,8 @@ static void compare_models(const mjModel *a, const mjModel *b) {
   SAME_INTS(geom_condim, a->ngeom);
   SAME_INTS(geom_contype, a->ngeom);
   SAME_INTS(geom_conaffinity, a->ngeom);
-  for (int i = 0; i < a->ngeom; i++)
-    if (a->geom_type[i] != mjGEOM_PLANE) SAME(geom_size + 3 * i, 3); /* a plane's only draws it */
+  for (int i = 0; i < a->ngeom; i++) /* a plane's only draws it */
+    if (a->geom_type[i] != mjGEOM_PLANE) SAME(geom_size + 3 * i, 3);
   SAME(geom_friction, 3 * a->ngeom);
   SAME(geom_margin, a->ngeom);
   SAME(geom_solref, mjNREF * a->ngeom);
@@ -239,8 +258,8 @@ static void compare_places(const mjModel *model_a, const mjModel *model_b, mjDat
   mj_forward(model_b, b);
   SAME(xipos, 3 * model_a->nbody);
   SAME(geom_xpos, 3 * model_a->ngeom);
-  for (int i = 0; i < model_a->njnt; i++)
-    if (model_a->jnt_type[i] == mjJNT_HINGE) SAME(xanchor + 3 * i, 3); /* a slide's anchor changes nothing */
+  for (int i = 0; i < model_a->njnt; i++) /* a slide's anchor changes nothing */
+    if (model_a->jnt_type[i] == mjJNT_HINGE) SAME(xanchor + 3 * i, 3);
   SAME(xaxis, 3 * model_a->njnt);
   SAME(qM, model_a->nM);
 }
@@ -253,7 +272,8 @@ static void random_state(const mjModel *model, mjData *data, uint64_t n) {
   data->qpos[2] = 2 * px_rng_double(&rng) - 1;
   for (int j = 3; j < model->nq; j++) {
     const double low = model->jnt_range[2 * j], high = model->jnt_range[2 * j + 1];
-    data->qpos[j] = low + (high - low) * (1.2 * px_rng_double(&rng) - 0.1); /* a little beyond the limits, too */
+    /* a little beyond the limits, too */
+    data->qpos[j] = low + (high - low) * (1.2 * px_rng_double(&rng) - 0.1);
   }
   for (int j = 0; j < model->nv; j++) data->qvel[j] = 10 * px_rng_double(&rng) - 5;
   for (int j = 0; j < model->nu; j++) data->ctrl[j] = 2.4 * px_rng_double(&rng) - 1.2;
@@ -261,7 +281,8 @@ static void random_state(const mjModel *model, mjData *data, uint64_t n) {
 
 /* One environment step on both models from random states. Equal equations in
  * different frames round differently, and contacts magnify that: hence 1e-6. */
-static void compare_dynamics(const char *name, const mjModel *model_a, const mjModel *model_b, mjData *a, mjData *b) {
+static void compare_dynamics(const char *name, const mjModel *model_a, const mjModel *model_b,
+                             mjData *a, mjData *b) {
   enum { STATES = 500 };
   const int frame_skip = strcmp(name, "halfcheetah") == 0 ? 5 : 4;
   int agreed = 0, contacts = 0;
@@ -273,22 +294,23 @@ static void compare_dynamics(const char *name, const mjModel *model_a, const mjM
       mj_step(model_a, a);
       mj_step(model_b, b);
     }
-    const double apart =
-      fmax(largest_difference(a->qpos, b->qpos, model_a->nq), largest_difference(a->qvel, b->qvel, model_a->nv));
+    const double apart = fmax(largest_difference(a->qpos, b->qpos, model_a->nq),
+                              largest_difference(a->qvel, b->qvel, model_a->nv));
     agreed += apart < 1e-6;
     contacts += b->ncon > 0;
     worst = fmax(worst, apart);
   }
-  printf("\n  %-12s one step from %d random states, %d with contacts: %d agree to 1e-6, largest difference %.1e", name,
-         STATES, contacts, agreed, worst);
+  printf("\n  %-12s one step from %d random states, %d with contacts: %d agree to 1e-6, largest "
+         "difference %.1e",
+         name, STATES, contacts, agreed, worst);
   CU_ASSERT(contacts > STATES / 4 && contacts < STATES);
   CU_ASSERT_EQUAL(agreed, STATES);
 }
 
 static void models_have_the_reference_physics(void) {
-  static const char *const NAMES[][2] = {
-    { "hopper", "tests/data/models/hopper.xml" }, { "walker2d", "tests/data/models/walker2d.xml" },
-    { "halfcheetah", "tests/data/models/half_cheetah.xml" } };
+  static const char *const NAMES[][2] = { { "hopper", "tests/data/models/hopper.xml" },
+                                          { "walker2d", "tests/data/models/walker2d.xml" },
+                                          { "halfcheetah", "tests/data/models/half_cheetah.xml" } };
   for (size_t i = 0; i < 3; i++) {
     struct px_env *env = NULL;
     CU_OK(px_env_open(NAMES[i][0], &env, &err), err);
@@ -308,6 +330,6 @@ static void models_have_the_reference_physics(void) {
   }
 }
 
-CU_MAIN("replay", T(one_step_gives_the_recorded_state_and_reward), T(one_step_gives_what_whole_trajectories_recorded),
-        T(one_step_gives_what_larger_files_recorded),
-        T(models_have_the_reference_physics))
+CU_MAIN("replay", T(one_step_gives_the_recorded_state_and_reward),
+        T(one_step_gives_what_whole_trajectories_recorded),
+        T(one_step_gives_what_larger_files_recorded), T(models_have_the_reference_physics))

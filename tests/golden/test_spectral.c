@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Spectral normalisation against torch.nn.utils.spectral_norm in float64
  * (gen_spectral.py). Tolerances are relative to a tensor's largest number, and
  * those of test_mlp.c: the division adds a few operations to each. */
@@ -38,7 +39,8 @@ static void ten_steps_and_what_is_computed_afterwards_agree(void) {
     px_spectral_apply(s, true);
     const float *y = px_mlp_forward(net, work, x, B, NULL);
     if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "y", y, B * O) < 2e-6);
-    CU_ASSERT_DOUBLE_EQUAL(px_loss_mse(B, O, y, target, NULL, 1.0 / (B * O), dy), losses[step], 2e-6 * losses[step]);
+    CU_ASSERT_DOUBLE_EQUAL(px_loss_mse(B, O, y, target, NULL, 1.0 / (B * O), dy), losses[step],
+                           2e-6 * losses[step]);
     px_mlp_backward(net, work, x, B, dy, grads, false, NULL);
     px_spectral_gradients(s, grads);
     if (step == 0) CU_ASSERT_TRUE(golden_error(&g, "grads", grads, net->params_n) < 4e-6);

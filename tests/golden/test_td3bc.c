@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TD3+BC against PyTorch in float64 (gen_td3bc.py); tolerances as in test_mlp.c. */
 #include <math.h>
 #include <stdio.h>
@@ -54,12 +55,14 @@ static void ten_updates_agree(void) {
     }
     for (int i = 0; i < 3; i++) /* the actor's first update is the second one */
       if (step == (i ? 0 : 1))
-        CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
+        CU_ASSERT_TRUE(
+          golden_error(&g, name(nets[i], "_grads"), mine[i]->grads, mine[i]->net->params_n) < 5e-6);
   }
   for (int i = 0; i < 3; i++) {
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params, mine[i]->net->params_n) < 2e-5);
-    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params, mine[i]->net->params_n)
-                   < 1e-6);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_after"), mine[i]->net->params,
+                                mine[i]->net->params_n) < 2e-5);
+    CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
+                                mine[i]->net->params_n) < 1e-6);
   }
   td3bc_free(t);
   golden_close(&g);

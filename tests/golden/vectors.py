@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the generators of golden vectors share: a safetensors writer and float64 nets."""
 import json
 import platform

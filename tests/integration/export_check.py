@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Compares the four exports of one dataset, read by h5py, numpy and json only.
 
 Usage: export_check.py DIR    (DIR holds both.hdf5, both.npz, both.jsonl, both.safetensors)

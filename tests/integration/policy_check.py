@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Policies as clients/examples/act.py acts with them, against the actions that this project's own code took.
 
 Usage: policy_check.py DIR    (DIR holds NAME.policy and NAME.acted: observations [T, O], rewards [T], actions [T, A])

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # schema/schema.sql is what migrations/ make. Runs in tests/support/stack.sh, on a database of its own.
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)

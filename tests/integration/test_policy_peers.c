@@ -1,4 +1,6 @@
-/* Every algorithm's policy, read and acted with by clients/examples/act.py: what a user without this project's code does. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every algorithm's policy, read and acted with by clients/examples/act.py: what a user without
+ * this project's code does. */
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
@@ -35,21 +37,27 @@ static struct px_dataset *made_up(const struct px_spaces *spaces) {
     for (int t = 0; t < STEPS; t++) obs[t * O + O - 1] = 7;
     px_rng_normal(&rng, rewards, STEPS);
     for (uint32_t j = 0; j < STEPS * spaces->act_dim; j++)
-      actions[j] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count) : 2 * px_rng_float(&rng) - 1;
-    const struct px_traj traj = { .steps = STEPS, .observations = obs, .actions = actions, .rewards = rewards, .truncated = true };
+      actions[j] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count)
+                                     : 2 * px_rng_float(&rng) - 1;
+    const struct px_traj traj = {
+      .steps = STEPS, .observations = obs, .actions = actions, .rewards = rewards, .truncated = true
+    };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);
   }
   CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &list), PX_OK);
   struct px_dataset_builder *builder = px_dataset_builder_new(spaces);
   for (size_t i = 0; i < segments.n; i++)
-    CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size,
+                                     &err),
+          err);
   CU_OK(px_dataset_builder_end(builder, &ds, &err), err);
   segments_free(&segments);
   trajs_free(&list);
   return ds;
 }
 
-static void put_file(const char *dir, const char *name, const char *ending, const struct px_buf *bytes) {
+static void put_file(const char *dir, const char *name, const char *ending,
+                     const struct px_buf *bytes) {
   char path[256];
   snprintf(path, sizeof path, "%s/%s%s", dir, name, ending);
   const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -58,14 +66,23 @@ static void put_file(const char *dir, const char *name, const char *ending, cons
   close(fd);
 }
 
-static void put_acted(const char *dir, const char *name, const struct px_dataset *ds, const float *actions) {
+static void put_acted(const char *dir, const char *name, const struct px_dataset *ds,
+                      const float *actions) {
   const float episodes = EPISODES;
   struct px_buf file = PX_BUF(1 << 20);
   struct px_err err;
   struct px_safetensors_tensor tensors[] = {
-    { .name = "observations", .dtype = PX_DTYPE_F32, .rank = 2, .dims = { ROWS, O }, .data = ds->observations },
+    { .name = "observations",
+      .dtype = PX_DTYPE_F32,
+      .rank = 2,
+      .dims = { ROWS, O },
+      .data = ds->observations },
     { .name = "rewards", .dtype = PX_DTYPE_F32, .rank = 1, .dims = { ROWS }, .data = ds->rewards },
-    { .name = "actions", .dtype = PX_DTYPE_F32, .rank = 2, .dims = { ROWS, ds->spaces.act_dim }, .data = actions },
+    { .name = "actions",
+      .dtype = PX_DTYPE_F32,
+      .rank = 2,
+      .dims = { ROWS, ds->spaces.act_dim },
+      .data = actions },
     { .name = "episodes", .dtype = PX_DTYPE_F32, .rank = 1, .dims = { 1 }, .data = &episodes },
   };
   CU_OK(px_safetensors_write(tensors, 4, NULL, 0, &file, &err), err);
@@ -108,11 +125,13 @@ static void train_and_act(const char *algo, const char *dir, struct px_dataset *
 }
 
 static int check(const char *dir) {
-  char script[] = "tests/integration/policy_check.py", python[] = "/usr/bin/python3", *folder = strdup(dir);
+  char script[] = "tests/integration/policy_check.py", python[] = "/usr/bin/python3",
+       *folder = strdup(dir);
   char *const argv[] = { python, script, folder, NULL };
   pid_t pid;
   int status = -1;
-  const bool ran = posix_spawn(&pid, python, NULL, NULL, argv, environ) == 0 && waitpid(pid, &status, 0) == pid;
+  const bool ran =
+    posix_spawn(&pid, python, NULL, NULL, argv, environ) == 0 && waitpid(pid, &status, 0) == pid;
   free(folder);
   return ran && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -123,7 +142,8 @@ static void acted_with_by_numpy(const struct px_spaces *spaces) {
   struct px_dataset *ds = made_up(spaces);
   int trained = 0;
   for (const struct flow_field *one = flow_algos; one->name; one++)
-    if (flow_algo_learns(one->name, spaces->act_count > 0)) train_and_act(one->name, dir, ds), trained++;
+    if (flow_algo_learns(one->name, spaces->act_count > 0))
+      train_and_act(one->name, dir, ds), trained++;
   CU_ASSERT_TRUE(trained >= 4);
   fflush(stdout);
   CU_ASSERT_EQUAL(check(dir), 0);
@@ -144,4 +164,5 @@ static void numpy_acts_alike_with_discrete_actions(void) {
   acted_with_by_numpy(&spaces);
 }
 
-CU_MAIN("policy_peers", T(numpy_acts_alike_with_continuous_actions), T(numpy_acts_alike_with_discrete_actions))
+CU_MAIN("policy_peers", T(numpy_acts_alike_with_continuous_actions),
+        T(numpy_acts_alike_with_discrete_actions))

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Redis as a hint: wake-ups arrive, and nothing ever waits longer than it was told to. */
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/redis/queue.h"
 
-#include <pthread.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@
 #include "lib/base/clock.h"
 #include "tests/support/cu.h"
 
-/* How much later than asked a busy machine may end a wait; what should end at once is given many times that. */
+/* How much later than asked a busy machine may end a wait; what should end at once is given many
+ * times that. */
 enum { SLACK_MS = 5000, LONG_MS = 60000 };
 
 static const char *redis_url(void) {
@@ -36,7 +38,10 @@ static struct queue *open_url(const char *url) {
 }
 
 /* A Redis of this test's own, to stop and to kill. */
-struct own { pid_t pid; char folder[64], url[128]; };
+struct own {
+  pid_t pid;
+  char folder[64], url[128];
+};
 static struct own own_start(void) {
   struct own own;
   signal(SIGPIPE, SIG_IGN); /* as px_stop_setup does in the programs */
@@ -48,7 +53,8 @@ static struct own own_start(void) {
   fflush(stdout);
   if ((own.pid = fork()) == 0) {
     if (!freopen("/dev/null", "w", stdout)) _exit(126);
-    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", own.folder, (char *)NULL);
+    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket, "--save", "",
+           "--dir", own.folder, (char *)NULL);
     _exit(127);
   }
   const int64_t until = px_clock_ms() + LONG_MS;
@@ -76,9 +82,11 @@ static bool woken_in_the_end(struct queue *q) {
   return false;
 }
 
-/* On a busy machine an answer may be slow, and Redis is then left alone for a while: what was told meanwhile is lost. */
+/* On a busy machine an answer may be slow, and Redis is then left alone for a while: what was told
+ * meanwhile is lost. */
 static void await_up(struct queue *q) {
-  for (const int64_t until = px_clock_ms() + LONG_MS; !queue_up(q) && px_clock_ms() < until;) (void)poll(NULL, 0, 20);
+  for (const int64_t until = px_clock_ms() + LONG_MS; !queue_up(q) && px_clock_ms() < until;)
+    (void)poll(NULL, 0, 20);
 }
 
 static void a_wake_up_ends_a_wait_and_each_is_taken_once(void) {
@@ -102,7 +110,10 @@ static void a_wake_up_ends_a_wait_and_each_is_taken_once(void) {
   queue_close(b);
 }
 
-struct waker { struct queue *queue; atomic_bool heard; };
+struct waker {
+  struct queue *queue;
+  atomic_bool heard;
+};
 
 /* A single hint may be lost: it goes on until one is heard. */
 static void *wake_later(void *arg) {
@@ -137,14 +148,15 @@ static void a_change_reaches_every_listener(void) {
     await_up(listener[i]);
     CU_ASSERT_FALSE(queue_wait_changed(listener[i], 100, -1)); /* subscribes */
   }
-  for (const int64_t until = px_clock_ms() + LONG_MS; !(heard[0] && heard[1]) && px_clock_ms() < until;) {
+  for (const int64_t until = px_clock_ms() + LONG_MS;
+       !(heard[0] && heard[1]) && px_clock_ms() < until;) {
     await_up(teller);
     queue_changed(teller, "job_x");
     for (int i = 0; i < 2; i++) heard[i] |= queue_wait_changed(listener[i], 1000, -1);
   }
   CU_ASSERT_TRUE(heard[0] && heard[1]);
-  for (int i = 0; i < 2; i++)
-    while (queue_wait_changed(listener[i], 50, -1)) continue; /* one that was told twice is heard twice */
+  for (int i = 0; i < 2; i++) /* one that was told twice is heard twice */
+    while (queue_wait_changed(listener[i], 50, -1)) continue;
   CU_ASSERT_TRUE(woken_in_the_end(listener[0])); /* a listener may speak as well */
   for (int i = 0; i < 2; i++) queue_close(listener[i]);
   queue_close(teller);
@@ -183,7 +195,8 @@ static void progress_is_kept_for_a_while(void) {
 }
 
 static void without_redis_every_wait_is_a_bounded_sleep(void) {
-  struct queue *q[] = { open_url(""), open_url("unix:///nonexistent/redis.sock"), open_url("redis://127.0.0.1:1/0") };
+  struct queue *q[] = { open_url(""), open_url("unix:///nonexistent/redis.sock"),
+                        open_url("redis://127.0.0.1:1/0") };
   for (int i = 0; i < 3; i++) {
     int64_t start = px_clock_ms();
     CU_ASSERT_FALSE(queue_wait(q[i], 100, -1));
@@ -209,7 +222,8 @@ static void a_hanging_redis_costs_little_and_is_left_alone_for_a_second(void) {
   CU_ASSERT(px_clock_ms() - start < 100 + SLACK_MS / 2);
   CU_ASSERT_FALSE(queue_up(q));
   start = px_clock_ms();
-  for (int i = 0; i < 100; i++) queue_progress(q, "job_x", "{}"); /* the breaker is open: nothing is tried */
+  /* the breaker is open: nothing is tried */
+  for (int i = 0; i < 100; i++) queue_progress(q, "job_x", "{}");
   CU_ASSERT(px_clock_ms() - start < SLACK_MS / 2);
   CU_ASSERT_FALSE(queue_wait(q, 50, -1));
   CU_ASSERT_EQUAL_FATAL(kill(own.pid, SIGCONT), 0);
@@ -307,8 +321,17 @@ static void a_redis_that_is_away_is_tried_once_per_pause_and_counted(void) {
 }
 
 static void addresses_that_are_none_are_refused(void) {
-  static const char *const BAD[] = { "http://x", "redis://", "unix://", "redis://h:0/1", "redis://h:99999", "x", "redis://a,b",
-                                     "redis+sentinel://a:1,b:2", "redis+sentinel://a:1,/m", "redis+sentinel://a/", "redis+sentinel:///m" };
+  static const char *const BAD[] = { "http://x",
+                                     "redis://",
+                                     "unix://",
+                                     "redis://h:0/1",
+                                     "redis://h:99999",
+                                     "x",
+                                     "redis://a,b",
+                                     "redis+sentinel://a:1,b:2",
+                                     "redis+sentinel://a:1,/m",
+                                     "redis+sentinel://a/",
+                                     "redis+sentinel:///m" };
   for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
     struct px_err err;
     struct queue *q;
@@ -316,8 +339,11 @@ static void addresses_that_are_none_are_refused(void) {
   }
 }
 
-CU_MAIN("queue", T(a_wake_up_ends_a_wait_and_each_is_taken_once), T(a_sleeping_waiter_is_woken), T(a_change_reaches_every_listener),
-        T(a_stop_ends_a_wait_at_once), T(progress_is_kept_for_a_while), T(without_redis_every_wait_is_a_bounded_sleep),
-        T(a_hanging_redis_costs_little_and_is_left_alone_for_a_second), T(a_wait_that_redis_abandons_stays_bounded),
-        T(unread_wake_ups_stay_few_and_a_flush_is_survived), T(a_redis_that_is_away_is_tried_once_per_pause_and_counted),
+CU_MAIN("queue", T(a_wake_up_ends_a_wait_and_each_is_taken_once), T(a_sleeping_waiter_is_woken),
+        T(a_change_reaches_every_listener), T(a_stop_ends_a_wait_at_once),
+        T(progress_is_kept_for_a_while), T(without_redis_every_wait_is_a_bounded_sleep),
+        T(a_hanging_redis_costs_little_and_is_left_alone_for_a_second),
+        T(a_wait_that_redis_abandons_stays_bounded),
+        T(unread_wake_ups_stay_few_and_a_flush_is_survived),
+        T(a_redis_that_is_away_is_tried_once_per_pause_and_counted),
         T(addresses_that_are_none_are_refused))

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Real datasets: the cuts in tests/data, and the whole files where PROXACT_DATA names a folder that has them. Expected
- * counts were made with h5py.
+ * Real datasets: the cuts in tests/data, and the whole files where PROXACT_DATA names a folder that
+ * has them. Expected counts were made with h5py.
  */
 #include <fcntl.h>
 #include <math.h>
@@ -54,7 +55,8 @@ static struct px_spaces unit_spaces(uint32_t obs_dim, uint32_t act_dim) {
   return spaces;
 }
 
-static void load(const char *folder, const char *file, struct trajs *list, struct px_read_report *report) {
+static void load(const char *folder, const char *file, struct trajs *list,
+                 struct px_read_report *report) {
   char path[512];
   enum px_read_format format = PX_FORMAT_HDF5;
   struct px_err err = { 0 };
@@ -105,7 +107,9 @@ static void check_counts(const char *folder, const struct real *files, size_t n)
   }
 }
 
-static void counts_and_returns_are_those_of_the_table(void) { check_counts(CUTS, cuts, sizeof cuts / sizeof *cuts); }
+static void counts_and_returns_are_those_of_the_table(void) {
+  check_counts(CUTS, cuts, sizeof cuts / sizeof *cuts);
+}
 
 static void whole_files_are_read_where_they_are(void) {
   const char *folder = getenv("PROXACT_DATA");
@@ -135,5 +139,6 @@ static void minari_and_d4rl_of_the_same_data_read_alike(void) {
   trajs_free(&b);
 }
 
-CU_MAIN("read_real", T(counts_and_returns_are_those_of_the_table), T(whole_files_are_read_where_they_are),
-        T(npz_and_hdf5_of_the_same_data_read_alike), T(minari_and_d4rl_of_the_same_data_read_alike))
+CU_MAIN("read_real", T(counts_and_returns_are_those_of_the_table),
+        T(whole_files_are_read_where_they_are), T(npz_and_hdf5_of_the_same_data_read_alike),
+        T(minari_and_d4rl_of_the_same_data_read_alike))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Blobs, datasets, appends and what they show, against sums done here by hand. */
 #include <jansson.h>
 #include <math.h>
@@ -22,7 +23,9 @@
 #include "tests/support/trajs.h"
 
 enum { O = 3, A = 2 };
-static const struct px_spaces SPACES = { .obs_dim = O, .act_dim = A, .act_low = { -1, -2 }, .act_high = { 1, 2.5f } };
+static const struct px_spaces SPACES = {
+  .obs_dim = O, .act_dim = A, .act_low = { -1, -2 }, .act_high = { 1, 2.5f }
+};
 
 static struct store *fresh(void) {
   struct store *store = db_test_open("data");
@@ -42,7 +45,9 @@ static json_t *document(struct store *store, const char *id, int64_t *version) {
   CU_OK(store_dataset_document(store, id, &text, version, &err), err);
   return parsed(&text);
 }
-static double at(const json_t *doc, const char *name) { return json_number_value(json_object_get(doc, name)); }
+static double at(const json_t *doc, const char *name) {
+  return json_number_value(json_object_get(doc, name));
+}
 
 /* --- blobs --- */
 
@@ -50,7 +55,9 @@ static void blobs_come_back_byte_for_byte(void) {
   struct store *store = fresh();
   struct px_err err;
   enum { MAX = 2 * STORE_CHUNK_BYTES + 5 };
-  static const size_t SIZES[] = { 0, 1, STORE_CHUNK_BYTES - 1, STORE_CHUNK_BYTES, STORE_CHUNK_BYTES + 1, MAX };
+  static const size_t SIZES[] = {
+    0, 1, STORE_CHUNK_BYTES - 1, STORE_CHUNK_BYTES, STORE_CHUNK_BYTES + 1, MAX
+  };
   uint8_t *bytes = malloc(MAX);
   CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
   struct px_rng rng = px_rng_at(1, 2, 0);
@@ -114,7 +121,8 @@ static void spaces_come_back_exactly(void) {
     spaces->act_high[i] = 1e30f / (float)(i + 7);
   }
   CU_OK(store_dataset_create(store, "wide \"one\" {,}", spaces, NULL, id, &err), err);
-  CU_ASSERT_EQUAL(store_dataset_create(store, "wide \"one\" {,}", spaces, NULL, id, &err), PX_E_CONFLICT);
+  CU_ASSERT_EQUAL(store_dataset_create(store, "wide \"one\" {,}", spaces, NULL, id, &err),
+                  PX_E_CONFLICT);
   struct store_dataset *got = calloc(1, sizeof *got);
   CU_ASSERT_PTR_NOT_NULL_FATAL(got);
   for (int by_name = 0; by_name < 2; by_name++) {
@@ -155,8 +163,17 @@ static void discrete_spaces_come_back_and_are_shown(void) {
 }
 
 /* What was pushed, for the sums. */
-struct pushed { double sum[O], sum2[O], returns[400]; int lengths[400]; int n; uint64_t obs_n, steps_n, labelled_n, labelled_steps_n; };
-struct target { struct store_append *append; struct store *store[2]; int turn; };
+struct pushed {
+  double sum[O], sum2[O], returns[400];
+  int lengths[400];
+  int n;
+  uint64_t obs_n, steps_n, labelled_n, labelled_steps_n;
+};
+struct target {
+  struct store_append *append;
+  struct store *store[2];
+  int turn;
+};
 
 static enum px_status to_store(void *ctx, const struct px_segment *segment, struct px_err *err) {
   struct target *t = ctx;
@@ -173,7 +190,8 @@ static void each_class_is_counted_where_it_is_known(void) {
   for (int upload = 0; upload < 2; upload++) {
     struct target target = { .store = { store, store } };
     CU_OK(store_append_begin(id, O, &target.append, &err), err);
-    struct px_segment_builder *builder = px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &target, to_store });
+    struct px_segment_builder *builder =
+      px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &target, to_store });
     const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
     trajs_fill(&list, 300, 1500, 5 + (uint64_t)upload); /* several segments */
     for (size_t i = 0; i < list.n; i++) {
@@ -192,7 +210,8 @@ static void each_class_is_counted_where_it_is_known(void) {
   int64_t version;
   json_t *doc = document(store, id, &version);
   for (size_t i = 0; i < 3; i++)
-    CU_ASSERT_EQUAL(json_integer_value(json_array_get(json_object_get(doc, "class_counts"), i)), (json_int_t)counts[i]);
+    CU_ASSERT_EQUAL(json_integer_value(json_array_get(json_object_get(doc, "class_counts"), i)),
+                    (json_int_t)counts[i]);
   CU_ASSERT_EQUAL(at(doc, "labelled_steps"), (double)(counts[0] + counts[1] + counts[2]));
   json_decref(doc);
   store_close(store);
@@ -211,8 +230,13 @@ static void push_one(struct px_traj_sink sink, struct px_rng *rng, struct pushed
   }
   for (uint32_t i = 0; i < steps * A; i++) act[i] = px_rng_float(rng) - 0.5f;
   for (uint32_t i = 0; i < steps; i++) ret += (double)(rew[i] = px_rng_float(rng));
-  const struct px_traj traj = { .steps = steps, .observations = obs, .actions = labelled ? act : NULL, .rewards = rew,
-                                .terminated = final, .truncated = !final, .has_final = final };
+  const struct px_traj traj = { .steps = steps,
+                                .observations = obs,
+                                .actions = labelled ? act : NULL,
+                                .rewards = rew,
+                                .terminated = final,
+                                .truncated = !final,
+                                .has_final = final };
   struct px_err err;
   CU_OK(sink.put(sink.ctx, &traj, &err), err);
   p->returns[p->n] = ret;
@@ -224,11 +248,13 @@ static void push_one(struct px_traj_sink sink, struct px_rng *rng, struct pushed
 }
 
 /* Stores n trajectories on two connections in turn; committing is left to the caller. */
-static struct store_append *prepare(struct store *a, struct store *b, const char *id, uint64_t seed, int n, struct pushed *p) {
+static struct store_append *prepare(struct store *a, struct store *b, const char *id, uint64_t seed,
+                                    int n, struct pushed *p) {
   struct px_err err;
   struct target target = { .store = { a, b } };
   CU_OK(store_append_begin(id, O, &target.append, &err), err);
-  struct px_segment_builder *builder = px_segment_builder_new(&SPACES, (struct px_segment_sink){ &target, to_store });
+  struct px_segment_builder *builder =
+    px_segment_builder_new(&SPACES, (struct px_segment_sink){ &target, to_store });
   CU_ASSERT_PTR_NOT_NULL_FATAL(builder);
   struct px_rng rng = px_rng_at(seed, 0, 0);
   for (int i = 0; i < n; i++) push_one(px_segment_builder_traj_sink(builder), &rng, p);
@@ -237,7 +263,8 @@ static struct store_append *prepare(struct store *a, struct store *b, const char
   return target.append;
 }
 
-static void append(struct store *a, struct store *b, const char *id, uint64_t seed, int n, struct pushed *p) {
+static void append(struct store *a, struct store *b, const char *id, uint64_t seed, int n,
+                   struct pushed *p) {
   struct px_err err;
   struct store_append *made = prepare(a, b, id, seed, n, p);
   CU_OK(store_append_commit(made, a, NULL, NULL, &err), err);
@@ -274,9 +301,14 @@ static void the_document_tells_the_numbers_of_what_was_appended(void) {
   CU_ASSERT_EQUAL(at(doc, "labelled_trajectories"), (double)p.labelled_n);
   CU_ASSERT(at(doc, "segments") >= 4);
   for (int j = 0; j < O; j++) {
-    const double mean = p.sum[j] / (double)p.obs_n, std = sqrt(p.sum2[j] / (double)p.obs_n - mean * mean);
-    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "obs_mean"), (size_t)j)), mean, 1e-9 * mean);
-    CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_array_get(json_object_get(doc, "obs_std"), (size_t)j)), std, 1e-7 * std);
+    const double mean = p.sum[j] / (double)p.obs_n,
+                 std = sqrt(p.sum2[j] / (double)p.obs_n - mean * mean);
+    CU_ASSERT_DOUBLE_EQUAL(json_number_value(
+                             json_array_get(json_object_get(doc, "obs_mean"), (size_t)j)),
+                           mean, 1e-9 * mean);
+    CU_ASSERT_DOUBLE_EQUAL(json_number_value(
+                             json_array_get(json_object_get(doc, "obs_std"), (size_t)j)),
+                           std, 1e-7 * std);
   }
   double sum = 0, sum2 = 0;
   for (int i = 0; i < p.n; i++) {
@@ -292,20 +324,29 @@ static void the_document_tells_the_numbers_of_what_was_appended(void) {
   CU_ASSERT_DOUBLE_EQUAL(at(returns, "p10"), percentile(p.returns, p.n, 0.1), 1e-9 * mean);
   CU_ASSERT_DOUBLE_EQUAL(at(returns, "p90"), percentile(p.returns, p.n, 0.9), 1e-9 * mean);
   CU_ASSERT_DOUBLE_EQUAL(at(returns, "max"), p.returns[p.n - 1], 1e-9 * mean);
-  CU_ASSERT_DOUBLE_EQUAL(at(json_object_get(doc, "lengths"), "mean"), (double)p.steps_n / p.n, 1e-9 * (double)p.steps_n);
+  CU_ASSERT_DOUBLE_EQUAL(at(json_object_get(doc, "lengths"), "mean"), (double)p.steps_n / p.n,
+                         1e-9 * (double)p.steps_n);
   json_decref(doc);
   store_close(other);
   store_close(store);
 }
 
-struct reading { struct px_err err; uint32_t seq; uint64_t trajectories; const struct pushed *p; bool wrong; };
-static enum px_status check_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+struct reading {
+  struct px_err err;
+  uint32_t seq;
+  uint64_t trajectories;
+  const struct pushed *p;
+  bool wrong;
+};
+static enum px_status check_segment(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                                    struct px_err *err) {
   struct reading *r = ctx;
   struct px_segment_view view;
   const enum px_status status = px_segment_open(bytes, n, &SPACES, &view, err);
   if (status) return status;
   r->wrong |= seq != r->seq++;
-  for (uint32_t i = 0; i < view.traj_n; i++) r->wrong |= view.length[i] != r->p->lengths[r->trajectories++];
+  for (uint32_t i = 0; i < view.traj_n; i++)
+    r->wrong |= view.length[i] != r->p->lengths[r->trajectories++];
   px_segment_close(&view);
   return PX_OK;
 }
@@ -352,25 +393,34 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_PTR_NOT_NULL_FATAL(ds);
   CU_OK(store_dataset_get(store, id, ds, &err), err);
   struct reading reading = { .p = &p };
-  CU_OK(store_dataset_segment_read(store, id, 0, ds->segments_n, check_segment, &reading, &err), err);
+  CU_OK(store_dataset_segment_read(store, id, 0, ds->segments_n, check_segment, &reading, &err),
+        err);
   CU_ASSERT_FALSE(reading.wrong);
   CU_ASSERT_EQUAL(reading.trajectories, 400);
-  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, 0, ds->segments_n + 1, check_segment, &reading, &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, 0, ds->segments_n + 1, check_segment,
+                                             &reading, &err),
+                  PX_E_NOT_FOUND);
   /* One byte of the last segment changes: it is named, and those before it are still read. */
   const int last = (int)ds->segments_n - 1;
-  db_sql("update blob_chunks set bytes = overlay(bytes placing '\\x77'::bytea from length(bytes)) where (blob_id, no) ="
-         " (select c.blob_id, max(c.no) from blob_chunks c join segments s on s.blob_id = c.blob_id where s.seq = %d group by 1)",
+  db_sql("update blob_chunks set bytes = overlay(bytes placing '\\x77'::bytea from length(bytes)) "
+         "where (blob_id, no) ="
+         " (select c.blob_id, max(c.no) from blob_chunks c join segments s on s.blob_id = "
+         "c.blob_id where s.seq = %d group by 1)",
          last);
   char place[STORE_ID_MAX + 32];
   snprintf(place, sizeof place, "segment %d of %s", last, id);
-  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading,
+                                             &err),
+                  PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, place));
   reading = (struct reading){ .p = &p };
-  CU_OK(store_dataset_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err), err);
+  CU_OK(store_dataset_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err),
+        err);
   double *returns;
   uint8_t *labelled;
   uint32_t n, with = 0, seq, index;
-  CU_OK(store_dataset_trajectory_returns(store, id, ds->segments_n, &returns, &labelled, &n, &err), err);
+  CU_OK(store_dataset_trajectory_returns(store, id, ds->segments_n, &returns, &labelled, &n, &err),
+        err);
   CU_ASSERT_EQUAL_FATAL(n, 400);
   for (uint32_t i = 0; i < n; i++) {
     CU_ASSERT_EQUAL(returns[i], p.returns[i]);
@@ -381,7 +431,8 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   free(labelled);
   CU_OK(store_dataset_trajectory_find(store, id, 399, &seq, &index, &err), err);
   CU_ASSERT_EQUAL(seq, ds->segments_n - 1);
-  CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &seq, &index, &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &seq, &index, &err),
+                  PX_E_NOT_FOUND);
   struct px_buf text = PX_BUF(1 << 20);
   CU_OK(store_dataset_trajectory_list(store, id, 395, 3, &text, &err), err);
   json_t *page = parsed(&text);
@@ -398,7 +449,12 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   store_close(store);
 }
 
-struct committer { struct store *store; struct store_append *append; pthread_barrier_t *gate; enum px_status status; };
+struct committer {
+  struct store *store;
+  struct store_append *append;
+  pthread_barrier_t *gate;
+  enum px_status status;
+};
 static void *commit(void *arg) {
   struct committer *c = arg;
   struct px_err err;
@@ -418,8 +474,10 @@ static void appends_at_once_leave_no_gaps(void) {
   pthread_barrier_t gate;
   pthread_barrier_init(&gate, NULL, 2);
   for (int round = 0; round < ROUNDS; round++) {
-    struct committer c[2] = { { store, prepare(store, other, id, 2 * (uint64_t)round, 3, &p), &gate, PX_OK },
-                              { other, prepare(store, other, id, 2 * (uint64_t)round + 1, 4, &p), &gate, PX_OK } };
+    struct committer c[2] = {
+      { store, prepare(store, other, id, 2 * (uint64_t)round, 3, &p), &gate, PX_OK },
+      { other, prepare(store, other, id, 2 * (uint64_t)round + 1, 4, &p), &gate, PX_OK }
+    };
     pthread_t thread;
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, commit, &c[1]), 0);
     commit(&c[0]);
@@ -430,12 +488,20 @@ static void appends_at_once_leave_no_gaps(void) {
     }
   }
   pthread_barrier_destroy(&gate);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) || ' ' || max(seq) || ' ' || sum(trajectories_n) from segments"), "40 39 140");
-  CU_ASSERT_STRING_EQUAL(db_sql("select bool_and(first_trajectory = before) from (select first_trajectory, coalesce(sum("
-                                "trajectories_n) over (order by seq rows unbounded preceding exclude current row), 0) as before"
-                                " from segments) as s"), "t");
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) || ' ' || max(n) from trajectories t join segments s on s.seq = t.segment_seq"
-                                " where n >= first_trajectory and n < first_trajectory + trajectories_n"), "140 139");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select count(*) || ' ' || max(seq) || ' ' || sum(trajectories_n) from segments"),
+    "40 39 140");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select bool_and(first_trajectory = before) from (select first_trajectory, coalesce(sum("
+           "trajectories_n) over (order by seq rows unbounded preceding exclude current row), 0) "
+           "as before"
+           " from segments) as s"),
+    "t");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select count(*) || ' ' || max(n) from trajectories t join segments s on s.seq = "
+           "t.segment_seq"
+           " where n >= first_trajectory and n < first_trajectory + trajectories_n"),
+    "140 139");
   int64_t version;
   json_t *doc = document(store, id, &version);
   CU_ASSERT_EQUAL(at(doc, "steps"), (double)p.steps_n);
@@ -457,15 +523,20 @@ static void an_append_under_a_lost_hold_leaves_nothing_behind(void) {
   const struct store_lease hold = db_claim(store, "ingest");
   struct store_append *made = prepare(store, store, id, 1, 50, &p);
   CU_ASSERT_EQUAL(store_append_commit(made, store, &old, "{}", &err), PX_E_FENCED);
-  CU_ASSERT_STRING_EQUAL(db_sql("select segments_n + trajectories_n + (select count(*) from segments) from datasets"), "0");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select segments_n + trajectories_n + (select count(*) from segments) from datasets"),
+    "0");
   CU_OK(store_append_commit(made, store, &hold, "{\"ok\": true}", &err), err);
   CU_OK(store_append_commit(made, store, &hold, "{\"ok\": true}", &err), err); /* already */
-  CU_ASSERT_STRING_EQUAL(db_sql("select trajectories_n || ' ' || (select state from jobs) from datasets"), "50 succeeded");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select trajectories_n || ' ' || (select state from jobs) from datasets"),
+    "50 succeeded");
   store_append_free(made);
   store_close(store);
 }
 
-/* The bytes of the last segment are gone, as after a crash of the database: none of the others is attached either. */
+/* The bytes of the last segment are gone, as after a crash of the database: none of the others is
+ * attached either. */
 static void an_append_that_fails_in_the_middle_leaves_nothing_behind(void) {
   struct store *store = fresh();
   struct px_err err;
@@ -478,8 +549,12 @@ static void an_append_that_fails_in_the_middle_leaves_nothing_behind(void) {
   db_sql("delete from blobs where id = (select max(id) from blobs)");
   CU_ASSERT_EQUAL(store_append_commit(made, store, NULL, NULL, &err), PX_E_UNAVAILABLE);
   CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from segments where dataset_id = '%s') +"
-                                " (select count(*) from trajectories where dataset_id = '%s')", id, id), "0");
-  CU_ASSERT_STRING_EQUAL(db_sql("select segments_n + trajectories_n from datasets where id = '%s'", id), "0");
+                                " (select count(*) from trajectories where dataset_id = '%s')",
+                                id, id),
+                         "0");
+  CU_ASSERT_STRING_EQUAL(db_sql("select segments_n + trajectories_n from datasets where id = '%s'",
+                                id),
+                         "0");
   store_append_free(made);
   store_close(store);
 }
@@ -500,7 +575,9 @@ static void the_janitor_removes_only_old_blobs_that_nothing_took_up(void) {
   CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs b where not attached"), "1");
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from segments s join blob_chunks c using (blob_id)"), "1");
+  CU_ASSERT_STRING_EQUAL(db_sql(
+                           "select count(*) from segments s join blob_chunks c using (blob_id)"),
+                         "1");
   store_close(store);
 }
 
@@ -520,8 +597,10 @@ static void a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it(void) {
   CU_OK(store_job_cancel(store, job, &err), err);
   CU_OK(store_dataset_delete(store, id, 0, &err), err);
   CU_ASSERT_EQUAL(store_dataset_delete(store, id, 0, &err), PX_E_NOT_FOUND);
-  CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from blobs) + (select count(*) from blob_chunks)"
-                                " + (select count(*) from trajectories) + (select count(*) from jobs)"), "0");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select (select count(*) from blobs) + (select count(*) from blob_chunks)"
+           " + (select count(*) from trajectories) + (select count(*) from jobs)"),
+    "0");
   store_close(store);
 }
 
@@ -532,10 +611,12 @@ static void an_upload_waits_for_its_ingest_job_and_goes_after_it(void) {
   CU_OK(store_dataset_create(store, "uploads", &SPACES, NULL, id, &err), err);
   struct store_blob file;
   CU_OK(store_blob_put(store, "file", 4, NULL, &file, &err), err);
-  CU_ASSERT_EQUAL(store_upload_submit(store, "ds_none", "a.npz", "npz", "{}", &file, job, &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_upload_submit(store, "ds_none", "a.npz", "npz", "{}", &file, job, &err),
+                  PX_E_NOT_FOUND);
   CU_OK(store_upload_submit(store, id, "a.npz", "npz", "{\"x\": 1}", &file, job, &err), err);
   char upload[STORE_ID_MAX];
-  snprintf(upload, sizeof upload, "%s", db_sql("select spec->>'upload' from jobs where spec->>'dataset' = '%s'", id));
+  snprintf(upload, sizeof upload, "%s",
+           db_sql("select spec->>'upload' from jobs where spec->>'dataset' = '%s'", id));
   struct store_upload got;
   struct px_buf options = PX_BUF(100);
   CU_OK(store_upload_get(store, upload, &got, &options, &err), err);
@@ -579,11 +660,14 @@ static void datasets_are_paged_by_name(void) {
   struct px_err err;
   char id[STORE_ID_MAX];
   static const char *const NAMES[] = { "b", "a", "c" };
-  for (int i = 0; i < 3; i++) CU_OK(store_dataset_create(store, NAMES[i], &SPACES, NULL, id, &err), err);
+  for (int i = 0; i < 3; i++)
+    CU_OK(store_dataset_create(store, NAMES[i], &SPACES, NULL, id, &err), err);
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_dataset_list(store, NULL, 2, &text, &err), err);
   json_t *page = parsed(&text);
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(json_object_get(page, "items"), 0), "name")), "a");
+  CU_ASSERT_STRING_EQUAL(
+    json_string_value(json_object_get(json_array_get(json_object_get(page, "items"), 0), "name")),
+    "a");
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(page, "next")), "b");
   json_decref(page);
   CU_OK(store_dataset_list(store, "b", 2, &text, &err), err);
@@ -594,13 +678,15 @@ static void datasets_are_paged_by_name(void) {
   store_close(store);
 }
 
-CU_MAIN("store_data", T(blobs_come_back_byte_for_byte), T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
+CU_MAIN("store_data", T(blobs_come_back_byte_for_byte),
+        T(a_file_that_cannot_be_read_leaves_nothing), T(spaces_come_back_exactly),
         T(discrete_spaces_come_back_and_are_shown), T(each_class_is_counted_where_it_is_known),
-        T(the_document_tells_the_numbers_of_what_was_appended), T(what_is_known_of_the_spread_serves_until_segments_are_added),
-        T(segments_keep_upload_order_and_a_damaged_one_is_named),
-        T(appends_at_once_leave_no_gaps), T(an_append_under_a_lost_hold_leaves_nothing_behind),
+        T(the_document_tells_the_numbers_of_what_was_appended),
+        T(what_is_known_of_the_spread_serves_until_segments_are_added),
+        T(segments_keep_upload_order_and_a_damaged_one_is_named), T(appends_at_once_leave_no_gaps),
+        T(an_append_under_a_lost_hold_leaves_nothing_behind),
         T(an_append_that_fails_in_the_middle_leaves_nothing_behind),
         T(the_janitor_removes_only_old_blobs_that_nothing_took_up),
         T(a_dataset_goes_with_all_its_bytes_but_not_while_jobs_use_it),
-        T(an_upload_waits_for_its_ingest_job_and_goes_after_it), T(tokens_are_known_by_their_digest_until_they_expire),
-        T(datasets_are_paged_by_name))
+        T(an_upload_waits_for_its_ingest_job_and_goes_after_it),
+        T(tokens_are_known_by_their_digest_until_they_expire), T(datasets_are_paged_by_name))

@@ -1,4 +1,6 @@
-/* Jobs that wait for others, through the store: pipelines, dependants, submissions that meet ends. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs that wait for others, through the store: pipelines, dependants, submissions that meet
+ * ends. */
 #include <pthread.h>
 #include <string.h>
 
@@ -10,7 +12,9 @@
 /* --- graphs --- */
 
 /* pipeline P needs report R, which needs A and B; all are P's children. */
-struct graph { char p[STORE_ID_MAX], a[STORE_ID_MAX], b[STORE_ID_MAX], r[STORE_ID_MAX]; };
+struct graph {
+  char p[STORE_ID_MAX], a[STORE_ID_MAX], b[STORE_ID_MAX], r[STORE_ID_MAX];
+};
 static struct graph submit_graph(struct store *store) {
   struct px_err err;
   struct graph g;
@@ -20,10 +24,21 @@ static struct graph submit_graph(struct store *store) {
   store_job_new_id(g.r);
   const char *report_needs[] = { g.a, g.b }, *pipeline_needs[] = { g.r };
   const struct store_job_draft drafts[] = {
-    { .id = g.r, .kind = "report", .name = "report", .spec_json = "{}", .parent_id = g.p, .needs = report_needs, .needs_n = 2 },
+    { .id = g.r,
+      .kind = "report",
+      .name = "report",
+      .spec_json = "{}",
+      .parent_id = g.p,
+      .needs = report_needs,
+      .needs_n = 2 },
     { .id = g.a, .kind = "train_idm", .name = "a", .spec_json = "{}", .parent_id = g.p },
     { .id = g.b, .kind = "train_policy", .name = "b", .spec_json = "{}", .parent_id = g.p },
-    { .id = g.p, .kind = "pipeline", .name = "pipe", .spec_json = "{}", .needs = pipeline_needs, .needs_n = 1 },
+    { .id = g.p,
+      .kind = "pipeline",
+      .name = "pipe",
+      .spec_json = "{}",
+      .needs = pipeline_needs,
+      .needs_n = 1 },
   };
   CU_OK(store_jobs_submit(store, drafts, 4, &err), err);
   return g;
@@ -50,7 +65,8 @@ static void dependants_become_ready_and_the_pipeline_takes_the_reports_result(vo
   CU_OK(store_job_succeed(store, &hold, "{\"mse\": 0.05}", &err), err);
   doc = jobs_document(store, g.p);
   CU_ASSERT_STRING_EQUAL(jobs_field(doc, "state"), "succeeded");
-  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(json_object_get(doc, "result"), "mse")), 0.05, 1e-12);
+  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(json_object_get(doc, "result"), "mse")),
+                         0.05, 1e-12);
   CU_ASSERT_EQUAL(json_integer_value(json_object_get(json_object_get(doc, "progress"), "step")), 3);
   json_decref(doc);
   doc = jobs_document(store, g.a);
@@ -74,7 +90,8 @@ static void failure_reaches_the_pipeline_with_the_root_cause(void) {
   json_decref(doc);
   CU_ASSERT_STRING_EQUAL(db_state(g.r), "failed");
   jobs_reap(store); /* what still runs for nothing is told to stop */
-  CU_ASSERT_STRING_EQUAL(db_sql("select cancel_requested::text from jobs where id = '%s'", g.b), "true");
+  CU_ASSERT_STRING_EQUAL(db_sql("select cancel_requested::text from jobs where id = '%s'", g.b),
+                         "true");
   store_close(store);
 }
 
@@ -84,8 +101,9 @@ static void cancelling_a_pipeline_cancels_all_its_children(void) {
   const struct graph g = submit_graph(store);
   db_claim(store, "train_idm");
   CU_OK(store_job_cancel(store, g.p, &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(state || cancel_requested, ' ' order by kind) from jobs"),
-                         "cancelledfalse cancelledfalse runningtrue cancelledfalse");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select string_agg(state || cancel_requested, ' ' order by kind) from jobs"),
+    "cancelledfalse cancelledfalse runningtrue cancelledfalse");
   store_close(store);
 }
 
@@ -116,7 +134,12 @@ static void a_diamond_of_dependants_ends_each_of_them_once(void) {
   store_close(store);
 }
 
-struct ender { struct store *store; struct store_lease hold; enum px_status status; pthread_barrier_t *gate; };
+struct ender {
+  struct store *store;
+  struct store_lease hold;
+  enum px_status status;
+  pthread_barrier_t *gate;
+};
 static void *end_job(void *arg) {
   struct ender *e = arg;
   struct px_err err;
@@ -141,7 +164,9 @@ static void two_needs_that_end_at_once_leave_nobody_blocked(void) {
     CU_ASSERT_EQUAL(e[0].status, PX_OK);
     CU_ASSERT_EQUAL(e[1].status, PX_OK);
   }
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where kind = 'report' and state = 'ready'"), "60");
+  CU_ASSERT_STRING_EQUAL(db_sql(
+                           "select count(*) from jobs where kind = 'report' and state = 'ready'"),
+                         "60");
   pthread_barrier_destroy(&gate);
   store_close(other);
   store_close(store);
@@ -162,11 +187,15 @@ static void submitting_looks_at_what_older_needs_have_become(void) {
   CU_ASSERT_STRING_EQUAL(db_state(id), "ready");
   const char *needs[] = { done, failed };
   store_job_new_id(id);
-  struct store_job_draft draft = { .id = id, .kind = "label", .name = "l", .spec_json = "{}", .needs = needs, .needs_n = 2 };
+  struct store_job_draft draft = {
+    .id = id, .kind = "label", .name = "l", .spec_json = "{}", .needs = needs, .needs_n = 2
+  };
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_DEPENDENCY_FAILED);
   needs[1] = "job_none";
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_NOT_FOUND);
-  draft = (struct store_job_draft){ .id = id, .kind = "label", .name = "l", .spec_json = "{}", .dataset_id = "ds_none" };
+  draft = (struct store_job_draft){
+    .id = id, .kind = "label", .name = "l", .spec_json = "{}", .dataset_id = "ds_none"
+  };
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_NOT_FOUND);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "3");
   store_close(store);
@@ -178,14 +207,19 @@ static void an_unfinished_job_with_the_same_key_is_named(void) {
   char first[STORE_ID_MAX], id[STORE_ID_MAX];
   store_job_new_id(first);
   store_job_new_id(id);
-  struct store_job_draft draft = { .id = first, .kind = "label", .name = "l", .spec_json = "{}", .dedupe_key = "k" };
+  struct store_job_draft draft = {
+    .id = first, .kind = "label", .name = "l", .spec_json = "{}", .dedupe_key = "k"
+  };
   CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
   draft.id = id;
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_CONFLICT);
   CU_ASSERT_STRING_EQUAL(err.hint, first);
   char existing[STORE_ID_MAX];
   const char *needs[] = { id };
-  struct store_job_draft both[] = { draft, { .id = "job_x", .kind = "label", .name = "m", .spec_json = "{}", .needs = needs, .needs_n = 1 } };
+  struct store_job_draft both[] = {
+    draft,
+    { .id = "job_x", .kind = "label", .name = "m", .spec_json = "{}", .needs = needs, .needs_n = 1 }
+  };
   CU_OK(store_jobs_submit_once(store, both, 2, existing, &err), err);
   CU_ASSERT_STRING_EQUAL(existing, first);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "1");
@@ -196,12 +230,19 @@ static void an_unfinished_job_with_the_same_key_is_named(void) {
   store_close(store);
 }
 
-struct twin { struct store *store; pthread_barrier_t *gate; char id[STORE_ID_MAX], existing[STORE_ID_MAX]; enum px_status status; };
+struct twin {
+  struct store *store;
+  pthread_barrier_t *gate;
+  char id[STORE_ID_MAX], existing[STORE_ID_MAX];
+  enum px_status status;
+};
 static void *submit_twin(void *arg) {
   struct twin *t = arg;
   struct px_err err;
   store_job_new_id(t->id);
-  const struct store_job_draft draft = { .id = t->id, .kind = "label", .name = "l", .spec_json = "{}", .dedupe_key = "twin" };
+  const struct store_job_draft draft = {
+    .id = t->id, .kind = "label", .name = "l", .spec_json = "{}", .dedupe_key = "twin"
+  };
   pthread_barrier_wait(t->gate);
   t->status = store_jobs_submit_once(t->store, &draft, 1, t->existing, &err);
   return NULL;
@@ -232,13 +273,20 @@ static void of_two_submissions_at_once_one_makes_the_job(void) {
   store_close(other);
 }
 
-struct racer { struct store *store; char need[STORE_ID_MAX]; pthread_barrier_t *gate; char id[STORE_ID_MAX]; };
+struct racer {
+  struct store *store;
+  char need[STORE_ID_MAX];
+  pthread_barrier_t *gate;
+  char id[STORE_ID_MAX];
+};
 static void *submit_dependant(void *arg) {
   struct racer *r = arg;
   struct px_err err;
   const char *needs[] = { r->need };
   store_job_new_id(r->id);
-  const struct store_job_draft draft = { .id = r->id, .kind = "export", .name = "x", .spec_json = "{}", .needs = needs, .needs_n = 1 };
+  const struct store_job_draft draft = {
+    .id = r->id, .kind = "export", .name = "x", .spec_json = "{}", .needs = needs, .needs_n = 1
+  };
   pthread_barrier_wait(r->gate);
   if (store_jobs_submit(r->store, &draft, 1, &err)) r->id[0] = '\0';
   return NULL;
@@ -281,8 +329,14 @@ static void the_end_of_a_job_tells_how_many_it_has_readied(void) {
   const char *needs[] = { id[0], id[1] };
   struct store_job_draft drafts[5];
   for (int i = 0; i < 5; i++)
-    drafts[i] = (struct store_job_draft){ .id = id[i], .kind = i ? "label" : "train_idm", .name = "x", .spec_json = "{}",
-                                          .needs = needs, .needs_n = i < 2 ? 0 : i < 4 ? 1 : 2 };
+    drafts[i] = (struct store_job_draft){ .id = id[i],
+                                          .kind = i ? "label" : "train_idm",
+                                          .name = "x",
+                                          .spec_json = "{}",
+                                          .needs = needs,
+                                          .needs_n = i < 2   ? 0
+                                                     : i < 4 ? 1
+                                                             : 2 };
   CU_OK(store_jobs_submit(store, drafts, 5, &err), err);
   CU_ASSERT_EQUAL(readied(store, id[0]), 0);
   const struct store_lease a = db_claim(store, "train_idm");
@@ -316,9 +370,14 @@ static void a_pipelines_version_grows_with_its_children(void) {
 }
 
 CU_MAIN("store_graph", T(dependants_become_ready_and_the_pipeline_takes_the_reports_result),
-        T(failure_reaches_the_pipeline_with_the_root_cause), T(cancelling_a_pipeline_cancels_all_its_children),
-        T(a_diamond_of_dependants_ends_each_of_them_once), T(the_reaper_cancels_pending_children_of_ended_pipelines),
-        T(two_needs_that_end_at_once_leave_nobody_blocked), T(submitting_looks_at_what_older_needs_have_become),
-        T(an_unfinished_job_with_the_same_key_is_named), T(of_two_submissions_at_once_one_makes_the_job),
-        T(a_need_that_ends_during_the_submission_is_not_missed), T(the_end_of_a_job_tells_how_many_it_has_readied),
+        T(failure_reaches_the_pipeline_with_the_root_cause),
+        T(cancelling_a_pipeline_cancels_all_its_children),
+        T(a_diamond_of_dependants_ends_each_of_them_once),
+        T(the_reaper_cancels_pending_children_of_ended_pipelines),
+        T(two_needs_that_end_at_once_leave_nobody_blocked),
+        T(submitting_looks_at_what_older_needs_have_become),
+        T(an_unfinished_job_with_the_same_key_is_named),
+        T(of_two_submissions_at_once_one_makes_the_job),
+        T(a_need_that_ends_during_the_submission_is_not_missed),
+        T(the_end_of_a_job_tells_how_many_it_has_readied),
         T(a_pipelines_version_grows_with_its_children))

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Jobs through the store: claim, heartbeat, end, retry, lost leases, cancel, documents. */
+#include <math.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,7 +32,10 @@ static void claim_takes_priority_then_age_and_only_asked_kinds(void) {
   static const int PRIORITY[] = { 0, 5, 0, 5 };
   for (int i = 0; i < 4; i++) {
     store_job_new_id(id[i]);
-    const struct store_job_draft draft = { .id = id[i], .kind = i == 3 ? "label" : "report", .name = "", .spec_json = "{\"n\": 1}",
+    const struct store_job_draft draft = { .id = id[i],
+                                           .kind = i == 3 ? "label" : "report",
+                                           .name = "",
+                                           .spec_json = "{\"n\": 1}",
                                            .priority = PRIORITY[i] };
     CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
   }
@@ -64,7 +68,12 @@ static void a_claimed_job_brings_all_that_its_worker_needs(void) {
   store_close(store);
 }
 
-struct claimer { const char *name; char taken[300][STORE_ID_MAX]; int n; bool failed; };
+struct claimer {
+  const char *name;
+  char taken[300][STORE_ID_MAX];
+  int n;
+  bool failed;
+};
 static void *claim_all(void *arg) {
   struct claimer *c = arg;
   struct store *store;
@@ -99,8 +108,10 @@ static void claimers_never_get_the_same_job(void) {
     sum += claimers[i].n;
   }
   CU_ASSERT_EQUAL(sum, JOBS);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) filter (where epoch = 1 and state = 'succeeded') from jobs"), "300");
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events where to_state = 'running'"), "300");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select count(*) filter (where epoch = 1 and state = 'succeeded') from jobs"), "300");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events where to_state = 'running'"),
+                         "300");
   store_close(store);
 }
 
@@ -137,7 +148,9 @@ static void time_left_follows_from_what_was_done(void) {
   CU_OK(store_job_heartbeat(store, &hold, LEASE_MS, NULL, 25, 100, &cancel, &err), err);
   db_sql("update jobs set started_at = clock_timestamp() - interval '10 s'");
   json_t *doc = jobs_document(store, id);
-  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(json_object_get(doc, "progress"), "eta_s")), 30, 1);
+  CU_ASSERT_DOUBLE_EQUAL(json_number_value(
+                           json_object_get(json_object_get(doc, "progress"), "eta_s")),
+                         30, 1);
   json_decref(doc);
   store_close(store);
 }
@@ -169,15 +182,19 @@ static void zombies_are_fenced_everywhere(void) {
   CU_ASSERT_EQUAL(jobs_reap(store).returned, 1);
   bool cancel;
   const struct store_metric metric = { "loss", 1, 0.5 };
-  const struct store_label_segment labels = { .label_job = id, .bytes = "abc", .n = 3, .steps_n = 1, .known_n = 1, .profile = "p" };
+  const struct store_label_segment labels = {
+    .label_job = id, .bytes = "abc", .n = 3, .steps_n = 1, .known_n = 1, .profile = "p"
+  };
   px_fail(&why, PX_E_OOM, "late");
   for (int claimed = 0; claimed < 2; claimed++) {
-    CU_ASSERT_EQUAL(store_job_heartbeat(store, &old, LEASE_MS, NULL, 0, 0, &cancel, &err), PX_E_FENCED);
+    CU_ASSERT_EQUAL(store_job_heartbeat(store, &old, LEASE_MS, NULL, 0, 0, &cancel, &err),
+                    PX_E_FENCED);
     CU_ASSERT_EQUAL(store_job_metrics_put(store, &old, &metric, 1, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_job_succeed(store, &old, "{}", &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_job_fail(store, &old, &why, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_job_give_back(store, &old, &err), PX_E_FENCED);
-    CU_ASSERT_EQUAL(store_model_publish(store, &old, "ds_x", "idm", "x", "abc", 3, "{}", &err), PX_E_FENCED);
+    CU_ASSERT_EQUAL(store_model_publish(store, &old, "ds_x", "idm", "x", "abc", 3, "{}", &err),
+                    PX_E_FENCED);
     CU_ASSERT_EQUAL(store_label_stage(store, &old, &labels, &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_label_publish(store, &old, "ds_x", 1, "{}", &err), PX_E_FENCED);
     CU_ASSERT_EQUAL(store_artifacts_publish(store, &old, NULL, 0, "{}", &err), PX_E_FENCED);
@@ -192,14 +209,18 @@ static void metrics_of_the_running_attempt_are_listed(void) {
   char id[STORE_ID_MAX];
   db_submit(store, "report", NULL, id);
   const struct store_lease hold = db_claim(store, "report");
-  const struct store_metric metrics[] = { { "loss", 1, 0.5 }, { "loss", 2, 0.25 }, { "r2", 2, -1e-300 },
-                                         { "td_rms", 2, (double)INFINITY }, { "nll", 2, (double)NAN }, { "q", 2, -1e300 } };
+  const struct store_metric metrics[] = {
+    { "loss", 1, 0.5 },        { "loss", 2, 0.25 },
+    { "r2", 2, -1e-300 },      { "td_rms", 2, (double)INFINITY },
+    { "nll", 2, (double)NAN }, { "q", 2, -1e300 }
+  };
   CU_OK(store_job_metrics_put(store, &hold, metrics, 6, &err), err);
   CU_OK(store_job_metrics_put(store, &hold, metrics, 2, &err), err); /* harmless */
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_job_metrics(store, id, &text, &err), err);
   CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"loss\", \"step\": 2, \"value\": 0.25}"));
-  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"td_rms\", \"step\": 2, \"value\": null}")); /* JSON has no infinity */
+  /* JSON has no infinity */
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"td_rms\", \"step\": 2, \"value\": null}"));
   CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "{\"name\": \"nll\", \"step\": 2, \"value\": null}"));
   CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "\"q\", \"step\": 2, \"value\": -1000"));
   px_buf_free(&text);
@@ -213,7 +234,8 @@ static void curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on(v
   char id[STORE_ID_MAX];
   int removed;
   db_submit(store, "label", NULL, id);
-  const struct store_metric early = { "loss", 1, 0.5 }, late = { "loss", 9, 0.5 }, end = { "loss", 10, 0.5 };
+  const struct store_metric early = { "loss", 1, 0.5 }, late = { "loss", 9, 0.5 },
+                            end = { "loss", 10, 0.5 };
   const struct store_lease lost = db_claim(store, "label");
   CU_OK(store_job_metrics_put(store, &lost, &early, 1, &err), err);
   CU_OK(store_job_metrics_put(store, &lost, &late, 1, &err), err);
@@ -223,14 +245,17 @@ static void curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on(v
   CU_OK(store_job_metrics_put(store, &next, &end, 1, &err), err);
   struct px_buf text = PX_BUF(4096);
   CU_OK(store_job_metrics(store, id, &text, &err), err);
-  CU_ASSERT_TRUE(strstr(text.data, "\"step\": 1,") && strstr(text.data, "\"step\": 10,") && !strstr(text.data, "\"step\": 9,"));
+  CU_ASSERT_TRUE(strstr(text.data, "\"step\": 1,") && strstr(text.data, "\"step\": 10,") &&
+                 !strstr(text.data, "\"step\": 9,"));
   px_buf_free(&text);
   CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 0); /* another attempt may yet go on from further on */
   CU_OK(store_job_succeed(store, &next, "{}", &err), err);
   CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(step || ' ' || epoch, ', ' order by step) from job_metrics"), "1 1, 10 2");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select string_agg(step || ' ' || epoch, ', ' order by step) from job_metrics"),
+    "1 1, 10 2");
   store_close(store);
 }
 
@@ -247,7 +272,8 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
     jobs_fail(store, hold, PX_E_CHILD_CRASHED);
     if (attempt == 5) break;
     CU_ASSERT_STRING_EQUAL(db_state(id), "ready");
-    const double pause = strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
+    const double pause =
+      strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
     CU_ASSERT(pause > 0.3 * (1 << (attempt - 1)) && pause < 0.65 * (1 << (attempt - 1)));
     CU_ASSERT(pause > last);
     last = pause;
@@ -256,7 +282,8 @@ static void soft_failures_are_retried_after_a_growing_pause_until_attempts_run_o
   CU_ASSERT_STRING_EQUAL(db_state(id), "failed");
   json_t *doc = jobs_document(store, id);
   CU_ASSERT_STRING_EQUAL(jobs_field(doc, "reason"), "child_crashed");
-  CU_ASSERT_STRING_EQUAL(jobs_field(json_object_get(doc, "error"), "detail"), "because of child_crashed");
+  CU_ASSERT_STRING_EQUAL(jobs_field(json_object_get(doc, "error"), "detail"),
+                         "because of child_crashed");
   CU_ASSERT_EQUAL(json_array_size(json_object_get(doc, "transitions")), 11);
   json_decref(doc);
   store_close(store);
@@ -268,8 +295,10 @@ static void want_of_room_spends_no_attempt_and_is_waited_out(void) {
   db_submit(store, "report", NULL, id);
   for (int times = 0; times < 9; times++) {
     jobs_fail(store, db_claim(store, "report"), PX_E_NO_SPACE);
-    CU_ASSERT_STRING_EQUAL(db_sql("select concat_ws(' ', state, attempt, reason) from jobs"), "ready 0 no_space");
-    const double pause = strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
+    CU_ASSERT_STRING_EQUAL(db_sql("select concat_ws(' ', state, attempt, reason) from jobs"),
+                           "ready 0 no_space");
+    const double pause =
+      strtod(db_sql("select extract(epoch from run_after - clock_timestamp()) from jobs"), NULL);
     const double meant = times < 7 ? 0.5 * (1 << times) : 60;
     CU_ASSERT(pause > 0.6 * meant && pause < 1.3 * meant);
     db_sql("update jobs set run_after = clock_timestamp()");
@@ -288,7 +317,9 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   json_get_alloc_funcs(&take, &give);
   CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX)); /* a part of a document, say */
   store_job_new_id(id);
-  const struct store_job_draft draft = { .id = id, .kind = "report", .name = "report", .spec_json = "{}" };
+  const struct store_job_draft draft = {
+    .id = id, .kind = "report", .name = "report", .spec_json = "{}"
+  };
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_NO_MEMORY);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "0");
   px_json_forget();
@@ -297,7 +328,8 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   store_close(store);
 }
 
-/* No statement has neither a result nor an error, like an answer that there was no memory to read. */
+/* No statement has neither a result nor an error, like an answer that there was no memory to
+ * read. */
 static void a_connection_whose_answer_makes_no_sense_is_given_up(void) {
   struct store *store = jobs_fresh();
   struct px_err err;
@@ -307,7 +339,10 @@ static void a_connection_whose_answer_makes_no_sense_is_given_up(void) {
   bool gone = false;
   for (int i = 0; i < 3000 && !gone; i++) {
     usleep(20000);
-    gone = strcmp(db_sql("select count(*) from pg_stat_activity where application_name = 'px in the middle'"), "0") == 0;
+    gone =
+      strcmp(db_sql(
+               "select count(*) from pg_stat_activity where application_name = 'px in the middle'"),
+             "0") == 0;
   }
   CU_ASSERT_TRUE(gone);
   store_close(store);
@@ -360,7 +395,8 @@ static void expired_lease_returns_job_to_ready_and_the_third_fails_it(void) {
     CU_ASSERT_EQUAL(reaped.returned, lost < 3);
     CU_ASSERT_EQUAL(reaped.failed, lost == 3);
   }
-  CU_ASSERT_STRING_EQUAL(db_sql("select state || reason || (error->>'code') from jobs"), "failedworker_lostworker_lost");
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || reason || (error->>'code') from jobs"),
+                         "failedworker_lostworker_lost");
   store_close(store);
 }
 
@@ -375,18 +411,24 @@ static void the_reaper_ends_sessions_of_lost_attempts_only(void) {
     db_claim(store, "report");
     snprintf(name, sizeof name, "px %.30s 1", id[i]);
     CU_OK(store_open(db_test_url(), name, &child[i], &err), err);
-    session[i] = (int)strtol(db_sql("select pid from pg_stat_activity where application_name = '%s'", name), NULL, 10);
+    session[i] =
+      (int)strtol(db_sql("select pid from pg_stat_activity where application_name = '%s'", name),
+                  NULL, 10);
   }
   jobs_expire(id[0]);
   const struct store_reaped reaped = jobs_reap(store);
   CU_ASSERT_EQUAL(reaped.returned, 1);
   CU_ASSERT_EQUAL(reaped.sessions_ended, 1);
   const char *left = "";
-  for (int i = 0; i < 2000 && *(left = db_sql("select pid from pg_stat_activity where pid = %d", session[0])); i++) usleep(5000);
-  CU_ASSERT_STRING_EQUAL(left, ""); /* it takes note in a moment */
+  for (int i = 0;
+       i < 2000 && *(left = db_sql("select pid from pg_stat_activity where pid = %d", session[0]));
+       i++)
+    usleep(5000);
+  CU_ASSERT_STRING_EQUAL(left, "");       /* it takes note in a moment */
   CU_OK(store_ping(child[0], &err), err); /* and opens another, which the fence stops */
   CU_OK(store_ping(child[1], &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from pg_stat_activity where pid = %d", session[1]), "1");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from pg_stat_activity where pid = %d", session[1]),
+                         "1");
   store_close(child[0]);
   store_close(child[1]);
   store_close(store);
@@ -449,7 +491,10 @@ static void lists_filter_and_page(void) {
     CU_OK(store_job_list(store, &filter, &text, &err), err);
     json_t *page = json_loads(text.data, 0, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(page);
-    if (!pages) CU_ASSERT_STRING_EQUAL(jobs_field(json_array_get(json_object_get(page, "items"), 0), "id"), id); /* newest first */
+    /* newest first */
+    if (!pages)
+      CU_ASSERT_STRING_EQUAL(jobs_field(json_array_get(json_object_get(page, "items"), 0), "id"),
+                             id);
     seen += (int)json_array_size(json_object_get(page, "items"));
     snprintf(cursor, sizeof cursor, "%s", jobs_field(page, "next"));
     json_decref(page);
@@ -457,11 +502,17 @@ static void lists_filter_and_page(void) {
   } while (*cursor && ++pages < 10);
   CU_ASSERT_EQUAL(seen, 5);
   CU_ASSERT_EQUAL(pages, 2);
-  static const struct { const char *kind, *state; size_t n; } CASES[] = {
-    { "label", NULL, 2 }, { NULL, "queued", 4 }, { "label", "running", 1 }, { "export", NULL, 0 } };
+  static const struct {
+    const char *kind, *state;
+    size_t n;
+  } CASES[] = {
+    { "label", NULL, 2 }, { NULL, "queued", 4 }, { "label", "running", 1 }, { "export", NULL, 0 }
+  };
   for (size_t i = 0; i < 4; i++) {
     struct px_buf text = PX_BUF(1 << 20);
-    const struct store_job_filter filter = { .kind = CASES[i].kind, .state = CASES[i].state, .limit = 100 };
+    const struct store_job_filter filter = { .kind = CASES[i].kind,
+                                             .state = CASES[i].state,
+                                             .limit = 100 };
     CU_OK(store_job_list(store, &filter, &text, &err), err);
     json_t *page = json_loads(text.data, 0, NULL);
     CU_ASSERT_EQUAL(json_array_size(json_object_get(page, "items")), CASES[i].n);
@@ -495,12 +546,14 @@ CU_MAIN("store_job", T(claim_takes_priority_then_age_and_only_asked_kinds),
         T(heartbeat_extends_the_lease_and_tells_progress), T(time_left_follows_from_what_was_done),
         T(succeeding_twice_is_already_and_keeps_the_first_result), T(zombies_are_fenced_everywhere),
         T(metrics_of_the_running_attempt_are_listed),
-        T(soft_failures_are_retried_after_a_growing_pause_until_attempts_run_out), T(bad_input_is_never_retried),
-        T(want_of_room_spends_no_attempt_and_is_waited_out), T(what_there_was_no_memory_for_is_not_committed),
+        T(soft_failures_are_retried_after_a_growing_pause_until_attempts_run_out),
+        T(bad_input_is_never_retried), T(want_of_room_spends_no_attempt_and_is_waited_out),
+        T(what_there_was_no_memory_for_is_not_committed),
         T(a_connection_whose_answer_makes_no_sense_is_given_up),
         T(a_message_that_is_no_text_still_fails_the_job), T(giving_back_costs_no_attempt),
-        T(expired_lease_returns_job_to_ready_and_the_third_fails_it), T(the_reaper_ends_sessions_of_lost_attempts_only),
+        T(expired_lease_returns_job_to_ready_and_the_third_fails_it),
+        T(the_reaper_ends_sessions_of_lost_attempts_only),
         T(cancelling_pending_is_at_once_and_running_with_the_next_heartbeat),
         T(a_cancelled_job_does_not_come_back_whichever_way_it_leaves),
-        T(curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on), T(lists_filter_and_page),
-        T(workers_are_listed_with_their_jobs))
+        T(curves_of_a_lost_attempt_are_dropped_beyond_where_the_next_went_on),
+        T(lists_filter_and_page), T(workers_are_listed_with_their_jobs))

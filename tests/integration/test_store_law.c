@@ -1,4 +1,6 @@
-/* The jobs' law, the fence and the schema itself, tried with raw SQL: they hold without any of our C. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The jobs' law, the fence and the schema itself, tried with raw SQL: they hold without any of our
+ * C. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -8,23 +10,31 @@
 #include "lib/store/store.h"
 #include "tests/support/db.h"
 
-static const char *const STATES[] = { "blocked", "ready", "running", "succeeded", "failed", "cancelled" };
+static const char *const STATES[] = { "blocked",   "ready",  "running",
+                                      "succeeded", "failed", "cancelled" };
 enum { STATES_N = 6 };
 
 /* A job of this kind brought into this state by legal moves. */
 static const char *job_in(const char *kind, const char *state) {
   static char id[STORE_ID_MAX];
-  snprintf(id, sizeof id, "%s", db_sql("insert into jobs (kind, spec, state) values ('%s', '{}', '%s') returning id", kind,
-                                       strcmp(state, "ready") == 0 || strcmp(state, "running") == 0 ||
-                                       strcmp(state, "succeeded") == 0 ? "ready" : "blocked"));
-  const char *run = "update jobs set state = 'running', epoch = epoch + 1, attempt = attempt + 1, lease_owner = 'w',"
+  snprintf(id, sizeof id, "%s",
+           db_sql("insert into jobs (kind, spec, state) values ('%s', '{}', '%s') returning id",
+                  kind,
+                  strcmp(state, "ready") == 0 || strcmp(state, "running") == 0 ||
+                      strcmp(state, "succeeded") == 0
+                    ? "ready"
+                    : "blocked"));
+  const char *run = "update jobs set state = 'running', epoch = epoch + 1, attempt = attempt + 1, "
+                    "lease_owner = 'w',"
                     " lease_expires_at = clock_timestamp() + interval '1 h' where id = '%s'";
   if (strcmp(kind, "pipeline") == 0) {
-    if (strcmp(state, "blocked") != 0) db_sql("update jobs set state = '%s' where id = '%s'", state, id);
+    if (strcmp(state, "blocked") != 0)
+      db_sql("update jobs set state = '%s' where id = '%s'", state, id);
     return id;
   }
   if (strcmp(state, "running") == 0 || strcmp(state, "succeeded") == 0) db_sql(run, id);
-  if (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0)
+  if (strcmp(state, "succeeded") == 0 || strcmp(state, "failed") == 0 ||
+      strcmp(state, "cancelled") == 0)
     db_sql("update jobs set state = '%s' where id = '%s'", state, id);
   return id;
 }
@@ -33,17 +43,19 @@ static const char *job_in(const char *kind, const char *state) {
 static bool moves(const char *kind, const char *from, const char *to) {
   const char *id = job_in(kind, from);
   const bool run = strcmp(to, "running") == 0;
-  const char *state = db_sql_state("update jobs set state = '%s', epoch = epoch + %d, lease_owner = %s, lease_expires_at = %s"
-                                   " where id = '%s'", to, run, run ? "'w'" : "null",
-                                   run ? "clock_timestamp() + interval '1 h'" : "null", id);
+  const char *state = db_sql_state(
+    "update jobs set state = '%s', epoch = epoch + %d, lease_owner = %s, lease_expires_at = %s"
+    " where id = '%s'",
+    to, run, run ? "'w'" : "null", run ? "clock_timestamp() + interval '1 h'" : "null", id);
   CU_ASSERT(!*state || strcmp(state, "PX002") == 0 || strcmp(state, "23514") == 0);
   return !*state;
 }
 
 static void only_legal_transitions_pass(void) {
   struct store *store = db_test_open("law");
-  static const char *const LEGAL[] = { "blocked ready", "blocked failed", "blocked cancelled", "ready running", "ready failed",
-                                       "ready cancelled", "running ready", "running succeeded", "running failed",
+  static const char *const LEGAL[] = { "blocked ready",    "blocked failed",    "blocked cancelled",
+                                       "ready running",    "ready failed",      "ready cancelled",
+                                       "running ready",    "running succeeded", "running failed",
                                        "running cancelled" };
   for (int i = 0; i < STATES_N; i++)
     for (int k = 0; k < STATES_N; k++) {
@@ -51,7 +63,8 @@ static void only_legal_transitions_pass(void) {
       char pair[32];
       snprintf(pair, sizeof pair, "%s %s", STATES[i], STATES[k]);
       bool legal = false;
-      for (size_t n = 0; n < sizeof LEGAL / sizeof *LEGAL; n++) legal |= strcmp(LEGAL[n], pair) == 0;
+      for (size_t n = 0; n < sizeof LEGAL / sizeof *LEGAL; n++)
+        legal |= strcmp(LEGAL[n], pair) == 0;
       if (moves("train_idm", STATES[i], STATES[k]) != legal) printf("\n  wrong: %s", pair);
       CU_ASSERT_EQUAL(moves("train_idm", STATES[i], STATES[k]), legal);
     }
@@ -72,24 +85,31 @@ static void terminal_jobs_never_change(void) {
   struct store *store = db_test_open("law");
   for (int i = 3; i < STATES_N; i++) {
     const char *id = job_in("label", STATES[i]);
-    CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set reason = 'x' where id = '%s'", id), "PX002");
-    CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id), "PX002");
+    CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set reason = 'x' where id = '%s'", id),
+                           "PX002");
+    CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id),
+                           "PX002");
   }
   store_close(store);
 }
 
 static void the_epoch_grows_by_one_with_a_claim_and_only_then(void) {
   struct store *store = db_test_open("law");
-  const char *claim = "update jobs set state = 'running', epoch = epoch + %d, lease_owner = 'w', lease_expires_at = now()"
+  const char *claim = "update jobs set state = 'running', epoch = epoch + %d, lease_owner = 'w', "
+                      "lease_expires_at = now()"
                       " where id = '%s'";
   const char *id = job_in("label", "ready");
   CU_ASSERT_STRING_EQUAL(db_sql_state(claim, 0, id), "PX002");
   CU_ASSERT_STRING_EQUAL(db_sql_state(claim, 2, id), "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id), "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id),
+                         "PX002");
   CU_ASSERT_STRING_EQUAL(db_sql_state(claim, 1, id), "");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id), "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set lease_owner = 'other' where id = '%s'", id), "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set spec = '{\"a\": 1}' where id = '%s'", id), "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set epoch = epoch + 1 where id = '%s'", id),
+                         "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set lease_owner = 'other' where id = '%s'", id),
+                         "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set spec = '{\"a\": 1}' where id = '%s'", id),
+                         "PX002");
   store_close(store);
 }
 
@@ -97,21 +117,32 @@ static void checks_tie_lease_and_end_to_the_state(void) {
   struct store *store = db_test_open("law");
   char id[STORE_ID_MAX];
   snprintf(id, sizeof id, "%s", job_in("label", "ready"));
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set state = 'running', epoch = epoch + 1 where id = '%s'", id), "23514");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set lease_owner = 'w' where id = '%s'", id), "23514");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set finished_at = now() where id = '%s'", id), "23514");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql_state("update jobs set state = 'running', epoch = epoch + 1 where id = '%s'", id),
+    "23514");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set lease_owner = 'w' where id = '%s'", id),
+                         "23514");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set finished_at = now() where id = '%s'", id),
+                         "23514");
   CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set attempt = 6 where id = '%s'", id), "23514");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec, state) values ('label', '{}', 'running')"), "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec, epoch) values ('label', '{}', 3)"), "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec) values ('magic', '{}')"), "23514");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql_state("insert into jobs (kind, spec, state) values ('label', '{}', 'running')"),
+    "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state(
+                           "insert into jobs (kind, spec, epoch) values ('label', '{}', 3)"),
+                         "PX002");
+  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec) values ('magic', '{}')"),
+                         "23514");
   store_close(store);
 }
 
 static void every_transition_is_recorded_in_order(void) {
   struct store *store = db_test_open("law");
   const char *id = job_in("label", "succeeded");
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(coalesce(from_state, '-') || '>' || to_state || coalesce('@' || worker, ''),"
-                                " ' ' order by no) from job_events where job_id = '%s'", id),
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(coalesce(from_state, '-') || '>' || to_state || "
+                                "coalesce('@' || worker, ''),"
+                                " ' ' order by no) from job_events where job_id = '%s'",
+                                id),
                          "->ready ready>running@w running>succeeded@w");
   store_close(store);
 }
@@ -123,20 +154,26 @@ static void every_transition_is_recorded_in_order(void) {
 #define BLOB "current_setting('t.blob')::bigint"
 static const char *const FENCED_ROWS[] = {
   "insert into job_metrics values (" JOB ", " EPOCH ", 'loss', 1, 0.5)",
-  "insert into models (id, job_id, epoch, dataset_id, role, algo, blob_id, sha256, size_bytes, metrics)"
-  " values ('mdl_' || " JOB ", " JOB ", " EPOCH ", " DATASET ", 'idm', 'x', " BLOB ", sha256(''), 1, '{}')",
+  "insert into models (id, job_id, epoch, dataset_id, role, algo, blob_id, sha256, size_bytes, "
+  "metrics)"
+  " values ('mdl_' || " JOB ", " JOB ", " EPOCH ", " DATASET ", 'idm', 'x', " BLOB
+  ", sha256(''), 1, '{}')",
   "insert into artifacts (job_id, name, epoch, media_type, blob_id, size_bytes)"
   " values (" JOB ", 'a', " EPOCH ", 'text/plain', " BLOB ", 1)",
-  "insert into label_segments values (" JOB ", 0, " JOB ", " EPOCH ", " BLOB ", sha256(''), 1, 1, 0)",
-  "insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256)"
+  "insert into label_segments values (" JOB ", 0, " JOB ", " EPOCH ", " BLOB
+  ", sha256(''), 1, 1, 0)",
+  "insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, "
+  "mean_score, sha256)"
   " values ('ls_' || " JOB ", " DATASET ", " JOB ", " EPOCH ", 1, 1, 1, 0, sha256(''))",
   "insert into job_checkpoints (job_id, epoch, step, blob_id, sha256, size_bytes, profile)"
   " values (" JOB ", " EPOCH ", 1, " BLOB ", sha256(''), 1, 'p')",
 };
 
 static const char *try_row(const char *row, const char *job, int epoch) {
-  db_sql("select set_config('t.job', '%s', false), set_config('t.epoch', '%d', false), set_config('t.dataset',"
-         " (select id from datasets where name = 'fence'), false), set_config('t.blob', (select max(id)::text from blobs), false)",
+  db_sql("select set_config('t.job', '%s', false), set_config('t.epoch', '%d', false), "
+         "set_config('t.dataset',"
+         " (select id from datasets where name = 'fence'), false), set_config('t.blob', (select "
+         "max(id)::text from blobs), false)",
          job, epoch);
   return db_sql_state("%s", row);
 }
@@ -144,7 +181,8 @@ static const char *try_row(const char *row, const char *job, int epoch) {
 static void every_table_a_job_writes_is_fenced(void) {
   struct store *store = db_test_open("law");
   char id[STORE_ID_MAX];
-  db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, '{-1}', '{1}')");
+  db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, "
+         "'{-1}', '{1}')");
   for (size_t i = 0; i < sizeof FENCED_ROWS / sizeof *FENCED_ROWS; i++) {
     db_sql("insert into blobs (size_bytes, sha256) values (1, sha256(''))");
     snprintf(id, sizeof id, "%s", job_in("label", "running"));
@@ -162,7 +200,8 @@ static void a_hold_lost_before_the_commit_is_refused_at_the_commit(void) {
   struct store *store = db_test_open("law");
   struct store_reaped reaped;
   struct px_err err;
-  db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, '{-1}', '{1}')"
+  db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, "
+         "'{-1}', '{1}')"
          " on conflict do nothing");
   for (size_t i = 0; i < sizeof FENCED_ROWS / sizeof *FENCED_ROWS; i++) {
     char id[STORE_ID_MAX];
@@ -180,7 +219,8 @@ static void a_hold_lost_before_the_commit_is_refused_at_the_commit(void) {
   store_close(store);
 }
 
-/* Whoever takes the job away waits for a commit that has begun; one that has not begun does not hold it. */
+/* Whoever takes the job away waits for a commit that has begun; one that has not begun does not
+ * hold it. */
 static void an_open_transaction_does_not_keep_a_job_from_the_reaper(void) {
   struct store *store = db_test_open("law");
   struct store_reaped reaped;
@@ -201,13 +241,20 @@ static void an_open_transaction_does_not_keep_a_job_from_the_reaper(void) {
 
 static void every_table_column_view_and_function_has_a_comment(void) {
   struct store *store = db_test_open("law");
-  CU_ASSERT_STRING_EQUAL(db_sql(
-    "select coalesce(string_agg(c.relname || coalesce('.' || a.attname, ''), ' '), '') from pg_class c"
-    " left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and c.relkind = 'r'"
-    " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')"
-    " and (obj_description(c.oid, 'pg_class') is null or (c.relkind = 'r' and col_description(c.oid, a.attnum) is null))"), "");
-  CU_ASSERT_STRING_EQUAL(db_sql("select coalesce(string_agg(proname, ' '), '') from pg_proc"
-                                " where pronamespace = 'public'::regnamespace and obj_description(oid, 'pg_proc') is null"), "");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select coalesce(string_agg(c.relname || coalesce('.' || a.attname, ''), ' '), '') from "
+           "pg_class c"
+           " left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not "
+           "a.attisdropped and c.relkind = 'r'"
+           " where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v')"
+           " and (obj_description(c.oid, 'pg_class') is null or (c.relkind = 'r' and "
+           "col_description(c.oid, a.attnum) is null))"),
+    "");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql(
+      "select coalesce(string_agg(proname, ' '), '') from pg_proc"
+      " where pronamespace = 'public'::regnamespace and obj_description(oid, 'pg_proc') is null"),
+    "");
   store_close(store);
 }
 
@@ -249,7 +296,8 @@ static void several_may_migrate_at_once(void) {
   /* An empty schema of its own, so that there is something to do. */
   db_sql("drop schema if exists race cascade; create schema race");
   char url[512];
-  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Drace", db_test_url(), strchr(db_test_url(), '?') ? '&' : '?');
+  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Drace", db_test_url(),
+           strchr(db_test_url(), '?') ? '&' : '?');
   pid_t child[4];
   fflush(stdout);
   for (int i = 0; i < 4; i++)
@@ -267,14 +315,16 @@ static void several_may_migrate_at_once(void) {
     CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) < 100);
     applied += WEXITSTATUS(status);
   }
-  CU_ASSERT_EQUAL(applied, (int)strtol(db_sql("select count(*) from race.schema_migrations"), NULL, 10));
+  CU_ASSERT_EQUAL(applied,
+                  (int)strtol(db_sql("select count(*) from race.schema_migrations"), NULL, 10));
   db_sql("drop schema race cascade");
 }
 
 static void a_database_without_schema_says_what_to_do(void) {
   db_sql("drop schema if exists bare cascade; create schema bare");
   char url[512];
-  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Dbare", db_test_url(), strchr(db_test_url(), '?') ? '&' : '?');
+  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Dbare", db_test_url(),
+           strchr(db_test_url(), '?') ? '&' : '?');
   struct store *store;
   struct px_err err;
   CU_OK(store_open(url, "bare", &store, &err), err);
@@ -283,11 +333,14 @@ static void a_database_without_schema_says_what_to_do(void) {
   store_close(store);
 }
 
-CU_MAIN("store_law", T(only_legal_transitions_pass), T(a_pipeline_never_runs_and_resolves_from_blocked),
-        T(terminal_jobs_never_change), T(the_epoch_grows_by_one_with_a_claim_and_only_then),
+CU_MAIN("store_law", T(only_legal_transitions_pass),
+        T(a_pipeline_never_runs_and_resolves_from_blocked), T(terminal_jobs_never_change),
+        T(the_epoch_grows_by_one_with_a_claim_and_only_then),
         T(checks_tie_lease_and_end_to_the_state), T(every_transition_is_recorded_in_order),
-        T(every_table_a_job_writes_is_fenced), T(a_hold_lost_before_the_commit_is_refused_at_the_commit),
-        T(an_open_transaction_does_not_keep_a_job_from_the_reaper), T(every_table_column_view_and_function_has_a_comment),
+        T(every_table_a_job_writes_is_fenced),
+        T(a_hold_lost_before_the_commit_is_refused_at_the_commit),
+        T(an_open_transaction_does_not_keep_a_job_from_the_reaper),
+        T(every_table_column_view_and_function_has_a_comment),
         T(migrating_again_does_nothing_and_a_changed_file_is_refused),
-        T(a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not), T(several_may_migrate_at_once),
-        T(a_database_without_schema_says_what_to_do))
+        T(a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not),
+        T(several_may_migrate_at_once), T(a_database_without_schema_says_what_to_do))

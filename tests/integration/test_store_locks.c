@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two at the same rows: whom a claim waits for (nobody), and whom the reaper takes a job from. */
 #include <libpq-fe.h>
 #include <pthread.h>
@@ -21,8 +22,15 @@ static PGconn *begin(const char *sql, const char *job) {
   return other;
 }
 
-/* A call in a thread of its own; the other transaction goes on once this has come back, or waits for it. */
-struct call { struct store *store; struct store_job *job; struct store_reaped reaped; enum px_status status; bool waited; };
+/* A call in a thread of its own; the other transaction goes on once this has come back, or waits
+ * for it. */
+struct call {
+  struct store *store;
+  struct store_job *job;
+  struct store_reaped reaped;
+  enum px_status status;
+  bool waited;
+};
 
 static void *claim(void *arg) {
   struct call *c = arg;
@@ -43,7 +51,8 @@ static void call_beside(struct call *c, void *(*fn)(void *), PGconn *other) {
   pthread_t thread;
   CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, fn, c), 0);
   while (pthread_tryjoin_np(thread, NULL) != 0)
-    if (!c->waited && strcmp(db_sql("select count(*) from pg_stat_activity where application_name = 'locks' and wait_event_type = 'Lock'"),
+    if (!c->waited && strcmp(db_sql("select count(*) from pg_stat_activity where application_name "
+                                    "= 'locks' and wait_event_type = 'Lock'"),
                              "0") != 0) {
       c->waited = true;
       PQclear(PQexec(other, "commit"));
@@ -87,12 +96,16 @@ static void a_heartbeat_that_is_on_its_way_saves_its_job_from_the_reaper(void) {
   db_submit(c.store, "report", NULL, id);
   db_claim(c.store, "report");
   db_sql("update jobs set lease_expires_at = clock_timestamp() - interval '1 s'");
-  call_beside(&c, reap, begin("update jobs set lease_expires_at = clock_timestamp() + interval '1 min' where id = $1", id));
+  call_beside(
+    &c, reap,
+    begin("update jobs set lease_expires_at = clock_timestamp() + interval '1 min' where id = $1",
+          id));
   CU_ASSERT_EQUAL(c.status, PX_OK);
   CU_ASSERT_EQUAL(c.reaped.returned, 0);
   CU_ASSERT_STRING_EQUAL(db_sql("select state || lost_leases from jobs"), "running0");
   store_close(c.store);
 }
 
-CU_MAIN("store_locks", T(a_claim_passes_by_a_job_that_is_being_changed), T(a_reference_to_a_job_does_not_keep_it_from_being_claimed),
+CU_MAIN("store_locks", T(a_claim_passes_by_a_job_that_is_being_changed),
+        T(a_reference_to_a_job_does_not_keep_it_from_being_claimed),
         T(a_heartbeat_that_is_on_its_way_saves_its_job_from_the_reaper))

@@ -1,4 +1,6 @@
-/* Idempotency keys: what a request did and its answer are there together or not at all, and never twice. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Idempotency keys: what a request did and its answer are there together or not at all, and never
+ * twice. */
 #include <pthread.h>
 #include <string.h>
 
@@ -10,7 +12,9 @@
 #include "lib/store/store.h"
 #include "tests/support/db.h"
 
-static const struct px_spaces SPACES = { .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
+static const struct px_spaces SPACES = {
+  .obs_dim = 2, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 }
+};
 
 static struct store *fresh(const char *name) {
   struct store *store = db_test_open(name);
@@ -24,7 +28,9 @@ static struct store_once key(const char *text, uint8_t request) {
   return once;
 }
 
-static struct store_answer nothing(void) { return (struct store_answer){ 0, PX_BUF(1 << 16), PX_BUF(1 << 16) }; }
+static struct store_answer nothing(void) {
+  return (struct store_answer){ 0, PX_BUF(1 << 16), PX_BUF(1 << 16) };
+}
 
 static void drop(struct store_answer *answer) {
   px_buf_free(&answer->head);
@@ -32,7 +38,12 @@ static void drop(struct store_answer *answer) {
 }
 
 /* A request that makes a dataset and answers with its id. */
-struct making { struct store *store; const char *name; enum px_status then; int runs; };
+struct making {
+  struct store *store;
+  const char *name;
+  enum px_status then;
+  int runs;
+};
 static enum px_status make(void *ctx, struct store_answer *answer, struct px_err *err) {
   struct making *m = ctx;
   char id[STORE_ID_MAX];
@@ -44,8 +55,8 @@ static enum px_status make(void *ctx, struct store_answer *answer, struct px_err
   return status ? status : m->then;
 }
 
-static enum px_status carry_out(struct store *store, const struct store_once *once, struct making *m,
-                                struct store_answer *answer, bool *found) {
+static enum px_status carry_out(struct store *store, const struct store_once *once,
+                                struct making *m, struct store_answer *answer, bool *found) {
   struct px_err err;
   enum px_status status = store_idempotency_begin(store, once, answer, found, &err);
   if (status || *found) return status;
@@ -95,7 +106,9 @@ static void what_fails_leaves_nothing_and_may_be_tried_again(void) {
   struct store_answer answer = nothing();
   bool found;
   CU_ASSERT_EQUAL(carry_out(store, &once, &m, &answer, &found), PX_E_BAD_FIELD);
-  CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from datasets) + (select count(*) from idempotency_keys)"), "0");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select (select count(*) from datasets) + (select count(*) from idempotency_keys)"),
+    "0");
   m.then = PX_OK;
   CU_ASSERT_EQUAL(carry_out(store, &once, &m, &answer, &found), PX_OK);
   CU_ASSERT_FALSE(found);
@@ -115,7 +128,8 @@ static void one_at_a_time(void) {
   CU_ASSERT_EQUAL(carry_out(other, &once, &m, &answer, &found), PX_E_KEY_IN_USE);
   store_close(store); /* as when its server is killed */
   enum px_status status = PX_E_KEY_IN_USE;
-  for (int i = 0; i < 1000 && status == PX_E_KEY_IN_USE; i++) status = carry_out(other, &once, &m, &answer, &found);
+  for (int i = 0; i < 1000 && status == PX_E_KEY_IN_USE; i++)
+    status = carry_out(other, &once, &m, &answer, &found);
   CU_ASSERT_EQUAL(status, PX_OK);
   drop(&answer);
   store_close(other);
@@ -130,10 +144,12 @@ static void who_lost_the_lock_cannot_do_it_twice(void) {
   struct px_err err;
   bool found;
   CU_OK(store_idempotency_begin(store, &once, &answer, &found, &err), err);
-  db_sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'px cut me'");
+  db_sql("select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = "
+         "'px cut me'");
   CU_ASSERT_EQUAL(carry_out(other, &once, &second, &later, &found), PX_OK);
   CU_OK(store_ping(store, &err), err); /* it learns of the cut, and connects again */
-  CU_ASSERT_EQUAL(store_idempotency_run(store, &once, make, &first, &answer, &err), PX_E_KEY_IN_USE);
+  CU_ASSERT_EQUAL(store_idempotency_run(store, &once, make, &first, &answer, &err),
+                  PX_E_KEY_IN_USE);
   store_idempotency_end(store, &once);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(name, ',') from datasets"), "b");
   CU_ASSERT_EQUAL(carry_out(store, &once, &first, &answer, &found), PX_OK);
@@ -146,7 +162,12 @@ static void who_lost_the_lock_cannot_do_it_twice(void) {
 }
 
 /* Two transactions that lock each other's rows: one of them is undone and runs again, whole. */
-struct crossing { struct store *store; const char *ids[2]; pthread_barrier_t *gate; int runs; };
+struct crossing {
+  struct store *store;
+  const char *ids[2];
+  pthread_barrier_t *gate;
+  int runs;
+};
 static enum px_status cross(void *ctx, struct store_answer *answer, struct px_err *err) {
   struct crossing *c = ctx;
   answer->status = 200;
@@ -181,7 +202,8 @@ static void a_deadlock_runs_it_all_again(void) {
   CU_ASSERT_EQUAL(ours + (enum px_status)(uintptr_t)theirs, PX_E_CONFLICT);
   CU_ASSERT(one.runs + two.runs >= 3); /* it may run into the other again before that goes on */
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from idempotency_keys"), "1");
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events where to_state = 'cancelled'"), "2");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events where to_state = 'cancelled'"),
+                         "2");
   pthread_barrier_destroy(&gate);
   store_close(store);
   store_close(other);
@@ -199,7 +221,8 @@ static void keys_are_kept_for_a_day(void) {
     m.name = once.key;
     CU_ASSERT_EQUAL(carry_out(store, &once, &m, &answer, &found), PX_OK);
   }
-  db_sql("update idempotency_keys set created_at = created_at - interval '24 hours 1 second' where key = 'old'");
+  db_sql("update idempotency_keys set created_at = created_at - interval '24 hours 1 second' where "
+         "key = 'old'");
   CU_OK(store_job_janitor(store, &removed, &err), err);
   CU_ASSERT_EQUAL(removed, 1);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(key, ',') from idempotency_keys"), "new");
@@ -208,5 +231,6 @@ static void keys_are_kept_for_a_day(void) {
 }
 
 CU_MAIN("once", T(a_repeat_gets_the_first_answer_and_does_nothing), T(a_key_belongs_to_one_request),
-        T(what_fails_leaves_nothing_and_may_be_tried_again), T(one_at_a_time), T(who_lost_the_lock_cannot_do_it_twice),
-        T(a_deadlock_runs_it_all_again), T(keys_are_kept_for_a_day))
+        T(what_fails_leaves_nothing_and_may_be_tried_again), T(one_at_a_time),
+        T(who_lost_the_lock_cannot_do_it_twice), T(a_deadlock_runs_it_all_again),
+        T(keys_are_kept_for_a_day))

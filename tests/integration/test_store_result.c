@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What jobs leave: models, label sets, artifacts: visible if and only if their job succeeded. */
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,14 @@ static char dataset[STORE_ID_MAX];
 static struct store *fresh(void) {
   struct store *store = db_test_open("results");
   db_sql("truncate datasets, jobs, blobs cascade");
-  snprintf(dataset, sizeof dataset, "%s", db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high, segments_n)"
-                                                 " values ('d', 1, 1, '{-1}', '{1}', 2) returning id"));
-  db_sql("with b as (insert into blobs (size_bytes, sha256) select 1, sha256('') from generate_series(0, 1) returning id)"
+  snprintf(dataset, sizeof dataset, "%s",
+           db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high, segments_n)"
+                  " values ('d', 1, 1, '{-1}', '{1}', 2) returning id"));
+  db_sql("with b as (insert into blobs (size_bytes, sha256) select 1, sha256('') from "
+         "generate_series(0, 1) returning id)"
          " insert into segments select '%s', n - 1, id, sha256(''), n - 1, 1, 10 * n, 0, 1"
-         " from (select id, row_number() over (order by id) as n from b) as x", dataset);
+         " from (select id, row_number() over (order by id) as n from b) as x",
+         dataset);
   return store;
 }
 
@@ -43,10 +47,16 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   db_submit(store, "train_idm", NULL, job);
   const struct store_lease hold = db_claim(store, "train_idm");
   /* Its dataset does not exist: neither the model nor the end of the job. */
-  CU_ASSERT_EQUAL(store_model_publish(store, &hold, "ds_none", "idm", "squashed", "weights", 7, "{}", &err), PX_E_NOT_FOUND);
+  CU_ASSERT_EQUAL(store_model_publish(store, &hold, "ds_none", "idm", "squashed", "weights", 7,
+                                      "{}", &err),
+                  PX_E_NOT_FOUND);
   CU_ASSERT_STRING_EQUAL(db_state(job), "running");
-  CU_OK(store_model_publish(store, &hold, dataset, "idm", "squashed", "weights", 7, "{\"mse\": 0.5}", &err), err);
-  CU_OK(store_model_publish(store, &hold, dataset, "idm", "squashed", "weights", 7, "{\"mse\": 0.5}", &err), err);
+  CU_OK(store_model_publish(store, &hold, dataset, "idm", "squashed", "weights", 7,
+                            "{\"mse\": 0.5}", &err),
+        err);
+  CU_OK(store_model_publish(store, &hold, dataset, "idm", "squashed", "weights", 7,
+                            "{\"mse\": 0.5}", &err),
+        err);
   CU_ASSERT_STRING_EQUAL(db_state(job), "succeeded");
   store_result_id("mdl", job, id);
   CU_ASSERT_STRING_EQUAL(id + 4, job + 4);
@@ -56,9 +66,11 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   CU_ASSERT_TRUE(contains(&text, "weights"));
   CU_OK(store_model_document(store, id, &text, &err), err);
   CU_ASSERT_TRUE(contains(&text, "\"metrics\": {\"mse\": 0.5}"));
-  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "idm", &text, &err), err);
+  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "idm", &text, &err),
+        err);
   CU_ASSERT_TRUE(contains(&text, id));
-  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "policy", &text, &err), err);
+  CU_OK(store_model_list(store, &(struct store_page){ dataset, NULL, 10 }, "policy", &text, &err),
+        err);
   CU_ASSERT_FALSE(contains(&text, id));
   CU_ASSERT_EQUAL(store_model_read(store, "mdl_none", &text, &err), PX_E_NOT_FOUND);
   store_close(store);
@@ -71,10 +83,14 @@ static void figures_beyond_64_bits_come_back(void) {
   char job[STORE_ID_MAX];
   db_submit(store, "report", NULL, job);
   const struct store_lease hold = db_claim(store, "report");
-  CU_OK(store_job_succeed(store, &hold, "{\"a\": 1e20, \"b\": -9.3e18, \"c\": 1.7e308, \"d\": 9223372036854775807}", &err), err);
+  CU_OK(store_job_succeed(
+          store, &hold, "{\"a\": 1e20, \"b\": -9.3e18, \"c\": 1.7e308, \"d\": 9223372036854775807}",
+          &err),
+        err);
   struct px_buf text = PX_BUF(1 << 16);
   CU_OK(store_job_result(store, job, &text, &err), err);
-  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "100000000000000000000")); /* which json_loadb refuses */
+  /* which json_loadb refuses */
+  CU_ASSERT_PTR_NOT_NULL(strstr(text.data, "100000000000000000000"));
   json_t *result = px_json_parse(text.data, text.len, 0, NULL);
   CU_ASSERT_EQUAL(json_real_value(json_object_get(result, "a")), 1e20);
   CU_ASSERT_EQUAL(json_real_value(json_object_get(result, "b")), -9.3e18);
@@ -110,7 +126,9 @@ static void artifacts_appear_with_the_end_of_their_job(void) {
 }
 
 /* A label job that waits for n shards. */
-struct label { char job[STORE_ID_MAX], shard[2][STORE_ID_MAX]; };
+struct label {
+  char job[STORE_ID_MAX], shard[2][STORE_ID_MAX];
+};
 static struct label submit_label(struct store *store, int shards) {
   struct label l;
   const char *needs[3] = { NULL };
@@ -121,17 +139,25 @@ static struct label submit_label(struct store *store, int shards) {
   db_submit(store, "label", needs, l.job);
   return l;
 }
-static void stage_under(struct store *store, const struct store_lease *hold, const struct label *l, uint32_t seq, const char *text,
-                        uint64_t steps_n, const char *profile) {
+static void stage_under(struct store *store, const struct store_lease *hold, const struct label *l,
+                        uint32_t seq, const char *text, uint64_t steps_n, const char *profile) {
   struct px_err err;
-  const struct store_label_segment segment = { .label_job = l->job, .seq = seq, .bytes = text, .n = strlen(text), .steps_n = steps_n, .known_n = 9 * (seq + 1),
-                                               .score_sum = 4.5 * (seq + 1), .profile = profile };
+  const struct store_label_segment segment = { .label_job = l->job,
+                                               .seq = seq,
+                                               .bytes = text,
+                                               .n = strlen(text),
+                                               .steps_n = steps_n,
+                                               .known_n = 9 * (seq + 1),
+                                               .score_sum = 4.5 * (seq + 1),
+                                               .profile = profile };
   CU_OK(store_label_stage(store, hold, &segment, &err), err);
 }
-static void stage(struct store *store, const struct store_lease *hold, const struct label *l, uint32_t seq, const char *text) {
+static void stage(struct store *store, const struct store_lease *hold, const struct label *l,
+                  uint32_t seq, const char *text) {
   stage_under(store, hold, l, seq, text, 10 * (seq + 1), "here");
 }
-static enum px_status collect(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status collect(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                              struct px_err *err) {
   (void)err;
   CU_ASSERT_EQUAL(px_buf_fmt(ctx, "%u:", seq), PX_OK);
   return px_buf_put(ctx, bytes, n);
@@ -155,8 +181,10 @@ static void labels_are_published_whole_and_become_current(void) {
   CU_OK(store_label_publish(store, &hold, dataset, 2, "{\"r2\": 0.9}", &err), err);
   CU_OK(store_label_publish(store, &hold, dataset, 2, "{\"r2\": 0.9}", &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id from datasets"), set);
-  CU_ASSERT_STRING_EQUAL(db_sql("select segments_n || ' ' || steps_n || ' ' || known_n || ' ' || mean_score from label_sets"),
-                         "2 30 27 0.5");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql(
+      "select segments_n || ' ' || steps_n || ' ' || known_n || ' ' || mean_score from label_sets"),
+    "2 30 27 0.5");
   uint8_t digests[64], all[32];
   char hex[65];
   px_digest_sha256("zero", 4, digests);
@@ -193,9 +221,12 @@ static void a_missing_or_misfitting_segment_stops_the_publication(void) {
   const struct store_lease hold = db_claim(store, "label");
   CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "segment 1 "));
-  CU_ASSERT_STRING_EQUAL(db_sql("select (select count(*) from label_sets) || coalesce(label_set_id, '') from datasets"), "0");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select (select count(*) from label_sets) || coalesce(label_set_id, '') from datasets"),
+    "0");
   CU_ASSERT_STRING_EQUAL(db_state(l.job), "running");
-  CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err); /* the first alone is a snapshot too */
+  /* the first alone is a snapshot too */
+  CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from label_segments"), "1");
   store_close(store);
 }
@@ -212,9 +243,11 @@ static void rows_of_dead_epochs_are_never_published(void) {
   stage(store, &shard, &l, 0, "live");
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
   const struct store_lease hold = db_claim(store, "label");
-  CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT); /* 1 is there, but dead */
+  /* 1 is there, but dead */
+  CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT);
   CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(seq || ' ' || epoch, ',') from label_segments"), "0 2");
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(seq || ' ' || epoch, ',') from label_segments"),
+                         "0 2");
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blob_chunks"), "1");
   char set[STORE_ID_MAX];
   store_result_id("ls", l.job, set);
@@ -242,7 +275,8 @@ static void a_shard_takes_over_what_its_earlier_attempts_staged_alike(void) {
   CU_OK(store_job_give_back(store, &shard, &err), err);
   shard = db_claim(store, "label_shard");
   uint8_t staged[2] = { 0 };
-  CU_ASSERT_EQUAL(store_label_adopt(store, &first, l.job, "here", 0, 2, staged, &err), PX_OK); /* nothing is older than it */
+  /* nothing is older than it */
+  CU_ASSERT_EQUAL(store_label_adopt(store, &first, l.job, "here", 0, 2, staged, &err), PX_OK);
   CU_ASSERT_TRUE(!staged[0] && !staged[1]);
   struct store_lease ahead = shard;
   ahead.epoch++;
@@ -267,7 +301,8 @@ static void labels_of_a_shard_that_is_not_the_jobs_own_do_not_count(void) {
   struct store *store = fresh();
   struct px_err err;
   const struct label l = submit_label(store, 1), stranger = submit_label(store, 1);
-  const struct store_lease own = db_claim(store, "label_shard"), other = db_claim(store, "label_shard");
+  const struct store_lease own = db_claim(store, "label_shard"),
+                           other = db_claim(store, "label_shard");
   CU_ASSERT_STRING_EQUAL(other.job, stranger.shard[0]);
   stage(store, &other, &l, 0, "foreign");
   CU_OK(store_job_succeed(store, &own, "{}", &err), err);
@@ -278,31 +313,39 @@ static void labels_of_a_shard_that_is_not_the_jobs_own_do_not_count(void) {
   store_close(store);
 }
 
-/* A blob alone need not be on disk, for what makes it reachable comes later; what is reachable must be. */
+/* A blob alone need not be on disk, for what makes it reachable comes later; what is reachable must
+ * be. */
 static void what_makes_bytes_reachable_waits_for_the_disk(void) {
   struct store *store = fresh();
   struct px_err err;
   char url[512];
-  snprintf(url, sizeof url, "%s%coptions=-csynchronous_commit%%3Don", db_test_url(), strchr(db_test_url(), '?') ? '&' : '?');
+  snprintf(url, sizeof url, "%s%coptions=-csynchronous_commit%%3Don", db_test_url(),
+           strchr(db_test_url(), '?') ? '&' : '?');
   store_close(store);
   CU_OK(store_open(url, "results", &store, &err), err);
   db_sql("create table if not exists commits (what text, sync text)");
   db_sql("create or replace function note_commit() returns trigger language plpgsql as $$"
-         " begin insert into commits values (tg_table_name, current_setting('synchronous_commit')); return null; end $$");
+         " begin insert into commits values (tg_table_name, "
+         "current_setting('synchronous_commit')); return null; end $$");
   static const char *const TABLES[] = { "label_segments", "job_checkpoints", "blobs" };
   for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++)
-    db_sql("create constraint trigger note_commit after insert on %s deferrable initially deferred for each row"
-           " execute function note_commit()", TABLES[i]);
+    db_sql("create constraint trigger note_commit after insert on %s deferrable initially deferred "
+           "for each row"
+           " execute function note_commit()",
+           TABLES[i]);
   struct store_blob blob;
   CU_OK(store_blob_put(store, "{}", 2, NULL, &blob, &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits"), "blobs off");
+  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits"),
+                         "blobs off");
   const struct label l = submit_label(store, 1);
   const struct store_lease shard = db_claim(store, "label_shard");
   stage(store, &shard, &l, 0, "zero");
   CU_OK(store_checkpoint_keep(store, &shard, 1, "here", "state", 5, &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(what || ' ' || sync, ', ') from commits where what <> 'blobs'"),
-                         "label_segments on, job_checkpoints on");
-  for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++) db_sql("drop trigger note_commit on %s", TABLES[i]);
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select string_agg(what || ' ' || sync, ', ') from commits where what <> 'blobs'"),
+    "label_segments on, job_checkpoints on");
+  for (size_t i = 0; i < sizeof TABLES / sizeof *TABLES; i++)
+    db_sql("drop trigger note_commit on %s", TABLES[i]);
   db_sql("drop table commits; drop function note_commit()");
   store_close(store);
 }
@@ -354,9 +397,13 @@ static void a_newer_label_set_takes_over_and_the_older_stays_readable(void) {
   store_close(store);
 }
 
-CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together), T(figures_beyond_64_bits_come_back), T(artifacts_appear_with_the_end_of_their_job),
-        T(labels_are_published_whole_and_become_current), T(a_missing_or_misfitting_segment_stops_the_publication),
-        T(rows_of_dead_epochs_are_never_published), T(labels_of_a_shard_that_is_not_the_jobs_own_do_not_count),
+CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together),
+        T(figures_beyond_64_bits_come_back), T(artifacts_appear_with_the_end_of_their_job),
+        T(labels_are_published_whole_and_become_current),
+        T(a_missing_or_misfitting_segment_stops_the_publication),
+        T(rows_of_dead_epochs_are_never_published),
+        T(labels_of_a_shard_that_is_not_the_jobs_own_do_not_count),
         T(a_shard_takes_over_what_its_earlier_attempts_staged_alike),
-        T(what_makes_bytes_reachable_waits_for_the_disk), T(the_janitor_drops_staged_labels_that_can_never_count),
+        T(what_makes_bytes_reachable_waits_for_the_disk),
+        T(the_janitor_drops_staged_labels_that_can_never_count),
         T(a_newer_label_set_takes_over_and_the_older_stays_readable))

@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Real workers on a real database: a whole pipeline, and what happens when they
  * are killed, stopped, drained or told to cancel. */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,9 +20,13 @@
 #include "lib/store/store.h"
 #include "tests/support/workers.h"
 
-#define QUICK_IDM "\"idm\": {\"members\": 2, \"steps\": 400, \"validate_every\": 50, \"hidden\": 32, \"layers\": 1, \"batch\": 64}"
+#define QUICK_IDM \
+  "\"idm\": {\"members\": 2, \"steps\": 400, \"validate_every\": 50, \"hidden\": 32, \"layers\": " \
+  "1, \"batch\": 64}"
 #define QUICK "\"mask\": {\"protocol\": \"coupled\", \"p\": 30, \"q\": 60}, " QUICK_IDM
-#define POLICY "\"assess\": {\"updates\": 60, \"hidden\": 16}, \"policies\": [{\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
+#define POLICY \
+  "\"assess\": {\"updates\": 60, \"hidden\": 16}, \"policies\": [{\"algo\": \"td3bc\", " \
+  "\"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
 /* Long enough to be in the middle of whatever a test does to it. */
 #define LONG_POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64}}"
 
@@ -72,23 +77,31 @@ static void pipeline_goes_from_trajectories_to_report(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "pipeline", 60, 0, 1));
-  workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK ", " POLICY ", \"baselines\": [\"labelled_only\", \"oracle\"]}", id);
+  workers_submit(store, dataset, FLOW_PIPELINE,
+                 "{" QUICK ", " POLICY ", \"baselines\": [\"labelled_only\", \"oracle\"]}", id);
   const pid_t one = workers_start(NULL), two = workers_start(NULL);
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
   CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
   CU_ASSERT_EQUAL(workers_end(two, SIGTERM), 0);
   json_t *report = workers_result(store, id);
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(report, "label"), "basis")), "hidden");
+  CU_ASSERT_STRING_EQUAL(json_string_value(
+                           json_object_get(json_object_get(report, "label"), "basis")),
+                         "hidden");
   CU_ASSERT(number_at(report, "label", "r2", NULL) > 0.8);
   const json_t *yardsticks = json_object_get(json_object_get(report, "label"), "yardsticks");
   const double share = number_at(report, "label", "bias_share", NULL);
   CU_ASSERT(share >= 0 && share <= 1);
-  CU_ASSERT(isfinite(number_at(report, "label", "outside", "lean")) && isfinite(number_at(report, "label", "lean", NULL)));
+  CU_ASSERT(isfinite(number_at(report, "label", "outside", "lean")) &&
+            isfinite(number_at(report, "label", "lean", NULL)));
   CU_ASSERT(number_at(report, "label", "mse", NULL) < number_at(yardsticks, "mean", "mse", NULL));
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "runs")), 3);
   json_decref(report);
-  CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id is not null from datasets where id = '%s'", dataset), "t");
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where parent_id = '%s' and attempt <> 1", id), "0");
+  CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id is not null from datasets where id = '%s'",
+                                dataset),
+                         "t");
+  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs where parent_id = '%s' and attempt <> 1",
+                                id),
+                         "0");
 }
 
 static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) {
@@ -96,10 +109,15 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 6000, \"hidden\": 64}]}", id);
+                 "{" QUICK ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
+                 "\"updates\": 6000, \"hidden\": 64}]}",
+                 id);
   pid_t one = workers_start(NULL);
-  workers_await("t", 30, "select count(*) > 0 from jobs where parent_id = '%s' and kind = 'train_policy' and step > 0"
-                " and state = 'running'", id);
+  workers_await(
+    "t", 30,
+    "select count(*) > 0 from jobs where parent_id = '%s' and kind = 'train_policy' and step > 0"
+    " and state = 'running'",
+    id);
   CU_ASSERT_EQUAL(workers_end(one, SIGKILL), -SIGKILL);
   const double killed = px_clock_s();
   one = workers_start(NULL);
@@ -107,8 +125,12 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
   /* Lease 1.5 s, reaper 0.2 s, and a second. */
   CU_ASSERT(px_clock_s() - killed < 2.7);
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from job_events e join jobs j on j.id = e.job_id where j.parent_id = '%s'"
-                                " and e.reason = 'worker_lost' and e.to_state = 'ready'", id), "1");
+  CU_ASSERT_STRING_EQUAL(
+    db_sql(
+      "select count(*) from job_events e join jobs j on j.id = e.job_id where j.parent_id = '%s'"
+      " and e.reason = 'worker_lost' and e.to_state = 'ready'",
+      id),
+    "1");
   workers_end(one, SIGTERM);
 }
 
@@ -116,7 +138,8 @@ static void stopped_worker_wakes_up_fenced(void) {
   char id[STORE_ID_MAX];
   const pid_t one = training("stopped", NULL, id);
   const pid_t two = lose_to_another(one, id);
-  workers_await("0", 10, "select count(*) from pg_stat_activity where application_name = 'px %s 1'", id);
+  workers_await("0", 10, "select count(*) from pg_stat_activity where application_name = 'px %s 1'",
+                id);
   /* The newer attempt goes on. */
   CU_ASSERT_STRING_EQUAL(db_sql("select state || epoch from jobs where id = '%s'", id), "running2");
   cancel(id);
@@ -145,7 +168,9 @@ static void drained_worker_gives_its_job_back_unspent(void) {
   char id[STORE_ID_MAX];
   const pid_t one = training("drained", (const char *const[]){ "--drain-ms=300", NULL }, id);
   CU_ASSERT_EQUAL(workers_end(one, SIGTERM), 0);
-  CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt || lost_leases from jobs where id = '%s'", id), "ready00");
+  CU_ASSERT_STRING_EQUAL(db_sql("select state || attempt || lost_leases from jobs where id = '%s'",
+                                id),
+                         "ready00");
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from workers where pid = %d", (int)one), "0");
   cancel(id);
 }
@@ -165,33 +190,47 @@ static void crashed_child_is_reported_at_once_and_tried_again(void) {
   char id[STORE_ID_MAX];
   const pid_t one = training("crashed", LONG_LEASE, id);
   kill(workers_child(one), SIGSEGV);
-  workers_await("child_crashed", 1, "select reason from job_events where job_id = '%s' and to_state = 'ready'"
-                " and reason is not null", id);
-  workers_await("t", 10, "select state = 'running' and epoch = 2 and lost_leases = 0 from jobs where id = '%s'", id);
+  workers_await("child_crashed", 1,
+                "select reason from job_events where job_id = '%s' and to_state = 'ready'"
+                " and reason is not null",
+                id);
+  workers_await(
+    "t", 10, "select state = 'running' and epoch = 2 and lost_leases = 0 from jobs where id = '%s'",
+    id);
   cancel(id);
   workers_end(one, SIGTERM);
 }
 
 static void child_without_progress_is_stopped_and_its_job_tried_again(void) {
   char id[STORE_ID_MAX];
-  const pid_t one = training("hanging", (const char *const[]){ "--stall-ms=1000", "--lease-ms=600000", NULL }, id);
+  const pid_t one =
+    training("hanging", (const char *const[]){ "--stall-ms=1000", "--lease-ms=600000", NULL }, id);
   /* Heartbeats go on meanwhile: only its silence tells. */
   kill(workers_child(one), SIGSTOP);
-  workers_await("timeout", 30, "select reason from job_events where job_id = '%s' and to_state = 'ready' and reason is not null", id);
-  workers_await("t", 20, "select state = 'running' and epoch > 1 and lost_leases = 0 from jobs where id = '%s'", id);
+  workers_await("timeout", 30,
+                "select reason from job_events where job_id = '%s' and to_state = 'ready' and "
+                "reason is not null",
+                id);
+  workers_await(
+    "t", 20, "select state = 'running' and epoch > 1 and lost_leases = 0 from jobs where id = '%s'",
+    id);
   cancel(id);
   workers_end(one, SIGTERM);
 }
 
-/* A wake-up may be lost (Redis was restarted, say): the database is asked anyhow, from time to time. */
+/* A wake-up may be lost (Redis was restarted, say): the database is asked anyhow, from time to
+ * time. */
 static void a_job_that_woke_nobody_is_found(void) {
   open_store();
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "unheard", 10, 0, 1));
   const pid_t one = workers_start((const char *const[]){ "--reap-ms=600000", NULL });
   /* It has asked once and sleeps. */
-  workers_await("1", 20, "select count(*) from pg_stat_activity where application_name like '%%:%d:%%' and state = 'idle'"
-                " and query like '%%skip locked%%' and query like '%%kind = any%%'", (int)one);
+  workers_await("1", 20,
+                "select count(*) from pg_stat_activity where application_name like '%%:%d:%%' and "
+                "state = 'idle'"
+                " and query like '%%skip locked%%' and query like '%%kind = any%%'",
+                (int)one);
   workers_submit(store, dataset, FLOW_EXPORT, "{\"format\": \"jsonl\"}", id);
   workers_await("succeeded", 30, "select state from jobs where id = '%s'", id);
   workers_end(one, SIGTERM);
@@ -199,16 +238,20 @@ static void a_job_that_woke_nobody_is_found(void) {
 
 static void bad_input_is_never_retried_and_names_its_place(void) {
   open_store();
-  char dataset[STORE_ID_MAX], train[STORE_ID_MAX], evaluate[STORE_ID_MAX], model[STORE_ID_MAX], spec[128];
+  char dataset[STORE_ID_MAX], train[STORE_ID_MAX], evaluate[STORE_ID_MAX], model[STORE_ID_MAX],
+    spec[128];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "bad", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY, "{\"policy\": {\"algo\": \"bc\", \"updates\": 5}}", train);
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY,
+                 "{\"policy\": {\"algo\": \"bc\", \"updates\": 5}}", train);
   store_result_id("mdl", train, model);
   snprintf(spec, sizeof spec, "{\"model\": \"%s\", \"env\": \"hopper\"}", model);
   workers_submit(store, dataset, FLOW_EVALUATE, spec, evaluate);
   const pid_t one = workers_start(NULL);
   workers_await("failed", 20, "select state from jobs where id = '%s'", evaluate);
-  CU_ASSERT_STRING_EQUAL(db_sql("select attempt || reason from jobs where id = '%s'", evaluate), "1bad_field");
-  CU_ASSERT_PTR_NOT_NULL(strstr(db_sql("select error::text from jobs where id = '%s'", evaluate), "11 observation"));
+  CU_ASSERT_STRING_EQUAL(db_sql("select attempt || reason from jobs where id = '%s'", evaluate),
+                         "1bad_field");
+  CU_ASSERT_PTR_NOT_NULL(
+    strstr(db_sql("select error::text from jobs where id = '%s'", evaluate), "11 observation"));
   workers_end(one, SIGTERM);
 }
 
@@ -217,12 +260,18 @@ static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0, 1e30f));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK_IDM ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", \"updates\": 20000, \"hidden\": 16}]}", id);
+                 "{" QUICK_IDM ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
+                 "\"updates\": 20000, \"hidden\": 16}]}",
+                 id);
   const pid_t one = workers_start(NULL);
   workers_await("failed", 60, "select state from jobs where id = '%s'", id);
-  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where parent_id = '%s' and kind = 'train_policy'", id), "nan_loss");
-  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where id = '%s'", id), "dependency_failed");
-  CU_ASSERT_PTR_NOT_NULL(strstr(db_sql("select error::text from jobs where id = '%s'", id), "train_policy"));
+  CU_ASSERT_STRING_EQUAL(
+    db_sql("select reason from jobs where parent_id = '%s' and kind = 'train_policy'", id),
+    "nan_loss");
+  CU_ASSERT_STRING_EQUAL(db_sql("select reason from jobs where id = '%s'", id),
+                         "dependency_failed");
+  CU_ASSERT_PTR_NOT_NULL(
+    strstr(db_sql("select error::text from jobs where id = '%s'", id), "train_policy"));
   workers_end(one, SIGTERM);
 }
 
@@ -231,10 +280,13 @@ static void everything_completes_without_redis(void) {
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "no redis", 20, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE, "{" QUICK_IDM ", " POLICY "}", id);
-  const pid_t one = workers_start((const char *const[]){ "--redis-url=unix:///nowhere/redis.sock", NULL });
+  const pid_t one =
+    workers_start((const char *const[]){ "--redis-url=unix:///nowhere/redis.sock", NULL });
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", id);
   json_t *report = workers_result(store, id);
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_object_get(report, "label"), "basis")), "held_out");
+  CU_ASSERT_STRING_EQUAL(json_string_value(
+                           json_object_get(json_object_get(report, "label"), "basis")),
+                         "held_out");
   json_decref(report);
   workers_end(one, SIGTERM);
 }
@@ -272,7 +324,9 @@ static void files_of_a_killed_worker_are_removed(void) {
   const pid_t owner = fork();
   if (owner == 0) {
     struct px_scratch scratch;
-    if (px_scratch_open(home, &scratch, NULL) || write(pipe_fds[1], scratch.path, sizeof scratch.path) < 0) _exit(1);
+    if (px_scratch_open(home, &scratch, NULL) ||
+        write(pipe_fds[1], scratch.path, sizeof scratch.path) < 0)
+      _exit(1);
     for (;;) pause();
   }
   CU_ASSERT_EQUAL(read(pipe_fds[0], left, sizeof left), sizeof left);
@@ -293,10 +347,12 @@ static void files_of_a_killed_worker_are_removed(void) {
 }
 
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report),
-        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes), T(stopped_worker_wakes_up_fenced),
-        T(a_process_that_hangs_ends_when_its_job_is_lost),
+        T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes),
+        T(stopped_worker_wakes_up_fenced), T(a_process_that_hangs_ends_when_its_job_is_lost),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),
-        T(crashed_child_is_reported_at_once_and_tried_again), T(child_without_progress_is_stopped_and_its_job_tried_again),
+        T(crashed_child_is_reported_at_once_and_tried_again),
+        T(child_without_progress_is_stopped_and_its_job_tried_again),
         T(a_job_that_woke_nobody_is_found), T(bad_input_is_never_retried_and_names_its_place),
-        T(divergence_fails_with_nan_loss_and_fails_what_waits), T(everything_completes_without_redis),
-        T(exports_leave_an_artifact), T(files_of_a_killed_worker_are_removed))
+        T(divergence_fails_with_nan_loss_and_fails_what_waits),
+        T(everything_completes_without_redis), T(exports_leave_an_artifact),
+        T(files_of_a_killed_worker_are_removed))

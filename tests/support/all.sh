@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs test tiers, each a make target, all of them even when one fails, and closes with the sum of all.
 # Usage: tests/support/all.sh TARGET...
 set -u

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counting the allocations made by our own code. A test program includes this
  * once and reads `allocations` before and after what must not allocate; beyond
@@ -27,9 +28,7 @@ static int refused(const void *caller) {
   allocations += (uint64_t)ours;
   return ours && allocations > allocations_allowed;
 }
-void *malloc(size_t n) {
-  return refused(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
-}
+void *malloc(size_t n) { return refused(__builtin_return_address(0)) ? NULL : __libc_malloc(n); }
 void *calloc(size_t n, size_t size) {
   return refused(__builtin_return_address(0)) ? NULL : __libc_calloc(n, size);
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks answers recorded by tests/support/server.sh against the API's description.
 
 Usage: answers.py OPENAPI FOLDER   FOLDER holds N.request (method, path, status), N.head and N.body

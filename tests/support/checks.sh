@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shell functions that tests share, their checks and their end: sourced by server.sh, service.sh and
 # tests/fault/lib/hosts.sh, not run. Needs $work, a folder that is removed at the end.
 #   ok WHAT COMMAND...     one check: a line for it, and what the command said if it failed

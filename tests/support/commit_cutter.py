@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A relay in front of PostgreSQL that cuts connections at COMMIT.
 
 Usage: commit_cutter.py LISTEN_SOCKET SERVER_SOCKET CONTROL_FILE

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many clients at once, for tests of a crowded server.
 
 Usage: crowd.py PORT TOKEN COMMAND...     prints one line per finding; the status is 1 if the deed could not be done

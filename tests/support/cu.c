@@ -1,10 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A table of tests run by CUnit: see cu.h. */
 #include "tests/support/cu.h"
 #include "tests/support/helpers.h"
 
 #include <stdlib.h>
 #include <string.h>
-
 
 int cu_patience(void) {
   const char *given = getenv("PX_PATIENCE");
@@ -13,7 +13,8 @@ int cu_patience(void) {
 }
 
 int cu_run(const char *suite, const struct cu_test *tests, size_t n, int argc, char **argv) {
-  const int helper = helpers_main(argc, argv); /* a test that reads uploads starts itself again */
+  /* a test that reads uploads starts itself again */
+  const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   if (CU_initialize_registry() != CUE_SUCCESS) return 2;
   CU_pSuite s = CU_add_suite(suite, NULL, NULL);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The database of one test program: see db.h. */
 #include "tests/support/db.h"
 
@@ -53,7 +54,8 @@ const char *db_sql(const char *sql, ...) {
   PGresult *result = run(sql, args);
   va_end(args);
   const ExecStatusType type = PQresultStatus(result);
-  if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK) printf("\n  %s: %s", sql, PQresultErrorMessage(result));
+  if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK)
+    printf("\n  %s: %s", sql, PQresultErrorMessage(result));
   CU_ASSERT_FATAL(type == PGRES_TUPLES_OK || type == PGRES_COMMAND_OK);
   snprintf(value, sizeof value, "%s", PQntuples(result) ? PQgetvalue(result, 0, 0) : "");
   PQclear(result);
@@ -72,12 +74,15 @@ const char *db_sql_state(const char *sql, ...) {
   return state;
 }
 
-void db_submit(struct store *store, const char *kind, const char *const *needs, char id[STORE_ID_MAX]) {
+void db_submit(struct store *store, const char *kind, const char *const *needs,
+               char id[STORE_ID_MAX]) {
   struct px_err err;
   size_t n = 0;
   while (needs && needs[n]) n++;
   store_job_new_id(id);
-  const struct store_job_draft draft = { .id = id, .kind = kind, .name = kind, .spec_json = "{}", .needs = needs, .needs_n = n };
+  const struct store_job_draft draft = {
+    .id = id, .kind = kind, .name = kind, .spec_json = "{}", .needs = needs, .needs_n = n
+  };
   CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
 }
 
@@ -91,4 +96,6 @@ struct store_lease db_claim(struct store *store, const char *kind) {
   return hold;
 }
 
-const char *db_state(const char *id) { return db_sql("select state from jobs where id = '%s'", id); }
+const char *db_state(const char *id) {
+  return db_sql("select state from jobs where id = '%s'", id);
+}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the tests of the store share: this program's database, brought to head
  * once, raw SQL beside the store, and jobs with little typing.
@@ -24,7 +25,8 @@ const char *db_sql(const char *sql, ...) PX_PRINTF(1, 2);
 const char *db_sql_state(const char *sql, ...) PX_PRINTF(1, 2);
 
 /* A ready job, or one that waits for `needs` (NULL-terminated; may be NULL); id gets its id. */
-void db_submit(struct store *store, const char *kind, const char *const *needs, char id[STORE_ID_MAX]);
+void db_submit(struct store *store, const char *kind, const char *const *needs,
+               char id[STORE_ID_MAX]);
 /* Claims this very job, whatever its place in the queue; ends the test when that is impossible. */
 struct store_lease db_claim(struct store *store, const char *kind);
 /* Its state column. */

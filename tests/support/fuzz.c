@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A small mutation fuzzer: see fuzz.h. */
 #include "tests/support/fuzz.h"
 
@@ -12,27 +13,33 @@
 
 #include "lib/base/rng.h"
 
-static struct { const uint8_t *bytes; size_t n; } current; /* for the handler of a crash */
+static struct {
+  const uint8_t *bytes;
+  size_t n;
+} current; /* for the handler of a crash */
 
 /* Only calls that are safe in a signal handler. */
 static void keep_finding(void) {
   const int fd = open("fuzz-crash", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd < 0) return;
-  if (write(fd, current.bytes, current.n) < 0) { /* nothing more can be done */ }
+  if (write(fd, current.bytes, current.n) < 0) { /* nothing more can be done */
+  }
   close(fd);
 }
 
 static void on_crash(int sig) {
   static const char TEXT[] = "fuzz: crashed; the input is in ./fuzz-crash\n";
   keep_finding();
-  if (write(2, TEXT, sizeof TEXT - 1) < 0) { /* nothing more can be done */ }
+  if (write(2, TEXT, sizeof TEXT - 1) < 0) { /* nothing more can be done */
+  }
   signal(sig, SIG_DFL);
   raise(sig);
 }
 
 void fuzz_broken(const char *condition, const char *file, int line) {
   keep_finding();
-  fprintf(stderr, "%s:%d: does not hold: %s; the input is in ./fuzz-crash\n", file, line, condition);
+  fprintf(stderr, "%s:%d: does not hold: %s; the input is in ./fuzz-crash\n", file, line,
+          condition);
   _exit(1);
 }
 
@@ -40,11 +47,16 @@ static size_t below(struct px_rng *rng, size_t n) { return px_rng_below(rng, (ui
 
 /* One change in place. Lengths and numbers in text are what parsers trust. */
 static size_t mutate(struct px_rng *rng, uint8_t *x, size_t n) {
-  static const uint64_t EDGES[] = { 0, 1, 2, 127, 128, 255, 256, 65535, 65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
+  static const uint64_t EDGES[] = { 0,     1,     2,         127,        128,       255,       256,
+                                    65535, 65536, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX };
   const size_t at = n ? below(rng, n) : 0;
   switch (px_rng_below(rng, 8)) {
-    case 0: if (n) x[at] ^= (uint8_t)(1u << px_rng_below(rng, 8)); break;
-    case 1: if (n) x[at] = (uint8_t)px_rng_u32(rng); break;
+    case 0:
+      if (n) x[at] ^= (uint8_t)(1u << px_rng_below(rng, 8));
+      break;
+    case 1:
+      if (n) x[at] = (uint8_t)px_rng_u32(rng);
+      break;
     case 2: { /* an edge value of 1 to 8 bytes */
       const uint64_t edge = EDGES[below(rng, sizeof EDGES / sizeof *EDGES)];
       const size_t width = (size_t)1 << px_rng_below(rng, 4);
@@ -79,7 +91,8 @@ static size_t mutate(struct px_rng *rng, uint8_t *x, size_t n) {
 
 /* Pages for the input, and one behind them that may not be touched. */
 static uint8_t *guarded(void) {
-  const size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (FUZZ_BYTES_MAX + page - 1) / page * page;
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE),
+               room = (FUZZ_BYTES_MAX + page - 1) / page * page;
   uint8_t *p = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED || mprotect(p + room, page, PROT_NONE) != 0) {
     perror("fuzz: mmap");
@@ -105,8 +118,8 @@ static int replay(char **files, int files_n, void (*one)(const uint8_t *, size_t
   return 0;
 }
 
-int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n), const struct fuzz_seed *seeds,
-             size_t seeds_n, uint64_t runs) {
+int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n),
+             const struct fuzz_seed *seeds, size_t seeds_n, uint64_t runs) {
   static uint8_t work[FUZZ_BYTES_MAX];
   static const int SIGNALS[] = { SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGILL };
   uint8_t *end = guarded();
@@ -120,11 +133,13 @@ int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n),
   if (i < argc) return replay(argv + i, argc - i, one, end);
   for (uint64_t run = 0; run < runs; run++) {
     struct px_rng rng = px_rng_at(seed, px_rng_stream("fuzz", run), 0);
-    const struct fuzz_seed *from = &seeds[run < seeds_n ? run : px_rng_below(&rng, (uint32_t)seeds_n)];
+    const struct fuzz_seed *from =
+      &seeds[run < seeds_n ? run : px_rng_below(&rng, (uint32_t)seeds_n)];
     size_t n = from->n;
     memcpy(work, from->bytes, n);
     /* The seeds themselves first. */
-    for (uint32_t changes = run < seeds_n ? 0 : 1 + px_rng_below(&rng, 4); changes > 0; changes--) n = mutate(&rng, work, n);
+    for (uint32_t changes = run < seeds_n ? 0 : 1 + px_rng_below(&rng, 4); changes > 0; changes--)
+      n = mutate(&rng, work, n);
     current.n = n;
     current.bytes = memcpy(end - n, work, n);
     one(current.bytes, n);

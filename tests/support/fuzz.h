@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small mutation fuzzer: every tests/fuzz/fuzz_*.c is a program around one
  * function that takes bytes and must neither crash nor break its invariants.
@@ -22,10 +23,13 @@ enum { FUZZ_BYTES_MAX = 64 * 1024, FUZZ_SEEDS_MAX = 32 };
 #define FUZZ_HOLDS(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
 _Noreturn void fuzz_broken(const char *condition, const char *file, int line);
 
-struct fuzz_seed { const void *bytes; size_t n; }; /* n <= FUZZ_BYTES_MAX */
+struct fuzz_seed {
+  const void *bytes;
+  size_t n;
+}; /* n <= FUZZ_BYTES_MAX */
 
 /* `runs` is the number of mutations without arguments. Returns the exit status. */
-int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n), const struct fuzz_seed *seeds,
-             size_t seeds_n, uint64_t runs);
+int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n),
+             const struct fuzz_seed *seeds, size_t seeds_n, uint64_t runs);
 
 #endif

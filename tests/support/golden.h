@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Golden vectors: float64 tensors written by tests/golden/gen_*.py, whose
  * header says generator, command and versions. The tests run from the
@@ -9,7 +10,10 @@
 #include <stddef.h>
 
 struct px_safetensors;
-struct golden { struct px_safetensors *st; void *bytes; };
+struct golden {
+  struct px_safetensors *st;
+  void *bytes;
+};
 
 /* Opens tests/golden/data/NAME.safetensors; a CUnit fatal failure if it cannot. */
 void golden_open(struct golden *g, const char *name);

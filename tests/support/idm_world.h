@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small world for tests of inverse dynamics models: s' = s + B a, actions in
  * [-2, 2]; trajectory i has i % 3 + 8 steps, and of every third the state after
@@ -19,8 +20,8 @@ void world_free(struct px_dataset *ds);
 /* The fast profile with 2 x 32 units, batch 64, a validation every 10 steps, seed 5. */
 struct idm_spec world_spec(uint32_t members, uint32_t steps);
 /* A CUnit fatal failure if it cannot be trained. */
-struct idm_model *world_trained(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                struct idm_metrics *metrics);
+struct idm_model *world_trained(const struct px_dataset *ds, const struct idm_spec *spec,
+                                uint32_t member, struct idm_metrics *metrics);
 /* The model's file. */
 struct px_buf world_saved(const struct idm_model *model);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of jobs: see jobs.h. */
 #include "tests/support/jobs.h"
 
@@ -35,7 +36,8 @@ void jobs_fail(struct store *store, struct store_lease hold, enum px_status code
 }
 
 void jobs_expire(const char *id) {
-  db_sql("update jobs set lease_expires_at = clock_timestamp() - interval '1 s' where id = '%s'", id);
+  db_sql("update jobs set lease_expires_at = clock_timestamp() - interval '1 s' where id = '%s'",
+         id);
 }
 
 struct store_reaped jobs_reap(struct store *store) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tests of jobs through the store: what their files share beside db.h. Everything
  * fails the running test on error.

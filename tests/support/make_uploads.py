@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small trajectory files, good and bad, for the tests of uploads. Usage: make_uploads.py FOLDER
 
 Every good file holds the same 12 trajectories: 3 observation dims, 2 action dims, trajectory i has 5 + i steps.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bytes as they are, for tests of how requests are read.
 
 Usage: raw_http.py PORT TOKEN     prints "ok NAME" or "FAIL NAME: why" for each case; the status is 1 if one failed

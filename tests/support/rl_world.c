@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A small world: see rl_world.h. */
 #include "tests/support/rl_world.h"
 
@@ -23,11 +24,15 @@ void rl_world_open(struct rl_world *w) {
   ds->rewards = px_mem_calloc(ds->steps_n, sizeof(float));
   ds->step_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
   ds->obs_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
-  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1), ds->has_final = px_mem_calloc(TRAJ_N, 1);
-  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_mem_calloc(ds->steps_n, A * sizeof(float)),
-                            .source = px_mem_calloc(ds->steps_n, 1), .score = px_mem_calloc(ds->steps_n, sizeof(float)),
-                            .verified = px_mem_calloc(ds->steps_n, 1) };
-  for (uint32_t i = 0; i <= TRAJ_N; i++) ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
+  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1),
+  ds->has_final = px_mem_calloc(TRAJ_N, 1);
+  w->u = (struct px_actions_merged){ .ds = ds,
+                                     .actions = px_mem_calloc(ds->steps_n, A * sizeof(float)),
+                                     .source = px_mem_calloc(ds->steps_n, 1),
+                                     .score = px_mem_calloc(ds->steps_n, sizeof(float)),
+                                     .verified = px_mem_calloc(ds->steps_n, 1) };
+  for (uint32_t i = 0; i <= TRAJ_N; i++)
+    ds->step_start[i] = i * STEPS, ds->obs_start[i] = i * (STEPS + 1);
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
   px_rng_normal(&rng, ds->observations, ds->obs_n * O);
@@ -62,6 +67,7 @@ struct rl_spec rl_world_spec(const char *algo, uint64_t updates) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults(algo, &spec, &err), err);
-  rl_world_set(&spec, "hidden", 32), rl_world_set(&spec, "batch", 32), rl_world_set(&spec, "updates", (double)updates);
+  rl_world_set(&spec, "hidden", 32), rl_world_set(&spec, "batch", 32),
+    rl_world_set(&spec, "updates", (double)updates);
   return spec;
 }

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs test programs and scripts, some at a time, and sums them up.
 # Usage: tests/support/run.sh PROGRAM...
 #   PX_TEST_JOBS=N      so many at a time (default: one more than there are cores, since many of them wait; at most 4)

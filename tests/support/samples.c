@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A small dataset in HDF5: see samples.h. */
 #include "tests/support/samples.h"
 
@@ -28,12 +29,13 @@ void samples_no_next(hid_t f) {
   uploads_floats(f, "actions", 5, 1, samples_act);
 }
 
-enum px_status samples_read(void (*fill)(hid_t), const struct px_read_options *options, struct trajs *list,
-                            struct px_read_report *report, struct px_err *err) {
+enum px_status samples_read(void (*fill)(hid_t), const struct px_read_options *options,
+                            struct trajs *list, struct px_read_report *report, struct px_err *err) {
   return uploads_read(uploads_hdf5(fill), PX_FORMAT_HDF5, options, list, report, err);
 }
 
-bool samples_refused(void (*fill)(hid_t), enum px_status status, const char *place, const char *words) {
+bool samples_refused(void (*fill)(hid_t), enum px_status status, const char *place,
+                     const char *words) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   return uploads_refused(uploads_hdf5(fill), PX_FORMAT_HDF5, &spaces, NULL, status, place, words);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A small dataset in HDF5, five steps of 2 numbers and 1 action: an episode that
  * terminates at step 1, one that times out at step 3, and one left open. Shared
@@ -18,9 +19,10 @@ void samples_no_next(hid_t f); /* with actions */
 /* Group episode_<i> of Minari, its observations counted up from `first`. */
 void samples_minari_episode(hid_t f, int i, float first, int steps);
 
-enum px_status samples_read(void (*fill)(hid_t), const struct px_read_options *options, struct trajs *list,
-                            struct px_read_report *report, struct px_err *err);
+enum px_status samples_read(void (*fill)(hid_t), const struct px_read_options *options,
+                            struct trajs *list, struct px_read_report *report, struct px_err *err);
 /* Whether it is refused with this status at this place, in these words. */
-bool samples_refused(void (*fill)(hid_t), enum px_status status, const char *place, const char *words);
+bool samples_refused(void (*fill)(hid_t), enum px_status status, const char *place,
+                     const char *words);
 
 #endif

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Shell functions for tests that talk to a real server with curl: sourced, not run.
 # Needs PROXACT_DB_URL and PROXACT_REDIS_URL (tests/support/stack.sh). Gives $url, $token, $work, and:
 #   api METHOD PATH [curl's options]   fills $status, $work/body and $work/head; keeps every answer for check_answers

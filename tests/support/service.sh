@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by tests/e2e/*.sh: a whole service of the test's own (private stack, server, workers), removed at its end.
 # shellcheck shell=bash disable=SC2034
 #   service_start [WORKERS]   sets PROXACT_URL, PROXACT_TOKEN, PROXACT_VAR, $work (a folder for the test)

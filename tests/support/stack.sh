@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs a command inside a private PostgreSQL and Redis of its own, thrown away afterwards.
 # Usage: tests/support/stack.sh COMMAND...
 # The command sees PROXACT_DB_URL (an empty database) and PROXACT_REDIS_URL; tests/support/run.sh, run in here,

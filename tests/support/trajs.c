@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Trajectories for tests: see trajs.h. */
 #include "tests/support/trajs.h"
 
@@ -15,7 +16,9 @@ static void *need(void *p) {
   return p;
 }
 
-static void *copy_of(const void *bytes, size_t n) { return bytes ? memcpy(need(malloc(n ? n : 1)), bytes, n) : NULL; }
+static void *copy_of(const void *bytes, size_t n) {
+  return bytes ? memcpy(need(malloc(n ? n : 1)), bytes, n) : NULL;
+}
 
 struct px_spaces trajs_spaces(uint32_t obs_dim, uint32_t act_dim) {
   struct px_spaces spaces = { .obs_dim = obs_dim, .act_dim = act_dim };
@@ -46,7 +49,9 @@ static enum px_status collect(void *ctx, const struct px_traj *traj, struct px_e
   return PX_OK;
 }
 
-struct px_traj_sink trajs_sink(struct trajs *list) { return (struct px_traj_sink){ list, collect }; }
+struct px_traj_sink trajs_sink(struct trajs *list) {
+  return (struct px_traj_sink){ list, collect };
+}
 
 static void release(const void *p) { free((void *)(uintptr_t)p); }
 
@@ -64,8 +69,12 @@ void trajs_free(struct trajs *list) {
 
 void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uint64_t seed) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("trajs", 0), 0);
-  const uint32_t o = list->spaces.obs_dim, a = list->spaces.act_dim, classes = list->spaces.act_count, end = px_rng_below(&rng, 3);
-  struct px_traj t = { .steps = steps, .terminated = end == 0, .truncated = end != 0, .has_final = px_rng_below(&rng, 2) };
+  const uint32_t o = list->spaces.obs_dim, a = list->spaces.act_dim,
+                 classes = list->spaces.act_count, end = px_rng_below(&rng, 3);
+  struct px_traj t = { .steps = steps,
+                       .terminated = end == 0,
+                       .truncated = end != 0,
+                       .has_final = px_rng_below(&rng, 2) };
   float *observations = need(malloc((steps + 1ul) * o * sizeof(float)));
   float *actions = need(malloc((size_t)steps * a * sizeof(float)));
   float *rewards = need(malloc(steps * sizeof(float)));
@@ -75,9 +84,10 @@ void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uin
   for (uint32_t s = 0; s < steps; s++) {
     labelled[s] = (uint8_t)px_rng_below(&rng, 2);
     for (uint32_t j = 0; j < a; j++)
-      actions[s * a + j] = classes ? (float)px_rng_below(&rng, classes)
-                                   : list->spaces.act_low[j] +
-                                       (list->spaces.act_high[j] - list->spaces.act_low[j]) * px_rng_float(&rng);
+      actions[s * a + j] =
+        classes ? (float)px_rng_below(&rng, classes)
+                : list->spaces.act_low[j] +
+                    (list->spaces.act_high[j] - list->spaces.act_low[j]) * px_rng_float(&rng);
   }
   t.observations = observations;
   t.rewards = rewards;
@@ -100,19 +110,25 @@ void trajs_fill(struct trajs *list, uint32_t n, uint32_t longest, uint64_t seed)
   }
 }
 
-static bool labelled_at(const struct px_traj *t, uint32_t s) { return t->actions && (!t->labelled || t->labelled[s]); }
+static bool labelled_at(const struct px_traj *t, uint32_t s) {
+  return t->actions && (!t->labelled || t->labelled[s]);
+}
 
-static const char *one_differs(const struct px_traj *x, const struct px_traj *y, const struct px_spaces *spaces) {
+static const char *one_differs(const struct px_traj *x, const struct px_traj *y,
+                               const struct px_spaces *spaces) {
   if (x->steps != y->steps) return "steps";
   if (x->has_final != y->has_final) return "has_final";
   if (x->terminated != y->terminated || x->truncated != y->truncated) return "the end";
-  if (memcmp(x->observations, y->observations, (x->steps + (size_t)x->has_final) * spaces->obs_dim * sizeof(float)) != 0)
+  if (memcmp(x->observations, y->observations,
+             (x->steps + (size_t)x->has_final) * spaces->obs_dim * sizeof(float)) != 0)
     return "observations";
   if (memcmp(x->rewards, y->rewards, x->steps * sizeof(float)) != 0) return "rewards";
   for (uint32_t s = 0; s < x->steps; s++) {
     const size_t at = (size_t)s * spaces->act_dim;
     if (labelled_at(x, s) != labelled_at(y, s)) return "labelled";
-    if (labelled_at(x, s) && memcmp(x->actions + at, y->actions + at, spaces->act_dim * sizeof(float)) != 0) return "actions";
+    if (labelled_at(x, s) &&
+        memcmp(x->actions + at, y->actions + at, spaces->act_dim * sizeof(float)) != 0)
+      return "actions";
   }
   return "";
 }
@@ -144,10 +160,12 @@ static enum px_status keep(void *ctx, const struct px_segment *segment, struct p
 enum px_status segments_pack(struct segments *out, const struct trajs *list) {
   struct px_err err = { 0 };
   out->spaces = list->spaces;
-  struct px_segment_builder *builder = need(px_segment_builder_new(&list->spaces, (struct px_segment_sink){ out, keep }));
+  struct px_segment_builder *builder =
+    need(px_segment_builder_new(&list->spaces, (struct px_segment_sink){ out, keep }));
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
   enum px_status status = PX_OK;
-  for (size_t i = 0; i < list->n && !status; i++) status = sink.put(sink.ctx, &list->items[i], &err);
+  for (size_t i = 0; i < list->n && !status; i++)
+    status = sink.put(sink.ctx, &list->items[i], &err);
   if (!status) status = px_segment_builder_end(builder, &err);
   px_segment_builder_free(builder);
   if (status) printf("\n  packing: %s\n", err.message);
@@ -159,8 +177,8 @@ enum px_status segments_unpack(const struct segments *segments, struct trajs *ou
   out->spaces = segments->spaces;
   for (size_t i = 0; i < segments->n; i++) {
     struct px_segment_view view;
-    const enum px_status status =
-      px_segment_open(segments->items[i].bytes, segments->items[i].size, &segments->spaces, &view, &err);
+    const enum px_status status = px_segment_open(segments->items[i].bytes, segments->items[i].size,
+                                                  &segments->spaces, &view, &err);
     if (status) {
       printf("\n  opening: %s\n", err.message);
       return status;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trajectories for tests: made up from a seed, collected from a reader, and
  * compared; and segments collected from a builder. Everything returned is owned
@@ -26,18 +27,21 @@ struct px_traj_sink trajs_sink(struct trajs *list);
 void trajs_free(struct trajs *list);
 
 enum trajs_labels { TRAJS_NONE, TRAJS_ALL, TRAJS_PART };
-/* Adds one of `steps` steps; how it ends and whether its final state is known follow from the seed. */
+/* Adds one of `steps` steps; how it ends and whether its final state is known follow from the
+ * seed. */
 void trajs_add(struct trajs *list, uint32_t steps, enum trajs_labels labels, uint64_t seed);
 /* n trajectories of 1 to `longest` steps, of all three kinds. */
 void trajs_fill(struct trajs *list, uint32_t n, uint32_t longest, uint64_t seed);
 
-/* "" if equal bit for bit (labels compared by meaning, actions where labelled); else what differs. */
+/* "" if equal bit for bit (labels compared by meaning, actions where labelled); else what
+ * differs. */
 const char *trajs_differ(const struct trajs *a, const struct trajs *b);
 
 struct sealed {
   char *bytes;
   size_t size;
-  struct px_segment info;       /* rows, moments and digest are copies owned here; bytes as above */
+  /* rows, moments and digest are copies owned here; bytes as above */
+  struct px_segment info;
 };
 struct segments {
   struct px_spaces spaces;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Upload files for tests: see uploads.h. */
 #include "tests/support/uploads.h"
 
@@ -64,8 +65,11 @@ int uploads_zip(const struct uploads_member *members, size_t n) {
   must(zip);
   for (size_t i = 0; i < n; i++) {
     zip_source_t *source = zip_source_buffer(zip, members[i].bytes, members[i].n, 0);
-    const zip_int64_t index = source ? zip_file_add(zip, members[i].name, source, ZIP_FL_ENC_UTF_8) : -1;
-    must(index >= 0 && !zip_set_file_compression(zip, (zip_uint64_t)index, members[i].deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE, 0));
+    const zip_int64_t index =
+      source ? zip_file_add(zip, members[i].name, source, ZIP_FL_ENC_UTF_8) : -1;
+    must(index >= 0 &&
+         !zip_set_file_compression(zip, (zip_uint64_t)index,
+                                   members[i].deflate ? ZIP_CM_DEFLATE : ZIP_CM_STORE, 0));
   }
   must(!zip_close(zip));
   return open_and_unlink(name);
@@ -80,12 +84,13 @@ char *uploads_contents(int fd, size_t *n) {
   return bytes;
 }
 
-void uploads_put(hid_t at, const char *name, hid_t file_type, hid_t memory_type, hsize_t rows, hsize_t cols, const void *data,
-                 hid_t plist) {
+void uploads_put(hid_t at, const char *name, hid_t file_type, hid_t memory_type, hsize_t rows,
+                 hsize_t cols, const void *data, hid_t plist) {
   const hsize_t dims[2] = { rows, cols };
   const hid_t space = H5Screate_simple(cols ? 2 : 1, dims, NULL);
   const hid_t dataset = H5Dcreate2(at, name, file_type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
-  must(dataset >= 0 && (!data || H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0));
+  must(dataset >= 0 &&
+       (!data || H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0));
   H5Dclose(dataset);
   H5Sclose(space);
 }
@@ -108,7 +113,8 @@ void uploads_group(hid_t at, const char *name) {
   H5Gclose(group);
 }
 
-enum px_status uploads_read(int fd, enum px_read_format format, const struct px_read_options *options, struct trajs *out,
+enum px_status uploads_read(int fd, enum px_read_format format,
+                            const struct px_read_options *options, struct trajs *out,
                             struct px_read_report *report, struct px_err *err) {
   const struct px_traj_sink sink = trajs_sink(out);
   struct px_read_report unused;
@@ -118,8 +124,9 @@ enum px_status uploads_read(int fd, enum px_read_format format, const struct px_
   return status;
 }
 
-bool uploads_refused(int fd, enum px_read_format format, const struct px_spaces *spaces, const struct px_read_options *options,
-                     enum px_status status, const char *place, const char *words) {
+bool uploads_refused(int fd, enum px_read_format format, const struct px_spaces *spaces,
+                     const struct px_read_options *options, enum px_status status,
+                     const char *place, const char *words) {
   struct trajs list = { .spaces = *spaces };
   struct px_err err = { 0 };
   const enum px_status got = uploads_read(fd, format, options, &list, NULL, &err);
@@ -127,7 +134,7 @@ bool uploads_refused(int fd, enum px_read_format format, const struct px_spaces 
   if (got == status && strstr(err.pointer, place) && strstr(err.message, words) &&
       !strncmp(err.message, "upload.bin: ", 12))
     return true;
-  printf("\n  expected %s at '%s': %s\n  got      %s at '%s': %s\n", px_status_slug(status), place, words,
-         px_status_slug(got), err.pointer, got ? err.message : "");
+  printf("\n  expected %s at '%s': %s\n  got      %s at '%s': %s\n", px_status_slug(status), place,
+         words, px_status_slug(got), err.pointer, got ? err.message : "");
   return false;
 }

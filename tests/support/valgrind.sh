@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs test programs under valgrind, one after another: an error of memory or a definite leak fails. The status is 1 then.
 # Usage: tests/support/valgrind.sh PROGRAM...
 failed=0

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Real worker processes for tests: see workers.h. */
 #include "tests/support/workers.h"
 
@@ -27,7 +28,15 @@
 #include "lib/store/store.h"
 #include "worker/env/env.h"
 
-enum { ARGS_MAX = 24, WORKERS_MAX = 64, O = 5, A = 2, STEPS = WORKERS_STEPS, HOPPER_O = 11, HOPPER_A = 3 };
+enum {
+  ARGS_MAX = 24,
+  WORKERS_MAX = 64,
+  O = 5,
+  A = 2,
+  STEPS = WORKERS_STEPS,
+  HOPPER_O = 11,
+  HOPPER_A = 3
+};
 
 /* build/tests/integration/test_x -> build/proxact-worker */
 static const char *worker_path(void) {
@@ -60,7 +69,8 @@ void workers_end_all(void) {
 pid_t workers_start(const char *const *options) {
   static bool cleaned;
   if (!cleaned) cleaned = atexit(workers_end_all) == 0;
-  char *argv[ARGS_MAX] = { (char *)worker_path(), "--lease-ms=1500", "--heartbeat-ms=300", "--reap-ms=200", "--poll-ms=100" };
+  char *argv[ARGS_MAX] = { (char *)worker_path(), "--lease-ms=1500", "--heartbeat-ms=300",
+                           "--reap-ms=200", "--poll-ms=100" };
   int n = 5;
   for (; options && *options && n < ARGS_MAX - 1; options++) argv[n++] = (char *)*options;
   posix_spawn_file_actions_t actions;
@@ -69,7 +79,8 @@ pid_t workers_start(const char *const *options) {
   char log[512];
   snprintf(log, sizeof log, "%s/log/test-workers.log", var ? var : "/tmp");
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log, O_WRONLY | O_CREAT | O_APPEND,
+                                   0600);
   pid_t pid = 0;
   CU_ASSERT_EQUAL_FATAL(posix_spawn(&pid, argv[0], &actions, NULL, argv, environ), 0);
   posix_spawn_file_actions_destroy(&actions);
@@ -95,7 +106,10 @@ pid_t workers_child(pid_t worker) {
   return any ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
-struct made { struct store *store; struct store_append *append; };
+struct made {
+  struct store *store;
+  struct store_append *append;
+};
 
 static enum px_status put_segment(void *ctx, const struct px_segment *segment, struct px_err *err) {
   const struct made *m = ctx;
@@ -103,13 +117,15 @@ static enum px_status put_segment(void *ctx, const struct px_segment *segment, s
 }
 
 /* State i moves by a linear map of the action and a little noise. */
-static void make_trajectory(int n, bool flipped, float reward_scale, float *obs, float *act, float *rewards) {
+static void make_trajectory(int n, bool flipped, float reward_scale, float *obs, float *act,
+                            float *rewards) {
   struct px_rng rng = px_rng_at(7, px_rng_stream("trajectory", (uint64_t)n), 0);
   for (int i = 0; i < O; i++) obs[i] = px_rng_float(&rng);
   for (int t = 0; t < STEPS; t++) {
     for (int j = 0; j < A; j++) act[t * A + j] = 1.8f * px_rng_float(&rng) - 0.9f;
     for (int i = 0; i < O; i++)
-      obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.3f * act[t * A + i % A] * (float)(1 + i) + 0.01f * px_rng_float(&rng);
+      obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.3f * act[t * A + i % A] * (float)(1 + i) +
+                             0.01f * px_rng_float(&rng);
     rewards[t] = reward_scale * ((float)n * 0.01f + 0.1f * px_rng_float(&rng));
     for (int j = 0; j < A && flipped; j++) act[t * A + j] *= -0.5f;
   }
@@ -121,7 +137,8 @@ static void make_discrete(bool flipped, float *obs, float *act) {
   for (int t = 0; t < STEPS; t++) act[t] = (act[t * A] > 0) != flipped ? 1 : 0;
 }
 
-/* An episode of hopper under random actions, which soon falls; its length. `flipped`: the actions have the wrong sign. */
+/* An episode of hopper under random actions, which soon falls; its length. `flipped`: the actions
+ * have the wrong sign. */
 static int make_hopper(int n, bool flipped, float *obs, float *act, float *rewards) {
   struct px_rng rng = px_rng_at(7, px_rng_stream("hopper", (uint64_t)n), 0);
   struct px_env *env = NULL;
@@ -141,25 +158,38 @@ static int make_hopper(int n, bool flipped, float *obs, float *act, float *rewar
   return t;
 }
 
-const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale) {
-  const struct workers_world world = { .trajectories = trajectories, .flip = flip, .reward_scale = reward_scale };
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip,
+                            float reward_scale) {
+  const struct workers_world world = { .trajectories = trajectories,
+                                       .flip = flip,
+                                       .reward_scale = reward_scale };
   return workers_dataset_of(store, name, &world);
 }
 
-const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world) {
+const char *workers_dataset_of(struct store *store, const char *name,
+                               const struct workers_world *world) {
   static char id[STORE_ID_MAX];
   static uint8_t labelled[STEPS];
   static float obs[(STEPS + 1) * HOPPER_O], act[STEPS * HOPPER_A], rewards[STEPS];
   struct px_spaces *spaces = calloc(1, sizeof *spaces);
   struct px_err err;
   CU_ASSERT_PTR_NOT_NULL_FATAL(spaces);
-  *spaces = (struct px_spaces){ .obs_dim = O, .act_dim = A, .act_low = { -1, -1 }, .act_high = { 1, 1 } };
+  *spaces =
+    (struct px_spaces){ .obs_dim = O, .act_dim = A, .act_low = { -1, -1 }, .act_high = { 1, 1 } };
   if (world->discrete) spaces->obs_dim = O - 1, px_spaces_set_discrete(spaces, 2);
-  if (world->hopper) spaces->obs_dim = HOPPER_O, spaces->act_dim = HOPPER_A, spaces->act_low[2] = -1, spaces->act_high[2] = 1;
-  CU_OK(store_dataset_create(store, name, spaces, world->discrete ? "cartpole" : world->hopper ? "hopper" : NULL, id, &err), err);
+  if (world->hopper)
+    spaces->obs_dim = HOPPER_O, spaces->act_dim = HOPPER_A, spaces->act_low[2] = -1,
+    spaces->act_high[2] = 1;
+  CU_OK(store_dataset_create(store, name, spaces,
+                             world->discrete ? "cartpole"
+                             : world->hopper ? "hopper"
+                                             : NULL,
+                             id, &err),
+        err);
   struct made m = { .store = store };
   CU_OK(store_append_begin(id, spaces->obs_dim, &m.append, &err), err);
-  struct px_segment_builder *builder = px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
+  struct px_segment_builder *builder =
+    px_segment_builder_new(spaces, (struct px_segment_sink){ &m, put_segment });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
   for (int n = 0; n < world->trajectories; n++) {
     const bool flipped = world->flip && (world->hopper || n >= world->trajectories / 2);
@@ -171,10 +201,15 @@ const char *workers_dataset_of(struct store *store, const char *name, const stru
     for (int t = 0; t < steps; t++) {
       labelled[t] = !world->known || world->known(n, t);
       any |= labelled[t];
-      for (uint32_t j = 0; j < spaces->act_dim && !labelled[t]; j++) act[t * (int)spaces->act_dim + (int)j] = 0;
+      for (uint32_t j = 0; j < spaces->act_dim && !labelled[t]; j++)
+        act[t * (int)spaces->act_dim + (int)j] = 0;
     }
-    const struct px_traj traj = { .steps = (uint32_t)steps, .observations = obs, .actions = any ? act : NULL, .rewards = rewards,
-                                  .labelled = any && world->known ? labelled : NULL, .truncated = true,
+    const struct px_traj traj = { .steps = (uint32_t)steps,
+                                  .observations = obs,
+                                  .actions = any ? act : NULL,
+                                  .rewards = rewards,
+                                  .labelled = any && world->known ? labelled : NULL,
+                                  .truncated = true,
                                   .has_final = !world->without_final };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);
   }
@@ -186,16 +221,22 @@ const char *workers_dataset_of(struct store *store, const char *name, const stru
   return id;
 }
 
-void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]) {
+void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec,
+                    char id[STORE_ID_MAX]) {
   struct store_dataset *about = calloc(1, sizeof *about);
   struct px_err err;
   CU_OK(store_dataset_get(store, dataset, about, &err), err);
   const uint64_t known_n = about->labelled_steps_n ? about->trajectories_n : 0;
-  const struct flow_snapshot snapshot = { .segments_n = about->segments_n, .trajectories_n = about->trajectories_n,
-                                          .labelled_trajectories_n = known_n, .whole_trajectories_n = known_n, .env = about->env,
-                                          .obs_dim = about->spaces.obs_dim, .act_dim = about->spaces.act_dim,
+  const struct flow_snapshot snapshot = { .segments_n = about->segments_n,
+                                          .trajectories_n = about->trajectories_n,
+                                          .labelled_trajectories_n = known_n,
+                                          .whole_trajectories_n = known_n,
+                                          .env = about->env,
+                                          .obs_dim = about->spaces.obs_dim,
+                                          .act_dim = about->spaces.act_dim,
                                           .act_count = about->spaces.act_count,
-                                          .size = { (double)about->steps_n, (double)about->trajectories_n,
+                                          .size = { (double)about->steps_n,
+                                                    (double)about->trajectories_n,
                                                     (double)about->size_bytes, about->segments_n },
                                           .new_id = store_job_new_id };
   json_t *json = json_loads(spec, 0, NULL);
@@ -209,11 +250,17 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   for (size_t i = 0; i < plan.n; i++) {
     const struct flow_job *job = &plan.jobs[i];
     for (size_t k = 0; k < job->needs_n; k++) needs[i * plan.n + k] = job->needs[k];
-    drafts[i] = (struct store_job_draft){ .id = job->id, .kind = flow_kind_info(job->kind)->name, .name = job->name,
-                                          .spec_json = job->spec_json, .dataset_id = dataset,
-                                          .parent_id = *job->parent ? job->parent : NULL, .needs = needs + i * plan.n,
-                                          .needs_n = job->needs_n, .priority = job->priority,
-                                          .memory_bytes = job->cost.memory_bytes, .limit_s = job->cost.limit_s };
+    drafts[i] = (struct store_job_draft){ .id = job->id,
+                                          .kind = flow_kind_info(job->kind)->name,
+                                          .name = job->name,
+                                          .spec_json = job->spec_json,
+                                          .dataset_id = dataset,
+                                          .parent_id = *job->parent ? job->parent : NULL,
+                                          .needs = needs + i * plan.n,
+                                          .needs_n = job->needs_n,
+                                          .priority = job->priority,
+                                          .memory_bytes = job->cost.memory_bytes,
+                                          .limit_s = job->cost.limit_s };
   }
   CU_OK(store_jobs_submit(store, drafts, plan.n, &err), err);
   snprintf(id, STORE_ID_MAX, "%s", plan.jobs[0].id);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Real worker processes for tests, and a small dataset they can learn from.
  * Everything fails the running test on error.
@@ -23,8 +24,10 @@ pid_t workers_child(pid_t worker);
 
 /* A dataset of made-up trajectories whose actions are a smooth function of the
  * change of state, all labelled; `flip` > 0 changes the actions of those whose
- * return is in the upper half. Rewards are about 1, times reward_scale. Returns its id, in a static buffer. */
-const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip, float reward_scale);
+ * return is in the upper half. Rewards are about 1, times reward_scale. Returns its id, in a static
+ * buffer. */
+const char *workers_dataset(struct store *store, const char *name, int trajectories, int flip,
+                            float reward_scale);
 
 /* The same with more to choose. */
 struct workers_world {
@@ -33,13 +36,16 @@ struct workers_world {
   bool discrete;                        /* classes 0 and 1, and cartpole's four observations */
   bool (*known)(int trajectory, int t); /* which steps have their action; NULL: all */
   bool without_final;                   /* the last action's next state was not recorded */
-  bool hopper;                          /* episodes of hopper under random actions, of its env, instead */
+  /* episodes of hopper under random actions, of its env, instead */
+  bool hopper;
 };
-enum { WORKERS_STEPS = 40 };            /* of each trajectory */
-const char *workers_dataset_of(struct store *store, const char *name, const struct workers_world *world);
+enum { WORKERS_STEPS = 40 }; /* of each trajectory */
+const char *workers_dataset_of(struct store *store, const char *name,
+                               const struct workers_world *world);
 
 /* Plans and submits; id of the first job (the pipeline's). `spec` is JSON text. */
-void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec, char id[STORE_ID_MAX]);
+void workers_submit(struct store *store, const char *dataset, enum flow_kind kind, const char *spec,
+                    char id[STORE_ID_MAX]);
 /* The result of a job that succeeded; the caller's. */
 json_t *workers_result(struct store *store, const char *job);
 /* Waits until `sql` gives `expected`, at most `timeout_s`; fails the test otherwise. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One way of uploading with tus-js-client, as a user of it would write it.
 // Usage: node client.mjs WAY FILE [STORE]     PROXACT_URL, PROXACT_TOKEN and DATASET in the environment
 // Prints the addresses of the uploads when they are complete; ends with 1 and the error's message otherwise.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lib/base: sizes, buffers, random numbers, hashes, JSON, configuration. */
 #include <math.h>
 #include <stdio.h>
@@ -10,10 +11,10 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
-#include "lib/base/text.h"
-#include "lib/base/warn.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/base/text.h"
+#include "lib/base/warn.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
 
@@ -138,13 +139,16 @@ static void bad_options_are_named(void) {
 }
 
 static void passwords_are_refused_on_the_command_line(void) {
-  static const char *const WITH[] = { "postgresql://u:secret@h/d", "redis://:secret@h:6379/0", "host=h password=secret", "postgresql:///d?password=secret",
+  static const char *const WITH[] = { "postgresql://u:secret@h/d", "redis://:secret@h:6379/0",
+                                      "host=h password=secret", "postgresql:///d?password=secret",
                                       "postgresql://u:se/cret@h/d" };
-  static const char *const WITHOUT[] = { "postgresql://u@h:5432/d", "redis://h:6379", "unix:///run/redis.sock", "host=h user=u", "plain" };
+  static const char *const WITHOUT[] = { "postgresql://u@h:5432/d", "redis://h:6379",
+                                         "unix:///run/redis.sock", "host=h user=u", "plain" };
   for (size_t i = 0; i < 5; i++) {
     struct px_config *config = NULL;
     struct px_err err;
-    char *with[] = { "x", "--token", (char *)(uintptr_t)WITH[i] }, *without[] = { "x", "--token", (char *)(uintptr_t)WITHOUT[i] };
+    char *with[] = { "x", "--token", (char *)(uintptr_t)WITH[i] },
+         *without[] = { "x", "--token", (char *)(uintptr_t)WITHOUT[i] };
     CU_ASSERT_EQUAL(px_config_read(OPTIONS, 4, 3, with, &config, &err), PX_E_BAD_FIELD);
     CU_ASSERT_PTR_NULL(strstr(err.message, "secret"));
     CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "PROXACT_TOKEN_FILE"));
@@ -155,7 +159,8 @@ static void passwords_are_refused_on_the_command_line(void) {
 
 static void base64_is_that_of_rfc_4648(void) {
   static const char *const PLAIN[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
-  static const char *const CODED[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
+  static const char *const CODED[] = { "",         "Zg==",     "Zm8=",    "Zm9v",
+                                       "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
   for (size_t i = 0; i < 7; i++) {
     char text[16];
     uint8_t bytes[8];
@@ -165,9 +170,11 @@ static void base64_is_that_of_rfc_4648(void) {
     CU_ASSERT_TRUE(px_text_base64_decode(text, strlen(text), bytes, i, &n));
     CU_ASSERT_EQUAL(n, i);
     CU_ASSERT_EQUAL(memcmp(bytes, PLAIN[i], n), 0);
-    CU_ASSERT_TRUE(i == 0 || !px_text_base64_decode(text, strlen(text), bytes, i - 1, &n)); /* too long for the buffer */
+    /* too long for the buffer */
+    CU_ASSERT_TRUE(i == 0 || !px_text_base64_decode(text, strlen(text), bytes, i - 1, &n));
   }
-  static const char *const BAD[] = { "Zg=", "Zg", "Z===", "====", "Zg==Zg==", "Zh==", "Zm9=", "Zm 9", "Zm-_", "=Zm9" };
+  static const char *const BAD[] = { "Zg=",  "Zg",   "Z===", "====", "Zg==Zg==",
+                                     "Zh==", "Zm9=", "Zm 9", "Zm-_", "=Zm9" };
   for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
     uint8_t bytes[8];
     size_t n;
@@ -195,12 +202,16 @@ static void errors_wrap_themselves(void) {
   CU_ASSERT_EQUAL(px_status_http(PX_E_TOO_LARGE), 413);
 }
 
-/* What PostgreSQL's jsonb makes of a figure of 2^63 and more, and what must not be taken for one. */
+/* What PostgreSQL's jsonb makes of a figure of 2^63 and more, and what must not be taken for
+ * one. */
 static void whole_numbers_beyond_64_bits_are_reals(void) {
-  static const char TEXT[] = "[9223372036854775807,-9223372036854775808,9223372036854775808,-9223372036854775809,"
-                             "100000000000000000000,-1000000000000000000000000000000,1e20,1.00000000000000000000,"
-                             "1.5e-00000000000000000007,\"100000000000000000000 \\\" 100000000000000000000\"]";
-  static const double REALS[] = { 9223372036854775808.0, -9223372036854775808.0, 1e20, -1e30, 1e20, 1, 1.5e-7 };
+  static const char TEXT[] =
+    "[9223372036854775807,-9223372036854775808,9223372036854775808,-9223372036854775809,"
+    "100000000000000000000,-1000000000000000000000000000000,1e20,1.00000000000000000000,"
+    "1.5e-00000000000000000007,\"100000000000000000000 \\\" 100000000000000000000\"]";
+  static const double REALS[] = {
+    9223372036854775808.0, -9223372036854775808.0, 1e20, -1e30, 1e20, 1, 1.5e-7
+  };
   json_error_t why;
   json_t *parsed = px_json_parse(TEXT, strlen(TEXT), 0, &why);
   CU_ASSERT_EQUAL_FATAL(json_array_size(parsed), 10);
@@ -210,27 +221,37 @@ static void whole_numbers_beyond_64_bits_are_reals(void) {
     CU_ASSERT_TRUE(json_is_real(json_array_get(parsed, i + 2)));
     CU_ASSERT_EQUAL(json_real_value(json_array_get(parsed, i + 2)), REALS[i]);
   }
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(parsed, 9)), "100000000000000000000 \" 100000000000000000000");
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(parsed, 9)),
+                         "100000000000000000000 \" 100000000000000000000");
   json_decref(parsed);
   parsed = px_json_parse("{\"a\":123456789012345678901234567890}", 36, 0, &why);
-  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(parsed, "a")), 1.2345678901234568e29, 1e14);
+  CU_ASSERT_DOUBLE_EQUAL(json_number_value(json_object_get(parsed, "a")), 1.2345678901234568e29,
+                         1e14);
   json_decref(parsed);
 }
 
 static void large_numbers_do_not_make_malformed_text_pass(void) {
-  static const char *const BAD[] = { "[100000000000000000000", "100000000000000000000x", "\"100000000000000000000", "[00100000000000000000000]",
-                                     "[-]", "[1e]", "\"\\", "{100000000000000000000:1}" };
+  static const char *const BAD[] = { "[100000000000000000000",
+                                     "100000000000000000000x",
+                                     "\"100000000000000000000",
+                                     "[00100000000000000000000]",
+                                     "[-]",
+                                     "[1e]",
+                                     "\"\\",
+                                     "{100000000000000000000:1}" };
   char digits[402] = "[";
   memset(digits + 1, '9', 399);
   digits[400] = ']';
-  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) CU_ASSERT_PTR_NULL(px_json_parse(BAD[i], strlen(BAD[i]), JSON_DECODE_ANY, NULL));
+  for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+    CU_ASSERT_PTR_NULL(px_json_parse(BAD[i], strlen(BAD[i]), JSON_DECODE_ANY, NULL));
   CU_ASSERT_PTR_NULL(px_json_parse(digits, strlen(digits), 0, NULL)); /* beyond a double */
   CU_ASSERT_FALSE(px_json_lacking());
 }
 
 static void numbers_that_are_not_finite_are_null(void) {
-  json_t *all = json_pack("[o, o, o, o]", px_json_number((double)INFINITY), px_json_number((double)-INFINITY), px_json_number((double)NAN),
-                          px_json_number(1e308));
+  json_t *all =
+    json_pack("[o, o, o, o]", px_json_number((double)INFINITY), px_json_number((double)-INFINITY),
+              px_json_number((double)NAN), px_json_number(1e308));
   char *text = json_dumps(all, JSON_COMPACT);
   CU_ASSERT_STRING_EQUAL(text, "[null,null,null,1e308]");
   free(text);
@@ -244,34 +265,61 @@ static void a_warning_stands_once_in_its_document(void) {
   json_t *entry = px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1);
   px_warn_figure(entry, "lag", 1);
   px_warn_figure(entry, "r2", (double)NAN);
-  CU_ASSERT_PTR_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1), entry);
-  CU_ASSERT_PTR_NOT_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d steps late", 2), entry);
+  CU_ASSERT_PTR_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d step late", 1),
+                      entry);
+  CU_ASSERT_PTR_NOT_EQUAL(px_warn(document, PX_W_LABELS_LAG, "the actions stand %d steps late", 2),
+                          entry);
   CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "code")), "labels_lag");
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "hint")), px_warn_default_hint(PX_W_LABELS_LAG));
+  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(entry, "hint")),
+                         px_warn_default_hint(PX_W_LABELS_LAG));
   CU_ASSERT_TRUE(json_is_null(json_object_get(json_object_get(entry, "figures"), "r2")));
   px_warn_add_all(report, document, "job_a");
   px_warn_add_all(report, document, "job_b");
   px_warn_add_all(report, NULL, "job_c");
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "warnings")), 2);
-  CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(json_object_get(report, "warnings"), 1), "job")), "job_a");
-  for (int i = 0; i < 2 * PX_WARNINGS_MAX; i++) px_warn_figure(px_warn(report, PX_W_NOT_FINITE, "%d", i), "i", i);
+  CU_ASSERT_STRING_EQUAL(json_string_value(
+                           json_object_get(json_array_get(json_object_get(report, "warnings"), 1),
+                                           "job")),
+                         "job_a");
+  for (int i = 0; i < 2 * PX_WARNINGS_MAX; i++)
+    px_warn_figure(px_warn(report, PX_W_NOT_FINITE, "%d", i), "i", i);
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "warnings")), PX_WARNINGS_MAX);
   json_decref(document);
   json_decref(report);
 }
 
 static void reals_have_the_fewest_digits_that_read_as_the_same(void) {
-  static const struct { double x; const char *text; } CASES[] = {
-    { 320.4, "320.4" }, { 0.1, "0.1" }, { -0.1, "-0.1" }, { 1.0 / 3, "0.3333333333333333" }, { 0.1 + 0.2, "0.30000000000000004" },
-    { (double)0.4f, "0.4" }, { (double)-1234.5678f, "-1234.5677" }, { 0.5, "0.5" }, { 320, "320.0" }, { 0, "0.0" }, { -0.0, "-0.0" },
-    { 1e22, "1e22" }, { 1e-7, "1e-7" }, { 5e-324, NULL }, { 1.7976931348623157e308, NULL }, { 100000008, "100000008.0" },
-    { 9223372036854775808.0, NULL }, { 16777217, "16777217.0" },
+  static const struct {
+    double x;
+    const char *text;
+  } CASES[] = {
+    { 320.4, "320.4" },
+    { 0.1, "0.1" },
+    { -0.1, "-0.1" },
+    { 1.0 / 3, "0.3333333333333333" },
+    { 0.1 + 0.2, "0.30000000000000004" },
+    { (double)0.4f, "0.4" },
+    { (double)-1234.5678f, "-1234.5677" },
+    { 0.5, "0.5" },
+    { 320, "320.0" },
+    { 0, "0.0" },
+    { -0.0, "-0.0" },
+    { 1e22, "1e22" },
+    { 1e-7, "1e-7" },
+    { 5e-324, NULL },
+    { 1.7976931348623157e308, NULL },
+    { 100000008, "100000008.0" },
+    { 9223372036854775808.0, NULL },
+    { 16777217, "16777217.0" },
   };
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-    json_t *json = json_pack("{s:f, s:s, s:[f]}", "1.50000000000000000", CASES[i].x, "b", "0.10000000000000001 \\\" -2.50", "c", CASES[i].x);
+    json_t *json = json_pack("{s:f, s:s, s:[f]}", "1.50000000000000000", CASES[i].x, "b",
+                             "0.10000000000000001 \\\" -2.50", "c", CASES[i].x);
     char *text = px_json_dumps(json, JSON_SORT_KEYS), expected[200];
     CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-    snprintf(expected, sizeof expected, "{\"1.50000000000000000\": %s, \"b\": \"0.10000000000000001 \\\\\\\" -2.50\"", CASES[i].text ? CASES[i].text : "");
+    snprintf(expected, sizeof expected,
+             "{\"1.50000000000000000\": %s, \"b\": \"0.10000000000000001 \\\\\\\" -2.50\"",
+             CASES[i].text ? CASES[i].text : "");
     if (CASES[i].text) CU_ASSERT_EQUAL(strncmp(text, expected, strlen(expected)), 0);
     json_t *again = px_json_parse(text, strlen(text), 0, NULL);
     const double back = json_real_value(json_object_get(again, "1.50000000000000000"));
@@ -296,12 +344,15 @@ static void json_is_parsed_as_jansson_does(void) {
 }
 
 #ifdef COUNTS_ALLOCATIONS
-/* Numbers and texts longer than what jansson begins with, in a document that takes several blocks. */
+/* Numbers and texts longer than what jansson begins with, in a document that takes several
+ * blocks. */
 static char *long_document(void) {
   struct px_buf text = PX_BUF(1 << 20);
   bool good = px_buf_puts(&text, "[0.1234567890123456789") == PX_OK;
   for (int i = 0; i < 1000; i++)
-    good = good && px_buf_puts(&text, i % 2 ? ",123456789012345" : ",\"as long as this, and longer than that\"") == PX_OK;
+    good =
+      good && px_buf_puts(&text, i % 2 ? ",123456789012345"
+                                       : ",\"as long as this, and longer than that\"") == PX_OK;
   CU_ASSERT_TRUE_FATAL(good && px_buf_puts(&text, "]") == PX_OK);
   return text.data;
 }
@@ -315,7 +366,8 @@ static void json_without_memory_is_nothing_and_not_less(void) {
   const uint64_t before = allocations;
   json_t *whole = px_json_parse(text, strlen(text), 0, NULL);
   const uint64_t needed = allocations - before;
-  CU_ASSERT_TRUE(needed > 1000 || allocations == 0); /* none are seen under valgrind, whose malloc it is */
+  /* none are seen under valgrind, whose malloc it is */
+  CU_ASSERT_TRUE(needed > 1000 || allocations == 0);
   for (uint64_t n = 0; needed && n <= needed; n++) {
     json_error_t why;
     px_json_forget();
@@ -333,26 +385,34 @@ static void json_without_memory_is_nothing_and_not_less(void) {
 }
 
 static void texts_of_errors_are_utf8_that_can_be_shown(void) {
-  static const struct { const char *text, *shown; } cases[] = {
-    { "l\xc3\xa4ufe 2024.jsonl", "l\xc3\xa4ufe 2024.jsonl" }, { "\xe6\xad\xa9\xf0\x9f\xa4\x96", "\xe6\xad\xa9\xf0\x9f\xa4\x96" },
+  static const struct {
+    const char *text, *shown;
+  } cases[] = {
+    { "l\xc3\xa4ufe 2024.jsonl", "l\xc3\xa4ufe 2024.jsonl" },
+    { "\xe6\xad\xa9\xf0\x9f\xa4\x96", "\xe6\xad\xa9\xf0\x9f\xa4\x96" },
     { "l\xe4ufe", "l?ufe" },             /* Latin 1 */
     { "cut \xe6\xad", "cut ??" },        /* in the middle of a character */
     { "\xc0\xaf\xed\xa0\x80", "?????" }, /* too long for its code point; half of a pair */
-    { "a\x1b[2Jb\n\x7f", "a?[2Jb??" },  { "\xe2\x80\xaegpj", "???gpj" }, /* right to left */
+    { "a\x1b[2Jb\n\x7f", "a?[2Jb??" },
+    { "\xe2\x80\xaegpj", "???gpj" }, /* right to left */
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct px_err err;
-    CU_ASSERT_EQUAL(px_fail_at(&err, PX_E_BAD_DATA, cases[i].text, "%s", cases[i].text), PX_E_BAD_DATA);
+    CU_ASSERT_EQUAL(px_fail_at(&err, PX_E_BAD_DATA, cases[i].text, "%s", cases[i].text),
+                    PX_E_BAD_DATA);
     CU_ASSERT_STRING_EQUAL(err.message, cases[i].shown);
     CU_ASSERT_STRING_EQUAL(err.pointer, cases[i].shown);
   }
 }
 
-CU_MAIN("base", T(texts_of_errors_are_utf8_that_can_be_shown), T(sizes_that_overflow_are_refused), T(buffer_stops_at_its_maximum_untouched),
-        T(arena_is_zeroed_aligned_and_bounded), T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
+CU_MAIN("base", T(texts_of_errors_are_utf8_that_can_be_shown), T(sizes_that_overflow_are_refused),
+        T(buffer_stops_at_its_maximum_untouched), T(arena_is_zeroed_aligned_and_bounded),
+        T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
         T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
-        T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
+        T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648),
+        T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
         T(passwords_are_refused_on_the_command_line),
-        T(reals_have_the_fewest_digits_that_read_as_the_same), T(json_is_parsed_as_jansson_does), T(whole_numbers_beyond_64_bits_are_reals),
-        T(large_numbers_do_not_make_malformed_text_pass), T(numbers_that_are_not_finite_are_null),
-        T(a_warning_stands_once_in_its_document), T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))
+        T(reals_have_the_fewest_digits_that_read_as_the_same), T(json_is_parsed_as_jansson_does),
+        T(whole_numbers_beyond_64_bits_are_reals), T(large_numbers_do_not_make_malformed_text_pass),
+        T(numbers_that_are_not_finite_are_null), T(a_warning_stands_once_in_its_document),
+        T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))

@@ -1,4 +1,6 @@
-/* Checkpoints: when a state is kept, what refuses one, and that a training which was cut off ends with the same bytes. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checkpoints: when a state is kept, what refuses one, and that a training which was cut off ends
+ * with the same bytes. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +28,19 @@ struct checkpointer {
   bool refused;
 };
 
-static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n,
+                           struct px_err *err) {
   struct checkpointer *k = ctx;
-  if (k->dies_at && ++k->kept >= k->dies_at) return px_fail(err, PX_E_FENCED, "this attempt is over");
+  if (k->dies_at && ++k->kept >= k->dies_at)
+    return px_fail(err, PX_E_FENCED, "this attempt is over");
   if (k->fails) return px_fail(err, k->fails, "nowhere to keep it");
   k->last.len = 0;
   k->step = step;
   return px_buf_put(&k->last, bytes, n);
 }
 
-static enum px_status resumed(void *ctx, uint64_t step, const struct px_err *refused, struct px_err *err) {
+static enum px_status resumed(void *ctx, uint64_t step, const struct px_err *refused,
+                              struct px_err *err) {
   (void)err;
   struct checkpointer *k = ctx;
   k->resumed = step;
@@ -44,7 +49,11 @@ static enum px_status resumed(void *ctx, uint64_t step, const struct px_err *ref
 }
 
 static struct px_checkpoint checkpoint_of(struct checkpointer *k) {
-  return (struct px_checkpoint){ .name = "job_1", .ctx = k, .keep = keep, .resumed = resumed, .from = k->last.data,
+  return (struct px_checkpoint){ .name = "job_1",
+                                 .ctx = k,
+                                 .keep = keep,
+                                 .resumed = resumed,
+                                 .from = k->last.data,
                                  .from_n = k->last.len };
 }
 
@@ -52,7 +61,10 @@ static struct px_checkpoint checkpoint_of(struct checkpointer *k) {
 
 /* ---- one state of three numbers */
 
-struct small { float x[3]; uint64_t n; };
+struct small {
+  float x[3];
+  uint64_t n;
+};
 
 static struct px_state list_of(struct small *s) {
   struct px_state list = { .n = 0 };
@@ -65,7 +77,8 @@ static void pauses_are_a_hundredth_of_the_time_within_bounds(void) {
   CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(30000, 0), 5, 1e-9);
   CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(30000, 0.1), 9.9, 1e-9);
   CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(30000, 1), 30, 1e-9);
-  CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(30000, 4), 76, 1e-9); /* 4 of 80 seconds are a twentieth */
+  /* 4 of 80 seconds are a twentieth */
+  CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(30000, 4), 76, 1e-9);
   CU_ASSERT_DOUBLE_EQUAL(px_checkpoint_pause_s(10, 0), 0.01, 1e-9);
   CU_ASSERT_EQUAL(px_checkpoint_pause_s(0, 4), 0);
 }
@@ -196,7 +209,8 @@ static struct px_dataset *dataset(bool discrete) {
   trajs_fill(&list, TRAJ_N, LONGEST, 11);
   CU_ASSERT_EQUAL_FATAL(segments_pack(&packed, &list), PX_OK);
   for (size_t i = 0; i < packed.n; i++)
-    CU_OK(px_dataset_builder_segment(builder, packed.items[i].bytes, packed.items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(builder, packed.items[i].bytes, packed.items[i].size, &err),
+          err);
   CU_OK(px_dataset_builder_end(builder, &ds, &err), err);
   segments_free(&packed);
   trajs_free(&list);
@@ -250,11 +264,13 @@ static void set(struct rl_spec *spec, const char *name, double value) {
     if (strcmp(f->name, name) == 0) CU_OK(rl_spec_set(spec, name, value, &err), err);
 }
 
-static struct policy_training policy_training_of(const char *algo, const struct px_actions_merged *u) {
+static struct policy_training policy_training_of(const char *algo,
+                                                 const struct px_actions_merged *u) {
   struct policy_training t = { .u = u, .file = PX_BUF(1 << 24) };
   struct px_err err;
   CU_OK(rl_spec_defaults(algo, &t.spec, &err), err);
-  set(&t.spec, "hidden", 16), set(&t.spec, "batch", 16), set(&t.spec, "updates", 60), set(&t.spec, "top_percent", 100);
+  set(&t.spec, "hidden", 16), set(&t.spec, "batch", 16), set(&t.spec, "updates", 60),
+    set(&t.spec, "top_percent", 100);
   /* Where an algorithm has them: what test_rl.c does not go on from. */
   set(&t.spec, "ema", 0.9), set(&t.spec, "pretrain", 0.3), set(&t.spec, "values", 1);
   return t;
@@ -268,7 +284,8 @@ static void policies_end_with_the_same_bytes_however_often_they_were_cut_off(voi
       struct px_actions_merged *u;
       struct px_err err;
       CU_OK(px_actions_merged_new(ds[discrete], &u, &err), err);
-      struct policy_training whole = policy_training_of(algo->name, u), cut = policy_training_of(algo->name, u);
+      struct policy_training whole = policy_training_of(algo->name, u),
+                             cut = policy_training_of(algo->name, u);
       CU_OK(train_policy(&whole, NULL, &err), err);
       for (uint32_t cuts = 1; cuts < 5; cuts++) {
         CU_ASSERT_TRUE(run_with_cuts(train_policy, &cut, cuts, cuts) > 0);
@@ -313,7 +330,8 @@ static void same_model(struct idm_training *a, struct idm_training *b) {
   CU_OK(px_safetensors_parse(b->file.data, b->file.len, &st[1], &err), err);
   CU_ASSERT_EQUAL_FATAL(px_safetensors_tensors_n(st[0]), px_safetensors_tensors_n(st[1]));
   for (size_t i = 0; i < px_safetensors_tensors_n(st[0]); i++) {
-    const struct px_safetensors_tensor *x = px_safetensors_at(st[0], i), *y = px_safetensors_at(st[1], i);
+    const struct px_safetensors_tensor *x = px_safetensors_at(st[0], i),
+                                       *y = px_safetensors_at(st[1], i);
     CU_ASSERT_TRUE(x->bytes == y->bytes && memcmp(x->data, y->data, x->bytes) == 0);
   }
   px_safetensors_free(st[0]), px_safetensors_free(st[1]);
@@ -321,12 +339,15 @@ static void same_model(struct idm_training *a, struct idm_training *b) {
 
 static struct idm_training idm_training_of(const struct px_dataset *ds, int which) {
   struct idm_training t = { .ds = ds, .file = PX_BUF(IDM_MODEL_BYTES_MAX) };
-  static const enum idm_head heads[] = { IDM_GAUSSIAN, IDM_SQUASHED, IDM_DETERMINISTIC, IDM_SOFTMAX };
+  static const enum idm_head heads[] = { IDM_GAUSSIAN, IDM_SQUASHED, IDM_DETERMINISTIC,
+                                         IDM_SOFTMAX };
   idm_spec_default(which ? IDM_FAST : IDM_PAPER, &t.spec);
   if (which) t.spec.head = heads[which - 1];
   if (t.spec.head == IDM_SOFTMAX) t.spec.mean_loss = IDM_NLL;
-  t.spec.hidden = 16, t.spec.batch = 32, t.spec.members = 2, t.spec.steps = 60, t.spec.validate_every = 7;
-  t.spec.dropout = which % 2 ? 0.2 : 0, t.spec.weight_decay = 1e-3, t.spec.patience = which == 2 ? 3 : 0;
+  t.spec.hidden = 16, t.spec.batch = 32, t.spec.members = 2, t.spec.steps = 60,
+  t.spec.validate_every = 7;
+  t.spec.dropout = which % 2 ? 0.2 : 0, t.spec.weight_decay = 1e-3,
+  t.spec.patience = which == 2 ? 3 : 0;
   if (which == 2) t.spec.lr = 0.05; /* so that patience ends it */
   return t;
 }
@@ -357,7 +378,9 @@ struct value_training {
 
 static enum px_status train_values(void *ctx, struct px_checkpoint *c, struct px_err *err) {
   struct value_training *t = ctx;
-  const struct fqe_spec spec = { .hidden = 16, .layers = 1, .batch = 16, .updates = 60, .lr = 1e-3, .gamma = 0.9, .tau = 0.1 };
+  const struct fqe_spec spec = {
+    .hidden = 16, .layers = 1, .batch = 16, .updates = 60, .lr = 1e-3, .gamma = 0.9, .tau = 0.1
+  };
   return fqe_run(&spec, t->u, t->actions, NULL, c, t->values, &t->result, err);
 }
 
@@ -380,9 +403,11 @@ static void fitted_values_are_the_same_however_often_they_were_cut_off(void) {
   px_dataset_free(ds);
 }
 
-CU_MAIN("checkpoint", T(pauses_are_a_hundredth_of_the_time_within_bounds), T(a_state_is_kept_when_it_is_time_and_comes_back),
+CU_MAIN("checkpoint", T(pauses_are_a_hundredth_of_the_time_within_bounds),
+        T(a_state_is_kept_when_it_is_time_and_comes_back),
         T(asked_to_stop_it_keeps_the_state_first), T(a_state_that_is_not_finite_is_never_kept),
-        T(only_a_lost_hold_ends_the_training), T(a_foreign_state_is_refused_and_training_starts_afresh),
+        T(only_a_lost_hold_ends_the_training),
+        T(a_foreign_state_is_refused_and_training_starts_afresh),
         T(policies_end_with_the_same_bytes_however_often_they_were_cut_off),
         T(fitted_values_are_the_same_however_often_they_were_cut_off),
         T(members_end_with_the_same_bytes_however_often_they_were_cut_off))

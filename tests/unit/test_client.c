@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The command line client without a server: paths, problems, arguments, credentials. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 static void path_arguments_are_percent_encoded(void) {
   struct px_err err;
   char path[64];
-  CU_OK(client_path(path, sizeof path, &err, "/v1/datasets/{}/export?format={}", "a b/c?d%e", "hdf5", NULL), err);
+  CU_OK(client_path(path, sizeof path, &err, "/v1/datasets/{}/export?format={}", "a b/c?d%e",
+                    "hdf5", NULL),
+        err);
   CU_ASSERT_STRING_EQUAL(path, "/v1/datasets/a%20b%2Fc%3Fd%25e/export?format=hdf5");
   CU_OK(client_path(path, sizeof path, &err, "/v1/{}", "\xc3\xa9~-._", NULL), err);
   CU_ASSERT_STRING_EQUAL(path, "/v1/%C3%A9~-._");
@@ -27,15 +30,18 @@ static void path_refuses_empty_dot_and_overlong_arguments(void) {
   CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "", NULL), PX_E_BAD_FIELD);
   CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "..", NULL), PX_E_BAD_FIELD);
   CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", ".", NULL), PX_E_BAD_FIELD);
-  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "////////////", NULL), PX_E_TOO_LARGE);
-  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/01234567890123456789012", NULL), PX_E_TOO_LARGE);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/{}", "////////////", NULL),
+                  PX_E_TOO_LARGE);
+  CU_ASSERT_EQUAL(client_path(path, sizeof path, &err, "/v1/jobs/01234567890123456789012", NULL),
+                  PX_E_TOO_LARGE);
   CU_OK(client_path(path, sizeof path, &err, "/v1/jobs/{}", "0123456789012345678901", NULL), err);
   CU_ASSERT_EQUAL(strlen(path), 31);
 }
 
 static void problem_document_becomes_an_error(void) {
-  json_t *problem = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "code", "bad_data", "detail", "ragged lengths", "hint",
-                              "look there", "errors", "pointer", "trajectory 3", "detail", "rewards are 5, not 6");
+  json_t *problem = json_pack("{s:s, s:s, s:s, s:[{s:s, s:s}]}", "code", "bad_data", "detail",
+                              "ragged lengths", "hint", "look there", "errors", "pointer",
+                              "trajectory 3", "detail", "rewards are 5, not 6");
   struct px_err err;
   CU_ASSERT_EQUAL(client_problem(422, problem, &err), PX_E_BAD_DATA);
   CU_ASSERT_STRING_EQUAL(err.message, "ragged lengths");
@@ -63,7 +69,8 @@ static enum px_status parse(struct cli *cli, struct px_err *err, int argc, const
   return cli_parse(CLI_TABLES, cli, argc, (char **)argv, err);
 }
 #define PARSE(cli, err, ...) \
-  parse(cli, err, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), (const char *[]){ __VA_ARGS__ })
+  parse(cli, err, (int)(sizeof((const char *[]){ __VA_ARGS__ }) / sizeof(char *)), \
+        (const char *[]){ __VA_ARGS__ })
 
 static void commands_are_found_with_and_without_a_verb(void) {
   struct cli cli;
@@ -100,11 +107,15 @@ static void options_stand_anywhere(void) {
   CU_ASSERT_TRUE(cli_wants_json(&cli));
   CU_ASSERT_STRING_EQUAL(cli.command->verb, "watch");
   CU_ASSERT_STRING_EQUAL(cli.args[0], "job_1");
-  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "--json", "--state", "failed", "list", "--kind=export"), err);
+  CU_OK(PARSE(&cli, &err, "proxact", "jobs", "--json", "--state", "failed", "list",
+              "--kind=export"),
+        err);
   CU_ASSERT_STRING_EQUAL(cli.command->verb, "list");
   CU_ASSERT_STRING_EQUAL(cli_option(&cli, "state"), "failed");
   CU_ASSERT_STRING_EQUAL(cli_option(&cli, "kind"), "export");
-  CU_OK(PARSE(&cli, &err, "proxact", "--url", "http://h:1", "upload", "--watch", "d", "--json", "f.npz"), err);
+  CU_OK(PARSE(&cli, &err, "proxact", "--url", "http://h:1", "upload", "--watch", "d", "--json",
+              "f.npz"),
+        err);
   CU_ASSERT_STRING_EQUAL(cli_option(&cli, "url"), "http://h:1");
   CU_ASSERT_STRING_EQUAL(cli.args[0], "d");
   CU_ASSERT_STRING_EQUAL(cli.args[1], "f.npz");
@@ -124,7 +135,9 @@ static void help_is_there_for_every_command(void) {
     for (const struct cli_command *c = *table; c->group; c++) {
       CU_OK(PARSE(&cli, &err, "proxact", c->group, c->verb ? c->verb : "--json", "-h"), err);
       CU_ASSERT_TRUE(cli.help && cli.command == c && cli.verb_given == (c->verb != NULL));
-      CU_OK(PARSE(&cli, &err, "proxact", "--help", c->group, c->verb ? c->verb : "too", "many", "words"), err);
+      CU_OK(PARSE(&cli, &err, "proxact", "--help", c->group, c->verb ? c->verb : "too", "many",
+                  "words"),
+            err);
       CU_ASSERT_TRUE(cli.help && cli.command == c);
       char *text = NULL;
       size_t n = 0;
@@ -133,7 +146,8 @@ static void help_is_there_for_every_command(void) {
       CU_ASSERT_TRUE(cli_help(CLI_TABLES, c->group, c->verb, out));
       fclose(out);
       CU_ASSERT_PTR_NOT_NULL(strstr(text, c->help));
-      for (const struct cli_option *o = c->options; o && o->name; o++) CU_ASSERT_PTR_NOT_NULL(strstr(text, o->help));
+      for (const struct cli_option *o = c->options; o && o->name; o++)
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, o->help));
       free(text);
     }
   /* Not where it is a value, nor a name. */
@@ -157,21 +171,32 @@ static void wrong_calls_say_what_there_is(void) {
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "--json"), PX_E_BAD_FIELD);
 }
 
-/* Hints of the service's table are for what a service said: not for this machine's files, nor for the line to it. */
+/* Hints of the service's table are for what a service said: not for this machine's files, nor for
+ * the line to it. */
 static void what_fails_on_this_side_has_a_hint_of_this_side(void) {
   struct client *client;
   struct px_err err;
   CU_OK(client_open("http://127.0.0.1:1", "t", &client, &err), err);
-  struct { const char *file; enum px_status code; const char *hint; } cases[] = {
-    { "/nonexistent/none.npz", PX_E_IO, "Is the path right?" }, { "/tmp", PX_E_IO, "That is a folder" },
+  struct {
+    const char *file;
+    enum px_status code;
+    const char *hint;
+  } cases[] = {
+    { "/nonexistent/none.npz", PX_E_IO, "Is the path right?" },
+    { "/tmp", PX_E_IO, "That is a folder" },
     { "/dev/null", PX_E_BAD_FIELD, "write it to a file" },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     char job[64];
-    CU_ASSERT_EQUAL(client_upload(client, "/v1/x", cases[i].file, "application/x-npz", NULL, NULL, NULL, NULL, &err), cases[i].code);
+    CU_ASSERT_EQUAL(client_upload(client, "/v1/x", cases[i].file, "application/x-npz", NULL, NULL,
+                                  NULL, NULL, &err),
+                    cases[i].code);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
-    const struct client_parts parts = { .dataset = "d", .file = cases[i].file, .file_name = "n.npz" };
-    CU_ASSERT_EQUAL(client_upload_parts(client, &parts, NULL, NULL, job, sizeof job, &err), cases[i].code);
+    const struct client_parts parts = { .dataset = "d",
+                                        .file = cases[i].file,
+                                        .file_name = "n.npz" };
+    CU_ASSERT_EQUAL(client_upload_parts(client, &parts, NULL, NULL, job, sizeof job, &err),
+                    cases[i].code);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, cases[i].hint));
   }
   CU_ASSERT_EQUAL(client_download(client, "/v1/x", "/nonexistent/out", NULL, NULL, &err), PX_E_IO);
@@ -292,7 +317,8 @@ static void sizes_and_times_read_well(void) {
 }
 
 static void cells_hold_no_control_characters(void) {
-  json_t *row = json_pack("{s:s, s:{s:f}, s:n}", "name", "a\x1b[31mb", "progress", "step", 0.25, "env");
+  json_t *row =
+    json_pack("{s:s, s:{s:f}, s:n}", "name", "a\x1b[31mb", "progress", "step", 0.25, "env");
   char cell[32];
   text_cell(row, "name", cell, sizeof cell);
   CU_ASSERT_STRING_EQUAL(cell, "a?[31mb");
@@ -309,8 +335,8 @@ static void warnings_are_told_with_their_hints(void) {
   char *text = NULL;
   size_t n = 0;
   FILE *out = open_memstream(&text, &n);
-  json_t *result = json_pack("{s:[{s:s, s:s, s:s}, {s:s}]}", "warnings", "code", "labels_lag", "message", "late \x1b[31m", "hint", "Shift.",
-                             "code", "odd");
+  json_t *result = json_pack("{s:[{s:s, s:s, s:s}, {s:s}]}", "warnings", "code", "labels_lag",
+                             "message", "late \x1b[31m", "hint", "Shift.", "code", "odd");
   text_warnings(out, result);
   text_warnings(out, json_null());
   text_warnings(out, NULL);
@@ -320,11 +346,13 @@ static void warnings_are_told_with_their_hints(void) {
   json_decref(result);
 }
 
-CU_MAIN("client", T(warnings_are_told_with_their_hints), T(path_arguments_are_percent_encoded), T(path_refuses_empty_dot_and_overlong_arguments),
-        T(problem_document_becomes_an_error), T(answer_without_problem_keeps_its_status),
-        T(media_type_comes_from_the_ending), T(commands_are_found_with_and_without_a_verb),
-        T(wrong_calls_name_what_is_wrong), T(options_stand_anywhere), T(help_is_there_for_every_command),
-        T(wrong_calls_say_what_there_is), T(what_fails_on_this_side_has_a_hint_of_this_side), T(options_take_both_spellings_and_are_bounded),
-        T(every_command_is_in_the_help), T(credentials_are_kept_for_their_owner_only),
+CU_MAIN("client", T(warnings_are_told_with_their_hints), T(path_arguments_are_percent_encoded),
+        T(path_refuses_empty_dot_and_overlong_arguments), T(problem_document_becomes_an_error),
+        T(answer_without_problem_keeps_its_status), T(media_type_comes_from_the_ending),
+        T(commands_are_found_with_and_without_a_verb), T(wrong_calls_name_what_is_wrong),
+        T(options_stand_anywhere), T(help_is_there_for_every_command),
+        T(wrong_calls_say_what_there_is), T(what_fails_on_this_side_has_a_hint_of_this_side),
+        T(options_take_both_spellings_and_are_bounded), T(every_command_is_in_the_help),
+        T(credentials_are_kept_for_their_owner_only),
         T(stored_token_is_never_sent_to_another_address), T(sizes_and_times_read_well),
         T(cells_hold_no_control_characters))

@@ -1,4 +1,6 @@
-/* Conservative Q-learning: its fan of actions against its naive twin, batches over a chunk, what it learns. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Conservative Q-learning: its fan of actions against its naive twin, batches over a chunk, what it
+ * learns. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +23,8 @@ static float *normals(struct px_rng *rng, size_t n) {
 /* ---- the fan */
 
 /* As the fan, by a row (s, a) for every action. */
-static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const float *s, const float *actions,
-                  const float *dy, float *y, float *grads) {
+static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const float *s,
+                  const float *actions, const float *dy, float *y, float *grads) {
   struct px_mlp_work *work;
   const uint32_t rows = n * times;
   float *x = px_mem_calloc(rows, (O + A) * sizeof *x);
@@ -55,8 +57,10 @@ static void check_fan(uint32_t hidden, uint32_t layers) {
   for (uint32_t at = 0, n; at < N; at += n) { /* four states, then the other two */
     n = at ? N - at : 4;
     const float *found = px_multi_action_forward(net, fan, s + at * O, actions + at * TIMES * A, n);
-    for (uint32_t i = 0; i < n * TIMES; i++) CU_ASSERT_DOUBLE_EQUAL(found[i], y[at * TIMES + i], 2e-6);
-    px_multi_action_backward(net, fan, s + at * O, actions + at * TIMES * A, n, dy + at * TIMES, grads, at > 0);
+    for (uint32_t i = 0; i < n * TIMES; i++)
+      CU_ASSERT_DOUBLE_EQUAL(found[i], y[at * TIMES + i], 2e-6);
+    px_multi_action_backward(net, fan, s + at * O, actions + at * TIMES * A, n, dy + at * TIMES,
+                             grads, at > 0);
   }
   for (size_t i = 0; i < net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(grads[i], expected[i], 2e-5);
   free(s), free(actions), free(dy), free(grads), free(expected);
@@ -105,10 +109,14 @@ static void copy(float *to, const float *from, size_t n, int times) {
 static void repeat(struct cql *to, const struct cql *from, int times) {
   const size_t n = from->batch.n, many = n * from->times * A;
   copy(to->batch.s, from->batch.s, n * O, times), copy(to->batch.s2, from->batch.s2, n * O, times);
-  copy(to->batch.action, from->batch.action, n * A, times), copy(to->batch.reward, from->batch.reward, n, times);
-  copy(to->batch.not_done, from->batch.not_done, n, times), copy(to->batch.weight, from->batch.weight, n, times);
-  copy(to->noise.pi, from->noise.pi, n * A, times), copy(to->noise.next, from->noise.next, n * A, times);
-  copy(to->noise.here, from->noise.here, many, times), copy(to->noise.there, from->noise.there, many, times);
+  copy(to->batch.action, from->batch.action, n * A, times),
+    copy(to->batch.reward, from->batch.reward, n, times);
+  copy(to->batch.not_done, from->batch.not_done, n, times),
+    copy(to->batch.weight, from->batch.weight, n, times);
+  copy(to->noise.pi, from->noise.pi, n * A, times),
+    copy(to->noise.next, from->noise.next, n * A, times);
+  copy(to->noise.here, from->noise.here, many, times),
+    copy(to->noise.there, from->noise.there, many, times);
   copy(to->noise.uniform, from->noise.uniform, many, times);
 }
 
@@ -121,11 +129,13 @@ static void fill(struct cql *t) {
   px_rng_normal(&rng, t->noise.here, many), px_rng_normal(&rng, t->noise.there, many);
   for (size_t i = 0; i < n * A; i++) t->batch.action[i] = 2 * px_rng_float(&rng) - 1;
   for (size_t i = 0; i < many; i++) t->noise.uniform[i] = 2 * px_rng_float(&rng) - 1;
-  for (size_t i = 0; i < n; i++) t->batch.not_done[i] = 1, t->batch.weight[i] = 2 * px_rng_float(&rng);
+  for (size_t i = 0; i < n; i++)
+    t->batch.not_done[i] = 1, t->batch.weight[i] = 2 * px_rng_float(&rng);
 }
 
 static void expect_same(const struct rl_net *one, const struct rl_net *two) {
-  for (size_t i = 0; i < one->net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(one->grads[i], two->grads[i], 2e-5);
+  for (size_t i = 0; i < one->net->params_n; i++)
+    CU_ASSERT_DOUBLE_EQUAL(one->grads[i], two->grads[i], 2e-5);
 }
 
 static void batches_over_one_chunk_update_like_one_chunk(void) {
@@ -143,7 +153,8 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   expect_same(&t[0]->actor, &t[1]->actor);
   expect_same(&t[0]->critic[0], &t[1]->critic[0]);
   expect_same(&t[0]->critic[1], &t[1]->critic[1]);
-  for (int k = 0; k < 2; k++) CU_ASSERT_DOUBLE_EQUAL(t[0]->spread_grads[k], t[1]->spread_grads[k], 1e-5);
+  for (int k = 0; k < 2; k++)
+    CU_ASSERT_DOUBLE_EQUAL(t[0]->spread_grads[k], t[1]->spread_grads[k], 1e-5);
   cql_free(t[0]);
   cql_free(t[1]);
 }
@@ -184,7 +195,8 @@ static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
   cql_free(t[1]);
 }
 
-/* How much more an action like the data's is worth than ones at the range's edges, after some updates. */
+/* How much more an action like the data's is worth than ones at the range's edges, after some
+ * updates. */
 static double preference(double cql_weight) {
   struct px_err err;
   struct cql *t;
@@ -213,5 +225,6 @@ static void actions_that_the_data_lacks_are_worth_less(void) {
 }
 
 CU_MAIN("cql", T(a_fan_of_actions_gives_what_repeated_states_give), T(a_fan_passes_not_a_number_on),
-        T(batches_over_one_chunk_update_like_one_chunk), T(the_gradient_through_drawn_actions_has_the_mean_of_all),
+        T(batches_over_one_chunk_update_like_one_chunk),
+        T(the_gradient_through_drawn_actions_has_the_mean_of_all),
         T(actions_that_the_data_lacks_are_worth_less))

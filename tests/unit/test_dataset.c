@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Dataset snapshots: loading, statistics, hiding actions. */
 #include <fcntl.h>
 #include <math.h>
@@ -18,7 +19,8 @@ static struct px_dataset *loaded(const struct segments *segments) {
   struct px_dataset *ds = NULL;
   struct px_dataset_builder *b = px_dataset_builder_new(&segments->spaces);
   for (size_t i = 0; i < segments->n; i++)
-    CU_OK(px_dataset_builder_segment(b, segments->items[i].bytes, segments->items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(b, segments->items[i].bytes, segments->items[i].size, &err),
+          err);
   CU_OK(px_dataset_builder_end(b, &ds, &err), err);
   return ds;
 }
@@ -49,9 +51,14 @@ static void a_loaded_dataset_holds_every_trajectory(void) {
   for (uint32_t i = 0; i < ds->traj_n; i++) {
     const uint64_t step = ds->step_start[i];
     const struct px_traj traj = {
-      .steps = (uint32_t)(ds->step_start[i + 1] - step), .observations = ds->observations + ds->obs_start[i] * 5,
-      .actions = ds->actions + step * 2, .labelled = ds->labelled + step, .rewards = ds->rewards + step,
-      .terminated = ds->terminated[i], .truncated = ds->truncated[i], .has_final = ds->has_final[i],
+      .steps = (uint32_t)(ds->step_start[i + 1] - step),
+      .observations = ds->observations + ds->obs_start[i] * 5,
+      .actions = ds->actions + step * 2,
+      .labelled = ds->labelled + step,
+      .rewards = ds->rewards + step,
+      .terminated = ds->terminated[i],
+      .truncated = ds->truncated[i],
+      .has_final = ds->has_final[i],
     };
     CU_ASSERT_EQUAL(sink.put(sink.ctx, &traj, NULL), PX_OK);
     CU_ASSERT_EQUAL(ds->obs_start[i + 1] - ds->obs_start[i], traj.steps + (uint64_t)traj.has_final);
@@ -96,7 +103,8 @@ static void statistics_are_those_of_all_observation_rows(void) {
     double sum = 0, square = 0;
     for (uint64_t r = 0; r < ds->obs_n; r++) sum += (double)ds->observations[r * 5 + j];
     sum /= (double)ds->obs_n;
-    for (uint64_t r = 0; r < ds->obs_n; r++) square += pow((double)ds->observations[r * 5 + j] - sum, 2);
+    for (uint64_t r = 0; r < ds->obs_n; r++)
+      square += pow((double)ds->observations[r * 5 + j] - sum, 2);
     CU_ASSERT_DOUBLE_EQUAL(mean[j], sum, 1e-12);
     CU_ASSERT_DOUBLE_EQUAL(std[j], sqrt(square / (double)ds->obs_n), 1e-12);
   }
@@ -112,8 +120,11 @@ static void a_segment_that_does_not_parse_leaves_the_builder_as_it_was(void) {
   struct px_err err = { 0 };
   struct px_dataset_builder *b = px_dataset_builder_new(&list.spaces);
   for (size_t i = 0; i < segments.n; i++) {
-    CU_ASSERT_EQUAL(px_dataset_builder_segment(b, segments.items[i].bytes, segments.items[i].size - 1, &err), PX_E_BAD_DATA);
-    CU_OK(px_dataset_builder_segment(b, segments.items[i].bytes, segments.items[i].size, &err), err);
+    CU_ASSERT_EQUAL(px_dataset_builder_segment(b, segments.items[i].bytes,
+                                               segments.items[i].size - 1, &err),
+                    PX_E_BAD_DATA);
+    CU_OK(px_dataset_builder_segment(b, segments.items[i].bytes, segments.items[i].size, &err),
+          err);
   }
   CU_OK(px_dataset_builder_end(b, &ds, &err), err);
   CU_ASSERT_EQUAL(ds->steps_n, whole->steps_n);
@@ -151,14 +162,18 @@ static void hidden_actions_are_gone_and_others_stay(void) {
 }
 
 static void the_demo_dataset_is_what_its_readme_says(void) {
-  struct trajs list = { .spaces = { .obs_dim = 11, .act_dim = 3, .act_low = { -1, -1, -1 }, .act_high = { 1, 1, 1 } } };
+  struct trajs list = {
+    .spaces = { .obs_dim = 11, .act_dim = 3, .act_low = { -1, -1, -1 }, .act_high = { 1, 1, 1 } }
+  };
   struct segments segments = { 0 };
   struct px_read_report report;
   struct px_err err = { 0 };
   const struct px_traj_sink sink = trajs_sink(&list);
   const int fd = open("deploy/demo/hopper-demo.hdf5", O_RDONLY | O_CLOEXEC);
   CU_ASSERT_TRUE_FATAL(fd >= 0);
-  CU_OK(px_read_file(fd, PX_FORMAT_HDF5, "hopper-demo.hdf5", NULL, &list.spaces, &sink, &report, &err), err);
+  CU_OK(px_read_file(fd, PX_FORMAT_HDF5, "hopper-demo.hdf5", NULL, &list.spaces, &sink, &report,
+                     &err),
+        err);
   close(fd);
   CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &list), PX_OK);
   struct px_dataset *ds = loaded(&segments);
@@ -202,9 +217,12 @@ static uint32_t masked(double p, double q, uint64_t seed, uint8_t keep[N]) {
 static void the_coupled_mask_keeps_a_share_from_the_bottom(void) {
   uint8_t keep[N];
   CU_ASSERT_EQUAL(masked(0.1, 0.5, 1, keep), 9); /* of 90 labelled */
-  for (int i = 0; i < N; i++) if (keep[i]) CU_ASSERT_TRUE(i >= 50); /* the lower half by return */
+  /* the lower half by return */
+  for (int i = 0; i < N; i++)
+    if (keep[i]) CU_ASSERT_TRUE(i >= 50);
   CU_ASSERT_EQUAL(masked(0.8, 0.3, 1, keep), 27); /* never more than the bottom */
-  for (int i = 0; i < N; i++) if (keep[i]) CU_ASSERT_TRUE(i >= 70);
+  for (int i = 0; i < N; i++)
+    if (keep[i]) CU_ASSERT_TRUE(i >= 70);
   CU_ASSERT_EQUAL(masked(1, 1, 1, keep), 90);
   CU_ASSERT_EQUAL(masked(0.001, 0.001, 1, keep), 1);
   CU_ASSERT_EQUAL(keep[99], 1);
@@ -238,7 +256,8 @@ static void equal_returns_are_drawn_from_by_the_seed(void) {
     CU_OK(px_mask_choose(&mask, returns, has, N, keep, &err), err);
     for (int i = 0; i < N; i++) times[i] += keep[i];
   }
-  for (int i = 0; i < N; i++) CU_ASSERT_TRUE(times[i] > 130 && times[i] < 270); /* 200 times each, sigma 13 */
+  /* 200 times each, sigma 13 */
+  for (int i = 0; i < N; i++) CU_ASSERT_TRUE(times[i] > 130 && times[i] < 270);
 }
 
 static void masks_out_of_range_or_without_labels_are_refused(void) {
@@ -259,9 +278,12 @@ static void masks_out_of_range_or_without_labels_are_refused(void) {
   CU_ASSERT_TRUE(keep[0] && keep[1]);
 }
 
-CU_MAIN("dataset", T(a_loaded_dataset_holds_every_trajectory), T(steps_find_their_trajectory_and_know_their_next_state),
-        T(statistics_are_those_of_all_observation_rows), T(a_segment_that_does_not_parse_leaves_the_builder_as_it_was),
+CU_MAIN("dataset", T(a_loaded_dataset_holds_every_trajectory),
+        T(steps_find_their_trajectory_and_know_their_next_state),
+        T(statistics_are_those_of_all_observation_rows),
+        T(a_segment_that_does_not_parse_leaves_the_builder_as_it_was),
         T(an_empty_dataset_is_a_dataset), T(hidden_actions_are_gone_and_others_stay),
-        T(the_demo_dataset_is_what_its_readme_says), T(the_coupled_mask_keeps_a_share_from_the_bottom),
-        T(a_mask_is_a_function_of_its_seed), T(equal_returns_are_drawn_from_by_the_seed),
+        T(the_demo_dataset_is_what_its_readme_says),
+        T(the_coupled_mask_keeps_a_share_from_the_bottom), T(a_mask_is_a_function_of_its_seed),
+        T(equal_returns_are_drawn_from_by_the_seed),
         T(masks_out_of_range_or_without_labels_are_refused))

@@ -1,4 +1,6 @@
-/* Content-Encoding: what comes out is what went in, however it is cut; bombs and broken codings are refused. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Content-Encoding: what comes out is what went in, however it is cut; bombs and broken codings are
+ * refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,14 +17,19 @@
 
 enum { TEXT_BYTES = 300000 };
 
-struct coded { char *bytes; size_t n; };
+struct coded {
+  char *bytes;
+  size_t n;
+};
 
 static struct coded code(enum px_encoding encoding, const char *text, size_t n) {
   struct coded c = { malloc(n + n / 100 + 1000), n };
   if (encoding == PX_ENCODING_ZSTD) {
     c.n = ZSTD_compress(c.bytes, n + n / 100 + 1000, text, n, 3);
   } else if (encoding == PX_ENCODING_GZIP) {
-    z_stream z = { .next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)n, .next_out = (Bytef *)c.bytes,
+    z_stream z = { .next_in = (Bytef *)(uintptr_t)text,
+                   .avail_in = (uInt)n,
+                   .next_out = (Bytef *)c.bytes,
                    .avail_out = (uInt)(n + n / 100 + 1000) };
     deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
     deflate(&z, Z_FINISH);
@@ -42,8 +49,8 @@ static char *make_text(void) {
 }
 
 /* Feeds pieces of `piece` bytes; the file is left in *fd. */
-static enum px_status decode(enum px_encoding encoding, const struct coded *c, size_t piece, uint64_t max, int *fd,
-                             struct px_err *err) {
+static enum px_status decode(enum px_encoding encoding, const struct coded *c, size_t piece,
+                             uint64_t max, int *fd, struct px_err *err) {
   *fd = memfd_create("decoded", MFD_CLOEXEC);
   struct px_decoder *d = px_decoder_new(encoding, *fd, max, 0);
   enum px_status status = PX_OK;
@@ -76,7 +83,8 @@ static void every_cut_decodes_to_the_same(void) {
 
 static void concatenated_members_are_one_body(void) {
   for (int e = PX_ENCODING_GZIP; e <= PX_ENCODING_ZSTD; e++) {
-    struct coded a = code((enum px_encoding)e, "hello ", 6), b = code((enum px_encoding)e, "world", 5);
+    struct coded a = code((enum px_encoding)e, "hello ", 6),
+                 b = code((enum px_encoding)e, "world", 5);
     struct coded both = { malloc(a.n + b.n), a.n + b.n };
     memcpy(both.bytes, a.bytes, a.n);
     memcpy(both.bytes + a.n, b.bytes, b.n);
@@ -118,7 +126,8 @@ static void the_maximum_counts_decoded_bytes(void) {
     struct coded c = code((enum px_encoding)e, text, TEXT_BYTES);
     struct px_err err;
     int fd;
-    CU_ASSERT_EQUAL(decode((enum px_encoding)e, &c, 4096, TEXT_BYTES - 1, &fd, &err), PX_E_TOO_LARGE);
+    CU_ASSERT_EQUAL(decode((enum px_encoding)e, &c, 4096, TEXT_BYTES - 1, &fd, &err),
+                    PX_E_TOO_LARGE);
     close(fd);
     free(c.bytes);
   }
@@ -157,5 +166,6 @@ static void encodings_are_known_by_name(void) {
   CU_ASSERT_EQUAL(px_decoder_parse_encoding("gzip, gzip", &e, &err), PX_E_UNSUPPORTED_MEDIA);
 }
 
-CU_MAIN("decode", T(every_cut_decodes_to_the_same), T(concatenated_members_are_one_body), T(bombs_are_refused_early),
-        T(the_maximum_counts_decoded_bytes), T(broken_and_cut_codings_are_refused), T(encodings_are_known_by_name))
+CU_MAIN("decode", T(every_cut_decodes_to_the_same), T(concatenated_members_are_one_body),
+        T(bombs_are_refused_early), T(the_maximum_counts_decoded_bytes),
+        T(broken_and_cut_codings_are_refused), T(encodings_are_known_by_name))

@@ -1,4 +1,6 @@
-/* Discrete actions in every format: read as people write them, refused where they cannot be meant, written as they came. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Discrete actions in every format: read as people write them, refused where they cannot be meant,
+ * written as they came. */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,7 +39,8 @@ static void expect_read(int fd, enum px_read_format format) {
   trajs_free(&list);
 }
 
-static bool refused_as(struct px_spaces spaces, int fd, enum px_read_format format, const char *place, const char *words) {
+static bool refused_as(struct px_spaces spaces, int fd, enum px_read_format format,
+                       const char *place, const char *words) {
   return uploads_refused(fd, format, &spaces, NULL, PX_E_BAD_DATA, place, words);
 }
 
@@ -56,7 +59,8 @@ static hid_t file_type;
 static hsize_t columns; /* 0: [N] */
 
 static void put_actions(hid_t at, const char *name, int first, int n) {
-  uploads_put(at, name, file_type, H5T_NATIVE_INT64, (hsize_t)n, columns, actions + first, H5P_DEFAULT);
+  uploads_put(at, name, file_type, H5T_NATIVE_INT64, (hsize_t)n, columns, actions + first,
+              H5P_DEFAULT);
 }
 static void fill_d4rl(hid_t f) {
   uploads_floats(f, "observations", N, 1, OBS);
@@ -97,8 +101,10 @@ static void fill_robomimic(hid_t f) {
   }
 }
 static void fill_d3rlpy(hid_t f) {
-  static const char *const names[2][4] = { { "observations_0", "rewards_0", "terminated_0", "actions_0" },
-                                           { "observations_1", "rewards_1", "terminated_1", "actions_1" } };
+  static const char *const names[2][4] = {
+    { "observations_0", "rewards_0", "terminated_0", "actions_0" },
+    { "observations_1", "rewards_1", "terminated_1", "actions_1" }
+  };
   const uint8_t yes = 1;
   for (int i = 0; i < 2; i++) {
     const int first = 3 * i, n = 3 - i;
@@ -113,7 +119,8 @@ static void (*const LAYOUTS[])(hid_t) = { fill_d4rl, fill_minari, fill_robomimic
 enum { LAYOUTS_N = sizeof LAYOUTS / sizeof *LAYOUTS };
 
 static void every_hdf5_layout_takes_integers_flat_or_in_a_column(void) {
-  const hid_t types[] = { H5T_STD_I64LE, H5T_STD_I32BE, H5T_STD_U8LE, H5T_IEEE_F32LE, H5T_IEEE_F64LE };
+  const hid_t types[] = { H5T_STD_I64LE, H5T_STD_I32BE, H5T_STD_U8LE, H5T_IEEE_F32LE,
+                          H5T_IEEE_F64LE };
   begin();
   for (int i = 0; i < LAYOUTS_N; i++)
     for (size_t t = 0; t < sizeof types / sizeof *types; t++)
@@ -130,23 +137,28 @@ static void an_index_that_is_no_class_is_named_by_place(void) {
   for (int i = 0; i < LAYOUTS_N; i++) {
     begin();
     actions[4] = CLASSES;
-    CU_ASSERT(refused_as(spaces, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5, "trajectory 1, step 1, actions", "from 0 to 3"));
+    CU_ASSERT(refused_as(spaces, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5,
+                         "trajectory 1, step 1, actions", "from 0 to 3"));
     actions[4] = -1;
-    CU_ASSERT(refused_as(spaces, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5, "trajectory 1, step 1, actions", "is -1"));
+    CU_ASSERT(refused_as(spaces, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5,
+                         "trajectory 1, step 1, actions", "is -1"));
   }
 }
 
 static void undeclared_integers_are_refused_with_a_hint(void) {
   begin();
   columns = 0;
-  struct px_spaces usual = trajs_spaces(1, 1), wide = usual; /* [-1, 1], as when no range is given */
+  /* [-1, 1], as when no range is given */
+  struct px_spaces usual = trajs_spaces(1, 1), wide = usual;
   wide.act_high[0] = 3;
   for (int i = 0; i < LAYOUTS_N; i++) {
     file_type = H5T_STD_I64LE;
-    CU_ASSERT(refused_as(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5, "actions", "holds integers"));
+    CU_ASSERT(
+      refused_as(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5, "actions", "holds integers"));
     expect_hint(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5);
     file_type = H5T_IEEE_F32LE; /* floats are read, and then one is out of range */
-    CU_ASSERT(refused_as(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5, "trajectory 0, step 1, actions[0]", "outside"));
+    CU_ASSERT(refused_as(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5,
+                         "trajectory 0, step 1, actions[0]", "outside"));
     expect_hint(usual, uploads_hdf5(LAYOUTS[i]), PX_FORMAT_HDF5);
     file_type = H5T_STD_I64LE; /* somebody who gives a range knows that numbers are meant */
     struct trajs list = { .spaces = wide };
@@ -160,16 +172,22 @@ static void undeclared_integers_are_refused_with_a_hint(void) {
 /* ---- npz */
 
 static int npz(const char *descr, const void *data, size_t n) {
-  static const struct { const char *name, *descr, *shape; const void *data; size_t n; } others[] = {
-    { "observations.npy", "<f4", "(5, 1)", OBS, sizeof OBS }, { "rewards.npy", "<f4", "(5,)", REW, sizeof REW },
+  static const struct {
+    const char *name, *descr, *shape;
+    const void *data;
+    size_t n;
+  } others[] = {
+    { "observations.npy", "<f4", "(5, 1)", OBS, sizeof OBS },
+    { "rewards.npy", "<f4", "(5,)", REW, sizeof REW },
     { "terminals.npy", "|b1", "(5,)", TERM, sizeof TERM },
   };
   char bytes[4][512];
   struct uploads_member members[4];
   for (int i = 0; i < 4; i++) {
     char header[128];
-    const int text = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n",
-                              i < 3 ? others[i].descr : descr, i < 3 ? others[i].shape : "(5,)");
+    const int text =
+      snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n",
+               i < 3 ? others[i].descr : descr, i < 3 ? others[i].shape : "(5,)");
     memcpy(bytes[i], "\x93NUMPY\1\0", 8);
     bytes[i][8] = (char)text;
     bytes[i][9] = 0;
@@ -186,34 +204,39 @@ static void npz_takes_integers_as_classes(void) {
   begin();
   expect_read(npz("<i8", actions, sizeof actions), PX_FORMAT_NPZ);
   expect_read(npz("|u1", narrow, sizeof narrow), PX_FORMAT_NPZ);
-  CU_ASSERT(refused_as(trajs_spaces(1, 1), npz("<i8", actions, sizeof actions), PX_FORMAT_NPZ, "actions", "holds integers"));
+  CU_ASSERT(refused_as(trajs_spaces(1, 1), npz("<i8", actions, sizeof actions), PX_FORMAT_NPZ,
+                       "actions", "holds integers"));
   expect_hint(trajs_spaces(1, 1), npz("|u1", narrow, sizeof narrow), PX_FORMAT_NPZ);
   actions[2] = 1ll << 62;
-  CU_ASSERT(refused_as(trajs_discrete(1, CLASSES), npz("<i8", actions, sizeof actions), PX_FORMAT_NPZ,
-                       "trajectory 0, step 2, actions", "from 0 to 3"));
+  CU_ASSERT(refused_as(trajs_discrete(1, CLASSES), npz("<i8", actions, sizeof actions),
+                       PX_FORMAT_NPZ, "trajectory 0, step 2, actions", "from 0 to 3"));
 }
 
 /* ---- JSON lines */
 
-#define LINES(a, b) "{\"observations\":[[0],[1],[2]],\"rewards\":[1,1,1],\"actions\":" a ",\"terminated\":true}\n" \
-                    "{\"observations\":[[3],[4]],\"rewards\":[1,1],\"actions\":" b ",\"terminated\":true}\n"
+#define LINES(a, b) \
+  "{\"observations\":[[0],[1],[2]],\"rewards\":[1,1,1],\"actions\":" a ",\"terminated\":true}\n" \
+  "{\"observations\":[[3],[4]],\"rewards\":[1,1],\"actions\":" b ",\"terminated\":true}\n"
 
 static void json_lines_take_a_number_or_a_list_of_one(void) {
   expect_read(uploads_text(LINES("[0,3,1]", "[2,2]")), PX_FORMAT_JSONL);
   expect_read(uploads_text(LINES("[[0],[3.0],[1]]", "[2,[2]]")), PX_FORMAT_JSONL);
   struct trajs list = { .spaces = trajs_discrete(1, CLASSES) };
   struct px_err err;
-  CU_OK(uploads_read(uploads_text(LINES("[0,null,1]", "null")), PX_FORMAT_JSONL, NULL, &list, NULL, &err), err);
-  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0 && !list.items[1].actions);
+  CU_OK(uploads_read(uploads_text(LINES("[0,null,1]", "null")), PX_FORMAT_JSONL, NULL, &list, NULL,
+                     &err),
+        err);
+  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0 &&
+            !list.items[1].actions);
   trajs_free(&list);
 }
 
 static void json_lines_that_hold_no_classes_are_refused(void) {
   const struct px_spaces spaces = trajs_discrete(1, CLASSES);
-  CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,3,1]", "[2,4]")), PX_FORMAT_JSONL, "trajectory 1, step 1, actions",
-                       "is 4"));
-  CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,0.5,1]", "[2,2]")), PX_FORMAT_JSONL, "trajectory 0, step 1, actions",
-                       "is 0.5"));
+  CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,3,1]", "[2,4]")), PX_FORMAT_JSONL,
+                       "trajectory 1, step 1, actions", "is 4"));
+  CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,0.5,1]", "[2,2]")), PX_FORMAT_JSONL,
+                       "trajectory 0, step 1, actions", "is 0.5"));
   CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,\"left\",1]", "[2,2]")), PX_FORMAT_JSONL,
                        "trajectory 0, step 1, actions", "must be a finite number"));
   CU_ASSERT(refused_as(spaces, uploads_text(LINES("[0,[1,2],1]", "[2,2]")), PX_FORMAT_JSONL,
@@ -227,8 +250,10 @@ static int safetensors(enum px_dtype dtype, const void *data) {
   static const int64_t length[2] = { 3, 2 };
   static const uint8_t terminated[2] = { 1, 1 };
   struct px_safetensors_tensor tensors[] = {
-    { "length", PX_DTYPE_I64, 1, { 2 }, length, 0, 0 },    { "observations", PX_DTYPE_F32, 2, { N, 1 }, OBS, 0, 0 },
-    { "actions", dtype, 1, { N }, data, 0, 0 },            { "rewards", PX_DTYPE_F32, 1, { N }, REW, 0, 0 },
+    { "length", PX_DTYPE_I64, 1, { 2 }, length, 0, 0 },
+    { "observations", PX_DTYPE_F32, 2, { N, 1 }, OBS, 0, 0 },
+    { "actions", dtype, 1, { N }, data, 0, 0 },
+    { "rewards", PX_DTYPE_F32, 1, { N }, REW, 0, 0 },
     { "terminated", PX_DTYPE_U8, 1, { 2 }, terminated, 0, 0 },
   };
   struct px_buf file = PX_BUF(1 << 16);
@@ -250,15 +275,17 @@ static void safetensors_take_integers_as_classes(void) {
   expect_read(safetensors(PX_DTYPE_F32, floats), PX_FORMAT_SAFETENSORS);
   expect_hint(trajs_spaces(1, 1), safetensors(PX_DTYPE_I64, actions), PX_FORMAT_SAFETENSORS);
   actions[3] = -7;
-  CU_ASSERT(refused_as(trajs_discrete(1, CLASSES), safetensors(PX_DTYPE_I64, actions), PX_FORMAT_SAFETENSORS,
-                       "trajectory 1, step 0, actions", "is -7"));
+  CU_ASSERT(refused_as(trajs_discrete(1, CLASSES), safetensors(PX_DTYPE_I64, actions),
+                       PX_FORMAT_SAFETENSORS, "trajectory 1, step 0, actions", "is -7"));
 }
 
 /* ---- out again */
 
 static void every_export_reads_back_as_it_was(void) {
   static const enum px_read_format formats[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ, [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
+    [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
     [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;
@@ -277,11 +304,17 @@ static void every_export_reads_back_as_it_was(void) {
 
 static void labels_are_classes_and_their_score_is_the_whole_entropy(void) {
   const struct px_spaces spaces = trajs_discrete(3, CLASSES);
-  float label[3] = { 3, 0, 0 }, std[3] = { 0.25f, 0, 0.5f }, epistemic[3] = { 0.5f, 0, 0.25f }, score[3];
+  float label[3] = { 3, 0, 0 }, std[3] = { 0.25f, 0, 0.5f }, epistemic[3] = { 0.5f, 0, 0.25f },
+        score[3];
   const uint8_t known[3] = { 1, 0, 1 };
   px_label_scores(&spaces, std, epistemic, known, 3, score);
   CU_ASSERT(score[0] == 0.75f && score[1] == 0 && score[2] == 0.75f);
-  const struct px_label_rows rows = { .steps_n = 3, .actions = label, .std = std, .epistemic = epistemic, .score = score, .known = known };
+  const struct px_label_rows rows = { .steps_n = 3,
+                                      .actions = label,
+                                      .std = std,
+                                      .epistemic = epistemic,
+                                      .score = score,
+                                      .known = known };
   struct px_buf out = PX_BUF(1 << 16);
   struct px_err err = { 0 };
   CU_OK(px_label_write(&spaces, &rows, &out, &err), err);
@@ -293,8 +326,10 @@ static void labels_are_classes_and_their_score_is_the_whole_entropy(void) {
   px_buf_free(&out);
 }
 
-CU_MAIN("discrete", T(every_hdf5_layout_takes_integers_flat_or_in_a_column), T(an_index_that_is_no_class_is_named_by_place),
+CU_MAIN("discrete", T(every_hdf5_layout_takes_integers_flat_or_in_a_column),
+        T(an_index_that_is_no_class_is_named_by_place),
         T(undeclared_integers_are_refused_with_a_hint), T(npz_takes_integers_as_classes),
-        T(json_lines_take_a_number_or_a_list_of_one), T(json_lines_that_hold_no_classes_are_refused),
-        T(safetensors_take_integers_as_classes), T(every_export_reads_back_as_it_was),
+        T(json_lines_take_a_number_or_a_list_of_one),
+        T(json_lines_that_hold_no_classes_are_refused), T(safetensors_take_integers_as_classes),
+        T(every_export_reads_back_as_it_was),
         T(labels_are_classes_and_their_score_is_the_whole_entropy))

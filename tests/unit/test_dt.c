@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Decision Transformer: what a batch holds, what gradients are, and how it acts. */
 #include <math.h>
 #include <stdlib.h>
@@ -15,11 +16,15 @@
 #include "worker/rl/algo/dt.h"
 #include "worker/rl/algo/dt_actor.h"
 
-/* ---- a small world: trajectories of 1 to 40 steps; each keeps to one action, which is its reward too */
+/* ---- a small world: trajectories of 1 to 40 steps; each keeps to one action, which is its reward
+ * too */
 
 enum { O = 3, A = 2, TRAJ_N = 40, CLASSES = 3 };
 
-struct world { struct px_dataset ds; struct px_actions_merged u; };
+struct world {
+  struct px_dataset ds;
+  struct px_actions_merged u;
+};
 
 static void world_open(struct world *w, bool discrete) {
   struct px_dataset *ds = &w->ds;
@@ -30,16 +35,21 @@ static void world_open(struct world *w, bool discrete) {
   if (discrete) px_spaces_set_discrete(&ds->spaces, CLASSES);
   const uint32_t a = ds->spaces.act_dim;
   ds->traj_n = TRAJ_N;
-  ds->step_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)), ds->obs_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
+  ds->step_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t)),
+  ds->obs_start = px_mem_calloc(TRAJ_N + 1, sizeof(uint64_t));
   for (uint32_t i = 0; i < TRAJ_N; i++) {
     ds->step_start[i + 1] = ds->step_start[i] + i + 1;
     ds->obs_start[i + 1] = ds->obs_start[i] + i + 2;
   }
   ds->steps_n = ds->step_start[TRAJ_N], ds->obs_n = ds->obs_start[TRAJ_N];
-  ds->observations = px_mem_calloc(ds->obs_n, O * sizeof(float)), ds->rewards = px_mem_calloc(ds->steps_n, sizeof(float));
-  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1), ds->has_final = px_mem_calloc(TRAJ_N, 1);
-  w->u = (struct px_actions_merged){ .ds = ds, .actions = px_mem_calloc(ds->steps_n, a * sizeof(float)),
-                            .source = px_mem_calloc(ds->steps_n, 1), .score = px_mem_calloc(ds->steps_n, sizeof(float)) };
+  ds->observations = px_mem_calloc(ds->obs_n, O * sizeof(float)),
+  ds->rewards = px_mem_calloc(ds->steps_n, sizeof(float));
+  ds->terminated = px_mem_calloc(TRAJ_N, 1), ds->truncated = px_mem_calloc(TRAJ_N, 1),
+  ds->has_final = px_mem_calloc(TRAJ_N, 1);
+  w->u = (struct px_actions_merged){ .ds = ds,
+                                     .actions = px_mem_calloc(ds->steps_n, a * sizeof(float)),
+                                     .source = px_mem_calloc(ds->steps_n, 1),
+                                     .score = px_mem_calloc(ds->steps_n, sizeof(float)) };
   memset(ds->has_final, 1, TRAJ_N);
   memset(w->u.source, PX_SOURCE_TRUE, ds->steps_n);
   px_rng_normal(&rng, ds->observations, ds->obs_n * O);
@@ -68,15 +78,18 @@ static struct rl_spec small(uint64_t updates) {
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults("dt", &spec, &err), err);
-  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2), set(&spec, "context", 6);
+  set(&spec, "hidden", 32), set(&spec, "heads", 2), set(&spec, "layers", 2),
+    set(&spec, "context", 6);
   set(&spec, "batch", 32);
-  set(&spec, "updates", (double)updates), set(&spec, "warmup", 10), set(&spec, "return_scale", 0.05);
+  set(&spec, "updates", (double)updates), set(&spec, "warmup", 10),
+    set(&spec, "return_scale", 0.05);
   return spec;
 }
 
 /* ---- batches */
 
-static struct dt_windows *windows_of(const struct world *w, const struct rl_spec *spec, struct rl_data **data) {
+static struct dt_windows *windows_of(const struct world *w, const struct rl_spec *spec,
+                                     struct rl_data **data) {
   struct dt_windows *windows;
   struct px_err err;
   CU_OK(rl_data_new(&w->u, spec, data, &err), err);
@@ -85,7 +98,8 @@ static struct dt_windows *windows_of(const struct world *w, const struct rl_spec
 }
 
 /* The step of the dataset at the i-th place of a batch, found by its state. */
-static uint64_t step_at(const struct world *w, const struct rl_data *d, const struct dt_batch *b, uint32_t i) {
+static uint64_t step_at(const struct world *w, const struct rl_data *d, const struct dt_batch *b,
+                        uint32_t i) {
   for (uint32_t traj = 0; traj < TRAJ_N; traj++) {
     if (b->time[i] > traj) continue;
     const float *s = w->ds.observations + (w->ds.obs_start[traj] + b->time[i]) * O;
@@ -113,7 +127,8 @@ static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
   for (uint32_t i = 0; i < SEQS; i++) {
     const uint64_t first = step_at(&w, d, &b, b.start[i]);
     const uint32_t n = b.start[i + 1] - b.start[i], traj = px_dataset_traj_of_step(&w.ds, first);
-    const uint64_t left = w.ds.step_start[traj + 1] - first, until = first + n - w.ds.step_start[traj];
+    const uint64_t left = w.ds.step_start[traj + 1] - first,
+                   until = first + n - w.ds.step_start[traj];
     CU_ASSERT_EQUAL(n, until < CONTEXT ? until : CONTEXT);
     CU_ASSERT_EQUAL(w.u.source[first + n - 1], PX_SOURCE_TRUE); /* it ends at one with a loss */
     for (uint32_t k = 0; k < n; k++) {
@@ -121,10 +136,12 @@ static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
       const bool known = w.u.source[first + k] == PX_SOURCE_TRUE;
       CU_ASSERT_EQUAL(b.time[at], b.time[b.start[i]] + k);
       CU_ASSERT_EQUAL(step_at(&w, d, &b, at), first + k);
-      CU_ASSERT_DOUBLE_EQUAL(b.to_go[at], 0.5 * (double)w.ds.rewards[first] * (double)(left - k), 1e-4);
+      CU_ASSERT_DOUBLE_EQUAL(b.to_go[at], 0.5 * (double)w.ds.rewards[first] * (double)(left - k),
+                             1e-4);
       CU_ASSERT_EQUAL(b.weight[at], known ? 1 : 0);
       for (uint32_t j = 0; j < A; j++)
-        CU_ASSERT_DOUBLE_EQUAL(b.action[at * A + j], known ? w.u.actions[(first + k) * A + j] / 2 : 0, 1e-6);
+        CU_ASSERT_DOUBLE_EQUAL(b.action[at * A + j],
+                               known ? w.u.actions[(first + k) * A + j] / 2 : 0, 1e-6);
       losses += known;
     }
   }
@@ -175,7 +192,8 @@ static void draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone(void)
   double mean = 0;
   for (uint32_t i = 0; i < SEQS; i++) {
     mean += b.time[i] / (double)SEQS;
-    for (int j = 0; j < CLASSES; j++) CU_ASSERT_EQUAL(b.action[i * CLASSES + j], (float)j == b.chosen[i]);
+    for (int j = 0; j < CLASSES; j++)
+      CU_ASSERT_EQUAL(b.action[i * CLASSES + j], (float)j == b.chosen[i]);
   }
   /* sum_T sum_{t < T} t / sum_T T = (40^2 - 1) / 3 / 41; its standard error here is 0.1 */
   CU_ASSERT_DOUBLE_EQUAL(mean, 13.0, 0.4);
@@ -198,22 +216,27 @@ static void entropys_gradients_are_those_of_finite_differences(void) {
   float mu[N * D], y[N * D], noise[N * D], weight[N], grads[2][N * D], other[2][N * D];
   px_rng_normal(&rng, mu, N * D), px_rng_normal(&rng, y, N * D), px_rng_normal(&rng, noise, N * D);
   for (int i = 0; i < N; i++) weight[i] = px_rng_float(&rng);
-  for (int i = 0; i < N * D; i++) grads[0][i] = 5, grads[1][i] = 6; /* it adds to what is there */
+  /* it adds to what is there */
+  for (int i = 0; i < N * D; i++) grads[0][i] = 5, grads[1][i] = 6;
   px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, grads[0], grads[1]);
   for (int i = 0; i < 2 * N * D; i++) {
     float *at = i < N * D ? mu + i : y + i - N * D;
     const double gradient = (double)(i < N * D ? grads[0][i] - 5 : grads[1][i - N * D] - 6);
     const float was = *at, step = 1e-3F;
     *at = was + step;
-    const double above = px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, other[0], other[1]);
+    const double above =
+      px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, other[0], other[1]);
     *at = was - step;
-    const double below = px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, other[0], other[1]);
+    const double below =
+      px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, other[0], other[1]);
     *at = was;
-    CU_ASSERT_TRUE(fabs((above - below) / (2 * (double)step) - gradient) < 5e-3 * (1 + fabs(gradient)));
+    CU_ASSERT_TRUE(fabs((above - below) / (2 * (double)step) - gradient) <
+                   5e-3 * (1 + fabs(gradient)));
   }
 }
 
-static struct dt *training(const struct world *w, const struct rl_spec *spec, struct rl_data **data) {
+static struct dt *training(const struct world *w, const struct rl_spec *spec,
+                           struct rl_data **data) {
   void *state;
   struct px_err err;
   CU_OK(rl_data_new(&w->u, spec, data, &err), err);
@@ -223,7 +246,8 @@ static struct dt *training(const struct world *w, const struct rl_spec *spec, st
   struct px_rng rng = px_rng_at(1, 1, 1);
   if (dt->net->shape.discrete) return dt;
   px_rng_normal(&rng, dt->noise, (size_t)dt->batch.start[dt->batch.seqs] * A);
-  /* Middling actions and spreads keep losses of size one, which finite differences in float32 need. */
+  /* Middling actions and spreads keep losses of size one, which finite differences in float32
+   * need. */
   for (uint32_t i = 0; i < dt->batch.start[dt->batch.seqs] * A; i++) dt->batch.action[i] *= 0.4F;
   const struct px_tensor *log_sigma = &dt->net->tensors[dt->net->tensors_n - 2];
   for (size_t i = 0; i < px_tensor_n(log_sigma); i++) dt->net->params[log_sigma->at + i] *= 0.1F;
@@ -251,7 +275,8 @@ static void check_gradients(bool discrete) {
     *at = was - step;
     dt_gradients(dt, 7, losses);
     *at = was;
-    const double found = (above - losses[DT_LOSS]) / (2 * (double)step), gradient = (double)grads[i];
+    const double found = (above - losses[DT_LOSS]) / (2 * (double)step),
+                 gradient = (double)grads[i];
     CU_ASSERT_TRUE(fabs(found - gradient) < 2e-2 * (1 + fabs(gradient)));
   }
   free(grads);
@@ -279,7 +304,8 @@ static void chunks_add_up_to_the_whole_batch(void) {
   memcpy(grads, dt->grads, dt->net->params_n * sizeof *grads);
   dt->chunk = 7;
   dt_gradients(dt, 0, parts);
-  for (int i = 0; i < DT_LOSS_NORM; i++) CU_ASSERT_DOUBLE_EQUAL(whole[i], parts[i], 1e-5 * (1 + fabs(whole[i])));
+  for (int i = 0; i < DT_LOSS_NORM; i++)
+    CU_ASSERT_DOUBLE_EQUAL(whole[i], parts[i], 1e-5 * (1 + fabs(whole[i])));
   double largest = 0, apart = 0;
   for (size_t i = 0; i < dt->net->params_n; i++) {
     largest = fmax(largest, fabs((double)grads[i]));
@@ -316,13 +342,19 @@ static void an_unknown_action_is_neither_seen_nor_learned(void) {
 /* ---- acting */
 
 static struct dt_net *net_of(uint32_t context) {
-  const struct dt_shape shape = { .obs_dim = O, .act_dim = A, .context = context, .timesteps = 30, .width = 32,
-                                  .layers = 2, .heads = 2 };
+  const struct dt_shape shape = { .obs_dim = O,
+                                  .act_dim = A,
+                                  .context = context,
+                                  .timesteps = 30,
+                                  .width = 32,
+                                  .layers = 2,
+                                  .heads = 2 };
   struct dt_net *net;
   struct px_err err;
   CU_OK(dt_net_new(&shape, &net, &err), err);
   dt_net_init(net, 3);
-  for (size_t i = 0; i < net->params_n; i++) net->params[i] *= 3; /* so that all inputs matter */
+  /* so that all inputs matter */
+  for (size_t i = 0; i < net->params_n; i++) net->params[i] *= 3;
   return net;
 }
 
@@ -346,8 +378,9 @@ static void acting_sees_the_last_steps_as_training_does(void) {
     dt_actor_act(actor, &sight, action + t * A);
     reward = (double)action[t * A] + 1;
     const uint32_t first = t < CONTEXT ? 0 : t + 1 - CONTEXT, start[] = { first, t + 1 };
-    const struct dt_steps steps = { 1, start, to_go + first, state + first * O, action + first * A, time + first,
-                                    false };
+    const struct dt_steps steps = {
+      1, start, to_go + first, state + first * O, action + first * A, time + first, false
+    };
     const struct dt_outputs y = dt_net_forward(net, work, &steps, NULL);
     for (uint32_t j = 0; j < A; j++)
       CU_ASSERT_DOUBLE_EQUAL(action[t * A + j], tanh((double)y.first[(t - first) * A + j]), 1e-5);
@@ -371,19 +404,24 @@ static void lanes_know_nothing_of_each_other_and_forget_with_a_new_episode(void)
   for (uint32_t round = 0; round < 2; round++)
     for (uint32_t t = 0; t < STEPS; t++) {
       px_rng_normal(&rng, state[t], LANES * O);
-      for (uint32_t i = 0; i < LANES; i++) lanes[i] = LANES - 1 - i, steps[i] = t, rewards[i] = t + i;
+      for (uint32_t i = 0; i < LANES; i++)
+        lanes[i] = LANES - 1 - i, steps[i] = t, rewards[i] = t + i;
       dt_actor_act(many, &(struct dt_sight){ LANES, state[t], lanes, steps, rewards }, actions);
       const uint32_t lane = 0, seen = 17;
-      dt_actor_act(one, &(struct dt_sight){ 1, state[t] + seen * O, &lane, &t, &rewards[seen] }, alone);
-      for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(actions[seen * A + (uint32_t)j], alone[j], 1e-5);
+      dt_actor_act(one, &(struct dt_sight){ 1, state[t] + seen * O, &lane, &t, &rewards[seen] },
+                   alone);
+      for (int j = 0; j < A; j++)
+        CU_ASSERT_DOUBLE_EQUAL(actions[seen * A + (uint32_t)j], alone[j], 1e-5);
       if (round == 0) continue;
       dt_actor_free(one); /* the second round's actor has no past to forget */
       CU_OK(dt_actor_new(net, 1, 5, 10, 0.1, &one), err);
       for (uint32_t past = 0; past <= t; past++) {
         const double before = past + seen;
-        dt_actor_act(one, &(struct dt_sight){ 1, state[past] + seen * O, &lane, &past, &before }, alone);
+        dt_actor_act(one, &(struct dt_sight){ 1, state[past] + seen * O, &lane, &past, &before },
+                     alone);
       }
-      for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(actions[seen * A + (uint32_t)j], alone[j], 1e-5);
+      for (int j = 0; j < A; j++)
+        CU_ASSERT_DOUBLE_EQUAL(actions[seen * A + (uint32_t)j], alone[j], 1e-5);
     }
   dt_actor_free(many);
   dt_actor_free(one);
@@ -398,7 +436,8 @@ static struct rl_policy *trained(const struct world *w, const struct rl_spec *sp
   return policy;
 }
 
-/* First actions at the first and the second step of n episodes, aiming at target (NAN: what the policy aims at). */
+/* First actions at the first and the second step of n episodes, aiming at target (NAN: what the
+ * policy aims at). */
 static void play(struct rl_policy *policy, double target, uint32_t n, float *first, float *second) {
   enum { N = 8 };
   struct rl_player *player;
@@ -429,7 +468,8 @@ static void a_higher_target_gives_actions_of_higher_reward(void) {
     struct rl_policy *policy = trained(&w, &spec);
     double target;
     CU_ASSERT_TRUE(rl_policy_target(policy, &target));
-    CU_ASSERT_DOUBLE_EQUAL(target, discrete ? 2 * 39 : 1.5 * 39, 1e-3); /* 39 steps of the best reward: trajectory 38 */
+    /* 39 steps of the best reward: trajectory 38 */
+    CU_ASSERT_DOUBLE_EQUAL(target, discrete ? 2 * 39 : 1.5 * 39, 1e-3);
     play(policy, discrete ? 0 : -1.5 * 38, 8, low, next);
     play(policy, NAN, 8, high, next);
     for (int i = 0; i < 8; i++) {
@@ -454,11 +494,13 @@ static void along_a_recording_it_remembers_what_it_did_itself(void) {
   dt_net_init(dt->net, spec.seed);
   for (uint64_t step = 0; step < 20; step++) dt_algo.step(dt, step, losses);
   w.ds.actions = w.u.actions, w.ds.labelled = px_mem_calloc(w.ds.steps_n, 1);
-  float *actions = px_mem_calloc(w.ds.obs_n * A, sizeof *actions), *again = px_mem_calloc(w.ds.obs_n * A, sizeof *again);
+  float *actions = px_mem_calloc(w.ds.obs_n * A, sizeof *actions),
+        *again = px_mem_calloc(w.ds.obs_n * A, sizeof *again);
   CU_OK(rl_policy_along(policy, &w.ds, NULL, again, &err), err);
   memset(w.ds.labelled, 1, w.ds.steps_n);
   CU_OK(rl_policy_along(policy, &w.ds, NULL, actions, &err), err);
-  CU_ASSERT_EQUAL(memcmp(actions, again, w.ds.obs_n * A * sizeof *actions), 0); /* known actions tell it nothing */
+  /* known actions tell it nothing */
+  CU_ASSERT_EQUAL(memcmp(actions, again, w.ds.obs_n * A * sizeof *actions), 0);
   enum { TRAJ = 30, FROM = 5, N = 6 }; /* six steps of a trajectory of 31 */
   const uint64_t row = w.ds.obs_start[TRAJ] + FROM, step = w.ds.step_start[TRAJ] + FROM;
   const uint32_t start[] = { 0, N };
@@ -468,13 +510,15 @@ static void along_a_recording_it_remembers_what_it_did_itself(void) {
   for (int t = 0; t < FROM; t++) left -= (double)w.ds.rewards[step - FROM + t];
   for (uint32_t t = 0; t < N; t++) {
     time[t] = FROM + t, to_go[t] = (float)(left * 0.05), left -= (double)w.ds.rewards[step + t];
-    for (int j = 0; j < O; j++) state[t * O + j] = (w.ds.observations[(row + t) * O + j] - d->mean[j]) * d->inv_scale[j];
+    for (int j = 0; j < O; j++)
+      state[t * O + j] = (w.ds.observations[(row + t) * O + j] - d->mean[j]) * d->inv_scale[j];
     for (int j = 0; j < A; j++) action[t * A + j] = actions[(row + t) * A + j] / 2;
   }
   CU_OK(dt_work_new(dt->net, 1, &work), err);
   const struct dt_steps steps = { 1, start, to_go, state, action, time, true };
   const struct dt_outputs y = dt_net_forward(dt->net, work, &steps, NULL);
-  for (int j = 0; j < A; j++) CU_ASSERT_DOUBLE_EQUAL(actions[(row + N - 1) * A + j], 2 * tanh((double)y.first[j]), 1e-4);
+  for (int j = 0; j < A; j++)
+    CU_ASSERT_DOUBLE_EQUAL(actions[(row + N - 1) * A + j], 2 * tanh((double)y.first[j]), 1e-4);
   dt_work_free(work);
   free(actions), free(again), free(w.ds.labelled);
   dt_free(dt);
@@ -510,7 +554,8 @@ static void a_loaded_policy_plays_as_before(void) {
     rl_policy_act(policy, obs, 1, act[0]);
     rl_policy_act(loaded, obs, 1, act[1]);
     CU_ASSERT_EQUAL(act[0][0], act[1][0]);
-    struct px_buf again = saved(loaded); /* without the spec, which a loaded policy does not keep */
+    /* without the spec, which a loaded policy does not keep */
+    struct px_buf again = saved(loaded);
     struct rl_policy *twice;
     CU_OK(rl_policy_load(again.data, again.len, &twice, &err), err);
     play(twice, NAN, 8, first[1], second[1]);
@@ -527,7 +572,8 @@ static void a_file_whose_transformer_does_not_fit_is_refused(void) {
     { "transformer_heads\":\"2\"", "transformer_heads\":\"-\"" },
     { "transformer_context\":\"6\"", "transformer_context\":\"0\"" },
     { "transformer.norm.bias", "transformer.norm.bxas" },
-    { "layer1.norm1.bias", "layer7.norm1.bias" }, { "\"kind\":\"transformer\"", "\"kind\":\"translating\"" },
+    { "layer1.norm1.bias", "layer7.norm1.bias" },
+    { "\"kind\":\"transformer\"", "\"kind\":\"translating\"" },
   };
   struct world w;
   struct rl_policy *loaded;
@@ -567,9 +613,12 @@ static void only_a_policy_that_aims_at_a_return_takes_a_target(void) {
 CU_MAIN("dt", T(a_stretch_is_the_steps_up_to_any_with_a_known_action),
         T(draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone),
         T(stretches_end_at_true_actions_in_the_share_asked_for),
-        T(entropys_gradients_are_those_of_finite_differences), T(gradients_are_those_of_finite_differences),
-        T(chunks_add_up_to_the_whole_batch), T(an_unknown_action_is_neither_seen_nor_learned),
+        T(entropys_gradients_are_those_of_finite_differences),
+        T(gradients_are_those_of_finite_differences), T(chunks_add_up_to_the_whole_batch),
+        T(an_unknown_action_is_neither_seen_nor_learned),
         T(acting_sees_the_last_steps_as_training_does),
         T(lanes_know_nothing_of_each_other_and_forget_with_a_new_episode),
-        T(along_a_recording_it_remembers_what_it_did_itself), T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
-        T(a_file_whose_transformer_does_not_fit_is_refused), T(only_a_policy_that_aims_at_a_return_takes_a_target))
+        T(along_a_recording_it_remembers_what_it_did_itself),
+        T(a_higher_target_gives_actions_of_higher_reward), T(a_loaded_policy_plays_as_before),
+        T(a_file_whose_transformer_does_not_fit_is_refused),
+        T(only_a_policy_that_aims_at_a_return_takes_a_target))

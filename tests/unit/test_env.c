@@ -1,4 +1,6 @@
-/* worker/env: environments and rollouts. What one step computes is checked against recorded data in golden/test_replay.c. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker/env: environments and rollouts. What one step computes is checked against recorded data in
+ * golden/test_replay.c. */
 #include <math.h>
 #include <mujoco/mujoco.h>
 #include <string.h>
@@ -16,13 +18,16 @@ static struct px_env *opened(const char *name) {
   return env;
 }
 
-/* Uniform in the range or among the classes, keyed by episode and step, so the same for every number of lanes. */
-static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *e) {
+/* Uniform in the range or among the classes, keyed by episode and step, so the same for every
+ * number of lanes. */
+static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view, float *actions,
+                                   struct px_err *e) {
   const struct px_env_info *info = ctx;
   const uint32_t act_dim = info->act_dim;
   (void)e;
   for (uint32_t i = 0; i < view->n; i++) {
-    struct px_rng rng = px_rng_at(11, px_rng_stream("random_policy", view->episode[i]), (uint64_t)view->step[i] << 8);
+    struct px_rng rng =
+      px_rng_at(11, px_rng_stream("random_policy", view->episode[i]), (uint64_t)view->step[i] << 8);
     for (uint32_t j = 0; j < act_dim; j++)
       actions[i * act_dim + j] =
         info->act_count ? (float)px_rng_below(&rng, info->act_count) : 2 * px_rng_float(&rng) - 1;
@@ -30,7 +35,8 @@ static enum px_status act_randomly(void *ctx, const struct px_rollout_view *view
   return PX_OK;
 }
 
-static struct px_rollout_result roll(const char *name, uint32_t episodes, uint32_t lanes, uint64_t seed) {
+static struct px_rollout_result roll(const char *name, uint32_t episodes, uint32_t lanes,
+                                     uint64_t seed) {
   const struct px_env_info *info = NULL;
   CU_OK(px_env_find(name, &info, &err), err);
   const struct px_rollout_spec spec = { name, episodes, lanes, seed, 1 };
@@ -45,7 +51,8 @@ static void unknown_name_is_refused_with_the_known_ones(void) {
   CU_ASSERT_EQUAL(px_env_open("ant", &env, &err), PX_E_BAD_FIELD);
   CU_ASSERT_PTR_NULL(env);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "ant"));
-  for (size_t i = 0; px_env_at(i); i++) CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, px_env_at(i)->name));
+  for (size_t i = 0; px_env_at(i); i++)
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, px_env_at(i)->name));
 }
 
 static void models_have_the_declared_shapes(void) {
@@ -113,8 +120,13 @@ static void time_limit_truncates_and_does_not_terminate(void) {
 static void observation_leaves_out_x_and_clips_velocities(void) {
   const double qpos[9] = { 5, 1.5, 0.1 }, qvel[9] = { 12, -30, 3 };
   float obs[PX_ENV_OBS_MAX];
-  const struct { const char *name; uint32_t qpos_n; float vx, vz; } cases[] = {
-    { "hopper", 6, 10, -10 }, { "walker2d", 9, 10, -10 }, { "halfcheetah", 9, 12, -30 } };
+  const struct {
+    const char *name;
+    uint32_t qpos_n;
+    float vx, vz;
+  } cases[] = { { "hopper", 6, 10, -10 },
+                { "walker2d", 9, 10, -10 },
+                { "halfcheetah", 9, 12, -30 } };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct px_env *env = opened(cases[i].name);
     CU_OK(px_env_set_state(env, qpos, qvel, obs, &err), err);
@@ -167,7 +179,9 @@ static void leaving_the_track_or_leaning_too_far_ends_cartpole(void) {
 }
 
 /* Pushes against where the pole will lean, and against drifting: it never falls. */
-static float balance(const float *obs) { return obs[2] + 0.5f * obs[3] + 0.05f * obs[0] + 0.1f * obs[1] > 0; }
+static float balance(const float *obs) {
+  return obs[2] + 0.5f * obs[3] + 0.05f * obs[0] + 0.1f * obs[1] > 0;
+}
 
 static void cartpole_truncates_a_balanced_pole_after_500_steps(void) {
   struct px_env *env = opened("cartpole");
@@ -257,12 +271,16 @@ static void start_states_depend_on_seed_and_episode_alone(void) {
   }
 }
 
-/* Standard deviation: 0.005 / sqrt 3 and 0.1 / sqrt 3 for uniform noise, 0.1 for the cheetah's velocities. */
+/* Standard deviation: 0.005 / sqrt 3 and 0.1 / sqrt 3 for uniform noise, 0.1 for the cheetah's
+ * velocities. */
 static void start_noise_has_the_tasks_spread(void) {
-  const struct { const char *name; double position, velocity; } cases[] = {
-    { "hopper", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
-    { "walker2d", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
-    { "halfcheetah", 0.1 / sqrt(3), 0.1 }, { "cartpole", 0.05 / sqrt(3), 0.05 / sqrt(3) } };
+  const struct {
+    const char *name;
+    double position, velocity;
+  } cases[] = { { "hopper", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
+                { "walker2d", 5e-3 / sqrt(3), 5e-3 / sqrt(3) },
+                { "halfcheetah", 0.1 / sqrt(3), 0.1 },
+                { "cartpole", 0.05 / sqrt(3), 0.05 / sqrt(3) } };
   enum { EPISODES = 2000 };
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
     struct px_env *env = opened(cases[c].name);
@@ -272,8 +290,10 @@ static void start_noise_has_the_tasks_spread(void) {
     for (uint64_t i = 0; i < EPISODES; i++) {
       CU_OK(px_env_reset(env, 5, i, obs, &err), err);
       position += (double)obs[1] * obs[1]; /* the pitch, or the cart's velocity, around 0 */
-      const uint32_t first = info->act_count ? 2 : info->qpos_n - 1; /* cartpole: the pole alone */
-      for (uint32_t j = first; j < info->obs_dim; j++) velocity += (double)obs[j] * obs[j] / info->qvel_n;
+      /* cartpole: the pole alone */
+      const uint32_t first = info->act_count ? 2 : info->qpos_n - 1;
+      for (uint32_t j = first; j < info->obs_dim; j++)
+        velocity += (double)obs[j] * obs[j] / info->qvel_n;
     }
     CU_ASSERT_DOUBLE_EQUAL(sqrt(position / EPISODES) / cases[c].position, 1, 0.05);
     CU_ASSERT_DOUBLE_EQUAL(sqrt(velocity / EPISODES) / cases[c].velocity, 1, 0.05);
@@ -284,7 +304,8 @@ static void start_noise_has_the_tasks_spread(void) {
 static void same_seed_gives_the_same_returns_with_any_lanes(void) {
   for (size_t i = 0; px_env_at(i); i++) {
     const uint32_t episodes = i == 2 ? 3 : 20;
-    struct px_rollout_result one = roll(px_env_at(i)->name, episodes, 1, 6), many = roll(px_env_at(i)->name, episodes, 7, 6);
+    struct px_rollout_result one = roll(px_env_at(i)->name, episodes, 1, 6),
+                             many = roll(px_env_at(i)->name, episodes, 7, 6);
     struct px_rollout_result other = roll(px_env_at(i)->name, episodes, 1, 7);
     CU_ASSERT_EQUAL(memcmp(one.returns, many.returns, episodes * sizeof *one.returns), 0);
     CU_ASSERT_EQUAL(memcmp(one.lengths, many.lengths, episodes * sizeof *one.lengths), 0);
@@ -298,14 +319,22 @@ static void same_seed_gives_the_same_returns_with_any_lanes(void) {
 
 /* A uniform policy with Gym's files on this MuJoCo version: 19, 2.8 and -288
  * (D4RL's own constants are -20, 1.6 and -280; the first is known to be odd);
- * cartpole's mean of 300,000 episodes. The tolerance is about four standard errors of this many episodes. */
+ * cartpole's mean of 300,000 episodes. The tolerance is about four standard errors of this many
+ * episodes. */
 static void random_policy_returns_what_is_published(void) {
-  const struct { const char *name; uint32_t episodes; double mean, tolerance; } cases[] = {
-    { "hopper", 500, 19, 2.5 }, { "walker2d", 500, 2.8, 1.2 }, { "halfcheetah", 20, -288, 70 }, { "cartpole", 10000, 22.25, 0.5 } };
+  const struct {
+    const char *name;
+    uint32_t episodes;
+    double mean, tolerance;
+  } cases[] = { { "hopper", 500, 19, 2.5 },
+                { "walker2d", 500, 2.8, 1.2 },
+                { "halfcheetah", 20, -288, 70 },
+                { "cartpole", 10000, 22.25, 0.5 } };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct px_rollout_result result = roll(cases[i].name, cases[i].episodes, 16, 1);
-    printf("\n  %s: random policy %.2f [%.2f, %.2f], length %.1f, score %.2f ", cases[i].name, result.return_mean,
-           result.return_ci95[0], result.return_ci95[1], result.length_mean, result.score_mean);
+    printf("\n  %s: random policy %.2f [%.2f, %.2f], length %.1f, score %.2f ", cases[i].name,
+           result.return_mean, result.return_ci95[0], result.return_ci95[1], result.length_mean,
+           result.score_mean);
     CU_ASSERT_DOUBLE_EQUAL(result.return_mean, cases[i].mean, cases[i].tolerance);
     px_rollout_free(&result);
   }
@@ -323,7 +352,10 @@ static void score_is_0_for_random_and_100_for_expert(void) {
 
 /* t(0.975, dof) from the usual tables: 12.7062, 2.7764, 2.2622, 2.0452. */
 static void interval_is_students(void) {
-  const struct { uint32_t n; double t; } cases[] = { { 2, 12.7062 }, { 5, 2.7764 }, { 10, 2.2622 }, { 30, 2.0452 } };
+  const struct {
+    uint32_t n;
+    double t;
+  } cases[] = { { 2, 12.7062 }, { 5, 2.7764 }, { 10, 2.2622 }, { 30, 2.0452 } };
   double x[30], mean, ci[2];
   for (uint32_t i = 0; i < 30; i++) x[i] = i % 2 ? 3 : 1;
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -360,8 +392,11 @@ static void progress_can_cancel_a_rollout(void) {
 }
 
 static void bad_rollout_specs_are_refused(void) {
-  const struct px_rollout_spec specs[] = { { "hopper", 0, 1, 0, 1 }, { "hopper", 1, 0, 0, 1 }, { "hopper", 1, 257, 0, 1 },
-                                           { "hopper", 100001, 1, 0, 1 }, { "", 1, 1, 0, 1 } };
+  const struct px_rollout_spec specs[] = { { "hopper", 0, 1, 0, 1 },
+                                           { "hopper", 1, 0, 0, 1 },
+                                           { "hopper", 1, 257, 0, 1 },
+                                           { "hopper", 100001, 1, 0, 1 },
+                                           { "", 1, 1, 0, 1 } };
   const struct px_rollout_policy policy = { NULL, act_randomly };
   struct px_rollout_result result;
   for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
@@ -371,17 +406,20 @@ static void bad_rollout_specs_are_refused(void) {
 /* ---- sensitivity */
 
 /* The same action in every step, whatever is seen: ctx. */
-static enum px_status act_always(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *e) {
+static enum px_status act_always(void *ctx, const struct px_rollout_view *view, float *actions,
+                                 struct px_err *e) {
   (void)e;
   for (uint32_t i = 0; i < view->n; i++) memcpy(actions + 6 * i, ctx, sizeof *actions * 6);
   return PX_OK;
 }
 
-static double score_of_always(const struct px_rollout_spec *spec, const double action[6], double *returns) {
+static double score_of_always(const struct px_rollout_spec *spec, const double action[6],
+                              double *returns) {
   float given[6];
   struct px_rollout_result result;
   for (int j = 0; j < 6; j++) given[j] = (float)action[j];
-  CU_OK(px_rollout_run(spec, &(struct px_rollout_policy){ given, act_always }, NULL, &result, &err), err);
+  CU_OK(px_rollout_run(spec, &(struct px_rollout_policy){ given, act_always }, NULL, &result, &err),
+        err);
   const double score = result.score_mean;
   if (returns) memcpy(returns, result.returns, sizeof *returns * spec->episodes);
   px_rollout_free(&result);
@@ -396,7 +434,8 @@ static void sensitivity_is_the_loss_by_changed_actions(void) {
   double returns[2], less[6], more[6];
   struct px_sensitivity s, again;
   const double score = score_of_always(&spec, action, returns);
-  for (int j = 0; j < 6; j++) given[j] = (float)action[j], less[j] = 0.9 * (double)given[j], more[j] = 1.1 * (double)given[j];
+  for (int j = 0; j < 6; j++)
+    given[j] = (float)action[j], less[j] = 0.9 * (double)given[j], more[j] = 1.1 * (double)given[j];
   const struct px_rollout_policy policy = { given, act_always };
   CU_OK(px_sensitivity_run(&spec, &policy, returns, NULL, &s, &err), err);
   CU_ASSERT_EQUAL(s.episodes, 2);
@@ -425,17 +464,23 @@ static void sensitivity_takes_the_first_episodes_and_no_classes(void) {
   CU_ASSERT_DOUBLE_EQUAL(s.score, first.score_mean, 1e-9);
   px_rollout_free(&result), px_rollout_free(&first);
   spec.env = "cartpole";
-  CU_ASSERT_EQUAL(px_sensitivity_run(&spec, &policy, (double[12]){ 0 }, NULL, &s, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(px_sensitivity_run(&spec, &policy, (double[12]){ 0 }, NULL, &s, &err),
+                  PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/sensitivity");
 }
 
-CU_MAIN("env", T(sensitivity_is_the_loss_by_changed_actions), T(sensitivity_takes_the_first_episodes_and_no_classes), T(unknown_name_is_refused_with_the_known_ones), T(models_have_the_declared_shapes),
+CU_MAIN("env", T(sensitivity_is_the_loss_by_changed_actions),
+        T(sensitivity_takes_the_first_episodes_and_no_classes),
+        T(unknown_name_is_refused_with_the_known_ones), T(models_have_the_declared_shapes),
         T(falling_ends_an_episode), T(time_limit_truncates_and_does_not_terminate),
-        T(observation_leaves_out_x_and_clips_velocities), T(actions_beyond_the_range_count_as_its_ends),
+        T(observation_leaves_out_x_and_clips_velocities),
+        T(actions_beyond_the_range_count_as_its_ends),
         T(leaving_the_track_or_leaning_too_far_ends_cartpole),
-        T(cartpole_truncates_a_balanced_pole_after_500_steps), T(cartpole_takes_its_two_actions_only),
-        T(action_that_is_not_finite_is_refused), T(unstable_simulation_is_an_error_and_reset_mends_it),
-        T(error_inside_mujoco_comes_back_as_a_status), T(start_states_depend_on_seed_and_episode_alone),
-        T(start_noise_has_the_tasks_spread), T(same_seed_gives_the_same_returns_with_any_lanes),
+        T(cartpole_truncates_a_balanced_pole_after_500_steps),
+        T(cartpole_takes_its_two_actions_only), T(action_that_is_not_finite_is_refused),
+        T(unstable_simulation_is_an_error_and_reset_mends_it),
+        T(error_inside_mujoco_comes_back_as_a_status),
+        T(start_states_depend_on_seed_and_episode_alone), T(start_noise_has_the_tasks_spread),
+        T(same_seed_gives_the_same_returns_with_any_lanes),
         T(random_policy_returns_what_is_published), T(score_is_0_for_random_and_100_for_expert),
         T(interval_is_students), T(progress_can_cancel_a_rollout), T(bad_rollout_specs_are_refused))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Exports: what is written, that it is the same each time, and what is left behind. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -10,9 +11,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/data/labels.h"
+#include "lib/data/safetensors.h"
 #include "lib/data/traj.h"
 #include "lib/read/read.h"
-#include "lib/data/safetensors.h"
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"
 
@@ -29,7 +30,8 @@ static struct px_buf bytes_of(const char *path) {
 }
 
 /* Reads an upload through the same entry as ingest. */
-static struct trajs read_back(const struct exported *x, enum px_read_format format, const char *path) {
+static struct trajs read_back(const struct exported *x, enum px_read_format format,
+                              const char *path) {
   struct trajs back = { .spaces = x->list.spaces };
   const struct px_traj_sink sink = trajs_sink(&back);
   struct px_read_report report;
@@ -43,8 +45,10 @@ static struct trajs read_back(const struct exported *x, enum px_read_format form
 
 static void every_format_reads_back_as_it_was(void) {
   static const enum px_read_format READ[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
-    [PX_WRITE_JSONL] = PX_FORMAT_JSONL, [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
+    [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   static const enum px_write_which CHOICES[] = { PX_WRITE_TRUE, PX_WRITE_BOTH };
   struct exported x;
@@ -53,7 +57,8 @@ static void every_format_reads_back_as_it_was(void) {
     for (int k = 0; k < 2; k++) {
       char *path = exports_write(&x, (enum px_write_format)f, CHOICES[k], "all");
       struct trajs back = read_back(&x, READ[f], path);
-      const char *what = trajs_differ(&x.list, &back); /* with both: proxies do not become truth */
+      /* with both: proxies do not become truth */
+      const char *what = trajs_differ(&x.list, &back);
       if (what[0]) printf("\n  %s: %s\n", path, what);
       CU_ASSERT_STRING_EQUAL(what, "");
       trajs_free(&back);
@@ -73,36 +78,51 @@ static void which_decides_between_truth_and_proxy(void) {
     struct px_safetensors *st = NULL;
     struct px_err err = { 0 };
     CU_OK(px_safetensors_parse(file.data, file.len, &st, &err), err);
-    const struct px_safetensors_tensor *source = px_safetensors_find(st, "action_source"), *actions = px_safetensors_find(st, "actions");
-    const struct px_safetensors_tensor *const certain[] = { px_safetensors_find(st, "action_std"), px_safetensors_find(st, "action_epistemic"), px_safetensors_find(st, "action_score") };
-    const struct px_safetensors_tensor *residual = px_safetensors_find(st, "action_residual"), *verified = px_safetensors_find(st, "action_verified");
+    const struct px_safetensors_tensor *source = px_safetensors_find(st, "action_source"),
+                                       *actions = px_safetensors_find(st, "actions");
+    const struct px_safetensors_tensor *const certain[] = {
+      px_safetensors_find(st, "action_std"), px_safetensors_find(st, "action_epistemic"),
+      px_safetensors_find(st, "action_score")
+    };
+    const struct px_safetensors_tensor *residual = px_safetensors_find(st, "action_residual"),
+                                       *verified = px_safetensors_find(st, "action_verified");
     uint64_t at = 0;
     for (size_t i = 0; i < x.segments.n; i++) {
       struct px_segment_view v;
       struct px_label_view l;
       const struct sealed *s = &x.segments.items[i];
       CU_OK(px_segment_open(s->bytes, s->size, &x.list.spaces, &v, &err), err);
-      CU_OK(px_label_open(x.labels[i].data, x.labels[i].len, &x.list.spaces, v.steps_n, &l, &err), err);
+      CU_OK(px_label_open(x.labels[i].data, x.labels[i].len, &x.list.spaces, v.steps_n, &l, &err),
+            err);
       uint64_t t = 0;
       for (uint32_t k = 0; k < v.traj_n; k++) {
         for (const uint64_t end = t + (uint64_t)v.length[k]; t < end; t++, at++) {
-          const bool truth = v.label_mask ? v.label_mask[t] : v.labelled[k], proxy = l.rows.known[t];
+          const bool truth = v.label_mask ? v.label_mask[t] : v.labelled[k],
+                     proxy = l.rows.known[t];
           const int whose = l.rows.origin && l.rows.origin[t] == PX_ORIGIN_SIMULATOR ? 3 : 2;
           const int expected = which == PX_WRITE_TRUE    ? truth
                                : which == PX_WRITE_PROXY ? whose * proxy
-                               : truth                    ? 1
-                                                          : whose * proxy;
+                               : truth                   ? 1
+                                                         : whose * proxy;
           const float zero[2] = { 0 };
-          const float *action = expected == 1 ? v.actions + 2 * t : expected >= 2 ? l.rows.actions + 2 * t : zero;
+          const float *action = expected == 1   ? v.actions + 2 * t
+                                : expected >= 2 ? l.rows.actions + 2 * t
+                                                : zero;
           CU_ASSERT_EQUAL(((const uint8_t *)source->data)[at], expected);
           CU_ASSERT_EQUAL(memcmp((const char *)actions->data + at * 8, action, 8), 0);
           float total[2] = { 0 };
-          if (expected >= 2) px_label_totals(&x.list.spaces, l.rows.std + 2 * t, l.rows.epistemic + 2 * t, 1, total);
+          if (expected >= 2)
+            px_label_totals(&x.list.spaces, l.rows.std + 2 * t, l.rows.epistemic + 2 * t, 1, total);
           CU_ASSERT_EQUAL(memcmp((const char *)certain[0]->data + at * 8, total, 8), 0);
-          CU_ASSERT_EQUAL(memcmp((const char *)certain[1]->data + at * 8, expected >= 2 ? l.rows.epistemic + 2 * t : zero, 8), 0);
-          CU_ASSERT_EQUAL(((const float *)certain[2]->data)[at], expected >= 2 ? l.rows.score[t] : 0);
-          CU_ASSERT_EQUAL(((const float *)residual->data)[at], expected == 3 ? l.rows.residual[t] : 0);
-          CU_ASSERT_EQUAL(((const uint8_t *)verified->data)[at], expected == 3 && l.rows.verified[t]);
+          CU_ASSERT_EQUAL(memcmp((const char *)certain[1]->data + at * 8,
+                                 expected >= 2 ? l.rows.epistemic + 2 * t : zero, 8),
+                          0);
+          CU_ASSERT_EQUAL(((const float *)certain[2]->data)[at],
+                          expected >= 2 ? l.rows.score[t] : 0);
+          CU_ASSERT_EQUAL(((const float *)residual->data)[at],
+                          expected == 3 ? l.rows.residual[t] : 0);
+          CU_ASSERT_EQUAL(((const uint8_t *)verified->data)[at],
+                          expected == 3 && l.rows.verified[t]);
         }
       }
       px_segment_close(&v);
@@ -151,13 +171,18 @@ static void an_export_given_up_leaves_nothing_behind(void) {
     snprintf(path, sizeof path, "%s/given-up", x.dir);
     struct px_err err = { 0 };
     struct px_write *e = NULL;
-    CU_OK(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces, path, &e, &err), err);
+    CU_OK(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces, path, &e, &err),
+          err);
     CU_ASSERT_EQUAL(px_write_end(e, &err), PX_E_BAD_DATA); /* nothing to export */
-    CU_OK(px_write_segment(e, x.segments.items[0].bytes, x.segments.items[0].size, NULL, 0, &err), err);
-    CU_ASSERT_EQUAL(px_write_segment(e, x.segments.items[0].bytes, 100, NULL, 0, &err), PX_E_BAD_DATA);
+    CU_OK(px_write_segment(e, x.segments.items[0].bytes, x.segments.items[0].size, NULL, 0, &err),
+          err);
+    CU_ASSERT_EQUAL(px_write_segment(e, x.segments.items[0].bytes, 100, NULL, 0, &err),
+                    PX_E_BAD_DATA);
     px_write_free(e);
     CU_ASSERT_EQUAL(files_in(x.dir), 0);
-    CU_ASSERT_EQUAL(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces, "/nowhere/x", &e, &err), PX_E_IO);
+    CU_ASSERT_EQUAL(px_write_new((enum px_write_format)f, PX_WRITE_TRUE, &x.list.spaces,
+                                 "/nowhere/x", &e, &err),
+                    PX_E_IO);
   }
   exports_free(&x);
 }
@@ -189,8 +214,10 @@ static void an_hdf5_writer_that_dies_is_an_error(void) {
     CU_OK(px_write_new(PX_WRITE_HDF5, PX_WRITE_TRUE, &x.list.spaces, path, &e, &err), err);
     CU_OK(px_write_segment(e, segment->bytes, segment->size, NULL, 0, &err), err);
     kill(only_child(), SIGKILL);
-    enum px_status status = after ? PX_OK : px_write_segment(e, segment->bytes, segment->size, NULL, 0, &err);
-    if (!status) status = px_write_end(e, &err); /* what was sent may still have gone to its socket */
+    enum px_status status =
+      after ? PX_OK : px_write_segment(e, segment->bytes, segment->size, NULL, 0, &err);
+    /* what was sent may still have gone to its socket */
+    if (!status) status = px_write_end(e, &err);
     CU_ASSERT_EQUAL(status, PX_E_NO_MEMORY);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "signal 9"));
     px_write_free(e);
@@ -215,5 +242,4 @@ static void words_name_formats_and_choices(void) {
 
 CU_MAIN("export", T(every_format_reads_back_as_it_was), T(which_decides_between_truth_and_proxy),
         T(every_format_gives_the_same_bytes_each_time), T(an_export_given_up_leaves_nothing_behind),
-        T(an_hdf5_writer_that_dies_is_an_error),
-        T(words_name_formats_and_choices))
+        T(an_hdf5_writer_that_dies_is_an_error), T(words_name_formats_and_choices))

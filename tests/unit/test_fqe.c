@@ -1,4 +1,6 @@
-/* Fitted Q evaluation where the answer is known: the reward is the action itself, whatever the state. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fitted Q evaluation where the answer is known: the reward is the action itself, whatever the
+ * state. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +18,14 @@
 
 enum { O = 3, TRAJ_N = 20, STEPS = 50 };
 
-struct world { struct px_dataset *ds; struct px_actions_merged *u; float *policy; };
+struct world {
+  struct px_dataset *ds;
+  struct px_actions_merged *u;
+  float *policy;
+};
 
-/* Unending trajectories of `steps`, or such that terminate with their last step. Actions are uniform. */
+/* Unending trajectories of `steps`, or such that terminate with their last step. Actions are
+ * uniform. */
 static struct world world_open(const struct px_spaces *spaces, uint32_t steps, bool terminated) {
   struct world w = { 0 };
   struct trajs list = { .spaces = *spaces };
@@ -30,15 +37,23 @@ static struct world world_open(const struct px_spaces *spaces, uint32_t steps, b
   for (int i = 0; i < TRAJ_N; i++) {
     px_rng_normal(&rng, obs, (steps + 1) * O);
     for (uint32_t t = 0; t < steps; t++)
-      rewards[t] = actions[t] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count) : 2 * px_rng_float(&rng) - 1;
-    const struct px_traj traj = { .steps = steps, .observations = obs, .actions = actions, .rewards = rewards,
-                                  .terminated = terminated, .truncated = !terminated, .has_final = true };
+      rewards[t] = actions[t] = spaces->act_count ? (float)px_rng_below(&rng, spaces->act_count)
+                                                  : 2 * px_rng_float(&rng) - 1;
+    const struct px_traj traj = { .steps = steps,
+                                  .observations = obs,
+                                  .actions = actions,
+                                  .rewards = rewards,
+                                  .terminated = terminated,
+                                  .truncated = !terminated,
+                                  .has_final = true };
     CU_OK(sink.put(sink.ctx, &traj, &err), err);
   }
   CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &list), PX_OK);
   struct px_dataset_builder *builder = px_dataset_builder_new(spaces);
   for (size_t i = 0; i < segments.n; i++)
-    CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(builder, segments.items[i].bytes, segments.items[i].size,
+                                     &err),
+          err);
   CU_OK(px_dataset_builder_end(builder, &w.ds, &err), err);
   CU_OK(px_actions_merged_new(w.ds, &w.u, &err), err);
   w.policy = px_mem_calloc(w.ds->obs_n, sizeof *w.policy);
@@ -53,8 +68,14 @@ static void world_close(struct world *w) {
   px_dataset_free(w->ds);
 }
 
-static const struct fqe_spec small = { .hidden = 32, .layers = 2, .batch = 128, .updates = 4000, .seed = 1, .lr = 1e-3,
-                                       .gamma = 0.9, .tau = 0.02 };
+static const struct fqe_spec small = { .hidden = 32,
+                                       .layers = 2,
+                                       .batch = 128,
+                                       .updates = 4000,
+                                       .seed = 1,
+                                       .lr = 1e-3,
+                                       .gamma = 0.9,
+                                       .tau = 0.02 };
 
 /* The mean value of a policy that always does `action`. */
 static double value_of(struct world *w, float action) {
@@ -127,18 +148,23 @@ static void it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges(voi
   struct px_err err;
   float values[2][TRAJ_N];
   spec.updates = 50;
-  for (int i = 0; i < 2; i++) CU_OK(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[i], &result, &err), err);
+  for (int i = 0; i < 2; i++)
+    CU_OK(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[i], &result, &err), err);
   CU_ASSERT_EQUAL(memcmp(values[0], values[1], sizeof values[0]), 0);
   const struct px_progress progress = { NULL, stop_at_once };
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, &progress, NULL, values[0], &result, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, &progress, NULL, values[0], &result, &err),
+                  PX_E_CANCELLED);
   spec.lr = 1e6;
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err), PX_E_NAN_LOSS);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err),
+                  PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at update "));
   memset(w.u->source, PX_SOURCE_NONE, w.ds->steps_n);
-  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(fqe_run(&spec, w.u, w.policy, NULL, NULL, values[0], &result, &err),
+                  PX_E_NO_LABELS);
   world_close(&w);
 }
 
-CU_MAIN("fqe", T(unending_rewards_sum_up_with_the_discount), T(nothing_counts_after_the_end_of_an_episode),
-        T(discrete_actions_are_told_apart), T(what_a_policy_can_earn_is_known_from_the_rewards),
+CU_MAIN("fqe", T(unending_rewards_sum_up_with_the_discount),
+        T(nothing_counts_after_the_end_of_an_episode), T(discrete_actions_are_told_apart),
+        T(what_a_policy_can_earn_is_known_from_the_rewards),
         T(it_repeats_bit_for_bit_stops_when_told_and_says_when_it_diverges))

@@ -1,4 +1,6 @@
-/* The tanh-squashed Gaussian: its densities against a plain twin in float64, its gradients against the twin's differences. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tanh-squashed Gaussian: its densities against a plain twin in float64, its gradients against
+ * the twin's differences. */
 #include <math.h>
 #include <string.h>
 
@@ -8,9 +10,13 @@
 
 enum { N = 30, A = 3, Y = 2 * A };
 
-struct row { double y[Y], m, b; };
+struct row {
+  double y[Y], m, b;
+};
 
-static double log_sigma(const struct row *r, int j) { return fmin(fmax(r->m * r->y[A + j] + r->b, -20), 2); }
+static double log_sigma(const struct row *r, int j) {
+  return fmin(fmax(r->m * r->y[A + j] + r->b, -20), 2);
+}
 
 /* log pi of u = atanh(a); 1 - tanh(u)^2 = cosh(u)^-2, without its cancellation. */
 static double log_pi(const struct row *r, const double u[A]) {
@@ -22,12 +28,17 @@ static double log_pi(const struct row *r, const double u[A]) {
   return sum;
 }
 
-/* What the backward passes are asked about: sum_j da_j a_j + dlog_pi log pi, of a draw or of given actions. */
-struct question { bool drawn; double noise[A], u[A], da[A], dlog_pi; };
+/* What the backward passes are asked about: sum_j da_j a_j + dlog_pi log pi, of a draw or of given
+ * actions. */
+struct question {
+  bool drawn;
+  double noise[A], u[A], da[A], dlog_pi;
+};
 
 static double ask(const struct question *q, const struct row *r) {
   double u[A], sum = 0;
-  for (int j = 0; j < A; j++) u[j] = q->drawn ? r->y[j] + exp(log_sigma(r, j)) * q->noise[j] : q->u[j];
+  for (int j = 0; j < A; j++)
+    u[j] = q->drawn ? r->y[j] + exp(log_sigma(r, j)) * q->noise[j] : q->u[j];
   for (int j = 0; q->drawn && j < A; j++) sum += q->da[j] * tanh(u[j]);
   return sum + q->dlog_pi * log_pi(r, u);
 }
@@ -42,7 +53,9 @@ static double slope(const struct question *q, struct row *r, double *at) {
   return (above - below) / (2 * step);
 }
 
-struct sample { float y[N * Y], noise[N * A], action[N * A], da[N * A], dlog_pi[N], log_pi[N]; };
+struct sample {
+  float y[N * Y], noise[N * A], action[N * A], da[N * A], dlog_pi[N], log_pi[N];
+};
 static const struct gaussian law = { A, 0.8F, -0.5F };
 
 static void draw(struct sample *s) {
@@ -66,7 +79,8 @@ static struct question question_of(const struct sample *s, int i, bool drawn) {
   const struct row r = row_of(s, i);
   for (int j = 0; j < A; j++) {
     q.noise[j] = (double)s->noise[i * A + j], q.da[j] = (double)s->da[i * A + j];
-    q.u[j] = drawn ? r.y[j] + exp(log_sigma(&r, j)) * q.noise[j] : atanh((double)s->action[i * A + j]);
+    q.u[j] =
+      drawn ? r.y[j] + exp(log_sigma(&r, j)) * q.noise[j] : atanh((double)s->action[i * A + j]);
   }
   return q;
 }
@@ -100,7 +114,8 @@ static void check_gradients(bool drawn, float *dy, double dmb[2], struct sample 
     }
     expected[0] += slope(&q, &r, &r.m), expected[1] += slope(&q, &r, &r.b);
   }
-  for (int k = 0; k < 2; k++) CU_ASSERT_DOUBLE_EQUAL(dmb[k], expected[k], 1e-4 * (1 + fabs(expected[k])));
+  for (int k = 0; k < 2; k++)
+    CU_ASSERT_DOUBLE_EQUAL(dmb[k], expected[k], 1e-4 * (1 + fabs(expected[k])));
 }
 
 static void gradients_agree_with_finite_differences(void) {
@@ -111,7 +126,8 @@ static void gradients_agree_with_finite_differences(void) {
   gaussian_sample_back(&law, N, s.y, s.noise, s.action, s.da, s.dlog_pi, false, dy, dmb);
   check_gradients(true, dy, dmb, &s);
   dmb[0] = dmb[1] = 0;
-  for (int i = 0; i < N * A; i++) s.action[i] *= 0.99F; /* within the edge at which given actions are kept */
+  /* within the edge at which given actions are kept */
+  for (int i = 0; i < N * A; i++) s.action[i] *= 0.99F;
   gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, false, dy, dmb);
   check_gradients(false, dy, dmb, &s);
 }
@@ -125,16 +141,19 @@ static void gradients_add_up_when_asked_to(void) {
   memcpy(both, one, sizeof both);
   gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, true, both, dmb);
   gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, false, other, dmb);
-  for (int i = 0; i < N * Y; i++) CU_ASSERT_DOUBLE_EQUAL(both[i], one[i] + other[i], 1e-5 * (1 + fabs((double)both[i])));
+  for (int i = 0; i < N * Y; i++)
+    CU_ASSERT_DOUBLE_EQUAL(both[i], one[i] + other[i], 1e-5 * (1 + fabs((double)both[i])));
 }
 
 static void many_draws_for_a_state_are_those_of_one_after_another(void) {
   enum { TIMES = 4 };
   struct sample s;
-  float action[N / TIMES * TIMES * A], density[N / TIMES * TIMES], repeated[N * Y], one[N * A], of_one[N];
+  float action[N / TIMES * TIMES * A], density[N / TIMES * TIMES], repeated[N * Y], one[N * A],
+    of_one[N];
   draw(&s);
   gaussian_sample(&law, N / TIMES, TIMES, s.y, s.noise, action, density);
-  for (int i = 0; i < N / TIMES * TIMES; i++) memcpy(repeated + i * Y, s.y + i / TIMES * Y, Y * sizeof(float));
+  for (int i = 0; i < N / TIMES * TIMES; i++)
+    memcpy(repeated + i * Y, s.y + i / TIMES * Y, Y * sizeof(float));
   gaussian_sample(&law, N / TIMES * TIMES, 1, repeated, s.noise, one, of_one);
   CU_ASSERT_EQUAL(memcmp(action, one, sizeof action), 0);
   CU_ASSERT_EQUAL(memcmp(density, of_one, sizeof density), 0);

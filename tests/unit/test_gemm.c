@@ -1,4 +1,6 @@
-/* Our own products: every element is one chain of fused multiply-adds, so a loop of them gives the same bits. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own products: every element is one chain of fused multiply-adds, so a loop of them gives the
+ * same bits. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,11 @@ static float *normals(struct px_rng *rng, size_t n) {
 static void gemm_by_loops(const struct px_gemm *g) {
   for (size_t i = 0; i < g->m; i++)
     for (size_t j = 0; j < g->n; j++) {
-      float *c = g->c + i * g->c_row + j, x = g->bias ? g->bias[j] : g->beta != 0 ? g->beta * *c : 0;
-      for (size_t l = 0; l < g->k; l++) x = fmaf(g->a[i * g->a_row + l * g->a_step], g->b[l * g->b_step + j * g->b_col], x);
+      float *c = g->c + i * g->c_row + j, x = g->bias        ? g->bias[j]
+                                              : g->beta != 0 ? g->beta * *c
+                                                             : 0;
+      for (size_t l = 0; l < g->k; l++)
+        x = fmaf(g->a[i * g->a_row + l * g->a_step], g->b[l * g->b_step + j * g->b_col], x);
       if (g->relu && x < 0) x = 0;
       if (g->behind) x = g->behind[i * g->behind_row + j] > 0 ? g->scale * x : 0;
       *c = x;
@@ -45,8 +50,8 @@ static void check_gemm(struct px_gemm g, enum px_gemm_isa isa) {
   px_gemm(isa, &g);
   gemm_by_loops(&loops);
   /* Beyond the result too: what lies between rows stays. */
-  const bool same = memcmp(world.c, world.expected, (size + 1) * sizeof *world.c) == 0
-                    && memcmp(world.sum, world.expected_sum, (g.n + 1) * sizeof *world.sum) == 0;
+  const bool same = memcmp(world.c, world.expected, (size + 1) * sizeof *world.c) == 0 &&
+                    memcmp(world.sum, world.expected_sum, (g.n + 1) * sizeof *world.sum) == 0;
   if (!same) printf("%zu x %zu x %zu, isa %d\n", g.m, g.n, g.k, (int)isa);
   CU_ASSERT_TRUE(same);
 }
@@ -55,13 +60,21 @@ static void check_gemm(struct px_gemm g, enum px_gemm_isa isa) {
 static void check_gemm_sizes(size_t m, size_t n, size_t k) {
   for (unsigned how = 0; how < 4 * 5; how++) {
     const bool a_turned = how & 1, b_turned = how & 2;
-    struct px_gemm g = { .m = m, .n = n, .k = k, .a = world.a + 1, .a_row = a_turned ? 1 : k + how % 3,
-                         .a_step = a_turned ? m + how % 3 : 1, .b = world.b + 1, .b_step = b_turned ? 1 : n + how % 2,
-                         .b_col = b_turned ? k + how % 2 : 1, .c_row = n + how % 4 };
+    struct px_gemm g = { .m = m,
+                         .n = n,
+                         .k = k,
+                         .a = world.a + 1,
+                         .a_row = a_turned ? 1 : k + how % 3,
+                         .a_step = a_turned ? m + how % 3 : 1,
+                         .b = world.b + 1,
+                         .b_step = b_turned ? 1 : n + how % 2,
+                         .b_col = b_turned ? k + how % 2 : 1,
+                         .c_row = n + how % 4 };
     if (how / 4 == 1) g.beta = 1;
     else if (how / 4 == 2) g.beta = -0.5F;
     else if (how / 4 == 3) g.bias = world.bias + 1, g.relu = true;
-    else if (how / 4 == 4) g.behind = world.behind + 1, g.behind_row = n + how % 3, g.scale = 1.25F, g.sum = world.sum;
+    else if (how / 4 == 4)
+      g.behind = world.behind + 1, g.behind_row = n + how % 3, g.scale = 1.25F, g.sum = world.sum;
     for (enum px_gemm_isa isa = PX_GEMM_AVX2; isa <= px_gemm_best(); isa++) check_gemm(g, isa);
   }
 }
@@ -71,21 +84,25 @@ static void own_products_are_chains_of_fused_multiply_adds_on_every_instruction_
     printf("SKIP own products: this processor has no AVX2\n");
     return;
   }
-  static const size_t large[][3] = { { 29, 64, 256 }, { 43, 33, 257 }, { 15, 515, 300 }, { 70, 14, 512 }, { 31, 97, 640 },
-                                     { 64, 3, 521 },  { 1, 512, 64 }, { 512, 7, 64 },  { 28, 256, 1 },  { 6, 48, 0 },
-                                     { 460, 40, 290 }, { 226, 259, 581 } };
-  static const size_t primes[] = { 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67 };
+  static const size_t large[][3] = { { 29, 64, 256 }, { 43, 33, 257 },  { 15, 515, 300 },
+                                     { 70, 14, 512 }, { 31, 97, 640 },  { 64, 3, 521 },
+                                     { 1, 512, 64 },  { 512, 7, 64 },   { 28, 256, 1 },
+                                     { 6, 48, 0 },    { 460, 40, 290 }, { 226, 259, 581 } };
+  static const size_t primes[] = { 2,  3,  5,  7,  11, 13, 17, 19, 23, 29,
+                                   31, 37, 41, 43, 47, 53, 59, 61, 67 };
   enum { N = sizeof primes / sizeof *primes };
   struct px_rng rng = px_rng_at(11, 12, 0);
   float **arrays[] = { &world.a, &world.b, &world.c, &world.expected, &world.behind };
   for (size_t i = 0; i < 5; i++) *arrays[i] = normals(&rng, (size_t)GEMM_MAX * GEMM_ROW);
-  world.sum = normals(&rng, GEMM_ROW), world.expected_sum = normals(&rng, GEMM_ROW), world.bias = normals(&rng, GEMM_ROW);
+  world.sum = normals(&rng, GEMM_ROW), world.expected_sum = normals(&rng, GEMM_ROW),
+  world.bias = normals(&rng, GEMM_ROW);
   for (size_t i = 1; i <= 70; i++) {
     check_gemm_sizes(i, 71 - i, primes[i % N]);
     check_gemm_sizes(primes[i % N], i, primes[i * 7 % N]);
     check_gemm_sizes(primes[i * 5 % N], primes[i * 3 % N], i);
   }
-  for (size_t i = 0; i < sizeof large / sizeof *large; i++) check_gemm_sizes(large[i][0], large[i][1], large[i][2]);
+  for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+    check_gemm_sizes(large[i][0], large[i][1], large[i][2]);
   for (size_t i = 0; i < 5; i++) free(*arrays[i]);
   free(world.sum), free(world.expected_sum), free(world.bias);
 }

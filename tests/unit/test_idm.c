@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inverse dynamics models: windows, folds, training's guarantees, files, labels. */
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +30,9 @@ static bool is_zero(const float *x, uint32_t place) {
 }
 static bool is_state(const float *x, uint32_t place, const struct idm_norm *norm, const float *s) {
   for (uint32_t j = 0; j < O; j++)
-    if (fabs((double)x[place * O + j] - ((double)s[j] - norm->stats[j]) / norm->stats[O + j]) > 1e-5) return false;
+    if (fabs((double)x[place * O + j] - ((double)s[j] - norm->stats[j]) / norm->stats[O + j]) >
+        1e-5)
+      return false;
   return true;
 }
 
@@ -39,7 +42,8 @@ static void windows_are_padded_at_both_ends(void) {
   struct idm_norm *norm;
   spec.k = 2, spec.f = 2, spec.inputs = IDM_STATES;
   float x[3][O * 6 + 2];
-  const struct idm_step steps[3] = { { 0, 0 }, { 0, 4 }, { 0, 7 } }; /* 8 steps, the state after the last is known */
+  /* 8 steps, the state after the last is known */
+  const struct idm_step steps[3] = { { 0, 0 }, { 0, 4 }, { 0, 7 } };
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
   idm_norm_measure(norm, ds);
   CU_ASSERT_EQUAL_FATAL(idm_window_inputs(&spec, O), O * 6 + 2);
@@ -48,7 +52,8 @@ static void windows_are_padded_at_both_ends(void) {
   CU_ASSERT_TRUE(is_zero(x[0], 0) && is_zero(x[0], 1)); /* before the start */
   CU_ASSERT_TRUE(is_state(x[0], 2, norm, s) && is_state(x[0], 5, norm, s + 3 * O));
   CU_ASSERT_TRUE(x[0][O * 6] == 0 && x[0][O * 6 + 1] == 0);
-  for (uint32_t place = 0; place < 6; place++) CU_ASSERT_TRUE(is_state(x[1], place, norm, s + (2 + place) * O));
+  for (uint32_t place = 0; place < 6; place++)
+    CU_ASSERT_TRUE(is_state(x[1], place, norm, s + (2 + place) * O));
   CU_ASSERT_TRUE(is_state(x[2], 3, norm, s + 8 * O)); /* past the end: repeated, and marked */
   CU_ASSERT_TRUE(is_state(x[2], 4, norm, s + 8 * O) && is_state(x[2], 5, norm, s + 8 * O));
   CU_ASSERT_TRUE(x[2][O * 6] == 1 && x[2][O * 6 + 1] == 1);
@@ -63,7 +68,8 @@ static void windows_do_not_cross_trajectories(void) {
   spec.k = 3, spec.f = 3;
   const uint32_t in = idm_window_inputs(&spec, O), steps_n = 10;
   struct idm_step steps[10];
-  float *before = px_mem_calloc((size_t)steps_n * in, sizeof *before), *after = px_mem_calloc((size_t)steps_n * in, sizeof *after);
+  float *before = px_mem_calloc((size_t)steps_n * in, sizeof *before),
+        *after = px_mem_calloc((size_t)steps_n * in, sizeof *after);
   for (uint32_t t = 0; t < 9; t++) steps[t] = (struct idm_step){ 1, t };
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
   idm_norm_measure(norm, ds);
@@ -86,14 +92,17 @@ static void changes_have_unit_variance_and_actions_map_to_one(void) {
   spec.k = 0;
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(O, &norm), PX_OK);
   CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
-  CU_ASSERT_EQUAL(n, ds->steps_n - TRAJ_N / 3); /* the last step of every third trajectory cannot be used */
+  /* the last step of every third trajectory cannot be used */
+  CU_ASSERT_EQUAL(n, ds->steps_n - TRAJ_N / 3);
   idm_norm_measure(norm, ds);
   double sum = 0, square = 0;
   for (uint32_t i = 0; i < n; i++) {
     float x[2 * O], a[A];
     idm_window_gather(norm, &spec, ds, steps + i, 1, x);
     idm_window_actions(ds, steps + i, 1, a);
-    CU_ASSERT_DOUBLE_EQUAL(a[1], ds->actions[(ds->step_start[steps[i].traj] + steps[i].t) * A + 1] / 2, 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(a[1],
+                           ds->actions[(ds->step_start[steps[i].traj] + steps[i].t) * A + 1] / 2,
+                           1e-6);
     sum += (double)x[O];
     square += (double)x[O] * (double)x[O];
   }
@@ -107,8 +116,8 @@ static void changes_have_unit_variance_and_actions_map_to_one(void) {
 /* ---- the loss */
 
 /* The largest difference of a gradient from central differences, relative to its largest number. */
-static double gradient_error(struct idm_model *model, struct idm_pass *pass, uint32_t n, float *params,
-                             const float *grads, size_t count) {
+static double gradient_error(struct idm_model *model, struct idm_pass *pass, uint32_t n,
+                             float *params, const float *grads, size_t count) {
   const float step = 2e-3F;
   double worst = 0, size = 0;
   float *kept = px_mem_calloc(count, sizeof *kept);
@@ -151,12 +160,16 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   idm_window_actions(ds, steps, N, pass.action);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
   if (model->y)
-    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
+    CU_ASSERT_TRUE(
+      gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
-  if (mean_loss == IDM_NLL || !model->y) { /* else the likelihood in the loss moves with mu and its gradient does not */
-    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->mu->params, pass.mu_grads, model->mu->params_n) < 5e-3);
+  /* else the likelihood in the loss moves with mu and its gradient does not */
+  if (mean_loss == IDM_NLL || !model->y) {
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->mu->params, pass.mu_grads,
+                                  model->mu->params_n) < 5e-3);
     (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
-    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->linear, pass.linear_grads, linear_n) < 5e-3);
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->linear, pass.linear_grads, linear_n) <
+                   5e-3);
   }
   free(steps);
   idm_pass_free(&pass);
@@ -188,9 +201,11 @@ static void folds_part_whole_trajectories_and_cover_all(void) {
     CU_ASSERT_FALSE(fold.by_transition);
     CU_ASSERT_TRUE(fold.held_n > 0 && fold.train_n > 0);
     for (uint32_t i = 0; i < fold.held_n; i++) {
-      CU_ASSERT_FALSE(seen[fold.held[i].traj] && (i == 0 || fold.held[i - 1].traj != fold.held[i].traj));
+      CU_ASSERT_FALSE(seen[fold.held[i].traj] &&
+                      (i == 0 || fold.held[i - 1].traj != fold.held[i].traj));
       seen[fold.held[i].traj] = true;
-      for (uint32_t k = 0; k < fold.train_n; k++) CU_ASSERT_NOT_EQUAL(fold.train[k].traj, fold.held[i].traj);
+      for (uint32_t k = 0; k < fold.train_n; k++)
+        CU_ASSERT_NOT_EQUAL(fold.train[k].traj, fold.held[i].traj);
     }
     held += fold.held_n;
     idm_fold_free(&fold);
@@ -211,10 +226,12 @@ static void fewer_trajectories_than_members_are_dealt_in_blocks(void) {
     CU_ASSERT_EQUAL_FATAL(idm_fold_split(&spec, member, steps, n, &fold), PX_OK);
     CU_ASSERT_TRUE(fold.by_transition);
     CU_ASSERT_EQUAL(fold.train_n + fold.held_n, n);
-    for (uint32_t i = 0; i < fold.held_n; i++) held[ds->step_start[fold.held[i].traj] + fold.held[i].t]++;
+    for (uint32_t i = 0; i < fold.held_n; i++)
+      held[ds->step_start[fold.held[i].traj] + fold.held[i].t]++;
     idm_fold_free(&fold);
   }
-  for (uint32_t i = 0; i < n; i++) CU_ASSERT_EQUAL(held[ds->step_start[steps[i].traj] + steps[i].t], 1);
+  for (uint32_t i = 0; i < n; i++)
+    CU_ASSERT_EQUAL(held[ds->step_start[steps[i].traj] + steps[i].t], 1);
   free(steps);
   world_free(ds);
 }
@@ -241,9 +258,12 @@ static void nothing_labelled_is_an_error(void) {
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
-  ds->labelled[ds->step_start[3] - 1] = 1; /* the last step of trajectory 2, whose next state is unknown */
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_NO_LABELS);
+  /* the last step of trajectory 2, whose next state is unknown */
+  ds->labelled[ds->step_start[3] - 1] = 1;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_NO_LABELS);
   CU_ASSERT_PTR_NULL(model);
   world_free(ds);
 }
@@ -254,10 +274,12 @@ static void bad_specs_name_the_field(void) {
   struct idm_metrics metrics;
   struct idm_model *model;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 2, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 2, NULL, NULL, &model, &metrics, &err),
+                  PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/member");
   spec.k = IDM_K_MAX + 1;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/k");
   spec.k = 0, spec.lr = NAN;
   CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
@@ -286,13 +308,18 @@ static void options_have_their_words_and_profiles(void) {
   }
   idm_spec_default(IDM_PAPER, &spec);
   CU_OK(idm_spec_check(&spec, &err), err);
-  CU_ASSERT_TRUE(spec.inputs == IDM_STATES && spec.head == IDM_SQUASHED && spec.mean_loss == IDM_NLL && !spec.linear);
-  CU_ASSERT_TRUE(spec.k == 1 && spec.hidden == 1024 && spec.layers == 2 && spec.batch == 1024 && spec.steps == 100000);
-  CU_ASSERT_TRUE(spec.lr == 1e-4 && spec.dropout == 0.1 && spec.members == 1 && !spec.cosine && spec.patience == 0);
-  json_t *given = json_pack("{s:s s:i s:f s:b s:s}", "profile", "paper", "k", 3, "lr", 0.1, "linear", 1, "head", "gaussian");
+  CU_ASSERT_TRUE(spec.inputs == IDM_STATES && spec.head == IDM_SQUASHED &&
+                 spec.mean_loss == IDM_NLL && !spec.linear);
+  CU_ASSERT_TRUE(spec.k == 1 && spec.hidden == 1024 && spec.layers == 2 && spec.batch == 1024 &&
+                 spec.steps == 100000);
+  CU_ASSERT_TRUE(spec.lr == 1e-4 && spec.dropout == 0.1 && spec.members == 1 && !spec.cosine &&
+                 spec.patience == 0);
+  json_t *given = json_pack("{s:s s:i s:f s:b s:s}", "profile", "paper", "k", 3, "lr", 0.1,
+                            "linear", 1, "head", "gaussian");
   CU_OK(idm_spec_read(given, &again, &err), err);
   json_decref(given);
-  CU_ASSERT_TRUE(again.k == 3 && again.lr == 0.1 && again.linear && again.head == IDM_GAUSSIAN && again.hidden == 1024);
+  CU_ASSERT_TRUE(again.k == 3 && again.lr == 0.1 && again.linear && again.head == IDM_GAUSSIAN &&
+                 again.hidden == 1024);
   const size_t n = idm_spec_meta(&again, &text, meta);
   idm_spec_default(IDM_PAPER, &spec);
   for (size_t i = 1; i < n; i++) CU_OK(idm_spec_set(&spec, meta[i].key, meta[i].value, &err), err);
@@ -310,10 +337,12 @@ static void a_loss_that_is_not_finite_is_an_error(void) {
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
-  ds->observations[0] = 3e38F, ds->observations[O] = -3e38F; /* finite, but their difference is not */
+  /* finite, but their difference is not */
+  ds->observations[0] = 3e38F, ds->observations[O] = -3e38F;
   for (int linear = 0; linear < 2; linear++) {
     spec.linear = linear;
-    CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NAN_LOSS);
+    CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                    PX_E_NAN_LOSS);
     CU_ASSERT_PTR_NULL(model);
   }
   world_free(ds);
@@ -332,7 +361,8 @@ static void cancelling_stops_training_and_labelling(void) {
   struct idm_metrics metrics;
   struct idm_model *model = NULL;
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, &progress, NULL, &model, &metrics, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, &progress, NULL, &model, &metrics, &err),
+                  PX_E_CANCELLED);
   CU_ASSERT_PTR_NULL(model);
   world_free(ds);
 }
@@ -346,7 +376,8 @@ static void same_seed_gives_the_same_bytes(void) {
   /* What hidden actions were must not matter. */
   for (uint64_t i = 0; i < ds->steps_n * A; i++)
     if (!ds->labelled[i / A]) ds->actions[i] = 1e6F;
-  struct idm_model *again = world_trained(ds, &spec, 1, &metrics), *other = world_trained(ds, &spec, 2, &metrics);
+  struct idm_model *again = world_trained(ds, &spec, 1, &metrics),
+                   *other = world_trained(ds, &spec, 2, &metrics);
   struct px_buf a = world_saved(first), b = world_saved(again), c = world_saved(other);
   CU_ASSERT_EQUAL(a.len, b.len);
   CU_ASSERT_EQUAL(memcmp(a.data, b.data, a.len), 0);
@@ -437,7 +468,8 @@ static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
   struct idm_model *models[3];
   struct idm_labels *labels, *part;
   for (uint32_t i = 0; i < 3; i++) models[i] = world_trained(ds, &spec, i, &metrics);
-  CU_ASSERT_TRUE(metrics.val_r2 > 0.99 && metrics.val_r2_dim[0] > 0.99 && metrics.val_r2_dim[1] > 0.99);
+  CU_ASSERT_TRUE(metrics.val_r2 > 0.99 && metrics.val_r2_dim[0] > 0.99 &&
+                 metrics.val_r2_dim[1] > 0.99);
   CU_OK(idm_label(models, 3, ds, 0, TRAJ_N, NULL, &labels, &err), err);
   double worst = 0;
   for (uint32_t traj = 0; traj < TRAJ_N; traj++)
@@ -453,7 +485,8 @@ static void an_ensemble_finds_the_law_and_marks_what_is_unknown(void) {
       }
     }
   CU_ASSERT_TRUE(worst < 0.2); /* of a range of 4 */
-  CU_OK(idm_label(models, 3, ds, 4, 7, NULL, &part, &err), err); /* a shard's rows are the whole's */
+  /* a shard's rows are the whole's */
+  CU_OK(idm_label(models, 3, ds, 4, 7, NULL, &part, &err), err);
   CU_ASSERT_EQUAL(part->steps_n, ds->step_start[7] - ds->step_start[4]);
   for (uint64_t j = 0; j < part->steps_n * A; j++)
     CU_ASSERT_DOUBLE_EQUAL(part->actions[j], labels->actions[ds->step_start[4] * A + j], 1e-5);
@@ -473,7 +506,8 @@ static void a_deterministic_head_states_its_held_out_error(void) {
   CU_OK(idm_label(&model, 1, ds, 0, TRAJ_N, NULL, &labels, &err), err);
   double square = 0;
   for (uint64_t i = 0; i < labels->steps_n; i++)
-    for (uint32_t j = 0; j < A && labels->known[i]; j++) CU_ASSERT_EQUAL(labels->std[i * A + j], labels->std[j]);
+    for (uint32_t j = 0; j < A && labels->known[i]; j++)
+      CU_ASSERT_EQUAL(labels->std[i * A + j], labels->std[j]);
   for (uint32_t j = 0; j < A; j++) square += (double)labels->std[j] * (double)labels->std[j] / A;
   CU_ASSERT_TRUE(metrics.val_mse > 0);
   CU_ASSERT_DOUBLE_EQUAL(square, 4 * metrics.val_mse, 1e-5 * square); /* the range is [-2, 2] */
@@ -494,7 +528,8 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
     const bool head = i % 2;
     double m[2], whole = 0;
     spec.head = head ? IDM_GAUSSIAN : IDM_SQUASHED;
-    spec.members = i < 2 ? 2 : 9; /* of 9 replicates these are two: then all is put down to what they differ by */
+    /* of 9 replicates these are two: then all is put down to what they differ by */
+    spec.members = i < 2 ? 2 : 9;
     for (uint32_t e = 0; e < 2; e++) {
       CU_OK(idm_model_new(&spec, e, &ds->spaces, &models[e], &err), err);
       idm_norm_measure(models[e]->norm, ds);
@@ -506,7 +541,8 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
     }
     const double epistemic = (spec.members - 1) * (m[0] - m[1]) * (m[0] - m[1]) / 4;
     CU_OK(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), err);
-    CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], 2 * (m[0] + m[1]) / 2, 1e-5); /* the range is [-2, 2] */
+    /* the range is [-2, 2] */
+    CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], 2 * (m[0] + m[1]) / 2, 1e-5);
     CU_ASSERT_EQUAL(epistemic > whole, i >= 2);
     CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], 2 * sqrt(epistemic), 1e-5);
     CU_ASSERT_DOUBLE_EQUAL(labels->std[0], 2 * sqrt(fmax(whole - epistemic, 0)), 1e-5);
@@ -515,7 +551,8 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
     idm_model_free(models[1]);
     spec.k = 2;
     CU_OK(idm_model_new(&spec, 1, &ds->spaces, &models[1], &err), err);
-    CU_ASSERT_EQUAL(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), PX_E_BAD_DATA); /* another window */
+    /* another window */
+    CU_ASSERT_EQUAL(idm_label(models, 2, ds, 0, 1, NULL, &labels, &err), PX_E_BAD_DATA);
     spec.k = 1;
     idm_model_free(models[0]), idm_model_free(models[1]);
   }
@@ -523,15 +560,17 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
 }
 
 CU_MAIN("idm", T(windows_are_padded_at_both_ends), T(windows_do_not_cross_trajectories),
-        T(changes_have_unit_variance_and_actions_map_to_one), T(gradients_agree_with_finite_differences),
-        T(folds_part_whole_trajectories_and_cover_all), T(fewer_trajectories_than_members_are_dealt_in_blocks),
-        T(one_labelled_trajectory_or_transition_is_enough),
-        T(nothing_labelled_is_an_error), T(bad_specs_name_the_field), T(options_have_their_words_and_profiles),
-        T(a_loss_that_is_not_finite_is_an_error),
-        T(cancelling_stops_training_and_labelling), T(same_seed_gives_the_same_bytes),
+        T(changes_have_unit_variance_and_actions_map_to_one),
+        T(gradients_agree_with_finite_differences), T(folds_part_whole_trajectories_and_cover_all),
+        T(fewer_trajectories_than_members_are_dealt_in_blocks),
+        T(one_labelled_trajectory_or_transition_is_enough), T(nothing_labelled_is_an_error),
+        T(bad_specs_name_the_field), T(options_have_their_words_and_profiles),
+        T(a_loss_that_is_not_finite_is_an_error), T(cancelling_stops_training_and_labelling),
+        T(same_seed_gives_the_same_bytes),
 #ifdef COUNTS_ALLOCATIONS
         T(steps_allocate_nothing),
 #endif
         T(a_loaded_model_labels_alike), T(broken_model_bytes_are_refused),
-        T(an_ensemble_finds_the_law_and_marks_what_is_unknown), T(label_spread_and_disagreement_follow_their_formulas),
+        T(an_ensemble_finds_the_law_and_marks_what_is_unknown),
+        T(label_spread_and_disagreement_follow_their_formulas),
         T(a_deterministic_head_states_its_held_out_error))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How systematic labels' errors are, on errors made up with known answers. */
 #include <math.h>
 #include <stdlib.h>
@@ -10,14 +11,15 @@
 #include "tests/support/cu.h"
 #include "worker/idm/bias.h"
 
-/* ---- trajectories of random states; the labelled ones follow a linear policy, the others act at random */
+/* ---- trajectories of random states; the labelled ones follow a linear policy, the others act at
+ * random */
 
 enum { O = 3, TRAJ_N = 24, STEPS = 120, N = TRAJ_N * STEPS };
 
 struct world {
   struct px_dataset truth, masked;
   float observations[TRAJ_N * (STEPS + 1) * O], actions[N], hidden[N], rewards[N], labels[N];
-  double habit[N];       /* what the labelled policy does, mapped to (-1, 1) */
+  double habit[N]; /* what the labelled policy does, mapped to (-1, 1) */
   uint8_t all[N], some[N], yes[TRAJ_N], no[TRAJ_N], known[N];
   uint64_t step_start[TRAJ_N + 1], obs_start[TRAJ_N + 1];
 };
@@ -26,7 +28,8 @@ struct world {
 static float of_unit(double u) { return (float)(1 + 2 * u); }
 static double to_unit(float a) { return ((double)a - 1) / 2; }
 
-/* Trajectories 0 to 7 are labelled, with returns 0 to 7; of the others every second one lies among them. */
+/* Trajectories 0 to 7 are labelled, with returns 0 to 7; of the others every second one lies among
+ * them. */
 static struct world *world_new(void) {
   struct world *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(5, 0, 0);
@@ -44,11 +47,21 @@ static struct world *world_new(void) {
     }
     w->rewards[i * STEPS] = i < 8 ? (float)i : i % 2 ? 3 : 100;
     w->yes[i] = 1;
-    w->step_start[i + 1] = w->step_start[i] + STEPS, w->obs_start[i + 1] = w->obs_start[i] + STEPS + 1;
+    w->step_start[i + 1] = w->step_start[i] + STEPS,
+                      w->obs_start[i + 1] = w->obs_start[i] + STEPS + 1;
   }
-  w->truth = (struct px_dataset){ .traj_n = TRAJ_N, .steps_n = N, .obs_n = TRAJ_N * (STEPS + 1),
-    .observations = w->observations, .actions = w->actions, .labelled = w->all, .rewards = w->rewards,
-    .step_start = w->step_start, .obs_start = w->obs_start, .terminated = w->yes, .truncated = w->no, .has_final = w->yes };
+  w->truth = (struct px_dataset){ .traj_n = TRAJ_N,
+                                  .steps_n = N,
+                                  .obs_n = TRAJ_N * (STEPS + 1),
+                                  .observations = w->observations,
+                                  .actions = w->actions,
+                                  .labelled = w->all,
+                                  .rewards = w->rewards,
+                                  .step_start = w->step_start,
+                                  .obs_start = w->obs_start,
+                                  .terminated = w->yes,
+                                  .truncated = w->no,
+                                  .has_final = w->yes };
   w->truth.spaces.obs_dim = O, w->truth.spaces.act_dim = 1;
   w->truth.spaces.act_low[0] = -1, w->truth.spaces.act_high[0] = 3;
   w->masked = w->truth;
@@ -62,7 +75,8 @@ static void label(struct world *w, double constant, double wave, double sign, do
   for (uint32_t at = 0; at < N; at++) {
     const float *s = w->observations + (at / STEPS * (STEPS + 1) + at % STEPS) * O;
     const double a = to_unit(w->actions[at]), random = px_rng_u32(&rng) & 1 ? sign : -sign;
-    w->labels[at] = of_unit(a + constant + wave * sin((double)s[0]) + random + lean * (w->habit[at] - a));
+    w->labels[at] =
+      of_unit(a + constant + wave * sin((double)s[0]) + random + lean * (w->habit[at] - a));
     if (w->some[at]) w->labels[at] = 99; /* what is labelled must not count */
   }
 }
@@ -127,8 +141,10 @@ static void lean_is_the_way_to_the_labelled_policys_action(void) {
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     label(w, 0, 0, 0, ways[i]);
     measure(w, f);
-    for (int part = 0; part < IDM_QUALITY_PARTS_N; part++) CU_ASSERT_DOUBLE_EQUAL(f[part].lean, ways[i], 0.005);
-    if (ways[i] == 0) CU_ASSERT_TRUE(isnan(f[IDM_ALL].bias_share) || f[IDM_ALL].bias_share < 1); /* roundings at most */
+    for (int part = 0; part < IDM_QUALITY_PARTS_N; part++)
+      CU_ASSERT_DOUBLE_EQUAL(f[part].lean, ways[i], 0.005);
+    /* roundings at most */
+    if (ways[i] == 0) CU_ASSERT_TRUE(isnan(f[IDM_ALL].bias_share) || f[IDM_ALL].bias_share < 1);
   }
   free(w);
 }
@@ -139,7 +155,8 @@ static void inside_and_outside_are_told_apart(void) {
   label(w, 0, 0, 0, 0);
   for (uint32_t at = 8 * STEPS; at < N; at++)
     if (at / STEPS % 2 == 0) /* return 100: outside */
-      w->labels[at] = of_unit(to_unit(w->actions[at]) + 0.5 * (w->habit[at] - to_unit(w->actions[at])));
+      w->labels[at] =
+        of_unit(to_unit(w->actions[at]) + 0.5 * (w->habit[at] - to_unit(w->actions[at])));
   measure(w, f);
   CU_ASSERT_DOUBLE_EQUAL(f[IDM_INSIDE].lean, 0, 1e-3);
   CU_ASSERT_DOUBLE_EQUAL(f[IDM_OUTSIDE].lean, 0.5, 0.005);
@@ -151,16 +168,19 @@ static void few_judged_steps_give_no_figures(void) {
   struct world *w = world_new();
   struct idm_bias_figures f[IDM_QUALITY_PARTS_N];
   label(w, 0.1, 0, 0, 0.2);
-  for (uint32_t at = 9 * STEPS; at < N; at++) w->known[at] = at < 9 * STEPS + IDM_BIAS_ROWS_MIN; /* and trajectory 8 */
+  /* and trajectory 8 */
+  for (uint32_t at = 9 * STEPS; at < N; at++) w->known[at] = at < 9 * STEPS + IDM_BIAS_ROWS_MIN;
   measure(w, f);
-  CU_ASSERT_FALSE(isnan(f[IDM_ALL].lean) || isnan(f[IDM_INSIDE].lean) || isnan(f[IDM_OUTSIDE].lean));
+  CU_ASSERT_FALSE(isnan(f[IDM_ALL].lean) || isnan(f[IDM_INSIDE].lean) ||
+                  isnan(f[IDM_OUTSIDE].lean));
   w->known[9 * STEPS] = 0; /* inside, one too few are left */
   measure(w, f);
   CU_ASSERT_TRUE(isnan(f[IDM_INSIDE].lean) && isnan(f[IDM_INSIDE].bias_share));
   CU_ASSERT_FALSE(isnan(f[IDM_ALL].lean) || isnan(f[IDM_OUTSIDE].lean));
   memset(w->known, 0, sizeof w->known);
   measure(w, f);
-  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) CU_ASSERT_TRUE(isnan(f[i].lean) && isnan(f[i].bias_share));
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++)
+    CU_ASSERT_TRUE(isnan(f[i].lean) && isnan(f[i].bias_share));
   free(w);
 }
 

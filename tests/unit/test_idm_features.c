@@ -1,4 +1,6 @@
-/* Inputs that are left out or replaced before an IDM sees them, on made-up motion with known answers. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inputs that are left out or replaced before an IDM sees them, on made-up motion with known
+ * answers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,8 @@
 #include "worker/idm/norm.h"
 #include "worker/idm/window.h"
 
-/* ---- q' = q + (v + v') / 20 + push, v at random, w apart; `push` is what no other coordinate tells */
+/* ---- q' = q + (v + v') / 20 + push, v at random, w apart; `push` is what no other coordinate
+ * tells */
 
 enum { O = 3, TRAJ_N = 8, STEPS = 200, N = TRAJ_N * STEPS };
 enum { Q, V, W };
@@ -47,15 +50,27 @@ static struct motion *motion_new(double push, double shift) {
       s[W] = (float)(px_rng_double(&rng) + (i < TRAJ_N / 2 ? 0 : shift));
       if (t == 0) continue;
       m->push[i * STEPS + t - 1] = push * (double)normal[1];
-      s[Q] = (float)((double)s[Q - O] + ((double)s[V] + (double)s[V - O]) / 20 + push * (double)normal[1]);
+      s[Q] = (float)((double)s[Q - O] + ((double)s[V] + (double)s[V - O]) / 20 +
+                     push * (double)normal[1]);
     }
     memset(m->labelled + i * STEPS, i < TRAJ_N / 2, STEPS);
-    m->step_start[i + 1] = m->step_start[i] + STEPS, m->obs_start[i + 1] = m->obs_start[i] + STEPS + 1;
+    m->step_start[i + 1] = m->step_start[i] + STEPS,
+                      m->obs_start[i + 1] = m->obs_start[i] + STEPS + 1;
   }
-  m->ds = (struct px_dataset){ .traj_n = TRAJ_N, .steps_n = N, .obs_n = TRAJ_N * (STEPS + 1), .observations = m->observations,
-    .actions = m->actions, .labelled = m->labelled, .rewards = m->rewards, .step_start = m->step_start,
-    .obs_start = m->obs_start, .terminated = m->flags, .truncated = m->flags, .has_final = m->flags };
-  m->ds.spaces = (struct px_spaces){ .obs_dim = O, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
+  m->ds = (struct px_dataset){ .traj_n = TRAJ_N,
+                               .steps_n = N,
+                               .obs_n = TRAJ_N * (STEPS + 1),
+                               .observations = m->observations,
+                               .actions = m->actions,
+                               .labelled = m->labelled,
+                               .rewards = m->rewards,
+                               .step_start = m->step_start,
+                               .obs_start = m->obs_start,
+                               .terminated = m->flags,
+                               .truncated = m->flags,
+                               .has_final = m->flags };
+  m->ds.spaces =
+    (struct px_spaces){ .obs_dim = O, .act_dim = 1, .act_low = { -1 }, .act_high = { 1 } };
   return m;
 }
 
@@ -90,10 +105,14 @@ static void the_change_of_an_integral_is_what_others_leave_of_it(void) {
     if (step.t == 0) continue;
     idm_window_gather(m->norm, &m->spec, &m->ds, &step, 1, x);
     const float *s = m->observations + (m->obs_start[step.traj] + step.t) * O;
-    for (int j = 0; j < O; j++) CU_ASSERT_EQUAL(x[j], 0); /* v is in s_t: the past is left out */
+    /* v is in s_t: the past is left out */
+    for (int j = 0; j < O; j++) CU_ASSERT_EQUAL(x[j], 0);
     CU_ASSERT_DOUBLE_EQUAL(x[2 * O + Q], m->push[step.traj * STEPS + step.t] / 0.004, 0.35);
-    CU_ASSERT_DOUBLE_EQUAL(x[2 * O + V], ((double)s[O + V] - (double)s[V] - m->norm->stats[IDM_CHANGE_MEAN * O + V])
-                                           / m->norm->stats[IDM_CHANGE_STD * O + V], 1e-5);
+    CU_ASSERT_DOUBLE_EQUAL(x[2 * O + V],
+                           ((double)s[O + V] - (double)s[V] -
+                            m->norm->stats[IDM_CHANGE_MEAN * O + V]) /
+                             m->norm->stats[IDM_CHANGE_STD * O + V],
+                           1e-5);
   }
   motion_free(m);
 }
@@ -124,7 +143,8 @@ static void a_level_that_lies_elsewhere_is_left_out_and_its_change_stays(void) {
   float x[3 * O];
   measure(m, 0.4, false);
   CU_ASSERT_EQUAL(m->norm->stats[IDM_STATE_STD * O + W], 0);
-  CU_ASSERT_TRUE(m->norm->stats[IDM_STATE_STD * O + V] > 0 && m->norm->stats[IDM_CHANGE_STD * O + W] > 0);
+  CU_ASSERT_TRUE(m->norm->stats[IDM_STATE_STD * O + V] > 0 &&
+                 m->norm->stats[IDM_CHANGE_STD * O + W] > 0);
   idm_window_gather(m->norm, &m->spec, &m->ds, m->steps + 5, 1, x);
   CU_ASSERT_EQUAL(x[O + W], 0);
   CU_ASSERT_TRUE(fabsf(x[2 * O + W]) > 0 && fabsf(x[O + V]) > 0);
@@ -132,7 +152,8 @@ static void a_level_that_lies_elsewhere_is_left_out_and_its_change_stays(void) {
 }
 
 static void levels_stay_that_lie_there_or_seldom_elsewhere(void) {
-  static const struct { double shift, most; } kept[] = { { 0, 0.4 }, { 0.3, 0.4 }, { 2, 1 } }; /* 0.3: 30% are beyond */
+  /* 0.3: 30% are beyond */
+  static const struct { double shift, most; } kept[] = { { 0, 0.4 }, { 0.3, 0.4 }, { 2, 1 } };
   for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
     struct motion *m = motion_new(0.004, kept[i].shift);
     measure(m, kept[i].most, false);
@@ -147,7 +168,8 @@ static void levels_stay_that_lie_there_or_seldom_elsewhere(void) {
 
 /* ---- models */
 
-/* s' = s + B a: the change of any coordinate is worth as much as before, whatever it is given as. */
+/* s' = s + B a: the change of any coordinate is worth as much as before, whatever it is given
+ * as. */
 static void a_model_with_all_of_it_is_saved_and_labels_alike(void) {
   struct px_dataset *ds = world_new(WORLD_TRAJS);
   struct idm_spec spec = world_spec(2, 60);
@@ -158,7 +180,8 @@ static void a_model_with_all_of_it_is_saved_and_labels_alike(void) {
   struct idm_model *model = world_trained(ds, &spec, 1, &metrics), *loaded = NULL;
   struct px_buf bytes = world_saved(model), again;
   CU_OK(idm_model_load(bytes.data, bytes.len, &loaded, &err), err);
-  CU_ASSERT_TRUE(idm_model_spec(loaded)->activation == IDM_GELU && idm_model_spec(loaded)->residuals);
+  CU_ASSERT_TRUE(idm_model_spec(loaded)->activation == IDM_GELU &&
+                 idm_model_spec(loaded)->residuals);
   CU_OK(idm_label(&model, 1, ds, 0, WORLD_TRAJS, NULL, &a, &err), err);
   CU_OK(idm_label(&loaded, 1, ds, 0, WORLD_TRAJS, NULL, &b, &err), err);
   CU_ASSERT_EQUAL(memcmp(a->actions, b->actions, sizeof(float) * a->steps_n * WORLD_A), 0);
@@ -180,7 +203,8 @@ static void members_of_other_activations_or_residuals_are_no_ensemble(void) {
   gelu = residuals = spec;
   gelu.activation = IDM_GELU, residuals.residuals = true;
   struct idm_model *first = world_trained(ds, &spec, 0, &metrics);
-  struct idm_model *others[] = { world_trained(ds, &gelu, 1, &metrics), world_trained(ds, &residuals, 1, &metrics) };
+  struct idm_model *others[] = { world_trained(ds, &gelu, 1, &metrics),
+                                 world_trained(ds, &residuals, 1, &metrics) };
   for (int i = 0; i < 2; i++) {
     struct idm_model *both[] = { first, others[i] };
     CU_ASSERT_EQUAL(idm_label(both, 2, ds, 0, 1, NULL, &labels, &err), PX_E_BAD_DATA);
@@ -198,8 +222,10 @@ static void mixed_members_label_as_their_mean(void) {
   struct idm_labels *each[2], *both;
   struct px_err err;
   spec.activation = IDM_MIXED;
-  struct idm_model *models[] = { world_trained(ds, &spec, 1, &metrics), world_trained(ds, &spec, 0, &metrics) };
-  for (int i = 0; i < 2; i++) CU_OK(idm_label(&models[i], 1, ds, 0, WORLD_TRAJS, NULL, &each[i], &err), err);
+  struct idm_model *models[] = { world_trained(ds, &spec, 1, &metrics),
+                                 world_trained(ds, &spec, 0, &metrics) };
+  for (int i = 0; i < 2; i++)
+    CU_OK(idm_label(&models[i], 1, ds, 0, WORLD_TRAJS, NULL, &each[i], &err), err);
   CU_OK(idm_label(models, 2, ds, 0, WORLD_TRAJS, NULL, &both, &err), err);
   for (uint64_t i = 0; i < both->steps_n * WORLD_A; i++)
     CU_ASSERT_DOUBLE_EQUAL(both->actions[i], (each[0]->actions[i] + each[1]->actions[i]) / 2, 1e-5);
@@ -221,8 +247,11 @@ static void specs_of_older_versions_keep_their_meaning(void) {
   json_decref(given);
 }
 
-CU_MAIN("idm_features", T(the_change_of_an_integral_is_what_others_leave_of_it), T(an_exact_integral_keeps_its_change),
+CU_MAIN("idm_features", T(the_change_of_an_integral_is_what_others_leave_of_it),
+        T(an_exact_integral_keeps_its_change),
         T(coordinates_that_integrate_nothing_keep_their_change),
         T(a_level_that_lies_elsewhere_is_left_out_and_its_change_stays),
-        T(levels_stay_that_lie_there_or_seldom_elsewhere), T(a_model_with_all_of_it_is_saved_and_labels_alike),
-        T(members_of_other_activations_or_residuals_are_no_ensemble), T(mixed_members_label_as_their_mean), T(specs_of_older_versions_keep_their_meaning))
+        T(levels_stay_that_lie_there_or_seldom_elsewhere),
+        T(a_model_with_all_of_it_is_saved_and_labels_alike),
+        T(members_of_other_activations_or_residuals_are_no_ensemble),
+        T(mixed_members_label_as_their_mean), T(specs_of_older_versions_keep_their_meaning))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Yardsticks and label quality, against sums written out by hand. */
 #include <math.h>
 #include <stdlib.h>
@@ -17,18 +18,21 @@
 #include "worker/idm/window.h"
 #include "worker/idm/yardstick.h"
 
-/* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1, 3] */
+/* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1,
+ * 3] */
 
 enum { O = 2, A = 1, TRAJ_N = 4, STEPS = 50 };
 
 struct world {
   struct px_dataset truth, masked;
-  float observations[TRAJ_N * (STEPS + 1) * O], actions[TRAJ_N * STEPS], hidden[TRAJ_N * STEPS], rewards[TRAJ_N * STEPS];
+  float observations[TRAJ_N * (STEPS + 1) * O], actions[TRAJ_N * STEPS], hidden[TRAJ_N * STEPS],
+    rewards[TRAJ_N * STEPS];
   uint8_t all[TRAJ_N * STEPS], some[TRAJ_N * STEPS], yes[TRAJ_N], no[TRAJ_N];
   uint64_t step_start[TRAJ_N + 1], obs_start[TRAJ_N + 1];
 };
 
-/* Trajectory i's return is 10 i; 1 and 2 are labelled, so 0 and 3 lie outside the labelled range. */
+/* Trajectory i's return is 10 i; 1 and 2 are labelled, so 0 and 3 lie outside the labelled
+ * range. */
 static struct world *world_new(void) {
   struct world *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(3, 0, 0);
@@ -45,11 +49,21 @@ static struct world *world_new(void) {
       s[O + 1] = 0.9F * s[1] + 0.1F * (float)(t % 7);
     }
     w->yes[i] = 1;
-    w->step_start[i + 1] = w->step_start[i] + STEPS, w->obs_start[i + 1] = w->obs_start[i] + STEPS + 1;
+    w->step_start[i + 1] = w->step_start[i] + STEPS,
+                      w->obs_start[i + 1] = w->obs_start[i] + STEPS + 1;
   }
-  w->truth = (struct px_dataset){ .traj_n = TRAJ_N, .steps_n = TRAJ_N * STEPS, .obs_n = TRAJ_N * (STEPS + 1),
-    .observations = w->observations, .actions = w->actions, .labelled = w->all, .rewards = w->rewards,
-    .step_start = w->step_start, .obs_start = w->obs_start, .terminated = w->yes, .truncated = w->no, .has_final = w->yes };
+  w->truth = (struct px_dataset){ .traj_n = TRAJ_N,
+                                  .steps_n = TRAJ_N * STEPS,
+                                  .obs_n = TRAJ_N * (STEPS + 1),
+                                  .observations = w->observations,
+                                  .actions = w->actions,
+                                  .labelled = w->all,
+                                  .rewards = w->rewards,
+                                  .step_start = w->step_start,
+                                  .obs_start = w->obs_start,
+                                  .terminated = w->yes,
+                                  .truncated = w->no,
+                                  .has_final = w->yes };
   w->truth.spaces.obs_dim = O, w->truth.spaces.act_dim = A;
   w->truth.spaces.act_low[0] = -1, w->truth.spaces.act_high[0] = 3;
   w->masked = w->truth;
@@ -57,7 +71,8 @@ static struct world *world_new(void) {
   return w;
 }
 
-static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y, enum idm_yardstick which) {
+static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y,
+                                      enum idm_yardstick which) {
   struct idm_labels *labels = NULL;
   struct px_err err;
   CU_OK(idm_yardsticks_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
@@ -77,7 +92,8 @@ static void yardsticks_are_what_they_say(void) {
     CU_ASSERT_TRUE(mean->known[i] && ridge->known[i] && nearest->known[i]);
     CU_ASSERT_DOUBLE_EQUAL(mean->actions[i], sum / (2 * STEPS), 1e-5);
     CU_ASSERT_DOUBLE_EQUAL(ridge->actions[i], w->actions[i], 1e-2); /* the law is linear */
-    if (w->some[i]) CU_ASSERT_DOUBLE_EQUAL(nearest->actions[i], w->actions[i], 1e-5); /* itself is nearest */
+    /* itself is nearest */
+    if (w->some[i]) CU_ASSERT_DOUBLE_EQUAL(nearest->actions[i], w->actions[i], 1e-5);
   }
   idm_labels_free(mean), idm_labels_free(ridge), idm_labels_free(nearest);
   idm_yardsticks_free(y);
@@ -104,12 +120,15 @@ static void ridge_error_from_sums_is_the_error(void) {
       double off = w[IN * OUT + j] - (double)y[r * OUT + j];
       for (uint32_t i = 0; i < IN; i++) off += w[i * OUT + j] * (double)x[r * IN + i];
       error += off * off;
-      for (uint32_t i = 0; i <= IN; i++) gradient[i * OUT + j] += off * (i < IN ? (double)x[r * IN + i] : 1);
+      for (uint32_t i = 0; i <= IN; i++)
+        gradient[i * OUT + j] += off * (i < IN ? (double)x[r * IN + i] : 1);
     }
   CU_ASSERT_DOUBLE_EQUAL(idm_gram_error(gram, w), error, 1e-9 * error);
-  for (uint32_t i = 0; i <= IN; i++) /* at the minimum, X^T (X w - y) + lambda n w = 0, the constant unpenalised */
+  for (uint32_t i = 0; i <= IN;
+       i++) /* at the minimum, X^T (X w - y) + lambda n w = 0, the constant unpenalised */
     for (uint32_t j = 0; j < OUT; j++)
-      CU_ASSERT_DOUBLE_EQUAL(gradient[i * OUT + j] + (i < IN ? lambda * N * w[i * OUT + j] : 0), 0, 1e-9);
+      CU_ASSERT_DOUBLE_EQUAL(gradient[i * OUT + j] + (i < IN ? lambda * N * w[i * OUT + j] : 0), 0,
+                             1e-9);
   idm_gram_free(gram);
 }
 
@@ -134,7 +153,8 @@ static void the_dual_form_gives_the_same_ridge(void) {
   for (int i = 0; i < N * OUT; i++) dual->y[i] = (double)y[i];
   for (uint32_t i = 0; i < N; i += 13) /* in blocks that no tile divides */
     for (uint32_t j = i; j < N; j += 13)
-      idm_dual_products(dual, IN, i, N - i < 13 ? N - i : 13, x + i * IN, j, N - j < 13 ? N - j : 13, x + j * IN);
+      idm_dual_products(dual, IN, i, N - i < 13 ? N - i : 13, x + i * IN, j,
+                        N - j < 13 ? N - j : 13, x + j * IN);
   for (double lambda = 1e-6; lambda < 2; lambda *= 1000) {
     CU_ASSERT_EQUAL_FATAL(idm_gram_solve(gram, lambda, w), PX_OK);
     CU_ASSERT_EQUAL_FATAL(idm_dual_solve(dual, rows, N - HELD, lambda), PX_OK);
@@ -145,7 +165,8 @@ static void the_dual_form_gives_the_same_ridge(void) {
       CU_ASSERT_DOUBLE_EQUAL(bias[j], w[IN * OUT + j], 1e-5);
       for (uint32_t i = 0; i < IN; i++) {
         double weight = 0;
-        for (uint32_t r = 0; r < N - HELD; r++) weight += dual->weight[r * OUT + j] * (double)x[rows[r] * IN + i];
+        for (uint32_t r = 0; r < N - HELD; r++)
+          weight += dual->weight[r * OUT + j] * (double)x[rows[r] * IN + i];
         CU_ASSERT_DOUBLE_EQUAL(weight, w[i * OUT + j], 1e-5);
       }
     }
@@ -158,7 +179,8 @@ static void the_dual_form_gives_the_same_ridge(void) {
 enum { WIDE_O = 300, WIDE_A = 40, WIDE_TRAJS = 4, WIDE_STEPS = 12 };
 struct wide {
   struct px_dataset ds;
-  float observations[WIDE_TRAJS * (WIDE_STEPS + 1) * WIDE_O], actions[WIDE_TRAJS * WIDE_STEPS * WIDE_A], rewards[WIDE_TRAJS * WIDE_STEPS];
+  float observations[WIDE_TRAJS * (WIDE_STEPS + 1) * WIDE_O],
+    actions[WIDE_TRAJS * WIDE_STEPS * WIDE_A], rewards[WIDE_TRAJS * WIDE_STEPS];
   uint8_t labelled[WIDE_TRAJS * WIDE_STEPS], flags[WIDE_TRAJS];
   uint64_t step_start[WIDE_TRAJS + 1], obs_start[WIDE_TRAJS + 1];
 };
@@ -168,13 +190,23 @@ static struct wide *wide_new(void) {
   struct wide *w = px_mem_calloc(1, sizeof *w);
   struct px_rng rng = px_rng_at(3, 1, 4);
   CU_ASSERT_PTR_NOT_NULL_FATAL(w);
-  w->ds = (struct px_dataset){ .traj_n = WIDE_TRAJS, .steps_n = WIDE_TRAJS * WIDE_STEPS, .obs_n = WIDE_TRAJS * (WIDE_STEPS + 1),
-                               .observations = w->observations, .actions = w->actions, .labelled = w->labelled,
-                               .rewards = w->rewards, .step_start = w->step_start, .obs_start = w->obs_start,
-                               .terminated = w->flags, .truncated = w->flags, .has_final = w->flags };
-  w->ds.spaces.obs_dim = WIDE_O, w->ds.spaces.act_dim = 1, w->ds.spaces.act_low[0] = -1, w->ds.spaces.act_high[0] = 1;
+  w->ds = (struct px_dataset){ .traj_n = WIDE_TRAJS,
+                               .steps_n = WIDE_TRAJS * WIDE_STEPS,
+                               .obs_n = WIDE_TRAJS * (WIDE_STEPS + 1),
+                               .observations = w->observations,
+                               .actions = w->actions,
+                               .labelled = w->labelled,
+                               .rewards = w->rewards,
+                               .step_start = w->step_start,
+                               .obs_start = w->obs_start,
+                               .terminated = w->flags,
+                               .truncated = w->flags,
+                               .has_final = w->flags };
+  w->ds.spaces.obs_dim = WIDE_O, w->ds.spaces.act_dim = 1, w->ds.spaces.act_low[0] = -1,
+  w->ds.spaces.act_high[0] = 1;
   memset(w->labelled, 1, sizeof w->labelled), memset(w->flags, 1, sizeof w->flags);
-  for (uint32_t i = 0; i <= WIDE_TRAJS; i++) w->step_start[i] = i * WIDE_STEPS, w->obs_start[i] = i * (WIDE_STEPS + 1);
+  for (uint32_t i = 0; i <= WIDE_TRAJS; i++)
+    w->step_start[i] = i * WIDE_STEPS, w->obs_start[i] = i * (WIDE_STEPS + 1);
   for (uint32_t i = 0; i < WIDE_TRAJS; i++)
     for (uint32_t t = 0; t <= WIDE_STEPS; t++) {
       float *s = w->observations + (w->obs_start[i] + t) * WIDE_O;
@@ -188,7 +220,8 @@ static struct wide *wide_new(void) {
   return w;
 }
 
-/* X^T (X w - y) + lambda n w, with the constant unpenalised, at what the ridge of a member gives. */
+/* X^T (X w - y) + lambda n w, with the constant unpenalised, at what the ridge of a member
+ * gives. */
 static void ridge_of_wide_windows_is_the_minimum(void) {
   struct wide *w = wide_new();
   struct idm_spec spec;
@@ -197,13 +230,16 @@ static void ridge_of_wide_windows_is_the_minimum(void) {
   uint32_t n;
   idm_spec_default(IDM_FAST, &spec);
   const uint32_t in = idm_window_inputs(&spec, WIDE_O);
-  float *linear = px_mem_calloc(in + 1, sizeof *linear), *x = px_mem_calloc((size_t)w->ds.steps_n * in, sizeof *x), y[WIDE_TRAJS * WIDE_STEPS];
+  float *linear = px_mem_calloc(in + 1, sizeof *linear),
+        *x = px_mem_calloc((size_t)w->ds.steps_n * in, sizeof *x), y[WIDE_TRAJS * WIDE_STEPS];
   double *gradient = px_mem_calloc(in, sizeof *gradient);
   CU_ASSERT_EQUAL_FATAL(idm_norm_new(WIDE_O, &norm), PX_OK);
   idm_norm_measure(norm, &w->ds);
   CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&w->ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_TRUE(n < in);
-  CU_ASSERT_EQUAL_FATAL(idm_ridge_fit(&w->ds, norm, &spec, steps, n, steps + 3, n - 3, NULL, linear), PX_OK);
+  CU_ASSERT_EQUAL_FATAL(idm_ridge_fit(&w->ds, norm, &spec, steps, n, steps + 3, n - 3, NULL,
+                                      linear),
+                        PX_OK);
   idm_window_gather(norm, &spec, &w->ds, steps + 3, n - 3, x);
   idm_window_actions(&w->ds, steps + 3, n - 3, y);
   double offset = 0, length = 0;
@@ -219,7 +255,8 @@ static void ridge_of_wide_windows_is_the_minimum(void) {
   double best = HUGE_VAL; /* of the lambdas that it may have chosen */
   for (double lambda = 1e-6; lambda < 2; lambda *= 10) {
     double rest = 0;
-    for (uint32_t p = 0; p < in; p++) rest += pow(gradient[p] / (n - 3) + lambda * (double)linear[p], 2);
+    for (uint32_t p = 0; p < in; p++)
+      rest += pow(gradient[p] / (n - 3) + lambda * (double)linear[p], 2);
     best = fmin(best, sqrt(rest / length) / lambda);
   }
   CU_ASSERT_TRUE(best < 1e-2);
@@ -242,7 +279,8 @@ static void wide_windows_label_many_dimensions_and_classes(void) {
     spec.members = 2, spec.hidden = 16, spec.layers = 1, spec.steps = 5, spec.validate_every = 5;
     if (discrete) {
       px_spaces_set_discrete(spaces, 3);
-      for (uint32_t i = 0; i < w->ds.steps_n; i++) w->actions[i] = w->actions[i] < -0.01F ? 0 : w->actions[i] > 0.01F ? 2 : 1;
+      for (uint32_t i = 0; i < w->ds.steps_n; i++)
+        w->actions[i] = w->actions[i] < -0.01F ? 0 : w->actions[i] > 0.01F ? 2 : 1;
       spec.head = IDM_SOFTMAX, spec.mean_loss = IDM_NLL;
     } else {
       spaces->act_dim = WIDE_A;
@@ -252,9 +290,11 @@ static void wide_windows_label_many_dimensions_and_classes(void) {
     }
     CU_OK(idm_train_member(&w->ds, &spec, 0, NULL, NULL, &model, &metrics, &err), err);
     CU_OK(idm_label(&model, 1, &w->ds, 0, WIDE_TRAJS, NULL, &labels, &err), err);
-    for (uint64_t i = 0; i < w->ds.steps_n * spaces->act_dim; i++) CU_ASSERT_TRUE(isfinite(labels->actions[i]));
+    for (uint64_t i = 0; i < w->ds.steps_n * spaces->act_dim; i++)
+      CU_ASSERT_TRUE(isfinite(labels->actions[i]));
     for (uint64_t i = 0; i < w->ds.steps_n; i++) CU_ASSERT_EQUAL(labels->known[i], 1);
-    for (uint32_t j = 1; j < WIDE_A && !discrete; j++) CU_ASSERT_DOUBLE_EQUAL(metrics.val_r2_dim[j], metrics.val_r2_dim[0], 0.2);
+    for (uint32_t j = 1; j < WIDE_A && !discrete; j++)
+      CU_ASSERT_DOUBLE_EQUAL(metrics.val_r2_dim[j], metrics.val_r2_dim[0], 0.2);
     idm_labels_free(labels);
     idm_model_free(model);
     free(w);
@@ -262,7 +302,7 @@ static void wide_windows_label_many_dimensions_and_classes(void) {
 }
 
 static void a_ridge_takes_as_many_rows_as_time_allows(void) {
-  CU_ASSERT_EQUAL(idm_ridge_rows(44, 1000000), 1000000);   /* ordinary data: all of them */
+  CU_ASSERT_EQUAL(idm_ridge_rows(44, 1000000), 1000000); /* ordinary data: all of them */
   CU_ASSERT_EQUAL(idm_ridge_rows(400, 10), 10);
   CU_ASSERT_EQUAL(idm_ridge_rows(12288, 480), 480);
   CU_ASSERT_EQUAL(idm_ridge_rows(57348, 100000), IDM_RIDGE_SYSTEM_MAX);
@@ -273,9 +313,11 @@ static void a_ridge_takes_as_many_rows_as_time_allows(void) {
   }
 }
 
-struct stopper { int64_t after, seen, total; };
-static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics,
-                           size_t metrics_n) {
+struct stopper {
+  int64_t after, seen, total;
+};
+static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total,
+                           const struct px_metric *metrics, size_t metrics_n) {
   struct stopper *s = ctx;
   (void)metrics, (void)metrics_n;
   CU_ASSERT_STRING_EQUAL(phase, "ridge");
@@ -306,7 +348,8 @@ static void quality_is_judged_on_hidden_known_steps_alone(void) {
   uint32_t n = 0;
   for (uint32_t i = 0; i < TRAJ_N * STEPS; i++) {
     const bool first = i < STEPS;
-    labels[i] = w->some[i] ? 99 : w->actions[i] + (first ? 0.2F : -0.4F); /* what is labelled must not count */
+    /* what is labelled must not count */
+    labels[i] = w->some[i] ? 99 : w->actions[i] + (first ? 0.2F : -0.4F);
     std[i] = 0.3F;
     known[i] = i % 10 != 0;
     if (w->some[i] || !known[i]) continue;
@@ -344,7 +387,8 @@ static void quality_splits_at_the_labelled_returns(void) {
   struct idm_quality_figures inside, outside;
   struct px_err err;
   float none[TRAJ_N * STEPS] = { 0 };
-  memset(w->some, 0, sizeof w->some); /* trajectories 0 and 2 stay labelled: 1 lies between, 3 outside */
+  /* trajectories 0 and 2 stay labelled: 1 lies between, 3 outside */
+  memset(w->some, 0, sizeof w->some);
   memset(w->some, 1, STEPS), memset(w->some + 2 * STEPS, 1, STEPS);
   CU_OK(idm_quality_new(&w->truth, &w->masked, &q, &err), err);
   idm_quality_add(q, 0, TRAJ_N, w->actions, none, none, w->all);
@@ -367,7 +411,8 @@ static void returns_equal_up_to_rounding_are_inside(void) {
   struct idm_quality_figures inside, outside;
   struct px_err err;
   float none[TRAJ_N * STEPS] = { 0 };
-  for (uint32_t i = 0; i < TRAJ_N * STEPS; i++) w->rewards[i] = (i % 2 ? 1.F : -1.F) * (1 + 1e-6F * (float)(i / STEPS));
+  for (uint32_t i = 0; i < TRAJ_N * STEPS; i++)
+    w->rewards[i] = (i % 2 ? 1.F : -1.F) * (1 + 1e-6F * (float)(i / STEPS));
   CU_OK(idm_quality_new(&w->truth, &w->masked, &q, &err), err);
   idm_quality_add(q, 0, TRAJ_N, w->actions, none, none, w->all);
   idm_quality_figures(q, IDM_INSIDE, &inside);
@@ -398,9 +443,10 @@ static void r2_of_one_transition_is_not_known(void) {
   free(w);
 }
 
-CU_MAIN("idm_quality", T(returns_equal_up_to_rounding_are_inside), T(r2_of_one_transition_is_not_known),
-        T(yardsticks_are_what_they_say), T(ridge_error_from_sums_is_the_error),
-        T(the_dual_form_gives_the_same_ridge), T(ridge_of_wide_windows_is_the_minimum),
-        T(wide_windows_label_many_dimensions_and_classes),
-        T(a_ridge_takes_as_many_rows_as_time_allows), T(a_ridge_of_wide_windows_can_be_stopped_between_solutions),
+CU_MAIN("idm_quality", T(returns_equal_up_to_rounding_are_inside),
+        T(r2_of_one_transition_is_not_known), T(yardsticks_are_what_they_say),
+        T(ridge_error_from_sums_is_the_error), T(the_dual_form_gives_the_same_ridge),
+        T(ridge_of_wide_windows_is_the_minimum), T(wide_windows_label_many_dimensions_and_classes),
+        T(a_ridge_takes_as_many_rows_as_time_allows),
+        T(a_ridge_of_wide_windows_can_be_stopped_between_solutions),
         T(quality_is_judged_on_hidden_known_steps_alone), T(quality_splits_at_the_labelled_returns))

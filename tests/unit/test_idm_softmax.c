@@ -1,5 +1,6 @@
-/* The inverse dynamics model of discrete actions: loss, training, labels, yardsticks and quality, against what is
- * written out here by hand. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inverse dynamics model of discrete actions: loss, training, labels, yardsticks and quality,
+ * against what is written out here by hand. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,8 @@
 #include "worker/idm/window.h"
 #include "worker/idm/yardstick.h"
 
-/* ---- a small world: the action moves the state by its own step; class 2 is the most frequent; return of trajectory i
- * is i. Every third trajectory's end is unknown. */
+/* ---- a small world: the action moves the state by its own step; class 2 is the most frequent;
+ * return of trajectory i is i. Every third trajectory's end is unknown. */
 
 enum { O = 2, C = 4, TRAJ_N = 12, STEPS = 20, N = TRAJ_N * STEPS };
 static const float move[C][O] = { { 0.5F, 0 }, { -0.5F, 0 }, { 0, 0.5F }, { 0.4F, -0.4F } };
@@ -55,10 +56,18 @@ static struct world *world_new(uint32_t first, uint32_t last) {
     w->step_start[i + 1] = w->step_start[i] + STEPS;
     w->obs_start[i + 1] = w->obs_start[i] + STEPS + w->final[i];
   }
-  w->truth = (struct px_dataset){ .traj_n = TRAJ_N, .steps_n = N, .obs_n = w->obs_start[TRAJ_N],
-    .observations = w->observations, .actions = w->actions, .labelled = w->all, .rewards = w->rewards,
-    .step_start = w->step_start, .obs_start = w->obs_start, .terminated = w->final, .truncated = w->no,
-    .has_final = w->final };
+  w->truth = (struct px_dataset){ .traj_n = TRAJ_N,
+                                  .steps_n = N,
+                                  .obs_n = w->obs_start[TRAJ_N],
+                                  .observations = w->observations,
+                                  .actions = w->actions,
+                                  .labelled = w->all,
+                                  .rewards = w->rewards,
+                                  .step_start = w->step_start,
+                                  .obs_start = w->obs_start,
+                                  .terminated = w->final,
+                                  .truncated = w->no,
+                                  .has_final = w->final };
   w->truth.spaces.obs_dim = O;
   px_spaces_set_discrete(&w->truth.spaces, C);
   w->masked = w->truth;
@@ -75,8 +84,8 @@ static struct idm_spec small(uint32_t members, uint32_t steps) {
   return spec;
 }
 
-static struct idm_model *trained(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                 struct idm_metrics *metrics) {
+static struct idm_model *trained(const struct px_dataset *ds, const struct idm_spec *spec,
+                                 uint32_t member, struct idm_metrics *metrics) {
   struct idm_model *model = NULL;
   struct px_err err;
   CU_OK(idm_train_member(ds, spec, member, NULL, NULL, &model, metrics, &err), err);
@@ -85,13 +94,14 @@ static struct idm_model *trained(const struct px_dataset *ds, const struct idm_s
 
 /* ---- the loss */
 
-/* Central differences of the loss as it is defined, in float64: mean_i log sum_j exp mu_ij - mu_i,class. */
+/* Central differences of the loss as it is defined, in float64: mean_i log sum_j exp mu_ij -
+ * mu_i,class. */
 static double defined_loss(const double *mu, const float *class, uint32_t n) {
   double loss = 0;
   for (uint32_t i = 0; i < n; i++) {
     double sum = 0;
     for (uint32_t j = 0; j < C; j++) sum += exp(mu[i * C + j]);
-    loss += (log(sum) - mu[i * C + (uint32_t)class[i]]) / n;
+    loss += (log(sum) - mu[i * C + (uint32_t) class[i]]) / n;
   }
   return loss;
 }
@@ -116,12 +126,13 @@ static void the_loss_is_the_cross_entropy_and_its_gradient(void) {
     wide[i] = was;
     CU_ASSERT_DOUBLE_EQUAL((double)dmu[i], (up - down) / 2e-5, 1e-6);
   }
-  for (uint32_t i = 0; i < ROWS * C; i++) mu[i] = i % C == 1 ? 500 : -500; /* nothing overflows */
+  /* nothing overflows */
+  for (uint32_t i = 0; i < ROWS * C; i++) mu[i] = i % C == 1 ? 500 : -500;
   CU_ASSERT_TRUE(isfinite(idm_loss(&spec, ROWS, C, mu, NULL, target, 1.0 / ROWS, dmu, NULL)));
 }
 
-static double difference(struct idm_model *model, struct idm_pass *pass, uint32_t n, float *params, const float *grads,
-                         size_t count) {
+static double difference(struct idm_model *model, struct idm_pass *pass, uint32_t n, float *params,
+                         const float *grads, size_t count) {
   const float step = 5e-4F;
   double worst = 0, size = 0;
   (void)idm_pass_gradients(model, pass, n, NULL, NULL, 1.0 / n, false);
@@ -163,7 +174,8 @@ static void gradients_of_net_and_linear_path_agree_with_finite_differences(void)
   idm_norm_measure(model->norm, &w->truth);
   idm_window_gather(model->norm, &spec, &w->truth, steps, ROWS, pass.x);
   idm_window_actions(&w->truth, steps, ROWS, pass.action);
-  CU_ASSERT_TRUE(difference(model, &pass, ROWS, model->mu->params, pass.mu_grads, model->mu->params_n) < 5e-3);
+  CU_ASSERT_TRUE(
+    difference(model, &pass, ROWS, model->mu->params, pass.mu_grads, model->mu->params_n) < 5e-3);
   CU_ASSERT_TRUE(difference(model, &pass, ROWS, model->linear, pass.linear_grads, linear_n) < 5e-3);
   free(steps);
   idm_pass_free(&pass);
@@ -180,16 +192,19 @@ static void heads_and_actions_must_fit(void) {
   struct idm_model *model = NULL;
   struct px_err err = { 0 };
   spec.mean_loss = IDM_SQUARED;
-  CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/mean_loss");
   for (int head = IDM_SQUASHED; head < IDM_SOFTMAX; head++) {
     spec.head = (enum idm_head)head;
-    CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+    CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                    PX_E_BAD_FIELD);
     CU_ASSERT_STRING_EQUAL(err.pointer, "/head");
   }
   spec = small(1, 1);
   w->masked.spaces.act_count = 0; /* now they are numbers from 0 to 3 */
-  CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(idm_train_member(&w->masked, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "/head");
   free(w);
 }
@@ -213,18 +228,23 @@ static void an_ensemble_finds_the_classes(void) {
   uint32_t right = 0, known = 0;
   for (uint32_t i = 0; i < N; i++) {
     CU_ASSERT_EQUAL(labels->known[i], px_dataset_next_known(&w->truth, i / STEPS, i % STEPS));
-    if (!labels->known[i]) CU_ASSERT_TRUE(labels->actions[i] == 0 && labels->std[i] == 0 && labels->score[i] == 0);
+    if (!labels->known[i])
+      CU_ASSERT_TRUE(labels->actions[i] == 0 && labels->std[i] == 0 && labels->score[i] == 0);
     if (!labels->known[i]) continue;
     known++;
     right += labels->actions[i] == w->actions[i];
-    CU_ASSERT_TRUE(labels->score[i] >= 0 && labels->score[i] <= 1.0F + 1e-6F && labels->epistemic[i] >= 0);
-    CU_ASSERT_DOUBLE_EQUAL((double)labels->score[i], (double)labels->std[i] + (double)labels->epistemic[i], 1e-6);
+    CU_ASSERT_TRUE(labels->score[i] >= 0 && labels->score[i] <= 1.0F + 1e-6F &&
+                   labels->epistemic[i] >= 0);
+    CU_ASSERT_DOUBLE_EQUAL((double)labels->score[i],
+                           (double)labels->std[i] + (double)labels->epistemic[i], 1e-6);
   }
   CU_ASSERT_TRUE(right > known - known / 50);
   CU_OK(idm_cross_entropy(models, 3, &w->truth, &w->masked, NULL, &cross_entropy, &err), err);
   CU_ASSERT_TRUE(cross_entropy > 0 && cross_entropy < 0.2);
-  CU_OK(idm_label(models, 3, &w->masked, 4, 7, NULL, &part, &err), err); /* a shard's rows are the whole's */
-  for (uint64_t i = 0; i < part->steps_n; i++) CU_ASSERT_EQUAL(part->actions[i], labels->actions[4 * STEPS + i]);
+  /* a shard's rows are the whole's */
+  CU_OK(idm_label(models, 3, &w->masked, 4, 7, NULL, &part, &err), err);
+  for (uint64_t i = 0; i < part->steps_n; i++)
+    CU_ASSERT_EQUAL(part->actions[i], labels->actions[4 * STEPS + i]);
   w->masked.spaces.act_count = C + 1;
   CU_ASSERT_EQUAL(idm_label(models, 3, &w->masked, 0, 1, NULL, &part, &err), PX_E_BAD_DATA);
   w->masked.spaces.act_count = C;
@@ -244,7 +264,8 @@ static void self_training_adds_classes(void) {
   CU_ASSERT_TRUE(metrics.pseudo_n > 0);
   CU_OK(idm_label(&model, 1, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
   uint32_t right = 0, known = 0;
-  for (uint32_t i = 0; i < N; i++) known += labels->known[i], right += labels->known[i] && labels->actions[i] == w->actions[i];
+  for (uint32_t i = 0; i < N; i++)
+    known += labels->known[i], right += labels->known[i] && labels->actions[i] == w->actions[i];
   CU_ASSERT_TRUE(right > known * 9 / 10);
   idm_labels_free(labels);
   idm_model_free(model);
@@ -263,7 +284,8 @@ static void same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike(void)
   const struct idm_spec spec = small(2, 60);
   struct idm_metrics metrics;
   struct px_err err;
-  struct idm_model *model = trained(&w->masked, &spec, 1, &metrics), *twin = trained(&w->masked, &spec, 1, &metrics), *loaded;
+  struct idm_model *model = trained(&w->masked, &spec, 1, &metrics),
+                   *twin = trained(&w->masked, &spec, 1, &metrics), *loaded;
   struct px_buf bytes = saved(model), same = saved(twin), again;
   CU_ASSERT_TRUE(bytes.len == same.len && memcmp(bytes.data, same.data, bytes.len) == 0);
   CU_OK(idm_model_load(bytes.data, bytes.len, &loaded, &err), err);
@@ -326,7 +348,9 @@ static void entropy_is_split_into_noise_and_disagreement(void) {
   for (uint32_t i = 0; i < 2; i++) {
     CU_OK(idm_model_new(&spec, i, &w->truth.spaces, &models[i], &err), err);
     idm_norm_measure(models[i]->norm, &w->truth);
-    for (int j = 0; j < C; j++) models[i]->linear[(size_t)C * models[i]->mu->shape.in + (size_t)j] = (float)(2 + log(p[i][j]));
+    for (int j = 0; j < C; j++)
+      models[i]->linear[(size_t)C * models[i]->mu->shape.in + (size_t)j] =
+        (float)(2 + log(p[i][j]));
   }
   CU_OK(idm_label(models, 2, &w->masked, 0, 1, NULL, &labels, &err), err);
   CU_ASSERT_EQUAL(labels->actions[0], 0);
@@ -334,7 +358,8 @@ static void entropy_is_split_into_noise_and_disagreement(void) {
   CU_ASSERT_DOUBLE_EQUAL((double)labels->epistemic[0], entropy(mean) - noise, 1e-6);
   CU_ASSERT_DOUBLE_EQUAL((double)labels->score[0], entropy(mean), 1e-6);
   idm_labels_free(labels);
-  CU_OK(idm_label(models + 1, 1, &w->masked, 0, 1, NULL, &labels, &err), err); /* one member disagrees with nobody */
+  /* one member disagrees with nobody */
+  CU_OK(idm_label(models + 1, 1, &w->masked, 0, 1, NULL, &labels, &err), err);
   CU_ASSERT_EQUAL(labels->actions[0], 1);
   CU_ASSERT_EQUAL(labels->epistemic[0], 0);
   CU_ASSERT_DOUBLE_EQUAL((double)labels->score[0], entropy(p[1]), 1e-6);
@@ -347,14 +372,16 @@ static void entropy_is_split_into_noise_and_disagreement(void) {
   }
   CU_OK(idm_cross_entropy(models, 2, &w->truth, &w->masked, NULL, &cross_entropy, &err), err);
   CU_ASSERT_DOUBLE_EQUAL(cross_entropy, sum / n, 1e-6);
-  CU_OK(idm_cross_entropy(models, 2, &w->truth, &w->truth, NULL, &cross_entropy, &err), err); /* nothing hidden */
+  /* nothing hidden */
+  CU_OK(idm_cross_entropy(models, 2, &w->truth, &w->truth, NULL, &cross_entropy, &err), err);
   CU_ASSERT_EQUAL(cross_entropy, 0);
   idm_model_free(models[0]), idm_model_free(models[1]);
   free(w);
 }
 
 static void entropy_is_right_at_its_ends(void) {
-  const double even[C] = { 0.5, 0.5, 0.5, 0.5 }, sure[C] = { 0, 2, 0, 0 }; /* twice a distribution */
+  /* twice a distribution */
+  const double even[C] = { 0.5, 0.5, 0.5, 0.5 }, sure[C] = { 0, 2, 0, 0 };
   CU_ASSERT_DOUBLE_EQUAL(idm_softmax_entropy(C, even, 0.5), log(C), 1e-12);
   CU_ASSERT_EQUAL(idm_softmax_entropy(C, sure, 0.5), 0);
   const float logits[2][C] = { { 1000, 999, -1000, 0 }, { -5, -5, -5, -5 } };
@@ -367,7 +394,8 @@ static void entropy_is_right_at_its_ends(void) {
 
 /* ---- yardsticks and quality */
 
-static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y, enum idm_yardstick which) {
+static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y,
+                                      enum idm_yardstick which) {
   struct idm_labels *labels = NULL;
   struct px_err err;
   CU_OK(idm_yardsticks_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
@@ -418,11 +446,13 @@ static void quality_of_classes_is_their_accuracy(void) {
     all[(int)w->actions[i]]++;
     right[(int)w->actions[i]] += !wrong;
   }
-  w->rewards[5 * STEPS] = 0; /* return 0: the labelled returns now reach from 0 to 7, so trajectories 0 to 3 are inside */
+  /* return 0: the labelled returns now reach from 0 to 7, so trajectories 0 to 3 are inside */
+  w->rewards[5 * STEPS] = 0;
   for (uint32_t i = 0; i < 4 * STEPS; i++) inside_n += known[i], inside += known[i] && i % 5;
   CU_OK(idm_quality_new(&w->truth, &w->masked, &q, &err), err);
   idm_quality_add(q, 0, 5, labels, std, epistemic, known);
-  idm_quality_add(q, 5, TRAJ_N, labels + 5 * STEPS, std + 5 * STEPS, epistemic + 5 * STEPS, known + 5 * STEPS);
+  idm_quality_add(q, 5, TRAJ_N, labels + 5 * STEPS, std + 5 * STEPS, epistemic + 5 * STEPS,
+                  known + 5 * STEPS);
   idm_quality_figures(q, IDM_ALL, &f);
   idm_quality_figures(q, IDM_INSIDE, &in);
   idm_quality_figures(q, IDM_OUTSIDE, &out);
@@ -445,8 +475,9 @@ static void quality_of_classes_is_their_accuracy(void) {
 }
 
 CU_MAIN("idm_softmax", T(the_loss_is_the_cross_entropy_and_its_gradient),
-        T(gradients_of_net_and_linear_path_agree_with_finite_differences), T(heads_and_actions_must_fit),
-        T(an_ensemble_finds_the_classes), T(self_training_adds_classes),
+        T(gradients_of_net_and_linear_path_agree_with_finite_differences),
+        T(heads_and_actions_must_fit), T(an_ensemble_finds_the_classes),
+        T(self_training_adds_classes),
         T(same_seed_gives_the_same_bytes_and_a_loaded_model_labels_alike),
 #ifdef COUNTS_ALLOCATIONS
         T(steps_allocate_nothing),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Training's options: self-training, resuming, divergence, spectral
  * normalisation, window sizes, and what compat: reference does differently. */
 #include <math.h>
@@ -19,7 +20,8 @@ enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS };
 static struct idm_spec paper_spec(uint32_t steps) {
   struct idm_spec spec;
   idm_spec_default(IDM_PAPER, &spec);
-  spec.hidden = 32, spec.steps = steps, spec.batch = 64, spec.validate_every = 10, spec.seed = 5, spec.lr = 1e-3;
+  spec.hidden = 32, spec.steps = steps, spec.batch = 64, spec.validate_every = 10, spec.seed = 5,
+  spec.lr = 1e-3;
   return spec;
 }
 
@@ -46,7 +48,8 @@ static void windows_of_every_size_train_and_label(void) {
       CU_ASSERT_EQUAL(model->mu->shape.in, O * (k + 2 + f) + f);
       CU_ASSERT_TRUE(metrics.val_r2 > 0.9); /* the ridge solution alone finds the law */
       CU_OK(idm_label(&model, 1, ds, 0, TRAJ_N, NULL, &labels, &err), err);
-      for (uint64_t i = 0; i < labels->steps_n * A; i++) CU_ASSERT_TRUE(isfinite(labels->actions[i]));
+      for (uint64_t i = 0; i < labels->steps_n * A; i++)
+        CU_ASSERT_TRUE(isfinite(labels->actions[i]));
       idm_labels_free(labels);
       idm_model_free(model);
     }
@@ -76,17 +79,22 @@ static void spectral_normalisation_bounds_hidden_layers_of_both_nets(void) {
 
 /* ---- resuming */
 
-struct checkpointer { uint64_t at; struct px_buf bytes; };
+struct checkpointer {
+  uint64_t at;
+  struct px_buf bytes;
+};
 
 /* Keeps the state after `at` steps of all rounds; nothing of later ones. */
-static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status keep(void *ctx, uint64_t step, const void *bytes, size_t n,
+                           struct px_err *err) {
   struct checkpointer *k = ctx;
   (void)err;
   if (step == k->at && !k->bytes.len) CU_ASSERT_EQUAL(px_buf_put(&k->bytes, bytes, n), PX_OK);
   return PX_OK;
 }
 
-static struct px_buf run_with(const struct px_dataset *ds, const struct idm_spec *spec, struct px_checkpoint *checkpoint) {
+static struct px_buf run_with(const struct px_dataset *ds, const struct idm_spec *spec,
+                              struct px_checkpoint *checkpoint) {
   struct idm_model *model = NULL;
   struct idm_metrics metrics;
   struct px_err err;
@@ -102,7 +110,10 @@ static void check_resumed(const struct idm_spec *spec, uint64_t at) {
   struct px_checkpoint first = { .name = "first", .ctx = &keeper, .keep = keep };
   struct px_buf whole = run_with(ds, spec, &first);
   CU_ASSERT_TRUE_FATAL(keeper.bytes.len > 0);
-  struct px_checkpoint second = { .name = "second", .ctx = &keeper, .keep = keep, .from = keeper.bytes.data,
+  struct px_checkpoint second = { .name = "second",
+                                  .ctx = &keeper,
+                                  .keep = keep,
+                                  .from = keeper.bytes.data,
                                   .from_n = keeper.bytes.len };
   struct px_buf resumed = run_with(ds, spec, &second);
   CU_ASSERT_EQUAL(second.resumed_step, at);
@@ -138,7 +149,8 @@ static void a_training_that_diverges_names_the_step_and_keeps_its_best_iterate(v
   struct idm_model *model = NULL;
   spec.linear = false;
   spec.lr = 1e3;
-  CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD); /* no job can ask for that, but others diverge too */
+  /* no job can ask for that, but others diverge too */
+  CU_ASSERT_EQUAL(idm_spec_check(&spec, &err), PX_E_BAD_FIELD);
   spec.lr = 1e-3;
   struct idm_training *t = training(ds, &spec, NULL);
   t->steps_max = 0;
@@ -165,8 +177,10 @@ static void a_loss_that_explodes_stops_before_it_overflows(void) {
   struct px_err err;
   struct idm_model *model = NULL;
   struct idm_metrics metrics;
-  spec.lr = 1, spec.layers = 3, spec.cosine = false, spec.validate_every = 1000; /* the highest that a job may ask for */
-  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err), PX_E_NAN_LOSS);
+  /* the highest that a job may ask for */
+  spec.lr = 1, spec.layers = 3, spec.cosine = false, spec.validate_every = 1000;
+  CU_ASSERT_EQUAL(idm_train_member(ds, &spec, 0, NULL, NULL, &model, &metrics, &err),
+                  PX_E_NAN_LOSS);
   CU_ASSERT_PTR_NULL(model);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "e+")); /* a number, not inf or nan */
   world_free(ds);
@@ -206,7 +220,8 @@ static void self_training_adds_the_most_certain_unlabelled_transitions(void) {
   for (uint32_t traj = 6; traj < TRAJ_N; traj++)
     for (uint64_t at = ds->step_start[traj]; at < ds->step_start[traj + 1]; at++)
       if (labels->known[at] && !in[at]) CU_ASSERT_TRUE(labels->score[at] >= worst);
-  CU_OK(idm_pseudo_add(&t->pseudo, ds, t->model, NULL, &err), err); /* the second share is of others */
+  /* the second share is of others */
+  CU_OK(idm_pseudo_add(&t->pseudo, ds, t->model, NULL, &err), err);
   CU_ASSERT_EQUAL(t->pseudo.n, 2 * t->pseudo.share);
   for (uint64_t i = t->pseudo.share; i < t->pseudo.n; i++) {
     const struct idm_step step = idm_pseudo_step(&t->pseudo, i);
@@ -268,20 +283,32 @@ static void with_nothing_unlabelled_rounds_change_nothing(void) {
   idm_model_free(world_trained(ds, &spec, 0, &without));
   spec.rounds = 3;
   idm_model_free(world_trained(ds, &spec, 0, &with));
-  CU_ASSERT_TRUE(with.val_mse == without.val_mse && with.steps == without.steps && with.pseudo_n == 0);
+  CU_ASSERT_TRUE(with.val_mse == without.val_mse && with.steps == without.steps &&
+                 with.pseudo_n == 0);
   world_free(ds);
 }
 
 /* ---- compat: reference */
 
 /* One trajectory of three steps, states of one dim 10, 20, 40 and 80 (the final one); mean 37.5. */
-struct tiny { struct px_dataset ds; float s[4], a[3]; uint8_t labelled[3], final; uint64_t steps[2], obs[2]; };
+struct tiny {
+  struct px_dataset ds;
+  float s[4], a[3];
+  uint8_t labelled[3], final;
+  uint64_t steps[2], obs[2];
+};
 
 static void tiny_init(struct tiny *d, bool final) {
-  *d = (struct tiny){ .s = { 10, 20, 40, 80 }, .labelled = { 1, 1, 1 }, .final = final, .steps = { 0, 3 }, .obs = { 0, 3 + final } };
-  d->ds.spaces.obs_dim = 1, d->ds.spaces.act_dim = 1, d->ds.spaces.act_low[0] = -1, d->ds.spaces.act_high[0] = 1;
+  *d = (struct tiny){ .s = { 10, 20, 40, 80 },
+                      .labelled = { 1, 1, 1 },
+                      .final = final,
+                      .steps = { 0, 3 },
+                      .obs = { 0, 3 + final } };
+  d->ds.spaces.obs_dim = 1, d->ds.spaces.act_dim = 1, d->ds.spaces.act_low[0] = -1,
+  d->ds.spaces.act_high[0] = 1;
   d->ds.traj_n = 1, d->ds.steps_n = 3, d->ds.obs_n = 3 + final;
-  d->ds.observations = d->s, d->ds.actions = d->a, d->ds.labelled = d->labelled, d->ds.has_final = &d->final;
+  d->ds.observations = d->s, d->ds.actions = d->a, d->ds.labelled = d->labelled,
+  d->ds.has_final = &d->final;
   d->ds.step_start = d->steps, d->ds.obs_start = d->obs;
 }
 
@@ -303,7 +330,8 @@ static void reference_windows_shift_at_the_last_step_and_pad_before_normalising(
     idm_window_gather(norm, &spec, &d.ds, steps, 3, x);
     for (int i = 0; i < 9; i++) {
       const double raw = reference ? theirs[i / 3][i % 3] : ours[i / 3][i % 3];
-      CU_ASSERT_DOUBLE_EQUAL(x[i], isnan(raw) ? 0 : (raw - 37.5) / norm->stats[IDM_STATE_STD], 1e-5);
+      CU_ASSERT_DOUBLE_EQUAL(x[i], isnan(raw) ? 0 : (raw - 37.5) / norm->stats[IDM_STATE_STD],
+                             1e-5);
     }
   }
   spec.k = 0; /* then it takes the next state from where it is */
@@ -315,8 +343,13 @@ static void reference_windows_shift_at_the_last_step_and_pad_before_normalising(
 static void the_reference_learns_and_labels_last_steps_whose_next_state_is_unknown(void) {
   struct tiny d;
   tiny_init(&d, false);
-  static const struct { enum idm_compat compat; uint32_t k, usable; } cases[] = {
-    { IDM_NONE, 1, 2 }, { IDM_REFERENCE, 1, 3 }, { IDM_REFERENCE, 0, 2 },
+  static const struct {
+    enum idm_compat compat;
+    uint32_t k, usable;
+  } cases[] = {
+    { IDM_NONE, 1, 2 },
+    { IDM_REFERENCE, 1, 3 },
+    { IDM_REFERENCE, 0, 2 },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct idm_spec spec = paper_spec(1);
@@ -361,7 +394,8 @@ static void the_references_spread_is_the_one_before_the_tanh(void) {
     CU_OK(idm_label(models, 2, &d.ds, 0, 1, NULL, &labels, &err), err);
     CU_ASSERT_DOUBLE_EQUAL(labels->actions[0], (tanh(0.3) + tanh(-0.5)) / 2, 1e-6);
     CU_ASSERT_DOUBLE_EQUAL(labels->epistemic[0], differ, 1e-6);
-    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], sqrt(variance - (reference ? 0 : differ * differ)), 1e-6);
+    CU_ASSERT_DOUBLE_EQUAL(labels->std[0], sqrt(variance - (reference ? 0 : differ * differ)),
+                           1e-6);
     idm_labels_free(labels);
     idm_model_free(models[0]), idm_model_free(models[1]);
   }
@@ -381,15 +415,18 @@ static void the_reference_keeps_the_last_iterate_and_one_fold_for_all(void) {
   struct px_err err;
   CU_OK(idm_training_new(ds, &spec, 1, NULL, &second, &err), err);
   CU_ASSERT_EQUAL(t->fold.held_n, second->fold.held_n);
-  CU_ASSERT_EQUAL(memcmp(t->fold.held, second->fold.held, sizeof *t->fold.held * t->fold.held_n), 0);
-  CU_ASSERT_EQUAL(t->fold.held[0].traj, t->fold.held[t->fold.held_n - 1].traj); /* a tenth of 11, rounded down */
+  CU_ASSERT_EQUAL(memcmp(t->fold.held, second->fold.held, sizeof *t->fold.held * t->fold.held_n),
+                  0);
+  /* a tenth of 11, rounded down */
+  CU_ASSERT_EQUAL(t->fold.held[0].traj, t->fold.held[t->fold.held_n - 1].traj);
   idm_model_free(world_trained(ds, &spec, 1, &other));
   CU_ASSERT_NOT_EQUAL(other.val_mse, last.val_mse);
   idm_training_free(t), idm_training_free(second);
   world_free(ds);
 }
 
-/* The held-out trajectory's rows are validated in batches of 4 x 1: a last one of fewer rows counts as much. */
+/* The held-out trajectory's rows are validated in batches of 4 x 1: a last one of fewer rows counts
+ * as much. */
 static void the_references_validation_weighs_batches_alike(void) {
   struct px_dataset *ds = world_new(11);
   struct idm_spec spec = paper_spec(5);
@@ -420,9 +457,14 @@ static void the_references_validation_weighs_batches_alike(void) {
 static void options_that_do_not_go_together_are_refused(void) {
   struct idm_spec spec;
   struct px_err err;
-  static const struct { enum idm_profile profile; const char *name, *text, *pointer; } cases[] = {
-    { IDM_FAST, "compat", "reference", "/inputs" }, { IDM_PAPER, "head", "gaussian", "/head" },
-    { IDM_PAPER, "f", "1", "/f" }, { IDM_PAPER, "head", "deterministic", "/mean_loss" },
+  static const struct {
+    enum idm_profile profile;
+    const char *name, *text, *pointer;
+  } cases[] = {
+    { IDM_FAST, "compat", "reference", "/inputs" },
+    { IDM_PAPER, "head", "gaussian", "/head" },
+    { IDM_PAPER, "f", "1", "/f" },
+    { IDM_PAPER, "head", "deterministic", "/mean_loss" },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     idm_spec_default(cases[i].profile, &spec);
@@ -439,13 +481,17 @@ static void options_that_do_not_go_together_are_refused(void) {
 }
 
 CU_MAIN("idm_training", T(windows_of_every_size_train_and_label),
-        T(spectral_normalisation_bounds_hidden_layers_of_both_nets), T(a_resumed_training_gives_the_same_bytes),
+        T(spectral_normalisation_bounds_hidden_layers_of_both_nets),
+        T(a_resumed_training_gives_the_same_bytes),
         T(a_training_that_diverges_names_the_step_and_keeps_its_best_iterate),
         T(a_loss_that_explodes_stops_before_it_overflows),
         T(self_training_adds_the_most_certain_unlabelled_transitions),
         T(rounds_learn_from_pseudo_labels_and_never_validate_on_them),
-        T(rounds_are_the_same_again_and_do_not_see_hidden_actions), T(with_nothing_unlabelled_rounds_change_nothing),
+        T(rounds_are_the_same_again_and_do_not_see_hidden_actions),
+        T(with_nothing_unlabelled_rounds_change_nothing),
         T(reference_windows_shift_at_the_last_step_and_pad_before_normalising),
         T(the_reference_learns_and_labels_last_steps_whose_next_state_is_unknown),
-        T(the_references_spread_is_the_one_before_the_tanh), T(the_reference_keeps_the_last_iterate_and_one_fold_for_all),
-        T(the_references_validation_weighs_batches_alike), T(options_that_do_not_go_together_are_refused))
+        T(the_references_spread_is_the_one_before_the_tanh),
+        T(the_reference_keeps_the_last_iterate_and_one_fold_for_all),
+        T(the_references_validation_weighs_batches_alike),
+        T(options_that_do_not_go_together_are_refused))

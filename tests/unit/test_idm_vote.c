@@ -1,4 +1,6 @@
-/* How much members count in labels: against a twin in float64 that works in another way, and on models. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How much members count in labels: against a twin in float64 that works in another way, and on
+ * models. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,5 +230,5 @@ static void probes_are_kept_where_they_count(void) {
 }
 
 CU_MAIN("idm_vote", T(weights_agree_with_their_twin), T(nothing_to_compare_means_equal_weights),
-        T(labels_are_weighted_means), T(probes_are_labels_of_what_is_unlabelled), T(unlabelled_steps_are_evenly_spaced),
-        T(probes_are_kept_where_they_count))
+        T(labels_are_weighted_means), T(probes_are_labels_of_what_is_unlabelled),
+        T(unlabelled_steps_are_evenly_spaced), T(probes_are_kept_where_they_count))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Label segments, and the union of true and proxy actions. */
 #include <math.h>
 #include <stdlib.h>
@@ -24,9 +25,14 @@ struct made {
 };
 
 static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t seed) {
-  struct made m = { .actions = px_mem_calloc(n * A, 4), .std = px_mem_calloc(n * A, 4), .epistemic = px_mem_calloc(n * A, 4),
-                    .score = px_mem_calloc(n, 4), .residual = px_mem_calloc(n, 4), .known = px_mem_calloc(n, 1),
-                    .verified = px_mem_calloc(n, 1), .origin = px_mem_calloc(n, 1) };
+  struct made m = { .actions = px_mem_calloc(n * A, 4),
+                    .std = px_mem_calloc(n * A, 4),
+                    .epistemic = px_mem_calloc(n * A, 4),
+                    .score = px_mem_calloc(n, 4),
+                    .residual = px_mem_calloc(n, 4),
+                    .known = px_mem_calloc(n, 1),
+                    .verified = px_mem_calloc(n, 1),
+                    .origin = px_mem_calloc(n, 1) };
   struct px_rng rng = px_rng_at(seed, 0, 0);
   for (uint64_t k = 0; k < n * A; k++) {
     m.known[k / A] = (k / A) % 7 != 3;
@@ -36,8 +42,12 @@ static struct made make(const struct px_spaces *spaces, uint64_t n, uint64_t see
     m.epistemic[k] = px_rng_float(&rng);
   }
   px_label_scores(spaces, m.std, m.epistemic, m.known, n, m.score);
-  m.rows = (struct px_label_rows){ .steps_n = n, .actions = m.actions, .std = m.std, .epistemic = m.epistemic,
-                                   .score = m.score, .known = m.known };
+  m.rows = (struct px_label_rows){ .steps_n = n,
+                                   .actions = m.actions,
+                                   .std = m.std,
+                                   .epistemic = m.epistemic,
+                                   .score = m.score,
+                                   .known = m.known };
   return m;
 }
 
@@ -86,8 +96,10 @@ static void labels_come_back_at_any_address(void) {
     CU_ASSERT_EQUAL(memcmp(view.rows.score, m.score, 100 * 4), 0);
     CU_ASSERT_EQUAL(memcmp(view.rows.known, m.known, 100), 0);
     px_label_close(&view);
-    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len, &spaces, 99, &view, &err), PX_E_BAD_DATA);
-    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len - 1, &spaces, 100, &view, &err), PX_E_BAD_DATA);
+    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len, &spaces, 99, &view, &err),
+                    PX_E_BAD_DATA);
+    CU_ASSERT_EQUAL(px_label_open(shifted + shift, file.len - 1, &spaces, 100, &view, &err),
+                    PX_E_BAD_DATA);
   }
   free(shifted);
   px_buf_free(&file);
@@ -111,8 +123,13 @@ static void a_simulators_columns_are_there_only_if_one_took_part(void) {
   CU_ASSERT_EQUAL(memcmp(view.rows.verified, m.verified, 100), 0);
   CU_ASSERT_EQUAL(memcmp(view.rows.origin, m.origin, 100), 0);
   px_label_close(&view);
-  struct { float *residual; uint8_t *flag; } cases[] = { { &m.residual[4], NULL }, { &m.residual[3], NULL },
-                                                         { NULL, &m.origin[3] },   { NULL, &m.verified[3] } };
+  struct {
+    float *residual;
+    uint8_t *flag;
+  } cases[] = { { &m.residual[4], NULL },
+                { &m.residual[3], NULL },
+                { NULL, &m.origin[3] },
+                { NULL, &m.verified[3] } };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) { /* of step 3 no label is known */
     const struct made kept = m;
     const float residual = cases[i].residual ? *cases[i].residual : 0;
@@ -137,7 +154,8 @@ static void the_score_is_the_total_deviation_in_units_of_the_range(void) {
   float score[2];
   float total[4];
   px_label_totals(&spaces, std, epistemic, 2, total);
-  CU_ASSERT_DOUBLE_EQUAL(total[0], 0.5, 1e-6); /* 3, 4, 5: what is published is both parts together */
+  /* 3, 4, 5: what is published is both parts together */
+  CU_ASSERT_DOUBLE_EQUAL(total[0], 0.5, 1e-6);
   CU_ASSERT_DOUBLE_EQUAL(total[1], 1, 1e-6);
   px_label_scores(&spaces, std, epistemic, known, 2, score);
   CU_ASSERT_DOUBLE_EQUAL((double)score[0], (0.5 + 1.0 / 2) / 2, 1e-6);
@@ -149,9 +167,13 @@ static void rows_that_break_a_rule_are_refused(void) {
   struct made m = make(&spaces, 10, 1);
   struct px_buf out = PX_BUF(1 << 20);
   struct px_err err = { 0 };
-  struct { float *at; float value; } cases[] = {
-    { &m.actions[0], NAN }, { &m.actions[0], 1.5f }, { &m.std[1], -0.1f }, { &m.epistemic[2], INFINITY },
-    { &m.score[0], -1 },    { &m.score[0], NAN },    { &m.actions[3 * A], 0.5f }, { &m.score[3], 0.5f },
+  struct {
+    float *at;
+    float value;
+  } cases[] = {
+    { &m.actions[0], NAN },        { &m.actions[0], 1.5f }, { &m.std[1], -0.1f },
+    { &m.epistemic[2], INFINITY }, { &m.score[0], -1 },     { &m.score[0], NAN },
+    { &m.actions[3 * A], 0.5f },   { &m.score[3], 0.5f },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     const float good = *cases[i].at;
@@ -171,7 +193,8 @@ static struct px_dataset *loaded(const struct segments *segments) {
   struct px_dataset *ds = NULL;
   struct px_dataset_builder *b = px_dataset_builder_new(&segments->spaces);
   for (size_t i = 0; i < segments->n; i++)
-    CU_OK(px_dataset_builder_segment(b, segments->items[i].bytes, segments->items[i].size, &err), err);
+    CU_OK(px_dataset_builder_segment(b, segments->items[i].bytes, segments->items[i].size, &err),
+          err);
   CU_OK(px_dataset_builder_end(b, &ds, &err), err);
   return ds;
 }
@@ -194,18 +217,24 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   }
   struct px_actions_merged *u = NULL;
   struct px_err err = { 0 };
-  CU_ASSERT_EQUAL(px_actions_merged_from_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_actions_merged_from_labels(ds, bytes, (uint32_t)segments.n - 1, &u, &err),
+                  PX_E_BAD_DATA);
   CU_OK(px_actions_merged_from_labels(ds, bytes, (uint32_t)segments.n, &u, &err), err);
   uint64_t at = 0, true_n = 0, proxy_n = 0;
   for (size_t i = 0; i < segments.n; i++) {
     for (uint64_t t = 0; t < made[i].rows.steps_n; t++, at++) {
-      const enum px_source source = ds->labelled[at] ? PX_SOURCE_TRUE : made[i].known[t] ? PX_SOURCE_PROXY : PX_SOURCE_NONE;
+      const enum px_source source = ds->labelled[at]   ? PX_SOURCE_TRUE
+                                    : made[i].known[t] ? PX_SOURCE_PROXY
+                                                       : PX_SOURCE_NONE;
       const float zero[A] = { 0 };
-      const float *action = source == PX_SOURCE_TRUE ? ds->actions + at * A : source ? made[i].actions + t * A : zero;
+      const float *action = source == PX_SOURCE_TRUE ? ds->actions + at * A
+                            : source                 ? made[i].actions + t * A
+                                                     : zero;
       CU_ASSERT_EQUAL(u->source[at], source);
       CU_ASSERT_EQUAL(memcmp(u->actions + at * A, action, sizeof zero), 0);
       CU_ASSERT_EQUAL(u->score[at], source == PX_SOURCE_PROXY ? made[i].score[t] : 0.0f);
-      CU_ASSERT_EQUAL(u->verified[at], source == PX_SOURCE_PROXY && made[i].rows.origin && made[i].verified[t]);
+      CU_ASSERT_EQUAL(u->verified[at],
+                      source == PX_SOURCE_PROXY && made[i].rows.origin && made[i].verified[t]);
       true_n += source == PX_SOURCE_TRUE;
       proxy_n += source == PX_SOURCE_PROXY;
     }
@@ -214,7 +243,8 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   CU_ASSERT_EQUAL(u->true_n, true_n);
   CU_ASSERT_EQUAL(u->proxy_n, proxy_n);
   CU_ASSERT_TRUE(true_n > 0 && proxy_n > 0 && true_n + proxy_n < at);
-  CU_ASSERT_EQUAL(px_actions_merged_add(u, 0, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA); /* once only */
+  /* once only */
+  CU_ASSERT_EQUAL(px_actions_merged_add(u, 0, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA);
   CU_ASSERT_EQUAL(px_actions_merged_add(u, 8, bytes[0].bytes, bytes[0].n, &err), PX_E_BAD_DATA);
   px_actions_merged_free(u);
   for (size_t i = 0; i < segments.n; i++) {
@@ -226,6 +256,8 @@ static void the_union_takes_truth_first_then_proxy_then_nothing(void) {
   segments_free(&segments);
 }
 
-CU_MAIN("labels", T(labels_come_back_at_any_address), T(a_simulators_columns_are_there_only_if_one_took_part),
+CU_MAIN("labels", T(labels_come_back_at_any_address),
+        T(a_simulators_columns_are_there_only_if_one_took_part),
         T(the_score_is_the_total_deviation_in_units_of_the_range),
-        T(rows_that_break_a_rule_are_refused), T(the_union_takes_truth_first_then_proxy_then_nothing))
+        T(rows_that_break_a_rule_are_refused),
+        T(the_union_takes_truth_first_then_proxy_then_nothing))

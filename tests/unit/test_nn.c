@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layers under everything that learns: products, gradients, the optimiser. */
 #include <math.h>
 #include <stdlib.h>
@@ -22,37 +23,45 @@ static float *normals(struct px_rng *rng, size_t n) {
 }
 
 /* The largest difference from the naive twin, relative to sqrt(k): terms are of size one. */
-static double product_error(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n, uint32_t k, float beta) {
+static double product_error(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n,
+                            uint32_t k, float beta) {
   struct px_rng rng = px_rng_at(1, m * 31 + n, k);
-  float *a = normals(&rng, (size_t)m * k), *b = normals(&rng, (size_t)k * n), *c = normals(&rng, (size_t)m * n);
+  float *a = normals(&rng, (size_t)m * k), *b = normals(&rng, (size_t)k * n),
+        *c = normals(&rng, (size_t)m * n);
   float *expected = px_mem_calloc((size_t)m * n, sizeof *expected);
   memcpy(expected, c, sizeof *c * m * n);
   px_mat_mul(op_a, op_b, m, n, k, a, b, beta, c);
   px_mat_mul_naive(op_a, op_b, m, n, k, a, b, beta, expected);
   double worst = 0;
-  for (size_t i = 0; i < (size_t)m * n; i++) worst = fmax(worst, fabs((double)c[i] - (double)expected[i]));
+  for (size_t i = 0; i < (size_t)m * n; i++)
+    worst = fmax(worst, fabs((double)c[i] - (double)expected[i]));
   free(a), free(b), free(c), free(expected);
   return worst / sqrt((double)k);
 }
 
 static void check_products(void) {
-  static const uint32_t sizes[][3] = { { 1, 1, 1 },   { 3, 5, 7 },    { 256, 256, 14 }, { 256, 1, 256 },
-                                       { 1, 256, 256 }, { 33, 6, 100 }, { 6, 33, 100 },   { 64, 130, 3 } };
+  static const uint32_t sizes[][3] = { { 1, 1, 1 },     { 3, 5, 7 },     { 256, 256, 14 },
+                                       { 256, 1, 256 }, { 1, 256, 256 }, { 33, 6, 100 },
+                                       { 6, 33, 100 },  { 64, 130, 3 } };
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
     for (unsigned ops = 0; ops < 8; ops++) {
-      const double error = product_error((enum px_mat_op)(ops & 1), (enum px_mat_op)(ops >> 1 & 1), sizes[i][0],
-                                         sizes[i][1], sizes[i][2], (float)(ops >> 2));
+      const double error = product_error((enum px_mat_op)(ops & 1), (enum px_mat_op)(ops >> 1 & 1),
+                                         sizes[i][0], sizes[i][1], sizes[i][2], (float)(ops >> 2));
       CU_ASSERT_TRUE(error < 2e-6);
     }
 }
 
-/* Twice, into what held something else: only the result is there, whoever the primitive's scratch memory was used by. */
+/* Twice, into what held something else: only the result is there, whoever the primitive's scratch
+ * memory was used by. */
 static void packed_weights_give_the_products_of_plain_ones(void) {
-  static const uint32_t sizes[][3] = { { 512, 1024, 1024 }, { 3, 800, 770 }, { 33, 17, 65 }, { 1, 1, 1 } };
+  static const uint32_t sizes[][3] = {
+    { 512, 1024, 1024 }, { 3, 800, 770 }, { 33, 17, 65 }, { 1, 1, 1 }
+  };
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     const uint32_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
     struct px_rng rng = px_rng_at(3, m, n);
-    float *w = normals(&rng, (size_t)n * k), *expected = normals(&rng, (size_t)m * n), *y = normals(&rng, (size_t)m * n);
+    float *w = normals(&rng, (size_t)n * k), *expected = normals(&rng, (size_t)m * n),
+          *y = normals(&rng, (size_t)m * n);
     struct px_packed *packed;
     CU_ASSERT_FATAL(px_packed_new(m, n, k, w, &packed) == PX_OK);
     for (int time = 0; time < 2; time++) {
@@ -60,8 +69,10 @@ static void packed_weights_give_the_products_of_plain_ones(void) {
       px_packed_mul(packed, x, y);
       px_mat_mul_naive(PX_MAT_N, PX_MAT_T, m, n, k, x, w, 0, expected);
       double worst = 0;
-      for (size_t j = 0; j < (size_t)m * n; j++) worst = fmax(worst, fabs((double)y[j] - (double)expected[j]));
-      CU_ASSERT_TRUE(worst < 5e-6 * sqrt((double)k)); /* of half a million sums of a thousand terms */
+      for (size_t j = 0; j < (size_t)m * n; j++)
+        worst = fmax(worst, fabs((double)y[j] - (double)expected[j]));
+      /* of half a million sums of a thousand terms */
+      CU_ASSERT_TRUE(worst < 5e-6 * sqrt((double)k));
       free(x);
     }
     px_packed_free(packed);
@@ -69,7 +80,8 @@ static void packed_weights_give_the_products_of_plain_ones(void) {
   }
 }
 
-/* A packed net gives what it gave, whatever the rows are that nobody asked about, and the same bits for a row in any chunk. */
+/* A packed net gives what it gave, whatever the rows are that nobody asked about, and the same bits
+ * for a row in any chunk. */
 static void packed_nets_predict_as_before(void) {
   enum { ROWS = 24, IN = 9, HIDDEN = 800 };
   const struct px_mlp_shape shape = { .in = IN, .out = 5, .hidden = HIDDEN, .layers = 2 };
@@ -78,7 +90,8 @@ static void packed_nets_predict_as_before(void) {
   struct px_mlp_work *work = NULL;
   struct px_err err;
   CU_OK(px_mlp_new(&shape, &net, &err), err);
-  CU_ASSERT_FATAL(px_mlp_init(net, PX_MLP_UNIFORM, 1, 2) == PX_OK && px_mlp_work_new(&shape, ROWS, &work) == PX_OK);
+  CU_ASSERT_FATAL(px_mlp_init(net, PX_MLP_UNIFORM, 1, 2) == PX_OK &&
+                  px_mlp_work_new(&shape, ROWS, &work) == PX_OK);
   float *x = normals(&rng, (size_t)ROWS * IN), plain[ROWS * 5], all[ROWS * 5];
   memcpy(plain, px_mlp_forward(net, work, x, ROWS, NULL), sizeof plain);
   CU_ASSERT_FATAL(px_mlp_pack(net, ROWS) == PX_OK);
@@ -86,7 +99,8 @@ static void packed_nets_predict_as_before(void) {
   memcpy(all, px_mlp_forward(net, work, x, ROWS, NULL), sizeof all);
   for (size_t i = 0; i < ROWS * 5; i++) CU_ASSERT_DOUBLE_EQUAL(all[i], plain[i], 1e-5);
   for (size_t i = 0; i < ROWS * IN; i++) x[i] = i < 7 * IN ? x[(10 * IN) + i] : NAN;
-  CU_ASSERT_EQUAL(memcmp(px_mlp_forward(net, work, x, 7, NULL), all + 10 * 5, sizeof *all * 7 * 5), 0);
+  CU_ASSERT_EQUAL(memcmp(px_mlp_forward(net, work, x, 7, NULL), all + 10 * 5, sizeof *all * 7 * 5),
+                  0);
   px_mlp_unpack(net);
   CU_ASSERT_PTR_NULL(net->packed[1]);
   px_mlp_work_free(work);
@@ -133,7 +147,8 @@ static void relu_passes_not_a_number_on(void) {
   px_mat_bias_relu(1, 2, (float[]){ 0, 0 }, y);
   CU_ASSERT_TRUE(isnan(y[0]));
   CU_ASSERT_EQUAL(y[1], 0);
-  float x[2] = { NAN, 1 }, w[40], bias[40] = { 0 }, h[80]; /* two rows of one input, forty units */
+  /* two rows of one input, forty units */
+  float x[2] = { NAN, 1 }, w[40], bias[40] = { 0 }, h[80];
   for (int i = 0; i < 40; i++) w[i] = -1;
   px_mat_layer(2, 40, 1, x, w, bias, true, h);
   for (int i = 0; i < 40; i++) {
@@ -144,7 +159,12 @@ static void relu_passes_not_a_number_on(void) {
 
 /* ---- gradients against finite differences */
 
-struct net_case { struct px_mlp *net; struct px_mlp_work *work; const float *x, *target; uint32_t n; };
+struct net_case {
+  struct px_mlp *net;
+  struct px_mlp_work *work;
+  const float *x, *target;
+  uint32_t n;
+};
 
 static double net_loss(const struct net_case *c, float *dy) {
   const struct px_mlp_shape *s = &c->net->shape;
@@ -153,7 +173,8 @@ static double net_loss(const struct net_case *c, float *dy) {
   return px_loss_mse(c->n, s->out, y, c->target, NULL, 1.0 / c->n, dy);
 }
 
-/* Central differences in float32: a step of 3e-4 leaves an error of about 1e-3, and longer ones meet the kinks of ReLU. */
+/* Central differences in float32: a step of 3e-4 leaves an error of about 1e-3, and longer ones
+ * meet the kinks of ReLU. */
 static void check_difference(struct net_case *c, float *at, double gradient, float *dy) {
   const float was = *at, step = 3e-4F;
   *at = was + step;
@@ -173,13 +194,15 @@ static void check_gradients(struct px_mlp_shape shape) {
   CU_OK(px_mlp_work_new(&shape, c.n, &c.work), err);
   CU_OK(px_mlp_init(c.net, PX_MLP_UNIFORM, 3, px_rng_stream("init", 0)), err);
   float *x = normals(&rng, c.n * shape.in), *target = normals(&rng, c.n * shape.out);
-  float *dy = px_mem_calloc(c.n * shape.out, sizeof *dy), *dx = px_mem_calloc(c.n * shape.in, sizeof *dx);
+  float *dy = px_mem_calloc(c.n * shape.out, sizeof *dy),
+        *dx = px_mem_calloc(c.n * shape.in, sizeof *dx);
   float *grads = px_mem_calloc(c.net->params_n, sizeof *grads);
   c.x = x, c.target = target;
   net_loss(&c, dy);
   px_mlp_backward(c.net, c.work, c.x, c.n, dy, grads, false, dx);
   float *scratch = px_mem_calloc(c.n * shape.out, sizeof *scratch);
-  for (size_t i = 0; i < c.net->params_n; i += 3) check_difference(&c, c.net->params + i, (double)grads[i], scratch);
+  for (size_t i = 0; i < c.net->params_n; i += 3)
+    check_difference(&c, c.net->params + i, (double)grads[i], scratch);
   for (size_t i = 0; i < c.n * shape.in; i++) check_difference(&c, x + i, (double)dx[i], scratch);
   free(x), free(target), free(dy), free(dx), free(grads), free(scratch);
   px_mlp_work_free(c.work);
@@ -187,10 +210,14 @@ static void check_gradients(struct px_mlp_shape shape) {
 }
 
 static void gradients_are_those_of_finite_differences(void) {
-  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F });
-  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 16, .layers = 2, .layer_norm = true });
-  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 19, .layers = 3, .gelu = true });
-  check_gradients((struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F, .gelu = true });
+  check_gradients(
+    (struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F });
+  check_gradients(
+    (struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 16, .layers = 2, .layer_norm = true });
+  check_gradients(
+    (struct px_mlp_shape){ .in = 5, .out = 3, .hidden = 19, .layers = 3, .gelu = true });
+  check_gradients((struct px_mlp_shape){
+    .in = 5, .out = 3, .hidden = 17, .layers = 2, .dropout = 0.25F, .gelu = true });
 }
 
 /* gelu(u) = u Phi(u), to the tanh form's 1e-3; a layer of one unit and a bias. */
@@ -201,7 +228,8 @@ static void gelu_nets_compute_their_definition(void) {
   struct px_err err;
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_work_new(&shape, 1, &work), err);
-  const float params[] = { 1, 2, -1, 0.5F, 0, 0, 1, 10, 100, 7 }; /* weights, biases; weights, bias */
+  /* weights, biases; weights, bias */
+  const float params[] = { 1, 2, -1, 0.5F, 0, 0, 1, 10, 100, 7 };
   memcpy(net->params, params, sizeof params);
   for (float x = -3; x <= 3; x += 0.25F) {
     const double u[] = { (double)x + 0.5, 2 * (double)x, -(double)x };
@@ -223,13 +251,15 @@ static void check_chunks(struct px_mlp_shape shape) {
   CU_OK(px_mlp_work_new(&shape, n, &work), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, 0), err);
   float *x = normals(&rng, n * shape.in), *dy = normals(&rng, n * shape.out);
-  float *whole = px_mem_calloc(net->params_n, sizeof *whole), *parts = px_mem_calloc(net->params_n, sizeof *parts);
+  float *whole = px_mem_calloc(net->params_n, sizeof *whole),
+        *parts = px_mem_calloc(net->params_n, sizeof *parts);
   px_mlp_forward(net, work, x, n, &(struct px_mlp_drop){ 1, 2, 0 });
   px_mlp_backward(net, work, x, n, dy, whole, false, NULL);
   for (uint32_t row = 0; row < n; row += cut) {
     const uint32_t rows = row + cut <= n ? cut : n - row;
     px_mlp_forward(net, work, x + row * shape.in, rows, &(struct px_mlp_drop){ 1, 2, row });
-    px_mlp_backward(net, work, x + row * shape.in, rows, dy + row * shape.out, parts, row > 0, NULL);
+    px_mlp_backward(net, work, x + row * shape.in, rows, dy + row * shape.out, parts, row > 0,
+                    NULL);
   }
   for (size_t i = 0; i < net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(whole[i], parts[i], 1e-5);
   free(x), free(dy), free(whole), free(parts);
@@ -238,15 +268,19 @@ static void check_chunks(struct px_mlp_shape shape) {
 }
 
 static void chunks_add_up_to_the_whole_batch(void) {
-  check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F });
-  check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .layer_norm = true });
-  check_chunks((struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F, .gelu = true });
+  check_chunks(
+    (struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F });
+  check_chunks(
+    (struct px_mlp_shape){ .in = 4, .out = 2, .hidden = 32, .layers = 3, .layer_norm = true });
+  check_chunks((struct px_mlp_shape){
+    .in = 4, .out = 2, .hidden = 32, .layers = 3, .dropout = 0.1F, .gelu = true });
 }
 
 static void squashed_likelihood_gradients_are_those_of_finite_differences(void) {
   struct px_rng rng = px_rng_at(9, 7, 0);
   enum { N = 8, D = 3 };
-  float *mu = normals(&rng, N * D), *y = normals(&rng, N * D), a[N * D], weight[N], dmu[N * D], dy[N * D], other[2][N * D];
+  float *mu = normals(&rng, N * D), *y = normals(&rng, N * D), a[N * D], weight[N], dmu[N * D],
+        dy[N * D], other[2][N * D];
   for (int i = 0; i < N * D; i++) a[i] = 1.9F * px_rng_float(&rng) - 0.95F;
   for (int i = 0; i < N; i++) weight[i] = px_rng_float(&rng);
   px_loss_squashed_nll(N, D, mu, y, a, weight, 1.0 / N, dmu, dy);
@@ -259,7 +293,8 @@ static void squashed_likelihood_gradients_are_those_of_finite_differences(void) 
     *at = was - step;
     const double below = px_loss_squashed_nll(N, D, mu, y, a, weight, 1.0 / N, other[0], other[1]);
     *at = was;
-    CU_ASSERT_TRUE(fabs((above - below) / (2 * (double)step) - gradient) < 5e-3 * (1 + fabs(gradient)));
+    CU_ASSERT_TRUE(fabs((above - below) / (2 * (double)step) - gradient) <
+                   5e-3 * (1 + fabs(gradient)));
   }
   free(mu), free(y);
 }
@@ -300,7 +335,8 @@ static void orthogonal_weights_have_orthonormal_rows_or_columns(void) {
       for (uint32_t j = 0; j <= i; j++) {
         double sum = 0;
         for (uint32_t k = 0; k < n; k++)
-          sum += (double)(tall ? w[k * layer.in + i] * w[k * layer.in + j] : w[i * n + k] * w[j * n + k]);
+          sum += (double)(tall ? w[k * layer.in + i] * w[k * layer.in + j]
+                               : w[i * n + k] * w[j * n + k]);
         CU_ASSERT_DOUBLE_EQUAL(sum, i == j, 1e-5);
       }
     for (uint32_t i = 0; i < layer.out; i++) CU_ASSERT_EQUAL(net->params[layer.bias + i], 0);
@@ -309,7 +345,9 @@ static void orthogonal_weights_have_orthonormal_rows_or_columns(void) {
 }
 
 static void dropout_keeps_the_stated_share_and_the_mean(void) {
-  const struct px_mlp_shape shape = { .in = 1, .out = 1, .hidden = 1000, .layers = 1, .dropout = 0.1F };
+  const struct px_mlp_shape shape = {
+    .in = 1, .out = 1, .hidden = 1000, .layers = 1, .dropout = 0.1F
+  };
   enum { ROWS = 100 };
   struct px_mlp *net;
   struct px_mlp_work *work;
@@ -317,7 +355,8 @@ static void dropout_keeps_the_stated_share_and_the_mean(void) {
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_work_new(&shape, ROWS, &work), err);
   /* h = 1 everywhere, y = mean of h after dropout. */
-  for (size_t i = 0; i < net->params_n; i++) net->params[i] = i < 1000 ? 1 : i >= 2000 && i < 3000 ? 1e-3F : 0;
+  for (size_t i = 0; i < net->params_n; i++)
+    net->params[i] = i < 1000 ? 1 : i >= 2000 && i < 3000 ? 1e-3F : 0;
   float x[ROWS], first = 0;
   for (int i = 0; i < ROWS; i++) x[i] = 1;
   double sum = 0, squares = 0;
@@ -362,7 +401,8 @@ static void adam_takes_the_steps_of_its_definition(void) {
 }
 
 static void gather_normalises_the_rows_it_is_given(void) {
-  const float src[8] = { 1, 2, 3, 4, 5, 6, -9, 1e30F }, mean[2] = { 1, 2 }, inv_std[2] = { 2, 0.5F };
+  const float src[8] = { 1, 2, 3, 4, 5, 6, -9, 1e30F }, mean[2] = { 1, 2 },
+              inv_std[2] = { 2, 0.5F };
   const struct px_normal normal = { mean, inv_std, 9 };
   const uint64_t rows[3] = { 2, 0, 3 };
   float dst[9] = { 0 };
@@ -386,11 +426,13 @@ static void impossible_shapes_are_refused(void) {
     CU_ASSERT_EQUAL(px_mlp_new(&impossible[i], &net, &err), PX_E_BAD_FIELD);
 }
 
-CU_MAIN("nn", T(products_agree_with_three_plain_loops), T(packed_weights_give_the_products_of_plain_ones),
-        T(packed_nets_predict_as_before), T(beta_zero_does_not_read_the_result),
-        T(relu_passes_not_a_number_on), T(gradients_are_those_of_finite_differences), T(gelu_nets_compute_their_definition),
-        T(chunks_add_up_to_the_whole_batch), T(squashed_likelihood_gradients_are_those_of_finite_differences),
+CU_MAIN("nn", T(products_agree_with_three_plain_loops),
+        T(packed_weights_give_the_products_of_plain_ones), T(packed_nets_predict_as_before),
+        T(beta_zero_does_not_read_the_result), T(relu_passes_not_a_number_on),
+        T(gradients_are_those_of_finite_differences), T(gelu_nets_compute_their_definition),
+        T(chunks_add_up_to_the_whole_batch),
+        T(squashed_likelihood_gradients_are_those_of_finite_differences),
         T(cross_entropy_gradients_are_those_of_finite_differences),
-        T(orthogonal_weights_have_orthonormal_rows_or_columns), T(dropout_keeps_the_stated_share_and_the_mean),
-        T(adam_takes_the_steps_of_its_definition), T(gather_normalises_the_rows_it_is_given),
-        T(impossible_shapes_are_refused))
+        T(orthogonal_weights_have_orthonormal_rows_or_columns),
+        T(dropout_keeps_the_stated_share_and_the_mean), T(adam_takes_the_steps_of_its_definition),
+        T(gather_normalises_the_rows_it_is_given), T(impossible_shapes_are_refused))

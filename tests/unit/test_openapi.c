@@ -1,4 +1,6 @@
-/* The API's description against what is built: the route table, the job specs' tables, the error codes. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The API's description against what is built: the route table, the job specs' tables, the error
+ * codes. */
 #include <jansson.h>
 #include <string.h>
 
@@ -6,9 +8,9 @@
 #include "lib/base/warn.h"
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
+#include "lib/flow/kinds.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/simulators.h"
-#include "lib/flow/kinds.h"
 #include "server/api/api.h"
 #include "tests/support/cu.h"
 
@@ -27,7 +29,8 @@ static const json_t *at(const json_t *json, const char *a, const char *b) {
 
 static const json_t *operation_of(const struct http_route *route) {
   char method[8] = "";
-  for (size_t i = 0; route->method[i] && i + 1 < sizeof method; i++) method[i] = (char)(route->method[i] | 0x20);
+  for (size_t i = 0; route->method[i] && i + 1 < sizeof method; i++)
+    method[i] = (char)(route->method[i] | 0x20);
   return at(json_object_get(document(), "paths"), route->path, method);
 }
 
@@ -44,10 +47,11 @@ static void every_route_is_described(void) {
     const char *id = json_string_value(json_object_get(op, "operationId"));
     says(id && strcmp(id, route->operation) == 0, "has another operationId", route->operation);
     const json_t *security = json_object_get(op, "security");
-    says((json_is_array(security) && json_array_size(security) == 0) == (route->access == HTTP_OPEN),
+    says((json_is_array(security) && json_array_size(security) == 0) ==
+           (route->access == HTTP_OPEN),
          "is open here and closed there", route->operation);
-    says((json_object_get(op, "requestBody") != NULL) == (route->body != HTTP_NO_BODY), "disagrees about a body",
-         route->operation);
+    says((json_object_get(op, "requestBody") != NULL) == (route->body != HTTP_NO_BODY),
+         "disagrees about a body", route->operation);
   }
 }
 
@@ -57,13 +61,12 @@ static void every_described_path_is_a_route(void) {
   size_t described = 0;
   json_object_foreach(json_object_get(document(), "paths"), path, item)
     json_object_foreach(item, method, op) {
-      if (strcmp(method, "parameters") == 0) continue;
-      bool found = false;
-      for (size_t i = 0; i < API_ROUTES_N; i++)
-        found = found || (operation_of(&API_ROUTES[i]) == op);
-      says(found, "is described but no route", path);
-      described++;
-    }
+    if (strcmp(method, "parameters") == 0) continue;
+    bool found = false;
+    for (size_t i = 0; i < API_ROUTES_N; i++) found = found || (operation_of(&API_ROUTES[i]) == op);
+    says(found, "is described but no route", path);
+    described++;
+  }
   CU_ASSERT_EQUAL(described, API_ROUTES_N);
 }
 
@@ -89,7 +92,8 @@ static void every_post_takes_an_idempotency_key(void) {
       const char *ref = json_string_value(json_object_get(parameter, "$ref"));
       said = said || (ref && strcmp(ref, "#/components/parameters/IdempotencyKey") == 0);
     }
-    says(said == (strcmp(API_ROUTES[i].method, "POST") == 0), "disagrees about Idempotency-Key", API_ROUTES[i].operation);
+    says(said == (strcmp(API_ROUTES[i].method, "POST") == 0), "disagrees about Idempotency-Key",
+         API_ROUTES[i].operation);
   }
 }
 
@@ -105,15 +109,18 @@ static void query_parameters_are_those_of_the_routes(void) {
       char braced[64];
       snprintf(braced, sizeof braced, "{%s}", name);
       if (strcmp(in, "query") == 0) {
-        says(has_word(route->query, name), "has a parameter that the route does not take", route->operation);
+        says(has_word(route->query, name), "has a parameter that the route does not take",
+             route->operation);
         queries++;
       } else if (strcmp(in, "path") == 0) {
-        says(strstr(route->path, braced) != NULL, "has a parameter that is not in the path", route->operation);
+        says(strstr(route->path, braced) != NULL, "has a parameter that is not in the path",
+             route->operation);
         paths++;
       }
     }
     for (const char *c = route->path; *c; c++) braces += *c == '{';
-    says(queries == count_words(route->query), "does not describe every query parameter", route->operation);
+    says(queries == count_words(route->query), "does not describe every query parameter",
+         route->operation);
     says(paths == braces, "does not describe every path parameter", route->operation);
   }
 }
@@ -122,7 +129,9 @@ static void query_parameters_are_those_of_the_routes(void) {
 
 static json_t *schema_of_table(const struct flow_field *fields);
 
-static json_t *number(double x) { return x == (double)(json_int_t)x ? json_integer((json_int_t)x) : json_real(x); }
+static json_t *number(double x) {
+  return x == (double)(json_int_t)x ? json_integer((json_int_t)x) : json_real(x);
+}
 
 static json_t *words_of(const char *words) {
   json_t *list = json_array();
@@ -135,14 +144,21 @@ static json_t *schema_of(const struct flow_field *f) {
   char pattern[64];
   json_t *short_form;
   switch (f->type) {
-    case FLOW_INT: return json_pack("{s:s s:o s:o}", "type", "integer", "minimum", number(f->min), "maximum", number(f->max));
-    case FLOW_NUMBER: return json_pack("{s:s s:o s:o}", "type", "number", "minimum", number(f->min), "maximum", number(f->max));
+    case FLOW_INT:
+      return json_pack("{s:s s:o s:o}", "type", "integer", "minimum", number(f->min), "maximum",
+                       number(f->max));
+    case FLOW_NUMBER:
+      return json_pack("{s:s s:o s:o}", "type", "number", "minimum", number(f->min), "maximum",
+                       number(f->max));
     case FLOW_BOOL: return json_pack("{s:s}", "type", "boolean");
-    case FLOW_TEXT: return json_pack("{s:s s:i s:o}", "type", "string", "minLength", 1, "maxLength", number(f->max));
+    case FLOW_TEXT:
+      return json_pack("{s:s s:i s:o}", "type", "string", "minLength", 1, "maxLength",
+                       number(f->max));
     case FLOW_ENUM: return json_pack("{s:s s:o}", "type", "string", "enum", words_of(f->words));
     case FLOW_ID:
       /* A dataset may be named, too: its name becomes its id before the table is asked. */
-      if (strcmp(f->words, "ds_") == 0) return json_pack("{s:s s:i}", "type", "string", "maxLength", 200);
+      if (strcmp(f->words, "ds_") == 0)
+        return json_pack("{s:s s:i}", "type", "string", "maxLength", 200);
       snprintf(pattern, sizeof pattern, "^%s[a-z0-9_]+$", f->words);
       return json_pack("{s:s s:s s:i}", "type", "string", "pattern", pattern, "maxLength", 39);
     case FLOW_OBJECT:
@@ -154,8 +170,8 @@ static json_t *schema_of(const struct flow_field *f) {
       snprintf(pattern, sizeof pattern, "#/components/schemas/choice_%s", f->name);
       return json_pack("{s:s}", "$ref", pattern);
     case FLOW_LIST:
-      return json_pack("{s:s s:o s:o s:o}", "type", "array", "minItems", number(f->min), "maxItems", number(f->max), "items",
-                       schema_of(&f->sub[0]));
+      return json_pack("{s:s s:o s:o s:o}", "type", "array", "minItems", number(f->min), "maxItems",
+                       number(f->max), "items", schema_of(&f->sub[0]));
   }
   return NULL;
 }
@@ -165,12 +181,14 @@ static json_t *schema_of_table(const struct flow_field *fields) {
   for (const struct flow_field *f = fields; f->name; f++) {
     json_t *schema = schema_of(f);
     json_object_set_new(schema, "description", json_string(f->help));
-    if (f->initial && strcmp(f->initial, "!") == 0) json_array_append_new(required, json_string(f->name));
-    else if (f->initial) json_object_set_new(schema, "default", json_loads(f->initial, JSON_DECODE_ANY, NULL));
+    if (f->initial && strcmp(f->initial, "!") == 0)
+      json_array_append_new(required, json_string(f->name));
+    else if (f->initial)
+      json_object_set_new(schema, "default", json_loads(f->initial, JSON_DECODE_ANY, NULL));
     json_object_set_new(properties, f->name, schema);
   }
-  return json_pack("{s:s s:b s:o s:o}", "type", "object", "additionalProperties", 0, "required", required, "properties",
-                   properties);
+  return json_pack("{s:s s:b s:o s:o}", "type", "object", "additionalProperties", 0, "required",
+                   required, "properties", properties);
 }
 
 /* A variant's name alone stands for it with all its defaults. */
@@ -179,8 +197,10 @@ static json_t *schema_of_choice(const struct flow_field *variants, const char *w
   for (const struct flow_field *one = variants; one->name; one++) {
     json_t *schema = schema_of_table(one->sub);
     json_array_append_new(names, json_string(one->name));
-    json_object_set_new(json_object_get(schema, "properties"), word, json_pack("{s:s}", "const", one->name));
-    if (!one->initial) json_array_insert_new(json_object_get(schema, "required"), 0, json_string(word));
+    json_object_set_new(json_object_get(schema, "properties"), word,
+                        json_pack("{s:s}", "const", one->name));
+    if (!one->initial)
+      json_array_insert_new(json_object_get(schema, "required"), 0, json_string(word));
     json_object_set_new(schema, "description", json_string(one->help));
     json_array_append_new(list, schema);
   }
@@ -225,11 +245,13 @@ static void specs_are_those_of_the_field_tables(void) {
 }
 
 static void a_simulator_s_body_is_that_of_its_table(void) {
-  const json_t *described = at(json_object_get(document(), "components"), "schemas", "SimulatorRequest");
+  const json_t *described =
+    at(json_object_get(document(), "components"), "schemas", "SimulatorRequest");
   json_t *expected = schema_of_table(flow_simulator_fields);
   json_array_append_new(json_object_get(expected, "required"), json_string("mjcf"));
   json_object_set_new(json_object_get(expected, "properties"), "mjcf",
-                      json_pack("{s:s s:i s:i s:s}", "type", "string", "minLength", 1, "maxLength", FLOW_MJCF_BYTES_MAX, "description",
+                      json_pack("{s:s s:i s:i s:s}", "type", "string", "minLength", 1, "maxLength",
+                                FLOW_MJCF_BYTES_MAX, "description",
                                 "The model: one self-contained MJCF text that names no file"));
   if (!json_equal(described, expected)) {
     printf("\n  SimulatorRequest should be:\n");
@@ -245,16 +267,21 @@ static void job_kinds_are_those_that_can_be_submitted(void) {
     if (flow_kind_info((enum flow_kind)kind)->submittable)
       json_array_append_new(expected, json_string(flow_kind_info((enum flow_kind)kind)->name));
   const json_t *schemas = at(document(), "components", "schemas");
-  const json_t *kinds = json_object_get(at(json_object_get(schemas, "JobRequest"), "properties", "kind"), "enum");
+  const json_t *kinds =
+    json_object_get(at(json_object_get(schemas, "JobRequest"), "properties", "kind"), "enum");
   CU_ASSERT(json_equal(kinds, expected));
   json_decref(expected);
 }
 
 static void error_codes_are_those_of_the_table(void) {
   json_t *expected = json_array();
-  for (int code = 1; code < PX_STATUS_N; code++) json_array_append_new(expected, json_string(px_status_slug((enum px_status)code)));
+  for (int code = 1; code < PX_STATUS_N; code++)
+    json_array_append_new(expected, json_string(px_status_slug((enum px_status)code)));
   const json_t *schemas = at(document(), "components", "schemas");
-  CU_ASSERT(json_equal(json_object_get(at(json_object_get(schemas, "Problem"), "properties", "code"), "enum"), expected));
+  CU_ASSERT(
+    json_equal(json_object_get(at(json_object_get(schemas, "Problem"), "properties", "code"),
+                               "enum"),
+               expected));
   json_decref(expected);
 }
 
@@ -263,7 +290,10 @@ static void warning_codes_are_those_of_the_table(void) {
   for (int code = 0; code < PX_WARNING_N; code++)
     json_array_append_new(expected, json_string(px_warn_code((enum px_warning)code)));
   const json_t *schemas = at(document(), "components", "schemas");
-  CU_ASSERT(json_equal(json_object_get(at(json_object_get(schemas, "Warning"), "properties", "code"), "enum"), expected));
+  CU_ASSERT(
+    json_equal(json_object_get(at(json_object_get(schemas, "Warning"), "properties", "code"),
+                               "enum"),
+               expected));
   json_decref(expected);
 }
 
@@ -280,5 +310,6 @@ static void served_document_is_the_file(void) {
 CU_MAIN("openapi", T(every_route_is_described), T(every_described_path_is_a_route),
         T(query_parameters_are_those_of_the_routes), T(every_post_takes_an_idempotency_key),
         T(specs_are_those_of_the_field_tables), T(choices_are_those_of_their_tables),
-        T(a_simulator_s_body_is_that_of_its_table), T(job_kinds_are_those_that_can_be_submitted), T(error_codes_are_those_of_the_table),
-        T(warning_codes_are_those_of_the_table), T(served_document_is_the_file))
+        T(a_simulator_s_body_is_that_of_its_table), T(job_kinds_are_those_that_can_be_submitted),
+        T(error_codes_are_those_of_the_table), T(warning_codes_are_those_of_the_table),
+        T(served_document_is_the_file))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is exported can be uploaded again, in every format, and is what it was. */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +11,9 @@
 
 static void every_export_reads_back_as_it_was(void) {
   static const enum px_read_format formats[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = PX_FORMAT_HDF5, [PX_WRITE_NPZ] = PX_FORMAT_NPZ, [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
+    [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
     [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HDF5 uploads: the layouts, their pitfalls, and what is refused of them. */
 #include <math.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static void d4rl_splits_on_terminals_and_timeouts(void) {
   CU_ASSERT(t[1].has_final && t[1].observations[0] == 10 && t[1].observations[4] == 14);
   CU_ASSERT(t[2].has_final && t[2].observations[0] == 20 && t[2].observations[2] == 22);
   CU_ASSERT(t[1].actions[1] == .4f && t[1].rewards[0] == 3);
-  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "trajectory 2") && strstr(report.notes[0], "truncated"));
+  CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "trajectory 2") &&
+            strstr(report.notes[0], "truncated"));
   trajs_free(&list);
 }
 
@@ -54,7 +56,8 @@ static void next_known_withdraws_a_next_observation(void) {
   trajs_free(&list);
 }
 
-/* Everything in another type: big endian doubles, halves, columns of one, floats and bytes as flags. */
+/* Everything in another type: big endian doubles, halves, columns of one, floats and bytes as
+ * flags. */
 static void fill_types(hid_t f) {
   const float flags[5] = { 0, 1, 0, 0, 0 };
   const hid_t half = H5Tcopy(H5T_IEEE_F32LE);
@@ -93,7 +96,8 @@ static void fill_mask_alone(hid_t f) {
   uploads_bools(f, "label_mask", 5, told);
 }
 static void members_go_by_other_names_too(void) {
-  struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) }, c = { .spaces = trajs_spaces(2, 1) };
+  struct trajs a = { .spaces = trajs_spaces(2, 1) }, b = { .spaces = trajs_spaces(2, 1) },
+               c = { .spaces = trajs_spaces(2, 1) };
   struct px_read_report report;
   struct px_err err;
   CU_OK(samples_read(samples_d4rl, NULL, &a, NULL, &err), err);
@@ -102,12 +106,16 @@ static void members_go_by_other_names_too(void) {
   CU_ASSERT_EQUAL(report.notes_n, 1);
   CU_OK(samples_read(fill_label_mask, NULL, &c, &report, &err), err);
   CU_ASSERT_EQUAL(report.labelled_n, 3);
-  CU_ASSERT(c.items[0].labelled && c.items[0].labelled[0] == 1 && c.items[0].labelled[1] == 0 && c.items[0].actions[1] == 0);
+  CU_ASSERT(c.items[0].labelled && c.items[0].labelled[0] == 1 && c.items[0].labelled[1] == 0 &&
+            c.items[0].actions[1] == 0);
   const struct px_spaces spaces = trajs_spaces(2, 1);
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_masks), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "label_mask", "mean the same"));
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_ends), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "terminations", "mean the same"));
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_alone), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA,
-                            "trajectory 0, step 0, label_mask", "there are no 'actions'"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_masks), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "label_mask", "mean the same"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_both_ends), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "terminations", "mean the same"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_alone), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "trajectory 0, step 0, label_mask",
+                            "there are no 'actions'"));
   trajs_free(&a);
   trajs_free(&b);
   trajs_free(&c);
@@ -135,7 +143,11 @@ static void fill_no_ends(hid_t f) {
   H5Ldelete(f, "terminals", H5P_DEFAULT);
 }
 static void dones_end_trajectories(void) {
-  static const struct { void (*fill)(hid_t); bool second_terminated; const char *note; } files[] = {
+  static const struct {
+    void (*fill)(hid_t);
+    bool second_terminated;
+    const char *note;
+  } files[] = {
     { fill_dones, true, "where 'dones' is 1 trajectories count as terminated" },
     { fill_dones_and_timeouts, false, "where 'dones' is 1 and 'timeouts' is 0" },
     { fill_dones_and_terminals, false, "'terminals' does not flag count as truncated" },
@@ -150,14 +162,16 @@ static void dones_end_trajectories(void) {
     CU_ASSERT(list.items[0].steps == 2 && list.items[0].terminated && !list.items[0].truncated);
     CU_ASSERT(list.items[1].steps == 2 && list.items[1].terminated == files[i].second_terminated);
     CU_ASSERT(list.items[1].truncated == !files[i].second_terminated && !list.items[2].terminated);
-    for (uint32_t k = 0; k < report.notes_n; k++) noted = noted || strstr(report.notes[k], files[i].note);
+    for (uint32_t k = 0; k < report.notes_n; k++)
+      noted = noted || strstr(report.notes[k], files[i].note);
     CU_ASSERT(noted);
     trajs_free(&list);
   }
   struct trajs list = { .spaces = trajs_spaces(2, 1) };
   struct px_err err;
   CU_ASSERT_EQUAL(samples_read(fill_no_ends, NULL, &list, NULL, &err), PX_E_BAD_DATA);
-  CU_ASSERT(strstr(err.message, "'terminals' is missing") && strstr(err.hint, "terminations") && strstr(err.hint, "'dones'"));
+  CU_ASSERT(strstr(err.message, "'terminals' is missing") && strstr(err.hint, "terminations") &&
+            strstr(err.hint, "'dones'"));
   trajs_free(&list);
 }
 
@@ -210,7 +224,8 @@ static void action_mask_leaves_steps_unlabelled(void) {
   CU_OK(samples_read(fill_mask, NULL, &list, &report, &err), err);
   CU_ASSERT_EQUAL(report.labelled_n, 2);
   CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0);
-  CU_ASSERT(list.items[0].actions[1] == 0 && list.items[1].labelled[0] == 0 && list.items[2].labelled[0] == 1);
+  CU_ASSERT(list.items[0].actions[1] == 0 && list.items[1].labelled[0] == 0 &&
+            list.items[2].labelled[0] == 1);
   trajs_free(&list);
 }
 
@@ -225,7 +240,8 @@ static void exported_proxy_actions_do_not_come_back_as_true_ones(void) {
   struct px_err err;
   CU_OK(samples_read(fill_source, NULL, &list, &report, &err), err);
   CU_ASSERT_EQUAL(report.labelled_n, 2);
-  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0 && list.items[1].labelled[1] == 1);
+  CU_ASSERT(list.items[0].labelled[0] == 1 && list.items[0].labelled[1] == 0 &&
+            list.items[1].labelled[1] == 1);
   trajs_free(&list);
 }
 
@@ -251,8 +267,8 @@ static void fill_endless(hid_t f) {
 }
 static void an_episode_without_end_is_refused(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_endless), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "timeouts",
-                            "more than 100000 steps"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_endless), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "timeouts", "more than 100000 steps"));
 }
 
 static void fill_minari(hid_t f) {
@@ -294,7 +310,8 @@ static void dict_observations_lie_side_by_side(void) {
   struct px_read_report report;
   struct px_err err;
   CU_OK(samples_read(fill_dict, NULL, &list, &report, &err), err);
-  const float sorted[9] = { 10, 11, 1, 20, 21, 2, 30, 31, 3 }, asked[9] = { 1, 10, 11, 2, 20, 21, 3, 30, 31 };
+  const float sorted[9] = { 10, 11, 1, 20, 21, 2, 30, 31, 3 },
+              asked[9] = { 1, 10, 11, 2, 20, 21, 3, 30, 31 };
   CU_ASSERT(!memcmp(list.items[0].observations, sorted, sizeof sorted));
   CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "goal/pos, zeta"));
   trajs_free(&list);
@@ -311,7 +328,8 @@ static void fill_robomimic(hid_t f) {
   uploads_group(f, "data/demo_0/next_obs");
   uploads_floats(f, "data/demo_0/obs/eef", 5, 2, samples_obs);
   uploads_floats(f, "data/demo_0/next_obs/eef", 5, 2, samples_next_obs);
-  uploads_put(f, "data/demo_0/actions", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 5, 1, samples_act, H5P_DEFAULT);
+  uploads_put(f, "data/demo_0/actions", H5T_IEEE_F64LE, H5T_NATIVE_FLOAT, 5, 1, samples_act,
+              H5P_DEFAULT);
   uploads_floats(f, "data/demo_0/rewards", 5, 0, samples_rew);
   uploads_put(f, "data/demo_0/dones", H5T_STD_I64LE, H5T_NATIVE_UINT8, 5, 0, done, H5P_DEFAULT);
   uploads_group(f, "mask");
@@ -322,7 +340,8 @@ static void robomimic_takes_the_last_next_observation(void) {
   struct px_err err;
   CU_OK(samples_read(fill_robomimic, NULL, &list, &report, &err), err);
   CU_ASSERT_STRING_EQUAL(report.layout, "robomimic");
-  CU_ASSERT(list.n == 1 && list.items[0].steps == 5 && list.items[0].has_final && list.items[0].terminated);
+  CU_ASSERT(list.n == 1 && list.items[0].steps == 5 && list.items[0].has_final &&
+            list.items[0].terminated);
   CU_ASSERT(list.items[0].observations[10] == 22 && list.items[0].observations[11] == 23);
   CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "before their last step"));
   trajs_free(&list);
@@ -337,7 +356,8 @@ static void robomimic_without_dones_is_truncated(void) {
   struct px_read_report report;
   struct px_err err;
   CU_OK(samples_read(fill_robomimic_without_dones, NULL, &list, &report, &err), err);
-  CU_ASSERT(list.n == 1 && !list.items[0].terminated && list.items[0].truncated && list.items[0].has_final);
+  CU_ASSERT(list.n == 1 && !list.items[0].terminated && list.items[0].truncated &&
+            list.items[0].has_final);
   CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "1 trajectories have no 'dones'"));
   trajs_free(&list);
 }
@@ -352,7 +372,8 @@ static void fill_d3rlpy(hid_t f) {
   uploads_floats(f, "actions_1", 2, 1, samples_act);
   uploads_floats(f, "rewards_1", 2, 1, samples_rew);
   const hid_t scalar = H5Screate(H5S_SCALAR);
-  const hid_t flag = H5Dcreate2(f, "terminated_1", H5T_STD_U8LE, scalar, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t flag =
+    H5Dcreate2(f, "terminated_1", H5T_STD_U8LE, scalar, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
   H5Dwrite(flag, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, &yes);
   H5Dclose(flag);
   H5Sclose(scalar);
@@ -369,7 +390,8 @@ static void a_row_of_nan_in_an_episode_is_an_unlabelled_step(void) {
   struct px_err err;
   CU_OK(samples_read(fill_nan_actions, NULL, &list, &report, &err), err);
   CU_ASSERT_EQUAL_FATAL(list.n, 3);
-  CU_ASSERT(list.items[0].labelled[0] == 0 && list.items[0].labelled[1] == 1 && list.items[0].actions[1] == .5f);
+  CU_ASSERT(list.items[0].labelled[0] == 0 && list.items[0].labelled[1] == 1 &&
+            list.items[0].actions[1] == .5f);
   CU_ASSERT(report.notes_n == 1 && strstr(report.notes[0], "NaN") != NULL);
   trajs_free(&list);
 }
@@ -382,7 +404,8 @@ static void d3rlpy_keeps_one_flag_per_episode(void) {
   CU_ASSERT_STRING_EQUAL(report.layout, "d3rlpy");
   CU_ASSERT_EQUAL_FATAL(list.n, 2);
   CU_ASSERT(list.items[0].truncated && !list.items[0].terminated && list.items[1].terminated);
-  CU_ASSERT(!list.items[0].has_final && list.items[0].steps == 3 && list.items[1].observations[0] == 12);
+  CU_ASSERT(!list.items[0].has_final && list.items[0].steps == 3 &&
+            list.items[1].observations[0] == 12);
   trajs_free(&list);
 }
 
@@ -396,7 +419,8 @@ static void fill_masked_minari(hid_t f) {
 static void fill_masked_robomimic(hid_t f) {
   const uint8_t mask[5] = { 0, 1, 1, 1, 0 };
   fill_robomimic(f);
-  uploads_put(f, "data/demo_0/action_mask", H5T_STD_I64LE, H5T_NATIVE_UINT8, 5, 0, mask, H5P_DEFAULT);
+  uploads_put(f, "data/demo_0/action_mask", H5T_STD_I64LE, H5T_NATIVE_UINT8, 5, 0, mask,
+              H5P_DEFAULT);
 }
 static void fill_masked_d3rlpy(hid_t f) {
   const uint8_t mask[3] = { 1, 0, 1 };
@@ -409,7 +433,12 @@ static void fill_twice_masked(hid_t f) {
   uploads_bools(f, "data/demo_0/label_mask", 5, mask);
 }
 static void episodes_have_masks_of_their_own(void) {
-  static const struct { void (*fill)(hid_t file); uint64_t labelled_n; uint32_t traj; uint8_t known[5]; } files[] = {
+  static const struct {
+    void (*fill)(hid_t file);
+    uint64_t labelled_n;
+    uint32_t traj;
+    uint8_t known[5];
+  } files[] = {
     { fill_masked_minari, 3, 0, { 0, 1 } },
     { fill_masked_minari, 3, 2, { 1, 0, 1 } },
     { fill_masked_robomimic, 3, 0, { 0, 1, 1, 1, 0 } },
@@ -433,7 +462,8 @@ static void episodes_have_masks_of_their_own(void) {
 static void fill_mask_of_two(hid_t f) {
   const uint8_t mask[5] = { 0, 2, 1, 1, 0 };
   fill_robomimic(f);
-  uploads_put(f, "data/demo_0/action_mask", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, mask, H5P_DEFAULT);
+  uploads_put(f, "data/demo_0/action_mask", H5T_STD_U8LE, H5T_NATIVE_UINT8, 5, 0, mask,
+              H5P_DEFAULT);
 }
 static void fill_short_mask(hid_t f) {
   const uint8_t mask[2] = { 0, 1 };
@@ -442,12 +472,14 @@ static void fill_short_mask(hid_t f) {
 }
 static void masks_of_episodes_are_checked_by_place(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_of_two), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA,
-                            "trajectory 0, step 1, data/demo_0/action_mask", "is 2; it must be 0 or 1"));
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_short_mask), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "data/demo_0/action_mask",
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_mask_of_two), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "trajectory 0, step 1, data/demo_0/action_mask",
+                            "is 2; it must be 0 or 1"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_short_mask), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "data/demo_0/action_mask",
                             "has 2 rows, but there are 5 rewards"));
-  CU_ASSERT(uploads_refused(uploads_hdf5(fill_twice_masked), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "data/demo_0/label_mask",
-                            "mean the same"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(fill_twice_masked), PX_FORMAT_HDF5, &spaces, NULL,
+                            PX_E_BAD_DATA, "data/demo_0/label_mask", "mean the same"));
 }
 
 static void fill_nan(hid_t f) {
@@ -470,9 +502,12 @@ static void fill_half_flag(hid_t f) {
   uploads_floats(f, "terminals", 5, 0, flags);
 }
 static void bad_numbers_are_named_by_place(void) {
-  CU_ASSERT(samples_refused(fill_nan, PX_E_BAD_DATA, "trajectory 1, step 1, observations[1]", "nan"));
-  CU_ASSERT(samples_refused(fill_far_action, PX_E_BAD_DATA, "trajectory 1, step 1, actions[0]", "-1.5"));
-  CU_ASSERT(samples_refused(fill_half_flag, PX_E_BAD_DATA, "trajectory 0, step 2, terminals", "0.5"));
+  CU_ASSERT(
+    samples_refused(fill_nan, PX_E_BAD_DATA, "trajectory 1, step 1, observations[1]", "nan"));
+  CU_ASSERT(
+    samples_refused(fill_far_action, PX_E_BAD_DATA, "trajectory 1, step 1, actions[0]", "-1.5"));
+  CU_ASSERT(
+    samples_refused(fill_half_flag, PX_E_BAD_DATA, "trajectory 0, step 2, terminals", "0.5"));
 }
 
 static void fill_wide(hid_t f) { uploads_floats(f, "observations", 2, 5, samples_obs); }
@@ -503,17 +538,21 @@ static void fill_ragged_episode(hid_t f) {
 static void fill_image(hid_t f) {
   const hsize_t dims[3] = { 2, 2, 2 };
   const hid_t space = H5Screate_simple(3, dims, NULL);
-  H5Dclose(H5Dcreate2(f, "observations", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+  H5Dclose(
+    H5Dcreate2(f, "observations", H5T_STD_U8LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
   H5Sclose(space);
 }
 static void fill_unknown(hid_t f) { uploads_floats(f, "states", 5, 2, samples_obs); }
 static void bad_shapes_are_named(void) {
-  CU_ASSERT(samples_refused(fill_wide, PX_E_BAD_DATA, "observations", "has 5 columns, but the dataset declares observations of 2"));
-  CU_ASSERT(samples_refused(fill_ragged, PX_E_BAD_DATA, "rewards", "'rewards' has 4 rows, but 'observations' 5"));
+  CU_ASSERT(samples_refused(fill_wide, PX_E_BAD_DATA, "observations",
+                            "has 5 columns, but the dataset declares observations of 2"));
+  CU_ASSERT(samples_refused(fill_ragged, PX_E_BAD_DATA, "rewards",
+                            "'rewards' has 4 rows, but 'observations' 5"));
   CU_ASSERT(samples_refused(fill_no_rewards, PX_E_BAD_DATA, "rewards", "'rewards' is missing"));
   CU_ASSERT(samples_refused(fill_empty, PX_E_BAD_DATA, "", "there are no steps"));
   CU_ASSERT(samples_refused(fill_empty_episode, PX_E_BAD_DATA, "episode_7/rewards", "has 0 steps"));
-  CU_ASSERT(samples_refused(fill_ragged_episode, PX_E_BAD_DATA, "episode_0/observations", "has 4 rows, but there are 2 rewards"));
+  CU_ASSERT(samples_refused(fill_ragged_episode, PX_E_BAD_DATA, "episode_0/observations",
+                            "has 4 rows, but there are 2 rewards"));
   CU_ASSERT(samples_refused(fill_image, PX_E_BAD_DATA, "observations", "3 dimensions"));
   CU_ASSERT(samples_refused(fill_unknown, PX_E_BAD_DATA, "", "no layout that is known"));
 }
@@ -526,8 +565,7 @@ CU_MAIN("read_hdf5", T(d4rl_splits_on_terminals_and_timeouts),
         T(exported_proxy_actions_do_not_come_back_as_true_ones),
         T(actions_are_optional_and_can_be_ignored), T(an_episode_without_end_is_refused),
         T(minari_episodes_come_in_numeric_order), T(dict_observations_lie_side_by_side),
-        T(robomimic_takes_the_last_next_observation),
-        T(robomimic_without_dones_is_truncated),
+        T(robomimic_takes_the_last_next_observation), T(robomimic_without_dones_is_truncated),
         T(a_row_of_nan_in_an_episode_is_an_unlabelled_step), T(d3rlpy_keeps_one_flag_per_episode),
         T(episodes_have_masks_of_their_own), T(masks_of_episodes_are_checked_by_place),
         T(bad_numbers_are_named_by_place), T(bad_shapes_are_named))

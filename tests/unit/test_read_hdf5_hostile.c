@@ -1,4 +1,6 @@
-/* HDF5 uploads from strangers: what leaves the file, filters, and sizes that cost more than the file says. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HDF5 uploads from strangers: what leaves the file, filters, and sizes that cost more than the
+ * file says. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,7 +54,8 @@ static bool packed_is_read(void) {
   struct trajs list = { .spaces = trajs_spaces(2, 1) };
   struct px_err err;
   const enum px_status status = samples_read(fill_filtered, NULL, &list, NULL, &err);
-  const bool same = !status && list.n == 2 && !memcmp(list.items[0].observations, samples_obs, 4 * sizeof *samples_obs);
+  const bool same = !status && list.n == 2 &&
+                    !memcmp(list.items[0].observations, samples_obs, 4 * sizeof *samples_obs);
   trajs_free(&list);
   H5Pclose(packed);
   return same;
@@ -81,9 +84,11 @@ static void lzf_is_read(void) {
   struct px_err err = { 0 };
   for (int i = 0; i < LZF_ROWS; i++) lzf_obs[i][0] = (float)(i / 16), lzf_obs[i][1] = -1;
   px_h5_prepare();
-  if (H5Zfilter_avail(LZF) <= 0) CU_FAIL_FATAL("the plugin of lzf is missing: deploy/install-deps.sh installs it");
+  if (H5Zfilter_avail(LZF) <= 0)
+    CU_FAIL_FATAL("the plugin of lzf is missing: deploy/install-deps.sh installs it");
   CU_OK(samples_read(fill_lzf, NULL, &list, NULL, &err), err);
-  CU_ASSERT(lzf_stored_bytes > 0 && lzf_stored_bytes < sizeof lzf_obs / 2); /* so it was packed */
+  /* so it was packed */
+  CU_ASSERT(lzf_stored_bytes > 0 && lzf_stored_bytes < sizeof lzf_obs / 2);
   CU_ASSERT_EQUAL_FATAL(list.n, 1);
   CU_ASSERT(!memcmp(list.items[0].observations, lzf_obs, sizeof lzf_obs));
   trajs_free(&list);
@@ -99,8 +104,11 @@ static void without_its_plugin_lzf_is_refused_with_a_way_out(void) {
   const int fd = uploads_hdf5(fill_lzf);
   char *bytes = uploads_contents(fd, &n);
   close(fd);
-  CU_ASSERT_FATAL(H5Zunregister(LZF) >= 0); /* so it is read here, not in a helper, which would load it again */
-  struct px_reader r = { .options = &defaults, .spaces = &list.spaces, .sink = &sink, .report = &report, .file_bytes = n };
+  /* so it is read here, not in a helper, which would load it again */
+  CU_ASSERT_FATAL(H5Zunregister(LZF) >= 0);
+  struct px_reader r = {
+    .options = &defaults, .spaces = &list.spaces, .sink = &sink, .report = &report, .file_bytes = n
+  };
   CU_ASSERT_EQUAL(px_read_hdf5(&r, bytes, n, &err), PX_E_BAD_DATA);
   CU_ASSERT(strstr(err.message, "(lzf)") && strstr(err.hint, "h5repack"));
   free(bytes);
@@ -135,7 +143,8 @@ static void what_leaves_the_file_is_refused_before_reading(void) {
   CU_ASSERT(samples_refused(fill_external_link, PX_E_BAD_DATA, "actions", "an external link"));
   CU_ASSERT(samples_refused(fill_soft_link, PX_E_BAD_DATA, "next_observations", "a soft link"));
   CU_ASSERT(samples_refused(fill_linked_group, PX_E_BAD_DATA, "episode_1", "an external link"));
-  CU_ASSERT(samples_refused(fill_external_storage, PX_E_BAD_DATA, "observations", "in another file"));
+  CU_ASSERT(
+    samples_refused(fill_external_storage, PX_E_BAD_DATA, "observations", "in another file"));
   CU_ASSERT(samples_refused(fill_virtual, PX_E_BAD_DATA, "observations", "virtual dataset"));
   CU_ASSERT(samples_refused(fill_filter, PX_E_BAD_DATA, "observations", "HDF5 filter 5"));
   CU_ASSERT(samples_refused(fill_strings, PX_E_BAD_DATA, "observations", "plain numbers"));
@@ -158,25 +167,30 @@ static void fill_giant_chunk(hid_t f) {
   H5Sclose(space);
   H5Pclose(p);
 }
-static void fill_wide_row(hid_t f) { uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, 5000, NULL, H5P_DEFAULT); }
+static void fill_wide_row(hid_t f) {
+  uploads_put(f, "observations", H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, 1, 5000, NULL, H5P_DEFAULT);
+}
 static void sizes_are_limited_before_reading(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   const struct px_read_options small = { .max_logical_bytes = 50 };
   CU_ASSERT(samples_refused(fill_bomb, PX_E_TOO_LARGE, "observations", "more than 100 times"));
-  CU_ASSERT(samples_refused(fill_giant_chunk, PX_E_TOO_LARGE, "observations", "chunks of more than"));
+  CU_ASSERT(
+    samples_refused(fill_giant_chunk, PX_E_TOO_LARGE, "observations", "chunks of more than"));
   CU_ASSERT(samples_refused(fill_wide_row, PX_E_BAD_DATA, "observations", "5000 columns"));
-  CU_ASSERT(uploads_refused(uploads_hdf5(samples_d4rl), PX_FORMAT_HDF5, &spaces, &small, PX_E_TOO_LARGE, "actions",
-                            "more than 50 bytes"));
+  CU_ASSERT(uploads_refused(uploads_hdf5(samples_d4rl), PX_FORMAT_HDF5, &spaces, &small,
+                            PX_E_TOO_LARGE, "actions", "more than 50 bytes"));
 }
 
 /* A column of zeros in one gzip chunk. */
-static void put_one_chunk(hid_t f, const char *name, hid_t type, hsize_t rows, hsize_t chunk_rows, bool twice) {
+static void put_one_chunk(hid_t f, const char *name, hid_t type, hsize_t rows, hsize_t chunk_rows,
+                          bool twice) {
   const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
   const hsize_t chunk[1] = { chunk_rows }, most[1] = { H5S_UNLIMITED };
   H5Pset_chunk(p, 1, chunk);
   H5Pset_deflate(p, 1);
   if (twice) H5Pset_deflate(p, 1);
-  const hid_t space = H5Screate_simple(1, &rows, most), set = H5Dcreate2(f, name, type, space, H5P_DEFAULT, p, H5P_DEFAULT);
+  const hid_t space = H5Screate_simple(1, &rows, most),
+              set = H5Dcreate2(f, name, type, space, H5P_DEFAULT, p, H5P_DEFAULT);
   void *zeros = calloc(rows, 8);
   H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, zeros);
   free(zeros);
@@ -194,7 +208,8 @@ static void fill_huge_chunks(hid_t f) {
   free(ends);
 }
 
-/* Unpacked again for every 256 KiB that are read of it, each chunk would take a hundred times the helper's time. */
+/* Unpacked again for every 256 KiB that are read of it, each chunk would take a hundred times the
+ * helper's time. */
 static void a_chunk_is_unpacked_once_whatever_its_size(void) {
   struct trajs list = { .spaces = trajs_spaces(1, 1) };
   struct px_err err;
@@ -233,12 +248,15 @@ static void fill_many_huge_chunks(hid_t f) {
 static void chunks_that_cost_more_than_the_array_are_limited(void) {
   const struct px_spaces one = trajs_spaces(1, 1), wide = trajs_spaces(200, 1);
   const struct px_read_options any_ratio = { .max_ratio = UINT32_MAX };
-  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_far_chunk), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE, "observations",
-                                 "with the chunks of 'observations' the arrays unpack to more than 100 times"));
-  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_twice_packed), PX_FORMAT_HDF5, &one, NULL, PX_E_BAD_DATA, "observations",
-                                 "packed with HDF5 filter 1 twice"));
-  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_many_huge_chunks), PX_FORMAT_HDF5, &wide, &any_ratio, PX_E_TOO_LARGE,
-                                 "next_observations", "chunks so large that more than 1024 MiB"));
+  CU_ASSERT_TRUE(
+    uploads_refused(uploads_hdf5(fill_far_chunk), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE,
+                    "observations",
+                    "with the chunks of 'observations' the arrays unpack to more than 100 times"));
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_twice_packed), PX_FORMAT_HDF5, &one, NULL,
+                                 PX_E_BAD_DATA, "observations", "packed with HDF5 filter 1 twice"));
+  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_many_huge_chunks), PX_FORMAT_HDF5, &wide,
+                                 &any_ratio, PX_E_TOO_LARGE, "next_observations",
+                                 "chunks so large that more than 1024 MiB"));
 }
 
 /* A million trajectories of one step each, in a few kB. */
@@ -259,8 +277,10 @@ static void fill_one_step_each(hid_t f) {
 
 static void a_trajectory_has_its_cost_however_short(void) {
   const struct px_spaces one = trajs_spaces(1, 1);
-  CU_ASSERT_TRUE(uploads_refused(uploads_hdf5(fill_one_step_each), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE, "trajectory ",
-                                 "each counting as 256 bytes, the arrays unpack to more than 100 times"));
+  CU_ASSERT_TRUE(
+    uploads_refused(uploads_hdf5(fill_one_step_each), PX_FORMAT_HDF5, &one, NULL, PX_E_TOO_LARGE,
+                    "trajectory ",
+                    "each counting as 256 bytes, the arrays unpack to more than 100 times"));
 }
 
 static void a_cut_file_is_refused(void) {
@@ -270,9 +290,12 @@ static void a_cut_file_is_refused(void) {
   char *bytes = uploads_contents(fd, &n);
   close(fd);
   for (size_t keep = 8; keep < n; keep = keep * 2 + 1)
-    CU_ASSERT(uploads_refused(uploads_bytes(bytes, keep), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "HDF5"));
-  CU_ASSERT(uploads_refused(uploads_text("not HDF5"), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "not a complete HDF5"));
-  CU_ASSERT(uploads_refused(uploads_text(""), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "empty"));
+    CU_ASSERT(uploads_refused(uploads_bytes(bytes, keep), PX_FORMAT_HDF5, &spaces, NULL,
+                              PX_E_BAD_DATA, "", "HDF5"));
+  CU_ASSERT(uploads_refused(uploads_text("not HDF5"), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA,
+                            "", "not a complete HDF5"));
+  CU_ASSERT(
+    uploads_refused(uploads_text(""), PX_FORMAT_HDF5, &spaces, NULL, PX_E_BAD_DATA, "", "empty"));
   free(bytes);
 }
 

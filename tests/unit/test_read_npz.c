@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* npz uploads: number types and orders, and what is refused. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,10 @@
 #include "tests/support/uploads.h"
 
 /* A .npy array in the making. */
-struct npy { uint8_t bytes[4096]; size_t n; };
+struct npy {
+  uint8_t bytes[4096];
+  size_t n;
+};
 
 static struct npy npy_text(const char *header, const void *data, size_t n) {
   struct npy a = { .n = 10 };
@@ -25,37 +29,51 @@ static struct npy npy_text(const char *header, const void *data, size_t n) {
   return a;
 }
 
-static struct npy npy(const char *descr, bool fortran, const char *shape, const void *data, size_t n) {
+static struct npy npy(const char *descr, bool fortran, const char *shape, const void *data,
+                      size_t n) {
   char header[200];
-  snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }            \n", descr,
+  snprintf(header, sizeof header,
+           "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }            \n", descr,
            fortran ? "True" : "False", shape);
   return npy_text(header, data, n);
 }
 
-static const float obs[6] = { 1, 2, 3, 4, 5, 6 }, next_obs[6] = { 3, 4, 7, 8, 9, 10 }, act[3] = { .5f, -.5f, .25f };
+static const float obs[6] = { 1, 2, 3, 4, 5, 6 }, next_obs[6] = { 3, 4, 7, 8, 9, 10 },
+                   act[3] = { .5f, -.5f, .25f };
 static const float rew[3] = { 1, 0, -1 };
 static const uint8_t term[3] = { 0, 1, 0 };
 
 enum { OBS, NEXT, ACT, REW, TERM, MASK, ENDS, MEMBERS_N };
 /* term, mask, ends: other names than the usual ones, or NULL. */
-struct parts { struct npy members[MEMBERS_N]; bool deflate; const char *term, *mask, *ends; };
-static const char *const names[MEMBERS_N] = { "observations.npy", "next_observations.npy", "actions.npy", "rewards.npy",
-                                              "terminals.npy", "action_mask.npy", "timeouts.npy" };
+struct parts {
+  struct npy members[MEMBERS_N];
+  bool deflate;
+  const char *term, *mask, *ends;
+};
+static const char *const names[MEMBERS_N] = { "observations.npy", "next_observations.npy",
+                                              "actions.npy",      "rewards.npy",
+                                              "terminals.npy",    "action_mask.npy",
+                                              "timeouts.npy" };
 
 static struct parts plain(void) {
   return (struct parts){ .members = { npy("<f4", false, "(3, 2)", obs, sizeof obs),
                                       npy("<f4", false, "(3, 2)", next_obs, sizeof next_obs),
-                                      npy("<f4", false, "(3, 1)", act, sizeof act), npy("<f4", false, "(3,)", rew, sizeof rew),
+                                      npy("<f4", false, "(3, 1)", act, sizeof act),
+                                      npy("<f4", false, "(3,)", rew, sizeof rew),
                                       npy("|b1", false, "(3,)", term, sizeof term) } };
 }
 
 static int zip_of(const struct parts *parts) {
   struct uploads_member members[MEMBERS_N];
   size_t n = 0;
-  const char *const other[MEMBERS_N] = { [TERM] = parts->term, [MASK] = parts->mask, [ENDS] = parts->ends };
+  const char *const other[MEMBERS_N] = {
+    [TERM] = parts->term, [MASK] = parts->mask, [ENDS] = parts->ends
+  };
   for (int i = 0; i < MEMBERS_N; i++)
     if (parts->members[i].n)
-      members[n++] = (struct uploads_member){ other[i] ? other[i] : names[i], parts->members[i].bytes, parts->members[i].n, parts->deflate };
+      members[n++] =
+        (struct uploads_member){ other[i] ? other[i] : names[i], parts->members[i].bytes,
+                                 parts->members[i].n, parts->deflate };
   return uploads_zip(members, n);
 }
 
@@ -67,10 +85,13 @@ static void expect_plain(const struct parts *parts) {
   CU_ASSERT_STRING_EQUAL(report.layout, "npz");
   CU_ASSERT_EQUAL_FATAL(list.n, 2);
   const struct px_traj *t = list.items;
-  CU_ASSERT(t[0].steps == 2 && t[0].terminated && t[0].has_final && t[1].steps == 1 && t[1].truncated && t[1].has_final);
+  CU_ASSERT(t[0].steps == 2 && t[0].terminated && t[0].has_final && t[1].steps == 1 &&
+            t[1].truncated && t[1].has_final);
   const float first[6] = { 1, 2, 3, 4, 7, 8 }, second[4] = { 5, 6, 9, 10 };
-  CU_ASSERT(!memcmp(t[0].observations, first, sizeof first) && !memcmp(t[1].observations, second, sizeof second));
-  CU_ASSERT(t[0].actions[0] == .5f && t[0].actions[1] == -.5f && t[1].actions[0] == .25f && t[1].rewards[0] == -1);
+  CU_ASSERT(!memcmp(t[0].observations, first, sizeof first) &&
+            !memcmp(t[1].observations, second, sizeof second));
+  CU_ASSERT(t[0].actions[0] == .5f && t[0].actions[1] == -.5f && t[1].actions[0] == .25f &&
+            t[1].rewards[0] == -1);
   trajs_free(&list);
 }
 
@@ -93,7 +114,8 @@ static void number_types_and_orders_make_no_difference(void) {
   p.members[REW] = npy("<i8", false, "(3, 1)", rewards, sizeof rewards);
   p.members[TERM] = npy("|u1", false, "(3,)", term, sizeof term);
   expect_plain(&p);
-  const uint8_t reversed[24] = { 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6 };
+  const uint8_t reversed[24] = { 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3,
+                                 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6 };
   p.members[OBS] = npy(">i4", false, "(3, 2)", reversed, sizeof reversed);
   expect_plain(&p);
 }
@@ -140,10 +162,12 @@ static void members_go_by_other_names_too(void) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   p.ends = "action_mask.npy";
   p.members[ENDS] = p.members[MASK];
-  CU_ASSERT(uploads_refused(zip_of(&p), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "label_mask", "mean the same"));
+  CU_ASSERT(uploads_refused(zip_of(&p), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "label_mask",
+                            "mean the same"));
 }
 
-static bool refused(const struct parts *parts, enum px_status status, const char *place, const char *words) {
+static bool refused(const struct parts *parts, enum px_status status, const char *place,
+                    const char *words) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   return uploads_refused(zip_of(parts), PX_FORMAT_NPZ, &spaces, NULL, status, place, words);
 }
@@ -155,7 +179,9 @@ static bool refused_with(int member, struct npy array, const char *words) {
 }
 
 static void headers_are_parsed_strictly(void) {
-  static const struct { const char *header, *words; } bad[] = {
+  static const struct {
+    const char *header, *words;
+  } bad[] = {
     { "{'descr': '|O', 'fortran_order': False, 'shape': (3, 2), }", "pickles are never read" },
     { "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (3,), }", "structured" },
     { "{'descr': '<U8', 'fortran_order': False, 'shape': (3, 2), }", "dtype '<U8'" },
@@ -166,12 +192,15 @@ static void headers_are_parsed_strictly(void) {
     { "{'descr': '<f4', 'fortran_order': False, 'shape': (3 2), }", "shape is malformed" },
     { "{'descr': '<f4', 'fortran_order': False, 'shape': (6), }", "shape is malformed" },
     { "{'descr': '<f4', 'fortran_order': False, 'shape': (-3, 2), }", "shape is malformed" },
-    { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 2), }", "shape is malformed" },
+    { "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 2), }",
+      "shape is malformed" },
     { "{'descr': '<f4', 'fortran_order': 0, 'shape': (3, 2), }", "header is malformed" },
     { "{'descr': '<f4', 'shape': (3, 2), }", "header is malformed" },
-    { "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }", "header is malformed" },
+    { "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }",
+      "header is malformed" },
     { "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), 'x': 1}", "header is malformed" },
-    { "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), } + exec()", "header is malformed" },
+    { "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), } + exec()",
+      "header is malformed" },
     { "__import__('os')", "header is malformed" },
   };
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -196,7 +225,8 @@ static void declared_and_actual_sizes_must_agree(void) {
 static void lengths_and_widths_must_match(void) {
   struct parts p = plain();
   p.members[OBS] = npy("<f4", false, "(2, 3)", obs, sizeof obs);
-  CU_ASSERT(refused(&p, PX_E_BAD_DATA, "observations", "has 3 columns, but the dataset declares observations of 2"));
+  CU_ASSERT(refused(&p, PX_E_BAD_DATA, "observations",
+                    "has 3 columns, but the dataset declares observations of 2"));
   p = plain();
   p.members[REW] = npy("<f4", false, "(2,)", rew, 8);
   CU_ASSERT(refused(&p, PX_E_BAD_DATA, "rewards", "has 2 rows, but 'observations' 3"));
@@ -215,11 +245,11 @@ static void a_zip_bomb_is_refused_by_what_it_declares(void) {
   memcpy(zeros, head.bytes, head.n);
   const struct uploads_member member = { "observations.npy", zeros, head.n + BYTES, true };
   const struct px_spaces spaces = trajs_spaces(2, 1);
-  CU_ASSERT(uploads_refused(uploads_zip(&member, 1), PX_FORMAT_NPZ, &spaces, NULL, PX_E_TOO_LARGE, "observations",
-                            "more than 100 times the file"));
+  CU_ASSERT(uploads_refused(uploads_zip(&member, 1), PX_FORMAT_NPZ, &spaces, NULL, PX_E_TOO_LARGE,
+                            "observations", "more than 100 times the file"));
   const struct px_read_options small = { .max_logical_bytes = 1000000 };
-  CU_ASSERT(uploads_refused(uploads_zip(&member, 1), PX_FORMAT_NPZ, &spaces, &small, PX_E_TOO_LARGE, "observations",
-                            "more than 1000000 bytes"));
+  CU_ASSERT(uploads_refused(uploads_zip(&member, 1), PX_FORMAT_NPZ, &spaces, &small, PX_E_TOO_LARGE,
+                            "observations", "more than 1000000 bytes"));
   free(zeros);
 }
 
@@ -227,7 +257,8 @@ static void a_member_that_is_there_twice_is_refused(void) {
   const struct parts p = plain();
   const struct uploads_member members[] = {
     { "observations.npy", p.members[OBS].bytes, p.members[OBS].n, false },
-    { "observationz.npy", p.members[NEXT].bytes, p.members[NEXT].n, false }, /* libzip writes no name twice */
+    /* libzip writes no name twice */
+    { "observationz.npy", p.members[NEXT].bytes, p.members[NEXT].n, false },
     { "rewards.npy", p.members[REW].bytes, p.members[REW].n, false },
     { "terminals.npy", p.members[TERM].bytes, p.members[TERM].n, false },
   };
@@ -238,7 +269,8 @@ static void a_member_that_is_there_twice_is_refused(void) {
   for (; (at = memmem(bytes, n, "observationz", 12)); renamed++) at[11] = 's';
   CU_ASSERT_EQUAL(renamed, 2); /* before the member, and in the directory */
   const struct px_spaces spaces = trajs_spaces(2, 1);
-  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "observations", "in the file twice"));
+  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA,
+                            "observations", "in the file twice"));
   free(bytes);
 }
 
@@ -249,16 +281,21 @@ static void damaged_containers_are_refused(void) {
   size_t n;
   char *bytes = uploads_contents(fd, &n);
   close(fd);
-  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n / 2), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "", "npz (zip)"));
-  CU_ASSERT(uploads_refused(uploads_text("PK"), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "", "npz (zip)"));
+  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n / 2), PX_FORMAT_NPZ, &spaces, NULL,
+                            PX_E_BAD_DATA, "", "npz (zip)"));
+  CU_ASSERT(uploads_refused(uploads_text("PK"), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "",
+                            "npz (zip)"));
   char *found = memmem(bytes, n, obs, sizeof obs);
   CU_ASSERT_PTR_NOT_NULL_FATAL(found);
   found[5] ^= 1; /* a stored number changes: only the checksum can tell */
-  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA, "observations", "CRC"));
+  CU_ASSERT(uploads_refused(uploads_bytes(bytes, n), PX_FORMAT_NPZ, &spaces, NULL, PX_E_BAD_DATA,
+                            "observations", "CRC"));
   free(bytes);
 }
 
-CU_MAIN("read_npz", T(stored_and_deflated_members_read_alike), T(number_types_and_orders_make_no_difference),
-        T(header_versions_two_and_three_are_read), T(headers_of_python_2_are_read),
-        T(members_go_by_other_names_too), T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
-        T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares), T(a_member_that_is_there_twice_is_refused), T(damaged_containers_are_refused))
+CU_MAIN("read_npz", T(stored_and_deflated_members_read_alike),
+        T(number_types_and_orders_make_no_difference), T(header_versions_two_and_three_are_read),
+        T(headers_of_python_2_are_read), T(members_go_by_other_names_too),
+        T(headers_are_parsed_strictly), T(declared_and_actual_sizes_must_agree),
+        T(lengths_and_widths_must_match), T(a_zip_bomb_is_refused_by_what_it_declares),
+        T(a_member_that_is_there_twice_is_refused), T(damaged_containers_are_refused))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Offline RL: training's guarantees, policies and their files. */
 #include <inttypes.h>
 #include <math.h>
@@ -50,7 +51,9 @@ static void trains_alike_from_equal_seeds(const struct rl_world *w, const char *
   px_buf_free(&one), px_buf_free(&two), px_buf_free(&other);
 }
 
-static void equal_seeds_give_equal_bytes_and_others_do_not(void) { with_every_algorithm(trains_alike_from_equal_seeds); }
+static void equal_seeds_give_equal_bytes_and_others_do_not(void) {
+  with_every_algorithm(trains_alike_from_equal_seeds);
+}
 
 #ifdef COUNTS_ALLOCATIONS
 static void steps_without_allocating(const struct rl_world *w, const char *name) {
@@ -86,7 +89,8 @@ static void steps(const struct rl_algo *algo, void *state, uint64_t from, uint64
   for (uint64_t step = from; step < to; step++) algo->step(state, step, losses);
 }
 
-static struct px_buf written(const struct rl_algo *algo, void *state, const struct px_state **list) {
+static struct px_buf written(const struct rl_algo *algo, void *state,
+                             const struct px_state **list) {
   static struct px_state arrays;
   struct px_err err;
   struct px_buf file = PX_BUF(1 << 24);
@@ -127,7 +131,9 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   rl_data_free(d);
 }
 
-static void a_training_goes_on_from_its_arrays_bit_for_bit(void) { with_every_algorithm(goes_on_from_its_arrays); }
+static void a_training_goes_on_from_its_arrays_bit_for_bit(void) {
+  with_every_algorithm(goes_on_from_its_arrays);
+}
 
 static void batches_over_one_chunk_update_like_one_chunk(void) {
   enum { N = PX_MLP_CHUNK };
@@ -147,7 +153,8 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   px_rng_normal(&rng, t[0]->noise, N * A);
   for (int i = 0; i < N * A; i++) one->action[i] = 2 * px_rng_float(&rng) - 1;
   for (int i = 0; i < N; i++) one->not_done[i] = one->weight[i] = 1;
-  for (int copy = 0; copy < 2; copy++) { /* the same batch twice has the same mean loss and gradients */
+  /* the same batch twice has the same mean loss and gradients */
+  for (int copy = 0; copy < 2; copy++) {
     memcpy(two->s + copy * N * O, one->s, N * O * sizeof(float));
     memcpy(two->s2 + copy * N * O, one->s2, N * O * sizeof(float));
     memcpy(two->reward + copy * N, one->reward, N * sizeof(float));
@@ -183,7 +190,8 @@ static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
   double error = 0;
   for (int i = 0; i < 300; i++)
     for (int j = 0; j < A; j++)
-      error += pow((double)(actions[i * A + j] - fminf(fmaxf(-w.ds.observations[i * O + j], -2), 2)), 2);
+      error +=
+        pow((double)(actions[i * A + j] - fminf(fmaxf(-w.ds.observations[i * O + j], -2), 2)), 2);
   CU_ASSERT_TRUE(error / (300 * A) < 0.02); /* the actions' own variance is 0.9 */
   rl_policy_act(policy, far, 1, actions);
   for (int j = 0; j < A; j++) CU_ASSERT_TRUE(fabsf(actions[j]) <= 2);
@@ -219,7 +227,8 @@ static void cloning_finds_discrete_behaviour_and_acts_with_its_classes(void) {
   rl_world_close(&w);
 }
 
-/* The mean first action of a policy trained on uniform behaviour whose reward is that action: about 0 if it only clones. */
+/* The mean first action of a policy trained on uniform behaviour whose reward is that action: about
+ * 0 if it only clones. */
 static double mean_first_action(const struct rl_world *w, struct rl_spec *spec, bool has_critic) {
   struct rl_policy *policy;
   struct rl_metrics metrics;
@@ -246,17 +255,20 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
     for (int j = 0; j < A; j++) w.u.actions[step * A + j] = 4 * px_rng_float(&rng) - 2;
     w.ds.rewards[step] = w.u.actions[step * A];
   }
-  struct rl_spec bc = rl_world_spec("bc", 2000), td3bc = rl_world_spec("td3bc", 2000), iql = rl_world_spec("iql", 2000), awac = rl_world_spec("awac", 2000),
+  struct rl_spec bc = rl_world_spec("bc", 2000), td3bc = rl_world_spec("td3bc", 2000),
+                 iql = rl_world_spec("iql", 2000), awac = rl_world_spec("awac", 2000),
                  rebrac = rl_world_spec("rebrac", 2000), cql = rl_world_spec("cql", 2000);
   struct rl_spec scaled = rl_world_spec("rebrac", 2000);
   rl_world_set(&scaled, "rewards", 2);
   struct rl_spec of_states = rl_world_spec("iql", 2000);
   rl_world_set(&of_states, "values", 1), rl_world_set(&of_states, "gamma", 0);
   rl_world_set(&awac, "lambda", 0.3);
-  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "actions", 4), rl_world_set(&cql, "actor_lr", 1e-3);
+  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "actions", 4),
+    rl_world_set(&cql, "actor_lr", 1e-3);
   CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
-  CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8); /* it clones what is better than the state's value */
+  /* it clones what is better than the state's value */
+  CU_ASSERT_TRUE(mean_first_action(&w, &iql, true) > 0.8);
   CU_ASSERT_TRUE(mean_first_action(&w, &of_states, false) > 0.8);
   CU_ASSERT_TRUE(mean_first_action(&w, &scaled, true) > 1.2);
   CU_ASSERT_TRUE(mean_first_action(&w, &awac, true) > 1.2);
@@ -265,8 +277,8 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   rl_world_close(&w);
 }
 
-/* With gamma 0 what was earned from an action on is its reward: then pretraining alone gives the critic of such a world,
- * and an actor that only clones. */
+/* With gamma 0 what was earned from an action on is its reward: then pretraining alone gives the
+ * critic of such a world, and an actor that only clones. */
 static void pretraining_learns_what_was_earned_and_clones(void) {
   struct rl_world w;
   struct rl_policy *policy;
@@ -296,7 +308,8 @@ static void pretraining_learns_what_was_earned_and_clones(void) {
 
 static double metric_of(const struct rl_metrics *metrics, const char *name) {
   for (int i = 0; i < RL_LOSSES_MAX; i++)
-    if (metrics->losses[i].name && strcmp(metrics->losses[i].name, name) == 0) return metrics->losses[i].value;
+    if (metrics->losses[i].name && strcmp(metrics->losses[i].name, name) == 0)
+      return metrics->losses[i].value;
   CU_FAIL_FATAL("no such metric");
   return NAN;
 }
@@ -365,7 +378,8 @@ static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
   float actions[100], values[100];
   rl_world_open(&w);
   rl_world_discrete(&w);
-  /* The middle class is done half of the time, and cloning would do it; the last one is worth more. */
+  /* The middle class is done half of the time, and cloning would do it; the last one is worth
+   * more. */
   for (uint64_t step = 0; step < w.ds.steps_n; step++) {
     const uint32_t draw = px_rng_below(&rng, 4);
     w.u.actions[step] = draw < 2 ? 1 : draw == 2 ? 0 : 2;
@@ -415,8 +429,9 @@ static void divergence_is_reported_with_its_update_and_what_to_change(void) {
   diverges("cql");
 }
 
-static enum px_status stop_at_once_it_moves(void *ctx, const char *phase, int64_t step, int64_t total,
-                                            const struct px_metric *metrics, size_t metrics_n) {
+static enum px_status stop_at_once_it_moves(void *ctx, const char *phase, int64_t step,
+                                            int64_t total, const struct px_metric *metrics,
+                                            size_t metrics_n) {
   (void)metrics;
   if (step == 0) return PX_OK; /* where it begins */
   *(int *)ctx += metrics_n == 4 && step <= total && strcmp(phase, "train") == 0;
@@ -479,7 +494,9 @@ static void acts_alike_when_loaded(const struct rl_world *w, const char *algo) {
   for (int i = 0; i < 2; i++) rl_policy_free(policy[i]);
 }
 
-static void every_saved_policy_acts_as_before(void) { with_every_algorithm(acts_alike_when_loaded); }
+static void every_saved_policy_acts_as_before(void) {
+  with_every_algorithm(acts_alike_when_loaded);
+}
 
 static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   struct rl_world w;
@@ -491,7 +508,8 @@ static void a_saved_policy_acts_as_before_and_says_where_it_comes_from(void) {
   rl_world_open(&w);
   const struct rl_spec spec = rl_world_spec("td3bc", 10);
   CU_OK(rl_train(&spec, &w.u, NULL, NULL, &policy, &metrics, &err), err);
-  CU_OK(rl_policy_save(policy, &(struct px_safetensors_meta){ "dataset", "ds_1" }, 1, &file, &err), err);
+  CU_OK(rl_policy_save(policy, &(struct px_safetensors_meta){ "dataset", "ds_1" }, 1, &file, &err),
+        err);
   CU_OK(rl_policy_load(file.data, file.len, &loaded, &err), err);
   float before[300 * A], after[300 * A], values[2][300];
   rl_policy_act(policy, w.ds.observations, 300, before);
@@ -532,12 +550,16 @@ static void options_left_out_have_their_defaults(void) {
   json_decref(policy);
 }
 
-CU_MAIN("rl", T(options_left_out_have_their_defaults), T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
-        T(a_training_goes_on_from_its_arrays_bit_for_bit), T(batches_over_one_chunk_update_like_one_chunk),
+CU_MAIN("rl", T(options_left_out_have_their_defaults),
+        T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
+        T(a_training_goes_on_from_its_arrays_bit_for_bit),
+        T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
-        T(cloning_finds_discrete_behaviour_and_acts_with_its_classes), T(every_saved_policy_acts_as_before),
-        T(weighted_cloning_says_how_much_of_a_batch_counts), T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
+        T(cloning_finds_discrete_behaviour_and_acts_with_its_classes),
+        T(every_saved_policy_acts_as_before), T(weighted_cloning_says_how_much_of_a_batch_counts),
+        T(iql_and_cql_prefer_discrete_actions_of_higher_reward),
         T(algorithms_with_critics_prefer_actions_of_higher_reward_over_the_behaviour),
         T(no_action_reaches_the_values_of_states), T(pretraining_learns_what_was_earned_and_clones),
-        T(divergence_is_reported_with_its_update_and_what_to_change), T(training_stops_when_progress_says_so),
-        T(specs_out_of_bounds_are_refused_by_name), T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))
+        T(divergence_is_reported_with_its_update_and_what_to_change),
+        T(training_stops_when_progress_says_so), T(specs_out_of_bounds_are_refused_by_name),
+        T(a_saved_policy_acts_as_before_and_says_where_it_comes_from))

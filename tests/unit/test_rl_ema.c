@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Averaged weights: what is published is the average over the updates, of every algorithm. */
 #include <math.h>
 #include <stdlib.h>
@@ -76,7 +77,8 @@ static void compare(const struct rl_world *w, const char *name, double decay) {
   for (uint64_t step = 0; step < UPDATES; step++) {
     algo->step(state, step, losses);
     const double n = (double)step + 1, keep = fmin(decay, (1 + n) / (10 + n));
-    for (size_t i = 0; i < last.n; i++) mean[i] = keep * mean[i] + (1 - keep) * (double)last.data[i];
+    for (size_t i = 0; i < last.n; i++)
+      mean[i] = keep * mean[i] + (1 - keep) * (double)last.data[i];
   }
   struct rl_policy *policy = trained(w, &spec);
   const float *published = weights_of(policy);
@@ -91,11 +93,18 @@ static void compare(const struct rl_world *w, const char *name, double decay) {
   free(mean);
 }
 
-static void publishes_the_average(const struct rl_world *w, const char *name) { compare(w, name, 0.4); }
+static void publishes_the_average(const struct rl_world *w, const char *name) {
+  compare(w, name, 0.4);
+}
 static void publishes_the_last(const struct rl_world *w, const char *name) { compare(w, name, 0); }
 
-static void what_is_published_is_the_average_of_every_algorithm(void) { with_every_algorithm(publishes_the_average); }
-static void without_a_decay_it_is_the_last_weights(void) { with_every_algorithm(publishes_the_last); }
+static void what_is_published_is_the_average_of_every_algorithm(void) {
+  with_every_algorithm(publishes_the_average);
+}
+static void without_a_decay_it_is_the_last_weights(void) {
+  with_every_algorithm(publishes_the_last);
+}
 
-CU_MAIN("rl_ema", T(three_numbers_are_averaged_as_by_hand), T(what_is_published_is_the_average_of_every_algorithm),
+CU_MAIN("rl_ema", T(three_numbers_are_averaged_as_by_hand),
+        T(what_is_published_is_the_average_of_every_algorithm),
         T(without_a_decay_it_is_the_last_weights))

@@ -1,5 +1,7 @@
-/* The policy algorithms' gradients, from weighted batches, beside finite differences of their losses. The golden tests
- * compare them with an independent implementation; this one needs nothing but the losses themselves. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy algorithms' gradients, from weighted batches, beside finite differences of their
+ * losses. The golden tests compare them with an independent implementation; this one needs nothing
+ * but the losses themselves. */
 #include <math.h>
 #include <string.h>
 
@@ -13,17 +15,23 @@
 
 enum { B = 12, O = 4, A = 2, COUNT = 3 };
 
-struct option { const char *name; double value; };
+struct option {
+  const char *name;
+  double value;
+};
 
 /* Nets that stay where they are, so that losses can be compared. */
 static struct rl_spec still(const char *algo, const struct option *options, size_t n) {
-  static const struct option common[] = { { "hidden", 16 }, { "batch", B }, { "lr", 1e-8 }, { "tau", 0 } };
+  static const struct option common[] = {
+    { "hidden", 16 }, { "batch", B }, { "lr", 1e-8 }, { "tau", 0 }
+  };
   struct rl_spec spec;
   struct px_err err;
   CU_OK(rl_spec_defaults(algo, &spec, &err), err);
   for (size_t i = 0; i < sizeof common / sizeof *common; i++)
     CU_OK(rl_spec_set(&spec, common[i].name, common[i].value, &err), err);
-  for (size_t i = 0; i < n; i++) CU_OK(rl_spec_set(&spec, options[i].name, options[i].value, &err), err);
+  for (size_t i = 0; i < n; i++)
+    CU_OK(rl_spec_set(&spec, options[i].name, options[i].value, &err), err);
   return spec;
 }
 
@@ -36,18 +44,21 @@ static void fill(struct rl_batch *b, uint32_t act_count) {
     b->not_done[i] = i % 5 != 0;
     b->weight[i] = 0.2F + 1.6F * px_rng_float(&rng);
     for (uint32_t j = 0; j < b->act_dim; j++)
-      b->action[i * b->act_dim + j] = act_count ? (float)(i % act_count) : 1.8F * px_rng_float(&rng) - 0.9F;
+      b->action[i * b->act_dim + j] =
+        act_count ? (float)(i % act_count) : 1.8F * px_rng_float(&rng) - 0.9F;
   }
 }
 
-/* An algorithm under test: its update, and how to read a loss off what that gives (first: before any change). */
+/* An algorithm under test: its update, and how to read a loss off what that gives (first: before
+ * any change). */
 struct subject {
   void *state;
   void (*update)(void *state, double losses[RL_LOSSES_MAX]);
   double (*loss)(const double losses[RL_LOSSES_MAX], const double first[RL_LOSSES_MAX], int which);
 };
 
-/* Every seventh parameter; float32 leaves an error of about 1e-3, kinks of ReLU more, but rarely. */
+/* Every seventh parameter; float32 leaves an error of about 1e-3, kinks of ReLU more, but
+ * rarely. */
 static void check(const struct subject *t, float *params, const float *grads, size_t n, int which) {
   static float gradient[1 << 14];
   const float step = 1e-3F;
@@ -76,7 +87,8 @@ static void check_net(const struct subject *t, struct rl_net *net, int which) {
   check(t, net->net->params, net->grads, net->net->params_n, which);
 }
 
-static double as_told(const double losses[RL_LOSSES_MAX], const double first[RL_LOSSES_MAX], int which) {
+static double as_told(const double losses[RL_LOSSES_MAX], const double first[RL_LOSSES_MAX],
+                      int which) {
   (void)first;
   return losses[which];
 }
@@ -85,8 +97,11 @@ static double as_told(const double losses[RL_LOSSES_MAX], const double first[RL_
 
 static void update_iql(void *state, double losses[RL_LOSSES_MAX]) { iql_update(state, 0, losses); }
 
-static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm, double values) {
-  const struct option options[] = { { "actor", actor }, { "layer_norm", layer_norm }, { "values", values } };
+static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm,
+                      double values) {
+  const struct option options[] = { { "actor", actor },
+                                    { "layer_norm", layer_norm },
+                                    { "values", values } };
   const struct rl_spec spec = still("iql", options, 3);
   struct px_err err;
   struct iql *q;
@@ -135,17 +150,23 @@ static void those_of_awac_are_right(void) {
 
 /* ---- rebrac */
 
-static void update_rebrac(void *state, double losses[RL_LOSSES_MAX]) { rebrac_update(state, 0, losses); }
+static void update_rebrac(void *state, double losses[RL_LOSSES_MAX]) {
+  rebrac_update(state, 0, losses);
+}
 
-/* The actor's Q is divided by a number that is a constant to the gradient: that of the first losses. */
-static double rebrac_loss(const double losses[RL_LOSSES_MAX], const double first[RL_LOSSES_MAX], int which) {
+/* The actor's Q is divided by a number that is a constant to the gradient: that of the first
+ * losses. */
+static double rebrac_loss(const double losses[RL_LOSSES_MAX], const double first[RL_LOSSES_MAX],
+                          int which) {
   if (which != REBRAC_LOSS_ACTOR) return losses[which];
   const double pull = (first[REBRAC_LOSS_BC] - first[REBRAC_LOSS_ACTOR]) / first[REBRAC_Q];
   return losses[REBRAC_LOSS_BC] - pull * losses[REBRAC_Q];
 }
 
 static void check_rebrac(double pretrain) {
-  const struct option options[] = { { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 }, { "pretrain", pretrain } };
+  const struct option options[] = {
+    { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 }, { "pretrain", pretrain }
+  };
   const struct rl_spec spec = still("rebrac", options, 4);
   struct px_rng rng = px_rng_at(13, 7, 0);
   struct px_err err;
@@ -170,5 +191,5 @@ static void check_rebrac(double pretrain) {
 static void those_of_rebrac_are_right(void) { check_rebrac(0); }
 static void those_of_rebracs_pretraining_are_right(void) { check_rebrac(1); }
 
-CU_MAIN("rl_gradients", T(those_of_iql_are_right), T(those_of_awac_are_right), T(those_of_rebrac_are_right),
-        T(those_of_rebracs_pretraining_are_right))
+CU_MAIN("rl_gradients", T(those_of_iql_are_right), T(those_of_awac_are_right),
+        T(those_of_rebrac_are_right), T(those_of_rebracs_pretraining_are_right))

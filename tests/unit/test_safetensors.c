@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The safetensors container: writing, strict parsing. */
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ static struct px_buf written(void) {
     { "n", PX_DTYPE_I64, 1, { 2 }, longs, 0, 0 },
     { "one", PX_DTYPE_F32, 0, { 0 }, floats, 0, 0 },
   };
-  const struct px_safetensors_meta meta[] = { { "format", "test" }, { "quote\"", "line\nbreak \xc3\xa9" } };
+  const struct px_safetensors_meta meta[] = { { "format", "test" },
+                                              { "quote\"", "line\nbreak \xc3\xa9" } };
   struct px_buf out = PX_BUF(1 << 20);
   struct px_err err = { 0 };
   CU_OK(px_safetensors_write(tensors, 5, meta, 2, &out, &err), err);
@@ -45,9 +47,12 @@ static void what_is_written_is_read_back(void) {
   CU_OK(px_safetensors_take(st, "n", PX_DTYPE_I64, 1, (uint64_t[]){ 2 }, &data, &err), err);
   CU_ASSERT_EQUAL(((const int64_t *)data)[1], INT64_MAX);
   CU_OK(px_safetensors_take(st, "one", PX_DTYPE_F32, 0, NULL, &data, &err), err);
-  CU_ASSERT_EQUAL(px_safetensors_take(st, "n", PX_DTYPE_I64, 1, (uint64_t[]){ 3 }, &data, &err), PX_E_BAD_DATA);
-  CU_ASSERT_EQUAL(px_safetensors_take(st, "n", PX_DTYPE_F64, 1, (uint64_t[]){ 2 }, &data, &err), PX_E_BAD_DATA);
-  CU_ASSERT_EQUAL(px_safetensors_take(st, "m", PX_DTYPE_I64, 1, (uint64_t[]){ 2 }, &data, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_safetensors_take(st, "n", PX_DTYPE_I64, 1, (uint64_t[]){ 3 }, &data, &err),
+                  PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_safetensors_take(st, "n", PX_DTYPE_F64, 1, (uint64_t[]){ 2 }, &data, &err),
+                  PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_safetensors_take(st, "m", PX_DTYPE_I64, 1, (uint64_t[]){ 2 }, &data, &err),
+                  PX_E_BAD_DATA);
   px_safetensors_free(st);
   px_buf_free(&file);
 }
@@ -62,7 +67,8 @@ static void data_starts_at_64_and_every_tensor_is_aligned(void) {
   struct px_err err = { 0 };
   struct px_safetensors *st = NULL;
   CU_OK(px_safetensors_parse(aligned, file.len, &st, &err), err);
-  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) CU_ASSERT_TRUE(px_safetensors_aligned(px_safetensors_at(st, i)));
+  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++)
+    CU_ASSERT_TRUE(px_safetensors_aligned(px_safetensors_at(st, i)));
   CU_ASSERT_STRING_EQUAL(px_safetensors_at(st, 0)->name, "n");
   px_safetensors_free(st);
   free(aligned);
@@ -93,14 +99,26 @@ static enum px_status parse(const char *header, size_t data_n) {
 
 static void other_writers_headers_are_accepted(void) {
   CU_ASSERT_EQUAL(parse("{}", 0), PX_OK);
-  CU_ASSERT_EQUAL(parse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}   ", 4), PX_OK);
+  CU_ASSERT_EQUAL(parse("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}   ", 4),
+                  PX_OK);
   CU_ASSERT_EQUAL(parse("{\"b\":{\"data_offsets\":[1,5],\"shape\":[],\"dtype\":\"I32\"},"
-                        "\"a\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[0,1]},\"__metadata__\":{\"k\":\"v\"}}", 5), PX_OK);
+                        "\"a\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[0,1]},\"__"
+                        "metadata__\":{\"k\":\"v\"}}",
+                        5),
+                  PX_OK);
 }
 
 static void hostile_headers_are_refused(void) {
-  static const struct { const char *header; size_t data_n; } CASES[] = {
-    { "", 0 }, { "[]", 0 }, { "{\"a\":1}", 0 }, { "{\"a\":{}}", 0 }, { "{} x", 0 }, { "{", 0 },
+  static const struct {
+    const char *header;
+    size_t data_n;
+  } CASES[] = {
+    { "", 0 },
+    { "[]", 0 },
+    { "{\"a\":1}", 0 },
+    { "{\"a\":{}}", 0 },
+    { "{} x", 0 },
+    { "{", 0 },
     { "{}", 1 }, /* data that belongs to nothing */
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", 3 },
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4 },
@@ -115,10 +133,17 @@ static void hostile_headers_are_refused(void) {
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],\"data_offsets\":[0,0]}}", 0 },
     { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1 },
     /* overlap, hole, twice the same name */
-    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", 3 },
-    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", 3 },
-    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2 },
-    { "{\"__metadata__\":{\"a\":1}}", 0 }, { "{\"__metadata__\":[]}", 0 },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\","
+      "\"shape\":[2],\"data_offsets\":[1,3]}}",
+      3 },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\","
+      "\"shape\":[1],\"data_offsets\":[2,3]}}",
+      3 },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\","
+      "\"shape\":[1],\"data_offsets\":[1,2]}}",
+      2 },
+    { "{\"__metadata__\":{\"a\":1}}", 0 },
+    { "{\"__metadata__\":[]}", 0 },
   };
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
     const enum px_status status = parse(CASES[i].header, CASES[i].data_n);
@@ -131,7 +156,8 @@ static void truncated_and_oversized_headers_are_refused(void) {
   struct px_buf file = written();
   struct px_safetensors *st = NULL;
   struct px_err err = { 0 };
-  for (size_t n = 0; n < file.len; n++) CU_ASSERT_EQUAL(px_safetensors_parse(file.data, n, &st, &err), PX_E_BAD_DATA);
+  for (size_t n = 0; n < file.len; n++)
+    CU_ASSERT_EQUAL(px_safetensors_parse(file.data, n, &st, &err), PX_E_BAD_DATA);
   const size_t n = 2u << 20;
   char *big = px_mem_calloc(n, 1);
   const uint64_t header_n = n - 8;
@@ -149,11 +175,13 @@ static void the_writer_refuses_what_no_reader_would_take(void) {
   static const uint8_t byte = 1;
   struct px_buf out = PX_BUF(1 << 20);
   struct px_err err = { 0 };
-  struct px_safetensors_tensor twice[] = { { "a", PX_DTYPE_U8, 1, { 1 }, &byte, 0, 0 }, { "a", PX_DTYPE_U8, 1, { 1 }, &byte, 0, 0 } };
+  struct px_safetensors_tensor twice[] = { { "a", PX_DTYPE_U8, 1, { 1 }, &byte, 0, 0 },
+                                           { "a", PX_DTYPE_U8, 1, { 1 }, &byte, 0, 0 } };
   CU_ASSERT_EQUAL(px_safetensors_write(twice, 2, NULL, 0, &out, &err), PX_E_BAD_DATA);
   struct px_safetensors_tensor unnamed = { "", PX_DTYPE_U8, 1, { 1 }, &byte, 0, 0 };
   CU_ASSERT_EQUAL(px_safetensors_write(&unnamed, 1, NULL, 0, &out, &err), PX_E_BAD_DATA);
-  struct px_safetensors_tensor huge = { "a", PX_DTYPE_F64, 2, { 1ull << 40, 1ull << 40 }, &byte, 0, 0 };
+  struct px_safetensors_tensor huge = { "a", PX_DTYPE_F64, 2, { 1ull << 40, 1ull << 40 }, &byte, 0,
+                                        0 };
   CU_ASSERT_EQUAL(px_safetensors_write(&huge, 1, NULL, 0, &out, &err), PX_E_BAD_DATA);
   const struct px_safetensors_meta latin1 = { "k", "\xe9" };
   CU_ASSERT_EQUAL(px_safetensors_write(NULL, 0, &latin1, 1, &out, &err), PX_E_BAD_DATA);
@@ -165,6 +193,8 @@ static void the_writer_refuses_what_no_reader_would_take(void) {
   px_buf_free(&small);
 }
 
-CU_MAIN("safetensors", T(what_is_written_is_read_back), T(data_starts_at_64_and_every_tensor_is_aligned),
-        T(equal_content_gives_equal_bytes), T(other_writers_headers_are_accepted), T(hostile_headers_are_refused),
-        T(truncated_and_oversized_headers_are_refused), T(the_writer_refuses_what_no_reader_would_take))
+CU_MAIN("safetensors", T(what_is_written_is_read_back),
+        T(data_starts_at_64_and_every_tensor_is_aligned), T(equal_content_gives_equal_bytes),
+        T(other_writers_headers_are_accepted), T(hostile_headers_are_refused),
+        T(truncated_and_oversized_headers_are_refused),
+        T(the_writer_refuses_what_no_reader_would_take))

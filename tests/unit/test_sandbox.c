@@ -1,4 +1,6 @@
-/* The parse helper: what it is locked into, what its death looks like, and that the parent outlives all of it. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parse helper: what it is locked into, what its death looks like, and that the parent outlives
+ * all of it. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -68,7 +70,10 @@ static pid_t find_helper(void) {
   return found;
 }
 
-struct watch { int signal, seccomp, no_new_privs; uint64_t put_n; };
+struct watch {
+  int signal, seccomp, no_new_privs;
+  uint64_t put_n;
+};
 
 static enum px_status look_and_signal(void *ctx, const struct px_traj *traj, struct px_err *err) {
   struct watch *watch = ctx;
@@ -89,12 +94,14 @@ static enum px_status look_and_signal(void *ctx, const struct px_traj *traj, str
   return PX_OK;
 }
 
-static enum px_status read_watched(struct watch *watch, const struct px_read_options *options, struct px_err *err) {
+static enum px_status read_watched(struct watch *watch, const struct px_read_options *options,
+                                   struct px_err *err) {
   const struct px_spaces spaces = trajs_spaces(2, 1);
   const struct px_traj_sink sink = { watch, look_and_signal };
   struct px_read_report report;
   const int fd = uploads_hdf5(fill_big);
-  const enum px_status status = px_read_file(fd, PX_FORMAT_HDF5, "big", options, &spaces, &sink, &report, err);
+  const enum px_status status =
+    px_read_file(fd, PX_FORMAT_HDF5, "big", options, &spaces, &sink, &report, err);
   close(fd);
   return status;
 }
@@ -110,9 +117,13 @@ static void the_helper_is_locked_up(void) {
 }
 
 static void a_helpers_death_is_bad_data_with_its_reason(void) {
-  static const struct { int signal; const char *words; } deaths[] = {
-    { SIGABRT, "died of signal 6" }, { SIGSYS, "refused a system call" }, { SIGXCPU, "ran out of time" },
-    { SIGKILL, "ran out of time or memory" }, { SIGSTOP, "no progress for 1 s" },
+  static const struct {
+    int signal;
+    const char *words;
+  } deaths[] = {
+    { SIGABRT, "died of signal 6" },    { SIGSYS, "refused a system call" },
+    { SIGXCPU, "ran out of time" },     { SIGKILL, "ran out of time or memory" },
+    { SIGSTOP, "no progress for 1 s" },
   };
   const struct px_read_options options = { .max_idle_s = 1 };
   for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
@@ -136,13 +147,15 @@ static void a_sinks_failure_is_passed_on_as_it_is(void) {
   struct px_read_report report;
   struct px_err err;
   const int fd = uploads_hdf5(fill_big);
-  CU_ASSERT_EQUAL(px_read_file(fd, PX_FORMAT_HDF5, "big", NULL, &spaces, &sink, &report, &err), PX_E_NO_SPACE);
+  CU_ASSERT_EQUAL(px_read_file(fd, PX_FORMAT_HDF5, "big", NULL, &spaces, &sink, &report, &err),
+                  PX_E_NO_SPACE);
   CU_ASSERT_STRING_EQUAL(err.message, "the disk is full");
   CU_ASSERT_EQUAL(find_helper(), 0);
   close(fd);
 }
 
-/* Threads that allocate without pause, so that a fork would often happen with the allocator's lock held. */
+/* Threads that allocate without pause, so that a fork would often happen with the allocator's lock
+ * held. */
 static atomic_bool churning;
 static void *churn(void *unused) {
   (void)unused;
@@ -158,7 +171,8 @@ static void *read_some(void *fd) {
   for (int i = 0; i < 8; i++) {
     struct trajs list = { .spaces = trajs_spaces(2, 1) };
     struct px_err err;
-    good += uploads_read(dup(*(int *)fd), PX_FORMAT_HDF5, NULL, &list, NULL, &err) == PX_OK && list.n == 2;
+    good += uploads_read(dup(*(int *)fd), PX_FORMAT_HDF5, NULL, &list, NULL, &err) == PX_OK &&
+            list.n == 2;
     trajs_free(&list);
   }
   return (void *)good;
@@ -198,7 +212,8 @@ static void mutated_files_never_reach_the_parent(void) {
     const struct px_read_options options = { .max_cpu_s = 2, .max_idle_s = 5 };
     struct trajs list = { .spaces = trajs_spaces(2, 1) };
     struct px_err err = { 0 };
-    const enum px_status status = uploads_read(uploads_bytes(mutant, n), PX_FORMAT_HDF5, &options, &list, NULL, &err);
+    const enum px_status status =
+      uploads_read(uploads_bytes(mutant, n), PX_FORMAT_HDF5, &options, &list, NULL, &err);
     if (status == PX_OK) accepted++;
     else refused += (status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0];
     if (status && status != PX_E_BAD_DATA && status != PX_E_TOO_LARGE)
@@ -214,19 +229,26 @@ static void mutated_files_never_reach_the_parent(void) {
 static void formats_are_known_by_name_and_type(void) {
   enum px_read_format f;
   struct px_err err;
-  CU_ASSERT(px_read_format_from_media_type("application/X-HDF5; charset=binary", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
-  CU_ASSERT(px_read_format_from_media_type("application/x-ndjson", &f, &err) == PX_OK && f == PX_FORMAT_JSONL);
+  CU_ASSERT(px_read_format_from_media_type("application/X-HDF5; charset=binary", &f, &err) ==
+              PX_OK &&
+            f == PX_FORMAT_HDF5);
+  CU_ASSERT(px_read_format_from_media_type("application/x-ndjson", &f, &err) == PX_OK &&
+            f == PX_FORMAT_JSONL);
   CU_ASSERT_EQUAL(px_read_format_from_media_type("hdf5", &f, &err), PX_E_UNSUPPORTED_MEDIA);
   CU_ASSERT_EQUAL(px_read_format_from_media_type(NULL, &f, &err), PX_E_UNSUPPORTED_MEDIA);
   CU_ASSERT(px_read_format_from_name("a.b/x.H5", &f, &err) == PX_OK && f == PX_FORMAT_HDF5);
   CU_ASSERT(px_read_format_from_name("npz", &f, &err) == PX_OK && f == PX_FORMAT_NPZ);
   CU_ASSERT_EQUAL(px_read_format_from_name("x.pkl", &f, &err), PX_E_UNSUPPORTED_MEDIA);
   for (int i = 0; i < PX_FORMAT_N; i++) {
-    CU_ASSERT(px_read_format_from_media_type(px_read_format_media_type((enum px_read_format)i), &f, &err) == PX_OK && f == (enum px_read_format)i);
-    CU_ASSERT(px_read_format_from_name(px_read_format_name((enum px_read_format)i), &f, &err) == PX_OK && f == (enum px_read_format)i);
+    CU_ASSERT(px_read_format_from_media_type(px_read_format_media_type((enum px_read_format)i), &f,
+                                             &err) == PX_OK &&
+              f == (enum px_read_format)i);
+    CU_ASSERT(px_read_format_from_name(px_read_format_name((enum px_read_format)i), &f, &err) ==
+                PX_OK &&
+              f == (enum px_read_format)i);
   }
 }
 
 CU_MAIN("sandbox", T(the_helper_is_locked_up), T(a_helpers_death_is_bad_data_with_its_reason),
-        T(a_sinks_failure_is_passed_on_as_it_is), T(many_threads_may_read_at_once), T(mutated_files_never_reach_the_parent),
-        T(formats_are_known_by_name_and_type))
+        T(a_sinks_failure_is_passed_on_as_it_is), T(many_threads_may_read_at_once),
+        T(mutated_files_never_reach_the_parent), T(formats_are_known_by_name_and_type))

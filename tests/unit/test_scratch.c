@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Temporary files: none is left by a process, however it ends. */
 #include <dirent.h>
 #include <fcntl.h>
@@ -72,7 +73,9 @@ static pid_t start_owner(void) {
   const pid_t pid = fork();
   if (pid == 0) {
     struct px_scratch scratch;
-    if (px_scratch_open(home, &scratch, NULL) || !put_file(&scratch, "a") || write(ready[1], "r", 1) != 1) _exit(1);
+    if (px_scratch_open(home, &scratch, NULL) || !put_file(&scratch, "a") ||
+        write(ready[1], "r", 1) != 1)
+      _exit(1);
     for (;;) pause();
   }
   close(ready[1]);
@@ -122,5 +125,6 @@ static void a_sweep_follows_no_link(void) {
   rmdir(home);
 }
 
-CU_MAIN("scratch", T(an_unnamed_file_is_seen_by_nobody), T(closing_removes_the_folder_and_what_is_in_it),
+CU_MAIN("scratch", T(an_unnamed_file_is_seen_by_nobody),
+        T(closing_removes_the_folder_and_what_is_in_it),
         T(a_sweep_removes_what_the_dead_left_and_nothing_else), T(a_sweep_follows_no_link))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Segments: packing, limits, statistics, and strict opening. */
 #include <math.h>
 #include <stdlib.h>
@@ -82,9 +83,14 @@ static void equal_trajectories_give_equal_digests(void) {
 }
 
 static void actions_and_mask_are_stored_only_where_needed(void) {
-  static const struct { enum trajs_labels kinds[2]; bool actions, mask; } CASES[] = {
-    { { TRAJS_NONE, TRAJS_NONE }, false, false }, { { TRAJS_NONE, TRAJS_ALL }, true, false },
-    { { TRAJS_ALL, TRAJS_PART }, true, true },    { { TRAJS_NONE, TRAJS_PART }, true, true },
+  static const struct {
+    enum trajs_labels kinds[2];
+    bool actions, mask;
+  } CASES[] = {
+    { { TRAJS_NONE, TRAJS_NONE }, false, false },
+    { { TRAJS_NONE, TRAJS_ALL }, true, false },
+    { { TRAJS_ALL, TRAJS_PART }, true, true },
+    { { TRAJS_NONE, TRAJS_PART }, true, true },
   };
   for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
     struct trajs in = { .spaces = trajs_spaces(3, 2) }, out = { 0 };
@@ -94,7 +100,8 @@ static void actions_and_mask_are_stored_only_where_needed(void) {
     CU_ASSERT_EQUAL_FATAL(segments_pack(&segments, &in), PX_OK);
     struct px_segment_view view;
     struct px_err err = { 0 };
-    CU_OK(px_segment_open(segments.items[0].bytes, segments.items[0].size, &in.spaces, &view, &err), err);
+    CU_OK(px_segment_open(segments.items[0].bytes, segments.items[0].size, &in.spaces, &view, &err),
+          err);
     CU_ASSERT_EQUAL(view.actions != NULL, CASES[i].actions);
     CU_ASSERT_EQUAL(view.label_mask != NULL, CASES[i].mask);
     CU_ASSERT_EQUAL(view.labelled_n, segments.items[0].info.labelled_n);
@@ -153,8 +160,12 @@ static void bad_trajectories_are_refused_with_their_place(void) {
   const struct px_spaces spaces = trajs_spaces(2, 2);
   float observations[] = { 0, 1, 2, 3, 4, 5 }, actions[] = { 0, 0, 0.5f, 0 }, rewards[] = { 1, 2 };
   uint8_t labelled[] = { 0, 1 };
-  struct px_traj traj = { .steps = 2, .observations = observations, .actions = actions, .rewards = rewards,
-                          .truncated = true, .has_final = true };
+  struct px_traj traj = { .steps = 2,
+                          .observations = observations,
+                          .actions = actions,
+                          .rewards = rewards,
+                          .truncated = true,
+                          .has_final = true };
   struct px_err err = { 0 };
   CU_OK(px_traj_check(&spaces, &traj, 4, &err), err);
   observations[5] = NAN;
@@ -185,7 +196,10 @@ static void what_is_no_class_index_is_refused_with_its_place(void) {
   const struct px_spaces spaces = trajs_discrete(1, 4);
   float observations[] = { 0, 1, 2, 3 }, actions[] = { 0, 3, 1, 2 }, rewards[] = { 1, 2, 3, 4 };
   uint8_t labelled[] = { 1, 0, 1, 1 };
-  const struct px_traj traj = { .steps = 4, .observations = observations, .actions = actions, .rewards = rewards,
+  const struct px_traj traj = { .steps = 4,
+                                .observations = observations,
+                                .actions = actions,
+                                .rewards = rewards,
                                 .truncated = true };
   struct px_err err = { 0 };
   CU_OK(px_traj_check(&spaces, &traj, 7, &err), err);
@@ -211,7 +225,9 @@ static void discrete_actions_come_back_as_their_indices(void) {
   struct px_spaces fewer = trajs_discrete(5, 6);
   struct px_segment_view view;
   struct px_err err = { 0 };
-  CU_ASSERT_EQUAL(px_segment_open(segments.items[0].bytes, segments.items[0].size, &fewer, &view, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_segment_open(segments.items[0].bytes, segments.items[0].size, &fewer, &view,
+                                  &err),
+                  PX_E_BAD_DATA);
   struct px_safetensors *st = NULL;
   CU_OK(px_safetensors_parse(segments.items[0].bytes, segments.items[0].size, &st, &err), err);
   CU_ASSERT_STRING_EQUAL(px_safetensors_meta(st, "act_count"), "7");
@@ -235,8 +251,11 @@ static void continuous_segments_keep_their_bytes(void) {
 
 static void actions_within_the_tolerance_are_clamped(void) {
   struct trajs in = { .spaces = trajs_spaces(2, 1) }, out = { 0 };
-  const float observations[] = { 0, 1, 2, 3 }, actions[] = { 1.001f, -1.001f }, rewards[] = { 1, 2 };
-  const struct px_traj traj = { .steps = 2, .observations = observations, .actions = actions, .rewards = rewards };
+  const float observations[] = { 0, 1, 2, 3 }, actions[] = { 1.001f, -1.001f },
+              rewards[] = { 1, 2 };
+  const struct px_traj traj = {
+    .steps = 2, .observations = observations, .actions = actions, .rewards = rewards
+  };
   const struct px_traj_sink sink = trajs_sink(&in);
   CU_ASSERT_EQUAL(sink.put(sink.ctx, &traj, NULL), PX_OK);
   struct segments segments = { 0 };
@@ -267,7 +286,8 @@ static void segments_open_at_any_address(void) {
 }
 
 /* Writes one value into a tensor of a good segment; it must no longer open. */
-static bool refused_with(const struct segments *good, const char *name, size_t at, const void *value, size_t n) {
+static bool refused_with(const struct segments *good, const char *name, size_t at,
+                         const void *value, size_t n) {
   const struct sealed *s = &good->items[0];
   char *bytes = px_mem_calloc(s->size, 1);
   memcpy(bytes, s->bytes, s->size);
@@ -313,7 +333,8 @@ static void damaged_segments_are_refused(void) {
   other.obs_dim = 4;
   struct px_segment_view view;
   struct px_err err = { 0 };
-  CU_ASSERT_EQUAL(px_segment_open(good.items[0].bytes, good.items[0].size, &other, &view, &err), PX_E_BAD_DATA);
+  CU_ASSERT_EQUAL(px_segment_open(good.items[0].bytes, good.items[0].size, &other, &view, &err),
+                  PX_E_BAD_DATA);
   trajs_free(&in);
   segments_free(&good);
 }
@@ -326,7 +347,8 @@ static enum px_status refuse(void *ctx, const struct px_segment *segment, struct
 static void a_failure_of_the_segment_sink_reaches_the_reader(void) {
   struct trajs in = filled(400, 1000);
   struct px_err err = { 0 };
-  struct px_segment_builder *builder = px_segment_builder_new(&in.spaces, (struct px_segment_sink){ NULL, refuse });
+  struct px_segment_builder *builder =
+    px_segment_builder_new(&in.spaces, (struct px_segment_sink){ NULL, refuse });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(builder);
   enum px_status status = PX_OK;
   for (size_t i = 0; i < in.n && !status; i++) status = sink.put(sink.ctx, &in.items[i], &err);
@@ -354,11 +376,14 @@ static void spaces_must_be_finite_and_ordered(void) {
   CU_ASSERT_EQUAL(px_spaces_check(&spaces, &err), PX_E_BAD_FIELD);
 }
 
-CU_MAIN("segment", T(packed_trajectories_come_back_in_order), T(segments_fill_up_to_4_mib_and_never_pass_it),
-        T(a_long_trajectory_is_not_split), T(a_trajectory_over_the_maximum_is_refused),
-        T(equal_trajectories_give_equal_digests), T(actions_and_mask_are_stored_only_where_needed),
-        T(rows_and_moments_match_a_plain_computation), T(bad_trajectories_are_refused_with_their_place),
-        T(what_is_no_class_index_is_refused_with_its_place), T(discrete_actions_come_back_as_their_indices),
-        T(continuous_segments_keep_their_bytes),
-        T(actions_within_the_tolerance_are_clamped), T(segments_open_at_any_address), T(damaged_segments_are_refused),
-        T(a_failure_of_the_segment_sink_reaches_the_reader), T(spaces_must_be_finite_and_ordered))
+CU_MAIN("segment", T(packed_trajectories_come_back_in_order),
+        T(segments_fill_up_to_4_mib_and_never_pass_it), T(a_long_trajectory_is_not_split),
+        T(a_trajectory_over_the_maximum_is_refused), T(equal_trajectories_give_equal_digests),
+        T(actions_and_mask_are_stored_only_where_needed),
+        T(rows_and_moments_match_a_plain_computation),
+        T(bad_trajectories_are_refused_with_their_place),
+        T(what_is_no_class_index_is_refused_with_its_place),
+        T(discrete_actions_come_back_as_their_indices), T(continuous_segments_keep_their_bytes),
+        T(actions_within_the_tolerance_are_clamped), T(segments_open_at_any_address),
+        T(damaged_segments_are_refused), T(a_failure_of_the_segment_sink_reaches_the_reader),
+        T(spaces_must_be_finite_and_ordered))

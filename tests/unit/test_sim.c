@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Labels from a simulator (worker/sim): what they recover, and what they do not depend on. */
 #include <float.h>
 #include <math.h>
@@ -104,10 +105,15 @@ static void labels_do_not_depend_on_the_division(void) {
   world_close(&w);
 }
 
-struct told { char phase[16]; int64_t step, total; int n; };
+struct told {
+  char phase[16];
+  int64_t step, total;
+  int n;
+};
 
 /* Steps never fall, and there is a total. */
-static enum px_status tell(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics, size_t n) {
+static enum px_status tell(void *ctx, const char *phase, int64_t step, int64_t total,
+                           const struct px_metric *metrics, size_t n) {
   struct told *told = ctx;
   (void)metrics, (void)n;
   CU_ASSERT(step >= told->step && step <= total && total > 0);
@@ -200,10 +206,16 @@ static void roll(const char *env_name, struct roll *r) {
   r->has_final = 1;
   r->step_start[1] = t;
   r->obs_start[1] = t + 1;
-  r->ds = (struct px_dataset){ .traj_n = 1, .steps_n = t, .obs_n = t + 1, .observations = r->obs,
-                               .actions = r->actions, .labelled = r->labelled,
-                               .rewards = r->rewards, .step_start = r->step_start,
-                               .obs_start = r->obs_start, .has_final = &r->has_final };
+  r->ds = (struct px_dataset){ .traj_n = 1,
+                               .steps_n = t,
+                               .obs_n = t + 1,
+                               .observations = r->obs,
+                               .actions = r->actions,
+                               .labelled = r->labelled,
+                               .rewards = r->rewards,
+                               .step_start = r->step_start,
+                               .obs_start = r->obs_start,
+                               .has_final = &r->has_final };
   r->ds.spaces.obs_dim = info->obs_dim;
   r->ds.spaces.act_dim = info->act_dim;
   for (uint32_t j = 0; j < info->act_dim; j++) {
@@ -283,7 +295,9 @@ static void numbers_of_a_model_are_identified_from_labelled_steps(void) {
   spoil(&w, SIM_MASS, 1.1);
   struct sim_labels *wrong = label(&w, 0, 1);
   struct told told = { .n = 0 };
-  CU_OK(sim_identify(w.sim, &w.options, w.ds, 0, &(struct px_progress){ &told, tell }, &found, &err), err);
+  CU_OK(sim_identify(w.sim, &w.options, w.ds, 0, &(struct px_progress){ &told, tell }, &found,
+                     &err),
+        err);
   CU_ASSERT_STRING_EQUAL(told.phase, "identify");
   CU_ASSERT(told.n == told.step && told.n > 6);
   struct sim_labels *after = label(&w, 0, 1);
@@ -378,7 +392,8 @@ static void labels_that_are_given_are_judged_and_kept(void) {
 
 static void a_second_start_is_taken_where_the_first_does_not_lead_there(void) {
   struct world w = world_open("halfcheetah", "tests/data/halfcheetah-medium.hdf5");
-  struct sim_starts starts = { 1, { calloc(w.ds->step_start[1] * 6, sizeof(float)), w.ds->actions } };
+  struct sim_starts starts = { 1,
+                               { calloc(w.ds->step_start[1] * 6, sizeof(float)), w.ds->actions } };
   struct sim_labels *l[2];
   w.options.std = w.std;
   w.options.restarts = 0;
@@ -414,7 +429,8 @@ static const char UNSTABLE[] =
   "</worldbody><actuator><motor joint='x' ctrllimited='true' ctrlrange='-1 1'/></actuator>"
   "</mujoco>";
 
-/* What is left of the trajectory before has no part in a label, even where nothing can be solved. */
+/* What is left of the trajectory before has no part in a label, even where nothing can be
+ * solved. */
 static void unstable_steps_do_not_depend_on_the_division(void) {
   struct world w = world_open("hopper", "tests/data/hopper-medium.hdf5");
   struct sim_labels *both = NULL, *alone = NULL;

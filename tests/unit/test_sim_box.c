@@ -1,4 +1,6 @@
-/* A simulator in a process of its own: it gives what the one in this process gives, and its end is an error, not ours. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A simulator in a process of its own: it gives what the one in this process gives, and its end is
+ * an error, not ours. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,9 +34,11 @@ static void same(const struct sim_labels *a, const struct sim_labels *b) {
   const size_t n = a->steps_n, wide = n * a->act_dim * sizeof(float);
   CU_ASSERT_EQUAL_FATAL(n, b->steps_n);
   CU_ASSERT(memcmp(a->actions, b->actions, wide) == 0 && memcmp(a->std, b->std, wide) == 0);
-  CU_ASSERT(memcmp(a->score, b->score, n * sizeof(float)) == 0 && memcmp(a->residual, b->residual, n * sizeof(float)) == 0);
+  CU_ASSERT(memcmp(a->score, b->score, n * sizeof(float)) == 0 &&
+            memcmp(a->residual, b->residual, n * sizeof(float)) == 0);
   CU_ASSERT(memcmp(a->known, b->known, n) == 0 && memcmp(a->verified, b->verified, n) == 0);
-  CU_ASSERT(a->known_n == b->known_n && a->verified_n == b->verified_n && a->simulations_n == b->simulations_n);
+  CU_ASSERT(a->known_n == b->known_n && a->verified_n == b->verified_n &&
+            a->simulations_n == b->simulations_n);
 }
 
 static void a_box_labels_and_checks_as_the_simulator_in_this_process(void) {
@@ -48,7 +52,8 @@ static void a_box_labels_and_checks_as_the_simulator_in_this_process(void) {
   CU_OK(sim_check(sim, &options, ds, NULL, &fits[0], &err), err);
   CU_OK(sim_box_check(box, &options, ds, NULL, &fits[1], &err), err);
   CU_ASSERT_EQUAL(memcmp(&fits[0], &fits[1], sizeof fits[0]), 0);
-  for (uint32_t from = 0; from + 1 < TRAJS; from++) { /* the second call begins behind the first trajectory */
+  /* the second call begins behind the first trajectory */
+  for (uint32_t from = 0; from + 1 < TRAJS; from++) {
     struct sim_labels *labels[4];
     CU_OK(sim_label(sim, &options, ds, from, from + 1, NULL, NULL, &labels[0], &err), err);
     CU_OK(sim_box_label(box, &options, ds, from, from + 1, NULL, NULL, &labels[1], &err), err);
@@ -72,7 +77,7 @@ static void a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process(vo
   struct sim_box *box = NULL;
   static struct sim_identified found[2];
   static struct sim_fit fits[2];
-  layout.frame_skip = 5; /* it is 4: the time step makes up for it */
+  layout.frame_skip = 5;                            /* it is 4: the time step makes up for it */
   memset(ds->labelled + 100, 0, ds->steps_n - 100); /* enough for that, and quick */
   CU_OK(sim_open(&layout, &sim, &err), err);
   CU_OK(sim_box_open(&layout, ds, &box, &err), err);
@@ -97,7 +102,8 @@ static void same_pairs(const struct sim_pairs *a, const struct sim_pairs *b) {
   const size_t wide = 2 * (size_t)a->obs_dim * sizeof(float), dims = a->act_dim * sizeof(float);
   CU_ASSERT_EQUAL_FATAL(a->n, b->n);
   CU_ASSERT(memcmp(a->x, b->x, a->n * wide) == 0 && memcmp(a->u, b->u, a->n * dims) == 0);
-  CU_ASSERT(memcmp(a->low, b->low, a->act_dim * sizeof *a->low) == 0 && memcmp(a->high, b->high, a->act_dim * sizeof *a->high) == 0);
+  CU_ASSERT(memcmp(a->low, b->low, a->act_dim * sizeof *a->low) == 0 &&
+            memcmp(a->high, b->high, a->act_dim * sizeof *a->high) == 0);
   CU_ASSERT_EQUAL(a->delay, b->delay);
 }
 
@@ -113,7 +119,7 @@ static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
   heavy = sim_identify_none(sim);
   heavy.factor[SIM_MASS] = 1.2;
   heavy.delay = 1;
-  for (int k = 0; k < 2; k++) { /* as it is, then adjusted as a check found it */
+  for (int k = 0; k < 2; k++) {         /* as it is, then adjusted as a check found it */
     const uint32_t n = k ? 1024 : 1500; /* parts that are whole, and one that is not */
     CU_OK(sim_pairs_make(sim, &options, ds, 3, n, NULL, &pairs[0], &err), err);
     CU_OK(sim_box_pairs(box, &options, ds, 3, n, NULL, &pairs[1], &err), err);
@@ -125,7 +131,8 @@ static void a_box_makes_the_pairs_of_the_simulator_in_this_process(void) {
     CU_OK(sim_box_adjust(box, &heavy, &err), err);
   }
   CU_ASSERT_EQUAL(sim_box_pairs(box, &options, ds, 3, 0, NULL, &none, &err), PX_E_BAD_FIELD);
-  for (uint32_t i = 0; i < ds->obs_n; i++) ds->observations[i * 11] = 1e12f; /* from there no step is stable */
+  /* from there no step is stable */
+  for (uint32_t i = 0; i < ds->obs_n; i++) ds->observations[i * 11] = 1e12f;
   CU_ASSERT_EQUAL(sim_box_pairs(box, &options, ds, 3, 100, NULL, &none, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "unstable"));
   CU_ASSERT_PTR_NULL(none);
@@ -151,7 +158,8 @@ static void what_goes_wrong_within_comes_back_with_its_place(void) {
   CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bogus"));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  layout.mjcf = "<mujoco><size nstack=\"2000000000\"/><worldbody><body><joint name=\"j\"/><geom size=\".1\"/></body></worldbody>"
+  layout.mjcf = "<mujoco><size nstack=\"2000000000\"/><worldbody><body><joint name=\"j\"/><geom "
+                "size=\".1\"/></body></worldbody>"
                 "<actuator><motor joint=\"j\"/></actuator></mujoco>";
   layout.mjcf_n = strlen(layout.mjcf);
   CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
@@ -162,7 +170,8 @@ static void what_goes_wrong_within_comes_back_with_its_place(void) {
   px_dataset_free(ds);
 }
 
-static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total, const struct px_metric *metrics, size_t n) {
+static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t total,
+                           const struct px_metric *metrics, size_t n) {
   (void)phase, (void)step, (void)total, (void)metrics, (void)n;
   (*(int *)ctx)++;
   return PX_E_CANCELLED;
@@ -176,7 +185,8 @@ static void work_that_is_cancelled_ends_and_leaves_no_process(void) {
   int asked = 0;
   const struct px_progress progress = { &asked, stop };
   CU_OK(sim_box_open(&layout, ds, &box, &err), err);
-  const enum px_status status = sim_box_label(box, &options, ds, 0, ds->traj_n, NULL, &progress, &labels, &err);
+  const enum px_status status =
+    sim_box_label(box, &options, ds, 0, ds->traj_n, NULL, &progress, &labels, &err);
   CU_ASSERT_EQUAL(status, PX_E_CANCELLED);
   CU_ASSERT_EQUAL(asked, 1);
   sim_box_close(box);
@@ -190,7 +200,9 @@ static void work_that_is_cancelled_ends_and_leaves_no_process(void) {
 }
 
 static const struct cu_test tests[] = {
-  T(a_box_labels_and_checks_as_the_simulator_in_this_process), T(a_box_makes_the_pairs_of_the_simulator_in_this_process), T(a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process),
+  T(a_box_labels_and_checks_as_the_simulator_in_this_process),
+  T(a_box_makes_the_pairs_of_the_simulator_in_this_process),
+  T(a_box_identifies_and_is_adjusted_as_the_simulator_in_this_process),
   T(what_goes_wrong_within_comes_back_with_its_place),
   T(work_that_is_cancelled_ends_and_leaves_no_process),
 };

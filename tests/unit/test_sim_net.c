@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The amortised inverse (worker/sim/net.h): what it learns without a label, and that it is the
  * same however it came about. */
 #include <stdlib.h>
@@ -9,8 +10,8 @@
 #include "lib/flow/labellers.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
-#include "worker/sim/net.h"
 #include "tests/support/helpers.h"
+#include "worker/sim/net.h"
 
 static struct px_err err;
 static struct px_dataset *ds;
@@ -110,8 +111,8 @@ static void a_training_that_was_cut_off_ends_with_the_same_bytes(void) {
   cut = train(&spec, &second, &other);
   CU_ASSERT(second.resumed_step == 150);
   CU_OK(sim_net_save(cut, &again, &err), err);
-  CU_ASSERT(loss == other && whole.len == again.len
-            && memcmp(whole.data, again.data, whole.len) == 0);
+  CU_ASSERT(loss == other && whole.len == again.len &&
+            memcmp(whole.data, again.data, whole.len) == 0);
   sim_pairs_free(pairs);
   px_checkpoint_free(&first);
   px_checkpoint_free(&second);
@@ -172,8 +173,8 @@ int main(int argc, char **argv) {
   const int helper = helpers_main(argc, argv);
   if (helper >= 0) return helper;
   struct sim_layout layout;
-  if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err)
-      || sim_layout_builtin("hopper", &layout, &err) || sim_open(&layout, &sim, &err)) {
+  if (d4rl_load("tests/data/hopper-medium.hdf5", &ds, &err) ||
+      sim_layout_builtin("hopper", &layout, &err) || sim_open(&layout, &sim, &err)) {
     printf("%s\n", err.message);
     return 1;
   }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Spectral normalisation of a net's hidden layers. */
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +13,12 @@
 
 enum { N = 9, IN = 5, OUT = 3, HIDDEN = 17, LAYERS = 2 };
 
-struct normed { struct px_mlp *net; struct px_mlp_work *work; struct px_spectral *s; float x[N * IN], target[N * OUT]; };
+struct normed {
+  struct px_mlp *net;
+  struct px_mlp_work *work;
+  struct px_spectral *s;
+  float x[N * IN], target[N * OUT];
+};
 
 /* Uniform weights: unlike orthogonal ones their singular values differ. */
 static struct normed normed_net(void) {
@@ -64,15 +70,20 @@ static void hidden_layers_stretch_by_one_and_the_output_layer_is_left_alone(void
   for (int i = 0; i < 300; i++) px_spectral_apply(c.s, true);
   for (uint32_t l = 0; l < LAYERS; l++) CU_ASSERT_DOUBLE_EQUAL(largest_stretch(c.net, l), 1, 1e-5);
   const struct px_mlp_layer last = px_mlp_layer(c.net, LAYERS);
-  CU_ASSERT_EQUAL(memcmp(c.net->params + last.weight, c.s->raw + last.weight, sizeof(float) * (c.net->params_n - last.weight)), 0);
+  CU_ASSERT_EQUAL(memcmp(c.net->params + last.weight, c.s->raw + last.weight,
+                         sizeof(float) * (c.net->params_n - last.weight)),
+                  0);
   const struct px_mlp_layer first = px_mlp_layer(c.net, 0);
-  CU_ASSERT_EQUAL(memcmp(c.net->params + first.bias, c.s->raw + first.bias, sizeof(float) * first.out), 0);
+  CU_ASSERT_EQUAL(memcmp(c.net->params + first.bias, c.s->raw + first.bias,
+                         sizeof(float) * first.out),
+                  0);
   normed_free(&c);
 }
 
 static double loss_of(struct normed *c, float *dy) {
   px_spectral_apply(c->s, false);
-  return px_loss_mse(N, OUT, px_mlp_forward(c->net, c->work, c->x, N, NULL), c->target, NULL, 1.0 / N, dy);
+  return px_loss_mse(N, OUT, px_mlp_forward(c->net, c->work, c->x, N, NULL), c->target, NULL,
+                     1.0 / N, dy);
 }
 
 /* u and v are constants of a step, so they are held still here, before they have settled. */
@@ -90,7 +101,8 @@ static void gradients_of_the_raw_weights_are_those_of_finite_differences(void) {
     c.s->raw[i] = was - step;
     const double below = loss_of(&c, scratch);
     c.s->raw[i] = was;
-    CU_ASSERT_DOUBLE_EQUAL((above - below) / (2 * (double)step), grads[i], 5e-3 * (1 + fabs((double)grads[i])));
+    CU_ASSERT_DOUBLE_EQUAL((above - below) / (2 * (double)step), grads[i],
+                           5e-3 * (1 + fabs((double)grads[i])));
   }
   free(grads);
   normed_free(&c);
@@ -121,5 +133,5 @@ static void raw_u_and_v_are_all_that_the_next_step_depends_on(void) {
 }
 
 CU_MAIN("spectral", T(hidden_layers_stretch_by_one_and_the_output_layer_is_left_alone),
-        T(gradients_of_the_raw_weights_are_those_of_finite_differences), T(a_layer_of_zeros_stays_finite),
-        T(raw_u_and_v_are_all_that_the_next_step_depends_on))
+        T(gradients_of_the_raw_weights_are_those_of_finite_differences),
+        T(a_layer_of_zeros_stays_finite), T(raw_u_and_v_are_all_that_the_next_step_depends_on))

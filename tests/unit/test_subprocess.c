@@ -1,4 +1,6 @@
-/* Talking to a helper process, and how long one that is silent is waited for: lib/base/subprocess.h. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Talking to a helper process, and how long one that is silent is waited for:
+ * lib/base/subprocess.h. */
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -19,7 +21,8 @@ static void one_that_takes_nothing_is_given_up(void) {
   int talk[2];
   bool silent = false;
   open_talk(talk);
-  CU_ASSERT_FALSE(px_subprocess_tell(talk[0], sent, MUCH, SHORT_MS, &silent)); /* more than a socket holds */
+  /* more than a socket holds */
+  CU_ASSERT_FALSE(px_subprocess_tell(talk[0], sent, MUCH, SHORT_MS, &silent));
   CU_ASSERT_TRUE(silent);
   close(talk[0]), close(talk[1]);
 }
@@ -66,7 +69,9 @@ static void all_bytes_arrive_in_order(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct cu_test tests[] = { T(one_that_takes_nothing_is_given_up), T(one_that_has_gone_is_not_called_silent),
-                                          T(one_that_says_nothing_is_given_up), T(all_bytes_arrive_in_order) };
+  static const struct cu_test tests[] = { T(one_that_takes_nothing_is_given_up),
+                                          T(one_that_has_gone_is_not_called_silent),
+                                          T(one_that_says_nothing_is_given_up),
+                                          T(all_bytes_arrive_in_order) };
   return cu_run("subprocess", tests, sizeof tests / sizeof *tests, argc, argv);
 }

@@ -1,5 +1,6 @@
-/* The transformer: each kernel against plain loops in float64, gradients against finite differences, and what
- * sequences owe each other: nothing. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The transformer: each kernel against plain loops in float64, gradients against finite
+ * differences, and what sequences owe each other: nothing. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,8 @@ static void exponential_is_that_of_libm(void) {
 
 static void gelu_and_its_slope_are_those_of_its_formula(void) {
   enum { N = 7, W = 48 };
-  float *y = normals(1, N * W), *bias = normals(2, W), *slope = zeros(N * W), *d = normals(3, N * W), *sum = zeros(W);
+  float *y = normals(1, N * W), *bias = normals(2, W), *slope = zeros(N * W),
+        *d = normals(3, N * W), *sum = zeros(W);
   double value[N * W], derivative[N * W], back[N * W], sums[W] = { 0 };
   for (int i = 0; i < N * W; i++) {
     const double c = sqrt(2 / M_PI), u = (double)(y[i] *= 3) + (double)bias[i % W];
@@ -83,7 +85,8 @@ static void gelu_and_its_slope_are_those_of_its_formula(void) {
 
 static void layer_norm_and_its_gradients_are_those_of_their_formulas(void) {
   enum { N = 9, W = 64 };
-  float *x = normals(1, N * W), *gain = normals(2, W), *bias = normals(3, W), *dy = normals(4, N * W);
+  float *x = normals(1, N * W), *gain = normals(2, W), *bias = normals(3, W),
+        *dy = normals(4, N * W);
   float *normal = zeros(N * W), *inverse = zeros(N), *y = zeros(N * W), *dx = zeros(N * W);
   float *dg = zeros(W), *db = zeros(W);
   double ey[N * W], edx[N * W], edg[W] = { 0 }, edb[W] = { 0 };
@@ -114,13 +117,15 @@ static void layer_norm_and_its_gradients_are_those_of_their_formulas(void) {
   for (int j = 0; j < W; j++) edg[j] *= 2;
   CU_ASSERT_TRUE(error_of(dx, edx, N * W) < 1e-5);
   CU_ASSERT_TRUE(error_of(dg, edg, W) < 1e-5);
-  free(x), free(gain), free(bias), free(dy), free(normal), free(inverse), free(y), free(dx), free(dg), free(db);
+  free(x), free(gain), free(bias), free(dy), free(normal), free(inverse), free(y), free(dx),
+    free(dg), free(db);
 }
 
 /* Attention's naive twin: forward, and the gradients for dout. */
-static void naive_attention(const struct px_attention *s, const struct px_sequences *seqs, const float *q,
-                            const float *kv, const struct px_dropout *drop, uint32_t row0, const float *dout,
-                            double *out, double *dq, double *dkv) {
+static void naive_attention(const struct px_attention *s, const struct px_sequences *seqs,
+                            const float *q, const float *kv, const struct px_dropout *drop,
+                            uint32_t row0, const float *dout, double *out, double *dq,
+                            double *dkv) {
   const size_t w = s->width, dims = w / s->heads, stride = px_attention_stride(s);
   for (size_t r = 0, i = 0; r < seqs->asks_n; r++) {
     const size_t token = seqs->ask ? seqs->ask[r] : r;
@@ -131,7 +136,8 @@ static void naive_attention(const struct px_attention *s, const struct px_sequen
       const size_t own = r * w + h * dims;
       for (size_t j = 0; j < seen; j++) {
         double dot = 0;
-        for (size_t c = 0; c < dims; c++) dot += (double)q[own + c] * (double)kv[(first + j) * 2 * w + h * dims + c];
+        for (size_t c = 0; c < dims; c++)
+          dot += (double)q[own + c] * (double)kv[(first + j) * 2 * w + h * dims + c];
         sum += p[j] = exp(dot / sqrt((double)dims));
         const uint32_t row = drop ? px_dropout_row(drop, row0 + (uint32_t)token) : 0;
         keep[j] = drop ? (double)px_dropout_keep(drop, row, (uint32_t)(h * stride + j)) : 1;
@@ -163,15 +169,17 @@ static void check_attention(uint32_t heads, uint32_t dims, bool some_ask, float 
   enum { SEQS = 5, TOKENS = 96 };
   const struct px_attention s = { heads * dims, heads, 37 };
   uint32_t ask[TOKENS], asks_n = 0;
-  for (uint32_t i = 0; i < TOKENS; i++)
-    if (!some_ask || (i % 3 == 1 && i < 90)) ask[asks_n++] = i; /* nobody looks at the last tokens */
+  for (uint32_t i = 0; i < TOKENS; i++) /* nobody looks at the last tokens */
+    if (!some_ask || (i % 3 == 1 && i < 90)) ask[asks_n++] = i;
   const struct px_sequences seqs = { SEQS, start, asks_n, some_ask ? ask : NULL };
   const struct px_dropout drop = px_dropout_at(1, 2, 3, dropped), *d = dropped > 0 ? &drop : NULL;
   const size_t nq = (size_t)asks_n * s.width, nkv = (size_t)TOKENS * 2 * s.width;
-  float *q = normals(1, nq), *kv = normals(2, nkv), *dout = normals(3, nq), *out = normals(4, nq), *dq = normals(5, nq);
+  float *q = normals(1, nq), *kv = normals(2, nkv), *dout = normals(3, nq), *out = normals(4, nq),
+        *dq = normals(5, nq);
   float *dkv = normals(6, nkv), *scratch = normals(7, px_attention_scratch_n(&s));
   float *probs = normals(8, (size_t)heads * asks_n * px_attention_stride(&s));
-  double *eout = px_mem_calloc(nq, sizeof *eout), *edq = px_mem_calloc(nq, sizeof *edq), *edkv = px_mem_calloc(nkv, sizeof *edkv);
+  double *eout = px_mem_calloc(nq, sizeof *eout), *edq = px_mem_calloc(nq, sizeof *edq),
+         *edkv = px_mem_calloc(nkv, sizeof *edkv);
   naive_attention(&s, &seqs, q, kv, d, 5, dout, eout, edq, edkv);
   px_attention_forward(&s, &seqs, q, kv, d, 5, scratch, probs, out);
   px_attention_backward(&s, &seqs, q, kv, d, probs, dout, scratch, dq, dkv);
@@ -193,17 +201,19 @@ static void attention_and_its_gradients_are_those_of_plain_loops(void) {
 
 static void products_of_parts_of_matrices_are_those_of_plain_loops(void) {
   enum { M = 13, N = 9, K = 21, LD = 40 };
-  float *a = normals(1, LD * LD), *b = normals(2, LD * LD), *c = normals(3, LD * LD), *was = zeros(LD * LD);
+  float *a = normals(1, LD * LD), *b = normals(2, LD * LD), *c = normals(3, LD * LD),
+        *was = zeros(LD * LD);
   memcpy(was, c, sizeof(float) * LD * LD);
   for (unsigned ops = 0; ops < 4; ops++) {
     memcpy(c, was, sizeof(float) * LD * LD);
-    px_mat_mul_ld((enum px_mat_op)(ops & 1), (enum px_mat_op)(ops >> 1), M, N, K, a, LD, b, LD - 1, 1, c, LD - 2);
+    px_mat_mul_ld((enum px_mat_op)(ops & 1), (enum px_mat_op)(ops >> 1), M, N, K, a, LD, b, LD - 1,
+                  1, c, LD - 2);
     for (int i = 0; i < LD * LD; i++) {
       const int row = i / (LD - 2), col = i % (LD - 2);
       double sum = (double)was[i];
       for (int k = 0; row < M && col < N && k < K; k++)
-        sum += (double)a[ops & 1 ? k * LD + row : row * LD + k]
-               * (double)b[ops >> 1 ? col * (LD - 1) + k : k * (LD - 1) + col];
+        sum += (double)a[ops & 1 ? k * LD + row : row * LD + k] *
+               (double)b[ops >> 1 ? col * (LD - 1) + k : k * (LD - 1) + col];
       CU_ASSERT_DOUBLE_EQUAL(c[i], sum, 1e-5);
     }
   }
@@ -211,13 +221,15 @@ static void products_of_parts_of_matrices_are_those_of_plain_loops(void) {
 }
 
 static void lamb_takes_the_steps_of_its_definition(void) {
-  static const struct px_tensor tensors[] = { { "a", 0, 20, 0 }, { "b", 20, 3, 11 }, { "c", 53, 4, 0 } };
+  static const struct px_tensor tensors[] = { { "a", 0, 20, 0 },
+                                              { "b", 20, 3, 11 },
+                                              { "c", 53, 4, 0 } };
   enum { N = 57 };
   const struct px_lamb_options options = { 0.9F, 0.999F, 1e-8F, 0.01F, 0.25F };
   struct px_lamb lamb;
   float *p = normals(1, N), *base = normals(2, N), *g = zeros(N);
   double ref[N], m[N] = { 0 }, v[N] = { 0 }, r[N];
-  for (int i = 53; i < N; i++) p[i] = 0; /* a tensor of zeros steps by lr itself */
+  for (int i = 53; i < N; i++) p[i] = 0;   /* a tensor of zeros steps by lr itself */
   for (int i = 20; i < 53; i++) p[i] *= 3; /* a norm above 10 counts as 10 */
   for (int i = 0; i < N; i++) ref[i] = (double)p[i];
   CU_ASSERT_EQUAL_FATAL(px_lamb_init(&lamb, N, options), PX_OK);
@@ -270,8 +282,10 @@ static struct net net_open(float dropout) {
   t.n = px_transformer_params_n(&t.shape);
   t.params = zeros(t.n), t.grads = zeros(t.n);
   px_transformer_init(&t.shape, 5, 0, t.params);
-  struct px_rng rng = px_rng_at(5, 5, 5); /* away from the start, where biases are 0 and all is small */
-  for (size_t i = 0; i < t.n; i++) t.params[i] = 4 * t.params[i] + 0.1F * (px_rng_float(&rng) - 0.5F);
+  /* away from the start, where biases are 0 and all is small */
+  struct px_rng rng = px_rng_at(5, 5, 5);
+  for (size_t i = 0; i < t.n; i++)
+    t.params[i] = 4 * t.params[i] + 0.1F * (px_rng_float(&rng) - 0.5F);
   t.x = normals(1, TOKENS * WIDTH), t.dy = normals(2, ASKS * WIDTH);
   t.used = zeros(TOKENS * WIDTH), t.dx = normals(3, TOKENS * WIDTH);
   return t;
@@ -312,7 +326,8 @@ static void gradients_are_those_of_finite_differences(void) {
   for (int with = 0; with < 2; with++) {
     struct net t = net_open(with ? 0.2F : 0);
     loss(&t);
-    px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, t.grads, false, t.dx);
+    px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, t.grads, false,
+                            t.dx);
     for (size_t i = 0; i < t.n; i += 17) check_difference(&t, t.params + i, (double)t.grads[i]);
     for (size_t i = 0; i < TOKENS * WIDTH; i += 3) check_difference(&t, t.x + i, (double)t.dx[i]);
     net_close(&t);
@@ -323,9 +338,11 @@ static void gradients_add_up_if_asked(void) {
   struct net t = net_open(0.2F);
   float *twice = zeros(t.n);
   loss(&t);
-  px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, t.grads, false, t.dx);
+  px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, t.grads, false,
+                          t.dx);
   for (int i = 0; i < 2; i++)
-    px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, twice, i > 0, t.dx);
+    px_transformer_backward(&t.shape, t.params, t.work, &sequences, &drop_key, t.dy, twice, i > 0,
+                            t.dx);
   for (size_t i = 0; i < t.n; i++)
     CU_ASSERT_DOUBLE_EQUAL(twice[i], 2 * t.grads[i], 1e-4 * (1 + fabs((double)twice[i])));
   free(twice);
@@ -375,7 +392,8 @@ static void a_token_gives_the_same_whoever_else_asks(void) {
   static const uint32_t few[] = { 1, 10, 22, 28 }, place[] = { 0, 3, 7, 9 };
   const float *y = forward(&t, &(struct px_sequences){ SEQS, starts, 4, few });
   for (int r = 0; r < 4; r++)
-    for (int j = 0; j < WIDTH; j++) CU_ASSERT_DOUBLE_EQUAL(y[r * WIDTH + j], all[place[r] * WIDTH + (uint32_t)j], 1e-5);
+    for (int j = 0; j < WIDTH; j++)
+      CU_ASSERT_DOUBLE_EQUAL(y[r * WIDTH + j], all[place[r] * WIDTH + (uint32_t)j], 1e-5);
   net_close(&t);
 }
 
@@ -396,18 +414,21 @@ static void tensors_cover_the_parameters_without_gaps(void) {
 
 static void impossible_shapes_are_refused(void) {
   static const struct px_transformer_shape shapes[] = {
-    { 40, 2, 2, 10, 0 }, { 32, 2, 0, 10, 0 }, { 0, 2, 2, 10, 0 }, { 32, 0, 2, 10, 0 }, { 32, 99, 2, 10, 0 },
-    { 32, 2, 2, 0, 0 }, { 32, 2, 2, 10, 1 }, { 32, 2, 2, 10, NAN },
+    { 40, 2, 2, 10, 0 },  { 32, 2, 0, 10, 0 }, { 0, 2, 2, 10, 0 },  { 32, 0, 2, 10, 0 },
+    { 32, 99, 2, 10, 0 }, { 32, 2, 2, 0, 0 },  { 32, 2, 2, 10, 1 }, { 32, 2, 2, 10, NAN },
   };
   struct px_err err;
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
     CU_ASSERT_EQUAL(px_transformer_check(&shapes[i], &err), PX_E_BAD_FIELD);
 }
 
-CU_MAIN("transformer", T(exponential_is_that_of_libm), T(gelu_and_its_slope_are_those_of_its_formula),
-        T(layer_norm_and_its_gradients_are_those_of_their_formulas), T(attention_and_its_gradients_are_those_of_plain_loops),
-        T(products_of_parts_of_matrices_are_those_of_plain_loops), T(lamb_takes_the_steps_of_its_definition),
-        T(gradients_are_those_of_finite_differences), T(gradients_add_up_if_asked),
-        T(a_later_token_leaves_earlier_outputs_as_they_are), T(a_sequence_alone_gives_what_it_gives_among_others),
+CU_MAIN("transformer", T(exponential_is_that_of_libm),
+        T(gelu_and_its_slope_are_those_of_its_formula),
+        T(layer_norm_and_its_gradients_are_those_of_their_formulas),
+        T(attention_and_its_gradients_are_those_of_plain_loops),
+        T(products_of_parts_of_matrices_are_those_of_plain_loops),
+        T(lamb_takes_the_steps_of_its_definition), T(gradients_are_those_of_finite_differences),
+        T(gradients_add_up_if_asked), T(a_later_token_leaves_earlier_outputs_as_they_are),
+        T(a_sequence_alone_gives_what_it_gives_among_others),
         T(a_token_gives_the_same_whoever_else_asks), T(tensors_cover_the_parameters_without_gaps),
         T(impossible_shapes_are_refused))

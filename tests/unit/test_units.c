@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is learned does not depend on the units of the observations, nor on
  * dimensions that are constant. A unit here is a power of two, by which floats
@@ -27,7 +28,8 @@ static void in_units(float *observations, uint64_t n, const float units[O]) {
 static void constant_is_what_varies_by_rounding_alone(void) {
   CU_ASSERT_EQUAL(px_running_stats_scale(0, 0), 0);
   CU_ASSERT_EQUAL(px_running_stats_scale(0, 7), 0);
-  CU_ASSERT_EQUAL(px_running_stats_scale(0.05, 1e6), 0); /* less than a unit in the last place of 1e6 */
+  /* less than a unit in the last place of 1e6 */
+  CU_ASSERT_EQUAL(px_running_stats_scale(0.05, 1e6), 0);
   CU_ASSERT_EQUAL(px_running_stats_scale(5e-8, 1), 0);
   CU_ASSERT_EQUAL(px_running_stats_scale(10, 1e6), 10);
   CU_ASSERT_EQUAL(px_running_stats_scale(1e-6, 1), 1e-6);
@@ -47,7 +49,8 @@ static struct idm_labels *labels_of(struct px_dataset *ds, const struct idm_spec
   return labels;
 }
 
-static void compare_labels(struct px_dataset *a, struct px_dataset *b, const struct idm_spec *spec) {
+static void compare_labels(struct px_dataset *a, struct px_dataset *b,
+                           const struct idm_spec *spec) {
   struct idm_labels *left = labels_of(a, spec), *right = labels_of(b, spec);
   CU_ASSERT_EQUAL(memcmp(left->actions, right->actions, sizeof(float) * left->steps_n * A), 0);
   CU_ASSERT_EQUAL(memcmp(left->std, right->std, sizeof(float) * left->steps_n * A), 0);
@@ -62,7 +65,9 @@ static void compare_yardsticks(const struct px_dataset *a, const struct px_datas
     struct idm_yardsticks *y = NULL;
     CU_OK(idm_yardsticks_fit(ds[i], 1, 1, NULL, &y, &err), err);
     for (int which = 0; which < IDM_YARDSTICKS_N; which++)
-      CU_OK(idm_yardsticks_label(y, (enum idm_yardstick)which, ds[i], 0, ds[i]->traj_n, NULL, &labels[which][i], &err), err);
+      CU_OK(idm_yardsticks_label(y, (enum idm_yardstick)which, ds[i], 0, ds[i]->traj_n, NULL,
+                                 &labels[which][i], &err),
+            err);
     idm_yardsticks_free(y);
   }
   for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
@@ -77,7 +82,8 @@ static void labels_and_yardsticks_are_the_same_in_all_units(void) {
     struct px_dataset *plain = world_new(6), *scaled = world_new(6);
     struct idm_spec spec = world_spec(2, 20);
     idm_spec_default((enum idm_profile)profile, &spec);
-    spec.hidden = 16, spec.layers = 1, spec.steps = 20, spec.batch = 32, spec.validate_every = 10, spec.k = 1, spec.f = 1;
+    spec.hidden = 16, spec.layers = 1, spec.steps = 20, spec.batch = 32, spec.validate_every = 10,
+    spec.k = 1, spec.f = 1;
     in_units(scaled->observations, scaled->obs_n, UNITS);
     compare_labels(plain, scaled, &spec);
     compare_yardsticks(plain, scaled);
@@ -85,12 +91,14 @@ static void labels_and_yardsticks_are_the_same_in_all_units(void) {
   }
 }
 
-/* Column 2: constant where it is labelled, but for rounding; elsewhere it is constant too, or moves. */
+/* Column 2: constant where it is labelled, but for rounding; elsewhere it is constant too, or
+ * moves. */
 static struct px_dataset *world_with_a_column(float elsewhere) {
   struct px_dataset *ds = world_new(6);
   for (uint64_t row = 0; row < ds->obs_n; row++) {
     const bool labelled = row < ds->obs_start[6];
-    ds->observations[row * O + 2] = labelled ? 1e6F + 0.0625F * (float)(row % 2) : 1e6F + elsewhere * (float)(row % 7);
+    ds->observations[row * O + 2] =
+      labelled ? 1e6F + 0.0625F * (float)(row % 2) : 1e6F + elsewhere * (float)(row % 7);
   }
   return ds;
 }
@@ -128,14 +136,23 @@ static void policies_are_the_same_in_all_units(void) {
       in_units(scaled.ds.observations, scaled.ds.obs_n, UNITS);
       act(one->name, &plain, actions[0]);
       act(one->name, &scaled, actions[1]);
-      CU_ASSERT_EQUAL(memcmp(actions[0], actions[1], sizeof(float) * plain.ds.obs_n * plain.ds.spaces.act_dim), 0);
+      CU_ASSERT_EQUAL(memcmp(actions[0], actions[1],
+                             sizeof(float) * plain.ds.obs_n * plain.ds.spaces.act_dim),
+                      0);
       rl_world_close(&plain), rl_world_close(&scaled);
     }
 }
 
 static void values_follow_the_unit_of_rewards(void) {
   const float unit = 0x1p-40F; /* about 1e-12 */
-  const struct fqe_spec spec = { .hidden = 16, .layers = 1, .batch = 32, .updates = 20, .seed = 1, .lr = 1e-3, .gamma = 0.9, .tau = 0.05 };
+  const struct fqe_spec spec = { .hidden = 16,
+                                 .layers = 1,
+                                 .batch = 32,
+                                 .updates = 20,
+                                 .seed = 1,
+                                 .lr = 1e-3,
+                                 .gamma = 0.9,
+                                 .tau = 0.05 };
   float values[2][TRAJ_N];
   for (int i = 0; i < 2; i++) {
     struct rl_world w;
@@ -163,7 +180,8 @@ static void a_constant_dimension_that_moves_changes_no_action(void) {
   struct rl_world w;
   float actions[2][A];
   rl_world_open(&w);
-  /* Constant in the best third of the trajectories, which are learned from; it moves in the others. */
+  /* Constant in the best third of the trajectories, which are learned from; it moves in the
+   * others. */
   for (uint64_t row = 0; row < w.ds.obs_n; row++)
     w.ds.observations[row * O + 1] = row < 2 * (STEPS + 1) ? 1 : 1 + 0.01F * (float)(row % 5);
   struct rl_spec spec = rl_world_spec("bc", 50);
@@ -189,7 +207,8 @@ static void what_is_far_outside_the_data_is_clipped(void) {
   const struct rl_spec spec = rl_world_spec("bc", 50);
   struct rl_policy *policy = cloned(&w, &spec), *loaded;
   for (int i = 0; i < 4; i++) {
-    const float s[O] = { (float[]){ 5, 9, 50, 1e20F }[i], 0, 0 }; /* in standard deviations, which are about 1 */
+    /* in standard deviations, which are about 1 */
+    const float s[O] = { (float[]){ 5, 9, 50, 1e20F }[i], 0, 0 };
     rl_policy_act(policy, s, 1, actions[i]);
   }
   CU_ASSERT_NOT_EQUAL(memcmp(actions[0], actions[1], sizeof *actions), 0);
@@ -220,6 +239,9 @@ static void what_is_far_outside_the_data_is_clipped(void) {
   rl_world_close(&w);
 }
 
-CU_MAIN("units", T(constant_is_what_varies_by_rounding_alone), T(labels_and_yardsticks_are_the_same_in_all_units),
-        T(a_column_that_is_constant_where_labelled_has_no_say), T(policies_are_the_same_in_all_units), T(values_follow_the_unit_of_rewards),
-        T(a_constant_dimension_that_moves_changes_no_action), T(what_is_far_outside_the_data_is_clipped))
+CU_MAIN("units", T(constant_is_what_varies_by_rounding_alone),
+        T(labels_and_yardsticks_are_the_same_in_all_units),
+        T(a_column_that_is_constant_where_labelled_has_no_say),
+        T(policies_are_the_same_in_all_units), T(values_follow_the_unit_of_rewards),
+        T(a_constant_dimension_that_moves_changes_no_action),
+        T(what_is_far_outside_the_data_is_clipped))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Environments by name, whatever simulates them: see env.h. */
 #include "worker/env/env.h"
 
@@ -63,33 +64,38 @@ enum px_status px_env_physics(const char *name, struct px_env_physics *out, stru
   const enum px_status status = px_env_find(name, &info, err);
   if (status) return status;
   const struct px_env_kind *kind = kind_named(name, &info);
-  if (!kind->physics) return px_fail(err, PX_E_BAD_FIELD, "environment %s has no MuJoCo model", name);
+  if (!kind->physics)
+    return px_fail(err, PX_E_BAD_FIELD, "environment %s has no MuJoCo model", name);
   kind->physics(info, out);
   return PX_OK;
 }
 
-const void *px_env_model(const struct px_env *env) { return env->kind->model ? env->kind->model(env) : NULL; }
+const void *px_env_model(const struct px_env *env) {
+  return env->kind->model ? env->kind->model(env) : NULL;
+}
 
-enum px_status px_env_reset(struct px_env *env, uint64_t seed, uint64_t episode, float *obs, struct px_err *err) {
+enum px_status px_env_reset(struct px_env *env, uint64_t seed, uint64_t episode, float *obs,
+                            struct px_err *err) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("env_reset", episode), 0);
   env->steps = 0;
   return env->kind->reset(env, &rng, obs, err);
 }
 
-enum px_status px_env_set_state(struct px_env *env, const double *qpos, const double *qvel, float *obs,
-                                struct px_err *err) {
+enum px_status px_env_set_state(struct px_env *env, const double *qpos, const double *qvel,
+                                float *obs, struct px_err *err) {
   env->steps = 0;
   return env->kind->set_state(env, qpos, qvel, obs, err);
 }
 
-enum px_status px_env_step(struct px_env *env, const float *action, float *obs, struct px_env_step *out,
-                           struct px_err *err) {
+enum px_status px_env_step(struct px_env *env, const float *action, float *obs,
+                           struct px_env_step *out, struct px_err *err) {
   const struct px_env_info *info = env->info;
   for (uint32_t j = 0; j < info->act_dim; j++)
-    if (!isfinite(action[j])) return px_fail(err, PX_E_BAD_DATA, "action[%u] of %s is not finite", j, info->name);
+    if (!isfinite(action[j]))
+      return px_fail(err, PX_E_BAD_DATA, "action[%u] of %s is not finite", j, info->name);
   if (info->act_count && !px_is_class(action[0], info->act_count))
-    return px_fail(err, PX_E_BAD_DATA, "the action of %s is %g, none of its %u", info->name, (double)action[0],
-                   info->act_count);
+    return px_fail(err, PX_E_BAD_DATA, "the action of %s is %g, none of its %u", info->name,
+                   (double)action[0], info->act_count);
   env->steps++;
   const enum px_status status = env->kind->step(env, action, obs, out, err);
   if (!status) out->truncated = !out->terminated && env->steps >= info->time_limit;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What env.c asks of a simulator, for the files of this folder only. A kind has
  * one table of tasks and one set of functions; its struct begins with struct
@@ -16,13 +17,14 @@ struct px_env_kind {
   enum px_status (*open)(const struct px_env_info *info, struct px_env **out, struct px_err *err);
   void (*close)(struct px_env *env);
   enum px_status (*reset)(struct px_env *env, struct px_rng *rng, float *obs, struct px_err *err);
-  enum px_status (*set_state)(struct px_env *env, const double *qpos, const double *qvel, float *obs,
-                              struct px_err *err);
+  enum px_status (*set_state)(struct px_env *env, const double *qpos, const double *qvel,
+                              float *obs, struct px_err *err);
   /* The action is finite, and a class where they are. Sets reward and terminated. */
-  enum px_status (*step)(struct px_env *env, const float *action, float *obs, struct px_env_step *out,
-                         struct px_err *err);
-  const void *(*model)(const struct px_env *env);                                 /* or NULL */
-  void (*physics)(const struct px_env_info *info, struct px_env_physics *out); /* or NULL: no MuJoCo model */
+  enum px_status (*step)(struct px_env *env, const float *action, float *obs,
+                         struct px_env_step *out, struct px_err *err);
+  const void *(*model)(const struct px_env *env); /* or NULL */
+  /* or NULL: no MuJoCo model */
+  void (*physics)(const struct px_env_info *info, struct px_env_physics *out);
 };
 
 struct px_env {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The MJCF files of mjcf/, inside the binary, so that a worker needs no files
  * beside it. Read-only; used by env.c. */
 #ifndef PX_ENV_MJCF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rollouts: see rollout.h. */
 #include "worker/env/rollout.h"
 
@@ -91,13 +92,15 @@ static struct px_rollout_view gather(struct rollout *run) {
     run->episode[n] = lane->episode;
     run->step[n] = lane->step;
     run->reward[n] = lane->reward;
-    memcpy(run->obs + (size_t)n * run->info->obs_dim, lane->obs, run->info->obs_dim * sizeof *lane->obs);
+    memcpy(run->obs + (size_t)n * run->info->obs_dim, lane->obs,
+           run->info->obs_dim * sizeof *lane->obs);
     n++;
   }
   return (struct px_rollout_view){ n, run->obs, run->lane, run->episode, run->step, run->reward };
 }
 
-static enum px_status step_lane(struct rollout *run, struct lane *lane, const float *action, struct px_err *err) {
+static enum px_status step_lane(struct rollout *run, struct lane *lane, const float *action,
+                                struct px_err *err) {
   struct px_env_step step;
   const enum px_status status = px_env_step(lane->env, action, lane->obs, &step, err);
   if (status) return status;
@@ -124,7 +127,8 @@ static enum px_status report(const struct rollout *run, const struct px_progress
     { "steps", (double)run->result->steps },
     { "return_mean", run->finished ? run->finished_return / run->finished : 0 },
   };
-  return px_progress_report(progress, "evaluate", run->finished, run->spec->episodes, metrics, run->finished ? 2 : 1);
+  return px_progress_report(progress, "evaluate", run->finished, run->spec->episodes, metrics,
+                            run->finished ? 2 : 1);
 }
 
 static enum px_status run_episodes(struct rollout *run, const struct px_rollout_policy *policy,
@@ -135,7 +139,8 @@ static enum px_status run_episodes(struct rollout *run, const struct px_rollout_
     const struct px_rollout_view view = gather(run);
     status = policy->act(policy->ctx, &view, run->actions, err);
     for (uint32_t i = 0; i < view.n && !status; i++)
-      status = step_lane(run, &run->lanes[view.lane[i]], run->actions + (size_t)i * run->info->act_dim, err);
+      status = step_lane(run, &run->lanes[view.lane[i]],
+                         run->actions + (size_t)i * run->info->act_dim, err);
     if (!status && px_clock_ms() - reported_ms >= REPORT_EVERY_MS) {
       reported_ms = px_clock_ms();
       status = report(run, progress);
@@ -155,8 +160,8 @@ static bool allocate(struct rollout *run) {
   run->actions = px_mem_calloc(n, run->info->act_dim * sizeof *run->actions);
   run->result->returns = px_mem_calloc(episodes, sizeof *run->result->returns);
   run->result->lengths = px_mem_calloc(episodes, sizeof *run->result->lengths);
-  return run->lanes && run->lane && run->episode && run->step && run->reward && run->obs && run->actions &&
-         run->result->returns && run->result->lengths;
+  return run->lanes && run->lane && run->episode && run->step && run->reward && run->obs &&
+         run->actions && run->result->returns && run->result->lengths;
 }
 
 static void summarise(struct rollout *run) {
@@ -168,24 +173,30 @@ static void summarise(struct rollout *run) {
   result->score_mean = px_env_score(run->info, result->return_mean);
 }
 
-static enum px_status check_spec(const struct px_rollout_spec *spec, const struct px_env_info **info,
-                                 struct px_err *err) {
+static enum px_status check_spec(const struct px_rollout_spec *spec,
+                                 const struct px_env_info **info, struct px_err *err) {
   if (spec->episodes < 1 || spec->episodes > PX_ROLLOUT_EPISODES_MAX)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/episodes", "episodes is %u, not in 1 .. %d", spec->episodes,
-                      PX_ROLLOUT_EPISODES_MAX);
+    return px_fail_at(err, PX_E_BAD_FIELD, "/episodes", "episodes is %u, not in 1 .. %d",
+                      spec->episodes, PX_ROLLOUT_EPISODES_MAX);
   if (spec->lanes < 1 || spec->lanes > PX_ROLLOUT_LANES_MAX)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/lanes", "lanes is %u, not in 1 .. %d", spec->lanes, PX_ROLLOUT_LANES_MAX);
+    return px_fail_at(err, PX_E_BAD_FIELD, "/lanes", "lanes is %u, not in 1 .. %d", spec->lanes,
+                      PX_ROLLOUT_LANES_MAX);
   return px_env_find(spec->env, info, err);
 }
 
-enum px_status px_rollout_run(const struct px_rollout_spec *spec, const struct px_rollout_policy *policy,
-                              const struct px_progress *progress, struct px_rollout_result *out, struct px_err *err) {
+enum px_status px_rollout_run(const struct px_rollout_spec *spec,
+                              const struct px_rollout_policy *policy,
+                              const struct px_progress *progress, struct px_rollout_result *out,
+                              struct px_err *err) {
   struct px_rollout_result result = { 0 };
-  struct rollout run = { .spec = spec, .result = &result, .gamma = spec->gamma > 0 ? spec->gamma : 1 };
+  struct rollout run = { .spec = spec,
+                         .result = &result,
+                         .gamma = spec->gamma > 0 ? spec->gamma : 1 };
   enum px_status status = check_spec(spec, &run.info, err);
   if (status) return status;
   run.lanes_n = spec->lanes < spec->episodes ? spec->lanes : spec->episodes;
-  if (!allocate(&run)) status = px_fail(err, PX_E_NO_MEMORY, "no memory for %u episodes", spec->episodes);
+  if (!allocate(&run))
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for %u episodes", spec->episodes);
   if (!status) status = open_lanes(&run, err);
   if (!status) status = run_episodes(&run, policy, progress, err);
   if (!status) {

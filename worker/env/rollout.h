@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rollouts: a policy's return over N episodes of an environment, with a
  * confidence interval. Used by evaluation jobs, benchmarks and tests.
@@ -33,7 +34,8 @@ struct px_rollout_view {
 struct px_rollout_policy {
   void *ctx;
   /* Fills actions[n, A]; anything beyond the range is clipped by the environment. */
-  enum px_status (*act)(void *ctx, const struct px_rollout_view *view, float *actions, struct px_err *err);
+  enum px_status (*act)(void *ctx, const struct px_rollout_view *view, float *actions,
+                        struct px_err *err);
 };
 
 struct px_rollout_spec {
@@ -41,7 +43,7 @@ struct px_rollout_spec {
   uint32_t episodes; /* 1 .. PX_ROLLOUT_EPISODES_MAX */
   uint32_t lanes;    /* 1 .. PX_ROLLOUT_LANES_MAX; more than `episodes` is no use */
   uint64_t seed;
-  double gamma;      /* discount of discounted_mean; 0 stands for 1 */
+  double gamma; /* discount of discounted_mean; 0 stands for 1 */
 };
 
 struct px_rollout_result {
@@ -50,7 +52,8 @@ struct px_rollout_result {
   uint32_t *lengths; /* [episodes] in steps */
   uint64_t steps;    /* in all */
   double return_mean, length_mean;
-  double discounted_mean; /* mean of sum_t gamma^t r_t: what an estimate from data is compared with */
+  /* mean of sum_t gamma^t r_t: what an estimate from data is compared with */
+  double discounted_mean;
   double return_ci95[2]; /* see px_rollout_ci95 */
   double score_mean;     /* px_env_score of return_mean; show score_note beside it */
 };
@@ -58,9 +61,10 @@ struct px_rollout_result {
 /* Reports phase "evaluate", episodes finished of all, with the metrics
  * return_mean (so far) and steps. BAD_FIELD for a bad spec; otherwise what the
  * environment, the policy or the progress returned. */
-enum px_status px_rollout_run(const struct px_rollout_spec *spec, const struct px_rollout_policy *policy,
-                              const struct px_progress *progress, struct px_rollout_result *out, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status px_rollout_run(const struct px_rollout_spec *spec,
+                              const struct px_rollout_policy *policy,
+                              const struct px_progress *progress, struct px_rollout_result *out,
+                              struct px_err *err) PX_MUST_CHECK;
 void px_rollout_free(struct px_rollout_result *result);
 
 /* The 95% interval of the mean of x[n] by Student's t: mean -+ t(0.975, n - 1)

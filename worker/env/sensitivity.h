@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a policy's return loses when its actions are changed a little, always in
  * the same way or at random: what errors of proxy labels of that size would cost
@@ -26,10 +27,11 @@ struct px_sensitivity {
   double offset[PX_ENV_ACT_MAX], less, more, noise;
 };
 
-/* returns[spec->episodes] are the policy's own, by px_rollout_run with this spec. BAD_FIELD where actions are
- * discrete; else as px_rollout_run. */
-enum px_status px_sensitivity_run(const struct px_rollout_spec *spec, const struct px_rollout_policy *policy,
-                                  const double *returns, const struct px_progress *progress,
-                                  struct px_sensitivity *out, struct px_err *err) PX_MUST_CHECK;
+/* returns[spec->episodes] are the policy's own, by px_rollout_run with this spec. BAD_FIELD where
+ * actions are discrete; else as px_rollout_run. */
+enum px_status px_sensitivity_run(const struct px_rollout_spec *spec,
+                                  const struct px_rollout_policy *policy, const double *returns,
+                                  const struct px_progress *progress, struct px_sensitivity *out,
+                                  struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How systematic labels' errors are: see bias.h. */
 #include "worker/idm/bias.h"
 
@@ -18,7 +19,7 @@ static const float widest = 10;
 
 struct idm_bias {
   const struct px_dataset *truth, *masked;
-  uint64_t stride, seen;   /* every stride-th judged step is taken; how many were met */
+  uint64_t stride, seen; /* every stride-th judged step is taken; how many were met */
   uint32_t rows_n, rows_max;
   struct idm_step *steps;  /* [rows_max] */
   float *errors, *actions; /* [rows_max, A] label - truth, and the truth, mapped to (-1, 1) */
@@ -28,8 +29,8 @@ static bool hidden(const struct idm_bias *b, uint64_t step) {
   return b->truth->labelled[step] && !b->masked->labelled[step];
 }
 
-enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_dataset *masked, struct idm_bias **out,
-                            struct px_err *err) {
+enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_dataset *masked,
+                            struct idm_bias **out, struct px_err *err) {
   struct idm_bias *b = px_mem_calloc(1, sizeof *b);
   const size_t dims = truth->spaces.act_dim, fit = errors_bytes_max / sizeof(float) / 2 / dims;
   const uint64_t most = fit < IDM_BIAS_ROWS_MAX ? fit : IDM_BIAS_ROWS_MAX;
@@ -69,14 +70,16 @@ static void add_row(struct idm_bias *b, uint32_t traj, uint64_t t, const float *
   b->steps[b->rows_n++] = (struct idm_step){ traj, (uint32_t)t };
 }
 
-void idm_bias_add(struct idm_bias *b, uint32_t traj_from, uint32_t traj_to, const float *actions, const uint8_t *known) {
+void idm_bias_add(struct idm_bias *b, uint32_t traj_from, uint32_t traj_to, const float *actions,
+                  const uint8_t *known) {
   const struct px_dataset *ds = b->truth;
   const uint64_t first = ds->step_start[traj_from];
   for (uint32_t traj = traj_from; traj < traj_to; traj++)
     for (uint64_t step = ds->step_start[traj]; step < ds->step_start[traj + 1]; step++) {
       const uint64_t t = step - ds->step_start[traj];
       if (!hidden(b, step) || !known[step - first] || !px_dataset_next_known(ds, traj, t)) continue;
-      if (b->seen++ % b->stride == 0) add_row(b, traj, t, actions + (step - first) * ds->spaces.act_dim);
+      if (b->seen++ % b->stride == 0)
+        add_row(b, traj, t, actions + (step - first) * ds->spaces.act_dim);
     }
 }
 
@@ -87,10 +90,13 @@ struct measuring {
   const struct idm_quality *q;
   const struct px_progress *progress;
   struct idm_norm *norm;
-  struct idm_spec pair;    /* the window (s, s' - s) */
-  float *x, *y;            /* [ROWS, 2 O], [ROWS, A] */
-  int64_t done, total;     /* rows */
-  struct { double squared, rest, along, habit2; uint64_t n; } sums[IDM_QUALITY_PARTS_N];
+  struct idm_spec pair; /* the window (s, s' - s) */
+  float *x, *y;         /* [ROWS, 2 O], [ROWS, A] */
+  int64_t done, total;  /* rows */
+  struct {
+    double squared, rest, along, habit2;
+    uint64_t n;
+  } sums[IDM_QUALITY_PARTS_N];
 };
 
 static enum px_status tell(struct measuring *m, uint32_t rows) {
@@ -121,14 +127,18 @@ static void put_inputs(struct measuring *m, const struct idm_step *steps, uint32
   const size_t dims = m->norm->obs_dim;
   idm_window_gather(m->norm, &m->pair, m->b->truth, steps, n, m->x);
   for (size_t i = 0; i < 2 * dims * n; i++) m->x[i] = fminf(fmaxf(m->x[i], -widest), widest);
-  for (size_t i = 1; i < n && state; i++) memmove(m->x + i * dims, m->x + 2 * i * dims, sizeof *m->x * dims);
+  for (size_t i = 1; i < n && state; i++)
+    memmove(m->x + i * dims, m->x + 2 * i * dims, sizeof *m->x * dims);
 }
 
-static void add_part(struct measuring *m, uint32_t row, size_t part, const float *bias, const float *habit) {
+static void add_part(struct measuring *m, uint32_t row, size_t part, const float *bias,
+                     const float *habit) {
   const size_t dims = m->b->truth->spaces.act_dim;
   for (size_t j = 0; j < dims; j++) {
-    const double e = (double)m->b->errors[row * dims + j], a = (double)m->b->actions[row * dims + j];
-    const double p = habit ? fmin(fmax((double)habit[j], -1), 1) - a : 0, rest = bias ? e - (double)bias[j] : 0;
+    const double e = (double)m->b->errors[row * dims + j],
+                 a = (double)m->b->actions[row * dims + j];
+    const double p = habit ? fmin(fmax((double)habit[j], -1), 1) - a : 0,
+                 rest = bias ? e - (double)bias[j] : 0;
     m->sums[part].along += e * p;
     m->sums[part].habit2 += p * p;
     m->sums[part].rest += rest * rest;
@@ -137,8 +147,10 @@ static void add_part(struct measuring *m, uint32_t row, size_t part, const float
   m->sums[part].n += bias != NULL;
 }
 
-/* What the function says of the judged rows: of their errors (habit false), or of the labelled policy's actions. */
-static enum px_status judge(struct measuring *m, struct idm_smooth *smooth, const uint8_t *folds, bool habit) {
+/* What the function says of the judged rows: of their errors (habit false), or of the labelled
+ * policy's actions. */
+static enum px_status judge(struct measuring *m, struct idm_smooth *smooth, const uint8_t *folds,
+                            bool habit) {
   const struct idm_bias *b = m->b;
   for (uint32_t at = 0, n; at < b->rows_n; at += n) {
     n = stretch(folds, at, b->rows_n);
@@ -146,7 +158,8 @@ static enum px_status judge(struct measuring *m, struct idm_smooth *smooth, cons
     idm_smooth_predict(smooth, habit ? IDM_SMOOTH_ALL : folds[at], n, m->x, m->y);
     for (uint32_t i = 0; i < n; i++) {
       const float *y = m->y + (size_t)i * b->truth->spaces.act_dim;
-      const size_t half = idm_quality_is_inside(m->q, b->steps[at + i].traj) ? IDM_INSIDE : IDM_OUTSIDE;
+      const size_t half =
+        idm_quality_is_inside(m->q, b->steps[at + i].traj) ? IDM_INSIDE : IDM_OUTSIDE;
       add_part(m, at + i, IDM_ALL, habit ? NULL : y, habit ? y : NULL);
       add_part(m, at + i, half, habit ? NULL : y, habit ? y : NULL);
     }
@@ -175,7 +188,8 @@ static enum px_status measure_bias(struct measuring *m, const uint8_t *folds) {
 }
 
 /* The clone of the labelled steps, at most IDM_BIAS_ROWS_MAX evenly spaced ones. */
-static enum px_status fit_habit(struct measuring *m, struct idm_step *steps, uint32_t all, struct idm_smooth *smooth) {
+static enum px_status fit_habit(struct measuring *m, struct idm_step *steps, uint32_t all,
+                                struct idm_smooth *smooth) {
   const uint32_t n = all < IDM_BIAS_ROWS_MAX ? all : IDM_BIAS_ROWS_MAX;
   uint8_t *folds = px_mem_calloc(n, 1);
   enum px_status status = folds ? PX_OK : PX_E_NO_MEMORY;
@@ -222,10 +236,15 @@ static enum px_status measure(struct measuring *m) {
   return status;
 }
 
-enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q, const struct px_progress *progress,
-                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N], struct px_err *err) {
-  struct measuring m = { .b = b, .q = q, .progress = progress, .total = 3 * (int64_t)b->rows_n + IDM_BIAS_ROWS_MAX };
-  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) out[i] = (struct idm_bias_figures){ (double)NAN, (double)NAN };
+enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q,
+                                const struct px_progress *progress,
+                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N],
+                                struct px_err *err) {
+  struct measuring m = {
+    .b = b, .q = q, .progress = progress, .total = 3 * (int64_t)b->rows_n + IDM_BIAS_ROWS_MAX
+  };
+  for (int i = 0; i < IDM_QUALITY_PARTS_N; i++)
+    out[i] = (struct idm_bias_figures){ (double)NAN, (double)NAN };
   if (b->rows_n < IDM_BIAS_ROWS_MIN || b->truth->spaces.obs_dim > IDM_BIAS_OBS_MAX) return PX_OK;
   idm_spec_default(IDM_PAPER, &m.pair);
   m.pair.inputs = IDM_DIFFERENCE;
@@ -234,7 +253,9 @@ enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q,
   idm_norm_free(m.norm);
   free(m.x);
   free(m.y);
-  if (status) return px_fail(err, status, "the labels' bias could not be measured (%s)", px_status_slug(status));
+  if (status)
+    return px_fail(err, status, "the labels' bias could not be measured (%s)",
+                   px_status_slug(status));
   for (int i = 0; i < IDM_QUALITY_PARTS_N; i++) {
     if (m.sums[i].n < IDM_BIAS_ROWS_MIN) continue;
     if (m.sums[i].squared > 0) out[i].bias_share = fmax(1 - m.sums[i].rest / m.sums[i].squared, 0);

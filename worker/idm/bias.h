@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How systematic the errors of labels are, where the truth is known. Errors of
  * random signs cost a policy little; errors that the state decides move it every
@@ -26,18 +27,23 @@
 
 enum { IDM_BIAS_ROWS_MAX = 20000, IDM_BIAS_ROWS_MIN = 50, IDM_BIAS_OBS_MAX = 2048 };
 
-struct idm_bias_figures { double bias_share, lean; }; /* NAN: see idm_bias_measure */
+struct idm_bias_figures {
+  double bias_share, lean;
+}; /* NAN: see idm_bias_measure */
 
 struct idm_bias;
-enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_dataset *masked, struct idm_bias **out,
-                            struct px_err *err) PX_MUST_CHECK;
+enum px_status idm_bias_new(const struct px_dataset *truth, const struct px_dataset *masked,
+                            struct idm_bias **out, struct px_err *err) PX_MUST_CHECK;
 void idm_bias_free(struct idm_bias *b);
 /* As idm_quality_add; ranges in order. */
-void idm_bias_add(struct idm_bias *b, uint32_t traj_from, uint32_t traj_to, const float *actions, const uint8_t *known);
+void idm_bias_add(struct idm_bias *b, uint32_t traj_from, uint32_t traj_to, const float *actions,
+                  const uint8_t *known);
 /* All parts as q divides them. Both are NAN in a part of fewer than IDM_BIAS_ROWS_MIN steps, and
  * where observations have more than IDM_BIAS_OBS_MAX dims; bias_share where nothing errs, lean
  * where the labelled policy does what was done. Phase "bias", rows of all. */
-enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q, const struct px_progress *progress,
-                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N], struct px_err *err) PX_MUST_CHECK;
+enum px_status idm_bias_measure(struct idm_bias *b, const struct idm_quality *q,
+                                const struct px_progress *progress,
+                                struct idm_bias_figures out[IDM_QUALITY_PARTS_N],
+                                struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inputs that are left out or replaced: see features.h. */
 #include "worker/idm/features.h"
 
@@ -17,11 +18,15 @@ static const double integrates = 0.85, low_share = 0.005;
 
 /* ---- rows: evenly spaced transitions of all trajectories */
 
-struct rows { const float **at; uint32_t n; }; /* [n] s_t, with s_{t+1} behind it */
+struct rows {
+  const float **at;
+  uint32_t n;
+}; /* [n] s_t, with s_{t+1} behind it */
 
 static enum px_status take_rows(const struct px_dataset *ds, struct rows *rows) {
   const uint32_t dims = ds->spaces.obs_dim;
-  const uint64_t all = ds->obs_n - ds->traj_n, stride = 1 + (all ? (all - 1) / IDM_FEATURES_ROWS : 0);
+  const uint64_t all = ds->obs_n - ds->traj_n,
+                 stride = 1 + (all ? (all - 1) / IDM_FEATURES_ROWS : 0);
   uint64_t seen = 0;
   *rows = (struct rows){ px_mem_calloc(all / stride + 1, sizeof *rows->at), 0 };
   if (!rows->at) return PX_E_NO_MEMORY;
@@ -37,23 +42,27 @@ struct kinematics {
   struct idm_norm *norm;
   struct rows rows;
   uint32_t dims, kin_n, dyn_n;
-  uint32_t *kin, *dyn;      /* [O] each; dyn: all others that are not left out */
-  double *middle, *change;  /* [O] of one row: s + s' and s' - s, standardised */
-  double *sums;             /* [2, O] mean and variance of s + s' */
-  double *products;         /* [O, O] of change i and middle j */
+  uint32_t *kin, *dyn;     /* [O] each; dyn: all others that are not left out */
+  double *middle, *change; /* [O] of one row: s + s' and s' - s, standardised */
+  double *sums;            /* [2, O] mean and variance of s + s' */
+  double *products;        /* [O, O] of change i and middle j */
 };
 
-static double stat(const struct kinematics *k, int which, uint32_t j) { return k->norm->stats[(size_t)which * k->dims + j]; }
+static double stat(const struct kinematics *k, int which, uint32_t j) {
+  return k->norm->stats[(size_t)which * k->dims + j];
+}
 
 static bool used(const struct kinematics *k, uint32_t j) {
-  return stat(k, IDM_STATE_STD, j) > 0 && stat(k, IDM_CHANGE_STD, j) > 0 && k->sums[k->dims + j] > 0;
+  return stat(k, IDM_STATE_STD, j) > 0 && stat(k, IDM_CHANGE_STD, j) > 0 &&
+         k->sums[k->dims + j] > 0;
 }
 
 static void measure_middles(struct kinematics *k) {
   double *mean = k->sums, *variance = k->sums + k->dims;
   for (uint32_t r = 0; r < k->rows.n; r++)
     for (uint32_t j = 0; j < k->dims; j++) {
-      const double x = (double)k->rows.at[r][j] + (double)k->rows.at[r][k->dims + j], off = x - mean[j];
+      const double x = (double)k->rows.at[r][j] + (double)k->rows.at[r][k->dims + j],
+                   off = x - mean[j];
       mean[j] += off / (r + 1.0);
       variance[j] += (off * (x - mean[j]) - variance[j]) / (r + 1.0);
     }
@@ -66,10 +75,14 @@ static void correlate(struct kinematics *k) {
     for (uint32_t j = 0; j < dims; j++) {
       const double scale = used(k, j) ? 1 / sqrt(k->sums[dims + j]) : 0;
       k->middle[j] = scale * ((double)s[j] + (double)s[dims + j] - k->sums[j]);
-      k->change[j] = used(k, j) ? ((double)s[dims + j] - (double)s[j] - stat(k, IDM_CHANGE_MEAN, j)) / stat(k, IDM_CHANGE_STD, j) : 0;
+      k->change[j] = used(k, j)
+                       ? ((double)s[dims + j] - (double)s[j] - stat(k, IDM_CHANGE_MEAN, j)) /
+                           stat(k, IDM_CHANGE_STD, j)
+                       : 0;
     }
     for (uint32_t i = 0; i < dims; i++)
-      for (uint32_t j = 0; j < dims; j++) k->products[(size_t)i * dims + j] += k->change[i] * k->middle[j] / k->rows.n;
+      for (uint32_t j = 0; j < dims; j++)
+        k->products[(size_t)i * dims + j] += k->change[i] * k->middle[j] / k->rows.n;
   }
 }
 
@@ -114,18 +127,21 @@ static void put_inputs(const struct kinematics *k, const float *s, float *x, flo
   for (uint32_t n = 0; n < k->dyn_n; n++) {
     const uint32_t j = k->dyn[n];
     x[n] = (float)(((double)s[j] - stat(k, IDM_STATE_MEAN, j)) / stat(k, IDM_STATE_STD, j));
-    x[k->dyn_n + n] = (float)(((double)s[dims + j] - (double)s[j] - stat(k, IDM_CHANGE_MEAN, j)) / stat(k, IDM_CHANGE_STD, j));
+    x[k->dyn_n + n] = (float)(((double)s[dims + j] - (double)s[j] - stat(k, IDM_CHANGE_MEAN, j)) /
+                              stat(k, IDM_CHANGE_STD, j));
   }
   for (uint32_t n = 0; n < k->kin_n; n++) {
     const uint32_t i = k->kin[n];
-    y[n] = (float)(((double)s[dims + i] - (double)s[i] - stat(k, IDM_CHANGE_MEAN, i)) / stat(k, IDM_CHANGE_STD, i));
+    y[n] = (float)(((double)s[dims + i] - (double)s[i] - stat(k, IDM_CHANGE_MEAN, i)) /
+                   stat(k, IDM_CHANGE_STD, i));
   }
 }
 
 /* w [2 dyn_n + 1, kin_n]; of the smallest penalty that has a solution. */
 static enum px_status regress(const struct kinematics *k, double *w) {
   struct idm_gram *gram;
-  float *x = px_mem_calloc((size_t)ROWS * 2 * k->dyn_n, sizeof *x), *y = px_mem_calloc((size_t)ROWS * k->kin_n, sizeof *y);
+  float *x = px_mem_calloc((size_t)ROWS * 2 * k->dyn_n, sizeof *x),
+        *y = px_mem_calloc((size_t)ROWS * k->kin_n, sizeof *y);
   enum px_status status = x && y ? idm_gram_new(2 * k->dyn_n, k->kin_n, &gram) : PX_E_NO_MEMORY;
   if (!status) {
     for (uint32_t r = 0, n; r < k->rows.n; r += n) {
@@ -134,7 +150,8 @@ static enum px_status regress(const struct kinematics *k, double *w) {
       idm_gram_add(gram, n, x, y);
     }
     double penalty = 1e-8;
-    while ((status = idm_gram_solve(gram, penalty, w)) == PX_E_NAN_LOSS && penalty < 1) penalty *= 100;
+    while ((status = idm_gram_solve(gram, penalty, w)) == PX_E_NAN_LOSS && penalty < 1)
+      penalty *= 100;
     idm_gram_free(gram);
   }
   free(x);
@@ -142,12 +159,15 @@ static enum px_status regress(const struct kinematics *k, double *w) {
   return status;
 }
 
-/* Row n of w as a function of raw states and changes, in units of its own spread; left as it was where that is rounding. */
+/* Row n of w as a function of raw states and changes, in units of its own spread; left as it was
+ * where that is rounding. */
 static void put_residual(const struct kinematics *k, uint32_t n, const double *w) {
   const uint32_t dims = k->dims, i = k->kin[n];
-  double *r = k->norm->residual + (size_t)i * (2 * (size_t)dims + 1), *constant = r + 2 * (size_t)dims;
+  double *r = k->norm->residual + (size_t)i * (2 * (size_t)dims + 1),
+         *constant = r + 2 * (size_t)dims;
   r[dims + i] = 1 / stat(k, IDM_CHANGE_STD, i);
-  *constant = -stat(k, IDM_CHANGE_MEAN, i) / stat(k, IDM_CHANGE_STD, i) - w[2 * (size_t)k->dyn_n * k->kin_n + n];
+  *constant = -stat(k, IDM_CHANGE_MEAN, i) / stat(k, IDM_CHANGE_STD, i) -
+              w[2 * (size_t)k->dyn_n * k->kin_n + n];
   for (uint32_t m = 0; m < k->dyn_n; m++) {
     const uint32_t j = k->dyn[m];
     r[j] = -w[(size_t)m * k->kin_n + n] / stat(k, IDM_STATE_STD, j);
@@ -156,11 +176,13 @@ static void put_residual(const struct kinematics *k, uint32_t n, const double *w
   }
   double mean = 0, variance = 0;
   for (uint32_t row = 0; row < k->rows.n; row++) {
-    const double e = idm_norm_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims), off = e - mean;
+    const double e = idm_norm_residual(k->norm, i, k->rows.at[row], k->rows.at[row] + dims),
+                 off = e - mean;
     mean += off / (row + 1.0);
     variance += (off * (e - mean) - variance) / (row + 1.0);
   }
-  const double size = hypot(stat(k, IDM_STATE_MEAN, i), stat(k, IDM_STATE_STD, i)), unit = stat(k, IDM_CHANGE_STD, i);
+  const double size = hypot(stat(k, IDM_STATE_MEAN, i), stat(k, IDM_STATE_STD, i)),
+               unit = stat(k, IDM_CHANGE_STD, i);
   const double scale = px_running_stats_scale(sqrt(variance) * unit, size) / unit;
   *constant -= mean;
   for (uint32_t j = 0; j <= 2 * dims; j++) r[j] = scale > 0 ? r[j] / scale : 0;
@@ -174,7 +196,8 @@ static enum px_status measure_kinematics(struct kinematics *k) {
   k->change = px_mem_calloc(dims, sizeof *k->change);
   k->sums = px_mem_calloc(2 * dims, sizeof *k->sums);
   k->products = px_mem_calloc(dims * dims, sizeof *k->products);
-  if (!k->kin || !k->dyn || !k->middle || !k->change || !k->sums || !k->products) return PX_E_NO_MEMORY;
+  if (!k->kin || !k->dyn || !k->middle || !k->change || !k->sums || !k->products)
+    return PX_E_NO_MEMORY;
   measure_middles(k);
   correlate(k);
   choose(k);
@@ -211,7 +234,8 @@ static float state(const struct px_dataset *ds, struct idm_step step, uint32_t j
   return ds->observations[(ds->obs_start[step.traj] + step.t) * ds->spaces.obs_dim + j];
 }
 
-static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
+static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_dataset *ds,
+                                        const struct idm_spec *spec,
                                         const struct idm_step *labelled, uint32_t n) {
   const uint32_t rows = n < IDM_FEATURES_ROWS ? n : IDM_FEATURES_ROWS;
   float *sorted = px_mem_calloc(rows, sizeof *sorted);
@@ -235,8 +259,9 @@ static enum px_status leave_out_shifted(struct idm_norm *norm, const struct px_d
   return status;
 }
 
-enum px_status idm_features_measure(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
-                                    const struct idm_step *labelled, uint32_t n) {
+enum px_status idm_features_measure(struct idm_norm *norm, const struct px_dataset *ds,
+                                    const struct idm_spec *spec, const struct idm_step *labelled,
+                                    uint32_t n) {
   enum px_status status = PX_OK;
   if (spec->inputs != IDM_DIFFERENCE) return PX_OK;
   if (norm->residual) status = measure_residuals(norm, ds);

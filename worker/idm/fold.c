@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Folds: see fold.h. */
 #include "worker/idm/fold.h"
 
@@ -22,14 +23,16 @@ static bool few(const struct idm_spec *spec, uint32_t trajs) {
 }
 
 uint32_t idm_folds_n(const struct idm_spec *spec, const struct idm_step *steps, uint32_t n) {
-  const uint32_t folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS, trajs = trajectories(steps, n);
+  const uint32_t folds = spec->members > 1 ? spec->members : LONE_MEMBER_FOLDS,
+                 trajs = trajectories(steps, n);
   const uint32_t most = few(spec, trajs) ? n : trajs;
   return folds < most ? folds : most;
 }
 
 /* held[i] = 1 for the transitions of every trajectory dealt into the member's fold. */
-static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t member, uint32_t folds,
-                                        const struct idm_step *steps, uint32_t n, uint32_t trajs, uint8_t *held) {
+static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t member,
+                                        uint32_t folds, const struct idm_step *steps, uint32_t n,
+                                        uint32_t trajs, uint8_t *held) {
   uint32_t *order = px_mem_calloc(trajs, sizeof *order);
   uint8_t *chosen = px_mem_calloc(trajs, 1);
   if (order && chosen) {
@@ -59,8 +62,8 @@ static void hold_blocks(uint32_t member, uint32_t folds, uint32_t n, uint8_t *he
   for (uint32_t i = 0; i < n; i++) held[i] = i / length % folds == member % folds;
 }
 
-enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member, const struct idm_step *steps, uint32_t n,
-                              struct idm_fold *out) {
+enum px_status idm_fold_split(const struct idm_spec *spec, uint32_t member,
+                              const struct idm_step *steps, uint32_t n, struct idm_fold *out) {
   const uint32_t trajs = trajectories(steps, n), folds = idm_folds_n(spec, steps, n);
   struct idm_fold fold = { .by_transition = few(spec, trajs) };
   enum px_status status = PX_E_NO_MEMORY;

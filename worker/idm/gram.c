@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ridge regression: see gram.h. */
 #include "worker/idm/gram.h"
 
@@ -37,12 +38,15 @@ void idm_gram_free(struct idm_gram *gram) {
   free(gram);
 }
 
-/* Row i of the products: sum over the four rows, one after the other, so that their number changes no bit. */
-PX_CLONES static void add_four(size_t i, size_t rows, size_t out, const double *restrict x, const double *restrict y,
-                               double *restrict xx, double *restrict xy) {
+/* Row i of the products: sum over the four rows, one after the other, so that their number changes
+ * no bit. */
+PX_CLONES static void add_four(size_t i, size_t rows, size_t out, const double *restrict x,
+                               const double *restrict y, double *restrict xx, double *restrict xy) {
   const double a = x[i], b = x[rows + i], c = x[2 * rows + i], d = x[3 * rows + i];
-  for (size_t j = i; j < rows; j++) xx[j] = xx[j] + a * x[j] + b * x[rows + j] + c * x[2 * rows + j] + d * x[3 * rows + j];
-  for (size_t j = 0; j < out; j++) xy[j] = xy[j] + a * y[j] + b * y[out + j] + c * y[2 * out + j] + d * y[3 * out + j];
+  for (size_t j = i; j < rows; j++)
+    xx[j] = xx[j] + a * x[j] + b * x[rows + j] + c * x[2 * rows + j] + d * x[3 * rows + j];
+  for (size_t j = 0; j < out; j++)
+    xy[j] = xy[j] + a * y[j] + b * y[out + j] + c * y[2 * out + j] + d * y[3 * out + j];
 }
 
 void idm_gram_add(struct idm_gram *gram, uint32_t n, const float *x, const float *y) {
@@ -51,12 +55,15 @@ void idm_gram_add(struct idm_gram *gram, uint32_t n, const float *x, const float
   for (uint32_t r = 0; r < n; r += FOUR) {
     for (uint32_t k = 0; k < FOUR; k++) { /* rows past the end are 0, which adds nothing */
       const bool there = r + k < n;
-      for (size_t i = 0; i < in; i++) four_x[k * rows + i] = there ? (double)x[(r + k) * in + i] : 0;
+      for (size_t i = 0; i < in; i++)
+        four_x[k * rows + i] = there ? (double)x[(r + k) * in + i] : 0;
       four_x[k * rows + in] = there;
-      for (size_t j = 0; j < out; j++) four_y[k * out + j] = there ? (double)y[(r + k) * out + j] : 0;
+      for (size_t j = 0; j < out; j++)
+        four_y[k * out + j] = there ? (double)y[(r + k) * out + j] : 0;
       for (size_t j = 0; j < out; j++) gram->yy[j] += four_y[k * out + j] * four_y[k * out + j];
     }
-    for (size_t i = 0; i < rows; i++) add_four(i, rows, out, four_x, four_y, gram->xx + i * rows, gram->xy + i * out);
+    for (size_t i = 0; i < rows; i++)
+      add_four(i, rows, out, four_x, four_y, gram->xx + i * rows, gram->xy + i * out);
   }
   gram->n += n;
 }
@@ -69,12 +76,14 @@ void idm_gram_combine(struct idm_gram *a, const struct idm_gram *b, double sign)
   a->n += sign * b->n;
 }
 
-/* row -= the rows [from, to) of a, each times its own number in column i; from column i on, one row after the other. */
-PX_CLONES static void subtract_rows(size_t n, const double *restrict a, size_t from, size_t to, size_t i,
-                                    double *restrict row) {
+/* row -= the rows [from, to) of a, each times its own number in column i; from column i on, one row
+ * after the other. */
+PX_CLONES static void subtract_rows(size_t n, const double *restrict a, size_t from, size_t to,
+                                    size_t i, double *restrict row) {
   size_t k = from;
   for (; k + FOUR <= to; k += FOUR) {
-    const double *p = a + k * n, *q = p + n, *r = q + n, *s = r + n, fp = p[i], fq = q[i], fr = r[i], fs = s[i];
+    const double *p = a + k * n, *q = p + n, *r = q + n, *s = r + n, fp = p[i], fq = q[i],
+                 fr = r[i], fs = s[i];
     for (size_t j = i; j < n; j++) row[j] = row[j] - fp * p[j] - fq * q[j] - fr * r[j] - fs * s[j];
   }
   for (; k < to; k++) {

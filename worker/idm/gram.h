@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ridge regression on windows, by float64 normal equations. Used by the skip
  * path of a member and by the yardsticks. A struct idm_gram belongs to one
@@ -16,12 +17,12 @@
 #include "lib/base/status.h"
 
 struct idm_gram {
-  uint32_t in, out;  /* without the constant */
+  uint32_t in, out; /* without the constant */
   double n;
-  double *xx;        /* [in + 1, in + 1], upper triangle filled */
-  double *xy;        /* [in + 1, out] */
-  double *yy;        /* [out] */
-  double *four;      /* [4, in + 1 + out] scratch: the rows that are being added */
+  double *xx;   /* [in + 1, in + 1], upper triangle filled */
+  double *xy;   /* [in + 1, out] */
+  double *yy;   /* [out] */
+  double *four; /* [4, in + 1 + out] scratch: the rows that are being added */
 };
 
 enum px_status idm_gram_new(uint32_t in, uint32_t out, struct idm_gram **gram) PX_MUST_CHECK;
@@ -37,8 +38,8 @@ enum px_status idm_gram_solve(const struct idm_gram *gram, double lambda, double
 /* |X w - Y|^2 over the gram's rows, from its sums alone. */
 double idm_gram_error(const struct idm_gram *gram, const double *w);
 
-
-/* In place: the upper triangle of a [n, n] becomes U with U^T U = a; false when a is not positive definite. */
+/* In place: the upper triangle of a [n, n] becomes U with U^T U = a; false when a is not positive
+ * definite. */
 bool idm_gram_cholesky(size_t n, double *a) PX_MUST_CHECK;
 /* w [n, out] = (U^T U)^-1 w. */
 void idm_gram_cholesky_solve(size_t n, size_t out, const double *u, double *w);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ensemble prediction: see idm.h. With m_i the members' labels in (-1, 1) and
  * s_i their spread there:
@@ -51,12 +52,13 @@ struct labeller {
   uint32_t models_n, dims, outputs;
   const struct px_dataset *ds;
   struct idm_labels *labels;
-  uint64_t first;              /* step number of the first row of labels */
+  uint64_t first; /* step number of the first row of labels */
   struct px_mlp_work *mu_work, *y_work;
-  struct idm_step *steps;      /* [ROWS] */
-  float *x, *one;              /* [ROWS, in], [ROWS, M] */
+  struct idm_step *steps;         /* [ROWS] */
+  float *x, *one;                 /* [ROWS, in], [ROWS, M] */
   double weight[IDM_MEMBERS_MAX]; /* of the members, with mean 1 */
-  double *mean, *square, *spread; /* [ROWS, M] sums of m_i, m_i^2, s_i^2; or of p_i, and spread [ROWS] of H(p_i) */
+  /* [ROWS, M] sums of m_i, m_i^2, s_i^2; or of p_i, and spread [ROWS] of H(p_i) */
+  double *mean, *square, *spread;
 };
 
 void idm_labels_free(struct idm_labels *labels) {
@@ -82,37 +84,43 @@ struct idm_labels *idm_labels_new(const struct px_dataset *ds, uint32_t from, ui
   labels->epistemic = px_mem_calloc(n, sizeof(float) * dims);
   labels->score = px_mem_calloc(n, sizeof(float));
   labels->known = px_mem_calloc(n, 1);
-  if (labels->actions && labels->std && labels->epistemic && labels->score && labels->known) return labels;
+  if (labels->actions && labels->std && labels->epistemic && labels->score && labels->known)
+    return labels;
   idm_labels_free(labels);
   return NULL;
 }
 
 static bool same_norm(const struct idm_norm *a, const struct idm_norm *b) {
   const size_t dims = a->obs_dim;
-  return memcmp(a->stats, b->stats, sizeof *a->stats * IDM_STATS_N * dims) == 0 && !a->residual == !b->residual
-         && (!a->residual || memcmp(a->residual, b->residual, sizeof *a->residual * dims * (2 * dims + 1)) == 0);
+  return memcmp(a->stats, b->stats, sizeof *a->stats * IDM_STATS_N * dims) == 0 &&
+         !a->residual == !b->residual &&
+         (!a->residual ||
+          memcmp(a->residual, b->residual, sizeof *a->residual * dims * (2 * dims + 1)) == 0);
 }
 
 /* One ensemble: the same windows, normalised alike, and the dataset's dims and range. */
-static enum px_status check(struct idm_model *const *models, uint32_t n, const struct px_dataset *ds,
-                            struct px_err *err) {
+static enum px_status check(struct idm_model *const *models, uint32_t n,
+                            const struct px_dataset *ds, struct px_err *err) {
   const struct px_spaces *spaces = &ds->spaces;
   if (n == 0 || n > IDM_MEMBERS_MAX)
-    return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX, n);
+    return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX,
+                   n);
   const struct idm_model *a = models[0];
-  if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim || a->act_count != spaces->act_count
-      || memcmp(a->act_low, spaces->act_low, sizeof(float) * a->act_dim) != 0
-      || memcmp(a->act_high, spaces->act_high, sizeof(float) * a->act_dim) != 0)
-    return px_fail(err, PX_E_BAD_DATA, "the model was trained for another observation or action space");
+  if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim ||
+      a->act_count != spaces->act_count ||
+      memcmp(a->act_low, spaces->act_low, sizeof(float) * a->act_dim) != 0 ||
+      memcmp(a->act_high, spaces->act_high, sizeof(float) * a->act_dim) != 0)
+    return px_fail(err, PX_E_BAD_DATA,
+                   "the model was trained for another observation or action space");
   for (uint32_t i = 1; i < n; i++) {
     const struct idm_model *b = models[i];
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
-    if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k || a->spec.f != b->spec.f
-        || a->spec.inputs != b->spec.inputs || a->spec.head != b->spec.head || a->spec.compat != b->spec.compat
-        || a->spec.voting != b->spec.voting
-        || p->hidden != q->hidden || p->layers != q->layers || a->spec.activation != b->spec.activation
-        || (a->y && a->y->shape.hidden != b->y->shape.hidden)
-        || !same_norm(a->norm, b->norm))
+    if (a->obs_dim != b->obs_dim || a->act_dim != b->act_dim || a->spec.k != b->spec.k ||
+        a->spec.f != b->spec.f || a->spec.inputs != b->spec.inputs ||
+        a->spec.head != b->spec.head || a->spec.compat != b->spec.compat ||
+        a->spec.voting != b->spec.voting || p->hidden != q->hidden || p->layers != q->layers ||
+        a->spec.activation != b->spec.activation ||
+        (a->y && a->y->shape.hidden != b->y->shape.hidden) || !same_norm(a->norm, b->norm))
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
   }
   return PX_OK;
@@ -145,9 +153,10 @@ static bool labeller_init(struct labeller *l) {
   l->mean = px_mem_calloc(cells, sizeof *l->mean);
   l->square = px_mem_calloc(cells, sizeof *l->square);
   l->spread = px_mem_calloc(cells, sizeof *l->spread);
-  return l->steps && l->x && l->one && l->mean && l->square && l->spread
-         && px_mlp_work_new(&shape, ROWS, &l->mu_work) == PX_OK
-         && (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) && pack_models(l);
+  return l->steps && l->x && l->one && l->mean && l->square && l->spread &&
+         px_mlp_work_new(&shape, ROWS, &l->mu_work) == PX_OK &&
+         (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) &&
+         pack_models(l);
 }
 
 static void labeller_free(struct labeller *l) {
@@ -200,7 +209,8 @@ static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
 static void write_class(struct labeller *l, size_t i, uint64_t row) {
   const uint32_t classes = l->outputs;
   const double members = l->models_n, most = log(classes), *sum = l->mean + i * classes;
-  const double all = idm_softmax_entropy(classes, sum, 1 / members) / most, noise = fmin(l->spread[i] / members / most, all);
+  const double all = idm_softmax_entropy(classes, sum, 1 / members) / most,
+               noise = fmin(l->spread[i] / members / most, all);
   uint32_t best = 0;
   for (uint32_t j = 1; j < classes; j++)
     if (sum[j] > sum[best]) best = j;
@@ -257,8 +267,9 @@ static double chunk_cross_entropy(struct labeller *l, uint32_t n) {
 }
 
 /* Every stride-th hidden step; stride 0 counts them. */
-static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *masked, uint64_t stride,
-                                   const struct px_progress *progress, uint64_t *seen, double *sum) {
+static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *masked,
+                                   uint64_t stride, const struct px_progress *progress,
+                                   uint64_t *seen, double *sum) {
   const struct px_dataset *ds = l->ds;
   enum px_status status = PX_OK;
   uint32_t n = 0;
@@ -266,7 +277,8 @@ static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *
   for (uint32_t traj = 0; traj < ds->traj_n; traj++)
     for (uint64_t step = ds->step_start[traj]; step < ds->step_start[traj + 1]; step++) {
       const uint64_t t = step - ds->step_start[traj];
-      if (!ds->labelled[step] || masked->labelled[step] || !px_dataset_next_known(ds, traj, t)) continue;
+      if (!ds->labelled[step] || masked->labelled[step] || !px_dataset_next_known(ds, traj, t))
+        continue;
       if ((*seen)++ % (stride ? stride : 1) || !stride) continue;
       l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
       if (n < ROWS) continue;
@@ -279,12 +291,15 @@ static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *
   return status;
 }
 
-enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *truth,
-                                 const struct px_dataset *masked, const struct px_progress *progress, double *out,
+enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t models_n,
+                                 const struct px_dataset *truth, const struct px_dataset *masked,
+                                 const struct px_progress *progress, double *out,
                                  struct px_err *err) {
   enum px_status status = check(models, models_n, truth, err);
   if (status) return status;
-  struct labeller l = { .models = models, .models_n = models_n, .ds = truth, .outputs = models[0]->outputs };
+  struct labeller l = {
+    .models = models, .models_n = models_n, .ds = truth, .outputs = models[0]->outputs
+  };
   uint64_t n = 0, seen;
   double sum = 0;
   if (!labeller_init(&l)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
@@ -303,7 +318,8 @@ static enum px_status label_range(struct labeller *l, const struct px_progress *
   for (uint32_t traj = l->labels->traj_from; traj < l->labels->traj_to; traj++) {
     const uint64_t steps = ds->step_start[traj + 1] - ds->step_start[traj];
     for (uint64_t t = 0; t < steps; t++) {
-      if (idm_window_step_has(ds, &l->models[0]->spec, traj, t)) l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
+      if (idm_window_step_has(ds, &l->models[0]->spec, traj, t))
+        l->steps[n++] = (struct idm_step){ traj, (uint32_t)t };
       if (n < ROWS) continue;
       label_chunk(l, n);
       n = 0;
@@ -320,27 +336,33 @@ static enum px_status label_range(struct labeller *l, const struct px_progress *
   return PX_OK;
 }
 
-enum px_status idm_label(struct idm_model *const *models, uint32_t models_n, const struct px_dataset *ds,
-                         uint32_t traj_from, uint32_t traj_to, const struct px_progress *progress,
-                         struct idm_labels **out, struct px_err *err) {
+enum px_status idm_label(struct idm_model *const *models, uint32_t models_n,
+                         const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                         const struct px_progress *progress, struct idm_labels **out,
+                         struct px_err *err) {
   enum px_status status = check(models, models_n, ds, err);
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
-    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
-  struct labeller l = { .models = models, .models_n = models_n, .dims = ds->spaces.act_dim, .ds = ds,
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
+                   ds->traj_n);
+  struct labeller l = { .models = models,
+                        .models_n = models_n,
+                        .dims = ds->spaces.act_dim,
+                        .ds = ds,
                         .outputs = models[0]->outputs };
   l.first = ds->step_start[traj_from];
   l.labels = idm_labels_new(ds, traj_from, traj_to);
-  if (l.labels && labeller_init(&l))
-    status = label_range(&l, progress);
+  if (l.labels && labeller_init(&l)) status = label_range(&l, progress);
   else
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+    status =
+      px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
   labeller_free(&l);
   if (status) {
     idm_labels_free(l.labels);
     return status;
   }
-  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known, l.labels->steps_n, l.labels->score);
+  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known,
+                  l.labels->steps_n, l.labels->score);
   *out = l.labels;
   return PX_OK;
 }

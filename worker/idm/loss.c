@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The heads and what trains them: see loss.h. Per element, with sigma =
  * exp(-1.5 + 3.5 tanh y) and z the residual in units of sigma:
@@ -28,16 +29,19 @@ static const float half_log_2pi = 0.918938533204672742F;
 
 static float clip(float v) { return fminf(fmaxf(v, -IDM_EDGE), IDM_EDGE); }
 
-static float log_sigma(float y) { return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * tanhf(y); }
+static float log_sigma(float y) {
+  return PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * tanhf(y);
+}
 
 float idm_loss_sigma(float y) { return expf(log_sigma(y)); }
 
-static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
-                           double scale, float *dmu, float *dy) {
+static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const float *y,
+                           const float *action, double scale, float *dmu, float *dy) {
   double loss = 0;
   const float weight = (float)scale;
   for (size_t i = 0; i < (size_t)n * dims; i++) {
-    const float t = tanhf(y[i]), log_s = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t, inverse = expf(-log_s);
+    const float t = tanhf(y[i]), log_s = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t,
+                inverse = expf(-log_s);
     const float z = (clip(action[i]) - mu[i]) * inverse;
     loss += (double)(0.5F * z * z + log_s + half_log_2pi);
     dmu[i] = weight * -z * inverse;
@@ -47,7 +51,8 @@ static double gaussian_nll(uint32_t n, uint32_t dims, const float *mu, const flo
 }
 
 /* The squared error, and its gradient in place of dmu. */
-static double squared(enum idm_head head, size_t n, const float *mu, const float *action, double scale, float *dmu) {
+static double squared(enum idm_head head, size_t n, const float *mu, const float *action,
+                      double scale, float *dmu) {
   double loss = 0;
   const float weight = (float)scale;
   for (size_t i = 0; i < n; i++) {
@@ -59,15 +64,16 @@ static double squared(enum idm_head head, size_t n, const float *mu, const float
 }
 
 /* targets[n, classes] to the classes' indices. */
-static double cross_entropy(uint32_t n, uint32_t classes, const float *logits, const float *targets, double scale,
-                            float *dlogits) {
+static double cross_entropy(uint32_t n, uint32_t classes, const float *logits, const float *targets,
+                            double scale, float *dlogits) {
   float class[PX_MLP_CHUNK];
-  for (size_t i = 0; i < n; i++) class[i] = (float)idm_softmax_class(classes, targets + i * classes);
+  for (size_t i = 0; i < n; i++)
+    class[i] = (float)idm_softmax_class(classes, targets + i * classes);
   return px_loss_softmax(n, classes, logits, class, NULL, scale, dlogits);
 }
 
-double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu, const float *y,
-                const float *action, double scale, float *dmu, float *dy) {
+double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu,
+                const float *y, const float *action, double scale, float *dmu, float *dy) {
   const size_t elements = (size_t)n * outputs;
   if (spec->head == IDM_SOFTMAX) return cross_entropy(n, outputs, mu, action, scale, dmu);
   if (spec->head == IDM_DETERMINISTIC) return squared(spec->head, elements, mu, action, scale, dmu);
@@ -84,17 +90,17 @@ double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const
   return loss;
 }
 
-static void softmax_sums(uint32_t n, uint32_t classes, const float *logits, const float *targets, float *scratch,
-                         struct idm_sums *sums) {
+static void softmax_sums(uint32_t n, uint32_t classes, const float *logits, const float *targets,
+                         float *scratch, struct idm_sums *sums) {
   sums->log_scale[0] += cross_entropy(n, classes, logits, targets, 1, scratch);
   for (size_t i = 0; i < n; i++)
-    sums->squared[0] +=
-      idm_softmax_class(classes, logits + i * classes) != idm_softmax_class(classes, targets + i * classes);
+    sums->squared[0] += idm_softmax_class(classes, logits + i * classes) !=
+                        idm_softmax_class(classes, targets + i * classes);
   sums->n += n;
 }
 
-void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y, const float *action,
-                   float *label, struct idm_sums *sums) {
+void idm_loss_sums(const struct idm_model *model, uint32_t n, const float *mu, const float *y,
+                   const float *action, float *label, struct idm_sums *sums) {
   const bool squashed = model->spec.head == IDM_SQUASHED;
   const uint32_t act_dim = model->act_dim;
   if (model->act_count) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A member's parts and its forward pass: see model.h. */
 #include "worker/idm/model.h"
 
@@ -22,8 +23,9 @@ static bool has_gelus(const struct idm_spec *spec, uint32_t member) {
   return spec->activation == IDM_GELU || (spec->activation == IDM_MIXED && member % 2 == 0);
 }
 
-enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
-                             struct idm_model **out, struct px_err *err) {
+enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
+                             const struct px_spaces *spaces, struct idm_model **out,
+                             struct px_err *err) {
   const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
   const uint32_t outputs = idm_window_outputs(spaces);
   struct idm_model *model = px_mem_calloc(1, sizeof *model);
@@ -34,28 +36,36 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const
   model->act_dim = dims;
   model->act_count = spaces->act_count;
   model->outputs = outputs;
-  const struct px_mlp_shape shape = { .in = in, .out = outputs, .hidden = spec->hidden, .layers = spec->layers,
-                                      .dropout = (float)spec->dropout, .gelu = has_gelus(spec, member) };
+  const struct px_mlp_shape shape = { .in = in,
+                                      .out = outputs,
+                                      .hidden = spec->hidden,
+                                      .layers = spec->layers,
+                                      .dropout = (float)spec->dropout,
+                                      .gelu = has_gelus(spec, member) };
   struct px_mlp_shape y_shape = shape;
   y_shape.hidden = y_hidden(spec);
   y_shape.gelu = false;
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
-  if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE) status = idm_norm_add_residuals(model->norm);
+  if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE)
+    status = idm_norm_add_residuals(model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
-  if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX) status = px_mlp_new(&y_shape, &model->y, err);
+  if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX)
+    status = px_mlp_new(&y_shape, &model->y, err);
   model->act_low = px_mem_calloc(dims, sizeof *model->act_low);
   model->act_high = px_mem_calloc(dims, sizeof *model->act_high);
   model->spread = px_mem_calloc(dims, sizeof *model->spread);
   model->least = px_mem_calloc(dims, sizeof *model->least);
   model->most = px_mem_calloc(dims, sizeof *model->most);
-  if (spec->linear) model->linear = px_mem_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
-  const bool complete = model->act_low && model->act_high && model->spread && model->least && model->most
-                        && (model->linear || !spec->linear);
-  if (!status && !complete)
-    status = PX_E_NO_MEMORY;
+  if (spec->linear)
+    model->linear = px_mem_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
+  const bool complete = model->act_low && model->act_high && model->spread && model->least &&
+                        model->most && (model->linear || !spec->linear);
+  if (!status && !complete) status = PX_E_NO_MEMORY;
   if (status) {
     idm_model_free(model);
-    return status == PX_E_NO_MEMORY ? px_fail(err, status, "no memory for an inverse dynamics model") : status;
+    return status == PX_E_NO_MEMORY
+             ? px_fail(err, status, "no memory for an inverse dynamics model")
+             : status;
   }
   memcpy(model->act_low, spaces->act_low, sizeof(float) * dims);
   memcpy(model->act_high, spaces->act_high, sizeof(float) * dims);
@@ -83,8 +93,8 @@ void idm_model_free(struct idm_model *model) {
   free(model);
 }
 
-float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
-                    const struct px_mlp_drop *drop) {
+float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x,
+                    uint32_t n, const struct px_mlp_drop *drop) {
   const uint32_t in = model->mu->shape.in, outputs = model->outputs;
   float *mu = px_mlp_forward(model->mu, work, x, n, drop);
   if (model->linear) {
@@ -94,15 +104,16 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
   return mu;
 }
 
-const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
-                         const struct px_mlp_drop *drop) {
+const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x,
+                         uint32_t n, const struct px_mlp_drop *drop) {
   return model->y ? px_mlp_forward(model->y, work, x, n, drop) : NULL;
 }
 
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label) {
   const uint32_t dims = model->act_dim;
   if (model->act_count) {
-    for (size_t i = 0; i < n; i++) label[i] = (float)idm_softmax_class(model->outputs, mu + i * model->outputs);
+    for (size_t i = 0; i < n; i++)
+      label[i] = (float)idm_softmax_class(model->outputs, mu + i * model->outputs);
     return;
   }
   for (size_t i = 0; i < (size_t)n * dims; i++) {

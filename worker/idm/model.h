@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a trained member consists of, for the files of this folder only.
  *
@@ -33,22 +34,26 @@ struct idm_model {
   float *act_low, *act_high; /* [A] the range that was declared */
   float *least, *most;       /* [A] bounds of labels in (-1, 1) */
   float *linear;             /* [M, in] then [M] bias, or NULL */
-  float *probes;             /* [probes_n, A] labels of unlabelled transitions, or NULL: see vote.h */
+  /* [probes_n, A] labels of unlabelled transitions, or NULL: see vote.h */
+  float *probes;
   uint64_t probes_n, probes_of; /* their number; a hash of which transitions they are of */
-  float *spread;             /* [A] factor on sigma: 1, or what made it match the held-out errors */
-  struct px_mlp *mu, *y;     /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
+  /* [A] factor on sigma: 1, or what made it match the held-out errors */
+  float *spread;
+  /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
+  struct px_mlp *mu, *y;
 };
 
 /* Allocated, parameters zero; spread 1. */
-enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member, const struct px_spaces *spaces,
-                             struct idm_model **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
+                             const struct px_spaces *spaces, struct idm_model **out,
+                             struct px_err *err) PX_MUST_CHECK;
 
 /* mu[n,M] of n windows, in place in the work of the mu net. */
-float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
-                    const struct px_mlp_drop *drop);
+float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, const float *x,
+                    uint32_t n, const struct px_mlp_drop *drop);
 /* The labels [n,A] in (-1, 1) that mu[n,M] stands for; of discrete actions the class index. */
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label);
 /* What the spread's net says of n windows: y[n,A], in its work; NULL if there is none. */
-const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x, uint32_t n,
-                         const struct px_mlp_drop *drop);
+const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x,
+                         uint32_t n, const struct px_mlp_drop *drop);
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Normalisation of states and changes, for the files of this folder only. A struct
  * idm_norm is read-only after it is made, and its maker frees it.
@@ -12,14 +13,20 @@
 #include "worker/idm/idm.h"
 
 /* A transition: step t of trajectory traj. */
-struct idm_step { uint32_t traj, t; };
-
+struct idm_step {
+  uint32_t traj, t;
+};
 
 struct idm_norm {
   uint32_t obs_dim;
-  double *stats; /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories; std 0: left out */
-  double *residual; /* NULL without the option; [O, 2 O + 1] of states, of changes, and a constant; row 0: has none */
-  bool kinematic;   /* some coordinate has a residual: then velocities are observed, and changes before s_t are left out */
+  /* [4, O] mean and std of states, mean and std of changes, over ALL trajectories; std 0: left
+   * out */
+  double *stats;
+  /* NULL without the option; [O, 2 O + 1] of states, of changes, and a constant; row 0: has none */
+  double *residual;
+  /* some coordinate has a residual: then velocities are observed, and changes before s_t are
+   * left out */
+  bool kinematic;
   float *scales; /* [4, O] the same as mean and 1 / std (0 for 0), in float32 */
 };
 enum { IDM_STATE_MEAN, IDM_STATE_STD, IDM_CHANGE_MEAN, IDM_CHANGE_STD, IDM_STATS_N };
@@ -31,11 +38,13 @@ void idm_norm_free(struct idm_norm *norm);
 enum { IDM_RESIDUAL_OBS_MAX = 256 };
 enum px_status idm_norm_add_residuals(struct idm_norm *norm) PX_MUST_CHECK;
 static inline bool idm_norm_has_residual(const struct idm_norm *norm, uint32_t i) {
-  return norm->residual && (norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] < 0
-                            || norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] > 0);
+  return norm->residual &&
+         (norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] < 0 ||
+          norm->residual[(size_t)i * (2 * (size_t)norm->obs_dim + 1) + norm->obs_dim + i] > 0);
 }
 /* Coordinate i's residual of the change from one state to the next. */
-double idm_norm_residual(const struct idm_norm *norm, uint32_t i, const float *from, const float *to);
+double idm_norm_residual(const struct idm_norm *norm, uint32_t i, const float *from,
+                         const float *to);
 /* Population statistics in float64. The std of what is constant is 0, and its
  * inverse in `scales` too: it is left out (px_running_stats_scale). */
 void idm_norm_measure(struct idm_norm *norm, const struct px_dataset *ds);
@@ -43,7 +52,8 @@ void idm_norm_ready(struct idm_norm *norm);
 
 /* Also leaves out what is constant in the windows of steps[n], from which
  * nothing can be learned about it: it may move elsewhere. */
-enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset *ds, const struct idm_spec *spec,
-                                  const struct idm_step *steps, uint32_t n) PX_MUST_CHECK;
+enum px_status idm_norm_leave_out(struct idm_norm *norm, const struct px_dataset *ds,
+                                  const struct idm_spec *spec, const struct idm_step *steps,
+                                  uint32_t n) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One pass of training over a chunk of rows: see pass.h. */
 #include "worker/idm/pass.h"
 
@@ -18,9 +19,10 @@ enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass
   pass->mu_grads = px_mem_calloc(model->mu->params_n, sizeof(float));
   if (model->y) pass->y_grads = px_mem_calloc(model->y->params_n, sizeof(float));
   if (model->linear) pass->linear_grads = px_mem_calloc((size_t)dims * (in + 1), sizeof(float));
-  const bool complete = pass->x && pass->action && pass->dmu && pass->dy && pass->mu_grads
-                        && (pass->y_grads || !model->y) && (pass->linear_grads || !model->linear);
-  enum px_status status = complete ? px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &pass->mu_work) : PX_E_NO_MEMORY;
+  const bool complete = pass->x && pass->action && pass->dmu && pass->dy && pass->mu_grads &&
+                        (pass->y_grads || !model->y) && (pass->linear_grads || !model->linear);
+  enum px_status status =
+    complete ? px_mlp_work_new(&model->mu->shape, PX_MLP_CHUNK, &pass->mu_work) : PX_E_NO_MEMORY;
   if (!status && model->y) status = px_mlp_work_new(&model->y->shape, PX_MLP_CHUNK, &pass->y_work);
   if (status) idm_pass_free(pass);
   return status;
@@ -40,15 +42,19 @@ void idm_pass_free(struct idm_pass *pass) {
 }
 
 double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
-                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add) {
+                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop,
+                          double scale, bool add) {
   const uint32_t in = model->mu->shape.in, dims = model->outputs;
   const float *mu = idm_model_mu(model, pass->mu_work, pass->x, n, mu_drop);
   const float *y = idm_model_y(model, pass->y_work, pass->x, n, y_drop);
-  const double loss = idm_loss(&model->spec, n, dims, mu, y, pass->action, scale, pass->dmu, pass->dy);
+  const double loss =
+    idm_loss(&model->spec, n, dims, mu, y, pass->action, scale, pass->dmu, pass->dy);
   px_mlp_backward(model->mu, pass->mu_work, pass->x, n, pass->dmu, pass->mu_grads, add, NULL);
-  if (model->y) px_mlp_backward(model->y, pass->y_work, pass->x, n, pass->dy, pass->y_grads, add, NULL);
+  if (model->y)
+    px_mlp_backward(model->y, pass->y_work, pass->x, n, pass->dy, pass->y_grads, add, NULL);
   if (model->linear) {
-    px_mat_mul(PX_MAT_T, PX_MAT_N, dims, in, n, pass->dmu, pass->x, add ? 1 : 0, pass->linear_grads);
+    px_mat_mul(PX_MAT_T, PX_MAT_N, dims, in, n, pass->dmu, pass->x, add ? 1 : 0,
+               pass->linear_grads);
     px_mat_col_sums(n, dims, pass->dmu, add, pass->linear_grads + (size_t)dims * in);
   }
   return loss;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One pass of training over a chunk of rows, for the files of this folder only. A
  * pass belongs to one thread.
@@ -10,14 +11,16 @@
 /* Buffers of one pass over at most PX_MLP_CHUNK rows, and its gradients. */
 struct idm_pass {
   struct px_mlp_work *mu_work, *y_work;
-  float *x, *action;                    /* [n, in], [n, M]: the caller fills them */
-  float *dmu, *dy;                      /* [n, M] */
-  float *mu_grads, *y_grads, *linear_grads; /* as the parameters; NULL where the model has no such part */
+  float *x, *action; /* [n, in], [n, M]: the caller fills them */
+  float *dmu, *dy;   /* [n, M] */
+  /* as the parameters; NULL where the model has no such part */
+  float *mu_grads, *y_grads, *linear_grads;
 };
 enum px_status idm_pass_new(const struct idm_model *model, struct idm_pass *pass) PX_MUST_CHECK;
 void idm_pass_free(struct idm_pass *pass);
 /* Forward, loss and backward of n rows; gradients are written, or added to. */
 double idm_pass_gradients(const struct idm_model *model, struct idm_pass *pass, uint32_t n,
-                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop, double scale, bool add);
+                          const struct px_mlp_drop *mu_drop, const struct px_mlp_drop *y_drop,
+                          double scale, bool add);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How good labels are, where the truth is known: a pipeline that hid known
  * actions compares them afterwards. Used by the report job and the bench. One
@@ -26,15 +27,18 @@ extern const double idm_quality_interval_levels[IDM_INTERVALS_N]; /* 0.5, 0.8, 0
 enum idm_quality_part { IDM_ALL, IDM_INSIDE, IDM_OUTSIDE, IDM_QUALITY_PARTS_N };
 
 struct idm_quality_figures {
-  uint64_t n;                       /* transitions; 0: all else is 0 */
-  double mse, r2;                   /* r2: 1 - squared error / squared distance from the mean, all dims together; NAN
-                                     * where true actions do not differ, as with one transition */
+  uint64_t n; /* transitions; 0: all else is 0 */
+  /* r2: 1 - squared error / squared distance from the mean, all dims together; NAN where true
+   * actions do not differ, as with one transition */
+  double mse, r2;
   /* Of a Gaussian with the label's total spread, sqrt(std^2 + epistemic^2). */
-  double nll;                       /* per transition, summed over dims */
-  double coverage[IDM_INTERVALS_N]; /* share of elements inside the central interval of that level */
+  double nll; /* per transition, summed over dims */
+  /* share of elements inside the central interval of that level */
+  double coverage[IDM_INTERVALS_N];
   /* Of discrete actions. */
-  double accuracy;                  /* share of labels that are the true class */
-  double score_right, score_wrong;  /* mean std + epistemic of right and of wrong labels; 0 if there are none */
+  double accuracy; /* share of labels that are the true class */
+  /* mean std + epistemic of right and of wrong labels; 0 if there are none */
+  double score_right, score_wrong;
 };
 
 struct idm_quality;
@@ -43,9 +47,11 @@ enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_d
 void idm_quality_free(struct idm_quality *q);
 /* Adds the labels of trajectories [traj_from, ...); arrays as in struct
  * idm_labels, all of them that range's. May be called range by range. */
-void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to, const float *actions,
-                     const float *std, const float *epistemic, const uint8_t *known);
-void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part, struct idm_quality_figures *out);
+void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to,
+                     const float *actions, const float *std, const float *epistemic,
+                     const uint8_t *known);
+void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part,
+                         struct idm_quality_figures *out);
 bool idm_quality_is_inside(const struct idm_quality *q, uint32_t traj);
 /* R^2 of each dim over all judged steps: r2[A]; NAN where true actions do not differ. */
 void idm_quality_r2_dims(const struct idm_quality *q, double *r2);

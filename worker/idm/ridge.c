@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Ridge regression on windows: see ridge.h. */
 #include "worker/idm/ridge.h"
 
@@ -26,8 +27,8 @@ struct ridge {
   const struct px_progress *progress;
   const struct idm_step *labelled, *train; /* [n], [train_n] */
   uint32_t n, train_n, in, dims;
-  int64_t solved, total;                   /* systems */
-  float *x, *a;                            /* [ROWS, in], [ROWS, M] */
+  int64_t solved, total; /* systems */
+  float *x, *a;          /* [ROWS, in], [ROWS, M] */
 };
 
 /* Also where no system was solved: a stop is noticed. */
@@ -46,11 +47,15 @@ static double best_lambda(const double errors[LAMBDAS_N]) {
 
 /* ---- by normal equations: more rows than inputs, or few of both */
 
-struct primal { struct idm_gram *all, *held; double *w; /* [in + 1, M] */ };
+struct primal {
+  struct idm_gram *all, *held;
+  double *w; /* [in + 1, M] */
+};
 
 static void gram_clear(struct idm_gram *gram) { idm_gram_combine(gram, gram, -1); }
 
-static enum px_status add_rows(const struct ridge *r, const struct idm_step *steps, uint32_t n, struct idm_gram *gram) {
+static enum px_status add_rows(const struct ridge *r, const struct idm_step *steps, uint32_t n,
+                               struct idm_gram *gram) {
   for (uint32_t at = 0; at < n; at += ROWS) {
     const uint32_t rows = rows_at(n, at);
     idm_window_gather(r->norm, r->spec, r->ds, steps + at, rows, r->x);
@@ -64,7 +69,8 @@ static enum px_status add_rows(const struct ridge *r, const struct idm_step *ste
 
 /* Adds the held-out fold's error under every lambda. A lambda too small for a
  * solution is out of the race. */
-static enum px_status add_errors(struct ridge *r, const struct primal *p, double errors[LAMBDAS_N]) {
+static enum px_status add_errors(struct ridge *r, const struct primal *p,
+                                 double errors[LAMBDAS_N]) {
   for (int i = 0; i < LAMBDAS_N; i++) {
     enum px_status status = idm_gram_solve(p->all, lambdas[i], p->w);
     if (status && status != PX_E_NAN_LOSS) return status;
@@ -75,7 +81,8 @@ static enum px_status add_errors(struct ridge *r, const struct primal *p, double
   return PX_OK;
 }
 
-static enum px_status choose(struct ridge *r, const struct primal *p, uint32_t folds, double *lambda) {
+static enum px_status choose(struct ridge *r, const struct primal *p, uint32_t folds,
+                             double *lambda) {
   double errors[LAMBDAS_N] = { 0 };
   enum px_status status = add_rows(r, r->labelled, r->n, p->all);
   for (uint32_t i = 0; i < folds && !status; i++) {
@@ -107,7 +114,8 @@ static enum px_status fit_primal(struct ridge *r, uint32_t folds, float *linear)
   if (!status) status = idm_gram_solve(p.all, lambda, p.w);
   for (uint32_t i = 0; i <= in && !status; i++)
     for (uint32_t j = 0; j < dims; j++)
-      linear[i < in ? (size_t)j * in + i : (size_t)dims * in + j] = (float)p.w[(size_t)i * dims + j];
+      linear[i < in ? (size_t)j * in + i : (size_t)dims * in + j] =
+        (float)p.w[(size_t)i * dims + j];
   idm_gram_free(p.all);
   idm_gram_free(p.held);
   free(p.w);
@@ -121,7 +129,8 @@ static enum px_status take_products(const struct ridge *r, struct idm_dual *dual
     const uint32_t rows = rows_at(r->n, i);
     idm_window_gather(r->norm, r->spec, r->ds, r->labelled + i, rows, r->x);
     idm_window_actions(r->ds, r->labelled + i, rows, r->a);
-    for (size_t at = 0; at < (size_t)rows * r->dims; at++) dual->y[(size_t)i * r->dims + at] = (double)r->a[at];
+    for (size_t at = 0; at < (size_t)rows * r->dims; at++)
+      dual->y[(size_t)i * r->dims + at] = (double)r->a[at];
     for (uint32_t j = i; j < r->n; j += ROWS) {
       const uint32_t others = rows_at(r->n, j);
       if (j > i) idm_window_gather(r->norm, r->spec, r->ds, r->labelled + j, others, other);
@@ -133,26 +142,31 @@ static enum px_status take_products(const struct ridge *r, struct idm_dual *dual
   return PX_OK;
 }
 
-/* Places in labelled[n] of steps[steps_n], both in order; those that are not in there are passed over. */
-static uint32_t places(const struct ridge *r, const struct idm_step *steps, uint32_t steps_n, uint32_t *out) {
+/* Places in labelled[n] of steps[steps_n], both in order; those that are not in there are passed
+ * over. */
+static uint32_t places(const struct ridge *r, const struct idm_step *steps, uint32_t steps_n,
+                       uint32_t *out) {
   uint32_t found = 0;
   for (uint32_t i = 0, k = 0; i < r->n && k < steps_n; i++) {
     const struct idm_step *at = r->labelled + i;
-    while (k < steps_n && (steps[k].traj < at->traj || (steps[k].traj == at->traj && steps[k].t < at->t))) k++;
+    while (k < steps_n &&
+           (steps[k].traj < at->traj || (steps[k].traj == at->traj && steps[k].t < at->t)))
+      k++;
     if (k < steps_n && steps[k].traj == at->traj && steps[k].t == at->t) out[found++] = i;
   }
   return found;
 }
 
-static enum px_status choose_dual(struct ridge *r, struct idm_dual *dual, uint32_t folds, uint32_t *rows, uint32_t *held,
-                                  double *lambda) {
+static enum px_status choose_dual(struct ridge *r, struct idm_dual *dual, uint32_t folds,
+                                  uint32_t *rows, uint32_t *held, double *lambda) {
   double errors[LAMBDAS_N] = { 0 };
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < folds && !status; i++) {
     struct idm_fold fold;
     status = idm_fold_split(r->spec, i, r->labelled, r->n, &fold);
     if (status) return status;
-    const uint32_t m = places(r, fold.train, fold.train_n, rows), held_n = places(r, fold.held, fold.held_n, held);
+    const uint32_t m = places(r, fold.train, fold.train_n, rows),
+                   held_n = places(r, fold.held, fold.held_n, held);
     idm_fold_free(&fold);
     for (int l = 0; l < LAMBDAS_N && !status; l++, r->solved++) {
       const bool solved = idm_dual_solve(dual, rows, m, lambdas[l]) == PX_OK;
@@ -165,14 +179,15 @@ static enum px_status choose_dual(struct ridge *r, struct idm_dual *dual, uint32
 }
 
 /* linear = weight^T X, and the bias; sum is scratch [in]. */
-static void put_linear(const struct ridge *r, const struct idm_dual *dual, const uint32_t *rows, uint32_t m, double *sum,
-                       double *bias, float *linear) {
+static void put_linear(const struct ridge *r, const struct idm_dual *dual, const uint32_t *rows,
+                       uint32_t m, double *sum, double *bias, float *linear) {
   const uint32_t in = r->in, dims = r->dims;
   memset(linear, 0, sizeof *linear * dims * ((size_t)in + 1));
   for (uint32_t at = 0; at < m; at += ROWS) {
     const uint32_t n = rows_at(m, at);
     for (uint32_t i = 0; i < n; i++)
-      idm_window_gather(r->norm, r->spec, r->ds, r->labelled + rows[at + i], 1, r->x + (size_t)i * in);
+      idm_window_gather(r->norm, r->spec, r->ds, r->labelled + rows[at + i], 1,
+                        r->x + (size_t)i * in);
     for (uint32_t j = 0; j < dims; j++) {
       memset(sum, 0, sizeof *sum * in);
       for (uint32_t i = 0; i < n; i++) {
@@ -191,7 +206,8 @@ static enum px_status fit_dual(struct ridge *r, uint32_t folds, float *linear) {
   float *other = px_mem_calloc((size_t)ROWS * r->in, sizeof *other);
   uint32_t *rows = px_mem_calloc(r->n, 2 * sizeof *rows);
   double *scratch = px_mem_calloc((size_t)r->in + r->dims, sizeof *scratch), lambda;
-  enum px_status status = other && rows && scratch ? idm_dual_new(r->n, r->dims, &dual) : PX_E_NO_MEMORY;
+  enum px_status status =
+    other && rows && scratch ? idm_dual_new(r->n, r->dims, &dual) : PX_E_NO_MEMORY;
   if (!status) status = take_products(r, dual, other);
   if (!status) status = choose_dual(r, dual, folds, rows, rows + r->n, &lambda);
   if (!status) {
@@ -208,10 +224,13 @@ static enum px_status fit_dual(struct ridge *r, uint32_t folds, float *linear) {
 
 /* ---- which of both, and on which rows */
 
-static bool dual_pays(uint32_t in, uint32_t n) { return in > IDM_RIDGE_SYSTEM_MAX || (in >= WIDE && n <= in); }
+static bool dual_pays(uint32_t in, uint32_t n) {
+  return in > IDM_RIDGE_SYSTEM_MAX || (in >= WIDE && n <= in);
+}
 
 uint32_t idm_ridge_rows(uint32_t in, uint32_t n) {
-  const double work = 1.5e11, most = work / in / in; /* multiplications of numbers: about a minute */
+  /* multiplications of numbers: about a minute */
+  const double work = 1.5e11, most = work / in / in;
   if (dual_pays(in, n)) return n < IDM_RIDGE_SYSTEM_MAX ? n : IDM_RIDGE_SYSTEM_MAX;
   return n > most ? (uint32_t)most : n;
 }
@@ -221,15 +240,25 @@ static void thin(const struct idm_step *steps, uint32_t n, struct idm_step *out,
   for (uint32_t i = 0; i < rows; i++) out[i] = steps[(uint64_t)i * n / rows];
 }
 
-enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm *norm, const struct idm_spec *spec,
-                             const struct idm_step *labelled, uint32_t n, const struct idm_step *train,
-                             uint32_t train_n, const struct px_progress *progress, float *linear) {
-  struct ridge r = { .ds = ds, .norm = norm, .spec = spec, .progress = progress, .labelled = labelled, .train = train,
-                     .n = n, .train_n = train_n, .in = idm_window_inputs(spec, ds->spaces.obs_dim),
+enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm *norm,
+                             const struct idm_spec *spec, const struct idm_step *labelled,
+                             uint32_t n, const struct idm_step *train, uint32_t train_n,
+                             const struct px_progress *progress, float *linear) {
+  struct ridge r = { .ds = ds,
+                     .norm = norm,
+                     .spec = spec,
+                     .progress = progress,
+                     .labelled = labelled,
+                     .train = train,
+                     .n = n,
+                     .train_n = train_n,
+                     .in = idm_window_inputs(spec, ds->spaces.obs_dim),
                      .dims = idm_window_outputs(&ds->spaces) };
-  const uint32_t rows = idm_ridge_rows(r.in, n), train_rows = rows < n ? (uint32_t)((uint64_t)rows * train_n / n) : train_n;
+  const uint32_t rows = idm_ridge_rows(r.in, n),
+                 train_rows = rows < n ? (uint32_t)((uint64_t)rows * train_n / n) : train_n;
   const bool dual = dual_pays(r.in, n);
-  struct idm_step *thinned = rows < n ? px_mem_calloc((size_t)rows + train_rows, sizeof *thinned) : NULL;
+  struct idm_step *thinned =
+    rows < n ? px_mem_calloc((size_t)rows + train_rows, sizeof *thinned) : NULL;
   r.x = px_mem_calloc((size_t)ROWS * r.in, sizeof *r.x);
   r.a = px_mem_calloc((size_t)ROWS * r.dims, sizeof *r.a);
   enum px_status status = r.x && r.a && (thinned || rows == n) ? PX_OK : PX_E_NO_MEMORY;
@@ -237,7 +266,8 @@ enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm 
     thin(labelled, n, thinned, rows);
     thin(train, train_n, thinned + rows, train_rows);
     r.labelled = thinned, r.n = rows;
-    if (!dual) r.train = thinned + rows, r.train_n = train_rows; /* the dual takes those of `train` that it has */
+    /* the dual takes those of `train` that it has */
+    if (!dual) r.train = thinned + rows, r.train_n = train_rows;
   }
   if (!status) {
     const uint32_t folds = idm_folds_n(spec, r.labelled, r.n);

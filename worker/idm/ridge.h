@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The linear inverse dynamics model: ridge regression on windows. Used by the
  * linear path of a member and by the yardstick. Nothing is kept here.
@@ -18,12 +19,12 @@
 #include "lib/data/dataset.h"
 #include "worker/idm/norm.h"
 
-/* Reports phase "ridge", systems solved of all. Chooses lambda on labelled[n], whose folds are those of spec's members, and
- * fits on train[train_n]. linear: [M, in], then the bias [M]. */
-enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm *norm, const struct idm_spec *spec,
-                             const struct idm_step *labelled, uint32_t n, const struct idm_step *train,
-                             uint32_t train_n, const struct px_progress *progress, float *linear) PX_MUST_CHECK;
-
+/* Reports phase "ridge", systems solved of all. Chooses lambda on labelled[n], whose folds are
+ * those of spec's members, and fits on train[train_n]. linear: [M, in], then the bias [M]. */
+enum px_status idm_ridge_fit(const struct px_dataset *ds, const struct idm_norm *norm,
+                             const struct idm_spec *spec, const struct idm_step *labelled,
+                             uint32_t n, const struct idm_step *train, uint32_t train_n,
+                             const struct px_progress *progress, float *linear) PX_MUST_CHECK;
 
 enum { IDM_RIDGE_SYSTEM_MAX = 2048 };
 /* How many of n labelled rows of `in` inputs are fitted. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cross-fitted smooth function: see smooth.h. */
 #include "worker/idm/smooth.h"
 
@@ -16,9 +17,10 @@ enum { PENALTIES_N = sizeof penalties / sizeof *penalties };
 struct idm_smooth {
   uint32_t in, out, linear, features; /* linear: how many inputs are features themselves */
   struct idm_gram *folds[IDM_SMOOTH_FOLDS], *rest;
-  float *w, *b;                       /* [UNITS, in], [UNITS] */
-  float *units, *row;                 /* [ROWS, UNITS], [ROWS, features] */
-  double *solution[IDM_SMOOTH_FOLDS + 1]; /* [features + 1, out] without the fold; the last with all */
+  float *w, *b;       /* [UNITS, in], [UNITS] */
+  float *units, *row; /* [ROWS, UNITS], [ROWS, features] */
+  /* [features + 1, out] without the fold; the last with all */
+  double *solution[IDM_SMOOTH_FOLDS + 1];
 };
 
 void idm_smooth_free(struct idm_smooth *s) {
@@ -81,7 +83,8 @@ static void put_features(struct idm_smooth *s, uint32_t n, const float *x) {
   }
 }
 
-void idm_smooth_add(struct idm_smooth *s, uint32_t fold, uint32_t n, const float *x, const float *y) {
+void idm_smooth_add(struct idm_smooth *s, uint32_t fold, uint32_t n, const float *x,
+                    const float *y) {
   put_features(s, n, x);
   idm_gram_add(s->folds[fold], n, s->row, y);
 }
@@ -108,7 +111,8 @@ enum px_status idm_smooth_fit(struct idm_smooth *s) {
   double errors[PENALTIES_N] = { 0 };
   enum px_status status = PX_OK;
   int best = PENALTIES_N - 1;
-  for (int fold = 0; fold < IDM_SMOOTH_FOLDS && !status; fold++) status = add_errors(s, fold, errors);
+  for (int fold = 0; fold < IDM_SMOOTH_FOLDS && !status; fold++)
+    status = add_errors(s, fold, errors);
   for (int i = PENALTIES_N - 1; i >= 0; i--)
     if (errors[i] < errors[best]) best = i;
   for (int fold = 0; fold <= IDM_SMOOTH_ALL && !status; fold++) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A smooth function by ridge regression, cross-fitted: of inputs x[in] the
  * features are x itself, where in is at most IDM_SMOOTH_LINEAR_MAX, and
@@ -23,10 +24,12 @@ struct idm_smooth;
 enum px_status idm_smooth_new(uint32_t in, uint32_t out, struct idm_smooth **smooth) PX_MUST_CHECK;
 void idm_smooth_free(struct idm_smooth *smooth);
 /* Adds x[n,in] and y[n,out] to a fold; every row once. */
-void idm_smooth_add(struct idm_smooth *smooth, uint32_t fold, uint32_t n, const float *x, const float *y);
+void idm_smooth_add(struct idm_smooth *smooth, uint32_t fold, uint32_t n, const float *x,
+                    const float *y);
 /* After all rows. NAN_LOSS when numbers are not finite. */
 enum px_status idm_smooth_fit(struct idm_smooth *smooth) PX_MUST_CHECK;
 /* y[n,out] by the function that was fitted without the fold's rows. */
-void idm_smooth_predict(struct idm_smooth *smooth, uint32_t fold, uint32_t n, const float *x, float *y);
+void idm_smooth_predict(struct idm_smooth *smooth, uint32_t fold, uint32_t n, const float *x,
+                        float *y);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Probabilities of classes: see softmax.h. */
 #include "worker/idm/softmax.h"
 
@@ -13,7 +14,8 @@ uint32_t idm_softmax_class(uint32_t classes, const float *x) {
 
 void idm_softmax(uint32_t n, uint32_t classes, const float *logits, float *p) {
   for (uint32_t i = 0; i < n; i++, logits += classes, p += classes) {
-    const float largest = logits[idm_softmax_class(classes, logits)]; /* subtracted, so that nothing overflows */
+    /* subtracted, so that nothing overflows */
+    const float largest = logits[idm_softmax_class(classes, logits)];
     float sum = 0;
     for (uint32_t j = 0; j < classes; j++) sum += p[j] = expf(logits[j] - largest);
     for (uint32_t j = 0; j < classes; j++) p[j] /= sum;

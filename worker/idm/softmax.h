@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Probabilities of classes and their entropy: what a softmax head says. Used by
  * this folder only. Nothing is owned; thread safe.

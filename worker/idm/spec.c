@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Options by their names, and which of them go together: see idm.h. */
 #include <assert.h>
 #include <math.h>
@@ -13,12 +14,40 @@
 /* Where each option lives; bounds, words and defaults are in lib/flow/idm.c. A
  * word is its enum's value, which is its place among the words. */
 enum type { U32, U64, F64, FLAG };
-static const struct option { const char *name; enum type type; size_t at; } options[] = {
-#define AT(type, name) { #name, type, offsetof(struct idm_spec, name) }
-  AT(U32, inputs), AT(U32, head), AT(U32, mean_loss), AT(U32, compat), AT(U32, k), AT(U32, f), AT(U32, hidden),
-  AT(U32, layers), AT(F64, dropout), AT(U32, activation), AT(F64, shift_max), AT(FLAG, residuals), AT(FLAG, spectral_norm), AT(FLAG, linear), AT(U32, members), AT(U32, voting), AT(U32, steps),
-  AT(U32, batch), AT(F64, lr), AT(FLAG, cosine), AT(F64, weight_decay), AT(F64, beta), AT(U32, validate_every),
-  AT(U32, patience), AT(U32, rounds), AT(F64, add_percent), AT(U64, seed),
+static const struct option {
+  const char *name;
+  enum type type;
+  size_t at;
+} options[] = {
+#define AT(type, name) \
+  { #name, type, offsetof(struct idm_spec, name) }
+  AT(U32, inputs),
+  AT(U32, head),
+  AT(U32, mean_loss),
+  AT(U32, compat),
+  AT(U32, k),
+  AT(U32, f),
+  AT(U32, hidden),
+  AT(U32, layers),
+  AT(F64, dropout),
+  AT(U32, activation),
+  AT(F64, shift_max),
+  AT(FLAG, residuals),
+  AT(FLAG, spectral_norm),
+  AT(FLAG, linear),
+  AT(U32, members),
+  AT(U32, voting),
+  AT(U32, steps),
+  AT(U32, batch),
+  AT(F64, lr),
+  AT(FLAG, cosine),
+  AT(F64, weight_decay),
+  AT(F64, beta),
+  AT(U32, validate_every),
+  AT(U32, patience),
+  AT(U32, rounds),
+  AT(F64, add_percent),
+  AT(U64, seed),
 #undef AT
 };
 enum { OPTIONS_N = sizeof options / sizeof *options };
@@ -73,24 +102,33 @@ static double value_of(const struct flow_field *field, const char *text) {
 
 static bool in_bounds(const struct flow_field *field, double value) {
   size_t len;
-  if (field->type == FLOW_ENUM) return value >= 0 && flow_field_word_at(field->words, (size_t)value, &len);
+  if (field->type == FLOW_ENUM)
+    return value >= 0 && flow_field_word_at(field->words, (size_t)value, &len);
   if (field->type == FLOW_BOOL) return value >= 0 && value <= 1;
-  return value >= field->min && value <= field->max && (field->type != FLOW_INT || value == floor(value));
+  return value >= field->min && value <= field->max &&
+         (field->type != FLOW_INT || value == floor(value));
 }
 
 static enum px_status wrong(const struct flow_field *field, const char *text, struct px_err *err) {
   char pointer[64];
   snprintf(pointer, sizeof pointer, "/%s", field->name);
-  if (field->type == FLOW_ENUM) px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is none of %s", text, field->words);
-  else if (field->type == FLOW_BOOL) px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is not true or false", text);
-  else px_fail_at(err, PX_E_BAD_FIELD, pointer, "%.32s is not between %g and %g", text, field->min, field->max);
+  if (field->type == FLOW_ENUM)
+    px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is none of %s", text, field->words);
+  else if (field->type == FLOW_BOOL)
+    px_fail_at(err, PX_E_BAD_FIELD, pointer, "'%.32s' is not true or false", text);
+  else
+    px_fail_at(err, PX_E_BAD_FIELD, pointer, "%.32s is not between %g and %g", text, field->min,
+               field->max);
   return PX_E_BAD_FIELD;
 }
 
-enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text, struct px_err *err) {
+enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text,
+                            struct px_err *err) {
   const struct option *option = option_of(name);
   const struct flow_field *field = option ? field_of(name) : NULL;
-  if (!field) return px_fail_at(err, PX_E_BAD_FIELD, "", "an inverse dynamics model has no option '%.32s'", name);
+  if (!field)
+    return px_fail_at(err, PX_E_BAD_FIELD, "", "an inverse dynamics model has no option '%.32s'",
+                      name);
   const double value = value_of(field, text);
   if (!in_bounds(field, value)) return wrong(field, text, err);
   put(spec, option, value);
@@ -121,13 +159,19 @@ void idm_spec_default(enum idm_profile profile, struct idm_spec *spec) {
 }
 
 /* What a spec of an older version, which lacks these options, means. */
-static const struct { const char *name, *text; } later[] = {
-  { "activation", "relu" }, { "shift_max", "1" }, { "residuals", "false" }, { "voting", "equal" },
+static const struct {
+  const char *name, *text;
+} later[] = {
+  { "activation", "relu" },
+  { "shift_max", "1" },
+  { "residuals", "false" },
+  { "voting", "equal" },
 };
 
 static void set_later(struct idm_spec *spec) {
   for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-    const enum px_status status = idm_spec_set(spec, later[i].name, later[i].text, &(struct px_err){ 0 });
+    const enum px_status status =
+      idm_spec_set(spec, later[i].name, later[i].text, &(struct px_err){ 0 });
     assert(status == PX_OK);
     (void)status;
   }
@@ -145,7 +189,8 @@ enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct 
     char text[32];
     if (strcmp(name, "profile") == 0) continue;
     if (json_is_string(value)) snprintf(text, sizeof text, "%s", json_string_value(value));
-    else if (json_is_boolean(value)) snprintf(text, sizeof text, "%s", json_is_true(value) ? "true" : "false");
+    else if (json_is_boolean(value))
+      snprintf(text, sizeof text, "%s", json_is_true(value) ? "true" : "false");
     else snprintf(text, sizeof text, "%.17g", json_number_value(value));
     const enum px_status status = idm_spec_set(spec, name, text, err);
     if (status) return status;
@@ -162,7 +207,8 @@ static enum px_status check_pairs(const struct idm_spec *spec, struct px_err *er
     const char *word = flow_field_word_at(field_of(NAME[i])->words, value[i], &len);
     snprintf(words[i], sizeof words[i], "%.*s", (int)len, word);
   }
-  const struct flow_idm_pairs pairs = { words[0], words[1], words[2], words[3], spec->rounds, spec->f };
+  const struct flow_idm_pairs pairs = { words[0], words[1],     words[2],
+                                        words[3], spec->rounds, spec->f };
   return flow_idm_check_pairs(&pairs, "", err);
 }
 
@@ -177,16 +223,20 @@ enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
   return check_pairs(spec, err);
 }
 
-enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct px_spaces *spaces, struct px_err *err) {
+enum px_status idm_spec_check_spaces(const struct idm_spec *spec, const struct px_spaces *spaces,
+                                     struct px_err *err) {
   if ((spec->head == IDM_SOFTMAX) == (spaces->act_count > 0)) return PX_OK;
   px_fail_at(err, PX_E_BAD_FIELD, "/head",
-             spaces->act_count ? "this head is for continuous actions; the dataset's are discrete"
-                               : "head softmax is for discrete actions; the dataset's are continuous");
-  px_fail_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out for the usual one.");
+             spaces->act_count
+               ? "this head is for continuous actions; the dataset's are discrete"
+               : "head softmax is for discrete actions; the dataset's are continuous");
+  px_fail_hint(err, "Discrete actions take head softmax, continuous ones any other; leave head out "
+                    "for the usual one.");
   return PX_E_BAD_FIELD;
 }
 
-size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, struct px_safetensors_meta *meta) {
+size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text,
+                     struct px_safetensors_meta *meta) {
   meta[0] = (struct px_safetensors_meta){ "profile", idm_profile_name(spec->profile) };
   for (size_t i = 0; i < OPTIONS_N; i++) {
     const struct flow_field *field = field_of(options[i].name);
@@ -203,7 +253,8 @@ size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text, st
   return OPTIONS_N + 1;
 }
 
-enum px_status idm_spec_from_meta(const struct px_safetensors *st, struct idm_spec *spec, struct px_err *err) {
+enum px_status idm_spec_from_meta(const struct px_safetensors *st, struct idm_spec *spec,
+                                  struct px_err *err) {
   const char *profile = px_safetensors_meta(st, "profile");
   enum idm_profile base;
   if (!profile || !idm_profile_from(profile, &base))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A member as safetensors bytes: see idm.h. Tensors, float32 unless said:
  *
@@ -31,7 +32,12 @@
 #include "worker/nn/mat.h"
 
 static const char format_name[] = "proxact-idm-1";
-enum { TENSORS_MAX = 11 + 4 * (IDM_LAYERS_MAX + 1), META_MAX = 64, TEXT_MAX = 40, NAME_MAX_BYTES = 24 };
+enum {
+  TENSORS_MAX = 11 + 4 * (IDM_LAYERS_MAX + 1),
+  META_MAX = 64,
+  TEXT_MAX = 40,
+  NAME_MAX_BYTES = 24
+};
 
 /* ---- tensors: one table, walked by saving and by loading */
 
@@ -41,12 +47,14 @@ struct tensors {
   size_t n;
 };
 
-static void add(struct tensors *t, enum px_dtype dtype, uint64_t rows, uint64_t cols, void *data, const char *net,
-                const char *part) {
+static void add(struct tensors *t, enum px_dtype dtype, uint64_t rows, uint64_t cols, void *data,
+                const char *net, const char *part) {
   char *name = t->names[t->n];
   (void)snprintf(name, NAME_MAX_BYTES, "%s%s", net, part);
   struct px_safetensors_tensor *tensor = &t->list[t->n++];
-  *tensor = (struct px_safetensors_tensor){ .name = name, .dtype = dtype, .rank = cols ? 2 : 1, .data = data };
+  *tensor = (struct px_safetensors_tensor){
+    .name = name, .dtype = dtype, .rank = cols ? 2 : 1, .data = data
+  };
   tensor->dims[0] = rows;
   tensor->dims[1] = cols;
 }
@@ -67,7 +75,8 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   t->n = 0;
   add(t, PX_DTYPE_F64, IDM_STATS_N, model->obs_dim, model->norm->stats, "", "norm");
   if (model->norm->residual)
-    add(t, PX_DTYPE_F64, model->obs_dim, 2 * (uint64_t)model->obs_dim + 1, model->norm->residual, "", "residual");
+    add(t, PX_DTYPE_F64, model->obs_dim, 2 * (uint64_t)model->obs_dim + 1, model->norm->residual,
+        "", "residual");
   add(t, PX_DTYPE_F64, dims, 0, (void *)(uintptr_t)model->metrics.val_r2_dim, "", "val_r2_dim");
   add(t, PX_DTYPE_F32, dims, 0, model->act_low, "", "act_low");
   add(t, PX_DTYPE_F32, dims, 0, model->act_high, "", "act_high");
@@ -86,18 +95,32 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
 /* ---- metadata: numbers by name */
 
 /* LATER_U64: files of older versions lack it, and mean 0. */
-struct number { const char *name; enum { U32, U64, LATER_U64, F64, FLAG } type; void *at; };
+struct number {
+  const char *name;
+  enum { U32, U64, LATER_U64, F64, FLAG } type;
+  void *at;
+};
 
 static size_t list_numbers(struct idm_model *m, struct number *list) {
   struct idm_metrics *r = &m->metrics;
   const struct number numbers[] = {
-    { "member", U32, &m->member }, { "obs_dim", U32, &m->obs_dim }, { "act_dim", U32, &m->act_dim },
-    { "val_mse", F64, &r->val_mse }, { "val_r2", F64, &r->val_r2 }, { "val_nll", F64, &r->val_nll },
-    { "train_n", U64, &r->train_n }, { "val_n", U64, &r->val_n }, { "best_step", U32, &r->best_step },
-    { "steps_taken", U32, &r->steps }, { "val_by_transition", FLAG, &r->val_by_transition },
-    { "pseudo_n", LATER_U64, &r->pseudo_n }, { "probes_n", LATER_U64, &m->probes_n },
+    { "member", U32, &m->member },
+    { "obs_dim", U32, &m->obs_dim },
+    { "act_dim", U32, &m->act_dim },
+    { "val_mse", F64, &r->val_mse },
+    { "val_r2", F64, &r->val_r2 },
+    { "val_nll", F64, &r->val_nll },
+    { "train_n", U64, &r->train_n },
+    { "val_n", U64, &r->val_n },
+    { "best_step", U32, &r->best_step },
+    { "steps_taken", U32, &r->steps },
+    { "val_by_transition", FLAG, &r->val_by_transition },
+    { "pseudo_n", LATER_U64, &r->pseudo_n },
+    { "probes_n", LATER_U64, &m->probes_n },
     { "probes_of", LATER_U64, &m->probes_of },
-    { "act_count", U32, &m->act_count }, { "val_accuracy", F64, &r->val_accuracy }, /* discrete actions alone */
+    /* discrete actions alone */
+    { "act_count", U32, &m->act_count },
+    { "val_accuracy", F64, &r->val_accuracy },
   };
   memcpy(list, numbers, sizeof numbers);
   return sizeof numbers / sizeof *numbers - (m->act_count ? 0 : 2);
@@ -105,11 +128,13 @@ static size_t list_numbers(struct idm_model *m, struct number *list) {
 
 static void print_number(const struct number *number, char text[TEXT_MAX]) {
   switch (number->type) {
-  case U32: (void)snprintf(text, TEXT_MAX, "%u", *(const uint32_t *)number->at); break;
-  case U64:
-  case LATER_U64: (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at); break;
-  case F64: (void)snprintf(text, TEXT_MAX, "%.17g", *(const double *)number->at); break;
-  case FLAG: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
+    case U32: (void)snprintf(text, TEXT_MAX, "%u", *(const uint32_t *)number->at); break;
+    case U64:
+    case LATER_U64:
+      (void)snprintf(text, TEXT_MAX, "%llu", *(const unsigned long long *)number->at);
+      break;
+    case F64: (void)snprintf(text, TEXT_MAX, "%.17g", *(const double *)number->at); break;
+    case FLAG: (void)snprintf(text, TEXT_MAX, "%d", *(const bool *)number->at); break;
   }
 }
 
@@ -136,15 +161,16 @@ static bool read_number(const struct number *number, const char *text) {
 
 /* ---- saving */
 
-enum px_status idm_model_save(const struct idm_model *model, const char *const (*lineage)[2], size_t lineage_n,
-                              struct px_buf *buf, struct px_err *err) {
+enum px_status idm_model_save(const struct idm_model *model, const char *const (*lineage)[2],
+                              size_t lineage_n, struct px_buf *buf, struct px_err *err) {
   struct tensors tensors;
   struct idm_model copy = *model; /* the table wants pointers that loading may write through */
   struct number numbers[META_MAX];
   char texts[META_MAX][TEXT_MAX], kernels[PX_MAT_PROFILE_MAX];
   struct idm_spec_text spec;
   const size_t numbers_n = list_numbers(&copy, numbers);
-  struct px_safetensors_meta *meta = px_mem_calloc(2 + IDM_SPEC_META_MAX + numbers_n + lineage_n, sizeof *meta);
+  struct px_safetensors_meta *meta =
+    px_mem_calloc(2 + IDM_SPEC_META_MAX + numbers_n + lineage_n, sizeof *meta);
   if (!meta) return px_fail(err, PX_E_NO_MEMORY, "no memory to save a model");
   px_mat_profile(kernels);
   size_t n = 0;
@@ -155,7 +181,8 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
     print_number(&numbers[i], texts[i]);
     meta[n++] = (struct px_safetensors_meta){ numbers[i].name, texts[i] };
   }
-  for (size_t i = 0; i < lineage_n; i++) meta[n++] = (struct px_safetensors_meta){ lineage[i][0], lineage[i][1] };
+  for (size_t i = 0; i < lineage_n; i++)
+    meta[n++] = (struct px_safetensors_meta){ lineage[i][0], lineage[i][1] };
   list_tensors(model, &tensors);
   const enum px_status status = px_safetensors_write(tensors.list, tensors.n, meta, n, buf, err);
   free(meta);
@@ -164,40 +191,49 @@ enum px_status idm_model_save(const struct idm_model *model, const char *const (
 
 /* ---- loading */
 
-static enum px_status read_meta(const struct px_safetensors *st, struct idm_model *head, struct px_err *err) {
+static enum px_status read_meta(const struct px_safetensors *st, struct idm_model *head,
+                                struct px_err *err) {
   const char *name = px_safetensors_meta(st, "format");
-  if (!name || strcmp(name, format_name) != 0) return px_fail(err, PX_E_BAD_DATA, "this is not a %s file", format_name);
+  if (!name || strcmp(name, format_name) != 0)
+    return px_fail(err, PX_E_BAD_DATA, "this is not a %s file", format_name);
   const enum px_status status = idm_spec_from_meta(st, &head->spec, err);
   if (status) return status;
   struct number numbers[META_MAX];
-  head->act_count = px_safetensors_meta(st, "act_count") != NULL; /* then the numbers say how many */
+  /* then the numbers say how many */
+  head->act_count = px_safetensors_meta(st, "act_count") != NULL;
   const size_t n = list_numbers(head, numbers);
   for (size_t i = 0; i < n; i++)
     if (!read_number(&numbers[i], px_safetensors_meta(st, numbers[i].name)))
-      return px_fail(err, PX_E_BAD_DATA, "the model's metadata '%s' is missing or no number", numbers[i].name);
-  if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim || head->act_dim > PX_ACT_MAX
-      || head->act_count == 1 || head->act_count > PX_ACT_COUNT_MAX || (head->act_count && head->act_dim != 1))
-    return px_fail(err, PX_E_BAD_DATA, "the model's dimensions %u and %u are out of bounds", head->obs_dim,
-                   head->act_dim);
+      return px_fail(err, PX_E_BAD_DATA, "the model's metadata '%s' is missing or no number",
+                     numbers[i].name);
+  if (!head->obs_dim || head->obs_dim > PX_OBS_MAX || !head->act_dim ||
+      head->act_dim > PX_ACT_MAX || head->act_count == 1 || head->act_count > PX_ACT_COUNT_MAX ||
+      (head->act_count && head->act_dim != 1))
+    return px_fail(err, PX_E_BAD_DATA, "the model's dimensions %u and %u are out of bounds",
+                   head->obs_dim, head->act_dim);
   return PX_OK;
 }
 
-static enum px_status read_tensors(const struct px_safetensors *st, struct idm_model *model, struct px_err *err) {
+static enum px_status read_tensors(const struct px_safetensors *st, struct idm_model *model,
+                                   struct px_err *err) {
   struct tensors tensors;
   list_tensors(model, &tensors);
   for (size_t i = 0; i < tensors.n; i++) {
     struct px_safetensors_tensor *tensor = &tensors.list[i];
     const void *data;
-    const enum px_status status = px_safetensors_take(st, tensor->name, tensor->dtype, tensor->rank, tensor->dims, &data, err);
+    const enum px_status status =
+      px_safetensors_take(st, tensor->name, tensor->dtype, tensor->rank, tensor->dims, &data, err);
     if (status) return status;
     size_t count = (size_t)tensor->dims[0] * (tensor->rank == 2 ? (size_t)tensor->dims[1] : 1);
-    memcpy((void *)(uintptr_t)tensor->data, data, count * px_safetensors_dtype_bytes(tensor->dtype));
+    memcpy((void *)(uintptr_t)tensor->data, data,
+           count * px_safetensors_dtype_bytes(tensor->dtype));
   }
   idm_norm_ready(model->norm);
   return PX_OK;
 }
 
-enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out, struct px_err *err) {
+enum px_status idm_model_load(const void *bytes, size_t n, struct idm_model **out,
+                              struct px_err *err) {
   struct px_safetensors *st = NULL;
   struct idm_model *head = px_mem_calloc(1, sizeof *head), *model = NULL;
   struct px_spaces *spaces = px_mem_calloc(1, sizeof *spaces);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Training one member: see idm.h and training.h. Each step draws a batch with
  * replacement, takes it in chunks that stay in the cache, and moves every part
@@ -12,9 +13,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
-#include "worker/idm/training.h"
 #include "lib/data/dataset.h"
 #include "worker/idm/pass.h"
+#include "worker/idm/training.h"
 #include "worker/idm/vote.h"
 #include "worker/idm/window.h"
 
@@ -47,7 +48,9 @@ static void gather(struct idm_training *t, uint32_t row, uint32_t n) {
     float *target = t->pass.action + (size_t)i * model->outputs;
     t->rows[i] = at < true_n ? t->fold.train[at] : idm_pseudo_step(&t->pseudo, at - true_n);
     if (at < true_n) idm_window_actions(t->ds, t->rows + i, 1, target);
-    else idm_window_action_target(&t->ds->spaces, t->pseudo.actions + (size_t)(at - true_n) * model->act_dim, target);
+    else
+      idm_window_action_target(&t->ds->spaces,
+                               t->pseudo.actions + (size_t)(at - true_n) * model->act_dim, target);
   }
   idm_window_gather(model->norm, &model->spec, t->ds, t->rows, n, t->pass.x);
 }
@@ -56,8 +59,10 @@ static void gather(struct idm_training *t, uint32_t row, uint32_t n) {
 static double chunk_gradients(struct idm_training *t, uint32_t row, uint32_t n) {
   const struct idm_model *model = t->model;
   const struct idm_spec *spec = &model->spec;
-  const struct px_mlp_drop mu_drop = { spec->seed ^ stream(t, "idm mu drop", model->member), t->place.step, row };
-  const struct px_mlp_drop y_drop = { spec->seed ^ stream(t, "idm y drop", model->member), t->place.step, row };
+  const struct px_mlp_drop mu_drop = { spec->seed ^ stream(t, "idm mu drop", model->member),
+                                       t->place.step, row };
+  const struct px_mlp_drop y_drop = { spec->seed ^ stream(t, "idm y drop", model->member),
+                                      t->place.step, row };
   gather(t, row, n);
   return idm_pass_gradients(model, &t->pass, n, &mu_drop, &y_drop, 1.0 / spec->batch, row > 0);
 }
@@ -69,7 +74,8 @@ static void take_step(struct idm_training *t) {
     if (t->parts[i].spectral) px_spectral_apply(t->parts[i].spectral, true);
   t->seen.loss = 0;
   for (uint32_t row = 0; row < spec->batch; row += PX_MLP_CHUNK)
-    t->seen.loss += chunk_gradients(t, row, spec->batch - row < PX_MLP_CHUNK ? spec->batch - row : PX_MLP_CHUNK);
+    t->seen.loss +=
+      chunk_gradients(t, row, spec->batch - row < PX_MLP_CHUNK ? spec->batch - row : PX_MLP_CHUNK);
   const double share = (double)(t->place.step - 1) / t->steps_max;
   const double rate = spec->cosine ? 0.5 * (1 + cos(M_PI * share)) : 1;
   for (int i = 0; i < IDM_PARTS_N; i++) {
@@ -84,10 +90,13 @@ static void take_step(struct idm_training *t) {
 
 /* ---- rounds */
 
-static enum px_status diverged(const struct idm_training *t, const char *what, double value, struct px_err *err) {
+static enum px_status diverged(const struct idm_training *t, const char *what, double value,
+                               struct px_err *err) {
   const struct idm_spec *spec = &t->model->spec;
-  px_fail(err, PX_E_NAN_LOSS, "%s of member %u is %g at step %" PRIu64, what, t->model->member, value, t->place.step);
-  px_fail_hint(err, "Try an lr below %g, and look for observations or actions of extreme size.", spec->lr);
+  px_fail(err, PX_E_NAN_LOSS, "%s of member %u is %g at step %" PRIu64, what, t->model->member,
+          value, t->place.step);
+  px_fail_hint(err, "Try an lr below %g, and look for observations or actions of extreme size.",
+               spec->lr);
   return PX_E_NAN_LOSS;
 }
 
@@ -102,7 +111,8 @@ static enum px_status judge(struct idm_training *t, struct px_err *err) {
   const double score = spec->mean_loss == IDM_NLL ? idm_training_sums_nll(t) : t->seen.val_mse;
   if (!isfinite(score)) return diverged(t, "the validation", score, err);
   t->place.worse++;
-  if (!(score < t->seen.best) && spec->compat != IDM_REFERENCE) return PX_OK; /* the reference keeps the last one */
+  /* the reference keeps the last one */
+  if (!(score < t->seen.best) && spec->compat != IDM_REFERENCE) return PX_OK;
   t->seen.best = score;
   t->place.worse = 0;
   t->place.best_step = t->place.step, t->place.kept = 1;
@@ -111,22 +121,26 @@ static enum px_status judge(struct idm_training *t, struct px_err *err) {
   return PX_OK;
 }
 
-static enum px_status train_round(struct idm_training *t, struct px_checkpoint *checkpoint, struct px_state *list,
-                                  struct px_err *err) {
+static enum px_status train_round(struct idm_training *t, struct px_checkpoint *checkpoint,
+                                  struct px_state *list, struct px_err *err) {
   const uint32_t patience = t->model->spec.patience;
   while (t->place.step <= t->steps_max && !(patience && t->place.worse >= patience)) {
     if (t->place.step > 0) take_step(t);
-    if (!(fabs(t->seen.loss) < loss_max_dim * t->model->act_dim)) return diverged(t, "the loss", t->seen.loss, err);
+    if (!(fabs(t->seen.loss) < loss_max_dim * t->model->act_dim))
+      return diverged(t, "the loss", t->seen.loss, err);
     enum px_status status = idm_training_tell(t, "train");
-    if (!status && (t->place.step % t->validate_every == 0 || t->place.step == t->steps_max)) status = judge(t, err);
+    if (!status && (t->place.step % t->validate_every == 0 || t->place.step == t->steps_max))
+      status = judge(t, err);
     t->place.step++;
-    if (!status && t->place.steps) status = px_checkpoint_step(checkpoint, list, t->place.steps, err);
+    if (!status && t->place.steps)
+      status = px_checkpoint_step(checkpoint, list, t->place.steps, err);
     if (status) return status;
   }
   return PX_OK;
 }
 
-enum px_status idm_training_run(struct idm_training *t, struct px_checkpoint *checkpoint, struct px_err *err) {
+enum px_status idm_training_run(struct idm_training *t, struct px_checkpoint *checkpoint,
+                                struct px_err *err) {
   struct px_state list = { .n = 0 };
   uint64_t steps;
   idm_training_arrays(t, &list);
@@ -134,7 +148,8 @@ enum px_status idm_training_run(struct idm_training *t, struct px_checkpoint *ch
   while (!status) {
     idm_training_limit(t);
     status = train_round(t, checkpoint, &list, err);
-    if (status || t->place.round >= t->model->spec.rounds || t->pseudo.n >= t->pseudo.max) return status;
+    if (status || t->place.round >= t->model->spec.rounds || t->pseudo.n >= t->pseudo.max)
+      return status;
     status = idm_training_measure(t);
     if (!status) status = idm_pseudo_add(&t->pseudo, t->ds, t->model, t->progress, err);
     if (status) return status;
@@ -145,10 +160,11 @@ enum px_status idm_training_run(struct idm_training *t, struct px_checkpoint *ch
   return status;
 }
 
-enum px_status idm_training_take(struct idm_training *t, struct idm_model **out, struct idm_metrics *metrics,
-                                 struct px_err *err) {
+enum px_status idm_training_take(struct idm_training *t, struct idm_model **out,
+                                 struct idm_metrics *metrics, struct px_err *err) {
   if (!t->place.kept)
-    return px_fail(err, PX_E_NOT_FOUND, "no iterate of member %u was validated yet", t->model->member);
+    return px_fail(err, PX_E_NOT_FOUND, "no iterate of member %u was validated yet",
+                   t->model->member);
   enum px_status status = idm_training_measure(t);
   if (!status) status = idm_vote_probes_take(t->model, t->ds, &t->pass, err);
   if (status) return status;
@@ -158,9 +174,10 @@ enum px_status idm_training_take(struct idm_training *t, struct idm_model **out,
   return PX_OK;
 }
 
-enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                const struct px_progress *progress, struct px_checkpoint *checkpoint,
-                                struct idm_model **out, struct idm_metrics *metrics, struct px_err *err) {
+enum px_status idm_train_member(const struct px_dataset *ds, const struct idm_spec *spec,
+                                uint32_t member, const struct px_progress *progress,
+                                struct px_checkpoint *checkpoint, struct idm_model **out,
+                                struct idm_metrics *metrics, struct px_err *err) {
   struct idm_training *t = NULL;
   enum px_status status = idm_training_new(ds, spec, member, progress, &t, err);
   if (!status) status = idm_training_run(t, checkpoint, err);

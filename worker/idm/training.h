@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A training of one member while it runs, for the files of this folder only:
  * training_prepare.c sets it up, training.c takes the steps,
- * training_validate.c judges iterates, pseudo.c adds self-training's labels. It belongs to one thread.
+ * training_validate.c judges iterates, pseudo.c adds self-training's labels. It belongs to one
+ * thread.
  */
 #ifndef PX_IDM_TRAINING_H
 #define PX_IDM_TRAINING_H
@@ -15,27 +17,29 @@
 #include "worker/idm/pass.h"
 #include "worker/idm/pseudo.h"
 #include "worker/nn/adam.h"
-#include "worker/nn/state.h"
 #include "worker/nn/spectral.h"
+#include "worker/nn/state.h"
 
 /* Parameters that Adam moves: a net's, or those of the linear path. */
 struct idm_part {
-  float *used;                   /* [n] what the model computes with: borrowed from it */
-  float *moved;                  /* [n] what Adam moves: `used`, or those before spectral normalisation */
-  float *best;                   /* [n] `used` of the kept iterate */
-  float *grads;                  /* [n] borrowed from the pass */
-  size_t n;                      /* 0: the model has no such part */
+  float *used; /* [n] what the model computes with: borrowed from it */
+  /* [n] what Adam moves: `used`, or those before spectral normalisation */
+  float *moved;
+  float *best;  /* [n] `used` of the kept iterate */
+  float *grads; /* [n] borrowed from the pass */
+  size_t n;     /* 0: the model has no such part */
   struct px_adam adam;
-  struct px_spectral *spectral;  /* NULL: none */
+  struct px_spectral *spectral; /* NULL: none */
 };
 enum { IDM_MU, IDM_SPREAD, IDM_LINEAR, IDM_PARTS_N };
 
 /* Where a training stands: whole numbers only, so that they can be kept as an array. */
 struct idm_place {
-  uint64_t round, step;          /* the round of self-training, and its step that comes next */
-  uint64_t worse;                /* validations since the kept iterate */
-  uint64_t best_step, kept;      /* the kept iterate's step within its round; kept 0: none yet */
-  uint64_t steps;                /* taken in all rounds */
+  uint64_t round, step; /* the round of self-training, and its step that comes next */
+  uint64_t worse;       /* validations since the kept iterate */
+  /* the kept iterate's step within its round; kept 0: none yet */
+  uint64_t best_step, kept;
+  uint64_t steps; /* taken in all rounds */
 };
 
 struct idm_training {
@@ -47,15 +51,19 @@ struct idm_training {
   struct idm_part parts[IDM_PARTS_N];
   struct idm_pass pass;
   struct px_arena *arena;
-  float *ridge;                  /* where the linear path starts; NULL without one */
-  uint32_t *batch;               /* [B] numbers of transitions: the fold's, then pseudo-labelled ones */
-  struct idm_step *rows;         /* [PX_MLP_CHUNK] */
+  float *ridge; /* where the linear path starts; NULL without one */
+  /* [B] numbers of transitions: the fold's, then pseudo-labelled ones */
+  uint32_t *batch;
+  struct idm_step *rows; /* [PX_MLP_CHUNK] */
   struct idm_sums sums;
   uint32_t steps_max, validate_every; /* of this round */
   struct idm_place place;
-  /* Score of the kept iterate; of the last validation (of discrete actions the share of wrong labels) and step. */
-  struct { double best, val_mse, loss; } seen;
-  double seconds, since_s;       /* spent until since_s, in earlier attempts too */
+  /* Score of the kept iterate; of the last validation (of discrete actions the share of wrong
+   * labels) and step. */
+  struct {
+    double best, val_mse, loss;
+  } seen;
+  double seconds, since_s; /* spent until since_s, in earlier attempts too */
   double reported_s;
 };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Setting up a training: see training.h. Memory is taken here, before the first step. */
 #include <math.h>
 #include <stdlib.h>
@@ -21,8 +22,8 @@
  * transitions, and validates at least so often. */
 enum { PASSES_MAX = 200, VALIDATIONS_MIN = 10 };
 
-static enum px_status part_init(struct idm_training *t, int which, struct px_mlp *net, float *used, float *grads,
-                                size_t n) {
+static enum px_status part_init(struct idm_training *t, int which, struct px_mlp *net, float *used,
+                                float *grads, size_t n) {
   const struct idm_spec *spec = &t->model->spec;
   struct idm_part *part = &t->parts[which];
   struct px_adam_options options = PX_ADAM_DEFAULTS((float)spec->lr);
@@ -50,11 +51,15 @@ static enum px_status buffers(struct idm_training *t) {
   double *sums = px_arena_take(t->arena, (size_t)IDM_SUMS_N * dims, sizeof(double));
   if (model->linear) t->ridge = px_arena_take(t->arena, linear_n, sizeof(float));
   if (!t->batch || !t->rows || !sums || (model->linear && !t->ridge)) return PX_E_NO_MEMORY;
-  t->sums = (struct idm_sums){ sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, sums + 5 * dims, 0 };
+  t->sums = (struct idm_sums){
+    sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, sums + 5 * dims, 0
+  };
   status = part_init(t, IDM_MU, model->mu, model->mu->params, pass->mu_grads, model->mu->params_n);
   if (!status && model->y)
-    status = part_init(t, IDM_SPREAD, model->y, model->y->params, pass->y_grads, model->y->params_n);
-  if (!status && model->linear) status = part_init(t, IDM_LINEAR, NULL, model->linear, pass->linear_grads, linear_n);
+    status =
+      part_init(t, IDM_SPREAD, model->y, model->y->params, pass->y_grads, model->y->params_n);
+  if (!status && model->linear)
+    status = part_init(t, IDM_LINEAR, NULL, model->linear, pass->linear_grads, linear_n);
   return status;
 }
 
@@ -105,7 +110,8 @@ enum px_status idm_training_start_round(struct idm_training *t) {
   for (uint64_t i = 0; i < IDM_PARTS_N; i++) {
     struct idm_part *part = &t->parts[i];
     const uint64_t index = (t->place.round << 32 | model->member) << 2 | i;
-    if (part->spectral) px_spectral_start(part->spectral, model->spec.seed, px_rng_stream("idm spectral", index));
+    if (part->spectral)
+      px_spectral_start(part->spectral, model->spec.seed, px_rng_stream("idm spectral", index));
     if (part->n) px_adam_restart(&part->adam);
   }
   t->place.step = t->place.worse = 0;
@@ -115,11 +121,14 @@ enum px_status idm_training_start_round(struct idm_training *t) {
 
 /* Where it predicts classes' probabilities, it is turned into logits by the
  * inverse of the softmax near equal probabilities: M times as large. */
-static enum px_status fit_ridge(struct idm_training *t, const struct idm_step *labelled, uint32_t n) {
+static enum px_status fit_ridge(struct idm_training *t, const struct idm_step *labelled,
+                                uint32_t n) {
   const struct idm_model *model = t->model;
-  const enum px_status status = idm_ridge_fit(t->ds, model->norm, &model->spec, labelled, n, t->fold.train,
-                                              t->fold.train_n, t->progress, t->ridge);
-  for (size_t i = 0; i < t->parts[IDM_LINEAR].n && model->act_count && !status; i++) t->ridge[i] *= (float)model->outputs;
+  const enum px_status status =
+    idm_ridge_fit(t->ds, model->norm, &model->spec, labelled, n, t->fold.train, t->fold.train_n,
+                  t->progress, t->ridge);
+  for (size_t i = 0; i < t->parts[IDM_LINEAR].n && model->act_count && !status; i++)
+    t->ridge[i] *= (float)model->outputs;
   return status;
 }
 
@@ -146,20 +155,25 @@ static enum px_status prepare_from(struct idm_training *t, struct px_err *err) {
   enum px_status status = idm_window_steps_labelled(t->ds, &t->model->spec, &labelled, &n);
   if (!status && n == 0) {
     px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
-    px_fail_hint(err, "An action is learned from by the states on both sides of it: give the final state too, one observation more than actions.");
+    px_fail_hint(err, "An action is learned from by the states on both sides of it: give the final "
+                      "state too, one observation more than actions.");
     return PX_E_NO_LABELS;
   }
   if (!status) status = prepare(t, labelled, n);
   free(labelled);
-  return status ? px_fail(err, status, "training could not be prepared (%s)", px_status_slug(status)) : PX_OK;
+  return status
+           ? px_fail(err, status, "training could not be prepared (%s)", px_status_slug(status))
+           : PX_OK;
 }
 
-enum px_status idm_training_new(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t member,
-                                const struct px_progress *progress, struct idm_training **out, struct px_err *err) {
+enum px_status idm_training_new(const struct px_dataset *ds, const struct idm_spec *spec,
+                                uint32_t member, const struct px_progress *progress,
+                                struct idm_training **out, struct px_err *err) {
   enum px_status status = idm_spec_check(spec, err);
   if (status) return status;
   if (member >= spec->members)
-    return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member, spec->members);
+    return px_fail_at(err, PX_E_BAD_FIELD, "/member", "member %u of an ensemble of %u", member,
+                      spec->members);
   status = idm_spec_check_spaces(spec, &ds->spaces, err);
   if (status) return status;
   struct idm_training *t = px_mem_calloc(1, sizeof *t);

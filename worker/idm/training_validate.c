@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Judging iterates on the member's own fold: see training.h. */
 #include <math.h>
 #include <string.h>
@@ -15,8 +16,9 @@ enum px_status idm_training_tell(struct idm_training *t, const char *phase) {
   t->since_s = now_s;
   if (now_s - t->reported_s < report_every_s) return PX_OK;
   t->reported_s = now_s;
-  const struct px_metric judged = t->model->act_count ? (struct px_metric){ "val_accuracy", 1 - t->seen.val_mse }
-                                                      : (struct px_metric){ "val_mse", t->seen.val_mse };
+  const struct px_metric judged = t->model->act_count
+                                    ? (struct px_metric){ "val_accuracy", 1 - t->seen.val_mse }
+                                    : (struct px_metric){ "val_mse", t->seen.val_mse };
   const struct px_metric metrics[] = { { "loss", t->seen.loss }, judged };
   const uint64_t step = t->place.round * t->steps_max + t->place.step;
   const uint64_t total = (t->model->spec.rounds + 1) * (uint64_t)t->steps_max;
@@ -25,7 +27,8 @@ enum px_status idm_training_tell(struct idm_training *t, const char *phase) {
 }
 
 /* Adds every stride-th held-out transition of [from, to) to the sums. */
-static enum px_status add_rows(struct idm_training *t, uint32_t from, uint32_t to, uint32_t stride) {
+static enum px_status add_rows(struct idm_training *t, uint32_t from, uint32_t to,
+                               uint32_t stride) {
   const struct idm_model *model = t->model;
   for (uint32_t at = from; at < to;) {
     uint32_t n = 0;
@@ -87,7 +90,8 @@ static void take_figures(struct idm_training *t) {
     model->spread[j] = (float)sqrt(variance);
     nll += sums->z2[j] / n / variance / 2 + sums->log_scale[j] / n + log(variance) / 2;
     const double about_mean = sums->action2[j] - sums->action[j] * sums->action[j] / n;
-    metrics->val_r2_dim[j] = differ(about_mean, sums->action2[j]) ? 1 - sums->squared[j] / about_mean : (double)NAN;
+    metrics->val_r2_dim[j] =
+      differ(about_mean, sums->action2[j]) ? 1 - sums->squared[j] / about_mean : (double)NAN;
     error += sums->squared[j];
     total += about_mean;
     all += sums->action2[j];
@@ -105,7 +109,8 @@ static enum px_status reference_nll(struct idm_training *t, double *nll) {
   double sum = 0, batches = 0;
   for (uint32_t from = 0; from < t->fold.held_n; from += rows) {
     clear(t);
-    const enum px_status status = add_rows(t, from, from + rows < t->fold.held_n ? from + rows : t->fold.held_n, 1);
+    const enum px_status status =
+      add_rows(t, from, from + rows < t->fold.held_n ? from + rows : t->fold.held_n, 1);
     if (status) return status;
     sum += idm_training_sums_nll(t);
     batches += 1;

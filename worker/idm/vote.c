@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Members' weights: see vote.h. */
 #include "worker/idm/vote.h"
 
@@ -36,7 +37,7 @@ static uint64_t places_of(const struct idm_step *steps, uint32_t n) {
 }
 
 enum px_status idm_vote_probes_take(struct idm_model *model, const struct px_dataset *ds,
-                               struct idm_pass *pass, struct px_err *err) {
+                                    struct idm_pass *pass, struct px_err *err) {
   if (model->spec.voting != IDM_AGREEMENT || model->act_count) return PX_OK;
   struct idm_step *steps = NULL;
   uint32_t n = 0;

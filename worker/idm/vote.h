@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much each member of an ensemble counts in its labels. Now and then a
  * member goes far astray outside the labelled data, which its held-out error
@@ -25,11 +26,11 @@
 enum { IDM_PROBES_MAX = 2048 };
 
 /* Makes room for probes, all 0: probes_n 0 takes none. BAD_DATA above IDM_PROBES_MAX. */
-enum px_status idm_vote_probes_new(struct idm_model *model, uint64_t probes_n, struct px_err *err)
-  PX_MUST_CHECK;
+enum px_status idm_vote_probes_new(struct idm_model *model, uint64_t probes_n,
+                                   struct px_err *err) PX_MUST_CHECK;
 /* The model's probes in the dataset that it was trained on. pass is scratch of that model's. */
 enum px_status idm_vote_probes_take(struct idm_model *model, const struct px_dataset *ds,
-                               struct idm_pass *pass, struct px_err *err) PX_MUST_CHECK;
+                                    struct idm_pass *pass, struct px_err *err) PX_MUST_CHECK;
 
 /* weight[n], of an ensemble's members that idm_label takes; n at most IDM_MEMBERS_MAX. */
 void idm_vote(struct idm_model *const *models, uint32_t n, double *weight);

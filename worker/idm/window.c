@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Windows: see window.h. */
 #include "worker/idm/window.h"
 
@@ -16,11 +17,13 @@ uint32_t idm_window_inputs(const struct idm_spec *spec, uint32_t obs_dim) {
 
 /* s NULL: the state 0. */
 static void put_state(const struct idm_norm *norm, const float *s, float *out) {
-  const float *mean = norm->scales + IDM_STATE_MEAN * norm->obs_dim, *inverse = norm->scales + IDM_STATE_STD * norm->obs_dim;
+  const float *mean = norm->scales + IDM_STATE_MEAN * norm->obs_dim,
+              *inverse = norm->scales + IDM_STATE_STD * norm->obs_dim;
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = ((s ? s[j] : 0) - mean[j]) * inverse[j];
 }
 
-static void put_change(const struct idm_norm *norm, const float *from, const float *to, float *out) {
+static void put_change(const struct idm_norm *norm, const float *from, const float *to,
+                       float *out) {
   const float *mean = norm->scales + IDM_CHANGE_MEAN * norm->obs_dim;
   const float *inverse = norm->scales + IDM_CHANGE_STD * norm->obs_dim;
   for (uint32_t j = 0; j < norm->obs_dim; j++) out[j] = (to[j] - from[j] - mean[j]) * inverse[j];
@@ -28,18 +31,21 @@ static void put_change(const struct idm_norm *norm, const float *from, const flo
     if (idm_norm_has_residual(norm, i)) out[i] = (float)idm_norm_residual(norm, i, from, to);
 }
 
-/* What the public reference sees: with k > 0 never the final state, and what is missing stands at the left. */
-static void put_reference(const struct idm_norm *norm, int64_t k, const struct px_dataset *ds, struct idm_step step,
-                          float *out) {
+/* What the public reference sees: with k > 0 never the final state, and what is missing stands at
+ * the left. */
+static void put_reference(const struct idm_norm *norm, int64_t k, const struct px_dataset *ds,
+                          struct idm_step step, float *out) {
   const float *s = ds->observations + ds->obs_start[step.traj] * norm->obs_dim;
-  const int64_t t = step.t, steps_n = (int64_t)(ds->step_start[step.traj + 1] - ds->step_start[step.traj]);
+  const int64_t t = step.t,
+                steps_n = (int64_t)(ds->step_start[step.traj + 1] - ds->step_start[step.traj]);
   const int64_t shift = k > 0 && t + 1 == steps_n, oldest = t > k ? t - k : 0;
   for (int64_t at = t - k - shift; at <= t + 1 - shift; at++, out += norm->obs_dim)
     put_state(norm, at < oldest ? NULL : s + at * norm->obs_dim, out);
 }
 
-void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec, const struct px_dataset *ds,
-                       const struct idm_step *steps, uint32_t n, float *x) {
+void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
+                       const struct px_dataset *ds, const struct idm_step *steps, uint32_t n,
+                       float *x) {
   const uint32_t dims = norm->obs_dim, inputs = idm_window_inputs(spec, dims);
   const int64_t before = spec->k, after = (int64_t)spec->f + 1;
   for (uint32_t i = 0; i < n; i++, x += inputs) {
@@ -58,12 +64,9 @@ void idm_window_gather(const struct idm_norm *norm, const struct idm_spec *spec,
       const bool difference = spec->inputs == IDM_DIFFERENCE;
       if (at < 0 || (place < 0 && difference && norm->kinematic))
         memset(out, 0, sizeof *out * dims);
-      else if (!difference || place == 0)
-        put_state(norm, here, out);
-      else if (place < 0)
-        put_change(norm, here, here + dims, out);
-      else
-        put_change(norm, at > last ? here : here - dims, here, out);
+      else if (!difference || place == 0) put_state(norm, here, out);
+      else if (place < 0) put_change(norm, here, here + dims, out);
+      else put_change(norm, at > last ? here : here - dims, here, out);
     }
   }
 }
@@ -75,28 +78,33 @@ void idm_window_action_target(const struct px_spaces *spaces, const float *actio
     return;
   }
   for (uint32_t j = 0; j < spaces->act_dim; j++)
-    target[j] = 2 * (action[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
+    target[j] =
+      2 * (action[j] - spaces->act_low[j]) / (spaces->act_high[j] - spaces->act_low[j]) - 1;
 }
 
-void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n, float *a) {
+void idm_window_actions(const struct px_dataset *ds, const struct idm_step *steps, uint32_t n,
+                        float *a) {
   const struct px_spaces *spaces = &ds->spaces;
   const uint32_t dims = spaces->act_dim, outputs = idm_window_outputs(spaces);
   for (uint32_t i = 0; i < n; i++, a += outputs)
-    idm_window_action_target(spaces, ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims, a);
+    idm_window_action_target(spaces,
+                             ds->actions + (ds->step_start[steps[i].traj] + steps[i].t) * dims, a);
 }
 
-bool idm_window_step_has(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj, uint64_t t) {
+bool idm_window_step_has(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t traj,
+                         uint64_t t) {
   return (spec->compat == IDM_REFERENCE && spec->k > 0) || px_dataset_next_known(ds, traj, t);
 }
 
-enum px_status idm_window_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec, struct idm_step **out,
-                                  uint32_t *n) {
+enum px_status idm_window_steps_labelled(const struct px_dataset *ds, const struct idm_spec *spec,
+                                         struct idm_step **out, uint32_t *n) {
   struct idm_step *steps = NULL;
   for (int pass = 0; pass < 2; pass++) {
     size_t count = 0;
     for (uint32_t traj = 0; traj < ds->traj_n; traj++)
       for (uint64_t t = 0; t < ds->step_start[traj + 1] - ds->step_start[traj]; t++) {
-        if (!ds->labelled[ds->step_start[traj] + t] || !idm_window_step_has(ds, spec, traj, t)) continue;
+        if (!ds->labelled[ds->step_start[traj] + t] || !idm_window_step_has(ds, spec, traj, t))
+          continue;
         if (steps) steps[count] = (struct idm_step){ traj, (uint32_t)t };
         count++;
       }
@@ -110,8 +118,8 @@ enum px_status idm_window_steps_labelled(const struct px_dataset *ds, const stru
   return PX_OK;
 }
 
-enum px_status idm_window_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec, uint32_t n_max,
-                                    struct idm_step **out, uint32_t *n) {
+enum px_status idm_window_steps_unlabelled(const struct px_dataset *ds, const struct idm_spec *spec,
+                                           uint32_t n_max, struct idm_step **out, uint32_t *n) {
   uint64_t all = 0, seen = 0;
   for (uint64_t i = 0; i < ds->steps_n; i++) all += !ds->labelled[i];
   const uint64_t stride = 1 + (all ? (all - 1) / n_max : 0);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Yardsticks: see yardstick.h. */
 #include "worker/idm/yardstick.h"
 
@@ -45,8 +46,8 @@ void idm_yardsticks_free(struct idm_yardsticks *y) {
 
 /* ---- fitting */
 
-static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
-                               uint32_t n) {
+static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds,
+                               const struct idm_step *steps, uint32_t n) {
   float *a = px_mem_calloc(y->outputs, sizeof *a);
   double *sum = px_mem_calloc(y->outputs, sizeof *sum);
   for (uint32_t i = 0; i < n && a && sum; i++) {
@@ -60,8 +61,8 @@ static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset
   return status;
 }
 
-static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
-                        uint32_t n) {
+static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds,
+                        const struct idm_step *steps, uint32_t n) {
   const uint32_t in = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   for (uint32_t i = 0; i < y->near_n; i++) {
     const struct idm_step *step = steps + (uint64_t)i * n / y->near_n;
@@ -76,12 +77,14 @@ static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds, c
 
 /* As many as IDM_NEAREST_MAX, unless wide rows would take too much memory. */
 static uint32_t near_rows(uint32_t in, uint32_t n) {
-  const uint32_t most = (uint32_t)(NEAREST_BYTES_MAX / sizeof(float) / in), rows = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
+  const uint32_t most = (uint32_t)(NEAREST_BYTES_MAX / sizeof(float) / in),
+                 rows = n < IDM_NEAREST_MAX ? n : IDM_NEAREST_MAX;
   return rows < most ? rows : most;
 }
 
-static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds, const struct idm_step *steps,
-                          uint32_t n, const struct px_progress *progress) {
+static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds,
+                          const struct idm_step *steps, uint32_t n,
+                          const struct px_progress *progress) {
   const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->outputs;
   const uint32_t pair = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   y->near_n = near_rows(pair, n);
@@ -93,7 +96,8 @@ static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds,
   if (!y->mean || !y->ridge || !y->near_x || !y->near_half || !y->near_a) return PX_E_NO_MEMORY;
   fit_nearest(y, ds, steps, n);
   const enum px_status status = fit_mean(y, ds, steps, n);
-  return status ? status : idm_ridge_fit(ds, y->norm, &y->window, steps, n, steps, n, progress, y->ridge);
+  return status ? status
+                : idm_ridge_fit(ds, y->norm, &y->window, steps, n, steps, n, progress, y->ridge);
 }
 
 enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint32_t f,
@@ -147,7 +151,8 @@ static void predict_ridge(const struct predictor *p, const struct idm_step *step
   idm_window_gather(p->y->norm, &p->y->window, p->ds, steps, n, p->x);
   px_mat_mul(PX_MAT_N, PX_MAT_T, n, dims, in, p->x, p->y->ridge, 0, p->a);
   px_mat_bias(n, dims, p->y->ridge + (size_t)dims * in, p->a);
-  for (size_t i = 0; i < (size_t)n * dims && !p->ds->spaces.act_count; i++) p->a[i] = fminf(fmaxf(p->a[i], -1), 1);
+  for (size_t i = 0; i < (size_t)n * dims && !p->ds->spaces.act_count; i++)
+    p->a[i] = fminf(fmaxf(p->a[i], -1), 1);
 }
 
 /* argmin |x - r|^2 = argmin |r|^2 / 2 - x r */
@@ -166,17 +171,19 @@ static void predict_nearest(const struct predictor *p, const struct idm_step *st
       least = distance;
       best = r;
     }
-    memcpy(p->a + (size_t)i * y->outputs, y->near_a + (size_t)best * y->outputs, sizeof(float) * y->outputs);
+    memcpy(p->a + (size_t)i * y->outputs, y->near_a + (size_t)best * y->outputs,
+           sizeof(float) * y->outputs);
   }
 }
 
-static void predict(const struct predictor *p, enum idm_yardstick which, const struct idm_step *steps, uint32_t n) {
+static void predict(const struct predictor *p, enum idm_yardstick which,
+                    const struct idm_step *steps, uint32_t n) {
   switch (which) {
-  case IDM_RIDGE: predict_ridge(p, steps, n); break;
-  case IDM_NEAREST: predict_nearest(p, steps, n); break;
-  default:
-    for (uint32_t i = 0; i < n; i++)
-      memcpy(p->a + (size_t)i * p->y->outputs, p->y->mean, sizeof(float) * p->y->outputs);
+    case IDM_RIDGE: predict_ridge(p, steps, n); break;
+    case IDM_NEAREST: predict_nearest(p, steps, n); break;
+    default:
+      for (uint32_t i = 0; i < n; i++)
+        memcpy(p->a + (size_t)i * p->y->outputs, p->y->mean, sizeof(float) * p->y->outputs);
   }
 }
 
@@ -214,21 +221,22 @@ static enum px_status predict_range(const struct predictor *p, enum idm_yardstic
       }
     }
     const enum px_status status =
-      px_progress_report(progress, idm_yardstick_name(which, ds->spaces.act_count > 0), traj - labels->traj_from,
-                         labels->traj_to - labels->traj_from, NULL, 0);
+      px_progress_report(progress, idm_yardstick_name(which, ds->spaces.act_count > 0),
+                         traj - labels->traj_from, labels->traj_to - labels->traj_from, NULL, 0);
     if (status) return status;
   }
   return PX_OK;
 }
 
 enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yardstick which,
-                                    const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                                    const struct px_progress *progress, struct idm_labels **out,
-                                    struct px_err *err) {
+                                    const struct px_dataset *ds, uint32_t traj_from,
+                                    uint32_t traj_to, const struct px_progress *progress,
+                                    struct idm_labels **out, struct px_err *err) {
   if (ds->spaces.obs_dim != y->norm->obs_dim || idm_window_outputs(&ds->spaces) != y->outputs)
     return px_fail(err, PX_E_BAD_DATA, "the yardsticks were fitted for other spaces");
   if (traj_from > traj_to || traj_to > ds->traj_n)
-    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to, ds->traj_n);
+    return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
+                   ds->traj_n);
   const uint32_t a = idm_window_inputs(&y->window, ds->spaces.obs_dim);
   const uint32_t b = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   struct predictor p = { .y = y, .ds = ds };
@@ -239,8 +247,7 @@ enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yar
   enum px_status status;
   if (p.x && p.a && labels && (p.near || which != IDM_NEAREST))
     status = predict_range(&p, which, progress, labels);
-  else
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for the yardsticks' predictions");
+  else status = px_fail(err, PX_E_NO_MEMORY, "no memory for the yardsticks' predictions");
   free(p.x);
   free(p.a);
   free(p.near);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Yardsticks: what simple models make of the same labels, fitted beside every
  * inverse dynamics model so that its figures mean something. Used by the report
@@ -35,8 +36,8 @@ void idm_yardsticks_free(struct idm_yardsticks *y);
 /* Predictions of one of them for trajectories [traj_from, traj_to) of a dataset
  * with the same spaces, as idm_label gives them; std, epistemic and score are 0. */
 enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yardstick which,
-                                    const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                                    const struct px_progress *progress, struct idm_labels **out,
-                                    struct px_err *err) PX_MUST_CHECK;
+                                    const struct px_dataset *ds, uint32_t traj_from,
+                                    uint32_t traj_to, const struct px_progress *progress,
+                                    struct idm_labels **out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

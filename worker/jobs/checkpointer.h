@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a job's training keeps its state and finds it again: the store's
  * checkpoints behind the interface that trainers take (worker/nn/checkpoint.h).
@@ -24,9 +25,11 @@ struct checkpointer {
   char profile[CHECKPOINTER_PROFILE_MAX];
 };
 
-/* Looks for the job's last state that is whole and of this numeric profile; one that is not is passed over, with a
- * word in the log. `beside`: what else the bytes depend on, such as a simulator's version; NULL: nothing. On failure checkpointer_close still has to be called. */
-enum px_status checkpointer_open(struct checkpointer *checkpointer, struct job *job, const char *beside, struct px_err *err) PX_MUST_CHECK;
+/* Looks for the job's last state that is whole and of this numeric profile; one that is not is
+ * passed over, with a word in the log. `beside`: what else the bytes depend on, such as a
+ * simulator's version; NULL: nothing. On failure checkpointer_close still has to be called. */
+enum px_status checkpointer_open(struct checkpointer *checkpointer, struct job *job,
+                                 const char *beside, struct px_err *err) PX_MUST_CHECK;
 /* Adds to a NAN_LOSS which state was kept last, and where to fetch it. */
 void checkpointer_explain(const struct checkpointer *checkpointer, struct px_err *err);
 void checkpointer_close(struct checkpointer *checkpointer);

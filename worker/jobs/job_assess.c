@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* assess: what a policy is worth, from data alone. */
 #include <math.h>
 #include <stdlib.h>
@@ -5,26 +6,30 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/base/warn.h"
-#include "lib/base/json.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "lib/store/jobs.h"
 #include "lib/store/models.h"
-#include "worker/jobs/figures.h"
 #include "worker/jobs/checkpointer.h"
+#include "worker/jobs/figures.h"
+#include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 #include "worker/rl/fqe.h"
-#include "worker/jobs/job_inputs.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
 /* How near a policy's actions are to true ones; errors in units of actions mapped to [-1, 1]. */
-struct agreement { uint64_t n, equal; double squared, sum[PX_ACT_MAX], sum2[PX_ACT_MAX]; };
+struct agreement {
+  uint64_t n, equal;
+  double squared, sum[PX_ACT_MAX], sum2[PX_ACT_MAX];
+};
 
-static void agree(const struct px_spaces *spaces, const float *ours, const float *theirs, struct agreement *g) {
+static void agree(const struct px_spaces *spaces, const float *ours, const float *theirs,
+                  struct agreement *g) {
   g->n++;
   g->equal += spaces->act_count && ours[0] == theirs[0];
   for (uint32_t j = 0; j < spaces->act_dim; j++) {
@@ -40,20 +45,26 @@ static void agree(const struct px_spaces *spaces, const float *ours, const float
 static json_t *agreement_document(const struct px_spaces *spaces, const struct agreement *g) {
   if (g->n == 0) return json_null();
   const double n = (double)g->n;
-  if (spaces->act_count) return json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "accuracy", (double)g->equal / n);
+  if (spaces->act_count)
+    return json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "accuracy", (double)g->equal / n);
   double variance = 0;
   for (uint32_t j = 0; j < spaces->act_dim; j++) variance += g->sum2[j] - g->sum[j] * g->sum[j] / n;
-  json_t *out = json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "mse", g->squared / n / spaces->act_dim);
+  json_t *out =
+    json_pack("{s:I, s:f}", "steps", (json_int_t)g->n, "mse", g->squared / n / spaces->act_dim);
   if (variance > 0) json_object_set_new(out, "r2", json_real(1 - g->squared / variance));
   return out;
 }
 
 /* All true actions, the hidden ones too: to compare with, and for nothing else. */
-struct truth { float *actions; uint8_t *labelled; };
+struct truth {
+  float *actions;
+  uint8_t *labelled;
+};
 
-/* True actions that the mask hides are held out: the policy did not learn from them. Of those kept, and of all
- * without a mask, it may have seen each. */
-static json_t *agreements(const struct px_dataset *ds, const struct truth *truth, const float *actions) {
+/* True actions that the mask hides are held out: the policy did not learn from them. Of those kept,
+ * and of all without a mask, it may have seen each. */
+static json_t *agreements(const struct px_dataset *ds, const struct truth *truth,
+                          const float *actions) {
   struct agreement *parts = px_mem_calloc(2, sizeof *parts);
   const size_t a = ds->spaces.act_dim;
   if (!parts) return NULL;
@@ -61,23 +72,26 @@ static json_t *agreements(const struct px_dataset *ds, const struct truth *truth
     for (uint64_t t = 0; t < ds->step_start[i + 1] - ds->step_start[i]; t++) {
       const uint64_t step = ds->step_start[i] + t;
       if (truth->labelled[step])
-        agree(&ds->spaces, actions + (ds->obs_start[i] + t) * a, truth->actions + step * a, &parts[ds->labelled[step]]);
+        agree(&ds->spaces, actions + (ds->obs_start[i] + t) * a, truth->actions + step * a,
+              &parts[ds->labelled[step]]);
     }
-  json_t *out = json_pack("{s:o, s:o}", "held_out", agreement_document(&ds->spaces, &parts[0]), "seen",
-                          agreement_document(&ds->spaces, &parts[1]));
+  json_t *out = json_pack("{s:o, s:o}", "held_out", agreement_document(&ds->spaces, &parts[0]),
+                          "seen", agreement_document(&ds->spaces, &parts[1]));
   free(parts);
   return out;
 }
 
 /* What the data itself earned, discounted, as far as it was recorded. */
-static json_t *behaviour_document(const struct px_dataset *ds, double gamma, double *scratch, json_t *result) {
+static json_t *behaviour_document(const struct px_dataset *ds, double gamma, double *scratch,
+                                  json_t *result) {
   for (uint32_t i = 0; i < ds->traj_n; i++) {
     scratch[i] = 0;
     for (uint64_t step = ds->step_start[i + 1]; step > ds->step_start[i]; step--)
       scratch[i] = (double)ds->rewards[step - 1] + gamma * scratch[i];
   }
   double mean;
-  json_t *ci95 = figures_interval(scratch, ds->traj_n, "behaviour_value", "trajectories", result, &mean);
+  json_t *ci95 =
+    figures_interval(scratch, ds->traj_n, "behaviour_value", "trajectories", result, &mean);
   return json_pack("{s:o, s:o}", "mean", px_json_number(mean), "ci95", ci95);
 }
 
@@ -91,12 +105,16 @@ struct assessment {
   json_t *result;
 };
 
-static enum px_status check_dims(const struct rl_policy *policy, const struct px_spaces *spaces, struct px_err *err) {
-  if (rl_policy_obs_dim(policy) == spaces->obs_dim && rl_policy_act_dim(policy) == spaces->act_dim
-      && rl_policy_act_count(policy) == spaces->act_count)
+static enum px_status check_dims(const struct rl_policy *policy, const struct px_spaces *spaces,
+                                 struct px_err *err) {
+  if (rl_policy_obs_dim(policy) == spaces->obs_dim &&
+      rl_policy_act_dim(policy) == spaces->act_dim &&
+      rl_policy_act_count(policy) == spaces->act_count)
     return PX_OK;
-  return px_fail_at(err, PX_E_BAD_FIELD, "/spec/model", "the policy takes %u observation and %u action dimensions, the dataset has %u and %u",
-                    rl_policy_obs_dim(policy), rl_policy_act_dim(policy), spaces->obs_dim, spaces->act_dim);
+  return px_fail_at(
+    err, PX_E_BAD_FIELD, "/spec/model",
+    "the policy takes %u observation and %u action dimensions, the dataset has %u and %u",
+    rl_policy_obs_dim(policy), rl_policy_act_dim(policy), spaces->obs_dim, spaces->act_dim);
 }
 
 /* The snapshot with what the mask hides set aside. */
@@ -107,7 +125,8 @@ static enum px_status load_data(struct job *job, struct assessment *a, struct px
   const size_t numbers = a->ds->steps_n * a->ds->spaces.act_dim;
   a->truth.actions = px_mem_calloc(numbers, sizeof *a->truth.actions);
   a->truth.labelled = px_mem_calloc(a->ds->steps_n, 1);
-  if (!a->truth.actions || !a->truth.labelled) return px_fail(err, PX_E_NO_MEMORY, "no memory for the true actions");
+  if (!a->truth.actions || !a->truth.labelled)
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the true actions");
   memcpy(a->truth.actions, a->ds->actions, numbers * sizeof *a->truth.actions);
   memcpy(a->truth.labelled, a->ds->labelled, a->ds->steps_n);
   status = job_inputs_keep(job, a->ds, &keep, err);
@@ -118,7 +137,8 @@ static enum px_status load_data(struct job *job, struct assessment *a, struct px
 
 static enum px_status load(struct job *job, struct assessment *a, struct px_err *err) {
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
-  enum px_status status = store_model_read(job->store, job_spec_text(job->spec, "model"), &bytes, err);
+  enum px_status status =
+    store_model_read(job->store, job_spec_text(job->spec, "model"), &bytes, err);
   if (!status) status = rl_policy_load(bytes.data, bytes.len, &a->policy, err);
   px_buf_free(&bytes);
   if (!status) status = load_data(job, a, err);
@@ -127,7 +147,9 @@ static enum px_status load(struct job *job, struct assessment *a, struct px_err 
   a->actions = px_mem_calloc(a->ds->obs_n, sizeof(float) * a->ds->spaces.act_dim);
   a->values = px_mem_calloc(a->ds->traj_n, sizeof *a->values);
   a->scratch = px_mem_calloc(a->ds->traj_n, sizeof *a->scratch);
-  return a->actions && a->values && a->scratch ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
+  return a->actions && a->values && a->scratch
+           ? PX_OK
+           : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
 }
 
 static json_t *values_document(struct assessment *a, struct fqe_bounds bounds, const char *name) {
@@ -141,12 +163,14 @@ static json_t *own_values(struct assessment *a, const struct fqe_result *found) 
   const struct px_dataset *ds = a->ds;
   const double gamma = rl_policy_gamma(a->policy);
   for (uint32_t i = 0; i < ds->traj_n; i++)
-    if (!rl_policy_value(a->policy, ds->observations + ds->obs_start[i] * ds->spaces.obs_dim, 1, &a->values[i]))
+    if (!rl_policy_value(a->policy, ds->observations + ds->obs_start[i] * ds->spaces.obs_dim, 1,
+                         &a->values[i]))
       return json_null();
   return values_document(a, fqe_bounds(found, gamma), "initial_state_value");
 }
 
-/* An evaluation that diverged is no estimate either, and leaves the rest of the assessment as it is. */
+/* An evaluation that diverged is no estimate either, and leaves the rest of the assessment as it
+ * is. */
 static json_t *diverged_document(struct assessment *a, const struct px_err *err) {
   px_warn(a->result, PX_W_VALUE_REFUSED, "fqe is no estimate: %s", err->message);
   return json_pack("{s:n, s:n}", "mean", "ci95");
@@ -155,9 +179,13 @@ static json_t *diverged_document(struct assessment *a, const struct px_err *err)
 static enum px_status evaluate(struct job *job, struct assessment *a, struct px_err *err) {
   const json_t *spec = job->spec;
   const struct fqe_spec fqe = {
-    .hidden = (uint32_t)job_spec_uint(spec, "hidden", 0), .layers = (uint32_t)job_spec_uint(spec, "layers", 0),
-    .batch = (uint32_t)job_spec_uint(spec, "batch", 0), .updates = job_spec_uint(spec, "updates", 0),
-    .seed = job_spec_uint(spec, "seed", 0), .lr = job_spec_number(spec, "lr", 0), .gamma = job_spec_number(spec, "gamma", 0),
+    .hidden = (uint32_t)job_spec_uint(spec, "hidden", 0),
+    .layers = (uint32_t)job_spec_uint(spec, "layers", 0),
+    .batch = (uint32_t)job_spec_uint(spec, "batch", 0),
+    .updates = job_spec_uint(spec, "updates", 0),
+    .seed = job_spec_uint(spec, "seed", 0),
+    .lr = job_spec_number(spec, "lr", 0),
+    .gamma = job_spec_number(spec, "gamma", 0),
     .tau = job_spec_number(spec, "tau", 0),
   };
   struct fqe_result found = { 0 };
@@ -165,16 +193,20 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   struct checkpointer checkpointer = { .job = NULL };
   enum px_status status = job_inputs_union(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
-  if (!status) status = fqe_run(&fqe, u, a->actions, &job->progress, &checkpointer.checkpoint, a->values, &found, err);
+  if (!status)
+    status = fqe_run(&fqe, u, a->actions, &job->progress, &checkpointer.checkpoint, a->values,
+                     &found, err);
   checkpointer_close(&checkpointer);
   px_actions_merged_free(u);
   if (status && status != PX_E_NAN_LOSS) return status;
-  json_t *fqe_document = status ? diverged_document(a, err) : values_document(a, fqe_bounds(&found, fqe.gamma), "fqe");
+  json_t *fqe_document =
+    status ? diverged_document(a, err) : values_document(a, fqe_bounds(&found, fqe.gamma), "fqe");
   json_object_set_new(fqe_document, "td_rms", status ? json_null() : px_json_number(found.td_rms));
   json_object_set_new(fqe_document, "transitions", json_integer(found.transitions_n));
   json_object_set_new(a->result, "fqe", fqe_document);
   json_object_set_new(a->result, "initial_state_value", own_values(a, &found));
-  json_object_set_new(a->result, "behaviour_value", behaviour_document(a->ds, fqe.gamma, a->scratch, a->result));
+  json_object_set_new(a->result, "behaviour_value",
+                      behaviour_document(a->ds, fqe.gamma, a->scratch, a->result));
   json_object_set_new(a->result, "gamma", json_real(fqe.gamma));
   px_warn_none(a->result);
   return PX_OK;
@@ -189,7 +221,8 @@ enum px_status job_assess(struct job *job, struct px_err *err) {
     json_object_set_new(a.result, "action_agreement", agreements(a.ds, &a.truth, a.actions));
     status = evaluate(job, &a, err);
   }
-  if (!status && !(text = px_json_dumps(a.result, JSON_COMPACT))) status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
+  if (!status && !(text = px_json_dumps(a.result, JSON_COMPACT)))
+    status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   json_decref(a.result);
   free(text);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ingest: reads an uploaded file into segments, all of it or nothing. */
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,8 +9,8 @@
 #include "lib/base/scratch.h"
 #include "lib/store/blob.h"
 #include "lib/store/datasets.h"
-#include "lib/transfer/transfer.h"
 #include "lib/store/uploads.h"
+#include "lib/transfer/transfer.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 
@@ -32,21 +33,27 @@ static enum px_status fetch(struct job *job, int64_t blob, int *out, struct px_e
   enum px_status status = px_scratch_file(px_scratch_home(), &fd, err);
   if (status) return status;
   status = store_blob_get(job->store, blob, write_chunk, &fd, err);
-  if (status)
-    close(fd);
-  else
-    *out = fd;
+  if (status) close(fd);
+  else *out = fd;
   return status;
 }
 
-static enum px_status ingest(struct job *job, const struct store_upload *upload, const struct px_read_options *options,
+static enum px_status ingest(struct job *job, const struct store_upload *upload,
+                             const struct px_read_options *options,
                              enum store_on_duplicate on_duplicate, struct px_err *err) {
   struct store_dataset *dataset = malloc(sizeof *dataset);
   struct store_ingested *found = malloc(sizeof *found);
-  struct store_ingest what = { .store = job->store, .dataset = dataset, .fd = -1, .name = upload->file_name, .options = options,
-                               .on_duplicate = on_duplicate, .hold = &job->hold, .progress = &job->progress };
-  enum px_status status = dataset && found ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
-                                           : px_fail(err, PX_E_NO_MEMORY, "ingest");
+  struct store_ingest what = { .store = job->store,
+                               .dataset = dataset,
+                               .fd = -1,
+                               .name = upload->file_name,
+                               .options = options,
+                               .on_duplicate = on_duplicate,
+                               .hold = &job->hold,
+                               .progress = &job->progress };
+  enum px_status status = dataset && found
+                            ? store_dataset_get(job->store, upload->dataset_id, dataset, err)
+                            : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) status = px_read_format_from_name(upload->format, &what.format, err);
   if (!status) status = fetch(job, upload->blob_id, &what.fd, err);
   if (!status) status = transfer_ingest_file(&what, found, err);
@@ -60,8 +67,9 @@ enum px_status job_ingest(struct job *job, struct px_err *err) {
   struct px_buf text = PX_BUF(1 << 16);
   struct store_upload upload;
   struct px_read_options *options = malloc(sizeof *options);
-  enum px_status status = options ? store_upload_get(job->store, job_spec_text(job->spec, "upload"), &upload, &text, err)
-                                  : px_fail(err, PX_E_NO_MEMORY, "ingest");
+  enum px_status status =
+    options ? store_upload_get(job->store, job_spec_text(job->spec, "upload"), &upload, &text, err)
+            : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) {
     enum store_on_duplicate on_duplicate;
     transfer_options_parse(text.data, options, &on_duplicate);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What jobs read from the store: see job_inputs.h. */
 #include "worker/jobs/job_inputs.h"
 
@@ -25,7 +26,8 @@ struct loading {
   uint32_t done, count;
 };
 
-static enum px_status take_segment(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status take_segment(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                                   struct px_err *err) {
   (void)seq;
   struct loading *l = ctx;
   const enum px_status status = px_dataset_builder_segment(l->builder, bytes, n, err);
@@ -33,15 +35,17 @@ static enum px_status take_segment(void *ctx, uint32_t seq, const void *bytes, s
   return px_progress_report(&l->job->progress, "load", ++l->done, l->count, NULL, 0);
 }
 
-enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t count, struct px_dataset **out,
-                                 struct px_err *err) {
+enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t count,
+                                   struct px_dataset **out, struct px_err *err) {
   struct store_dataset *about = malloc(sizeof *about);
   if (!about) return px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
-  enum px_status status = store_dataset_get(job->store, job_spec_text(job->spec, "dataset"), about, err);
+  enum px_status status =
+    store_dataset_get(job->store, job_spec_text(job->spec, "dataset"), about, err);
   struct loading l = { .job = job, .count = count };
   if (!status && !(l.builder = px_dataset_builder_new(&about->spaces)))
     status = px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
-  if (!status) status = store_dataset_segment_read(job->store, about->id, first, count, take_segment, &l, err);
+  if (!status)
+    status = store_dataset_segment_read(job->store, about->id, first, count, take_segment, &l, err);
   if (!status) status = px_dataset_builder_end(l.builder, out, err);
   if (!status) l.builder = NULL; /* which is freed */
   px_dataset_builder_free(l.builder);
@@ -58,11 +62,13 @@ static bool has_any_label(const struct px_dataset *ds, uint32_t traj) {
   return memchr(ds->labelled + from, 1, n) != NULL;
 }
 
-enum px_status job_inputs_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep, struct px_err *err) {
+enum px_status job_inputs_keep(const struct job *job, const struct px_dataset *ds, uint8_t **keep,
+                               struct px_err *err) {
   const struct px_mask mask = px_mask_from_json(json_object_get(job->spec, "mask"));
   uint8_t *chosen = px_mem_calloc(ds->traj_n, 1), *has_labels = px_mem_calloc(ds->traj_n, 1);
   double *returns = px_mem_calloc(ds->traj_n, sizeof *returns);
-  enum px_status status = chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");
+  enum px_status status =
+    chosen && has_labels && returns ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "choosing what to hide");
   for (uint32_t i = 0; !status && i < ds->traj_n; i++) {
     returns[i] = px_dataset_return(ds, i);
     has_labels[i] = has_any_label(ds, i);
@@ -70,10 +76,8 @@ enum px_status job_inputs_keep(const struct job *job, const struct px_dataset *d
   if (!status) status = px_mask_choose(&mask, returns, has_labels, ds->traj_n, chosen, err);
   free(returns);
   free(has_labels);
-  if (status)
-    free(chosen);
-  else
-    *keep = chosen;
+  if (status) free(chosen);
+  else *keep = chosen;
   return status;
 }
 
@@ -107,28 +111,30 @@ enum px_status job_inputs_states(struct job *job, struct px_dataset **out, struc
   return PX_OK;
 }
 
-static enum px_status take_labels(void *ctx, uint32_t seq, const void *bytes, size_t n, struct px_err *err) {
+static enum px_status take_labels(void *ctx, uint32_t seq, const void *bytes, size_t n,
+                                  struct px_err *err) {
   return px_actions_merged_add(ctx, seq, bytes, n, err);
 }
 
-enum px_status job_inputs_union(struct job *job, const struct px_dataset *ds, const char *label_set, struct px_actions_merged **out,
-                              struct px_err *err) {
+enum px_status job_inputs_union(struct job *job, const struct px_dataset *ds, const char *label_set,
+                                struct px_actions_merged **out, struct px_err *err) {
   struct px_actions_merged *u = NULL;
   enum px_status status = px_actions_merged_new(ds, &u, err);
-  if (!status && label_set) status = store_label_read(job->store, label_set, 0, ds->segments_n, take_labels, u, err);
-  if (status)
-    px_actions_merged_free(u);
-  else
-    *out = u;
+  if (!status && label_set)
+    status = store_label_read(job->store, label_set, 0, ds->segments_n, take_labels, u, err);
+  if (status) px_actions_merged_free(u);
+  else *out = u;
   return status;
 }
 
-enum px_status job_inputs_result(struct job *job, const char *id, json_t **out, struct px_err *err) {
+enum px_status job_inputs_result(struct job *job, const char *id, json_t **out,
+                                 struct px_err *err) {
   struct px_buf text = PX_BUF(RESULT_MAX);
   enum px_status status = store_job_result(job->store, id, &text, err);
   json_t *result = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
   px_buf_free(&text);
-  if (!status && !result) status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
+  if (!status && !result)
+    status = px_fail(err, PX_E_INTERNAL, "the result of %s does not parse", id);
   *out = result;
   return status;
 }
@@ -146,10 +152,8 @@ enum px_status job_inputs_idm(struct job *job, struct job_inputs_idm *out, struc
     if (status) break;
     idm.n++;
   }
-  if (status)
-    job_inputs_idm_free(&idm);
-  else
-    *out = idm;
+  if (status) job_inputs_idm_free(&idm);
+  else *out = idm;
   return status;
 }
 

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * label_shard: proxy actions for a range of segments, by inverse dynamics models. label: one transaction that makes all
- * shards' work visible at once.
+ * label_shard: proxy actions for a range of segments, by inverse dynamics models. label: one
+ * transaction that makes all shards' work visible at once.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,10 +18,10 @@
 #include "lib/store/labels.h"
 #include "lib/store/results.h"
 #include "lib/store/store.h"
-#include "worker/jobs/job_spec.h"
-#include "worker/nn/mat.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/jobs/staging.h"
+#include "worker/nn/mat.h"
 
 struct shard {
   struct job *job;
@@ -41,10 +42,15 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
   struct px_dataset *ds = NULL;
   struct idm_labels *l = NULL;
   enum px_status status = job_inputs_segments(job, seq, 1, &ds, err);
-  if (!status) status = idm_label(shard->idm.models, shard->idm.n, ds, 0, ds->traj_n, &job->progress, &l, err);
+  if (!status)
+    status = idm_label(shard->idm.models, shard->idm.n, ds, 0, ds->traj_n, &job->progress, &l, err);
   if (!status) {
-    const struct px_label_rows rows = { .steps_n = l->steps_n, .actions = l->actions, .std = l->std,
-                                        .epistemic = l->epistemic, .score = l->score, .known = l->known };
+    const struct px_label_rows rows = { .steps_n = l->steps_n,
+                                        .actions = l->actions,
+                                        .std = l->std,
+                                        .epistemic = l->epistemic,
+                                        .score = l->score,
+                                        .known = l->known };
     status = staging_put(job, &ds->spaces, &rows, seq, shard->profile, err);
   }
   idm_labels_free(l);
@@ -69,11 +75,16 @@ static enum px_status warn_unchecked(struct job *job, json_t *result, struct px_
   if (!flow_labeller_is_simulator(job->spec)) return PX_OK;
   const enum px_status status =
     store_dataset_trajectory_returns(job->store, job_spec_text(job->spec, "dataset"),
-                             (uint32_t)job_spec_uint(job->spec, "segments", 0), &returns, &labelled, &n, err);
+                                     (uint32_t)job_spec_uint(job->spec, "segments", 0), &returns,
+                                     &labelled, &n, err);
   for (uint32_t i = 0; i < n; i++) known_n += labelled[i] != STORE_LABELLED_NONE;
   if (!status && !known_n)
-    px_warn_figure(px_warn(result, PX_W_UNCHECKED, "none of the %" PRIu32 " trajectories has a true action: nothing could be "
-                           "held against the simulator", n), "trajectories", n);
+    px_warn_figure(px_warn(result, PX_W_UNCHECKED,
+                           "none of the %" PRIu32
+                           " trajectories has a true action: nothing could be "
+                           "held against the simulator",
+                           n),
+                   "trajectories", n);
   free(labelled);
   free(returns);
   return status;

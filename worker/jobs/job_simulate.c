@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * check_simulator: replays known actions in a simulator, and fails with the numbers where it does
  * not fit the data. simulate_shard: proxy actions for a range of segments by a simulator. The
@@ -15,12 +16,12 @@
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "lib/store/jobs.h"
+#include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
+#include "worker/jobs/simulator.h"
+#include "worker/jobs/staging.h"
 #include "worker/nn/mat.h"
 #include "worker/sim/net.h"
-#include "worker/jobs/simulator.h"
-#include "worker/jobs/job_inputs.h"
-#include "worker/jobs/staging.h"
 
 static bool flag(const json_t *spec, const char *name) {
   return json_is_true(json_object_get(spec, name));
@@ -75,7 +76,8 @@ enum px_status job_check_simulator(struct job *job, struct px_err *err) {
     fit ? job_inputs_visible(job, &ds, err) : px_fail(err, PX_E_NO_MEMORY, "checking a simulator");
   if (!status) status = simulator_spread(ds, &std, err);
   options.std = std;
-  if (!status) status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, &simulator, err);
+  if (!status)
+    status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, &simulator, err);
   if (!status) status = simulator_check(simulator, &options, ds, &job->progress, fit, err);
   if (!status) status = identify(job, simulator, &options, ds, fit, &adjustment, err);
   if (!status) status = sim_fit_judge(fit, err);
@@ -114,12 +116,9 @@ static void take_model(struct sim_labels *l, const struct idm_labels *model, uin
 /* Whose label stands, step by step: origin [steps_n]. */
 static void choose(struct sim_labels *l, const struct idm_labels *model, uint8_t *origin) {
   for (uint64_t t = 0; t < l->steps_n; t++) {
-    const bool better =
-      !l->known[t] || (!l->verified[t] && model && model->score[t] < l->score[t]);
-    if (model && model->known[t] && better)
-      take_model(l, model, t);
-    else
-      origin[t] = l->known[t] ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
+    const bool better = !l->known[t] || (!l->verified[t] && model && model->score[t] < l->score[t]);
+    if (model && model->known[t] && better) take_model(l, model, t);
+    else origin[t] = l->known[t] ? PX_ORIGIN_SIMULATOR : PX_ORIGIN_IDM;
   }
 }
 

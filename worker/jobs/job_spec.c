@@ -1,7 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Readers of a checked spec: see job_spec.h. */
 #include "worker/jobs/job_spec.h"
 
-const char *job_spec_text(const json_t *spec, const char *name) { return json_string_value(json_object_get(spec, name)); }
+const char *job_spec_text(const json_t *spec, const char *name) {
+  return json_string_value(json_object_get(spec, name));
+}
 
 uint64_t job_spec_uint(const json_t *spec, const char *name, uint64_t fallback) {
   const json_t *value = json_object_get(spec, name);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Readers of a checked spec: text, and numbers with what an optional field means
  * where it was left out.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * train_inverse: a net that inverts a simulator, published as a model, from which the shards of a
  * label job start. It sees no action of the data.
@@ -11,10 +12,10 @@
 #include "lib/data/dataset.h"
 #include "lib/store/models.h"
 #include "worker/jobs/checkpointer.h"
-#include "worker/jobs/job_spec.h"
-#include "worker/sim/net.h"
-#include "worker/jobs/simulator.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
+#include "worker/jobs/simulator.h"
+#include "worker/sim/net.h"
 
 static struct sim_net_spec spec_of(const json_t *spec) {
   const json_t *net = json_object_get(spec, "net");
@@ -35,7 +36,8 @@ static enum px_status simulate(struct job *job, const struct px_dataset *ds,
   double *std = NULL;
   enum px_status status = simulator_spread(ds, &std, err);
   options.std = std;
-  if (!status) status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, simulator, err);
+  if (!status)
+    status = simulator_open(job, job_spec_text(job->spec, "simulator"), ds, simulator, err);
   if (!status) status = simulator_take_check(*simulator, job, &options.replay_median, err);
   if (!status)
     status = simulator_pairs(*simulator, &options, ds, spec->seed, spec->pairs, &job->progress,
@@ -55,8 +57,8 @@ static enum px_status publish(struct job *job, struct sim_net *net, double loss,
   enum px_status status =
     text ? sim_net_save(net, &bytes, err) : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
-    status = store_model_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"), "inverse",
-                                 "net", bytes.data, bytes.len, text, err);
+    status = store_model_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"),
+                                 "inverse", "net", bytes.data, bytes.len, text, err);
   free(text);
   px_buf_free(&bytes);
   return status;
@@ -77,8 +79,8 @@ enum px_status job_train_inverse(struct job *job, struct px_err *err) {
     /* From here on SIGTERM means: keep the state and stop. */
     status = checkpointer_open(&checkpointer, job, simulator_profile(simulator), err);
     if (!status)
-      status = sim_net_train(pairs, &ds->spaces, &spec, &job->progress, &checkpointer.checkpoint, &net,
-                             &loss, err);
+      status = sim_net_train(pairs, &ds->spaces, &spec, &job->progress, &checkpointer.checkpoint,
+                             &net, &loss, err);
     if (status == PX_E_NAN_LOSS) checkpointer_explain(&checkpointer, err);
     checkpointer_close(&checkpointer);
   }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_policy: offline RL on true and proxy transitions, published as a model. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -6,15 +7,15 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/base/warn.h"
 #include "lib/base/json.h"
+#include "lib/base/warn.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/store/models.h"
-#include "worker/jobs/job_spec.h"
-#include "worker/rl/rl.h"
 #include "worker/jobs/checkpointer.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
+#include "worker/rl/rl.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 
@@ -24,37 +25,48 @@ struct usage {
   uint64_t offered_n, verified_n;
 };
 
-static void use(const struct rl_spec *spec, const struct px_actions_merged *u, bool labelled, struct usage *out) {
+static void use(const struct rl_spec *spec, const struct px_actions_merged *u, bool labelled,
+                struct usage *out) {
   *out = (struct usage){ .labels = "true_only" };
   if (labelled) rl_word(spec, "labels", out->labels);
   if (strcmp(out->labels, "true_only") != 0) out->offered_n = u->proxy_n;
-  for (uint64_t i = 0; i < u->ds->steps_n; i++) out->verified_n += u->source[i] == PX_SOURCE_PROXY && u->verified[i];
+  for (uint64_t i = 0; i < u->ds->steps_n; i++)
+    out->verified_n += u->source[i] == PX_SOURCE_PROXY && u->verified[i];
 }
 
 static void warn_unused(json_t *document, const struct usage *use) {
-  json_t *found = px_warn(document, PX_W_NO_PROXIES, "none of the %" PRIu64 " proxy actions was used: the policy learned from"
-                          " true actions alone", use->offered_n);
+  json_t *found = px_warn(document, PX_W_NO_PROXIES,
+                          "none of the %" PRIu64 " proxy actions was used: the policy learned from"
+                          " true actions alone",
+                          use->offered_n);
   px_warn_figure(found, "proxies", (double)use->offered_n);
   if (strcmp(use->labels, "verified") != 0) return;
   const double share = (double)use->verified_n / (double)use->offered_n;
   char hint[400];
-  snprintf(hint, sizeof hint, "labels is verified, and verified_share is %.3g: compare the simulator's model and layout with the"
-           " data (check_simulator), raise the labeller's threshold, or take labels all to learn from labels that are not"
-           " verified.", share);
+  snprintf(hint, sizeof hint,
+           "labels is verified, and verified_share is %.3g: compare the simulator's model and "
+           "layout with the"
+           " data (check_simulator), raise the labeller's threshold, or take labels all to learn "
+           "from labels that are not"
+           " verified.",
+           share);
   px_warn_hint(found, hint);
   px_warn_figure(found, "verified_share", share);
 }
 
 static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
-  json_t *document = json_pack("{s:I, s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates, "labels",
-                               use->labels, "transitions", (int)m->transitions_n, "true_transitions", (int)m->true_n,
-                               "proxy_transitions", (int)m->proxy_n, "true_share", m->true_share,
-                               "effective_sample_size", m->effective_n, "seconds", m->seconds);
+  json_t *document =
+    json_pack("{s:I, s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates,
+              "labels", use->labels, "transitions", (int)m->transitions_n, "true_transitions",
+              (int)m->true_n, "proxy_transitions", (int)m->proxy_n, "true_share", m->true_share,
+              "effective_sample_size", m->effective_n, "seconds", m->seconds);
   for (size_t i = 0; i < RL_LOSSES_MAX; i++)
-    if (m->losses[i].name) json_object_set_new(document, m->losses[i].name, px_json_number(m->losses[i].value));
+    if (m->losses[i].name)
+      json_object_set_new(document, m->losses[i].name, px_json_number(m->losses[i].value));
   px_warn_none(document);
   if (m->returns_equal)
-    px_warn(document, PX_W_RETURNS_EQUAL, "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
+    px_warn(document, PX_W_RETURNS_EQUAL,
+            "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
   if (use->offered_n && !m->proxy_n) warn_unused(document, use);
   char *text = px_json_dumps(document, JSON_COMPACT);
@@ -62,18 +74,22 @@ static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
   return text;
 }
 
-static enum px_status publish(struct job *job, const struct rl_policy *policy, const struct rl_metrics *metrics,
-                              const struct usage *use, struct px_err *err) {
-  const char *dataset = job_spec_text(job->spec, "dataset"), *label_set = job_spec_text(job->spec, "label_set");
-  const struct px_safetensors_meta lineage[] = { { "dataset", dataset }, { "job", job->hold.job },
-                                        { "label_set", label_set ? label_set : "" } };
+static enum px_status publish(struct job *job, const struct rl_policy *policy,
+                              const struct rl_metrics *metrics, const struct usage *use,
+                              struct px_err *err) {
+  const char *dataset = job_spec_text(job->spec, "dataset"),
+             *label_set = job_spec_text(job->spec, "label_set");
+  const struct px_safetensors_meta lineage[] = { { "dataset", dataset },
+                                                 { "job", job->hold.job },
+                                                 { "label_set", label_set ? label_set : "" } };
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   char *text = metrics_text(metrics, use);
   enum px_status status = text ? rl_policy_save(policy, lineage, 3, &bytes, err)
                                : px_fail(err, PX_E_NO_MEMORY, "reporting the training");
   if (!status)
     status = store_model_publish(job->store, &job->hold, dataset, "policy",
-                                 job_spec_text(json_object_get(job->spec, "policy"), "algo"), bytes.data, bytes.len, text, err);
+                                 job_spec_text(json_object_get(job->spec, "policy"), "algo"),
+                                 bytes.data, bytes.len, text, err);
   free(text);
   px_buf_free(&bytes);
   return status;
@@ -98,12 +114,14 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct rl_policy *policy = NULL;
   struct rl_metrics metrics;
   struct checkpointer checkpointer = { .job = NULL };
-  enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"), job_spec_uint(job->spec, "seed", 0), &spec, err);
+  enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"),
+                                       job_spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = job_inputs_visible(job, &ds, err);
   if (!status) status = job_inputs_union(job, ds, job_spec_text(job->spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
-  if (!status) status = rl_train(&spec, u, &job->progress, &checkpointer.checkpoint, &policy, &metrics, err);
+  if (!status)
+    status = rl_train(&spec, u, &job->progress, &checkpointer.checkpoint, &policy, &metrics, err);
   if (status == PX_E_NAN_LOSS) checkpointer_explain(&checkpointer, err);
   checkpointer_close(&checkpointer);
   if (!status) {

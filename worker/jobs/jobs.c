@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table of job kinds: see jobs.h. */
 #include "worker/jobs/jobs.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Running one job: what every job_<kind>.c gets, and the table of them.
  *
@@ -23,7 +24,7 @@ struct job {
   const char *dataset_id; /* "" for none */
   const json_t *spec;     /* checked against flow_kind_info(kind)->fields */
   struct px_progress progress;
-  int checkpoint_ms;      /* the longest pause between two checkpoints */
+  int checkpoint_ms; /* the longest pause between two checkpoints */
 };
 
 /* One per kind, each in its own file. */

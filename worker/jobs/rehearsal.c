@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Trying labels among the labelled trajectories: see rehearsal.h. */
 #include "worker/jobs/rehearsal.h"
 
@@ -25,7 +26,10 @@ struct work {
   float *actions;    /* [steps_n, A] likewise */
 };
 
-struct ranked { double value; uint32_t traj; };
+struct ranked {
+  double value;
+  uint32_t traj;
+};
 static int by_return(const void *left, const void *right) {
   const struct ranked *a = left, *b = right;
   if (a->value != b->value) return a->value < b->value ? -1 : 1;
@@ -42,8 +46,8 @@ static enum px_status divide(struct work *w, struct rehearsal *out, struct px_er
       ranked[n++] = (struct ranked){ px_dataset_return(ds, i), i };
   qsort(ranked, n, sizeof *ranked, by_return);
   const uint32_t kept = (n + 1) / 2;
-  for (uint32_t i = 0; n >= REHEARSAL_LEAST && i < n; i++)
-    w->part[ranked[i].traj] = i < kept ? KEPT : (n - i) % 2 ? JUDGED : HIDDEN; /* the best one is judged by */
+  for (uint32_t i = 0; n >= REHEARSAL_LEAST && i < n; i++) /* the best one is judged by */
+    w->part[ranked[i].traj] = i < kept ? KEPT : (n - i) % 2 ? JUDGED : HIDDEN;
   for (uint32_t i = 0; i < ds->traj_n; i++) {
     out->kept_n += w->part[i] == KEPT;
     out->hidden_n += w->part[i] == HIDDEN;
@@ -67,10 +71,13 @@ static enum px_status hide(struct work *w, struct px_err *err) {
     px_dataset_hide(ds, keep);
   }
   free(keep);
-  return w->labelled && w->actions ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a copy of the actions");
+  return w->labelled && w->actions
+           ? PX_OK
+           : px_fail(err, PX_E_NO_MEMORY, "no memory for a copy of the actions");
 }
 
-static enum px_status label(const struct work *w, const struct idm_spec *given, struct px_actions_merged **out, struct px_err *err) {
+static enum px_status label(const struct work *w, const struct idm_spec *given,
+                            struct px_actions_merged **out, struct px_err *err) {
   struct idm_spec spec = *given;
   struct idm_model *models[MEMBERS] = { NULL };
   struct idm_labels *labels = NULL;
@@ -80,11 +87,16 @@ static enum px_status label(const struct work *w, const struct idm_spec *given, 
   spec.members = MEMBERS;
   for (uint32_t i = 0; i < MEMBERS && !status; i++)
     status = idm_train_member(w->ds, &spec, i, w->progress, NULL, &models[i], metrics, err);
-  if (!status) status = idm_label(models, MEMBERS, w->ds, 0, w->ds->traj_n, w->progress, &labels, err);
+  if (!status)
+    status = idm_label(models, MEMBERS, w->ds, 0, w->ds->traj_n, w->progress, &labels, err);
   if (!status) status = px_actions_merged_new(w->ds, &u, err);
   if (!status) {
-    const struct px_label_rows rows = { .steps_n = labels->steps_n, .actions = labels->actions, .std = labels->std,
-                                        .epistemic = labels->epistemic, .score = labels->score, .known = labels->known };
+    const struct px_label_rows rows = { .steps_n = labels->steps_n,
+                                        .actions = labels->actions,
+                                        .std = labels->std,
+                                        .epistemic = labels->epistemic,
+                                        .score = labels->score,
+                                        .known = labels->known };
     px_actions_merged_add_rows(u, 0, &rows);
     for (uint32_t i = 0; i < w->ds->traj_n; i++)
       if (w->part[i] == JUDGED) px_actions_merged_leave_out(u, i);
@@ -114,7 +126,8 @@ static double judge(const struct work *w, const float *acted, uint64_t *transiti
   double sum = 0;
   uint64_t n = 0;
   for (uint32_t i = 0; i < ds->traj_n; i++)
-    for (uint64_t step = ds->step_start[i]; w->part[i] == JUDGED && step < ds->step_start[i + 1]; step++) {
+    for (uint64_t step = ds->step_start[i]; w->part[i] == JUDGED && step < ds->step_start[i + 1];
+         step++) {
       if (!w->labelled[step]) continue;
       const uint64_t row = ds->obs_start[i] + step - ds->step_start[i];
       sum += squared_error(&ds->spaces, acted + row * a, w->actions + step * a);
@@ -124,13 +137,14 @@ static double judge(const struct work *w, const float *acted, uint64_t *transiti
   return sum / (double)n;
 }
 
-static enum px_status try_labels(const struct work *w, const struct px_actions_merged *u, uint32_t which, struct rehearsal *out,
-                                 struct px_err *err) {
+static enum px_status try_labels(const struct work *w, const struct px_actions_merged *u,
+                                 uint32_t which, struct rehearsal *out, struct px_err *err) {
   struct rl_spec spec;
   struct rl_metrics metrics;
   struct rl_policy *policy = NULL;
   float *acted = px_mem_calloc(w->ds->obs_n * w->ds->spaces.act_dim, sizeof *acted);
-  enum px_status status = acted ? rl_spec_defaults("bc", &spec, err) : px_fail(err, PX_E_NO_MEMORY, "no memory for actions");
+  enum px_status status = acted ? rl_spec_defaults("bc", &spec, err)
+                                : px_fail(err, PX_E_NO_MEMORY, "no memory for actions");
   if (!status) status = rl_spec_set(&spec, "updates", (double)w->updates, err);
   if (!status) status = rl_spec_say(&spec, "labels", rehearsal_labels[which], err);
   spec.seed = w->seed;
@@ -143,17 +157,24 @@ static enum px_status try_labels(const struct work *w, const struct px_actions_m
   return status;
 }
 
-enum px_status rehearse(struct px_dataset *ds, const struct idm_spec *idm, uint64_t updates, uint64_t seed,
-                        const struct px_progress *progress, struct rehearsal *out, struct px_err *err) {
-  struct work w = { .ds = ds, .progress = progress, .updates = updates, .seed = seed, .part = px_mem_calloc(ds->traj_n, 1) };
+enum px_status rehearse(struct px_dataset *ds, const struct idm_spec *idm, uint64_t updates,
+                        uint64_t seed, const struct px_progress *progress, struct rehearsal *out,
+                        struct px_err *err) {
+  struct work w = { .ds = ds,
+                    .progress = progress,
+                    .updates = updates,
+                    .seed = seed,
+                    .part = px_mem_calloc(ds->traj_n, 1) };
   struct px_actions_merged *u = NULL;
   *out = (struct rehearsal){ .tried = false };
-  enum px_status status = w.part ? divide(&w, out, err) : px_fail(err, PX_E_NO_MEMORY, "no memory to rehearse");
+  enum px_status status =
+    w.part ? divide(&w, out, err) : px_fail(err, PX_E_NO_MEMORY, "no memory to rehearse");
   out->tried = !status && out->judged_n > 0;
   if (out->tried) {
     status = hide(&w, err);
     if (!status) status = label(&w, idm, &u, err);
-    for (uint32_t i = 0; i < REHEARSAL_LABELS_N && !status; i++) status = try_labels(&w, u, i, out, err);
+    for (uint32_t i = 0; i < REHEARSAL_LABELS_N && !status; i++)
+      status = try_labels(&w, u, i, out, err);
   }
   px_actions_merged_free(u);
   free(w.part);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether proxy labels help, tried where the truth is known: among the labelled
  * trajectories themselves. Used by the job rehearse, where no simulator can tell.
@@ -25,18 +26,22 @@ enum { REHEARSAL_LABELS_N = 3 };
 extern const char *const rehearsal_labels[REHEARSAL_LABELS_N]; /* all, confident, true_only */
 
 struct rehearsal {
-  bool tried;                             /* false: too few labelled trajectories; all below is 0 */
-  uint32_t kept_n, hidden_n, judged_n;    /* trajectories */
-  uint64_t transitions_n;                 /* judged */
-  double error[REHEARSAL_LABELS_N];       /* mean squared error in units of actions mapped to [-1, 1]; of discrete
-                                           * actions the share that is another class */
-  uint32_t chosen;                        /* of rehearsal_labels: the least error; the first of equals */
+  /* false: too few labelled trajectories; all below is 0 */
+  bool tried;
+  uint32_t kept_n, hidden_n, judged_n; /* trajectories */
+  uint64_t transitions_n;              /* judged */
+  /* mean squared error in units of actions mapped to [-1, 1]; of discrete actions the share that
+   * is another class */
+  double error[REHEARSAL_LABELS_N];
+  /* of rehearsal_labels: the least error; the first of equals */
+  uint32_t chosen;
 };
 
 /* Hides actions of `ds`, which is of no use afterwards. The clones take `updates` steps. A
  * pure function of ds, idm, updates and seed. Reports the phases of what it
  * trains. Fails with what training and labelling return. */
-enum px_status rehearse(struct px_dataset *ds, const struct idm_spec *idm, uint64_t updates, uint64_t seed,
-                        const struct px_progress *progress, struct rehearsal *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status rehearse(struct px_dataset *ds, const struct idm_spec *idm, uint64_t updates,
+                        uint64_t seed, const struct px_progress *progress, struct rehearsal *out,
+                        struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The choice between labels: see report_choice.h. */
 #include "worker/jobs/report_choice.h"
 
@@ -5,28 +6,34 @@
 
 #include "lib/base/json.h"
 
-static const char *text(const json_t *run, const char *name) { return json_string_value(json_object_get(run, name)); }
-
-bool report_choice_compared(const json_t *run) { return json_object_get(run, "labels") && json_object_get(run, "selection"); }
-
-static bool belongs(const json_t *run, const char *algo, const char *labels) {
-  return report_choice_compared(run) && strcmp(text(run, "policy"), algo) == 0 && (!labels || strcmp(text(run, "labels"), labels) == 0);
+static const char *text(const json_t *run, const char *name) {
+  return json_string_value(json_object_get(run, name));
 }
 
-static double mean_of(const json_t *runs, const char *algo, const char *labels, const char *figure) {
+bool report_choice_compared(const json_t *run) {
+  return json_object_get(run, "labels") && json_object_get(run, "selection");
+}
+
+static bool belongs(const json_t *run, const char *algo, const char *labels) {
+  return report_choice_compared(run) && strcmp(text(run, "policy"), algo) == 0 &&
+         (!labels || strcmp(text(run, "labels"), labels) == 0);
+}
+
+static double mean_of(const json_t *runs, const char *algo, const char *labels,
+                      const char *figure) {
   double sum = 0;
   size_t i, n = 0;
   json_t *run;
-  json_array_foreach(runs, i, run)
-    if (belongs(run, algo, labels)) sum += json_number_value(json_object_get(run, figure)), n++;
+  json_array_foreach(runs, i, run) if (belongs(run, algo, labels)) sum +=
+    json_number_value(json_object_get(run, figure)),
+    n++;
   return sum / (double)n;
 }
 
 static bool is_listed(const json_t *considered, const char *labels) {
   size_t i;
   json_t *one;
-  json_array_foreach(considered, i, one)
-    if (strcmp(text(one, "labels"), labels) == 0) return true;
+  json_array_foreach(considered, i, one) if (strcmp(text(one, "labels"), labels) == 0) return true;
   return false;
 }
 
@@ -39,7 +46,8 @@ static json_t *consider(const json_t *runs, const char *algo) {
     if (!belongs(run, algo, NULL) || is_listed(considered, text(run, "labels"))) continue;
     json_t *one = json_pack("{s:O}", "labels", json_object_get(run, "labels"));
     for (size_t k = 0; k < sizeof FIGURES / sizeof *FIGURES; k++)
-      json_object_set_new(one, FIGURES[k], px_json_number(mean_of(runs, algo, text(run, "labels"), FIGURES[k])));
+      json_object_set_new(one, FIGURES[k],
+                          px_json_number(mean_of(runs, algo, text(run, "labels"), FIGURES[k])));
     json_array_append_new(considered, one);
   }
   return considered;
@@ -50,15 +58,17 @@ json_t *report_choice_make(json_t *runs, const char *algo) {
   size_t i;
   json_array_foreach(considered, i, one) {
     const double value = json_number_value(json_object_get(one, "selection_return_mean"));
-    if (!best || value > json_number_value(json_object_get(best, "selection_return_mean"))) best = one;
+    if (!best || value > json_number_value(json_object_get(best, "selection_return_mean")))
+      best = one;
   }
   if (!best) {
     json_decref(considered);
     return NULL;
   }
-  json_array_foreach(runs, i, run)
-    if (belongs(run, algo, NULL))
-      json_object_set_new(run, "chosen", json_boolean(strcmp(text(run, "labels"), text(best, "labels")) == 0));
+  json_array_foreach(runs, i, run) if (belongs(run, algo, NULL))
+    json_object_set_new(run, "chosen",
+                        json_boolean(strcmp(text(run, "labels"), text(best, "labels")) == 0));
   return json_pack("{s:O, s:s, s:o}", "chosen", json_object_get(best, "labels"), "by",
-                   "highest mean return over episodes that the final figure does not use", "considered", considered);
+                   "highest mean return over episodes that the final figure does not use",
+                   "considered", considered);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which labels a pipeline's policies should learn from: the report's choice
  * where `labels` is auto. Used by report_runs.c.
@@ -16,8 +17,9 @@
 
 /* Whether the run is one of several that differ in their labels. */
 bool report_choice_compared(const json_t *run);
-/* Of such runs of `algo`: sets `chosen` in each, and gives {chosen, by, considered: [{labels, selection_return_mean,
- * return_mean}]}, means over seeds; NULL where there are none. Each run has selection_return_mean and return_mean. */
+/* Of such runs of `algo`: sets `chosen` in each, and gives {chosen, by, considered: [{labels,
+ * selection_return_mean, return_mean}]}, means over seeds; NULL where there are none. Each run has
+ * selection_return_mean and return_mean. */
 json_t *report_choice_make(json_t *runs, const char *algo);
 
 #endif

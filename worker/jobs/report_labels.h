@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The report's part on labels: how good they are, and what simpler models make
  * of the same. Used by job_report.c.
@@ -17,12 +18,12 @@
  * out, and yardsticks {mean, ridge, nearest: {transitions, mse}} there. Errors
  * are in actions mapped to (-1, 1); r2 is null where true actions do not differ.
  *
- * labeller says who made the set: idm or simulator. Of a simulator's set, mse and r2 are of the labels as published, and
- * labellers {simulator, verified: {transitions, share, mse, r2}, idm} of the simulator's own, of those that it verified, and
- * of what the models alone say on the same steps. Where nothing was hidden its basis is "known": all true actions judge it,
- * since it looked at none; labellers.idm is then what is held out (basis "held_out").
- * certificate: see report_certificate.h.
- * `warnings` gets what the members warned of, and what is doubtful here. */
+ * labeller says who made the set: idm or simulator. Of a simulator's set, mse and r2 are of the
+ * labels as published, and labellers {simulator, verified: {transitions, share, mse, r2}, idm} of
+ * the simulator's own, of those that it verified, and of what the models alone say on the same
+ * steps. Where nothing was hidden its basis is "known": all true actions judge it, since it looked
+ * at none; labellers.idm is then what is held out (basis "held_out"). certificate: see
+ * report_certificate.h. `warnings` gets what the members warned of, and what is doubtful here. */
 enum px_status report_labels(struct job *job, json_t *report, struct px_err *err) PX_MUST_CHECK;
 
 #endif

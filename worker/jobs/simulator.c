@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Simulators that label: see simulator.h. */
 #include "worker/jobs/simulator.h"
 
@@ -14,9 +15,9 @@
 #include "lib/sim/physics.h"
 #include "lib/store/simulators.h"
 #include "lib/store/store.h"
+#include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 #include "worker/sim/sim_box.h"
-#include "worker/jobs/job_inputs.h"
 
 struct simulator {
   struct sim *sim;     /* a built-in one, or */
@@ -99,10 +100,8 @@ enum px_status simulator_open(struct job *job, const char *name, const struct px
     status = uploaded ? open_uploaded(job->store, name, ds, layout, s, err)
                       : open_builtin(name, layout, s, err);
   free(layout);
-  if (status)
-    simulator_close(s);
-  else
-    *out = s;
+  if (status) simulator_close(s);
+  else *out = s;
   return status;
 }
 
@@ -167,8 +166,7 @@ enum px_status simulator_check(struct simulator *s, const struct sim_options *op
 
 enum px_status simulator_label(struct simulator *s, const struct sim_options *options,
                                const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                               const struct sim_starts *starts,
-                               const struct px_progress *progress,
+                               const struct sim_starts *starts, const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) {
   return s->box ? sim_box_label(s->box, options, ds, traj_from, traj_to, starts, progress, out, err)
                 : sim_label(s->sim, options, ds, traj_from, traj_to, starts, progress, out, err);

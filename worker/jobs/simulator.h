@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Simulators that label, by name or id: what jobs see of worker/sim. Used by check_simulator,
  * train_inverse and simulate_shard.
@@ -45,8 +46,7 @@ enum px_status simulator_check(struct simulator *simulator, const struct sim_opt
                                struct sim_fit *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status simulator_label(struct simulator *simulator, const struct sim_options *options,
                                const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                               const struct sim_starts *starts,
-                               const struct px_progress *progress,
+                               const struct sim_starts *starts, const struct px_progress *progress,
                                struct sim_labels **out, struct px_err *err) PX_MUST_CHECK;
 enum px_status simulator_pairs(struct simulator *simulator, const struct sim_options *options,
                                const struct px_dataset *ds, uint64_t seed, uint32_t n,

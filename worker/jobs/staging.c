@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Staged label segments: see staging.h. */
 #include "worker/jobs/staging.h"
 
@@ -54,8 +55,8 @@ enum px_status staging_run(struct job *job, const char *profile, staging_label l
   uint8_t *staged = px_mem_calloc(n, 1);
   enum px_status status = staged ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "labelling");
   if (!status)
-    status = store_label_adopt(job->store, &job->hold, job_spec_text(job->spec, "label_job"), profile,
-                               first, n, staged, err);
+    status = store_label_adopt(job->store, &job->hold, job_spec_text(job->spec, "label_job"),
+                               profile, first, n, staged, err);
   for (uint32_t i = 0; !status && i < n; i++) {
     if (!staged[i]) status = label(ctx, first + i, err);
     if (!status) status = px_progress_report(&job->progress, "stage", i + 1, n, NULL, 0);

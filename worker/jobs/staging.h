@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Labelling a range of segments, whoever labels: each is staged under the shard's epoch, and what
  * an earlier attempt has staged under the same profile is kept. Used by label_shard and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/adam.h"
 
 #include <math.h>
@@ -8,7 +9,8 @@
 #include "worker/nn/simd.h"
 
 enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_options options) {
-  *adam = (struct px_adam){ options, 0, n, px_mem_calloc(n, sizeof *adam->m), px_mem_calloc(n, sizeof *adam->v) };
+  *adam = (struct px_adam){ options, 0, n, px_mem_calloc(n, sizeof *adam->m),
+                            px_mem_calloc(n, sizeof *adam->v) };
   if (adam->m && adam->v) return PX_OK;
   px_adam_free(adam);
   return PX_E_NO_MEMORY;
@@ -27,8 +29,9 @@ void px_adam_restart(struct px_adam *adam) {
 }
 
 /* One pass over four arrays. rate = lr / (1 - beta1^t), root = 1 / sqrt(1 - beta2^t). */
-PX_CLONES static void update(size_t n, struct px_adam_options o, float rate, float root, float *restrict p,
-                             float *restrict m, float *restrict v, const float *restrict grads) {
+PX_CLONES static void update(size_t n, struct px_adam_options o, float rate, float root,
+                             float *restrict p, float *restrict m, float *restrict v,
+                             const float *restrict grads) {
   const float m_keep = 1 - o.beta1, v_keep = 1 - o.beta2;
   for (size_t i = 0; i < n; i++) {
     const float g = grads[i] + o.weight_decay * p[i];
@@ -41,10 +44,12 @@ PX_CLONES static void update(size_t n, struct px_adam_options o, float rate, flo
 void px_adam_step(struct px_adam *adam, float *params, const float *grads) {
   const struct px_adam_options o = adam->options;
   const double t = (double)++adam->steps;
-  const double rate = (double)o.lr / (1 - pow((double)o.beta1, t)), root = 1 / sqrt(1 - pow((double)o.beta2, t));
+  const double rate = (double)o.lr / (1 - pow((double)o.beta1, t)),
+               root = 1 / sqrt(1 - pow((double)o.beta2, t));
   update(adam->n, o, (float)rate, (float)root, params, adam->m, adam->v, grads);
 }
 
-PX_CLONES void px_adam_polyak(size_t n, float tau, const float *restrict source, float *restrict target) {
+PX_CLONES void px_adam_polyak(size_t n, float tau, const float *restrict source,
+                              float *restrict target) {
   for (size_t i = 0; i < n; i++) target[i] += tau * (source[i] - target[i]);
 }

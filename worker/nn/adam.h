@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Adam (Kingma and Ba 2015) over one contiguous parameter array, and Polyak
  * averaging. Used by every trainer. A struct px_adam owns its two moments and
@@ -13,17 +14,20 @@
 
 #include "lib/base/status.h"
 
-struct px_adam_options { float lr, beta1, beta2, eps, weight_decay; };
+struct px_adam_options {
+  float lr, beta1, beta2, eps, weight_decay;
+};
 #define PX_ADAM_DEFAULTS(rate) ((struct px_adam_options){ (rate), 0.9F, 0.999F, 1e-8F, 0 })
 
 struct px_adam {
   struct px_adam_options options; /* lr may be changed between steps */
   uint64_t steps;                 /* taken so far */
   size_t n;
-  float *m, *v;                   /* [n], owned */
+  float *m, *v; /* [n], owned */
 };
 
-enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_options options) PX_MUST_CHECK;
+enum px_status px_adam_init(struct px_adam *adam, size_t n,
+                            struct px_adam_options options) PX_MUST_CHECK;
 void px_adam_free(struct px_adam *adam);
 /* As it was before its first step. */
 void px_adam_restart(struct px_adam *adam);

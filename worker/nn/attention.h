@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Causal multi-head attention (Vaswani et al. 2017, arXiv 1706.03762) over
  * sequences of different lengths that lie one after another: nothing is padded.
@@ -19,8 +20,8 @@
 
 #include "worker/nn/dropout.h"
 
-/* Sequences: tokens start[i] .. start[i + 1] - 1 are the i-th's. Tokens ask[r], in ascending order, are
- * those whose output is wanted; ask NULL: all of them, and asks_n is start[n]. */
+/* Sequences: tokens start[i] .. start[i + 1] - 1 are the i-th's. Tokens ask[r], in ascending order,
+ * are those whose output is wanted; ask NULL: all of them, and asks_n is start[n]. */
 struct px_sequences {
   uint32_t n;
   const uint32_t *start; /* [n + 1] */
@@ -29,22 +30,26 @@ struct px_sequences {
 };
 
 /* width = heads * a multiple of PX_LANES. */
-struct px_attention { uint32_t width, heads, tokens_max; };
+struct px_attention {
+  uint32_t width, heads, tokens_max;
+};
 
-/* Numbers that one head's probabilities of one asking token take: tokens_max, rounded up to whole vectors. */
+/* Numbers that one head's probabilities of one asking token take: tokens_max, rounded up to whole
+ * vectors. */
 uint32_t px_attention_stride(const struct px_attention *shape);
 /* Floats of scratch that both passes need. */
 size_t px_attention_scratch_n(const struct px_attention *shape);
 
-/* q [asks_n, width]; kv [tokens, 2 width]: k, then v -> out [asks_n, width]. probs [heads, asks_n, stride] is
- * kept for the backward pass. drop (NULL: none) acts on probabilities: row row0 + token, unit
- * head * stride + the token seen. */
-void px_attention_forward(const struct px_attention *shape, const struct px_sequences *seqs, const float *q,
-                          const float *kv, const struct px_dropout *drop, uint32_t row0, float *scratch, float *probs,
-                          float *out);
+/* q [asks_n, width]; kv [tokens, 2 width]: k, then v -> out [asks_n, width]. probs [heads, asks_n,
+ * stride] is kept for the backward pass. drop (NULL: none) acts on probabilities: row row0 + token,
+ * unit head * stride + the token seen. */
+void px_attention_forward(const struct px_attention *shape, const struct px_sequences *seqs,
+                          const float *q, const float *kv, const struct px_dropout *drop,
+                          uint32_t row0, float *scratch, float *probs, float *out);
 /* From dout = dL/dout: dq and dkv, shaped like q and kv, are written. */
-void px_attention_backward(const struct px_attention *shape, const struct px_sequences *seqs, const float *q,
-                           const float *kv, const struct px_dropout *drop, const float *probs, const float *dout,
-                           float *scratch, float *dq, float *dkv);
+void px_attention_backward(const struct px_attention *shape, const struct px_sequences *seqs,
+                           const float *q, const float *kv, const struct px_dropout *drop,
+                           const float *probs, const float *dout, float *scratch, float *dq,
+                           float *dkv);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When to keep a training's state, and how to go on from it: see checkpoint.h. */
 #include "worker/nn/checkpoint.h"
 
@@ -27,19 +28,21 @@ static enum px_status parse_step(const char *text, uint64_t *step, struct px_err
   char *end = NULL;
   errno = 0;
   const unsigned long long value = text ? strtoull(text, &end, 10) : 0;
-  if (!text || end == text || *end || errno || !value) return px_fail(err, PX_E_BAD_DATA, "it does not say its step");
+  if (!text || end == text || *end || errno || !value)
+    return px_fail(err, PX_E_BAD_DATA, "it does not say its step");
   *step = value;
   return PX_OK;
 }
 
-static enum px_status take(const struct px_checkpoint *c, const struct px_state *state, uint64_t *step,
-                           struct px_err *err) {
+static enum px_status take(const struct px_checkpoint *c, const struct px_state *state,
+                           uint64_t *step, struct px_err *err) {
   struct px_safetensors *st = NULL;
   uint64_t found = 0;
   enum px_status status = px_safetensors_parse(c->from, c->from_n, &st, err);
   const char *format = status ? NULL : px_safetensors_meta(st, "format");
   if (!status && (!format || strcmp(format, PX_CHECKPOINT_FORMAT) != 0))
-    status = px_fail(err, PX_E_BAD_DATA, "its format is %s, not %s", format ? format : "not given", PX_CHECKPOINT_FORMAT);
+    status = px_fail(err, PX_E_BAD_DATA, "its format is %s, not %s", format ? format : "not given",
+                     PX_CHECKPOINT_FORMAT);
   if (!status) status = parse_step(px_safetensors_meta(st, "step"), &found, err);
   if (!status) status = px_state_read(state, st, err);
   px_safetensors_free(st);
@@ -47,8 +50,8 @@ static enum px_status take(const struct px_checkpoint *c, const struct px_state 
   return status;
 }
 
-enum px_status px_checkpoint_resume(struct px_checkpoint *c, const struct px_state *state, uint64_t *step,
-                                    struct px_err *err) {
+enum px_status px_checkpoint_resume(struct px_checkpoint *c, const struct px_state *state,
+                                    uint64_t *step, struct px_err *err) {
   uint64_t found = 0;
   struct px_err why;
   enum px_status status = PX_OK;
@@ -66,19 +69,24 @@ enum px_status px_checkpoint_resume(struct px_checkpoint *c, const struct px_sta
 
 /* ---- keeping */
 
-static enum px_status write_state(struct px_checkpoint *c, const struct px_state *state, uint64_t step, struct px_err *err) {
+static enum px_status write_state(struct px_checkpoint *c, const struct px_state *state,
+                                  uint64_t step, struct px_err *err) {
   char number[24], profile[PX_MAT_PROFILE_MAX];
   snprintf(number, sizeof number, "%" PRIu64, step);
   px_mat_profile(profile);
-  const struct px_safetensors_meta meta[] = { { "format", PX_CHECKPOINT_FORMAT }, { "step", number }, { "numeric_profile", profile } };
+  const struct px_safetensors_meta meta[] = { { "format", PX_CHECKPOINT_FORMAT },
+                                              { "step", number },
+                                              { "numeric_profile", profile } };
   c->bytes.len = 0;
   return px_state_write(state, meta, sizeof meta / sizeof *meta, &c->bytes, err);
 }
 
-static enum px_status keep(struct px_checkpoint *c, const struct px_state *state, uint64_t step, struct px_err *err) {
+static enum px_status keep(struct px_checkpoint *c, const struct px_state *state, uint64_t step,
+                           struct px_err *err) {
   struct px_err why;
-  enum px_status status = px_state_finite(state) ? write_state(c, state, step, &why)
-                                                 : px_fail(&why, PX_E_NAN_LOSS, "the state is not finite");
+  enum px_status status = px_state_finite(state)
+                            ? write_state(c, state, step, &why)
+                            : px_fail(&why, PX_E_NAN_LOSS, "the state is not finite");
   if (!status) status = c->keep(c->ctx, step, c->bytes.data, c->bytes.len, &why);
   if (!status) {
     c->kept_step = step;
@@ -86,15 +94,15 @@ static enum px_status keep(struct px_checkpoint *c, const struct px_state *state
   } else if (status == PX_E_FENCED || status == PX_E_CANCELLED) {
     if (err) *err = why;
   } else {
-    px_log(PX_LOG_WARN, "checkpoint_not_kept", "job", c->name, "step", PX_I((long long)step), "code",
-           px_status_slug(status), "message", why.message, NULL);
+    px_log(PX_LOG_WARN, "checkpoint_not_kept", "job", c->name, "step", PX_I((long long)step),
+           "code", px_status_slug(status), "message", why.message, NULL);
     status = PX_OK; /* the training is worth more than this checkpoint */
   }
   return status;
 }
 
-enum px_status px_checkpoint_step(struct px_checkpoint *c, const struct px_state *state, uint64_t step,
-                                  struct px_err *err) {
+enum px_status px_checkpoint_step(struct px_checkpoint *c, const struct px_state *state,
+                                  uint64_t step, struct px_err *err) {
   if (!c) return PX_OK;
   const bool stop = c->stop && *c->stop;
   const double start_s = px_clock_s();
@@ -104,7 +112,8 @@ enum px_status px_checkpoint_step(struct px_checkpoint *c, const struct px_state
   c->cost_s = end_s - start_s;
   c->spent_s += c->cost_s;
   c->next_s = end_s + px_checkpoint_pause_s(c->every_ms, c->cost_s);
-  if (!status && stop) return px_fail(err, PX_E_WORKER_LOST, "stopped after step %" PRIu64 ", as asked", step);
+  if (!status && stop)
+    return px_fail(err, PX_E_WORKER_LOST, "stopped after step %" PRIu64 ", as asked", step);
   return status;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which units to drop: a pure function of (seed, stream, step, row, unit), so
  * that a backward pass, a resumed run and another chunk size see the same mask.
@@ -19,7 +20,8 @@ struct px_dropout {
 };
 
 /* p in [0, 1). */
-static inline struct px_dropout px_dropout_at(uint64_t seed, uint64_t stream, uint64_t step, float p) {
+static inline struct px_dropout px_dropout_at(uint64_t seed, uint64_t stream, uint64_t step,
+                                              float p) {
   struct px_dropout d = { .below = (uint32_t)(p * 16777216.0F), .scale = 1 / (1 - p) };
   px_rng_philox(seed, stream, step, d.key);
   return d;

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/gelu.h"
 
 #include <string.h>
 
 #include "worker/nn/simd.h"
 
-/* (1 + tanh z) / 2 is the logistic function of 2 z: one exponential and one division; and 1 - it is it times the
- * exponential, without the cancellation. */
+/* (1 + tanh z) / 2 is the logistic function of 2 z: one exponential and one division; and 1 - it is
+ * it times the exponential, without the cancellation. */
 PX_INLINE px_vec gelu(px_vec u, px_vec *slope) {
   const float twice_c = 1.5957691216F, cubic = 0.044715F;
   const px_vec square = cubic * u * u;
@@ -36,8 +37,8 @@ PX_CLONES void px_gelu(uint32_t n, uint32_t width, const float *restrict bias, f
   }
 }
 
-PX_CLONES void px_gelu_back(uint32_t n, uint32_t width, const float *restrict slope, float *restrict d, bool add,
-                            float *restrict sum) {
+PX_CLONES void px_gelu_back(uint32_t n, uint32_t width, const float *restrict slope,
+                            float *restrict d, bool add, float *restrict sum) {
   if (!add)
     for (size_t j = 0; j < width; j++) sum[j] = 0;
   for (size_t i = 0; i < n; i++, d += width, slope += width)

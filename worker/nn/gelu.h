@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Gaussian error linear unit in its tanh form, as GPT-2 has it (Hendrycks
  * and Gimpel 2016, arXiv 1606.08415): with c = sqrt(2 / pi),

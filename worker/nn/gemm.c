@@ -1,6 +1,7 @@
-/* Products: see gemm.h. A panel of B, as wide as a tile, is packed and stays in the first cache while rows of A pass by.
- * An A too large for the second cache passes by in blocks, each under several panels, and while a tile is computed, what
- * the next one reads is fetched. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Products: see gemm.h. A panel of B, as wide as a tile, is packed and stays in the first cache
+ * while rows of A pass by. An A too large for the second cache passes by in blocks, each under
+ * several panels, and while a tile is computed, what the next one reads is fetched. */
 #include "worker/nn/gemm.h"
 
 #ifdef __x86_64__
@@ -10,25 +11,40 @@
 
 #include "worker/nn/simd.h"
 
-/* DEPTH rows of a panel are multiplied at a time: 32 KiB. A block is TILES tiles of A's rows, 224 KiB, and PANELS panels:
- * 256 KiB. Neither is cut if A has at most UNCUT numbers. */
-enum { DEPTH = 256, TILES = 16, PANELS = 8, UNCUT = 1 << 17, ROWS_MAX = 14, COLS_MAX = 32, LINE = 16 };
+/* DEPTH rows of a panel are multiplied at a time: 32 KiB. A block is TILES tiles of A's rows, 224
+ * KiB, and PANELS panels: 256 KiB. Neither is cut if A has at most UNCUT numbers. */
+enum {
+  DEPTH = 256,
+  TILES = 16,
+  PANELS = 8,
+  UNCUT = 1 << 17,
+  ROWS_MAX = 14,
+  COLS_MAX = 32,
+  LINE = 16
+};
 
-/* Cache lines that the next tile reads, one for each of this tile's k: `step` numbers apart, every 16th time `turn`. NULL: it
- * reads what is near. */
-struct ahead { const float *at; ptrdiff_t step, turn; };
+/* Cache lines that the next tile reads, one for each of this tile's k: `step` numbers apart, every
+ * 16th time `turn`. NULL: it reads what is near. */
+struct ahead {
+  const float *at;
+  ptrdiff_t step, turn;
+};
 
 /* C(rows, a kernel's columns) = sum over k of A B. */
 struct tile {
   size_t k;
-  const float *a; size_t a_row, a_step;
+  const float *a;
+  size_t a_row, a_step;
   struct ahead ahead;
   const float *b; /* packed: [k, columns] */
-  float *c; size_t c_row;
+  float *c;
+  size_t c_row;
   float keep;
   const float *bias;
   bool relu;
-  const float *behind; size_t behind_row; float scale;
+  const float *behind;
+  size_t behind_row;
+  float scale;
   float *sum;
 };
 
@@ -39,8 +55,9 @@ struct kernel {
   void (*pack_straight)(size_t width, size_t k, const float *in, size_t in_row, float *out);
 };
 
-/* Checked, tiles of full height take minutes to compile. Fewer rows give the same bits. clang knows none of these pragmas:
- * it compiles them for the baseline, and they are not used (px_gemm_best). */
+/* Checked, tiles of full height take minutes to compile. Fewer rows give the same bits. clang knows
+ * none of these pragmas: it compiles them for the baseline, and they are not used
+ * (px_gemm_best). */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
 #define UP_TO(rows) 3
 #else
@@ -80,13 +97,16 @@ enum px_gemm_isa px_gemm_best(void) {
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-static void copy_rows(size_t rows, size_t width, const float *from, size_t from_row, float *to, size_t to_row) {
-  for (size_t r = 0; r < rows; r++) memcpy(to + r * to_row, from + r * from_row, width * sizeof *to);
+static void copy_rows(size_t rows, size_t width, const float *from, size_t from_row, float *to,
+                      size_t to_row) {
+  for (size_t r = 0; r < rows; r++)
+    memcpy(to + r * to_row, from + r * from_row, width * sizeof *to);
 }
 
 /* A tile with fewer columns than registers have: it works on copies. */
 static void run_narrow(const struct kernel *kernel, size_t rows, size_t width, struct tile t) {
-  float c[ROWS_MAX * COLS_MAX] = { 0 }, behind[ROWS_MAX * COLS_MAX] = { 0 }, bias[COLS_MAX] = { 0 }, sum[COLS_MAX] = { 0 };
+  float c[ROWS_MAX * COLS_MAX] = { 0 }, behind[ROWS_MAX * COLS_MAX] = { 0 }, bias[COLS_MAX] = { 0 },
+                     sum[COLS_MAX] = { 0 };
   const struct tile was = t;
   const size_t size = width * sizeof *c;
   t.c = c, t.c_row = kernel->cols;
@@ -103,36 +123,51 @@ static void run_narrow(const struct kernel *kernel, size_t rows, size_t width, s
 }
 
 /* A panel's place in B. */
-struct panel { size_t l, k, j, n; };
+struct panel {
+  size_t l, k, j, n;
+};
 /* Rows of A, all of them or a block. */
-struct block { size_t i, m; };
+struct block {
+  size_t i, m;
+};
 
-static const float *begin_of(const struct px_gemm *g, struct panel at) { return g->b + at.l * g->b_step + at.j * g->b_col; }
+static const float *begin_of(const struct px_gemm *g, struct panel at) {
+  return g->b + at.l * g->b_step + at.j * g->b_col;
+}
 
-static void pack(const struct kernel *kernel, const struct px_gemm *g, struct panel at, float *packed) {
+static void pack(const struct kernel *kernel, const struct px_gemm *g, struct panel at,
+                 float *packed) {
   if (at.n < kernel->cols) memset(packed, 0, kernel->cols * at.k * sizeof *packed);
   if (g->b_col == 1) kernel->pack_straight(at.n, at.k, begin_of(g, at), g->b_step, packed);
   else kernel->pack_turned(at.n, at.k, begin_of(g, at), g->b_col, packed);
 }
 
-/* Rows of A that lie in lines of their own are fetched for the next tile. If A lies turned, neighbours share lines, and the
- * first tiles fetch the next panel of B. */
-static struct ahead ahead_of(const struct kernel *kernel, const struct px_gemm *g, const float *rows, size_t tile,
-                             const float *next_panel) {
+/* Rows of A that lie in lines of their own are fetched for the next tile. If A lies turned,
+ * neighbours share lines, and the first tiles fetch the next panel of B. */
+static struct ahead ahead_of(const struct kernel *kernel, const struct px_gemm *g,
+                             const float *rows, size_t tile, const float *next_panel) {
   const ptrdiff_t row = (ptrdiff_t)g->a_row, step = (ptrdiff_t)g->b_step;
   if (g->a_row != 1) return (struct ahead){ rows, row, LINE - (LINE - 1) * row };
-  if (g->b_col == 1 && tile < kernel->cols / LINE) return (struct ahead){ next_panel + tile * LINE, step, step };
+  if (g->b_col == 1 && tile < kernel->cols / LINE)
+    return (struct ahead){ next_panel + tile * LINE, step, step };
   return (struct ahead){ NULL, 0, 0 };
 }
 
-/* C's rows of the block and columns of the panel (+)= A's times the panel, before `next`, if anything is to be fetched. Tiles
- * differ by one row at most. */
-static void multiply(const struct kernel *kernel, const struct px_gemm *g, struct block block, struct panel at,
-                     const float *packed, const float *next) {
+/* C's rows of the block and columns of the panel (+)= A's times the panel, before `next`, if
+ * anything is to be fetched. Tiles differ by one row at most. */
+static void multiply(const struct kernel *kernel, const struct px_gemm *g, struct block block,
+                     struct panel at, const float *packed, const float *next) {
   const bool first = at.l == 0, last = at.l + at.k == g->k;
-  struct tile t = { .k = at.k, .a_row = g->a_row, .a_step = g->a_step, .b = packed, .c_row = g->c_row,
-                    .keep = first ? g->beta : 1, .bias = first && g->bias ? g->bias + at.j : NULL,
-                    .relu = last && g->relu, .behind_row = g->behind_row, .scale = g->scale,
+  struct tile t = { .k = at.k,
+                    .a_row = g->a_row,
+                    .a_step = g->a_step,
+                    .b = packed,
+                    .c_row = g->c_row,
+                    .keep = first ? g->beta : 1,
+                    .bias = first && g->bias ? g->bias + at.j : NULL,
+                    .relu = last && g->relu,
+                    .behind_row = g->behind_row,
+                    .scale = g->scale,
                     .sum = last && g->sum ? g->sum + at.j : NULL };
   const float *const a = g->a + block.i * g->a_row + at.l * g->a_step;
   const size_t tiles = (block.m + kernel->rows - 1) / kernel->rows;
@@ -152,20 +187,23 @@ static void multiply(const struct kernel *kernel, const struct px_gemm *g, struc
 static void product(const struct kernel *kernel, const struct px_gemm *g) {
   float packed[PANELS * DEPTH * COLS_MAX] __attribute__((aligned(64)));
   const bool cut = g->m * g->k > UNCUT;
-  const size_t rows = cut ? TILES * kernel->rows : g->m, cols = cut ? PANELS * kernel->cols : kernel->cols;
+  const size_t rows = cut ? TILES * kernel->rows : g->m,
+               cols = cut ? PANELS * kernel->cols : kernel->cols;
   for (size_t j = 0; j < g->n; j += cols) {
     const size_t end = least(g->n, j + cols);
     size_t l = 0;
     do {
       const size_t k = least(DEPTH, g->k - l);
       for (size_t i = 0; i < g->m; i += rows) {
-        /* More blocks will ask for these panels only if there are more: else one place, in the first cache, does. */
+        /* More blocks will ask for these panels only if there are more: else one place, in the
+         * first cache, does. */
         const size_t apart = g->m > rows ? k * kernel->cols : 0;
         float *panel = packed;
         for (struct panel at = { l, k, j, 0 }; at.j < end; at.j += kernel->cols, panel += apart) {
           at.n = least(kernel->cols, end - at.j);
           const bool through = at.j + kernel->cols >= end;
-          const struct panel next = { through ? l + k : l, 0, through ? j : at.j + kernel->cols, 0 };
+          const struct panel next = { through ? l + k : l, 0, through ? j : at.j + kernel->cols,
+                                      0 };
           if (i == 0) pack(kernel, g, at, panel);
           multiply(kernel, g, (struct block){ i, least(rows, g->m - i) }, at, panel,
                    cut ? begin_of(g, next) : NULL);
@@ -176,11 +214,20 @@ static void product(const struct kernel *kernel, const struct px_gemm *g) {
   }
 }
 
-/* C^T = B^T A^T, a kernel's columns of A at a time, for a C that is narrower: its few columns are the tile's rows. */
+/* C^T = B^T A^T, a kernel's columns of A at a time, for a C that is narrower: its few columns are
+ * the tile's rows. */
 static void product_turned(const struct kernel *kernel, const struct px_gemm *g) {
   float c[COLS_MAX * COLS_MAX];
-  struct px_gemm turned = { .m = g->n, .k = g->k, .a = g->b, .a_row = 1, .a_step = g->b_step, .b_step = g->a_step,
-                            .b_col = 1, .c = c, .c_row = COLS_MAX, .beta = g->beta };
+  struct px_gemm turned = { .m = g->n,
+                            .k = g->k,
+                            .a = g->b,
+                            .a_row = 1,
+                            .a_step = g->b_step,
+                            .b_step = g->a_step,
+                            .b_col = 1,
+                            .c = c,
+                            .c_row = COLS_MAX,
+                            .beta = g->beta };
   for (size_t i = 0; i < g->m; i += turned.n) {
     turned.n = least(kernel->cols, g->m - i);
     turned.b = g->a + i;
@@ -195,7 +242,8 @@ static void product_turned(const struct kernel *kernel, const struct px_gemm *g)
 void px_gemm(enum px_gemm_isa isa, const struct px_gemm *g) {
   const struct kernel *kernel = isa == PX_GEMM_AVX512 ? &wide_kernel : &narrow_kernel;
   const bool plain = !g->bias && !g->relu && !g->behind && !g->sum;
-  if (plain && g->a_row == 1 && g->b_col == 1 && g->n < kernel->cols && g->m > g->n) product_turned(kernel, g);
+  if (plain && g->a_row == 1 && g->b_col == 1 && g->n < kernel->cols && g->m > g->n)
+    product_turned(kernel, g);
   else product(kernel, g);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Dense float32 products of our own, for processors with fused multiply-adds
  * (AVX2 or AVX-512): C = A B, with what the layers of a net do to C done while
@@ -20,15 +21,22 @@ enum px_gemm_isa { PX_GEMM_NONE, PX_GEMM_AVX2, PX_GEMM_AVX512 };
 
 struct px_gemm {
   size_t m, n, k;
-  const float *a; size_t a_row, a_step; /* A(i, l) = a[i * a_row + l * a_step]; one of the two is 1 */
-  const float *b; size_t b_step, b_col; /* B(l, j) = b[l * b_step + j * b_col]; likewise */
-  float *c; size_t c_row;               /* C(i, j) = c[i * c_row + j], overlaps neither */
-  float beta;                           /* what C held counts; 0: C is not read */
-  const float *bias;                    /* [n] or NULL: instead of beta C */
-  bool relu;                            /* C = max(C, 0) at last */
-  /* The gradient behind a ReLU whose output was `behind`: C = behind > 0 ? scale C : 0 at last, or NULL. */
-  const float *behind; size_t behind_row; float scale;
-  float *sum;                           /* [n] += the column sums of C, or NULL */
+  /* A(i, l) = a[i * a_row + l * a_step]; one of the two is 1 */
+  const float *a;
+  size_t a_row, a_step;
+  const float *b;
+  size_t b_step, b_col; /* B(l, j) = b[l * b_step + j * b_col]; likewise */
+  float *c;
+  size_t c_row;      /* C(i, j) = c[i * c_row + j], overlaps neither */
+  float beta;        /* what C held counts; 0: C is not read */
+  const float *bias; /* [n] or NULL: instead of beta C */
+  bool relu;         /* C = max(C, 0) at last */
+  /* The gradient behind a ReLU whose output was `behind`: C = behind > 0 ? scale C : 0 at last, or
+   * NULL. */
+  const float *behind;
+  size_t behind_row;
+  float scale;
+  float *sum; /* [n] += the column sums of C, or NULL */
 };
 
 /* The best that this processor has. */

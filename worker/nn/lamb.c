@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/lamb.h"
 
 #include <math.h>
@@ -7,7 +8,8 @@
 #include "worker/nn/simd.h"
 
 enum px_status px_lamb_init(struct px_lamb *lamb, size_t n, struct px_lamb_options options) {
-  *lamb = (struct px_lamb){ options, 0, n, px_mem_calloc(n, sizeof *lamb->m), px_mem_calloc(n, sizeof *lamb->v) };
+  *lamb = (struct px_lamb){ options, 0, n, px_mem_calloc(n, sizeof *lamb->m),
+                            px_mem_calloc(n, sizeof *lamb->v) };
   if (lamb->m && lamb->v) return PX_OK;
   px_lamb_free(lamb);
   return PX_E_NO_MEMORY;
@@ -34,11 +36,15 @@ PX_CLONES static double sum_of_squares(size_t n, const float *x) {
   return sum;
 }
 
-struct pass { struct px_lamb_options o; float cut, m_debias, v_debias; };
+struct pass {
+  struct px_lamb_options o;
+  float cut, m_debias, v_debias;
+};
 
-/* The moments; and in place of the gradient m' / (sqrt(v') + eps) + weight_decay p, m' and v' being without bias. */
-PX_CLONES static void direction(size_t n, const struct pass *pass, const float *restrict p, float *restrict m,
-                                float *restrict v, float *restrict grads) {
+/* The moments; and in place of the gradient m' / (sqrt(v') + eps) + weight_decay p, m' and v' being
+ * without bias. */
+PX_CLONES static void direction(size_t n, const struct pass *pass, const float *restrict p,
+                                float *restrict m, float *restrict v, float *restrict grads) {
   const struct px_lamb_options o = pass->o;
   const float m_keep = 1 - o.beta1, v_keep = 1 - o.beta2, cut = pass->cut;
   const float m_debias = pass->m_debias, v_debias = pass->v_debias;
@@ -54,8 +60,8 @@ PX_CLONES static void walk(size_t n, float rate, const float *restrict step, flo
   for (size_t i = 0; i < n; i++) p[i] -= rate * step[i];
 }
 
-double px_lamb_step(struct px_lamb *lamb, const struct px_tensor *tensors, size_t tensors_n, float lr, float *params,
-                    float *grads) {
+double px_lamb_step(struct px_lamb *lamb, const struct px_tensor *tensors, size_t tensors_n,
+                    float lr, float *params, float *grads) {
   const double norm_max = 10; /* phi of the paper: bounds the steps of large tensors */
   const struct px_lamb_options o = lamb->options;
   const double norm = sqrt(sum_of_squares(lamb->n, grads)), t = (double)++lamb->steps;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2) over one parameter
  * array: Adam's direction with weight decay, scaled for each tensor so that its
@@ -20,13 +21,15 @@ struct px_lamb {
   struct px_lamb_options options;
   uint64_t steps; /* taken so far */
   size_t n;
-  float *m, *v;   /* [n], owned */
+  float *m, *v; /* [n], owned */
 };
 
-enum px_status px_lamb_init(struct px_lamb *lamb, size_t n, struct px_lamb_options options) PX_MUST_CHECK;
+enum px_status px_lamb_init(struct px_lamb *lamb, size_t n,
+                            struct px_lamb_options options) PX_MUST_CHECK;
 void px_lamb_free(struct px_lamb *lamb);
-/* One step; the tensors cover params[n]. grads is scratch afterwards. Gives the gradient's norm before the cut. */
-double px_lamb_step(struct px_lamb *lamb, const struct px_tensor *tensors, size_t tensors_n, float lr, float *params,
-                    float *grads);
+/* One step; the tensors cover params[n]. grads is scratch afterwards. Gives the gradient's norm
+ * before the cut. */
+double px_lamb_step(struct px_lamb *lamb, const struct px_tensor *tensors, size_t tensors_n,
+                    float lr, float *params, float *grads);
 
 #endif

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/loss.h"
 
 #include <math.h>
 #include <stddef.h>
 
-double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *target, const float *weight, double scale,
-                   float *dy) {
+double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *target,
+                   const float *weight, double scale, float *dy) {
   double loss = 0;
   for (size_t i = 0; i < n; i++) {
     const double w = (weight ? (double)weight[i] : 1) * scale;
@@ -19,8 +20,8 @@ double px_loss_mse(uint32_t n, uint32_t dims, const float *y, const float *targe
   return loss;
 }
 
-double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float *target, const float *weight,
-                       double scale, float *dy) {
+double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float *target,
+                       const float *weight, double scale, float *dy) {
   double loss = 0;
   for (size_t i = 0; i < n; i++, y += classes, dy += classes) {
     const double w = (weight ? (double)weight[i] : 1) * scale;
@@ -35,8 +36,9 @@ double px_loss_softmax(uint32_t n, uint32_t classes, const float *y, const float
   return loss;
 }
 
-double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *action,
-                            const float *weight, double scale, float *dmu, float *dy) {
+double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const float *y,
+                            const float *action, const float *weight, double scale, float *dmu,
+                            float *dy) {
   const float edge = 1 - 1e-6F, half_log_2pi = 0.918938533204672742F;
   double loss = 0;
   for (size_t i = 0; i < n; i++) {
@@ -56,20 +58,24 @@ double px_loss_squashed_nll(uint32_t n, uint32_t dims, const float *mu, const fl
 }
 
 /* log(1 - tanh(u)^2) = 2 (log 2 - |u| - log(1 + exp(-2|u|))), whose slope is -2 tanh(u). */
-double px_loss_squashed_entropy(uint32_t n, uint32_t dims, const float *mu, const float *y, const float *noise,
-                                const float *weight, double scale, float *dmu, float *dy) {
+double px_loss_squashed_entropy(uint32_t n, uint32_t dims, const float *mu, const float *y,
+                                const float *noise, const float *weight, double scale, float *dmu,
+                                float *dy) {
   const float half_log_2pi = 0.918938533204672742F, log_4 = 1.38629436111989062F;
   double loss = 0;
   for (size_t i = 0; i < n; i++) {
     const double w = (weight ? (double)weight[i] : 1) * scale;
     double row = 0;
     for (size_t j = i * dims; j < (i + 1) * dims; j++) {
-      const float t = tanhf(y[j]), log_sigma = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t;
+      const float t = tanhf(y[j]),
+                  log_sigma = PX_LOSS_LOG_SIGMA_CENTER + PX_LOSS_LOG_SIGMA_RANGE * t;
       const float away = expf(log_sigma) * noise[j], u = mu[j] + away, e = expf(-2 * fabsf(u));
       const float squashed = copysignf((1 - e) / (1 + e), u);
-      row += (double)(0.5F * noise[j] * noise[j] + log_sigma + half_log_2pi + log_4 - 2 * (fabsf(u) + log1pf(e)));
+      row += (double)(0.5F * noise[j] * noise[j] + log_sigma + half_log_2pi + log_4 -
+                      2 * (fabsf(u) + log1pf(e)));
       dmu[j] += (float)(w * (double)(2 * squashed));
-      dy[j] += (float)(w * (double)((2 * squashed * away - 1) * PX_LOSS_LOG_SIGMA_RANGE * (1 - t * t)));
+      dy[j] +=
+        (float)(w * (double)((2 * squashed * away - 1) * PX_LOSS_LOG_SIGMA_RANGE * (1 - t * t)));
     }
     loss -= w * row;
   }

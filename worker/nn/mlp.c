@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/mlp.h"
 
 #include <assert.h>
@@ -17,17 +18,24 @@
 
 struct px_mlp_work {
   uint32_t rows_max;
-  float scale;                             /* of kept units in the last forward: 1 / (1 - dropout), or 1 */
-  float *h[PX_MLP_HIDDEN_LAYERS_MAX];      /* [rows_max, hidden] each: outputs of the hidden layers */
-  float *y;                                /* [rows_max, out] */
-  float *d[2];                             /* [rows_max, hidden]: gradients at two neighbouring layers */
+  /* of kept units in the last forward: 1 / (1 - dropout), or 1 */
+  float scale;
+  /* [rows_max, hidden] each: outputs of the hidden layers */
+  float *h[PX_MLP_HIDDEN_LAYERS_MAX];
+  float *y; /* [rows_max, out] */
+  /* [rows_max, hidden]: gradients at two neighbouring layers */
+  float *d[2];
   /* With layer_norm: */
-  float *relu[PX_MLP_HIDDEN_LAYERS_MAX];   /* [rows_max, hidden] each: what is normalised */
-  float *normal[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max, hidden] each: the same with mean 0 and deviation 1 */
+  float *relu[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max, hidden] each: what is normalised */
+  /* [rows_max, hidden] each: the same with mean 0 and deviation 1 */
+  float *normal[PX_MLP_HIDDEN_LAYERS_MAX];
   float *inverse[PX_MLP_HIDDEN_LAYERS_MAX]; /* [rows_max] each: 1 / deviation */
-  float *through;                          /* [rows_max, hidden]: gradients that have passed a norm */
-  float *slope[PX_MLP_HIDDEN_LAYERS_MAX];  /* with gelu: [rows_max, hidden] each, its derivative */
-  float *unused;                           /* [2, hidden]: gradients of a frozen net's norms, or biases */
+  /* [rows_max, hidden]: gradients that have passed a norm */
+  float *through;
+  /* with gelu: [rows_max, hidden] each, its derivative */
+  float *slope[PX_MLP_HIDDEN_LAYERS_MAX];
+  /* [2, hidden]: gradients of a frozen net's norms, or biases */
+  float *unused;
 };
 
 struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
@@ -47,16 +55,21 @@ struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
   return layer;
 }
 
-enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out, struct px_err *err) {
-  if (!shape->in || shape->in > PX_MLP_WIDTH_MAX || !shape->out || shape->out > PX_MLP_WIDTH_MAX || !shape->hidden
-      || shape->hidden > PX_MLP_WIDTH_MAX || !shape->layers || shape->layers > PX_MLP_HIDDEN_LAYERS_MAX
-      || !(shape->dropout >= 0 && shape->dropout < 1))
-    return px_fail(err, PX_E_BAD_FIELD, "a net of %u inputs, %u layers of %u units and %u outputs is out of bounds",
+enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
+                          struct px_err *err) {
+  if (!shape->in || shape->in > PX_MLP_WIDTH_MAX || !shape->out || shape->out > PX_MLP_WIDTH_MAX ||
+      !shape->hidden || shape->hidden > PX_MLP_WIDTH_MAX || !shape->layers ||
+      shape->layers > PX_MLP_HIDDEN_LAYERS_MAX || !(shape->dropout >= 0 && shape->dropout < 1))
+    return px_fail(err, PX_E_BAD_FIELD,
+                   "a net of %u inputs, %u layers of %u units and %u outputs is out of bounds",
                    shape->in, shape->layers, shape->hidden, shape->out);
   if (shape->layer_norm && (shape->hidden % PX_LANES || shape->dropout > 0))
-    return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has a multiple of %d hidden units, not %u, and no dropout",
-                   PX_LANES, shape->hidden);
-  if (shape->layer_norm && shape->gelu) return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has ReLUs");
+    return px_fail(
+      err, PX_E_BAD_FIELD,
+      "a net with layer norm has a multiple of %d hidden units, not %u, and no dropout", PX_LANES,
+      shape->hidden);
+  if (shape->layer_norm && shape->gelu)
+    return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has ReLUs");
   struct px_mlp *net = px_mem_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
   net->shape = *shape;
@@ -82,7 +95,8 @@ enum px_status px_mlp_pack(struct px_mlp *net, uint32_t rows_max) {
   for (uint32_t l = 0; l < net->shape.layers; l++) {
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
     if (net->packed[l] || !px_mat_packs(layer.out, layer.in)) continue;
-    const enum px_status status = px_packed_new(rows_max, layer.out, layer.in, net->params + layer.weight, &net->packed[l]);
+    const enum px_status status =
+      px_packed_new(rows_max, layer.out, layer.in, net->params + layer.weight, &net->packed[l]);
     if (!status) continue;
     px_mlp_unpack(net);
     return status;
@@ -123,9 +137,11 @@ static void orthonormalise(size_t rows, size_t n, double *q) {
   }
 }
 
-static enum px_status orthogonal(const struct px_mlp_layer *layer, struct px_rng *rng, float *weight) {
+static enum px_status orthogonal(const struct px_mlp_layer *layer, struct px_rng *rng,
+                                 float *weight) {
   const size_t size = (size_t)layer->in * layer->out;
-  const bool tall = layer->out > layer->in; /* then the columns are orthonormal, else the rows */
+  /* then the columns are orthonormal, else the rows */
+  const bool tall = layer->out > layer->in;
   const size_t rows = tall ? layer->in : layer->out, n = tall ? layer->out : layer->in;
   double *q = px_mem_calloc(size, sizeof *q);
   if (!q) return PX_E_NO_MEMORY;
@@ -138,7 +154,8 @@ static enum px_status orthogonal(const struct px_mlp_layer *layer, struct px_rng
   return PX_OK;
 }
 
-enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed, uint64_t stream) {
+enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t seed,
+                           uint64_t stream) {
   struct px_rng rng = px_rng_at(seed, stream, 0);
   for (uint32_t l = 0; l <= net->shape.layers; l++) {
     const struct px_mlp_layer layer = px_mlp_layer(net, l);
@@ -146,7 +163,8 @@ enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t se
     const float bound = 1 / sqrtf((float)layer.in);
     for (size_t i = layer.gain; i < layer.shift; i++) net->params[i] = 1;
     if (how == PX_MLP_UNIFORM) {
-      for (size_t i = layer.weight; i < end; i++) net->params[i] = bound * (2 * px_rng_float(&rng) - 1);
+      for (size_t i = layer.weight; i < end; i++)
+        net->params[i] = bound * (2 * px_rng_float(&rng) - 1);
       continue;
     }
     const enum px_status status = orthogonal(&layer, &rng, net->params + layer.weight);
@@ -178,7 +196,8 @@ static bool new_slopes(struct px_mlp_work *work, const struct px_mlp_shape *shap
   return complete;
 }
 
-enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max, struct px_mlp_work **out) {
+enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max,
+                               struct px_mlp_work **out) {
   struct px_mlp_work *work = px_mem_calloc(1, sizeof *work);
   if (!work) return PX_E_NO_MEMORY;
   const size_t hidden_bytes = sizeof(float) * shape->hidden;
@@ -186,8 +205,10 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
   work->scale = 1;
   work->y = px_mem_calloc(rows_max, sizeof(float) * shape->out);
   bool complete = work->y != NULL;
-  for (uint32_t l = 0; l < shape->layers; l++) complete = (work->h[l] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
-  for (int i = 0; i < 2; i++) complete = (work->d[i] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
+  for (uint32_t l = 0; l < shape->layers; l++)
+    complete = (work->h[l] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
+  for (int i = 0; i < 2; i++)
+    complete = (work->d[i] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
   if (shape->layer_norm) complete = new_norms(work, shape) && complete;
   if (shape->gelu) complete = new_slopes(work, shape) && complete;
   if (!complete) {
@@ -201,7 +222,8 @@ enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_m
 void px_mlp_work_free(struct px_mlp_work *work) {
   if (!work) return;
   for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++)
-    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]), free(work->slope[l]);
+    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]),
+      free(work->slope[l]);
   free(work->through);
   free(work->unused);
   free(work->d[0]);
@@ -216,12 +238,14 @@ PX_CLONES static void drop_units(uint32_t n, uint32_t hidden, struct px_dropout 
                                  float *restrict h) {
   for (uint32_t i = 0; i < n; i++) {
     const uint32_t row = px_dropout_row(&drop, row0 + i);
-    for (uint32_t j = 0; j < hidden; j++) h[(size_t)i * hidden + j] *= px_dropout_keep(&drop, row, j);
+    for (uint32_t j = 0; j < hidden; j++)
+      h[(size_t)i * hidden + j] *= px_dropout_keep(&drop, row, j);
   }
 }
 
 /* work->h[l] = gelu(in W^T + b), and its slope. */
-static void gelu_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *in) {
+static void gelu_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n,
+                         const float *in) {
   const struct px_mlp_layer layer = px_mlp_layer(net, l);
   const float *p = net->params;
   if (net->packed[l]) px_packed_mul(net->packed[l], in, work->h[l]);
@@ -231,8 +255,10 @@ static void gelu_forward(const struct px_mlp *net, struct px_mlp_work *work, uin
 
 float *px_mlp_first(struct px_mlp_work *work) { return work->h[0]; }
 
-/* work->h[l] from the layer's inputs: h = relu(in W^T + b), or LayerNorm of that; or gelu(in W^T + b). */
-static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *in) {
+/* work->h[l] from the layer's inputs: h = relu(in W^T + b), or LayerNorm of that; or gelu(in W^T +
+ * b). */
+static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l,
+                           uint32_t n, const float *in) {
   const struct px_mlp_layer layer = px_mlp_layer(net, l);
   const float *p = net->params;
   if (net->shape.gelu) {
@@ -245,12 +271,13 @@ static void hidden_forward(const struct px_mlp *net, struct px_mlp_work *work, u
     px_mat_bias_relu(n, layer.out, p + layer.bias, relu);
   } else px_mat_layer(n, layer.out, layer.in, in, p + layer.weight, p + layer.bias, true, relu);
   if (net->shape.layer_norm)
-    px_layer_norm(n, layer.out, relu, p + layer.gain, p + layer.shift, work->normal[l], work->inverse[l], work->h[l]);
+    px_layer_norm(n, layer.out, relu, p + layer.gain, p + layer.shift, work->normal[l],
+                  work->inverse[l], work->h[l]);
 }
 
 /* h_0 = relu(x W_0^T + b_0); h_l = relu(h_{l-1} W_l^T + b_l); y = h_{L-1} W_L^T + b_L */
-float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
-                      const struct px_mlp_drop *drop) {
+float *px_mlp_forward(const struct px_mlp *net, struct px_mlp_work *work, const float *x,
+                      uint32_t n, const struct px_mlp_drop *drop) {
   assert(n <= work->rows_max);
   hidden_forward(net, work, 0, n, x);
   return px_mlp_forward_rest(net, work, n, drop);
@@ -262,26 +289,30 @@ float *px_mlp_forward_rest(const struct px_mlp *net, struct px_mlp_work *work, u
   for (uint32_t l = 1; l < s->layers; l++) hidden_forward(net, work, l, n, work->h[l - 1]);
   work->scale = 1;
   if (drop && s->dropout > 0) {
-    const struct px_dropout mask = px_dropout_at(drop->seed, px_rng_stream("dropout", 0), drop->step, s->dropout);
+    const struct px_dropout mask =
+      px_dropout_at(drop->seed, px_rng_stream("dropout", 0), drop->step, s->dropout);
     work->scale = mask.scale;
     drop_units(n, s->hidden, mask, drop->row0, work->h[s->layers - 1]);
     if (s->gelu) drop_units(n, s->hidden, mask, drop->row0, work->slope[s->layers - 1]);
   }
   const struct px_mlp_layer head = px_mlp_layer(net, s->layers);
-  px_mat_layer(n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight, net->params + head.bias, false,
-               work->y);
+  px_mat_layer(n, head.out, head.in, work->h[s->layers - 1], net->params + head.weight,
+               net->params + head.bias, false, work->y);
   return work->y;
 }
 
-/* Through layer l's weights: from d = dL/d(W_l h_{l-1} + b_l), with the gradient of W_l, to dL/dh_{l-1}, or to that of
- * the layer below's sums in W h + b with the gradients of all but its W. */
-static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l, uint32_t n, const float *d,
-                             float *grads, bool add, bool to_sums) {
+/* Through layer l's weights: from d = dL/d(W_l h_{l-1} + b_l), with the gradient of W_l, to
+ * dL/dh_{l-1}, or to that of the layer below's sums in W h + b with the gradients of all but its
+ * W. */
+static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t l,
+                             uint32_t n, const float *d, float *grads, bool add, bool to_sums) {
   const struct px_mlp_layer layer = px_mlp_layer(net, l), low = px_mlp_layer(net, l - 1);
-  const float *weight = net->params + layer.weight, scale = l == net->shape.layers ? work->scale : 1;
+  const float *weight = net->params + layer.weight,
+              scale = l == net->shape.layers ? work->scale : 1;
   float *below = work->d[l % 2], *bias = grads ? grads + low.bias : NULL;
   if (grads)
-    px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0, grads + layer.weight);
+    px_mat_mul(PX_MAT_T, PX_MAT_N, layer.out, layer.in, n, d, work->h[l - 1], add ? 1 : 0,
+               grads + layer.weight);
   if (to_sums && net->shape.gelu) {
     px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, weight, 0, below);
     px_gelu_back(n, low.out, work->slope[l - 1], below, add, grads ? bias : work->unused);
@@ -294,31 +325,36 @@ static float *layer_backward(const struct px_mlp *net, struct px_mlp_work *work,
   px_mat_mul(PX_MAT_N, PX_MAT_N, n, layer.in, layer.out, d, weight, 0, below);
   if (!to_sums) return below;
   memset(work->through, 0, sizeof *d * n * low.out);
-  px_layer_norm_back(n, low.out, work->normal[l - 1], work->inverse[l - 1], net->params + low.gain, below, work->through,
-                     add, grads ? grads + low.gain : work->unused, grads ? grads + low.shift : work->unused + low.out);
+  px_layer_norm_back(n, low.out, work->normal[l - 1], work->inverse[l - 1], net->params + low.gain,
+                     below, work->through, add, grads ? grads + low.gain : work->unused,
+                     grads ? grads + low.shift : work->unused + low.out);
   px_mat_relu_back(n, low.out, work->relu[l - 1], scale, work->through, add, bias);
   return work->through;
 }
 
 /* With d_l = dL/d(h_{l-1} W_l^T + b_l): dW_l = d_l^T h_{l-1}; db_l = column sums of d_l;
- * d_{l-1} = (d_l W_l) where h_{l-1} > 0, or times the GELU's slope; with layer norms their own backward pass stands between */
-static float *backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy, float *grads,
-                       bool add, bool to_sums) {
+ * d_{l-1} = (d_l W_l) where h_{l-1} > 0, or times the GELU's slope; with layer norms their own
+ * backward pass stands between */
+static float *backward(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,
+                       const float *dy, float *grads, bool add, bool to_sums) {
   const struct px_mlp_shape *s = &net->shape;
   if (grads) px_mat_col_sums(n, s->out, dy, add, grads + px_mlp_layer(net, s->layers).bias);
-  for (uint32_t l = s->layers; l > 1; l--) dy = layer_backward(net, work, l, n, dy, grads, add, true);
+  for (uint32_t l = s->layers; l > 1; l--)
+    dy = layer_backward(net, work, l, n, dy, grads, add, true);
   return layer_backward(net, work, 1, n, dy, grads, add, to_sums);
 }
 
-void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n, const float *dy,
-                     float *grads, bool add, float *dx) {
+void px_mlp_backward(const struct px_mlp *net, struct px_mlp_work *work, const float *x, uint32_t n,
+                     const float *dy, float *grads, bool add, float *dx) {
   const struct px_mlp_layer first = px_mlp_layer(net, 0);
   const float *d = backward(net, work, n, dy, grads, add, true);
-  if (grads) px_mat_mul(PX_MAT_T, PX_MAT_N, first.out, first.in, n, d, x, add ? 1 : 0, grads + first.weight);
-  if (dx) px_mat_mul(PX_MAT_N, PX_MAT_N, n, first.in, first.out, d, net->params + first.weight, 0, dx);
+  if (grads)
+    px_mat_mul(PX_MAT_T, PX_MAT_N, first.out, first.in, n, d, x, add ? 1 : 0, grads + first.weight);
+  if (dx)
+    px_mat_mul(PX_MAT_N, PX_MAT_N, n, first.in, first.out, d, net->params + first.weight, 0, dx);
 }
 
-float *px_mlp_backward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n, const float *dy,
-                            float *grads, bool add) {
+float *px_mlp_backward_rest(const struct px_mlp *net, struct px_mlp_work *work, uint32_t n,
+                            const float *dy, float *grads, bool add) {
   return backward(net, work, n, dy, grads, add, false);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A net asked about many actions of each state: Q(s, a_1) ... Q(s, a_K). Used by
  * algorithms whose loss looks at a state from all sides (cql).
@@ -17,16 +18,21 @@
 #include "worker/nn/mlp.h"
 
 struct px_multi_action;
-/* For nets of one output, without dropout and layer norms, whose inputs are a state [shape.in - act_dim] and an action
- * [act_dim]. */
-enum px_status px_multi_action_new(const struct px_mlp_shape *shape, uint32_t act_dim, uint32_t states_max, uint32_t times,
-                          struct px_multi_action **out) PX_MUST_CHECK;
+/* For nets of one output, without dropout and layer norms, whose inputs are a state [shape.in -
+ * act_dim] and an action [act_dim]. */
+enum px_status px_multi_action_new(const struct px_mlp_shape *shape, uint32_t act_dim,
+                                   uint32_t states_max, uint32_t times,
+                                   struct px_multi_action **out) PX_MUST_CHECK;
 void px_multi_action_free(struct px_multi_action *fan);
 
-/* s [n, S], actions [n, times, A] -> y [n, times], in `fan` until the next forward. n <= states_max. */
-const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *fan, const float *s, const float *actions, uint32_t n);
-/* After px_multi_action_forward with the same s, actions and n: dy [n, times] = dL/dy -> grads [params_n] (+= if `add`). */
-void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *fan, const float *s, const float *actions, uint32_t n,
-                     const float *dy, float *grads, bool add);
+/* s [n, S], actions [n, times, A] -> y [n, times], in `fan` until the next forward. n <=
+ * states_max. */
+const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *fan,
+                                     const float *s, const float *actions, uint32_t n);
+/* After px_multi_action_forward with the same s, actions and n: dy [n, times] = dL/dy -> grads
+ * [params_n] (+= if `add`). */
+void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *fan, const float *s,
+                              const float *actions, uint32_t n, const float *dy, float *grads,
+                              bool add);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A large layer's weights, reordered once for many products: dnnl_sgemm packs
  * them anew for every chunk of rows. For nets that do not change any more, which
@@ -17,7 +18,8 @@
 
 struct px_packed;
 /* w [n,k] stays the caller's, and stays as it is while *out is used. NO_MEMORY. */
-enum px_status px_packed_new(uint32_t rows, uint32_t n, uint32_t k, const float *w, struct px_packed **out) PX_MUST_CHECK;
+enum px_status px_packed_new(uint32_t rows, uint32_t n, uint32_t k, const float *w,
+                             struct px_packed **out) PX_MUST_CHECK;
 void px_packed_free(struct px_packed *packed);
 
 /* Y[rows,n] = X[rows,k] W^T. */

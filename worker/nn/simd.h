@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How our own loops use wide vector units: gcc compiles a function marked
  * PX_CLONES once per instruction set and the loader picks one. Used by
@@ -21,7 +22,8 @@
 #include <stdint.h>
 
 /* Resolvers run before a sanitizer's runtime is up, so there are none there. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
+  !defined(__clang__)
 #define PX_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define PX_CLONES
@@ -74,10 +76,12 @@ PX_INLINE float px_vec_most(px_vec x) {
   return x[0] > x[1] ? x[0] : x[1];
 }
 
-/* e^x with a relative error below 2e-7 from -87 to 88; beyond, the value at that bound; NaN stays NaN.
- * x = n log 2 + r with |r| <= log(2)/2, in two pieces (Cody and Waite); Cephes' polynomial for e^r (Moshier, expf). */
+/* e^x with a relative error below 2e-7 from -87 to 88; beyond, the value at that bound; NaN stays
+ * NaN. x = n log 2 + r with |r| <= log(2)/2, in two pieces (Cody and Waite); Cephes' polynomial for
+ * e^r (Moshier, expf). */
 PX_INLINE px_vec px_vec_exp(px_vec x) {
-  const float magic = 12582912; /* 1.5 * 2^23: adding it rounds to a whole number, which stands in the low bits */
+  /* 1.5 * 2^23: adding it rounds to a whole number, which stands in the low bits */
+  const float magic = 12582912;
   const px_vec zero = { 0 };
   x = px_vec_choose(x < -87.0F, zero - 87, x);
   x = px_vec_choose(x > 88.0F, zero + 88, x);
@@ -89,7 +93,8 @@ PX_INLINE px_vec px_vec_exp(px_vec x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + (r + 1);
-  return (px_vec)((px_ivec)p + ((px_ivec)shifted << 23)); /* the magic number's own low bits are 0 there */
+  /* the magic number's own low bits are 0 there */
+  return (px_vec)((px_ivec)p + ((px_ivec)shifted << 23));
 }
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/nn/spectral.h"
 
 #include <math.h>
@@ -44,7 +45,8 @@ PX_CLONES static double dot(size_t n, const float *restrict a, const float *rest
   double part[PX_LANES] = { 0 }, sum = 0;
   size_t i = 0;
   for (; i + PX_LANES <= n; i += PX_LANES)
-    for (size_t lane = 0; lane < PX_LANES; lane++) part[lane] += (double)a[i + lane] * (double)b[i + lane];
+    for (size_t lane = 0; lane < PX_LANES; lane++)
+      part[lane] += (double)a[i + lane] * (double)b[i + lane];
   for (; i < n; i++) sum += (double)a[i] * (double)b[i];
   for (size_t lane = 0; lane < PX_LANES; lane++) sum += part[lane];
   return sum;
@@ -63,9 +65,11 @@ static void iterate_layer(const struct px_mlp_layer *layer, const float *w, floa
   to_unit(layer->out, u);
 }
 
-static double sigma_of(const struct px_mlp_layer *layer, const float *w, const float *u, const float *v) {
+static double sigma_of(const struct px_mlp_layer *layer, const float *w, const float *u,
+                       const float *v) {
   double sigma = 0;
-  for (uint32_t i = 0; i < layer->out; i++) sigma += (double)u[i] * dot(layer->in, w + (size_t)i * layer->in, v);
+  for (uint32_t i = 0; i < layer->out; i++)
+    sigma += (double)u[i] * dot(layer->in, w + (size_t)i * layer->in, v);
   return sigma;
 }
 
@@ -91,7 +95,8 @@ void px_spectral_apply(struct px_spectral *s, bool iterate) {
     const struct px_mlp_layer layer = px_mlp_layer(s->net, l);
     float *w = s->net->params + layer.weight;
     if (iterate) iterate_layer(&layer, w, u, v);
-    s->sigma[l] = (float)fmax(sigma_of(&layer, w, u, v), 1e-12); /* a weight that is all 0 stays 0 */
+    /* a weight that is all 0 stays 0 */
+    s->sigma[l] = (float)fmax(sigma_of(&layer, w, u, v), 1e-12);
     const float scale = 1 / s->sigma[l];
     for (size_t i = 0; i < (size_t)layer.in * layer.out; i++) w[i] *= scale;
     u += layer.out;

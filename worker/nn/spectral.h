@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Spectral normalisation (Miyato et al. 2018, arXiv 1802.05957): each hidden
  * layer computes with W / sigma, sigma the largest singular value of W, so that
@@ -22,10 +23,11 @@
 #include "worker/nn/mlp.h"
 
 struct px_spectral {
-  struct px_mlp *net;     /* borrowed */
+  struct px_mlp *net; /* borrowed */
   size_t u_n, v_n;
-  float *raw;             /* [net->params_n], owned: all parameters before the division */
-  float *u, *v;           /* [u_n], [v_n], owned: of each hidden layer u[out] and v[in], of length 1, one after the other */
+  float *raw; /* [net->params_n], owned: all parameters before the division */
+  /* [u_n], [v_n], owned: of each hidden layer u[out] and v[in], of length 1, one after the other */
+  float *u, *v;
   float sigma[PX_MLP_HIDDEN_LAYERS_MAX]; /* what the last px_spectral_apply divided by */
 };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the next training step depends on, as a list of named arrays: parameters,
  * target nets, optimiser moments, counters. Trainers list theirs once; saving,
@@ -30,18 +31,22 @@ struct px_state {
 };
 
 /* Appends an array. Names are "<of>.<what>", or `of` alone where what is NULL. */
-void px_state_floats(struct px_state *state, const char *of, const char *what, float *data, size_t n);
-void px_state_doubles(struct px_state *state, const char *of, const char *what, double *data, size_t n);
-void px_state_whole(struct px_state *state, const char *of, const char *what, uint64_t *data, size_t n);
+void px_state_floats(struct px_state *state, const char *of, const char *what, float *data,
+                     size_t n);
+void px_state_doubles(struct px_state *state, const char *of, const char *what, double *data,
+                      size_t n);
+void px_state_whole(struct px_state *state, const char *of, const char *what, uint64_t *data,
+                    size_t n);
 /* <of>.params; <of>.m, .v and .steps. */
 void px_state_net(struct px_state *state, const char *of, struct px_mlp *net);
 void px_state_adam(struct px_state *state, const char *of, struct px_adam *adam);
 
 /* Appends a safetensors file of one flat tensor per array. */
-enum px_status px_state_write(const struct px_state *state, const struct px_safetensors_meta *meta, size_t meta_n,
-                              struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_state_write(const struct px_state *state, const struct px_safetensors_meta *meta,
+                              size_t meta_n, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* Fills the arrays. BAD_DATA, with nothing changed, unless the file has exactly these arrays. */
-enum px_status px_state_read(const struct px_state *state, const struct px_safetensors *st, struct px_err *err) PX_MUST_CHECK;
+enum px_status px_state_read(const struct px_state *state, const struct px_safetensors *st,
+                             struct px_err *err) PX_MUST_CHECK;
 /* True if every float is finite: a state worth keeping. */
 bool px_state_finite(const struct px_state *state);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A named part of a parameter array: what is saved under a name, and what LAMB
  * takes as one layer. Used by nets with many kinds of parameters.
@@ -14,6 +15,8 @@ struct px_tensor {
   size_t at;           /* its first number */
   uint32_t rows, cols; /* cols 0: a vector of `rows` numbers */
 };
-static inline size_t px_tensor_n(const struct px_tensor *t) { return (size_t)t->rows * (t->cols ? t->cols : 1); }
+static inline size_t px_tensor_n(const struct px_tensor *t) {
+  return (size_t)t->rows * (t->cols ? t->cols : 1);
+}
 
 #endif

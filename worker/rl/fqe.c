@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fitted Q evaluation: see fqe.h. */
 #include "worker/rl/fqe.h"
 
@@ -17,8 +18,8 @@
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                       struct fqe **out, struct px_err *err) {
+enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       uint32_t act_count, struct fqe **out, struct px_err *err) {
   const uint32_t chunk = min_u32(spec->batch, PX_MLP_CHUNK), dims = act_count ? act_count : act_dim;
   struct fqe *f = px_mem_calloc(1, sizeof *f);
   if (!f) return px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
@@ -26,16 +27,20 @@ enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t a
   f->dims = dims;
   f->in = obs_dim + dims;
   f->reward_scale = 1;
-  const struct px_mlp_shape shape = { .in = f->in, .out = 1, .hidden = spec->hidden, .layers = spec->layers };
-  const struct rl_net_spec net = { .shape = shape, .seed = spec->seed, .lr = spec->lr, .rows = PX_MLP_CHUNK, .target = true };
+  const struct px_mlp_shape shape = {
+    .in = f->in, .out = 1, .hidden = spec->hidden, .layers = spec->layers
+  };
+  const struct rl_net_spec net = {
+    .shape = shape, .seed = spec->seed, .lr = spec->lr, .rows = PX_MLP_CHUNK, .target = true
+  };
   enum px_status status = rl_net_init(&f->critic, &net, err);
   f->action = px_mem_calloc(spec->batch, sizeof(float) * dims);
   f->next = px_mem_calloc(spec->batch, sizeof(float) * dims);
   f->sa = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * f->in);
   f->q_target = px_mem_calloc(chunk, sizeof(float));
   f->dq = px_mem_calloc(chunk, sizeof(float));
-  if (!status && (!f->action || !f->next || !f->sa || !f->q_target || !f->dq
-                  || rl_batch_init(&f->batch, spec->batch, obs_dim, act_dim)))
+  if (!status && (!f->action || !f->next || !f->sa || !f->q_target || !f->dq ||
+                  rl_batch_init(&f->batch, spec->batch, obs_dim, act_dim)))
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
   if (status) fqe_free(f);
   else *out = f;
@@ -71,10 +76,13 @@ double fqe_update(struct fqe *f) {
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = min_u32(PX_MLP_CHUNK, b->n - row);
     const size_t o = (size_t)row * b->obs_dim, d = (size_t)row * f->dims;
-    const float *next = px_mlp_forward(c->target, c->work, join(f, b->s2 + o, f->next + d, n), n, NULL);
+    const float *next =
+      px_mlp_forward(c->target, c->work, join(f, b->s2 + o, f->next + d, n), n, NULL);
     for (uint32_t i = 0; i < n; i++)
-      f->q_target[i] = b->reward[row + i] / f->reward_scale + (float)f->spec.gamma * b->not_done[row + i] * next[i];
-    const float *sa = join(f, b->s + o, f->action + d, n), *q = px_mlp_forward(c->net, c->work, sa, n, NULL);
+      f->q_target[i] = b->reward[row + i] / f->reward_scale +
+                       (float)f->spec.gamma * b->not_done[row + i] * next[i];
+    const float *sa = join(f, b->s + o, f->action + d, n),
+                *q = px_mlp_forward(c->net, c->work, sa, n, NULL);
     loss += px_loss_mse(n, 1, q, f->q_target, NULL, 1.0 / b->n, f->dq);
     px_mlp_backward(c->net, c->work, sa, n, f->dq, c->grads, row > 0, NULL);
   }
@@ -98,7 +106,8 @@ static void encode(const struct px_spaces *spaces, const float *action, float *o
   }
 }
 
-static void draw(struct fqe *f, const struct rl_data *data, const float *policy_actions, uint64_t step) {
+static void draw(struct fqe *f, const struct rl_data *data, const float *policy_actions,
+                 uint64_t step) {
   struct rl_batch *b = &f->batch;
   const struct px_spaces *spaces = &data->ds->spaces;
   const size_t a = data->act_dim, d = f->dims;
@@ -108,7 +117,8 @@ static void draw(struct fqe *f, const struct rl_data *data, const float *policy_
     else memcpy(f->action + i * d, b->action + i * a, d * sizeof *f->action);
     /* A terminal transition may have no next row: any will do, as its value counts nothing. */
     const uint64_t next = data->row[b->index[i]] + 1;
-    encode(spaces, policy_actions + (next < data->ds->obs_n ? next : next - 1) * a, f->next + i * d);
+    encode(spaces, policy_actions + (next < data->ds->obs_n ? next : next - 1) * a,
+           f->next + i * d);
   }
 }
 
@@ -120,7 +130,9 @@ static float root_mean_square(const float *x, uint32_t n) {
 }
 
 static struct fqe_result describe(const struct rl_data *data) {
-  struct fqe_result r = { .transitions_n = data->n, .reward_min = HUGE_VAL, .reward_max = -HUGE_VAL };
+  struct fqe_result r = { .transitions_n = data->n,
+                          .reward_min = HUGE_VAL,
+                          .reward_max = -HUGE_VAL };
   for (uint32_t i = 0; i < data->n; i++) {
     r.reward_min = fmin(r.reward_min, (double)data->reward[i]);
     r.reward_max = fmax(r.reward_max, (double)data->reward[i]);
@@ -131,13 +143,15 @@ static struct fqe_result describe(const struct rl_data *data) {
 
 struct fqe_bounds fqe_bounds(const struct fqe_result *r, double gamma) {
   const double steps = 1 / (1 - gamma); /* infinite for 1 */
-  struct fqe_bounds b = { r->reward_min == 0 ? 0 : r->reward_min * steps, r->reward_max == 0 ? 0 : r->reward_max * steps };
+  struct fqe_bounds b = { r->reward_min == 0 ? 0 : r->reward_min * steps,
+                          r->reward_max == 0 ? 0 : r->reward_max * steps };
   if (r->ends) b = (struct fqe_bounds){ fmin(b.low, r->reward_min), fmax(b.high, r->reward_max) };
   return b;
 }
 
 static enum px_status diverged(double loss, uint64_t step, struct px_err *err) {
-  px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation", loss, step + 1);
+  px_fail(err, PX_E_NAN_LOSS, "the TD error is %g at update %" PRIu64 " of fitted Q evaluation",
+          loss, step + 1);
   px_fail_hint(err, "Try a smaller lr or tau, or a gamma further below 1.");
   return PX_E_NAN_LOSS;
 }
@@ -162,7 +176,8 @@ static enum px_status train(struct fqe *f, const struct rl_data *data, const flo
       next = px_clock_ms() + REPORT_MS;
       const struct px_metric metrics[] = { { "td_rms", sqrt(loss) * (double)f->reward_scale } };
       status = px_progress_report(progress, "fqe", (int64_t)step + 1, (int64_t)updates, metrics, 1);
-      if (status) return px_fail(err, status, "fitted Q evaluation stopped at update %" PRIu64, step + 1);
+      if (status)
+        return px_fail(err, status, "fitted Q evaluation stopped at update %" PRIu64, step + 1);
     }
     status = px_checkpoint_step(checkpoint, &list, step + 1, err);
   }
@@ -171,7 +186,8 @@ static enum px_status train(struct fqe *f, const struct rl_data *data, const flo
 }
 
 /* Q(s_0, pi(s_0)) of every trajectory, in units of reward. */
-static void first_values(struct fqe *f, const struct rl_data *data, const float *policy_actions, float *values) {
+static void first_values(struct fqe *f, const struct rl_data *data, const float *policy_actions,
+                         float *values) {
   const struct px_dataset *ds = data->ds;
   const uint32_t o = data->obs_dim;
   const struct px_normal normal = rl_normal(data);
@@ -183,9 +199,10 @@ static void first_values(struct fqe *f, const struct rl_data *data, const float 
   }
 }
 
-enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u, const float *policy_actions,
-                       const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
-                       struct fqe_result *result, struct px_err *err) {
+enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u,
+                       const float *policy_actions, const struct px_progress *progress,
+                       struct px_checkpoint *checkpoint, float *values, struct fqe_result *result,
+                       struct px_err *err) {
   const struct px_spaces *spaces = &u->ds->spaces;
   struct rl_data *data = NULL;
   struct fqe *f = NULL;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fitted Q evaluation: what a policy would earn, from data alone (Le, Voloshin
  * and Yue 2019, arXiv 1903.08738; with target nets as in Paine et al. 2020,
@@ -32,12 +33,16 @@ struct fqe_result {
   uint32_t transitions_n;
   double reward_min, reward_max; /* of these transitions */
   bool ends;                     /* one of them terminates its episode */
-  double td_rms; /* root of the mean squared TD error over the last tenth of the updates, in units of reward */
+  /* root of the mean squared TD error over the last tenth of the updates, in units of reward */
+  double td_rms;
 };
 
-/* What a policy can earn at least and at most, discounted with gamma, where every reward lies within those of the
- * data: each bound's reward at every step for ever; where episodes end, also that reward once. */
-struct fqe_bounds { double low, high; };
+/* What a policy can earn at least and at most, discounted with gamma, where every reward lies
+ * within those of the data: each bound's reward at every step for ever; where episodes end, also
+ * that reward once. */
+struct fqe_bounds {
+  double low, high;
+};
 struct fqe_bounds fqe_bounds(const struct fqe_result *result, double gamma);
 /* Share of the larger bound by which a net may err and still be believed. */
 #define FQE_SLACK 0.05
@@ -47,23 +52,24 @@ struct fqe_bounds fqe_bounds(const struct fqe_result *result, double gamma);
  * each trajectory's first state under the policy. Reports phase "fqe". NO_LABELS
  * without a usable transition, NAN_LOSS when it diverges. The same bits however
  * often it went on from its checkpoint (which may be NULL). */
-enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u, const float *policy_actions,
-                       const struct px_progress *progress, struct px_checkpoint *checkpoint, float *values,
-                       struct fqe_result *result, struct px_err *err) PX_MUST_CHECK;
+enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merged *u,
+                       const float *policy_actions, const struct px_progress *progress,
+                       struct px_checkpoint *checkpoint, float *values, struct fqe_result *result,
+                       struct px_err *err) PX_MUST_CHECK;
 
 /* Open for the golden test: one update of `fqe` from its batch as it stands,
  * next_action [B, D] encoded as batch actions are. Gives the loss. */
 struct fqe {
   struct fqe_spec spec;
-  uint32_t in, dims;    /* O + D; D: act_count or A */
+  uint32_t in, dims; /* O + D; D: act_count or A */
   float reward_scale;
   struct rl_net critic;
   struct rl_batch batch;
-  float *action, *next; /* [B, D] encoded */
+  float *action, *next;      /* [B, D] encoded */
   float *sa, *q_target, *dq; /* one chunk */
 };
-enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                       struct fqe **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       uint32_t act_count, struct fqe **out, struct px_err *err) PX_MUST_CHECK;
 void fqe_free(struct fqe *f);
 double fqe_update(struct fqe *f);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which transitions a spec uses, and batches of them. */
 #include <math.h>
 #include <stdlib.h>
@@ -38,8 +39,10 @@ static int by_value(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
-/* `confident`: the bound that the half of the proxies with the lowest scores keeps; ties at the bound are in. */
-static enum px_status find_median_score(const struct px_actions_merged *u, struct choice *choice, struct px_err *err) {
+/* `confident`: the bound that the half of the proxies with the lowest scores keeps; ties at the
+ * bound are in. */
+static enum px_status find_median_score(const struct px_actions_merged *u, struct choice *choice,
+                                        struct px_err *err) {
   float *scores = px_mem_calloc(u->proxy_n + 1, sizeof *scores);
   if (!scores) return px_fail(err, PX_E_NO_MEMORY, "no memory to sort the labels' scores");
   uint64_t n = 0;
@@ -52,7 +55,10 @@ static enum px_status find_median_score(const struct px_actions_merged *u, struc
   return PX_OK;
 }
 
-struct ranked { double value; uint32_t traj; };
+struct ranked {
+  double value;
+  uint32_t traj;
+};
 
 /* Highest return first; equal ones in the order of the dataset. */
 static int by_return(const void *left, const void *right) {
@@ -61,7 +67,8 @@ static int by_return(const void *left, const void *right) {
   return a->traj < b->traj ? -1 : a->traj > b->traj;
 }
 
-static bool step_used(const struct px_actions_merged *u, const struct choice *choice, uint32_t traj, uint64_t t) {
+static bool step_used(const struct px_actions_merged *u, const struct choice *choice, uint32_t traj,
+                      uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const bool last = step + 1 == ds->step_start[traj + 1];
@@ -72,7 +79,8 @@ static bool step_used(const struct px_actions_merged *u, const struct choice *ch
   return !choice->below || (double)u->score[step] < choice->max_score;
 }
 
-static uint64_t steps_used(const struct px_actions_merged *u, const struct choice *choice, uint32_t traj) {
+static uint64_t steps_used(const struct px_actions_merged *u, const struct choice *choice,
+                           uint32_t traj) {
   const uint64_t steps = u->ds->step_start[traj + 1] - u->ds->step_start[traj];
   uint64_t n = 0;
   for (uint64_t t = 0; t < steps; t++) n += step_used(u, choice, traj, t);
@@ -99,8 +107,8 @@ static uint32_t rank_usable(const struct px_actions_merged *u, const struct choi
 /* Chooses the top_percent of n ranked trajectories, at least one. Gives their transitions'
  * number. */
 static uint64_t choose_best(const struct px_actions_merged *u, const struct choice *choice,
-                            const struct ranked *ranked, uint32_t n, enum part part, uint8_t *chosen,
-                            struct rl_data *d) {
+                            const struct ranked *ranked, uint32_t n, enum part part,
+                            uint8_t *chosen, struct rl_data *d) {
   const uint32_t wanted = (uint32_t)ceil(n * choice->top_percent / 100 - 1e-9);
   uint64_t total = 0;
   for (uint32_t i = 0; i < wanted; i++) {
@@ -131,15 +139,17 @@ static bool chose_well(const struct px_actions_merged *u, const struct choice *c
  * and proxy ranked together. Where these have neither true actions nor verified proxies, the true
  * ones of the top_percent of those that have some come too. Gives their transitions' number, and
  * d their returns' range. */
-static enum px_status choose(const struct px_actions_merged *u, const struct choice *choice, uint8_t *chosen, uint64_t *n,
-                             struct rl_data *d, struct px_err *err) {
+static enum px_status choose(const struct px_actions_merged *u, const struct choice *choice,
+                             uint8_t *chosen, uint64_t *n, struct rl_data *d, struct px_err *err) {
   const uint32_t traj_n = u->ds->traj_n;
   const struct choice truth = true_part(choice);
   struct ranked *ranked = px_mem_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
   const uint32_t usable_n = rank_usable(u, choice, ranked);
-  for (uint32_t i = 0; i < usable_n; i++) d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
-  d->returns_equal = usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
+  for (uint32_t i = 0; i < usable_n; i++)
+    d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
+  d->returns_equal =
+    usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
   d->return_max = usable_n ? ranked[0].value : 0;
   *n = choose_best(u, choice, ranked, usable_n, USABLE, chosen, d);
   if (!chose_well(u, choice, chosen))
@@ -148,12 +158,14 @@ static enum px_status choose(const struct px_actions_merged *u, const struct cho
   return PX_OK;
 }
 
-static float weight_of(const struct px_actions_merged *u, const struct choice *choice, uint64_t step) {
+static float weight_of(const struct px_actions_merged *u, const struct choice *choice,
+                       uint64_t step) {
   if (!choice->weigh || u->source[step] == PX_SOURCE_TRUE) return 1;
   return (float)fmax(exp(-(double)u->score[step] / choice->temperature), choice->floor);
 }
 
-static void put(struct rl_data *d, const struct px_actions_merged *u, const struct choice *choice, uint32_t traj, uint64_t t) {
+static void put(struct rl_data *d, const struct px_actions_merged *u, const struct choice *choice,
+                uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const uint32_t i = d->n++, a = d->act_dim;
@@ -229,8 +241,8 @@ static enum px_status statistics(struct rl_data *d, struct px_err *err) {
   measure_extremes(d, low, low + dims);
   for (uint32_t j = 0; j < dims; j++) {
     const double least = (double)low[j], most = (double)low[dims + j], std = stats[dims + j];
-    const bool moves = px_running_stats_scale(std, hypot(stats[j], std)) > 0
-                       && px_running_stats_scale(most - least, fmax(fabs(least), fabs(most))) > 0;
+    const bool moves = px_running_stats_scale(std, hypot(stats[j], std)) > 0 &&
+                       px_running_stats_scale(most - least, fmax(fabs(least), fabs(most))) > 0;
     d->mean[j] = (float)stats[j];
     d->scale[j] = moves ? (float)std : HUGE_VALF;
     d->inv_scale[j] = 1 / d->scale[j];
@@ -250,23 +262,27 @@ static enum px_status take_memory(struct rl_data *d, uint64_t n, struct px_err *
   d->mean = px_mem_calloc(d->obs_dim, sizeof(float));
   d->scale = px_mem_calloc(d->obs_dim, sizeof(float));
   d->inv_scale = px_mem_calloc(d->obs_dim, sizeof(float));
-  if (d->row && d->action && d->reward && d->not_done && d->weight && d->source && d->mean && d->scale
-      && d->inv_scale)
+  if (d->row && d->action && d->reward && d->not_done && d->weight && d->source && d->mean &&
+      d->scale && d->inv_scale)
     return PX_OK;
   return px_fail(err, PX_E_NO_MEMORY, "no memory for %llu transitions", (unsigned long long)n);
 }
 
-static enum px_status nothing_usable(const struct px_actions_merged *u, const struct choice *choice, struct px_err *err) {
+static enum px_status nothing_usable(const struct px_actions_merged *u, const struct choice *choice,
+                                     struct px_err *err) {
   px_fail(err, PX_E_NO_LABELS, "no transition has an action that this training may use");
   if (choice->verified && u->proxy_n)
-    px_fail_hint(err, "There is no true action, and labels verified takes none of the %llu proxies that the simulator did not "
-                     "verify: compare its model and layout with the data, raise the labeller's threshold, or give labels all.",
-                (unsigned long long)u->proxy_n);
+    px_fail_hint(err,
+                 "There is no true action, and labels verified takes none of the %llu proxies that "
+                 "the simulator did not "
+                 "verify: compare its model and layout with the data, raise the labeller's "
+                 "threshold, or give labels all.",
+                 (unsigned long long)u->proxy_n);
   return PX_E_NO_LABELS;
 }
 
-static enum px_status data_new(const struct px_actions_merged *u, const struct choice *choice, struct rl_data **out,
-                               struct px_err *err) {
+static enum px_status data_new(const struct px_actions_merged *u, const struct choice *choice,
+                               struct rl_data **out, struct px_err *err) {
   const struct px_dataset *ds = u->ds;
   const struct choice truth = true_part(choice);
   enum px_status status;
@@ -283,7 +299,8 @@ static enum px_status data_new(const struct px_actions_merged *u, const struct c
   d->act_count = ds->spaces.act_count;
   if ((status = choose(u, choice, chosen, &n, d, err))) goto out;
   if (n == 0 || n > UINT32_MAX) {
-    status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes", (unsigned long long)n)
+    status = n ? px_fail(err, PX_E_TOO_LARGE, "%llu transitions are more than a training takes",
+                         (unsigned long long)n)
                : nothing_usable(u, choice, err);
     goto out;
   }
@@ -301,14 +318,16 @@ out:
   return status;
 }
 
-enum px_status rl_data_new(const struct px_actions_merged *u, const struct rl_spec *spec, struct rl_data **out,
-                           struct px_err *err) {
+enum px_status rl_data_new(const struct px_actions_merged *u, const struct rl_spec *spec,
+                           struct rl_data **out, struct px_err *err) {
   struct choice choice = choice_of(spec);
-  const enum px_status status = rl_says(spec, "labels", "confident") ? find_median_score(u, &choice, err) : PX_OK;
+  const enum px_status status =
+    rl_says(spec, "labels", "confident") ? find_median_score(u, &choice, err) : PX_OK;
   return status ? status : data_new(u, &choice, out, err);
 }
 
-enum px_status rl_data_all(const struct px_actions_merged *u, struct rl_data **out, struct px_err *err) {
+enum px_status rl_data_all(const struct px_actions_merged *u, struct rl_data **out,
+                           struct px_err *err) {
   const struct choice everything = { .top_percent = 100 };
   return data_new(u, &everything, out, err);
 }
@@ -334,7 +353,8 @@ float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
     const double rms = rl_returns_rms(d, rl_option(spec, "gamma"));
     return rms > 0 ? (float)(usual / rms) : 1;
   }
-  return rl_says(spec, "rewards", "return_range") && range > d->return_slack ? (float)(1000 / range) : 1;
+  return rl_says(spec, "rewards", "return_range") && range > d->return_slack ? (float)(1000 / range)
+                                                                             : 1;
 }
 
 enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {
@@ -347,7 +367,8 @@ enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, u
   b->reward = px_mem_calloc(n, sizeof(float));
   b->not_done = px_mem_calloc(n, sizeof(float));
   b->weight = px_mem_calloc(n, sizeof(float));
-  if (b->index && b->rows && b->s && b->s2 && b->action && b->reward && b->not_done && b->weight) return PX_OK;
+  if (b->index && b->rows && b->s && b->s2 && b->action && b->reward && b->not_done && b->weight)
+    return PX_OK;
   rl_batch_free(b);
   return PX_E_NO_MEMORY;
 }
@@ -372,15 +393,17 @@ void rl_batch_free(struct rl_batch *b) {
   *b = (struct rl_batch){ 0 };
 }
 
-/* Transitions lie in the order of their trajectories: the one after is the next step if it starts where this one ends. A
- * trajectory without final state is followed by another's first row, but then it ended there. */
+/* Transitions lie in the order of their trajectories: the one after is the next step if it starts
+ * where this one ends. A trajectory without final state is followed by another's first row, but
+ * then it ended there. */
 static void draw_next(struct rl_batch *b, const struct rl_data *d) {
   const size_t a = d->act_dim;
   for (size_t i = 0; i < b->n; i++) {
     const uint32_t at = b->index[i];
     const bool follows = d->not_done[at] > 0 && at + 1 < d->n && d->row[at + 1] == d->row[at] + 1;
     b->next_weight[i] = follows ? d->weight[at + 1] : 0;
-    for (size_t j = 0; j < a; j++) b->next_action[i * a + j] = follows ? d->action[(at + 1) * a + j] : 0;
+    for (size_t j = 0; j < a; j++)
+      b->next_action[i * a + j] = follows ? d->action[(at + 1) * a + j] : 0;
   }
 }
 
@@ -406,7 +429,8 @@ void rl_batch_draw(struct rl_batch *b, const struct rl_data *d, uint64_t seed, u
     b->reward[i] = d->reward[at];
     b->not_done[i] = d->not_done[at];
     b->weight[i] = d->weight[at];
-    memcpy(b->action + (size_t)i * d->act_dim, d->action + (size_t)at * d->act_dim, sizeof(float) * d->act_dim);
+    memcpy(b->action + (size_t)i * d->act_dim, d->action + (size_t)at * d->act_dim,
+           sizeof(float) * d->act_dim);
   }
   const struct px_normal normal = rl_normal(d);
   px_gather(b->n, d->obs_dim, d->ds->observations, b->rows, &normal, b->s, d->obs_dim);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Averaged weights: see rl_ema.h. */
 #include "worker/rl/rl_ema.h"
 
@@ -8,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of, struct px_err *err) {
+enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of,
+                           struct px_err *err) {
   *e = (struct rl_ema){ .decay = decay, .of = of };
   if (decay <= 0) return PX_OK;
   e->mean = px_mem_calloc(of.n, sizeof *e->mean);

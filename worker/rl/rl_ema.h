@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Averaged weights: an exponential moving average, over the updates, of the
  * weights that act. The training goes on from the last weights; what is published
@@ -20,12 +21,13 @@
 struct rl_ema {
   double decay; /* 0: there is no average */
   struct rl_weights of;
-  float *mean;  /* [of.n]; NULL without average */
+  float *mean; /* [of.n]; NULL without average */
   uint64_t updates;
 };
 
 /* From the weights as they are. On failure rl_ema_free still has to be called. */
-enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of, struct px_err *err) PX_MUST_CHECK;
+enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of,
+                           struct px_err *err) PX_MUST_CHECK;
 void rl_ema_free(struct rl_ema *e);
 /* After each update. */
 void rl_ema_step(struct rl_ema *e);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A net with what trains it: see rl_net.h. */
 #include "worker/rl/rl_net.h"
 
@@ -17,7 +18,8 @@ enum px_status rl_net_init(struct rl_net *n, const struct rl_net_spec *spec, str
   if (!status) status = px_adam_init(&n->adam, n->net->params_n, PX_ADAM_DEFAULTS((float)spec->lr));
   n->grads = px_mem_calloc(n->net->params_n, sizeof *n->grads);
   if (status || !n->grads) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
-  if (n->target) memcpy(n->target->params, n->net->params, n->net->params_n * sizeof *n->net->params);
+  if (n->target)
+    memcpy(n->target->params, n->net->params, n->net->params_n * sizeof *n->net->params);
   return PX_OK;
 }
 
@@ -31,7 +33,9 @@ void rl_net_free(struct rl_net *n) {
 
 void rl_net_step(struct rl_net *n) { px_adam_step(&n->adam, n->net->params, n->grads); }
 
-void rl_net_follow(struct rl_net *n, float tau) { px_adam_polyak(n->net->params_n, tau, n->net->params, n->target->params); }
+void rl_net_follow(struct rl_net *n, float tau) {
+  px_adam_polyak(n->net->params_n, tau, n->net->params, n->target->params);
+}
 
 void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list) {
   px_state_net(list, name, n->net);
@@ -40,10 +44,12 @@ void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list) {
 }
 
 void rl_net_scale_output(struct px_mlp *net, float factor) {
-  for (size_t i = px_mlp_layer(net, net->shape.layers).weight; i < net->params_n; i++) net->params[i] *= factor;
+  for (size_t i = px_mlp_layer(net, net->shape.layers).weight; i < net->params_n; i++)
+    net->params[i] *= factor;
 }
 
-void rl_net_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions, float *out) {
+void rl_net_join(uint32_t n, uint32_t o, uint32_t a, const float *s, const float *actions,
+                 float *out) {
   for (uint32_t i = 0; i < n; i++, out += o + a) {
     memcpy(out, s + (size_t)i * o, o * sizeof *out);
     memcpy(out + o, actions + (size_t)i * a, a * sizeof *out);

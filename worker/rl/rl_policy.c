@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Policies: acting on raw observations; their insides are in rl_policy.h. */
 #include "worker/rl/rl_policy.h"
 
@@ -50,14 +51,18 @@ enum px_status rl_policy_ready(struct rl_policy *p, struct px_err *err) {
   bool complete = true;
   for (uint32_t j = 0; j < p->obs_dim; j++) p->inv_scale[j] = 1 / p->scale[j];
   for (int i = 0; i < RL_NETS_N; i++)
-    if (p->nets[i]) complete = px_mlp_work_new(&p->nets[i]->shape, PX_MLP_CHUNK, &p->works[i]) == PX_OK && complete;
+    if (p->nets[i])
+      complete =
+        px_mlp_work_new(&p->nets[i]->shape, PX_MLP_CHUNK, &p->works[i]) == PX_OK && complete;
   if (q->net)
-    complete = complete && !dt_actor_new(q->net, PX_MLP_CHUNK, 1, q->target_return, q->return_scale, &p->newcomer);
+    complete = complete && !dt_actor_new(q->net, PX_MLP_CHUNK, 1, q->target_return, q->return_scale,
+                                         &p->newcomer);
   return complete ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a policy");
 }
 
-enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data, const struct rl_nets *nets,
-                             struct rl_policy **out, struct px_err *err) {
+enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data,
+                             const struct rl_nets *nets, struct rl_policy **out,
+                             struct px_err *err) {
   struct rl_policy *p = rl_policy_alloc(data->obs_dim, data->act_dim);
   if (!p) {
     px_mlp_free(nets->actor);
@@ -103,7 +108,8 @@ static float index_of_largest(const float *y, size_t n) {
 
 void rl_policy_normalise(struct rl_policy *p, const float *obs, uint32_t n) {
   const struct px_normal normal = { p->mean, p->inv_scale, p->clip };
-  for (size_t i = 0; i < n; i++) px_normalise(&normal, p->obs_dim, obs + i * p->obs_dim, p->s + i * p->obs_dim);
+  for (size_t i = 0; i < n; i++)
+    px_normalise(&normal, p->obs_dim, obs + i * p->obs_dim, p->s + i * p->obs_dim);
 }
 
 void rl_policy_scale(const struct rl_policy *p, const float *y, uint32_t n, float *actions) {
@@ -122,7 +128,8 @@ static void first_steps(struct rl_policy *p, uint32_t n) {
   dt_actor_act(p->newcomer, &(struct dt_sight){ n, p->s, lanes, zeros, NULL }, p->y);
 }
 
-/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives the actions [n, A], in (-1, 1) or class indices, in p->y. */
+/* Normalises n <= PX_MLP_CHUNK rows into p->s and gives the actions [n, A], in (-1, 1) or class
+ * indices, in p->y. */
 static const float *act_chunk(struct rl_policy *p, const float *obs, uint32_t n) {
   rl_policy_normalise(p, obs, n);
   if (p->kind == RL_TRANSFORMER) {
@@ -142,7 +149,8 @@ static const float *act_chunk(struct rl_policy *p, const float *obs, uint32_t n)
 void rl_policy_act(struct rl_policy *p, const float *obs, uint32_t n, float *actions) {
   for (uint32_t row = 0, rows; row < n; row += rows) {
     rows = n - row < PX_MLP_CHUNK ? n - row : PX_MLP_CHUNK;
-    rl_policy_scale(p, act_chunk(p, obs + (size_t)row * p->obs_dim, rows), rows, actions + (size_t)row * p->act_dim);
+    rl_policy_scale(p, act_chunk(p, obs + (size_t)row * p->obs_dim, rows), rows,
+                    actions + (size_t)row * p->act_dim);
   }
 }
 
@@ -159,7 +167,8 @@ static void value_chunk(struct rl_policy *p, const float *y, uint32_t rows, floa
     memcpy(p->sa + i * (o + a), p->s + i * o, o * sizeof(float));
     memcpy(p->sa + i * (o + a) + o, y + i * a, a * sizeof(float));
   }
-  memcpy(values, px_mlp_forward(critic, p->works[RL_CRITIC], p->sa, rows, NULL), rows * sizeof(float));
+  memcpy(values, px_mlp_forward(critic, p->works[RL_CRITIC], p->sa, rows, NULL),
+         rows * sizeof(float));
 }
 
 double rl_policy_gamma(const struct rl_policy *p) { return p->gamma; }
@@ -172,4 +181,3 @@ bool rl_policy_value(struct rl_policy *p, const float *obs, uint32_t n, float *v
   }
   return true;
 }
-

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a policy is inside. Used by rl_policy.c (acting), rl_policy_file.c (its
  * file) and rl_player.c (episodes); everybody else sees rl.h.
@@ -13,19 +14,22 @@ enum { RL_ACTOR, RL_CRITIC, RL_NETS_N };
 
 struct rl_policy {
   struct rl_spec spec;
-  bool has_spec;                  /* a loaded policy keeps no spec: its metadata has it */
-  double gamma;                   /* the critic's discount; 1: not known */
+  bool has_spec; /* a loaded policy keeps no spec: its metadata has it */
+  double gamma;  /* the critic's discount; 1: not known */
   enum rl_policy_kind kind;
   uint32_t obs_dim, act_dim;
-  uint32_t act_count;             /* of discrete actions; 0: they are continuous */
-  float *mean, *scale, *inv_scale;            /* [O] scale is infinite where a dimension is left out */
-  float clip;                     /* bound of normalised observations; infinite in files of older versions */
+  uint32_t act_count; /* of discrete actions; 0: they are continuous */
+  /* [O] scale is infinite where a dimension is left out */
+  float *mean, *scale, *inv_scale;
+  /* bound of normalised observations; infinite in files of older versions */
+  float clip;
   float *low, *high;              /* [A] */
   struct px_mlp *nets[RL_NETS_N]; /* the critic may be NULL; transformer: both are */
   struct px_mlp_work *works[RL_NETS_N];
-  float *s, *sa, *y;              /* [PX_MLP_CHUNK, O], [PX_MLP_CHUNK, O + A], [PX_MLP_CHUNK, A] scratch */
-  struct rl_sequence sequence;    /* transformer only */
-  struct dt_actor *newcomer;      /* transformer only: looks at first steps */
+  /* [PX_MLP_CHUNK, O], [PX_MLP_CHUNK, O + A], [PX_MLP_CHUNK, A] scratch */
+  float *s, *sa, *y;
+  struct rl_sequence sequence; /* transformer only */
+  struct dt_actor *newcomer;   /* transformer only: looks at first steps */
 };
 
 /* Zeroed, with room for the statistics; NULL when out of memory. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Monte-Carlo values: see rl_returns.h. */
 #include "worker/rl/rl_returns.h"
 
@@ -38,4 +39,6 @@ float *rl_returns_new(const struct rl_data *data, double gamma) {
   return out;
 }
 
-double rl_returns_rms(const struct rl_data *data, double gamma) { return sqrt(walk(data, gamma, NULL) / data->n); }
+double rl_returns_rms(const struct rl_data *data, double gamma) {
+  return sqrt(walk(data, gamma, NULL) / data->n);
+}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was earned from each transition on: Monte-Carlo values, for critics that
  * begin with them. Used by algorithms with the option `pretrain`. Pure.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An algorithm's options as numbers, read by their names: see rl.h. */
 #include <assert.h>
 #include <inttypes.h>
@@ -18,20 +19,28 @@ static const struct flow_field *option(const struct rl_spec *spec, const char *n
   return NULL;
 }
 
-enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec, struct px_err *err) {
+enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec,
+                            struct px_err *err) {
   const char *algo = json_string_value(json_object_get(policy, "algo"));
   const struct flow_field *fields = algo ? flow_algo_options(algo) : NULL;
-  if (!fields) return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%.32s'", algo ? algo : "");
+  if (!fields)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/algo", "there is no algorithm '%.32s'",
+                      algo ? algo : "");
   *spec = (struct rl_spec){ .seed = seed };
   snprintf(spec->algo, sizeof spec->algo, "%s", algo);
   for (size_t i = 0; fields[i].name; i++) {
     const json_t *given = json_object_get(policy, fields[i].name);
     assert(i < FLOW_OPTIONS_MAX);
     if (!is_option(&fields[i])) continue;
-    json_t *initial = given ? NULL : px_json_parse(fields[i].initial, strlen(fields[i].initial), JSON_DECODE_ANY, NULL);
+    json_t *initial =
+      given ? NULL
+            : px_json_parse(fields[i].initial, strlen(fields[i].initial), JSON_DECODE_ANY, NULL);
     const json_t *value = given ? given : initial;
-    if (!value) return px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", fields[i].name, algo);
-    spec->value[i] = json_is_string(value)    ? flow_field_word_place(fields[i].words, json_string_value(value))
+    if (!value)
+      return px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", fields[i].name,
+                     algo);
+    spec->value[i] = json_is_string(value)
+                       ? flow_field_word_place(fields[i].words, json_string_value(value))
                      : json_is_boolean(value) ? json_is_true(value)
                                               : json_number_value(value);
     json_decref(initial);
@@ -52,31 +61,37 @@ enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct p
   return status;
 }
 
-enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value, struct px_err *err) {
+enum px_status rl_spec_set(struct rl_spec *spec, const char *name, double value,
+                           struct px_err *err) {
   char pointer[64];
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
   snprintf(pointer, sizeof pointer, "/%.48s", name);
-  if (!field) return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s'", spec->algo, name);
+  if (!field)
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s'", spec->algo, name);
   double low = field->min, high = field->max;
   size_t len;
   if (field->type == FLOW_BOOL) low = 0, high = 1;
   if (field->type == FLOW_ENUM)
     for (low = 0, high = 0; flow_field_word_at(field->words, (size_t)high + 1, &len);) high++;
   if (!(value >= low && value <= high))
-    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s is %g; it must be from %g to %g", name, value, low, high);
+    return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s is %g; it must be from %g to %g", name,
+                      value, low, high);
   spec->value[at] = value;
   return PX_OK;
 }
 
-enum px_status rl_spec_say(struct rl_spec *spec, const char *name, const char *word, struct px_err *err) {
+enum px_status rl_spec_say(struct rl_spec *spec, const char *name, const char *word,
+                           struct px_err *err) {
   size_t at;
   const struct flow_field *field = option(spec, name, &at);
-  const int place = field && field->type == FLOW_ENUM ? flow_field_word_place(field->words, word) : -1;
+  const int place =
+    field && field->type == FLOW_ENUM ? flow_field_word_place(field->words, word) : -1;
   if (place >= 0) return rl_spec_set(spec, name, place, err);
   char pointer[64];
   snprintf(pointer, sizeof pointer, "/%.48s", name);
-  return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s' that may be '%.48s'", spec->algo, name, word);
+  return px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has no option '%.48s' that may be '%.48s'",
+                    spec->algo, name, word);
 }
 
 double rl_option(const struct rl_spec *spec, const char *name) {
@@ -86,7 +101,9 @@ double rl_option(const struct rl_spec *spec, const char *name) {
   return field ? spec->value[at] : 0;
 }
 
-uint32_t rl_whole(const struct rl_spec *spec, const char *name) { return (uint32_t)rl_option(spec, name); }
+uint32_t rl_whole(const struct rl_spec *spec, const char *name) {
+  return (uint32_t)rl_option(spec, name);
+}
 
 bool rl_has(const struct rl_spec *spec, const char *name) {
   size_t at;
@@ -108,7 +125,8 @@ void rl_word(const struct rl_spec *spec, const char *name, char out[RL_WORD_MAX]
   snprintf(out, RL_WORD_MAX, "%.*s", (int)len, word ? word : "");
 }
 
-size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struct px_safetensors_meta *meta) {
+size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text,
+                    struct px_safetensors_meta *meta) {
   const struct flow_field *fields = flow_algo_options(spec->algo);
   size_t n = 0, len;
   meta[n++] = (struct px_safetensors_meta){ "algo", spec->algo };
@@ -117,7 +135,9 @@ size_t rl_spec_meta(const struct rl_spec *spec, struct rl_spec_text *text, struc
   n++;
   for (size_t i = 0; fields[i].name; i++) {
     if (!is_option(&fields[i])) continue;
-    const char *word = fields[i].type == FLOW_ENUM ? flow_field_word_at(fields[i].words, (size_t)spec->value[i], &len) : NULL;
+    const char *word = fields[i].type == FLOW_ENUM
+                         ? flow_field_word_at(fields[i].words, (size_t)spec->value[i], &len)
+                         : NULL;
     if (word) snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.*s", (int)len, word);
     else snprintf(text->value[n], RL_SPEC_VALUE_MAX, "%.9g", spec->value[i]);
     meta[n] = (struct px_safetensors_meta){ fields[i].name, text->value[n] };

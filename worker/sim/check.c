@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How well a model replays labelled steps: see sim.h. */
 #include <math.h>
 #include <stdio.h>
@@ -50,10 +51,15 @@ enum px_status sim_check(struct sim *sim, const struct sim_options *options,
                          struct sim_fit *out, struct px_err *err) {
   enum px_status status = sim_model_prepare(sim, &ds->spaces, options->std, err);
   if (status) return status;
-  struct check c = { .options = options, .fit = px_mem_calloc(1, sizeof *c.fit),
+  struct check c = { .options = options,
+                     .fit = px_mem_calloc(1, sizeof *c.fit),
                      .residuals = px_mem_calloc(SIM_CHECK_STEPS, sizeof(double)) };
-  const struct sim_replay replay = { .sim = sim, .ds = ds, .steps_max = SIM_CHECK_STEPS,
-                                     .progress = progress, .visit = count, .ctx = &c };
+  const struct sim_replay replay = { .sim = sim,
+                                     .ds = ds,
+                                     .steps_max = SIM_CHECK_STEPS,
+                                     .progress = progress,
+                                     .visit = count,
+                                     .ctx = &c };
   if (!c.fit || !c.residuals)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory to check a simulator");
   if (!status) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See identify.h. */
 #include "worker/sim/identify.h"
 
@@ -12,10 +13,11 @@
 #include "worker/sim/replay.h"
 
 const char *const sim_identify_factor_name[SIM_FACTORS_N] = { "mass",     "gain",     "damping",
-                                                     "armature", "friction", "time_step" };
+                                                              "armature", "friction", "time_step" };
 
 enum { ITERATIONS = 20, REFUSALS_MAX = 5, SCAN_STEPS = 1000, N = SIM_FACTORS_N };
-static const double NO_GAIN = 1e-2; /* of the objective, for each step: not worth another iteration */
+/* of the objective, for each step: not worth another iteration */
+static const double NO_GAIN = 1e-2;
 static const double NUDGE = 1e-3, PRIOR_STD = 0.5, STEP_MAX = 0.5, RESIDUAL_LEAST = 1e-9;
 static const double UNSTABLE = 1e6; /* what an unstable step's residual counts as, in medians */
 
@@ -66,7 +68,8 @@ static void adjust(void *ctx) {
   mj_resetData(m, sim->data);
 }
 
-enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *to, struct px_err *err) {
+enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *to,
+                                   struct px_err *err) {
   for (int k = 0; k < N; k++)
     if (!(to->factor[k] >= SIM_FACTOR_LEAST && to->factor[k] <= SIM_FACTOR_MOST))
       return px_fail_at(err, PX_E_BAD_FIELD, sim_identify_factor_name[k],
@@ -120,12 +123,14 @@ static enum px_status evaluate(struct fit *f, const double *at, struct outcome *
                                struct px_err *err) {
   struct sim_adjustment to = { .delay = f->sim->layout.delay };
   struct taking t = { out, f->obs_dim };
-  const struct sim_replay replay = { .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max,
-                                     .visit = take, .ctx = &t };
+  const struct sim_replay replay = {
+    .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max, .visit = take, .ctx = &t
+  };
   for (int k = 0; k < N; k++) to.factor[k] = exp(at[k]);
   enum px_status status = sim_identify_adjust(f->sim, &to, err);
   if (!status)
-    status = px_progress_report(f->progress, "identify", ++f->evaluated, f->evaluations_max, NULL, 0);
+    status =
+      px_progress_report(f->progress, "identify", ++f->evaluated, f->evaluations_max, NULL, 0);
   out->n = 0;
   if (!status) status = sim_replay(&replay, err);
   return status;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * System identification: the numbers of a model that its maker only estimated, fitted on labelled
  * steps. Used by label jobs before they trust a model, and by the bench.
@@ -22,7 +23,13 @@
  * damping and armature: of joints. friction: of geoms and pairs, all coefficients. time_step: of
  * a physics step. */
 enum sim_factor {
-  SIM_MASS, SIM_GAIN, SIM_DAMPING, SIM_ARMATURE, SIM_FRICTION, SIM_TIME_STEP, SIM_FACTORS_N
+  SIM_MASS,
+  SIM_GAIN,
+  SIM_DAMPING,
+  SIM_ARMATURE,
+  SIM_FRICTION,
+  SIM_TIME_STEP,
+  SIM_FACTORS_N
 };
 extern const char *const sim_identify_factor_name[SIM_FACTORS_N];
 
@@ -39,13 +46,13 @@ struct sim_adjustment sim_identify_none(const struct sim *sim);
 /* Sets the model's numbers to the factors times those it was opened with. BAD_FIELD for a factor
  * outside [SIM_FACTOR_LEAST, SIM_FACTOR_MOST] or a delay above SIM_DELAY_MAX. */
 enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *adjustment,
-                          struct px_err *err) PX_MUST_CHECK;
+                                   struct px_err *err) PX_MUST_CHECK;
 
 struct sim_identified {
   struct sim_adjustment adjustment;
   double std[SIM_FACTORS_N]; /* of log(factor), by the curvature: 0.5 where data say nothing */
-  double median_before, median_after;  /* residual of the replayed steps */
-  uint64_t steps_n;                    /* replayed at a time */
+  double median_before, median_after; /* residual of the replayed steps */
+  uint64_t steps_n;                   /* replayed at a time */
 };
 
 /* Scans delays from 0 to delay_max and time steps of half, one and two times the model's, then

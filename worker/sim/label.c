@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Labels of whole trajectories: see sim.h. */
 #include <float.h>
 #include <math.h>
@@ -239,8 +240,8 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options,
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
                    ds->traj_n);
-  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0)
-      || !(options->replay_median >= 0) || (!options->solve && !(starts && starts->n)))
+  if (options->restarts > SIM_RESTARTS_MAX || !(options->verified_below > 0) ||
+      !(options->replay_median >= 0) || (!options->solve && !(starts && starts->n)))
     return px_fail(err, PX_E_BAD_FIELD,
                    "restarts at most %d, verified_below above 0, a start where nothing is solved",
                    SIM_RESTARTS_MAX);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Layouts and how a sim is opened: see sim.h. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One step of the data: see model.h. */
 #include "worker/sim/model.h"
 
@@ -61,7 +62,7 @@ static enum px_status prepare_action(struct sim *sim, const struct px_spaces *sp
 }
 
 enum px_status sim_model_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
-                           struct px_err *err) {
+                                 struct px_err *err) {
   const struct sim_layout *l = &sim->layout;
   mj_resetData(sim->model, sim->data); /* whatever an error left */
   if (spaces->act_count)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The simulator under the labels, for the files of this folder only: one step of the data as a
  * function of a full state and an action. See sim.h; a struct sim belongs to one thread, and a step
@@ -15,26 +16,27 @@
 
 /* What a physics step depends on beside the controls. Arrays of one block, owned. */
 struct sim_state {
-  mjtNum *qpos, *qvel, *act, *warm; /* [nq], [nv], [na], [nv]: warm starts the constraint solver */
+  /* [nq], [nv], [na], [nv]: warm starts the constraint solver */
+  mjtNum *qpos, *qvel, *act, *warm;
 };
 
 /* What an action came to. */
 struct sim_point {
-  double *u;             /* [A] */
-  double *r;             /* [O] (f(x, u) - s') / std */
-  double cost;           /* sum r^2; INFINITY: unstable */
+  double *u;   /* [A] */
+  double *r;   /* [O] (f(x, u) - s') / std */
+  double cost; /* sum r^2; INFINITY: unstable */
   struct sim_state next;
 };
 
 struct sim_work;
 struct sim {
   mjModel *model;
-  mjModel *own;             /* as it was opened, once it has been adjusted (identify.h) */
+  mjModel *own; /* as it was opened, once it has been adjusted (identify.h) */
   uint32_t opened_delay;
   mjData *data;
-  struct sim_layout layout; /* mjcf is not borrowed any more */
-  struct sim_state x;       /* the state that is being stepped from */
-  struct sim_work *work;    /* the solver's: solve.c */
+  struct sim_layout layout;                      /* mjcf is not borrowed any more */
+  struct sim_state x;                            /* the state that is being stepped from */
+  struct sim_work *work;                         /* the solver's: solve.c */
   double middle[SIM_ACT_MAX], half[SIM_ACT_MAX]; /* a = middle + half u */
   double low[SIM_ACT_MAX], high[SIM_ACT_MAX];    /* of u, inside the control's own range */
   double weight[SIM_OBS_MAX];                    /* 1 / std */
@@ -52,7 +54,7 @@ void sim_model_point_free(struct sim_point *point);
 /* Takes the actions' range from the spaces and the residual's unit from std [O]. BAD_FIELD where
  * they do not go with the layout. */
 enum px_status sim_model_prepare(struct sim *sim, const struct px_spaces *spaces, const double *std,
-                           struct px_err *err) PX_MUST_CHECK;
+                                 struct px_err *err) PX_MUST_CHECK;
 
 /* Sets sim->x to a trajectory's start: what obs [O] and, for velocities that it does not give,
  * next (may be NULL: 0) say. true if every coordinate of the velocity was observed and not

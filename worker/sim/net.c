@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The amortised inverse: see net.h. */
 #include "worker/sim/net.h"
 
@@ -48,7 +49,9 @@ static enum px_status net_new(const uint64_t shape[SHAPE_N], struct sim_net **ou
                               struct px_err *err) {
   struct sim_net *net = px_mem_calloc(1, sizeof *net);
   const size_t in = 2 * (size_t)shape[SHAPE_OBS], dims = (size_t)shape[SHAPE_ACT];
-  const struct px_mlp_shape mlp = { .in = (uint32_t)in, .out = (uint32_t)dims, .gelu = true,
+  const struct px_mlp_shape mlp = { .in = (uint32_t)in,
+                                    .out = (uint32_t)dims,
+                                    .gelu = true,
                                     .hidden = (uint32_t)shape[SHAPE_HIDDEN],
                                     .layers = (uint32_t)shape[SHAPE_LAYERS] };
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
@@ -72,9 +75,9 @@ struct training {
   struct sim_net *net;
   struct px_mlp_work *work;
   struct px_adam adam;
-  float *bx, *bu, *dy;     /* a chunk of a batch */
+  float *bx, *bu, *dy; /* a chunk of a batch */
   float *grads;
-  double losses[LOSSES];   /* of the latest batches */
+  double losses[LOSSES]; /* of the latest batches */
 };
 
 static struct px_normal normal_of(const struct sim_net *net) {
@@ -101,9 +104,9 @@ static bool training_new(struct training *t, const struct px_mlp_shape *shape, s
   t->bu = px_mem_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->bu);
   t->dy = px_mem_calloc((size_t)PX_MLP_CHUNK * shape->out, sizeof *t->dy);
   t->grads = px_mem_calloc(params_n, sizeof *t->grads);
-  return t->bx && t->bu && t->dy && t->grads
-         && px_mlp_work_new(shape, PX_MLP_CHUNK, &t->work) == PX_OK
-         && px_adam_init(&t->adam, params_n, PX_ADAM_DEFAULTS((float)t->spec->lr)) == PX_OK;
+  return t->bx && t->bu && t->dy && t->grads &&
+         px_mlp_work_new(shape, PX_MLP_CHUNK, &t->work) == PX_OK &&
+         px_adam_init(&t->adam, params_n, PX_ADAM_DEFAULTS((float)t->spec->lr)) == PX_OK;
 }
 
 static void training_free(struct training *t) {
@@ -150,8 +153,9 @@ static enum px_status train(struct training *t, const struct px_progress *progre
   while (step < t->spec->steps && !status) {
     const double loss = t->losses[step % LOSSES] = train_step(t, step);
     step++;
-    if (!isfinite(loss)) return px_fail(err, PX_E_NAN_LOSS, "the loss is no number at step %llu",
-                                        (unsigned long long)step);
+    if (!isfinite(loss))
+      return px_fail(err, PX_E_NAN_LOSS, "the loss is no number at step %llu",
+                     (unsigned long long)step);
     if (px_clock_s() - reported_s > 0.5) {
       const struct px_metric metric = { "loss", loss };
       reported_s = px_clock_s();
@@ -164,11 +168,12 @@ static enum px_status train(struct training *t, const struct px_progress *progre
 
 static enum px_status check_spec(const struct sim_net_spec *s, const struct sim_pairs *pairs,
                                  struct px_err *err) {
-  if (s->pairs != pairs->n || s->steps < 1 || s->batch < 1 || s->batch > SIM_NET_BATCH_MAX
-      || !(s->lr > 0 && s->lr <= 1))
+  if (s->pairs != pairs->n || s->steps < 1 || s->batch < 1 || s->batch > SIM_NET_BATCH_MAX ||
+      !(s->lr > 0 && s->lr <= 1))
     return px_fail(err, PX_E_BAD_FIELD,
                    "as many pairs as there are, batches of 1 to %d, at least a step, a rate above 0"
-                   " to 1", SIM_NET_BATCH_MAX);
+                   " to 1",
+                   SIM_NET_BATCH_MAX);
   return PX_OK;
 }
 
@@ -301,7 +306,8 @@ enum px_status sim_net_save(struct sim_net *net, struct px_buf *out, struct px_e
   return px_state_write(&state, &meta, 1, out, err);
 }
 
-static enum px_status load(const struct px_safetensors *st, struct sim_net **out, struct px_err *err) {
+static enum px_status load(const struct px_safetensors *st, struct sim_net **out,
+                           struct px_err *err) {
   const uint64_t one = SHAPE_N;
   const void *data;
   uint64_t shape[SHAPE_N];
@@ -311,9 +317,9 @@ static enum px_status load(const struct px_safetensors *st, struct sim_net **out
   enum px_status status = px_safetensors_take(st, "shape", PX_DTYPE_I64, 1, &one, &data, err);
   if (status) return status;
   memcpy(shape, data, sizeof shape);
-  if (!shape[SHAPE_OBS] || shape[SHAPE_OBS] > SIM_OBS_MAX || !shape[SHAPE_ACT]
-      || shape[SHAPE_ACT] > SIM_ACT_MAX || shape[SHAPE_HIDDEN] > 4096
-      || shape[SHAPE_LAYERS] > PX_MLP_HIDDEN_LAYERS_MAX || shape[SHAPE_DELAY] > SIM_DELAY_MAX)
+  if (!shape[SHAPE_OBS] || shape[SHAPE_OBS] > SIM_OBS_MAX || !shape[SHAPE_ACT] ||
+      shape[SHAPE_ACT] > SIM_ACT_MAX || shape[SHAPE_HIDDEN] > 4096 ||
+      shape[SHAPE_LAYERS] > PX_MLP_HIDDEN_LAYERS_MAX || shape[SHAPE_DELAY] > SIM_DELAY_MAX)
     return px_fail(err, PX_E_BAD_DATA, "the net's shape is out of bounds");
   struct sim_net *net = NULL;
   struct px_state state = { 0 };

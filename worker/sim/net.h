@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The amortised inverse: a net that answers (s, s' - s) with the action, trained on transitions
  * that the simulator made itself. They start from the data's own states and take actions drawn at
@@ -5,9 +6,9 @@
  * It gives the solver a start, and is a labeller of its own where speed matters more than the last
  * error.
  *
- * Ownership: a net belongs to the caller; pairs, dataset and spec are borrowed. One thread trains; a
- * trained net may be applied by several. The same pairs and spec give the same bytes, however often
- * a training was cut off.
+ * Ownership: a net belongs to the caller; pairs, dataset and spec are borrowed. One thread trains;
+ * a trained net may be applied by several. The same pairs and spec give the same bytes, however
+ * often a training was cut off.
  */
 #ifndef PX_SIM_NET_H
 #define PX_SIM_NET_H

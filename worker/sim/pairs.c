@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See pairs.h. */
 #include "worker/sim/pairs.h"
 
@@ -39,7 +40,8 @@ static enum px_status draw(struct drawing *d, struct px_rng *rng, float *x, stru
   bool known = false;
   /* Where next states are rare the next one after the last row drawn is taken. */
   for (int k = 0; !known; k++) {
-    row = k < DRAWS_MAX ? (uint64_t)(px_rng_double(rng) * (double)ds->steps_n) : (row + 1) % ds->steps_n;
+    row = k < DRAWS_MAX ? (uint64_t)(px_rng_double(rng) * (double)ds->steps_n)
+                        : (row + 1) % ds->steps_n;
     traj = px_dataset_traj_of_step(ds, row);
     t = row - ds->step_start[traj];
     known = px_dataset_next_known(ds, traj, t);

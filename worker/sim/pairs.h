@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Transitions that a simulator makes from the data's own states with actions drawn at random: what
  * a net learns the inverse from (net.h). Used by the job that trains it, by the helper that runs a
@@ -21,9 +22,9 @@ enum { SIM_PAIRS_MAX = 4000000 };
 /* Units of u: 0 is the middle of an action's declared range, -1 and 1 its ends. */
 struct sim_pairs {
   uint32_t n, obs_dim, act_dim;
-  uint32_t delay;                              /* of the layout that made them */
-  double low[SIM_ACT_MAX], high[SIM_ACT_MAX];  /* of u, inside the control's own range */
-  float *x, *u;                                /* [n, 2 O] s, s' - s; [n, A] */
+  uint32_t delay;                             /* of the layout that made them */
+  double low[SIM_ACT_MAX], high[SIM_ACT_MAX]; /* of u, inside the control's own range */
+  float *x, *u;                               /* [n, 2 O] s, s' - s; [n, A] */
 };
 /* Room for n. NULL when out of memory. */
 struct sim_pairs *sim_pairs_new(const struct px_spaces *spaces, uint32_t n);

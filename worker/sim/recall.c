@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See recall.h. */
 #include "worker/sim/recall.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the steps of a trajectory came to so far, to begin a hard step where a similar one ended.
  * For the files of this folder only.

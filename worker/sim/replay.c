@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* See replay.h. */
 #include "worker/sim/replay.h"
 
@@ -35,8 +36,8 @@ static void replay_step(void *ctx) {
 static bool driven(const struct run *r) {
   const uint32_t delay = r->with->sim->layout.delay;
   const struct px_dataset *ds = r->with->ds;
-  return r->t >= delay && ds->labelled[ds->step_start[r->traj] + r->t - delay]
-         && px_dataset_next_known(ds, r->traj, r->t);
+  return r->t >= delay && ds->labelled[ds->step_start[r->traj] + r->t - delay] &&
+         px_dataset_next_known(ds, r->traj, r->t);
 }
 
 static enum px_status tell(const struct run *r) {

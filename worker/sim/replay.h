@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Labelled steps simulated with their true actions, the state carried: what checks a model and what
  * fits its numbers. For the files of this folder only. One thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Labels from a simulator: the action whose simulated step meets the recorded one. For data whose
  * robot has a MuJoCo model. Used by label jobs, by the helper that runs a user's model, by tests
@@ -97,8 +98,10 @@ struct sim_options {
   uint32_t traj_base;    /* number in the snapshot of the dataset's trajectory 0 */
   uint32_t restarts;     /* random ones, at most; 0: also none at similar steps' actions */
   double verified_below; /* residual of a verified label */
-  double replay_median;  /* sim_fit.median of this model: what true actions leave; 0: not known */
-  bool solve;            /* false: the first start is the label, and one simulated step judges it */
+  /* sim_fit.median of this model: what true actions leave; 0: not known */
+  double replay_median;
+  /* false: the first start is the label, and one simulated step judges it */
+  bool solve;
 };
 /* std NULL, seed 0, 8 restarts, 1e-4, solve. */
 struct sim_options sim_options_default(void);
@@ -120,7 +123,8 @@ struct sim_labels {
   uint64_t simulations_n; /* simulated steps of the data */
 };
 /* All zero: nothing known yet. NULL when out of memory. */
-struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to);
+struct sim_labels *sim_labels_new(const struct px_dataset *ds, uint32_t traj_from,
+                                  uint32_t traj_to);
 void sim_labels_free(struct sim_labels *labels);
 
 /* Where the solver may begin: arrays of [steps of the range, A] in action units, borrowed. */
@@ -144,11 +148,11 @@ enum px_status sim_label(struct sim *sim, const struct sim_options *options,
 /* How well the model replays labelled steps, with their true actions and the state carried. */
 struct sim_fit {
   uint32_t obs_dim;
-  uint64_t steps_n;         /* replayed; those whose full state was not known are left out */
-  uint64_t unstable_n;      /* of them: the simulation went unstable */
-  double within;            /* share with a residual of at most verified_below */
-  double median;            /* residual */
-  double rms[SIM_OBS_MAX];  /* [O] of (f(x, a) - s') / std, at most 10; s' = s would give 1 */
+  uint64_t steps_n;        /* replayed; those whose full state was not known are left out */
+  uint64_t unstable_n;     /* of them: the simulation went unstable */
+  double within;           /* share with a residual of at most verified_below */
+  double median;           /* residual */
+  double rms[SIM_OBS_MAX]; /* [O] of (f(x, a) - s') / std, at most 10; s' = s would give 1 */
 };
 enum { SIM_CHECK_STEPS = 20000 };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The parent's side of a box: see sim_box.h. */
 #include "worker/sim/sim_box.h"
 
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/mem.h"
 #include "lib/base/text.h"
 #include "lib/data/dataset.h"
 #include "lib/sim/mjcf.h"
@@ -35,7 +36,7 @@ void sim_box_close(struct sim_box *b) {
 static enum px_status gave_up(const char *why, struct px_err *err) {
   px_fail(err, PX_E_BAD_DATA, "the simulator did not get through the data: it %s", why);
   px_fail_hint(err, "Its process may take %llu MiB of memory beside the data.",
-              SIM_BOX_MEMORY_BYTES >> 20);
+               SIM_BOX_MEMORY_BYTES >> 20);
   return PX_E_BAD_DATA;
 }
 
@@ -133,18 +134,15 @@ enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dat
     hello->layout = *layout;
     hello->layout.mjcf = NULL;
     hello->data_bytes_max = bytes_of(ds);
-    if (!tell(b, hello, sizeof *hello) ||
-        !tell(b, layout->mjcf, layout->mjcf_n))
+    if (!tell(b, hello, sizeof *hello) || !tell(b, layout->mjcf, layout->mjcf_n))
       status = lost(b, err);
   }
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
   if (!status) b->locked = true;
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
   free(hello);
-  if (status)
-    sim_box_close(b);
-  else
-    *out = b;
+  if (status) sim_box_close(b);
+  else *out = b;
   return status;
 }
 
@@ -171,12 +169,10 @@ static bool tell_call(struct sim_box *b, struct sim_box_call *call,
   call->options = *options;
   call->options.std = NULL;
   call->options.traj_base += from;
-  return tell(b, call, sizeof *call) &&
-         tell(b, options->std, O * sizeof(double)) &&
+  return tell(b, call, sizeof *call) && tell(b, options->std, O * sizeof(double)) &&
          tell_starts(b, ds->step_start, from, to) && tell_starts(b, ds->obs_start, from, to) &&
          tell(b, ds->has_final + from, call->traj_n) &&
-         tell(b, ds->observations + ds->obs_start[from] * O,
-                        call->obs_n * O * sizeof(float));
+         tell(b, ds->observations + ds->obs_start[from] * O, call->obs_n * O * sizeof(float));
 }
 
 /* ---- check, identify, adjust */
@@ -186,10 +182,9 @@ static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call,
                                    const struct sim_options *options, const struct px_dataset *ds,
                                    const char *phase, const struct px_progress *progress,
                                    struct px_err *err) {
-  const bool told =
-    tell_call(b, call, options, ds, 0, ds->traj_n) &&
-    tell(b, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
-    tell(b, ds->labelled, ds->steps_n);
+  const bool told = tell_call(b, call, options, ds, 0, ds->traj_n) &&
+                    tell(b, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
+                    tell(b, ds->labelled, ds->steps_n);
   return told ? await(b, SIM_BOX_DONE, phase, progress, err) : lost(b, err);
 }
 
@@ -276,16 +271,13 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
   call->starts_n = starts ? starts->n : 0;
   const size_t wide = labels->steps_n * labels->act_dim * sizeof(float);
   bool told = tell_call(b, call, options, ds, traj_from, traj_to);
-  for (uint32_t k = 0; k < call->starts_n && told; k++)
-    told = tell(b, starts->actions[k], wide);
+  for (uint32_t k = 0; k < call->starts_n && told; k++) told = tell(b, starts->actions[k], wide);
   status = told ? await(b, SIM_BOX_DONE, "label", progress, err) : lost(b, err);
   if (!status && !hear_labels(b, labels)) status = lost(b, err);
 out:
   free(call);
-  if (status)
-    sim_labels_free(labels);
-  else
-    *out = labels;
+  if (status) sim_labels_free(labels);
+  else *out = labels;
   return status;
 }
 
@@ -309,8 +301,8 @@ static enum px_status hear_pairs(struct sim_box *b, const struct px_progress *pr
     const size_t n = p->n - from < SIM_BOX_PAIRS_PART ? p->n - from : SIM_BOX_PAIRS_PART;
     const size_t wide = 2 * (size_t)p->obs_dim, dims = p->act_dim;
     status = await(b, SIM_BOX_PART, "simulate", progress, err);
-    if (!status && (!hear(b, p->x + from * wide, n * wide * sizeof(float))
-                    || !hear(b, p->u + from * dims, n * dims * sizeof(float))))
+    if (!status && (!hear(b, p->x + from * wide, n * wide * sizeof(float)) ||
+                    !hear(b, p->u + from * dims, n * dims * sizeof(float))))
       status = lost(b, err);
   }
   if (!status) status = await(b, SIM_BOX_DONE, "simulate", progress, err);
@@ -340,9 +332,7 @@ enum px_status sim_box_pairs(struct sim_box *b, const struct sim_options *option
                                                             : lost(b, err);
   }
   free(call);
-  if (status)
-    sim_pairs_free(pairs);
-  else
-    *out = pairs;
+  if (status) sim_pairs_free(pairs);
+  else *out = pairs;
   return status;
 }

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A user's simulator in a process of its own: the functions of worker/sim, run by a helper
- * (lib/base/subprocess.h) that has locked itself up (lockup.h) before it compiles the model. Used by
- * simulator.c.
+ * (lib/base/subprocess.h) that has locked itself up (lockup.h) before it compiles the model. Used
+ * by simulator.c.
  *
  * The helper gets the model, the layout and then, for each call, the trajectories' states over a
  * socket; labels come back. What it answers is checked as strangers' data is. One that says nothing

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a box's helper and its parent say to each other; inner header, for sim_box.c and
  * sim_box_helper.c. */
 #ifndef PX_WORKER_SIM_SIM_BOX_FRAME_H
@@ -28,10 +29,10 @@ enum sim_box_work {
   SIM_BOX_PAIRS
 };
 struct sim_box_call {
-  uint32_t work, traj_n, starts_n, delay_max;  /* delay_max: to identify */
+  uint32_t work, traj_n, starts_n, delay_max; /* delay_max: to identify */
   uint32_t pairs_n;
-  uint64_t seed;                               /* of the pairs */
-  struct sim_adjustment adjustment;            /* to adjust */
+  uint64_t seed;                    /* of the pairs */
+  struct sim_adjustment adjustment; /* to adjust */
   uint64_t steps_n, obs_n;
   struct sim_options options; /* its std is not a pointer there */
   struct px_spaces spaces;
@@ -40,8 +41,8 @@ struct sim_box_call {
 /* Helper to parent. READY: it has locked itself up, or opened the model. DONE is followed by struct
  * sim_fit, or by actions, std, epistemic [steps_n, A], score [steps_n], known, residual, verified
  * and struct sim_box_counts; or by struct sim_identified, or by nothing; ERROR by px_err. Pairs
- * come in PARTs, each followed by x and u of SIM_BOX_PAIRS_PART pairs, the last of what is left; then
- * DONE with struct sim_box_range. */
+ * come in PARTs, each followed by x and u of SIM_BOX_PAIRS_PART pairs, the last of what is left;
+ * then DONE with struct sim_box_range. */
 enum sim_box_kind {
   SIM_BOX_READY = 0x70780101,
   SIM_BOX_PROGRESS,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The helper's side of a box: lock up, open the model, label what comes. See sim_box.h. */
 #include <errno.h>
 #include <stdlib.h>
@@ -6,8 +7,8 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/lockup.h"
+#include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "lib/sim/mjcf.h"
 #include "lib/sim/physics.h"
@@ -110,8 +111,8 @@ static bool label(struct sim *sim, const struct sim_box_call *call, const struct
                   struct px_err *err) {
   struct sim_labels *labels = NULL;
   const struct sim_starts starts = { call->starts_n, { t->starts[0], t->starts[1] } };
-  const enum px_status status = sim_label(sim, &call->options, &t->ds, 0, t->ds.traj_n, &starts,
-                                          &PROGRESS, &labels, err);
+  const enum px_status status =
+    sim_label(sim, &call->options, &t->ds, 0, t->ds.traj_n, &starts, &PROGRESS, &labels, err);
   const bool said = status ? say_error(status, err) : say_labels(labels);
   sim_labels_free(labels);
   return said;
@@ -208,5 +209,5 @@ static int simulate(void) {
   _exit(0); /* the parent has gone, or wants no more */
 }
 
-const struct px_subprocess_kind sim_box_helper = { "proxact-simulator", "--proxact-simulator", simulate,
-                                               true };
+const struct px_subprocess_kind sim_box_helper = { "proxact-simulator", "--proxact-simulator",
+                                                   simulate, true };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The solver of one step: see solve.h. */
 #include "worker/sim/solve.h"
 
@@ -15,11 +16,11 @@ static const double RESIDUAL_FLOOR = 1e-8;
 
 struct sim_work {
   struct sim_point points[3], *best, *now, *try;
-  double *jacobian, *best_jacobian;           /* [O, A] dr/du */
-  bool known;                                 /* whether jacobian is that of some point near */
-  double *normal, *factor, *slope, *step;     /* [A, A] J'J, [A, A], [A] J'r, [A] */
-  double *before;                             /* [O] */
-  uint8_t *fixed;                             /* [A] */
+  double *jacobian, *best_jacobian;       /* [O, A] dr/du */
+  bool known;                             /* whether jacobian is that of some point near */
+  double *normal, *factor, *slope, *step; /* [A, A] J'J, [A, A], [A] J'r, [A] */
+  double *before;                         /* [O] */
+  uint8_t *fixed;                         /* [A] */
 };
 
 bool sim_solve_work_new(struct sim *sim) {
@@ -37,9 +38,9 @@ bool sim_solve_work_new(struct sim *sim) {
   w->step = px_mem_calloc(dims, sizeof(double));
   w->before = px_mem_calloc(obs, sizeof(double));
   w->fixed = px_mem_calloc(dims, 1);
-  return sim_model_point_new(sim, w->best) && sim_model_point_new(sim, w->now) && sim_model_point_new(sim, w->try)
-         && w->jacobian && w->best_jacobian && w->normal && w->factor && w->slope && w->step
-         && w->before && w->fixed;
+  return sim_model_point_new(sim, w->best) && sim_model_point_new(sim, w->now) &&
+         sim_model_point_new(sim, w->try) && w->jacobian && w->best_jacobian && w->normal &&
+         w->factor && w->slope && w->step && w->before && w->fixed;
 }
 
 void sim_solve_work_free(struct sim *sim) {
@@ -269,8 +270,8 @@ const struct sim_point *sim_solve_judge(struct sim *sim, const float *target, co
 void sim_solve_std(struct sim *sim, double least, double *std) {
   struct sim_work *w = sim->work;
   const uint32_t dims = sim->layout.act_dim, obs = sim->layout.obs_dim;
-  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, fmax(least, RESIDUAL_FLOOR))
-                                                 / fmax((double)obs - dims, 1));
+  const double most = 2 / sqrt(12), noise = sqrt(fmax(w->best->cost, fmax(least, RESIDUAL_FLOOR)) /
+                                                 fmax((double)obs - dims, 1));
   normal_equations(sim, w->best_jacobian, w->best->r);
   for (uint32_t j = 0; j < dims; j++) std[j] = most;
   if (!isfinite(w->best->cost)) return;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The solver of one step: which u in the box brings sim->x to the target. For the files of this
  * folder only.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes at the same time: see learning.h. */
 #include "tests/bench/learning/learning.h"
 
@@ -13,7 +14,8 @@ static double wall_s(void) {
 }
 
 /* Warms up, waits until nobody holds the other end of `gate`, works, tells its rate. */
-static void child(const struct learning_work *w, void *state, double seconds, int gate, int result) {
+static void child(const struct learning_work *w, void *state, double seconds, int gate,
+                  int result) {
   char nothing;
   for (double start = wall_s(); wall_s() - start < 0.3;) w->run(state);
   if (read(gate, &nothing, 1) != 0) _exit(1);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The float32 peak of one core: see learning.h. Independent fused multiply-adds in registers. */
 #include "tests/bench/learning/learning.h"
 
@@ -13,8 +14,8 @@ double learning_cpu_s(void) {
 #define PEAK(function, isa, vector, set1, fma, lanes) \
   __attribute__((target(isa))) static double function(void) { \
     enum { CHAINS = 12, TIMES = 4000000 }; \
-    vector a0 = set1(0.1F), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, \
-           a10 = a0, a11 = a0; \
+    vector a0 = set1(0.1F), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, \
+           a8 = a0, a9 = a0, a10 = a0, a11 = a0; \
     const vector x = set1(0.999F), y = set1(1e-3F); \
     const double start = learning_cpu_s(); \
     for (int i = 0; i < TIMES; i++) { \
@@ -22,7 +23,9 @@ double learning_cpu_s(void) {
       a4 = fma(a4, x, y), a5 = fma(a5, x, y), a6 = fma(a6, x, y), a7 = fma(a7, x, y); \
       a8 = fma(a8, x, y), a9 = fma(a9, x, y), a10 = fma(a10, x, y), a11 = fma(a11, x, y); \
       /* Each chain is kept apart, or the compiler would see that all are equal. */ \
-      __asm__ volatile("" : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), "+x"(a7)); \
+      __asm__ volatile("" \
+                       : "+x"(a0), "+x"(a1), "+x"(a2), "+x"(a3), "+x"(a4), "+x"(a5), "+x"(a6), \
+                         "+x"(a7)); \
       __asm__ volatile("" : "+x"(a8), "+x"(a9), "+x"(a10), "+x"(a11)); \
     } \
     return (double)CHAINS * TIMES * 2 * lanes / (learning_cpu_s() - start) / 1e9; \

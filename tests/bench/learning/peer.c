@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* PyTorch as a child with one thread: see learning.h. */
 #include "tests/bench/learning/learning.h"
 
@@ -16,7 +17,8 @@ bool learning_peer_start(struct learning_peer *p) {
     close(in[1]), close(out[0]);
     setenv("OMP_NUM_THREADS", "1", 1);
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
-    /* A library that is told which processor it is on may leave half of it unused: the peer chooses for itself. */
+    /* A library that is told which processor it is on may leave half of it unused: the peer chooses
+     * for itself. */
     unsetenv("OPENBLAS_CORETYPE");
     unsetenv("OPENBLAS_L2_SIZE");
     execl("/usr/bin/python3", "python3", "tests/bench/bench_torch.py", (char *)NULL);
@@ -26,7 +28,8 @@ bool learning_peer_start(struct learning_peer *p) {
   p->to = fdopen(in[1], "w");
   p->from = fdopen(out[0], "r");
   char line[128];
-  if (p->pid > 0 && p->to && p->from && fgets(line, sizeof line, p->from) && strncmp(line, "ready", 5) == 0) {
+  if (p->pid > 0 && p->to && p->from && fgets(line, sizeof line, p->from) &&
+      strncmp(line, "ready", 5) == 0) {
     printf("peer: torch %s", line + 6);
     return true;
   }
@@ -36,7 +39,8 @@ bool learning_peer_start(struct learning_peer *p) {
 
 double learning_peer_rate(struct learning_peer *p, const struct learning_work *w, double seconds) {
   char line[128];
-  fprintf(p->to, "%s %u %u %u %u %g\n", w->name, w->obs_dim, w->act_dim, w->batch, w->hidden, seconds);
+  fprintf(p->to, "%s %u %u %u %u %g\n", w->name, w->obs_dim, w->act_dim, w->batch, w->hidden,
+          seconds);
   fflush(p->to);
   return fgets(line, sizeof line, p->from) ? strtod(line, NULL) : 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP for the fault tests: see api.h. */
 #include "tests/fault/lib/api.h"
 
@@ -64,7 +65,8 @@ static bool parse(struct px_buf *all, struct api_answer *out) {
   if (!end || strncmp(all->data, "HTTP/1.", 7) != 0) return false;
   end[2] = '\0';
   size_t n = all->len - (size_t)(end + 4 - all->data);
-  const char *length = header_of(all->data, "Content-Length"), *coding = header_of(all->data, "Transfer-Encoding");
+  const char *length = header_of(all->data, "Content-Length"),
+             *coding = header_of(all->data, "Transfer-Encoding");
   if (coding && !unchunk(end + 4, &n)) return false;
   if (length && strtoul(length, NULL, 10) != n) return false;
   const char *place = header_of(all->data, "Location");
@@ -75,19 +77,22 @@ static bool parse(struct px_buf *all, struct api_answer *out) {
   return px_buf_put(&out->body, end + 4, n) == PX_OK;
 }
 
-static bool send_request(int fd, const struct api *api, const char *method, const char *path, const char *headers,
-                         const char *type, const void *body, size_t n) {
+static bool send_request(int fd, const struct api *api, const char *method, const char *path,
+                         const char *headers, const char *type, const void *body, size_t n) {
   char head[2048];
-  const int head_n = snprintf(head, sizeof head,
-                              "%s %s HTTP/1.1\r\nHost: proxact\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
-                              "%s%s%s%sContent-Length: %zu\r\n\r\n",
-                              method, path, api->token, headers, body ? "Content-Type: " : "",
-                              body ? (type ? type : "application/json") : "", body ? "\r\n" : "", n);
-  return head_n < (int)sizeof head && sock_write_all(fd, head, (size_t)head_n) && (n == 0 || sock_write_all(fd, body, n));
+  const int head_n =
+    snprintf(head, sizeof head,
+             "%s %s HTTP/1.1\r\nHost: proxact\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"
+             "%s%s%s%sContent-Length: %zu\r\n\r\n",
+             method, path, api->token, headers, body ? "Content-Type: " : "",
+             body ? (type ? type : "application/json") : "", body ? "\r\n" : "", n);
+  return head_n < (int)sizeof head && sock_write_all(fd, head, (size_t)head_n) &&
+         (n == 0 || sock_write_all(fd, body, n));
 }
 
-enum api_outcome api_call(const struct api *api, const char *method, const char *path, const char *headers,
-                          const char *type, const void *body, size_t n, struct api_answer *out) {
+enum api_outcome api_call(const struct api *api, const char *method, const char *path,
+                          const char *headers, const char *type, const void *body, size_t n,
+                          struct api_answer *out) {
   const int fd = sock_connect_timeout(api->address, api->timeout_ms);
   if (fd < 0) return API_NOT_SENT;
   struct px_buf all = PX_BUF(ANSWER_MAX);
@@ -115,7 +120,9 @@ static bool get(const struct api *api, const char *path, int patience_ms, struct
 json_t *api_get(const struct api *api, const char *path, int patience_ms) {
   struct api_answer answer;
   if (!get(api, path, patience_ms, &answer)) return NULL;
-  json_t *json = answer.http < 300 && answer.body.data ? json_loadb(answer.body.data, answer.body.len, 0, NULL) : NULL;
+  json_t *json = answer.http < 300 && answer.body.data
+                   ? json_loadb(answer.body.data, answer.body.len, 0, NULL)
+                   : NULL;
   px_buf_free(&answer.body);
   return json;
 }

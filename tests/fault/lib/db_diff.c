@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a work has left: see db_diff.h. */
 #include "tests/fault/lib/db_diff.h"
 
@@ -9,17 +10,21 @@
 #include "lib/store/jobs.h"
 #include "tests/fault/lib/digest.h"
 
-/* Not job_events, job_metrics and workers, whose number depends on tries and on time, nor api_tokens: a token whose
- * maker died before it could show it is nobody's. */
-static const char *const TABLES[] = { "datasets", "segments", "trajectories", "uploads", "jobs", "job_deps", "job_checkpoints",
-                                      "models", "label_segments", "label_sets", "artifacts", "blobs", "blob_chunks",
-                                      "idempotency_keys" };
+/* Not job_events, job_metrics and workers, whose number depends on tries and on time, nor
+ * api_tokens: a token whose maker died before it could show it is nobody's. */
+static const char *const TABLES[] = {
+  "datasets",  "segments",        "trajectories", "uploads",         "jobs",
+  "job_deps",  "job_checkpoints", "models",       "label_segments",  "label_sets",
+  "artifacts", "blobs",           "blob_chunks",  "idempotency_keys"
+};
 enum { TABLES_N = sizeof TABLES / sizeof *TABLES };
 
 static json_t *count_rows(struct stand *s) {
   json_t *rows = json_object();
   for (size_t i = 0; i < TABLES_N; i++)
-    json_object_set_new(rows, TABLES[i], json_integer(strtol(stand_sql(s, "select count(*) from %s", TABLES[i]), NULL, 10)));
+    json_object_set_new(rows, TABLES[i],
+                        json_integer(
+                          strtol(stand_sql(s, "select count(*) from %s", TABLES[i]), NULL, 10)));
   return rows;
 }
 
@@ -28,11 +33,15 @@ void found_begin(struct stand *s, struct found_mark *mark) {
   mark->rows = count_rows(s);
 }
 
-/* The content of a blob as a digest. A model's does not count its lineage, a document's not its ids. */
-static void digest_blob(struct stand *s, const char *blob, const char *kind, char out[DIGEST_BYTES]) {
+/* The content of a blob as a digest. A model's does not count its lineage, a document's not its
+ * ids. */
+static void digest_blob(struct stand *s, const char *blob, const char *kind,
+                        char out[DIGEST_BYTES]) {
   const char *const values[] = { blob };
-  PGresult *r = PQexecParams(s->db, "select string_agg(bytes, ''::bytea order by no) from blob_chunks where blob_id = $1::bigint",
-                             1, NULL, values, NULL, NULL, 1);
+  PGresult *r = PQexecParams(
+    s->db,
+    "select string_agg(bytes, ''::bytea order by no) from blob_chunks where blob_id = $1::bigint",
+    1, NULL, values, NULL, NULL, 1);
   const char *bytes = PQntuples(r) ? PQgetvalue(r, 0, 0) : "";
   const size_t n = PQntuples(r) ? (size_t)PQgetlength(r, 0, 0) : 0;
   json_t *document = strcmp(kind, "document") == 0 ? json_loadb(bytes, n, 0, NULL) : NULL;
@@ -43,18 +52,25 @@ static void digest_blob(struct stand *s, const char *blob, const char *kind, cha
   PQclear(r);
 }
 
-/* Rows of texts: a kind of digest, what to digest, and what tells the row. The kinds: blob, document, model (the id of a
- * blob), json (a document), text (taken as it is). */
+/* Rows of texts: a kind of digest, what to digest, and what tells the row. The kinds: blob,
+ * document, model (the id of a blob), json (a document), text (taken as it is). */
 static const char *const QUESTIONS[] = {
-  "select 'json', coalesce(result::text, ''), concat_ws(' ', kind, name, state, reason) from jobs where created_at > '%s' order by 3, 2",
-  "select 'text', coalesce(encode(sha256(string_agg(s.sha256, ''::bytea order by s.seq)), 'hex'), ''), concat_ws(' ', 'dataset', d.trajectories_n,"
-  " d.label_set_id is not null) from datasets d left join segments s on s.dataset_id = d.id where d.created_at > '%s' group by d.id order by 3, 2",
-  "select 'model', m.blob_id::text, concat_ws(' ', 'model', j.kind, j.name, m.algo) from models m join jobs j on j.id = m.job_id"
+  "select 'json', coalesce(result::text, ''), concat_ws(' ', kind, name, state, reason) from jobs "
+  "where created_at > '%s' order by 3, 2",
+  "select 'text', coalesce(encode(sha256(string_agg(s.sha256, ''::bytea order by s.seq)), 'hex'), "
+  "''), concat_ws(' ', 'dataset', d.trajectories_n,"
+  " d.label_set_id is not null) from datasets d left join segments s on s.dataset_id = d.id where "
+  "d.created_at > '%s' group by d.id order by 3, 2",
+  "select 'model', m.blob_id::text, concat_ws(' ', 'model', j.kind, j.name, m.algo) from models m "
+  "join jobs j on j.id = m.job_id"
   " where m.created_at > '%s' order by 3",
-  "select 'text', encode(l.sha256, 'hex'), concat_ws(' ', 'labels', l.segments_n, l.steps_n, l.known_n) from label_sets l where l.created_at > '%s' order by 3",
-  "select case when a.media_type = 'application/json' then 'document' else 'blob' end, a.blob_id::text, concat_ws(' ', 'artifact', j.kind, a.name)"
+  "select 'text', encode(l.sha256, 'hex'), concat_ws(' ', 'labels', l.segments_n, l.steps_n, "
+  "l.known_n) from label_sets l where l.created_at > '%s' order by 3",
+  "select case when a.media_type = 'application/json' then 'document' else 'blob' end, "
+  "a.blob_id::text, concat_ws(' ', 'artifact', j.kind, a.name)"
   " from artifacts a join jobs j on j.id = a.job_id where a.created_at > '%s' order by 3",
-  "select 'text', count(*)::text, 'ends of ' || j.kind from job_events e join jobs j on j.id = e.job_id"
+  "select 'text', count(*)::text, 'ends of ' || j.kind from job_events e join jobs j on j.id = "
+  "e.job_id"
   " where j.created_at > '%s' and job_is_final(e.to_state) group by j.kind order by 3",
 };
 
@@ -92,11 +108,13 @@ json_t *found_since(struct stand *s, struct found_mark *mark) {
   json_t *rows = count_rows(s);
   json_object_foreach(mark->rows, table, before) {
     char text[96];
-    const json_int_t fresh = json_integer_value(json_object_get(rows, table)) - json_integer_value(before);
+    const json_int_t fresh =
+      json_integer_value(json_object_get(rows, table)) - json_integer_value(before);
     snprintf(text, sizeof text, "%s: %lld more", table, (long long)fresh);
     json_array_append_new(found, json_string(text));
   }
-  for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS; i++) answer_question(s, QUESTIONS[i], mark->at, found);
+  for (size_t i = 0; i < sizeof QUESTIONS / sizeof *QUESTIONS; i++)
+    answer_question(s, QUESTIONS[i], mark->at, found);
   json_decref(rows);
   json_decref(mark->rows);
   mark->rows = NULL;
@@ -104,9 +122,15 @@ json_t *found_since(struct stand *s, struct found_mark *mark) {
 }
 
 json_t *found_tries(struct stand *s, const struct found_mark *mark) {
-  return json_loads(stand_sql(s, "select jsonb_build_object('claims', (select count(*) from job_events e join jobs j on j.id = e.job_id"
-                                 " where j.created_at > '%s' and e.to_state = 'running'), 'attempts', coalesce(sum(attempt), 0),"
-                                 " 'lost', coalesce(sum(lost_leases), 0)) from jobs where created_at > '%s'", mark->at, mark->at), 0, NULL);
+  return json_loads(
+    stand_sql(s,
+              "select jsonb_build_object('claims', (select count(*) from job_events e join jobs j "
+              "on j.id = e.job_id"
+              " where j.created_at > '%s' and e.to_state = 'running'), 'attempts', "
+              "coalesce(sum(attempt), 0),"
+              " 'lost', coalesce(sum(lost_leases), 0)) from jobs where created_at > '%s'",
+              mark->at, mark->at),
+    0, NULL);
 }
 
 bool found_same(const json_t *expected, const json_t *found, char *why, size_t size) {
@@ -114,7 +138,8 @@ bool found_same(const json_t *expected, const json_t *found, char *why, size_t s
   const size_t n = json_array_size(expected), m = json_array_size(found);
   size_t i = 0;
   while (i < n && i < m && json_equal(json_array_get(expected, i), json_array_get(found, i))) i++;
-  const char *a = json_string_value(json_array_get(expected, i)), *b = json_string_value(json_array_get(found, i));
+  const char *a = json_string_value(json_array_get(expected, i)),
+             *b = json_string_value(json_array_get(found, i));
   snprintf(why, size, "there is '%s' and not '%s'", b ? b : "nothing", a ? a : "nothing");
   return false;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Digests by content: see digest.h. */
 #include "tests/fault/lib/digest.h"
 
@@ -21,7 +22,8 @@ void digest_bytes(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
 /* "ds_", "mdl_" and so on before 20 hex digits. */
 static bool is_id(const char *text) {
   const char *line = strchr(text, '_');
-  return line && line - text <= 3 && strlen(line + 1) == 20 && strspn(line + 1, "0123456789abcdef") == 20;
+  return line && line - text <= 3 && strlen(line + 1) == 20 &&
+         strspn(line + 1, "0123456789abcdef") == 20;
 }
 
 static json_t *without_ids(const json_t *from) {
@@ -30,8 +32,8 @@ static json_t *without_ids(const json_t *from) {
   const char *key;
   if (json_is_object(from)) {
     out = json_object();
-    json_object_foreach((json_t *)(uintptr_t)from, key, item)
-      if (strcmp(key, "seconds") != 0) json_object_set_new(out, key, without_ids(item));
+    json_object_foreach((json_t *)(uintptr_t)from, key, item) if (strcmp(key, "seconds") != 0)
+      json_object_set_new(out, key, without_ids(item));
     return out;
   }
   if (json_is_array(from)) {
@@ -66,10 +68,12 @@ void digest_model(const void *bytes, size_t n, char out[DIGEST_BYTES]) {
   *out = '\0';
   if (n < sizeof head) return;
   memcpy(&head, bytes, sizeof head);
-  json_t *header = head <= n - sizeof head ? json_loadb((const char *)bytes + sizeof head, head, 0, NULL) : NULL;
+  json_t *header =
+    head <= n - sizeof head ? json_loadb((const char *)bytes + sizeof head, head, 0, NULL) : NULL;
   if (!header) return;
   json_t *metadata = json_object_get(header, "__metadata__");
-  for (size_t i = 0; i < sizeof LINEAGE / sizeof *LINEAGE; i++) json_object_del(metadata, LINEAGE[i]);
+  for (size_t i = 0; i < sizeof LINEAGE / sizeof *LINEAGE; i++)
+    json_object_del(metadata, LINEAGE[i]);
   digest_text(header, (const char *)bytes + sizeof head + head, n - sizeof head - head, out);
 }
 
@@ -82,7 +86,8 @@ static void of_path(const struct api *api, const char *path, bool model, char ou
   px_buf_free(&bytes);
 }
 
-void digest_job(const struct api *api, const char *kind, const char *id, const char *result, char out[DIGEST_BYTES]) {
+void digest_job(const struct api *api, const char *kind, const char *id, const char *result,
+                char out[DIGEST_BYTES]) {
   char path[160];
   json_t *json = json_loads(result, 0, NULL);
   *out = '\0';
@@ -90,7 +95,8 @@ void digest_job(const struct api *api, const char *kind, const char *id, const c
     snprintf(path, sizeof path, "/v1/models/mdl_%s/weights", id + 4);
     of_path(api, path, true, out);
   } else if (strcmp(kind, "export") == 0) {
-    snprintf(path, sizeof path, "/v1/jobs/%s/artifacts/%s", id, json_string_value(json_object_get(json, "artifact")));
+    snprintf(path, sizeof path, "/v1/jobs/%s/artifacts/%s", id,
+             json_string_value(json_object_get(json, "artifact")));
     of_path(api, path, false, out);
   } else if (strcmp(kind, "label") == 0) {
     snprintf(path, sizeof path, "/v1/label_sets/ls_%s", id + 4);

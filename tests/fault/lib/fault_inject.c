@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which call fails: see fault_inject.h. */
 #include "tests/fault/lib/fault_inject.h"
 
@@ -35,13 +36,17 @@ const char *torment_where(const struct failing *failing) {
   static char line[FAILING_NAME + FAILING_FRAMES * 100];
   if (!atomic_load(&failing->fired)) return "(no call failed)";
   int n = snprintf(line, sizeof line, "%s", failing->call);
-  for (int i = 0; i < failing->frames_n; i++) n += snprintf(line + n, sizeof line - (size_t)n, " < %s", failing->where[i]);
+  for (int i = 0; i < failing->frames_n; i++)
+    n += snprintf(line + n, sizeof line - (size_t)n, " < %s", failing->where[i]);
   return line;
 }
 
 void torment_note(struct failing *failing, bool noting) { atomic_store(&failing->noting, noting); }
 
-struct drawn { uint64_t place, lot; long number; };
+struct drawn {
+  uint64_t place, lot;
+  long number;
+};
 
 static int by_place_and_lot(const void *a, const void *b) {
   const struct drawn *x = a, *y = b;
@@ -54,11 +59,13 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-long *torment_places(const struct failing *failing, uint64_t seed, const char *name, long of, long *n) {
+long *torment_places(const struct failing *failing, uint64_t seed, const char *name, long of,
+                     long *n) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream(name, 0), 0);
   struct drawn *calls = of <= FAILING_NOTED ? calloc((size_t)of + 1, sizeof *calls) : NULL;
   long *places = calls ? calloc((size_t)of + 1, sizeof *places) : NULL;
-  for (long i = 0; places && i < of; i++) calls[i] = (struct drawn){ failing->place[i], px_rng_u32(&rng), i + 1 };
+  for (long i = 0; places && i < of; i++)
+    calls[i] = (struct drawn){ failing->place[i], px_rng_u32(&rng), i + 1 };
   *n = 0;
   if (places) qsort(calls, (size_t)of, sizeof *calls, by_place_and_lot);
   for (long i = 0; places && i < of; i++)

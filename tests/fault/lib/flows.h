@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What torture torments: the service it starts, and the flows. A flow is one request, one job, or one run of the command
- * line client; it can be run any number of times, each time on something fresh, with the same result.
+ * What torture torments: the service it starts, and the flows. A flow is one request, one job, or
+ * one run of the command line client; it can be run any number of times, each time on something
+ * fresh, with the same result.
  */
 #ifndef PX_FAULT_FLOWS_H
 #define PX_FAULT_FLOWS_H
@@ -20,9 +22,11 @@ struct torture {
   struct api api;
   PGconn *db;
   pid_t server, worker;
-  long fresh, body_bytes;                    /* a number that was not used yet; size of the present body */
+  /* a number that was not used yet; size of the present body */
+  long fresh, body_bytes;
   char dataset[TORTURE_ID], job[TORTURE_ID]; /* made once: a dataset; the present flow's */
-  char idm[TORTURE_ID], policy[TORTURE_ID], label[TORTURE_ID], export[TORTURE_ID]; /* jobs that succeeded on it */
+  /* jobs that succeeded on it */
+  char idm[TORTURE_ID], policy[TORTURE_ID], label[TORTURE_ID], export[TORTURE_ID];
 };
 
 /* Starts server and worker under the preloaded library, and makes what flows refer to. */
@@ -37,17 +41,22 @@ void torture_cut_connections(struct torture *t);
 PGresult *torture_query(struct torture *t, const char *sql);
 long torture_number(struct torture *t, const char *sql);
 
-/* DONE: it says that it was done. REFUSED: a proper problem of class 5xx. CUT: nobody knows. WRONG: anything else. */
+/* DONE: it says that it was done. REFUSED: a proper problem of class 5xx. CUT: nobody knows. WRONG:
+ * anything else. */
 enum flow_how { FLOW_DONE, FLOW_REFUSED, FLOW_CUT, FLOW_WRONG };
-struct flow_end { enum flow_how how; char digest[DIGEST_BYTES], text[512]; };
+struct flow_end {
+  enum flow_how how;
+  char digest[DIGEST_BYTES], text[512];
+};
 
 struct flow {
   const char *name;
   enum failing_part part;
-  bool cold;                        /* with connections to the database to be opened */
-  const char *method, *path, *headers, *type, *body; /* of a request; %-words are replaced, see words() in flows.c */
-  const char *effect;               /* SQL: a number that it changes; NULL: nothing */
-  bool volatile_answer;             /* which differs from time to time */
+  bool cold; /* with connections to the database to be opened */
+  /* of a request; %-words are replaced, see words() in flows.c */
+  const char *method, *path, *headers, *type, *body;
+  const char *effect;   /* SQL: a number that it changes; NULL: nothing */
+  bool volatile_answer; /* which differs from time to time */
   void (*prepare)(struct torture *t, const struct flow *flow);
   struct flow_end (*run)(struct torture *t, const struct flow *flow);
 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The client's history: see history.h. */
 #include "tests/fault/lib/history.h"
 
@@ -35,7 +36,8 @@ json_t *history_read(const char *path) {
   FILE *f = fopen(path, "re");
   if (!f) return NULL;
   json_t *lines = json_array();
-  for (json_t *line; (line = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL)) != NULL;) json_array_append_new(lines, line);
+  for (json_t *line; (line = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL)) != NULL;)
+    json_array_append_new(lines, line);
   fclose(f);
   return lines;
 }

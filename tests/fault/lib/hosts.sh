@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Sourced by tests/fault/test_*.sh that need PostgreSQL clusters, servers and workers of their own, several of each: all in
 # $work, on unix sockets and free ports of 127.0.0.1, and gone at the end.
 #   pg_new NAME; pg_copy NAME FROM; pg_start NAME [OPTIONS]; pg_end NAME [SIGNAL]; pg_url NAME; sql NAME TEXT

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Following a PostgreSQL client: see pgwatch.h. */
 #include "tests/fault/lib/pgwatch.h"
 
@@ -7,13 +8,16 @@
 
 enum { PROTOCOL_3 = 196608 };
 
-void pgtrap_set(struct pgtrap *trap, const char *match, bool before, long nth, const char *application) {
+void pgtrap_set(struct pgtrap *trap, const char *match, bool before, long nth,
+                const char *application) {
   *trap = (struct pgtrap){ .armed = true, .before = before, .nth = nth };
   snprintf(trap->match, sizeof trap->match, "%s", match);
   snprintf(trap->application, sizeof trap->application, "%s", application);
 }
 
-static uint32_t big_endian(const uint8_t *b) { return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]; }
+static uint32_t big_endian(const uint8_t *b) {
+  return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
 
 /* Takes a byte; true when it is the last of a message, which is then in head and body. */
 static bool stream_put(struct pgstream *s, size_t head_bytes, char byte) {
@@ -31,8 +35,8 @@ static bool stream_put(struct pgstream *s, size_t head_bytes, char byte) {
   return s->left == 0;
 }
 
-/* Names and values, each ended by a zero byte, after the protocol's number. A request for TLS has another number and is
- * followed by a startup message. */
+/* Names and values, each ended by a zero byte, after the protocol's number. A request for TLS has
+ * another number and is followed by a startup message. */
 static void read_startup(struct pgwatch *w) {
   if (w->up.body_n < 4 || big_endian((const uint8_t *)w->up.body) != PROTOCOL_3) return;
   w->started = true;
@@ -40,7 +44,8 @@ static void read_startup(struct pgwatch *w) {
   while (at < end && *at) {
     const char *name = at, *value = at + strnlen(at, (size_t)(end - at)) + 1;
     if (value >= end) return;
-    if (strcmp(name, "application_name") == 0) snprintf(w->application, sizeof w->application, "%s", value);
+    if (strcmp(name, "application_name") == 0)
+      snprintf(w->application, sizeof w->application, "%s", value);
     at = value + strnlen(value, (size_t)(end - value)) + 1;
   }
 }
@@ -55,8 +60,9 @@ static bool is_text(const char *at, size_t n) {
   return true;
 }
 
-/* Bind: portal and statement, each ended by a zero byte; how many formats, and they; how many parameters, and each one's
- * length and bytes. What lies beyond the kept beginning of the message stays "". */
+/* Bind: portal and statement, each ended by a zero byte; how many formats, and they; how many
+ * parameters, and each one's length and bytes. What lies beyond the kept beginning of the message
+ * stays "". */
 static void read_params(struct pgcall *call, const char *at, const char *end) {
   if (at + 2 > end) return;
   at += 2 + 2 * count_at(at);
@@ -68,7 +74,8 @@ static void read_params(struct pgcall *call, const char *at, const char *end) {
     at += 4;
     if (length == UINT32_MAX) continue; /* NULL */
     if (length > (size_t)(end - at)) return;
-    if (is_text(at, length)) snprintf(call->param[i], sizeof call->param[i], "%.*s", (int)length, at);
+    if (is_text(at, length))
+      snprintf(call->param[i], sizeof call->param[i], "%.*s", (int)length, at);
     at += length;
   }
 }
@@ -86,8 +93,10 @@ static void read_call(struct pgwatch *w) {
 }
 
 static bool is_match(const struct pgwatch *w, const struct pgtrap *trap) {
-  if (!trap->armed || strncmp(w->application, trap->application, strlen(trap->application)) != 0) return false;
-  return (w->up.head[0] == 'Q' || w->up.head[0] == 'B') && strcasecmp(w->call.statement, trap->match) == 0;
+  if (!trap->armed || strncmp(w->application, trap->application, strlen(trap->application)) != 0)
+    return false;
+  return (w->up.head[0] == 'Q' || w->up.head[0] == 'B') &&
+         strcasecmp(w->call.statement, trap->match) == 0;
 }
 
 /* A message is there whole. True when the trap springs now. */
@@ -133,7 +142,9 @@ bool pgwatch_answer(struct pgwatch *w, const char *bytes, size_t n) {
     w->down.head_n = 0;
     const uint8_t type = w->down.head[0];
     if (type == 'E') read_error(w);
-    if (type == 'C') snprintf(w->call.answer, sizeof w->call.answer, "%.*s", (int)sizeof w->call.answer - 1, w->down.body);
+    if (type == 'C')
+      snprintf(w->call.answer, sizeof w->call.answer, "%.*s", (int)sizeof w->call.answer - 1,
+               w->down.body);
     /* An error that ends the session is followed by nothing. */
     whole |= w->call.open && (type == 'Z' || strncmp(w->call.answer, "57P0", 4) == 0);
   }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Processes of the fault tests: see proc.h. */
 #include "tests/fault/lib/proc.h"
 

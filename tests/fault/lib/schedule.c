@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The schedule of faults: see schedule.h. */
 #include "tests/fault/lib/schedule.h"
 
@@ -6,7 +7,10 @@
 enum { GAP_MIN_MS = 40, GAP_MAX_MS = 640 };
 
 /* Durations go past the test profile's lease of 2 s about as often as not. */
-static const struct row { const char *name; uint32_t weight, min_ms, max_ms, amount_min, amount_max; } TABLE[FAULT_KINDS_N] = {
+static const struct row {
+  const char *name;
+  uint32_t weight, min_ms, max_ms, amount_min, amount_max;
+} TABLE[FAULT_KINDS_N] = {
   [FAULT_WORKER_KILL] = { "worker_kill", 8, 0, 0, 0, 0 },
   [FAULT_CHILD_KILL] = { "child_kill", 10, 0, 0, 0, 0 },
   [FAULT_WORKER_STOP] = { "worker_stop", 5, 300, 4000, 0, 0 },
@@ -36,14 +40,17 @@ const char *fault_link_name(enum fault_link link) {
   return (const char *const[]){ "worker_db", "server_db", "redis", "http" }[link];
 }
 
-static uint32_t between(struct px_rng *rng, uint32_t low, uint32_t high) { return low + px_rng_below(rng, high - low + 1); }
+static uint32_t between(struct px_rng *rng, uint32_t low, uint32_t high) {
+  return low + px_rng_below(rng, high - low + 1);
+}
 
 struct fault fault_at(uint64_t seed, uint32_t i, int64_t previous_ms) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream("fault", i), 0);
   struct fault f = { .at_ms = previous_ms + between(&rng, GAP_MIN_MS, GAP_MAX_MS) };
   uint32_t sum = 0, kind = 0;
   for (int k = 0; k < FAULT_KINDS_N; k++) sum += TABLE[k].weight;
-  for (uint32_t drawn = px_rng_below(&rng, sum); drawn >= TABLE[kind].weight; kind++) drawn -= TABLE[kind].weight;
+  for (uint32_t drawn = px_rng_below(&rng, sum); drawn >= TABLE[kind].weight; kind++)
+    drawn -= TABLE[kind].weight;
   const struct row *row = &TABLE[kind];
   f.kind = (enum fault_kind)kind;
   f.target = px_rng_u32(&rng);

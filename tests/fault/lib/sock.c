@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets for the fault tests: see sock.h. */
 #include "tests/fault/lib/sock.h"
 
@@ -16,18 +17,24 @@
 
 enum { ASK_MS = 10000, BACKLOG = 512 };
 
-union any { struct sockaddr at; struct sockaddr_un un; struct sockaddr_in in; };
+union any {
+  struct sockaddr at;
+  struct sockaddr_un un;
+  struct sockaddr_in in;
+};
 
 static bool parse(const char *address, union any *out, socklen_t *n) {
   memset(out, 0, sizeof *out);
   if (strncmp(address, "unix:", 5) == 0) {
     out->un.sun_family = AF_UNIX;
     *n = sizeof out->un;
-    return snprintf(out->un.sun_path, sizeof out->un.sun_path, "%s", address + 5) < (int)sizeof out->un.sun_path;
+    return snprintf(out->un.sun_path, sizeof out->un.sun_path, "%s", address + 5) <
+           (int)sizeof out->un.sun_path;
   }
   const char *port = strrchr(address, ':');
   if (strncmp(address, "tcp:", 4) != 0 || !port) return errno = EINVAL, false;
-  out->in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10)),
+  out->in = (struct sockaddr_in){ .sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
   *n = sizeof out->in;
   return true;
@@ -35,7 +42,8 @@ static bool parse(const char *address, union any *out, socklen_t *n) {
 
 static int new_socket(const union any *a, int flags) {
   const int fd = socket(a->at.sa_family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-  if (fd >= 0 && a->at.sa_family == AF_INET) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+  if (fd >= 0 && a->at.sa_family == AF_INET)
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
   return fd;
 }
 
@@ -54,7 +62,8 @@ int sock_listen(const char *address, char bound[SOCK_ADDRESS_MAX]) {
   if (fd < 0) return -1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
   if (a.at.sa_family == AF_UNIX) unlink(a.un.sun_path);
-  if (bind(fd, &a.at, n) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, &a.at, &n) < 0) return failed(fd);
+  if (bind(fd, &a.at, n) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, &a.at, &n) < 0)
+    return failed(fd);
   if (a.at.sa_family == AF_UNIX) snprintf(bound, SOCK_ADDRESS_MAX, "%s", address);
   else snprintf(bound, SOCK_ADDRESS_MAX, "tcp:127.0.0.1:%d", ntohs(a.in.sin_port));
   return fd;
@@ -62,7 +71,8 @@ int sock_listen(const char *address, char bound[SOCK_ADDRESS_MAX]) {
 
 int sock_accept(int listener) {
   const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd >= 0) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)); /* fails on a unix socket, which needs none */
+  /* fails on a unix socket, which needs none */
+  if (fd >= 0) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
   return fd;
 }
 

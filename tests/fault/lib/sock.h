@@ -1,7 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets for the fault tests: addresses as text (unix:PATH, tcp:HOST:PORT), listening, connecting, one-line questions.
+ * Sockets for the fault tests: addresses as text (unix:PATH, tcp:HOST:PORT), listening, connecting,
+ * one-line questions.
  *
- * Used by chaosproxy, nemesis and the load. Functions that give a descriptor give -1 on failure, with errno set. Thread safe.
+ * Used by chaosproxy, nemesis and the load. Functions that give a descriptor give -1 on failure,
+ * with errno set. Thread safe.
  */
 #ifndef PX_FAULT_SOCK_H
 #define PX_FAULT_SOCK_H
@@ -27,7 +30,8 @@ void sock_close(int fd, bool reset);
 bool sock_write_all(int fd, const void *bytes, size_t n);
 /* Reads up to a newline, which is taken off; bytes read, or -1. */
 ssize_t sock_read_line(int fd, char *line, size_t size);
-/* Sends a line and reads one (answer may be the question's buffer). False when nobody answered within 10 s. */
+/* Sends a line and reads one (answer may be the question's buffer). False when nobody answered
+ * within 10 s. */
 bool sock_ask(const char *address, const char *question, char *answer, size_t size);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Made-up trajectories: see synthetic.h. */
 #include "tests/fault/lib/synthetic.h"
 
@@ -8,7 +9,8 @@ enum { STEPS = 30, O = MADE_UP_O, A = MADE_UP_A };
 
 static bool put_row(struct px_buf *out, const float *x, int n, const char *after) {
   bool ok = px_buf_puts(out, "[") == PX_OK;
-  for (int i = 0; i < n && ok; i++) ok = px_buf_fmt(out, "%s%.5f", i ? "," : "", (double)x[i]) == PX_OK;
+  for (int i = 0; i < n && ok; i++)
+    ok = px_buf_fmt(out, "%s%.5f", i ? "," : "", (double)x[i]) == PX_OK;
   return ok && px_buf_fmt(out, "]%s", after) == PX_OK;
 }
 
@@ -19,14 +21,17 @@ static bool put_trajectory(struct px_buf *out, struct px_rng *rng, bool labelled
   for (int t = 0; t < STEPS; t++) {
     for (int j = 0; j < A; j++) act[t * A + j] = 1.8f * px_rng_float(rng) - 0.9f;
     for (int i = 0; i < O; i++)
-      obs[(t + 1) * O + i] = 0.9f * obs[t * O + i] + 0.2f * act[t * A + i % A] + 0.01f * px_rng_float(rng);
+      obs[(t + 1) * O + i] =
+        0.9f * obs[t * O + i] + 0.2f * act[t * A + i % A] + 0.01f * px_rng_float(rng);
   }
   bool ok = px_buf_puts(out, "{\"observations\":[") == PX_OK;
   for (int t = 0; t <= STEPS && ok; t++) ok = put_row(out, obs + t * O, O, t < STEPS ? "," : "]");
   ok = ok && px_buf_puts(out, ",\"rewards\":[") == PX_OK;
-  for (int t = 0; t < STEPS && ok; t++) ok = px_buf_fmt(out, "%s%.5f", t ? "," : "", (double)px_rng_float(rng)) == PX_OK;
+  for (int t = 0; t < STEPS && ok; t++)
+    ok = px_buf_fmt(out, "%s%.5f", t ? "," : "", (double)px_rng_float(rng)) == PX_OK;
   ok = ok && px_buf_puts(out, labelled ? "],\"actions\":[" : "],\"actions\":null") == PX_OK;
-  for (int t = 0; t < STEPS && ok && labelled; t++) ok = put_row(out, act + t * A, A, t + 1 < STEPS ? "," : "]");
+  for (int t = 0; t < STEPS && ok && labelled; t++)
+    ok = put_row(out, act + t * A, A, t + 1 < STEPS ? "," : "]");
   return ok && px_buf_puts(out, ",\"terminated\":false,\"truncated\":true}\n") == PX_OK;
 }
 

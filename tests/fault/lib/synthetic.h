@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Made-up trajectories of hopper's dimensions, as JSON lines: a pure function of (variant, part). Used by load and crash.
+ * Made-up trajectories of hopper's dimensions, as JSON lines: a pure function of (variant, part).
+ * Used by load and crash.
  */
 #ifndef PX_FAULT_SYNTHETIC_H
 #define PX_FAULT_SYNTHETIC_H

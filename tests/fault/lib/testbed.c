@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A server and a worker that are kept running: see testbed.h. */
 #include "tests/fault/lib/testbed.h"
 
@@ -17,7 +18,14 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 
-enum { PATIENCE_MS = 600000, START_MS = 300000, TICK_MS = 15, SWEEP_MS = 500, PATH_BYTES = 600, SQL_BYTES = 4096 };
+enum {
+  PATIENCE_MS = 600000,
+  START_MS = 300000,
+  TICK_MS = 15,
+  SWEEP_MS = 500,
+  PATH_BYTES = 600,
+  SQL_BYTES = 4096
+};
 
 bool stand_fail(struct stand *s, const char *fmt, ...) {
   va_list args;
@@ -40,7 +48,8 @@ static PGresult *query(struct stand *s, const char *fmt, va_list args) {
   vsnprintf(sql, sizeof sql, fmt, args);
   PGresult *rows = PQexec(s->db, sql);
   const ExecStatusType type = PQresultStatus(rows);
-  if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK) stand_fail(s, "%.200s: %.150s", PQresultErrorMessage(rows), sql);
+  if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK)
+    stand_fail(s, "%.200s: %.150s", PQresultErrorMessage(rows), sql);
   return rows;
 }
 
@@ -64,7 +73,8 @@ void stand_await(struct stand *s, const char *expected, const char *fmt, ...) {
   const char *value = "";
   while (stand_tick(s)) {
     /* A pause before another try is no matter of this test. */
-    stand_sql(s, "update jobs set run_after = clock_timestamp() where state = 'ready' and run_after > clock_timestamp()");
+    stand_sql(s, "update jobs set run_after = clock_timestamp() where state = 'ready' and "
+                 "run_after > clock_timestamp()");
     va_list args;
     va_start(args, fmt);
     value = first_value(s, fmt, args);
@@ -73,7 +83,8 @@ void stand_await(struct stand *s, const char *expected, const char *fmt, ...) {
     proc_sleep_ms(TICK_MS);
   }
   const size_t n = strlen(s->why);
-  snprintf(s->why + n, sizeof s->why - n, " (waiting for '%s', there is '%.60s': %.120s)", expected, value, fmt);
+  snprintf(s->why + n, sizeof s->why - n, " (waiting for '%s', there is '%.60s': %.120s)", expected,
+           value, fmt);
 }
 
 /* ---- the processes */
@@ -115,23 +126,28 @@ static void start_server(struct stand *s) {
   int how = 0;
   do {
     unlink(path_of(s, "server.log"));
-    s->server.pid = start(s, "server.log", (const char *const[]){ program("proxact-server"), "serve", "--listen=127.0.0.1:0",
-                                                                   "--threads=2", "--work-threads=2", NULL });
+    s->server.pid =
+      start(s, "server.log",
+            (const char *const[]){ program("proxact-server"), "serve", "--listen=127.0.0.1:0",
+                                   "--threads=2", "--work-threads=2", NULL });
     s->server.wanted = waitpid(s->server.pid, &how, WNOHANG) == 0;
     while (s->server.wanted && !*s->why && !read_address(s)) {
       s->server.wanted = waitpid(s->server.pid, &how, WNOHANG) == 0;
       if (px_clock_ms() > until) stand_fail(s, "the server does not listen");
       proc_sleep_ms(TICK_MS);
     }
-    if (!s->server.wanted && !(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL)) stand_fail(s, "the server does not start");
+    if (!s->server.wanted && !(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL))
+      stand_fail(s, "the server does not start");
   } while (!s->server.wanted && !*s->why);
 }
 
 void stand_worker(struct stand *s) {
   if (*s->why) return;
-  s->worker.pid = start(s, "worker.log", (const char *const[]){ program("proxact-worker"), "--lease-ms=600000", "--heartbeat-ms=100",
-                                                                 "--reap-ms=100", "--poll-ms=50", "--drain-ms=0",
-                                                                 "--checkpoint-ms=0", NULL });
+  s->worker.pid =
+    start(s, "worker.log",
+          (const char *const[]){ program("proxact-worker"), "--lease-ms=600000",
+                                 "--heartbeat-ms=100", "--reap-ms=100", "--poll-ms=50",
+                                 "--drain-ms=0", "--checkpoint-ms=0", NULL });
   s->worker.wanted = true;
   s->worker.may_end = false;
 }
@@ -161,14 +177,17 @@ bool stand_tick(struct stand *s) {
   const pid_t worker = s->worker.pid;
   if (has_ended(s, &s->server, "server")) start_server(s);
   if (has_ended(s, &s->worker, "worker")) {
-    stand_sql(s, "update jobs set lease_expires_at = clock_timestamp() where state = 'running' and lease_owner like '%%:%d:%%'",
+    stand_sql(s,
+              "update jobs set lease_expires_at = clock_timestamp() where state = 'running' and "
+              "lease_owner like '%%:%d:%%'",
               (int)worker);
     stand_worker(s);
   }
   return !*s->why;
 }
 
-bool stand_run(struct stand *s, const char *const *argv, const char *const *env, char *said, size_t size) {
+bool stand_run(struct stand *s, const char *const *argv, const char *const *env, char *said,
+               size_t size) {
   int rc = -SIGKILL;
   *said = '\0';
   while (rc == -SIGKILL && stand_tick(s)) {
@@ -196,7 +215,8 @@ static bool is_empty(const char *folder) {
 void stand_end(struct stand *s) {
   int64_t sweep_ms = px_clock_ms() + SWEEP_MS;
   while (stand_tick(s) && (proc_child(s->worker.pid) || !is_empty(path_of(s, "tmp")))) {
-    /* A folder whose process was still dying when the next worker swept is left to the one after it. */
+    /* A folder whose process was still dying when the next worker swept is left to the one after
+     * it. */
     if (!proc_child(s->worker.pid) && px_clock_ms() > sweep_ms) {
       if (s->worker.wanted) stand_drain(s);
       else stand_worker(s);
@@ -254,7 +274,8 @@ int stand_ask(struct stand *s, const struct stand_request *r) {
   while (stand_tick(s)) {
     struct api_answer answer = { 0 };
     const enum api_outcome outcome =
-      api_call(&s->api, r->method, r->path, r->headers ? r->headers : "", r->type, r->body, r->n, &answer);
+      api_call(&s->api, r->method, r->path, r->headers ? r->headers : "", r->type, r->body, r->n,
+               &answer);
     if (outcome == API_ANSWERED) {
       take_answer(s, &answer);
       px_buf_free(&answer.body);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pieces of work: see workloads.h. */
 #include "tests/fault/lib/workloads.h"
 
@@ -27,15 +28,20 @@ static const char *name_of(const struct stand *s, const char *what) {
 }
 
 /* With a key, so that it may be sent again. The id in the answer, if any, goes to `id`. */
-static void post(struct stand *s, const char *path, const char *type, const void *body, size_t n, char id[ID]) {
+static void post(struct stand *s, const char *path, const char *type, const void *body, size_t n,
+                 char id[ID]) {
   char headers[TEXT];
-  snprintf(headers, sizeof headers, "Idempotency-Key: \"%.200s-%d-%d\"\r\n", s->folder, s->serial, ++s->posts);
-  stand_ask(s, &(struct stand_request){ .method = "POST", .path = path, .headers = headers, .type = type, .body = body, .n = n });
+  snprintf(headers, sizeof headers, "Idempotency-Key: \"%.200s-%d-%d\"\r\n", s->folder, s->serial,
+           ++s->posts);
+  stand_ask(
+    s, &(struct stand_request){
+         .method = "POST", .path = path, .headers = headers, .type = type, .body = body, .n = n });
   const char *given = json_string_value(json_object_get(s->answer, "id"));
   snprintf(id, ID, "%s", given ? given : "");
 }
 
-static void post_json(struct stand *s, const char *path, char id[ID], const char *fmt, ...) PX_PRINTF(4, 5);
+static void post_json(struct stand *s, const char *path, char id[ID], const char *fmt, ...)
+  PX_PRINTF(4, 5);
 static void post_json(struct stand *s, const char *path, char id[ID], const char *fmt, ...) {
   char body[TEXT];
   va_list args;
@@ -46,15 +52,19 @@ static void post_json(struct stand *s, const char *path, char id[ID], const char
 }
 
 static void make_dataset(struct stand *s, const char *what, char id[ID]) {
-  post_json(s, "/v1/datasets", id, "{\"name\": \"%s\", \"obs_dim\": %d, \"act_dim\": %d, \"env\": \"hopper\"}", name_of(s, what),
-            MADE_UP_O, MADE_UP_A);
+  post_json(s, "/v1/datasets", id,
+            "{\"name\": \"%s\", \"obs_dim\": %d, \"act_dim\": %d, \"env\": \"hopper\"}",
+            name_of(s, what), MADE_UP_O, MADE_UP_A);
 }
 
-static void upload(struct stand *s, const char *dataset, int part, const char *options, char id[ID]) {
+static void upload(struct stand *s, const char *dataset, int part, const char *options,
+                   char id[ID]) {
   struct px_buf body = PX_BUF(PART_MAX);
   char path[TEXT];
-  snprintf(path, sizeof path, "/v1/datasets/%s/trajectories?format=jsonl&filename=part-%d%s", dataset, part, options);
-  if (made_up_part(1, part, part != 1, &body)) post(s, path, "application/jsonl", body.data, body.len, id);
+  snprintf(path, sizeof path, "/v1/datasets/%s/trajectories?format=jsonl&filename=part-%d%s",
+           dataset, part, options);
+  if (made_up_part(1, part, part != 1, &body))
+    post(s, path, "application/jsonl", body.data, body.len, id);
   px_buf_free(&body);
 }
 
@@ -63,17 +73,18 @@ static void await_state(struct stand *s, const char *job, const char *state) {
 }
 
 /* Submits and waits for the end. */
-#define RUN_JOB(s, kind, ...)                                                    \
-  do {                                                                           \
-    char job[ID];                                                                \
+#define RUN_JOB(s, kind, ...) \
+  do { \
+    char job[ID]; \
     post_json((s), "/v1/jobs", job, "{\"kind\": \"" kind "\", \"spec\": {" __VA_ARGS__); \
-    if (!(s)->worker.wanted) stand_worker(s);                                    \
-    await_state((s), job, "succeeded");                                          \
+    if (!(s)->worker.wanted) stand_worker(s); \
+    await_state((s), job, "succeeded"); \
   } while (0)
 
 #define NET "\"hidden\": 16, \"layers\": 1, \"batch\": 32"
 #define IDM "\"idm\": {\"steps\": 8, \"validate_every\": 4, " NET "}"
-#define POLICY(updates) "\"policy\": {\"algo\": \"td3bc\", \"updates\": " updates ", \"hidden\": 16, \"batch\": 32}"
+#define POLICY(updates) \
+  "\"policy\": {\"algo\": \"td3bc\", \"updates\": " updates ", \"hidden\": 16, \"batch\": 32}"
 
 /* ---- one for each kind of job */
 
@@ -91,11 +102,14 @@ static void train_idm(struct stand *s, const struct works_ground *g) {
 }
 
 static void label(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "label", "\"dataset\": \"%s\", \"models\": [\"%s\"], \"shards\": 1}}", g->dataset, g->idm);
+  RUN_JOB(s, "label", "\"dataset\": \"%s\", \"models\": [\"%s\"], \"shards\": 1}}", g->dataset,
+          g->idm);
 }
 
 static void train_policy(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "train_policy", "\"dataset\": \"%s\", \"label_set\": \"%s\", \"seed\": 3, " POLICY("8") "}}", g->dataset, g->label_set);
+  RUN_JOB(s, "train_policy",
+          "\"dataset\": \"%s\", \"label_set\": \"%s\", \"seed\": 3, " POLICY("8") "}}", g->dataset,
+          g->label_set);
 }
 
 static void evaluate(struct stand *s, const struct works_ground *g) {
@@ -103,22 +117,29 @@ static void evaluate(struct stand *s, const struct works_ground *g) {
 }
 
 static void assess(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "assess", "\"dataset\": \"%s\", \"model\": \"%s\", \"updates\": 6, " NET "}}", g->dataset, g->policy);
+  RUN_JOB(s, "assess", "\"dataset\": \"%s\", \"model\": \"%s\", \"updates\": 6, " NET "}}",
+          g->dataset, g->policy);
 }
 
 static void report(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "report", "\"dataset\": \"%s\", \"label_set\": \"%s\", \"models\": [\"%s\"], \"runs\": []}}", g->dataset, g->label_set,
-          g->idm);
+  RUN_JOB(s, "report",
+          "\"dataset\": \"%s\", \"label_set\": \"%s\", \"models\": [\"%s\"], \"runs\": []}}",
+          g->dataset, g->label_set, g->idm);
 }
 
 static void export(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "export", "\"dataset\": \"%s\", \"format\": \"hdf5\", \"actions\": \"both\", \"label_set\": \"%s\"}}", g->dataset, g->label_set);
+  RUN_JOB(
+    s, "export",
+    "\"dataset\": \"%s\", \"format\": \"hdf5\", \"actions\": \"both\", \"label_set\": \"%s\"}}",
+    g->dataset, g->label_set);
 }
 
 static void pipeline(struct stand *s, const struct works_ground *g) {
   char job[ID];
-  post_json(s, "/v1/pipelines", job, "{\"dataset\": \"%s\", \"shards\": 1, \"episodes\": 1, \"judge\": \"both\", " IDM ","
-            " \"assess\": {\"updates\": 5, " NET "}, \"policies\": [{\"algo\": \"bc\", \"updates\": 5, \"hidden\": 16, \"batch\": 32}]}",
+  post_json(s, "/v1/pipelines", job,
+            "{\"dataset\": \"%s\", \"shards\": 1, \"episodes\": 1, \"judge\": \"both\", " IDM ","
+            " \"assess\": {\"updates\": 5, " NET
+            "}, \"policies\": [{\"algo\": \"bc\", \"updates\": 5, \"hidden\": 16, \"batch\": 32}]}",
             g->dataset);
   stand_worker(s);
   await_state(s, job, "succeeded");
@@ -127,8 +148,11 @@ static void pipeline(struct stand *s, const struct works_ground *g) {
 /* ---- what the server does by itself */
 
 /* Without a key: whoever got no answer looks whether it was done. */
-static void post_bare(struct stand *s, const char *path, const char *type, const void *body, size_t n, const char *seen) {
-  stand_ask(s, &(struct stand_request){ .method = "POST", .path = path, .type = type, .body = body, .n = n, .seen = seen });
+static void post_bare(struct stand *s, const char *path, const char *type, const void *body,
+                      size_t n, const char *seen) {
+  stand_ask(s,
+            &(struct stand_request){
+              .method = "POST", .path = path, .type = type, .body = body, .n = n, .seen = seen });
 }
 
 static void datasets(struct stand *s, const struct works_ground *g) {
@@ -136,8 +160,10 @@ static void datasets(struct stand *s, const struct works_ground *g) {
   (void)g;
   make_dataset(s, "kept", kept);
   upload(s, kept, 0, "", gone);
-  snprintf(body, sizeof body, "{\"name\": \"%s\", \"obs_dim\": 2, \"act_dim\": 1}", name_of(s, "bare"));
-  snprintf(seen, sizeof seen, "select exists (select from datasets where name = '%s')", name_of(s, "bare"));
+  snprintf(body, sizeof body, "{\"name\": \"%s\", \"obs_dim\": 2, \"act_dim\": 1}",
+           name_of(s, "bare"));
+  snprintf(seen, sizeof seen, "select exists (select from datasets where name = '%s')",
+           name_of(s, "bare"));
   post_bare(s, "/v1/datasets", NULL, body, strlen(body), seen);
   make_dataset(s, "gone", gone);
   upload(s, gone, 0, "", body);
@@ -155,7 +181,8 @@ static void upload_bare(struct stand *s, const struct works_ground *g) {
   snprintf(seen, sizeof seen, "select trajectories_n > 0 from datasets where id = '%s'", dataset);
   post_bare(s, path, "application/jsonl", body.data, body.len, seen);
   snprintf(path, sizeof path, "/v1/datasets/%s/trajectories?format=jsonl&async=true", dataset);
-  snprintf(seen, sizeof seen, "select exists (select from uploads where dataset_id = '%s')", dataset);
+  snprintf(seen, sizeof seen, "select exists (select from uploads where dataset_id = '%s')",
+           dataset);
   post_bare(s, path, "application/jsonl", body.data, body.len, seen);
   px_buf_free(&body);
   stand_worker(s);
@@ -163,7 +190,8 @@ static void upload_bare(struct stand *s, const struct works_ground *g) {
 }
 
 /* Adds what is missing, a third of the file at a time, asking for the offset before each. */
-static void send_parts(struct stand *s, const char *path, const char *bytes, size_t n, size_t until) {
+static void send_parts(struct stand *s, const char *path, const char *bytes, size_t n,
+                       size_t until) {
   char headers[TEXT];
   for (size_t at = 0; at < until && stand_tick(s);) {
     stand_ask(s, &(struct stand_request){ .method = "GET", .path = path, .headers = TUS });
@@ -171,21 +199,36 @@ static void send_parts(struct stand *s, const char *path, const char *bytes, siz
     if (at >= until || *s->why) return;
     snprintf(headers, sizeof headers, TUS "Upload-Offset: %zu\r\n", at);
     const size_t part = n - at < n / 3 + 1 ? n - at : n / 3 + 1;
-    stand_ask(s, &(struct stand_request){ .method = "PATCH", .path = path, .headers = headers, .type = PATCH_TYPE, .body = bytes + at,
-                                          .n = part, .also = 409 });
+    stand_ask(s, &(struct stand_request){ .method = "PATCH",
+                                          .path = path,
+                                          .headers = headers,
+                                          .type = PATCH_TYPE,
+                                          .body = bytes + at,
+                                          .n = part,
+                                          .also = 409 });
   }
 }
 
-/* With a key, or without (what: NULL): then whoever got no answer looks whether an upload has begun. */
-static void tus_create(struct stand *s, const char *what, const char *dataset, size_t n, char path[TEXT]) {
+/* With a key, or without (what: NULL): then whoever got no answer looks whether an upload has
+ * begun. */
+static void tus_create(struct stand *s, const char *what, const char *dataset, size_t n,
+                       char path[TEXT]) {
   char headers[TEXT], name[2 * ID], key[TEXT] = "", seen[TEXT];
   px_text_base64((const uint8_t *)dataset, strlen(dataset), name);
   if (what) snprintf(key, sizeof key, "Idempotency-Key: \"%s\"\r\n", name_of(s, what));
-  snprintf(headers, sizeof headers, TUS "Upload-Length: %zu\r\nUpload-Metadata: dataset %s,format anNvbmw=\r\n%s", n, name, key);
-  snprintf(seen, sizeof seen, "select exists (select from uploads where dataset_id = '%s')", dataset);
-  stand_ask(s, &(struct stand_request){ .method = "POST", .path = "/v1/uploads", .headers = headers, .seen = what ? NULL : seen });
+  snprintf(headers, sizeof headers,
+           TUS "Upload-Length: %zu\r\nUpload-Metadata: dataset %s,format anNvbmw=\r\n%s", n, name,
+           key);
+  snprintf(seen, sizeof seen, "select exists (select from uploads where dataset_id = '%s')",
+           dataset);
+  stand_ask(s, &(struct stand_request){ .method = "POST",
+                                        .path = "/v1/uploads",
+                                        .headers = headers,
+                                        .seen = what ? NULL : seen });
   if (what) snprintf(path, TEXT, "%s", s->location);
-  else snprintf(path, TEXT, "/v1/uploads/%s", stand_sql(s, "select id from uploads where dataset_id = '%s'", dataset));
+  else
+    snprintf(path, TEXT, "/v1/uploads/%s",
+             stand_sql(s, "select id from uploads where dataset_id = '%s'", dataset));
 }
 
 static void tus(struct stand *s, const struct works_ground *g) {
@@ -196,26 +239,33 @@ static void tus(struct stand *s, const struct works_ground *g) {
   if (!made_up_part(1, 0, true, &body)) stand_fail(s, "no memory");
   tus_create(s, NULL, dataset, body.len, path);
   send_parts(s, path, body.data, body.len, 1);
-  stand_ask(s, &(struct stand_request){ .method = "DELETE", .path = path, .headers = TUS, .also = 404 });
+  stand_ask(s, &(struct stand_request){
+                 .method = "DELETE", .path = path, .headers = TUS, .also = 404 });
   tus_create(s, "tus-kept", dataset, body.len, path);
   send_parts(s, path, body.data, body.len, body.len);
   px_buf_free(&body);
   stand_worker(s);
   stand_await(s, "12", "select trajectories_n from datasets where id = '%s'", dataset);
-  stand_await(s, "0", "select count(*) from jobs where dataset_id = '%s' and not job_is_final(state)", dataset);
+  stand_await(s, "0",
+              "select count(*) from jobs where dataset_id = '%s' and not job_is_final(state)",
+              dataset);
 }
 
 static void cancel(struct stand *s, const char *job) {
   char path[TEXT], seen[TEXT];
   snprintf(path, sizeof path, "/v1/jobs/%s:cancel", job);
-  snprintf(seen, sizeof seen, "select cancel_requested or state = 'cancelled' from jobs where id = '%s'", job);
+  snprintf(seen, sizeof seen,
+           "select cancel_requested or state = 'cancelled' from jobs where id = '%s'", job);
   stand_ask(s, &(struct stand_request){ .method = "POST", .path = path, .seen = seen });
 }
 
-/* A key keeps the repeat from starting a second job, as long as the first has not ended: there is no worker. */
+/* A key keeps the repeat from starting a second job, as long as the first has not ended: there is
+ * no worker. */
 static void submit_bare(struct stand *s, const struct works_ground *g) {
   char body[TEXT], path[TEXT], job[ID];
-  snprintf(body, sizeof body, "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"%s\", \"env\": \"hopper\"}}", g->policy);
+  snprintf(body, sizeof body,
+           "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"%s\", \"env\": \"hopper\"}}",
+           g->policy);
   snprintf(path, sizeof path, "/v1/jobs?dedupe_key=%s", name_of(s, "bare"));
   for (int i = 0; i < 2; i++) post_bare(s, path, NULL, body, strlen(body), NULL);
   const char *id = json_string_value(json_object_get(s->answer, "id"));
@@ -224,8 +274,10 @@ static void submit_bare(struct stand *s, const struct works_ground *g) {
 }
 
 static void post_policy(struct stand *s, const struct works_ground *g, int updates, char job[ID]) {
-  post_json(s, "/v1/jobs", job, "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"%s\", \"seed\": 3, " POLICY("%d") "}}", g->dataset,
-            updates);
+  post_json(s, "/v1/jobs", job,
+            "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"%s\", \"seed\": 3, " POLICY(
+              "%d") "}}",
+            g->dataset, updates);
   stand_worker(s);
   stand_await(s, "t", "select step > 0 and state = 'running' from jobs where id = '%s'", job);
 }
@@ -263,8 +315,12 @@ static void reap(struct stand *s, const struct works_ground *g) {
   char job[ID];
   struct store_job *claimed = NULL;
   struct px_err err;
-  post_json(s, "/v1/jobs", job, "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"%s\", \"env\": \"hopper\", \"episodes\": 1}}", g->policy);
-  if (!*s->why && store_job_claim(s->store, "gone", &KIND, 1, 1, 0, &claimed, &err)) stand_fail(s, "%s", err.message);
+  post_json(
+    s, "/v1/jobs", job,
+    "{\"kind\": \"evaluate\", \"spec\": {\"model\": \"%s\", \"env\": \"hopper\", \"episodes\": 1}}",
+    g->policy);
+  if (!*s->why && store_job_claim(s->store, "gone", &KIND, 1, 1, 0, &claimed, &err))
+    stand_fail(s, "%s", err.message);
   store_job_free(claimed);
   stand_await(s, "t", "select lease_expires_at < clock_timestamp() from jobs where id = '%s'", job);
   stand_worker(s);
@@ -272,31 +328,45 @@ static void reap(struct stand *s, const struct works_ground *g) {
 }
 
 static void janitor(struct stand *s, const struct works_ground *g) {
-  stand_sql(s, "insert into blobs (size_bytes, sha256, created_at) values (0, sha256(''), clock_timestamp() - interval '2 days');"
-               "insert into idempotency_keys (key, fingerprint, status, head, body, created_at)"
-               " values ('old', sha256(''), 200, '{}', '', clock_timestamp() - interval '2 days');"
-               "insert into workers (id, host, pid, version, last_seen_at) values ('old', 'h', 1, 'v', clock_timestamp() - interval '2 days');"
-               "with b as (insert into blobs (size_bytes) values (0) returning id) insert into uploads (dataset_id, file_name, format,"
-               " blob_id, size_bytes, expires_at) select '%s', 'old', 'jsonl', id, 1, clock_timestamp() - interval '1 s' from b", g->dataset);
+  stand_sql(s,
+            "insert into blobs (size_bytes, sha256, created_at) values (0, sha256(''), "
+            "clock_timestamp() - interval '2 days');"
+            "insert into idempotency_keys (key, fingerprint, status, head, body, created_at)"
+            " values ('old', sha256(''), 200, '{}', '', clock_timestamp() - interval '2 days');"
+            "insert into workers (id, host, pid, version, last_seen_at) values ('old', 'h', 1, "
+            "'v', clock_timestamp() - interval '2 days');"
+            "with b as (insert into blobs (size_bytes) values (0) returning id) insert into "
+            "uploads (dataset_id, file_name, format,"
+            " blob_id, size_bytes, expires_at) select '%s', 'old', 'jsonl', id, 1, "
+            "clock_timestamp() - interval '1 s' from b",
+            g->dataset);
   stand_worker(s);
-  stand_await(s, "0", "select (select count(*) from blobs where not attached) + (select count(*) from idempotency_keys where key = 'old')"
-                      " + (select count(*) from workers where id = 'old') + (select count(*) from uploads where file_name = 'old')");
+  stand_await(s, "0",
+              "select (select count(*) from blobs where not attached) + (select count(*) from "
+              "idempotency_keys where key = 'old')"
+              " + (select count(*) from workers where id = 'old') + (select count(*) from uploads "
+              "where file_name = 'old')");
 }
 
 /* ---- the programs that set a service up */
 
 static void migrate(struct stand *s, const struct works_ground *g) {
-  static const char SCHEMA[] = "select md5(string_agg(c.relname || a.attname || format_type(a.atttypid, a.atttypmod), ',' order by c.relname, a.attnum))"
-                               " from pg_class c join pg_attribute a on a.attrelid = c.oid where c.relnamespace = 'public'::regnamespace and a.attnum > 0"
-                               " and not a.attisdropped";
+  static const char SCHEMA[] =
+    "select md5(string_agg(c.relname || a.attname || format_type(a.atttypid, a.atttypmod), ',' "
+    "order by c.relname, a.attnum))"
+    " from pg_class c join pg_attribute a on a.attrelid = c.oid where c.relnamespace = "
+    "'public'::regnamespace and a.attnum > 0"
+    " and not a.attisdropped";
   char name[ID], url[700], ours[64], theirs[64] = "", said[200];
   (void)g;
   snprintf(name, sizeof name, "empty_%d_%d", (int)getpid(), s->serial);
   snprintf(ours, sizeof ours, "%s", stand_sql(s, SCHEMA));
   stand_sql(s, "create database %s template template0", name);
   const char *slash = strchr(s->db_url, '@'), *options = strchr(s->db_url, '?');
-  snprintf(url, sizeof url, "PROXACT_DB_URL=%.*s/%s%s", (int)(slash + 1 - s->db_url), s->db_url, name, options);
-  stand_run(s, (const char *const[]){ "proxact-server", "migrate", NULL }, (const char *const[]){ url, NULL }, said, sizeof said);
+  snprintf(url, sizeof url, "PROXACT_DB_URL=%.*s/%s%s", (int)(slash + 1 - s->db_url), s->db_url,
+           name, options);
+  stand_run(s, (const char *const[]){ "proxact-server", "migrate", NULL },
+            (const char *const[]){ url, NULL }, said, sizeof said);
   PGconn *other = PQconnectdb(url + strlen("PROXACT_DB_URL="));
   PGresult *row = PQexec(other, SCHEMA);
   if (PQntuples(row)) snprintf(theirs, sizeof theirs, "%s", PQgetvalue(row, 0, 0));
@@ -310,7 +380,8 @@ static void token(struct stand *s, const struct works_ground *g) {
   char url[600], said[100], was[100];
   (void)g;
   snprintf(url, sizeof url, "PROXACT_DB_URL=%s", s->db_url);
-  stand_run(s, (const char *const[]){ "proxact-server", "token", "create", "crash", NULL }, (const char *const[]){ url, NULL }, said, sizeof said);
+  stand_run(s, (const char *const[]){ "proxact-server", "token", "create", "crash", NULL },
+            (const char *const[]){ url, NULL }, said, sizeof said);
   snprintf(was, sizeof was, "%.95s", s->api.token);
   snprintf(s->api.token, sizeof s->api.token, "%.95s", said);
   stand_ask(s, &(struct stand_request){ .method = "GET", .path = "/v1/datasets" });
@@ -342,7 +413,9 @@ const struct work WORKS[] = {
 const size_t WORKS_N = sizeof WORKS / sizeof *WORKS;
 
 static void read_result(struct stand *s, const char *kind, const char *prefix, char out[48]) {
-  snprintf(out, 48, "%.4s_%s", prefix, stand_sql(s, "select substr(id, 5) from jobs where kind = '%s' and state = 'succeeded'", kind));
+  snprintf(out, 48, "%.4s_%s", prefix,
+           stand_sql(s, "select substr(id, 5) from jobs where kind = '%s' and state = 'succeeded'",
+                     kind));
 }
 
 bool works_prepare(struct stand *s, struct works_ground *g) {

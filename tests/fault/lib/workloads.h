@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pieces of work whose end is the same whatever happens on the way: every kind of job, and all else that is written.
- * Each makes what it needs and leaves it; together they pass every crash point. Used by crash.
+ * Pieces of work whose end is the same whatever happens on the way: every kind of job, and all else
+ * that is written. Each makes what it needs and leaves it; together they pass every crash point.
+ * Used by crash.
  */
 #ifndef PX_FAULT_WORKLOADS_H
 #define PX_FAULT_WORKLOADS_H
@@ -8,14 +10,18 @@
 #include "tests/fault/lib/testbed.h"
 
 /* What all works start from: a dataset of three segments with a model, labels and a policy. */
-struct works_ground { char dataset[48], idm[48], label_set[48], policy[48]; };
+struct works_ground {
+  char dataset[48], idm[48], label_set[48], policy[48];
+};
 bool works_prepare(struct stand *stand, struct works_ground *ground);
 
 struct work {
   const char *name;
   void (*run)(struct stand *stand, const struct works_ground *ground);
-  bool house; /* it is about what a worker does beside its job: those crash points are taken here, and in no other work */
-  bool many;  /* several children of a kind, or one several times */
+  /* it is about what a worker does beside its job: those crash points are taken here, and in no
+   * other work */
+  bool house;
+  bool many; /* several children of a kind, or one several times */
 };
 extern const struct work WORKS[];
 extern const size_t WORKS_N;

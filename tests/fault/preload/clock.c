@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A wall clock that is PX_CLOCK_OFF_S seconds off, for a program under test: loaded in front of it with LD_PRELOAD, links
- * nothing of the project. Time that only goes on (CLOCK_MONOTONIC) is as ever, as on a machine whose clock is set wrongly.
+ * A wall clock that is PX_CLOCK_OFF_S seconds off, for a program under test: loaded in front of it
+ * with LD_PRELOAD, links nothing of the project. Time that only goes on (CLOCK_MONOTONIC) is as
+ * ever, as on a machine whose clock is set wrongly.
  */
 #include <dlfcn.h>
 #include <stdint.h>
@@ -15,7 +17,8 @@ static time_t off(void) {
 
 int clock_gettime(clockid_t clock, struct timespec *t) {
   static int (*real)(clockid_t, struct timespec *);
-  if (!real) real = (int (*)(clockid_t, struct timespec *))(uintptr_t)dlsym(RTLD_NEXT, "clock_gettime");
+  if (!real)
+    real = (int (*)(clockid_t, struct timespec *))(uintptr_t)dlsym(RTLD_NEXT, "clock_gettime");
   const int rc = real(clock, t);
   if (rc == 0 && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) t->tv_sec += off();
   return rc;

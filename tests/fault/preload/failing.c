@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library that makes one call fail: see failing.h. Loaded in front of a program under test with LD_PRELOAD; it
- * links nothing of the project. The real functions are the next ones in order, which under AddressSanitizer are its own.
+ * The library that makes one call fail: see failing.h. Loaded in front of a program under test with
+ * LD_PRELOAD; it links nothing of the project. The real functions are the next ones in order, which
+ * under AddressSanitizer are its own.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -34,8 +36,10 @@ static enum failing_part part_of(const char *words, size_t n) {
   const char *name = strrchr(words, '/'), *second = words + strlen(words) + 1;
   name = name ? name + 1 : words;
   const bool more = second < words + n;
-  if (strcmp(name, "proxact-server") == 0 && more && strcmp(second, "serve") == 0) return FAILING_SERVER;
-  if (strcmp(name, "proxact-worker") == 0) return more && strcmp(second, "child") == 0 ? FAILING_CHILD : FAILING_SUPERVISOR;
+  if (strcmp(name, "proxact-server") == 0 && more && strcmp(second, "serve") == 0)
+    return FAILING_SERVER;
+  if (strcmp(name, "proxact-worker") == 0)
+    return more && strcmp(second, "child") == 0 ? FAILING_CHILD : FAILING_SUPERVISOR;
   return strcmp(name, "proxact") == 0 ? FAILING_CLIENT : FAILING_NONE;
 }
 
@@ -45,9 +49,11 @@ static void __attribute__((constructor)) begin(void) {
   inside = true;
   backtrace(frames, 2); /* its first call loads a library */
   const char *path = getenv("PX_FAILING");
-  const int self = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC), fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+  const int self = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC),
+            fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
   const ssize_t n = self >= 0 ? read(self, words, sizeof words - 1) : 0;
-  void *map = fd >= 0 ? mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+  void *map =
+    fd >= 0 ? mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
   if (self >= 0) close(self);
   if (fd >= 0) close(fd);
   if (n > 0) part = part_of(words, (size_t)n);
@@ -66,13 +72,17 @@ static void describe(const char *call) {
     Dl_info about = { 0 };
     const bool known = dladdr(frames[i], &about) && about.dli_fname;
     const char *file = known ? strrchr(about.dli_fname, '/') : NULL;
-    snprintf(shared->where[shared->frames_n], sizeof shared->where[0], "%s+%#lx", file ? file + 1 : known ? about.dli_fname : "?",
+    snprintf(shared->where[shared->frames_n], sizeof shared->where[0], "%s+%#lx",
+             file    ? file + 1
+             : known ? about.dli_fname
+                     : "?",
              (unsigned long)((char *)frames[i] - (char *)about.dli_fbase));
     shared->frames[shared->frames_n++] = frames[i];
   }
 }
 
-/* FNV-1a over the name's and the callers' addresses, which do not change while the process lives. */
+/* FNV-1a over the name's and the callers' addresses, which do not change while the process
+ * lives. */
 static uint64_t place_of(const char *call) {
   uintptr_t parts[FAILING_FRAMES + 3] = { (uintptr_t)call };
   const int n = backtrace((void **)(parts + 1), FAILING_FRAMES + 2);
@@ -97,13 +107,13 @@ static bool fails(const char *call) {
   return true;
 }
 
-#define REAL(type, name, ...)                                        \
-  static type (*real)(__VA_ARGS__);                                  \
-  if (!real) {                                                       \
-    const bool was = inside;                                         \
-    inside = true;                                                   \
-    real = (type (*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name); \
-    inside = was;                                                    \
+#define REAL(type, name, ...) \
+  static type (*real)(__VA_ARGS__); \
+  if (!real) { \
+    const bool was = inside; \
+    inside = true; \
+    real = (type(*)(__VA_ARGS__))(uintptr_t)dlsym(RTLD_NEXT, name); \
+    inside = was; \
   }
 
 /* ---- memory */
@@ -154,9 +164,9 @@ void *mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset) {
 
 /* ---- files and sockets: FAIL(error) for the same signature */
 
-#define CALL(type, name, why, parameters, ...)          \
-  type name parameters {                                \
-    REAL(type, #name, SIGNATURE parameters)             \
+#define CALL(type, name, why, parameters, ...) \
+  type name parameters { \
+    REAL(type, #name, SIGNATURE parameters) \
     return fails(#name) ? errno = (why), (type)-1 : real(__VA_ARGS__); \
   }
 #define SIGNATURE(...) __VA_ARGS__
@@ -174,7 +184,8 @@ CALL(ssize_t, pread, EIO, (int fd, void *p, size_t n, off_t at), fd, p, n, at)
 CALL(ssize_t, pwrite, ENOSPC, (int fd, const void *p, size_t n, off_t at), fd, p, n, at)
 CALL(int, connect, ECONNREFUSED, (int fd, const struct sockaddr *to, socklen_t n), fd, to, n)
 CALL(int, socket, EMFILE, (int family, int type, int protocol), family, type, protocol)
-CALL(int, accept4, EMFILE, (int fd, struct sockaddr *from, socklen_t *n, int flags), fd, from, n, flags)
+CALL(int, accept4, EMFILE, (int fd, struct sockaddr *from, socklen_t *n, int flags), fd, from, n,
+     flags)
 CALL(int, fsync, EIO, (int fd), fd)
 CALL(int, fdatasync, EIO, (int fd), fd)
 CALL(int, ftruncate, ENOSPC, (int fd, off_t n), fd, n)
@@ -227,13 +238,15 @@ int openat(int at, const char *path, int flags, ...) {
 
 /* ---- processes and threads */
 
-int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-                char *const argv[], char *const envp[]) {
-  REAL(int, "posix_spawn", pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[], char *const[])
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]) {
+  REAL(int, "posix_spawn", pid_t *, const char *, const posix_spawn_file_actions_t *,
+       const posix_spawnattr_t *, char *const[], char *const[])
   return fails("posix_spawn") ? EAGAIN : real(pid, path, actions, attributes, argv, envp);
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*main)(void *), void *arg) {
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*main)(void *),
+                   void *arg) {
   REAL(int, "pthread_create", pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
   return fails("pthread_create") ? EAGAIN : real(thread, attributes, main, arg);
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A normal client beside an attack, for tests of faults.
 
 Usage: beside.py PORT TOKEN COMMAND...

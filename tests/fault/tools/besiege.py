@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clients that mean no good, for tests of what the server does beside them, and one that only asks.
 
 Usage: besiege.py PORT COMMAND...

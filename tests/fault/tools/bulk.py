@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Uploads that go on whatever happens, and an honest history of them, in the format of lib/history.h.
 
    bulk.py HISTORY STOP     until the file STOP exists; PROXACT_URL and PROXACT_TOKEN name the service

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chaosproxy: stands between a program and PostgreSQL, Redis or an HTTP server
  * and does to the bytes what networks do.
@@ -6,25 +7,29 @@
  *   chaosproxy CONTROL COMMAND... sends one command and prints the answer
  *
  * Commands (LINK is a name of the caller's choice; an address is unix:PATH or tcp:HOST:PORT):
- *   link LINK LISTEN TARGET   begins to listen; the answer names the address (a port 0 becomes a real one)
+ *   link LINK LISTEN TARGET   begins to listen; the answer names the address (a port 0 becomes a
+ *                             real one)
  *   target LINK TARGET        where new connections go from now on
  *   delay LINK MS             every byte arrives so much later
  *   throttle LINK BYTES_PER_S each connection, each way; 0: as fast as it goes
- *   hold LINK up|down|both|none   black hole: bytes of the client (up) or the server (down) stay here
+ *   hold LINK up|down|both|none   black hole: bytes of the client (up) or the server (down) stay
+ *                                 here
  *   refuse LINK on|off        new connections are closed at once
  *   cut LINK | reset LINK     ends every connection, in order or with a reset
  *   trap LINK MATCH before|after [NTH [APPLICATION]]
- *       PostgreSQL only: the NTH time that a session (whose application_name begins so) sends the query MATCH, or
- *       runs the prepared statement MATCH, the client is cut off right before it was forwarded or right after. What was
- *       forwarded reaches the server whole.
+ *       PostgreSQL only: the NTH time that a session (whose application_name begins so) sends the
+ *       query MATCH, or runs the prepared statement MATCH, the client is cut off right before it
+ *       was forwarded or right after. What was forwarded reaches the server whole.
  *   untrap LINK
- *   audit LINK FILE           PostgreSQL only: adds a line to FILE for each thing asked: time in ms, connection, application,
- *                             statement, two parameters, answer (none: the connection ended first; cut before, cut after:
- *                             a trap), with tabs between them
+ *   audit LINK FILE           PostgreSQL only: adds a line to FILE for each thing asked: time in
+ *                             ms, connection, application, statement, two parameters, answer (none:
+ *                             the connection ended first; cut before, cut after: a trap), with tabs
+ *                             between them
  *   heal LINK                 all of the above off; connections stay
  *   stats LINK                connections=N cut=N trapped=N open=N
  *
- * One thread, one poll loop. No TLS. Memory is bounded: at most CONNS_MAX connections and QUEUE_MAX bytes each way.
+ * One thread, one poll loop. No TLS. Memory is bounded: at most CONNS_MAX connections and QUEUE_MAX
+ * bytes each way.
  */
 #include <errno.h>
 #include <poll.h>
@@ -42,13 +47,31 @@
 #include "tests/fault/lib/pgwatch.h"
 #include "tests/fault/lib/sock.h"
 
-enum { LINKS_MAX = 8, CONNS_MAX = 512, QUEUE_MAX = 1 << 20, PIECE_MAX = 16384, NAME_MAX_BYTES = 32, COMMAND_MAX = 1024,
-       LINGER_MS = 10000 };
+enum {
+  LINKS_MAX = 8,
+  CONNS_MAX = 512,
+  QUEUE_MAX = 1 << 20,
+  PIECE_MAX = 16384,
+  NAME_MAX_BYTES = 32,
+  COMMAND_MAX = 1024,
+  LINGER_MS = 10000
+};
 enum way { UP, DOWN };
 
-struct piece { struct piece *next; int64_t due_ms; size_t n, at; char bytes[]; };
+struct piece {
+  struct piece *next;
+  int64_t due_ms;
+  size_t n, at;
+  char bytes[];
+};
 /* Bytes on their way from one socket to the other. */
-struct flow { struct piece *first, *last; size_t queued; bool ended, shut; double budget; int64_t budget_ms; };
+struct flow {
+  struct piece *first, *last;
+  size_t queued;
+  bool ended, shut;
+  double budget;
+  int64_t budget_ms;
+};
 
 struct link {
   char name[NAME_MAX_BYTES], listen[SOCK_ADDRESS_MAX], target[SOCK_ADDRESS_MAX];
@@ -65,9 +88,9 @@ struct conn {
   int fd[2];         /* the client's (read for UP) and the server's */
   struct flow flow[2];
   struct pgwatch watch;
-  unsigned long no;  /* of the link's connections */
-  int64_t asked_ms;  /* when the watched call came */
-  int64_t close_ms;  /* the client is gone: the server's side only drains, until then */
+  unsigned long no; /* of the link's connections */
+  int64_t asked_ms; /* when the watched call came */
+  int64_t close_ms; /* the client is gone: the server's side only drains, until then */
 };
 
 static struct link links[LINKS_MAX];
@@ -88,8 +111,8 @@ static void flow_clear(struct flow *f) {
 static void audit(const struct conn *c, const char *answer) {
   const struct pgcall *call = &c->watch.call;
   if (c->link->audit)
-    fprintf(c->link->audit, "%lld\t%lu\t%s\t%.60s\t%s\t%s\t%s\n", (long long)c->asked_ms, c->no, c->watch.application, call->statement,
-            call->param[0], call->param[1], answer);
+    fprintf(c->link->audit, "%lld\t%lu\t%s\t%.60s\t%s\t%s\t%s\n", (long long)c->asked_ms, c->no,
+            c->watch.application, call->statement, call->param[0], call->param[1], answer);
 }
 
 static void conn_close(struct conn *c, bool reset) {
@@ -114,7 +137,8 @@ static void conn_open(struct link *link) {
   conns[i] = (struct conn){ .link = link, .fd = { client, server }, .no = ++link->connections };
 }
 
-/* What the client said last goes to the server whole, and no answer comes back: the server's side stays until it ends. */
+/* What the client said last goes to the server whole, and no answer comes back: the server's side
+ * stays until it ends. */
 static void spring(struct conn *c) {
   c->link->trapped++;
   audit(c, c->link->trap.before ? "cut before" : "cut after");
@@ -263,12 +287,14 @@ static bool heal(struct link *l) {
 static bool stats(const struct link *l, char *out) {
   int open = 0;
   for (size_t i = 0; i < CONNS_MAX; i++) open += conns[i].link == l;
-  return answer(out, "ok connections=%lu cut=%lu trapped=%lu open=%d", l->connections, l->cut, l->trapped, open);
+  return answer(out, "ok connections=%lu cut=%lu trapped=%lu open=%d", l->connections, l->cut,
+                l->trapped, open);
 }
 
 static bool set_trap(struct link *l, char *const word[], int n) {
   if (n < 4 || (strcmp(word[3], "before") != 0 && strcmp(word[3], "after") != 0)) return false;
-  pgtrap_set(&l->trap, word[2], strcmp(word[3], "before") == 0, n > 4 ? strtol(word[4], NULL, 10) : 1, n > 5 ? word[5] : "");
+  pgtrap_set(&l->trap, word[2], strcmp(word[3], "before") == 0,
+             n > 4 ? strtol(word[4], NULL, 10) : 1, n > 5 ? word[5] : "");
   return true;
 }
 
@@ -311,15 +337,21 @@ static void serve_command(int control) {
   for (char *w; got > 0 && n < 8 && (w = strsep(&rest, " \n")) != NULL;)
     if (*w) word[n++] = w;
   if (!obey(word, n, out)) answer(out, "error not understood");
-  if (!sock_write_all(fd, out, strlen(out)) || !sock_write_all(fd, "\n", 1)) fprintf(stderr, "chaosproxy: nobody heard: %s\n", out);
+  if (!sock_write_all(fd, out, strlen(out)) || !sock_write_all(fd, "\n", 1))
+    fprintf(stderr, "chaosproxy: nobody heard: %s\n", out);
   close(fd);
 }
 
 /* ---- the loop */
 
-struct watched { struct pollfd fds[2 + LINKS_MAX + 2 * CONNS_MAX]; size_t n; int wait_ms; };
+struct watched {
+  struct pollfd fds[2 + LINKS_MAX + 2 * CONNS_MAX];
+  size_t n;
+  int wait_ms;
+};
 
-static void watch_way(struct watched *w, const struct conn *c, enum way way, short *events, short *peer_events) {
+static void watch_way(struct watched *w, const struct conn *c, enum way way, short *events,
+                      short *peer_events) {
   const struct flow *f = &c->flow[way];
   if (!f->ended && f->queued < QUEUE_MAX) *events |= POLLIN;
   if (!f->first) return;
@@ -347,13 +379,15 @@ static void watch_all(struct watched *w, int control, int stop_fd) {
     }
     /* Without an event asked for, poll would still tell of an error, again and again. */
     for (int way = UP; way <= DOWN; way++)
-      w->fds[w->n++] = (struct pollfd){ .fd = conns[i].link && events[way] ? conns[i].fd[way] : -1, .events = events[way] };
+      w->fds[w->n++] = (struct pollfd){ .fd = conns[i].link && events[way] ? conns[i].fd[way] : -1,
+                                        .events = events[way] };
   }
 }
 
 static void move(struct conn *c, const struct pollfd fds[2]) {
   for (int way = UP; way <= DOWN; way++)
-    if (c->fd[way] >= 0 && !c->flow[way].ended && c->flow[way].queued < QUEUE_MAX && fds[way].revents & (POLLIN | POLLHUP | POLLERR))
+    if (c->fd[way] >= 0 && !c->flow[way].ended && c->flow[way].queued < QUEUE_MAX &&
+        fds[way].revents & (POLLIN | POLLHUP | POLLERR))
       take(c, (enum way)way);
   for (int way = UP; way <= DOWN; way++)
     if (c->fd[!way] >= 0) give(c, (enum way)way);
@@ -379,7 +413,8 @@ static int send_command(const char *control, int argc, char **argv) {
   size_t n = 0;
   for (int i = 0; i < argc && n < sizeof text - 2; i++)
     n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i ? " " : "", argv[i]);
-  if (!sock_ask(control, text, text, sizeof text)) return fprintf(stderr, "chaosproxy: %s does not answer\n", control), 1;
+  if (!sock_ask(control, text, text, sizeof text))
+    return fprintf(stderr, "chaosproxy: %s does not answer\n", control), 1;
   puts(text);
   return strncmp(text, "ok", 2) != 0;
 }

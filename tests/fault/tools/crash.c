@@ -1,16 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * crash: dies at every crash point (lib/base/crash.h), once at each, and looks whether all ends as it would have.
+ * crash: dies at every crash point (lib/base/crash.h), once at each, and looks whether all ends as
+ * it would have.
  *
- *   crash [--sample=N] [--seed=N] [--lanes=N] [--only=WORK[/POINT]] [--part=K/N]     inside tests/support/stack.sh
+ *   crash [--sample=N] [--seed=N] [--lanes=N] [--only=WORK[/POINT]] [--part=K/N]
  *
- * First every work (workloads.h) runs quietly and tells which points its processes pass. Then it runs once for each of
- * them, and the process that passes it dies there (SIGKILL), once; where a process surely passes it again, another time
- * at the second pass (`POINT#2`). The work must end by itself with the rows, states and
- * digests of the quiet run, with at most one claim and one attempt more; none, when no worker died. Lanes are databases
- * side by side, each with a server and a worker. --sample takes N of the cases, chosen by the seed; --part
- * takes every Nth, beginning with the Kth: where time is short, all of them in N runs.
+ * It runs inside tests/support/stack.sh.
  *
- * The last line: `N points x kinds, all recovered (seed=S)`, or how many did not. Ends with 0 if all did.
+ * First every work (workloads.h) runs quietly and tells which points its processes pass. Then it
+ * runs once for each of them, and the process that passes it dies there (SIGKILL), once; where a
+ * process surely passes it again, another time at the second pass (`POINT#2`). The work must end by
+ * itself with the rows, states and digests of the quiet run, with at most one claim and one attempt
+ * more; none, when no worker died. Lanes are databases side by side, each with a server and a
+ * worker. --sample takes N of the cases, chosen by the seed; --part takes every Nth, beginning with
+ * the Kth: where time is short, all of them in N runs.
+ *
+ * The last line: `N points x kinds, all recovered (seed=S)`, or how many did not. Ends with 0 if
+ * all did.
  */
 #include <getopt.h>
 #include <signal.h>
@@ -34,22 +40,41 @@
 
 enum { CASES_MAX = 2048, POINT_BYTES = 96, LANES_MAX = 8, PATH_BYTES = 512 };
 
-struct one { unsigned work, nth, passes; char point[POINT_BYTES]; }; /* passes: in the quiet run */
+/* passes: in the quiet run */
+struct one {
+  unsigned work, nth, passes;
+  char point[POINT_BYTES];
+};
 static struct one cases[CASES_MAX];
 static size_t cases_n;
 
 /* What the lanes, processes of their own, tell. */
-struct outcome { int ms; char why[400]; };
-static struct { atomic_uint next; atomic_int broken; struct outcome of[CASES_MAX]; } *shared;
+struct outcome {
+  int ms;
+  char why[400];
+};
+static struct {
+  atomic_uint next;
+  atomic_int broken;
+  struct outcome of[CASES_MAX];
+} * shared;
 
-static struct { char var[256], token[SERVICE_TOKEN_MAX]; const char *url, *only; struct works_ground ground; int lanes; unsigned part[2]; uint64_t seed; } c;
+static struct {
+  char var[256], token[SERVICE_TOKEN_MAX];
+  const char *url, *only;
+  struct works_ground ground;
+  int lanes;
+  unsigned part[2];
+  uint64_t seed;
+} c;
 
 /* ---- databases */
 
 /* `url` with another database's name. */
 static void url_of(const char *name, char out[PATH_BYTES]) {
   const char *slash = strchr(c.url, '@'), *options = strchr(c.url, '?');
-  snprintf(out, PATH_BYTES, "%.*s/%s%s", (int)(slash + 1 - c.url), c.url, name, options ? options : "");
+  snprintf(out, PATH_BYTES, "%.*s/%s%s", (int)(slash + 1 - c.url), c.url, name,
+           options ? options : "");
 }
 
 static bool admin(const char *fmt, const char *a, const char *b) {
@@ -76,7 +101,8 @@ static bool prepare(void) {
   if (!admin("drop database if exists %s%s", "crash_ground", " with (force)") ||
       !admin("create database %s%s", "crash_ground", " template template0"))
     return false;
-  if (store_open(url, "crash", &store, &err) || store_migrate(store, NULL, &err) || service_token_create(store, "crash", c.token, &err)) {
+  if (store_open(url, "crash", &store, &err) || store_migrate(store, NULL, &err) ||
+      service_token_create(store, "crash", c.token, &err)) {
     fprintf(stderr, "crash: %s\n", err.message);
     return false;
   }
@@ -105,7 +131,9 @@ static bool renew_lane(int lane, struct stand *stand) {
   lane_name(lane, name);
   const int serial = stand->serial;
   stand_close(stand);
-  if (!admin("drop database %s%s", name, " with (force)") || !admin("create database %s template %s", name, "crash_ground")) return false;
+  if (!admin("drop database %s%s", name, " with (force)") ||
+      !admin("create database %s template %s", name, "crash_ground"))
+    return false;
   const bool opened = open_lane(lane, stand);
   stand->serial = serial;
   return opened;
@@ -140,24 +168,31 @@ static void run_quiet(struct stand *stand, unsigned work, struct outcome *out) {
   snprintf(crash, sizeof crash, "PROXACT_CRASH_TRACE=%s", path);
   json_t *found = run_work(stand, work, crash, &tries);
   expected_path(work, "json", path);
-  if (!found || json_dump_file(json_pack("{s:o, s:o}", "found", found, "tries", tries), path, JSON_INDENT(1)) < 0)
+  if (!found || json_dump_file(json_pack("{s:o, s:o}", "found", found, "tries", tries), path,
+                               JSON_INDENT(1)) < 0)
     snprintf(out->why, sizeof out->why, "%s", *stand->why ? stand->why : "cannot be written down");
 }
 
 static json_int_t more(const json_t *quiet, const json_t *tries, const char *what) {
-  return json_integer_value(json_object_get(tries, what)) - json_integer_value(json_object_get(quiet, what));
+  return json_integer_value(json_object_get(tries, what)) -
+         json_integer_value(json_object_get(quiet, what));
 }
 
 /* Whoever died with a job costs it one claim, and one attempt at most. The server holds none. */
-static void judge_tries(const json_t *quiet, const json_t *tries, const char *point, struct outcome *out) {
+static void judge_tries(const json_t *quiet, const json_t *tries, const char *point,
+                        struct outcome *out) {
   const json_int_t allowed = strncmp(point, "server/", 7) != 0;
-  if (more(quiet, tries, "claims") > allowed || more(quiet, tries, "attempts") > allowed || more(quiet, tries, "lost") > allowed)
-    snprintf(out->why, sizeof out->why, "%lld claims, %lld attempts, %lld lost leases more than in the quiet run",
-             (long long)more(quiet, tries, "claims"), (long long)more(quiet, tries, "attempts"), (long long)more(quiet, tries, "lost"));
+  if (more(quiet, tries, "claims") > allowed || more(quiet, tries, "attempts") > allowed ||
+      more(quiet, tries, "lost") > allowed)
+    snprintf(out->why, sizeof out->why,
+             "%lld claims, %lld attempts, %lld lost leases more than in the quiet run",
+             (long long)more(quiet, tries, "claims"), (long long)more(quiet, tries, "attempts"),
+             (long long)more(quiet, tries, "lost"));
 }
 
-/* False when all is well, but nobody came to the point: the work was over before. That happens behind the commit that ends
- * a job, when the supervisor ends the process first, and in a drain that comes late. */
+/* False when all is well, but nobody came to the point: the work was over before. That happens
+ * behind the commit that ends a job, when the supervisor ends the process first, and in a drain
+ * that comes late. */
 static bool run_case(struct stand *stand, const struct one *one, struct outcome *out) {
   char crash[PATH_BYTES + POINT_BYTES], path[PATH_BYTES], died[PATH_BYTES];
   json_t *tries;
@@ -182,11 +217,13 @@ static bool run_case(struct stand *stand, const struct one *one, struct outcome 
 
 /* As it comes, in one write: lanes print side by side. */
 static void tell(const struct one *one, const struct outcome *out) {
-  printf("%s %s %s%s %d ms%s%s\n", *out->why ? "NOT RECOVERED" : "recovered", WORKS[one->work].name, one->point,
-         one->nth > 1 ? "#2" : "", out->ms, *out->why ? ": " : "", out->why);
+  printf("%s %s %s%s %d ms%s%s\n", *out->why ? "NOT RECOVERED" : "recovered", WORKS[one->work].name,
+         one->point, one->nth > 1 ? "#2" : "", out->ms, *out->why ? ": " : "", out->why);
 }
 
-static bool is_wanted(unsigned work) { return !c.only || strncmp(WORKS[work].name, c.only, strcspn(c.only, "/")) == 0; }
+static bool is_wanted(unsigned work) {
+  return !c.only || strncmp(WORKS[work].name, c.only, strcspn(c.only, "/")) == 0;
+}
 
 static int lane_main(int lane, bool quiet, size_t n) {
   struct stand stand;
@@ -199,7 +236,8 @@ static int lane_main(int lane, bool quiet, size_t n) {
     struct outcome *out = &shared->of[i];
     if (quiet) run_quiet(&stand, i, out);
     else
-      for (int tries = 3; !run_case(&stand, &cases[i], out) && tries > 1; tries--) out->why[0] = '\0';
+      for (int tries = 3; !run_case(&stand, &cases[i], out) && tries > 1; tries--)
+        out->why[0] = '\0';
     out->ms = (int)(px_clock_ms() - start);
     if (!quiet) tell(&cases[i], out);
     if (*out->why && !renew_lane(lane, &stand)) return 1;
@@ -228,7 +266,8 @@ static bool make_lanes(void) {
   for (int i = 0; i < c.lanes && good; i++) {
     char name[32];
     lane_name(i, name);
-    good = admin("drop database if exists %s%s", name, " with (force)") && admin("create database %s template %s", name, "crash_ground");
+    good = admin("drop database if exists %s%s", name, " with (force)") &&
+           admin("create database %s template %s", name, "crash_ground");
   }
   return good;
 }
@@ -237,7 +276,8 @@ static bool make_lanes(void) {
 
 /* What every worker does again and again beside its job is no part of a kind. */
 static bool is_house(const char *point) {
-  static const char *const HOUSE[] = { "worker/worker_", "worker/jobs_reap", "worker/orphans", "worker/janitor_", "worker/job_heartbeat" };
+  static const char *const HOUSE[] = { "worker/worker_", "worker/jobs_reap", "worker/orphans",
+                                       "worker/janitor_", "worker/job_heartbeat" };
   for (size_t i = 0; i < sizeof HOUSE / sizeof *HOUSE; i++)
     if (strncmp(point, HOUSE[i], strlen(HOUSE[i])) == 0) return true;
   return false;
@@ -246,12 +286,15 @@ static bool is_house(const char *point) {
 static void add_case(unsigned work, unsigned nth, const char *point) {
   char name[POINT_BYTES + 32];
   snprintf(name, sizeof name, "%s/%s", WORKS[work].name, point);
-  if (cases_n == CASES_MAX || strlen(point) >= POINT_BYTES || (c.only && strncmp(name, c.only, strlen(c.only)) != 0)) return;
+  if (cases_n == CASES_MAX || strlen(point) >= POINT_BYTES ||
+      (c.only && strncmp(name, c.only, strlen(c.only)) != 0))
+    return;
   cases[cases_n] = (struct one){ .work = work, .nth = nth, .passes = 1 };
   snprintf(cases[cases_n++].point, POINT_BYTES, "%s", point);
 }
 
-/* A point that one process passes twice, whatever the speed: the server, and a child where there is only one of its kind. */
+/* A point that one process passes twice, whatever the speed: the server, and a child where there is
+ * only one of its kind. */
 static bool is_passed_again(const struct one *one) {
   static const char *const CHANCE[] = { "/job_metrics_put.", "/spool_write." };
   for (size_t i = 0; i < sizeof CHANCE / sizeof *CHANCE; i++)
@@ -307,8 +350,11 @@ static void take_part(unsigned k, unsigned n) {
 static int conclude(void) {
   size_t failed = 0;
   for (size_t i = 0; i < cases_n; i++) failed += *shared->of[i].why != '\0';
-  if (failed) printf("%zu points x kinds, %zu not recovered (seed=%llu)\n", cases_n, failed, (unsigned long long)c.seed);
-  else printf("%zu points x kinds, all recovered (seed=%llu)\n", cases_n, (unsigned long long)c.seed);
+  if (failed)
+    printf("%zu points x kinds, %zu not recovered (seed=%llu)\n", cases_n, failed,
+           (unsigned long long)c.seed);
+  else
+    printf("%zu points x kinds, all recovered (seed=%llu)\n", cases_n, (unsigned long long)c.seed);
   return failed || !cases_n;
 }
 
@@ -317,7 +363,8 @@ static int run(size_t sample) {
   for (unsigned i = 0; i < WORKS_N; i++) {
     if (!is_wanted(i)) continue;
     const size_t points = read_trace(i);
-    if (!*shared->of[i].why) printf("%-12s %3zu points, quiet run %d ms\n", WORKS[i].name, points, shared->of[i].ms);
+    if (!*shared->of[i].why)
+      printf("%-12s %3zu points, quiet run %d ms\n", WORKS[i].name, points, shared->of[i].ms);
     else return printf("the quiet run of %s failed: %s\n", WORKS[i].name, shared->of[i].why), 2;
   }
   take_sample(sample);
@@ -327,8 +374,9 @@ static int run(size_t sample) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option OPTIONS[] = { { "sample", 1, NULL, 'n' }, { "seed", 1, NULL, 's' }, { "lanes", 1, NULL, 'l' },
-                                           { "only", 1, NULL, 'o' }, { "part", 1, NULL, 'p' }, { NULL, 0, NULL, 0 } };
+  static const struct option OPTIONS[] = { { "sample", 1, NULL, 'n' }, { "seed", 1, NULL, 's' },
+                                           { "lanes", 1, NULL, 'l' },  { "only", 1, NULL, 'o' },
+                                           { "part", 1, NULL, 'p' },   { NULL, 0, NULL, 0 } };
   const char *var = getenv("PROXACT_VAR");
   setvbuf(stdout, NULL, _IOLBF, 0);
   size_t sample = 0;
@@ -341,11 +389,15 @@ int main(int argc, char **argv) {
     else if (option == 's') c.seed = strtoull(optarg, NULL, 10);
     else if (option == 'l') c.lanes = (int)strtol(optarg, NULL, 10);
     else if (option == 'o') c.only = optarg;
-    else if (option == 'p' && sscanf(optarg, "%u/%u", &c.part[0], &c.part[1]) == 2 && c.part[0] >= 1 && c.part[0] <= c.part[1]) continue;
+    else if (option == 'p' && sscanf(optarg, "%u/%u", &c.part[0], &c.part[1]) == 2 &&
+             c.part[0] >= 1 && c.part[0] <= c.part[1])
+      continue;
     else return 2;
   }
   if (!c.url || !strchr(c.url, '@') || !var || c.lanes < 1 || c.lanes > LANES_MAX)
-    return fprintf(stderr, "usage: tests/support/stack.sh crash [--sample=N] [--seed=N] [--lanes=N] [--only=WORK/POINT]\n"), 2;
+    return fprintf(stderr, "usage: tests/support/stack.sh crash [--sample=N] [--seed=N] "
+                           "[--lanes=N] [--only=WORK/POINT]\n"),
+           2;
   snprintf(c.var, sizeof c.var, "%s/crash", var);
   mkdir(c.var, 0700);
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,15 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nemesis: runs a real service (a server, workers, the private PostgreSQL and Redis of tests/support/stack.sh, all
- * reached through chaosproxy), runs COMMAND against it, and does harm meanwhile.
+ * nemesis: runs a real service (a server, workers, the private PostgreSQL and Redis of
+ * tests/support/stack.sh, all reached through chaosproxy), runs COMMAND against it, and does harm
+ * meanwhile.
  *
  *   nemesis [--seed=N] [--faults=N] [--workers=N] [--start-ms=N] -- COMMAND...
  *   nemesis --print [--seed=N] [--faults=N]      the schedule, without doing anything
  *
- * The schedule is a pure function of the seed (schedule.c); --faults=0 is a quiet run. A process that ended is
- * started again as a service manager would. After the last fault everything is healed; when COMMAND ends the service
- * is stopped and nemesis ends with COMMAND's status. COMMAND sees PROXACT_URL (through the proxy), PROXACT_TOKEN,
- * PROXACT_DB_URL (the database itself) and PROXACT_WORKER_DB_URL (as workers reach it). $PROXACT_VAR/faults.log has a
- * line per fault: time in ms, kind, target, pid, duration, and whether it did anything; $PROXACT_VAR/asked.log has what
+ * The schedule is a pure function of the seed (schedule.c); --faults=0 is a quiet run. A process
+ * that ended is started again as a service manager would. After the last fault everything is
+ * healed; when COMMAND ends the service is stopped and nemesis ends with COMMAND's status. COMMAND
+ * sees PROXACT_URL (through the proxy), PROXACT_TOKEN, PROXACT_DB_URL (the database itself) and
+ * PROXACT_WORKER_DB_URL (as workers reach it). $PROXACT_VAR/faults.log has a line per fault: time
+ * in ms, kind, target, pid, duration, and whether it did anything; $PROXACT_VAR/asked.log has what
  * workers asked of the database (chaosproxy's audit).
  */
 #include <errno.h>
@@ -31,7 +34,14 @@
 #include "tests/fault/lib/schedule.h"
 #include "tests/fault/lib/sock.h"
 
-enum { WORKERS_MAX = 16, RESTART_MS = 150, TICK_MS = 10, START_S = 150, PATH_BYTES = 512, DRAIN_S = 60 };
+enum {
+  WORKERS_MAX = 16,
+  RESTART_MS = 150,
+  TICK_MS = 10,
+  START_S = 150,
+  PATH_BYTES = 512,
+  DRAIN_S = 60
+};
 
 /* A process that is kept running. */
 struct unit {
@@ -44,12 +54,19 @@ struct unit {
 
 static struct {
   char var[256], proxy[PATH_BYTES], db_url[PATH_BYTES], url[280], redis[PATH_BYTES];
-  char worker_db[PATH_BYTES], server_db[PATH_BYTES], redis_env[PATH_BYTES], listen[64], spool[PATH_BYTES];
+  char worker_db[PATH_BYTES], server_db[PATH_BYTES], redis_env[PATH_BYTES], listen[64],
+    spool[PATH_BYTES];
   struct unit server, worker[WORKERS_MAX];
   int workers_n, stop_fd;
   pid_t proxy_pid, command, stack;
-  int64_t postgres_ms, redis_ms, link_ms[FAULT_LINKS_N]; /* when they come back; 0: they are there */
-  struct { struct fault fault; int64_t until_ms; long trapped; } trap[2]; /* of LINK_WORKER_DB and LINK_SERVER_DB */
+  /* when they come back; 0: they are there */
+  int64_t postgres_ms, redis_ms, link_ms[FAULT_LINKS_N];
+  /* of LINK_WORKER_DB and LINK_SERVER_DB */
+  struct {
+    struct fault fault;
+    int64_t until_ms;
+    long trapped;
+  } trap[2];
   bool link_reset[FAULT_LINKS_N], ending;
   FILE *log;
   unsigned faults, idle_faults;
@@ -75,7 +92,8 @@ static bool proxy(const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(line, sizeof line, fmt, args);
   va_end(args);
-  return (sock_ask(n.proxy, line, answer, sizeof answer) && strncmp(answer, "ok", 2) == 0) || fail("proxy: %s: %s", line, answer);
+  return (sock_ask(n.proxy, line, answer, sizeof answer) && strncmp(answer, "ok", 2) == 0) ||
+         fail("proxy: %s: %s", line, answer);
 }
 
 static bool proxy_up(void) {
@@ -97,11 +115,14 @@ static bool start_proxy(const char *redis_url) {
   n.proxy_pid = proc_start((const char *const[]){ program, n.proxy + 5, NULL }, NULL, log);
   for (int i = 0; i < START_S * 100 && !proxy_up(); i++) proc_sleep_ms(TICK_MS);
   const char *run = strstr(n.db_url, "host=");
-  if (!run || strncmp(redis_url, "unix://", 7) != 0) return fail("the stack is not one of tests/support/stack.sh");
+  if (!run || strncmp(redis_url, "unix://", 7) != 0)
+    return fail("the stack is not one of tests/support/stack.sh");
   for (int i = 0; i < 2; i++) {
     snprintf(folder, sizeof folder, "%s/%s", n.var, fault_link_name((enum fault_link)i));
     if (mkdir(folder, 0700) < 0 && errno != EEXIST) return fail("%s: %s", folder, strerror(errno));
-    if (!proxy("link %s unix:%s/.s.PGSQL.5432 unix:%s/.s.PGSQL.5432", fault_link_name((enum fault_link)i), folder, run + 5)) return false;
+    if (!proxy("link %s unix:%s/.s.PGSQL.5432 unix:%s/.s.PGSQL.5432",
+               fault_link_name((enum fault_link)i), folder, run + 5))
+      return false;
   }
   if (!proxy("audit worker_db %s/asked.log", n.var)) return false;
   through(n.worker_db, sizeof n.worker_db, "PROXACT_DB_URL", n.db_url, "worker_db");
@@ -116,7 +137,8 @@ static bool start_proxy(const char *redis_url) {
 
 static void unit_start(struct unit *u) {
   const bool server = u == &n.server;
-  const char *const env[] = { server ? n.server_db : n.worker_db, n.redis_env, n.spool, "OMP_NUM_THREADS=1", NULL };
+  const char *const env[] = { server ? n.server_db : n.worker_db, n.redis_env, n.spool,
+                              "OMP_NUM_THREADS=1", NULL };
   u->pid = proc_start(u->argv, env, u->log);
   u->restart_ms = 0;
   u->starts++;
@@ -151,7 +173,8 @@ static bool learn_address(void) {
 static bool start_http(void) {
   char answer[256], line[256];
   snprintf(line, sizeof line, "link http tcp:127.0.0.1:0 tcp:%s", strchr(n.listen, '=') + 1);
-  if (!sock_ask(n.proxy, line, answer, sizeof answer) || strncmp(answer, "ok tcp:", 7) != 0) return fail("proxy: %s", answer);
+  if (!sock_ask(n.proxy, line, answer, sizeof answer) || strncmp(answer, "ok tcp:", 7) != 0)
+    return fail("proxy: %s", answer);
   snprintf(n.url, sizeof n.url, "http://%s", answer + 7);
   return setenv("PROXACT_URL", n.url, 1) == 0;
 }
@@ -169,7 +192,8 @@ static bool start_service(void) {
   for (int i = 0; i < n.workers_n; i++) {
     struct unit *u = &n.worker[i];
     unit_new(u, "proxact-worker", "worker", i + 1);
-    static const char *const PROFILE[] = { "--lease-ms=2000", "--heartbeat-ms=400", "--reap-ms=200", "--poll-ms=200", "--drain-ms=500" };
+    static const char *const PROFILE[] = { "--lease-ms=2000", "--heartbeat-ms=400", "--reap-ms=200",
+                                           "--poll-ms=200", "--drain-ms=500" };
     for (size_t k = 0; k < sizeof PROFILE / sizeof *PROFILE; k++) u->argv[1 + k] = PROFILE[k];
     unit_start(u);
   }
@@ -184,7 +208,8 @@ static struct unit *unit_of(pid_t pid) {
 }
 
 static void let_go(struct unit *u) {
-  if (u->stopped_child && kill(u->stopped_child, SIGCONT) < 0 && errno != ESRCH) fail("SIGCONT: %s", strerror(errno));
+  if (u->stopped_child && kill(u->stopped_child, SIGCONT) < 0 && errno != ESRCH)
+    fail("SIGCONT: %s", strerror(errno));
   if (u->pid) kill(u->pid, SIGCONT);
   u->cont_ms = 0;
   u->stopped_child = 0;
@@ -203,7 +228,10 @@ static pid_t hit_worker(const struct fault *f, int64_t now) {
     case FAULT_WORKER_KILL: kill(u->pid, SIGKILL); break;
     case FAULT_WORKER_TERM: kill(u->pid, SIGTERM); break;
     case FAULT_CHILD_KILL: kill(child, SIGKILL); break;
-    case FAULT_WORKER_STOP: kill(u->pid, SIGSTOP); if (child) kill(child, SIGSTOP); break;
+    case FAULT_WORKER_STOP:
+      kill(u->pid, SIGSTOP);
+      if (child) kill(child, SIGSTOP);
+      break;
     case FAULT_SUPERVISOR_STOP: kill(u->pid, SIGSTOP); break;
     default: kill(child, SIGSTOP); break;
   }
@@ -217,7 +245,9 @@ static pid_t hit_worker(const struct fault *f, int64_t now) {
 static pid_t hit_server(const struct fault *f, int64_t now) {
   struct unit *u = &n.server;
   if (!u->pid || u->cont_ms) return 0;
-  kill(u->pid, f->kind == FAULT_SERVER_KILL ? SIGKILL : f->kind == FAULT_SERVER_TERM ? SIGTERM : SIGSTOP);
+  kill(u->pid, f->kind == FAULT_SERVER_KILL   ? SIGKILL
+               : f->kind == FAULT_SERVER_TERM ? SIGTERM
+                                              : SIGSTOP);
   if (f->duration_ms) u->cont_ms = now + f->duration_ms;
   return u->pid;
 }
@@ -256,15 +286,16 @@ static pid_t hit_link(const struct fault *f, int64_t now) {
 static long trapped(enum fault_link link) {
   char line[64], answer[128];
   snprintf(line, sizeof line, "stats %s", fault_link_name(link));
-  const char *at = sock_ask(n.proxy, line, answer, sizeof answer) ? strstr(answer, "trapped=") : NULL;
+  const char *at =
+    sock_ask(n.proxy, line, answer, sizeof answer) ? strstr(answer, "trapped=") : NULL;
   return at ? strtol(at + strlen("trapped="), NULL, 10) : 0;
 }
 
 static void tell(const struct fault *f, pid_t hit) {
   if (hit) n.faults++;
   else n.idle_faults++;
-  fprintf(n.log, "%lld %s %u %d %d %s\n", (long long)px_clock_wall_ms(), fault_name(f->kind), f->target % 1000, (int)hit, f->duration_ms,
-          hit ? "hit" : "idle");
+  fprintf(n.log, "%lld %s %u %d %d %s\n", (long long)px_clock_wall_ms(), fault_name(f->kind),
+          f->target % 1000, (int)hit, f->duration_ms, hit ? "hit" : "idle");
   fflush(n.log);
 }
 
@@ -278,13 +309,15 @@ static void set_trap(const struct fault *f, int64_t now) {
   n.trap[link].fault = *f;
   n.trap[link].until_ms = now + f->duration_ms;
   n.trap[link].trapped = trapped(link);
-  proxy("trap %s %s %s %u %s", fault_link_name(link), f->kind == FAULT_CLAIM_CUT ? "job_claim" : "commit",
-        f->hard ? "before" : "after", f->amount, f->kind == FAULT_PUBLISH_CUT ? "px" : "");
+  proxy("trap %s %s %s %u %s", fault_link_name(link),
+        f->kind == FAULT_CLAIM_CUT ? "job_claim" : "commit", f->hard ? "before" : "after",
+        f->amount, f->kind == FAULT_PUBLISH_CUT ? "px" : "");
 }
 
 static void open_traps(int64_t now) {
   for (int link = 0; link < 2; link++) {
-    const bool sprung = n.trap[link].until_ms && trapped((enum fault_link)link) > n.trap[link].trapped;
+    const bool sprung =
+      n.trap[link].until_ms && trapped((enum fault_link)link) > n.trap[link].trapped;
     if (!n.trap[link].until_ms || (now < n.trap[link].until_ms && !sprung)) continue;
     proxy("untrap %s", fault_link_name((enum fault_link)link));
     tell(&n.trap[link].fault, sprung);
@@ -297,8 +330,10 @@ static void strike(const struct fault *f) {
   pid_t hit = 0;
   if (f->kind <= FAULT_WORKER_TERM) hit = hit_worker(f, now);
   else if (f->kind <= FAULT_SERVER_TERM) hit = hit_server(f, now);
-  else if (f->kind == FAULT_POSTGRES_STOP) hit = hit_stack("postgres.pid", SIGQUIT, &n.postgres_ms, now + f->duration_ms);
-  else if (f->kind == FAULT_REDIS_KILL) hit = hit_stack("redis.pid", SIGKILL, &n.redis_ms, now + f->duration_ms);
+  else if (f->kind == FAULT_POSTGRES_STOP)
+    hit = hit_stack("postgres.pid", SIGQUIT, &n.postgres_ms, now + f->duration_ms);
+  else if (f->kind == FAULT_REDIS_KILL)
+    hit = hit_stack("redis.pid", SIGKILL, &n.redis_ms, now + f->duration_ms);
   else if (f->kind == FAULT_REDIS_FLUSH) hit = flush_redis();
   else if (f->kind <= FAULT_LINK_REFUSE) hit = hit_link(f, now);
   else {
@@ -319,7 +354,8 @@ static bool due(int64_t *at, int64_t now) {
 static void start_stack(void) {
   char log[PATH_BYTES];
   snprintf(log, sizeof log, "%s/log/stack.log", n.var);
-  n.stack = proc_start((const char *const[]){ "/bin/bash", "deploy/stack.sh", "start", NULL }, NULL, log);
+  n.stack =
+    proc_start((const char *const[]){ "/bin/bash", "deploy/stack.sh", "start", NULL }, NULL, log);
 }
 
 static void come_back(int64_t now) {
@@ -388,7 +424,8 @@ static int storm(uint64_t seed, uint32_t faults, int start_ms) {
       kill(n.command, SIGTERM);
       return 130;
     }
-    for (; i < faults && now >= begun + next.at_ms; next = fault_at(seed, ++i, next.at_ms)) strike(&next);
+    for (; i < faults && now >= begun + next.at_ms; next = fault_at(seed, ++i, next.at_ms))
+      strike(&next);
     come_back(now);
   }
 }
@@ -415,16 +452,19 @@ static void print_schedule(uint64_t seed, uint32_t faults) {
   for (uint32_t i = 0; i < faults; i++) {
     const struct fault f = fault_at(seed, i, at);
     at = f.at_ms;
-    printf("%u %lld %s target=%u duration_ms=%d amount=%u hard=%d\n", i, (long long)at, fault_name(f.kind), f.target % 1000,
-           f.duration_ms, f.amount, f.hard);
+    printf("%u %lld %s target=%u duration_ms=%d amount=%u hard=%d\n", i, (long long)at,
+           fault_name(f.kind), f.target % 1000, f.duration_ms, f.amount, f.hard);
   }
 }
 
 static bool set_up(void) {
-  const char *var = getenv("PROXACT_VAR"), *db = getenv("PROXACT_DB_URL"), *redis = getenv("PROXACT_REDIS_URL");
+  const char *var = getenv("PROXACT_VAR"), *db = getenv("PROXACT_DB_URL"),
+             *redis = getenv("PROXACT_REDIS_URL");
   char path[PATH_BYTES];
   struct px_err err;
-  if (!var || !db || !redis) return fail("it runs inside tests/support/stack.sh (PROXACT_VAR, PROXACT_DB_URL, PROXACT_REDIS_URL)");
+  if (!var || !db || !redis)
+    return fail(
+      "it runs inside tests/support/stack.sh (PROXACT_VAR, PROXACT_DB_URL, PROXACT_REDIS_URL)");
   if (px_stop_setup(&n.stop_fd, &err)) return fail("%s", err.message);
   snprintf(n.var, sizeof n.var, "%s", var);
   snprintf(n.db_url, sizeof n.db_url, "%s", db);
@@ -434,8 +474,10 @@ static bool set_up(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct option OPTIONS[] = { { "seed", 1, NULL, 's' }, { "faults", 1, NULL, 'f' }, { "workers", 1, NULL, 'w' },
-                                           { "start-ms", 1, NULL, 'b' }, { "print", 0, NULL, 'p' }, { NULL, 0, NULL, 0 } };
+  static const struct option OPTIONS[] = {
+    { "seed", 1, NULL, 's' },     { "faults", 1, NULL, 'f' }, { "workers", 1, NULL, 'w' },
+    { "start-ms", 1, NULL, 'b' }, { "print", 0, NULL, 'p' },  { NULL, 0, NULL, 0 }
+  };
   uint64_t seed = 1;
   uint32_t faults = 0;
   int start_ms = 500, c;
@@ -450,11 +492,13 @@ int main(int argc, char **argv) {
     else return 2;
   }
   if (print) return print_schedule(seed, faults), 0;
-  if (optind == argc || n.workers_n < 0 || n.workers_n > WORKERS_MAX) return fail("usage: nemesis [OPTIONS] -- COMMAND..."), 2;
+  if (optind == argc || n.workers_n < 0 || n.workers_n > WORKERS_MAX)
+    return fail("usage: nemesis [OPTIONS] -- COMMAND..."), 2;
   if (!set_up() || !start_command(argv + optind)) return 1;
   const int how = storm(seed, faults, start_ms);
   const bool ended_well = end_service();
-  printf("nemesis: seed=%llu faults=%u found_nothing_to_hit=%u status=%d\n", (unsigned long long)seed, n.faults, n.idle_faults, how);
+  printf("nemesis: seed=%llu faults=%u found_nothing_to_hit=%u status=%d\n",
+         (unsigned long long)seed, n.faults, n.idle_faults, how);
   fclose(n.log);
   return how ? how : !ended_well;
 }

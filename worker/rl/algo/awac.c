@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/awac.h"
 
 #include <math.h>
@@ -18,12 +19,17 @@ static void read_options(struct awac *w, const struct rl_spec *spec, uint32_t ac
   w->law = (struct gaussian){ act_dim, 1, 0 };
 }
 
-enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct awac **out,
-                        struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  struct rl_net_spec net = { .shape = { .in = obs_dim, .out = 2 * act_dim, .hidden = rl_whole(spec, "hidden"),
+enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                        struct awac **out, struct px_err *err) {
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
+                 chunk = rl_rows(batch, 0);
+  struct rl_net_spec net = { .shape = { .in = obs_dim,
+                                        .out = 2 * act_dim,
+                                        .hidden = rl_whole(spec, "hidden"),
                                         .layers = rl_whole(spec, "layers") },
-                             .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk };
+                             .seed = spec->seed,
+                             .lr = rl_option(spec, "lr"),
+                             .rows = chunk };
   struct awac *w = px_mem_calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for awac");
   read_options(w, spec, act_dim);
@@ -42,7 +48,8 @@ enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t a
   w->dy = px_mem_calloc(chunk, sizeof(float) * 2 * act_dim);
   float **const rows[] = { &w->target, &w->own, &w->worth, &w->dq, &w->dlog_pi, &w->log_pi };
   bool complete = w->noise && w->next_noise && w->sa && w->drawn && w->dy;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) complete = (*rows[i] = px_mem_calloc(chunk, sizeof(float))) && complete;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    complete = (*rows[i] = px_mem_calloc(chunk, sizeof(float))) && complete;
   if (rl_batch_init(&w->batch, batch, obs_dim, act_dim) || !complete)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
@@ -73,14 +80,19 @@ void awac_free(struct awac *w) {
 
 /* ---- one chunk: n rows from `row` on */
 
-struct chunk { uint32_t row, n; const float *s, *action, *weight; };
+struct chunk {
+  uint32_t row, n;
+  const float *s, *action, *weight;
+};
 
 /* out [n] = min_i Q_i(s, a) of the critics or their targets. */
-static void least_value(struct awac *w, uint32_t n, const float *s, const float *action, bool of_targets, float *out) {
+static void least_value(struct awac *w, uint32_t n, const float *s, const float *action,
+                        bool of_targets, float *out) {
   const float *q[2];
   rl_net_join(n, w->batch.obs_dim, w->batch.act_dim, s, action, w->sa);
   for (int i = 0; i < 2; i++)
-    q[i] = px_mlp_forward(of_targets ? w->critic[i].target : w->critic[i].net, w->critic[i].work, w->sa, n, NULL);
+    q[i] = px_mlp_forward(of_targets ? w->critic[i].target : w->critic[i].net, w->critic[i].work,
+                          w->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) out[i] = fminf(q[0][i], q[1][i]);
 }
 
@@ -92,7 +104,8 @@ static void target_values(struct awac *w, const struct chunk *c) {
   gaussian_sample(&w->law, c->n, 1, y, w->next_noise + (size_t)c->row * b->act_dim, w->drawn, NULL);
   least_value(w, c->n, s2, w->drawn, true, w->target);
   for (uint32_t i = 0; i < c->n; i++)
-    w->target[i] = w->reward_scale * b->reward[c->row + i] + w->gamma * b->not_done[c->row + i] * w->target[i];
+    w->target[i] =
+      w->reward_scale * b->reward[c->row + i] + w->gamma * b->not_done[c->row + i] * w->target[i];
 }
 
 /* The critics' gradients, and w->worth. */
@@ -110,7 +123,8 @@ static void learn_critics(struct awac *w, const struct chunk *c, double losses[R
 }
 
 /* From w->worth and w->own; y [n, 2A] are the actor's outputs for s, which its work still holds. */
-static void learn_actor(struct awac *w, const struct chunk *c, const float *y, double losses[RL_LOSSES_MAX]) {
+static void learn_actor(struct awac *w, const struct chunk *c, const float *y,
+                        double losses[RL_LOSSES_MAX]) {
   const double scale = 1.0 / w->batch.n;
   double unused[2];
   gaussian_log_pi(&w->law, c->n, y, c->action, w->log_pi);
@@ -133,7 +147,8 @@ void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]) {
   const size_t o = b->obs_dim, a = b->act_dim;
   for (int i = 0; i < RL_LOSSES_MAX; i++) losses[i] = 0;
   for (uint32_t row = 0; row < b->n; row += rl_rows(b->n, row)) {
-    const struct chunk c = { row, rl_rows(b->n, row), b->s + row * o, b->action + row * a, b->weight + row };
+    const struct chunk c = { row, rl_rows(b->n, row), b->s + row * o, b->action + row * a,
+                             b->weight + row };
     target_values(w, &c);
     const float *y = px_mlp_forward(w->actor.net, w->actor.work, c.s, c.n, NULL);
     gaussian_sample(&w->law, c.n, 1, y, w->noise + row * a, w->drawn, NULL);
@@ -151,7 +166,8 @@ void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct awac *w;
   const enum px_status status = awac_new(spec, data->obs_dim, data->act_dim, &w, err);
   if (status) return status;
@@ -185,13 +201,19 @@ static struct rl_weights acting(void *state) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct awac *w = state;
-  rl_net_scale_output(w->critic[0].net, 1 / w->reward_scale); /* back to the rewards' own units */
+  /* back to the rewards' own units */
+  rl_net_scale_output(w->critic[0].net, 1 / w->reward_scale);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = w->actor.net, .critic = w->critic[0].net };
   w->actor.net = w->critic[0].net = NULL;
 }
 
 static void free_state(void *state) { awac_free(state); }
 
-const struct rl_algo awac_algo = {
-  { "critic_loss", "actor_loss", "q_mean", "weight_mean", "effective_share" }, init, step, arrays, acting, take, free_state
-};
+const struct rl_algo awac_algo = { { "critic_loss", "actor_loss", "q_mean", "weight_mean",
+                                     "effective_share" },
+                                   init,
+                                   step,
+                                   arrays,
+                                   acting,
+                                   take,
+                                   free_state };

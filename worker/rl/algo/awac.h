@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Advantage-weighted actor-critic (Nair, Gupta, Dalal, Levine 2020, arXiv
  * 2006.09359), offline: twin critics evaluate the actor, which clones the data's
@@ -26,10 +27,10 @@ struct awac {
   double lambda, weight_max;
   float gamma, tau, reward_scale;
   struct gaussian law;
-  const struct rl_data *data;   /* borrowed */
+  const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch;
-  float *noise, *next_noise;    /* [B, A] unit normal: of a_pi and a' */
+  float *noise, *next_noise; /* [B, A] unit normal: of a_pi and a' */
   /* Scratch for one chunk. */
   float *sa;                    /* [chunk, O + A] */
   float *drawn;                 /* [chunk, A] */
@@ -40,9 +41,10 @@ struct awac {
 
 enum { AWAC_LOSS_CRITIC, AWAC_LOSS_ACTOR, AWAC_Q, AWAC_WEIGHT, AWAC_EFFECTIVE };
 
-/* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch and both noises itself. */
-enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct awac **out,
-                        struct px_err *err) PX_MUST_CHECK;
+/* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch and
+ * both noises itself. */
+enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                        struct awac **out, struct px_err *err) PX_MUST_CHECK;
 void awac_free(struct awac *awac);
 /* One update from batch and noises as they stand. */
 void awac_update(struct awac *awac, double losses[RL_LOSSES_MAX]);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/bc.h"
 
 #include <math.h>
@@ -8,11 +9,13 @@
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
-enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                      struct bc **out, struct px_err *err) {
+enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                      uint32_t act_count, struct bc **out, struct px_err *err) {
   const uint32_t outputs = act_count ? act_count : act_dim;
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  const struct px_mlp_shape shape = { .in = obs_dim, .out = outputs, .hidden = rl_whole(spec, "hidden"),
+  const struct px_mlp_shape shape = { .in = obs_dim,
+                                      .out = outputs,
+                                      .hidden = rl_whole(spec, "hidden"),
                                       .layers = rl_whole(spec, "layers") };
   const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
   struct bc *bc = px_mem_calloc(1, sizeof *bc);
@@ -43,7 +46,8 @@ static double loss_of(struct bc *bc, uint32_t row, uint32_t n, float *y) {
   const struct rl_batch *b = &bc->batch;
   const uint32_t a = b->act_dim;
   const float *action = b->action + (size_t)row * a, *weight = b->weight + row;
-  if (bc->act_count) return px_loss_softmax(n, bc->act_count, y, action, weight, 1.0 / b->n, bc->dy);
+  if (bc->act_count)
+    return px_loss_softmax(n, bc->act_count, y, action, weight, 1.0 / b->n, bc->dy);
   for (uint32_t i = 0; i < n * a; i++) y[i] = tanhf(y[i]);
   const double loss = px_loss_mse(n, a, y, action, weight, 1.0 / ((double)b->n * a), bc->dy);
   for (uint32_t i = 0; i < n * a; i++) bc->dy[i] *= 1 - y[i] * y[i];
@@ -65,9 +69,11 @@ double bc_update(struct bc *bc) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct bc *bc;
-  const enum px_status status = bc_new(spec, data->obs_dim, data->act_dim, data->act_count, &bc, err);
+  const enum px_status status =
+    bc_new(spec, data->obs_dim, data->act_dim, data->act_count, &bc, err);
   if (status) return status;
   bc->data = data;
   *state = bc;

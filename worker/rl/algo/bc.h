@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Behaviour cloning: L = mean w (pi(s) - a)^2; where actions are discrete the
- * softmax cross entropy, L = mean w (log sum_j exp pi_j(s) - pi_a(s)). With top_percent 10 it is the
- * 10%BC of Chen et al. 2021 (arXiv 2106.01345), by trajectories. Used through
+ * softmax cross entropy, L = mean w (log sum_j exp pi_j(s) - pi_a(s)). With top_percent 10 it is
+ * the 10%BC of Chen et al. 2021 (arXiv 2106.01345), by trajectories. Used through
  * the table in rl.c; open for the golden test. One struct bc belongs to one
  * thread and owns all it points to.
  */
@@ -18,12 +19,12 @@ struct bc {
   const struct rl_data *data; /* borrowed */
   struct rl_net actor;
   struct rl_batch batch;
-  float *dy;                  /* [chunk, the actor's outputs] */
+  float *dy; /* [chunk, the actor's outputs] */
 };
 
 /* The net initialised from the seed; data is NULL, so the caller fills batch itself. */
-enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                      struct bc **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                      uint32_t act_count, struct bc **out, struct px_err *err) PX_MUST_CHECK;
 void bc_free(struct bc *bc);
 /* One update from bc->batch as it stands; gives the loss. */
 double bc_update(struct bc *bc);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conservative Q-learning, continuous actions: see cql.h. */
 #include "worker/rl/algo/cql.h"
 
@@ -12,35 +13,57 @@
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* Actions of a state that its critics are asked about: that of the data, then N each of three kinds. */
+/* Actions of a state that its critics are asked about: that of the data, then N each of three
+ * kinds. */
 static uint32_t sampled_n(const struct cql *t) { return 3 * t->times; }
 static uint32_t asked_n(const struct cql *t) { return 1 + sampled_n(t); }
 
 /* ---- memory */
 
-struct diskspace { float **place; size_t n; };
+struct diskspace {
+  float **place;
+  size_t n;
+};
 enum { ROOMS = 23 };
 
-static void list_rooms(struct cql *t, size_t batch, size_t chunk, size_t o, size_t a, struct diskspace list[ROOMS]) {
+static void list_rooms(struct cql *t, size_t batch, size_t chunk, size_t o, size_t a,
+                       struct diskspace list[ROOMS]) {
   const size_t n = t->times, of_batch = batch * n * a, few = 1 + t->backward;
   const struct diskspace rooms[ROOMS] = {
-    { &t->noise.pi, batch * a }, { &t->noise.next, batch * a }, { &t->noise.here, of_batch },
-    { &t->noise.there, of_batch }, { &t->noise.uniform, of_batch },
-    { &t->noise.pick, 2 * batch }, { &t->few_actions, chunk * few * a }, { &t->few_dq, chunk * few },
-    { &t->actions, chunk * asked_n(t) * a }, { &t->log_density, chunk * sampled_n(t) },
-    { &t->drawn, chunk * n * a }, { &t->log_drawn, chunk * n },
-    { &t->next, chunk * a }, { &t->log_next, chunk }, { &t->pi, chunk * a }, { &t->log_pi, chunk },
-    { &t->sa, chunk * (o + a) }, { &t->dsa, chunk * (o + a) }, { &t->q_target, chunk }, { &t->dq, chunk },
-    { &t->dfan, (size_t)t->fan_states * asked_n(t) }, { &t->da, chunk * a }, { &t->dy, chunk * 2 * a },
+    { &t->noise.pi, batch * a },
+    { &t->noise.next, batch * a },
+    { &t->noise.here, of_batch },
+    { &t->noise.there, of_batch },
+    { &t->noise.uniform, of_batch },
+    { &t->noise.pick, 2 * batch },
+    { &t->few_actions, chunk * few * a },
+    { &t->few_dq, chunk * few },
+    { &t->actions, chunk * asked_n(t) * a },
+    { &t->log_density, chunk * sampled_n(t) },
+    { &t->drawn, chunk * n * a },
+    { &t->log_drawn, chunk * n },
+    { &t->next, chunk * a },
+    { &t->log_next, chunk },
+    { &t->pi, chunk * a },
+    { &t->log_pi, chunk },
+    { &t->sa, chunk * (o + a) },
+    { &t->dsa, chunk * (o + a) },
+    { &t->q_target, chunk },
+    { &t->dq, chunk },
+    { &t->dfan, (size_t)t->fan_states * asked_n(t) },
+    { &t->da, chunk * a },
+    { &t->dy, chunk * 2 * a },
   };
   memcpy(list, rooms, sizeof rooms);
 }
 
-static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, uint32_t o, uint32_t a) {
+static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, uint32_t o,
+                                 uint32_t a) {
   struct diskspace list[ROOMS];
   bool complete = true;
   list_rooms(t, batch, chunk, o, a, list);
-  for (size_t i = 0; i < ROOMS; i++) complete = (*list[i].place = px_mem_calloc(list[i].n, sizeof(float))) && complete;
+  for (size_t i = 0; i < ROOMS; i++)
+    complete = (*list[i].place = px_mem_calloc(list[i].n, sizeof(float))) && complete;
   return complete ? PX_OK : PX_E_NO_MEMORY;
 }
 
@@ -65,32 +88,34 @@ static uint32_t states_at_a_time(uint32_t chunk, uint32_t actions) {
   return min_u32(chunk, actions < PX_MLP_CHUNK ? PX_MLP_CHUNK / actions : 1);
 }
 
-static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
-                                struct px_err *err) {
-  const struct px_mlp_shape critic = { .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"),
-                                       .layers = rl_whole(spec, "layers") };
+static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a,
+                                uint32_t chunk, struct px_err *err) {
+  const struct px_mlp_shape critic = {
+    .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers")
+  };
   struct px_mlp_shape actor = critic;
   actor.in = o, actor.out = 2 * a;
   const double actor_lr = rl_option(spec, "actor_lr");
   struct rl_net_spec net = { actor, spec->seed, 0, actor_lr, chunk, false };
   enum px_status status = rl_net_init(&t->actor, &net, err);
   net = (struct rl_net_spec){ critic, spec->seed, 1, rl_option(spec, "lr"), chunk, true };
-  for (; net.which <= 2 && !status; net.which++) status = rl_net_init(&t->critic[net.which - 1], &net, err);
+  for (; net.which <= 2 && !status; net.which++)
+    status = rl_net_init(&t->critic[net.which - 1], &net, err);
   if (status) return status;
   t->fan_states = states_at_a_time(chunk, asked_n(t));
   t->few_states = states_at_a_time(chunk, 1 + t->backward);
-  if (px_multi_action_new(&critic, a, t->fan_states, asked_n(t), &t->fan)
-      || (t->backward && px_multi_action_new(&critic, a, t->few_states, 1 + t->backward, &t->few))
-      || px_adam_init(&t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr))
-      || px_adam_init(&t->alpha_adam, 1, PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr")))
-      || rl_batch_init(&t->batch, rl_whole(spec, "batch"), o, a)
-      || take_rooms(t, t->batch.n, chunk, o, a))
+  if (px_multi_action_new(&critic, a, t->fan_states, asked_n(t), &t->fan) ||
+      (t->backward && px_multi_action_new(&critic, a, t->few_states, 1 + t->backward, &t->few)) ||
+      px_adam_init(&t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr)) ||
+      px_adam_init(&t->alpha_adam, 1, PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr"))) ||
+      rl_batch_init(&t->batch, rl_whole(spec, "batch"), o, a) ||
+      take_rooms(t, t->batch.n, chunk, o, a))
     return px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", rl_whole(spec, "batch"));
   return PX_OK;
 }
 
-enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct cql **out,
-                       struct px_err *err) {
+enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       struct cql **out, struct px_err *err) {
   const uint32_t chunk = rl_rows(rl_whole(spec, "batch"), 0);
   struct cql *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
@@ -110,7 +135,8 @@ enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t ac
     cql_free(t);
     return status;
   }
-  for (size_t i = 0; i < (size_t)chunk * sampled_n(t); i++) t->log_density[i] = -(float)act_dim * logf(2);
+  for (size_t i = 0; i < (size_t)chunk * sampled_n(t); i++)
+    t->log_density[i] = -(float)act_dim * logf(2);
   *out = t;
   return PX_OK;
 }
@@ -129,37 +155,44 @@ static void place(struct cql *t, uint32_t n, uint32_t at, const float *actions) 
 }
 
 /* The actor's output y for n states: one action each, and N more from place `at` of their lists. */
-static void sample(struct cql *t, uint32_t n, const float *y, const float *one_noise, float *one, float *log_one,
-                   const float *noise, uint32_t at) {
+static void sample(struct cql *t, uint32_t n, const float *y, const float *one_noise, float *one,
+                   float *log_one, const float *noise, uint32_t at) {
   const struct gaussian g = law(t);
   gaussian_sample(&g, n, 1, y, one_noise, one, log_one);
   gaussian_sample(&g, n, t->times, y, noise, t->drawn, t->log_drawn);
   place(t, n, at, t->drawn);
   for (size_t i = 0; i < n; i++)
-    memcpy(t->log_density + i * sampled_n(t) + at - 1, t->log_drawn + i * t->times, t->times * sizeof(float));
+    memcpy(t->log_density + i * sampled_n(t) + at - 1, t->log_drawn + i * t->times,
+           t->times * sizeof(float));
 }
 
-/* All actions that this chunk needs. Leaves the actor's activations for s in its work; gives its output. */
+/* All actions that this chunk needs. Leaves the actor's activations for s in its work; gives its
+ * output. */
 static const float *propose(struct cql *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const size_t o = b->obs_dim, a = b->act_dim, many = t->times * a;
-  for (size_t i = 0; i < n; i++) memcpy(t->actions + i * asked_n(t) * a, b->action + (row + i) * a, a * sizeof(float));
+  for (size_t i = 0; i < n; i++)
+    memcpy(t->actions + i * asked_n(t) * a, b->action + (row + i) * a, a * sizeof(float));
   place(t, n, 1, t->noise.uniform + row * many);
   const float *y = px_mlp_forward(t->actor.net, t->actor.work, b->s2 + row * o, n, NULL);
-  sample(t, n, y, t->noise.next + row * a, t->next, t->log_next, t->noise.there + row * many, 1 + 2 * t->times);
+  sample(t, n, y, t->noise.next + row * a, t->next, t->log_next, t->noise.there + row * many,
+         1 + 2 * t->times);
   y = px_mlp_forward(t->actor.net, t->actor.work, b->s + row * o, n, NULL);
-  sample(t, n, y, t->noise.pi + row * a, t->pi, t->log_pi, t->noise.here + row * many, 1 + t->times);
+  sample(t, n, y, t->noise.pi + row * a, t->pi, t->log_pi, t->noise.here + row * many,
+         1 + t->times);
   return y;
 }
 
-/* t->da = dL_pi/da~, the least critic deciding in each row; gives sum w min Q. The critics are frozen here. */
+/* t->da = dL_pi/da~, the least critic deciding in each row; gives sum w min Q. The critics are
+ * frozen here. */
 static double ask_critics(struct cql *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const uint32_t o = b->obs_dim, a = b->act_dim;
   const float *q[2], *weight = b->weight + row;
   double sum = 0;
   rl_net_join(n, o, a, b->s + (size_t)row * o, t->pi, t->sa);
-  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].net, t->critic[i].work, t->sa, n, NULL);
+  for (int i = 0; i < 2; i++)
+    q[i] = px_mlp_forward(t->critic[i].net, t->critic[i].work, t->sa, n, NULL);
   memset(t->da, 0, sizeof(float) * n * a);
   for (int i = 0; i < 2; i++) {
     for (uint32_t r = 0; r < n; r++) {
@@ -174,7 +207,8 @@ static double ask_critics(struct cql *t, uint32_t row, uint32_t n) {
   return sum;
 }
 
-/* Adds the chunk's part to the gradients of actor, spread and alpha, and to the losses. y: what propose gave. */
+/* Adds the chunk's part to the gradients of actor, spread and alpha, and to the losses. y: what
+ * propose gave. */
 static void improve_actor(struct cql *t, uint64_t step, uint32_t row, uint32_t n, const float *y,
                           double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
@@ -189,8 +223,8 @@ static void improve_actor(struct cql *t, uint64_t step, uint32_t row, uint32_t n
     excess += (double)w[i] * (double)(t->log_pi[i] + t->target_entropy);
     t->dq[i] = alpha * w[i] * scale;
   }
-  gaussian_sample_back(&g, n, y, t->noise.pi + (size_t)row * b->act_dim, t->pi, cloning ? NULL : t->da, t->dq, false,
-                       t->dy, dspread);
+  gaussian_sample_back(&g, n, y, t->noise.pi + (size_t)row * b->act_dim, t->pi,
+                       cloning ? NULL : t->da, t->dq, false, t->dy, dspread);
   if (cloning) {
     gaussian_log_pi(&g, n, y, action, t->log_drawn);
     for (uint32_t i = 0; i < n; i++) {
@@ -199,7 +233,8 @@ static void improve_actor(struct cql *t, uint64_t step, uint32_t row, uint32_t n
     }
     gaussian_log_pi_back(&g, n, y, action, t->dq, true, t->dy, dspread);
   }
-  px_mlp_backward(t->actor.net, t->actor.work, b->s + (size_t)row * b->obs_dim, n, t->dy, t->actor.grads, row > 0, NULL);
+  px_mlp_backward(t->actor.net, t->actor.work, b->s + (size_t)row * b->obs_dim, n, t->dy,
+                  t->actor.grads, row > 0, NULL);
   for (int k = 0; k < 2; k++) t->spread_grads[k] += (float)dspread[k];
   t->log_alpha_grad -= (float)(excess / b->n);
   losses[CQL_LOSS_ACTOR] += ((double)alpha * log_pi - value) / b->n;
@@ -211,17 +246,19 @@ static void target_values(struct cql *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const float alpha = t->backup_entropy ? expf(t->log_alpha) : 0, *q[2];
   rl_net_join(n, b->obs_dim, b->act_dim, b->s2 + (size_t)row * b->obs_dim, t->next, t->sa);
-  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
+  for (int i = 0; i < 2; i++)
+    q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
-    t->q_target[i] = b->reward[row + i]
-                     + t->gamma * b->not_done[row + i] * (fminf(q[0][i], q[1][i]) - alpha * t->log_next[i]);
+    t->q_target[i] = b->reward[row + i] + t->gamma * b->not_done[row + i] *
+                                            (fminf(q[0][i], q[1][i]) - alpha * t->log_next[i]);
 }
 
 /* One state's part of a critic's loss: q [1 + 3 N] -> dq. log_density [3 N]. */
-static void look_at_state(const struct cql *t, const float *q, const float *log_density, float target, float weight,
-                          float *dq, double losses[RL_LOSSES_MAX]) {
+static void look_at_state(const struct cql *t, const float *q, const float *log_density,
+                          float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
   const uint32_t k = sampled_n(t);
-  const float scale = weight / (float)t->batch.n, pressure = t->weight * scale, inv_t = 1 / t->temperature;
+  const float scale = weight / (float)t->batch.n, pressure = t->weight * scale,
+              inv_t = 1 / t->temperature;
   float most = -INFINITY, sum = 0;
   for (uint32_t i = 0; i < k; i++) {
     dq[1 + i] = (q[1 + i] - log_density[i]) * inv_t;
@@ -232,12 +269,15 @@ static void look_at_state(const struct cql *t, const float *q, const float *log_
   const float off = q[0] - target;
   dq[0] = 2 * scale * off - pressure;
   losses[CQL_LOSS_CRITIC] += (double)scale * (double)off * (double)off;
-  losses[CQL_LOSS_CQL] += (double)scale * ((double)t->temperature * (double)(most + logf(sum)) - (double)q[0]);
+  losses[CQL_LOSS_CQL] +=
+    (double)scale * ((double)t->temperature * (double)(most + logf(sum)) - (double)q[0]);
 }
 
-/* A state's action of the data and `backward` of its others, drawn by their shares in the gradient: evenly spaced
- * places from a random first one (systematic resampling), so that the sum's mean is that of all. */
-static void draw_few(const struct cql *t, const float *dq, const float *actions, float first, float *few_dq, float *few) {
+/* A state's action of the data and `backward` of its others, drawn by their shares in the gradient:
+ * evenly spaced places from a random first one (systematic resampling), so that the sum's mean is
+ * that of all. */
+static void draw_few(const struct cql *t, const float *dq, const float *actions, float first,
+                     float *few_dq, float *few) {
   const uint32_t k = sampled_n(t), m = t->backward;
   const size_t a = t->batch.act_dim;
   float total = 0, reached = 0;
@@ -252,23 +292,28 @@ static void draw_few(const struct cql *t, const float *dq, const float *actions,
 }
 
 /* t->dfan for `states` from the chunk's at-th on, by critic i. */
-static void look_at_states(struct cql *t, int i, uint32_t row, uint32_t at, uint32_t states, double losses[RL_LOSSES_MAX]) {
+static void look_at_states(struct cql *t, int i, uint32_t row, uint32_t at, uint32_t states,
+                           double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
   const size_t k = asked_n(t), a = b->act_dim;
   const float *actions = t->actions + at * k * a;
-  const float *q = px_multi_action_forward(t->critic[i].net, t->fan, b->s + (size_t)(row + at) * b->obs_dim, actions, states);
+  const float *q = px_multi_action_forward(t->critic[i].net, t->fan,
+                                           b->s + (size_t)(row + at) * b->obs_dim, actions, states);
   for (size_t j = 0; j < states; j++) {
     float *dq = t->dfan + j * k;
-    look_at_state(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j], b->weight[row + at + j], dq, losses);
+    look_at_state(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j],
+                  b->weight[row + at + j], dq, losses);
     if (i == 0) losses[CQL_LOSS_Q] += (double)q[j * k] / b->n;
     if (t->backward)
       draw_few(t, dq, actions + j * k * a, t->noise.pick[(size_t)i * b->n + row + at + j],
-               t->few_dq + (at + j) * (1 + t->backward), t->few_actions + (at + j) * (1 + t->backward) * a);
+               t->few_dq + (at + j) * (1 + t->backward),
+               t->few_actions + (at + j) * (1 + t->backward) * a);
   }
 }
 
 /* Adds the chunk's part to a critic's gradients. */
-static void improve_critic(struct cql *t, int i, uint32_t row, uint32_t n, double losses[RL_LOSSES_MAX]) {
+static void improve_critic(struct cql *t, int i, uint32_t row, uint32_t n,
+                           double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
   const size_t o = b->obs_dim, a = b->act_dim, few = 1 + t->backward;
   struct rl_net *c = &t->critic[i];
@@ -276,14 +321,16 @@ static void improve_critic(struct cql *t, int i, uint32_t row, uint32_t n, doubl
     states = min_u32(t->fan_states, n - at);
     look_at_states(t, i, row, at, states, losses);
     if (!t->backward)
-      px_multi_action_backward(c->net, t->fan, b->s + (row + at) * o, t->actions + at * asked_n(t) * a, states, t->dfan, c->grads,
-                      row + at > 0);
+      px_multi_action_backward(c->net, t->fan, b->s + (row + at) * o,
+                               t->actions + at * asked_n(t) * a, states, t->dfan, c->grads,
+                               row + at > 0);
   }
   for (uint32_t at = 0, states; t->backward && at < n; at += states) {
     states = min_u32(t->few_states, n - at);
     const float *s = b->s + (row + at) * o, *actions = t->few_actions + at * few * a;
     px_multi_action_forward(c->net, t->few, s, actions, states);
-    px_multi_action_backward(c->net, t->few, s, actions, states, t->few_dq + at * few, c->grads, row + at > 0);
+    px_multi_action_backward(c->net, t->few, s, actions, states, t->few_dq + at * few, c->grads,
+                             row + at > 0);
   }
 }
 
@@ -307,7 +354,8 @@ void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
   }
 }
 
-/* m and b go into the last layer, so that the actor's outputs are mu and log sigma for whoever reads them. */
+/* m and b go into the last layer, so that the actor's outputs are mu and log sigma for whoever
+ * reads them. */
 static void fold_spread(struct cql *t) {
   const size_t a = t->batch.act_dim;
   const struct px_mlp_layer last = px_mlp_layer(t->actor.net, t->actor.net->shape.layers);
@@ -329,7 +377,10 @@ static void draw_noise(struct cql *t, uint64_t at) {
 
 /* ---- behind the table: one of the two, by the dataset's actions */
 
-struct either { struct cql *continuous; struct cql_discrete *discrete; };
+struct either {
+  struct cql *continuous;
+  struct cql_discrete *discrete;
+};
 
 static void free_state(void *state) {
   struct either *e = state;
@@ -338,12 +389,13 @@ static void free_state(void *state) {
   free(e);
 }
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct either *e = px_mem_calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
-  const enum px_status status = data->act_count
-                                  ? cql_discrete_new(spec, data->obs_dim, data->act_count, &e->discrete, err)
-                                  : cql_new(spec, data->obs_dim, data->act_dim, &e->continuous, err);
+  const enum px_status status =
+    data->act_count ? cql_discrete_new(spec, data->obs_dim, data->act_count, &e->discrete, err)
+                    : cql_new(spec, data->obs_dim, data->act_dim, &e->continuous, err);
   if (status) {
     free(e);
     return status;
@@ -401,7 +453,11 @@ static void take(void *state, struct rl_nets *nets) {
   t->actor.net = t->critic[0].net = NULL;
 }
 
-const struct rl_algo cql_algo = {
-  { "critic_loss", "cql_loss", "q_mean", "actor_loss", "temperature", "entropy" },
-  init, step, arrays, acting, take, free_state
-};
+const struct rl_algo cql_algo = { { "critic_loss", "cql_loss", "q_mean", "actor_loss",
+                                    "temperature", "entropy" },
+                                  init,
+                                  step,
+                                  arrays,
+                                  acting,
+                                  take,
+                                  free_state };

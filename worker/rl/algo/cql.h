@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Conservative Q-learning (Kumar et al. 2020, arXiv 2006.04779): critics that
  * are pushed down on actions which the data does not have, as CQL(H) with
@@ -8,7 +9,8 @@
  *
  *   a_k  = a, then N each from uniform, pi(s) and pi(s');  z_k = Q_i(s, a_k) - log density of a_k
  *   y    = r + gamma nd (min_i Q'_i(s', a') [- alpha log pi(a'|s')]),  a' ~ pi(s')
- *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2 + cql_weight mean w (T logsumexp_k>0 (z_k / T) - Q_i(s, a))
+ *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2 + cql_weight mean w (T logsumexp_k>0 (z_k / T) - Q_i(s,
+ *        a))
  *   L_pi = mean w (alpha log pi(a~|s) - min_i Q_i(s, a~)),  a~ ~ pi(s), reparameterised
  *          in the first bc_updates: mean w (alpha log pi(a~|s) - log pi(a|s))
  *   L_al = -log alpha mean w (log pi(a~|s) + target entropy)
@@ -37,42 +39,51 @@ struct cql_noise {
   float *pi, *next;    /* [B, A] for a~ and a' */
   float *here, *there; /* [B, N, A] for the sampled actions of pi(s) and of pi(s') */
   float *uniform;      /* [B, N, A] */
-  float *pick;         /* [2, B] in [0, 1): which actions are drawn for the gradient, if not all */
+  /* [2, B] in [0, 1): which actions are drawn for the gradient, if not all */
+  float *pick;
 };
 
 struct cql {
   uint64_t seed, bc_updates;
-  uint32_t times, backward;   /* N; sampled actions in the gradient, 0: all */
+  uint32_t times, backward; /* N; sampled actions in the gradient, 0: all */
   float gamma, tau, weight, temperature, target_entropy;
   bool backup_entropy;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
-  struct px_multi_action *fan, *few;   /* for both critics, one at a time: all actions; those in the gradient, if not all */
-  uint32_t fan_states, few_states; /* that they take at a time */
+  /* for both critics, one at a time: all actions; those in the gradient, if not all */
+  struct px_multi_action *fan, *few;
+  uint32_t fan_states, few_states;  /* that they take at a time */
   float spread[2], spread_grads[2]; /* m and b of log sigma = m o + b */
   float log_alpha, log_alpha_grad;
   struct px_adam spread_adam, alpha_adam;
   struct rl_batch batch;
   struct cql_noise noise;
   /* Of one chunk of states. */
-  float *actions;             /* [chunk, 1 + 3 N, A] */
-  float *log_density;         /* [chunk, 3 N] */
-  float *drawn, *log_drawn;   /* [chunk, N, A], [chunk, N] */
-  float *next, *log_next;     /* [chunk, A], [chunk] a' */
-  float *pi, *log_pi;         /* [chunk, A], [chunk] a~ */
-  float *sa, *dsa;            /* [chunk, O + A] */
-  float *q_target, *dq;       /* [chunk] */
-  float *dfan;                /* [fan_states, 1 + 3 N] */
+  float *actions;              /* [chunk, 1 + 3 N, A] */
+  float *log_density;          /* [chunk, 3 N] */
+  float *drawn, *log_drawn;    /* [chunk, N, A], [chunk, N] */
+  float *next, *log_next;      /* [chunk, A], [chunk] a' */
+  float *pi, *log_pi;          /* [chunk, A], [chunk] a~ */
+  float *sa, *dsa;             /* [chunk, O + A] */
+  float *q_target, *dq;        /* [chunk] */
+  float *dfan;                 /* [fan_states, 1 + 3 N] */
   float *few_actions, *few_dq; /* [chunk, 1 + backward, A], [chunk, 1 + backward] */
-  float *da, *dy;             /* [chunk, A], [chunk, 2 A] */
+  float *da, *dy;              /* [chunk, A], [chunk, 2 A] */
 };
 
 /* cql: sum_i mean w (T logsumexp - Q_i(s, a)), without its weight. */
-enum { CQL_LOSS_CRITIC, CQL_LOSS_CQL, CQL_LOSS_Q, CQL_LOSS_ACTOR, CQL_LOSS_ALPHA, CQL_LOSS_ENTROPY };
+enum {
+  CQL_LOSS_CRITIC,
+  CQL_LOSS_CQL,
+  CQL_LOSS_Q,
+  CQL_LOSS_ACTOR,
+  CQL_LOSS_ALPHA,
+  CQL_LOSS_ENTROPY
+};
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct cql **out,
-                       struct px_err *err) PX_MUST_CHECK;
+enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       struct cql **out, struct px_err *err) PX_MUST_CHECK;
 void cql_free(struct cql *t);
 /* One update from t->batch and t->noise as they stand. */
 void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]);

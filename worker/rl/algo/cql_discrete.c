@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Conservative Q-learning, discrete actions: see cql_discrete.h. */
 #include "worker/rl/algo/cql_discrete.h"
 
@@ -12,9 +13,14 @@
 enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_count,
                                 struct cql_discrete **out, struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
-  const struct rl_net_spec critic = { .shape = { .in = obs_dim, .out = act_count, .hidden = rl_whole(spec, "hidden"),
+  const struct rl_net_spec critic = { .shape = { .in = obs_dim,
+                                                 .out = act_count,
+                                                 .hidden = rl_whole(spec, "hidden"),
                                                  .layers = rl_whole(spec, "layers") },
-                                      .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
+                                      .seed = spec->seed,
+                                      .lr = rl_option(spec, "lr"),
+                                      .rows = chunk,
+                                      .target = true };
   struct cql_discrete *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
   t->seed = spec->seed;
@@ -46,7 +52,8 @@ void cql_discrete_free(struct cql_discrete *t) {
   free(t);
 }
 
-/* t->q_target for n rows from row on: the net chooses the action, its target says what it is worth. */
+/* t->q_target for n rows from row on: the net chooses the action, its target says what it is
+ * worth. */
 static void target_values(struct cql_discrete *t, uint32_t row, uint32_t n) {
   const struct rl_batch *b = &t->batch;
   const size_t count = t->act_count;
@@ -59,13 +66,15 @@ static void target_values(struct cql_discrete *t, uint32_t row, uint32_t n) {
   }
   q = px_mlp_forward(t->critic.target, t->critic.work, s2, n, NULL);
   for (size_t i = 0; i < n; i++)
-    t->q_target[i] = b->reward[row + i] + t->gamma * b->not_done[row + i] * q[i * count + t->best[i]];
+    t->q_target[i] =
+      b->reward[row + i] + t->gamma * b->not_done[row + i] * q[i * count + t->best[i]];
 }
 
 /* One state's part of the loss: q [act_count] -> dq. */
-static void look_at_state(const struct cql_discrete *t, const float *q, uint32_t action, float target, float weight,
-                          float *dq, double losses[RL_LOSSES_MAX]) {
-  const float scale = weight / (float)t->batch.n, pressure = t->weight * scale, inv_t = 1 / t->temperature;
+static void look_at_state(const struct cql_discrete *t, const float *q, uint32_t action,
+                          float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
+  const float scale = weight / (float)t->batch.n, pressure = t->weight * scale,
+              inv_t = 1 / t->temperature;
   const float off = q[action] - target;
   float most = -INFINITY, sum = 0;
   for (uint32_t k = 0; k < t->act_count; k++) most = fmaxf(most, q[k]);
@@ -73,7 +82,8 @@ static void look_at_state(const struct cql_discrete *t, const float *q, uint32_t
   for (uint32_t k = 0; k < t->act_count; k++) dq[k] *= pressure / sum;
   dq[action] += 2 * scale * off - pressure;
   losses[CQL_LOSS_CRITIC] += (double)scale * (double)off * (double)off;
-  losses[CQL_LOSS_CQL] += (double)scale * ((double)most + (double)t->temperature * (double)logf(sum) - (double)q[action]);
+  losses[CQL_LOSS_CQL] +=
+    (double)scale * ((double)most + (double)t->temperature * (double)logf(sum) - (double)q[action]);
   losses[CQL_LOSS_Q] += (double)q[action] / t->batch.n;
 }
 
@@ -84,10 +94,11 @@ void cql_discrete_update(struct cql_discrete *t, double losses[RL_LOSSES_MAX]) {
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
     target_values(t, row, n);
-    const float *s = b->s + (size_t)row * b->obs_dim, *q = px_mlp_forward(c->net, c->work, s, n, NULL);
+    const float *s = b->s + (size_t)row * b->obs_dim,
+                *q = px_mlp_forward(c->net, c->work, s, n, NULL);
     for (size_t i = 0; i < n; i++)
-      look_at_state(t, q + i * t->act_count, (uint32_t)b->action[row + i], t->q_target[i], b->weight[row + i],
-                    t->dq + i * t->act_count, losses);
+      look_at_state(t, q + i * t->act_count, (uint32_t)b->action[row + i], t->q_target[i],
+                    b->weight[row + i], t->dq + i * t->act_count, losses);
     px_mlp_backward(c->net, c->work, s, n, t->dq, c->grads, row > 0, NULL);
   }
   rl_net_step(c);

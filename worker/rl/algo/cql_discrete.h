@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Conservative Q-learning of discrete actions (Kumar et al. 2020, arXiv
  * 2006.04779, section 4): one critic with an output per action, whose largest
@@ -26,9 +27,9 @@ struct cql_discrete {
   struct rl_net critic;
   struct rl_batch batch;
   /* Scratch for one chunk. */
-  uint32_t *best;             /* [chunk] argmax_a Q(s', a) */
-  float *q_target;            /* [chunk] */
-  float *dq;                  /* [chunk, act_count] */
+  uint32_t *best;  /* [chunk] argmax_a Q(s', a) */
+  float *q_target; /* [chunk] */
+  float *dq;       /* [chunk, act_count] */
 };
 
 /* The net initialised from the seed; data is NULL, so the caller fills batch itself. */

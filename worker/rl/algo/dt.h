@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Decision Transformer (Chen et al. 2021, arXiv 2106.01345) with the
  * stochastic head and objective of Online DT (Zheng et al. 2022, arXiv
@@ -32,19 +33,20 @@ struct dt {
   double return_scale;
   struct dt_net *net;
   struct px_lamb lamb;
-  struct dt_work *work;       /* for `chunk` sequences */
+  struct dt_work *work; /* for `chunk` sequences */
   uint32_t chunk;
   struct dt_batch batch;
-  float *noise;               /* [steps, A] unit normal */
-  float *grads;               /* [net->params_n] */
-  float *dfirst, *dsecond;    /* [chunk steps, A] */
+  float *noise;            /* [steps, A] unit normal */
+  float *grads;            /* [net->params_n] */
+  float *dfirst, *dsecond; /* [chunk steps, A] */
 };
 
 /* The net initialised from the seed. act_dim: of discrete actions, how many there are. */
-enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, bool discrete, uint32_t timesteps,
-                      struct dt **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, bool discrete,
+                      uint32_t timesteps, struct dt **out, struct px_err *err) PX_MUST_CHECK;
 void dt_free(struct dt *dt);
-/* dt->grads and the losses but for the norm, from batch and noise as they stand. step: for dropout. */
+/* dt->grads and the losses but for the norm, from batch and noise as they stand. step: for
+ * dropout. */
 void dt_gradients(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);
 /* One update: gradients, then LAMB with the step's learning rate. */
 void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/dt_actor.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ enum { CHUNK = 16 }; /* lanes in one forward pass */
 /* The last `steps` steps of an episode; its newest action is not yet known. */
 struct history {
   uint32_t steps;
-  double to_go; /* scaled, of the newest step */
+  double to_go;                    /* scaled, of the newest step */
   float *returns, *state, *action; /* [context], [context, O], [context, A] */
   uint32_t *time;                  /* [context] */
 };
@@ -41,8 +42,8 @@ static bool take_history(struct dt_actor *a, struct history *h) {
   return h->returns && h->state && h->action && h->time;
 }
 
-enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context, double target,
-                            double return_scale, struct dt_actor **out) {
+enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context,
+                            double target, double return_scale, struct dt_actor **out) {
   const size_t bytes_max = (size_t)4 << 30, rows = (size_t)CHUNK * context;
   struct dt_actor *a = px_mem_calloc(1, sizeof *a);
   if (a && (a->arena = px_arena_new(bytes_max))) {
@@ -81,7 +82,8 @@ static void make_room(const struct dt_actor *a, struct history *h) {
   memmove(h->action, h->action + d, h->steps * d * sizeof *h->action);
 }
 
-static void remember(const struct dt_actor *a, struct history *h, const float *state, uint32_t step, double reward) {
+static void remember(const struct dt_actor *a, struct history *h, const float *state, uint32_t step,
+                     double reward) {
   const size_t o = a->net->shape.obs_dim, d = a->net->shape.act_dim;
   if (step == 0) h->steps = 0, h->to_go = a->target * a->return_scale;
   else h->to_go -= reward * a->return_scale;
@@ -126,7 +128,8 @@ void dt_actor_act(struct dt_actor *a, const struct dt_sight *sight, float *actio
     for (uint32_t i = 0; i < n; i++) {
       const uint32_t seen = first + i;
       struct history *h = &a->lanes[sight->lane[seen]];
-      remember(a, h, sight->state + seen * o, sight->step[seen], sight->step[seen] ? sight->reward[seen] : 0);
+      remember(a, h, sight->state + seen * o, sight->step[seen],
+               sight->step[seen] ? sight->reward[seen] : 0);
       lay_out(a, h, a->start[i]);
       a->start[i + 1] = a->start[i] + h->steps;
     }

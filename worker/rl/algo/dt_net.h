@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Decision Transformer's net (Chen et al. 2021, arXiv 2106.01345; its
  * stochastic head as in Online DT, Zheng et al. 2022, arXiv 2202.05607). Every
@@ -26,7 +27,7 @@ enum {
 
 struct dt_shape {
   uint32_t obs_dim;
-  uint32_t act_dim;   /* numbers of an action token; of discrete actions, how many there are */
+  uint32_t act_dim; /* numbers of an action token; of discrete actions, how many there are */
   bool discrete;
   uint32_t context;   /* most steps of a sequence */
   uint32_t timesteps; /* embeddings; later steps share the last one */
@@ -44,7 +45,8 @@ struct dt_net {
 };
 
 /* BAD_FIELD for a shape out of bounds. Parameters are zero until initialised. */
-enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out,
+                          struct px_err *err) PX_MUST_CHECK;
 void dt_net_free(struct dt_net *net);
 void dt_net_init(struct dt_net *net, uint64_t seed);
 
@@ -61,17 +63,23 @@ struct dt_steps {
 
 struct dt_work;
 /* For at most `seqs` sequences of the net's context. */
-enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_work **out) PX_MUST_CHECK;
+enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs,
+                           struct dt_work **out) PX_MUST_CHECK;
 void dt_work_free(struct dt_work *work);
 
-/* [steps, or seqs if last_only, A] each: mu and y; or logits and NULL. They lie in `work` until the next forward. */
-struct dt_outputs { float *first, *second; };
+/* [steps, or seqs if last_only, A] each: mu and y; or logits and NULL. They lie in `work` until the
+ * next forward. */
+struct dt_outputs {
+  float *first, *second;
+};
 /* drop NULL: evaluation; its row0 counts tokens. */
-struct dt_outputs dt_net_forward(const struct dt_net *net, struct dt_work *work, const struct dt_steps *steps,
+struct dt_outputs dt_net_forward(const struct dt_net *net, struct dt_work *work,
+                                 const struct dt_steps *steps,
                                  const struct px_transformer_drop *drop);
-/* After it, with the same arguments: grads [params_n] = dL/dparams (+= if `add`) from those of the outputs. */
+/* After it, with the same arguments: grads [params_n] = dL/dparams (+= if `add`) from those of the
+ * outputs. */
 void dt_net_backward(const struct dt_net *net, struct dt_work *work, const struct dt_steps *steps,
-                     const struct px_transformer_drop *drop, const float *dfirst, const float *dsecond, float *grads,
-                     bool add);
+                     const struct px_transformer_drop *drop, const float *dfirst,
+                     const float *dsecond, float *grads, bool add);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/dt_windows.h"
 
 #include <stdlib.h>
@@ -44,8 +45,8 @@ static void fill(struct dt_windows *w, double return_scale) {
   }
 }
 
-enum px_status dt_windows_new(const struct rl_data *data, double return_scale, struct dt_windows **out,
-                              struct px_err *err) {
+enum px_status dt_windows_new(const struct rl_data *data, double return_scale,
+                              struct dt_windows **out, struct px_err *err) {
   struct dt_windows *w = px_mem_calloc(1, sizeof *w);
   if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for trajectories");
   w->data = data;
@@ -78,9 +79,11 @@ void dt_windows_free(struct dt_windows *w) {
   free(w);
 }
 
-enum px_status dt_batch_init(struct dt_batch *b, uint32_t seqs, uint32_t context, uint32_t obs_dim, uint32_t act_dim) {
+enum px_status dt_batch_init(struct dt_batch *b, uint32_t seqs, uint32_t context, uint32_t obs_dim,
+                             uint32_t act_dim) {
   const size_t steps = (size_t)seqs * context;
-  *b = (struct dt_batch){ .seqs = seqs, .context = context, .obs_dim = obs_dim, .act_dim = act_dim };
+  *b =
+    (struct dt_batch){ .seqs = seqs, .context = context, .obs_dim = obs_dim, .act_dim = act_dim };
   b->start = px_mem_calloc((size_t)seqs + 1, sizeof *b->start);
   b->to_go = px_mem_calloc(steps, sizeof *b->to_go);
   b->state = px_mem_calloc(steps, sizeof(float) * obs_dim);
@@ -88,7 +91,8 @@ enum px_status dt_batch_init(struct dt_batch *b, uint32_t seqs, uint32_t context
   b->time = px_mem_calloc(steps, sizeof *b->time);
   b->chosen = px_mem_calloc(steps, sizeof *b->chosen);
   b->weight = px_mem_calloc(steps, sizeof *b->weight);
-  if (b->start && b->to_go && b->state && b->action && b->time && b->chosen && b->weight) return PX_OK;
+  if (b->start && b->to_go && b->state && b->action && b->time && b->chosen && b->weight)
+    return PX_OK;
   dt_batch_free(b);
   return PX_E_NO_MEMORY;
 }
@@ -105,7 +109,8 @@ void dt_batch_free(struct dt_batch *b) {
 }
 
 /* The action, its weight and, if discrete, its index at place `at` of the batch. */
-static void put_action(struct dt_batch *b, const struct rl_data *data, uint32_t at, uint32_t transition) {
+static void put_action(struct dt_batch *b, const struct rl_data *data, uint32_t at,
+                       uint32_t transition) {
   float *action = b->action + (size_t)at * b->act_dim;
   memset(action, 0, b->act_dim * sizeof *action);
   b->weight[at] = b->chosen[at] = 0;
@@ -122,7 +127,8 @@ static void put_action(struct dt_batch *b, const struct rl_data *data, uint32_t 
 }
 
 /* Steps t .. t + n of the k-th trajectory from place `at` on. */
-static void put_steps(struct dt_batch *b, const struct dt_windows *w, uint32_t k, uint32_t t, uint32_t n, uint32_t at) {
+static void put_steps(struct dt_batch *b, const struct dt_windows *w, uint32_t k, uint32_t t,
+                      uint32_t n, uint32_t at) {
   const struct rl_data *data = w->data;
   const uint32_t o = b->obs_dim;
   const float *s = data->ds->observations + (data->ds->obs_start[w->traj[k]] + t) * o;
@@ -149,7 +155,8 @@ void dt_batch_draw(struct dt_batch *b, const struct dt_windows *w, uint64_t seed
       if (ds->obs_start[w->traj[middle]] <= row) low = middle;
       else high = middle;
     }
-    const uint32_t steps = (uint32_t)(row - ds->obs_start[w->traj[low]]) + 1, n = steps < b->context ? steps : b->context;
+    const uint32_t steps = (uint32_t)(row - ds->obs_start[w->traj[low]]) + 1,
+                   n = steps < b->context ? steps : b->context;
     put_steps(b, w, low, steps - n, n, at);
     b->start[i + 1] = at += n;
   }

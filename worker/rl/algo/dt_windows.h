@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Batches for the Decision Transformer: stretches of up to `context` steps of
  * the trajectories that a spec uses. Used by dt.c.
@@ -20,33 +21,35 @@
 #include "worker/rl/rl.h"
 
 struct dt_windows {
-  const struct rl_data *data;   /* borrowed */
+  const struct rl_data *data; /* borrowed */
   uint32_t traj_n;
-  uint32_t *traj;               /* [traj_n] trajectories of the dataset */
-  uint64_t *first;              /* [traj_n + 1] steps before them */
-  uint32_t *transition;         /* [steps] 1 + its number in data; 0: unknown action */
-  float *to_go;                 /* [steps] sum of rewards from it to the end, scaled */
-  uint32_t longest;             /* steps of the longest trajectory */
+  uint32_t *traj;       /* [traj_n] trajectories of the dataset */
+  uint64_t *first;      /* [traj_n + 1] steps before them */
+  uint32_t *transition; /* [steps] 1 + its number in data; 0: unknown action */
+  float *to_go;         /* [steps] sum of rewards from it to the end, scaled */
+  uint32_t longest;     /* steps of the longest trajectory */
 };
-enum px_status dt_windows_new(const struct rl_data *data, double return_scale, struct dt_windows **out,
-                              struct px_err *err) PX_MUST_CHECK;
+enum px_status dt_windows_new(const struct rl_data *data, double return_scale,
+                              struct dt_windows **out, struct px_err *err) PX_MUST_CHECK;
 void dt_windows_free(struct dt_windows *windows);
 
 /* Room for one batch; all owned by it. */
 struct dt_batch {
   uint32_t seqs, context, obs_dim, act_dim; /* act_dim: numbers of an action token */
-  uint32_t *start;        /* [seqs + 1] first step of each */
-  float *to_go;           /* [steps] */
-  float *state, *action;  /* [steps, O] normalised, [steps, A] in [-1, 1] or one-hot; 0 where unknown */
-  uint32_t *time;         /* [steps] */
-  float *chosen;          /* [steps] discrete: the class index; else not read */
-  float *weight;          /* [steps] 0: no loss */
-  uint32_t losses_n;      /* steps with a loss */
+  uint32_t *start;                          /* [seqs + 1] first step of each */
+  float *to_go;                             /* [steps] */
+  /* [steps, O] normalised, [steps, A] in [-1, 1] or one-hot; 0 where unknown */
+  float *state, *action;
+  uint32_t *time;    /* [steps] */
+  float *chosen;     /* [steps] discrete: the class index; else not read */
+  float *weight;     /* [steps] 0: no loss */
+  uint32_t losses_n; /* steps with a loss */
 };
-enum px_status dt_batch_init(struct dt_batch *batch, uint32_t seqs, uint32_t context, uint32_t obs_dim,
-                             uint32_t act_dim) PX_MUST_CHECK;
+enum px_status dt_batch_init(struct dt_batch *batch, uint32_t seqs, uint32_t context,
+                             uint32_t obs_dim, uint32_t act_dim) PX_MUST_CHECK;
 void dt_batch_free(struct dt_batch *batch);
 /* Draws batch->seqs stretches: a pure function of (seed, step). */
-void dt_batch_draw(struct dt_batch *batch, const struct dt_windows *windows, uint64_t seed, uint64_t step);
+void dt_batch_draw(struct dt_batch *batch, const struct dt_windows *windows, uint64_t seed,
+                   uint64_t step);
 
 #endif

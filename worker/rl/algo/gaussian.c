@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tanh-squashed Gaussian: see gaussian.h. */
 #include "worker/rl/algo/gaussian.h"
 
@@ -18,8 +19,10 @@ static bool free_sigma(const struct gaussian *g, float o) {
   return x >= GAUSSIAN_LOG_SIGMA_MIN && x <= GAUSSIAN_LOG_SIGMA_MAX;
 }
 
-/* action[A] for a row's mu[A]; gives log pi. One exponential serves both tanh(u) and log(1 - tanh(u)^2). */
-static float draw(uint32_t a, const float *mu, const float *sigma, float log_pi, const float *noise, float *action) {
+/* action[A] for a row's mu[A]; gives log pi. One exponential serves both tanh(u) and log(1 -
+ * tanh(u)^2). */
+static float draw(uint32_t a, const float *mu, const float *sigma, float log_pi, const float *noise,
+                  float *action) {
   for (uint32_t j = 0; j < a; j++) {
     const float u = mu[j] + sigma[j] * noise[j], e = expf(-2 * fabsf(u));
     action[j] = copysignf((1 - e) / (1 + e), u);
@@ -28,8 +31,8 @@ static float draw(uint32_t a, const float *mu, const float *sigma, float log_pi,
   return log_pi;
 }
 
-void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const float *y, const float *noise,
-                     float *action, float *log_pi) {
+void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const float *y,
+                     const float *noise, float *action, float *log_pi) {
   const uint32_t a = g->act_dim;
   float sigma[PX_ACT_MAX];
   for (uint32_t i = 0; i < n; i++, y += 2 * (size_t)a) {
@@ -47,8 +50,8 @@ void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const
 }
 
 /* dL/dmu and dL/dlog sigma of one element go to its places in dy, and to m and b. */
-static void put(const struct gaussian *g, const float *y, uint32_t j, float dmu, float dlog_sigma, bool add, float *dy,
-                double dmb[2]) {
+static void put(const struct gaussian *g, const float *y, uint32_t j, float dmu, float dlog_sigma,
+                bool add, float *dy, double dmb[2]) {
   const uint32_t a = g->act_dim;
   const float dx = free_sigma(g, y[a + j]) ? dlog_sigma : 0;
   dy[j] = dmu + (add ? dy[j] : 0);
@@ -58,8 +61,9 @@ static void put(const struct gaussian *g, const float *y, uint32_t j, float dmu,
 }
 
 /* du = dL/du: dmu = du; dlog sigma = du sigma eps - dlog_pi; -log(1 - a^2) grows by 2 a with u. */
-void gaussian_sample_back(const struct gaussian *g, uint32_t n, const float *y, const float *noise, const float *action,
-                          const float *da, const float *dlog_pi, bool add, float *dy, double dmb[2]) {
+void gaussian_sample_back(const struct gaussian *g, uint32_t n, const float *y, const float *noise,
+                          const float *action, const float *da, const float *dlog_pi, bool add,
+                          float *dy, double dmb[2]) {
   const uint32_t a = g->act_dim;
   for (uint32_t i = 0; i < n; i++, y += 2 * (size_t)a, dy += 2 * (size_t)a)
     for (uint32_t j = 0; j < a; j++) {
@@ -74,7 +78,8 @@ static float inside(float action) {
   return fminf(fmaxf(action, -edge), edge);
 }
 
-void gaussian_log_pi(const struct gaussian *g, uint32_t n, const float *y, const float *action, float *log_pi) {
+void gaussian_log_pi(const struct gaussian *g, uint32_t n, const float *y, const float *action,
+                     float *log_pi) {
   const uint32_t a = g->act_dim;
   for (uint32_t i = 0; i < n; i++, y += 2 * (size_t)a, action += a) {
     log_pi[i] = 0;
@@ -91,7 +96,8 @@ void gaussian_log_pi_back(const struct gaussian *g, uint32_t n, const float *y, 
   const uint32_t a = g->act_dim;
   for (uint32_t i = 0; i < n; i++, y += 2 * (size_t)a, dy += 2 * (size_t)a, action += a)
     for (uint32_t j = 0; j < a; j++) {
-      const float inv_sigma = expf(-log_sigma_of(g, y[a + j])), z = (atanhf(inside(action[j])) - y[j]) * inv_sigma;
+      const float inv_sigma = expf(-log_sigma_of(g, y[a + j])),
+                  z = (atanhf(inside(action[j])) - y[j]) * inv_sigma;
       put(g, y, j, dlog_pi[i] * z * inv_sigma, dlog_pi[i] * (z * z - 1), add, dy, dmb);
     }
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A tanh-squashed Gaussian over actions: drawing from it, its log-density and
  * the gradients of both. Used by the algorithms whose actor is stochastic.
@@ -22,19 +23,25 @@
 #define GAUSSIAN_LOG_SIGMA_MIN (-20.0F)
 #define GAUSSIAN_LOG_SIGMA_MAX 2.0F
 
-struct gaussian { uint32_t act_dim; float m, b; };
+struct gaussian {
+  uint32_t act_dim;
+  float m, b;
+};
 
 /* Draws `times` actions for each of n rows: noise [n, times, A] unit normal ->
  * action [n, times, A] and, unless NULL, log_pi [n, times]. */
-void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const float *y, const float *noise,
-                     float *action, float *log_pi);
+void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const float *y,
+                     const float *noise, float *action, float *log_pi);
 /* Through one draw per row (reparameterisation): from da [n, A] = dL/da (NULL: 0) and
- * dlog_pi [n] = dL/dlog_pi, writes dy [n, 2A] = dL/dy (+= if `add`) and adds dL/dm, dL/db to dmb[2]. */
-void gaussian_sample_back(const struct gaussian *g, uint32_t n, const float *y, const float *noise, const float *action,
-                          const float *da, const float *dlog_pi, bool add, float *dy, double dmb[2]);
+ * dlog_pi [n] = dL/dlog_pi, writes dy [n, 2A] = dL/dy (+= if `add`) and adds dL/dm, dL/db to
+ * dmb[2]. */
+void gaussian_sample_back(const struct gaussian *g, uint32_t n, const float *y, const float *noise,
+                          const float *action, const float *da, const float *dlog_pi, bool add,
+                          float *dy, double dmb[2]);
 
 /* log_pi [n] of given actions [n, A], which are kept within +-(1 - 1e-6). */
-void gaussian_log_pi(const struct gaussian *g, uint32_t n, const float *y, const float *action, float *log_pi);
+void gaussian_log_pi(const struct gaussian *g, uint32_t n, const float *y, const float *action,
+                     float *log_pi);
 /* From dlog_pi [n]; the actions are constants. */
 void gaussian_log_pi_back(const struct gaussian *g, uint32_t n, const float *y, const float *action,
                           const float *dlog_pi, bool add, float *dy, double dmb[2]);

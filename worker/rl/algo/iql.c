@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/iql.h"
 
 #include <math.h>
@@ -24,11 +25,16 @@ static void read_options(struct iql *q, const struct rl_spec *spec) {
   q->reward_scale = 1;
 }
 
-static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
-                                struct px_err *err) {
-  const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers"), count = q->act_count;
-  struct rl_net_spec net = { .shape = { .in = o, .out = 1, .hidden = hidden, .layers = layers }, .seed = spec->seed,
-                             .which = NET_VALUE, .lr = q->lr, .rows = chunk, .target = q->states_only };
+static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint32_t o, uint32_t a,
+                                uint32_t chunk, struct px_err *err) {
+  const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers"),
+                 count = q->act_count;
+  struct rl_net_spec net = { .shape = { .in = o, .out = 1, .hidden = hidden, .layers = layers },
+                             .seed = spec->seed,
+                             .which = NET_VALUE,
+                             .lr = q->lr,
+                             .rows = chunk,
+                             .target = q->states_only };
   enum px_status status = rl_net_init(&q->value, &net, err);
   net.target = false;
   net.which = NET_ACTOR, net.shape.out = count ? count : a;
@@ -43,9 +49,10 @@ static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint3
   return status;
 }
 
-enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                       struct iql **out, struct px_err *err) {
-  const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0), widest = act_count > act_dim ? act_count : act_dim;
+enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       uint32_t act_count, struct iql **out, struct px_err *err) {
+  const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0),
+                 widest = act_count > act_dim ? act_count : act_dim;
   struct iql *q = px_mem_calloc(1, sizeof *q);
   if (!q) return px_fail(err, PX_E_NO_MEMORY, "no memory for iql");
   q->act_count = act_count;
@@ -60,9 +67,9 @@ enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t ac
   q->weight = px_mem_calloc(chunk, sizeof(float));
   q->q = px_mem_calloc(chunk, sizeof(float));
   q->dy = px_mem_calloc(chunk, sizeof(float) * widest);
-  if (rl_batch_init(&q->batch, batch, obs_dim, act_dim)
-      || px_adam_init(&q->sigma_adam, act_dim, PX_ADAM_DEFAULTS((float)q->lr)) || !q->log_sigma || !q->dlog_sigma || !q->sa
-      || !q->target || !q->advantage || !q->weight || !q->q || !q->dy)
+  if (rl_batch_init(&q->batch, batch, obs_dim, act_dim) ||
+      px_adam_init(&q->sigma_adam, act_dim, PX_ADAM_DEFAULTS((float)q->lr)) || !q->log_sigma ||
+      !q->dlog_sigma || !q->sa || !q->target || !q->advantage || !q->weight || !q->q || !q->dy)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
   if (status) iql_free(q);
@@ -91,7 +98,11 @@ void iql_free(struct iql *q) {
 
 /* ---- one chunk: n rows from `row` on */
 
-struct chunk { uint32_t row, n; const float *s, *action, *weight, *x; }; /* x: what the critics take */
+/* x: what the critics take */
+struct chunk {
+  uint32_t row, n;
+  const float *s, *action, *weight, *x;
+};
 
 static struct chunk chunk_at(struct iql *q, uint32_t row) {
   const struct rl_batch *b = &q->batch;
@@ -120,9 +131,11 @@ static void learn_value(struct iql *q, const struct chunk *c, double losses[RL_L
   const struct rl_batch *b = &q->batch;
   const double scale = 1.0 / b->n;
   const struct px_mlp *of_next = q->states_only ? q->value.target : q->value.net;
-  const float *next = px_mlp_forward(of_next, q->value.work, b->s2 + (size_t)c->row * b->obs_dim, c->n, NULL);
+  const float *next =
+    px_mlp_forward(of_next, q->value.work, b->s2 + (size_t)c->row * b->obs_dim, c->n, NULL);
   for (uint32_t i = 0; i < c->n; i++)
-    q->target[i] = q->reward_scale * b->reward[c->row + i] + q->gamma * b->not_done[c->row + i] * next[i];
+    q->target[i] =
+      q->reward_scale * b->reward[c->row + i] + q->gamma * b->not_done[c->row + i] * next[i];
   if (q->states_only) memcpy(q->advantage, q->target, c->n * sizeof *q->advantage);
   else value_actions(q, c);
   const float *v = px_mlp_forward(q->value.net, q->value.work, c->s, c->n, NULL);
@@ -137,18 +150,22 @@ static void learn_value(struct iql *q, const struct chunk *c, double losses[RL_L
   px_mlp_backward(q->value.net, q->value.work, c->s, c->n, q->dy, q->value.grads, c->row > 0, NULL);
 }
 
-static void learn_critic(struct iql *q, struct rl_net *critic, const struct chunk *c, double losses[RL_LOSSES_MAX]) {
+static void learn_critic(struct iql *q, struct rl_net *critic, const struct chunk *c,
+                         double losses[RL_LOSSES_MAX]) {
   const uint32_t count = q->act_count;
   const float *y = px_mlp_forward(critic->net, critic->work, c->x, c->n, NULL);
   for (uint32_t i = 0; i < c->n; i++) q->q[i] = of_action(q, c, y, i);
   /* The gradient goes where q was, and from there to the outputs' places. */
-  losses[IQL_LOSS_CRITIC] += px_loss_mse(c->n, 1, q->q, q->target, c->weight, 1.0 / q->batch.n, q->q);
+  losses[IQL_LOSS_CRITIC] +=
+    px_loss_mse(c->n, 1, q->q, q->target, c->weight, 1.0 / q->batch.n, q->q);
   if (count) memset(q->dy, 0, sizeof *q->dy * count * c->n);
-  for (uint32_t i = 0; i < c->n; i++) q->dy[count ? (size_t)i * count + (size_t)c->action[i] : i] = q->q[i];
+  for (uint32_t i = 0; i < c->n; i++)
+    q->dy[count ? (size_t)i * count + (size_t)c->action[i] : i] = q->q[i];
   px_mlp_backward(critic->net, critic->work, c->x, c->n, q->dy, critic->grads, c->row > 0, NULL);
 }
 
-/* sum_i w_i sum_j z^2/2 + log sigma + log(2 pi)/2 of m = tanh(mu), which y [n, A] holds, and the gradients of that. */
+/* sum_i w_i sum_j z^2/2 + log sigma + log(2 pi)/2 of m = tanh(mu), which y [n, A] holds, and the
+ * gradients of that. */
 static double gaussian_loss(struct iql *q, const struct chunk *c, const float *m) {
   const uint32_t a = q->batch.act_dim;
   const double scale = 1.0 / q->batch.n;
@@ -180,11 +197,14 @@ static void learn_actor(struct iql *q, const struct chunk *c, double losses[RL_L
     q->weight[i] = (float)weight * c->weight[i];
   }
   float *y = px_mlp_forward(q->actor.net, q->actor.work, c->s, c->n, NULL);
-  if (q->act_count) losses[IQL_LOSS_ACTOR] += px_loss_softmax(c->n, q->act_count, y, c->action, q->weight, scale, q->dy);
+  if (q->act_count)
+    losses[IQL_LOSS_ACTOR] +=
+      px_loss_softmax(c->n, q->act_count, y, c->action, q->weight, scale, q->dy);
   else {
     for (uint32_t i = 0; i < c->n * a; i++) y[i] = tanhf(y[i]);
-    losses[IQL_LOSS_ACTOR] += q->deterministic ? px_loss_mse(c->n, a, y, c->action, q->weight, scale, q->dy)
-                                               : gaussian_loss(q, c, y);
+    losses[IQL_LOSS_ACTOR] += q->deterministic
+                                ? px_loss_mse(c->n, a, y, c->action, q->weight, scale, q->dy)
+                                : gaussian_loss(q, c, y);
     for (uint32_t i = 0; i < c->n * a; i++) q->dy[i] *= 1 - y[i] * y[i];
   }
   px_mlp_backward(q->actor.net, q->actor.work, c->s, c->n, q->dy, q->actor.grads, c->row > 0, NULL);
@@ -215,9 +235,11 @@ void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct iql *q;
-  const enum px_status status = iql_new(spec, data->obs_dim, data->act_dim, data->act_count, &q, err);
+  const enum px_status status =
+    iql_new(spec, data->obs_dim, data->act_dim, data->act_count, &q, err);
   if (status) return status;
   q->reward_scale = rl_reward_scale(spec, data);
   q->data = data;
@@ -250,14 +272,21 @@ static struct rl_weights acting(void *state) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct iql *q = state;
-  if (!q->states_only)
-    rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale); /* back to the rewards' own units */
-  *nets = (struct rl_nets){ .kind = q->act_count ? RL_ARGMAX : RL_TANH, .actor = q->actor.net,
+  if (!q->states_only) /* back to the rewards' own units */
+    rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale);
+  *nets = (struct rl_nets){ .kind = q->act_count ? RL_ARGMAX : RL_TANH,
+                            .actor = q->actor.net,
                             .critic = q->critic[0].net };
   q->actor.net = q->critic[0].net = NULL;
 }
 
 static void free_state(void *state) { iql_free(state); }
 
-const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean", "weight_mean", "effective_share" },
-                                  init, step, arrays, acting, take, free_state };
+const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean",
+                                    "weight_mean", "effective_share" },
+                                  init,
+                                  step,
+                                  arrays,
+                                  acting,
+                                  take,
+                                  free_state };

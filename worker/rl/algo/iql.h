@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Implicit Q-learning (Kostrikov, Nair, Levine 2021, arXiv 2110.06169): values
  * by expectile regression, so that no action outside the data is ever asked for,
@@ -32,7 +33,7 @@
 
 struct iql {
   uint64_t seed, updates;
-  uint32_t act_count;         /* of discrete actions; 0: they are continuous */
+  uint32_t act_count; /* of discrete actions; 0: they are continuous */
   bool deterministic, states_only;
   double lr, expectile, beta, weight_max;
   float gamma, tau, reward_scale;
@@ -42,16 +43,17 @@ struct iql {
   struct px_adam sigma_adam;
   struct rl_batch batch;
   /* Scratch for one chunk. */
-  float *sa;                  /* [chunk, O + A] */
+  float *sa;                              /* [chunk, O + A] */
   float *target, *advantage, *weight, *q; /* [chunk] */
-  float *dy;                  /* [chunk, the widest net's outputs] */
+  float *dy;                              /* [chunk, the widest net's outputs] */
 };
 
 enum { IQL_LOSS_VALUE, IQL_LOSS_CRITIC, IQL_LOSS_ACTOR, IQL_V, IQL_WEIGHT, IQL_EFFECTIVE };
 
-/* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch itself. */
-enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, uint32_t act_count,
-                       struct iql **out, struct px_err *err) PX_MUST_CHECK;
+/* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch
+ * itself. */
+enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                       uint32_t act_count, struct iql **out, struct px_err *err) PX_MUST_CHECK;
 void iql_free(struct iql *iql);
 /* One update from iql->batch as it stands. */
 void iql_update(struct iql *iql, uint64_t step, double losses[RL_LOSSES_MAX]);

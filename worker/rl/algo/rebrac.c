@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/rebrac.h"
 
 #include <math.h>
@@ -36,11 +37,16 @@ static void start_small(struct rl_net *n, float last) {
   memcpy(n->target->params, net->params, net->params_n * sizeof *net->params);
 }
 
-static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
-                                struct px_err *err) {
-  struct rl_net_spec net = { .shape = { .in = o, .out = a, .hidden = rl_whole(spec, "hidden"),
+static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, uint32_t o,
+                                uint32_t a, uint32_t chunk, struct px_err *err) {
+  struct rl_net_spec net = { .shape = { .in = o,
+                                        .out = a,
+                                        .hidden = rl_whole(spec, "hidden"),
                                         .layers = rl_whole(spec, "layers") },
-                             .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
+                             .seed = spec->seed,
+                             .lr = rl_option(spec, "lr"),
+                             .rows = chunk,
+                             .target = true };
   enum px_status status = rl_net_init(&r->actor, &net, err);
   if (!status) start_small(&r->actor, 1e-3F);
   net.shape.in = o + a, net.shape.out = 1, net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
@@ -52,9 +58,10 @@ static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, ui
   return status;
 }
 
-enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct rebrac **out,
-                          struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
+enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                          struct rebrac **out, struct px_err *err) {
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
+                 chunk = rl_rows(batch, 0);
   struct rebrac *r = px_mem_calloc(1, sizeof *r);
   if (!r) return px_fail(err, PX_E_NO_MEMORY, "no memory for rebrac");
   read_options(r, spec);
@@ -68,8 +75,8 @@ enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t
   r->target = px_mem_calloc(chunk, sizeof(float));
   r->q = px_mem_calloc(chunk, sizeof(float));
   r->dq = px_mem_calloc(chunk, 2 * sizeof(float));
-  if (rl_batch_init(&r->batch, batch, obs_dim, act_dim) || rl_batch_want_next(&r->batch) || !r->noise || !r->pi || !r->da
-      || !r->sa || !r->dsa || !r->target || !r->q || !r->dq)
+  if (rl_batch_init(&r->batch, batch, obs_dim, act_dim) || rl_batch_want_next(&r->batch) ||
+      !r->noise || !r->pi || !r->da || !r->sa || !r->dsa || !r->target || !r->q || !r->dq)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
   if (status) rebrac_free(r);
@@ -97,8 +104,8 @@ void rebrac_free(struct rebrac *r) {
 
 /* ---- critics */
 
-/* next [n, A] is what the target actor does: a' in place, and its weighted distance from the data's next action in
- * r->target. Gives the sum of these. */
+/* next [n, A] is what the target actor does: a' in place, and its weighted distance from the data's
+ * next action in r->target. Gives the sum of these. */
 static double next_actions(struct rebrac *r, uint32_t row, uint32_t n, float *next) {
   const size_t a = r->batch.act_dim;
   const float *noise = r->noise + row * a, *data = r->batch.next_action + row * a;
@@ -116,13 +123,15 @@ static double next_actions(struct rebrac *r, uint32_t row, uint32_t n, float *ne
 }
 
 /* r->target for rows row .. row + n. */
-static void target_values(struct rebrac *r, uint32_t row, uint32_t n, double losses[RL_LOSSES_MAX]) {
+static void target_values(struct rebrac *r, uint32_t row, uint32_t n,
+                          double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &r->batch;
   const float *s2 = b->s2 + (size_t)row * b->obs_dim, *q[2];
   float *next = px_mlp_forward(r->actor.target, r->actor.work, s2, n, NULL);
   losses[REBRAC_PENALTY] += next_actions(r, row, n, next) / b->n;
   rl_net_join(n, b->obs_dim, b->act_dim, s2, next, r->sa);
-  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(r->critic[i].target, r->critic[i].work, r->sa, n, NULL);
+  for (int i = 0; i < 2; i++)
+    q[i] = px_mlp_forward(r->critic[i].target, r->critic[i].work, r->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) {
     const float value = fminf(q[0][i], q[1][i]) - r->reward_scale * r->critic_bc * r->target[i];
     r->target[i] = r->reward_scale * b->reward[row + i] + r->gamma * b->not_done[row + i] * value;
@@ -147,7 +156,8 @@ static void update_critics(struct rebrac *r, bool pretrains, double losses[RL_LO
     for (int i = 0; i < 2; i++) {
       struct rl_net *c = &r->critic[i];
       const float *q = px_mlp_forward(c->net, c->work, r->sa, n, NULL);
-      losses[REBRAC_LOSS_CRITIC] += px_loss_mse(n, 1, q, r->target, b->weight + row, 1.0 / b->n, r->dq);
+      losses[REBRAC_LOSS_CRITIC] +=
+        px_loss_mse(n, 1, q, r->target, b->weight + row, 1.0 / b->n, r->dq);
       px_mlp_backward(c->net, c->work, r->sa, n, r->dq, c->grads, row > 0, NULL);
     }
   }
@@ -156,13 +166,14 @@ static void update_critics(struct rebrac *r, bool pretrains, double losses[RL_LO
 
 /* ---- actor */
 
-/* r->da for n rows: where critic i gives the lesser value, its gradient. Adds to sum Q and sum |Q|. The critics are
- * frozen here. */
+/* r->da for n rows: where critic i gives the lesser value, its gradient. Adds to sum Q and sum |Q|.
+ * The critics are frozen here. */
 static void ask_critics(struct rebrac *r, uint32_t row, uint32_t n, double *sum, double *sum_abs) {
   const size_t o = r->batch.obs_dim, a = r->batch.act_dim;
   const float *q[2];
   float *dq[2] = { r->dq, r->dq + n }, *da = r->da + row * a;
-  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(r->critic[i].net, r->critic[i].work, r->sa, n, NULL);
+  for (int i = 0; i < 2; i++)
+    q[i] = px_mlp_forward(r->critic[i].net, r->critic[i].work, r->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) {
     const bool first = q[0][i] < q[1][i];
     const double least = (double)(first ? q[0][i] : q[1][i]);
@@ -172,7 +183,8 @@ static void ask_critics(struct rebrac *r, uint32_t row, uint32_t n, double *sum,
   for (int k = 0; k < 2; k++) {
     px_mlp_backward(r->critic[k].net, r->critic[k].work, r->sa, n, dq[k], NULL, false, r->dsa);
     for (size_t i = 0; i < n; i++)
-      for (size_t j = 0; j < a; j++) da[i * a + j] = (k ? da[i * a + j] : 0) + r->dsa[i * (o + a) + o + j];
+      for (size_t j = 0; j < a; j++)
+        da[i * a + j] = (k ? da[i * a + j] : 0) + r->dsa[i * (o + a) + o + j];
   }
 }
 
@@ -197,7 +209,8 @@ static void update_actor(struct rebrac *r, bool pretrains, double losses[RL_LOSS
     /* With one chunk the activations of the first pass are still there. */
     if (b->n > PX_MLP_CHUNK) px_mlp_forward(actor->net, actor->work, s, n, NULL);
     float *dy = r->dsa; /* [n, A] fits into [n, O + A] */
-    bc += px_loss_mse(n, b->act_dim, pi, b->action + row * a, b->weight + row, r->actor_bc / b->n, dy);
+    bc +=
+      px_loss_mse(n, b->act_dim, pi, b->action + row * a, b->weight + row, r->actor_bc / b->n, dy);
     for (size_t i = 0; i < n * a; i++) dy[i] = (dy[i] - (float)pull * da[i]) * (1 - pi[i] * pi[i]);
     px_mlp_backward(actor->net, actor->work, s, n, dy, actor->grads, row > 0, NULL);
   }
@@ -218,7 +231,8 @@ void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct rebrac *r;
   const enum px_status status = rebrac_new(spec, data->obs_dim, data->act_dim, &r, err);
   if (status) return status;
@@ -254,13 +268,19 @@ static struct rl_weights acting(void *state) {
 
 static void take(void *state, struct rl_nets *nets) {
   struct rebrac *r = state;
-  rl_net_scale_output(r->critic[0].net, 1 / r->reward_scale); /* back to the rewards' own units */
+  /* back to the rewards' own units */
+  rl_net_scale_output(r->critic[0].net, 1 / r->reward_scale);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = r->actor.net, .critic = r->critic[0].net };
   r->actor.net = r->critic[0].net = NULL;
 }
 
 static void free_state(void *state) { rebrac_free(state); }
 
-const struct rl_algo rebrac_algo = {
-  { "critic_loss", "actor_loss", "bc_loss", "q_mean", "penalty" }, init, step, arrays, acting, take, free_state
-};
+const struct rl_algo rebrac_algo = { { "critic_loss", "actor_loss", "bc_loss", "q_mean",
+                                       "penalty" },
+                                     init,
+                                     step,
+                                     arrays,
+                                     acting,
+                                     take,
+                                     free_state };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ReBRAC (Tarasov, Kurenkov, Nikulin, Kolesnikov 2023, arXiv 2305.09836): TD3+BC
  * with a penalty of its own for the critics, deeper nets and layer norms in the
@@ -34,22 +35,22 @@ struct rebrac {
   float critic_bc, gamma, tau, policy_noise, noise_clip, reward_scale;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
-  struct rl_batch batch;      /* with next actions */
-  float *to_go;               /* [data->n] Monte-Carlo values; NULL without pretraining */
-  float *noise;               /* [B, A] unit normal */
-  float *pi, *da;             /* [B, A] the actor's actions; gradients of min_i Q_i there */
+  struct rl_batch batch; /* with next actions */
+  float *to_go;          /* [data->n] Monte-Carlo values; NULL without pretraining */
+  float *noise;          /* [B, A] unit normal */
+  float *pi, *da;        /* [B, A] the actor's actions; gradients of min_i Q_i there */
   /* Scratch for one chunk. */
-  float *sa, *dsa;            /* [chunk, O + A] */
-  float *target;              /* [chunk] y */
-  float *q;                   /* [chunk] Q_1, while Q_2 is computed */
-  float *dq;                  /* [2, chunk] */
+  float *sa, *dsa; /* [chunk, O + A] */
+  float *target;   /* [chunk] y */
+  float *q;        /* [chunk] Q_1, while Q_2 is computed */
+  float *dq;       /* [2, chunk] */
 };
 
 enum { REBRAC_LOSS_CRITIC, REBRAC_LOSS_ACTOR, REBRAC_LOSS_BC, REBRAC_Q, REBRAC_PENALTY };
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct rebrac **out,
-                          struct px_err *err) PX_MUST_CHECK;
+enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                          struct rebrac **out, struct px_err *err) PX_MUST_CHECK;
 void rebrac_free(struct rebrac *r);
 /* One update from r->batch and r->noise as they stand. */
 void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]);

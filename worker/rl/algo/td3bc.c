@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/td3bc.h"
 
 #include <math.h>
@@ -11,9 +12,10 @@
 
 static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
 
-enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
-                         struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
+enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                         struct td3bc **out, struct px_err *err) {
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
+                 chunk = rl_rows(batch, 0);
   struct td3bc *t = px_mem_calloc(1, sizeof *t);
   if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
   t->seed = spec->seed;
@@ -24,8 +26,13 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   t->policy_noise = (float)rl_option(spec, "policy_noise");
   t->noise_clip = (float)rl_option(spec, "noise_clip");
   const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers");
-  struct rl_net_spec net = { .shape = { .in = obs_dim, .out = act_dim, .hidden = hidden, .layers = layers },
-                             .seed = spec->seed, .lr = rl_option(spec, "lr"), .rows = chunk, .target = true };
+  struct rl_net_spec net = {
+    .shape = { .in = obs_dim, .out = act_dim, .hidden = hidden, .layers = layers },
+    .seed = spec->seed,
+    .lr = rl_option(spec, "lr"),
+    .rows = chunk,
+    .target = true
+  };
   enum px_status status = rl_net_init(&t->actor, &net, err);
   net.shape.in = both, net.shape.out = 1, net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
@@ -40,8 +47,8 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   t->dsa = px_mem_calloc(chunk, sizeof(float) * both);
   t->q_target = px_mem_calloc(chunk, sizeof(float));
   t->dq = px_mem_calloc(chunk, sizeof(float));
-  if (rl_batch_init(&t->batch, batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da || !t->sa || !t->dsa
-      || !t->q_target || !t->dq)
+  if (rl_batch_init(&t->batch, batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da ||
+      !t->sa || !t->dsa || !t->q_target || !t->dq)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
 out:
   if (status) td3bc_free(t);
@@ -71,10 +78,12 @@ static void target_values(struct td3bc *t, uint32_t row, uint32_t n) {
   const uint32_t o = b->obs_dim, a = b->act_dim;
   const float *s2 = b->s2 + (size_t)row * o, *noise = t->noise + (size_t)row * a;
   float *next = px_mlp_forward(t->actor.target, t->actor.work, s2, n, NULL);
-  for (uint32_t i = 0; i < n * a; i++) next[i] = clamp(tanhf(next[i]) + clamp(t->policy_noise * noise[i], t->noise_clip), 1);
+  for (uint32_t i = 0; i < n * a; i++)
+    next[i] = clamp(tanhf(next[i]) + clamp(t->policy_noise * noise[i], t->noise_clip), 1);
   rl_net_join(n, o, a, s2, next, t->sa);
   const float *q[2];
-  for (int i = 0; i < 2; i++) q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
+  for (int i = 0; i < 2; i++)
+    q[i] = px_mlp_forward(t->critic[i].target, t->critic[i].work, t->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++)
     t->q_target[i] = b->reward[row + i] + t->gamma * b->not_done[row + i] * fminf(q[0][i], q[1][i]);
 }
@@ -107,7 +116,8 @@ static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
   *sum = *sum_abs = 0;
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
-    const float *s = b->s + (size_t)row * o, *y = px_mlp_forward(t->actor.net, t->actor.work, s, n, NULL);
+    const float *s = b->s + (size_t)row * o,
+                *y = px_mlp_forward(t->actor.net, t->actor.work, s, n, NULL);
     float *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
     for (uint32_t i = 0; i < n * a; i++) pi[i] = tanhf(y[i]);
     rl_net_join(n, o, a, s, pi, t->sa);
@@ -118,7 +128,8 @@ static void ask_critic(struct td3bc *t, double *sum, double *sum_abs) {
       t->dq[i] = 1;
     }
     px_mlp_backward(c->net, c->work, t->sa, n, t->dq, NULL, false, t->dsa);
-    for (uint32_t i = 0; i < n; i++) memcpy(da + (size_t)i * a, t->dsa + (size_t)i * (o + a) + o, a * sizeof *da);
+    for (uint32_t i = 0; i < n; i++)
+      memcpy(da + (size_t)i * a, t->dsa + (size_t)i * (o + a) + o, a * sizeof *da);
   }
 }
 
@@ -131,11 +142,13 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
   const double lambda = t->alpha * b->n / fmax(sum_abs, 1e-12);
   for (uint32_t row = 0, n; row < b->n; row += n) {
     n = rl_rows(b->n, row);
-    const float *s = b->s + (size_t)row * o, *pi = t->pi + (size_t)row * a, *da = t->da + (size_t)row * a;
+    const float *s = b->s + (size_t)row * o, *pi = t->pi + (size_t)row * a,
+                *da = t->da + (size_t)row * a;
     /* With one chunk the activations of ask_critic are still there. */
     if (b->n > PX_MLP_CHUNK) px_mlp_forward(actor->net, actor->work, s, n, NULL);
     float *dy = t->dsa; /* [n, A] fits into [n, O + A] */
-    bc += px_loss_mse(n, a, pi, b->action + (size_t)row * a, b->weight + row, 1.0 / ((double)b->n * a), dy);
+    bc += px_loss_mse(n, a, pi, b->action + (size_t)row * a, b->weight + row,
+                      1.0 / ((double)b->n * a), dy);
     const float pull = (float)(lambda / b->n);
     for (uint32_t i = 0; i < n * a; i++) dy[i] = (dy[i] - pull * da[i]) * (1 - pi[i] * pi[i]);
     px_mlp_backward(actor->net, actor->work, s, n, dy, actor->grads, row > 0, NULL);
@@ -156,7 +169,8 @@ void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) 
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state, struct px_err *err) {
+static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
+                           struct px_err *err) {
   struct td3bc *t;
   const enum px_status status = td3bc_new(spec, data->obs_dim, data->act_dim, &t, err);
   if (status) return status;
@@ -193,6 +207,11 @@ static void take(void *state, struct rl_nets *nets) {
 
 static void free_state(void *state) { td3bc_free(state); }
 
-const struct rl_algo td3bc_algo = {
-  { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL, NULL }, init, step, arrays, acting, take, free_state
-};
+const struct rl_algo td3bc_algo = { { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL,
+                                      NULL },
+                                    init,
+                                    step,
+                                    arrays,
+                                    acting,
+                                    take,
+                                    free_state };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * TD3+BC (Fujimoto and Gu 2021, arXiv 2106.06860): twin critics with clipped,
  * noisy targets, and an actor that trades Q against behaviour cloning. Used
@@ -26,19 +27,19 @@ struct td3bc {
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch;
-  float *noise;               /* [B, A] unit normal */
-  float *pi, *da;             /* [B, A] the actor's actions; dQ_1/da */
+  float *noise;   /* [B, A] unit normal */
+  float *pi, *da; /* [B, A] the actor's actions; dQ_1/da */
   /* Scratch for one chunk. */
-  float *sa, *dsa;            /* [chunk, O + A] */
-  float *q_target;            /* [chunk] */
-  float *dq;                  /* [chunk] */
+  float *sa, *dsa; /* [chunk, O + A] */
+  float *q_target; /* [chunk] */
+  float *dq;       /* [chunk] */
 };
 
 enum { TD3BC_LOSS_CRITIC, TD3BC_LOSS_ACTOR, TD3BC_LOSS_BC, TD3BC_LOSS_Q };
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, struct td3bc **out,
-                         struct px_err *err) PX_MUST_CHECK;
+enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
+                         struct td3bc **out, struct px_err *err) PX_MUST_CHECK;
 void td3bc_free(struct td3bc *t);
 /* One update from t->batch and t->noise as they stand. */
 void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]);
