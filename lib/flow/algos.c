@@ -48,11 +48,12 @@
          "Percent of the trajectories learned from, best returns first"), \
     NUMBER("true_share", 0, 1, "0", \
            "Least share of each batch drawn from transitions with true actions; 0: as they come"), \
-    WORD("labels", "\"auto\"", "all|true_only|proxy_below|verified|confident|auto", \
-         "Which actions are learned from. verified: true ones and the proxies that a simulator " \
-         "verified. confident: true ones " \
-         "and the half of the proxies with the lowest scores. auto: all; a pipeline tries all, " \
-         "verified or confident, and true_only"), \
+    WORD( \
+      "labels", "\"auto\"", "all|true_only|proxy_below|verified|confident|auto|prefer_verified", \
+      "Which actions are learned from. verified: true ones and the proxies that a simulator " \
+      "verified. prefer_verified: the same, but all where that leaves none. confident: true ones " \
+      "and the half of the proxies with the lowest scores. auto: all; a pipeline tries all, " \
+      "verified or confident, and true_only"), \
     NUMBER("max_score", 0, 1000000, "0.1", \
            "proxy_below: proxy actions whose uncertainty score is below it"), \
     WORD("weighting", "\"none\"", "none|exp", \

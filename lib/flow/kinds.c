@@ -265,7 +265,7 @@ static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
   [FLOW_TRAIN_INVERSE] = { "train_inverse", TRAIN_INVERSE, 0, false,
                            "Trains a net that inverts a simulator on steps that it simulates" },
   [FLOW_LABEL] = { "label", LABEL, 0, true, "Publishes proxy actions for all segments" },
-  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, 0, true,
+  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, 1, true,
                           "Trains a policy on true and proxy actions" },
   [FLOW_EVALUATE] = { "evaluate", EVALUATE, 0, true, "Rolls a policy out in a simulator" },
   [FLOW_ASSESS] = { "assess", ASSESS, 0, true,

@@ -43,6 +43,17 @@ static enum px_status remember(const struct pipeline *l, size_t at, const char *
   return json_object_set_new(entry, as, json_string(id)) < 0 ? plan_no_memory(err) : PX_OK;
 }
 
+static bool has_truth(const struct pipeline *l) {
+  return l->planner->snapshot->labelled_trajectories_n > 0;
+}
+
+/* The run's labels as its training's option. Without any true action, a simulator that verifies
+ * nothing leaves nothing to learn from; who chose `auto` did not ask for that. */
+static const char *option_of(const struct pipeline *l, const struct run *run) {
+  if (!uses_labels(run)) return "all";
+  return strcmp(run->labels, "verified") == 0 && !has_truth(l) ? "prefer_verified" : run->labels;
+}
+
 /* The name of a run's jobs. A policy of true actions alone is the baseline's, whoever asks for
  * it. */
 static void name_of(const struct run *run, char out[FLOW_NAME_MAX]) {
@@ -62,8 +73,7 @@ static enum px_status add_training(const struct pipeline *l, const struct run *r
   json_t *train = plan_base(l->spec, strcmp(run->variant, "oracle") != 0);
   name_of(run, name);
   if (!policy || !train || json_object_set(train, "seed", (json_t *)(uintptr_t)run->seed) < 0 ||
-      (run->labels &&
-       json_object_set_new(policy, "labels", json_string(labels ? run->labels : "all")) < 0) ||
+      (run->labels && json_object_set_new(policy, "labels", json_string(option_of(l, run))) < 0) ||
       (labels && json_object_set_new(train, "label_set", json_string(l->label_set)) < 0) ||
       (labels && *l->rehearsal && is_auto(run->policy) &&
        json_object_set_new(train, "rehearsal", json_string(l->rehearsal)) < 0) ||
@@ -176,9 +186,6 @@ static enum px_status add_run(const struct pipeline *l, const struct run *run, s
 static bool has_proxies(const struct pipeline *l) {
   const struct flow_snapshot *s = l->planner->snapshot;
   return plan_hides(l->spec) || s->whole_trajectories_n < s->trajectories_n;
-}
-static bool has_truth(const struct pipeline *l) {
-  return l->planner->snapshot->labelled_trajectories_n > 0;
 }
 
 static enum px_status add_semi_supervised(const struct pipeline *l, struct run run,

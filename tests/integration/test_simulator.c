@@ -153,6 +153,56 @@ static void a_policy_of_labels_that_nothing_verified_says_so(void) {
   json_decref(report);
 }
 
+/* Nothing is true and nothing is verified. Who left the labels to `auto` gets policies of all proxies and is told; who asked for
+ * verified ones alone gets an error. */
+static void without_truth_and_certificates_auto_means_all(void) {
+  static const struct {
+    const char *labels, *judge, *state;
+    int runs;
+  } CASES[] = {
+    { "auto", "none", "succeeded", 1 },
+    { "auto", "evaluate", "succeeded", 2 },
+    { "verified", "none", "failed", 0 },
+  };
+  char dataset[STORE_ID_MAX], id[STORE_ID_MAX], spec[512];
+  open_store();
+  const struct workers_world world = {
+    .trajectories = 10, .reward_scale = 1, .hopper = true, .stretched = true, .known = nothing_known
+  };
+  hopper_dataset("nothing", &world, dataset);
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    snprintf(
+      spec, sizeof spec,
+      "{\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16, \"labels\": \"%s\"}],"
+      " \"judge\": \"%s\", \"episodes\": 2, \"labeller\": {\"kind\": \"simulator\", \"restarts\": "
+      "0}}",
+      CASES[i].labels, CASES[i].judge);
+    workers_submit(store, dataset, FLOW_PIPELINE, spec, id);
+    run(id, CASES[i].state);
+    if (!CASES[i].runs) {
+      CU_ASSERT_STRING_EQUAL(db_sql("select error ->> 'cause' from jobs where id = '%s'", id),
+                             "no_labels");
+      continue;
+    }
+    json_t *report = workers_result(store, id);
+    const json_t *runs = json_object_get(report, "runs"),
+                 *told = warning_of(report, "few_verified");
+    CU_ASSERT_EQUAL_FATAL(json_array_size(runs), CASES[i].runs);
+    CU_ASSERT_PTR_NOT_NULL(told);
+    CU_ASSERT(json_number_value(json_object_get(json_array_get(runs, 0), "proxy_transitions")) > 0);
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(runs, 0), "labels")),
+                           "all");
+    for (int k = 1; k < CASES[i].runs; k++) {
+      CU_ASSERT_STRING_EQUAL(json_string_value(
+                               json_object_get(json_array_get(runs, (size_t)k), "labels")),
+                             "verified");
+      CU_ASSERT_TRUE(json_equal(json_object_get(json_array_get(runs, (size_t)k), "returns"),
+                                json_object_get(json_array_get(runs, 0), "returns")));
+    }
+    json_decref(report);
+  }
+}
+
 /* With a mask: the simulator is checked on what is left, labels the rest, and stands beside the
  * model in the report. */
 static void a_report_tells_the_simulator_s_labels_from_the_model_s(void) {
@@ -277,6 +327,7 @@ static void a_label_job_that_was_killed_gives_the_same_bytes(void) {
 CU_MAIN("simulator", T(a_dataset_without_any_action_is_labelled),
         T(known_actions_judge_what_saw_none_of_them),
         T(a_policy_of_labels_that_nothing_verified_says_so),
+        T(without_truth_and_certificates_auto_means_all),
         T(a_report_tells_the_simulator_s_labels_from_the_model_s),
         T(a_simulator_s_memory_is_the_job_s),
         T(a_simulator_that_does_not_fit_the_data_labels_nothing),

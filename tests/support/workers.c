@@ -197,6 +197,7 @@ const char *workers_dataset_of(struct store *store, const char *name,
     if (world->hopper) steps = make_hopper(n, flipped, obs, act, rewards);
     else make_trajectory(n, flipped && !world->discrete, world->reward_scale, obs, act, rewards);
     if (world->discrete) make_discrete(flipped, obs, act);
+    for (int i = 0; i < (steps + 1) * (int)spaces->obs_dim && world->stretched; i++) obs[i] *= 2;
     bool any = false;
     for (int t = 0; t < steps; t++) {
       labelled[t] = !world->known || world->known(n, t);

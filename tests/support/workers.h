@@ -38,6 +38,7 @@ struct workers_world {
   bool without_final;                   /* the last action's next state was not recorded */
   /* episodes of hopper under random actions, of its env, instead */
   bool hopper;
+  bool stretched; /* all states twice as large, which no simulator's law gives */
 };
 enum { WORKERS_STEPS = 40 }; /* of each trajectory */
 const char *workers_dataset_of(struct store *store, const char *name,

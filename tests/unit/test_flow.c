@@ -149,7 +149,7 @@ static void a_spec_that_changes_gets_a_revision_of_its_own(void) {
     [FLOW_CHECK_SIMULATOR] = { 0, "2541b0a32d12d42f" },
     [FLOW_TRAIN_INVERSE] = { 0, "302fffd753938297" },
     [FLOW_LABEL] = { 0, "b33f96561feb0407" },
-    [FLOW_TRAIN_POLICY] = { 0, "f3935c5f8e4a782d" },
+    [FLOW_TRAIN_POLICY] = { 1, "8b072d0a159b10d3" },
     [FLOW_EVALUATE] = { 0, "c52b065479e3b3f4" },
     [FLOW_ASSESS] = { 0, "dfa37655217fb1cb" },
     [FLOW_REHEARSE] = { 0, "ba91be5a3acf362a" },
@@ -294,7 +294,7 @@ static void labels_of_a_simulator_are_compared_by_what_it_verified(void) {
   /* there are no true actions to learn from alone */
   CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 2);
   CU_ASSERT_PTR_NOT_NULL(
-    strstr(named(&plan, "train/ss/bc/0/verified")->spec_json, "\"labels\":\"verified\""));
+    strstr(named(&plan, "train/ss/bc/0/verified")->spec_json, "\"labels\":\"prefer_verified\""));
   flow_plan_free(&plan);
   s.env = "", s.labelled_trajectories_n = 50;
   CU_OK(plan_of(FLOW_PIPELINE,

@@ -21,8 +21,10 @@ enum { POLICY_BYTES_MAX = 512 << 20 };
 
 /* Which actions a training learned from, and how many proxies it was offered. */
 struct usage {
-  char labels[RL_WORD_MAX]; /* the spec's, auto resolved; true_only without a label set */
+  char labels
+    [RL_WORD_MAX]; /* the spec's, auto and prefer_verified resolved; true_only without a label set */
   uint64_t offered_n, verified_n;
+  bool unverified; /* prefer_verified found nothing to prefer */
 };
 
 static void use(const struct rl_spec *spec, const struct px_actions_merged *u, bool labelled,
@@ -54,6 +56,15 @@ static void warn_unused(json_t *document, const struct usage *use) {
   px_warn_figure(found, "verified_share", share);
 }
 
+static void warn_unverified(json_t *document, const struct usage *use) {
+  json_t *found =
+    px_warn(document, PX_W_FEW_VERIFIED,
+            "the simulator verified none of the %" PRIu64 " proxy actions, and there is"
+            " no true action: the policy learned from all proxies",
+            use->offered_n);
+  px_warn_figure(found, "verified_share", 0);
+}
+
 static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
   json_t *document =
     json_pack("{s:I, s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "updates", (json_int_t)m->updates,
@@ -69,6 +80,7 @@ static char *metrics_text(const struct rl_metrics *m, const struct usage *use) {
             "the returns of all trajectories are equal up to rounding: rewards were not scaled by"
             " their range, and which trajectories are the best is chance");
   if (use->offered_n && !m->proxy_n) warn_unused(document, use);
+  if (use->unverified) warn_unverified(document, use);
   char *text = px_json_dumps(document, JSON_COMPACT);
   json_decref(document);
   return text;
@@ -107,18 +119,32 @@ static enum px_status resolve_labels(struct job *job, struct rl_spec *spec, stru
   return status;
 }
 
+/* What `prefer_verified` stands for: all, where nothing is verified or true. */
+static enum px_status resolve_preference(struct rl_spec *spec, const struct px_actions_merged *u,
+                                         bool *unverified, struct px_err *err) {
+  *unverified = false;
+  if (!rl_says(spec, "labels", "prefer_verified")) return PX_OK;
+  bool any = false;
+  for (uint64_t i = 0; i < u->ds->steps_n && !any; i++)
+    any = u->source[i] == PX_SOURCE_TRUE || (u->source[i] == PX_SOURCE_PROXY && u->verified[i]);
+  *unverified = !any;
+  return rl_spec_say(spec, "labels", any ? "verified" : "all", err);
+}
+
 enum px_status job_train_policy(struct job *job, struct px_err *err) {
   struct rl_spec spec;
   struct px_dataset *ds = NULL;
   struct px_actions_merged *u = NULL;
   struct rl_policy *policy = NULL;
   struct rl_metrics metrics;
+  bool unverified = false;
   struct checkpointer checkpointer = { .job = NULL };
   enum px_status status = rl_spec_read(json_object_get(job->spec, "policy"),
                                        job_spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = job_inputs_visible(job, &ds, err);
   if (!status) status = job_inputs_union(job, ds, job_spec_text(job->spec, "label_set"), &u, err);
+  if (!status) status = resolve_preference(&spec, u, &unverified, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status)
     status = rl_train(&spec, u, &job->progress, &checkpointer.checkpoint, &policy, &metrics, err);
@@ -127,6 +153,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
   if (!status) {
     struct usage usage;
     use(&spec, u, job_spec_text(job->spec, "label_set") != NULL, &usage);
+    usage.unverified = unverified && usage.offered_n;
     status = publish(job, policy, &metrics, &usage, err);
   }
   rl_policy_free(policy);

@@ -30,7 +30,7 @@ static enum px_status take_result(struct job *job, const char *job_id, json_t *r
 }
 
 /* Which labels the run's policy learned from, how many true and proxy actions, and its training's
- * warnings. */
+ * warnings. Runs that are compared keep the labels that they stand for. */
 static enum px_status add_training(struct job *job, json_t *run, json_t *report,
                                    struct px_err *err) {
   static const char *const found[] = { "labels", "true_transitions", "proxy_transitions",
@@ -41,7 +41,7 @@ static enum px_status add_training(struct job *job, json_t *run, json_t *report,
   const enum px_status status = take_result(job, id, report, &result, err);
   for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
     json_t *one = json_object_get(result, found[i]);
-    if (one) json_object_set(run, found[i], one);
+    if (one && !(i == 0 && report_choice_compared(run))) json_object_set(run, found[i], one);
   }
   json_decref(result);
   return status;

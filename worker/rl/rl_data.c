@@ -276,7 +276,7 @@ static enum px_status nothing_usable(const struct px_actions_merged *u, const st
                  "There is no true action, and labels verified takes none of the %llu proxies that "
                  "the simulator did not "
                  "verify: compare its model and layout with the data, raise the labeller's "
-                 "threshold, or give labels all.",
+                 "threshold, or give labels prefer_verified or all.",
                  (unsigned long long)u->proxy_n);
   return PX_E_NO_LABELS;
 }
