@@ -153,8 +153,8 @@ static void a_policy_of_labels_that_nothing_verified_says_so(void) {
   json_decref(report);
 }
 
-/* Nothing is true and nothing is verified. Who left the labels to `auto` gets policies of all proxies and is told; who asked for
- * verified ones alone gets an error. */
+/* Nothing is true and nothing is verified. Who left the labels to `auto` gets policies of all
+ * proxies and is told; who asked for verified ones alone gets an error. */
 static void without_truth_and_certificates_auto_means_all(void) {
   static const struct {
     const char *labels, *judge, *state;

@@ -21,8 +21,8 @@ enum { POLICY_BYTES_MAX = 512 << 20 };
 
 /* Which actions a training learned from, and how many proxies it was offered. */
 struct usage {
-  char labels
-    [RL_WORD_MAX]; /* the spec's, auto and prefer_verified resolved; true_only without a label set */
+  /* the spec's, auto and prefer_verified resolved; true_only without a label set */
+  char labels[RL_WORD_MAX];
   uint64_t offered_n, verified_n;
   bool unverified; /* prefer_verified found nothing to prefer */
 };
