@@ -13,9 +13,9 @@
 /* Not job_events, job_metrics and workers, whose number depends on tries and on time, nor
  * api_tokens: a token whose maker died before it could show it is nobody's. */
 static const char *const TABLES[] = {
-  "datasets",  "segments",        "trajectories", "uploads",         "jobs",
-  "job_deps",  "job_checkpoints", "models",       "label_segments",  "label_sets",
-  "artifacts", "blobs",           "blob_chunks",  "idempotency_keys"
+  "datasets",  "segments",        "trajectories", "uploads",          "jobs",
+  "job_deps",  "job_checkpoints", "models",       "label_segments",   "label_sets",
+  "artifacts", "blobs",           "blob_chunks",  "idempotency_keys", "simulators"
 };
 enum { TABLES_N = sizeof TABLES / sizeof *TABLES };
 
@@ -64,6 +64,8 @@ static const char *const QUESTIONS[] = {
   "select 'model', m.blob_id::text, concat_ws(' ', 'model', j.kind, j.name, m.algo) from models m "
   "join jobs j on j.id = m.job_id"
   " where m.created_at > '%s' order by 3",
+  "select 'text', encode(sha256(convert_to(mjcf || layout::text, 'UTF8')), 'hex'), concat_ws(' ', "
+  "'simulator', obs_dim, act_dim) from simulators where created_at > '%s' order by 3",
   "select 'text', encode(l.sha256, 'hex'), concat_ws(' ', 'labels', l.segments_n, l.steps_n, "
   "l.known_n) from label_sets l where l.created_at > '%s' order by 3",
   "select case when a.media_type = 'application/json' then 'document' else 'blob' end, "

@@ -134,6 +134,31 @@ static void export(struct stand *s, const struct works_ground *g) {
     g->dataset, g->label_set);
 }
 
+/* The made-up states are no hopper's. */
+static void check_simulator(struct stand *s, const struct works_ground *g) {
+  char job[ID];
+  post_json(
+    s, "/v1/jobs", job,
+    "{\"kind\": \"check_simulator\", \"spec\": {\"dataset\": \"%s\", \"simulator\": \"hopper\", "
+    "\"identify\": false}}",
+    g->dataset);
+  stand_worker(s);
+  await_state(s, job, "failed");
+}
+
+/* Without any true action nothing is checked: a net is trained, and its answers label. */
+static void simulate(struct stand *s, const struct works_ground *g) {
+  char dataset[ID], id[ID];
+  (void)g;
+  make_dataset(s, "simulate", dataset);
+  upload(s, dataset, 1, "", id);
+  RUN_JOB(s, "label",
+          "\"dataset\": \"%s\", \"shards\": 1, \"labeller\": {\"kind\": \"simulator\", \"solve\": "
+          "false, \"restarts\": 0, \"net\": {\"pairs\": 200, \"steps\": 10, \"batch\": 32, "
+          "\"hidden\": 16, \"layers\": 1}}}}",
+          dataset);
+}
+
 static void pipeline(struct stand *s, const struct works_ground *g) {
   char job[ID];
   post_json(s, "/v1/pipelines", job,
@@ -168,6 +193,22 @@ static void datasets(struct stand *s, const struct works_ground *g) {
   make_dataset(s, "gone", gone);
   upload(s, gone, 0, "", body);
   snprintf(path, sizeof path, "/v1/datasets/%s", gone);
+  stand_ask(s, &(struct stand_request){ .method = "DELETE", .path = path, .also = 404 });
+}
+
+static void simulators(struct stand *s, const struct works_ground *g) {
+  static const char MODEL[] =
+    "{\"name\": \"%s\", \"observations\": [\"qpos\", \"qvel\"], \"mjcf\": "
+    "\"<mujoco><worldbody><body><joint name='j'/><geom size='.1'/></body>"
+    "</worldbody><actuator><motor joint='j'/></actuator></mujoco>\"}";
+  char gone[ID], body[TEXT], seen[TEXT], path[TEXT];
+  (void)g;
+  post_json(s, "/v1/simulators", gone, MODEL, name_of(s, "gone"));
+  snprintf(body, sizeof body, MODEL, name_of(s, "bare"));
+  snprintf(seen, sizeof seen, "select exists (select from simulators where name = '%s')",
+           name_of(s, "bare"));
+  post_bare(s, "/v1/simulators", NULL, body, strlen(body), seen);
+  snprintf(path, sizeof path, "/v1/simulators/%s", gone);
   stand_ask(s, &(struct stand_request){ .method = "DELETE", .path = path, .also = 404 });
 }
 
@@ -392,12 +433,15 @@ const struct work WORKS[] = {
   { "migrate", migrate, false, false },
   { "token", token, false, false },
   { "datasets", datasets, false, false },
+  { "simulators", simulators, false, false },
   { "upload_bare", upload_bare, false, false },
   { "tus", tus, false, false },
   { "submit_bare", submit_bare, false, false },
   { "ingest", ingest, false, false },
   { "train_idm", train_idm, false, false },
   { "label", label, false, false },
+  { "check_simulator", check_simulator, false, false },
+  { "simulate", simulate, false, true },
   { "train_policy", train_policy, false, false },
   { "evaluate", evaluate, false, false },
   { "assess", assess, false, false },
