@@ -228,7 +228,7 @@ static enum px_status count(struct store *store, struct store_append *append,
     db_text(&p, classes.data);
     PGresult *row = NULL;
     status = db_run(store, SQL_append_count, &p, DB_TEXT, &row, err);
-    if (!status) append->version = db_get_int(row, 0, 0);
+    if (!status) append->version = db_get_int(row, 0, "version");
     PQclear(row);
   }
   px_buf_free(&mean);
@@ -250,10 +250,10 @@ static void array_in(const char *text, double *out, uint32_t n) {
  * doing the same. */
 static enum px_status attach(struct store *store, struct store_append *append, const PGresult *row,
                              struct px_running_stats *obs, struct px_err *err) {
-  int64_t seq = db_get_int(row, 0, 1), first = db_get_int(row, 0, 2);
-  obs->n = (uint64_t)db_get_int(row, 0, 3);
-  array_in(PQgetvalue(row, 0, 4), obs->mean, append->obs_dim);
-  array_in(PQgetvalue(row, 0, 5), obs->m2, append->obs_dim);
+  int64_t seq = db_get_int(row, 0, "segments_n"), first = db_get_int(row, 0, "trajectories_n");
+  obs->n = (uint64_t)db_get_int(row, 0, "obs_n");
+  array_in(db_get(row, 0, "obs_mean"), obs->mean, append->obs_dim);
+  array_in(db_get(row, 0, "obs_m2"), obs->m2, append->obs_dim);
   enum px_status status = PX_OK;
   size_t digests_n;
   const struct px_traj_digest *digests = store_append_digests(append, &digests_n);
@@ -268,7 +268,8 @@ static enum px_status attach(struct store *store, struct store_append *append, c
     if (digests) digests += piece->traj_n;
     seq++;
   }
-  return status ? status : count(store, append, obs, (uint32_t)db_get_int(row, 0, 6), err);
+  return status ? status
+                : count(store, append, obs, (uint32_t)db_get_int(row, 0, "act_count"), err);
 }
 
 /* Asks whoever appends, now that nobody else can. */
@@ -292,7 +293,7 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
   enum px_status status =
     db_one(store, SQL_append_lock, &p, &row, err, "there is no dataset %s", append->dataset_id);
   if (status) return status;
-  append->version = db_get_int(row, 0, 7);
+  append->version = db_get_int(row, 0, "version");
   status = decide(store, append, result_json, err);
   if (status || append->n == 0) {
     PQclear(row);
@@ -302,9 +303,9 @@ static enum px_status append_locked(struct store *store, struct store_append *ap
                                   .m2 = px_mem_calloc(append->obs_dim, sizeof(double)) };
   if (!obs.mean || !obs.m2)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for the observation statistics");
-  else if (db_get_int(row, 0, 0) != append->obs_dim)
+  else if (db_get_int(row, 0, "obs_dim") != append->obs_dim)
     status = px_fail(err, PX_E_BAD_DATA, "dataset %s has %s observation dimensions, not %u",
-                     append->dataset_id, PQgetvalue(row, 0, 0), append->obs_dim);
+                     append->dataset_id, db_get(row, 0, "obs_dim"), append->obs_dim);
   else status = attach(store, append, row, &obs, err);
   free(obs.mean);
   free(obs.m2);
@@ -324,7 +325,7 @@ static enum px_status is_attached(struct store *store, struct store_append *appe
   if (!status) status = db_run(store, SQL_append_attached, &p, DB_TEXT, &row, err);
   if (status) return status;
   *already = PQntuples(row) > 0;
-  if (*already) append->version = db_get_int(row, 0, 0);
+  if (*already) append->version = db_get_int(row, 0, "version");
   PQclear(row);
   return PX_OK;
 }

@@ -64,10 +64,10 @@ enum px_status store_artifact_find(struct store *store, const char *job, const c
     PQclear(row);
     return px_fail(err, PX_E_NOT_FOUND, "job %s has left no file named %s", job, name);
   }
-  snprintf(media_type, 128, "%s", PQgetvalue(row, 0, 0));
-  *out = (struct store_blob){ .id = db_get_int8(row, 0, 1),
-                              .size_bytes = (uint64_t)db_get_int8(row, 0, 2) };
-  memcpy(out->sha256, PQgetvalue(row, 0, 3), sizeof out->sha256);
+  snprintf(media_type, 128, "%s", db_get(row, 0, "media_type"));
+  *out = (struct store_blob){ .id = db_get_int8(row, 0, "blob_id"),
+                              .size_bytes = (uint64_t)db_get_int8(row, 0, "size_bytes") };
+  memcpy(out->sha256, db_get(row, 0, "sha256"), sizeof out->sha256);
   PQclear(row);
   return PX_OK;
 }

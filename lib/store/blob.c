@@ -25,7 +25,7 @@ static enum px_status create(struct store *store, uint64_t size, const uint8_t s
   PGresult *result;
   const enum px_status status = db_run(store, SQL_blob_create, &p, DB_TEXT, &result, err);
   if (status) return status;
-  *id = db_get_int(result, 0, 0);
+  *id = db_get_int(result, 0, "id");
   PQclear(result);
   return PX_OK;
 }
@@ -165,8 +165,9 @@ static enum px_status get_chunks(struct store *store, int64_t id, uint64_t size,
     status = db_run(store, SQL_blob_chunk_get, &p, DB_BINARY, &result, err);
     if (status) break;
     if (PQntuples(result) == 1) {
-      status = sink(ctx, PQgetvalue(result, 0, 0), (size_t)PQgetlength(result, 0, 0), err);
-      at += (uint64_t)PQgetlength(result, 0, 0);
+      status =
+        sink(ctx, db_get(result, 0, "bytes"), (size_t)db_get_length(result, 0, "bytes"), err);
+      at += (uint64_t)db_get_length(result, 0, "bytes");
     } else {
       status = px_fail(err, PX_E_INTERNAL, "chunk %d of blob %lld is missing", no, (long long)id);
     }
@@ -185,7 +186,7 @@ enum px_status store_blob_get(struct store *store, int64_t id, store_blob_sink s
   const enum px_status status =
     db_one(store, SQL_blob_size, &p, &result, err, "there is no blob %s", number);
   if (status) return status;
-  const uint64_t size = (uint64_t)db_get_int(result, 0, 0);
+  const uint64_t size = (uint64_t)db_get_int(result, 0, "size_bytes");
   PQclear(result);
   return get_chunks(store, id, size, sink, ctx, err);
 }
@@ -246,10 +247,10 @@ enum px_status store_blob_read_rows(struct store *store, enum db_sql sql,
                      PQntuples(rows), count);
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
     w.bytes.len = 0;
-    w.number = (uint32_t)db_get_int(rows, i, 0);
-    w.size = (uint64_t)db_get_int(rows, i, 2);
-    w.digest = PQgetvalue(rows, i, 3);
-    status = get_chunks(store, db_get_int(rows, i, 1), w.size, make_whole, &w, err);
+    w.number = (uint32_t)db_get_int(rows, i, "seq");
+    w.size = (uint64_t)db_get_int(rows, i, "size_bytes");
+    w.digest = db_get(rows, i, "sha256");
+    status = get_chunks(store, db_get_int(rows, i, "blob_id"), w.size, make_whole, &w, err);
   }
   px_buf_free(&w.bytes);
   PQclear(rows);

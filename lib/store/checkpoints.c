@@ -72,14 +72,16 @@ enum px_status store_checkpoint_list(struct store *store, const char *job,
   if (status) return status;
   const int rows_n = PQntuples(rows);
   size_t found = 0;
-  for (int i = 0; i < rows_n && found < STORE_CHECKPOINTS_MAX && !PQgetisnull(rows, i, 0); i++) {
+  for (int i = 0; i < rows_n && found < STORE_CHECKPOINTS_MAX && !db_get_null(rows, i, "epoch");
+       i++) {
     struct store_checkpoint *c = &out[found++];
-    *c = (struct store_checkpoint){ .epoch = db_get_int8(rows, i, 0),
-                                    .step = db_get_int8(rows, i, 1),
-                                    .blob = { .id = db_get_int8(rows, i, 2),
-                                              .size_bytes = (uint64_t)db_get_int8(rows, i, 4) } };
-    memcpy(c->blob.sha256, PQgetvalue(rows, i, 3), sizeof c->blob.sha256);
-    db_get_text(rows, i, 5, c->profile, sizeof c->profile);
+    *c = (struct store_checkpoint){ .epoch = db_get_int8(rows, i, "epoch"),
+                                    .step = db_get_int8(rows, i, "step"),
+                                    .blob = { .id = db_get_int8(rows, i, "blob_id"),
+                                              .size_bytes =
+                                                (uint64_t)db_get_int8(rows, i, "size_bytes") } };
+    memcpy(c->blob.sha256, db_get(rows, i, "sha256"), sizeof c->blob.sha256);
+    db_get_text(rows, i, "profile", c->profile, sizeof c->profile);
   }
   PQclear(rows);
   if (rows_n == 0) return px_fail(err, PX_E_NOT_FOUND, "there is no job %s", job);

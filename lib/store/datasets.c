@@ -86,7 +86,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
     db_one(store, SQL_dataset_lock_all, &p, &row, err, "there is no dataset %s", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
-  const int64_t version = db_get_int(row, 0, 1);
+  const int64_t version = db_get_int(row, 0, "version");
   PQclear(row);
   if (deletion->version && deletion->version != version)
     return px_fail(err, PX_E_PRECONDITION_FAILED,
@@ -95,7 +95,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   if (status) return status;
   if (PQntuples(row)) {
     status =
-      px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", PQgetvalue(row, 0, 0));
+      px_fail(err, PX_E_CONFLICT, "job %s still works on this dataset", db_get(row, 0, "id"));
     px_fail_hint(err, "Cancel its unfinished jobs first, or wait for them.");
   }
   PQclear(row);
@@ -126,21 +126,21 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name,
     db_one(store, SQL_dataset_get, &p, &row, err, "there is no dataset %s", id_or_name);
   if (status) return status;
   memset(out, 0, sizeof *out);
-  db_get_text(row, 0, 0, out->id, sizeof out->id);
-  db_get_text(row, 0, 1, out->name, sizeof out->name);
-  db_get_text(row, 0, 2, out->env, sizeof out->env);
-  db_get_text(row, 0, 3, out->label_set, sizeof out->label_set);
-  out->spaces.obs_dim = (uint32_t)db_get_int(row, 0, 4);
-  out->spaces.act_dim = (uint32_t)db_get_int(row, 0, 5);
-  read_floats(PQgetvalue(row, 0, 6), out->spaces.act_low, out->spaces.act_dim);
-  read_floats(PQgetvalue(row, 0, 7), out->spaces.act_high, out->spaces.act_dim);
-  out->segments_n = (uint32_t)db_get_int(row, 0, 8);
-  out->trajectories_n = (uint64_t)db_get_int(row, 0, 9);
-  out->steps_n = (uint64_t)db_get_int(row, 0, 10);
-  out->labelled_steps_n = (uint64_t)db_get_int(row, 0, 11);
-  out->size_bytes = (uint64_t)db_get_int(row, 0, 12);
-  out->spaces.act_count = (uint32_t)db_get_int(row, 0, 13);
-  out->version = db_get_int(row, 0, 14);
+  db_get_text(row, 0, "id", out->id, sizeof out->id);
+  db_get_text(row, 0, "name", out->name, sizeof out->name);
+  db_get_text(row, 0, "env", out->env, sizeof out->env);
+  db_get_text(row, 0, "label_set_id", out->label_set, sizeof out->label_set);
+  out->spaces.obs_dim = (uint32_t)db_get_int(row, 0, "obs_dim");
+  out->spaces.act_dim = (uint32_t)db_get_int(row, 0, "act_dim");
+  read_floats(db_get(row, 0, "act_low"), out->spaces.act_low, out->spaces.act_dim);
+  read_floats(db_get(row, 0, "act_high"), out->spaces.act_high, out->spaces.act_dim);
+  out->segments_n = (uint32_t)db_get_int(row, 0, "segments_n");
+  out->trajectories_n = (uint64_t)db_get_int(row, 0, "trajectories_n");
+  out->steps_n = (uint64_t)db_get_int(row, 0, "steps_n");
+  out->labelled_steps_n = (uint64_t)db_get_int(row, 0, "labelled_steps_n");
+  out->size_bytes = (uint64_t)db_get_int(row, 0, "size_bytes");
+  out->spaces.act_count = (uint32_t)db_get_int(row, 0, "act_count");
+  out->version = db_get_int(row, 0, "version");
   PQclear(row);
   return PX_OK;
 }
@@ -155,13 +155,13 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
   enum px_status status =
     db_one(store, SQL_dataset_document, &p, &row, err, "there is no dataset %s", id);
   if (status) return status;
-  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0));
+  status = db_get_buf(row, 0, "document", out);
   if (status) {
     px_fail(err, status, "the document of dataset %s is too large", id);
   } else {
-    *version = db_get_int(row, 0, 1);
-    spread->segments_n = db_get_int(row, 0, 2);
-    db_get_text(row, 0, 3, spread->json, sizeof spread->json);
+    *version = db_get_int(row, 0, "version");
+    spread->segments_n = db_get_int(row, 0, "segments_n");
+    db_get_text(row, 0, "spread", spread->json, sizeof spread->json);
   }
   PQclear(row);
   return status;
@@ -199,8 +199,8 @@ enum px_status store_dataset_trajectory_find(struct store *store, const char *id
   const enum px_status status =
     db_one(store, SQL_trajectory_find, &p, &row, err, "dataset %s has no such trajectory", id);
   if (status) return status;
-  *seq = (uint32_t)db_get_int(row, 0, 0);
-  *index = (uint32_t)db_get_int(row, 0, 1);
+  *seq = (uint32_t)db_get_int(row, 0, "segment");
+  *index = (uint32_t)db_get_int(row, 0, "index");
   PQclear(row);
   return PX_OK;
 }
@@ -225,8 +225,8 @@ enum px_status store_dataset_trajectory_returns(struct store *store, const char 
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %d trajectories", rows_n);
   }
   for (int i = 0; i < rows_n; i++) {
-    values[i] = db_get_float8(rows, i, 0);
-    flags[i] = (uint8_t)PQgetvalue(rows, i, 1)[0];
+    values[i] = db_get_float8(rows, i, "return");
+    flags[i] = (uint8_t)db_get(rows, i, "labelled")[0];
   }
   PQclear(rows);
   *returns = values;

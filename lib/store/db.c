@@ -147,10 +147,10 @@ enum px_status db_document(struct store *store, enum db_sql sql, const struct db
   PGresult *row = NULL;
   enum px_status status = db_one(store, sql, params, &row, err, missing_fmt, missing_arg);
   if (status) return status;
-  const int length = PQgetlength(row, 0, 0);
-  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)length);
+  const int length = db_get_length(row, 0, "document");
+  status = px_buf_put(out, db_get(row, 0, "document"), (size_t)length);
   if (status) px_fail(err, status, "a document of %d bytes is too large", length);
-  else if (version) *version = db_get_int(row, 0, 1);
+  else if (version) *version = db_get_int(row, 0, "version");
   PQclear(row);
   return status;
 }
@@ -237,7 +237,7 @@ enum px_status store_data_folder(struct store *store, char *out, size_t size, st
   const enum px_status status = db_run(store, SQL_data_folder, &DB_PARAMS, DB_TEXT, &row, err);
   if (status) return status;
   out[0] = '\0';
-  if (PQntuples(row) == 1) db_get_text(row, 0, 0, out, size);
+  if (PQntuples(row) == 1) db_get_text(row, 0, "data_directory", out, size);
   PQclear(row);
   return PX_OK;
 }

@@ -81,18 +81,26 @@ enum px_status db_status(struct store *store, const PGresult *result, struct px_
 const char *db_last_state(const struct store *store);
 const char *db_last_constraint(const struct store *store);
 
-/* Values of a text result; a null is "", 0. */
-int64_t db_get_int(const PGresult *result, int row, int column);
-double db_get_float(const PGresult *result, int row, int column);
-bool db_get_bool(const PGresult *result, int row, int column);
-void db_get_text(const PGresult *result, int row, int column, char *out, size_t size);
-/* Values of a binary result. */
-int64_t db_get_int8(const PGresult *result, int row, int column);
-int32_t db_get_int4(const PGresult *result, int row, int column);
-double db_get_float8(const PGresult *result, int row, int column);
+/* Values by the column's name in schema/queries. A name that the statement does not have is our own
+ * bug (assert); tests/integration/test_store_columns.c compares all names with all statements. */
+const char *db_get(const PGresult *result, int row, const char *column); /* its bytes, borrowed */
+int db_get_length(const PGresult *result, int row, const char *column);  /* of them */
+bool db_get_null(const PGresult *result, int row, const char *column);
+/* Of a text result; a null is "", 0. */
+int64_t db_get_int(const PGresult *result, int row, const char *column);
+double db_get_float(const PGresult *result, int row, const char *column);
+bool db_get_bool(const PGresult *result, int row, const char *column);
+void db_get_text(const PGresult *result, int row, const char *column, char *out, size_t size);
+/* Of a binary result. */
+int64_t db_get_int8(const PGresult *result, int row, const char *column);
+int32_t db_get_int4(const PGresult *result, int row, const char *column);
+double db_get_float8(const PGresult *result, int row, const char *column);
+/* Appends the bytes to out. */
+enum px_status db_get_buf(const PGresult *result, int row, const char *column,
+                          struct px_buf *out) PX_MUST_CHECK;
 
-/* Appends row 0's first column, a document, to out, and gives the second as its
- * version unless that is NULL. NOT_FOUND as db_one. */
+/* Appends row 0's `document` to out, and gives its `version` unless that is NULL. NOT_FOUND as
+ * db_one. */
 enum px_status db_document(struct store *store, enum db_sql sql, const struct db_params *params,
                            struct px_buf *out, int64_t *version, struct px_err *err,
                            const char *missing_fmt, const char *missing_arg) PX_MUST_CHECK

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parameters and results of statements: see db.h. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,20 +37,38 @@ void db_bytes(struct db_params *p, const void *bytes, size_t n) {
   push(p, n ? bytes : "", (int)n, DB_BINARY);
 }
 
-int64_t db_get_int(const PGresult *result, int row, int column) {
-  return strtoll(PQgetvalue(result, row, column), NULL, 10);
+static int column_of(const PGresult *result, const char *column) {
+  const int n = PQfnumber(result, column);
+  assert(n >= 0);
+  return n;
 }
 
-double db_get_float(const PGresult *result, int row, int column) {
-  return strtod(PQgetvalue(result, row, column), NULL);
+const char *db_get(const PGresult *result, int row, const char *column) {
+  return PQgetvalue(result, row, column_of(result, column));
 }
 
-bool db_get_bool(const PGresult *result, int row, int column) {
-  return PQgetvalue(result, row, column)[0] == 't';
+int db_get_length(const PGresult *result, int row, const char *column) {
+  return PQgetlength(result, row, column_of(result, column));
 }
 
-void db_get_text(const PGresult *result, int row, int column, char *out, size_t size) {
-  snprintf(out, size, "%s", PQgetvalue(result, row, column));
+bool db_get_null(const PGresult *result, int row, const char *column) {
+  return PQgetisnull(result, row, column_of(result, column));
+}
+
+int64_t db_get_int(const PGresult *result, int row, const char *column) {
+  return strtoll(db_get(result, row, column), NULL, 10);
+}
+
+double db_get_float(const PGresult *result, int row, const char *column) {
+  return strtod(db_get(result, row, column), NULL);
+}
+
+bool db_get_bool(const PGresult *result, int row, const char *column) {
+  return db_get(result, row, column)[0] == 't';
+}
+
+void db_get_text(const PGresult *result, int row, const char *column, char *out, size_t size) {
+  snprintf(out, size, "%s", db_get(result, row, column));
 }
 
 static uint64_t big_endian(const char *bytes, size_t n) {
@@ -58,19 +77,23 @@ static uint64_t big_endian(const char *bytes, size_t n) {
   return value;
 }
 
-int64_t db_get_int8(const PGresult *result, int row, int column) {
-  return (int64_t)big_endian(PQgetvalue(result, row, column), 8);
+int64_t db_get_int8(const PGresult *result, int row, const char *column) {
+  return (int64_t)big_endian(db_get(result, row, column), 8);
 }
 
-int32_t db_get_int4(const PGresult *result, int row, int column) {
-  return (int32_t)(uint32_t)big_endian(PQgetvalue(result, row, column), 4);
+int32_t db_get_int4(const PGresult *result, int row, const char *column) {
+  return (int32_t)(uint32_t)big_endian(db_get(result, row, column), 4);
 }
 
-double db_get_float8(const PGresult *result, int row, int column) {
-  const uint64_t bits = big_endian(PQgetvalue(result, row, column), 8);
+double db_get_float8(const PGresult *result, int row, const char *column) {
+  const uint64_t bits = big_endian(db_get(result, row, column), 8);
   double value;
   memcpy(&value, &bits, sizeof value);
   return value;
+}
+
+enum px_status db_get_buf(const PGresult *result, int row, const char *column, struct px_buf *out) {
+  return px_buf_put(out, db_get(result, row, column), (size_t)db_get_length(result, row, column));
 }
 
 static enum px_status begin_element(struct px_buf *array) {

@@ -56,8 +56,8 @@ enum px_status duplicates_find(struct store *store, const char *dataset_id,
   db_text(&p, array.data);
   if (!status) status = db_run(store, SQL_append_duplicates, &p, DB_TEXT, &rows, err);
   for (int i = 0; !status && i < PQntuples(rows); i++)
-    status = px_traj_digest_set_put(stored, &digests[db_get_int(rows, i, 0) - 1],
-                                    (uint64_t)db_get_int(rows, i, 1), err);
+    status = px_traj_digest_set_put(stored, &digests[db_get_int(rows, i, "place") - 1],
+                                    (uint64_t)db_get_int(rows, i, "trajectory"), err);
   PQclear(rows);
   px_buf_free(&array);
   return status;

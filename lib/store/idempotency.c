@@ -19,15 +19,14 @@ static enum px_status look(struct store *store, const struct store_once *once,
   enum px_status status = db_run(store, SQL_once_find, &p, DB_BINARY, &row, err);
   if (status) return status;
   *found = PQntuples(row) == 1;
-  if (*found && (PQgetlength(row, 0, 0) != PX_SHA256_BYTES ||
-                 memcmp(PQgetvalue(row, 0, 0), once->fingerprint, PX_SHA256_BYTES) != 0)) {
+  if (*found && (db_get_length(row, 0, "fingerprint") != PX_SHA256_BYTES ||
+                 memcmp(db_get(row, 0, "fingerprint"), once->fingerprint, PX_SHA256_BYTES) != 0)) {
     status = px_fail(err, PX_E_KEY_REUSED,
                      "the key was sent before, with another method, path, header or body");
   } else if (*found) {
-    out->status = db_get_int4(row, 0, 1);
-    status = px_buf_put(&out->head, PQgetvalue(row, 0, 2), (size_t)PQgetlength(row, 0, 2));
-    if (!status)
-      status = px_buf_put(&out->body, PQgetvalue(row, 0, 3), (size_t)PQgetlength(row, 0, 3));
+    out->status = db_get_int4(row, 0, "status");
+    status = db_get_buf(row, 0, "head", &out->head);
+    if (!status) status = db_get_buf(row, 0, "body", &out->body);
     if (status) status = px_fail(err, status, "the stored answer is too long");
   }
   PQclear(row);
@@ -40,7 +39,7 @@ static enum px_status lock(struct store *store, const struct store_once *once, s
   PGresult *row;
   enum px_status status = db_run(store, SQL_once_lock, &p, DB_TEXT, &row, err);
   if (status) return status;
-  if (!db_get_bool(row, 0, 0))
+  if (!db_get_bool(row, 0, "locked"))
     status = px_fail(err, PX_E_KEY_IN_USE, "the first request with this key is not answered yet");
   PQclear(row);
   return status;

@@ -44,10 +44,10 @@ enum px_status store_incarnation_settle(struct store *store, struct px_err *err)
   enum px_status status = db_status(store, row, err);
   /* the schema is older: store_check_schema tells */
   if (status && strcmp(store->state, "42883") == 0) status = PX_OK;
-  else if (!status) status = look(PQgetvalue(row, 0, 0), err);
-  if (!status && row && PQntuples(row) == 1 && !PQgetisnull(row, 0, 1))
-    px_log(PX_LOG_WARN, "incarnation_begun", "place", PQgetvalue(row, 0, 0), "jobs_given_back",
-           PQgetvalue(row, 0, 1), NULL);
+  else if (!status) status = look(db_get(row, 0, "place"), err);
+  if (!status && row && PQntuples(row) == 1 && !db_get_null(row, 0, "given_back"))
+    px_log(PX_LOG_WARN, "incarnation_begun", "place", db_get(row, 0, "place"), "jobs_given_back",
+           db_get(row, 0, "given_back"), NULL);
   PQclear(row);
   return status;
 }

@@ -18,21 +18,21 @@
 static enum px_status job_from_row(const PGresult *row, struct store_job **out,
                                    struct px_err *err) {
   struct store_job *job = calloc(1, sizeof *job);
-  char *spec = strdup(PQgetvalue(row, 0, 8));
+  char *spec = strdup(db_get(row, 0, "spec"));
   if (!job || !spec) {
     free(job);
     free(spec);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for a job");
   }
-  db_get_text(row, 0, 0, job->hold.job, sizeof job->hold.job);
-  job->hold.epoch = db_get_int(row, 0, 1);
-  db_get_text(row, 0, 2, job->kind, sizeof job->kind);
-  db_get_text(row, 0, 3, job->name, sizeof job->name);
-  db_get_text(row, 0, 4, job->dataset_id, sizeof job->dataset_id);
-  db_get_text(row, 0, 5, job->parent_id, sizeof job->parent_id);
-  job->attempt = (int)db_get_int(row, 0, 6);
-  job->max_attempts = (int)db_get_int(row, 0, 7);
-  job->limit_s = db_get_int(row, 0, 9);
+  db_get_text(row, 0, "id", job->hold.job, sizeof job->hold.job);
+  job->hold.epoch = db_get_int(row, 0, "epoch");
+  db_get_text(row, 0, "kind", job->kind, sizeof job->kind);
+  db_get_text(row, 0, "name", job->name, sizeof job->name);
+  db_get_text(row, 0, "dataset_id", job->dataset_id, sizeof job->dataset_id);
+  db_get_text(row, 0, "parent_id", job->parent_id, sizeof job->parent_id);
+  job->attempt = (int)db_get_int(row, 0, "attempt");
+  job->max_attempts = (int)db_get_int(row, 0, "max_attempts");
+  job->limit_s = db_get_int(row, 0, "limit_s");
   job->spec_json = spec;
   *out = job;
   return PX_OK;
@@ -124,7 +124,7 @@ enum px_status store_job_heartbeat(struct store *store, const struct store_lease
   enum px_status status = db_run(store, SQL_job_heartbeat, &p, DB_TEXT, &result, err);
   if (status) return status;
   if (PQntuples(result) == 0) status = fenced(hold, err);
-  else *cancel_requested = db_get_bool(result, 0, 0);
+  else *cancel_requested = db_get_bool(result, 0, "cancel_requested");
   PQclear(result);
   return status;
 }
@@ -167,9 +167,9 @@ enum px_status store_jobs_inner_hold(struct store *store, const struct store_lea
   PGresult *row;
   enum px_status status = db_run(store, SQL_job_lock, &p, DB_TEXT, &row, err);
   if (status) return status;
-  const bool same = PQntuples(row) == 1 && db_get_int(row, 0, 1) == hold->epoch;
-  *already = same && strcmp(PQgetvalue(row, 0, 0), "succeeded") == 0;
-  if (!*already && !(same && strcmp(PQgetvalue(row, 0, 0), "running") == 0))
+  const bool same = PQntuples(row) == 1 && db_get_int(row, 0, "epoch") == hold->epoch;
+  *already = same && strcmp(db_get(row, 0, "state"), "succeeded") == 0;
+  if (!*already && !(same && strcmp(db_get(row, 0, "state"), "running") == 0))
     status = fenced(hold, err);
   PQclear(row);
   return status;

@@ -29,8 +29,8 @@ enum px_status store_jobs_inner_check_needed(struct store *store, const char *ar
   enum px_status status = db_run(store, SQL_job_needed_by, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
-    status = px_fail(err, PX_E_CONFLICT, "%s %s still needs it", PQgetvalue(row, 0, 1),
-                     PQgetvalue(row, 0, 0));
+    status = px_fail(err, PX_E_CONFLICT, "%s %s still needs it", db_get(row, 0, "kind"),
+                     db_get(row, 0, "id"));
     px_fail_hint(err, "Cancel that job first, or wait for it.");
   }
   PQclear(row);
@@ -48,7 +48,7 @@ static enum px_status check_head(struct store *store, const char *id, const char
     db_text(&p, id);
     const enum px_status status = db_run(store, SQL_job_label_of_shard, &p, DB_TEXT, &row, err);
     if (status) return status;
-    if (PQntuples(row)) db_get_text(row, 0, 0, whole, sizeof whole);
+    if (PQntuples(row)) db_get_text(row, 0, "id", whole, sizeof whole);
     PQclear(row);
   }
   if (!*whole) return PX_OK;
@@ -62,16 +62,16 @@ static enum px_status list_family(struct store *store, const PGresult *rows, con
                                   struct px_buf *array, struct px_err *err) {
   enum px_status status = PX_E_NOT_FOUND;
   for (int i = 0; i < PQntuples(rows); i++)
-    if (strcmp(PQgetvalue(rows, i, 0), id) == 0)
-      status = check_head(store, id, PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 3), err);
+    if (strcmp(db_get(rows, i, "id"), id) == 0)
+      status = check_head(store, id, db_get(rows, i, "kind"), db_get(rows, i, "parent_id"), err);
   if (status == PX_E_NOT_FOUND) return px_fail(err, status, "there is no job %s", id);
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
-    const char *state = PQgetvalue(rows, i, 1);
+    const char *state = db_get(rows, i, "state");
     if (!is_final(state)) {
-      status = px_fail(err, PX_E_CONFLICT, "%s %s has not ended yet", PQgetvalue(rows, i, 2),
-                       PQgetvalue(rows, i, 0));
+      status = px_fail(err, PX_E_CONFLICT, "%s %s has not ended yet", db_get(rows, i, "kind"),
+                       db_get(rows, i, "id"));
       px_fail_hint(err, "Cancel it first: POST /v1/jobs/%s:cancel.", id);
-    } else if ((status = db_array_text(array, PQgetvalue(rows, i, 0)))) {
+    } else if ((status = db_array_text(array, db_get(rows, i, "id")))) {
       px_fail(err, status, "job %s has too many parts", id);
     }
   }
@@ -122,7 +122,7 @@ static enum px_status remove_old_jobs(struct store *store, const struct store_ke
   enum px_status status = db_run(store, SQL_janitor_old_jobs, &p, DB_TEXT, &rows, err);
   if (status) return status;
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
-    struct removal removal = { PQgetvalue(rows, i, 0), true };
+    struct removal removal = { db_get(rows, i, "id"), true };
     status = db_transaction(store, "job_delete", delete_work, &removal, err);
     *removed += status == PX_OK;
     /* another was first, or needs it */

@@ -14,11 +14,11 @@ enum px_status store_job_show(struct store *store, const char *id, const char *l
   db_text(&p, live);
   enum px_status status = db_one(store, SQL_job_document, &p, &row, err, "there is no job %s", id);
   if (status) return status;
-  status = px_buf_put(out, PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0));
+  status = db_get_buf(row, 0, "document", out);
   if (status) px_fail(err, status, "the document of job %s is too large", id);
   else
-    *seen =
-      (struct store_job_seen){ .version = db_get_int(row, 0, 1), .final = db_get_bool(row, 0, 2) };
+    *seen = (struct store_job_seen){ .version = db_get_int(row, 0, "version"),
+                                     .final = db_get_bool(row, 0, "final") };
   PQclear(row);
   return status;
 }
@@ -83,8 +83,8 @@ enum px_status store_job_versions(struct store *store, const char *const *ids, s
   PGresult *rows = NULL;
   status = db_run(store, SQL_job_versions, &p, DB_TEXT, &rows, err);
   for (int i = 0; !status && i < PQntuples(rows) && (size_t)i < n; i++) {
-    versions[i] = db_get_int(rows, i, 0);
-    final[i] = db_get_bool(rows, i, 1);
+    versions[i] = db_get_int(rows, i, "version");
+    final[i] = db_get_bool(rows, i, "final");
   }
   PQclear(rows);
   px_buf_free(&array);
@@ -96,7 +96,7 @@ enum px_status store_job_readied(struct store *store, const char *id, int *n, st
   PGresult *row = NULL;
   db_text(&p, id);
   const enum px_status status = db_run(store, SQL_job_readied, &p, DB_TEXT, &row, err);
-  if (!status) *n = (int)db_get_int(row, 0, 0);
+  if (!status) *n = (int)db_get_int(row, 0, "n");
   PQclear(row);
   return status;
 }

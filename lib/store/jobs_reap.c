@@ -19,7 +19,7 @@ static enum px_status reap_expired(struct store *store, struct store_reaped *out
   const enum px_status status = db_run(store, SQL_jobs_reap_expired, &p, DB_TEXT, &rows, err);
   if (status) return status;
   for (int i = 0; i < PQntuples(rows); i++) {
-    const char *state = PQgetvalue(rows, i, 0);
+    const char *state = db_get(rows, i, "state");
     if (strcmp(state, "ready") == 0) out->returned++;
     else if (strcmp(state, "failed") == 0) out->failed++;
     else out->cancelled++;
@@ -36,8 +36,8 @@ static enum px_status cancel_orphans(struct store *store, void *ctx, struct px_e
   if (status) return status;
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
     struct db_params p = DB_PARAMS;
-    db_text(&p, PQgetvalue(rows, i, 0));
-    const bool running = strcmp(PQgetvalue(rows, i, 1), "running") == 0;
+    db_text(&p, db_get(rows, i, "id"));
+    const bool running = strcmp(db_get(rows, i, "state"), "running") == 0;
     status =
       db_run(store, running ? SQL_job_ask_cancel : SQL_job_cancel_open, &p, DB_TEXT, NULL, err);
     if (!running) ++*cancelled;
@@ -53,7 +53,7 @@ enum px_status store_jobs_reap(struct store *store, struct store_reaped *out, st
   enum px_status status = reap_expired(store, &reaped, err);
   if (!status) status = db_run(store, SQL_jobs_end_sessions, &DB_PARAMS, DB_TEXT, &row, err);
   if (!status) {
-    reaped.sessions_ended = (int)db_get_int(row, 0, 0);
+    reaped.sessions_ended = (int)db_get_int(row, 0, "n");
     PQclear(row);
     status = db_transaction(store, "orphans", cancel_orphans, &orphans, err);
   }

@@ -58,17 +58,17 @@ static enum px_status is_blocked(const struct submission *s, const struct store_
       continue;
     }
     int row = 0;
-    while (row < PQntuples(older) && strcmp(PQgetvalue(older, row, 0), need) != 0) row++;
+    while (row < PQntuples(older) && strcmp(db_get(older, row, "id"), need) != 0) row++;
     if (row == PQntuples(older))
       return px_fail(err, PX_E_NOT_FOUND, "there is no job %s, which '%s' needs", need,
                      draft->name);
-    const char *state = PQgetvalue(older, row, 1);
+    const char *state = db_get(older, row, "state");
     if (strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0)
       return px_fail(err, PX_E_DEPENDENCY_FAILED, "%s %s, which '%s' needs, is %s",
-                     PQgetvalue(older, row, 2), need, draft->name, state);
-    if (db_get_bool(older, row, 3))
+                     db_get(older, row, "kind"), need, draft->name, state);
+    if (db_get_bool(older, row, "removed"))
       return px_fail(err, PX_E_NOT_FOUND, "what %s %s left, and '%s' needs, was removed",
-                     PQgetvalue(older, row, 2), need, draft->name);
+                     db_get(older, row, "kind"), need, draft->name);
     if (strcmp(state, "succeeded") != 0) *blocked = true;
   }
   if (strcmp(draft->kind, "pipeline") == 0 && !*blocked)
@@ -112,7 +112,7 @@ static enum px_status find_duplicate(struct store *store, const char *key, char 
   PGresult *row;
   const enum px_status status = db_run(store, SQL_job_dedupe_find, &p, DB_TEXT, &row, err);
   if (status) return status;
-  if (PQntuples(row)) db_get_text(row, 0, 0, id, STORE_ID_MAX);
+  if (PQntuples(row)) db_get_text(row, 0, "id", id, STORE_ID_MAX);
   PQclear(row);
   return PX_OK;
 }
@@ -231,14 +231,14 @@ static enum px_status cancel_children(struct store *store, const char *id, struc
   if (status) return status;
   for (int i = 0; i < PQntuples(children) && !status; i++) {
     struct db_params child = DB_PARAMS;
-    db_text(&child, PQgetvalue(children, i, 0));
+    db_text(&child, db_get(children, i, "id"));
     PGresult *row;
     status = db_run(store, SQL_job_lock, &child, DB_TEXT, &row, err);
     if (status) break;
-    const char *state = PQgetvalue(row, 0, 0);
+    const char *state = db_get(row, 0, "state");
     if (strcmp(state, "blocked") == 0 || strcmp(state, "ready") == 0 ||
         strcmp(state, "running") == 0)
-      status = cancel_one(store, PQgetvalue(children, i, 0), state, err);
+      status = cancel_one(store, db_get(children, i, "id"), state, err);
     PQclear(row);
   }
   PQclear(children);
@@ -253,8 +253,8 @@ static enum px_status cancel_work(struct store *store, void *ctx, struct px_err 
   enum px_status status = db_one(store, SQL_job_lock, &p, &row, err, "there is no job %s", id);
   if (status) return status;
   char state[16];
-  db_get_text(row, 0, 0, state, sizeof state);
-  const bool pipeline = strcmp(PQgetvalue(row, 0, 2), "pipeline") == 0;
+  db_get_text(row, 0, "state", state, sizeof state);
+  const bool pipeline = strcmp(db_get(row, 0, "kind"), "pipeline") == 0;
   PQclear(row);
   if (db_unsettled(store) && strcmp(state, "cancelled") == 0) return PX_OK;
   if (strcmp(state, "blocked") != 0 && strcmp(state, "ready") != 0 && strcmp(state, "running") != 0)

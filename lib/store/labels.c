@@ -80,7 +80,7 @@ enum px_status store_label_adopt(struct store *store, const struct store_lease *
   const enum px_status status = db_run(store, SQL_label_adopt, &p, DB_TEXT, &rows, err);
   if (status) return status;
   for (int i = 0; i < PQntuples(rows); i++) {
-    const int64_t at = db_get_int(rows, i, 0) - first;
+    const int64_t at = db_get_int(rows, i, "seq") - first;
     if (at >= 0 && at < count) staged[at] = 1;
   }
   PQclear(rows);
@@ -105,7 +105,7 @@ static enum px_status check_complete(struct store *store, const struct publish *
   if (status) return status;
   if (PQntuples(row))
     status = px_fail(err, PX_E_CONFLICT, "segment %s has no labels from a shard that succeeded",
-                     PQgetvalue(row, 0, 0));
+                     db_get(row, 0, "seq"));
   PQclear(row);
   return status;
 }

@@ -44,7 +44,8 @@ static enum px_status compare(const PGresult *rows, int *known, struct px_err *e
   const int n = PQntuples(rows);
   for (int i = 0; i < n && i < HEAD; i++) {
     const struct migration *m = &MIGRATION[i + 1];
-    if (db_get_int(rows, i, 0) != m->version || strcmp(PQgetvalue(rows, i, 1), m->sha256) != 0) {
+    if (db_get_int(rows, i, "version") != m->version ||
+        strcmp(db_get(rows, i, "sha256"), m->sha256) != 0) {
       px_fail(err, PX_E_CONFLICT,
               "migration %d (%s) is not the one that was applied to this database", m->version,
               m->name);
@@ -54,12 +55,12 @@ static enum px_status compare(const PGresult *rows, int *known, struct px_err *e
     }
   }
   for (int i = HEAD; i < n; i++) {
-    const int serves = (int)db_get_int(rows, i, 2);
+    const int serves = (int)db_get_int(rows, i, "serves");
     if (serves <= HEAD) continue;
     px_fail(err, PX_E_CONFLICT,
             "the schema (version %s) is newer than this build: it knows version %d, and %d is the "
             "least that works",
-            PQgetvalue(rows, n - 1, 0), HEAD, serves);
+            db_get(rows, n - 1, "version"), HEAD, serves);
     px_fail_hint(err, "Install the newer version of Proxact.");
     return PX_E_CONFLICT;
   }
@@ -157,7 +158,7 @@ enum px_status store_restored(struct store *store, int *given_back, struct px_er
   const enum px_status status =
     db_run(store, SQL_incarnation_begin, &DB_PARAMS, DB_TEXT, &row, err);
   if (status) return status;
-  *given_back = (int)db_get_int(row, 0, 0);
+  *given_back = (int)db_get_int(row, 0, "given_back");
   PQclear(row);
   return PX_OK;
 }

@@ -72,7 +72,7 @@ enum px_status store_model_read(struct store *store, const char *id, struct px_b
   const enum px_status status =
     db_one(store, SQL_model_blob, &p, &row, err, "there is no model %s", id);
   if (status) return status;
-  const int64_t blob = db_get_int(row, 0, 0);
+  const int64_t blob = db_get_int(row, 0, "blob_id");
   PQclear(row);
   return store_blob_read(store, blob, out, err);
 }
@@ -87,7 +87,7 @@ static enum px_status model_delete_work(struct store *store, void *ctx, struct p
     db_one(store, SQL_model_job, &model, &row, err, "there is no model %s", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
-  snprintf(job, sizeof job, "%s", PQgetvalue(row, 0, 0));
+  snprintf(job, sizeof job, "%s", db_get(row, 0, "job_id"));
   PQclear(row);
   db_text(&maker, job);
   status = db_run(store, SQL_job_lock_family, &maker, DB_TEXT, &row, err);

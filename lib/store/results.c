@@ -24,16 +24,16 @@ enum px_status store_result_about(struct store *store, const char *id, struct st
   db_text(&p, job);
   const enum px_status status = db_run(store, SQL_result_about, &p, DB_TEXT, &row, err);
   if (status) return status;
-  const bool found = PQntuples(row) == 1 && !PQgetisnull(row, 0, 0);
+  const bool found = PQntuples(row) == 1 && !db_get_null(row, 0, "role");
   if (found) {
-    db_get_text(row, 0, 0, out->role, sizeof out->role);
-    db_get_text(row, 0, 1, out->state, sizeof out->state);
-    db_get_text(row, 0, 2, out->algo, sizeof out->algo);
-    db_get_text(row, 0, 3, out->dataset, sizeof out->dataset);
-    out->obs_dim = (uint32_t)db_get_int(row, 0, 4);
-    out->act_dim = (uint32_t)db_get_int(row, 0, 5);
-    out->act_count = (uint32_t)db_get_int(row, 0, 6);
-    out->segments_n = (uint32_t)db_get_int(row, 0, 7);
+    db_get_text(row, 0, "role", out->role, sizeof out->role);
+    db_get_text(row, 0, "state", out->state, sizeof out->state);
+    db_get_text(row, 0, "algo", out->algo, sizeof out->algo);
+    db_get_text(row, 0, "dataset_id", out->dataset, sizeof out->dataset);
+    out->obs_dim = (uint32_t)db_get_int(row, 0, "obs_dim");
+    out->act_dim = (uint32_t)db_get_int(row, 0, "act_dim");
+    out->act_count = (uint32_t)db_get_int(row, 0, "act_count");
+    out->segments_n = (uint32_t)db_get_int(row, 0, "segments_n");
   }
   PQclear(row);
   const char *what = strncmp(id, "mdl_", 4) == 0  ? "model"

@@ -29,7 +29,7 @@ static enum px_status check_bounds(struct store *store, const struct submitter *
   db_text(&p, owner->id);
   const enum px_status status = db_run(store, SQL_simulator_usage, &p, DB_TEXT, &row, err);
   if (status) return status;
-  const int64_t n = db_get_int(row, 0, 0), bytes = db_get_int(row, 0, 1);
+  const int64_t n = db_get_int(row, 0, "n"), bytes = db_get_int(row, 0, "bytes");
   PQclear(row);
   if (bounds->number && n > bounds->number)
     return px_fail(err, PX_E_TOO_MANY_SIMULATORS,
@@ -108,11 +108,14 @@ enum px_status store_simulator_get(struct store *store, const char *id, struct s
   enum px_status status =
     db_one(store, SQL_simulator_get, &p, &row, err, "there is no simulator %s", id);
   if (status) return status;
-  db_get_text(row, 0, 0, found.id, sizeof found.id);
-  found.mjcf = strdup(PQgetvalue(row, 0, 2));
-  found.layout_json = strdup(PQgetvalue(row, 0, 3));
-  uint32_t *const numbers[] = { &found.obs_dim, &found.act_dim, &found.nq, &found.nv, &found.nu };
-  for (int i = 0; i < 5; i++) *numbers[i] = (uint32_t)db_get_int(row, 0, 4 + i);
+  db_get_text(row, 0, "id", found.id, sizeof found.id);
+  found.mjcf = strdup(db_get(row, 0, "mjcf"));
+  found.layout_json = strdup(db_get(row, 0, "layout"));
+  found.obs_dim = (uint32_t)db_get_int(row, 0, "obs_dim");
+  found.act_dim = (uint32_t)db_get_int(row, 0, "act_dim");
+  found.nq = (uint32_t)db_get_int(row, 0, "nq");
+  found.nv = (uint32_t)db_get_int(row, 0, "nv");
+  found.nu = (uint32_t)db_get_int(row, 0, "nu");
   PQclear(row);
   if (!found.mjcf || !found.layout_json) {
     store_simulator_free(&found);
@@ -130,8 +133,8 @@ enum px_status store_simulator_dims(struct store *store, const char *id, uint32_
   const enum px_status status =
     db_one(store, SQL_simulator_about, &p, &row, err, "there is no simulator %s", id);
   if (status) return status;
-  *obs_dim = (uint32_t)db_get_int(row, 0, 0);
-  *act_dim = (uint32_t)db_get_int(row, 0, 1);
+  *obs_dim = (uint32_t)db_get_int(row, 0, "obs_dim");
+  *act_dim = (uint32_t)db_get_int(row, 0, "act_dim");
   PQclear(row);
   return PX_OK;
 }
@@ -165,8 +168,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
   status = db_run(store, SQL_simulator_busy, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row)) {
-    status =
-      px_fail(err, PX_E_CONFLICT, "job %s still needs this simulator", PQgetvalue(row, 0, 0));
+    status = px_fail(err, PX_E_CONFLICT, "job %s still needs this simulator", db_get(row, 0, "id"));
     px_fail_hint(err, "Cancel the jobs that name it first, or wait for them.");
   }
   PQclear(row);

@@ -16,7 +16,7 @@ enum px_status submitter_lock(struct store *store, struct submitter *out, struct
   db_bytes(&p, digest, 32);
   const enum px_status status = db_run(store, SQL_job_submitter, &p, DB_TEXT, &row, err);
   if (status) return status;
-  if (PQntuples(row)) db_get_text(row, 0, 0, out->id, sizeof out->id);
+  if (PQntuples(row)) db_get_text(row, 0, "id", out->id, sizeof out->id);
   PQclear(row);
   return PX_OK;
 }
@@ -29,7 +29,7 @@ enum px_status submitter_check(struct store *store, const struct submitter *subm
   db_text(&p, submitter->id);
   enum px_status status = db_run(store, SQL_job_unfinished, &p, DB_TEXT, &row, err);
   if (status) return status;
-  const int64_t n = db_get_int(row, 0, 0), before = n - (int64_t)submitted;
+  const int64_t n = db_get_int(row, 0, "n"), before = n - (int64_t)submitted;
   PQclear(row);
   if (n <= submitter->jobs_max) return PX_OK;
   px_fail(err, PX_E_TOO_MANY_JOBS,

@@ -30,7 +30,7 @@ enum px_status store_token_any(struct store *store, bool *any, struct px_err *er
   PGresult *result;
   const enum px_status status = db_run(store, SQL_token_any, &DB_PARAMS, DB_TEXT, &result, err);
   if (status) return status;
-  *any = db_get_bool(result, 0, 0);
+  *any = db_get_bool(result, 0, "any_token");
   PQclear(result);
   return PX_OK;
 }

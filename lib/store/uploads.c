@@ -33,7 +33,7 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   enum px_status status =
     db_unsettled(store) ? db_run(store, SQL_upload_of_blob, &blob, DB_TEXT, &row, err) : PX_OK;
   const bool already = row && PQntuples(row) > 0;
-  if (already) db_get_text(row, 0, 0, w->job, sizeof w->job);
+  if (already) db_get_text(row, 0, "job_id", w->job, sizeof w->job);
   PQclear(row);
   if (status || already) return status;
   status = submitter_lock(store, &submitter, err);
@@ -42,7 +42,7 @@ static enum px_status submit_work(struct store *store, void *ctx, struct px_err 
   if (status == PX_E_NOT_FOUND)
     return px_fail(err, status, "there is no dataset %s", w->dataset_id);
   if (status) return status;
-  db_get_text(row, 0, 0, w->job, sizeof w->job);
+  db_get_text(row, 0, "job_id", w->job, sizeof w->job);
   PQclear(row);
   return submitter_check(store, &submitter, 1, err);
 }
@@ -71,12 +71,12 @@ enum px_status store_upload_get(struct store *store, const char *id, struct stor
   enum px_status status = db_one(store, SQL_upload_get, &p, &row, err, "there is no upload %s", id);
   if (status) return status;
   memset(out, 0, sizeof *out);
-  db_get_text(row, 0, 0, out->id, sizeof out->id);
-  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
-  db_get_text(row, 0, 2, out->file_name, sizeof out->file_name);
-  db_get_text(row, 0, 3, out->format, sizeof out->format);
-  out->blob_id = db_get_int(row, 0, 4);
-  if (options) status = px_buf_put(options, PQgetvalue(row, 0, 5), (size_t)PQgetlength(row, 0, 5));
+  db_get_text(row, 0, "id", out->id, sizeof out->id);
+  db_get_text(row, 0, "dataset_id", out->dataset_id, sizeof out->dataset_id);
+  db_get_text(row, 0, "file_name", out->file_name, sizeof out->file_name);
+  db_get_text(row, 0, "format", out->format, sizeof out->format);
+  out->blob_id = db_get_int(row, 0, "blob_id");
+  if (options) status = db_get_buf(row, 0, "options", options);
   if (status) px_fail(err, status, "the options of upload %s are too long", id);
   PQclear(row);
   return status;
@@ -86,13 +86,13 @@ enum px_status store_upload_get(struct store *store, const char *id, struct stor
 
 static void take_state(const PGresult *row, struct store_upload_state *out) {
   memset(out, 0, sizeof *out);
-  db_get_text(row, 0, 0, out->id, sizeof out->id);
-  db_get_text(row, 0, 1, out->dataset_id, sizeof out->dataset_id);
-  db_get_text(row, 0, 2, out->job_id, sizeof out->job_id);
-  out->size_bytes = (uint64_t)db_get_int(row, 0, 3);
-  out->received_bytes = (uint64_t)db_get_int(row, 0, 4);
-  db_get_text(row, 0, 5, out->metadata, sizeof out->metadata);
-  out->expires_at_s = db_get_int(row, 0, 6);
+  db_get_text(row, 0, "id", out->id, sizeof out->id);
+  db_get_text(row, 0, "dataset_id", out->dataset_id, sizeof out->dataset_id);
+  db_get_text(row, 0, "job_id", out->job_id, sizeof out->job_id);
+  out->size_bytes = (uint64_t)db_get_int(row, 0, "size_bytes");
+  out->received_bytes = (uint64_t)db_get_int(row, 0, "received_bytes");
+  db_get_text(row, 0, "metadata", out->metadata, sizeof out->metadata);
+  out->expires_at_s = db_get_int(row, 0, "expires_at_s");
 }
 
 static enum px_status promised_but(struct store *store, const char *id, uint64_t *bytes,
@@ -102,7 +102,7 @@ static enum px_status promised_but(struct store *store, const char *id, uint64_t
   PGresult *row;
   const enum px_status status = db_run(store, SQL_uploads_promised, &p, DB_TEXT, &row, err);
   if (status) return status;
-  *bytes = (uint64_t)db_get_int(row, 0, 0);
+  *bytes = (uint64_t)db_get_int(row, 0, "bytes");
   PQclear(row);
   return PX_OK;
 }
@@ -233,13 +233,13 @@ static enum px_status append_work(struct store *store, void *ctx, struct px_err 
   if (!status) status = db_run(store, SQL_upload_grow, &p, DB_TEXT, &row, err);
   if (status) return status;
   if (PQntuples(row) == 1) {
-    const int64_t first = db_get_int(row, 0, 1);
+    const int64_t first = db_get_int(row, 0, "parts_before");
     if (first + parts > PARTS_MAX)
       status = px_fail(err, PX_E_TOO_LARGE, "the upload comes in more than %d parts", PARTS_MAX);
     else
-      status =
-        store_blob_chunks_from_fd(store, db_get_int(row, 0, 0), (int)first, a->fd, a->n, err);
-    if (!status && db_get_bool(row, 0, 2)) status = complete(store, a->id, &submitter, err);
+      status = store_blob_chunks_from_fd(store, db_get_int(row, 0, "blob_id"), (int)first, a->fd,
+                                         a->n, err);
+    if (!status && db_get_bool(row, 0, "whole")) status = complete(store, a->id, &submitter, err);
     if (!status) status = store_upload_state(store, a->id, &a->state, err);
   } else {
     status = store_upload_state(store, a->id, &a->state, err);
@@ -273,7 +273,7 @@ static enum px_status check_not_read(struct store *store, const char *job, struc
   enum px_status status =
     *job ? db_run(store, SQL_upload_job_final, &p, DB_TEXT, &row, err) : PX_OK;
   if (status || !*job) return status;
-  if (PQntuples(row) == 1 && !db_get_bool(row, 0, 0)) {
+  if (PQntuples(row) == 1 && !db_get_bool(row, 0, "final")) {
     status = px_fail(err, PX_E_CONFLICT, "the upload is whole, and job %s reads it", job);
     px_fail_hint(err, "Cancel the job first: POST /v1/jobs/%s:cancel.", job);
   }
@@ -290,7 +290,7 @@ static enum px_status delete_work(struct store *store, void *ctx, struct px_err 
     db_one(store, SQL_upload_lock, &p, &row, err, "there is no upload %s, or it has expired", id);
   if (status == PX_E_NOT_FOUND && db_unsettled(store)) return PX_OK;
   if (status) return status;
-  status = check_not_read(store, PQgetvalue(row, 0, 0), err);
+  status = check_not_read(store, db_get(row, 0, "job_id"), err);
   PQclear(row);
   return status ? status : db_run(store, SQL_upload_delete, &p, DB_TEXT, NULL, err);
 }

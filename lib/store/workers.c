@@ -22,7 +22,7 @@ enum px_status store_worker_memory(struct store *store, int64_t *bytes, struct p
   PGresult *row;
   const enum px_status status = db_run(store, SQL_worker_memory, &DB_PARAMS, DB_TEXT, &row, err);
   if (status) return status;
-  const int64_t most = PQntuples(row) ? db_get_int(row, 0, 0) : 0;
+  const int64_t most = PQntuples(row) ? db_get_int(row, 0, "memory_bytes") : 0;
   *bytes = most ? most : INT64_MAX;
   PQclear(row);
   return PX_OK;

@@ -15,7 +15,8 @@ select id from jobs where dataset_id = $1 and not job_is_final(state) order by c
 delete from datasets where id = $1
 
 -- name: dataset_get
-select id, name, coalesce(env, ''), coalesce(label_set_id, ''), obs_dim, act_dim, act_low::float8[], act_high::float8[],
+select id, name, coalesce(env, '') as env, coalesce(label_set_id, '') as label_set_id, obs_dim, act_dim,
+       act_low::float8[] as act_low, act_high::float8[] as act_high,
        segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count, version
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
@@ -26,8 +27,8 @@ select dataset_summary(d) || jsonb_build_object(
          'class_counts', d.class_counts, 'obs_mean', d.obs_mean,
          'obs_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
                              from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0))
-       || spread.of_it,
-       d.version, d.segments_n, spread.of_it
+       || spread.of_it as document,
+       d.version, d.segments_n, spread.of_it as spread
 from datasets d cross join lateral (
   select case when d.segments_n = $2::bigint then $3::jsonb
               when d.trajectories_n = 0 then '{"returns": null, "lengths": null}'
@@ -54,7 +55,7 @@ with page as (
 )
 select jsonb_build_object(
   'items', coalesce(jsonb_agg(dataset_summary(d) order by name) filter (where i <= $2::bigint), '[]'),
-  'next', case when count(*) > $2::bigint then max(name) filter (where i = $2::bigint) end)
+  'next', case when count(*) > $2::bigint then max(name) filter (where i = $2::bigint) end) as document
 from page
 
 -- name: trajectory_list
@@ -65,25 +66,27 @@ select jsonb_build_object(
   'items', coalesce(jsonb_agg(jsonb_build_object('n', n, 'segment', segment_seq, 'length', length, 'return', return,
              'labelled_steps', labelled_steps_n, 'has_final', has_final, 'terminated', terminated,
              'truncated', truncated) order by n) filter (where i <= $3::bigint), '[]'),
-  'next', max(n) filter (where i > $3::bigint))
+  'next', max(n) filter (where i > $3::bigint)) as document
 from numbered
 
 -- name: trajectory_find
-select t.segment_seq, t.n - s.first_trajectory
+select t.segment_seq as segment, t.n - s.first_trajectory as index
 from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t.segment_seq
 where t.dataset_id = $1 and t.n = $2
 
 -- name: trajectory_returns
-select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" as labelled
+from trajectories where dataset_id = $1 and segment_seq < $2 order by n
 
 -- name: append_lock
-select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}'), coalesce(obs_m2, '{}'), act_count, version
+select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}') as obs_mean,
+       coalesce(obs_m2, '{}') as obs_m2, act_count, version
 from datasets where id = $1 for no key update
 
 -- Of digests in an array, those that the dataset has: their places in the array, and the trajectories.
 -- Each row of the dataset is looked at once, however many of both are the same.
 -- name: append_duplicates
-select d.i, t.n
+select d.i as place, t.n as trajectory
 from unnest($2::uuid[]) with ordinality as d (digest, i)
 join (select digest, min(n) as n from trajectories where dataset_id = $1 and digest = any ($2::uuid[]) group by digest) t
   on t.digest = d.digest

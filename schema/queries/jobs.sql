@@ -1,11 +1,11 @@
 -- The legal moves of jobs. The law itself is in the triggers of migrations/0001_foundation.sql.
 
 -- Locked against their end until the submission is committed, or a job could wait for what has just ended.
--- The last column: its model or label set was removed.
+-- removed: its model or label set was removed.
 -- name: job_lock_needs
 select id, state, kind, state = 'succeeded' and case
          when kind in ('train_idm', 'train_policy') then not exists (select from models m where m.job_id = jobs.id)
-         when kind = 'label' then not exists (select from label_sets l where l.job_id = jobs.id) else false end
+         when kind = 'label' then not exists (select from label_sets l where l.job_id = jobs.id) else false end as removed
 from jobs where id = any($1::text[]) order by id for share
 
 -- No row: an unfinished job has the dedupe key.
@@ -21,7 +21,7 @@ returning id
 select id, pg_advisory_xact_lock(hashtextextended(id, 7810114)) from api_tokens where sha256 = $1
 
 -- name: job_unfinished
-select count(*) from jobs where token_id = $1 and state in ('blocked', 'ready', 'running')
+select count(*) as n from jobs where token_id = $1 and state in ('blocked', 'ready', 'running')
 
 -- name: job_dep_insert
 insert into job_deps (job_id, needs_id) select distinct $1, needs from unnest($2::text[]) as needs
@@ -49,8 +49,8 @@ select job_summary(j)
             (select coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'kind', c.kind, 'name', c.name,
                       'state', job_state_shown(c), 'phase', c.phase, 'progress', job_progress(c), 'reason', c.reason)
                     order by c.created_at, c.id), '[]')
-             from jobs c where c.parent_id = j.id)) end,
-       job_version(j), job_is_final(j.state)
+             from jobs c where c.parent_id = j.id)) end as document,
+       job_version(j) as version, job_is_final(j.state) as final
 from jobs j where j.id = $1
 
 -- name: job_list
@@ -64,12 +64,12 @@ with page as (
 )
 select jsonb_build_object(
   'items', coalesce(jsonb_agg(job_summary(j) order by i) filter (where i <= $6::bigint), '[]'),
-  'next', case when count(*) > $6::bigint then max(cursor_of(created_at, id)) filter (where i = $6::bigint) end)
+  'next', case when count(*) > $6::bigint then max(cursor_of(created_at, id)) filter (where i = $6::bigint) end) as document
 from page
 
 -- name: job_events
 select jsonb_build_object('items', jsonb_agg(jsonb_build_object('no', e.no, 'at', rfc3339(e.at), 'from', shown_state(e.from_state),
-         'to', shown_state(e.to_state), 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null)
+         'to', shown_state(e.to_state), 'epoch', e.epoch, 'reason', e.reason, 'worker', e.worker) order by e.no), 'next', null) as document
 from job_events e where e.job_id = $1 having count(*) > 0
 
 -- The present attempt's, and those of the attempts before it up to where it went on. One that is not finite is null.
@@ -79,7 +79,7 @@ select jsonb_build_object('items', coalesce((
            case when m.value between -1.7976931348623157e308 and 1.7976931348623157e308 then m.value end) order by m.name, m.step)
          from (select distinct on (name, step) name, step, value from job_metrics
                where job_id = j.id and (epoch = j.epoch or step <= j.resumed_from)
-               order by name, step, epoch desc) m), '[]'), 'next', null)
+               order by name, step, epoch desc) m), '[]'), 'next', null) as document
 from jobs j where j.id = $1
 
 -- Many may ask for the same job: it is looked at once.
@@ -87,12 +87,12 @@ from jobs j where j.id = $1
 with seen as materialized (
   select j.id, job_version(j) as version, job_is_final(j.state) as final from jobs j where j.id = any($1::text[])
 )
-select coalesce(seen.version, -1), coalesce(seen.final, false)
+select coalesce(seen.version, -1) as version, coalesce(seen.final, false) as final
 from unnest($1::text[]) with ordinality as asked (id, i) left join seen on seen.id = asked.id order by asked.i
 
 -- Jobs that this one's end has made ready and nobody has claimed.
 -- name: job_readied
-select count(*) from job_deps d join jobs j on j.id = d.job_id where d.needs_id = $1 and j.state = 'ready'
+select count(*) as n from job_deps d join jobs j on j.id = d.job_id where d.needs_id = $1 and j.state = 'ready'
 
 -- name: job_lock
 select state, epoch, kind from jobs where id = $1 for no key update
@@ -127,14 +127,16 @@ update jobs j set state = 'running', epoch = j.epoch + 1, attempt = j.attempt + 
   lease_expires_at = clock_timestamp() + $3::bigint * interval '1 millisecond', started_at = clock_timestamp(),
   phase = null, step = 0, total = 0, resumed_from = null
 from best where j.id = best.id
-returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
+returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, '') as dataset_id,
+  coalesce(j.parent_id, '') as parent_id, j.attempt,
   j.max_attempts, j.spec, j.limit_s
 
 -- What a claim took whose answer was lost. A worker has one job at a time, and this one knows of none.
 -- name: job_adopt
 update jobs j set lease_expires_at = clock_timestamp() + $2::bigint * interval '1 millisecond'
 where j.state = 'running' and j.lease_owner = $1 and j.lease_expires_at > clock_timestamp()
-returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, ''), coalesce(j.parent_id, ''), j.attempt,
+returning j.id, j.epoch, j.kind, j.name, coalesce(j.dataset_id, '') as dataset_id,
+  coalesce(j.parent_id, '') as parent_id, j.attempt,
   j.max_attempts, j.spec, j.limit_s
 
 -- No wait for the disk: a heartbeat lost in a crash only makes a lease end earlier. A claim must wait, because an epoch
@@ -199,7 +201,7 @@ returning j.state
 
 -- A child's session is named "px JOB EPOCH"; epochs only grow, so another one means an older one.
 -- name: jobs_end_sessions
-select count(*) filter (where pg_terminate_backend(a.pid))
+select count(*) filter (where pg_terminate_backend(a.pid)) as n
 from pg_stat_activity a join jobs j on j.id = split_part(a.application_name, ' ', 2)
 where a.datname = current_database() and a.application_name like 'px job\_%' and a.pid <> pg_backend_pid()
   and (j.epoch::text <> split_part(a.application_name, ' ', 3) or j.state not in ('running', 'succeeded'))
@@ -212,7 +214,7 @@ order by c.id for no key update of c
 
 -- A job with what goes when it goes: a pipeline's children, a label job's shards.
 -- name: job_lock_family
-select id, state, kind, coalesce(parent_id, '') from jobs where id in (
+select id, state, kind, coalesce(parent_id, '') as parent_id from jobs where id in (
   select $1::text union select id from jobs where parent_id = $1
   union select d.needs_id from job_deps d join jobs l on l.id = d.job_id and l.kind = 'label'
           join jobs s on s.id = d.needs_id and s.kind = 'label_shard' where d.job_id = $1)
@@ -297,7 +299,7 @@ on conflict (id) do update set last_seen_at = clock_timestamp(), draining = excl
 -- The most memory that a worker gives a job; 0: one does not say. No row: there is none. One that takes no more jobs, or
 -- has not been seen for two minutes, does not count.
 -- name: worker_memory
-select case when min(memory_bytes) = 0 then 0 else max(memory_bytes) end from workers
+select case when min(memory_bytes) = 0 then 0 else max(memory_bytes) end as memory_bytes from workers
 where not draining and last_seen_at > clock_timestamp() - interval '2 minutes' having count(*) > 0
 
 -- name: worker_gone
@@ -308,10 +310,10 @@ select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', w
          'version', w.version, 'draining', w.draining, 'memory_bytes', nullif(w.memory_bytes, 0), 'started_at', rfc3339(w.started_at),
          'last_seen_at', rfc3339(w.last_seen_at),
          'jobs', (select coalesce(jsonb_agg(j.id order by j.id), '[]') from jobs j
-                  where j.state = 'running' and j.lease_owner = w.id)) order by w.id), '[]'), 'next', null)
+                  where j.state = 'running' and j.lease_owner = w.id)) order by w.id), '[]'), 'next', null) as document
 from workers w
 
 -- name: job_counts
-select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'state', state, 'n', n) order by kind, state), '[]')
+select coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'state', state, 'n', n) order by kind, state), '[]') as document
 from (select kind, shown_state(state) as state, count(*) as n
       from jobs group by 1, 2) as counted

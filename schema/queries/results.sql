@@ -7,7 +7,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 -- name: model_document
 select jsonb_build_object('id', id, 'job_id', job_id, 'dataset_id', dataset_id, 'role', role, 'algo', algo,
          'sha256', encode(sha256, 'hex'), 'size_bytes', size_bytes, 'metrics', metrics,
-         'created_at', rfc3339(created_at))
+         'created_at', rfc3339(created_at)) as document
 from models where id = $1
 
 -- Cursors say where the page ended, so that they still work when that item is gone.
@@ -22,7 +22,7 @@ with page as (
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'job_id', job_id,
          'dataset_id', dataset_id, 'role', role, 'algo', algo, 'size_bytes', size_bytes,
          'created_at', rfc3339(created_at)) order by i) filter (where i <= $4::bigint), '[]'),
-  'next', case when count(*) > $4::bigint then max(cursor_of(created_at, id)) filter (where i = $4::bigint) end)
+  'next', case when count(*) > $4::bigint then max(cursor_of(created_at, id)) filter (where i = $4::bigint) end) as document
 from page
 
 -- What a model, a label set or a job ($1, made by job $2) is, or will be. No row: there is none, or its job has lost it.
@@ -30,9 +30,9 @@ from page
 select case when left($1, 4) = 'job_' then j.kind
             when left($1, 4) = 'mdl_' and j.kind = 'train_idm' then 'idm'
             when left($1, 4) = 'mdl_' and j.kind = 'train_policy' then 'policy'
-            when left($1, 3) = 'ls_' and j.kind = 'label' then 'labels' end,
-       j.state, coalesce(j.spec #>> '{policy,algo}', j.spec #>> '{labeller,kind}', ''), j.dataset_id, d.obs_dim, d.act_dim, d.act_count,
-       coalesce((j.spec ->> 'segments')::integer, 0)
+            when left($1, 3) = 'ls_' and j.kind = 'label' then 'labels' end as role,
+       j.state, coalesce(j.spec #>> '{policy,algo}', j.spec #>> '{labeller,kind}', '') as algo, j.dataset_id, d.obs_dim, d.act_dim, d.act_count,
+       coalesce((j.spec ->> 'segments')::integer, 0) as segments_n
 from jobs j join datasets d on d.id = j.dataset_id
 where j.id = $2
   and (left($1, 4) = 'job_' or j.state <> 'succeeded'
@@ -98,7 +98,7 @@ select jsonb_build_object('id', l.id, 'dataset_id', l.dataset_id, 'job_id', l.jo
          'labeller', coalesce(j.spec -> 'labeller', '{"kind": "idm"}'))
        || case when l.verified_n is null then '{}' else jsonb_build_object('verified_steps', l.verified_n,
             'verified_share', l.verified_n::float8 / nullif(l.known_n, 0), 'simulator_steps', l.simulated_n,
-            'mean_residual', l.mean_residual) end
+            'mean_residual', l.mean_residual) end as document
 from label_sets l join datasets d on d.id = l.dataset_id join jobs j on j.id = l.job_id where l.id = $1
 
 -- name: label_set_list
@@ -113,7 +113,7 @@ with page as (
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', id, 'dataset_id', dataset_id,
          'job_id', job_id, 'segments', segments_n, 'steps', steps_n, 'known_steps', known_n, 'mean_score', mean_score,
          'labeller', labeller, 'verified_steps', verified_n, 'current', current, 'created_at', rfc3339(created_at)) order by i) filter (where i <= $3::bigint), '[]'),
-  'next', case when count(*) > $3::bigint then max(cursor_of(created_at, id)) filter (where i = $3::bigint) end)
+  'next', case when count(*) > $3::bigint then max(cursor_of(created_at, id)) filter (where i = $3::bigint) end) as document
 from page
 
 -- name: label_blobs
@@ -127,7 +127,7 @@ insert into artifacts (job_id, name, epoch, media_type, blob_id, size_bytes) val
 -- name: artifact_list
 select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('name', a.name, 'media_type', a.media_type,
          'size_bytes', a.size_bytes, 'sha256', encode(b.sha256, 'hex'), 'created_at', rfc3339(a.created_at))
-         order by a.name), '[]'), 'next', null)
+         order by a.name), '[]'), 'next', null) as document
 from artifacts a join blobs b on b.id = a.blob_id where a.job_id = $1
 
 -- name: artifact_find
@@ -135,4 +135,4 @@ select a.media_type, a.blob_id, a.size_bytes, b.sha256
 from artifacts a join blobs b on b.id = a.blob_id where a.job_id = $1 and a.name = $2
 
 -- name: job_result
-select result from jobs where id = $1 and state = 'succeeded' and result is not null
+select result as document from jobs where id = $1 and state = 'succeeded' and result is not null

@@ -5,11 +5,11 @@ select 1
 
 -- Where the database lies, if its server is on this machine (reached by a unix socket) and its user may know.
 -- name: data_folder
-select current_setting('data_directory') where inet_server_addr() is null
+select current_setting('data_directory') as data_directory where inet_server_addr() is null
   and (select rolsuper or pg_has_role('pg_read_all_settings', 'usage') from pg_roles where rolname = current_user)
 
 -- name: migrations_applied
-select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer from schema_migrations m order by version
+select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer as serves from schema_migrations m order by version
 
 -- name: token_create
 insert into api_tokens (name, sha256) values ($1, $2)
@@ -18,8 +18,8 @@ insert into api_tokens (name, sha256) values ($1, $2)
 select 1 from api_tokens where sha256 = $1 and (expires_at is null or expires_at > clock_timestamp())
 
 -- name: token_any
-select exists (select from api_tokens)
+select exists (select from api_tokens) as any_token
 
 -- Twice, after an answer that was lost, is harmless.
 -- name: incarnation_begin
-select incarnation_begin('restored')
+select incarnation_begin('restored') as given_back

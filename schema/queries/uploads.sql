@@ -14,7 +14,7 @@ returning job_id
 select job_id from uploads where blob_id = $1
 
 -- name: upload_get
-select id, dataset_id, file_name, format, coalesce(blob_id, 0), options from uploads where id = $1 and job_id is not null
+select id, dataset_id, file_name, format, coalesce(blob_id, 0) as blob_id, options from uploads where id = $1 and job_id is not null
 
 -- Its content grows in parts, so its length and digest are not known. The id is the caller's choice: the statement may run
 -- again when its answer was lost, and makes one upload all the same.
@@ -26,7 +26,8 @@ with content as (
   select $8, $1, $2, $3, $4::jsonb, content.id, $5, $6, clock_timestamp() + $7::bigint * interval '1 second' from content
   returning *
 )
-select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
+select id, dataset_id, coalesce(job_id, '') as job_id, size_bytes, received_bytes, metadata,
+       extract(epoch from expires_at)::bigint as expires_at_s
 from (select * from made union all select * from uploads where id = $8) as upload
 
 -- New uploads are admitted one at a time, so that none counts on room that another was promised at the same moment.
@@ -35,19 +36,20 @@ select pg_advisory_xact_lock(7810114)
 
 -- What uploads in parts still need: the bytes to come, and as many again for the segments that their jobs will make of them.
 -- name: uploads_promised
-select coalesce(sum(u.size_bytes + case when u.job_id is null then u.size_bytes - u.received_bytes else 0 end), 0)::bigint
+select coalesce(sum(u.size_bytes + case when u.job_id is null then u.size_bytes - u.received_bytes else 0 end), 0)::bigint as bytes
 from uploads u left join jobs j on j.id = u.job_id
 where u.id <> $1 and case when u.job_id is null then u.expires_at > clock_timestamp() else not job_is_final(j.state) end
 
 -- name: upload_state
-select id, dataset_id, coalesce(job_id, ''), size_bytes, received_bytes, metadata, extract(epoch from expires_at)::bigint
+select id, dataset_id, coalesce(job_id, '') as job_id, size_bytes, received_bytes, metadata,
+       extract(epoch from expires_at)::bigint as expires_at_s
 from uploads where id = $1 and expires_at > clock_timestamp()
 
 -- name: upload_document
 select jsonb_build_object('id', u.id, 'dataset_id', u.dataset_id, 'file', u.file_name, 'format', u.format,
          'state', case when u.job_id is null then 'receiving' else 'received' end, 'size_bytes', u.size_bytes,
          'received_bytes', u.received_bytes, 'job_id', u.job_id, 'created_at', rfc3339(u.created_at),
-         'expires_at', rfc3339(u.expires_at))
+         'expires_at', rfc3339(u.expires_at)) as document
 from uploads u where u.id = $1 and u.expires_at > clock_timestamp()
 
 -- The offset is compared and moved under the row's lock: of two writers at one place only one goes on.
@@ -56,7 +58,7 @@ update uploads set received_bytes = received_bytes + $3, parts_n = parts_n + $4,
   expires_at = clock_timestamp() + $5::bigint * interval '1 second'
 where id = $1 and received_bytes = $2 and received_bytes + $3 <= size_bytes and job_id is null
   and expires_at > clock_timestamp()
-returning blob_id, parts_n - $4, received_bytes = size_bytes
+returning blob_id, parts_n - $4 as parts_before, received_bytes = size_bytes as whole
 
 -- name: upload_complete
 with content as (
@@ -72,10 +74,10 @@ update uploads u set job_id = job.id from job where u.id = $1
 -- Its job is asked for by another statement: this one may have waited for the part that made the job, and sees no row that
 -- is younger than its beginning but the locked one.
 -- name: upload_lock
-select coalesce(job_id, '') from uploads where id = $1 and expires_at > clock_timestamp() for no key update
+select coalesce(job_id, '') as job_id from uploads where id = $1 and expires_at > clock_timestamp() for no key update
 
 -- name: upload_job_final
-select job_is_final(state) from jobs where id = $1
+select job_is_final(state) as final from jobs where id = $1
 
 -- name: upload_delete
 delete from uploads where id = $1
