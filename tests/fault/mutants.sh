@@ -65,7 +65,7 @@ run() {
     redis-cli -s "${PROXACT_REDIS_URL#unix://}" flushall >/dev/null || exit 1
   local program=tests/${1%%:*} filter=()
   case $1 in *.sh) ;; *) program=build/$program filter=("${1#*:}") ;; esac
-  PROXACT_DB_URL=${url/@\/proxact?/@\/mutant?} timeout "${TEST_S:-300}" "$program" "${filter[@]}" >"$tree/test.log" 2>&1
+  PROXACT_DB_URL=${url/@\/proxact?/@\/mutant?} timeout "${TEST_S:-900}" "$program" "${filter[@]}" >"$tree/test.log" 2>&1
 }
 
 broken() {
