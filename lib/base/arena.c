@@ -20,6 +20,7 @@ struct block {
 struct px_arena {
   struct block *blocks;
   size_t taken, max;
+  bool ran_out;
 };
 
 struct px_arena *px_arena_new(size_t max_bytes) {
@@ -50,7 +51,7 @@ static struct block *block_new(size_t cap) {
   return b;
 }
 
-void *px_arena_take(struct px_arena *arena, size_t n, size_t size) {
+static void *take_piece(struct px_arena *arena, size_t n, size_t size) {
   size_t bytes;
   if (!px_mem_padded(n, size, &bytes) || bytes > arena->max - arena->taken) return NULL;
   struct block *b = arena->blocks;
@@ -71,6 +72,21 @@ void *px_arena_take(struct px_arena *arena, size_t n, size_t size) {
   arena->taken += bytes;
   return p;
 }
+
+void *px_arena_take(struct px_arena *arena, size_t n, size_t size) {
+  void *piece = take_piece(arena, n, size);
+  if (!piece) arena->ran_out = true;
+  return piece;
+}
+
+float *px_arena_floats(struct px_arena *arena, size_t rows, size_t cols) {
+  size_t bytes;
+  if (px_mem_mul(cols, sizeof(float), &bytes)) return px_arena_take(arena, rows, bytes);
+  arena->ran_out = true;
+  return NULL;
+}
+
+bool px_arena_ran_out(const struct px_arena *arena) { return arena->ran_out; }
 
 char *px_arena_str(struct px_arena *arena, const char *text) {
   const size_t n = strlen(text) + 1;

@@ -6,6 +6,7 @@
 #ifndef PX_BASE_ARENA_H
 #define PX_BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lib/base/status.h"
@@ -18,6 +19,10 @@ void px_arena_free(struct px_arena *arena);
 void *px_arena_take(struct px_arena *arena, size_t n, size_t size);
 char *px_arena_str(struct px_arena *arena, const char *text);
 char *px_arena_fmt(struct px_arena *arena, const char *fmt, ...) PX_PRINTF(2, 3);
+/* [rows, cols] of float32. */
+float *px_arena_floats(struct px_arena *arena, size_t rows, size_t cols);
+/* Whether it has refused anything: who takes many pieces asks once, before using them. */
+bool px_arena_ran_out(const struct px_arena *arena);
 size_t px_arena_used_bytes(const struct px_arena *arena);
 
 #endif

@@ -122,11 +122,18 @@ static double ridge(double in, double rows) {
   return 3 * n * n * F64 + 2 * RIDGE_BLOCK * in * F32;
 }
 
+/* Noise of a batch for the actions that cql samples, and a chunk of them with their densities. */
+static double sampled(const json_t *policy, const struct data *d) {
+  const double n = number(policy, "actions", 1), each = d->act + 1;
+  return (3 * number(policy, "batch", 0) * n * d->act + CHUNK * (1 + 5 * n) * each) * F32;
+}
+
 static double policy_bytes(const json_t *policy, const struct data *d,
                            const struct flow_dims *dims) {
   const double batch = number(policy, "batch", 0), context = number(policy, "context", 1),
                params = policy_params(policy, dims);
-  double work = activations(policy, d->obs + d->act, 4) * (says(policy, "algo", "cql") ? 4 : 1);
+  double work = activations(policy, d->obs + d->act, 4);
+  if (says(policy, "algo", "cql")) work = 4 * work + sampled(policy, d);
   if (says(policy, "algo",
            "dt")) /* activations of a chunk of about 960 tokens, and scores of attention */
     work = fmax(960, 3 * context) * number(policy, "layers", 0) *

@@ -16,7 +16,7 @@ DOCUMENTS = ("*.md", "docs/*.md", "tests/README.md", "tests/data/README.md", "de
 # Folders whose mention in a document must exist. build and var are made by make; the rest of a path is looked up.
 FOLDERS = "clients|deploy|docs|lib|migrations|schema|server|tests|worker"
 PATH = re.compile(rf"(?<![\w./:$~-])(?:{FOLDERS})/[\w./*{{}},-]*[\w*}}/]")
-MADE = {"worker/rl/l1bc.c", "deploy/secrets/api_token"}  # files that a document tells its reader to make
+MADE = {"worker/rl/algo/l1bc.c", "deploy/secrets/api_token"}  # files that a document tells its reader to make
 SHORT_FORMS = re.compile(r"\b(e\.g|i\.e|et al|vs|cf|Fig|No)\. ")
 
 

@@ -19,8 +19,8 @@ before() {
   awk -v pattern="$2" -v block="$copy/block" 'index($0, pattern) && !done { while ((getline line < block) > 0) print line; done = 1 }
     { print } END { exit !done }' "$copy/$1" >"$copy/new" && mv "$copy/new" "$copy/$1" || { echo "$1 has no '$2'"; exit 1; }
 }
-block 1 >"$copy/worker/rl/l1bc.c"
-before worker/rl/rl.c 'algos[] = {' 2
+block 1 >"$copy/worker/rl/algo/l1bc.c"
+before worker/rl/rl.c 'Names as in lib/flow/algos.c' 2
 before worker/rl/rl.c '"td3bc"' 3
 before lib/flow/algos.c 'flow_algos[] = {' 4
 before lib/flow/algos.c 'ALGO("td3bc"' 5

@@ -9,6 +9,8 @@
 #include "tests/support/golden.h"
 #include "worker/rl/algo/awac.h"
 
+static struct px_arena *arena;
+
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, LOSSES = 4, NETS = 3 };
 
 static const char *name(const char *net, const char *suffix) {
@@ -28,7 +30,8 @@ static struct awac *open_awac(void) {
   CU_OK(rl_spec_set(&spec, "tau", 0.005, &err), err);
   CU_OK(rl_spec_set(&spec, "lambda", 0.05, &err), err);
   CU_OK(rl_spec_set(&spec, "weight_max", 3, &err), err);
-  CU_OK(awac_new(&spec, O, A, &w, &err), err);
+  arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(awac_new(arena, &spec, O, A, &w, &err), err);
   return w;
 }
 
@@ -77,7 +80,7 @@ static void ten_updates_agree(void) {
       CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
                                   mine[i]->net->params_n) < 1e-6);
   }
-  awac_free(w);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -8,6 +8,7 @@
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, COUNT = 4 };
 
 static void ten_updates_agree_for(const char *file, uint32_t act_dim, uint32_t act_count) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct golden g;
   struct rl_spec spec;
   struct bc *bc;
@@ -17,7 +18,7 @@ static void ten_updates_agree_for(const char *file, uint32_t act_dim, uint32_t a
   CU_OK(rl_spec_defaults("bc", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
-  CU_OK(bc_new(&spec, O, act_dim, act_count, &bc, &err), err);
+  CU_OK(bc_new(arena, &spec, O, act_dim, act_count, &bc, &err), err);
   golden_floats(&g, "actor", 0, bc->actor.net->params_n, bc->actor.net->params);
   const double *losses = golden_take(&g, "losses", &n);
   for (size_t step = 0; step < STEPS; step++) {
@@ -31,7 +32,7 @@ static void ten_updates_agree_for(const char *file, uint32_t act_dim, uint32_t a
   }
   CU_ASSERT_TRUE(golden_error(&g, "actor_after", bc->actor.net->params, bc->actor.net->params_n) <
                  2e-5);
-  bc_free(bc);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -10,6 +10,8 @@
 #include "worker/rl/algo/cql.h"
 #include "worker/rl/algo/cql_discrete.h"
 
+static struct px_arena *arena;
+
 enum { B = 16, O = 11, A = 3, H = 20, N = 4, STEPS = 10 };
 static const char *const nets[] = { "actor", "critic0", "critic1" };
 
@@ -50,7 +52,8 @@ static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
   CU_OK(rl_spec_set(spec, "actions", N, &err), err);
   CU_OK(rl_spec_set(spec, "actor_lr", 1e-4, &err), err);
   CU_OK(rl_spec_set(spec, "temperature_lr", 3e-4, &err), err);
-  CU_OK(cql_new(spec, O, A, &t, &err), err);
+  arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(cql_new(arena, spec, O, A, &t, &err), err);
   struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++)
     golden_floats(g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
@@ -93,7 +96,7 @@ static void ten_updates(const struct golden *g, const char *run, struct rl_spec 
                                 mine[i]->net->params_n) < 1e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "spread", "_after"), t->spread, 2) < 1e-6);
   CU_ASSERT_TRUE(golden_error(g, name(run, "log_alpha", "_after"), &t->log_alpha, 1) < 1e-4);
-  cql_free(t);
+  px_arena_free(arena);
 }
 
 static void ten_updates_agree(void) {
@@ -149,7 +152,8 @@ static void ten_updates_of_discrete_actions_agree(void) {
   sizes(&spec);
   CU_OK(rl_spec_set(&spec, "cql_weight", 4, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_temperature", 0.8, &err), err);
-  CU_OK(cql_discrete_new(&spec, O, ACTIONS, &t, &err), err);
+  arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(cql_discrete_new(arena, &spec, O, ACTIONS, &t, &err), err);
   const size_t params_n = t->critic.net->params_n;
   golden_floats(&g, "critic", 0, params_n, t->critic.net->params);
   golden_floats(&g, "critic_target", 0, params_n, t->critic.target->params);
@@ -173,7 +177,7 @@ static void ten_updates_of_discrete_actions_agree(void) {
   CU_ASSERT_TRUE(golden_error(&g, "critic_after", t->critic.net->params, params_n) < 2e-5);
   CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", t->critic.target->params, params_n) <
                  1e-6);
-  cql_discrete_free(t);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -59,6 +59,7 @@ static void check_outputs(const struct golden *g, struct dt *dt) {
 }
 
 static void check_ten_updates(const char *name, bool discrete) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct rl_spec spec = spec_of_the_vectors();
   struct golden g;
   struct dt *dt;
@@ -66,7 +67,7 @@ static void check_ten_updates(const char *name, bool discrete) {
   double losses[DT_LOSSES_N] = { 0 };
   size_t n;
   golden_open(&g, name);
-  CU_OK(dt_new(&spec, O, A, discrete, TIMES, &dt, &err), err);
+  CU_OK(dt_new(arena, &spec, O, A, discrete, TIMES, &dt, &err), err);
   golden_floats(&g, "params", 0, dt->net->params_n, dt->net->params);
   const double *expected = golden_take(&g, "losses", &n);
   for (size_t step = 0; step < STEPS; step++) {
@@ -83,7 +84,7 @@ static void check_ten_updates(const char *name, bool discrete) {
     }
   }
   CU_ASSERT_TRUE(golden_error(&g, "params_after", dt->net->params, dt->net->params_n) < 2e-5);
-  dt_free(dt);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -11,6 +11,7 @@
 enum { B = 24, O = 11, D = 3, H = 32, STEPS = 10 };
 
 static void ten_updates_agree(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct fqe_spec spec = {
     .hidden = H, .layers = 2, .batch = B, .updates = STEPS, .lr = 3e-4, .gamma = 0.99, .tau = 0.005
   };
@@ -19,7 +20,7 @@ static void ten_updates_agree(void) {
   struct px_err err;
   size_t n;
   golden_open(&g, "fqe");
-  CU_OK(fqe_new(&spec, O, D, 0, &f, &err), err);
+  CU_OK(fqe_new(arena, &spec, O, D, 0, &f, &err), err);
   f->reward_scale = 2.5F;
   struct rl_net *c = &f->critic;
   golden_floats(&g, "critic", 0, c->net->params_n, c->net->params);
@@ -39,7 +40,7 @@ static void ten_updates_agree(void) {
   CU_ASSERT_TRUE(golden_error(&g, "critic_after", c->net->params, c->net->params_n) < 2e-5);
   CU_ASSERT_TRUE(golden_error(&g, "critic_target_after", c->target->params, c->net->params_n) <
                  1e-6);
-  fqe_free(f);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -9,6 +9,8 @@
 #include "tests/support/golden.h"
 #include "worker/rl/algo/iql.h"
 
+static struct px_arena *arena;
+
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, COUNT = 4, LOSSES = 5, NETS = 4 };
 enum { GAUSSIAN, DETERMINISTIC }; /* places of the words of `actor` */
 
@@ -31,7 +33,8 @@ static struct iql *open_iql(int actor, uint32_t act_dim, uint32_t act_count) {
   set(&spec, "hidden", H), set(&spec, "batch", B), set(&spec, "updates", STEPS);
   set(&spec, "beta", 10), set(&spec, "weight_max", 20), set(&spec, "actor", actor),
     set(&spec, "tau", 0.005);
-  CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
+  arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(iql_new(arena, &spec, O, act_dim, act_count, &q, &err), err);
   return q;
 }
 
@@ -84,7 +87,7 @@ static void ten_updates_agree_for(const char *file, int actor, uint32_t act_dim,
                                   mine[i]->net->params_n) < 1e-6);
   }
   if (sigma) CU_ASSERT_TRUE(golden_error(&g, "log_sigma_after", q->log_sigma, A) < 1e-6);
-  iql_free(q);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -9,6 +9,8 @@
 #include "tests/support/golden.h"
 #include "worker/rl/algo/rebrac.h"
 
+static struct px_arena *arena;
+
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, LOSSES = 5, NETS = 3 };
 
 static const char *name(const char *net, const char *suffix) {
@@ -29,7 +31,8 @@ static struct rebrac *open_rebrac(void) {
   CU_OK(rl_spec_defaults("rebrac", &spec, &err), err);
   for (size_t i = 0; i < sizeof options / sizeof *options; i++)
     CU_OK(rl_spec_set(&spec, options[i].name, options[i].value, &err), err);
-  CU_OK(rebrac_new(&spec, O, A, &r, &err), err);
+  arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(rebrac_new(arena, &spec, O, A, &r, &err), err);
   return r;
 }
 
@@ -76,7 +79,7 @@ static void ten_updates_agree(void) {
     CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
                                 mine[i]->net->params_n) < 2e-6);
   }
-  rebrac_free(r);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -27,6 +27,7 @@ static void load_batch(const struct golden *g, struct td3bc *t, size_t step) {
 }
 
 static void ten_updates_agree(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   static const char *const nets[] = { "actor", "critic0", "critic1" };
   struct golden g;
   struct rl_spec spec;
@@ -39,7 +40,7 @@ static void ten_updates_agree(void) {
   CU_OK(rl_spec_set(&spec, "hidden", H, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", B, &err), err);
   CU_OK(rl_spec_set(&spec, "tau", 0.005, &err), err);
-  CU_OK(td3bc_new(&spec, O, A, &t, &err), err);
+  CU_OK(td3bc_new(arena, &spec, O, A, &t, &err), err);
   struct rl_net *const mine[] = { &t->actor, &t->critic[0], &t->critic[1] };
   for (int i = 0; i < 3; i++) {
     golden_floats(&g, nets[i], 0, mine[i]->net->params_n, mine[i]->net->params);
@@ -64,7 +65,7 @@ static void ten_updates_agree(void) {
     CU_ASSERT_TRUE(golden_error(&g, name(nets[i], "_target_after"), mine[i]->target->params,
                                 mine[i]->net->params_n) < 1e-6);
   }
-  td3bc_free(t);
+  px_arena_free(arena);
   golden_close(&g);
 }
 

@@ -47,6 +47,23 @@ static void arena_is_zeroed_aligned_and_bounded(void) {
   px_arena_free(arena);
 }
 
+static void arena_remembers_that_it_refused(void) {
+  struct px_arena *arena = px_arena_new(1000);
+  const float *floats = px_arena_floats(arena, 5, 3);
+  for (int i = 0; i < 15; i++) CU_ASSERT_EQUAL(floats[i], 0);
+  CU_ASSERT_EQUAL(px_arena_used_bytes(arena), 64);
+  CU_ASSERT_FALSE(px_arena_ran_out(arena));
+  CU_ASSERT_PTR_NULL(px_arena_floats(arena, 1, 1000));
+  CU_ASSERT_TRUE(px_arena_ran_out(arena));
+  CU_ASSERT_PTR_NOT_NULL(px_arena_take(arena, 1, 1)); /* what fits is still given */
+  CU_ASSERT_TRUE(px_arena_ran_out(arena));
+  px_arena_free(arena);
+  arena = px_arena_new(1000);
+  CU_ASSERT_PTR_NULL(px_arena_floats(arena, 1, SIZE_MAX / 2));
+  CU_ASSERT_TRUE(px_arena_ran_out(arena));
+  px_arena_free(arena);
+}
+
 /* Known answers of Philox4x32-10 from Random123's kat_vectors. */
 static void philox_gives_the_published_vectors(void) {
   uint32_t out[4];
@@ -407,11 +424,11 @@ static void texts_of_errors_are_utf8_that_can_be_shown(void) {
 
 CU_MAIN("base", T(texts_of_errors_are_utf8_that_can_be_shown), T(sizes_that_overflow_are_refused),
         T(buffer_stops_at_its_maximum_untouched), T(arena_is_zeroed_aligned_and_bounded),
-        T(philox_gives_the_published_vectors), T(rng_resumes_at_any_block),
-        T(normals_have_the_right_moments), T(below_is_uniform), T(sha256_gives_the_standard_vector),
-        T(sha1_gives_the_standard_vector), T(base64_is_that_of_rfc_4648),
-        T(flag_overrides_environment_overrides_file), T(bad_options_are_named),
-        T(passwords_are_refused_on_the_command_line),
+        T(arena_remembers_that_it_refused), T(philox_gives_the_published_vectors),
+        T(rng_resumes_at_any_block), T(normals_have_the_right_moments), T(below_is_uniform),
+        T(sha256_gives_the_standard_vector), T(sha1_gives_the_standard_vector),
+        T(base64_is_that_of_rfc_4648), T(flag_overrides_environment_overrides_file),
+        T(bad_options_are_named), T(passwords_are_refused_on_the_command_line),
         T(reals_have_the_fewest_digits_that_read_as_the_same), T(json_is_parsed_as_jansson_does),
         T(whole_numbers_beyond_64_bits_are_reals), T(large_numbers_do_not_make_malformed_text_pass),
         T(numbers_that_are_not_finite_are_null), T(a_warning_stands_once_in_its_document),

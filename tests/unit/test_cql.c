@@ -41,6 +41,7 @@ static void naive(const struct px_mlp *net, uint32_t n, uint32_t times, const fl
 
 /* hidden: also beyond whole blocks of units, and below one. */
 static void check_fan(uint32_t hidden, uint32_t layers) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   enum { N = 6, TIMES = 7, ROWS = N * TIMES };
   const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = hidden, .layers = layers };
   struct px_rng rng = px_rng_at(1, hidden, layers);
@@ -50,7 +51,7 @@ static void check_fan(uint32_t hidden, uint32_t layers) {
   float y[ROWS];
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, hidden), err);
-  CU_OK(px_multi_action_new(&shape, A, N, TIMES, &fan), err);
+  CU_OK(px_multi_action_new(arena, &shape, A, N, TIMES, &fan), err);
   float *s = normals(&rng, N * O), *actions = normals(&rng, ROWS * A), *dy = normals(&rng, ROWS);
   float *grads = normals(&rng, net->params_n), *expected = normals(&rng, net->params_n);
   naive(net, N, TIMES, s, actions, dy, y, expected);
@@ -64,7 +65,7 @@ static void check_fan(uint32_t hidden, uint32_t layers) {
   }
   for (size_t i = 0; i < net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(grads[i], expected[i], 2e-5);
   free(s), free(actions), free(dy), free(grads), free(expected);
-  px_multi_action_free(fan);
+  px_arena_free(arena);
   px_mlp_free(net);
 }
 
@@ -75,6 +76,7 @@ static void a_fan_of_actions_gives_what_repeated_states_give(void) {
 }
 
 static void a_fan_passes_not_a_number_on(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = 64, .layers = 2 };
   struct px_mlp *net;
   struct px_multi_action *fan;
@@ -82,9 +84,9 @@ static void a_fan_passes_not_a_number_on(void) {
   const float s[O] = { NAN }, actions[3 * A] = { 0 };
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, 1), err);
-  CU_OK(px_multi_action_new(&shape, A, 1, 3, &fan), err);
+  CU_OK(px_multi_action_new(arena, &shape, A, 1, 3, &fan), err);
   CU_ASSERT_TRUE(isnan(px_multi_action_forward(net, fan, s, actions, 1)[2]));
-  px_multi_action_free(fan);
+  px_arena_free(arena);
   px_mlp_free(net);
 }
 
@@ -139,12 +141,13 @@ static void expect_same(const struct rl_net *one, const struct rl_net *two) {
 }
 
 static void batches_over_one_chunk_update_like_one_chunk(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct px_err err;
   struct cql *t[2];
   double losses[2][RL_LOSSES_MAX];
   for (uint32_t i = 0; i < 2; i++) {
     const struct rl_spec spec = small(i ? 3 * 220 : 220); /* 660 rows are two chunks */
-    CU_OK(cql_new(&spec, O, A, &t[i], &err), err);
+    CU_OK(cql_new(arena, &spec, O, A, &t[i], &err), err);
   }
   fill(t[0]);
   repeat(t[1], t[0], 3);
@@ -155,11 +158,11 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   expect_same(&t[0]->critic[1], &t[1]->critic[1]);
   for (int k = 0; k < 2; k++)
     CU_ASSERT_DOUBLE_EQUAL(t[0]->spread_grads[k], t[1]->spread_grads[k], 1e-5);
-  cql_free(t[0]);
-  cql_free(t[1]);
+  px_arena_free(arena);
 }
 
 static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   enum { DRAWS = 300 };
   struct px_err err;
   struct cql *t[2];
@@ -169,7 +172,7 @@ static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
     CU_OK(rl_spec_set(&spec, "backward_actions", i * 2, &err), err);
     CU_OK(rl_spec_set(&spec, "lr", 1e-8, &err), err); /* so that the nets stay as they are */
     CU_OK(rl_spec_set(&spec, "actor_lr", 1e-8, &err), err);
-    CU_OK(cql_new(&spec, O, A, &t[i], &err), err);
+    CU_OK(cql_new(arena, &spec, O, A, &t[i], &err), err);
   }
   fill(t[0]);
   repeat(t[1], t[0], 1);
@@ -191,20 +194,20 @@ static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
   CU_ASSERT_TRUE(sqrt(off / size) < 0.01);
   CU_ASSERT_TRUE(sqrt(apart / size) > 0.05); /* each by itself is another gradient */
   free(mean);
-  cql_free(t[0]);
-  cql_free(t[1]);
+  px_arena_free(arena);
 }
 
 /* How much more an action like the data's is worth than ones at the range's edges, after some
  * updates. */
 static double preference(double cql_weight) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct px_err err;
   struct cql *t;
   double losses[RL_LOSSES_MAX], sum = 0;
   struct rl_spec spec = small(64);
   CU_OK(rl_spec_set(&spec, "cql_weight", cql_weight, &err), err);
   CU_OK(rl_spec_set(&spec, "lr", 3e-3, &err), err);
-  CU_OK(cql_new(&spec, O, A, &t, &err), err);
+  CU_OK(cql_new(arena, &spec, O, A, &t, &err), err);
   fill(t);
   for (uint32_t i = 0; i < t->batch.n * A; i++) t->batch.action[i] *= 0.2F;
   for (uint64_t step = 0; step < 200; step++) cql_update(t, step, losses);
@@ -215,7 +218,7 @@ static double preference(double cql_weight) {
     const float *q = px_mlp_forward(t->critic[0].net, t->critic[0].work, sa, 3, NULL);
     sum += (double)(q[0] - 0.5F * (q[1] + q[2])) / t->batch.n;
   }
-  cql_free(t);
+  px_arena_free(arena);
   return sum;
 }
 

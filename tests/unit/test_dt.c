@@ -24,12 +24,14 @@ enum { O = 3, A = 2, TRAJ_N = 40, CLASSES = 3 };
 struct world {
   struct px_dataset ds;
   struct px_actions_merged u;
+  struct px_arena *arena; /* for what trains on it */
 };
 
 static void world_open(struct world *w, bool discrete) {
   struct px_dataset *ds = &w->ds;
   struct px_rng rng = px_rng_at(1, 2, 3);
   memset(w, 0, sizeof *w);
+  w->arena = px_arena_new(RL_ARENA_BYTES_MAX);
   ds->spaces.obs_dim = O, ds->spaces.act_dim = A;
   for (int j = 0; j < A; j++) ds->spaces.act_low[j] = -2, ds->spaces.act_high[j] = 2;
   if (discrete) px_spaces_set_discrete(&ds->spaces, CLASSES);
@@ -67,6 +69,7 @@ static void world_close(struct world *w) {
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);
   free(ds->terminated), free(ds->truncated), free(ds->has_final);
   free(w->u.actions), free(w->u.source), free(w->u.score);
+  px_arena_free(w->arena);
 }
 
 static void set(struct rl_spec *spec, const char *name, double value) {
@@ -93,7 +96,7 @@ static struct dt_windows *windows_of(const struct world *w, const struct rl_spec
   struct dt_windows *windows;
   struct px_err err;
   CU_OK(rl_data_new(&w->u, spec, data, &err), err);
-  CU_OK(dt_windows_new(*data, 0.5, &windows, &err), err);
+  CU_OK(dt_windows_new(w->arena, *data, 0.5, &windows, &err), err);
   return windows;
 }
 
@@ -115,13 +118,12 @@ static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
   struct world w;
   struct rl_data *d;
   struct dt_batch b;
-  struct px_err err;
   world_open(&w, false);
   for (uint64_t step = 0; step < w.ds.steps_n; step += 5) w.u.source[step] = PX_SOURCE_NONE;
   const struct rl_spec spec = small(1);
   struct dt_windows *windows = windows_of(&w, &spec, &d);
   CU_ASSERT_EQUAL(windows->longest, TRAJ_N);
-  CU_OK(dt_batch_init(&b, SEQS, CONTEXT, O, A), err);
+  dt_batch_init(w.arena, &b, SEQS, CONTEXT, O, A);
   dt_batch_draw(&b, windows, 3, 4);
   uint32_t losses = 0;
   for (uint32_t i = 0; i < SEQS; i++) {
@@ -146,8 +148,6 @@ static void a_stretch_is_the_steps_up_to_any_with_a_known_action(void) {
     }
   }
   CU_ASSERT_EQUAL(b.losses_n, losses);
-  dt_batch_free(&b);
-  dt_windows_free(windows);
   rl_data_free(d);
   world_close(&w);
 }
@@ -157,14 +157,13 @@ static void stretches_end_at_true_actions_in_the_share_asked_for(void) {
   struct world w;
   struct rl_data *d;
   struct dt_batch b;
-  struct px_err err;
   world_open(&w, false);
   for (uint64_t step = 0; step < w.ds.steps_n; step++)
     if (step % 10) w.u.source[step] = PX_SOURCE_PROXY;
   struct rl_spec spec = small(1);
   set(&spec, "true_share", 0.7);
   struct dt_windows *windows = windows_of(&w, &spec, &d);
-  CU_OK(dt_batch_init(&b, SEQS, CONTEXT, O, A), err);
+  dt_batch_init(w.arena, &b, SEQS, CONTEXT, O, A);
   for (uint64_t update = 0; update < 5; update++) {
     uint32_t true_n = 0;
     dt_batch_draw(&b, windows, 3, update);
@@ -172,8 +171,6 @@ static void stretches_end_at_true_actions_in_the_share_asked_for(void) {
       true_n += w.u.source[step_at(&w, d, &b, b.start[i + 1] - 1)] == PX_SOURCE_TRUE;
     CU_ASSERT_EQUAL(true_n, 35);
   }
-  dt_batch_free(&b);
-  dt_windows_free(windows);
   rl_data_free(d);
   world_close(&w);
 }
@@ -183,11 +180,10 @@ static void draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone(void)
   struct world w;
   struct rl_data *d;
   struct dt_batch b;
-  struct px_err err;
   world_open(&w, true);
   const struct rl_spec spec = small(1);
   struct dt_windows *windows = windows_of(&w, &spec, &d);
-  CU_OK(dt_batch_init(&b, SEQS, 1, O, CLASSES), err);
+  dt_batch_init(w.arena, &b, SEQS, 1, O, CLASSES);
   dt_batch_draw(&b, windows, 3, 4);
   double mean = 0;
   for (uint32_t i = 0; i < SEQS; i++) {
@@ -202,8 +198,6 @@ static void draws_are_uniform_over_steps_and_depend_on_seed_and_step_alone(void)
   CU_ASSERT_TRUE(b.time[0] != first || b.time[1] != second || b.time[SEQS - 1] != last);
   dt_batch_draw(&b, windows, 3, 4);
   CU_ASSERT_TRUE(b.time[0] == first && b.time[1] == second && b.time[SEQS - 1] == last);
-  dt_batch_free(&b);
-  dt_windows_free(windows);
   rl_data_free(d);
   world_close(&w);
 }
@@ -240,7 +234,7 @@ static struct dt *training(const struct world *w, const struct rl_spec *spec,
   void *state;
   struct px_err err;
   CU_OK(rl_data_new(&w->u, spec, data, &err), err);
-  CU_OK(dt_algo.init(spec, *data, &state, &err), err);
+  CU_OK(dt_algo.init(w->arena, spec, *data, &state, &err), err);
   struct dt *dt = state;
   dt_batch_draw(&dt->batch, dt->windows, 1, 1);
   struct px_rng rng = px_rng_at(1, 1, 1);
@@ -280,7 +274,6 @@ static void check_gradients(bool discrete) {
     CU_ASSERT_TRUE(fabs(found - gradient) < 2e-2 * (1 + fabs(gradient)));
   }
   free(grads);
-  dt_free(dt);
   rl_data_free(d);
   world_close(&w);
 }
@@ -313,7 +306,6 @@ static void chunks_add_up_to_the_whole_batch(void) {
   }
   CU_ASSERT_TRUE(apart < 2e-6 * largest);
   free(grads);
-  dt_free(dt);
   rl_data_free(d);
   world_close(&w);
 }
@@ -336,7 +328,7 @@ static void an_unknown_action_is_neither_seen_nor_learned(void) {
   CU_ASSERT_TRUE(dt[0]->batch.losses_n > 0 && dt[0]->batch.losses_n < dt[0]->batch.start[32]);
   CU_ASSERT_EQUAL(losses[0][DT_LOSS], losses[1][DT_LOSS]);
   CU_ASSERT_EQUAL(memcmp(dt[0]->grads, dt[1]->grads, dt[0]->net->params_n * sizeof(float)), 0);
-  for (int i = 0; i < 2; i++) dt_free(dt[i]), rl_data_free(d[i]), world_close(&w[i]);
+  for (int i = 0; i < 2; i++) rl_data_free(d[i]), world_close(&w[i]);
 }
 
 /* ---- acting */
@@ -370,7 +362,8 @@ static void acting_sees_the_last_steps_as_training_does(void) {
   double reward = 0, left = 10;
   px_rng_normal(&rng, state, STEPS * O);
   CU_OK(dt_actor_new(net, 3, CONTEXT, 10, 0.1, &actor), err);
-  CU_OK(dt_work_new(net, 1, &work), err);
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
+  CU_OK(dt_work_new(arena, net, 1, &work), err);
   for (uint32_t t = 0; t < STEPS; t++) {
     const uint32_t lane = 2;
     const struct dt_sight sight = { 1, state + t * O, &lane, &t, &reward };
@@ -385,7 +378,7 @@ static void acting_sees_the_last_steps_as_training_does(void) {
     for (uint32_t j = 0; j < A; j++)
       CU_ASSERT_DOUBLE_EQUAL(action[t * A + j], tanh((double)y.first[(t - first) * A + j]), 1e-5);
   }
-  dt_work_free(work);
+  px_arena_free(arena);
   dt_actor_free(actor);
   dt_net_free(net);
 }
@@ -514,14 +507,12 @@ static void along_a_recording_it_remembers_what_it_did_itself(void) {
       state[t * O + j] = (w.ds.observations[(row + t) * O + j] - d->mean[j]) * d->inv_scale[j];
     for (int j = 0; j < A; j++) action[t * A + j] = actions[(row + t) * A + j] / 2;
   }
-  CU_OK(dt_work_new(dt->net, 1, &work), err);
+  CU_OK(dt_work_new(w.arena, dt->net, 1, &work), err);
   const struct dt_steps steps = { 1, start, to_go, state, action, time, true };
   const struct dt_outputs y = dt_net_forward(dt->net, work, &steps, NULL);
   for (int j = 0; j < A; j++)
     CU_ASSERT_DOUBLE_EQUAL(actions[(row + N - 1) * A + j], 2 * tanh((double)y.first[j]), 1e-4);
-  dt_work_free(work);
   free(actions), free(again), free(w.ds.labelled);
-  dt_free(dt);
   rl_data_free(d);
   rl_policy_free(policy);
   world_close(&w);

@@ -57,6 +57,7 @@ static void equal_seeds_give_equal_bytes_and_others_do_not(void) {
 
 #ifdef COUNTS_ALLOCATIONS
 static void steps_without_allocating(const struct rl_world *w, const char *name) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_spec spec = rl_world_spec(name, 1);
   const struct rl_algo *algo = rl_algo_find(name);
   struct rl_data *d;
@@ -66,12 +67,12 @@ static void steps_without_allocating(const struct rl_world *w, const char *name)
   uint64_t before = allocations;
   rl_world_set(&spec, "batch", PX_MLP_CHUNK + 1);
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
-  CU_OK(algo->init(&spec, d, &state, &err), err);
+  CU_OK(algo->init(arena, &spec, d, &state, &err), err);
   CU_ASSERT_TRUE(allocations > before); /* so the count works */
   before = allocations;
   for (uint64_t step = 0; step < 10; step++) algo->step(state, step, losses);
   CU_ASSERT_EQUAL(allocations, before);
-  algo->free(state);
+  px_arena_free(arena);
   rl_data_free(d);
 }
 #endif
@@ -91,18 +92,19 @@ static void steps(const struct rl_algo *algo, void *state, uint64_t from, uint64
 
 static struct px_buf written(const struct rl_algo *algo, void *state,
                              const struct px_state **list) {
-  static struct px_state arrays;
+  static struct px_state all;
   struct px_err err;
   struct px_buf file = PX_BUF(1 << 24);
-  arrays.n = 0;
-  algo->arrays(state, &arrays);
-  CU_ASSERT_TRUE(px_state_finite(&arrays));
-  CU_OK(px_state_write(&arrays, NULL, 0, &file, &err), err);
-  *list = &arrays;
+  all.n = 0;
+  algo->state(state, &all);
+  CU_ASSERT_TRUE(px_state_finite(&all));
+  CU_OK(px_state_write(&all, NULL, 0, &file, &err), err);
+  *list = &all;
   return file;
 }
 
-static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) {
+static void goes_on_from_its_state(const struct rl_world *w, const char *name) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct rl_algo *algo = rl_algo_find(name);
   const struct rl_spec spec = rl_world_spec(name, 20);
   const struct px_state *list;
@@ -111,7 +113,7 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   struct px_err err;
   void *state[2];
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
-  for (int i = 0; i < 2; i++) CU_OK(algo->init(&spec, d, &state[i], &err), err);
+  for (int i = 0; i < 2; i++) CU_OK(algo->init(arena, &spec, d, &state[i], &err), err);
   steps(algo, state[0], 0, 7);
   struct px_buf half = written(algo, state[0], &list), end[2];
   steps(algo, state[0], 7, 15);
@@ -127,15 +129,16 @@ static void goes_on_from_its_arrays(const struct rl_world *w, const char *name) 
   CU_ASSERT_NOT_EQUAL(memcmp(end[0].data, half.data, half.len), 0);
   px_safetensors_free(st);
   px_buf_free(&half), px_buf_free(&end[0]), px_buf_free(&end[1]);
-  for (int i = 0; i < 2; i++) algo->free(state[i]);
+  px_arena_free(arena);
   rl_data_free(d);
 }
 
-static void a_training_goes_on_from_its_arrays_bit_for_bit(void) {
-  with_every_algorithm(goes_on_from_its_arrays);
+static void a_training_goes_on_from_its_state_bit_for_bit(void) {
+  with_every_algorithm(goes_on_from_its_state);
 }
 
 static void batches_over_one_chunk_update_like_one_chunk(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   enum { N = PX_MLP_CHUNK };
   struct px_err err;
   struct td3bc *t[2];
@@ -144,7 +147,7 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   for (uint32_t i = 0; i < 2; i++) {
     struct rl_spec spec = rl_world_spec("td3bc", 1);
     rl_world_set(&spec, "policy_every", 1), rl_world_set(&spec, "batch", N * (i + 1));
-    CU_OK(td3bc_new(&spec, O, A, &t[i], &err), err);
+    CU_OK(td3bc_new(arena, &spec, O, A, &t[i], &err), err);
   }
   struct rl_batch *one = &t[0]->batch, *two = &t[1]->batch;
   px_rng_normal(&rng, one->s, N * O);
@@ -169,8 +172,7 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
     CU_ASSERT_DOUBLE_EQUAL(t[0]->actor.grads[i], t[1]->actor.grads[i], 1e-6);
   for (size_t i = 0; i < t[0]->critic[1].net->params_n; i++)
     CU_ASSERT_DOUBLE_EQUAL(t[0]->critic[1].grads[i], t[1]->critic[1].grads[i], 1e-5);
-  td3bc_free(t[0]);
-  td3bc_free(t[1]);
+  px_arena_free(arena);
 }
 
 static void cloning_finds_the_behaviour_and_acts_in_its_range(void) {
@@ -316,6 +318,7 @@ static double metric_of(const struct rl_metrics *metrics, const char *name) {
 
 /* The value net of an iql of states' values after some updates. */
 static struct px_buf values_learned(const struct rl_world *w) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_spec spec = rl_world_spec("iql", 20);
   const struct rl_algo *algo = rl_algo_find("iql");
   struct rl_data *d;
@@ -324,11 +327,11 @@ static struct px_buf values_learned(const struct rl_world *w) {
   void *state;
   rl_world_set(&spec, "values", 1);
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
-  CU_OK(algo->init(&spec, d, &state, &err), err);
+  CU_OK(algo->init(arena, &spec, d, &state, &err), err);
   steps(algo, state, 0, 20);
   const struct px_mlp *net = ((struct iql *)state)->value.net;
   CU_OK(px_buf_put(&bytes, net->params, net->params_n * sizeof *net->params), err);
-  algo->free(state);
+  px_arena_free(arena);
   rl_data_free(d);
   return bytes;
 }
@@ -552,7 +555,7 @@ static void options_left_out_have_their_defaults(void) {
 
 CU_MAIN("rl", T(options_left_out_have_their_defaults),
         T(equal_seeds_give_equal_bytes_and_others_do_not), T(updates_allocate_nothing),
-        T(a_training_goes_on_from_its_arrays_bit_for_bit),
+        T(a_training_goes_on_from_its_state_bit_for_bit),
         T(batches_over_one_chunk_update_like_one_chunk),
         T(cloning_finds_the_behaviour_and_acts_in_its_range),
         T(cloning_finds_discrete_behaviour_and_acts_with_its_classes),

@@ -20,6 +20,7 @@ static uint32_t transitions(const struct rl_world *w, const struct rl_spec *spec
 }
 
 static void a_step_without_next_state_is_used_only_if_the_episode_terminates_there(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_world w;
   rl_world_open(&w);
   const struct rl_spec spec = rl_world_spec("td3bc", 1);
@@ -36,10 +37,10 @@ static void a_step_without_next_state_is_used_only_if_the_episode_terminates_the
   CU_ASSERT_EQUAL(d->not_done[d->n - 1], 0);
   CU_ASSERT_EQUAL(d->not_done[d->n - 2], 1);
   CU_ASSERT_EQUAL(d->not_done[STEPS - 1], 1);
-  CU_OK(rl_batch_init(&b, 4096, O, A), err);
+  rl_batch_init(arena, &b, 4096, O, A);
   rl_batch_draw(&b, d, 1, 1);
   CU_ASSERT_TRUE(isfinite(b.s2[0]));
-  rl_batch_free(&b);
+  px_arena_free(arena);
   rl_data_free(d);
   rl_world_close(&w);
 }
@@ -225,6 +226,7 @@ static uint32_t count_true(const struct rl_batch *b, const struct rl_data *d) {
 }
 
 static void batches_hold_the_true_share_exactly(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   static const struct {
     double share;
     uint32_t batch, expected;
@@ -240,7 +242,7 @@ static void batches_hold_the_true_share_exactly(void) {
     rl_world_set(&spec, "true_share", cases[i].share);
     CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
     CU_ASSERT_EQUAL(d->true_share, cases[i].share);
-    CU_OK(rl_batch_init(&b, cases[i].batch, O, A), err);
+    rl_batch_init(arena, &b, cases[i].batch, O, A);
     for (uint64_t step = 0; step < 20; step++) {
       rl_batch_draw(&b, d, 3, step);
       CU_ASSERT_EQUAL(count_true(&b, d), cases[i].expected);
@@ -248,13 +250,14 @@ static void batches_hold_the_true_share_exactly(void) {
     const uint32_t first = b.index[0];
     rl_batch_draw(&b, d, 3, 19);
     CU_ASSERT_EQUAL(b.index[0], first);
-    rl_batch_free(&b);
     rl_data_free(d);
   }
+  px_arena_free(arena);
   rl_world_close(&w);
 }
 
 static void a_true_share_below_what_comes_by_itself_changes_nothing(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_world w;
   struct rl_data *d[2];
   struct rl_batch b[2];
@@ -266,12 +269,13 @@ static void a_true_share_below_what_comes_by_itself_changes_nothing(void) {
     rl_world_set(&spec, "true_share", i ? 0.5 : 0); /* half of them are true */
     CU_OK(rl_data_new(&w.u, &spec, &d[i], &err), err);
     CU_ASSERT_EQUAL(d[i]->true_share, 0.5);
-    CU_OK(rl_batch_init(&b[i], 100, O, A), err);
+    rl_batch_init(arena, &b[i], 100, O, A);
     rl_batch_draw(&b[i], d[i], 3, 4);
   }
   CU_ASSERT_EQUAL(memcmp(b[0].index, b[1].index, 100 * sizeof *b[0].index), 0);
   CU_ASSERT_NOT_EQUAL(count_true(&b[0], d[0]), 0);
-  for (int i = 0; i < 2; i++) rl_batch_free(&b[i]), rl_data_free(d[i]);
+  for (int i = 0; i < 2; i++) rl_data_free(d[i]);
+  px_arena_free(arena);
   rl_world_close(&w);
 }
 
@@ -294,6 +298,7 @@ static void weights_have_mean_one_in_batches_of_any_true_share(void) {
 }
 
 static void batches_hold_normalised_states_and_scaled_actions(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_world w;
   struct rl_data *d;
   struct rl_batch b;
@@ -301,7 +306,7 @@ static void batches_hold_normalised_states_and_scaled_actions(void) {
   rl_world_open(&w);
   const struct rl_spec spec = rl_world_spec("bc", 1);
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_OK(rl_batch_init(&b, 100, O, A), err);
+  rl_batch_init(arena, &b, 100, O, A);
   rl_batch_draw(&b, d, 5, 7);
   for (uint32_t i = 0; i < b.n; i++) {
     const uint64_t row = d->row[b.index[i]], step = row - row / (STEPS + 1);
@@ -318,12 +323,13 @@ static void batches_hold_normalised_states_and_scaled_actions(void) {
   CU_ASSERT_TRUE(b.index[0] != first || b.index[99] != last);
   rl_batch_draw(&b, d, 5, 7);
   CU_ASSERT_TRUE(b.index[0] == first && b.index[99] == last);
-  rl_batch_free(&b);
+  px_arena_free(arena);
   rl_data_free(d);
   rl_world_close(&w);
 }
 
 static void what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording_was_cut_off(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_world w;
   struct rl_data *d;
   struct px_err err;
@@ -334,7 +340,7 @@ static void what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording
   for (int t = 0; t < STEPS; t++) w.ds.rewards[2 * STEPS + t] = (float)(t % 3);
   const struct rl_spec spec = rl_world_spec("bc", 1);
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  float *to_go = rl_returns_new(d, 0.9), *undiscounted = rl_returns_new(d, 1);
+  float *to_go = rl_returns_new(arena, d, 0.9), *undiscounted = rl_returns_new(arena, d, 1);
   double mean = 0, sum[2] = { 0 };
   for (int t = 0; t < STEPS; t++) mean += t % 3 / (double)STEPS;
   for (int t = 7; t < STEPS; t++) sum[0] += pow(0.9, t - 7) * (t % 3), sum[1] += t % 3;
@@ -351,12 +357,13 @@ static void what_was_earned_is_counted_to_the_end_and_beyond_where_the_recording
   struct rl_spec scaled = rl_world_spec("rebrac", 1);
   rl_world_set(&scaled, "gamma", 0.9), rl_world_set(&scaled, "rewards", 2);
   CU_ASSERT_DOUBLE_EQUAL(rl_reward_scale(&scaled, d), 30 / sqrt(squares / d->n), 1e-4);
-  free(to_go), free(undiscounted);
+  px_arena_free(arena);
   rl_data_free(d);
   rl_world_close(&w);
 }
 
 static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learned_from(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_world w;
   struct rl_data *d;
   struct rl_batch b;
@@ -373,10 +380,10 @@ static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learn
   }
   rl_world_set(&spec, "weighting", EXP), rl_world_set(&spec, "weight_temperature", 0.1);
   CU_OK(rl_data_new(&w.u, &spec, &d, &err), err);
-  CU_OK(rl_batch_init(&b, 4096, O, A), err);
+  rl_batch_init(arena, &b, 4096, O, A);
   rl_batch_draw(&b, d, 5, 7);
   CU_ASSERT_PTR_NULL(b.next_action);
-  CU_OK(rl_batch_want_next(&b), err);
+  rl_batch_want_next(arena, &b);
   rl_batch_draw(&b, d, 5, 7);
   for (uint32_t i = 0; i < b.n; i++) {
     const uint64_t row = d->row[b.index[i]],
@@ -394,7 +401,7 @@ static void next_actions_are_those_of_the_step_that_follows_if_that_one_is_learn
     seen[used ? 1 + proxy : last ? 3 : 0] = true;
   }
   for (int i = 0; i < 4; i++) CU_ASSERT_TRUE(seen[i]);
-  rl_batch_free(&b);
+  px_arena_free(arena);
   rl_data_free(d);
   rl_world_close(&w);
 }

@@ -25,10 +25,11 @@ static void with_every_algorithm(void (*check)(const struct rl_world *w, const c
 }
 
 static void three_numbers_are_averaged_as_by_hand(void) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   float weights[] = { 1, -2, 0 };
   struct rl_ema e;
   struct px_err err;
-  CU_OK(rl_ema_init(&e, 0.25, (struct rl_weights){ weights, 3 }, &err), err);
+  CU_OK(rl_ema_init(arena, &e, 0.25, (struct rl_weights){ weights, 3 }, &err), err);
   weights[0] = 3, weights[1] = 0;
   rl_ema_step(&e); /* keeps 2/11 of (1, -2, 0) */
   weights[0] = 5, weights[2] = 4;
@@ -37,9 +38,9 @@ static void three_numbers_are_averaged_as_by_hand(void) {
   CU_ASSERT_DOUBLE_EQUAL(e.mean[0], 5 + (3 - 2 * 2 / 11. - 5) / 16, 1e-6);
   CU_ASSERT_DOUBLE_EQUAL(e.mean[1], -2 * 2 / 11. / 16, 1e-6);
   CU_ASSERT_DOUBLE_EQUAL(e.mean[2], 4 - 4 / 16., 1e-6);
-  rl_ema_take(&e);
+  rl_ema_finish(&e);
   CU_ASSERT_EQUAL(memcmp(weights, e.mean, sizeof weights), 0);
-  rl_ema_free(&e);
+  px_arena_free(arena);
 }
 
 static const float *weights_of(const struct rl_policy *p) {
@@ -62,6 +63,7 @@ static size_t comparable(const struct rl_world *w, const struct rl_policy *p, si
 
 /* The algorithm's own updates, averaged here in double precision. */
 static void compare(const struct rl_world *w, const char *name, double decay) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct rl_spec spec = rl_world_spec(name, UPDATES);
   const struct rl_algo *algo = rl_algo_find(name);
   struct rl_data *d;
@@ -70,7 +72,7 @@ static void compare(const struct rl_world *w, const char *name, double decay) {
   double losses[RL_LOSSES_MAX] = { 0 }, apart = 0;
   rl_world_set(&spec, "ema", decay);
   CU_OK(rl_data_new(&w->u, &spec, &d, &err), err);
-  CU_OK(algo->init(&spec, d, &state, &err), err);
+  CU_OK(algo->init(arena, &spec, d, &state, &err), err);
   const struct rl_weights last = algo->acting(state);
   double *mean = px_mem_calloc(last.n, sizeof *mean);
   for (size_t i = 0; i < last.n; i++) mean[i] = (double)last.data[i];
@@ -88,7 +90,7 @@ static void compare(const struct rl_world *w, const char *name, double decay) {
   }
   CU_ASSERT_EQUAL(apart > 0, decay > 0);
   rl_policy_free(policy);
-  algo->free(state);
+  px_arena_free(arena);
   rl_data_free(d);
   free(mean);
 }

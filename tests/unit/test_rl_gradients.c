@@ -99,20 +99,21 @@ static void update_iql(void *state, double losses[RL_LOSSES_MAX]) { iql_update(s
 
 static void check_iql(double actor, uint32_t act_dim, uint32_t act_count, double layer_norm,
                       double values) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct option options[] = { { "actor", actor },
                                     { "layer_norm", layer_norm },
                                     { "values", values } };
   const struct rl_spec spec = still("iql", options, 3);
   struct px_err err;
   struct iql *q;
-  CU_OK(iql_new(&spec, O, act_dim, act_count, &q, &err), err);
+  CU_OK(iql_new(arena, &spec, O, act_dim, act_count, &q, &err), err);
   const struct subject t = { q, update_iql, as_told };
   fill(&q->batch, act_count);
   check_net(&t, &q->value, IQL_LOSS_VALUE);
   for (int i = 0; i < 2 && values == 0; i++) check_net(&t, &q->critic[i], IQL_LOSS_CRITIC);
   check_net(&t, &q->actor, IQL_LOSS_ACTOR);
   if (actor == 0 && !act_count) check(&t, q->log_sigma, q->dlog_sigma, A, IQL_LOSS_ACTOR);
-  iql_free(q);
+  px_arena_free(arena);
 }
 
 static void those_of_iql_are_right(void) {
@@ -127,20 +128,21 @@ static void those_of_iql_are_right(void) {
 static void update_awac(void *state, double losses[RL_LOSSES_MAX]) { awac_update(state, losses); }
 
 static void check_awac(double layer_norm) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   /* The weights are constants to the gradient, but not to the loss: here they are nearly 1. */
   const struct option options[] = { { "lambda", 1e6 }, { "layer_norm", layer_norm } };
   const struct rl_spec spec = still("awac", options, 2);
   struct px_rng rng = px_rng_at(12, 7, 0);
   struct px_err err;
   struct awac *w;
-  CU_OK(awac_new(&spec, O, A, &w, &err), err);
+  CU_OK(awac_new(arena, &spec, O, A, &w, &err), err);
   const struct subject t = { w, update_awac, as_told };
   fill(&w->batch, 0);
   px_rng_normal(&rng, w->noise, B * A);
   px_rng_normal(&rng, w->next_noise, B * A);
   for (int i = 0; i < 2; i++) check_net(&t, &w->critic[i], AWAC_LOSS_CRITIC);
   check_net(&t, &w->actor, AWAC_LOSS_ACTOR);
-  awac_free(w);
+  px_arena_free(arena);
 }
 
 static void those_of_awac_are_right(void) {
@@ -164,6 +166,7 @@ static double rebrac_loss(const double losses[RL_LOSSES_MAX], const double first
 }
 
 static void check_rebrac(double pretrain) {
+  struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct option options[] = {
     { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 }, { "pretrain", pretrain }
   };
@@ -171,7 +174,7 @@ static void check_rebrac(double pretrain) {
   struct px_rng rng = px_rng_at(13, 7, 0);
   struct px_err err;
   struct rebrac *r;
-  CU_OK(rebrac_new(&spec, O, A, &r, &err), err);
+  CU_OK(rebrac_new(arena, &spec, O, A, &r, &err), err);
   const struct subject t = { r, update_rebrac, rebrac_loss };
   fill(&r->batch, 0);
   px_rng_normal(&rng, r->noise, B * A);
@@ -185,7 +188,7 @@ static void check_rebrac(double pretrain) {
   }
   for (int i = 0; i < 2; i++) check_net(&t, &r->critic[i], REBRAC_LOSS_CRITIC);
   check_net(&t, &r->actor, pretrain > 0 ? REBRAC_LOSS_BC : REBRAC_LOSS_ACTOR);
-  rebrac_free(r);
+  px_arena_free(arena);
 }
 
 static void those_of_rebrac_are_right(void) { check_rebrac(0); }

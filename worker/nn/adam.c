@@ -16,6 +16,12 @@ enum px_status px_adam_init(struct px_adam *adam, size_t n, struct px_adam_optio
   return PX_E_NO_MEMORY;
 }
 
+void px_adam_init_in(struct px_arena *arena, struct px_adam *adam, size_t n,
+                     struct px_adam_options options) {
+  *adam =
+    (struct px_adam){ options, 0, n, px_arena_floats(arena, n, 1), px_arena_floats(arena, n, 1) };
+}
+
 void px_adam_free(struct px_adam *adam) {
   free(adam->m);
   free(adam->v);

@@ -2,23 +2,13 @@
 #include "worker/nn/lamb.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-#include "lib/base/mem.h"
 #include "worker/nn/simd.h"
 
-enum px_status px_lamb_init(struct px_lamb *lamb, size_t n, struct px_lamb_options options) {
-  *lamb = (struct px_lamb){ options, 0, n, px_mem_calloc(n, sizeof *lamb->m),
-                            px_mem_calloc(n, sizeof *lamb->v) };
-  if (lamb->m && lamb->v) return PX_OK;
-  px_lamb_free(lamb);
-  return PX_E_NO_MEMORY;
-}
-
-void px_lamb_free(struct px_lamb *lamb) {
-  free(lamb->m);
-  free(lamb->v);
-  lamb->m = lamb->v = NULL;
+void px_lamb_init(struct px_arena *arena, struct px_lamb *lamb, size_t n,
+                  struct px_lamb_options options) {
+  *lamb =
+    (struct px_lamb){ options, 0, n, px_arena_floats(arena, n, 1), px_arena_floats(arena, n, 1) };
 }
 
 /* In float32 by lanes over short pieces, in float64 over the pieces. */

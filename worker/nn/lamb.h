@@ -3,12 +3,13 @@
  * LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2) over one parameter
  * array: Adam's direction with weight decay, scaled for each tensor so that its
  * step is lr times the tensor's norm (of 10 at most). Used by the Decision
- * Transformer. A struct px_lamb owns its two moments and belongs to one thread;
- * a step allocates nothing.
+ * Transformer. A struct px_lamb has its two moments from an arena and belongs to one
+ * thread; a step allocates nothing.
  */
 #ifndef PX_NN_LAMB_H
 #define PX_NN_LAMB_H
 
+#include "lib/base/arena.h"
 #include "lib/base/status.h"
 #include "worker/nn/tensor.h"
 
@@ -21,12 +22,12 @@ struct px_lamb {
   struct px_lamb_options options;
   uint64_t steps; /* taken so far */
   size_t n;
-  float *m, *v; /* [n], owned */
+  float *m, *v; /* [n] */
 };
 
-enum px_status px_lamb_init(struct px_lamb *lamb, size_t n,
-                            struct px_lamb_options options) PX_MUST_CHECK;
-void px_lamb_free(struct px_lamb *lamb);
+/* The arena knows if it ran out. */
+void px_lamb_init(struct px_arena *arena, struct px_lamb *lamb, size_t n,
+                  struct px_lamb_options options);
 /* One step; the tensors cover params[n]. grads is scratch afterwards. Gives the gradient's norm
  * before the cut. */
 double px_lamb_step(struct px_lamb *lamb, const struct px_tensor *tensors, size_t tensors_n,

@@ -17,6 +17,7 @@
 #include "worker/nn/simd.h"
 
 struct px_mlp_work {
+  struct px_arena *own; /* holds all of it; NULL: it is in another's */
   uint32_t rows_max;
   /* of kept units in the last forward: 1 / (1 - dropout), or 1 */
   float scale;
@@ -55,8 +56,7 @@ struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l) {
   return layer;
 }
 
-enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
-                          struct px_err *err) {
+static enum px_status check_shape(const struct px_mlp_shape *shape, struct px_err *err) {
   if (!shape->in || shape->in > PX_MLP_WIDTH_MAX || !shape->out || shape->out > PX_MLP_WIDTH_MAX ||
       !shape->hidden || shape->hidden > PX_MLP_WIDTH_MAX || !shape->layers ||
       shape->layers > PX_MLP_HIDDEN_LAYERS_MAX || !(shape->dropout >= 0 && shape->dropout < 1))
@@ -70,11 +70,22 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
       shape->hidden);
   if (shape->layer_norm && shape->gelu)
     return px_fail(err, PX_E_BAD_FIELD, "a net with layer norm has ReLUs");
-  struct px_mlp *net = px_mem_calloc(1, sizeof *net);
-  if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  return PX_OK;
+}
+
+static void set_shape(struct px_mlp *net, const struct px_mlp_shape *shape) {
   net->shape = *shape;
   const struct px_mlp_layer last = px_mlp_layer(net, shape->layers);
   net->params_n = last.bias + last.out;
+}
+
+enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
+                          struct px_err *err) {
+  const enum px_status status = check_shape(shape, err);
+  if (status) return status;
+  struct px_mlp *net = px_mem_calloc(1, sizeof *net);
+  if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  set_shape(net, shape);
   net->params = px_mem_calloc(net->params_n, sizeof *net->params);
   if (!net->params) {
     px_mlp_free(net);
@@ -82,6 +93,27 @@ enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
   }
   *out = net;
   return PX_OK;
+}
+
+enum px_status px_mlp_new_in(struct px_arena *arena, const struct px_mlp_shape *shape,
+                             struct px_mlp **out, struct px_err *err) {
+  const enum px_status status = check_shape(shape, err);
+  if (status) return status;
+  struct px_mlp *net = px_arena_take(arena, 1, sizeof *net);
+  if (net) {
+    set_shape(net, shape);
+    net->params = px_arena_floats(arena, net->params_n, 1);
+  }
+  if (!net || !net->params) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  *out = net;
+  return PX_OK;
+}
+
+enum px_status px_mlp_copy(const struct px_mlp *net, struct px_mlp **out) {
+  struct px_err err;
+  const enum px_status status = px_mlp_new(&net->shape, out, &err);
+  if (!status) memcpy((*out)->params, net->params, net->params_n * sizeof *net->params);
+  return status;
 }
 
 void px_mlp_free(struct px_mlp *net) {
@@ -176,60 +208,53 @@ enum px_status px_mlp_init(struct px_mlp *net, enum px_mlp_init how, uint64_t se
 
 /* ---- activations */
 
-static bool new_norms(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
-  const size_t hidden_bytes = sizeof(float) * shape->hidden;
-  bool complete = (work->through = px_mem_calloc(work->rows_max, hidden_bytes)) != NULL;
-  complete = (work->unused = px_mem_calloc(2, hidden_bytes)) && complete;
+static void take_norms(struct px_arena *arena, struct px_mlp_work *work,
+                       const struct px_mlp_shape *shape) {
+  work->through = px_arena_floats(arena, work->rows_max, shape->hidden);
+  work->unused = px_arena_floats(arena, 2, shape->hidden);
   for (uint32_t l = 0; l < shape->layers; l++) {
-    complete = (work->relu[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
-    complete = (work->normal[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
-    complete = (work->inverse[l] = px_mem_calloc(work->rows_max, sizeof(float))) && complete;
+    work->relu[l] = px_arena_floats(arena, work->rows_max, shape->hidden);
+    work->normal[l] = px_arena_floats(arena, work->rows_max, shape->hidden);
+    work->inverse[l] = px_arena_floats(arena, work->rows_max, 1);
   }
-  return complete;
 }
 
-static bool new_slopes(struct px_mlp_work *work, const struct px_mlp_shape *shape) {
-  const size_t hidden_bytes = sizeof(float) * shape->hidden;
-  bool complete = (work->unused = px_mem_calloc(2, hidden_bytes)) != NULL;
+static void take_slopes(struct px_arena *arena, struct px_mlp_work *work,
+                        const struct px_mlp_shape *shape) {
+  work->unused = px_arena_floats(arena, 2, shape->hidden);
   for (uint32_t l = 0; l < shape->layers; l++)
-    complete = (work->slope[l] = px_mem_calloc(work->rows_max, hidden_bytes)) && complete;
-  return complete;
+    work->slope[l] = px_arena_floats(arena, work->rows_max, shape->hidden);
 }
 
-enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max,
-                               struct px_mlp_work **out) {
-  struct px_mlp_work *work = px_mem_calloc(1, sizeof *work);
+enum px_status px_mlp_work_new_in(struct px_arena *arena, const struct px_mlp_shape *shape,
+                                  uint32_t rows_max, struct px_mlp_work **out) {
+  struct px_mlp_work *work = px_arena_take(arena, 1, sizeof *work);
   if (!work) return PX_E_NO_MEMORY;
-  const size_t hidden_bytes = sizeof(float) * shape->hidden;
   work->rows_max = rows_max;
   work->scale = 1;
-  work->y = px_mem_calloc(rows_max, sizeof(float) * shape->out);
-  bool complete = work->y != NULL;
+  work->y = px_arena_floats(arena, rows_max, shape->out);
   for (uint32_t l = 0; l < shape->layers; l++)
-    complete = (work->h[l] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
-  for (int i = 0; i < 2; i++)
-    complete = (work->d[i] = px_mem_calloc(rows_max, hidden_bytes)) && complete;
-  if (shape->layer_norm) complete = new_norms(work, shape) && complete;
-  if (shape->gelu) complete = new_slopes(work, shape) && complete;
-  if (!complete) {
-    px_mlp_work_free(work);
-    return PX_E_NO_MEMORY;
-  }
+    work->h[l] = px_arena_floats(arena, rows_max, shape->hidden);
+  for (int i = 0; i < 2; i++) work->d[i] = px_arena_floats(arena, rows_max, shape->hidden);
+  if (shape->layer_norm) take_norms(arena, work, shape);
+  if (shape->gelu) take_slopes(arena, work, shape);
+  if (px_arena_ran_out(arena)) return PX_E_NO_MEMORY;
   *out = work;
   return PX_OK;
 }
 
+enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max,
+                               struct px_mlp_work **out) {
+  struct px_arena *own = px_arena_new(SIZE_MAX);
+  const enum px_status status =
+    own ? px_mlp_work_new_in(own, shape, rows_max, out) : PX_E_NO_MEMORY;
+  if (status) px_arena_free(own);
+  else (*out)->own = own;
+  return status;
+}
+
 void px_mlp_work_free(struct px_mlp_work *work) {
-  if (!work) return;
-  for (int l = 0; l < PX_MLP_HIDDEN_LAYERS_MAX; l++)
-    free(work->h[l]), free(work->relu[l]), free(work->normal[l]), free(work->inverse[l]),
-      free(work->slope[l]);
-  free(work->through);
-  free(work->unused);
-  free(work->d[0]);
-  free(work->d[1]);
-  free(work->y);
-  free(work);
+  if (work) px_arena_free(work->own);
 }
 
 /* h [n, hidden]: dropped units become 0, kept ones grow by 1 / (1 - p). A unit

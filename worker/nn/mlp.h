@@ -7,9 +7,9 @@
  * bias [out], as in torch; then, of hidden layers with a layer norm, gain and
  * shift [out]), so Adam, averaging and saving are single loops. A
  * struct px_mlp_work holds the activations of one forward pass for the backward
- * pass; a net may have several. Everything is allocated by the two _new
- * functions and nothing by a step. A net is shared between threads for reading;
- * a work belongs to one.
+ * pass; a net may have several. Everything is allocated by the _new functions, from the
+ * heap or (_new_in) from an arena, and nothing by a step. A net is shared between
+ * threads for reading; a work belongs to one.
  *
  * One training step, in row chunks so that activations stay in the cache:
  *
@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/base/status.h"
 
@@ -49,7 +50,7 @@ struct px_packed;
 struct px_mlp {
   struct px_mlp_shape shape;
   size_t params_n;
-  float *params; /* [params_n], owned */
+  float *params; /* [params_n] */
   /* the hidden layers' weights again, where px_mlp_pack made them */
   struct px_packed *packed[PX_MLP_HIDDEN_LAYERS_MAX];
 };
@@ -65,6 +66,11 @@ struct px_mlp_layer px_mlp_layer(const struct px_mlp *net, uint32_t l);
 enum px_status px_mlp_new(const struct px_mlp_shape *shape, struct px_mlp **out,
                           struct px_err *err) PX_MUST_CHECK;
 void px_mlp_free(struct px_mlp *net);
+/* The same from an arena, which px_mlp_free must not see. */
+enum px_status px_mlp_new_in(struct px_arena *arena, const struct px_mlp_shape *shape,
+                             struct px_mlp **out, struct px_err *err) PX_MUST_CHECK;
+/* A net on the heap with the same parameters. */
+enum px_status px_mlp_copy(const struct px_mlp *net, struct px_mlp **out) PX_MUST_CHECK;
 
 /* UNIFORM: weight and bias in +-1/sqrt(in), torch's default for Linear.
  * ORTHOGONAL: gain 1, zero bias (Saxe et al. 2014). Layer norms start with gain 1 and shift 0.
@@ -83,6 +89,9 @@ struct px_mlp_work;
 enum px_status px_mlp_work_new(const struct px_mlp_shape *shape, uint32_t rows_max,
                                struct px_mlp_work **out) PX_MUST_CHECK;
 void px_mlp_work_free(struct px_mlp_work *work);
+/* The same from an arena, which px_mlp_work_free must not see. */
+enum px_status px_mlp_work_new_in(struct px_arena *arena, const struct px_mlp_shape *shape,
+                                  uint32_t rows_max, struct px_mlp_work **out) PX_MUST_CHECK;
 
 /* Which hidden units to drop: a pure function of (seed, step, row0 + row, unit).
  * row0 keeps chunks of one batch apart. */

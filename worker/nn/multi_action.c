@@ -3,9 +3,7 @@
 #include "worker/nn/multi_action.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-#include "lib/base/mem.h"
 #include "worker/nn/mat.h"
 #include "worker/nn/simd.h"
 
@@ -17,32 +15,20 @@ struct px_multi_action {
   float *from_state; /* [states_max, hidden]: W_s s + b; then its gradient */
 };
 
-enum px_status px_multi_action_new(const struct px_mlp_shape *shape, uint32_t act_dim,
-                                   uint32_t states_max, uint32_t times,
+enum px_status px_multi_action_new(struct px_arena *arena, const struct px_mlp_shape *shape,
+                                   uint32_t act_dim, uint32_t states_max, uint32_t times,
                                    struct px_multi_action **out) {
   assert(shape->out == 1 && shape->dropout == 0 && !shape->layer_norm && !shape->gelu &&
          act_dim < shape->in);
-  struct px_multi_action *fan = px_mem_calloc(1, sizeof *fan);
+  struct px_multi_action *fan = px_arena_take(arena, 1, sizeof *fan);
   if (!fan) return PX_E_NO_MEMORY;
   fan->state_dim = shape->in - act_dim, fan->act_dim = act_dim, fan->hidden = shape->hidden;
   fan->states_max = states_max, fan->times = times;
-  const enum px_status status = px_mlp_work_new(shape, states_max * times, &fan->work);
-  fan->action_weight = px_mem_calloc(act_dim, sizeof(float) * shape->hidden);
-  fan->from_state = px_mem_calloc(states_max, sizeof(float) * shape->hidden);
-  if (status || !fan->action_weight || !fan->from_state) {
-    px_multi_action_free(fan);
-    return PX_E_NO_MEMORY;
-  }
+  fan->action_weight = px_arena_floats(arena, act_dim, shape->hidden);
+  fan->from_state = px_arena_floats(arena, states_max, shape->hidden);
   *out = fan;
-  return PX_OK;
-}
-
-void px_multi_action_free(struct px_multi_action *fan) {
-  if (!fan) return;
-  px_mlp_work_free(fan->work);
-  free(fan->action_weight);
-  free(fan->from_state);
-  free(fan);
+  /* Once the arena has refused something, so does this. */
+  return px_mlp_work_new_in(arena, shape, states_max * times, &fan->work);
 }
 
 enum { UNITS = 4 * PX_LANES }; /* taken at a time: their sums stay in registers */

@@ -10,7 +10,7 @@
  * rows but for the order of sums.
  *
  * A struct px_multi_action holds what one forward pass leaves for the backward pass;
- * everything is allocated by px_multi_action_new. It belongs to one thread.
+ * px_multi_action_new takes everything from the arena. It belongs to one thread.
  */
 #ifndef PX_WORKER_NN_MULTI_ACTION_H
 #define PX_WORKER_NN_MULTI_ACTION_H
@@ -20,10 +20,9 @@
 struct px_multi_action;
 /* For nets of one output, without dropout and layer norms, whose inputs are a state [shape.in -
  * act_dim] and an action [act_dim]. */
-enum px_status px_multi_action_new(const struct px_mlp_shape *shape, uint32_t act_dim,
-                                   uint32_t states_max, uint32_t times,
+enum px_status px_multi_action_new(struct px_arena *arena, const struct px_mlp_shape *shape,
+                                   uint32_t act_dim, uint32_t states_max, uint32_t times,
                                    struct px_multi_action **out) PX_MUST_CHECK;
-void px_multi_action_free(struct px_multi_action *fan);
 
 /* s [n, S], actions [n, times, A] -> y [n, times], in `fan` until the next forward. n <=
  * states_max. */

@@ -3,12 +3,10 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/arena.h"
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "worker/nn/gelu.h"
 #include "worker/nn/layer_norm.h"
 #include "worker/nn/mat.h"
@@ -123,7 +121,6 @@ struct layer_work {
 };
 
 struct px_transformer_work {
-  struct px_arena *arena; /* owns all of it */
   uint32_t tokens_n, asks_n;
   struct layer_work layer[PX_TRANSFORMER_LAYERS_MAX];
   float *normal, *inverse, *y; /* [m, D], [m], [m, D]: the last normalisation */
@@ -133,53 +130,49 @@ struct px_transformer_work {
   float *dq, *dkv, *attention;
 };
 
-static float *take(struct px_transformer_work *w, size_t rows, size_t cols) {
-  return px_arena_take(w->arena, rows, cols * sizeof(float));
+static void take_layer(struct px_arena *arena, const struct px_transformer_shape *s, size_t n,
+                       size_t m, bool last, struct layer_work *k) {
+  const struct px_attention attention = { s->width, s->heads, s->tokens_max };
+  const size_t d = s->width, stride = px_attention_stride(&attention);
+  k->normal1 = px_arena_floats(arena, n, d);
+  k->inverse1 = px_arena_floats(arena, n, 1);
+  k->x1 = px_arena_floats(arena, n, d);
+  k->asked = last ? px_arena_floats(arena, m, d) : k->x1;
+  k->q = px_arena_floats(arena, m, d);
+  k->kv = px_arena_floats(arena, n, 2 * d);
+  k->heads_out = px_arena_floats(arena, m, d);
+  k->probs = px_arena_floats(arena, m, s->heads * stride);
+  k->normal2 = px_arena_floats(arena, m, d);
+  k->inverse2 = px_arena_floats(arena, m, 1);
+  k->x2 = px_arena_floats(arena, m, d);
+  k->hidden = px_arena_floats(arena, m, INNER * d);
+  k->slope = px_arena_floats(arena, m, INNER * d);
 }
 
-static bool take_layer(const struct px_transformer_shape *s, struct px_transformer_work *w,
-                       size_t n, size_t m, bool last, struct layer_work *k) {
+enum px_status px_transformer_work_new(struct px_arena *arena, const struct px_transformer_shape *s,
+                                       uint32_t tokens_n, uint32_t asks_n,
+                                       struct px_transformer_work **out) {
   const struct px_attention attention = { s->width, s->heads, s->tokens_max };
   const size_t d = s->width;
-  k->normal1 = take(w, n, d), k->inverse1 = take(w, n, 1), k->x1 = take(w, n, d);
-  k->asked = last ? take(w, m, d) : k->x1;
-  k->q = take(w, m, d), k->kv = take(w, n, 2 * d), k->heads_out = take(w, m, d);
-  k->probs = take(w, m, (size_t)s->heads * px_attention_stride(&attention));
-  k->normal2 = take(w, m, d), k->inverse2 = take(w, m, 1), k->x2 = take(w, m, d);
-  k->hidden = take(w, m, INNER * d), k->slope = take(w, m, INNER * d);
-  return k->normal1 && k->inverse1 && k->x1 && k->asked && k->q && k->kv && k->heads_out &&
-         k->probs && k->normal2 && k->inverse2 && k->x2 && k->hidden && k->slope;
-}
-
-enum px_status px_transformer_work_new(const struct px_transformer_shape *s, uint32_t tokens_n,
-                                       uint32_t asks_n, struct px_transformer_work **out) {
-  const struct px_attention attention = { s->width, s->heads, s->tokens_max };
-  const size_t d = s->width, bytes_max = (size_t)16 << 30;
-  struct px_transformer_work *w = px_mem_calloc(1, sizeof *w);
-  bool complete = w && (w->arena = px_arena_new(bytes_max));
-  if (complete) {
-    w->tokens_n = tokens_n, w->asks_n = asks_n;
-    w->normal = take(w, asks_n, d), w->inverse = take(w, asks_n, 1);
-    w->y = take(w, asks_n, d), w->x = take(w, asks_n, d);
-    w->branch = take(w, tokens_n, d), w->wide = take(w, tokens_n, INNER * d);
-    w->dq = take(w, tokens_n, d), w->dkv = take(w, tokens_n, 2 * d);
-    w->attention = take(w, px_attention_scratch_n(&attention), 1);
-    complete = w->normal && w->inverse && w->y && w->x && w->branch && w->wide && w->dq && w->dkv &&
-               w->attention;
-  }
-  for (uint32_t l = 0; complete && l < s->layers; l++) {
+  struct px_transformer_work *w = px_arena_take(arena, 1, sizeof *w);
+  if (!w) return PX_E_NO_MEMORY;
+  w->tokens_n = tokens_n, w->asks_n = asks_n;
+  w->normal = px_arena_floats(arena, asks_n, d);
+  w->inverse = px_arena_floats(arena, asks_n, 1);
+  w->y = px_arena_floats(arena, asks_n, d);
+  w->x = px_arena_floats(arena, asks_n, d);
+  w->branch = px_arena_floats(arena, tokens_n, d);
+  w->wide = px_arena_floats(arena, tokens_n, INNER * d);
+  w->dq = px_arena_floats(arena, tokens_n, d);
+  w->dkv = px_arena_floats(arena, tokens_n, 2 * d);
+  w->attention = px_arena_floats(arena, px_attention_scratch_n(&attention), 1);
+  for (uint32_t l = 0; l < s->layers; l++) {
     const bool last = l + 1 == s->layers;
-    complete = take_layer(s, w, tokens_n, last ? asks_n : tokens_n, last, &w->layer[l]);
+    take_layer(arena, s, tokens_n, last ? asks_n : tokens_n, last, &w->layer[l]);
   }
-  if (complete) *out = w;
-  else px_transformer_work_free(w);
-  return complete ? PX_OK : PX_E_NO_MEMORY;
-}
-
-void px_transformer_work_free(struct px_transformer_work *w) {
-  if (!w) return;
-  px_arena_free(w->arena);
-  free(w);
+  if (px_arena_ran_out(arena)) return PX_E_NO_MEMORY;
+  *out = w;
+  return PX_OK;
 }
 
 /* ---- what stands between the kernels */

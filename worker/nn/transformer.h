@@ -19,6 +19,7 @@
 #ifndef PX_NN_TRANSFORMER_H
 #define PX_NN_TRANSFORMER_H
 
+#include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/base/status.h"
 #include "worker/nn/attention.h"
@@ -50,11 +51,11 @@ void px_transformer_init(const struct px_transformer_shape *shape, uint64_t seed
                          float *params);
 
 struct px_transformer_work;
-/* For at most tokens_n tokens of which asks_n ask. */
-enum px_status px_transformer_work_new(const struct px_transformer_shape *shape, uint32_t tokens_n,
+/* For at most tokens_n tokens of which asks_n ask; all from the arena. */
+enum px_status px_transformer_work_new(struct px_arena *arena,
+                                       const struct px_transformer_shape *shape, uint32_t tokens_n,
                                        uint32_t asks_n,
                                        struct px_transformer_work **out) PX_MUST_CHECK;
-void px_transformer_work_free(struct px_transformer_work *work);
 
 /* Which units to drop: a pure function of (seed, step, row0 + token in the chunk, unit). row0 keeps
  * chunks of one batch apart. */

@@ -5,12 +5,10 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
@@ -18,10 +16,10 @@
 
 static uint32_t min_u32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       uint32_t act_count, struct fqe **out, struct px_err *err) {
+enum px_status fqe_new(struct px_arena *arena, const struct fqe_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, uint32_t act_count, struct fqe **out, struct px_err *err) {
   const uint32_t chunk = min_u32(spec->batch, PX_MLP_CHUNK), dims = act_count ? act_count : act_dim;
-  struct fqe *f = px_mem_calloc(1, sizeof *f);
+  struct fqe *f = px_arena_take(arena, 1, sizeof *f);
   if (!f) return px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
   f->spec = *spec;
   f->dims = dims;
@@ -33,30 +31,16 @@ enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t a
   const struct rl_net_spec net = {
     .shape = shape, .seed = spec->seed, .lr = spec->lr, .rows = PX_MLP_CHUNK, .target = true
   };
-  enum px_status status = rl_net_init(&f->critic, &net, err);
-  f->action = px_mem_calloc(spec->batch, sizeof(float) * dims);
-  f->next = px_mem_calloc(spec->batch, sizeof(float) * dims);
-  f->sa = px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * f->in);
-  f->q_target = px_mem_calloc(chunk, sizeof(float));
-  f->dq = px_mem_calloc(chunk, sizeof(float));
-  if (!status && (!f->action || !f->next || !f->sa || !f->q_target || !f->dq ||
-                  rl_batch_init(&f->batch, spec->batch, obs_dim, act_dim)))
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
-  if (status) fqe_free(f);
-  else *out = f;
-  return status;
-}
-
-void fqe_free(struct fqe *f) {
-  if (!f) return;
-  rl_net_free(&f->critic);
-  rl_batch_free(&f->batch);
-  free(f->action);
-  free(f->next);
-  free(f->sa);
-  free(f->q_target);
-  free(f->dq);
-  free(f);
+  const enum px_status status = rl_net_init(arena, &f->critic, &net, err);
+  if (status) return status;
+  f->action = px_arena_floats(arena, spec->batch, dims);
+  f->next = px_arena_floats(arena, spec->batch, dims);
+  f->sa = px_arena_floats(arena, PX_MLP_CHUNK, f->in);
+  f->q_target = px_arena_floats(arena, chunk, 1);
+  f->dq = px_arena_floats(arena, chunk, 1);
+  rl_batch_init(arena, &f->batch, spec->batch, obs_dim, act_dim);
+  *out = f;
+  return rl_arena_check(arena, "fitted Q evaluation", err);
 }
 
 /* f->sa = (s, a) by rows. */
@@ -164,7 +148,7 @@ static enum px_status train(struct fqe *f, const struct rl_data *data, const flo
   double tail_sum = 0;
   uint64_t step = 0;
   struct px_state list = { .n = 0 };
-  rl_net_arrays(&f->critic, "critic", &list);
+  rl_net_state(&f->critic, "critic", &list);
   px_state_doubles(&list, "tail", NULL, &tail_sum, 1);
   enum px_status status = px_checkpoint_resume(checkpoint, &list, &step, err);
   for (int64_t next = px_clock_ms() + REPORT_MS; !status && step < updates; step++) {
@@ -205,16 +189,20 @@ enum px_status fqe_run(const struct fqe_spec *spec, const struct px_actions_merg
                        struct px_err *err) {
   const struct px_spaces *spaces = &u->ds->spaces;
   struct rl_data *data = NULL;
+  struct px_arena *arena = NULL;
   struct fqe *f = NULL;
   enum px_status status = rl_data_all(u, &data, err);
-  if (!status) status = fqe_new(spec, spaces->obs_dim, spaces->act_dim, spaces->act_count, &f, err);
+  if (!status && !(arena = px_arena_new(RL_ARENA_BYTES_MAX)))
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for fitted Q evaluation");
+  if (!status)
+    status = fqe_new(arena, spec, spaces->obs_dim, spaces->act_dim, spaces->act_count, &f, err);
   if (!status) {
     f->reward_scale = root_mean_square(data->reward, data->n);
     *result = describe(data);
     status = train(f, data, policy_actions, progress, checkpoint, result, err);
   }
   if (!status) first_values(f, data, policy_actions, values);
-  fqe_free(f);
+  px_arena_free(arena);
   rl_data_free(data);
   return status;
 }

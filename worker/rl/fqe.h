@@ -68,9 +68,9 @@ struct fqe {
   float *action, *next;      /* [B, D] encoded */
   float *sa, *q_target, *dq; /* one chunk */
 };
-enum px_status fqe_new(const struct fqe_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       uint32_t act_count, struct fqe **out, struct px_err *err) PX_MUST_CHECK;
-void fqe_free(struct fqe *f);
+enum px_status fqe_new(struct px_arena *arena, const struct fqe_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, uint32_t act_count, struct fqe **out,
+                       struct px_err *err) PX_MUST_CHECK;
 double fqe_update(struct fqe *f);
 
 #endif

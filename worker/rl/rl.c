@@ -58,9 +58,9 @@ struct run {
 };
 
 /* All that the next updates and what is published depend on. */
-static void list_arrays(struct run *r, struct px_state *list) {
-  r->algo->arrays(r->state, list);
-  rl_ema_arrays(&r->ema, list);
+static void list_state(struct run *r, struct px_state *list) {
+  r->algo->state(r->state, list);
+  rl_ema_state(&r->ema, list);
   px_state_doubles(list, "losses", "last", r->last, RL_LOSSES_MAX);
   px_state_doubles(list, "losses", "tail", r->tail, RL_LOSSES_MAX);
   px_state_doubles(list, "seconds", NULL, &r->seconds, 1);
@@ -133,7 +133,7 @@ static enum px_status report(struct run *r, uint64_t done, struct px_err *err) {
 static enum px_status run(struct run *r, struct px_checkpoint *checkpoint, struct px_err *err) {
   struct px_state list = { .n = 0 };
   uint64_t done = 0;
-  list_arrays(r, &list);
+  list_state(r, &list);
   enum px_status status = px_checkpoint_resume(checkpoint, &list, &done, err);
   r->from_ms = px_clock_ms();
   /* where it begins, which the time left is reckoned from */
@@ -177,6 +177,7 @@ enum px_status rl_train(const struct rl_spec *spec, const struct px_actions_merg
                         struct rl_policy **policy, struct rl_metrics *metrics, struct px_err *err) {
   struct rl_data *data = NULL;
   struct rl_nets nets = { 0 };
+  struct px_arena *arena = NULL;
   struct run r = { .spec = spec, .algo = rl_algo_find(spec->algo), .progress = progress };
   enum px_status status =
     r.algo ? PX_OK
@@ -189,17 +190,20 @@ enum px_status rl_train(const struct rl_spec *spec, const struct px_actions_merg
   r.updates = (uint64_t)rl_option(spec, "updates");
   if ((status = rl_data_new(u, spec, &data, err))) goto out;
   r.data = data;
-  if ((status = r.algo->init(spec, data, &r.state, err))) goto out;
-  if ((status = rl_ema_init(&r.ema, rl_option(spec, "ema"), r.algo->acting(r.state), err)))
+  if (!(arena = px_arena_new(RL_ARENA_BYTES_MAX))) {
+    status = px_fail(err, PX_E_NO_MEMORY, "no memory for a training");
+    goto out;
+  }
+  if ((status = r.algo->init(arena, spec, data, &r.state, err))) goto out;
+  if ((status = rl_ema_init(arena, &r.ema, rl_option(spec, "ema"), r.algo->acting(r.state), err)))
     goto out;
   if ((status = run(&r, checkpoint, err))) goto out;
-  rl_ema_take(&r.ema);
-  r.algo->take(r.state, &nets);
+  rl_ema_finish(&r.ema);
+  r.algo->finish(r.state, &nets);
   if ((status = rl_policy_new(spec, data, &nets, policy, err))) goto out;
   publish(&r, metrics);
 out:
-  rl_ema_free(&r.ema);
-  if (r.state) r.algo->free(r.state);
+  px_arena_free(arena);
   rl_data_free(data);
   return status;
 }

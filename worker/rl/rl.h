@@ -11,12 +11,14 @@
  * not, and kept within +-RL_CLIP. A dimension is left out, so its input is 0,
  * where it is constant in the transitions used or in the dataset. Actions are mapped affinely from
  * the declared range to [-1, 1]; discrete ones stay class indices. Equal spec and data give equal
- * bits, for one numeric profile (px_mat_profile). One training belongs to one thread; it
- * allocates before the first update and not after.
+ * bits, for one numeric profile (px_mat_profile). One training belongs to one thread. Its state
+ * lives in one arena, which the trainer frees as a whole: it is taken before the first update,
+ * nothing is after it, and an algorithm frees nothing.
  */
 #ifndef PX_RL_RL_H
 #define PX_RL_RL_H
 
+#include "lib/base/arena.h"
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/progress.h"
@@ -121,7 +123,7 @@ void rl_data_free(struct rl_data *data);
  * what was earned from a transition on (rl_returns.h). */
 float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *data);
 
-/* Room for one batch; all owned by it. */
+/* Room for one batch, from an arena. */
 struct rl_batch {
   uint32_t n, obs_dim, act_dim;
   uint32_t *index;                   /* [n] transitions drawn */
@@ -135,11 +137,11 @@ struct rl_batch {
   /* [n]; 0 where none follows or its action may not be used: then next_action is 0 */
   float *next_weight;
 };
-enum px_status rl_batch_init(struct rl_batch *batch, uint32_t n, uint32_t obs_dim,
-                             uint32_t act_dim) PX_MUST_CHECK;
+/* Where the arena has run out, which rl_arena_check tells, the batch is not to be used. */
+void rl_batch_init(struct px_arena *arena, struct rl_batch *batch, uint32_t n, uint32_t obs_dim,
+                   uint32_t act_dim);
 /* Makes room for the next actions, which rl_batch_draw then fills. */
-enum px_status rl_batch_want_next(struct rl_batch *batch) PX_MUST_CHECK;
-void rl_batch_free(struct rl_batch *batch);
+void rl_batch_want_next(struct px_arena *arena, struct rl_batch *batch);
 /* Draws batch->n transitions with replacement, uniformly or, as the option `true_share` says, by
  * source: a pure function of (seed, step). */
 void rl_batch_draw(struct rl_batch *batch, const struct rl_data *data, uint64_t seed,
@@ -168,7 +170,7 @@ struct rl_sequence {
   double return_scale, target_return;
 };
 
-/* What a finished training gives. */
+/* What a finished training gives; borrowed from it. */
 struct rl_nets {
   enum rl_policy_kind kind;
   struct px_mlp *actor; /* [O] normalised -> outputs */
@@ -178,7 +180,7 @@ struct rl_nets {
 };
 
 struct rl_policy;
-/* Takes the nets over, also when it fails; the statistics are copied. */
+/* Copies the nets and the statistics. */
 enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data,
                              const struct rl_nets *nets, struct rl_policy **out,
                              struct px_err *err) PX_MUST_CHECK;
@@ -247,20 +249,27 @@ struct rl_weights {
   size_t n;
 };
 
+/* Bound of a training's arena: beyond every training that lib/flow/estimate.h admits to a worker,
+ * whose memory is the tighter bound. */
+#define RL_ARENA_BYTES_MAX ((size_t)64 << 30)
+/* NO_MEMORY once the arena has refused anything of that algorithm's. */
+enum px_status rl_arena_check(const struct px_arena *arena, const char *algo,
+                              struct px_err *err) PX_MUST_CHECK;
+
 /* One training algorithm. Its options are in lib/flow/algos.c; a row in rl.c binds both. */
 struct rl_algo {
   const char *losses[RL_LOSSES_MAX]; /* names of what step reports; NULL: unused */
-  enum px_status (*init)(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                         struct px_err *err);
+  /* The state, all of it from the arena. */
+  enum px_status (*init)(struct px_arena *arena, const struct rl_spec *spec,
+                         const struct rl_data *data, void **state, struct px_err *err);
   /* One update; step counts from 0. losses keeps what a step does not write. */
   void (*step)(void *state, uint64_t step, double losses[RL_LOSSES_MAX]);
   /* Lists all that the next steps depend on beside spec, data and their number. */
-  void (*arrays)(void *state, struct px_state *list);
+  void (*state)(void *state, struct px_state *list);
   /* The weights that act, which rl.c averages if the spec says so (rl_ema.h). */
   struct rl_weights (*acting)(void *state);
-  /* Hands the finished nets over to the caller. */
-  void (*take)(void *state, struct rl_nets *nets);
-  void (*free)(void *state);
+  /* After the last update: the nets to publish, which stay in the arena. */
+  void (*finish)(void *state, struct rl_nets *nets);
 };
 /* NULL if there is none. */
 const struct rl_algo *rl_algo_find(const char *name);

@@ -357,40 +357,27 @@ float rl_reward_scale(const struct rl_spec *spec, const struct rl_data *d) {
                                                                              : 1;
 }
 
-enum px_status rl_batch_init(struct rl_batch *b, uint32_t n, uint32_t obs_dim, uint32_t act_dim) {
+enum px_status rl_arena_check(const struct px_arena *arena, const char *algo, struct px_err *err) {
+  if (!px_arena_ran_out(arena)) return PX_OK;
+  return px_fail(err, PX_E_NO_MEMORY, "no memory for a training of %s", algo);
+}
+
+void rl_batch_init(struct px_arena *arena, struct rl_batch *b, uint32_t n, uint32_t obs_dim,
+                   uint32_t act_dim) {
   *b = (struct rl_batch){ .n = n, .obs_dim = obs_dim, .act_dim = act_dim };
-  b->index = px_mem_calloc(n, sizeof *b->index);
-  b->rows = px_mem_calloc(n, sizeof *b->rows);
-  b->s = px_mem_calloc(n, sizeof(float) * obs_dim);
-  b->s2 = px_mem_calloc(n, sizeof(float) * obs_dim);
-  b->action = px_mem_calloc(n, sizeof(float) * act_dim);
-  b->reward = px_mem_calloc(n, sizeof(float));
-  b->not_done = px_mem_calloc(n, sizeof(float));
-  b->weight = px_mem_calloc(n, sizeof(float));
-  if (b->index && b->rows && b->s && b->s2 && b->action && b->reward && b->not_done && b->weight)
-    return PX_OK;
-  rl_batch_free(b);
-  return PX_E_NO_MEMORY;
+  b->index = px_arena_take(arena, n, sizeof *b->index);
+  b->rows = px_arena_take(arena, n, sizeof *b->rows);
+  b->s = px_arena_floats(arena, n, obs_dim);
+  b->s2 = px_arena_floats(arena, n, obs_dim);
+  b->action = px_arena_floats(arena, n, act_dim);
+  b->reward = px_arena_floats(arena, n, 1);
+  b->not_done = px_arena_floats(arena, n, 1);
+  b->weight = px_arena_floats(arena, n, 1);
 }
 
-enum px_status rl_batch_want_next(struct rl_batch *b) {
-  b->next_action = px_mem_calloc(b->n, sizeof(float) * b->act_dim);
-  b->next_weight = px_mem_calloc(b->n, sizeof(float));
-  return b->next_action && b->next_weight ? PX_OK : PX_E_NO_MEMORY;
-}
-
-void rl_batch_free(struct rl_batch *b) {
-  free(b->next_action);
-  free(b->next_weight);
-  free(b->index);
-  free(b->rows);
-  free(b->s);
-  free(b->s2);
-  free(b->action);
-  free(b->reward);
-  free(b->not_done);
-  free(b->weight);
-  *b = (struct rl_batch){ 0 };
+void rl_batch_want_next(struct px_arena *arena, struct rl_batch *b) {
+  b->next_action = px_arena_floats(arena, b->n, b->act_dim);
+  b->next_weight = px_arena_floats(arena, b->n, 1);
 }
 
 /* Transitions lie in the order of their trajectories: the one after is the next step if it starts

@@ -3,25 +3,18 @@
 #include "worker/rl/rl_ema.h"
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of,
-                           struct px_err *err) {
+enum px_status rl_ema_init(struct px_arena *arena, struct rl_ema *e, double decay,
+                           struct rl_weights of, struct px_err *err) {
   *e = (struct rl_ema){ .decay = decay, .of = of };
   if (decay <= 0) return PX_OK;
-  e->mean = px_mem_calloc(of.n, sizeof *e->mean);
+  e->mean = px_arena_floats(arena, of.n, 1);
   if (!e->mean) return px_fail(err, PX_E_NO_MEMORY, "no memory for averaged weights");
   memcpy(e->mean, of.data, of.n * sizeof *e->mean);
   return PX_OK;
-}
-
-void rl_ema_free(struct rl_ema *e) {
-  free(e->mean);
-  e->mean = NULL;
 }
 
 void rl_ema_step(struct rl_ema *e) {
@@ -30,12 +23,12 @@ void rl_ema_step(struct rl_ema *e) {
   px_adam_polyak(e->of.n, (float)(1 - keep), e->of.data, e->mean);
 }
 
-void rl_ema_arrays(struct rl_ema *e, struct px_state *list) {
+void rl_ema_state(struct rl_ema *e, struct px_state *list) {
   if (!e->mean) return;
   px_state_floats(list, "ema", "mean", e->mean, e->of.n);
   px_state_whole(list, "ema", "updates", &e->updates, 1);
 }
 
-void rl_ema_take(const struct rl_ema *e) {
+void rl_ema_finish(const struct rl_ema *e) {
   if (e->mean) memcpy(e->of.data, e->mean, e->of.n * sizeof *e->mean);
 }

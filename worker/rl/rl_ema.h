@@ -4,8 +4,8 @@
  * weights that act. The training goes on from the last weights; what is published
  * is the average, which swings less from one update to the next (Polyak and
  * Juditsky 1992; here with a decay, and without any in the algorithms). Used by
- * rl.c for every algorithm. Owns the average and borrows the weights, which must
- * stay where they are. All is taken by rl_ema_init; one thread.
+ * rl.c for every algorithm. The average comes from an arena, in rl_ema_init; the
+ * weights are borrowed and must stay where they are. One thread.
  *
  *   mean <- mean + (1 - k) (weights - mean),  k = min(decay, (1 + n) / (10 + n))
  *
@@ -25,15 +25,14 @@ struct rl_ema {
   uint64_t updates;
 };
 
-/* From the weights as they are. On failure rl_ema_free still has to be called. */
-enum px_status rl_ema_init(struct rl_ema *e, double decay, struct rl_weights of,
-                           struct px_err *err) PX_MUST_CHECK;
-void rl_ema_free(struct rl_ema *e);
+/* From the weights as they are. */
+enum px_status rl_ema_init(struct px_arena *arena, struct rl_ema *e, double decay,
+                           struct rl_weights of, struct px_err *err) PX_MUST_CHECK;
 /* After each update. */
 void rl_ema_step(struct rl_ema *e);
 /* Lists what the next steps depend on; nothing without average. */
-void rl_ema_arrays(struct rl_ema *e, struct px_state *list);
+void rl_ema_state(struct rl_ema *e, struct px_state *list);
 /* Puts the average in the weights' place, at the end of a training. */
-void rl_ema_take(const struct rl_ema *e);
+void rl_ema_finish(const struct rl_ema *e);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * A net that is being trained: parameters, gradients, optimiser, activations
  * and, where an algorithm wants one, a target net that follows it. Used by the
- * algorithms in this folder, so that each lists only what is its own. All is
- * taken by rl_net_init and nothing by a step; owned by whoever holds the struct.
+ * algorithms in this folder, so that each lists only what is its own. All is taken by
+ * rl_net_init, from an arena, and nothing by a step.
  */
 #ifndef PX_RL_RL_NET_H
 #define PX_RL_RL_NET_H
@@ -20,7 +20,7 @@ struct rl_net {
 };
 
 /* Which of its algorithm's nets it is, so that no two start alike; rows: the most
- * that a forward pass takes. On failure rl_net_free still has to be called. */
+ * that a forward pass takes. */
 struct rl_net_spec {
   struct px_mlp_shape shape;
   uint64_t seed, which;
@@ -28,15 +28,14 @@ struct rl_net_spec {
   uint32_t rows;
   bool target;
 };
-enum px_status rl_net_init(struct rl_net *n, const struct rl_net_spec *spec,
+enum px_status rl_net_init(struct px_arena *arena, struct rl_net *n, const struct rl_net_spec *spec,
                            struct px_err *err) PX_MUST_CHECK;
-void rl_net_free(struct rl_net *n);
 /* One Adam step along grads. */
 void rl_net_step(struct rl_net *n);
 /* target += tau (net - target). */
 void rl_net_follow(struct rl_net *n, float tau);
 /* Lists <name>.params, .m, .v, .steps and .target. */
-void rl_net_arrays(struct rl_net *n, const char *name, struct px_state *list);
+void rl_net_state(struct rl_net *n, const char *name, struct px_state *list);
 /* Multiplies what a net gives: its last layer. */
 void rl_net_scale_output(struct px_mlp *net, float factor);
 

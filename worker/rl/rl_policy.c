@@ -60,14 +60,22 @@ enum px_status rl_policy_ready(struct rl_policy *p, struct px_err *err) {
   return complete ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory for a policy");
 }
 
+static enum px_status copy_nets(struct rl_policy *p, const struct rl_nets *nets) {
+  enum px_status status = PX_OK;
+  if (nets->actor) status = px_mlp_copy(nets->actor, &p->nets[RL_ACTOR]);
+  if (!status && nets->critic) status = px_mlp_copy(nets->critic, &p->nets[RL_CRITIC]);
+  if (status || !nets->sequence.net) return status;
+  p->sequence = nets->sequence;
+  p->sequence.net = NULL;
+  return dt_net_copy(nets->sequence.net, &p->sequence.net);
+}
+
 enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *data,
                              const struct rl_nets *nets, struct rl_policy **out,
                              struct px_err *err) {
   struct rl_policy *p = rl_policy_alloc(data->obs_dim, data->act_dim);
-  if (!p) {
-    px_mlp_free(nets->actor);
-    px_mlp_free(nets->critic);
-    dt_net_free(nets->sequence.net);
+  if (!p || copy_nets(p, nets)) {
+    rl_policy_free(p);
     return px_fail(err, PX_E_NO_MEMORY, "no memory for a policy");
   }
   p->spec = *spec;
@@ -76,9 +84,6 @@ enum px_status rl_policy_new(const struct rl_spec *spec, const struct rl_data *d
   p->kind = nets->kind;
   p->clip = RL_CLIP;
   p->act_count = data->act_count;
-  p->nets[RL_ACTOR] = nets->actor;
-  p->nets[RL_CRITIC] = nets->critic;
-  p->sequence = nets->sequence;
   memcpy(p->mean, data->mean, sizeof(float) * p->obs_dim);
   memcpy(p->scale, data->scale, sizeof(float) * p->obs_dim);
   memcpy(p->low, data->ds->spaces.act_low, sizeof(float) * p->act_dim);

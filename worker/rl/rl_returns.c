@@ -2,7 +2,6 @@
 /* Monte-Carlo values: see rl_returns.h. */
 #include "worker/rl/rl_returns.h"
 
-#include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 
 #include <math.h>
@@ -33,8 +32,8 @@ static double walk(const struct rl_data *data, double gamma, float *out) {
   return squares;
 }
 
-float *rl_returns_new(const struct rl_data *data, double gamma) {
-  float *out = px_mem_calloc(data->n, sizeof *out);
+float *rl_returns_new(struct px_arena *arena, const struct rl_data *data, double gamma) {
+  float *out = px_arena_floats(arena, data->n, 1);
   if (out) walk(data, gamma, out);
   return out;
 }

@@ -8,10 +8,11 @@
 
 #include "worker/rl/rl.h"
 
-/* [data->n], the caller's: the rewards from each transition to its trajectory's end, discounted by
- * gamma. Where that end is no termination the episode went on unseen, and is taken to have earned
- * the trajectory's mean reward at every step (with gamma 1: nothing). NULL when out of memory. */
-float *rl_returns_new(const struct rl_data *data, double gamma);
+/* [data->n], from the arena: the rewards from each transition to its trajectory's end, discounted
+ * by gamma. Where that end is no termination the episode went on unseen, and is taken to have
+ * earned the trajectory's mean reward at every step (with gamma 1: nothing). NULL where the arena
+ * has run out. */
+float *rl_returns_new(struct px_arena *arena, const struct rl_data *data, double gamma);
 /* Their root mean square. */
 double rl_returns_rms(const struct rl_data *data, double gamma);
 

@@ -2,10 +2,8 @@
 #include "worker/rl/algo/awac.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
@@ -19,8 +17,8 @@ static void read_options(struct awac *w, const struct rl_spec *spec, uint32_t ac
   w->law = (struct gaussian){ act_dim, 1, 0 };
 }
 
-enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                        struct awac **out, struct px_err *err) {
+enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                        uint32_t act_dim, struct awac **out, struct px_err *err) {
   const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
                  chunk = rl_rows(batch, 0);
   struct rl_net_spec net = { .shape = { .in = obs_dim,
@@ -30,52 +28,28 @@ enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t a
                              .seed = spec->seed,
                              .lr = rl_option(spec, "lr"),
                              .rows = chunk };
-  struct awac *w = px_mem_calloc(1, sizeof *w);
-  if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for awac");
+  struct awac *w = px_arena_take(arena, 1, sizeof *w);
+  if (!w) return rl_arena_check(arena, "awac", err);
   read_options(w, spec, act_dim);
-  enum px_status status = rl_net_init(&w->actor, &net, err);
+  enum px_status status = rl_net_init(arena, &w->actor, &net, err);
   net.shape.in = both, net.shape.out = 1, net.target = true;
   net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = 1 + i;
-    status = rl_net_init(&w->critic[i], &net, err);
+    status = rl_net_init(arena, &w->critic[i], &net, err);
   }
-  if (status) goto out;
-  w->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
-  w->next_noise = px_mem_calloc(batch, sizeof(float) * act_dim);
-  w->sa = px_mem_calloc(chunk, sizeof(float) * both);
-  w->drawn = px_mem_calloc(chunk, sizeof(float) * act_dim);
-  w->dy = px_mem_calloc(chunk, sizeof(float) * 2 * act_dim);
+  if (status) return status;
+  w->noise = px_arena_floats(arena, batch, act_dim);
+  w->next_noise = px_arena_floats(arena, batch, act_dim);
+  w->sa = px_arena_floats(arena, chunk, both);
+  w->drawn = px_arena_floats(arena, chunk, act_dim);
+  w->dy = px_arena_floats(arena, chunk, 2 * act_dim);
   float **const rows[] = { &w->target, &w->own, &w->worth, &w->dq, &w->dlog_pi, &w->log_pi };
-  bool complete = w->noise && w->next_noise && w->sa && w->drawn && w->dy;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-    complete = (*rows[i] = px_mem_calloc(chunk, sizeof(float))) && complete;
-  if (rl_batch_init(&w->batch, batch, obs_dim, act_dim) || !complete)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
-out:
-  if (status) awac_free(w);
-  else *out = w;
-  return status;
-}
-
-void awac_free(struct awac *w) {
-  if (!w) return;
-  rl_net_free(&w->actor);
-  rl_net_free(&w->critic[0]);
-  rl_net_free(&w->critic[1]);
-  rl_batch_free(&w->batch);
-  free(w->noise);
-  free(w->next_noise);
-  free(w->sa);
-  free(w->drawn);
-  free(w->target);
-  free(w->own);
-  free(w->worth);
-  free(w->dq);
-  free(w->dlog_pi);
-  free(w->log_pi);
-  free(w->dy);
-  free(w);
+    *rows[i] = px_arena_floats(arena, chunk, 1);
+  rl_batch_init(arena, &w->batch, batch, obs_dim, act_dim);
+  *out = w;
+  return rl_arena_check(arena, "awac", err);
 }
 
 /* ---- one chunk: n rows from `row` on */
@@ -166,10 +140,10 @@ void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct awac *w;
-  const enum px_status status = awac_new(spec, data->obs_dim, data->act_dim, &w, err);
+  const enum px_status status = awac_new(arena, spec, data->obs_dim, data->act_dim, &w, err);
   if (status) return status;
   w->reward_scale = rl_reward_scale(spec, data);
   w->data = data;
@@ -187,11 +161,11 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   awac_update(w, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct awac *w = state;
-  rl_net_arrays(&w->actor, "actor", list);
-  rl_net_arrays(&w->critic[0], "critic0", list);
-  rl_net_arrays(&w->critic[1], "critic1", list);
+  rl_net_state(&w->actor, "actor", list);
+  rl_net_state(&w->critic[0], "critic0", list);
+  rl_net_state(&w->critic[1], "critic1", list);
 }
 
 static struct rl_weights acting(void *state) {
@@ -199,21 +173,17 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ actor->params, actor->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct awac *w = state;
   /* back to the rewards' own units */
   rl_net_scale_output(w->critic[0].net, 1 / w->reward_scale);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = w->actor.net, .critic = w->critic[0].net };
-  w->actor.net = w->critic[0].net = NULL;
 }
-
-static void free_state(void *state) { awac_free(state); }
 
 const struct rl_algo awac_algo = { { "critic_loss", "actor_loss", "q_mean", "weight_mean",
                                      "effective_share" },
                                    init,
                                    step,
-                                   arrays,
+                                   list_state,
                                    acting,
-                                   take,
-                                   free_state };
+                                   finish };

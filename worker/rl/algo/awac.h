@@ -12,7 +12,7 @@
  *
  * pi is a tanh-squashed Gaussian whose spread depends on the state (gaussian.h).
  * All nets step at once, from the parameters before. One struct awac belongs to
- * one thread and owns all it points to.
+ * one thread and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_AWAC_H
 #define PX_WORKER_RL_ALGO_AWAC_H
@@ -43,9 +43,8 @@ enum { AWAC_LOSS_CRITIC, AWAC_LOSS_ACTOR, AWAC_Q, AWAC_WEIGHT, AWAC_EFFECTIVE };
 
 /* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch and
  * both noises itself. */
-enum px_status awac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                        struct awac **out, struct px_err *err) PX_MUST_CHECK;
-void awac_free(struct awac *awac);
+enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                        uint32_t act_dim, struct awac **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from batch and noises as they stand. */
 void awac_update(struct awac *awac, double losses[RL_LOSSES_MAX]);
 

@@ -2,15 +2,13 @@
 #include "worker/rl/algo/bc.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
-enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                      uint32_t act_count, struct bc **out, struct px_err *err) {
+enum px_status bc_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                      uint32_t act_dim, uint32_t act_count, struct bc **out, struct px_err *err) {
   const uint32_t outputs = act_count ? act_count : act_dim;
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
   const struct px_mlp_shape shape = { .in = obs_dim,
@@ -18,27 +16,16 @@ enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
                                       .hidden = rl_whole(spec, "hidden"),
                                       .layers = rl_whole(spec, "layers") };
   const struct rl_net_spec actor = { shape, spec->seed, 0, rl_option(spec, "lr"), chunk, false };
-  struct bc *bc = px_mem_calloc(1, sizeof *bc);
-  if (!bc) return px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
+  struct bc *bc = px_arena_take(arena, 1, sizeof *bc);
+  if (!bc) return rl_arena_check(arena, "bc", err);
   bc->seed = spec->seed;
   bc->act_count = act_count;
-  enum px_status status = rl_net_init(&bc->actor, &actor, err);
-  if (status) goto out;
-  bc->dy = px_mem_calloc(chunk, sizeof(float) * outputs);
-  if (!bc->dy || rl_batch_init(&bc->batch, batch, obs_dim, act_dim))
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for bc");
-out:
-  if (status) bc_free(bc);
-  else *out = bc;
-  return status;
-}
-
-void bc_free(struct bc *bc) {
-  if (!bc) return;
-  rl_net_free(&bc->actor);
-  rl_batch_free(&bc->batch);
-  free(bc->dy);
-  free(bc);
+  const enum px_status status = rl_net_init(arena, &bc->actor, &actor, err);
+  if (status) return status;
+  bc->dy = px_arena_floats(arena, chunk, outputs);
+  rl_batch_init(arena, &bc->batch, batch, obs_dim, act_dim);
+  *out = bc;
+  return rl_arena_check(arena, "bc", err);
 }
 
 /* The loss of n rows from `row` on, and bc->dy, for the actor's outputs y, which are changed. */
@@ -69,11 +56,11 @@ double bc_update(struct bc *bc) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct bc *bc;
   const enum px_status status =
-    bc_new(spec, data->obs_dim, data->act_dim, data->act_count, &bc, err);
+    bc_new(arena, spec, data->obs_dim, data->act_dim, data->act_count, &bc, err);
   if (status) return status;
   bc->data = data;
   *state = bc;
@@ -86,9 +73,9 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   losses[0] = bc_update(bc);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct bc *bc = state;
-  rl_net_arrays(&bc->actor, "actor", list);
+  rl_net_state(&bc->actor, "actor", list);
 }
 
 static struct rl_weights acting(void *state) {
@@ -96,12 +83,9 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ actor->params, actor->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct bc *bc = state;
   *nets = (struct rl_nets){ .kind = bc->act_count ? RL_ARGMAX : RL_TANH, .actor = bc->actor.net };
-  bc->actor.net = NULL;
 }
 
-static void free_state(void *state) { bc_free(state); }
-
-const struct rl_algo bc_algo = { { "bc_loss" }, init, step, arrays, acting, take, free_state };
+const struct rl_algo bc_algo = { { "bc_loss" }, init, step, list_state, acting, finish };

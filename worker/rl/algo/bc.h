@@ -3,8 +3,8 @@
  * Behaviour cloning: L = mean w (pi(s) - a)^2; where actions are discrete the
  * softmax cross entropy, L = mean w (log sum_j exp pi_j(s) - pi_a(s)). With top_percent 10 it is
  * the 10%BC of Chen et al. 2021 (arXiv 2106.01345), by trajectories. Used through
- * the table in rl.c; open for the golden test. One struct bc belongs to one
- * thread and owns all it points to.
+ * the table in rl.c; open for the golden test. One struct bc belongs to one thread
+ * and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_BC_H
 #define PX_WORKER_RL_ALGO_BC_H
@@ -23,9 +23,9 @@ struct bc {
 };
 
 /* The net initialised from the seed; data is NULL, so the caller fills batch itself. */
-enum px_status bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                      uint32_t act_count, struct bc **out, struct px_err *err) PX_MUST_CHECK;
-void bc_free(struct bc *bc);
+enum px_status bc_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                      uint32_t act_dim, uint32_t act_count, struct bc **out,
+                      struct px_err *err) PX_MUST_CHECK;
 /* One update from bc->batch as it stands; gives the loss. */
 double bc_update(struct bc *bc);
 

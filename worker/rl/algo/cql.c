@@ -3,11 +3,9 @@
 #include "worker/rl/algo/cql.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/rl/algo/cql_discrete.h"
 
@@ -20,67 +18,39 @@ static uint32_t asked_n(const struct cql *t) { return 1 + sampled_n(t); }
 
 /* ---- memory */
 
-struct diskspace {
-  float **place;
-  size_t n;
-};
-enum { ROOMS = 23 };
-
-static void list_rooms(struct cql *t, size_t batch, size_t chunk, size_t o, size_t a,
-                       struct diskspace list[ROOMS]) {
-  const size_t n = t->times, of_batch = batch * n * a, few = 1 + t->backward;
-  const struct diskspace rooms[ROOMS] = {
-    { &t->noise.pi, batch * a },
-    { &t->noise.next, batch * a },
-    { &t->noise.here, of_batch },
-    { &t->noise.there, of_batch },
-    { &t->noise.uniform, of_batch },
-    { &t->noise.pick, 2 * batch },
-    { &t->few_actions, chunk * few * a },
-    { &t->few_dq, chunk * few },
-    { &t->actions, chunk * asked_n(t) * a },
-    { &t->log_density, chunk * sampled_n(t) },
-    { &t->drawn, chunk * n * a },
-    { &t->log_drawn, chunk * n },
-    { &t->next, chunk * a },
-    { &t->log_next, chunk },
-    { &t->pi, chunk * a },
-    { &t->log_pi, chunk },
-    { &t->sa, chunk * (o + a) },
-    { &t->dsa, chunk * (o + a) },
-    { &t->q_target, chunk },
-    { &t->dq, chunk },
-    { &t->dfan, (size_t)t->fan_states * asked_n(t) },
-    { &t->da, chunk * a },
-    { &t->dy, chunk * 2 * a },
+static void take_scratch(struct px_arena *arena, struct cql *t, size_t batch, size_t chunk,
+                         size_t o, size_t a) {
+  const size_t n = t->times, few = 1 + t->backward;
+  const struct {
+    float **place;
+    size_t rows, cols;
+  } pieces[] = {
+    { &t->noise.pi, batch, a },
+    { &t->noise.next, batch, a },
+    { &t->noise.here, batch, n * a },
+    { &t->noise.there, batch, n * a },
+    { &t->noise.uniform, batch, n * a },
+    { &t->noise.pick, batch, 2 },
+    { &t->few_actions, chunk, few * a },
+    { &t->few_dq, chunk, few },
+    { &t->actions, chunk, asked_n(t) * a },
+    { &t->log_density, chunk, sampled_n(t) },
+    { &t->drawn, chunk, n * a },
+    { &t->log_drawn, chunk, n },
+    { &t->next, chunk, a },
+    { &t->log_next, chunk, 1 },
+    { &t->pi, chunk, a },
+    { &t->log_pi, chunk, 1 },
+    { &t->sa, chunk, o + a },
+    { &t->dsa, chunk, o + a },
+    { &t->q_target, chunk, 1 },
+    { &t->dq, chunk, 1 },
+    { &t->dfan, t->fan_states, asked_n(t) },
+    { &t->da, chunk, a },
+    { &t->dy, chunk, 2 * a },
   };
-  memcpy(list, rooms, sizeof rooms);
-}
-
-static enum px_status take_rooms(struct cql *t, uint32_t batch, uint32_t chunk, uint32_t o,
-                                 uint32_t a) {
-  struct diskspace list[ROOMS];
-  bool complete = true;
-  list_rooms(t, batch, chunk, o, a, list);
-  for (size_t i = 0; i < ROOMS; i++)
-    complete = (*list[i].place = px_mem_calloc(list[i].n, sizeof(float))) && complete;
-  return complete ? PX_OK : PX_E_NO_MEMORY;
-}
-
-void cql_free(struct cql *t) {
-  struct diskspace list[ROOMS];
-  if (!t) return;
-  rl_net_free(&t->actor);
-  rl_net_free(&t->critic[0]);
-  rl_net_free(&t->critic[1]);
-  px_multi_action_free(t->fan);
-  px_multi_action_free(t->few);
-  px_adam_free(&t->spread_adam);
-  px_adam_free(&t->alpha_adam);
-  rl_batch_free(&t->batch);
-  list_rooms(t, 0, 0, 0, 0, list);
-  for (size_t i = 0; i < ROOMS; i++) free(*list[i].place);
-  free(t);
+  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+    *pieces[i].place = px_arena_floats(arena, pieces[i].rows, pieces[i].cols);
 }
 
 /* So that they fill a chunk of rows. */
@@ -88,8 +58,8 @@ static uint32_t states_at_a_time(uint32_t chunk, uint32_t actions) {
   return min_u32(chunk, actions < PX_MLP_CHUNK ? PX_MLP_CHUNK / actions : 1);
 }
 
-static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint32_t o, uint32_t a,
-                                uint32_t chunk, struct px_err *err) {
+static enum px_status take_nets(struct px_arena *arena, struct cql *t, const struct rl_spec *spec,
+                                uint32_t o, uint32_t a, uint32_t chunk, struct px_err *err) {
   const struct px_mlp_shape critic = {
     .in = o + a, .out = 1, .hidden = rl_whole(spec, "hidden"), .layers = rl_whole(spec, "layers")
   };
@@ -97,28 +67,28 @@ static enum px_status take_nets(struct cql *t, const struct rl_spec *spec, uint3
   actor.in = o, actor.out = 2 * a;
   const double actor_lr = rl_option(spec, "actor_lr");
   struct rl_net_spec net = { actor, spec->seed, 0, actor_lr, chunk, false };
-  enum px_status status = rl_net_init(&t->actor, &net, err);
+  enum px_status status = rl_net_init(arena, &t->actor, &net, err);
   net = (struct rl_net_spec){ critic, spec->seed, 1, rl_option(spec, "lr"), chunk, true };
   for (; net.which <= 2 && !status; net.which++)
-    status = rl_net_init(&t->critic[net.which - 1], &net, err);
+    status = rl_net_init(arena, &t->critic[net.which - 1], &net, err);
   if (status) return status;
   t->fan_states = states_at_a_time(chunk, asked_n(t));
   t->few_states = states_at_a_time(chunk, 1 + t->backward);
-  if (px_multi_action_new(&critic, a, t->fan_states, asked_n(t), &t->fan) ||
-      (t->backward && px_multi_action_new(&critic, a, t->few_states, 1 + t->backward, &t->few)) ||
-      px_adam_init(&t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr)) ||
-      px_adam_init(&t->alpha_adam, 1, PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr"))) ||
-      rl_batch_init(&t->batch, rl_whole(spec, "batch"), o, a) ||
-      take_rooms(t, t->batch.n, chunk, o, a))
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", rl_whole(spec, "batch"));
+  const struct px_adam_options alpha = PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr"));
+  px_adam_init_in(arena, &t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr));
+  px_adam_init_in(arena, &t->alpha_adam, 1, alpha);
+  if (px_multi_action_new(arena, &critic, a, t->fan_states, asked_n(t), &t->fan) ||
+      (t->backward &&
+       px_multi_action_new(arena, &critic, a, t->few_states, 1 + t->backward, &t->few)))
+    return rl_arena_check(arena, "cql", err);
   return PX_OK;
 }
 
-enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       struct cql **out, struct px_err *err) {
-  const uint32_t chunk = rl_rows(rl_whole(spec, "batch"), 0);
-  struct cql *t = px_mem_calloc(1, sizeof *t);
-  if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
+enum px_status cql_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, struct cql **out, struct px_err *err) {
+  const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
+  struct cql *t = px_arena_take(arena, 1, sizeof *t);
+  if (!t) return rl_arena_check(arena, "cql", err);
   t->seed = spec->seed;
   t->bc_updates = rl_whole(spec, "bc_updates");
   t->times = rl_whole(spec, "actions");
@@ -130,11 +100,11 @@ enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t ac
   t->target_entropy = (float)rl_option(spec, "target_entropy") * (float)act_dim;
   t->backup_entropy = rl_option(spec, "backup_entropy") != 0;
   t->spread[0] = 1, t->spread[1] = -1;
-  const enum px_status status = take_nets(t, spec, obs_dim, act_dim, chunk, err);
-  if (status) {
-    cql_free(t);
-    return status;
-  }
+  enum px_status status = take_nets(arena, t, spec, obs_dim, act_dim, chunk, err);
+  if (status) return status;
+  take_scratch(arena, t, batch, chunk, obs_dim, act_dim);
+  rl_batch_init(arena, &t->batch, batch, obs_dim, act_dim);
+  if ((status = rl_arena_check(arena, "cql", err))) return status;
   for (size_t i = 0; i < (size_t)chunk * sampled_n(t); i++)
     t->log_density[i] = -(float)act_dim * logf(2);
   *out = t;
@@ -382,24 +352,15 @@ struct either {
   struct cql_discrete *discrete;
 };
 
-static void free_state(void *state) {
-  struct either *e = state;
-  cql_free(e->continuous);
-  cql_discrete_free(e->discrete);
-  free(e);
-}
-
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
-  struct either *e = px_mem_calloc(1, sizeof *e);
-  if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
+  struct either *e = px_arena_take(arena, 1, sizeof *e);
+  if (!e) return rl_arena_check(arena, "cql", err);
   const enum px_status status =
-    data->act_count ? cql_discrete_new(spec, data->obs_dim, data->act_count, &e->discrete, err)
-                    : cql_new(spec, data->obs_dim, data->act_dim, &e->continuous, err);
-  if (status) {
-    free(e);
-    return status;
-  }
+    data->act_count
+      ? cql_discrete_new(arena, spec, data->obs_dim, data->act_count, &e->discrete, err)
+      : cql_new(arena, spec, data->obs_dim, data->act_dim, &e->continuous, err);
+  if (status) return status;
   if (e->discrete) e->discrete->data = data;
   else e->continuous->data = data;
   *state = e;
@@ -419,16 +380,16 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   cql_update(t, at, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct cql *t = ((struct either *)state)->continuous;
   struct cql_discrete *d = ((struct either *)state)->discrete;
   if (d) {
-    rl_net_arrays(&d->critic, "critic", list);
+    rl_net_state(&d->critic, "critic", list);
     return;
   }
-  rl_net_arrays(&t->actor, "actor", list);
-  rl_net_arrays(&t->critic[0], "critic0", list);
-  rl_net_arrays(&t->critic[1], "critic1", list);
+  rl_net_state(&t->actor, "actor", list);
+  rl_net_state(&t->critic[0], "critic0", list);
+  rl_net_state(&t->critic[1], "critic1", list);
   px_state_floats(list, "spread", "params", t->spread, 2);
   px_state_adam(list, "spread", &t->spread_adam);
   px_state_floats(list, "log_alpha", "params", &t->log_alpha, 1);
@@ -441,23 +402,21 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ net->params, net->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct cql *t = ((struct either *)state)->continuous;
   struct cql_discrete *d = ((struct either *)state)->discrete;
   if (d) {
-    cql_discrete_take(d, nets);
+    cql_discrete_finish(d, nets);
     return;
   }
   fold_spread(t);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
-  t->actor.net = t->critic[0].net = NULL;
 }
 
 const struct rl_algo cql_algo = { { "critic_loss", "cql_loss", "q_mean", "actor_loss",
                                     "temperature", "entropy" },
                                   init,
                                   step,
-                                  arrays,
+                                  list_state,
                                   acting,
-                                  take,
-                                  free_state };
+                                  finish };

@@ -23,7 +23,7 @@
  * are taken at the same parameters, then every optimiser steps. The actor is
  * evaluated once per state and not once per sampled action, and the critics'
  * first layer shares what depends on the state alone (worker/nn/multi_action.h). One
- * struct cql belongs to one thread and owns all it points to.
+ * struct cql belongs to one thread and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_CQL_H
 #define PX_WORKER_RL_ALGO_CQL_H
@@ -82,9 +82,8 @@ enum {
 };
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status cql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       struct cql **out, struct px_err *err) PX_MUST_CHECK;
-void cql_free(struct cql *t);
+enum px_status cql_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, struct cql **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from t->batch and t->noise as they stand. */
 void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]);
 

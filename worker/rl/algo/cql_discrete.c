@@ -3,15 +3,13 @@
 #include "worker/rl/algo/cql_discrete.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "worker/rl/algo/cql.h"
 
-enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_count,
-                                struct cql_discrete **out, struct px_err *err) {
+enum px_status cql_discrete_new(struct px_arena *arena, const struct rl_spec *spec,
+                                uint32_t obs_dim, uint32_t act_count, struct cql_discrete **out,
+                                struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0);
   const struct rl_net_spec critic = { .shape = { .in = obs_dim,
                                                  .out = act_count,
@@ -21,35 +19,22 @@ enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, ui
                                       .lr = rl_option(spec, "lr"),
                                       .rows = chunk,
                                       .target = true };
-  struct cql_discrete *t = px_mem_calloc(1, sizeof *t);
-  if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for cql");
+  struct cql_discrete *t = px_arena_take(arena, 1, sizeof *t);
+  if (!t) return rl_arena_check(arena, "cql", err);
   t->seed = spec->seed;
   t->act_count = act_count;
   t->gamma = (float)rl_option(spec, "gamma");
   t->tau = (float)rl_option(spec, "tau");
   t->weight = (float)rl_option(spec, "cql_weight");
   t->temperature = (float)rl_option(spec, "cql_temperature");
-  enum px_status status = rl_net_init(&t->critic, &critic, err);
-  if (status) goto out;
-  t->best = px_mem_calloc(chunk, sizeof *t->best);
-  t->q_target = px_mem_calloc(chunk, sizeof(float));
-  t->dq = px_mem_calloc(chunk, sizeof(float) * act_count);
-  if (rl_batch_init(&t->batch, batch, obs_dim, 1) || !t->best || !t->q_target || !t->dq)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
-out:
-  if (status) cql_discrete_free(t);
-  else *out = t;
-  return status;
-}
-
-void cql_discrete_free(struct cql_discrete *t) {
-  if (!t) return;
-  rl_net_free(&t->critic);
-  rl_batch_free(&t->batch);
-  free(t->best);
-  free(t->q_target);
-  free(t->dq);
-  free(t);
+  const enum px_status status = rl_net_init(arena, &t->critic, &critic, err);
+  if (status) return status;
+  t->best = px_arena_take(arena, chunk, sizeof *t->best);
+  t->q_target = px_arena_floats(arena, chunk, 1);
+  t->dq = px_arena_floats(arena, chunk, act_count);
+  rl_batch_init(arena, &t->batch, batch, obs_dim, 1);
+  *out = t;
+  return rl_arena_check(arena, "cql", err);
 }
 
 /* t->q_target for n rows from row on: the net chooses the action, its target says what it is
@@ -105,8 +90,6 @@ void cql_discrete_update(struct cql_discrete *t, double losses[RL_LOSSES_MAX]) {
   rl_net_follow(c, t->tau);
 }
 
-void cql_discrete_take(struct cql_discrete *t, struct rl_nets *nets) {
-  memcpy(t->critic.target->params, t->critic.net->params, t->critic.net->params_n * sizeof(float));
-  *nets = (struct rl_nets){ .kind = RL_ARGMAX, .actor = t->critic.net, .critic = t->critic.target };
-  t->critic.net = t->critic.target = NULL;
+void cql_discrete_finish(struct cql_discrete *t, struct rl_nets *nets) {
+  *nets = (struct rl_nets){ .kind = RL_ARGMAX, .actor = t->critic.net, .critic = t->critic.net };
 }

@@ -10,7 +10,7 @@
  *
  * The squared error and not Huber's, as with continuous actions. The sum over all
  * actions is exact, so nothing is sampled. One struct cql_discrete belongs to one
- * thread and owns all it points to.
+ * thread and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_CQL_DISCRETE_H
 #define PX_WORKER_RL_ALGO_CQL_DISCRETE_H
@@ -33,12 +33,12 @@ struct cql_discrete {
 };
 
 /* The net initialised from the seed; data is NULL, so the caller fills batch itself. */
-enum px_status cql_discrete_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_count,
-                                struct cql_discrete **out, struct px_err *err) PX_MUST_CHECK;
-void cql_discrete_free(struct cql_discrete *t);
+enum px_status cql_discrete_new(struct px_arena *arena, const struct rl_spec *spec,
+                                uint32_t obs_dim, uint32_t act_count, struct cql_discrete **out,
+                                struct px_err *err) PX_MUST_CHECK;
 /* One update from t->batch as it stands; writes cql.h's first three losses. */
 void cql_discrete_update(struct cql_discrete *t, double losses[RL_LOSSES_MAX]);
-/* The critic as actor and, its bytes again, as critic. */
-void cql_discrete_take(struct cql_discrete *t, struct rl_nets *nets);
+/* The critic is the actor too. */
+void cql_discrete_finish(struct cql_discrete *t, struct rl_nets *nets);
 
 #endif

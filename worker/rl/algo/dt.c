@@ -2,18 +2,17 @@
 #include "worker/rl/algo/dt.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
 /* Tokens taken at a time, so that a layer's activations stay in the cache. */
 enum { CHUNK_TOKENS = 960 };
 
-enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, bool discrete,
-                      uint32_t timesteps, struct dt **out, struct px_err *err) {
+enum px_status dt_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                      uint32_t act_dim, bool discrete, uint32_t timesteps, struct dt **out,
+                      struct px_err *err) {
   const uint32_t context = rl_whole(spec, "context"), batch = rl_whole(spec, "batch");
   const struct dt_shape shape = {
     .obs_dim = obs_dim,
@@ -29,45 +28,26 @@ enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act
   const struct px_lamb_options options = { 0.9F, 0.999F, 1e-6F,
                                            (float)rl_option(spec, "weight_decay"),
                                            (float)rl_option(spec, "clip") };
-  struct dt *dt = px_mem_calloc(1, sizeof *dt);
-  if (!dt) return px_fail(err, PX_E_NO_MEMORY, "no memory for a transformer");
-  enum px_status status = dt_net_new(&shape, &dt->net, err);
-  if (status) goto out;
+  struct dt *dt = px_arena_take(arena, 1, sizeof *dt);
+  if (!dt) return rl_arena_check(arena, "dt", err);
+  const enum px_status status = dt_net_new_in(arena, &shape, &dt->net, err);
+  if (status) return status;
   dt->seed = spec->seed;
   dt->lr = (float)rl_option(spec, "lr"), dt->temperature = (float)rl_option(spec, "temperature");
   dt->return_scale = rl_option(spec, "return_scale");
   dt->warmup = (uint64_t)rl_option(spec, "warmup");
   dt->chunk = CHUNK_TOKENS / (DT_TOKENS * context);
   dt->chunk = !dt->chunk ? 1 : dt->chunk > batch ? batch : dt->chunk;
-  dt->noise = px_mem_calloc((size_t)batch * context, sizeof(float) * act_dim);
-  dt->grads = px_mem_calloc(dt->net->params_n, sizeof *dt->grads);
-  dt->dfirst = px_mem_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
-  dt->dsecond = px_mem_calloc((size_t)dt->chunk * context, sizeof(float) * act_dim);
-  if (!dt->noise || !dt->grads || !dt->dfirst || !dt->dsecond ||
-      dt_work_new(dt->net, dt->chunk, &dt->work) ||
-      dt_batch_init(&dt->batch, batch, context, obs_dim, act_dim) ||
-      px_lamb_init(&dt->lamb, dt->net->params_n, options))
-    status =
-      px_fail(err, PX_E_NO_MEMORY, "no memory for a transformer's batches of %u sequences", batch);
-  else dt_net_init(dt->net, spec->seed);
-out:
-  if (status) dt_free(dt);
-  else *out = dt;
-  return status;
-}
-
-void dt_free(struct dt *dt) {
-  if (!dt) return;
-  dt_windows_free(dt->windows);
-  dt_net_free(dt->net);
-  px_lamb_free(&dt->lamb);
-  dt_work_free(dt->work);
-  dt_batch_free(&dt->batch);
-  free(dt->noise);
-  free(dt->grads);
-  free(dt->dfirst);
-  free(dt->dsecond);
-  free(dt);
+  dt->noise = px_arena_floats(arena, (size_t)batch * context, act_dim);
+  dt->grads = px_arena_floats(arena, dt->net->params_n, 1);
+  dt->dfirst = px_arena_floats(arena, (size_t)dt->chunk * context, act_dim);
+  dt->dsecond = px_arena_floats(arena, (size_t)dt->chunk * context, act_dim);
+  dt_batch_init(arena, &dt->batch, batch, context, obs_dim, act_dim);
+  *out = dt;
+  px_lamb_init(arena, &dt->lamb, dt->net->params_n, options);
+  if (dt_work_new(arena, dt->net, dt->chunk, &dt->work)) return rl_arena_check(arena, "dt", err);
+  dt_net_init(dt->net, spec->seed);
+  return PX_OK;
 }
 
 /* Adds the losses of n steps from `at` on, and gives their gradients in dfirst and dsecond. */
@@ -122,21 +102,19 @@ void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct dt_windows *windows = NULL;
   struct dt *dt = NULL;
-  enum px_status status = dt_windows_new(data, rl_option(spec, "return_scale"), &windows, err);
+  enum px_status status =
+    dt_windows_new(arena, data, rl_option(spec, "return_scale"), &windows, err);
   if (status) return status;
   const uint32_t timesteps =
     windows->longest < DT_TIMESTEPS_MAX ? windows->longest : DT_TIMESTEPS_MAX;
   const bool discrete = data->act_count > 0;
-  status = dt_new(spec, data->obs_dim, discrete ? data->act_count : data->act_dim, discrete,
+  status = dt_new(arena, spec, data->obs_dim, discrete ? data->act_count : data->act_dim, discrete,
                   timesteps, &dt, err);
-  if (status) {
-    dt_windows_free(windows);
-    return status;
-  }
+  if (status) return status;
   dt->windows = windows;
   *state = dt;
   return PX_OK;
@@ -152,7 +130,7 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   dt_update(dt, at, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct dt *dt = state;
   px_state_floats(list, "net", "params", dt->net->params, dt->net->params_n);
   px_state_floats(list, "net", "m", dt->lamb.m, dt->lamb.n);
@@ -165,16 +143,13 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ net->params, net->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct dt *dt = state;
   *nets =
     (struct rl_nets){ .kind = RL_TRANSFORMER,
                       .sequence = { dt->net, dt->return_scale, dt->windows->data->return_max } };
-  dt->net = NULL;
 }
 
-static void free_state(void *state) { dt_free(state); }
-
 const struct rl_algo dt_algo = {
-  { "loss", "nll", "entropy", "grad_norm" }, init, step, arrays, acting, take, free_state
+  { "loss", "nll", "entropy", "grad_norm" }, init, step, list_state, acting, finish
 };

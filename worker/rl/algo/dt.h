@@ -10,7 +10,7 @@
  * draw. For discrete actions L is the softmax cross entropy alone. LAMB with a
  * linear warm-up and the gradient's norm clipped. Used through the table in
  * rl.c; open for the golden test and benchmarks. One struct dt belongs to one
- * thread and owns all it points to.
+ * thread and lies in an arena with all it points to.
  *
  * Two differences from the papers: trajectories are not padded (dt_windows.h),
  * and the temperature is constant where Online DT adapts it.
@@ -42,9 +42,9 @@ struct dt {
 };
 
 /* The net initialised from the seed. act_dim: of discrete actions, how many there are. */
-enum px_status dt_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim, bool discrete,
-                      uint32_t timesteps, struct dt **out, struct px_err *err) PX_MUST_CHECK;
-void dt_free(struct dt *dt);
+enum px_status dt_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                      uint32_t act_dim, bool discrete, uint32_t timesteps, struct dt **out,
+                      struct px_err *err) PX_MUST_CHECK;
 /* dt->grads and the losses but for the norm, from batch and noise as they stand. step: for
  * dropout. */
 void dt_gradients(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);

@@ -19,7 +19,7 @@ struct history {
 };
 
 struct dt_actor {
-  struct px_arena *arena; /* owns all but the work */
+  struct px_arena *arena; /* holds all of it */
   const struct dt_net *net;
   uint32_t context;
   double target, return_scale;
@@ -30,45 +30,47 @@ struct dt_actor {
   float *returns, *state, *action;
 };
 
-static float *take(struct dt_actor *a, size_t rows, size_t cols) {
-  return px_arena_take(a->arena, rows, cols * sizeof(float));
+static void take_history(struct dt_actor *a, struct history *h) {
+  const struct dt_shape *s = &a->net->shape;
+  h->returns = px_arena_floats(a->arena, a->context, 1);
+  h->state = px_arena_floats(a->arena, a->context, s->obs_dim);
+  h->action = px_arena_floats(a->arena, a->context, s->act_dim);
+  h->time = px_arena_take(a->arena, a->context, sizeof *h->time);
 }
 
-static bool take_history(struct dt_actor *a, struct history *h) {
-  const struct dt_shape *s = &a->net->shape;
-  h->returns = take(a, a->context, 1), h->state = take(a, a->context, s->obs_dim);
-  h->action = take(a, a->context, s->act_dim);
-  h->time = px_arena_take(a->arena, a->context, sizeof *h->time);
-  return h->returns && h->state && h->action && h->time;
+static enum px_status take_all(struct dt_actor *a, uint32_t lanes) {
+  const size_t rows = (size_t)CHUNK * a->context;
+  a->lanes = px_arena_take(a->arena, lanes, sizeof *a->lanes);
+  for (uint32_t i = 0; a->lanes && i < lanes; i++) take_history(a, &a->lanes[i]);
+  a->start = px_arena_take(a->arena, CHUNK + 1, sizeof *a->start);
+  a->time = px_arena_take(a->arena, rows, sizeof *a->time);
+  a->returns = px_arena_floats(a->arena, rows, 1);
+  a->state = px_arena_floats(a->arena, rows, a->net->shape.obs_dim);
+  a->action = px_arena_floats(a->arena, rows, a->net->shape.act_dim);
+  /* Once the arena has refused something, so does this. */
+  return dt_work_new(a->arena, a->net, CHUNK, &a->work);
 }
 
 enum px_status dt_actor_new(const struct dt_net *net, uint32_t lanes, uint32_t context,
                             double target, double return_scale, struct dt_actor **out) {
-  const size_t bytes_max = (size_t)4 << 30, rows = (size_t)CHUNK * context;
-  struct dt_actor *a = px_mem_calloc(1, sizeof *a);
-  if (a && (a->arena = px_arena_new(bytes_max))) {
-    a->net = net, a->context = context, a->target = target, a->return_scale = return_scale;
-    a->lanes = px_arena_take(a->arena, lanes, sizeof *a->lanes);
-    bool complete = a->lanes != NULL;
-    for (uint32_t i = 0; complete && i < lanes; i++) complete = take_history(a, &a->lanes[i]);
-    a->start = px_arena_take(a->arena, CHUNK + 1, sizeof *a->start);
-    a->time = px_arena_take(a->arena, rows, sizeof *a->time), a->returns = take(a, rows, 1);
-    a->state = take(a, rows, net->shape.obs_dim), a->action = take(a, rows, net->shape.act_dim);
-    complete = complete && a->start && a->time && a->returns && a->state && a->action;
-    if (complete && dt_work_new(net, CHUNK, &a->work) == PX_OK) {
+  const size_t bytes_max = (size_t)24 << 30;
+  struct px_arena *arena = px_arena_new(bytes_max);
+  struct dt_actor *a = arena ? px_arena_take(arena, 1, sizeof *a) : NULL;
+  if (a) {
+    *a = (struct dt_actor){
+      .arena = arena, .net = net, .context = context, .target = target, .return_scale = return_scale
+    };
+    if (take_all(a, lanes) == PX_OK) {
       *out = a;
       return PX_OK;
     }
   }
-  dt_actor_free(a);
+  px_arena_free(arena);
   return PX_E_NO_MEMORY;
 }
 
 void dt_actor_free(struct dt_actor *a) {
-  if (!a) return;
-  dt_work_free(a->work);
-  px_arena_free(a->arena);
-  free(a);
+  if (a) px_arena_free(a->arena);
 }
 
 /* The oldest step goes when there is no room. */

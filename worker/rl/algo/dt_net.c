@@ -63,22 +63,32 @@ static void add_tensors(struct dt_net *net) {
   add(net, "log_sigma.weight", s->act_dim, d), add(net, "log_sigma.bias", s->act_dim, 0);
 }
 
-enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, struct px_err *err) {
-  const struct dt_shape *s = shape;
-  const struct px_transformer_shape body = { s->width, s->layers, s->heads, DT_TOKENS * s->context,
-                                             s->dropout };
+static enum px_status check_shape(const struct dt_shape *s, struct px_transformer_shape *body,
+                                  struct px_err *err) {
+  *body = (struct px_transformer_shape){ s->width, s->layers, s->heads, DT_TOKENS * s->context,
+                                         s->dropout };
   if (!s->obs_dim || !s->act_dim || !s->timesteps || s->timesteps > DT_TIMESTEPS_MAX || !s->context)
     return px_fail(
       err, PX_E_BAD_FIELD,
       "a transformer of %u observations, %u actions, %u timesteps, context %u is out of bounds",
       s->obs_dim, s->act_dim, s->timesteps, s->context);
-  const enum px_status status = px_transformer_check(&body, err);
+  return px_transformer_check(body, err);
+}
+
+static void set_shape(struct dt_net *net, const struct dt_shape *shape,
+                      const struct px_transformer_shape *body) {
+  net->shape = *shape;
+  net->body = *body;
+  add_tensors(net);
+}
+
+enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, struct px_err *err) {
+  struct px_transformer_shape body;
+  const enum px_status status = check_shape(shape, &body, err);
   if (status) return status;
   struct dt_net *net = px_mem_calloc(1, sizeof *net);
   if (!net) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
-  net->shape = *s;
-  net->body = body;
-  add_tensors(net);
+  set_shape(net, shape, &body);
   net->params = px_mem_calloc(net->params_n, sizeof *net->params);
   if (!net->params) {
     dt_net_free(net);
@@ -86,6 +96,28 @@ enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out, str
   }
   *out = net;
   return PX_OK;
+}
+
+enum px_status dt_net_new_in(struct px_arena *arena, const struct dt_shape *shape,
+                             struct dt_net **out, struct px_err *err) {
+  struct px_transformer_shape body;
+  const enum px_status status = check_shape(shape, &body, err);
+  if (status) return status;
+  struct dt_net *net = px_arena_take(arena, 1, sizeof *net);
+  if (net) {
+    set_shape(net, shape, &body);
+    net->params = px_arena_floats(arena, net->params_n, 1);
+  }
+  if (!net || !net->params) return px_fail(err, PX_E_NO_MEMORY, "no memory for a net");
+  *out = net;
+  return PX_OK;
+}
+
+enum px_status dt_net_copy(const struct dt_net *net, struct dt_net **out) {
+  struct px_err err;
+  const enum px_status status = dt_net_new(&net->shape, out, &err);
+  if (!status) memcpy((*out)->params, net->params, net->params_n * sizeof *net->params);
+  return status;
 }
 
 void dt_net_free(struct dt_net *net) {
@@ -122,7 +154,6 @@ void dt_net_init(struct dt_net *net, uint64_t seed) {
 /* ---- activations */
 
 struct dt_work {
-  struct px_arena *arena; /* owns all of it */
   uint32_t seqs;
   uint32_t *start, *ask; /* the same sequences in tokens */
   /* [tokens, D]; inverse [tokens]: before and behind the embeddings' norm */
@@ -133,38 +164,27 @@ struct dt_work {
   struct px_transformer_work *body;
 };
 
-static float *take(struct dt_work *w, size_t rows, size_t cols) {
-  return px_arena_take(w->arena, rows, cols * sizeof(float));
-}
-
-enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs, struct dt_work **out) {
-  const size_t bytes_max = (size_t)4 << 30, d = net->shape.width;
+enum px_status dt_work_new(struct px_arena *arena, const struct dt_net *net, uint32_t seqs,
+                           struct dt_work **out) {
+  const size_t d = net->shape.width, act_dim = net->shape.act_dim;
   const uint32_t steps = seqs * net->shape.context, tokens = DT_TOKENS * steps;
-  struct dt_work *w = px_mem_calloc(1, sizeof *w);
-  if (w && (w->arena = px_arena_new(bytes_max))) {
-    w->seqs = seqs;
-    w->start = px_arena_take(w->arena, seqs + 1, sizeof *w->start);
-    w->ask = px_arena_take(w->arena, steps, sizeof *w->ask);
-    w->sum = take(w, tokens, d), w->normal = take(w, tokens, d), w->inverse = take(w, tokens, 1);
-    w->x = take(w, tokens, d);
-    w->first = take(w, steps, net->shape.act_dim), w->second = take(w, steps, net->shape.act_dim);
-    w->dy = take(w, steps, d), w->dx = take(w, tokens, d), w->dsum = take(w, tokens, d);
-    if (w->start && w->ask && w->sum && w->normal && w->inverse && w->x && w->first && w->second &&
-        w->dy && w->dx && w->dsum &&
-        px_transformer_work_new(&net->body, tokens, steps, &w->body) == PX_OK) {
-      *out = w;
-      return PX_OK;
-    }
-  }
-  dt_work_free(w);
-  return PX_E_NO_MEMORY;
-}
-
-void dt_work_free(struct dt_work *w) {
-  if (!w) return;
-  px_transformer_work_free(w->body);
-  px_arena_free(w->arena);
-  free(w);
+  struct dt_work *w = px_arena_take(arena, 1, sizeof *w);
+  if (!w) return PX_E_NO_MEMORY;
+  w->seqs = seqs;
+  w->start = px_arena_take(arena, seqs + 1, sizeof *w->start);
+  w->ask = px_arena_take(arena, steps, sizeof *w->ask);
+  w->sum = px_arena_floats(arena, tokens, d);
+  w->normal = px_arena_floats(arena, tokens, d);
+  w->inverse = px_arena_floats(arena, tokens, 1);
+  w->x = px_arena_floats(arena, tokens, d);
+  w->first = px_arena_floats(arena, steps, act_dim);
+  w->second = px_arena_floats(arena, steps, act_dim);
+  w->dy = px_arena_floats(arena, steps, d);
+  w->dx = px_arena_floats(arena, tokens, d);
+  w->dsum = px_arena_floats(arena, tokens, d);
+  *out = w;
+  /* Once the arena has refused something, so does this. */
+  return px_transformer_work_new(arena, &net->body, tokens, steps, &w->body);
 }
 
 /* ---- embeddings */

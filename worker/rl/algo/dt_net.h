@@ -39,7 +39,7 @@ struct dt_net {
   struct dt_shape shape;
   struct px_transformer_shape body;
   size_t params_n;
-  float *params; /* [params_n], owned */
+  float *params; /* [params_n] */
   size_t tensors_n;
   struct px_tensor tensors[DT_TENSORS_MAX];
 };
@@ -48,6 +48,11 @@ struct dt_net {
 enum px_status dt_net_new(const struct dt_shape *shape, struct dt_net **out,
                           struct px_err *err) PX_MUST_CHECK;
 void dt_net_free(struct dt_net *net);
+/* The same from an arena, which dt_net_free must not see. */
+enum px_status dt_net_new_in(struct px_arena *arena, const struct dt_shape *shape,
+                             struct dt_net **out, struct px_err *err) PX_MUST_CHECK;
+/* A net on the heap with the same parameters. */
+enum px_status dt_net_copy(const struct dt_net *net, struct dt_net **out) PX_MUST_CHECK;
 void dt_net_init(struct dt_net *net, uint64_t seed);
 
 /* Steps of sequences, one after another: step start[i] - start[0] is the i-th sequence's first. */
@@ -62,10 +67,9 @@ struct dt_steps {
 };
 
 struct dt_work;
-/* For at most `seqs` sequences of the net's context. */
-enum px_status dt_work_new(const struct dt_net *net, uint32_t seqs,
+/* For at most `seqs` sequences of the net's context; all from the arena. */
+enum px_status dt_work_new(struct px_arena *arena, const struct dt_net *net, uint32_t seqs,
                            struct dt_work **out) PX_MUST_CHECK;
-void dt_work_free(struct dt_work *work);
 
 /* [steps, or seqs if last_only, A] each: mu and y; or logits and NULL. They lie in `work` until the
  * next forward. */

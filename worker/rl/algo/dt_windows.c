@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker/rl/algo/dt_windows.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
 
@@ -45,67 +43,37 @@ static void fill(struct dt_windows *w, double return_scale) {
   }
 }
 
-enum px_status dt_windows_new(const struct rl_data *data, double return_scale,
-                              struct dt_windows **out, struct px_err *err) {
-  struct dt_windows *w = px_mem_calloc(1, sizeof *w);
-  if (!w) return px_fail(err, PX_E_NO_MEMORY, "no memory for trajectories");
+enum px_status dt_windows_new(struct px_arena *arena, const struct rl_data *data,
+                              double return_scale, struct dt_windows **out, struct px_err *err) {
+  struct dt_windows *w = px_arena_take(arena, 1, sizeof *w);
+  if (!w) return rl_arena_check(arena, "dt", err);
   w->data = data;
-  w->traj = px_mem_calloc(data->ds->traj_n, sizeof *w->traj);
-  w->first = px_mem_calloc((size_t)data->ds->traj_n + 1, sizeof *w->first);
-  if (w->traj && w->first) {
-    choose(w);
-    if (w->first[w->traj_n] > UINT32_MAX) {
-      dt_windows_free(w);
-      return px_fail(err, PX_E_TOO_LARGE, "more steps than a training takes");
-    }
-    w->transition = px_mem_calloc(w->first[w->traj_n], sizeof *w->transition);
-    w->to_go = px_mem_calloc(w->first[w->traj_n], sizeof *w->to_go);
-  }
-  if (!w->transition || !w->to_go) {
-    dt_windows_free(w);
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for trajectories");
-  }
+  w->traj = px_arena_take(arena, data->ds->traj_n, sizeof *w->traj);
+  w->first = px_arena_take(arena, (size_t)data->ds->traj_n + 1, sizeof *w->first);
+  if (!w->traj || !w->first) return rl_arena_check(arena, "dt", err);
+  choose(w);
+  const uint64_t steps = w->first[w->traj_n];
+  if (steps > UINT32_MAX) return px_fail(err, PX_E_TOO_LARGE, "more steps than a training takes");
+  w->transition = px_arena_take(arena, steps, sizeof *w->transition);
+  w->to_go = px_arena_floats(arena, steps, 1);
+  if (!w->transition || !w->to_go) return rl_arena_check(arena, "dt", err);
   fill(w, return_scale);
   *out = w;
   return PX_OK;
 }
 
-void dt_windows_free(struct dt_windows *w) {
-  if (!w) return;
-  free(w->traj);
-  free(w->first);
-  free(w->transition);
-  free(w->to_go);
-  free(w);
-}
-
-enum px_status dt_batch_init(struct dt_batch *b, uint32_t seqs, uint32_t context, uint32_t obs_dim,
-                             uint32_t act_dim) {
+void dt_batch_init(struct px_arena *arena, struct dt_batch *b, uint32_t seqs, uint32_t context,
+                   uint32_t obs_dim, uint32_t act_dim) {
   const size_t steps = (size_t)seqs * context;
   *b =
     (struct dt_batch){ .seqs = seqs, .context = context, .obs_dim = obs_dim, .act_dim = act_dim };
-  b->start = px_mem_calloc((size_t)seqs + 1, sizeof *b->start);
-  b->to_go = px_mem_calloc(steps, sizeof *b->to_go);
-  b->state = px_mem_calloc(steps, sizeof(float) * obs_dim);
-  b->action = px_mem_calloc(steps, sizeof(float) * act_dim);
-  b->time = px_mem_calloc(steps, sizeof *b->time);
-  b->chosen = px_mem_calloc(steps, sizeof *b->chosen);
-  b->weight = px_mem_calloc(steps, sizeof *b->weight);
-  if (b->start && b->to_go && b->state && b->action && b->time && b->chosen && b->weight)
-    return PX_OK;
-  dt_batch_free(b);
-  return PX_E_NO_MEMORY;
-}
-
-void dt_batch_free(struct dt_batch *b) {
-  free(b->start);
-  free(b->to_go);
-  free(b->state);
-  free(b->action);
-  free(b->time);
-  free(b->chosen);
-  free(b->weight);
-  *b = (struct dt_batch){ 0 };
+  b->start = px_arena_take(arena, (size_t)seqs + 1, sizeof *b->start);
+  b->to_go = px_arena_floats(arena, steps, 1);
+  b->state = px_arena_floats(arena, steps, obs_dim);
+  b->action = px_arena_floats(arena, steps, act_dim);
+  b->time = px_arena_take(arena, steps, sizeof *b->time);
+  b->chosen = px_arena_floats(arena, steps, 1);
+  b->weight = px_arena_floats(arena, steps, 1);
 }
 
 /* The action, its weight and, if discrete, its index at place `at` of the batch. */

@@ -29,11 +29,12 @@ struct dt_windows {
   float *to_go;         /* [steps] sum of rewards from it to the end, scaled */
   uint32_t longest;     /* steps of the longest trajectory */
 };
-enum px_status dt_windows_new(const struct rl_data *data, double return_scale,
-                              struct dt_windows **out, struct px_err *err) PX_MUST_CHECK;
-void dt_windows_free(struct dt_windows *windows);
+/* All from the arena. */
+enum px_status dt_windows_new(struct px_arena *arena, const struct rl_data *data,
+                              double return_scale, struct dt_windows **out,
+                              struct px_err *err) PX_MUST_CHECK;
 
-/* Room for one batch; all owned by it. */
+/* Room for one batch, from an arena. */
 struct dt_batch {
   uint32_t seqs, context, obs_dim, act_dim; /* act_dim: numbers of an action token */
   uint32_t *start;                          /* [seqs + 1] first step of each */
@@ -45,9 +46,9 @@ struct dt_batch {
   float *weight;     /* [steps] 0: no loss */
   uint32_t losses_n; /* steps with a loss */
 };
-enum px_status dt_batch_init(struct dt_batch *batch, uint32_t seqs, uint32_t context,
-                             uint32_t obs_dim, uint32_t act_dim) PX_MUST_CHECK;
-void dt_batch_free(struct dt_batch *batch);
+/* Where the arena has run out, which rl_arena_check tells, the batch is not to be used. */
+void dt_batch_init(struct px_arena *arena, struct dt_batch *batch, uint32_t seqs, uint32_t context,
+                   uint32_t obs_dim, uint32_t act_dim);
 /* Draws batch->seqs stretches: a pure function of (seed, step). */
 void dt_batch_draw(struct dt_batch *batch, const struct dt_windows *windows, uint64_t seed,
                    uint64_t step);

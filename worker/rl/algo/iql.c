@@ -2,11 +2,9 @@
 #include "worker/rl/algo/iql.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "worker/nn/loss.h"
 
 enum { NET_VALUE, NET_CRITIC, NET_ACTOR = NET_CRITIC + 2 };
@@ -25,8 +23,8 @@ static void read_options(struct iql *q, const struct rl_spec *spec) {
   q->reward_scale = 1;
 }
 
-static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint32_t o, uint32_t a,
-                                uint32_t chunk, struct px_err *err) {
+static enum px_status init_nets(struct px_arena *arena, struct iql *q, const struct rl_spec *spec,
+                                uint32_t o, uint32_t a, uint32_t chunk, struct px_err *err) {
   const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers"),
                  count = q->act_count;
   struct rl_net_spec net = { .shape = { .in = o, .out = 1, .hidden = hidden, .layers = layers },
@@ -35,65 +33,42 @@ static enum px_status init_nets(struct iql *q, const struct rl_spec *spec, uint3
                              .lr = q->lr,
                              .rows = chunk,
                              .target = q->states_only };
-  enum px_status status = rl_net_init(&q->value, &net, err);
+  enum px_status status = rl_net_init(arena, &q->value, &net, err);
   net.target = false;
   net.which = NET_ACTOR, net.shape.out = count ? count : a;
-  if (!status) status = rl_net_init(&q->actor, &net, err);
+  if (!status) status = rl_net_init(arena, &q->actor, &net, err);
   if (q->states_only) return status;
   net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   net.target = true, net.shape.in = count ? o : o + a, net.shape.out = count ? count : 1;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = NET_CRITIC + i;
-    status = rl_net_init(&q->critic[i], &net, err);
+    status = rl_net_init(arena, &q->critic[i], &net, err);
   }
   return status;
 }
 
-enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       uint32_t act_count, struct iql **out, struct px_err *err) {
+enum px_status iql_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, uint32_t act_count, struct iql **out, struct px_err *err) {
   const uint32_t batch = rl_whole(spec, "batch"), chunk = rl_rows(batch, 0),
                  widest = act_count > act_dim ? act_count : act_dim;
-  struct iql *q = px_mem_calloc(1, sizeof *q);
-  if (!q) return px_fail(err, PX_E_NO_MEMORY, "no memory for iql");
+  struct iql *q = px_arena_take(arena, 1, sizeof *q);
+  if (!q) return rl_arena_check(arena, "iql", err);
   q->act_count = act_count;
   read_options(q, spec);
-  enum px_status status = init_nets(q, spec, obs_dim, act_dim, chunk, err);
-  if (status) goto out;
-  q->log_sigma = px_mem_calloc(act_dim, sizeof(float));
-  q->dlog_sigma = px_mem_calloc(act_dim, sizeof(float));
-  q->sa = px_mem_calloc(chunk, sizeof(float) * (obs_dim + act_dim));
-  q->target = px_mem_calloc(chunk, sizeof(float));
-  q->advantage = px_mem_calloc(chunk, sizeof(float));
-  q->weight = px_mem_calloc(chunk, sizeof(float));
-  q->q = px_mem_calloc(chunk, sizeof(float));
-  q->dy = px_mem_calloc(chunk, sizeof(float) * widest);
-  if (rl_batch_init(&q->batch, batch, obs_dim, act_dim) ||
-      px_adam_init(&q->sigma_adam, act_dim, PX_ADAM_DEFAULTS((float)q->lr)) || !q->log_sigma ||
-      !q->dlog_sigma || !q->sa || !q->target || !q->advantage || !q->weight || !q->q || !q->dy)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
-out:
-  if (status) iql_free(q);
-  else *out = q;
-  return status;
-}
-
-void iql_free(struct iql *q) {
-  if (!q) return;
-  rl_net_free(&q->value);
-  rl_net_free(&q->critic[0]);
-  rl_net_free(&q->critic[1]);
-  rl_net_free(&q->actor);
-  px_adam_free(&q->sigma_adam);
-  rl_batch_free(&q->batch);
-  free(q->log_sigma);
-  free(q->dlog_sigma);
-  free(q->sa);
-  free(q->target);
-  free(q->advantage);
-  free(q->weight);
-  free(q->q);
-  free(q->dy);
-  free(q);
+  const enum px_status status = init_nets(arena, q, spec, obs_dim, act_dim, chunk, err);
+  if (status) return status;
+  q->log_sigma = px_arena_floats(arena, act_dim, 1);
+  q->dlog_sigma = px_arena_floats(arena, act_dim, 1);
+  q->sa = px_arena_floats(arena, chunk, obs_dim + act_dim);
+  q->target = px_arena_floats(arena, chunk, 1);
+  q->advantage = px_arena_floats(arena, chunk, 1);
+  q->weight = px_arena_floats(arena, chunk, 1);
+  q->q = px_arena_floats(arena, chunk, 1);
+  q->dy = px_arena_floats(arena, chunk, widest);
+  px_adam_init_in(arena, &q->sigma_adam, act_dim, PX_ADAM_DEFAULTS((float)q->lr));
+  rl_batch_init(arena, &q->batch, batch, obs_dim, act_dim);
+  *out = q;
+  return rl_arena_check(arena, "iql", err);
 }
 
 /* ---- one chunk: n rows from `row` on */
@@ -235,11 +210,11 @@ void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]) {
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct iql *q;
   const enum px_status status =
-    iql_new(spec, data->obs_dim, data->act_dim, data->act_count, &q, err);
+    iql_new(arena, spec, data->obs_dim, data->act_dim, data->act_count, &q, err);
   if (status) return status;
   q->reward_scale = rl_reward_scale(spec, data);
   q->data = data;
@@ -253,14 +228,14 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   iql_update(q, at, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct iql *q = state;
-  rl_net_arrays(&q->value, "value", list);
+  rl_net_state(&q->value, "value", list);
   if (!q->states_only) {
-    rl_net_arrays(&q->critic[0], "critic0", list);
-    rl_net_arrays(&q->critic[1], "critic1", list);
+    rl_net_state(&q->critic[0], "critic0", list);
+    rl_net_state(&q->critic[1], "critic1", list);
   }
-  rl_net_arrays(&q->actor, "actor", list);
+  rl_net_state(&q->actor, "actor", list);
   px_state_floats(list, "log_sigma", NULL, q->log_sigma, q->batch.act_dim);
   px_state_adam(list, "log_sigma", &q->sigma_adam);
 }
@@ -270,23 +245,19 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ actor->params, actor->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct iql *q = state;
   if (!q->states_only) /* back to the rewards' own units */
     rl_net_scale_output(q->critic[0].net, 1 / q->reward_scale);
   *nets = (struct rl_nets){ .kind = q->act_count ? RL_ARGMAX : RL_TANH,
                             .actor = q->actor.net,
                             .critic = q->critic[0].net };
-  q->actor.net = q->critic[0].net = NULL;
 }
-
-static void free_state(void *state) { iql_free(state); }
 
 const struct rl_algo iql_algo = { { "value_loss", "critic_loss", "actor_loss", "v_mean",
                                     "weight_mean", "effective_share" },
                                   init,
                                   step,
-                                  arrays,
+                                  list_state,
                                   acting,
-                                  take,
-                                  free_state };
+                                  finish };

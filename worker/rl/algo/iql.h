@@ -22,7 +22,7 @@
  *
  * All four nets step at once, from the parameters before; the actor's rate
  * falls to 0 as a cosine over all updates. One struct iql belongs to one thread
- * and owns all it points to.
+ * and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_IQL_H
 #define PX_WORKER_RL_ALGO_IQL_H
@@ -52,9 +52,9 @@ enum { IQL_LOSS_VALUE, IQL_LOSS_CRITIC, IQL_LOSS_ACTOR, IQL_V, IQL_WEIGHT, IQL_E
 
 /* Nets initialised from the seed; data is NULL and reward_scale 1, so the caller fills batch
  * itself. */
-enum px_status iql_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                       uint32_t act_count, struct iql **out, struct px_err *err) PX_MUST_CHECK;
-void iql_free(struct iql *iql);
+enum px_status iql_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                       uint32_t act_dim, uint32_t act_count, struct iql **out,
+                       struct px_err *err) PX_MUST_CHECK;
 /* One update from iql->batch as it stands. */
 void iql_update(struct iql *iql, uint64_t step, double losses[RL_LOSSES_MAX]);
 

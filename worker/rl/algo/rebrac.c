@@ -2,11 +2,9 @@
 #include "worker/rl/algo/rebrac.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 #include "worker/rl/rl_returns.h"
@@ -37,8 +35,9 @@ static void start_small(struct rl_net *n, float last) {
   memcpy(n->target->params, net->params, net->params_n * sizeof *net->params);
 }
 
-static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, uint32_t o,
-                                uint32_t a, uint32_t chunk, struct px_err *err) {
+static enum px_status init_nets(struct px_arena *arena, struct rebrac *r,
+                                const struct rl_spec *spec, uint32_t o, uint32_t a, uint32_t chunk,
+                                struct px_err *err) {
   struct rl_net_spec net = { .shape = { .in = o,
                                         .out = a,
                                         .hidden = rl_whole(spec, "hidden"),
@@ -47,59 +46,38 @@ static enum px_status init_nets(struct rebrac *r, const struct rl_spec *spec, ui
                              .lr = rl_option(spec, "lr"),
                              .rows = chunk,
                              .target = true };
-  enum px_status status = rl_net_init(&r->actor, &net, err);
+  enum px_status status = rl_net_init(arena, &r->actor, &net, err);
   if (!status) start_small(&r->actor, 1e-3F);
   net.shape.in = o + a, net.shape.out = 1, net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = 1 + i;
-    status = rl_net_init(&r->critic[i], &net, err);
+    status = rl_net_init(arena, &r->critic[i], &net, err);
     if (!status) start_small(&r->critic[i], 3e-3F);
   }
   return status;
 }
 
-enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                          struct rebrac **out, struct px_err *err) {
+enum px_status rebrac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                          uint32_t act_dim, struct rebrac **out, struct px_err *err) {
   const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
                  chunk = rl_rows(batch, 0);
-  struct rebrac *r = px_mem_calloc(1, sizeof *r);
-  if (!r) return px_fail(err, PX_E_NO_MEMORY, "no memory for rebrac");
+  struct rebrac *r = px_arena_take(arena, 1, sizeof *r);
+  if (!r) return rl_arena_check(arena, "rebrac", err);
   read_options(r, spec);
-  enum px_status status = init_nets(r, spec, obs_dim, act_dim, chunk, err);
-  if (status) goto out;
-  r->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
-  r->pi = px_mem_calloc(batch, sizeof(float) * act_dim);
-  r->da = px_mem_calloc(batch, sizeof(float) * act_dim);
-  r->sa = px_mem_calloc(chunk, sizeof(float) * both);
-  r->dsa = px_mem_calloc(chunk, sizeof(float) * both);
-  r->target = px_mem_calloc(chunk, sizeof(float));
-  r->q = px_mem_calloc(chunk, sizeof(float));
-  r->dq = px_mem_calloc(chunk, 2 * sizeof(float));
-  if (rl_batch_init(&r->batch, batch, obs_dim, act_dim) || rl_batch_want_next(&r->batch) ||
-      !r->noise || !r->pi || !r->da || !r->sa || !r->dsa || !r->target || !r->q || !r->dq)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
-out:
-  if (status) rebrac_free(r);
-  else *out = r;
-  return status;
-}
-
-void rebrac_free(struct rebrac *r) {
-  if (!r) return;
-  rl_net_free(&r->actor);
-  rl_net_free(&r->critic[0]);
-  rl_net_free(&r->critic[1]);
-  rl_batch_free(&r->batch);
-  free(r->to_go);
-  free(r->noise);
-  free(r->pi);
-  free(r->da);
-  free(r->sa);
-  free(r->dsa);
-  free(r->target);
-  free(r->q);
-  free(r->dq);
-  free(r);
+  const enum px_status status = init_nets(arena, r, spec, obs_dim, act_dim, chunk, err);
+  if (status) return status;
+  r->noise = px_arena_floats(arena, batch, act_dim);
+  r->pi = px_arena_floats(arena, batch, act_dim);
+  r->da = px_arena_floats(arena, batch, act_dim);
+  r->sa = px_arena_floats(arena, chunk, both);
+  r->dsa = px_arena_floats(arena, chunk, both);
+  r->target = px_arena_floats(arena, chunk, 1);
+  r->q = px_arena_floats(arena, chunk, 1);
+  r->dq = px_arena_floats(arena, 2, chunk);
+  rl_batch_init(arena, &r->batch, batch, obs_dim, act_dim);
+  rl_batch_want_next(arena, &r->batch);
+  *out = r;
+  return rl_arena_check(arena, "rebrac", err);
 }
 
 /* ---- critics */
@@ -231,19 +209,16 @@ void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct rebrac *r;
-  const enum px_status status = rebrac_new(spec, data->obs_dim, data->act_dim, &r, err);
+  const enum px_status status = rebrac_new(arena, spec, data->obs_dim, data->act_dim, &r, err);
   if (status) return status;
   r->data = data;
   r->reward_scale = rl_reward_scale(spec, data);
-  if (r->pretrain && !(r->to_go = rl_returns_new(data, rl_option(spec, "gamma")))) {
-    rebrac_free(r);
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %u transitions", data->n);
-  }
+  if (r->pretrain) r->to_go = rl_returns_new(arena, data, rl_option(spec, "gamma"));
   *state = r;
-  return PX_OK;
+  return rl_arena_check(arena, "rebrac", err);
 }
 
 static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
@@ -254,11 +229,11 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   rebrac_update(r, at, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct rebrac *r = state;
-  rl_net_arrays(&r->actor, "actor", list);
-  rl_net_arrays(&r->critic[0], "critic0", list);
-  rl_net_arrays(&r->critic[1], "critic1", list);
+  rl_net_state(&r->actor, "actor", list);
+  rl_net_state(&r->critic[0], "critic0", list);
+  rl_net_state(&r->critic[1], "critic1", list);
 }
 
 static struct rl_weights acting(void *state) {
@@ -266,21 +241,17 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ actor->params, actor->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct rebrac *r = state;
   /* back to the rewards' own units */
   rl_net_scale_output(r->critic[0].net, 1 / r->reward_scale);
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = r->actor.net, .critic = r->critic[0].net };
-  r->actor.net = r->critic[0].net = NULL;
 }
-
-static void free_state(void *state) { rebrac_free(state); }
 
 const struct rl_algo rebrac_algo = { { "critic_loss", "actor_loss", "bc_loss", "q_mean",
                                        "penalty" },
                                      init,
                                      step,
-                                     arrays,
+                                     list_state,
                                      acting,
-                                     take,
-                                     free_state };
+                                     finish };

@@ -19,7 +19,7 @@
  * (rl_returns.h) and L_pi has its first term alone, as in arXiv 2406.13376: values need not spread
  * back step by step then.
  *
- * One struct rebrac belongs to one thread and owns all it points to.
+ * One struct rebrac belongs to one thread and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_REBRAC_H
 #define PX_WORKER_RL_ALGO_REBRAC_H
@@ -49,9 +49,8 @@ struct rebrac {
 enum { REBRAC_LOSS_CRITIC, REBRAC_LOSS_ACTOR, REBRAC_LOSS_BC, REBRAC_Q, REBRAC_PENALTY };
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status rebrac_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                          struct rebrac **out, struct px_err *err) PX_MUST_CHECK;
-void rebrac_free(struct rebrac *r);
+enum px_status rebrac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                          uint32_t act_dim, struct rebrac **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from r->batch and r->noise as they stand. */
 void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]);
 

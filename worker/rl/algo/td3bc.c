@@ -2,22 +2,15 @@
 #include "worker/rl/algo/td3bc.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
-#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "worker/nn/loss.h"
 
 static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound); }
 
-enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                         struct td3bc **out, struct px_err *err) {
-  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
-                 chunk = rl_rows(batch, 0);
-  struct td3bc *t = px_mem_calloc(1, sizeof *t);
-  if (!t) return px_fail(err, PX_E_NO_MEMORY, "no memory for td3bc");
+static void read_options(struct td3bc *t, const struct rl_spec *spec) {
   t->seed = spec->seed;
   t->policy_every = rl_whole(spec, "policy_every");
   t->alpha = rl_option(spec, "alpha");
@@ -25,51 +18,40 @@ enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t 
   t->tau = (float)rl_option(spec, "tau");
   t->policy_noise = (float)rl_option(spec, "policy_noise");
   t->noise_clip = (float)rl_option(spec, "noise_clip");
-  const uint32_t hidden = rl_whole(spec, "hidden"), layers = rl_whole(spec, "layers");
-  struct rl_net_spec net = {
-    .shape = { .in = obs_dim, .out = act_dim, .hidden = hidden, .layers = layers },
-    .seed = spec->seed,
-    .lr = rl_option(spec, "lr"),
-    .rows = chunk,
-    .target = true
-  };
-  enum px_status status = rl_net_init(&t->actor, &net, err);
+}
+
+enum px_status td3bc_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                         uint32_t act_dim, struct td3bc **out, struct px_err *err) {
+  const uint32_t both = obs_dim + act_dim, batch = rl_whole(spec, "batch"),
+                 chunk = rl_rows(batch, 0);
+  struct rl_net_spec net = { .shape = { .in = obs_dim,
+                                        .out = act_dim,
+                                        .hidden = rl_whole(spec, "hidden"),
+                                        .layers = rl_whole(spec, "layers") },
+                             .seed = spec->seed,
+                             .lr = rl_option(spec, "lr"),
+                             .rows = chunk,
+                             .target = true };
+  struct td3bc *t = px_arena_take(arena, 1, sizeof *t);
+  if (!t) return rl_arena_check(arena, "td3bc", err);
+  read_options(t, spec);
+  enum px_status status = rl_net_init(arena, &t->actor, &net, err);
   net.shape.in = both, net.shape.out = 1, net.shape.layer_norm = rl_option(spec, "layer_norm") > 0;
   for (uint64_t i = 0; i < 2 && !status; i++) {
     net.which = 1 + i;
-    status = rl_net_init(&t->critic[i], &net, err);
+    status = rl_net_init(arena, &t->critic[i], &net, err);
   }
-  if (status) goto out;
-  t->noise = px_mem_calloc(batch, sizeof(float) * act_dim);
-  t->pi = px_mem_calloc(batch, sizeof(float) * act_dim);
-  t->da = px_mem_calloc(batch, sizeof(float) * act_dim);
-  t->sa = px_mem_calloc(chunk, sizeof(float) * both);
-  t->dsa = px_mem_calloc(chunk, sizeof(float) * both);
-  t->q_target = px_mem_calloc(chunk, sizeof(float));
-  t->dq = px_mem_calloc(chunk, sizeof(float));
-  if (rl_batch_init(&t->batch, batch, obs_dim, act_dim) || !t->noise || !t->pi || !t->da ||
-      !t->sa || !t->dsa || !t->q_target || !t->dq)
-    status = px_fail(err, PX_E_NO_MEMORY, "no memory for batches of %u", batch);
-out:
-  if (status) td3bc_free(t);
-  else *out = t;
-  return status;
-}
-
-void td3bc_free(struct td3bc *t) {
-  if (!t) return;
-  rl_net_free(&t->actor);
-  rl_net_free(&t->critic[0]);
-  rl_net_free(&t->critic[1]);
-  rl_batch_free(&t->batch);
-  free(t->noise);
-  free(t->pi);
-  free(t->da);
-  free(t->sa);
-  free(t->dsa);
-  free(t->q_target);
-  free(t->dq);
-  free(t);
+  if (status) return status;
+  t->noise = px_arena_floats(arena, batch, act_dim);
+  t->pi = px_arena_floats(arena, batch, act_dim);
+  t->da = px_arena_floats(arena, batch, act_dim);
+  t->sa = px_arena_floats(arena, chunk, both);
+  t->dsa = px_arena_floats(arena, chunk, both);
+  t->q_target = px_arena_floats(arena, chunk, 1);
+  t->dq = px_arena_floats(arena, chunk, 1);
+  rl_batch_init(arena, &t->batch, batch, obs_dim, act_dim);
+  *out = t;
+  return rl_arena_check(arena, "td3bc", err);
 }
 
 /* t->q_target for rows row .. row + n. */
@@ -169,10 +151,10 @@ void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) 
 
 /* ---- behind the table */
 
-static enum px_status init(const struct rl_spec *spec, const struct rl_data *data, void **state,
-                           struct px_err *err) {
+static enum px_status init(struct px_arena *arena, const struct rl_spec *spec,
+                           const struct rl_data *data, void **state, struct px_err *err) {
   struct td3bc *t;
-  const enum px_status status = td3bc_new(spec, data->obs_dim, data->act_dim, &t, err);
+  const enum px_status status = td3bc_new(arena, spec, data->obs_dim, data->act_dim, &t, err);
   if (status) return status;
   t->data = data;
   *state = t;
@@ -187,11 +169,11 @@ static void step(void *state, uint64_t at, double losses[RL_LOSSES_MAX]) {
   td3bc_update(t, at, losses);
 }
 
-static void arrays(void *state, struct px_state *list) {
+static void list_state(void *state, struct px_state *list) {
   struct td3bc *t = state;
-  rl_net_arrays(&t->actor, "actor", list);
-  rl_net_arrays(&t->critic[0], "critic0", list);
-  rl_net_arrays(&t->critic[1], "critic1", list);
+  rl_net_state(&t->actor, "actor", list);
+  rl_net_state(&t->critic[0], "critic0", list);
+  rl_net_state(&t->critic[1], "critic1", list);
 }
 
 static struct rl_weights acting(void *state) {
@@ -199,19 +181,15 @@ static struct rl_weights acting(void *state) {
   return (struct rl_weights){ actor->params, actor->params_n };
 }
 
-static void take(void *state, struct rl_nets *nets) {
+static void finish(void *state, struct rl_nets *nets) {
   struct td3bc *t = state;
   *nets = (struct rl_nets){ .kind = RL_TANH, .actor = t->actor.net, .critic = t->critic[0].net };
-  t->actor.net = t->critic[0].net = NULL;
 }
-
-static void free_state(void *state) { td3bc_free(state); }
 
 const struct rl_algo td3bc_algo = { { "critic_loss", "actor_loss", "bc_loss", "q_mean", NULL,
                                       NULL },
                                     init,
                                     step,
-                                    arrays,
+                                    list_state,
                                     acting,
-                                    take,
-                                    free_state };
+                                    finish };

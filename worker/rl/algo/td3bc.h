@@ -10,7 +10,7 @@
  *   L_pi = -(alpha / mean |Q_1(s, pi(s))|) mean Q_1(s, pi(s)) + mean w (pi(s) - a)^2
  *
  * The transition weights w (1 unless the spec weighs proxies) act on the TD and
- * BC terms. One struct td3bc belongs to one thread and owns all it points to.
+ * BC terms. One struct td3bc belongs to one thread and lies in an arena with all it points to.
  */
 #ifndef PX_WORKER_RL_ALGO_TD3BC_H
 #define PX_WORKER_RL_ALGO_TD3BC_H
@@ -38,9 +38,8 @@ struct td3bc {
 enum { TD3BC_LOSS_CRITIC, TD3BC_LOSS_ACTOR, TD3BC_LOSS_BC, TD3BC_LOSS_Q };
 
 /* Nets initialised from the seed; data is NULL, so the caller fills batch and noise itself. */
-enum px_status td3bc_new(const struct rl_spec *spec, uint32_t obs_dim, uint32_t act_dim,
-                         struct td3bc **out, struct px_err *err) PX_MUST_CHECK;
-void td3bc_free(struct td3bc *t);
+enum px_status td3bc_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
+                         uint32_t act_dim, struct td3bc **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from t->batch and t->noise as they stand. */
 void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]);
 
