@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns that lib/store reads by name are columns of the statements that the same function runs. */
+/* Columns that lib/store reads by name are columns of the statements that the function runs. */
 #include <glob.h>
 #include <libpq-fe.h>
 #include <regex.h>
