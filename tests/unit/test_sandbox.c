@@ -129,7 +129,9 @@ static void a_helpers_death_is_bad_data_with_its_reason(void) {
   for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
     struct watch watch = { .signal = deaths[i].signal };
     struct px_err err = { 0 };
-    CU_ASSERT_EQUAL(read_watched(&watch, &options, &err), PX_E_BAD_DATA);
+    /* only the one that stands still is waited for: a slow machine's helper is not taken for it */
+    const bool still = deaths[i].signal == SIGSTOP;
+    CU_ASSERT_EQUAL(read_watched(&watch, still ? &options : NULL, &err), PX_E_BAD_DATA);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, deaths[i].words));
     if (!strstr(err.message, deaths[i].words)) printf("\n  %s\n", err.message);
     CU_ASSERT_EQUAL(find_helper(), 0); /* none is left behind, not even a zombie */
