@@ -103,7 +103,10 @@ $(B)/gen/schema/queries.def: $(sort $(wildcard schema/queries/*.sql)) schema/emb
 $(B)/gen/schema/migrations.def: $(sort $(wildcard migrations/*.sql)) schema/embed.sh migrations
 	@mkdir -p $(@D)
 	schema/embed.sh migrations $(filter %.sql,$^) > $@
-$(call objects,$(call sources,lib/store)): | $(B)/gen/schema/queries.def $(B)/gen/schema/migrations.def
+$(B)/gen/schema/functions.def: $(sort $(wildcard schema/functions/*.sql)) schema/embed.sh schema/functions
+	@mkdir -p $(@D)
+	schema/embed.sh functions $(filter %.sql,$^) > $@
+$(call objects,$(call sources,lib/store)): | $(addprefix $(B)/gen/schema/,queries.def migrations.def functions.def)
 
 # The description of the API goes into the server as it is (.incbin, which -MMD does not see).
 $(B)/server/api/api_meta.o: schema/openapi.yaml
@@ -299,7 +302,7 @@ bench-load: all $(B)/tests/bench/bench_load ## Idle and polling clients, uploads
 openapi: $(B)/tests/unit/test_openapi ## Write the job specs of schema/openapi.yaml anew from the tables in lib/flow
 	@schema/openapi_specs.py $<
 
-schema: ## Write schema/schema.sql anew from the migrations
+schema: ## Write schema/schema.sql anew from migrations/ and schema/functions/
 	@tests/support/stack.sh sh -c 'schema/dump.sh > schema/schema.sql.new' && mv schema/schema.sql.new schema/schema.sql
 
 clean: ## Remove what was built

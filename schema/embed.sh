@@ -4,9 +4,17 @@
 # Usage: schema/embed.sh queries FILE...      SQL(name, "text") for each `-- name: NAME` block
 #        schema/embed.sh migrations FILE...   MIGRATION(version, serves, "name", "sha256", "text") for each NNNN_name.sql
 #          serves: of its line `-- serves: N`, its own version without one
+#        schema/embed.sh functions FILE...    FUNCTIONS("name", "sha256", "text") for each name.sql, base.sql first
 set -eu
 kind=$1
 shift
+digest() { sha256sum <"$1" | cut -d' ' -f1; }
+literal() { sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/  "&\\n"/' "$1"; }
+functions() {
+  printf 'FUNCTIONS("%s", "%s",\n' "$(basename "$1" .sql)" "$(digest "$1")"
+  literal "$1"
+  echo ")"
+}
 echo "/* Made by schema/embed.sh; do not edit. */"
 case $kind in
   queries)
@@ -21,9 +29,12 @@ case $kind in
       base=$(basename "$file" .sql)
       version=$(printf '%s' "$base" | sed 's/^0*\([0-9][0-9]*\)_.*/\1/')
       serves=$(sed -n 's/^-- serves: \([0-9][0-9]*\)$/\1/p' "$file")
-      echo "MIGRATION($version, ${serves:-$version}, \"${base#*_}\", \"$(sha256sum <"$file" | cut -d' ' -f1)\","
-      sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/  "&\\n"/' "$file"
+      echo "MIGRATION($version, ${serves:-$version}, \"${base#*_}\", \"$(digest "$file")\","
+      literal "$file"
       echo ")"
     done ;;
-  *) echo "usage: schema/embed.sh queries|migrations FILE..." >&2; exit 2 ;;
+  functions)
+    for file in "$@"; do case $file in */base.sql) functions "$file" ;; esac; done
+    for file in "$@"; do case $file in */base.sql) ;; *) functions "$file" ;; esac; done ;;
+  *) echo "usage: schema/embed.sh queries|migrations|functions FILE..." >&2; exit 2 ;;
 esac

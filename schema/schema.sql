@@ -1,4 +1,4 @@
--- Made by 'make schema' from migrations/; do not edit.
+-- Made by 'make schema' from migrations/ and schema/functions/; do not edit.
 
 CREATE FUNCTION public.attach_blob() RETURNS trigger
     LANGUAGE plpgsql
@@ -9,6 +9,29 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.attach_blob() IS 'Marks a blob as taken up, so that the janitor leaves it';
+
+CREATE FUNCTION public.check_fence() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform job_fence(new.job_id, new.epoch);
+  return new;
+end $$;
+
+COMMENT ON FUNCTION public.check_fence() IS 'Every row written on a job''s behalf passes the fence';
+
+CREATE FUNCTION public.check_fence_at_commit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from jobs where id = new.job_id and epoch = new.epoch and state in ('running', 'succeeded') for share;
+  if not found then
+    raise exception 'job % was taken from epoch % before the commit', new.job_id, new.epoch using errcode = 'PX001';
+  end if;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.check_fence_at_commit() IS 'Every row written on a job''s behalf passes the fence again when it is committed';
 
 CREATE FUNCTION public.cursor_id(place text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -78,12 +101,14 @@ CREATE TABLE public.datasets (
     act_dim integer NOT NULL,
     act_low real[] NOT NULL,
     act_high real[] NOT NULL,
+    act_count integer DEFAULT 0 NOT NULL,
     env text,
     segments_n integer DEFAULT 0 NOT NULL,
     trajectories_n bigint DEFAULT 0 NOT NULL,
     steps_n bigint DEFAULT 0 NOT NULL,
     labelled_steps_n bigint DEFAULT 0 NOT NULL,
     labelled_n bigint DEFAULT 0 NOT NULL,
+    class_counts bigint[],
     obs_n bigint DEFAULT 0 NOT NULL,
     obs_mean double precision[],
     obs_m2 double precision[],
@@ -92,8 +117,6 @@ CREATE TABLE public.datasets (
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    act_count integer DEFAULT 0 NOT NULL,
-    class_counts bigint[],
     CONSTRAINT datasets_act_count_check CHECK (((act_count = 0) OR ((act_count >= 2) AND (act_count <= 1024)))),
     CONSTRAINT datasets_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 1024))),
     CONSTRAINT datasets_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
@@ -123,6 +146,8 @@ COMMENT ON COLUMN public.datasets.act_low IS 'Lowest action per dimension';
 
 COMMENT ON COLUMN public.datasets.act_high IS 'Highest action per dimension';
 
+COMMENT ON COLUMN public.datasets.act_count IS 'Discrete actions, 0 to act_count - 1; 0: actions are continuous';
+
 COMMENT ON COLUMN public.datasets.env IS 'Simulator the data came from, when policies can be rolled out in it';
 
 COMMENT ON COLUMN public.datasets.segments_n IS 'Sealed segments';
@@ -134,6 +159,8 @@ COMMENT ON COLUMN public.datasets.steps_n IS 'Transitions in them';
 COMMENT ON COLUMN public.datasets.labelled_steps_n IS 'Transitions with a true action';
 
 COMMENT ON COLUMN public.datasets.labelled_n IS 'Trajectories with at least one true action';
+
+COMMENT ON COLUMN public.datasets.class_counts IS 'Labelled steps of each discrete action; null: continuous, or nothing appended yet';
 
 COMMENT ON COLUMN public.datasets.obs_n IS 'Observation rows, final observations included';
 
@@ -151,10 +178,6 @@ COMMENT ON COLUMN public.datasets.created_at IS 'When it was made';
 
 COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
 
-COMMENT ON COLUMN public.datasets.act_count IS 'Discrete actions, 0 to act_count - 1; 0: actions are continuous';
-
-COMMENT ON COLUMN public.datasets.class_counts IS 'Labelled steps of each discrete action; null: continuous, or nothing appended yet';
-
 CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
     LANGUAGE sql STABLE
     RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_count', (d).act_count, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
@@ -170,29 +193,6 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.drop_blob() IS 'A blob goes with the one row that refers to it';
-
-CREATE FUNCTION public.fence_commit() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-begin
-  perform from jobs where id = new.job_id and epoch = new.epoch and state in ('running', 'succeeded') for share;
-  if not found then
-    raise exception 'job % was taken from epoch % before the commit', new.job_id, new.epoch using errcode = 'PX001';
-  end if;
-  return null;
-end $$;
-
-COMMENT ON FUNCTION public.fence_commit() IS 'Every row written on a job''s behalf passes the fence again when it is committed';
-
-CREATE FUNCTION public.fence_row() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-begin
-  perform job_fence(new.job_id, new.epoch);
-  return new;
-end $$;
-
-COMMENT ON FUNCTION public.fence_row() IS 'Every row written on a job''s behalf passes the fence';
 
 CREATE FUNCTION public.grant_to_roles() RETURNS void
     LANGUAGE plpgsql
@@ -211,7 +211,7 @@ begin
   grant usage on schema public to proxact_server;
   grant select, insert, update, delete on all tables in schema public to proxact_server;
   grant usage on all sequences in schema public to proxact_server;
-  revoke insert, update, delete on schema_migrations, incarnations from proxact_server;
+  revoke insert, update, delete on schema_migrations, schema_functions, incarnations from proxact_server;
   revoke update, delete on api_tokens from proxact_server;
 end $$;
 
@@ -226,7 +226,7 @@ begin
   grant usage on all sequences in schema public to proxact_worker;
   revoke all on api_tokens, idempotency_keys from proxact_worker;
   grant delete, select (created_at) on idempotency_keys to proxact_worker;
-  revoke insert, update, delete on schema_migrations, incarnations from proxact_worker;
+  revoke insert, update, delete on schema_migrations, schema_functions, incarnations from proxact_worker;
   revoke insert, delete on datasets from proxact_worker;
   revoke insert on uploads from proxact_worker;
   revoke delete on segments, trajectories from proxact_worker;
@@ -293,36 +293,36 @@ CREATE TABLE public.jobs (
     id text DEFAULT public.new_id('job'::text) NOT NULL,
     kind text NOT NULL,
     name text DEFAULT ''::text NOT NULL,
-    state text DEFAULT 'ready'::text NOT NULL,
     spec jsonb NOT NULL,
+    revision integer DEFAULT 0 NOT NULL,
     dataset_id text,
     parent_id text,
+    token_id text,
+    dedupe_key text,
     priority integer DEFAULT 0 NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
+    memory_bytes bigint DEFAULT 0 NOT NULL,
+    limit_s bigint DEFAULT 0 NOT NULL,
     max_attempts integer DEFAULT 5 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
     lost_leases integer DEFAULT 0 NOT NULL,
+    run_after timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     epoch bigint DEFAULT 0 NOT NULL,
     lease_owner text,
     lease_expires_at timestamp with time zone,
-    run_after timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     cancel_requested boolean DEFAULT false NOT NULL,
     phase text,
     step bigint DEFAULT 0 NOT NULL,
     total bigint DEFAULT 0 NOT NULL,
+    resumed_from bigint,
     reason text,
     error jsonb,
     result jsonb,
-    dedupe_key text,
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     ready_at timestamp with time zone,
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
-    resumed_from bigint,
-    memory_bytes bigint DEFAULT 0 NOT NULL,
-    limit_s bigint DEFAULT 0 NOT NULL,
-    token_id text,
-    revision integer DEFAULT 0 NOT NULL,
     CONSTRAINT jobs_check CHECK (((state = 'running'::text) = (lease_owner IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = 'running'::text) = (lease_expires_at IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])) = (finished_at IS NOT NULL))),
@@ -344,7 +344,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_total_check CHECK ((total >= 0))
 );
 
-COMMENT ON TABLE public.jobs IS 'Work to do, with its own law: see the triggers below';
+COMMENT ON TABLE public.jobs IS 'Work to do; triggers check every change of it';
 
 COMMENT ON COLUMN public.jobs.id IS 'Public id; its model is mdl_ and its label set ls_ with the same digits';
 
@@ -352,29 +352,39 @@ COMMENT ON COLUMN public.jobs.kind IS 'What is to be done; a pipeline is never r
 
 COMMENT ON COLUMN public.jobs.name IS 'Its role in the pipeline, such as train/ss/td3bc/0';
 
-COMMENT ON COLUMN public.jobs.state IS 'blocked -> ready -> running -> succeeded | failed | cancelled; running -> ready again';
-
 COMMENT ON COLUMN public.jobs.spec IS 'Validated parameters, defaults filled in';
+
+COMMENT ON COLUMN public.jobs.revision IS 'Revision of its kind''s spec: only a worker that knows it, or a later one, claims the job';
 
 COMMENT ON COLUMN public.jobs.dataset_id IS 'Dataset it works on';
 
 COMMENT ON COLUMN public.jobs.parent_id IS 'Pipeline it belongs to';
 
+COMMENT ON COLUMN public.jobs.token_id IS 'Token that submitted it; null: the service itself';
+
+COMMENT ON COLUMN public.jobs.dedupe_key IS 'At most one unfinished job has it';
+
 COMMENT ON COLUMN public.jobs.priority IS 'Higher is claimed first';
 
-COMMENT ON COLUMN public.jobs.attempt IS 'Times it was claimed, less those given back';
+COMMENT ON COLUMN public.jobs.memory_bytes IS 'Estimate of its process''s memory: only a worker that has so much claims it; 0: not known';
+
+COMMENT ON COLUMN public.jobs.limit_s IS 'Seconds after which an attempt is ended for good; 0: none';
 
 COMMENT ON COLUMN public.jobs.max_attempts IS 'Claims after which it fails';
 
+COMMENT ON COLUMN public.jobs.state IS 'blocked -> ready -> running -> succeeded | failed | cancelled; running -> ready again';
+
+COMMENT ON COLUMN public.jobs.attempt IS 'Times it was claimed, less those given back';
+
 COMMENT ON COLUMN public.jobs.lost_leases IS 'Leases that ran out; three make it fail';
+
+COMMENT ON COLUMN public.jobs.run_after IS 'Not claimed before (back-off)';
 
 COMMENT ON COLUMN public.jobs.epoch IS 'Fencing token: grows by one with each claim';
 
 COMMENT ON COLUMN public.jobs.lease_owner IS 'Worker that holds it';
 
 COMMENT ON COLUMN public.jobs.lease_expires_at IS 'When the reaper may take it back';
-
-COMMENT ON COLUMN public.jobs.run_after IS 'Not claimed before (back-off)';
 
 COMMENT ON COLUMN public.jobs.cancel_requested IS 'Told to the worker at its next heartbeat';
 
@@ -384,13 +394,13 @@ COMMENT ON COLUMN public.jobs.step IS 'Progress within total';
 
 COMMENT ON COLUMN public.jobs.total IS 'Steps of the whole, 0 while unknown';
 
+COMMENT ON COLUMN public.jobs.resumed_from IS 'Step of the checkpoint that the current or last attempt went on from; null: from the start';
+
 COMMENT ON COLUMN public.jobs.reason IS 'Error code of the last failure or loss';
 
 COMMENT ON COLUMN public.jobs.error IS 'Problem details of the last failure';
 
 COMMENT ON COLUMN public.jobs.result IS 'What it found; only when succeeded';
-
-COMMENT ON COLUMN public.jobs.dedupe_key IS 'At most one unfinished job has it';
 
 COMMENT ON COLUMN public.jobs.version IS 'Grows with every change; the ETag';
 
@@ -401,16 +411,6 @@ COMMENT ON COLUMN public.jobs.ready_at IS 'When it last became ready';
 COMMENT ON COLUMN public.jobs.started_at IS 'When its current or last attempt began';
 
 COMMENT ON COLUMN public.jobs.finished_at IS 'When it ended for good';
-
-COMMENT ON COLUMN public.jobs.resumed_from IS 'Step of the checkpoint that the current or last attempt went on from; null: from the start';
-
-COMMENT ON COLUMN public.jobs.memory_bytes IS 'Estimate of its process''s memory: only a worker that has so much claims it; 0: not known';
-
-COMMENT ON COLUMN public.jobs.limit_s IS 'Seconds after which an attempt is ended for good; 0: none';
-
-COMMENT ON COLUMN public.jobs.token_id IS 'Token that submitted it; null: the service itself, or before tokens were recorded';
-
-COMMENT ON COLUMN public.jobs.revision IS 'Revision of its kind''s spec: only a worker that knows it, or a later one, claims the job';
 
 CREATE FUNCTION public.job_progress(j public.jobs) RETURNS jsonb
     LANGUAGE plpgsql STABLE
@@ -455,7 +455,7 @@ end $$;
 
 COMMENT ON FUNCTION public.job_version(j public.jobs) IS 'The ETag: a pipeline changes with its children';
 
-CREATE FUNCTION public.jobs_begin() RETURNS trigger
+CREATE FUNCTION public.jobs_check_insert() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
@@ -467,19 +467,9 @@ begin
   return new;
 end $$;
 
-COMMENT ON FUNCTION public.jobs_begin() IS 'How a job may come into being';
+COMMENT ON FUNCTION public.jobs_check_insert() IS 'How a job may come into being';
 
-CREATE FUNCTION public.jobs_drop_checkpoints() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-begin
-  delete from job_checkpoints where job_id = new.id;
-  return null;
-end $$;
-
-COMMENT ON FUNCTION public.jobs_drop_checkpoints() IS 'What succeeded has its result and what was cancelled is not wanted; a failed job keeps its last state to look at';
-
-CREATE FUNCTION public.jobs_law() RETURNS trigger
+CREATE FUNCTION public.jobs_check_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
@@ -518,9 +508,19 @@ begin
   return new;
 end $$;
 
-COMMENT ON FUNCTION public.jobs_law() IS 'Refuses every illegal change of a job (PX002), sets times and version';
+COMMENT ON FUNCTION public.jobs_check_transition() IS 'Refuses every illegal change of a job (PX002), sets times and version';
 
-CREATE FUNCTION public.jobs_record() RETURNS trigger
+CREATE FUNCTION public.jobs_drop_checkpoints() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from job_checkpoints where job_id = new.id;
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.jobs_drop_checkpoints() IS 'What succeeded has its result and what was cancelled is not wanted; a failed job keeps its last state to look at';
+
+CREATE FUNCTION public.jobs_log_event() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
@@ -534,9 +534,9 @@ begin
   return null;
 end $$;
 
-COMMENT ON FUNCTION public.jobs_record() IS 'Appends every change of state to job_events';
+COMMENT ON FUNCTION public.jobs_log_event() IS 'Appends every change of state to job_events';
 
-CREATE FUNCTION public.jobs_resolve() RETURNS trigger
+CREATE FUNCTION public.jobs_resolve_dependants() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 declare
@@ -572,7 +572,7 @@ begin
   return null;
 end $$;
 
-COMMENT ON FUNCTION public.jobs_resolve() IS 'When a job ends: readies, fails or cancels what waited for it';
+COMMENT ON FUNCTION public.jobs_resolve_dependants() IS 'When a job ends: readies, fails or cancels what waited for it';
 
 CREATE FUNCTION public.random_40_bits() RETURNS bigint
     LANGUAGE sql
@@ -817,10 +817,10 @@ CREATE TABLE public.label_segments (
     epoch bigint NOT NULL,
     blob_id bigint NOT NULL,
     sha256 bytea NOT NULL,
+    profile text DEFAULT ''::text NOT NULL,
     steps_n bigint NOT NULL,
     known_n bigint NOT NULL,
     score_sum double precision NOT NULL,
-    profile text DEFAULT ''::text NOT NULL,
     verified_n bigint,
     simulated_n bigint,
     residual_sum double precision,
@@ -847,13 +847,13 @@ COMMENT ON COLUMN public.label_segments.blob_id IS 'actions, std, epistemic, sco
 
 COMMENT ON COLUMN public.label_segments.sha256 IS 'Digest of the bytes';
 
+COMMENT ON COLUMN public.label_segments.profile IS 'Instruction set and libraries it was computed under: the shard''s next attempt keeps rows of its own';
+
 COMMENT ON COLUMN public.label_segments.steps_n IS 'Transitions in it';
 
 COMMENT ON COLUMN public.label_segments.known_n IS 'Transitions that could be labelled (their next state is known)';
 
 COMMENT ON COLUMN public.label_segments.score_sum IS 'Sum of the uncertainty scores over known_n';
-
-COMMENT ON COLUMN public.label_segments.profile IS 'Instruction set and libraries it was computed under; empty: before they were recorded';
 
 COMMENT ON COLUMN public.label_segments.verified_n IS 'Labels that a simulator verified; null, as the next two: none took part';
 
@@ -891,11 +891,11 @@ CREATE TABLE public.label_sets (
     steps_n bigint NOT NULL,
     known_n bigint NOT NULL,
     mean_score double precision NOT NULL,
-    sha256 bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     verified_n bigint,
     simulated_n bigint,
     mean_residual double precision,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT label_sets_segments_n_check CHECK ((segments_n > 0)),
     CONSTRAINT label_sets_sha256_check CHECK ((length(sha256) = 32))
 );
@@ -918,15 +918,15 @@ COMMENT ON COLUMN public.label_sets.known_n IS 'Transitions that have a proxy ac
 
 COMMENT ON COLUMN public.label_sets.mean_score IS 'Mean uncertainty score';
 
-COMMENT ON COLUMN public.label_sets.sha256 IS 'Digest over the digests of its segments in order';
-
-COMMENT ON COLUMN public.label_sets.created_at IS 'When it was published';
-
 COMMENT ON COLUMN public.label_sets.verified_n IS 'Proxy actions that a simulator verified; null, as the next two: none took part';
 
 COMMENT ON COLUMN public.label_sets.simulated_n IS 'Proxy actions that are the simulator''s own';
 
 COMMENT ON COLUMN public.label_sets.mean_residual IS 'Mean residual, each counted as obs_dim at most';
+
+COMMENT ON COLUMN public.label_sets.sha256 IS 'Digest over the digests of its segments in order';
+
+COMMENT ON COLUMN public.label_sets.created_at IS 'When it was published';
 
 CREATE TABLE public.models (
     id text NOT NULL,
@@ -968,12 +968,29 @@ COMMENT ON COLUMN public.models.metrics IS 'Final metrics';
 
 COMMENT ON COLUMN public.models.created_at IS 'When it was published';
 
+CREATE TABLE public.schema_functions (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    version integer NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.schema_functions IS 'Files of schema/functions that have been applied';
+
+COMMENT ON COLUMN public.schema_functions.name IS 'Name of the file';
+
+COMMENT ON COLUMN public.schema_functions.sha256 IS 'Digest of the file: another one means that migrate applies all of them again';
+
+COMMENT ON COLUMN public.schema_functions.version IS 'Version of the schema that the build knew which applied it';
+
+COMMENT ON COLUMN public.schema_functions.applied_at IS 'When it was applied';
+
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,
     name text NOT NULL,
     sha256 text NOT NULL,
-    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    serves integer
+    serves integer NOT NULL,
+    applied_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
 COMMENT ON TABLE public.schema_migrations IS 'Migrations that have been applied';
@@ -984,20 +1001,20 @@ COMMENT ON COLUMN public.schema_migrations.name IS 'The rest of its file name';
 
 COMMENT ON COLUMN public.schema_migrations.sha256 IS 'Digest of the file, so that a later change to it is noticed';
 
-COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied';
+COMMENT ON COLUMN public.schema_migrations.serves IS 'Builds that know the schema up to this version, or more of it, work with it';
 
-COMMENT ON COLUMN public.schema_migrations.serves IS 'Builds that know the schema up to this version, or more of it, work with it; null: its own';
+COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied';
 
 CREATE TABLE public.segments (
     dataset_id text NOT NULL,
     seq integer NOT NULL,
     blob_id bigint NOT NULL,
     sha256 bytea NOT NULL,
+    size_bytes bigint NOT NULL,
     first_trajectory bigint NOT NULL,
     trajectories_n integer NOT NULL,
     steps_n bigint NOT NULL,
     labelled_steps_n bigint NOT NULL,
-    size_bytes bigint NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT segments_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
     CONSTRAINT segments_first_trajectory_check CHECK ((first_trajectory >= 0)),
@@ -1018,6 +1035,8 @@ COMMENT ON COLUMN public.segments.blob_id IS 'The bytes';
 
 COMMENT ON COLUMN public.segments.sha256 IS 'Digest of the bytes';
 
+COMMENT ON COLUMN public.segments.size_bytes IS 'Length of the bytes';
+
 COMMENT ON COLUMN public.segments.first_trajectory IS 'Number in the dataset of its first trajectory';
 
 COMMENT ON COLUMN public.segments.trajectories_n IS 'Trajectories in it';
@@ -1025,8 +1044,6 @@ COMMENT ON COLUMN public.segments.trajectories_n IS 'Trajectories in it';
 COMMENT ON COLUMN public.segments.steps_n IS 'Transitions in it';
 
 COMMENT ON COLUMN public.segments.labelled_steps_n IS 'Transitions with a true action';
-
-COMMENT ON COLUMN public.segments.size_bytes IS 'Length of the bytes';
 
 COMMENT ON COLUMN public.segments.created_at IS 'When it was sealed';
 
@@ -1042,8 +1059,8 @@ CREATE TABLE public.simulators (
     nu integer NOT NULL,
     time_step double precision NOT NULL,
     step_s double precision NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     token_id text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT simulators_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 64))),
     CONSTRAINT simulators_layout_check CHECK ((jsonb_typeof(layout) = 'object'::text)),
     CONSTRAINT simulators_mjcf_check CHECK (((octet_length(mjcf) >= 1) AND (octet_length(mjcf) <= 524288))),
@@ -1080,9 +1097,9 @@ COMMENT ON COLUMN public.simulators.time_step IS 'Seconds of a physics step';
 
 COMMENT ON COLUMN public.simulators.step_s IS 'Processor time of a physics step when it was posted';
 
-COMMENT ON COLUMN public.simulators.created_at IS 'When it was made';
+COMMENT ON COLUMN public.simulators.token_id IS 'Token that posted it, so that a token''s are bounded';
 
-COMMENT ON COLUMN public.simulators.token_id IS 'Token that posted it; null: before tokens were recorded';
+COMMENT ON COLUMN public.simulators.created_at IS 'When it was made';
 
 CREATE TABLE public.trajectories (
     dataset_id text NOT NULL,
@@ -1120,7 +1137,7 @@ COMMENT ON COLUMN public.trajectories.terminated IS 'Ended in a terminal state (
 
 COMMENT ON COLUMN public.trajectories.truncated IS 'Cut by a time limit or the end of the file (bootstrap)';
 
-COMMENT ON COLUMN public.trajectories.digest IS 'First half of the SHA-256 of all that its segment keeps of it; null: stored by an older build';
+COMMENT ON COLUMN public.trajectories.digest IS 'First half of the SHA-256 of all that its segment keeps of it: tells trajectories that are uploaded twice';
 
 CREATE TABLE public.uploads (
     id text DEFAULT public.new_id('up'::text) NOT NULL,
@@ -1128,13 +1145,13 @@ CREATE TABLE public.uploads (
     file_name text NOT NULL,
     format text NOT NULL,
     options jsonb DEFAULT '{}'::jsonb NOT NULL,
-    blob_id bigint,
-    job_id text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    metadata text DEFAULT ''::text NOT NULL,
     size_bytes bigint DEFAULT 0 NOT NULL,
     received_bytes bigint DEFAULT 0 NOT NULL,
     parts_n integer DEFAULT 0 NOT NULL,
-    metadata text DEFAULT ''::text NOT NULL,
+    blob_id bigint,
+    job_id text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone DEFAULT (clock_timestamp() + '1 day'::interval) NOT NULL,
     CONSTRAINT uploads_check CHECK ((received_bytes <= size_bytes)),
     CONSTRAINT uploads_check1 CHECK (((job_id IS NULL) OR (received_bytes = size_bytes))),
@@ -1156,11 +1173,7 @@ COMMENT ON COLUMN public.uploads.format IS 'How to read it';
 
 COMMENT ON COLUMN public.uploads.options IS 'Reader options';
 
-COMMENT ON COLUMN public.uploads.blob_id IS 'The bytes received so far; null once they are not needed any more';
-
-COMMENT ON COLUMN public.uploads.job_id IS 'Its ingest job, made with the last byte';
-
-COMMENT ON COLUMN public.uploads.created_at IS 'When it was begun';
+COMMENT ON COLUMN public.uploads.metadata IS 'Upload-Metadata as it came';
 
 COMMENT ON COLUMN public.uploads.size_bytes IS 'Length announced';
 
@@ -1168,7 +1181,11 @@ COMMENT ON COLUMN public.uploads.received_bytes IS 'Length that is stored: the t
 
 COMMENT ON COLUMN public.uploads.parts_n IS 'Chunks of the blob so far';
 
-COMMENT ON COLUMN public.uploads.metadata IS 'Upload-Metadata as it came';
+COMMENT ON COLUMN public.uploads.blob_id IS 'The bytes received so far; null once they are not needed any more';
+
+COMMENT ON COLUMN public.uploads.job_id IS 'Its ingest job, made with the last byte';
+
+COMMENT ON COLUMN public.uploads.created_at IS 'When it was begun';
 
 COMMENT ON COLUMN public.uploads.expires_at IS 'When what was received is dropped, unless more arrives; for a whole file, when its row is';
 
@@ -1177,10 +1194,10 @@ CREATE TABLE public.workers (
     host text NOT NULL,
     pid integer NOT NULL,
     version text NOT NULL,
+    memory_bytes bigint DEFAULT 0 NOT NULL,
+    draining boolean DEFAULT false NOT NULL,
     started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     last_seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    draining boolean DEFAULT false NOT NULL,
-    memory_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT workers_memory_bytes_check CHECK ((memory_bytes >= 0))
 );
 
@@ -1194,13 +1211,13 @@ COMMENT ON COLUMN public.workers.pid IS 'Its process id there';
 
 COMMENT ON COLUMN public.workers.version IS 'Its build';
 
-COMMENT ON COLUMN public.workers.started_at IS 'When it registered';
-
-COMMENT ON COLUMN public.workers.last_seen_at IS 'Its last heartbeat';
+COMMENT ON COLUMN public.workers.memory_bytes IS 'Memory that a job''s process may take there; 0: not told';
 
 COMMENT ON COLUMN public.workers.draining IS 'Whether it takes no more jobs';
 
-COMMENT ON COLUMN public.workers.memory_bytes IS 'Memory that a job''s process may take there; 0: not told';
+COMMENT ON COLUMN public.workers.started_at IS 'When it registered';
+
+COMMENT ON COLUMN public.workers.last_seen_at IS 'Its last heartbeat';
 
 ALTER TABLE ONLY public.api_tokens
     ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (id);
@@ -1274,6 +1291,9 @@ ALTER TABLE ONLY public.models
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.schema_functions
+    ADD CONSTRAINT schema_functions_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
 
@@ -1336,65 +1356,65 @@ CREATE INDEX trajectories_digest ON public.trajectories USING btree (dataset_id,
 
 CREATE INDEX uploads_expires ON public.uploads USING btree (expires_at);
 
-CREATE TRIGGER attach AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER artifacts_attach_blob AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
-CREATE TRIGGER attach AFTER INSERT ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER artifacts_check_fence BEFORE INSERT OR UPDATE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.check_fence();
 
-CREATE TRIGGER attach AFTER INSERT ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE CONSTRAINT TRIGGER artifacts_check_fence_at_commit AFTER INSERT OR UPDATE ON public.artifacts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
 
-CREATE TRIGGER attach AFTER INSERT ON public.models FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER artifacts_drop_blob AFTER DELETE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
-CREATE TRIGGER attach AFTER INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER job_checkpoints_attach_blob AFTER INSERT ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
-CREATE TRIGGER attach AFTER INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER job_checkpoints_check_fence BEFORE INSERT OR UPDATE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.check_fence();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE CONSTRAINT TRIGGER job_checkpoints_check_fence_at_commit AFTER INSERT OR UPDATE ON public.job_checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE TRIGGER job_checkpoints_drop_blob AFTER DELETE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE TRIGGER job_metrics_check_fence BEFORE INSERT OR UPDATE ON public.job_metrics FOR EACH ROW EXECUTE FUNCTION public.check_fence();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.models FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE CONSTRAINT TRIGGER job_metrics_check_fence_at_commit AFTER INSERT OR UPDATE ON public.job_metrics DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE TRIGGER jobs_check_insert BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_check_insert();
 
-CREATE TRIGGER drop_blob AFTER DELETE ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
-
-CREATE TRIGGER drop_old_blob AFTER UPDATE OF blob_id ON public.uploads FOR EACH ROW WHEN (((old.blob_id IS NOT NULL) AND (new.blob_id IS NULL))) EXECUTE FUNCTION public.drop_blob();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.job_checkpoints FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.job_metrics FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.label_sets FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE TRIGGER fence BEFORE INSERT OR UPDATE ON public.models FOR EACH ROW EXECUTE FUNCTION public.fence_row();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.artifacts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.job_checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.job_metrics DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.label_segments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.label_sets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE CONSTRAINT TRIGGER fence_commit AFTER INSERT OR UPDATE ON public.models DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.fence_commit();
-
-CREATE TRIGGER jobs_begin BEFORE INSERT ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_begin();
+CREATE TRIGGER jobs_check_transition BEFORE UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_check_transition();
 
 CREATE TRIGGER jobs_drop_checkpoints AFTER UPDATE ON public.jobs FOR EACH ROW WHEN (((old.state <> new.state) AND (new.state = ANY (ARRAY['succeeded'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.jobs_drop_checkpoints();
 
-CREATE TRIGGER jobs_law BEFORE UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_law();
+CREATE TRIGGER jobs_log_event AFTER INSERT OR UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_log_event();
 
-CREATE TRIGGER jobs_record AFTER INSERT OR UPDATE ON public.jobs FOR EACH ROW EXECUTE FUNCTION public.jobs_record();
+CREATE TRIGGER jobs_resolve_dependants AFTER UPDATE ON public.jobs FOR EACH ROW WHEN (((old.state <> new.state) AND (new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.jobs_resolve_dependants();
 
-CREATE TRIGGER jobs_resolve AFTER UPDATE ON public.jobs FOR EACH ROW WHEN (((old.state <> new.state) AND (new.state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'cancelled'::text])))) EXECUTE FUNCTION public.jobs_resolve();
+CREATE TRIGGER label_segments_attach_blob AFTER INSERT ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER label_segments_check_fence BEFORE INSERT OR UPDATE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.check_fence();
+
+CREATE CONSTRAINT TRIGGER label_segments_check_fence_at_commit AFTER INSERT OR UPDATE ON public.label_segments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
+
+CREATE TRIGGER label_segments_drop_blob AFTER DELETE ON public.label_segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER label_sets_check_fence BEFORE INSERT OR UPDATE ON public.label_sets FOR EACH ROW EXECUTE FUNCTION public.check_fence();
+
+CREATE CONSTRAINT TRIGGER label_sets_check_fence_at_commit AFTER INSERT OR UPDATE ON public.label_sets DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
+
+CREATE TRIGGER models_attach_blob AFTER INSERT ON public.models FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER models_check_fence BEFORE INSERT OR UPDATE ON public.models FOR EACH ROW EXECUTE FUNCTION public.check_fence();
+
+CREATE CONSTRAINT TRIGGER models_check_fence_at_commit AFTER INSERT OR UPDATE ON public.models DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.check_fence_at_commit();
+
+CREATE TRIGGER models_drop_blob AFTER DELETE ON public.models FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER segments_attach_blob AFTER INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER segments_drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER uploads_attach_blob AFTER INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER uploads_drop_blob AFTER DELETE ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+
+CREATE TRIGGER uploads_drop_ingested_blob AFTER UPDATE OF blob_id ON public.uploads FOR EACH ROW WHEN (((old.blob_id IS NOT NULL) AND (new.blob_id IS NULL))) EXECUTE FUNCTION public.drop_blob();
 
 ALTER TABLE ONLY public.artifacts
     ADD CONSTRAINT artifacts_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);

@@ -104,12 +104,14 @@ static void print_help(void) {
 
 static enum px_status migrate(const struct px_config *config, struct px_err *err) {
   struct store *store = NULL;
-  int applied = 0;
+  struct store_migrated done;
   enum px_status status =
     store_open(px_config_text(config, "db_url"), "proxact-migrate", &store, err);
-  if (!status) status = store_migrate(store, &applied, err);
+  if (!status) status = store_migrate(store, &done, err);
   if (!status)
-    printf("the schema is up to date; %d migration%s applied\n", applied, applied == 1 ? "" : "s");
+    printf("the schema is up to date; %d migration%s applied, %d file%s of functions changed\n",
+           done.migrations, done.migrations == 1 ? "" : "s", done.functions,
+           done.functions == 1 ? "" : "s");
   store_close(store);
   return status;
 }
@@ -185,6 +187,7 @@ static enum px_status check_start(const struct px_config *config, const struct l
   enum px_status status =
     store_open(px_config_text(config, "db_url"), "proxact-server", &store, err);
   if (!status) status = store_check_schema(store, err);
+  if (!status) store_warn_of_functions(store);
   if (!status) status = accept_token_file(store, px_config_text(config, "token_file"), err);
   if (!status) status = store_token_any(store, &any, err);
   if (!status && !any && !at->loopback) {

@@ -394,6 +394,7 @@ static enum px_status set_up(struct supervisor *s, struct px_err *err) {
   snprintf(s->id, sizeof s->id, "%s:%d:%08x", s->host, (int)getpid(), (unsigned)seed);
   status = store_open(px_config_text(c, "db_url"), s->id, &s->store, err);
   if (!status) status = store_check_schema(s->store, err);
+  if (!status) store_warn_of_functions(s->store);
   /* a silent connection must not cost the lease */
   if (!status) store_set_answer(s->store, s->lease_ms / 3);
   if (!status) status = queue_open(px_config_text(c, "redis_url"), &s->queue, err);

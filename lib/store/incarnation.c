@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which life of the database a session is in: see migrations/0009_incarnations.sql. */
+/* Which life of the database a session is in: see schema/functions/incarnations.sql. */
 #include "lib/store/incarnation.h"
 
 #include <inttypes.h>

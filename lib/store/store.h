@@ -52,17 +52,26 @@ enum px_status store_ping(struct store *store, struct px_err *err) PX_MUST_CHECK
 enum px_status store_data_folder(struct store *store, char *out, size_t size,
                                  struct px_err *err) PX_MUST_CHECK;
 
-/* Brings the schema to head: each missing migration in its own transaction,
- * under an advisory lock, so that several may start at once. `applied` may be
- * NULL. CONFLICT when an applied file has changed or the schema is newer than
- * this build can work with. */
-enum px_status store_migrate(struct store *store, int *applied, struct px_err *err) PX_MUST_CHECK;
+/* How much a migration run did: migrations applied, files of schema/functions that were new. */
+struct store_migrated {
+  int migrations, functions;
+};
+/* Brings the schema to head: the missing migrations, then all files of schema/functions if one of
+ * them is not the one in the database, in one transaction under an advisory lock, so that several
+ * may start at once. A database at a later version keeps its functions. `done` may be NULL.
+ * CONFLICT when an applied migration has changed, when the schema is newer than this build can
+ * work with, and for a database from before the first release. */
+enum px_status store_migrate(struct store *store, struct store_migrated *done,
+                             struct px_err *err) PX_MUST_CHECK;
 /* UNAVAILABLE with a hint unless this build works with the schema: at its own head, or at a later
  * one whose migrations say (`-- serves: N`) that builds of this one's age do. */
 enum px_status store_check_schema(struct store *store, struct px_err *err) PX_MUST_CHECK;
+/* Logs a warning if the database is at this build's version with functions of another build. */
+void store_warn_of_functions(struct store *store);
 
-/* After a restore: begins another incarnation of the database (migrations/0009), whatever the
- * database itself can tell. Every running job is given back; `given_back` counts them. */
+/* After a restore: begins another incarnation of the database, whatever the database itself can
+ * tell (schema/functions/incarnations.sql). Every running job is given back; `given_back` counts
+ * them. */
 enum px_status store_restored(struct store *store, int *given_back,
                               struct px_err *err) PX_MUST_CHECK;
 

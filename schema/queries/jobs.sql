@@ -1,4 +1,4 @@
--- The legal moves of jobs. The law itself is in the triggers of migrations/0001_foundation.sql.
+-- The transitions of jobs. The triggers of schema/functions/jobs.sql check each of them.
 
 -- Locked against their end until the submission is committed, or a job could wait for what has just ended.
 -- removed: its model or label set was removed.

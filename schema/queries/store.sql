@@ -8,8 +8,17 @@ select 1
 select current_setting('data_directory') as data_directory where inet_server_addr() is null
   and (select rolsuper or pg_has_role('pg_read_all_settings', 'usage') from pg_roles where rolname = current_user)
 
+-- name: schema_begun
+select to_regclass('schema_migrations') is not null as begun
+
+-- Databases from before the first release have no table of functions, and the oldest no column `serves`.
 -- name: migrations_applied
-select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer as serves from schema_migrations m order by version
+select version, sha256, coalesce(to_jsonb(m) ->> 'serves', version::text)::integer as serves,
+       to_regclass('schema_functions') is null as before_release
+from schema_migrations m order by version
+
+-- name: functions_applied
+select name, sha256 from schema_functions
 
 -- name: token_create
 insert into api_tokens (name, sha256) values ($1, $2)

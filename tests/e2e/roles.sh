@@ -39,11 +39,12 @@ expect "nothing was refused" no_refusal
 # What neither may do: change a rule, switch it off, rewrite what was applied, or choose another life of the database.
 for role in proxact_server proxact_worker; do
   expect "$role cannot switch a rule off" denied $role 'alter table jobs disable trigger all'
-  expect "$role cannot drop one" denied $role 'drop trigger jobs_law on jobs'
-  expect "$role cannot replace one" denied $role "create or replace function jobs_law() returns trigger language plpgsql as 'begin return new; end'"
+  expect "$role cannot drop one" denied $role 'drop trigger jobs_check_transition on jobs'
+  expect "$role cannot replace one" denied $role "create or replace function jobs_check_transition() returns trigger language plpgsql as 'begin return new; end'"
   expect "$role cannot make tables" denied $role 'create table more (n int)'
   expect "$role cannot empty one" denied $role 'truncate jobs cascade'
   expect "$role cannot write to applied migrations" denied $role 'delete from schema_migrations'
+  expect "nor to applied functions" denied $role "update schema_functions set sha256 = 'x'"
   expect "$role cannot begin another incarnation" denied $role "select incarnation_begin('mine')"
   expect "$role cannot skip the triggers of a session" denied $role 'set session_replication_role = replica'
 done
@@ -61,6 +62,16 @@ expect "gets its roles" psql -XAtq -v ON_ERROR_STOP=1 -f "$root/deploy/roles.sql
 own() { PROXACT_DB_URL=${second/proxact@/proxact_migrate@} "${proxact}-server" "$@"; }
 expect "a role that is no superuser migrates" own migrate
 expect "and again" own migrate
+# Functions are replaced by the role that made them, and keep their owner, grants and rights.
+in_second() { psql -XAtqc "$1" "${second/proxact@/proxact_migrate@}"; }
+rights() { in_second "select proname, proowner::regrole, prosecdef, proconfig, proacl from pg_proc where pronamespace = 'public'::regnamespace order by 1"; }
+rights >before
+expect "incarnation_settle() runs with its owner's rights" grep -q '^incarnation_settle|proxact_migrate|t|{"search_path=public, pg_temp"}|' before
+expect "all functions are the migrating role's" same "$(cut -d'|' -f2 before | sort -u)" proxact_migrate
+in_second "update schema_functions set sha256 = 'x' where name = 'incarnations'"
+expect "a function that differs is replaced" grep -q ' 1 file of functions changed' <(own migrate)
+expect "with the rights it had" same "$(rights)" "$(cat before)"
+expect "the one-time power stays the owner's" grep -q "^incarnation_begin|proxact_migrate|f||{proxact_migrate=X/proxact_migrate}" before
 expect "begins another incarnation" own restored
 expect "makes a token" own token create first
 answers_as() { psql -XAtqc 'select place from incarnation_settle()' "${second/proxact@/$1@}"; }

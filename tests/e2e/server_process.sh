@@ -45,6 +45,14 @@ server_stop
 server_start --token-file="$work/token" --idle-s=2
 ok "and again at the next start" same "$(psql -XAtqc 'select count(*) from api_tokens' "$PROXACT_DB_URL")" 1
 
+# --- functions of another build
+ok "a server with its own functions says nothing of them" refused grep -q functions_differ "$work/server.log"
+server_stop
+psql -XAtqc "update schema_functions set sha256 = 'x' where name = 'jobs'" "$PROXACT_DB_URL"
+server_start --token-file="$work/token" --idle-s=2
+ok "it warns of those of another build" grep -q 'event=functions_differ files=1 ' "$work/server.log"
+ok "migrate puts its own in their place" grep -q '0 migrations applied, 1 file of functions changed' <("$server" migrate)
+
 # --- slow clients: libmicrohttpd alone would wait for ever, for each byte begins its time anew
 dripping() {
   local i

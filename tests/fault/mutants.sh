@@ -40,7 +40,7 @@ unset PROXACT_BUILD MAKEFLAGS MAKELEVEL
 forget() {
   case $1 in
     schema/queries/*) rm -f build/lib/store/db.o ;;
-    migrations/*) rm -f build/lib/store/migrate.o ;;
+    migrations/* | schema/functions/*) rm -f build/lib/store/migrate.o ;;
     *) rm -f "build/${1%.c}.o" ;;
   esac
 }
@@ -48,7 +48,7 @@ forget() {
 # What has to be built for a test. Only those of a store need no programs.
 build() {
   local targets=()
-  make -s build/gen/schema/queries.def build/gen/schema/migrations.def >"$tree/build.log" 2>&1 || return
+  make -s build/gen/schema/{queries,migrations,functions}.def >"$tree/build.log" 2>&1 || return
   if [ -n "${2:-}" ]; then find build -name '*.o' -exec touch {} +; fi
   case $1 in
     integration/test_store_*) targets=("build/tests/${1%%:*}") ;;

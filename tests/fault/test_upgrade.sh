@@ -15,6 +15,7 @@ cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$ne
 head=$(ls "$root"/migrations | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
   >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
+echo "comment on function new_id is 'Something later';" >>"$work/next/schema/functions/base.sql"
 sed -i 's/{ "train_idm", TRAIN_IDM, 0,/{ "train_idm", TRAIN_IDM, 1,/' "$work/next/lib/flow/kinds.c"
 must grep -q 'TRAIN_IDM, 1,' "$work/next/lib/flow/kinds.c"
 must make -s -C "$work/next" SAN="${san#-}" "$name/proxact-server" "$name/proxact-worker"
@@ -49,6 +50,15 @@ made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 40000 $RANDOM >/d
 ok "the migration is applied under load" "$next/proxact-server" migrate
 ok "the servers of before are ready with it" server_ready "${port[a]}"
 ok "and serve" goes_on
+later() { [ "$(sql one "select obj_description('new_id'::regproc)")" = "Something later" ]; }
+ok "the functions are those of the next build" later
+ok "the build of before has nothing to migrate" grep -q '0 migrations applied, 0 files' <("$build/proxact-server" migrate)
+ok "and leaves them" later
+for ((i = 0; i < 5; i++)); do
+  sql one "update schema_functions set sha256 = 'x' where name = 'jobs'"
+  ok "functions are replaced under load" grep -q '1 file of functions changed' <("$next/proxact-server" migrate)
+  must goes_on
+done
 for ((round = 0; round < ${1:-1}; round++)); do
   case $((round % 2)) in 0) generation=$next ;; *) generation=$build ;; esac
   server=$generation/proxact-server worker=$generation/proxact-worker

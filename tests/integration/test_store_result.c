@@ -26,11 +26,14 @@ static struct store *fresh(void) {
   snprintf(dataset, sizeof dataset, "%s",
            db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high, segments_n)"
                   " values ('d', 1, 1, '{-1}', '{1}', 2) returning id"));
-  db_sql("with b as (insert into blobs (size_bytes, sha256) select 1, sha256('') from "
-         "generate_series(0, 1) returning id)"
-         " insert into segments select '%s', n - 1, id, sha256(''), n - 1, 1, 10 * n, 0, 1"
-         " from (select id, row_number() over (order by id) as n from b) as x",
-         dataset);
+  db_sql(
+    "with b as (insert into blobs (size_bytes, sha256) select 1, sha256('') from "
+    "generate_series(0, 1) returning id)"
+    " insert into segments (dataset_id, seq, blob_id, sha256, first_trajectory, trajectories_n,"
+    " steps_n, labelled_steps_n, size_bytes) select '%s', n - 1, id, sha256(''), n - 1, 1, 10 * n, "
+    "0, 1"
+    " from (select id, row_number() over (order by id) as n from b) as x",
+    dataset);
   return store;
 }
 

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The jobs' law, the fence and the schema itself, tried with raw SQL: they hold without any of our
- * C. */
+/* The triggers and the schema itself, tried with raw SQL: they hold without any of our C. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "lib/base/fail.h"
 #include "lib/store/store.h"
@@ -52,7 +49,7 @@ static bool moves(const char *kind, const char *from, const char *to) {
 }
 
 static void only_legal_transitions_pass(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   static const char *const LEGAL[] = { "blocked ready",    "blocked failed",    "blocked cancelled",
                                        "ready running",    "ready failed",      "ready cancelled",
                                        "running ready",    "running succeeded", "running failed",
@@ -72,7 +69,7 @@ static void only_legal_transitions_pass(void) {
 }
 
 static void a_pipeline_never_runs_and_resolves_from_blocked(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   CU_ASSERT_FALSE(moves("pipeline", "blocked", "running"));
   CU_ASSERT_TRUE(moves("pipeline", "blocked", "succeeded"));
   CU_ASSERT_TRUE(moves("pipeline", "blocked", "failed"));
@@ -82,7 +79,7 @@ static void a_pipeline_never_runs_and_resolves_from_blocked(void) {
 }
 
 static void terminal_jobs_never_change(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   for (int i = 3; i < STATES_N; i++) {
     const char *id = job_in("label", STATES[i]);
     CU_ASSERT_STRING_EQUAL(db_sql_state("update jobs set reason = 'x' where id = '%s'", id),
@@ -94,7 +91,7 @@ static void terminal_jobs_never_change(void) {
 }
 
 static void the_epoch_grows_by_one_with_a_claim_and_only_then(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   const char *claim = "update jobs set state = 'running', epoch = epoch + %d, lease_owner = 'w', "
                       "lease_expires_at = now()"
                       " where id = '%s'";
@@ -114,7 +111,7 @@ static void the_epoch_grows_by_one_with_a_claim_and_only_then(void) {
 }
 
 static void checks_tie_lease_and_end_to_the_state(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   char id[STORE_ID_MAX];
   snprintf(id, sizeof id, "%s", job_in("label", "ready"));
   CU_ASSERT_STRING_EQUAL(
@@ -137,7 +134,7 @@ static void checks_tie_lease_and_end_to_the_state(void) {
 }
 
 static void every_transition_is_recorded_in_order(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   const char *id = job_in("label", "succeeded");
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(coalesce(from_state, '-') || '>' || to_state || "
                                 "coalesce('@' || worker, ''),"
@@ -153,15 +150,16 @@ static void every_transition_is_recorded_in_order(void) {
 #define DATASET "current_setting('t.dataset')"
 #define BLOB "current_setting('t.blob')::bigint"
 static const char *const FENCED_ROWS[] = {
-  "insert into job_metrics values (" JOB ", " EPOCH ", 'loss', 1, 0.5)",
+  "insert into job_metrics (job_id, epoch, name, step, value) values (" JOB ", " EPOCH
+  ", 'loss', 1, 0.5)",
   "insert into models (id, job_id, epoch, dataset_id, role, algo, blob_id, sha256, size_bytes, "
   "metrics)"
   " values ('mdl_' || " JOB ", " JOB ", " EPOCH ", " DATASET ", 'idm', 'x', " BLOB
   ", sha256(''), 1, '{}')",
   "insert into artifacts (job_id, name, epoch, media_type, blob_id, size_bytes)"
   " values (" JOB ", 'a', " EPOCH ", 'text/plain', " BLOB ", 1)",
-  "insert into label_segments values (" JOB ", 0, " JOB ", " EPOCH ", " BLOB
-  ", sha256(''), 1, 1, 0)",
+  "insert into label_segments (label_job_id, seq, job_id, epoch, blob_id, sha256, steps_n, known_n,"
+  " score_sum) values (" JOB ", 0, " JOB ", " EPOCH ", " BLOB ", sha256(''), 1, 1, 0)",
   "insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, "
   "mean_score, sha256)"
   " values ('ls_' || " JOB ", " DATASET ", " JOB ", " EPOCH ", 1, 1, 1, 0, sha256(''))",
@@ -179,7 +177,7 @@ static const char *try_row(const char *row, const char *job, int epoch) {
 }
 
 static void every_table_a_job_writes_is_fenced(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   char id[STORE_ID_MAX];
   db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, "
          "'{-1}', '{1}')");
@@ -197,7 +195,7 @@ static void every_table_a_job_writes_is_fenced(void) {
 
 /* Passing the fence and then sleeping past the lease must not be a way around it. */
 static void a_hold_lost_before_the_commit_is_refused_at_the_commit(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   struct store_reaped reaped;
   struct px_err err;
   db_sql("insert into datasets (name, obs_dim, act_dim, act_low, act_high) values ('fence', 1, 1, "
@@ -222,7 +220,7 @@ static void a_hold_lost_before_the_commit_is_refused_at_the_commit(void) {
 /* Whoever takes the job away waits for a commit that has begun; one that has not begun does not
  * hold it. */
 static void an_open_transaction_does_not_keep_a_job_from_the_reaper(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   struct store_reaped reaped;
   struct px_err err;
   const char *id = job_in("label", "running");
@@ -240,7 +238,7 @@ static void an_open_transaction_does_not_keep_a_job_from_the_reaper(void) {
 }
 
 static void every_table_column_view_and_function_has_a_comment(void) {
-  struct store *store = db_test_open("law");
+  struct store *store = db_test_open("triggers");
   CU_ASSERT_STRING_EQUAL(
     db_sql("select coalesce(string_agg(c.relname || coalesce('.' || a.attname, ''), ' '), '') from "
            "pg_class c"
@@ -258,89 +256,11 @@ static void every_table_column_view_and_function_has_a_comment(void) {
   store_close(store);
 }
 
-static void migrating_again_does_nothing_and_a_changed_file_is_refused(void) {
-  struct store *store = db_test_open("law");
-  struct px_err err;
-  int applied = -1;
-  CU_OK(store_migrate(store, &applied, &err), err);
-  CU_ASSERT_EQUAL(applied, 0);
-  CU_OK(store_check_schema(store, &err), err);
-  db_sql("update schema_migrations set sha256 = 'x' || sha256 where version = 1");
-  CU_ASSERT_EQUAL(store_migrate(store, &applied, &err), PX_E_CONFLICT);
-  CU_ASSERT_EQUAL(store_check_schema(store, &err), PX_E_UNAVAILABLE);
-  db_sql("update schema_migrations set sha256 = substr(sha256, 2) where version = 1");
-  db_sql("insert into schema_migrations (version, name, sha256) values (9999, 'later', 'x')");
-  CU_ASSERT_EQUAL(store_migrate(store, &applied, &err), PX_E_CONFLICT);
-  db_sql("delete from schema_migrations where version = 9999");
-  store_close(store);
-}
-
-static void a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not(void) {
-  struct store *store = db_test_open("law");
-  struct px_err err;
-  int applied = -1;
-  db_sql("insert into schema_migrations (version, name, sha256, serves)"
-         " select max(version) + 1, 'later', 'x', max(version) from schema_migrations");
-  CU_OK(store_check_schema(store, &err), err);
-  CU_OK(store_migrate(store, &applied, &err), err);
-  CU_ASSERT_EQUAL(applied, 0);
-  db_sql("update schema_migrations set serves = version where name = 'later'");
-  CU_ASSERT_EQUAL(store_check_schema(store, &err), PX_E_UNAVAILABLE);
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "newer version"));
-  CU_ASSERT_EQUAL(store_migrate(store, &applied, &err), PX_E_CONFLICT);
-  db_sql("delete from schema_migrations where name = 'later'");
-  store_close(store);
-}
-
-static void several_may_migrate_at_once(void) {
-  /* An empty schema of its own, so that there is something to do. */
-  db_sql("drop schema if exists race cascade; create schema race");
-  char url[512];
-  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Drace", db_test_url(),
-           strchr(db_test_url(), '?') ? '&' : '?');
-  pid_t child[4];
-  fflush(stdout);
-  for (int i = 0; i < 4; i++)
-    if ((child[i] = fork()) == 0) {
-      struct store *store;
-      struct px_err err;
-      int applied = 0;
-      if (store_open(url, "race", &store, &err) || store_migrate(store, &applied, &err)) _exit(100);
-      _exit(applied);
-    }
-  int applied = 0;
-  for (int i = 0; i < 4; i++) {
-    int status;
-    CU_ASSERT_EQUAL_FATAL(waitpid(child[i], &status, 0), child[i]);
-    CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) < 100);
-    applied += WEXITSTATUS(status);
-  }
-  CU_ASSERT_EQUAL(applied,
-                  (int)strtol(db_sql("select count(*) from race.schema_migrations"), NULL, 10));
-  db_sql("drop schema race cascade");
-}
-
-static void a_database_without_schema_says_what_to_do(void) {
-  db_sql("drop schema if exists bare cascade; create schema bare");
-  char url[512];
-  snprintf(url, sizeof url, "%s%coptions=-csearch_path%%3Dbare", db_test_url(),
-           strchr(db_test_url(), '?') ? '&' : '?');
-  struct store *store;
-  struct px_err err;
-  CU_OK(store_open(url, "bare", &store, &err), err);
-  CU_ASSERT_EQUAL(store_check_schema(store, &err), PX_E_UNAVAILABLE);
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "migrate"));
-  store_close(store);
-}
-
-CU_MAIN("store_law", T(only_legal_transitions_pass),
+CU_MAIN("store_triggers", T(only_legal_transitions_pass),
         T(a_pipeline_never_runs_and_resolves_from_blocked), T(terminal_jobs_never_change),
         T(the_epoch_grows_by_one_with_a_claim_and_only_then),
         T(checks_tie_lease_and_end_to_the_state), T(every_transition_is_recorded_in_order),
         T(every_table_a_job_writes_is_fenced),
         T(a_hold_lost_before_the_commit_is_refused_at_the_commit),
         T(an_open_transaction_does_not_keep_a_job_from_the_reaper),
-        T(every_table_column_view_and_function_has_a_comment),
-        T(migrating_again_does_nothing_and_a_changed_file_is_refused),
-        T(a_build_goes_on_with_a_later_schema_that_serves_it_and_refuses_one_that_does_not),
-        T(several_may_migrate_at_once), T(a_database_without_schema_says_what_to_do))
+        T(every_table_column_view_and_function_has_a_comment))
