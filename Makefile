@@ -151,9 +151,13 @@ check-clang: ## A second compiler: everything compiles with clang, and lib's uni
 	@$(MAKE) --no-print-directory -s -j$(JOBS) CC=clang OPTIMIZE=-O1 objects
 	+@$(MAKE) --no-print-directory CC=clang OPTIMIZE=-O1 check-lib
 
-.PHONY: format
+.PHONY: format lint
 format: ## Lays out all C files by .clang-format
 	@find lib server worker clients tests -name '*.[ch]' -print0 | xargs -0 -P$(JOBS) -n 40 clang-format -i
+
+LINT := $(wildcard tests/lint/*.sh)
+lint: ## Static analysis of C files and shell scripts
+	@tests/support/run.sh $(LINT)
 
 ARCH := $(wildcard tests/arch/*.sh tests/arch/*.py)
 check-arch: ## The architecture tests alone
@@ -204,7 +208,7 @@ check-image: ## The Dockerfile's steps in a debootstrap root: root, some minutes
 test: ## Install what tests need, build, run every tier
 	@deploy/install-deps.sh test
 	@$(MAKE) --no-print-directory -s -j$(JOBS) all tests
-	+@tests/support/all.sh check check-clang check-golden check-integration check-e2e check-fault
+	+@tests/support/all.sh check lint check-clang check-golden check-integration check-e2e check-fault
 
 tests: $(patsubst %.c,$(B)/%,$(TESTS_C)) $(FUZZERS) $(FAULT)
 

@@ -35,7 +35,7 @@ process_identity() {
   # shellcheck disable=SC2086  # split on purpose
   set -- "$1" ${stat##*) }
   # A zombie has ended, unless threads of it are still on their way out, with all that the process holds.
-  [ "$2" != Z ] || [ "$(ls "/proc/$1/task" 2>/dev/null | wc -l)" -gt 1 ] || return 1
+  [ "$2" != Z ] || [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -gt 1 ] || return 1
   printf '%s %s %s\n' "$1" "${21}" "$(cat /proc/sys/kernel/random/boot_id)"
 }
 # pid_record FILE PID

@@ -93,7 +93,7 @@ close_gate
 example_more() { [ "$(sql "select coalesce(max(received_bytes), 0) from uploads u join datasets d on d.id = u.dataset_id where d.name = 'example'")" -gt "$1" ]; }
 "$root/clients/examples/upload.sh" example "$work/large.hdf5" >"$work/said" 2>"$work/complained" &
 client=$!
-example_killed() { wait_until 20 example_more $((size / 3)) && kill -0 $client && again; }
+example_killed() { wait_until 20 example_more $((size / 3)) && kill -0 "$client" && again; }
 ok "the server is killed while the example sends" example_killed
 ok "the example comes to its end" wait $client
 ok "and names the job" grep -qxE 'job_[0-9a-f]{20}' "$work/said"

@@ -57,7 +57,7 @@ expect "the server cannot remove a token" denied proxact_server 'delete from api
 
 # The containers' way: an empty database that the migrating role owns, and passwords.
 expect "another database" as proxact 'create database second'
-second=$(sed 's|/proxact?|/second?|' <<<"$owner")
+second=${owner/\/proxact\?/\/second?}
 expect "gets its roles" psql -XAtq -v ON_ERROR_STOP=1 -f "$root/deploy/roles.sql" "$second"
 own() { PROXACT_DB_URL=${second/proxact@/proxact_migrate@} "${proxact}-server" "$@"; }
 expect "a role that is no superuser migrates" own migrate

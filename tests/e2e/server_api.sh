@@ -21,7 +21,7 @@ closed() {
     [ "$answer" = 401 ] && jq -e '.code == "unauthorized"' "$work/out" >/dev/null || { echo "$method $path: $answer"; bad=1; }
   done < <(jq -r '.paths | to_entries[] | .key as $p | .value | to_entries[] | select(.value.security != [])
                   | "\(.key | ascii_upcase) \($p | gsub("[{][a-z_]+[}]"; "x"))"' "$root/schema/openapi.yaml")
-  return $bad
+  return "$bad"
 }
 ok "every route but the open ones answers 401 without a token" closed
 opened() {

@@ -17,7 +17,6 @@ row() { printf '[%s' "$1"; for ((c = 1; c < $2; c++)); do printf ',%s' "$1"; don
 line="{\"observations\": [$(row 0.5 12), $(row 0.25 12), $(row 0.125 12)], \"actions\": [$(row 0.5 3), $(row 0.1 3)], \"rewards\": [1, 1], \"terminated\": false, \"truncated\": true}"
 api POST /v1/datasets --json '{"name": "wide", "obs_dim": 12, "act_dim": 3}'
 is "a dataset" 201
-wide=$(field .id)
 for i in 1 2 3; do printf '%s\n' "$line"; done >"$work/t.jsonl"
 api POST "/v1/datasets/wide/trajectories?format=jsonl" --data-binary @"$work/t.jsonl"
 is "with three trajectories" 201

@@ -25,7 +25,7 @@ ok "without a schema" refused "$server" serve --listen=127.0.0.1:0 --spool-dir="
 ok "on a public address without a token" grep -q 'there is no token' <("$server" serve --listen=0.0.0.0:0 --spool-dir="$work/spool" 2>&1)
 ok "with a spool folder that is not there" refused "$server" serve --listen=127.0.0.1:0 --spool-dir=/nowhere
 ok "with a listen address that is none" grep -q 'listen must be' <("$server" serve --listen=8080 2>&1)
-ok "with a database that is away" grep -q 'database' <(PROXACT_DB_URL=postgresql:///x?host=/nowhere "$server" serve --listen=127.0.0.1:0 2>&1)
+ok "with a database that is away" grep -q 'database' <(PROXACT_DB_URL="postgresql:///x?host=/nowhere" "$server" serve --listen=127.0.0.1:0 2>&1)
 ok "with a password on the command line" grep -q 'PROXACT_DB_URL_FILE' <("$server" migrate --db-url=postgresql://u:hunter2@/x 2>&1)
 ok "no error tells a password" refused grep -q hunter2 <(
   for url in 'postgresql://u:hunter2@127.0.0.1:99999/x' 'postgresql://u:hunter2%zz@h/x' 'host=127.0.0.1 port=x password=hunter2' \

@@ -53,7 +53,7 @@ done
 same_trajectories() {
   local format
   for format in npz jsonl safetensors; do
-    jq -e -s '.[0] == .[1]' "$work/trajectory-hdf5" "$work/trajectory-$format" >/dev/null || { echo $format; return 1; }
+    jq -e -s '.[0] == .[1]' "$work/trajectory-hdf5" "$work/trajectory-$format" >/dev/null || { echo "$format"; return 1; }
   done
 }
 ok "all formats give the same trajectory" same_trajectories
@@ -244,8 +244,8 @@ cut_upload() {
     "$url/v1/datasets/$ds/trajectories" <"$work/pipe" 2>/dev/null 4>&- &
   curl=$!
   wait_until 10 together || { echo "the upload was not seen"; return 1; }
-  kill -9 $curl
-  wait $curl 2>/dev/null
+  kill -9 "$curl"
+  wait "$curl" 2>/dev/null
   exec 4>&-
   wait_until 10 alone
 }

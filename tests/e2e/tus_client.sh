@@ -81,7 +81,6 @@ ok "and its bytes are the file's" stored_all
 
 # --- a file that means something, to its end
 sql "delete from jobs" >"$work/out" # random bytes are no trajectories
-PROXACT_URL=$url
 ok "a dataset" client plain "$root/deploy/demo/hopper-demo.hdf5"
 spawn "$work/worker.pid" "$work/worker.log" "$build/proxact-worker" --poll-ms=200
 has_trajectories() { [ "$(sql 'select trajectories_n from datasets')" = 88 ]; }

@@ -32,7 +32,7 @@ start_worker() { # NAME SECONDS
     "$root_build/proxact-worker" --lease-ms=60000 --heartbeat-ms=500 --reap-ms=200 --poll-ms=100
 }
 worker_stop() { pid_stop "$work/worker-$1.pid" TERM 30; }
-load() { "$root_build/tests/fault/tools/load" --history="$work/$1.history" --prefix="$1${2:-}" --sessions=$VARIANTS --variants=$VARIANTS --parallel=2; }
+load() { "$root_build/tests/fault/tools/load" --history="$work/$1.history" --prefix="$1${2:-}" --sessions="$VARIANTS" --variants="$VARIANTS" --parallel=2; }
 hours_off() { # LOG: by how many hours its last line is off
   local at
   at=$(sed -n 's/^time=\([^ ]*\) .*/\1/p' "$1" | tail -n 1)

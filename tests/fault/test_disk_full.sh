@@ -44,7 +44,7 @@ start_postgres() {
 end() {
   touch "$work/stop" "$work/stop-managing"
   for pid in ${manager:-} ${users:-} ${uploads:-}; do wait "$pid"; done
-  for n in $(seq $WORKERS); do pid_stop "$work/worker-$n.pid" TERM 30; done
+  for n in $(seq "$WORKERS"); do pid_stop "$work/worker-$n.pid" TERM 30; done
   server_stop
   deploy/stack.sh stop
   umount "$home/wal" "$home/pg" "$work/spool" "$work/scratch"
@@ -55,14 +55,14 @@ on_end end
 
 # --- the service
 start_workers() {
-  for n in $(seq $WORKERS); do
+  for n in $(seq "$WORKERS"); do
     spawn "$work/worker-$n.pid" "$work/worker-$n.log" env OMP_NUM_THREADS=1 TMPDIR="$work/scratch" "$build/proxact-worker" \
       --lease-ms=5000 --heartbeat-ms=500 --reap-ms=300 --poll-ms=200 --checkpoint-ms=200
   done
 }
 still_there() { # the very processes that were started
   server_pid >/dev/null || return 1
-  for n in $(seq $WORKERS); do pid_of "$work/worker-$n.pid" >/dev/null || return 1; done
+  for n in $(seq "$WORKERS"); do pid_of "$work/worker-$n.pid" >/dev/null || return 1; done
 }
 use() { # until told to stop
   for ((round = 0; ; round++)); do

@@ -61,7 +61,7 @@ at_once() { # CONNECTIONS uploads in parts
   head -c "$1"000000 /dev/zero >"$body"
   for ((n = 0; n < CONNECTIONS; n++)); do
     curl -sS -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $token" -H 'Tus-Resumable: 1.0.0' -H 'Expect:' -X POST "$url/v1/uploads" \
-      -H "Upload-Length: $1000000" -H "Upload-Metadata: dataset $(printf d | base64),filename $(printf t.jsonl | base64)" \
+      -H "Upload-Length: ${1}000000" -H "Upload-Metadata: dataset $(printf d | base64),filename $(printf t.jsonl | base64)" \
       -H 'Content-Type: application/offset+octet-stream' --data-binary @"$body" >"$work/tus.$n" & pids+=($!)
   done
   for n in "${pids[@]}"; do wait "$n"; done
@@ -82,8 +82,8 @@ attack() { # NAME SMALL: once with SMALL, once with four times that
   peak "$1" $(($2 * SCALE * 4))
   printf '%-14s %4d MB sent: peak %3d MB; %4d MB sent: peak %3d MB\n' "$1" $(($2 * SCALE)) "$small" $(($2 * SCALE * 4)) "$mb"
   ok "$1: the peak does not follow the size" test "$mb" -le $((small + SLACK_MB))
-  [ "$mb" -le $highest ] || highest=$mb
-  [ "$small" -le $highest ] || highest=$small
+  [ "$mb" -le "$highest" ] || highest=$mb
+  [ "$small" -le "$highest" ] || highest=$small
 }
 echo "at rest: $(hwm_mb) MB"
 pid=$(server_pid)

@@ -12,7 +12,7 @@ name=$(basename "$build") next=$work/next/$name san=${name#build}
 mkdir -p "$next"
 cp -a "$root"/{Makefile,lib,server,worker,clients,schema,migrations} "$work/next/" || exit 1
 cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$next/" || exit 1
-head=$(ls "$root"/migrations | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
+head=$(basename -a "$root"/migrations/*.sql | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
   >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
 echo "comment on function new_id is 'Something later';" >>"$work/next/schema/functions/base.sql"
@@ -35,7 +35,7 @@ must make_data
 quiet=$(train 1000)
 must wait_until 120 job_is "$quiet" succeeded
 must train 10000 >/dev/null # one that is running whenever a worker goes
-for seed in 0 1 2 3 4 5 6 7; do long=$(train 1000 "$seed"); done
+for seed in 0 1 2 3 4 5 6 7; do train 1000 "$seed" >/dev/null; done
 follow_begin 4 a b
 acked() { wc -l <"$work/acked" 2>/dev/null; }
 more() { [ "$(acked)" -gt "$1" ]; }
@@ -45,7 +45,7 @@ must goes_on
 busy() { [ -n "$(sql one "select id from jobs where state = 'running' and lease_owner like '%:$(pid_of "$work/$1.pid"):%'")" ]; }
 open_jobs() { sql one "select count(*) from jobs where state in ('ready', 'running')"; }
 # Two at a time, until this worker has one.
-made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 40000 $RANDOM >/dev/null; false; }; }
+made_busy() { busy "$1" || { [ "$(open_jobs)" -ge 2 ] || train 40000 "$RANDOM" >/dev/null; false; }; }
 
 ok "the migration is applied under load" "$next/proxact-server" migrate
 ok "the servers of before are ready with it" server_ready "${port[a]}"

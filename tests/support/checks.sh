@@ -7,7 +7,7 @@
 #   on_end COMMAND...      runs the command when the test ends; the last one given runs first
 #   finish                 ends the test with the verdict of its checks
 # A test that fails, or that ends before its last line, says where it ended and calls `logs`.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the caller sets work
 failures=0 at_end=()
 # Deadlines only end a hang. The seconds of wait_until are those of an idle machine; a busy one gets more.
 export PX_PATIENCE=${PX_PATIENCE:-5}

@@ -5,7 +5,7 @@
 #   PX_TEST_JOBS=N      so many at a time (default: one more than there are cores, since many of them wait; at most 4)
 #   PX_TEST_LIMIT_S=N   a program that has not ended after so many seconds is stopped and has failed (900)
 # A program passes when it exits 0; a CUnit program counts its tests, any other counts as one. A line
-# `SKIP name: reason` counts as skipped. The exit status is 1 if anything failed or nothing ran.
+# `SKIP name: reason` counts as skipped, and a line `NOTE text` is shown. The exit status is 1 if anything failed or nothing ran.
 # Inside tests/support/stack.sh every program gets an empty database and an empty Redis. With PX_TALLY=FILE the sums
 # go there, one line "passed failed skipped", and the closing line is left to the caller.
 set -u
@@ -45,10 +45,10 @@ fresh_stack() {
 # What a stopped program has left in sessions of its own is known by its environment, which names this run and program.
 end_left_overs() {
   local environ
-  for environ in $(grep -lsz "^PX_TEST_RUN=$work/$1\$" /proc/[0-9]*/environ); do
+  while IFS= read -r environ; do
     environ=${environ#/proc/}
     kill -KILL "${environ%/environ}" 2>/dev/null
-  done
+  done < <(grep -lsz "^PX_TEST_RUN=$work/$1\$" /proc/[0-9]*/environ)
 }
 
 # run_one NUMBER LANE PROGRAM: its output goes to $work/NUMBER.log, its status and milliseconds to $work/NUMBER.end
@@ -59,7 +59,7 @@ run_one() {
   fresh_stack "$3" "$2" >"$work/$1.log" 2>&1 || { rc=1; echo "there is no fresh database" >>"$work/$1.log"; }
   if [ -z "${rc:-}" ]; then
     # timeout leads a process group, to which it sends the signal on.
-    PX_TEST_RUN=$work/$1 timeout --kill-after=$GRACE_S "$limit_s" "$3" >"$work/$1.log" 2>&1 </dev/null &
+    PX_TEST_RUN=$work/$1 timeout --kill-after="$GRACE_S" "$limit_s" "$3" >"$work/$1.log" 2>&1 </dev/null &
     pid=$!
     wait "$pid"
     rc=$?
@@ -85,7 +85,7 @@ tell() {
   fi
   if unexpected_skip "$log"; then bad=$((bad + 1)); fi
   passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skips))
-  grep '^SKIP ' "$log"
+  grep -E '^(SKIP|NOTE) ' "$log"
   if [ "$rc" -eq 0 ] && [ "$bad" -eq 0 ]; then
     printf 'ok   %-58s %4d tests %7d ms\n' "$program" "$ran" "$ms"
   else

@@ -5,7 +5,7 @@
 #   is STATUS [jq filter that must be true]   one assertion about the last answer
 #   server_kill                        SIGKILL, and waits until its port is free again
 # and what tests/support/checks.sh gives.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # the caller may set another token
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=deploy/lib.sh
 . "$root/deploy/lib.sh"

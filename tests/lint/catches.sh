@@ -1,0 +1,20 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The linters themselves: each finds a fault that is planted in a tree of one file, and none in the file without it.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+tree=$(mktemp -d)
+trap 'rm -rf "$tree"' EXIT
+failures=0
+# check EXPECTED LINTER FILE TEXT: a tree holding FILE with TEXT passes (0) or fails (1) LINTER.
+check() {
+  rm -rf "${tree:?}"/*
+  mkdir -p "$tree/$(dirname "$3")" && cp "$root/.shellcheckrc" "$tree/"
+  printf '%s\n' "$4" >"$tree/$3"
+  "$here/$2" "$tree" >"$tree/said" 2>&1
+  [ $? -eq "$1" ] || { echo "$2 should exit $1 for $3: $4"; cat "$tree/said"; failures=$((failures + 1)); }
+}
+check 0 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r "$1"'
+check 1 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r $1'
+[ "$failures" -eq 0 ]
