@@ -26,7 +26,7 @@ struct cli_command {
   int args_min, args_max;
   const struct cli_option *options; /* NULL: none beside the common ones */
   const char *help;
-  enum px_status (*run)(struct cli *cli, struct px_err *err) PX_MUST_CHECK;
+  enum px_status (*run)(struct cli *cli, struct px_err *err);
 };
 
 struct cli {

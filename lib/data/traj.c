@@ -74,7 +74,7 @@ static enum px_status check_actions(const struct px_spaces *spaces, const struct
     if (traj->labelled && !traj->labelled[t]) continue;
     const float *action = traj->actions + (size_t)t * dims;
     int outside = 0; /* NaN compares false, so it is outside too */
-    for (uint32_t j = 0; j < dims; j++) outside |= !(action[j] >= low[j]) | !(action[j] <= high[j]);
+    for (uint32_t j = 0; j < dims; j++) outside |= !(action[j] >= low[j] && action[j] <= high[j]);
     if (!outside) continue;
     uint32_t j = 0;
     while (action[j] >= low[j] && action[j] <= high[j]) j++;

@@ -71,7 +71,6 @@ static double error_of(const char *what, const float *found, size_t n) {
 
 /* A net under training: what Adam moves, and its gradients. */
 struct moved {
-  struct px_mlp *net;
   struct px_spectral *spectral;
   float *params, *grads;
   size_t n;
@@ -80,7 +79,7 @@ struct moved {
 
 static struct moved moved_of(const struct idm_spec *spec, struct px_mlp *net, float *params,
                              float *grads, size_t n, const char *start, const char *u) {
-  struct moved m = { .net = net, .params = params, .grads = grads, .n = n };
+  struct moved m = { .params = params, .grads = grads, .n = n };
   if (!n) return m;
   if (spec->spectral_norm && net) {
     CU_ASSERT_EQUAL_FATAL(px_spectral_new(net, &m.spectral), PX_OK);

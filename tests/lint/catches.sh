@@ -17,4 +17,6 @@ check() {
 }
 check 0 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r "$1"'
 check 1 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r $1'
+check 0 cppcheck.sh lib/a.c 'int f(const int *p) { return p ? *p : 0; }'
+check 1 cppcheck.sh lib/a.c 'int f(const int *p) { int n = *p; return p ? n : 0; }'
 [ "$failures" -eq 0 ]

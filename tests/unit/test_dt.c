@@ -214,7 +214,7 @@ static void entropys_gradients_are_those_of_finite_differences(void) {
   for (int i = 0; i < N * D; i++) grads[0][i] = 5, grads[1][i] = 6;
   px_loss_squashed_entropy(N, D, mu, y, noise, weight, 1.0 / N, grads[0], grads[1]);
   for (int i = 0; i < 2 * N * D; i++) {
-    float *at = i < N * D ? mu + i : y + i - N * D;
+    float *at = i < N * D ? mu + i : y + (i - N * D);
     const double gradient = (double)(i < N * D ? grads[0][i] - 5 : grads[1][i - N * D] - 6);
     const float was = *at, step = 1e-3F;
     *at = was + step;

@@ -195,7 +195,7 @@ static void a_model_with_all_of_it_is_saved_and_labels_alike(void) {
 
 static void members_of_other_activations_or_residuals_are_no_ensemble(void) {
   struct px_dataset *ds = world_new(WORLD_TRAJS);
-  struct idm_spec spec = world_spec(2, 10), gelu = spec, residuals = spec;
+  struct idm_spec spec = world_spec(2, 10), gelu, residuals;
   struct idm_metrics metrics;
   struct idm_labels *labels;
   struct px_err err;

@@ -53,7 +53,7 @@ static void walk(size_t episodes, size_t steps, float offset) {
     for (size_t k = 0; k < O; k++) {
       float away;
       px_rng_normal(&rng, &away, 1);
-      obs[k] = i % steps ? next[(ptrdiff_t)k - O] : away + (k == 1 ? offset : 0);
+      obs[k] = (i % steps) ? next[(ptrdiff_t)k - O] : away + (k == 1 ? offset : 0);
       next[k] = obs[k] + 0.1f * away;
     }
     made.act[i] = next[0] > obs[0] ? 0.5f : -0.5f;

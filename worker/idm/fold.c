@@ -58,7 +58,7 @@ static enum px_status hold_trajectories(const struct idm_spec *spec, uint32_t me
  * long enough that neighbours, which are near copies, mostly stay together,
  * short enough that no phase of the trajectory is kept from a member. */
 static void hold_blocks(uint32_t member, uint32_t folds, uint32_t n, uint8_t *held) {
-  const uint32_t length = n / (folds * BLOCKS_PER_FOLD) ? n / (folds * BLOCKS_PER_FOLD) : 1;
+  const uint32_t blocks = folds * BLOCKS_PER_FOLD, length = n < blocks ? 1 : n / blocks;
   for (uint32_t i = 0; i < n; i++) held[i] = i / length % folds == member % folds;
 }
 

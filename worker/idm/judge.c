@@ -251,7 +251,7 @@ static enum px_status share_of(struct lag_judging *j, int d, double *share, stru
   const double most = figures[IDM_MEAN].accuracy, right = fmax(linear->accuracy, near->accuracy);
   if (!discrete) *share = fmax(linear->r2, near->r2);
   else if (most < 1) *share = (right - most) / (1 - most);
-  return status;
+  return PX_OK;
 }
 
 static void name_lag(struct idm_lag *lag, bool few) {

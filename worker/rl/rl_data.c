@@ -218,7 +218,7 @@ static void normalise_weights(struct rl_data *d) {
 static void measure_extremes(const struct rl_data *d, float *low, float *high) {
   const uint32_t dims = d->obs_dim;
   for (uint32_t i = 0; i < d->n; i++)
-    for (uint32_t next = 0; next <= (d->not_done[i] > 0); next++) {
+    for (uint32_t next = 0; next < (d->not_done[i] > 0 ? 2 : 1); next++) {
       const float *s = d->ds->observations + (d->row[i] + next) * dims;
       for (uint32_t j = 0; j < dims; j++) {
         low[j] = s[j] < low[j] ? s[j] : low[j];

@@ -218,11 +218,14 @@ FILE *fopen(const char *path, const char *mode) {
   return fails("fopen") ? errno = EMFILE, NULL : real(path, mode);
 }
 
+/* O_TMPFILE has the bit of O_DIRECTORY too. */
+static int makes_a_file(int flags) { return flags & O_CREAT || (flags & O_TMPFILE) == O_TMPFILE; }
+
 int open(const char *path, int flags, ...) {
   REAL(int, "open", const char *, int, ...)
   va_list args;
   va_start(args, flags);
-  const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+  const mode_t mode = makes_a_file(flags) ? va_arg(args, mode_t) : 0;
   va_end(args);
   return fails("open") ? errno = EMFILE, -1 : real(path, flags, mode);
 }
@@ -231,7 +234,7 @@ int openat(int at, const char *path, int flags, ...) {
   REAL(int, "openat", int, const char *, int, ...)
   va_list args;
   va_start(args, flags);
-  const mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+  const mode_t mode = makes_a_file(flags) ? va_arg(args, mode_t) : 0;
   va_end(args);
   return fails("openat") ? errno = EMFILE, -1 : real(at, path, flags, mode);
 }
