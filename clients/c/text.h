@@ -33,7 +33,7 @@ struct text_meter {
 };
 struct text_meter text_meter_start(const char *name);
 /* a client_meter */
-void text_meter_show(void *meter, uint64_t done_bytes, uint64_t total_bytes);
+void text_meter_show(void *ctx, uint64_t done_bytes, uint64_t total_bytes);
 void text_meter_end(struct text_meter *meter);
 
 #endif

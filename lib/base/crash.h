@@ -19,9 +19,9 @@
 #include <stdbool.h>
 
 extern bool px_crash_armed;
-/* Call at the begin of main, before threads. `context` must outlive the process. */
-void px_crash_setup(const char *context);
-void px_crash_context(const char *context);
+/* Call at the begin of main, before threads. `name` must outlive the process. */
+void px_crash_setup(const char *name);
+void px_crash_context(const char *name);
 void px_crash_point(const char *step, const char *when);
 
 #define PX_CRASH_POINT(step, when) \

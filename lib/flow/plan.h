@@ -70,12 +70,12 @@ struct flow_plan {
   size_t n;
 };
 
-/* `spec` is as given by the user: it is checked and completed here. A pipeline
+/* `given` is the user's spec: it is checked and completed here. A pipeline
  * without any labelled trajectory, or whose mask leaves none, is NO_LABELS unless a simulator
  * labels alone; an oracle without known truth, a mask whose numbers name no protocol or contradict
  * each other, and whatever does not go together (check.h), BAD_FIELD.
  * Ids of models and label sets in the spec become needs. */
-enum px_status flow_plan(enum flow_kind kind, const json_t *spec,
+enum px_status flow_plan(enum flow_kind kind, const json_t *given,
                          const struct flow_snapshot *snapshot, struct flow_plan *out,
                          struct px_err *err) PX_MUST_CHECK;
 void flow_plan_free(struct flow_plan *plan);

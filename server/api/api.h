@@ -111,6 +111,6 @@ void api_reply_file_name(struct http_request *req, struct http_reply *reply, con
  * that of an unfinished job with the same ?dedupe_key=, or the plan itself when
  * dry_run. */
 enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind,
-                          const json_t *spec, bool dry_run, struct px_err *err) PX_MUST_CHECK;
+                          const json_t *given, bool dry_run, struct px_err *err) PX_MUST_CHECK;
 
 #endif

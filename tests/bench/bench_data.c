@@ -19,6 +19,7 @@
 #include "lib/data/traj.h"
 #include "lib/read/read_safetensors.h"
 #include "lib/write/write.h"
+#include "tests/bench/bench.h"
 #include "tests/support/trajs.h"
 
 enum { REPEATS = 7, TRAJ_N = 2000, STEPS = 1000, O = 17, A = 6 };
@@ -27,12 +28,6 @@ static struct trajs list;
 static struct segments packed;
 static uint64_t bytes_n;
 static char *copy;
-
-static void need(bool good) {
-  if (good) return;
-  fprintf(stderr, "bench_data: a step failed\n");
-  exit(1);
-}
 
 static enum px_status count(void *ctx, const struct px_segment *segment, struct px_err *err) {
   (void)err;
@@ -46,8 +41,9 @@ static void build(void) {
   struct px_segment_builder *b =
     px_segment_builder_new(&list.spaces, (struct px_segment_sink){ &total, count });
   const struct px_traj_sink sink = px_segment_builder_traj_sink(b);
-  for (size_t i = 0; i < list.n; i++) need(sink.put(sink.ctx, &list.items[i], &err) == PX_OK);
-  need(px_segment_builder_end(b, &err) == PX_OK && total == bytes_n);
+  for (size_t i = 0; i < list.n; i++)
+    bench_need(sink.put(sink.ctx, &list.items[i], &err) == PX_OK, "a step", NULL);
+  bench_need(px_segment_builder_end(b, &err) == PX_OK && total == bytes_n, "a step", NULL);
   px_segment_builder_free(b);
 }
 
@@ -56,8 +52,10 @@ static void load(void) {
   struct px_dataset *ds = NULL;
   struct px_dataset_builder *b = px_dataset_builder_new(&list.spaces);
   for (size_t i = 0; i < packed.n; i++)
-    need(px_dataset_builder_segment(b, packed.items[i].bytes, packed.items[i].size, &err) == PX_OK);
-  need(px_dataset_builder_end(b, &ds, &err) == PX_OK && ds->traj_n == list.n);
+    bench_need(px_dataset_builder_segment(b, packed.items[i].bytes, packed.items[i].size, &err) ==
+                 PX_OK,
+               "a step", NULL);
+  bench_need(px_dataset_builder_end(b, &ds, &err) == PX_OK && ds->traj_n == list.n, "a step", NULL);
   px_dataset_free(ds);
 }
 
@@ -72,8 +70,9 @@ static void upload(void) {
   uint64_t steps = 0;
   const struct px_traj_sink sink = { &steps, ignore };
   for (size_t i = 0; i < packed.n; i++)
-    need(px_read_safetensors(packed.items[i].bytes, packed.items[i].size, &list.spaces, &sink,
-                             &err) == PX_OK);
+    bench_need(px_read_safetensors(packed.items[i].bytes, packed.items[i].size, &list.spaces, &sink,
+                                   &err) == PX_OK,
+               "a step", NULL);
 }
 
 static void digest(void) {
@@ -92,11 +91,14 @@ static void export_as(enum px_write_format format) {
   struct px_write *e = NULL;
   char path[] = "/tmp/proxact-bench-XXXXXX";
   const int fd = mkstemp(path);
-  need(fd >= 0 && close(fd) == 0);
-  need(px_write_new(format, PX_WRITE_TRUE, &list.spaces, path, &e, &err) == PX_OK);
+  bench_need(fd >= 0 && close(fd) == 0, "a step", NULL);
+  bench_need(px_write_new(format, PX_WRITE_TRUE, &list.spaces, path, &e, &err) == PX_OK, "a step",
+             NULL);
   for (size_t i = 0; i < packed.n; i++)
-    need(px_write_segment(e, packed.items[i].bytes, packed.items[i].size, NULL, 0, &err) == PX_OK);
-  need(px_write_end(e, &err) == PX_OK);
+    bench_need(px_write_segment(e, packed.items[i].bytes, packed.items[i].size, NULL, 0, &err) ==
+                 PX_OK,
+               "a step", NULL);
+  bench_need(px_write_end(e, &err) == PX_OK, "a step", NULL);
   px_write_free(e);
   unlink(path);
 }
@@ -109,12 +111,6 @@ static int by_value(const void *a, const void *b) {
   return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static FILE *csv;
 static const char *only; /* NULL: everything */
 
@@ -122,10 +118,10 @@ static void measure(const char *what, void (*run)(void), int repeats) {
   double rate[REPEATS], cpu[REPEATS];
   if (only && strcmp(only, what) != 0) return;
   for (int i = 0; i < repeats; i++) {
-    const double start = px_clock_s(), cpu_start = cpu_s();
+    const double start = px_clock_s(), cpu_start = bench_process_cpu_s();
     run();
     rate[i] = (double)bytes_n / 1e6 / (px_clock_s() - start);
-    cpu[i] = (double)bytes_n / 1e6 / (cpu_s() - cpu_start);
+    cpu[i] = (double)bytes_n / 1e6 / (bench_process_cpu_s() - cpu_start);
   }
   qsort(rate, (size_t)repeats, sizeof *rate, by_value);
   qsort(cpu, (size_t)repeats, sizeof *cpu, by_value);
@@ -140,10 +136,10 @@ int main(int argc, char **argv) {
   list.spaces = trajs_spaces(O, A);
   for (uint64_t i = 0; i < TRAJ_N; i++)
     trajs_add(&list, STEPS, i % 10 == 0 ? TRAJS_ALL : TRAJS_NONE, i);
-  need(segments_pack(&packed, &list) == PX_OK);
+  bench_need(segments_pack(&packed, &list) == PX_OK, "a step", NULL);
   for (size_t i = 0; i < packed.n; i++) bytes_n += packed.items[i].size;
   copy = malloc(bytes_n);
-  need(copy != NULL);
+  bench_need(copy != NULL, "a step", NULL);
   plain_copy(); /* its pages exist from here on */
   printf("%zu segments, %.0f MB\n", packed.n, (double)bytes_n / 1e6);
   csv = argc > 1 ? fopen(argv[1], "a") : NULL;

@@ -15,15 +15,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "tests/bench/bench.h"
 #include "worker/env/rollout.h"
 
 enum { ROUNDS = 9, STEPS = 4000 };
-
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 struct bench {
   struct px_env *env;
@@ -36,7 +31,7 @@ struct bench {
 static enum px_status run_env(struct bench *bench, double *per_s, struct px_err *err) {
   float obs[PX_ENV_OBS_MAX], action[PX_ENV_ACT_MAX];
   struct px_env_step step = { .terminated = true };
-  const double start = cpu_s();
+  const double start = bench_cpu_s();
   for (uint64_t i = 0; i < STEPS; i++) {
     enum px_status status = PX_OK;
     if (step.terminated || step.truncated) status = px_env_reset(bench->env, 1, i, obs, err);
@@ -46,7 +41,7 @@ static enum px_status run_env(struct bench *bench, double *per_s, struct px_err 
     if (!status) status = px_env_step(bench->env, action, obs, &step, err);
     if (status) return status;
   }
-  *per_s = STEPS / (cpu_s() - start);
+  *per_s = STEPS / (bench_cpu_s() - start);
   return PX_OK;
 }
 
@@ -56,13 +51,13 @@ static double run_mujoco(struct bench *bench) {
   const mjModel *model = px_env_model(bench->env);
   const bool cheetah = model->nu == 6 && model->opt.integrator == mjINT_EULER;
   const int frame_skip = cheetah ? 5 : 4, length = cheetah ? PX_ENV_TIME_LIMIT : 22;
-  const double start = cpu_s();
+  const double start = bench_cpu_s();
   for (int i = 0; i < STEPS; i++) {
     if (i % length == 0) mj_resetData(model, bench->data);
     for (int j = 0; j < model->nu; j++) bench->data->ctrl[j] = 2 * px_rng_double(&bench->rng) - 1;
     for (int k = 0; k < frame_skip; k++) mj_step(model, bench->data);
   }
-  return STEPS / (cpu_s() - start);
+  return STEPS / (bench_cpu_s() - start);
 }
 
 static int ascending(const void *a, const void *b) {

@@ -24,6 +24,7 @@
 #include "lib/redis/queue.h"
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
+#include "tests/bench/bench.h"
 
 enum {
   CLIENTS = 4,
@@ -39,12 +40,6 @@ enum {
 };
 static const char *const KIND = "evaluate";
 
-static void need(bool good, const char *what, const struct px_err *err) {
-  if (good) return;
-  fprintf(stderr, "bench_jobs: %s failed: %s\n", what, err ? err->message : "");
-  exit(1);
-}
-
 static void pause_ms(double ms) {
   nanosleep(&(struct timespec){ .tv_sec = (time_t)(ms / 1000),
                                 .tv_nsec = (long)(ms * 1e6) % 1000000000L },
@@ -54,7 +49,7 @@ static void pause_ms(double ms) {
 static struct store *connect_to(const char *url) {
   struct store *store;
   struct px_err err;
-  need(!store_open(url, "bench_jobs", &store, &err), "connecting", &err);
+  bench_need(!store_open(url, "bench_jobs", &store, &err), "connecting", &err);
   return store;
 }
 
@@ -62,7 +57,7 @@ static void row(const char *csv, const char *what, double median, double lowest,
                 const char *unit) {
   printf("%-52s %9.2f  (%.2f to %.2f) %s\n", what, median, lowest, highest, unit);
   FILE *f = fopen(csv, "ae");
-  need(f != NULL, "opening the CSV file", NULL);
+  bench_need(f != NULL, "opening the CSV file", NULL);
   fprintf(f, "\"%s\",%.3f,%.3f,%.3f,%s\n", what, median, lowest, highest, unit);
   fclose(f);
 }
@@ -128,22 +123,22 @@ static int finish(int seconds, const char *csv, const char *what) {
   pthread_t thread[CLIENTS], from;
   struct store *store[CLIENTS];
   struct px_err err;
-  need(url != NULL, "PROXACT_WORKER_DB_URL (nemesis sets it)", NULL);
+  bench_need(url != NULL, "PROXACT_WORKER_DB_URL (nemesis sets it)", NULL);
   struct store *direct = connect_to(getenv("PROXACT_DB_URL"));
   store_set_patience(direct, 30000);
   for (int i = 0; i < CLIENTS; i++) {
-    need(!store_new(url, "bench_jobs", &store[i], &err), "a connection", &err);
+    bench_need(!store_new(url, "bench_jobs", &store[i], &err), "a connection", &err);
     store_set_answer(store[i], LEASE_MS / 3);
     store_set_patience(store[i], LEASE_MS);
   }
   while (atomic_load(&jobs.submitted) < AHEAD) {
-    need(!submit(direct, BATCH, &err), "submitting", &err);
+    bench_need(!submit(direct, BATCH, &err), "submitting", &err);
     atomic_fetch_add(&jobs.submitted, BATCH);
   }
   jobs.until_ms = px_clock_ms() + seconds * 1000LL;
-  need(pthread_create(&from, NULL, submitter, direct) == 0, "a thread", NULL);
+  bench_need(pthread_create(&from, NULL, submitter, direct) == 0, "a thread", NULL);
   for (int i = 0; i < CLIENTS; i++)
-    need(pthread_create(&thread[i], NULL, client, store[i]) == 0, "a thread", NULL);
+    bench_need(pthread_create(&thread[i], NULL, client, store[i]) == 0, "a thread", NULL);
   for (int i = 0; i < CLIENTS; i++) pthread_join(thread[i], NULL);
   pthread_join(from, NULL);
   const double rate = (double)atomic_load(&jobs.finished) / seconds;
@@ -167,11 +162,11 @@ static struct {
 static void *waiter(void *arg) {
   struct queue *queue;
   struct px_err err;
-  need(!queue_open(wait.redis, &queue, &err), "opening the queue", &err);
+  bench_need(!queue_open(wait.redis, &queue, &err), "opening the queue", &err);
   for (bool over = false; !over;) {
     struct store_job *job = NULL;
-    need(!store_job_claim(arg, "bench", &KIND, 1, 30000, 0, &job, &err), "claiming", &err);
-    if (job) need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
+    bench_need(!store_job_claim(arg, "bench", &KIND, 1, 30000, 0, &job, &err), "claiming", &err);
+    if (job) bench_need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
     pthread_mutex_lock(&wait.lock);
     if (job) {
       wait.at_s = px_clock_s();
@@ -201,12 +196,12 @@ static void measure_waits(const char *url, const char *redis, int n, double paus
   pthread_t thread;
   wait.redis = redis;
   wait.over = false;
-  need(!queue_open(redis, &queue, &err), "opening the queue", &err);
-  need(pthread_create(&thread, NULL, waiter, waiting) == 0, "a thread", NULL);
+  bench_need(!queue_open(redis, &queue, &err), "opening the queue", &err);
+  bench_need(pthread_create(&thread, NULL, waiter, waiting) == 0, "a thread", NULL);
   for (int i = 0; i < n; i++) {
     pause_ms(5 + px_rng_double(&rng) * pause_max_ms);
     wait.at_s = 0;
-    need(!submit(store, 1, &err), "submitting", &err);
+    bench_need(!submit(store, 1, &err), "submitting", &err);
     const double ready_s = px_clock_s();
     queue_wake(queue, 1);
     pthread_mutex_lock(&wait.lock);

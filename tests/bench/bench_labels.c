@@ -22,6 +22,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
 #include "worker/idm/bias.h"
@@ -30,22 +31,10 @@
 
 enum { FIGURES_N = 1 + IDM_YARDSTICKS_N };
 
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(enum px_status status, const struct px_err *err) {
-  if (!status) return;
-  fprintf(stderr, "%s %s\n", err->message, err->pointer);
-  exit(1);
-}
-
 static struct px_dataset *load(const char *path) {
   struct px_err err = { 0 };
   struct px_dataset *ds = NULL;
-  must(d4rl_load(path, &ds, &err), &err);
+  bench_must(d4rl_load(path, &ds, &err), &err);
   return ds;
 }
 
@@ -62,7 +51,7 @@ static struct idm_quality *judge(const struct px_dataset *truth, const struct px
                                  const struct idm_labels *l, struct idm_quality_figures *all) {
   struct px_err err = { 0 };
   struct idm_quality *q;
-  must(idm_quality_new(truth, masked, &q, &err), &err);
+  bench_must(idm_quality_new(truth, masked, &q, &err), &err);
   idm_quality_add(q, 0, truth->traj_n, l->actions, l->std, l->epistemic, l->known);
   idm_quality_figures(q, IDM_ALL, all);
   return q;
@@ -73,9 +62,9 @@ static void measure_bias(const struct px_dataset *truth, const struct px_dataset
                          struct idm_bias_figures out[IDM_QUALITY_PARTS_N]) {
   struct px_err err = { 0 };
   struct idm_bias *b;
-  must(idm_bias_new(truth, masked, &b, &err), &err);
+  bench_must(idm_bias_new(truth, masked, &b, &err), &err);
   idm_bias_add(b, 0, truth->traj_n, l->actions, l->known);
-  must(idm_bias_measure(b, q, NULL, out, &err), &err);
+  bench_must(idm_bias_measure(b, q, NULL, out, &err), &err);
   idm_bias_free(b);
 }
 
@@ -85,13 +74,13 @@ static void run_idm(const struct px_dataset *truth, const struct px_dataset *mas
   struct idm_metrics metrics;
   struct idm_labels *labels;
   struct px_err err = { 0 };
-  double start = cpu_s();
+  double start = bench_cpu_s();
   for (uint32_t i = 0; i < members; i++)
-    must(idm_train_member(masked, spec, i, NULL, NULL, &models[i], &metrics, &err), &err);
-  r->train_s = cpu_s() - start;
-  start = cpu_s();
-  must(idm_label(models, members, masked, 0, masked->traj_n, NULL, &labels, &err), &err);
-  r->label_s = cpu_s() - start;
+    bench_must(idm_train_member(masked, spec, i, NULL, NULL, &models[i], &metrics, &err), &err);
+  r->train_s = bench_cpu_s() - start;
+  start = bench_cpu_s();
+  bench_must(idm_label(models, members, masked, 0, masked->traj_n, NULL, &labels, &err), &err);
+  r->label_s = bench_cpu_s() - start;
   struct idm_quality *q = judge(truth, masked, labels, &r->all[0]);
   idm_quality_figures(q, IDM_INSIDE, &r->inside);
   idm_quality_figures(q, IDM_OUTSIDE, &r->outside);
@@ -106,11 +95,11 @@ static void run_yardsticks(const struct px_dataset *truth, const struct px_datas
   struct idm_yardsticks *yardsticks;
   struct idm_labels *labels;
   struct px_err err = { 0 };
-  must(idm_yardsticks_fit(masked, spec->k, spec->f, NULL, &yardsticks, &err), &err);
+  bench_must(idm_yardsticks_fit(masked, spec->k, spec->f, NULL, &yardsticks, &err), &err);
   for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
-    must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0, masked->traj_n,
-                              NULL, &labels, &err),
-         &err);
+    bench_must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0,
+                                    masked->traj_n, NULL, &labels, &err),
+               &err);
     idm_quality_free(judge(truth, masked, labels, &r->all[1 + which]));
     idm_labels_free(labels);
   }
@@ -154,7 +143,7 @@ static void run_file(const char *path, const struct idm_spec *given, struct exte
     struct result r = { .train_s = 0 };
     spec.seed = seed;
     struct px_err err = { 0 };
-    must(d4rl_hide(masked, 0.1, 0.5, seed, &err), &err);
+    bench_must(d4rl_hide(masked, 0.1, 0.5, seed, &err), &err);
     const bool fewer = extent.members && extent.members < spec.members;
     run_idm(truth, masked, &spec, fewer ? extent.members : spec.members, &r);
     if (!extent.idm_alone) run_yardsticks(truth, masked, &spec, &r);
@@ -188,10 +177,10 @@ int main(int argc, char **argv) {
     else if (option == 'm') extent.members = (uint32_t)strtoul(optarg, NULL, 10);
     else if (option == 'i') extent.idm_alone = true;
     else if (option == 'p' && idm_profile_from(optarg, &profile)) idm_spec_default(profile, &spec);
-    else if (option == 'o') must(set_option(&spec, optarg, &err), &err);
+    else if (option == 'o') bench_must(set_option(&spec, optarg, &err), &err);
     else return 2;
   }
-  must(idm_spec_check(&spec, &err), &err);
+  bench_must(idm_spec_check(&spec, &err), &err);
   FILE *csv = optind < argc ? fopen(argv[optind++], "w") : NULL;
   if (!csv) return 2;
   setvbuf(stdout, NULL, _IOLBF, 0);

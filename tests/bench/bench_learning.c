@@ -22,6 +22,7 @@
 #include "lib/base/rng.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "tests/bench/bench.h"
 #include "tests/bench/learning/learning.h"
 #include "worker/nn/adam.h"
 #include "worker/nn/loss.h"
@@ -34,12 +35,6 @@ static void *must(void *p) {
   if (!p) exit(1);
   return p;
 }
-static void must_ok(enum px_status status, const struct px_err *err) {
-  if (!status) return;
-  fprintf(stderr, "%s\n", err->message);
-  exit(1);
-}
-
 /* Multiply-adds times two of a net's forward pass for one row; of its weights' gradients
  * likewise. */
 static double mlp_flops(double in, double hidden, double out) {
@@ -98,22 +93,22 @@ static void *rl_open(const struct learning_work *w) {
   char algo[sizeof r->spec.algo];
   snprintf(algo, sizeof algo, "%.*s", (int)strcspn(w->name, "_"), w->name);
   synthetic(r, w->obs_dim, w->act_dim);
-  must_ok(rl_spec_defaults(algo, &r->spec, &err), &err);
-  must_ok(rl_spec_set(&r->spec, "batch", w->batch, &err), &err);
-  must_ok(rl_spec_set(&r->spec, "hidden", w->hidden, &err), &err);
+  bench_must(rl_spec_defaults(algo, &r->spec, &err), &err);
+  bench_must(rl_spec_set(&r->spec, "batch", w->batch, &err), &err);
+  bench_must(rl_spec_set(&r->spec, "hidden", w->hidden, &err), &err);
   if (strcmp(algo, "cql") == 0) {
-    must_ok(rl_spec_set(&r->spec, "layers", CQL_LAYERS, &err), &err);
-    must_ok(rl_spec_set(&r->spec, "actions", CQL_ACTIONS, &err), &err);
-    must_ok(rl_spec_set(&r->spec, "backward_actions", cql_backward(w), &err), &err);
+    bench_must(rl_spec_set(&r->spec, "layers", CQL_LAYERS, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "actions", CQL_ACTIONS, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "backward_actions", cql_backward(w), &err), &err);
   }
   if (strcmp(algo, "dt") == 0) {
-    must_ok(rl_spec_set(&r->spec, "layers", DT_LAYERS, &err), &err);
-    must_ok(rl_spec_set(&r->spec, "heads", DT_HEADS, &err), &err);
-    must_ok(rl_spec_set(&r->spec, "context", DT_CONTEXT, &err), &err);
-    must_ok(rl_spec_set(&r->spec, "dropout", 0.1, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "layers", DT_LAYERS, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "heads", DT_HEADS, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "context", DT_CONTEXT, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "dropout", 0.1, &err), &err);
   }
-  must_ok(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
-  must_ok(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
+  bench_must(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
+  bench_must(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
   return r;
 }
 
@@ -209,10 +204,10 @@ static void *idm_open(const struct learning_work *w) {
   struct px_err err;
   r->batch = w->batch, r->in = shape.in, r->out = shape.out;
   for (int i = 0; i < 2; i++) {
-    must_ok(px_mlp_new(&shape, &r->nets[i], &err), &err);
-    must_ok(px_mlp_init(r->nets[i], PX_MLP_ORTHOGONAL, 1, (uint64_t)i), &err);
-    must_ok(px_mlp_work_new(&shape, PX_MLP_CHUNK, &r->works[i]), &err);
-    must_ok(px_adam_init(&r->adams[i], r->nets[i]->params_n, PX_ADAM_DEFAULTS(1e-4F)), &err);
+    bench_must(px_mlp_new(&shape, &r->nets[i], &err), &err);
+    bench_must(px_mlp_init(r->nets[i], PX_MLP_ORTHOGONAL, 1, (uint64_t)i), &err);
+    bench_must(px_mlp_work_new(&shape, PX_MLP_CHUNK, &r->works[i]), &err);
+    bench_must(px_adam_init(&r->adams[i], r->nets[i]->params_n, PX_ADAM_DEFAULTS(1e-4F)), &err);
     r->grads[i] = must(px_mem_calloc(r->nets[i]->params_n, sizeof(float)));
     r->d[i] = must(px_mem_calloc(PX_MLP_CHUNK, sizeof(float) * shape.out));
   }
@@ -376,8 +371,8 @@ int main(int argc, char **argv) {
   }
   const char *products = getenv("PRODUCTS");
   if (products)
-    must_ok(px_mat_choose(strcmp(products, "onednn") == 0 ? PX_MAT_ONEDNN : PX_MAT_CBLAS, &err),
-            &err);
+    bench_must(px_mat_choose(strcmp(products, "onednn") == 0 ? PX_MAT_ONEDNN : PX_MAT_CBLAS, &err),
+               &err);
   px_mat_profile(profile);
   printf("ours: %s, one thread\n", profile);
   const bool has_peer = learning_peer_start(&peer);

@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/bench.h"
+
 enum {
   CLIENTS_MAX = 4096,
   PATHS_MAX = 64,
@@ -69,11 +71,6 @@ static int64_t now_us(clockid_t clock) {
   return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
 /* ---- connections */
 
 static void client_open(struct client *c) {
@@ -82,10 +79,10 @@ static void client_open(struct client *c) {
                                   .sin_addr.s_addr = inet_addr(opt.host) };
   const int one = 1;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (c->fd < 0 || connect(c->fd, (const void *)&at, sizeof at) < 0) fail("connect");
+  if (c->fd < 0 || connect(c->fd, (const void *)&at, sizeof at) < 0) bench_die("connect");
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-  if (epoll_ctl(opt.epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) fail("epoll_ctl");
+  if (epoll_ctl(opt.epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) bench_die("epoll_ctl");
   c->in_n = 0;
   c->busy = false;
 }
@@ -134,7 +131,7 @@ static size_t whole(struct client *c, int *status, const char **body) {
   *end = '\r';
   *body = end + 4;
   const size_t n = (size_t)(*body - c->in) + (size_t)strtoull(length, NULL, 10);
-  if (n >= IN_MAX) fail("an answer is too long");
+  if (n >= IN_MAX) bench_die("an answer is too long");
   return c->in_n >= n ? n : 0;
 }
 
@@ -321,12 +318,12 @@ static void read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   read_options(argc, argv);
-  const size_t room = (size_t)(opt.waits ? opt.clients : turns() * opt.clients);
+  const size_t room = (size_t)opt.clients * (size_t)(opt.waits ? 1 : turns());
   opt.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   run.all = calloc((size_t)(opt.clients + opt.idle), sizeof *run.all);
   run.latency_us = calloc(room + 1, sizeof *run.latency_us);
   run.late_us = calloc(room + 1, sizeof *run.late_us);
-  if (opt.epoll_fd < 0 || !run.all || !run.latency_us || !run.late_us) fail("setup");
+  if (opt.epoll_fd < 0 || !run.all || !run.latency_us || !run.late_us) bench_die("setup");
   struct client *idle = run.all + opt.clients;
   for (int i = 0; i < opt.clients + opt.idle; i++) {
     run.all[i].idle_kind = i >= opt.clients;

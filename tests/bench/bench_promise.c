@@ -31,6 +31,7 @@
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
 #include "worker/env/rollout.h"
@@ -52,21 +53,6 @@ struct study {
 };
 
 static struct px_err err;
-static void must(enum px_status status) {
-  if (!status) return;
-  fprintf(stderr, "%s %s\n", err.message, err.pointer);
-  exit(1);
-}
-static void die(const char *what) {
-  perror(what);
-  exit(1);
-}
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* ---- labels, kept in a file: actions, std, epistemic, score, known; a simulator's: verified */
 
 struct part {
@@ -79,7 +65,7 @@ static bool read_labels(const char *path, const struct part parts[PARTS_N]) {
   FILE *file = fopen(path, "rb");
   for (int i = 0; file && i < PARTS_N && parts[i].size; i++) {
     void *bytes = px_mem_calloc(parts[i].size, 1);
-    if (!bytes || fread(bytes, 1, parts[i].size, file) != parts[i].size) die(path);
+    if (!bytes || fread(bytes, 1, parts[i].size, file) != parts[i].size) bench_die(path);
     *parts[i].at = bytes;
   }
   if (file) fclose(file);
@@ -90,10 +76,10 @@ static void write_labels(const char *path, const struct part parts[PARTS_N]) {
   char temporary[4096 + 16];
   snprintf(temporary, sizeof temporary, "%s.%d", path, (int)getpid());
   FILE *file = fopen(temporary, "wb");
-  if (!file) die(temporary);
+  if (!file) bench_die(temporary);
   for (int i = 0; i < PARTS_N && parts[i].size; i++)
-    if (fwrite(*parts[i].at, 1, parts[i].size, file) != parts[i].size) die(temporary);
-  if (fclose(file) || rename(temporary, path)) die(path);
+    if (fwrite(*parts[i].at, 1, parts[i].size, file) != parts[i].size) bench_die(temporary);
+  if (fclose(file) || rename(temporary, path)) bench_die(path);
 }
 
 static void by_idm(const struct study *s, struct px_label_rows *out) {
@@ -104,8 +90,10 @@ static void by_idm(const struct study *s, struct px_label_rows *out) {
   idm_spec_default(IDM_FAST, &spec);
   spec.seed = strtoull(s->mask, NULL, 10);
   for (uint32_t i = 0; i < spec.members; i++)
-    must(idm_train_member(s->visible, &spec, i, NULL, NULL, &models[i], &metrics, &err));
-  must(idm_label(models, spec.members, s->visible, 0, s->visible->traj_n, NULL, &l, &err));
+    bench_must(idm_train_member(s->visible, &spec, i, NULL, NULL, &models[i], &metrics, &err),
+               &err);
+  bench_must(idm_label(models, spec.members, s->visible, 0, s->visible->traj_n, NULL, &l, &err),
+             &err);
   for (uint32_t i = 0; i < spec.members; i++) idm_model_free(models[i]);
   *out = (struct px_label_rows){ .actions = l->actions,
                                  .std = l->std,
@@ -120,12 +108,13 @@ static void by_simulator(const struct study *s, struct px_label_rows *out) {
   struct sim_labels *l;
   double std[SIM_OBS_MAX];
   struct sim_options options = sim_options_default();
-  if (!layout) die("memory");
-  must(sim_layout_builtin(s->env, layout, &err));
-  must(sim_open(layout, &sim, &err));
+  if (!layout) bench_die("memory");
+  bench_must(sim_layout_builtin(s->env, layout, &err), &err);
+  bench_must(sim_open(layout, &sim, &err), &err);
   sim_spread(s->visible, std);
   options.std = std;
-  must(sim_label(sim, &options, s->visible, 0, s->visible->traj_n, NULL, NULL, &l, &err));
+  bench_must(sim_label(sim, &options, s->visible, 0, s->visible->traj_n, NULL, NULL, &l, &err),
+             &err);
   sim_close(sim);
   free(layout);
   *out = (struct px_label_rows){ .actions = l->actions,
@@ -185,8 +174,9 @@ static double play(const struct study *s, struct rl_policy *policy, uint64_t see
   struct rl_player *player;
   struct px_rollout_result result = { 0 };
   const struct px_rollout_spec spec = { s->env, EPISODES, LANES, seed, 0.99 };
-  must(rl_player_new(policy, LANES, NULL, &player, &err));
-  must(px_rollout_run(&spec, &(struct px_rollout_policy){ player, act }, NULL, &result, &err));
+  bench_must(rl_player_new(policy, LANES, NULL, &player, &err), &err);
+  bench_must(px_rollout_run(&spec, &(struct px_rollout_policy){ player, act }, NULL, &result, &err),
+             &err);
   const double score = result.score_mean;
   rl_player_free(player);
   px_rollout_free(&result);
@@ -198,7 +188,7 @@ static void set_options(const struct study *s, struct rl_spec *spec) {
     char name[64];
     const size_t n = strcspn(s->options[i], "=");
     snprintf(name, sizeof name, "%.*s", (int)n, s->options[i]);
-    must(rl_spec_set(spec, name, strtod(s->options[i] + n + 1, NULL), &err));
+    bench_must(rl_spec_set(spec, name, strtod(s->options[i] + n + 1, NULL), &err), &err);
   }
 }
 
@@ -226,7 +216,7 @@ static void append(const struct study *s, const char *key, const struct rl_metri
   const int n = snprintf(row, sizeof row, "%s%u,%u,%u,%.6f,%.2f,%.2f,%.1f\n", key, m->transitions_n,
                          m->true_n, m->proxy_n, mse, selection, final, seconds);
   const int fd = open(s->csv, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0 || write(fd, row, (size_t)n) != n || close(fd)) die(s->csv);
+  if (fd < 0 || write(fd, row, (size_t)n) != n || close(fd)) bench_die(s->csv);
   fputs(row, stdout);
   fflush(stdout);
 }
@@ -242,15 +232,16 @@ static void train(struct study *s, const char *source, const char *labels, const
   key_of(s, source, labels, seed, key);
   if (is_done(s, key)) return;
   if (proxies) get_labels(s, simulator);
-  must(px_actions_merged_new(strcmp(source, "oracle") == 0 ? s->truth : s->visible, &u, &err));
+  bench_must(px_actions_merged_new(strcmp(source, "oracle") == 0 ? s->truth : s->visible, &u, &err),
+             &err);
   if (proxies) px_actions_merged_add_rows(u, 0, &s->labels[simulator]);
-  must(rl_spec_defaults(s->algo, &spec, &err));
+  bench_must(rl_spec_defaults(s->algo, &spec, &err), &err);
   set_options(s, &spec);
-  must(rl_spec_say(&spec, "labels", labels, &err));
+  bench_must(rl_spec_say(&spec, "labels", labels, &err), &err);
   spec.seed = strtoull(seed, NULL, 10);
-  const double start = cpu_s();
-  must(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err));
-  const double seconds = cpu_s() - start;
+  const double start = bench_cpu_s();
+  bench_must(rl_train(&spec, u, NULL, NULL, &policy, &metrics, &err), &err);
+  const double seconds = bench_cpu_s() - start;
   append(s, key, &metrics, proxies ? s->label_mse[simulator] : 0,
          play(s, policy, spec.seed ^ SELECTION_SEED), play(s, policy, spec.seed), seconds);
   rl_policy_free(policy);
@@ -302,9 +293,10 @@ int main(int argc, char **argv) {
                      .options = argv + 9,
                      .options_n = argc - 9 };
   name_all(&s);
-  must(d4rl_load(s.file, &s.truth, &err));
-  must(d4rl_load(s.file, &s.visible, &err));
-  must(d4rl_hide(s.visible, 0.1, strtod(s.q, NULL) / 100, strtoull(s.mask, NULL, 10), &err));
+  bench_must(d4rl_load(s.file, &s.truth, &err), &err);
+  bench_must(d4rl_load(s.file, &s.visible, &err), &err);
+  bench_must(d4rl_hide(s.visible, 0.1, strtod(s.q, NULL) / 100, strtoull(s.mask, NULL, 10), &err),
+             &err);
   run(&s, argv[6], argv[8]);
   px_dataset_free(s.truth);
   px_dataset_free(s.visible);

@@ -24,23 +24,12 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
+#include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
 #include "worker/sim/identify.h"
 #include "worker/sim/model.h"
 #include "worker/sim/net.h"
-
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void must(enum px_status status, const struct px_err *err) {
-  if (!status) return;
-  fprintf(stderr, "%s %s\n", err->message, err->pointer);
-  exit(1);
-}
 
 struct arguments {
   uint32_t trajectories;
@@ -101,14 +90,14 @@ static void label_with(const struct subject *s, struct sim *sim, const char *mod
                  want = s->a->trajectories && s->a->trajectories < all ? s->a->trajectories : all;
   for (uint32_t i = 0; i < want; i++) {
     const uint32_t traj = (uint32_t)((uint64_t)i * all / want);
-    const double start = cpu_s();
+    const double start = bench_cpu_s();
     const size_t steps = s->ds->step_start[traj + 1] - s->ds->step_start[traj];
     float *begin = net ? px_mem_calloc(steps * s->ds->spaces.act_dim, sizeof *begin) : NULL;
     const struct sim_starts starts = { net != NULL, { begin } };
-    if (net) must(sim_net_apply(net, s->ds, traj, traj + 1, begin, &err), &err);
-    must(sim_label(sim, &options, s->ds, traj, traj + 1, &starts, NULL, &labels, &err), &err);
+    if (net) bench_must(sim_net_apply(net, s->ds, traj, traj + 1, begin, &err), &err);
+    bench_must(sim_label(sim, &options, s->ds, traj, traj + 1, &starts, NULL, &labels, &err), &err);
     free(begin);
-    t.seconds += cpu_s() - start;
+    t.seconds += bench_cpu_s() - start;
     count(&t, s->ds, labels);
     sim_labels_free(labels);
   }
@@ -135,11 +124,12 @@ static void amortise(const struct subject *s, struct sim *sim) {
   struct sim_net *net;
   const struct sim_options options = { .std = s->std };
   double loss;
-  const double start = cpu_s();
-  must(sim_pairs_make(sim, &options, s->ds, 0, s->a->spec.pairs, NULL, &pairs, &err), &err);
-  must(sim_net_train(pairs, &s->ds->spaces, &s->a->spec, NULL, NULL, &net, &loss, &err), &err);
+  const double start = bench_cpu_s();
+  bench_must(sim_pairs_make(sim, &options, s->ds, 0, s->a->spec.pairs, NULL, &pairs, &err), &err);
+  bench_must(sim_net_train(pairs, &s->ds->spaces, &s->a->spec, NULL, NULL, &net, &loss, &err),
+             &err);
   sim_pairs_free(pairs);
-  const double took_s = cpu_s() - start;
+  const double took_s = bench_cpu_s() - start;
   printf("  net trained in %.0f s, loss %.5f\n", took_s, loss);
   label_with(s, sim, "right: net alone", net, took_s, false);
   label_with(s, sim, "right: net, then solver", net, took_s, true);
@@ -163,10 +153,10 @@ static const struct wrong {
 static struct sim *open_wrong(const struct subject *s, const struct wrong *wrong) {
   struct px_err err = { 0 };
   struct sim *sim;
-  must(sim_open(&s->layout, &sim, &err), &err);
+  bench_must(sim_open(&s->layout, &sim, &err), &err);
   struct sim_adjustment to = sim_identify_none(sim);
   memcpy(to.factor, wrong->factor, sizeof to.factor);
-  must(sim_identify_adjust(sim, &to, &err), &err);
+  bench_must(sim_identify_adjust(sim, &to, &err), &err);
   mj_deleteModel(sim->own);
   sim->own = NULL;
   return sim;
@@ -182,9 +172,9 @@ static void identify(const struct subject *s, struct px_dataset *labelled,
   char name[80];
   snprintf(name, sizeof name, "%s", wrong->name);
   label(s, sim, name);
-  const double start = cpu_s();
-  must(sim_identify(sim, &options, labelled, 2, NULL, &found, &err), &err);
-  printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", cpu_s() - start,
+  const double start = bench_cpu_s();
+  bench_must(sim_identify(sim, &options, labelled, 2, NULL, &found, &err), &err);
+  printf("    identified in %.1f s: median residual %.1e -> %.1e, delay %u;", bench_cpu_s() - start,
          found.median_before, found.median_after, found.adjustment.delay);
   for (int k = 0; k < SIM_FACTORS_N; k++)
     printf(" %s %.4f (x wrong %.4f, std %.1e)", sim_identify_factor_name[k],
@@ -206,17 +196,17 @@ static void measure(const char *path, const struct arguments *a, FILE *csv) {
   struct sim_options options = a->options;
   char env[64] = "";
   snprintf(env, sizeof env, "%.*s", (int)strcspn(s.name, "-"), s.name);
-  must(d4rl_load(path, &s.ds, &err), &err);
-  must(d4rl_load(path, &labelled, &err), &err);
-  must(d4rl_hide(labelled, 0.1, 0.5, 1, &err), &err);
-  must(sim_layout_builtin(env, &s.layout, &err), &err);
-  must(sim_open(&s.layout, &sim, &err), &err);
+  bench_must(d4rl_load(path, &s.ds, &err), &err);
+  bench_must(d4rl_load(path, &labelled, &err), &err);
+  bench_must(d4rl_hide(labelled, 0.1, 0.5, 1, &err), &err);
+  bench_must(sim_layout_builtin(env, &s.layout, &err), &err);
+  bench_must(sim_open(&s.layout, &sim, &err), &err);
   sim_spread(s.ds, s.std);
   options.std = s.std;
-  const double start = cpu_s();
-  must(sim_check(sim, &options, labelled, NULL, &fit, &err), &err);
+  const double start = bench_cpu_s();
+  bench_must(sim_check(sim, &options, labelled, NULL, &fit, &err), &err);
   printf("%s: %llu labelled steps replayed in %.1f s: %.4f within %g, median %.1e\n", s.name,
-         (unsigned long long)fit.steps_n, cpu_s() - start, fit.within, options.verified_below,
+         (unsigned long long)fit.steps_n, bench_cpu_s() - start, fit.within, options.verified_below,
          fit.median);
   label(&s, sim, "right");
   if (a->net) amortise(&s, sim);

@@ -20,6 +20,7 @@
 #include "lib/store/blob.h"
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
+#include "tests/bench/bench.h"
 
 enum { REPEATS = 5, PIECES = 24, PIECE_BYTES = 4 << 20, CLIENTS_MAX = 4, JOBS = 2000 };
 static const double MB = (double)PIECES * PIECE_BYTES / 1e6;
@@ -28,12 +29,6 @@ static char *bytes; /* one blob of noise */
 static const char *url, *folder;
 static int64_t made[PIECES];
 static FILE *csv;
-
-static void need(bool good, const char *what, const struct px_err *err) {
-  if (good) return;
-  fprintf(stderr, "bench_store: %s failed: %s\n", what, err ? err->message : "");
-  exit(1);
-}
 
 static int ascending(const void *a, const void *b) {
   const double x = *(const double *)a, y = *(const double *)b;
@@ -62,7 +57,7 @@ static double measure(const char *what, const char *unit, double amount, void (*
 static struct store *connect_to(void) {
   struct store *store;
   struct px_err err;
-  need(!store_open(url, "bench_store", &store, &err), "connecting", &err);
+  bench_need(!store_open(url, "bench_store", &store, &err), "connecting", &err);
   return store;
 }
 
@@ -72,10 +67,10 @@ static void raw_write(int arg) {
   char path[512];
   snprintf(path, sizeof path, "%s/bench_store.raw", folder);
   const int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
-  need(fd >= 0, "opening a file in the folder", NULL);
+  bench_need(fd >= 0, "opening a file in the folder", NULL);
   for (int i = 0; i < PIECES; i++)
-    need(write(fd, bytes, PIECE_BYTES) == PIECE_BYTES, "writing", NULL);
-  need(fsync(fd) == 0, "fsync", NULL);
+    bench_need(write(fd, bytes, PIECE_BYTES) == PIECE_BYTES, "writing", NULL);
+  bench_need(fsync(fd) == 0, "fsync", NULL);
   close(fd);
   unlink(path);
 }
@@ -90,7 +85,8 @@ static void *write_part(void *arg) {
   for (int i = part->first; i < PIECES; i += part->step) {
     struct store_blob blob;
     struct px_err err;
-    need(!store_blob_put(part->store, bytes, PIECE_BYTES, digest, &blob, &err), "storing", &err);
+    bench_need(!store_blob_put(part->store, bytes, PIECE_BYTES, digest, &blob, &err), "storing",
+               &err);
     made[i] = blob.id;
   }
   return NULL;
@@ -102,7 +98,7 @@ static void write_blobs(int connections) {
   struct part part[CLIENTS_MAX];
   for (int i = 0; i < connections; i++) {
     part[i] = (struct part){ stores[i], i, connections };
-    need(pthread_create(&thread[i], NULL, write_part, &part[i]) == 0, "a thread", NULL);
+    bench_need(pthread_create(&thread[i], NULL, write_part, &part[i]) == 0, "a thread", NULL);
   }
   for (int i = 0; i < connections; i++) pthread_join(thread[i], NULL);
 }
@@ -118,8 +114,8 @@ static void read_blobs(int arg) {
   size_t n = 0;
   struct px_err err;
   for (int i = 0; i < PIECES; i++)
-    need(!store_blob_get(stores[0], made[i], count, &n, &err), "reading", &err);
-  need(n == (size_t)PIECES * PIECE_BYTES, "reading all", NULL);
+    bench_need(!store_blob_get(stores[0], made[i], count, &n, &err), "reading", &err);
+  bench_need(n == (size_t)PIECES * PIECE_BYTES, "reading all", NULL);
 }
 
 static void submit_jobs(void) {
@@ -132,7 +128,7 @@ static void submit_jobs(void) {
       .id = ids[i], .kind = "evaluate", .name = "bench", .spec_json = "{}"
     };
   }
-  need(!store_jobs_submit(stores[0], drafts, JOBS, &err), "submitting", &err);
+  bench_need(!store_jobs_submit(stores[0], drafts, JOBS, &err), "submitting", &err);
 }
 
 static void *finish_jobs(void *arg) {
@@ -140,16 +136,16 @@ static void *finish_jobs(void *arg) {
   for (;;) {
     struct store_job *job;
     struct px_err err;
-    need(!store_job_claim(arg, "bench", &kind, 1, 30000, 0, &job, &err), "claiming", &err);
+    bench_need(!store_job_claim(arg, "bench", &kind, 1, 30000, 0, &job, &err), "claiming", &err);
     if (!job) return NULL;
-    need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
+    bench_need(!store_job_succeed(arg, &job->hold, "{}", &err), "finishing", &err);
     store_job_free(job);
   }
 }
 static void work_off(int clients) {
   pthread_t thread[CLIENTS_MAX];
   for (int i = 0; i < clients; i++)
-    need(pthread_create(&thread[i], NULL, finish_jobs, stores[i]) == 0, "a thread", NULL);
+    bench_need(pthread_create(&thread[i], NULL, finish_jobs, stores[i]) == 0, "a thread", NULL);
   for (int i = 0; i < clients; i++) pthread_join(thread[i], NULL);
 }
 
@@ -160,9 +156,9 @@ int main(int argc, char **argv) {
     return 2;
   }
   folder = argv[1];
-  if (argc > 2) need((csv = fopen(argv[2], "a")) != NULL, "opening the CSV file", NULL);
+  if (argc > 2) bench_need((csv = fopen(argv[2], "a")) != NULL, "opening the CSV file", NULL);
   bytes = malloc(PIECE_BYTES);
-  need(bytes != NULL, "memory", NULL);
+  bench_need(bytes != NULL, "memory", NULL);
   struct px_rng rng = px_rng_at(1, 0, 0);
   for (size_t i = 0; i < PIECE_BYTES; i += 4) {
     const uint32_t word = px_rng_u32(&rng);
@@ -170,7 +166,7 @@ int main(int argc, char **argv) {
   }
   for (int i = 0; i < CLIENTS_MAX; i++) stores[i] = connect_to();
   struct px_err err;
-  need(!store_migrate(stores[0], NULL, &err), "migrating", &err);
+  bench_need(!store_migrate(stores[0], NULL, &err), "migrating", &err);
   const double disk = measure("write and fsync", "MB/s", MB, NULL, raw_write, 0);
   const double one = measure("blobs in, 1 connection", "MB/s", MB, NULL, write_blobs, 1);
   const double two = measure("blobs in, 2 connections", "MB/s", MB, NULL, write_blobs, 2);

@@ -22,6 +22,7 @@
 #include "lib/store/datasets.h"
 #include "lib/store/models.h"
 #include "lib/store/store.h"
+#include "tests/bench/bench.h"
 #include "worker/idm/model.h"
 #include "worker/nn/mat.h"
 
@@ -31,18 +32,6 @@ static struct store *store;
 static struct store_dataset about;
 static struct idm_model *models[IDM_MEMBERS_MAX];
 static uint32_t models_n;
-
-static double cpu_s(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void need(enum px_status status, const struct px_err *err) {
-  if (!status) return;
-  fprintf(stderr, "bench_worker: %s\n", err->message);
-  exit(1);
-}
 
 static enum px_status take(void *ctx, uint32_t seq, const void *bytes, size_t n,
                            struct px_err *err) {
@@ -55,8 +44,9 @@ static struct px_dataset *load(void) {
   struct px_dataset *ds;
   struct px_dataset_builder *builder = px_dataset_builder_new(&about.spaces);
   if (!builder) exit(1);
-  need(store_dataset_segment_read(store, about.id, 0, about.segments_n, take, builder, &err), &err);
-  need(px_dataset_builder_end(builder, &ds, &err), &err);
+  bench_must(store_dataset_segment_read(store, about.id, 0, about.segments_n, take, builder, &err),
+             &err);
+  bench_must(px_dataset_builder_end(builder, &ds, &err), &err);
   return ds;
 }
 
@@ -65,8 +55,8 @@ static void load_models(char *ids) {
        id = strtok_r(NULL, ",", &rest)) {
     struct px_buf bytes = PX_BUF(IDM_MODEL_BYTES_MAX);
     struct px_err err;
-    need(store_model_read(store, id, &bytes, &err), &err);
-    need(idm_model_load(bytes.data, bytes.len, &models[models_n++], &err), &err);
+    bench_must(store_model_read(store, id, &bytes, &err), &err);
+    bench_must(idm_model_load(bytes.data, bytes.len, &models[models_n++], &err), &err);
     px_buf_free(&bytes);
   }
 }
@@ -93,13 +83,13 @@ static double products(uint64_t transitions) {
   const struct px_mlp_shape *shape = &models[0]->mu->shape;
   float *x = room(ROWS, shape->in),
         *h[2] = { room(ROWS, shape->hidden), room(ROWS, shape->hidden) };
-  const double start = cpu_s();
+  const double start = bench_cpu_s();
   for (uint64_t done = 0; done < transitions; done += ROWS)
     for (uint32_t i = 0; i < models_n; i++) {
       multiply(models[i]->mu, x, h);
       multiply(models[i]->y, x, h);
     }
-  const double seconds = cpu_s() - start;
+  const double seconds = bench_cpu_s() - start;
   free(x);
   free(h[0]);
   free(h[1]);
@@ -120,8 +110,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   struct px_err err;
-  need(store_open(url, "bench_worker", &store, &err), &err);
-  need(store_dataset_get(store, argv[1], &about, &err), &err);
+  bench_must(store_open(url, "bench_worker", &store, &err), &err);
+  bench_must(store_dataset_get(store, argv[1], &about, &err), &err);
   load_models(argv[2]);
   double loaded[REPEATS_MAX], labelled[REPEATS_MAX], multiplied[REPEATS_MAX];
   px_dataset_free(load()); /* warm-up */
@@ -133,9 +123,9 @@ int main(int argc, char **argv) {
     const double steps = (double)ds->step_start[trajs];
     const struct px_progress silent = { NULL, NULL };
     struct idm_labels *labels;
-    start = cpu_s();
-    need(idm_label(models, models_n, ds, 0, trajs, &silent, &labels, &err), &err);
-    labelled[i] = steps / (cpu_s() - start);
+    start = bench_cpu_s();
+    bench_must(idm_label(models, models_n, ds, 0, trajs, &silent, &labels, &err), &err);
+    labelled[i] = steps / (bench_cpu_s() - start);
     multiplied[i] = steps / products(ds->step_start[trajs]);
     idm_labels_free(labels);
     px_dataset_free(ds);

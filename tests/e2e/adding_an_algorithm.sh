@@ -8,7 +8,7 @@ root=$PWD build=${PROXACT_BUILD:-build}
 copy=$(mktemp -d) || exit 1
 trap 'rm -rf "$copy"' EXIT
 # The objects travel along, so that only what changes is compiled.
-cp -a Makefile lib worker server clients schema migrations tests docs deploy "$copy" && cp -a "$build" "$copy/" || exit 1
+cp -a Makefile mk lib worker server clients schema migrations tests docs deploy "$copy" && cp -a "$build" "$copy/" || exit 1
 b=$(basename "$build")
 
 # block N: the N-th C block of the page.

@@ -10,7 +10,7 @@ set -u
 # --- the next build
 name=$(basename "$build") next=$work/next/$name san=${name#build}
 mkdir -p "$next"
-cp -a "$root"/{Makefile,lib,server,worker,clients,schema,migrations} "$work/next/" || exit 1
+cp -a "$root"/{Makefile,mk,lib,server,worker,clients,schema,migrations} "$work/next/" || exit 1
 cp -a "$build"/{gen,lib,server,worker,libproxact.a,libserver.a,libworker.a} "$next/" || exit 1
 head=$(basename -a "$root"/migrations/*.sql | tail -n 1 | sed 's/^0*\([0-9]*\)_.*/\1/')
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \

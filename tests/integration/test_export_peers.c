@@ -8,8 +8,6 @@
 #include "tests/support/cu.h"
 #include "tests/support/exports.h"
 
-extern char **environ;
-
 static int run(const char *program, const char *script, const char *folder) {
   char *const argv[] = { (char *)(uintptr_t)program, (char *)(uintptr_t)script,
                          (char *)(uintptr_t)folder, NULL };

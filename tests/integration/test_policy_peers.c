@@ -19,8 +19,6 @@
 #include "tests/support/trajs.h"
 #include "worker/rl/rl.h"
 
-extern char **environ;
-
 /* Longer than a transformer's context of 20 steps. */
 enum { O = 5, A = 3, EPISODES = 3, STEPS = 30, ROWS = EPISODES * STEPS };
 

@@ -10,7 +10,7 @@ failures=0
 # check EXPECTED LINTER FILE TEXT: a tree holding FILE with TEXT passes (0) or fails (1) LINTER.
 check() {
   rm -rf "${tree:?}"/*
-  mkdir -p "$tree/$(dirname "$3")" && cp "$root/.shellcheckrc" "$tree/"
+  mkdir -p "$tree/$(dirname "$3")" && cp "$root"/.shellcheckrc "$root"/.clang-tidy "$tree/"
   printf '%s\n' "$4" >"$tree/$3"
   "$here/$2" "$tree" >"$tree/said" 2>&1
   [ $? -eq "$1" ] || { echo "$2 should exit $1 for $3: $4"; cat "$tree/said"; failures=$((failures + 1)); }
@@ -19,4 +19,9 @@ check 0 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r "$1"'
 check 1 shellcheck.sh deploy/a.sh $'#!/bin/sh\nrm -r $1'
 check 0 cppcheck.sh lib/a.c 'int f(const int *p) { return p ? *p : 0; }'
 check 1 cppcheck.sh lib/a.c 'int f(const int *p) { int n = *p; return p ? n : 0; }'
+check 0 clang_tidy.sh lib/a.c $'#include <string.h>\nint f(const char *a);\nint f(const char *a) { return strcmp(a, "b") == 0; }'
+check 1 clang_tidy.sh lib/a.c $'#include <stdlib.h>\n#include <string.h>\nchar *f(const char *a);\nchar *f(const char *a) { return malloc(strlen(a + 1)); }'
+check 1 clang_tidy.sh lib/a.c $'void f(int a);\nvoid f(int a) { if (a); }'
+check 0 gcc_analyzer.sh lib/base/a.c $'#include <stdlib.h>\nint f(void);\nint f(void) { int *p = malloc(sizeof *p); if (!p) return 1; *p = 2; free(p); return 0; }'
+check 1 gcc_analyzer.sh lib/base/a.c $'#include <stdlib.h>\nint f(void);\nint f(void) { int *p = malloc(sizeof *p); *p = 2; free(p); return 0; }'
 [ "$failures" -eq 0 ]

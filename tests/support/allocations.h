@@ -17,11 +17,14 @@
 #define COUNTS_ALLOCATIONS
 static uint64_t allocations, allocations_allowed = UINT64_MAX;
 
+/* The linker's names, and glibc's. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 extern char __executable_start, etext;
 void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t n);
 void *__libc_memalign(size_t align, size_t n);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static int refused(const void *caller) {
   const int ours = (const char *)caller >= &__executable_start && (const char *)caller < &etext;

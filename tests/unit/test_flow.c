@@ -74,11 +74,11 @@ static void names_are_what_can_be_seen(void) {
                                      "\x1b[2J",
                                      "a\x7f",
                                      "\xc2\x85",
-                                     "\xe2\x80\xae"
-                                     "gpj.exe",
+                                     ("\xe2\x80\xae"
+                                      "gpj.exe"),
                                      "a\xe2\x80\x8b",
-                                     "\xef\xbb\xbf"
-                                     "a",
+                                     ("\xef\xbb\xbf"
+                                      "a"),
                                      "\xc2\xa0",
                                      "\xff",
                                      "\xc0\xaf",

@@ -307,7 +307,8 @@ enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t model
   const uint64_t stride = 1 + (n ? (n - 1) / JUDGED_MAX : 0);
   if (!status && n) status = hidden_steps(&l, masked, stride, progress, &seen, &sum);
   labeller_free(&l);
-  if (!status) *out = n ? sum / (double)((n + stride - 1) / stride) : 0;
+  const uint64_t judged = (n + stride - 1) / stride;
+  if (!status) *out = n ? sum / (double)judged : 0;
   return status;
 }
 

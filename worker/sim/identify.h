@@ -45,7 +45,7 @@ enum { SIM_IDENTIFY_STEPS = 2000 };
 struct sim_adjustment sim_identify_none(const struct sim *sim);
 /* Sets the model's numbers to the factors times those it was opened with. BAD_FIELD for a factor
  * outside [SIM_FACTOR_LEAST, SIM_FACTOR_MOST] or a delay above SIM_DELAY_MAX. */
-enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *adjustment,
+enum px_status sim_identify_adjust(struct sim *sim, const struct sim_adjustment *to,
                                    struct px_err *err) PX_MUST_CHECK;
 
 struct sim_identified {

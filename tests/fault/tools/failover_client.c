@@ -186,7 +186,7 @@ int main(int argc, char **argv) {
   int option;
   while ((option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
     if (option == 'a' && !read_addresses(optarg)) return 2;
-    else if (option == 't') f.token = optarg;
+    if (option == 't') f.token = optarg;
     else if (option == 'j') f.threads = (int)strtol(optarg, NULL, 10);
     else if (option == 's') f.until_ms = px_clock_ms() + strtol(optarg, NULL, 10) * 1000;
     else if (option == 'k') f.acked = fopen(optarg, "ae");

@@ -46,7 +46,7 @@ enum { AWAC_LOSS_CRITIC, AWAC_LOSS_ACTOR, AWAC_Q, AWAC_WEIGHT, AWAC_EFFECTIVE };
 enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
                         uint32_t act_dim, struct awac **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from batch and noises as they stand. */
-void awac_update(struct awac *awac, double losses[RL_LOSSES_MAX]);
+void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]);
 
 extern const struct rl_algo awac_algo;
 

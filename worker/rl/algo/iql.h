@@ -55,8 +55,8 @@ enum { IQL_LOSS_VALUE, IQL_LOSS_CRITIC, IQL_LOSS_ACTOR, IQL_V, IQL_WEIGHT, IQL_E
 enum px_status iql_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
                        uint32_t act_dim, uint32_t act_count, struct iql **out,
                        struct px_err *err) PX_MUST_CHECK;
-/* One update from iql->batch as it stands. */
-void iql_update(struct iql *iql, uint64_t step, double losses[RL_LOSSES_MAX]);
+/* One update from q->batch as it stands. */
+void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]);
 
 extern const struct rl_algo iql_algo;
 
