@@ -12,7 +12,7 @@ LIB_UNITS := base dataset decode export flow labels precision read_exports read_
 check-lib: $(addprefix $(B)/tests/unit/test_,$(LIB_UNITS))
 	@tests/support/run.sh $^
 
-objects: $(call objects,$(LIB_C) $(SERVER_C) $(WORKER_C) $(CLIENT_C) $(SUPPORT_C) $(TESTS_C) $(FUZZ_C) $(FAULT_C) \
+objects: $(call objects,$(LIB_C) $(SERVER_C) $(WORKER_C) $(CLIENT_C) $(SUPPORT_C) $(TESTS_C) $(FUZZ_C) $(FAULT_C) $(BENCH_C) $(call sources,tests/bench/learning) \
            server/main.c worker/main.c clients/c/main.c)
 
 # All of it compiles, quickly; what is run is lib/, which reads what strangers send. `make CC=clang check` runs the rest.

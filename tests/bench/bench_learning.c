@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
@@ -46,6 +47,7 @@ struct rl_run {
   struct px_actions_merged u;
   struct rl_spec spec;
   struct rl_data *data;
+  struct px_arena *arena; /* holds state */
   void *state;
   uint64_t step;
 };
@@ -108,7 +110,8 @@ static void *rl_open(const struct learning_work *w) {
     bench_must(rl_spec_set(&r->spec, "dropout", 0.1, &err), &err);
   }
   bench_must(rl_data_new(&r->u, &r->spec, &r->data, &err), &err);
-  bench_must(rl_algo_find(algo)->init(&r->spec, r->data, &r->state, &err), &err);
+  r->arena = must(px_arena_new(RL_ARENA_BYTES_MAX));
+  bench_must(rl_algo_find(algo)->init(r->arena, &r->spec, r->data, &r->state, &err), &err);
   return r;
 }
 
@@ -120,7 +123,7 @@ static void rl_run(void *state) {
 
 static void rl_close(void *state) {
   struct rl_run *r = state;
-  rl_algo_find(r->spec.algo)->free(r->state);
+  px_arena_free(r->arena);
   rl_data_free(r->data);
   struct px_dataset *ds = &r->ds;
   free(ds->observations), free(ds->rewards), free(ds->step_start), free(ds->obs_start);

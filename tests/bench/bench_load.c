@@ -320,7 +320,7 @@ int main(int argc, char **argv) {
   read_options(argc, argv);
   const size_t room = (size_t)opt.clients * (size_t)(opt.waits ? 1 : turns());
   opt.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  run.all = calloc((size_t)(opt.clients + opt.idle), sizeof *run.all);
+  run.all = calloc((size_t)opt.clients + (size_t)opt.idle, sizeof *run.all);
   run.latency_us = calloc(room + 1, sizeof *run.latency_us);
   run.late_us = calloc(room + 1, sizeof *run.late_us);
   if (opt.epoll_fd < 0 || !run.all || !run.latency_us || !run.late_us) bench_die("setup");
