@@ -161,9 +161,9 @@ static void a_sinks_failure_is_passed_on_as_it_is(void) {
 static atomic_bool churning;
 static void *churn(void *unused) {
   (void)unused;
-  // cppcheck-suppress unusedAllocatedMemory
   void *volatile block; /* so that the compiler keeps both calls */
   while (atomic_load(&churning)) {
+    // cppcheck-suppress unusedAllocatedMemory
     block = malloc(100000);
     free(block);
   }
