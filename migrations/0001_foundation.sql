@@ -271,9 +271,7 @@ comment on column workers.last_seen_at is 'Its last heartbeat';
 -- what depends on an ended job (schema/functions/jobs.sql).
 create table jobs (
   id                text primary key default new_id('job'),
-  kind              text not null check (kind in ('ingest', 'train_idm', 'label_shard', 'simulate_shard', 'check_simulator',
-                                                  'train_inverse', 'label', 'train_policy', 'evaluate', 'assess', 'rehearse',
-                                                  'report', 'export', 'pipeline')),
+  kind              text not null check (kind ~ '^[a-z][a-z0-9_]{0,30}$'), -- schema/kinds.def lists them
   name              text not null default '',
   -- what is to be done, for whom; fixed at submission
   spec              jsonb not null check (jsonb_typeof(spec) = 'object'),
@@ -441,7 +439,7 @@ create table uploads (
   id              text primary key default new_id('up'),
   dataset_id      text not null references datasets on delete cascade,
   file_name       text not null,
-  format          text not null check (format in ('hdf5', 'npz', 'jsonl', 'safetensors')),
+  format          text not null check (format ~ '^[a-z][a-z0-9_]{0,30}$'), -- schema/uploads.def lists them
   options         jsonb not null default '{}',
   metadata        text not null default '',
   size_bytes      bigint not null default 0 check (size_bytes >= 0),

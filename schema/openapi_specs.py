@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the job specs of schema/openapi.yaml anew from the tables in lib/flow.
+"""Writes those parts of schema/openapi.yaml anew that are tables in lib/flow and schema.
 
 Usage: schema/openapi_specs.py TEST_OPENAPI
-TEST_OPENAPI is the test that compares both; it prints `NAME should be:` and JSON for what differs.
+TEST_OPENAPI is the test that compares both; it prints `POINTER should be:` and JSON for what differs.
 """
 import json
 import re
@@ -25,21 +25,44 @@ def show(value, indent):
     return "[\n" + ",\n".join(pad + show(v, indent + 2) for v in value) + "\n" + " " * indent + "]"
 
 
-def put(text, name, value):
-    """Replaces the schema `name`, or adds it as the first one."""
-    entry = f'      "{name}": {show(value, 6)}'
-    found = re.search(rf'^      "{name}": ', text, re.M)
+def find(text, pointer):
+    """Begin, end and indent of the value at a JSON pointer; None where its last member is missing."""
+    decoder, at = json.JSONDecoder(), text.index("{")
+    for name in (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]):
+        member = re.compile(r'[\s,{]*(?=["}])')
+        is_list, number = text[at] == "[", 0
+        at += 1
+        while True:
+            at = (re.compile(r"[\s,]*") if is_list else member).match(text, at).end()
+            if text[at] in "}]":
+                return None
+            if is_list:
+                key, number = str(number), number + 1
+            else:
+                key, at = decoder.raw_decode(text, at)
+                at = re.compile(r"\s*:\s*").match(text, at).end()
+            if key == name:
+                break
+            at = decoder.raw_decode(text, at)[1]
+    line = text[text.rindex("\n", 0, at) + 1:at]
+    return at, decoder.raw_decode(text, at)[1], len(line) - len(line.lstrip())
+
+
+def put(text, pointer, value):
+    """Replaces the value at a JSON pointer, or adds it as the first one of the schemas."""
+    found = find(text, pointer)
     if not found:
-        return text.replace('    "schemas": {\n', f'    "schemas": {{\n{entry},\n', 1)
-    _, end = json.JSONDecoder().raw_decode(text, found.end())
-    return text[: found.start()] + entry + text[end:]
+        name = pointer.rsplit("/", 1)[1]
+        return text.replace('    "schemas": {\n', f'    "schemas": {{\n      "{name}": {show(value, 6)},\n', 1)
+    begin, end, indent = found
+    return text[:begin] + show(value, indent) + text[end:]
 
 
 def main():
     out = subprocess.run([sys.argv[1]], capture_output=True, text=True).stdout
     with open(PATH, encoding="utf-8") as file:
         text = file.read()
-    for found in re.finditer(r"^  (\w+) should be:\n", out, re.M):
+    for found in re.finditer(r"^  (/\S+) should be:\n", out, re.M):
         value, _ = json.JSONDecoder().raw_decode(out, found.end())
         text = put(text, found.group(1), value)
         print(f"{PATH}: {found.group(1)}")

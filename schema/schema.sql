@@ -330,7 +330,7 @@ CREATE TABLE public.jobs (
     CONSTRAINT jobs_check4 CHECK (((state <> 'running'::text) OR (kind <> 'pipeline'::text))),
     CONSTRAINT jobs_dedupe_length CHECK (((length(dedupe_key) >= 1) AND (length(dedupe_key) <= 200))),
     CONSTRAINT jobs_epoch_check CHECK ((epoch >= 0)),
-    CONSTRAINT jobs_kind_check CHECK ((kind = ANY (ARRAY['ingest'::text, 'train_idm'::text, 'label_shard'::text, 'simulate_shard'::text, 'check_simulator'::text, 'train_inverse'::text, 'label'::text, 'train_policy'::text, 'evaluate'::text, 'assess'::text, 'rehearse'::text, 'report'::text, 'export'::text, 'pipeline'::text]))),
+    CONSTRAINT jobs_kind_check CHECK ((kind ~ '^[a-z][a-z0-9_]{0,30}$'::text)),
     CONSTRAINT jobs_limit_s_check CHECK ((limit_s >= 0)),
     CONSTRAINT jobs_lost_leases_check CHECK ((lost_leases >= 0)),
     CONSTRAINT jobs_max_attempts_check CHECK (((max_attempts >= 1) AND (max_attempts <= 100))),
@@ -1155,7 +1155,7 @@ CREATE TABLE public.uploads (
     expires_at timestamp with time zone DEFAULT (clock_timestamp() + '1 day'::interval) NOT NULL,
     CONSTRAINT uploads_check CHECK ((received_bytes <= size_bytes)),
     CONSTRAINT uploads_check1 CHECK (((job_id IS NULL) OR (received_bytes = size_bytes))),
-    CONSTRAINT uploads_format_check CHECK ((format = ANY (ARRAY['hdf5'::text, 'npz'::text, 'jsonl'::text, 'safetensors'::text]))),
+    CONSTRAINT uploads_format_check CHECK ((format ~ '^[a-z][a-z0-9_]{0,30}$'::text)),
     CONSTRAINT uploads_parts_n_check CHECK ((parts_n >= 0)),
     CONSTRAINT uploads_received_bytes_check CHECK ((received_bytes >= 0)),
     CONSTRAINT uploads_size_bytes_check CHECK ((size_bytes >= 0))

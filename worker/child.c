@@ -21,6 +21,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/log.h"
+#include "lib/flow/aliases.h"
 #include "worker/jobs/jobs.h"
 #include "worker/limits.h"
 
@@ -205,7 +206,6 @@ static enum px_status read_job(json_t **out, struct px_err *err) {
 static enum px_status run(const json_t *document, struct px_err *err) {
   struct job job = { .checkpoint_ms =
                        (int)json_integer_value(json_object_get(document, "checkpoint_ms")),
-                     .spec = json_object_get(document, "spec"),
                      .dataset_id = json_string_value(json_object_get(document, "dataset")),
                      .hold.epoch = json_integer_value(json_object_get(document, "epoch")) };
   snprintf(job.hold.job, sizeof job.hold.job, "%s",
@@ -215,7 +215,12 @@ static enum px_status run(const json_t *document, struct px_err *err) {
   enum flow_kind kind;
   enum px_status status =
     flow_kind_from(json_string_value(json_object_get(document, "kind")), &kind, err);
+  json_t *spec = NULL;
+  if (!status)
+    status = flow_aliases_replace(flow_kind_info(kind)->fields, json_object_get(document, "spec"),
+                                  "/spec", NULL, &spec, err);
   if (status) return status;
+  job.spec = spec;
   char application[64];
   snprintf(application, sizeof application, "px %s %lld", job.hold.job, (long long)job.hold.epoch);
   limits_apply(json_integer_value(json_object_get(document, "memory_mb")));
@@ -227,6 +232,7 @@ static enum px_status run(const json_t *document, struct px_err *err) {
     store_set_patience(job.store, (int)json_integer_value(json_object_get(document, "db_wait_ms")));
   if (!status) status = jobs_function(kind)(&job, err);
   store_close(job.store);
+  json_decref(spec);
   return status;
 }
 

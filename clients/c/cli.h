@@ -13,6 +13,9 @@
 
 enum { CLI_ARGS_MAX = 16, CLI_OPTIONS_MAX = 24, CLI_PATH_MAX = 1024 };
 
+/* Which words there are, from the tables in schema: "Simulator: hopper ...". */
+extern const char CLI_ALGOS[], CLI_ENVS[], CLI_UPLOADS[], CLI_EXPORTS[];
+
 struct cli_option {
   const char *name;  /* long name without the dashes; NULL ends a table */
   const char *value; /* what it takes, for the help; NULL: a flag */

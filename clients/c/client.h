@@ -77,7 +77,7 @@ enum px_status client_upload_parts(struct client *client, const struct client_pa
 enum px_status client_download(struct client *client, const char *path, const char *file,
                                client_meter meter, void *ctx, struct px_err *err) PX_MUST_CHECK;
 
-/* The media type for a file's name (.hdf5 .h5 .npz .jsonl .ndjson .safetensors),
+/* The media type for a file's name (schema/uploads.def),
  * or NULL. */
 const char *client_media_type(const char *file);
 

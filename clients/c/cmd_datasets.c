@@ -149,7 +149,7 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
   json_t *answer = NULL;
   if (!type) {
     px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of %s is not known from its name", file);
-    px_fail_hint(err, "Files end in .hdf5, .h5, .npz, .jsonl, .ndjson or .safetensors.");
+    px_fail_hint(err, "%s.", CLI_UPLOADS);
     return PX_E_UNSUPPORTED_MEDIA;
   }
   enum px_status status = cli_connect(cli, err);
@@ -169,7 +169,7 @@ static const struct cli_option CREATE[] = {
   { "obs", "N", "Numbers in an observation" },
   { "act", "N", "Numbers in an action" },
   { "act-count", "N", "Instead of --act: how many discrete actions there are" },
-  { "env", "NAME", "Simulator it comes from: hopper, walker2d, halfcheetah or cartpole" },
+  { "env", "NAME", CLI_ENVS },
   { NULL, NULL, NULL },
 };
 static const struct cli_option UPLOAD[] = {

@@ -106,7 +106,7 @@ static enum px_status pipeline(struct cli *cli, struct px_err *err) {
 }
 
 static const struct cli_option PIPELINE[] = {
-  { "policy", "A,B", "Algorithms to train: td3bc, bc, 10%bc (default: td3bc)" },
+  { "policy", "A,B", CLI_ALGOS },
   { "seeds", "N,N", "Each is trained once with each seed (default: 0)" },
   { "mask", "P,Q[,SEED]",
     "Hide known actions to measure with: P% stay known, of the lowest Q% by return" },

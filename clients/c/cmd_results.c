@@ -88,8 +88,7 @@ static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   long long episodes = 20, seed = 0;
   const char *env = cli_option(cli, "env");
   if (!env)
-    return px_fail_at(err, PX_E_BAD_FIELD, "env",
-                      "an evaluation needs --env: hopper, walker2d, halfcheetah or cartpole");
+    return px_fail_at(err, PX_E_BAD_FIELD, "env", "an evaluation needs --env. %s", CLI_ENVS);
   enum px_status status = cli_option_int(cli, "episodes", 1, 1000, &episodes, err);
   if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
   json_t *body =
@@ -103,12 +102,12 @@ static enum px_status evaluate(struct cli *cli, struct px_err *err) {
   return status;
 }
 
-static enum px_status assess(struct cli *cli, struct px_err *err) {
+static enum px_status ope(struct cli *cli, struct px_err *err) {
   long long updates = 10000, seed = 0;
   const char *label_set = cli_option(cli, "labels");
   enum px_status status = cli_option_int(cli, "updates", 1, 1000000, &updates, err);
   if (!status) status = cli_option_int(cli, "seed", 0, (1LL << 53) - 1, &seed, err);
-  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I, s:s*}}", "kind", "assess", "spec", "model",
+  json_t *body = json_pack("{s:s, s:{s:s, s:s, s:I, s:I, s:s*}}", "kind", "ope", "spec", "model",
                            cli->args[0], "dataset", cli->args[1], "updates", (json_int_t)updates,
                            "seed", (json_int_t)seed, "label_set", label_set);
   if (!status && !body)
@@ -122,7 +121,7 @@ static enum px_status assess(struct cli *cli, struct px_err *err) {
 static const struct cli_option LIST[] = { { "dataset", "ID", "Only those of this dataset" },
                                           { NULL, NULL, NULL } };
 static const struct cli_option EXPORT[] = {
-  { "format", "NAME", "hdf5, npz, jsonl or safetensors (default: hdf5)" },
+  { "format", "NAME", CLI_EXPORTS },
   { "actions", "WHICH", "true, proxy or both (default: both)" },
   { "output", "FILE", "Where to write; '-' is standard output (default: DATASET.FORMAT)" },
   { NULL, NULL, NULL },
@@ -132,14 +131,14 @@ static const struct cli_option OUTPUT[] = {
   { NULL, NULL, NULL },
 };
 static const struct cli_option EVAL[] = {
-  { "env", "NAME", "Simulator: hopper, walker2d, halfcheetah or cartpole" },
+  { "env", "NAME", CLI_ENVS },
   { "episodes", "N", "Episodes to roll out (default: 20)" },
   { "seed", "N", "Seed of the initial states (default: 0)" },
   { "watch", NULL, "Follow it to its end" },
   { NULL, NULL, NULL },
 };
 
-static const struct cli_option ASSESS[] = {
+static const struct cli_option OPE[] = {
   { "labels", "ID", "Label set whose proxy actions count too" },
   { "updates", "N", "Gradient steps of fitted Q evaluation (default: 10000)" },
   { "seed", "N", "Seed of its initial weights and batches (default: 0)" },
@@ -161,7 +160,8 @@ const struct cli_command CLI_RESULTS[] = {
     "Remove a model; refused while an unfinished job needs it", policy_delete },
   { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job",
     evaluate },
-  { "assess", NULL, "MODEL DATASET", 2, 2, ASSESS, "Judge a policy from data alone; prints the job",
-    assess },
+  { "ope", NULL, "MODEL DATASET", 2, 2, OPE,
+    "Evaluate a policy from data alone (off-policy evaluation); prints the job", ope },
+  { "assess", NULL, "MODEL DATASET", 2, 2, OPE, "The old name of ope", ope },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
 };

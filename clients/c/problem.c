@@ -40,16 +40,19 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
 
 const char *client_media_type(const char *file) {
   static const struct {
-    const char *ending, *type;
+    const char *endings, *type;
   } TYPES[] = {
-    { ".hdf5", "application/x-hdf5" }, { ".h5", "application/x-hdf5" },
-    { ".npz", "application/x-npz" },   { ".safetensors", "application/x-safetensors" },
-    { ".jsonl", "application/jsonl" }, { ".ndjson", "application/jsonl" },
+#define PX_UPLOAD(NAME, name, media_type, words) { #name "|" words, media_type },
+#include "schema/uploads.def"
+#undef PX_UPLOAD
   };
-  const size_t len = strlen(file);
-  for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++) {
-    const size_t n = strlen(TYPES[i].ending);
-    if (len > n && strcasecmp(file + len - n, TYPES[i].ending) == 0) return TYPES[i].type;
-  }
+  const char *dot = strrchr(file, '.');
+  if (!dot || dot == file) return NULL;
+  for (size_t i = 0; i < sizeof TYPES / sizeof *TYPES; i++)
+    for (const char *word = TYPES[i].endings; *word; word += *word == '|') {
+      const size_t n = strcspn(word, "|");
+      if (n && strlen(dot + 1) == n && strncasecmp(dot + 1, word, n) == 0) return TYPES[i].type;
+      word += n;
+    }
   return NULL;
 }

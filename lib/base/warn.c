@@ -66,6 +66,10 @@ void px_warn_figure(json_t *entry, const char *name, double value) {
   json_object_set_new(json_object_get(entry, "figures"), name, px_json_number(value));
 }
 
+void px_warn_text(json_t *entry, const char *name, const char *text) {
+  if (entry) json_object_set_new(entry, name, json_string(text));
+}
+
 void px_warn_hint(json_t *entry, const char *hint) {
   if (entry) json_object_set_new(entry, "hint", json_string(hint));
 }

@@ -40,6 +40,8 @@ const char *px_warn_default_hint(enum px_warning warning);
 json_t *px_warn(json_t *document, enum px_warning warning, const char *fmt, ...) PX_PRINTF(3, 4);
 /* A number of the message, in the units that the message names. Not finite: null. */
 void px_warn_figure(json_t *entry, const char *name, double value);
+/* A word or a name of the message. */
+void px_warn_text(json_t *entry, const char *name, const char *text);
 /* Another hint than the table's. */
 void px_warn_hint(json_t *entry, const char *hint);
 

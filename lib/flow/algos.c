@@ -84,7 +84,8 @@ static const struct flow_field TD3BC[] = {
   NUMBER("alpha", 0, 1000, "2.5", "Weight of the value beside imitation"),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
-  WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
+  WHOLE("policy_freq", 1, 100, "2", "Critic steps between actor steps"),
+  FLOW_ALIAS_OF("policy_freq", "policy_every"),
   TRANSITIONS("100"),
   END
 };
@@ -97,10 +98,12 @@ static const struct flow_field CQL[] = {
   EMA("0"),
   GAMMA,
   TAU("0.005"),
-  NUMBER("cql_weight", 0, 1000, "5", "Weight of the conservative term"),
+  NUMBER("conservative_weight", 0, 1000, "5", "Weight of the conservative term"),
+  FLOW_ALIAS_OF("conservative_weight", "cql_weight"),
   NUMBER("cql_temperature", 1e-3, 1000, "1", "Temperature of its log-sum-exp"),
-  WHOLE("actions", 1, 64, "4",
+  WHOLE("n_action_samples", 1, 64, "4",
         "Continuous: actions sampled for it per state, from each of: uniform, pi(s), pi(s')"),
+  FLOW_ALIAS_OF("n_action_samples", "actions"),
   WHOLE(
     "backward_actions", 0, 192, "1",
     "Continuous: of these, how many the gradient goes through, drawn by their share in it; 0: all"),
@@ -191,44 +194,30 @@ static const struct flow_field REBRAC[] = {
   EMA("0.99"),
   GAMMA,
   TAU("0.05"),
-  NUMBER("actor_bc", 0, 1000, "0.3",
+  NUMBER("actor_bc_coef", 0, 1000, "0.3",
          "Weight of imitation beside the value, which is scaled to about 1; the paper chooses one "
          "per dataset, 0.0005 to 1"),
-  NUMBER("critic_bc", 0, 1000, "0.01",
+  FLOW_ALIAS_OF("actor_bc_coef", "actor_bc"),
+  NUMBER("critic_bc_coef", 0, 1000, "0.01",
          "How much a target action's distance from the data's costs; the paper chooses one per "
          "dataset, 0 to 1"),
+  FLOW_ALIAS_OF("critic_bc_coef", "critic_bc"),
   LAYER_NORM("true"),
   PRETRAIN("0.25"),
   REWARDS("\"values\""),
   NUMBER("policy_noise", 0, 10, "0.2", "Standard deviation of the target action's noise"),
   NUMBER("noise_clip", 0, 10, "0.5", "Bound of that noise"),
-  WHOLE("policy_every", 1, 100, "2", "Critic steps between actor steps"),
+  WHOLE("policy_freq", 1, 100, "2", "Critic steps between actor steps"),
+  FLOW_ALIAS_OF("policy_freq", "policy_every"),
   TRANSITIONS("50"),
   END
 };
 
-#define ALGO(name, options, actions, help) \
-  { name, FLOW_OBJECT, 0, 0, NULL, actions, options, help }
-#define BOTH "continuous|discrete"
 const struct flow_field flow_algos[] = {
-  ALGO("td3bc", TD3BC, "continuous",
-       "TD3+BC (arXiv 2106.06860): twin critics, an actor that trades value against imitation"),
-  ALGO("cql", CQL, BOTH,
-       "Conservative Q-learning (arXiv 2006.04779): critics pushed down on actions that the data "
-       "lacks"),
-  ALGO("bc", BC, BOTH, "Behaviour cloning by squared error; of discrete actions by cross entropy"),
-  ALGO("10%bc", BC10, BOTH,
-       "Behaviour cloning of the best tenth of the trajectories (arXiv 2106.01345)"),
-  ALGO("iql", IQL, BOTH,
-       "Implicit Q-learning (arXiv 2110.06169), also of discrete actions: expectile values, "
-       "advantage-weighted cloning"),
-  ALGO("rebrac", REBRAC, "continuous",
-       "ReBRAC (arXiv 2305.09836): TD3+BC with a penalty in the critics' targets, deeper nets, "
-       "layer norms"),
-  ALGO("awac", AWAC, "continuous", "Advantage-weighted actor-critic (arXiv 2006.09359), offline"),
-  ALGO("dt", DT, BOTH,
-       "Decision Transformer (arXiv 2106.01345, 2202.05607): what action came next in trajectories "
-       "that reached such a return"),
+#define PX_ALGO(name, options, code, actions, help) \
+  { name, FLOW_OBJECT, 0, 0, NULL, actions, options, help },
+#include "schema/algos.def"
+#undef PX_ALGO
   END
 };
 
@@ -251,5 +240,6 @@ bool flow_algo_learns(const char *algo, bool discrete) {
 bool flow_algo_option_fits(const char *algo, const char *option, bool discrete) {
   const struct flow_field *field = flow_algo_options(algo);
   while (field && field->name && strcmp(field->name, option) != 0) field++;
-  return field && field->name && !(discrete && strncmp(field->help, "Continuous", 10) == 0);
+  return field && field->name && field->type != FLOW_ALIAS &&
+         !(discrete && strncmp(field->help, "Continuous", 10) == 0);
 }

@@ -29,11 +29,11 @@ const char *flow_check_policy_name(const json_t *policy) {
   return given ? given : word(policy, "algo");
 }
 
-bool flow_check_judged_by(const json_t *spec, const char *how) {
-  const char *judge = word(spec, "judge");
-  const char *automatic = json_object_get(spec, "env") ? "evaluate" : "assess";
-  return strcmp(judge, how) == 0 || strcmp(judge, "both") == 0 ||
-         (strcmp(judge, "auto") == 0 && strcmp(automatic, how) == 0);
+bool flow_check_evaluated_by(const json_t *spec, const char *how) {
+  const char *evaluation = word(spec, "evaluation");
+  const char *automatic = json_object_get(spec, "env") ? "evaluate" : "ope";
+  return strcmp(evaluation, how) == 0 || strcmp(evaluation, "both") == 0 ||
+         (strcmp(evaluation, "auto") == 0 && strcmp(automatic, how) == 0);
 }
 
 /* ---- policies */
@@ -72,7 +72,8 @@ static enum px_status check_options(const json_t *given, const char *algo, const
                                     bool discrete, struct px_err *err) {
   for (const struct flow_field *field = flow_algo_options(algo); field->name; field++) {
     const json_t *value = json_object_get(given, field->name);
-    if (!value || flow_algo_option_fits(algo, field->name, discrete) || is_default(field, value))
+    if (!value || field->type == FLOW_ALIAS || flow_algo_option_fits(algo, field->name, discrete) ||
+        is_default(field, value))
       continue;
     char place[AT_MAX];
     snprintf(place, sizeof place, "%s/%s", at, field->name);
@@ -217,14 +218,14 @@ static enum px_status check_sensitivity(const json_t *spec, uint32_t act_count,
   return PX_E_BAD_FIELD;
 }
 
-static enum px_status check_judge(const json_t *spec, const struct flow_snapshot *snapshot,
-                                  struct px_err *err) {
-  if (!flow_check_judged_by(spec, "evaluate")) return PX_OK;
+static enum px_status check_evaluation(const json_t *spec, const struct flow_snapshot *snapshot,
+                                       struct px_err *err) {
+  if (!flow_check_evaluated_by(spec, "evaluate")) return PX_OK;
   const char *env = word(spec, "env");
   if (!env) {
-    px_fail_at(err, PX_E_BAD_FIELD, "/spec/judge",
+    px_fail_at(err, PX_E_BAD_FIELD, "/spec/evaluation",
                "evaluating needs a simulator, and the dataset names none");
-    px_fail_hint(err, "Give env, or choose assess, which judges policies from data.");
+    px_fail_hint(err, "Give env, or choose ope, which judges policies from data.");
     return PX_E_BAD_FIELD;
   }
   const struct flow_dims dims = dims_of(snapshot);
@@ -243,7 +244,7 @@ static enum px_status find(const struct flow_snapshot *snapshot, const char *id,
                                       [FLOW_ROLE_POLICY] = "a policy",
                                       [FLOW_ROLE_LABELS] = "a label set",
                                       [FLOW_ROLE_EVALUATION] = "an evaluate job",
-                                      [FLOW_ROLE_ASSESSMENT] = "an assess job",
+                                      [FLOW_ROLE_OPE] = "an ope job",
                                       [FLOW_ROLE_SIMULATOR] = "a simulator",
                                       [FLOW_ROLE_REHEARSAL] = "a rehearse job",
                                       [FLOW_ROLE_OTHER] = "another job" };
@@ -297,8 +298,11 @@ static enum px_status check_simulator(const json_t *from, const char *at,
   }
   if (!name) {
     px_fail_at(err, PX_E_BAD_FIELD, at, "no simulator is named, and the dataset names none");
-    px_fail_hint(err, "Name hopper, walker2d, halfcheetah or what POST /v1/simulators gave, or "
-                      "create the dataset with env.");
+    char names[FLOW_ENV_NAMES_MAX];
+    flow_env_names(true, ", ", names);
+    px_fail_hint(
+      err, "Name one of %s, or what POST /v1/simulators gave, or create the dataset with env.",
+      names);
     return PX_E_BAD_FIELD;
   }
   const struct flow_dims dims = dims_of(snapshot);
@@ -370,7 +374,7 @@ static enum px_status check_runs(const json_t *spec, const struct flow_snapshot 
   } PARTS[] = { { "model", FLOW_ROLE_POLICY },
                 { "selection", FLOW_ROLE_EVALUATION },
                 { "evaluation", FLOW_ROLE_EVALUATION },
-                { "assessment", FLOW_ROLE_ASSESSMENT } };
+                { "assessment", FLOW_ROLE_OPE } };
   enum px_status status = PX_OK;
   struct flow_result found;
   size_t i;
@@ -428,7 +432,7 @@ enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t
   if (!status) status = check_labeller(kind, spec, snapshot, err);
   if (!status) status = check_distinct(spec, err);
   if (!status) status = check_policies(given, spec, snapshot, err);
-  if (!status && kind == FLOW_PIPELINE) status = check_judge(spec, snapshot, err);
+  if (!status && kind == FLOW_PIPELINE) status = check_evaluation(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_sensitivity(spec, snapshot->act_count, err);
   if (!status && kind == FLOW_EXPORT) status = check_export(spec, snapshot, err);
   return status ? status : check_references(kind, spec, snapshot, err);

@@ -18,8 +18,8 @@
 enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t *spec,
                           const struct flow_snapshot *snapshot, struct px_err *err) PX_MUST_CHECK;
 
-/* Whether a pipeline's policies are judged so: "evaluate" or "assess". */
-bool flow_check_judged_by(const json_t *spec, const char *how);
+/* Whether a pipeline's policies are judged so: "evaluate" or "ope". */
+bool flow_check_evaluated_by(const json_t *spec, const char *how);
 /* What the report calls a policy. */
 const char *flow_check_policy_name(const json_t *policy);
 

@@ -4,15 +4,31 @@
 
 #include "lib/base/fail.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 static const struct flow_env ENVS[] = {
-  { "hopper", { 11, 3, 0 } },
-  { "walker2d", { 17, 6, 0 } },
-  { "halfcheetah", { 17, 6, 0 } },
-  { "cartpole", { 4, 1, 2 } },
+#define PX_ENV(name, obs_dim, act_dim, act_count) { #name, { obs_dim, act_dim, act_count } },
+#include "schema/envs.def"
+#undef PX_ENV
 };
+const char flow_env_words[] =
+#define PX_ENV(name, ...) "|" #name
+#include "schema/envs.def"
+#undef PX_ENV
+  ;
+
+void flow_env_names(bool solvable, const char *between, char out[FLOW_ENV_NAMES_MAX]) {
+  size_t used = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sizeof ENVS / sizeof *ENVS; i++) {
+    if (solvable && ENVS[i].dims.act_count) continue;
+    used += (size_t)snprintf(out + used, FLOW_ENV_NAMES_MAX - used, "%s%s", used ? between : "",
+                             ENVS[i].name);
+    assert(used < FLOW_ENV_NAMES_MAX);
+  }
+}
 
 const struct flow_env *flow_env(const char *name) {
   for (size_t i = 0; i < sizeof ENVS / sizeof *ENVS; i++)
@@ -44,6 +60,6 @@ enum px_status flow_env_check(const char *name, const struct flow_dims *dims, co
   flow_env_dims_text(dims, ours);
   px_fail_at(err, PX_E_BAD_FIELD, pointer, "%s has %s, %s %s", name, theirs, whose, ours);
   px_fail_hint(
-    err, "Name the simulator that the data came from, or none: assess judges policies from data.");
+    err, "Name the simulator that the data came from, or none: ope judges policies from data.");
   return PX_E_BAD_FIELD;
 }

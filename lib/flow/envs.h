@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Simulators by name, with the dimensions of what they show and take: the one list that the specs,
+ * Simulators by name, with the dimensions of what they show and take: the list that the specs,
  * the API and the checks before a job share. worker/env simulates them; a test compares the two.
  * Pure.
  */
@@ -10,7 +10,9 @@
 #include "lib/base/fail.h"
 #include "lib/flow/fields.h"
 
-#define FLOW_ENVS "hopper|walker2d|halfcheetah|cartpole"
+/* The names of schema/envs.def, "hopper|...", as the words of a field. */
+extern const char flow_env_words[]; /* with a '|' before each */
+#define FLOW_ENVS (flow_env_words + 1)
 
 /* Numbers in an observation and in an action; act_count: 0, or how many discrete actions there are
  * (then act_dim is 1). */
@@ -22,6 +24,10 @@ struct flow_env {
   const char *name;
   struct flow_dims dims;
 };
+/* The names with `between` each two; solvable: only those whose actions a simulator that labels can
+ * solve for, continuous ones. */
+enum { FLOW_ENV_NAMES_MAX = 256 };
+void flow_env_names(bool solvable, const char *between, char out[FLOW_ENV_NAMES_MAX]);
 /* NULL if there is none of that name. */
 const struct flow_env *flow_env(const char *name);
 

@@ -141,7 +141,8 @@ static double policy_bytes(const json_t *policy, const struct data *d,
   return params * F32 * COPIES + work + batch * context * (2 * d->obs + 4 * d->act + 16) * F32;
 }
 static double policy_work(const json_t *policy, const struct flow_dims *dims) {
-  const double samples = says(policy, "algo", "cql") ? 1 + 3 * number(policy, "actions", 1) : 1;
+  const double samples =
+    says(policy, "algo", "cql") ? 1 + 3 * number(policy, "n_action_samples", 1) : 1;
   const double tokens = says(policy, "algo", "dt") ? 3 * number(policy, "context", 1) : 1;
   return number(policy, "updates", 0) * number(policy, "batch", 0) * tokens * samples * 12 *
          policy_params(policy, dims);
@@ -210,7 +211,7 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
     case FLOW_TRAIN_IDM: return loaded(d) + idm_bytes(idm, d, dims);
     case FLOW_TRAIN_POLICY:
       return loaded(d) + merged(d) + transitions(d) + policy_bytes(policy, d, dims);
-    case FLOW_ASSESS:
+    case FLOW_OPE:
       return loaded(d) + merged(d) + transitions(d) + d->rows * d->act * F32 +
              fqe_params(spec, dims) * F32 * COPIES + activations(spec, d->obs + d->act, 2);
     /* a clone is small beside the model; actions are there thrice, and labels with their spread */
@@ -227,7 +228,11 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
       return loaded(d) + simulator(spec, d, 1) +
              inverse_bytes(json_object_get(spec, "net"), d, dims);
     case FLOW_EXPORT: return 6 * d->segment_bytes;
-    default: return 0;
+    case FLOW_INGEST:
+    case FLOW_LABEL:
+    case FLOW_EVALUATE:
+    case FLOW_PIPELINE: return 0;
+    default: return loaded(d);
   }
 }
 
@@ -244,7 +249,7 @@ static double flops(enum flow_kind kind, const json_t *spec, const struct flow_d
   switch (kind) {
     case FLOW_TRAIN_IDM: return idm_work(json_object_get(spec, "idm"), d, dims);
     case FLOW_TRAIN_POLICY: return policy_work(json_object_get(spec, "policy"), dims);
-    case FLOW_ASSESS:
+    case FLOW_OPE:
       return number(spec, "updates", 0) * number(spec, "batch", 0) * 12 * fqe_params(spec, dims) +
              d->rows * 1e7;
     case FLOW_REHEARSE:

@@ -189,13 +189,14 @@ static enum px_status refuse_unknown(const struct flow_field *fields, const char
   json_t *value;
   json_object_foreach((json_t *)in, name, value) {
     const struct flow_field *field = fields;
-    while (field->name && strcmp(field->name, name) != 0) field++;
+    while (field->name && (field->type == FLOW_ALIAS || strcmp(field->name, name) != 0)) field++;
     if (field->name) continue;
     char place[POINTER_MAX], known[480];
     snprintf(place, sizeof place, "%s/%.64s", pointer, name);
     snprintf(known, sizeof known, "%s", beside);
     for (field = fields; field->name; field++) {
       const size_t used = strlen(known);
+      if (field->type == FLOW_ALIAS) continue;
       snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", field->name);
     }
     px_fail_at(err, PX_E_BAD_FIELD, place, "there is no field '%.64s' here", name);
@@ -239,6 +240,7 @@ enum px_status flow_fields_check_beside(const struct flow_field *fields, const c
   json_t *object = json_object();
   if (!object) return px_fail(err, PX_E_NO_MEMORY, "checking fields");
   for (const struct flow_field *field = fields; !status && field->name; field++) {
+    if (field->type == FLOW_ALIAS) continue;
     char at[POINTER_MAX];
     snprintf(at, sizeof at, "%s/%s", pointer, field->name);
     status = check_field(field, in, at, object, err);

@@ -20,14 +20,16 @@ enum flow_type {
   FLOW_INT,    /* min <= x <= max */
   FLOW_NUMBER, /* finite, min <= x <= max */
   FLOW_BOOL,
-  FLOW_TEXT,   /* a name of 1 to max characters: see names.h */
-  FLOW_ENUM,   /* one of `words`, separated by '|' */
+  FLOW_TEXT, /* a name of 1 to max characters: see names.h */
+  /* one of `words`, separated by '|'; `sub`: words of before, a FLOW_ALIAS each, or NULL */
+  FLOW_ENUM,
   FLOW_ID,     /* `words` is the prefix, such as "ds_"; up to 40 characters of [a-z0-9_] */
   FLOW_OBJECT, /* `sub` */
   /* an object whose member `words` names one of `sub`, each a FLOW_OBJECT: the rest is checked
    * as that; a variant with an `initial` is meant where the member is left out */
   FLOW_CHOICE,
-  FLOW_LIST /* min to max items, each checked as `sub[0]` */
+  FLOW_LIST, /* min to max items, each checked as `sub[0]` */
+  FLOW_ALIAS /* the old name of what is now called `words`: see aliases.h */
 };
 
 struct flow_field {
@@ -40,13 +42,16 @@ struct flow_field {
   const struct flow_field *sub; /* ends with a field whose name is NULL */
   const char *help;
 };
+/* A row for what has another name now. */
+#define FLOW_ALIAS_OF(now, old) \
+  { old, FLOW_ALIAS, 0, 0, NULL, now, NULL, "The old name of " now }
 
 /* Checks `in` against the table and gives a new object in the table's order,
  * defaults filled in. A whole number may be written 10000.0. An object field whose
  * first field is a word may also be given as that word: "coupled" stands for
  * {"protocol": "coupled"}; of a choice it is the member that chooses, so "td3bc"
  * stands for {"algo": "td3bc"}. BAD_FIELD with the JSON pointer below `pointer`
- * ("" at the root). The caller owns *out. */
+ * ("" at the root). Old names must have been replaced (aliases.h). The caller owns *out. */
 enum px_status flow_fields_check(const struct flow_field *fields, const json_t *in,
                                  const char *pointer, json_t **out,
                                  struct px_err *err) PX_MUST_CHECK;

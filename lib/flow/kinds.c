@@ -17,6 +17,8 @@
   { .name = NULL }
 #define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact in every JSON reader */
 
+const struct flow_field flow_kind_aliases[] = { FLOW_ALIAS_OF("ope", "assess"), END };
+
 static const struct flow_field MASK[] = {
   { "protocol", FLOW_ENUM, 0, 0, "\"none\"", "none|coupled", NULL,
     "coupled hides the known actions of all but p% of the trajectories that have any, drawn from "
@@ -67,7 +69,7 @@ static const struct flow_field RUN[] = {
   { "selection", FLOW_ID, 0, 0, NULL, "job_", NULL,
     "The evaluate job whose episodes choose between the labels" },
   { "evaluation", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its evaluate job" },
-  { "assessment", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its assess job" },
+  { "assessment", FLOW_ID, 0, 0, NULL, "job_", NULL, "Its ope job" },
   END
 };
 static const struct flow_field A_RUN[] = {
@@ -199,15 +201,14 @@ static const struct flow_field EVALUATE[] = {
     "tau", FLOW_NUMBER, 1e-6, 1, "0.05", NULL, NULL, "Share by which the target net follows" \
   }
 static const struct flow_field FQE[] = { FQE_FIELDS, END };
-static const struct flow_field ASSESS[] = { { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL,
-                                              "Policy id" },
-                                            DATASET,
-                                            SEGMENTS,
-                                            MASKED,
-                                            LABEL_SET(NULL),
-                                            FQE_FIELDS,
-                                            SEED_FIELD("Seed of initial weights and batches"),
-                                            END };
+static const struct flow_field OPE[] = { { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
+                                         DATASET,
+                                         SEGMENTS,
+                                         MASKED,
+                                         LABEL_SET(NULL),
+                                         FQE_FIELDS,
+                                         SEED_FIELD("Seed of initial weights and batches"),
+                                         END };
 static const struct flow_field REHEARSE[] = {
   DATASET, SEGMENTS, MASKED, IDM, SEED_FIELD("Seed of initial weights and batches"), END
 };
@@ -222,10 +223,15 @@ static const struct flow_field REPORT[] = {
   { "runs", FLOW_LIST, 0, 1000, "[]", NULL, A_RUN, "Policies to compare" },
   END
 };
+static const char EXPORTS[] =
+#define PX_EXPORT(NAME, name, ...) "|" #name
+#include "schema/exports.def"
+#undef PX_EXPORT
+  ;
 static const struct flow_field EXPORT[] = {
   DATASET,
   SEGMENTS,
-  { "format", FLOW_ENUM, 0, 0, "\"hdf5\"", "hdf5|npz|jsonl|safetensors", NULL, "File format" },
+  { "format", FLOW_ENUM, 0, 0, "\"hdf5\"", EXPORTS + 1, NULL, "File format" },
   { "actions", FLOW_ENUM, 0, 0, "\"both\"", "true|proxy|both", NULL,
     "Which actions are written; proxy: at every step; both: the true one, also where a mask hid "
     "it, or else the proxy" },
@@ -245,37 +251,35 @@ static const struct flow_field PIPELINE[] = {
   ENV(NULL, "Simulator to roll out in; the dataset's, if not given"),
   EPISODES,
   SENSITIVITY,
-  { "judge", FLOW_ENUM, 0, 0, "\"auto\"", "auto|evaluate|assess|both|none", NULL,
-    "evaluate: roll the policies out; assess: judge them from data; auto: evaluate where there is "
-    "a simulator, else assess" },
-  { "assess", FLOW_OBJECT, 0, 0, "{}", NULL, FQE, "Options of judging from data" },
+  { "evaluation", FLOW_ENUM, 0, 0, "\"auto\"", "auto|evaluate|ope|both|none", flow_kind_aliases,
+    "evaluate: roll the policies out; ope: off-policy evaluation, from data; auto: evaluate where "
+    "there is a simulator, else ope" },
+  FLOW_ALIAS_OF("evaluation", "judge"),
+  { "ope", FLOW_OBJECT, 0, 0, "{}", NULL, FQE, "Options of the off-policy evaluation" },
+  FLOW_ALIAS_OF("ope", "assess"),
   END
 };
 
+/* Rows of the tables that specs take words from. */
+enum {
+  ALGOS_N = 0
+#define PX_ALGO(...) +1
+#include "schema/algos.def"
+#undef PX_ALGO
+  ,
+  ENVS_N = 0
+#define PX_ENV(...) +1
+#include "schema/envs.def"
+#undef PX_ENV
+};
+
 static const struct flow_kind_info KINDS[FLOW_KIND_N] = {
-  [FLOW_INGEST] = { "ingest", INGEST, 0, false, "Reads an uploaded file into segments" },
-  [FLOW_TRAIN_IDM] = { "train_idm", TRAIN_IDM, 0, true,
-                       "Trains one member of an inverse dynamics model" },
-  [FLOW_LABEL_SHARD] = { "label_shard", LABEL_SHARD, 0, false, "Labels a range of segments" },
-  [FLOW_SIMULATE_SHARD] = { "simulate_shard", SIMULATE_SHARD, 0, false,
-                            "Labels a range of segments by a simulator" },
-  [FLOW_CHECK_SIMULATOR] = { "check_simulator", CHECK_SIMULATOR, 0, true,
-                             "Replays known actions in a simulator; fails where it does not fit "
-                             "the data" },
-  [FLOW_TRAIN_INVERSE] = { "train_inverse", TRAIN_INVERSE, 0, false,
-                           "Trains a net that inverts a simulator on steps that it simulates" },
-  [FLOW_LABEL] = { "label", LABEL, 0, true, "Publishes proxy actions for all segments" },
-  [FLOW_TRAIN_POLICY] = { "train_policy", TRAIN_POLICY, 1, true,
-                          "Trains a policy on true and proxy actions" },
-  [FLOW_EVALUATE] = { "evaluate", EVALUATE, 0, true, "Rolls a policy out in a simulator" },
-  [FLOW_ASSESS] = { "assess", ASSESS, 0, true,
-                    "Judges a policy from data alone: fitted Q evaluation, action agreement" },
-  [FLOW_REHEARSE] = { "rehearse", REHEARSE, 0, true,
-                      "Tries among the labelled trajectories which labels a policy should learn "
-                      "from" },
-  [FLOW_REPORT] = { "report", REPORT, 0, true, "Gathers label quality and returns" },
-  [FLOW_EXPORT] = { "export", EXPORT, 0, true, "Writes the dataset to a file" },
-  [FLOW_PIPELINE] = { "pipeline", PIPELINE, 0, false, "All of the above, from dataset to report" },
+#define PX_KIND(NAME, name, revision, submittable, help) \
+  [FLOW_##NAME] = { #name, NAME, revision, submittable, help },
+#define PX_KIND_OF_JOBS PX_KIND
+#include "schema/kinds.def"
+#undef PX_KIND_OF_JOBS
+#undef PX_KIND
 };
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind) { return &KINDS[kind]; }
@@ -291,9 +295,25 @@ void flow_kind_names(bool submittable, const char *between, char out[FLOW_KIND_N
   }
 }
 
+const char *flow_kind_present_name(const char *name) {
+  for (const struct flow_field *alias = flow_kind_aliases; alias->name; alias++)
+    if (strcmp(alias->name, name) == 0) return alias->words;
+  return name;
+}
+
+void flow_kind_stored_names(enum flow_kind kind, char out[FLOW_KIND_NAMES_MAX]) {
+  size_t used = (size_t)snprintf(out, FLOW_KIND_NAMES_MAX, "%s", KINDS[kind].name);
+  for (const struct flow_field *alias = flow_kind_aliases; alias->name; alias++) {
+    if (strcmp(alias->words, KINDS[kind].name) != 0) continue;
+    used += (size_t)snprintf(out + used, FLOW_KIND_NAMES_MAX - used, ",%s", alias->name);
+    assert(used < FLOW_KIND_NAMES_MAX);
+  }
+}
+
 enum px_status flow_kind_from(const char *name, enum flow_kind *out, struct px_err *err) {
+  const char *present = flow_kind_present_name(name);
   for (int i = 0; i < FLOW_KIND_N; i++) {
-    if (strcmp(KINDS[i].name, name) != 0) continue;
+    if (strcmp(KINDS[i].name, present) != 0) continue;
     *out = (enum flow_kind)i;
     return PX_OK;
   }

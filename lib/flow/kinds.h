@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Job kinds and their specs: the one table that says what each kind takes.
+ * Job kinds (schema/kinds.def) and their specs: the one table that says what each kind takes.
  *
  * Used by the server (POST), the worker (which kinds it runs) and the tests that
  * compare the OpenAPI document with it. Pure.
@@ -12,20 +12,11 @@
 #include "lib/flow/fields.h"
 
 enum flow_kind {
-  FLOW_INGEST,
-  FLOW_TRAIN_IDM,
-  FLOW_LABEL_SHARD,
-  FLOW_SIMULATE_SHARD,
-  FLOW_CHECK_SIMULATOR,
-  FLOW_TRAIN_INVERSE,
-  FLOW_LABEL,
-  FLOW_TRAIN_POLICY,
-  FLOW_EVALUATE,
-  FLOW_ASSESS,
-  FLOW_REHEARSE,
-  FLOW_REPORT,
-  FLOW_EXPORT,
-  FLOW_PIPELINE,
+#define PX_KIND(NAME, ...) FLOW_##NAME,
+#define PX_KIND_OF_JOBS PX_KIND
+#include "schema/kinds.def"
+#undef PX_KIND_OF_JOBS
+#undef PX_KIND
   FLOW_KIND_N
 };
 
@@ -40,12 +31,19 @@ struct flow_kind_info {
   const char *help;
 };
 
+/* Names of before, a FLOW_ALIAS each; ended by a field without a name. */
+extern const struct flow_field flow_kind_aliases[];
+
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind);
 /* The kinds' names in the table's order, with `between` each two; submittable: only those of POST
  * /v1/jobs. */
 enum { FLOW_KIND_NAMES_MAX = 256 };
 void flow_kind_names(bool submittable, const char *between, char out[FLOW_KIND_NAMES_MAX]);
-/* NOT a kind: BAD_FIELD at /kind. */
+/* The present name of what may be a name of before. */
+const char *flow_kind_present_name(const char *name);
+/* All names that jobs of this kind may be stored under, with commas. */
+void flow_kind_stored_names(enum flow_kind kind, char out[FLOW_KIND_NAMES_MAX]);
+/* By its name, or the one of before. NOT a kind: BAD_FIELD at /kind. */
 enum px_status flow_kind_from(const char *name, enum flow_kind *out,
                               struct px_err *err) PX_MUST_CHECK;
 

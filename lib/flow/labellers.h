@@ -26,8 +26,8 @@ extern const struct flow_field flow_labellers[];
 #define FLOW_SIMULATOR_FIELD \
   { \
     "simulator", FLOW_TEXT, 1, 64, NULL, NULL, NULL, \
-      "hopper, walker2d, halfcheetah, or the id of an uploaded one (sim_...); the dataset's env, " \
-      "if not given" \
+      "A built-in one with continuous actions, such as hopper, or the id of an uploaded one " \
+      "(sim_...); the dataset's env, if not given" \
   }
 #define FLOW_IDENTIFY \
   { \

@@ -52,9 +52,9 @@ enum px_status plan_complete(enum flow_kind kind, json_t *spec,
 enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_t *mask,
                               int urgency, size_t *at, struct px_err *err);
 
-/* Adds the pipeline's policies, their evaluations and assessments, and appends each to `runs`,
- * which the report reads. A policy whose `labels` is auto becomes one run for each choice of labels
- * that is compared, or follows a rehearse job, whose id is given in `rehearsal`, "" before
+/* Adds the pipeline's policies, their evaluations by rollouts and from data, and appends each to
+ * `runs`, which the report reads. A policy whose `labels` is auto becomes one run for each choice
+ * of labels that is compared, or follows a rehearse job, whose id is given in `rehearsal`, "" before
  * (docs/policies.md). */
 enum px_status plan_add_runs(struct planner *p, const json_t *spec, const char *label_set,
                              json_t *runs, char rehearsal[FLOW_ID_MAX], struct px_err *err);

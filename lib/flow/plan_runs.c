@@ -107,23 +107,22 @@ static enum px_status add_evaluation(const struct pipeline *l, const struct run 
   return status ? status : remember(l, at, selection ? "selection" : "evaluation", entry, err);
 }
 
-static enum px_status add_assessment(const struct pipeline *l, const struct run *run, json_t *entry,
-                                     struct px_err *err) {
+static enum px_status add_ope(const struct pipeline *l, const struct run *run, json_t *entry,
+                              struct px_err *err) {
   char name[FLOW_NAME_MAX];
   size_t at;
-  json_t *assess = plan_base(l->spec, strcmp(run->variant, "oracle") != 0);
-  if (!assess || json_object_update(assess, json_object_get(l->spec, "assess")) < 0 ||
-      json_object_set(assess, "model", json_object_get(entry, "model")) < 0 ||
-      json_object_set(assess, "seed", (json_t *)(uintptr_t)run->seed) < 0 ||
-      (uses_labels(run) &&
-       json_object_set_new(assess, "label_set", json_string(l->label_set)) < 0)) {
-    json_decref(assess);
+  json_t *ope = plan_base(l->spec, strcmp(run->variant, "oracle") != 0);
+  if (!ope || json_object_update(ope, json_object_get(l->spec, "ope")) < 0 ||
+      json_object_set(ope, "model", json_object_get(entry, "model")) < 0 ||
+      json_object_set(ope, "seed", (json_t *)(uintptr_t)run->seed) < 0 ||
+      (uses_labels(run) && json_object_set_new(ope, "label_set", json_string(l->label_set)) < 0)) {
+    json_decref(ope);
     return plan_no_memory(err);
   }
   name_of(run, name);
   const int urgency = PLAN_THIRD + (uses_labels(run) ? PLAN_SECOND : 0);
   const enum px_status status =
-    plan_add(l->planner, FLOW_ASSESS, assess, urgency, &at, err, "assess/%s", name);
+    plan_add(l->planner, FLOW_OPE, ope, urgency, &at, err, "ope/%s", name);
   return status ? status : remember(l, at, "assessment", entry, err);
 }
 
@@ -175,10 +174,9 @@ static enum px_status add_run(const struct pipeline *l, const struct run *run, s
   if (!status && (!entry || json_object_set_new(entry, "model", json_string(model)) < 0))
     status = plan_no_memory(err);
   if (!status && run->compared) status = add_evaluation(l, run, true, entry, err);
-  if (!status && flow_check_judged_by(l->spec, "evaluate"))
+  if (!status && flow_check_evaluated_by(l->spec, "evaluate"))
     status = add_evaluation(l, run, false, entry, err);
-  if (!status && flow_check_judged_by(l->spec, "assess"))
-    status = add_assessment(l, run, entry, err);
+  if (!status && flow_check_evaluated_by(l->spec, "ope")) status = add_ope(l, run, entry, err);
   return status;
 }
 
@@ -196,7 +194,7 @@ static enum px_status add_semi_supervised(const struct pipeline *l, struct run r
   const size_t compared_n = has_truth(l) ? 3 : 2;
   run.variant = "ss";
   if (!is_auto(run.policy)) return add_run(l, &run, err);
-  run.compared = has_proxies(l) && flow_check_judged_by(l->spec, "evaluate");
+  run.compared = has_proxies(l) && flow_check_evaluated_by(l->spec, "evaluate");
   if (!run.compared) {
     run.labels = *l->rehearsal ? NULL : flow_labeller_solves(l->spec) ? "verified" : "all";
     return add_run(l, &run, err);
@@ -231,7 +229,7 @@ static bool rehearses(const struct pipeline *l) {
   bool any = false;
   json_array_foreach(json_object_get(l->spec, "policies"), i, policy) any = any || is_auto(policy);
   return any && has_proxies(l) && !flow_labeller_is_simulator(l->spec) &&
-         !flow_check_judged_by(l->spec, "evaluate");
+         !flow_check_evaluated_by(l->spec, "evaluate");
 }
 
 static enum px_status add_rehearsal(const struct pipeline *l, struct px_err *err) {

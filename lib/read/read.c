@@ -17,27 +17,11 @@
 #include "lib/read/sandbox.h"
 
 static const struct {
-  const char *name, *media_type;
+  const char *name, *media_type, *words;
 } formats[PX_FORMAT_N] = {
-  [PX_FORMAT_HDF5] = { "hdf5", "application/x-hdf5" },
-  [PX_FORMAT_NPZ] = { "npz", "application/x-npz" },
-  [PX_FORMAT_JSONL] = { "jsonl", "application/jsonl" },
-  [PX_FORMAT_SAFETENSORS] = { "safetensors", "application/x-safetensors" },
-};
-/* Other words in use for the same. */
-static const struct {
-  const char *word;
-  enum px_read_format format;
-} synonyms[] = {
-  { "h5", PX_FORMAT_HDF5 },
-  { "hdf", PX_FORMAT_HDF5 },
-  { "ndjson", PX_FORMAT_JSONL },
-  { "application/x-hdf", PX_FORMAT_HDF5 },
-  { "application/hdf5", PX_FORMAT_HDF5 },
-  { "application/x-ndjson", PX_FORMAT_JSONL },
-  { "application/jsonlines", PX_FORMAT_JSONL },
-  { "application/x-jsonlines", PX_FORMAT_JSONL },
-  { "application/safetensors", PX_FORMAT_SAFETENSORS },
+#define PX_UPLOAD(NAME, name, media_type, words) [PX_FORMAT_##NAME] = { #name, media_type, words },
+#include "schema/uploads.def"
+#undef PX_UPLOAD
 };
 
 const char *px_read_format_name(enum px_read_format format) { return formats[format].name; }
@@ -49,28 +33,40 @@ static bool same_word(const char *word, const char *text, size_t n) {
   return strlen(word) == n && !strncasecmp(word, text, n);
 }
 
+static bool is_listed(const char *words, const char *text, size_t n) {
+  for (; *words; words += *words == '|') {
+    const size_t len = strcspn(words, "|");
+    if (len == n && !strncasecmp(words, text, n)) return true;
+    words += len;
+  }
+  return false;
+}
+
 static bool find_format(const char *text, size_t n, enum px_read_format *out) {
   for (int i = 0; i < PX_FORMAT_N; i++)
-    if (same_word(formats[i].name, text, n) || same_word(formats[i].media_type, text, n)) {
+    if (same_word(formats[i].name, text, n) || same_word(formats[i].media_type, text, n) ||
+        is_listed(formats[i].words, text, n)) {
       *out = (enum px_read_format)i;
       return true;
     }
-  for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++)
-    if (same_word(synonyms[i].word, text, n)) {
-      *out = synonyms[i].format;
-      return true;
-    }
   return false;
+}
+
+void px_read_media_types(char out[PX_READ_TYPES_MAX]) {
+  size_t used = 0;
+  for (int i = 0; i < PX_FORMAT_N && used < PX_READ_TYPES_MAX; i++)
+    used += (size_t)snprintf(out + used, PX_READ_TYPES_MAX - used, "%s%s", i ? ", " : "",
+                             formats[i].media_type);
 }
 
 enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out,
                                               struct px_err *err) {
   const size_t n = type ? strcspn(type, "; \t") : 0;
   if (n && memchr(type, '/', n) && find_format(type, n, out)) return PX_OK;
-  return px_fail(err, PX_E_UNSUPPORTED_MEDIA,
-                 "the content type '%.80s' is not one of application/x-hdf5, application/x-npz, "
-                 "application/jsonl, application/x-safetensors",
-                 type ? type : "");
+  char types[PX_READ_TYPES_MAX];
+  px_read_media_types(types);
+  return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the content type '%.80s' is not one of %.300s",
+                 type ? type : "", types);
 }
 
 enum px_status px_read_format_from_name(const char *name, enum px_read_format *out,
@@ -78,8 +74,12 @@ enum px_status px_read_format_from_name(const char *name, enum px_read_format *o
   const char *dot = strrchr(name, '.');
   const char *ending = dot ? dot + 1 : name;
   if (find_format(ending, strlen(ending), out)) return PX_OK;
-  return px_fail(err, PX_E_UNSUPPORTED_MEDIA,
-                 "'%.80s' does not end in .hdf5, .npz, .jsonl or .safetensors", name);
+  static const char ENDINGS[] =
+#define PX_UPLOAD(NAME, name, ...) ", ." #name
+#include "schema/uploads.def"
+#undef PX_UPLOAD
+    ;
+  return px_fail(err, PX_E_UNSUPPORTED_MEDIA, "'%.80s' ends in none of %s", name, ENDINGS + 2);
 }
 
 /* Stands before the caller's sink: checks what goes there, and knows whose fault a failure is. */

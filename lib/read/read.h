@@ -47,11 +47,11 @@
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 
+/* schema/uploads.def */
 enum px_read_format {
-  PX_FORMAT_HDF5,
-  PX_FORMAT_NPZ,
-  PX_FORMAT_JSONL,
-  PX_FORMAT_SAFETENSORS,
+#define PX_UPLOAD(NAME, ...) PX_FORMAT_##NAME,
+#include "schema/uploads.def"
+#undef PX_UPLOAD
   PX_FORMAT_N
 };
 
@@ -59,13 +59,15 @@ enum px_read_format {
  * do not matter. */
 enum px_status px_read_format_from_media_type(const char *type, enum px_read_format *out,
                                               struct px_err *err) PX_MUST_CHECK;
-/* By a file name's ending (.hdf5 .h5 .npz .jsonl .ndjson .safetensors) or the bare word;
- * UNSUPPORTED_MEDIA otherwise. */
+/* By a file name's ending or the bare word; UNSUPPORTED_MEDIA otherwise. */
 enum px_status px_read_format_from_name(const char *name, enum px_read_format *out,
                                         struct px_err *err) PX_MUST_CHECK;
 const char *px_read_format_name(enum px_read_format format); /* "hdf5" ... */
 /* "application/x-hdf5" ... */
 const char *px_read_format_media_type(enum px_read_format format);
+/* All media types, "application/x-hdf5, ...", for messages. */
+enum { PX_READ_TYPES_MAX = 512 };
+void px_read_media_types(char out[PX_READ_TYPES_MAX]);
 
 enum {
   PX_READ_KEYS_MAX = 32,

@@ -328,7 +328,8 @@ static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, s
   }
 }
 
-enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) {
+enum px_status px_read_jsonl(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
+  (void)bytes, (void)n; /* lines may be read as a stream, without a second copy of them */
   struct px_buf buf = PX_BUF(LINE_MAX_BYTES + READ_BYTES);
   struct jsonl j = { .r = r };
   px_traj_buffer_init(&j.room, r->spaces);
@@ -336,7 +337,7 @@ enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) {
   enum px_status status =
     px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
       ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
-      : read_stream(&j, fd, &buf, err);
+      : read_stream(&j, r->fd, &buf, err);
   if (!status) status = px_reader_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
   if (!status) status = px_reader_check_precision(r, field_names[REWARDS], &j.rewarded, err);
   if (!status && !r->report->trajectories_n)

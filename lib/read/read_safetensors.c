@@ -317,8 +317,9 @@ static enum px_status watch_precision(struct upload *u, struct px_err *err) {
   return PX_OK;
 }
 
-enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_spaces *spaces,
-                                   const struct px_traj_sink *sink, struct px_err *err) {
+enum px_status px_read_safetensors_bytes(const void *bytes, size_t n,
+                                         const struct px_spaces *spaces,
+                                         const struct px_traj_sink *sink, struct px_err *err) {
   static const struct px_read_options defaults;
   struct px_read_report unread = { 0 };
   struct px_reader r = { .options = &defaults,
@@ -327,11 +328,11 @@ enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_
                          .report = &unread,
                          .file_bytes = n,
                          .no_integers = px_spaces_take_no_integers(spaces) };
-  return px_read_safetensors_noting(&r, bytes, n, err);
+  return px_read_safetensors(&r, bytes, n, err);
 }
 
-enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n,
-                                          struct px_err *err) {
+enum px_status px_read_safetensors(struct px_reader *r, const void *bytes, size_t n,
+                                   struct px_err *err) {
   const size_t most = (PX_STEPS_MAX + 1ull) * PX_OBS_MAX * sizeof(float);
   struct upload u = { .r = r,
                       .spaces = r->spaces,
@@ -340,6 +341,7 @@ enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes
                       .rewards = PX_BUF(most),
                       .labelled = PX_BUF(most) };
   struct px_safetensors *st = NULL;
+  memcpy(r->report->layout, "safetensors", sizeof "safetensors");
   enum px_status status = px_safetensors_parse(bytes, n, &st, err);
   if (!status) status = find_columns(&u, st, err);
   if (!status) status = check_columns(&u, err);
@@ -368,7 +370,7 @@ enum px_status px_read_safetensors_file(const char *path, const struct px_spaces
   } else {
     bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) status = px_fail_errno(err, "mapping %s", path);
-    else status = px_read_safetensors(bytes, (size_t)info.st_size, spaces, sink, err);
+    else status = px_read_safetensors_bytes(bytes, (size_t)info.st_size, spaces, sink, err);
   }
   if (bytes != MAP_FAILED) munmap(bytes, (size_t)info.st_size);
   close(fd);

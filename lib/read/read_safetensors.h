@@ -26,17 +26,13 @@
 
 /* Streams the trajectories of a file in memory (mapped, say) to `sink`, one at
  * a time, with memory for one trajectory. Errors name trajectory, step and field. */
-enum px_status px_read_safetensors(const void *bytes, size_t n, const struct px_spaces *spaces,
-                                   const struct px_traj_sink *sink,
-                                   struct px_err *err) PX_MUST_CHECK;
+enum px_status px_read_safetensors_bytes(const void *bytes, size_t n,
+                                         const struct px_spaces *spaces,
+                                         const struct px_traj_sink *sink,
+                                         struct px_err *err) PX_MUST_CHECK;
 /* The same for a file, which is mapped. */
 enum px_status px_read_safetensors_file(const char *path, const struct px_spaces *spaces,
                                         const struct px_traj_sink *sink,
                                         struct px_err *err) PX_MUST_CHECK;
-
-/* The same to r's sink, with r's options, and notes in its report. */
-struct px_reader;
-enum px_status px_read_safetensors_noting(struct px_reader *r, const void *bytes, size_t n,
-                                          struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -25,6 +25,7 @@ struct px_reader {
   const struct px_spaces *spaces;
   const struct px_traj_sink *sink;
   struct px_read_report *report;
+  int fd;           /* the file, for readers that stream */
   bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
   uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
@@ -32,14 +33,13 @@ struct px_reader {
   uint64_t cached_bytes;  /* of chunks kept unpacked: see h5.c */
 };
 
-/* Each reads a whole file in memory, and sets report->layout. In the helper process, or in
- * tests. */
-enum px_status px_read_hdf5(struct px_reader *r, const void *bytes, size_t n,
-                            struct px_err *err) PX_MUST_CHECK;
-enum px_status px_read_npz(struct px_reader *r, const void *bytes, size_t n,
-                           struct px_err *err) PX_MUST_CHECK;
-/* Reads `fd` from where it stands. */
-enum px_status px_read_jsonl(struct px_reader *r, int fd, struct px_err *err) PX_MUST_CHECK;
+/* px_read_<name>, one for each format: reads a whole file in memory, or r->fd from where it stands,
+ * and sets report->layout. In the helper process, or in tests. */
+#define PX_UPLOAD(NAME, name, ...) \
+  enum px_status px_read_##name(struct px_reader *r, const void *bytes, size_t n, \
+                                struct px_err *err) PX_MUST_CHECK;
+#include "schema/uploads.def"
+#undef PX_UPLOAD
 
 /* Hands a trajectory on, and counts and charges it. */
 enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj,

@@ -94,18 +94,12 @@ bool px_sandbox_lock(const struct px_sandbox_request *request) {
   return px_lockup(&limits);
 }
 
-/* JSON lines are read as a stream, the others out of the mapped file. */
-static enum px_status parse(struct px_reader *r, enum px_read_format format, const void *bytes,
-                            struct px_err *err) {
-  switch (format) {
-    case PX_FORMAT_HDF5: return px_read_hdf5(r, bytes, r->file_bytes, err);
-    case PX_FORMAT_NPZ: return px_read_npz(r, bytes, r->file_bytes, err);
-    case PX_FORMAT_JSONL: return px_read_jsonl(r, PX_SANDBOX_FILE_FD, err);
-    default: break;
-  }
-  memcpy(r->report->layout, "safetensors", sizeof "safetensors");
-  return px_read_safetensors_noting(r, bytes, r->file_bytes, err);
-}
+static enum px_status (*const READERS[PX_FORMAT_N])(struct px_reader *r, const void *bytes,
+                                                    size_t n, struct px_err *err) = {
+#define PX_UPLOAD(NAME, name, ...) [PX_FORMAT_##NAME] = px_read_##name,
+#include "schema/uploads.def"
+#undef PX_UPLOAD
+};
 
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_read_report report;
@@ -114,10 +108,11 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
                          .spaces = &request->spaces,
                          .sink = &sink,
                          .report = &report,
+                         .fd = PX_SANDBOX_FILE_FD,
                          .no_integers = px_spaces_take_no_integers(&request->spaces),
                          .file_bytes = request->file_bytes };
   struct px_err err = { 0 };
-  const enum px_status status = parse(&r, (enum px_read_format)request->format, bytes, &err);
+  const enum px_status status = READERS[request->format](&r, bytes, r.file_bytes, &err);
   err.code = status;
   return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
                  : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) &&

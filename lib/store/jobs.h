@@ -42,7 +42,8 @@ enum px_status store_jobs_submit_once(struct store *store, const struct store_jo
                                       struct px_err *err) PX_MUST_CHECK;
 void store_job_new_id(char id[STORE_ID_MAX]); /* "job_" and 20 random hex digits */
 
-/* API documents. The list filters by dataset, kind, state, parent (NULL: any). */
+/* API documents. The list filters by dataset, kind, state, parent (NULL: any). `kind`: one name, or
+ * several with commas. */
 enum px_status store_job_document(struct store *store, const char *id, struct px_buf *out,
                                   int64_t *version, struct px_err *err) PX_MUST_CHECK;
 struct store_job_seen {

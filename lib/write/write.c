@@ -19,11 +19,10 @@ static const struct {
   const char *word, *suffix, *media_type;
   const struct px_write_writer *writer;
 } FORMATS[PX_WRITE_FORMAT_N] = {
-  [PX_WRITE_HDF5] = { "hdf5", ".hdf5", "application/x-hdf5", &px_write_hdf5 },
-  [PX_WRITE_NPZ] = { "npz", ".npz", "application/x-npz", &px_write_npz },
-  [PX_WRITE_JSONL] = { "jsonl", ".jsonl", "application/jsonl", &px_write_jsonl },
-  [PX_WRITE_SAFETENSORS] = { "safetensors", ".safetensors", "application/x-safetensors",
-                             &px_write_safetensors },
+#define PX_EXPORT(NAME, name, media_type) \
+  [PX_WRITE_##NAME] = { #name, "." #name, media_type, &px_write_##name },
+#include "schema/exports.def"
+#undef PX_EXPORT
 };
 static const char *const WHICH[PX_WRITE_WHICH_N] = {
   [PX_WRITE_TRUE] = "true",
@@ -38,8 +37,13 @@ enum px_status px_write_format_parse(const char *word, enum px_write_format *out
     *out = (enum px_write_format)i;
     return PX_OK;
   }
-  return px_fail(err, PX_E_BAD_FIELD,
-                 "'%.32s' is no export format; hdf5, npz, jsonl and safetensors are", word);
+  static const char WORDS[] =
+#define PX_EXPORT(NAME, name, ...) ", " #name
+#include "schema/exports.def"
+#undef PX_EXPORT
+    ;
+  return px_fail(err, PX_E_BAD_FIELD, "'%.32s' is no export format; these are: %s", word,
+                 WORDS + 2);
 }
 
 enum px_status px_write_which_parse(const char *word, enum px_write_which *out,

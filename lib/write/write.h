@@ -46,11 +46,11 @@
 #include "lib/base/subprocess.h"
 #include "lib/data/spaces.h"
 
+/* schema/exports.def */
 enum px_write_format {
-  PX_WRITE_HDF5,
-  PX_WRITE_NPZ,
-  PX_WRITE_JSONL,
-  PX_WRITE_SAFETENSORS,
+#define PX_EXPORT(NAME, ...) PX_WRITE_##NAME,
+#include "schema/exports.def"
+#undef PX_EXPORT
   PX_WRITE_FORMAT_N
 };
 enum px_write_which { PX_WRITE_TRUE, PX_WRITE_PROXY, PX_WRITE_BOTH, PX_WRITE_WHICH_N };

@@ -57,7 +57,7 @@ from jobs j where j.id = $1
 with page as (
   select j, j.id, j.created_at, row_number() over (order by j.created_at desc, j.id desc) as i
   from jobs j
-  where ($1::text is null or j.dataset_id = $1) and ($2::text is null or j.kind = $2)
+  where ($1::text is null or j.dataset_id = $1) and ($2::text is null or j.kind = any (string_to_array($2, ',')))
     and ($3::text is null or job_state_shown(j) = $3) and ($4::text is null or j.parent_id = $4)
     and ($5::text is null or (j.created_at, j.id) < (cursor_time($5), cursor_id($5)))
   order by j.created_at desc, j.id desc limit $6::bigint + 1

@@ -107,10 +107,18 @@ enum px_status api_reply_blob(struct http_request *req, struct http_reply *reply
 /* Content-Disposition with a name in which nothing can break the header. */
 void api_reply_file_name(struct http_request *req, struct http_reply *reply, const char *name);
 
+/* What is submitted; all of it borrowed. */
+struct api_submission {
+  enum flow_kind kind;
+  const json_t *spec;
+  const char *pointer; /* where the spec is in what the client sent: "/spec", "" */
+  bool dry_run;
+  json_t *notes; /* its `warnings` go into the answer; those of old names are added */
+};
 /* Jobs. Plans and submits; answers 202 with the first job's document, 200 with
  * that of an unfinished job with the same ?dedupe_key=, or the plan itself when
  * dry_run. */
-enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind,
-                          const json_t *given, bool dry_run, struct px_err *err) PX_MUST_CHECK;
+enum px_status api_submit(struct http_request *req, struct http_reply *reply,
+                          const struct api_submission *s, struct px_err *err) PX_MUST_CHECK;
 
 #endif

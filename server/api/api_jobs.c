@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/flow/aliases.h"
 #include "lib/store/artifacts.h"
 #include "lib/store/blob.h"
 #include "lib/store/checkpoints.h"
@@ -20,25 +21,44 @@
 API_HANDLER(api_job_create) {
   char kinds[FLOW_KIND_NAMES_MAX];
   flow_kind_names(true, "|", kinds);
-  const struct flow_field fields[] = {
-    { "kind", FLOW_ENUM, 0, 0, "!", kinds, NULL, "what is to be done" }, { .name = NULL }
-  };
-  bool dry_run;
-  json_t *plain = json_copy(req->json), *checked = NULL;
-  if (!plain) return px_fail(err, PX_E_NO_MEMORY, "job");
-  json_object_del(plain, "spec"); /* its own table depends on the kind */
-  enum flow_kind kind;
-  const json_t *spec = json_object_get(req->json, "spec");
-  enum px_status status = api_query_flag(req, "dry_run", &dry_run, err);
-  if (!status) status = flow_fields_check_beside(fields, "spec", plain, "", &checked, err);
+  const struct flow_field fields[] = { { "kind", FLOW_ENUM, 0, 0, "!", kinds, flow_kind_aliases,
+                                         "what is to be done" },
+                                       { .name = NULL } };
+  struct api_submission s = { .spec = json_object_get(req->json, "spec"), .pointer = "/spec" };
+  json_t *plain = json_copy(req->json), *present = NULL, *checked = NULL;
+  if (plain) json_object_del(plain, "spec"); /* its own table depends on the kind */
+  s.notes = json_object();
+  enum px_status status = plain && s.notes ? api_query_flag(req, "dry_run", &s.dry_run, err)
+                                           : px_fail(err, PX_E_NO_MEMORY, "job");
+  if (!status) status = flow_aliases_replace(fields, plain, "", s.notes, &present, err);
+  if (!status) status = flow_fields_check_beside(fields, "spec", present, "", &checked, err);
   if (!status)
-    status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &kind, err);
-  if (!status && !json_is_object(spec))
+    status = flow_kind_from(json_string_value(json_object_get(checked, "kind")), &s.kind, err);
+  if (!status && !json_is_object(s.spec))
     status = px_fail_at(err, PX_E_BAD_FIELD, "/spec", "spec must be an object");
-  if (!status) status = api_submit(req, reply, kind, spec, dry_run, err);
+  if (!status) status = api_submit(req, reply, &s, err);
   json_decref(checked);
+  json_decref(present);
   json_decref(plain);
+  json_decref(s.notes);
   return status;
+}
+
+/* NULL, or the names that jobs of a kind are stored under; a name of before is taken too. */
+static enum px_status filter_kind(const struct http_request *req, const char **out,
+                                  struct px_err *err) {
+  char names[FLOW_KIND_NAMES_MAX];
+  const char *text = http_query(req, "kind");
+  enum flow_kind kind;
+  *out = NULL;
+  if (!text) return PX_OK;
+  if (flow_kind_from(text, &kind, NULL)) {
+    flow_kind_names(false, " ", names);
+    return px_fail_at(err, PX_E_BAD_FIELD, "kind", "kind must be one of: %s", names);
+  }
+  flow_kind_stored_names(kind, names);
+  *out = px_arena_str(req->arena, names);
+  return *out ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "kind");
 }
 
 /* NULL, or one of the words. */
@@ -70,13 +90,10 @@ static enum px_status filter_parent(struct http_request *req, struct store *stor
 
 API_HANDLER(api_job_list) {
   int64_t limit;
-  char kinds[FLOW_KIND_NAMES_MAX];
-  flow_kind_names(false, " ", kinds);
   struct store *store = NULL;
-  struct store_job_filter filter = { .kind = http_query(req, "kind"),
-                                     .state = http_query(req, "state") };
+  struct store_job_filter filter = { .state = http_query(req, "state") };
   enum px_status status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
-  if (!status) status = check_word(req, "kind", kinds, err);
+  if (!status) status = filter_kind(req, &filter.kind, err);
   if (!status)
     status = check_word(req, "state", "blocked queued running succeeded failed cancelled", err);
   if (!status) status = api_cursor(req, "job_", &filter.before, err);
@@ -299,7 +316,12 @@ API_HANDLER(api_job_retry) {
     px_fail_hint(err, kind == FLOW_INGEST ? "Send the file again."
                                           : "Retry the job or the pipeline that made it.");
   }
-  if (!status) status = api_submit(req, reply, kind, json_object_get(document, "spec"), false, err);
+  if (!status)
+    status =
+      api_submit(req, reply,
+                 &(struct api_submission){
+                   .kind = kind, .spec = json_object_get(document, "spec"), .pointer = "/spec" },
+                 err);
   json_decref(document);
   px_buf_free(&text);
   return status;

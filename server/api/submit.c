@@ -5,11 +5,14 @@
 #include <string.h>
 
 #include "lib/base/arena.h"
+#include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/mem.h"
+#include "lib/base/warn.h"
 #include "lib/data/dataset.h"
 #include "lib/data/mask.h"
+#include "lib/flow/aliases.h"
 #include "lib/flow/plan.h"
 #include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
@@ -37,9 +40,9 @@ static enum px_status find_result(void *ctx, const char *id, struct flow_result 
   static const struct {
     const char *role;
     enum flow_role is;
-  } ROLES[] = { { "idm", FLOW_ROLE_IDM },           { "policy", FLOW_ROLE_POLICY },
-                { "labels", FLOW_ROLE_LABELS },     { "evaluate", FLOW_ROLE_EVALUATION },
-                { "assess", FLOW_ROLE_ASSESSMENT }, { "rehearse", FLOW_ROLE_REHEARSAL } };
+  } ROLES[] = { { "idm", FLOW_ROLE_IDM },       { "policy", FLOW_ROLE_POLICY },
+                { "labels", FLOW_ROLE_LABELS }, { "evaluate", FLOW_ROLE_EVALUATION },
+                { "ope", FLOW_ROLE_OPE },       { "rehearse", FLOW_ROLE_REHEARSAL } };
   struct store_about about;
   if (strncmp(id, "sim_", 4) == 0) {
     *out = (struct flow_result){ .role = FLOW_ROLE_SIMULATOR };
@@ -54,7 +57,7 @@ static enum px_status find_result(void *ctx, const char *id, struct flow_result 
                                .dims = { about.obs_dim, about.act_dim, about.act_count },
                                .segments_n = about.segments_n };
   for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++)
-    if (strcmp(ROLES[i].role, about.role) == 0) out->role = ROLES[i].is;
+    if (strcmp(ROLES[i].role, flow_kind_present_name(about.role)) == 0) out->role = ROLES[i].is;
   snprintf(out->algo, sizeof out->algo, "%s", about.algo);
   snprintf(out->dataset, sizeof out->dataset, "%s", about.dataset);
   return PX_OK;
@@ -141,7 +144,7 @@ static const char *name_of(const struct flow_plan *plan, const char *id) {
 
 /* What would be done, without ids: nothing has been made. */
 static enum px_status reply_plan(struct http_reply *reply, const struct flow_plan *plan,
-                                 struct px_err *err) {
+                                 const json_t *notes, struct px_err *err) {
   json_t *jobs = json_array();
   for (size_t i = 0; jobs && i < plan->n; i++) {
     const struct flow_job *job = &plan->jobs[i];
@@ -155,10 +158,10 @@ static enum px_status reply_plan(struct http_reply *reply, const struct flow_pla
                                     "limit_s", (json_int_t)job->cost.limit_s));
   }
   json_t *spec = px_json_parse(plan->jobs[0].spec_json, strlen(plan->jobs[0].spec_json), 0, NULL);
-  return http_reply_json(reply,
-                         json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n,
-                                   "spec", spec, "jobs", jobs),
-                         err);
+  json_t *answer = json_pack("{s:b s:I s:o s:o}", "dry_run", 1, "count", (json_int_t)plan->n,
+                             "spec", spec, "jobs", jobs);
+  px_warn_add_all(answer, notes, NULL);
+  return http_reply_json(reply, answer, err);
 }
 
 /* NULL, or what ?dedupe_key= says. */
@@ -204,30 +207,47 @@ static enum px_status submit_plan(struct store *store, const struct flow_plan *p
   return status;
 }
 
+/* Puts the warnings into the document of a job, before its last brace. */
+static enum px_status put_warnings(struct px_buf *body, const json_t *notes, struct px_err *err) {
+  const json_t *list = json_object_get(notes, "warnings");
+  if (!json_array_size(list)) return PX_OK;
+  char *text = px_json_dumps(list, JSON_COMPACT);
+  body->len--;
+  const enum px_status status =
+    text ? px_buf_fmt(body, ", \"warnings\": %s}", text) : PX_E_NO_MEMORY;
+  free(text);
+  return status ? px_fail(err, status, "the warnings of a job") : PX_OK;
+}
+
 static enum px_status reply_submitted(struct http_request *req, struct http_reply *reply,
                                       struct store *store, const struct flow_plan *plan,
-                                      const char *existing, struct px_err *err) {
+                                      const char *existing, const json_t *notes,
+                                      struct px_err *err) {
   const char *id = *existing ? existing : plan->jobs[0].id;
   int64_t version;
   reply->wake = *existing ? 0 : (int)plan->n;
   reply->status = *existing ? 200 : 202;
   http_reply_header(reply, "Location", px_arena_fmt(req->arena, "/v1/jobs/%s", id));
-  const enum px_status status =
-    api_done(req, store_job_document(store, id, &reply->body, &version, err), "job", id, err);
+  enum px_status status = store_job_document(store, id, &reply->body, &version, err);
+  if (!status) status = put_warnings(&reply->body, notes, err);
+  status = api_done(req, status, "job", id, err);
   if (!status) reply->etag = api_etag(req, version);
   return status;
 }
 
-enum px_status api_submit(struct http_request *req, struct http_reply *reply, enum flow_kind kind,
-                          const json_t *given, bool dry_run, struct px_err *err) {
+enum px_status api_submit(struct http_request *req, struct http_reply *reply,
+                          const struct api_submission *s, struct px_err *err) {
+  const enum flow_kind kind = s->kind;
   struct store *store = NULL;
   const char *dedupe_key;
   char existing[STORE_ID_MAX] = "";
   struct flow_plan plan = { NULL, 0 };
   struct plan_context *ground = px_arena_take(req->arena, 1, sizeof *ground);
-  json_t *spec = json_copy((json_t *)(uintptr_t)given);
-  enum px_status status =
-    ground && spec ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "spec");
+  json_t *spec = NULL;
+  enum px_status status = ground ? flow_aliases_replace(flow_kind_info(kind)->fields, s->spec,
+                                                        s->pointer, s->notes, &spec, err)
+                                 : px_fail(err, PX_E_NO_MEMORY, "spec");
+  if (!status) status = api_store(req, &store, err);
   if (!status) status = read_dedupe_key(req, &dedupe_key, err);
   if (!status) status = load_context(store, kind, spec, ground, err);
   if (!status) {
@@ -252,9 +272,10 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply, en
   }
   if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
   if (!status) status = check_memory(store, &plan, err);
-  if (!status && dry_run) status = reply_plan(reply, &plan, err);
+  if (!status && s->dry_run) status = reply_plan(reply, &plan, s->notes, err);
   else if (!status) status = submit_plan(store, &plan, ground->ds.id, dedupe_key, existing, err);
-  if (!status && !dry_run) status = reply_submitted(req, reply, store, &plan, existing, err);
+  if (!status && !s->dry_run)
+    status = reply_submitted(req, reply, store, &plan, existing, s->notes, err);
   flow_plan_free(&plan);
   json_decref(spec);
   if (ground) {

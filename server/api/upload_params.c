@@ -32,9 +32,9 @@ static enum px_status choose_format(const struct upload_params_words *words,
   if (!silent) return px_read_format_from_media_type(type, &in->format, err);
   if (strchr(in->name, '.')) return px_read_format_from_name(in->name, &in->format, err);
   px_fail(err, PX_E_UNSUPPORTED_MEDIA, "the format of the body is not known");
-  px_fail_hint(err,
-               "Send its Content-Type (application/x-hdf5, application/x-npz, application/jsonl, "
-               "application/x-safetensors), or ?format= or ?filename=.");
+  char types[PX_READ_TYPES_MAX];
+  px_read_media_types(types);
+  px_fail_hint(err, "Send its Content-Type (%s), or ?format= or ?filename=.", types);
   return PX_E_UNSUPPORTED_MEDIA;
 }
 

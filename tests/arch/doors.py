@@ -21,6 +21,9 @@ PREFIXES = {"lib": "px", "lib/flow": "flow", "lib/store": "store", "lib/transfer
             "worker/idm": "idm", "worker/rl": "rl", "worker/sim": "sim", "worker/jobs": "job"}
 # Words of the whole tree, shorter than their rule would have them; and what replaces a function of the C library.
 EXEMPT = {"main", "recv"}
+# Symbols that a row of a table names and declares: their header has no say. Table, row's word, symbol.
+TABLES = (("schema/kinds.def", r"^PX_KIND\(\w+, (\w+)", "job_{}"), ("schema/uploads.def", r"^PX_UPLOAD\(\w+, (\w+)", "px_read_{}"),
+          ("schema/algos.def", r'^PX_ALGO\("[^"]*", \w+, (\w+)', "{}_algo"), ("worker/env/env_kind.h", r"^ *KIND\((\w+)\)", "px_env_{}"))
 
 
 def prefix_of(folder):
@@ -49,6 +52,10 @@ def declared():
                 for name in re.findall(r"(\w+)(?:\[\w*\])*(?:,|$)", names):
                     found.setdefault(name, str(path))
     return found
+
+
+def named_by_tables():
+    return {symbol.format(word) for path, row, symbol in TABLES for word in re.findall(row, pathlib.Path(path).read_text(), flags=re.M)}
 
 
 def defined(build):
@@ -86,9 +93,11 @@ def main():
     assert fault("px_arena_new", "lib/base/buf.h", "lib/base/buf.c"), "a symbol in another's header was not noticed"
     assert fault("px_buf_put", "lib/base/buf.h", "lib/base/mem.c"), "a symbol of another file was not noticed"
     assert not fault("store_job_claim", "lib/store/jobs.h", "lib/store/jobs.c")
-    headers, faults, n = declared(), [], 0
+    headers, rows, faults, n = declared(), named_by_tables(), [], 0
     for symbol, source in sorted(defined(build)):
-        if symbol in headers:
+        if symbol in rows:
+            n += 1
+        elif symbol in headers:
             n += 1
             faults += filter(None, [fault(symbol, headers[symbol], source)])
         else:

@@ -70,8 +70,8 @@ static void upload(void) {
   uint64_t steps = 0;
   const struct px_traj_sink sink = { &steps, ignore };
   for (size_t i = 0; i < packed.n; i++)
-    bench_need(px_read_safetensors(packed.items[i].bytes, packed.items[i].size, &list.spaces, &sink,
-                                   &err) == PX_OK,
+    bench_need(px_read_safetensors_bytes(packed.items[i].bytes, packed.items[i].size, &list.spaces,
+                                         &sink, &err) == PX_OK,
                "a step", NULL);
 }
 

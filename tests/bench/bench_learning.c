@@ -100,7 +100,7 @@ static void *rl_open(const struct learning_work *w) {
   bench_must(rl_spec_set(&r->spec, "hidden", w->hidden, &err), &err);
   if (strcmp(algo, "cql") == 0) {
     bench_must(rl_spec_set(&r->spec, "layers", CQL_LAYERS, &err), &err);
-    bench_must(rl_spec_set(&r->spec, "actions", CQL_ACTIONS, &err), &err);
+    bench_must(rl_spec_set(&r->spec, "n_action_samples", CQL_ACTIONS, &err), &err);
     bench_must(rl_spec_set(&r->spec, "backward_actions", cql_backward(w), &err), &err);
   }
   if (strcmp(algo, "dt") == 0) {

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 folder=${1:-${PROXACT_DATA:-../shared/data}}
 suffix=${SUFFIX:-hdf5}
 datasets=${DATASETS:-hopper-medium hopper-medium-replay hopper-medium-expert halfcheetah-medium halfcheetah-medium-replay halfcheetah-medium-expert}
-algos=${ALGOS:-bc 10%bc td3bc iql awac rebrac cql dt}
+algos=${ALGOS:-$(sed -n 's/^PX_ALGO("\([^"]*\)".*/\1/p' schema/algos.def)}
 csv=${CSV:-build/bench/returns.csv}
 export RUNNER=${RUNNER:-build/tests/bench/bench_policy}
 mkdir -p "$(dirname "$csv")"

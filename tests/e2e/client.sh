@@ -51,7 +51,7 @@ expect "they come down with the data" "$proxact" labels export "$dataset" --form
 expect "a download that fails leaves no file" refused "$proxact" policy download mdl_none --output none.safetensors
 expect "none at all" refused ls none.safetensors none.safetensors.part
 expect "a policy is evaluated" "$proxact" eval "$policy" --env hopper --episodes 1 --watch
-expect "a policy is judged from data" "$proxact" assess "$policy" "$dataset" --updates 100 --watch
+expect "a policy is judged from data" "$proxact" ope "$policy" "$dataset" --updates 100 --watch
 expect "a job that is not there is not removed" refused "$proxact" jobs delete job_00000000000000000000
 expect "a part of a pipeline is not removed alone" refused "$proxact" jobs delete "$("$proxact" jobs show "$pipeline" | jq -r '.children[0].id')"
 expect_said "and the hint names the whole" "$pipeline"

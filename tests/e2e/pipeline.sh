@@ -26,7 +26,7 @@ PY
 expect "a partly labelled file is made" /usr/bin/python3 mixed.py "$demo_data"
 export PIPELINE='{"idm": {"steps": 60, "members": 1, "hidden": 32, "validate_every": 30}, "episodes": 2,
   "mask": {"protocol": "coupled", "p": 50, "q": 100}, "policies": [{"algo": "td3bc", "updates": 100, "hidden": 32}],
-  "judge": "both", "sensitivity": true, "assess": {"updates": 300, "hidden": 32}}'
+  "evaluation": "both", "sensitivity": true, "ope": {"updates": 300, "hidden": 32}}'
 expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-through 11 3 hopper
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json

@@ -19,8 +19,8 @@ expect "a dataset" api -o dataset.json --json '{"name": "roles", "obs_dim": 11, 
 expect "an upload" api -o upload.json -X POST -H 'Content-Type: application/x-hdf5' -T "$demo_data" "$PROXACT_URL/v1/datasets/roles/trajectories"
 expect "an upload in parts" "$proxact" upload roles "$demo_data"
 expect "a pipeline" api -o pipeline.json -H 'Idempotency-Key: once' --json '{"dataset": "roles", "mask": {"protocol": "coupled", "p": 50, "q": 100},
-  "idm": {"profile": "fast", "members": 1, "steps": 30}, "policies": [{"algo": "bc", "updates": 50}], "episodes": 1, "judge": "both",
-  "assess": {"updates": 20}}' "$PROXACT_URL/v1/pipelines"
+  "idm": {"profile": "fast", "members": 1, "steps": 30}, "policies": [{"algo": "bc", "updates": 50}], "episodes": 1, "evaluation": "both",
+  "ope": {"updates": 20}}' "$PROXACT_URL/v1/pipelines"
 state_of() { api "$PROXACT_URL/v1/jobs/$1?wait=10s" | jq -r .state; }
 ended() {
   local i

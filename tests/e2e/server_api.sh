@@ -251,6 +251,22 @@ for i in 1 2 3 4 5; do
 done
 api POST '/v1/pipelines?dry_run=true' --json "{\"dataset\": \"one\", \"policies\": [\"bc\", {\"algo\": \"td3bc\", \"updates\": 10}], \"seeds\": [1, 2]}"
 is "a pipeline's plan, the dataset by its name" 200 '[.jobs[] | select(.kind == "train_policy")] | length == 4'
+before='{"dataset": "one", "judge": "assess", "assess": {"updates": 7}, "policies": [{"algo": "cql", "actions": 3}]}'
+api POST '/v1/pipelines?dry_run=true' --json "$before"
+is "names of before are taken, and told" 200 '([.warnings[] | [.code, .old, .new, .pointer]] | sort) == [["old_name", "actions", "n_action_samples", "/policies/0/actions"],
+  ["old_name", "assess", "ope", "/assess"], ["old_name", "assess", "ope", "/evaluation"], ["old_name", "judge", "evaluation", "/judge"]]'
+ok "the spec has those of now" jq -e '.spec | .evaluation == "ope" and .ope.updates == 7 and .policies[0].n_action_samples == 3' "$work/body"
+api POST /v1/pipelines --json "$before"
+is "an answer to a submission tells them too" 202 '.warnings | length == 4'
+api GET "/v1/jobs/$(field .id)"
+is "its spec has those of now" 200 '.spec.evaluation == "ope" and (.warnings | not) and any(.children[]; .kind == "ope")'
+api POST "/v1/jobs/$(field .id):cancel"
+api GET '/v1/jobs?kind=assess&limit=1'
+is "a kind of before lists its jobs" 200 '.items[0].kind == "ope"'
+api POST '/v1/pipelines?dry_run=true' --json '{"dataset": "one", "judge": "none", "evaluation": "none"}'
+is "not both names at once" 422 '.errors[0].pointer == "/judge" and (.detail | contains("evaluation"))'
+api POST '/v1/jobs?dry_run=true' --json '{"kind": "assess", "spec": {"dataset": "one", "model": "mdl_none"}}'
+is "a kind of before is the one of now" 404 '.errors[0].pointer == "/spec/model"'
 api POST /v1/pipelines --json "{\"dataset\": \"$one\", \"baselines\": [\"oracle\"]}"
 is "an oracle without truth is refused" 422 '.errors[0].pointer == "/baselines"'
 coupled='"protocol": "coupled"'

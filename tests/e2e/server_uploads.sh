@@ -146,7 +146,7 @@ is "a mask for a policy alone" 200 '.spec.mask.p == 10'
 api POST /v1/jobs --json "{\"kind\": \"train_policy\", \"spec\": {\"dataset\": \"$ds\", \"policy\": \"bc\"}}"
 is "a policy to be trained" 202
 training=$(field .id)
-api POST /v1/jobs --json "{\"kind\": \"assess\", \"spec\": {\"model\": \"mdl_${training#job_}\", \"dataset\": \"$ds\"}}"
+api POST /v1/jobs --json "{\"kind\": \"ope\", \"spec\": {\"model\": \"mdl_${training#job_}\", \"dataset\": \"$ds\"}}"
 is "its assessment waits for it" 202 ".state == \"blocked\" and .needs == [\"$training\"]"
 api POST /v1/jobs --json '{"kind": "evaluate", "spec": {"model": "mdl_00000000000000000000", "env": "hopper"}}'
 is "a model that nothing makes" 404 '.errors[0].pointer == "/spec/model"'

@@ -24,7 +24,7 @@ expect "a dataset is created" \
   api --json '{"name": "cartpole", "obs_dim": 4, "act_count": 2, "env": "cartpole"}' "$url/datasets"
 expect "the upload is stored" api -X POST -T cartpole.npz "$url/datasets/cartpole/trajectories?filename=cartpole.npz"
 dt='{"algo": "dt", "updates": 40, "warmup": 5, "batch": 16, "hidden": 32, "layers": 2, "heads": 2, "context": 5, "lr": 0.01}'
-body='{"dataset": "cartpole", "episodes": 3, "judge": "both", "assess": {"updates": 50, "hidden": 16},
+body='{"dataset": "cartpole", "episodes": 3, "evaluation": "both", "ope": {"updates": 50, "hidden": 16},
   "policies": ['$dt', {"algo": "bc", "updates": 40, "hidden": 16}], "idm": {"members": 2, "hidden": 16, "steps": 40}}'
 ended "$(api --json "$body" "$url/pipelines" | jq -r .id)"
 expect "the pipeline succeeds" jq -e '.state == "succeeded"' job.json || jq . job.json

@@ -30,13 +30,16 @@ static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
   struct px_read_report report = { 0 };
-  struct px_reader r = {
-    .options = &options, .spaces = &spaces, .sink = &sink, .report = &report, .file_bytes = n
-  };
+  struct px_reader r = { .options = &options,
+                         .spaces = &spaces,
+                         .sink = &sink,
+                         .report = &report,
+                         .file_bytes = n,
+                         .fd = file };
   struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n &&
              lseek(file, 0, SEEK_SET) == 0);
-  const enum px_status status = px_read_jsonl(&r, file, &err);
+  const enum px_status status = px_read_jsonl(&r, bytes, n, &err);
   FUZZ_HOLDS(status == PX_OK ||
              ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
   FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);

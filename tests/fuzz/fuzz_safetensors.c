@@ -47,7 +47,7 @@ static void segment(const uint8_t *bytes, size_t n) {
   struct px_err err = { 0 };
   uint64_t read = 0;
   const struct px_traj_sink sink = { &read, count_traj };
-  const enum px_status uploaded = px_read_safetensors(bytes, n, &spaces, &sink, &err);
+  const enum px_status uploaded = px_read_safetensors_bytes(bytes, n, &spaces, &sink, &err);
   FUZZ_HOLDS(uploaded == PX_OK || uploaded == PX_E_BAD_DATA);
   if (px_segment_open(bytes, n, &spaces, &v, &err) != PX_OK) return;
   uint64_t step = 0, obs = 0;

@@ -25,13 +25,13 @@ out.update({k: params(v) for k, v in nets.items()})
 out.update({k + "_target": params(v) for k, v in targets.items()})
 
 
-def law(s):
+def dist(s):
     mu, log_sigma = nets["actor"](s).chunk(2, 1)
     return mu, log_sigma.clamp(-20, 2).exp()
 
 
 def draw(s, eps):
-    mu, sigma = law(s)
+    mu, sigma = dist(s)
     return torch.tanh(mu + sigma * eps)
 
 
@@ -51,11 +51,11 @@ for step in range(STEPS):
     b = {k: torch.tensor(v[step]) for k, v in batch.items()}
     with torch.no_grad():
         y = b["reward"] + GAMMA * b["not_done"] * least(targets, b["s2"], draw(b["s2"], b["next_noise"]))
-        worth = least(nets, b["s"], b["action"])
-        advantage = worth - least(nets, b["s"], draw(b["s"], b["noise"]))
+        q_min = least(nets, b["s"], b["action"])
+        advantage = q_min - least(nets, b["s"], draw(b["s"], b["noise"]))
         weight = torch.clamp(torch.exp(advantage / LAMBDA), max=BOUND)
     critic_loss = sum((b["weight"] * (q(nets, i, b["s"], b["action"]) - y) ** 2).mean() for i in (0, 1))
-    mu, sigma = law(b["s"])
+    mu, sigma = dist(b["s"])
     log_pi = TransformedDistribution(Normal(mu, sigma), TanhTransform()).log_prob(b["action"]).sum(1)
     actor_loss = -(b["weight"] * weight * log_pi).mean()
     for optimiser, loss in ((critic_optimiser, critic_loss), (actor_optimiser, actor_loss)):
@@ -66,7 +66,7 @@ for step in range(STEPS):
         assert 0 < (weight == BOUND).sum() < B
     critic_optimiser.step()
     actor_optimiser.step()
-    losses[step] = [x.item() for x in (critic_loss, actor_loss, worth.mean(), weight.mean())]
+    losses[step] = [x.item() for x in (critic_loss, actor_loss, q_min.mean(), weight.mean())]
     with torch.no_grad():
         for k in targets:
             for p, t in zip(nets[k].parameters(), targets[k].parameters()):

@@ -50,12 +50,12 @@ def train(out, prefix, weight=5.0, temperature=1.0, target_entropy=-1.0, backup_
     critic_optimiser = torch.optim.Adam([*q1.parameters(), *q2.parameters()], lr=LR)
     losses = np.zeros((STEPS, 6))  # critic, cql, mean Q, actor, alpha, entropy
 
-    def law(s):
+    def dist(s):
         mu, o = actor(s).chunk(2, -1)
         return mu, (spread[0] * o + spread[1]).clamp(-20, 2).exp()
 
     def draw(s, eps):
-        mu, sigma = law(s)
+        mu, sigma = dist(s)
         squashed = TransformedDistribution(Normal(mu, sigma), TanhTransform(cache_size=1))
         action = squashed.transforms[0](mu + sigma * eps)
         return action, squashed.log_prob(action).sum(-1)
@@ -70,7 +70,7 @@ def train(out, prefix, weight=5.0, temperature=1.0, target_entropy=-1.0, backup_
         pi, log_pi = draw(b["s"], b["noise_pi"])
         alpha_loss = -(log_alpha * (w * (log_pi.detach() + target_entropy * A)).mean())
         if step < bc_updates:
-            mu, sigma = law(b["s"])
+            mu, sigma = dist(b["s"])
             clone = TransformedDistribution(Normal(mu, sigma), TanhTransform()).log_prob(b["action"]).sum(-1)
             actor_loss = (w * (alpha * log_pi - clone)).mean()
         else:

@@ -49,7 +49,7 @@ static struct cql *fresh(const struct golden *g, struct rl_spec *spec) {
   struct cql *t;
   struct px_err err;
   sizes(spec);
-  CU_OK(rl_spec_set(spec, "actions", N, &err), err);
+  CU_OK(rl_spec_set(spec, "n_action_samples", N, &err), err);
   CU_OK(rl_spec_set(spec, "actor_lr", 1e-4, &err), err);
   CU_OK(rl_spec_set(spec, "temperature_lr", 3e-4, &err), err);
   arena = px_arena_new(RL_ARENA_BYTES_MAX);
@@ -105,7 +105,7 @@ static void ten_updates_agree(void) {
   struct px_err err;
   golden_open(&g, "cql");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
-  CU_OK(rl_spec_set(&spec, "cql_weight", 5, &err), err);
+  CU_OK(rl_spec_set(&spec, "conservative_weight", 5, &err), err);
   CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   ten_updates(&g, "plain_", &spec);
   golden_close(&g);
@@ -117,7 +117,7 @@ static void ten_updates_through_drawn_actions_agree(void) {
   struct px_err err;
   golden_open(&g, "cql");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
-  CU_OK(rl_spec_set(&spec, "cql_weight", 5, &err), err);
+  CU_OK(rl_spec_set(&spec, "conservative_weight", 5, &err), err);
   CU_OK(rl_spec_set(&spec, "backward_actions", 3, &err), err);
   ten_updates(&g, "drawn_", &spec);
   golden_close(&g);
@@ -129,7 +129,7 @@ static void ten_updates_with_other_options_and_cloning_first_agree(void) {
   struct px_err err;
   golden_open(&g, "cql");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
-  CU_OK(rl_spec_set(&spec, "cql_weight", 3, &err), err);
+  CU_OK(rl_spec_set(&spec, "conservative_weight", 3, &err), err);
   CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_temperature", 0.7, &err), err);
   CU_OK(rl_spec_set(&spec, "target_entropy", -0.5, &err), err);
@@ -150,7 +150,7 @@ static void ten_updates_of_discrete_actions_agree(void) {
   golden_open(&g, "cql_discrete");
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
   sizes(&spec);
-  CU_OK(rl_spec_set(&spec, "cql_weight", 4, &err), err);
+  CU_OK(rl_spec_set(&spec, "conservative_weight", 4, &err), err);
   CU_OK(rl_spec_set(&spec, "cql_temperature", 0.8, &err), err);
   arena = px_arena_new(RL_ARENA_BYTES_MAX);
   CU_OK(cql_discrete_new(arena, &spec, O, ACTIONS, &t, &err), err);

@@ -23,8 +23,9 @@ static struct rebrac *open_rebrac(void) {
   static const struct {
     const char *name;
     double value;
-  } options[] = { { "hidden", H },      { "layers", 3 },      { "batch", B },   { "lr", 1e-3 },
-                  { "actor_bc", 0.05 }, { "critic_bc", 0.1 }, { "tau", 0.005 }, { "pretrain", 0 } };
+  } options[] = { { "hidden", H },  { "layers", 3 },           { "batch", B },
+                  { "lr", 1e-3 },   { "actor_bc_coef", 0.05 }, { "critic_bc_coef", 0.1 },
+                  { "tau", 0.005 }, { "pretrain", 0 } };
   struct rl_spec spec;
   struct rebrac *r;
   struct px_err err;

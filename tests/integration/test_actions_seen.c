@@ -166,8 +166,8 @@ static void hidden_actions_reach_nothing(bool discrete, bool (*known)(int, int),
            "{\"mask\": {\"protocol\": \"coupled\", \"p\": 50, \"q\": 50}, \"idm\": {\"members\": "
            "2, \"steps\": 60,"
            " \"validate_every\": 20, \"hidden\": 16, \"layers\": 1, \"batch\": 32, \"rounds\": 1}, "
-           "\"assess\": {\"updates\": 20,"
-           " \"hidden\": 16}, %s, \"judge\": \"%s\", \"episodes\": 2, \"baselines\": "
+           "\"ope\": {\"updates\": 20,"
+           " \"hidden\": 16}, %s, \"evaluation\": \"%s\", \"episodes\": 2, \"baselines\": "
            "[\"labelled_only\", \"oracle\"]}",
            policies, judge);
   for (int flip = 0; flip < 2; flip++) {
@@ -188,7 +188,7 @@ static void hidden_actions_reach_nothing(bool discrete, bool (*known)(int, int),
 }
 
 static void hidden_actions_reach_nothing_of_continuous_ones(void) {
-  hidden_actions_reach_nothing(false, known_partly, "assess");
+  hidden_actions_reach_nothing(false, known_partly, "ope");
 }
 static void hidden_actions_reach_nothing_of_discrete_ones(void) {
   hidden_actions_reach_nothing(true, NULL, "both");
@@ -223,7 +223,7 @@ static void expect_all_learned_by(const char *policies, const struct workers_wor
   snprintf(spec, sizeof spec,
            "{%s \"idm\": {\"members\": 2, \"steps\": 40, \"validate_every\": 20, \"hidden\": 16, "
            "\"layers\": 1,"
-           " \"batch\": 32}, \"judge\": \"none\", \"baselines\": [\"labelled_only\"], %s}",
+           " \"batch\": 32}, \"evaluation\": \"none\", \"baselines\": [\"labelled_only\"], %s}",
            mask, policies);
   workers_submit(store, dataset, FLOW_PIPELINE, spec, id);
   const pid_t one = workers_start(NULL), two = workers_start(NULL);

@@ -458,10 +458,11 @@ static void a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machin
   char dataset[STORE_ID_MAX], job[STORE_ID_MAX], models[128], profile[256];
   open_store();
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "shards", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{\"idm\": {\"members\": 1, \"steps\": 20, \"hidden\": 16}, \"judge\": \"none\", "
-                 "\"policies\": [{\"algo\": \"bc\", \"updates\": 5}]}",
-                 job);
+  workers_submit(
+    store, dataset, FLOW_PIPELINE,
+    "{\"idm\": {\"members\": 1, \"steps\": 20, \"hidden\": 16}, \"evaluation\": \"none\", "
+    "\"policies\": [{\"algo\": \"bc\", \"updates\": 5}]}",
+    job);
   const pid_t worker = workers_start(NULL);
   workers_await("succeeded", 60, "select state from jobs where id = '%s'", job);
   workers_end(worker, SIGTERM);
@@ -518,8 +519,8 @@ static size_t submit_all(const char *dataset, char pipeline[STORE_ID_MAX]) {
   json_t *spec =
     json_pack("{s:{s:s, s:i, s:i}, s:{s:i, s:i, s:i, s:i, s:i}, s:i, s:{s:i, s:i}, s:o}", "mask",
               "protocol", "coupled", "p", 40, "q", 60, "idm", "members", 2, "steps", 200,
-              "validate_every", 50, "hidden", 64, "batch", 128, "shards", 2, "assess", "updates",
-              60, "hidden", 16, "policies", policies);
+              "validate_every", 50, "hidden", 64, "batch", 128, "shards", 2, "ope", "updates", 60,
+              "hidden", 16, "policies", policies);
   char *text = json_dumps(spec, 0);
   CU_ASSERT_PTR_NOT_NULL_FATAL(text);
   workers_submit(store, dataset, FLOW_PIPELINE, text, pipeline);
@@ -577,7 +578,7 @@ static void bytes_depend_on_neither_workers_nor_threads(void) {
     snprintf(values[run], sizeof values[run], "%s",
              db_sql("select encode(sha256(convert_to(string_agg(name || result::text, ' ' order by "
                     "name), 'utf8')), 'hex')"
-                    " from jobs where parent_id = '%s' and kind = 'assess'",
+                    " from jobs where parent_id = '%s' and kind = 'ope'",
                     pipeline));
     CU_ASSERT_EQUAL(strlen(labels[run]), PX_SHA256_HEX - 1);
     CU_ASSERT_STRING_EQUAL(models[run], models[0]);

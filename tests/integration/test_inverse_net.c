@@ -17,7 +17,7 @@
 #define BY_NET \
   "\"labeller\": {\"kind\": \"simulator\", \"solve\": false, \"seed\": 5, " NET(400) "}"
 #define POLICY \
-  "\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}], \"judge\": \"none\""
+  "\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}], \"evaluation\": \"none\""
 
 static struct store *store;
 

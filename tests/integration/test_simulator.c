@@ -14,7 +14,7 @@
   "\"idm\": {\"steps\": 60, \"hidden\": 32, \"layers\": 1, \"members\": 2, \"validate_every\": " \
   "20}"
 #define POLICY \
-  "\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}], \"judge\": \"none\""
+  "\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}], \"evaluation\": \"none\""
 
 static struct store *store;
 
@@ -133,7 +133,7 @@ static void a_policy_of_labels_that_nothing_verified_says_so(void) {
   workers_submit(
     store, dataset, FLOW_PIPELINE,
     "{\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16}],"
-    " \"judge\": \"none\", \"baselines\": [\"labelled_only\"], \"labeller\": {\"kind\": "
+    " \"evaluation\": \"none\", \"baselines\": [\"labelled_only\"], \"labeller\": {\"kind\": "
     "\"simulator\","
     " \"fallback\": \"none\", \"threshold\": 1e-12, \"identify\": false, \"restarts\": 0}}",
     id);

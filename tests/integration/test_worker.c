@@ -25,7 +25,7 @@
   "1, \"batch\": 64}"
 #define QUICK "\"mask\": {\"protocol\": \"coupled\", \"p\": 30, \"q\": 60}, " QUICK_IDM
 #define POLICY \
-  "\"assess\": {\"updates\": 60, \"hidden\": 16}, \"policies\": [{\"algo\": \"td3bc\", " \
+  "\"ope\": {\"updates\": 60, \"hidden\": 16}, \"policies\": [{\"algo\": \"td3bc\", " \
   "\"updates\": 60, \"hidden\": 16, \"batch\": 32}]"
 /* Long enough to be in the middle of whatever a test does to it. */
 #define LONG_POLICY "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64}}"
@@ -47,6 +47,56 @@ static pid_t training(const char *name, const char *const *options, char id[STOR
   const pid_t worker = workers_start(options);
   workers_await("t", 20, "select step > 0 from jobs where id = '%s'", id);
   return worker;
+}
+
+/* Stores a job as an older server did, whose spec and kind had other names. */
+static void submit_before(const char *kind, const char *dataset, const char *spec,
+                          char id[STORE_ID_MAX]) {
+  struct px_err err;
+  store_job_new_id(id);
+  const struct store_job_draft draft = {
+    .id = id, .kind = kind, .name = kind, .spec_json = spec, .dataset_id = dataset
+  };
+  CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
+}
+
+/* What a training found, but for its time. */
+static json_t *found_by(const char *job) {
+  workers_await("succeeded", 30, "select state from jobs where id = '%s'", job);
+  json_t *result = workers_result(store, job);
+  CU_ASSERT_EQUAL(json_object_del(result, "seconds"), 0);
+  return result;
+}
+
+static void jobs_of_an_older_server_are_carried_out(void) {
+  char dataset[STORE_ID_MAX], now[STORE_ID_MAX], before[STORE_ID_MAX], usual[STORE_ID_MAX];
+  char spec[4096];
+  open_store();
+  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "before", 10, 0, 1));
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY,
+                 "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16, "
+                 "\"policy_freq\": 5}}",
+                 now);
+  workers_submit(store, dataset, FLOW_TRAIN_POLICY,
+                 "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 60, \"hidden\": 16}}", usual);
+  snprintf(spec, sizeof spec, "%s",
+           db_sql("select jsonb_set(spec, '{policy}', (spec -> 'policy') - 'policy_freq' || "
+                  "'{\"policy_every\": 5}') from jobs where id = '%s'",
+                  now));
+  submit_before("train_policy", dataset, spec, before);
+  workers_start(NULL);
+  json_t *of_now = found_by(now), *of_before = found_by(before), *of_usual = found_by(usual);
+  CU_ASSERT(json_equal(of_now, of_before));
+  CU_ASSERT_FALSE(json_equal(of_now, of_usual));
+  json_decref(of_now);
+  json_decref(of_before);
+  json_decref(of_usual);
+  snprintf(spec, sizeof spec,
+           "{\"dataset\": \"%s\", \"segments\": 1, \"model\": \"mdl_%s\", \"updates\": 20, "
+           "\"hidden\": 16, \"mask\": {\"protocol\": \"none\"}}",
+           dataset, now + strlen("job_"));
+  submit_before("assess", dataset, spec, before);
+  workers_await("succeeded", 30, "select state from jobs where id = '%s'", before);
 }
 
 static void cancel(const char *id) {
@@ -109,7 +159,7 @@ static void killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes(void) 
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "killed", 30, 0, 1));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
+                 "{" QUICK ", \"evaluation\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
                  "\"updates\": 6000, \"hidden\": 64}]}",
                  id);
   pid_t one = workers_start(NULL);
@@ -229,7 +279,7 @@ static void a_job_that_woke_nobody_is_found(void) {
   workers_await("1", 20,
                 "select count(*) from pg_stat_activity where application_name like '%%:%d:%%' and "
                 "state = 'idle'"
-                " and query like '%%skip locked%%' and query like '%%kind = any%%'",
+                " and query like '%%skip locked%%' and query like '%%known.kind = jobs.kind%%'",
                 (int)one);
   workers_submit(store, dataset, FLOW_EXPORT, "{\"format\": \"jsonl\"}", id);
   workers_await("succeeded", 30, "select state from jobs where id = '%s'", id);
@@ -260,7 +310,7 @@ static void divergence_fails_with_nan_loss_and_fails_what_waits(void) {
   char dataset[STORE_ID_MAX], id[STORE_ID_MAX];
   snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "diverging", 20, 0, 1e30f));
   workers_submit(store, dataset, FLOW_PIPELINE,
-                 "{" QUICK_IDM ", \"judge\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
+                 "{" QUICK_IDM ", \"evaluation\": \"none\", \"policies\": [{\"algo\": \"td3bc\", "
                  "\"updates\": 20000, \"hidden\": 16}]}",
                  id);
   const pid_t one = workers_start(NULL);
@@ -347,6 +397,7 @@ static void files_of_a_killed_worker_are_removed(void) {
 }
 
 CU_MAIN("worker", T(pipeline_goes_from_trajectories_to_report),
+        T(jobs_of_an_older_server_are_carried_out),
         T(killed_worker_s_job_runs_elsewhere_and_the_pipeline_completes),
         T(stopped_worker_wakes_up_fenced), T(a_process_that_hangs_ends_when_its_job_is_lost),
         T(drained_worker_gives_its_job_back_unspent), T(cancel_reaches_a_running_job),

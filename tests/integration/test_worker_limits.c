@@ -138,7 +138,7 @@ static void jobs_stay_within_their_estimates(void) {
   within_its_estimate(FLOW_PIPELINE,
                       "{\"idm\": {\"steps\": 60, \"members\": 2, \"hidden\": 64}, \"policies\": "
                       "[{\"algo\": \"bc\", \"updates\": 20}],"
-                      " \"assess\": {\"updates\": 20}}",
+                      " \"ope\": {\"updates\": 20}}",
                       "pipeline");
 }
 

@@ -131,9 +131,9 @@ static void a_simulator_of_other_dimensions_is_refused(void) {
   refused(FLOW_PIPELINE, "{" DS ", \"env\": \"cartpole\"}", s, "/spec/env", "2 discrete");
   s.obs_dim = 12;
   refused(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\"}", s, "/spec/env", "the dataset 12");
-  refused(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\", \"judge\": \"both\"}", s, "/spec/env",
+  refused(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\", \"evaluation\": \"both\"}", s, "/spec/env",
           "12");
-  taken(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\", \"judge\": \"assess\"}", s);
+  taken(FLOW_PIPELINE, "{" DS ", \"env\": \"hopper\", \"evaluation\": \"ope\"}", s);
   s.env = "hopper"; /* what the dataset says of itself */
   refused(FLOW_PIPELINE, "{" DS "}", s, "/spec/env", "12");
   taken(FLOW_PIPELINE, "{" DS ", \"policies\": []}", s);
@@ -175,8 +175,8 @@ static void widths_are_those_that_the_kernels_take(void) {
 
 static void options_for_continuous_actions_are_refused_for_discrete_ones(void) {
   struct flow_snapshot s = discrete();
-  refused(FLOW_PIPELINE, "{" DS ", \"policies\": [{\"algo\": \"cql\", \"actions\": 10}]}", s,
-          "/spec/policies/0/actions", "continuous");
+  refused(FLOW_PIPELINE, "{" DS ", \"policies\": [{\"algo\": \"cql\", \"n_action_samples\": 10}]}",
+          s, "/spec/policies/0/n_action_samples", "continuous");
   refused(FLOW_TRAIN_POLICY,
           "{" DS ", \"policy\": {\"algo\": \"iql\", \"actor\": \"deterministic\"}}", s,
           "/spec/policy/actor", "continuous");
@@ -185,8 +185,10 @@ static void options_for_continuous_actions_are_refused_for_discrete_ones(void) {
   refused(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": \"td3bc\"}", s, "/spec/policy/algo", "discrete");
   /* A retry repeats every default. */
   taken(FLOW_TRAIN_POLICY,
-        "{" DS ", \"policy\": {\"algo\": \"cql\", \"actions\": 4, \"backup_entropy\": false}}", s);
-  taken(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": {\"algo\": \"cql\", \"actions\": 10}}",
+        "{" DS
+        ", \"policy\": {\"algo\": \"cql\", \"n_action_samples\": 4, \"backup_entropy\": false}}",
+        s);
+  taken(FLOW_TRAIN_POLICY, "{" DS ", \"policy\": {\"algo\": \"cql\", \"n_action_samples\": 10}}",
         snapshot());
   refused(FLOW_TRAIN_IDM, "{" DS ", \"idm\": {\"head\": \"softmax\"}}", snapshot(),
           "/spec/idm/head", "continuous");
@@ -258,8 +260,8 @@ static void results_that_a_spec_names_have_to_fit(void) {
           "12 observation");
   refused(FLOW_LABEL, "{" DS ", \"models\": [\"mdl_idm\", \"mdl_idm\"]}", s, "/spec/models/1",
           "the same");
-  refused(FLOW_ASSESS, "{" DS ", \"model\": \"mdl_idm\"}", s, "/spec/model", "inverse dynamics");
-  refused(FLOW_ASSESS, "{" DS ", \"model\": \"mdl_wide\"}", s, "/spec/model", "12 observation");
+  refused(FLOW_OPE, "{" DS ", \"model\": \"mdl_idm\"}", s, "/spec/model", "inverse dynamics");
+  refused(FLOW_OPE, "{" DS ", \"model\": \"mdl_wide\"}", s, "/spec/model", "12 observation");
   refused(FLOW_EVALUATE, "{\"model\": \"mdl_idm\", \"env\": \"hopper\"}", s, "/spec/model",
           "not a policy");
   refused(FLOW_EVALUATE, "{\"model\": \"mdl_td3bc\", \"env\": \"hopper\", \"target_return\": 9}", s,
@@ -286,7 +288,7 @@ static void values_are_judged_as_json_schema_judges_them(void) {
   refused(FLOW_PIPELINE, "{" DS ", \"env\": null}", snapshot(), "/spec/env", "one of");
   refused(FLOW_PIPELINE, "{\"dataset\": null}", snapshot(), "/spec/dataset", "an id");
   refused(FLOW_PIPELINE, "{" DS ", \"mask\": \"x\"}", snapshot(), "/spec/mask/protocol", "one of");
-  refused(FLOW_PIPELINE, "{" DS ", \"assess\": \"x\"}", snapshot(), "/spec/assess", "an object");
+  refused(FLOW_PIPELINE, "{" DS ", \"ope\": \"x\"}", snapshot(), "/spec/ope", "an object");
   refused(FLOW_PIPELINE, "{" DS ", \"seeds\": []}", snapshot(), "/spec/seeds", "1 to 50");
   char spec[400], name[161] = "";
   /* 40 characters, 160 bytes */
@@ -304,6 +306,7 @@ static void lists_all(const struct flow_field *fields, const char *beside, const
   snprintf(known, sizeof known, "Known fields: %s", beside);
   for (const struct flow_field *f = fields; f->name; f++) {
     const size_t used = strlen(known);
+    if (f->type == FLOW_ALIAS) continue;
     snprintf(known + used, sizeof known - used, "%s%s", f == fields && !*beside ? "" : ", ",
              f->name);
   }

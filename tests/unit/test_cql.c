@@ -97,7 +97,7 @@ static struct rl_spec small(uint32_t batch) {
   struct px_err err;
   CU_OK(rl_spec_defaults("cql", &spec, &err), err);
   CU_OK(rl_spec_set(&spec, "hidden", 32, &err), err);
-  CU_OK(rl_spec_set(&spec, "actions", 4, &err), err);
+  CU_OK(rl_spec_set(&spec, "n_action_samples", 4, &err), err);
   CU_OK(rl_spec_set(&spec, "backward_actions", 0, &err), err);
   CU_OK(rl_spec_set(&spec, "batch", batch, &err), err);
   return spec;
@@ -199,13 +199,13 @@ static void the_gradient_through_drawn_actions_has_the_mean_of_all(void) {
 
 /* How much more an action like the data's is worth than ones at the range's edges, after some
  * updates. */
-static double preference(double cql_weight) {
+static double preference(double conservative_weight) {
   struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   struct px_err err;
   struct cql *t;
   double losses[RL_LOSSES_MAX], sum = 0;
   struct rl_spec spec = small(64);
-  CU_OK(rl_spec_set(&spec, "cql_weight", cql_weight, &err), err);
+  CU_OK(rl_spec_set(&spec, "conservative_weight", conservative_weight, &err), err);
   CU_OK(rl_spec_set(&spec, "lr", 3e-3, &err), err);
   CU_OK(cql_new(arena, &spec, O, A, &t, &err), err);
   fill(t);

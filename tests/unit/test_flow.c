@@ -9,6 +9,8 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/text.h"
+#include "lib/flow/algos.h"
+#include "lib/flow/envs.h"
 #include "lib/flow/names.h"
 #include "lib/flow/plan.h"
 #include "lib/flow/simulators.h"
@@ -120,7 +122,8 @@ static void every_default_satisfies_its_own_bounds(void) {
 }
 
 /* What a spec may hold: names, types and words. Defaults are filled in at submission, and bounds
- * and help change nothing. */
+ * and help change nothing. Revisions count environments and algorithms, whose options are looked at
+ * one by one. */
 static void describe(const struct flow_field *fields, struct px_buf *out) {
   for (const struct flow_field *f = fields; f && f->name; f++) {
     char line[64];
@@ -128,11 +131,31 @@ static void describe(const struct flow_field *fields, struct px_buf *out) {
     CU_ASSERT_EQUAL(px_buf_put(out, f->name, strlen(f->name)) ||
                       px_buf_put(out, line, strlen(line)),
                     0);
-    if (f->words) CU_ASSERT_EQUAL(px_buf_put(out, f->words, strlen(f->words)), 0);
+    if (f->words && f->words != FLOW_ENVS)
+      CU_ASSERT_EQUAL(px_buf_put(out, f->words, strlen(f->words)), 0);
     CU_ASSERT_EQUAL(px_buf_put(out, "{", 1), 0);
-    describe(f->sub, out);
+    if (f->sub != flow_algos) describe(f->sub, out);
     CU_ASSERT_EQUAL(px_buf_put(out, "}", 1), 0);
   }
+}
+
+static void fingerprint(const struct flow_field *fields, char hex[PX_SHA256_HEX]) {
+  struct px_buf text = PX_BUF(1 << 20);
+  uint8_t digest[PX_SHA256_BYTES];
+  describe(fields, &text);
+  px_digest_sha256(text.data, text.len, digest);
+  px_text_hex(digest, 8, hex);
+  px_buf_free(&text);
+}
+
+/* A kind's revision without the rows that it counts. */
+static int own_revision(enum flow_kind kind) {
+  int algos = 0, envs = 0;
+  size_t len;
+  while (flow_algos[algos].name) algos++;
+  while (flow_field_word_at(FLOW_ENVS, (size_t)envs, &len)) envs++;
+  const bool plays = kind == FLOW_EVALUATE || kind == FLOW_REPORT;
+  return flow_kind_info(kind)->revision - (kind == FLOW_TRAIN_POLICY ? algos : plays ? envs : 0);
 }
 
 /* Builds of before leave a job of a later revision alone; one whose fields changed under the same
@@ -149,30 +172,49 @@ static void a_spec_that_changes_gets_a_revision_of_its_own(void) {
     [FLOW_CHECK_SIMULATOR] = { 0, "2541b0a32d12d42f" },
     [FLOW_TRAIN_INVERSE] = { 0, "302fffd753938297" },
     [FLOW_LABEL] = { 0, "b33f96561feb0407" },
-    [FLOW_TRAIN_POLICY] = { 1, "8b072d0a159b10d3" },
-    [FLOW_EVALUATE] = { 0, "c52b065479e3b3f4" },
-    [FLOW_ASSESS] = { 0, "dfa37655217fb1cb" },
+    [FLOW_TRAIN_POLICY] = { 2, "dad49c5db438ce31" },
+    [FLOW_EVALUATE] = { 0, "dbeada474f0e3909" },
+    [FLOW_OPE] = { 0, "dfa37655217fb1cb" },
     [FLOW_REHEARSE] = { 0, "ba91be5a3acf362a" },
-    [FLOW_REPORT] = { 0, "abd1d3e98e5af730" },
+    [FLOW_REPORT] = { 0, "ebd61b825cff8340" },
     [FLOW_EXPORT] = { 0, "791140b024ad0fa2" },
   };
   for (int kind = 0; kind < FLOW_KIND_N; kind++) {
     const struct flow_kind_info *info = flow_kind_info((enum flow_kind)kind);
     if (kind == FLOW_PIPELINE) continue; /* no worker runs it */
-    struct px_buf text = PX_BUF(1 << 20);
-    uint8_t digest[PX_SHA256_BYTES];
     char hex[PX_SHA256_HEX];
-    describe(info->fields, &text);
-    px_digest_sha256(text.data, text.len, digest);
-    px_text_hex(digest, 8, hex);
-    px_buf_free(&text);
+    fingerprint(info->fields, hex);
     const char *known = KNOWN[kind].fields ? KNOWN[kind].fields : "";
-    const bool same = strcmp(known, hex) == 0 && KNOWN[kind].revision == info->revision;
+    const bool same =
+      strcmp(known, hex) == 0 && KNOWN[kind].revision == own_revision((enum flow_kind)kind);
     CU_ASSERT(same);
     if (!same)
-      printf("\n  The spec of %s changed: raise its revision in lib/flow/kinds.c, and put { %d, "
+      printf("\n  The spec of %s changed: raise its revision in schema/kinds.def, and put { %d, "
              "\"%s\" } here.\n",
-             info->name, info->revision, hex);
+             info->name, own_revision((enum flow_kind)kind), hex);
+  }
+}
+
+static void options_that_change_raise_the_revision_of_trainings(void) {
+  static const struct {
+    const char *algo, *options;
+  } KNOWN[] = {
+    { "td3bc", "f700275afd58438d" }, { "cql", "ee7193f1a47c89ce" },
+    { "bc", "717e03c56ad16965" },    { "10%bc", "717e03c56ad16965" },
+    { "iql", "1045c5d35eb8268d" },   { "rebrac", "01db818aa8bf8df7" },
+    { "awac", "0beb8c9149cf1ef7" },  { "dt", "57fd1c0142321a89" },
+  };
+  for (const struct flow_field *algo = flow_algos; algo->name; algo++) {
+    char hex[PX_SHA256_HEX];
+    size_t i = 0;
+    fingerprint(algo->sub, hex);
+    while (i < sizeof KNOWN / sizeof *KNOWN && strcmp(KNOWN[i].algo, algo->name) != 0) i++;
+    const bool same = i < sizeof KNOWN / sizeof *KNOWN && strcmp(KNOWN[i].options, hex) == 0;
+    CU_ASSERT(same);
+    if (!same)
+      printf("\n  The options of %s changed: raise the revision of train_policy in "
+             "schema/kinds.def, unless it is new, and put { \"%s\", \"%s\" } here.\n",
+             algo->name, algo->name, hex);
   }
 }
 
@@ -318,7 +360,7 @@ static void labels_are_not_compared_without_need(void) {
     { "{" DS ", \"policies\": [{\"algo\": \"bc\", \"labels\": \"true_only\"}]}", 50, "hopper",
       "\"labels\":\"true_only\"" },
     { "{" DS ", \"policies\": [\"bc\"]}", 100, "hopper", "\"labels\":\"all\"" },
-    { "{" DS ", \"policies\": [\"bc\"], \"judge\": \"none\"}", 100, "hopper",
+    { "{" DS ", \"policies\": [\"bc\"], \"evaluation\": \"none\"}", 100, "hopper",
       "\"labels\":\"all\"" },
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -729,19 +771,18 @@ static void without_a_simulator_policies_are_judged_from_data(void) {
   struct px_err err;
   CU_OK(plan_of(FLOW_PIPELINE, "{" DS "}", &s, &plan, &err), err);
   CU_ASSERT_EQUAL(count(&plan, FLOW_EVALUATE), 0);
-  CU_ASSERT_EQUAL(count(&plan, FLOW_ASSESS), 1);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_OPE), 1);
   CU_ASSERT_EQUAL(count(&plan, FLOW_TRAIN_POLICY), 1);
-  const struct flow_job *assess = named(&plan, "assess/ss/td3bc/0");
-  CU_ASSERT(needs(assess, named(&plan, "label")) &&
-            needs(assess, named(&plan, "train/ss/td3bc/0")));
-  CU_ASSERT(needs(named(&plan, "report"), assess));
+  const struct flow_job *ope = named(&plan, "ope/ss/td3bc/0");
+  CU_ASSERT(needs(ope, named(&plan, "label")) && needs(ope, named(&plan, "train/ss/td3bc/0")));
+  CU_ASSERT(needs(named(&plan, "report"), ope));
   /* defaults are filled in */
-  CU_ASSERT_PTR_NOT_NULL(strstr(assess->spec_json, "\"gamma\":0.99"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(ope->spec_json, "\"gamma\":0.99"));
   flow_plan_free(&plan);
-  refused(FLOW_PIPELINE, "{" DS ", \"judge\": \"both\"}", &s, PX_E_BAD_FIELD, "/spec/judge",
-          "simulator");
-  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"judge\": \"none\"}", &s, &plan, &err), err);
-  CU_ASSERT_EQUAL(count(&plan, FLOW_ASSESS), 0);
+  refused(FLOW_PIPELINE, "{" DS ", \"evaluation\": \"both\"}", &s, PX_E_BAD_FIELD,
+          "/spec/evaluation", "simulator");
+  CU_OK(plan_of(FLOW_PIPELINE, "{" DS ", \"evaluation\": \"none\"}", &s, &plan, &err), err);
+  CU_ASSERT_EQUAL(count(&plan, FLOW_OPE), 0);
   flow_plan_free(&plan);
 }
 
@@ -890,8 +931,9 @@ static void a_layout_that_the_model_lacks_is_refused(void) {
 
 CU_MAIN("flow", T(names_are_what_can_be_seen), T(datasets_are_not_named_like_paths_or_ids),
         T(every_default_satisfies_its_own_bounds),
-        T(a_spec_that_changes_gets_a_revision_of_its_own), T(pipeline_expands_into_every_stage),
-        T(labels_are_compared_where_a_simulator_can_tell),
+        T(a_spec_that_changes_gets_a_revision_of_its_own),
+        T(options_that_change_raise_the_revision_of_trainings),
+        T(pipeline_expands_into_every_stage), T(labels_are_compared_where_a_simulator_can_tell),
         T(a_rehearsal_chooses_labels_without_a_simulator), T(labels_are_not_compared_without_need),
         T(labels_of_a_simulator_are_compared_by_what_it_verified),
         T(a_model_without_a_profile_is_a_fast_one_and_says_all_it_uses),

@@ -21,7 +21,7 @@ static enum px_status read_into(struct trajs *out, const void *bytes, size_t n,
                                 struct px_err *err) {
   *out = (struct trajs){ .spaces = spaces };
   const struct px_traj_sink sink = trajs_sink(out);
-  return px_read_safetensors(bytes, n, &spaces, &sink, err);
+  return px_read_safetensors_bytes(bytes, n, &spaces, &sink, err);
 }
 
 static void a_segment_is_an_upload(void) {

@@ -146,7 +146,7 @@ static void batches_over_one_chunk_update_like_one_chunk(void) {
   double losses[2][RL_LOSSES_MAX] = { { 0 } };
   for (uint32_t i = 0; i < 2; i++) {
     struct rl_spec spec = rl_world_spec("td3bc", 1);
-    rl_world_set(&spec, "policy_every", 1), rl_world_set(&spec, "batch", N * (i + 1));
+    rl_world_set(&spec, "policy_freq", 1), rl_world_set(&spec, "batch", N * (i + 1));
     CU_OK(td3bc_new(arena, &spec, O, A, &t[i], &err), err);
   }
   struct rl_batch *one = &t[0]->batch, *two = &t[1]->batch;
@@ -265,7 +265,7 @@ static void algorithms_with_critics_prefer_actions_of_higher_reward_over_the_beh
   struct rl_spec of_states = rl_world_spec("iql", 2000);
   rl_world_set(&of_states, "values", 1), rl_world_set(&of_states, "gamma", 0);
   rl_world_set(&awac, "lambda", 0.3);
-  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "actions", 4),
+  rl_world_set(&cql, "conservative_weight", 0.1), rl_world_set(&cql, "n_action_samples", 4),
     rl_world_set(&cql, "actor_lr", 1e-3);
   CU_ASSERT_TRUE(fabs(mean_first_action(&w, &bc, false)) < 0.7);
   CU_ASSERT_TRUE(mean_first_action(&w, &td3bc, true) > 1.2);
@@ -404,7 +404,7 @@ static void prefers_discrete_actions_of_higher_reward(struct rl_spec *spec) {
 
 static void iql_and_cql_prefer_discrete_actions_of_higher_reward(void) {
   struct rl_spec iql = rl_world_spec("iql", 2000), cql = rl_world_spec("cql", 800);
-  rl_world_set(&cql, "cql_weight", 0.1), rl_world_set(&cql, "layers", 2);
+  rl_world_set(&cql, "conservative_weight", 0.1), rl_world_set(&cql, "layers", 2);
   prefers_discrete_actions_of_higher_reward(&iql);
   prefers_discrete_actions_of_higher_reward(&cql);
 }
@@ -423,7 +423,8 @@ static void diverges(const char *algo) {
   CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "Divide the rewards"));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "lr below 0.0003, "));
   CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "batch above 32"));
-  CU_ASSERT_EQUAL(strstr(err.hint, "cql_weight above 5") != NULL, strcmp(algo, "cql") == 0);
+  CU_ASSERT_EQUAL(strstr(err.hint, "conservative_weight above 5") != NULL,
+                  strcmp(algo, "cql") == 0);
   rl_world_close(&w);
 }
 

@@ -79,7 +79,7 @@ static void is_covered(const struct rl_data *d, struct rl_spec *spec) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     rl_world_set(spec, "hidden", sizes[i].hidden), rl_world_set(spec, "layers", sizes[i].layers);
     rl_world_set(spec, "batch", sizes[i].batch);
-    if (rl_has(spec, "actions")) rl_world_set(spec, "actions", sizes[i].actions);
+    if (rl_has(spec, "n_action_samples")) rl_world_set(spec, "actions", sizes[i].actions);
     json_t *policy = policy_of(spec);
     const struct flow_cost cost = flow_estimate(FLOW_TRAIN_POLICY, policy, &dims, &size);
     CU_ASSERT_TRUE((int64_t)bytes_of(d, spec) < cost.memory_bytes - process);
@@ -100,7 +100,7 @@ static void the_estimate_covers_actions_that_cql_samples(void) {
   struct rl_spec spec = rl_world_spec("cql", 10);
   struct cql *t;
   struct px_err err;
-  rl_world_set(&spec, "batch", 2048), rl_world_set(&spec, "actions", 32);
+  rl_world_set(&spec, "batch", 2048), rl_world_set(&spec, "n_action_samples", 32);
   CU_OK(cql_new(arena, &spec, dims.obs_dim, dims.act_dim, &t, &err), err);
   json_t *policy = policy_of(&spec);
   const struct flow_cost cost = flow_estimate(FLOW_TRAIN_POLICY, policy, &dims, &size);

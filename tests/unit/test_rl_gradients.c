@@ -168,7 +168,7 @@ static double rebrac_loss(const double losses[RL_LOSSES_MAX], const double first
 static void check_rebrac(double pretrain) {
   struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct option options[] = {
-    { "policy_every", 1 }, { "layers", 2 }, { "actor_bc", 0.5 }, { "pretrain", pretrain }
+    { "policy_freq", 1 }, { "layers", 2 }, { "actor_bc_coef", 0.5 }, { "pretrain", pretrain }
   };
   const struct rl_spec spec = still("rebrac", options, 4);
   struct px_rng rng = px_rng_at(13, 7, 0);

@@ -3,13 +3,18 @@
 #include "worker/env/env.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/fail.h"
 #include "lib/data/spaces.h"
 #include "worker/env/env_kind.h"
 
-static const struct px_env_kind *const KINDS[] = { &px_env_mujoco, &px_env_cartpole };
+static const struct px_env_kind *const KINDS[] = {
+#define KIND(name) &px_env_##name,
+  PX_ENV_KINDS(KIND)
+#undef KIND
+};
 enum { KINDS_N = sizeof KINDS / sizeof *KINDS };
 
 const struct px_env_info *px_env_at(size_t i) {
@@ -31,8 +36,13 @@ static const struct px_env_kind *kind_named(const char *name, const struct px_en
 
 enum px_status px_env_find(const char *name, const struct px_env_info **info, struct px_err *err) {
   if (kind_named(name, info)) return PX_OK;
+  char names[256] = "";
+  for (size_t i = 0; px_env_at(i); i++) {
+    const size_t used = strlen(names);
+    snprintf(names + used, sizeof names - used, "%s%s", used ? ", " : "", px_env_at(i)->name);
+  }
   px_fail(err, PX_E_BAD_FIELD, "there is no environment \"%.64s\"", name);
-  px_fail_hint(err, "The environments are hopper, walker2d, halfcheetah and cartpole.");
+  px_fail_hint(err, "Environments: %s.", names);
   return PX_E_BAD_FIELD;
 }
 

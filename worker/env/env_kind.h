@@ -33,6 +33,12 @@ struct px_env {
   uint32_t steps; /* of this episode, the one under way included */
 };
 
-extern const struct px_env_kind px_env_mujoco, px_env_cartpole;
+/* All kinds: px_env_<name>, each in its own file. */
+#define PX_ENV_KINDS(KIND) \
+  KIND(mujoco) \
+  KIND(cartpole)
+#define KIND(name) extern const struct px_env_kind px_env_##name;
+PX_ENV_KINDS(KIND)
+#undef KIND
 
 #endif

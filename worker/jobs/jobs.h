@@ -27,25 +27,19 @@ struct job {
   int checkpoint_ms; /* the longest pause between two checkpoints */
 };
 
-/* One per kind, each in its own file. */
-enum px_status job_ingest(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_train_idm(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_label_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_simulate_shard(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_check_simulator(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_train_inverse(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_label(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_train_policy(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_evaluate(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_assess(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_rehearse(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_report(struct job *job, struct px_err *err) PX_MUST_CHECK;
-enum px_status job_export(struct job *job, struct px_err *err) PX_MUST_CHECK;
+/* job_<name>: one per kind, each in its own file. */
+#define PX_KIND(NAME, name, ...) \
+  enum px_status job_##name(struct job *job, struct px_err *err) PX_MUST_CHECK;
+#define PX_KIND_OF_JOBS(...)
+#include "schema/kinds.def"
+#undef PX_KIND_OF_JOBS
+#undef PX_KIND
 
 /* The function of a kind; NULL for a pipeline, which never runs. */
 typedef enum px_status (*job_function)(struct job *, struct px_err *);
 job_function jobs_function(enum flow_kind kind);
-/* Names of the kinds that run, for claiming. Borrowed; *n of them. */
+/* Names of the kinds that run, those of before too, for claiming: an older server may have stored
+ * such jobs. Borrowed; *n of them. */
 const char *const *jobs_kinds(size_t *n);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Fitted Q evaluation: what a policy would earn, from data alone (Le, Voloshin
  * and Yue 2019, arXiv 1903.08738; with target nets as in Paine et al. 2020,
- * arXiv 2007.09055). Used by the assess job where there is no simulator.
+ * arXiv 2007.09055). Used by the ope job where there is no simulator.
  *
  *   y = r + gamma nd Q'(s', pi(s')) ;  L = mean (Q(s, a) - y)^2
  *

@@ -9,23 +9,15 @@
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
 #include "lib/data/actions_merged.h"
-#include "worker/rl/algo/awac.h"
-#include "worker/rl/algo/bc.h"
-#include "worker/rl/algo/cql.h"
-#include "worker/rl/algo/dt.h"
-#include "worker/rl/algo/iql.h"
-#include "worker/rl/algo/rebrac.h"
-#include "worker/rl/algo/td3bc.h"
 #include "worker/rl/rl_ema.h"
 
-/* Names as in lib/flow/algos.c. */
 static const struct {
   const char *name;
   const struct rl_algo *algo;
 } algos[] = {
-  { "td3bc", &td3bc_algo },   { "cql", &cql_algo }, { "bc", &bc_algo },
-  { "10%bc", &bc_algo },      { "iql", &iql_algo }, { "awac", &awac_algo },
-  { "rebrac", &rebrac_algo }, { "dt", &dt_algo },
+#define PX_ALGO(name, OPTIONS, code, ...) { name, &code##_algo },
+#include "schema/algos.def"
+#undef PX_ALGO
 };
 
 const struct rl_algo *rl_algo_find(const char *name) {
@@ -72,7 +64,7 @@ static void list_remedies(const struct rl_spec *spec, char *out, size_t size) {
   static const struct {
     const char *option, *way;
   } remedies[] = {
-    { "lr", "below" }, { "tau", "below" }, { "batch", "above" }, { "cql_weight", "above" }
+    { "lr", "below" }, { "tau", "below" }, { "batch", "above" }, { "conservative_weight", "above" }
   };
   size_t n = 0;
   out[0] = '\0';
@@ -102,7 +94,7 @@ static enum px_status diverged(const struct run *r, size_t loss, uint64_t step,
   return PX_E_NAN_LOSS;
 }
 
-static enum px_status look_at(struct run *r, uint64_t step, struct px_err *err) {
+static enum px_status check_losses(struct run *r, uint64_t step, struct px_err *err) {
   for (size_t i = 0; i < RL_LOSSES_MAX; i++) {
     if (!(fabs(r->last[i]) < loss_max)) return diverged(r, i, step, err);
     r->recent[i] += r->last[i];
@@ -142,7 +134,7 @@ static enum px_status run(struct run *r, struct px_checkpoint *checkpoint, struc
     const uint64_t step = done;
     r->algo->step(r->state, step, r->last);
     rl_ema_step(&r->ema);
-    status = look_at(r, step, err);
+    status = check_losses(r, step, err);
     const bool last = step + 1 == r->updates;
     if (!status && (last || (step % CLOCK_EVERY == 0 && px_clock_ms() >= r->report_ms)))
       status = report(r, step + 1, err);

@@ -3,9 +3,9 @@
  * Offline RL on true and proxy transitions: one small interface and a table of
  * algorithms. Used by the policy jobs, rollouts, golden tests and benchmarks.
  *
- * A new algorithm is one file with one struct rl_algo, a row in rl.c and its
- * options in lib/flow/algos.c. A policy carries all that is needed to act on raw
- * observations and in the declared action range.
+ * A new algorithm is one file with one struct rl_algo, a row in
+ * schema/algos.def and its options in lib/flow/algos.c. A policy carries all that is needed to act
+ * on raw observations and in the declared action range.
  *
  * Observations are normalised by mean and std over ALL trajectories, labelled or
  * not, and kept within +-RL_CLIP. A dimension is left out, so its input is 0,
@@ -256,7 +256,8 @@ struct rl_weights {
 enum px_status rl_arena_check(const struct px_arena *arena, const char *algo,
                               struct px_err *err) PX_MUST_CHECK;
 
-/* One training algorithm. Its options are in lib/flow/algos.c; a row in rl.c binds both. */
+/* One training algorithm. Its options are in lib/flow/algos.c; a row of
+ * schema/algos.def binds both. */
 struct rl_algo {
   const char *losses[RL_LOSSES_MAX]; /* names of what step reports; NULL: unused */
   /* The state, all of it from the arena. */
@@ -271,6 +272,10 @@ struct rl_algo {
   /* After the last update: the nets to publish, which stay in the arena. */
   void (*finish)(void *state, struct rl_nets *nets);
 };
+/* Each in its own file of worker/rl/algo. */
+#define PX_ALGO(name, OPTIONS, code, ...) extern const struct rl_algo code##_algo;
+#include "schema/algos.def"
+#undef PX_ALGO
 /* NULL if there is none. */
 const struct rl_algo *rl_algo_find(const char *name);
 

@@ -10,7 +10,9 @@
 #include "worker/rl/rl.h"
 
 /* `name` is no option: it names the run in reports. */
-static bool is_option(const struct flow_field *field) { return field->type != FLOW_TEXT; }
+static bool is_option(const struct flow_field *field) {
+  return field->type != FLOW_TEXT && field->type != FLOW_ALIAS;
+}
 
 static const struct flow_field *option(const struct rl_spec *spec, const char *name, size_t *at) {
   const struct flow_field *fields = flow_algo_options(spec->algo);

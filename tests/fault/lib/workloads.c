@@ -116,9 +116,9 @@ static void evaluate(struct stand *s, const struct works_ground *g) {
   RUN_JOB(s, "evaluate", "\"model\": \"%s\", \"env\": \"hopper\", \"episodes\": 2}}", g->policy);
 }
 
-static void assess(struct stand *s, const struct works_ground *g) {
-  RUN_JOB(s, "assess", "\"dataset\": \"%s\", \"model\": \"%s\", \"updates\": 6, " NET "}}",
-          g->dataset, g->policy);
+static void ope(struct stand *s, const struct works_ground *g) {
+  RUN_JOB(s, "ope", "\"dataset\": \"%s\", \"model\": \"%s\", \"updates\": 6, " NET "}}", g->dataset,
+          g->policy);
 }
 
 static void report(struct stand *s, const struct works_ground *g) {
@@ -162,8 +162,9 @@ static void simulate(struct stand *s, const struct works_ground *g) {
 static void pipeline(struct stand *s, const struct works_ground *g) {
   char job[ID];
   post_json(s, "/v1/pipelines", job,
-            "{\"dataset\": \"%s\", \"shards\": 1, \"episodes\": 1, \"judge\": \"both\", " IDM ","
-            " \"assess\": {\"updates\": 5, " NET
+            "{\"dataset\": \"%s\", \"shards\": 1, \"episodes\": 1, \"evaluation\": \"both\", " IDM
+            ","
+            " \"ope\": {\"updates\": 5, " NET
             "}, \"policies\": [{\"algo\": \"bc\", \"updates\": 5, \"hidden\": 16, \"batch\": 32}]}",
             g->dataset);
   stand_worker(s);
@@ -444,7 +445,7 @@ const struct work WORKS[] = {
   { "simulate", simulate, false, true },
   { "train_policy", train_policy, false, false },
   { "evaluate", evaluate, false, false },
-  { "assess", assess, false, false },
+  { "ope", ope, false, false },
   { "report", report, false, false },
   { "export", export, false, false },
   { "pipeline", pipeline, false, true },

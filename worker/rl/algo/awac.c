@@ -14,7 +14,7 @@ static void read_options(struct awac *w, const struct rl_spec *spec, uint32_t ac
   w->gamma = (float)rl_option(spec, "gamma");
   w->tau = (float)rl_option(spec, "tau");
   w->reward_scale = 1;
-  w->law = (struct gaussian){ act_dim, 1, 0 };
+  w->dist = (struct gaussian){ act_dim, 1, 0 };
 }
 
 enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint32_t obs_dim,
@@ -42,9 +42,9 @@ enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint
   w->noise = px_arena_floats(arena, batch, act_dim);
   w->next_noise = px_arena_floats(arena, batch, act_dim);
   w->sa = px_arena_floats(arena, chunk, both);
-  w->drawn = px_arena_floats(arena, chunk, act_dim);
+  w->sampled = px_arena_floats(arena, chunk, act_dim);
   w->dy = px_arena_floats(arena, chunk, 2 * act_dim);
-  float **const rows[] = { &w->target, &w->own, &w->worth, &w->dq, &w->dlog_pi, &w->log_pi };
+  float **const rows[] = { &w->target, &w->own, &w->q_min, &w->dq, &w->dlog_pi, &w->log_pi };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     *rows[i] = px_arena_floats(arena, chunk, 1);
   rl_batch_init(arena, &w->batch, batch, obs_dim, act_dim);
@@ -75,42 +75,43 @@ static void target_values(struct awac *w, const struct chunk *c) {
   const struct rl_batch *b = &w->batch;
   const float *s2 = b->s2 + (size_t)c->row * b->obs_dim;
   const float *y = px_mlp_forward(w->actor.net, w->actor.work, s2, c->n, NULL);
-  gaussian_sample(&w->law, c->n, 1, y, w->next_noise + (size_t)c->row * b->act_dim, w->drawn, NULL);
-  least_value(w, c->n, s2, w->drawn, true, w->target);
+  gaussian_sample(&w->dist, c->n, 1, y, w->next_noise + (size_t)c->row * b->act_dim, w->sampled,
+                  NULL);
+  least_value(w, c->n, s2, w->sampled, true, w->target);
   for (uint32_t i = 0; i < c->n; i++)
     w->target[i] =
       w->reward_scale * b->reward[c->row + i] + w->gamma * b->not_done[c->row + i] * w->target[i];
 }
 
-/* The critics' gradients, and w->worth. */
+/* The critics' gradients, and w->q_min. */
 static void learn_critics(struct awac *w, const struct chunk *c, double losses[RL_LOSSES_MAX]) {
   const double scale = 1.0 / w->batch.n;
   rl_net_join(c->n, w->batch.obs_dim, w->batch.act_dim, c->s, c->action, w->sa);
   for (int i = 0; i < 2; i++) {
     struct rl_net *critic = &w->critic[i];
     const float *q = px_mlp_forward(critic->net, critic->work, w->sa, c->n, NULL);
-    for (uint32_t k = 0; k < c->n; k++) w->worth[k] = i ? fminf(w->worth[k], q[k]) : q[k];
+    for (uint32_t k = 0; k < c->n; k++) w->q_min[k] = i ? fminf(w->q_min[k], q[k]) : q[k];
     losses[AWAC_LOSS_CRITIC] += px_loss_mse(c->n, 1, q, w->target, c->weight, scale, w->dq);
     px_mlp_backward(critic->net, critic->work, w->sa, c->n, w->dq, critic->grads, c->row > 0, NULL);
   }
-  for (uint32_t k = 0; k < c->n; k++) losses[AWAC_Q] += scale * (double)w->worth[k];
+  for (uint32_t k = 0; k < c->n; k++) losses[AWAC_Q] += scale * (double)w->q_min[k];
 }
 
-/* From w->worth and w->own; y [n, 2A] are the actor's outputs for s, which its work still holds. */
+/* From w->q_min and w->own; y [n, 2A] are the actor's outputs for s, which its work still holds. */
 static void learn_actor(struct awac *w, const struct chunk *c, const float *y,
                         double losses[RL_LOSSES_MAX]) {
   const double scale = 1.0 / w->batch.n;
   double unused[2];
-  gaussian_log_pi(&w->law, c->n, y, c->action, w->log_pi);
+  gaussian_log_pi(&w->dist, c->n, y, c->action, w->log_pi);
   for (uint32_t i = 0; i < c->n; i++) {
-    const double advantage = (double)w->worth[i] - (double)w->own[i];
+    const double advantage = (double)w->q_min[i] - (double)w->own[i];
     const double weight = fmin(exp(advantage / w->lambda), w->weight_max);
     losses[AWAC_WEIGHT] += scale * weight;
     losses[AWAC_EFFECTIVE] += scale * weight * weight;
     w->dlog_pi[i] = (float)(-scale * weight * (double)c->weight[i]);
     losses[AWAC_LOSS_ACTOR] += (double)w->dlog_pi[i] * (double)w->log_pi[i];
   }
-  gaussian_log_pi_back(&w->law, c->n, y, c->action, w->dlog_pi, false, w->dy, unused);
+  gaussian_log_pi_back(&w->dist, c->n, y, c->action, w->dlog_pi, false, w->dy, unused);
   px_mlp_backward(w->actor.net, w->actor.work, c->s, c->n, w->dy, w->actor.grads, c->row > 0, NULL);
 }
 
@@ -125,8 +126,8 @@ void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]) {
                              b->weight + row };
     target_values(w, &c);
     const float *y = px_mlp_forward(w->actor.net, w->actor.work, c.s, c.n, NULL);
-    gaussian_sample(&w->law, c.n, 1, y, w->noise + row * a, w->drawn, NULL);
-    least_value(w, c.n, c.s, w->drawn, false, w->own);
+    gaussian_sample(&w->dist, c.n, 1, y, w->noise + row * a, w->sampled, NULL);
+    least_value(w, c.n, c.s, w->sampled, false, w->own);
     learn_critics(w, &c, losses);
     learn_actor(w, &c, y, losses);
   }

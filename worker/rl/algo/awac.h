@@ -26,15 +26,15 @@ struct awac {
   uint64_t seed;
   double lambda, weight_max;
   float gamma, tau, reward_scale;
-  struct gaussian law;
+  struct gaussian dist;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch;
   float *noise, *next_noise; /* [B, A] unit normal: of a_pi and a' */
   /* Scratch for one chunk. */
   float *sa;                    /* [chunk, O + A] */
-  float *drawn;                 /* [chunk, A] */
-  float *target, *own, *worth;  /* [chunk] y, min_i Q_i(s, a_pi), min_i Q_i(s, a) */
+  float *sampled;               /* [chunk, A] */
+  float *target, *own, *q_min;  /* [chunk] y, min_i Q_i(s, a_pi), min_i Q_i(s, a) */
   float *dq, *dlog_pi, *log_pi; /* [chunk] */
   float *dy;                    /* [chunk, 2 A] */
 };
@@ -47,7 +47,5 @@ enum px_status awac_new(struct px_arena *arena, const struct rl_spec *spec, uint
                         uint32_t act_dim, struct awac **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from batch and noises as they stand. */
 void awac_update(struct awac *w, double losses[RL_LOSSES_MAX]);
-
-extern const struct rl_algo awac_algo;
 
 #endif

@@ -29,6 +29,4 @@ enum px_status bc_new(struct px_arena *arena, const struct rl_spec *spec, uint32
 /* One update from bc->batch as it stands; gives the loss. */
 double bc_update(struct bc *bc);
 
-extern const struct rl_algo bc_algo;
-
 #endif

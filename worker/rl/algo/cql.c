@@ -91,11 +91,11 @@ enum px_status cql_new(struct px_arena *arena, const struct rl_spec *spec, uint3
   if (!t) return rl_arena_check(arena, "cql", err);
   t->seed = spec->seed;
   t->bc_updates = rl_whole(spec, "bc_updates");
-  t->times = rl_whole(spec, "actions");
+  t->times = rl_whole(spec, "n_action_samples");
   t->backward = min_u32(rl_whole(spec, "backward_actions"), sampled_n(t));
   t->gamma = (float)rl_option(spec, "gamma");
   t->tau = (float)rl_option(spec, "tau");
-  t->weight = (float)rl_option(spec, "cql_weight");
+  t->weight = (float)rl_option(spec, "conservative_weight");
   t->temperature = (float)rl_option(spec, "cql_temperature");
   t->target_entropy = (float)rl_option(spec, "target_entropy") * (float)act_dim;
   t->backup_entropy = rl_option(spec, "backup_entropy") != 0;
@@ -113,7 +113,7 @@ enum px_status cql_new(struct px_arena *arena, const struct rl_spec *spec, uint3
 
 /* ---- one chunk of n states, from row on */
 
-static struct gaussian law(const struct cql *t) {
+static struct gaussian dist(const struct cql *t) {
   return (struct gaussian){ t->batch.act_dim, t->spread[0], t->spread[1] };
 }
 
@@ -127,7 +127,7 @@ static void place(struct cql *t, uint32_t n, uint32_t at, const float *actions) 
 /* The actor's output y for n states: one action each, and N more from place `at` of their lists. */
 static void sample(struct cql *t, uint32_t n, const float *y, const float *one_noise, float *one,
                    float *log_one, const float *noise, uint32_t at) {
-  const struct gaussian g = law(t);
+  const struct gaussian g = dist(t);
   gaussian_sample(&g, n, 1, y, one_noise, one, log_one);
   gaussian_sample(&g, n, t->times, y, noise, t->drawn, t->log_drawn);
   place(t, n, at, t->drawn);
@@ -182,7 +182,7 @@ static double ask_critics(struct cql *t, uint32_t row, uint32_t n) {
 static void improve_actor(struct cql *t, uint64_t step, uint32_t row, uint32_t n, const float *y,
                           double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
-  const struct gaussian g = law(t);
+  const struct gaussian g = dist(t);
   const bool cloning = step < t->bc_updates;
   const float alpha = expf(t->log_alpha), scale = 1 / (float)b->n, *w = b->weight + row;
   const float *action = b->action + (size_t)row * b->act_dim;

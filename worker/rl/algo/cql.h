@@ -9,8 +9,8 @@
  *
  *   a_k  = a, then N each from uniform, pi(s) and pi(s');  z_k = Q_i(s, a_k) - log density of a_k
  *   y    = r + gamma nd (min_i Q'_i(s', a') [- alpha log pi(a'|s')]),  a' ~ pi(s')
- *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2 + cql_weight mean w (T logsumexp_k>0 (z_k / T) - Q_i(s,
- *        a))
+ *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2
+ *        + conservative_weight mean w (T logsumexp_k>0 (z_k / T) - Q_i(s, a))
  *   L_pi = mean w (alpha log pi(a~|s) - min_i Q_i(s, a~)),  a~ ~ pi(s), reparameterised
  *          in the first bc_updates: mean w (alpha log pi(a~|s) - log pi(a|s))
  *   L_al = -log alpha mean w (log pi(a~|s) + target entropy)
@@ -86,7 +86,5 @@ enum px_status cql_new(struct px_arena *arena, const struct rl_spec *spec, uint3
                        uint32_t act_dim, struct cql **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from t->batch and t->noise as they stand. */
 void cql_update(struct cql *t, uint64_t step, double losses[RL_LOSSES_MAX]);
-
-extern const struct rl_algo cql_algo;
 
 #endif

@@ -25,7 +25,7 @@ enum px_status cql_discrete_new(struct px_arena *arena, const struct rl_spec *sp
   t->act_count = act_count;
   t->gamma = (float)rl_option(spec, "gamma");
   t->tau = (float)rl_option(spec, "tau");
-  t->weight = (float)rl_option(spec, "cql_weight");
+  t->weight = (float)rl_option(spec, "conservative_weight");
   t->temperature = (float)rl_option(spec, "cql_temperature");
   const enum px_status status = rl_net_init(arena, &t->critic, &critic, err);
   if (status) return status;

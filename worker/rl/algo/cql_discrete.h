@@ -6,7 +6,8 @@
  * the golden test can feed it and look at every gradient.
  *
  *   y   = r + gamma nd Q'(s', argmax_a Q(s', a))   (double Q-learning, arXiv 1509.06461)
- *   L_Q = mean w (Q(s, a) - y)^2 + cql_weight mean w (T logsumexp_a (Q(s, a) / T) - Q(s, a))
+ *   L_Q = mean w (Q(s, a) - y)^2
+ *       + conservative_weight mean w (T logsumexp_a (Q(s, a) / T) - Q(s, a))
  *
  * The squared error and not Huber's, as with continuous actions. The sum over all
  * actions is exact, so nothing is sampled. One struct cql_discrete belongs to one

@@ -51,6 +51,4 @@ void dt_gradients(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);
 /* One update: gradients, then LAMB with the step's learning rate. */
 void dt_update(struct dt *dt, uint64_t step, double losses[DT_LOSSES_N]);
 
-extern const struct rl_algo dt_algo;
-
 #endif

@@ -58,6 +58,4 @@ enum px_status iql_new(struct px_arena *arena, const struct rl_spec *spec, uint3
 /* One update from q->batch as it stands. */
 void iql_update(struct iql *q, uint64_t step, double losses[RL_LOSSES_MAX]);
 
-extern const struct rl_algo iql_algo;
-
 #endif

@@ -14,9 +14,9 @@ static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound)
 static void read_options(struct rebrac *r, const struct rl_spec *spec) {
   r->seed = spec->seed;
   r->pretrain = (uint64_t)(rl_option(spec, "pretrain") * rl_option(spec, "updates"));
-  r->policy_every = rl_whole(spec, "policy_every");
-  r->actor_bc = rl_option(spec, "actor_bc");
-  r->critic_bc = (float)rl_option(spec, "critic_bc");
+  r->policy_freq = rl_whole(spec, "policy_freq");
+  r->actor_bc_coef = rl_option(spec, "actor_bc_coef");
+  r->critic_bc_coef = (float)rl_option(spec, "critic_bc_coef");
   r->gamma = (float)rl_option(spec, "gamma");
   r->tau = (float)rl_option(spec, "tau");
   r->policy_noise = (float)rl_option(spec, "policy_noise");
@@ -111,7 +111,8 @@ static void target_values(struct rebrac *r, uint32_t row, uint32_t n,
   for (int i = 0; i < 2; i++)
     q[i] = px_mlp_forward(r->critic[i].target, r->critic[i].work, r->sa, n, NULL);
   for (uint32_t i = 0; i < n; i++) {
-    const float value = fminf(q[0][i], q[1][i]) - r->reward_scale * r->critic_bc * r->target[i];
+    const float value =
+      fminf(q[0][i], q[1][i]) - r->reward_scale * r->critic_bc_coef * r->target[i];
     r->target[i] = r->reward_scale * b->reward[row + i] + r->gamma * b->not_done[row + i] * value;
   }
 }
@@ -187,8 +188,8 @@ static void update_actor(struct rebrac *r, bool pretrains, double losses[RL_LOSS
     /* With one chunk the activations of the first pass are still there. */
     if (b->n > PX_MLP_CHUNK) px_mlp_forward(actor->net, actor->work, s, n, NULL);
     float *dy = r->dsa; /* [n, A] fits into [n, O + A] */
-    bc +=
-      px_loss_mse(n, b->act_dim, pi, b->action + row * a, b->weight + row, r->actor_bc / b->n, dy);
+    bc += px_loss_mse(n, b->act_dim, pi, b->action + row * a, b->weight + row,
+                      r->actor_bc_coef / b->n, dy);
     for (size_t i = 0; i < n * a; i++) dy[i] = (dy[i] - (float)pull * da[i]) * (1 - pi[i] * pi[i]);
     px_mlp_backward(actor->net, actor->work, s, n, dy, actor->grads, row > 0, NULL);
   }
@@ -201,7 +202,7 @@ static void update_actor(struct rebrac *r, bool pretrains, double losses[RL_LOSS
 void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]) {
   const bool pretrains = step < r->pretrain;
   update_critics(r, pretrains, losses);
-  if ((step + 1) % r->policy_every) return;
+  if ((step + 1) % r->policy_freq) return;
   update_actor(r, pretrains, losses);
   rl_net_follow(&r->actor, r->tau);
   for (int i = 0; i < 2; i++) rl_net_follow(&r->critic[i], r->tau);

@@ -6,9 +6,10 @@
  * it and look at every gradient.
  *
  *   a'   = clip(pi'(s') + clip(eps))
- *   y    = r + gamma nd (min_i Q'_i(s', a') - critic_bc w' |a' - a'_data|^2)
+ *   y    = r + gamma nd (min_i Q'_i(s', a') - critic_bc_coef w' |a' - a'_data|^2)
  *   L_Q  = sum_i mean w (Q_i(s, a) - y)^2
- *   L_pi = mean w actor_bc |pi(s) - a|^2 - mean min_i Q_i(s, pi(s)) / mean |min_i Q_i(s, pi(s))|
+ *   L_pi = mean w actor_bc_coef |pi(s) - a|^2
+ *        - mean min_i Q_i(s, pi(s)) / mean |min_i Q_i(s, pi(s))|
  *
  * a'_data is the action that the data took next, true or proxy, and w' the
  * weight of the transition that it begins. Where that is not among those learned
@@ -30,9 +31,9 @@
 
 struct rebrac {
   uint64_t seed, pretrain;
-  uint32_t policy_every;
-  double actor_bc;
-  float critic_bc, gamma, tau, policy_noise, noise_clip, reward_scale;
+  uint32_t policy_freq;
+  double actor_bc_coef;
+  float critic_bc_coef, gamma, tau, policy_noise, noise_clip, reward_scale;
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   struct rl_batch batch; /* with next actions */
@@ -53,7 +54,5 @@ enum px_status rebrac_new(struct px_arena *arena, const struct rl_spec *spec, ui
                           uint32_t act_dim, struct rebrac **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from r->batch and r->noise as they stand. */
 void rebrac_update(struct rebrac *r, uint64_t step, double losses[RL_LOSSES_MAX]);
-
-extern const struct rl_algo rebrac_algo;
 
 #endif

@@ -12,7 +12,7 @@ static float clamp(float x, float bound) { return fminf(fmaxf(x, -bound), bound)
 
 static void read_options(struct td3bc *t, const struct rl_spec *spec) {
   t->seed = spec->seed;
-  t->policy_every = rl_whole(spec, "policy_every");
+  t->policy_freq = rl_whole(spec, "policy_freq");
   t->alpha = rl_option(spec, "alpha");
   t->gamma = (float)rl_option(spec, "gamma");
   t->tau = (float)rl_option(spec, "tau");
@@ -143,7 +143,7 @@ static void update_actor(struct td3bc *t, double losses[RL_LOSSES_MAX]) {
 
 void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]) {
   losses[TD3BC_LOSS_CRITIC] = update_critics(t);
-  if ((step + 1) % t->policy_every) return;
+  if ((step + 1) % t->policy_freq) return;
   update_actor(t, losses);
   rl_net_follow(&t->actor, t->tau);
   for (int i = 0; i < 2; i++) rl_net_follow(&t->critic[i], t->tau);

@@ -21,7 +21,7 @@
 
 struct td3bc {
   uint64_t seed;
-  uint32_t policy_every;
+  uint32_t policy_freq;
   double alpha;
   float gamma, tau, policy_noise, noise_clip;
   const struct rl_data *data; /* borrowed */
@@ -42,7 +42,5 @@ enum px_status td3bc_new(struct px_arena *arena, const struct rl_spec *spec, uin
                          uint32_t act_dim, struct td3bc **out, struct px_err *err) PX_MUST_CHECK;
 /* One update from t->batch and t->noise as they stand. */
 void td3bc_update(struct td3bc *t, uint64_t step, double losses[RL_LOSSES_MAX]);
-
-extern const struct rl_algo td3bc_algo;
 
 #endif

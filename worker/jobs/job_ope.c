@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* assess: what a policy is worth, from data alone. */
+/* ope: off-policy evaluation, what a policy is worth from data alone. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +95,7 @@ static json_t *behaviour_document(const struct px_dataset *ds, double gamma, dou
   return json_pack("{s:o, s:o}", "mean", px_json_number(mean), "ci95", ci95);
 }
 
-struct assessment {
+struct evaluation {
   struct px_dataset *ds; /* as the policy's training could see it */
   struct truth truth;
   struct rl_policy *policy;
@@ -118,7 +118,7 @@ static enum px_status check_dims(const struct rl_policy *policy, const struct px
 }
 
 /* The snapshot with what the mask hides set aside. */
-static enum px_status load_data(struct job *job, struct assessment *a, struct px_err *err) {
+static enum px_status load_data(struct job *job, struct evaluation *a, struct px_err *err) {
   uint8_t *keep = NULL;
   enum px_status status = job_inputs_truth(job, &a->ds, err);
   if (status) return status;
@@ -135,7 +135,7 @@ static enum px_status load_data(struct job *job, struct assessment *a, struct px
   return status;
 }
 
-static enum px_status load(struct job *job, struct assessment *a, struct px_err *err) {
+static enum px_status load(struct job *job, struct evaluation *a, struct px_err *err) {
   struct px_buf bytes = PX_BUF(POLICY_BYTES_MAX);
   enum px_status status =
     store_model_read(job->store, job_spec_text(job->spec, "model"), &bytes, err);
@@ -152,14 +152,14 @@ static enum px_status load(struct job *job, struct assessment *a, struct px_err 
            : px_fail(err, PX_E_NO_MEMORY, "no memory for the policy's actions");
 }
 
-static json_t *values_document(struct assessment *a, struct fqe_bounds bounds, const char *name) {
+static json_t *values_document(struct evaluation *a, struct fqe_bounds bounds, const char *name) {
   const uint32_t n = a->ds->traj_n;
   for (uint32_t i = 0; i < n; i++) a->scratch[i] = (double)a->values[i];
   return figures_values(a->scratch, n, bounds, name, a->result);
 }
 
 /* The policy's own critic at the first states; null if it has none. Its discount is its own. */
-static json_t *own_values(struct assessment *a, const struct fqe_result *found) {
+static json_t *own_values(struct evaluation *a, const struct fqe_result *found) {
   const struct px_dataset *ds = a->ds;
   const double gamma = rl_policy_gamma(a->policy);
   for (uint32_t i = 0; i < ds->traj_n; i++)
@@ -169,14 +169,14 @@ static json_t *own_values(struct assessment *a, const struct fqe_result *found) 
   return values_document(a, fqe_bounds(found, gamma), "initial_state_value");
 }
 
-/* An evaluation that diverged is no estimate either, and leaves the rest of the assessment as it
+/* An evaluation that diverged is no estimate either, and leaves the rest of the result as it
  * is. */
-static json_t *diverged_document(struct assessment *a, const struct px_err *err) {
+static json_t *diverged_document(struct evaluation *a, const struct px_err *err) {
   px_warn(a->result, PX_W_VALUE_REFUSED, "fqe is no estimate: %s", err->message);
   return json_pack("{s:n, s:n}", "mean", "ci95");
 }
 
-static enum px_status evaluate(struct job *job, struct assessment *a, struct px_err *err) {
+static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_err *err) {
   const json_t *spec = job->spec;
   const struct fqe_spec fqe = {
     .hidden = (uint32_t)job_spec_uint(spec, "hidden", 0),
@@ -212,8 +212,8 @@ static enum px_status evaluate(struct job *job, struct assessment *a, struct px_
   return PX_OK;
 }
 
-enum px_status job_assess(struct job *job, struct px_err *err) {
-  struct assessment a = { .result = json_object() };
+enum px_status job_ope(struct job *job, struct px_err *err) {
+  struct evaluation a = { .result = json_object() };
   char *text = NULL;
   enum px_status status = load(job, &a, err);
   if (!status) status = rl_policy_along(a.policy, a.ds, &job->progress, a.actions, err);
@@ -222,7 +222,7 @@ enum px_status job_assess(struct job *job, struct px_err *err) {
     status = evaluate(job, &a, err);
   }
   if (!status && !(text = px_json_dumps(a.result, JSON_COMPACT)))
-    status = px_fail(err, PX_E_NO_MEMORY, "reporting the assessment");
+    status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);
   json_decref(a.result);
   free(text);
