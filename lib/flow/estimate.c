@@ -124,7 +124,7 @@ static double ridge(double in, double rows) {
 
 /* Noise of a batch for the actions that cql samples, and a chunk of them with their densities. */
 static double sampled(const json_t *policy, const struct data *d) {
-  const double n = number(policy, "actions", 1), each = d->act + 1;
+  const double n = number(policy, "n_action_samples", 1), each = d->act + 1;
   return (3 * number(policy, "batch", 0) * n * d->act + CHUNK * (1 + 5 * n) * each) * F32;
 }
 

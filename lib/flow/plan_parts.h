@@ -54,8 +54,8 @@ enum px_status plan_add_label(struct planner *p, const json_t *spec, const json_
 
 /* Adds the pipeline's policies, their evaluations by rollouts and from data, and appends each to
  * `runs`, which the report reads. A policy whose `labels` is auto becomes one run for each choice
- * of labels that is compared, or follows a rehearse job, whose id is given in `rehearsal`, "" before
- * (docs/policies.md). */
+ * of labels that is compared, or follows a rehearse job, whose id is given in `rehearsal`, ""
+ * before (docs/policies.md). */
 enum px_status plan_add_runs(struct planner *p, const json_t *spec, const char *label_set,
                              json_t *runs, char rehearsal[FLOW_ID_MAX], struct px_err *err);
 

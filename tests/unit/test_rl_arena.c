@@ -79,7 +79,7 @@ static void is_covered(const struct rl_data *d, struct rl_spec *spec) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     rl_world_set(spec, "hidden", sizes[i].hidden), rl_world_set(spec, "layers", sizes[i].layers);
     rl_world_set(spec, "batch", sizes[i].batch);
-    if (rl_has(spec, "n_action_samples")) rl_world_set(spec, "actions", sizes[i].actions);
+    if (rl_has(spec, "n_action_samples")) rl_world_set(spec, "n_action_samples", sizes[i].actions);
     json_t *policy = policy_of(spec);
     const struct flow_cost cost = flow_estimate(FLOW_TRAIN_POLICY, policy, &dims, &size);
     CU_ASSERT_TRUE((int64_t)bytes_of(d, spec) < cost.memory_bytes - process);
