@@ -157,7 +157,7 @@ static void a_policy_of_labels_that_nothing_verified_says_so(void) {
  * proxies and is told; who asked for verified ones alone gets an error. */
 static void without_truth_and_certificates_auto_means_all(void) {
   static const struct {
-    const char *labels, *judge, *state;
+    const char *labels, *evaluation, *state;
     int runs;
   } CASES[] = {
     { "auto", "none", "succeeded", 1 },
@@ -174,9 +174,10 @@ static void without_truth_and_certificates_auto_means_all(void) {
     snprintf(
       spec, sizeof spec,
       "{\"policies\": [{\"algo\": \"bc\", \"updates\": 20, \"hidden\": 16, \"labels\": \"%s\"}],"
-      " \"judge\": \"%s\", \"episodes\": 2, \"labeller\": {\"kind\": \"simulator\", \"restarts\": "
+      " \"evaluation\": \"%s\", \"episodes\": 2, \"labeller\": {\"kind\": \"simulator\", "
+      "\"restarts\": "
       "0}}",
-      CASES[i].labels, CASES[i].judge);
+      CASES[i].labels, CASES[i].evaluation);
     workers_submit(store, dataset, FLOW_PIPELINE, spec, id);
     run(id, CASES[i].state);
     if (!CASES[i].runs) {

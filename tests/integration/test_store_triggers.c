@@ -128,7 +128,7 @@ static void checks_tie_lease_and_end_to_the_state(void) {
   CU_ASSERT_STRING_EQUAL(db_sql_state(
                            "insert into jobs (kind, spec, epoch) values ('label', '{}', 3)"),
                          "PX002");
-  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec) values ('magic', '{}')"),
+  CU_ASSERT_STRING_EQUAL(db_sql_state("insert into jobs (kind, spec) values ('Magic', '{}')"),
                          "23514");
   store_close(store);
 }

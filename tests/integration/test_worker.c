@@ -91,10 +91,10 @@ static void jobs_of_an_older_server_are_carried_out(void) {
   json_decref(of_now);
   json_decref(of_before);
   json_decref(of_usual);
-  snprintf(spec, sizeof spec,
-           "{\"dataset\": \"%s\", \"segments\": 1, \"model\": \"mdl_%s\", \"updates\": 20, "
-           "\"hidden\": 16, \"mask\": {\"protocol\": \"none\"}}",
-           dataset, now + strlen("job_"));
+  snprintf(spec, sizeof spec, "{\"model\": \"mdl_%s\", \"updates\": 20, \"hidden\": 16}",
+           now + strlen("job_"));
+  workers_submit(store, dataset, FLOW_OPE, spec, usual);
+  snprintf(spec, sizeof spec, "%s", db_sql("select spec from jobs where id = '%s'", usual));
   submit_before("assess", dataset, spec, before);
   workers_await("succeeded", 30, "select state from jobs where id = '%s'", before);
 }
