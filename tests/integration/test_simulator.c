@@ -188,7 +188,7 @@ static void without_truth_and_certificates_auto_means_all(void) {
     json_t *report = workers_result(store, id);
     const json_t *runs = json_object_get(report, "runs"),
                  *told = warning_of(report, "few_verified");
-    CU_ASSERT_EQUAL_FATAL(json_array_size(runs), CASES[i].runs);
+    CU_ASSERT_EQUAL_FATAL(json_array_size(runs), (size_t)CASES[i].runs);
     CU_ASSERT_PTR_NOT_NULL(told);
     CU_ASSERT(json_number_value(json_object_get(json_array_get(runs, 0), "proxy_transitions")) > 0);
     CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json_array_get(runs, 0), "labels")),
