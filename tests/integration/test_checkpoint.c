@@ -2,8 +2,9 @@
 /* Checkpoints in the store and real workers: a training that is killed, drained or finds its last
  * state damaged goes on and ends with the bytes of a quiet one. */
 #include <dirent.h>
-#include <math.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,8 +167,6 @@ static void an_attempt_that_comes_further_has_earlier_failures_forgotten(void) {
 /* ---- workers */
 
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-/* How long they are is found out (quiet_run): kills, drains and questions have to come in the
- * middle, on any machine. */
 #define POLICY \
   "{\"policy\": {\"algo\": \"td3bc\", \"updates\": %lld, \"hidden\": 64, \"batch\": 64}, " \
   "\"seed\": 3}"
@@ -211,7 +210,6 @@ static void metrics_of(const char *job, char text[4096]) {
 
 static void end_alike(const char *job, const char *quiet) {
   char a[PX_SHA256_HEX], b[PX_SHA256_HEX], one[4096], two[4096];
-  workers_await("succeeded", 60, "select state from jobs where id = '%s'", job);
   digest_of(job, a);
   digest_of(quiet, b);
   CU_ASSERT_STRING_EQUAL(a, b);
@@ -222,63 +220,89 @@ static void end_alike(const char *job, const char *quiet) {
                          "0");
 }
 
-#define TRAINING_S 3.0           /* at least, undisturbed */
-static long long training_steps; /* of the training that quiet_run was last asked for */
+/* ---- trainings that are disturbed
 
-/* The same job twice, the first of them left in peace. `format` takes the number of steps: as many
- * as last TRAINING_S. */
-static pid_t quiet_run(const char *name, enum flow_kind kind, const char *format,
-                       char quiet[STORE_ID_MAX], char job[STORE_ID_MAX]) {
-  open_store();
-  char dataset[STORE_ID_MAX], spec[512];
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, name, 20, 0, 1));
-  const pid_t worker = workers_start(OPTIONS("--checkpoint-ms=100"));
-  static long long known[2]; /* of a policy, of a member */
-  long long *of_kind = &known[kind == FLOW_TRAIN_IDM];
-  double took = 0;
-  training_steps = *of_kind ? *of_kind : 2000;
-  for (int i = 0; i < 8 && took < TRAINING_S; i++) {
-    /* A little more than it would take at the last one's speed, in round numbers. */
-    if (took > 0)
-      training_steps =
-        1000 * (long long)((double)training_steps / 1000 * fmin(1.2 * TRAINING_S / took, 10) + 1);
+ * A disturbance has to come in the middle of a training, on any machine and beside any load. So the
+ * disturbance says whether the training had ended before it was through; if so, all begins again
+ * with twice the steps. */
+
+static long long training_steps = 5000;
+#define TRAINING_STEPS_MAX 20000000
+
+static bool ended(const char *job) {
+  return *db_sql("select state = 'succeeded' from jobs where id = '%s'", job) == 't';
+}
+
+/* Waits for what the statement asks. False: the job ended first. */
+static bool PX_PRINTF(2, 3) met(const char *job, const char *format, ...) {
+  char sql[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(sql, sizeof sql, format, args);
+  va_end(args);
+  workers_await("t", 60,
+                "select (%s) or exists (select from jobs where id = '%s' and state = 'succeeded')",
+                sql, job);
+  return !ended(job);
+}
+
+/* Works on the job of *worker, which may be replaced by another. False: too late, the job ended. */
+typedef bool disturbance(pid_t *worker, const char *job);
+
+/* Trains disturbed, and the same once more in peace: both end with the same bytes. `format` takes
+ * the number of steps. Answers the worker, which still runs. */
+static pid_t disturbed(const char *name, enum flow_kind kind, const char *format,
+                       disturbance *disturb, char job[STORE_ID_MAX]) {
+  char dataset[STORE_ID_MAX], quiet[STORE_ID_MAX], spec[512];
+  pid_t worker;
+  for (;; training_steps *= 2) {
+    CU_ASSERT_FATAL(training_steps < TRAINING_STEPS_MAX);
+    open_store();
+    snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, name, 20, 0, 1));
     snprintf(spec, sizeof spec, format, training_steps);
-    workers_submit(store, dataset, kind, spec, quiet);
-    workers_await("succeeded", 120, "select state from jobs where id = '%s'", quiet);
-    took = strtod(db_sql("select result->>'seconds' from jobs where id = '%s'", quiet), NULL);
-    CU_ASSERT_FATAL(took > 0);
+    worker = workers_start(OPTIONS("--checkpoint-ms=100"));
+    workers_submit(store, dataset, kind, spec, job);
+    if (disturb(&worker, job)) break;
   }
-  *of_kind = training_steps;
+  workers_await("succeeded", 300, "select state from jobs where id = '%s'", job);
+  workers_submit(store, dataset, kind, spec, quiet);
+  workers_await("succeeded", 300, "select state from jobs where id = '%s'", quiet);
+  end_alike(job, quiet);
   CU_ASSERT_STRING_EQUAL(db_sql("select resumed_from is null from jobs where id = '%s'", quiet),
                          "t");
-  workers_submit(store, dataset, kind, spec, job);
   return worker;
 }
 
-static void kill_at_random(pid_t worker, const char *job, int times) {
+static bool kill_at_random(pid_t *worker, const char *job) {
   struct px_rng rng = px_rng_at(8, px_rng_stream("kills", 0), 0);
   long long step = 0;
   /* So that there is a part of the curves to be gone on from. */
-  workers_await("t", 30,
-                "select exists (select from job_checkpoints c where job_id = '%s'"
-                " and step > (select min(step) from job_metrics m where m.job_id = c.job_id))",
-                job);
-  for (int i = 0; i < times; i++) {
+  if (!met(job,
+           "exists (select from job_checkpoints c where job_id = '%s'"
+           " and step > (select min(step) from job_metrics m where m.job_id = c.job_id))",
+           job))
+    return false;
+  for (int i = 0; i < 3; i++) {
     /* A state beyond the last kill's, and then at any time. */
-    workers_await("t", 30,
-                  "select exists (select from job_checkpoints where job_id = '%s' and epoch = %d "
-                  "and step > %lld)",
-                  job, i + 1, step);
+    if (!met(job,
+             "exists (select from job_checkpoints where job_id = '%s' and epoch = %d and step > "
+             "%lld)",
+             job, i + 1, step))
+      return false;
     workers_await("t", 1, "select pg_sleep(%g) is not null", 0.15 * px_rng_double(&rng));
-    const pid_t child = workers_child(worker);
+    const pid_t child = workers_child(*worker);
+    if (child <= 0 && ended(job)) return false;
     CU_ASSERT_FATAL(child > 0);
     kill(child, SIGKILL);
-    workers_await("t", 20,
-                  "select epoch = %d and resumed_from is not null from jobs where id = '%s'", i + 2,
-                  job);
+    if (!met(
+          job,
+          "exists (select from jobs where id = '%s' and epoch = %d and resumed_from is not null)",
+          job, i + 2))
+      return false;
     step = strtoll(db_sql("select resumed_from from jobs where id = '%s'", job), NULL, 10);
     CU_ASSERT_TRUE(step > 0);
   }
+  return true;
 }
 
 /* From before the last attempt to the end, and no point twice. */
@@ -309,10 +333,8 @@ static void curves_are_whole(const char *job, long long resumed_from, long long 
 }
 
 static void killed_often_a_policy_ends_with_the_same_bytes(void) {
-  char quiet[STORE_ID_MAX], job[STORE_ID_MAX];
-  const pid_t worker = quiet_run("policy", FLOW_TRAIN_POLICY, POLICY, quiet, job);
-  kill_at_random(worker, job, 3);
-  end_alike(job, quiet);
+  char job[STORE_ID_MAX];
+  const pid_t worker = disturbed("policy", FLOW_TRAIN_POLICY, POLICY, kill_at_random, job);
   CU_ASSERT_STRING_EQUAL(
     db_sql("select epoch || ' ' || (resumed_from > 0) from jobs where id = '%s'", job), "4 true");
   curves_are_whole(job,
@@ -322,24 +344,22 @@ static void killed_often_a_policy_ends_with_the_same_bytes(void) {
 }
 
 static void killed_often_a_member_ends_with_the_same_bytes(void) {
-  char quiet[STORE_ID_MAX], job[STORE_ID_MAX];
-  const pid_t worker = quiet_run("member", FLOW_TRAIN_IDM, MEMBER, quiet, job);
-  kill_at_random(worker, job, 3);
-  end_alike(job, quiet);
-  workers_end(worker, SIGTERM);
+  char job[STORE_ID_MAX];
+  workers_end(disturbed("member", FLOW_TRAIN_IDM, MEMBER, kill_at_random, job), SIGTERM);
 }
 
-static void a_drained_training_loses_nothing(void) {
-  char quiet[STORE_ID_MAX], job[STORE_ID_MAX];
-  pid_t worker = quiet_run("drained", FLOW_TRAIN_POLICY, POLICY, quiet, job);
-  workers_end(worker, SIGTERM);
+static bool drain_twice(pid_t *worker, const char *job) {
+  workers_end(*worker, SIGTERM);
   for (int i = 0; i < 2; i++) {
     /* The only state is that of the drain: the next one would be due in an hour. */
-    worker = workers_start(OPTIONS("--drain-ms=0", "--checkpoint-ms=3600000"));
-    workers_await(
-      "t", 20, "select step > coalesce(resumed_from, 0) and epoch = %d from jobs where id = '%s'",
-      i + 1, job);
-    CU_ASSERT_EQUAL(workers_end(worker, SIGTERM), 0);
+    *worker = workers_start(OPTIONS("--drain-ms=0", "--checkpoint-ms=3600000"));
+    if (!met(job,
+             "exists (select from jobs where id = '%s' and epoch = %d and step > "
+             "coalesce(resumed_from, 0))",
+             job, i + 1))
+      return false;
+    CU_ASSERT_EQUAL(workers_end(*worker, SIGTERM), 0);
+    if (ended(job)) return false;
     CU_ASSERT_STRING_EQUAL(
       db_sql("select state || attempt || lost_leases || reason from jobs where id = '%s'", job),
       "ready00drained");
@@ -349,8 +369,13 @@ static void a_drained_training_loses_nothing(void) {
              job),
       "t");
   }
-  worker = workers_start(NULL);
-  end_alike(job, quiet);
+  *worker = workers_start(NULL);
+  return true;
+}
+
+static void a_drained_training_loses_nothing(void) {
+  char job[STORE_ID_MAX];
+  const pid_t worker = disturbed("drained", FLOW_TRAIN_POLICY, POLICY, drain_twice, job);
   CU_ASSERT_STRING_EQUAL(
     db_sql("select resumed_from > 0 and attempt = 1 and epoch = 3 from jobs where id = '%s'", job),
     "t");
@@ -358,37 +383,45 @@ static void a_drained_training_loses_nothing(void) {
 }
 
 /* Stops the job with two states of it kept. */
-static void stop_with_two_states(pid_t worker, const char *job) {
-  workers_await("2", 20, "select count(*) from job_checkpoints where job_id = '%s'", job);
+static bool stop_with_two_states(pid_t worker, const char *job) {
+  const bool running =
+    met(job, "(select count(*) from job_checkpoints where job_id = '%s') = 2", job);
   workers_end(worker, SIGKILL);
+  return running && !ended(job);
 }
 
-static void a_damaged_state_is_passed_over_for_the_one_before(void) {
-  char quiet[STORE_ID_MAX], job[STORE_ID_MAX], before[32];
-  pid_t worker = quiet_run("damaged", FLOW_TRAIN_POLICY, POLICY, quiet, job);
-  stop_with_two_states(worker, job);
+static bool damage_the_last_state(pid_t *worker, const char *job) {
+  char before[32];
+  if (!stop_with_two_states(*worker, job)) return false;
   db_sql("update blob_chunks set bytes = overlay(bytes placing '\\x01'::bytea from length(bytes) - "
          "9) where no = 0 and blob_id ="
          " (select blob_id from job_checkpoints where job_id = '%s' order by step desc limit 1)",
          job);
   snprintf(before, sizeof before, "%s",
            db_sql("select min(step) from job_checkpoints where job_id = '%s'", job));
-  worker = workers_start(NULL);
+  *worker = workers_start(NULL);
   workers_await(before, 20, "select resumed_from from jobs where id = '%s'", job);
-  end_alike(job, quiet);
-  workers_end(worker, SIGTERM);
+  return true;
 }
 
-static void a_state_of_another_numeric_profile_is_not_used(void) {
-  char quiet[STORE_ID_MAX], job[STORE_ID_MAX];
-  pid_t worker = quiet_run("foreign", FLOW_TRAIN_POLICY, POLICY, quiet, job);
-  stop_with_two_states(worker, job);
+static void a_damaged_state_is_passed_over_for_the_one_before(void) {
+  char job[STORE_ID_MAX];
+  workers_end(disturbed("damaged", FLOW_TRAIN_POLICY, POLICY, damage_the_last_state, job), SIGTERM);
+}
+
+static bool make_states_foreign(pid_t *worker, const char *job) {
+  if (!stop_with_two_states(*worker, job)) return false;
   db_sql("set session_replication_role = replica; update job_checkpoints set profile = 'abacus' "
          "where job_id = '%s';"
          " reset session_replication_role",
          job);
-  worker = workers_start(NULL);
-  end_alike(job, quiet);
+  *worker = workers_start(NULL);
+  return true;
+}
+
+static void a_state_of_another_numeric_profile_is_not_used(void) {
+  char job[STORE_ID_MAX];
+  const pid_t worker = disturbed("foreign", FLOW_TRAIN_POLICY, POLICY, make_states_foreign, job);
   CU_ASSERT_STRING_EQUAL(
     db_sql("select resumed_from is null and epoch = 2 from jobs where id = '%s'", job), "t");
   workers_end(worker, SIGTERM);
