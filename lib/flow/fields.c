@@ -10,7 +10,7 @@
 #include "lib/base/json.h"
 #include "lib/flow/names.h"
 
-enum { POINTER_MAX = 160, ID_CHARS_MAX = 39 };
+enum { POINTER_MAX = 160 };
 
 static enum px_status check_value(const struct flow_field *field, const json_t *in, const char *at,
                                   json_t **out, struct px_err *err);
@@ -56,7 +56,7 @@ int flow_field_word_place(const char *words, const char *word) {
 
 static bool is_id(const char *prefix, const char *text) {
   const size_t n = strlen(text);
-  if (strncmp(text, prefix, strlen(prefix)) != 0 || n == strlen(prefix) || n > ID_CHARS_MAX)
+  if (strncmp(text, prefix, strlen(prefix)) != 0 || n == strlen(prefix) || n > FLOW_ID_CHARS_MAX)
     return false;
   return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
 }

@@ -46,6 +46,8 @@ struct flow_field {
 #define FLOW_ALIAS_OF(now, old) \
   { old, FLOW_ALIAS, 0, 0, NULL, now, NULL, "The old name of " now }
 
+enum { FLOW_ID_CHARS_MAX = 39 }; /* of an id's text */
+
 /* Checks `in` against the table and gives a new object in the table's order,
  * defaults filled in. A whole number may be written 10000.0. An object field whose
  * first field is a word may also be given as that word: "coupled" stands for

@@ -18,7 +18,7 @@ const struct flow_field flow_labeller_inverse_fields[] = {
   { "lr", FLOW_NUMBER, 1e-8, 1, "0.002", NULL, NULL, "Adam's learning rate, which falls to 0" },
   END
 };
-static const struct flow_field SIMULATOR[] = {
+const struct flow_field flow_labeller_simulator_fields[] = {
   FLOW_SIMULATOR_FIELD,
   { "solve", FLOW_BOOL, 0, 0, "true", NULL, NULL,
     "Whether the action is solved for; false: the answers of a net that inverts the simulator are "
@@ -42,7 +42,7 @@ static const struct flow_field SIMULATOR[] = {
 
 const struct flow_field flow_labellers[] = {
   { "idm", FLOW_OBJECT, 0, 0, "{}", NULL, IDM, "The inverse dynamics models label" },
-  { "simulator", FLOW_OBJECT, 0, 0, NULL, NULL, SIMULATOR,
+  { "simulator", FLOW_OBJECT, 0, 0, NULL, NULL, flow_labeller_simulator_fields,
     "A simulator labels: the action whose simulated step ends at the next state, with a "
     "certificate for each" },
   END

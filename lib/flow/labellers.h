@@ -39,6 +39,8 @@ extern const struct flow_field flow_labellers[];
 
 /* Options of a net that inverts a simulator (worker/sim/net.h). */
 extern const struct flow_field flow_labeller_inverse_fields[];
+/* Options of a labeller that is a simulator (struct sim_options of worker/sim/sim.h). */
+extern const struct flow_field flow_labeller_simulator_fields[];
 
 /* Whether a spec's labels come from a simulator; and whether inverse dynamics models label beside
  * it. */

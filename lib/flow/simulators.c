@@ -58,6 +58,16 @@ const struct flow_field flow_simulator_fields[] = {
   END
 };
 
+const struct flow_bind flow_simulator_bind[] = {
+  FLOW_BIND(struct flow_sim_layout, FLOW_BIND_U32, frame_skip),
+  FLOW_BIND(struct flow_sim_layout, FLOW_BIND_U32, delay),
+  FLOW_BIND(struct flow_sim_layout, FLOW_BIND_F64, time_step), FLOW_BIND_END
+};
+const struct flow_bind flow_simulator_term_bind[] = {
+  FLOW_BIND(struct flow_sim_term, FLOW_BIND_F64, scale),
+  FLOW_BIND(struct flow_sim_term, FLOW_BIND_F64, offset), FLOW_BIND_END
+};
+
 static const char *const NAMES[] = {
   [FLOW_SIM_QPOS] = "qpos", [FLOW_SIM_QVEL] = "qvel", [FLOW_SIM_CTRL] = "ctrl"
 };
@@ -141,11 +151,11 @@ static enum px_status add_part(const json_t *part, const char *at,
   if (slice.from >= slice.to || slice.to > sizes[slice.source])
     return bad(at, text, model, action, err);
   struct flow_sim_term term = { .source = slice.source,
-                                .scale = json_number_value(json_object_get(part, "scale")),
-                                .offset = json_number_value(json_object_get(part, "offset")),
                                 .clip_low = -INFINITY,
                                 .clip_high = INFINITY };
-  const enum px_status status = check_linear(&term, at, text, err);
+  enum px_status status =
+    flow_bind(action ? ACTION : OBSERVATION, flow_simulator_term_bind, part, &term, err);
+  if (!status) status = check_linear(&term, at, text, err);
   if (status) return status;
   if (clip) {
     term.clip_low = json_number_value(json_array_get(clip, 0));
@@ -183,12 +193,11 @@ static enum px_status add_parts(const json_t *checked, const char *list,
 enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model,
                                      struct flow_sim_layout *out, struct px_err *err) {
   memset(out, 0, sizeof *out);
-  out->frame_skip = (uint32_t)json_integer_value(json_object_get(checked, "frame_skip"));
-  out->delay = (uint32_t)json_integer_value(json_object_get(checked, "delay"));
-  out->time_step = json_number_value(json_object_get(checked, "time_step"));
-  const enum px_status status =
-    add_parts(checked, "observations", model, out->obs, FLOW_SIM_OBS_MAX, &out->obs_dim, err);
-  return status
-           ? status
-           : add_parts(checked, "actions", model, out->act, FLOW_SIM_ACT_MAX, &out->act_dim, err);
+  enum px_status status = flow_bind(flow_simulator_fields, flow_simulator_bind, checked, out, err);
+  if (!status)
+    status =
+      add_parts(checked, "observations", model, out->obs, FLOW_SIM_OBS_MAX, &out->obs_dim, err);
+  if (!status)
+    status = add_parts(checked, "actions", model, out->act, FLOW_SIM_ACT_MAX, &out->act_dim, err);
+  return status;
 }

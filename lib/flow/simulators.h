@@ -14,6 +14,7 @@
 #define PX_FLOW_SIMULATORS_H
 
 #include "lib/base/fail.h"
+#include "lib/flow/bind.h"
 #include "lib/flow/fields.h"
 
 enum { FLOW_SIM_OBS_MAX = 512, FLOW_SIM_ACT_MAX = 64, FLOW_MJCF_BYTES_MAX = 512 << 10 };
@@ -36,6 +37,9 @@ struct flow_sim_layout {
   double time_step; /* 0: the model's */
   struct flow_sim_term obs[FLOW_SIM_OBS_MAX], act[FLOW_SIM_ACT_MAX];
 };
+/* Of the layout and of a term, an item's object in `observations` and `actions`. */
+extern const struct flow_bind flow_simulator_bind[], flow_simulator_term_bind[];
+
 /* `checked` has passed flow_simulator_fields. BAD_FIELD at the part that is no slice, or that the
  * model does not have. */
 enum px_status flow_simulator_layout(const json_t *checked, const struct flow_sim_model *model,

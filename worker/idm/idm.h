@@ -34,6 +34,7 @@
 #include "lib/data/dataset.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/spaces.h"
+#include "lib/flow/bind.h"
 #include "worker/nn/checkpoint.h"
 
 enum {
@@ -114,6 +115,8 @@ struct idm_spec {
 
 /* The profile's defaults (lib/flow/idm.c), seed 0. */
 void idm_spec_default(enum idm_profile profile, struct idm_spec *spec);
+/* Where each option lives; ended by one without a name. */
+extern const struct flow_bind idm_spec_bind[];
 /* From options that the server has checked: {"profile": ..., options}; those left out keep the
  * profile's default, and options that older versions lack mean what was done there (spec.c). */
 enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec,

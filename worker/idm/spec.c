@@ -13,34 +13,28 @@
 
 /* Where each option lives; bounds, words and defaults are in lib/flow/idm.c. A
  * word is its enum's value, which is its place among the words. */
-enum type { U32, U64, F64, FLAG };
-static const struct option {
-  const char *name;
-  enum type type;
-  size_t at;
-} options[] = {
-#define AT(type, name) \
-  { #name, type, offsetof(struct idm_spec, name) }
-  AT(U32, inputs),
-  AT(U32, head),
-  AT(U32, mean_loss),
-  AT(U32, compat),
+const struct flow_bind idm_spec_bind[] = {
+#define AT(type, name) FLOW_BIND(struct idm_spec, FLOW_BIND_##type, name)
+  AT(WORD, inputs),
+  AT(WORD, head),
+  AT(WORD, mean_loss),
+  AT(WORD, compat),
   AT(U32, k),
   AT(U32, f),
   AT(U32, hidden),
   AT(U32, layers),
   AT(F64, dropout),
-  AT(U32, activation),
+  AT(WORD, activation),
   AT(F64, shift_max),
-  AT(FLAG, residuals),
-  AT(FLAG, spectral_norm),
-  AT(FLAG, linear),
+  AT(BOOL, residuals),
+  AT(BOOL, spectral_norm),
+  AT(BOOL, linear),
   AT(U32, members),
-  AT(U32, voting),
+  AT(WORD, voting),
   AT(U32, steps),
   AT(U32, batch),
   AT(F64, lr),
-  AT(FLAG, cosine),
+  AT(BOOL, cosine),
   AT(F64, weight_decay),
   AT(F64, beta),
   AT(U32, validate_every),
@@ -48,42 +42,20 @@ static const struct option {
   AT(U32, rounds),
   AT(F64, add_percent),
   AT(U64, seed),
+  FLOW_BIND_END
 #undef AT
 };
-enum { OPTIONS_N = sizeof options / sizeof *options };
-_Static_assert((int)OPTIONS_N < (int)IDM_SPEC_META_MAX, "idm_spec_meta's room");
+enum { OPTIONS_N = sizeof idm_spec_bind / sizeof *idm_spec_bind - 1 };
 _Static_assert(sizeof(enum idm_head) == sizeof(uint32_t), "enums are read as whole numbers");
-
-static double get(const struct idm_spec *spec, const struct option *option) {
-  const void *at = (const char *)spec + option->at;
-  switch (option->type) {
-    case U32: return *(const uint32_t *)at;
-    case U64: return (double)*(const uint64_t *)at;
-    case FLAG: return *(const bool *)at;
-    case F64: break;
-  }
-  return *(const double *)at;
-}
-
-static void put(struct idm_spec *spec, const struct option *option, double value) {
-  void *at = (char *)spec + option->at;
-  switch (option->type) {
-    case U32: *(uint32_t *)at = (uint32_t)value; break;
-    case U64: *(uint64_t *)at = (uint64_t)value; break;
-    case FLAG: *(bool *)at = value > 0; break;
-    case F64: *(double *)at = value; break;
-  }
-}
+_Static_assert((int)OPTIONS_N < (int)IDM_SPEC_META_MAX, "idm_spec_meta's room");
 
 static const struct flow_field *field_of(const char *name) {
-  const struct flow_field *field = flow_idm_profiles[0].sub;
-  while (field->name && strcmp(field->name, name) != 0) field++;
-  return field->name ? field : NULL;
+  return flow_bind_field(flow_idm_profiles[0].sub, name);
 }
 
-static const struct option *option_of(const char *name) {
+static const struct flow_bind *option_of(const char *name) {
   for (size_t i = 0; i < OPTIONS_N; i++)
-    if (strcmp(options[i].name, name) == 0) return &options[i];
+    if (strcmp(idm_spec_bind[i].name, name) == 0) return &idm_spec_bind[i];
   return NULL;
 }
 
@@ -124,14 +96,14 @@ static enum px_status wrong(const struct flow_field *field, const char *text, st
 
 enum px_status idm_spec_set(struct idm_spec *spec, const char *name, const char *text,
                             struct px_err *err) {
-  const struct option *option = option_of(name);
+  const struct flow_bind *option = option_of(name);
   const struct flow_field *field = option ? field_of(name) : NULL;
   if (!field)
     return px_fail_at(err, PX_E_BAD_FIELD, "", "an inverse dynamics model has no option '%.32s'",
                       name);
   const double value = value_of(field, text);
   if (!in_bounds(field, value)) return wrong(field, text, err);
-  put(spec, option, value);
+  flow_bind_put(option, spec, value);
   return PX_OK;
 }
 
@@ -186,15 +158,13 @@ enum px_status idm_spec_read(const json_t *given, struct idm_spec *spec, struct 
   set_later(spec);
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)given, name, value) {
-    char text[32];
-    if (strcmp(name, "profile") == 0) continue;
-    if (json_is_string(value)) snprintf(text, sizeof text, "%s", json_string_value(value));
-    else if (json_is_boolean(value))
-      snprintf(text, sizeof text, "%s", json_is_true(value) ? "true" : "false");
-    else snprintf(text, sizeof text, "%.17g", json_number_value(value));
-    const enum px_status status = idm_spec_set(spec, name, text, err);
-    if (status) return status;
+    if (strcmp(name, "profile") == 0 || option_of(name)) continue;
+    return px_fail_at(err, PX_E_BAD_FIELD, "", "an inverse dynamics model has no option '%.32s'",
+                      name);
   }
+  const enum px_status status =
+    flow_bind(flow_idm_profiles[base].sub, idm_spec_bind, given, spec, err);
+  if (status) return status;
   return idm_spec_check(spec, err);
 }
 
@@ -214,8 +184,8 @@ static enum px_status check_pairs(const struct idm_spec *spec, struct px_err *er
 
 enum px_status idm_spec_check(const struct idm_spec *spec, struct px_err *err) {
   for (size_t i = 0; i < OPTIONS_N; i++) {
-    const struct flow_field *field = field_of(options[i].name);
-    const double value = get(spec, &options[i]);
+    const struct flow_field *field = field_of(idm_spec_bind[i].name);
+    const double value = flow_bind_get(&idm_spec_bind[i], spec);
     char text[32];
     snprintf(text, sizeof text, "%g", value);
     if (!in_bounds(field, value)) return wrong(field, text, err);
@@ -239,8 +209,8 @@ size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text,
                      struct px_safetensors_meta *meta) {
   meta[0] = (struct px_safetensors_meta){ "profile", idm_profile_name(spec->profile) };
   for (size_t i = 0; i < OPTIONS_N; i++) {
-    const struct flow_field *field = field_of(options[i].name);
-    const double value = get(spec, &options[i]);
+    const struct flow_field *field = field_of(idm_spec_bind[i].name);
+    const double value = flow_bind_get(&idm_spec_bind[i], spec);
     size_t len;
     if (field->type == FLOW_ENUM) {
       const char *word = flow_field_word_at(field->words, (size_t)value, &len);
@@ -248,7 +218,7 @@ size_t idm_spec_meta(const struct idm_spec *spec, struct idm_spec_text *text,
     } else {
       snprintf(text->value[i], IDM_SPEC_VALUE_MAX, "%.17g", value);
     }
-    meta[i + 1] = (struct px_safetensors_meta){ options[i].name, text->value[i] };
+    meta[i + 1] = (struct px_safetensors_meta){ idm_spec_bind[i].name, text->value[i] };
   }
   return OPTIONS_N + 1;
 }
@@ -262,8 +232,8 @@ enum px_status idm_spec_from_meta(const struct px_safetensors *st, struct idm_sp
   idm_spec_default(base, spec);
   set_later(spec);
   for (size_t i = 0; i < OPTIONS_N; i++) {
-    const char *text = px_safetensors_meta(st, options[i].name);
-    if (text && idm_spec_set(spec, options[i].name, text, err)) return PX_E_BAD_DATA;
+    const char *text = px_safetensors_meta(st, idm_spec_bind[i].name);
+    if (text && idm_spec_set(spec, idm_spec_bind[i].name, text, err)) return PX_E_BAD_DATA;
   }
   return idm_spec_check(spec, err) ? PX_E_BAD_DATA : PX_OK;
 }

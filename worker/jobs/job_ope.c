@@ -12,6 +12,7 @@
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
+#include "lib/flow/kinds.h"
 #include "lib/store/jobs.h"
 #include "lib/store/models.h"
 #include "worker/jobs/checkpointer.h"
@@ -178,20 +179,13 @@ static json_t *diverged_document(struct evaluation *a, const struct px_err *err)
 
 static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_err *err) {
   const json_t *spec = job->spec;
-  const struct fqe_spec fqe = {
-    .hidden = (uint32_t)job_spec_uint(spec, "hidden", 0),
-    .layers = (uint32_t)job_spec_uint(spec, "layers", 0),
-    .batch = (uint32_t)job_spec_uint(spec, "batch", 0),
-    .updates = job_spec_uint(spec, "updates", 0),
-    .seed = job_spec_uint(spec, "seed", 0),
-    .lr = job_spec_number(spec, "lr", 0),
-    .gamma = job_spec_number(spec, "gamma", 0),
-    .tau = job_spec_number(spec, "tau", 0),
-  };
+  struct fqe_spec fqe = { 0 };
   struct fqe_result found = { 0 };
   struct px_actions_merged *u = NULL;
   struct checkpointer checkpointer = { .job = NULL };
-  enum px_status status = job_inputs_union(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
+  enum px_status status =
+    flow_bind(flow_kind_info(FLOW_OPE)->fields, job_spec_fqe, spec, &fqe, err);
+  if (!status) status = job_inputs_union(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status)
     status = fqe_run(&fqe, u, a->actions, &job->progress, &checkpointer.checkpoint, a->values,

@@ -15,6 +15,7 @@
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "lib/flow/labellers.h"
 #include "lib/store/jobs.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
@@ -189,11 +190,9 @@ static void profile_of(struct shard *s) {
 enum px_status job_simulate_shard(struct job *job, struct px_err *err) {
   const json_t *labeller = json_object_get(job->spec, "labeller");
   struct shard s = { .job = job, .options = sim_options_default() };
-  s.options.seed = job_spec_uint(labeller, "seed", 0);
-  s.options.restarts = (uint32_t)job_spec_uint(labeller, "restarts", s.options.restarts);
-  s.options.verified_below = job_spec_number(labeller, "threshold", s.options.verified_below);
-  s.options.solve = flag(labeller, "solve");
-  enum px_status status = job_inputs_states(job, &s.ds, err);
+  enum px_status status =
+    flow_bind(flow_labeller_simulator_fields, job_spec_simulator, labeller, &s.options, err);
+  if (!status) status = job_inputs_states(job, &s.ds, err);
   if (!status) status = simulator_spread(s.ds, &s.std, err);
   s.options.std = s.std;
   if (!status) status = job_inputs_idm(job, &s.idm, err);

@@ -10,6 +10,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/data/dataset.h"
+#include "lib/flow/labellers.h"
 #include "lib/store/models.h"
 #include "worker/jobs/checkpointer.h"
 #include "worker/jobs/job_inputs.h"
@@ -17,15 +18,10 @@
 #include "worker/jobs/simulator.h"
 #include "worker/sim/net.h"
 
-static struct sim_net_spec spec_of(const json_t *spec) {
-  const json_t *net = json_object_get(spec, "net");
-  return (struct sim_net_spec){ .pairs = (uint32_t)job_spec_uint(net, "pairs", 0),
-                                .steps = (uint32_t)job_spec_uint(net, "steps", 0),
-                                .batch = (uint32_t)job_spec_uint(net, "batch", 0),
-                                .hidden = (uint32_t)job_spec_uint(net, "hidden", 0),
-                                .layers = (uint32_t)job_spec_uint(net, "layers", 0),
-                                .lr = job_spec_number(net, "lr", 0),
-                                .seed = job_spec_uint(spec, "seed", 0) };
+static enum px_status read_spec(const json_t *spec, struct sim_net_spec *net, struct px_err *err) {
+  *net = (struct sim_net_spec){ .seed = job_spec_uint(spec, "seed", 0) };
+  return flow_bind(flow_labeller_inverse_fields, job_spec_inverse_net, json_object_get(spec, "net"),
+                   net, err);
 }
 
 /* Simulated steps of the model as the check left it. */
@@ -65,7 +61,7 @@ static enum px_status publish(struct job *job, struct sim_net *net, double loss,
 }
 
 enum px_status job_train_inverse(struct job *job, struct px_err *err) {
-  const struct sim_net_spec spec = spec_of(job->spec);
+  struct sim_net_spec spec;
   struct px_dataset *ds = NULL;
   struct simulator *simulator = NULL;
   struct sim_pairs *pairs = NULL;
@@ -73,7 +69,8 @@ enum px_status job_train_inverse(struct job *job, struct px_err *err) {
   struct checkpointer checkpointer = { .job = NULL };
   double loss = 0;
   const double begun_s = px_clock_s();
-  enum px_status status = job_inputs_states(job, &ds, err);
+  enum px_status status = read_spec(job->spec, &spec, err);
+  if (!status) status = job_inputs_states(job, &ds, err);
   if (!status) status = simulate(job, ds, &spec, &simulator, &pairs, err);
   if (!status) {
     /* From here on SIGTERM means: keep the state and stop. */

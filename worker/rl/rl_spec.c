@@ -7,6 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
+#include "lib/flow/bind.h"
 #include "worker/rl/rl.h"
 
 /* `name` is no option: it names the run in reports. */
@@ -21,6 +22,24 @@ static const struct flow_field *option(const struct rl_spec *spec, const char *n
   return NULL;
 }
 
+/* Its value in `policy`, or its default. */
+static enum px_status read_option(const struct flow_field *fields, size_t i, const json_t *policy,
+                                  struct rl_spec *spec, struct px_err *err) {
+  const char *name = fields[i].name, *initial = fields[i].initial;
+  const struct flow_bind value[] = {
+    { name, FLOW_BIND_F64, offsetof(struct rl_spec, value) + i * sizeof(double), sizeof(double) },
+    FLOW_BIND_END
+  };
+  if (json_object_get(policy, name)) return flow_bind(fields, value, policy, spec, err);
+  json_t *one =
+    json_pack("{s:o}", name, px_json_parse(initial, strlen(initial), JSON_DECODE_ANY, NULL));
+  const enum px_status status =
+    one ? flow_bind(fields, value, one, spec, err)
+        : px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", name, spec->algo);
+  json_decref(one);
+  return status;
+}
+
 enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec *spec,
                             struct px_err *err) {
   const char *algo = json_string_value(json_object_get(policy, "algo"));
@@ -30,24 +49,12 @@ enum px_status rl_spec_read(const json_t *policy, uint64_t seed, struct rl_spec 
                       algo ? algo : "");
   *spec = (struct rl_spec){ .seed = seed };
   snprintf(spec->algo, sizeof spec->algo, "%s", algo);
-  for (size_t i = 0; fields[i].name; i++) {
-    const json_t *given = json_object_get(policy, fields[i].name);
+  enum px_status status = PX_OK;
+  for (size_t i = 0; fields[i].name && !status; i++) {
     assert(i < FLOW_OPTIONS_MAX);
-    if (!is_option(&fields[i])) continue;
-    json_t *initial =
-      given ? NULL
-            : px_json_parse(fields[i].initial, strlen(fields[i].initial), JSON_DECODE_ANY, NULL);
-    const json_t *value = given ? given : initial;
-    if (!value)
-      return px_fail(err, PX_E_NO_MEMORY, "no memory for the option %s of %s", fields[i].name,
-                     algo);
-    spec->value[i] = json_is_string(value)
-                       ? flow_field_word_place(fields[i].words, json_string_value(value))
-                     : json_is_boolean(value) ? json_is_true(value)
-                                              : json_number_value(value);
-    json_decref(initial);
+    if (is_option(&fields[i])) status = read_option(fields, i, policy, spec, err);
   }
-  return PX_OK;
+  return status;
 }
 
 enum px_status rl_spec_defaults(const char *algo, struct rl_spec *spec, struct px_err *err) {
