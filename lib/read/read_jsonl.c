@@ -3,23 +3,19 @@
  * JSON lines uploads: one trajectory a line, read as a stream. A field that is
  * not known is refused by name, before its value is looked at.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/json_scan.h"
+#include "lib/read/lines.h"
 #include "lib/read/reader.h"
 #include "lib/read/traj_buffer.h"
-
-enum { LINE_MAX_BYTES = 64 << 20, READ_BYTES = 1 << 20 };
 
 enum field {
   OBSERVATIONS,
@@ -261,14 +257,11 @@ static enum px_status put(struct jsonl *j, struct px_err *err) {
   return px_reader_put(j->r, &traj, err);
 }
 
-static enum px_status read_line(struct jsonl *j, const char *line, size_t n, struct px_err *err) {
-  j->line++;
-  /* some editors begin UTF-8 with a byte order mark */
-  static const char MARK[] = "\xef\xbb\xbf";
-  const size_t mark = j->line == 1 && !strncmp(line, MARK, 3) ? 3 : 0;
-  j->s = (struct px_json_scan){ line, line + mark, line + n };
-  if (strlen(line) != n)
-    return px_fail(err, PX_E_BAD_DATA, "line %" PRIu64 " holds a NUL byte", j->line);
+static enum px_status read_line(void *ctx, uint64_t number, char *line, size_t n,
+                                struct px_err *err) {
+  struct jsonl *j = ctx;
+  j->line = number;
+  j->s = (struct px_json_scan){ line, line, line + n };
   if (!px_json_scan_peek(&j->s)) return PX_OK; /* an empty line */
   memset(j->seen, 0, sizeof j->seen);
   memset(j->filled, 0, sizeof j->filled);
@@ -285,59 +278,15 @@ static enum px_status read_line(struct jsonl *j, const char *line, size_t n, str
   return status ? status : put(j, err);
 }
 
-/* Takes all complete lines off the buffer; at the end of the file also the last. */
-static enum px_status take_lines(struct jsonl *j, struct px_buf *buf, size_t *searched, bool last,
-                                 struct px_err *err) {
-  size_t begin = 0;
-  enum px_status status = PX_OK;
-  for (char *nl; !status && (nl = memchr(buf->data + *searched, '\n', buf->len - *searched));
-       *searched = begin) {
-    *nl = '\0';
-    status = read_line(j, buf->data + begin, (size_t)(nl - (buf->data + begin)), err);
-    begin = (size_t)(nl - buf->data) + 1;
-  }
-  if (last && !status && begin < buf->len) {
-    status = read_line(j, buf->data + begin, buf->len - begin, err);
-    begin = buf->len;
-  }
-  memmove(buf->data, buf->data + begin, buf->len - begin);
-  buf->len -= begin;
-  *searched = buf->len;
-  return status;
-}
-
-static enum px_status read_stream(struct jsonl *j, int fd, struct px_buf *buf, struct px_err *err) {
-  const uint64_t max = px_reader_max_bytes(j->r);
-  uint64_t total = 0;
-  for (size_t searched = 0;;) {
-    enum px_status status = px_buf_room(buf, READ_BYTES);
-    if (status == PX_E_TOO_LARGE)
-      return px_fail(err, status, "line %" PRIu64 " is longer than %d MiB", j->line + 1,
-                     LINE_MAX_BYTES >> 20);
-    if (status) return px_fail(err, status, "no memory for line %" PRIu64, j->line + 1);
-    const ssize_t got = read(fd, buf->data + buf->len, READ_BYTES);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return px_fail_errno(err, "cannot read the upload");
-    buf->len += (size_t)got;
-    buf->data[buf->len] = '\0';
-    total += (uint64_t)got;
-    if (total > max)
-      return px_fail(err, PX_E_TOO_LARGE, "there are more than %" PRIu64 " bytes in it", max);
-    status = take_lines(j, buf, &searched, got == 0, err);
-    if (status || got == 0) return status;
-  }
-}
-
 enum px_status px_read_jsonl(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {
   (void)bytes, (void)n; /* lines may be read as a stream, without a second copy of them */
-  struct px_buf buf = PX_BUF(LINE_MAX_BYTES + READ_BYTES);
   struct jsonl j = { .r = r };
   px_traj_buffer_init(&j.room, r->spaces);
   memcpy(r->report->layout, "jsonl", 6);
   enum px_status status =
     px_precision_init(&j.observed, r->spaces->obs_dim) || px_precision_init(&j.rewarded, 1)
       ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
-      : read_stream(&j, r->fd, &buf, err);
+      : px_lines_read(r->fd, px_reader_max_bytes(r), read_line, &j, err);
   if (!status) status = px_reader_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
   if (!status) status = px_reader_check_precision(r, field_names[REWARDS], &j.rewarded, err);
   if (!status && !r->report->trajectories_n)
@@ -346,6 +295,5 @@ enum px_status px_read_jsonl(struct px_reader *r, const void *bytes, size_t n, s
   px_precision_free(&j.observed);
   px_precision_free(&j.rewarded);
   free(j.source);
-  px_buf_free(&buf);
   return status;
 }
