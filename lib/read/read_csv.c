@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * CSV uploads (RFC 4180): a header that names the columns, then a step a row, trajectory after
- * trajectory. read.h says which columns there are; the table below has their names.
+ * trajectory. read.h says which columns there are, csv_header.c has their names.
  *
  * A row is parsed in place, and a trajectory is put when the next one begins. Two passes over a
  * cell are avoided: the header says what each column means.
@@ -19,54 +19,15 @@
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/data/traj_digest.h"
+#include "lib/read/csv_header.h"
 #include "lib/read/json_scan.h"
 #include "lib/read/lines.h"
 #include "lib/read/reader.h"
 #include "lib/read/traj_buffer.h"
 
-enum role {
-  IGNORED,
-  EPISODE,
-  STEP,
-  OBSERVATION,
-  ACTION,
-  REWARD,
-  TERMINATED,
-  TRUNCATED,
-  DONE,
-  MASK
-};
-enum { ROLES_N = MASK + 1, COLUMNS_MAX = 8192, NAMES_MAX = 7, TOLD_MAX = 6 };
-
-/* Names of a column without an index, and of columns that have one: obs_0, obs.0 or obs[0]. */
-static const char *const ROLE_NAMES[ROLES_N][NAMES_MAX] = {
-  [EPISODE] = { "episode", "episode_index", "episode_id", "trajectory" },
-  [STEP] = { "step", "frame_index", "timestep" },
-  [OBSERVATION] = { "obs", "observation", "observations", "observation.state" },
-  [ACTION] = { "act", "action", "actions" },
-  [REWARD] = { "reward", "rewards", "next.reward" },
-  [TERMINATED] = { "terminated", "terminal", "terminals", "termination", "terminations" },
-  [TRUNCATED] = { "truncated", "truncation", "truncations", "timeout", "timeouts" },
-  [DONE] = { "done", "dones", "next.done" },
-  [MASK] = { "action_mask", "label_mask" },
-};
-
-struct column {
-  enum role role;
-  uint32_t index; /* of an observation or an action */
-};
-
-struct cell {
-  const char *text; /* ends with a NUL */
-  size_t n;
-};
-
 struct csv {
   struct px_reader *r;
-  char separator;
-  struct column *columns; /* [columns_n]; NULL before the header */
-  uint32_t columns_n;
-  bool has[ROLES_N];
+  struct px_csv_header header;
   struct px_traj_buffer room;
   struct px_precision observed, rewarded;
   struct px_traj_digest episode;  /* of the open trajectory's value in its column */
@@ -80,171 +41,23 @@ struct csv {
 
 /* What a row says, until it is known which trajectory it belongs to. */
 struct row {
-  struct cell episode;
+  struct px_csv_cell episode;
   int64_t step;
   float *observations, *actions; /* in the room, at the place of the trajectory's next step */
   uint32_t actions_n;            /* how many of its cells hold a number */
-  bool has_reward, has_nan, mask, terminated, truncated, done;
+  bool has_reward, has_nan, mask, is_true, terminated, truncated, done;
   float reward;
 };
-
-/* ---- the header */
-
-/* Whether `name` is `base`, or base with an index: *index then. */
-static bool is_indexed(const char *name, const char *base, uint32_t *index, bool *indexed) {
-  const size_t n = strlen(base);
-  if (strncasecmp(name, base, n) != 0) return false;
-  *index = 0;
-  *indexed = name[n] != '\0';
-  if (!*indexed) return true;
-  const bool bracket = name[n] == '[';
-  if (!bracket && name[n] != '_' && name[n] != '.') return false;
-  const char *digits = name + n + 1;
-  const size_t digits_n = strspn(digits, "0123456789");
-  if (!digits_n || digits_n > 5 || strcmp(digits + digits_n, bracket ? "]" : "") != 0) return false;
-  *index = (uint32_t)strtoul(digits, NULL, 10);
-  return true;
-}
-
-static struct column column_of(const char *name) {
-  for (int role = EPISODE; role < ROLES_N; role++)
-    for (int i = 0; i < NAMES_MAX && ROLE_NAMES[role][i]; i++) {
-      struct column c = { (enum role)role, 0 };
-      bool indexed;
-      const bool vector = role == OBSERVATION || role == ACTION;
-      if (is_indexed(name, ROLE_NAMES[role][i], &c.index, &indexed) && (vector || !indexed))
-        return c;
-    }
-  return (struct column){ IGNORED, 0 };
-}
-
-/* Cuts the next cell off *at, in place; its quotes go. NULL in *at after the last one. */
-static bool next_cell(char separator, char **at, struct cell *out) {
-  char *p = *at, *begin = p, *end;
-  if (*p != '"') {
-    end = strchr(p, separator);
-    if (!end) end = p + strlen(p);
-    *at = *end ? end + 1 : NULL;
-    while (begin < end && *begin == ' ') begin++;
-    while (end > begin && end[-1] == ' ') end--;
-  } else {
-    char *to = begin = ++p;
-    for (; *p && (*p != '"' || p[1] == '"'); p++) *to++ = *p == '"' ? *p++ : *p;
-    if (*p != '"' || (p[1] && p[1] != separator)) return false;
-    *at = p[1] ? p + 2 : NULL;
-    end = to;
-  }
-  *end = '\0';
-  *out = (struct cell){ begin, (size_t)(end - begin) };
-  return true;
-}
-
-static enum px_status fail_quote(const struct csv *c, struct px_err *err) {
-  char place[48];
-  snprintf(place, sizeof place, "line %" PRIu64, c->line);
-  (void)px_fail_at(err, PX_E_BAD_DATA, place, "%s: a quoted cell does not end where it should",
-                   place);
-  px_fail_hint(err, "A quote within a quoted cell is doubled; no cell holds the end of a line.");
-  return PX_E_BAD_DATA;
-}
-
-/* Each index from 0 up to what the dataset declares, once. */
-static enum px_status check_indices(struct csv *c, enum role role, uint32_t dims,
-                                    struct px_err *err) {
-  uint8_t *seen = px_mem_calloc(dims, 1);
-  if (!seen) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header");
-  enum px_status status = PX_OK;
-  const char *what = ROLE_NAMES[role][0];
-  for (uint32_t i = 0; i < c->columns_n && !status; i++) {
-    const uint32_t index = c->columns[i].index;
-    if (c->columns[i].role != role) continue;
-    if (index >= dims)
-      status = px_fail_at(err, PX_E_BAD_DATA, "header",
-                          "the header names %s_%u, but the dataset declares %u: %s_0 to %s_%u",
-                          what, index, dims, what, what, dims - 1);
-    else if (seen[index]++)
-      status =
-        px_fail_at(err, PX_E_BAD_DATA, "header", "the header names %s_%u twice", what, index);
-  }
-  for (uint32_t j = 0; j < dims && !status; j++)
-    if (!seen[j])
-      status =
-        px_fail_at(err, PX_E_BAD_DATA, "header",
-                   "there is no column %s_%u; the dataset declares %u of them", what, j, dims);
-  free(seen);
-  return status;
-}
-
-static enum px_status check_header(struct csv *c, struct px_err *err) {
-  const struct px_spaces *spaces = c->r->spaces;
-  enum px_status status = check_indices(c, OBSERVATION, spaces->obs_dim, err);
-  if (!status && c->has[ACTION]) status = check_indices(c, ACTION, spaces->act_dim, err);
-  if (status) return status;
-  if (!c->has[REWARD]) return px_fail_at(err, PX_E_BAD_DATA, "header", "there is no column reward");
-  if (!c->has[EPISODE] && !c->has[STEP] && !c->has[TERMINATED] && !c->has[TRUNCATED] &&
-      !c->has[DONE]) {
-    (void)px_fail_at(err, PX_E_BAD_DATA, "header", "no column says where a trajectory ends");
-    px_fail_hint(err, "Add a column episode, or step, or terminated and truncated.");
-    return PX_E_BAD_DATA;
-  }
-  return PX_OK;
-}
-
-/* The separator that the header has most of. */
-static char find_separator(const char *header) {
-  static const char SEPARATORS[] = ",;\t";
-  size_t n[3] = { 0 }, best = 0;
-  for (const char *p = header; *p; p++)
-    for (size_t i = 0; i < 3; i++) n[i] += *p == SEPARATORS[i];
-  for (size_t i = 1; i < 3; i++)
-    if (n[i] > n[best]) best = i;
-  return SEPARATORS[best];
-}
-
-static enum px_status read_header(struct csv *c, char *line, struct px_err *err) {
-  char told[160] = "";
-  uint32_t ignored_n = 0;
-  c->separator = find_separator(line);
-  c->columns = px_mem_calloc(COLUMNS_MAX, sizeof *c->columns);
-  if (!c->columns) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header");
-  for (char *at = line; at;) {
-    struct cell cell;
-    if (!next_cell(c->separator, &at, &cell)) return fail_quote(c, err);
-    if (c->columns_n == COLUMNS_MAX)
-      return px_fail_at(err, PX_E_BAD_DATA, "header", "there are more than %d columns",
-                        COLUMNS_MAX);
-    const struct column column = column_of(cell.text);
-    const bool vector = column.role == OBSERVATION || column.role == ACTION;
-    if (column.role && !vector && c->has[column.role])
-      return px_fail_at(err, PX_E_BAD_DATA, "header", "two columns mean '%s'; one is '%.40s'",
-                        ROLE_NAMES[column.role][0], cell.text);
-    c->has[column.role] = true;
-    c->columns[c->columns_n++] = column;
-    if (column.role == IGNORED && ignored_n++ < TOLD_MAX)
-      snprintf(told + strlen(told), sizeof told - strlen(told), "%s%.24s", *told ? ", " : "",
-               cell.text);
-  }
-  if (ignored_n)
-    px_reader_note(c->r, "%u columns mean nothing here and were left out: %s%s", ignored_n, told,
-                   ignored_n > TOLD_MAX ? ", ..." : "");
-  if (c->has[DONE] && !c->has[TERMINATED])
-    px_reader_note(c->r,
-                   "there is no 'terminated': where 'done' is 1%s trajectories count as "
-                   "terminated, even if it was a time limit",
-                   c->has[TRUNCATED] ? " and 'truncated' is 0," : "");
-  if (c->r->options->ignore_actions) c->has[ACTION] = false;
-  return check_header(c, err);
-}
 
 /* ---- cells */
 
 static enum px_status fail_cell(const struct csv *c, uint32_t column, const char *text,
                                 const char *expected, struct px_err *err) {
-  const struct column *is = &c->columns[column];
-  const bool vector = is->role == OBSERVATION || is->role == ACTION;
+  const struct px_csv_column *is = &c->header.columns[column];
+  const bool vector = is->role == PX_CSV_OBSERVATION || is->role == PX_CSV_ACTION;
   char field[64];
-  snprintf(field, sizeof field, "%s", ROLE_NAMES[is->role][0]);
-  if (vector) snprintf(field, sizeof field, "%s_%u", ROLE_NAMES[is->role][0], is->index);
+  snprintf(field, sizeof field, "%s", px_csv_header_name(is->role));
+  if (vector) snprintf(field, sizeof field, "%s_%u", px_csv_header_name(is->role), is->index);
   return px_reader_fail(c->r, c->steps_n, field, err, "%s, but line %" PRIu64 " has '%.24s'",
                         expected, c->line, text);
 }
@@ -256,7 +69,7 @@ static bool read_spelling(const char *text, double *out) {
   return end != text && !*end && strcspn(text, "xX") == strlen(text);
 }
 
-static enum px_status read_number(const struct csv *c, uint32_t column, struct cell cell,
+static enum px_status read_number(const struct csv *c, uint32_t column, struct px_csv_cell cell,
                                   double *out, struct px_err *err) {
   struct px_json_scan s = { cell.text, cell.text, cell.text + cell.n };
   const enum px_json_scan_number got = px_json_scan_double(&s, out);
@@ -266,10 +79,10 @@ static enum px_status read_number(const struct csv *c, uint32_t column, struct c
   return fail_cell(c, column, cell.text, "must be a number", err);
 }
 
-static bool is_empty(struct cell cell) { return !cell.n || !strcasecmp(cell.text, "null"); }
+static bool is_empty(struct px_csv_cell cell) { return !cell.n || !strcasecmp(cell.text, "null"); }
 
-static enum px_status read_flag(const struct csv *c, uint32_t column, struct cell cell, bool *out,
-                                struct px_err *err) {
+static enum px_status read_flag(const struct csv *c, uint32_t column, struct px_csv_cell cell,
+                                bool *out, struct px_err *err) {
   double value = 0;
   *out = !strcasecmp(cell.text, "true");
   if (*out || is_empty(cell) || !strcasecmp(cell.text, "false")) return PX_OK;
@@ -281,7 +94,7 @@ static enum px_status read_flag(const struct csv *c, uint32_t column, struct cel
   return PX_OK;
 }
 
-static enum px_status read_step(const struct csv *c, uint32_t column, struct cell cell,
+static enum px_status read_step(const struct csv *c, uint32_t column, struct px_csv_cell cell,
                                 struct row *row, struct px_err *err) {
   double value;
   const enum px_status status = read_number(c, column, cell, &value, err);
@@ -292,19 +105,29 @@ static enum px_status read_step(const struct csv *c, uint32_t column, struct cel
   return PX_OK;
 }
 
+/* 1: a true action; 0, 2 and 3: none, or a proxy, which is no truth. */
+static enum px_status read_source(const struct csv *c, uint32_t column, struct px_csv_cell cell,
+                                  struct row *row, struct px_err *err) {
+  if (is_empty(cell)) return PX_OK;
+  if (cell.n != 1 || cell.text[0] < '0' || cell.text[0] > '3')
+    return fail_cell(c, column, cell.text, "must be 0, 1, 2 or 3", err);
+  row->is_true = cell.text[0] == '1';
+  return PX_OK;
+}
+
 /* An observation, an action or a reward. */
-static enum px_status read_value(struct csv *c, uint32_t column, struct cell cell, struct row *row,
-                                 struct px_err *err) {
-  const struct column *is = &c->columns[column];
+static enum px_status read_value(struct csv *c, uint32_t column, struct px_csv_cell cell,
+                                 struct row *row, struct px_err *err) {
+  const struct px_csv_column *is = &c->header.columns[column];
   double value = NAN;
   const bool empty = is_empty(cell);
   enum px_status status = empty ? PX_OK : read_number(c, column, cell, &value, err);
   if (status) return status;
-  if (is->role == OBSERVATION) {
+  if (is->role == PX_CSV_OBSERVATION) {
     if (!isfinite(value)) return fail_cell(c, column, cell.text, "must be a finite number", err);
     row->observations[is->index] = (float)value;
     px_precision_see(&c->observed, is->index, &value, 1);
-  } else if (is->role == ACTION) {
+  } else if (is->role == PX_CSV_ACTION) {
     row->actions_n += !isnan(value);
     row->has_nan |= !empty && isnan(value);
     row->actions[is->index] = isnan(value) ? 0 : (float)value;
@@ -317,18 +140,20 @@ static enum px_status read_value(struct csv *c, uint32_t column, struct cell cel
   return PX_OK;
 }
 
-static enum px_status read_cell(struct csv *c, uint32_t column, struct cell cell, struct row *row,
-                                struct px_err *err) {
-  switch (c->columns[column].role) {
-    case IGNORED: return PX_OK;
-    case EPISODE: row->episode = cell; return PX_OK;
-    case STEP: return read_step(c, column, cell, row, err);
-    case TERMINATED: return read_flag(c, column, cell, &row->terminated, err);
-    case TRUNCATED: return read_flag(c, column, cell, &row->truncated, err);
-    case DONE: return read_flag(c, column, cell, &row->done, err);
-    case MASK: return read_flag(c, column, cell, &row->mask, err);
-    case ACTION:
-      if (!c->has[ACTION]) return PX_OK;
+static enum px_status read_cell(struct csv *c, uint32_t column, struct px_csv_cell cell,
+                                struct row *row, struct px_err *err) {
+  switch (c->header.columns[column].role) {
+    case PX_CSV_IGNORED:
+    case PX_CSV_UNCERTAINTY: return PX_OK;
+    case PX_CSV_SOURCE: return read_source(c, column, cell, row, err);
+    case PX_CSV_EPISODE: row->episode = cell; return PX_OK;
+    case PX_CSV_STEP: return read_step(c, column, cell, row, err);
+    case PX_CSV_TERMINATED: return read_flag(c, column, cell, &row->terminated, err);
+    case PX_CSV_TRUNCATED: return read_flag(c, column, cell, &row->truncated, err);
+    case PX_CSV_DONE: return read_flag(c, column, cell, &row->done, err);
+    case PX_CSV_MASK: return read_flag(c, column, cell, &row->mask, err);
+    case PX_CSV_ACTION:
+      if (!c->header.has[PX_CSV_ACTION]) return PX_OK;
       break; /* they are not wanted */
     default: break;
   }
@@ -343,8 +168,8 @@ static enum px_status put(struct csv *c, struct px_err *err) {
   const struct px_traj traj = {
     .steps = (uint32_t)c->steps_n,
     .observations = c->room.observations,
-    .actions = c->has[ACTION] ? c->room.actions : NULL,
-    .labelled = c->has[ACTION] && partly ? c->room.labelled : NULL,
+    .actions = c->header.has[PX_CSV_ACTION] ? c->room.actions : NULL,
+    .labelled = c->header.has[PX_CSV_ACTION] && partly ? c->room.labelled : NULL,
     .rewards = c->room.rewards,
     .terminated = c->terminated,
     .truncated = c->truncated || !c->terminated,
@@ -357,7 +182,7 @@ static enum px_status put(struct csv *c, struct px_err *err) {
 
 /* A value that was in its column before, with others between, is a mistake of the file. */
 static enum px_status begin_episode(struct csv *c, const struct px_traj_digest *id,
-                                    struct cell text, struct px_err *err) {
+                                    struct px_csv_cell text, struct px_err *err) {
   const uint64_t *line = px_traj_digest_set_find(&c->past, id);
   if (line) {
     (void)px_reader_fail(c->r, 0, "episode", err,
@@ -386,7 +211,7 @@ static enum px_status look_at_episode(struct csv *c, const struct row *row, bool
 static enum px_status look_at_step(struct csv *c, const struct row *row, bool *begins,
                                    struct px_err *err) {
   if (*begins || !c->steps_n || row->step == c->step + 1) return PX_OK;
-  if (!c->has[EPISODE] && row->step <= c->step) {
+  if (!c->header.has[PX_CSV_EPISODE] && row->step <= c->step) {
     *begins = true;
     return PX_OK;
   }
@@ -400,12 +225,13 @@ static enum px_status look_at_step(struct csv *c, const struct row *row, bool *b
 
 /* Whether the row begins a trajectory; what came before is put then. */
 static enum px_status place(struct csv *c, struct row *row, struct px_err *err) {
-  bool begins = !c->has[EPISODE] && (c->terminated || c->truncated);
-  enum px_status status = c->has[EPISODE] ? look_at_episode(c, row, &begins, err) : PX_OK;
+  bool begins = !c->header.has[PX_CSV_EPISODE] && (c->terminated || c->truncated);
+  enum px_status status =
+    c->header.has[PX_CSV_EPISODE] ? look_at_episode(c, row, &begins, err) : PX_OK;
   const bool only_final = !row->has_reward && !row->actions_n;
-  if (begins && !c->has[EPISODE] && only_final && !c->final_row)
+  if (begins && !c->header.has[PX_CSV_EPISODE] && only_final && !c->final_row)
     begins = false; /* its final state */
-  if (!status && c->has[STEP]) status = look_at_step(c, row, &begins, err);
+  if (!status && c->header.has[PX_CSV_STEP]) status = look_at_step(c, row, &begins, err);
   if (status) return status;
   c->step = row->step;
   if (!begins) {
@@ -439,20 +265,21 @@ static enum px_status add(struct csv *c, const struct row *row, struct px_err *e
   if (t == PX_STEPS_MAX)
     return px_reader_fail(c->r, t, "step", err, "is beyond the %d that a trajectory may have",
                           PX_STEPS_MAX);
-  if (row->actions_n && row->actions_n != A && row->mask) {
+  if (row->actions_n && row->actions_n != A && row->mask && row->is_true) {
     (void)px_reader_fail(c->r, t, "actions", err,
                          "has %u of %u numbers at line %" PRIu64 "; the others are empty",
                          row->actions_n, A, c->line);
     px_fail_hint(err, "Leave all cells of an unknown action empty.");
     return PX_E_BAD_DATA;
   }
-  c->room.labelled[t] = row->mask && row->actions_n == A;
-  c->r->nan_actions_n += row->has_nan && row->mask;
+  c->room.labelled[t] = row->mask && row->is_true && row->actions_n == A;
+  c->r->nan_actions_n += row->has_nan && row->mask && row->is_true;
   if (!c->room.labelled[t]) memset(c->room.actions + t * A, 0, A * sizeof(float));
   c->room.rewards[t] = row->reward;
   c->steps_n++;
   c->truncated = row->truncated;
-  c->terminated = row->terminated || (row->done && !c->has[TERMINATED] && !row->truncated);
+  c->terminated =
+    row->terminated || (row->done && !c->header.has[PX_CSV_TERMINATED] && !row->truncated);
   if (row->done && !c->terminated) c->truncated = true;
   return PX_OK;
 }
@@ -464,19 +291,20 @@ static enum px_status read_row(struct csv *c, char *line, struct px_err *err) {
   if (status) return status;
   struct row row = { .observations = c->room.observations + at * O,
                      .actions = c->room.actions + at * A,
-                     .mask = true };
+                     .mask = true,
+                     .is_true = true };
   uint32_t n = 0;
   for (char *p = line; p && !status; n++) {
-    struct cell cell;
-    if (!next_cell(c->separator, &p, &cell)) return fail_quote(c, err);
-    if (n < c->columns_n) status = read_cell(c, n, cell, &row, err);
+    struct px_csv_cell cell;
+    status = px_csv_header_next_cell(c->header.separator, c->line, &p, &cell, err);
+    if (!status && n < c->header.n) status = read_cell(c, n, cell, &row, err);
   }
   if (status) return status;
-  if (n != c->columns_n) {
+  if (n != c->header.n) {
     char where[48];
     snprintf(where, sizeof where, "line %" PRIu64, c->line);
     return px_fail_at(err, PX_E_BAD_DATA, where, "%s has %u cells, but the header has %u", where, n,
-                      c->columns_n);
+                      c->header.n);
   }
   status = place(c, &row, err);
   return status ? status : add(c, &row, err);
@@ -487,11 +315,12 @@ static enum px_status read_line(void *ctx, uint64_t number, char *line, size_t n
   struct csv *c = ctx;
   c->line = number;
   if (!n) return PX_OK;
-  return c->columns ? read_row(c, line, err) : read_header(c, line, err);
+  return c->header.columns ? read_row(c, line, err)
+                           : px_csv_header_read(c->r, line, &c->header, err);
 }
 
 static enum px_status finish(struct csv *c, struct px_err *err) {
-  const bool open = c->steps_n && !c->has[EPISODE] && !c->terminated && !c->truncated;
+  const bool open = c->steps_n && !c->header.has[PX_CSV_EPISODE] && !c->terminated && !c->truncated;
   if (open)
     px_reader_note(c->r,
                    "trajectory %" PRIu64
@@ -520,6 +349,6 @@ enum px_status px_read_csv(struct px_reader *r, const void *bytes, size_t n, str
   px_traj_digest_set_free(&c.past);
   px_precision_free(&c.observed);
   px_precision_free(&c.rewarded);
-  free(c.columns);
+  px_csv_header_free(&c.header);
   return status;
 }

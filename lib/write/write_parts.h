@@ -64,7 +64,7 @@ struct px_write_writer {
   enum px_status (*end)(void *writer, struct px_err *err);
   void (*free)(void *writer); /* NULL is fine */
 };
-extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl,
+extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl, px_write_csv,
   px_write_safetensors;
 
 #endif

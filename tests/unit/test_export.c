@@ -48,6 +48,7 @@ static void every_format_reads_back_as_it_was(void) {
     [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
     [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
     [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_CSV] = PX_FORMAT_CSV,
     [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   static const enum px_write_which CHOICES[] = { PX_WRITE_TRUE, PX_WRITE_BOTH };
@@ -236,7 +237,7 @@ static void words_name_formats_and_choices(void) {
   CU_ASSERT_STRING_EQUAL(px_write_media_type(PX_WRITE_HDF5), "application/x-hdf5");
   CU_OK(px_write_which_parse("both", &which, &err), err);
   CU_ASSERT_EQUAL(which, PX_WRITE_BOTH);
-  CU_ASSERT_EQUAL(px_write_format_parse("csv", &format, &err), PX_E_BAD_FIELD);
+  CU_ASSERT_EQUAL(px_write_format_parse("parquet", &format, &err), PX_E_BAD_FIELD);
   CU_ASSERT_EQUAL(px_write_which_parse("", &which, &err), PX_E_BAD_FIELD);
 }
 

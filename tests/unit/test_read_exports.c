@@ -14,6 +14,7 @@ static void every_export_reads_back_as_it_was(void) {
     [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
     [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
     [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
+    [PX_WRITE_CSV] = PX_FORMAT_CSV,
     [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;
