@@ -73,10 +73,14 @@ static enum px_status read_number(const struct csv *c, uint32_t column, struct p
                                   double *out, struct px_err *err) {
   struct px_json_scan s = { cell.text, cell.text, cell.text + cell.n };
   const enum px_json_scan_number got = px_json_scan_double(&s, out);
-  if (got == PX_SCAN_TOO_LARGE)
+  const bool whole = got == PX_SCAN_NUMBER && s.p == s.end;
+  if (got == PX_SCAN_NOT_A_NUMBER || !whole) {
+    if (!read_spelling(cell.text, out))
+      return fail_cell(c, column, cell.text, "must be a number", err);
+  }
+  if (isfinite(*out) && !isfinite((float)*out))
     return fail_cell(c, column, cell.text, "must be a number that float32 can hold", err);
-  if ((got == PX_SCAN_NUMBER && s.p == s.end) || read_spelling(cell.text, out)) return PX_OK;
-  return fail_cell(c, column, cell.text, "must be a number", err);
+  return PX_OK;
 }
 
 static bool is_empty(struct px_csv_cell cell) { return !cell.n || !strcasecmp(cell.text, "null"); }
@@ -128,6 +132,7 @@ static enum px_status read_value(struct csv *c, uint32_t column, struct px_csv_c
     row->observations[is->index] = (float)value;
     px_precision_see(&c->observed, is->index, &value, 1);
   } else if (is->role == PX_CSV_ACTION) {
+    if (isinf(value)) return fail_cell(c, column, cell.text, "must be a finite number", err);
     row->actions_n += !isnan(value);
     row->has_nan |= !empty && isnan(value);
     row->actions[is->index] = isnan(value) ? 0 : (float)value;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hostile JSON lines, read in this process. */
+/* Hostile JSON lines and CSV, read in this process. */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,7 +25,9 @@ static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err 
   return PX_OK;
 }
 
-static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
+typedef enum px_status (*reader)(struct px_reader *, const void *, size_t, struct px_err *);
+
+static void read_as(reader read, struct px_spaces declared, const uint8_t *bytes, size_t n) {
   spaces = declared;
   const struct px_read_options options = { 0 };
   const struct px_traj_sink sink = { NULL, look };
@@ -39,19 +41,22 @@ static void read_as(struct px_spaces declared, const uint8_t *bytes, size_t n) {
   struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n &&
              lseek(file, 0, SEEK_SET) == 0);
-  const enum px_status status = px_read_jsonl(&r, bytes, n, &err);
+  const enum px_status status = read(&r, bytes, n, &err);
   FUZZ_HOLDS(status == PX_OK ||
              ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
   FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
 }
 
 static void one(const uint8_t *bytes, size_t n) {
-  read_as(trajs_spaces(2, 1), bytes, n);
-  read_as(trajs_discrete(2, 3), bytes, n);
+  static const reader READERS[] = { px_read_jsonl, px_read_csv };
+  for (size_t i = 0; i < sizeof READERS / sizeof *READERS; i++) {
+    read_as(READERS[i], trajs_spaces(2, 1), bytes, n);
+    read_as(READERS[i], trajs_discrete(2, 3), bytes, n);
+  }
 }
 
 int main(int argc, char **argv) {
-  file = memfd_create("jsonl", MFD_CLOEXEC);
+  file = memfd_create("text", MFD_CLOEXEC);
   static const char WHOLE[] =
     "{\"observations\":[[1,2],[3.5e-1,-4],[5,6]],\"rewards\":[1,-0.5],\"actions\":[[0.25],null],"
     "\"terminated\":true,\"truncated\":false}\n{\"terminated\":false,\"rewards\":[1e0],"
@@ -62,8 +67,15 @@ int main(int argc, char **argv) {
   static const char CLASSES[] =
     "{\"observations\":[[1,2],[3,4]],\"actions\":[2,null],\"action_std\":[null,0.5],"
     "\"rewards\":[1,0],\"terminated\":true}\n";
+  static const char TABLE[] =
+    "episode,step,obs_0,obs_1,act_0,reward,terminated,truncated\n"
+    "7,0,1,2,0.25,1,0,0\n7,1,3,4,,-0.5,1,0\n7,2,5,6,,,,\n3,0,7,8E0,nan,1e0,False,True\n";
+  static const char QUOTED[] = "\"reward\";\"obs[1]\";\"obs[0]\";\"action\";done;action_source\r\n"
+                               "\"1\";2;1;\"0.5\";0;1\r\n1;4;3;.5;1;2\r\n";
   const struct fuzz_seed seeds[] = { { WHOLE, sizeof WHOLE - 1 },
                                      { EXPORTED, sizeof EXPORTED - 1 },
-                                     { CLASSES, sizeof CLASSES - 1 } };
-  return fuzz_run(argc, argv, one, seeds, 3, 20000);
+                                     { CLASSES, sizeof CLASSES - 1 },
+                                     { TABLE, sizeof TABLE - 1 },
+                                     { QUOTED, sizeof QUOTED - 1 } };
+  return fuzz_run(argc, argv, one, seeds, 5, 20000);
 }
