@@ -29,6 +29,10 @@
  *   jsonl  a trajectory a line: {"observations": [[..]..], "rewards": [..], "actions": [[..] or
  *          null..] or null, "terminated": bool, "truncated": bool}; observations has one row per
  *          reward, or one more (the final state)
+ *   csv    a step a row, in columns that the header names: obs_0 .., reward, and act_0 .., episode,
+ *          step, terminated, truncated or done, action_mask, action_source. An action whose cells
+ *          are empty or NaN is unknown. A last row with an observation alone is the final state.
+ *          Without episode a trajectory ends at a flag, or where step does not grow.
  *   safetensors  see read_safetensors.h
  *
  * HDF5 may be packed with gzip, szip, scale-offset, shuffle and fletcher32, and with lzf where its

@@ -27,6 +27,9 @@
  *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified"
  *          (null unless proxy; the last two are there where a simulator took part), "terminated",
  *          "truncated"}; has_final is said by the number of observations
+ *   csv    a step a row: episode, step, obs_<i>, act_<j>, reward, terminated, truncated,
+ *          action_source, action_std_<j>, action_epistemic_<j>, action_score, action_residual,
+ *          action_verified; empty where there is none; a row of its own for the final state
  *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std,
  *                action_epistemic,
  *          action_score, action_residual, action_verified; labelled and label_mask say where there
