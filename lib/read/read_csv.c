@@ -299,19 +299,21 @@ static enum px_status read_row(struct csv *c, char *line, struct px_err *err) {
                      .mask = true,
                      .is_true = true };
   uint32_t n = 0;
-  for (char *p = line; p && !status; n++) {
+  for (char *p = line; p; n++) {
     struct px_csv_cell cell;
-    status = px_csv_header_next_cell(c->header.separator, c->line, &p, &cell, err);
+    struct px_err cut_err;
+    const enum px_status cut =
+      px_csv_header_next_cell(c->header.separator, c->line, &p, &cell, &cut_err);
+    if (cut) return *err = cut_err, cut;
     if (!status && n < c->header.n) status = read_cell(c, n, cell, &row, err);
   }
-  if (status) return status;
-  if (n != c->header.n) {
+  if (n != c->header.n) { /* then cells stand in wrong columns, too */
     char where[48];
     snprintf(where, sizeof where, "line %" PRIu64, c->line);
     return px_fail_at(err, PX_E_BAD_DATA, where, "%s has %u cells, but the header has %u", where, n,
                       c->header.n);
   }
-  status = place(c, &row, err);
+  if (!status) status = place(c, &row, err);
   return status ? status : add(c, &row, err);
 }
 

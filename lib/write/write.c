@@ -19,7 +19,7 @@ static const struct {
   const char *word, *suffix, *media_type;
   const struct px_write_writer *writer;
 } FORMATS[PX_WRITE_FORMAT_N] = {
-#define PX_EXPORT(NAME, name, media_type) \
+#define PX_EXPORT(NAME, name, media_type, ...) \
   [PX_WRITE_##NAME] = { #name, "." #name, media_type, &px_write_##name },
 #include "schema/exports.def"
 #undef PX_EXPORT

@@ -39,12 +39,12 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   return status;
 }
 
-/* What the file will take, with the temporary files that npz and safetensors are put together from:
- * times the segments' bytes. D4RL's columns hold each observation twice, and text takes more than
- * float32. */
+/* What the file will take. */
 static uint64_t estimate(const struct plan *plan) {
   static const uint64_t TIMES[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = 3, [PX_WRITE_NPZ] = 5, [PX_WRITE_JSONL] = 5, [PX_WRITE_SAFETENSORS] = 3
+#define PX_EXPORT(NAME, name, media_type, times) [PX_WRITE_##NAME] = (times),
+#include "schema/exports.def"
+#undef PX_EXPORT
   };
   return TIMES[plan->format] * plan->ds->size_bytes;
 }

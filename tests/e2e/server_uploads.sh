@@ -22,7 +22,7 @@ new_dataset() {
   ds=$(field .id)
 }
 declare -A media=([hdf5]=application/x-hdf5 [npz]=application/x-npz [jsonl]=application/jsonl
-  [safetensors]=application/x-safetensors)
+  [safetensors]=application/x-safetensors [csv]=text/csv)
 # send FORMAT FILE [curl's options]
 send() {
   local format=$1 file=$2
@@ -155,7 +155,7 @@ is "the training is cancelled" 200 '.state == "cancelled"'
 
 # --- export and back
 mixed=$ds
-for format in hdf5 npz jsonl safetensors; do
+for format in hdf5 npz jsonl csv safetensors; do
   api GET "/v1/datasets/$mixed/export?format=$format&actions=both"
   is "export $format" 200
   ok "export $format: type and name" same "$(header content-type) $(header content-disposition)" \
@@ -170,7 +170,7 @@ for format in hdf5 npz jsonl safetensors; do
 done
 api GET "/v1/datasets/$mixed/export?actions=proxy"
 is "proxy actions that are not there" 409
-api GET "/v1/datasets/$mixed/export?format=csv"
+api GET "/v1/datasets/$mixed/export?format=xml"
 is "an unknown format" 422
 api GET "/v1/datasets/$mixed/export?label_set=ls_0"
 is "an unknown label set" 404

@@ -114,6 +114,7 @@ static void a_fault_names_its_line(void) {
     { "obs_0,obs_1,reward\n1,2,1\n", "header", "ends" },
     { "episode,trajectory,obs_0,obs_1,reward\n", "header", "two columns" },
     { "episode,obs_0,obs_1,reward\n0,1,2,1\n0,1,2\n", "line 3", "3 cells" },
+    { "episode,obs_0,obs_1,step,reward\n0,1,2,0,1\n0,1,2,1.5\n", "line 3", "4 cells" },
     { "episode,obs_0,obs_1,reward\n0,1,2,1\n0,1,x,1\n", "trajectory 0, step 1, obs_1", "line 3" },
     { "episode,obs_0,obs_1,reward\n0,1,,1\n", "step 0, obs_1", "finite" },
     { "episode,obs_0,obs_1,reward\n0,1,inf,1\n", "step 0, obs_1", "finite" },
