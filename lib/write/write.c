@@ -17,10 +17,11 @@
 
 static const struct {
   const char *word, *suffix, *media_type;
+  uint32_t times;
   const struct px_write_writer *writer;
 } FORMATS[PX_WRITE_FORMAT_N] = {
-#define PX_EXPORT(NAME, name, media_type, ...) \
-  [PX_WRITE_##NAME] = { #name, "." #name, media_type, &px_write_##name },
+#define PX_EXPORT(NAME, name, media_type, times) \
+  [PX_WRITE_##NAME] = { #name, "." #name, media_type, times, &px_write_##name },
 #include "schema/exports.def"
 #undef PX_EXPORT
 };
@@ -58,6 +59,7 @@ enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
 }
 
 const char *px_write_media_type(enum px_write_format format) { return FORMATS[format].media_type; }
+uint32_t px_write_size_factor(enum px_write_format format) { return FORMATS[format].times; }
 const char *px_write_suffix(enum px_write_format format) { return FORMATS[format].suffix; }
 
 struct px_write {

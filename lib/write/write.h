@@ -63,6 +63,8 @@ enum px_status px_write_format_parse(const char *word, enum px_write_format *out
 enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
                                     struct px_err *err) PX_MUST_CHECK;
 const char *px_write_media_type(enum px_write_format format);
+/* What the file takes at most while it is made, as a multiple of the segments' bytes. */
+uint32_t px_write_size_factor(enum px_write_format format);
 const char *px_write_suffix(enum px_write_format format); /* ".hdf5" ... */
 
 struct px_write;

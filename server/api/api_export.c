@@ -41,12 +41,7 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
 
 /* What the file will take. */
 static uint64_t estimate(const struct plan *plan) {
-  static const uint64_t TIMES[PX_WRITE_FORMAT_N] = {
-#define PX_EXPORT(NAME, name, media_type, times) [PX_WRITE_##NAME] = (times),
-#include "schema/exports.def"
-#undef PX_EXPORT
-  };
-  return TIMES[plan->format] * plan->ds->size_bytes;
+  return px_write_size_factor(plan->format) * plan->ds->size_bytes;
 }
 
 struct writing {

@@ -61,7 +61,8 @@ static void answer_without_problem_keeps_its_status(void) {
 static void media_type_comes_from_the_ending(void) {
   CU_ASSERT_STRING_EQUAL(client_media_type("a/hopper.HDF5"), "application/x-hdf5");
   CU_ASSERT_STRING_EQUAL(client_media_type("b.jsonl"), "application/jsonl");
-  CU_ASSERT_PTR_NULL(client_media_type("hopper.csv"));
+  CU_ASSERT_STRING_EQUAL(client_media_type("c.csv"), "text/csv");
+  CU_ASSERT_PTR_NULL(client_media_type("hopper.xlsx"));
   CU_ASSERT_PTR_NULL(client_media_type(".npz"));
 }
 

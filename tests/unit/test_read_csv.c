@@ -47,11 +47,11 @@ static void a_row_is_a_step(void) {
 
 static void columns_may_have_other_names_and_any_order(void) {
   static const char *const same[] = {
-    "next.reward;frame_index;observation.state_1;observation.state_0;action_0;episode_index;"
-    "next.done;timestamp\n"
-    "1;0;2;1;0.5;0;False;0.0\n1;1;4;3;0.5;0;True;0.1\n",
-    "\xef\xbb\xbf\"reward\",\"obs[1]\",\"obs[0]\",\"actions[0]\",\"dones\"\r\n"
-    "\"1\",2,1,\"0.5\",0\r\n1,4,3,.5,1\r\n",
+    ("next.reward;frame_index;observation.state_1;observation.state_0;action_0;episode_index;"
+     "next.done;timestamp\n"
+     "1;0;2;1;0.5;0;False;0.0\n1;1;4;3;0.5;0;True;0.1\n"),
+    ("\xef\xbb\xbf\"reward\",\"obs[1]\",\"obs[0]\",\"actions[0]\",\"dones\"\r\n"
+     "\"1\",2,1,\"0.5\",0\r\n1,4,3,.5,1\r\n"),
     "obs.0\tobs.1\taction\tReward\tterminated\n1\t2\t+0.5\t1.\tfalse\n\n3\t4\t0.5\t1\ttrue",
     "step,obs_0,obs_1,act_0,reward,terminated,action_mask\n5,1,2,0.5,1,0,1\n6,3,4,0.5,1,1,1\n",
   };
