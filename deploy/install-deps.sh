@@ -12,10 +12,10 @@
 # Runs as root, or asks sudo, and only when something has to be installed.
 set -eu
 
-lib="ca-certificates curl libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libcurl4 libhdf5-103-1 hdf5-plugin-lzf liblzf1 libzip4 libzstd1
+lib="ca-certificates curl libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libcurl4 libhdf5-103-1 hdf5-plugin-lzf liblzf1 libzip4 libsnappy1v5 libzstd1
  zlib1g libssl3 libseccomp2 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
 compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-dev libjansson-dev
- libcurl4-openssl-dev libcunit1-dev libhdf5-dev libzip-dev libzstd-dev zlib1g-dev libssl-dev
+ libcurl4-openssl-dev libcunit1-dev libhdf5-dev libzip-dev libsnappy-dev libzstd-dev zlib1g-dev libssl-dev
  libseccomp-dev libdnnl-dev libmujoco-dev"
 run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
 build="$run $compile"

@@ -40,7 +40,7 @@ awk '
     owner["^(cblas|dnnl|lapacke|openblas)"] = "^worker/nn/mat[a-z_]*[.]c$"
     owner["^mujoco"] = "^(lib/sim|worker/env|worker/sim)/"
     owner["^curl/"] = "^clients/c/"
-    owner["^(hdf5|H5|zip[.]h|zstd|zlib)"] = "^lib/(read|write)/"
+    owner["^(hdf5|H5|zip[.]h|zstd|zlib|snappy)"] = "^lib/(read|write)/"
     owner["^(seccomp|linux/landlock)"] = "^lib/base/lockup[.]c$"
   }
   function folder(path,   best, f) {
