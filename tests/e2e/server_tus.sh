@@ -146,11 +146,14 @@ create_again() { # WORD
 }
 create_again refuse
 is "the file again, to be refused if it is there" 201
-api GET "/v1/jobs/$(header proxact-job)?wait=30s"
+job=$(header proxact-job)
+over() { api GET "/v1/jobs/$job?wait=10s"; [ "$(field .finished_at)" != null ]; }
+wait_until 120 over
 is "its job fails" 200 '.state == "failed" and .reason == "conflict" and (.error.detail | test("again.jsonl: trajectory 0 is in the dataset already"))'
 create_again skip
 is "the file again, to be left out" 201
-api GET "/v1/jobs/$(header proxact-job)?wait=30s"
+job=$(header proxact-job)
+wait_until 120 over
 is "its job tells so" 200 '.state == "succeeded" and .result.trajectories == 0 and .result.duplicates == 12'
 ok "nothing came of these" has_trajectories 12
 
