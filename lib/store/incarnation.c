@@ -39,12 +39,17 @@ static enum px_status look(const char *place, struct px_err *err) {
   return PX_E_UNAVAILABLE;
 }
 
+#define UNDEFINED_FUNCTION "42883" /* PostgreSQL's documentation, appendix A */
+
 enum px_status store_incarnation_settle(struct store *store, struct px_err *err) {
   PGresult *row = db_conn_exec(store, "select place, given_back from incarnation_settle()");
+  const char *state = PQresultErrorField(row, PG_DIAG_SQLSTATE);
+  if (state && strcmp(state, UNDEFINED_FUNCTION) == 0) {
+    PQclear(row);
+    return PX_OK; /* the schema is older: store_check_schema tells */
+  }
   enum px_status status = db_status(store, row, err);
-  /* the schema is older: store_check_schema tells */
-  if (status && strcmp(store->state, "42883") == 0) status = PX_OK;
-  else if (!status) status = look(db_get(row, 0, "place"), err);
+  if (!status) status = look(db_get(row, 0, "place"), err);
   if (!status && row && PQntuples(row) == 1 && !db_get_null(row, 0, "given_back"))
     px_log(PX_LOG_WARN, "incarnation_begun", "place", db_get(row, 0, "place"), "jobs_given_back",
            db_get(row, 0, "given_back"), NULL);
