@@ -194,6 +194,13 @@ static void tell_progress(struct supervisor *s, const struct watch *w) {
   queue_progress(s->queue, w->job->hold.job, json);
 }
 
+/* An allocation beyond the bound of its address space: the next attempt would end there too. */
+static void tell_bound(struct px_err *why, int64_t memory_mb) {
+  char what[sizeof why->message];
+  snprintf(what, sizeof what, "%.200s", why->message);
+  px_fail(why, PX_E_OOM, "%s: the worker gives a job %lld MiB", what, (long long)memory_mb);
+}
+
 static void take_frame(struct supervisor *s, struct watch *w, const struct child_frame *frame) {
   if (frame->kind == CHILD_PROGRESS) {
     const bool fresh = frame->step < w->step || frame->total != w->total;
@@ -209,9 +216,8 @@ static void take_frame(struct supervisor *s, struct watch *w, const struct child
   w->done = true;
   w->told = frame->kind == CHILD_DONE;
   if (frame->kind == CHILD_FAILED && !w->kill_at_ms) w->why = frame->err;
-  /* An allocation beyond the bound of its address space: the next attempt would end there too. */
-  if (w->why.code == PX_E_NO_MEMORY && px_config_int(s->config, "memory_mb") > 0)
-    w->why.code = PX_E_OOM;
+  const int64_t memory_mb = px_config_int(s->config, "memory_mb");
+  if (w->why.code == PX_E_NO_MEMORY && memory_mb > 0) tell_bound(&w->why, memory_mb);
 }
 
 /* Whether the pipe is still open. */
