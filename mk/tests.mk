@@ -7,8 +7,8 @@ check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a fe
 	@tests/support/run.sh $^ $(ARCH)
 
 # Unit tests of lib/.
-LIB_UNITS := base dataset decode export flow labels precision read_csv read_exports read_flat read_hdf5 read_hdf5_hostile read_jsonl \
-             read_npz read_safetensors safetensors sandbox scratch segment
+LIB_UNITS := base dataset decode export flow flow_layout flow_plan flow_refused labels precision read_csv read_exports read_flat \
+             read_hdf5 read_hdf5_hostile read_jsonl read_npz read_safetensors safetensors sandbox scratch segment
 check-lib: $(addprefix $(B)/tests/unit/test_,$(LIB_UNITS))
 	@tests/support/run.sh $^
 
@@ -102,6 +102,6 @@ sanitized:
 	+@tests/support/all.sh check check-golden check-integration check-e2e check-fault
 
 # Those of lib/ that stay in one process: the sandbox refuses what valgrind does.
-VALGRIND_UNITS := base decode flow labels read_jsonl read_safetensors safetensors scratch segment
+VALGRIND_UNITS := base decode flow flow_layout flow_plan flow_refused labels read_jsonl read_safetensors safetensors scratch segment
 check-valgrind: $(addprefix $(B)/tests/unit/test_,$(VALGRIND_UNITS)) ## Unit tests of lib/ under valgrind
 	@tests/support/valgrind.sh $^
