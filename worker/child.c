@@ -53,11 +53,14 @@ static json_t *job_document(const struct store_job *job, const struct px_config 
 
 /* Specs are at most 1 MiB, more than a pipe holds: a file in memory never blocks. */
 static int job_input(const struct store_job *job, const struct px_config *config) {
+  struct px_json_making making;
+  px_json_begin(&making);
   json_t *document = job_document(job, config);
   char *text = document ? px_json_dumps(document, JSON_COMPACT) : NULL;
   json_decref(document);
-  if (px_json_lacking()) errno = ENOMEM; /* and parts of it may be missing */
-  int fd = text && !px_json_lacking() ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;
+  const bool whole = px_json_end(&making);
+  if (!whole) errno = ENOMEM;
+  int fd = text && whole ? memfd_create("proxact-job", MFD_CLOEXEC) : -1;
   const size_t n = text ? strlen(text) : 0;
   if (fd >= 0 && (write(fd, text, n) != (ssize_t)n || lseek(fd, 0, SEEK_SET) < 0)) {
     close(fd);
@@ -193,10 +196,11 @@ static enum px_status read_job(json_t **out, struct px_err *err) {
     if (n > 0 && px_buf_put(&text, piece, (size_t)n))
       status = px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   }
-  json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
+  json_error_t why;
+  json_t *document = status ? NULL : px_json_parse(text.data, text.len, 0, &why);
   px_buf_free(&text);
   if (status) return status;
-  if (!document && px_json_lacking())
+  if (!document && json_error_code(&why) == json_error_out_of_memory)
     return px_fail(err, PX_E_NO_MEMORY, "the job given to the child");
   if (!document) return px_fail(err, PX_E_INTERNAL, "the job given to the child does not parse");
   *out = document;
@@ -242,8 +246,10 @@ int child_main(void) {
   memset(&frame, 0, sizeof frame);
   json_t *document = NULL;
   enum px_status status = read_job(&document, &frame.err);
+  struct px_json_making making; /* all that the job tells */
+  px_json_begin(&making);
   if (!status) status = run(document, &frame.err);
-  if (px_json_lacking() && px_status_retry(status) == PX_RETRY_NEVER && status &&
+  if (!px_json_end(&making) && px_status_retry(status) == PX_RETRY_NEVER && status &&
       status != PX_E_FENCED)
     status = px_fail(&frame.err, PX_E_NO_MEMORY, "no memory for a document");
   json_decref(document);

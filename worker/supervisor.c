@@ -130,7 +130,6 @@ static void show_itself(struct supervisor *s, int64_t now) {
 static void keep_house(struct supervisor *s) {
   const int64_t now = px_clock_ms();
   struct px_err err;
-  px_json_forget(); /* what a job's document lacked is told by child_start */
   reap(s, now);
   show_itself(s, now);
   if (now >= s->janitor_at_ms) {

@@ -224,14 +224,15 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
 }
 
 static enum px_status parse_answer(struct exchange *ex, json_t **out, struct px_err *err) {
+  json_error_t why;
   json_t *json =
-    ex->body.len ? px_json_parse(ex->body.data, ex->body.len, JSON_DECODE_ANY, NULL) : NULL;
+    ex->body.len ? px_json_parse(ex->body.data, ex->body.len, JSON_DECODE_ANY, &why) : NULL;
   if (ex->reply.http >= 400) {
     const enum px_status status = client_problem(ex->reply.http, json, err);
     json_decref(json);
     return status;
   }
-  if (ex->body.len && !json && px_json_lacking())
+  if (ex->body.len && !json && json_error_code(&why) == json_error_out_of_memory)
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the answer");
   if (ex->body.len && !json) {
     px_fail(err, PX_E_BAD_DATA, "%s answered something that is not JSON", ex->client->url);

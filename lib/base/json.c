@@ -12,24 +12,24 @@
 
 #include "lib/base/arena.h"
 
-static __thread bool lacking;
+/* jansson's allocator is told nothing but a size: what it allocates for is known here. */
+static __thread struct px_json_making *making;
 
 /*
  * jansson cannot be told to stop, so a parse leaves it by a jump from the allocation that fails.
  * What it had by then would be lost: therefore it builds in an arena, and what it built is copied.
  */
 struct parse {
-  struct px_arena *arena;
+  struct px_arena *arena; /* NULL, or has refused something: there is no memory */
   jmp_buf stop;
 };
 static __thread struct parse *parsing;
 
 static void *take(size_t n) {
   void *bytes = parsing ? px_arena_take(parsing->arena, n, 1) : malloc(n);
-  if (bytes) return bytes;
-  lacking = true;
-  if (parsing) longjmp(parsing->stop, 1);
-  return NULL;
+  if (!bytes && parsing) longjmp(parsing->stop, 1);
+  if (!bytes && making) making->lacking = true;
+  return bytes;
 }
 
 static void give(void *bytes) {
@@ -95,35 +95,55 @@ static size_t mark_large(const char *text, size_t n, char *out) {
   return large;
 }
 
+/* The text that jansson reads: in the arena if a number had to be marked. NULL: no memory. */
+static const char *readable(struct px_arena *arena, const char *text, size_t *n) {
+  const size_t large = mark_large(text, *n, NULL);
+  if (!large) return text;
+  char *marked = px_arena_take(arena, *n + 2 * large, 1);
+  if (marked) mark_large(text, *n, marked);
+  *n += 2 * large;
+  return marked;
+}
+
+/* A whole copy, or NULL. */
+static json_t *copied(const json_t *json) {
+  struct px_json_making copying;
+  px_json_begin(&copying);
+  json_t *copy = json_deep_copy(json);
+  if (px_json_end(&copying)) return copy;
+  json_decref(copy);
+  return NULL;
+}
+
 json_t *px_json_parse(const char *text, size_t n, size_t flags, json_error_t *why) {
-  const bool lacked = lacking;
   struct parse parse = { .arena = px_arena_new(SIZE_MAX) };
-  lacking = !parse.arena;
-  const size_t large = mark_large(text, n, NULL);
-  if (large && !lacking) {
-    char *marked = px_arena_take(parse.arena, n + 2 * large, 1);
-    lacking = !marked;
-    if (marked) mark_large(text, n, marked);
-    text = marked;
-    n += 2 * large;
-  }
-  json_t *built = lacking ? NULL : build(&parse, text, n, flags, why);
+  text = parse.arena ? readable(parse.arena, text, &n) : NULL;
+  json_t *built = text ? build(&parse, text, n, flags, why) : NULL;
+  const bool malformed = text && !built && !px_arena_ran_out(parse.arena);
   /* and `built` is never given back: it goes with the arena */
-  json_t *copy = built ? json_deep_copy(built) : NULL;
+  json_t *copy = built ? copied(built) : NULL;
   px_arena_free(parse.arena);
-  if (lacking) {
-    if (why) snprintf(why->text, sizeof why->text, "no memory");
-    json_decref(copy);
-    copy = NULL;
-  }
-  lacking = lacking || lacked;
-  return copy;
+  if (copy || malformed) return copy;
+  if (making) making->lacking = true;
+  if (!why) return NULL;
+  snprintf(why->text, sizeof why->text, "no memory");
+  why->text[sizeof why->text - 1] = json_error_out_of_memory; /* where json_error_code looks */
+  return NULL;
 }
 
 json_t *px_json_number(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-bool px_json_lacking(void) { return lacking; }
-void px_json_forget(void) { lacking = false; }
+void px_json_begin(struct px_json_making *m) {
+  *m = (struct px_json_making){ .around = making };
+  making = m;
+}
+
+bool px_json_end(struct px_json_making *m) {
+  making = m->around;
+  return !m->lacking;
+}
+
+bool px_json_lacking(void) { return making && making->lacking; }
 
 /* ---- reals with the fewest digits */
 

@@ -14,8 +14,8 @@
  *   px_warn_figure(found, "lag", lag);
  *
  * An entry that is returned is borrowed and belongs to the document. Without
- * memory an entry is left out, and px_json_lacking() tells, as for any part of
- * a document (json.h). One thread for each document.
+ * memory an entry is left out, and px_json_end tells, as for any part of a
+ * document (json.h). One thread for each document.
  */
 #ifndef PX_BASE_WARN_H
 #define PX_BASE_WARN_H

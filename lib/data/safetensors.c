@@ -300,7 +300,7 @@ enum px_status px_safetensors_parse(const void *bytes, size_t n, struct px_safet
   json_error_t why;
   st->header = px_json_parse(header, (size_t)header_n, JSON_REJECT_DUPLICATES, &why);
   enum px_status status;
-  if (!st->header && px_json_lacking())
+  if (!st->header && json_error_code(&why) == json_error_out_of_memory)
     status = px_fail(err, PX_E_NO_MEMORY, "no memory for the header of a safetensors file");
   else if (!json_is_object(st->header))
     status = px_fail(err, PX_E_BAD_DATA, "safetensors: the header is not a JSON object: %s",

@@ -152,7 +152,6 @@ static enum px_status authorize(struct exchange *x, struct px_err *err) {
 
 /* Everything that the headers decide. */
 static enum px_status admit(struct exchange *x, struct px_err *err) {
-  px_json_forget(); /* of the request before */
   char *query = strchr(x->uri, '?');
   if (query) {
     *query++ = '\0';
@@ -199,9 +198,9 @@ static bool is_read(const struct exchange *x) {
 }
 
 /* What there was no memory for is not told in part, nor as if it were the client's mistake. */
-static void tell_want_of_memory(struct exchange *x) {
-  const bool json = px_json_lacking();
-  if (x->failed ? json && px_status_retry(x->failed) == PX_RETRY_NEVER : json || x->reply.lacking)
+static void tell_want_of_memory(struct exchange *x, bool lacking) {
+  if (x->failed ? lacking && px_status_retry(x->failed) == PX_RETRY_NEVER
+                : lacking || x->reply.lacking)
     x->failed = px_fail(&x->err, x->failed || is_read(x) ? PX_E_NO_MEMORY : PX_E_UNSETTLED,
                         "no memory for the whole answer");
 }
@@ -209,15 +208,15 @@ static void tell_want_of_memory(struct exchange *x) {
 static void run_handler(struct exchange *x) {
   struct http_request *req = &x->req;
   x->err = (struct px_err){ 0 };
-  px_json_forget();
+  struct px_json_making answer;
+  px_json_begin(&answer);
   x->failed = x->http->options.hooks->handle(req, &x->reply, &x->err);
-  tell_want_of_memory(x);
+  tell_want_of_memory(x, !px_json_end(&answer));
   x->err.code = x->failed;
   if (!x->failed) x->http->options.hooks->committed(req->service, &x->reply);
 }
 
 static void flush(struct exchange *x) {
-  px_json_forget();
   x->err = (struct px_err){ 0 };
   x->failed = x->req.route->stream->flush(&x->req, &x->err);
   x->err.code = x->failed;
@@ -289,9 +288,9 @@ static enum px_status parse_json(struct exchange *x, struct px_err *err) {
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON nests deeper than %d levels",
                    HTTP_JSON_MAX_DEPTH);
   json_error_t why;
-  px_json_forget();
   x->req.json = px_json_parse(x->json.data, x->json.len, JSON_REJECT_DUPLICATES, &why);
-  if (px_json_lacking()) return px_fail(err, PX_E_NO_MEMORY, "no memory for the JSON body");
+  if (!x->req.json && json_error_code(&why) == json_error_out_of_memory)
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for the JSON body");
   if (!x->req.json)
     return px_fail(err, PX_E_BAD_REQUEST, "the JSON is broken at line %d, column %d: %s", why.line,
                    why.column, why.text);

@@ -315,6 +315,8 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   json_malloc_t take;
   json_free_t give;
   json_get_alloc_funcs(&take, &give);
+  struct px_json_making making;
+  px_json_begin(&making);
   CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX)); /* a part of a document, say */
   store_job_new_id(id);
   const struct store_job_draft draft = {
@@ -322,7 +324,7 @@ static void what_there_was_no_memory_for_is_not_committed(void) {
   };
   CU_ASSERT_EQUAL(store_jobs_submit(store, &draft, 1, &err), PX_E_NO_MEMORY);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "0");
-  px_json_forget();
+  CU_ASSERT_FALSE(px_json_end(&making));
   CU_OK(store_jobs_submit(store, &draft, 1, &err), err);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from jobs"), "1");
   store_close(store);

@@ -261,8 +261,9 @@ static void large_numbers_do_not_make_malformed_text_pass(void) {
   digits[400] = ']';
   for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
     CU_ASSERT_PTR_NULL(px_json_parse(BAD[i], strlen(BAD[i]), JSON_DECODE_ANY, NULL));
-  CU_ASSERT_PTR_NULL(px_json_parse(digits, strlen(digits), 0, NULL)); /* beyond a double */
-  CU_ASSERT_FALSE(px_json_lacking());
+  json_error_t why;
+  CU_ASSERT_PTR_NULL(px_json_parse(digits, strlen(digits), 0, &why)); /* beyond a double */
+  CU_ASSERT_NOT_EQUAL(json_error_code(&why), json_error_out_of_memory);
 }
 
 static void numbers_that_are_not_finite_are_null(void) {
@@ -357,7 +358,7 @@ static void json_is_parsed_as_jansson_does(void) {
   json_decref(parsed);
   CU_ASSERT_PTR_NULL(px_json_parse("{\n1}", 4, 0, &why));
   CU_ASSERT_EQUAL(why.line, 2);
-  CU_ASSERT_FALSE(px_json_lacking());
+  CU_ASSERT_NOT_EQUAL(json_error_code(&why), json_error_out_of_memory);
 }
 
 #ifdef COUNTS_ALLOCATIONS
@@ -387,18 +388,36 @@ static void json_without_memory_is_nothing_and_not_less(void) {
   CU_ASSERT_TRUE(needed > 1000 || allocations == 0);
   for (uint64_t n = 0; needed && n <= needed; n++) {
     json_error_t why;
-    px_json_forget();
+    struct px_json_making making;
+    px_json_begin(&making);
     allocations_allowed = allocations + n;
     json_t *parsed = px_json_parse(text, strlen(text), 0, &why);
     allocations_allowed = UINT64_MAX;
     CU_ASSERT_EQUAL(parsed == NULL, n < needed);
-    CU_ASSERT_EQUAL(px_json_lacking(), n < needed);
+    CU_ASSERT_EQUAL(px_json_end(&making), n >= needed);
+    CU_ASSERT_TRUE(parsed || json_error_code(&why) == json_error_out_of_memory);
     CU_ASSERT_TRUE(n < needed ? strcmp(why.text, "no memory") == 0 : json_equal(parsed, whole));
     json_decref(parsed);
   }
   json_decref(whole);
   free(text);
 #endif
+}
+
+static void what_lacks_a_part_is_known_by_its_making_alone(void) {
+  json_malloc_t take;
+  json_free_t give;
+  struct px_json_making outer, inner;
+  json_get_alloc_funcs(&take, &give);
+  CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX)); /* nothing is being made */
+  CU_ASSERT_FALSE(px_json_lacking());
+  px_json_begin(&outer);
+  px_json_begin(&inner);
+  CU_ASSERT_PTR_NULL(take(PTRDIFF_MAX));
+  CU_ASSERT_TRUE(px_json_lacking());
+  CU_ASSERT_FALSE(px_json_end(&inner));
+  CU_ASSERT_FALSE(px_json_lacking());
+  CU_ASSERT_TRUE(px_json_end(&outer));
 }
 
 static void texts_of_errors_are_utf8_that_can_be_shown(void) {
@@ -432,4 +451,5 @@ CU_MAIN("base", T(texts_of_errors_are_utf8_that_can_be_shown), T(sizes_that_over
         T(reals_have_the_fewest_digits_that_read_as_the_same), T(json_is_parsed_as_jansson_does),
         T(whole_numbers_beyond_64_bits_are_reals), T(large_numbers_do_not_make_malformed_text_pass),
         T(numbers_that_are_not_finite_are_null), T(a_warning_stands_once_in_its_document),
-        T(json_without_memory_is_nothing_and_not_less), T(errors_wrap_themselves))
+        T(json_without_memory_is_nothing_and_not_less),
+        T(what_lacks_a_part_is_known_by_its_making_alone), T(errors_wrap_themselves))
