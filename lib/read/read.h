@@ -34,6 +34,11 @@
  *          are empty or NaN is unknown. A last row with an observation alone is the final state.
  *          Without episode a trajectory ends at a flag, or where step does not grow.
  *   safetensors  see read_safetensors.h
+ *   lerobot  a tar or zip of a LeRobot folder, of version 2.0, 2.1 or 3.0: the observations are the
+ *            features observation.* that are rows of numbers, side by side in the order of
+ *            meta/info.json (or the keys asked for); action, next.reward, next.done,
+ *            next.truncated. A frame whose action is null has none. Videos and images are left out.
+ *            Parquet as in parquet.h.
  *
  * HDF5 may be packed with gzip, szip, scale-offset, shuffle and fletcher32, and with lzf where its
  * plugin is (h5.h). In arrays an action of nothing but NaN is a step without one, unless
@@ -69,6 +74,8 @@ enum px_status px_read_format_from_name(const char *name, enum px_read_format *o
 const char *px_read_format_name(enum px_read_format format); /* "hdf5" ... */
 /* "application/x-hdf5" ... */
 const char *px_read_format_media_type(enum px_read_format format);
+/* Whether obs_keys mean something for it: its observations are several arrays. */
+bool px_read_takes_keys(enum px_read_format format);
 /* All media types, "application/x-hdf5, ...", for messages. */
 enum { PX_READ_TYPES_MAX = 512 };
 void px_read_media_types(char out[PX_READ_TYPES_MAX]);
@@ -93,7 +100,8 @@ struct px_read_options {
 };
 
 struct px_read_report {
-  /* "d4rl", "minari", "robomimic", "d3rlpy", "npz", "jsonl", "safetensors" */
+  /* "d4rl", "minari", "robomimic", "d3rlpy", "npz", "jsonl", "safetensors",
+   * "lerobot" */
   char layout[32];
   uint64_t trajectories_n, steps_n, labelled_n;
   uint32_t notes_n; /* what the reader decided and a person should know */

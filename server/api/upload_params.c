@@ -81,10 +81,9 @@ enum px_status upload_params_read(const struct upload_params_words *words,
     status =
       px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
   if (!status) status = read_keys(words->obs_keys, &out->options, err);
-  if (!status && out->options.obs_keys_n && out->format != PX_FORMAT_HDF5)
-    status =
-      px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
-                 "obs_keys choose among groups of observations in HDF5; in %s they are one array",
-                 px_read_format_name(out->format));
+  if (!status && out->options.obs_keys_n && !px_read_takes_keys(out->format))
+    status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
+                        "obs_keys choose among several arrays of observations; in %s they are one",
+                        px_read_format_name(out->format));
   return status;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parquet files of DuckDB and of Apache Arrow (parquet-wasm), read value by value. */
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/fail.h"
@@ -13,24 +11,10 @@
 #include "lib/read/dtype.h"
 #include "lib/read/parquet.h"
 #include "tests/support/cu.h"
+#include "tests/support/npm.h"
 #include "tests/support/uploads.h"
 
-enum { FILES_MIN = 18, COLUMNS_MIN = 15, PIECE = 700, NO_NPM = 77 };
-
-/* Runs a script of tests/parquet in `folder`; ends the test where npm is missing. */
-static int run(const char *script, const char *folder) {
-  char *const argv[] = { "tests/parquet/run.sh", (char *)(uintptr_t)script,
-                         (char *)(uintptr_t)folder, NULL };
-  pid_t pid;
-  int status = -1;
-  if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
-    return -1;
-  if (!WIFEXITED(status)) return -1;
-  if (WEXITSTATUS(status) != NO_NPM) return WEXITSTATUS(status);
-  printf(
-    "SKIP parquet_peers: npm and node are missing; deploy/install-deps.sh test installs them\n");
-  exit(0);
-}
+enum { FILES_MIN = 18, COLUMNS_MIN = 15, PIECE = 700 };
 
 static char *contents(const char *folder, const char *name, const char *more, size_t *n) {
   char path[PX_SCRATCH_PATH_MAX + 256];
@@ -94,7 +78,8 @@ static void two_writers_files_are_read_value_by_value(void) {
   size_t rows;
   int columns = 0;
   CU_OK(px_scratch_open(px_scratch_home(), &scratch, &err), err);
-  CU_ASSERT_EQUAL_FATAL(run("write.mjs", scratch.path), 0);
+  const char *const arguments[] = { scratch.path, NULL };
+  CU_ASSERT_EQUAL_FATAL(npm_run("parquet_peers", "write.mjs", arguments), 0);
   snprintf(list, sizeof list, "%s/list", scratch.path);
   FILE *told = fopen(list, "re");
   CU_ASSERT_FATAL(told != NULL);
