@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The whole job in curl and jq: a dataset, a pipeline, the report, labels and policy.
 # Usage: . var/env; clients/examples/pipeline.sh FILE NAME OBS_DIM ACT_DIM [ENV]
-#   FILE     trajectories: .hdf5 (D4RL or Minari), .npz, .jsonl, .csv or .safetensors; some or all with actions
+#   FILE     trajectories: .hdf5 (D4RL or Minari), .npz, .jsonl, .csv, .safetensors, .tar or .zip (LeRobot); some or all with actions
 #   NAME     of the dataset; ENV: hopper, walker2d, halfcheetah or cartpole, to measure the policy in a simulator
 # PIPELINE holds more fields of the pipeline as JSON, for example '{"seeds": [0, 1, 2]}'.
 # Leaves report.json, labelled.hdf5 and policy.safetensors in the current folder.
@@ -32,6 +32,7 @@ case $file in
   *.npz) type=application/x-npz ;;
   *.jsonl) type=application/jsonl ;;
   *.csv) type=text/csv ;;
+  *.tar | *.zip) type=application/x-tar ;; # of a LeRobot folder
   *.safetensors) type=application/x-safetensors ;;
   *) echo "unknown format: $file" >&2; exit 2 ;;
 esac

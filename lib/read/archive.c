@@ -16,7 +16,7 @@ static int by_name(const void *a, const void *b) {
 
 /* Programs disagree on which of several files of one name counts. */
 static enum px_status sort(struct px_archive *a, struct px_err *err) {
-  qsort(a->members, a->members_n, sizeof *a->members, by_name);
+  if (a->members_n) qsort(a->members, a->members_n, sizeof *a->members, by_name);
   for (uint32_t i = 1; i < a->members_n; i++)
     if (!strcmp(a->members[i - 1].name, a->members[i].name))
       return px_fail_at(err, PX_E_BAD_DATA, a->members[i].name, "'%.200s' is in the archive twice",

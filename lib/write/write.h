@@ -30,6 +30,12 @@
  *   csv    a step a row: episode, step, obs_<i>, act_<j>, reward, terminated, truncated,
  *          action_source, action_std_<j>, action_epistemic_<j>, action_score, action_residual,
  *          action_verified; empty where there is none; a row of its own for the final state
+ *   lerobot  a tar of a LeRobot folder, version 3.0, Parquet packed with zstd: observation.state,
+ *          action (null where there is none), action.source, action.score, action.std,
+ *          action.epistemic, action.residual, action.verified (null unless proxy), next.reward,
+ *          next.done, next.terminated, next.truncated, next.observation.state (null but at a last
+ *          frame whose next state is known), timestamp and the indices. A frame is a second long,
+ *          as no clock is kept.
  *   safetensors  the layout of segment.h for the whole dataset, and action_source, action_std,
  *                action_epistemic,
  *          action_score, action_residual, action_verified; labelled and label_mask say where there

@@ -65,6 +65,6 @@ struct px_write_writer {
   void (*free)(void *writer); /* NULL is fine */
 };
 extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl, px_write_csv,
-  px_write_safetensors;
+  px_write_lerobot, px_write_safetensors;
 
 #endif

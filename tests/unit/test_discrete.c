@@ -283,11 +283,9 @@ static void safetensors_take_integers_as_classes(void) {
 
 static void every_export_reads_back_as_it_was(void) {
   static const enum px_read_format formats[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
-    [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
-    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
-    [PX_WRITE_CSV] = PX_FORMAT_CSV,
-    [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,       [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,     [PX_WRITE_CSV] = PX_FORMAT_CSV,
+    [PX_WRITE_LEROBOT] = PX_FORMAT_LEROBOT, [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   struct exported x;
   exports_make_of(&x, trajs_discrete(8, 6));

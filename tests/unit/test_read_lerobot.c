@@ -277,6 +277,10 @@ static void what_is_no_plain_file_is_named_only_when_it_is_needed(void) {
                        folder.files[i].body.len);
   expect_both(uploads_bytes(tar.data, tar.len), NULL);
   tar.len = 0;
+  lerobots_tar_entry(&tar, "meta/", '5', NULL, 0);
+  CU_ASSERT(uploads_refused(uploads_bytes(tar.data, tar.len), PX_FORMAT_LEROBOT, &spaces, NULL,
+                            PX_E_BAD_DATA, "meta/info.json", "no LeRobot folder"));
+  tar.len = 0;
   lerobots_tar_entry(&tar, "meta/info.json", '2', NULL, 0);
   CU_ASSERT(uploads_refused(uploads_bytes(tar.data, tar.len), PX_FORMAT_LEROBOT, &spaces, NULL,
                             PX_E_BAD_DATA, "meta/info.json", "it is a link"));
