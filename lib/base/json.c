@@ -25,19 +25,21 @@ struct parse {
 };
 static __thread struct parse *parsing;
 
-static void *take(size_t n) {
+static void *alloc_bytes(size_t n) {
   void *bytes = parsing ? px_arena_take(parsing->arena, n, 1) : malloc(n);
   if (!bytes && parsing) longjmp(parsing->stop, 1);
   if (!bytes && making) making->lacking = true;
   return bytes;
 }
 
-static void give(void *bytes) {
+static void free_bytes(void *bytes) {
   if (!parsing) free(bytes);
 }
 
 /* Before main: whatever jansson frees later has been taken here. */
-__attribute__((constructor)) static void set_up(void) { json_set_alloc_funcs(take, give); }
+__attribute__((constructor)) static void set_up(void) {
+  json_set_alloc_funcs(alloc_bytes, free_bytes);
+}
 
 static json_t *build(struct parse *parse, const char *text, size_t n, size_t flags,
                      json_error_t *why) {

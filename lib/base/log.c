@@ -25,31 +25,31 @@ struct line {
   size_t len;
 };
 
-static void put(struct line *line, char c) {
+static void put_char(struct line *line, char c) {
   if (line->len + 2 < sizeof line->text) line->text[line->len++] = c;
 }
 
 static void puts_raw(struct line *line, const char *text) {
-  for (; *text; text++) put(line, *text);
+  for (; *text; text++) put_char(line, *text);
 }
 
 /* Quoted and escaped, so that no value can forge a line or a key. */
 static void put_quoted(struct line *line, const char *text) {
-  put(line, '"');
+  put_char(line, '"');
   for (; *text; text++) {
     const unsigned char c = (unsigned char)*text;
     if (c == '"' || c == '\\') {
-      put(line, '\\');
-      put(line, (char)c);
+      put_char(line, '\\');
+      put_char(line, (char)c);
     } else if (c < 0x20 || c == 0x7f) {
       char code[8];
       snprintf(code, sizeof code, "\\u%04x", c);
       puts_raw(line, code);
     } else {
-      put(line, (char)c);
+      put_char(line, (char)c);
     }
   }
-  put(line, '"');
+  put_char(line, '"');
 }
 
 static bool is_plain(const char *text) {
@@ -63,14 +63,14 @@ static bool is_plain(const char *text) {
 
 static void pair(struct line *line, const char *key, const char *value) {
   if (setup.json) {
-    put(line, line->len == 0 ? '{' : ',');
+    put_char(line, line->len == 0 ? '{' : ',');
     put_quoted(line, key);
-    put(line, ':');
+    put_char(line, ':');
     put_quoted(line, value);
   } else {
-    if (line->len) put(line, ' ');
+    if (line->len) put_char(line, ' ');
     puts_raw(line, key);
-    put(line, '=');
+    put_char(line, '=');
     if (is_plain(value)) puts_raw(line, value);
     else put_quoted(line, value);
   }
@@ -111,7 +111,7 @@ void px_log(enum px_log_level level, const char *event, ...) {
     if (!value) break; /* a forgotten value must not run past the end */
   }
   va_end(args);
-  if (setup.json) put(&line, '}');
+  if (setup.json) put_char(&line, '}');
   line.text[line.len++] = '\n';
   /* A log line that cannot be written has nowhere to be reported. */
   if (write(STDERR_FILENO, line.text, line.len) < 0) return;

@@ -51,7 +51,7 @@ enum px_status px_scratch_file(const char *home, int *fd, struct px_err *err) {
 
 /* Locks the folder just made; -1 when a sweep was faster, which takes it for one of a dead
  * process. */
-static int own(const char *path) {
+static int lock_folder(const char *path) {
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   struct stat st;
   if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_nlink > 0)
@@ -69,7 +69,7 @@ enum px_status px_scratch_open(const char *home, struct px_scratch *out, struct 
       return px_fail(err, PX_E_IO, "the folder for temporary files has too long a path");
     if (!mkdtemp(made.path))
       return px_fail_errno(err, "making a folder for temporary files in %s", home);
-    made.fd = own(made.path);
+    made.fd = lock_folder(made.path);
     if (made.fd >= 0) {
       *out = made;
       PX_CRASH_POINT("scratch_folder", "after");

@@ -16,15 +16,15 @@ static const struct {
 #undef PX_ERROR
 };
 
-static enum px_status known(enum px_status status) {
+static enum px_status known_status(enum px_status status) {
   return (int)status >= 0 && status < PX_STATUS_N ? status : PX_E_INTERNAL;
 }
 
-const char *px_status_slug(enum px_status status) { return TABLE[known(status)].slug; }
-int px_status_http(enum px_status status) { return TABLE[known(status)].http; }
-const char *px_status_title(enum px_status status) { return TABLE[known(status)].title; }
-const char *px_status_hint(enum px_status status) { return TABLE[known(status)].hint; }
-enum px_retry px_status_retry(enum px_status status) { return TABLE[known(status)].retry; }
+const char *px_status_slug(enum px_status status) { return TABLE[known_status(status)].slug; }
+int px_status_http(enum px_status status) { return TABLE[known_status(status)].http; }
+const char *px_status_title(enum px_status status) { return TABLE[known_status(status)].title; }
+const char *px_status_hint(enum px_status status) { return TABLE[known_status(status)].hint; }
+enum px_retry px_status_retry(enum px_status status) { return TABLE[known_status(status)].retry; }
 
 enum px_status px_status_from_slug(const char *slug) {
   for (int i = 0; i < PX_STATUS_N; i++)

@@ -31,7 +31,7 @@ static bool same_text(const json_t *a, const json_t *b, const char *name) {
 }
 
 /* Takes the reference to `entry`; gives the entry of the list with its code and message. */
-static json_t *put(json_t *list, json_t *entry) {
+static json_t *insert_once(json_t *list, json_t *entry) {
   size_t i;
   json_t *there;
   json_array_foreach(list, i, there) {
@@ -57,7 +57,7 @@ json_t *px_warn(json_t *document, enum px_warning warning, const char *fmt, ...)
   json_t *entry = list ? json_pack("{s:s, s:s, s:s}", "code", TABLE[warning].code, "message",
                                    message, "hint", TABLE[warning].hint)
                        : NULL;
-  return entry ? put(list, entry) : NULL;
+  return entry ? insert_once(list, entry) : NULL;
 }
 
 void px_warn_figure(json_t *entry, const char *name, double value) {
@@ -84,6 +84,6 @@ void px_warn_add_all(json_t *document, const json_t *other, const char *job) {
     json_t *copy = list ? json_deep_copy(entry) : NULL;
     if (copy && job && !json_object_get(copy, "job"))
       json_object_set_new(copy, "job", json_string(job));
-    if (copy) put(list, copy);
+    if (copy) insert_once(list, copy);
   }
 }

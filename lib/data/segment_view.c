@@ -17,8 +17,8 @@ void px_segment_close(struct px_segment_view *view) {
   *view = (struct px_segment_view){ 0 };
 }
 
-static enum px_status take(struct px_segment_view *v, const char *name, enum px_dtype dtype,
-                           uint64_t rows, uint64_t cols, void *out, struct px_err *err) {
+static enum px_status take_tensor(struct px_segment_view *v, const char *name, enum px_dtype dtype,
+                                  uint64_t rows, uint64_t cols, void *out, struct px_err *err) {
   const uint64_t dims[2] = { rows, cols };
   const void *data = NULL;
   const enum px_status status =
@@ -33,27 +33,27 @@ static uint64_t rows_of(const struct px_segment_view *v, const char *name) {
   return t && t->rank ? t->dims[0] : 0;
 }
 
-static enum px_status take_all(struct px_segment_view *v, const struct px_spaces *spaces,
-                               struct px_err *err) {
+static enum px_status take_tensors(struct px_segment_view *v, const struct px_spaces *spaces,
+                                   struct px_err *err) {
   const uint64_t n = rows_of(v, "length");
   if (n < 1 || n > UINT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a segment without trajectories");
   v->traj_n = (uint32_t)n;
   v->steps_n = rows_of(v, "rewards");
   v->obs_n = rows_of(v, "observations");
   const uint64_t s = v->steps_n;
-  enum px_status status = take(v, "length", PX_DTYPE_I64, n, 0, &v->length, err);
+  enum px_status status = take_tensor(v, "length", PX_DTYPE_I64, n, 0, &v->length, err);
   if (!status)
-    status =
-      take(v, "observations", PX_DTYPE_F32, v->obs_n, spaces->obs_dim, &v->observations, err);
+    status = take_tensor(v, "observations", PX_DTYPE_F32, v->obs_n, spaces->obs_dim,
+                         &v->observations, err);
   if (!status && px_safetensors_find(v->file, "actions"))
-    status = take(v, "actions", PX_DTYPE_F32, s, spaces->act_dim, &v->actions, err);
-  if (!status) status = take(v, "rewards", PX_DTYPE_F32, s, 0, &v->rewards, err);
-  if (!status) status = take(v, "labelled", PX_DTYPE_U8, n, 0, &v->labelled, err);
+    status = take_tensor(v, "actions", PX_DTYPE_F32, s, spaces->act_dim, &v->actions, err);
+  if (!status) status = take_tensor(v, "rewards", PX_DTYPE_F32, s, 0, &v->rewards, err);
+  if (!status) status = take_tensor(v, "labelled", PX_DTYPE_U8, n, 0, &v->labelled, err);
   if (!status && px_safetensors_find(v->file, "label_mask"))
-    status = take(v, "label_mask", PX_DTYPE_U8, s, 0, &v->label_mask, err);
-  if (!status) status = take(v, "terminated", PX_DTYPE_U8, n, 0, &v->terminated, err);
-  if (!status) status = take(v, "truncated", PX_DTYPE_U8, n, 0, &v->truncated, err);
-  if (!status) status = take(v, "has_final", PX_DTYPE_U8, n, 0, &v->has_final, err);
+    status = take_tensor(v, "label_mask", PX_DTYPE_U8, s, 0, &v->label_mask, err);
+  if (!status) status = take_tensor(v, "terminated", PX_DTYPE_U8, n, 0, &v->terminated, err);
+  if (!status) status = take_tensor(v, "truncated", PX_DTYPE_U8, n, 0, &v->truncated, err);
+  if (!status) status = take_tensor(v, "has_final", PX_DTYPE_U8, n, 0, &v->has_final, err);
   return status;
 }
 
@@ -167,7 +167,7 @@ enum px_status px_segment_open(const void *bytes, size_t n, const struct px_spac
   }
   status = px_safetensors_parse(bytes, n, &st, err);
   v.file = st;
-  if (!status) status = take_all(&v, spaces, err);
+  if (!status) status = take_tensors(&v, spaces, err);
   if (!status) status = check(&v, spaces, err);
   if (status) px_segment_close(&v);
   else *view = v;

@@ -166,7 +166,7 @@ static double idm_work(const json_t *idm, const struct data *d, const struct flo
 
 /* What the report compares labels with: nearest neighbours among at most 20,000 rows and 64 MiB of
  * pairs of states, and a ridge on such pairs. */
-static double yardsticks(const struct data *d) {
+static double baselines(const struct data *d) {
   const double near = fmin(fmin(d->steps, 20000), 64 * MIB / (2 * d->obs * F32));
   return near * (2 * d->obs + d->act + 256) * F32 + ridge(2 * d->obs, d->steps);
 }
@@ -218,7 +218,7 @@ static double memory(enum flow_kind kind, const json_t *spec, const struct flow_
     case FLOW_REHEARSE:
       return loaded(d) + merged(d) + transitions(d) + (d->rows * 3 + d->steps * 4) * d->act * F32 +
              idm_bytes(idm, d, dims);
-    case FLOW_REPORT: return loaded(d) + merged(d) + yardsticks(d);
+    case FLOW_REPORT: return loaded(d) + merged(d) + baselines(d);
     case FLOW_LABEL_SHARD: return 6 * d->segment_bytes;
     case FLOW_SIMULATE_SHARD:
       return loaded(d) + 6 * d->segment_bytes +

@@ -68,8 +68,8 @@ struct px_decoder *px_decoder_new(enum px_encoding encoding, int fd, uint64_t ma
   return NULL;
 }
 
-static enum px_status put(struct px_decoder *d, const uint8_t *bytes, size_t n,
-                          struct px_err *err) {
+static enum px_status write_decoded(struct px_decoder *d, const uint8_t *bytes, size_t n,
+                                    struct px_err *err) {
   d->out_bytes += n;
   if (d->out_bytes > d->max_bytes)
     return px_fail(err, PX_E_TOO_LARGE, "the body decodes to more than %" PRIu64 " bytes",
@@ -106,7 +106,7 @@ static enum px_status feed_gzip(struct px_decoder *d, const uint8_t *bytes, size
       return px_fail(err, PX_E_BAD_REQUEST, "the body is not valid gzip: %s",
                      d->gzip.msg ? d->gzip.msg : "broken");
     d->between = result == Z_STREAM_END;
-    const enum px_status status = put(d, d->out, OUT_BYTES - d->gzip.avail_out, err);
+    const enum px_status status = write_decoded(d, d->out, OUT_BYTES - d->gzip.avail_out, err);
     if (status) return status;
   } while (d->gzip.avail_in || d->gzip.avail_out == 0);
   return PX_OK;
@@ -123,7 +123,7 @@ static enum px_status feed_zstd(struct px_decoder *d, const uint8_t *bytes, size
                      ZSTD_getErrorName(left));
     d->between = left == 0;
     full = out.pos == out.size && !d->between;
-    const enum px_status status = put(d, d->out, out.pos, err);
+    const enum px_status status = write_decoded(d, d->out, out.pos, err);
     if (status) return status;
   }
   return PX_OK;
@@ -136,9 +136,10 @@ enum px_status px_decoder_feed(struct px_decoder *d, const void *bytes, size_t n
   for (const uint8_t *p = bytes; n;) {
     const size_t piece = n < PIECE_BYTES ? n : PIECE_BYTES;
     d->in_bytes += piece;
-    const enum px_status status = d->encoding == PX_ENCODING_GZIP   ? feed_gzip(d, p, piece, err)
-                                  : d->encoding == PX_ENCODING_ZSTD ? feed_zstd(d, p, piece, err)
-                                                                    : put(d, p, piece, err);
+    const enum px_status status = d->encoding == PX_ENCODING_GZIP ? feed_gzip(d, p, piece, err)
+                                  : d->encoding == PX_ENCODING_ZSTD
+                                    ? feed_zstd(d, p, piece, err)
+                                    : write_decoded(d, p, piece, err);
     if (status) return status;
     p += piece;
     n -= piece;

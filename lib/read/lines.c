@@ -19,7 +19,7 @@ struct lines {
   void *ctx;
 };
 
-static enum px_status give(struct lines *l, char *line, size_t n, struct px_err *err) {
+static enum px_status emit_line(struct lines *l, char *line, size_t n, struct px_err *err) {
   static const char MARK[] = "\xef\xbb\xbf";
   l->number++;
   if (strlen(line) != n)
@@ -30,18 +30,18 @@ static enum px_status give(struct lines *l, char *line, size_t n, struct px_err 
 }
 
 /* Takes all complete lines off the buffer; at the end of the file also the last. */
-static enum px_status give_all(struct lines *l, bool last, struct px_err *err) {
+static enum px_status emit_lines(struct lines *l, bool last, struct px_err *err) {
   struct px_buf *buf = &l->buf;
   size_t begin = 0;
   enum px_status status = PX_OK;
   for (char *nl; !status && (nl = memchr(buf->data + l->searched, '\n', buf->len - l->searched));
        l->searched = begin) {
     *nl = '\0';
-    status = give(l, buf->data + begin, (size_t)(nl - (buf->data + begin)), err);
+    status = emit_line(l, buf->data + begin, (size_t)(nl - (buf->data + begin)), err);
     begin = (size_t)(nl - buf->data) + 1;
   }
   if (last && !status && begin < buf->len) {
-    status = give(l, buf->data + begin, buf->len - begin, err);
+    status = emit_line(l, buf->data + begin, buf->len - begin, err);
     begin = buf->len;
   }
   memmove(buf->data, buf->data + begin, buf->len - begin);
@@ -66,7 +66,7 @@ static enum px_status read_all(struct lines *l, int fd, uint64_t max_bytes, stru
     total += (uint64_t)got;
     if (total > max_bytes)
       return px_fail(err, PX_E_TOO_LARGE, "there are more than %" PRIu64 " bytes in it", max_bytes);
-    status = give_all(l, got == 0, err);
+    status = emit_lines(l, got == 0, err);
     if (status || got == 0) return status;
   }
 }

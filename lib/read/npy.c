@@ -31,7 +31,7 @@ static void spaces(struct text *t) {
   while (t->p < t->end && (*t->p == ' ' || *t->p == '\n')) t->p++;
 }
 
-static bool take(struct text *t, const char *token) {
+static bool take_token(struct text *t, const char *token) {
   spaces(t);
   const size_t n = strlen(token);
   if ((size_t)(t->end - t->p) < n || memcmp(t->p, token, n)) return false;
@@ -92,16 +92,16 @@ static enum px_status parse_descr(struct text *t, struct px_npy *out, struct px_
 }
 
 static enum px_status parse_shape(struct text *t, struct px_npy *out, struct px_err *err) {
-  bool good = take(t, "(");
+  bool good = take_token(t, "(");
   out->dims[0] = out->dims[1] = 1;
   out->rank = 0;
-  while (good && !take(t, ")")) {
+  while (good && !take_token(t, ")")) {
     uint64_t dim;
     good = take_size(t, &dim);
     if (good && out->rank < 2) out->dims[out->rank] = dim;
     if (good) out->rank++;
-    if (good && !take(t, ",")) {
-      good = take(t, ")") && out->rank > 1;
+    if (good && !take_token(t, ",")) {
+      good = take_token(t, ")") && out->rank > 1;
       break;
     }
   }
@@ -117,19 +117,19 @@ static enum px_status parse_shape(struct text *t, struct px_npy *out, struct px_
 enum px_status px_npy_parse(const char *text, size_t n, struct px_npy *out, struct px_err *err) {
   struct text t = { text, text + n };
   struct px_npy npy = { 0 };
-  bool descr = false, order = false, shape = false, good = take(&t, "{");
-  while (good && !take(&t, "}")) {
+  bool descr = false, order = false, shape = false, good = take_token(&t, "{");
+  while (good && !take_token(&t, "}")) {
     char key[16];
     enum px_status status = PX_OK;
-    good = take_word(&t, key) && take(&t, ":");
+    good = take_word(&t, key) && take_token(&t, ":");
     if (!good) break;
     if (!strcmp(key, "descr") && !descr) {
       descr = true;
       status = parse_descr(&t, &npy, err);
     } else if (!strcmp(key, "fortran_order") && !order) {
       order = true;
-      npy.fortran_order = take(&t, "True");
-      good = npy.fortran_order || take(&t, "False");
+      npy.fortran_order = take_token(&t, "True");
+      good = npy.fortran_order || take_token(&t, "False");
     } else if (!strcmp(key, "shape") && !shape) {
       shape = true;
       status = parse_shape(&t, &npy, err);
@@ -137,8 +137,8 @@ enum px_status px_npy_parse(const char *text, size_t n, struct px_npy *out, stru
       good = false;
     }
     if (status) return status;
-    if (good && !take(&t, ",")) {
-      good = take(&t, "}");
+    if (good && !take_token(&t, ",")) {
+      good = take_token(&t, "}");
       break;
     }
   }

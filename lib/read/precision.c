@@ -51,7 +51,7 @@ void px_precision_see(struct px_precision *p, uint32_t col, const double *values
   }
 }
 
-static enum px_precision_loss judge(const struct px_precision_column *c) {
+static enum px_precision_loss loss_of_column(const struct px_precision_column *c) {
   if (!c->lost) return PX_PRECISION_KEPT;
   if (c->largest < large)
     return 10 * c->lost >= 9 * c->changes ? PX_PRECISION_NOTED : PX_PRECISION_KEPT;
@@ -64,7 +64,7 @@ enum px_precision_loss px_precision_judge(const struct px_precision *p, uint32_t
   enum px_precision_loss worst = PX_PRECISION_KEPT;
   for (uint32_t j = 0; p->columns && j < p->cols; j++) {
     const struct px_precision_column *c = &p->columns[j];
-    const enum px_precision_loss loss = judge(c);
+    const enum px_precision_loss loss = loss_of_column(c);
     if (loss <= worst) continue;
     worst = loss;
     *col = j;

@@ -167,7 +167,7 @@ static enum px_status read_cell(struct csv *c, uint32_t column, struct px_csv_ce
 
 /* ---- trajectories */
 
-static enum px_status put(struct csv *c, struct px_err *err) {
+static enum px_status emit_trajectory(struct csv *c, struct px_err *err) {
   if (!c->steps_n) return PX_OK;
   const bool partly = memchr(c->room.labelled, 0, c->steps_n);
   const struct px_traj traj = {
@@ -250,7 +250,7 @@ static enum px_status place(struct csv *c, struct row *row, struct px_err *err) 
   float obs[PX_OBS_MAX], act[PX_ACT_MAX];
   memcpy(obs, row->observations, O * sizeof *obs);
   memcpy(act, row->actions, A * sizeof *act);
-  status = put(c, err);
+  status = emit_trajectory(c, err);
   if (status) return status;
   memcpy(c->room.observations, obs, O * sizeof *obs);
   memcpy(c->room.actions, act, A * sizeof *act);
@@ -333,7 +333,7 @@ static enum px_status finish(struct csv *c, struct px_err *err) {
                    "trajectory %" PRIu64
                    ", the last, neither terminated nor truncated: kept as truncated",
                    c->r->report->trajectories_n);
-  enum px_status status = put(c, err);
+  enum px_status status = emit_trajectory(c, err);
   px_reader_note_counts(c->r);
   if (!status) status = px_reader_check_precision(c->r, "obs", &c->observed, err);
   if (!status) status = px_reader_check_precision(c->r, "reward", &c->rewarded, err);

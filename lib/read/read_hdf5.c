@@ -13,7 +13,7 @@ struct members {
 };
 
 /* What the names at the root say. */
-static enum px_status look(void *ctx, const char *name) {
+static enum px_status recognise_member(void *ctx, const char *name) {
   struct members *found = ctx;
   if (!strcmp(name, "observations")) found->flat = true;
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
@@ -41,7 +41,7 @@ static enum px_status d4rl_open(void *ctx, const char *name, struct px_column *o
 
 static enum px_status read_layout(struct px_reader *r, hid_t file, struct px_err *err) {
   struct members found = { 0 };
-  const enum px_status status = px_h5_names(file, "", look, &found, err);
+  const enum px_status status = px_h5_names(file, "", recognise_member, &found, err);
   if (status) return status;
   if (found.flat) {
     struct d4rl d = { r, file };

@@ -235,7 +235,7 @@ static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
   return PX_OK;
 }
 
-static enum px_status put(struct jsonl *j, struct px_err *err) {
+static enum px_status emit_trajectory(struct jsonl *j, struct px_err *err) {
   const size_t T = j->rows[REWARDS], A = j->r->spaces->act_dim;
   const bool actions = j->filled[ACTIONS] && !j->r->options->ignore_actions;
   for (size_t t = 0; actions && j->filled[ACTION_SOURCE] && t < T; t++)
@@ -275,7 +275,7 @@ static enum px_status read_line(void *ctx, uint64_t number, char *line, size_t n
   }
   if (px_json_scan_peek(&j->s)) return fail_syntax(j, "the end of the line", err);
   const enum px_status status = check_lengths(j, err);
-  return status ? status : put(j, err);
+  return status ? status : emit_trajectory(j, err);
 }
 
 enum px_status px_read_jsonl(struct px_reader *r, const void *bytes, size_t n, struct px_err *err) {

@@ -77,7 +77,7 @@ static size_t hear(struct helper *h, void *dst, size_t n) {
 
 /* Exactly n bytes; false when the helper is silent or gone. Much goes to its place at once, little
  * through the buffer. */
-static bool take(struct helper *h, void *dst, size_t n) {
+static bool receive(struct helper *h, void *dst, size_t n) {
   for (char *at = dst; n;) {
     size_t got = h->in_n - h->in_at;
     if (got) {
@@ -139,10 +139,10 @@ static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
   const bool final = frame->flags & PX_SANDBOX_HAS_FINAL,
              actions = frame->flags & PX_SANDBOX_HAS_ACTIONS;
   const bool mask = frame->flags & PX_SANDBOX_HAS_MASK;
-  if (!take(h, room->observations, (T + final) * O * sizeof(float)) ||
-      !take(h, room->rewards, T * sizeof(float)) ||
-      (actions && !take(h, room->actions, T * A * sizeof(float))) ||
-      (mask && !take(h, room->labelled, T))) {
+  if (!receive(h, room->observations, (T + final) * O * sizeof(float)) ||
+      !receive(h, room->rewards, T * sizeof(float)) ||
+      (actions && !receive(h, room->actions, T * A * sizeof(float))) ||
+      (mask && !receive(h, room->labelled, T))) {
     *lost = true;
     return PX_OK;
   }
@@ -162,7 +162,7 @@ static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
 
 static enum px_status take_error(struct helper *h, bool *lost, struct px_err *err) {
   struct px_err said;
-  if (!take(h, &said, sizeof said)) {
+  if (!receive(h, &said, sizeof said)) {
     *lost = true;
     return PX_OK;
   }
@@ -180,7 +180,7 @@ static enum px_status take_error(struct helper *h, bool *lost, struct px_err *er
 static bool take_report(struct helper *h, struct px_reader *r) {
   struct px_read_report *said = calloc(1, sizeof *said);
   if (!said) h->trouble = ENOMEM;
-  const bool taken = said && take(h, said, sizeof *said) && said->notes_n <= PX_READ_NOTES_MAX;
+  const bool taken = said && receive(h, said, sizeof *said) && said->notes_n <= PX_READ_NOTES_MAX;
   if (taken) {
     clean(said->layout, sizeof said->layout);
     memcpy(r->report->layout, said->layout, sizeof said->layout);
@@ -202,7 +202,7 @@ static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost
   enum px_status status = PX_OK;
   for (bool done = false; !done && !*lost && !status;) {
     struct px_sandbox_frame frame;
-    if (!take(h, &frame, sizeof frame)) *lost = true;
+    if (!receive(h, &frame, sizeof frame)) *lost = true;
     else if (!h->ready) *lost = !(h->ready = frame.kind == PX_SANDBOX_READY);
     else if (frame.kind == PX_SANDBOX_TRAJECTORY)
       status = take_trajectory(h, r, &room, &frame, lost, err);

@@ -67,7 +67,7 @@ static bool write_frame(enum px_sandbox_kind kind, uint32_t steps, uint32_t flag
   return write_all(&frame, sizeof frame);
 }
 
-static enum px_status put(void *ctx, const struct px_traj *traj, struct px_err *err) {
+static enum px_status send_trajectory(void *ctx, const struct px_traj *traj, struct px_err *err) {
   const struct px_spaces *spaces = ctx;
   const size_t T = traj->steps;
   const uint32_t flags =
@@ -103,7 +103,7 @@ static enum px_status (*const READERS[PX_FORMAT_N])(struct px_reader *r, const v
 
 static bool serve(const struct px_sandbox_request *request, const void *bytes) {
   static struct px_read_report report;
-  const struct px_traj_sink sink = { (void *)(uintptr_t)&request->spaces, put };
+  const struct px_traj_sink sink = { (void *)(uintptr_t)&request->spaces, send_trajectory };
   struct px_reader r = { .options = &request->options,
                          .spaces = &request->spaces,
                          .sink = &sink,

@@ -36,8 +36,8 @@ static enum px_status explain(int ended, bool ready, bool silent, struct px_err 
 }
 
 /* What a process that may have been taken over says is bounded and fit to be shown. */
-static enum px_status judge(struct px_mjcf_answer *a, struct px_mjcf_model *out,
-                            struct px_err *err) {
+static enum px_status check_answer(struct px_mjcf_answer *a, struct px_mjcf_model *out,
+                                   struct px_err *err) {
   a->err.message[sizeof a->err.message - 1] = '\0';
   px_text_clean(a->err.message);
   if (a->err.code == PX_E_NO_MEMORY) {
@@ -72,7 +72,7 @@ static enum px_status converse(int talk, const struct px_mjcf_request *request, 
                      px_subprocess_hear(talk, answer, sizeof *answer, IDLE_MS, &silent);
   const int ended = px_subprocess_end(pid);
   const enum px_status status =
-    heard ? judge(answer, out, err) : explain(ended, ready == PX_MJCF_READY, silent, err);
+    heard ? check_answer(answer, out, err) : explain(ended, ready == PX_MJCF_READY, silent, err);
   free(answer);
   return status;
 }

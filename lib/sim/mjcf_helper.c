@@ -83,7 +83,7 @@ static enum px_status try_model(const struct px_mjcf_request *request, const cha
   return PX_OK; /* the process ends: nothing is freed */
 }
 
-static bool say(const void *bytes, size_t n) {
+static bool send_bytes(const void *bytes, size_t n) {
   struct iovec all = { (void *)(uintptr_t)bytes, n };
   return writev(PX_MJCF_TALK_FD, &all, 1) == (ssize_t)n;
 }
@@ -103,10 +103,10 @@ static int check_model(void) {
                                     .read_fd = PX_MJCF_TALK_FD,
                                     .write_fd = PX_MJCF_TALK_FD };
   if (!px_lockup(&limits)) return 4;
-  if (!say(&ready, 1)) return 5;
+  if (!send_bytes(&ready, 1)) return 5;
   answer.err.code = try_model(&request, text, &answer);
   /* exit handlers of libraries have no business here */
-  _exit(say(&answer, sizeof answer) ? 0 : 6);
+  _exit(send_bytes(&answer, sizeof answer) ? 0 : 6);
 }
 
 const struct px_subprocess_kind px_mjcf_helper = { "proxact-model-helper", "--proxact-model-helper",

@@ -24,7 +24,7 @@ struct keeping {
 };
 
 /* The parameters of a statement on the job's behalf: job, epoch, step. */
-static void held(struct db_params *p, const struct store_lease *hold, int64_t step) {
+static void put_lease_and_step(struct db_params *p, const struct store_lease *hold, int64_t step) {
   db_text(p, hold->job);
   db_int(p, hold->epoch);
   db_int(p, step);
@@ -42,8 +42,8 @@ static enum px_status keep_work(struct store *store, void *ctx, struct px_err *e
     status = px_fail(err, PX_E_FENCED, "job %s has succeeded already", k->hold->job);
   if (status) return status;
   struct db_params advance = DB_PARAMS, insert = DB_PARAMS, trim = DB_PARAMS;
-  held(&advance, k->hold, k->step);
-  held(&insert, k->hold, k->step);
+  put_lease_and_step(&advance, k->hold, k->step);
+  put_lease_and_step(&insert, k->hold, k->step);
   db_int(&insert, blob.id);
   db_bytes(&insert, blob.sha256, sizeof blob.sha256);
   db_int(&insert, (int64_t)blob.size_bytes);
@@ -107,7 +107,7 @@ enum px_status store_checkpoint_read(struct store *store, const struct store_che
 enum px_status store_checkpoint_resumed(struct store *store, const struct store_lease *hold,
                                         int64_t step, struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  held(&p, hold, step);
+  put_lease_and_step(&p, hold, step);
   PGresult *row;
   enum px_status status = db_run(store, SQL_checkpoint_resumed, &p, DB_TEXT, &row, err);
   if (status) return status;

@@ -249,7 +249,7 @@ static bool await_result(struct store *store, int64_t until_ms) {
 }
 
 /* The last result of what was sent, as PQexec gives it. */
-static PGresult *answer(struct store *store, int sent) {
+static PGresult *last_result(struct store *store, int sent) {
   PGresult *last = NULL;
   const int64_t until_ms = px_clock_ms() + store->answer_ms;
   store->late = false;
@@ -269,16 +269,16 @@ static PGresult *answer(struct store *store, int sent) {
 }
 
 PGresult *db_conn_exec(struct store *store, const char *sql) {
-  return store->conn ? answer(store, PQsendQuery(store->conn, sql)) : NULL;
+  return store->conn ? last_result(store, PQsendQuery(store->conn, sql)) : NULL;
 }
 
 PGresult *db_conn_prepare(struct store *store, const char *name, const char *sql) {
-  return store->conn ? answer(store, PQsendPrepare(store->conn, name, sql, 0, NULL)) : NULL;
+  return store->conn ? last_result(store, PQsendPrepare(store->conn, name, sql, 0, NULL)) : NULL;
 }
 
 PGresult *db_conn_run(struct store *store, const char *name, const struct db_params *params,
                       enum db_format format) {
   if (!store->conn) return NULL;
-  return answer(store, PQsendQueryPrepared(store->conn, name, params->n, params->value,
-                                           params->length, params->format, format));
+  return last_result(store, PQsendQueryPrepared(store->conn, name, params->n, params->value,
+                                                params->length, params->format, format));
 }

@@ -11,8 +11,8 @@
 #include "lib/store/store.h"
 
 /* The stored answer, if there is one. */
-static enum px_status look(struct store *store, const struct store_once *once,
-                           struct store_answer *out, bool *found, struct px_err *err) {
+static enum px_status find_answer(struct store *store, const struct store_idempotency *once,
+                                  struct store_answer *out, bool *found, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, once->key);
   PGresult *row;
@@ -33,7 +33,8 @@ static enum px_status look(struct store *store, const struct store_once *once,
   return status;
 }
 
-static enum px_status lock(struct store *store, const struct store_once *once, struct px_err *err) {
+static enum px_status lock(struct store *store, const struct store_idempotency *once,
+                           struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, once->key);
   PGresult *row;
@@ -45,18 +46,18 @@ static enum px_status lock(struct store *store, const struct store_once *once, s
   return status;
 }
 
-enum px_status store_idempotency_begin(struct store *store, const struct store_once *once,
+enum px_status store_idempotency_begin(struct store *store, const struct store_idempotency *once,
                                        struct store_answer *out, bool *found, struct px_err *err) {
   enum px_status status = lock(store, once, err);
   if (status) return status;
   /* Only now: what the lock's last owner committed is seen. */
-  status = look(store, once, out, found, err);
+  status = find_answer(store, once, out, found, err);
   if (status || *found) store_idempotency_end(store, once);
   return status;
 }
 
 struct run {
-  const struct store_once *once;
+  const struct store_idempotency *once;
   store_once_work work;
   void *ctx;
   struct store_answer *answer;
@@ -70,7 +71,7 @@ static enum px_status run_work(struct store *store, void *ctx, struct px_err *er
   /* The commit whose answer was lost may have kept the answer of the work: then that has been given
    * already. */
   enum px_status status =
-    db_unsettled(store) ? look(store, run->once, answer, &already, err) : PX_OK;
+    db_unsettled(store) ? find_answer(store, run->once, answer, &already, err) : PX_OK;
   if (status || already) return status;
   status = run->work(run->ctx, answer, err);
   if (status) return status;
@@ -87,14 +88,14 @@ static enum px_status run_work(struct store *store, void *ctx, struct px_err *er
   return status;
 }
 
-enum px_status store_idempotency_run(struct store *store, const struct store_once *once,
+enum px_status store_idempotency_run(struct store *store, const struct store_idempotency *once,
                                      store_once_work work, void *ctx, struct store_answer *answer,
                                      struct px_err *err) {
   struct run run = { once, work, ctx, answer };
   return db_transaction(store, "once", run_work, &run, err);
 }
 
-void store_idempotency_end(struct store *store, const struct store_once *once) {
+void store_idempotency_end(struct store *store, const struct store_idempotency *once) {
   struct db_params p = DB_PARAMS;
   db_text(&p, once->key);
   struct px_err unused;

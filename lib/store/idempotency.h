@@ -18,7 +18,7 @@
 
 enum { STORE_ONCE_KEY_MAX = 256 }; /* with its NUL */
 
-struct store_once {
+struct store_idempotency {
   char key[STORE_ONCE_KEY_MAX];
   uint8_t fingerprint[32];
 };
@@ -32,7 +32,7 @@ struct store_answer {
  * is locked then. KEY_REUSED when that was another request, KEY_IN_USE while one
  * with this key is being carried out. Otherwise the key is this connection's
  * until store_idempotency_end. */
-enum px_status store_idempotency_begin(struct store *store, const struct store_once *once,
+enum px_status store_idempotency_begin(struct store *store, const struct store_idempotency *once,
                                        struct store_answer *out, bool *found,
                                        struct px_err *err) PX_MUST_CHECK;
 /* Runs work, whose calls to the store all become one transaction, and stores the
@@ -40,9 +40,9 @@ enum px_status store_idempotency_begin(struct store *store, const struct store_o
  * with the answer's buffers emptied. */
 typedef enum px_status (*store_once_work)(void *ctx, struct store_answer *answer,
                                           struct px_err *err);
-enum px_status store_idempotency_run(struct store *store, const struct store_once *once,
+enum px_status store_idempotency_run(struct store *store, const struct store_idempotency *once,
                                      store_once_work work, void *ctx, struct store_answer *answer,
                                      struct px_err *err) PX_MUST_CHECK;
-void store_idempotency_end(struct store *store, const struct store_once *once);
+void store_idempotency_end(struct store *store, const struct store_idempotency *once);
 
 #endif

@@ -21,7 +21,7 @@ static struct {
   unsigned timeline;
 } seen = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static enum px_status look(const char *place, struct px_err *err) {
+static enum px_status check_timeline(const char *place, struct px_err *err) {
   char *end;
   const uint64_t system = strtoull(place, &end, 10);
   const unsigned timeline = (unsigned)strtoul(end, NULL, 16);
@@ -49,7 +49,7 @@ enum px_status store_incarnation_settle(struct store *store, struct px_err *err)
     return PX_OK; /* the schema is older: store_check_schema tells */
   }
   enum px_status status = db_status(store, row, err);
-  if (!status) status = look(db_get(row, 0, "place"), err);
+  if (!status) status = check_timeline(db_get(row, 0, "place"), err);
   if (!status && row && PQntuples(row) == 1 && !db_get_null(row, 0, "given_back"))
     px_log(PX_LOG_WARN, "incarnation_begun", "place", db_get(row, 0, "place"), "jobs_given_back",
            db_get(row, 0, "given_back"), NULL);

@@ -38,8 +38,8 @@ static enum px_status job_from_row(const PGresult *row, struct store_job **out,
   return PX_OK;
 }
 
-static enum px_status take(struct store *store, enum db_sql sql, const struct db_params *p,
-                           struct store_job **out, struct px_err *err) {
+static enum px_status fetch_job(struct store *store, enum db_sql sql, const struct db_params *p,
+                                struct store_job **out, struct px_err *err) {
   PGresult *row = NULL;
   enum px_status status = db_run(store, sql, p, DB_TEXT, &row, err);
   if (!status && PQntuples(row) == 0) *out = NULL;
@@ -78,7 +78,7 @@ enum px_status store_job_claim(struct store *store, const char *worker, const ch
     db_int(&p, lease_ms);
     db_int(&p, memory_bytes);
     db_text(&p, revisions.data);
-    status = take(store, SQL_job_claim, &p, out, err);
+    status = fetch_job(store, SQL_job_claim, &p, out, err);
   }
   px_buf_free(&names);
   px_buf_free(&revisions);
@@ -90,7 +90,7 @@ enum px_status store_job_adopt(struct store *store, const char *worker, int leas
   struct db_params p = DB_PARAMS;
   db_text(&p, worker);
   db_int(&p, lease_ms);
-  return take(store, SQL_job_adopt, &p, out, err);
+  return fetch_job(store, SQL_job_adopt, &p, out, err);
 }
 
 void store_job_free(struct store_job *job) {
@@ -101,7 +101,7 @@ void store_job_free(struct store_job *job) {
 
 /* --- while it runs --- */
 
-static void held(struct db_params *p, const struct store_lease *hold) {
+static void put_lease(struct db_params *p, const struct store_lease *hold) {
   db_text(p, hold->job);
   db_int(p, hold->epoch);
 }
@@ -115,7 +115,7 @@ enum px_status store_job_heartbeat(struct store *store, const struct store_lease
                                    int lease_ms, const char *phase, int64_t step, int64_t total,
                                    bool *cancel_requested, struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  held(&p, hold);
+  put_lease(&p, hold);
   db_int(&p, lease_ms);
   db_text(&p, phase);
   db_int(&p, step);
@@ -146,7 +146,7 @@ enum px_status store_job_metrics_put(struct store *store, const struct store_lea
     status = px_fail(err, status, "too many metrics at once");
   } else if (n) {
     struct db_params p = DB_PARAMS;
-    held(&p, hold);
+    put_lease(&p, hold);
     db_text(&p, names.data);
     db_text(&p, steps.data);
     db_text(&p, values.data);
@@ -178,7 +178,7 @@ enum px_status store_jobs_inner_hold(struct store *store, const struct store_lea
 enum px_status store_jobs_inner_end(struct store *store, const struct store_lease *hold,
                                     const char *result_json, struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  held(&p, hold);
+  put_lease(&p, hold);
   db_text(&p, result_json);
   PGresult *row;
   enum px_status status = db_run(store, SQL_job_succeed, &p, DB_TEXT, &row, err);
@@ -220,7 +220,7 @@ enum px_status store_job_fail(struct store *store, const struct store_lease *hol
   printable(told.hint);
   printable(told.pointer);
   struct db_params p = DB_PARAMS;
-  held(&p, hold);
+  put_lease(&p, hold);
   db_text(&p, px_status_slug(told.code));
   db_text(&p, px_status_title(told.code));
   db_text(&p, told.message);
@@ -234,6 +234,6 @@ enum px_status store_job_fail(struct store *store, const struct store_lease *hol
 enum px_status store_job_give_back(struct store *store, const struct store_lease *hold,
                                    struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  held(&p, hold);
+  put_lease(&p, hold);
   return leave(store, SQL_job_give_back, &p, hold, err);
 }

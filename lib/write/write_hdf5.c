@@ -19,7 +19,7 @@ struct hdf5 {
 
 /* What the helper says at its end, or else what its end says. */
 /* A disk may be as slow as it likes. */
-static bool tell(struct hdf5 *h, const void *bytes, size_t n) {
+static bool send_bytes(struct hdf5 *h, const void *bytes, size_t n) {
   bool silent;
   return px_subprocess_tell(h->talk, bytes, n, -1, &silent);
 }
@@ -76,7 +76,8 @@ static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows,
       .column = i, .dtype = c->dtype, .width = c->width, .rows = c->rows
     };
     snprintf(frame.name, sizeof frame.name, "%s", c->name);
-    if (!tell(h, &frame, sizeof frame) || !tell(h, c->data, px_write_hdf5_bytes(&frame)))
+    if (!send_bytes(h, &frame, sizeof frame) ||
+        !send_bytes(h, c->data, px_write_hdf5_bytes(&frame)))
       return hear(h, err);
   }
   return PX_OK;
@@ -84,7 +85,7 @@ static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows,
 
 static enum px_status hdf5_end(void *writer, struct px_err *err) {
   const struct px_write_hdf5_frame complete = { .name = "" };
-  (void)!tell(writer, &complete, sizeof complete); /* a helper that has gone is heard of */
+  (void)!send_bytes(writer, &complete, sizeof complete); /* a helper that has gone is heard of */
   return hear(writer, err);
 }
 

@@ -82,8 +82,8 @@ static bool append(struct hdf5 *h, const struct px_write_hdf5_frame *c, const vo
   return wrote;
 }
 
-static enum px_status put(struct hdf5 *h, const struct px_write_hdf5_frame *c, const void *data,
-                          struct px_err *err) {
+static enum px_status write_frame(struct hdf5 *h, const struct px_write_hdf5_frame *c,
+                                  const void *data, struct px_err *err) {
   if (c->column > h->sets_n || c->column >= PX_WRITE_COLUMNS_MAX)
     return px_fail(err, PX_E_INTERNAL, "a column out of order");
   if (c->column == h->sets_n) {
@@ -116,7 +116,7 @@ static bool converse(struct hdf5 *h, struct px_buf *data, struct px_err *err) {
     status = px_buf_room(data, n);
     if (status) px_fail(err, status, "no memory to write a segment of an export");
     else if (!px_subprocess_take(PX_WRITE_HDF5_TALK_FD, data->data, n)) return false;
-    else status = put(h, &frame, data->data, err);
+    else status = write_frame(h, &frame, data->data, err);
   }
   err->code = status;
   return true;

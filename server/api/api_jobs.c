@@ -148,8 +148,9 @@ static enum px_status reply_job(struct http_request *req, struct http_reply *rep
 /* What needs no document, which costs several times as much as a look at the version: a long poll
  * before its wait, and an answer to a client that has the document already. True when that is all
  * there is to do. */
-static enum px_status look_first(struct http_request *req, struct http_reply *reply,
-                                 struct store *store, int wait_ms, bool *all, struct px_err *err) {
+static enum px_status answer_before_waiting(struct http_request *req, struct http_reply *reply,
+                                            struct store *store, int wait_ms, bool *all,
+                                            struct px_err *err) {
   const char *known = http_header(req, "If-None-Match");
   const bool waits = wait_ms > 0 && !req->waited;
   *all = false;
@@ -183,7 +184,7 @@ API_HANDLER(api_job_get) {
   enum px_status status = read_wait(req, &wait_ms, err);
   if (!status) status = api_check_id(req->params[0], "job_", "job", err);
   if (!status) status = api_store(req, &store, err);
-  if (!status) status = look_first(req, reply, store, wait_ms, &all, err);
+  if (!status) status = answer_before_waiting(req, reply, store, wait_ms, &all, err);
   if (status || all) return status;
   return reply_job(req, reply, store, err);
 }

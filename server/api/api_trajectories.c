@@ -35,8 +35,8 @@ struct page {
   struct px_err *err;
 };
 
-static enum px_status put(struct page *page, const char *fmt, ...) PX_PRINTF(2, 3);
-static enum px_status put(struct page *page, const char *fmt, ...) {
+static enum px_status append_text(struct page *page, const char *fmt, ...) PX_PRINTF(2, 3);
+static enum px_status append_text(struct page *page, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   const enum px_status status = px_buf_vfmt(&page->reply->body, fmt, args);
@@ -47,40 +47,40 @@ static enum px_status put(struct page *page, const char *fmt, ...) {
 
 /* [1,2.5] or, without numbers, null. */
 static enum px_status put_row(struct page *out, const float *row, uint32_t n) {
-  if (!row) return put(out, "null");
-  enum px_status status = put(out, "[");
+  if (!row) return append_text(out, "null");
+  enum px_status status = append_text(out, "[");
   for (uint32_t j = 0; !status && j < n; j++)
-    status = put(out, "%s%.9g", j ? "," : "", (double)row[j]);
-  return status ? status : put(out, "]");
+    status = append_text(out, "%s%.9g", j ? "," : "", (double)row[j]);
+  return status ? status : append_text(out, "]");
 }
 
 /* Discrete actions (dims 0) are a number, not a row of one. */
 static enum px_status put_rows(struct page *out, const char *name, const float *rows,
                                const uint8_t *present, uint64_t n, uint32_t dims) {
-  enum px_status status = put(out, ",\"%s\":[", name);
+  enum px_status status = append_text(out, ",\"%s\":[", name);
   for (uint64_t i = 0; !status && i < n; i++) {
-    if (i) status = put(out, ",");
+    if (i) status = append_text(out, ",");
     const bool there = rows && (!present || present[i]);
-    if (!status && there && !dims) status = put(out, "%.9g", (double)rows[i]);
+    if (!status && there && !dims) status = append_text(out, "%.9g", (double)rows[i]);
     else if (!status) status = put_row(out, there ? rows + i * dims : NULL, dims);
   }
-  return status ? status : put(out, "]");
+  return status ? status : append_text(out, "]");
 }
 
 /* Whose action a step has: the true one, the simulator's, the model's. `origin` is NULL where no
  * simulator took part. */
 static enum px_status put_source(struct page *out, const struct px_traj *t, const uint8_t *known,
                                  const uint8_t *origin) {
-  enum px_status status = put(out, ",\"action_source\":[");
+  enum px_status status = append_text(out, ",\"action_source\":[");
   for (uint32_t i = 0; !status && i < t->steps; i++) {
     const bool is_true = t->actions && (!t->labelled || t->labelled[i]);
     const char *proxy = origin && origin[i] == PX_ORIGIN_SIMULATOR ? "simulator" : "proxy";
-    status = put(out, "%s\"%s\"", i ? "," : "",
-                 is_true             ? "true"
-                 : known && known[i] ? proxy
-                                     : "absent");
+    status = append_text(out, "%s\"%s\"", i ? "," : "",
+                         is_true             ? "true"
+                         : known && known[i] ? proxy
+                                             : "absent");
   }
-  return status ? status : put(out, "]");
+  return status ? status : append_text(out, "]");
 }
 
 /* What a simulator says of its labels, where one took part. */
@@ -90,13 +90,13 @@ static enum px_status put_verified(struct page *out, const struct px_label_rows 
   const uint8_t *known = labels->known + first;
   enum px_status status =
     put_rows(out, "proxy_residual", labels->residual + first, known, steps, 0);
-  if (!status) status = put(out, ",\"proxy_verified\":[");
+  if (!status) status = append_text(out, ",\"proxy_verified\":[");
   for (uint32_t i = 0; !status && i < steps; i++)
-    status = put(out, "%s%s", i ? "," : "",
-                 !known[i]                     ? "null"
-                 : labels->verified[first + i] ? "true"
-                                               : "false");
-  return status ? status : put(out, "]");
+    status = append_text(out, "%s%s", i ? "," : "",
+                         !known[i]                     ? "null"
+                         : labels->verified[first + i] ? "true"
+                                                       : "false");
+  return status ? status : append_text(out, "]");
 }
 
 struct place {
@@ -115,9 +115,9 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t,
     px_label_totals(spaces, labels->std + s * A, labels->epistemic + s * A, t->steps, total);
   const uint8_t *known = labels ? labels->known + s : NULL;
   enum px_status status =
-    put(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s",
-        (long long)place->n, t->steps, t->terminated ? "true" : "false",
-        t->truncated ? "true" : "false", t->has_final ? "true" : "false");
+    append_text(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s",
+                (long long)place->n, t->steps, t->terminated ? "true" : "false",
+                t->truncated ? "true" : "false", t->has_final ? "true" : "false");
   if (!status)
     status = put_rows(out, "observations", t->observations, NULL,
                       t->steps + (t->has_final ? 1U : 0U), spaces->obs_dim);
@@ -135,9 +135,9 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t,
   if (!status && labels) status = put_verified(out, labels, s, t->steps);
   if (!status)
     status = put_source(out, t, known, labels && labels->origin ? labels->origin + s : NULL);
-  if (!status) status = put(out, ",\"rewards\":");
+  if (!status) status = append_text(out, ",\"rewards\":");
   if (!status) status = put_row(out, t->rewards, t->steps);
-  return status ? status : put(out, "}\n");
+  return status ? status : append_text(out, "}\n");
 }
 
 static enum px_status reply_trajectory(struct page *page, const struct store_dataset *ds,

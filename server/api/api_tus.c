@@ -166,8 +166,8 @@ static enum px_status make_row(struct http_request *req, struct store *store, st
 }
 
 /* Stores what is held, which is then the upload's. */
-static enum px_status put(struct http_request *req, struct part *part,
-                          struct store_upload_state *state, struct px_err *err) {
+static enum px_status store_part(struct http_request *req, struct part *part,
+                                 struct store_upload_state *state, struct px_err *err) {
   struct store *store = NULL;
   enum px_status status = api_store(req, &store, err);
   if (!status && !*part->id) status = make_row(req, store, part, state, err);
@@ -184,7 +184,7 @@ static enum px_status part_flush(struct http_request *req, struct px_err *err) {
   struct store_upload_state *state = px_arena_take(req->arena, 1, sizeof *state);
   if (!state) return px_fail(err, PX_E_NO_MEMORY, "upload");
   enum px_status status = has_room_for(part, part->held, err);
-  if (!status) status = put(req, part, state, err);
+  if (!status) status = store_part(req, part, state, err);
   if (status) return status;
   part->offset += part->held;
   part->held = 0;
@@ -224,7 +224,7 @@ static enum px_status finish(struct http_request *req, struct http_reply *reply,
   struct part part = *(const struct part *)req->stream;
   struct store_upload_state *state = px_arena_take(req->arena, 1, sizeof *state);
   const enum px_status status =
-    state ? put(req, &part, state, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
+    state ? store_part(req, &part, state, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (status) return status;
   reply->wake = *state->job_id && part.held ? 1 : 0;
   reply_state(req, reply, state);

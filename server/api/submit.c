@@ -81,37 +81,37 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
 }
 
 static enum px_status load_context(struct store *store, enum flow_kind kind, json_t *spec,
-                                   struct plan_context *ground, struct px_err *err) {
-  enum px_status status = find_dataset(store, spec, &ground->ds, err);
+                                   struct plan_context *context, struct px_err *err) {
+  enum px_status status = find_dataset(store, spec, &context->ds, err);
   const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM ||
                             kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_POLICY ||
                             (kind == FLOW_LABEL && json_object_get(spec, "labeller")) ||
                             json_object_get(spec, "mask");
-  if (status || !needs_labels || ground->ds.segments_n == 0) return status;
+  if (status || !needs_labels || context->ds.segments_n == 0) return status;
   const json_t *given = json_object_get(spec, "segments");
-  uint32_t segments = ground->ds.segments_n;
+  uint32_t segments = context->ds.segments_n;
   if (json_is_integer(given) && json_integer_value(given) > 0 &&
       json_integer_value(given) < segments)
     segments = (uint32_t)json_integer_value(given);
-  return store_dataset_trajectory_returns(store, ground->ds.id, segments, &ground->returns,
-                                          &ground->labelled, &ground->trajectories_n, err);
+  return store_dataset_trajectory_returns(store, context->ds.id, segments, &context->returns,
+                                          &context->labelled, &context->trajectories_n, err);
 }
 
 /* A mask that leaves nothing to learn from is refused before anything starts. One that hides
  * nothing, since a single trajectory has true actions, is carried out: the report then warns. */
-static enum px_status check_mask(const struct plan_context *ground, const char *spec_json,
+static enum px_status check_mask(const struct plan_context *context, const char *spec_json,
                                  struct px_err *err) {
   json_t *spec = px_json_parse(spec_json, strlen(spec_json), 0, NULL);
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
-  uint8_t *keep = px_mem_calloc(ground->trajectories_n, 1),
-          *known = px_mem_calloc(ground->trajectories_n, 1);
+  uint8_t *keep = px_mem_calloc(context->trajectories_n, 1),
+          *known = px_mem_calloc(context->trajectories_n, 1);
   enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
-  for (uint32_t i = 0; !status && i < ground->trajectories_n; i++)
-    known[i] = ground->labelled[i] != STORE_LABELLED_NONE;
+  for (uint32_t i = 0; !status && i < context->trajectories_n; i++)
+    known[i] = context->labelled[i] != STORE_LABELLED_NONE;
   if (!status)
-    status = px_mask_choose(&mask, ground->returns, known, ground->trajectories_n, keep, err);
+    status = px_mask_choose(&mask, context->returns, known, context->trajectories_n, keep, err);
   if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
   free(known);
   free(keep);
@@ -242,18 +242,18 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply,
   const char *dedupe_key;
   char existing[STORE_ID_MAX] = "";
   struct flow_plan plan = { NULL, 0 };
-  struct plan_context *ground = px_arena_take(req->arena, 1, sizeof *ground);
+  struct plan_context *context = px_arena_take(req->arena, 1, sizeof *context);
   json_t *spec = NULL;
-  enum px_status status = ground ? flow_aliases_replace(flow_kind_info(kind)->fields, s->spec,
-                                                        s->pointer, s->notes, &spec, err)
-                                 : px_fail(err, PX_E_NO_MEMORY, "spec");
+  enum px_status status = context ? flow_aliases_replace(flow_kind_info(kind)->fields, s->spec,
+                                                         s->pointer, s->notes, &spec, err)
+                                  : px_fail(err, PX_E_NO_MEMORY, "spec");
   if (!status) status = api_store(req, &store, err);
   if (!status) status = read_dedupe_key(req, &dedupe_key, err);
-  if (!status) status = load_context(store, kind, spec, ground, err);
+  if (!status) status = load_context(store, kind, spec, context, err);
   if (!status) {
-    const struct store_dataset *ds = &ground->ds;
+    const struct store_dataset *ds = &context->ds;
     struct flow_snapshot snapshot = { .segments_n = ds->segments_n,
-                                      .trajectories_n = ground->trajectories_n,
+                                      .trajectories_n = context->trajectories_n,
                                       .env = ds->env,
                                       .obs_dim = ds->spaces.obs_dim,
                                       .act_dim = ds->spaces.act_dim,
@@ -264,23 +264,23 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply,
                                       .find_ctx = store,
                                       .size = { (double)ds->steps_n, (double)ds->trajectories_n,
                                                 (double)ds->size_bytes, ds->segments_n } };
-    for (uint32_t i = 0; i < ground->trajectories_n; i++) {
-      snapshot.labelled_trajectories_n += ground->labelled[i] != STORE_LABELLED_NONE;
-      snapshot.whole_trajectories_n += ground->labelled[i] == STORE_LABELLED_ALL;
+    for (uint32_t i = 0; i < context->trajectories_n; i++) {
+      snapshot.labelled_trajectories_n += context->labelled[i] != STORE_LABELLED_NONE;
+      snapshot.whole_trajectories_n += context->labelled[i] == STORE_LABELLED_ALL;
     }
     status = flow_plan(kind, spec, &snapshot, &plan, err);
   }
-  if (!status) status = check_mask(ground, plan.jobs[0].spec_json, err);
+  if (!status) status = check_mask(context, plan.jobs[0].spec_json, err);
   if (!status) status = check_memory(store, &plan, err);
   if (!status && s->dry_run) status = reply_plan(reply, &plan, s->notes, err);
-  else if (!status) status = submit_plan(store, &plan, ground->ds.id, dedupe_key, existing, err);
+  else if (!status) status = submit_plan(store, &plan, context->ds.id, dedupe_key, existing, err);
   if (!status && !s->dry_run)
     status = reply_submitted(req, reply, store, &plan, existing, s->notes, err);
   flow_plan_free(&plan);
   json_decref(spec);
-  if (ground) {
-    free(ground->returns);
-    free(ground->labelled);
+  if (context) {
+    free(context->returns);
+    free(context->labelled);
   }
   return status;
 }

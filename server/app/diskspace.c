@@ -47,8 +47,8 @@ void diskspace_free(struct diskspace *room) {
 
 /* Under the lock. What is written in one place is missing in the other when they are on one
  * volume. */
-static bool look(const struct diskspace *room, enum diskspace_place place,
-                 struct diskspace_volume *out) {
+static bool measure_volume(const struct diskspace *room, enum diskspace_place place,
+                           struct diskspace_volume *out) {
   struct statvfs vfs;
   if (!*room->folder[place] || statvfs(room->folder[place], &vfs) != 0) return false;
   const uint64_t all = (uint64_t)vfs.f_blocks * vfs.f_frsize, twentieth = all / 20;
@@ -66,7 +66,7 @@ int diskspace_look(struct diskspace *room, struct diskspace_volume volumes[DISKS
   int n = 0;
   pthread_mutex_lock(&room->lock);
   for (int i = 0; i < DISKSPACE_PLACES_N; i++)
-    n += look(room, (enum diskspace_place)i, &volumes[n]);
+    n += measure_volume(room, (enum diskspace_place)i, &volumes[n]);
   pthread_mutex_unlock(&room->lock);
   return n;
 }
@@ -81,7 +81,7 @@ static uint64_t left_of(const struct diskspace_volume *v) {
 uint64_t diskspace_db_left(struct diskspace *room) {
   struct diskspace_volume volume;
   pthread_mutex_lock(&room->lock);
-  const uint64_t left = look(room, DISKSPACE_DB, &volume) ? left_of(&volume) : INT64_MAX;
+  const uint64_t left = measure_volume(room, DISKSPACE_DB, &volume) ? left_of(&volume) : INT64_MAX;
   pthread_mutex_unlock(&room->lock);
   return left < INT64_MAX ? left : INT64_MAX;
 }
@@ -106,7 +106,7 @@ static enum px_status check(const struct diskspace *room, const uint64_t more[DI
                             uint64_t parts_bytes, struct px_err *err) {
   for (int i = 0; i < DISKSPACE_PLACES_N; i++) {
     struct diskspace_volume volume;
-    if (!look(room, (enum diskspace_place)i, &volume)) continue;
+    if (!measure_volume(room, (enum diskspace_place)i, &volume)) continue;
     uint64_t wanted = more[i];
     if (i == DISKSPACE_DB || room->together) volume.promised_bytes += parts_bytes;
     if (room->together) wanted = more[DISKSPACE_SPOOL] + more[DISKSPACE_DB];
@@ -141,7 +141,7 @@ enum px_status diskspace_claim(struct diskspace *room, struct diskspace_claim *c
 static enum px_status check_floor(const struct diskspace *room, enum diskspace_place place,
                                   struct px_err *err) {
   struct diskspace_volume volume;
-  return look(room, place, &volume) && volume.low ? refuse(&volume, 0, err) : PX_OK;
+  return measure_volume(room, place, &volume) && volume.low ? refuse(&volume, 0, err) : PX_OK;
 }
 
 enum px_status diskspace_use(struct diskspace *room, struct diskspace_claim *claim,

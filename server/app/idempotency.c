@@ -135,7 +135,7 @@ static enum px_status handle(void *ctx, struct store_answer *answer, struct px_e
 static enum px_status handle_once(struct http_request *req, struct http_reply *reply,
                                   struct px_err *err) {
   struct store *store = NULL;
-  struct store_once once;
+  struct store_idempotency once;
   struct store_answer answer = { 0, PX_BUF(HEAD_MAX_BYTES), PX_BUF(BODY_MAX_BYTES) };
   struct work work = { req, reply };
   bool found = false;

@@ -34,7 +34,7 @@ static int running_of(const struct lane *lane, uint64_t token) {
 }
 
 /* The next in turn of a token that may have one more thread; NULL if there is none. */
-static struct http_request *take(struct lane *lane) {
+static struct http_request *dequeue(struct lane *lane) {
   const int most = lane->threads_n > 1 ? lane->threads_n - 1 : 1;
   for (struct http_request **at = &lane->first; *at; at = &(*at)->next_deferred) {
     struct http_request *req = *at;
@@ -62,7 +62,7 @@ static void *lane_main(void *arg) {
   if (lane->nice) setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
   pthread_mutex_lock(&lane->lock);
   for (;;) {
-    struct http_request *req = take(lane);
+    struct http_request *req = dequeue(lane);
     if (!req && lane->stopping) break;
     if (!req) {
       pthread_cond_wait(&lane->changed, &lane->lock);
@@ -79,26 +79,26 @@ static void *lane_main(void *arg) {
 }
 
 enum px_status workpool_new(int threads, struct workpool **out, struct px_err *err) {
-  struct workpool *defer = calloc(1, sizeof *defer);
-  if (!defer) return px_fail(err, PX_E_NO_MEMORY, "work pool");
+  struct workpool *pool = calloc(1, sizeof *pool);
+  if (!pool) return px_fail(err, PX_E_NO_MEMORY, "work pool");
   for (int i = 0; i < HTTP_LANES_N; i++) {
-    struct lane *lane = &defer->lanes[i];
+    struct lane *lane = &pool->lanes[i];
     pthread_mutex_init(&lane->lock, NULL);
     pthread_cond_init(&lane->changed, NULL);
     lane->nice = i != HTTP_SUBMIT;
   }
   if (threads > THREADS_MAX) threads = THREADS_MAX;
   for (int i = 0; i < HTTP_LANES_N * threads; i++) {
-    struct lane *lane = &defer->lanes[i / threads];
+    struct lane *lane = &pool->lanes[i / threads];
     if (pthread_create(&lane->threads[i % threads], NULL, lane_main, lane) != 0) {
-      workpool_free(defer);
+      workpool_free(pool);
       return px_fail(err, PX_E_NO_MEMORY, "starting a thread");
     }
     pthread_mutex_lock(&lane->lock);
     lane->threads_n++;
     pthread_mutex_unlock(&lane->lock);
   }
-  *out = defer;
+  *out = pool;
   return PX_OK;
 }
 
@@ -112,15 +112,15 @@ static void lane_end(struct lane *lane) {
   pthread_mutex_destroy(&lane->lock);
 }
 
-void workpool_free(struct workpool *defer) {
-  if (!defer) return;
-  for (int i = 0; i < HTTP_LANES_N; i++) lane_end(&defer->lanes[i]);
-  free(defer);
+void workpool_free(struct workpool *pool) {
+  if (!pool) return;
+  for (int i = 0; i < HTTP_LANES_N; i++) lane_end(&pool->lanes[i]);
+  free(pool);
 }
 
 /* A token's requests have turns one after another, the first of them right after the latest taken;
  * so tokens alternate. */
-static void put(struct lane *lane, struct http_request *req) {
+static void enqueue(struct lane *lane, struct http_request *req) {
   req->turn = lane->turn + 1;
   for (const struct http_request *other = lane->first; other; other = other->next_deferred)
     if (other->token == req->token && other->turn >= req->turn) req->turn = other->turn + 1;
@@ -139,21 +139,21 @@ static int waiting_of(const struct lane *lane, uint64_t token) {
   return n;
 }
 
-enum px_status workpool_put(struct workpool *defer, struct http_request *req, bool begun,
+enum px_status workpool_put(struct workpool *pool, struct http_request *req, bool begun,
                             struct px_err *err) {
-  struct lane *lane = &defer->lanes[req->lane];
+  struct lane *lane = &pool->lanes[req->lane];
   enum px_status status = PX_OK;
   pthread_mutex_lock(&lane->lock);
   if (!begun && waiting_of(lane, req->token) >= DEFER_QUEUE_MAX)
     status =
       px_fail(err, PX_E_RATE_LIMITED, "%d requests of this token wait already", DEFER_QUEUE_MAX);
-  else put(lane, req);
+  else enqueue(lane, req);
   pthread_mutex_unlock(&lane->lock);
   return status;
 }
 
-struct workpool_load workpool_load(struct workpool *defer, int lane_n) {
-  struct lane *lane = &defer->lanes[lane_n];
+struct workpool_load workpool_load(struct workpool *pool, int lane_n) {
+  struct lane *lane = &pool->lanes[lane_n];
   pthread_mutex_lock(&lane->lock);
   const struct workpool_load load = { lane->waiting_n, lane->running_n };
   pthread_mutex_unlock(&lane->lock);

@@ -21,16 +21,16 @@ enum { DEFER_QUEUE_MAX = 64 };
 /* `threads` for each lane. */
 enum px_status workpool_new(int threads, struct workpool **out, struct px_err *err) PX_MUST_CHECK;
 /* Only when nothing is queued or running. */
-void workpool_free(struct workpool *defer);
+void workpool_free(struct workpool *pool);
 /* Into the lane req->lane. RATE_LIMITED when DEFER_QUEUE_MAX of its token wait there; one whose
  * body was received (`begun`) is taken all the same, for its client would have to send all of it
  * again, and there are never more of them than connections. */
-enum px_status workpool_put(struct workpool *defer, struct http_request *req, bool begun,
+enum px_status workpool_put(struct workpool *pool, struct http_request *req, bool begun,
                             struct px_err *err) PX_MUST_CHECK;
 /* How many requests wait in a lane, and how many are worked on. */
 struct workpool_load {
   int waiting, running;
 };
-struct workpool_load workpool_load(struct workpool *defer, int lane);
+struct workpool_load workpool_load(struct workpool *pool, int lane);
 
 #endif

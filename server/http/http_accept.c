@@ -131,7 +131,7 @@ static void place(struct acceptor *a, int fd, const struct sockaddr *from, sockl
 }
 
 /* False when descriptors or memory have run out. */
-static bool take(struct acceptor *a) {
+static bool accept_waiting(struct acceptor *a) {
   for (int i = 0; i < TURN_MAX; i++) {
     struct sockaddr_storage from;
     socklen_t from_n = sizeof from;
@@ -150,7 +150,7 @@ static void *accept_main(void *arg) {
   for (;;) {
     const int n = poll(fds, 2, -1);
     if (n > 0 && fds[0].revents) break;
-    if (n > 0 && fds[1].revents && !take(a)) {
+    if (n > 0 && fds[1].revents && !accept_waiting(a)) {
       http_conn_make_room(a->watch);
       px_log(PX_LOG_WARN, "accept_failed", NULL);
       if (poll(fds, 1, SHORT_MS) > 0) break;

@@ -113,14 +113,14 @@ static void mark(struct conn *c) {
 
 /* Bytes that have come and were not read: 1 for any number, 0 none and no more to come, -1 with
  * errno. */
-static ssize_t look(const struct conn *c) {
+static ssize_t peek_bytes(const struct conn *c) {
   char byte;
   return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 }
 
 /* Nothing more comes: the client has closed it, and what it sent before has been read. */
 static bool has_ended(const struct conn *c) {
-  const ssize_t n = look(c);
+  const ssize_t n = peek_bytes(c);
   return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
@@ -136,7 +136,7 @@ static void count(struct conn_watch *watch, struct conn *c, bool stranger) {
 /* Whether it may lose its place: not when what it has sent only waits for us to read it. */
 static bool may_go(const struct conn *c, int64_t now, int64_t age_ms) {
   return c->stranger && now - c->opened_ms >= age_ms &&
-         (atomic_load(&c->state) != FRESH || look(c) <= 0);
+         (atomic_load(&c->state) != FRESH || peek_bytes(c) <= 0);
 }
 
 static void evict(struct conn_watch *watch, struct conn *c) {
@@ -372,7 +372,7 @@ void http_conn_end(struct conn *conn) {
 }
 
 /* A request that is there already is answered, and its connection closed after that. */
-static bool has_nothing_to_say(const struct conn *c) { return look(c) <= 0; }
+static bool has_nothing_to_say(const struct conn *c) { return peek_bytes(c) <= 0; }
 
 int http_conn_drain(struct conn_watch *watch) {
   const int64_t now = px_clock_ms();

@@ -44,7 +44,7 @@ static bool has_ended(int fd) {
 
 /* Looks at what has come. 1: some of it may pass; 0: the client has ended; -1: not yet, or an
  * error, with errno. *all: nothing is left behind it. */
-static ssize_t look(struct http_recv *in, struct conn *conn, int fd, bool *all) {
+static ssize_t peek_units(struct http_recv *in, struct conn *conn, int fd, bool *all) {
   char bytes[HTTP_WIRE_UNIT_MAX_BYTES];
   const ssize_t n = recv_next(fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
   if (n <= 0) return n;
@@ -92,7 +92,7 @@ static ssize_t read_judged(struct http_recv *in, struct conn *conn, int fd, char
     else if (all) break;
     /* nothing is read any more */
     else if (in->wire.at == HTTP_WIRE_REFUSED) return got > 0 ? (ssize_t)got : (errno = EAGAIN, -1);
-    else if ((n = look(in, conn, fd, &all)) > 0) continue;
+    else if ((n = peek_units(in, conn, fd, &all)) > 0) continue;
     if (n > 0) got += (size_t)n;
     if (may > 0 && n < (ssize_t)wanted) break;
   }

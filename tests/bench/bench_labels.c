@@ -2,14 +2,14 @@
 /*
  * Label quality on real trajectories: the coupled protocol (10% of the
  * trajectories keep their actions, drawn from the bottom half by return), the
- * ensemble beside the yardsticks, judged on the hidden actions.
+ * ensemble beside the baselines, judged on the hidden actions.
  *
  *   build/tests/bench/bench_labels OUT.csv [-s seeds] [-i] [-m members] [-p fast|paper] [-o
  *   field=value]... [FILE.hdf5...]
  *                                                                          (make bench-labels)
  *
  * Without files: every *.hdf5 in $PROXACT_DATA (default ../shared/data); none
- * there prints SKIP. -i leaves the yardsticks out, -m all members but the first so many. Seed s is
+ * there prints SKIP. -i leaves the baselines out, -m all members but the first so many. Seed s is
  * the mask's and the model's. -o changes a field of the IDM, to compare recipes. Seconds are CPU
  * seconds of the one thread that computes, so that neighbours on the machine disturb little.
  */
@@ -25,11 +25,11 @@
 #include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
+#include "worker/idm/baseline.h"
 #include "worker/idm/bias.h"
 #include "worker/idm/quality.h"
-#include "worker/idm/yardstick.h"
 
-enum { FIGURES_N = 1 + IDM_YARDSTICKS_N };
+enum { FIGURES_N = 1 + IDM_BASELINES_N };
 
 static struct px_dataset *load(const char *path) {
   struct px_err err = { 0 };
@@ -41,7 +41,7 @@ static struct px_dataset *load(const char *path) {
 /* ---- one dataset, one seed */
 
 struct result {
-  /* the IDM's first, then the yardsticks' */
+  /* the IDM's first, then the baselines' */
   struct idm_quality_figures all[FIGURES_N], inside, outside;
   struct idm_bias_figures bias[IDM_QUALITY_PARTS_N];
   double train_s, label_s;
@@ -90,20 +90,20 @@ static void run_idm(const struct px_dataset *truth, const struct px_dataset *mas
   for (uint32_t i = 0; i < members; i++) idm_model_free(models[i]);
 }
 
-static void run_yardsticks(const struct px_dataset *truth, const struct px_dataset *masked,
-                           const struct idm_spec *spec, struct result *r) {
-  struct idm_yardsticks *yardsticks;
+static void run_baselines(const struct px_dataset *truth, const struct px_dataset *masked,
+                          const struct idm_spec *spec, struct result *r) {
+  struct idm_baselines *baselines;
   struct idm_labels *labels;
   struct px_err err = { 0 };
-  bench_must(idm_yardsticks_fit(masked, spec->k, spec->f, NULL, &yardsticks, &err), &err);
-  for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
-    bench_must(idm_yardsticks_label(yardsticks, (enum idm_yardstick)which, masked, 0,
-                                    masked->traj_n, NULL, &labels, &err),
+  bench_must(idm_baselines_fit(masked, spec->k, spec->f, NULL, &baselines, &err), &err);
+  for (int which = 0; which < IDM_BASELINES_N; which++) {
+    bench_must(idm_baselines_label(baselines, (enum idm_baseline)which, masked, 0, masked->traj_n,
+                                   NULL, &labels, &err),
                &err);
     idm_quality_free(judge(truth, masked, labels, &r->all[1 + which]));
     idm_labels_free(labels);
   }
-  idm_yardsticks_free(yardsticks);
+  idm_baselines_free(baselines);
 }
 
 static void print_row(FILE *csv, const char *name, uint32_t seed, const struct px_dataset *ds,
@@ -125,7 +125,7 @@ static void print_row(FILE *csv, const char *name, uint32_t seed, const struct p
   fflush(csv);
 }
 
-/* How much of the work is done: masks, members of each ensemble (0: all), and whether yardsticks
+/* How much of the work is done: masks, members of each ensemble (0: all), and whether baselines
  * too. */
 struct extent {
   uint32_t seeds, members;
@@ -146,7 +146,7 @@ static void run_file(const char *path, const struct idm_spec *given, struct exte
     bench_must(d4rl_hide(masked, 0.1, 0.5, seed, &err), &err);
     const bool fewer = extent.members && extent.members < spec.members;
     run_idm(truth, masked, &spec, fewer ? extent.members : spec.members, &r);
-    if (!extent.idm_alone) run_yardsticks(truth, masked, &spec, &r);
+    if (!extent.idm_alone) run_baselines(truth, masked, &spec, &r);
     print_row(csv, name, seed, truth, &r);
     for (int i = 0; i < FIGURES_N; i++) mean[i] += r.all[i].mse / extent.seeds;
     px_dataset_free(masked);

@@ -61,7 +61,7 @@ static struct store *connect_to(void) {
   return store;
 }
 
-/* The yardstick: what `dd conv=fsync` does. */
+/* The baseline: what `dd conv=fsync` does. */
 static void raw_write(int arg) {
   (void)arg;
   char path[512];

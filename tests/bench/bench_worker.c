@@ -87,7 +87,7 @@ static double products(uint64_t transitions) {
   for (uint64_t done = 0; done < transitions; done += ROWS)
     for (uint32_t i = 0; i < models_n; i++) {
       multiply(models[i]->mu, x, h);
-      multiply(models[i]->y, x, h);
+      multiply(models[i]->sigma, x, h);
     }
   const double seconds = bench_cpu_s() - start;
   free(x);

@@ -9,7 +9,7 @@
 #include "worker/rl/algo/gaussian.h"
 
 enum { N = 40, TIMES = 3, A = 5 };
-static const struct gaussian law = { A, 1.25F, -0.75F };
+static const struct gaussian dist = { A, 1.25F, -0.75F };
 
 /* The first draw of each row. */
 static void first_of(const float *all, uint32_t width, float *out) {
@@ -37,12 +37,12 @@ static void draws_densities_and_their_gradients_agree(void) {
   golden_floats(&g, "noise", 0, N * TIMES * A, noise);
   golden_floats(&g, "da", 0, N * A, da);
   golden_floats(&g, "dlog_pi", 0, N, dlog_pi);
-  gaussian_sample(&law, N, TIMES, y, noise, action, log_pi);
+  gaussian_sample(&dist, N, TIMES, y, noise, action, log_pi);
   CU_ASSERT_TRUE(golden_error(&g, "action", action, N * TIMES * A) < 1e-6);
   CU_ASSERT_TRUE(golden_error(&g, "log_pi", log_pi, N * TIMES) < 1e-6);
   first_of(action, A, first);
   first_of(noise, A, first_noise);
-  gaussian_sample_back(&law, N, y, first_noise, first, da, dlog_pi, false, dy, dmb);
+  gaussian_sample_back(&dist, N, y, first_noise, first, da, dlog_pi, false, dy, dmb);
   CU_ASSERT_TRUE(golden_error(&g, "sample_dy", dy, N * 2 * A) < 1e-6);
   expect_pair(&g, "sample_dmb", dmb, 1e-6);
   golden_close(&g);
@@ -56,9 +56,9 @@ static void densities_of_given_actions_and_their_gradients_agree(void) {
   golden_floats(&g, "near", 0, N * 2 * A, y);
   golden_floats(&g, "given", 0, N * A, given);
   golden_floats(&g, "dlog_pi", 0, N, dlog_pi);
-  gaussian_log_pi(&law, N, y, given, log_pi);
+  gaussian_log_pi(&dist, N, y, given, log_pi);
   CU_ASSERT_TRUE(golden_error(&g, "log_given", log_pi, N) < 1e-5);
-  gaussian_log_pi_back(&law, N, y, given, dlog_pi, false, dy, dmb);
+  gaussian_log_pi_back(&dist, N, y, given, dlog_pi, false, dy, dmb);
   CU_ASSERT_TRUE(golden_error(&g, "given_dy", dy, N * 2 * A) < 1e-5);
   expect_pair(&g, "given_dmb", dmb, 1e-5);
   golden_close(&g);

@@ -153,8 +153,8 @@ static void compare(const char *name, struct idm_spec spec, double loose) {
   const size_t linear_n = spec.linear ? model->outputs * (model->mu->shape.in + 1) : 0;
   struct moved moved[] = {
     moved_of(&spec, model->mu, model->mu->params, pass.mu_grads, model->mu->params_n, "mu", "mu_u"),
-    moved_of(&spec, model->y, model->y ? model->y->params : NULL, pass.y_grads,
-             model->y ? model->y->params_n : 0, "y", "y_u"),
+    moved_of(&spec, model->sigma, model->sigma ? model->sigma->params : NULL, pass.sigma_grads,
+             model->sigma ? model->sigma->params_n : 0, "y", "y_u"),
     moved_of(&spec, NULL, model->linear, pass.linear_grads, linear_n, "linear", NULL),
   };
   take_steps(model, &pass, n, moved, loose);

@@ -22,7 +22,7 @@
 /* Longer than a transformer's context of 20 steps. */
 enum { O = 5, A = 3, EPISODES = 3, STEPS = 30, ROWS = EPISODES * STEPS };
 
-static struct px_dataset *made_up(const struct px_spaces *spaces) {
+static struct px_dataset *synthetic_dataset(const struct px_spaces *spaces) {
   struct trajs list = { .spaces = *spaces };
   struct segments segments = { .spaces = *spaces };
   struct px_rng rng = px_rng_at(8, 9, 10);
@@ -137,7 +137,7 @@ static int check(const char *dir) {
 static void acted_with_by_numpy(const struct px_spaces *spaces) {
   char dir[] = "/tmp/proxact-policies-XXXXXX", remove[64];
   CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-  struct px_dataset *ds = made_up(spaces);
+  struct px_dataset *ds = synthetic_dataset(spaces);
   int trained = 0;
   for (const struct flow_field *one = flow_algos; one->name; one++)
     if (flow_algo_learns(one->name, spaces->act_count > 0))

@@ -22,8 +22,8 @@ static struct store *fresh(const char *name) {
   return store;
 }
 
-static struct store_once key(const char *text, uint8_t request) {
-  struct store_once once = { .fingerprint = { request } };
+static struct store_idempotency key(const char *text, uint8_t request) {
+  struct store_idempotency once = { .fingerprint = { request } };
   snprintf(once.key, sizeof once.key, "%s", text);
   return once;
 }
@@ -55,7 +55,7 @@ static enum px_status make(void *ctx, struct store_answer *answer, struct px_err
   return status ? status : m->then;
 }
 
-static enum px_status carry_out(struct store *store, const struct store_once *once,
+static enum px_status carry_out(struct store *store, const struct store_idempotency *once,
                                 struct making *m, struct store_answer *answer, bool *found) {
   struct px_err err;
   enum px_status status = store_idempotency_begin(store, once, answer, found, &err);
@@ -67,7 +67,7 @@ static enum px_status carry_out(struct store *store, const struct store_once *on
 
 static void a_repeat_gets_the_first_answer_and_does_nothing(void) {
   struct store *store = fresh("once");
-  const struct store_once once = key("k", 1);
+  const struct store_idempotency once = key("k", 1);
   struct making m = { .store = store, .name = "a" };
   struct store_answer first = nothing(), again = nothing();
   bool found;
@@ -87,7 +87,7 @@ static void a_repeat_gets_the_first_answer_and_does_nothing(void) {
 
 static void a_key_belongs_to_one_request(void) {
   struct store *store = fresh("once");
-  const struct store_once once = key("k", 1), other = key("k", 2);
+  const struct store_idempotency once = key("k", 1), other = key("k", 2);
   struct making m = { .store = store, .name = "a" };
   struct store_answer answer = nothing();
   bool found;
@@ -101,7 +101,7 @@ static void a_key_belongs_to_one_request(void) {
 
 static void what_fails_leaves_nothing_and_may_be_tried_again(void) {
   struct store *store = fresh("once");
-  const struct store_once once = key("k", 1);
+  const struct store_idempotency once = key("k", 1);
   struct making m = { .store = store, .name = "a", .then = PX_E_BAD_FIELD };
   struct store_answer answer = nothing();
   bool found;
@@ -119,7 +119,7 @@ static void what_fails_leaves_nothing_and_may_be_tried_again(void) {
 
 static void one_at_a_time(void) {
   struct store *store = fresh("once"), *other = db_test_open("other");
-  const struct store_once once = key("k", 1);
+  const struct store_idempotency once = key("k", 1);
   struct making m = { .store = other, .name = "a" };
   struct store_answer answer = nothing();
   struct px_err err;
@@ -138,7 +138,7 @@ static void one_at_a_time(void) {
 /* The connection that held the key was cut, another request got in, and then the first goes on. */
 static void who_lost_the_lock_cannot_do_it_twice(void) {
   struct store *store = fresh("px cut me"), *other = db_test_open("other");
-  const struct store_once once = key("k", 1);
+  const struct store_idempotency once = key("k", 1);
   struct making first = { .store = store, .name = "a" }, second = { .store = other, .name = "b" };
   struct store_answer answer = nothing(), later = nothing();
   struct px_err err;
@@ -178,7 +178,7 @@ static enum px_status cross(void *ctx, struct store_answer *answer, struct px_er
 }
 static void *cross_main(void *arg) {
   struct crossing *c = arg;
-  const struct store_once once = key(c->ids[0], 1);
+  const struct store_idempotency once = key(c->ids[0], 1);
   struct store_answer answer = nothing();
   struct px_err err;
   const enum px_status status = store_idempotency_run(c->store, &once, cross, c, &answer, &err);
@@ -217,7 +217,7 @@ static void keys_are_kept_for_a_day(void) {
   bool found;
   int removed;
   for (int i = 0; i < 2; i++) {
-    const struct store_once once = key(i ? "new" : "old", 1);
+    const struct store_idempotency once = key(i ? "new" : "old", 1);
     m.name = once.key;
     CU_ASSERT_EQUAL(carry_out(store, &once, &m, &answer, &found), PX_OK);
   }

@@ -138,12 +138,12 @@ static void pipeline_goes_from_trajectories_to_report(void) {
                            json_object_get(json_object_get(report, "label"), "basis")),
                          "hidden");
   CU_ASSERT(number_at(report, "label", "r2", NULL) > 0.8);
-  const json_t *yardsticks = json_object_get(json_object_get(report, "label"), "yardsticks");
+  const json_t *baselines = json_object_get(json_object_get(report, "label"), "yardsticks");
   const double share = number_at(report, "label", "bias_share", NULL);
   CU_ASSERT(share >= 0 && share <= 1);
   CU_ASSERT(isfinite(number_at(report, "label", "outside", "lean")) &&
             isfinite(number_at(report, "label", "lean", NULL)));
-  CU_ASSERT(number_at(report, "label", "mse", NULL) < number_at(yardsticks, "mean", "mse", NULL));
+  CU_ASSERT(number_at(report, "label", "mse", NULL) < number_at(baselines, "mean", "mse", NULL));
   CU_ASSERT_EQUAL(json_array_size(json_object_get(report, "runs")), 3);
   json_decref(report);
   CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id is not null from datasets where id = '%s'",

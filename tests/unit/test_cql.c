@@ -46,21 +46,22 @@ static void check_fan(uint32_t hidden, uint32_t layers) {
   const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = hidden, .layers = layers };
   struct px_rng rng = px_rng_at(1, hidden, layers);
   struct px_mlp *net;
-  struct px_multi_action *fan;
+  struct px_multi_action *multi;
   struct px_err err;
   float y[ROWS];
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, hidden), err);
-  CU_OK(px_multi_action_new(arena, &shape, A, N, TIMES, &fan), err);
+  CU_OK(px_multi_action_new(arena, &shape, A, N, TIMES, &multi), err);
   float *s = normals(&rng, N * O), *actions = normals(&rng, ROWS * A), *dy = normals(&rng, ROWS);
   float *grads = normals(&rng, net->params_n), *expected = normals(&rng, net->params_n);
   naive(net, N, TIMES, s, actions, dy, y, expected);
   for (uint32_t at = 0, n; at < N; at += n) { /* four states, then the other two */
     n = at ? N - at : 4;
-    const float *found = px_multi_action_forward(net, fan, s + at * O, actions + at * TIMES * A, n);
+    const float *found =
+      px_multi_action_forward(net, multi, s + at * O, actions + at * TIMES * A, n);
     for (uint32_t i = 0; i < n * TIMES; i++)
       CU_ASSERT_DOUBLE_EQUAL(found[i], y[at * TIMES + i], 2e-6);
-    px_multi_action_backward(net, fan, s + at * O, actions + at * TIMES * A, n, dy + at * TIMES,
+    px_multi_action_backward(net, multi, s + at * O, actions + at * TIMES * A, n, dy + at * TIMES,
                              grads, at > 0);
   }
   for (size_t i = 0; i < net->params_n; i++) CU_ASSERT_DOUBLE_EQUAL(grads[i], expected[i], 2e-5);
@@ -79,13 +80,13 @@ static void a_fan_passes_not_a_number_on(void) {
   struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);
   const struct px_mlp_shape shape = { .in = O + A, .out = 1, .hidden = 64, .layers = 2 };
   struct px_mlp *net;
-  struct px_multi_action *fan;
+  struct px_multi_action *multi;
   struct px_err err;
   const float s[O] = { NAN }, actions[3 * A] = { 0 };
   CU_OK(px_mlp_new(&shape, &net, &err), err);
   CU_OK(px_mlp_init(net, PX_MLP_UNIFORM, 3, 1), err);
-  CU_OK(px_multi_action_new(arena, &shape, A, 1, 3, &fan), err);
-  CU_ASSERT_TRUE(isnan(px_multi_action_forward(net, fan, s, actions, 1)[2]));
+  CU_OK(px_multi_action_new(arena, &shape, A, 1, 3, &multi), err);
+  CU_ASSERT_TRUE(isnan(px_multi_action_forward(net, multi, s, actions, 1)[2]));
   px_arena_free(arena);
   px_mlp_free(net);
 }

@@ -56,7 +56,7 @@ static double slope(const struct question *q, struct row *r, double *at) {
 struct sample {
   float y[N * Y], noise[N * A], action[N * A], da[N * A], dlog_pi[N], log_pi[N];
 };
-static const struct gaussian law = { A, 0.8F, -0.5F };
+static const struct gaussian dist = { A, 0.8F, -0.5F };
 
 static void draw(struct sample *s) {
   struct px_rng rng = px_rng_at(7, 7, 7);
@@ -65,11 +65,11 @@ static void draw(struct sample *s) {
   px_rng_normal(&rng, s->da, N * A);
   px_rng_normal(&rng, s->dlog_pi, N);
   s->y[A] = 4; /* clipped: no gradient, and so for m and b */
-  gaussian_sample(&law, N, 1, s->y, s->noise, s->action, s->log_pi);
+  gaussian_sample(&dist, N, 1, s->y, s->noise, s->action, s->log_pi);
 }
 
 static struct row row_of(const struct sample *s, int i) {
-  struct row r = { .m = (double)law.m, .b = (double)law.b };
+  struct row r = { .m = (double)dist.m, .b = (double)dist.b };
   for (int j = 0; j < Y; j++) r.y[j] = (double)s->y[i * Y + j];
   return r;
 }
@@ -98,7 +98,7 @@ static void densities_agree_with_the_formula_where_tanh_rounds_to_one_too(void) 
   /* u = 20: 1 - tanh(u)^2 = 4 exp(-40), which no float32 difference from 1 can hold. */
   const float far[Y] = { 20 }, none[A] = { 0 };
   float action[A], density;
-  gaussian_sample(&law, 1, 1, far, none, action, &density);
+  gaussian_sample(&dist, 1, 1, far, none, action, &density);
   CU_ASSERT_EQUAL(action[0], 1);
   CU_ASSERT_DOUBLE_EQUAL(density, A * (0.5 - 0.9189385332) - (log(4) - 40), 1e-5);
 }
@@ -123,12 +123,12 @@ static void gradients_agree_with_finite_differences(void) {
   float dy[N * Y];
   double dmb[2] = { 0 };
   draw(&s);
-  gaussian_sample_back(&law, N, s.y, s.noise, s.action, s.da, s.dlog_pi, false, dy, dmb);
+  gaussian_sample_back(&dist, N, s.y, s.noise, s.action, s.da, s.dlog_pi, false, dy, dmb);
   check_gradients(true, dy, dmb, &s);
   dmb[0] = dmb[1] = 0;
   /* within the edge at which given actions are kept */
   for (int i = 0; i < N * A; i++) s.action[i] *= 0.99F;
-  gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, false, dy, dmb);
+  gaussian_log_pi_back(&dist, N, s.y, s.action, s.dlog_pi, false, dy, dmb);
   check_gradients(false, dy, dmb, &s);
 }
 
@@ -137,10 +137,10 @@ static void gradients_add_up_when_asked_to(void) {
   float one[N * Y], both[N * Y], other[N * Y];
   double dmb[2] = { 0 };
   draw(&s);
-  gaussian_sample_back(&law, N, s.y, s.noise, s.action, NULL, s.dlog_pi, false, one, dmb);
+  gaussian_sample_back(&dist, N, s.y, s.noise, s.action, NULL, s.dlog_pi, false, one, dmb);
   memcpy(both, one, sizeof both);
-  gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, true, both, dmb);
-  gaussian_log_pi_back(&law, N, s.y, s.action, s.dlog_pi, false, other, dmb);
+  gaussian_log_pi_back(&dist, N, s.y, s.action, s.dlog_pi, true, both, dmb);
+  gaussian_log_pi_back(&dist, N, s.y, s.action, s.dlog_pi, false, other, dmb);
   for (int i = 0; i < N * Y; i++)
     CU_ASSERT_DOUBLE_EQUAL(both[i], one[i] + other[i], 1e-5 * (1 + fabs((double)both[i])));
 }
@@ -151,10 +151,10 @@ static void many_draws_for_a_state_are_those_of_one_after_another(void) {
   float action[N / TIMES * TIMES * A], density[N / TIMES * TIMES], repeated[N * Y], one[N * A],
     of_one[N];
   draw(&s);
-  gaussian_sample(&law, N / TIMES, TIMES, s.y, s.noise, action, density);
+  gaussian_sample(&dist, N / TIMES, TIMES, s.y, s.noise, action, density);
   for (int i = 0; i < N / TIMES * TIMES; i++)
     memcpy(repeated + i * Y, s.y + i / TIMES * Y, Y * sizeof(float));
-  gaussian_sample(&law, N / TIMES * TIMES, 1, repeated, s.noise, one, of_one);
+  gaussian_sample(&dist, N / TIMES * TIMES, 1, repeated, s.noise, one, of_one);
   CU_ASSERT_EQUAL(memcmp(action, one, sizeof action), 0);
   CU_ASSERT_EQUAL(memcmp(density, of_one, sizeof density), 0);
 }

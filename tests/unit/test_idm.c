@@ -151,7 +151,7 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   CU_OK(idm_pass_new(model, &pass), err);
   CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(ds, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
-  if (model->y) CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->y, PX_MLP_UNIFORM, 1, 2), PX_OK);
+  if (model->sigma) CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->sigma, PX_MLP_UNIFORM, 1, 2), PX_OK);
   const size_t linear_n = A * (model->mu->shape.in + 1);
   px_rng_normal(&rng, model->linear, linear_n);
   for (size_t i = 0; i < linear_n; i++) model->linear[i] *= 0.1F;
@@ -159,12 +159,12 @@ static void check_gradients(enum idm_head head, enum idm_mean_loss mean_loss) {
   idm_window_gather(model->norm, &spec, ds, steps, N, pass.x);
   idm_window_actions(ds, steps, N, pass.action);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
-  if (model->y)
-    CU_ASSERT_TRUE(
-      gradient_error(model, &pass, N, model->y->params, pass.y_grads, model->y->params_n) < 5e-3);
+  if (model->sigma)
+    CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->sigma->params, pass.sigma_grads,
+                                  model->sigma->params_n) < 5e-3);
   (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
   /* else the likelihood in the loss moves with mu and its gradient does not */
-  if (mean_loss == IDM_NLL || !model->y) {
+  if (mean_loss == IDM_NLL || !model->sigma) {
     CU_ASSERT_TRUE(gradient_error(model, &pass, N, model->mu->params, pass.mu_grads,
                                   model->mu->params_n) < 5e-3);
     (void)idm_pass_gradients(model, &pass, N, NULL, NULL, 1.0 / N, false);
@@ -538,7 +538,7 @@ static void label_spread_and_disagreement_follow_their_formulas(void) {
       CU_OK(idm_model_new(&spec, e, &ds->spaces, &models[e], &err), err);
       idm_norm_measure(models[e]->norm, ds);
       models[e]->linear[(size_t)A * models[e]->mu->shape.in] = (float)mu[e];
-      models[e]->y->params[models[e]->y->params_n - A] = (float)y[e];
+      models[e]->sigma->params[models[e]->sigma->params_n - A] = (float)y[e];
       m[e] = head ? mu[e] : tanh(mu[e]);
       const double s = exp(-1.5 + 3.5 * tanh(y[e])) * (head ? 1 : 1 - m[e] * m[e]);
       whole += s * s / 2;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is doubtful about labels and members: lags of known sign, and members beside the
- * yardsticks. */
+ * baselines. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,10 +148,10 @@ static void a_member_is_judged_with_the_yardsticks_on_its_own_fold(void) {
   uint64_t held;
   struct idm_judged j = judged(ds, 3, 200, &held);
   CU_ASSERT_EQUAL(j.idm.n, held);
-  for (int i = 0; i < IDM_YARDSTICKS_N; i++) CU_ASSERT_EQUAL(j.yardsticks[i].n, held);
-  CU_ASSERT_TRUE(j.idm.r2 > 0.9 && j.yardsticks[IDM_MEAN].r2 < 0.1);
-  CU_ASSERT_EQUAL(idm_judge_best(j.yardsticks, false), IDM_RIDGE); /* the world is linear */
-  CU_ASSERT_FALSE(idm_judge_no_better(&j.idm, &j.yardsticks[IDM_MEAN], false));
+  for (int i = 0; i < IDM_BASELINES_N; i++) CU_ASSERT_EQUAL(j.baselines[i].n, held);
+  CU_ASSERT_TRUE(j.idm.r2 > 0.9 && j.baselines[IDM_MEAN].r2 < 0.1);
+  CU_ASSERT_EQUAL(idm_judge_best(j.baselines, false), IDM_RIDGE); /* the world is linear */
+  CU_ASSERT_FALSE(idm_judge_no_better(&j.idm, &j.baselines[IDM_MEAN], false));
   world_free(ds);
 }
 
@@ -159,9 +159,9 @@ static void a_member_that_learned_nothing_is_no_better_than_the_mean(void) {
   struct px_dataset *ds = world(8, 0, 0, 1, 0);
   uint64_t held;
   struct idm_judged j = judged(ds, 2, 20, &held);
-  const enum idm_yardstick best = idm_judge_best(j.yardsticks, false);
+  const enum idm_baseline best = idm_judge_best(j.baselines, false);
   CU_ASSERT_TRUE(j.idm.r2 < 0.2);
-  CU_ASSERT_TRUE(idm_judge_no_better(&j.idm, &j.yardsticks[best], false));
+  CU_ASSERT_TRUE(idm_judge_no_better(&j.idm, &j.baselines[best], false));
   px_dataset_free(ds);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Yardsticks and label quality, against sums written out by hand. */
+/* Baselines and label quality, against sums written out by hand. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +10,13 @@
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "tests/support/cu.h"
+#include "worker/idm/baseline.h"
 #include "worker/idm/dual.h"
 #include "worker/idm/gram.h"
 #include "worker/idm/norm.h"
 #include "worker/idm/quality.h"
 #include "worker/idm/ridge.h"
 #include "worker/idm/window.h"
-#include "worker/idm/yardstick.h"
 
 /* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1,
  * 3] */
@@ -71,19 +71,19 @@ static struct world *world_new(void) {
   return w;
 }
 
-static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y,
-                                      enum idm_yardstick which) {
+static struct idm_labels *predictions(const struct world *w, const struct idm_baselines *y,
+                                      enum idm_baseline which) {
   struct idm_labels *labels = NULL;
   struct px_err err;
-  CU_OK(idm_yardsticks_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
+  CU_OK(idm_baselines_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
   return labels;
 }
 
 static void yardsticks_are_what_they_say(void) {
   struct world *w = world_new();
-  struct idm_yardsticks *y;
+  struct idm_baselines *y;
   struct px_err err;
-  CU_OK(idm_yardsticks_fit(&w->masked, 1, 0, NULL, &y, &err), err);
+  CU_OK(idm_baselines_fit(&w->masked, 1, 0, NULL, &y, &err), err);
   struct idm_labels *mean = predictions(w, y, IDM_MEAN), *ridge = predictions(w, y, IDM_RIDGE),
                     *nearest = predictions(w, y, IDM_NEAREST);
   double sum = 0;
@@ -96,9 +96,9 @@ static void yardsticks_are_what_they_say(void) {
     if (w->some[i]) CU_ASSERT_DOUBLE_EQUAL(nearest->actions[i], w->actions[i], 1e-5);
   }
   idm_labels_free(mean), idm_labels_free(ridge), idm_labels_free(nearest);
-  idm_yardsticks_free(y);
+  idm_baselines_free(y);
   memset(w->some, 0, sizeof w->some);
-  CU_ASSERT_EQUAL(idm_yardsticks_fit(&w->masked, 1, 0, NULL, &y, &err), PX_E_NO_LABELS);
+  CU_ASSERT_EQUAL(idm_baselines_fit(&w->masked, 1, 0, NULL, &y, &err), PX_E_NO_LABELS);
   free(w);
 }
 
@@ -327,11 +327,11 @@ static enum px_status stop(void *ctx, const char *phase, int64_t step, int64_t t
 
 static void a_ridge_of_wide_windows_can_be_stopped_between_solutions(void) {
   struct wide *w = wide_new();
-  struct idm_yardsticks *y;
+  struct idm_baselines *y;
   struct stopper s = { .after = 3 };
   const struct px_progress progress = { &s, stop };
   struct px_err err;
-  CU_ASSERT_EQUAL(idm_yardsticks_fit(&w->ds, 1, 0, &progress, &y, &err), PX_E_CANCELLED);
+  CU_ASSERT_EQUAL(idm_baselines_fit(&w->ds, 1, 0, &progress, &y, &err), PX_E_CANCELLED);
   CU_ASSERT_EQUAL(s.seen, 3);
   CU_ASSERT_TRUE(s.total > 7);
   free(w);

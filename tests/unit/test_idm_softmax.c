@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inverse dynamics model of discrete actions: loss, training, labels, yardsticks and quality,
+/* The inverse dynamics model of discrete actions: loss, training, labels, baselines and quality,
  * against what is written out here by hand. */
 #include <math.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "lib/data/spaces.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
+#include "worker/idm/baseline.h"
 #include "worker/idm/loss.h"
 #include "worker/idm/model.h"
 #include "worker/idm/norm.h"
@@ -20,7 +21,6 @@
 #include "worker/idm/quality.h"
 #include "worker/idm/softmax.h"
 #include "worker/idm/window.h"
-#include "worker/idm/yardstick.h"
 
 /* ---- a small world: the action moves the state by its own step; class 2 is the most frequent;
  * return of trajectory i is i. Every third trajectory's end is unknown. */
@@ -165,7 +165,7 @@ static void gradients_of_net_and_linear_path_agree_with_finite_differences(void)
   spec.hidden = 8;
   CU_OK(idm_model_new(&spec, 0, &w->truth.spaces, &model, &err), err);
   CU_OK(idm_pass_new(model, &pass), err);
-  CU_ASSERT_PTR_NULL(model->y);
+  CU_ASSERT_PTR_NULL(model->sigma);
   CU_ASSERT_EQUAL_FATAL(idm_window_steps_labelled(&w->truth, &spec, &steps, &n), PX_OK);
   CU_ASSERT_EQUAL_FATAL(px_mlp_init(model->mu, PX_MLP_UNIFORM, 1, 1), PX_OK);
   const size_t linear_n = C * (model->mu->shape.in + 1);
@@ -394,21 +394,21 @@ static void entropy_is_right_at_its_ends(void) {
   CU_ASSERT_TRUE(idm_softmax_class(C, logits[0]) == 0 && idm_softmax_class(C, logits[1]) == 0);
 }
 
-/* ---- yardsticks and quality */
+/* ---- baselines and quality */
 
-static struct idm_labels *predictions(const struct world *w, const struct idm_yardsticks *y,
-                                      enum idm_yardstick which) {
+static struct idm_labels *predictions(const struct world *w, const struct idm_baselines *y,
+                                      enum idm_baseline which) {
   struct idm_labels *labels = NULL;
   struct px_err err;
-  CU_OK(idm_yardsticks_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
+  CU_OK(idm_baselines_label(y, which, &w->masked, 0, TRAJ_N, NULL, &labels, &err), err);
   return labels;
 }
 
 static void yardsticks_of_classes_are_what_they_say(void) {
   struct world *w = world_new(0, 6);
-  struct idm_yardsticks *y;
+  struct idm_baselines *y;
   struct px_err err;
-  CU_OK(idm_yardsticks_fit(&w->masked, 0, 0, NULL, &y, &err), err);
+  CU_OK(idm_baselines_fit(&w->masked, 0, 0, NULL, &y, &err), err);
   struct idm_labels *majority = predictions(w, y, IDM_MEAN), *ridge = predictions(w, y, IDM_RIDGE),
                     *nearest = predictions(w, y, IDM_NEAREST);
   uint32_t known = 0, linear = 0;
@@ -422,10 +422,10 @@ static void yardsticks_of_classes_are_what_they_say(void) {
     CU_ASSERT_TRUE(px_is_class(ridge->actions[i], C));
   }
   CU_ASSERT_TRUE(linear > known * 9 / 10); /* the classes are nearly linear in the step */
-  CU_ASSERT_STRING_EQUAL(idm_yardstick_name(IDM_MEAN, true), "majority");
-  CU_ASSERT_STRING_EQUAL(idm_yardstick_name(IDM_MEAN, false), "mean");
+  CU_ASSERT_STRING_EQUAL(idm_baseline_name(IDM_MEAN, true), "majority");
+  CU_ASSERT_STRING_EQUAL(idm_baseline_name(IDM_MEAN, false), "mean");
   idm_labels_free(majority), idm_labels_free(ridge), idm_labels_free(nearest);
-  idm_yardsticks_free(y);
+  idm_baselines_free(y);
   free(w);
 }
 

@@ -64,7 +64,7 @@ static void spectral_normalisation_bounds_hidden_layers_of_both_nets(void) {
   struct idm_metrics metrics;
   spec.spectral_norm = true, spec.patience = 0;
   struct idm_model *model = world_trained(ds, &spec, 0, &metrics);
-  struct px_mlp *const nets[] = { model->mu, model->y };
+  struct px_mlp *const nets[] = { model->mu, model->sigma };
   for (int i = 0; i < 2; i++) {
     struct px_spectral *s;
     CU_ASSERT_EQUAL_FATAL(px_spectral_new(nets[i], &s), PX_OK);
@@ -387,7 +387,7 @@ static void the_references_spread_is_the_one_before_the_tanh(void) {
       CU_OK(idm_model_new(&spec, i, &d.ds.spaces, &models[i], &err), err);
       idm_norm_measure(models[i]->norm, &d.ds);
       models[i]->mu->params[models[i]->mu->params_n - 1] = (float)mu[i];
-      models[i]->y->params[models[i]->y->params_n - 1] = (float)y[i];
+      models[i]->sigma->params[models[i]->sigma->params_n - 1] = (float)y[i];
       const double sigma = exp(-1.5 + 3.5 * tanh(y[i])), slope = 1 - tanh(mu[i]) * tanh(mu[i]);
       variance += sigma * sigma * (reference ? 1 : slope * slope) / 2;
     }

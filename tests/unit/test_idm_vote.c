@@ -142,7 +142,7 @@ static void labels_are_weighted_means(void) {
   CU_ASSERT_TRUE(weight[1] < 0.5);
   for (uint32_t i = 0; i < 3; i++) {
     models[i]->linear[(size_t)WORLD_A * models[i]->mu->shape.in] = (float)mu[i];
-    models[i]->y->params[models[i]->y->params_n - WORLD_A] = (float)y[i];
+    models[i]->sigma->params[models[i]->sigma->params_n - WORLD_A] = (float)y[i];
     label += weight[i] * mu[i] / 3;
     whole += weight[i] * exp(2 * (-1.5 + 3.5 * tanh(y[i]))) / 3;
   }

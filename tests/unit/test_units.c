@@ -15,7 +15,7 @@
 #include "lib/data/running_stats.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/rl_world.h"
-#include "worker/idm/yardstick.h"
+#include "worker/idm/baseline.h"
 #include "worker/rl/fqe.h"
 
 /* About 1e-9, 1 and 1e9: a column each. */
@@ -57,20 +57,20 @@ static void compare_labels(struct px_dataset *a, struct px_dataset *b,
   idm_labels_free(left), idm_labels_free(right);
 }
 
-static void compare_yardsticks(const struct px_dataset *a, const struct px_dataset *b) {
+static void compare_baselines(const struct px_dataset *a, const struct px_dataset *b) {
   const struct px_dataset *ds[2] = { a, b };
-  struct idm_labels *labels[IDM_YARDSTICKS_N][2];
+  struct idm_labels *labels[IDM_BASELINES_N][2];
   struct px_err err;
   for (int i = 0; i < 2; i++) {
-    struct idm_yardsticks *y = NULL;
-    CU_OK(idm_yardsticks_fit(ds[i], 1, 1, NULL, &y, &err), err);
-    for (int which = 0; which < IDM_YARDSTICKS_N; which++)
-      CU_OK(idm_yardsticks_label(y, (enum idm_yardstick)which, ds[i], 0, ds[i]->traj_n, NULL,
-                                 &labels[which][i], &err),
+    struct idm_baselines *y = NULL;
+    CU_OK(idm_baselines_fit(ds[i], 1, 1, NULL, &y, &err), err);
+    for (int which = 0; which < IDM_BASELINES_N; which++)
+      CU_OK(idm_baselines_label(y, (enum idm_baseline)which, ds[i], 0, ds[i]->traj_n, NULL,
+                                &labels[which][i], &err),
             err);
-    idm_yardsticks_free(y);
+    idm_baselines_free(y);
   }
-  for (int which = 0; which < IDM_YARDSTICKS_N; which++) {
+  for (int which = 0; which < IDM_BASELINES_N; which++) {
     const size_t bytes = sizeof(float) * labels[which][0]->steps_n * A;
     CU_ASSERT_EQUAL(memcmp(labels[which][0]->actions, labels[which][1]->actions, bytes), 0);
     idm_labels_free(labels[which][0]), idm_labels_free(labels[which][1]);
@@ -86,7 +86,7 @@ static void labels_and_yardsticks_are_the_same_in_all_units(void) {
     spec.k = 1, spec.f = 1;
     in_units(scaled->observations, scaled->obs_n, UNITS);
     compare_labels(plain, scaled, &spec);
-    compare_yardsticks(plain, scaled);
+    compare_baselines(plain, scaled);
     world_free(plain), world_free(scaled);
   }
 }
@@ -107,7 +107,7 @@ static void a_column_that_is_constant_where_labelled_has_no_say(void) {
   struct px_dataset *still = world_with_a_column(0), *moving = world_with_a_column(1000);
   struct idm_spec spec = world_spec(2, 20);
   compare_labels(still, moving, &spec);
-  compare_yardsticks(still, moving);
+  compare_baselines(still, moving);
   world_free(still), world_free(moving);
 }
 

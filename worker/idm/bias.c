@@ -99,7 +99,7 @@ struct measuring {
   } sums[IDM_QUALITY_PARTS_N];
 };
 
-static enum px_status tell(struct measuring *m, uint32_t rows) {
+static enum px_status report_progress(struct measuring *m, uint32_t rows) {
   m->done += rows;
   return px_progress_report(m->progress, "bias", m->done, m->total, NULL, 0);
 }
@@ -149,8 +149,8 @@ static void add_part(struct measuring *m, uint32_t row, size_t part, const float
 
 /* What the function says of the judged rows: of their errors (habit false), or of the labelled
  * policy's actions. */
-static enum px_status judge(struct measuring *m, struct idm_smooth *smooth, const uint8_t *folds,
-                            bool habit) {
+static enum px_status predict_rows(struct measuring *m, struct idm_smooth *smooth,
+                                   const uint8_t *folds, bool habit) {
   const struct idm_bias *b = m->b;
   for (uint32_t at = 0, n; at < b->rows_n; at += n) {
     n = stretch(folds, at, b->rows_n);
@@ -163,7 +163,7 @@ static enum px_status judge(struct measuring *m, struct idm_smooth *smooth, cons
       add_part(m, at + i, IDM_ALL, habit ? NULL : y, habit ? y : NULL);
       add_part(m, at + i, half, habit ? NULL : y, habit ? y : NULL);
     }
-    const enum px_status status = tell(m, n);
+    const enum px_status status = report_progress(m, n);
     if (status) return status;
   }
   return PX_OK;
@@ -179,10 +179,10 @@ static enum px_status measure_bias(struct measuring *m, const uint8_t *folds) {
     n = stretch(folds, at, b->rows_n);
     put_inputs(m, b->steps + at, n, false);
     idm_smooth_add(smooth, folds[at], n, m->x, b->errors + at * dims);
-    status = tell(m, n);
+    status = report_progress(m, n);
   }
   if (!status) status = idm_smooth_fit(smooth);
-  if (!status) status = judge(m, smooth, folds, false);
+  if (!status) status = predict_rows(m, smooth, folds, false);
   idm_smooth_free(smooth);
   return status;
 }
@@ -200,7 +200,7 @@ static enum px_status fit_habit(struct measuring *m, struct idm_step *steps, uin
     put_inputs(m, steps + at, rows, true);
     idm_window_actions(m->b->masked, steps + at, rows, m->y);
     idm_smooth_add(smooth, folds[at], rows, m->x, m->y);
-    status = tell(m, rows);
+    status = report_progress(m, rows);
   }
   free(folds);
   return status ? status : idm_smooth_fit(smooth);
@@ -213,7 +213,7 @@ static enum px_status measure_lean(struct measuring *m, const uint8_t *folds) {
   enum px_status status = idm_window_steps_labelled(m->b->masked, &m->pair, &steps, &n);
   if (!status && n) status = idm_smooth_new(m->norm->obs_dim, m->b->truth->spaces.act_dim, &smooth);
   if (!status && n) status = fit_habit(m, steps, n, smooth);
-  if (!status && n) status = judge(m, smooth, folds, true);
+  if (!status && n) status = predict_rows(m, smooth, folds, true);
   idm_smooth_free(smooth);
   free(steps);
   return status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ridge regression on windows, by float64 normal equations. Used by the skip
- * path of a member and by the yardsticks. A struct idm_gram belongs to one
+ * path of a member and by the baselines. A struct idm_gram belongs to one
  * thread and to whoever made it.
  *
  * The last input is a constant 1, appended here, which is not penalised. The

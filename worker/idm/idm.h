@@ -3,7 +3,7 @@
  * Inverse dynamics models: which action led from one state to the next.
  *
  * A member is a pair of nets over a window of states s_{t-k} .. s_{t+1+f}: the
- * mu net gives the action, the y net its spread (a deterministic one has none).
+ * mu net gives the action, the sigma net its spread (a deterministic one has none).
  * An ensemble is several members, each trained apart (a job of its own) and
  * each validated on another fold of the labelled trajectories; labelling
  * averages them. Used by the jobs train_idm and label, and by the bench.

@@ -56,12 +56,12 @@ static bool any_marked(const struct px_dataset *ds, uint32_t traj, const uint8_t
 struct member_judging {
   struct idm_model *model;
   const struct px_dataset *ds, *rest; /* with all labels, and without the member's fold */
-  const struct idm_yardsticks *yardsticks;
+  const struct idm_baselines *baselines;
   const uint8_t *trajs; /* [traj_n] those looked at */
   const struct px_progress *progress;
 };
 
-/* Labels of one yardstick, or of the member where `which` is IDM_YARDSTICKS_N, against the fold. */
+/* Labels of one baseline, or of the member where `which` is IDM_BASELINES_N, against the fold. */
 static enum px_status judge_one(const struct member_judging *j, int which,
                                 struct idm_quality_figures *out, struct px_err *err) {
   struct idm_quality *q = NULL;
@@ -69,10 +69,10 @@ static enum px_status judge_one(const struct member_judging *j, int which,
   for (uint32_t traj = 0; !status && traj < j->ds->traj_n; traj++) {
     struct idm_labels *labels = NULL;
     if (!j->trajs[traj]) continue;
-    status = which == IDM_YARDSTICKS_N
+    status = which == IDM_BASELINES_N
                ? idm_label(&j->model, 1, j->ds, traj, traj + 1, NULL, &labels, err)
-               : idm_yardsticks_label(j->yardsticks, (enum idm_yardstick)which, j->ds, traj,
-                                      traj + 1, NULL, &labels, err);
+               : idm_baselines_label(j->baselines, (enum idm_baseline)which, j->ds, traj, traj + 1,
+                                     NULL, &labels, err);
     if (!status)
       idm_quality_add(q, traj, traj + 1, labels->actions, labels->std, labels->epistemic,
                       labels->known);
@@ -87,14 +87,14 @@ static enum px_status judge_one(const struct member_judging *j, int which,
 static enum px_status judge_all(struct member_judging *j, struct idm_judged *out,
                                 struct px_err *err) {
   const struct idm_spec *spec = idm_model_spec(j->model);
-  struct idm_yardsticks *yardsticks = NULL;
+  struct idm_baselines *baselines = NULL;
   enum px_status status =
-    idm_yardsticks_fit(j->rest, spec->k, spec->f, j->progress, &yardsticks, err);
-  j->yardsticks = yardsticks;
-  for (int which = 0; !status && which <= IDM_YARDSTICKS_N; which++)
+    idm_baselines_fit(j->rest, spec->k, spec->f, j->progress, &baselines, err);
+  j->baselines = baselines;
+  for (int which = 0; !status && which <= IDM_BASELINES_N; which++)
     status =
-      judge_one(j, which, which == IDM_YARDSTICKS_N ? &out->idm : &out->yardsticks[which], err);
-  idm_yardsticks_free(yardsticks);
+      judge_one(j, which, which == IDM_BASELINES_N ? &out->idm : &out->baselines[which], err);
+  idm_baselines_free(baselines);
   return status;
 }
 
@@ -147,14 +147,14 @@ enum px_status idm_judge_member(struct idm_model *model, const struct px_dataset
   return status;
 }
 
-enum idm_yardstick idm_judge_best(const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N],
-                                  bool discrete) {
+enum idm_baseline idm_judge_best(const struct idm_quality_figures baselines[IDM_BASELINES_N],
+                                 bool discrete) {
   int best = 0;
-  for (int i = 1; i < IDM_YARDSTICKS_N; i++)
-    if (discrete ? yardsticks[i].accuracy > yardsticks[best].accuracy
-                 : yardsticks[i].mse < yardsticks[best].mse)
+  for (int i = 1; i < IDM_BASELINES_N; i++)
+    if (discrete ? baselines[i].accuracy > baselines[best].accuracy
+                 : baselines[i].mse < baselines[best].mse)
       best = i;
-  return (enum idm_yardstick)best;
+  return (enum idm_baseline)best;
 }
 
 bool idm_judge_no_better(const struct idm_quality_figures *idm,
@@ -213,15 +213,15 @@ static void shift(struct lag_judging *j, int d, uint64_t rows[2]) {
   }
 }
 
-static enum px_status judge_shifted(struct lag_judging *j, const struct idm_yardsticks *yardsticks,
-                                    enum idm_yardstick which, struct idm_quality_figures *out,
+static enum px_status judge_shifted(struct lag_judging *j, const struct idm_baselines *baselines,
+                                    enum idm_baseline which, struct idm_quality_figures *out,
                                     struct px_err *err) {
   struct idm_quality *q = NULL;
   enum px_status status = idm_quality_new(&j->truth, &j->rest, &q, err);
   for (uint32_t traj = 0; !status && traj < j->ds->traj_n; traj++) {
     struct idm_labels *labels = NULL;
     if (j->trajs[traj] < JUDGED) continue;
-    status = idm_yardsticks_label(yardsticks, which, &j->truth, traj, traj + 1, NULL, &labels, err);
+    status = idm_baselines_label(baselines, which, &j->truth, traj, traj + 1, NULL, &labels, err);
     if (!status)
       idm_quality_add(q, traj, traj + 1, labels->actions, labels->std, labels->epistemic,
                       labels->known);
@@ -235,17 +235,17 @@ static enum px_status judge_shifted(struct lag_judging *j, const struct idm_yard
 /* How much of a_{t+d} the change tells; NaN where there is too little to say. */
 static enum px_status share_of(struct lag_judging *j, int d, double *share, struct px_err *err) {
   const bool discrete = j->ds->spaces.act_count > 0;
-  struct idm_yardsticks *yardsticks = NULL;
-  struct idm_quality_figures figures[IDM_YARDSTICKS_N] = { { .n = 0 } };
+  struct idm_baselines *baselines = NULL;
+  struct idm_quality_figures figures[IDM_BASELINES_N] = { { .n = 0 } };
   uint64_t rows[2];
   shift(j, d, rows);
   if (d == 0) j->judged_n = rows[1];
   *share = (double)NAN;
   if (rows[0] < LAG_ROWS_MIN || rows[1] < LAG_ROWS_MIN) return PX_OK;
-  enum px_status status = idm_yardsticks_fit(&j->rest, 0, 0, j->progress, &yardsticks, err);
-  for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
-    status = judge_shifted(j, yardsticks, (enum idm_yardstick)which, &figures[which], err);
-  idm_yardsticks_free(yardsticks);
+  enum px_status status = idm_baselines_fit(&j->rest, 0, 0, j->progress, &baselines, err);
+  for (int which = 0; !status && which < IDM_BASELINES_N; which++)
+    status = judge_shifted(j, baselines, (enum idm_baseline)which, &figures[which], err);
+  idm_baselines_free(baselines);
   if (status) return status;
   const struct idm_quality_figures *linear = &figures[IDM_RIDGE], *near = &figures[IDM_NEAREST];
   const double most = figures[IDM_MEAN].accuracy, right = fmax(linear->accuracy, near->accuracy);

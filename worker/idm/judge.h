@@ -9,23 +9,23 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "worker/idm/baseline.h"
 #include "worker/idm/quality.h"
-#include "worker/idm/yardstick.h"
 
-/* A member beside the yardsticks, which are fitted to the rest of the labels, on the same held-out
+/* A member beside the baselines, which are fitted to the rest of the labels, on the same held-out
  * transitions: those of the member's fold, or of evenly spaced trajectories of it with some
  * 5,000. */
 struct idm_judged {
   /* n 0: nothing was left to fit them to */
-  struct idm_quality_figures idm, yardsticks[IDM_YARDSTICKS_N];
+  struct idm_quality_figures idm, baselines[IDM_BASELINES_N];
 };
 enum px_status idm_judge_member(struct idm_model *model, const struct px_dataset *ds,
                                 const struct px_progress *progress, struct idm_judged *out,
                                 struct px_err *err) PX_MUST_CHECK;
 
-/* The yardstick with the least error, or the highest accuracy of discrete actions. */
-enum idm_yardstick idm_judge_best(const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N],
-                                  bool discrete);
+/* The baseline with the least error, or the highest accuracy of discrete actions. */
+enum idm_baseline idm_judge_best(const struct idm_quality_figures baselines[IDM_BASELINES_N],
+                                 bool discrete);
 /* Whether labels of these figures are no better than that: within a hundredth of its error, or no
  * more often right. Labels that are nearly perfect (R2 or accuracy 0.99, or an error of 1e-6) never
  * are, whoever else is. */

@@ -53,7 +53,7 @@ struct labeller {
   const struct px_dataset *ds;
   struct idm_labels *labels;
   uint64_t first; /* step number of the first row of labels */
-  struct px_mlp_work *mu_work, *y_work;
+  struct px_mlp_work *mu_work, *sigma_work;
   struct idm_step *steps;         /* [ROWS] */
   float *x, *one;                 /* [ROWS, in], [ROWS, M] */
   double weight[IDM_MEMBERS_MAX]; /* of the members, with mean 1 */
@@ -120,7 +120,8 @@ static enum px_status check(struct idm_model *const *models, uint32_t n,
         a->spec.head != b->spec.head || a->spec.compat != b->spec.compat ||
         a->spec.voting != b->spec.voting || p->hidden != q->hidden || p->layers != q->layers ||
         a->spec.activation != b->spec.activation ||
-        (a->y && a->y->shape.hidden != b->y->shape.hidden) || !same_norm(a->norm, b->norm))
+        (a->sigma && a->sigma->shape.hidden != b->sigma->shape.hidden) ||
+        !same_norm(a->norm, b->norm))
       return px_fail(err, PX_E_BAD_DATA, "models 0 and %u are not members of one ensemble", i);
   }
   return PX_OK;
@@ -130,7 +131,8 @@ static enum px_status check(struct idm_model *const *models, uint32_t n,
 static bool pack_models(struct labeller *l) {
   for (uint32_t i = 0; i < l->models_n; i++) {
     const struct idm_model *model = l->models[i];
-    if (px_mlp_pack(model->mu, ROWS) || (model->y && px_mlp_pack(model->y, ROWS))) return false;
+    if (px_mlp_pack(model->mu, ROWS) || (model->sigma && px_mlp_pack(model->sigma, ROWS)))
+      return false;
   }
   return true;
 }
@@ -155,7 +157,7 @@ static bool labeller_init(struct labeller *l) {
   l->spread = px_mem_calloc(cells, sizeof *l->spread);
   return l->steps && l->x && l->one && l->mean && l->square && l->spread &&
          px_mlp_work_new(&shape, ROWS, &l->mu_work) == PX_OK &&
-         (!model->y || px_mlp_work_new(&model->y->shape, ROWS, &l->y_work) == PX_OK) &&
+         (!model->sigma || px_mlp_work_new(&model->sigma->shape, ROWS, &l->sigma_work) == PX_OK) &&
          pack_models(l);
 }
 
@@ -167,10 +169,10 @@ static void labeller_free(struct labeller *l) {
   free(l->square);
   free(l->spread);
   px_mlp_work_free(l->mu_work);
-  px_mlp_work_free(l->y_work);
+  px_mlp_work_free(l->sigma_work);
   for (uint32_t i = 0; i < l->models_n; i++) {
     px_mlp_unpack(l->models[i]->mu);
-    if (l->models[i]->y) px_mlp_unpack(l->models[i]->y);
+    if (l->models[i]->sigma) px_mlp_unpack(l->models[i]->sigma);
   }
 }
 
@@ -195,7 +197,7 @@ static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
   /* The reference takes the spread before the tanh for the action's. */
   const bool squashed = model->spec.head == IDM_SQUASHED && model->spec.compat != IDM_REFERENCE;
   idm_model_label(model, n, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
-  const float *y = idm_model_y(model, l->y_work, l->x, n, NULL);
+  const float *y = idm_model_sigma(model, l->sigma_work, l->x, n, NULL);
   for (size_t i = 0; i < cells; i++) {
     const double m = (double)l->one[i];
     const float sigma = (y ? idm_loss_sigma(y[i]) : 1) * model->spread[i % l->dims];

@@ -7,12 +7,12 @@
 
 #include "worker/idm/model.h"
 
-/* sigma before the spread's factor, from the y net's output. */
+/* sigma before the spread's factor, from y, the sigma net's output. */
 float idm_loss_sigma(float y);
 
 /* Both gradients of one chunk, and the loss that is minimised, times scale
- * (1 / batch). action in (-1, 1), clamped here. All [n,M]; without a spread
- * net y is NULL and dy is not touched. n is at most PX_MLP_CHUNK. */
+ * (1 / batch). action in (-1, 1), clamped here. All [n,M]; without a sigma
+ * net y, its output, is NULL and dy is not touched. n is at most PX_MLP_CHUNK. */
 double idm_loss(const struct idm_spec *spec, uint32_t n, uint32_t outputs, const float *mu,
                 const float *y, const float *action, double scale, float *dmu, float *dy);
 

@@ -15,7 +15,7 @@
 #include "worker/nn/mat.h"
 
 /* Where the spread only follows the mean, a quarter of the width is enough. */
-static uint32_t y_hidden(const struct idm_spec *spec) {
+static uint32_t sigma_hidden(const struct idm_spec *spec) {
   return spec->mean_loss == IDM_SQUARED && spec->hidden >= 32 ? spec->hidden / 4 : spec->hidden;
 }
 
@@ -42,15 +42,15 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
                                       .layers = spec->layers,
                                       .dropout = (float)spec->dropout,
                                       .gelu = has_gelus(spec, member) };
-  struct px_mlp_shape y_shape = shape;
-  y_shape.hidden = y_hidden(spec);
-  y_shape.gelu = false;
+  struct px_mlp_shape sigma_shape = shape;
+  sigma_shape.hidden = sigma_hidden(spec);
+  sigma_shape.gelu = false;
   enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
   if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE)
     status = idm_norm_add_residuals(model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
   if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX)
-    status = px_mlp_new(&y_shape, &model->y, err);
+    status = px_mlp_new(&sigma_shape, &model->sigma, err);
   model->act_low = px_mem_calloc(dims, sizeof *model->act_low);
   model->act_high = px_mem_calloc(dims, sizeof *model->act_high);
   model->spread = px_mem_calloc(dims, sizeof *model->spread);
@@ -82,7 +82,7 @@ void idm_model_free(struct idm_model *model) {
   if (!model) return;
   idm_norm_free(model->norm);
   px_mlp_free(model->mu);
-  px_mlp_free(model->y);
+  px_mlp_free(model->sigma);
   free(model->act_low);
   free(model->act_high);
   free(model->spread);
@@ -104,9 +104,9 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
   return mu;
 }
 
-const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x,
-                         uint32_t n, const struct px_mlp_drop *drop) {
-  return model->y ? px_mlp_forward(model->y, work, x, n, drop) : NULL;
+const float *idm_model_sigma(const struct idm_model *model, struct px_mlp_work *work,
+                             const float *x, uint32_t n, const struct px_mlp_drop *drop) {
+  return model->sigma ? px_mlp_forward(model->sigma, work, x, n, drop) : NULL;
 }
 
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label) {

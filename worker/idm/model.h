@@ -39,8 +39,8 @@ struct idm_model {
   uint64_t probes_n, probes_of; /* their number; a hash of which transitions they are of */
   /* [A] factor on sigma: 1, or what made it match the held-out errors */
   float *spread;
-  /* y NULL: the head has no spread net, and its sigma is 1 before the factor */
-  struct px_mlp *mu, *y;
+  /* sigma NULL: the head has no spread net, and its sigma is 1 before the factor */
+  struct px_mlp *mu, *sigma;
 };
 
 /* Allocated, parameters zero; spread 1. */
@@ -53,7 +53,7 @@ float *idm_model_mu(const struct idm_model *model, struct px_mlp_work *work, con
                     uint32_t n, const struct px_mlp_drop *drop);
 /* The labels [n,A] in (-1, 1) that mu[n,M] stands for; of discrete actions the class index. */
 void idm_model_label(const struct idm_model *model, uint32_t n, const float *mu, float *label);
-/* What the spread's net says of n windows: y[n,A], in its work; NULL if there is none. */
-const float *idm_model_y(const struct idm_model *model, struct px_mlp_work *work, const float *x,
-                         uint32_t n, const struct px_mlp_drop *drop);
+/* What the sigma net says of n windows: [n,A], in its work; NULL if there is none. */
+const float *idm_model_sigma(const struct idm_model *model, struct px_mlp_work *work,
+                             const float *x, uint32_t n, const struct px_mlp_drop *drop);
 #endif

@@ -14,7 +14,7 @@ const double idm_quality_interval_levels[IDM_INTERVALS_N] = { 0.5, 0.8, 0.95 };
 /* Half widths of those central intervals of a standard normal variable. */
 static const double half_widths[IDM_INTERVALS_N] = { 0.674489750196082, 1.281551565544600,
                                                      1.959963984540054 };
-/* a yardstick gives none, and its likelihood must stay finite */
+/* a baseline gives none, and its likelihood must stay finite */
 static const double least_spread = 1e-3;
 
 struct sums {

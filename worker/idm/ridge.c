@@ -32,7 +32,7 @@ struct ridge {
 };
 
 /* Also where no system was solved: a stop is noticed. */
-static enum px_status tell(const struct ridge *r) {
+static enum px_status report_progress(const struct ridge *r) {
   return px_progress_report(r->progress, "ridge", r->solved, r->total, NULL, 0);
 }
 
@@ -61,7 +61,7 @@ static enum px_status add_rows(const struct ridge *r, const struct idm_step *ste
     idm_window_gather(r->norm, r->spec, r->ds, steps + at, rows, r->x);
     idm_window_actions(r->ds, steps + at, rows, r->a);
     idm_gram_add(gram, rows, r->x, r->a);
-    const enum px_status status = tell(r);
+    const enum px_status status = report_progress(r);
     if (status) return status;
   }
   return PX_OK;
@@ -76,7 +76,7 @@ static enum px_status add_errors(struct ridge *r, const struct primal *p,
     if (status && status != PX_E_NAN_LOSS) return status;
     errors[i] += status ? HUGE_VAL : idm_gram_error(p->held, p->w);
     r->solved++;
-    if ((status = tell(r))) return status;
+    if ((status = report_progress(r))) return status;
   }
   return PX_OK;
 }
@@ -135,7 +135,7 @@ static enum px_status take_products(const struct ridge *r, struct idm_dual *dual
       const uint32_t others = rows_at(r->n, j);
       if (j > i) idm_window_gather(r->norm, r->spec, r->ds, r->labelled + j, others, other);
       idm_dual_products(dual, r->in, i, rows, r->x, j, others, j > i ? other : r->x);
-      const enum px_status status = tell(r);
+      const enum px_status status = report_progress(r);
       if (status) return status;
     }
   }
@@ -171,7 +171,7 @@ static enum px_status choose_dual(struct ridge *r, struct idm_dual *dual, uint32
     for (int l = 0; l < LAMBDAS_N && !status; l++, r->solved++) {
       const bool solved = idm_dual_solve(dual, rows, m, lambdas[l]) == PX_OK;
       errors[l] += solved ? idm_dual_error(dual, rows, m, held, held_n) : HUGE_VAL;
-      status = tell(r);
+      status = report_progress(r);
     }
   }
   *lambda = best_lambda(errors);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The linear inverse dynamics model: ridge regression on windows. Used by the
- * linear path of a member and by the yardstick. Nothing is kept here.
+ * linear path of a member and by the baseline. Nothing is kept here.
  *
  * lambda is the one of a fixed grid whose squared error over ALL folds of the
  * labelled transitions, each held out in turn, is least. One member's fold

@@ -85,7 +85,7 @@ static void list_tensors(const struct idm_model *model, struct tensors *t) {
   add(t, PX_DTYPE_F32, dims, 0, model->most, "", "most");
   if (model->probes_n) add(t, PX_DTYPE_F32, model->probes_n, dims, model->probes, "", "probes");
   add_net(t, model->mu, "mu");
-  if (model->y) add_net(t, model->y, "y");
+  if (model->sigma) add_net(t, model->sigma, "y");
   if (!model->linear) return;
   const uint32_t outputs = model->outputs;
   add(t, PX_DTYPE_F32, outputs, in, model->linear, "linear", ".weight");

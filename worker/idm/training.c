@@ -61,10 +61,10 @@ static double chunk_gradients(struct idm_training *t, uint32_t row, uint32_t n) 
   const struct idm_spec *spec = &model->spec;
   const struct px_mlp_drop mu_drop = { spec->seed ^ stream(t, "idm mu drop", model->member),
                                        t->place.step, row };
-  const struct px_mlp_drop y_drop = { spec->seed ^ stream(t, "idm y drop", model->member),
-                                      t->place.step, row };
+  const struct px_mlp_drop sigma_drop = { spec->seed ^ stream(t, "idm y drop", model->member),
+                                          t->place.step, row };
   gather(t, row, n);
-  return idm_pass_gradients(model, &t->pass, n, &mu_drop, &y_drop, 1.0 / spec->batch, row > 0);
+  return idm_pass_gradients(model, &t->pass, n, &mu_drop, &sigma_drop, 1.0 / spec->batch, row > 0);
 }
 
 static void take_step(struct idm_training *t) {
@@ -101,7 +101,7 @@ static enum px_status diverged(const struct idm_training *t, const char *what, d
 }
 
 /* Iterate 0 is a candidate too: with a linear path it is the ridge solution. */
-static enum px_status judge(struct idm_training *t, struct px_err *err) {
+static enum px_status validate_iterate(struct idm_training *t, struct px_err *err) {
   const struct idm_spec *spec = &t->model->spec;
   for (int i = 0; i < IDM_PARTS_N; i++)
     if (t->parts[i].spectral) px_spectral_apply(t->parts[i].spectral, false);
@@ -130,7 +130,7 @@ static enum px_status train_round(struct idm_training *t, struct px_checkpoint *
       return diverged(t, "the loss", t->seen.loss, err);
     enum px_status status = idm_training_tell(t, "train");
     if (!status && (t->place.step % t->validate_every == 0 || t->place.step == t->steps_max))
-      status = judge(t, err);
+      status = validate_iterate(t, err);
     t->place.step++;
     if (!status && t->place.steps)
       status = px_checkpoint_step(checkpoint, list, t->place.steps, err);

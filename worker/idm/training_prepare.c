@@ -55,9 +55,9 @@ static enum px_status buffers(struct idm_training *t) {
     sums, sums + dims, sums + 2 * dims, sums + 3 * dims, sums + 4 * dims, sums + 5 * dims, 0
   };
   status = part_init(t, IDM_MU, model->mu, model->mu->params, pass->mu_grads, model->mu->params_n);
-  if (!status && model->y)
-    status =
-      part_init(t, IDM_SPREAD, model->y, model->y->params, pass->y_grads, model->y->params_n);
+  if (!status && model->sigma)
+    status = part_init(t, IDM_SPREAD, model->sigma, model->sigma->params, pass->sigma_grads,
+                       model->sigma->params_n);
   if (!status && model->linear)
     status = part_init(t, IDM_LINEAR, NULL, model->linear, pass->linear_grads, linear_n);
   return status;
@@ -100,7 +100,7 @@ static enum px_status start_net(struct idm_training *t, struct px_mlp *net, cons
 enum px_status idm_training_start_round(struct idm_training *t) {
   struct idm_model *model = t->model;
   enum px_status status = start_net(t, model->mu, "idm mu");
-  if (!status && model->y) status = start_net(t, model->y, "idm y");
+  if (!status && model->sigma) status = start_net(t, model->sigma, "idm y");
   if (status) return status;
   if (model->linear) { /* it starts at the ridge solution, and the net's last layer at 0 */
     const struct px_mlp_layer last = px_mlp_layer(model->mu, model->spec.layers);

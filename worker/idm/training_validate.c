@@ -36,7 +36,7 @@ static enum px_status add_rows(struct idm_training *t, uint32_t from, uint32_t t
     idm_window_gather(model->norm, &model->spec, t->ds, t->rows, n, t->pass.x);
     idm_window_actions(t->ds, t->rows, n, t->pass.action);
     const float *mu = idm_model_mu(model, t->pass.mu_work, t->pass.x, n, NULL);
-    const float *y = idm_model_y(model, t->pass.y_work, t->pass.x, n, NULL);
+    const float *y = idm_model_sigma(model, t->pass.sigma_work, t->pass.x, n, NULL);
     idm_loss_sums(model, n, mu, y, t->pass.action, t->pass.dmu, &t->sums);
     const enum px_status status = idm_training_tell(t, "validate");
     if (status) return status;
@@ -73,7 +73,7 @@ double idm_training_sums_nll(const struct idm_training *t) {
  * Without a spread net sigma is 1, and this is the squared error itself. */
 static double spread_variance(const struct idm_model *model, double squared, double stated) {
   if (model->spec.mean_loss == IDM_NLL || !(stated > 0)) return 1;
-  return fmin(fmax(squared / stated, model->y ? 1e-4 : 1e-12), 1e4);
+  return fmin(fmax(squared / stated, model->sigma ? 1e-4 : 1e-12), 1e4);
 }
 
 /* Whether actions differ by more than the rounding of their squares. */

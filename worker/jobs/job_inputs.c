@@ -116,8 +116,9 @@ static enum px_status take_labels(void *ctx, uint32_t seq, const void *bytes, si
   return px_actions_merged_add(ctx, seq, bytes, n, err);
 }
 
-enum px_status job_inputs_union(struct job *job, const struct px_dataset *ds, const char *label_set,
-                                struct px_actions_merged **out, struct px_err *err) {
+enum px_status job_inputs_merged(struct job *job, const struct px_dataset *ds,
+                                 const char *label_set, struct px_actions_merged **out,
+                                 struct px_err *err) {
   struct px_actions_merged *u = NULL;
   enum px_status status = px_actions_merged_new(ds, &u, err);
   if (!status && label_set)

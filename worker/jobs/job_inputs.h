@@ -35,8 +35,9 @@ enum px_status job_inputs_states(struct job *job, struct px_dataset **out,
                                  struct px_err *err) PX_MUST_CHECK;
 
 /* True actions and, where label_set is not NULL, proxy actions for the others. */
-enum px_status job_inputs_union(struct job *job, const struct px_dataset *ds, const char *label_set,
-                                struct px_actions_merged **out, struct px_err *err) PX_MUST_CHECK;
+enum px_status job_inputs_merged(struct job *job, const struct px_dataset *ds,
+                                 const char *label_set, struct px_actions_merged **out,
+                                 struct px_err *err) PX_MUST_CHECK;
 
 /* The result of a finished job, parsed; *out belongs to the caller. */
 enum px_status job_inputs_result(struct job *job, const char *id, json_t **out,

@@ -185,7 +185,7 @@ static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_
   struct checkpointer checkpointer = { .job = NULL };
   enum px_status status =
     flow_bind(flow_kind_info(FLOW_OPE)->fields, job_spec_fqe, spec, &fqe, err);
-  if (!status) status = job_inputs_union(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
+  if (!status) status = job_inputs_merged(job, a->ds, job_spec_text(spec, "label_set"), &u, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status)
     status = fqe_run(&fqe, u, a->actions, &job->progress, &checkpointer.checkpoint, a->values,

@@ -89,18 +89,18 @@ static void warn_constant(const struct px_dataset *ds, json_t *document) {
 }
 
 /* {transitions, idm, mean, ridge, nearest}: the errors of all, or how often they are right. */
-static json_t *beside_yardsticks(const struct idm_judged *judged, bool discrete, json_t *document) {
-  const enum idm_yardstick best = idm_judge_best(judged->yardsticks, discrete);
+static json_t *beside_baselines(const struct idm_judged *judged, bool discrete, json_t *document) {
+  const enum idm_baseline best = idm_judge_best(judged->baselines, discrete);
   if (judged->idm.n == 0) return json_null();
   json_t *out = json_pack("{s:I, s:o}", "transitions", (json_int_t)judged->idm.n, "idm",
                           px_json_number(discrete ? judged->idm.accuracy : judged->idm.mse));
-  for (int i = 0; i < IDM_YARDSTICKS_N; i++)
-    json_object_set_new(out, idm_yardstick_name((enum idm_yardstick)i, discrete),
-                        px_json_number(discrete ? judged->yardsticks[i].accuracy
-                                                : judged->yardsticks[i].mse));
-  if (idm_judge_no_better(&judged->idm, &judged->yardsticks[best], discrete))
-    figures_warn_no_better(&judged->idm, &judged->yardsticks[best],
-                           idm_yardstick_name(best, discrete), discrete, document);
+  for (int i = 0; i < IDM_BASELINES_N; i++)
+    json_object_set_new(out, idm_baseline_name((enum idm_baseline)i, discrete),
+                        px_json_number(discrete ? judged->baselines[i].accuracy
+                                                : judged->baselines[i].mse));
+  if (idm_judge_no_better(&judged->idm, &judged->baselines[best], discrete))
+    figures_warn_no_better(&judged->idm, &judged->baselines[best],
+                           idm_baseline_name(best, discrete), discrete, document);
   return out;
 }
 
@@ -117,7 +117,7 @@ static enum px_status doubts(struct job *job, const struct px_dataset *ds, struc
   if (status) return status;
   warn_few(metrics, document);
   json_object_set_new(document, "val_yardsticks",
-                      beside_yardsticks(&judged, ds->spaces.act_count > 0, document));
+                      beside_baselines(&judged, ds->spaces.act_count > 0, document));
   if (!first) return PX_OK;
   warn_lag(idm_model_spec(model), &lag, document);
   warn_constant(ds, document);

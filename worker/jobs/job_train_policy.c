@@ -143,7 +143,7 @@ enum px_status job_train_policy(struct job *job, struct px_err *err) {
                                        job_spec_uint(job->spec, "seed", 0), &spec, err);
   if (!status) status = resolve_labels(job, &spec, err);
   if (!status) status = job_inputs_visible(job, &ds, err);
-  if (!status) status = job_inputs_union(job, ds, job_spec_text(job->spec, "label_set"), &u, err);
+  if (!status) status = job_inputs_merged(job, ds, job_spec_text(job->spec, "label_set"), &u, err);
   if (!status) status = resolve_preference(&spec, u, &unverified, err);
   if (!status) status = checkpointer_open(&checkpointer, job, NULL, err);
   if (!status)

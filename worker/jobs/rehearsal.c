@@ -120,7 +120,7 @@ static double squared_error(const struct px_spaces *spaces, const float *a, cons
 }
 
 /* `acted` [obs_n, A] beside the true actions of the trajectories set aside. */
-static double judge(const struct work *w, const float *acted, uint64_t *transitions_n) {
+static double action_error(const struct work *w, const float *acted, uint64_t *transitions_n) {
   const struct px_dataset *ds = w->ds;
   const size_t a = ds->spaces.act_dim;
   double sum = 0;
@@ -150,7 +150,7 @@ static enum px_status try_labels(const struct work *w, const struct px_actions_m
   spec.seed = w->seed;
   if (!status) status = rl_train(&spec, u, w->progress, NULL, &policy, &metrics, err);
   if (!status) status = rl_policy_along(policy, w->ds, w->progress, acted, err);
-  if (!status) out->error[which] = judge(w, acted, &out->transitions_n);
+  if (!status) out->error[which] = action_error(w, acted, &out->transitions_n);
   if (!status && out->error[which] < out->error[out->chosen]) out->chosen = which;
   rl_policy_free(policy);
   free(acted);

@@ -96,7 +96,8 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
   return status;
 }
 
-static json_t *part(const struct idm_quality *q, enum idm_quality_part which, bool discrete) {
+static json_t *part_document(const struct idm_quality *q, enum idm_quality_part which,
+                             bool discrete) {
   struct idm_quality_figures f;
   idm_quality_figures(q, which, &f);
   if (f.n == 0) return json_null();
@@ -135,8 +136,9 @@ static json_t *classes_document(const struct idm_quality *q, uint32_t classes, d
   return json_pack("{s:s, s:s, s:I, s:f, s:o, s:f, s:f, s:f, s:o, s:o}", "label_set", label_set,
                    "basis", "hidden", "transitions", (json_int_t)f.n, "accuracy", f.accuracy,
                    "accuracy_per_class", each, "cross_entropy", cross_entropy, "score_right",
-                   f.score_right, "score_wrong", f.score_wrong, "inside", part(q, IDM_INSIDE, true),
-                   "outside", part(q, IDM_OUTSIDE, true));
+                   f.score_right, "score_wrong", f.score_wrong, "inside",
+                   part_document(q, IDM_INSIDE, true), "outside",
+                   part_document(q, IDM_OUTSIDE, true));
 }
 
 static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim,
@@ -148,7 +150,8 @@ static json_t *hidden_document(const struct idm_quality *q, uint32_t act_dim,
   if (r2) idm_quality_r2_dims(q, r2);
   for (uint32_t j = 0; r2 && j < act_dim; j++) json_array_append_new(dims, px_json_number(r2[j]));
   free(r2);
-  json_t *inside = part(q, IDM_INSIDE, false), *outside = part(q, IDM_OUTSIDE, false);
+  json_t *inside = part_document(q, IDM_INSIDE, false),
+         *outside = part_document(q, IDM_OUTSIDE, false);
   add_coverage(q, IDM_INSIDE, inside);
   add_coverage(q, IDM_OUTSIDE, outside);
   return json_pack("{s:s, s:s, s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}", "label_set", label_set,
@@ -163,7 +166,7 @@ static json_t *share_of(const struct judging *j, enum part_of_set which) {
   struct idm_quality_figures all, some;
   idm_quality_figures(j->quality[WHOLE], IDM_ALL, &all);
   idm_quality_figures(j->quality[which], IDM_ALL, &some);
-  json_t *found = part(j->quality[which], IDM_ALL, false);
+  json_t *found = part_document(j->quality[which], IDM_ALL, false);
   if (json_is_object(found))
     json_object_set_new(found, "share", json_real((double)some.n / (double)all.n));
   return found;
@@ -185,9 +188,9 @@ static enum px_status judge_models(struct job *job, const struct job_inputs_idm 
     idm_labels_free(labels);
   }
   if (!status) {
-    json_t *found = part(q, IDM_ALL, false);
-    json_object_set_new(found, "inside", part(q, IDM_INSIDE, false));
-    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE, false));
+    json_t *found = part_document(q, IDM_ALL, false);
+    json_object_set_new(found, "inside", part_document(q, IDM_INSIDE, false));
+    json_object_set_new(found, "outside", part_document(q, IDM_OUTSIDE, false));
     json_object_set_new(labellers, "idm", found);
   }
   idm_quality_free(q);
@@ -200,28 +203,28 @@ static void add_labellers(const struct judging *j, json_t *label, json_t *labell
   json_object_set(label, "labellers", labellers);
 }
 
-/* One yardstick's error on the same steps, a few trajectories at a time. */
-static enum px_status judge_yardstick(struct job *job, const struct idm_yardsticks *yardsticks,
-                                      enum idm_yardstick which, const struct px_dataset *truth,
-                                      const struct px_dataset *visible, json_t *out,
-                                      struct idm_quality_figures *figures, struct px_err *err) {
+/* One baseline's error on the same steps, a few trajectories at a time. */
+static enum px_status judge_baseline(struct job *job, const struct idm_baselines *baselines,
+                                     enum idm_baseline which, const struct px_dataset *truth,
+                                     const struct px_dataset *visible, json_t *out,
+                                     struct idm_quality_figures *figures, struct px_err *err) {
   struct idm_quality *q = NULL;
   const bool discrete = truth->spaces.act_count > 0;
-  const char *name = idm_yardstick_name(which, discrete);
+  const char *name = idm_baseline_name(which, discrete);
   enum px_status status = idm_quality_new(truth, visible, &q, err);
   for (uint32_t from = 0; !status && from < truth->traj_n; from += TRAJ_AT_ONCE) {
     const uint32_t to = truth->traj_n - from < TRAJ_AT_ONCE ? truth->traj_n : from + TRAJ_AT_ONCE;
     struct idm_labels *labels = NULL;
-    status = idm_yardsticks_label(yardsticks, which, visible, from, to, NULL, &labels, err);
+    status = idm_baselines_label(baselines, which, visible, from, to, NULL, &labels, err);
     if (!status)
       idm_quality_add(q, from, to, labels->actions, labels->std, labels->epistemic, labels->known);
     if (!status) status = px_progress_report(&job->progress, name, to, truth->traj_n, NULL, 0);
     idm_labels_free(labels);
   }
   if (!status) {
-    json_t *found = part(q, IDM_ALL, discrete);
-    json_object_set_new(found, "inside", part(q, IDM_INSIDE, discrete));
-    json_object_set_new(found, "outside", part(q, IDM_OUTSIDE, discrete));
+    json_t *found = part_document(q, IDM_ALL, discrete);
+    json_object_set_new(found, "inside", part_document(q, IDM_INSIDE, discrete));
+    json_object_set_new(found, "outside", part_document(q, IDM_OUTSIDE, discrete));
     json_object_set_new(out, name, found);
     idm_quality_figures(q, IDM_ALL, figures);
   }
@@ -229,21 +232,21 @@ static enum px_status judge_yardstick(struct job *job, const struct idm_yardstic
   return status;
 }
 
-static enum px_status judge_yardsticks(struct job *job, const struct job_inputs_idm *idm,
-                                       const struct px_dataset *truth,
-                                       const struct px_dataset *visible, json_t *label,
-                                       struct idm_quality_figures figures[IDM_YARDSTICKS_N],
-                                       struct px_err *err) {
-  struct idm_yardsticks *yardsticks = NULL;
+static enum px_status judge_baselines(struct job *job, const struct job_inputs_idm *idm,
+                                      const struct px_dataset *truth,
+                                      const struct px_dataset *visible, json_t *label,
+                                      struct idm_quality_figures figures[IDM_BASELINES_N],
+                                      struct px_err *err) {
+  struct idm_baselines *baselines = NULL;
   json_t *out = json_object();
   const struct idm_spec *spec = idm->n ? idm_model_spec(idm->models[0]) : NULL;
-  enum px_status status = idm_yardsticks_fit(visible, spec ? spec->k : 1, spec ? spec->f : 0,
-                                             &job->progress, &yardsticks, err);
-  for (int which = 0; !status && which < IDM_YARDSTICKS_N; which++)
-    status = judge_yardstick(job, yardsticks, (enum idm_yardstick)which, truth, visible, out,
-                             &figures[which], err);
+  enum px_status status = idm_baselines_fit(visible, spec ? spec->k : 1, spec ? spec->f : 0,
+                                            &job->progress, &baselines, err);
+  for (int which = 0; !status && which < IDM_BASELINES_N; which++)
+    status = judge_baseline(job, baselines, (enum idm_baseline)which, truth, visible, out,
+                            &figures[which], err);
   json_object_set_new(label, "yardsticks", out);
-  idm_yardsticks_free(yardsticks);
+  idm_baselines_free(baselines);
   return status;
 }
 
@@ -267,24 +270,24 @@ static void warn_few(const struct idm_quality_figures *all, const char *what, js
 }
 
 static void warn_hidden(const struct idm_quality *q,
-                        const struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N],
-                        bool discrete, json_t *report) {
+                        const struct idm_quality_figures baselines[IDM_BASELINES_N], bool discrete,
+                        json_t *report) {
   struct idm_quality_figures all;
   idm_quality_figures(q, IDM_ALL, &all);
-  const enum idm_yardstick best = idm_judge_best(yardsticks, discrete);
-  if (idm_judge_no_better(&all, &yardsticks[best], discrete))
-    figures_warn_no_better(&all, &yardsticks[best], idm_yardstick_name(best, discrete), discrete,
+  const enum idm_baseline best = idm_judge_best(baselines, discrete);
+  if (idm_judge_no_better(&all, &baselines[best], discrete))
+    figures_warn_no_better(&all, &baselines[best], idm_baseline_name(best, discrete), discrete,
                            report);
   if (!discrete) warn_coverage(&all, report);
   warn_few(&all, "hidden", report);
 }
 
-/* What was hidden is known: labels and yardsticks against it. */
+/* What was hidden is known: labels and baselines against it. */
 static enum px_status judge_hidden(struct job *job, const struct judging *j,
                                    const struct px_dataset *visible, const char *label_set,
                                    json_t *report, json_t **out, struct px_err *err) {
   const struct px_dataset *truth = j->truth;
-  struct idm_quality_figures yardsticks[IDM_YARDSTICKS_N];
+  struct idm_quality_figures baselines[IDM_BASELINES_N];
   const uint32_t classes = truth->spaces.act_count;
   const struct idm_quality *q = j->quality[WHOLE];
   struct job_inputs_idm idm = { .n = 0 };
@@ -296,7 +299,7 @@ static enum px_status judge_hidden(struct job *job, const struct judging *j,
   if (!status) {
     *out = classes ? classes_document(q, classes, cross_entropy, label_set)
                    : hidden_document(q, truth->spaces.act_dim, label_set);
-    status = *out ? judge_yardsticks(job, &idm, truth, visible, *out, yardsticks, err)
+    status = *out ? judge_baselines(job, &idm, truth, visible, *out, baselines, err)
                   : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   }
   if (!status && j->simulated) {
@@ -305,7 +308,7 @@ static enum px_status judge_hidden(struct job *job, const struct judging *j,
     add_labellers(j, *out, labellers);
     json_decref(labellers);
   } else if (!status) {
-    warn_hidden(q, yardsticks, classes > 0, report);
+    warn_hidden(q, baselines, classes > 0, report);
   }
   if (!status && j->bias) status = report_bias(job, j->bias, q, *out, report, err);
   job_inputs_idm_free(&idm);
@@ -379,26 +382,25 @@ static double pooled(const json_t *members, const char *part, const char *name, 
   return *n > 0 ? sum / *n : (double)NAN;
 }
 
-/* The yardsticks on the members' folds, and a warning where the members are no better. */
-static json_t *held_out_yardsticks(const json_t *members, bool discrete, double r2,
-                                   json_t *report) {
-  struct idm_quality_figures idm = { .r2 = r2 }, yardsticks[IDM_YARDSTICKS_N] = { { 0 } };
+/* The baselines on the members' folds, and a warning where the members are no better. */
+static json_t *held_out_baselines(const json_t *members, bool discrete, double r2, json_t *report) {
+  struct idm_quality_figures idm = { .r2 = r2 }, baselines[IDM_BASELINES_N] = { { 0 } };
   json_t *out = json_object();
   double n;
   const double ours = pooled(members, "val_yardsticks", "idm", "transitions", &n);
-  for (int i = 0; n > 0 && i < IDM_YARDSTICKS_N; i++) {
-    const char *name = idm_yardstick_name((enum idm_yardstick)i, discrete);
+  for (int i = 0; n > 0 && i < IDM_BASELINES_N; i++) {
+    const char *name = idm_baseline_name((enum idm_baseline)i, discrete);
     const double value = pooled(members, "val_yardsticks", name, "transitions", &n);
-    yardsticks[i] =
+    baselines[i] =
       (struct idm_quality_figures){ .n = (uint64_t)n, .mse = value, .accuracy = value };
     json_object_set_new(out, name,
                         json_pack("{s:I, s:o}", "transitions", (json_int_t)n,
                                   discrete ? "accuracy" : "mse", px_json_number(value)));
   }
   idm.n = (uint64_t)n, idm.mse = idm.accuracy = ours;
-  const enum idm_yardstick best = idm_judge_best(yardsticks, discrete);
-  if (idm_judge_no_better(&idm, &yardsticks[best], discrete))
-    figures_warn_no_better(&idm, &yardsticks[best], idm_yardstick_name(best, discrete), discrete,
+  const enum idm_baseline best = idm_judge_best(baselines, discrete);
+  if (idm_judge_no_better(&idm, &baselines[best], discrete))
+    figures_warn_no_better(&idm, &baselines[best], idm_baseline_name(best, discrete), discrete,
                            report);
   return out;
 }
@@ -415,7 +417,7 @@ static enum px_status held_out(const json_t *members, bool discrete, const char 
   *out = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "label_set", label_set, "basis", "held_out",
                    "transitions", (json_int_t)n, NAMES[discrete][0], px_json_number(figures[0]),
                    NAMES[discrete][1], px_json_number(figures[1]), "yardsticks",
-                   held_out_yardsticks(members, discrete, figures[1], report));
+                   held_out_baselines(members, discrete, figures[1], report));
   if (n < FIGURES_FEW_TRANSITIONS)
     px_warn_figure(px_warn(report, PX_W_FEW_JUDGED,
                            "the labels' figures are over %.0f held-out transition%s", n,
@@ -494,9 +496,9 @@ static void warn_returns(const struct job *job, const struct idm_quality *q,
   px_warn_figure(found, "outside", (double)outside / (double)all);
 }
 
-static enum px_status judge(struct job *job, const struct px_dataset *truth,
-                            struct px_dataset *visible, const char *label_set, json_t *report,
-                            json_t **out, struct px_err *err) {
+static enum px_status measure_labels(struct job *job, const struct px_dataset *truth,
+                                     struct px_dataset *visible, const char *label_set,
+                                     json_t *report, json_t **out, struct px_err *err) {
   struct judging j = { .truth = NULL };
   struct idm_quality_figures all = { .n = 0 };
   json_t *label = NULL, *members = NULL;
@@ -556,7 +558,8 @@ enum px_status report_labels(struct job *job, json_t *report, struct px_err *err
   enum px_status status = job_inputs_truth(job, &truth, err);
   if (!status) status = job_inputs_visible(job, &visible, err);
   if (!status)
-    status = judge(job, truth, visible, job_spec_text(job->spec, "label_set"), report, &label, err);
+    status = measure_labels(job, truth, visible, job_spec_text(job->spec, "label_set"), report,
+                            &label, err);
   if (!status && json_object_set_new(report, "label", label) < 0)
     status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) warn_of_mask(job, truth, visible, report);

@@ -34,8 +34,8 @@ static enum px_status parse_step(const char *text, uint64_t *step, struct px_err
   return PX_OK;
 }
 
-static enum px_status take(const struct px_checkpoint *c, const struct px_state *state,
-                           uint64_t *step, struct px_err *err) {
+static enum px_status restore(const struct px_checkpoint *c, const struct px_state *state,
+                              uint64_t *step, struct px_err *err) {
   struct px_safetensors *st = NULL;
   uint64_t found = 0;
   enum px_status status = px_safetensors_parse(c->from, c->from_n, &st, err);
@@ -57,7 +57,7 @@ enum px_status px_checkpoint_resume(struct px_checkpoint *c, const struct px_sta
   enum px_status status = PX_OK;
   if (c) {
     c->bytes.max = PX_CHECKPOINT_BYTES_MAX;
-    const bool refused = c->from && take(c, state, &found, &why);
+    const bool refused = c->from && restore(c, state, &found, &why);
     c->resumed_step = found;
     if (c->resumed) status = c->resumed(c->ctx, found, refused ? &why : NULL, err);
     c->from = NULL;

@@ -184,9 +184,9 @@ bool px_mat_packs(uint32_t n, uint32_t k) {
                                        : chosen.products == PX_MAT_ONEDNN && n > SKINNY_MAX;
 }
 
-static struct px_gemm own(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n,
-                          uint32_t k, const float *a, uint32_t lda, const float *b, uint32_t ldb,
-                          float beta, float *c, uint32_t ldc) {
+static struct px_gemm gemm_of(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n,
+                              uint32_t k, const float *a, uint32_t lda, const float *b,
+                              uint32_t ldb, float beta, float *c, uint32_t ldc) {
   return (struct px_gemm){ .m = m,
                            .n = n,
                            .k = k,
@@ -205,7 +205,7 @@ void px_mat_mul_ld(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_
                    const float *a, uint32_t lda, const float *b, uint32_t ldb, float beta, float *c,
                    uint32_t ldc) {
   if (own_takes(op_a, m, n, k)) {
-    const struct px_gemm g = own(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    const struct px_gemm g = gemm_of(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
     px_gemm(chosen.isa, &g);
   } else if (chosen.products == PX_MAT_NAIVE)
     naive_mul(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
@@ -225,7 +225,7 @@ void px_mat_mul(enum px_mat_op op_a, enum px_mat_op op_b, uint32_t m, uint32_t n
 void px_mat_layer(uint32_t m, uint32_t n, uint32_t k, const float *x, const float *w,
                   const float *bias, bool relu, float *y) {
   if (own_takes(PX_MAT_N, m, n, k) && n > SKINNY_MAX) {
-    struct px_gemm g = own(PX_MAT_N, PX_MAT_T, m, n, k, x, k, w, k, 0, y, n);
+    struct px_gemm g = gemm_of(PX_MAT_N, PX_MAT_T, m, n, k, x, k, w, k, 0, y, n);
     g.bias = bias, g.relu = relu;
     px_gemm(chosen.isa, &g);
     return;
@@ -238,7 +238,7 @@ void px_mat_layer(uint32_t m, uint32_t n, uint32_t k, const float *x, const floa
 void px_mat_layer_back(uint32_t m, uint32_t n, uint32_t k, const float *e, const float *w,
                        const float *behind, float scale, float *d, bool add, float *sum) {
   if (own_takes(PX_MAT_N, m, n, k)) {
-    struct px_gemm g = own(PX_MAT_N, PX_MAT_N, m, n, k, e, k, w, n, 0, d, n);
+    struct px_gemm g = gemm_of(PX_MAT_N, PX_MAT_N, m, n, k, e, k, w, n, 0, d, n);
     g.behind = behind, g.behind_row = n, g.scale = scale, g.sum = sum;
     if (sum && !add) memset(sum, 0, n * sizeof *sum);
     px_gemm(chosen.isa, &g);

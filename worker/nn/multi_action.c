@@ -20,15 +20,15 @@ enum px_status px_multi_action_new(struct px_arena *arena, const struct px_mlp_s
                                    struct px_multi_action **out) {
   assert(shape->out == 1 && shape->dropout == 0 && !shape->layer_norm && !shape->gelu &&
          act_dim < shape->in);
-  struct px_multi_action *fan = px_arena_take(arena, 1, sizeof *fan);
-  if (!fan) return PX_E_NO_MEMORY;
-  fan->state_dim = shape->in - act_dim, fan->act_dim = act_dim, fan->hidden = shape->hidden;
-  fan->states_max = states_max, fan->times = times;
-  fan->action_weight = px_arena_floats(arena, act_dim, shape->hidden);
-  fan->from_state = px_arena_floats(arena, states_max, shape->hidden);
-  *out = fan;
+  struct px_multi_action *multi = px_arena_take(arena, 1, sizeof *multi);
+  if (!multi) return PX_E_NO_MEMORY;
+  multi->state_dim = shape->in - act_dim, multi->act_dim = act_dim, multi->hidden = shape->hidden;
+  multi->states_max = states_max, multi->times = times;
+  multi->action_weight = px_arena_floats(arena, act_dim, shape->hidden);
+  multi->from_state = px_arena_floats(arena, states_max, shape->hidden);
+  *out = multi;
   /* Once the arena has refused something, so does this. */
-  return px_mlp_work_new_in(arena, shape, states_max * times, &fan->work);
+  return px_mlp_work_new_in(arena, shape, states_max * times, &multi->work);
 }
 
 enum { UNITS = 4 * PX_LANES }; /* taken at a time: their sums stay in registers */
@@ -93,36 +93,36 @@ PX_CLONES static void first_back(struct part p, const float *restrict h, const f
   if (j < p.hidden) back_units(p, j, p.hidden - j, h, d, actions, dstate, dw);
 }
 
-const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *fan,
+const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *multi,
                                      const float *s, const float *actions, uint32_t n) {
-  const struct part p = { n, fan->times, fan->act_dim, fan->hidden };
+  const struct part p = { n, multi->times, multi->act_dim, multi->hidden };
   const struct px_mlp_layer first = px_mlp_layer(net, 0);
   const float *weight = net->params + first.weight;
-  assert(n <= fan->states_max);
+  assert(n <= multi->states_max);
   for (size_t l = 0; l < p.a; l++)
     for (size_t j = 0; j < p.hidden; j++)
-      fan->action_weight[l * p.hidden + j] = weight[j * first.in + fan->state_dim + l];
-  px_mat_mul_ld(PX_MAT_N, PX_MAT_T, n, fan->hidden, fan->state_dim, s, fan->state_dim, weight,
-                first.in, 0, fan->from_state, fan->hidden);
-  px_mat_bias(n, fan->hidden, net->params + first.bias, fan->from_state);
-  first_layer(p, fan->from_state, fan->action_weight, actions, px_mlp_first(fan->work));
-  return px_mlp_forward_rest(net, fan->work, n * fan->times, NULL);
+      multi->action_weight[l * p.hidden + j] = weight[j * first.in + multi->state_dim + l];
+  px_mat_mul_ld(PX_MAT_N, PX_MAT_T, n, multi->hidden, multi->state_dim, s, multi->state_dim, weight,
+                first.in, 0, multi->from_state, multi->hidden);
+  px_mat_bias(n, multi->hidden, net->params + first.bias, multi->from_state);
+  first_layer(p, multi->from_state, multi->action_weight, actions, px_mlp_first(multi->work));
+  return px_mlp_forward_rest(net, multi->work, n * multi->times, NULL);
 }
 
-void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *fan, const float *s,
-                              const float *actions, uint32_t n, const float *dy, float *grads,
-                              bool add) {
-  const struct part p = { n, fan->times, fan->act_dim, fan->hidden };
+void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *multi,
+                              const float *s, const float *actions, uint32_t n, const float *dy,
+                              float *grads, bool add) {
+  const struct part p = { n, multi->times, multi->act_dim, multi->hidden };
   const struct px_mlp_layer first = px_mlp_layer(net, 0);
-  const float *d = px_mlp_backward_rest(net, fan->work, n * fan->times, dy, grads, add);
+  const float *d = px_mlp_backward_rest(net, multi->work, n * multi->times, dy, grads, add);
   float *weight = grads + first.weight;
-  first_back(p, px_mlp_first(fan->work), d, actions, fan->from_state, fan->action_weight);
-  px_mat_col_sums(n, fan->hidden, fan->from_state, add, grads + first.bias);
-  px_mat_mul_ld(PX_MAT_T, PX_MAT_N, fan->hidden, fan->state_dim, n, fan->from_state, fan->hidden, s,
-                fan->state_dim, add ? 1 : 0, weight, first.in);
+  first_back(p, px_mlp_first(multi->work), d, actions, multi->from_state, multi->action_weight);
+  px_mat_col_sums(n, multi->hidden, multi->from_state, add, grads + first.bias);
+  px_mat_mul_ld(PX_MAT_T, PX_MAT_N, multi->hidden, multi->state_dim, n, multi->from_state,
+                multi->hidden, s, multi->state_dim, add ? 1 : 0, weight, first.in);
   for (size_t j = 0; j < p.hidden; j++)
     for (size_t l = 0; l < p.a; l++) {
-      float *one = weight + j * first.in + fan->state_dim + l;
-      *one = fan->action_weight[l * p.hidden + j] + (add ? *one : 0);
+      float *one = weight + j * first.in + multi->state_dim + l;
+      *one = multi->action_weight[l * p.hidden + j] + (add ? *one : 0);
     }
 }

@@ -24,14 +24,14 @@ enum px_status px_multi_action_new(struct px_arena *arena, const struct px_mlp_s
                                    uint32_t act_dim, uint32_t states_max, uint32_t times,
                                    struct px_multi_action **out) PX_MUST_CHECK;
 
-/* s [n, S], actions [n, times, A] -> y [n, times], in `fan` until the next forward. n <=
+/* s [n, S], actions [n, times, A] -> y [n, times], in `multi` until the next forward. n <=
  * states_max. */
-const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *fan,
+const float *px_multi_action_forward(const struct px_mlp *net, struct px_multi_action *multi,
                                      const float *s, const float *actions, uint32_t n);
 /* After px_multi_action_forward with the same s, actions and n: dy [n, times] = dL/dy -> grads
  * [params_n] (+= if `add`). */
-void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *fan, const float *s,
-                              const float *actions, uint32_t n, const float *dy, float *grads,
-                              bool add);
+void px_multi_action_backward(const struct px_mlp *net, struct px_multi_action *multi,
+                              const float *s, const float *actions, uint32_t n, const float *dy,
+                              float *grads, bool add);
 
 #endif

@@ -164,8 +164,8 @@ static float weight_of(const struct px_actions_merged *u, const struct choice *c
   return (float)fmax(exp(-(double)u->score[step] / choice->temperature), choice->floor);
 }
 
-static void put(struct rl_data *d, const struct px_actions_merged *u, const struct choice *choice,
-                uint32_t traj, uint64_t t) {
+static void add_transition(struct rl_data *d, const struct px_actions_merged *u,
+                           const struct choice *choice, uint32_t traj, uint64_t t) {
   const struct px_dataset *ds = u->ds;
   const uint64_t step = ds->step_start[traj] + t;
   const uint32_t i = d->n++, a = d->act_dim;
@@ -197,7 +197,7 @@ static enum px_status sort_by_source(struct rl_data *d, double true_share, struc
 }
 
 /* How much oftener the transition is drawn than by chance alone. */
-static double drawn(const struct rl_data *d, uint32_t i) {
+static double draw_ratio(const struct rl_data *d, uint32_t i) {
   if (!d->by_source) return 1;
   return d->source[i] == PX_SOURCE_TRUE ? d->true_share * d->n / d->true_n
                                         : (1 - d->true_share) * d->n / d->proxy_n;
@@ -207,7 +207,7 @@ static double drawn(const struct rl_data *d, uint32_t i) {
 static void normalise_weights(struct rl_data *d) {
   double sum = 0, squares = 0;
   for (uint32_t i = 0; i < d->n; i++) {
-    const double weight = (double)d->weight[i] * drawn(d, i);
+    const double weight = (double)d->weight[i] * draw_ratio(d, i);
     sum += weight, squares += weight * weight;
   }
   d->effective_n = sum * sum / squares;
@@ -307,7 +307,8 @@ static enum px_status data_new(const struct px_actions_merged *u, const struct c
   if ((status = take_memory(d, n, err))) goto out;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     for (uint64_t t = 0; chosen[i] && t < ds->step_start[i + 1] - ds->step_start[i]; t++)
-      if (step_used(u, chosen[i] == TRUE_PART ? &truth : choice, i, t)) put(d, u, choice, i, t);
+      if (step_used(u, chosen[i] == TRUE_PART ? &truth : choice, i, t))
+        add_transition(d, u, choice, i, t);
   if ((status = sort_by_source(d, choice->true_share, err))) goto out;
   normalise_weights(d);
   status = statistics(d, err);

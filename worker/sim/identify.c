@@ -111,7 +111,7 @@ struct taking {
   uint32_t obs_dim;
 };
 
-static void take(void *ctx, uint64_t i, const struct sim_point *point) {
+static void record_residual(void *ctx, uint64_t i, const struct sim_point *point) {
   const struct taking *t = ctx;
   t->out->n = i + 1;
   t->out->cost[i] = point ? point->cost : NAN;
@@ -124,7 +124,7 @@ static enum px_status evaluate(struct fit *f, const double *at, struct outcome *
   struct sim_adjustment to = { .delay = f->sim->layout.delay };
   struct taking t = { out, f->obs_dim };
   const struct sim_replay replay = {
-    .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max, .visit = take, .ctx = &t
+    .sim = f->sim, .ds = f->ds, .steps_max = f->steps_max, .visit = record_residual, .ctx = &t
   };
   for (int k = 0; k < N; k++) to.factor[k] = exp(at[k]);
   enum px_status status = sim_identify_adjust(f->sim, &to, err);

@@ -230,7 +230,7 @@ struct applying {
   float *actions;
 };
 
-static void answer(struct applying *a) {
+static void predict_batch(struct applying *a) {
   const uint32_t dims = a->net->mlp->shape.out;
   const double *middle = a->net->range, *half = middle + dims, *low = half + dims,
                *high = low + dims;
@@ -257,10 +257,10 @@ static void apply(struct applying *a, const struct px_dataset *ds, uint32_t from
       }
       px_normalise(&normal, 2 * obs, row, a->x + (size_t)a->n * 2 * obs);
       a->rows[a->n++] = ds->step_start[traj] + t - delay - ds->step_start[from];
-      if (a->n == PX_MLP_CHUNK) answer(a);
+      if (a->n == PX_MLP_CHUNK) predict_batch(a);
     }
   }
-  if (a->n) answer(a);
+  if (a->n) predict_batch(a);
 }
 
 enum px_status sim_net_apply(const struct sim_net *net, const struct px_dataset *ds, uint32_t from,

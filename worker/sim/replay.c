@@ -40,7 +40,7 @@ static bool driven(const struct run *r) {
          px_dataset_next_known(ds, r->traj, r->t);
 }
 
-static enum px_status tell(const struct run *r) {
+static enum px_status report_progress(const struct run *r) {
   return px_progress_report(r->with->progress, "check", (int64_t)r->visited, (int64_t)r->wanted,
                             NULL, 0);
 }
@@ -61,7 +61,7 @@ static enum px_status replay_trajectory(struct run *r, struct px_err *err) {
     if (carried) sim_model_observe(sim, s);
     else whole = sim_model_begin(sim, s, s + obs) || r->t == 0;
     enum px_status status = px_physics_guard(replay_step, r, err);
-    if (!status && r->visited % TELL_EVERY == 0) status = tell(r);
+    if (!status && r->visited % TELL_EVERY == 0) status = report_progress(r);
     if (status) return status;
     r->with->visit(r->with->ctx, r->visited++, whole ? &r->point : NULL);
     carried = isfinite(r->point.cost);
@@ -98,7 +98,7 @@ static enum px_status replay_all(struct run *r, struct px_err *err) {
   enum px_status status = each_chosen(r, stride, false, err);
   if (r->wanted > r->with->steps_max) r->wanted = r->with->steps_max;
   if (!status) status = each_chosen(r, stride, true, err);
-  return status ? status : tell(r);
+  return status ? status : report_progress(r);
 }
 
 enum px_status sim_replay(const struct sim_replay *replay, struct px_err *err) {

@@ -57,7 +57,7 @@ static bool hear(struct sim_box *b, void *dst, size_t n) {
   return px_subprocess_hear(b->talk, dst, n, IDLE_MS, &b->silent);
 }
 
-static bool tell(struct sim_box *b, const void *bytes, size_t n) {
+static bool send_bytes(struct sim_box *b, const void *bytes, size_t n) {
   return px_subprocess_tell(b->talk, bytes, n, IDLE_MS, &b->silent);
 }
 
@@ -134,7 +134,7 @@ enum px_status sim_box_open(const struct sim_layout *layout, const struct px_dat
     hello->layout = *layout;
     hello->layout.mjcf = NULL;
     hello->data_bytes_max = bytes_of(ds);
-    if (!tell(b, hello, sizeof *hello) || !tell(b, layout->mjcf, layout->mjcf_n))
+    if (!send_bytes(b, hello, sizeof *hello) || !send_bytes(b, layout->mjcf, layout->mjcf_n))
       status = lost(b, err);
   }
   if (!status) status = await(b, SIM_BOX_READY, "open", NULL, err);
@@ -153,7 +153,7 @@ static bool tell_starts(struct sim_box *b, const uint64_t *starts, uint32_t from
   bool good = true;
   for (uint32_t i = from; i <= to && good; i++) {
     const uint64_t start = starts[i] - starts[from];
-    good = tell(b, &start, sizeof start);
+    good = send_bytes(b, &start, sizeof start);
   }
   return good;
 }
@@ -169,10 +169,10 @@ static bool tell_call(struct sim_box *b, struct sim_box_call *call,
   call->options = *options;
   call->options.std = NULL;
   call->options.traj_base += from;
-  return tell(b, call, sizeof *call) && tell(b, options->std, O * sizeof(double)) &&
+  return send_bytes(b, call, sizeof *call) && send_bytes(b, options->std, O * sizeof(double)) &&
          tell_starts(b, ds->step_start, from, to) && tell_starts(b, ds->obs_start, from, to) &&
-         tell(b, ds->has_final + from, call->traj_n) &&
-         tell(b, ds->observations + ds->obs_start[from] * O, call->obs_n * O * sizeof(float));
+         send_bytes(b, ds->has_final + from, call->traj_n) &&
+         send_bytes(b, ds->observations + ds->obs_start[from] * O, call->obs_n * O * sizeof(float));
 }
 
 /* ---- check, identify, adjust */
@@ -183,8 +183,8 @@ static enum px_status with_actions(struct sim_box *b, struct sim_box_call *call,
                                    const char *phase, const struct px_progress *progress,
                                    struct px_err *err) {
   const bool told = tell_call(b, call, options, ds, 0, ds->traj_n) &&
-                    tell(b, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
-                    tell(b, ds->labelled, ds->steps_n);
+                    send_bytes(b, ds->actions, ds->steps_n * ds->spaces.act_dim * sizeof(float)) &&
+                    send_bytes(b, ds->labelled, ds->steps_n);
   return told ? await(b, SIM_BOX_DONE, phase, progress, err) : lost(b, err);
 }
 
@@ -215,7 +215,7 @@ enum px_status sim_box_adjust(struct sim_box *b, const struct sim_adjustment *ad
   if (!call) return px_fail(err, PX_E_NO_MEMORY, "no memory to adjust a model");
   call->work = SIM_BOX_ADJUST;
   call->adjustment = *adjustment;
-  const bool told = tell(b, call, sizeof *call);
+  const bool told = send_bytes(b, call, sizeof *call);
   free(call);
   return told ? await(b, SIM_BOX_DONE, "adjust", NULL, err) : lost(b, err);
 }
@@ -271,7 +271,8 @@ enum px_status sim_box_label(struct sim_box *b, const struct sim_options *option
   call->starts_n = starts ? starts->n : 0;
   const size_t wide = labels->steps_n * labels->act_dim * sizeof(float);
   bool told = tell_call(b, call, options, ds, traj_from, traj_to);
-  for (uint32_t k = 0; k < call->starts_n && told; k++) told = tell(b, starts->actions[k], wide);
+  for (uint32_t k = 0; k < call->starts_n && told; k++)
+    told = send_bytes(b, starts->actions[k], wide);
   status = told ? await(b, SIM_BOX_DONE, "label", progress, err) : lost(b, err);
   if (!status && !hear_labels(b, labels)) status = lost(b, err);
 out:

@@ -14,7 +14,7 @@
 #include "lib/sim/physics.h"
 #include "worker/sim/sim_box_frame.h"
 
-static bool say(const void *bytes, size_t n) {
+static bool send_bytes(const void *bytes, size_t n) {
   for (const char *at = bytes; n;) {
     struct iovec part = { (void *)(uintptr_t)at, n };
     const ssize_t put = writev(SIM_BOX_TALK_FD, &part, 1);
@@ -28,12 +28,12 @@ static bool say(const void *bytes, size_t n) {
 
 static bool say_frame(enum sim_box_kind kind, int64_t step, int64_t total) {
   const struct sim_box_frame frame = { .kind = kind, .step = step, .total = total };
-  return say(&frame, sizeof frame);
+  return send_bytes(&frame, sizeof frame);
 }
 
 static bool say_error(enum px_status status, struct px_err *err) {
   err->code = status;
-  return say_frame(SIM_BOX_ERROR, 0, 0) && say(err, sizeof *err);
+  return say_frame(SIM_BOX_ERROR, 0, 0) && send_bytes(err, sizeof *err);
 }
 
 /* A parent that has gone wants nothing more. */
@@ -45,7 +45,7 @@ static enum px_status report(void *ctx, const char *phase, int64_t step, int64_t
 static const struct px_progress PROGRESS = { NULL, report };
 
 /* n items of `size` bytes that the parent sends; NULL when it has gone. */
-static void *take(size_t n, size_t size) {
+static void *receive_items(size_t n, size_t size) {
   void *room = px_mem_calloc(n ? n : 1, size);
   if (!room) _exit(PX_LOCKUP_EXIT_MEMORY);
   if (px_subprocess_take(SIM_BOX_TALK_FD, room, n * size)) return room;
@@ -76,18 +76,18 @@ static bool take_call(const struct sim_box_call *call, struct taken *t) {
   struct px_dataset *ds = &t->ds;
   ds->spaces = call->spaces;
   ds->traj_n = call->traj_n, ds->steps_n = call->steps_n, ds->obs_n = call->obs_n;
-  if (!(t->std = take(O, sizeof *t->std)) ||
-      !(ds->step_start = take(call->traj_n + (size_t)1, sizeof *ds->step_start)) ||
-      !(ds->obs_start = take(call->traj_n + (size_t)1, sizeof *ds->obs_start)) ||
-      !(ds->has_final = take(call->traj_n, 1)) ||
-      !(ds->observations = take(call->obs_n, O * sizeof(float))))
+  if (!(t->std = receive_items(O, sizeof *t->std)) ||
+      !(ds->step_start = receive_items(call->traj_n + (size_t)1, sizeof *ds->step_start)) ||
+      !(ds->obs_start = receive_items(call->traj_n + (size_t)1, sizeof *ds->obs_start)) ||
+      !(ds->has_final = receive_items(call->traj_n, 1)) ||
+      !(ds->observations = receive_items(call->obs_n, O * sizeof(float))))
     return false;
   if (call->work == SIM_BOX_PAIRS) return true;
   if (call->work != SIM_BOX_LABEL)
-    return (ds->actions = take(call->steps_n, A * sizeof(float))) &&
-           (ds->labelled = take(call->steps_n, 1));
+    return (ds->actions = receive_items(call->steps_n, A * sizeof(float))) &&
+           (ds->labelled = receive_items(call->steps_n, 1));
   for (uint32_t k = 0; k < call->starts_n; k++)
-    if (!(t->starts[k] = take(call->steps_n, A * sizeof(float)))) return false;
+    if (!(t->starts[k] = receive_items(call->steps_n, A * sizeof(float)))) return false;
   return true;
 }
 
@@ -95,16 +95,19 @@ static bool say_labels(const struct sim_labels *l) {
   const size_t n = l->steps_n, wide = n * l->act_dim * sizeof(float);
   const struct sim_box_counts counts = { l->known_n, l->verified_n, l->unstable_n,
                                          l->simulations_n };
-  return say_frame(SIM_BOX_DONE, 0, 0) && say(l->actions, wide) && say(l->std, wide) &&
-         say(l->epistemic, wide) && say(l->score, n * sizeof(float)) && say(l->known, n) &&
-         say(l->residual, n * sizeof(float)) && say(l->verified, n) && say(&counts, sizeof counts);
+  return say_frame(SIM_BOX_DONE, 0, 0) && send_bytes(l->actions, wide) &&
+         send_bytes(l->std, wide) && send_bytes(l->epistemic, wide) &&
+         send_bytes(l->score, n * sizeof(float)) && send_bytes(l->known, n) &&
+         send_bytes(l->residual, n * sizeof(float)) && send_bytes(l->verified, n) &&
+         send_bytes(&counts, sizeof counts);
 }
 
 static bool check(struct sim *sim, const struct sim_options *options, const struct taken *t,
                   struct px_err *err) {
   static struct sim_fit fit;
   const enum px_status status = sim_check(sim, options, &t->ds, &PROGRESS, &fit, err);
-  return status ? say_error(status, err) : say_frame(SIM_BOX_DONE, 0, 0) && say(&fit, sizeof fit);
+  return status ? say_error(status, err)
+                : say_frame(SIM_BOX_DONE, 0, 0) && send_bytes(&fit, sizeof fit);
 }
 
 static bool label(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
@@ -124,7 +127,7 @@ static bool identify(struct sim *sim, const struct sim_box_call *call, const str
   const enum px_status status =
     sim_identify(sim, &call->options, &t->ds, call->delay_max, &PROGRESS, &found, err);
   return status ? say_error(status, err)
-                : say_frame(SIM_BOX_DONE, 0, 0) && say(&found, sizeof found);
+                : say_frame(SIM_BOX_DONE, 0, 0) && send_bytes(&found, sizeof found);
 }
 
 static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_err *err) {
@@ -134,8 +137,8 @@ static bool adjust(struct sim *sim, const struct sim_box_call *call, struct px_e
 
 static bool say_part(const struct sim_pairs *p) {
   const size_t n = p->n, wide = 2 * (size_t)p->obs_dim, dims = p->act_dim;
-  return say_frame(SIM_BOX_PART, 0, 0) && say(p->x, n * wide * sizeof(float)) &&
-         say(p->u, n * dims * sizeof(float));
+  return say_frame(SIM_BOX_PART, 0, 0) && send_bytes(p->x, n * wide * sizeof(float)) &&
+         send_bytes(p->u, n * dims * sizeof(float));
 }
 
 static bool pairs(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
@@ -155,7 +158,7 @@ static bool pairs(struct sim *sim, const struct sim_box_call *call, const struct
   memcpy(range.high, part->high, sizeof range.high);
   range.delay = part->delay;
   sim_pairs_free(part);
-  return good && (failed || (say_frame(SIM_BOX_DONE, 0, 0) && say(&range, sizeof range)));
+  return good && (failed || (say_frame(SIM_BOX_DONE, 0, 0) && send_bytes(&range, sizeof range)));
 }
 
 static bool answer(struct sim *sim, const struct sim_box_call *call, const struct taken *t,
@@ -185,7 +188,8 @@ static bool serve(struct sim *sim) {
 
 /* The text without threads, which a locked-up process cannot start. */
 static bool take_model(struct sim_box_hello *hello) {
-  char *text = hello->layout.mjcf_n <= PX_MJCF_BYTES_MAX ? take(hello->layout.mjcf_n, 1) : NULL;
+  char *text =
+    hello->layout.mjcf_n <= PX_MJCF_BYTES_MAX ? receive_items(hello->layout.mjcf_n, 1) : NULL;
   if (!text) return false;
   hello->layout.mjcf = px_mjcf_without_threads(text, hello->layout.mjcf_n, &hello->layout.mjcf_n);
   return hello->layout.mjcf != NULL;

@@ -19,23 +19,23 @@ static const char *const TABLES[] = {
 };
 enum { TABLES_N = sizeof TABLES / sizeof *TABLES };
 
-static json_t *count_rows(struct stand *s) {
+static json_t *count_rows(struct testbed *s) {
   json_t *rows = json_object();
   for (size_t i = 0; i < TABLES_N; i++)
     json_object_set_new(rows, TABLES[i],
                         json_integer(
-                          strtol(stand_sql(s, "select count(*) from %s", TABLES[i]), NULL, 10)));
+                          strtol(testbed_sql(s, "select count(*) from %s", TABLES[i]), NULL, 10)));
   return rows;
 }
 
-void found_begin(struct stand *s, struct found_mark *mark) {
-  snprintf(mark->at, sizeof mark->at, "%s", stand_sql(s, "select clock_timestamp()"));
+void found_begin(struct testbed *s, struct found_mark *mark) {
+  snprintf(mark->at, sizeof mark->at, "%s", testbed_sql(s, "select clock_timestamp()"));
   mark->rows = count_rows(s);
 }
 
 /* The content of a blob as a digest. A model's does not count its lineage, a document's not its
  * ids. */
-static void digest_blob(struct stand *s, const char *blob, const char *kind,
+static void digest_blob(struct testbed *s, const char *blob, const char *kind,
                         char out[DIGEST_BYTES]) {
   const char *const values[] = { blob };
   PGresult *r = PQexecParams(
@@ -76,12 +76,12 @@ static const char *const QUESTIONS[] = {
   " where j.created_at > '%s' and job_is_final(e.to_state) group by j.kind order by 3",
 };
 
-static void answer_question(struct stand *s, const char *fmt, const char *at, json_t *out) {
+static void answer_question(struct testbed *s, const char *fmt, const char *at, json_t *out) {
   char sql[1024], digest[DIGEST_BYTES];
   const char *hole = strstr(fmt, "%s");
   snprintf(sql, sizeof sql, "%.*s%s%s", (int)(hole - fmt), fmt, at, hole + 2);
   PGresult *rows = PQexec(s->db, sql);
-  if (PQresultStatus(rows) != PGRES_TUPLES_OK) stand_fail(s, "%s", PQresultErrorMessage(rows));
+  if (PQresultStatus(rows) != PGRES_TUPLES_OK) testbed_fail(s, "%s", PQresultErrorMessage(rows));
   for (int i = 0; i < PQntuples(rows); i++) {
     const char *kind = PQgetvalue(rows, i, 0), *value = PQgetvalue(rows, i, 1);
     if (strcmp(kind, "json") == 0) {
@@ -100,13 +100,13 @@ static void answer_question(struct stand *s, const char *fmt, const char *at, js
   PQclear(rows);
 }
 
-json_t *found_since(struct stand *s, struct found_mark *mark) {
+json_t *found_since(struct testbed *s, struct found_mark *mark) {
   json_t *found = json_array(), *before;
   struct px_err err;
   int removed;
   const char *table;
-  stand_sql(s, "update blobs set created_at = created_at - interval '2 days' where not attached");
-  if (store_job_janitor(s->store, &removed, &err)) stand_fail(s, "janitor: %s", err.message);
+  testbed_sql(s, "update blobs set created_at = created_at - interval '2 days' where not attached");
+  if (store_job_janitor(s->store, &removed, &err)) testbed_fail(s, "janitor: %s", err.message);
   json_t *rows = count_rows(s);
   json_object_foreach(mark->rows, table, before) {
     char text[96];
@@ -123,15 +123,16 @@ json_t *found_since(struct stand *s, struct found_mark *mark) {
   return found;
 }
 
-json_t *found_tries(struct stand *s, const struct found_mark *mark) {
+json_t *found_tries(struct testbed *s, const struct found_mark *mark) {
   return json_loads(
-    stand_sql(s,
-              "select jsonb_build_object('claims', (select count(*) from job_events e join jobs j "
-              "on j.id = e.job_id"
-              " where j.created_at > '%s' and e.to_state = 'running'), 'attempts', "
-              "coalesce(sum(attempt), 0),"
-              " 'lost', coalesce(sum(lost_leases), 0)) from jobs where created_at > '%s'",
-              mark->at, mark->at),
+    testbed_sql(
+      s,
+      "select jsonb_build_object('claims', (select count(*) from job_events e join jobs j "
+      "on j.id = e.job_id"
+      " where j.created_at > '%s' and e.to_state = 'running'), 'attempts', "
+      "coalesce(sum(attempt), 0),"
+      " 'lost', coalesce(sum(lost_leases), 0)) from jobs where created_at > '%s'",
+      mark->at, mark->at),
     0, NULL);
 }
 

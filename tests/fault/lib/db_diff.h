@@ -13,13 +13,13 @@ struct found_mark {
   char at[64];
   json_t *rows;
 };
-void found_begin(struct stand *stand, struct found_mark *mark);
+void found_begin(struct testbed *testbed, struct found_mark *mark);
 
 /* Everything that is new since the mark. The janitor runs first, with what nothing took up made a
  * day older. */
-json_t *found_since(struct stand *stand, struct found_mark *mark);
+json_t *found_since(struct testbed *testbed, struct found_mark *mark);
 /* Claims and attempts since the mark: {claims, attempts, lost}. */
-json_t *found_tries(struct stand *stand, const struct found_mark *mark);
+json_t *found_tries(struct testbed *testbed, const struct found_mark *mark);
 /* Whether they are equal; `why` gets the first difference. */
 bool found_same(const json_t *expected, const json_t *found, char *why, size_t size);
 

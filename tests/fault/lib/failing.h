@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Making one call fail: what the preloaded library (preload/failing.c, tests only) and the program
- * that torments share.
+ * that fault_inject.h shares.
  *
  * The library counts the calls to the operating system and the allocator that processes of one part
  * make, in their own code and in every library below it (libpq, hiredis, libcurl, jansson, ...).

@@ -11,7 +11,7 @@
 
 #include "lib/base/rng.h"
 
-struct failing *torment_open(const char *path) {
+struct failing *fault_inject_open(const char *path) {
   const int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0 || ftruncate(fd, sizeof(struct failing)) < 0) return NULL;
   void *map = mmap(NULL, sizeof(struct failing), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -19,7 +19,7 @@ struct failing *torment_open(const char *path) {
   return map != MAP_FAILED && setenv("PX_FAILING", path, 1) == 0 ? map : NULL;
 }
 
-void torment_arm(struct failing *failing, enum failing_part part, long at) {
+void fault_inject_arm(struct failing *failing, enum failing_part part, long at) {
   atomic_store(&failing->part, FAILING_NONE);
   atomic_store(&failing->count, 0);
   atomic_store(&failing->at, at);
@@ -27,12 +27,12 @@ void torment_arm(struct failing *failing, enum failing_part part, long at) {
   atomic_store(&failing->part, part);
 }
 
-long torment_disarm(struct failing *failing) {
+long fault_inject_disarm(struct failing *failing) {
   atomic_store(&failing->part, FAILING_NONE);
   return atomic_load(&failing->count);
 }
 
-const char *torment_where(const struct failing *failing) {
+const char *fault_inject_where(const struct failing *failing) {
   static char line[FAILING_NAME + FAILING_FRAMES * 100];
   if (!atomic_load(&failing->fired)) return "(no call failed)";
   int n = snprintf(line, sizeof line, "%s", failing->call);
@@ -41,7 +41,9 @@ const char *torment_where(const struct failing *failing) {
   return line;
 }
 
-void torment_note(struct failing *failing, bool noting) { atomic_store(&failing->noting, noting); }
+void fault_inject_note(struct failing *failing, bool noting) {
+  atomic_store(&failing->noting, noting);
+}
 
 struct drawn {
   uint64_t place, lot;
@@ -59,8 +61,8 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-long *torment_places(const struct failing *failing, uint64_t seed, const char *name, long of,
-                     long *n) {
+long *fault_inject_places(const struct failing *failing, uint64_t seed, const char *name, long of,
+                          long *n) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream(name, 0), 0);
   struct drawn *calls = of <= FAILING_NOTED ? calloc((size_t)of + 1, sizeof *calls) : NULL;
   long *places = calls ? calloc((size_t)of + 1, sizeof *places) : NULL;
@@ -76,7 +78,7 @@ long *torment_places(const struct failing *failing, uint64_t seed, const char *n
 }
 
 /* Each of the numbers still to be looked at is taken with the chance that is left. */
-long *torment_sample(uint64_t seed, const char *name, long of, long *n) {
+long *fault_inject_sample(uint64_t seed, const char *name, long of, long *n) {
   struct px_rng rng = px_rng_at(seed, px_rng_stream(name, 0), 0);
   if (*n > of) *n = of;
   long *sample = calloc((size_t)(*n ? *n : 1), sizeof *sample), taken = 0;

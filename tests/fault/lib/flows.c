@@ -133,7 +133,7 @@ static struct flow_end end_of_job(struct torture *t) {
     if (ended) {
       snprintf(end.text, sizeof end.text, "%s %.400s", PQgetvalue(rows, 0, 0),
                PQgetvalue(rows, 0, 3));
-      torment_disarm(t->failing); /* what is asked now is no part of it */
+      fault_inject_disarm(t->failing); /* what is asked now is no part of it */
       digest_job(&t->api, PQgetvalue(rows, 0, 1), t->job, PQgetvalue(rows, 0, 2), end.digest);
       if (strcmp(PQgetvalue(rows, 0, 0), "succeeded") == 0) end.how = FLOW_DONE;
     }

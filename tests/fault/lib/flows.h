@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What torture torments: the service it starts, and the flows. A flow is one request, one job, or
+ * The service whose calls torture fails, and the flows. A flow is one request, one job, or
  * one run of the command line client; it can be run any number of times, each time on something
  * fresh, with the same result.
  */

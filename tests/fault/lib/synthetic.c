@@ -35,7 +35,7 @@ static bool put_trajectory(struct px_buf *out, struct px_rng *rng, bool labelled
   return ok && px_buf_puts(out, ",\"terminated\":false,\"truncated\":true}\n") == PX_OK;
 }
 
-bool made_up_part(int variant, int part, bool labelled, struct px_buf *out) {
+bool synthetic_part(int variant, int part, bool labelled, struct px_buf *out) {
   struct px_rng rng = px_rng_at((uint64_t)variant, px_rng_stream("part", (uint64_t)part), 0);
   bool ok = true;
   for (int i = 0; i < MADE_UP_TRAJECTORIES && ok; i++) ok = put_trajectory(out, &rng, labelled);

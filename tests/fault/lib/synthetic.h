@@ -13,6 +13,6 @@
 enum { MADE_UP_O = 11, MADE_UP_A = 3, MADE_UP_TRAJECTORIES = 12 };
 
 /* Appends MADE_UP_TRAJECTORIES lines. */
-bool made_up_part(int variant, int part, bool labelled, struct px_buf *out);
+bool synthetic_part(int variant, int part, bool labelled, struct px_buf *out);
 
 #endif

@@ -27,7 +27,7 @@ enum {
   SQL_BYTES = 4096
 };
 
-bool stand_fail(struct stand *s, const char *fmt, ...) {
+bool testbed_fail(struct testbed *s, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   if (!*s->why) vsnprintf(s->why, sizeof s->why, fmt, args);
@@ -35,7 +35,7 @@ bool stand_fail(struct stand *s, const char *fmt, ...) {
   return false;
 }
 
-static const char *path_of(const struct stand *s, const char *name) {
+static const char *path_of(const struct testbed *s, const char *name) {
   static char path[PATH_BYTES];
   snprintf(path, sizeof path, "%s/%s", s->folder, name);
   return path;
@@ -43,17 +43,17 @@ static const char *path_of(const struct stand *s, const char *name) {
 
 /* ---- the database */
 
-static PGresult *query(struct stand *s, const char *fmt, va_list args) {
+static PGresult *query(struct testbed *s, const char *fmt, va_list args) {
   char sql[SQL_BYTES];
   vsnprintf(sql, sizeof sql, fmt, args);
   PGresult *rows = PQexec(s->db, sql);
   const ExecStatusType type = PQresultStatus(rows);
   if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK)
-    stand_fail(s, "%.200s: %.150s", PQresultErrorMessage(rows), sql);
+    testbed_fail(s, "%.200s: %.150s", PQresultErrorMessage(rows), sql);
   return rows;
 }
 
-static const char *first_value(struct stand *s, const char *fmt, va_list args) {
+static const char *first_value(struct testbed *s, const char *fmt, va_list args) {
   static char value[4096];
   PGresult *rows = query(s, fmt, args);
   snprintf(value, sizeof value, "%s", PQntuples(rows) ? PQgetvalue(rows, 0, 0) : "");
@@ -61,7 +61,7 @@ static const char *first_value(struct stand *s, const char *fmt, va_list args) {
   return value;
 }
 
-const char *stand_sql(struct stand *s, const char *fmt, ...) {
+const char *testbed_sql(struct testbed *s, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   const char *value = first_value(s, fmt, args);
@@ -69,12 +69,12 @@ const char *stand_sql(struct stand *s, const char *fmt, ...) {
   return value;
 }
 
-void stand_await(struct stand *s, const char *expected, const char *fmt, ...) {
+void testbed_await(struct testbed *s, const char *expected, const char *fmt, ...) {
   const char *value = "";
-  while (stand_tick(s)) {
+  while (testbed_tick(s)) {
     /* A pause before another try is no matter of this test. */
-    stand_sql(s, "update jobs set run_after = clock_timestamp() where state = 'ready' and "
-                 "run_after > clock_timestamp()");
+    testbed_sql(s, "update jobs set run_after = clock_timestamp() where state = 'ready' and "
+                   "run_after > clock_timestamp()");
     va_list args;
     va_start(args, fmt);
     value = first_value(s, fmt, args);
@@ -89,7 +89,7 @@ void stand_await(struct stand *s, const char *expected, const char *fmt, ...) {
 
 /* ---- the processes */
 
-static pid_t start(struct stand *s, const char *name, const char *const *argv) {
+static pid_t start(struct testbed *s, const char *name, const char *const *argv) {
   static char db[600], spool[PATH_BYTES + 32], tmp[PATH_BYTES + 16];
   char log[PATH_BYTES];
   snprintf(db, sizeof db, "PROXACT_DB_URL=%s", s->db_url);
@@ -97,7 +97,7 @@ static pid_t start(struct stand *s, const char *name, const char *const *argv) {
   snprintf(tmp, sizeof tmp, "TMPDIR=%s", path_of(s, "tmp"));
   snprintf(log, sizeof log, "%s", path_of(s, name));
   const pid_t pid = proc_start(argv, (const char *const[]){ db, spool, tmp, s->crash, NULL }, log);
-  if (!pid) stand_fail(s, "%s cannot be started", name);
+  if (!pid) testbed_fail(s, "%s cannot be started", name);
   return pid;
 }
 
@@ -108,7 +108,7 @@ static const char *program(const char *name) {
 }
 
 /* The address that the server has chosen, once it listens. */
-static bool read_address(struct stand *s) {
+static bool read_address(struct testbed *s) {
   char line[1024], *at = NULL;
   FILE *f = fopen(path_of(s, "server.log"), "re");
   while (f && !at && fgets(line, sizeof line, f)) at = strstr(line, "event=listening address=");
@@ -121,7 +121,7 @@ static bool read_address(struct stand *s) {
 }
 
 /* Until it listens, however often it dies of a crash point before. */
-static void start_server(struct stand *s) {
+static void start_server(struct testbed *s) {
   const int64_t until = px_clock_ms() + START_MS;
   int how = 0;
   do {
@@ -133,15 +133,15 @@ static void start_server(struct stand *s) {
     s->server.wanted = waitpid(s->server.pid, &how, WNOHANG) == 0;
     while (s->server.wanted && !*s->why && !read_address(s)) {
       s->server.wanted = waitpid(s->server.pid, &how, WNOHANG) == 0;
-      if (px_clock_ms() > until) stand_fail(s, "the server does not listen");
+      if (px_clock_ms() > until) testbed_fail(s, "the server does not listen");
       proc_sleep_ms(TICK_MS);
     }
     if (!s->server.wanted && !(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL))
-      stand_fail(s, "the server does not start");
+      testbed_fail(s, "the server does not start");
   } while (!s->server.wanted && !*s->why);
 }
 
-void stand_worker(struct stand *s) {
+void testbed_worker(struct testbed *s) {
   if (*s->why) return;
   s->worker.pid =
     start(s, "worker.log",
@@ -152,7 +152,7 @@ void stand_worker(struct stand *s) {
   s->worker.may_end = false;
 }
 
-void stand_drain(struct stand *s) {
+void testbed_drain(struct testbed *s) {
   if (*s->why) return;
   s->worker.may_end = true;
   /* A job that runs waits meanwhile: it cannot end before the worker is told. */
@@ -163,34 +163,34 @@ void stand_drain(struct stand *s) {
 }
 
 /* Whether it has ended as it may: killed by a crash point, or drained. */
-static bool has_ended(struct stand *s, struct stand_process *p, const char *name) {
+static bool has_ended(struct testbed *s, struct testbed_process *p, const char *name) {
   int how = 0;
   if (!p->wanted || waitpid(p->pid, &how, WNOHANG) != p->pid) return false;
   p->wanted = false;
   if (WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL) return true;
   if (p->may_end && WIFEXITED(how) && WEXITSTATUS(how) == 0) return true;
-  return stand_fail(s, "the %s ended by itself (status %x)", name, (unsigned)how);
+  return testbed_fail(s, "the %s ended by itself (status %x)", name, (unsigned)how);
 }
 
-bool stand_tick(struct stand *s) {
-  if (!*s->why && px_clock_ms() > s->until_ms) stand_fail(s, "it takes too long");
+bool testbed_tick(struct testbed *s) {
+  if (!*s->why && px_clock_ms() > s->until_ms) testbed_fail(s, "it takes too long");
   const pid_t worker = s->worker.pid;
   if (has_ended(s, &s->server, "server")) start_server(s);
   if (has_ended(s, &s->worker, "worker")) {
-    stand_sql(s,
-              "update jobs set lease_expires_at = clock_timestamp() where state = 'running' and "
-              "lease_owner like '%%:%d:%%'",
-              (int)worker);
-    stand_worker(s);
+    testbed_sql(s,
+                "update jobs set lease_expires_at = clock_timestamp() where state = 'running' and "
+                "lease_owner like '%%:%d:%%'",
+                (int)worker);
+    testbed_worker(s);
   }
   return !*s->why;
 }
 
-bool stand_run(struct stand *s, const char *const *argv, const char *const *env, char *said,
-               size_t size) {
+bool testbed_run(struct testbed *s, const char *const *argv, const char *const *env, char *said,
+                 size_t size) {
   int rc = -SIGKILL;
   *said = '\0';
-  while (rc == -SIGKILL && stand_tick(s)) {
+  while (rc == -SIGKILL && testbed_tick(s)) {
     const char *whole[16] = { program(argv[0]) }, *all[8] = { s->crash };
     for (int i = 1; i < 15 && argv[i]; i++) whole[i] = argv[i];
     for (int i = 0; i < 6 && env[i]; i++) all[i + 1] = env[i];
@@ -201,7 +201,7 @@ bool stand_run(struct stand *s, const char *const *argv, const char *const *env,
   if (f && !fgets(said, (int)size, f)) *said = '\0';
   if (f) fclose(f);
   said[strcspn(said, "\n")] = '\0';
-  return rc == 0 || stand_fail(s, "%s %s ended with %d: %.150s", argv[0], argv[1], rc, said);
+  return rc == 0 || testbed_fail(s, "%s %s ended with %d: %.150s", argv[0], argv[1], rc, said);
 }
 
 static bool is_empty(const char *folder) {
@@ -212,24 +212,24 @@ static bool is_empty(const char *folder) {
   return n == 2;
 }
 
-void stand_end(struct stand *s) {
+void testbed_end(struct testbed *s) {
   int64_t sweep_ms = px_clock_ms() + SWEEP_MS;
-  while (stand_tick(s) && (proc_child(s->worker.pid) || !is_empty(path_of(s, "tmp")))) {
+  while (testbed_tick(s) && (proc_child(s->worker.pid) || !is_empty(path_of(s, "tmp")))) {
     /* A folder whose process was still dying when the next worker swept is left to the one after
      * it. */
     if (!proc_child(s->worker.pid) && px_clock_ms() > sweep_ms) {
-      if (s->worker.wanted) stand_drain(s);
-      else stand_worker(s);
+      if (s->worker.wanted) testbed_drain(s);
+      else testbed_worker(s);
       sweep_ms = px_clock_ms() + SWEEP_MS;
     }
     proc_sleep_ms(TICK_MS);
   }
   if (s->worker.wanted) proc_end(s->worker.pid, SIGKILL);
   if (s->server.wanted) proc_end(s->server.pid, SIGKILL);
-  s->worker = s->server = (struct stand_process){ 0 };
+  s->worker = s->server = (struct testbed_process){ 0 };
 }
 
-void stand_begin(struct stand *s, const char *crash) {
+void testbed_begin(struct testbed *s, const char *crash) {
   s->why[0] = '\0';
   s->serial++;
   s->until_ms = px_clock_ms() + PATIENCE_MS;
@@ -237,20 +237,20 @@ void stand_begin(struct stand *s, const char *crash) {
   start_server(s);
 }
 
-void stand_open(struct stand *s, const char *db_url, const char *folder, const char *token) {
+void testbed_open(struct testbed *s, const char *db_url, const char *folder, const char *token) {
   struct px_err err;
-  *s = (struct stand){ .api.timeout_ms = 30000 };
+  *s = (struct testbed){ .api.timeout_ms = 30000 };
   snprintf(s->db_url, sizeof s->db_url, "%s", db_url);
   snprintf(s->folder, sizeof s->folder, "%s", folder);
   snprintf(s->api.token, sizeof s->api.token, "%s", token);
   mkdir(folder, 0700);
   mkdir(path_of(s, "tmp"), 0700);
   s->db = PQconnectdb(db_url);
-  if (store_open(db_url, "crash", &s->store, &err)) stand_fail(s, "%s", err.message);
-  stand_sql(s, "set client_min_messages to warning; set timezone to 'UTC'");
+  if (store_open(db_url, "crash", &s->store, &err)) testbed_fail(s, "%s", err.message);
+  testbed_sql(s, "set client_min_messages to warning; set timezone to 'UTC'");
 }
 
-void stand_close(struct stand *s) {
+void testbed_close(struct testbed *s) {
   PQfinish(s->db);
   store_close(s->store);
   json_decref(s->answer);
@@ -258,20 +258,20 @@ void stand_close(struct stand *s) {
 
 /* ---- requests */
 
-static void take_answer(struct stand *s, const struct api_answer *answer) {
+static void take_answer(struct testbed *s, const struct api_answer *answer) {
   json_decref(s->answer);
   s->answer = answer->body.data ? json_loadb(answer->body.data, answer->body.len, 0, NULL) : NULL;
   snprintf(s->location, sizeof s->location, "%s", answer->location);
 }
 
 /* The first with this key may not be known to be dead yet. */
-static bool is_in_use(const struct stand *s, int http) {
+static bool is_in_use(const struct testbed *s, int http) {
   const char *type = json_string_value(json_object_get(s->answer, "type"));
   return http == 409 && type && strstr(type, "key_in_use");
 }
 
-int stand_ask(struct stand *s, const struct stand_request *r) {
-  while (stand_tick(s)) {
+int testbed_ask(struct testbed *s, const struct testbed_request *r) {
+  while (testbed_tick(s)) {
     struct api_answer answer = { 0 };
     const enum api_outcome outcome =
       api_call(&s->api, r->method, r->path, r->headers ? r->headers : "", r->type, r->body, r->n,
@@ -282,9 +282,11 @@ int stand_ask(struct stand *s, const struct stand_request *r) {
       if (answer.http < 300 || answer.http == r->also) return answer.http;
       if (answer.http < 500 && !is_in_use(s, answer.http)) {
         const char *detail = json_string_value(json_object_get(s->answer, "detail"));
-        stand_fail(s, "%s %.80s: %d %.200s", r->method, r->path, answer.http, detail ? detail : "");
+        testbed_fail(s, "%s %.80s: %d %.200s", r->method, r->path, answer.http,
+                     detail ? detail : "");
       }
-    } else if (outcome == API_UNKNOWN && r->seen && strcmp(stand_sql(s, "%s", r->seen), "t") == 0) {
+    } else if (outcome == API_UNKNOWN && r->seen &&
+               strcmp(testbed_sql(s, "%s", r->seen), "t") == 0) {
       return 0;
     }
     proc_sleep_ms(TICK_MS);

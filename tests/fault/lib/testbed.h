@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stand: a server and a worker on a database of their own, kept running. One that dies is started
- * again at once, as a service manager would, and what it held runs out at once: the tests of time
- * are elsewhere, these are of order.
+ * A testbed: a server and a worker on a database of their own, kept running. One that dies is
+ * started again at once, as a service manager would, and what it held runs out at once: the tests
+ * of time are elsewhere, these are of order.
  *
  * The first thing that goes wrong stays in `why`; after that every call here does nothing, so that
  * what a test does can be written down without a test of each step. Used by crash. One thread.
@@ -16,17 +16,17 @@
 #include "tests/fault/lib/api.h"
 #include "tests/fault/lib/proc.h"
 
-struct stand_process {
+struct testbed_process {
   pid_t pid;
   bool wanted, may_end;
 };
-struct stand {
+struct testbed {
   /* crash: the environment variable for crash points (lib/base/crash.h) */
   char folder[256], db_url[512], crash[512];
   PGconn *db;
   struct store *store;
   struct api api;
-  struct stand_process server, worker;
+  struct testbed_process server, worker;
   json_t *answer; /* of the last request; NULL when it was no document */
   char location[128], why[400];
   int64_t until_ms;
@@ -35,39 +35,41 @@ struct stand {
 };
 
 /* On a migrated database. The folder is made and holds logs, spool/ and tmp/. */
-void stand_open(struct stand *stand, const char *db_url, const char *folder, const char *token);
-void stand_close(struct stand *stand);
+void testbed_open(struct testbed *testbed, const char *db_url, const char *folder,
+                  const char *token);
+void testbed_close(struct testbed *testbed);
 
 /* Begins a work: a fresh server, and what went wrong before is forgotten. `crash`: "NAME=VALUE". */
-void stand_begin(struct stand *stand, const char *crash);
+void testbed_begin(struct testbed *testbed, const char *crash);
 /* From now on there is a worker. */
-void stand_worker(struct stand *stand);
+void testbed_worker(struct testbed *testbed);
 /* Sends it SIGTERM; another takes its place when it has ended. */
-void stand_drain(struct stand *stand);
+void testbed_drain(struct testbed *testbed);
 /* Waits until the worker has no job and no temporary folder is left; then ends both processes. */
-void stand_end(struct stand *stand);
+void testbed_end(struct testbed *testbed);
 /* Starts again what has died. False when something is wrong, or has taken too long. */
-bool stand_tick(struct stand *stand);
+bool testbed_tick(struct testbed *testbed);
 /* Runs a program of the build to its end, as often as it dies of a crash point; false unless it
  * ends with 0. */
-bool stand_run(struct stand *stand, const char *const *argv, const char *const *env, char *said,
-               size_t size);
+bool testbed_run(struct testbed *testbed, const char *const *argv, const char *const *env,
+                 char *said, size_t size);
 
-bool stand_fail(struct stand *stand, const char *fmt, ...) PX_PRINTF(2, 3); /* false */
+bool testbed_fail(struct testbed *testbed, const char *fmt, ...) PX_PRINTF(2, 3); /* false */
 /* The first value ("" for none), valid until the next call. */
-const char *stand_sql(struct stand *stand, const char *fmt, ...) PX_PRINTF(2, 3);
+const char *testbed_sql(struct testbed *testbed, const char *fmt, ...) PX_PRINTF(2, 3);
 /* Until SQL gives that value. */
-void stand_await(struct stand *stand, const char *expected, const char *fmt, ...) PX_PRINTF(3, 4);
+void testbed_await(struct testbed *testbed, const char *expected, const char *fmt, ...)
+  PX_PRINTF(3, 4);
 
 /* A request, sent until it is answered: again after an unknown outcome, unless `seen` (SQL, may be
  * NULL) gives "t", which says that it was carried out: then 0. The status, the rest in `answer` and
  * `location`. Fails above 299, but for `also`. */
-struct stand_request {
+struct testbed_request {
   const char *method, *path, *headers, *type, *seen;
   const void *body;
   size_t n;
   int also;
 };
-int stand_ask(struct stand *stand, const struct stand_request *request);
+int testbed_ask(struct testbed *testbed, const struct testbed_request *request);
 
 #endif

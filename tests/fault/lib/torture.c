@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service that torture torments: see flows.h. */
+/* The service whose calls torture fails: see flows.h. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +135,7 @@ bool torture_begin(struct torture *t) {
     return fprintf(stderr, "torture: it runs inside test_torture.sh\n"), false;
   memset(t, 0, sizeof *t);
   snprintf(path, sizeof path, "%s/failing", var());
-  t->failing = torment_open(path);
+  t->failing = fault_inject_open(path);
   t->db = PQconnectdb(db);
   t->api.timeout_ms = 20000;
   snprintf(t->api.token, sizeof t->api.token, "%s", token);

@@ -9,21 +9,21 @@
 
 #include "tests/fault/lib/testbed.h"
 
-/* What all works start from: a dataset of three segments with a model, labels and a policy. */
-struct works_ground {
+/* What all workloads start from: a dataset of three segments with a model, labels and a policy. */
+struct workloads_base {
   char dataset[48], idm[48], label_set[48], policy[48];
 };
-bool works_prepare(struct stand *stand, struct works_ground *ground);
+bool workloads_prepare(struct testbed *testbed, struct workloads_base *base);
 
 struct work {
   const char *name;
-  void (*run)(struct stand *stand, const struct works_ground *ground);
+  void (*run)(struct testbed *testbed, const struct workloads_base *base);
   /* it is about what a worker does beside its job: those crash points are taken here, and in no
    * other work */
   bool house;
   bool many; /* several children of a kind, or one several times */
 };
-extern const struct work WORKS[];
-extern const size_t WORKS_N;
+extern const struct work WORKLOADS[];
+extern const size_t WORKLOADS_N;
 
 #endif

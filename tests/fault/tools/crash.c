@@ -62,7 +62,7 @@ static struct {
 static struct {
   char var[256], token[SERVICE_TOKEN_MAX];
   const char *url, *only;
-  struct works_ground ground;
+  struct workloads_base base;
   int lanes;
   unsigned part[2];
   uint64_t seed;
@@ -90,16 +90,16 @@ static bool admin(const char *fmt, const char *a, const char *b) {
   return done;
 }
 
-/* The ground that all lanes copy. */
+/* The database and files that all lanes copy. */
 static bool prepare(void) {
   char url[PATH_BYTES], folder[PATH_BYTES];
   struct store *store = NULL;
   struct px_err err;
-  struct stand stand;
-  url_of("crash_ground", url);
-  snprintf(folder, sizeof folder, "%s/ground", c.var);
-  if (!admin("drop database if exists %s%s", "crash_ground", " with (force)") ||
-      !admin("create database %s%s", "crash_ground", " template template0"))
+  struct testbed testbed;
+  url_of("crash_base", url);
+  snprintf(folder, sizeof folder, "%s/base", c.var);
+  if (!admin("drop database if exists %s%s", "crash_base", " with (force)") ||
+      !admin("create database %s%s", "crash_base", " template template0"))
     return false;
   if (store_open(url, "crash", &store, &err) || store_migrate(store, NULL, &err) ||
       service_token_create(store, "crash", c.token, &err)) {
@@ -107,70 +107,71 @@ static bool prepare(void) {
     return false;
   }
   store_close(store);
-  stand_open(&stand, url, folder, c.token);
-  const bool done = works_prepare(&stand, &c.ground);
-  if (!done) fprintf(stderr, "crash: the ground: %s\n", stand.why);
-  stand_close(&stand);
+  testbed_open(&testbed, url, folder, c.token);
+  const bool done = workloads_prepare(&testbed, &c.base);
+  if (!done) fprintf(stderr, "crash: the base: %s\n", testbed.why);
+  testbed_close(&testbed);
   return done;
 }
 
 static void lane_name(int lane, char name[32]) { snprintf(name, 32, "crash_lane_%d", lane); }
 
-static bool open_lane(int lane, struct stand *stand) {
+static bool open_lane(int lane, struct testbed *testbed) {
   char name[32], url[PATH_BYTES], folder[PATH_BYTES];
   lane_name(lane, name);
   url_of(name, url);
   snprintf(folder, sizeof folder, "%s/lane-%d", c.var, lane);
-  stand_open(stand, url, folder, c.token);
-  return !*stand->why;
+  testbed_open(testbed, url, folder, c.token);
+  return !*testbed->why;
 }
 
 /* A lane whose work did not end well begins anew. */
-static bool renew_lane(int lane, struct stand *stand) {
+static bool renew_lane(int lane, struct testbed *testbed) {
   char name[32];
   lane_name(lane, name);
-  const int serial = stand->serial;
-  stand_close(stand);
+  const int serial = testbed->serial;
+  testbed_close(testbed);
   if (!admin("drop database %s%s", name, " with (force)") ||
-      !admin("create database %s template %s", name, "crash_ground"))
+      !admin("create database %s template %s", name, "crash_base"))
     return false;
-  const bool opened = open_lane(lane, stand);
-  stand->serial = serial;
+  const bool opened = open_lane(lane, testbed);
+  testbed->serial = serial;
   return opened;
 }
 
 /* ---- a work */
 
 static void expected_path(unsigned work, const char *what, char out[PATH_BYTES]) {
-  snprintf(out, PATH_BYTES, "%s/quiet-%s.%s", c.var, WORKS[work].name, what);
+  snprintf(out, PATH_BYTES, "%s/quiet-%s.%s", c.var, WORKLOADS[work].name, what);
 }
 
-/* Runs it; what it left, or NULL (why: stand->why). */
-static json_t *run_work(struct stand *stand, unsigned work, const char *crash, json_t **tries) {
+/* Runs it; what it left, or NULL (why: testbed->why). */
+static json_t *run_work(struct testbed *testbed, unsigned work, const char *crash, json_t **tries) {
   struct found_mark mark;
-  stand_begin(stand, crash);
-  found_begin(stand, &mark);
-  WORKS[work].run(stand, &c.ground);
-  stand_end(stand);
-  json_t *found = found_since(stand, &mark);
-  *tries = found_tries(stand, &mark);
-  if (!*stand->why) return found;
+  testbed_begin(testbed, crash);
+  found_begin(testbed, &mark);
+  WORKLOADS[work].run(testbed, &c.base);
+  testbed_end(testbed);
+  json_t *found = found_since(testbed, &mark);
+  *tries = found_tries(testbed, &mark);
+  if (!*testbed->why) return found;
   json_decref(found);
   json_decref(*tries);
   return *tries = NULL;
 }
 
-static void run_quiet(struct stand *stand, unsigned work, struct outcome *out) {
+static void run_quiet(struct testbed *testbed, unsigned work, struct outcome *out) {
   char crash[PATH_BYTES + 32], path[PATH_BYTES];
   json_t *tries;
   expected_path(work, "trace", path);
   unlink(path);
   snprintf(crash, sizeof crash, "PROXACT_CRASH_TRACE=%s", path);
-  json_t *found = run_work(stand, work, crash, &tries);
+  json_t *found = run_work(testbed, work, crash, &tries);
   expected_path(work, "json", path);
   if (!found || json_dump_file(json_pack("{s:o, s:o}", "found", found, "tries", tries), path,
                                JSON_INDENT(1)) < 0)
-    snprintf(out->why, sizeof out->why, "%s", *stand->why ? stand->why : "cannot be written down");
+    snprintf(out->why, sizeof out->why, "%s",
+             *testbed->why ? testbed->why : "cannot be written down");
 }
 
 static json_int_t more(const json_t *quiet, const json_t *tries, const char *what) {
@@ -193,16 +194,16 @@ static void judge_tries(const json_t *quiet, const json_t *tries, const char *po
 /* False when all is well, but nobody came to the point: the work was over before. That happens
  * behind the commit that ends a job, when the supervisor ends the process first, and in a drain
  * that comes late. */
-static bool run_case(struct stand *stand, const struct one *one, struct outcome *out) {
+static bool run_case(struct testbed *testbed, const struct one *one, struct outcome *out) {
   char crash[PATH_BYTES + POINT_BYTES], path[PATH_BYTES], died[PATH_BYTES];
   json_t *tries;
-  snprintf(died, sizeof died, "%s/died", stand->folder);
+  snprintf(died, sizeof died, "%s/died", testbed->folder);
   unlink(died);
   snprintf(crash, sizeof crash, "PROXACT_CRASH_AT=%s:%u:%s", one->point, one->nth, died);
-  json_t *found = run_work(stand, one->work, crash, &tries);
+  json_t *found = run_work(testbed, one->work, crash, &tries);
   expected_path(one->work, "json", path);
   json_t *quiet = json_load_file(path, 0, NULL);
-  if (!found) snprintf(out->why, sizeof out->why, "%s", stand->why);
+  if (!found) snprintf(out->why, sizeof out->why, "%s", testbed->why);
   else if (found_same(json_object_get(quiet, "found"), found, out->why, sizeof out->why))
     judge_tries(json_object_get(quiet, "tries"), tries, one->point, out);
   json_decref(quiet);
@@ -217,36 +218,37 @@ static bool run_case(struct stand *stand, const struct one *one, struct outcome 
 
 /* As it comes, in one write: lanes print side by side. */
 static void tell(const struct one *one, const struct outcome *out) {
-  printf("%s %s %s%s %d ms%s%s\n", *out->why ? "NOT RECOVERED" : "recovered", WORKS[one->work].name,
-         one->point, one->nth > 1 ? "#2" : "", out->ms, *out->why ? ": " : "", out->why);
+  printf("%s %s %s%s %d ms%s%s\n", *out->why ? "NOT RECOVERED" : "recovered",
+         WORKLOADS[one->work].name, one->point, one->nth > 1 ? "#2" : "", out->ms,
+         *out->why ? ": " : "", out->why);
 }
 
 static bool is_wanted(unsigned work) {
-  return !c.only || strncmp(WORKS[work].name, c.only, strcspn(c.only, "/")) == 0;
+  return !c.only || strncmp(WORKLOADS[work].name, c.only, strcspn(c.only, "/")) == 0;
 }
 
 static int lane_main(int lane, bool quiet, size_t n) {
-  struct stand stand;
+  struct testbed testbed;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (!open_lane(lane, &stand)) return 1;
-  if (!quiet) stand.serial = CASES_MAX; /* the quiet runs were in the same databases */
+  if (!open_lane(lane, &testbed)) return 1;
+  if (!quiet) testbed.serial = CASES_MAX; /* the quiet runs were in the same databases */
   for (unsigned i; (i = atomic_fetch_add(&shared->next, 1)) < n;) {
     if (quiet && !is_wanted(i)) continue;
     const int64_t start = px_clock_ms();
     struct outcome *out = &shared->of[i];
-    if (quiet) run_quiet(&stand, i, out);
+    if (quiet) run_quiet(&testbed, i, out);
     else
-      for (int tries = 3; !run_case(&stand, &cases[i], out) && tries > 1; tries--)
+      for (int tries = 3; !run_case(&testbed, &cases[i], out) && tries > 1; tries--)
         out->why[0] = '\0';
     out->ms = (int)(px_clock_ms() - start);
     if (!quiet) tell(&cases[i], out);
-    if (*out->why && !renew_lane(lane, &stand)) return 1;
+    if (*out->why && !renew_lane(lane, &testbed)) return 1;
   }
-  stand_close(&stand);
+  testbed_close(&testbed);
   return 0;
 }
 
-/* Runs all works, or all cases, in lanes of their own; false when a lane itself broke. */
+/* Runs all workloads, or all cases, in lanes of their own; false when a lane itself broke. */
 static bool run_lanes(bool quiet, size_t n) {
   pid_t pids[LANES_MAX];
   bool good = true;
@@ -267,7 +269,7 @@ static bool make_lanes(void) {
     char name[32];
     lane_name(i, name);
     good = admin("drop database if exists %s%s", name, " with (force)") &&
-           admin("create database %s template %s", name, "crash_ground");
+           admin("create database %s template %s", name, "crash_base");
   }
   return good;
 }
@@ -285,7 +287,7 @@ static bool is_house(const char *point) {
 
 static void add_case(unsigned work, unsigned nth, const char *point) {
   char name[POINT_BYTES + 32];
-  snprintf(name, sizeof name, "%s/%s", WORKS[work].name, point);
+  snprintf(name, sizeof name, "%s/%s", WORKLOADS[work].name, point);
   if (cases_n == CASES_MAX || strlen(point) >= POINT_BYTES ||
       (c.only && strncmp(name, c.only, strlen(c.only)) != 0))
     return;
@@ -299,7 +301,7 @@ static bool is_passed_again(const struct one *one) {
   static const char *const CHANCE[] = { "/job_metrics_put.", "/spool_write." };
   for (size_t i = 0; i < sizeof CHANCE / sizeof *CHANCE; i++)
     if (strstr(one->point, CHANCE[i])) return false;
-  return one->passes > 1 && !WORKS[one->work].many && strncmp(one->point, "worker/", 7) != 0;
+  return one->passes > 1 && !WORKLOADS[one->work].many && strncmp(one->point, "worker/", 7) != 0;
 }
 
 static size_t read_trace(unsigned work) {
@@ -312,7 +314,7 @@ static size_t read_trace(unsigned work) {
     line[strcspn(line, "\n")] = '\0';
     while (i < cases_n && strcmp(cases[i].point, line) != 0) i++;
     if (i < cases_n) cases[i].passes++;
-    else if (WORKS[work].house || !is_house(line)) add_case(work, 1, line);
+    else if (WORKLOADS[work].house || !is_house(line)) add_case(work, 1, line);
   }
   if (f) fclose(f);
   for (size_t i = before, n = cases_n; i < n; i++)
@@ -359,13 +361,13 @@ static int conclude(void) {
 }
 
 static int run(size_t sample) {
-  if (!prepare() || !make_lanes() || !run_lanes(true, WORKS_N)) return 2;
-  for (unsigned i = 0; i < WORKS_N; i++) {
+  if (!prepare() || !make_lanes() || !run_lanes(true, WORKLOADS_N)) return 2;
+  for (unsigned i = 0; i < WORKLOADS_N; i++) {
     if (!is_wanted(i)) continue;
     const size_t points = read_trace(i);
     if (!*shared->of[i].why)
-      printf("%-12s %3zu points, quiet run %d ms\n", WORKS[i].name, points, shared->of[i].ms);
-    else return printf("the quiet run of %s failed: %s\n", WORKS[i].name, shared->of[i].why), 2;
+      printf("%-12s %3zu points, quiet run %d ms\n", WORKLOADS[i].name, points, shared->of[i].ms);
+    else return printf("the quiet run of %s failed: %s\n", WORKLOADS[i].name, shared->of[i].why), 2;
   }
   take_sample(sample);
   take_part(c.part[0], c.part[1]);

@@ -282,7 +282,7 @@ static enum end make_dataset(struct session *s) {
     snprintf(path, sizeof path, "/v1/datasets/%s/trajectories?format=jsonl%s", s->dataset,
              async ? "&async=true" : "");
     snprintf(op, sizeof op, "upload.%d", part);
-    told = made_up_part(s->variant, part, part != 1, &body)
+    told = synthetic_part(s->variant, part, part != 1, &body)
              ? ask(s, op, path, "application/jsonl", body.data, body.len, id)
              : REFUSED;
     px_buf_free(&body);

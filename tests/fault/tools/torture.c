@@ -42,7 +42,7 @@ static void found(const struct torture *t, const struct flow *flow, long at, con
   vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
   sum.findings++;
-  printf("FOUND %s call %ld: %s\n  %s\n", flow->name, at, text, torment_where(t->failing));
+  printf("FOUND %s call %ld: %s\n  %s\n", flow->name, at, text, fault_inject_where(t->failing));
   fflush(stdout);
 }
 
@@ -62,9 +62,9 @@ static struct flow_end run(struct torture *t, const struct flow *flow, long at, 
   flow->prepare ? flow->prepare(t, flow) : (void)0;
   if (flow->cold) torture_cut_connections(t);
   const long before = effect_of(t, flow);
-  torment_arm(t->failing, flow->part, at);
+  fault_inject_arm(t->failing, flow->part, at);
   struct flow_end end = flow->run(t, flow);
-  torment_disarm(t->failing);
+  fault_inject_disarm(t->failing);
   *effect = effect_of(t, flow) - before;
   return end;
 }
@@ -107,8 +107,8 @@ static void see_who_lives(struct torture *t, const struct flow *flow, long at) {
     found(t, flow, at, "the worker ended with %d", torture_start_worker(t));
 }
 
-static void torment(struct torture *t, const struct flow *flow, long at,
-                    const struct expected *expected) {
+static void inject_fault(struct torture *t, const struct flow *flow, long at,
+                         const struct expected *expected) {
   long effect;
   const struct flow_end end = run(t, flow, at, &effect);
   const bool fired = atomic_load(&t->failing->fired);
@@ -127,34 +127,34 @@ static void torment(struct torture *t, const struct flow *flow, long at,
 }
 
 static void keep_the_law(struct torture *t, const struct flow *flow) {
-  for (size_t i = 0; i < LAW_N; i++) {
+  for (size_t i = 0; i < INVARIANTS_N; i++) {
     /* jobs are waited for one by one; some are never meant to run */
-    if (LAW[i].class == LAW_STUCK) continue;
-    PGresult *rows = torture_query(t, LAW[i].sql);
+    if (INVARIANTS[i].class == INVARIANT_STUCK) continue;
+    PGresult *rows = torture_query(t, INVARIANTS[i].sql);
     for (int k = 0; k < PQntuples(rows); k++)
-      found(t, flow, 0, "%s: %s", LAW[i].what, PQgetvalue(rows, k, 0));
+      found(t, flow, 0, "%s: %s", INVARIANTS[i].what, PQgetvalue(rows, k, 0));
     PQclear(rows);
   }
 }
 
 static long *choose(struct torture *t, const struct flow *flow, uint64_t seed, long calls, long of,
                     long *n) {
-  if (calls == EVERY_PLACE) return torment_places(t->failing, seed, flow->name, of, n);
+  if (calls == EVERY_PLACE) return fault_inject_places(t->failing, seed, flow->name, of, n);
   *n = calls ? calls : of;
-  return torment_sample(seed, flow->name, of, n);
+  return fault_inject_sample(seed, flow->name, of, n);
 }
 
 static void torture_flow(struct torture *t, const struct flow *flow, uint64_t seed, long calls) {
   struct expected expected;
   const int64_t begun = px_clock_ms();
   const long found_before = sum.findings, refused = sum.refused, cut = sum.cut, fired = sum.fired;
-  torment_note(t->failing, calls == EVERY_PLACE);
+  fault_inject_note(t->failing, calls == EVERY_PLACE);
   if (!learn(t, flow, &expected)) return;
-  torment_note(t->failing, false);
+  fault_inject_note(t->failing, false);
   long n = 0;
   long *sample = choose(t, flow, seed, calls, expected.calls, &n);
   if (!sample) found(t, flow, 0, "its %ld calls are too many to choose from", expected.calls);
-  for (long i = 0; i < n; i++) torment(t, flow, sample[i], &expected);
+  for (long i = 0; i < n; i++) inject_fault(t, flow, sample[i], &expected);
   free(sample);
   keep_the_law(t, flow);
   sum.flows++;

@@ -38,7 +38,7 @@ static const char *const CLASS_NAMES[] = { "lost", "doubled", "stuck" };
 static struct {
   PGconn *db;
   struct api api;
-  long count[LAW_CLASSES];
+  long count[INVARIANT_CLASSES];
   long equal, compared;
   json_t *expected;
 } c;
@@ -107,47 +107,47 @@ static void put_history(const char *path) {
   "'label'), ('upload', 'upload'))" \
   " as k (role, kind) on k.role = h.role and h.outcome in ('acked', 'unknown') group by 1, 2"
 
-static const struct law_rule OF_HISTORY[] = {
-  { LAW_LOST, "acknowledged dataset is not there",
+static const struct invariant OF_HISTORY[] = {
+  { INVARIANT_LOST, "acknowledged dataset is not there",
     "select h.session, h.id from history h where role = 'dataset' and outcome = 'acked' and not "
     "exists (select from datasets d where d.id = h.id)" },
-  { LAW_LOST, "acknowledged job is not there",
+  { INVARIANT_LOST, "acknowledged job is not there",
     "select h.session, h.op, h.id from history h where outcome = 'acked' and id like 'job\\_%' and "
     "not exists (select from jobs j where j.id = h.id)" },
-  { LAW_LOST, "acknowledged upload's trajectories are not there",
+  { INVARIANT_LOST, "acknowledged upload's trajectories are not there",
     "select d.name, d.trajectories_n, count(*) from history h join datasets d on d.name = h.session"
     " where h.role = 'upload' and h.outcome = 'acked' and (h.op <> 'upload.2' or exists (select "
     "from jobs j where j.id = h.id and j.state = 'succeeded'))"
     " group by 1, 2 having d.trajectories_n < 12 * count(*)" },
-  { LAW_LOST, "job that was seen to succeed has not",
+  { INVARIANT_LOST, "job that was seen to succeed has not",
     "select h.session, r.value from history h, jsonb_each_text(h.jobs) r left join jobs j on j.id "
     "= r.value where j.state is distinct from 'succeeded'" },
-  { LAW_LOST, "job failed for no reason of its surroundings",
+  { INVARIANT_LOST, "job failed for no reason of its surroundings",
     "select j.id, j.kind, j.reason, j.error->>'detail' from jobs j left join jobs p on p.id = "
     "j.parent_id where j.state in ('failed', 'cancelled')"
     " and j.reason not in ('worker_lost', 'oom', 'child_crashed', 'unavailable', 'io_error', "
     "'timeout', 'internal', 'no_memory', 'dependency_failed')"
     /* what is left of a pipeline that failed is cancelled */
     " and not (j.state = 'cancelled' and p.state is not distinct from 'failed')" },
-  { LAW_LOST, "client saw something wrong",
+  { INVARIANT_LOST, "client saw something wrong",
     "select session, op, id, error from history where outcome = 'wrong'" },
-  { LAW_DOUBLED, "refused dataset is there",
+  { INVARIANT_DOUBLED, "refused dataset is there",
     "select d.name from datasets d where d.name in (select session from history) and not exists "
     "(select from history h where h.session = d.name and h.role = 'dataset'"
     " and h.outcome in ('acked', 'unknown'))" },
-  { LAW_DOUBLED, "more jobs than were asked for",
+  { INVARIANT_DOUBLED, "more jobs than were asked for",
     "select j.dataset_id, j.kind, count(*), coalesce(s.acked, 0), coalesce(s.unknown, 0) from (" TOP
     ") j join datasets d on d.id = j.dataset_id"
     " left join (" SENT ") s on s.dataset_id = j.dataset_id and s.kind = j.kind"
     " where j.kind not in ('label_shard', 'ingest', 'report') and d.name in (select session from "
     "history)"
     " group by 1, 2, 4, 5 having count(*) > coalesce(s.acked, 0) + coalesce(s.unknown, 0)" },
-  { LAW_DOUBLED, "more trajectories than were sent",
+  { INVARIANT_DOUBLED, "more trajectories than were sent",
     "select d.name, d.trajectories_n, s.acked, s.unknown from datasets d left join (" SENT
     ") s on s.dataset_id = d.id and s.kind = 'upload'"
     " where d.name in (select session from history) and d.trajectories_n > 12 * (coalesce(s.acked, "
     "0) + coalesce(s.unknown, 0))" },
-  { LAW_DOUBLED, "row was committed after its hold was lost",
+  { INVARIANT_DOUBLED, "row was committed after its hold was lost",
     "select r.what, r.job_id, r.epoch, pg_temp.committed(r.xmin), l.at from (select 'metric' as "
     "what, job_id, epoch, xmin from job_metrics"
     " union all select 'staged', job_id, epoch, xmin from label_segments union all select "
@@ -157,13 +157,13 @@ static const struct law_rule OF_HISTORY[] = {
     " union all select 'artifact', job_id, epoch, xmin from artifacts) r join lost l on l.job_id = "
     "r.job_id and l.epoch = r.epoch"
     " where pg_temp.committed(r.xmin) > l.committed" },
-  { LAW_DOUBLED, "write under a lost hold was taken",
+  { INVARIANT_DOUBLED, "write under a lost hold was taken",
     "select at_ms, application, statement, job, epoch, answer from stale where fate = 'taken'" },
-  { LAW_STUCK, "client waited in vain",
+  { INVARIANT_STUCK, "client waited in vain",
     "select session, op, id from history where outcome = 'stuck'" },
 };
 
-static void judge(const struct law_rule *rule) {
+static void judge(const struct invariant *rule) {
   PGresult *rows = query("%s", rule->sql);
   for (int i = 0; i < PQntuples(rows); i++) {
     printf("%s: %s:", CLASS_NAMES[rule->class], rule->what);
@@ -397,7 +397,7 @@ int main(int argc, char **argv) {
   const long faults_n = put_faults(faults);
   wait_for_quiet();
   put_asked(asked);
-  for (size_t i = 0; i < LAW_N; i++) judge(&LAW[i]);
+  for (size_t i = 0; i < INVARIANTS_N; i++) judge(&INVARIANTS[i]);
   for (size_t i = 0; i < sizeof OF_HISTORY / sizeof *OF_HISTORY; i++) judge(&OF_HISTORY[i]);
   compare_sessions(false);
   compare_sessions(true);
@@ -412,10 +412,10 @@ int main(int argc, char **argv) {
   tell_cuts();
   printf("faults=%ld jobs=%ld lost=%ld doubled=%ld stuck=%ld digests_equal=%ld/%ld "
          "max_recovery_s=%.2f seed=%s\n",
-         faults_n, jobs, c.count[LAW_LOST], c.count[LAW_DOUBLED], c.count[LAW_STUCK], c.equal,
-         c.compared, recovery(1), seed);
-  const bool good = !c.count[LAW_LOST] && !c.count[LAW_DOUBLED] && !c.count[LAW_STUCK] &&
-                    c.equal == c.compared && c.compared > 0;
+         faults_n, jobs, c.count[INVARIANT_LOST], c.count[INVARIANT_DOUBLED],
+         c.count[INVARIANT_STUCK], c.equal, c.compared, recovery(1), seed);
+  const bool good = !c.count[INVARIANT_LOST] && !c.count[INVARIANT_DOUBLED] &&
+                    !c.count[INVARIANT_STUCK] && c.equal == c.compared && c.compared > 0;
   json_decref(c.expected);
   PQfinish(c.db);
   return !good;

@@ -45,7 +45,7 @@ static void take_scratch(struct px_arena *arena, struct cql *t, size_t batch, si
     { &t->dsa, chunk, o + a },
     { &t->q_target, chunk, 1 },
     { &t->dq, chunk, 1 },
-    { &t->dfan, t->fan_states, asked_n(t) },
+    { &t->dfan, t->multi_states, asked_n(t) },
     { &t->da, chunk, a },
     { &t->dy, chunk, 2 * a },
   };
@@ -72,12 +72,12 @@ static enum px_status take_nets(struct px_arena *arena, struct cql *t, const str
   for (; net.which <= 2 && !status; net.which++)
     status = rl_net_init(arena, &t->critic[net.which - 1], &net, err);
   if (status) return status;
-  t->fan_states = states_at_a_time(chunk, asked_n(t));
+  t->multi_states = states_at_a_time(chunk, asked_n(t));
   t->few_states = states_at_a_time(chunk, 1 + t->backward);
   const struct px_adam_options alpha = PX_ADAM_DEFAULTS((float)rl_option(spec, "temperature_lr"));
   px_adam_init_in(arena, &t->spread_adam, 2, PX_ADAM_DEFAULTS((float)actor_lr));
   px_adam_init_in(arena, &t->alpha_adam, 1, alpha);
-  if (px_multi_action_new(arena, &critic, a, t->fan_states, asked_n(t), &t->fan) ||
+  if (px_multi_action_new(arena, &critic, a, t->multi_states, asked_n(t), &t->multi) ||
       (t->backward &&
        px_multi_action_new(arena, &critic, a, t->few_states, 1 + t->backward, &t->few)))
     return rl_arena_check(arena, "cql", err);
@@ -224,8 +224,8 @@ static void target_values(struct cql *t, uint32_t row, uint32_t n) {
 }
 
 /* One state's part of a critic's loss: q [1 + 3 N] -> dq. log_density [3 N]. */
-static void look_at_state(const struct cql *t, const float *q, const float *log_density,
-                          float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
+static void state_gradient(const struct cql *t, const float *q, const float *log_density,
+                           float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
   const uint32_t k = sampled_n(t);
   const float scale = weight / (float)t->batch.n, pressure = t->weight * scale,
               inv_t = 1 / t->temperature;
@@ -262,17 +262,17 @@ static void draw_few(const struct cql *t, const float *dq, const float *actions,
 }
 
 /* t->dfan for `states` from the chunk's at-th on, by critic i. */
-static void look_at_states(struct cql *t, int i, uint32_t row, uint32_t at, uint32_t states,
-                           double losses[RL_LOSSES_MAX]) {
+static void states_gradients(struct cql *t, int i, uint32_t row, uint32_t at, uint32_t states,
+                             double losses[RL_LOSSES_MAX]) {
   const struct rl_batch *b = &t->batch;
   const size_t k = asked_n(t), a = b->act_dim;
   const float *actions = t->actions + at * k * a;
-  const float *q = px_multi_action_forward(t->critic[i].net, t->fan,
+  const float *q = px_multi_action_forward(t->critic[i].net, t->multi,
                                            b->s + (size_t)(row + at) * b->obs_dim, actions, states);
   for (size_t j = 0; j < states; j++) {
     float *dq = t->dfan + j * k;
-    look_at_state(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j],
-                  b->weight[row + at + j], dq, losses);
+    state_gradient(t, q + j * k, t->log_density + (at + j) * (k - 1), t->q_target[at + j],
+                   b->weight[row + at + j], dq, losses);
     if (i == 0) losses[CQL_LOSS_Q] += (double)q[j * k] / b->n;
     if (t->backward)
       draw_few(t, dq, actions + j * k * a, t->noise.pick[(size_t)i * b->n + row + at + j],
@@ -288,10 +288,10 @@ static void improve_critic(struct cql *t, int i, uint32_t row, uint32_t n,
   const size_t o = b->obs_dim, a = b->act_dim, few = 1 + t->backward;
   struct rl_net *c = &t->critic[i];
   for (uint32_t at = 0, states; at < n; at += states) {
-    states = min_u32(t->fan_states, n - at);
-    look_at_states(t, i, row, at, states, losses);
+    states = min_u32(t->multi_states, n - at);
+    states_gradients(t, i, row, at, states, losses);
     if (!t->backward)
-      px_multi_action_backward(c->net, t->fan, b->s + (row + at) * o,
+      px_multi_action_backward(c->net, t->multi, b->s + (row + at) * o,
                                t->actions + at * asked_n(t) * a, states, t->dfan, c->grads,
                                row + at > 0);
   }

@@ -51,9 +51,9 @@ struct cql {
   const struct rl_data *data; /* borrowed */
   struct rl_net actor, critic[2];
   /* for both critics, one at a time: all actions; those in the gradient, if not all */
-  struct px_multi_action *fan, *few;
-  uint32_t fan_states, few_states;  /* that they take at a time */
-  float spread[2], spread_grads[2]; /* m and b of log sigma = m o + b */
+  struct px_multi_action *multi, *few;
+  uint32_t multi_states, few_states; /* that they take at a time */
+  float spread[2], spread_grads[2];  /* m and b of log sigma = m o + b */
   float log_alpha, log_alpha_grad;
   struct px_adam spread_adam, alpha_adam;
   struct rl_batch batch;

@@ -56,8 +56,8 @@ static void target_values(struct cql_discrete *t, uint32_t row, uint32_t n) {
 }
 
 /* One state's part of the loss: q [act_count] -> dq. */
-static void look_at_state(const struct cql_discrete *t, const float *q, uint32_t action,
-                          float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
+static void state_gradient(const struct cql_discrete *t, const float *q, uint32_t action,
+                           float target, float weight, float *dq, double losses[RL_LOSSES_MAX]) {
   const float scale = weight / (float)t->batch.n, pressure = t->weight * scale,
               inv_t = 1 / t->temperature;
   const float off = q[action] - target;
@@ -82,8 +82,8 @@ void cql_discrete_update(struct cql_discrete *t, double losses[RL_LOSSES_MAX]) {
     const float *s = b->s + (size_t)row * b->obs_dim,
                 *q = px_mlp_forward(c->net, c->work, s, n, NULL);
     for (size_t i = 0; i < n; i++)
-      look_at_state(t, q + i * t->act_count, (uint32_t)b->action[row + i], t->q_target[i],
-                    b->weight[row + i], t->dq + i * t->act_count, losses);
+      state_gradient(t, q + i * t->act_count, (uint32_t)b->action[row + i], t->q_target[i],
+                     b->weight[row + i], t->dq + i * t->act_count, losses);
     px_mlp_backward(c->net, c->work, s, n, t->dq, c->grads, row > 0, NULL);
   }
   rl_net_step(c);

@@ -50,8 +50,8 @@ void gaussian_sample(const struct gaussian *g, uint32_t n, uint32_t times, const
 }
 
 /* dL/dmu and dL/dlog sigma of one element go to its places in dy, and to m and b. */
-static void put(const struct gaussian *g, const float *y, uint32_t j, float dmu, float dlog_sigma,
-                bool add, float *dy, double dmb[2]) {
+static void put_gradients(const struct gaussian *g, const float *y, uint32_t j, float dmu,
+                          float dlog_sigma, bool add, float *dy, double dmb[2]) {
   const uint32_t a = g->act_dim;
   const float dx = free_sigma(g, y[a + j]) ? dlog_sigma : 0;
   dy[j] = dmu + (add ? dy[j] : 0);
@@ -69,7 +69,8 @@ void gaussian_sample_back(const struct gaussian *g, uint32_t n, const float *y, 
     for (uint32_t j = 0; j < a; j++) {
       const size_t at = (size_t)i * a + j;
       const float x = action[at], du = 2 * x * dlog_pi[i] + (da ? da[at] * (1 - x) * (1 + x) : 0);
-      put(g, y, j, du, du * expf(log_sigma_of(g, y[a + j])) * noise[at] - dlog_pi[i], add, dy, dmb);
+      put_gradients(g, y, j, du, du * expf(log_sigma_of(g, y[a + j])) * noise[at] - dlog_pi[i], add,
+                    dy, dmb);
     }
 }
 
@@ -98,6 +99,6 @@ void gaussian_log_pi_back(const struct gaussian *g, uint32_t n, const float *y, 
     for (uint32_t j = 0; j < a; j++) {
       const float inv_sigma = expf(-log_sigma_of(g, y[a + j])),
                   z = (atanhf(inside(action[j])) - y[j]) * inv_sigma;
-      put(g, y, j, dlog_pi[i] * z * inv_sigma, dlog_pi[i] * (z * z - 1), add, dy, dmb);
+      put_gradients(g, y, j, dlog_pi[i] * z * inv_sigma, dlog_pi[i] * (z * z - 1), add, dy, dmb);
     }
 }

@@ -94,11 +94,11 @@ static float of_action(const struct iql *q, const struct chunk *c, const float *
 
 /* q->advantage = what the actions are worth. */
 static void value_actions(struct iql *q, const struct chunk *c) {
-  const float *worth[2];
+  const float *q_values[2];
   for (int i = 0; i < 2; i++)
-    worth[i] = px_mlp_forward(q->critic[i].target, q->critic[i].work, c->x, c->n, NULL);
+    q_values[i] = px_mlp_forward(q->critic[i].target, q->critic[i].work, c->x, c->n, NULL);
   for (uint32_t i = 0; i < c->n; i++)
-    q->advantage[i] = fminf(of_action(q, c, worth[0], i), of_action(q, c, worth[1], i));
+    q->advantage[i] = fminf(of_action(q, c, q_values[0], i), of_action(q, c, q_values[1], i));
 }
 
 /* q->target, q->advantage, and the gradients of V. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Yardsticks: see yardstick.h. */
-#include "worker/idm/yardstick.h"
+/* Baselines: see baseline.h. */
+#include "worker/idm/baseline.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@
 
 enum { ROWS = 256, FOLDS = 5, NEAREST_BYTES_MAX = 64 << 20 };
 
-struct idm_yardsticks {
+struct idm_baselines {
   struct idm_norm *norm;
   struct idm_spec window, pair; /* the ridge's inputs, and (s_t, s_{t+1}) */
   float *mean;                  /* [M] targets (idm_window_actions), as all below */
@@ -28,12 +28,12 @@ struct idm_yardsticks {
   uint32_t near_n, outputs;     /* M: A, or one for each discrete action */
 };
 
-const char *idm_yardstick_name(enum idm_yardstick which, bool discrete) {
-  static const char *const names[IDM_YARDSTICKS_N] = { "mean", "ridge", "nearest" };
+const char *idm_baseline_name(enum idm_baseline which, bool discrete) {
+  static const char *const names[IDM_BASELINES_N] = { "mean", "ridge", "nearest" };
   return which == IDM_MEAN && discrete ? "majority" : names[which];
 }
 
-void idm_yardsticks_free(struct idm_yardsticks *y) {
+void idm_baselines_free(struct idm_baselines *y) {
   if (!y) return;
   idm_norm_free(y->norm);
   free(y->mean);
@@ -46,7 +46,7 @@ void idm_yardsticks_free(struct idm_yardsticks *y) {
 
 /* ---- fitting */
 
-static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset *ds,
+static enum px_status fit_mean(struct idm_baselines *y, const struct px_dataset *ds,
                                const struct idm_step *steps, uint32_t n) {
   float *a = px_mem_calloc(y->outputs, sizeof *a);
   double *sum = px_mem_calloc(y->outputs, sizeof *sum);
@@ -61,7 +61,7 @@ static enum px_status fit_mean(struct idm_yardsticks *y, const struct px_dataset
   return status;
 }
 
-static void fit_nearest(struct idm_yardsticks *y, const struct px_dataset *ds,
+static void fit_nearest(struct idm_baselines *y, const struct px_dataset *ds,
                         const struct idm_step *steps, uint32_t n) {
   const uint32_t in = idm_window_inputs(&y->pair, ds->spaces.obs_dim);
   for (uint32_t i = 0; i < y->near_n; i++) {
@@ -82,7 +82,7 @@ static uint32_t near_rows(uint32_t in, uint32_t n) {
   return rows < most ? rows : most;
 }
 
-static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds,
+static enum px_status fit(struct idm_baselines *y, const struct px_dataset *ds,
                           const struct idm_step *steps, uint32_t n,
                           const struct px_progress *progress) {
   const uint32_t in = idm_window_inputs(&y->window, ds->spaces.obs_dim), dims = y->outputs;
@@ -100,19 +100,19 @@ static enum px_status fit(struct idm_yardsticks *y, const struct px_dataset *ds,
                 : idm_ridge_fit(ds, y->norm, &y->window, steps, n, steps, n, progress, y->ridge);
 }
 
-enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint32_t f,
-                                  const struct px_progress *progress, struct idm_yardsticks **out,
-                                  struct px_err *err) {
+enum px_status idm_baselines_fit(const struct px_dataset *ds, uint32_t k, uint32_t f,
+                                 const struct px_progress *progress, struct idm_baselines **out,
+                                 struct px_err *err) {
   struct idm_step *steps = NULL;
   uint32_t n = 0;
-  struct idm_yardsticks *y = px_mem_calloc(1, sizeof *y);
+  struct idm_baselines *y = px_mem_calloc(1, sizeof *y);
   enum px_status status = PX_E_NO_MEMORY;
   if (y) {
     idm_spec_default(IDM_PAPER, &y->window);
     status = idm_window_steps_labelled(ds, &y->window, &steps, &n);
   }
   if (!status && n == 0) {
-    idm_yardsticks_free(y);
+    idm_baselines_free(y);
     return px_fail(err, PX_E_NO_LABELS, "no transition with a known next state is labelled");
   }
   if (!status) {
@@ -131,7 +131,7 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
   if (!status) status = fit(y, ds, steps, n, progress);
   free(steps);
   if (status) {
-    idm_yardsticks_free(y);
+    idm_baselines_free(y);
     return px_fail(err, status, "the yardsticks could not be fitted (%s)", px_status_slug(status));
   }
   *out = y;
@@ -141,7 +141,7 @@ enum px_status idm_yardsticks_fit(const struct px_dataset *ds, uint32_t k, uint3
 /* ---- predicting */
 
 struct predictor {
-  const struct idm_yardsticks *y;
+  const struct idm_baselines *y;
   const struct px_dataset *ds;
   float *x, *a, *near; /* one chunk: windows, actions, [ROWS, near_n] products */
 };
@@ -157,7 +157,7 @@ static void predict_ridge(const struct predictor *p, const struct idm_step *step
 
 /* argmin |x - r|^2 = argmin |r|^2 / 2 - x r */
 static void predict_nearest(const struct predictor *p, const struct idm_step *steps, uint32_t n) {
-  const struct idm_yardsticks *y = p->y;
+  const struct idm_baselines *y = p->y;
   const uint32_t in = idm_window_inputs(&y->pair, p->ds->spaces.obs_dim);
   idm_window_gather(y->norm, &y->pair, p->ds, steps, n, p->x);
   px_mat_mul(PX_MAT_N, PX_MAT_T, n, y->near_n, in, p->x, y->near_x, 0, p->near);
@@ -176,7 +176,7 @@ static void predict_nearest(const struct predictor *p, const struct idm_step *st
   }
 }
 
-static void predict(const struct predictor *p, enum idm_yardstick which,
+static void predict(const struct predictor *p, enum idm_baseline which,
                     const struct idm_step *steps, uint32_t n) {
   switch (which) {
     case IDM_RIDGE: predict_ridge(p, steps, n); break;
@@ -202,7 +202,7 @@ static void put_action(const struct predictor *p, uint32_t i, float *action) {
 }
 
 /* Trajectory by trajectory, in chunks of steps. */
-static enum px_status predict_range(const struct predictor *p, enum idm_yardstick which,
+static enum px_status predict_range(const struct predictor *p, enum idm_baseline which,
                                     const struct px_progress *progress, struct idm_labels *labels) {
   const struct px_dataset *ds = p->ds;
   const uint64_t first = ds->step_start[labels->traj_from];
@@ -221,17 +221,17 @@ static enum px_status predict_range(const struct predictor *p, enum idm_yardstic
       }
     }
     const enum px_status status =
-      px_progress_report(progress, idm_yardstick_name(which, ds->spaces.act_count > 0),
+      px_progress_report(progress, idm_baseline_name(which, ds->spaces.act_count > 0),
                          traj - labels->traj_from, labels->traj_to - labels->traj_from, NULL, 0);
     if (status) return status;
   }
   return PX_OK;
 }
 
-enum px_status idm_yardsticks_label(const struct idm_yardsticks *y, enum idm_yardstick which,
-                                    const struct px_dataset *ds, uint32_t traj_from,
-                                    uint32_t traj_to, const struct px_progress *progress,
-                                    struct idm_labels **out, struct px_err *err) {
+enum px_status idm_baselines_label(const struct idm_baselines *y, enum idm_baseline which,
+                                   const struct px_dataset *ds, uint32_t traj_from,
+                                   uint32_t traj_to, const struct px_progress *progress,
+                                   struct idm_labels **out, struct px_err *err) {
   if (ds->spaces.obs_dim != y->norm->obs_dim || idm_window_outputs(&ds->spaces) != y->outputs)
     return px_fail(err, PX_E_BAD_DATA, "the yardsticks were fitted for other spaces");
   if (traj_from > traj_to || traj_to > ds->traj_n)
