@@ -1,7 +1,7 @@
 # Benchmarks and studies. Nothing here is an assertion; results go to $(B)/bench.
 
 .PHONY: bench-learning bench-labels bench-pipeline bench-returns bench-demo bench-promise bench-checkpoint bench-env \
-        bench-simulator bench-service bench-recovery bench-jobs bench-load
+        bench-simulator bench-lerobot bench-service bench-recovery bench-jobs bench-load
 
 bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling against PyTorch (QUICK=1: under a minute)
 	@mkdir -p $(B)/bench
@@ -34,6 +34,11 @@ bench-env: $(B)/tests/bench/bench_env ## Environment steps per second on one cor
 bench-simulator: $(B)/tests/bench/bench_simulator ## Labels from the simulator on the datasets of PROXACT_DATA: their error, labels a CPU second
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/simulator.csv
+
+bench-lerobot: $(B)/tests/bench/bench_read ## LeRobot folders of 100,000 steps, as DuckDB and Arrow write them: MB/s read
+	@mkdir -p $(B)/bench/lerobot
+	@for by in duckdb wasm; do tests/parquet/run.sh folder.mjs $(B)/bench/lerobot $$by 100 1000 || exit 1; done
+	$< -o 9 -a 6 $(B)/bench/lerobot/duckdb.tar $(B)/bench/lerobot/wasm.tar | tee $(B)/bench/lerobot.csv
 
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
 	@mkdir -p $(B)/bench

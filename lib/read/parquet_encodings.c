@@ -34,7 +34,7 @@ static uint64_t packed(const uint8_t *src, size_t n, uint32_t bits, size_t i) {
   if (left >= sizeof low) memcpy(&low, src + at, sizeof low); /* one load */
   else memcpy(&low, src + at, left);
   low >>= shift;
-  if (bits + shift > 64 && left > 8) low |= (uint64_t)src[at + 8] << (64 - shift);
+  if (shift && bits + shift > 64 && left > 8) low |= (uint64_t)src[at + 8] << (64 - shift);
   return bits == 64 ? low : low & ((UINT64_C(1) << bits) - 1);
 }
 

@@ -275,7 +275,7 @@ enum px_status px_write_parquet(const struct px_write_parquet_column *columns, u
     status = put_column(&s, &columns[i], rows, file, &places[i]);
   const size_t footer = out->len;
   if (!status) put_footer(&s, columns, n, rows, places);
-  const uint32_t length = (uint32_t)(out->len - footer);
+  const uint32_t length = (uint32_t)(s.out->len - footer);
   put(&s, &length, sizeof length);
   put(&s, MAGIC, sizeof MAGIC - 1);
   if (!status) status = s.status;

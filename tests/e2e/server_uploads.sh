@@ -22,7 +22,7 @@ new_dataset() {
   ds=$(field .id)
 }
 declare -A media=([hdf5]=application/x-hdf5 [npz]=application/x-npz [jsonl]=application/jsonl
-  [safetensors]=application/x-safetensors [csv]=text/csv)
+  [safetensors]=application/x-safetensors [csv]=text/csv [lerobot]=application/x-tar)
 # send FORMAT FILE [curl's options]
 send() {
   local format=$1 file=$2
@@ -57,6 +57,18 @@ same_trajectories() {
   done
 }
 ok "all formats give the same trajectory" same_trajectories
+api GET "/v1/datasets/plain-npz/export?format=lerobot"
+cp "$work/body" "$work/again.tar"
+new_dataset plain-lerobot
+send lerobot "$work/again.tar"
+is "lerobot, as it was exported" 201 '.trajectories == 36 and .labelled_steps == 378 and .format == "lerobot"'
+api GET "/v1/datasets/$ds/trajectories/11"
+cp "$work/body" "$work/trajectory-lerobot"
+ok "it is the same trajectory" same "$(jq -S . "$work/trajectory-lerobot")" "$(jq -S . "$work/trajectory-npz")"
+api POST "/v1/datasets/$ds/trajectories?filename=again.tar&obs_keys=state" --data-binary @"$work/again.tar"
+is "lerobot: one of its keys" 201 '.layout == "lerobot"'
+api POST "/v1/datasets/$ds/trajectories?filename=again.tar&obs_keys=torque" --data-binary @"$work/again.tar"
+is "lerobot: keys that it has not" 422 '.errors[0].pointer == "obs_keys"'
 new_dataset ways
 send hdf5 "$files/minari.hdf5"
 is "Minari" 201 "$counts and .layout == \"minari\""

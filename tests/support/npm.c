@@ -15,7 +15,7 @@ int npm_run(const char *name, const char *script, const char *const *arguments) 
   char *argv[NPM_ARGUMENTS_MAX + 3] = { "tests/parquet/run.sh", (char *)(uintptr_t)script };
   pid_t pid;
   int status = -1;
-  for (int i = 0; arguments[i] && i < NPM_ARGUMENTS_MAX; i++)
+  for (int i = 0; i < NPM_ARGUMENTS_MAX && arguments[i]; i++)
     argv[2 + i] = (char *)(uintptr_t)arguments[i];
   if (posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) || waitpid(pid, &status, 0) != pid)
     return -1;

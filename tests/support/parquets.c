@@ -24,7 +24,7 @@ static void put_varint(struct px_buf *out, uint64_t value) {
   put_byte(out, value);
 }
 static void put_zigzag(struct px_buf *out, int64_t value) {
-  put_varint(out, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+  put_varint(out, (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0));
 }
 
 /* Fields in the order of their numbers: `step` is what to add to the last. */
