@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/base/mem.h"
+
 /* Libraries reserve address space that they never touch. */
 enum { RESERVED_MB = 2048 };
 
@@ -126,7 +128,7 @@ void limits_apply(int64_t memory_mb) {
     (void)done; /* it was higher, or there is no /proc: nothing is lost */
     close(fd);
   }
-  if (memory_mb <= 0) return;
+  if (memory_mb <= 0 || PX_SANITIZED) return;
   const rlim_t bytes = (rlim_t)(memory_mb + RESERVED_MB) << 20;
   const struct rlimit limit = { bytes, bytes };
   (void)setrlimit(RLIMIT_AS, &limit);

@@ -15,11 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
+#include "lib/base/mem.h"
 
 static bool limit(int resource, rlim_t soft, rlim_t hard) {
   const struct rlimit l = { soft, hard };
@@ -30,7 +26,7 @@ static bool limit_resources(const struct px_lockup *l) {
   const rlim_t cpu = l->cpu_s, memory = l->memory_bytes;
   return limit(RLIMIT_CPU, cpu, cpu + 5) && limit(RLIMIT_CORE, 0, 0) && limit(RLIMIT_FSIZE, 0, 0) &&
          limit(RLIMIT_NOFILE, 0, 0) && limit(RLIMIT_NPROC, 0, 0) &&
-         (SANITIZED || limit(RLIMIT_AS, memory, memory));
+         (PX_SANITIZED || limit(RLIMIT_AS, memory, memory));
 }
 
 /* No file can be reached any more. Kernels without Landlock leave that to seccomp. */
@@ -99,7 +95,7 @@ static bool die_of_signals(void) {
 bool px_lockup(const struct px_lockup *limits) {
   return die_of_signals() && !prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) &&
          !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && close_file_system() &&
-         limit_resources(limits) && (SANITIZED || close_system_calls(limits));
+         limit_resources(limits) && (PX_SANITIZED || close_system_calls(limits));
 }
 
 int px_lockup_signal(int ended, int *code) {

@@ -9,6 +9,14 @@
 
 #include "lib/base/status.h"
 
+/* 1 in builds under ASan or TSan. Their runtimes reserve terabytes of addresses, take every clone
+ * for a fork, and are not up when resolvers run: bounds of address space mean nothing there. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PX_SANITIZED 1
+#else
+#define PX_SANITIZED 0
+#endif
+
 /* *out = a * b (a + b); false and *out untouched on overflow. */
 bool px_mem_mul(size_t a, size_t b, size_t *out) PX_MUST_CHECK;
 bool px_mem_add(size_t a, size_t b, size_t *out) PX_MUST_CHECK;

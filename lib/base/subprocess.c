@@ -16,9 +16,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/log.h"
+#include "lib/base/mem.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SHARED_MEMORY = 0 }; /* their runtimes take every clone for a fork */
+#if PX_SANITIZED
+enum { SHARED_MEMORY = 0 };
 #else
 enum { SHARED_MEMORY = CLONE_VM | CLONE_VFORK };
 #endif

@@ -13,7 +13,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "lib/base/mem.h"
+
+#if !PX_SANITIZED
 #define COUNTS_ALLOCATIONS
 static uint64_t allocations, allocations_allowed = UINT64_MAX;
 

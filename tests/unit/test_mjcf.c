@@ -7,6 +7,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/sim/mjcf.h"
 #include "tests/support/cu.h"
 
@@ -120,12 +121,6 @@ static void what_a_compiler_or_a_simulation_cannot_take_is_refused(void) {
           "");
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 }; /* their runtimes cannot live under a bound of memory */
-#else
-enum { SANITIZED = 0 };
-#endif
-
 /* MuJoCo tells so in three ways: by a message, by one while it loads, and by an exception of
  * C++. */
 static void want_of_memory_is_told_with_the_bound(void) {
@@ -135,7 +130,7 @@ static void want_of_memory_is_told_with_the_bound(void) {
     MODEL("<asset><hfield name=\"h\" nrow=\"60000\" ncol=\"60000\" size=\"1 1 1 1\"/></asset>"),
     MODEL("<size nuser_body=\"200000000\"/>"),
   };
-  for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS && !SANITIZED; i++) {
+  for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS && !PX_SANITIZED; i++) {
     refused(MODELS[i], "ran out of memory");
     CU_ASSERT_PTR_NOT_NULL(strstr(why.hint, "1024 MiB"));
   }

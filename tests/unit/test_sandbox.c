@@ -13,13 +13,14 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if PX_SANITIZED
 enum { SECCOMP_MODE = 0 }; /* see sandbox.h */
 #else
 enum { SECCOMP_MODE = 2 };

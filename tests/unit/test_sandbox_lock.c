@@ -21,15 +21,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/lockup.h"
+#include "lib/base/mem.h"
 #include "lib/read/sandbox_frame.h"
 #include "tests/support/cu.h"
 #include "tests/support/uploads.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 };
-#else
-enum { SANITIZED = 0 };
-#endif
 
 /* --- within: a helper of this program's own, which locks itself up as the parser does and then
  * tries one thing --- */
@@ -234,7 +229,7 @@ static bool ended_as(int ended, enum end end) {
 }
 
 static void what_is_forbidden_cannot_be_done_from_within(void) {
-  if (SANITIZED) {
+  if (PX_SANITIZED) {
     printf("\nSKIP lock: a sanitizer cannot live under the list of system calls, so this is not "
            "allowed here\n");
     return;
@@ -288,7 +283,7 @@ static bool gives_namespaces(void) {
 
 static void the_helper_is_in_namespaces_of_its_own(void) {
   static const char *const NAMES[] = { "user", "pid", "net", "ipc", "mnt" };
-  if (SANITIZED || !gives_namespaces()) {
+  if (PX_SANITIZED || !gives_namespaces()) {
     printf("\nSKIP namespaces: they are not allowed here\n");
     return;
   }
@@ -351,7 +346,7 @@ static void where_namespaces_are_refused_uploads_are_read_and_the_log_says_so_on
   waitpid(pid, &ended, 0);
   CU_ASSERT_EQUAL(ended, 0);
   const char *said = strstr(text, "helper_without_namespaces");
-  CU_ASSERT_EQUAL(said != NULL, !SANITIZED);
+  CU_ASSERT_EQUAL(said != NULL, !PX_SANITIZED);
   if (said) CU_ASSERT_PTR_NULL(strstr(said + 1, "helper_without_namespaces"));
 }
 

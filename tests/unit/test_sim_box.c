@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/fail.h"
+#include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
@@ -157,7 +158,7 @@ static void what_goes_wrong_within_comes_back_with_its_place(void) {
   layout.mjcf_n = strlen(layout.mjcf);
   CU_ASSERT_EQUAL(sim_box_open(&layout, ds, &box, &err), PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "bogus"));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !PX_SANITIZED
   layout.mjcf = "<mujoco><size nstack=\"2000000000\"/><worldbody><body><joint name=\"j\"/><geom "
                 "size=\".1\"/></body></worldbody>"
                 "<actuator><motor joint=\"j\"/></actuator></mujoco>";

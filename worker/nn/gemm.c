@@ -58,7 +58,7 @@ struct kernel {
 /* Checked, tiles of full height take minutes to compile. Fewer rows give the same bits. clang knows
  * none of these pragmas: it compiles them for the baseline, and they are not used
  * (px_gemm_best). */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__clang__)
+#if PX_SANITIZED || defined(__clang__)
 #define UP_TO(rows) 3
 #else
 #define UP_TO(rows) rows

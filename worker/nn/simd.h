@@ -21,9 +21,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/mem.h"
+
 /* Resolvers run before a sanitizer's runtime is up, so there are none there. */
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-  !defined(__clang__)
+#if defined(__x86_64__) && !PX_SANITIZED && !defined(__clang__)
 #define PX_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define PX_CLONES
