@@ -184,6 +184,7 @@ static enum px_status put_data(struct lerobot *l, const struct px_write_rows *r,
   const bool discrete = r->spaces->act_count > 0;
   const uint32_t o = r->spaces->obs_dim, a = r->spaces->act_dim, wide = discrete ? 0 : a;
   const uint8_t *acted = data(l, ACTED), *guessed = data(l, GUESSED), *sim = data(l, SIMULATED);
+  const uint8_t *rewarded = r->view->rewards ? NULL : data(l, ZEROS); /* no rewards: all null */
   const struct px_write_parquet_column columns[] = {
     { "observation.state", PX_WRITE_PARQUET_FLOAT, o, data(l, OBSERVATIONS), NULL },
     { "action", discrete ? PX_WRITE_PARQUET_INT : PX_WRITE_PARQUET_FLOAT, wide,
@@ -194,7 +195,7 @@ static enum px_status put_data(struct lerobot *l, const struct px_write_rows *r,
     { "action.epistemic", PX_WRITE_PARQUET_FLOAT, wide, r->epistemic, guessed },
     { "action.residual", PX_WRITE_PARQUET_FLOAT, 0, r->residual, sim },
     { "action.verified", PX_WRITE_PARQUET_BOOL, 0, r->verified, sim },
-    { "next.reward", PX_WRITE_PARQUET_FLOAT, 0, r->view->rewards, NULL },
+    { "next.reward", PX_WRITE_PARQUET_FLOAT, 0, r->view->rewards, rewarded },
     { "next.done", PX_WRITE_PARQUET_BOOL, 0, data(l, DONE), NULL },
     { "next.terminated", PX_WRITE_PARQUET_BOOL, 0, data(l, TERMINATED), NULL },
     { "next.truncated", PX_WRITE_PARQUET_BOOL, 0, data(l, TRUNCATED), NULL },
