@@ -19,7 +19,9 @@ static bool unpack_gzip(const uint8_t *src, size_t n, uint8_t *dst, size_t dst_n
                  .next_out = dst,
                  .avail_out = (uInt)dst_n };
   if (inflateInit2(&z, GZIP_OR_ZLIB) != Z_OK) return false;
-  const bool ended = inflate(&z, Z_FINISH) == Z_STREAM_END;
+  bool ended = inflate(&z, Z_FINISH) == Z_STREAM_END;
+  while (ended && z.avail_in && z.avail_out) /* another member */
+    ended = inflateReset(&z) == Z_OK && inflate(&z, Z_FINISH) == Z_STREAM_END;
   inflateEnd(&z);
   return ended && !z.avail_out;
 }

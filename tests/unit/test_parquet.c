@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
@@ -204,6 +205,38 @@ static void a_bomb_is_refused_before_it_is_unpacked(void) {
   CU_ASSERT(refused(&s, "does not unpack with gzip"));
 }
 
+/* One gzip member of src[n] to dst; its bytes. */
+static size_t put_gzip(uint8_t *dst, size_t cap, const void *src, size_t n) {
+  z_stream z = {
+    .next_in = (Bytef *)(uintptr_t)src, .avail_in = (uInt)n, .next_out = dst, .avail_out = (uInt)cap
+  };
+  CU_ASSERT_FATAL(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK &&
+                  deflate(&z, Z_FINISH) == Z_STREAM_END);
+  deflateEnd(&z);
+  return cap - z.avail_out;
+}
+
+static void a_page_may_have_several_gzip_members(void) {
+  uint8_t body[256], known[4];
+  float out[4];
+  size_t n = put_gzip(body, sizeof body, FLOATS, 4);
+  n += put_gzip(body + n, sizeof body - n, FLOATS + 1, 12);
+  struct sample s = plain();
+  struct px_buf file = PX_BUF(FILE_MAX);
+  struct px_err err = { 0 };
+  s.column.codec = PX_PARQUET_GZIP;
+  s.pages[0].body = body, s.pages[0].n = n, s.pages[0].unpacked = sizeof FLOATS;
+  s.column.pages = s.pages;
+  parquets_put(&file, &s.column, 1, 4);
+  CU_OK(read_all(&file, 1, out, known, &err), err);
+  CU_ASSERT(!memcmp(out, FLOATS, sizeof out));
+  px_buf_free(&file);
+  s.pages[0].n = n - 1;
+  CU_ASSERT(refused(&s, "does not unpack with gzip"));
+  s.pages[0].n = n, s.pages[0].unpacked = 20;
+  CU_ASSERT(refused(&s, "does not unpack with gzip"));
+}
+
 static void dictionaries_are_kept_to(void) {
   static const uint8_t good[] = { 2, 3, 0xe4, 0x00 }, beyond[] = { 3, 8, 5 }, cut[] = { 2 };
   struct sample s = plain();
@@ -333,7 +366,7 @@ static void a_name_that_is_there_twice_or_not_is_refused(void) {
 CU_MAIN("parquet", T(the_documents_examples_decode), T(encodings_that_end_early_are_refused),
         T(thrift_nests_only_so_far_and_ends_with_its_bytes),
         T(plain_columns_of_every_type_are_read), T(sizes_that_lie_are_refused),
-        T(a_bomb_is_refused_before_it_is_unpacked), T(dictionaries_are_kept_to),
-        T(lists_of_other_lengths_are_refused_with_their_row),
+        T(a_bomb_is_refused_before_it_is_unpacked), T(a_page_may_have_several_gzip_members),
+        T(dictionaries_are_kept_to), T(lists_of_other_lengths_are_refused_with_their_row),
         T(levels_of_version_2_must_fit_into_their_page), T(cut_files_are_refused),
         T(a_name_that_is_there_twice_or_not_is_refused))
