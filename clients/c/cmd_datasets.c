@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "clients/c/cli.h"
+#include "clients/c/folder.h"
 #include "clients/c/text.h"
 #include "lib/base/fail.h"
 
@@ -143,7 +144,7 @@ static enum px_status upload_path(const struct cli *cli, char *path, size_t n, s
            : client_path(path + used, n - used, err, "&on_duplicate={}", on_duplicate, NULL);
 }
 
-static enum px_status upload(struct cli *cli, struct px_err *err) {
+static enum px_status upload_file(struct cli *cli, struct px_err *err) {
   const char *file = cli->args[1], *type = client_media_type(file);
   char path[CLI_PATH_MAX];
   json_t *answer = NULL;
@@ -162,6 +163,19 @@ static enum px_status upload(struct cli *cli, struct px_err *err) {
   text_meter_end(&meter);
   if (!status) status = show_upload(cli, answer, err);
   json_decref(answer);
+  return status;
+}
+
+static enum px_status upload(struct cli *cli, struct px_err *err) {
+  const char *path = cli->args[1];
+  struct folder folder;
+  if (!folder_is(path)) return upload_file(cli, err);
+  enum px_status status = folder_pack(path, &folder, err);
+  if (status) return status;
+  cli->args[1] = folder.path;
+  status = upload_file(cli, err);
+  cli->args[1] = path;
+  folder_release(&folder);
   return status;
 }
 
@@ -185,8 +199,9 @@ const struct cli_command CLI_DATASETS[] = {
   { "datasets", "show", "DATASET", 1, 1, NULL, "Counts, statistics and the current label set",
     show },
   { "datasets", "create", "NAME", 1, 1, CREATE, "Make an empty dataset; prints its id", create },
-  { "upload", NULL, "DATASET FILE", 2, 2, UPLOAD,
-    "Send a file of trajectories, a large one in parts that survive cuts; all of it is stored, or "
+  { "upload", NULL, "DATASET FILE|FOLDER", 2, 2, UPLOAD,
+    "Send a file of trajectories, or a LeRobot folder; a large one in parts that survive cuts; all "
+    "of it is stored, or "
     "nothing",
     upload },
   { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },

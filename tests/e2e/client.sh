@@ -47,6 +47,14 @@ policy=$("$proxact" policy --json | jq -r '[.items[] | select(.role == "policy")
 expect "the policy's weights come down" "$proxact" policy download "$policy" --output policy.safetensors
 expect "they are safetensors" test "$(od -An -tu8 -N8 policy.safetensors)" -lt "$(stat -c %s policy.safetensors)"
 expect "labels are listed" "$proxact" labels
+expect "a dataset of a folder is created" "$proxact" datasets create folder --obs 11 --act 3
+expect "an export is a LeRobot folder" "$proxact" labels export "$dataset" --format lerobot --output again.lerobot
+mkdir -p again/videos && tar -x -f again.lerobot -C again && head -c 100000 /dev/urandom >again/videos/a.mp4
+expect "a folder is stored" "$proxact" upload folder again/
+expect "all of it is there" same "$("$proxact" datasets show folder | jq '[.steps, .trajectories, .labelled_steps]')" \
+  "$("$proxact" datasets show "$dataset" | jq '[.steps, .trajectories, .labelled_steps]')"
+expect "a folder of something else is refused" refused "$proxact" upload folder again/videos
+expect_said "with what is missing" "meta/info.json"
 expect "they come down with the data" "$proxact" labels export "$dataset" --format npz --output labelled.npz
 expect "a download that fails leaves no file" refused "$proxact" policy download mdl_none --output none.safetensors
 expect "none at all" refused ls none.safetensors none.safetensors.part
