@@ -12,10 +12,10 @@
 /* Adds `label` to the report. Where the mask hid known actions (basis
  * "hidden"): {label_set, basis, transitions, mse, r2, r2_per_dim, nll,
  * coverage {50, 80, 95}, bias_share, lean, inside, outside {transitions, mse, r2,
- * coverage, bias_share, lean}, baselines
+ * coverage, bias_share, lean}, yardsticks
  * {mean, ridge, nearest: {mse, r2, inside, outside}}}. Otherwise (basis
  * "held_out"): mse and r2 of the members on the labelled trajectories each held
- * out, and baselines {mean, ridge, nearest: {transitions, mse}} there. Errors
+ * out, and yardsticks {mean, ridge, nearest: {transitions, mse}} there. Errors
  * are in actions mapped to (-1, 1); r2 is null where true actions do not differ.
  *
  * labeller says who made the set: idm or simulator. Of a simulator's set, mse and r2 are of the
