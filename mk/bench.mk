@@ -7,7 +7,7 @@ bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling agains
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/learning.csv
 
-bench-labels: $(B)/tests/bench/bench_labels ## Label quality on the datasets of PROXACT_DATA, beside the yardsticks
+bench-labels: $(B)/tests/bench/bench_labels ## Label quality on the datasets of PROXACT_DATA, beside baselines
 	@mkdir -p $(B)/bench
 	$< $(B)/bench/labels.csv
 

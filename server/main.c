@@ -237,6 +237,24 @@ static struct service_options service_options_of(const struct px_config *config,
   };
 }
 
+static struct http_options http_options_of(const struct px_config *config, int listen_fd,
+                                           uint64_t max_upload_bytes, struct service *service) {
+  return (
+    struct http_options){ .listen_fd = listen_fd,
+                          .threads = (int)px_config_int(config, "threads"),
+                          .idle_s = (int)px_config_int(config, "idle_s"),
+                          .body_s = (int)px_config_int(config, "body_s"),
+                          .min_rate_bytes = (uint64_t)px_config_int(config, "min_rate_bytes"),
+                          .replies_max_bytes = (uint64_t)px_config_int(config, "replies_max_bytes"),
+                          .unauth_connections = (int)px_config_int(config, "unauth_connections"),
+                          .unauth_per_address = (int)px_config_int(config, "unauth_per_address"),
+                          .max_upload_bytes = max_upload_bytes,
+                          .service = service,
+                          .hooks = &hooks_service,
+                          .routes = API_ROUTES,
+                          .routes_n = API_ROUTES_N };
+}
+
 static enum px_status serve(const struct px_config *config, struct px_err *err) {
   struct listen_address at = { .fd = -1 };
   struct service *service = NULL;
@@ -253,21 +271,8 @@ static enum px_status serve(const struct px_config *config, struct px_err *err) 
   if (!status) status = service_new(&options, &service, err);
   if (!status) status = service_spool(service, &spool_fd, err);
   if (spool_fd >= 0) close(spool_fd);
-  const struct http_options http_options = {
-    .listen_fd = at.fd,
-    .threads = (int)px_config_int(config, "threads"),
-    .idle_s = (int)px_config_int(config, "idle_s"),
-    .body_s = (int)px_config_int(config, "body_s"),
-    .min_rate_bytes = (uint64_t)px_config_int(config, "min_rate_bytes"),
-    .replies_max_bytes = (uint64_t)px_config_int(config, "replies_max_bytes"),
-    .unauth_connections = (int)px_config_int(config, "unauth_connections"),
-    .unauth_per_address = (int)px_config_int(config, "unauth_per_address"),
-    .max_upload_bytes = options.max_upload_bytes,
-    .service = service,
-    .hooks = &hooks_service,
-    .routes = API_ROUTES,
-    .routes_n = API_ROUTES_N
-  };
+  const struct http_options http_options =
+    http_options_of(config, at.fd, options.max_upload_bytes, service);
   if (!status) status = http_start(&http_options, &http, err);
   if (!status) {
     px_log(PX_LOG_INFO, "listening", "address", at.text, "version", PX_VERSION, "db_volume",

@@ -194,32 +194,31 @@ static enum px_status append(struct px_segment_builder *b, const struct px_traj 
   return status;
 }
 
+/* How many of the tensors a segment has. */
+static size_t list_tensors(const struct px_segment_builder *b,
+                           struct px_safetensors_tensor tensors[9]) {
+  const uint64_t n = b->traj_n, s = b->steps_n, o = b->spaces.obs_dim, a = b->spaces.act_dim;
+  const struct px_safetensors_tensor all[] = {
+    { "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 },
+    { "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0 },
+    { b->has_actions ? "actions" : NULL, PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 },
+    { "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 },
+    { "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 },
+    { b->has_mask ? "label_mask" : NULL, PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 },
+    { "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 },
+    { "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 },
+    { "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 },
+  };
+  size_t k = 0;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i].name) tensors[k++] = all[i];
+  return k;
+}
+
 static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   if (b->traj_n == 0) return PX_OK;
-  const uint64_t n = b->traj_n, s = b->steps_n, o = b->spaces.obs_dim, a = b->spaces.act_dim;
   struct px_safetensors_tensor tensors[9];
-  size_t k = 0;
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 };
-  tensors[k++] = (struct px_safetensors_tensor){
-    "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0
-  };
-  if (b->has_actions)
-    tensors[k++] =
-      (struct px_safetensors_tensor){ "actions", PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 };
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 };
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 };
-  if (b->has_mask)
-    tensors[k++] =
-      (struct px_safetensors_tensor){ "label_mask", PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 };
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 };
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "truncated", PX_DTYPE_U8, 1, { n }, b->truncated.data, 0, 0 };
-  tensors[k++] =
-    (struct px_safetensors_tensor){ "has_final", PX_DTYPE_U8, 1, { n }, b->has_final.data, 0, 0 };
+  const size_t k = list_tensors(b, tensors);
   char count[16];
   snprintf(count, sizeof count, "%" PRIu32, b->spaces.act_count);
   const struct px_safetensors_meta meta[] = { { "format", "proxact.segment.1" },
@@ -230,7 +229,7 @@ static enum px_status seal(struct px_segment_builder *b, struct px_err *err) {
   struct px_segment segment = { .bytes = b->file.data,
                                 .size = b->file.len,
                                 .traj_n = b->traj_n,
-                                .steps_n = s,
+                                .steps_n = b->steps_n,
                                 .obs_n = b->obs_n,
                                 .labelled_n = b->labelled_n,
                                 .rows = (const struct px_segment_row *)(const void *)b->rows.data,

@@ -235,6 +235,30 @@ static enum px_status reply_submitted(struct http_request *req, struct http_repl
   return status;
 }
 
+/* The plan of a spec for the dataset as it is. */
+static enum px_status make_plan(struct store *store, enum flow_kind kind, const json_t *spec,
+                                const struct plan_context *context, struct flow_plan *plan,
+                                struct px_err *err) {
+  const struct store_dataset *ds = &context->ds;
+  struct flow_snapshot snapshot = { .segments_n = ds->segments_n,
+                                    .trajectories_n = context->trajectories_n,
+                                    .env = ds->env,
+                                    .obs_dim = ds->spaces.obs_dim,
+                                    .act_dim = ds->spaces.act_dim,
+                                    .act_count = ds->spaces.act_count,
+                                    .has_labels = *ds->label_set,
+                                    .new_id = new_id,
+                                    .find = find_result,
+                                    .find_ctx = store,
+                                    .size = { (double)ds->steps_n, (double)ds->trajectories_n,
+                                              (double)ds->size_bytes, ds->segments_n } };
+  for (uint32_t i = 0; i < context->trajectories_n; i++) {
+    snapshot.labelled_trajectories_n += context->labelled[i] != STORE_LABELLED_NONE;
+    snapshot.whole_trajectories_n += context->labelled[i] == STORE_LABELLED_ALL;
+  }
+  return flow_plan(kind, spec, &snapshot, plan, err);
+}
+
 enum px_status api_submit(struct http_request *req, struct http_reply *reply,
                           const struct api_submission *s, struct px_err *err) {
   const enum flow_kind kind = s->kind;
@@ -250,26 +274,7 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply,
   if (!status) status = api_store(req, &store, err);
   if (!status) status = read_dedupe_key(req, &dedupe_key, err);
   if (!status) status = load_context(store, kind, spec, context, err);
-  if (!status) {
-    const struct store_dataset *ds = &context->ds;
-    struct flow_snapshot snapshot = { .segments_n = ds->segments_n,
-                                      .trajectories_n = context->trajectories_n,
-                                      .env = ds->env,
-                                      .obs_dim = ds->spaces.obs_dim,
-                                      .act_dim = ds->spaces.act_dim,
-                                      .act_count = ds->spaces.act_count,
-                                      .has_labels = *ds->label_set,
-                                      .new_id = new_id,
-                                      .find = find_result,
-                                      .find_ctx = store,
-                                      .size = { (double)ds->steps_n, (double)ds->trajectories_n,
-                                                (double)ds->size_bytes, ds->segments_n } };
-    for (uint32_t i = 0; i < context->trajectories_n; i++) {
-      snapshot.labelled_trajectories_n += context->labelled[i] != STORE_LABELLED_NONE;
-      snapshot.whole_trajectories_n += context->labelled[i] == STORE_LABELLED_ALL;
-    }
-    status = flow_plan(kind, spec, &snapshot, &plan, err);
-  }
+  if (!status) status = make_plan(store, kind, spec, context, &plan, err);
   if (!status) status = check_mask(context, plan.jobs[0].spec_json, err);
   if (!status) status = check_memory(store, &plan, err);
   if (!status && s->dry_run) status = reply_plan(reply, &plan, s->notes, err);

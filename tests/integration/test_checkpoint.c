@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checkpoints in the store and real workers: a training that is killed, drained or finds its last
- * state damaged goes on and ends with the bytes of a quiet one. */
-#include <dirent.h>
+/* Checkpoints and real workers: a training that is killed, drained or finds its last state damaged
+ * goes on and ends with the bytes of a quiet one. */
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,9 +12,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
-#include "lib/base/text.h"
 #include "lib/data/safetensors.h"
-#include "lib/flow/algos.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"
 #include "lib/store/labels.h"
@@ -26,181 +23,18 @@
 
 static struct store *store;
 
-static void open_store(void) {
-  workers_end_all();
-  if (!store) store = db_test_open("test_checkpoint");
-  db_sql("delete from jobs");
-  db_sql("delete from datasets");
-}
-
-/* ---- the store */
-
-static enum px_status keep(const struct store_lease *hold, int64_t step, const char *text) {
-  struct px_err err;
-  const enum px_status status =
-    store_checkpoint_keep(store, hold, step, "profile a", text, strlen(text), &err);
-  if (status && status != PX_E_FENCED) printf("\n  %s\n", err.message);
-  return status;
-}
-
-static size_t listed(const char *job, struct store_checkpoint list[STORE_CHECKPOINTS_MAX]) {
-  struct px_err err;
-  size_t n = 99;
-  CU_OK(store_checkpoint_list(store, job, list, &n, &err), err);
-  return n;
-}
-
-static struct store_lease claimed(char id[STORE_ID_MAX]) {
-  open_store();
-  db_submit(store, "train_policy", NULL, id);
-  return db_claim(store, "train_policy");
-}
-
-static void the_last_two_are_kept_newest_first(void) {
-  char id[STORE_ID_MAX];
-  struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
-  const struct store_lease hold = claimed(id);
-  const char *const states[] = { "one", "two", "three" };
-  CU_ASSERT_EQUAL(listed(id, list), 0);
-  for (int i = 0; i < 3; i++) {
-    CU_ASSERT_EQUAL(keep(&hold, 10 * (i + 1), states[i]), PX_OK);
-    CU_ASSERT_EQUAL(listed(id, list), i ? 2 : 1);
-    CU_ASSERT_EQUAL(list[0].step, 10 * (i + 1));
-    CU_ASSERT_STRING_EQUAL(list[0].profile, "profile a");
-  }
-  struct px_buf bytes = PX_BUF(1 << 20);
-  struct px_err err;
-  for (int i = 0; i < 2; i++) {
-    bytes.len = 0;
-    CU_OK(store_checkpoint_read(store, &list[i], &bytes, &err), err);
-    CU_ASSERT_STRING_EQUAL(bytes.data, states[2 - i]);
-  }
-  /* Nothing is left of the first one, bytes included. */
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs where attached and size_bytes < 10"),
-                         "2");
-  db_sql("update blob_chunks set bytes = 'thrEe' where blob_id = %lld", (long long)list[0].blob.id);
-  CU_ASSERT_EQUAL(store_checkpoint_read(store, &list[0], &bytes, &err), PX_E_BAD_DATA);
-  px_buf_free(&bytes);
-  size_t n;
-  CU_ASSERT_EQUAL(store_checkpoint_list(store, "job_0", list, &n, &err), PX_E_NOT_FOUND);
-}
-
-static void whoever_lost_the_job_keeps_nothing(void) {
-  char id[STORE_ID_MAX];
-  struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
-  struct px_err err;
-  const struct store_lease hold = claimed(id);
-  CU_ASSERT_EQUAL(keep(&hold, 5, "first"), PX_OK);
-  CU_OK(store_job_give_back(store, &hold, &err), err);
-  CU_ASSERT_EQUAL(keep(&hold, 6, "given back"), PX_E_FENCED);
-  CU_ASSERT_EQUAL(store_checkpoint_resumed(store, &hold, 5, &err), PX_E_FENCED);
-  const struct store_lease next = db_claim(store, "train_policy");
-  CU_ASSERT_EQUAL(keep(&hold, 7, "an older attempt"), PX_E_FENCED);
-  CU_OK(store_checkpoint_resumed(store, &next, 5, &err), err);
-  CU_ASSERT_STRING_EQUAL(db_sql("select resumed_from || ' ' || step from jobs where id = '%s'", id),
-                         "5 5");
-  CU_ASSERT_EQUAL(keep(&next, 6, "second"), PX_OK);
-  CU_ASSERT_EQUAL(listed(id, list), 2);
-  CU_ASSERT_TRUE(list[0].epoch == 2 && list[0].step == 6 && list[1].epoch == 1 &&
-                 list[1].step == 5);
-  /* Of what was refused, not even bytes are left. */
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs where size_bytes = %d",
-                                (int)strlen("an older attempt")),
-                         "0");
-}
-
-static void states_go_with_success_and_stay_a_week_with_failure(void) {
-  char id[STORE_ID_MAX];
-  struct store_checkpoint list[STORE_CHECKPOINTS_MAX];
-  struct px_err err;
-  int removed;
-  struct store_lease hold = claimed(id);
-  CU_ASSERT_EQUAL(keep(&hold, 5, "state"), PX_OK);
-  CU_OK(store_job_succeed(store, &hold, "{}", &err), err);
-  CU_ASSERT_EQUAL(listed(id, list), 0);
-  hold = claimed(id);
-  CU_ASSERT_EQUAL(keep(&hold, 5, "state"), PX_OK);
-  CU_OK(store_job_cancel(store, id, &err), err);
-  CU_OK(store_job_fail(store, &hold, &(struct px_err){ .code = PX_E_CANCELLED }, &err), err);
-  CU_ASSERT_EQUAL(listed(id, list), 0);
-  hold = claimed(id);
-  CU_ASSERT_EQUAL(keep(&hold, 5, "state"), PX_OK);
-  CU_OK(store_job_fail(store, &hold, &(struct px_err){ .code = PX_E_NAN_LOSS, .message = "nan" },
-                       &err),
-        err);
-  CU_OK(store_job_janitor(store, &removed, &err), err);
-  CU_ASSERT_EQUAL(listed(id, list), 1);
-  db_sql("set session_replication_role = replica;"
-         "update jobs set finished_at = finished_at - interval '8 days' where id = '%s'; reset "
-         "session_replication_role",
-         id);
-  CU_OK(store_job_janitor(store, &removed, &err), err);
-  CU_ASSERT_EQUAL(listed(id, list), 0);
-  CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blobs"), "0");
-}
-
-static void an_attempt_that_comes_further_has_earlier_failures_forgotten(void) {
-  char id[STORE_ID_MAX];
-  struct px_err err;
-  struct store_lease hold = claimed(id);
-  for (int64_t i = 0; i < 12; i++) { /* five attempts and three lost leases are allowed */
-    CU_ASSERT_EQUAL(keep(&hold, 10 + i, "state"), PX_OK);
-    CU_ASSERT_STRING_EQUAL(db_sql("select attempt || ' ' || lost_leases from jobs where id = '%s'",
-                                  id),
-                           "1 0");
-    db_sql("update jobs set lease_expires_at = clock_timestamp() - interval '1 s' where id = '%s'",
-           id);
-    struct store_reaped reaped;
-    CU_OK(store_jobs_reap(store, &reaped, &err), err);
-    CU_ASSERT_STRING_EQUAL_FATAL(db_state(id), "ready");
-    hold = db_claim(store, "train_policy");
-  }
-  CU_ASSERT_STRING_EQUAL(db_sql("select attempt || ' ' || lost_leases from jobs where id = '%s'",
-                                id),
-                         "2 1");
-  CU_ASSERT_EQUAL(keep(&hold, 21, "no further than the last"), PX_OK);
-  CU_ASSERT_STRING_EQUAL(db_sql("select attempt || ' ' || lost_leases from jobs where id = '%s'",
-                                id),
-                         "2 1");
-}
-
-/* ---- workers */
+static void open_store(void) { store = workers_store("test_checkpoint"); }
 
 #define OPTIONS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 #define POLICY \
   "{\"policy\": {\"algo\": \"td3bc\", \"updates\": %lld, \"hidden\": 64, \"batch\": 64}, " \
   "\"seed\": 3}"
+
 #define MEMBER \
   "{\"idm\": {\"members\": 2, \"steps\": %lld, \"validate_every\": 100, \"hidden\": 64, " \
   "\"batch\": 128, \"patience\": 0," \
   " \"dropout\": 0.1, \"seed\": 3}, \"member\": 1}"
-/* Never at its end. */
-#define ENDLESS \
-  "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 64, \"batch\": 64}, " \
-  "\"seed\": 3}"
-
-/* A digest over a model's tensors: its metadata names dataset and job. */
-static void digest_of(const char *job, char hex[PX_SHA256_HEX]) {
-  char model[STORE_ID_MAX];
-  struct px_buf bytes = PX_BUF(64 << 20);
-  struct px_safetensors *st;
-  struct px_err err;
-  uint8_t digest[PX_SHA256_BYTES];
-  store_result_id("mdl", job, model);
-  CU_OK(store_model_read(store, model, &bytes, &err), err);
-  CU_OK(px_safetensors_parse(bytes.data, bytes.len, &st, &err), err);
-  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
-  CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
-  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
-    const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
-    px_digest_put(hash, t->name, strlen(t->name));
-    px_digest_put(hash, t->data, t->bytes);
-  }
-  px_digest_end(hash, digest);
-  px_text_hex(digest, sizeof digest, hex);
-  px_safetensors_free(st);
-  px_buf_free(&bytes);
-}
 
 /* What the job published, without the seconds it took. */
 static void metrics_of(const char *job, char text[4096]) {
@@ -210,8 +44,8 @@ static void metrics_of(const char *job, char text[4096]) {
 
 static void end_alike(const char *job, const char *quiet) {
   char a[PX_SHA256_HEX], b[PX_SHA256_HEX], one[4096], two[4096];
-  digest_of(job, a);
-  digest_of(quiet, b);
+  workers_model_digest(store, job, a);
+  workers_model_digest(store, quiet, b);
   CU_ASSERT_STRING_EQUAL(a, b);
   metrics_of(job, one);
   metrics_of(quiet, two);
@@ -227,6 +61,7 @@ static void end_alike(const char *job, const char *quiet) {
  * with twice the steps. */
 
 static long long training_steps = 5000;
+
 #define TRAINING_STEPS_MAX 20000000
 
 static bool ended(const char *job) {
@@ -440,7 +275,10 @@ static void divergence_keeps_the_last_good_state_and_says_so(void) {
   workers_await("failed", 60, "select state from jobs where id = '%s'", job);
   CU_ASSERT_STRING_EQUAL(db_sql("select reason || attempt from jobs where id = '%s'", job),
                          "nan_loss1");
-  CU_ASSERT_EQUAL_FATAL(listed(job, list), 2);
+  struct px_err err;
+  size_t listed_n = 0;
+  CU_OK(store_checkpoint_list(store, job, list, &listed_n, &err), err);
+  CU_ASSERT_EQUAL_FATAL(listed_n, 2);
   char step[64];
   snprintf(step, sizeof step, "after step %lld, was kept", (long long)list[0].step);
   const char *error = db_sql("select error::text from jobs where id = '%s'", job);
@@ -451,210 +289,8 @@ static void divergence_keeps_the_last_good_state_and_says_so(void) {
   workers_end(worker, SIGTERM);
 }
 
-/* ---- labels */
-
-static enum px_status first_bytes(void *ctx, uint32_t seq, const void *bytes, size_t n,
-                                  struct px_err *err) {
-  (void)seq, (void)err;
-  return px_buf_put(ctx, bytes, n);
-}
-
-/* Labels the dataset, whose only segment an earlier attempt of the shard has staged as `bytes`
- * under `profile`. */
-static struct px_buf labels_after(const char *dataset, const char *models, const char *bytes,
-                                  const char *profile) {
-  char job[STORE_ID_MAX], set[STORE_ID_MAX], spec[256];
-  struct px_err err;
-  struct px_buf found = PX_BUF(64 << 20);
-  snprintf(spec, sizeof spec, "{\"models\": %s}", models);
-  workers_submit(store, dataset, FLOW_LABEL, spec, job);
-  const struct store_lease shard = db_claim(store, "label_shard");
-  const uint64_t steps =
-    strtoull(db_sql("select steps_n from segments where dataset_id = '%s'", dataset), NULL, 10);
-  const struct store_label_segment staged = { .label_job = job,
-                                              .bytes = bytes,
-                                              .n = strlen(bytes),
-                                              .steps_n = steps,
-                                              .known_n = steps,
-                                              .profile = profile };
-  CU_OK(store_label_stage(store, &shard, &staged, &err), err);
-  CU_OK(store_job_give_back(store, &shard, &err), err);
-  const pid_t worker = workers_start(NULL);
-  workers_await("succeeded", 30, "select state from jobs where id = '%s'", job);
-  workers_end(worker, SIGTERM);
-  store_result_id("ls", job, set);
-  CU_OK(store_label_read(store, set, 0, 1, first_bytes, &found, &err), err);
-  return found;
-}
-
-static void a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machine(void) {
-  char dataset[STORE_ID_MAX], job[STORE_ID_MAX], models[128], profile[256];
-  open_store();
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "shards", 10, 0, 1));
-  workers_submit(
-    store, dataset, FLOW_PIPELINE,
-    "{\"idm\": {\"members\": 1, \"steps\": 20, \"hidden\": 16}, \"evaluation\": \"none\", "
-    "\"policies\": [{\"algo\": \"bc\", \"updates\": 5}]}",
-    job);
-  const pid_t worker = workers_start(NULL);
-  workers_await("succeeded", 60, "select state from jobs where id = '%s'", job);
-  workers_end(worker, SIGTERM);
-  snprintf(models, sizeof models, "%s",
-           db_sql("select json_agg(id) from models where role = 'idm'"));
-  snprintf(profile, sizeof profile, "%s", db_sql("select profile from label_segments"));
-  struct px_buf kept = labels_after(dataset, models, "as it was staged", profile);
-  CU_ASSERT_STRING_EQUAL(kept.data, "as it was staged");
-  struct px_buf done_again = labels_after(dataset, models, "as it was staged", "abacus");
-  CU_ASSERT_TRUE(done_again.len > 1000);
-  px_buf_free(&kept), px_buf_free(&done_again);
-}
-
-/* A child knows its configuration from its supervisor, not from the environment alone. */
-static void a_worker_set_up_by_flags_alone_runs_jobs(void) {
-  char dataset[STORE_ID_MAX], job[STORE_ID_MAX], url[1024], flag[1100];
-  open_store();
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "flags", 10, 0, 1));
-  workers_submit(store, dataset, FLOW_TRAIN_POLICY,
-                 "{\"policy\": {\"algo\": \"bc\", \"updates\": 5}}", job);
-  snprintf(url, sizeof url, "%s", db_test_url());
-  snprintf(flag, sizeof flag, "--db-url=%s", url);
-  unsetenv("PROXACT_DB_URL");
-  const pid_t worker = workers_start(OPTIONS(flag));
-  setenv("PROXACT_DB_URL", url, 1);
-  workers_await("succeeded", 20, "select state from jobs where id = '%s'", job);
-  workers_end(worker, SIGTERM);
-}
-
-/* ---- a whole pipeline, by any number of workers and whatever threads the environment asks for */
-
-/* A small policy of every algorithm that learns continuous actions. */
-static json_t *all_algorithms(void) {
-  static const struct {
-    const char *option;
-    int value;
-  } SMALL[] = { { "updates", 60 }, { "hidden", 32 }, { "batch", 32 }, { "layers", 2 } };
-  json_t *policies = json_array();
-  for (const struct flow_field *algo = flow_algos; algo->name; algo++) {
-    if (!flow_algo_learns(algo->name, false)) continue;
-    json_t *policy = json_pack("{s:s}", "algo", algo->name);
-    for (const struct flow_field *f = flow_algo_options(algo->name); f->name; f++)
-      for (size_t i = 0; i < sizeof SMALL / sizeof *SMALL; i++)
-        if (strcmp(f->name, SMALL[i].option) == 0)
-          json_object_set_new(policy, f->name, json_integer(SMALL[i].value));
-    json_array_append_new(policies, policy);
-  }
-  return policies;
-}
-
-static size_t submit_all(const char *dataset, char pipeline[STORE_ID_MAX]) {
-  json_t *policies = all_algorithms();
-  const size_t n = json_array_size(policies);
-  json_t *spec =
-    json_pack("{s:{s:s, s:i, s:i}, s:{s:i, s:i, s:i, s:i, s:i}, s:i, s:{s:i, s:i}, s:o}", "mask",
-              "protocol", "coupled", "p", 40, "q", 60, "idm", "members", 2, "steps", 200,
-              "validate_every", 50, "hidden", 64, "batch", 128, "shards", 2, "ope", "updates", 60,
-              "hidden", 16, "policies", policies);
-  char *text = json_dumps(spec, 0);
-  CU_ASSERT_PTR_NOT_NULL_FATAL(text);
-  workers_submit(store, dataset, FLOW_PIPELINE, text, pipeline);
-  free(text);
-  json_decref(spec);
-  return n;
-}
-
-/* Digest over the digests of all models by their jobs' names, and of the labels. */
-static void pipeline_digest(const char *pipeline, size_t expected, char hex[PX_SHA256_HEX],
-                            char labels[PX_SHA256_HEX]) {
-  char names[8192], job[STORE_ID_MAX], one[PX_SHA256_HEX];
-  uint8_t digest[PX_SHA256_BYTES];
-  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
-  CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
-  snprintf(names, sizeof names, "%s",
-           db_sql("select string_agg(name || '=' || id, ' ' order by name) from jobs"
-                  " where parent_id = '%s' and kind in ('train_idm', 'train_policy')",
-                  pipeline));
-  size_t models = 0;
-  for (char *rest = NULL, *at = strtok_r(names, " ", &rest); at;
-       at = strtok_r(NULL, " ", &rest), models++) {
-    char *id = strrchr(at, '=');
-    snprintf(job, sizeof job, "%s", id + 1);
-    *id = '\0';
-    digest_of(job, one);
-    px_digest_put(hash, at, strlen(at));
-    px_digest_put(hash, one, strlen(one));
-  }
-  CU_ASSERT_EQUAL(models, expected);
-  px_digest_end(hash, digest);
-  px_text_hex(digest, sizeof digest, hex);
-  snprintf(labels, PX_SHA256_HEX, "%s",
-           db_sql("select encode(s.sha256, 'hex') from label_sets s join jobs j on j.id = s.job_id"
-                  " where j.parent_id = '%s'",
-                  pipeline));
-}
-
-static void bytes_depend_on_neither_workers_nor_threads(void) {
-  static const char *const threads[] = { "1", "2", "4" };
-  char dataset[STORE_ID_MAX], models[3][PX_SHA256_HEX], labels[3][PX_SHA256_HEX],
-    values[3][PX_SHA256_HEX];
-  open_store();
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "alike", 40, 0, 1));
-  for (int run = 0; run < 3; run++) {
-    char pipeline[STORE_ID_MAX];
-    pid_t workers[3];
-    const size_t algorithms_n = submit_all(dataset, pipeline);
-    setenv("OMP_NUM_THREADS", threads[run], 1);
-    for (int i = 0; i <= run; i++) workers[i] = workers_start(NULL);
-    unsetenv("OMP_NUM_THREADS");
-    workers_await("succeeded", 240, "select state from jobs where id = '%s'", pipeline);
-    for (int i = 0; i <= run; i++) workers_end(workers[i], SIGTERM);
-    pipeline_digest(pipeline, 2 + algorithms_n, models[run], labels[run]);
-    snprintf(values[run], sizeof values[run], "%s",
-             db_sql("select encode(sha256(convert_to(string_agg(name || result::text, ' ' order by "
-                    "name), 'utf8')), 'hex')"
-                    " from jobs where parent_id = '%s' and kind = 'ope'",
-                    pipeline));
-    CU_ASSERT_EQUAL(strlen(labels[run]), PX_SHA256_HEX - 1);
-    CU_ASSERT_STRING_EQUAL(models[run], models[0]);
-    CU_ASSERT_STRING_EQUAL(labels[run], labels[0]);
-    CU_ASSERT_STRING_EQUAL(values[run], values[0]);
-  }
-}
-
-/* Equal bytes alone would not show it: a product may be split over threads without changing a
- * bit. */
-static void a_training_computes_on_one_thread_whatever_the_environment_asks_for(void) {
-  char dataset[STORE_ID_MAX], job[STORE_ID_MAX], path[64];
-  open_store();
-  snprintf(dataset, sizeof dataset, "%s", workers_dataset(store, "threads", 10, 0, 1));
-  workers_submit(
-    store, dataset, FLOW_TRAIN_POLICY,
-    "{\"policy\": {\"algo\": \"td3bc\", \"updates\": 10000000, \"hidden\": 256, \"batch\": 256}}",
-    job);
-  setenv("OMP_NUM_THREADS", "4", 1);
-  const pid_t worker = workers_start(NULL);
-  unsetenv("OMP_NUM_THREADS");
-  workers_await("t", 30, "select step > 0 from jobs where id = '%s'", job);
-  snprintf(path, sizeof path, "/proc/%d/task", (int)workers_child(worker));
-  DIR *tasks = opendir(path);
-  CU_ASSERT_PTR_NOT_NULL_FATAL(tasks);
-  int threads = 0;
-  for (const struct dirent *entry; (entry = readdir(tasks));) threads += entry->d_name[0] != '.';
-  closedir(tasks);
-  CU_ASSERT_EQUAL(threads, 1);
-  struct px_err err;
-  CU_OK(store_job_cancel(store, job, &err), err);
-  workers_await("cancelled", 10, "select state from jobs where id = '%s'", job);
-  workers_end(worker, SIGTERM);
-}
-
-CU_MAIN("checkpoint", T(the_last_two_are_kept_newest_first), T(whoever_lost_the_job_keeps_nothing),
-        T(states_go_with_success_and_stay_a_week_with_failure),
-        T(an_attempt_that_comes_further_has_earlier_failures_forgotten),
-        T(killed_often_a_policy_ends_with_the_same_bytes),
+CU_MAIN("checkpoint", T(killed_often_a_policy_ends_with_the_same_bytes),
         T(killed_often_a_member_ends_with_the_same_bytes), T(a_drained_training_loses_nothing),
         T(a_damaged_state_is_passed_over_for_the_one_before),
         T(a_state_of_another_numeric_profile_is_not_used),
-        T(divergence_keeps_the_last_good_state_and_says_so),
-        T(a_label_shard_keeps_what_its_earlier_attempt_staged_on_such_a_machine),
-        T(a_worker_set_up_by_flags_alone_runs_jobs), T(bytes_depend_on_neither_workers_nor_threads),
-        T(a_training_computes_on_one_thread_whatever_the_environment_asks_for))
+        T(divergence_keeps_the_last_good_state_and_says_so))

@@ -18,13 +18,18 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/base/text.h"
+#include "lib/data/safetensors.h"
 #include "lib/data/segment.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/store/append.h"
 #include "lib/store/datasets.h"
+#include "lib/store/models.h"
+#include "lib/store/results.h"
 #include "lib/store/store.h"
 #include "worker/env/env.h"
 
@@ -297,4 +302,35 @@ json_t *workers_result(struct store *store, const char *job) {
   json_t *json = json_loads(text.data, 0, NULL);
   px_buf_free(&text);
   return json;
+}
+
+struct store *workers_store(const char *application) {
+  static struct store *store;
+  workers_end_all();
+  if (!store) store = db_test_open(application);
+  db_sql("delete from jobs");
+  db_sql("delete from datasets");
+  return store;
+}
+
+void workers_model_digest(struct store *store, const char *job, char hex[PX_SHA256_HEX]) {
+  char model[STORE_ID_MAX];
+  struct px_buf bytes = PX_BUF(64 << 20);
+  struct px_safetensors *st;
+  struct px_err err;
+  uint8_t digest[PX_SHA256_BYTES];
+  store_result_id("mdl", job, model);
+  CU_OK(store_model_read(store, model, &bytes, &err), err);
+  CU_OK(px_safetensors_parse(bytes.data, bytes.len, &st, &err), err);
+  struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
+  CU_ASSERT_PTR_NOT_NULL_FATAL(hash);
+  for (size_t i = 0; i < px_safetensors_tensors_n(st); i++) {
+    const struct px_safetensors_tensor *t = px_safetensors_at(st, i);
+    px_digest_put(hash, t->name, strlen(t->name));
+    px_digest_put(hash, t->data, t->bytes);
+  }
+  px_digest_end(hash, digest);
+  px_text_hex(digest, sizeof digest, hex);
+  px_safetensors_free(st);
+  px_buf_free(&bytes);
 }

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "lib/base/digest.h"
 #include "lib/flow/plan.h"
 #include "lib/store/store.h"
 #include "tests/support/db.h"
@@ -51,5 +52,11 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
 json_t *workers_result(struct store *store, const char *job);
 /* Waits until `sql` gives `expected`, at most `timeout_s`; fails the test otherwise. */
 void workers_await(const char *expected, double timeout_s, const char *sql, ...) PX_PRINTF(3, 4);
+
+/* The program's store, without jobs and datasets; workers have ended. */
+struct store *workers_store(const char *application);
+/* A digest over the tensors of the model that a job published: its metadata names dataset and
+ * job. */
+void workers_model_digest(struct store *store, const char *job, char hex[PX_SHA256_HEX]);
 
 #endif

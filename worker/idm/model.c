@@ -23,50 +23,36 @@ static bool has_gelus(const struct idm_spec *spec, uint32_t member) {
   return spec->activation == IDM_GELU || (spec->activation == IDM_MIXED && member % 2 == 0);
 }
 
-enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
-                             const struct px_spaces *spaces, struct idm_model **out,
-                             struct px_err *err) {
-  const uint32_t in = idm_window_inputs(spec, spaces->obs_dim), dims = spaces->act_dim;
-  const uint32_t outputs = idm_window_outputs(spaces);
-  struct idm_model *model = px_mem_calloc(1, sizeof *model);
-  if (!model) return px_fail(err, PX_E_NO_MEMORY, "no memory for an inverse dynamics model");
-  model->spec = *spec;
-  model->member = member;
-  model->obs_dim = spaces->obs_dim;
-  model->act_dim = dims;
-  model->act_count = spaces->act_count;
-  model->outputs = outputs;
-  const struct px_mlp_shape shape = { .in = in,
-                                      .out = outputs,
+static enum px_status new_nets(struct idm_model *model, const struct idm_spec *spec,
+                               struct px_err *err) {
+  const struct px_mlp_shape shape = { .in = idm_window_inputs(spec, model->obs_dim),
+                                      .out = model->outputs,
                                       .hidden = spec->hidden,
                                       .layers = spec->layers,
                                       .dropout = (float)spec->dropout,
-                                      .gelu = has_gelus(spec, member) };
+                                      .gelu = has_gelus(spec, model->member) };
   struct px_mlp_shape sigma_shape = shape;
   sigma_shape.hidden = sigma_hidden(spec);
   sigma_shape.gelu = false;
-  enum px_status status = idm_norm_new(spaces->obs_dim, &model->norm);
+  enum px_status status = idm_norm_new(model->obs_dim, &model->norm);
   if (!status && spec->residuals && spec->inputs == IDM_DIFFERENCE)
     status = idm_norm_add_residuals(model->norm);
   if (!status) status = px_mlp_new(&shape, &model->mu, err);
   if (!status && spec->head != IDM_DETERMINISTIC && spec->head != IDM_SOFTMAX)
     status = px_mlp_new(&sigma_shape, &model->sigma, err);
-  model->act_low = px_mem_calloc(dims, sizeof *model->act_low);
-  model->act_high = px_mem_calloc(dims, sizeof *model->act_high);
-  model->spread = px_mem_calloc(dims, sizeof *model->spread);
-  model->least = px_mem_calloc(dims, sizeof *model->least);
-  model->most = px_mem_calloc(dims, sizeof *model->most);
-  if (spec->linear)
-    model->linear = px_mem_calloc((size_t)outputs * (in + 1), sizeof *model->linear);
-  const bool complete = model->act_low && model->act_high && model->spread && model->least &&
-                        model->most && (model->linear || !spec->linear);
-  if (!status && !complete) status = PX_E_NO_MEMORY;
-  if (status) {
-    idm_model_free(model);
-    return status == PX_E_NO_MEMORY
-             ? px_fail(err, status, "no memory for an inverse dynamics model")
-             : status;
-  }
+  return status;
+}
+
+/* What there is of each dimension, and the linear path. */
+static enum px_status new_arrays(struct idm_model *model, const struct px_spaces *spaces) {
+  const uint32_t in = idm_window_inputs(&model->spec, model->obs_dim), dims = model->act_dim;
+  float **const arrays[] = { &model->act_low, &model->act_high, &model->spread, &model->least,
+                             &model->most };
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+    if (!(*arrays[i] = px_mem_calloc(dims, sizeof(float)))) return PX_E_NO_MEMORY;
+  if (model->spec.linear &&
+      !(model->linear = px_mem_calloc((size_t)model->outputs * (in + 1), sizeof *model->linear)))
+    return PX_E_NO_MEMORY;
   memcpy(model->act_low, spaces->act_low, sizeof(float) * dims);
   memcpy(model->act_high, spaces->act_high, sizeof(float) * dims);
   for (uint32_t j = 0; j < dims; j++) {
@@ -74,8 +60,26 @@ enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
     model->least[j] = -IDM_EDGE;
     model->most[j] = IDM_EDGE;
   }
-  *out = model;
   return PX_OK;
+}
+
+enum px_status idm_model_new(const struct idm_spec *spec, uint32_t member,
+                             const struct px_spaces *spaces, struct idm_model **out,
+                             struct px_err *err) {
+  struct idm_model *model = px_mem_calloc(1, sizeof *model);
+  if (!model) return px_fail(err, PX_E_NO_MEMORY, "no memory for an inverse dynamics model");
+  model->spec = *spec;
+  model->member = member;
+  model->obs_dim = spaces->obs_dim;
+  model->act_dim = spaces->act_dim;
+  model->act_count = spaces->act_count;
+  model->outputs = idm_window_outputs(spaces);
+  enum px_status status = new_nets(model, spec, err);
+  if (!status) status = new_arrays(model, spaces);
+  if (!status) *out = model;
+  else idm_model_free(model);
+  return status == PX_E_NO_MEMORY ? px_fail(err, status, "no memory for an inverse dynamics model")
+                                  : status;
 }
 
 void idm_model_free(struct idm_model *model) {
