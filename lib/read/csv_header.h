@@ -42,7 +42,7 @@ struct px_csv_header {
 
 /* Understands the line, which is changed, and checks it against what the dataset declares. Notes
  * columns that mean nothing. BAD_DATA at "header". Whatever happens, px_csv_header_free. */
-enum px_status px_csv_header_read(struct px_reader *r, char *line, struct px_csv_header *out,
+enum px_status px_csv_header_read(struct px_reader *r, char *line, struct px_csv_header *h,
                                   struct px_err *err) PX_MUST_CHECK;
 void px_csv_header_free(struct px_csv_header *header);
 /* The role's name, the first of those that it may have: "obs" ... */
