@@ -47,7 +47,7 @@ enum px_status report_judging_hidden(const struct report_judging *j, json_t **ou
 /* Nothing was hidden, but a simulator looks at no true action: all known ones judge its labels.
  * `visible` loses them. held: what is said of the models' folds. *out, basis "known", is the
  * caller's. */
-enum px_status report_judging_known(const struct report_judging *j, json_t *held, json_t **out,
+enum px_status report_judging_known(const struct report_judging *whole, json_t *held, json_t **out,
                                     struct px_err *err) PX_MUST_CHECK;
 
 #endif
