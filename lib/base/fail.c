@@ -42,6 +42,13 @@ enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *p
   return code;
 }
 
+enum px_status px_fail_place(struct px_err *err, enum px_status code, const char *place,
+                             const char *fmt, va_list args) {
+  char message[sizeof err->message];
+  vsnprintf(message, sizeof message, fmt, args);
+  return px_fail_at(err, code, place, "%s: %s", place, message);
+}
+
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) {
   const int saved = errno;
   const enum px_status code = saved == ENOSPC || saved == EDQUOT ? PX_E_NO_SPACE

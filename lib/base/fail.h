@@ -7,6 +7,8 @@
 #ifndef PX_BASE_FAIL_H
 #define PX_BASE_FAIL_H
 
+#include <stdarg.h>
+
 #include "lib/base/status.h"
 
 /* The caller owns it. `pointer` is an RFC 6901 JSON pointer into the request
@@ -26,6 +28,9 @@ enum px_status px_fail(struct px_err *err, enum px_status code, const char *fmt,
 /* The same, naming the place in the input. */
 enum px_status px_fail_at(struct px_err *err, enum px_status code, const char *pointer,
                           const char *fmt, ...) PX_PRINTF(4, 5);
+/* As px_fail_at, for functions of one input: the message is "<place>: ..." too. */
+enum px_status px_fail_place(struct px_err *err, enum px_status code, const char *place,
+                             const char *fmt, va_list args);
 /* As px_fail, ending the message with strerror(errno); ENOSPC and ENOMEM choose
  * the code NO_SPACE and NO_MEMORY, anything else IO. */
 enum px_status px_fail_errno(struct px_err *err, const char *fmt, ...) PX_PRINTF(2, 3);

@@ -180,7 +180,7 @@ static enum px_status parse(const char *text, size_t n, size_t max, const char *
     return px_fail_at(err, PX_E_TOO_LARGE, name, "'%.200s' has more than %zu bytes of JSON", name,
                       max);
   *out = px_json_parse(text, n, 0, &why);
-  if (!*out && px_json_lacking())
+  if (!*out && json_error_code(&why) == json_error_out_of_memory)
     return px_fail(err, PX_E_NO_MEMORY, "no memory to read '%.200s'", name);
   return *out ? PX_OK
               : px_fail_at(err, PX_E_BAD_DATA, name, "'%.200s' is malformed JSON: %.100s, line %d",

@@ -49,22 +49,20 @@ static enum px_status fail(const struct px_parquet_column *c, struct px_err *err
                            ...) PX_PRINTF(3, 4);
 static enum px_status fail(const struct px_parquet_column *c, struct px_err *err, const char *fmt,
                            ...) {
-  char place[PX_PARQUET_NAME_BYTES + 32], message[300];
+  char place[PX_PARQUET_NAME_BYTES + 32];
   snprintf(place, sizeof place, "%s, row %" PRIu64, c->leaf->name, c->row);
   va_list args;
   va_start(args, fmt);
-  vsnprintf(message, sizeof message, fmt, args);
+  const enum px_status status = px_fail_place(err, PX_E_BAD_DATA, place, fmt, args);
   va_end(args);
-  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
+  return status;
 }
 
 /* The same for what an inner part has said. */
 static enum px_status place_it(const struct px_parquet_column *c, enum px_status status,
                                struct px_err *err) {
   if (!status || !err) return status;
-  char message[300];
-  snprintf(message, sizeof message, "%.299s", err->message);
-  (void)fail(c, err, "%s", message);
+  (void)fail(c, err, "%s", err->message);
   return status;
 }
 

@@ -61,14 +61,14 @@ static enum px_status fail(const struct lerobot *l, const struct px_lerobot_epis
   PX_PRINTF(5, 6);
 static enum px_status fail(const struct lerobot *l, const struct px_lerobot_episode *e,
                            uint64_t frame, struct px_err *err, const char *fmt, ...) {
-  char place[192], message[300];
+  char place[192];
   snprintf(place, sizeof place, "%.120s, episode %" PRIu64 ", frame %" PRIu64, l->path, e->index,
            frame);
   va_list args;
   va_start(args, fmt);
-  vsnprintf(message, sizeof message, fmt, args);
+  const enum px_status status = px_fail_place(err, PX_E_BAD_DATA, place, fmt, args);
   va_end(args);
-  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
+  return status;
 }
 
 /* What the Parquet reader has said, with the file. */

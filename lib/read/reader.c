@@ -84,14 +84,14 @@ void px_reader_note(struct px_reader *r, const char *fmt, ...) {
 
 enum px_status px_reader_fail(const struct px_reader *r, uint64_t step, const char *field,
                               struct px_err *err, const char *fmt, ...) {
-  char place[160], message[400];
+  char place[160];
   snprintf(place, sizeof place, "trajectory %" PRIu64 ", step %" PRIu64 ", %s",
            r->report->trajectories_n, step, field);
   va_list args;
   va_start(args, fmt);
-  vsnprintf(message, sizeof message, fmt, args);
+  const enum px_status status = px_fail_place(err, PX_E_BAD_DATA, place, fmt, args);
   va_end(args);
-  return px_fail_at(err, PX_E_BAD_DATA, place, "%s: %s", place, message);
+  return status;
 }
 
 enum px_status px_reader_fail_twice(const char *first, const char *second, struct px_err *err) {

@@ -4,6 +4,7 @@
  * each segment, and what describes them all at the end. See write.h. Source: LeRobot's
  * documentation, "LeRobotDataset v3.0".
  */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,9 @@ struct lerobot {
   struct px_spaces spaces;
   uint64_t files_n, episodes_n, frames_n; /* written so far */
   struct px_buf rooms[ROOMS_N], parquet;
+  /* the columns of the data files, for info.json; their data has gone */
+  struct px_write_parquet_column columns[COLUMNS_MAX];
+  uint32_t columns_n;
 };
 
 static void lerobot_free(void *writer) {
@@ -206,7 +210,10 @@ static enum px_status put_data(struct lerobot *l, const struct px_write_rows *r,
     { "index", PX_WRITE_PARQUET_INT, 0, data(l, INDICES), NULL },
     { "task_index", PX_WRITE_PARQUET_INT, 0, data(l, ZEROS), NULL },
   };
-  return put_parquet(l, name, columns, sizeof columns / sizeof *columns, r->view->steps_n, err);
+  static_assert(sizeof columns <= sizeof l->columns, "info.json has all columns");
+  memcpy(l->columns, columns, sizeof columns);
+  l->columns_n = sizeof columns / sizeof *columns;
+  return put_parquet(l, name, columns, l->columns_n, r->view->steps_n, err);
 }
 
 static enum px_status put_episodes(struct lerobot *l, const struct px_segment_view *v,
@@ -259,35 +266,15 @@ static enum px_status put_tasks(struct lerobot *l, struct px_err *err) {
 }
 
 /* One feature of info.json: its numbers a frame. */
-static enum px_status put_feature(struct px_buf *out, const char *name, const char *dtype,
-                                  uint32_t width) {
+static enum px_status put_feature(struct px_buf *out, const struct px_write_parquet_column *c) {
+  static const char *const DTYPES[] = { [PX_WRITE_PARQUET_FLOAT] = "float32",
+                                        [PX_WRITE_PARQUET_INT] = "int64",
+                                        [PX_WRITE_PARQUET_BOOL] = "bool" };
   return px_buf_fmt(out, "    \"%s\": { \"dtype\": \"%s\", \"shape\": [%u], \"names\": null },\n",
-                    name, dtype, width);
+                    c->name, DTYPES[c->type], c->width ? c->width : 1);
 }
 
 static enum px_status put_info(struct lerobot *l, struct px_err *err) {
-  const uint32_t o = l->spaces.obs_dim, a = l->spaces.act_dim;
-  const struct {
-    const char *name, *dtype;
-    uint32_t width;
-  } features[] = { { "observation.state", "float32", o },
-                   { "action", l->spaces.act_count ? "int64" : "float32", a },
-                   { "action.source", "int64", 1 },
-                   { "action.score", "float32", 1 },
-                   { "action.std", "float32", a },
-                   { "action.epistemic", "float32", a },
-                   { "action.residual", "float32", 1 },
-                   { "action.verified", "bool", 1 },
-                   { "next.reward", "float32", 1 },
-                   { "next.done", "bool", 1 },
-                   { "next.terminated", "bool", 1 },
-                   { "next.truncated", "bool", 1 },
-                   { "next.observation.state", "float32", o },
-                   { "timestamp", "float32", 1 },
-                   { "frame_index", "int64", 1 },
-                   { "episode_index", "int64", 1 },
-                   { "index", "int64", 1 },
-                   { "task_index", "int64", 1 } };
   struct px_buf text = PX_BUF(TEXT_MAX_BYTES);
   enum px_status status =
     px_buf_fmt(&text,
@@ -299,8 +286,8 @@ static enum px_status put_info(struct lerobot *l, struct px_err *err) {
                "  \"data_path\": \"data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet\",\n"
                "  \"video_path\": null,\n  \"features\": {\n",
                l->episodes_n, l->frames_n, FILES_PER_CHUNK, l->episodes_n);
-  for (size_t i = 0; i < sizeof features / sizeof *features && !status; i++)
-    status = put_feature(&text, features[i].name, features[i].dtype, features[i].width);
+  for (uint32_t i = 0; i < l->columns_n && !status; i++)
+    status = put_feature(&text, &l->columns[i]);
   if (!status) {
     text.len -= 2; /* the last comma */
     status = px_buf_puts(&text, "\n  }\n}\n");

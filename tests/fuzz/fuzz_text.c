@@ -3,52 +3,33 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/base/fail.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/reader.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/trajs.h"
 
-static struct px_spaces spaces;
 static int file;
 
-static enum px_status look(void *ctx, const struct px_traj *traj, struct px_err *err) {
-  (void)ctx;
-  FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
-  FUZZ_HOLDS(px_traj_all_finite(traj->observations,
-                                ((size_t)traj->steps + traj->has_final) * spaces.obs_dim, NULL));
+static enum px_status take_finite(void *ctx, const struct px_traj *traj, struct px_err *err) {
+  const struct px_spaces *spaces = ctx;
+  const size_t observations = (size_t)traj->steps + traj->has_final;
+  FUZZ_HOLDS(px_traj_all_finite(traj->observations, observations * spaces->obs_dim, NULL));
   FUZZ_HOLDS(px_traj_all_finite(traj->rewards, traj->steps, NULL));
   FUZZ_HOLDS(!traj->actions ||
-             px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces.act_dim, NULL));
-  (void)err;
-  return PX_OK;
+             px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces->act_dim, NULL));
+  return fuzz_take(ctx, traj, err);
 }
 
-typedef enum px_status (*reader)(struct px_reader *, const void *, size_t, struct px_err *);
-
-static void read_as(reader read, struct px_spaces declared, const uint8_t *bytes, size_t n) {
-  spaces = declared;
+static void read_as(fuzz_reader *read, struct px_spaces spaces, const uint8_t *bytes, size_t n) {
   const struct px_read_options options = { 0 };
-  const struct px_traj_sink sink = { NULL, look };
-  struct px_read_report report = { 0 };
-  struct px_reader r = { .options = &options,
-                         .spaces = &spaces,
-                         .sink = &sink,
-                         .report = &report,
-                         .file_bytes = n,
-                         .fd = file };
-  struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n &&
              lseek(file, 0, SEEK_SET) == 0);
-  const enum px_status status = read(&r, bytes, n, &err);
-  FUZZ_HOLDS(status == PX_OK ||
-             ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
-  FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
+  fuzz_read(read, take_finite, &options, &spaces, file, bytes, n);
 }
 
 static void one(const uint8_t *bytes, size_t n) {
-  static const reader READERS[] = { px_read_jsonl, px_read_csv };
+  static fuzz_reader *const READERS[] = { px_read_jsonl, px_read_csv };
   for (size_t i = 0; i < sizeof READERS / sizeof *READERS; i++) {
     read_as(READERS[i], trajs_spaces(2, 1), bytes, n);
     read_as(READERS[i], trajs_discrete(2, 3), bytes, n);

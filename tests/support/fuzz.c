@@ -11,7 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/base/fail.h"
 #include "lib/base/rng.h"
+#include "lib/data/spaces.h"
+#include "lib/data/traj.h"
 
 static struct {
   const uint8_t *bytes;
@@ -116,6 +119,29 @@ static int replay(char **files, int files_n, void (*one)(const uint8_t *, size_t
     printf("%s: held\n", files[i]);
   }
   return 0;
+}
+
+enum px_status fuzz_take(void *spaces, const struct px_traj *traj, struct px_err *err) {
+  FUZZ_HOLDS(traj->steps >= 1 && traj->steps <= PX_STEPS_MAX);
+  return px_traj_check(spaces, traj, 0, err);
+}
+
+void fuzz_read(fuzz_reader *read, fuzz_taker *take, const struct px_read_options *options,
+               const struct px_spaces *spaces, int fd, const uint8_t *bytes, size_t n) {
+  struct px_spaces declared = *spaces;
+  const struct px_traj_sink sink = { &declared, take };
+  struct px_read_report report = { 0 };
+  struct px_reader r = { .options = options,
+                         .spaces = &declared,
+                         .sink = &sink,
+                         .report = &report,
+                         .file_bytes = n,
+                         .fd = fd };
+  struct px_err err = { 0 };
+  const enum px_status status = read(&r, bytes, n, &err);
+  FUZZ_HOLDS(status == PX_OK ||
+             ((status == PX_E_BAD_DATA || status == PX_E_TOO_LARGE) && err.message[0]));
+  FUZZ_HOLDS(status != PX_OK || report.trajectories_n > 0);
 }
 
 int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n),

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/read/reader.h"
+
 enum { FUZZ_BYTES_MAX = 64 * 1024, FUZZ_SEEDS_MAX = 32 };
 
 /* Ends the program, naming the place, when an invariant does not hold. */
@@ -27,6 +29,15 @@ struct fuzz_seed {
   const void *bytes;
   size_t n;
 }; /* n <= FUZZ_BYTES_MAX */
+
+/* Bytes for a reader: it takes them or says why not. Each trajectory goes to `take`, with a pointer
+ * to `spaces`. `fd` is for readers that read from a file. */
+typedef enum px_status fuzz_reader(struct px_reader *, const void *, size_t, struct px_err *);
+typedef enum px_status fuzz_taker(void *spaces, const struct px_traj *, struct px_err *);
+void fuzz_read(fuzz_reader *read, fuzz_taker *take, const struct px_read_options *options,
+               const struct px_spaces *spaces, int fd, const uint8_t *bytes, size_t n);
+/* Takes a trajectory as an upload does, which refuses what is not of these spaces. */
+fuzz_taker fuzz_take;
 
 /* `runs` is the number of mutations without arguments. Returns the exit status. */
 int fuzz_run(int argc, char **argv, void (*one)(const uint8_t *bytes, size_t n),
