@@ -21,7 +21,7 @@ select id, name, coalesce(env, '') as env, coalesce(label_set_id, '') as label_s
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
 -- Percentiles over all trajectories take long, and change only with the segments: $3 is what they were at $2 segments, or
--- null. Gives them back with their number of segments.
+-- null. Gives them back with their number of segments. Sums are in upload order: the same data has the same last digits.
 -- name: dataset_document
 select dataset_summary(d) || jsonb_build_object(
          'class_counts', d.class_counts, 'obs_mean', d.obs_mean,
@@ -42,7 +42,7 @@ from datasets d cross join lateral (
          'p10', percentile_cont(0.1) within group (order by length),
          'p50', percentile_cont(0.5) within group (order by length),
          'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)))
-    from trajectories where dataset_id = d.id) end as of_it
+    from (select return, length from trajectories where dataset_id = d.id order by n) t) end as of_it
   offset 0 -- or it would be worked out for each use
 ) spread
 where d.id = $1
