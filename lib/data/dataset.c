@@ -118,7 +118,9 @@ struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces
 static void append(struct px_dataset *ds, const struct px_segment_view *v) {
   const size_t o = ds->spaces.obs_dim, a = ds->spaces.act_dim;
   memcpy(ds->observations + ds->obs_n * o, v->observations, v->obs_n * o * sizeof(float));
-  memcpy(ds->rewards + ds->steps_n, v->rewards, v->steps_n * sizeof(float));
+  if (v->rewards) memcpy(ds->rewards + ds->steps_n, v->rewards, v->steps_n * sizeof(float));
+  else ds->unrewarded_n += v->traj_n;
+  for (uint64_t t = 0; !v->rewards && t < v->steps_n; t++) ds->rewards[ds->steps_n + t] = NAN;
   if (v->actions) memcpy(ds->actions + ds->steps_n * a, v->actions, v->steps_n * a * sizeof(float));
   else memset(ds->actions + ds->steps_n * a, 0, v->steps_n * a * sizeof(float));
   if (v->label_mask) memcpy(ds->labelled + ds->steps_n, v->label_mask, v->steps_n);

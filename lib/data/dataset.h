@@ -15,11 +15,12 @@
 struct px_dataset {
   struct px_spaces spaces;
   uint32_t traj_n;
+  uint32_t unrewarded_n;   /* trajectories without rewards */
   uint64_t steps_n, obs_n; /* sum T, sum (T + f) */
   float *observations;     /* [obs_n, O] */
   float *actions;          /* [steps_n, A]; 0 where not labelled */
   uint8_t *labelled;       /* [steps_n] */
-  float *rewards;          /* [steps_n] */
+  float *rewards;          /* [steps_n]; NAN where they are not known */
   uint64_t *step_start;    /* [traj_n + 1] first step of each trajectory */
   uint64_t *obs_start;     /* [traj_n + 1] first observation of each trajectory */
   uint8_t *terminated, *truncated, *has_final; /* [traj_n] */
@@ -46,7 +47,11 @@ uint32_t px_dataset_traj_of_step(const struct px_dataset *ds, uint64_t step);
 static inline bool px_dataset_next_known(const struct px_dataset *ds, uint32_t traj, uint64_t t) {
   return ds->has_final[traj] || t + 1 < ds->step_start[traj + 1] - ds->step_start[traj];
 }
-/* undiscounted, float64 sum */
+/* Whether all trajectories have a return. Without that nothing is chosen or compared by it. */
+static inline bool px_dataset_has_returns(const struct px_dataset *ds) {
+  return ds->unrewarded_n == 0;
+}
+/* undiscounted, float64 sum; NAN without rewards */
 double px_dataset_return(const struct px_dataset *ds, uint32_t traj);
 /* Returns that differ by no more are equal up to rounding: 1e-5 of the sum of |reward|, some
  * hundred roundings of a float32. Rewards that come from a potential sum up to the same return but

@@ -20,7 +20,8 @@ struct ranked {
 /* Lots settle ties: with upload order the first to come would always be the lowest. */
 static int by_return(const void *a, const void *b) {
   const struct ranked *x = a, *y = b;
-  if (x->ret != y->ret) return x->ret < y->ret ? -1 : 1;
+  if (isnan(x->ret) != isnan(y->ret)) return isnan(x->ret) ? -1 : 1;
+  if (x->ret < y->ret || x->ret > y->ret) return x->ret < y->ret ? -1 : 1;
   if (x->lot != y->lot) return x->lot < y->lot ? -1 : 1;
   return x->traj < y->traj ? -1 : 1;
 }

@@ -15,7 +15,8 @@
  * of them, at least 1, drawn uniformly with `seed`; it also orders equal returns.
  * keep: [traj_n] 1 where labels stay. n counts the trajectories with at least
  * one labelled step, which has_labels marks; a mask takes whole trajectories,
- * and steps without a label stay so. With PX_MASK_NONE keep is has_labels.
+ * and steps without a label stay so. A return that is NAN is not known and comes first: where
+ * some are so, only q 1 means something. With PX_MASK_NONE keep is has_labels.
  * BAD_FIELD unless p and q are in (0, 1]; NO_LABELS if n is 0. */
 enum px_mask_protocol { PX_MASK_NONE, PX_MASK_COUPLED };
 struct px_mask {

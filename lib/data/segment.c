@@ -3,6 +3,7 @@
 #include "lib/data/segment.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,7 @@ struct px_segment_builder {
   uint64_t seen;   /* trajectories put, over all segments */
   uint32_t traj_n; /* in the open segment, as all below */
   uint64_t steps_n, obs_n, labelled_n;
-  bool has_actions, has_mask;
+  bool has_actions, has_mask, has_rewards;
   struct px_buf length, observations, actions, rewards, labelled, mask, terminated, truncated,
     has_final;
   struct px_buf rows, file;
@@ -47,7 +48,7 @@ static void begin(struct px_segment_builder *b) {
   b->file.len = 0;
   b->traj_n = 0;
   b->steps_n = b->obs_n = b->labelled_n = 0;
-  b->has_actions = b->has_mask = false;
+  b->has_actions = b->has_mask = b->has_rewards = false;
   b->moments.n = 0;
   memset(b->class_n, 0, sizeof b->class_n);
   memset(b->moments.mean, 0, b->spaces.obs_dim * sizeof(double));
@@ -99,8 +100,9 @@ static uint64_t size_with(const struct px_segment_builder *b, const struct px_tr
   const uint64_t steps = b->steps_n + traj->steps, obs = b->obs_n + traj->steps + traj->has_final;
   const bool actions = b->has_actions || labelled_n > 0,
              mask = b->has_mask || (labelled_n > 0 && labelled_n < traj->steps);
-  return HEADER_BYTES + (b->traj_n + 1ull) * TRAJ_BYTES + 4 * obs * b->spaces.obs_dim + 4 * steps +
-         (actions ? 4 * steps * b->spaces.act_dim : 0) + (mask ? steps : 0);
+  return HEADER_BYTES + (b->traj_n + 1ull) * TRAJ_BYTES + 4 * obs * b->spaces.obs_dim +
+         (traj->rewards ? 4 * steps : 0) + (actions ? 4 * steps * b->spaces.act_dim : 0) +
+         (mask ? steps : 0);
 }
 
 static enum px_status put_byte(struct px_buf *buf, bool value) {
@@ -173,20 +175,23 @@ static enum px_status append(struct px_segment_builder *b, const struct px_traj 
                                 .has_final = traj->has_final,
                                 .terminated = traj->terminated,
                                 .truncated = traj->truncated || !traj->terminated };
-  for (uint32_t t = 0; t < traj->steps; t++) row.ret += (double)traj->rewards[t];
+  if (!traj->rewards) row.ret = (double)NAN;
+  for (uint32_t t = 0; traj->rewards && t < traj->steps; t++) row.ret += (double)traj->rewards[t];
   enum px_status status = put_mask(b, traj, labelled_n);
   if (!status) status = put_actions(b, traj, labelled_n);
   if (!status) status = px_buf_put(&b->length, &steps, sizeof steps);
   if (!status)
     status =
       px_buf_put(&b->observations, traj->observations, obs * b->spaces.obs_dim * sizeof(float));
-  if (!status) status = px_buf_put(&b->rewards, traj->rewards, traj->steps * sizeof(float));
+  if (!status && traj->rewards)
+    status = px_buf_put(&b->rewards, traj->rewards, traj->steps * sizeof(float));
   if (!status) status = put_byte(&b->labelled, labelled_n > 0);
   if (!status) status = put_byte(&b->terminated, row.terminated);
   if (!status) status = put_byte(&b->truncated, row.truncated);
   if (!status) status = put_byte(&b->has_final, row.has_final);
   if (!status) status = px_buf_put(&b->rows, &row, sizeof row);
   px_running_stats_add(&b->moments, traj->observations, obs, b->spaces.obs_dim, b->scratch);
+  b->has_rewards = traj->rewards;
   b->traj_n++;
   b->steps_n += traj->steps;
   b->obs_n += obs;
@@ -202,7 +207,7 @@ static size_t list_tensors(const struct px_segment_builder *b,
     { "length", PX_DTYPE_I64, 1, { n }, b->length.data, 0, 0 },
     { "observations", PX_DTYPE_F32, 2, { b->obs_n, o }, b->observations.data, 0, 0 },
     { b->has_actions ? "actions" : NULL, PX_DTYPE_F32, 2, { s, a }, b->actions.data, 0, 0 },
-    { "rewards", PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 },
+    { b->has_rewards ? "rewards" : NULL, PX_DTYPE_F32, 1, { s }, b->rewards.data, 0, 0 },
     { "labelled", PX_DTYPE_U8, 1, { n }, b->labelled.data, 0, 0 },
     { b->has_mask ? "label_mask" : NULL, PX_DTYPE_U8, 1, { s }, b->mask.data, 0, 0 },
     { "terminated", PX_DTYPE_U8, 1, { n }, b->terminated.data, 0, 0 },
@@ -246,7 +251,9 @@ static enum px_status builder_put(void *ctx, const struct px_traj *traj, struct 
   enum px_status status = px_traj_check(&b->spaces, traj, b->seen, err);
   if (status) return status;
   const uint32_t labelled_n = count_labelled(traj);
-  if (b->traj_n > 0 && size_with(b, traj, labelled_n) > PX_SEGMENT_BYTES) status = seal(b, err);
+  if (b->traj_n > 0 && (b->has_rewards != (traj->rewards != NULL) ||
+                        size_with(b, traj, labelled_n) > PX_SEGMENT_BYTES))
+    status = seal(b, err);
   if (status) return status;
   if (size_with(b, traj, labelled_n) > PX_SEGMENT_MAX_BYTES)
     return px_fail(err, PX_E_TOO_LARGE, "trajectory %" PRIu64 " alone takes more than %d MiB",

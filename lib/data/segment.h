@@ -7,7 +7,8 @@
  *   observations [sum(T + f), O] f32
  *   actions      [sum T, A] f32  absent when nothing in the segment is labelled; 0 where not
  *                labelled
- *   rewards      [sum T] f32
+ *   rewards      [sum T] f32     absent when they are not known: a segment's trajectories all have
+ *                rewards, or none has
  *   labelled     [n] u8          0 nothing labelled, 1 something is
  *   label_mask   [sum T] u8      absent unless a trajectory is partly labelled; then 1 exactly at
  *                labelled steps
@@ -34,7 +35,8 @@ enum { PX_SEGMENT_BYTES = 4 << 20, PX_SEGMENT_MAX_BYTES = 256 << 20 };
 
 struct px_segment_row {
   uint32_t steps, labelled_n;
-  double ret; /* undiscounted return, summed in float64 in order */
+  /* undiscounted return, summed in float64 in order; NAN without rewards */
+  double ret;
   bool has_final, terminated, truncated;
 };
 
@@ -74,7 +76,7 @@ struct px_segment_view {
   uint32_t traj_n;
   uint64_t steps_n, obs_n, labelled_n;
   const int64_t *length;
-  const float *observations, *actions /* or NULL */, *rewards;
+  const float *observations, *actions /* or NULL */, *rewards /* or NULL */;
   const uint8_t *labelled, *label_mask /* or NULL */, *terminated, *truncated, *has_final;
   void *file, *owned; /* the parsed header; a copy, when the bytes were not aligned */
 };

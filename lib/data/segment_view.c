@@ -33,21 +33,37 @@ static uint64_t rows_of(const struct px_segment_view *v, const char *name) {
   return t && t->rank ? t->dims[0] : 0;
 }
 
+static enum px_status bad(struct px_err *err, uint32_t i, const char *what) {
+  return px_fail(err, PX_E_BAD_DATA, "trajectory %" PRIu32 " of the segment: %s", i, what);
+}
+
+/* The lengths, and what they sum up to. */
+static enum px_status take_lengths(struct px_segment_view *v, struct px_err *err) {
+  const enum px_status status =
+    take_tensor(v, "length", PX_DTYPE_I64, v->traj_n, 0, &v->length, err);
+  for (uint32_t i = 0; !status && i < v->traj_n; i++) {
+    if (v->length[i] < 1 || v->length[i] > PX_STEPS_MAX)
+      return bad(err, i, "its length is out of range");
+    v->steps_n += (uint64_t)v->length[i];
+  }
+  return status;
+}
+
 static enum px_status take_tensors(struct px_segment_view *v, const struct px_spaces *spaces,
                                    struct px_err *err) {
   const uint64_t n = rows_of(v, "length");
   if (n < 1 || n > UINT32_MAX) return px_fail(err, PX_E_BAD_DATA, "a segment without trajectories");
   v->traj_n = (uint32_t)n;
-  v->steps_n = rows_of(v, "rewards");
   v->obs_n = rows_of(v, "observations");
+  enum px_status status = take_lengths(v, err);
   const uint64_t s = v->steps_n;
-  enum px_status status = take_tensor(v, "length", PX_DTYPE_I64, n, 0, &v->length, err);
   if (!status)
     status = take_tensor(v, "observations", PX_DTYPE_F32, v->obs_n, spaces->obs_dim,
                          &v->observations, err);
   if (!status && px_safetensors_find(v->file, "actions"))
     status = take_tensor(v, "actions", PX_DTYPE_F32, s, spaces->act_dim, &v->actions, err);
-  if (!status) status = take_tensor(v, "rewards", PX_DTYPE_F32, s, 0, &v->rewards, err);
+  if (!status && px_safetensors_find(v->file, "rewards"))
+    status = take_tensor(v, "rewards", PX_DTYPE_F32, s, 0, &v->rewards, err);
   if (!status) status = take_tensor(v, "labelled", PX_DTYPE_U8, n, 0, &v->labelled, err);
   if (!status && px_safetensors_find(v->file, "label_mask"))
     status = take_tensor(v, "label_mask", PX_DTYPE_U8, s, 0, &v->label_mask, err);
@@ -86,10 +102,6 @@ static bool all_classes(const float *x, uint64_t n, uint32_t count) {
   return good;
 }
 
-static enum px_status bad(struct px_err *err, uint32_t i, const char *what) {
-  return px_fail(err, PX_E_BAD_DATA, "trajectory %" PRIu32 " of the segment: %s", i, what);
-}
-
 /* Whether trajectory i, whose first step is given, is labelled as its flag and
  * the mask say, with zeros elsewhere. Counts labelled steps. */
 static const char *check_labels(struct px_segment_view *v, uint32_t i, uint64_t step,
@@ -117,17 +129,14 @@ static enum px_status check_trajectories(struct px_segment_view *v, const struct
   uint64_t steps = 0, obs = 0;
   bool part = false;
   for (uint32_t i = 0; i < v->traj_n; i++) {
-    if (v->length[i] < 1 || v->length[i] > PX_STEPS_MAX)
-      return bad(err, i, "its length is out of range");
     if (!v->terminated[i] && !v->truncated[i]) return bad(err, i, "it has no end");
     const uint64_t length = (uint64_t)v->length[i];
-    if (length > v->steps_n - steps) return bad(err, i, "it is longer than the rewards");
     const char *why = check_labels(v, i, steps, spaces->act_dim, &part);
     if (why) return bad(err, i, why);
     steps += length;
     obs += length + v->has_final[i];
   }
-  if (steps != v->steps_n || obs != v->obs_n)
+  if (obs != v->obs_n)
     return px_fail(err, PX_E_BAD_DATA, "the segment's lengths do not sum up to its rows");
   if (v->actions && v->labelled_n == 0)
     return px_fail(err, PX_E_BAD_DATA, "the segment has actions but no labels");
@@ -143,7 +152,7 @@ static enum px_status check(struct px_segment_view *v, const struct px_spaces *s
       (v->label_mask && !all_flags(v->label_mask, v->steps_n)))
     return px_fail(err, PX_E_BAD_DATA, "a flag of the segment is neither 0 nor 1");
   if (!px_traj_all_finite(v->observations, v->obs_n * spaces->obs_dim, NULL) ||
-      !px_traj_all_finite(v->rewards, v->steps_n, NULL) ||
+      (v->rewards && !px_traj_all_finite(v->rewards, v->steps_n, NULL)) ||
       (v->actions && !px_traj_all_finite(v->actions, v->steps_n * spaces->act_dim, NULL)))
     return px_fail(err, PX_E_BAD_DATA, "a number in the segment is not finite");
   if (spaces->act_count && v->actions && !all_classes(v->actions, v->steps_n, spaces->act_count))
@@ -182,7 +191,7 @@ struct px_traj px_segment_traj(const struct px_segment_view *view, uint32_t i, u
     .observations = view->observations + first_obs * spaces->obs_dim,
     .actions = labelled ? view->actions + first_step * spaces->act_dim : NULL,
     .labelled = labelled && view->label_mask ? view->label_mask + first_step : NULL,
-    .rewards = view->rewards + first_step,
+    .rewards = view->rewards ? view->rewards + first_step : NULL,
     .terminated = view->terminated[i],
     .truncated = view->truncated[i],
     .has_final = view->has_final[i],

@@ -45,6 +45,9 @@ static const char unlabelled_hint[] =
   "A step without an action is one whose action_mask is 0; without that array, one whose action is "
   "NaN throughout (in JSON lines null).";
 
+static const char reward_hint[] =
+  "A trajectory has a reward at each step, or at none: leave all of them out, or make all NaN.";
+
 static enum px_status check_classes(const struct px_spaces *spaces, const struct px_traj *traj,
                                     uint64_t n, struct px_err *err) {
   for (uint32_t t = 0; t < traj->steps; t++) {
@@ -106,8 +109,11 @@ enum px_status px_traj_check(const struct px_spaces *spaces, const struct px_tra
   if (!px_traj_all_finite(traj->observations, rows * spaces->obs_dim, &at))
     return fail_step(err, n, at / spaces->obs_dim, "observations", at % spaces->obs_dim, true,
                      traj->observations[at], "not finite");
-  if (!px_traj_all_finite(traj->rewards, traj->steps, &at))
-    return fail_step(err, n, at, "rewards", 0, false, traj->rewards[at], "not finite");
+  if (traj->rewards && !px_traj_all_finite(traj->rewards, traj->steps, &at)) {
+    (void)fail_step(err, n, at, "rewards", 0, false, traj->rewards[at], "not finite");
+    if (isnan(traj->rewards[at])) px_fail_hint(err, "%s", reward_hint);
+    return PX_E_BAD_DATA;
+  }
   if (!traj->actions) return PX_OK;
   for (uint32_t t = 0; traj->labelled && t < traj->steps; t++)
     if (traj->labelled[t] > 1)

@@ -25,7 +25,7 @@ struct px_traj {
   const float *actions;      /* [T, A], or NULL: nothing is labelled */
   /* [T] 1 where the action is known, or NULL: all, if there are actions */
   const uint8_t *labelled;
-  const float *rewards; /* [T] */
+  const float *rewards; /* [T], or NULL: not known */
   /* bootstrap 0 / bootstrap; an unfinished trailing episode is truncated */
   bool terminated, truncated;
   bool has_final; /* f: observations[T] is the state after the last action */

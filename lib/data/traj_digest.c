@@ -33,6 +33,8 @@ static void put_actions(struct px_digest *hash, const struct px_spaces *spaces,
   }
 }
 
+static const char NO_REWARDS[] = "no rewards";
+
 enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_traj *traj,
                               struct px_traj_digest *out, struct px_err *err) {
   struct px_digest *hash = px_digest_new(PX_DIGEST_SHA256);
@@ -42,7 +44,8 @@ enum px_status px_traj_digest(const struct px_spaces *spaces, const struct px_tr
   px_digest_put(hash, head, sizeof head);
   px_digest_put(hash, traj->observations,
                 ((size_t)traj->steps + traj->has_final) * spaces->obs_dim * sizeof(float));
-  px_digest_put(hash, traj->rewards, traj->steps * sizeof(float));
+  if (traj->rewards) px_digest_put(hash, traj->rewards, traj->steps * sizeof(float));
+  else px_digest_put(hash, NO_REWARDS, sizeof NO_REWARDS);
   put_actions(hash, spaces, traj);
   uint8_t digest[PX_SHA256_BYTES];
   px_digest_end(hash, digest);

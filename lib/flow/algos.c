@@ -214,8 +214,8 @@ static const struct flow_field REBRAC[] = {
 };
 
 const struct flow_field flow_algos[] = {
-#define PX_ALGO(name, options, code, actions, help) \
-  { name, FLOW_OBJECT, 0, 0, NULL, actions, options, help },
+#define PX_ALGO(name, options, code, learns, help) \
+  { name, FLOW_OBJECT, 0, 0, NULL, learns, options, help },
 #include "schema/algos.def"
 #undef PX_ALGO
   END
@@ -235,6 +235,11 @@ const struct flow_field *flow_algo_options(const char *algo) {
 bool flow_algo_learns(const char *algo, bool discrete) {
   const struct flow_field *one = find(algo);
   return one && strstr(one->words, discrete ? "discrete" : "continuous");
+}
+
+bool flow_algo_learns_unrewarded(const char *algo) {
+  const struct flow_field *one = find(algo);
+  return one && strstr(one->words, "unrewarded");
 }
 
 bool flow_algo_option_fits(const char *algo, const char *option, bool discrete) {

@@ -8,6 +8,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/flow/algos.h"
+#include "lib/flow/check_rewards.h"
 #include "lib/flow/estimate.h"
 #include "lib/flow/idm.h"
 #include "lib/flow/labellers.h"
@@ -55,8 +56,7 @@ static enum px_status check_actions(const char *algo, const char *at, bool discr
   return PX_E_BAD_FIELD;
 }
 
-/* Whether a value says what is meant without it: a retry repeats all defaults. */
-static bool is_default(const struct flow_field *field, const json_t *value) {
+bool flow_check_is_default(const struct flow_field *field, const json_t *value) {
   json_t *initial = field->initial
                       ? px_json_parse(field->initial, strlen(field->initial), JSON_DECODE_ANY, NULL)
                       : NULL;
@@ -73,7 +73,7 @@ static enum px_status check_options(const json_t *given, const char *algo, const
   for (const struct flow_field *field = flow_algo_options(algo); field->name; field++) {
     const json_t *value = json_object_get(given, field->name);
     if (!value || field->type == FLOW_ALIAS || flow_algo_option_fits(algo, field->name, discrete) ||
-        is_default(field, value))
+        flow_check_is_default(field, value))
       continue;
     char place[AT_MAX];
     snprintf(place, sizeof place, "%s/%s", at, field->name);
@@ -432,6 +432,7 @@ enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t
   if (!status) status = check_labeller(kind, spec, snapshot, err);
   if (!status) status = check_distinct(spec, err);
   if (!status) status = check_policies(given, spec, snapshot, err);
+  if (!status) status = flow_check_rewards(kind, given, spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_evaluation(spec, snapshot, err);
   if (!status && kind == FLOW_PIPELINE) status = check_sensitivity(spec, snapshot->act_count, err);
   if (!status && kind == FLOW_EXPORT) status = check_export(spec, snapshot, err);

@@ -200,7 +200,7 @@ static const struct flow_field EVALUATE[] = {
     { "gamma", FLOW_NUMBER, 0, 0.9999, "0.99", NULL, NULL, "Discount" }, { \
     "tau", FLOW_NUMBER, 1e-6, 1, "0.05", NULL, NULL, "Share by which the target net follows" \
   }
-static const struct flow_field FQE[] = { FQE_FIELDS, END };
+const struct flow_field flow_kind_fqe_fields[] = { FQE_FIELDS, END };
 static const struct flow_field OPE[] = { { "model", FLOW_ID, 0, 0, "!", "mdl_", NULL, "Policy id" },
                                          DATASET,
                                          SEGMENTS,
@@ -255,7 +255,8 @@ static const struct flow_field PIPELINE[] = {
     "evaluate: roll the policies out; ope: off-policy evaluation, from data; auto: evaluate where "
     "there is a simulator, else ope" },
   FLOW_ALIAS_OF("evaluation", "judge"),
-  { "ope", FLOW_OBJECT, 0, 0, "{}", NULL, FQE, "Options of the off-policy evaluation" },
+  { "ope", FLOW_OBJECT, 0, 0, "{}", NULL, flow_kind_fqe_fields,
+    "Options of the off-policy evaluation" },
   FLOW_ALIAS_OF("ope", "assess"),
   END
 };

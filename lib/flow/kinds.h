@@ -33,6 +33,8 @@ struct flow_kind_info {
 
 /* Names of before, a FLOW_ALIAS each; ended by a field without a name. */
 extern const struct flow_field flow_kind_aliases[];
+/* Options of fitted Q evaluation: of an ope job, and `ope` of a pipeline. */
+extern const struct flow_field flow_kind_fqe_fields[];
 
 const struct flow_kind_info *flow_kind_info(enum flow_kind kind);
 /* The kinds' names in the table's order, with `between` each two; submittable: only those of POST

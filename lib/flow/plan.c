@@ -162,9 +162,9 @@ enum px_status flow_plan(enum flow_kind kind, const json_t *given,
                          const struct flow_snapshot *snapshot, struct flow_plan *out,
                          struct px_err *err) {
   json_t *spec = NULL;
-  json_t *fitted = snapshot->act_count && json_is_object(given)
-                     ? plan_discrete_defaults(kind, given)
-                     : json_incref((json_t *)(uintptr_t)given);
+  const bool own_defaults = snapshot->act_count || snapshot->unrewarded_trajectories_n;
+  json_t *fitted = own_defaults && json_is_object(given) ? plan_defaults(kind, given, snapshot)
+                                                         : json_incref((json_t *)(uintptr_t)given);
   if (!fitted) return plan_no_memory(err);
   enum px_status status =
     flow_fields_check(flow_kind_info(kind)->fields, fitted, "/spec", &spec, err);

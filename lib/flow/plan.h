@@ -42,6 +42,7 @@ struct flow_snapshot {
   uint64_t trajectories_n; /* of the snapshot */
   /* with any true action; with the true action of every step */
   uint64_t labelled_trajectories_n, whole_trajectories_n;
+  uint64_t unrewarded_trajectories_n;
   const char *env; /* "" for none */
   /* act_count: discrete actions; 0: continuous */
   uint32_t obs_dim, act_dim, act_count;

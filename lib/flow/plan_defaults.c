@@ -74,9 +74,11 @@ static json_t *discrete_idm(const json_t *given) {
   return out;
 }
 
-json_t *plan_discrete_defaults(enum flow_kind kind, const json_t *given) {
+json_t *plan_defaults(enum flow_kind kind, const json_t *given,
+                      const struct flow_snapshot *snapshot) {
   json_t *out = json_copy((json_t *)(uintptr_t)given);
-  json_t *idm = trains_idm(kind) ? discrete_idm(json_object_get(given, "idm")) : NULL;
+  json_t *idm =
+    snapshot->act_count && trains_idm(kind) ? discrete_idm(json_object_get(given, "idm")) : NULL;
   if (idm) json_object_set_new(out, "idm", idm);
   if (kind == FLOW_PIPELINE && !json_object_get(given, "policies"))
     json_object_set_new(out, "policies", json_pack("[s]", "bc"));

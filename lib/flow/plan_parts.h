@@ -41,8 +41,10 @@ bool plan_hides(const json_t *spec);
 enum px_status plan_need(struct flow_job *job, const char *id, struct px_err *err);
 enum px_status plan_need_job(struct planner *p, size_t at, size_t needed, struct px_err *err);
 
-/* A copy of `given` with the defaults that discrete actions have. NULL without memory. */
-json_t *plan_discrete_defaults(enum flow_kind kind, const json_t *given);
+/* A copy of `given` with the defaults that discrete actions have, or trajectories without rewards.
+ * NULL without memory. */
+json_t *plan_defaults(enum flow_kind kind, const json_t *given,
+                      const struct flow_snapshot *snapshot);
 /* Fills in the snapshot and the dataset's simulator. */
 enum px_status plan_complete(enum flow_kind kind, json_t *spec,
                              const struct flow_snapshot *snapshot, struct px_err *err);

@@ -122,8 +122,6 @@ static enum px_status check_header(const struct px_reader *r, const struct px_cs
   if (!status && h->has[PX_CSV_ACTION])
     status = check_indices(h, PX_CSV_ACTION, spaces->act_dim, err);
   if (status) return status;
-  if (!h->has[PX_CSV_REWARD])
-    return px_fail_at(err, PX_E_BAD_DATA, "header", "there is no column reward");
   if (!h->has[PX_CSV_EPISODE] && !h->has[PX_CSV_STEP] && !h->has[PX_CSV_TERMINATED] &&
       !h->has[PX_CSV_TRUNCATED] && !h->has[PX_CSV_DONE]) {
     (void)px_fail_at(err, PX_E_BAD_DATA, "header", "no column says where a trajectory ends");

@@ -29,14 +29,15 @@ struct csv {
   struct px_reader *r;
   struct px_csv_header header;
   struct px_traj_buffer room;
-  struct px_precision observed, rewarded;
+  struct px_precision observed, rewards;
   struct px_traj_digest episode;  /* of the open trajectory's value in its column */
   struct px_traj_digest_set past; /* and of those before */
   uint64_t line;                  /* the present one */
   int64_t step;                   /* the last value in its column */
   size_t steps_n;                 /* of the open trajectory */
-  /* of it: its last row has an observation alone, the final one; and a flag has ended it */
-  bool final_row, terminated, truncated;
+  /* of it: its last row has an observation alone, the final one; a flag has ended it; and its steps
+   * have rewards */
+  bool final_row, terminated, truncated, rewarded;
 };
 
 /* What a row says, until it is known which trajectory it belongs to. */
@@ -45,7 +46,7 @@ struct row {
   int64_t step;
   float *observations, *actions; /* in the room, at the place of the trajectory's next step */
   uint32_t actions_n;            /* how many of its cells hold a number */
-  bool has_reward, has_nan, mask, is_true, terminated, truncated, done;
+  bool has_reward, has_flag, has_nan, mask, is_true, terminated, truncated, done;
   float reward;
 };
 
@@ -98,6 +99,12 @@ static enum px_status read_flag(const struct csv *c, uint32_t column, struct px_
   return PX_OK;
 }
 
+static enum px_status read_end(const struct csv *c, uint32_t column, struct px_csv_cell cell,
+                               struct row *row, bool *out, struct px_err *err) {
+  row->has_flag |= !is_empty(cell);
+  return read_flag(c, column, cell, out, err);
+}
+
 static enum px_status read_step(const struct csv *c, uint32_t column, struct px_csv_cell cell,
                                 struct row *row, struct px_err *err) {
   double value;
@@ -137,10 +144,10 @@ static enum px_status read_value(struct csv *c, uint32_t column, struct px_csv_c
     row->has_nan |= !empty && isnan(value);
     row->actions[is->index] = isnan(value) ? 0 : (float)value;
   } else if (!empty) {
-    row->has_reward = true;
     row->reward = (float)value;
-    if (!isfinite(value)) return fail_cell(c, column, cell.text, "must be a finite number", err);
-    px_precision_see(&c->rewarded, 0, &value, 1);
+    row->has_reward = !isnan(value);
+    if (isinf(value)) return fail_cell(c, column, cell.text, "must be a finite number", err);
+    if (row->has_reward) px_precision_see(&c->rewards, 0, &value, 1);
   }
   return PX_OK;
 }
@@ -153,9 +160,9 @@ static enum px_status read_cell(struct csv *c, uint32_t column, struct px_csv_ce
     case PX_CSV_SOURCE: return read_source(c, column, cell, row, err);
     case PX_CSV_EPISODE: row->episode = cell; return PX_OK;
     case PX_CSV_STEP: return read_step(c, column, cell, row, err);
-    case PX_CSV_TERMINATED: return read_flag(c, column, cell, &row->terminated, err);
-    case PX_CSV_TRUNCATED: return read_flag(c, column, cell, &row->truncated, err);
-    case PX_CSV_DONE: return read_flag(c, column, cell, &row->done, err);
+    case PX_CSV_TERMINATED: return read_end(c, column, cell, row, &row->terminated, err);
+    case PX_CSV_TRUNCATED: return read_end(c, column, cell, row, &row->truncated, err);
+    case PX_CSV_DONE: return read_end(c, column, cell, row, &row->done, err);
     case PX_CSV_MASK: return read_flag(c, column, cell, &row->mask, err);
     case PX_CSV_ACTION:
       if (!c->header.has[PX_CSV_ACTION]) return PX_OK;
@@ -175,7 +182,7 @@ static enum px_status emit_trajectory(struct csv *c, struct px_err *err) {
     .observations = c->room.observations,
     .actions = c->header.has[PX_CSV_ACTION] ? c->room.actions : NULL,
     .labelled = c->header.has[PX_CSV_ACTION] && partly ? c->room.labelled : NULL,
-    .rewards = c->room.rewards,
+    .rewards = c->rewarded ? c->room.rewards : NULL,
     .terminated = c->terminated,
     .truncated = c->truncated || !c->terminated,
     .has_final = c->final_row,
@@ -228,12 +235,21 @@ static enum px_status look_at_step(struct csv *c, const struct row *row, bool *b
   return PX_E_BAD_DATA;
 }
 
+/* Whether nothing but an observation is there. Without rewards a step may be so too, but not where
+ * flags are said at each step. */
+static bool may_be_final(const struct csv *c, const struct row *row) {
+  const struct px_csv_header *h = &c->header;
+  const bool flags = h->has[PX_CSV_TERMINATED] || h->has[PX_CSV_TRUNCATED] || h->has[PX_CSV_DONE];
+  if (row->has_reward || row->actions_n) return false;
+  return c->rewarded || (flags && !row->has_flag);
+}
+
 /* Whether the row begins a trajectory; what came before is put then. */
 static enum px_status place(struct csv *c, struct row *row, struct px_err *err) {
   bool begins = !c->header.has[PX_CSV_EPISODE] && (c->terminated || c->truncated);
   enum px_status status =
     c->header.has[PX_CSV_EPISODE] ? look_at_episode(c, row, &begins, err) : PX_OK;
-  const bool only_final = !row->has_reward && !row->actions_n;
+  const bool only_final = may_be_final(c, row);
   if (begins && !c->header.has[PX_CSV_EPISODE] && only_final && !c->final_row)
     begins = false; /* its final state */
   if (!status && c->header.has[PX_CSV_STEP]) status = look_at_step(c, row, &begins, err);
@@ -260,13 +276,17 @@ static enum px_status place(struct csv *c, struct row *row, struct px_err *err) 
 static enum px_status add(struct csv *c, const struct row *row, struct px_err *err) {
   const uint32_t A = c->r->spaces->act_dim;
   const size_t t = c->steps_n;
-  if (!row->has_reward) {
-    if (!row->actions_n && t) {
-      c->final_row = true;
-      return PX_OK;
-    }
-    return px_reader_fail(c->r, t, "reward", err, "is empty at line %" PRIu64, c->line);
+  if (t && may_be_final(c, row)) {
+    c->final_row = true;
+    return PX_OK;
   }
+  if (t && c->rewarded != row->has_reward) {
+    (void)px_reader_fail(c->r, t, "reward", err, "is %s at line %" PRIu64 ", unlike those before",
+                         row->has_reward ? "given" : "empty", c->line);
+    px_fail_hint(err, "A trajectory has a reward at each step, or at none.");
+    return PX_E_BAD_DATA;
+  }
+  c->rewarded = row->has_reward;
   if (t == PX_STEPS_MAX)
     return px_reader_fail(c->r, t, "step", err, "is beyond the %d that a trajectory may have",
                           PX_STEPS_MAX);
@@ -336,7 +356,7 @@ static enum px_status finish(struct csv *c, struct px_err *err) {
   enum px_status status = emit_trajectory(c, err);
   px_reader_note_counts(c->r);
   if (!status) status = px_reader_check_precision(c->r, "obs", &c->observed, err);
-  if (!status) status = px_reader_check_precision(c->r, "reward", &c->rewarded, err);
+  if (!status) status = px_reader_check_precision(c->r, "reward", &c->rewards, err);
   if (!status && !c->r->report->trajectories_n)
     status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
   return status;
@@ -348,14 +368,14 @@ enum px_status px_read_csv(struct px_reader *r, const void *bytes, size_t n, str
   px_traj_buffer_init(&c.room, r->spaces);
   memcpy(r->report->layout, "csv", 4);
   enum px_status status =
-    px_precision_init(&c.observed, r->spaces->obs_dim) || px_precision_init(&c.rewarded, 1)
+    px_precision_init(&c.observed, r->spaces->obs_dim) || px_precision_init(&c.rewards, 1)
       ? px_fail(err, PX_E_NO_MEMORY, "no memory to read it")
       : px_lines_read(r->fd, px_reader_max_bytes(r), read_line, &c, err);
   if (!status) status = finish(&c, err);
   px_traj_buffer_free(&c.room);
   px_traj_digest_set_free(&c.past);
   px_precision_free(&c.observed);
-  px_precision_free(&c.rewarded);
+  px_precision_free(&c.rewards);
   px_csv_header_free(&c.header);
   return status;
 }

@@ -36,6 +36,7 @@ struct layout {
   /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the
    * last step. */
   bool loose_end;
+  bool one_flag; /* d3rlpy: terminated is of the whole trajectory */
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
   [PX_EPISODES_MINARI] = { "minari",
@@ -48,6 +49,7 @@ static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
                            { "episode_", "/rewards" },
                            { "episode_", "/terminations" },
                            { "episode_", "/truncations" },
+                           false,
                            false },
   [PX_EPISODES_ROBOMIMIC] = { "robomimic",
                               "data",
@@ -59,7 +61,8 @@ static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
                               { "data/demo_", "/rewards" },
                               { "data/demo_", "/dones" },
                               { NULL, NULL },
-                              true },
+                              true,
+                              false },
   [PX_EPISODES_D3RLPY] = { "d3rlpy",
                            "",
                            "observations_",
@@ -70,7 +73,8 @@ static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
                            { "rewards_", "" },
                            { "terminated_", "" },
                            { NULL, NULL },
-                           false },
+                           false,
+                           true },
 };
 
 struct number {
@@ -88,6 +92,7 @@ struct reader {
   char leaves[LEAVES_MAX][LEAF_BYTES];
   uint32_t leaves_n; /* 0: observations are one dataset */
   struct px_traj_buffer room;
+  char counted[PATH_BYTES + LEAF_BYTES]; /* which array's rows are the open trajectory's steps */
   /* [rows, O] one leaf, before it is laid beside the others */
   float *scratch;
   size_t scratch_n;
@@ -206,11 +211,16 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
   return status;
 }
 
+static void leaf_path(const struct reader *e, const char *root, uint32_t i,
+                      char path[PATH_BYTES + LEAF_BYTES]) {
+  snprintf(path, PATH_BYTES + LEAF_BYTES, "%s%s%s", root, e->leaves_n && *e->leaves[i] ? "/" : "",
+           e->leaves_n ? e->leaves[i] : "");
+}
+
 static enum px_status open_leaf(struct reader *e, const char *root, uint32_t i,
                                 struct px_column *out, struct px_err *err) {
   char path[PATH_BYTES + LEAF_BYTES];
-  snprintf(path, sizeof path, "%s%s%s", root, e->leaves_n && *e->leaves[i] ? "/" : "",
-           e->leaves_n ? e->leaves[i] : "");
+  leaf_path(e, root, i, path);
   return px_h5_column(e->r, e->file, path, out, err);
 }
 
@@ -228,9 +238,8 @@ static enum px_status read_observations(struct reader *e, const char *root, size
     if (i == 0) expected = c.rows;
     const size_t count = take ? take : (size_t)c.rows;
     if (c.rows != expected || (take ? c.rows != T : c.rows != T && c.rows != T + 1))
-      status =
-        px_fail_at(err, PX_E_BAD_DATA, c.name,
-                   "'%s' has %" PRIu64 " rows, but there are %zu rewards", c.name, c.rows, T);
+      status = px_fail_at(err, PX_E_BAD_DATA, c.name, "'%s' has %" PRIu64 " rows, but '%s' %zu",
+                          c.name, c.rows, e->counted, T);
     else if (c.cols > O - at || (i + 1 == n && at + c.cols != O))
       status = px_fail_at(err, PX_E_BAD_DATA, c.name,
                           "the observations in '%s' have %s%" PRIu64 " numbers, but the dataset "
@@ -277,8 +286,8 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   float *flags = status ? NULL : px_mem_calloc(T + 1, sizeof *flags);
   if (!status && !flags) status = px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status && c.rows != T && c.rows != 1)
-    status = px_fail_at(err, PX_E_BAD_DATA, path,
-                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but '%s' %zu", path,
+                        c.rows, e->counted, T);
   if (!status) status = c.next(c.ctx, (size_t)c.rows, flags, err);
   bool early = false;
   for (size_t t = 0; t < c.rows && !status; t++) {
@@ -298,20 +307,63 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   return status;
 }
 
-static enum px_status read_rewards(struct reader *e, struct number number, size_t *T,
+/* How many rows there are at the path; 0 where it is not there. It is not charged: whoever reads it
+ * does that. */
+static enum px_status rows_at(struct reader *e, const char *path, size_t *rows,
+                              struct px_err *err) {
+  const uint64_t charged = e->r->logical_bytes;
+  struct px_column c = { 0 };
+  enum px_h5_kind kind;
+  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  if (!status && kind != PX_H5_NONE) status = px_h5_column(e->r, e->file, path, &c, err);
+  *rows = (size_t)c.rows;
+  px_column_close(&c);
+  e->r->logical_bytes = charged;
+  return status;
+}
+
+/* The first that is there of rewards, actions, flags and observations says how many steps there
+ * are. e->counted is its path. */
+static enum px_status count_steps(struct reader *e, struct number number, size_t *T,
+                                  struct px_err *err) {
+  const struct layout *l = e->layout;
+  char *counted = e->counted;
+  const struct place *const counting[] = { &l->rewards, &l->actions,
+                                           l->one_flag ? NULL : &l->terminated };
+  enum px_status status = PX_OK;
+  *T = 0;
+  for (int i = 0; i < 3 && !*T && !status; i++) {
+    if (!counting[i]) continue;
+    path_of(counting[i], number, counted);
+    status = rows_at(e, counted, T, err);
+  }
+  if (!status && !*T) {
+    char root[PATH_BYTES];
+    path_of(&l->observations, number, root);
+    leaf_path(e, root, 0, counted);
+    status = rows_at(e, counted, T, err);
+  }
+  if (!status && (*T == 0 || *T > PX_STEPS_MAX))
+    status = px_fail_at(err, PX_E_BAD_DATA, counted, "'%s' has %zu steps; a trajectory has 1 to %d",
+                        counted, *T, PX_STEPS_MAX);
+  return status ? status : px_traj_buffer_steps(&e->room, *T, err);
+}
+
+static enum px_status read_rewards(struct reader *e, struct number number, size_t T, bool *rewarded,
                                    struct px_err *err) {
   char path[PATH_BYTES];
   struct px_column c = { 0 };
+  enum px_h5_kind kind = PX_H5_NONE;
   path_of(&e->layout->rewards, number, path);
-  enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
+  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  *rewarded = kind != PX_H5_NONE;
+  if (status || !*rewarded) return status;
+  status = px_h5_column(e->r, e->file, path, &c, err);
   if (!status) status = px_column_expect(&c, 1, "there must be", err);
-  if (!status && (c.rows == 0 || c.rows > PX_STEPS_MAX))
-    status =
-      px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " steps; a trajectory has 1 to %d",
-                 path, c.rows, PX_STEPS_MAX);
-  if (!status) status = px_traj_buffer_steps(&e->room, (size_t)c.rows, err);
-  if (!status) status = c.next(c.ctx, (size_t)c.rows, e->room.rewards, err);
-  if (!status) *T = (size_t)c.rows;
+  if (!status && c.rows != T)
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but '%s' %zu", path,
+                        c.rows, e->counted, T);
+  if (!status) status = c.next(c.ctx, T, e->room.rewards, err);
   px_column_close(&c);
   return status;
 }
@@ -326,8 +378,8 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
                                 : px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", path);
   if (!status) status = px_column_expect(&c, 1, "there must be", err);
   if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path,
-                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but '%s' %zu", path,
+                        c.rows, e->counted, T);
   if (!status) status = c.next(c.ctx, T, flags, err);
   for (size_t t = 0; t < T && !status; t++) {
     e->room.labelled[t] = flags[t] != 0;
@@ -375,8 +427,8 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
   enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
   if (!status) status = px_reader_expect_actions(e->r, &c, err);
   if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path,
-                        "'%s' has %" PRIu64 " rows, but there are %zu rewards", path, c.rows, T);
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but '%s' %zu", path,
+                        c.rows, e->counted, T);
   if (!status) status = c.next(c.ctx, T, e->room.actions, err);
   px_column_close(&c);
   return status;
@@ -401,9 +453,11 @@ static enum px_status read_final(struct reader *e, struct number number, size_t 
 static enum px_status read_episode(struct reader *e, struct number number, struct px_err *err) {
   char path[PATH_BYTES];
   size_t T, rows;
-  bool labelled = false, partly = false, terminated = false, truncated = false, has_final = false;
+  bool rewarded = false, labelled = false, partly = false, terminated = false, truncated = false,
+       has_final = false;
   path_of(&e->layout->observations, number, path);
-  enum px_status status = read_rewards(e, number, &T, err);
+  enum px_status status = count_steps(e, number, &T, err);
+  if (!status) status = read_rewards(e, number, T, &rewarded, err);
   if (!status) status = read_observations(e, path, T, 0, 0, e->room.observations, &rows, err);
   if (!status) has_final = rows == T + 1;
   if (!status && !has_final) status = read_final(e, number, T, &has_final, err);
@@ -417,7 +471,7 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
     .observations = e->room.observations,
     .actions = labelled ? e->room.actions : NULL,
     .labelled = partly ? e->room.labelled : NULL,
-    .rewards = e->room.rewards,
+    .rewards = rewarded ? e->room.rewards : NULL,
     .terminated = terminated,
     .truncated = truncated || !terminated,
     .has_final = has_final,

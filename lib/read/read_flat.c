@@ -90,7 +90,7 @@ static enum px_status open_member(struct flat *f, const struct px_flat_source *s
   enum px_status status = find_name(source, m, &name, err);
   if (!status && m == TERMINALS && !name) status = find_name(source, DONES, &done, err);
   if (status) return status;
-  const bool needed = m == OBSERVATIONS || m == REWARDS || (m == TERMINALS && !done);
+  const bool needed = m == OBSERVATIONS || (m == TERMINALS && !done);
   if (!name && !needed) return PX_OK;
   status = source->open(source->ctx, name ? name : member_names[m][0], &f->columns[m], err);
   if (status && !name && m == TERMINALS)
@@ -214,7 +214,7 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
     .observations = f->room.observations + f->cut * O,
     .actions = has(f, ACTIONS) ? f->room.actions + f->cut * A : NULL,
     .labelled = has(f, ACTIONS) && (masked || memchr(known, 0, steps)) ? known : NULL,
-    .rewards = f->room.rewards + f->cut,
+    .rewards = has(f, REWARDS) ? f->room.rewards + f->cut : NULL,
     .terminated = terminated,
     .truncated = truncated,
     .has_final = next,

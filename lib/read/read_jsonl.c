@@ -47,6 +47,7 @@ struct jsonl {
   size_t source_cap;
   bool seen[FIELDS_N], filled[FIELDS_N]; /* the field is there; and it is not null */
   size_t rows[FIELDS_N];                 /* of the arrays seen */
+  enum field counted;                    /* the one whose rows are the steps */
   bool terminated, truncated, partly;
 };
 
@@ -205,29 +206,34 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   if (!px_json_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
   if (f == TERMINATED) return read_bool(j, &j->terminated, err);
   if (f == TRUNCATED) return read_bool(j, &j->truncated, err);
-  if ((f == ACTIONS || f >= ACTION_SOURCE) && px_json_scan_take(&j->s, "null")) return PX_OK;
+  if (f != OBSERVATIONS && px_json_scan_take(&j->s, "null")) return PX_OK;
   j->filled[f] = true;
   return read_array(j, (enum field)f, err);
 }
 
 static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
-  static const enum field needed[] = { OBSERVATIONS, REWARDS, TERMINATED };
+  static const enum field needed[] = { OBSERVATIONS, TERMINATED },
+                          counting[] = { REWARDS, ACTIONS, ACTION_SOURCE, OBSERVATIONS };
   for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
     if (!j->seen[needed[i]])
       return px_reader_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")",
                             j->line);
-  const size_t T = j->rows[REWARDS];
+  int by = 0;
+  while (!j->filled[counting[by]]) by++;
+  j->counted = counting[by];
+  const char *steps = field_names[j->counted];
+  const size_t T = j->rows[j->counted];
   if (!T || T > PX_STEPS_MAX)
-    return px_reader_fail(j->r, 0, "rewards", err, "has %zu steps; a trajectory has 1 to %d", T,
+    return px_reader_fail(j->r, 0, steps, err, "has %zu steps; a trajectory has 1 to %d", T,
                           PX_STEPS_MAX);
   if (j->rows[OBSERVATIONS] != T && j->rows[OBSERVATIONS] != T + 1)
     return px_reader_fail(j->r, 0, "observations", err,
-                          "has %zu rows; with %zu rewards it must have as many, or one more",
-                          j->rows[OBSERVATIONS], T);
+                          "has %zu rows; with %zu %s it must have as many, or one more",
+                          j->rows[OBSERVATIONS], T, steps);
   for (int f = ACTIONS; f < FIELDS_N; f++) {
     if (f == TERMINATED || f == TRUNCATED || !j->filled[f] || j->rows[f] == T) continue;
-    (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu rewards",
-                         j->rows[f], T);
+    (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu %s",
+                         j->rows[f], T, steps);
     if (f == ACTIONS)
       px_fail_hint(err, "Write null where an action is unknown, such as the last one's.");
     return PX_E_BAD_DATA;
@@ -236,7 +242,7 @@ static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
 }
 
 static enum px_status emit_trajectory(struct jsonl *j, struct px_err *err) {
-  const size_t T = j->rows[REWARDS], A = j->r->spaces->act_dim;
+  const size_t T = j->rows[j->counted], A = j->r->spaces->act_dim;
   const bool actions = j->filled[ACTIONS] && !j->r->options->ignore_actions;
   for (size_t t = 0; actions && j->filled[ACTION_SOURCE] && t < T; t++)
     if (j->source[t] != 1 && j->room.labelled[t]) {
@@ -249,7 +255,7 @@ static enum px_status emit_trajectory(struct jsonl *j, struct px_err *err) {
     .observations = j->room.observations,
     .actions = actions ? j->room.actions : NULL,
     .labelled = actions && j->partly ? j->room.labelled : NULL,
-    .rewards = j->room.rewards,
+    .rewards = j->filled[REWARDS] ? j->room.rewards : NULL,
     .terminated = j->terminated,
     .truncated = j->truncated || !j->terminated,
     .has_final = j->rows[OBSERVATIONS] == T + 1,
@@ -289,6 +295,7 @@ enum px_status px_read_jsonl(struct px_reader *r, const void *bytes, size_t n, s
       : px_lines_read(r->fd, px_reader_max_bytes(r), read_line, &j, err);
   if (!status) status = px_reader_check_precision(r, field_names[OBSERVATIONS], &j.observed, err);
   if (!status) status = px_reader_check_precision(r, field_names[REWARDS], &j.rewarded, err);
+  if (!status) px_reader_note_counts(r);
   if (!status && !r->report->trajectories_n)
     status = px_fail(err, PX_E_BAD_DATA, "there are no trajectories in it");
   px_traj_buffer_free(&j.room);

@@ -41,7 +41,7 @@ static const struct {
   [LENGTH] = { "length", true, NULL },
   [OBSERVATIONS] = { "observations", true, NULL },
   [ACTIONS] = { "actions", false, NULL },
-  [REWARDS] = { "rewards", true, NULL },
+  [REWARDS] = { "rewards", false, NULL },
   [TERMINATED] = { "terminated", true, NULL },
   [TRUNCATED] = { "truncated", false, NULL },
   [HAS_FINAL] = { "has_final", false, NULL },
@@ -290,9 +290,11 @@ static enum px_status put_all(struct upload *u, struct px_err *err) {
     const uint64_t dims = u->spaces->obs_dim, rows = traj.steps + (uint64_t)traj.has_final;
     enum px_status status =
       floats_at(u, OBSERVATIONS, obs * dims, rows * dims, &u->observations, &traj.observations);
-    if (!status) status = floats_at(u, REWARDS, step, traj.steps, &u->rewards, &traj.rewards);
+    if (!status && u->col[REWARDS])
+      status = floats_at(u, REWARDS, step, traj.steps, &u->rewards, &traj.rewards);
     if (!status) status = labels_of(u, i, step, &traj);
     if (status) return px_fail(err, status, "trajectory %" PRIu64 " is too large to be read", i);
+    if (!px_reader_has_rewards(&traj)) traj.rewards = NULL;
     status = px_traj_check(u->spaces, &traj, i, err);
     if (!status) status = px_reader_put(u->r, &traj, err);
     if (status) return status;

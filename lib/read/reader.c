@@ -61,7 +61,20 @@ static enum px_status charge_trajectory(struct px_reader *r, struct px_err *err)
   return px_reader_charge_bytes(r, place, what, PX_TRAJ_COST_BYTES, err);
 }
 
-enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj, struct px_err *err) {
+bool px_reader_has_rewards(const struct px_traj *traj) {
+  for (uint32_t t = 0; traj->rewards && t < traj->steps; t++)
+    if (!isnan(traj->rewards[t])) return true;
+  return false;
+}
+
+enum px_status px_reader_put(struct px_reader *r, const struct px_traj *given, struct px_err *err) {
+  struct px_traj unrewarded = *given;
+  const struct px_traj *traj = given;
+  if (!px_reader_has_rewards(given)) {
+    unrewarded.rewards = NULL;
+    traj = &unrewarded;
+    r->unrewarded_n++;
+  }
   enum px_status status = charge_trajectory(r, err);
   if (!status) status = r->sink->put(r->sink->ctx, traj, err);
   if (!status) {
@@ -111,6 +124,12 @@ bool px_reader_take_nan(struct px_reader *r, float *action) {
 }
 
 void px_reader_note_counts(struct px_reader *r) {
+  if (r->unrewarded_n)
+    px_reader_note(r,
+                   "%" PRIu64 " of the %" PRIu64
+                   " trajectories have no rewards: what needs returns is refused while they are in "
+                   "the dataset",
+                   r->unrewarded_n, r->report->trajectories_n);
   if (r->nan_actions_n)
     px_reader_note(r,
                    "at %" PRIu64

@@ -29,6 +29,7 @@ struct px_reader {
   bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
   uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
+  uint64_t unrewarded_n;  /* trajectories without rewards */
   bool precision_noted;   /* one note on lost precision is enough */
   uint64_t cached_bytes;  /* of chunks kept unpacked: see h5.c */
 };
@@ -41,7 +42,9 @@ struct px_reader {
 #include "schema/uploads.def"
 #undef PX_UPLOAD
 
-/* Hands a trajectory on, and counts and charges it. */
+/* False where there are none, or all are NAN. */
+bool px_reader_has_rewards(const struct px_traj *traj);
+/* Hands a trajectory on, and counts and charges it. Rewards that are all NAN are as none. */
 enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj,
                              struct px_err *err) PX_MUST_CHECK;
 /* Adds a line to the report; those over its capacity are dropped. */

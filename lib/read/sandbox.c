@@ -132,15 +132,16 @@ static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
                                       const struct px_sandbox_frame *frame, bool *lost,
                                       struct px_err *err) {
   const size_t T = frame->steps, O = r->spaces->obs_dim, A = r->spaces->act_dim;
-  if (!T || T > PX_STEPS_MAX || frame->flags >= PX_SANDBOX_HAS_MASK * 2)
+  if (!T || T > PX_STEPS_MAX || frame->flags >= PX_SANDBOX_FLAGS_END)
     return px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
   const enum px_status status = px_traj_buffer_steps(room, T, err);
   if (status) return status;
   const bool final = frame->flags & PX_SANDBOX_HAS_FINAL,
              actions = frame->flags & PX_SANDBOX_HAS_ACTIONS;
-  const bool mask = frame->flags & PX_SANDBOX_HAS_MASK;
+  const bool mask = frame->flags & PX_SANDBOX_HAS_MASK,
+             rewards = frame->flags & PX_SANDBOX_HAS_REWARDS;
   if (!receive(h, room->observations, (T + final) * O * sizeof(float)) ||
-      !receive(h, room->rewards, T * sizeof(float)) ||
+      (rewards && !receive(h, room->rewards, T * sizeof(float))) ||
       (actions && !receive(h, room->actions, T * A * sizeof(float))) ||
       (mask && !receive(h, room->labelled, T))) {
     *lost = true;
@@ -152,7 +153,7 @@ static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
     .observations = room->observations,
     .actions = actions ? room->actions : NULL,
     .labelled = actions && mask ? room->labelled : NULL,
-    .rewards = room->rewards,
+    .rewards = rewards ? room->rewards : NULL,
     .terminated = frame->flags & PX_SANDBOX_TERMINATED,
     .truncated = frame->flags & PX_SANDBOX_TRUNCATED,
     .has_final = final,

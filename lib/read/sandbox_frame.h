@@ -25,7 +25,7 @@ uint32_t px_sandbox_cpu_s(uint64_t file_bytes);
 bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
 
 /* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
- * rewards [T], actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
+ * rewards [T] if HAS_REWARDS, actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
  * REPORT, which is the last frame, by struct px_read_report; an ERROR, likewise
  * the last, by struct px_err. READY says that the helper has locked itself up. */
 enum px_sandbox_kind {
@@ -39,7 +39,9 @@ enum {
   PX_SANDBOX_TRUNCATED = 2,
   PX_SANDBOX_HAS_FINAL = 4,
   PX_SANDBOX_HAS_ACTIONS = 8,
-  PX_SANDBOX_HAS_MASK = 16
+  PX_SANDBOX_HAS_MASK = 16,
+  PX_SANDBOX_HAS_REWARDS = 32,
+  PX_SANDBOX_FLAGS_END = 64
 };
 struct px_sandbox_frame {
   uint32_t kind, steps, flags;

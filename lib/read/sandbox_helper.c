@@ -73,11 +73,11 @@ static enum px_status send_trajectory(void *ctx, const struct px_traj *traj, str
   const uint32_t flags =
     (traj->terminated ? PX_SANDBOX_TERMINATED : 0) | (traj->truncated ? PX_SANDBOX_TRUNCATED : 0) |
     (traj->has_final ? PX_SANDBOX_HAS_FINAL : 0) | (traj->actions ? PX_SANDBOX_HAS_ACTIONS : 0) |
-    (traj->labelled ? PX_SANDBOX_HAS_MASK : 0);
+    (traj->labelled ? PX_SANDBOX_HAS_MASK : 0) | (traj->rewards ? PX_SANDBOX_HAS_REWARDS : 0);
   const bool sent =
     write_frame(PX_SANDBOX_TRAJECTORY, traj->steps, flags) &&
     write_all(traj->observations, (T + traj->has_final) * spaces->obs_dim * sizeof(float)) &&
-    write_all(traj->rewards, T * sizeof(float)) &&
+    (!traj->rewards || write_all(traj->rewards, T * sizeof(float))) &&
     (!traj->actions || write_all(traj->actions, T * spaces->act_dim * sizeof(float))) &&
     (!traj->labelled || write_all(traj->labelled, T));
   return sent ? PX_OK : px_fail(err, PX_E_IO, "the parent is gone");

@@ -2,6 +2,7 @@
 /* Appending segments to a dataset: see append.h. */
 #include "lib/store/append.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +162,8 @@ static enum px_status insert_trajectories(struct store *store, const char *datas
   for (uint32_t i = 0; i < piece->traj_n && !status; i++) {
     const struct px_segment_row *row = &piece->rows[i];
     status = db_array_int(&column[0], row->steps);
-    if (!status) status = db_array_float(&column[1], row->ret);
+    if (!status)
+      status = isnan(row->ret) ? db_array_null(&column[1]) : db_array_float(&column[1], row->ret);
     if (!status) status = db_array_int(&column[2], row->labelled_n);
     if (!status)
       status = db_array_int(&column[3], row->has_final + 2 * row->terminated + 4 * row->truncated);

@@ -2,6 +2,7 @@
 /* Datasets and their trajectories: see datasets.h. Appending is in datasets_append.c. */
 #include "lib/store/datasets.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,13 +226,27 @@ enum px_status store_dataset_trajectory_returns(struct store *store, const char 
     return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %d trajectories", rows_n);
   }
   for (int i = 0; i < rows_n; i++) {
-    values[i] = db_get_float8(rows, i, "return");
+    values[i] = db_get_null(rows, i, "return") ? (double)NAN : db_get_float8(rows, i, "return");
     flags[i] = (uint8_t)db_get(rows, i, "labelled")[0];
   }
   PQclear(rows);
   *returns = values;
   *labelled = flags;
   *n = (uint32_t)rows_n;
+  return PX_OK;
+}
+
+enum px_status store_dataset_has_rewards(struct store *store, const char *dataset_id,
+                                         uint32_t segments_n, bool *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, dataset_id);
+  db_int(&p, segments_n);
+  PGresult *row;
+  const enum px_status status =
+    db_one(store, SQL_dataset_has_rewards, &p, &row, err, "there is no dataset %s", dataset_id);
+  if (status) return status;
+  *out = db_get_bool(row, 0, "has_rewards");
+  PQclear(row);
   return PX_OK;
 }
 

@@ -66,8 +66,12 @@ typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void
 enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id,
                                           uint32_t first, uint32_t count, store_segment_sink sink,
                                           void *ctx, struct px_err *err) PX_MUST_CHECK;
-/* Returns of all trajectories of the first segments_n segments, and how much of
- * each has true actions. Arrays from malloc, owned by the caller. */
+/* Whether any trajectory of the first segments_n segments has rewards. */
+enum px_status store_dataset_has_rewards(struct store *store, const char *dataset_id,
+                                         uint32_t segments_n, bool *out,
+                                         struct px_err *err) PX_MUST_CHECK;
+/* Returns of all trajectories of the first segments_n segments, NAN where there are no rewards, and
+ * how much of each has true actions. Arrays from malloc, owned by the caller. */
 enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED_ALL };
 enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id,
                                                 uint32_t segments_n, double **returns,

@@ -110,6 +110,7 @@ enum px_status db_document(struct store *store, enum db_sql sql, const struct db
 enum px_status db_array_text(struct px_buf *array, const char *text) PX_MUST_CHECK;
 enum px_status db_array_int(struct px_buf *array, int64_t value) PX_MUST_CHECK;
 enum px_status db_array_float(struct px_buf *array, double value) PX_MUST_CHECK;
+enum px_status db_array_null(struct px_buf *array) PX_MUST_CHECK;
 /* NULL: SQL's null; n <= 32 */
 enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) PX_MUST_CHECK;
 enum px_status db_array_end(struct px_buf *array) PX_MUST_CHECK;

@@ -120,6 +120,11 @@ enum px_status db_array_float(struct px_buf *array, double value) {
   return status ? status : px_buf_fmt(array, "%.17g", value);
 }
 
+enum px_status db_array_null(struct px_buf *array) {
+  const enum px_status status = begin_element(array);
+  return status ? status : px_buf_puts(array, "null");
+}
+
 enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) {
   char hex[2 * 32 + 1] = "null";
   if (bytes) px_text_hex(bytes, n, hex);

@@ -41,6 +41,10 @@ enum px_status transfer_export(struct store *store, const struct store_dataset *
   struct px_write *out = NULL;
   enum px_status status =
     px_write_new(what->format, what->which, &dataset->spaces, path, &out, err);
+  bool rewards = true;
+  if (!status)
+    status = store_dataset_has_rewards(store, dataset->id, what->segments_n, &rewards, err);
+  if (!rewards) px_write_without_rewards(out);
   for (uint32_t seq = 0; !status && seq < what->segments_n; seq++) {
     status = export_one(store, dataset, what, seq, out, err);
     if (!status) status = px_progress_report(progress, "write", seq + 1, what->segments_n, NULL, 0);

@@ -68,7 +68,7 @@ struct px_write {
   const struct px_write_writer *ops;
   void *writer;
   char *path;
-  bool ended;
+  bool ended, unrewarded;
   uint64_t segments_n;
   struct px_buf actions, std, epistemic, score, residual, source, verified; /* of one segment */
   struct px_write_scratch scratch;
@@ -84,9 +84,10 @@ enum px_status px_write_new(enum px_write_format format, enum px_write_which whi
   e->ops = FORMATS[format].writer;
   e->path = strdup(path);
   struct px_write_scratch *x = &e->scratch;
-  struct px_buf *bufs[] = { &e->actions,  &e->std,    &e->epistemic, &e->score, &e->residual,
-                            &e->verified, &e->source, &x->next,      &x->flat,  &x->terminals,
-                            &x->timeouts, &x->known,  &x->labelled,  &x->mask,  &x->classes };
+  struct px_buf *bufs[] = { &e->actions,  &e->std,       &e->epistemic, &e->score,
+                            &e->residual, &e->verified,  &e->source,    &x->next,
+                            &x->flat,     &x->terminals, &x->timeouts,  &x->known,
+                            &x->labelled, &x->mask,      &x->classes,   &x->rewards };
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) *bufs[i] = PX_BUF(PX_SEGMENT_MAX_BYTES);
   const enum px_status status = e->path ? e->ops->open(path, &e->writer, err)
                                         : px_fail(err, PX_E_NO_MEMORY, "no memory for an export");
@@ -98,6 +99,8 @@ enum px_status px_write_new(enum px_write_format format, enum px_write_which whi
   *out = e;
   return PX_OK;
 }
+
+void px_write_without_rewards(struct px_write *e) { e->unrewarded = true; }
 
 static enum px_status zeroed(struct px_buf *buf, size_t n) {
   buf->len = 0;
@@ -159,7 +162,8 @@ static enum px_status choose(struct px_write *e, const struct px_segment_view *v
                                   .residual = floats(&e->residual),
                                   .source = (const uint8_t *)e->source.data,
                                   .verified = (const uint8_t *)e->verified.data,
-                                  .simulated = proxy && proxy->origin };
+                                  .simulated = proxy && proxy->origin,
+                                  .rewarded = !e->unrewarded };
   return PX_OK;
 }
 

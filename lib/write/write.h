@@ -16,7 +16,8 @@
  *                     without a simulator
  *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the
  *                     simulator's and certified
- * Where the source is 0 the action is 0 (null in JSON lines).
+ * Where the source is 0 the action is 0 (null in JSON lines). Where a trajectory has no rewards they
+ * are NaN, null or empty; where none has any, arrays leave them out.
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
  *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
@@ -79,6 +80,8 @@ struct px_write;
 enum px_status px_write_new(enum px_write_format format, enum px_write_which which,
                             const struct px_spaces *spaces, const char *path, struct px_write **out,
                             struct px_err *err) PX_MUST_CHECK;
+/* Before the first segment: none of them has rewards, so the array is left out. */
+void px_write_without_rewards(struct px_write *e);
 /* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */
 enum px_status px_write_segment(struct px_write *e, const void *bytes, size_t n, const void *labels,
                                 size_t labels_n, struct px_err *err) PX_MUST_CHECK;

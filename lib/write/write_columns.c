@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A segment as columns, for writers of arrays: see write_parts.h. */
+#include <math.h>
 #include <string.h>
 
 #include "lib/base/buf.h"
@@ -20,6 +21,7 @@ void px_write_scratch_free(struct px_write_scratch *s) {
   px_buf_free(&s->labelled);
   px_buf_free(&s->mask);
   px_buf_free(&s->classes);
+  px_buf_free(&s->rewards);
 }
 
 static enum px_status sized(struct px_buf *buf, size_t n, int fill) {
@@ -74,6 +76,22 @@ static void split_observations(const struct px_write_rows *r, struct px_write_sc
   }
 }
 
+/* Leaves them out where no trajectory has any. */
+static enum px_status add_rewards(const struct px_write_rows *r, struct px_write_scratch *s,
+                                  struct px_write_columns *out) {
+  const uint64_t n = r->view->steps_n;
+  const void *rewards = r->view->rewards;
+  if (!r->rewarded) return PX_OK;
+  if (!rewards) {
+    const enum px_status status = sized(&s->rewards, n * sizeof(float), 0);
+    if (status) return status;
+    for (uint64_t t = 0; t < n; t++) ((float *)(void *)s->rewards.data)[t] = NAN;
+    rewards = s->rewards.data;
+  }
+  px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, n, rewards);
+  return PX_OK;
+}
+
 enum px_status px_write_columns_d4rl(const struct px_write_rows *r, struct px_write_scratch *s,
                                      struct px_write_columns *out) {
   const uint64_t n = r->view->steps_n;
@@ -87,8 +105,8 @@ enum px_status px_write_columns_d4rl(const struct px_write_rows *r, struct px_wr
   split_observations(r, s);
   px_write_column_add(out, "observations", PX_DTYPE_F32, o, n, s->flat.data);
   status = add_actions(r, s, out);
+  if (!status) status = add_rewards(r, s, out);
   if (status) return status;
-  px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, n, r->view->rewards);
   px_write_column_add(out, "terminals", PX_DTYPE_BOOL, 0, n, s->terminals.data);
   px_write_column_add(out, "timeouts", PX_DTYPE_BOOL, 0, n, s->timeouts.data);
   px_write_column_add(out, "next_observations", PX_DTYPE_F32, o, n, s->next.data);
@@ -123,8 +141,8 @@ enum px_status px_write_columns_segment(const struct px_write_rows *r, struct px
   px_write_column_add(out, "observations", PX_DTYPE_F32, r->spaces->obs_dim, v->obs_n,
                       v->observations);
   if (!whole) status = add_actions(r, s, out);
+  if (!status) status = add_rewards(r, s, out);
   if (status) return status;
-  px_write_column_add(out, "rewards", PX_DTYPE_F32, 0, v->steps_n, v->rewards);
   add_uncertainty(r, out);
   px_write_column_add(out, "labelled", PX_DTYPE_U8, 0, v->traj_n, s->labelled.data);
   px_write_column_add(out, "label_mask", PX_DTYPE_U8, 0, v->steps_n, s->mask.data);

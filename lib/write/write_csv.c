@@ -87,8 +87,9 @@ static void put_trajectory(struct csv *csv, const struct px_write_rows *r, uint3
       break;
     }
     put_some(f, r->actions + step * a, a, r->source[step] >= PX_SOURCE_TRUE);
-    fprintf(f, ",%.9g,%d,%d,%d", (double)v->rewards[step], t + 1 == steps && v->terminated[i],
-            t + 1 == steps && v->truncated[i], r->source[step]);
+    put_some(f, v->rewards ? v->rewards + step : NULL, 1, v->rewards);
+    fprintf(f, ",%d,%d,%d", t + 1 == steps && v->terminated[i], t + 1 == steps && v->truncated[i],
+            r->source[step]);
     put_step(f, r, step);
   }
   csv->episodes_n++;

@@ -74,7 +74,8 @@ static void put_trajectory(FILE *f, const struct px_write_rows *r, uint32_t i, u
   fputs("\"action_source\":", f);
   for (uint64_t t = 0; t < steps; t++) fprintf(f, "%c%d", t ? ',' : '[', source[t]);
   fputs("],\"rewards\":", f);
-  put_row(f, v->rewards + step, (uint32_t)steps);
+  if (v->rewards) put_row(f, v->rewards + step, (uint32_t)steps);
+  else fputs("null", f);
   fprintf(f, ",\"terminated\":%s,\"truncated\":%s}\n", v->terminated[i] ? "true" : "false",
           v->truncated[i] ? "true" : "false");
 }

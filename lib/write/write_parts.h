@@ -22,6 +22,7 @@ struct px_write_rows {
   const float *score, *residual;          /* [steps_n] */
   const uint8_t *source, *verified;       /* [steps_n]; 3 in source: PX_SOURCE_SIMULATOR */
   bool simulated;                         /* the segment's labels have residuals */
+  bool rewarded; /* some trajectory of the export has rewards; others are NAN in arrays */
 };
 
 enum { PX_WRITE_COLUMNS_MAX = 20 };
@@ -43,7 +44,7 @@ void px_write_column_add(struct px_write_columns *columns, const char *name, enu
 
 /* Growing memory for the columns that a segment does not hold as they are. */
 struct px_write_scratch {
-  struct px_buf next, flat, terminals, timeouts, known, labelled, mask, classes;
+  struct px_buf next, flat, terminals, timeouts, known, labelled, mask, classes, rewards;
 };
 void px_write_scratch_free(struct px_write_scratch *scratch);
 /* D4RL's flat arrays, and the segment's own layout. NO_MEMORY is the only failure. */

@@ -31,13 +31,14 @@ select dataset_summary(d) || jsonb_build_object(
        d.version, d.segments_n, spread.of_it as spread
 from datasets d cross join lateral (
   select case when d.segments_n = $2::bigint then $3::jsonb
-              when d.trajectories_n = 0 then '{"returns": null, "lengths": null}'
+              when d.trajectories_n = 0 then '{"returns": null, "lengths": null, "rewarded_trajectories": 0}'
               else (
     select jsonb_build_object(
-      'returns', jsonb_build_object('mean', avg(return), 'std', stddev_pop(return), 'min', min(return),
+      'rewarded_trajectories', count(return),
+      'returns', case when count(return) > 0 then jsonb_build_object('mean', avg(return), 'std', stddev_pop(return), 'min', min(return),
          'p10', percentile_cont(0.1) within group (order by return),
          'p50', percentile_cont(0.5) within group (order by return),
-         'p90', percentile_cont(0.9) within group (order by return), 'max', max(return)),
+         'p90', percentile_cont(0.9) within group (order by return), 'max', max(return)) end,
       'lengths', jsonb_build_object('mean', avg(length::float8), 'std', stddev_pop(length::float8), 'min', min(length),
          'p10', percentile_cont(0.1) within group (order by length),
          'p50', percentile_cont(0.5) within group (order by length),
@@ -77,6 +78,9 @@ where t.dataset_id = $1 and t.n = $2
 -- name: trajectory_returns
 select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" as labelled
 from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+
+-- name: dataset_has_rewards
+select exists (select from trajectories where dataset_id = $1 and segment_seq < $2 and return is not null) as has_rewards
 
 -- name: append_lock
 select obs_dim, segments_n, trajectories_n, obs_n, coalesce(obs_mean, '{}') as obs_mean,

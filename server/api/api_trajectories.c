@@ -136,7 +136,7 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t,
   if (!status)
     status = put_source(out, t, known, labels && labels->origin ? labels->origin + s : NULL);
   if (!status) status = append_text(out, ",\"rewards\":");
-  if (!status) status = put_row(out, t->rewards, t->steps);
+  if (!status) status = t->rewards ? put_row(out, t->rewards, t->steps) : append_text(out, "null");
   return status ? status : append_text(out, "}\n");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a spec to submitted jobs: api_submit. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,10 +84,10 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
 static enum px_status load_context(struct store *store, enum flow_kind kind, json_t *spec,
                                    struct plan_context *context, struct px_err *err) {
   enum px_status status = find_dataset(store, spec, &context->ds, err);
-  const bool needs_labels = kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM ||
-                            kind == FLOW_CHECK_SIMULATOR || kind == FLOW_TRAIN_POLICY ||
-                            (kind == FLOW_LABEL && json_object_get(spec, "labeller")) ||
-                            json_object_get(spec, "mask");
+  const bool needs_labels =
+    kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM || kind == FLOW_CHECK_SIMULATOR ||
+    kind == FLOW_TRAIN_POLICY || kind == FLOW_OPE ||
+    (kind == FLOW_LABEL && json_object_get(spec, "labeller")) || json_object_get(spec, "mask");
   if (status || !needs_labels || context->ds.segments_n == 0) return status;
   const json_t *given = json_object_get(spec, "segments");
   uint32_t segments = context->ds.segments_n;
@@ -254,6 +255,7 @@ static enum px_status make_plan(struct store *store, enum flow_kind kind, const 
                                               (double)ds->size_bytes, ds->segments_n } };
   for (uint32_t i = 0; i < context->trajectories_n; i++) {
     snapshot.labelled_trajectories_n += context->labelled[i] != STORE_LABELLED_NONE;
+    snapshot.unrewarded_trajectories_n += isnan(context->returns[i]);
     snapshot.whole_trajectories_n += context->labelled[i] == STORE_LABELLED_ALL;
   }
   return flow_plan(kind, spec, &snapshot, plan, err);

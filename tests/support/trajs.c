@@ -122,7 +122,8 @@ static const char *one_differs(const struct px_traj *x, const struct px_traj *y,
   if (memcmp(x->observations, y->observations,
              (x->steps + (size_t)x->has_final) * spaces->obs_dim * sizeof(float)) != 0)
     return "observations";
-  if (memcmp(x->rewards, y->rewards, x->steps * sizeof(float)) != 0) return "rewards";
+  if (!x->rewards != !y->rewards) return "whether there are rewards";
+  if (x->rewards && memcmp(x->rewards, y->rewards, x->steps * sizeof(float)) != 0) return "rewards";
   for (uint32_t s = 0; s < x->steps; s++) {
     const size_t at = (size_t)s * spaces->act_dim;
     if (labelled_at(x, s) != labelled_at(y, s)) return "labelled";

@@ -286,10 +286,42 @@ static void plans_are_bounded(void) {
   px_buf_free(&spec);
 }
 
+/* Some trajectories have no rewards. */
+static void what_needs_rewards_is_refused(void) {
+  struct flow_snapshot s = plans_snapshot();
+  struct flow_plan plan = { NULL, 0 };
+  struct px_err err = { .code = PX_OK };
+  s.unrewarded_trajectories_n = 3;
+  refused(FLOW_PIPELINE, "{" PLANS_DS ", \"policies\": [\"bc\", \"iql\"]}", &s, PX_E_NO_REWARDS,
+          "/spec/policies/1/algo", "iql learns from rewards, and 3 of the 100 trajectories");
+  refused(FLOW_TRAIN_POLICY, "{" PLANS_DS ", \"policy\": \"dt\"}", &s, PX_E_NO_REWARDS,
+          "/spec/policy/algo", "dt learns");
+  refused(FLOW_TRAIN_POLICY, "{" PLANS_DS ", \"policy\": \"10%bc\"}", &s, PX_E_NO_REWARDS,
+          "/spec/policy/top_percent", "top_percent 10 chooses by returns");
+  refused(FLOW_PIPELINE,
+          "{" PLANS_DS ", \"mask\": {\"protocol\": \"coupled\", \"p\": 10, \"q\": 50}}", &s,
+          PX_E_NO_REWARDS, "/spec/mask/q", "q below 100");
+  refused(FLOW_PIPELINE, "{" PLANS_DS ", \"ope\": {\"updates\": 500}}", &s, PX_E_NO_REWARDS,
+          "/spec/ope/updates", "fitted Q evaluation");
+  CU_ASSERT_PTR_NULL(plan.jobs);
+  /* bc over all is what is made of such data unless asked for more, also when a retry repeats the
+   * defaults */
+  CU_OK(plans_of(FLOW_PIPELINE,
+                 "{" PLANS_DS ", \"mask\": {\"protocol\": \"coupled\", \"p\": 10, \"q\": 100}, "
+                 "\"ope\": {\"updates\": 10000}}",
+                 &s, &plan, &err),
+        err);
+  CU_ASSERT(plans_job(&plan, "train/ss/bc/0/all") || plans_job(&plan, "train/ss/bc/0"));
+  flow_plan_free(&plan);
+  CU_OK(plans_of(FLOW_TRAIN_POLICY, "{" PLANS_DS "}", &s, &plan, &err), err);
+  CU_ASSERT_PTR_NOT_NULL(strstr(plan.jobs[0].spec_json, "\"algo\":\"bc\""));
+  flow_plan_free(&plan);
+}
+
 CU_MAIN("flow_refused", T(a_simulator_that_cannot_label_is_refused),
         T(without_any_true_action_what_needs_none_is_named),
-        T(an_uploaded_simulator_s_process_counts_in_the_estimate), T(bad_specs_name_the_field),
-        T(heads_that_do_not_fit_the_actions_are_refused),
+        T(an_uploaded_simulator_s_process_counts_in_the_estimate), T(what_needs_rewards_is_refused),
+        T(bad_specs_name_the_field), T(heads_that_do_not_fit_the_actions_are_refused),
         T(empty_labelled_subset_is_told_before_the_start),
         T(masks_that_would_not_hide_what_they_say_are_refused),
         T(without_a_simulator_policies_are_judged_from_data),

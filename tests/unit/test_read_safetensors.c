@@ -155,8 +155,6 @@ static void faults_name_their_place(void) {
   refused((struct px_safetensors_tensor[]){ obs_f64(4), actions(), rewards(), length(),
                                             terminated() },
           5, "observations");
-  refused((struct px_safetensors_tensor[]){ obs_f64(5), actions(), length(), terminated() }, 4,
-          "rewards");
   refused((struct px_safetensors_tensor[]){ obs_f64(5), rewards(), length(), terminated(),
                                             steps_u8("label_mask", MASK) },
           5, "label_mask");

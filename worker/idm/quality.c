@@ -29,6 +29,7 @@ struct sums {
 
 struct idm_quality {
   const struct px_dataset *truth, *masked;
+  bool by_return;       /* all have returns; otherwise nothing is inside or outside of them */
   double low, high;     /* returns of the labelled trajectories */
   double slack;         /* and how much of them is rounding */
   struct sums parts[2]; /* inside, outside */
@@ -56,7 +57,12 @@ enum px_status idm_quality_new(const struct px_dataset *truth, const struct px_d
     return px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
   }
   *q = (struct idm_quality){
-    .truth = truth, .masked = masked, .low = HUGE_VAL, .high = -HUGE_VAL, .cells = cells
+    .truth = truth,
+    .masked = masked,
+    .by_return = px_dataset_has_returns(truth),
+    .low = HUGE_VAL,
+    .high = -HUGE_VAL,
+    .cells = cells,
   };
   for (int i = 0; i < 2; i++, cells += 3 * dims) {
     q->parts[i].squared = cells;
@@ -109,6 +115,7 @@ static void add_class(struct sums *sums, float truth, float action, float std, f
 }
 
 bool idm_quality_is_inside(const struct idm_quality *q, uint32_t traj) {
+  if (!q->by_return) return true;
   const double ret = px_dataset_return(q->truth, traj),
                slack = fmax(q->slack, px_dataset_return_slack(q->truth, traj));
   return ret >= q->low - slack && ret <= q->high + slack;
@@ -179,6 +186,7 @@ void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part
   const uint32_t dims = q->truth->spaces.act_dim;
   double error = 0, about_mean = 0;
   *out = (struct idm_quality_figures){ 0 };
+  if (part != IDM_ALL && !q->by_return) return;
   for (int i = 0; i < 2; i++) {
     if (part != IDM_ALL && i != (int)part - (int)IDM_INSIDE) continue;
     out->n += q->parts[i].n;

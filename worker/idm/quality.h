@@ -9,7 +9,8 @@
  * for which a label could be given. Errors are in the units of actions mapped
  * to (-1, 1), so datasets compare. Inside and outside: trajectories whose return
  * lies within, or not, the range of returns of the labelled trajectories, up to
- * rounding (px_dataset_return_slack).
+ * rounding (px_dataset_return_slack). Where some trajectory has no return there are no such parts:
+ * their figures are of no transition.
  *
  * Of discrete actions the figures are the accuracy and how certain right and
  * wrong labels were; the others are 0.
@@ -52,6 +53,7 @@ void idm_quality_add(struct idm_quality *q, uint32_t traj_from, uint32_t traj_to
                      const uint8_t *known);
 void idm_quality_figures(const struct idm_quality *q, enum idm_quality_part part,
                          struct idm_quality_figures *out);
+/* True where there are no returns. */
 bool idm_quality_is_inside(const struct idm_quality *q, uint32_t traj);
 /* R^2 of each dim over all judged steps: r2[A]; NAN where true actions do not differ. */
 void idm_quality_r2_dims(const struct idm_quality *q, double *r2);

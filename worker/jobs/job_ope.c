@@ -177,7 +177,8 @@ static json_t *diverged_document(struct evaluation *a, const struct px_err *err)
   return json_pack("{s:n, s:n}", "mean", "ci95");
 }
 
-static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_err *err) {
+/* The values, none of which is told without rewards. */
+static enum px_status evaluate_values(struct job *job, struct evaluation *a, struct px_err *err) {
   const json_t *spec = job->spec;
   struct fqe_spec fqe = { 0 };
   struct fqe_result found = { 0 };
@@ -202,8 +203,19 @@ static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_
   json_object_set_new(a->result, "behaviour_value",
                       behaviour_document(a->ds, fqe.gamma, a->scratch, a->result));
   json_object_set_new(a->result, "gamma", json_real(fqe.gamma));
-  px_warn_none(a->result);
   return PX_OK;
+}
+
+static enum px_status evaluate(struct job *job, struct evaluation *a, struct px_err *err) {
+  enum px_status status = PX_OK;
+  json_object_set_new(a->result, "action_agreement", agreements(a->ds, &a->truth, a->actions));
+  if (px_dataset_has_returns(a->ds)) status = evaluate_values(job, a, err);
+  else
+    px_warn(a->result, PX_W_NO_REWARDS,
+            "%u of the %u trajectories have no rewards: there is no fqe and no other value",
+            a->ds->unrewarded_n, a->ds->traj_n);
+  if (!status) px_warn_none(a->result);
+  return status;
 }
 
 enum px_status job_ope(struct job *job, struct px_err *err) {
@@ -211,10 +223,7 @@ enum px_status job_ope(struct job *job, struct px_err *err) {
   char *text = NULL;
   enum px_status status = load(job, &a, err);
   if (!status) status = rl_policy_along(a.policy, a.ds, &job->progress, a.actions, err);
-  if (!status) {
-    json_object_set_new(a.result, "action_agreement", agreements(a.ds, &a.truth, a.actions));
-    status = evaluate(job, &a, err);
-  }
+  if (!status) status = evaluate(job, &a, err);
   if (!status && !(text = px_json_dumps(a.result, JSON_COMPACT)))
     status = px_fail(err, PX_E_NO_MEMORY, "reporting the evaluation");
   if (!status) status = store_job_succeed(job->store, &job->hold, text, err);

@@ -43,7 +43,7 @@ static enum px_status divide(struct work *w, struct rehearsal *out, struct px_er
   uint32_t n = 0;
   for (uint32_t i = 0; i < ds->traj_n; i++)
     if (memchr(ds->labelled + ds->step_start[i], 1, ds->step_start[i + 1] - ds->step_start[i]))
-      ranked[n++] = (struct ranked){ px_dataset_return(ds, i), i };
+      ranked[n++] = (struct ranked){ px_dataset_has_returns(ds) ? px_dataset_return(ds, i) : 0, i };
   qsort(ranked, n, sizeof *ranked, by_return);
   const uint32_t kept = (n + 1) / 2;
   for (uint32_t i = 0; n >= REHEARSAL_LEAST && i < n; i++) /* the best one is judged by */

@@ -26,6 +26,7 @@ static void warn_returns(const struct report_judging *j) {
   const bool by_return = mask.protocol == PX_MASK_COUPLED && mask.q < 1;
   const double most = 0.5;
   uint64_t outside = 0, all = 0, labelled_n = 0;
+  if (!px_dataset_has_returns(visible)) return;
   double low = HUGE_VAL, high = -HUGE_VAL, slack = 0;
   for (uint32_t i = 0; i < visible->traj_n; i++) {
     const uint64_t from = visible->step_start[i], n = visible->step_start[i + 1] - from;

@@ -87,14 +87,15 @@ struct rl_data {
   uint32_t obs_dim, act_dim;
   uint32_t act_count; /* of discrete actions; 0: they are continuous */
   uint32_t n, true_n, proxy_n;
-  double effective_n;            /* Kish: (sum w)^2 / sum w^2 */
-  double return_min, return_max; /* of the trajectories used; undiscounted */
-  double return_slack;           /* returns that differ by no more are equal up to rounding */
+  double effective_n; /* Kish: (sum w)^2 / sum w^2 */
+  /* of the trajectories used; undiscounted; NAN where some have no rewards */
+  double return_min, return_max;
+  double return_slack; /* returns that differ by no more are equal up to rounding */
   /* there are several trajectories to choose from, and all returns are equal up to rounding */
   bool returns_equal;
   uint64_t *row;   /* [n] observation row of s; that of s' is the next */
   float *action;   /* [n, A] in [-1, 1]; discrete: [n, 1] the class index */
-  float *reward;   /* [n] */
+  float *reward;   /* [n]; NAN where it is not known: then nothing may learn from it */
   float *not_done; /* [n] 0 where the episode terminates */
   /* [n] of mean 1 in batches, so that weighting does not change the learning rate */
   float *weight;

@@ -94,12 +94,15 @@ static struct choice true_part(const struct choice *choice) {
   return of;
 }
 
-/* ranked: the trajectories that have usable transitions, best return first. Gives their number. */
+/* ranked: the trajectories that have usable transitions, best return first; where some have none, in
+ * the order of the dataset. Gives their number. */
 static uint32_t rank_usable(const struct px_actions_merged *u, const struct choice *choice,
                             struct ranked *ranked) {
+  const bool by_returns = px_dataset_has_returns(u->ds);
   uint32_t n = 0;
   for (uint32_t i = 0; i < u->ds->traj_n; i++)
-    if (steps_used(u, choice, i)) ranked[n++] = (struct ranked){ px_dataset_return(u->ds, i), i };
+    if (steps_used(u, choice, i))
+      ranked[n++] = (struct ranked){ by_returns ? px_dataset_return(u->ds, i) : 0, i };
   qsort(ranked, n, sizeof *ranked, by_return);
   return n;
 }
@@ -113,7 +116,7 @@ static uint64_t choose_best(const struct px_actions_merged *u, const struct choi
   uint64_t total = 0;
   for (uint32_t i = 0; i < wanted; i++) {
     chosen[ranked[i].traj] = (uint8_t)part;
-    d->return_min = ranked[i].value;
+    d->return_min = px_dataset_has_returns(u->ds) ? ranked[i].value : (double)NAN;
     total += steps_used(u, choice, ranked[i].traj);
   }
   return total;
@@ -146,11 +149,12 @@ static enum px_status choose(const struct px_actions_merged *u, const struct cho
   struct ranked *ranked = px_mem_calloc(traj_n, sizeof *ranked);
   if (!ranked) return px_fail(err, PX_E_NO_MEMORY, "no memory to rank %u trajectories", traj_n);
   const uint32_t usable_n = rank_usable(u, choice, ranked);
-  for (uint32_t i = 0; i < usable_n; i++)
+  const bool by_returns = px_dataset_has_returns(u->ds);
+  for (uint32_t i = 0; by_returns && i < usable_n; i++)
     d->return_slack = fmax(d->return_slack, px_dataset_return_slack(u->ds, ranked[i].traj));
   d->returns_equal =
-    usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
-  d->return_max = usable_n ? ranked[0].value : 0;
+    by_returns && usable_n > 1 && ranked[0].value - ranked[usable_n - 1].value <= d->return_slack;
+  d->return_max = !by_returns ? (double)NAN : usable_n ? ranked[0].value : 0;
   *n = choose_best(u, choice, ranked, usable_n, USABLE, chosen, d);
   if (!chose_well(u, choice, chosen))
     *n += choose_best(u, &truth, ranked, rank_usable(u, &truth, ranked), TRUE_PART, chosen, d);
