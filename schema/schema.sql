@@ -1106,7 +1106,7 @@ CREATE TABLE public.trajectories (
     n bigint NOT NULL,
     segment_seq integer NOT NULL,
     length integer NOT NULL,
-    return double precision NOT NULL,
+    return double precision,
     labelled_steps_n integer NOT NULL,
     has_final boolean NOT NULL,
     terminated boolean NOT NULL,
@@ -1127,7 +1127,7 @@ COMMENT ON COLUMN public.trajectories.segment_seq IS 'Segment that holds it';
 
 COMMENT ON COLUMN public.trajectories.length IS 'T, transitions';
 
-COMMENT ON COLUMN public.trajectories.return IS 'Undiscounted sum of rewards, float64';
+COMMENT ON COLUMN public.trajectories.return IS 'Undiscounted sum of rewards, float64; null without rewards';
 
 COMMENT ON COLUMN public.trajectories.labelled_steps_n IS 'Transitions with a true action';
 
