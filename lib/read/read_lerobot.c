@@ -293,14 +293,15 @@ static enum px_status take_observations(struct lerobot *l, const struct px_lerob
 static enum px_status take_episode(struct lerobot *l, const struct px_lerobot_episode *e,
                                    struct px_err *err) {
   enum px_status status = px_traj_buffer_steps(&l->room, e->length, err);
+  const bool rewarded = l->fields[PX_LEROBOT_REWARD].width;
   struct px_traj traj = { .steps = e->length,
                           .observations = l->room.observations,
-                          .rewards = l->room.rewards };
+                          .rewards = rewarded ? l->room.rewards : NULL };
   if (!status) status = check_places(l, e, err);
   if (!status) status = take_observations(l, e, &traj, err);
   if (!status) status = take_actions(l, e, &traj, err);
   if (!status) status = take_end(l, e, &traj, err);
-  if (!status)
+  if (!status && rewarded)
     status = take_floats(l, e, &l->fields[PX_LEROBOT_REWARD], l->room.rewards, 1, NULL, err);
   return status ? status : px_reader_put(l->r, &traj, err);
 }
@@ -364,12 +365,6 @@ static enum px_status prepare(struct lerobot *l, struct px_err *err) {
       return px_fail_at(err, PX_E_BAD_DATA, l->fields[i].name,
                         "%s has %u numbers a frame, and must have one", l->fields[i].name,
                         l->fields[i].width);
-  if (!l->fields[PX_LEROBOT_REWARD].width) {
-    (void)px_fail_at(err, PX_E_BAD_DATA, "next.reward", "info.json has no feature 'next.reward'");
-    px_fail_hint(
-      err, "Trajectories need rewards: add a column next.reward, of zeros if there are none.");
-    return PX_E_BAD_DATA;
-  }
   l->raw = px_mem_calloc(PIECE_MAX_BYTES, 1);
   l->floats = px_mem_calloc(PIECE_MAX_BYTES / sizeof(float), sizeof(float));
   return l->raw && l->floats ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "no memory to read the folder");

@@ -189,22 +189,37 @@ static void malformed_metadata_is_refused_by_its_file(void) {
 }
 
 /* info.json with a part of its text put in the place of another. */
-static bool info_refused(const char *from, const char *to, const char *place, const char *words) {
-  struct lerobots_folder folder;
+static void fill_changed(struct lerobots_folder *folder, const char *from, const char *to) {
   const struct lerobots_rows rows = lerobots_rows();
   char text[4096];
-  lerobots_fill(&folder, 3, &rows);
-  const char *whole = folder.files[0].body.data, *at = strstr(whole, from);
+  lerobots_fill(folder, 3, &rows);
+  const char *whole = folder->files[0].body.data, *at = strstr(whole, from);
   CU_ASSERT_FATAL(at != NULL);
   snprintf(text, sizeof text, "%.*s%s%s", (int)(at - whole), whole, to, at + strlen(from));
-  lerobots_put_text(&folder, "meta/info.json", text);
+  lerobots_put_text(folder, "meta/info.json", text);
+}
+static bool info_refused(const char *from, const char *to, const char *place, const char *words) {
+  struct lerobots_folder folder;
+  fill_changed(&folder, from, to);
   return refused(&folder, place, words);
+}
+
+static void rewards_are_optional(void) {
+  struct trajs list = { .spaces = trajs_spaces(3, 1) };
+  struct px_read_report report;
+  struct px_err err;
+  struct lerobots_folder folder;
+  fill_changed(&folder, "next.reward", "gain");
+  CU_OK(uploads_read(lerobots_tar(&folder), PX_FORMAT_LEROBOT, NULL, &list, &report, &err), err);
+  CU_ASSERT(list.n == 2 && !list.items[0].rewards && !list.items[1].rewards);
+  CU_ASSERT(list.items[0].terminated && report.labelled_n == 4);
+  trajs_free(&list);
+  lerobots_free(&folder);
 }
 
 static void features_that_the_data_has_not_are_refused(void) {
   CU_ASSERT(info_refused("observation.force", "observation.torque", DATA,
                          "the column 'observation.torque' is missing"));
-  CU_ASSERT(info_refused("next.reward", "reward", "next.reward", "no feature 'next.reward'"));
   CU_ASSERT(info_refused("\"next.done\": {\"dtype\": \"bool\", \"shape\": [1]}",
                          "\"next.done\": {\"dtype\": \"bool\", \"shape\": [2]}", "next.done",
                          "must have one"));
@@ -299,7 +314,7 @@ static void a_zip_that_unpacks_to_too_much_is_refused(void) {
 CU_MAIN("read_lerobot", T(both_versions_are_read_from_tar_and_zip),
         T(the_folder_may_lie_in_another_with_a_long_name), T(features_are_chosen_by_keys),
         T(rows_out_of_place_are_refused_by_file_episode_and_frame),
-        T(a_frame_flagged_early_is_noted), T(malformed_metadata_is_refused_by_its_file),
-        T(features_that_the_data_has_not_are_refused), T(archives_that_lie_are_refused),
-        T(what_is_no_plain_file_is_named_only_when_it_is_needed),
+        T(a_frame_flagged_early_is_noted), T(rewards_are_optional),
+        T(malformed_metadata_is_refused_by_its_file), T(features_that_the_data_has_not_are_refused),
+        T(archives_that_lie_are_refused), T(what_is_no_plain_file_is_named_only_when_it_is_needed),
         T(a_zip_that_unpacks_to_too_much_is_refused))
