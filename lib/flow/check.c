@@ -56,24 +56,13 @@ static enum px_status check_actions(const char *algo, const char *at, bool discr
   return PX_E_BAD_FIELD;
 }
 
-bool flow_check_is_default(const struct flow_field *field, const json_t *value) {
-  json_t *initial = field->initial
-                      ? px_json_parse(field->initial, strlen(field->initial), JSON_DECODE_ANY, NULL)
-                      : NULL;
-  const bool same = json_is_number(initial) ? json_is_number(value) && json_number_value(initial) ==
-                                                                         json_number_value(value)
-                                            : json_equal(initial, value) == 1;
-  json_decref(initial);
-  return same;
-}
-
 /* An option that would be ignored, because it is for the other kind of actions. */
 static enum px_status check_options(const json_t *given, const char *algo, const char *at,
                                     bool discrete, struct px_err *err) {
   for (const struct flow_field *field = flow_algo_options(algo); field->name; field++) {
     const json_t *value = json_object_get(given, field->name);
     if (!value || field->type == FLOW_ALIAS || flow_algo_option_fits(algo, field->name, discrete) ||
-        flow_check_is_default(field, value))
+        flow_fields_is_default(field, value))
       continue;
     char place[AT_MAX];
     snprintf(place, sizeof place, "%s/%s", at, field->name);

@@ -18,8 +18,6 @@
 enum px_status flow_check(enum flow_kind kind, const json_t *given, const json_t *spec,
                           const struct flow_snapshot *snapshot, struct px_err *err) PX_MUST_CHECK;
 
-/* Whether a value says what is meant without it: a retry repeats all defaults. */
-bool flow_check_is_default(const struct flow_field *field, const json_t *value);
 /* Whether a pipeline's policies are judged so: "evaluate" or "ope". */
 bool flow_check_evaluated_by(const json_t *spec, const char *how);
 /* What the report calls a policy. */

@@ -7,7 +7,6 @@
 
 #include "lib/base/fail.h"
 #include "lib/flow/algos.h"
-#include "lib/flow/check.h"
 #include "lib/flow/plan_parts.h"
 
 enum { AT_MAX = 96 };
@@ -59,7 +58,7 @@ static enum px_status check_fqe(const json_t *given, const char *at,
                                 const struct flow_snapshot *snapshot, struct px_err *err) {
   for (const struct flow_field *field = flow_kind_fqe_fields; field->name; field++) {
     const json_t *value = json_object_get(given, field->name);
-    if (!value || flow_check_is_default(field, value)) continue;
+    if (!value || flow_fields_is_default(field, value)) continue;
     char place[AT_MAX];
     snprintf(place, sizeof place, "%s/%s", at, field->name);
     fail(snapshot, place, "it is an option of fitted Q evaluation, which needs rewards", err);

@@ -249,3 +249,14 @@ enum px_status flow_fields_check_beside(const struct flow_field *fields, const c
   else *out = object;
   return status;
 }
+
+bool flow_fields_is_default(const struct flow_field *field, const json_t *value) {
+  json_t *initial = field->initial
+                      ? px_json_parse(field->initial, strlen(field->initial), JSON_DECODE_ANY, NULL)
+                      : NULL;
+  const bool same = json_is_number(initial) ? json_is_number(value) && json_number_value(initial) ==
+                                                                         json_number_value(value)
+                                            : json_equal(initial, value) == 1;
+  json_decref(initial);
+  return same;
+}

@@ -70,4 +70,7 @@ const char *flow_field_word_at(const char *words, size_t n, size_t *len);
 /* Which of "a|b|c" a word is; -1 if none. */
 int flow_field_word_place(const char *words, const char *word);
 
+/* Whether a value says what is meant without it: a retry repeats all defaults. */
+bool flow_fields_is_default(const struct flow_field *field, const json_t *value);
+
 #endif

@@ -16,8 +16,8 @@
  *                     without a simulator
  *   action_verified   [N] u8: 1 where that is within the label job's threshold, so the label is the
  *                     simulator's and certified
- * Where the source is 0 the action is 0 (null in JSON lines). Where a trajectory has no rewards they
- * are NaN, null or empty; where none has any, arrays leave them out.
+ * Where the source is 0 the action is 0 (null in JSON lines). Where a trajectory has no rewards
+ * they are NaN, null or empty; where none has any, arrays leave them out.
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
  *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,

@@ -15,7 +15,7 @@ static enum px_status take_finite(void *ctx, const struct px_traj *traj, struct 
   const struct px_spaces *spaces = ctx;
   const size_t observations = (size_t)traj->steps + traj->has_final;
   FUZZ_HOLDS(px_traj_all_finite(traj->observations, observations * spaces->obs_dim, NULL));
-  FUZZ_HOLDS(px_traj_all_finite(traj->rewards, traj->steps, NULL));
+  FUZZ_HOLDS(!traj->rewards || px_traj_all_finite(traj->rewards, traj->steps, NULL));
   FUZZ_HOLDS(!traj->actions ||
              px_traj_all_finite(traj->actions, (size_t)traj->steps * spaces->act_dim, NULL));
   return fuzz_take(ctx, traj, err);

@@ -3,7 +3,8 @@
  * Whether proxy labels help, tried where the truth is known: among the labelled
  * trajectories themselves. Used by the job rehearse, where no simulator can tell.
  *
- * The labelled trajectories are sorted by return, or left in order where some have none. The lower half keeps its
+ * The labelled trajectories are sorted by return, or left in order where some
+ * have none. The lower half keeps its
  * actions, as if only that were labelled. Of the upper half every second one is
  * set aside to judge by, and the others lose their actions. Two members of an
  * inverse dynamics model learn from the lower half and label all the rest; then

@@ -94,8 +94,8 @@ static struct choice true_part(const struct choice *choice) {
   return of;
 }
 
-/* ranked: the trajectories that have usable transitions, best return first; where some have none, in
- * the order of the dataset. Gives their number. */
+/* ranked: the trajectories that have usable transitions, best return first; where some have none,
+ * in the order of the dataset. Gives their number. */
 static uint32_t rank_usable(const struct px_actions_merged *u, const struct choice *choice,
                             struct ranked *ranked) {
   const bool by_returns = px_dataset_has_returns(u->ds);
