@@ -5,6 +5,7 @@
  * in order. See lerobot_meta.h for the source.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,10 +140,11 @@ static size_t piece_of(const struct field *f, size_t rows) {
 }
 
 /* The next T rows to dst, each `stride` numbers behind the last. A row that is null is an error, or
- * where `known` [T] is not NULL, told there. */
+ * where `known` [T] is not NULL, told there; a reward that is null becomes NAN. */
 static enum px_status take_floats(struct lerobot *l, const struct px_lerobot_episode *e,
                                   struct field *f, float *dst, size_t stride, uint8_t *known,
                                   struct px_err *err) {
+  const bool reward = f == &l->fields[PX_LEROBOT_REWARD]; /* one number a row */
   struct px_err why = { 0 };
   for (size_t at = 0, n; at < e->length; at += n) {
     n = piece_of(f, e->length - at);
@@ -151,7 +153,9 @@ static enum px_status take_floats(struct lerobot *l, const struct px_lerobot_epi
     px_reader_convert(&f->precision, PX_PRECISION_ROWS, px_parquet_dtype(f->column), l->raw,
                       n * f->width, l->floats);
     for (size_t i = 0; i < n; i++) {
-      if (!known && !l->known[i]) return fail(l, e, at + i, err, "%s is null", f->name);
+      const bool missing = !known && !l->known[i];
+      if (missing && !reward) return fail(l, e, at + i, err, "%s is null", f->name);
+      if (missing) l->floats[i] = NAN;
       memcpy(dst + (at + i) * stride, l->floats + i * f->width, f->width * sizeof *dst);
     }
     if (known) memcpy(known + at, l->known, n);

@@ -59,9 +59,11 @@ expect "the policy is judged by its actions, and no value is told" \
   jq -e '.policies.ss | .held_out_action_mse < 0.2 and (has("fqe_value") or has("behaviour_value") | not)' report.json || jq . report.json
 expect "the report has no NaN and says why" jq -e '[.. | .code? // empty] | index("no_rewards")' report.json
 
-for format in hdf5 npz jsonl csv safetensors; do
+for format in hdf5 npz jsonl csv lerobot safetensors; do
+  suffix=$format
+  [ "$format" != lerobot ] || suffix=tar
   expect "the export as $format" api -o "back.$format" "$url/datasets/free/export?format=$format&actions=true"
-  api -o again.json -X POST -T "back.$format" "$url/datasets/free/trajectories?filename=back.$format&on_duplicate=skip"
+  api -o again.json -X POST -T "back.$format" "$url/datasets/free/trajectories?filename=back.$suffix&on_duplicate=skip"
   expect "is the same dataset by digest" jq -e '.trajectories == 0 and .duplicates == 60' again.json || jq . again.json
 done
 expect "arrays have no rewards" /usr/bin/python3 -c 'import numpy; assert "rewards" not in numpy.load("back.npz").files'
@@ -72,9 +74,11 @@ expect "a trajectory with rewards comes beside" api -X POST -T rewarded.jsonl "$
 expect "and is counted" jq -e '.rewarded_trajectories == 1 and .returns.mean == 2' <(api "$url/datasets/free")
 answers "the others still forbid what needs returns" no_rewards /policies/0/algo \
   --json '{"dataset": "free", "policies": ["rebrac"]}' "$url/pipelines"
-for format in hdf5 npz jsonl csv safetensors; do
+for format in hdf5 npz jsonl csv lerobot safetensors; do
+  suffix=$format
+  [ "$format" != lerobot ] || suffix=tar
   api -o "mixed.$format" "$url/datasets/free/export?format=$format&actions=true"
-  api -o again.json -X POST -T "mixed.$format" "$url/datasets/free/trajectories?filename=mixed.$format&on_duplicate=skip"
+  api -o again.json -X POST -T "mixed.$format" "$url/datasets/free/trajectories?filename=mixed.$suffix&on_duplicate=skip"
   expect "the mix as $format is the same by digest" jq -e '.trajectories == 0 and .duplicates == 61' again.json || jq . again.json
 done
 finish

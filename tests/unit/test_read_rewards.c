@@ -137,11 +137,9 @@ static void no_rewards_are_other_data_than_zeros(void) {
 
 static void exports_read_back_as_they_were(void) {
   static const enum px_read_format BACK[PX_WRITE_FORMAT_N] = {
-    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,
-    [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
-    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,
-    [PX_WRITE_CSV] = PX_FORMAT_CSV,
-    [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
+    [PX_WRITE_HDF5] = PX_FORMAT_HDF5,       [PX_WRITE_NPZ] = PX_FORMAT_NPZ,
+    [PX_WRITE_JSONL] = PX_FORMAT_JSONL,     [PX_WRITE_CSV] = PX_FORMAT_CSV,
+    [PX_WRITE_LEROBOT] = PX_FORMAT_LEROBOT, [PX_WRITE_SAFETENSORS] = PX_FORMAT_SAFETENSORS,
   };
   for (size_t each = 1; each <= 40; each += 39) {
     struct trajs list = { .spaces = trajs_spaces(4, 2) };
