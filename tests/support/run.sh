@@ -31,6 +31,15 @@ trap 'exit 130' INT TERM
 # Under CI a skip is a failure, unless the machine does not allow what the test needs (namespaces of its own, say).
 unexpected_skip() { [ "${CI:-}" = true ] && grep '^SKIP ' "$1" | grep -qvF 'not allowed here'; }
 
+# Settings of a service that the caller uses are nothing to the tests: they see where things are built, and their stack.
+for name in ${!PROXACT_*}; do
+  case $name in
+    PROXACT_BUILD | PROXACT_DATA | PROXACT_FIRST_PORT) ;;
+    PROXACT_VAR | PROXACT_DB_URL | PROXACT_REDIS_URL) [ -n "${PX_TEST_STACK:-}" ] || unset "$name" ;;
+    *) unset "$name" ;;
+  esac
+done
+
 stack_url=${PROXACT_DB_URL:-} stack_redis=${PROXACT_REDIS_URL:-}
 # Programs of different lanes run at the same time: a lane has a database of each program, and one of Redis's databases.
 fresh_stack() {
