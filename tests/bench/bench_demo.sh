@@ -17,7 +17,7 @@ for labeller in idm simulator; do
   cp "$work/$labeller/demo/report.json" "$work/$labeller.json"
 done
 jq -rs '
-  def at($report; $variant; $seed): [$report.runs[] | select(.variant == $variant and .seed == $seed and .chosen != false)][0];
+  def at($report; $variant; $seed): [$report.runs[] | select(.variant == $variant and .seed == $seed)][0];
   def shown: "\(.return_mean | round) [\(.return_ci95[0] | round), \(.return_ci95[1] | round)]";
   .[0] as $idm | .[1] as $sim | [$idm.runs[].seed] | unique as $seeds
   | "| seed | labelled only | ss, IDM labels | ss, simulator labels | all true actions |", "|---|---|---|---|---|",

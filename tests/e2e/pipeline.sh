@@ -31,6 +31,11 @@ expect "the example runs" "$root/clients/examples/pipeline.sh" mixed.jsonl walk-
 expect "it is short" test "$(wc -l <"$root/clients/examples/pipeline.sh")" -lt 60
 expect "the report has label quality" jq -e '.label.mse > 0 and .label.r2 < 1' report.json
 expect "the report has a return" jq -e '.policies.ss.episodes == 2' report.json
+expect "one run stands for each variant and seed; the labels not chosen stand apart" jq -e '
+  ([.runs[] | [.variant, .policy, .seed]] | unique | length) == (.runs | length) and (.runs | all(has("chosen") | not))
+  and .policies.ss.labels.chosen == (.runs[] | select(.variant == "ss").labels)
+  and ((.candidates | length) + 1 == (.policies.ss.labels.considered | length))
+  and ([.runs[], .candidates[] | select(.variant == "ss").labels] | sort) == ([.policies.ss.labels.considered[].labels] | sort)' report.json
 expect "and what changed actions cost" jq -e '.runs[0].sensitivity | .episodes == 2 and (.drop.offset_per_dim | length == 3)
   and ([.drop.scale_down, .drop.scale_up, .drop.noise] | all(type == "number"))' report.json
 expect "two episodes have no interval" jq -e '.policies.ss.return_ci95 == null and ([.warnings[].code] | index("no_interval"))' report.json

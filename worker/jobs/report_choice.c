@@ -72,3 +72,23 @@ json_t *report_choice_make(json_t *runs, const char *algo) {
                    "highest mean return over episodes that the final figure does not use",
                    "considered", considered);
 }
+
+enum px_status report_choice_split(json_t *runs, json_t **out_runs, json_t **out_candidates,
+                                   struct px_err *err) {
+  json_t *kept = json_array(), *candidates = json_array(), *run;
+  bool incomplete = !kept || !candidates;
+  size_t i;
+  json_array_foreach(runs, i, run) {
+    const bool passed_over = json_is_false(json_object_get(run, "chosen"));
+    json_object_del(run, "chosen");
+    incomplete |= json_array_append(passed_over ? candidates : kept, run) < 0;
+  }
+  if (!incomplete) {
+    *out_runs = kept;
+    *out_candidates = candidates;
+    return PX_OK;
+  }
+  json_decref(kept);
+  json_decref(candidates);
+  return px_fail(err, PX_E_NO_MEMORY, "sorting the runs of the report");
+}

@@ -189,6 +189,7 @@ static void add_gap(json_t *variants, const char *algo, json_t *report) {
 
 enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) {
   json_t *runs = NULL, *algorithms = json_object(), *only = NULL, *run, *rehearsal = NULL;
+  json_t *counted = NULL, *candidates = NULL;
   enum px_status status = with_results(job, report, &runs, err);
   if (!status)
     status = take_result(job, job_spec_text(job->spec, "rehearsal"), report, &rehearsal, err);
@@ -211,12 +212,16 @@ enum px_status report_runs(struct job *job, json_t *report, struct px_err *err) 
     json_object_set_new(algorithms, algo, variants);
     only = json_object_size(algorithms) == 1 ? variants : NULL;
   }
+  if (!status) status = report_choice_split(runs, &counted, &candidates, err);
   if (!status &&
-      (json_object_set(report, "runs", runs) < 0 ||
+      (json_object_set(report, "runs", counted) < 0 ||
+       json_object_set(report, "candidates", candidates) < 0 ||
        json_object_set(report, "algorithms", algorithms) < 0 ||
        json_object_set_new(report, "policies", json_deep_copy(only ? only : algorithms)) < 0 ||
        (env && json_object_set_new(report, "note", json_string(env->score_note)) < 0)))
     status = px_fail(err, PX_E_NO_MEMORY, "writing the report");
+  json_decref(counted);
+  json_decref(candidates);
   json_decref(rehearsal);
   json_decref(algorithms);
   json_decref(runs);
