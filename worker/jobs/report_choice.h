@@ -23,7 +23,7 @@ bool report_choice_compared(const json_t *run);
  * selection_return_mean, return_mean}]}, means over seeds; NULL where there are none. Each run has
  * selection_return_mean and return_mean. */
 json_t *report_choice_make(json_t *runs, const char *algo);
-/* Parts the runs by `chosen`, which they lose: the runs behind the report's figures, and those whose
+/* Parts the runs by `chosen`, which they lose: those behind the report's figures, and those whose
  * labels another kind beat. New references. */
 enum px_status report_choice_split(json_t *runs, json_t **out_runs, json_t **out_candidates,
                                    struct px_err *err) PX_MUST_CHECK;
