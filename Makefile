@@ -34,10 +34,10 @@ CPPFLAGS := -std=c11 -D_GNU_SOURCE -DPX_VERSION='"$(VERSION)"' -I. -I$(B)/gen
 CFLAGS := $(CPPFLAGS) $(OPTIMIZE) -g $(WARN) $(HARD) -ffp-contract=off -fno-math-errno $(san_$(SAN))
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(san_$(SAN))
 
-PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd snappy zlib libcrypto libseccomp
+PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd snappy zlib libcrypto libseccomp libprotobuf-c
 # -isystem: other projects' headers do not answer to our warnings.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
-lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd snappy zlib libcrypto libseccomp) -lm -lpthread
+lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd snappy zlib libcrypto libseccomp libprotobuf-c) -lm -lpthread
 server_LIBS = $(shell pkg-config --libs libmicrohttpd) -lmujoco
 worker_LIBS = -lmujoco -ldnnl -lgomp
 client_LIBS = $(shell pkg-config --libs libcurl)

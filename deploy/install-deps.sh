@@ -13,13 +13,13 @@
 set -eu
 
 lib="ca-certificates curl libmicrohttpd12 libpq5 libhiredis0.14 libjansson4 libcurl4 libhdf5-103-1 hdf5-plugin-lzf liblzf1 libzip4 libsnappy1v5 libzstd1
- zlib1g libssl3 libseccomp2 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
+ zlib1g libssl3 libseccomp2 libprotobuf-c1 libopenblas0-pthread libdnnl2 libmujoco2.2.2"
 compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-dev libjansson-dev
  libcurl4-openssl-dev libcunit1-dev libhdf5-dev libzip-dev libsnappy-dev libzstd-dev zlib1g-dev libssl-dev
- libseccomp-dev libdnnl-dev libmujoco-dev"
+ libseccomp-dev libdnnl-dev libmujoco-dev libonnx-dev libprotobuf-c-dev protobuf-c-compiler"
 run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
 build="$run $compile"
-test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py xz-utils util-linux procps
+test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py python3-onnx xz-utils util-linux procps
  valgrind clang clang-format clang-tidy shellcheck cppcheck"
 # For a client of resumable uploads. It is often there from elsewhere, and Debian's brings hundreds of packages.
 command -v npm >/dev/null || test="$test npm"

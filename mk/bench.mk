@@ -37,7 +37,7 @@ bench-simulator: $(B)/tests/bench/bench_simulator ## Labels from the simulator o
 
 bench-lerobot: $(B)/tests/bench/bench_read ## LeRobot folders of 100,000 steps, as DuckDB and Arrow write them: MB/s read
 	@mkdir -p $(B)/bench/lerobot
-	@for by in duckdb wasm; do tests/parquet/run.sh folder.mjs $(B)/bench/lerobot $$by 100 1000 || exit 1; done
+	@for by in duckdb wasm; do tests/support/npm.sh tests/parquet/folder.mjs $(B)/bench/lerobot $$by 100 1000 || exit 1; done
 	$< -o 9 -a 6 $(B)/bench/lerobot/duckdb.tar $(B)/bench/lerobot/wasm.tar | tee $(B)/bench/lerobot.csv
 
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)

@@ -2,7 +2,7 @@
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_C := $(call sources,lib/base lib/data lib/read lib/write lib/sim lib/flow lib/store lib/redis lib/transfer)
+LIB_C := $(call sources,lib/base lib/data lib/read lib/write lib/onnx lib/sim lib/flow lib/store lib/redis lib/transfer)
 SERVER_C := $(call sources,server/http server/app server/api)
 WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/jobs worker/nn worker/idm worker/rl worker/rl/algo worker/env worker/sim))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
@@ -32,7 +32,7 @@ $(B)/proxact: $(call objects,clients/c/main.c) $(B)/libclient.a $(B)/libproxact.
 	$(call say,ld $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(client_LIBS) $(lib_LIBS)
 
-$(B)/libproxact.a: $(call objects,$(LIB_C))
+$(B)/libproxact.a: $(call objects,$(LIB_C)) $(B)/gen/onnx/onnx.pb-c.o
 $(B)/libserver.a: $(call objects,$(SERVER_C))
 $(B)/libworker.a: $(call objects,$(WORKER_C))
 $(B)/libclient.a: $(call objects,$(CLIENT_C))
@@ -53,6 +53,15 @@ $(B)/gen/schema/functions.def: $(sort $(wildcard schema/functions/*.sql)) schema
 	@mkdir -p $(@D)
 	schema/embed.sh functions $(filter %.sql,$^) > $@
 $(call objects,$(call sources,lib/store)): | $(addprefix $(B)/gen/schema/,queries.def migrations.def functions.def)
+
+# ONNX's own schema as structs of C.
+ONNX_SCHEMA := /usr/include/onnx/onnx.proto
+$(B)/gen/onnx/onnx.pb-c.c $(B)/gen/onnx/onnx.pb-c.h &: $(ONNX_SCHEMA)
+	@mkdir -p $(@D)
+	protoc-c --proto_path=$(dir $(ONNX_SCHEMA)) --c_out=$(@D) $(ONNX_SCHEMA)
+$(B)/gen/onnx/onnx.pb-c.o: $(B)/gen/onnx/onnx.pb-c.c
+	$(Q)$(CC) $(CFLAGS) -w -c -o $@ $<
+$(call objects,lib/onnx/graph.c): $(B)/gen/onnx/onnx.pb-c.h
 
 # The description of the API goes into the server as it is (.incbin, which -MMD does not see).
 $(B)/server/api/api_meta.o: schema/openapi.yaml

@@ -24,7 +24,7 @@ format: ## Lays out all C files by .clang-format
 	@find lib server worker clients tests -name '*.[ch]' -print0 | xargs -0 -P$(JOBS) -n 40 clang-format -i
 
 LINT := $(wildcard tests/lint/*.sh)
-lint: $(addprefix $(B)/gen/schema/,queries.def migrations.def functions.def) ## Static analysis: shellcheck, cppcheck, clang-tidy, gcc -fanalyzer; FULL=1: clang's analyzer too
+lint: $(addprefix $(B)/gen/schema/,queries.def migrations.def functions.def) $(B)/gen/onnx/onnx.pb-c.h ## Static analysis: shellcheck, cppcheck, clang-tidy, gcc -fanalyzer; FULL=1: clang's analyzer too
 	@FULL=$(FULL) tests/support/run.sh $(LINT)
 # What a linter has to know to read a C file, as words of a shell.
 lint-flags:

@@ -60,12 +60,14 @@ static enum px_status labels_export(struct cli *cli, struct px_err *err) {
 }
 
 static enum px_status policy_download(struct cli *cli, struct px_err *err) {
-  const char *file = cli_option(cli, "output");
+  const char *file = cli_option(cli, "output"), *format = cli_option(cli, "format");
   char path[CLI_PATH_MAX], name[256];
-  snprintf(name, sizeof name, "%.200s.safetensors", cli->args[0]);
+  if (!format) format = "safetensors";
+  snprintf(name, sizeof name, "%.200s.%.32s", cli->args[0], format);
   enum px_status status = cli_connect(cli, err);
   if (!status)
-    status = client_path(path, sizeof path, err, "/v1/models/{}/weights", cli->args[0], NULL);
+    status = client_path(path, sizeof path, err, "/v1/models/{}/weights?format={}", cli->args[0],
+                         format, NULL);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -127,7 +129,8 @@ static const struct cli_option EXPORT[] = {
   { NULL, NULL, NULL },
 };
 static const struct cli_option OUTPUT[] = {
-  { "output", "FILE", "Where to write; '-' is standard output (default: MODEL.safetensors)" },
+  { "format", "NAME", "safetensors or onnx (default: safetensors)" },
+  { "output", "FILE", "Where to write; '-' is standard output (default: MODEL.FORMAT)" },
   { NULL, NULL, NULL },
 };
 static const struct cli_option EVAL[] = {
@@ -153,7 +156,7 @@ const struct cli_command CLI_RESULTS[] = {
   { "policy", "list", "", 0, 0, LIST, "Models: inverse dynamics models and policies", policy_list },
   { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from",
     policy_show },
-  { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file (safetensors)",
+  { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file",
     policy_download },
   { "models", "list", "", 0, 0, LIST, "The same as 'policy list'", policy_list },
   { "models", "delete", "MODEL", 1, 1, NULL,

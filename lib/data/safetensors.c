@@ -330,6 +330,15 @@ const char *px_safetensors_meta(const struct px_safetensors *st, const char *key
   return st->meta ? json_string_value(json_object_get(st->meta, key)) : NULL;
 }
 
+const char *px_safetensors_meta_at(const struct px_safetensors *st, size_t i, const char **value) {
+  json_t *meta = (json_t *)(uintptr_t)st->meta;
+  void *entry = meta ? json_object_iter(meta) : NULL;
+  for (; entry && i; i--) entry = json_object_iter_next(meta, entry);
+  if (!entry) return NULL;
+  *value = json_string_value(json_object_iter_value(entry));
+  return json_object_iter_key(entry);
+}
+
 enum px_status px_safetensors_take(const struct px_safetensors *st, const char *name,
                                    enum px_dtype dtype, uint32_t rank, const uint64_t *dims,
                                    const void **data, struct px_err *err) {

@@ -88,6 +88,8 @@ size_t px_safetensors_tensors_n(const struct px_safetensors *st);
 const struct px_safetensors_tensor *px_safetensors_at(const struct px_safetensors *st, size_t i);
 /* NULL if there is none */
 const char *px_safetensors_meta(const struct px_safetensors *st, const char *key);
+/* The i-th entry's key, in the file's order, and its value; NULL behind the last. */
+const char *px_safetensors_meta_at(const struct px_safetensors *st, size_t i, const char **value);
 
 /* The tensor's data if it has exactly this type and shape and is aligned for
  * it, else BAD_DATA naming it. */

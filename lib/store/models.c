@@ -77,6 +77,25 @@ enum px_status store_model_read(struct store *store, const char *id, struct px_b
   return store_blob_read(store, blob, out, err);
 }
 
+enum px_status store_model_members(struct store *store, const char *id, struct store_members *out,
+                                   struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  db_int(&p, STORE_MEMBERS_MAX);
+  PGresult *rows;
+  const enum px_status status =
+    db_one(store, SQL_model_members, &p, &rows, err, "there is no model %s", id);
+  if (status) return status;
+  out->n = (uint32_t)PQntuples(rows);
+  for (uint32_t i = 0; i < out->n; i++) {
+    snprintf(out->at[i].id, sizeof out->at[i].id, "%s", db_get(rows, (int)i, "id"));
+    out->at[i].blob = db_get_int(rows, (int)i, "blob_id");
+    out->at[i].size_bytes = (uint64_t)db_get_int(rows, (int)i, "size_bytes");
+  }
+  PQclear(rows);
+  return PX_OK;
+}
+
 static enum px_status model_delete_work(struct store *store, void *ctx, struct px_err *err) {
   const char *id = ctx;
   char job[STORE_ID_MAX];

@@ -47,6 +47,18 @@ delete from models where id = $1
 -- name: model_blob
 select blob_id from models where id = $1
 
+-- A model, or the members of an inverse dynamics model's ensemble: those of the same pipeline and spec, in their order.
+-- name: model_members
+select o.id, o.blob_id, o.size_bytes
+from models m
+join jobs j on j.id = m.job_id
+join jobs k on k.id = j.id
+  or (m.role = 'idm' and k.parent_id = j.parent_id and k.kind = j.kind and k.spec - 'member' = j.spec - 'member')
+join models o on o.job_id = k.id
+where m.id = $1
+order by coalesce((k.spec ->> 'member')::integer, 0), o.id
+limit $2::bigint
+
 -- name: label_staged
 select 1 from label_segments where label_job_id = $1 and seq = $2 and job_id = $3 and epoch = $4
 

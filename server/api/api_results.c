@@ -2,7 +2,6 @@
 /* What jobs leave: label sets and models; and the workers. */
 #include <string.h>
 
-#include "lib/base/arena.h"
 #include "lib/base/fail.h"
 #include "lib/store/labels.h"
 #include "lib/store/models.h"
@@ -69,20 +68,6 @@ API_HANDLER(api_model_delete) {
   if (!status) status = store_model_delete(store, req->params[0], err);
   if (!status) reply->status = 204;
   return status;
-}
-
-API_HANDLER(api_model_weights) {
-  struct store *store = NULL;
-  const char *format = http_query(req, "format");
-  if (format && strcmp(format, "safetensors") != 0)
-    return px_fail_at(err, PX_E_BAD_FIELD, "format", "format must be safetensors");
-  enum px_status status = api_check_id(req->params[0], "mdl_", "model", err);
-  if (!status) status = api_store(req, &store, err);
-  if (!status) status = store_model_read(store, req->params[0], &reply->body, err);
-  if (status) return status;
-  reply->media_type = "application/x-safetensors";
-  api_reply_file_name(req, reply, px_arena_fmt(req->arena, "%s.safetensors", req->params[0]));
-  return PX_OK;
 }
 
 API_HANDLER(api_worker_list) {

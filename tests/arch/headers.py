@@ -13,7 +13,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = "libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd snappy zlib libcrypto libseccomp"
+PACKAGES = "libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd snappy zlib libcrypto libseccomp libprotobuf-c"
 
 
 def compiler():

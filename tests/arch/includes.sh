@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
-#   lib/base <- lib/data <- lib/read, lib/write, lib/sim;  lib/base <- lib/flow, lib/redis
+#   lib/base <- lib/data <- lib/read, lib/write, lib/onnx, lib/sim;  lib/base <- lib/flow, lib/redis
 #   lib/data, lib/flow <- lib/store <- lib/transfer (with lib/read and lib/write)
 #   server/http <- server/app <- server/api;  worker/nn, worker/env <- worker/idm, worker/rl, worker/sim <- worker/jobs
 # Usage: tests/arch/includes.sh [ROOT]     ROOT: another tree, for this test's own test
@@ -16,13 +16,14 @@ awk '
     allow["lib/flow"] = "lib/base schema"
     allow["lib/read"] = "lib/base lib/data schema"
     allow["lib/write"] = "lib/base lib/data schema"
+    allow["lib/onnx"] = "lib/base lib/data"
     allow["lib/sim"] = "lib/base lib/data"
     allow["lib/store"] = "lib/base lib/data lib/flow schema"
     allow["lib/redis"] = "lib/base lib/flow"
     allow["lib/transfer"] = "lib/base lib/data lib/read lib/write lib/flow lib/store"
     allow["server/http"] = "lib/base"
     allow["server/app"] = "lib/base lib/flow lib/store lib/redis server/http"
-    allow["server/api"] = "lib/base lib/data lib/read lib/write lib/sim lib/flow lib/store lib/redis lib/transfer server/http server/app"
+    allow["server/api"] = "lib/base lib/data lib/read lib/write lib/onnx lib/sim lib/flow lib/store lib/redis lib/transfer server/http server/app"
     allow["server"] = "lib/base lib/read lib/write lib/sim lib/flow lib/store server/http server/app server/api"
     allow["worker/nn"] = "lib/base lib/data"
     allow["worker/idm"] = "lib/base lib/data lib/flow worker/nn"
@@ -41,6 +42,7 @@ awk '
     owner["^mujoco"] = "^(lib/sim|worker/env|worker/sim)/"
     owner["^curl/"] = "^clients/c/"
     owner["^(hdf5|H5|zip[.]h|zstd|zlib|snappy)"] = "^lib/(read|write)/"
+    owner["^(onnx/|protobuf-c)"] = "^lib/onnx/"
     owner["^(seccomp|linux/landlock)"] = "^lib/base/lockup[.]c$"
   }
   function folder(path,   best, f) {

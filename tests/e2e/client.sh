@@ -46,6 +46,8 @@ expect_said "and are these" train_policy
 policy=$("$proxact" policy --json | jq -r '[.items[] | select(.role == "policy")][0].id')
 expect "the policy's weights come down" "$proxact" policy download "$policy" --output policy.safetensors
 expect "they are safetensors" test "$(od -An -tu8 -N8 policy.safetensors)" -lt "$(stat -c %s policy.safetensors)"
+expect "it comes as ONNX" "$proxact" policy download "$policy" --format onnx --output policy.onnx
+expect "which ONNX's checker takes" /usr/bin/python3 -c 'import onnx; onnx.checker.check_model("policy.onnx")'
 expect "labels are listed" "$proxact" labels
 expect "a dataset of a folder is created" "$proxact" datasets create folder --obs 11 --act 3
 expect "an export is a LeRobot folder" "$proxact" labels export "$dataset" --format lerobot --output again.lerobot

@@ -93,6 +93,24 @@ PY
 expect "proxy classes are right, in every format" /usr/bin/python3 check.py
 grep accuracy "$work/out"
 
+cat >onnx_check.py <<'PY'
+import onnx
+
+for name, members in (("policy.onnx", 0), ("idm.onnx", 3)):
+    model = onnx.load(name)
+    onnx.checker.check_model(model, full_check=True)
+    weights = [t.name for t in model.graph.initializer]
+    assert sum(w.endswith("mu.0.weight") for w in weights) == members, f"{name}: {weights}"
+    assert model.graph.output[0].name == "actions" and model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
+    assert {p.key for p in model.metadata_props} >= {"format", "dataset"}, name
+PY
+policy=$(jq -r '.policies.ss.models[0]' report.json)
+member=$(api "$url/models?dataset=cartpole&role=idm" | jq -r '.items[1].id')
+expect "the policy comes as ONNX" api -o policy.onnx "$url/models/$policy/weights?format=onnx"
+expect "so does the ensemble of any member" api -o idm.onnx "$url/models/$member/weights?format=onnx"
+expect "ONNX's checker takes both" /usr/bin/python3 onnx_check.py
+answers "another format is refused" bad_field format "$url/models/$policy/weights?format=tflite"
+
 # A mask hides known actions, so that the report itself can tell.
 /usr/bin/python3 "$root/clients/examples/cartpole.py" whole.npz --episodes 60 --labelled 1 --seed 1 >/dev/null
 api --json '{"name": "whole", "obs_dim": 4, "act_count": 2}' "$url/datasets" >/dev/null

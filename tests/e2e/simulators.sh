@@ -114,6 +114,8 @@ api "$url/label_sets/$(jq -r .result.label_set job.json)" >net.json
 expect "with residuals, and hardly a certificate" jq -e '.simulator_steps == .known_steps and .mean_residual > 0.01 and
   .verified_share < 0.5 and .labeller.net.hidden == 32' net.json
 expect "the net is a model" jq -e '.items | length == 1 and .[0].algo == "net"' <(api "$url/models?dataset=hops&role=inverse")
+net=$(api "$url/models?dataset=hops&role=inverse" | jq -r '.items[0].id')
+answers "it has no ONNX form" bad_field format "proxact-simulator-net-1" "$url/models/$net/weights?format=onnx"
 answers "a net without pairs" bad_field /spec/labeller/net/pairs "100" \
   --json '{"kind": "label", "spec": {"dataset": "hops", "labeller": {"kind": "simulator", "net": {"pairs": 1}}}}' "$url/jobs?dry_run=true"
 cp net.json set.json

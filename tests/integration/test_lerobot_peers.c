@@ -48,7 +48,7 @@ static void read_of(const char *writer) {
   snprintf(episodes, sizeof episodes, "%d", EPISODES);
   snprintf(steps, sizeof steps, "%d", STEPS);
   const char *const arguments[] = { scratch.path, writer, episodes, steps, NULL };
-  CU_ASSERT_EQUAL_FATAL(npm_run("lerobot_peers", "folder.mjs", arguments), 0);
+  CU_ASSERT_EQUAL_FATAL(npm_run("lerobot_peers", "tests/parquet/folder.mjs", arguments), 0);
   const int fd = open_in(scratch.path, writer, "values");
   char *told = uploads_contents(fd, &n);
   close(fd);

@@ -13,7 +13,7 @@ static void read_by_two(struct px_spaces spaces) {
   free(exports_write(&x, PX_WRITE_LEROBOT, PX_WRITE_BOTH, "both"));
   free(exports_write(&x, PX_WRITE_JSONL, PX_WRITE_BOTH, "both"));
   const char *const arguments[] = { x.dir, "both", NULL };
-  CU_ASSERT_EQUAL(npm_run("lerobot_readers", "check.mjs", arguments), 0);
+  CU_ASSERT_EQUAL(npm_run("lerobot_readers", "tests/parquet/check.mjs", arguments), 0);
   exports_free(&x);
 }
 

@@ -79,7 +79,7 @@ static void two_writers_files_are_read_value_by_value(void) {
   int columns = 0;
   CU_OK(px_scratch_open(px_scratch_home(), &scratch, &err), err);
   const char *const arguments[] = { scratch.path, NULL };
-  CU_ASSERT_EQUAL_FATAL(npm_run("parquet_peers", "write.mjs", arguments), 0);
+  CU_ASSERT_EQUAL_FATAL(npm_run("parquet_peers", "tests/parquet/write.mjs", arguments), 0);
   snprintf(list, sizeof list, "%s/list", scratch.path);
   FILE *told = fopen(list, "re");
   CU_ASSERT_FATAL(told != NULL);

@@ -79,6 +79,42 @@ static void a_model_and_the_end_of_its_job_appear_together(void) {
   store_close(store);
 }
 
+/* A member that the job `parent` asked for, trained and published. */
+static void publish_member(struct store *store, const char *spec, const char *parent,
+                           char id[STORE_ID_MAX]) {
+  struct px_err err;
+  char job[STORE_ID_MAX];
+  snprintf(job, sizeof job, "%s",
+           db_sql("insert into jobs (kind, dataset_id, parent_id, spec) values ('train_idm', '%s', "
+                  "'%s', '%s') returning id",
+                  dataset, parent, spec));
+  const struct store_lease hold = db_claim(store, "train_idm");
+  CU_OK(store_model_publish(store, &hold, dataset, "idm", "squashed", spec, 7, "{}", &err), err);
+  store_result_id("mdl", job, id);
+}
+
+/* In their order, whoever is asked for; those of another spec or pipeline are none of them. */
+static void members_of_an_ensemble_are_found(void) {
+  struct store *store = fresh();
+  struct px_err err;
+  struct store_members members;
+  char parent[2][STORE_ID_MAX], id[5][STORE_ID_MAX];
+  for (int i = 0; i < 2; i++) db_submit(store, "report", NULL, parent[i]);
+  publish_member(store, "{\"idm\": 1, \"member\": 2}", parent[0], id[2]);
+  publish_member(store, "{\"idm\": 1, \"member\": 0}", parent[0], id[0]);
+  publish_member(store, "{\"idm\": 1, \"member\": 1}", parent[0], id[1]);
+  publish_member(store, "{\"idm\": 2, \"member\": 1}", parent[0], id[3]);
+  publish_member(store, "{\"idm\": 1, \"member\": 1}", parent[1], id[4]);
+  CU_OK(store_model_members(store, id[1], &members, &err), err);
+  CU_ASSERT_EQUAL_FATAL(members.n, 3);
+  for (int i = 0; i < 3; i++) CU_ASSERT_STRING_EQUAL(members.at[i].id, id[i]);
+  CU_ASSERT_EQUAL(members.at[0].size_bytes, 7);
+  CU_OK(store_model_members(store, id[4], &members, &err), err);
+  CU_ASSERT_EQUAL(members.n, 1);
+  CU_ASSERT_EQUAL(store_model_members(store, "mdl_none", &members, &err), PX_E_NOT_FOUND);
+  store_close(store);
+}
+
 /* jsonb gives figures of 2^63 and more back as whole numbers with all their digits. */
 static void figures_beyond_64_bits_come_back(void) {
   struct store *store = fresh();
@@ -401,7 +437,8 @@ static void a_newer_label_set_takes_over_and_the_older_stays_readable(void) {
 }
 
 CU_MAIN("store_result", T(a_model_and_the_end_of_its_job_appear_together),
-        T(figures_beyond_64_bits_come_back), T(artifacts_appear_with_the_end_of_their_job),
+        T(members_of_an_ensemble_are_found), T(figures_beyond_64_bits_come_back),
+        T(artifacts_appear_with_the_end_of_their_job),
         T(labels_are_published_whole_and_become_current),
         T(a_missing_or_misfitting_segment_stops_the_publication),
         T(rows_of_dead_epochs_are_never_published),

@@ -12,7 +12,7 @@
 enum { NO_NPM = 77 };
 
 int npm_run(const char *name, const char *script, const char *const *arguments) {
-  char *argv[NPM_ARGUMENTS_MAX + 3] = { "tests/parquet/run.sh", (char *)(uintptr_t)script };
+  char *argv[NPM_ARGUMENTS_MAX + 3] = { "tests/support/npm.sh", (char *)(uintptr_t)script };
   pid_t pid;
   int status = -1;
   for (int i = 0; i < NPM_ARGUMENTS_MAX && arguments[i]; i++)

@@ -2,18 +2,16 @@
 /* Members' weights: see vote.h. */
 #include "worker/idm/vote.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
+#include "lib/data/vote.h"
 #include "worker/idm/norm.h"
 #include "worker/idm/pass.h"
 #include "worker/idm/window.h"
-
-static const double usual_times = 3;
 
 /* ---- probes */
 
@@ -57,36 +55,17 @@ enum px_status idm_vote_probes_take(struct idm_model *model, const struct px_dat
 
 /* ---- weights */
 
-static double median(uint32_t n, const double *values) {
-  double sorted[IDM_MEMBERS_MAX];
-  for (uint32_t i = 0; i < n; i++) {
-    uint32_t place = i;
-    for (; place > 0 && sorted[place - 1] > values[i]; place--) sorted[place] = sorted[place - 1];
-    sorted[place] = values[i];
-  }
-  return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
-
 /* How many probes can be compared: 0 where they do not decide. */
 static size_t comparable(struct idm_model *const *models, uint32_t n) {
   const size_t cells = (size_t)models[0]->probes_n * models[0]->act_dim;
   for (uint32_t i = 1; i < n; i++)
     if (models[i]->probes_n != models[0]->probes_n || models[i]->probes_of != models[0]->probes_of)
       return 0;
-  return n > 2 ? cells : 0;
+  return cells;
 }
 
 void idm_vote(struct idm_model *const *models, uint32_t n, double *weight) {
-  const size_t cells = comparable(models, n);
-  double away[IDM_MEMBERS_MAX] = { 0 }, probe[IDM_MEMBERS_MAX], sum = 0;
-  for (uint32_t i = 0; i < n; i++) weight[i] = 1;
-  for (size_t c = 0; c < cells; c++) {
-    for (uint32_t i = 0; i < n; i++) probe[i] = (double)models[i]->probes[c];
-    const double middle = median(n, probe);
-    for (uint32_t i = 0; i < n; i++) away[i] += (probe[i] - middle) * (probe[i] - middle);
-  }
-  const double usual = usual_times * median(n, away);
-  for (uint32_t i = 0; i < n; i++) sum += 1 / fmax(away[i], usual);
-  if (!isfinite(sum)) return; /* most members agree in every probe */
-  for (uint32_t i = 0; i < n; i++) weight[i] = n / fmax(away[i], usual) / sum;
+  const float *probes[IDM_MEMBERS_MAX];
+  for (uint32_t i = 0; i < n; i++) probes[i] = models[i]->probes;
+  px_vote_weights(probes, n, comparable(models, n), weight);
 }

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Runs a script of this folder with the npm packages it needs, which are installed anew when the lock file is newer.
-# Usage: tests/parquet/run.sh SCRIPT [ARGUMENT ...]
+# Runs a script with the npm packages of its folder, which are installed anew when the folder's lock file is newer.
+# Usage: tests/support/npm.sh SCRIPT [ARGUMENT ...]
 # Ends with 77 where npm or node are missing.
 set -eu
 command -v npm >/dev/null && command -v node >/dev/null || exit 77
-here=$(cd "$(dirname "$0")" && pwd)
+script=$1
+here=$(cd "$(dirname "$script")" && pwd)
 # Tests that run side by side wait for the one that installs.
 exec 9<"$here"
 flock 9
@@ -14,6 +15,4 @@ if [ ! "$here/node_modules/.package-lock.json" -nt "$here/package-lock.json" ]; 
   touch "$here/node_modules/.package-lock.json"
 fi
 exec 9<&-
-script=$1
-shift
-exec node "$here/$script" "$@"
+exec node "$@"
