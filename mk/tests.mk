@@ -4,7 +4,7 @@
         check-image check-torture check-sanitizers sanitized check-valgrind format lint lint-flags fuzz soak drill objects test tests
 
 check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a few thousand hostile inputs: seconds
-	@tests/support/run.sh $^ $(ARCH)
+	@tests/support/run.sh $^ tests/python/unit.sh $(ARCH)
 
 # Unit tests of lib/.
 LIB_UNITS := base dataset decode export flow flow_layout flow_plan flow_refused labels precision read_csv read_exports read_flat \

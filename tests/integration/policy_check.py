@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Policies as clients/examples/act.py acts with them, against the actions that this project's own code took.
+"""Policies as clients/python acts with them, against the actions that this project's own code took.
 
 Usage: policy_check.py DIR    (DIR holds NAME.policy and NAME.acted: observations [T, O], rewards [T], actions [T, A])
 """
@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-sys.path.insert(0, "clients/examples")
-from act import Policy, read_safetensors  # noqa: E402
+sys.path.insert(0, "clients/python")
+from proxact import Policy, read_safetensors  # noqa: E402
 
 names = sorted(glob.glob(os.path.join(sys.argv[1], "*.policy")))
 assert names, "no policies to compare"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every algorithm's policy, read and acted with by clients/examples/act.py: what a user without
+/* Every algorithm's policy, read and acted with by clients/python: what a user without
  * this project's code does. */
 #include <fcntl.h>
 #include <spawn.h>

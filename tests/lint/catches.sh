@@ -11,6 +11,7 @@ failures=0
 check() {
   rm -rf "${tree:?}"/*
   mkdir -p "$tree/$(dirname "$3")" && cp "$root"/.shellcheckrc "$root"/.clang-tidy "$tree/"
+  mkdir -p "$tree/clients/python" && cp "$root/clients/python/pyproject.toml" "$tree/clients/python/"
   printf '%s\n' "$4" >"$tree/$3"
   "$here/$2" "$tree" >"$tree/said" 2>&1
   [ $? -eq "$1" ] || { echo "$2 should exit $1 for $3: $4"; cat "$tree/said"; failures=$((failures + 1)); }
@@ -24,4 +25,7 @@ check 1 clang_tidy.sh lib/a.c $'#include <stdlib.h>\n#include <string.h>\nchar *
 check 1 clang_tidy.sh lib/a.c $'void f(int a);\nvoid f(int a) { if (a); }'
 check 0 gcc_analyzer.sh lib/base/a.c $'#include <stdlib.h>\nint f(void);\nint f(void) { int *p = malloc(sizeof *p); if (!p) return 1; *p = 2; free(p); return 0; }'
 check 1 gcc_analyzer.sh lib/base/a.c $'#include <stdlib.h>\nint f(void);\nint f(void) { int *p = malloc(sizeof *p); *p = 2; free(p); return 0; }'
+check 0 mypy.sh clients/python/proxact/a.py 'def f(a: int) -> str: return str(a)'
+check 1 mypy.sh clients/python/proxact/a.py 'def f(a: int) -> str: return a'
+check 1 mypy.sh clients/python/proxact/a.py 'def f(a): return a'
 [ "$failures" -eq 0 ]
