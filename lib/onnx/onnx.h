@@ -9,7 +9,7 @@
  *   observations [N, O]  ->  actions [N, A]; discrete: int64 [N], the class index
  *
  * A policy of kind transformer acts on the last T steps of N episodes, T up to its context and
- * alike for all N, as clients/examples/act.py does:
+ * alike for all N, as clients/python does:
  *   returns_to_go [N, T] in the rewards' units, observations [N, T, O], past_actions [N, T, A] in
  *   the dataset's units (discrete: int64 [N, T]), timesteps int64 [N, T] from an episode's 0 on
  *                       ->  actions, the newest step's: [N, A]; discrete: int64 [N]
