@@ -8,7 +8,7 @@ check: $(call tests_in,unit) $(FUZZERS) ## Unit and architecture tests, and a fe
 
 # Unit tests of lib/.
 LIB_UNITS := base dataset decode export flow flow_layout flow_plan flow_refused labels precision read_csv read_exports read_flat \
-             read_hdf5 read_hdf5_hostile read_jsonl read_npz read_rewards read_safetensors safetensors sandbox scratch segment
+             read_hdf5 read_hdf5_hostile read_jsonl read_names read_npz read_rewards read_safetensors safetensors sandbox scratch segment
 check-lib: $(addprefix $(B)/tests/unit/test_,$(LIB_UNITS))
 	@tests/support/run.sh $^
 

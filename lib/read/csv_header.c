@@ -10,24 +10,42 @@
 
 #include "lib/base/mem.h"
 #include "lib/data/spaces.h"
+#include "lib/read/names.h"
 
-enum { COLUMNS_MAX = 8192, NAMES_MAX = 7, TOLD_MAX = 6 };
+enum { COLUMNS_MAX = 8192, ALSO_MAX = 5, TOLD_MAX = 6 };
 
-/* Names of a column without an index, and of columns that have one: obs_0, obs.0 or obs[0]. */
-static const char *const ROLE_NAMES[PX_CSV_ROLES_N][NAMES_MAX] = {
-  [PX_CSV_EPISODE] = { "episode", "episode_index", "episode_id", "trajectory" },
-  [PX_CSV_STEP] = { "step", "frame_index", "timestep" },
-  [PX_CSV_OBSERVATION] = { "obs", "observation", "observations", "observation.state" },
-  [PX_CSV_ACTION] = { "act", "action", "actions" },
-  [PX_CSV_REWARD] = { "reward", "rewards", "next.reward" },
-  [PX_CSV_TERMINATED] = { "terminated", "terminal", "terminals", "termination", "terminations" },
-  [PX_CSV_TRUNCATED] = { "truncated", "truncation", "truncations", "timeout", "timeouts" },
-  [PX_CSV_DONE] = { "done", "dones", "next.done" },
-  [PX_CSV_MASK] = { "action_mask", "label_mask" },
-  [PX_CSV_SOURCE] = { "action_source" },
-  [PX_CSV_UNCERTAINTY] = { "action_std", "action_epistemic", "action_score", "action_residual",
-                           "action_verified" },
+/* What columns are called: as here, as the arrays of names.def, and in other ways. Those with an
+ * index are called obs_0, obs.0 or obs[0]. */
+static const struct {
+  const char *word;
+  enum px_name array;
+  const char *also[ALSO_MAX];
+} ROLES[PX_CSV_ROLES_N] = {
+  [PX_CSV_EPISODE] = { "episode", PX_NAMES_N, { "episode_index", "episode_id", "trajectory" } },
+  [PX_CSV_STEP] = { "step", PX_NAMES_N, { "frame_index", "timestep" } },
+  [PX_CSV_OBSERVATION] = { "obs", PX_NAME_OBSERVATIONS, { "observation.state" } },
+  [PX_CSV_ACTION] = { "act", PX_NAME_ACTIONS, { NULL } },
+  [PX_CSV_REWARD] = { "reward", PX_NAME_REWARDS, { "next.reward" } },
+  [PX_CSV_TERMINATED] = { "terminated", PX_NAME_TERMINALS, { "next.terminated" } },
+  [PX_CSV_TRUNCATED] = { "truncated", PX_NAME_TIMEOUTS, { "next.truncated" } },
+  [PX_CSV_DONE] = { "done", PX_NAME_DONES, { "next.done" } },
+  [PX_CSV_MASK] = { "action_mask", PX_NAME_ACTION_MASK, { NULL } },
+  [PX_CSV_SOURCE] = { "action_source", PX_NAME_ACTION_SOURCE, { NULL } },
+  [PX_CSV_UNCERTAINTY] = { "action_std",
+                           PX_NAMES_N,
+                           { "action_epistemic", "action_score", "action_residual",
+                             "action_verified" } },
 };
+
+/* The i-th name of the role; NULL after the last. */
+static const char *name_at(enum px_csv_role role, unsigned i) {
+  if (i == 0) return ROLES[role].word;
+  unsigned k = 0;
+  if (ROLES[role].array != PX_NAMES_N)
+    for (; px_names_at(ROLES[role].array, k); k++)
+      if (k == i - 1) return px_names_at(ROLES[role].array, k);
+  return i - 1 - k < ALSO_MAX ? ROLES[role].also[i - 1 - k] : NULL;
+}
 
 /* Whether `name` is `base`, or base with an index: *index then. */
 static bool is_indexed(const char *name, const char *base, uint32_t *index, bool *indexed) {
@@ -47,11 +65,11 @@ static bool is_indexed(const char *name, const char *base, uint32_t *index, bool
 
 static struct px_csv_column column_of(const char *name) {
   for (int role = PX_CSV_EPISODE; role < PX_CSV_ROLES_N; role++)
-    for (int i = 0; i < NAMES_MAX && ROLE_NAMES[role][i]; i++) {
+    for (unsigned i = 0; name_at((enum px_csv_role)role, i); i++) {
       struct px_csv_column c = { (enum px_csv_role)role, 0 };
       bool indexed;
       const bool vector = role == PX_CSV_OBSERVATION || role == PX_CSV_ACTION;
-      if (is_indexed(name, ROLE_NAMES[role][i], &c.index, &indexed) &&
+      if (is_indexed(name, name_at((enum px_csv_role)role, i), &c.index, &indexed) &&
           (vector || role == PX_CSV_UNCERTAINTY || !indexed))
         return c;
     }
@@ -94,7 +112,7 @@ static enum px_status check_indices(const struct px_csv_header *h, enum px_csv_r
   uint8_t *seen = px_mem_calloc(dims, 1);
   if (!seen) return px_fail(err, PX_E_NO_MEMORY, "no memory for the header");
   enum px_status status = PX_OK;
-  const char *what = ROLE_NAMES[role][0];
+  const char *what = ROLES[role].word;
   for (uint32_t i = 0; i < h->n && !status; i++) {
     const uint32_t index = h->columns[i].index;
     if (h->columns[i].role != role) continue;
@@ -160,7 +178,7 @@ enum px_status px_csv_header_read(struct px_reader *r, char *line, struct px_csv
     const bool vector = column.role == PX_CSV_OBSERVATION || column.role == PX_CSV_ACTION;
     if (column.role && column.role != PX_CSV_UNCERTAINTY && !vector && h->has[column.role])
       return px_fail_at(err, PX_E_BAD_DATA, "header", "two columns mean '%s'; one is '%.40s'",
-                        ROLE_NAMES[column.role][0], cell.text);
+                        ROLES[column.role].word, cell.text);
     h->has[column.role] = true;
     h->columns[h->n++] = column;
     if (column.role == PX_CSV_IGNORED && ignored_n++ < TOLD_MAX)
@@ -184,4 +202,4 @@ void px_csv_header_free(struct px_csv_header *header) {
   *header = (struct px_csv_header){ 0 };
 }
 
-const char *px_csv_header_name(enum px_csv_role role) { return ROLE_NAMES[role][0]; }
+const char *px_csv_header_name(enum px_csv_role role) { return ROLES[role].word; }

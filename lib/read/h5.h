@@ -21,6 +21,7 @@ void px_h5_prepare(void);
 enum px_status px_h5_open(const void *bytes, size_t n, hid_t *file,
                           struct px_err *err) PX_MUST_CHECK;
 
+enum { PX_H5_PATH_BYTES = 192 };
 enum px_h5_kind { PX_H5_NONE, PX_H5_GROUP, PX_H5_DATASET };
 /* What stands at the path ("a/b/c" below `file`). BAD_DATA when the way there
  * leads over a soft or external link, or to something else. */
@@ -39,6 +40,13 @@ void px_h5_skip(struct px_column *column, uint64_t rows);
 /* Calls `each` for the names in a group, in no particular order, until it fails. */
 enum px_status px_h5_names(hid_t file, const char *path,
                            enum px_status (*each)(void *ctx, const char *name), void *ctx,
+                           struct px_err *err) PX_MUST_CHECK;
+
+/* Calls `each` for the texts of the dataset at `path`, which are of fixed length ("demo_3"), in
+ * their order, until it fails. BAD_DATA where it holds anything else, or holds it elsewhere. */
+enum { PX_H5_TEXT_BYTES = 64, PX_H5_TEXTS_MAX = 1000000 };
+enum px_status px_h5_texts(struct px_reader *r, hid_t file, const char *path,
+                           enum px_status (*each)(void *ctx, const char *text), void *ctx,
                            struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -33,6 +33,8 @@ bool px_read_takes_keys(enum px_read_format format) {
   return format == PX_FORMAT_HDF5 || format == PX_FORMAT_LEROBOT;
 }
 
+bool px_read_takes_split(enum px_read_format format) { return format == PX_FORMAT_HDF5; }
+
 static bool same_word(const char *word, const char *text, size_t n) {
   return strlen(word) == n && !strncasecmp(word, text, n);
 }
@@ -110,8 +112,9 @@ static enum px_status dispatch(struct px_reader *r, int fd, enum px_read_format 
   if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
   if (!st.st_size) return px_fail(err, PX_E_BAD_DATA, "it is empty");
   r->file_bytes = (uint64_t)st.st_size;
-  const enum px_status keys = px_read_takes_keys(format) ? PX_OK : px_reader_no_keys(r, err);
-  if (keys) return keys;
+  enum px_status status = px_read_takes_keys(format) ? PX_OK : px_reader_no_keys(r, err);
+  if (!status && !px_read_takes_split(format)) status = px_reader_no_split(r, err);
+  if (status) return status;
   if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");
   return px_sandbox_read(r, fd, format, err);
 }

@@ -7,28 +7,32 @@
  * sink one by one, in the order of the file; memory is bounded by one trajectory. Nothing here is
  * shared between threads: any number may read at the same time.
  *
+ * Arrays are called here by their first name; names.def has others, which all readers take.
+ *
  *   hdf5   D4RL: observations [N,O], rewards [N] or [N,1], terminals [N]; may have actions [N,A],
- *          timeouts [N],
- *            next_observations [N,O], action_mask [N] (1: labelled), action_source [N] (1: true, so
- *            labelled; 2, 3: proxies) and next_known [N] (0: that next observation is not real).
- *            Other members are ignored. A trajectory also ends, truncated, where a next observation
- *            is not the following row; a file where nearly all are so is refused. terminals may be
- *            called terminations or terminated, timeouts truncations or truncated, action_mask
- *            label_mask. dones [N] ends trajectories too; without terminals, those that timeouts
- *            does not flag terminated.
- *          d3rlpy 1: the same, and episode_terminals [N] flags every end; those not in terminals
- *          were truncated Minari: episode_<i>/{observations [T+1,O], actions, rewards,
- *          terminations, truncations} robomimic: data/demo_<i>/{obs/<key>, next_obs/<key>, actions,
- *          rewards, dones} d3rlpy 2: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
- *          The last three may have action_mask (or label_mask) beside their actions:
- *          episode_<i>/action_mask, action_mask_<i>. Observations in a group of several keys (Dict)
- *          are laid side by side: the keys asked for in that order, or all in sorted order.
- *          Numbered episodes are ordered by number.
+ *          timeouts [N], next_observations [N,O], action_mask [N] (1: labelled), action_source [N]
+ *          (1: true, so labelled; 2, 3: proxies) and next_known [N] (0: that next observation is
+ *          not real). Other members are ignored. A trajectory also ends, truncated, where a next
+ *          observation is not the following row; a file where nearly all are so is refused. dones
+ *          [N] ends trajectories too; without terminals, those that timeouts does not flag
+ *          terminated.
+ *          OGBench: qpos, qvel and, of the ends, terminals alone, which flags the row of the state
+ *          after the last action.
+ *          d3rlpy 1: as D4RL, and episode_terminals [N] flags every end; those not in terminals
+ *          were truncated.
+ *          Minari: episode_<i>/{observations [T+1,O], actions, rewards, terminations, truncations}
+ *          robomimic: data/demo_<i>/{obs/<key>, next_obs/<key>, actions, rewards, dones}; options
+ *          name one of its splits.
+ *          d3rlpy 2: observations_<i>, actions_<i>, rewards_<i>, terminated_<i>
+ *          The last three may have action_mask beside their actions: episode_<i>/action_mask,
+ *          action_mask_<i>. Observations and actions in a group of several arrays (Dict, Tuple) are
+ *          laid side by side: the keys asked for in that order, or all in sorted order. Numbered
+ *          episodes are ordered by number.
  *   npz    the members of D4RL, with or without .npy version 2 headers, zip64, Fortran order, big
  *          endian
  *   jsonl  a trajectory a line: {"observations": [[..]..], "rewards": [..], "actions": [[..] or
- *          null..] or null, "terminated": bool, "truncated": bool}; observations has one row per
- *          reward, or one more (the final state)
+ *          null..] or null, "terminated": bool, "truncated": bool}, or a flag for each step;
+ *          observations has one row per reward, or one more (the final state)
  *   csv    a step a row, in columns that the header names: obs_0 .., reward, and act_0 .., episode,
  *          step, terminated, truncated or done, action_mask, action_source. An action whose cells
  *          are empty or NaN is unknown. A last row with an observation alone is the final state.
@@ -76,6 +80,8 @@ const char *px_read_format_name(enum px_read_format format); /* "hdf5" ... */
 const char *px_read_format_media_type(enum px_read_format format);
 /* Whether obs_keys mean something for it: its observations are several arrays. */
 bool px_read_takes_keys(enum px_read_format format);
+/* Whether a file of the format may have splits. */
+bool px_read_takes_split(enum px_read_format format);
 /* All media types, "application/x-hdf5, ...", for messages. */
 enum { PX_READ_TYPES_MAX = 512 };
 void px_read_media_types(char out[PX_READ_TYPES_MAX]);
@@ -93,14 +99,15 @@ struct px_read_options {
   /* Dict observations: which keys, in this order; 0: all, sorted */
   uint32_t obs_keys_n;
   char obs_keys[PX_READ_KEYS_MAX][PX_READ_KEY_BYTES];
-  uint64_t max_logical_bytes; /* of all arrays that are read, unpacked; 0: 10 GiB */
-  uint32_t max_ratio;         /* of those to the file's size, above 10 MB; 0: 100 */
-  uint32_t max_cpu_s;         /* of the helper; 0: 20 and one more for each MiB of the file */
-  uint32_t max_idle_s;        /* the helper may be silent so long; 0: 60 */
+  char split[PX_READ_KEY_BYTES]; /* robomimic: only what mask/<split> lists; "" for all */
+  uint64_t max_logical_bytes;    /* of all arrays that are read, unpacked; 0: 10 GiB */
+  uint32_t max_ratio;            /* of those to the file's size, above 10 MB; 0: 100 */
+  uint32_t max_cpu_s;            /* of the helper; 0: 20 and one more for each MiB of the file */
+  uint32_t max_idle_s;           /* the helper may be silent so long; 0: 60 */
 };
 
 struct px_read_report {
-  /* "d4rl", "minari", "robomimic", "d3rlpy", "npz", "jsonl", "safetensors",
+  /* "d4rl", "ogbench", "minari", "robomimic", "d3rlpy", "npz", "jsonl", "csv", "safetensors",
    * "lerobot" */
   char layout[32];
   uint64_t trajectories_n, steps_n, labelled_n;

@@ -14,88 +14,80 @@
 #include "lib/base/mem.h"
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
+#include "lib/read/leaves.h"
+#include "lib/read/names.h"
 #include "lib/read/traj_buffer.h"
 
-enum {
-  EPISODES_MAX = 10000000,
-  LEAVES_MAX = 64,
-  LEAF_BYTES = 64,
-  NAMES_MAX = 256,
-  DEPTH_MAX = 4,
-  PATH_BYTES = 128
-};
+enum { EPISODES_MAX = 10000000, PATH_BYTES = 128 };
 
-/* The path of a member is: before, the episode's number, after. */
+/* A member: the word that the layout has for it, and the array whose other names are taken too. No
+ * word: the layout has no such thing. */
 struct place {
-  const char *before, *after;
+  const char *word;
+  enum px_name array;
 };
 struct layout {
   const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
-  /* known: action_mask, by either name */
-  struct place observations, next, actions, known[2], rewards, terminated, truncated;
+  /* of a member: <before><i>/<word>, or without before <word>_<i> */
+  const char *before;
+  struct place observations, next, actions, rewards, terminated, truncated;
   /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the
    * last step. */
   bool loose_end;
-  bool one_flag; /* d3rlpy: terminated is of the whole trajectory */
+  const char *splits; /* the group of lists of episodes; NULL for none */
+  bool one_flag;      /* d3rlpy: terminated is of the whole trajectory */
 };
 static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
-  [PX_EPISODES_MINARI] = { "minari",
-                           "",
-                           "episode_",
-                           { "episode_", "/observations" },
-                           { NULL, NULL },
-                           { "episode_", "/actions" },
-                           { { "episode_", "/action_mask" }, { "episode_", "/label_mask" } },
-                           { "episode_", "/rewards" },
-                           { "episode_", "/terminations" },
-                           { "episode_", "/truncations" },
-                           false,
-                           false },
-  [PX_EPISODES_ROBOMIMIC] = { "robomimic",
-                              "data",
-                              "demo_",
-                              { "data/demo_", "/obs" },
-                              { "data/demo_", "/next_obs" },
-                              { "data/demo_", "/actions" },
-                              { { "data/demo_", "/action_mask" }, { "data/demo_", "/label_mask" } },
-                              { "data/demo_", "/rewards" },
-                              { "data/demo_", "/dones" },
-                              { NULL, NULL },
-                              true,
-                              false },
-  [PX_EPISODES_D3RLPY] = { "d3rlpy",
-                           "",
-                           "observations_",
-                           { "observations_", "" },
-                           { NULL, NULL },
-                           { "actions_", "" },
-                           { { "action_mask_", "" }, { "label_mask_", "" } },
-                           { "rewards_", "" },
-                           { "terminated_", "" },
-                           { NULL, NULL },
-                           false,
-                           true },
+  [PX_EPISODES_MINARI] = { .name = "minari",
+                           .group = "",
+                           .stem = "episode_",
+                           .before = "episode_",
+                           .observations = { "observations", PX_NAME_OBSERVATIONS },
+                           .actions = { "actions", PX_NAME_ACTIONS },
+                           .rewards = { "rewards", PX_NAME_REWARDS },
+                           .terminated = { "terminations", PX_NAME_TERMINALS },
+                           .truncated = { "truncations", PX_NAME_TIMEOUTS } },
+  [PX_EPISODES_ROBOMIMIC] = { .name = "robomimic",
+                              .group = "data",
+                              .stem = "demo_",
+                              .before = "data/demo_",
+                              .observations = { "obs", PX_NAME_OBSERVATIONS },
+                              .next = { "next_obs", PX_NAME_NEXT_OBSERVATIONS },
+                              .actions = { "actions", PX_NAME_ACTIONS },
+                              .rewards = { "rewards", PX_NAME_REWARDS },
+                              .terminated = { "dones", PX_NAME_DONES },
+                              .loose_end = true,
+                              .splits = "mask" },
+  [PX_EPISODES_D3RLPY] = { .name = "d3rlpy",
+                           .group = "",
+                           .stem = "observations_",
+                           .observations = { "observations", PX_NAME_OBSERVATIONS },
+                           .actions = { "actions", PX_NAME_ACTIONS },
+                           .rewards = { "rewards", PX_NAME_REWARDS },
+                           .terminated = { "terminated", PX_NAME_TERMINALS },
+                           .one_flag = true },
 };
+static const struct place MASK = { "action_mask", PX_NAME_ACTION_MASK };
 
 struct number {
   uint64_t value;
   int digits;
 }; /* digits: "demo_007" keeps its zeros */
 
+struct numbers {
+  const char *stem;
+  struct number *all; /* [n], owned */
+  size_t n, cap;
+};
+
 struct reader {
   struct px_reader *r;
   hid_t file;
   const struct layout *layout;
-  struct number *numbers;
-  size_t numbers_n, numbers_cap;
-  /* Dict observations: datasets below the group, in order */
-  char leaves[LEAVES_MAX][LEAF_BYTES];
-  uint32_t leaves_n; /* 0: observations are one dataset */
+  struct numbers episodes;
+  struct px_leaves observations, actions; /* of groups: Dict and Tuple spaces */
   struct px_traj_buffer room;
-  char counted[PATH_BYTES + LEAF_BYTES]; /* which array's rows are the open trajectory's steps */
-  /* [rows, O] one leaf, before it is laid beside the others */
-  float *scratch;
-  size_t scratch_n;
+  char counted[PX_H5_PATH_BYTES]; /* which array's rows are the open trajectory's steps */
   /* trajectories flagged before their last step; without a flag */
   uint64_t early_n, endless_n;
 };
@@ -118,18 +110,17 @@ bool px_read_episodes_recognises(enum px_episodes_layout layout, const char *nam
 }
 
 static enum px_status add_number(void *ctx, const char *name) {
-  struct reader *e = ctx;
+  struct numbers *list = ctx;
   struct number number;
-  if (!parse_number(name, e->layout->stem, &number)) return PX_OK;
-  if (e->numbers_n == e->numbers_cap) {
-    const size_t cap = e->numbers_cap ? e->numbers_cap * 2 : 1024;
-    struct number *numbers =
-      cap > EPISODES_MAX ? NULL : px_mem_realloc(e->numbers, cap, sizeof *numbers);
-    if (!numbers) return PX_E_TOO_LARGE;
-    e->numbers = numbers;
-    e->numbers_cap = cap;
+  if (!parse_number(name, list->stem, &number)) return PX_OK;
+  if (list->n == list->cap) {
+    const size_t cap = list->cap ? list->cap * 2 : 1024;
+    struct number *all = cap > EPISODES_MAX ? NULL : px_mem_realloc(list->all, cap, sizeof *all);
+    if (!all) return PX_E_TOO_LARGE;
+    list->all = all;
+    list->cap = cap;
   }
-  e->numbers[e->numbers_n++] = number;
+  list->all[list->n++] = number;
   return PX_OK;
 }
 
@@ -139,131 +130,75 @@ static int by_value(const void *a, const void *b) {
                               : x->digits - y->digits;
 }
 
-static void path_of(const struct place *place, struct number number, char path[PATH_BYTES]) {
-  snprintf(path, PATH_BYTES, "%s%0*" PRIu64 "%s", place->before, number.digits, number.value,
-           place->after);
+static void path_of(const struct layout *layout, const char *word, struct number number,
+                    char path[PATH_BYTES]) {
+  if (layout->before)
+    snprintf(path, PATH_BYTES, "%s%0*" PRIu64 "/%s", layout->before, number.digits, number.value,
+             word);
+  else snprintf(path, PATH_BYTES, "%s_%0*" PRIu64, word, number.digits, number.value);
 }
 
-struct keys {
-  char names[NAMES_MAX][LEAF_BYTES];
-  size_t n;
-};
-static enum px_status add_key(void *ctx, const char *name) {
-  struct keys *keys = ctx;
-  if (keys->n == NAMES_MAX || strlen(name) >= LEAF_BYTES) return PX_E_TOO_LARGE;
-  snprintf(keys->names[keys->n++], LEAF_BYTES, "%s", name);
-  return PX_OK;
-}
-static int by_name(const void *a, const void *b) { return strcmp(a, b); }
-
-/* Adds the datasets at or below root/key to the leaves, sorted at each level. */
-static enum px_status add_leaves(struct reader *e, const char *root, const char *key, int depth,
-                                 struct px_err *err) {
-  char path[PATH_BYTES];
-  enum px_h5_kind kind;
-  if (depth > DEPTH_MAX || snprintf(path, sizeof path, "%s/%s", root, key) >= PATH_BYTES ||
-      strlen(key) >= LEAF_BYTES)
-    return px_fail_at(err, PX_E_BAD_DATA, root, "the observations in '%s' are nested too deeply",
-                      root);
-  if (!*key) snprintf(path, sizeof path, "%s", root);
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
-  if (status) return status;
-  if (kind == PX_H5_NONE) return px_fail_at(err, PX_E_BAD_DATA, path, "'%s' is missing", path);
-  if (kind == PX_H5_DATASET) {
-    if (e->leaves_n == LEAVES_MAX)
-      return px_fail_at(err, PX_E_BAD_DATA, root,
-                        "'%s' has more than %d arrays; name the keys to use", root, LEAVES_MAX);
-    snprintf(e->leaves[e->leaves_n++], LEAF_BYTES, "%s", key);
-    return PX_OK;
+/* Where the member of that episode is, by whichever name; its own where it is not there. */
+static enum px_status find(const struct reader *e, const struct place *place, struct number number,
+                           char path[PATH_BYTES], enum px_h5_kind *kind, struct px_err *err) {
+  char other[PATH_BYTES];
+  enum px_h5_kind found;
+  const char *word;
+  *kind = PX_H5_NONE;
+  if (!place->word) return PX_OK;
+  path_of(e->layout, place->word, number, path);
+  enum px_status status = px_h5_kind(e->file, path, kind, err);
+  for (unsigned i = 0; !status && (word = px_names_at(place->array, i)); i++) {
+    if (strcmp(word, place->word) == 0) continue;
+    path_of(e->layout, word, number, other);
+    status = px_h5_kind(e->file, other, &found, err);
+    if (status || found == PX_H5_NONE) continue;
+    if (*kind != PX_H5_NONE) return px_reader_fail_twice(path, other, err);
+    memcpy(path, other, PATH_BYTES);
+    *kind = found;
   }
-  struct keys *keys = calloc(1, sizeof *keys);
-  if (!keys) return px_fail(err, PX_E_NO_MEMORY, "no memory to list '%s'", path);
-  status = px_h5_names(e->file, path, add_key, keys, err);
-  if (!status) qsort(keys->names, keys->n, LEAF_BYTES, by_name);
-  for (size_t i = 0; i < keys->n && !status; i++) {
-    char below[2 * LEAF_BYTES];
-    snprintf(below, sizeof below, "%s%s%s", key, *key ? "/" : "", keys->names[i]);
-    status = add_leaves(e, root, below, depth + 1, err);
-  }
-  free(keys);
   return status;
 }
 
 /* The first episode decides which arrays make the observations. */
 static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
-  char root[PATH_BYTES];
+  char root[PATH_BYTES], list[200];
   enum px_h5_kind kind;
-  path_of(&e->layout->observations, e->numbers[0], root);
-  enum px_status status = px_h5_kind(e->file, root, &kind, err);
-  if (status) return status;
-  if (kind != PX_H5_GROUP) return px_reader_no_keys(e->r, err);
   const struct px_read_options *o = e->r->options;
-  if (!o->obs_keys_n) status = add_leaves(e, root, "", 0, err);
+  enum px_status status = find(e, &e->layout->observations, e->episodes.all[0], root, &kind, err);
+  if (!status && kind != PX_H5_GROUP) status = px_reader_no_keys(e->r, err);
+  else if (!status && !o->obs_keys_n)
+    status = px_leaves_add_all(&e->observations, e->file, root, err);
   for (uint32_t i = 0; i < o->obs_keys_n && !status; i++)
-    status = add_leaves(e, root, o->obs_keys[i], 0, err);
-  if (!status && !e->leaves_n) return px_fail_at(err, PX_E_BAD_DATA, root, "'%s' is empty", root);
-  if (!status && !o->obs_keys_n && e->leaves_n > 1) {
-    char list[200] = "";
-    for (uint32_t i = 0, n = 0; i < e->leaves_n && n < sizeof list; i++)
-      n += (uint32_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", e->leaves[i]);
+    status = px_leaves_add(&e->observations, e->file, root, o->obs_keys[i], err);
+  if (!status && !o->obs_keys_n && e->observations.n > 1) {
+    px_leaves_list(&e->observations, list, sizeof list);
     px_reader_note(e->r, "observations were laid side by side in this order: %s", list);
   }
   return status;
 }
 
-static void leaf_path(const struct reader *e, const char *root, uint32_t i,
-                      char path[PATH_BYTES + LEAF_BYTES]) {
-  snprintf(path, PATH_BYTES + LEAF_BYTES, "%s%s%s", root, e->leaves_n && *e->leaves[i] ? "/" : "",
-           e->leaves_n ? e->leaves[i] : "");
-}
-
-static enum px_status open_leaf(struct reader *e, const char *root, uint32_t i,
-                                struct px_column *out, struct px_err *err) {
-  char path[PATH_BYTES + LEAF_BYTES];
-  leaf_path(e, root, i, path);
-  return px_h5_column(e->r, e->file, path, out, err);
-}
-
-/* Reads `take` rows, after `skip`, of all leaves below root side by side into
- * dst [take, O]. take 0: as many rows as there are, which must be T or T + 1. */
-static enum px_status read_observations(struct reader *e, const char *root, size_t T, size_t skip,
-                                        size_t take, float *dst, size_t *rows, struct px_err *err) {
-  const uint32_t O = e->r->spaces->obs_dim, n = e->leaves_n ? e->leaves_n : 1;
-  uint64_t at = 0, expected = 0;
-  enum px_status status = PX_OK;
-  for (uint32_t i = 0; i < n && !status; i++) {
-    struct px_column c = { 0 };
-    status = open_leaf(e, root, i, &c, err);
-    if (status) break;
-    if (i == 0) expected = c.rows;
-    const size_t count = take ? take : (size_t)c.rows;
-    if (c.rows != expected || (take ? c.rows != T : c.rows != T && c.rows != T + 1))
-      status = px_fail_at(err, PX_E_BAD_DATA, c.name, "'%s' has %" PRIu64 " rows, but '%s' %zu",
-                          c.name, c.rows, e->counted, T);
-    else if (c.cols > O - at || (i + 1 == n && at + c.cols != O))
-      status = px_fail_at(err, PX_E_BAD_DATA, c.name,
-                          "the observations in '%s' have %s%" PRIu64 " numbers, but the dataset "
-                          "declares observations of %u",
-                          root, i + 1 == n ? "" : "at least ", at + c.cols, O);
-    else if (n == 1) {
-      px_h5_skip(&c, skip);
-      status = c.next(c.ctx, count, dst, err);
-    } else {
-      if (count * c.cols > e->scratch_n) {
-        float *bigger = px_mem_realloc(e->scratch, count * O, sizeof *bigger);
-        if (!bigger) status = px_fail(err, PX_E_NO_MEMORY, "no memory to read '%s'", c.name);
-        else e->scratch = bigger, e->scratch_n = count * O;
-      }
-      px_h5_skip(&c, skip);
-      if (!status) status = c.next(c.ctx, count, e->scratch, err);
-      for (size_t t = 0; t < count && !status; t++)
-        memcpy(dst + t * O + at, e->scratch + t * c.cols, c.cols * sizeof *dst);
-    }
-    at += c.cols;
-    *rows = count;
-    px_column_close(&c);
+/* Where the episode's actions are. The first that are a group decide which arrays make actions. */
+static enum px_status find_actions(struct reader *e, struct number number, char path[PATH_BYTES],
+                                   enum px_h5_kind *kind, struct px_err *err) {
+  char list[200];
+  enum px_status status = find(e, &e->layout->actions, number, path, kind, err);
+  if (status || *kind != PX_H5_GROUP || e->actions.n) return status;
+  status = px_leaves_add_all(&e->actions, e->file, path, err);
+  if (!status && e->actions.n > 1) {
+    px_leaves_list(&e->actions, list, sizeof list);
+    px_reader_note(e->r, "actions were laid side by side in this order: %s", list);
   }
   return status;
+}
+
+/* Rows of the observations below root; with take 0 all that there are, T or T + 1. */
+static enum px_status read_observations(struct reader *e, const char *root, size_t T, size_t skip,
+                                        size_t take, float *dst, size_t *rows, struct px_err *err) {
+  const struct px_leaves_rows wanted = {
+    "observations", e->counted, e->r->spaces->obs_dim, false, T, skip, take
+  };
+  return px_leaves_read(&e->observations, e->r, e->file, root, &wanted, dst, rows, err);
 }
 
 /* Whether the flag is up at the last step. d3rlpy keeps one flag per episode. */
@@ -272,10 +207,9 @@ static enum px_status read_end(struct reader *e, const struct place *place, stru
   char path[PATH_BYTES];
   struct px_column c = { 0 };
   *end = false;
-  if (!place->before) return PX_OK;
-  path_of(place, number, path);
+  if (!place->word) return PX_OK;
   enum px_h5_kind kind;
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  enum px_status status = find(e, place, number, path, &kind, err);
   if (!status && kind == PX_H5_NONE && e->layout->loose_end) {
     e->endless_n++;
     return PX_OK;
@@ -327,21 +261,28 @@ static enum px_status rows_at(struct reader *e, const char *path, size_t *rows,
 static enum px_status count_steps(struct reader *e, struct number number, size_t *T,
                                   struct px_err *err) {
   const struct layout *l = e->layout;
+  static const struct px_leaves NONE = { .n = 0 };
   char *counted = e->counted;
   const struct place *const counting[] = { &l->rewards, &l->actions,
                                            l->one_flag ? NULL : &l->terminated };
   enum px_status status = PX_OK;
   *T = 0;
   for (int i = 0; i < 3 && !*T && !status; i++) {
+    char path[PATH_BYTES];
+    enum px_h5_kind kind;
     if (!counting[i]) continue;
-    path_of(counting[i], number, counted);
-    status = rows_at(e, counted, T, err);
+    status = i == 1 ? find_actions(e, number, path, &kind, err)
+                    : find(e, counting[i], number, path, &kind, err);
+    if (kind == PX_H5_NONE) continue;
+    px_leaves_path(i == 1 ? &e->actions : &NONE, path, 0, counted);
+    if (!status) status = rows_at(e, counted, T, err);
   }
   if (!status && !*T) {
     char root[PATH_BYTES];
-    path_of(&l->observations, number, root);
-    leaf_path(e, root, 0, counted);
-    status = rows_at(e, counted, T, err);
+    enum px_h5_kind kind;
+    status = find(e, &l->observations, number, root, &kind, err);
+    px_leaves_path(&e->observations, root, 0, counted);
+    if (!status) status = rows_at(e, counted, T, err);
   }
   if (!status && (*T == 0 || *T > PX_STEPS_MAX))
     status = px_fail_at(err, PX_E_BAD_DATA, counted, "'%s' has %zu steps; a trajectory has 1 to %d",
@@ -354,8 +295,7 @@ static enum px_status read_rewards(struct reader *e, struct number number, size_
   char path[PATH_BYTES];
   struct px_column c = { 0 };
   enum px_h5_kind kind = PX_H5_NONE;
-  path_of(&e->layout->rewards, number, path);
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  enum px_status status = find(e, &e->layout->rewards, number, path, &kind, err);
   *rewarded = kind != PX_H5_NONE;
   if (status || !*rewarded) return status;
   status = px_h5_column(e->r, e->file, path, &c, err);
@@ -396,17 +336,11 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
 /* Sets room.labelled; *partly when some step has no action. */
 static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly,
                                   struct px_err *err) {
-  char path[2][PATH_BYTES];
-  enum px_h5_kind kind[2] = { PX_H5_NONE, PX_H5_NONE };
-  enum px_status status = PX_OK;
-  for (int i = 0; i < 2 && !status; i++) {
-    path_of(&e->layout->known[i], number, path[i]);
-    status = px_h5_kind(e->file, path[i], &kind[i], err);
-  }
-  const bool first = kind[0] != PX_H5_NONE, second = kind[1] != PX_H5_NONE;
-  if (!status && first && second) status = px_reader_fail_twice(path[0], path[1], err);
-  if (!status && (first || second)) status = mark_by_mask(e, path[second], T, err);
-  for (size_t t = 0; t < T && !first && !second && !status; t++)
+  char path[PATH_BYTES];
+  enum px_h5_kind kind = PX_H5_NONE;
+  enum px_status status = find(e, &MASK, number, path, &kind, err);
+  if (!status && kind != PX_H5_NONE) status = mark_by_mask(e, path, T, err);
+  for (size_t t = 0; t < T && kind == PX_H5_NONE && !status; t++)
     e->room.labelled[t] = !px_reader_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
   *partly = !status && memchr(e->room.labelled, 0, T);
   return status;
@@ -416,22 +350,17 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
                                    struct px_err *err) {
   char path[PATH_BYTES];
   enum px_h5_kind kind = PX_H5_NONE;
-  path_of(&e->layout->actions, number, path);
+  const struct px_leaves_rows wanted = {
+    "actions", e->counted, e->r->spaces->act_dim, true, T, 0, 0
+  };
+  size_t rows;
   if (!e->r->options->ignore_actions) {
-    const enum px_status status = px_h5_kind(e->file, path, &kind, err);
+    const enum px_status status = find_actions(e, number, path, &kind, err);
     if (status) return status;
   }
   *labelled = kind != PX_H5_NONE;
   if (!*labelled) return PX_OK;
-  struct px_column c = { 0 };
-  enum px_status status = px_h5_column(e->r, e->file, path, &c, err);
-  if (!status) status = px_reader_expect_actions(e->r, &c, err);
-  if (!status && c.rows != T)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "'%s' has %" PRIu64 " rows, but '%s' %zu", path,
-                        c.rows, e->counted, T);
-  if (!status) status = c.next(c.ctx, T, e->room.actions, err);
-  px_column_close(&c);
-  return status;
+  return px_leaves_read(&e->actions, e->r, e->file, path, &wanted, e->room.actions, &rows, err);
 }
 
 /* The state after the last step, from next observations, when they are there. */
@@ -440,9 +369,7 @@ static enum px_status read_final(struct reader *e, struct number number, size_t 
   char path[PATH_BYTES];
   enum px_h5_kind kind;
   size_t rows;
-  if (!e->layout->next.before) return PX_OK;
-  path_of(&e->layout->next, number, path);
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  enum px_status status = find(e, &e->layout->next, number, path, &kind, err);
   if (status || kind == PX_H5_NONE) return status;
   status = read_observations(e, path, T, T - 1, 1, e->room.observations + T * e->r->spaces->obs_dim,
                              &rows, err);
@@ -455,8 +382,9 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   size_t T, rows;
   bool rewarded = false, labelled = false, partly = false, terminated = false, truncated = false,
        has_final = false;
-  path_of(&e->layout->observations, number, path);
-  enum px_status status = count_steps(e, number, &T, err);
+  enum px_h5_kind kind;
+  enum px_status status = find(e, &e->layout->observations, number, path, &kind, err);
+  if (!status) status = count_steps(e, number, &T, err);
   if (!status) status = read_rewards(e, number, T, &rewarded, err);
   if (!status) status = read_observations(e, path, T, 0, 0, e->room.observations, &rows, err);
   if (!status) has_final = rows == T + 1;
@@ -479,11 +407,44 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   return px_reader_put(e->r, &traj, err);
 }
 
+/* robomimic's filter keys: mask/<split> lists the demonstrations that are kept. */
+static enum px_status keep_split(struct reader *e, struct px_err *err) {
+  const char *split = e->r->options->split;
+  struct numbers named = { .stem = e->layout->stem };
+  const size_t all_n = e->episodes.n;
+  char path[PATH_BYTES];
+  enum px_h5_kind kind;
+  if (!*split) return PX_OK;
+  if (!e->layout->splits) return px_reader_no_split(e->r, err);
+  snprintf(path, sizeof path, "%s/%s", e->layout->splits, split);
+  enum px_status status = px_h5_kind(e->file, path, &kind, err);
+  if (!status && kind != PX_H5_DATASET)
+    status = px_fail_at(err, PX_E_BAD_DATA, path, "there is no split '%s' in the file", path);
+  if (!status) status = px_h5_texts(e->r, e->file, path, add_number, &named, err);
+  if (!status && named.n) qsort(named.all, named.n, sizeof *named.all, by_value);
+  e->episodes.n = 0;
+  for (size_t i = 0, k = 0; i < all_n && !status; i++) {
+    while (k < named.n && by_value(&named.all[k], &e->episodes.all[i]) < 0) k++;
+    if (k < named.n && by_value(&named.all[k], &e->episodes.all[i]) == 0)
+      e->episodes.all[e->episodes.n++] = e->episodes.all[i];
+  }
+  if (!status && (e->episodes.n == 0 || e->episodes.n < named.n))
+    status = px_fail_at(err, PX_E_BAD_DATA, path,
+                        "'%s' names %zu demonstrations, of which %zu are in the file", path,
+                        named.n, e->episodes.n);
+  if (!status)
+    px_reader_note(e->r, "the split '%s': %zu of %zu demonstrations", split, e->episodes.n, all_n);
+  free(named.all);
+  return status;
+}
+
 enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episodes_layout layout,
                                 struct px_err *err) {
   struct reader *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory to read the episodes");
-  *e = (struct reader){ .r = r, .file = file, .layout = &layouts[layout] };
+  *e = (struct reader){
+    .r = r, .file = file, .layout = &layouts[layout], .episodes.stem = layouts[layout].stem
+  };
   px_traj_buffer_init(&e->room, r->spaces);
   snprintf(r->report->layout, sizeof r->report->layout, "%s", e->layout->name);
   enum px_h5_kind kind;
@@ -491,15 +452,17 @@ enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episode
   if (!status && kind != PX_H5_GROUP)
     status =
       px_fail_at(err, PX_E_BAD_DATA, e->layout->group, "'%s' is not a group", e->layout->group);
-  if (!status) status = px_h5_names(file, e->layout->group, add_number, e, err);
-  if (!status && !e->numbers_n)
+  if (!status) status = px_h5_names(file, e->layout->group, add_number, &e->episodes, err);
+  if (!status && !e->episodes.n)
     status = px_fail(err, PX_E_BAD_DATA, "there is no '%s%s%s<i>' in it", e->layout->group,
                      *e->layout->group ? "/" : "", e->layout->stem);
   if (!status) {
-    qsort(e->numbers, e->numbers_n, sizeof *e->numbers, by_value);
-    status = choose_leaves(e, err);
+    qsort(e->episodes.all, e->episodes.n, sizeof *e->episodes.all, by_value);
+    status = keep_split(e, err);
+    if (!status) status = choose_leaves(e, err);
   }
-  for (size_t i = 0; i < e->numbers_n && !status; i++) status = read_episode(e, e->numbers[i], err);
+  for (size_t i = 0; i < e->episodes.n && !status; i++)
+    status = read_episode(e, e->episodes.all[i], err);
   if (!status && e->early_n)
     px_reader_note(
       r,
@@ -510,8 +473,9 @@ enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episode
     px_reader_note(r, "%" PRIu64 " trajectories have no 'dones': they count as truncated",
                    e->endless_n);
   px_traj_buffer_free(&e->room);
-  free(e->scratch);
-  free(e->numbers);
+  px_leaves_free(&e->observations);
+  px_leaves_free(&e->actions);
+  free(e->episodes.all);
   free(e);
   return status;
 }

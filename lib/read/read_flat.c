@@ -17,39 +17,25 @@
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
 #include "lib/read/flat_jumps.h"
+#include "lib/read/names.h"
 #include "lib/read/reader.h"
 #include "lib/read/traj_buffer.h"
 
+/* The arrays of names.def. EPISODE_TERMINALS flags every end, and TERMINALS the true ones among
+ * them. DONES: an end too, and a true terminal where there is no TERMINALS. */
 enum member {
-  OBSERVATIONS,
-  ACTIONS,
-  REWARDS,
-  TERMINALS,
-  TIMEOUTS,
-  ENDS,
-  DONES,
-  NEXT_OBSERVATIONS,
-  ACTION_MASK,
-  ACTION_SOURCE,
-  NEXT_KNOWN,
-  MEMBERS_N
-};
-/* The first name is D4RL's, others mean the same (Gymnasium's words). ENDS: d3rlpy's first version
- * flags every end there, and the true terminals among them in `terminals`. DONES: an end too, and a
- * true terminal where there is no TERMINALS. */
-enum { NAMES_MAX = 3 };
-static const char *const member_names[MEMBERS_N][NAMES_MAX] = {
-  [OBSERVATIONS] = { "observations" },
-  [ACTIONS] = { "actions" },
-  [REWARDS] = { "rewards" },
-  [TERMINALS] = { "terminals", "terminations", "terminated" },
-  [TIMEOUTS] = { "timeouts", "truncations", "truncated" },
-  [ENDS] = { "episode_terminals" },
-  [DONES] = { "dones", "done" },
-  [NEXT_OBSERVATIONS] = { "next_observations" },
-  [ACTION_MASK] = { "action_mask", "label_mask" },
-  [ACTION_SOURCE] = { "action_source" },
-  [NEXT_KNOWN] = { "next_known" },
+  OBSERVATIONS = PX_NAME_OBSERVATIONS,
+  ACTIONS = PX_NAME_ACTIONS,
+  REWARDS = PX_NAME_REWARDS,
+  TERMINALS = PX_NAME_TERMINALS,
+  TIMEOUTS = PX_NAME_TIMEOUTS,
+  DONES = PX_NAME_DONES,
+  ENDS = PX_NAME_EPISODE_TERMINALS,
+  NEXT_OBSERVATIONS = PX_NAME_NEXT_OBSERVATIONS,
+  ACTION_MASK = PX_NAME_ACTION_MASK,
+  ACTION_SOURCE = PX_NAME_ACTION_SOURCE,
+  NEXT_KNOWN = PX_NAME_NEXT_KNOWN,
+  MEMBERS_N = PX_NAMES_N
 };
 enum { BLOCK_BYTES = 4 << 20, BLOCK_STEPS = 16384 };
 /* compared rows from which on a shuffled file is told; at the end of it */
@@ -67,6 +53,7 @@ struct flat {
   float *next;
   bool next_known;   /* of the step before the one looked at */
   bool next_is_copy; /* then it is as if there were no next observations */
+  bool ogbench;      /* the row with an end's flag is the state after the last action */
   struct px_flat_jumps jumps;
 };
 
@@ -75,11 +62,12 @@ static bool has(const struct flat *f, enum member m) { return f->columns[m].next
 /* By which name the member is there; NULL when it is not. */
 static enum px_status find_name(const struct px_flat_source *source, enum member m,
                                 const char **name, struct px_err *err) {
+  const char *word;
   *name = NULL;
-  for (int i = 0; i < NAMES_MAX && member_names[m][i]; i++) {
-    if (!source->has(source->ctx, member_names[m][i])) continue;
-    if (*name) return px_reader_fail_twice(*name, member_names[m][i], err);
-    *name = member_names[m][i];
+  for (unsigned i = 0; (word = px_names_at((enum px_name)m, i)); i++) {
+    if (!source->has(source->ctx, word)) continue;
+    if (*name) return px_reader_fail_twice(*name, word, err);
+    *name = word;
   }
   return PX_OK;
 }
@@ -92,7 +80,8 @@ static enum px_status open_member(struct flat *f, const struct px_flat_source *s
   if (status) return status;
   const bool needed = m == OBSERVATIONS || (m == TERMINALS && !done);
   if (!name && !needed) return PX_OK;
-  status = source->open(source->ctx, name ? name : member_names[m][0], &f->columns[m], err);
+  status =
+    source->open(source->ctx, name ? name : px_names_at((enum px_name)m, 0), &f->columns[m], err);
   if (status && !name && m == TERMINALS)
     px_fail_hint(err, "Its flag is 1 where an episode ended for good. It may be called "
                       "terminations or terminated; 'dones' is taken "
@@ -125,6 +114,15 @@ static enum px_status open_members(struct flat *f, const struct px_flat_source *
   if (!f->columns[OBSERVATIONS].rows)
     return px_fail(err, PX_E_BAD_DATA, "there are no steps in it");
   return PX_OK;
+}
+
+/* OGBench's files: no rewards, and every trajectory ends with the row of its last state, flagged in
+ * `terminals` (ogbench.utils.load_dataset). The simulator's whole state stands beside. */
+static bool is_ogbench(const struct flat *f, const struct px_flat_source *source) {
+  static const enum member OTHERS[] = { REWARDS, TIMEOUTS, DONES, ENDS, NEXT_OBSERVATIONS };
+  bool only_terminals = has(f, TERMINALS);
+  for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) only_terminals &= !has(f, OTHERS[i]);
+  return only_terminals && source->has(source->ctx, "qpos") && source->has(source->ctx, "qvel");
 }
 
 static enum px_status take_memory(struct flat *f, struct px_err *err) {
@@ -205,7 +203,7 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
   const bool masked = has(f, ACTION_MASK) || has(f, ACTION_SOURCE);
   /* the next episode's first observation stands where the final one must */
   float keep[PX_OBS_MAX];
-  if (next) {
+  if (next && next != after) {
     memcpy(keep, after, O * sizeof *keep);
     memcpy(after, next, O * sizeof *keep);
   }
@@ -220,7 +218,7 @@ static enum px_status put_episode(struct flat *f, bool terminated, bool truncate
     .has_final = next,
   };
   const enum px_status status = px_reader_put(f->r, &traj, err);
-  if (next) memcpy(after, keep, O * sizeof *keep);
+  if (next && next != after) memcpy(after, keep, O * sizeof *keep);
   f->cut = f->scanned_n + 1;
   return status;
 }
@@ -252,6 +250,20 @@ static enum px_status cut_at_jump(struct flat *f, size_t i, struct px_err *err) 
   return status;
 }
 
+/* The row scanned is the state after the action before it. */
+static enum px_status end_with_state(struct flat *f, struct px_err *err) {
+  if (f->scanned_n == f->cut)
+    return px_reader_fail(f->r, 0, f->columns[TERMINALS].name, err,
+                          "is 1 at the first row of a trajectory, which so has no action");
+  f->scanned_n--;
+  const enum px_status status =
+    put_episode(f, false, true, f->room.observations + (f->scanned_n + 1) * f->r->spaces->obs_dim,
+                err);
+  f->scanned_n++;
+  f->cut = f->scanned_n + 1;
+  return status;
+}
+
 static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
   bool terminal, timeout, end, done;
   const float *next = NULL;
@@ -264,6 +276,7 @@ static enum px_status scan_step(struct flat *f, size_t i, struct px_err *err) {
   if (!status) status = next_of(f, i, &next, err);
   f->next_known = next;
   if (status || (!terminal && !timeout && !end && !done)) return status;
+  if (f->ogbench) return end_with_state(f, err);
   if (!has(f, TERMINALS)) terminal = done && !timeout;
   return put_episode(f, terminal, timeout || !terminal, next, err);
 }
@@ -348,6 +361,12 @@ static void note_ends(struct flat *f) {
 
 static void note_findings(struct flat *f) {
   const struct px_flat_jumps *j = &f->jumps;
+  if (f->ogbench) {
+    px_reader_note(f->r,
+                   "read as OGBench's layout: the row flagged in 'terminals' is the state after "
+                   "the last action, and trajectories count as truncated");
+    return;
+  }
   note_ends(f);
   if (f->next_is_copy)
     px_reader_note(f->r, "'next_observations' is a copy of 'observations' and was left out: the "
@@ -371,7 +390,9 @@ enum px_status px_read_flat(struct px_reader *r, const struct px_flat_source *so
   struct flat f = { .r = r };
   px_traj_buffer_init(&f.room, r->spaces);
   enum px_status status = px_reader_no_keys(r, err);
+  if (!status) status = px_reader_no_split(r, err);
   if (!status) status = open_members(&f, source, err);
+  if (!status && (f.ogbench = is_ogbench(&f, source))) memcpy(r->report->layout, "ogbench", 8);
   if (!status) status = take_memory(&f, err);
   if (!status) status = read_all(&f, err);
   if (!status) note_findings(&f);

@@ -6,6 +6,7 @@
 #include "lib/base/fail.h"
 #include "lib/read/column.h"
 #include "lib/read/h5.h"
+#include "lib/read/names.h"
 #include "lib/read/read_episodes.h"
 
 struct members {
@@ -15,7 +16,7 @@ struct members {
 /* What the names at the root say. */
 static enum px_status recognise_member(void *ctx, const char *name) {
   struct members *found = ctx;
-  if (!strcmp(name, "observations")) found->flat = true;
+  if (px_names_has(PX_NAME_OBSERVATIONS, name, strlen(name))) found->flat = true;
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
     if (px_read_episodes_recognises((enum px_episodes_layout)i, name)) found->layouts[i] = true;
   return PX_OK;

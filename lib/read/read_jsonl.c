@@ -14,6 +14,7 @@
 #include "lib/data/traj.h"
 #include "lib/read/json_scan.h"
 #include "lib/read/lines.h"
+#include "lib/read/names.h"
 #include "lib/read/reader.h"
 #include "lib/read/traj_buffer.h"
 
@@ -23,6 +24,7 @@ enum field {
   ACTIONS,
   TERMINATED,
   TRUNCATED,
+  DONES,
   ACTION_SOURCE,
   ACTION_STD,
   ACTION_EPISTEMIC,
@@ -32,10 +34,13 @@ enum field {
   FIELDS_N
 };
 static const char *const field_names[FIELDS_N] = {
-  "observations", "rewards",         "actions",        "terminated",
-  "truncated",    "action_source",   "action_std",     "action_epistemic",
-  "action_score", "action_residual", "action_verified"
+  "observations",     "rewards",      "actions",         "terminated",
+  "truncated",        "dones",        "action_source",   "action_std",
+  "action_epistemic", "action_score", "action_residual", "action_verified"
 };
+/* The fields from the first on that have other names too. */
+static const enum px_name ARRAYS[] = { PX_NAME_OBSERVATIONS, PX_NAME_REWARDS,  PX_NAME_ACTIONS,
+                                       PX_NAME_TERMINALS,    PX_NAME_TIMEOUTS, PX_NAME_DONES };
 
 struct jsonl {
   struct px_reader *r;
@@ -48,7 +53,8 @@ struct jsonl {
   bool seen[FIELDS_N], filled[FIELDS_N]; /* the field is there; and it is not null */
   size_t rows[FIELDS_N];                 /* of the arrays seen */
   enum field counted;                    /* the one whose rows are the steps */
-  bool terminated, truncated, partly;
+  bool end[FIELDS_N]; /* of TERMINATED, TRUNCATED and DONES: the flag at the last step */
+  bool partly;
 };
 
 static enum px_status fail_syntax(struct jsonl *j, const char *expected, struct px_err *err) {
@@ -182,16 +188,51 @@ static enum px_status read_array(struct jsonl *j, enum field field, struct px_er
   return PX_OK;
 }
 
-static enum px_status read_bool(struct jsonl *j, bool *out, struct px_err *err) {
-  *out = px_json_scan_take(&j->s, "true");
-  return *out || px_json_scan_take(&j->s, "false") ? PX_OK : fail_syntax(j, "true or false", err);
+static bool take_flag(struct jsonl *j, bool *out) {
+  static const char *const WORDS[] = { "true", "false", "1", "0" };
+  for (int i = 0; i < 4; i++) {
+    if (!px_json_scan_take(&j->s, WORDS[i])) continue;
+    *out = i % 2 == 0;
+    return true;
+  }
+  return false;
+}
+
+/* One flag for the trajectory, or one for each step, of which only the last may be set. */
+static enum px_status read_end(struct jsonl *j, enum field field, struct px_err *err) {
+  bool *end = &j->end[field];
+  *end = false;
+  if (!px_json_scan_take(&j->s, "["))
+    return take_flag(j, end) ? PX_OK : fail_syntax(j, "true or false", err);
+  size_t row = 0;
+  for (; !px_json_scan_take(&j->s, "]"); row++) {
+    if (row && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
+    if (*end)
+      return px_reader_fail(j->r, row - 1, field_names[field], err,
+                            "is set before the last step, where the trajectory must end");
+    if (!take_flag(j, end)) return fail_syntax(j, "true or false", err);
+  }
+  j->filled[field] = true;
+  j->rows[field] = row;
+  return PX_OK;
+}
+
+/* Which field the key names; FIELDS_N for none. */
+static enum field field_of(const char *key, size_t n) {
+  for (int f = 0; f < FIELDS_N; f++) {
+    const bool has_others = f < (int)(sizeof ARRAYS / sizeof *ARRAYS);
+    if (has_others ? px_names_has(ARRAYS[f], key, n)
+                   : strlen(field_names[f]) == n && memcmp(field_names[f], key, n) == 0)
+      return (enum field)f;
+  }
+  return FIELDS_N;
 }
 
 static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   const char *key;
-  size_t n, f = 0;
+  size_t n;
   if (!px_json_scan_string(&j->s, &key, &n)) return fail_syntax(j, "a field's name", err);
-  while (f < FIELDS_N && (strlen(field_names[f]) != n || memcmp(field_names[f], key, n))) f++;
+  const enum field f = field_of(key, n);
   if (f == FIELDS_N) {
     char place[64];
     snprintf(place, sizeof place, "trajectory %" PRIu64 ", line %" PRIu64,
@@ -204,20 +245,18 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   if (j->seen[f]) return px_reader_fail(j->r, 0, field_names[f], err, "is there twice");
   j->seen[f] = true;
   if (!px_json_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
-  if (f == TERMINATED) return read_bool(j, &j->terminated, err);
-  if (f == TRUNCATED) return read_bool(j, &j->truncated, err);
+  if (f == TERMINATED || f == TRUNCATED || f == DONES) return read_end(j, f, err);
   if (f != OBSERVATIONS && px_json_scan_take(&j->s, "null")) return PX_OK;
   j->filled[f] = true;
-  return read_array(j, (enum field)f, err);
+  return read_array(j, f, err);
 }
 
 static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
-  static const enum field needed[] = { OBSERVATIONS, TERMINATED },
-                          counting[] = { REWARDS, ACTIONS, ACTION_SOURCE, OBSERVATIONS };
-  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-    if (!j->seen[needed[i]])
-      return px_reader_fail(j->r, 0, field_names[needed[i]], err, "is missing (line %" PRIu64 ")",
-                            j->line);
+  static const enum field counting[] = { REWARDS, ACTIONS, ACTION_SOURCE, OBSERVATIONS };
+  const bool has_end = j->seen[TERMINATED] || j->seen[DONES];
+  if (!j->seen[OBSERVATIONS] || !has_end)
+    return px_reader_fail(j->r, 0, field_names[j->seen[OBSERVATIONS] ? TERMINATED : OBSERVATIONS],
+                          err, "is missing (line %" PRIu64 ")", j->line);
   int by = 0;
   while (!j->filled[counting[by]]) by++;
   j->counted = counting[by];
@@ -231,7 +270,7 @@ static enum px_status check_lengths(struct jsonl *j, struct px_err *err) {
                           "has %zu rows; with %zu %s it must have as many, or one more",
                           j->rows[OBSERVATIONS], T, steps);
   for (int f = ACTIONS; f < FIELDS_N; f++) {
-    if (f == TERMINATED || f == TRUNCATED || !j->filled[f] || j->rows[f] == T) continue;
+    if (!j->filled[f] || j->rows[f] == T) continue;
     (void)px_reader_fail(j->r, 0, field_names[f], err, "has %zu rows, but there are %zu %s",
                          j->rows[f], T, steps);
     if (f == ACTIONS)
@@ -250,14 +289,16 @@ static enum px_status emit_trajectory(struct jsonl *j, struct px_err *err) {
       j->room.labelled[t] = 0;
       memset(j->room.actions + t * A, 0, A * sizeof(float));
     }
+  const bool terminated =
+    j->seen[TERMINATED] ? j->end[TERMINATED] : j->end[DONES] && !j->end[TRUNCATED];
   const struct px_traj traj = {
     .steps = (uint32_t)T,
     .observations = j->room.observations,
     .actions = actions ? j->room.actions : NULL,
     .labelled = actions && j->partly ? j->room.labelled : NULL,
     .rewards = j->filled[REWARDS] ? j->room.rewards : NULL,
-    .terminated = j->terminated,
-    .truncated = j->truncated || !j->terminated,
+    .terminated = terminated,
+    .truncated = j->end[TRUNCATED] || !terminated,
     .has_final = j->rows[OBSERVATIONS] == T + 1,
   };
   return px_reader_put(j->r, &traj, err);
@@ -272,7 +313,8 @@ static enum px_status read_line(void *ctx, uint64_t number, char *line, size_t n
   memset(j->seen, 0, sizeof j->seen);
   memset(j->filled, 0, sizeof j->filled);
   memset(j->rows, 0, sizeof j->rows);
-  j->terminated = j->truncated = j->partly = false;
+  memset(j->end, 0, sizeof j->end);
+  j->partly = false;
   if (!px_json_scan_take(&j->s, "{")) return fail_syntax(j, "'{'", err);
   for (bool first = true; !px_json_scan_take(&j->s, "}"); first = false) {
     if (!first && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or '}'", err);

@@ -17,6 +17,7 @@
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
+#include "lib/read/names.h"
 #include "lib/read/reader.h"
 
 enum column {
@@ -32,22 +33,22 @@ enum column {
   ACTION_SOURCE,
   COLUMNS_N
 };
-/* also: what other formats call it. */
+/* name: in a segment; also: the array it is in any format, whose other names are taken too. */
 static const struct {
   const char *name;
   bool needed;
-  const char *also;
+  enum px_name also;
 } COLUMNS[COLUMNS_N] = {
-  [LENGTH] = { "length", true, NULL },
-  [OBSERVATIONS] = { "observations", true, NULL },
-  [ACTIONS] = { "actions", false, NULL },
-  [REWARDS] = { "rewards", false, NULL },
-  [TERMINATED] = { "terminated", true, NULL },
-  [TRUNCATED] = { "truncated", false, NULL },
-  [HAS_FINAL] = { "has_final", false, NULL },
-  [LABELLED] = { "labelled", false, NULL },
-  [LABEL_MASK] = { "label_mask", false, "action_mask" },
-  [ACTION_SOURCE] = { "action_source", false, NULL },
+  [LENGTH] = { "length", true, PX_NAMES_N },
+  [OBSERVATIONS] = { "observations", true, PX_NAME_OBSERVATIONS },
+  [ACTIONS] = { "actions", false, PX_NAME_ACTIONS },
+  [REWARDS] = { "rewards", false, PX_NAME_REWARDS },
+  [TERMINATED] = { "terminated", true, PX_NAME_TERMINALS },
+  [TRUNCATED] = { "truncated", false, PX_NAME_TIMEOUTS },
+  [HAS_FINAL] = { "has_final", false, PX_NAMES_N },
+  [LABELLED] = { "labelled", false, PX_NAMES_N },
+  [LABEL_MASK] = { "label_mask", false, PX_NAME_ACTION_MASK },
+  [ACTION_SOURCE] = { "action_source", false, PX_NAME_ACTION_SOURCE },
 };
 static const struct px_array_dtype NUMBERS[PX_DTYPE_N] = {
   [PX_DTYPE_F16] = { PX_DTYPE_FLOAT, 2, false }, [PX_DTYPE_BF16] = { PX_DTYPE_BFLOAT, 2, false },
@@ -69,6 +70,12 @@ struct upload {
   struct px_buf observations, actions, rewards, labelled;
   struct px_precision lost[COLUMNS_N]; /* of observations, actions and rewards */
 };
+
+/* The i-th name of a column; NULL after the last. */
+static const char *name_at(enum column c, unsigned i) {
+  if (COLUMNS[c].also != PX_NAMES_N) return px_names_at(COLUMNS[c].also, i);
+  return i == 0 ? COLUMNS[c].name : NULL;
+}
 
 static const char *name_of(const struct upload *u, enum column c) {
   return u->col[c] ? u->col[c]->name : COLUMNS[c].name;
@@ -160,8 +167,7 @@ static enum px_status check_names(const struct px_safetensors *st, struct px_err
     for (size_t k = 0; k < sizeof CERTAINTY / sizeof *CERTAINTY; k++)
       known = known || strcmp(name, CERTAINTY[k]) == 0;
     for (enum column c = 0; c < COLUMNS_N; c++)
-      known = known || strcmp(name, COLUMNS[c].name) == 0 ||
-              (COLUMNS[c].also && strcmp(name, COLUMNS[c].also) == 0);
+      for (unsigned k = 0; name_at(c, k); k++) known = known || strcmp(name, name_at(c, k)) == 0;
     if (known) continue;
     (void)px_fail(err, PX_E_BAD_DATA, "safetensors: there is no meaning for a tensor '%.64s'",
                   name);
@@ -176,11 +182,12 @@ static enum px_status check_names(const struct px_safetensors *st, struct px_err
 
 static enum px_status find_column(struct upload *u, const struct px_safetensors *st, enum column c,
                                   struct px_err *err) {
-  const struct px_safetensors_tensor *other =
-    COLUMNS[c].also ? px_safetensors_find(st, COLUMNS[c].also) : NULL;
-  u->col[c] = px_safetensors_find(st, COLUMNS[c].name);
-  if (u->col[c] && other) return px_reader_fail_twice(COLUMNS[c].name, COLUMNS[c].also, err);
-  if (other) u->col[c] = other;
+  u->col[c] = NULL;
+  for (unsigned i = 0; name_at(c, i); i++) {
+    const struct px_safetensors_tensor *found = px_safetensors_find(st, name_at(c, i));
+    if (found && u->col[c]) return px_reader_fail_twice(u->col[c]->name, found->name, err);
+    if (found) u->col[c] = found;
+  }
   if (!u->col[c] && COLUMNS[c].needed) return bad_column(u, err, c, "is missing");
   return PX_OK;
 }

@@ -10,7 +10,8 @@
  *   truncated   may be absent: then what did not terminate was truncated
  *   has_final   may be absent when observations has sum T or sum T + n rows
  *   labelled    may be absent: all, if there are actions; with label_mask alone the mask decides
- *   label_mask  may be called action_mask. Without it and action_source an action of nothing but
+ *   names       may be others of names.def
+ *   label_mask  without it and action_source an action of nothing but
  *               NaN is a step without one
  *   action_source [sum T] u8  if present (as our own export writes it), only steps with 1 (true)
  *                             are labelled

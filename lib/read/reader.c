@@ -137,6 +137,14 @@ void px_reader_note_counts(struct px_reader *r) {
                    r->nan_actions_n);
 }
 
+enum px_status px_reader_no_split(const struct px_reader *r, struct px_err *err) {
+  if (!*r->options->split) return PX_OK;
+  (void)px_fail_at(err, PX_E_BAD_DATA, "split", "this file has no splits: its layout is %s's",
+                   r->report->layout);
+  px_fail_hint(err, "Leave split out, or send a robomimic file with mask/%s.", r->options->split);
+  return PX_E_BAD_DATA;
+}
+
 enum px_status px_reader_no_keys(const struct px_reader *r, struct px_err *err) {
   if (!r->options->obs_keys_n) return PX_OK;
   px_fail_at(err, PX_E_BAD_DATA, "obs_keys",

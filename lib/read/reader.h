@@ -61,6 +61,8 @@ bool px_reader_take_nan(struct px_reader *r, float *action);
 void px_reader_note_counts(struct px_reader *r);
 /* BAD_DATA when options name keys; for layouts whose observations are one array. */
 enum px_status px_reader_no_keys(const struct px_reader *r, struct px_err *err) PX_MUST_CHECK;
+/* BAD_DATA when options name a split; for layouts that have none. */
+enum px_status px_reader_no_split(const struct px_reader *r, struct px_err *err) PX_MUST_CHECK;
 /* How much all arrays together may take, unpacked. */
 uint64_t px_reader_max_bytes(const struct px_reader *r);
 /* Counts an array about to be read against the limits, before anything of it is read. */

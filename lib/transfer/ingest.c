@@ -365,8 +365,9 @@ char *transfer_options_json(const struct px_read_options *options,
   json_t *keys = json_array();
   for (uint32_t i = 0; keys && i < options->obs_keys_n; i++)
     json_array_append_new(keys, json_string(options->obs_keys[i]));
-  json_t *json = json_pack("{s:b s:o s:s}", "ignore_actions", options->ignore_actions, "obs_keys",
-                           keys, "on_duplicate", ON_DUPLICATE[on_duplicate]);
+  json_t *json =
+    json_pack("{s:b s:o s:s s:s}", "ignore_actions", options->ignore_actions, "obs_keys", keys,
+              "split", options->split, "on_duplicate", ON_DUPLICATE[on_duplicate]);
   char *text = json ? px_json_dumps(json, JSON_COMPACT) : NULL;
   json_decref(json);
   return text;
@@ -380,6 +381,8 @@ void transfer_options_parse(const char *text, struct px_read_options *options,
   const char *word = json_string_value(json_object_get(json, "on_duplicate"));
   if (!word || !transfer_on_duplicate_parse(word, on_duplicate))
     *on_duplicate = STORE_DUPLICATE_ALLOW;
+  const char *split = json_string_value(json_object_get(json, "split"));
+  if (split) snprintf(options->split, sizeof options->split, "%s", split);
   size_t i;
   json_array_foreach(json_object_get(json, "obs_keys"), i,
                      key) if (i < PX_READ_KEYS_MAX && json_is_string(key))

@@ -241,13 +241,14 @@ static enum px_status read_announced(struct http_request *req, struct announced 
   enum px_status status = tus_metadata_check(a->metadata, err);
   if (status) return status;
   char dataset[TUS_VALUE_MAX], name[TUS_VALUE_MAX], format[TUS_VALUE_MAX], type[TUS_VALUE_MAX],
-    flag[TUS_VALUE_MAX], keys[TUS_VALUE_MAX], duplicate[TUS_VALUE_MAX];
+    flag[TUS_VALUE_MAX], keys[TUS_VALUE_MAX], split[TUS_VALUE_MAX], duplicate[TUS_VALUE_MAX];
   const struct upload_params_words words = {
     .file_name = tus_metadata_get(a->metadata, "filename", name),
     .format = tus_metadata_get(a->metadata, "format", format),
     .media_type = tus_metadata_get(a->metadata, "filetype", type),
     .ignore_actions = tus_metadata_get(a->metadata, "ignore_actions", flag),
     .obs_keys = tus_metadata_get(a->metadata, "obs_keys", keys),
+    .split = tus_metadata_get(a->metadata, "split", split),
     .on_duplicate = tus_metadata_get(a->metadata, "on_duplicate", duplicate)
   };
   status = upload_params_read(&words, &a->what, err);

@@ -100,6 +100,7 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
                                              .media_type = http_header(req, "Content-Type"),
                                              .ignore_actions = http_query(req, "ignore_actions"),
                                              .obs_keys = http_query(req, "obs_keys"),
+                                             .split = http_query(req, "split"),
                                              .on_duplicate = http_query(req, "on_duplicate") };
   enum px_status status = upload_params_read(&words, &u->what, err);
   if (!status) status = read_digest(req, u, err);

@@ -26,7 +26,7 @@ const struct http_route API_ROUTES[] = {
   { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY,
     HTTP_SUBMIT, api_dataset_delete, PLAIN },
   { "POST", "/v1/datasets/{dataset}/trajectories", "uploadTrajectories",
-    "format filename ignore_actions obs_keys on_duplicate async", HTTP_TOKEN, HTTP_STREAM,
+    "format filename ignore_actions obs_keys split on_duplicate async", HTTP_TOKEN, HTTP_STREAM,
     HTTP_READ, api_upload, &API_UPLOAD_STREAM, NULL },
   { "GET", "/v1/datasets/{dataset}/trajectories", "listTrajectories", "from limit", HTTP_TOKEN,
     HTTP_NO_BODY, HTTP_AT_ONCE, api_trajectory_list, PLAIN },

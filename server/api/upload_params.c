@@ -60,6 +60,21 @@ static enum px_status read_keys(const char *text, struct px_read_options *option
   return PX_OK;
 }
 
+static enum px_status read_split(const char *text, struct upload_params *in, struct px_err *err) {
+  if (!text || !*text) return PX_OK;
+  if (strlen(text) >= sizeof in->options.split || strchr(text, '/'))
+    return px_fail_at(err, PX_E_BAD_FIELD, "split",
+                      "split must be a name of at most %zu characters",
+                      sizeof in->options.split - 1);
+  if (!px_read_takes_split(in->format))
+    return px_fail_at(err, PX_E_BAD_FIELD, "split",
+                      "split chooses among the splits of HDF5 files of"
+                      " robomimic; %s has none",
+                      px_read_format_name(in->format));
+  snprintf(in->options.split, sizeof in->options.split, "%s", text);
+  return PX_OK;
+}
+
 enum px_status upload_params_flag(const char *name, const char *text, bool *out,
                                   struct px_err *err) {
   if (text && *text && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
@@ -81,6 +96,7 @@ enum px_status upload_params_read(const struct upload_params_words *words,
     status =
       px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
   if (!status) status = read_keys(words->obs_keys, &out->options, err);
+  if (!status) status = read_split(words->split, out, err);
   if (!status && out->options.obs_keys_n && !px_read_takes_keys(out->format))
     status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
                         "obs_keys choose among several arrays of observations; in %s they are one",

@@ -12,7 +12,7 @@
 /* As the client gave them; NULL where it did not. The format is what `format` says, else the media
  * type, else the ending of the name. */
 struct upload_params_words {
-  const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *on_duplicate;
+  const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *split, *on_duplicate;
 };
 struct upload_params {
   char name[128]; /* for errors: UTF-8 that can be shown, no folders */

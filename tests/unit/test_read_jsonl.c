@@ -134,7 +134,7 @@ static void bad_lines_are_named_by_place(void) {
     { GOOD GOOD "{\"reward\\u0073\":1}", "trajectory 2, line 3", "unknown field 'reward" },
     { "{\"rewards\":[1],\"rewards\":[1]}", "rewards", "is there twice" },
     { "{\"actions\":null,\"actions\":null}", "actions", "is there twice" },
-    { "{\"terminated\":1}", "column 15", "expected true or false" },
+    { "{\"terminated\":2}", "column 15", "expected true or false" },
     { "{\"observations\":{}}", "column 17", "expected a list" },
     { "{\"observations\":[null]}", "column 18", "expected a list of numbers" },
     { "[1]", "column 1", "expected '{'" },

@@ -169,7 +169,7 @@ static void faults_name_their_place(void) {
   refused((struct px_safetensors_tensor[]){ obs_f64(5), actions(), rewards(), length(),
                                             terminated(), steps_u8("action_mask", MASK),
                                             steps_u8("label_mask", MASK) },
-          7, "action_mask");
+          7, "label_mask");
   refused((struct px_safetensors_tensor[]){ obs_f64(5), rewards(), length(), terminated(),
                                             steps_u8("action_mask", MASK) },
           5, "action_mask");
