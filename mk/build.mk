@@ -2,9 +2,9 @@
 
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 objects = $(patsubst %.c,$(B)/%.o,$(1))
-LIB_C := $(call sources,lib/base lib/data lib/read lib/write lib/onnx lib/sim lib/flow lib/store lib/redis lib/transfer)
+LIB_C := $(call sources,lib/base lib/data lib/read lib/write lib/onnx lib/sim lib/flow lib/nn lib/idm lib/rl lib/rl/algo lib/store lib/redis lib/transfer)
 SERVER_C := $(call sources,server/http server/app server/api)
-WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/jobs worker/nn worker/idm worker/rl worker/rl/algo worker/env worker/sim))
+WORKER_C := $(filter-out worker/main.c,$(call sources,worker worker/jobs worker/env worker/sim))
 CLIENT_C := $(filter-out clients/c/main.c,$(call sources,clients/c))
 SUPPORT_C := $(call sources,tests/support tests/fault/lib)
 # A test is one CUnit program per file; it links everything.
@@ -71,8 +71,8 @@ $(B)/%.o: %.c
 	$(call say,cc $<)
 	$(Q)$(CC) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Kernels that are as fast as their multiply-adds (see worker/nn/simd.h).
-$(addprefix $(B)/worker/nn/,attention.o gelu.o gemm.o layer_norm.o): CFLAGS += -ffp-contract=fast
+# Kernels that are as fast as their multiply-adds (see lib/nn/simd.h).
+$(addprefix $(B)/lib/nn/,attention.o gelu.o gemm.o layer_norm.o): CFLAGS += -ffp-contract=fast
 
 # The MJCF files are part of this object (.incbin), which -MMD cannot see.
 $(B)/worker/env/mjcf.o: $(wildcard worker/env/mjcf/*.xml)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How much each member of an ensemble counts: less where it lies far off from all others.
- * Stateless; thread safe. worker/idm/vote.h says why.
+ * Stateless; thread safe. lib/idm/vote.h says why.
  */
 #ifndef PX_DATA_VOTE_H
 #define PX_DATA_VOTE_H

@@ -4,7 +4,7 @@
  * each takes, with bounds, default and help.
  *
  * Used by the server (checks a policy and fills the defaults in, so that a job's
- * spec says all that was used), by worker/rl (reads the options by their names)
+ * spec says all that was used), by lib/rl (reads the options by their names)
  * and by the API's description. Pure.
  */
 #ifndef PX_FLOW_ALGOS_H

@@ -19,7 +19,7 @@ static const double FLOPS = 1e9; /* of a very slow core */
 static const double LEAST_S = 3600;
 /* a model, its state, and the pipes to its process */
 static const double SIMULATOR_BYTES = 64.0 * (1 << 20);
-/* of worker/idm/ridge.c and linear.c */
+/* of lib/idm/ridge.c and linear.c */
 static const double RIDGE_SIDE = 2048, RIDGE_BLOCK = 256;
 
 static double number(const json_t *object, const char *name, double fallback) {

@@ -15,7 +15,7 @@
 #include "lib/flow/envs.h"
 #include "lib/flow/kinds.h"
 
-enum { FLOW_LANES = 16 }; /* the kernels' unit: PX_LANES of worker/nn, compared by a test */
+enum { FLOW_LANES = 16 }; /* the kernels' unit: PX_LANES of lib/nn, compared by a test */
 #define FLOW_MODEL_BYTES_MAX \
   ((double)(512 << 20)) /* of a model's file: IDM_MODEL_BYTES_MAX, POLICY_BYTES_MAX */
 

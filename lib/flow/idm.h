@@ -4,7 +4,7 @@
  * profile takes, with bounds, default and help.
  *
  * Used by the server (checks a model's options and fills the defaults in, so
- * that a job's spec says all that was used), by worker/idm (reads them by their
+ * that a job's spec says all that was used), by lib/idm (reads them by their
  * names) and by the API's description. Pure.
  */
 #ifndef PX_FLOW_IDM_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ensembles of inverse dynamics models as graphs: see onnx.h. What a member computes, and how
- * their labels are averaged, is worker/idm/{model,label}.c's; worker/idm/window.h has the window's
+ * their labels are averaged, is lib/idm/{model,label}.c's; lib/idm/window.h has the window's
  * numbers.
  */
 #include <math.h>
@@ -16,7 +16,7 @@
 
 enum { PAST_MAX = 8, FUTURE_MAX = 4, PLACES_MAX = PAST_MAX + 2 + FUTURE_MAX, PREFIX_MAX = 24 };
 enum { STATE_MEAN, STATE_STD, CHANGE_MEAN, CHANGE_STD, STATS_N };
-/* Of a spread net's outputs: worker/nn/loss.h. */
+/* Of a spread net's outputs: lib/nn/loss.h. */
 static const float log_sigma_center = -1.5F, log_sigma_range = 3.5F;
 
 struct ensemble {
@@ -87,7 +87,7 @@ static void read_shape(struct ensemble *e) {
   e->squashed = strcmp(px_onnx_word(o, "head"), "squashed") == 0;
 }
 
-/* Those of the members' probes, if they are of the same transitions (worker/idm/vote.h). */
+/* Those of the members' probes, if they are of the same transitions (lib/idm/vote.h). */
 static void weigh(struct ensemble *e) {
   const float *probes[PX_ONNX_MEMBERS_MAX];
   struct px_onnx *o = e->o;
@@ -118,7 +118,7 @@ static const char *put_scale(struct ensemble *e, const double *stats, uint32_t w
   return name;
 }
 
-/* As in worker/idm/norm.h: the factor of its own change is not 0. */
+/* As in lib/idm/norm.h: the factor of its own change is not 0. */
 static bool has_residual(const double *row, size_t obs_dim, size_t i) {
   return row[obs_dim + i] < 0 || row[obs_dim + i] > 0;
 }

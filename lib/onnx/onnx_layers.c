@@ -9,7 +9,7 @@
 
 enum { NAME_MAX_BYTES = 96, LAYERS_MAX = 16, WIDTH_MAX = 65536 };
 
-/* As in the nets: worker/nn/layer_norm.c. */
+/* As in the nets: lib/nn/layer_norm.c. */
 static const float norm_epsilon = 1e-5F;
 
 const void *px_onnx_data(struct px_onnx *o, const char *name, enum px_dtype dtype, uint32_t rank,

@@ -17,8 +17,8 @@ import sys
 ROOMS = ("lib", "server", "worker")
 # The prefix of a folder's symbols: the longest path counts.
 PREFIXES = {"lib": "px", "lib/flow": "flow", "lib/store": "store", "lib/transfer": "transfer", "lib/redis": "queue",
-            "server/http": "http", "server/api": "api", "server/app": "", "worker": "", "worker/nn": "px", "worker/env": "px",
-            "worker/idm": "idm", "worker/rl": "rl", "worker/sim": "sim", "worker/jobs": "job"}
+            "server/http": "http", "server/api": "api", "server/app": "", "worker": "", "worker/env": "px",
+            "lib/idm": "idm", "lib/rl": "rl", "worker/sim": "sim", "worker/jobs": "job"}
 # Words of the whole tree, shorter than their rule would have them; and what replaces a function of the C library.
 EXEMPT = {"main", "recv"}
 # Symbols that a row of a table names and declares: their header has no say. Table, row's word, symbol.

@@ -3,7 +3,8 @@
 # Dependencies point one way, and each outside library has one owner; both are read off the #include lines.
 #   lib/base <- lib/data <- lib/read, lib/write, lib/onnx, lib/sim;  lib/base <- lib/flow, lib/redis
 #   lib/data, lib/flow <- lib/store <- lib/transfer (with lib/read and lib/write)
-#   server/http <- server/app <- server/api;  worker/nn, worker/env <- worker/idm, worker/rl, worker/sim <- worker/jobs
+#   lib/data, lib/flow <- lib/nn <- lib/idm, lib/rl
+#   server/http <- server/app <- server/api;  lib/nn, worker/env <- worker/sim <- worker/jobs
 # Usage: tests/arch/includes.sh [ROOT]     ROOT: another tree, for this test's own test
 set -u
 cd "${1:-$(dirname "$0")/../..}" || exit 2
@@ -25,20 +26,20 @@ awk '
     allow["server/app"] = "lib/base lib/flow lib/store lib/redis server/http"
     allow["server/api"] = "lib/base lib/data lib/read lib/write lib/onnx lib/sim lib/flow lib/store lib/redis lib/transfer server/http server/app"
     allow["server"] = "lib/base lib/read lib/write lib/sim lib/flow lib/store server/http server/app server/api"
-    allow["worker/nn"] = "lib/base lib/data"
-    allow["worker/idm"] = "lib/base lib/data lib/flow worker/nn"
-    allow["worker/rl"] = "schema lib/base lib/data lib/flow worker/nn worker/rl/algo"
-    allow["worker/rl/algo"] = "lib/base lib/data lib/flow worker/nn worker/rl"
+    allow["lib/nn"] = "lib/base lib/data"
+    allow["lib/idm"] = "lib/base lib/data lib/flow lib/nn"
+    allow["lib/rl"] = "schema lib/base lib/data lib/flow lib/nn lib/rl/algo"
+    allow["lib/rl/algo"] = "lib/base lib/data lib/flow lib/nn lib/rl"
     allow["worker/env"] = "lib/base lib/data lib/sim"
-    allow["worker/sim"] = "lib/base lib/data lib/sim worker/nn worker/env"
-    allow["worker/jobs"] = "schema lib/base lib/data lib/sim lib/flow lib/store lib/transfer worker/nn worker/idm worker/rl worker/env worker/sim"
+    allow["worker/sim"] = "lib/base lib/data lib/sim lib/nn worker/env"
+    allow["worker/jobs"] = "schema lib/base lib/data lib/sim lib/flow lib/store lib/transfer lib/nn lib/idm lib/rl worker/env worker/sim"
     allow["worker"] = "lib/base lib/read lib/write lib/sim lib/flow lib/store lib/redis worker/jobs worker/sim"
     allow["clients/c"] = "lib/base lib/data schema"
     # header pattern -> files that may include it
     owner["^(libpq-fe|libpq/|postgres)"] = "^lib/store/"
     owner["^hiredis/"] = "^lib/redis/"
     owner["^microhttpd"] = "^server/http/http[a-z_]*[.][ch]$"
-    owner["^(cblas|dnnl|lapacke|openblas)"] = "^worker/nn/mat[a-z_]*[.]c$"
+    owner["^(cblas|dnnl|lapacke|openblas)"] = "^lib/nn/mat[a-z_]*[.]c$"
     owner["^mujoco"] = "^(lib/sim|worker/env|worker/sim)/"
     owner["^curl/"] = "^clients/c/"
     owner["^(hdf5|H5|zip[.]h|zstd|zlib|snappy)"] = "^lib/(read|write)/"

@@ -7,7 +7,7 @@
  * tests/support/stack.sh; CHECKPOINT_S (60) is the seconds each training runs at least.
  *
  * Prints a line per figure. Overhead is the share of the time that goes into
- * keeping once the pauses follow the cost (worker/nn/checkpoint.h); a crash
+ * keeping once the pauses follow the cost (lib/nn/checkpoint.h); a crash
  * loses up to a pause and the time of a checkpoint, half of that on average.
  */
 #include <signal.h>
@@ -20,13 +20,13 @@
 #include "lib/base/rng.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/nn/mat.h"
+#include "lib/rl/rl.h"
 #include "lib/store/checkpoints.h"
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
 #include "tests/support/trajs.h"
 #include "tests/support/workers.h"
-#include "worker/nn/mat.h"
-#include "worker/rl/rl.h"
 
 enum { O = 11, A = 3, TRAJ_N = 100, LONGEST = 1000, EVERY_MS = 30000, KILLS = 5 };
 

@@ -22,12 +22,12 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/baseline.h"
+#include "lib/idm/bias.h"
+#include "lib/idm/quality.h"
 #include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
-#include "worker/idm/baseline.h"
-#include "worker/idm/bias.h"
-#include "worker/idm/quality.h"
 
 enum { FIGURES_N = 1 + IDM_BASELINES_N };
 

@@ -23,12 +23,12 @@
 #include "lib/base/rng.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/nn/adam.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/mat.h"
+#include "lib/rl/rl.h"
 #include "tests/bench/bench.h"
 #include "tests/bench/learning/learning.h"
-#include "worker/nn/adam.h"
-#include "worker/nn/loss.h"
-#include "worker/nn/mat.h"
-#include "worker/rl/rl.h"
 
 /* ---- works */
 

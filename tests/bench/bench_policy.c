@@ -30,10 +30,10 @@
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/read.h"
+#include "lib/rl/fqe.h"
+#include "lib/rl/rl.h"
 #include "tests/support/helpers.h"
 #include "worker/env/rollout.h"
-#include "worker/rl/fqe.h"
-#include "worker/rl/rl.h"
 
 static enum px_status keep_segment(void *ctx, const struct px_segment *segment,
                                    struct px_err *err) {

@@ -31,12 +31,12 @@
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
+#include "lib/idm/idm.h"
+#include "lib/rl/rl.h"
 #include "tests/bench/bench.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
 #include "worker/env/rollout.h"
-#include "worker/idm/idm.h"
-#include "worker/rl/rl.h"
 #include "worker/sim/sim.h"
 
 enum { EPISODES = 20, LANES = 16, OPTIONS_MAX = 16 };

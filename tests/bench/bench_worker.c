@@ -19,12 +19,12 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/model.h"
+#include "lib/nn/mat.h"
 #include "lib/store/datasets.h"
 #include "lib/store/models.h"
 #include "lib/store/store.h"
 #include "tests/bench/bench.h"
-#include "worker/idm/model.h"
-#include "worker/nn/mat.h"
 
 enum { REPEATS_MAX = 20, LABEL_TRAJ_MAX = 300, ROWS = 512 };
 

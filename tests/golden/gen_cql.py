@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ten updates of conservative Q-learning (Kumar et al. 2020) with transition weights, written from the equations of
-worker/rl/algo/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
-actions, from those of worker/rl/algo/cql_discrete.h.
+lib/rl/algo/cql.h the ordinary way: every sampled action is a row of its own for actor and critics. And ten with discrete
+actions, from those of lib/rl/algo/cql_discrete.h.
 Run from the repository's root: python3 tests/golden/gen_cql.py"""
 import copy
 

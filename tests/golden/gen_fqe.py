@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ten updates of fitted Q evaluation with a target net, written from the equations in worker/rl/fqe.h.
+"""Ten updates of fitted Q evaluation with a target net, written from the equations in lib/rl/fqe.h.
 Run from the repository's root: python3 tests/golden/gen_fqe.py"""
 import numpy as np
 import torch

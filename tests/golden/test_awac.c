@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/algo/awac.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/awac.h"
 
 static struct px_arena *arena;
 

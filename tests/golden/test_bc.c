@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Behaviour cloning against PyTorch in float64 (gen_bc.py); tolerances as in test_mlp.c. */
 #include "lib/base/fail.h"
+#include "lib/rl/algo/bc.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/bc.h"
 
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, COUNT = 4 };
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/algo/cql.h"
+#include "lib/rl/algo/cql_discrete.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/cql.h"
-#include "worker/rl/algo/cql_discrete.h"
 
 static struct px_arena *arena;
 

@@ -6,9 +6,9 @@
 #include <math.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/algo/dt.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/dt.h"
 
 enum { B = 5, K = 6, N = 19, O = 7, A = 3, TIMES = 20, STEPS = 10 };
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/fqe.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/fqe.h"
 
 enum { B = 24, O = 11, D = 3, H = 32, STEPS = 10 };
 

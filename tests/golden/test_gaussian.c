@@ -4,9 +4,9 @@
  * z = (u - mu) / sigma, which multiplies float32's 6e-8 by 1 / sigma, here up to 45. */
 #include <math.h>
 
+#include "lib/rl/algo/gaussian.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/gaussian.h"
 
 enum { N = 40, TIMES = 3, A = 5 };
 static const struct gaussian dist = { A, 1.25F, -0.75F };

@@ -14,15 +14,15 @@
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
+#include "lib/idm/model.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/pass.h"
+#include "lib/idm/softmax.h"
+#include "lib/idm/window.h"
+#include "lib/nn/adam.h"
+#include "lib/nn/spectral.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/idm/model.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/pass.h"
-#include "worker/idm/softmax.h"
-#include "worker/idm/window.h"
-#include "worker/nn/adam.h"
-#include "worker/nn/spectral.h"
 
 enum { O = 4, A = 2, TRAJS = 4, STEPS = 22, OBS = 25, TRAINED = 10, CLASSES = 5 };
 

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/algo/iql.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/iql.h"
 
 static struct px_arena *arena;
 

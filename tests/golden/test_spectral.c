@@ -6,11 +6,11 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/nn/adam.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/spectral.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/nn/adam.h"
-#include "worker/nn/loss.h"
-#include "worker/nn/spectral.h"
 
 enum { B = 20, I = 7, O = 3, H = 24, LAYERS = 3, STEPS = 10 };
 

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "lib/base/fail.h"
+#include "lib/rl/algo/td3bc.h"
 #include "tests/support/cu.h"
 #include "tests/support/golden.h"
-#include "worker/rl/algo/td3bc.h"
 
 enum { B = 24, O = 11, A = 3, H = 32, STEPS = 10, LOSSES = 4 };
 

@@ -7,10 +7,10 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/quality.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/helpers.h"
-#include "worker/idm/quality.h"
 
 static struct px_dataset *truth, *masked;
 static const char PATH[] = "deploy/demo/hopper-demo.hdf5";

@@ -15,9 +15,9 @@
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
+#include "lib/rl/rl.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
-#include "worker/rl/rl.h"
 
 /* Longer than a transformer's context of 20 steps. */
 enum { O = 5, A = 3, EPISODES = 3, STEPS = 30, ROWS = EPISODES * STEPS };

@@ -11,8 +11,8 @@
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
+#include "lib/rl/algo/dt.h"
 #include "tests/support/cu.h"
-#include "worker/rl/algo/dt.h"
 
 void dt_world_open(struct dt_world *w, bool discrete) {
   struct px_dataset *ds = &w->ds;

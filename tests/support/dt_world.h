@@ -9,9 +9,9 @@
 #include "lib/base/arena.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/rl/algo/dt.h"
+#include "lib/rl/rl.h"
 #include "tests/support/cu.h"
-#include "worker/rl/algo/dt.h"
-#include "worker/rl/rl.h"
 
 enum { DT_WORLD_OBS = 3, DT_WORLD_ACT = 2, DT_WORLD_TRAJ_N = 40, DT_WORLD_CLASSES = 3 };
 

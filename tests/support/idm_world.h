@@ -9,7 +9,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/data/dataset.h"
-#include "worker/idm/idm.h"
+#include "lib/idm/idm.h"
 
 enum { WORLD_O = 3, WORLD_A = 2, WORLD_TRAJS = 12, WORLD_LONGEST = 10 };
 

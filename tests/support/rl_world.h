@@ -9,8 +9,8 @@
 
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/rl/rl.h"
 #include "tests/support/cu.h"
-#include "worker/rl/rl.h"
 
 enum { O = 3, A = 2, TRAJ_N = 6, STEPS = 50, CLASSES = 3 };
 /* Places of the words of `labels` and `weighting`. */

@@ -8,8 +8,8 @@
 #include "lib/flow/kinds.h"
 #include "lib/flow/labellers.h"
 #include "lib/flow/simulators.h"
+#include "lib/idm/idm.h"
 #include "tests/support/cu.h"
-#include "worker/idm/idm.h"
 #include "worker/jobs/job_spec.h"
 
 static const struct flow_field *sub(const struct flow_field *fields, const char *name) {

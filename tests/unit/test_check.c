@@ -7,11 +7,11 @@
 #include "lib/flow/algos.h"
 #include "lib/flow/idm.h"
 #include "lib/flow/plan.h"
+#include "lib/idm/idm.h"
+#include "lib/nn/simd.h"
+#include "lib/rl/rl.h"
 #include "tests/support/cu.h"
 #include "worker/env/env.h"
-#include "worker/idm/idm.h"
-#include "worker/nn/simd.h"
-#include "worker/rl/rl.h"
 
 #define DS "\"dataset\": \"ds_00000000000000000001\""
 

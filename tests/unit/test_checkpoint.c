@@ -11,11 +11,11 @@
 #include "lib/base/rng.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/idm.h"
+#include "lib/rl/fqe.h"
+#include "lib/rl/rl.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
-#include "worker/idm/idm.h"
-#include "worker/rl/fqe.h"
-#include "worker/rl/rl.h"
 
 /* ---- a keeper in memory, which dies when it is asked to keep once too often */
 

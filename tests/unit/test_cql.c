@@ -8,8 +8,8 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/rl/algo/cql.h"
 #include "tests/support/cu.h"
-#include "worker/rl/algo/cql.h"
 
 enum { O = 5, A = 2 };
 

@@ -9,10 +9,10 @@
 #include "lib/base/rng.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/nn/loss.h"
+#include "lib/rl/algo/dt.h"
 #include "tests/support/cu.h"
 #include "tests/support/dt_world.h"
-#include "worker/nn/loss.h"
-#include "worker/rl/algo/dt.h"
 
 enum { O = DT_WORLD_OBS, A = DT_WORLD_ACT, TRAJ_N = DT_WORLD_TRAJ_N, CLASSES = DT_WORLD_CLASSES };
 

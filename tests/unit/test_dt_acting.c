@@ -8,10 +8,10 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/rl/algo/dt.h"
+#include "lib/rl/algo/dt_actor.h"
 #include "tests/support/cu.h"
 #include "tests/support/dt_world.h"
-#include "worker/rl/algo/dt.h"
-#include "worker/rl/algo/dt_actor.h"
 
 enum { O = DT_WORLD_OBS, A = DT_WORLD_ACT };
 

@@ -12,9 +12,9 @@
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
+#include "lib/rl/fqe.h"
 #include "tests/support/cu.h"
 #include "tests/support/trajs.h"
-#include "worker/rl/fqe.h"
 
 enum { O = 3, TRAJ_N = 20, STEPS = 50 };
 

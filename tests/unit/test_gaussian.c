@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "lib/base/rng.h"
+#include "lib/rl/algo/gaussian.h"
 #include "tests/support/cu.h"
-#include "worker/rl/algo/gaussian.h"
 
 enum { N = 30, A = 3, Y = 2 * A };
 

@@ -7,8 +7,8 @@
 
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/nn/gemm.h"
 #include "tests/support/cu.h"
-#include "worker/nn/gemm.h"
 
 static float *normals(struct px_rng *rng, size_t n) {
   float *x = px_mem_calloc(n, sizeof *x);

@@ -9,14 +9,14 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/fold.h"
+#include "lib/idm/model.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/pass.h"
+#include "lib/idm/window.h"
 #include "tests/support/allocations.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
-#include "worker/idm/fold.h"
-#include "worker/idm/model.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/pass.h"
-#include "worker/idm/window.h"
 
 enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS, LONGEST = WORLD_LONGEST };
 

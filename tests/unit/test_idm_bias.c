@@ -8,8 +8,8 @@
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/bias.h"
 #include "tests/support/cu.h"
-#include "worker/idm/bias.h"
 
 /* ---- trajectories of random states; the labelled ones follow a linear policy, the others act at
  * random */

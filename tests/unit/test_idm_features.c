@@ -11,11 +11,11 @@
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
+#include "lib/idm/features.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/window.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
-#include "worker/idm/features.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/window.h"
 
 /* ---- q' = q + (v + v') / 20 + push, v at random, w apart; `push` is what no other coordinate
  * tells */

@@ -11,11 +11,11 @@
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
+#include "lib/idm/judge.h"
 #include "tests/support/cu.h"
 #include "tests/support/d4rl.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/trajs.h"
-#include "worker/idm/judge.h"
 
 enum { O = 2, STEPS = 40 };
 

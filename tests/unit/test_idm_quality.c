@@ -9,14 +9,14 @@
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
+#include "lib/idm/baseline.h"
+#include "lib/idm/dual.h"
+#include "lib/idm/gram.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/quality.h"
+#include "lib/idm/ridge.h"
+#include "lib/idm/window.h"
 #include "tests/support/cu.h"
-#include "worker/idm/baseline.h"
-#include "worker/idm/dual.h"
-#include "worker/idm/gram.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/quality.h"
-#include "worker/idm/ridge.h"
-#include "worker/idm/window.h"
 
 /* ---- four trajectories of 50 steps, s' = s + a / 2 and one state that no action moves, range [-1,
  * 3] */

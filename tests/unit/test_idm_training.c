@@ -8,11 +8,11 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/training.h"
+#include "lib/idm/window.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/training.h"
-#include "worker/idm/window.h"
 
 enum { O = WORLD_O, A = WORLD_A, TRAJ_N = WORLD_TRAJS };
 

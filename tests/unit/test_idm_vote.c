@@ -9,11 +9,11 @@
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
+#include "lib/idm/norm.h"
+#include "lib/idm/vote.h"
+#include "lib/idm/window.h"
 #include "tests/support/cu.h"
 #include "tests/support/idm_world.h"
-#include "worker/idm/norm.h"
-#include "worker/idm/vote.h"
-#include "worker/idm/window.h"
 
 /* ---- models of which the probes alone are set */
 

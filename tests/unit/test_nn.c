@@ -7,13 +7,13 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/nn/adam.h"
+#include "lib/nn/gather.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/mat.h"
+#include "lib/nn/mlp.h"
+#include "lib/nn/packed.h"
 #include "tests/support/cu.h"
-#include "worker/nn/adam.h"
-#include "worker/nn/gather.h"
-#include "worker/nn/loss.h"
-#include "worker/nn/mat.h"
-#include "worker/nn/mlp.h"
-#include "worker/nn/packed.h"
 
 static float *normals(struct px_rng *rng, size_t n) {
   float *x = px_mem_calloc(n, sizeof *x);

@@ -9,10 +9,10 @@
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
 #include "lib/data/spaces.h"
+#include "lib/rl/algo/iql.h"
+#include "lib/rl/algo/td3bc.h"
 #include "tests/support/allocations.h"
 #include "tests/support/rl_world.h"
-#include "worker/rl/algo/iql.h"
-#include "worker/rl/algo/td3bc.h"
 
 /* ---- training */
 

@@ -4,8 +4,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/flow/estimate.h"
+#include "lib/rl/algo/cql.h"
 #include "tests/support/rl_world.h"
-#include "worker/rl/algo/cql.h"
 
 static size_t bytes_of(const struct rl_data *d, const struct rl_spec *spec) {
   struct px_arena *arena = px_arena_new(RL_ARENA_BYTES_MAX);

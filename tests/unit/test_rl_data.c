@@ -6,8 +6,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/actions_merged.h"
+#include "lib/rl/rl_returns.h"
 #include "tests/support/rl_world.h"
-#include "worker/rl/rl_returns.h"
 
 static uint32_t transitions(const struct rl_world *w, const struct rl_spec *spec) {
   struct rl_data *d;

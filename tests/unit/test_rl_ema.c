@@ -6,9 +6,9 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/rl/rl_ema.h"
+#include "lib/rl/rl_policy.h"
 #include "tests/support/rl_world.h"
-#include "worker/rl/rl_ema.h"
-#include "worker/rl/rl_policy.h"
 
 enum { UPDATES = 12 };
 

@@ -8,10 +8,10 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/rl/algo/awac.h"
+#include "lib/rl/algo/iql.h"
+#include "lib/rl/algo/rebrac.h"
 #include "tests/support/cu.h"
-#include "worker/rl/algo/awac.h"
-#include "worker/rl/algo/iql.h"
-#include "worker/rl/algo/rebrac.h"
 
 enum { B = 12, O = 4, A = 2, COUNT = 3 };
 

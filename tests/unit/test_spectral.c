@@ -7,9 +7,9 @@
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
 #include "lib/base/rng.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/spectral.h"
 #include "tests/support/cu.h"
-#include "worker/nn/loss.h"
-#include "worker/nn/spectral.h"
 
 enum { N = 9, IN = 5, OUT = 3, HIDDEN = 17, LAYERS = 2 };
 

@@ -7,13 +7,13 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/nn/gelu.h"
+#include "lib/nn/lamb.h"
+#include "lib/nn/layer_norm.h"
+#include "lib/nn/mat.h"
+#include "lib/nn/simd.h"
+#include "lib/nn/transformer.h"
 #include "tests/support/cu.h"
-#include "worker/nn/gelu.h"
-#include "worker/nn/lamb.h"
-#include "worker/nn/layer_norm.h"
-#include "worker/nn/mat.h"
-#include "worker/nn/simd.h"
-#include "worker/nn/transformer.h"
 
 static float *zeros(size_t n) {
   float *x = px_mem_calloc(n, sizeof *x);

@@ -13,10 +13,10 @@
 #include "lib/base/mem.h"
 #include "lib/data/dataset.h"
 #include "lib/data/running_stats.h"
+#include "lib/idm/baseline.h"
+#include "lib/rl/fqe.h"
 #include "tests/support/idm_world.h"
 #include "tests/support/rl_world.h"
-#include "worker/idm/baseline.h"
-#include "worker/rl/fqe.h"
 
 /* About 1e-9, 1 and 1e9: a column each. */
 static const float UNITS[O] = { 0x1p-30F, 1, 0x1p30F };

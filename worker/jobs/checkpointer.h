@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a job's training keeps its state and finds it again: the store's
- * checkpoints behind the interface that trainers take (worker/nn/checkpoint.h).
+ * checkpoints behind the interface that trainers take (lib/nn/checkpoint.h).
  *
  * Used by the train_* jobs, one checkpointer a job, from before the training until the
  * process ends: it also catches SIGTERM, by which the supervisor asks a training
@@ -12,9 +12,9 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/nn/checkpoint.h"
+#include "lib/nn/mat.h"
 #include "worker/jobs/jobs.h"
-#include "worker/nn/checkpoint.h"
-#include "worker/nn/mat.h"
 
 enum { CHECKPOINTER_PROFILE_MAX = PX_MAT_PROFILE_MAX + 200 };
 

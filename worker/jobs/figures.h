@@ -11,8 +11,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "worker/idm/quality.h"
-#include "worker/rl/fqe.h"
+#include "lib/idm/quality.h"
+#include "lib/rl/fqe.h"
 
 /* Of fewer transitions a mean is left to chance. */
 enum { FIGURES_FEW_TRANSITIONS = 50 };

@@ -8,13 +8,13 @@
 #include "lib/base/json.h"
 #include "lib/base/warn.h"
 #include "lib/flow/envs.h"
+#include "lib/rl/rl.h"
 #include "lib/store/jobs.h"
 #include "lib/store/models.h"
 #include "worker/env/sensitivity.h"
 #include "worker/jobs/figures.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
-#include "worker/rl/rl.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20, LANES = 16 };
 

@@ -13,7 +13,7 @@
 #include "lib/base/fail.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
-#include "worker/idm/idm.h"
+#include "lib/idm/idm.h"
 #include "worker/jobs/jobs.h"
 
 /* Segments [first, first + count) of the spec's dataset, nothing hidden.

@@ -13,6 +13,7 @@
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "lib/flow/labellers.h"
+#include "lib/nn/mat.h"
 #include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
 #include "lib/store/labels.h"
@@ -21,7 +22,6 @@
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 #include "worker/jobs/staging.h"
-#include "worker/nn/mat.h"
 
 struct shard {
   struct job *job;

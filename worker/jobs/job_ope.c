@@ -13,13 +13,13 @@
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
 #include "lib/flow/kinds.h"
+#include "lib/rl/fqe.h"
 #include "lib/store/jobs.h"
 #include "lib/store/models.h"
 #include "worker/jobs/checkpointer.h"
 #include "worker/jobs/figures.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
-#include "worker/rl/fqe.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 

@@ -16,12 +16,12 @@
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "lib/flow/labellers.h"
+#include "lib/nn/mat.h"
 #include "lib/store/jobs.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 #include "worker/jobs/simulator.h"
 #include "worker/jobs/staging.h"
-#include "worker/nn/mat.h"
 #include "worker/sim/net.h"
 
 static bool flag(const json_t *spec, const char *name) {

@@ -2,7 +2,7 @@
 /* Readers of a checked spec: see job_spec.h. */
 #include "worker/jobs/job_spec.h"
 
-#include "worker/rl/fqe.h"
+#include "lib/rl/fqe.h"
 #include "worker/sim/net.h"
 #include "worker/sim/sim.h"
 

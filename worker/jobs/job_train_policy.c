@@ -11,11 +11,11 @@
 #include "lib/base/warn.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/dataset.h"
+#include "lib/rl/rl.h"
 #include "lib/store/models.h"
 #include "worker/jobs/checkpointer.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
-#include "worker/rl/rl.h"
 
 enum { POLICY_BYTES_MAX = 512 << 20 };
 

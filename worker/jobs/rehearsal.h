@@ -19,8 +19,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
-#include "worker/idm/idm.h"
-#include "worker/rl/rl.h"
+#include "lib/idm/idm.h"
+#include "lib/rl/rl.h"
 
 enum { REHEARSAL_LEAST = 4 }; /* labelled trajectories */
 enum { REHEARSAL_LABELS_N = 3 };

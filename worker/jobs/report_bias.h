@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The report's part on how systematic the labels' errors are (worker/idm/bias.h).
+ * The report's part on how systematic the labels' errors are (lib/idm/bias.h).
  * Used by report_labels.c.
  */
 #ifndef PX_WORKER_JOBS_REPORT_BIAS_H
 #define PX_WORKER_JOBS_REPORT_BIAS_H
 
 #include "lib/base/fail.h"
-#include "worker/idm/bias.h"
+#include "lib/idm/bias.h"
 #include "worker/jobs/jobs.h"
 
 /* Adds {bias_share, lean} to the document of the labels and to its inside and

@@ -8,8 +8,8 @@
 
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
-#include "worker/idm/bias.h"
-#include "worker/idm/quality.h"
+#include "lib/idm/bias.h"
+#include "lib/idm/quality.h"
 #include "worker/jobs/jobs.h"
 
 /* A set that a simulator took part in is judged by parts too: its own labels, and those of them

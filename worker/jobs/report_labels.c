@@ -10,7 +10,7 @@
 #include "lib/base/warn.h"
 #include "lib/data/dataset.h"
 #include "lib/data/mask.h"
-#include "worker/idm/judge.h"
+#include "lib/idm/judge.h"
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/job_spec.h"
 #include "worker/jobs/report_bias.h"

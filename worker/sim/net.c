@@ -13,10 +13,10 @@
 #include "lib/base/rng.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
-#include "worker/nn/adam.h"
-#include "worker/nn/gather.h"
-#include "worker/nn/loss.h"
-#include "worker/nn/mlp.h"
+#include "lib/nn/adam.h"
+#include "lib/nn/gather.h"
+#include "lib/nn/loss.h"
+#include "lib/nn/mlp.h"
 
 static const float CLIP = 10; /* standard deviations of an input */
 enum { LOSSES = 100 };

@@ -17,7 +17,7 @@
 #include "lib/base/fail.h"
 #include "lib/data/dataset.h"
 #include "lib/data/spaces.h"
-#include "worker/nn/checkpoint.h"
+#include "lib/nn/checkpoint.h"
 #include "worker/sim/pairs.h"
 
 struct sim_net_spec {
