@@ -38,7 +38,7 @@ PKGS := libmicrohttpd libpq hiredis jansson libcurl hdf5 libzip libzstd snappy z
 # -isystem: other projects' headers do not answer to our warnings.
 PKG_CFLAGS = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS)))
 lib_LIBS = $(shell pkg-config --libs libpq hiredis jansson hdf5 libzip libzstd snappy zlib libcrypto libseccomp libprotobuf-c) -lm -lpthread
-server_LIBS = $(shell pkg-config --libs libmicrohttpd) -lmujoco
+server_LIBS = $(shell pkg-config --libs libmicrohttpd) -lmujoco -ldnnl -lgomp
 worker_LIBS = -lmujoco -ldnnl -lgomp
 client_LIBS = $(shell pkg-config --libs libcurl)
 

@@ -56,6 +56,8 @@ API_HANDLER(api_model_list);
 API_HANDLER(api_model_get);
 API_HANDLER(api_model_weights);
 API_HANDLER(api_model_delete);
+API_HANDLER(api_model_predict);
+extern const struct http_stream API_PREDICT_STREAM;
 API_HANDLER(api_worker_list);
 API_HANDLER(api_index);
 API_HANDLER(api_healthz);

@@ -122,9 +122,11 @@ static enum px_status put_redis(struct px_buf *out) {
 }
 
 static enum px_status put_lanes(struct service *service, struct px_buf *out) {
-  static const char *const NAME[HTTP_LANES_N] = {
-    [HTTP_READ] = "read", [HTTP_STORE] = "store", [HTTP_SUBMIT] = "submit", [HTTP_SEND] = "send"
-  };
+  static const char *const NAME[HTTP_LANES_N] = { [HTTP_READ] = "read",
+                                                  [HTTP_STORE] = "store",
+                                                  [HTTP_SUBMIT] = "submit",
+                                                  [HTTP_SEND] = "send",
+                                                  [HTTP_PREDICT] = "predict" };
   enum px_status status =
     px_buf_puts(out, "# HELP proxact_work_requests Long requests, by their lane of the work pool.\n"
                      "# TYPE proxact_work_requests gauge\n");

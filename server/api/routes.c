@@ -83,6 +83,8 @@ const struct http_route API_ROUTES[] = {
     api_model_delete, PLAIN },
   { "GET", "/v1/models/{model}/weights", "getModelWeights", "format", HTTP_TOKEN, HTTP_NO_BODY,
     HTTP_SEND, api_model_weights, PLAIN },
+  { "POST", "/v1/models/{model}:predict", "predict", NULL, HTTP_TOKEN, HTTP_STREAM, HTTP_PREDICT,
+    api_model_predict, &API_PREDICT_STREAM, NULL },
   { "POST", "/v1/simulators", "createSimulator", NULL, HTTP_TOKEN, HTTP_JSON, HTTP_READ,
     api_simulator_create, PLAIN },
   { "GET", "/v1/simulators", "listSimulators", "before limit", HTTP_TOKEN, HTTP_NO_BODY,

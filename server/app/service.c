@@ -36,6 +36,7 @@ struct service {
   pthread_mutex_t queue_lock;
   struct queue *queue;
   struct cache *recent;
+  struct predictors *predictors;
   struct workpool *workpool;
   struct diskspace *room;
   struct longpoll *longpoll;
@@ -56,6 +57,8 @@ enum px_status service_new(const struct service_options *options, struct service
     status = px_fail(err, PX_E_NO_MEMORY, "tokens");
   if (!status && !(s->recent = cache_new()))
     status = px_fail(err, PX_E_NO_MEMORY, "recent answers");
+  if (!status && !(s->predictors = predictors_new(options->predict_cache_bytes)))
+    status = px_fail(err, PX_E_NO_MEMORY, "models");
   if (!status) status = diskspace_new(&options->room, &s->room, err);
   if (!status) status = queue_open(options->redis_url, &s->queue, err);
   if (!status) status = pulse_start(options->db_url, options->redis_url, &s->pulse, err);
@@ -87,6 +90,7 @@ void service_free(struct service *s) {
   pthread_mutex_destroy(&s->queue_lock);
   token_cache_free(s->tokens);
   cache_free(s->recent);
+  predictors_free(s->predictors);
   diskspace_free(s->room);
   free(s);
 }
@@ -145,6 +149,10 @@ bool service_job_progress(struct service *s, const char *job, struct px_buf *jso
 
 struct cache *service_cache(struct service *s) {
   return s->recent;
+}
+
+struct predictors *service_predictors(struct service *s) {
+  return s->predictors;
 }
 
 void service_job_changed(struct service *s, const char *job) {

@@ -15,11 +15,12 @@
 #include "lib/store/store.h"
 #include "server/app/cache.h"
 #include "server/app/diskspace.h"
+#include "server/app/predictors.h"
 #include "server/app/workpool.h"
 
 struct service_options {
   const char *db_url, *redis_url, *spool_dir; /* borrowed */
-  uint64_t max_upload_bytes;
+  uint64_t max_upload_bytes, predict_cache_bytes;
   int64_t upload_expires_s, rate_per_s, rate_burst, jobs_per_token, simulators_per_token,
     simulator_bytes_per_token;
   int work_threads, db_wait_ms;
@@ -48,6 +49,7 @@ bool service_queue_up(struct service *service);
 bool service_job_progress(struct service *service, const char *job, struct px_buf *json);
 void service_job_changed(struct service *service, const char *job);
 struct cache *service_cache(struct service *service);
+struct predictors *service_predictors(struct service *service);
 
 /* The value of an Authorization header (may be NULL), from a client of this address (a hash of it).
  * See tokens.h for who is believed, and held to which rate (RATE_LIMITED). The digest of the token

@@ -85,7 +85,7 @@ enum px_status workpool_new(int threads, struct workpool **out, struct px_err *e
     struct lane *lane = &pool->lanes[i];
     pthread_mutex_init(&lane->lock, NULL);
     pthread_cond_init(&lane->changed, NULL);
-    lane->nice = i != HTTP_SUBMIT;
+    lane->nice = i != HTTP_SUBMIT && i != HTTP_PREDICT;
   }
   if (threads > THREADS_MAX) threads = THREADS_MAX;
   for (int i = 0; i < HTTP_LANES_N * threads; i++) {

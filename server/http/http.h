@@ -52,7 +52,15 @@ struct http_stream {
 enum http_access { HTTP_TOKEN = 0, HTTP_OPEN };
 /* Where the work of a complete request is done: at once on its HTTP thread, or in a lane of the
  * work pool (workpool.h). */
-enum http_lane { HTTP_AT_ONCE = -1, HTTP_READ, HTTP_STORE, HTTP_SUBMIT, HTTP_SEND, HTTP_LANES_N };
+enum http_lane {
+  HTTP_AT_ONCE = -1,
+  HTTP_READ,
+  HTTP_STORE,
+  HTTP_SUBMIT,
+  HTTP_SEND,
+  HTTP_PREDICT,
+  HTTP_LANES_N
+};
 enum http_body { HTTP_NO_BODY = 0, HTTP_JSON, HTTP_OPTIONAL_JSON, HTTP_STREAM };
 enum {
   HTTP_PARAMS_MAX = 2,
@@ -79,7 +87,7 @@ struct http_route {
   enum http_access access;
   enum http_body body;
   /* READ: uploads into segments; STORE: bytes of uploads; SUBMIT: what changes a few rows; SEND:
-   * files */
+   * files; PREDICT: actions */
   enum http_lane lane;
   http_handler handle;
   const struct http_stream *stream; /* HTTP_STREAM only */

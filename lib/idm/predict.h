@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Labels of observations that are in no dataset: what POST /v1/models/{model}:predict asks. The same
+ * forward pass as a label job's (idm_label). Borrows all; the models as there.
+ */
+#ifndef PX_IDM_PREDICT_H
+#define PX_IDM_PREDICT_H
+
+#include "lib/base/fail.h"
+#include "lib/data/spaces.h"
+#include "lib/idm/idm.h"
+
+/* Stretches of consecutive observations, each an episode of its own: obs [n, length, O] -> labels of
+ * n (length - 1) steps, in order. length is at least 2. */
+struct idm_stretches {
+  uint32_t n, length;
+  const float *obs;
+};
+enum px_status idm_predict(struct idm_model *const *models, uint32_t models_n,
+                           const struct idm_stretches *given, struct idm_labels **out,
+                           struct px_err *err) PX_MUST_CHECK;
+/* The spaces that the model was trained for. */
+void idm_predict_spaces(const struct idm_model *model, struct px_spaces *out);
+
+#endif
