@@ -1,7 +1,7 @@
 # Benchmarks and studies. Nothing here is an assertion; results go to $(B)/bench.
 
 .PHONY: bench-learning bench-labels bench-pipeline bench-returns bench-demo bench-promise bench-checkpoint bench-env \
-        bench-simulator bench-lerobot bench-service bench-recovery bench-jobs bench-load
+        bench-simulator bench-lerobot bench-service bench-recovery bench-jobs bench-load bench-predict
 
 bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling against PyTorch (QUICK=1: under a minute)
 	@mkdir -p $(B)/bench
@@ -55,3 +55,6 @@ bench-jobs: all $(B)/tests/bench/bench_jobs $(B)/tests/bench/bench_store $(FAULT
 bench-load: all $(B)/tests/bench/bench_load ## Idle and polling clients, uploads and long polls at once, beside nginx: CLIENTS= RATE= SECONDS_EACH=
 	@mkdir -p $(B)/bench
 	@tests/bench/bench_load.sh $(B)/bench/load.csv
+
+bench-predict: all ## Predictions of 1, 256 and 4,096 rows beside trainings, p50 and p99: WORKERS=1 REQUESTS=200
+	@tests/bench/bench_predict.sh $(B)/bench/predict.csv

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Labels of observations that are in no dataset: what POST /v1/models/{model}:predict asks. The same
- * forward pass as a label job's (idm_label). Borrows all; the models as there.
+ * Labels of observations that are in no dataset: what POST /v1/models/{model}:predict asks. The
+ * forward pass is a label job's (idm_label). Borrows all; the models as there.
  */
 #ifndef PX_IDM_PREDICT_H
 #define PX_IDM_PREDICT_H
@@ -10,8 +10,8 @@
 #include "lib/data/spaces.h"
 #include "lib/idm/idm.h"
 
-/* Stretches of consecutive observations, each an episode of its own: obs [n, length, O] -> labels of
- * n (length - 1) steps, in order. length is at least 2. */
+/* Stretches of consecutive observations, each an episode of its own: obs [n, length, O] -> labels
+ * of n (length - 1) steps, in order. length is at least 2. */
 struct idm_stretches {
   uint32_t n, length;
   const float *obs;
