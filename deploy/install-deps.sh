@@ -20,7 +20,7 @@ compile="gcc make pkg-config libc6-dev libmicrohttpd-dev libpq-dev libhiredis-de
 run="$lib postgresql-15 postgresql-client-15 redis-server jq zstd"
 build="$run $compile"
 test="$build python3-minimal python3-jsonschema python3-yaml python3-numpy python3-h5py python3-onnx python3-pip
- python3-setuptools python3-wheel mypy xz-utils util-linux procps
+ python3-setuptools python3-wheel mypy zsh groff-base xz-utils util-linux procps
  valgrind clang clang-format clang-tidy shellcheck cppcheck"
 # For a client of resumable uploads. It is often there from elsewhere, and Debian's brings hundreds of packages.
 command -v npm >/dev/null || test="$test npm"

@@ -12,7 +12,7 @@
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 
-static const struct cli_option COMMON[] = {
+const struct cli_option CLI_COMMON[] = {
   { "help", NULL, "Show this, and do nothing else; also -h" },
   { "json", NULL, "Print the server's answer as JSON" },
   { "url", "URL", "The server (default: PROXACT_URL, or the one of 'proxact login')" },
@@ -31,14 +31,15 @@ static int option_index(const struct cli_command *command, const char *name, siz
   for (size_t i = 0; i < own; i++)
     if (strncmp(command->options[i].name, name, len) == 0 && !command->options[i].name[len])
       return (int)i;
-  for (size_t i = 0; COMMON[i].name; i++)
-    if (strncmp(COMMON[i].name, name, len) == 0 && !COMMON[i].name[len]) return (int)(own + i);
+  for (size_t i = 0; CLI_COMMON[i].name; i++)
+    if (strncmp(CLI_COMMON[i].name, name, len) == 0 && !CLI_COMMON[i].name[len])
+      return (int)(own + i);
   return -1;
 }
 
 static const struct cli_option *option_at(const struct cli_command *command, int index) {
   const size_t own = options_n(command->options);
-  return (size_t)index < own ? &command->options[index] : &COMMON[(size_t)index - own];
+  return (size_t)index < own ? &command->options[index] : &CLI_COMMON[(size_t)index - own];
 }
 
 static const struct cli_command *find(const struct cli_command *const *tables, const char *group,
@@ -62,7 +63,7 @@ static enum px_status wrong_option(const struct cli_command *command, struct px_
   char known[400] = "";
   for (const struct cli_option *o = command->options; o && o->name; o++)
     put_name(known, sizeof known, "--", o->name);
-  for (const struct cli_option *o = COMMON; o->name; o++)
+  for (const struct cli_option *o = CLI_COMMON; o->name; o++)
     put_name(known, sizeof known, "--", o->name);
   px_fail(err, PX_E_BAD_FIELD, "there is no option '%.200s'", text);
   px_fail_hint(err, "Options here: %s. 'proxact help %s' explains them.", known, command->group);
@@ -113,7 +114,7 @@ static enum px_status read_option(struct cli *cli, int argc, char **argv, int *a
 /* Whether an option that stands before the command is known takes the argument behind it. */
 static bool takes_value(const struct cli_command *const *tables, const char *group,
                         const char *name) {
-  for (const struct cli_option *o = COMMON; o->name; o++)
+  for (const struct cli_option *o = CLI_COMMON; o->name; o++)
     if (strcmp(o->name, name) == 0) return o->value != NULL;
   for (const struct cli_command *const *table = tables; *table; table++)
     for (const struct cli_command *c = *table; group && c->group; c++)
@@ -173,7 +174,7 @@ static enum px_status read_arguments(struct cli *cli, int argc, char **argv, con
 
 enum px_status cli_parse(const struct cli_command *const *tables, struct cli *cli, int argc,
                          char **argv, struct px_err *err) {
-  *cli = (struct cli){ 0 };
+  *cli = (struct cli){ .tables = tables };
   int word[2], words = 0;
   find_words(tables, cli, argc, argv, word);
   if (!word[0] && cli->help) return PX_OK;
@@ -263,7 +264,7 @@ bool cli_help(const struct cli_command *const *tables, const char *group, const 
     }
   if (!found) return false;
   fprintf(out, group ? "  everywhere\n" : "\nOptions everywhere:\n");
-  help_options(COMMON, out);
+  help_options(CLI_COMMON, out);
   if (!group) fprintf(out, "\n'proxact help COMMAND' shows a command's own options.\n");
   return true;
 }
@@ -275,39 +276,5 @@ enum px_status cli_connect(struct cli *cli, struct px_err *err) {
   enum px_status status = cli_credentials_load(&known, err);
   if (!status) status = client_open(known.url, known.token, &cli->client, err);
   explicit_bzero(&known, sizeof known);
-  return status;
-}
-
-bool cli_wants_json(const struct cli *cli) { return cli_option(cli, "json") != NULL; }
-
-void cli_print_json(const json_t *json) {
-  char *text = px_json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
-  puts(text ? text : "null");
-  free(text);
-}
-
-enum px_status cli_items(const json_t *answer, const json_t **items, struct px_err *err) {
-  const json_t *list = json_is_array(answer) ? answer : json_object_get(answer, "items");
-  if (!json_is_array(list)) return px_fail(err, PX_E_BAD_DATA, "the server's answer holds no list");
-  *items = list;
-  return PX_OK;
-}
-
-enum px_status cli_download(struct cli *cli, const char *path, const char *file,
-                            struct px_err *err) {
-  struct text_meter meter = text_meter_start(file);
-  const enum px_status status =
-    client_download(cli->client, path, file, text_meter_show, &meter, err);
-  text_meter_end(&meter);
-  if (!status && strcmp(file, "-") != 0) fprintf(stderr, "wrote %s\n", file);
-  return status;
-}
-
-enum px_status cli_delete(struct cli *cli, const char *pattern, struct px_err *err) {
-  char path[CLI_PATH_MAX];
-  enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, pattern, cli->args[0], NULL);
-  if (!status) status = client_delete(cli->client, path, err);
-  if (!status && !cli_wants_json(cli)) puts("removed");
   return status;
 }

@@ -14,7 +14,8 @@
 enum { CLI_ARGS_MAX = 16, CLI_OPTIONS_MAX = 24, CLI_PATH_MAX = 1024 };
 
 /* Which words there are, from the tables in schema: "Simulator: hopper ...". */
-extern const char CLI_ALGOS[], CLI_ENVS[], CLI_UPLOADS[], CLI_EXPORTS[];
+extern const char CLI_ALGOS[], CLI_ENVS[], CLI_UPLOADS[], CLI_EXPORTS[], CLI_DUPLICATES[],
+  CLI_ACTIONS[], CLI_STATES[], CLI_WEIGHTS[], CLI_LABELLERS[], CLI_IDMS[];
 
 struct cli_option {
   const char *name;  /* long name without the dashes; NULL ends a table */
@@ -30,9 +31,11 @@ struct cli_command {
   const struct cli_option *options; /* NULL: none beside the common ones */
   const char *help;
   enum px_status (*run)(struct cli *cli, struct px_err *err);
+  const char *api; /* the operations of schema/openapi.yaml that it calls, with spaces; or NULL */
 };
 
 struct cli {
+  const struct cli_command *const *tables; /* of cli_parse; borrowed */
   const struct cli_command *command;
   const char *args[CLI_ARGS_MAX]; /* borrowed from argv */
   int args_n;
@@ -47,7 +50,7 @@ struct cli {
 /* The commands, one table per file, each ended by a command whose group is NULL;
  * the list of tables ends with NULL. In a group the first verb is the default. */
 extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_PIPELINE[], CLI_JOBS[],
-  CLI_RESULTS[];
+  CLI_RESULTS[], CLI_SIMULATORS[], CLI_SERVER[], CLI_SHELL[];
 /* All of them: main's, for cli_parse and cli_help. */
 extern const struct cli_command *const CLI_TABLES[];
 
@@ -77,11 +80,38 @@ void cli_print_json(const json_t *json);
 /* Fails unless the answer is an object or array: *items borrows the list within it. */
 enum px_status cli_items(const json_t *answer, const json_t **items,
                          struct px_err *err) PX_MUST_CHECK;
+
+struct text_column;
+/* A list of the API: `pattern` is its path, as in client_path, of the command's arguments. */
+struct cli_listing {
+  const char *pattern;
+  const char *cursor; /* the parameter that takes a page's `next`; NULL: there is one page */
+  const char *const *filters; /* options that are parameters of the same name, ended by NULL */
+  const struct text_column *columns;
+  size_t columns_n;
+};
+/* GETs it, page by page up to --limit (100), and prints a table; with --json one page of all. */
+enum px_status cli_list(struct cli *cli, const struct cli_listing *listing,
+                        struct px_err *err) PX_MUST_CHECK;
+/* GETs a document, of which the arguments fill the pattern, and prints it. */
+enum px_status cli_show(struct cli *cli, const char *pattern, struct px_err *err) PX_MUST_CHECK;
+/* The same with --labels as the parameter label_set. */
+enum px_status cli_show_labelled(struct cli *cli, const char *pattern,
+                                 struct px_err *err) PX_MUST_CHECK;
 /* DELETEs what the first argument names; `pattern` is the path, such as "/v1/jobs/{}". */
 enum px_status cli_delete(struct cli *cli, const char *pattern, struct px_err *err) PX_MUST_CHECK;
 /* client_download with a meter, and a word at its end. */
 enum px_status cli_download(struct cli *cli, const char *path, const char *file,
                             struct px_err *err) PX_MUST_CHECK;
+/* Puts an option, where it was given, behind a path as a parameter: the first with '?'. */
+enum px_status cli_put_query(const struct cli *cli, char *path, size_t n, const char *option,
+                             const char *parameter, struct px_err *err) PX_MUST_CHECK;
+/* The object of --spec, {} without it; the caller owns it. */
+enum px_status cli_spec(const struct cli *cli, json_t **out, struct px_err *err) PX_MUST_CHECK;
+/* For the help, and for what a shell completes. */
+extern const struct cli_option CLI_COMMON[];
+/* The words that an option's value may be, "hopper walker2d ..."; NULL: any. */
+const char *cli_option_words(const struct cli_option *option);
 
 /* Where the server is and the token for it. Environment before file. */
 struct cli_credentials {
@@ -97,7 +127,8 @@ enum px_status cli_credentials_save(const struct cli_credentials *credentials, c
  * document. */
 enum px_status cli_watch(struct cli *cli, const char *job, json_t **out,
                          struct px_err *err) PX_MUST_CHECK;
-/* POSTs a body, says which job it made, follows it when --watch was given. */
+/* POSTs a body with --dry-run and --dedupe-key. Prints the plan; or the job that was made, which is
+ * followed when --watch was given. */
 enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body,
                           struct px_err *err) PX_MUST_CHECK;
 

@@ -56,6 +56,8 @@ void client_close(struct client *client) {
   free(client);
 }
 
+void client_set_stall(struct client *client, long seconds) { client->stall_s = seconds; }
+
 bool client_reached(const struct client *client) { return client->reached; }
 
 /* Appends text percent-encoded; false when it does not fit. */
@@ -118,6 +120,12 @@ static size_t on_header(char *line, size_t size, size_t n, void *ctx) {
     ex->reply.retry_after_s = strtol(value, NULL, 10);
   else if (name == 13 && strncasecmp(line, "Upload-Offset", 13) == 0)
     ex->reply.upload_offset = strtoll(value, NULL, 10);
+  else if (name == 4 && strncasecmp(line, "Date", 4) == 0) {
+    char date[64];
+    snprintf(date, sizeof date, "%.*s", value_n, value);
+    const time_t at = curl_getdate(date, NULL);
+    ex->reply.date_s = at > 0 ? at : 0;
+  }
   return size * n;
 }
 
@@ -202,8 +210,11 @@ static enum px_status perform(struct exchange *ex, const char *path, struct curl
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "proxact/" PX_VERSION);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+  const long stall_s = ex->stall_s       ? ex->stall_s
+                       : client->stall_s ? client->stall_s
+                                         : (long)STALL_TIMEOUT_S;
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, ex->stall_s ? ex->stall_s : (long)STALL_TIMEOUT_S);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, stall_s);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, ex);
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -325,7 +336,10 @@ static void set_delete(CURL *curl, const void *arg) {
 
 enum px_status client_delete(struct client *client, const char *path, struct px_err *err) {
   struct exchange ex = { .client = client, .body = PX_BUF(ANSWER_MAX_BYTES) };
-  return request_run(&ex, &(struct request){ .path = path, .set = set_delete }, NULL, err);
+  /* Uploads in parts are only removed by one who knows their protocol; others pass over it. */
+  static const char *const HEADERS[] = { "Tus-Resumable: 1.0.0", NULL };
+  return request_run(&ex, &(struct request){ .path = path, .set = set_delete, .headers = HEADERS },
+                     NULL, err);
 }
 
 enum px_status client_post(struct client *client, const char *path, const json_t *body,

@@ -25,6 +25,8 @@ void client_global_end(void);
 enum px_status client_open(const char *url, const char *token, struct client **out,
                            struct px_err *err) PX_MUST_CHECK;
 void client_close(struct client *client);
+/* A server may be silent for so many seconds; a quarter of an hour unless set. */
+void client_set_stall(struct client *client, long seconds);
 /* Whether anything has answered at this address yet: if so, it may again. */
 bool client_reached(const struct client *client);
 
@@ -40,6 +42,7 @@ struct client_reply {
   char etag[96], location[256];
   long retry_after_s;    /* 0 if not said */
   int64_t upload_offset; /* -1 if not said */
+  int64_t date_s;        /* the server's clock, since 1970; 0 if not said */
 };
 
 /* A status of 400 or more is a failure: its problem document fills *err. *out is
@@ -67,7 +70,9 @@ enum px_status client_upload(struct client *client, const char *path, const char
  * was, with growing pauses, until nothing got through for five minutes. *job (of
  * size job_n) is the ingest job. */
 struct client_parts {
-  const char *dataset, *file, *file_name, *on_duplicate; /* or NULL */
+  const char *dataset, *file, *file_name;
+  /* Parameters of the upload, or NULL; ignore_actions: whether it is not NULL. */
+  const char *on_duplicate, *format, *obs_keys, *ignore_actions;
 };
 enum px_status client_upload_parts(struct client *client, const struct client_parts *what,
                                    client_meter meter, void *ctx, char *job, size_t job_n,

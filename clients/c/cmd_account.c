@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* login, status. */
+/* login. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,23 +46,13 @@ static enum px_status login(struct cli *cli, struct px_err *err) {
   return status;
 }
 
-static enum px_status version(struct cli *cli, struct px_err *err) {
-  json_t *answer = NULL;
-  enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_get(cli->client, "/version", NULL, &answer, NULL, err);
-  if (!status) cli_print_json(answer);
-  json_decref(answer);
-  return status;
-}
-
 static const struct cli_option LOGIN[] = {
   { "token", "TOKEN", "The token; else PROXACT_TOKEN, else it is read from standard input" },
   { NULL, NULL, NULL },
 };
 
 const struct cli_command CLI_ACCOUNT[] = {
-  { "login", NULL, "", 0, 0, LOGIN, "Check an address and a token, and keep them for later",
-    login },
-  { "server", NULL, "", 0, 0, NULL, "What the server says of itself", version },
-  { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
+  { "login", NULL, "", 0, 0, LOGIN, "Check an address and a token, and keep them for later", login,
+    "listDatasets" },
+  { 0 },
 };

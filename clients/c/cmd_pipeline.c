@@ -7,19 +7,36 @@
 #include "clients/c/cli.h"
 #include "clients/c/text.h"
 #include "lib/base/fail.h"
-#include "lib/base/json.h"
+
+static void show_plan(const json_t *plan) {
+  static const struct text_column COLUMNS[] = {
+    { "KIND", "kind" },
+    { "MEMORY", "memory_bytes" },
+    { "AT MOST S", "limit_s" },
+    { "NAME", "name" },
+  };
+  const json_t *jobs = json_object_get(plan, "jobs");
+  text_table(stdout, jobs, COLUMNS, sizeof COLUMNS / sizeof *COLUMNS);
+  fprintf(stderr, "%zu jobs; nothing was started\n", json_array_size(jobs));
+}
 
 enum px_status cli_submit(struct cli *cli, const char *path, const json_t *body,
                           struct px_err *err) {
   json_t *answer = NULL;
-  char job[64];
-  enum px_status status = client_post(cli->client, path, body, &answer, NULL, err);
+  char job[64], whole[CLI_PATH_MAX];
+  snprintf(whole, sizeof whole, "%s", path);
+  enum px_status status = cli_put_query(cli, whole, sizeof whole, "dry-run", "dry_run", err);
+  if (!status) status = cli_put_query(cli, whole, sizeof whole, "dedupe-key", "dedupe_key", err);
+  if (!status) status = client_post(cli->client, whole, body, &answer, NULL, err);
   if (!status) {
+    const bool planned = cli_option(cli, "dry-run") != NULL;
     text_cell(answer, "id", job, sizeof job);
     if (cli_wants_json(cli)) cli_print_json(answer);
+    else if (planned) show_plan(answer);
     else printf("%s\n", job);
     fflush(stdout);
-    if (cli_option(cli, "watch")) status = cli_watch(cli, job, NULL, err);
+    text_warnings(stderr, answer); /* old names that it used */
+    if (cli_option(cli, "watch") && !planned) status = cli_watch(cli, job, NULL, err);
   }
   json_decref(answer);
   return status;
@@ -64,15 +81,9 @@ static enum px_status put_text(const struct cli *cli, json_t *body, const char *
 
 /* The options' fields win over those of --spec. */
 static enum px_status new_body(const struct cli *cli, json_t **out, struct px_err *err) {
-  const char *spec = cli_option(cli, "spec");
-  json_error_t where;
-  json_t *body =
-    px_json_parse(spec ? spec : "{}", spec ? strlen(spec) : 2, JSON_REJECT_DUPLICATES, &where);
-  if (!json_is_object(body)) {
-    json_decref(body);
-    return px_fail_at(err, PX_E_BAD_FIELD, "spec", "--spec takes a JSON object: %s",
-                      *where.text ? where.text : "not an object");
-  }
+  json_t *body = NULL;
+  const enum px_status status = cli_spec(cli, &body, err);
+  if (status) return status;
   if (json_object_set_new(body, "dataset", json_string(cli->args[0])) != 0) {
     json_decref(body);
     return px_fail(err, PX_E_BAD_FIELD, "the dataset is not UTF-8 text");
@@ -86,6 +97,7 @@ static enum px_status put_body(const struct cli *cli, json_t *body, struct px_er
   enum px_status status = put_mask(cli, body, err);
   if (!status) status = put_text(cli, body, "idm", err);
   if (!status) status = put_text(cli, body, "env", err);
+  if (!status) status = put_text(cli, body, "labeller", err);
   if (!status) status = put_list(cli, body, "policy", "policies", false, err);
   if (!status) status = put_list(cli, body, "seeds", "seeds", true, err);
   if (!status) status = put_list(cli, body, "baselines", "baselines", false, err);
@@ -111,16 +123,19 @@ static const struct cli_option PIPELINE[] = {
   { "mask", "P,Q[,SEED]",
     "Hide known actions to measure with: P% stay known, of the lowest Q% by return" },
   { "baselines", "A,B", "Train these beside: labelled_only, oracle" },
-  { "idm", "PROFILE", "fast or paper (default: fast)" },
-  { "env", "NAME", "Simulator to roll out in (default: the dataset's)" },
+  { "idm", "PROFILE", CLI_IDMS },
+  { "labeller", "NAME", CLI_LABELLERS },
+  { "env", "NAME", CLI_ENVS },
   { "episodes", "N", "Episodes to roll out" },
   { "spec", "JSON", "More fields as JSON, such as '{\"idm\": {\"members\": 5}}'; the options win" },
+  { "dry-run", NULL, "Print the plan, and start nothing" },
+  { "dedupe-key", "KEY", "While a pipeline with this key is unfinished, that one is the answer" },
   { "watch", NULL, "Follow it to its end" },
   { NULL, NULL, NULL },
 };
 
 const struct cli_command CLI_PIPELINE[] = {
   { "pipeline", NULL, "DATASET", 1, 1, PIPELINE,
-    "Inverse dynamics model, labels, policies and report in one call", pipeline },
-  { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
+    "Inverse dynamics model, labels, policies and report in one call", pipeline, "createPipeline" },
+  { 0 },
 };

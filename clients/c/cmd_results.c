@@ -7,24 +7,7 @@
 #include "clients/c/text.h"
 #include "lib/base/fail.h"
 
-static enum px_status list_of(struct cli *cli, const char *what, const struct text_column *columns,
-                              size_t columns_n, struct px_err *err) {
-  char path[CLI_PATH_MAX];
-  json_t *answer = NULL;
-  const json_t *items = NULL;
-  const char *dataset = cli_option(cli, "dataset");
-  enum px_status status = cli_connect(cli, err);
-  if (!status && dataset)
-    status =
-      client_path(path, sizeof path, err, "/v1/{}?limit=100&dataset={}", what, dataset, NULL);
-  else if (!status) status = client_path(path, sizeof path, err, "/v1/{}?limit=100", what, NULL);
-  if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
-  if (!status) status = cli_items(answer, &items, err);
-  if (!status && cli_wants_json(cli)) cli_print_json(answer);
-  else if (!status) text_table(stdout, items, columns, columns_n);
-  json_decref(answer);
-  return status;
-}
+#define COLUMNS_N(columns) (sizeof(columns) / sizeof *(columns))
 
 static enum px_status labels_list(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
@@ -32,7 +15,14 @@ static enum px_status labels_list(struct cli *cli, struct px_err *err) {
     { "STEPS", "steps" },     { "MEAN SCORE", "mean_score" },
     { "CURRENT", "current" }, { "CREATED", "created_at" },
   };
-  return list_of(cli, "label_sets", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
+  static const char *const FILTERS[] = { "dataset", NULL };
+  const struct cli_listing listing = { "/v1/label_sets", "before", FILTERS, COLUMNS,
+                                       COLUMNS_N(COLUMNS) };
+  return cli_list(cli, &listing, err);
+}
+
+static enum px_status labels_show(struct cli *cli, struct px_err *err) {
+  return cli_show(cli, "/v1/label_sets/{}", err);
 }
 
 static enum px_status policy_list(struct cli *cli, struct px_err *err) {
@@ -43,7 +33,11 @@ static enum px_status policy_list(struct cli *cli, struct px_err *err) {
     { "DATASET", "dataset_id" },
     { "CREATED", "created_at" },
   };
-  return list_of(cli, "models", COLUMNS, sizeof COLUMNS / sizeof *COLUMNS, err);
+  static const char *const FILTERS[] = { "dataset", "role", NULL };
+  return cli_list(cli,
+                  &(struct cli_listing){ "/v1/models", "before", FILTERS, COLUMNS,
+                                         COLUMNS_N(COLUMNS) },
+                  err);
 }
 
 static enum px_status labels_export(struct cli *cli, struct px_err *err) {
@@ -56,6 +50,7 @@ static enum px_status labels_export(struct cli *cli, struct px_err *err) {
   if (!status)
     status = client_path(path, sizeof path, err, "/v1/datasets/{}/export?format={}&actions={}",
                          cli->args[0], format, actions ? actions : "both", NULL);
+  if (!status) status = cli_put_query(cli, path, sizeof path, "labels", "label_set", err);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -72,14 +67,7 @@ static enum px_status policy_download(struct cli *cli, struct px_err *err) {
 }
 
 static enum px_status policy_show(struct cli *cli, struct px_err *err) {
-  char path[CLI_PATH_MAX];
-  json_t *answer = NULL;
-  enum px_status status = cli_connect(cli, err);
-  if (!status) status = client_path(path, sizeof path, err, "/v1/models/{}", cli->args[0], NULL);
-  if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
-  if (!status) cli_print_json(answer);
-  json_decref(answer);
-  return status;
+  return cli_show(cli, "/v1/models/{}", err);
 }
 
 static enum px_status policy_delete(struct cli *cli, struct px_err *err) {
@@ -120,16 +108,26 @@ static enum px_status ope(struct cli *cli, struct px_err *err) {
   return status;
 }
 
-static const struct cli_option LIST[] = { { "dataset", "ID", "Only those of this dataset" },
-                                          { NULL, NULL, NULL } };
+static const struct cli_option LABELS[] = {
+  { "dataset", "DATASET", "Only those of this dataset" },
+  { "limit", "N", "Show at most so many (default: 100)" },
+  { NULL, NULL, NULL },
+};
+static const struct cli_option MODELS[] = {
+  { "dataset", "DATASET", "Only those of this dataset" },
+  { "role", "ROLE", "Only of this role, such as policy" },
+  { "limit", "N", "Show at most so many (default: 100)" },
+  { NULL, NULL, NULL },
+};
 static const struct cli_option EXPORT[] = {
   { "format", "NAME", CLI_EXPORTS },
-  { "actions", "WHICH", "true, proxy or both (default: both)" },
+  { "actions", "WHICH", CLI_ACTIONS },
+  { "labels", "ID", "Label set whose proxy actions are written (default: the newest)" },
   { "output", "FILE", "Where to write; '-' is standard output (default: DATASET.FORMAT)" },
   { NULL, NULL, NULL },
 };
 static const struct cli_option OUTPUT[] = {
-  { "format", "NAME", "safetensors or onnx (default: safetensors)" },
+  { "format", "NAME", CLI_WEIGHTS },
   { "output", "FILE", "Where to write; '-' is standard output (default: MODEL.FORMAT)" },
   { NULL, NULL, NULL },
 };
@@ -150,21 +148,25 @@ static const struct cli_option OPE[] = {
 };
 
 const struct cli_command CLI_RESULTS[] = {
-  { "labels", "list", "", 0, 0, LIST, "Label sets: proxy actions, published", labels_list },
+  { "labels", "list", "", 0, 0, LABELS, "Label sets: proxy actions, published", labels_list,
+    "listLabelSets" },
+  { "labels", "show", "LABELS", 1, 1, NULL, "How good a label set is, and who labelled",
+    labels_show, "getLabelSet" },
   { "labels", "export", "DATASET", 1, 1, EXPORT,
-    "Write the dataset to a file, with its proxy actions", labels_export },
-  { "policy", "list", "", 0, 0, LIST, "Models: inverse dynamics models and policies", policy_list },
-  { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from",
-    policy_show },
+    "Write the dataset to a file, with its proxy actions", labels_export, "exportDataset" },
+  { "policy", "list", "", 0, 0, MODELS, "Models: inverse dynamics models and policies", policy_list,
+    "listModels" },
+  { "policy", "show", "MODEL", 1, 1, NULL, "A model's metrics and where it comes from", policy_show,
+    "getModel" },
   { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file",
-    policy_download },
-  { "models", "list", "", 0, 0, LIST, "The same as 'policy list'", policy_list },
+    policy_download, "getModelWeights" },
+  { "models", "list", "", 0, 0, MODELS, "The same as 'policy list'", policy_list, "listModels" },
   { "models", "delete", "MODEL", 1, 1, NULL,
-    "Remove a model; refused while an unfinished job needs it", policy_delete },
-  { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job",
-    evaluate },
+    "Remove a model; refused while an unfinished job needs it", policy_delete, "deleteModel" },
+  { "eval", NULL, "MODEL", 1, 1, EVAL, "Roll a policy out in a simulator; prints the job", evaluate,
+    "createJob" },
   { "ope", NULL, "MODEL DATASET", 2, 2, OPE,
-    "Evaluate a policy from data alone (off-policy evaluation); prints the job", ope },
-  { "assess", NULL, "MODEL DATASET", 2, 2, OPE, "The old name of ope", ope },
-  { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL },
+    "Evaluate a policy from data alone (off-policy evaluation); prints the job", ope, "createJob" },
+  { "assess", NULL, "MODEL DATASET", 2, 2, OPE, "The old name of ope", ope, "createJob" },
+  { 0 },
 };

@@ -3,4 +3,5 @@
 #include "clients/c/cli.h"
 
 const struct cli_command *const CLI_TABLES[] = { CLI_ACCOUNT, CLI_DATASETS, CLI_PIPELINE,
-                                                 CLI_JOBS,    CLI_RESULTS,  NULL };
+                                                 CLI_JOBS,    CLI_RESULTS,  CLI_SIMULATORS,
+                                                 CLI_SERVER,  CLI_SHELL,    NULL };

@@ -54,8 +54,12 @@ static enum px_status create(struct parts *p, const struct client_parts *what, s
   snprintf(length, sizeof length, "Upload-Length: %lld", (long long)p->size);
   enum px_status status = put_pair(metadata, sizeof metadata, "dataset", what->dataset, err);
   if (!status) status = put_pair(metadata, sizeof metadata, "filename", what->file_name, err);
-  if (!status && what->on_duplicate)
-    status = put_pair(metadata, sizeof metadata, "on_duplicate", what->on_duplicate, err);
+  const char *const more[][2] = { { "on_duplicate", what->on_duplicate },
+                                  { "format", what->format },
+                                  { "obs_keys", what->obs_keys },
+                                  { "ignore_actions", what->ignore_actions ? "true" : NULL } };
+  for (size_t i = 0; i < sizeof more / sizeof *more && !status; i++)
+    if (more[i][1]) status = put_pair(metadata, sizeof metadata, more[i][0], more[i][1], err);
   if (!status) status = request_key(key, err);
   const char *const headers[] = { VERSION_LINE, length, metadata, NULL };
   const struct request request = {

@@ -18,6 +18,28 @@ static enum px_status code_from_http(long http) {
   return http >= 500 ? PX_E_UNAVAILABLE : PX_E_BAD_REQUEST;
 }
 
+/* The server's general hints speak of its routes: here is what does the same from this side. */
+static const char *own_hint(enum px_status code) {
+  switch (code) {
+    case PX_E_UNAUTHORIZED:
+      return "'proxact login' keeps a valid token; PROXACT_TOKEN, if it is set, wins over it.";
+    case PX_E_NOT_FOUND:
+      return "Check the name or id: 'proxact datasets', 'proxact jobs' and 'proxact models' list "
+             "what there is.";
+    case PX_E_BAD_FIELD: return "'proxact server openapi' describes every field with its bounds.";
+    case PX_E_PRECONDITION_FAILED: return "It was changed meanwhile: look at it and try again.";
+    case PX_E_TOO_MANY_JOBS:
+      return "'proxact jobs --state queued' lists them; 'proxact jobs cancel JOB' ends one.";
+    case PX_E_TOO_MANY_SIMULATORS:
+      return "'proxact simulators' lists them; 'proxact simulators delete SIMULATOR' removes one.";
+    case PX_E_CANCELLED: return "'proxact jobs retry JOB' starts it again.";
+    case PX_E_RATE_LIMITED: return "Try again a little later.";
+    case PX_E_UNSUPPORTED_MEDIA:
+      return "'proxact help upload' tells the endings of files; --format says a format.";
+    default: return px_status_hint(code);
+  }
+}
+
 enum px_status client_problem(long http, const json_t *problem, struct px_err *err) {
   const char *slug = text_of(problem, "code"), *detail = text_of(problem, "detail"),
              *title = text_of(problem, "title");
@@ -34,7 +56,8 @@ enum px_status client_problem(long http, const json_t *problem, struct px_err *e
     snprintf(err->message + used, sizeof err->message - used, " (request %.64s)", id);
   }
   const char *hint = text_of(problem, "hint");
-  px_fail_hint(err, "%s", *hint ? hint : px_status_hint(code));
+  const bool general = !*hint || strcmp(hint, px_status_hint(code)) == 0;
+  px_fail_hint(err, "%s", general ? own_hint(code) : hint);
   return code;
 }
 

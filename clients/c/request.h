@@ -20,6 +20,7 @@ struct client {
   char url[URL_MAX_BYTES], token[512];
   char curl_error[CURL_ERROR_SIZE];
   bool reached; /* something has answered at this address */
+  long stall_s; /* 0: STALL_TIMEOUT_S */
 };
 
 /* One exchange. The answer goes to `file` while it is a success, otherwise, being

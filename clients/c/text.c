@@ -33,7 +33,8 @@ void text_cell(const json_t *object, const char *path, char *out, size_t n) {
     snprintf(name, sizeof name, "%.*s", (int)(dot - path), path);
     value = json_object_get(value, name);
   }
-  value = json_object_get(value, path);
+  /* "list.0": a list's first */
+  value = json_is_array(value) ? json_array_get(value, 0) : json_object_get(value, path);
   if (json_is_string(value)) {
     snprintf(out, n, "%s", json_string_value(value));
     for (char *c = out; *c; c++) /* no escape sequences from a server onto a terminal */

@@ -12,7 +12,7 @@
 void text_bytes(uint64_t bytes, char *out, size_t n);
 void text_duration(double seconds, char *out, size_t n);
 /* A value for a table's cell: text as it is without control characters, numbers
- * short, null or missing "-". `path` is "a.b" within object. */
+ * short, null or missing "-". `path` is "a.b" within object; "a.0" a list's first. */
 void text_cell(const json_t *object, const char *path, char *out, size_t n);
 
 /* Rows of objects as aligned columns. */

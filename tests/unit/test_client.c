@@ -166,9 +166,9 @@ static void wrong_calls_say_what_there_is(void) {
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "upload", "a", "b", "-x"), PX_E_BAD_FIELD);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "-x"));
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "jobs", "wach", "a"), PX_E_BAD_FIELD);
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "list, show, watch"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "list, show, submit, watch"));
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "job"), PX_E_BAD_FIELD);
-  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "datasets, upload, pipeline, jobs"));
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "datasets, upload, uploads, pipeline, jobs, workers"));
   CU_ASSERT_EQUAL(PARSE(&cli, &err, "proxact", "--json"), PX_E_BAD_FIELD);
 }
 
@@ -208,6 +208,19 @@ static void what_fails_on_this_side_has_a_hint_of_this_side(void) {
   json_t *problem = json_pack("{s:s}", "code", "io_error");
   CU_ASSERT_EQUAL(client_problem(500, problem, &err), PX_E_IO);
   CU_ASSERT_STRING_EQUAL(err.hint, px_status_hint(PX_E_IO));
+  json_decref(problem);
+}
+
+/* A general hint of the service becomes what the client can do; one that is particular stays. */
+static void hints_fit_this_side(void) {
+  struct px_err err;
+  json_t *problem =
+    json_pack("{s:s, s:s}", "code", "unauthorized", "hint", px_status_hint(PX_E_UNAUTHORIZED));
+  CU_ASSERT_EQUAL(client_problem(401, problem, &err), PX_E_UNAUTHORIZED);
+  CU_ASSERT_PTR_NOT_NULL(strstr(err.hint, "proxact login"));
+  json_object_set_new(problem, "hint", json_string("ask Ann"));
+  CU_ASSERT_EQUAL(client_problem(401, problem, &err), PX_E_UNAUTHORIZED);
+  CU_ASSERT_STRING_EQUAL(err.hint, "ask Ann");
   json_decref(problem);
 }
 
@@ -251,6 +264,68 @@ static void every_command_is_in_the_help(void) {
       CU_ASSERT_TRUE(options_n <= CLI_OPTIONS_MAX);
     }
   free(text);
+}
+
+/* Operations that have no command: a tus client's question, and the list of links. */
+static const char *const WITHOUT[] = { "index", "discoverUploads" };
+
+static bool has_word(const char *list, const char *word) {
+  const size_t n = strlen(word);
+  for (const char *at = list; at && (at = strstr(at, word)) != NULL; at += n)
+    if ((at == list || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return true;
+  return false;
+}
+
+static bool some_command_calls(const char *operation) {
+  for (size_t i = 0; i < sizeof WITHOUT / sizeof *WITHOUT; i++)
+    if (strcmp(WITHOUT[i], operation) == 0) return true;
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++)
+      if (has_word(c->api, operation)) return true;
+  return false;
+}
+
+/* The operations of the description, as one list with spaces; the caller frees it. */
+static char *operations_of(const char *file) {
+  static const char KEY[] = "\"operationId\": \"";
+  char line[4096], *list = NULL;
+  size_t n = 0;
+  FILE *in = fopen(file, "re"), *out = open_memstream(&list, &n);
+  while (in && out && fgets(line, sizeof line, in)) {
+    char *at = strstr(line, KEY);
+    if (at) fprintf(out, "%.*s ", (int)strcspn(at + strlen(KEY), "\""), at + strlen(KEY));
+  }
+  if (out) fclose(out);
+  if (in) fclose(in);
+  return list;
+}
+
+static void commands_call_what_the_api_has(void) {
+  char *operations = operations_of("schema/openapi.yaml"), *rest = operations;
+  CU_ASSERT_TRUE_FATAL(operations && has_word(operations, "listDatasets"));
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++) {
+      char names[256], *more = names;
+      snprintf(names, sizeof names, "%s", c->api ? c->api : "");
+      for (char *name; (name = strsep(&more, " ")) != NULL;)
+        CU_ASSERT_TRUE(!*name || has_word(operations, name));
+    }
+  for (char *name; (name = strsep(&rest, " ")) != NULL;)
+    if (*name && !some_command_calls(name)) printf("NOTE no command calls %s\n", name);
+  free(operations);
+}
+
+static void words_of_options_are_those_of_their_help(void) {
+  int n = 0;
+  for (const struct cli_command *const *table = CLI_TABLES; *table; table++)
+    for (const struct cli_command *c = *table; c->group; c++)
+      for (const struct cli_option *o = c->options; o && o->name; o++) {
+        const char *words = cli_option_words(o);
+        if (!words) continue;
+        n++;
+        CU_ASSERT_TRUE(o->value && *words && *words != ' ' && strstr(o->help, words));
+      }
+  CU_ASSERT_TRUE(n >= 10);
 }
 
 static char home[64];
@@ -356,4 +431,5 @@ CU_MAIN("client", T(warnings_are_told_with_their_hints), T(path_arguments_are_pe
         T(options_take_both_spellings_and_are_bounded), T(every_command_is_in_the_help),
         T(credentials_are_kept_for_their_owner_only),
         T(stored_token_is_never_sent_to_another_address), T(sizes_and_times_read_well),
-        T(cells_hold_no_control_characters))
+        T(cells_hold_no_control_characters), T(hints_fit_this_side),
+        T(commands_call_what_the_api_has), T(words_of_options_are_those_of_their_help))
