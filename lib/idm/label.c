@@ -36,6 +36,7 @@
 #include "lib/data/dataset.h"
 #include "lib/data/labels.h"
 #include "lib/data/spaces.h"
+#include "lib/idm/label.h"
 #include "lib/idm/loss.h"
 #include "lib/idm/model.h"
 #include "lib/idm/norm.h"
@@ -47,7 +48,7 @@ enum { ROWS = 512 }; /* activations of a chunk stay in the second-level cache */
 enum { JUDGED_MAX = 20000 };
 static const double report_every_s = 0.5;
 
-struct labeller {
+struct idm_label_work {
   struct idm_model *const *models;
   uint32_t models_n, dims, outputs;
   const struct px_dataset *ds;
@@ -98,20 +99,25 @@ static bool same_norm(const struct idm_norm *a, const struct idm_norm *b) {
           memcmp(a->residual, b->residual, sizeof *a->residual * dims * (2 * dims + 1)) == 0);
 }
 
-/* One ensemble: the same windows, normalised alike, and the dataset's dims and range. */
-static enum px_status check(struct idm_model *const *models, uint32_t n,
-                            const struct px_dataset *ds, struct px_err *err) {
-  const struct px_spaces *spaces = &ds->spaces;
-  if (n == 0 || n > IDM_MEMBERS_MAX)
-    return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX,
-                   n);
-  const struct idm_model *a = models[0];
+/* The dataset's dims and range are the models'. */
+static enum px_status check_spaces(const struct idm_model *a, const struct px_spaces *spaces,
+                                   struct px_err *err) {
   if (a->obs_dim != spaces->obs_dim || a->act_dim != spaces->act_dim ||
       a->act_count != spaces->act_count ||
       memcmp(a->act_low, spaces->act_low, sizeof(float) * a->act_dim) != 0 ||
       memcmp(a->act_high, spaces->act_high, sizeof(float) * a->act_dim) != 0)
     return px_fail(err, PX_E_BAD_DATA,
                    "the model was trained for another observation or action space");
+  return PX_OK;
+}
+
+/* One ensemble: the same windows, normalised alike. */
+static enum px_status check_members(struct idm_model *const *models, uint32_t n,
+                                    struct px_err *err) {
+  if (n == 0 || n > IDM_MEMBERS_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "an ensemble has 1 to %d members, not %u", IDM_MEMBERS_MAX,
+                   n);
+  const struct idm_model *a = models[0];
   for (uint32_t i = 1; i < n; i++) {
     const struct idm_model *b = models[i];
     const struct px_mlp_shape *p = &a->mu->shape, *q = &b->mu->shape;
@@ -128,7 +134,7 @@ static enum px_status check(struct idm_model *const *models, uint32_t n,
 }
 
 /* Their nets do not change while they label. */
-static bool pack_models(struct labeller *l) {
+static bool pack_models(struct idm_label_work *l) {
   for (uint32_t i = 0; i < l->models_n; i++) {
     const struct idm_model *model = l->models[i];
     if (px_mlp_pack(model->mu, ROWS) || (model->sigma && px_mlp_pack(model->sigma, ROWS)))
@@ -138,14 +144,16 @@ static bool pack_models(struct labeller *l) {
 }
 
 /* Of all members' mean nets: some may have GELUs. */
-static struct px_mlp_shape mu_shape(const struct labeller *l) {
+static struct px_mlp_shape mu_shape(const struct idm_label_work *l) {
   struct px_mlp_shape shape = l->models[0]->mu->shape;
   for (uint32_t i = 0; i < l->models_n; i++) shape.gelu |= l->models[i]->mu->shape.gelu;
   return shape;
 }
 
-static bool labeller_init(struct labeller *l) {
+static bool work_init(struct idm_label_work *l) {
   const struct idm_model *model = l->models[0];
+  l->dims = model->act_dim;
+  l->outputs = model->outputs;
   const struct px_mlp_shape shape = mu_shape(l);
   const size_t cells = (size_t)ROWS * l->outputs;
   idm_vote(l->models, l->models_n, l->weight);
@@ -161,7 +169,7 @@ static bool labeller_init(struct labeller *l) {
          pack_models(l);
 }
 
-static void labeller_free(struct labeller *l) {
+static void work_end(struct idm_label_work *l) {
   free(l->steps);
   free(l->x);
   free(l->one);
@@ -176,7 +184,7 @@ static void labeller_free(struct labeller *l) {
   }
 }
 
-static void add_probabilities(struct labeller *l, const struct idm_model *model, uint32_t n) {
+static void add_probabilities(struct idm_label_work *l, const struct idm_model *model, uint32_t n) {
   const uint32_t classes = l->outputs;
   idm_softmax(n, classes, idm_model_mu(model, l->mu_work, l->x, n, NULL), l->one);
   for (size_t i = 0; i < n; i++) {
@@ -186,7 +194,7 @@ static void add_probabilities(struct labeller *l, const struct idm_model *model,
   }
 }
 
-static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
+static void add_member(struct idm_label_work *l, uint32_t member, uint32_t n) {
   const struct idm_model *model = l->models[member];
   const double weight = l->weight[member];
   if (model->act_count) {
@@ -208,7 +216,7 @@ static void add_member(struct labeller *l, uint32_t member, uint32_t n) {
   }
 }
 
-static void write_class(struct labeller *l, size_t i, uint64_t row) {
+static void write_class(struct idm_label_work *l, size_t i, uint64_t row) {
   const uint32_t classes = l->outputs;
   const double members = l->models_n, most = log(classes), *sum = l->mean + i * classes;
   const double all = idm_softmax_entropy(classes, sum, 1 / members) / most,
@@ -222,7 +230,7 @@ static void write_class(struct labeller *l, size_t i, uint64_t row) {
 }
 
 /* Into the rows of the chunk's steps, in the dataset's units. */
-static void write_rows(struct labeller *l, uint32_t n) {
+static void write_rows(struct idm_label_work *l, uint32_t n) {
   const struct px_spaces *spaces = &l->ds->spaces;
   const bool reference = l->models[0]->spec.compat == IDM_REFERENCE;
   const double members = l->models_n, replicates = reference ? 1 : l->models[0]->spec.members - 1;
@@ -244,7 +252,7 @@ static void write_rows(struct labeller *l, uint32_t n) {
   }
 }
 
-static void label_chunk(struct labeller *l, uint32_t n) {
+static void label_chunk(struct idm_label_work *l, uint32_t n) {
   const size_t cells = sizeof(double) * n * l->outputs;
   memset(l->mean, 0, cells);
   memset(l->square, 0, cells);
@@ -255,7 +263,7 @@ static void label_chunk(struct labeller *l, uint32_t n) {
 }
 
 /* -log p of the true classes of the chunk's steps. */
-static double chunk_cross_entropy(struct labeller *l, uint32_t n) {
+static double chunk_cross_entropy(struct idm_label_work *l, uint32_t n) {
   double sum = 0;
   memset(l->mean, 0, sizeof(double) * n * l->outputs);
   idm_window_gather(l->models[0]->norm, &l->models[0]->spec, l->ds, l->steps, n, l->x);
@@ -269,7 +277,7 @@ static double chunk_cross_entropy(struct labeller *l, uint32_t n) {
 }
 
 /* Every stride-th hidden step; stride 0 counts them. */
-static enum px_status hidden_steps(struct labeller *l, const struct px_dataset *masked,
+static enum px_status hidden_steps(struct idm_label_work *l, const struct px_dataset *masked,
                                    uint64_t stride, const struct px_progress *progress,
                                    uint64_t *seen, double *sum) {
   const struct px_dataset *ds = l->ds;
@@ -297,24 +305,23 @@ enum px_status idm_cross_entropy(struct idm_model *const *models, uint32_t model
                                  const struct px_dataset *truth, const struct px_dataset *masked,
                                  const struct px_progress *progress, double *out,
                                  struct px_err *err) {
-  enum px_status status = check(models, models_n, truth, err);
+  enum px_status status = check_members(models, models_n, err);
+  if (!status) status = check_spaces(models[0], &truth->spaces, err);
   if (status) return status;
-  struct labeller l = {
-    .models = models, .models_n = models_n, .ds = truth, .outputs = models[0]->outputs
-  };
+  struct idm_label_work l = { .models = models, .models_n = models_n, .ds = truth };
   uint64_t n = 0, seen;
   double sum = 0;
-  if (!labeller_init(&l)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
+  if (!work_init(&l)) status = px_fail(err, PX_E_NO_MEMORY, "no memory to judge labels");
   if (!status) status = hidden_steps(&l, masked, 0, progress, &n, &sum);
   const uint64_t stride = 1 + (n ? (n - 1) / JUDGED_MAX : 0);
   if (!status && n) status = hidden_steps(&l, masked, stride, progress, &seen, &sum);
-  labeller_free(&l);
+  work_end(&l);
   const uint64_t judged = (n + stride - 1) / stride;
   if (!status) *out = n ? sum / (double)judged : 0;
   return status;
 }
 
-static enum px_status label_range(struct labeller *l, const struct px_progress *progress) {
+static enum px_status label_steps(struct idm_label_work *l, const struct px_progress *progress) {
   const struct px_dataset *ds = l->ds;
   uint32_t n = 0;
   double reported_s = 0;
@@ -339,33 +346,59 @@ static enum px_status label_range(struct labeller *l, const struct px_progress *
   return PX_OK;
 }
 
-enum px_status idm_label(struct idm_model *const *models, uint32_t models_n,
-                         const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
-                         const struct px_progress *progress, struct idm_labels **out,
-                         struct px_err *err) {
-  enum px_status status = check(models, models_n, ds, err);
+enum px_status idm_label_work_new(struct idm_model *const *models, uint32_t models_n,
+                                  struct idm_label_work **out, struct px_err *err) {
+  const enum px_status status = check_members(models, models_n, err);
+  if (status) return status;
+  struct idm_label_work *l = px_mem_calloc(1, sizeof *l);
+  if (l) {
+    *l = (struct idm_label_work){ .models = models, .models_n = models_n };
+    if (work_init(l)) {
+      *out = l;
+      return PX_OK;
+    }
+    idm_label_work_free(l);
+  }
+  return px_fail(err, PX_E_NO_MEMORY, "no memory to label");
+}
+
+void idm_label_work_free(struct idm_label_work *l) {
+  if (!l) return;
+  work_end(l);
+  free(l);
+}
+
+enum px_status idm_label_range(struct idm_label_work *l, const struct px_dataset *ds,
+                               uint32_t traj_from, uint32_t traj_to,
+                               const struct px_progress *progress, struct idm_labels **out,
+                               struct px_err *err) {
+  enum px_status status = check_spaces(l->models[0], &ds->spaces, err);
   if (status) return status;
   if (traj_from > traj_to || traj_to > ds->traj_n)
     return px_fail(err, PX_E_BAD_FIELD, "trajectories %u to %u of %u", traj_from, traj_to,
                    ds->traj_n);
-  struct labeller l = { .models = models,
-                        .models_n = models_n,
-                        .dims = ds->spaces.act_dim,
-                        .ds = ds,
-                        .outputs = models[0]->outputs };
-  l.first = ds->step_start[traj_from];
-  l.labels = idm_labels_new(ds, traj_from, traj_to);
-  if (l.labels && labeller_init(&l)) status = label_range(&l, progress);
-  else
-    status =
-      px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
-  labeller_free(&l);
-  if (status) {
-    idm_labels_free(l.labels);
+  l->ds = ds;
+  l->first = ds->step_start[traj_from];
+  l->labels = idm_labels_new(ds, traj_from, traj_to);
+  if (!l->labels)
+    return px_fail(err, PX_E_NO_MEMORY, "no memory to label %u trajectories", traj_to - traj_from);
+  if ((status = label_steps(l, progress))) {
+    idm_labels_free(l->labels);
     return status;
   }
-  px_label_scores(&ds->spaces, l.labels->std, l.labels->epistemic, l.labels->known,
-                  l.labels->steps_n, l.labels->score);
-  *out = l.labels;
+  px_label_scores(&ds->spaces, l->labels->std, l->labels->epistemic, l->labels->known,
+                  l->labels->steps_n, l->labels->score);
+  *out = l->labels;
   return PX_OK;
+}
+
+enum px_status idm_label(struct idm_model *const *models, uint32_t models_n,
+                         const struct px_dataset *ds, uint32_t traj_from, uint32_t traj_to,
+                         const struct px_progress *progress, struct idm_labels **out,
+                         struct px_err *err) {
+  struct idm_label_work *work = NULL;
+  enum px_status status = idm_label_work_new(models, models_n, &work, err);
+  if (!status) status = idm_label_range(work, ds, traj_from, traj_to, progress, out, err);
+  idm_label_work_free(work);
+  return status;
 }

@@ -40,14 +40,14 @@ static bool lay_out(struct px_dataset *ds, const struct idm_stretches *given) {
   return true;
 }
 
-enum px_status idm_predict(struct idm_model *const *models, uint32_t models_n,
+enum px_status idm_predict(struct idm_label_work *work, const struct px_spaces *spaces,
                            const struct idm_stretches *given, struct idm_labels **out,
                            struct px_err *err) {
   struct px_dataset *ds = px_mem_calloc(1, sizeof *ds);
   if (!ds) return px_fail(err, PX_E_NO_MEMORY, "no memory to predict");
-  idm_predict_spaces(models[0], &ds->spaces);
+  ds->spaces = *spaces;
   const enum px_status status = lay_out(ds, given)
-                                  ? idm_label(models, models_n, ds, 0, ds->traj_n, NULL, out, err)
+                                  ? idm_label_range(work, ds, 0, ds->traj_n, NULL, out, err)
                                   : px_fail(err, PX_E_NO_MEMORY, "no memory to predict");
   free(ds->obs_start);
   free(ds->step_start);

@@ -107,7 +107,7 @@ static enum px_status label(const struct predictor *p, const char *id, const str
     return px_fail_at(err, PX_E_BAD_FIELD, "/observations",
                       "an action leads from one observation to the next: give two or more");
   idm_predict_spaces(p->models[0], &spaces);
-  enum px_status status = idm_predict(p->models, p->models_n, &given, &l, err);
+  enum px_status status = idm_predict(p->work, &spaces, &given, &l, err);
   if (status) return status;
   const uint32_t width = spaces.act_count ? 0 : spaces.act_dim;
   float *total = px_mem_calloc(l->steps_n * spaces.act_dim, sizeof *total);

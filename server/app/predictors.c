@@ -40,6 +40,7 @@ struct predictors *predictors_new(uint64_t bytes_max) {
 
 static void entry_free(struct entry *e) {
   rl_policy_free(e->predictor.policy);
+  idm_label_work_free(e->predictor.work);
   for (uint32_t i = 0; i < e->predictor.models_n; i++) idm_model_free(e->predictor.models[i]);
   pthread_mutex_destroy(&e->busy);
   free(e);
@@ -140,6 +141,9 @@ static enum px_status load(struct entry *e, struct store *store, struct px_err *
     if (!status) status = load_file(e, &file, err);
     px_buf_free(&file);
   }
+  if (!status && e->predictor.models_n)
+    status =
+      idm_label_work_new(e->predictor.models, e->predictor.models_n, &e->predictor.work, err);
   e->loaded = !status;
   return status;
 }

@@ -11,6 +11,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/idm/idm.h"
+#include "lib/idm/label.h"
 #include "lib/rl/rl.h"
 #include "lib/store/models.h"
 #include "lib/store/store.h"
@@ -23,6 +24,7 @@ struct predictor {
   struct rl_policy *policy; /* or NULL */
   struct idm_model *models[STORE_MEMBERS_MAX];
   uint32_t models_n;
+  struct idm_label_work *work; /* of the models, ready to label; NULL: a policy */
 };
 
 struct predictors;

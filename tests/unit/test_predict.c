@@ -127,15 +127,19 @@ static void observations_are_labelled_as_in_a_dataset(void) {
   const struct idm_spec spec = world_spec(3, 20);
   struct idm_model *models[3];
   struct idm_metrics metrics;
+  struct idm_label_work *work;
+  struct px_spaces spaces;
   struct px_err err;
   for (uint32_t i = 0; i < 3; i++) models[i] = world_trained(ds, &spec, i, &metrics);
+  CU_OK(idm_label_work_new(models, 3, &work, &err), err);
+  idm_predict_spaces(models[0], &spaces);
   for (uint32_t i = 0; i < 2; i++) {
     struct idm_labels *told, *got;
     const uint32_t steps = (uint32_t)(ds->step_start[i + 1] - ds->step_start[i]);
     const struct idm_stretches given = { 1, steps + 1,
                                          ds->observations + ds->obs_start[i] * WORLD_O };
     CU_OK(idm_label(models, 3, ds, i, i + 1, NULL, &told, &err), err);
-    CU_OK(idm_predict(models, 3, &given, &got, &err), err);
+    CU_OK(idm_predict(work, &spaces, &given, &got, &err), err);
     CU_ASSERT_EQUAL_FATAL(got->steps_n, steps);
     for (uint32_t k = 0; k < steps * WORLD_A; k++) {
       CU_ASSERT_DOUBLE_EQUAL(got->actions[k], told->actions[k], 1e-6);
@@ -144,6 +148,7 @@ static void observations_are_labelled_as_in_a_dataset(void) {
     }
     idm_labels_free(told), idm_labels_free(got);
   }
+  idm_label_work_free(work);
   for (uint32_t i = 0; i < 3; i++) idm_model_free(models[i]);
   world_free(ds);
 }
