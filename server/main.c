@@ -36,7 +36,7 @@ static const struct px_option OPTIONS[] = {
     "HTTP threads; each has a connection to the database and takes 126 connections of clients" },
   { "work_threads", PX_OPT_INT, "4", 1, 64, false,
     "Threads for each kind of long request (reading uploads, storing their bytes, submissions, "
-    "exports); one token has at most all but one" },
+    "exports, predictions); one token has at most all but one" },
   { "rate_per_s", PX_OPT_INT, "500", 0, 1000000, false,
     "Requests a second that a token may send in the long run; 0: any number" },
   { "rate_burst", PX_OPT_INT, "1000", 1, 1000000, false, "Requests that a token may send at once" },

@@ -11,7 +11,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
 
-enum { PREDICT_BODY_BYTES_MAX = 32 << 20, PREDICT_BODY_ROWS_MAX = 65536 };
+enum { PREDICT_BODY_BYTES_MAX = 8 << 20, PREDICT_BODY_ROWS_MAX = 65536 };
 
 /* observations [n, O], or [n, length, O]; the caller frees them. */
 struct predict_body {
