@@ -1,7 +1,7 @@
 # Benchmarks and studies. Nothing here is an assertion; results go to $(B)/bench.
 
 .PHONY: bench-learning bench-labels bench-pipeline bench-returns bench-demo bench-promise bench-checkpoint bench-env \
-        bench-simulator bench-lerobot bench-service bench-recovery bench-jobs bench-load bench-predict
+        bench-simulator bench-lerobot bench-lint bench-service bench-recovery bench-jobs bench-load bench-predict
 
 bench-learning: $(B)/tests/bench/bench_learning ## Training and labelling against PyTorch (QUICK=1: under a minute)
 	@mkdir -p $(B)/bench
@@ -39,6 +39,10 @@ bench-lerobot: $(B)/tests/bench/bench_read ## LeRobot folders of 100,000 steps, 
 	@mkdir -p $(B)/bench/lerobot
 	@for by in duckdb wasm; do tests/support/npm.sh tests/parquet/folder.mjs $(B)/bench/lerobot $$by 100 1000 || exit 1; done
 	$< -o 9 -a 6 $(B)/bench/lerobot/duckdb.tar $(B)/bench/lerobot/wasm.tar | tee $(B)/bench/lerobot.csv
+
+bench-lint: $(B)/tests/bench/bench_read ## What lint finds in the datasets of PROXACT_DATA, and how long it takes
+	@mkdir -p $(B)/bench
+	@{ $< -n 1 -o 11 -a 3 $(wildcard $(PROXACT_DATA)/hopper-*.hdf5) && $< -n 1 -o 17 -a 6 $(wildcard $(PROXACT_DATA)/halfcheetah-*.hdf5); } | tee $(B)/bench/lint.csv
 
 bench-service: all $(B)/tests/bench/bench_worker ## Uploads, labelling, recovery of the whole service (QUICK=1: shorter)
 	@mkdir -p $(B)/bench

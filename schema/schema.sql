@@ -230,6 +230,7 @@ begin
   revoke insert, delete on datasets from proxact_worker;
   revoke insert on uploads from proxact_worker;
   revoke delete on segments, trajectories from proxact_worker;
+  revoke update, delete on lint_findings from proxact_worker;
   revoke insert, update, delete on simulators from proxact_worker;
 end $$;
 
@@ -928,6 +929,25 @@ COMMENT ON COLUMN public.label_sets.sha256 IS 'Digest over the digests of its se
 
 COMMENT ON COLUMN public.label_sets.created_at IS 'When it was published';
 
+CREATE TABLE public.lint_findings (
+    dataset_id text NOT NULL,
+    first_trajectory bigint NOT NULL,
+    file_name text NOT NULL,
+    findings jsonb NOT NULL,
+    CONSTRAINT lint_findings_findings_check CHECK ((jsonb_typeof(findings) = 'array'::text)),
+    CONSTRAINT lint_findings_first_trajectory_check CHECK ((first_trajectory >= 0))
+);
+
+COMMENT ON TABLE public.lint_findings IS 'What is probably a mistake in an upload (schema/lint.def); no row where nothing was found';
+
+COMMENT ON COLUMN public.lint_findings.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.lint_findings.first_trajectory IS 'Number in the dataset of the first trajectory of the upload';
+
+COMMENT ON COLUMN public.lint_findings.file_name IS 'What the upload was called';
+
+COMMENT ON COLUMN public.lint_findings.findings IS 'List of {code, severity, trajectory, step, field, figure, message, hint}; trajectory counts within the upload';
+
 CREATE TABLE public.models (
     id text NOT NULL,
     job_id text NOT NULL,
@@ -1282,6 +1302,9 @@ ALTER TABLE ONLY public.label_sets
 ALTER TABLE ONLY public.label_sets
     ADD CONSTRAINT label_sets_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.lint_findings
+    ADD CONSTRAINT lint_findings_pkey PRIMARY KEY (dataset_id, first_trajectory);
+
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_blob_id_key UNIQUE (blob_id);
 
@@ -1466,6 +1489,9 @@ ALTER TABLE ONLY public.label_sets
 
 ALTER TABLE ONLY public.label_sets
     ADD CONSTRAINT label_sets_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.lint_findings
+    ADD CONSTRAINT lint_findings_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);

@@ -38,7 +38,8 @@ struct store_append {
   struct px_buf digests;
   store_append_decide decide;
   void *decide_ctx;
-  int64_t version; /* the dataset's, once committed */
+  const char *file_name, *findings; /* borrowed; findings: NULL for none */
+  int64_t version;                  /* the dataset's, once committed */
 };
 
 enum px_status store_append_begin(const char *dataset_id, uint32_t obs_dim,
@@ -69,6 +70,11 @@ void store_append_free(struct store_append *append) {
 void store_append_decides(struct store_append *append, store_append_decide decide, void *ctx) {
   append->decide = decide;
   append->decide_ctx = ctx;
+}
+
+void store_append_lint(struct store_append *append, const char *file_name, const char *findings) {
+  append->file_name = file_name;
+  append->findings = findings;
 }
 
 enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest,
@@ -248,6 +254,17 @@ static void array_in(const char *text, double *out, uint32_t n) {
   }
 }
 
+static enum px_status insert_findings(struct store *store, const struct store_append *append,
+                                      int64_t first, struct px_err *err) {
+  if (!append->findings) return PX_OK;
+  struct db_params p = DB_PARAMS;
+  db_text(&p, append->dataset_id);
+  db_int(&p, first);
+  db_text(&p, append->file_name);
+  db_text(&p, append->findings);
+  return db_run(store, SQL_append_lint, &p, DB_TEXT, NULL, err);
+}
+
 /* Numbers the segments behind those that are there; the dataset's row, locked, keeps others from
  * doing the same. */
 static enum px_status attach(struct store *store, struct store_append *append, const PGresult *row,
@@ -256,7 +273,7 @@ static enum px_status attach(struct store *store, struct store_append *append, c
   obs->n = (uint64_t)db_get_int(row, 0, "obs_n");
   array_in(db_get(row, 0, "obs_mean"), obs->mean, append->obs_dim);
   array_in(db_get(row, 0, "obs_m2"), obs->m2, append->obs_dim);
-  enum px_status status = PX_OK;
+  enum px_status status = insert_findings(store, append, first, err);
   size_t digests_n;
   const struct px_traj_digest *digests = store_append_digests(append, &digests_n);
   if (digests_n == 0) digests = NULL;

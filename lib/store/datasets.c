@@ -182,6 +182,14 @@ enum px_status store_dataset_list(struct store *store, const char *after, int li
   return db_document(store, SQL_dataset_list, &p, out, NULL, err, "%s", "there are no datasets");
 }
 
+enum px_status store_dataset_lint(struct store *store, const char *id, int limit,
+                                  struct px_buf *out, struct px_err *err) {
+  struct db_params p = DB_PARAMS;
+  db_text(&p, id);
+  db_int(&p, limit);
+  return db_document(store, SQL_dataset_lint, &p, out, NULL, err, "there is no dataset %s", id);
+}
+
 enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
                                              int limit, struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;

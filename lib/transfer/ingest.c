@@ -29,8 +29,10 @@ struct store_ingesting {
   struct store_ingested result;
   struct px_traj_sink builder;
   struct duplicates duplicates;
-  bool outdated; /* the commit found duplicates that reading had not left out */
-  bool beside;   /* a second thread stores */
+  struct px_lint *lint; /* of the file as it is read */
+  char *findings;       /* JSON text for the append; NULL: nothing was found */
+  bool outdated;        /* the commit found duplicates that reading had not left out */
+  bool beside;          /* a second thread stores */
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
@@ -149,7 +151,39 @@ static enum px_status look_and_put(void *ctx, const struct px_traj *traj, struct
   if (!status) status = duplicates_look(&in->duplicates, &digest, &duplicate, err);
   if (status || (duplicate && in->what.on_duplicate == STORE_DUPLICATE_SKIP)) return status;
   status = store_append_digest(in->append, &digest, err);
-  return status ? status : in->builder.put(in->builder.ctx, traj, err);
+  if (status) return status;
+  px_lint_put(in->lint, traj);
+  return in->builder.put(in->builder.ctx, traj, err);
+}
+
+static json_t *findings_json(const struct store_ingested *found) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; list && i < found->findings_n; i++) {
+    const struct px_lint_finding *f = &found->findings[i];
+    json_t *item =
+      json_pack("{s:s s:s s:o s:o s:s s:o s:s s:s}", "code", px_lint_name(f->code), "severity",
+                px_lint_severity(f->code), "trajectory",
+                f->trajectory < 0 ? json_null() : json_integer(f->trajectory), "step",
+                f->step < 0 ? json_null() : json_integer(f->step), "field", f->field, "figure",
+                px_json_number(f->figure), "message", f->message, "hint", px_lint_hint(f->code));
+    if (json_array_append_new(list, item) == 0) continue;
+    json_decref(list);
+    return NULL;
+  }
+  return list;
+}
+
+/* Hands the append what lint has found. */
+static enum px_status keep_findings(struct store_ingesting *in, struct px_err *err) {
+  in->result.findings_n = px_lint_findings(in->lint, in->result.findings);
+  if (!in->result.findings_n) return PX_OK;
+  json_t *list = findings_json(&in->result);
+  free(in->findings);
+  in->findings = list ? px_json_dumps(list, JSON_COMPACT) : NULL;
+  json_decref(list);
+  if (!in->findings) return px_fail(err, PX_E_NO_MEMORY, "keeping what was found in the upload");
+  store_append_lint(in->append, in->what.name, in->findings);
+  return PX_OK;
 }
 
 static enum px_status read_all(struct store_ingesting *in, struct px_err *err) {
@@ -159,12 +193,17 @@ static enum px_status read_all(struct store_ingesting *in, struct px_err *err) {
   if (!builder) return px_fail(err, PX_E_NO_MEMORY, "segments");
   in->builder = px_segment_builder_traj_sink(builder);
   const struct px_traj_sink sink = { in, look_and_put };
-  enum px_status status = px_read_file(what->fd, what->format, what->name, what->options,
-                                       &what->dataset->spaces, &sink, &in->result.report, err);
+  enum px_status status = px_lint_new(&what->dataset->spaces, &in->lint, err);
+  if (!status)
+    status = px_read_file(what->fd, what->format, what->name, what->options, &what->dataset->spaces,
+                          &sink, &in->result.report, err);
   if (!status) status = px_segment_builder_end(builder, err);
   px_segment_builder_free(builder);
   if (!status && in->duplicates.file_n == 0)
     status = px_fail(err, PX_E_BAD_DATA, "%s holds no trajectory", what->name);
+  if (!status) status = keep_findings(in, err);
+  px_lint_free(in->lint);
+  in->lint = NULL;
   return status;
 }
 
@@ -184,17 +223,17 @@ static enum px_status join(struct store_ingesting *in, enum px_status status, st
 }
 
 json_t *transfer_ingested_json(const struct store_ingested *found) {
-  json_t *notes = json_array();
+  json_t *notes = json_array(), *findings = findings_json(found);
   for (uint32_t i = 0; notes && i < found->report.notes_n; i++)
     json_array_append_new(notes, json_string(found->report.notes[i]));
   if (notes && *found->duplicates_note)
     json_array_append_new(notes, json_string(found->duplicates_note));
-  return json_pack("{s:s s:I s:I s:I s:I s:I s:I s:o}", "layout", found->report.layout,
+  return json_pack("{s:s s:I s:I s:I s:I s:I s:I s:o s:o}", "layout", found->report.layout,
                    "trajectories", (json_int_t)found->trajectories_n, "steps",
                    (json_int_t)found->steps_n, "labelled_steps", (json_int_t)found->labelled_n,
                    "segments", (json_int_t)found->segments_n, "size_bytes",
                    (json_int_t)found->size_bytes, "duplicates", (json_int_t)found->duplicates_n,
-                   "notes", notes);
+                   "notes", notes, "findings", findings);
 }
 
 static void tell_duplicates(struct store_ingesting *in) {
@@ -332,6 +371,7 @@ void transfer_ingest_free(struct store_ingesting *in, struct store *store) {
   if (store) store_append_discard(in->append, store);
   store_append_free(in->append);
   duplicates_free(&in->duplicates);
+  free(in->findings);
   pthread_cond_destroy(&in->changed);
   pthread_mutex_destroy(&in->lock);
   free(in);

@@ -14,6 +14,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/progress.h"
+#include "lib/data/lint.h"
 #include "lib/read/read.h"
 #include "lib/store/datasets.h"
 #include "lib/store/duplicates.h"
@@ -49,6 +50,8 @@ struct store_ingested {
   uint64_t trajectories_n, steps_n, labelled_n, size_bytes;
   int64_t version;       /* the dataset's, after it */
   uint64_t duplicates_n; /* trajectories of the file that were there already */
+  uint32_t findings_n;   /* what is probably a mistake in the file */
+  struct px_lint_finding findings[PX_LINT_FINDINGS_MAX];
   char duplicates_note[2 * PX_READ_NOTE_BYTES]; /* tells of them; "" when there are none */
 };
 /* In two steps: read stores the file's segments, to which nothing refers yet;
@@ -65,7 +68,8 @@ void transfer_ingest_free(struct store_ingesting *in, struct store *store);
 /* Both. */
 enum px_status transfer_ingest_file(const struct store_ingest *what, struct store_ingested *out,
                                     struct px_err *err) PX_MUST_CHECK;
-/* {layout, trajectories, steps, labelled_steps, segments, size_bytes, duplicates, notes[]}: what
+/* {layout, trajectories, steps, labelled_steps, segments, size_bytes, duplicates, notes[],
+ * findings[]}: what
  * the API answers and what an ingest job's result is. Owned by the caller; NULL when out of
  * memory. */
 json_t *transfer_ingested_json(const struct store_ingested *found);

@@ -70,6 +70,21 @@ select jsonb_build_object(
   'next', max(n) filter (where i > $3::bigint)) as document
 from numbered
 
+-- Warnings first, each in upload order.
+-- name: dataset_lint
+with found as (
+  select f.value || jsonb_build_object('file', l.file_name,
+                                       'trajectory', (f.value ->> 'trajectory')::bigint + l.first_trajectory) as finding,
+         f.value ->> 'severity' as severity,
+         row_number() over (order by f.value ->> 'severity' = 'warning' desc, l.first_trajectory, f.i) as i
+  from lint_findings l cross join jsonb_array_elements(l.findings) with ordinality as f (value, i)
+  where l.dataset_id = $1
+)
+select jsonb_build_object(
+  'warnings', count(*) filter (where severity = 'warning'), 'infos', count(*) filter (where severity = 'info'),
+  'items', coalesce(jsonb_agg(finding order by i) filter (where i <= $2::bigint), '[]')) as document
+from found
+
 -- name: trajectory_find
 select t.segment_seq as segment, t.n - s.first_trajectory as index
 from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t.segment_seq
@@ -110,6 +125,9 @@ insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_s
 select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0, digest
 from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[], $8::uuid[]) with ordinality
      as u (length, return, labelled, flags, digest, i)
+
+-- name: append_lint
+insert into lint_findings (dataset_id, first_trajectory, file_name, findings) values ($1, $2, $3, $4::jsonb)
 
 -- name: append_count
 update datasets set

@@ -31,6 +31,7 @@ API_HANDLER(api_tus_get);
 API_HANDLER(api_tus_delete);
 extern const struct http_stream API_TUS_CREATE, API_TUS_APPEND;
 extern const struct http_pair API_TUS_HEADERS[];
+API_HANDLER(api_dataset_lint);
 API_HANDLER(api_trajectory_list);
 API_HANDLER(api_trajectory_get);
 API_HANDLER(api_export);

@@ -28,6 +28,16 @@ API_HANDLER(api_trajectory_list) {
                 : store_dataset_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
 }
 
+API_HANDLER(api_dataset_lint) {
+  int64_t limit;
+  struct store_dataset *ds = NULL;
+  struct store *store = NULL;
+  enum px_status status = api_query_int(req, "limit", 1, 1000, 200, &limit, err);
+  if (!status) status = api_dataset(req, &ds, err);
+  if (!status) status = api_store(req, &store, err);
+  return status ? status : store_dataset_lint(store, ds->id, (int)limit, &reply->body, err);
+}
+
 /* A trajectory on its way out: what has been written of it leaves memory now and then. */
 struct page {
   struct http_request *req;

@@ -25,6 +25,8 @@ const struct http_route API_ROUTES[] = {
     api_dataset_get, PLAIN },
   { "DELETE", "/v1/datasets/{dataset}", "deleteDataset", NULL, HTTP_TOKEN, HTTP_NO_BODY,
     HTTP_SUBMIT, api_dataset_delete, PLAIN },
+  { "GET", "/v1/datasets/{dataset}/lint", "getLint", "limit", HTTP_TOKEN, HTTP_NO_BODY,
+    HTTP_AT_ONCE, api_dataset_lint, PLAIN },
   { "POST", "/v1/datasets/{dataset}/trajectories", "uploadTrajectories",
     "format filename ignore_actions obs_keys split on_duplicate async", HTTP_TOKEN, HTTP_STREAM,
     HTTP_READ, api_upload, &API_UPLOAD_STREAM, NULL },

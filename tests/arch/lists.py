@@ -13,6 +13,7 @@ import sys
 LISTS = {"schema/kinds.def": (r"^PX_KIND\w*\(\w+, (\w+)", ()), "schema/envs.def": (r"^PX_ENV\((\w+)", ("README.md", "worker/env/env.h")),
          "schema/uploads.def": (r"^PX_UPLOAD\(\w+, (\w+)", ("docs/uploads.md",)),
          "schema/exports.def": (r"^PX_EXPORT\(\w+, (\w+)", ("lib/write/write.h",)),
+         "schema/lint.def": (r'^PX_LINT\(\w+, "(\w+)"', ("docs/lint.md", "schema/openapi.yaml")),
          "schema/algos.def": (r'^PX_ALGO\("([^"]+)"', ("README.md", "docs/policies.md"))}
 PROGRAMS = ("lib/**/*.[ch]", "server/**/*.[ch]", "worker/**/*.[ch]", "clients/**/*.[ch]", "clients/**/*.py", "deploy/*.sh",
             "schema/queries/*.sql")

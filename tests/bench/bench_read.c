@@ -6,7 +6,8 @@
  *
  * Prints a CSV line per file: format, bytes of the file, trajectories, steps,
  * median and spread of seconds, and MB/s of file bytes and of the float32 data
- * that came out.
+ * that came out; then the seconds that lint took of one more reading, and a line
+ * for each of its findings.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
+#include "lib/data/lint.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/read.h"
@@ -37,6 +39,37 @@ static enum px_status count(void *ctx, const struct px_traj *traj, struct px_err
   sum->bytes += 4 * ((T + traj->has_final) * sum->spaces->obs_dim + T +
                      (traj->actions ? T * sum->spaces->act_dim : 0));
   return PX_OK;
+}
+
+struct linted {
+  struct px_lint *lint;
+  double seconds;
+};
+
+static enum px_status lint(void *ctx, const struct px_traj *traj, struct px_err *err) {
+  (void)err;
+  struct linted *linted = ctx;
+  const double begin = px_clock_s();
+  px_lint_put(linted->lint, traj);
+  linted->seconds += px_clock_s() - begin;
+  return PX_OK;
+}
+
+static enum px_status measure_lint(int fd, enum px_read_format format, const char *path,
+                                   const struct px_spaces *spaces, struct px_err *err) {
+  struct linted linted = { .seconds = 0 };
+  const struct px_traj_sink sink = { &linted, lint };
+  struct px_read_report report;
+  static struct px_lint_finding found[PX_LINT_FINDINGS_MAX];
+  enum px_status status = px_lint_new(spaces, &linted.lint, err);
+  if (!status) status = px_read_file(fd, format, path, NULL, spaces, &sink, &report, err);
+  const double begin = px_clock_s();
+  const uint32_t n = status ? 0 : px_lint_findings(linted.lint, found);
+  if (!status) printf(",%.4f,%u\n", linted.seconds + px_clock_s() - begin, n);
+  for (uint32_t i = 0; i < n; i++)
+    printf("# %s: %s\n", px_lint_name(found[i].code), found[i].message);
+  px_lint_free(linted.lint);
+  return status;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -61,14 +94,18 @@ static enum px_status measure(const char *path, const struct px_spaces *spaces, 
     status = px_read_file(fd, format, path, NULL, spaces, &sink, &report, err);
     if (i >= 0) seconds[i] = px_clock_s() - begin;
   }
-  if (fd >= 0) close(fd);
-  if (status) return status;
+  if (status) {
+    if (fd >= 0) close(fd);
+    return status;
+  }
   qsort(seconds, (size_t)repeats, sizeof *seconds, by_size);
   const double median = seconds[repeats / 2];
-  printf("%s,%s,%lld,%" PRIu64 ",%" PRIu64 ",%.4f,%.4f,%.4f,%.1f,%.1f\n", path, report.layout,
+  printf("%s,%s,%lld,%" PRIu64 ",%" PRIu64 ",%.4f,%.4f,%.4f,%.1f,%.1f", path, report.layout,
          (long long)st.st_size, report.trajectories_n, report.steps_n, median, seconds[0],
          seconds[repeats - 1], (double)st.st_size / median / 1e6, (double)sum.bytes / median / 1e6);
-  return PX_OK;
+  status = measure_lint(fd, format, path, spaces, err);
+  close(fd);
+  return status;
 }
 
 int main(int argc, char **argv) {
@@ -84,7 +121,8 @@ int main(int argc, char **argv) {
     else return 2;
   }
   for (uint32_t j = 0; j < spaces.act_dim; j++) spaces.act_low[j] = -1, spaces.act_high[j] = 1;
-  printf("file,layout,bytes,trajectories,steps,median_s,min_s,max_s,file_mb_s,data_mb_s\n");
+  printf("file,layout,bytes,trajectories,steps,median_s,min_s,max_s,file_mb_s,data_mb_s,lint_s,"
+         "findings\n");
   for (int i = optind; i < argc; i++) {
     struct px_err err = { 0 };
     if (measure(argv[i], &spaces, repeats, &err)) {

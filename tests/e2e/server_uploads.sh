@@ -32,6 +32,37 @@ send() {
 }
 counts='.trajectories == 12 and .steps == 126'
 
+# --- what is probably a mistake is told, and kept with the dataset
+new_dataset lint
+/usr/bin/python3 - "$work/lint.jsonl" <<'PY'
+import json, math, sys
+with open(sys.argv[1], "w") as out:
+    for n in range(4):
+        obs = [[math.sin(0.37 * t + n), math.cos(0.23 * t * (n + 1)), 7] for t in range(121)]
+        if n == 2:
+            obs[60:] = [[x, y + 40, z] for x, y, z in obs[60:]]
+        out.write(json.dumps({"observations": obs, "rewards": [math.sin(t) for t in range(120)], "terminated": False}) + "\n")
+PY
+send jsonl "$work/lint.jsonl"
+is "lint: in the upload's answer" 201 '[.findings[] | [.code, .severity, .field, .trajectory, .step]]
+  == [["jump", "warning", "observations[1]", 2, 60], ["constant_observation", "info", "observations[2]", null, null]]
+  and (.findings | all(.hint and .message and (.figure | type) == "number"))'
+send jsonl "$work/lint.jsonl"
+api GET "/v1/datasets/$ds/lint"
+is "lint: of all uploads" 200 '.warnings == 2 and .infos == 2 and [.items[].trajectory] == [2, 6, null, null]
+  and (.items | all(.file == "lint.jsonl"))'
+api GET "/v1/datasets/$ds/lint?limit=1"
+is "lint: warnings first" 200 '.warnings == 2 and (.items | length) == 1 and .items[0].code == "jump"'
+api GET "/v1/datasets/none/lint"
+is "lint: no such dataset" 404 true
+api DELETE "/v1/datasets/$ds"
+is "lint: goes with its dataset" 204
+api GET "/v1/datasets/$ds/lint"
+is "lint: then there is none" 404 true
+new_dataset clean
+api GET "/v1/datasets/$ds/lint"
+is "lint: nothing was found" 200 '. == {"warnings": 0, "infos": 0, "items": []}'
+
 # --- what is accepted
 for format in hdf5 npz jsonl safetensors; do
   new_dataset "plain-$format"
