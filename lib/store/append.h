@@ -29,7 +29,7 @@ void store_append_decides(struct store_append *append, store_append_decide decid
 enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest,
                                    struct px_err *err) PX_MUST_CHECK;
 const struct px_traj_digest *store_append_digests(const struct store_append *append, size_t *n);
-/* What was found in the upload (lint_findings), as JSON text; borrowed until the commit. NULL: none. */
+/* What lint found in the upload, as JSON text, or NULL; borrowed until the commit. */
 void store_append_lint(struct store_append *append, const char *file_name, const char *findings);
 /* Stores one sealed segment (segment.h) on this connection. */
 enum px_status store_append_segment(struct store_append *append, struct store *store,

@@ -50,7 +50,7 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
                                   struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_list(struct store *store, const char *after, int limit,
                                   struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-/* {warnings, infos, items}: what was found in its uploads (lint.h), warnings first, `limit` of it. */
+/* {warnings, infos, items}: what lint found in its uploads, warnings first, `limit` of it. */
 enum px_status store_dataset_lint(struct store *store, const char *id, int limit,
                                   struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,

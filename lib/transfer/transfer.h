@@ -14,7 +14,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/progress.h"
-#include "lib/data/lint.h"
+#include "lib/read/lint.h"
 #include "lib/read/read.h"
 #include "lib/store/datasets.h"
 #include "lib/store/duplicates.h"

@@ -19,9 +19,9 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/fail.h"
-#include "lib/data/lint.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
+#include "lib/read/lint.h"
 #include "lib/read/read.h"
 #include "tests/support/helpers.h"
 

@@ -7,7 +7,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/rng.h"
-#include "lib/data/lint.h"
+#include "lib/read/lint.h"
 #include "tests/support/cu.h"
 
 enum { O = 4, A = 2, TRAJECTORIES = 10, STEPS = 120 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/lint_parts.h"
+#include "lib/read/lint_parts.h"
 
 enum {
   VALUES_MAX =

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The parts of a lint; for lint*.c alone. */
-#ifndef PX_DATA_LINT_PARTS_H
-#define PX_DATA_LINT_PARTS_H
+#ifndef PX_READ_LINT_PARTS_H
+#define PX_READ_LINT_PARTS_H
 
-#include "lib/data/lint.h"
+#include "lib/read/lint.h"
 
 /* Collects findings; those over eight of one code are dropped. */
 struct px_lint_list {

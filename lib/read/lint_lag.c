@@ -3,19 +3,19 @@
  * Whether actions stand at their own step: see lint_parts.h.
  *
  * For each lag l the part of a state's change that the state s[t] does not tell is compared with
- * the part of the action a[t + l] that its own state s[t + l] does not tell. Both parts are those of
- * linear regression. What is left of an action is the controller's own noise, which nothing but
+ * the part of the action a[t + l] that its own state s[t + l] does not tell, both by linear
+ * regression. What is left of an action is the controller's own noise, which nothing but
  * that step's change answers to; so feedback, through which changes cause later actions, does not
  * mislead. The score of a lag is the largest squared correlation with any dimension of the change,
- * mean over actions. A controller without noise leaves nothing to compare, and is not judged; nor is
- * a late action found where the state after it gives it away.
+ * mean over actions. A controller without noise leaves nothing to compare, and is not judged. A
+ * late action is not found where the state after it gives it away.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/lint_parts.h"
+#include "lib/read/lint_parts.h"
 
 enum { LAG_MAX = 3, LAGS = 2 * LAG_MAX + 1, OBS_MAX = 24, ACT_MAX = 8, PAIRS_MAX = 6000 };
 enum { ROW_MAX = 3 * OBS_MAX + ACT_MAX + 1, PAIRS_MIN = 500 };
@@ -121,8 +121,8 @@ static void explain(double g[ROW_MAX][ROW_MAX], uint32_t first, uint32_t n, cons
   }
 }
 
-/* Covariance of what is left of x and y, once wx of the variables from fx on is taken from x, and wy
- * of those from fy on from y. */
+/* Covariance of what is left of x and y, once wx of the variables from fx on is taken from x, and
+ * wy of those from fy on from y. */
 static double left_of(double g[ROW_MAX][ROW_MAX], uint32_t o, uint32_t x, uint32_t fx,
                       const double *wx, uint32_t y, uint32_t fy, const double *wy) {
   double sum = g[x][y];

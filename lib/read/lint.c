@@ -1,29 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lint of an upload: see lint.h. */
-#include "lib/data/lint.h"
+#include "lib/read/lint.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/mem.h"
-#include "lib/data/lint_parts.h"
-
-static const struct {
-  const char *name, *severity, *hint;
-} CODES[PX_LINT_CODES_N] = {
-#define PX_LINT(NAME, code, severity, hint) [PX_LINT_##NAME] = { code, severity, hint },
-#include "schema/lint.def"
-#undef PX_LINT
-};
-const char *px_lint_name(enum px_lint_code code) { return CODES[code].name; }
-const char *px_lint_severity(enum px_lint_code code) { return CODES[code].severity; }
-const char *px_lint_hint(enum px_lint_code code) { return CODES[code].hint; }
+#include "lib/read/lint_parts.h"
 
 enum {
-  OF_CODE_MAX = 8,
   HASHES_MAX = 1 << 20, /* steps that are told apart; power of two */
   TRAJECTORIES_MIN = 5,
   STEPS_MIN = 200,
@@ -49,20 +35,6 @@ struct px_lint {
   double reward_first, reward_sum, reward_squares, reward_most; /* about the first */
   int64_t reward_trajectory, reward_step;                       /* of the largest */
 };
-
-struct px_lint_finding *px_lint_add(struct px_lint_list *list, enum px_lint_code code,
-                                    const char *field, double figure, const char *fmt, ...) {
-  if (list->n == PX_LINT_FINDINGS_MAX || list->of_code[code]++ >= OF_CODE_MAX) return NULL;
-  struct px_lint_finding *f = &list->out[list->n++];
-  *f = (struct px_lint_finding){ .code = code, .trajectory = -1, .step = -1, .figure = figure };
-  snprintf(f->field, sizeof f->field, "%s", field);
-  const int used = *field ? snprintf(f->message, sizeof f->message, "%s ", field) : 0;
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(f->message + used, sizeof f->message - (size_t)used, fmt, args);
-  va_end(args);
-  return f;
-}
 
 enum px_status px_lint_new(const struct px_spaces *spaces, struct px_lint **out,
                            struct px_err *err) {

@@ -7,8 +7,8 @@
  * Thresholds are stated beside each check (lint_columns.c, lint_lag.c, lint.c). They were set so
  * that the usual benchmark data (D4RL's hopper and halfcheetah) has no warning.
  */
-#ifndef PX_DATA_LINT_H
-#define PX_DATA_LINT_H
+#ifndef PX_READ_LINT_H
+#define PX_READ_LINT_H
 
 #include "lib/base/fail.h"
 #include "lib/data/spaces.h"
