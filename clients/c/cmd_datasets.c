@@ -51,6 +51,18 @@ static enum px_status trajectories(struct cli *cli, struct px_err *err) {
   return cli_list(cli, &listing, err);
 }
 
+static enum px_status lint(struct cli *cli, struct px_err *err) {
+  static const char *const FILTERS[] = { "limit", NULL };
+  static const struct text_column COLUMNS[] = { { "SEVERITY", "severity" },
+                                                { "CODE", "code" },
+                                                { "TRAJECTORY", "trajectory" },
+                                                { "STEP", "step" },
+                                                { "FOUND", "message" } };
+  const struct cli_listing listing = { "/v1/datasets/{}/lint", NULL, FILTERS, COLUMNS,
+                                       COLUMNS_N(COLUMNS) };
+  return cli_list(cli, &listing, err);
+}
+
 static enum px_status trajectory(struct cli *cli, struct px_err *err) {
   return cli_show_labelled(cli, "/v1/datasets/{}/trajectories/{}", err);
 }
@@ -118,6 +130,11 @@ static void show_stored(const json_t *result) {
   const json_t *notes = json_object_get(result, "notes");
   for (size_t i = 0; i < json_array_size(notes); i++)
     printf("note: %s\n", json_string_value(json_array_get(notes, i)));
+  const json_t *findings = json_object_get(result, "findings"), *found;
+  size_t k;
+  json_array_foreach(findings, k, found)
+    printf("%s: %s\n", json_string_value(json_object_get(found, "severity")),
+           json_string_value(json_object_get(found, "message")));
 }
 
 /* What came of an upload: stored at once (a summary), or a job that reads it later. */
@@ -146,6 +163,7 @@ static enum px_status upload_parts(struct cli *cli, struct px_err *err) {
                                        .on_duplicate = cli_option(cli, "on-duplicate"),
                                        .format = cli_option(cli, "format"),
                                        .obs_keys = cli_option(cli, "obs-keys"),
+                                       .split = cli_option(cli, "split"),
                                        .ignore_actions = cli_option(cli, "ignore-actions") };
   enum px_status status =
     client_upload_parts(cli->client, &upload, text_meter_show, &meter, job, sizeof job, err);
@@ -175,6 +193,7 @@ static enum px_status upload_path(const struct cli *cli, char *path, size_t n, s
   static const char *const PARAMETERS[][2] = { { "on-duplicate", "on_duplicate" },
                                                { "format", "format" },
                                                { "obs-keys", "obs_keys" },
+                                               { "split", "split" },
                                                { "ignore-actions", "ignore_actions" } };
   const char *slash = strrchr(cli->args[1], '/');
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
@@ -239,6 +258,10 @@ static const struct cli_option TRAJECTORIES[] = {
   { "limit", "N", "Show at most so many (default: 100)" },
   { NULL, NULL, NULL },
 };
+static const struct cli_option LINT[] = {
+  { "limit", "N", "Show at most so many (default: 200)" },
+  { NULL, NULL, NULL },
+};
 static const struct cli_option TRAJECTORY[] = {
   { "labels", "ID", "Label set whose proxy actions are shown (default: the newest)" },
   { NULL, NULL, NULL },
@@ -256,6 +279,7 @@ static const struct cli_option UPLOAD[] = {
   { "format", "NAME", "Its format, where the file's name does not tell it" },
   { "obs-keys", "A,B",
     "Observations to lay side by side, in this order, where the file has several arrays" },
+  { "split", "NAME", "Of a robomimic file: the demonstrations of mask/NAME alone" },
   { "ignore-actions", NULL, "Take each step as unlabelled" },
   { "on-duplicate", "WORD", CLI_DUPLICATES },
   { "async", NULL, "Leave reading it to a worker; prints the job" },
@@ -274,6 +298,8 @@ const struct cli_command CLI_DATASETS[] = {
     remove_dataset, "deleteDataset" },
   { "datasets", "trajectories", "DATASET", 1, 1, TRAJECTORIES,
     "Length, return and labelled steps of each trajectory", trajectories, "listTrajectories" },
+  { "datasets", "lint", "DATASET", 1, 1, LINT, "What is probably a mistake in its data", lint,
+    "getLint" },
   { "datasets", "trajectory", "DATASET N", 2, 2, TRAJECTORY,
     "One trajectory with its true and proxy actions, as JSON", trajectory, "getTrajectory" },
   { "upload", NULL, "DATASET FILE|FOLDER", 2, 2, UPLOAD,

@@ -36,6 +36,9 @@ expect_said "with a hint for who types commands" "'proxact datasets'"
 expect "trajectories are listed" "$proxact" datasets trajectories "$dataset" --limit 3
 expect "so many as asked for, below a title" same "$(wc -l <"$work/out")" 4
 expect "the last ones" same "$("$proxact" datasets trajectories hopper --from 85 --json | jq -c '[.items[].n]')" "[85,86,87]"
+expect "what lint found is listed" "$proxact" datasets lint "$dataset"
+expect_said "below a title" "SEVERITY"
+expect_said "with its place in words" "clipped_observation"
 expect "one of them is shown" test "$("$proxact" datasets trajectory hopper 0 | jq '.steps == (.actions | length)')" = true
 
 # --- ranges, formats, and what an upload is told
