@@ -70,6 +70,20 @@ static enum px_status policy_show(struct cli *cli, struct px_err *err) {
   return cli_show(cli, "/v1/models/{}", err);
 }
 
+static enum px_status predict(struct cli *cli, struct px_err *err) {
+  char path[CLI_PATH_MAX];
+  json_t *answer = NULL;
+  enum px_status status = cli_connect(cli, err);
+  if (!status)
+    status = client_path(path, sizeof path, err, "/v1/models/{}:predict", cli->args[0], NULL);
+  if (!status)
+    status = client_upload(cli->client, path, cli->args[1], "application/json", NULL, NULL, &answer,
+                           NULL, err);
+  if (!status) cli_print_json(answer);
+  json_decref(answer);
+  return status;
+}
+
 static enum px_status policy_delete(struct cli *cli, struct px_err *err) {
   return cli_delete(cli, "/v1/models/{}", err);
 }
@@ -160,6 +174,9 @@ const struct cli_command CLI_RESULTS[] = {
     "getModel" },
   { "policy", "download", "MODEL", 1, 1, OUTPUT, "Write a model's weights to a file",
     policy_download, "getModelWeights" },
+  { "policy", "predict", "MODEL FILE", 2, 2, NULL,
+    "Actions for the observations of a file, {\"observations\": [[...], ...]} as JSON", predict,
+    "predict" },
   { "models", "list", "", 0, 0, MODELS, "The same as 'policy list'", policy_list, "listModels" },
   { "models", "delete", "MODEL", 1, 1, NULL,
     "Remove a model; refused while an unfinished job needs it", policy_delete, "deleteModel" },

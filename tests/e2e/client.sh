@@ -114,6 +114,8 @@ expect "the policy's weights come down" "$proxact" policy download "$policy" --o
 expect "they are safetensors" test "$(od -An -tu8 -N8 policy.safetensors)" -lt "$(stat -c %s policy.safetensors)"
 expect "it comes as ONNX" "$proxact" policy download "$policy" --format onnx --output policy.onnx
 expect "which ONNX's checker takes" /usr/bin/python3 -c 'import onnx; onnx.checker.check_model("policy.onnx")'
+printf '{"observations": [%s]}' "$(seq -s, 11 | sed 's/.*/[&]/')" >observations.json
+expect "a policy acts on the server" same "$("$proxact" policy predict "$policy" observations.json | jq '.actions[0] | length')" 3
 expect "labels are listed" "$proxact" labels
 labels=$("$proxact" labels --dataset "$dataset" --json | jq -r '.items[0].id')
 expect "and shown" same "$("$proxact" labels show "$labels" | jq -r .labeller.kind)" idm

@@ -6,6 +6,7 @@ import unittest
 
 import numpy as np
 from proxact import Policy, ProxactError, read_safetensors
+from proxact.safetensors import write_safetensors
 
 
 def safetensors(tensors, **meta):
@@ -61,6 +62,11 @@ class Files(unittest.TestCase):
         for damaged in (b"", whole[:5], whole[:40], whole[:-1], b"\xff" * 64, whole.replace(b'"shape": [2]', b'"shape": [9]')):
             with self.subTest(len(damaged)), self.assertRaisesRegex(ProxactError, "not a safetensors file"):
                 read_safetensors(damaged)
+
+    def test_what_is_written_is_read(self):
+        arrays = {"observations": np.arange(6.0).reshape(2, 3), "one": 5}
+        again, _ = read_safetensors(write_safetensors(arrays))
+        self.assertEqual({k: v.tolist() for k, v in again.items()}, {"observations": [[0, 1, 2], [3, 4, 5]], "one": 5})
 
     def test_arrays_and_metadata_come_back(self):
         tensors, meta = read_safetensors(safetensors({"a": [[1, 2], [3, 4]], "b": 7.0}, word="x"))

@@ -212,6 +212,8 @@ class Service(unittest.TestCase):
         action = policy.act(obs[:100])
         self.assertEqual((action.shape, action.dtype), ((100, 3), np.float32))
         self.assertLessEqual(np.abs(action).max(), 1)
+        model = self.pipeline.runs(algo="td3bc")[0]["model"]
+        np.testing.assert_allclose(self.client.predict(model, obs[:100])["actions"], action, atol=1e-5)
         dt = self.pipeline.policy(algo="dt", target_return=3000)
         self.assertEqual([dt.act(obs[t], 1.0).shape for t in range(8)], [(3,)] * 8)
         self.assertEqual(self.pipeline.policy("labelled_only", "td3bc", 0).kind, "tanh")
@@ -220,6 +222,8 @@ class Service(unittest.TestCase):
         idm = next(m["id"] for m in self.client.models("hopper") if m["role"] != "policy")
         with self.assertRaisesRegex(ProxactError, "holds no policy"):
             self.client.policy(idm)
+        guessed = self.client.predict(idm, obs[:9])
+        self.assertEqual((guessed["actions"].shape, guessed["action_std"].shape), ((8, 3), (8, 3)))
 
     def test_jobs_show_what_they_did(self):
         job = self.client.job(self.pipeline.id)

@@ -15,6 +15,7 @@ from .errors import NotFoundError, ProxactError
 from .jobs import Job, Pipeline
 from .policy import Policy
 from .progress import Bar
+from .safetensors import read_safetensors, write_safetensors
 from .transport import Meter, Transport, find_server, quote, with_query
 from .uploads import WHOLE_MAX_BYTES, Path, as_file, open_file, send_parts, send_whole
 
@@ -264,6 +265,20 @@ class Client:
         reply = self.transport.request("GET", f"/v1/models/{quote(model)}/weights", headers={"Accept": "*/*"})
         sink.write(reply.data)
         return Policy(sink.getvalue(), target_return)
+
+    def predict(self, model: str, observations: Any) -> Dict[str, Any]:
+        """Actions of a model on the server, as arrays; nothing is downloaded.
+
+        observations: [N, obs_dim]; of an inverse dynamics model consecutive ones of an episode, [T + 1, obs_dim], or N such
+            stretches [N, T + 1, obs_dim]. At most 65,536 rows
+        Returns actions [N, act_dim] in the dataset's units, of discrete actions the indices; of an inverse dynamics model also
+        action_std, action_epistemic and action_score for each of the T steps.
+        `dt` acts as at an episode's first step; `policy` gives it a memory.
+        """
+        headers = {"Content-Type": "application/x-safetensors", "Accept": "*/*"}
+        body = write_safetensors({"observations": observations})
+        reply = self.transport.request("POST", f"/v1/models/{quote(model)}:predict", headers=headers, body=body)
+        return read_safetensors(reply.data)[0]
 
     def delete_model(self, model: str) -> None:
         """Removes a model. Raises ConflictError while an unfinished job needs it."""

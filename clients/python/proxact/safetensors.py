@@ -7,7 +7,7 @@ import json
 import math
 import os
 import struct
-from typing import Any, Dict, Tuple, Union
+from typing import Any, Dict, List, Mapping, Tuple, Union
 
 import numpy as np
 
@@ -39,6 +39,20 @@ def read_safetensors(source: Union[str, "os.PathLike[str]", bytes]) -> Tuple[Dic
         return {name: _array(body, entry) for name, entry in header.items()}, meta
     except (struct.error, ValueError, KeyError, TypeError, AttributeError) as why:
         raise ProxactError(f"this is not a safetensors file: {why}", "Was it cut off? Download it again.") from why
+
+
+def write_safetensors(arrays: Mapping[str, Any]) -> bytes:
+    """The bytes of a file with these arrays, as float32."""
+    header: Dict[str, Any] = {}
+    parts: List[bytes] = []
+    at = 0
+    for name, value in arrays.items():
+        array = np.asarray(value, "<f4")
+        parts.append(array.tobytes())
+        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+        at += array.nbytes
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
 
 
 def _array(body: memoryview, entry: Dict[str, Any]) -> Any:
