@@ -59,6 +59,8 @@ expect "a name that tells no format is refused" refused "$proxact" upload ranges
 expect_said "with the way out" "--format"
 expect "a format is told" "$proxact" upload ranges small.data --format npz
 expect "in parts, without its actions" "$proxact" upload ranges large.npz --ignore-actions
+expect "what is odd in the data is told" "$proxact" datasets lint ranges
+expect_said "with its name" constant_reward
 expect "so they are unlabelled" same "$("$proxact" datasets show ranges | jq -c '[.steps, .labelled_steps]')" "[880004,4]"
 expect "a list goes over several pages" same "$("$proxact" datasets trajectories ranges --limit 1099 --json | jq '[.items[].n] == [range(1099)]')" true
 expect "keys of observations are for files that have several" refused "$proxact" upload ranges small.data --format npz --obs-keys a,b

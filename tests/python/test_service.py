@@ -92,10 +92,11 @@ class Service(unittest.TestCase):
     # --- uploads ---
 
     def test_arrays_make_a_dataset_and_come_back(self):
-        arrays = arrays_of(100)
+        arrays = arrays_of(400)
         stored = self.client.upload(self.name, arrays, act_low=[-2, -2], act_high=2)
-        self.assertEqual((stored.trajectories, stored.steps, stored.labelled_steps), (5, 100, 100))
+        self.assertEqual((stored.trajectories, stored.steps, stored.labelled_steps), (20, 400, 400))
         self.assertEqual((stored.dataset.document["obs_dim"], stored.dataset.document["act_low"]), (3, [-2, -2]))
+        self.assertIn("constant_reward", [finding["code"] for finding in stored.dataset.lint()])
         again = stored.dataset.labelled("true")
         for name in ("observations", "actions", "rewards"):
             np.testing.assert_array_equal(again[name], arrays[name])

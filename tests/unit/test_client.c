@@ -311,7 +311,7 @@ static void commands_call_what_the_api_has(void) {
         CU_ASSERT_TRUE(!*name || has_word(operations, name));
     }
   for (char *name; (name = strsep(&rest, " ")) != NULL;)
-    if (*name && !some_command_calls(name)) printf("NOTE no command calls %s\n", name);
+    if (*name && !some_command_calls(name)) printf("\nNOTE no command calls %s\n", name);
   free(operations);
 }
 

@@ -329,6 +329,10 @@ class Dataset:
         """`Client.pipeline` on this dataset."""
         return self._client.pipeline(self.key, **fields)
 
+    def lint(self) -> List[Dict[str, Any]]:
+        """What is probably a mistake in the data, warnings first: code, severity, trajectory, step, field, message, hint."""
+        return list(self._client.get(f"/v1/datasets/{quote(self.key)}/lint?limit=1000")["items"])
+
     def trajectories(self) -> Iterator[Dict[str, Any]]:
         """A line for each: n, length, return, labelled_steps, terminated, truncated."""
         return self._client.pages(f"/v1/datasets/{quote(self.key)}/trajectories", limit=1000)
