@@ -37,40 +37,6 @@ static enum px_status remove_dataset(struct cli *cli, struct px_err *err) {
   return cli_delete(cli, "/v1/datasets/{}", err);
 }
 
-/* A finding's line, with its place where it has one, and its hint. */
-static void show_finding(const json_t *finding) {
-  static const char *const PLACES[] = { "trajectory", "step" };
-  char severity[32], code[64], field[64], message[1024], hint[1024], number[32];
-  text_cell(finding, "severity", severity, sizeof severity);
-  text_cell(finding, "code", code, sizeof code);
-  text_cell(finding, "field", field, sizeof field);
-  text_cell(finding, "message", message, sizeof message);
-  text_cell(finding, "hint", hint, sizeof hint);
-  printf("%s: %s", severity, code);
-  for (size_t i = 0; i < COLUMNS_N(PLACES); i++) {
-    text_cell(finding, PLACES[i], number, sizeof number);
-    if (strcmp(number, "-") != 0) printf(", %s %s", PLACES[i], number);
-  }
-  printf("%s%s: %s\n  %s\n", *field ? ", " : "", field, message, hint);
-}
-
-static enum px_status lint(struct cli *cli, struct px_err *err) {
-  char path[CLI_PATH_MAX];
-  json_t *answer = NULL, *finding;
-  const json_t *items = NULL;
-  size_t i;
-  enum px_status status = cli_connect(cli, err);
-  if (!status)
-    status = client_path(path, sizeof path, err, "/v1/datasets/{}/lint", cli->args[0], NULL);
-  if (!status) status = cli_put_query(cli, path, sizeof path, "limit", "limit", err);
-  if (!status) status = client_get(cli->client, path, NULL, &answer, NULL, err);
-  if (!status) status = cli_items(answer, &items, err);
-  if (!status && cli_wants_json(cli)) cli_print_json(answer);
-  else if (!status) json_array_foreach(items, i, finding) show_finding(finding);
-  json_decref(answer);
-  return status;
-}
-
 static enum px_status trajectories(struct cli *cli, struct px_err *err) {
   static const struct text_column COLUMNS[] = {
     { "N", "n" },
@@ -287,10 +253,6 @@ static const struct cli_option LIST[] = {
   { "limit", "N", "Show at most so many (default: 100)" },
   { NULL, NULL, NULL },
 };
-static const struct cli_option LINT[] = {
-  { "limit", "N", "Show at most so many findings (default: 200)" },
-  { NULL, NULL, NULL },
-};
 static const struct cli_option TRAJECTORIES[] = {
   { "from", "N", "The first to show, counted from 0" },
   { "limit", "N", "Show at most so many (default: 100)" },
@@ -334,8 +296,6 @@ const struct cli_command CLI_DATASETS[] = {
     "createDataset" },
   { "datasets", "delete", "DATASET", 1, 1, NULL, "Remove a dataset with its labels and models",
     remove_dataset, "deleteDataset" },
-  { "datasets", "lint", "DATASET", 1, 1, LINT,
-    "What is probably a mistake in the data, with what to do about it", lint, "getLint" },
   { "datasets", "trajectories", "DATASET", 1, 1, TRAJECTORIES,
     "Length, return and labelled steps of each trajectory", trajectories, "listTrajectories" },
   { "datasets", "lint", "DATASET", 1, 1, LINT, "What is probably a mistake in its data", lint,
