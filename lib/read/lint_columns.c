@@ -14,15 +14,23 @@ enum {
   SAMPLE_MAX = 256, /* sizes of steps that are kept; when full, every other one goes */
   TOP_MAX = 4,
   ROWS_MIN = 200, /* fewer say nothing */
+  STAND_MIN = 20, /* steps without a change that count as frozen */
 };
 /* A step is a jump when it is so many times as large as 99 of 100 steps of its dimension. */
 static const double JUMP = 30;
-/* Shares of the steps from which on a dimension counts as clipped, saturated or frozen. */
-static const double CLIPPED = 0.02, SATURATED = 0.5, FROZEN = 0.05;
+/* Shares of the steps from which on a dimension counts as clipped or saturated; and as one that
+ * stands still now and then, so that a longer stand tells nothing. */
+static const double CLIPPED = 0.02, SATURATED = 0.5, STILL = 0.5;
 
 struct step_at {
   float size;
   int64_t trajectory, step;
+};
+/* Steps in a row without a change: those up to now, and the longest so far with its begin. */
+struct stand {
+  uint64_t now, longest, all; /* all: in any stand */
+  int64_t trajectory, step;
+  float value; /* of the longest */
 };
 struct dim {
   float least, most;
@@ -31,12 +39,12 @@ struct dim {
   uint32_t values_n; /* VALUES_MAX: at least so many */
   float sample[SAMPLE_MAX];
   struct step_at top[TOP_MAX]; /* the largest steps, largest first */
+  struct stand stand;
 };
 struct px_lint_columns {
   uint32_t dims, sample_n;
   uint64_t rows_n, steps_n, stride; /* rows, moves between rows; every stride-th move is kept */
-  uint64_t same_n;                  /* moves in which no dimension changed */
-  struct step_at same;              /* the first of them */
+  struct stand stand;               /* of all dimensions at once */
   struct dim dim[];
 };
 
@@ -70,6 +78,16 @@ static void see_move(struct dim *d, float size, int64_t trajectory, int64_t step
   d->top[i] = (struct step_at){ size, trajectory, step };
 }
 
+static void see_stand(struct stand *s, bool same, int64_t trajectory, int64_t step, float value) {
+  s->now = same ? s->now + 1 : 0;
+  s->all += same;
+  if (s->now <= s->longest) return;
+  s->longest = s->now;
+  s->trajectory = trajectory;
+  s->step = step - (int64_t)s->now + 1;
+  s->value = value;
+}
+
 /* Makes room for more: keeps every other one. */
 static void thin(struct px_lint_columns *c) {
   for (uint32_t j = 0; j < c->dims; j++)
@@ -87,15 +105,18 @@ static void see_moves(struct px_lint_columns *c, int64_t trajectory, const float
     const float size = fabsf(row[j] - before[j]);
     same = same && size == 0;
     see_move(&c->dim[j], size, trajectory, t);
+    see_stand(&c->dim[j].stand, size == 0, trajectory, t, row[j]);
     if (kept) c->dim[j].sample[c->sample_n] = size;
   }
   c->sample_n += kept;
-  if (same && c->same_n++ == 0) c->same = (struct step_at){ 0, trajectory, t };
+  see_stand(&c->stand, same, trajectory, t, 0);
   c->steps_n++;
 }
 
 void px_lint_columns_put(struct px_lint_columns *c, int64_t trajectory, const float *rows,
                          uint32_t n, const uint8_t *known) {
+  c->stand.now = 0;
+  for (uint32_t j = 0; j < c->dims; j++) c->dim[j].stand.now = 0;
   for (uint32_t t = 0; t < n; t++) {
     const float *row = rows + (size_t)t * c->dims;
     if (known && !known[t]) continue;
@@ -135,14 +156,22 @@ static void tell_jump(const struct px_lint_columns *c, uint32_t j, const char *f
   found->step = top->step;
 }
 
+/* `least`: shorter stands are not told. */
+static void tell_stand(const struct px_lint_columns *c, const struct stand *s, const char *field,
+                       uint64_t least, struct px_lint_list *list) {
+  if (s->longest < least || (double)s->all > STILL * (double)c->steps_n) return;
+  struct px_lint_finding *found =
+    px_lint_add(list, PX_LINT_FROZEN, field, (double)s->longest,
+                "%s not change for %.0f steps in a row",
+                strcmp(field, "observations") ? "does" : "do", (double)s->longest);
+  if (!found) return;
+  found->trajectory = s->trajectory;
+  found->step = s->step;
+}
+
 void px_lint_columns_observed(const struct px_lint_columns *c, struct px_lint_list *list) {
-  const double rows = (double)c->rows_n, moves = (double)c->steps_n;
-  if (c->steps_n >= ROWS_MIN && (double)c->same_n >= FROZEN * moves) {
-    struct px_lint_finding *found =
-      px_lint_add(list, PX_LINT_FROZEN, "observations", (double)c->same_n / moves,
-                  "at %.3g%% of the steps no observation changes", 100 * (double)c->same_n / moves);
-    if (found) found->trajectory = c->same.trajectory, found->step = c->same.step;
-  }
+  const double rows = (double)c->rows_n;
+  if (c->rows_n >= ROWS_MIN) tell_stand(c, &c->stand, "observations", STAND_MIN, list);
   for (uint32_t j = 0; j < c->dims && c->rows_n >= ROWS_MIN; j++) {
     const struct dim *d = &c->dim[j];
     char field[32];
@@ -156,7 +185,12 @@ void px_lint_columns_observed(const struct px_lint_columns *c, struct px_lint_li
                         "is exactly %.6g, its %s, at %.3g%% of the steps",
                         (double)(ends == d->most_n ? d->most : d->least),
                         ends == d->most_n ? "largest" : "smallest", 100 * (double)ends / rows);
-    else tell_jump(c, j, field, list);
+    else {
+      tell_jump(c, j, field, list);
+      /* what stands at an end is clipped rather; and what all do was told above */
+      if (d->values_n == VALUES_MAX && d->stand.value != d->least && d->stand.value != d->most)
+        tell_stand(c, &d->stand, field, c->stand.longest + STAND_MIN, list);
+    }
   }
 }
 
