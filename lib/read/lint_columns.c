@@ -157,13 +157,13 @@ static void tell_jump(const struct px_lint_columns *c, uint32_t j, const char *f
 }
 
 /* `least`: shorter stands are not told. */
-static void tell_stand(const struct px_lint_columns *c, const struct stand *s, const char *field,
-                       uint64_t least, struct px_lint_list *list) {
+static void tell_stand(const struct px_lint_columns *c, const struct stand *s,
+                       enum px_lint_code code, const char *field, uint64_t least,
+                       struct px_lint_list *list) {
   if (s->longest < least || (double)s->all > STILL * (double)c->steps_n) return;
   struct px_lint_finding *found =
-    px_lint_add(list, PX_LINT_FROZEN, field, (double)s->longest,
-                "%s not change for %.0f steps in a row",
-                strcmp(field, "observations") ? "does" : "do", (double)s->longest);
+    px_lint_add(list, code, field, (double)s->longest, "%s not change for %.0f steps in a row",
+                code == PX_LINT_FROZEN ? "do" : "does", (double)s->longest);
   if (!found) return;
   found->trajectory = s->trajectory;
   found->step = s->step;
@@ -171,7 +171,8 @@ static void tell_stand(const struct px_lint_columns *c, const struct stand *s, c
 
 void px_lint_columns_observed(const struct px_lint_columns *c, struct px_lint_list *list) {
   const double rows = (double)c->rows_n;
-  if (c->rows_n >= ROWS_MIN) tell_stand(c, &c->stand, "observations", STAND_MIN, list);
+  if (c->rows_n >= ROWS_MIN)
+    tell_stand(c, &c->stand, PX_LINT_FROZEN, "observations", STAND_MIN, list);
   for (uint32_t j = 0; j < c->dims && c->rows_n >= ROWS_MIN; j++) {
     const struct dim *d = &c->dim[j];
     char field[32];
@@ -189,7 +190,8 @@ void px_lint_columns_observed(const struct px_lint_columns *c, struct px_lint_li
       tell_jump(c, j, field, list);
       /* what stands at an end is clipped rather; and what all do was told above */
       if (d->values_n == VALUES_MAX && d->stand.value != d->least && d->stand.value != d->most)
-        tell_stand(c, &d->stand, field, c->stand.longest + STAND_MIN, list);
+        tell_stand(c, &d->stand, PX_LINT_STILL_OBSERVATION, field, c->stand.longest + STAND_MIN,
+                   list);
     }
   }
 }

@@ -101,7 +101,7 @@ static void a_sensor_that_hangs_is_found(void) {
   CU_ASSERT_EQUAL(found[0].figure, 39);
   make();
   for (int t = 41; t <= 70; t++) made.obs[5][t][3] = made.obs[5][40][3];
-  only(PX_LINT_FROZEN, "observations[3]", 5, 41);
+  only(PX_LINT_STILL_OBSERVATION, "observations[3]", 5, 41);
   CU_ASSERT_EQUAL(found[0].figure, 30);
   make();
   for (int t = 41; t < 60; t++) made.obs[5][t][3] = made.obs[5][40][3]; /* one step too short */
