@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * HDF5 layouts with numbered episodes; one table says where each keeps what.
- * Sources: Minari's, robomimic's and d3rlpy's dataset documentation.
- */
+/* Reading numbered episodes: see read_episodes.h. */
 #include "lib/read/read_episodes.h"
 
 #include <inttypes.h>
@@ -14,77 +11,15 @@
 #include "lib/base/mem.h"
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
+#include "lib/read/episodes.h"
 #include "lib/read/leaves.h"
-#include "lib/read/names.h"
 #include "lib/read/traj_buffer.h"
-
-enum { EPISODES_MAX = 10000000, PATH_BYTES = 128 };
-
-/* A member: the word that the layout has for it, and the array whose other names are taken too. No
- * word: the layout has no such thing. */
-struct place {
-  const char *word;
-  enum px_name array;
-};
-struct layout {
-  const char *name, *group, *stem; /* episodes are <group>/<stem><i> */
-  /* of a member: <before><i>/<word>, or without before <word>_<i> */
-  const char *before;
-  struct place observations, next, actions, rewards, terminated, truncated;
-  /* robomimic: cloning needs no ends, so files may lack them; and success may be flagged before the
-   * last step. */
-  bool loose_end;
-  const char *splits; /* the group of lists of episodes; NULL for none */
-  bool one_flag;      /* d3rlpy: terminated is of the whole trajectory */
-};
-static const struct layout layouts[PX_EPISODES_LAYOUTS_N] = {
-  [PX_EPISODES_MINARI] = { .name = "minari",
-                           .group = "",
-                           .stem = "episode_",
-                           .before = "episode_",
-                           .observations = { "observations", PX_NAME_OBSERVATIONS },
-                           .actions = { "actions", PX_NAME_ACTIONS },
-                           .rewards = { "rewards", PX_NAME_REWARDS },
-                           .terminated = { "terminations", PX_NAME_TERMINALS },
-                           .truncated = { "truncations", PX_NAME_TIMEOUTS } },
-  [PX_EPISODES_ROBOMIMIC] = { .name = "robomimic",
-                              .group = "data",
-                              .stem = "demo_",
-                              .before = "data/demo_",
-                              .observations = { "obs", PX_NAME_OBSERVATIONS },
-                              .next = { "next_obs", PX_NAME_NEXT_OBSERVATIONS },
-                              .actions = { "actions", PX_NAME_ACTIONS },
-                              .rewards = { "rewards", PX_NAME_REWARDS },
-                              .terminated = { "dones", PX_NAME_DONES },
-                              .loose_end = true,
-                              .splits = "mask" },
-  [PX_EPISODES_D3RLPY] = { .name = "d3rlpy",
-                           .group = "",
-                           .stem = "observations_",
-                           .observations = { "observations", PX_NAME_OBSERVATIONS },
-                           .actions = { "actions", PX_NAME_ACTIONS },
-                           .rewards = { "rewards", PX_NAME_REWARDS },
-                           .terminated = { "terminated", PX_NAME_TERMINALS },
-                           .one_flag = true },
-};
-static const struct place MASK = { "action_mask", PX_NAME_ACTION_MASK };
-
-struct number {
-  uint64_t value;
-  int digits;
-}; /* digits: "demo_007" keeps its zeros */
-
-struct numbers {
-  const char *stem;
-  struct number *all; /* [n], owned */
-  size_t n, cap;
-};
 
 struct reader {
   struct px_reader *r;
   hid_t file;
-  const struct layout *layout;
-  struct numbers episodes;
+  struct px_episodes list;
+  const struct px_episodes_form *layout;  /* the list's */
   struct px_leaves observations, actions; /* of groups: Dict and Tuple spaces */
   struct px_traj_buffer room;
   char counted[PX_H5_PATH_BYTES]; /* which array's rows are the open trajectory's steps */
@@ -92,80 +27,13 @@ struct reader {
   uint64_t early_n, endless_n;
 };
 
-/* The number after the stem; false when the name is another. */
-static bool parse_number(const char *name, const char *stem, struct number *out) {
-  const size_t n = strlen(stem);
-  if (strncmp(name, stem, n)) return false;
-  const char *p = name + n;
-  *out = (struct number){ 0 };
-  for (; *p >= '0' && *p <= '9' && out->digits < 18; p++, out->digits++)
-    out->value = out->value * 10 + (uint64_t)(*p - '0');
-  return out->digits && !*p;
-}
-
-bool px_read_episodes_recognises(enum px_episodes_layout layout, const char *name) {
-  struct number number;
-  return *layouts[layout].group ? !strcmp(name, layouts[layout].group)
-                                : parse_number(name, layouts[layout].stem, &number);
-}
-
-static enum px_status add_number(void *ctx, const char *name) {
-  struct numbers *list = ctx;
-  struct number number;
-  if (!parse_number(name, list->stem, &number)) return PX_OK;
-  if (list->n == list->cap) {
-    const size_t cap = list->cap ? list->cap * 2 : 1024;
-    struct number *all = cap > EPISODES_MAX ? NULL : px_mem_realloc(list->all, cap, sizeof *all);
-    if (!all) return PX_E_TOO_LARGE;
-    list->all = all;
-    list->cap = cap;
-  }
-  list->all[list->n++] = number;
-  return PX_OK;
-}
-
-static int by_value(const void *a, const void *b) {
-  const struct number *x = a, *y = b;
-  return x->value != y->value ? (x->value > y->value) - (x->value < y->value)
-                              : x->digits - y->digits;
-}
-
-static void path_of(const struct layout *layout, const char *word, struct number number,
-                    char path[PATH_BYTES]) {
-  if (layout->before)
-    snprintf(path, PATH_BYTES, "%s%0*" PRIu64 "/%s", layout->before, number.digits, number.value,
-             word);
-  else snprintf(path, PATH_BYTES, "%s_%0*" PRIu64, word, number.digits, number.value);
-}
-
-/* Where the member of that episode is, by whichever name; its own where it is not there. */
-static enum px_status find(const struct reader *e, const struct place *place, struct number number,
-                           char path[PATH_BYTES], enum px_h5_kind *kind, struct px_err *err) {
-  char other[PATH_BYTES];
-  enum px_h5_kind found;
-  const char *word;
-  *kind = PX_H5_NONE;
-  if (!place->word) return PX_OK;
-  path_of(e->layout, place->word, number, path);
-  enum px_status status = px_h5_kind(e->file, path, kind, err);
-  for (unsigned i = 0; !status && (word = px_names_at(place->array, i)); i++) {
-    if (strcmp(word, place->word) == 0) continue;
-    path_of(e->layout, word, number, other);
-    status = px_h5_kind(e->file, other, &found, err);
-    if (status || found == PX_H5_NONE) continue;
-    if (*kind != PX_H5_NONE) return px_reader_fail_twice(path, other, err);
-    memcpy(path, other, PATH_BYTES);
-    *kind = found;
-  }
-  return status;
-}
-
 /* The first episode decides which arrays make the observations. */
 static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
-  char root[PATH_BYTES], list[200];
+  char root[PX_EPISODES_PATH_BYTES], list[200];
   enum px_h5_kind kind;
   const struct px_read_options *o = e->r->options;
-  enum px_status status = find(e, &e->layout->observations, e->episodes.all[0], root, &kind, err);
+  enum px_status status =
+    px_episodes_find(&e->list, &e->layout->observations, e->list.all[0], root, &kind, err);
   if (!status && kind != PX_H5_GROUP) status = px_reader_no_keys(e->r, err);
   else if (!status && !o->obs_keys_n)
     status = px_leaves_add_all(&e->observations, e->file, root, err);
@@ -179,10 +47,11 @@ static enum px_status choose_leaves(struct reader *e, struct px_err *err) {
 }
 
 /* Where the episode's actions are. The first that are a group decide which arrays make actions. */
-static enum px_status find_actions(struct reader *e, struct number number, char path[PATH_BYTES],
-                                   enum px_h5_kind *kind, struct px_err *err) {
+static enum px_status find_actions(struct reader *e, struct px_episodes_number number,
+                                   char path[PX_EPISODES_PATH_BYTES], enum px_h5_kind *kind,
+                                   struct px_err *err) {
   char list[200];
-  enum px_status status = find(e, &e->layout->actions, number, path, kind, err);
+  enum px_status status = px_episodes_find(&e->list, &e->layout->actions, number, path, kind, err);
   if (status || *kind != PX_H5_GROUP || e->actions.n) return status;
   status = px_leaves_add_all(&e->actions, e->file, path, err);
   if (!status && e->actions.n > 1) {
@@ -202,14 +71,15 @@ static enum px_status read_observations(struct reader *e, const char *root, size
 }
 
 /* Whether the flag is up at the last step. d3rlpy keeps one flag per episode. */
-static enum px_status read_end(struct reader *e, const struct place *place, struct number number,
-                               size_t T, bool *end, struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status read_end(struct reader *e, const struct px_episodes_place *place,
+                               struct px_episodes_number number, size_t T, bool *end,
+                               struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   struct px_column c = { 0 };
   *end = false;
   if (!place->word) return PX_OK;
   enum px_h5_kind kind;
-  enum px_status status = find(e, place, number, path, &kind, err);
+  enum px_status status = px_episodes_find(&e->list, place, number, path, &kind, err);
   if (!status && kind == PX_H5_NONE && e->layout->loose_end) {
     e->endless_n++;
     return PX_OK;
@@ -258,29 +128,29 @@ static enum px_status rows_at(struct reader *e, const char *path, size_t *rows,
 
 /* The first that is there of rewards, actions, flags and observations says how many steps there
  * are. e->counted is its path. */
-static enum px_status count_steps(struct reader *e, struct number number, size_t *T,
+static enum px_status count_steps(struct reader *e, struct px_episodes_number number, size_t *T,
                                   struct px_err *err) {
-  const struct layout *l = e->layout;
+  const struct px_episodes_form *l = e->layout;
   static const struct px_leaves NONE = { .n = 0 };
   char *counted = e->counted;
-  const struct place *const counting[] = { &l->rewards, &l->actions,
-                                           l->one_flag ? NULL : &l->terminated };
+  const struct px_episodes_place *const counting[] = { &l->rewards, &l->actions,
+                                                       l->one_flag ? NULL : &l->terminated };
   enum px_status status = PX_OK;
   *T = 0;
   for (int i = 0; i < 3 && !*T && !status; i++) {
-    char path[PATH_BYTES];
+    char path[PX_EPISODES_PATH_BYTES];
     enum px_h5_kind kind;
     if (!counting[i]) continue;
     status = i == 1 ? find_actions(e, number, path, &kind, err)
-                    : find(e, counting[i], number, path, &kind, err);
+                    : px_episodes_find(&e->list, counting[i], number, path, &kind, err);
     if (kind == PX_H5_NONE) continue;
     px_leaves_path(i == 1 ? &e->actions : &NONE, path, 0, counted);
     if (!status) status = rows_at(e, counted, T, err);
   }
   if (!status && !*T) {
-    char root[PATH_BYTES];
+    char root[PX_EPISODES_PATH_BYTES];
     enum px_h5_kind kind;
-    status = find(e, &l->observations, number, root, &kind, err);
+    status = px_episodes_find(&e->list, &l->observations, number, root, &kind, err);
     px_leaves_path(&e->observations, root, 0, counted);
     if (!status) status = rows_at(e, counted, T, err);
   }
@@ -290,12 +160,12 @@ static enum px_status count_steps(struct reader *e, struct number number, size_t
   return status ? status : px_traj_buffer_steps(&e->room, *T, err);
 }
 
-static enum px_status read_rewards(struct reader *e, struct number number, size_t T, bool *rewarded,
-                                   struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status read_rewards(struct reader *e, struct px_episodes_number number, size_t T,
+                                   bool *rewarded, struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   struct px_column c = { 0 };
   enum px_h5_kind kind = PX_H5_NONE;
-  enum px_status status = find(e, &e->layout->rewards, number, path, &kind, err);
+  enum px_status status = px_episodes_find(&e->list, &e->layout->rewards, number, path, &kind, err);
   *rewarded = kind != PX_H5_NONE;
   if (status || !*rewarded) return status;
   status = px_h5_column(e->r, e->file, path, &c, err);
@@ -334,11 +204,11 @@ static enum px_status mark_by_mask(struct reader *e, const char *path, size_t T,
 }
 
 /* Sets room.labelled; *partly when some step has no action. */
-static enum px_status mark_labels(struct reader *e, struct number number, size_t T, bool *partly,
-                                  struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status mark_labels(struct reader *e, struct px_episodes_number number, size_t T,
+                                  bool *partly, struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   enum px_h5_kind kind = PX_H5_NONE;
-  enum px_status status = find(e, &MASK, number, path, &kind, err);
+  enum px_status status = px_episodes_find(&e->list, &px_episodes_mask, number, path, &kind, err);
   if (!status && kind != PX_H5_NONE) status = mark_by_mask(e, path, T, err);
   for (size_t t = 0; t < T && kind == PX_H5_NONE && !status; t++)
     e->room.labelled[t] = !px_reader_take_nan(e->r, e->room.actions + t * e->r->spaces->act_dim);
@@ -346,9 +216,9 @@ static enum px_status mark_labels(struct reader *e, struct number number, size_t
   return status;
 }
 
-static enum px_status read_actions(struct reader *e, struct number number, size_t T, bool *labelled,
-                                   struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status read_actions(struct reader *e, struct px_episodes_number number, size_t T,
+                                   bool *labelled, struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   enum px_h5_kind kind = PX_H5_NONE;
   const struct px_leaves_rows wanted = {
     "actions", e->counted, e->r->spaces->act_dim, true, T, 0, 0
@@ -364,12 +234,12 @@ static enum px_status read_actions(struct reader *e, struct number number, size_
 }
 
 /* The state after the last step, from next observations, when they are there. */
-static enum px_status read_final(struct reader *e, struct number number, size_t T, bool *has_final,
-                                 struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status read_final(struct reader *e, struct px_episodes_number number, size_t T,
+                                 bool *has_final, struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   enum px_h5_kind kind;
   size_t rows;
-  enum px_status status = find(e, &e->layout->next, number, path, &kind, err);
+  enum px_status status = px_episodes_find(&e->list, &e->layout->next, number, path, &kind, err);
   if (status || kind == PX_H5_NONE) return status;
   status = read_observations(e, path, T, T - 1, 1, e->room.observations + T * e->r->spaces->obs_dim,
                              &rows, err);
@@ -377,13 +247,15 @@ static enum px_status read_final(struct reader *e, struct number number, size_t 
   return status;
 }
 
-static enum px_status read_episode(struct reader *e, struct number number, struct px_err *err) {
-  char path[PATH_BYTES];
+static enum px_status read_episode(struct reader *e, struct px_episodes_number number,
+                                   struct px_err *err) {
+  char path[PX_EPISODES_PATH_BYTES];
   size_t T, rows;
   bool rewarded = false, labelled = false, partly = false, terminated = false, truncated = false,
        has_final = false;
   enum px_h5_kind kind;
-  enum px_status status = find(e, &e->layout->observations, number, path, &kind, err);
+  enum px_status status =
+    px_episodes_find(&e->list, &e->layout->observations, number, path, &kind, err);
   if (!status) status = count_steps(e, number, &T, err);
   if (!status) status = read_rewards(e, number, T, &rewarded, err);
   if (!status) status = read_observations(e, path, T, 0, 0, e->room.observations, &rows, err);
@@ -407,62 +279,17 @@ static enum px_status read_episode(struct reader *e, struct number number, struc
   return px_reader_put(e->r, &traj, err);
 }
 
-/* robomimic's filter keys: mask/<split> lists the demonstrations that are kept. */
-static enum px_status keep_split(struct reader *e, struct px_err *err) {
-  const char *split = e->r->options->split;
-  struct numbers named = { .stem = e->layout->stem };
-  const size_t all_n = e->episodes.n;
-  char path[PATH_BYTES];
-  enum px_h5_kind kind;
-  if (!*split) return PX_OK;
-  if (!e->layout->splits) return px_reader_no_split(e->r, err);
-  snprintf(path, sizeof path, "%s/%s", e->layout->splits, split);
-  enum px_status status = px_h5_kind(e->file, path, &kind, err);
-  if (!status && kind != PX_H5_DATASET)
-    status = px_fail_at(err, PX_E_BAD_DATA, path, "there is no split '%s' in the file", path);
-  if (!status) status = px_h5_texts(e->r, e->file, path, add_number, &named, err);
-  if (!status && named.n) qsort(named.all, named.n, sizeof *named.all, by_value);
-  e->episodes.n = 0;
-  for (size_t i = 0, k = 0; i < all_n && !status; i++) {
-    while (k < named.n && by_value(&named.all[k], &e->episodes.all[i]) < 0) k++;
-    if (k < named.n && by_value(&named.all[k], &e->episodes.all[i]) == 0)
-      e->episodes.all[e->episodes.n++] = e->episodes.all[i];
-  }
-  if (!status && (e->episodes.n == 0 || e->episodes.n < named.n))
-    status = px_fail_at(err, PX_E_BAD_DATA, path,
-                        "'%s' names %zu demonstrations, of which %zu are in the file", path,
-                        named.n, e->episodes.n);
-  if (!status)
-    px_reader_note(e->r, "the split '%s': %zu of %zu demonstrations", split, e->episodes.n, all_n);
-  free(named.all);
-  return status;
-}
-
 enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episodes_layout layout,
                                 struct px_err *err) {
   struct reader *e = calloc(1, sizeof *e);
   if (!e) return px_fail(err, PX_E_NO_MEMORY, "no memory to read the episodes");
-  *e = (struct reader){
-    .r = r, .file = file, .layout = &layouts[layout], .episodes.stem = layouts[layout].stem
-  };
+  e->r = r;
+  e->file = file;
   px_traj_buffer_init(&e->room, r->spaces);
-  snprintf(r->report->layout, sizeof r->report->layout, "%s", e->layout->name);
-  enum px_h5_kind kind;
-  enum px_status status = px_h5_kind(file, e->layout->group, &kind, err);
-  if (!status && kind != PX_H5_GROUP)
-    status =
-      px_fail_at(err, PX_E_BAD_DATA, e->layout->group, "'%s' is not a group", e->layout->group);
-  if (!status) status = px_h5_names(file, e->layout->group, add_number, &e->episodes, err);
-  if (!status && !e->episodes.n)
-    status = px_fail(err, PX_E_BAD_DATA, "there is no '%s%s%s<i>' in it", e->layout->group,
-                     *e->layout->group ? "/" : "", e->layout->stem);
-  if (!status) {
-    qsort(e->episodes.all, e->episodes.n, sizeof *e->episodes.all, by_value);
-    status = keep_split(e, err);
-    if (!status) status = choose_leaves(e, err);
-  }
-  for (size_t i = 0; i < e->episodes.n && !status; i++)
-    status = read_episode(e, e->episodes.all[i], err);
+  enum px_status status = px_episodes_open(&e->list, r, file, layout, err);
+  e->layout = e->list.form;
+  if (!status) status = choose_leaves(e, err);
+  for (size_t i = 0; i < e->list.n && !status; i++) status = read_episode(e, e->list.all[i], err);
   if (!status && e->early_n)
     px_reader_note(
       r,
@@ -475,7 +302,7 @@ enum px_status px_read_episodes(struct px_reader *r, hid_t file, enum px_episode
   px_traj_buffer_free(&e->room);
   px_leaves_free(&e->observations);
   px_leaves_free(&e->actions);
-  free(e->episodes.all);
+  px_episodes_close(&e->list);
   free(e);
   return status;
 }

@@ -18,7 +18,7 @@ static enum px_status recognise_member(void *ctx, const char *name) {
   struct members *found = ctx;
   if (px_names_has(PX_NAME_OBSERVATIONS, name, strlen(name))) found->flat = true;
   for (int i = 0; i < PX_EPISODES_LAYOUTS_N; i++)
-    if (px_read_episodes_recognises((enum px_episodes_layout)i, name)) found->layouts[i] = true;
+    if (px_episodes_recognises((enum px_episodes_layout)i, name)) found->layouts[i] = true;
   return PX_OK;
 }
 

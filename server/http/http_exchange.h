@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request and its answer on libmicrohttpd: shared by http.c (its life) and http_answer.c (what
- * is sent). */
+/* One request and its answer on libmicrohttpd: shared by http.c (its begin and end), http_admit.c
+ * (its head), http_work.c (its handler) and http_answer.c (what is sent). */
 #ifndef PX_SERVER_HTTP_HTTP_EXCHANGE_H
 #define PX_SERVER_HTTP_HTTP_EXCHANGE_H
 
