@@ -16,9 +16,9 @@ struct idm_label_work;
 /* BAD_DATA unless they are members of one ensemble. */
 enum px_status idm_label_work_new(struct idm_model *const *models, uint32_t models_n,
                                   struct idm_label_work **out, struct px_err *err) PX_MUST_CHECK;
-void idm_label_work_free(struct idm_label_work *work);
+void idm_label_work_free(struct idm_label_work *l);
 /* As idm_label. */
-enum px_status idm_label_range(struct idm_label_work *work, const struct px_dataset *ds,
+enum px_status idm_label_range(struct idm_label_work *l, const struct px_dataset *ds,
                                uint32_t traj_from, uint32_t traj_to,
                                const struct px_progress *progress, struct idm_labels **out,
                                struct px_err *err) PX_MUST_CHECK;

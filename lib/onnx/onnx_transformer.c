@@ -163,7 +163,7 @@ static const char *split(const struct transformer *t, const char *x, const int64
 static const char *attention(const struct transformer *t, const char *x, const char *name) {
   static const int64_t by_head[] = { 0, 2, 1, 3 }, keys[] = { 0, 2, 3, 1 };
   struct px_graph *g = t->o->graph;
-  const float scale = 1 / sqrtf((float)(t->width / t->heads));
+  const float scale = 1 / sqrtf((float)t->width / (float)t->heads);
   const char *q = split(t, linear(t, x, name, t->width, 1), by_head),
              *k = split(t, linear(t, x, name, t->width, 2), keys),
              *v = split(t, linear(t, x, name, t->width, 3), by_head);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Numbered episodes in HDF5: where each layout keeps what, which episodes a file has, and under
- * which name a member of one is there. Inner header of lib/read, for read_episodes.c and read_hdf5.c; one
- * reading belongs to one thread. Sources: Minari's, robomimic's and d3rlpy's dataset documentation.
+ * which name a member of one is there. Inner header of lib/read, for read_episodes.c and
+ * read_hdf5.c; one reading belongs to one thread. Sources: Minari's, robomimic's and d3rlpy's
+ * dataset documentation.
  */
 #ifndef PX_READ_EPISODES_H
 #define PX_READ_EPISODES_H

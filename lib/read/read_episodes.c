@@ -138,13 +138,13 @@ static enum px_status count_steps(struct reader *e, struct px_episodes_number nu
   enum px_status status = PX_OK;
   *T = 0;
   for (int i = 0; i < 3 && !*T && !status; i++) {
-    char path[PX_EPISODES_PATH_BYTES];
+    char root[PX_EPISODES_PATH_BYTES];
     enum px_h5_kind kind;
     if (!counting[i]) continue;
-    status = i == 1 ? find_actions(e, number, path, &kind, err)
-                    : px_episodes_find(&e->list, counting[i], number, path, &kind, err);
+    status = i == 1 ? find_actions(e, number, root, &kind, err)
+                    : px_episodes_find(&e->list, counting[i], number, root, &kind, err);
     if (kind == PX_H5_NONE) continue;
-    px_leaves_path(i == 1 ? &e->actions : &NONE, path, 0, counted);
+    px_leaves_path(i == 1 ? &e->actions : &NONE, root, 0, counted);
     if (!status) status = rows_at(e, counted, T, err);
   }
   if (!status && !*T) {

@@ -45,7 +45,7 @@ struct px_reader {
 /* False where there are none, or all are NAN. */
 bool px_reader_has_rewards(const struct px_traj *traj);
 /* Hands a trajectory on, and counts and charges it. Rewards that are all NAN are as none. */
-enum px_status px_reader_put(struct px_reader *r, const struct px_traj *traj,
+enum px_status px_reader_put(struct px_reader *r, const struct px_traj *given,
                              struct px_err *err) PX_MUST_CHECK;
 /* Adds a line to the report; those over its capacity are dropped. */
 void px_reader_note(struct px_reader *r, const char *fmt, ...) PX_PRINTF(2, 3);

@@ -27,8 +27,8 @@ static enum px_status take_shape(struct predict_body *b, uint64_t n, uint64_t le
   if (n == 0 || length == 0)
     return px_fail_at(err, PX_E_BAD_FIELD, pointer, "there are no observations");
   if (n > PREDICT_BODY_ROWS_MAX || length > PREDICT_BODY_ROWS_MAX / n)
-    return px_fail_at(err, PX_E_TOO_LARGE, pointer, "%llu observations; at most %d are taken",
-                      (unsigned long long)(n * length), PREDICT_BODY_ROWS_MAX);
+    return px_fail_at(err, PX_E_TOO_LARGE, pointer, "%.0f observations; at most %d are taken",
+                      (double)n * (double)length, PREDICT_BODY_ROWS_MAX);
   b->n = (uint32_t)n;
   b->length = (uint32_t)length;
   b->obs_dim = obs_dim;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A request from its head to its answer: its stages, and the handler here or in the work pool.
- * Inner header of server/http, for http.c. Of http.h it has http_ready, http_handle, http_resume and
- * http_run_deferred.
+ * Inner header of server/http, for http.c. Of http.h, http_work.c has http_ready, http_handle,
+ * http_resume and http_run_deferred.
  */
 #ifndef PX_SERVER_HTTP_HTTP_WORK_H
 #define PX_SERVER_HTTP_HTTP_WORK_H

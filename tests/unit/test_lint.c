@@ -153,8 +153,8 @@ static void change(bool action, int j, enum how how) {
   make();
   for (int i = 0; i < TRAJECTORIES; i++)
     for (int t = 0; t < STEPS + !action; t++) {
-      float *x = action ? &made.act[i][t][j] : &made.obs[i][t][j];
-      *x = changed(how, *x);
+      float *row = action ? made.act[i][t] : made.obs[i][t];
+      row[j] = changed(how, row[j]);
     }
 }
 static void columns_are_looked_at_one_by_one(void) {
