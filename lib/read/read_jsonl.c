@@ -189,32 +189,47 @@ static enum px_status read_array(struct jsonl *j, enum field field, struct px_er
 }
 
 static bool take_flag(struct jsonl *j, bool *out) {
-  static const char *const WORDS[] = { "true", "false", "1", "0" };
-  for (int i = 0; i < 4; i++) {
-    if (!px_json_scan_take(&j->s, WORDS[i])) continue;
-    *out = i % 2 == 0;
-    return true;
-  }
-  return false;
+  *out = px_json_scan_take(&j->s, "true");
+  return *out || px_json_scan_take(&j->s, "false");
 }
 
-/* One flag for the trajectory, or one for each step, of which only the last may be set. */
-static enum px_status read_end(struct jsonl *j, enum field field, struct px_err *err) {
+/* In a list 1 and 0 do as well, as arrays of flags are often written. */
+static bool take_step_flag(struct jsonl *j, bool *out) {
+  if (take_flag(j, out)) return true;
+  *out = px_json_scan_take(&j->s, "1");
+  return *out || px_json_scan_take(&j->s, "0");
+}
+
+/* One flag for each step, of which only the last may be set. */
+static enum px_status read_step_ends(struct jsonl *j, enum field field, struct px_err *err) {
   bool *end = &j->end[field];
-  *end = false;
-  if (!px_json_scan_take(&j->s, "["))
-    return take_flag(j, end) ? PX_OK : fail_syntax(j, "true or false", err);
   size_t row = 0;
   for (; !px_json_scan_take(&j->s, "]"); row++) {
     if (row && !px_json_scan_take(&j->s, ",")) return fail_syntax(j, "',' or ']'", err);
     if (*end)
       return px_reader_fail(j->r, row - 1, field_names[field], err,
                             "is set before the last step, where the trajectory must end");
-    if (!take_flag(j, end)) return fail_syntax(j, "true or false", err);
+    if (!take_step_flag(j, end)) return fail_syntax(j, "true or false", err);
   }
   j->filled[field] = true;
   j->rows[field] = row;
   return PX_OK;
+}
+
+/* One flag for the trajectory. The names in the plural, or those of an end of either kind, may
+ * also have one for each step. */
+static enum px_status read_end(struct jsonl *j, enum field field, const char *key, size_t n,
+                               struct px_err *err) {
+  const char *own = field_names[field];
+  const bool single = field != DONES && strlen(own) == n && memcmp(own, key, n) == 0;
+  j->end[field] = false;
+  if (!single && px_json_scan_take(&j->s, "[")) return read_step_ends(j, field, err);
+  if (take_flag(j, &j->end[field])) return PX_OK;
+  (void)fail_syntax(j, "true or false", err);
+  if (single)
+    px_fail_hint(err, "It is one flag for the whole trajectory. Flags of each step are called %s.",
+                 field == TERMINATED ? "terminations" : "truncations");
+  return PX_E_BAD_DATA;
 }
 
 /* Which field the key names; FIELDS_N for none. */
@@ -245,7 +260,7 @@ static enum px_status read_field(struct jsonl *j, struct px_err *err) {
   if (j->seen[f]) return px_reader_fail(j->r, 0, field_names[f], err, "is there twice");
   j->seen[f] = true;
   if (!px_json_scan_take(&j->s, ":")) return fail_syntax(j, "':'", err);
-  if (f == TERMINATED || f == TRUNCATED || f == DONES) return read_end(j, f, err);
+  if (f == TERMINATED || f == TRUNCATED || f == DONES) return read_end(j, f, key, n, err);
   if (f != OBSERVATIONS && px_json_scan_take(&j->s, "null")) return PX_OK;
   j->filled[f] = true;
   return read_array(j, f, err);

@@ -42,6 +42,23 @@ static void a_line_is_a_trajectory(void) {
   trajs_free(&list);
 }
 
+static void flags_may_be_one_a_step_under_their_other_names(void) {
+  struct trajs list = { .spaces = trajs_spaces(2, 1) };
+  struct px_err err;
+  CU_OK(read_text("{\"obs\":[[1,2],[3,4]],\"rews\":[1,2],\"dones\":[0,1]}\n"
+                  "{\"obs\":[[1,2],[3,4]],\"rews\":[1,2],\"terminations\":[false,false],"
+                  "\"truncations\":[0,true]}\n"
+                  "{\"obs\":[[1,2]],\"rews\":[1],\"terminations\":true}",
+                  &list, NULL, &err),
+        err);
+  CU_ASSERT_EQUAL_FATAL(list.n, 3);
+  const struct px_traj *t = list.items;
+  CU_ASSERT(t[0].terminated && !t[0].truncated);
+  CU_ASSERT(!t[1].terminated && t[1].truncated);
+  CU_ASSERT(t[2].terminated && !t[2].truncated);
+  trajs_free(&list);
+}
+
 static void a_byte_order_mark_may_begin_the_file(void) {
   static const char mark[] = "\xef\xbb\xbf",
                     line[] =
@@ -135,6 +152,10 @@ static void bad_lines_are_named_by_place(void) {
     { "{\"rewards\":[1],\"rewards\":[1]}", "rewards", "is there twice" },
     { "{\"actions\":null,\"actions\":null}", "actions", "is there twice" },
     { "{\"terminated\":2}", "column 15", "expected true or false" },
+    { "{\"terminated\":1}", "column 15", "expected true or false" },
+    { "{\"truncated\":[false,true]}", "column 14", "expected true or false" },
+    { "{\"dones\":1}", "column 10", "expected true or false" },
+    { "{\"terminations\":[0,1,0]}", "step 1, terminated", "is set before the last step" },
     { "{\"observations\":{}}", "column 17", "expected a list" },
     { "{\"observations\":[null]}", "column 18", "expected a list of numbers" },
     { "[1]", "column 1", "expected '{'" },
@@ -194,7 +215,8 @@ static void zero_bytes_and_binary_noise_are_refused(void) {
   CU_ASSERT(refused("\x89HDF\r\n\x1a\n", "column 1", "there is: ?HDF"));
 }
 
-CU_MAIN("read_jsonl", T(a_line_is_a_trajectory), T(a_byte_order_mark_may_begin_the_file),
-        T(numbers_round_as_strtod_does), T(bad_lines_are_named_by_place),
-        T(a_missing_action_is_written_null), T(depth_costs_nothing), T(too_many_steps_are_refused),
+CU_MAIN("read_jsonl", T(a_line_is_a_trajectory), T(flags_may_be_one_a_step_under_their_other_names),
+        T(a_byte_order_mark_may_begin_the_file), T(numbers_round_as_strtod_does),
+        T(bad_lines_are_named_by_place), T(a_missing_action_is_written_null),
+        T(depth_costs_nothing), T(too_many_steps_are_refused),
         T(zero_bytes_and_binary_noise_are_refused))
