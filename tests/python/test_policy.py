@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Policies' files and their forward pass. tests/integration/test_policy_peers compares every algorithm with the service's own."""
 import json
+import pathlib
 import struct
+import subprocess
+import sys
+import tempfile
 import unittest
 
 import numpy as np
@@ -54,6 +58,16 @@ class Acting(unittest.TestCase):
             Policy(linear_policy(kind="ensemble"))
         with self.assertRaisesRegex(ProxactError, "for 'dt' alone"):
             Policy(linear_policy(), target_return=5)
+
+
+class Example(unittest.TestCase):
+    def test_the_script_acts_on_lines(self):
+        script = pathlib.Path(__file__).resolve().parents[2] / "clients/examples/act.py"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "policy.safetensors")
+            path.write_bytes(linear_policy())
+            out = subprocess.run([sys.executable, script, path], input="1 50\n\n3 50\n", capture_output=True, text=True, check=True)
+        np.testing.assert_allclose([float(line) for line in out.stdout.splitlines()], [1, 1 + 3 * np.tanh(1)], atol=1e-5)
 
 
 class Files(unittest.TestCase):
