@@ -117,6 +117,7 @@ CREATE TABLE public.datasets (
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    data_version bigint DEFAULT 0 NOT NULL,
     CONSTRAINT datasets_act_count_check CHECK (((act_count = 0) OR ((act_count >= 2) AND (act_count <= 1024)))),
     CONSTRAINT datasets_act_dim_check CHECK (((act_dim >= 1) AND (act_dim <= 1024))),
     CONSTRAINT datasets_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
@@ -178,9 +179,11 @@ COMMENT ON COLUMN public.datasets.created_at IS 'When it was made';
 
 COMMENT ON COLUMN public.datasets.updated_at IS 'When it last changed';
 
+COMMENT ON COLUMN public.datasets.data_version IS 'The version at which its data last changed; label sets raise version alone';
+
 CREATE FUNCTION public.dataset_summary(d public.datasets) RETURNS jsonb
     LANGUAGE sql STABLE
-    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_count', (d).act_count, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
+    RETURN jsonb_build_object('id', (d).id, 'name', (d).name, 'env', (d).env, 'obs_dim', (d).obs_dim, 'act_dim', (d).act_dim, 'act_count', (d).act_count, 'act_low', (d).act_low, 'act_high', (d).act_high, 'segments', (d).segments_n, 'trajectories', (d).trajectories_n, 'steps', (d).steps_n, 'labelled_trajectories', (d).labelled_n, 'labelled_steps', (d).labelled_steps_n, 'size_bytes', (d).size_bytes, 'label_set_id', (d).label_set_id, 'version', (d).version, 'data_version', (d).data_version, 'created_at', public.rfc3339((d).created_at), 'updated_at', public.rfc3339((d).updated_at));
 
 COMMENT ON FUNCTION public.dataset_summary(d public.datasets) IS 'A dataset as lists show it';
 
@@ -193,6 +196,27 @@ begin
 end $$;
 
 COMMENT ON FUNCTION public.drop_blob() IS 'A blob goes with the one row that refers to it';
+
+CREATE FUNCTION public.drop_segment_blob() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from blobs b where b.id = old.blob_id and not exists (select from segment_revisions r where r.blob_id = old.blob_id);
+  return null;
+end $$;
+
+COMMENT ON FUNCTION public.drop_segment_blob() IS 'As drop_blob, unless a revision refers to it too';
+
+CREATE FUNCTION public.gaps_at(dataset text, v bigint) RETURNS TABLE(seq integer)
+    LANGUAGE sql STABLE
+    AS $$
+  select distinct r.seq from segment_revisions r
+  where r.dataset_id = dataset and r.until_version <= v
+    and not exists (select from segments s where s.dataset_id = dataset and s.seq = r.seq and s.since_version <= v)
+    and not exists (select from segment_revisions l where l.dataset_id = dataset and l.seq = r.seq and l.since_version <= v and l.until_version > v)
+$$;
+
+COMMENT ON FUNCTION public.gaps_at(dataset text, v bigint) IS 'Segments that had been taken out by then';
 
 CREATE FUNCTION public.grant_to_roles() RETURNS void
     LANGUAGE plpgsql
@@ -230,6 +254,7 @@ begin
   revoke insert, delete on datasets from proxact_worker;
   revoke insert on uploads from proxact_worker;
   revoke delete on segments, trajectories from proxact_worker;
+  revoke insert, update, delete on segment_revisions from proxact_worker;
   revoke update, delete on lint_findings from proxact_worker;
   revoke insert, update, delete on simulators from proxact_worker;
 end $$;
@@ -581,6 +606,29 @@ CREATE FUNCTION public.random_40_bits() RETURNS bigint
 
 COMMENT ON FUNCTION public.random_40_bits() IS 'A random number below 2^40: epochs stay below 2^53 for thousands of restores';
 
+CREATE FUNCTION public.segments_at(dataset text, v bigint) RETURNS TABLE(seq integer, blob_id bigint, size_bytes bigint, sha256 bytea, trajectories_n integer, steps_n bigint, labelled_steps_n bigint)
+    LANGUAGE sql STABLE
+    AS $$
+  select s.seq, s.blob_id, s.size_bytes, s.sha256, s.trajectories_n, s.steps_n, s.labelled_steps_n
+  from segments s where s.dataset_id = dataset and s.since_version <= v
+  union all
+  select r.seq, r.blob_id, r.size_bytes, r.sha256, r.trajectories_n, r.steps_n, r.labelled_steps_n
+  from segment_revisions r where r.dataset_id = dataset and r.since_version <= v and r.until_version > v
+$$;
+
+COMMENT ON FUNCTION public.segments_at(dataset text, v bigint) IS 'The segments of a dataset at one of its versions, in no order; those taken out are not there';
+
+CREATE FUNCTION public.segments_n_at(dataset text, v bigint) RETURNS integer
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(max(seq) + 1, 0) from (
+    select seq from segments where dataset_id = dataset and since_version <= v
+    union all
+    select seq from segment_revisions where dataset_id = dataset and since_version <= v) as u
+$$;
+
+COMMENT ON FUNCTION public.segments_n_at(dataset text, v bigint) IS 'How many segments it had by then, those taken out included';
+
 CREATE FUNCTION public.shown_state(state text) RETURNS text
     LANGUAGE sql IMMUTABLE
     RETURN CASE state WHEN 'ready'::text THEN 'queued'::text ELSE state END;
@@ -681,6 +729,40 @@ ALTER TABLE public.blobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.dataset_versions (
+    dataset_id text NOT NULL,
+    version bigint NOT NULL,
+    change text NOT NULL,
+    segments_n integer NOT NULL,
+    trajectories_n bigint NOT NULL,
+    steps_n bigint NOT NULL,
+    labelled_steps_n bigint NOT NULL,
+    detail jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT dataset_versions_change_check CHECK ((change = ANY (ARRAY['append'::text, 'actions'::text, 'delete'::text]))),
+    CONSTRAINT dataset_versions_detail_check CHECK ((jsonb_typeof(detail) = 'object'::text))
+);
+
+COMMENT ON TABLE public.dataset_versions IS 'What changed the data of a dataset, and what there was after it';
+
+COMMENT ON COLUMN public.dataset_versions.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.dataset_versions.version IS 'Its version after the change';
+
+COMMENT ON COLUMN public.dataset_versions.change IS 'append: an upload; actions: true actions that came later; delete: a segment was taken out';
+
+COMMENT ON COLUMN public.dataset_versions.segments_n IS 'Segments after it, those taken out included';
+
+COMMENT ON COLUMN public.dataset_versions.trajectories_n IS 'Trajectories after it';
+
+COMMENT ON COLUMN public.dataset_versions.steps_n IS 'Transitions after it';
+
+COMMENT ON COLUMN public.dataset_versions.labelled_steps_n IS 'Transitions with a true action after it';
+
+COMMENT ON COLUMN public.dataset_versions.detail IS 'Which segments, and how much';
+
+COMMENT ON COLUMN public.dataset_versions.created_at IS 'When it was';
 
 CREATE TABLE public.idempotency_keys (
     key text NOT NULL,
@@ -1025,6 +1107,48 @@ COMMENT ON COLUMN public.schema_migrations.serves IS 'Builds that know the schem
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied';
 
+CREATE TABLE public.segment_revisions (
+    dataset_id text NOT NULL,
+    seq integer NOT NULL,
+    since_version bigint NOT NULL,
+    until_version bigint NOT NULL,
+    blob_id bigint NOT NULL,
+    sha256 bytea NOT NULL,
+    size_bytes bigint NOT NULL,
+    trajectories_n integer NOT NULL,
+    steps_n bigint NOT NULL,
+    labelled_steps_n bigint NOT NULL,
+    CONSTRAINT segment_revisions_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
+    CONSTRAINT segment_revisions_check1 CHECK ((since_version < until_version)),
+    CONSTRAINT segment_revisions_seq_check CHECK ((seq >= 0)),
+    CONSTRAINT segment_revisions_sha256_check CHECK ((length(sha256) = 32)),
+    CONSTRAINT segment_revisions_size_bytes_check CHECK ((size_bytes > 0)),
+    CONSTRAINT segment_revisions_steps_n_check CHECK ((steps_n > 0)),
+    CONSTRAINT segment_revisions_trajectories_n_check CHECK ((trajectories_n > 0))
+);
+
+COMMENT ON TABLE public.segment_revisions IS 'What segments were before an edit';
+
+COMMENT ON COLUMN public.segment_revisions.dataset_id IS 'The dataset';
+
+COMMENT ON COLUMN public.segment_revisions.seq IS 'Position in the dataset';
+
+COMMENT ON COLUMN public.segment_revisions.since_version IS 'The dataset''s version that brought these bytes';
+
+COMMENT ON COLUMN public.segment_revisions.until_version IS 'The version that replaced them, or took them out';
+
+COMMENT ON COLUMN public.segment_revisions.blob_id IS 'The bytes';
+
+COMMENT ON COLUMN public.segment_revisions.sha256 IS 'Digest of the bytes';
+
+COMMENT ON COLUMN public.segment_revisions.size_bytes IS 'Length of the bytes';
+
+COMMENT ON COLUMN public.segment_revisions.trajectories_n IS 'Trajectories in it';
+
+COMMENT ON COLUMN public.segment_revisions.steps_n IS 'Transitions in it';
+
+COMMENT ON COLUMN public.segment_revisions.labelled_steps_n IS 'Transitions with a true action';
+
 CREATE TABLE public.segments (
     dataset_id text NOT NULL,
     seq integer NOT NULL,
@@ -1036,6 +1160,7 @@ CREATE TABLE public.segments (
     steps_n bigint NOT NULL,
     labelled_steps_n bigint NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    since_version bigint DEFAULT 0 NOT NULL,
     CONSTRAINT segments_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= steps_n))),
     CONSTRAINT segments_first_trajectory_check CHECK ((first_trajectory >= 0)),
     CONSTRAINT segments_seq_check CHECK ((seq >= 0)),
@@ -1066,6 +1191,8 @@ COMMENT ON COLUMN public.segments.steps_n IS 'Transitions in it';
 COMMENT ON COLUMN public.segments.labelled_steps_n IS 'Transitions with a true action';
 
 COMMENT ON COLUMN public.segments.created_at IS 'When it was sealed';
+
+COMMENT ON COLUMN public.segments.since_version IS 'The dataset''s version that brought these bytes';
 
 CREATE TABLE public.simulators (
     id text DEFAULT public.new_id('sim'::text) NOT NULL,
@@ -1257,6 +1384,9 @@ ALTER TABLE ONLY public.blob_chunks
 ALTER TABLE ONLY public.blobs
     ADD CONSTRAINT blobs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.dataset_versions
+    ADD CONSTRAINT dataset_versions_pkey PRIMARY KEY (dataset_id, version);
+
 ALTER TABLE ONLY public.datasets
     ADD CONSTRAINT datasets_name_key UNIQUE (name);
 
@@ -1319,6 +1449,12 @@ ALTER TABLE ONLY public.schema_functions
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.segment_revisions
+    ADD CONSTRAINT segment_revisions_blob_id_key UNIQUE (blob_id);
+
+ALTER TABLE ONLY public.segment_revisions
+    ADD CONSTRAINT segment_revisions_pkey PRIMARY KEY (dataset_id, seq, until_version);
 
 ALTER TABLE ONLY public.segments
     ADD CONSTRAINT segments_blob_id_key UNIQUE (blob_id);
@@ -1429,9 +1565,11 @@ CREATE CONSTRAINT TRIGGER models_check_fence_at_commit AFTER INSERT OR UPDATE ON
 
 CREATE TRIGGER models_drop_blob AFTER DELETE ON public.models FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
-CREATE TRIGGER segments_attach_blob AFTER INSERT ON public.segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+CREATE TRIGGER segment_revisions_drop_blob AFTER DELETE ON public.segment_revisions FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
 
-CREATE TRIGGER segments_drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_blob();
+CREATE TRIGGER segments_attach_blob AFTER INSERT OR UPDATE OF blob_id ON public.segments FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
+
+CREATE TRIGGER segments_drop_blob AFTER DELETE ON public.segments FOR EACH ROW EXECUTE FUNCTION public.drop_segment_blob();
 
 CREATE TRIGGER uploads_attach_blob AFTER INSERT ON public.uploads FOR EACH ROW EXECUTE FUNCTION public.attach_blob();
 
@@ -1447,6 +1585,9 @@ ALTER TABLE ONLY public.artifacts
 
 ALTER TABLE ONLY public.blob_chunks
     ADD CONSTRAINT blob_chunks_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.dataset_versions
+    ADD CONSTRAINT dataset_versions_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.datasets
     ADD CONSTRAINT datasets_label_set_id_fkey FOREIGN KEY (label_set_id) REFERENCES public.label_sets(id) ON DELETE SET NULL DEFERRABLE;
@@ -1501,6 +1642,12 @@ ALTER TABLE ONLY public.models
 
 ALTER TABLE ONLY public.models
     ADD CONSTRAINT models_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.jobs(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.segment_revisions
+    ADD CONSTRAINT segment_revisions_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);
+
+ALTER TABLE ONLY public.segment_revisions
+    ADD CONSTRAINT segment_revisions_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.datasets(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.segments
     ADD CONSTRAINT segments_blob_id_fkey FOREIGN KEY (blob_id) REFERENCES public.blobs(id);

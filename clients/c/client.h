@@ -66,6 +66,16 @@ typedef void (*client_meter)(void *ctx, uint64_t done_bytes, uint64_t total_byte
 enum px_status client_upload(struct client *client, const char *path, const char *file,
                              const char *media_type, client_meter meter, void *ctx, json_t **out,
                              struct client_reply *reply, struct px_err *err) PX_MUST_CHECK;
+/* An edit of a dataset at the version whose ETag is given: a file is PUT or POSTed, or what the
+ * path names is deleted. */
+enum client_edit_method { CLIENT_EDIT_PUT, CLIENT_EDIT_POST, CLIENT_EDIT_DELETE };
+struct client_edit {
+  enum client_edit_method method;
+  const char *path, *etag;
+  const char *file, *media_type; /* NULL for a deletion */
+};
+enum px_status client_edit(struct client *client, const struct client_edit *edit, json_t **out,
+                           struct px_err *err) PX_MUST_CHECK;
 /* Sends a file in parts (tus 1.0.0) into a dataset: after a cut it goes on where it
  * was, with growing pauses, until nothing got through for five minutes. *job (of
  * size job_n) is the ingest job. */

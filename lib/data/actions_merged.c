@@ -80,12 +80,14 @@ enum px_status px_actions_merged_add(struct px_actions_merged *u, uint32_t segme
                    segment);
   const uint64_t first = ds->step_start[ds->segment_traj[segment]];
   const uint64_t steps = ds->step_start[ds->segment_traj[segment + 1]] - first;
-  struct px_label_view view;
-  const enum px_status status = px_label_open(bytes, n, &ds->spaces, steps, &view, err);
-  if (status) return status;
-  px_actions_merged_add_rows(u, first, &view.rows);
+  if (steps && n) { /* else the segment was taken out, before it was labelled or after */
+    struct px_label_view view;
+    const enum px_status status = px_label_open(bytes, n, &ds->spaces, steps, &view, err);
+    if (status) return status;
+    px_actions_merged_add_rows(u, first, &view.rows);
+    px_label_close(&view);
+  }
   u->added[segment] = 1;
-  px_label_close(&view);
   return PX_OK;
 }
 

@@ -26,7 +26,8 @@ struct px_actions_merged {
 /* True actions only, so far. */
 enum px_status px_actions_merged_new(const struct px_dataset *ds, struct px_actions_merged **out,
                                      struct px_err *err) PX_MUST_CHECK;
-/* Adds the labels of dataset segment `segment` (0-based), once each. */
+/* Adds the labels of dataset segment `segment` (0-based), once each. Without steps, or without
+ * bytes, there is nothing to add: the segment was taken out. */
 enum px_status px_actions_merged_add(struct px_actions_merged *u, uint32_t segment,
                                      const void *bytes, size_t n, struct px_err *err) PX_MUST_CHECK;
 /* Adds labels that are in memory, from step `first` on, where nothing is known yet. */

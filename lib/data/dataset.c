@@ -52,15 +52,18 @@ static bool resize(void *p, uint64_t n, size_t width, size_t size) {
   return now != NULL;
 }
 
+/* Nothing takes a little too, so that there is an array. */
 static bool size_steps(struct px_dataset *ds, uint64_t n) {
+  n += n == 0;
   return resize(&ds->actions, n, ds->spaces.act_dim, sizeof *ds->actions) &&
          resize(&ds->labelled, n, 1, sizeof *ds->labelled) &&
          resize(&ds->rewards, n, 1, sizeof *ds->rewards);
 }
 static bool size_obs(struct px_dataset *ds, uint64_t n) {
-  return resize(&ds->observations, n, ds->spaces.obs_dim, sizeof *ds->observations);
+  return resize(&ds->observations, n + (n == 0), ds->spaces.obs_dim, sizeof *ds->observations);
 }
 static bool size_traj(struct px_dataset *ds, uint64_t n) {
+  n += n == 0;
   return resize(&ds->step_start, n + 1, 1, sizeof *ds->step_start) &&
          resize(&ds->obs_start, n + 1, 1, sizeof *ds->obs_start) &&
          resize(&ds->terminated, n, 1, 1) && resize(&ds->truncated, n, 1, 1) &&
@@ -117,6 +120,10 @@ struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces
 
 static void append(struct px_dataset *ds, const struct px_segment_view *v) {
   const size_t o = ds->spaces.obs_dim, a = ds->spaces.act_dim;
+  if (!v->traj_n) {
+    ds->segment_traj[++ds->segments_n] = ds->traj_n;
+    return;
+  }
   memcpy(ds->observations + ds->obs_n * o, v->observations, v->obs_n * o * sizeof(float));
   if (v->rewards) memcpy(ds->rewards + ds->steps_n, v->rewards, v->steps_n * sizeof(float));
   else ds->unrewarded_n += v->traj_n;
@@ -141,8 +148,8 @@ static void append(struct px_dataset *ds, const struct px_segment_view *v) {
 
 enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n,
                                           struct px_err *err) {
-  struct px_segment_view view;
-  enum px_status status = px_segment_open(bytes, n, &b->ds->spaces, &view, err);
+  struct px_segment_view view = { 0 };
+  enum px_status status = n ? px_segment_open(bytes, n, &b->ds->spaces, &view, err) : PX_OK;
   if (status) return status;
   if (make_room(b, &view)) append(b->ds, &view);
   else

@@ -31,8 +31,8 @@ struct px_dataset {
 struct px_dataset_builder;
 /* NULL when out of memory. */
 struct px_dataset_builder *px_dataset_builder_new(const struct px_spaces *spaces);
-/* Appends one segment's bytes (segment.h), copied. BAD_DATA if it does not parse;
- * the builder is then as before. */
+/* Appends one segment's bytes (segment.h), copied; n = 0: one that was taken out, without a
+ * trajectory. BAD_DATA if it does not parse; the builder is then as before. */
 enum px_status px_dataset_builder_segment(struct px_dataset_builder *b, const void *bytes, size_t n,
                                           struct px_err *err) PX_MUST_CHECK;
 /* Gives the dataset, which the caller owns, and frees the builder (not on failure). */

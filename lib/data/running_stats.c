@@ -18,6 +18,25 @@ void px_running_stats_merge(struct px_running_stats *a, const struct px_running_
   a->n += b->n;
 }
 
+void px_running_stats_remove(struct px_running_stats *a, const struct px_running_stats *b,
+                             uint32_t dims) {
+  const uint64_t left = a->n > b->n ? a->n - b->n : 0;
+  for (uint32_t j = 0; j < dims; j++) {
+    if (!left) {
+      a->mean[j] = a->m2[j] = 0;
+      continue;
+    }
+    const double share = (double)b->n / (double)left, delta = b->mean[j] - a->mean[j];
+    /* delta between the means of the two parts, from that to the whole's */
+    const double apart = delta * (double)a->n / (double)left;
+    const double m2 =
+      a->m2[j] - b->m2[j] - apart * apart * (double)left * (double)b->n / (double)a->n;
+    a->mean[j] -= delta * share;
+    a->m2[j] = m2 > 0 ? m2 : 0;
+  }
+  a->n = left;
+}
+
 /* Sums of deviations from the first row, and of their squares, over `width`
  * neighbouring dimensions. Constant LANES lets the compiler keep them in registers. */
 static inline void column_sums(const float *x, uint64_t rows, uint32_t dims, uint32_t width,

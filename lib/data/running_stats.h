@@ -18,6 +18,9 @@ struct px_running_stats {
  * computing sample variances", 1979). The order of merging decides the last bits. */
 void px_running_stats_merge(struct px_running_stats *a, const struct px_running_stats *b,
                             uint32_t dims);
+/* a -= b, which was merged into it before; rounding may leave a little of it. */
+void px_running_stats_remove(struct px_running_stats *a, const struct px_running_stats *b,
+                             uint32_t dims);
 /* Adds `rows` finite rows of `dims` numbers. scratch: 2 * dims doubles. */
 void px_running_stats_add(struct px_running_stats *m, const float *x, uint64_t rows, uint32_t dims,
                           double *scratch);

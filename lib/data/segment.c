@@ -22,6 +22,7 @@ enum { HEADER_BYTES = 2048, TRAJ_BYTES = 12 };
 struct px_segment_builder {
   struct px_spaces spaces;
   struct px_segment_sink sink;
+  bool keep_whole;
   uint64_t seen;   /* trajectories put, over all segments */
   uint32_t traj_n; /* in the open segment, as all below */
   uint64_t steps_n, obs_n, labelled_n;
@@ -251,12 +252,15 @@ static enum px_status builder_put(void *ctx, const struct px_traj *traj, struct 
   enum px_status status = px_traj_check(&b->spaces, traj, b->seen, err);
   if (status) return status;
   const uint32_t labelled_n = count_labelled(traj);
-  if (b->traj_n > 0 && (b->has_rewards != (traj->rewards != NULL) ||
-                        size_with(b, traj, labelled_n) > PX_SEGMENT_BYTES))
+  if (b->traj_n > 0 && !b->keep_whole &&
+      (b->has_rewards != (traj->rewards != NULL) ||
+       size_with(b, traj, labelled_n) > PX_SEGMENT_BYTES))
     status = seal(b, err);
   if (status) return status;
   if (size_with(b, traj, labelled_n) > PX_SEGMENT_MAX_BYTES)
-    return px_fail(err, PX_E_TOO_LARGE, "trajectory %" PRIu64 " alone takes more than %d MiB",
+    return px_fail(err, PX_E_TOO_LARGE,
+                   b->keep_whole ? "with trajectory %" PRIu64 " a segment takes more than %d MiB"
+                                 : "trajectory %" PRIu64 " alone takes more than %d MiB",
                    b->seen, PX_SEGMENT_MAX_BYTES >> 20);
   status = append(b, traj, labelled_n);
   if (status)
@@ -265,6 +269,8 @@ static enum px_status builder_put(void *ctx, const struct px_traj *traj, struct 
   b->seen++;
   return PX_OK;
 }
+
+void px_segment_builder_keep_whole(struct px_segment_builder *b) { b->keep_whole = true; }
 
 struct px_traj_sink px_segment_builder_traj_sink(struct px_segment_builder *b) {
   return (struct px_traj_sink){ b, builder_put };

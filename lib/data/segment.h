@@ -61,6 +61,8 @@ struct px_segment_builder;
 /* Copies `spaces`. NULL when out of memory. */
 struct px_segment_builder *px_segment_builder_new(const struct px_spaces *spaces,
                                                   struct px_segment_sink sink);
+/* All that comes goes into one segment, however large: for one that is packed again. */
+void px_segment_builder_keep_whole(struct px_segment_builder *b);
 /* Where readers push. Every trajectory is checked with px_traj_check, so readers
  * need not; actions within the tolerance are clamped; one that neither
  * terminated nor was truncated counts as truncated. After a failure only

@@ -35,9 +35,11 @@ static const struct flow_field MASK[] = {
   { "dataset", FLOW_ID, 0, 0, "!", "ds_", NULL, "Dataset id, or its name" }
 /* Filled in at submission, so that a job sees the same snapshot whenever it runs. */
 #define SEGMENTS \
+  { "segments", FLOW_INT, 1,    1e9, \
+    NULL,       NULL,     NULL, "Snapshot: the first so many segments; all, if not given" }, \
   { \
-    "segments", FLOW_INT, 1, 1e9, NULL, NULL, NULL, \
-      "Snapshot: the first so many segments; all, if not given" \
+    "dataset_version", FLOW_INT, 0, 1e15, NULL, NULL, NULL, \
+      "The version of the dataset to work on; the present one, if not given" \
   }
 #define MASKED \
   { "mask", FLOW_OBJECT, 0, 0, "{}", NULL, MASK, "Known actions to hide, to measure with" }

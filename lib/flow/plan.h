@@ -38,6 +38,7 @@ struct flow_result {
 
 /* What the expansion has to know of the dataset; of an evaluation, its policy's. */
 struct flow_snapshot {
+  int64_t version; /* of the dataset */
   uint32_t segments_n;
   uint64_t trajectories_n; /* of the snapshot */
   /* with any true action; with the true action of every step */

@@ -45,12 +45,13 @@ enum px_status plan_complete(enum flow_kind kind, json_t *spec,
   if (given && json_integer_value(given) > snapshot->segments_n)
     return px_fail_at(err, PX_E_BAD_FIELD, "/spec/segments", "the dataset has %u segments only",
                       snapshot->segments_n);
-  if (snapshot->segments_n == 0) {
+  if (snapshot->segments_n == 0 || snapshot->size.trajectories_n == 0) {
     px_fail_at(err, PX_E_NO_LABELS, "/spec/dataset", "the dataset is empty");
     px_fail_hint(err, "POST trajectories to /v1/datasets/{id}/trajectories first.");
     return PX_E_NO_LABELS;
   }
-  if (!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0)
+  if ((!given && json_object_set_new(spec, "segments", json_integer(snapshot->segments_n)) < 0) ||
+      json_object_set_new(spec, "dataset_version", json_integer(snapshot->version)) < 0)
     return plan_no_memory(err);
   if (kind == FLOW_PIPELINE && !json_object_get(spec, "env") && *snapshot->env &&
       json_object_set_new(spec, "env", json_string(snapshot->env)) < 0)

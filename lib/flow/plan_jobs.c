@@ -99,8 +99,9 @@ void plan_result_id(const char *prefix, const char *job_id, char out[FLOW_ID_MAX
 }
 
 json_t *plan_base(const json_t *from, bool masked) {
-  json_t *spec = json_pack("{s:O, s:O}", "dataset", json_object_get(from, "dataset"), "segments",
-                           json_object_get(from, "segments"));
+  json_t *spec = json_pack("{s:O, s:O, s:O}", "dataset", json_object_get(from, "dataset"),
+                           "segments", json_object_get(from, "segments"), "dataset_version",
+                           json_object_get(from, "dataset_version"));
   if (spec && masked && json_object_set(spec, "mask", json_object_get(from, "mask")) < 0) {
     json_decref(spec);
     return NULL;

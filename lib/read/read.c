@@ -107,24 +107,10 @@ static enum px_status check_and_put(void *ctx, const struct px_traj *traj, struc
 
 static enum px_status dispatch(struct px_reader *r, int fd, enum px_read_format format,
                                struct px_err *err) {
-  struct stat st;
-  if (fstat(fd, &st)) return px_fail_errno(err, "cannot inspect the upload");
-  if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
-  if (!st.st_size) return px_fail(err, PX_E_BAD_DATA, "it is empty");
-  r->file_bytes = (uint64_t)st.st_size;
-  enum px_status status = px_read_takes_keys(format) ? PX_OK : px_reader_no_keys(r, err);
+  enum px_status status = px_reader_measure(r, fd, err);
+  if (!status && !px_read_takes_keys(format)) status = px_reader_no_keys(r, err);
   if (!status && !px_read_takes_split(format)) status = px_reader_no_split(r, err);
-  if (status) return status;
-  if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");
-  return px_sandbox_read(r, fd, format, err);
-}
-
-/* The readers do not know the file's name; it goes before what they say. */
-static void name_file(const char *name, struct px_err *err) {
-  char message[sizeof err->message];
-  memcpy(message, err->message, sizeof message);
-  snprintf(err->message, sizeof err->message, "%.100s: %.400s", name, message);
-  px_text_clean(err->message);
+  return status ? status : px_sandbox_read(r, fd, format, err);
 }
 
 enum px_status px_read_file(int fd, enum px_read_format format, const char *name,
@@ -146,7 +132,7 @@ enum px_status px_read_file(int fd, enum px_read_format format, const char *name
     *report = found;
     return PX_OK;
   }
-  if (!gate.sink_failed) name_file(name, &why);
+  if (!gate.sink_failed) px_reader_name_file(name, &why);
   why.code = status;
   if (err) *err = why;
   return status;

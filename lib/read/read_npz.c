@@ -11,6 +11,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/read/actions_parts.h"
 #include "lib/read/column.h"
 #include "lib/read/npy.h"
 #include "lib/read/reader.h"
@@ -249,10 +250,11 @@ enum px_status px_read_npz(struct px_reader *r, const void *bytes, size_t n, str
   struct npz z = { r, zip };
   const struct px_flat_source members = { &z, npz_has, npz_open };
   memcpy(r->report->layout, "npz", 4);
-  const enum px_status status =
-    zip_get_num_entries(zip, 0) > MEMBERS_MAX
-      ? px_fail(err, PX_E_BAD_DATA, "the zip file has more than %d members", MEMBERS_MAX)
-      : px_read_flat(r, &members, err);
+  enum px_status status = PX_OK;
+  if (zip_get_num_entries(zip, 0) > MEMBERS_MAX)
+    status = px_fail(err, PX_E_BAD_DATA, "the zip file has more than %d members", MEMBERS_MAX);
+  else if (r->actions) status = px_actions_flat(r->actions, &members, err);
+  else status = px_read_flat(r, &members, err);
   if (!status) px_reader_note_counts(r);
   zip_discard(zip);
   return status;

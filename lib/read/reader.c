@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/base/text.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
 #include "lib/read/column.h"
@@ -195,4 +198,21 @@ enum px_status px_reader_expect_actions(const struct px_reader *r, const struct 
                    column->name);
   px_fail_hint(err, "%s", px_spaces_discrete_hint);
   return PX_E_BAD_DATA;
+}
+
+enum px_status px_reader_measure(struct px_reader *r, int fd, struct px_err *err) {
+  struct stat st;
+  if (fstat(fd, &st)) return px_fail_errno(err, "cannot inspect the upload");
+  if (!S_ISREG(st.st_mode)) return px_fail(err, PX_E_INTERNAL, "not a regular file");
+  if (!st.st_size) return px_fail(err, PX_E_BAD_DATA, "it is empty");
+  r->file_bytes = (uint64_t)st.st_size;
+  if (lseek(fd, 0, SEEK_SET) < 0) return px_fail_errno(err, "cannot read the upload");
+  return PX_OK;
+}
+
+void px_reader_name_file(const char *name, struct px_err *err) {
+  char message[sizeof err->message];
+  memcpy(message, err->message, sizeof message);
+  snprintf(err->message, sizeof err->message, "%.100s: %.400s", name, message);
+  px_text_clean(err->message);
 }

@@ -19,6 +19,7 @@
  * more). */
 enum { PX_TRAJ_COST_BYTES = 256 };
 
+struct px_actions_rows;
 /* Borrows everything it points to. */
 struct px_reader {
   const struct px_read_options *options; /* never NULL */
@@ -28,10 +29,11 @@ struct px_reader {
   int fd;           /* the file, for readers that stream */
   bool no_integers; /* px_spaces_take_no_integers, which needs ranges that the helper has not */
   uint64_t file_bytes, logical_bytes;
-  uint64_t nan_actions_n; /* steps whose action was taken as a mark that there is none */
-  uint64_t unrewarded_n;  /* trajectories without rewards */
-  bool precision_noted;   /* one note on lost precision is enough */
-  uint64_t cached_bytes;  /* of chunks kept unpacked: see h5.c */
+  uint64_t nan_actions_n;          /* steps whose action was taken as a mark that there is none */
+  uint64_t unrewarded_n;           /* trajectories without rewards */
+  bool precision_noted;            /* one note on lost precision is enough */
+  uint64_t cached_bytes;           /* of chunks kept unpacked: see h5.c */
+  struct px_actions_rows *actions; /* actions_parts.h; NULL: trajectories are read */
 };
 
 /* px_read_<name>, one for each format: reads a whole file in memory, or r->fd from where it stands,
@@ -68,6 +70,11 @@ uint64_t px_reader_max_bytes(const struct px_reader *r);
 /* Counts an array about to be read against the limits, before anything of it is read. */
 enum px_status px_reader_charge(struct px_reader *r, const char *name, uint64_t rows, uint64_t cols,
                                 uint32_t bytes, struct px_err *err) PX_MUST_CHECK;
+
+/* Before anything is read: the file's size, and its position at the beginning. */
+enum px_status px_reader_measure(struct px_reader *r, int fd, struct px_err *err) PX_MUST_CHECK;
+/* The readers do not know the file's name; it goes before what they say. */
+void px_reader_name_file(const char *name, struct px_err *err);
 
 /* px_dtype_to_float, with what float32 loses counted as in px_precision_see. */
 void px_reader_convert(struct px_precision *precision, uint32_t col, struct px_array_dtype type,

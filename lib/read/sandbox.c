@@ -32,6 +32,7 @@ struct helper {
   int trouble; /* errno of what failed on this side: no fault of the file */
   char *in;    /* [IN_BYTES] what was read ahead: in_n bytes, of which in_at are taken */
   size_t in_at, in_n;
+  const struct px_actions_sink *runs; /* NULL: trajectories are asked for */
 };
 
 static enum px_status start(struct helper *h, int fd, const struct px_sandbox_request *request,
@@ -161,6 +162,21 @@ static enum px_status take_trajectory(struct helper *h, struct px_reader *r,
   return px_reader_put(r, &traj, err);
 }
 
+static enum px_status take_run(struct helper *h, struct px_reader *r, float **room, bool *lost,
+                               struct px_err *err) {
+  struct px_sandbox_run said;
+  *lost = !receive(h, &said, sizeof said);
+  if (*lost) return PX_OK;
+  const size_t bytes = (size_t)PX_ACTIONS_RUN_MAX * r->spaces->act_dim * sizeof(float);
+  if (!h->runs || !said.n || said.n > PX_ACTIONS_RUN_MAX || said.step >= PX_STEPS_MAX)
+    return px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
+  if (!*room && !(*room = malloc(bytes)))
+    return px_fail(err, PX_E_NO_MEMORY, "no memory for actions");
+  *lost = !receive(h, *room, (size_t)said.n * r->spaces->act_dim * sizeof(float));
+  const struct px_actions_run run = { said.trajectory, said.step, said.n, *room };
+  return *lost ? PX_OK : h->runs->put(h->runs->ctx, &run, err);
+}
+
 static enum px_status take_error(struct helper *h, bool *lost, struct px_err *err) {
   struct px_err said;
   if (!receive(h, &said, sizeof said)) {
@@ -199,6 +215,7 @@ static bool take_report(struct helper *h, struct px_reader *r) {
 static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost,
                                struct px_err *err) {
   struct px_traj_buffer room;
+  float *actions = NULL;
   px_traj_buffer_init(&room, r->spaces);
   enum px_status status = PX_OK;
   for (bool done = false; !done && !*lost && !status;) {
@@ -207,28 +224,28 @@ static enum px_status converse(struct helper *h, struct px_reader *r, bool *lost
     else if (!h->ready) *lost = !(h->ready = frame.kind == PX_SANDBOX_READY);
     else if (frame.kind == PX_SANDBOX_TRAJECTORY)
       status = take_trajectory(h, r, &room, &frame, lost, err);
+    else if (frame.kind == PX_SANDBOX_ACTIONS) status = take_run(h, r, &actions, lost, err);
     else if (frame.kind == PX_SANDBOX_ERROR) status = take_error(h, lost, err);
     else if (frame.kind == PX_SANDBOX_REPORT) *lost = !(done = take_report(h, r));
     else
       status = px_fail(err, PX_E_BAD_DATA, "its parser answered nonsense: the file is malformed");
   }
   px_traj_buffer_free(&room);
+  free(actions);
   return status;
 }
 
-enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format,
-                               struct px_err *err) {
-  struct px_sandbox_request request;
-  memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
-  request.format = format;
-  request.spaces = *r->spaces;
-  request.file_bytes = r->file_bytes;
-  request.options = *r->options;
-  struct helper h = { .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s
+static enum px_status run_helper(struct px_reader *r, int fd, struct px_sandbox_request *request,
+                                 const struct px_actions_sink *runs, struct px_err *err) {
+  request->spaces = *r->spaces;
+  request->file_bytes = r->file_bytes;
+  request->options = *r->options;
+  struct helper h = { .runs = runs,
+                      .idle_ms = 1000 * (int)(r->options->max_idle_s ? r->options->max_idle_s
                                                                      : DEFAULT_IDLE_S) };
   if (!(h.in = malloc(IN_BYTES)))
     return px_fail(err, PX_E_NO_MEMORY, "no memory to hear the parse helper");
-  enum px_status status = start(&h, fd, &request, err);
+  enum px_status status = start(&h, fd, request, err);
   bool lost = false;
   if (!status) status = converse(&h, r, &lost, err);
   free(h.in);
@@ -237,4 +254,24 @@ enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format 
   /* it may still run: silent, talking nonsense, or not wanted any more */
   const int ended = px_subprocess_end(h.pid);
   return status || !lost ? status : explain(&h, ended, err);
+}
+
+enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format,
+                               struct px_err *err) {
+  struct px_sandbox_request request;
+  memset(&request, 0, sizeof request); /* what lies between its fields is sent too */
+  request.format = format;
+  return run_helper(r, fd, &request, NULL, err);
+}
+
+enum px_status px_sandbox_actions(struct px_reader *r, int fd,
+                                  const struct px_actions_reading *what,
+                                  const struct px_actions_sink *sink, struct px_err *err) {
+  struct px_sandbox_request request;
+  memset(&request, 0, sizeof request);
+  request.actions.wanted = true;
+  request.actions.format = what->format;
+  request.actions.steps = what->steps;
+  request.actions.trajectory = what->trajectory;
+  return run_helper(r, fd, &request, sink, err);
 }

@@ -26,6 +26,13 @@ struct px_reader;
  * well-formed but their numbers are not checked yet. JSON lines are read from where `fd` stands. */
 enum px_status px_sandbox_read(struct px_reader *r, int fd, enum px_read_format format,
                                struct px_err *err) PX_MUST_CHECK;
+struct px_actions_reading;
+struct px_actions_sink;
+/* The same for later actions (actions.h), into `sink`. */
+enum px_status px_sandbox_actions(struct px_reader *r, int fd,
+                                  const struct px_actions_reading *what,
+                                  const struct px_actions_sink *sink,
+                                  struct px_err *err) PX_MUST_CHECK;
 /* For px_subprocess_main of a program that reads. */
 extern const struct px_subprocess_kind px_sandbox_helper;
 

@@ -6,6 +6,7 @@
 
 #include "lib/base/subprocess.h"
 #include "lib/data/spaces.h"
+#include "lib/read/actions_parts.h"
 #include "lib/read/read.h"
 
 enum { PX_SANDBOX_FILE_FD = PX_SUBPROCESS_FD, PX_SANDBOX_REQUEST_FD, PX_SANDBOX_ANSWER_FD };
@@ -16,6 +17,7 @@ struct px_sandbox_request {
   uint64_t file_bytes;
   struct px_spaces spaces;
   struct px_read_options options;
+  struct px_actions_reading actions;
 };
 
 /* How long a file of that size may take its parser: seconds of processor time. */
@@ -27,10 +29,12 @@ bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
 /* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
  * rewards [T] if HAS_REWARDS, actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
  * REPORT, which is the last frame, by struct px_read_report; an ERROR, likewise
- * the last, by struct px_err. READY says that the helper has locked itself up. */
+ * the last, by struct px_err. ACTIONS is followed by struct px_sandbox_run and actions [n, A]. READY
+ * says that the helper has locked itself up. */
 enum px_sandbox_kind {
   PX_SANDBOX_READY = 0x70780001,
   PX_SANDBOX_TRAJECTORY,
+  PX_SANDBOX_ACTIONS,
   PX_SANDBOX_REPORT,
   PX_SANDBOX_ERROR
 };
@@ -45,6 +49,10 @@ enum {
 };
 struct px_sandbox_frame {
   uint32_t kind, steps, flags;
+};
+struct px_sandbox_run {
+  uint64_t trajectory;
+  uint32_t step, n;
 };
 
 #endif

@@ -11,6 +11,7 @@
 #include "lib/base/subprocess.h"
 #include "lib/data/spaces.h"
 #include "lib/data/traj.h"
+#include "lib/read/actions_parts.h"
 #include "lib/read/h5.h"
 #include "lib/read/read_safetensors.h"
 #include "lib/read/reader.h"
@@ -83,6 +84,18 @@ static enum px_status send_trajectory(void *ctx, const struct px_traj *traj, str
   return sent ? PX_OK : px_fail(err, PX_E_IO, "the parent is gone");
 }
 
+static enum px_status send_run(void *ctx, const struct px_actions_run *run, struct px_err *err) {
+  const struct px_spaces *spaces = ctx;
+  struct px_sandbox_run head;
+  memset(&head, 0, sizeof head);
+  head.trajectory = run->trajectory;
+  head.step = run->step;
+  head.n = run->n;
+  const bool sent = write_frame(PX_SANDBOX_ACTIONS, 0, 0) && write_all(&head, sizeof head) &&
+                    write_all(run->actions, (size_t)run->n * spaces->act_dim * sizeof(float));
+  return sent ? PX_OK : px_fail(err, PX_E_IO, "the parent is gone");
+}
+
 bool px_sandbox_lock(const struct px_sandbox_request *request) {
   const struct px_lockup limits = { .cpu_s = request->options.max_cpu_s
                                                ? request->options.max_cpu_s
@@ -111,8 +124,12 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
                          .fd = PX_SANDBOX_FILE_FD,
                          .no_integers = px_spaces_take_no_integers(&request->spaces),
                          .file_bytes = request->file_bytes };
+  const struct px_actions_sink runs = { sink.ctx, send_run };
   struct px_err err = { 0 };
-  const enum px_status status = READERS[request->format](&r, bytes, r.file_bytes, &err);
+  const enum px_status status =
+    request->actions.wanted
+      ? px_actions_dispatch(&r, &request->actions, &runs, bytes, r.file_bytes, &err)
+      : READERS[request->format](&r, bytes, r.file_bytes, &err);
   err.code = status;
   return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
                  : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) &&
@@ -126,7 +143,7 @@ static int serve_request(void) {
   void *bytes = mmap(NULL, request.file_bytes, PROT_READ, MAP_PRIVATE, PX_SANDBOX_FILE_FD, 0);
   if (bytes == MAP_FAILED) return 3;
   close(PX_SANDBOX_REQUEST_FD);
-  if (request.format == PX_FORMAT_HDF5) px_h5_prepare();
+  if (!request.actions.wanted && request.format == PX_FORMAT_HDF5) px_h5_prepare();
   if (!px_sandbox_lock(&request)) return 4;
   const bool served = write_frame(PX_SANDBOX_READY, 0, 0) && flush() && serve(&request, bytes);
   _exit(served ? 0 : 5); /* exit handlers of libraries have no business here */

@@ -141,10 +141,11 @@ struct commit {
   const char *result_json;
 };
 
-static enum px_status insert_segment(struct store *store, const char *dataset, int64_t seq,
-                                     int64_t first, const struct piece *piece, struct px_err *err) {
+static enum px_status insert_segment(struct store *store, const struct store_append *append,
+                                     int64_t seq, int64_t first, const struct piece *piece,
+                                     struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  db_text(&p, dataset);
+  db_text(&p, append->dataset_id);
   db_int(&p, seq);
   db_int(&p, piece->blob.id);
   db_bytes(&p, piece->blob.sha256, sizeof piece->blob.sha256);
@@ -153,6 +154,7 @@ static enum px_status insert_segment(struct store *store, const char *dataset, i
   db_int(&p, (int64_t)piece->steps_n);
   db_int(&p, (int64_t)piece->labelled_n);
   db_int(&p, (int64_t)piece->blob.size_bytes);
+  db_int(&p, append->version + 1);
   return db_run(store, SQL_append_segment, &p, DB_TEXT, NULL, err);
 }
 
@@ -191,12 +193,6 @@ static enum px_status insert_trajectories(struct store *store, const char *datas
   return status;
 }
 
-static enum px_status array_out(struct px_buf *array, const double *x, uint32_t n) {
-  enum px_status status = PX_OK;
-  for (uint32_t i = 0; i < n && !status; i++) status = db_array_float(array, x[i]);
-  return status ? status : db_array_end(array);
-}
-
 static enum px_status classes_out(struct px_buf *array, const uint64_t *class_n, uint32_t n) {
   enum px_status status = PX_OK;
   for (uint32_t i = 0; i < n && !status; i++) status = db_array_int(array, (int64_t)class_n[i]);
@@ -216,8 +212,8 @@ static enum px_status count(struct store *store, struct store_append *append,
     for (uint32_t k = 0; k < piece->traj_n; k++) labelled += piece->rows[k].labelled_n > 0;
   }
   struct px_buf mean = PX_BUF(1 << 20), m2 = PX_BUF(1 << 20), classes = PX_BUF(1 << 20);
-  enum px_status status = array_out(&mean, obs->mean, append->obs_dim);
-  if (!status) status = array_out(&m2, obs->m2, append->obs_dim);
+  enum px_status status = db_array_floats(&mean, obs->mean, append->obs_dim);
+  if (!status) status = db_array_floats(&m2, obs->m2, append->obs_dim);
   if (!status) status = classes_out(&classes, append->class_n, act_count);
   if (status) {
     status = px_fail(err, status, "no memory for the dataset's statistics");
@@ -245,13 +241,16 @@ static enum px_status count(struct store *store, struct store_append *append,
   return status;
 }
 
-/* "{1,2.5}" as PostgreSQL prints it; an empty list leaves zeros. */
-static void array_in(const char *text, double *out, uint32_t n) {
-  for (uint32_t i = 0; i < n && text[0] && text[1] && text[1] != '}'; i++) {
-    char *end;
-    out[i] = strtod(text + 1, &end);
-    text = end;
-  }
+static enum px_status record(struct store *store, const struct store_append *append,
+                             const PGresult *before, struct px_err *err) {
+  char detail[128];
+  snprintf(detail, sizeof detail, "{\"first_segment\":%s,\"segments\":%zu}",
+           db_get(before, 0, "segments_n"), append->n);
+  struct db_params p = DB_PARAMS;
+  db_text(&p, append->dataset_id);
+  db_text(&p, "append");
+  db_text(&p, detail);
+  return db_run(store, SQL_version_record, &p, DB_TEXT, NULL, err);
 }
 
 static enum px_status insert_findings(struct store *store, const struct store_append *append,
@@ -271,15 +270,15 @@ static enum px_status attach(struct store *store, struct store_append *append, c
                              struct px_running_stats *obs, struct px_err *err) {
   int64_t seq = db_get_int(row, 0, "segments_n"), first = db_get_int(row, 0, "trajectories_n");
   obs->n = (uint64_t)db_get_int(row, 0, "obs_n");
-  array_in(db_get(row, 0, "obs_mean"), obs->mean, append->obs_dim);
-  array_in(db_get(row, 0, "obs_m2"), obs->m2, append->obs_dim);
+  db_array_read(db_get(row, 0, "obs_mean"), obs->mean, append->obs_dim);
+  db_array_read(db_get(row, 0, "obs_m2"), obs->m2, append->obs_dim);
   enum px_status status = insert_findings(store, append, first, err);
   size_t digests_n;
   const struct px_traj_digest *digests = store_append_digests(append, &digests_n);
   if (digests_n == 0) digests = NULL;
   for (size_t i = 0; i < append->n && !status; i++) {
     const struct piece *piece = &append->pieces[i];
-    status = insert_segment(store, append->dataset_id, seq, first, piece, err);
+    status = insert_segment(store, append, seq, first, piece, err);
     if (!status)
       status = insert_trajectories(store, append->dataset_id, seq, first, piece, digests, err);
     px_running_stats_merge(obs, &piece->obs, append->obs_dim);
@@ -287,8 +286,8 @@ static enum px_status attach(struct store *store, struct store_append *append, c
     if (digests) digests += piece->traj_n;
     seq++;
   }
-  return status ? status
-                : count(store, append, obs, (uint32_t)db_get_int(row, 0, "act_count"), err);
+  if (!status) status = count(store, append, obs, (uint32_t)db_get_int(row, 0, "act_count"), err);
+  return status ? status : record(store, append, row, err);
 }
 
 /* Asks whoever appends, now that nobody else can. */

@@ -248,6 +248,10 @@ enum px_status store_blob_read_rows(struct store *store, enum db_sql sql,
   for (int i = 0; i < PQntuples(rows) && !status; i++) {
     w.bytes.len = 0;
     w.number = (uint32_t)db_get_int(rows, i, "seq");
+    if (db_get_null(rows, i, "blob_id")) {
+      status = sink(ctx, w.number, NULL, 0, err);
+      continue;
+    }
     w.size = (uint64_t)db_get_int(rows, i, "size_bytes");
     w.digest = db_get(rows, i, "sha256");
     status = get_chunks(store, db_get_int(rows, i, "blob_id"), w.size, make_whole, &w, err);

@@ -18,8 +18,9 @@ enum px_status blob_write(struct store *store, const void *bytes, uint64_t n,
 enum px_status store_blob_chunks_from_fd(struct store *store, int64_t id, int first, int fd,
                                          uint64_t n, struct px_err *err) PX_MUST_CHECK;
 
-/* Reads the blobs of a statement's rows (number, blob id, size, sha256), in order. Fewer than
- * `count` rows is NOT_FOUND, and bytes of another digest BAD_DATA; both name `of`. */
+/* Reads the blobs of a statement's rows (number, blob id, size, sha256), in order; a row without a
+ * blob gives no bytes (NULL, 0). Fewer than `count` rows is NOT_FOUND, and bytes of another digest
+ * BAD_DATA; both name `of`. */
 typedef enum px_status (*blob_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n,
                                     struct px_err *err);
 enum px_status store_blob_read_rows(struct store *store, enum db_sql sql,

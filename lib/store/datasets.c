@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Datasets and their trajectories: see datasets.h. Appending is in datasets_append.c. */
+/* Datasets and their trajectories: see datasets.h. */
 #include "lib/store/datasets.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +141,7 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name,
   out->size_bytes = (uint64_t)db_get_int(row, 0, "size_bytes");
   out->spaces.act_count = (uint32_t)db_get_int(row, 0, "act_count");
   out->version = db_get_int(row, 0, "version");
+  out->data_version = db_get_int(row, 0, "data_version");
   PQclear(row);
   return PX_OK;
 }
@@ -151,7 +151,7 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
   struct db_params p = DB_PARAMS;
   PGresult *row;
   db_text(&p, id);
-  db_int(&p, spread->segments_n);
+  db_int(&p, spread->state);
   db_text(&p, *spread->json ? spread->json : NULL);
   enum px_status status =
     db_one(store, SQL_dataset_document, &p, &row, err, "there is no dataset %s", id);
@@ -161,7 +161,7 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
     px_fail(err, status, "the document of dataset %s is too large", id);
   } else {
     *version = db_get_int(row, 0, "version");
-    spread->segments_n = db_get_int(row, 0, "segments_n");
+    spread->state = db_get_int(row, 0, "state");
     db_get_text(row, 0, "spread", spread->json, sizeof spread->json);
   }
   PQclear(row);
@@ -170,7 +170,7 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
 
 enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out,
                                       int64_t *version, struct px_err *err) {
-  struct store_spread unknown = { .segments_n = -1 };
+  struct store_spread unknown = { .state = -1 };
   return store_dataset_show(store, id, &unknown, out, version, err);
 }
 
@@ -200,7 +200,7 @@ enum px_status store_dataset_trajectory_list(struct store *store, const char *id
 }
 
 enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n,
-                                             uint32_t *seq, uint32_t *index, struct px_err *err) {
+                                             struct store_place *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_int(&p, n);
@@ -208,39 +208,10 @@ enum px_status store_dataset_trajectory_find(struct store *store, const char *id
   const enum px_status status =
     db_one(store, SQL_trajectory_find, &p, &row, err, "dataset %s has no such trajectory", id);
   if (status) return status;
-  *seq = (uint32_t)db_get_int(row, 0, "segment");
-  *index = (uint32_t)db_get_int(row, 0, "index");
+  out->seq = (uint32_t)db_get_int(row, 0, "segment");
+  out->index = (uint32_t)db_get_int(row, 0, "index");
+  out->length = (uint32_t)db_get_int(row, 0, "length");
   PQclear(row);
-  return PX_OK;
-}
-
-enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id,
-                                                uint32_t segments_n, double **returns,
-                                                uint8_t **labelled, uint32_t *n,
-                                                struct px_err *err) {
-  struct db_params p = DB_PARAMS;
-  db_text(&p, dataset_id);
-  db_int(&p, segments_n);
-  PGresult *rows;
-  const enum px_status status = db_run(store, SQL_trajectory_returns, &p, DB_BINARY, &rows, err);
-  if (status) return status;
-  const int rows_n = PQntuples(rows);
-  double *values = px_mem_calloc((size_t)rows_n, sizeof *values);
-  uint8_t *flags = px_mem_calloc((size_t)rows_n, 1);
-  if (!values || !flags) {
-    free(values);
-    free(flags);
-    PQclear(rows);
-    return px_fail(err, PX_E_NO_MEMORY, "no memory for the returns of %d trajectories", rows_n);
-  }
-  for (int i = 0; i < rows_n; i++) {
-    values[i] = db_get_null(rows, i, "return") ? (double)NAN : db_get_float8(rows, i, "return");
-    flags[i] = (uint8_t)db_get(rows, i, "labelled")[0];
-  }
-  PQclear(rows);
-  *returns = values;
-  *labelled = flags;
-  *n = (uint32_t)rows_n;
   return PX_OK;
 }
 
@@ -258,12 +229,14 @@ enum px_status store_dataset_has_rewards(struct store *store, const char *datase
   return PX_OK;
 }
 
-enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id,
-                                          uint32_t first, uint32_t count, store_segment_sink sink,
-                                          void *ctx, struct px_err *err) {
+enum px_status store_dataset_segment_read(struct store *store,
+                                          const struct store_segment_range *range,
+                                          store_segment_sink sink, void *ctx, struct px_err *err) {
   struct db_params p = DB_PARAMS;
-  db_text(&p, dataset_id);
-  db_int(&p, first);
-  db_int(&p, (int64_t)first + count);
-  return store_blob_read_rows(store, SQL_segment_blobs, &p, count, sink, ctx, err, dataset_id);
+  db_text(&p, range->dataset_id);
+  db_int(&p, range->first);
+  db_int(&p, (int64_t)range->first + range->count);
+  db_int(&p, range->version);
+  return store_blob_read_rows(store, SQL_segment_blobs, &p, range->count, sink, ctx, err,
+                              range->dataset_id);
 }

@@ -31,6 +31,7 @@ struct store_dataset {
   uint32_t segments_n;
   uint64_t trajectories_n, steps_n, labelled_steps_n, size_bytes;
   int64_t version;
+  int64_t data_version; /* at which its data last changed */
 };
 /* By id or by name. NOT_FOUND otherwise. */
 enum px_status store_dataset_get(struct store *store, const char *id_or_name,
@@ -39,12 +40,17 @@ enum px_status store_dataset_get(struct store *store, const char *id_or_name,
 /* API documents into out (JSON text), and the ETag's version. */
 enum px_status store_dataset_document(struct store *store, const char *id, struct px_buf *out,
                                       int64_t *version, struct px_err *err) PX_MUST_CHECK;
-/* How returns and lengths are spread, as JSON, at so many segments; -1: not known. Its percentiles
- * are most of a document's cost: whoever keeps them gives them back, and gets those of now. */
+/* How returns and lengths are spread, as JSON, in that state of the data (store_dataset_state); -1:
+ * not known. Its percentiles are most of a document's cost: whoever keeps them gives them back, and
+ * gets those of now. */
 struct store_spread {
-  int64_t segments_n;
+  int64_t state;
   char json[1024];
 };
+/* A number that grows with every change of the data, whatever build makes it. */
+static inline int64_t store_dataset_state(const struct store_dataset *ds) {
+  return ds->segments_n + ds->data_version;
+}
 enum px_status store_dataset_show(struct store *store, const char *id, struct store_spread *spread,
                                   struct px_buf *out, int64_t *version,
                                   struct px_err *err) PX_MUST_CHECK;
@@ -56,29 +62,47 @@ enum px_status store_dataset_lint(struct store *store, const char *id, int limit
 enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
                                              int limit, struct px_buf *out,
                                              struct px_err *err) PX_MUST_CHECK;
-/* Where trajectory n is: its segment's number and its index within the segment. */
+/* Where trajectory n is: its segment, its index within the segment, and its steps. */
+struct store_place {
+  uint32_t seq, index, length;
+};
 enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n,
-                                             uint32_t *seq, uint32_t *index,
+                                             struct store_place *out,
                                              struct px_err *err) PX_MUST_CHECK;
 
-/* The bytes of segments first .. first + count - 1, in order. The sink may use
- * the same store. NOT_FOUND unless the dataset has them all, BAD_DATA naming
- * a segment whose bytes do not have the digest recorded with it. */
+/* Segments first .. first + count - 1 as they were at a version of the dataset. */
+struct store_segment_range {
+  const char *dataset_id;
+  uint32_t first, count;
+  int64_t version; /* STORE_VERSION_NOW: as they are */
+};
+#define STORE_VERSION_NOW INT64_MAX
+/* Their bytes, in order; none (NULL, 0) for one that had been taken out. The sink may use the same
+ * store. NOT_FOUND unless the dataset has them all, BAD_DATA naming a segment whose bytes do not
+ * have the digest recorded with it. */
 typedef enum px_status (*store_segment_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n,
                                              struct px_err *err);
-enum px_status store_dataset_segment_read(struct store *store, const char *dataset_id,
-                                          uint32_t first, uint32_t count, store_segment_sink sink,
-                                          void *ctx, struct px_err *err) PX_MUST_CHECK;
+enum px_status store_dataset_segment_read(struct store *store,
+                                          const struct store_segment_range *range,
+                                          store_segment_sink sink, void *ctx,
+                                          struct px_err *err) PX_MUST_CHECK;
 /* Whether any trajectory of the first segments_n segments has rewards. */
 enum px_status store_dataset_has_rewards(struct store *store, const char *dataset_id,
                                          uint32_t segments_n, bool *out,
                                          struct px_err *err) PX_MUST_CHECK;
-/* Returns of all trajectories of the first segments_n segments, NAN where there are no rewards, and
- * how much of each has true actions. Arrays from malloc, owned by the caller. */
 enum store_labelled { STORE_LABELLED_NONE, STORE_LABELLED_PARTLY, STORE_LABELLED_ALL };
-enum px_status store_dataset_trajectory_returns(struct store *store, const char *dataset_id,
-                                                uint32_t segments_n, double **returns,
-                                                uint8_t **labelled, uint32_t *n,
-                                                struct px_err *err) PX_MUST_CHECK;
+/* Of each trajectory: its return, NAN where there are no rewards, and how much of it has true
+ * actions. */
+struct store_returns {
+  double *returns;   /* [n] */
+  uint8_t *labelled; /* [n] enum store_labelled */
+  uint32_t n, cap;
+};
+void store_returns_free(struct store_returns *r);
+/* Of the first segments_n segments at that version (or STORE_VERSION_NOW). What an edit has changed
+ * since is read from the segments themselves. The caller frees *out, whatever the outcome. */
+enum px_status store_dataset_returns(struct store *store, const struct store_dataset *ds,
+                                     uint32_t segments_n, int64_t version,
+                                     struct store_returns *out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -114,5 +114,9 @@ enum px_status db_array_null(struct px_buf *array) PX_MUST_CHECK;
 /* NULL: SQL's null; n <= 32 */
 enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n) PX_MUST_CHECK;
 enum px_status db_array_end(struct px_buf *array) PX_MUST_CHECK;
+/* A whole array of n numbers. */
+enum px_status db_array_floats(struct px_buf *array, const double *x, uint32_t n) PX_MUST_CHECK;
+/* "{1,2.5}" as PostgreSQL prints it; an empty list leaves `out` as it is. */
+void db_array_read(const char *text, double *out, uint32_t n);
 
 #endif

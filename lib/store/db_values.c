@@ -134,3 +134,17 @@ enum px_status db_array_hex(struct px_buf *array, const uint8_t *bytes, size_t n
 enum px_status db_array_end(struct px_buf *array) {
   return px_buf_puts(array, array->len ? "}" : "{}");
 }
+
+enum px_status db_array_floats(struct px_buf *array, const double *x, uint32_t n) {
+  enum px_status status = PX_OK;
+  for (uint32_t i = 0; i < n && !status; i++) status = db_array_float(array, x[i]);
+  return status ? status : db_array_end(array);
+}
+
+void db_array_read(const char *text, double *out, uint32_t n) {
+  for (uint32_t i = 0; i < n && text[0] && text[1] && text[1] != '}'; i++) {
+    char *end;
+    out[i] = strtod(text + 1, &end);
+    text = end;
+  }
+}

@@ -89,8 +89,7 @@ enum px_status store_label_adopt(struct store *store, const struct store_lease *
 
 struct publish {
   const struct store_lease *hold;
-  const char *dataset_id;
-  uint32_t segments_n;
+  const struct store_labelling *of;
   const char *result_json;
 };
 
@@ -98,8 +97,9 @@ static enum px_status check_complete(struct store *store, const struct publish *
                                      struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, publish->hold->job);
-  db_text(&p, publish->dataset_id);
-  db_int(&p, publish->segments_n);
+  db_text(&p, publish->of->dataset_id);
+  db_int(&p, publish->of->segments_n);
+  db_int(&p, publish->of->version);
   PGresult *row;
   enum px_status status = db_run(store, SQL_label_missing, &p, DB_TEXT, &row, err);
   if (status) return status;
@@ -121,12 +121,13 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
   store_result_id("ls", publish->hold->job, id);
   struct db_params drop = DB_PARAMS, set = DB_PARAMS, flip = DB_PARAMS;
   db_text(&drop, publish->hold->job);
-  db_int(&drop, publish->segments_n);
+  db_int(&drop, publish->of->segments_n);
   db_text(&set, id);
-  db_text(&set, publish->dataset_id);
+  db_text(&set, publish->of->dataset_id);
   db_text(&set, publish->hold->job);
   db_int(&set, publish->hold->epoch);
-  db_text(&flip, publish->dataset_id);
+  db_int(&set, publish->of->segments_n);
+  db_text(&flip, publish->of->dataset_id);
   db_text(&flip, id);
   status = db_run(store, SQL_label_drop_dead, &drop, DB_TEXT, NULL, err);
   if (!status) status = db_run(store, SQL_label_publish, &set, DB_TEXT, NULL, err);
@@ -135,9 +136,9 @@ static enum px_status publish_work(struct store *store, void *ctx, struct px_err
 }
 
 enum px_status store_label_publish(struct store *store, const struct store_lease *hold,
-                                   const char *dataset_id, uint32_t segments_n,
-                                   const char *result_json, struct px_err *err) {
-  struct publish publish = { hold, dataset_id, segments_n, result_json };
+                                   const struct store_labelling *labelling, const char *result_json,
+                                   struct px_err *err) {
+  struct publish publish = { hold, labelling, result_json };
   return db_transaction(store, "label_publish", publish_work, &publish, err);
 }
 

@@ -22,13 +22,15 @@ static enum px_status export_one(struct store *store, const struct store_dataset
                                  struct px_write *out, struct px_err *err) {
   struct px_buf segment = PX_BUF(SEGMENT_BYTES_MAX), labels = PX_BUF(SEGMENT_BYTES_MAX);
   enum px_status status =
-    store_dataset_segment_read(store, dataset->id, seq, 1, keep_bytes, &segment, err);
-  if (!status && what->label_set) {
+    store_dataset_segment_read(store,
+                               &(struct store_segment_range){ dataset->id, seq, 1, what->version },
+                               keep_bytes, &segment, err);
+  if (!status && segment.len && what->label_set) {
     status = store_label_read(store, what->label_set, seq, 1, keep_bytes, &labels, err);
     /* uploaded after the label set was published */
     if (status == PX_E_NOT_FOUND) status = PX_OK;
   }
-  if (!status)
+  if (!status && segment.len)
     status = px_write_segment(out, segment.data, segment.len, labels.data, labels.len, err);
   px_buf_free(&labels);
   px_buf_free(&segment);

@@ -83,6 +83,7 @@ void transfer_options_parse(const char *text, struct px_read_options *options,
 
 struct store_export {
   uint32_t segments_n; /* snapshot */
+  int64_t version;     /* of the dataset, or STORE_VERSION_NOW */
   enum px_write_format format;
   enum px_write_which which;
   /* NULL: no proxy actions; segments it does not cover have none */

@@ -55,7 +55,7 @@ create or replace function dataset_summary(d datasets) returns jsonb language sq
     'id', d.id, 'name', d.name, 'env', d.env, 'obs_dim', d.obs_dim, 'act_dim', d.act_dim, 'act_count', d.act_count,
     'act_low', d.act_low, 'act_high', d.act_high, 'segments', d.segments_n, 'trajectories', d.trajectories_n,
     'steps', d.steps_n, 'labelled_trajectories', d.labelled_n, 'labelled_steps', d.labelled_steps_n,
-    'size_bytes', d.size_bytes, 'label_set_id', d.label_set_id, 'version', d.version,
+    'size_bytes', d.size_bytes, 'label_set_id', d.label_set_id, 'version', d.version, 'data_version', d.data_version,
     'created_at', rfc3339(d.created_at), 'updated_at', rfc3339(d.updated_at));
 comment on function dataset_summary is 'A dataset as lists show it';
 

@@ -24,6 +24,7 @@ begin
   revoke insert, delete on datasets from proxact_worker;
   revoke insert on uploads from proxact_worker;
   revoke delete on segments, trajectories from proxact_worker;
+  revoke insert, update, delete on segment_revisions from proxact_worker;
   revoke update, delete on lint_findings from proxact_worker;
   revoke insert, update, delete on simulators from proxact_worker;
 end $$;

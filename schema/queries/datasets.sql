@@ -17,20 +17,20 @@ delete from datasets where id = $1
 -- name: dataset_get
 select id, name, coalesce(env, '') as env, coalesce(label_set_id, '') as label_set_id, obs_dim, act_dim,
        act_low::float8[] as act_low, act_high::float8[] as act_high,
-       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count, version
+       segments_n, trajectories_n, steps_n, labelled_steps_n, size_bytes, act_count, version, data_version
 from datasets where id = $1 or name = $1 order by (id = $1) desc limit 1
 
--- Percentiles over all trajectories take long, and change only with the segments: $3 is what they were at $2 segments, or
--- null. Gives them back with their number of segments. Sums are in upload order: the same data has the same last digits.
+-- Percentiles over all trajectories take long, and change only with the data: $3 is what they were when `state` was $2, or
+-- null. Gives them back with their state, a number that grows with each change of the data. Sums are in upload order: the same data has the same last digits.
 -- name: dataset_document
 select dataset_summary(d) || jsonb_build_object(
          'class_counts', d.class_counts, 'obs_mean', d.obs_mean,
          'obs_std', (select array_agg(sqrt(m2 / d.obs_n) order by i)
                              from unnest(d.obs_m2) with ordinality as u (m2, i) where d.obs_n > 0))
        || spread.of_it as document,
-       d.version, d.segments_n, spread.of_it as spread
+       d.version, d.segments_n + d.data_version as state, spread.of_it as spread
 from datasets d cross join lateral (
-  select case when d.segments_n = $2::bigint then $3::jsonb
+  select case when d.segments_n + d.data_version = $2::bigint then $3::jsonb
               when d.trajectories_n = 0 then '{"returns": null, "lengths": null, "rewarded_trajectories": 0}'
               else (
     select jsonb_build_object(
@@ -86,13 +86,17 @@ select jsonb_build_object(
 from found
 
 -- name: trajectory_find
-select t.segment_seq as segment, t.n - s.first_trajectory as index
+select t.segment_seq as segment, t.n - s.first_trajectory as index, t.length
 from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t.segment_seq
 where t.dataset_id = $1 and t.n = $2
 
 -- name: trajectory_returns
 select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" as labelled
 from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+
+-- Whether an edit has changed any of the first $2 segments since version $3.
+-- name: version_edited
+select exists (select from segment_revisions where dataset_id = $1 and seq < $2::integer and until_version > $3::bigint) as edited
 
 -- name: dataset_has_rewards
 select exists (select from trajectories where dataset_id = $1 and segment_seq < $2 and return is not null) as has_rewards
@@ -116,8 +120,8 @@ select d.version from segments s join datasets d on d.id = s.dataset_id where s.
 
 -- name: append_segment
 insert into segments (dataset_id, seq, blob_id, sha256, first_trajectory, trajectories_n, steps_n, labelled_steps_n,
-                      size_bytes)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                      size_bytes, since_version)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: append_trajectories
 insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_steps_n, has_final, terminated, truncated,
@@ -136,9 +140,13 @@ update datasets set
   obs_n = $8, obs_mean = $9, obs_m2 = $10,
   class_counts = (select array_agg(n + coalesce(class_counts[i], 0) order by i)
                   from unnest($11::bigint[]) with ordinality as u (n, i)),
-  version = version + 1, updated_at = clock_timestamp()
+  version = version + 1, data_version = version + 1, updated_at = clock_timestamp()
 where id = $1
 returning version
 
+-- One row for each: those taken out have no blob. $4 is a version.
 -- name: segment_blobs
-select seq, blob_id, size_bytes, sha256 from segments where dataset_id = $1 and seq >= $2 and seq < $3 order by seq
+select seq, blob_id, size_bytes, sha256 from segments_at($1, $4::bigint) where seq >= $2::integer and seq < $3::integer
+union all
+select seq, null, 0, null from gaps_at($1, $4::bigint) where seq >= $2::integer and seq < $3::integer
+order by seq

@@ -77,11 +77,12 @@ update label_segments l set epoch = $3 from last
 where l.label_job_id = $1 and l.job_id = $2 and l.seq = last.seq and l.epoch = last.epoch
 returning l.seq
 
--- The first segment that no successful shard has labelled, or whose length does not fit.
+-- The first segment that no successful shard has labelled, or whose length does not fit. $4: of that version.
 -- name: label_missing
 select s.seq from generate_series(0, $3::integer - 1) as s (seq)
-where not exists (select from label_rows l join segments d on d.dataset_id = $2 and d.seq = l.seq
+where not exists (select from label_rows l join segments_at($2, $4::bigint) d on d.seq = l.seq
                   where l.label_job_id = $1 and l.seq = s.seq and l.steps_n = d.steps_n)
+  and not exists (select from gaps_at($2, $4::bigint) g where g.seq = s.seq)
 order by s.seq limit 1
 
 -- Should two shards have labelled the same segment, the first of them counts.
@@ -95,7 +96,7 @@ where l.label_job_id = $1
 -- name: label_publish
 insert into label_sets (id, dataset_id, job_id, epoch, segments_n, steps_n, known_n, mean_score, sha256, verified_n,
                         simulated_n, mean_residual)
-select $1, $2, $3, $4::bigint, count(*), sum(steps_n), sum(known_n), coalesce(sum(score_sum) / nullif(sum(known_n), 0), 0),
+select $1, $2, $3, $4::bigint, $5::integer, sum(steps_n), sum(known_n), coalesce(sum(score_sum) / nullif(sum(known_n), 0), 0),
        sha256(string_agg(sha256, ''::bytea order by seq)), sum(verified_n), sum(simulated_n),
        sum(residual_sum) / nullif(sum(known_n), 0)
 from label_rows where label_job_id = $3
@@ -128,10 +129,17 @@ select jsonb_build_object('items', coalesce(jsonb_agg(jsonb_build_object('id', i
   'next', case when count(*) > $3::bigint then max(cursor_of(created_at, id)) filter (where i = $3::bigint) end) as document
 from page
 
+-- One row for each: those taken out before there were labels have no blob.
 -- name: label_blobs
 select r.seq, r.blob_id, b.size_bytes, r.sha256
 from label_sets s join label_rows r on r.label_job_id = s.job_id join blobs b on b.id = r.blob_id
-where s.id = $1 and r.seq >= $2 and r.seq < $3 and r.seq < s.segments_n order by r.seq
+where s.id = $1 and r.seq >= $2 and r.seq < $3 and r.seq < s.segments_n
+union all
+select g.seq, null, 0, null
+from label_sets s join jobs j on j.id = s.job_id
+  cross join gaps_at(s.dataset_id, coalesce((j.spec ->> 'dataset_version')::bigint, 0)) g
+where s.id = $1 and g.seq >= $2::integer and g.seq < $3::integer and g.seq < s.segments_n
+order by seq
 
 -- name: artifact_publish
 insert into artifacts (job_id, name, epoch, media_type, blob_id, size_bytes) values ($1, $2, $3, $4, $5, $6)

@@ -97,21 +97,20 @@ static enum px_status check_env(const char *env, const struct px_spaces *spaces,
 }
 
 static enum px_status reply_document(struct http_request *req, struct http_reply *reply,
-                                     const char *id, int64_t segments_n, struct px_err *err) {
+                                     const char *id, int64_t state, struct px_err *err) {
   struct store *store = NULL;
   int64_t version;
   struct px_buf known = PX_BUF(RECENT_TEXT_MAX);
-  struct store_spread spread = { .segments_n = -1 };
-  if (cache_get(service_cache(req->service), id, segments_n, &known) &&
-      known.len < sizeof spread.json) {
+  struct store_spread spread = { .state = -1 };
+  if (cache_get(service_cache(req->service), id, state, &known) && known.len < sizeof spread.json) {
     memcpy(spread.json, known.data, known.len + 1);
-    spread.segments_n = segments_n;
+    spread.state = state;
   }
   px_buf_free(&known);
   enum px_status status = api_store(req, &store, err);
   if (!status) status = store_dataset_show(store, id, &spread, &reply->body, &version, err);
   if (status) return status;
-  cache_put(service_cache(req->service), id, spread.segments_n, spread.json);
+  cache_put(service_cache(req->service), id, spread.state, spread.json);
   reply->etag = api_etag(req, version);
   return PX_OK;
 }
@@ -192,7 +191,7 @@ enum px_status api_dataset(struct http_request *req, struct store_dataset **out,
 API_HANDLER(api_dataset_get) {
   struct store_dataset *ds = NULL;
   const enum px_status status = api_dataset(req, &ds, err);
-  return status ? status : reply_document(req, reply, ds->id, ds->segments_n, err);
+  return status ? status : reply_document(req, reply, ds->id, store_dataset_state(ds), err);
 }
 
 API_HANDLER(api_dataset_delete) {

@@ -65,6 +65,7 @@ static enum px_status watch_room(void *ctx, const char *phase, int64_t step, int
 static enum px_status write_export(struct http_request *req, struct store *store,
                                    const struct plan *plan, const char *path, struct px_err *err) {
   const struct store_export what = { .segments_n = plan->ds->segments_n,
+                                     .version = plan->ds->data_version,
                                      .format = plan->format,
                                      .which = plan->which,
                                      .label_set = plan->labels.id[0] ? plan->labels.id : NULL };

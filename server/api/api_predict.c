@@ -67,8 +67,8 @@ static void predict_free(void *stream, bool done) {
   free(r);
 }
 
-const struct http_stream API_PREDICT_STREAM = { predict_begin, predict_feed, NULL, NULL,
-                                                predict_free };
+const struct http_stream API_PREDICT_STREAM = { predict_begin, predict_feed, NULL,
+                                                NULL,          predict_free, false };
 
 /* ---- predictions */
 

@@ -190,7 +190,7 @@ API_HANDLER(api_trajectory_get) {
   struct store *store = NULL;
   struct labelled_segment_labels labels;
   struct labelled_segment_pair pair = SNAPSHOT_PAIR;
-  uint32_t seq, index;
+  struct store_place at;
   char *end;
   const long long n = strtoll(req->params[1], &end, 10);
   if (end == req->params[1] || *end || n < 0)
@@ -198,11 +198,11 @@ API_HANDLER(api_trajectory_get) {
                    req->params[1]);
   enum px_status status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
-  if (!status) status = store_dataset_trajectory_find(store, ds->id, n, &seq, &index, err);
+  if (!status) status = store_dataset_trajectory_find(store, ds->id, n, &at, err);
   if (!status)
     status = labelled_segment_labels(store, ds, http_query(req, "label_set"), &labels, err);
-  if (!status) status = labelled_segment_read(store, ds, &labels, seq, &pair, err);
-  if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, index);
+  if (!status) status = labelled_segment_read(store, ds, &labels, at.seq, &pair, err);
+  if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, at.index);
   labelled_segment_pair_free(&pair);
   return status;
 }

@@ -302,8 +302,8 @@ static enum px_status create_begin(struct http_request *req, struct px_err *err)
   return status || http_body_bytes(req) == 0 ? status : open_body(req, part, err);
 }
 
-const struct http_stream API_TUS_CREATE = { create_begin, part_feed, part_flush, part_ready,
-                                            part_free };
+const struct http_stream API_TUS_CREATE = { create_begin, part_feed, part_flush,
+                                            part_ready,   part_free, false };
 
 API_HANDLER(api_tus_create) {
   struct store_upload_state *state = NULL;
@@ -335,8 +335,8 @@ static enum px_status append_begin(struct http_request *req, struct px_err *err)
   return open_body(req, part, err);
 }
 
-const struct http_stream API_TUS_APPEND = { append_begin, part_feed, part_flush, part_ready,
-                                            part_free };
+const struct http_stream API_TUS_APPEND = { append_begin, part_feed, part_flush,
+                                            part_ready,   part_free, false };
 
 API_HANDLER(api_tus_append) {
   struct store_upload_state *state = NULL;

@@ -51,7 +51,9 @@ enum px_status labelled_segment_read(struct store *store, const struct store_dat
                                      struct labelled_segment_pair *pair, struct px_err *err) {
   pair->segment.len = pair->labels.len = 0;
   enum px_status status =
-    store_dataset_segment_read(store, ds->id, seq, 1, keep, &pair->segment, err);
+    store_dataset_segment_read(store,
+                               &(struct store_segment_range){ ds->id, seq, 1, STORE_VERSION_NOW },
+                               keep, &pair->segment, err);
   if (!status && labels->id[0] && seq < labels->segments_n)
     status = store_label_read(store, labels->id, seq, 1, keep, &pair->labels, err);
   if (!status && pair->segment.len == 0)

@@ -20,6 +20,7 @@
 #include "lib/store/results.h"
 #include "lib/store/simulators.h"
 #include "lib/store/store.h"
+#include "lib/store/versions.h"
 #include "lib/store/workers.h"
 #include "server/api/api.h"
 
@@ -27,10 +28,8 @@ enum { DEDUPE_KEY_MAX = 200 };
 
 /* What is known of the dataset, for the plan. */
 struct plan_context {
-  struct store_dataset ds;
-  double *returns;
-  uint8_t *labelled; /* enum store_labelled */
-  uint32_t trajectories_n;
+  struct store_dataset ds; /* data_version and segments_n: of the version to work on */
+  struct store_returns of;
 };
 
 static void new_id(char id[FLOW_ID_MAX]) { store_job_new_id(id); }
@@ -81,21 +80,38 @@ static enum px_status find_dataset(struct store *store, json_t *spec, struct sto
   return status;
 }
 
+/* An earlier version of the dataset, where the spec names one. */
+static enum px_status go_back(struct store *store, const json_t *spec, struct store_dataset *ds,
+                              struct px_err *err) {
+  const json_t *given = json_object_get(spec, "dataset_version");
+  if (!json_is_integer(given)) return PX_OK; /* absent, or the field table will refuse it */
+  const int64_t version = json_integer_value(given);
+  const enum px_status status =
+    store_versions_segments(store, ds->id, version, &ds->segments_n, err);
+  if (status == PX_E_NOT_FOUND)
+    return px_fail_at(err, PX_E_BAD_FIELD, "/spec/dataset_version",
+                      "the dataset has no version %lld; its present one is %lld",
+                      (long long)version, (long long)ds->version);
+  if (version < ds->data_version) ds->data_version = version;
+  return status;
+}
+
 static enum px_status load_context(struct store *store, enum flow_kind kind, json_t *spec,
                                    struct plan_context *context, struct px_err *err) {
-  enum px_status status = find_dataset(store, spec, &context->ds, err);
+  struct store_dataset *ds = &context->ds;
+  enum px_status status = find_dataset(store, spec, ds, err);
+  if (!status && *ds->id) status = go_back(store, spec, ds, err);
   const bool needs_labels =
     kind == FLOW_PIPELINE || kind == FLOW_TRAIN_IDM || kind == FLOW_CHECK_SIMULATOR ||
     kind == FLOW_TRAIN_POLICY || kind == FLOW_OPE ||
     (kind == FLOW_LABEL && json_object_get(spec, "labeller")) || json_object_get(spec, "mask");
-  if (status || !needs_labels || context->ds.segments_n == 0) return status;
+  if (status || !needs_labels || ds->segments_n == 0) return status;
   const json_t *given = json_object_get(spec, "segments");
-  uint32_t segments = context->ds.segments_n;
+  uint32_t segments = ds->segments_n;
   if (json_is_integer(given) && json_integer_value(given) > 0 &&
       json_integer_value(given) < segments)
     segments = (uint32_t)json_integer_value(given);
-  return store_dataset_trajectory_returns(store, context->ds.id, segments, &context->returns,
-                                          &context->labelled, &context->trajectories_n, err);
+  return store_dataset_returns(store, ds, segments, ds->data_version, &context->of, err);
 }
 
 /* A mask that leaves nothing to learn from is refused before anything starts. One that hides
@@ -106,13 +122,11 @@ static enum px_status check_mask(const struct plan_context *context, const char 
   const struct px_mask mask = px_mask_from_json(json_object_get(spec, "mask"));
   json_decref(spec);
   if (mask.protocol == PX_MASK_NONE) return PX_OK;
-  uint8_t *keep = px_mem_calloc(context->trajectories_n, 1),
-          *known = px_mem_calloc(context->trajectories_n, 1);
+  uint8_t *keep = px_mem_calloc(context->of.n, 1), *known = px_mem_calloc(context->of.n, 1);
   enum px_status status = keep && known ? PX_OK : px_fail(err, PX_E_NO_MEMORY, "mask");
-  for (uint32_t i = 0; !status && i < context->trajectories_n; i++)
-    known[i] = context->labelled[i] != STORE_LABELLED_NONE;
-  if (!status)
-    status = px_mask_choose(&mask, context->returns, known, context->trajectories_n, keep, err);
+  for (uint32_t i = 0; !status && i < context->of.n; i++)
+    known[i] = context->of.labelled[i] != STORE_LABELLED_NONE;
+  if (!status) status = px_mask_choose(&mask, context->of.returns, known, context->of.n, keep, err);
   if (status && err && !err->pointer[0]) snprintf(err->pointer, sizeof err->pointer, "/spec/mask");
   free(known);
   free(keep);
@@ -241,8 +255,9 @@ static enum px_status make_plan(struct store *store, enum flow_kind kind, const 
                                 const struct plan_context *context, struct flow_plan *plan,
                                 struct px_err *err) {
   const struct store_dataset *ds = &context->ds;
-  struct flow_snapshot snapshot = { .segments_n = ds->segments_n,
-                                    .trajectories_n = context->trajectories_n,
+  struct flow_snapshot snapshot = { .version = ds->data_version,
+                                    .segments_n = ds->segments_n,
+                                    .trajectories_n = context->of.n,
                                     .env = ds->env,
                                     .obs_dim = ds->spaces.obs_dim,
                                     .act_dim = ds->spaces.act_dim,
@@ -253,10 +268,10 @@ static enum px_status make_plan(struct store *store, enum flow_kind kind, const 
                                     .find_ctx = store,
                                     .size = { (double)ds->steps_n, (double)ds->trajectories_n,
                                               (double)ds->size_bytes, ds->segments_n } };
-  for (uint32_t i = 0; i < context->trajectories_n; i++) {
-    snapshot.labelled_trajectories_n += context->labelled[i] != STORE_LABELLED_NONE;
-    snapshot.unrewarded_trajectories_n += isnan(context->returns[i]);
-    snapshot.whole_trajectories_n += context->labelled[i] == STORE_LABELLED_ALL;
+  for (uint32_t i = 0; i < context->of.n; i++) {
+    snapshot.labelled_trajectories_n += context->of.labelled[i] != STORE_LABELLED_NONE;
+    snapshot.unrewarded_trajectories_n += isnan(context->of.returns[i]);
+    snapshot.whole_trajectories_n += context->of.labelled[i] == STORE_LABELLED_ALL;
   }
   return flow_plan(kind, spec, &snapshot, plan, err);
 }
@@ -285,9 +300,6 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply,
     status = reply_submitted(req, reply, store, &plan, existing, s->notes, err);
   flow_plan_free(&plan);
   json_decref(spec);
-  if (context) {
-    free(context->returns);
-    free(context->labelled);
-  }
+  if (context) store_returns_free(&context->of);
   return status;
 }

@@ -38,12 +38,12 @@ static enum px_status choose_format(const struct upload_params_words *words,
   return PX_E_UNSUPPORTED_MEDIA;
 }
 
-/* The last part of the path given; used in errors only. */
-static void choose_name(const char *given, struct upload_params *in) {
-  if (!given || !*given) given = "upload";
+void upload_params_name(const char *given, const char *otherwise,
+                        char out[UPLOAD_PARAMS_NAME_MAX]) {
+  if (!given || !*given) given = otherwise;
   const char *slash = strrchr(given, '/');
-  snprintf(in->name, sizeof in->name, "%s", slash ? slash + 1 : given);
-  px_text_clean(in->name);
+  snprintf(out, UPLOAD_PARAMS_NAME_MAX, "%s", slash ? slash + 1 : given);
+  px_text_clean(out);
 }
 
 static enum px_status read_keys(const char *text, struct px_read_options *options,
@@ -86,7 +86,7 @@ enum px_status upload_params_flag(const char *name, const char *text, bool *out,
 enum px_status upload_params_read(const struct upload_params_words *words,
                                   struct upload_params *out, struct px_err *err) {
   memset(out, 0, sizeof *out);
-  choose_name(words->file_name, out);
+  upload_params_name(words->file_name, "upload", out->name);
   enum px_status status = choose_format(words, out, err);
   if (!status)
     status = upload_params_flag("ignore_actions", words->ignore_actions,

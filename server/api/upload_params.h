@@ -23,6 +23,9 @@ struct upload_params {
 /* UNSUPPORTED_MEDIA when no format can be told; BAD_FIELD names a word. */
 enum px_status upload_params_read(const struct upload_params_words *words,
                                   struct upload_params *out, struct px_err *err) PX_MUST_CHECK;
+/* The last part of the path given, or `otherwise`, fit for errors. */
+enum { UPLOAD_PARAMS_NAME_MAX = 128 };
+void upload_params_name(const char *given, const char *otherwise, char out[UPLOAD_PARAMS_NAME_MAX]);
 /* Absent: false; "": true, as in ?async. */
 enum px_status upload_params_flag(const char *name, const char *text, bool *out,
                                   struct px_err *err) PX_MUST_CHECK;

@@ -45,7 +45,8 @@ static void choose_id(struct http_request *req) {
 static void choose_method(struct exchange *x, const char *method) {
   const char *meant =
     strcmp(method, "POST") == 0 ? http_header(&x->req, "X-HTTP-Method-Override") : NULL;
-  const bool known = meant && (strcmp(meant, "PATCH") == 0 || strcmp(meant, "DELETE") == 0);
+  const bool known = meant && (strcmp(meant, "PATCH") == 0 || strcmp(meant, "PUT") == 0 ||
+                               strcmp(meant, "DELETE") == 0);
   snprintf(x->method, sizeof x->method, "%s", known ? meant : method);
 }
 
@@ -114,6 +115,7 @@ enum px_status http_admit(struct exchange *x, struct px_err *err) {
   status = http_route_query(&x->req, x->req.query_text, err);
   /* What only removes compares it; what makes something must not pass over it. */
   if (!status && http_header(&x->req, "If-Match") &&
+      !(x->req.route->stream && x->req.route->stream->compares) &&
       (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
     status = px_fail(err, PX_E_PRECONDITION_FAILED,
                      "%s has no version here that If-Match could name", x->method);

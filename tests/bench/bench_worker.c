@@ -44,7 +44,10 @@ static struct px_dataset *load(void) {
   struct px_dataset *ds;
   struct px_dataset_builder *builder = px_dataset_builder_new(&about.spaces);
   if (!builder) exit(1);
-  bench_must(store_dataset_segment_read(store, about.id, 0, about.segments_n, take, builder, &err),
+  bench_must(store_dataset_segment_read(store,
+                                        &(struct store_segment_range){
+                                          about.id, 0, about.segments_n, STORE_VERSION_NOW },
+                                        take, builder, &err),
              &err);
   bench_must(px_dataset_builder_end(builder, &ds, &err), &err);
   return ds;

@@ -41,6 +41,30 @@ expect_said "below a title" "SEVERITY"
 expect_said "with its place in words" "clipped_observation"
 expect "one of them is shown" test "$("$proxact" datasets trajectory hopper 0 | jq '.steps == (.actions | length)')" = true
 
+# --- data that changes
+expect "a dataset that will change" "$proxact" datasets create changing --obs 1 --act 1
+printf '{"observations": [[1], [2], [3]], "rewards": [0, 0], "terminated": true}\n' >free.jsonl
+expect "is filled" "$proxact" upload changing free.jsonl
+expect "twice" "$proxact" upload changing free.jsonl
+echo '{"actions": [[0.5], null]}' >one.json
+printf '{"trajectory": %d, "step": 1, "actions": [[0.25]]}\n' 0 1 >many.jsonl
+expect "an action comes later" "$proxact" datasets actions changing one.json --trajectory 0
+expect_said "and the version is told" "1 steps got an action"
+expect "others too" "$proxact" datasets actions changing many.jsonl
+expect "one that is there stays" refused "$proxact" datasets actions changing many.jsonl
+expect_said "and is named" "trajectory 0, step 1"
+expect_said "with the way out" "replace"
+expect "unless it is to go" "$proxact" datasets actions changing many.jsonl --replace
+expect "an outdated version is refused" refused "$proxact" datasets actions changing one.json --trajectory 0 --replace --version 2
+expect "a name that tells no format of actions is refused" refused "$proxact" datasets actions changing "$0"
+expect_said "with those that there are" ".jsonl"
+expect "they are stored" same "$("$proxact" datasets trajectory changing 0 | jq -c .actions)" "[[0.5],[0.25]]"
+expect "segments are listed" same "$("$proxact" datasets segments changing --json | jq -c '[.items[].first_trajectory]')" "[0,1]"
+expect "one is taken out" "$proxact" datasets delete-segment changing 0
+expect "versions are listed" same "$("$proxact" datasets versions changing --json | jq -c '[.items[].change]')" \
+  '["delete","actions","actions","actions","append","append"]'
+expect "and what they differ in" same "$("$proxact" datasets diff changing 3 | jq -c '[.segments_removed, .segments_relabelled]')" "[[0],[1]]"
+
 # --- ranges, formats, and what an upload is told
 expect "a dataset has ranges" "$proxact" datasets create ranges --obs 3 --act 2 --act-low -2,-1 --act-high 3
 expect "they are these" same "$("$proxact" datasets show ranges | jq -c '[.act_low, .act_high]')" "[[-2,-1],[3,3]]"

@@ -154,12 +154,17 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_PTR_NOT_NULL_FATAL(ds);
   CU_OK(store_dataset_get(store, id, ds, &err), err);
   struct reading reading = { .p = &p };
-  CU_OK(store_dataset_segment_read(store, id, 0, ds->segments_n, check_segment, &reading, &err),
+  CU_OK(store_dataset_segment_read(store,
+                                   &(struct store_segment_range){ id, 0, ds->segments_n,
+                                                                  STORE_VERSION_NOW },
+                                   check_segment, &reading, &err),
         err);
   CU_ASSERT_FALSE(reading.wrong);
   CU_ASSERT_EQUAL(reading.trajectories, 400);
-  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, 0, ds->segments_n + 1, check_segment,
-                                             &reading, &err),
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store,
+                                             &(struct store_segment_range){
+                                               id, 0, ds->segments_n + 1, STORE_VERSION_NOW },
+                                             check_segment, &reading, &err),
                   PX_E_NOT_FOUND);
   /* One byte of the last segment changes: it is named, and those before it are still read. */
   const int last = (int)ds->segments_n - 1;
@@ -170,30 +175,33 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
          last);
   char place[STORE_ID_MAX + 32];
   snprintf(place, sizeof place, "segment %d of %s", last, id);
-  CU_ASSERT_EQUAL(store_dataset_segment_read(store, id, (uint32_t)last, 1, check_segment, &reading,
-                                             &err),
+  CU_ASSERT_EQUAL(store_dataset_segment_read(store,
+                                             &(struct store_segment_range){ id, (uint32_t)last, 1,
+                                                                            STORE_VERSION_NOW },
+                                             check_segment, &reading, &err),
                   PX_E_BAD_DATA);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, place));
   reading = (struct reading){ .p = &p };
-  CU_OK(store_dataset_segment_read(store, id, 0, (uint32_t)last, check_segment, &reading, &err),
+  CU_OK(store_dataset_segment_read(store,
+                                   &(struct store_segment_range){ id, 0, (uint32_t)last,
+                                                                  STORE_VERSION_NOW },
+                                   check_segment, &reading, &err),
         err);
-  double *returns;
-  uint8_t *labelled;
-  uint32_t n, with = 0, seq, index;
-  CU_OK(store_dataset_trajectory_returns(store, id, ds->segments_n, &returns, &labelled, &n, &err),
-        err);
-  CU_ASSERT_EQUAL_FATAL(n, 400);
-  for (uint32_t i = 0; i < n; i++) {
-    CU_ASSERT_EQUAL(returns[i], p.returns[i]);
-    with += labelled[i] == STORE_LABELLED_ALL; /* none of them is labelled in part */
+  struct store_returns found;
+  struct store_place at;
+  uint32_t with = 0;
+  CU_OK(store_dataset_returns(store, ds, ds->segments_n, STORE_VERSION_NOW, &found, &err), err);
+  CU_ASSERT_EQUAL_FATAL(found.n, 400);
+  for (uint32_t i = 0; i < found.n; i++) {
+    CU_ASSERT_EQUAL(found.returns[i], p.returns[i]);
+    with += found.labelled[i] == STORE_LABELLED_ALL; /* none of them is labelled in part */
   }
   CU_ASSERT_EQUAL(with, p.labelled_n);
-  free(returns);
-  free(labelled);
-  CU_OK(store_dataset_trajectory_find(store, id, 399, &seq, &index, &err), err);
-  CU_ASSERT_EQUAL(seq, ds->segments_n - 1);
-  CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &seq, &index, &err),
-                  PX_E_NOT_FOUND);
+  store_returns_free(&found);
+  CU_OK(store_dataset_trajectory_find(store, id, 399, &at, &err), err);
+  CU_ASSERT_EQUAL(at.seq, ds->segments_n - 1);
+  CU_ASSERT_EQUAL(at.length, p.lengths[399]);
+  CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &at, &err), PX_E_NOT_FOUND);
   struct px_buf text = PX_BUF(1 << 20);
   CU_OK(store_dataset_trajectory_list(store, id, 395, 3, &text, &err), err);
   json_t *page = appends_parsed(&text);

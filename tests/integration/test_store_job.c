@@ -13,6 +13,7 @@
 #include "lib/base/json.h"
 #include "lib/store/artifacts.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/datasets.h"
 #include "lib/store/db.h"
 #include "lib/store/jobs.h"
 #include "lib/store/labels.h"
@@ -196,7 +197,10 @@ static void zombies_are_fenced_everywhere(void) {
     CU_ASSERT_EQUAL(store_model_publish(store, &old, "ds_x", "idm", "x", "abc", 3, "{}", &err),
                     PX_E_FENCED);
     CU_ASSERT_EQUAL(store_label_stage(store, &old, &labels, &err), PX_E_FENCED);
-    CU_ASSERT_EQUAL(store_label_publish(store, &old, "ds_x", 1, "{}", &err), PX_E_FENCED);
+    CU_ASSERT_EQUAL(store_label_publish(store, &old,
+                                        &(struct store_labelling){ "ds_x", 1, STORE_VERSION_NOW },
+                                        "{}", &err),
+                    PX_E_FENCED);
     CU_ASSERT_EQUAL(store_artifacts_publish(store, &old, NULL, 0, "{}", &err), PX_E_FENCED);
     if (!claimed) CU_ASSERT_EQUAL(db_claim(store, "label").epoch, 2);
   }

@@ -11,6 +11,7 @@
 #include "lib/store/artifacts.h"
 #include "lib/store/blob.h"
 #include "lib/store/checkpoints.h"
+#include "lib/store/datasets.h"
 #include "lib/store/jobs.h"
 #include "lib/store/labels.h"
 #include "lib/store/models.h"
@@ -217,8 +218,14 @@ static void labels_are_published_whole_and_become_current(void) {
   const struct store_lease hold = db_claim(store, "label");
   struct px_buf text = PX_BUF(1 << 16);
   CU_ASSERT_EQUAL(store_label_set_document(store, set, &text, &err), PX_E_NOT_FOUND);
-  CU_OK(store_label_publish(store, &hold, dataset, 2, "{\"r2\": 0.9}", &err), err);
-  CU_OK(store_label_publish(store, &hold, dataset, 2, "{\"r2\": 0.9}", &err), err);
+  CU_OK(store_label_publish(store, &hold,
+                            &(struct store_labelling){ dataset, 2, STORE_VERSION_NOW },
+                            "{\"r2\": 0.9}", &err),
+        err);
+  CU_OK(store_label_publish(store, &hold,
+                            &(struct store_labelling){ dataset, 2, STORE_VERSION_NOW },
+                            "{\"r2\": 0.9}", &err),
+        err);
   CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id from datasets"), set);
   CU_ASSERT_STRING_EQUAL(
     db_sql(
@@ -258,14 +265,19 @@ static void a_missing_or_misfitting_segment_stops_the_publication(void) {
   stage_under(store, &shard, &l, 1, "one", 19, "here"); /* the segment has 20 */
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
   const struct store_lease hold = db_claim(store, "label");
-  CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT);
+  CU_ASSERT_EQUAL(store_label_publish(store, &hold,
+                                      &(struct store_labelling){ dataset, 2, STORE_VERSION_NOW },
+                                      "{}", &err),
+                  PX_E_CONFLICT);
   CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "segment 1 "));
   CU_ASSERT_STRING_EQUAL(
     db_sql("select (select count(*) from label_sets) || coalesce(label_set_id, '') from datasets"),
     "0");
   CU_ASSERT_STRING_EQUAL(db_state(l.job), "running");
   /* the first alone is a snapshot too */
-  CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
+  CU_OK(store_label_publish(store, &hold,
+                            &(struct store_labelling){ dataset, 1, STORE_VERSION_NOW }, "{}", &err),
+        err);
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from label_segments"), "1");
   store_close(store);
 }
@@ -283,8 +295,13 @@ static void rows_of_dead_epochs_are_never_published(void) {
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
   const struct store_lease hold = db_claim(store, "label");
   /* 1 is there, but dead */
-  CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 2, "{}", &err), PX_E_CONFLICT);
-  CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
+  CU_ASSERT_EQUAL(store_label_publish(store, &hold,
+                                      &(struct store_labelling){ dataset, 2, STORE_VERSION_NOW },
+                                      "{}", &err),
+                  PX_E_CONFLICT);
+  CU_OK(store_label_publish(store, &hold,
+                            &(struct store_labelling){ dataset, 1, STORE_VERSION_NOW }, "{}", &err),
+        err);
   CU_ASSERT_STRING_EQUAL(db_sql("select string_agg(seq || ' ' || epoch, ',') from label_segments"),
                          "0 2");
   CU_ASSERT_STRING_EQUAL(db_sql("select count(*) from blob_chunks"), "1");
@@ -325,7 +342,9 @@ static void a_shard_takes_over_what_its_earlier_attempts_staged_alike(void) {
   stage(store, &shard, &l, 1, "one here");
   CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
   const struct store_lease hold = db_claim(store, "label");
-  CU_OK(store_label_publish(store, &hold, dataset, 2, "{}", &err), err);
+  CU_OK(store_label_publish(store, &hold,
+                            &(struct store_labelling){ dataset, 2, STORE_VERSION_NOW }, "{}", &err),
+        err);
   char set[STORE_ID_MAX];
   store_result_id("ls", l.job, set);
   struct px_buf text = PX_BUF(100);
@@ -348,7 +367,10 @@ static void labels_of_a_shard_that_is_not_the_jobs_own_do_not_count(void) {
   CU_OK(store_job_succeed(store, &other, "{}", &err), err);
   const struct store_lease hold = db_claim(store, "label");
   CU_ASSERT_STRING_EQUAL(hold.job, l.job);
-  CU_ASSERT_EQUAL(store_label_publish(store, &hold, dataset, 1, "{}", &err), PX_E_CONFLICT);
+  CU_ASSERT_EQUAL(store_label_publish(store, &hold,
+                                      &(struct store_labelling){ dataset, 1, STORE_VERSION_NOW },
+                                      "{}", &err),
+                  PX_E_CONFLICT);
   store_close(store);
 }
 
@@ -425,7 +447,10 @@ static void a_newer_label_set_takes_over_and_the_older_stays_readable(void) {
     stage(store, &shard, &l, 0, i ? "new" : "old");
     CU_OK(store_job_succeed(store, &shard, "{}", &err), err);
     const struct store_lease hold = db_claim(store, "label");
-    CU_OK(store_label_publish(store, &hold, dataset, 1, "{}", &err), err);
+    CU_OK(store_label_publish(store, &hold,
+                              &(struct store_labelling){ dataset, 1, STORE_VERSION_NOW }, "{}",
+                              &err),
+          err);
     store_result_id("ls", l.job, set[i]);
   }
   CU_ASSERT_STRING_EQUAL(db_sql("select label_set_id from datasets"), set[1]);

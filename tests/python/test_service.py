@@ -91,6 +91,33 @@ class Service(unittest.TestCase):
 
     # --- uploads ---
 
+    def test_actions_that_come_later_and_a_segment_less(self):
+        data = arrays_of(60)
+        truth = data.pop("actions")
+        self.client.upload("later", data, act_dim=2)
+        self.client.upload("later", arrays_of(20, seed=1), create=False)
+        dataset = self.client.dataset("later")
+        first = dataset.document["version"]
+        done = dataset.add_actions(truth[:20], 0)
+        self.assertEqual((done["steps"], done["replaced"], done["version"]), (20, 0, first + 1))
+        with self.assertRaises(ConflictError) as refused:
+            dataset.add_actions(truth[:20], 0)
+        self.assertEqual(refused.exception.pointer, "trajectory 0, step 0")
+        with self.assertRaises(ConflictError) as refused:
+            dataset.add_actions(truth[20:21], 1, step=3, version=first)
+        self.assertEqual(refused.exception.status, 412)
+        self.assertEqual(dataset.add_actions(truth[18:40], np.repeat([0, 1], [2, 20]), np.r_[18:20, 0:20], replace=True)["replaced"], 2)
+        self.assertEqual(dataset.add_actions(truth[40:43], 2, step=5)["steps"], 3)
+        got = dataset.labelled("true")
+        np.testing.assert_array_equal(got["actions"][:40], truth[:40])
+        self.assertEqual([v["change"] for v in dataset.versions()], ["actions"] * 3 + ["append"] * 2)
+        self.assertEqual([s["trajectories"] for s in dataset.segments()], [3, 1])
+        self.assertEqual(dataset.diff(first)["segments_relabelled"], [0])
+        dataset.delete_segment(0)
+        self.assertEqual([t["n"] for t in dataset.trajectories()], [0])
+        self.assertEqual(dataset.diff(first)["segments_removed"], [0])
+        dataset.delete()
+
     def test_arrays_make_a_dataset_and_come_back(self):
         arrays = arrays_of(400)
         stored = self.client.upload(self.name, arrays, act_low=[-2, -2], act_high=2)

@@ -15,6 +15,7 @@ struct flow_snapshot plans_snapshot(void) {
                                  .trajectories_n = 100,
                                  .labelled_trajectories_n = 100,
                                  .whole_trajectories_n = 100,
+                                 .size = { .trajectories_n = 100 },
                                  .env = "hopper",
                                  .obs_dim = 11,
                                  .act_dim = 3,

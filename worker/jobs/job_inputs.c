@@ -35,6 +35,10 @@ static enum px_status take_segment(void *ctx, uint32_t seq, const void *bytes, s
   return px_progress_report(&l->job->progress, "load", ++l->done, l->count, NULL, 0);
 }
 
+int64_t job_inputs_version(const struct job *job) {
+  return (int64_t)job_spec_uint(job->spec, "dataset_version", STORE_VERSION_NOW);
+}
+
 enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t count,
                                    struct px_dataset **out, struct px_err *err) {
   struct store_dataset *about = malloc(sizeof *about);
@@ -45,7 +49,10 @@ enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t cou
   if (!status && !(l.builder = px_dataset_builder_new(&about->spaces)))
     status = px_fail(err, PX_E_NO_MEMORY, "loading the dataset");
   if (!status)
-    status = store_dataset_segment_read(job->store, about->id, first, count, take_segment, &l, err);
+    status = store_dataset_segment_read(job->store,
+                                        &(struct store_segment_range){ about->id, first, count,
+                                                                       job_inputs_version(job) },
+                                        take_segment, &l, err);
   if (!status) status = px_dataset_builder_end(l.builder, out, err);
   if (!status) l.builder = NULL; /* which is freed */
   px_dataset_builder_free(l.builder);

@@ -16,6 +16,8 @@
 #include "lib/idm/idm.h"
 #include "worker/jobs/jobs.h"
 
+/* The version of the dataset that the job runs on; the present one for jobs of older builds. */
+int64_t job_inputs_version(const struct job *job);
 /* Segments [first, first + count) of the spec's dataset, nothing hidden.
  * Reports phase "load". */
 enum px_status job_inputs_segments(struct job *job, uint32_t first, uint32_t count,

@@ -42,6 +42,10 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
   struct px_dataset *ds = NULL;
   struct idm_labels *l = NULL;
   enum px_status status = job_inputs_segments(job, seq, 1, &ds, err);
+  if (!status && !ds->traj_n) { /* the segment was taken out */
+    px_dataset_free(ds);
+    return PX_OK;
+  }
   if (!status)
     status = idm_label(shard->idm.models, shard->idm.n, ds, 0, ds->traj_n, &job->progress, &l, err);
   if (!status) {
@@ -69,24 +73,27 @@ enum px_status job_label_shard(struct job *job, struct px_err *err) {
 
 /* Where no true action is known no check_simulator came before the shards. */
 static enum px_status warn_unchecked(struct job *job, json_t *result, struct px_err *err) {
-  double *returns = NULL;
-  uint8_t *labelled = NULL;
-  uint32_t n = 0, known_n = 0;
+  struct store_returns found = { 0 };
+  uint32_t known_n = 0;
   if (!flow_labeller_is_simulator(job->spec)) return PX_OK;
-  const enum px_status status =
-    store_dataset_trajectory_returns(job->store, job_spec_text(job->spec, "dataset"),
-                                     (uint32_t)job_spec_uint(job->spec, "segments", 0), &returns,
-                                     &labelled, &n, err);
-  for (uint32_t i = 0; i < n; i++) known_n += labelled[i] != STORE_LABELLED_NONE;
+  struct store_dataset *ds = malloc(sizeof *ds);
+  if (!ds) return px_fail(err, PX_E_NO_MEMORY, "labels");
+  enum px_status status =
+    store_dataset_get(job->store, job_spec_text(job->spec, "dataset"), ds, err);
+  if (!status)
+    status =
+      store_dataset_returns(job->store, ds, (uint32_t)job_spec_uint(job->spec, "segments", 0),
+                            job_inputs_version(job), &found, err);
+  for (uint32_t i = 0; i < found.n; i++) known_n += found.labelled[i] != STORE_LABELLED_NONE;
   if (!status && !known_n)
     px_warn_figure(px_warn(result, PX_W_UNCHECKED,
                            "none of the %" PRIu32
                            " trajectories has a true action: nothing could be "
                            "held against the simulator",
-                           n),
-                   "trajectories", n);
-  free(labelled);
-  free(returns);
+                           found.n),
+                   "trajectories", found.n);
+  store_returns_free(&found);
+  free(ds);
   return status;
 }
 
@@ -99,8 +106,12 @@ enum px_status job_label(struct job *job, struct px_err *err) {
   char *text = status ? NULL : px_json_dumps(result, JSON_COMPACT);
   if (!status && !text) status = px_fail(err, PX_E_NO_MEMORY, "reporting the labels");
   if (!status)
-    status = store_label_publish(job->store, &job->hold, job_spec_text(job->spec, "dataset"),
-                                 (uint32_t)job_spec_uint(job->spec, "segments", 0), text, err);
+    status = store_label_publish(job->store, &job->hold,
+                                 &(struct store_labelling){
+                                   job_spec_text(job->spec, "dataset"),
+                                   (uint32_t)job_spec_uint(job->spec, "segments", 0),
+                                   job_inputs_version(job) },
+                                 text, err);
   free(text);
   json_decref(result);
   return status;

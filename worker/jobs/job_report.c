@@ -26,8 +26,10 @@ static enum px_status publish(struct job *job, const json_t *report, struct px_e
 
 enum px_status job_report(struct job *job, struct px_err *err) {
   json_t *report =
-    json_pack("{s:O, s:O, s:O}", "dataset", json_object_get(job->spec, "dataset"), "segments",
-              json_object_get(job->spec, "segments"), "mask", json_object_get(job->spec, "mask"));
+    json_pack("{s:O, s:O, s:O*, s:O}", "dataset", json_object_get(job->spec, "dataset"), "segments",
+              json_object_get(job->spec, "segments"), "dataset_version",
+              json_object_get(job->spec, "dataset_version"), "mask",
+              json_object_get(job->spec, "mask"));
   enum px_status status =
     report ? report_labels(job, report, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) status = report_runs(job, report, err);

@@ -167,6 +167,7 @@ static enum px_status label_segment(void *ctx, uint32_t seq, struct px_err *err)
   float *answers = NULL;
   struct sim_starts starts = { .n = 0 };
   enum px_status status = PX_OK;
+  if (from == to) return PX_OK; /* the segment was taken out */
   if (s->idm.n)
     status = idm_label(s->idm.models, s->idm.n, ds, from, to, &s->job->progress, &model, err);
   if (!status) status = gather_starts(s, from, to, model, &answers, &starts, err);

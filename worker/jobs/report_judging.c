@@ -72,6 +72,7 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
     return px_fail(err, PX_E_BAD_DATA, "labels of segment %u, which the snapshot lacks", seq);
   const uint32_t from = ds->segment_traj[seq], to = ds->segment_traj[seq + 1];
   struct px_label_view view;
+  if (!n || from == to) return PX_OK; /* the segment was taken out */
   enum px_status status =
     px_label_open(bytes, n, &ds->spaces, ds->step_start[to] - ds->step_start[from], &view, err);
   if (status) return status;

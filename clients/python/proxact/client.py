@@ -78,7 +78,7 @@ class Client:
 
     def pages(self, path: str, **query: Any) -> Iterator[Dict[str, Any]]:
         """All items of a list, page by page."""
-        cursor = "from" if path.endswith("/trajectories") else "after" if path == "/v1/datasets" else "before"
+        cursor = "from" if path.endswith(("/trajectories", "/segments")) else "after" if path == "/v1/datasets" else "before"
         while True:
             page = self.get(with_query(path, **query))
             yield from page["items"]
@@ -332,6 +332,57 @@ class Dataset:
     def lint(self) -> List[Dict[str, Any]]:
         """What is probably a mistake in the data, warnings first: code, severity, trajectory, step, field, message, hint."""
         return list(self._client.get(f"/v1/datasets/{quote(self.key)}/lint?limit=1000")["items"])
+
+    # --- data that changes ---
+
+    def _edit(self, method: str, path: str, version: Optional[int], body: Any = None, type: str = "") -> Dict[str, Any]:
+        version = version if version is not None else int(self.refresh().document["version"])
+        headers = {"If-Match": f'"{version}"', **({"Content-Type": type} if type else {})}
+        route = f"/v1/datasets/{quote(self.key)}/{path}"
+        done = dict(self._client.transport.request(method, route, headers=headers, body=body).json())
+        self._document = None
+        return done
+
+    def add_actions(
+        self, actions: Any, trajectory: Any, step: Any = None, replace: bool = False, version: Optional[int] = None
+    ) -> Dict[str, Any]:
+        """Adds true actions to stored trajectories; all of them are taken, or none.
+
+        actions: [K, act_dim] in the dataset's units, of discrete actions [K]; a row of NaN is left out
+        trajectory: a number, or [K], one for each action
+        step: the first step, or [K]; if not given, `actions` has one for each step of the trajectory
+        replace: also steps that have a true action; otherwise ConflictError names the first
+        version: refuse with ConflictError if the dataset has another one by now; the present one, if not given
+        Returns version, trajectories, steps and replaced, the steps that had an action before.
+        """
+        actions = np.asarray(actions, np.float32)
+        arrays = {"actions": actions}
+        if np.ndim(trajectory) or step is not None:
+            arrays["trajectory"] = np.broadcast_to(np.asarray(trajectory, np.int64), actions.shape[:1])
+            first = np.asarray(0 if step is None else step, np.int64)
+            arrays["step"] = first if first.ndim else first + np.arange(len(actions))
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        path = "actions" if "trajectory" in arrays else f"trajectories/{int(trajectory)}/actions"
+        method = "POST" if "trajectory" in arrays else "PUT"
+        path = with_query(path, replace=replace or None)
+        return self._edit(method, path, version, buffer.getvalue(), "application/x-npz")
+
+    def segments(self) -> Iterator[Dict[str, Any]]:
+        """Its segments, of which each upload makes one or several: segment, first_trajectory, trajectories, steps, since_version."""
+        return self._client.pages(f"/v1/datasets/{quote(self.key)}/segments", limit=1000)
+
+    def delete_segment(self, segment: int, version: Optional[int] = None) -> Dict[str, Any]:
+        """Takes a segment out; the trajectories behind it move up. Earlier versions keep it. `version` as in `add_actions`."""
+        return self._edit("DELETE", f"segments/{segment}", version)
+
+    def versions(self) -> Iterator[Dict[str, Any]]:
+        """What changed its data, the newest first: version, change ("append", "actions", "delete"), steps, labelled_steps, detail."""
+        return self._client.pages(f"/v1/datasets/{quote(self.key)}/versions", limit=1000)
+
+    def diff(self, before: int, after: Optional[int] = None) -> Dict[str, Any]:
+        """What differs between two versions: segments_added, segments_removed, segments_relabelled, steps, changes."""
+        return dict(self._client.get(with_query(f"/v1/datasets/{quote(self.key)}/diff", **{"from": before, "to": after})))
 
     def trajectories(self) -> Iterator[Dict[str, Any]]:
         """A line for each: n, length, return, labelled_steps, terminated, truncated."""

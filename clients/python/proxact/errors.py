@@ -59,14 +59,14 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: it is not possible in the present state, such as a name that is taken."""
+    """409 and 412: it is not possible in the present state, such as a name that is taken, or a version that has passed."""
 
 
 class ValidationError(ApiError):
     """422: a field or the uploaded data is not accepted; `pointer` names the place."""
 
 
-_BY_STATUS = {401: UnauthorizedError, 404: NotFoundError, 409: ConflictError, 422: ValidationError}
+_BY_STATUS = {401: UnauthorizedError, 404: NotFoundError, 409: ConflictError, 412: ConflictError, 422: ValidationError}
 
 
 def api_error(status: int, problem: Dict[str, Any], retry_after: Optional[float] = None) -> ApiError:
