@@ -49,8 +49,8 @@ struct cli {
 
 /* The commands, one table per file, each ended by a command whose group is NULL;
  * the list of tables ends with NULL. In a group the first verb is the default. */
-extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_EDITS[], CLI_PIPELINE[],
-  CLI_JOBS[], CLI_RESULTS[], CLI_SIMULATORS[], CLI_SERVER[], CLI_SHELL[];
+extern const struct cli_command CLI_ACCOUNT[], CLI_DATASETS[], CLI_EDITS[], CLI_UPLOAD[],
+  CLI_PIPELINE[], CLI_JOBS[], CLI_RESULTS[], CLI_SIMULATORS[], CLI_SERVER[], CLI_SHELL[];
 /* All of them: main's, for cli_parse and cli_help. */
 extern const struct cli_command *const CLI_TABLES[];
 

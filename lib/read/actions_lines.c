@@ -216,6 +216,9 @@ enum px_status px_actions_object(struct px_actions_rows *rows, const void *bytes
   char *text = px_mem_calloc(n + 1, 1);
   if (!text) return px_fail(err, PX_E_NO_MEMORY, "no memory for actions");
   memcpy(text, bytes, n);
+  /* The scanner's text is a line. */
+  for (size_t i = 0; i < n; i++)
+    if (text[i] == '\n' || text[i] == '\r') text[i] = ' ';
   enum px_status status = strlen(text) == n
                             ? read_object(&o, 1, text, n, err)
                             : px_fail(err, PX_E_BAD_DATA, "the object holds a NUL byte");

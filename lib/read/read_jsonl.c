@@ -193,7 +193,7 @@ static bool take_flag(struct jsonl *j, bool *out) {
   return *out || px_json_scan_take(&j->s, "false");
 }
 
-/* In a list 1 and 0 do as well, as arrays of flags are often written. */
+/* Under other names 1 and 0 do as well, as arrays of flags are often written. */
 static bool take_step_flag(struct jsonl *j, bool *out) {
   if (take_flag(j, out)) return true;
   *out = px_json_scan_take(&j->s, "1");
@@ -224,7 +224,7 @@ static enum px_status read_end(struct jsonl *j, enum field field, const char *ke
   const bool single = field != DONES && strlen(own) == n && memcmp(own, key, n) == 0;
   j->end[field] = false;
   if (!single && px_json_scan_take(&j->s, "[")) return read_step_ends(j, field, err);
-  if (take_flag(j, &j->end[field])) return PX_OK;
+  if (single ? take_flag(j, &j->end[field]) : take_step_flag(j, &j->end[field])) return PX_OK;
   (void)fail_syntax(j, "true or false", err);
   if (single)
     px_fail_hint(err, "It is one flag for the whole trajectory. Flags of each step are called %s.",

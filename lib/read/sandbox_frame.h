@@ -26,11 +26,11 @@ uint32_t px_sandbox_cpu_s(uint64_t file_bytes);
  * and for good. */
 bool px_sandbox_lock(const struct px_sandbox_request *request) PX_MUST_CHECK;
 
-/* Helper to parent. A TRAJECTORY is followed by observations [T + f, O],
- * rewards [T] if HAS_REWARDS, actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; a
- * REPORT, which is the last frame, by struct px_read_report; an ERROR, likewise
- * the last, by struct px_err. ACTIONS is followed by struct px_sandbox_run and actions [n, A]. READY
- * says that the helper has locked itself up. */
+/* Helper to parent. A TRAJECTORY is followed by observations [T + f, O], rewards [T] if
+ * HAS_REWARDS, actions [T, A] if HAS_ACTIONS, labelled [T] if HAS_MASK; ACTIONS by
+ * struct px_sandbox_run and actions [n, A]; a REPORT, which is the last frame, by
+ * struct px_read_report; an ERROR, likewise the last, by struct px_err. READY says that the helper
+ * has locked itself up. */
 enum px_sandbox_kind {
   PX_SANDBOX_READY = 0x70780001,
   PX_SANDBOX_TRAJECTORY,

@@ -98,7 +98,7 @@ struct store_returns {
   uint8_t *labelled; /* [n] enum store_labelled */
   uint32_t n, cap;
 };
-void store_returns_free(struct store_returns *r);
+void store_dataset_returns_free(struct store_returns *r);
 /* Of the first segments_n segments at that version (or STORE_VERSION_NOW). What an edit has changed
  * since is read from the segments themselves. The caller frees *out, whatever the outcome. */
 enum px_status store_dataset_returns(struct store *store, const struct store_dataset *ds,

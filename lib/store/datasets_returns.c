@@ -11,7 +11,7 @@
 #include "lib/store/db.h"
 #include "lib/store/store.h"
 
-void store_returns_free(struct store_returns *r) {
+void store_dataset_returns_free(struct store_returns *r) {
   free(r->returns);
   free(r->labelled);
   *r = (struct store_returns){ 0 };

@@ -53,8 +53,9 @@ enum px_status store_label_set_list(struct store *store, const struct store_page
 typedef enum px_status (*store_label_sink)(void *ctx, uint32_t seq, const void *bytes, size_t n,
                                            struct px_err *err);
 /* Label segments first .. first + count - 1 of a published set, in order; no bytes (NULL, 0) for
- * one that had been taken out of the dataset. The sink may use the same store. NOT_FOUND unless the set has them all, BAD_DATA
- * naming a segment whose bytes do not have the digest recorded with it. */
+ * one that had been taken out of the dataset. The sink may use the same store. NOT_FOUND unless the
+ * set has them all, BAD_DATA naming a segment whose bytes do not have the digest recorded with
+ * it. */
 enum px_status store_label_read(struct store *store, const char *label_set, uint32_t first,
                                 uint32_t count, store_label_sink sink, void *ctx,
                                 struct px_err *err) PX_MUST_CHECK;

@@ -300,6 +300,6 @@ enum px_status api_submit(struct http_request *req, struct http_reply *reply,
     status = reply_submitted(req, reply, store, &plan, existing, s->notes, err);
   flow_plan_free(&plan);
   json_decref(spec);
-  if (context) store_returns_free(&context->of);
+  if (context) store_dataset_returns_free(&context->of);
   return status;
 }

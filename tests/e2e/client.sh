@@ -46,7 +46,7 @@ expect "a dataset that will change" "$proxact" datasets create changing --obs 1 
 printf '{"observations": [[1], [2], [3]], "rewards": [0, 0], "terminated": true}\n' >free.jsonl
 expect "is filled" "$proxact" upload changing free.jsonl
 expect "twice" "$proxact" upload changing free.jsonl
-echo '{"actions": [[0.5], null]}' >one.json
+printf '{\n  "actions": [[0.5], null]\r\n}\n' >one.json
 printf '{"trajectory": %d, "step": 1, "actions": [[0.25]]}\n' 0 1 >many.jsonl
 expect "an action comes later" "$proxact" datasets actions changing one.json --trajectory 0
 expect_said "and the version is told" "1 steps got an action"

@@ -14,8 +14,10 @@
 #include "lib/store/jobs.h"
 #include "lib/store/store.h"
 #include "lib/store/uploads.h"
+#include "lib/transfer/edit.h"
 #include "tests/fault/lib/proc.h"
 #include "tests/fault/lib/sock.h"
+#include "tests/support/appends.h"
 #include "tests/support/db.h"
 
 enum { PATIENCE_MS = 20000, LEASE_MS = 30000, PATH_BYTES = 256, ANSWERS_MAX = 20000 };
@@ -181,6 +183,31 @@ static void a_claim_is_taken_up_by_whoever_made_it(void) {
   }
 }
 
+static void an_edit_is_carried_out_once(void) {
+  for (int i = 0; i < 2; i++) {
+    struct store *store = cut_at("never", "after"), *direct = db_test_open("lost direct");
+    static struct appends_sums p;
+    struct store_dataset *ds = calloc(1, sizeof *ds);
+    struct px_err err;
+    char id[STORE_ID_MAX];
+    int64_t version = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ds);
+    CU_OK(store_dataset_create(direct, "cut", &appends_spaces, NULL, id, &err), err);
+    for (uint64_t seed = 1; seed <= 2; seed++) appends_run(direct, direct, id, seed, 5, &p);
+    CU_OK(store_dataset_get(direct, id, ds, &err), err);
+    tell(i ? "trap db commit after" : "trap db commit before");
+    CU_OK(transfer_edit_take_out(store, ds, 0, &version, &err), err);
+    was_cut();
+    CU_ASSERT_EQUAL(version, ds->version + 1);
+    CU_ASSERT_STRING_EQUAL(db_sql("select trajectories_n || ' ' || version - %d from datasets",
+                                  (int)ds->version),
+                           "5 1");
+    free(ds);
+    store_close(direct);
+    store_close(store);
+  }
+}
+
 CU_MAIN("lost_answer", T(a_submission_is_there_once), T(a_dataset_is_made_once_and_its_id_is_told),
         T(an_upload_in_parts_is_made_once), T(a_cancellation_is_no_conflict_with_itself),
-        T(a_claim_is_taken_up_by_whoever_made_it))
+        T(a_claim_is_taken_up_by_whoever_made_it), T(an_edit_is_carried_out_once))

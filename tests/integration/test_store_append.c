@@ -197,7 +197,7 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
     with += found.labelled[i] == STORE_LABELLED_ALL; /* none of them is labelled in part */
   }
   CU_ASSERT_EQUAL(with, p.labelled_n);
-  store_returns_free(&found);
+  store_dataset_returns_free(&found);
   CU_OK(store_dataset_trajectory_find(store, id, 399, &at, &err), err);
   CU_ASSERT_EQUAL(at.seq, ds->segments_n - 1);
   CU_ASSERT_EQUAL(at.length, p.lengths[399]);

@@ -154,7 +154,7 @@ static void bad_lines_are_named_by_place(void) {
     { "{\"terminated\":2}", "column 15", "expected true or false" },
     { "{\"terminated\":1}", "column 15", "expected true or false" },
     { "{\"truncated\":[false,true]}", "column 14", "expected true or false" },
-    { "{\"dones\":1}", "column 10", "expected true or false" },
+    { "{\"dones\":2}", "column 10", "expected true or false" },
     { "{\"terminations\":[0,1,0]}", "step 1, terminated", "is set before the last step" },
     { "{\"observations\":{}}", "column 17", "expected a list" },
     { "{\"observations\":[null]}", "column 18", "expected a list of numbers" },

@@ -7,6 +7,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/fail.h"
 #include "lib/base/mem.h"
+#include "lib/base/rng.h"
 #include "lib/base/text.h"
 #include "lib/data/safetensors.h"
 #include "lib/data/spaces.h"
@@ -376,11 +377,35 @@ static void spaces_must_be_finite_and_ordered(void) {
   CU_ASSERT_EQUAL(px_spaces_check(&spaces, &err), PX_E_BAD_FIELD);
 }
 
+/* Moments of two parts, less those of one, are those of the other. */
+static void moments_can_be_taken_back(void) {
+  enum { DIMS = 3, ROWS = 500, FIRST = 180 };
+  static float x[ROWS * DIMS];
+  struct px_rng rng = px_rng_at(3, px_rng_stream("moments", 0), 0);
+  for (int i = 0; i < ROWS * DIMS; i++)
+    x[i] = (float)(px_rng_double(&rng) * (i % DIMS + 1) + (i < FIRST * DIMS ? 100 : -3));
+  double numbers[3][2 * DIMS] = { { 0 } }, scratch[2 * DIMS];
+  struct px_running_stats all = { 0, numbers[0], numbers[0] + DIMS },
+                          part = { 0, numbers[1], numbers[1] + DIMS },
+                          rest = { 0, numbers[2], numbers[2] + DIMS };
+  px_running_stats_add(&all, x, ROWS, DIMS, scratch);
+  px_running_stats_add(&part, x, FIRST, DIMS, scratch);
+  px_running_stats_add(&rest, x + FIRST * DIMS, ROWS - FIRST, DIMS, scratch);
+  px_running_stats_remove(&all, &part, DIMS);
+  CU_ASSERT_EQUAL(all.n, rest.n);
+  for (int j = 0; j < DIMS; j++) {
+    CU_ASSERT(fabs(all.mean[j] - rest.mean[j]) < 1e-9);
+    CU_ASSERT(fabs(all.m2[j] - rest.m2[j]) < 1e-7 * (1 + rest.m2[j]));
+  }
+  px_running_stats_remove(&all, &rest, DIMS);
+  CU_ASSERT(all.n == 0 && all.mean[0] == 0 && all.m2[DIMS - 1] == 0);
+}
+
 CU_MAIN("segment", T(packed_trajectories_come_back_in_order),
         T(segments_fill_up_to_4_mib_and_never_pass_it), T(a_long_trajectory_is_not_split),
         T(a_trajectory_over_the_maximum_is_refused), T(equal_trajectories_give_equal_digests),
         T(actions_and_mask_are_stored_only_where_needed),
-        T(rows_and_moments_match_a_plain_computation),
+        T(rows_and_moments_match_a_plain_computation), T(moments_can_be_taken_back),
         T(bad_trajectories_are_refused_with_their_place),
         T(what_is_no_class_index_is_refused_with_its_place),
         T(discrete_actions_come_back_as_their_indices), T(continuous_segments_keep_their_bytes),

@@ -92,7 +92,7 @@ static enum px_status warn_unchecked(struct job *job, json_t *result, struct px_
                            "held against the simulator",
                            found.n),
                    "trajectories", found.n);
-  store_returns_free(&found);
+  store_dataset_returns_free(&found);
   free(ds);
   return status;
 }
