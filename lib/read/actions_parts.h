@@ -44,9 +44,8 @@ enum px_status px_actions_flat(struct px_actions_rows *rows, const struct px_fla
 enum px_status px_actions_lines(struct px_actions_rows *rows, struct px_err *err) PX_MUST_CHECK;
 enum px_status px_actions_object(struct px_actions_rows *rows, const void *bytes, size_t n,
                                  struct px_err *err) PX_MUST_CHECK;
-/* Of a whole file that is mapped and at r->fd. */
-enum px_status px_actions_dispatch(struct px_reader *r, const struct px_actions_reading *what,
-                                   const struct px_actions_sink *sink, const void *bytes, size_t n,
+/* Of a whole file that is mapped and at r->fd. Whatever happens, free the rows. */
+enum px_status px_actions_dispatch(struct px_actions_rows *rows, const void *bytes, size_t n,
                                    struct px_err *err) PX_MUST_CHECK;
 
 #endif

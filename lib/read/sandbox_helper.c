@@ -126,10 +126,10 @@ static bool serve(const struct px_sandbox_request *request, const void *bytes) {
                          .file_bytes = request->file_bytes };
   const struct px_actions_sink runs = { sink.ctx, send_run };
   struct px_err err = { 0 };
-  const enum px_status status =
-    request->actions.wanted
-      ? px_actions_dispatch(&r, &request->actions, &runs, bytes, r.file_bytes, &err)
-      : READERS[request->format](&r, bytes, r.file_bytes, &err);
+  struct px_actions_rows rows = { .r = &r, .what = &request->actions, .sink = &runs };
+  const enum px_status status = request->actions.wanted
+                                  ? px_actions_dispatch(&rows, bytes, r.file_bytes, &err)
+                                  : READERS[request->format](&r, bytes, r.file_bytes, &err);
   err.code = status;
   return (status ? write_frame(PX_SANDBOX_ERROR, 0, 0) && write_all(&err, sizeof err)
                  : write_frame(PX_SANDBOX_REPORT, 0, 0) && write_all(&report, sizeof report)) &&

@@ -7,6 +7,7 @@
 #include "lib/store/datasets.h"
 #include "lib/store/labels.h"
 #include "lib/store/store.h"
+#include "lib/transfer/about.h"
 
 enum { SEGMENT_BYTES_MAX = 512 << 20 };
 
@@ -41,17 +42,20 @@ enum px_status transfer_export(struct store *store, const struct store_dataset *
                                const struct store_export *what, const char *path,
                                const struct px_progress *progress, struct px_err *err) {
   struct px_write *out = NULL;
-  enum px_status status =
-    px_write_new(what->format, what->which, &dataset->spaces, path, &out, err);
+  struct about about;
+  enum px_status status = about_export(dataset, what, &about, err);
+  if (!status) status = px_write_new(what->format, what->which, &dataset->spaces, path, &out, err);
   bool rewards = true;
   if (!status)
     status = store_dataset_has_rewards(store, dataset->id, what->segments_n, &rewards, err);
   if (!rewards) px_write_without_rewards(out);
+  if (!status) px_write_about(out, about.facts, about.n);
   for (uint32_t seq = 0; !status && seq < what->segments_n; seq++) {
     status = export_one(store, dataset, what, seq, out, err);
     if (!status) status = px_progress_report(progress, "write", seq + 1, what->segments_n, NULL, 0);
   }
   if (!status) status = px_write_end(out, err);
   px_write_free(out);
+  about_free(&about);
   return status;
 }

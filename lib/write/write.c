@@ -4,12 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/json.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/labels.h"
 #include "lib/data/spaces.h"
@@ -70,6 +72,7 @@ struct px_write {
   char *path;
   bool ended, unrewarded;
   uint64_t segments_n;
+  struct px_write_facts facts;
   struct px_buf actions, std, epistemic, score, residual, source, verified; /* of one segment */
   struct px_write_scratch scratch;
 };
@@ -98,6 +101,23 @@ enum px_status px_write_new(enum px_write_format format, enum px_write_which whi
   }
   *out = e;
   return PX_OK;
+}
+
+void px_write_about(struct px_write *e, const struct px_write_fact *facts, size_t n) {
+  e->facts = (struct px_write_facts){ facts, n < PX_WRITE_FACTS_MAX ? n : PX_WRITE_FACTS_MAX };
+}
+
+char *px_write_facts_json(const struct px_write_facts *facts) {
+  json_t *object = json_object();
+  for (size_t i = 0; i < facts->n && object; i++) {
+    if (json_object_set_new(object, facts->fact[i].name, json_string(facts->fact[i].value)) == 0)
+      continue;
+    json_decref(object);
+    return NULL;
+  }
+  char *text = object ? px_json_dumps(object, JSON_COMPACT) : NULL;
+  json_decref(object);
+  return text;
 }
 
 void px_write_without_rewards(struct px_write *e) { e->unrewarded = true; }
@@ -191,7 +211,7 @@ out:
 enum px_status px_write_end(struct px_write *e, struct px_err *err) {
   if (e->segments_n == 0)
     return px_fail(err, PX_E_BAD_DATA, "the dataset has no trajectories to export");
-  enum px_status status = e->ops->end(e->writer, err);
+  enum px_status status = e->ops->end(e->writer, &e->facts, err);
   if (status) return status;
   const int fd = open(e->path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fsync(fd) != 0) status = px_fail_errno(err, "syncing the export");

@@ -20,7 +20,7 @@
  * they are NaN, null or empty; where none has any, arrays leave them out.
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
- *   hdf5   D4RL's flat layout: observations, actions, rewards, terminals, timeouts,
+ *   hdf5   D4RL's flat layout, packed with gzip and shuffle: observations, actions, rewards, terminals, timeouts,
  *          next_observations; and action_source u8, action_std, action_epistemic, action_score,
  *          action_residual, action_verified u8, next_known u8
  *   npz    the same arrays, stored (not compressed)
@@ -80,6 +80,14 @@ struct px_write;
 enum px_status px_write_new(enum px_write_format format, enum px_write_which which,
                             const struct px_spaces *spaces, const char *path, struct px_write **out,
                             struct px_err *err) PX_MUST_CHECK;
+/* What the file says of itself; all borrowed until px_write_end. HDF5 has attributes of its root,
+ * safetensors metadata, npz a member `metadata` (bytes of a JSON object), LeRobot's info.json a
+ * member `proxact`. JSON lines and CSV have no place for it. */
+struct px_write_fact {
+  const char *name, *value; /* of at most 31 and PX_WRITE_FACT_BYTES bytes */
+};
+enum { PX_WRITE_FACTS_MAX = 16, PX_WRITE_FACT_BYTES = 32 << 10 };
+void px_write_about(struct px_write *e, const struct px_write_fact *facts, size_t n);
 /* Before the first segment: none of them has rewards, so the array is left out. */
 void px_write_without_rewards(struct px_write *e);
 /* Appends one dataset segment; labels may be NULL (nothing is labelled by proxy). */

@@ -109,7 +109,9 @@ static enum px_status csv_put(void *writer, const struct px_write_rows *rows,
   return ferror(csv->file) ? px_fail_errno(err, "writing the export") : PX_OK;
 }
 
-static enum px_status csv_end(void *writer, struct px_err *err) {
+static enum px_status csv_end(void *writer, const struct px_write_facts *facts,
+                              struct px_err *err) {
+  (void)facts;
   struct csv *csv = writer;
   return fflush(csv->file) != 0 || ferror(csv->file) ? px_fail_errno(err, "writing the export")
                                                      : PX_OK;

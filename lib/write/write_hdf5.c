@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,13 +18,13 @@ struct hdf5 {
   int talk;
 };
 
-/* What the helper says at its end, or else what its end says. */
 /* A disk may be as slow as it likes. */
 static bool send_bytes(struct hdf5 *h, const void *bytes, size_t n) {
   bool silent;
   return px_subprocess_tell(h->talk, bytes, n, -1, &silent);
 }
 
+/* What the helper says at its end, or else what its end says. */
 static enum px_status hear(struct hdf5 *h, struct px_err *err) {
   struct px_err said;
   const bool heard = px_subprocess_take(h->talk, &said, sizeof said);
@@ -83,7 +84,18 @@ static enum px_status hdf5_put(void *writer, const struct px_write_rows *rows,
   return PX_OK;
 }
 
-static enum px_status hdf5_end(void *writer, struct px_err *err) {
+static enum px_status hdf5_end(void *writer, const struct px_write_facts *facts,
+                               struct px_err *err) {
+  for (size_t i = 0; i < facts->n; i++) {
+    const struct px_write_fact *fact = &facts->fact[i];
+    struct px_write_hdf5_frame frame = { .column = PX_WRITE_HDF5_FACT,
+                                         .dtype = PX_DTYPE_U8,
+                                         .rows = strlen(fact->value) };
+    snprintf(frame.name, sizeof frame.name, "%s", fact->name);
+    if (!send_bytes(writer, &frame, sizeof frame) ||
+        !send_bytes(writer, fact->value, px_write_hdf5_bytes(&frame)))
+      return hear(writer, err);
+  }
   const struct px_write_hdf5_frame complete = { .name = "" };
   (void)!send_bytes(writer, &complete, sizeof complete); /* a helper that has gone is heard of */
   return hear(writer, err);

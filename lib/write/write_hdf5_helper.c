@@ -9,7 +9,9 @@
 #include "lib/base/fail.h"
 #include "lib/write/write_hdf5_frame.h"
 
-enum { CHUNK_BYTES = 256 * 1024 };
+/* Of gzip's levels the first: with shuffle, the sixth makes states of a robot 2% smaller, and takes
+ * a third longer. */
+enum { CHUNK_BYTES = 256 * 1024, GZIP_LEVEL = 1 };
 
 struct hdf5 {
   hid_t file, boolean;
@@ -55,6 +57,7 @@ static hid_t create_set(struct hdf5 *h, const struct px_write_hdf5_frame *c) {
   hid_t set = H5I_INVALID_HID;
   /* Without times, so that equal content gives equal bytes. */
   if (space >= 0 && plist >= 0 && H5Pset_chunk(plist, rank, chunk) >= 0 &&
+      H5Pset_shuffle(plist) >= 0 && H5Pset_deflate(plist, GZIP_LEVEL) >= 0 &&
       H5Pset_obj_track_times(plist, false) >= 0)
     set = H5Dcreate2(h->file, c->name, type_of(h, (enum px_dtype)c->dtype), space, H5P_DEFAULT,
                      plist, H5P_DEFAULT);
@@ -82,8 +85,26 @@ static bool append(struct hdf5 *h, const struct px_write_hdf5_frame *c, const vo
   return wrote;
 }
 
-static enum px_status write_frame(struct hdf5 *h, const struct px_write_hdf5_frame *c,
-                                  const void *data, struct px_err *err) {
+/* An attribute of the root: text of any length, as h5py and D4RL write theirs. */
+static bool put_fact(const struct hdf5 *h, const char *name, const char *value) {
+  const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+  const bool typed = type >= 0 && space >= 0 && H5Tset_size(type, H5T_VARIABLE) >= 0 &&
+                     H5Tset_cset(type, H5T_CSET_UTF8) >= 0;
+  const hid_t fact =
+    typed ? H5Acreate2(h->file, name, type, space, H5P_DEFAULT, H5P_DEFAULT) : H5I_INVALID_HID;
+  const bool put = fact >= 0 && H5Awrite(fact, type, &value) >= 0;
+  if (fact >= 0) H5Aclose(fact);
+  if (space >= 0) H5Sclose(space);
+  if (type >= 0) H5Tclose(type);
+  return put;
+}
+
+static enum px_status write_frame(struct hdf5 *h, const struct px_write_hdf5_frame *c, char *data,
+                                  struct px_err *err) {
+  if (c->column == PX_WRITE_HDF5_FACT) {
+    data[c->rows] = '\0';
+    return put_fact(h, c->name, data) ? PX_OK : fail(err, "written");
+  }
   if (c->column > h->sets_n || c->column >= PX_WRITE_COLUMNS_MAX)
     return px_fail(err, PX_E_INTERNAL, "a column out of order");
   if (c->column == h->sets_n) {
@@ -113,7 +134,7 @@ static bool converse(struct hdf5 *h, struct px_buf *data, struct px_err *err) {
     }
     data->len = 0;
     const size_t n = px_write_hdf5_bytes(&frame);
-    status = px_buf_room(data, n);
+    status = px_buf_room(data, n + 1);
     if (status) px_fail(err, status, "no memory to write a segment of an export");
     else if (!px_subprocess_take(PX_WRITE_HDF5_TALK_FD, data->data, n)) return false;
     else status = write_frame(h, &frame, data->data, err);

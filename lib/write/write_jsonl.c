@@ -92,7 +92,9 @@ static enum px_status jsonl_put(void *writer, const struct px_write_rows *rows,
   return ferror((FILE *)writer) ? px_fail_errno(err, "writing the export") : PX_OK;
 }
 
-static enum px_status jsonl_end(void *writer, struct px_err *err) {
+static enum px_status jsonl_end(void *writer, const struct px_write_facts *facts,
+                                struct px_err *err) {
+  (void)facts;
   return fflush(writer) != 0 || ferror((FILE *)writer) ? px_fail_errno(err, "writing the export")
                                                        : PX_OK;
 }

@@ -274,18 +274,22 @@ static enum px_status put_feature(struct px_buf *out, const struct px_write_parq
                     c->name, DTYPES[c->type], c->width ? c->width : 1);
 }
 
-static enum px_status put_info(struct lerobot *l, struct px_err *err) {
+static enum px_status put_info(struct lerobot *l, const struct px_write_facts *facts,
+                               struct px_err *err) {
+  char *about = px_write_facts_json(facts);
   struct px_buf text = PX_BUF(TEXT_MAX_BYTES);
-  enum px_status status =
-    px_buf_fmt(&text,
-               "{\n  \"codebase_version\": \"v3.0\",\n  \"robot_type\": null,\n"
-               "  \"total_episodes\": %" PRIu64 ",\n  \"total_frames\": %" PRIu64
-               ",\n  \"total_tasks\": 1,\n  \"chunks_size\": %d,\n"
-               "  \"data_files_size_in_mb\": 100,\n  \"video_files_size_in_mb\": 500,\n"
-               "  \"fps\": 1,\n  \"splits\": { \"train\": \"0:%" PRIu64 "\" },\n"
-               "  \"data_path\": \"data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet\",\n"
-               "  \"video_path\": null,\n  \"features\": {\n",
-               l->episodes_n, l->frames_n, FILES_PER_CHUNK, l->episodes_n);
+  enum px_status status = about ? PX_OK : PX_E_NO_MEMORY;
+  if (!status)
+    status = px_buf_fmt(
+      &text,
+      "{\n  \"codebase_version\": \"v3.0\",\n  \"robot_type\": null,\n"
+      "  \"total_episodes\": %" PRIu64 ",\n  \"total_frames\": %" PRIu64
+      ",\n  \"total_tasks\": 1,\n  \"chunks_size\": %d,\n"
+      "  \"data_files_size_in_mb\": 100,\n  \"video_files_size_in_mb\": 500,\n"
+      "  \"fps\": 1,\n  \"splits\": { \"train\": \"0:%" PRIu64 "\" },\n"
+      "  \"data_path\": \"data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet\",\n"
+      "  \"video_path\": null,\n  \"proxact\": %s,\n  \"features\": {\n",
+      l->episodes_n, l->frames_n, FILES_PER_CHUNK, l->episodes_n, about);
   for (uint32_t i = 0; i < l->columns_n && !status; i++)
     status = put_feature(&text, &l->columns[i]);
   if (!status) {
@@ -294,15 +298,17 @@ static enum px_status put_info(struct lerobot *l, struct px_err *err) {
   }
   status = status ? px_fail(err, status, "no memory for info.json")
                   : put_file(l, "meta/info.json", text.data, text.len, err);
+  free(about);
   px_buf_free(&text);
   return status;
 }
 
-static enum px_status lerobot_end(void *writer, struct px_err *err) {
+static enum px_status lerobot_end(void *writer, const struct px_write_facts *facts,
+                                  struct px_err *err) {
   static const char zeros[2 * BLOCK];
   struct lerobot *l = writer;
   enum px_status status = put_tasks(l, err);
-  if (!status) status = put_info(l, err);
+  if (!status) status = put_info(l, facts, err);
   if (!status && (fwrite(zeros, 1, sizeof zeros, l->file) != sizeof zeros || fflush(l->file) != 0))
     status = px_fail_errno(err, "writing the export");
   return status;

@@ -55,6 +55,14 @@ enum px_status px_write_columns_segment(const struct px_write_rows *rows,
                                         struct px_write_scratch *scratch,
                                         struct px_write_columns *out) PX_MUST_CHECK;
 
+/* What the file is to say of itself. */
+struct px_write_facts {
+  const struct px_write_fact *fact; /* [n] */
+  size_t n;
+};
+/* As a JSON object on one line, from malloc; NULL when out of memory. */
+char *px_write_facts_json(const struct px_write_facts *facts);
+
 /* One row of the table of formats. `put` gets columns, or NULL where `columns` is NULL. */
 struct px_write_writer {
   enum px_status (*columns)(const struct px_write_rows *, struct px_write_scratch *,
@@ -62,7 +70,7 @@ struct px_write_writer {
   enum px_status (*open)(const char *path, void **writer, struct px_err *err);
   enum px_status (*put)(void *writer, const struct px_write_rows *rows,
                         const struct px_write_columns *columns, struct px_err *err);
-  enum px_status (*end)(void *writer, struct px_err *err);
+  enum px_status (*end)(void *writer, const struct px_write_facts *facts, struct px_err *err);
   void (*free)(void *writer); /* NULL is fine */
 };
 extern const struct px_write_writer px_write_hdf5, px_write_npz, px_write_jsonl, px_write_csv,

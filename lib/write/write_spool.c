@@ -125,11 +125,14 @@ static enum px_status copy_file(int from, int to, struct px_err *err) {
   return status;
 }
 
-static enum px_status safetensors_end(void *writer, struct px_err *err) {
+static enum px_status safetensors_end(void *writer, const struct px_write_facts *facts,
+                                      struct px_err *err) {
   struct spool *s = writer;
   struct px_safetensors_tensor tensors[PX_WRITE_COLUMNS_MAX];
   struct px_buf header = PX_BUF(PX_ST_HEADER_MAX_BYTES);
-  const struct px_safetensors_meta meta = { "format", "proxact.dataset.1" };
+  struct px_safetensors_meta meta[1 + PX_WRITE_FACTS_MAX] = { { "format", "proxact.dataset.1" } };
+  for (size_t i = 0; i < facts->n; i++)
+    meta[1 + i] = (struct px_safetensors_meta){ facts->fact[i].name, facts->fact[i].value };
   for (uint32_t i = 0; i < s->n; i++) {
     const struct px_write_column *c = &s->column[i];
     tensors[i] = (struct px_safetensors_tensor){
@@ -138,7 +141,7 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
   }
   const int fd = open(s->path, O_WRONLY | O_TRUNC | O_CLOEXEC);
   if (fd < 0) return px_fail_errno(err, "creating the export");
-  enum px_status status = px_safetensors_header(tensors, s->n, &meta, 1, &header, err);
+  enum px_status status = px_safetensors_header(tensors, s->n, meta, 1 + facts->n, &header, err);
   if (!status) status = write_all(fd, header.data, header.len, err);
   /* The columns come by decreasing element size already: the order of the data. */
   for (uint32_t i = 0; i < s->n && !status; i++) status = copy_file(s->fd[i], fd, err);
@@ -150,22 +153,40 @@ static enum px_status safetensors_end(void *writer, struct px_err *err) {
 /* ---- npz ---- */
 
 /* The .npy format, version 1.0 (NEP 1): magic, length, a Python literal padded with spaces. */
+static void npy_header(char header[NPY_HEADER_BYTES], const char *type, const char *shape) {
+  char literal[NPY_HEADER_BYTES];
+  memset(header, ' ', NPY_HEADER_BYTES);
+  memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10); /* 0x76 = 128 - 10 */
+  const int n = snprintf(literal, sizeof literal,
+                         "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
+  memcpy(header + 10, literal, (size_t)n);
+  header[NPY_HEADER_BYTES - 1] = '\n';
+}
+
 static enum px_status put_npy_header(int fd, const struct px_write_column *c, struct px_err *err) {
-  char header[NPY_HEADER_BYTES + 1], shape[64];
+  char header[NPY_HEADER_BYTES], shape[64];
   const char *type = c->dtype == PX_DTYPE_F32    ? "<f4"
                      : c->dtype == PX_DTYPE_I64  ? "<i8"
                      : c->dtype == PX_DTYPE_BOOL ? "|b1"
                                                  : "|u1";
   if (c->width) snprintf(shape, sizeof shape, "(%" PRIu64 ", %" PRIu32 ")", c->rows, c->width);
   else snprintf(shape, sizeof shape, "(%" PRIu64 ",)", c->rows);
-  memset(header, ' ', sizeof header);
-  memcpy(header, "\x93NUMPY\x01\x00\x76\x00", 10); /* 0x76 = 128 - 10 */
-  const int n = snprintf(header + 10, sizeof header - 10,
-                         "{'descr': '%s', 'fortran_order': False, 'shape': %s, }", type, shape);
-  header[10 + n] = ' ';
-  header[NPY_HEADER_BYTES - 1] = '\n';
+  npy_header(header, type, shape);
   if (lseek(fd, 0, SEEK_SET) != 0) return px_fail_errno(err, "seeking in the export");
   return write_all(fd, header, NPY_HEADER_BYTES, err);
+}
+
+static bool add_source(zip_t *zip, zip_source_t *source, const char *name) {
+  char entry[64];
+  snprintf(entry, sizeof entry, "%s.npy", name);
+  const zip_int64_t index = zip_file_add(zip, entry, source, ZIP_FL_ENC_UTF_8);
+  if (index < 0) {
+    zip_source_free(source);
+    return false;
+  }
+  /* A fixed time (the oldest that zip can say), so that equal content gives equal bytes. */
+  return zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0 &&
+         zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 0x21, 0) == 0;
 }
 
 /* libzip reads the columns when the archive is closed, and then closes the FILEs. */
@@ -182,19 +203,31 @@ static bool add_entry(zip_t *zip, int fd, const char *name) {
     fclose(f);
     return false;
   }
-  char entry[64];
-  snprintf(entry, sizeof entry, "%s.npy", name);
-  const zip_int64_t index = zip_file_add(zip, entry, source, ZIP_FL_ENC_UTF_8);
-  if (index < 0) {
-    zip_source_free(source);
-    return false;
-  }
-  /* A fixed time (the oldest that zip can say), so that equal content gives equal bytes. */
-  return zip_set_file_compression(zip, (zip_uint64_t)index, ZIP_CM_STORE, 0) == 0 &&
-         zip_file_set_dostime(zip, (zip_uint64_t)index, 0, 0x21, 0) == 0;
+  return add_source(zip, source, name);
 }
 
-static enum px_status npz_end(void *writer, struct px_err *err) {
+/* `metadata`: numpy's bytes of a JSON object, without dimensions. */
+static bool add_facts(zip_t *zip, const struct px_write_facts *facts) {
+  char *json = px_write_facts_json(facts);
+  const size_t n = json ? strlen(json) : 0;
+  char *bytes = json ? malloc(NPY_HEADER_BYTES + n) : NULL;
+  if (bytes) {
+    char type[32];
+    snprintf(type, sizeof type, "|S%zu", n);
+    npy_header(bytes, type, "()");
+    memcpy(bytes + NPY_HEADER_BYTES, json, n);
+  }
+  free(json);
+  zip_source_t *source = bytes ? zip_source_buffer(zip, bytes, NPY_HEADER_BYTES + n, 1) : NULL;
+  if (!source) {
+    free(bytes);
+    return false;
+  }
+  return add_source(zip, source, "metadata");
+}
+
+static enum px_status npz_end(void *writer, const struct px_write_facts *facts,
+                              struct px_err *err) {
   struct spool *s = writer;
   for (uint32_t i = 0; i < s->n; i++) {
     const enum px_status status = put_npy_header(s->fd[i], &s->column[i], err);
@@ -204,8 +237,9 @@ static enum px_status npz_end(void *writer, struct px_err *err) {
   zip_t *zip = zip_open(s->path, ZIP_CREATE | ZIP_TRUNCATE, &why);
   if (!zip)
     return px_fail(err, PX_E_IO, "the npz export could not be created: libzip's error %d", why);
-  for (uint32_t i = 0; i < s->n; i++) {
-    if (add_entry(zip, s->fd[i], s->column[i].name)) continue;
+  for (uint32_t i = 0; i <= s->n; i++) {
+    if (i < s->n ? add_entry(zip, s->fd[i], s->column[i].name) : !facts->n || add_facts(zip, facts))
+      continue;
     const enum px_status status =
       px_fail(err, PX_E_IO, "the npz export could not be written: %s", zip_strerror(zip));
     zip_discard(zip);

@@ -27,7 +27,7 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   enum px_status status = px_write_format_parse(format ? format : "hdf5", &plan->format, err);
   if (!status) status = px_write_which_parse(which ? which : "both", &plan->which, err);
   if (!status) status = api_dataset(req, &plan->ds, err);
-  if (!status && plan->ds->segments_n == 0)
+  if (!status && plan->ds->trajectories_n == 0)
     status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
   if (!status)
     status =

@@ -34,7 +34,9 @@ static void read_as(enum px_actions_format format, struct px_spaces spaces, uint
   struct px_err err = { 0 };
   FUZZ_HOLDS(ftruncate(file, 0) == 0 && pwrite(file, bytes, n, 0) == (ssize_t)n &&
              lseek(file, 0, SEEK_SET) == 0);
-  const enum px_status status = px_actions_dispatch(&r, &what, &sink, bytes, n, &err);
+  struct px_actions_rows rows = { .r = &r, .what = &what, .sink = &sink };
+  const enum px_status status = px_actions_dispatch(&rows, bytes, n, &err);
+  px_actions_rows_free(&rows);
   FUZZ_HOLDS(!status || err.message[0] || sink.ctx);
 }
 

@@ -7,6 +7,7 @@ Usage: export_check.py DIR    (DIR holds both.hdf5, both.npz, both.jsonl, both.s
 import json
 import struct
 import sys
+import tarfile
 
 import h5py
 import numpy as np
@@ -26,6 +27,24 @@ def read_safetensors(path):
             begin, end = t["data_offsets"]
             out[name] = np.frombuffer(raw[8 + n + begin : 8 + n + end], TYPES[t["dtype"]]).reshape(t["shape"])
     return out
+
+
+FACTS = {"dataset": 'an "export" of ä', "act_low": "[-1.0,-1.0]"}
+
+
+def check_facts(folder):
+    """What each file says of itself, where its format has a place for that."""
+    raw = open(folder + "/both.safetensors", "rb").read()
+    meta = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])["__metadata__"]
+    with h5py.File(folder + "/both.hdf5") as f:
+        attributes = dict(f.attrs)
+        assert all(f[k].compression == "gzip" and f[k].shuffle for k in f)
+    with np.load(folder + "/both.npz", allow_pickle=False) as f:
+        member = json.loads(bytes(f["metadata"]))
+    with tarfile.open(folder + "/both.lerobot") as tar:
+        info = json.load(tar.extractfile("meta/info.json"))["proxact"]
+    assert {**meta, "format": None} == {**FACTS, "format": None}, meta
+    assert attributes == FACTS and member == FACTS and info == FACTS, (attributes, member, info)
 
 
 def same(a, b, what):
@@ -104,7 +123,8 @@ def main(folder):
     with h5py.File(folder + "/both.hdf5") as f:
         check_flat(st, {k: f[k][()] for k in f}, "hdf5")
     with np.load(folder + "/both.npz", allow_pickle=False) as f:
-        check_flat(st, dict(f), "npz")
+        check_flat(st, {k: f[k] for k in f.files if k != "metadata"}, "npz")
+    check_facts(folder)
     check_jsonl(st, folder + "/both.jsonl")
     print(f"{len(st['length'])} trajectories, {int(st['length'].sum())} {kind} steps: all formats agree")
 

@@ -85,7 +85,10 @@ char *exports_write(const struct exported *x, enum px_write_format format,
   struct px_write *e = NULL;
   char *path = NULL;
   if (asprintf(&path, "%s/%s%s", x->dir, name, px_write_suffix(format)) < 0) abort();
+  static const struct px_write_fact FACTS[] = { { "dataset", "an \"export\" of \xc3\xa4" },
+                                                { "act_low", "[-1.0,-1.0]" } };
   need(px_write_new(format, which, &x->list.spaces, path, &e, &err), &err);
+  px_write_about(e, FACTS, 2);
   for (size_t i = 0; i < x->segments.n; i++)
     need(px_write_segment(e, x->segments.items[i].bytes, x->segments.items[i].size,
                           x->labels[i].data, x->labels[i].len, &err),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Actions that come later: JSON, JSON lines and npz, and what is refused. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,7 +87,7 @@ static size_t npy(char *out, const char *descr, const char *shape, const void *d
 }
 
 static void arrays_name_a_place_for_each_row(void) {
-  static const float actions[5] = { .5f, .25f, 0.0f / 0.0f, .75f, -1 };
+  static const float actions[5] = { .5f, .25f, NAN, .75f, -1 };
   static const int64_t trajectory[5] = { 4, 4, 4, 4, 70000 };
   static const uint8_t step[5] = { 8, 9, 10, 11, 0 }, mask[5] = { 1, 1, 0, 1, 1 };
   static char bytes[4][400];
