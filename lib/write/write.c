@@ -4,14 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
-#include "lib/base/json.h"
 #include "lib/data/actions_merged.h"
 #include "lib/data/labels.h"
 #include "lib/data/spaces.h"
@@ -105,19 +103,6 @@ enum px_status px_write_new(enum px_write_format format, enum px_write_which whi
 
 void px_write_about(struct px_write *e, const struct px_write_fact *facts, size_t n) {
   e->facts = (struct px_write_facts){ facts, n < PX_WRITE_FACTS_MAX ? n : PX_WRITE_FACTS_MAX };
-}
-
-char *px_write_facts_json(const struct px_write_facts *facts) {
-  json_t *object = json_object();
-  for (size_t i = 0; i < facts->n && object; i++) {
-    if (json_object_set_new(object, facts->fact[i].name, json_string(facts->fact[i].value)) == 0)
-      continue;
-    json_decref(object);
-    return NULL;
-  }
-  char *text = object ? px_json_dumps(object, JSON_COMPACT) : NULL;
-  json_decref(object);
-  return text;
 }
 
 void px_write_without_rewards(struct px_write *e) { e->unrewarded = true; }

@@ -20,9 +20,9 @@
  * they are NaN, null or empty; where none has any, arrays leave them out.
  * Discrete actions are class indices, int64 [N]; a number per step in JSON lines.
  *
- *   hdf5   D4RL's flat layout, packed with gzip and shuffle: observations, actions, rewards, terminals, timeouts,
- *          next_observations; and action_source u8, action_std, action_epistemic, action_score,
- *          action_residual, action_verified u8, next_known u8
+ *   hdf5   D4RL's flat layout, packed with gzip and shuffle: observations, actions, rewards,
+ *          terminals, timeouts, next_observations; and action_source u8, action_std,
+ *          action_epistemic, action_score, action_residual, action_verified u8, next_known u8
  *   npz    the same arrays, stored (not compressed)
  *   jsonl  one trajectory a line: {"observations": [T + f], "rewards", "actions", "action_source",
  *          "action_std", "action_epistemic", "action_score", "action_residual", "action_verified"

@@ -11,9 +11,10 @@ enum { PX_WRITE_HDF5_FILE_FD = PX_SUBPROCESS_FD, PX_WRITE_HDF5_TALK_FD };
 
 enum { PX_WRITE_HDF5_FACT = 0x7fffffff };
 
-/* Parent to helper: new rows of a column, followed by them; or, as column PX_WRITE_HDF5_FACT,
- * an attribute of so many bytes of text; or, with a name of "", that the file is complete. Helper to parent, once: a struct px_err, of code PX_OK when the complete file is
- * written, and earlier when something failed. */
+/* Parent to helper: new rows of a column, followed by them; or, as column PX_WRITE_HDF5_FACT, an
+ * attribute of so many bytes of text; or, with a name of "", that the file is complete. Helper to
+ * parent, once: a struct px_err, of code PX_OK when the complete file is written, and earlier when
+ * something failed. */
 struct px_write_hdf5_frame {
   char name[32];
   uint32_t column, dtype, width; /* as in struct px_write_column; columns begin in order */
