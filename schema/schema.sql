@@ -1259,9 +1259,11 @@ CREATE TABLE public.trajectories (
     terminated boolean NOT NULL,
     truncated boolean NOT NULL,
     digest uuid,
+    source text,
     CONSTRAINT trajectories_check CHECK (((labelled_steps_n >= 0) AND (labelled_steps_n <= length))),
     CONSTRAINT trajectories_length_check CHECK ((length > 0)),
-    CONSTRAINT trajectories_n_check CHECK ((n >= 0))
+    CONSTRAINT trajectories_n_check CHECK ((n >= 0)),
+    CONSTRAINT trajectories_source_check CHECK (((length(source) >= 1) AND (length(source) <= 100)))
 );
 
 COMMENT ON TABLE public.trajectories IS 'Index of the trajectories in the segments';
@@ -1285,6 +1287,8 @@ COMMENT ON COLUMN public.trajectories.terminated IS 'Ended in a terminal state (
 COMMENT ON COLUMN public.trajectories.truncated IS 'Cut by a time limit or the end of the file (bootstrap)';
 
 COMMENT ON COLUMN public.trajectories.digest IS 'First half of the SHA-256 of all that its segment keeps of it: tells trajectories that are uploaded twice';
+
+COMMENT ON COLUMN public.trajectories.source IS 'What the uploader says it came from; null: nothing said';
 
 CREATE TABLE public.uploads (
     id text DEFAULT public.new_id('up'::text) NOT NULL,

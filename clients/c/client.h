@@ -82,7 +82,7 @@ enum px_status client_edit(struct client *client, const struct client_edit *edit
 struct client_parts {
   const char *dataset, *file, *file_name;
   /* Parameters of the upload, or NULL; ignore_actions: whether it is not NULL. */
-  const char *on_duplicate, *format, *obs_keys, *split, *ignore_actions;
+  const char *on_duplicate, *format, *obs_keys, *split, *ignore_actions, *source;
 };
 enum px_status client_upload_parts(struct client *client, const struct client_parts *what,
                                    client_meter meter, void *ctx, char *job, size_t job_n,

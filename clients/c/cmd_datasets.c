@@ -40,8 +40,10 @@ static enum px_status trajectories(struct cli *cli, struct px_err *err) {
     { "LABELLED", "labelled_steps" },
     { "TERMINATED", "terminated" },
     { "TRUNCATED", "truncated" },
+    { "SOURCE", "source" },
   };
-  const struct cli_listing listing = { "/v1/datasets/{}/trajectories", "from", NULL, COLUMNS,
+  static const char *const FILTERS[] = { "source", NULL };
+  const struct cli_listing listing = { "/v1/datasets/{}/trajectories", "from", FILTERS, COLUMNS,
                                        COLUMNS_N(COLUMNS) };
   return cli_list(cli, &listing, err);
 }
@@ -121,6 +123,7 @@ static const struct cli_option LIST[] = {
 };
 static const struct cli_option TRAJECTORIES[] = {
   { "from", "N", "The first to show, counted from 0" },
+  { "source", "TEXT", "Only those that came from there" },
   { "limit", "N", "Show at most so many (default: 100)" },
   { NULL, NULL, NULL },
 };

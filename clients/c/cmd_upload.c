@@ -55,6 +55,7 @@ static enum px_status upload_parts(struct cli *cli, struct px_err *err) {
                                        .format = cli_option(cli, "format"),
                                        .obs_keys = cli_option(cli, "obs-keys"),
                                        .split = cli_option(cli, "split"),
+                                       .source = cli_option(cli, "source"),
                                        .ignore_actions = cli_option(cli, "ignore-actions") };
   enum px_status status =
     client_upload_parts(cli->client, &upload, text_meter_show, &meter, job, sizeof job, err);
@@ -85,6 +86,7 @@ static enum px_status upload_path(const struct cli *cli, char *path, size_t n, s
                                                { "format", "format" },
                                                { "obs-keys", "obs_keys" },
                                                { "split", "split" },
+                                               { "source", "source" },
                                                { "ignore-actions", "ignore_actions" } };
   const char *slash = strrchr(cli->args[1], '/');
   const bool later = cli_option(cli, "async") || cli_option(cli, "watch");
@@ -145,6 +147,7 @@ static const struct cli_option UPLOAD[] = {
   { "obs-keys", "A,B",
     "Observations to lay side by side, in this order, where the file has several arrays" },
   { "split", "NAME", "Of a robomimic file: the demonstrations of mask/NAME alone" },
+  { "source", "TEXT", "Where the trajectories came from, kept with each of them" },
   { "ignore-actions", NULL, "Take each step as unlabelled" },
   { "on-duplicate", "WORD", CLI_DUPLICATES },
   { "async", NULL, "Leave reading it to a worker; prints the job" },

@@ -58,6 +58,7 @@ static enum px_status create(struct parts *p, const struct client_parts *what, s
                                   { "format", what->format },
                                   { "obs_keys", what->obs_keys },
                                   { "split", what->split },
+                                  { "source", what->source },
                                   { "ignore_actions", what->ignore_actions ? "true" : NULL } };
   for (size_t i = 0; i < sizeof more / sizeof *more && !status; i++)
     if (more[i][1]) status = put_pair(metadata, sizeof metadata, more[i][0], more[i][1], err);

@@ -39,6 +39,7 @@ struct store_append {
   store_append_decide decide;
   void *decide_ctx;
   const char *file_name, *findings; /* borrowed; findings: NULL for none */
+  const char *source;               /* borrowed; NULL for none */
   int64_t version;                  /* the dataset's, once committed */
 };
 
@@ -75,6 +76,10 @@ void store_append_decides(struct store_append *append, store_append_decide decid
 void store_append_lint(struct store_append *append, const char *file_name, const char *findings) {
   append->file_name = file_name;
   append->findings = findings;
+}
+
+void store_append_source(struct store_append *append, const char *source) {
+  append->source = source;
 }
 
 enum px_status store_append_digest(struct store_append *append, const struct px_traj_digest *digest,
@@ -159,8 +164,8 @@ static enum px_status insert_segment(struct store *store, const struct store_app
 }
 
 /* `digests`: of the piece's trajectories, or NULL. */
-static enum px_status insert_trajectories(struct store *store, const char *dataset, int64_t seq,
-                                          int64_t first, const struct piece *piece,
+static enum px_status insert_trajectories(struct store *store, const struct store_append *append,
+                                          int64_t seq, int64_t first, const struct piece *piece,
                                           const struct px_traj_digest *digests,
                                           struct px_err *err) {
   enum { COLUMNS = 5, ARRAY_MAX = 1 << 28 };
@@ -183,10 +188,11 @@ static enum px_status insert_trajectories(struct store *store, const char *datas
     status = px_fail(err, status, "no memory for the index of a segment");
   } else {
     struct db_params p = DB_PARAMS;
-    db_text(&p, dataset);
+    db_text(&p, append->dataset_id);
     db_int(&p, first);
     db_int(&p, seq);
     for (int i = 0; i < COLUMNS; i++) db_text(&p, column[i].data);
+    db_text(&p, append->source);
     status = db_run(store, SQL_append_trajectories, &p, DB_TEXT, NULL, err);
   }
   for (int i = 0; i < COLUMNS; i++) px_buf_free(&column[i]);
@@ -279,8 +285,7 @@ static enum px_status attach(struct store *store, struct store_append *append, c
   for (size_t i = 0; i < append->n && !status; i++) {
     const struct piece *piece = &append->pieces[i];
     status = insert_segment(store, append, seq, first, piece, err);
-    if (!status)
-      status = insert_trajectories(store, append->dataset_id, seq, first, piece, digests, err);
+    if (!status) status = insert_trajectories(store, append, seq, first, piece, digests, err);
     px_running_stats_merge(obs, &piece->obs, append->obs_dim);
     first += piece->traj_n;
     if (digests) digests += piece->traj_n;

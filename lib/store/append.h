@@ -31,6 +31,8 @@ enum px_status store_append_digest(struct store_append *append, const struct px_
 const struct px_traj_digest *store_append_digests(const struct store_append *append, size_t *n);
 /* What lint found in the upload, as JSON text, or NULL; borrowed until the commit. */
 void store_append_lint(struct store_append *append, const char *file_name, const char *findings);
+/* Where its trajectories came from; borrowed until the commit. */
+void store_append_source(struct store_append *append, const char *source);
 /* Stores one sealed segment (segment.h) on this connection. */
 enum px_status store_append_segment(struct store_append *append, struct store *store,
                                     const struct px_segment *segment,

@@ -190,12 +190,14 @@ enum px_status store_dataset_lint(struct store *store, const char *id, int limit
   return db_document(store, SQL_dataset_lint, &p, out, NULL, err, "there is no dataset %s", id);
 }
 
-enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
-                                             int limit, struct px_buf *out, struct px_err *err) {
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id,
+                                             const struct store_trajectory_page *page,
+                                             struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
-  db_int(&p, from);
-  db_int(&p, limit);
+  db_int(&p, page->from);
+  db_int(&p, page->limit);
+  db_text(&p, page->source);
   return db_document(store, SQL_trajectory_list, &p, out, NULL, err, "there is no dataset %s", id);
 }
 
@@ -211,6 +213,7 @@ enum px_status store_dataset_trajectory_find(struct store *store, const char *id
   out->seq = (uint32_t)db_get_int(row, 0, "segment");
   out->index = (uint32_t)db_get_int(row, 0, "index");
   out->length = (uint32_t)db_get_int(row, 0, "length");
+  db_get_text(row, 0, "source", out->source, sizeof out->source);
   PQclear(row);
   return PX_OK;
 }

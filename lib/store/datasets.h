@@ -45,7 +45,7 @@ enum px_status store_dataset_document(struct store *store, const char *id, struc
  * gets those of now. */
 struct store_spread {
   int64_t state;
-  char json[1024];
+  char json[16 << 10];
 };
 /* A number that grows with every change of the data, whatever build makes it. */
 static inline int64_t store_dataset_state(const struct store_dataset *ds) {
@@ -59,12 +59,21 @@ enum px_status store_dataset_list(struct store *store, const char *after, int li
 /* {warnings, infos, items}: what lint found in its uploads, warnings first, `limit` of it. */
 enum px_status store_dataset_lint(struct store *store, const char *id, int limit,
                                   struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-enum px_status store_dataset_trajectory_list(struct store *store, const char *id, int64_t from,
-                                             int limit, struct px_buf *out,
-                                             struct px_err *err) PX_MUST_CHECK;
+/* source: NULL for all. */
+struct store_trajectory_page {
+  const char *source;
+  int64_t from;
+  int limit;
+};
+enum px_status store_dataset_trajectory_list(struct store *store, const char *id,
+                                             const struct store_trajectory_page *page,
+                                             struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+/* Where an upload came from, in the uploader's words: at most 100 characters. */
+enum { STORE_SOURCE_MAX = 100, STORE_SOURCE_BYTES = 4 * STORE_SOURCE_MAX + 1 };
 /* Where trajectory n is: its segment, its index within the segment, and its steps. */
 struct store_place {
   uint32_t seq, index, length;
+  char source[STORE_SOURCE_BYTES]; /* "" for none */
 };
 enum px_status store_dataset_trajectory_find(struct store *store, const char *id, int64_t n,
                                              struct store_place *out,

@@ -295,6 +295,7 @@ static enum px_status read_segments(struct store_ingesting *in, struct px_err *e
     store_append_begin(what->dataset->id, what->dataset->spaces.obs_dim, &in->append, err);
   if (status) return status;
   store_append_decides(in->append, decide, in);
+  store_append_source(in->append, what->source && *what->source ? what->source : NULL);
   if (what->beside_url && what->bytes >= BESIDE_BYTES)
     in->beside = pthread_create(&in->thread, NULL, store_main, in) == 0;
   status = read_all(in, err);
@@ -400,33 +401,37 @@ bool transfer_on_duplicate_parse(const char *word, enum store_on_duplicate *out)
   return false;
 }
 
-char *transfer_options_json(const struct px_read_options *options,
-                            enum store_on_duplicate on_duplicate) {
+char *transfer_options_json(const struct transfer_options *options) {
+  const struct px_read_options *read = &options->read;
   json_t *keys = json_array();
-  for (uint32_t i = 0; keys && i < options->obs_keys_n; i++)
-    json_array_append_new(keys, json_string(options->obs_keys[i]));
-  json_t *json =
-    json_pack("{s:b s:o s:s s:s}", "ignore_actions", options->ignore_actions, "obs_keys", keys,
-              "split", options->split, "on_duplicate", ON_DUPLICATE[on_duplicate]);
+  for (uint32_t i = 0; keys && i < read->obs_keys_n; i++)
+    json_array_append_new(keys, json_string(read->obs_keys[i]));
+  json_t *json = json_pack("{s:b s:o s:s s:s s:s}", "ignore_actions", read->ignore_actions,
+                           "obs_keys", keys, "split", read->split, "on_duplicate",
+                           ON_DUPLICATE[options->on_duplicate], "source", options->source);
   char *text = json ? px_json_dumps(json, JSON_COMPACT) : NULL;
   json_decref(json);
   return text;
 }
 
-void transfer_options_parse(const char *text, struct px_read_options *options,
-                            enum store_on_duplicate *on_duplicate) {
+static void take_text(const json_t *json, const char *name, char *out, size_t size) {
+  const char *text = json_string_value(json_object_get(json, name));
+  if (text) snprintf(out, size, "%s", text);
+}
+
+void transfer_options_parse(const char *text, struct transfer_options *out) {
   json_t *json = text ? px_json_parse(text, strlen(text), 0, NULL) : NULL, *key;
-  *options = (struct px_read_options){ .ignore_actions =
-                                         json_is_true(json_object_get(json, "ignore_actions")) };
+  struct px_read_options *read = &out->read;
+  memset(out, 0, sizeof *out);
+  read->ignore_actions = json_is_true(json_object_get(json, "ignore_actions"));
   const char *word = json_string_value(json_object_get(json, "on_duplicate"));
-  if (!word || !transfer_on_duplicate_parse(word, on_duplicate))
-    *on_duplicate = STORE_DUPLICATE_ALLOW;
-  const char *split = json_string_value(json_object_get(json, "split"));
-  if (split) snprintf(options->split, sizeof options->split, "%s", split);
+  if (!word || !transfer_on_duplicate_parse(word, &out->on_duplicate))
+    out->on_duplicate = STORE_DUPLICATE_ALLOW;
+  take_text(json, "split", read->split, sizeof read->split);
+  take_text(json, "source", out->source, sizeof out->source);
   size_t i;
   json_array_foreach(json_object_get(json, "obs_keys"), i,
                      key) if (i < PX_READ_KEYS_MAX && json_is_string(key))
-    snprintf(options->obs_keys[options->obs_keys_n++], PX_READ_KEY_BYTES, "%s",
-             json_string_value(key));
+    snprintf(read->obs_keys[read->obs_keys_n++], PX_READ_KEY_BYTES, "%s", json_string_value(key));
   json_decref(json);
 }

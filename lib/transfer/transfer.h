@@ -37,6 +37,7 @@ struct store_ingest {
   const char *name;                      /* in errors */
   const struct px_read_options *options; /* or NULL */
   enum store_on_duplicate on_duplicate;
+  const char *source; /* NULL or "": not said */
   /* NULL, or the ingest job that ends in the same transaction */
   const struct store_lease *hold;
   const struct px_progress *progress; /* or NULL; phase "store", in segments */
@@ -74,12 +75,16 @@ enum px_status transfer_ingest_file(const struct store_ingest *what, struct stor
  * memory. */
 json_t *transfer_ingested_json(const struct store_ingested *found);
 
-/* How a file is to be read, as JSON text, for uploads that wait for their job. The text is
- * from malloc (NULL when out of memory); what does not parse is the default. */
-char *transfer_options_json(const struct px_read_options *options,
-                            enum store_on_duplicate on_duplicate);
-void transfer_options_parse(const char *text, struct px_read_options *options,
-                            enum store_on_duplicate *on_duplicate);
+/* What an uploader says of a file. */
+struct transfer_options {
+  struct px_read_options read;
+  enum store_on_duplicate on_duplicate;
+  char source[STORE_SOURCE_BYTES]; /* "": not said */
+};
+/* As JSON text, for uploads that wait for their job. The text is from malloc (NULL when out of
+ * memory); what does not parse is the default. */
+char *transfer_options_json(const struct transfer_options *options);
+void transfer_options_parse(const char *text, struct transfer_options *out);
 
 struct store_export {
   uint32_t segments_n; /* snapshot */

@@ -31,7 +31,7 @@ select dataset_summary(d) || jsonb_build_object(
        d.version, d.segments_n + d.data_version as state, spread.of_it as spread
 from datasets d cross join lateral (
   select case when d.segments_n + d.data_version = $2::bigint then $3::jsonb
-              when d.trajectories_n = 0 then '{"returns": null, "lengths": null, "rewarded_trajectories": 0}'
+              when d.trajectories_n = 0 then '{"returns": null, "lengths": null, "rewarded_trajectories": 0, "sources": []}'
               else (
     select jsonb_build_object(
       'rewarded_trajectories', count(return),
@@ -42,7 +42,12 @@ from datasets d cross join lateral (
       'lengths', jsonb_build_object('mean', avg(length::float8), 'std', stddev_pop(length::float8), 'min', min(length),
          'p10', percentile_cont(0.1) within group (order by length),
          'p50', percentile_cont(0.5) within group (order by length),
-         'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)))
+         'p90', percentile_cont(0.9) within group (order by length), 'max', max(length)),
+      'sources', (select coalesce(jsonb_agg(jsonb_build_object('source', source, 'trajectories', n, 'steps', steps,
+                           'labelled_steps', labelled) order by n desc, source), '[]')
+                  from (select source, count(*) as n, sum(length) as steps, sum(labelled_steps_n) as labelled
+                        from trajectories where dataset_id = d.id and source is not null
+                        group by source order by 2 desc, 1 limit 20) as s))
     from (select return, length from trajectories where dataset_id = d.id order by n) t) end as of_it
   offset 0 -- or it would be worked out for each use
 ) spread
@@ -61,19 +66,21 @@ from page
 
 -- name: trajectory_list
 with page as (
-  select * from trajectories where dataset_id = $1 and n >= $2 order by n limit $3::bigint + 1
+  select * from trajectories
+  where dataset_id = $1 and n >= $2 and ($4::text is null or source = $4) order by n limit $3::bigint + 1
 ), numbered as (select page.*, row_number() over (order by n) as i from page)
 select jsonb_build_object(
   'items', coalesce(jsonb_agg(jsonb_build_object('n', n, 'segment', segment_seq, 'length', length, 'return', return,
              'labelled_steps', labelled_steps_n, 'has_final', has_final, 'terminated', terminated,
-             'truncated', truncated) order by n) filter (where i <= $3::bigint), '[]'),
+             'truncated', truncated, 'source', source) order by n) filter (where i <= $3::bigint), '[]'),
   'next', max(n) filter (where i > $3::bigint)) as document
 from numbered
 
 -- Warnings first, each in upload order.
 -- name: dataset_lint
 with found as (
-  select f.value || jsonb_build_object('file', l.file_name,
+  select f.value || jsonb_build_object('file', l.file_name, 'source', (select t.source from trajectories t
+                                         where t.dataset_id = l.dataset_id and t.n = l.first_trajectory),
                                        'trajectory', (f.value ->> 'trajectory')::bigint + l.first_trajectory) as finding,
          f.value ->> 'severity' as severity,
          row_number() over (order by f.value ->> 'severity' = 'warning' desc, l.first_trajectory, f.i) as i
@@ -86,7 +93,7 @@ select jsonb_build_object(
 from found
 
 -- name: trajectory_find
-select t.segment_seq as segment, t.n - s.first_trajectory as index, t.length
+select t.segment_seq as segment, t.n - s.first_trajectory as index, t.length, coalesce(t.source, '') as source
 from trajectories t join segments s on s.dataset_id = t.dataset_id and s.seq = t.segment_seq
 where t.dataset_id = $1 and t.n = $2
 
@@ -125,8 +132,8 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 -- name: append_trajectories
 insert into trajectories (dataset_id, n, segment_seq, length, return, labelled_steps_n, has_final, terminated, truncated,
-                          digest)
-select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0, digest
+                          digest, source)
+select $1, $2::bigint + i - 1, $3::integer, length, return, labelled, flags & 1 > 0, flags & 2 > 0, flags & 4 > 0, digest, $9
 from unnest($4::integer[], $5::float8[], $6::integer[], $7::integer[], $8::uuid[]) with ordinality
      as u (length, return, labelled, flags, digest, i)
 

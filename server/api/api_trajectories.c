@@ -5,6 +5,7 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/json.h"
 #include "lib/base/mem.h"
 #include "lib/data/labels.h"
 #include "lib/data/spaces.h"
@@ -24,8 +25,8 @@ API_HANDLER(api_trajectory_list) {
   if (!status) status = api_query_int(req, "limit", 1, 1000, 100, &limit, err);
   if (!status) status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
-  return status ? status
-                : store_dataset_trajectory_list(store, ds->id, from, (int)limit, &reply->body, err);
+  const struct store_trajectory_page page = { http_query(req, "source"), from, (int)limit };
+  return status ? status : store_dataset_trajectory_list(store, ds->id, &page, &reply->body, err);
 }
 
 API_HANDLER(api_dataset_lint) {
@@ -111,6 +112,7 @@ static enum px_status put_verified(struct page *out, const struct px_label_rows 
 
 struct place {
   int64_t n;
+  const char *source; /* JSON */
   uint64_t first_step, first_obs;
 };
 
@@ -125,8 +127,10 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t,
     px_label_totals(spaces, labels->std + s * A, labels->epistemic + s * A, t->steps, total);
   const uint8_t *known = labels ? labels->known + s : NULL;
   enum px_status status =
-    append_text(out, "{\"n\":%lld,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,\"has_final\":%s",
-                (long long)place->n, t->steps, t->terminated ? "true" : "false",
+    append_text(out,
+                "{\"n\":%lld,\"source\":%s,\"steps\":%u,\"terminated\":%s,\"truncated\":%s,"
+                "\"has_final\":%s",
+                (long long)place->n, place->source, t->steps, t->terminated ? "true" : "false",
                 t->truncated ? "true" : "false", t->has_final ? "true" : "false");
   if (!status)
     status = put_rows(out, "observations", t->observations, NULL,
@@ -150,10 +154,20 @@ static enum px_status put_trajectory(struct page *out, const struct px_traj *t,
   return status ? status : append_text(out, "}\n");
 }
 
+/* null where nothing was said; from malloc. */
+static char *source_json(const char *source) {
+  json_t *value = *source ? json_string(source) : json_null();
+  char *text = value ? px_json_dumps(value, JSON_ENCODE_ANY) : NULL;
+  json_decref(value);
+  return text;
+}
+
 static enum px_status reply_trajectory(struct page *page, const struct store_dataset *ds,
                                        const struct labelled_segment_pair *pair, int64_t n,
-                                       uint32_t index) {
+                                       const struct store_place *at) {
   struct px_err *err = page->err;
+  const uint32_t index = at->index;
+  char *source = source_json(at->source);
   struct px_segment_view view = { 0 };
   struct px_label_view labels = { 0 };
   enum px_status status =
@@ -163,7 +177,8 @@ static enum px_status reply_trajectory(struct page *page, const struct store_dat
   if (!status && pair->labels.len)
     status =
       px_label_open(pair->labels.data, pair->labels.len, &ds->spaces, view.steps_n, &labels, err);
-  struct place place = { .n = n };
+  struct place place = { .n = n, .source = source };
+  if (!status && !source) status = px_fail(err, PX_E_NO_MEMORY, "trajectory");
   for (uint32_t i = 0; !status && i < index; i++) {
     place.first_step += (uint64_t)view.length[i];
     place.first_obs += (uint64_t)view.length[i] + view.has_final[i];
@@ -180,6 +195,7 @@ static enum px_status reply_trajectory(struct page *page, const struct store_dat
         put_trajectory(page, &t, &ds->spaces, &place, pair->labels.len ? &labels.rows : NULL);
     }
   }
+  free(source);
   px_label_close(&labels);
   px_segment_close(&view);
   return status;
@@ -202,7 +218,7 @@ API_HANDLER(api_trajectory_get) {
   if (!status)
     status = labelled_segment_labels(store, ds, http_query(req, "label_set"), &labels, err);
   if (!status) status = labelled_segment_read(store, ds, &labels, at.seq, &pair, err);
-  if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, at.index);
+  if (!status) status = reply_trajectory(&(struct page){ req, reply, err }, ds, &pair, n, &at);
   labelled_segment_pair_free(&pair);
   return status;
 }

@@ -146,8 +146,7 @@ static uint64_t room_for_parts(struct diskspace *room) {
 /* Makes the row of a new upload. */
 static enum px_status make_row(struct http_request *req, struct store *store, struct part *part,
                                struct store_upload_state *state, struct px_err *err) {
-  char *options =
-    transfer_options_json(&part->announced->what.options, part->announced->what.on_duplicate);
+  char *options = transfer_options_json(&part->announced->what.options);
   if (!options) return px_fail(err, PX_E_NO_MEMORY, "upload");
   const struct store_upload_draft draft = {
     .dataset_id = part->announced->dataset->id,
@@ -241,7 +240,8 @@ static enum px_status read_announced(struct http_request *req, struct announced 
   enum px_status status = tus_metadata_check(a->metadata, err);
   if (status) return status;
   char dataset[TUS_VALUE_MAX], name[TUS_VALUE_MAX], format[TUS_VALUE_MAX], type[TUS_VALUE_MAX],
-    flag[TUS_VALUE_MAX], keys[TUS_VALUE_MAX], split[TUS_VALUE_MAX], duplicate[TUS_VALUE_MAX];
+    flag[TUS_VALUE_MAX], keys[TUS_VALUE_MAX], split[TUS_VALUE_MAX], duplicate[TUS_VALUE_MAX],
+    source[TUS_VALUE_MAX];
   const struct upload_params_words words = {
     .file_name = tus_metadata_get(a->metadata, "filename", name),
     .format = tus_metadata_get(a->metadata, "format", format),
@@ -249,7 +249,8 @@ static enum px_status read_announced(struct http_request *req, struct announced 
     .ignore_actions = tus_metadata_get(a->metadata, "ignore_actions", flag),
     .obs_keys = tus_metadata_get(a->metadata, "obs_keys", keys),
     .split = tus_metadata_get(a->metadata, "split", split),
-    .on_duplicate = tus_metadata_get(a->metadata, "on_duplicate", duplicate)
+    .on_duplicate = tus_metadata_get(a->metadata, "on_duplicate", duplicate),
+    .source = tus_metadata_get(a->metadata, "source", source)
   };
   status = upload_params_read(&words, &a->what, err);
   if (status) return status;

@@ -54,7 +54,8 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
                                              .ignore_actions = http_query(req, "ignore_actions"),
                                              .obs_keys = http_query(req, "obs_keys"),
                                              .split = http_query(req, "split"),
-                                             .on_duplicate = http_query(req, "on_duplicate") };
+                                             .on_duplicate = http_query(req, "on_duplicate"),
+                                             .source = http_query(req, "source") };
   enum px_status status = upload_params_read(&words, &u->what, err);
   if (!status) status = api_query_flag(req, "async", &u->async, err);
   if (!status) status = api_dataset(req, &u->dataset, err);
@@ -62,7 +63,7 @@ static enum px_status read_headers(struct http_request *req, struct upload *u, s
   const char *prefer = http_header(req, "Prefer");
   if (prefer && strstr(prefer, "respond-async")) u->async = true;
   if (u->async) req->lane = HTTP_STORE;
-  u->what.options.max_logical_bytes = service_options(req->service)->max_upload_bytes;
+  u->what.options.read.max_logical_bytes = service_options(req->service)->max_upload_bytes;
   /* twice in the database when a job will make segments of what is stored */
   return spool_begin(req, &u->body, u->async ? 2 : 1, err);
 }
@@ -110,8 +111,9 @@ static enum px_status read_segments(struct http_request *req, struct upload *u, 
                                      .format = u->what.format,
                                      .bytes = px_decoder_bytes(u->body.decoder),
                                      .name = u->what.name,
-                                     .options = &u->what.options,
-                                     .on_duplicate = u->what.on_duplicate,
+                                     .options = &u->what.options.read,
+                                     .on_duplicate = u->what.options.on_duplicate,
+                                     .source = u->what.options.source,
                                      .may_store = may_store,
                                      .may_store_ctx = &u->body };
   return transfer_ingest_read(&what, &u->ingesting, err);
@@ -151,7 +153,7 @@ static enum px_status store_later(struct http_request *req, struct http_reply *r
   struct store *store = NULL;
   char job[STORE_ID_MAX];
   int64_t version;
-  char *options = transfer_options_json(&u->what.options, u->what.on_duplicate);
+  char *options = transfer_options_json(&u->what.options);
   enum px_status status =
     options ? api_store(req, &store, err) : px_fail(err, PX_E_NO_MEMORY, "upload");
   if (!status)

@@ -4,6 +4,7 @@
 
 #include "lib/base/fail.h"
 #include "lib/base/text.h"
+#include "lib/flow/names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,16 +63,24 @@ static enum px_status read_keys(const char *text, struct px_read_options *option
 
 static enum px_status read_split(const char *text, struct upload_params *in, struct px_err *err) {
   if (!text || !*text) return PX_OK;
-  if (strlen(text) >= sizeof in->options.split || strchr(text, '/'))
+  if (strlen(text) >= sizeof in->options.read.split || strchr(text, '/'))
     return px_fail_at(err, PX_E_BAD_FIELD, "split",
                       "split must be a name of at most %zu characters",
-                      sizeof in->options.split - 1);
+                      sizeof in->options.read.split - 1);
   if (!px_read_takes_split(in->format))
     return px_fail_at(err, PX_E_BAD_FIELD, "split",
                       "split chooses among the splits of HDF5 files of"
                       " robomimic; %s has none",
                       px_read_format_name(in->format));
-  snprintf(in->options.split, sizeof in->options.split, "%s", text);
+  snprintf(in->options.read.split, sizeof in->options.read.split, "%s", text);
+  return PX_OK;
+}
+
+static enum px_status read_source(const char *text, struct upload_params *in, struct px_err *err) {
+  if (!text) return PX_OK;
+  const char *fault = flow_name_fault(text, STORE_SOURCE_MAX);
+  if (fault) return px_fail_at(err, PX_E_BAD_FIELD, "source", "source must be %s", fault);
+  snprintf(in->options.source, sizeof in->options.source, "%s", text);
   return PX_OK;
 }
 
@@ -90,14 +99,15 @@ enum px_status upload_params_read(const struct upload_params_words *words,
   enum px_status status = choose_format(words, out, err);
   if (!status)
     status = upload_params_flag("ignore_actions", words->ignore_actions,
-                                &out->options.ignore_actions, err);
+                                &out->options.read.ignore_actions, err);
   if (!status && words->on_duplicate &&
-      !transfer_on_duplicate_parse(words->on_duplicate, &out->on_duplicate))
+      !transfer_on_duplicate_parse(words->on_duplicate, &out->options.on_duplicate))
     status =
       px_fail_at(err, PX_E_BAD_FIELD, "on_duplicate", "on_duplicate must be allow, skip or refuse");
-  if (!status) status = read_keys(words->obs_keys, &out->options, err);
+  if (!status) status = read_keys(words->obs_keys, &out->options.read, err);
   if (!status) status = read_split(words->split, out, err);
-  if (!status && out->options.obs_keys_n && !px_read_takes_keys(out->format))
+  if (!status) status = read_source(words->source, out, err);
+  if (!status && out->options.read.obs_keys_n && !px_read_takes_keys(out->format))
     status = px_fail_at(err, PX_E_BAD_FIELD, "obs_keys",
                         "obs_keys choose among several arrays of observations; in %s they are one",
                         px_read_format_name(out->format));

@@ -12,13 +12,13 @@
 /* As the client gave them; NULL where it did not. The format is what `format` says, else the media
  * type, else the ending of the name. */
 struct upload_params_words {
-  const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *split, *on_duplicate;
+  const char *file_name, *format, *media_type, *ignore_actions, *obs_keys, *split, *on_duplicate,
+    *source;
 };
 struct upload_params {
   char name[128]; /* for errors: UTF-8 that can be shown, no folders */
   enum px_read_format format;
-  struct px_read_options options;
-  enum store_on_duplicate on_duplicate;
+  struct transfer_options options;
 };
 /* UNSUPPORTED_MEDIA when no format can be told; BAD_FIELD names a word. */
 enum px_status upload_params_read(const struct upload_params_words *words,

@@ -13,7 +13,7 @@
 
 #include "lib/base/buf.h"
 
-enum { RECENT_TEXT_MAX = 1024 };
+enum { RECENT_TEXT_MAX = 4096 };
 struct cache;
 struct cache *cache_new(void); /* NULL when out of memory */
 void cache_free(struct cache *recent);

@@ -38,8 +38,15 @@ awk 'BEGIN { srand(11); for (f = 0; f < 3; f++) { file = "part" f ".csv"
     printf "%d,20,%.6f,,,,\n", e, x >file } } }'
 expect "a dataset is created" api --json '{"name": "edits", "obs_dim": 1, "act_dim": 1}' "$url/datasets"
 for f in 0 1 2; do
-  expect "part $f is stored" api -X POST -T "part$f.csv" "$ds/trajectories?filename=part$f.csv"
+  expect "part $f is stored" api -X POST -T "part$f.csv" "$ds/trajectories?filename=part$f.csv&source=robot-$((f / 2))"
 done
+expect "the dataset tells its sources" jq -e '.sources == [
+  {"source": "robot-0", "trajectories": 16, "steps": 320, "labelled_steps": 160},
+  {"source": "robot-1", "trajectories": 8, "steps": 160, "labelled_steps": 0}]' <(api "$ds")
+expect "and pages are of one of them" jq -e '(.items | map(.n) == [range(16; 24)]) and (.items | all(.source == "robot-1"))' \
+  <(api "$ds/trajectories?source=robot-1")
+expect "page by page" jq -e '(.items | map(.n) == [10, 11]) and .next == 12' <(api "$ds/trajectories?source=robot-0&from=10&limit=2")
+expect "and so does a trajectory" jq -e '.source == "robot-1"' <(api "$ds/trajectories/23")
 first=$(api "$ds" | jq .version)
 expect "each upload is a version" jq -e '[.items[] | .change] == ["append", "append", "append"] and (.items | map(.steps) == [480, 320, 160])' \
   <(api "$ds/versions")
@@ -101,6 +108,7 @@ expect "a segment is not deleted blindly" jq -e '.code == "precondition_required
 expect "but with the version" api -o answer.json -X DELETE -H "If-Match: $(etag)" "$ds/segments/1"
 expect "once" test "$(curl -s -o /dev/null -w '%{http_code}' -X DELETE -H "Authorization: Bearer $PROXACT_TOKEN" -H "If-Match: $(etag)" "$ds/segments/1")" = 404
 expect "the trajectories behind it move up" jq -e --slurpfile was moved.json 'del(.n) == $was[0]' <(api "$ds/trajectories/8")
+expect "with their sources" jq -e '.sources | map([.source, .trajectories]) == [["robot-0", 8], ["robot-1", 8]]' <(api "$ds")
 expect "in pages too" jq -e '.items | map(.n) == [range(16)] and (map(.segment) | unique) == [0, 2]' <(api "$ds/trajectories")
 expect "the statistics are those of the rest" bash -c 'for f in 0 2; do :; done
   curl -sS -H "Authorization: Bearer $PROXACT_TOKEN" --json "{\"name\": \"rest\", \"obs_dim\": 1, \"act_dim\": 1}" -o /dev/null "$PROXACT_URL/v1/datasets"
@@ -126,6 +134,9 @@ set=$(jq -r .result.label.label_set job.json)
 expect "as its labels and its report say" jq -e --argjson v "$with" '.result.dataset_version == $v and .result.segments == 3' job.json
 expect "which are read beside what is there now" jq -e -s 'length == 24 and (.[0:16] | all(.action_source | all(. == 1 or . == 2)))' \
   <(api "$ds/export?format=jsonl&label_set=$set")
+api -o answer.json -X POST -T again.csv "$ds/trajectories?filename=again.csv&async=true&source=later"
+follow "$(jq -r .id answer.json)"
+expect "a job that reads a file keeps its source" jq -e '.items | length == 1' <(api "$ds/trajectories?source=later")
 expect "the dataset goes with all its versions" api -X DELETE "$ds"
 
 finish

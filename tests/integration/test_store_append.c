@@ -203,7 +203,9 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_EQUAL(at.length, p.lengths[399]);
   CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &at, &err), PX_E_NOT_FOUND);
   struct px_buf text = PX_BUF(1 << 20);
-  CU_OK(store_dataset_trajectory_list(store, id, 395, 3, &text, &err), err);
+  CU_OK(store_dataset_trajectory_list(store, id, &(struct store_trajectory_page){ NULL, 395, 3 },
+                                      &text, &err),
+        err);
   json_t *page = appends_parsed(&text);
   CU_ASSERT_EQUAL(appends_number(page, "next"), 398);
   CU_ASSERT_EQUAL(appends_number(json_array_get(json_object_get(page, "items"), 2), "length"),
@@ -211,7 +213,9 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   CU_ASSERT_EQUAL(appends_number(json_array_get(json_object_get(page, "items"), 2), "return"),
                   p.returns[397]);
   json_decref(page);
-  CU_OK(store_dataset_trajectory_list(store, id, 398, 3, &text, &err), err);
+  CU_OK(store_dataset_trajectory_list(store, id, &(struct store_trajectory_page){ NULL, 398, 3 },
+                                      &text, &err),
+        err);
   page = appends_parsed(&text);
   CU_ASSERT_TRUE(json_is_null(json_object_get(page, "next")));
   CU_ASSERT_EQUAL(json_array_size(json_object_get(page, "items")), 2);

@@ -95,7 +95,7 @@ class Service(unittest.TestCase):
         data = arrays_of(60)
         truth = data.pop("actions")
         self.client.upload("later", data, act_dim=2)
-        self.client.upload("later", arrays_of(20, seed=1), create=False)
+        self.client.upload("later", arrays_of(20, seed=1), create=False, source="robot-3")
         dataset = self.client.dataset("later")
         first = dataset.document["version"]
         done = dataset.add_actions(truth[:20], 0)
@@ -114,7 +114,7 @@ class Service(unittest.TestCase):
         self.assertEqual([s["trajectories"] for s in dataset.segments()], [3, 1])
         self.assertEqual(dataset.diff(first)["segments_relabelled"], [0])
         dataset.delete_segment(0)
-        self.assertEqual([t["n"] for t in dataset.trajectories()], [0])
+        self.assertEqual([t["n"] for t in dataset.trajectories(source="robot-3")], [0])
         self.assertEqual(dataset.diff(first)["segments_removed"], [0])
         dataset.delete()
 

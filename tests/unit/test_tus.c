@@ -97,21 +97,32 @@ static void the_format_is_what_is_said_most_plainly(void) {
   CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_JSONL);
   CU_ASSERT_STRING_EQUAL(in.name, "c.npz");
-  CU_ASSERT_FALSE(in.options.ignore_actions);
+  CU_ASSERT_FALSE(in.options.read.ignore_actions);
   words.obs_keys = "x,y"; /* of no use but to HDF5 */
   CU_ASSERT_EQUAL(upload_params_read(&words, &in, &err), PX_E_BAD_FIELD);
   CU_ASSERT_STRING_EQUAL(err.pointer, "obs_keys");
   words.format = NULL;
   CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_HDF5);
-  CU_ASSERT_EQUAL(in.options.obs_keys_n, 2);
+  CU_ASSERT_EQUAL(in.options.read.obs_keys_n, 2);
   words.obs_keys = NULL;
   words.media_type = "";
   CU_OK(upload_params_read(&words, &in, &err), err);
   CU_ASSERT_EQUAL(in.format, PX_FORMAT_NPZ);
   words.ignore_actions = "";
   CU_OK(upload_params_read(&words, &in, &err), err);
-  CU_ASSERT_TRUE(in.options.ignore_actions);
+  CU_ASSERT_TRUE(in.options.read.ignore_actions);
+  words.ignore_actions = NULL;
+  words.source = "robot-3 \xc3\xa4";
+  CU_OK(upload_params_read(&words, &in, &err), err);
+  CU_ASSERT_STRING_EQUAL(in.options.source, words.source);
+  static const char *const NO_SOURCES[] = { "", "a\nb", " a", "\xff" };
+  for (size_t i = 0; i < sizeof NO_SOURCES / sizeof *NO_SOURCES; i++) {
+    words.source = NO_SOURCES[i];
+    CU_ASSERT_EQUAL(upload_params_read(&words, &in, &err), PX_E_BAD_FIELD);
+    CU_ASSERT_STRING_EQUAL(err.pointer, "source");
+  }
+  words.source = NULL;
   words.ignore_actions = "maybe";
   CU_ASSERT_EQUAL(upload_params_read(&words, &in, &err), PX_E_BAD_FIELD);
   CU_OK(upload_params_read(&(struct upload_params_words){ .file_name = "x/l\xc3\xa4ufe 2024.npz" },

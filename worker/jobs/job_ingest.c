@@ -39,16 +39,16 @@ static enum px_status fetch(struct job *job, int64_t blob, int *out, struct px_e
 }
 
 static enum px_status ingest(struct job *job, const struct store_upload *upload,
-                             const struct px_read_options *options,
-                             enum store_on_duplicate on_duplicate, struct px_err *err) {
+                             const struct transfer_options *options, struct px_err *err) {
   struct store_dataset *dataset = malloc(sizeof *dataset);
   struct store_ingested *found = malloc(sizeof *found);
   struct store_ingest what = { .store = job->store,
                                .dataset = dataset,
                                .fd = -1,
                                .name = upload->file_name,
-                               .options = options,
-                               .on_duplicate = on_duplicate,
+                               .options = &options->read,
+                               .on_duplicate = options->on_duplicate,
+                               .source = options->source,
                                .hold = &job->hold,
                                .progress = &job->progress };
   enum px_status status = dataset && found
@@ -66,14 +66,13 @@ static enum px_status ingest(struct job *job, const struct store_upload *upload,
 enum px_status job_ingest(struct job *job, struct px_err *err) {
   struct px_buf text = PX_BUF(1 << 16);
   struct store_upload upload;
-  struct px_read_options *options = malloc(sizeof *options);
+  struct transfer_options *options = malloc(sizeof *options);
   enum px_status status =
     options ? store_upload_get(job->store, job_spec_text(job->spec, "upload"), &upload, &text, err)
             : px_fail(err, PX_E_NO_MEMORY, "ingest");
   if (!status) {
-    enum store_on_duplicate on_duplicate;
-    transfer_options_parse(text.data, options, &on_duplicate);
-    status = ingest(job, &upload, options, on_duplicate, err);
+    transfer_options_parse(text.data, options);
+    status = ingest(job, &upload, options, err);
   }
   free(options);
   px_buf_free(&text);

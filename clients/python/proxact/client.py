@@ -144,7 +144,8 @@ class Client:
         self, dataset: str, data: Any, *, obs_dim: Optional[int] = None, act_dim: Optional[int] = None,
         act_count: Optional[int] = None, act_low: Optional[Number] = None, act_high: Optional[Number] = None,
         env: Optional[str] = None, create: bool = True, format: Optional[str] = None, obs_keys: Optional[Sequence[str]] = None,
-        ignore_actions: bool = False, on_duplicate: str = "allow", progress: bool = False,
+        split: Optional[str] = None, source: Optional[str] = None, ignore_actions: bool = False, on_duplicate: str = "allow",
+        progress: bool = False,
     ) -> Upload:
         """Adds trajectories to a dataset: all of them, or none. A file of more than 8 MiB goes in parts that survive cuts.
 
@@ -156,6 +157,8 @@ class Client:
         format: of a file whose name does not tell it
         obs_keys: which observations to lay side by side, in this order (Minari, robomimic, LeRobot files)
         ignore_actions: whether to take each step as unlabelled
+        split: of a robomimic file, only the demonstrations that mask/<split> lists
+        source: where the trajectories came from, such as "robot-3"; kept with each of them
         on_duplicate: "allow", "skip" or "refuse" trajectories that are there already
         progress: whether to show a bar on standard error
         Raises ValidationError naming the trajectory, step and field that cannot be accepted.
@@ -166,7 +169,7 @@ class Client:
             target = self._existing_or_new(dataset, known, env, create)
             options = {
                 "filename": name, "format": format, "obs_keys": ",".join(obs_keys) if obs_keys else None,
-                "ignore_actions": ignore_actions or None, "on_duplicate": on_duplicate,
+                "ignore_actions": ignore_actions or None, "on_duplicate": on_duplicate, "split": split, "source": source,
             }
             bar = Bar(name) if progress else None
             meter = (lambda done, size: bar.show(done / size, "sent")) if bar else None
@@ -384,9 +387,9 @@ class Dataset:
         """What differs between two versions: segments_added, segments_removed, segments_relabelled, steps, changes."""
         return dict(self._client.get(with_query(f"/v1/datasets/{quote(self.key)}/diff", **{"from": before, "to": after})))
 
-    def trajectories(self) -> Iterator[Dict[str, Any]]:
-        """A line for each: n, length, return, labelled_steps, terminated, truncated."""
-        return self._client.pages(f"/v1/datasets/{quote(self.key)}/trajectories", limit=1000)
+    def trajectories(self, source: Optional[str] = None) -> Iterator[Dict[str, Any]]:
+        """A line for each: n, length, return, labelled_steps, terminated, truncated, source. source: only those from there."""
+        return self._client.pages(f"/v1/datasets/{quote(self.key)}/trajectories", limit=1000, source=source)
 
     def trajectory(self, n: int, label_set: Optional[str] = None) -> Dict[str, Any]:
         """One trajectory with its true and proxy actions; lists, with None where there is no action."""
