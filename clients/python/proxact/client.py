@@ -428,7 +428,7 @@ class Dataset:
         path = with_query(route, format="npz", actions=actions, label_set=label_set)
         reply = self._client.transport.request("GET", path, headers={"Accept": "*/*"})
         with np.load(io.BytesIO(reply.data), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return {name: arrays[name] for name in arrays.files if name != "metadata"}
 
     def delete(self) -> None:
         """Removes the dataset with its label sets and models. Raises ConflictError while a job needs it."""
