@@ -182,11 +182,12 @@ enum px_status store_dataset_list(struct store *store, const char *after, int li
   return db_document(store, SQL_dataset_list, &p, out, NULL, err, "%s", "there are no datasets");
 }
 
-enum px_status store_dataset_lint(struct store *store, const char *id, int limit,
-                                  struct px_buf *out, struct px_err *err) {
+enum px_status store_dataset_lint(struct store *store, const char *id, uint32_t segments_n,
+                                  int limit, struct px_buf *out, struct px_err *err) {
   struct db_params p = DB_PARAMS;
   db_text(&p, id);
   db_int(&p, limit);
+  db_int(&p, segments_n);
   return db_document(store, SQL_dataset_lint, &p, out, NULL, err, "there is no dataset %s", id);
 }
 

@@ -56,9 +56,10 @@ enum px_status store_dataset_show(struct store *store, const char *id, struct st
                                   struct px_err *err) PX_MUST_CHECK;
 enum px_status store_dataset_list(struct store *store, const char *after, int limit,
                                   struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
-/* {warnings, infos, items}: what lint found in its uploads, warnings first, `limit` of it. */
-enum px_status store_dataset_lint(struct store *store, const char *id, int limit,
-                                  struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
+/* {warnings, infos, items}: what lint found in the uploads of the first segments_n segments,
+ * warnings first, `limit` of it. */
+enum px_status store_dataset_lint(struct store *store, const char *id, uint32_t segments_n,
+                                  int limit, struct px_buf *out, struct px_err *err) PX_MUST_CHECK;
 /* source: NULL for all. */
 struct store_trajectory_page {
   const char *source;
@@ -113,5 +114,17 @@ void store_dataset_returns_free(struct store_returns *r);
 enum px_status store_dataset_returns(struct store *store, const struct store_dataset *ds,
                                      uint32_t segments_n, int64_t version,
                                      struct store_returns *out, struct px_err *err) PX_MUST_CHECK;
+
+enum { STORE_SOURCES_MAX = 20, STORE_SOURCE_NONE = 255 };
+/* What the trajectories of a snapshot came from: the first so many that are met. */
+struct store_sources {
+  uint32_t n;
+  char name[STORE_SOURCES_MAX][STORE_SOURCE_BYTES];
+  uint8_t *of; /* [traj_n] which, or STORE_SOURCE_NONE; owned */
+  uint32_t traj_n;
+};
+/* n is 0 where nothing is known; the caller frees `of`. */
+enum px_status store_dataset_sources(struct store *store, const struct store_segment_range *range,
+                                     struct store_sources *out, struct px_err *err) PX_MUST_CHECK;
 
 #endif

@@ -12,9 +12,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fail.h"
+#include "lib/base/json.h"
 #include "lib/data/actions_merged.h"
 #include "lib/write/write_parquet.h"
 #include "lib/write/write_parts.h"
+#include "lib/write/write_stats.h"
 
 enum { BLOCK = 512, FILES_PER_CHUNK = 1000, TEXT_MAX_BYTES = 1 << 20, COLUMNS_MAX = 20 };
 static const char TASK[] = "trajectory";
@@ -54,6 +56,7 @@ struct lerobot {
   /* the columns of the data files, for info.json; their data has gone */
   struct px_write_parquet_column columns[COLUMNS_MAX];
   uint32_t columns_n;
+  struct px_write_stats stats[COLUMNS_MAX];
 };
 
 static void lerobot_free(void *writer) {
@@ -61,6 +64,7 @@ static void lerobot_free(void *writer) {
   if (!l) return;
   if (l->file) fclose(l->file);
   for (int i = 0; i < ROOMS_N; i++) px_buf_free(&l->rooms[i]);
+  for (int i = 0; i < COLUMNS_MAX; i++) px_write_stats_free(&l->stats[i]);
   px_buf_free(&l->parquet);
   free(l);
 }
@@ -213,7 +217,10 @@ static enum px_status put_data(struct lerobot *l, const struct px_write_rows *r,
   static_assert(sizeof columns <= sizeof l->columns, "info.json has all columns");
   memcpy(l->columns, columns, sizeof columns);
   l->columns_n = sizeof columns / sizeof *columns;
-  return put_parquet(l, name, columns, l->columns_n, r->view->steps_n, err);
+  enum px_status status = PX_OK;
+  for (uint32_t i = 0; i < l->columns_n && !status; i++)
+    status = px_write_stats_add(&l->stats[i], &columns[i], r->view->steps_n, err);
+  return status ? status : put_parquet(l, name, columns, l->columns_n, r->view->steps_n, err);
 }
 
 static enum px_status put_episodes(struct lerobot *l, const struct px_segment_view *v,
@@ -303,12 +310,27 @@ static enum px_status put_info(struct lerobot *l, const struct px_write_facts *f
   return status;
 }
 
+static enum px_status put_stats(struct lerobot *l, struct px_err *err) {
+  json_t *all = json_object();
+  for (uint32_t i = 0; i < l->columns_n; i++) {
+    json_t *stats = px_write_stats_json(&l->stats[i]);
+    if (stats) json_object_set_new(all, l->columns[i].name, stats);
+  }
+  char *text = all ? px_json_dumps(all, JSON_INDENT(2)) : NULL;
+  json_decref(all);
+  const enum px_status status = text ? put_file(l, "meta/stats.json", text, strlen(text), err)
+                                     : px_fail(err, PX_E_NO_MEMORY, "no memory for stats.json");
+  free(text);
+  return status;
+}
+
 static enum px_status lerobot_end(void *writer, const struct px_write_facts *facts,
                                   struct px_err *err) {
   static const char zeros[2 * BLOCK];
   struct lerobot *l = writer;
   enum px_status status = put_tasks(l, err);
   if (!status) status = put_info(l, facts, err);
+  if (!status) status = put_stats(l, err);
   if (!status && (fwrite(zeros, 1, sizeof zeros, l->file) != sizeof zeros || fflush(l->file) != 0))
     status = px_fail_errno(err, "writing the export");
   return status;

@@ -76,7 +76,7 @@ select jsonb_build_object(
   'next', max(n) filter (where i > $3::bigint)) as document
 from numbered
 
--- Warnings first, each in upload order.
+-- Warnings first, each in upload order. $3: of the uploads in the first so many segments.
 -- name: dataset_lint
 with found as (
   select f.value || jsonb_build_object('file', l.file_name, 'source', (select t.source from trajectories t
@@ -86,6 +86,7 @@ with found as (
          row_number() over (order by f.value ->> 'severity' = 'warning' desc, l.first_trajectory, f.i) as i
   from lint_findings l cross join jsonb_array_elements(l.findings) with ordinality as f (value, i)
   where l.dataset_id = $1
+    and exists (select from segments s where s.dataset_id = $1 and s.first_trajectory = l.first_trajectory and s.seq < $3::bigint)
 )
 select jsonb_build_object(
   'warnings', count(*) filter (where severity = 'warning'), 'infos', count(*) filter (where severity = 'info'),
@@ -100,6 +101,15 @@ where t.dataset_id = $1 and t.n = $2
 -- name: trajectory_returns
 select return, (case labelled_steps_n when 0 then 0 when length then 2 else 1 end)::"char" as labelled
 from trajectories where dataset_id = $1 and segment_seq < $2 order by n
+
+-- Of each trajectory of the first $2 segments. No rows where places have moved since version $3: nobody knows who was where.
+-- name: trajectory_sources
+select coalesce(t.source, '') as source
+from trajectories t
+where t.dataset_id = $1 and t.segment_seq < $2
+  and exists (select from trajectories s where s.dataset_id = $1 and s.source is not null)
+  and not exists (select from dataset_versions v where v.dataset_id = $1 and v.change = 'delete' and v.version > $3::bigint)
+order by t.n
 
 -- Whether an edit has changed any of the first $2 segments since version $3.
 -- name: version_edited

@@ -18,7 +18,7 @@
 enum { JSON_MAX_NUMBERS = 4000000 };
 
 API_HANDLER(api_trajectory_list) {
-  int64_t from, limit;
+  int64_t from = 0, limit = 0;
   struct store_dataset *ds = NULL;
   struct store *store = NULL;
   enum px_status status = api_query_int(req, "from", 0, INT64_MAX, 0, &from, err);
@@ -36,7 +36,8 @@ API_HANDLER(api_dataset_lint) {
   enum px_status status = api_query_int(req, "limit", 1, 1000, 200, &limit, err);
   if (!status) status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
-  return status ? status : store_dataset_lint(store, ds->id, (int)limit, &reply->body, err);
+  return status ? status
+                : store_dataset_lint(store, ds->id, UINT32_MAX, (int)limit, &reply->body, err);
 }
 
 /* A trajectory on its way out: what has been written of it leaves memory now and then. */

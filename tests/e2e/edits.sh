@@ -29,11 +29,12 @@ follow() { # JOB: leaves its document in job.json once it has ended
 }
 
 # A point that an action pushes. Three files of 8 trajectories of 20 steps: the second has its actions, and a scale of its own.
+# Its trajectories all terminate at the same length, which lint takes for a time limit.
 awk 'BEGIN { srand(11); for (f = 0; f < 3; f++) { file = "part" f ".csv"
   print "episode,step,obs_0,act_0,reward,terminated,truncated" >file
   for (e = 0; e < 8; e++) { x = (rand() - 0.5) * (1 + f)
     for (t = 0; t < 20; t++) { a = -x / 2 + rand() / 5 - 0.1
-      printf "%d,%d,%.6f,%s,%.6f,0,%d\n", e, t, x, f == 1 ? sprintf("%.6f", a) : "", -x * x, t == 19 >file
+      printf "%d,%d,%.6f,%s,%.6f,%d,%d\n", e, t, x, f == 1 ? sprintf("%.6f", a) : "", -x * x, f == 1 && t == 19, f != 1 && t == 19 >file
       if (f != 1) printf "%d,%d,%.6f\n", e + 4 * f, t, a >"truth.csv"; x += a }
     printf "%d,20,%.6f,,,,\n", e, x >file } } }'
 expect "a dataset is created" api --json '{"name": "edits", "obs_dim": 1, "act_dim": 1}' "$url/datasets"
@@ -128,6 +129,10 @@ old=$(api --json "{\"dataset\": \"edits\", \"dataset_version\": $with, $small}" 
 follow "$now"
 expect "a pipeline passes over the gap" test "$state" = succeeded || jq . job.json
 expect "and labels what is there" jq -e '.steps == 480' <(api "$url/label_sets/$(jq -r .result.label.label_set job.json)")
+expect "and tells what lint found in it" jq -e '.result | .lint.warnings == 1 and .lint.items[0].code == "time_limit" and
+  (.warnings | any(.code == "data_suspect" and .figures.warnings == 1))' job.json || jq .result job.json
+expect "and how its labels are by source" jq -e '.result.label.sources | map(.source) == ["robot-0", "robot-1"] and
+  all(.trajectories == 8 and .labels > 0 and .mean_score > 0 and has("mse"))' job.json || jq .result.label job.json
 follow "$old"
 expect "another runs on the dataset as it was" test "$state" = succeeded || jq . job.json
 set=$(jq -r .result.label.label_set job.json)

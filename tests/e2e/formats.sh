@@ -38,7 +38,8 @@ expect "by digest" jq -e '.trajectories == 0 and .duplicates == 2' answer.json
 printf '%s\n' '{"observations": [[9, 1], [0.5, 1]], "actions": [[0.125], null], "rewards": [0.1, 0.2], "terminated": false}' \
   '{"observations": [[8, 1], [0.25, 1]], "rewards": [0.5], "terminated": true, "truncated": true}' >more.jsonl
 expect "and more of all kinds" upload more.jsonl examples
-for format in $(sed -n 's/^PX_EXPORT([A-Z0-9]*, \([a-z0-9]*\),.*/\1/p' "$root/schema/exports.def"); do
+sed -n 's/^PX_EXPORT([A-Z0-9]*, \([a-z0-9]*\),.*/\1/p' "$root/schema/exports.def" >words
+while read -r format; do
   for actions in true both; do
     suffix=$format
     [ "$format" != lerobot ] || suffix=tar
@@ -46,7 +47,8 @@ for format in $(sed -n 's/^PX_EXPORT([A-Z0-9]*, \([a-z0-9]*\),.*/\1/p' "$root/sc
     expect "goes round" upload "out.$suffix" examples on_duplicate=skip
     expect "by digest" jq -e '.trajectories == 0 and .duplicates == 4' answer.json || cat answer.json
   done
-done
+done <words
+expect "that is all formats" test "$(wc -l <words)" -ge 6
 api -o about.hdf5 "$url/examples/export?format=hdf5"
 expect "a file says what it is" /usr/bin/python3 -c '
 import h5py

@@ -64,6 +64,19 @@ for (const [reader, read] of Object.entries(readers)) {
   compare(reader, await read([`${root}/meta/tasks.parquet`]), [{ task_index: 0, task: 'trajectory' }], 'task')
   expect(reader, 'features', Object.keys(data[0]), Object.keys(info.features))
 }
+// Statistics, over what is not null.
+const stats = JSON.parse(readFileSync(`${root}/meta/stats.json`, 'utf8'))
+for (const key of ['observation.state', 'action', 'action.std', 'next.reward', 'next.done', 'frame_index']) {
+  const some = rows.map(row => row[key]).filter(x => x !== null && x !== undefined).map(x => [x].flat().map(Number))
+  expect('stats.json', `${key}, count`, stats[key].count, [some.length])
+  some[0].forEach((_, j) => {
+    const x = some.map(row => row[j]), mean = x.reduce((a, b) => a + b, 0) / x.length
+    const std = Math.sqrt(x.reduce((a, b) => a + (b - mean) ** 2, 0) / x.length)
+    const wanted = { min: x.reduce((a, b) => Math.min(a, b)), max: x.reduce((a, b) => Math.max(a, b)), mean, std }
+    for (const [name, value] of Object.entries(wanted))
+      expect('stats.json', `${key}[${j}], ${name}`, Math.abs(stats[key][name][j] - value) < 1e-5 * (1 + Math.abs(value)), true)
+  })
+}
 expect('info.json', 'episodes', [info.total_episodes, info.total_frames], [trajectories.length, rows.length])
 rmSync(root, { recursive: true })
 console.log(`${rows.length} rows, ${values} values of two readers`)

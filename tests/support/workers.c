@@ -233,7 +233,8 @@ void workers_submit(struct store *store, const char *dataset, enum flow_kind kin
   struct px_err err;
   CU_OK(store_dataset_get(store, dataset, about, &err), err);
   const uint64_t known_n = about->labelled_steps_n ? about->trajectories_n : 0;
-  const struct flow_snapshot snapshot = { .segments_n = about->segments_n,
+  const struct flow_snapshot snapshot = { .version = about->data_version,
+                                          .segments_n = about->segments_n,
                                           .trajectories_n = about->trajectories_n,
                                           .labelled_trajectories_n = known_n,
                                           .whole_trajectories_n = known_n,

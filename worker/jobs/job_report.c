@@ -3,12 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/fail.h"
 #include "lib/base/json.h"
 #include "lib/base/warn.h"
 #include "lib/store/artifacts.h"
 #include "lib/store/blob.h"
+#include "lib/store/datasets.h"
 #include "worker/jobs/job_inputs.h"
+#include "worker/jobs/job_spec.h"
 #include "worker/jobs/report_labels.h"
 #include "worker/jobs/report_runs.h"
 
@@ -24,6 +27,31 @@ static enum px_status publish(struct job *job, const json_t *report, struct px_e
   return status;
 }
 
+enum { LINT_SHOWN = 10, LINT_BYTES_MAX = 1 << 20 };
+
+/* What lint found in the data that all this was learned from. */
+static enum px_status report_lint(struct job *job, json_t *report, struct px_err *err) {
+  struct px_buf text = PX_BUF(LINT_BYTES_MAX);
+  enum px_status status =
+    store_dataset_lint(job->store, job_spec_text(job->spec, "dataset"),
+                       (uint32_t)job_spec_uint(job->spec, "segments", UINT32_MAX), LINT_SHOWN,
+                       &text, err);
+  json_t *lint = status ? NULL : px_json_parse(text.data, text.len, 0, NULL);
+  px_buf_free(&text);
+  if (status) return status;
+  const json_int_t warnings = json_integer_value(json_object_get(lint, "warnings"));
+  const json_t *first = json_array_get(json_object_get(lint, "items"), 0);
+  if (warnings > 0)
+    px_warn_figure(px_warn(report, PX_W_LINT,
+                           "lint has %lld warnings about the data; the first is %s: %s",
+                           (long long)warnings, json_string_value(json_object_get(first, "code")),
+                           json_string_value(json_object_get(first, "message"))),
+                   "warnings", (double)warnings);
+  return json_object_set_new(report, "lint", lint) == 0
+           ? PX_OK
+           : px_fail(err, PX_E_NO_MEMORY, "writing the report");
+}
+
 enum px_status job_report(struct job *job, struct px_err *err) {
   json_t *report =
     json_pack("{s:O, s:O, s:O*, s:O}", "dataset", json_object_get(job->spec, "dataset"), "segments",
@@ -33,6 +61,7 @@ enum px_status job_report(struct job *job, struct px_err *err) {
   enum px_status status =
     report ? report_labels(job, report, err) : px_fail(err, PX_E_NO_MEMORY, "writing the report");
   if (!status) status = report_runs(job, report, err);
+  if (!status) status = report_lint(job, report, err);
   px_warn_none(report);
   if (!status) status = publish(job, report, err);
   json_decref(report);

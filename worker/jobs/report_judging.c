@@ -20,12 +20,14 @@
 #include "worker/jobs/job_inputs.h"
 #include "worker/jobs/report_bias.h"
 #include "worker/jobs/report_certificate.h"
+#include "worker/jobs/report_sources.h"
 
 enum { TRAJ_AT_ONCE = 64 };
 
 void report_judging_free(struct report_judging *j) {
   for (int i = 0; i < REPORT_JUDGING_PARTS_N; i++) idm_quality_free(j->quality[i]);
   idm_bias_free(j->bias);
+  report_sources_free(j->sources);
   free(j->chosen);
 }
 
@@ -35,7 +37,7 @@ static enum px_status start(struct report_judging *j, struct px_err *err) {
     status = idm_quality_new(j->truth, j->visible, &j->quality[i], err);
   if (!status && !j->truth->spaces.act_count)
     status = idm_bias_new(j->truth, j->visible, &j->bias, err);
-  return status;
+  return status ? status : report_sources_new(j->job, j->truth, j->visible, &j->sources, err);
 }
 
 /* Rows of the labels of trajectories [from, to). */
@@ -80,6 +82,7 @@ static enum px_status judge_segment(void *ctx, uint32_t seq, const void *bytes, 
   const struct stretch s = { from, to, rows };
   add_rows(j->quality[REPORT_JUDGING_WHOLE], &s, rows->known);
   if (j->bias) idm_bias_add(j->bias, from, to, rows->actions, rows->known);
+  if (j->sources) report_sources_add(j->sources, from, to, rows);
   if (rows->origin) {
     j->simulated = true;
     status = judge_part(j, REPORT_JUDGING_SIMULATED, &s, rows->origin, err);

@@ -11,6 +11,7 @@
 #include "lib/idm/bias.h"
 #include "lib/idm/quality.h"
 #include "worker/jobs/jobs.h"
+#include "worker/jobs/report_sources.h"
 
 /* A set that a simulator took part in is judged by parts too: its own labels, and those of them
  * that it verified. */
@@ -30,6 +31,7 @@ struct report_judging {
   /* found by report_judging_read */
   struct idm_quality *quality[REPORT_JUDGING_PARTS_N];
   struct idm_quality_figures all; /* of the whole */
+  struct report_sources *sources; /* of the whole; NULL: there are none */
   struct idm_bias *bias;          /* of the whole; NULL: actions are discrete */
   uint8_t *chosen;                /* [chosen_n] steps of one segment */
   uint64_t chosen_n;

@@ -17,6 +17,7 @@
 #include "worker/jobs/report_certificate.h"
 #include "worker/jobs/report_held_out.h"
 #include "worker/jobs/report_judging.h"
+#include "worker/jobs/report_sources.h"
 
 /* Where most of what had to be labelled lies outside the returns that are labelled, the labels
  * extrapolate. */
@@ -72,6 +73,8 @@ static enum px_status measure_labels(struct report_judging *j, json_t **out, str
   }
   if (!status)
     json_object_set_new(label, "labeller", json_string(j->simulated ? "simulator" : "idm"));
+  if (!status && j->sources)
+    json_object_set_new(label, "sources", report_sources_document(j->sources));
   if (!status && j->simulated)
     status = report_certificate(j->job, j->label_set, label, j->report, err);
   json_decref(members);
