@@ -47,7 +47,8 @@
  * and timeouts is 1 unless the episode terminated. A reader that knows
  * next_known gets the same trajectories back; others see a step that stays.
  * Our own readers take only actions with action_source 1 for true: proxies that
- * come back by an upload do not turn into truth. Equal content gives equal bytes.
+ * come back by an upload do not turn into truth. Equal content and
+ * facts (px_write_about) give equal bytes.
  */
 #ifndef PX_WRITE_WRITE_H
 #define PX_WRITE_WRITE_H

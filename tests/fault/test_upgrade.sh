@@ -16,8 +16,8 @@ head=$(basename -a "$root"/migrations/*.sql | tail -n 1 | sed 's/^0*\([0-9]*\)_.
 printf -- "-- serves: %d\nalter table jobs add column note text;\ncomment on column jobs.note is 'Something later';\n" "$head" \
   >"$work/next/migrations/$(printf %04d $((head + 1)))_next.sql"
 echo "comment on function new_id is 'Something later';" >>"$work/next/schema/functions/base.sql"
-sed -i 's/PX_KIND(TRAIN_IDM, train_idm, 0,/PX_KIND(TRAIN_IDM, train_idm, 1,/' "$work/next/schema/kinds.def"
-must grep -q 'train_idm, 1,' "$work/next/schema/kinds.def"
+sed -i 's/PX_KIND(TRAIN_IDM, train_idm, 1,/PX_KIND(TRAIN_IDM, train_idm, 2,/' "$work/next/schema/kinds.def"
+must grep -q 'train_idm, 2,' "$work/next/schema/kinds.def"
 must make -s -C "$work/next" SAN="${san#-}" "$name/proxact-server" "$name/proxact-worker"
 
 must pg_new one

@@ -200,7 +200,7 @@ static void segments_keep_upload_order_and_a_damaged_one_is_named(void) {
   store_dataset_returns_free(&found);
   CU_OK(store_dataset_trajectory_find(store, id, 399, &at, &err), err);
   CU_ASSERT_EQUAL(at.seq, ds->segments_n - 1);
-  CU_ASSERT_EQUAL(at.length, p.lengths[399]);
+  CU_ASSERT_EQUAL((int)at.length, p.lengths[399]);
   CU_ASSERT_EQUAL(store_dataset_trajectory_find(store, id, 400, &at, &err), PX_E_NOT_FOUND);
   struct px_buf text = PX_BUF(1 << 20);
   CU_OK(store_dataset_trajectory_list(store, id, &(struct store_trajectory_page){ NULL, 395, 3 },
