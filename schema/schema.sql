@@ -1517,6 +1517,8 @@ CREATE INDEX simulators_of_token ON public.simulators USING btree (token_id) WHE
 
 CREATE INDEX trajectories_digest ON public.trajectories USING btree (dataset_id, digest) WHERE (digest IS NOT NULL);
 
+CREATE INDEX trajectories_source ON public.trajectories USING btree (dataset_id, source, n) WHERE (source IS NOT NULL);
+
 CREATE INDEX uploads_expires ON public.uploads USING btree (expires_at);
 
 CREATE TRIGGER artifacts_attach_blob AFTER INSERT ON public.artifacts FOR EACH ROW EXECUTE FUNCTION public.attach_blob();

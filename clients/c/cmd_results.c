@@ -51,6 +51,7 @@ static enum px_status labels_export(struct cli *cli, struct px_err *err) {
     status = client_path(path, sizeof path, err, "/v1/datasets/{}/export?format={}&actions={}",
                          cli->args[0], format, actions ? actions : "both", NULL);
   if (!status) status = cli_put_query(cli, path, sizeof path, "labels", "label_set", err);
+  if (!status) status = cli_put_query(cli, path, sizeof path, "about", "about", err);
   return status ? status : cli_download(cli, path, file ? file : name, err);
 }
 
@@ -137,6 +138,7 @@ static const struct cli_option EXPORT[] = {
   { "format", "NAME", CLI_EXPORTS },
   { "actions", "WHICH", CLI_ACTIONS },
   { "labels", "ID", "Label set whose proxy actions are written (default: the newest)" },
+  { "about", "BOOL", "false: leave out which data it is, so that equal data give equal bytes" },
   { "output", "FILE", "Where to write; '-' is standard output (default: DATASET.FORMAT)" },
   { NULL, NULL, NULL },
 };

@@ -237,6 +237,9 @@ static const struct flow_field EXPORT[] = {
   { "actions", FLOW_ENUM, 0, 0, "\"both\"", "true|proxy|both", NULL,
     "Which actions are written; proxy: at every step; both: the true one, also where a mask hid "
     "it, or else the proxy" },
+  { "about", FLOW_BOOL, 0, 0, "true", NULL, NULL,
+    "Whether the file says which dataset, version and label set it is of; without, equal data give "
+    "equal bytes" },
   LABEL_SET(NULL),
   END
 };

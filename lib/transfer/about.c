@@ -31,7 +31,6 @@ static char *numbers(const float *x, uint32_t n) {
 
 enum px_status about_export(const struct store_dataset *dataset, const struct store_export *what,
                             struct about *out, struct px_err *err) {
-  static const char *const WHICH[PX_WRITE_WHICH_N] = { "true", "proxy", "both" };
   const struct px_spaces *spaces = &dataset->spaces;
   const int64_t version =
     what->version == STORE_VERSION_NOW ? dataset->data_version : what->version;
@@ -47,7 +46,7 @@ enum px_status about_export(const struct store_dataset *dataset, const struct st
   add(out, "dataset_version", out->version);
   add(out, "label_set", what->label_set);
   add(out, "env", dataset->env);
-  add(out, "actions_written", WHICH[what->which]);
+  add(out, "actions_written", px_write_which_name(what->which));
   add(out, "action_sources", "0 absent, 1 true, 2 proxy, 3 proxy of a simulator");
   if (spaces->act_count) {
     add(out, "act_count", out->act_count);

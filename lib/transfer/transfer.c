@@ -49,7 +49,7 @@ enum px_status transfer_export(struct store *store, const struct store_dataset *
   if (!status)
     status = store_dataset_has_rewards(store, dataset->id, what->segments_n, &rewards, err);
   if (!rewards) px_write_without_rewards(out);
-  if (!status) px_write_about(out, about.facts, about.n);
+  if (!status && what->about) px_write_about(out, about.facts, about.n);
   for (uint32_t seq = 0; !status && seq < what->segments_n; seq++) {
     status = export_one(store, dataset, what, seq, out, err);
     if (!status) status = px_progress_report(progress, "write", seq + 1, what->segments_n, NULL, 0);

@@ -91,6 +91,7 @@ struct store_export {
   int64_t version;     /* of the dataset, or STORE_VERSION_NOW */
   enum px_write_format format;
   enum px_write_which which;
+  bool about; /* the file says which data it is (about.h); without, equal data give equal bytes */
   /* NULL: no proxy actions; segments it does not cover have none */
   const char *label_set;
 };

@@ -58,6 +58,7 @@ enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
                  word);
 }
 
+const char *px_write_which_name(enum px_write_which which) { return WHICH[which]; }
 const char *px_write_media_type(enum px_write_format format) { return FORMATS[format].media_type; }
 uint32_t px_write_size_factor(enum px_write_format format) { return FORMATS[format].times; }
 const char *px_write_suffix(enum px_write_format format) { return FORMATS[format].suffix; }

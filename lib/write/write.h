@@ -70,6 +70,7 @@ enum px_status px_write_format_parse(const char *word, enum px_write_format *out
                                      struct px_err *err) PX_MUST_CHECK;
 enum px_status px_write_which_parse(const char *word, enum px_write_which *out,
                                     struct px_err *err) PX_MUST_CHECK;
+const char *px_write_which_name(enum px_write_which which);
 const char *px_write_media_type(enum px_write_format format);
 /* What the file takes at most while it is made, as a multiple of the segments' bytes. */
 uint32_t px_write_size_factor(enum px_write_format format);

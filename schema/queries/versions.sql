@@ -44,7 +44,7 @@ insert into trajectories select (m.t).* from (
 -- Findings of trajectories that are gone go with them, and the others' numbers move with their trajectories. An upload that
 -- began with the segment and goes on behind it begins at its place.
 -- name: version_move_findings
-with old as (delete from lint_findings where dataset_id = $1 and first_trajectory >= 0 returning *),
+with old as (delete from lint_findings where dataset_id = $1 returning *),
 placed as (
   select o.*, f.value as finding, f.i, o.first_trajectory + (f.value ->> 'trajectory')::bigint as place,
          case when o.first_trajectory < $2::bigint then o.first_trajectory
@@ -73,8 +73,11 @@ from (select coalesce(sum(trajectories_n), 0) as trajectories_n, coalesce(sum(st
       from segments where dataset_id = $1) as s
 where d.id = $1
 
+-- Without any observation there are no statistics, as in a new dataset.
 -- name: version_obs
-update datasets set obs_n = $2, obs_mean = $3, obs_m2 = $4 where id = $1
+update datasets set obs_n = $2::bigint, obs_mean = case when $2::bigint > 0 then $3::float8[] end,
+                    obs_m2 = case when $2::bigint > 0 then $4::float8[] end
+where id = $1
 
 -- name: version_obs_get
 select obs_n, coalesce(obs_mean, '{}') as obs_mean, coalesce(obs_m2, '{}') as obs_m2 from datasets where id = $1

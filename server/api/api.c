@@ -42,6 +42,17 @@ enum px_status api_query_int(const struct http_request *req, const char *name, i
   return PX_OK;
 }
 
+enum px_status api_path_number(const struct http_request *req, const char *what, int64_t *out,
+                               struct px_err *err) {
+  const char *text = req->params[1];
+  const size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || text[digits] || digits > 9)
+    return px_fail(err, PX_E_NOT_FOUND, "there is no %s %.32s; they are numbered from 0", what,
+                   text);
+  *out = strtoll(text, NULL, 10);
+  return PX_OK;
+}
+
 enum px_status api_query_flag(const struct http_request *req, const char *name, bool *out,
                               struct px_err *err) {
   return upload_params_flag(name, http_query(req, name), out, err);

@@ -27,18 +27,6 @@ static enum px_status read_version(struct http_request *req, struct store_datase
   return status ? status : api_if_match(req, (*ds)->version, &only, err);
 }
 
-/* A path parameter that counts from 0. */
-static enum px_status read_number(const struct http_request *req, const char *what, int64_t *out,
-                                  struct px_err *err) {
-  char *end;
-  const long long n = strtoll(req->params[1], &end, 10);
-  if (end == req->params[1] || *end || n < 0 || n > UINT32_MAX)
-    return px_fail(err, PX_E_NOT_FOUND, "there is no %s %.32s; they are numbered from 0", what,
-                   req->params[1]);
-  *out = n;
-  return PX_OK;
-}
-
 static enum px_status reply_edited(struct http_request *req, struct http_reply *reply,
                                    const struct store_dataset *ds, int64_t version, json_t *about,
                                    struct px_err *err) {
@@ -76,7 +64,7 @@ static enum px_status read_place(struct http_request *req, struct actions *a, st
   struct store *store = NULL;
   struct store_place place;
   if (!req->params[1]) return PX_OK;
-  enum px_status status = read_number(req, "trajectory", &n, err);
+  enum px_status status = api_path_number(req, "trajectory", &n, err);
   if (!status) status = api_store(req, &store, err);
   if (!status) status = store_dataset_trajectory_find(store, a->dataset->id, n, &place, err);
   if (status) return status;
@@ -148,7 +136,7 @@ API_HANDLER(api_segment_delete) {
   struct store *store = NULL;
   int64_t seq = 0, version = 0;
   enum px_status status = read_version(req, &ds, err);
-  if (!status) status = read_number(req, "segment", &seq, err);
+  if (!status) status = api_path_number(req, "segment", &seq, err);
   if (!status) status = api_store(req, &store, err);
   if (!status) status = transfer_edit_take_out(store, ds, (uint32_t)seq, &version, err);
   return status ? status : reply_edited(req, reply, ds, version, NULL, err);

@@ -18,6 +18,7 @@ struct plan {
   struct store_dataset *ds;
   enum px_write_format format;
   enum px_write_which which;
+  bool about;
   struct labelled_segment_labels labels;
 };
 
@@ -26,6 +27,8 @@ static enum px_status read_query(struct http_request *req, struct store *store, 
   const char *format = http_query(req, "format"), *which = http_query(req, "actions");
   enum px_status status = px_write_format_parse(format ? format : "hdf5", &plan->format, err);
   if (!status) status = px_write_which_parse(which ? which : "both", &plan->which, err);
+  plan->about = true;
+  if (!status && http_query(req, "about")) status = api_query_flag(req, "about", &plan->about, err);
   if (!status) status = api_dataset(req, &plan->ds, err);
   if (!status && plan->ds->trajectories_n == 0)
     status = px_fail(err, PX_E_CONFLICT, "the dataset is empty");
@@ -68,6 +71,7 @@ static enum px_status write_export(struct http_request *req, struct store *store
                                      .version = plan->ds->data_version,
                                      .format = plan->format,
                                      .which = plan->which,
+                                     .about = plan->about,
                                      .label_set = plan->labels.id[0] ? plan->labels.id : NULL };
   struct writing w = { .room = service_diskspace(req->service), .estimate_bytes = estimate(plan) };
   const struct px_progress progress = { &w, watch_room };

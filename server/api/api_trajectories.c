@@ -208,12 +208,9 @@ API_HANDLER(api_trajectory_get) {
   struct labelled_segment_labels labels;
   struct labelled_segment_pair pair = SNAPSHOT_PAIR;
   struct store_place at;
-  char *end;
-  const long long n = strtoll(req->params[1], &end, 10);
-  if (end == req->params[1] || *end || n < 0)
-    return px_fail(err, PX_E_NOT_FOUND, "there is no trajectory %.32s; they are numbered from 0",
-                   req->params[1]);
-  enum px_status status = api_dataset(req, &ds, err);
+  int64_t n = 0;
+  enum px_status status = api_path_number(req, "trajectory", &n, err);
+  if (!status) status = api_dataset(req, &ds, err);
   if (!status) status = api_store(req, &store, err);
   if (!status) status = store_dataset_trajectory_find(store, ds->id, n, &at, err);
   if (!status)

@@ -46,8 +46,8 @@ const struct http_route API_ROUTES[] = {
     HTTP_NO_BODY, HTTP_AT_ONCE, api_version_list, PLAIN },
   { "GET", "/v1/datasets/{dataset}/diff", "diffVersions", "from to", HTTP_TOKEN, HTTP_NO_BODY,
     HTTP_AT_ONCE, api_version_diff, PLAIN },
-  { "GET", "/v1/datasets/{dataset}/export", "exportDataset", "format actions label_set", HTTP_TOKEN,
-    HTTP_NO_BODY, HTTP_SEND, api_export, PLAIN },
+  { "GET", "/v1/datasets/{dataset}/export", "exportDataset", "format actions label_set about",
+    HTTP_TOKEN, HTTP_NO_BODY, HTTP_SEND, api_export, PLAIN },
 
   { "OPTIONS", "/v1/uploads", "discoverUploads", NULL, HTTP_OPEN, HTTP_NO_BODY, HTTP_AT_ONCE,
     api_tus_options, NULL, API_TUS_HEADERS },

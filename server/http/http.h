@@ -42,7 +42,7 @@ struct http_stream {
   enum px_status (*ready)(struct http_request *req, struct px_err *err); /* or NULL */
   /* done: the request succeeded */
   void (*free)(void *stream, bool done);
-  bool compares; /* If-Match, which routes that make something refuse otherwise */
+  bool if_match; /* begin compares If-Match; other POST and PATCH routes refuse it */
 };
 
 /* Content-Security-Policy of every answer: none is a page that may load or run anything, or stand

@@ -115,7 +115,7 @@ enum px_status http_admit(struct exchange *x, struct px_err *err) {
   status = http_route_query(&x->req, x->req.query_text, err);
   /* What only removes compares it; what makes something must not pass over it. */
   if (!status && http_header(&x->req, "If-Match") &&
-      !(x->req.route->stream && x->req.route->stream->compares) &&
+      !(x->req.route->stream && x->req.route->stream->if_match) &&
       (strcmp(x->method, "POST") == 0 || strcmp(x->method, "PATCH") == 0))
     status = px_fail(err, PX_E_PRECONDITION_FAILED,
                      "%s has no version here that If-Match could name", x->method);

@@ -49,6 +49,13 @@ while read -r format; do
   done
 done <words
 expect "that is all formats" test "$(wc -l <words)" -ge 6
+api -o /dev/null --json '{"name": "twin", "obs_dim": 2, "act_dim": 1}' "$url"
+upload lines.jsonl twin
+upload more.jsonl twin
+while read -r format; do
+  for name in examples twin; do api -o "$name.bytes" "$url/$name/export?format=$format&about=false"; done
+  expect "without what it is, equal data are equal bytes of $format" cmp examples.bytes twin.bytes
+done <words
 api -o about.hdf5 "$url/examples/export?format=hdf5"
 expect "a file says what it is" /usr/bin/python3 -c '
 import h5py

@@ -171,6 +171,25 @@ static void of_two_edits_of_a_version_one_succeeds(void) {
   store_close(store);
 }
 
+/* What has lost all its segments is as empty as a new one, and can be filled again. */
+static void a_dataset_without_segments_is_empty(void) {
+  struct store *store = appends_store();
+  static struct appends_sums p;
+  struct store_dataset *ds = three_uploads(store, &p);
+  struct px_err err;
+  int64_t version;
+  for (uint32_t seq = 0; seq < 3; seq++, refresh(store, ds))
+    CU_OK(transfer_edit_take_out(store, ds, seq, &version, &err), err);
+  CU_ASSERT(ds->trajectories_n == 0 && ds->steps_n == 0 && ds->segments_n == 3);
+  CU_ASSERT_STRING_EQUAL(db_sql("select obs_n || ' ' || (obs_mean is null and obs_m2 is null) || "
+                                "' ' || labelled_n from datasets"),
+                         "0 true 0");
+  appends_run(store, store, ds->id, 4, 5, &p);
+  CU_ASSERT_STRING_EQUAL(db_sql("select seq || ' ' || first_trajectory from segments"), "3 0");
+  free(ds);
+  store_close(store);
+}
+
 /* Findings move with their trajectories. */
 static void findings_of_what_is_gone_go_too(void) {
   struct store *store = appends_store();
@@ -194,4 +213,5 @@ static void findings_of_what_is_gone_go_too(void) {
 
 CU_MAIN("versions", T(earlier_versions_keep_their_bytes),
         T(returns_of_an_earlier_version_are_those_of_then),
-        T(of_two_edits_of_a_version_one_succeeds), T(findings_of_what_is_gone_go_too))
+        T(of_two_edits_of_a_version_one_succeeds), T(a_dataset_without_segments_is_empty),
+        T(findings_of_what_is_gone_go_too))

@@ -32,6 +32,7 @@ static enum px_status publish(struct job *job, const char *path, enum px_write_f
 enum px_status job_export(struct job *job, struct px_err *err) {
   struct store_export what = { .segments_n = (uint32_t)job_spec_uint(job->spec, "segments", 0),
                                .version = job_inputs_version(job),
+                               .about = !json_is_false(json_object_get(job->spec, "about")),
                                .label_set = job_spec_text(job->spec, "label_set") };
   struct store_dataset *dataset = malloc(sizeof *dataset);
   struct px_scratch scratch = { .fd = -1 };

@@ -396,14 +396,16 @@ class Dataset:
         return dict(self._client.get(with_query(f"/v1/datasets/{quote(self.key)}/trajectories/{n}", label_set=label_set)))
 
     def export(self, path: Path, format: str = "hdf5", actions: str = "both", label_set: Optional[str] = None,
-               progress: bool = False) -> None:
+               progress: bool = False, about: bool = True) -> None:
         """Writes the dataset to a file.
 
         format: "hdf5" (D4RL's layout), "lerobot", in which case `path` becomes a folder, or another one of docs/uploads.md
         actions: "true", "proxy" (at each step), or "both": the true one, else the proxy
         label_set: whose proxies; the newest, if not given
+        about: whether the file says which data it is; without, equal data give equal bytes
         """
-        route = with_query(f"/v1/datasets/{quote(self.key)}/export", format=format, actions=actions, label_set=label_set)
+        fields = {"format": format, "actions": actions, "label_set": label_set, "about": None if about else False}
+        route = with_query(f"/v1/datasets/{quote(self.key)}/export", **fields)
         bar = Bar(os.path.basename(os.fspath(path))) if progress else None
         meter = (lambda done, size: bar.show(done / size if size else 0.0, f"{done >> 20} MiB")) if bar else None
         target = os.fspath(path) + ".tar" if format == "lerobot" else path

@@ -186,9 +186,8 @@ static json_t *pipeline_body(const struct session *s) {
                    "seeds", s->variant, "baselines", "labelled_only");
 }
 
-/* Those that say nothing of which dataset they are: runs are compared byte by byte. */
 static const char *export_format(const struct session *s) {
-  return s->variant % 2 ? "csv" : "jsonl";
+  return (const char *const[]){ "jsonl", "npz", "hdf5", "safetensors" }[s->variant % 4];
 }
 
 /* Ids of what the pipeline left, out of its document. */
@@ -220,8 +219,8 @@ static json_t *body_for(const struct session *s, const char *role) {
     return job_body("train_policy", json_pack("{s:s, s:o, s:i}", "dataset", s->dataset, "policy",
                                               policy_spec("bc", 300), "seed", s->variant));
   if (strcmp(role, "export_true") == 0)
-    return job_body("export", json_pack("{s:s, s:s, s:s}", "dataset", s->dataset, "format",
-                                        export_format(s), "actions", "true"));
+    return job_body("export", json_pack("{s:s, s:s, s:b, s:s}", "dataset", s->dataset, "format",
+                                        export_format(s), "about", 0, "actions", "true"));
   if (strcmp(role, "evaluate") == 0) {
     char model[ID_BYTES];
     snprintf(model, sizeof model, "mdl_%s",
@@ -236,8 +235,9 @@ static json_t *body_for(const struct session *s, const char *role) {
     return job_body("label", json_pack("{s:s, s:o, s:i}", "dataset", s->dataset, "models", models,
                                        "shards", 2));
   json_decref(models);
-  return job_body("export", json_pack("{s:s, s:s, s:s, s:s}", "dataset", s->dataset, "format",
-                                      export_format(s), "actions", "both", "label_set", label_set));
+  return job_body("export", json_pack("{s:s, s:s, s:b, s:s, s:s}", "dataset", s->dataset, "format",
+                                      export_format(s), "about", 0, "actions", "both", "label_set",
+                                      label_set));
 }
 
 /* Submits; id is "" for one that was never taken. */
