@@ -82,7 +82,7 @@ enum px_status api_store(struct http_request *req, struct store **out,
 enum px_status api_query_int(const struct http_request *req, const char *name, int64_t min,
                              int64_t max, int64_t fallback, int64_t *out,
                              struct px_err *err) PX_MUST_CHECK;
-/* The second path parameter, which counts from 0; `what` is counted. NOT_FOUND for anything else. */
+/* The second path parameter, which counts `what` from 0. NOT_FOUND for anything else. */
 enum px_status api_path_number(const struct http_request *req, const char *what, int64_t *out,
                                struct px_err *err) PX_MUST_CHECK;
 /* "true" or "false" (or nothing, as in ?async), false when it is not given. */
